@@ -1,0 +1,22 @@
+# The fuzzers, tests/fuzz_*.c: each defines LLVMFuzzerTestOneInput. Under the preset fuzz (clang) they are libFuzzer
+# programs; elsewhere tests/fuzz_replay.c is their main, which replays tests/corpus/<name>/ as a test (label unit).
+
+file(GLOB fuzz_files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz_*.c)
+foreach(file ${fuzz_files})
+  get_filename_component(name ${file} NAME_WE)
+  if(NOT TARGET necpnet_parts OR name STREQUAL "fuzz_replay")
+    continue()
+  endif()
+  if(NECPNET_SANITIZE MATCHES "fuzzer")
+    necpnet_program(${name} SOURCES ${file} LINK necpnet_parts OUTPUT ${CMAKE_BINARY_DIR}/tests)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    necpnet_program(${name} SOURCES ${file} tests/fuzz_replay.c LINK necpnet_parts OUTPUT ${CMAKE_BINARY_DIR}/tests)
+    if(NECPNET_BUILD_TESTS)
+      string(REGEX REPLACE "^fuzz_" "" corpus ${name})
+      add_test(NAME ${name} COMMAND ${name} ${CMAKE_CURRENT_SOURCE_DIR}/tests/corpus/${corpus})
+      set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120)
+    endif()
+  endif()
+  target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)
+endforeach()

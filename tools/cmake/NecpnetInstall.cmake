@@ -1,0 +1,45 @@
+# Installs the library, its header, a CMake package (find_package(necpnet)) and a pkg-config file.
+
+include(CMakePackageConfigHelpers)
+set(NECPNET_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/necpnet)
+
+# What a user of the static library has to link beside it.
+set(NECPNET_PRIVATE_LIBS "")
+set(NECPNET_PRIVATE_CFLAGS "")
+foreach(pair MBEDTLS:-lmbedtls:-lmbedx509:-lmbedcrypto SODIUM:-lsodium LZ4:-llz4 OPUS:-lopus ZLIB:-lz CJSON:-lcjson)
+  string(REPLACE ":" ";" pair ${pair})
+  list(POP_FRONT pair name)
+  if(NECPNET_WITH_${name})
+    list(APPEND NECPNET_PRIVATE_LIBS ${pair})
+    list(APPEND NECPNET_PRIVATE_CFLAGS -DNECPNET_WITH_${name}=1)
+  else()
+    list(APPEND NECPNET_PRIVATE_CFLAGS -DNECPNET_WITH_${name}=0)
+  endif()
+endforeach()
+if(WIN32)
+  list(APPEND NECPNET_PRIVATE_LIBS -lws2_32 -lbcrypt)
+else()
+  list(APPEND NECPNET_PRIVATE_LIBS -lpthread -lm)
+endif()
+set(NECPNET_LINK_NAMES ${NECPNET_PRIVATE_LIBS})
+list(TRANSFORM NECPNET_LINK_NAMES REPLACE "^-l" "")
+list(JOIN NECPNET_PRIVATE_LIBS " " NECPNET_PRIVATE_LIBS)
+list(JOIN NECPNET_PRIVATE_CFLAGS " " NECPNET_PRIVATE_CFLAGS)
+
+configure_file(${CMAKE_CURRENT_LIST_DIR}/necpnet.pc.in ${CMAKE_CURRENT_BINARY_DIR}/necpnet.pc @ONLY)
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/necpnetConfig.cmake.in
+  ${CMAKE_CURRENT_BINARY_DIR}/necpnetConfig.cmake INSTALL_DESTINATION ${NECPNET_CMAKE_DIR})
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/necpnetConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+
+install(TARGETS necpnet EXPORT necpnetTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT necpnetTargets NAMESPACE necpnet:: DESTINATION ${NECPNET_CMAKE_DIR})
+install(FILES necpnet.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES necpnet.c DESTINATION ${CMAKE_INSTALL_DATADIR}/necpnet)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/necpnetConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/necpnetConfigVersion.cmake
+  DESTINATION ${NECPNET_CMAKE_DIR})
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/necpnet.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach(program necpnet-server necpnet-cli)
+  if(TARGET ${program})
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
+endforeach()

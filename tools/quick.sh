@@ -1,0 +1,47 @@
+#!/bin/bash
+# quick.sh - the checks of everyday: what must hold before a change joins the main branch, in well under a minute when
+# little changed. Runs every step, prints what failed at the end. `make check` runs it; `make test` runs much more.
+#
+#   tools/quick.sh         all steps
+#   JOBS=4 tools/quick.sh  with so many compilers at once (default 2)
+set -u
+cd "$(dirname "$0")/.." || exit 1
+jobs=${JOBS:-2}
+logs=build/quick
+mkdir -p $logs
+export NODE_PATH=${NODE_PATH:-/usr/share/nodejs}
+failed=()
+
+step() { # step NAME COMMAND...: runs it, keeps its output for the summary
+    local name=$1 began=$SECONDS
+    shift
+    if "$@" >"$logs/$name.log" 2>&1; then
+        printf 'quick: %-10s ok      %3d s\n' "$name" $((SECONDS - began))
+    else
+        printf 'quick: %-10s FAILED  %3d s\n' "$name" $((SECONDS - began))
+        failed+=("$name")
+    fi
+}
+
+unit_tests() { ctest --test-dir build/dev -L 'unit|api' -j"$jobs" --output-on-failure --no-tests=ignore; }
+
+step fresh python3 tools/amalgamate.py --check
+for check in layers exports style; do
+    [ -f tools/check_$check.py ] && step $check python3 tools/check_$check.py
+done
+step configure cmake --preset dev
+step build cmake --build build/dev -j "$jobs"
+[[ " ${failed[*]} " == *" build "* || " ${failed[*]} " == *" configure "* ]] || step tests unit_tests
+if [ -x tools/check_format.sh ] && ! tools/check_format.sh >$logs/format.log 2>&1; then
+    echo "quick: format     differs; fix: make format (does not stop you here; .ci/run insists)"
+fi
+
+if [ ${#failed[@]} -gt 0 ]; then
+    for name in "${failed[@]}"; do
+        echo "==== $name ($logs/$name.log)"
+        grep -v '^\[[0-9]*/[0-9]*\] Building\|^-- ' "$logs/$name.log" | tail -40
+    done
+    echo "quick: failed: ${failed[*]}"
+    exit 1
+fi
+echo "quick: all right"

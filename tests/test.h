@@ -108,6 +108,7 @@ static struct {
     atomic_bool failed;
     atomic_bool skipped;
     bool verbose;
+    void (*round_text)(void); /* says which allocation was made to fail */
     char hint[512];
 } test_run_state;
 
@@ -139,6 +140,7 @@ TEST_PRINTF(3) TEST_UNUSED static void test_failure(const char* file, int line, 
     va_list arguments;
     bool first = !atomic_exchange(&test_run_state.failed, true);
     fflush(stdout);
+    while (!strncmp(file, "../", 3)) file += 3; /* compilers run in build/<preset> */
     fprintf(stderr, "%s:%d: %s: ", file, line,
             test_run_state.current ? test_run_state.current->name : "outside a test");
     va_start(arguments, format);
@@ -148,6 +150,7 @@ TEST_PRINTF(3) TEST_UNUSED static void test_failure(const char* file, int line, 
     if (first && test_run_state.hint[0]) {
         fprintf(stderr, "  hint: %s\n", test_run_state.hint);
     }
+    if (first && test_run_state.round_text) test_run_state.round_text();
     if (first && test_run_state.current) {
         fprintf(stderr, "  again: %s %s", test_run_state.program, test_run_state.current->name);
         if (test_run_state.in_seeds) {
@@ -248,6 +251,15 @@ TEST_UNUSED static void test_check_integers(const char* file, int line, const ch
     test_escape();
 }
 
+TEST_UNUSED static void test_check_result(const char* file, int line, const char* text, int result)
+{
+    if (result != 0) {
+        test_failure(file, line, "%s\n  actual   %d\n  expected 0 (OK); NECPNET_RESULTS in necpnet.h has the numbers",
+                     text, result);
+        test_escape();
+    }
+}
+
 TEST_UNUSED static void test_check_condition(const char* file, int line, const char* text, bool holds)
 {
     if (!holds) {
@@ -318,16 +330,15 @@ TEST_UNUSED static void test_check_near(const char* file, int line, const char* 
 }
 
 #define TEST_CHECK(condition) test_check_condition(__FILE__, __LINE__, #condition, (condition) ? true : false)
-#define TEST_RELATION(actual, relation, expected)                                                                      \
-    test_check_integers(__FILE__, __LINE__, #actual " " relation " " #expected, TEST_INTEGER(actual), relation,        \
-                        TEST_INTEGER(expected))
-#define TEST_EQUAL(actual, expected) TEST_RELATION(actual, "==", expected)
-#define TEST_NOT_EQUAL(actual, expected) TEST_RELATION(actual, "!=", expected)
-#define TEST_LESS(actual, expected) TEST_RELATION(actual, "<", expected)
-#define TEST_AT_MOST(actual, expected) TEST_RELATION(actual, "<=", expected)
-#define TEST_GREATER(actual, expected) TEST_RELATION(actual, ">", expected)
-#define TEST_AT_LEAST(actual, expected) TEST_RELATION(actual, ">=", expected)
-#define TEST_OK(call) TEST_RELATION(call, "==", 0)
+#define TEST_RELATION(text, actual, relation, expected)                                                                \
+    test_check_integers(__FILE__, __LINE__, text, TEST_INTEGER(actual), relation, TEST_INTEGER(expected))
+#define TEST_EQUAL(actual, expected) TEST_RELATION(#actual " == " #expected, actual, "==", expected)
+#define TEST_NOT_EQUAL(actual, other) TEST_RELATION(#actual " != " #other, actual, "!=", other)
+#define TEST_LESS(actual, limit) TEST_RELATION(#actual " < " #limit, actual, "<", limit)
+#define TEST_AT_MOST(actual, limit) TEST_RELATION(#actual " <= " #limit, actual, "<=", limit)
+#define TEST_GREATER(actual, limit) TEST_RELATION(#actual " > " #limit, actual, ">", limit)
+#define TEST_AT_LEAST(actual, limit) TEST_RELATION(#actual " >= " #limit, actual, ">=", limit)
+#define TEST_OK(call) test_check_result(__FILE__, __LINE__, #call, (int)(call))
 #define TEST_EQUAL_STRING(actual, expected)                                                                            \
     test_check_strings(__FILE__, __LINE__, #actual " == " #expected, actual, expected)
 #define TEST_EQUAL_BYTES(actual, expected, bytes)                                                                      \
@@ -426,6 +437,17 @@ TEST_UNUSED static void* test_allocate(size_t bytes, void* user)
     return payload;
 }
 
+/* Where to point for a fault of memory: the test that runs. */
+TEST_UNUSED static const char* test_case_file(void)
+{
+    return test_run_state.current ? test_run_state.current->file : __FILE__;
+}
+
+TEST_UNUSED static int test_case_line(void)
+{
+    return test_run_state.current ? test_run_state.current->line : __LINE__;
+}
+
 TEST_UNUSED static void test_release(void* memory, size_t bytes, void* user)
 {
     (void)user;
@@ -442,13 +464,13 @@ TEST_UNUSED static void test_release(void* memory, size_t bytes, void* user)
         return;
     }
     if (block->bytes != bytes) {
-        test_failure(__FILE__, __LINE__, "allocation %llu was of %llu bytes and is released with %llu",
+        test_failure(test_case_file(), test_case_line(), "allocation %llu was of %llu bytes and is released with %llu",
                      (unsigned long long)block->number, (unsigned long long)block->bytes, (unsigned long long)bytes);
     }
     const unsigned char* guard = (const unsigned char*)memory + block->bytes;
     for (size_t i = 0; i < TEST_BLOCK_GUARD; i++) {
         if (guard[i] != 0xFD) {
-            test_failure(__FILE__, __LINE__,
+            test_failure(test_case_file(), test_case_line(),
                          "allocation %llu of %llu bytes was written beyond its end (at offset %llu)",
                          (unsigned long long)block->number, (unsigned long long)block->bytes,
                          (unsigned long long)(block->bytes + i));
@@ -513,8 +535,7 @@ TEST_UNUSED static void test_memory_report_leaks(uint64_t after_number, const ch
     if (!leaks) {
         return;
     }
-    const char* file = test_run_state.current->file;
-    test_failure(file, test_run_state.current->line, "%llu blocks, %llu bytes are still allocated %s",
+    test_failure(test_case_file(), test_case_line(), "%llu blocks, %llu bytes are still allocated %s",
                  (unsigned long long)leaks, (unsigned long long)leaked_bytes, when);
     for (block = test_memory.blocks; block && shown < 8; block = block->next) {
         if (block->number > after_number) {
@@ -552,8 +573,15 @@ TEST_UNUSED static void test_round_begin(void)
     test_memory.failed_at = 0;
 }
 
+TEST_UNUSED static void test_round_text(void)
+{
+    fprintf(stderr, "  round    allocation %llu%s of the body fails\n", (unsigned long long)test_memory.fail_at,
+            test_memory.fail_later ? " and every later one" : "");
+}
+
 TEST_UNUSED static bool test_fail_begin(void)
 {
+    test_run_state.round_text = test_round_text;
     test_memory.fail_at = 1;
     test_memory.fail_later = false;
     test_round_begin();
@@ -562,16 +590,14 @@ TEST_UNUSED static bool test_fail_begin(void)
 
 TEST_UNUSED static bool test_fail_next(void)
 {
-    test_hint("in the round of TEST_EACH_ALLOCATION_FAILS where allocation %llu%s failed",
-              (unsigned long long)test_memory.fail_at, test_memory.fail_later ? " and all later ones" : "");
     test_memory_report_leaks(test_round_number, "at the end of the round");
     if (atomic_load(&test_run_state.failed)) {
         test_escape();
     }
-    test_run_state.hint[0] = 0;
     if (test_memory.failed_at == 0) {
         if (test_memory.fail_later) {
             test_memory.fail_at = 0;
+            test_run_state.round_text = NULL;
             return false;
         }
         test_memory.fail_later = true;
@@ -654,6 +680,7 @@ TEST_UNUSED static bool test_run_one(const struct test_case* entry)
     test_run_state.current = entry;
     test_run_state.hint[0] = 0;
     test_run_state.in_seeds = false;
+    test_run_state.round_text = NULL;
     test_run_state.seed = test_run_state.seed_first;
     atomic_store(&test_run_state.failed, false);
     atomic_store(&test_run_state.skipped, false);

@@ -1,0 +1,2219 @@
+/* necpnet - real-time multiplayer networking in two files: necpnet.h and necpnet.c.
+ *
+ * This header is the manual. What it holds, in order:
+ *
+ *    1  basics              version, results, memory, logging, addresses
+ *    2  channels            how messages travel
+ *    3  events, statistics  what an endpoint reports
+ *    4  client
+ *    5  server
+ *    6  connect tokens      who may connect, made by a backend
+ *    7  state sync          schema, world (server), view (client)
+ *    8  transport           how an endpoint reaches a network; the simulated link
+ *    9  web                 HTTP upgrade and WebSocket for servers and clients of any kind
+ *   10  platform            clock, loop, sockets, runner
+ *   11  pool                several connections, shared by address
+ *
+ * How to build
+ *
+ *    cc -std=c11 -c necpnet.c                                  WebSocket and plaintext UDP, nothing but a C library
+ *    cc -std=c11 -DNECPNET_WITH_MBEDTLS=1 -c necpnet.c         with encryption (link mbedtls mbedx509 mbedcrypto)
+ *    NECPNET_WITH_PLATFORM MBEDTLS LZ4 ZLIB OPUS CJSON SODIUM  each 0 or 1
+ *
+ * How it is driven
+ *
+ *    Every instance lives on the thread that owns it. The application calls update() with a monotonic time, then polls
+ *    events. Nothing blocks but the functions named wait and run. Callbacks fire only inside update (or dispatch).
+ *
+ *    for (;;) {
+ *        necpnet_client_update(client, necpnet_time_us());
+ *        while (necpnet_client_poll(client, &event)) { ... }
+ *        draw();
+ *    }
+ *
+ * How a block below is read
+ *
+ *    Thread     owner: the thread that owns the instance.  any: any thread at any time.
+ *    Callback   safe: may be called from a callback of the same instance.  no: may not.
+ *    Allocates  whether it may take memory from the instance's allocator.
+ *    borrowed until return | copied | taken | a view until X: who owns a pointer.
+ *
+ * Units are in the names: _us microseconds, _ms milliseconds, _bytes, _hz, _ppm millionths.
+ */
+#ifndef NECPNET_H
+#define NECPNET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------------------------------------------- 1 basics -- */
+
+#define NECPNET_VERSION_MAJOR 0
+#define NECPNET_VERSION_MINOR 1
+#define NECPNET_VERSION_PATCH 0
+#define NECPNET_VERSION_TEXT "0.1.0"
+#define NECPNET_PROTOCOL_VERSION 1 /* on the wire; src/PROTOCOL.md */
+
+/* Where every exported function is declared; a shared library's build sets it. */
+#ifndef NECPNET_API
+#define NECPNET_API
+#endif
+
+/* Limits of the protocol and of this build. What breaks when one is changed stands beside it. */
+#define NECPNET_CHANNELS_MAX 64                /* 6 bits on the wire */
+#define NECPNET_MESSAGE_BYTES_MAX (1u << 20)   /* any channel's message_bytes_max may be at most this */
+#define NECPNET_MESSAGE_BYTES_DEFAULT 65536u   /* a channel's message_bytes_max unless it says otherwise */
+#define NECPNET_NAME_BYTES_MAX 63              /* name of a named message, without NUL; 6 bits on the wire */
+#define NECPNET_REASON_BYTES_MAX 120           /* text of a close reason, without NUL */
+#define NECPNET_URLS_MAX 16                    /* addresses of one connect or one token */
+#define NECPNET_URL_BYTES_MAX 255              /* one address as text, without NUL */
+#define NECPNET_TOKEN_KEY_BYTES 32             /* a key that seals connect tokens */
+#define NECPNET_TOKEN_TEXT_BYTES_MAX 2048      /* a token bundle as text, with NUL */
+#define NECPNET_USER_DATA_BYTES 64             /* application bytes inside a connect token */
+#define NECPNET_DATAGRAM_BYTES_MAX 65507       /* largest UDP payload over IPv4 */
+#define NECPNET_DATAGRAM_BYTES_DEFAULT 1200    /* to begin with: fits every IPv6 path (RFC 9000 14) */
+#define NECPNET_ADDRESS_TEXT_BYTES_MAX 64      /* "[address%scope]:port" with NUL */
+
+/* Results. 0 is success; -1.. the caller's mistake; -100.. the peer or the wire; -200.. the environment; -500.. fatal,
+ * only destroy remains. Outputs are trailing pointers, written only on success. */
+#define NECPNET_RESULTS(X) \
+    X(OK, 0, "ok") \
+    X(ERR_INVALID_ARGUMENT, -1, "an argument is out of its documented range; nothing was changed") \
+    X(ERR_INVALID_STATE, -2, "the call does not fit the instance's present state; see the function's block") \
+    X(ERR_NOT_CONNECTED, -3, "not connected; wait for EVENT_CONNECTED") \
+    X(ERR_WOULD_BLOCK, -4, "the queue is full; nothing was queued; retry after the next update") \
+    X(ERR_NO_SUCH_CHANNEL, -5, "the channel is not in the configured channel table") \
+    X(ERR_MESSAGE_TOO_LARGE, -6, "the message is larger than the channel's message_bytes_max") \
+    X(ERR_NOT_FOUND, -7, "no such peer, entity, group or name (it may have gone)") \
+    X(ERR_BUFFER_TOO_SMALL, -8, "the caller's buffer is too small") \
+    X(ERR_BAD_CONFIG, -9, "a configuration field is out of range; the log names it") \
+    X(ERR_BAD_STRUCT_BYTES, -10, "the config was not filled by its _config_default function, or by another version") \
+    X(ERR_LIMIT_REACHED, -11, "a configured limit is reached; raise it or release something") \
+    X(ERR_UNSUPPORTED, -12, "this build or this platform lacks the feature; see NECPNET_WITH_*") \
+    X(ERR_BAD_URL, -13, "the address is not of the form udp://host:port, ws://host:port/path or wss://host:port/path") \
+    X(ERR_BAD_SCHEMA, -14, "the schema is refused; the log names the type and field") \
+    X(ERR_ALREADY_EXISTS, -15, "it exists already") \
+    X(ERR_OUT_OF_RANGE, -16, "a value is outside its field's range") \
+    X(ERR_BAD_TOKEN_TEXT, -17, "the text is not a connect token bundle; it may be cut or from another version") \
+    X(ERR_NO_ANSWER, -100, "no answer: server down, port wrong or blocked, token refused in silence (key, server id, " \
+                           "clock) or another protocol version") \
+    X(ERR_REFUSED, -101, "the server refused; the text says why") \
+    X(ERR_VERSION_DIFFERS, -102, "the peer speaks another protocol version") \
+    X(ERR_TOKEN_EXPIRED, -103, "the connect token has expired; fetch a new one, and check both clocks") \
+    X(ERR_TOKEN_INVALID, -104, "the connect token or credential is not valid for this server") \
+    X(ERR_TOKEN_FOREIGN, -105, "the connect token is for another server") \
+    X(ERR_TOKEN_SPENT, -106, "the connect token was used before; each connects once") \
+    X(ERR_TOKEN_MISSING, -107, "the server wants a connect token or credential") \
+    X(ERR_SERVER_FULL, -108, "the server is full") \
+    X(ERR_PROTOCOL, -109, "the peer broke the protocol; the text names how") \
+    X(ERR_CHANNELS_DIFFER, -110, "client and server have different channel tables; the text names the first difference") \
+    X(ERR_SCHEMA_DIFFERS, -111, "client and server have incompatible schemas; the text names the first difference") \
+    X(ERR_TIMEOUT, -112, "nothing was heard from the peer for the configured time") \
+    X(ERR_CLOSED, -113, "closed by the peer in good order") \
+    X(ERR_KICKED, -114, "the server ended the session; code and text are the application's") \
+    X(ERR_DRAINING, -115, "the server is shutting down; connect again, perhaps elsewhere") \
+    X(ERR_RATE_LIMITED, -116, "too many requests; slow down") \
+    X(ERR_REPLACED, -117, "the same user connected again elsewhere") \
+    X(ERR_SLOW_READER, -118, "the peer did not read fast enough and its queue was full") \
+    X(ERR_UPGRADE_REFUSED, -119, "the HTTP server answered, but did not upgrade to WebSocket; check port and path") \
+    X(ERR_NOT_HTTP, -120, "the other side does not speak HTTP; check port and scheme") \
+    X(ERR_TLS, -121, "the TLS handshake failed; the log has the cause") \
+    X(ERR_CERTIFICATE, -122, "the server's certificate is not trusted or not for this host name") \
+    X(ERR_BAD_DATA, -123, "received data does not decode") \
+    X(ERR_SESSION_LOST, -124, "the server no longer has the session") \
+    X(ERR_OUT_OF_MEMORY, -200, "the allocator gave no memory") \
+    X(ERR_HOST_UNKNOWN, -201, "the host name does not resolve") \
+    X(ERR_CONNECTION_REFUSED, -202, "nobody listens at that address and port") \
+    X(ERR_NETWORK_UNREACHABLE, -203, "no route to that address") \
+    X(ERR_ADDRESS_IN_USE, -204, "the port is in use by another program") \
+    X(ERR_PERMISSION, -205, "the operating system does not permit it") \
+    X(ERR_IO, -206, "the operating system reported an error; the log has it") \
+    X(ERR_NO_ENTROPY, -207, "no source of random bytes") \
+    X(ERR_DESCRIPTORS, -208, "no more file descriptors") \
+    X(ERR_FILE, -209, "a file cannot be read; the log names it") \
+    X(ERR_BAD_CERTIFICATE_FILE, -210, "the certificate or key file does not parse, or they do not fit each other") \
+    X(ERR_CONNECTION_RESET, -211, "the connection was reset by the peer or the network") \
+    X(ERR_INTERNAL, -500, "an invariant of the library broke; destroy the instance and report it")
+
+typedef enum necpnet_result {
+#define NECPNET_RESULT_ENUM(name, value, text) NECPNET_##name = value,
+    NECPNET_RESULTS(NECPNET_RESULT_ENUM)
+#undef NECPNET_RESULT_ENUM
+} necpnet_result;
+
+/* necpnet_result_name - "ERR_TIMEOUT" for NECPNET_ERR_TIMEOUT.
+ *
+ * Returns  static text; "ERR_UNKNOWN" for a number that is no result.
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API const char* necpnet_result_name(necpnet_result result);
+
+/* necpnet_result_text - one sentence for people, with the way out.
+ *
+ * Returns  static text.
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API const char* necpnet_result_text(necpnet_result result);
+
+/* necpnet_version - version and switches of the compiled library, e.g. "0.1.0 mbedtls lz4 platform".
+ *
+ * Returns  static text.
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API const char* necpnet_version(void);
+
+/* Memory. Both functions or neither (all zero: malloc and free). allocate returns memory aligned as malloc's, or NULL;
+ * release gets the size that was asked for. Called on the owner's thread (a runner: on its I/O thread as well). */
+typedef struct necpnet_allocator {
+    void* (*allocate)(size_t bytes, void* user);
+    void (*release)(void* memory, size_t bytes, void* user);
+    void* user;
+} necpnet_allocator;
+
+typedef enum necpnet_log_level {
+    NECPNET_LOG_TRACE = 0,
+    NECPNET_LOG_DEBUG = 1,
+    NECPNET_LOG_INFO = 2,
+    NECPNET_LOG_WARNING = 3,
+    NECPNET_LOG_ERROR = 4,
+    NECPNET_LOG_OFF = 5
+} necpnet_log_level;
+
+/* Logging. write gets one line without a line break, a view until it returns; NULL is silent. */
+typedef struct necpnet_logger {
+    void (*write)(necpnet_log_level level, const char* line, void* user);
+    void* user;
+    necpnet_log_level level; /* lines below are not made */
+} necpnet_logger;
+
+/* Random bytes for keys. fill returns false when it cannot; NULL uses the platform's source (ERR_NO_ENTROPY without). A
+ * simulation gives a seeded one. */
+typedef struct necpnet_entropy {
+    bool (*fill)(void* to, size_t bytes, void* user);
+    void* user;
+} necpnet_entropy;
+
+typedef enum necpnet_address_family {
+    NECPNET_ADDRESS_NONE = 0,
+    NECPNET_ADDRESS_IPV4 = 4,
+    NECPNET_ADDRESS_IPV6 = 6,
+    NECPNET_ADDRESS_MEMORY = 7 /* on a simulated link */
+} necpnet_address_family;
+
+typedef struct necpnet_address {
+    uint8_t family;    /* necpnet_address_family */
+    uint8_t reserved;  /* 0 */
+    uint16_t port;     /* host order */
+    uint32_t scope;    /* IPv6 scope id, else 0 */
+    uint8_t bytes[16]; /* network order; IPv4 uses 4; the rest is 0 */
+} necpnet_address;
+
+/* necpnet_address_parse - "1.2.3.4:5", "[::1]:5", "1.2.3.4" (port 0). Numeric alone; host names need a resolver.
+ *
+ *   text         borrowed until return.
+ *   out_address  written on OK.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_address_parse(const char* text, necpnet_address* out_address);
+
+/* necpnet_address_format - the text that parse reads.
+ *
+ *   text        at least NECPNET_ADDRESS_TEXT_BYTES_MAX bytes always suffice.
+ *   text_bytes  size of text.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BUFFER_TOO_SMALL
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_address_format(const necpnet_address* address, char* text, size_t text_bytes);
+
+/* necpnet_address_equal - same family, address, port and scope.
+ *
+ * Returns  whether they are equal.
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API bool necpnet_address_equal(const necpnet_address* a, const necpnet_address* b);
+
+/* One live session on a server, by value; never reused within 2^32 sessions of a slot. 0 is nobody. */
+typedef uint64_t necpnet_peer;
+#define NECPNET_PEER_NONE ((necpnet_peer)0)
+
+/* -------------------------------------------------------------------------------------------------- 2 channels -- */
+
+typedef enum necpnet_channel_mode {
+    NECPNET_UNRELIABLE = 0,           /* may be lost, never duplicated, any order */
+    NECPNET_UNRELIABLE_SEQUENCED = 1, /* and never older than what was delivered */
+    NECPNET_RELIABLE_SEQUENCED = 2,   /* the newest surely arrives, older ones may be skipped */
+    NECPNET_RELIABLE_UNORDERED = 3,   /* exactly once, any order */
+    NECPNET_RELIABLE_ORDERED = 4      /* exactly once, in order */
+} necpnet_channel_mode;
+
+/* Deficit round robin with weights 16, 8, 4, 2. */
+typedef enum necpnet_priority {
+    NECPNET_PRIORITY_CRITICAL = 0,
+    NECPNET_PRIORITY_HIGH = 1,
+    NECPNET_PRIORITY_NORMAL = 2,
+    NECPNET_PRIORITY_LOW = 3
+} necpnet_priority;
+
+/* One row of the channel table. Client and server must have the same mode and message_bytes_max for each channel, else
+ * the connection fails with ERR_CHANNELS_DIFFER naming the first difference; the rest is each side's own choice. */
+typedef struct necpnet_channel_config {
+    necpnet_channel_mode mode;  /* default RELIABLE_ORDERED */
+    necpnet_priority priority;  /* default NORMAL */
+    bool redundancy;            /* send each packet's messages once more in the next packet; default false */
+    bool compress;              /* LZ4 above 128 bytes where it helps; default true; ignored without LZ4 */
+    uint32_t message_bytes_max; /* 1 .. NECPNET_MESSAGE_BYTES_MAX, default 65536; modes that are not reliable ordered or
+                                   unordered: at most 32 fragments of about 1,150 bytes arrive */
+    uint32_t queue_bytes_max;   /* waiting to be sent or acknowledged; message_bytes_max .. 64 MB, default 1 MB */
+    uint32_t queue_messages_max; /* 1 .. 16384, default 4096 */
+    uint32_t window_bytes;      /* credit given to the sender, reliable ordered and unordered: message_bytes_max .. 64 MB,
+                                   default 1 MB */
+} necpnet_channel_config;
+
+/* necpnet_channel_config_default - fill all fields for a mode.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_channel_config_default(necpnet_channel_config* config, necpnet_channel_mode mode);
+
+/* The channel table of the default configs: one of each mode. */
+#define NECPNET_CHANNEL_RELIABLE 0   /* RELIABLE_ORDERED */
+#define NECPNET_CHANNEL_UNRELIABLE 1 /* UNRELIABLE */
+#define NECPNET_CHANNEL_SEQUENCED 2  /* UNRELIABLE_SEQUENCED */
+#define NECPNET_CHANNEL_UNORDERED 3  /* RELIABLE_UNORDERED */
+#define NECPNET_CHANNEL_LATEST 4     /* RELIABLE_SEQUENCED */
+#define NECPNET_CHANNELS_DEFAULT 5
+
+/* How one message is sent, beyond its channel. Zeroed means nothing special. */
+typedef struct necpnet_send_options {
+    const char* name;     /* NULL, or 1 .. NECPNET_NAME_BYTES_MAX bytes of UTF-8: a named message (scripts); copied */
+    bool has_deadline;    /* drop the message if it has not been sent by then (unreliable modes and RELIABLE_SEQUENCED) */
+    uint64_t deadline_us; /* in the time of update; read only if has_deadline */
+    bool wants_receipt;   /* reliable modes: EVENT_RECEIPT when the peer's necpnet has it */
+    uint64_t receipt;     /* returned in that event; any value */
+} necpnet_send_options;
+
+/* ---------------------------------------------------------------------------------------- 3 events, statistics -- */
+
+typedef enum necpnet_event_type {
+    NECPNET_EVENT_NONE = 0,
+    NECPNET_EVENT_CONNECTED = 1,      /* client: the session is up.  server: a peer joined.  resumed, count */
+    NECPNET_EVENT_DISCONNECTED = 2,   /* reason, code, text, will_reconnect, retry_in_ms */
+    NECPNET_EVENT_CONNECT_FAILED = 3, /* client: an attempt failed.  reason, text, will_reconnect, retry_in_ms */
+    NECPNET_EVENT_TOKEN_NEEDED = 4,   /* client: call set_token; the attempt waits for it */
+    NECPNET_EVENT_MESSAGE = 5,        /* peer, channel, data, bytes, name */
+    NECPNET_EVENT_RECEIPT = 6,        /* peer, channel, receipt: the peer has the message */
+    NECPNET_EVENT_WRITABLE = 7,       /* peer, channel: a queue that was full has room again */
+    NECPNET_EVENT_QUERY_ANSWER = 8,   /* client: server_name, players, players_max, rtt_us; text is the url */
+    NECPNET_EVENT_QUERY_FAILED = 9,   /* client: reason; text is the url */
+    NECPNET_EVENT_INPUT = 10          /* server: peer, tick, data, bytes: the next numbered input of a client */
+} necpnet_event_type;
+
+/* One event. Pointers are views until the next poll or update of the instance. */
+typedef struct necpnet_event {
+    necpnet_event_type type;
+    int channel;
+    necpnet_peer peer; /* server: whose; client: 0 */
+    const void* data;
+    size_t bytes;
+    const char* name;      /* of a named message, else NULL */
+    necpnet_result reason; /* ERR_KICKED: code and text are the application's */
+    uint32_t code;
+    const char* text; /* never NULL */
+    uint64_t receipt;
+    uint64_t count; /* CONNECTED, resumed false after an earlier connection: reliable messages that got lost between */
+    uint32_t tick;
+    uint32_t retry_in_ms;
+    bool will_reconnect;
+    bool resumed; /* CONNECTED: the earlier session goes on */
+    const char* server_name;
+    uint32_t players;
+    uint32_t players_max;
+    uint32_t rtt_us;
+} necpnet_event;
+
+/* Called by dispatch for one event. */
+typedef void (*necpnet_event_handler)(const necpnet_event* event, void* user);
+
+typedef enum necpnet_transport_kind {
+    NECPNET_TRANSPORT_NONE = 0,
+    NECPNET_TRANSPORT_UDP = 1,
+    NECPNET_TRANSPORT_WEBSOCKET = 2 /* ws and wss */
+} necpnet_transport_kind;
+
+/* Of one connection since it was made. */
+typedef struct necpnet_statistics {
+    necpnet_transport_kind transport;
+    bool encrypted;
+    uint32_t rtt_us;          /* smoothed round trip (RFC 9002 5.3); on WebSocket from PING */
+    uint32_t rtt_min_us;
+    uint32_t rtt_variance_us;
+    uint32_t jitter_us;       /* mean deviation of arrival spacing (RFC 3550 6.4.1) */
+    uint32_t loss_ppm;        /* of packets sent, smoothed over about the last 256 */
+    int64_t clock_offset_us;  /* client: server time minus local time */
+    uint32_t clock_error_us;  /* client: its bound, half the best round trip */
+    uint64_t packets_sent;
+    uint64_t packets_received;
+    uint64_t packets_lost;    /* sent and declared lost */
+    uint64_t packets_duplicate;
+    uint64_t bytes_sent;      /* UDP payload, or bytes of WebSocket messages */
+    uint64_t bytes_received;
+    uint32_t send_bytes_per_s;    /* smoothed over about a second */
+    uint32_t receive_bytes_per_s;
+    uint32_t congestion_bytes; /* congestion window */
+    uint32_t flight_bytes;     /* sent and not acknowledged */
+    uint32_t budget_bytes;     /* what may be sent now: see necpnet_client_budget */
+    uint32_t datagram_bytes;   /* present packet size */
+    uint32_t queue_bytes;      /* of all channels */
+    uint64_t memory_bytes;     /* held for this connection, as far as it is its own */
+} necpnet_statistics;
+
+typedef struct necpnet_channel_statistics {
+    uint64_t messages_sent; /* taken from the application */
+    uint64_t messages_received; /* handed to the application */
+    uint64_t messages_dropped; /* past their deadline, overtaken, or over a limit, on this side */
+    uint64_t bytes_sent;    /* message bytes before compression */
+    uint64_t bytes_received;
+    uint64_t resends; /* frames sent again */
+    uint32_t queue_messages; /* waiting or unacknowledged */
+    uint32_t queue_bytes;
+} necpnet_channel_statistics;
+
+typedef enum necpnet_security {
+    NECPNET_SECURITY_TOKEN = 0, /* connect tokens (or JWT through authorize); the default */
+    NECPNET_SECURITY_OPEN = 1,  /* encrypted, but anyone (who knows the passphrase) may join: a LAN, a demo, a first try */
+    NECPNET_SECURITY_NONE = 2   /* plaintext: tests alone */
+} necpnet_security;
+
+typedef struct necpnet_transport necpnet_transport; /* section 8 */
+typedef struct necpnet_loop necpnet_loop;           /* section 10 */
+typedef struct necpnet_schema necpnet_schema;       /* section 7 */
+typedef struct necpnet_world necpnet_world;         /* section 7 */
+typedef struct necpnet_view necpnet_view;           /* section 7 */
+
+/* What TLS needs. Paths are read once at create; copied. */
+typedef struct necpnet_tls_config {
+    const char* certificate_file; /* PEM chain; server; NULL: no TLS */
+    const char* key_file;         /* PEM; server */
+    const char* ca_file;          /* client: trusted roots as PEM; NULL: the system's (/etc/ssl/certs and the like) */
+    bool insecure;                /* client: do not verify; tests alone; default false */
+} necpnet_tls_config;
+
+/* ---------------------------------------------------------------------------------------------------- 4 client -- */
+
+typedef struct necpnet_client necpnet_client;
+
+typedef struct necpnet_client_config {
+    size_t struct_bytes;         /* stamped by necpnet_client_config_default */
+    necpnet_allocator allocator; /* default zeroed: malloc */
+    necpnet_logger logger;       /* default silent */
+    necpnet_entropy entropy;     /* default zeroed: the platform's */
+    const necpnet_transport* transport; /* NULL (default): own sockets; else borrowed until destroy */
+    necpnet_security security;   /* default TOKEN */
+    const char* passphrase;      /* OPEN alone: NULL (default), or what the server has; copied */
+    const necpnet_channel_config* channels; /* copied; default one of each mode, NECPNET_CHANNEL_* */
+    int channel_count;           /* 1 .. NECPNET_CHANNELS_MAX */
+    necpnet_tls_config tls;      /* for wss:// */
+    necpnet_view* view;          /* NULL (default), or the view that follows the server's world; borrowed */
+    uint32_t connect_timeout_ms; /* of one address; 100 .. 60,000, default 5,000 */
+    uint32_t connect_stagger_ms; /* before the next address is tried beside the first (RFC 8305); 10 .. 5,000, default 250 */
+    bool reconnect;              /* by itself after a loss; default true */
+    uint32_t reconnect_delay_min_ms; /* 10 .. 60,000, default 250; doubles each time, with full jitter */
+    uint32_t reconnect_delay_max_ms; /* delay_min .. 600,000, default 10,000 */
+    uint32_t reconnect_attempts_max; /* 1 .. UINT32_MAX (default: for ever) */
+    uint32_t udp_ping_ms;        /* idle time before a PING; 50 .. 60,000, default 1,000 */
+    uint32_t udp_timeout_ms;     /* silence that means dead; 2 x ping .. 600,000, default 5,000 */
+    uint32_t websocket_ping_ms;  /* default 30,000; 100 .. 600,000 */
+    uint32_t websocket_timeout_ms; /* default 65,000; 2 x ping .. 1,800,000 */
+    uint32_t loading_timeout_ms; /* timeout while set_loading; default 120,000 */
+    uint32_t bandwidth_limit;    /* bytes a second sent, headers included; 1,000 .. UINT32_MAX (default: none) */
+    uint32_t datagram_bytes_max; /* 64 .. NECPNET_DATAGRAM_BYTES_MAX, default 1200 */
+    uint32_t receive_bytes_max;  /* messages received and not yet polled; 64 KB .. 1 GB, default 16 MB */
+    uint32_t inputs_max;         /* unacknowledged numbered inputs kept; 1 .. 256, default 64 */
+} necpnet_client_config;
+
+/* necpnet_client_config_default - fill all fields and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_config_default(necpnet_client_config* config);
+
+/* necpnet_client_create - an idle client.
+ *
+ *   config      copied; what it points to as its fields say.
+ *   out_client  written on OK; give to necpnet_client_destroy.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_OUT_OF_MEMORY | ERR_UNSUPPORTED
+ *          (security needs NECPNET_WITH_MBEDTLS) | ERR_NO_ENTROPY | ERR_IO | ERR_DESCRIPTORS
+ * Thread   becomes the owner.   Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_client_create(const necpnet_client_config* config, necpnet_client** out_client);
+
+/* necpnet_client_destroy - release everything; a live connection is closed without waiting for its answer.
+ *
+ *   client  NULL does nothing.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_client_destroy(necpnet_client* client);
+
+/* necpnet_client_connect - begin to connect; the first address that answers wins.
+ *
+ * Host names resolve to all their addresses, IPv6 and IPv4 in turn, each tried connect_stagger_ms after the one before.
+ * With SECURITY_TOKEN the urls may be NULL and 0: then those inside the token are used.
+ *
+ *   urls       "udp://host:port", "ws://host:port/path", "wss://host:port/path"; copied.
+ *   url_count  0 .. NECPNET_URLS_MAX.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_URL | ERR_INVALID_STATE (connected or connecting; disconnect first)
+ *          | ERR_UNSUPPORTED (wss without mbedTLS, udp in a browser) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_client_connect(necpnet_client* client, const char* const* urls, int url_count);
+
+/* necpnet_client_set_token - answer EVENT_TOKEN_NEEDED with a connect token bundle, as a backend or `necpnet token` made
+ * it.
+ *
+ *   token    text; copied.
+ *   wall_us  microseconds since 1970, to tell an expired token before it is sent; necpnet_wall_time_us().
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_TOKEN_TEXT | ERR_VERSION_DIFFERS | ERR_TOKEN_EXPIRED
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_set_token(necpnet_client* client, const char* token, uint64_t wall_us);
+
+/* necpnet_client_set_credential - answer EVENT_TOKEN_NEEDED for ws:// and wss:// with a JWT, which the server's
+ * authorize callback judges.
+ *
+ *   credential  text of at most 8,191 bytes; copied.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_client_set_credential(necpnet_client* client, const char* credential);
+
+/* necpnet_client_disconnect - end the session in good order: what is queued on reliable channels is sent first, for at
+ * most linger_ms, then CLOSE. EVENT_DISCONNECTED with ERR_CLOSED follows. Stops reconnecting.
+ *
+ *   code  the application's own, told to the server.
+ *   text  at most NECPNET_REASON_BYTES_MAX bytes; NULL is empty; copied.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_CONNECTED (idle already)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_disconnect(necpnet_client* client, uint32_t code, const char* text,
+                                                     uint32_t linger_ms);
+
+/* necpnet_client_update - receive, run every machine whose time has come, send.
+ *
+ *   now_us  monotonic; never less than before (a smaller value counts as the last one).
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | a band -500 result (only destroy remains)
+ * Thread   owner.      Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_client_update(necpnet_client* client, uint64_t now_us);
+
+/* necpnet_client_deadline_us - when update must be called next even if nothing arrives; UINT64_MAX: never.
+ *
+ * Returns  time in the terms of update.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint64_t necpnet_client_deadline_us(const necpnet_client* client);
+
+/* necpnet_client_wait - block until something arrives, the next deadline, or timeout_us.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_UNSUPPORTED (the transport cannot wait)
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_wait(necpnet_client* client, uint64_t timeout_us);
+
+/* necpnet_client_poll - take the next event.
+ *
+ *   out_event  written when there is one; its pointers are views until the next poll or update.
+ *
+ * Returns  whether there was one.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API bool necpnet_client_poll(necpnet_client* client, necpnet_event* out_event);
+
+/* necpnet_client_on_channel - let dispatch give messages of a channel to a handler; NULL removes it.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NO_SUCH_CHANNEL
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_on_channel(necpnet_client* client, int channel, necpnet_event_handler handler,
+                                                     void* user);
+
+/* necpnet_client_on_name - let dispatch give messages of a name to a handler; NULL removes it. Goes before channels.
+ *
+ *   name  1 .. NECPNET_NAME_BYTES_MAX bytes; copied.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_client_on_name(necpnet_client* client, const char* name, necpnet_event_handler handler,
+                                                  void* user);
+
+/* necpnet_client_on_event - let dispatch give events of a type to a handler; NULL removes it. For MESSAGE: those that no
+ * name and no channel handler takes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_on_event(necpnet_client* client, necpnet_event_type type,
+                                                   necpnet_event_handler handler, void* user);
+
+/* necpnet_client_dispatch - poll until empty, calling the handlers. Events without a handler are dropped.
+ *
+ * Returns  how many events were handled.
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API size_t necpnet_client_dispatch(necpnet_client* client);
+
+/* necpnet_client_send - queue one message for the server.
+ *
+ * Nothing reaches the network until necpnet_client_update() or necpnet_client_flush(). Reliable channels take messages
+ * while reconnecting, too; they leave once a session is up.
+ *
+ *   channel  0 .. config.channel_count - 1.
+ *   data     borrowed until return; may be NULL only if bytes is 0.
+ *   bytes    0 .. the channel's message_bytes_max.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NO_SUCH_CHANNEL | ERR_MESSAGE_TOO_LARGE | ERR_NOT_CONNECTED
+ *          | ERR_WOULD_BLOCK (queue full; nothing queued, EVENT_WRITABLE follows) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ * See      tests/api_echo.c
+ */
+NECPNET_API necpnet_result necpnet_client_send(necpnet_client* client, int channel, const void* data, size_t bytes);
+
+/* necpnet_client_send_with - the same with a name, a deadline or a receipt.
+ *
+ *   options  borrowed until return; not NULL.
+ *
+ * Returns  as necpnet_client_send.
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_client_send_with(necpnet_client* client, int channel, const void* data, size_t bytes,
+                                                    const necpnet_send_options* options);
+
+/* necpnet_client_flush - send now what update would send, without receiving.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_client_flush(necpnet_client* client, uint64_t now_us);
+
+/* necpnet_client_budget - bytes that may be queued now and leave at once: the congestion and bandwidth limits less what
+ * is queued and in flight. Encode optional data (state, voice) only within it.
+ *
+ * Returns  bytes; 0 when not connected.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API size_t necpnet_client_budget(const necpnet_client* client);
+
+typedef enum necpnet_client_state {
+    NECPNET_CLIENT_IDLE = 0,
+    NECPNET_CLIENT_WAITING_FOR_TOKEN = 1,
+    NECPNET_CLIENT_CONNECTING = 2,
+    NECPNET_CLIENT_CONNECTED = 3,
+    NECPNET_CLIENT_RECONNECTING = 4, /* waiting for the next attempt */
+    NECPNET_CLIENT_CLOSING = 5,
+    NECPNET_CLIENT_SUSPENDED = 6
+} necpnet_client_state;
+
+/* necpnet_client_get_state - where the client stands.
+ *
+ * Returns  the state; IDLE for NULL.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_client_state necpnet_client_get_state(const necpnet_client* client);
+
+/* necpnet_client_get_address - the server's address in use.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_CONNECTED
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_get_address(const necpnet_client* client, necpnet_address* out_address);
+
+/* necpnet_client_get_statistics - figures of the present (or last) connection.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_get_statistics(const necpnet_client* client,
+                                                         necpnet_statistics* out_statistics);
+
+/* necpnet_client_get_channel_statistics - figures of one channel.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NO_SUCH_CHANNEL
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_get_channel_statistics(const necpnet_client* client, int channel,
+                                                                 necpnet_channel_statistics* out_statistics);
+
+/* necpnet_client_server_time_us - the server's time now, as its update was told it.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_CONNECTED (no clock sample yet)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_server_time_us(const necpnet_client* client, uint64_t now_us,
+                                                         uint64_t* out_time_us);
+
+/* necpnet_client_server_tick - the server's tick now, and the tick at which an input sent now arrives (the client's lead
+ * covers the way there and the jitter).
+ *
+ *   out_input_tick  may be NULL.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_CONNECTED (no clock sample yet)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_server_tick(const necpnet_client* client, uint64_t now_us, uint32_t* out_tick,
+                                                      uint32_t* out_input_tick);
+
+/* necpnet_client_send_input - one numbered input of the player. Sent in every packet until the server has it; the server
+ * gets each once, in order, as EVENT_INPUT.
+ *
+ *   tick   larger than that of the input before.
+ *   data   copied.
+ *   bytes  1 .. 255.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_CONNECTED | ERR_WOULD_BLOCK (inputs_max unacknowledged)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_send_input(necpnet_client* client, uint32_t tick, const void* data,
+                                                     size_t bytes);
+
+/* necpnet_client_set_bandwidth_limit - as config.bandwidth_limit, while running.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT (below 1,000)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_set_bandwidth_limit(necpnet_client* client, uint32_t bytes_per_s);
+
+/* necpnet_client_set_loading - while true both sides allow loading_timeout_ms of silence (a level loads).
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_CONNECTED
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_set_loading(necpnet_client* client, bool loading);
+
+/* necpnet_client_suspend - the program goes to the background: the server is told, timers stop.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_CONNECTED
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_suspend(necpnet_client* client, uint64_t now_us);
+
+/* necpnet_client_resume - back in the foreground: go on if the server still has the connection, else reconnect.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE (not suspended)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_resume(necpnet_client* client, uint64_t now_us);
+
+/* necpnet_client_query - ask a UDP server for its name, players and ping without connecting. EVENT_QUERY_ANSWER or
+ * EVENT_QUERY_FAILED follows.
+ *
+ *   url  "udp://host:port"; copied. At most 16 under way.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_URL | ERR_LIMIT_REACHED | ERR_UNSUPPORTED | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_client_query(necpnet_client* client, const char* url);
+
+/* necpnet_client_set_user_data, necpnet_client_get_user_data - one pointer of the application's.
+ *
+ * Returns  what was set; NULL at first.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API void necpnet_client_set_user_data(necpnet_client* client, void* user_data);
+NECPNET_API void* necpnet_client_get_user_data(const necpnet_client* client);
+
+/* ---------------------------------------------------------------------------------------------------- 5 server -- */
+
+typedef struct necpnet_server necpnet_server;
+
+/* A key that opens connect tokens. Backends and servers share it; several allow rotation. */
+typedef struct necpnet_token_key {
+    uint32_t id;
+    uint8_t bytes[NECPNET_TOKEN_KEY_BYTES];
+} necpnet_token_key;
+
+/* Who a peer is, as its connect token says or authorize decides. */
+typedef struct necpnet_identity {
+    uint64_t client_id;                          /* first 8 bytes of SHA-256(issuer, 0, subject); OPEN: random */
+    uint64_t expires_us;                         /* wall time; 0: does not expire */
+    uint8_t user_data[NECPNET_USER_DATA_BYTES];  /* from the token, zeroes if none */
+} necpnet_identity;
+
+/* Judges a text credential (JWT) of a WebSocket client. Called inside update.
+ *
+ *   out_identity  filled on OK.
+ *
+ * Returns  OK, or any refusal (ERR_TOKEN_INVALID, ERR_TOKEN_EXPIRED, ..): the client is told.
+ */
+typedef necpnet_result (*necpnet_authorize)(const char* credential, const necpnet_address* from,
+                                            necpnet_identity* out_identity, void* user);
+
+typedef struct necpnet_web_handlers necpnet_web_handlers; /* section 9 */
+
+typedef struct necpnet_server_config {
+    size_t struct_bytes;
+    necpnet_allocator allocator;
+    necpnet_logger logger;
+    necpnet_entropy entropy;
+    const necpnet_transport* transport; /* NULL (default): own sockets as below; else borrowed until destroy */
+    necpnet_loop* loop;         /* for own sockets: NULL (default): a loop of its own; else borrowed */
+    const char* bind_address;   /* numeric; default "::" (every IPv6 and IPv4 address); copied */
+    int udp_port;               /* -1: no UDP; 0: any free port; default 7777 */
+    int tcp_port;               /* -1 (default): no WebSocket; 0: any free port */
+    const char* path;           /* of the WebSocket upgrade to necpnet.v1; default "/ws"; copied */
+    necpnet_tls_config tls;     /* with a certificate the TCP port speaks TLS alone */
+    const necpnet_web_handlers* web; /* NULL (default): other requests are answered 426; else section 9; copied */
+    necpnet_security security;  /* default TOKEN */
+    const char* passphrase;     /* OPEN alone; copied */
+    const necpnet_token_key* token_keys; /* TOKEN: copied */
+    int token_key_count;        /* 0 .. 16 */
+    uint64_t server_id;         /* names this process in tokens; default 1 */
+    uint32_t token_epoch;       /* tokens of an older epoch are refused (revocation); default 0 */
+    bool token_restart_guard;   /* refuse tokens issued before this server was made, whose spending it cannot know;
+                                   default true */
+    necpnet_authorize authorize; /* NULL (default): text credentials are refused */
+    void* authorize_user;
+    const necpnet_channel_config* channels;
+    int channel_count;
+    necpnet_world* world;       /* NULL (default), or the world that clients follow; borrowed */
+    uint32_t peers_max;         /* 1 .. 16,777,215 (24 bits of the connection id), default 1,024 */
+    uint32_t peers_per_address_max; /* default 64 */
+    uint32_t handshakes_max;    /* WebSocket connections that have not finished SETUP; default 1,024 */
+    uint32_t handshake_timeout_ms; /* from TCP accept to SETUP; default 5,000 */
+    uint32_t tick_hz;           /* 1 .. 1,000, default 60: ticks are now_us * tick_hz / 1,000,000 */
+    uint32_t udp_ping_ms;       /* as in necpnet_client_config */
+    uint32_t udp_timeout_ms;
+    uint32_t websocket_ping_ms;
+    uint32_t websocket_timeout_ms;
+    uint32_t loading_timeout_ms;
+    uint32_t resume_window_ms;  /* how long a session outlives its connection; default 30,000 */
+    uint32_t bandwidth_limit;   /* bytes a second and peer */
+    uint32_t datagram_bytes_max;
+    uint32_t receive_bytes_max; /* of all peers together, received and not yet polled; default 64 MB */
+    uint32_t queue_bytes_max;   /* of one WebSocket peer, written and not taken by the network: then it is cut with
+                                   ERR_SLOW_READER; default 1 MB */
+    const char* query_name;     /* told to necpnet_client_query; default "necpnet"; at most 63 bytes; copied */
+    bool query;                 /* answer queries; default true */
+} necpnet_server_config;
+
+/* necpnet_server_config_default - fill all fields and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_config_default(necpnet_server_config* config);
+
+/* necpnet_server_create - open the ports and begin to listen.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_OUT_OF_MEMORY | ERR_UNSUPPORTED
+ *          | ERR_NO_ENTROPY | ERR_ADDRESS_IN_USE | ERR_PERMISSION | ERR_IO | ERR_DESCRIPTORS | ERR_FILE
+ *          | ERR_BAD_CERTIFICATE_FILE
+ * Thread   becomes the owner.   Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_server_create(const necpnet_server_config* config, necpnet_server** out_server);
+
+/* necpnet_server_destroy - release everything; live peers get a CLOSE without waiting.
+ *
+ *   server  NULL does nothing.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_server_destroy(necpnet_server* server);
+
+/* necpnet_server_set_wall_time - tell the wall time, for the expiry of tokens alone. Once before tokens are used, then
+ * whenever the clock was set.
+ *
+ *   wall_us  microseconds since 1970; necpnet_wall_time_us().
+ *   now_us   in the time of update.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_set_wall_time(necpnet_server* server, uint64_t wall_us, uint64_t now_us);
+
+/* necpnet_server_update - receive, run every machine whose time has come, send.
+ *
+ *   now_us  monotonic; never less than before (a smaller value counts as the last one).
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | a band -500 result
+ * Thread   owner.      Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_server_update(necpnet_server* server, uint64_t now_us);
+
+/* necpnet_server_deadline_us - when update must be called next even if nothing arrives; UINT64_MAX: never.
+ *
+ * Returns  time in the terms of update.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint64_t necpnet_server_deadline_us(const necpnet_server* server);
+
+/* necpnet_server_wait - block until something arrives, the next deadline, or timeout_us.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_UNSUPPORTED (the transport cannot wait)
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_wait(necpnet_server* server, uint64_t timeout_us);
+
+/* necpnet_server_get_ports - the ports in use, for udp_port or tcp_port 0; -1 where there is none.
+ *
+ *   out_udp, out_tcp  may be NULL.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_UNSUPPORTED (not own sockets)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_get_ports(const necpnet_server* server, int* out_udp, int* out_tcp);
+
+/* necpnet_server_poll - take the next event.
+ *
+ *   out_event  written when there is one; its pointers are views until the next poll or update.
+ *
+ * Returns  whether there was one.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API bool necpnet_server_poll(necpnet_server* server, necpnet_event* out_event);
+
+/* necpnet_server_on_channel, necpnet_server_on_name, necpnet_server_on_event, necpnet_server_dispatch - as the client's.
+ *
+ * Returns  as the client's.
+ * Thread   owner.      Callback  safe (dispatch: no).      Allocates  on_name: yes.
+ */
+NECPNET_API necpnet_result necpnet_server_on_channel(necpnet_server* server, int channel, necpnet_event_handler handler,
+                                                     void* user);
+NECPNET_API necpnet_result necpnet_server_on_name(necpnet_server* server, const char* name, necpnet_event_handler handler,
+                                                  void* user);
+NECPNET_API necpnet_result necpnet_server_on_event(necpnet_server* server, necpnet_event_type type,
+                                                   necpnet_event_handler handler, void* user);
+NECPNET_API size_t necpnet_server_dispatch(necpnet_server* server);
+
+/* necpnet_server_send - queue one message for a peer.
+ *
+ *   channel  0 .. config.channel_count - 1.
+ *   data     borrowed until return; may be NULL only if bytes is 0.
+ *   bytes    0 .. the channel's message_bytes_max.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_NO_SUCH_CHANNEL | ERR_MESSAGE_TOO_LARGE
+ *          | ERR_WOULD_BLOCK (queue full; nothing queued, EVENT_WRITABLE follows) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_server_send(necpnet_server* server, necpnet_peer peer, int channel, const void* data,
+                                               size_t bytes);
+
+/* necpnet_server_send_with - the same with a name, a deadline or a receipt.
+ *
+ *   options  borrowed until return; not NULL.
+ *
+ * Returns  as necpnet_server_send.
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_server_send_with(necpnet_server* server, necpnet_peer peer, int channel,
+                                                    const void* data, size_t bytes, const necpnet_send_options* options);
+
+/* necpnet_server_broadcast - queue one message for every connected peer but one; stored once.
+ *
+ *   except          NECPNET_PEER_NONE: for all.
+ *   options         NULL, or as in send_with (receipts arrive once a peer).
+ *   out_refused     may be NULL: how many peers' queues were full.
+ *
+ * Returns  OK (also when some were full) | ERR_INVALID_ARGUMENT | ERR_NO_SUCH_CHANNEL | ERR_MESSAGE_TOO_LARGE
+ *          | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_server_broadcast(necpnet_server* server, necpnet_peer except, int channel,
+                                                    const void* data, size_t bytes, const necpnet_send_options* options,
+                                                    size_t* out_refused);
+
+/* Groups: sets of peers that get one message. A peer leaves all its groups when its session ends. */
+typedef uint32_t necpnet_group;
+
+/* necpnet_server_group_create - an empty group.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY | ERR_LIMIT_REACHED (65,535 groups)
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_server_group_create(necpnet_server* server, necpnet_group* out_group);
+
+/* necpnet_server_group_destroy - forget a group.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_group_destroy(necpnet_server* server, necpnet_group group);
+
+/* necpnet_server_group_add, necpnet_server_group_remove - membership; adding a member again is OK.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  add: yes.
+ */
+NECPNET_API necpnet_result necpnet_server_group_add(necpnet_server* server, necpnet_group group, necpnet_peer peer);
+NECPNET_API necpnet_result necpnet_server_group_remove(necpnet_server* server, necpnet_group group, necpnet_peer peer);
+
+/* necpnet_server_group_send - as broadcast, to the members.
+ *
+ * Returns  as necpnet_server_broadcast | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_server_group_send(necpnet_server* server, necpnet_group group, necpnet_peer except,
+                                                     int channel, const void* data, size_t bytes,
+                                                     const necpnet_send_options* options, size_t* out_refused);
+
+/* necpnet_server_kick - end a peer's session: what is queued on reliable channels is sent first, for at most linger_ms.
+ * The client gets ERR_KICKED with code and text and does not reconnect by itself. EVENT_DISCONNECTED follows here.
+ *
+ *   text  at most NECPNET_REASON_BYTES_MAX bytes; NULL is empty; copied.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_kick(necpnet_server* server, necpnet_peer peer, uint32_t code,
+                                               const char* text, uint32_t linger_ms);
+
+/* necpnet_server_drain - refuse new sessions with ERR_DRAINING and tell every peer to connect again after retry_ms,
+ * spread at random over it. Sessions end as their clients leave.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_drain(necpnet_server* server, uint32_t retry_ms);
+
+/* necpnet_server_budget - as necpnet_client_budget, of one peer.
+ *
+ * Returns  bytes; 0 for a peer that is not connected.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API size_t necpnet_server_budget(const necpnet_server* server, necpnet_peer peer);
+
+/* What is known of a peer. */
+typedef struct necpnet_peer_info {
+    necpnet_peer peer;
+    necpnet_address address;
+    necpnet_transport_kind transport;
+    necpnet_identity identity;
+    bool connected;          /* false: the session waits for its client to come back */
+    uint64_t connected_us;   /* when the session began, in the time of update */
+    uint64_t heard_us;       /* when something last arrived */
+    uint32_t input_tick;     /* of the newest input received */
+} necpnet_peer_info;
+
+/* necpnet_server_get_peer - facts about one peer.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_get_peer(const necpnet_server* server, necpnet_peer peer,
+                                                   necpnet_peer_info* out_info);
+
+/* necpnet_server_next_peer - walk over all sessions in the order of their slots.
+ *
+ *   peer  NECPNET_PEER_NONE for the first; else the one before (it may have gone).
+ *
+ * Returns  the next, or NECPNET_PEER_NONE.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_peer necpnet_server_next_peer(const necpnet_server* server, necpnet_peer peer);
+
+/* necpnet_server_get_peer_statistics - figures of one peer's present connection.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_get_peer_statistics(const necpnet_server* server, necpnet_peer peer,
+                                                              necpnet_statistics* out_statistics);
+
+/* necpnet_server_get_channel_statistics - figures of one peer's channel.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_NO_SUCH_CHANNEL
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_get_channel_statistics(const necpnet_server* server, necpnet_peer peer,
+                                                                 int channel, necpnet_channel_statistics* out_statistics);
+
+/* Why datagrams or handshakes met silence or refusal, counted by name. */
+#define NECPNET_DROPS(X) \
+    X(TOO_SHORT, "datagram shorter than any packet") \
+    X(UNKNOWN_CONNECTION, "no connection with that id") \
+    X(AUTHENTICATION, "packet does not authenticate") \
+    X(REPLAY, "packet number seen before or too old") \
+    X(MALFORMED, "handshake message of the wrong form") \
+    X(NOT_PADDED, "first datagram shorter than 1200 bytes") \
+    X(VERSION, "unknown protocol version") \
+    X(COOKIE, "cookie wrong or too old") \
+    X(TOKEN_KEY, "token sealed under an unknown key, or changed") \
+    X(TOKEN_EXPIRED, "token expired") \
+    X(TOKEN_SERVER, "token for another server") \
+    X(TOKEN_EPOCH, "token of a revoked epoch") \
+    X(TOKEN_SPENT, "token used before") \
+    X(TOKEN_STALE, "token issued before this server started") \
+    X(PROOF, "proof of the pre-shared key wrong") \
+    X(MODE, "open or plaintext handshake to a server that wants tokens, or the reverse") \
+    X(FULL, "peers_max, peers_per_address_max or handshakes_max reached") \
+    X(BUSY, "handshake budget of this moment used up") \
+    X(NOT_HTTP, "bytes on the TCP port that are not HTTP") \
+    X(UPGRADE, "WebSocket upgrade refused") \
+    X(HANDSHAKE_TIMEOUT, "TCP connection without SETUP in time") \
+    X(CREDENTIAL, "credential refused by authorize") \
+    X(CHANNELS, "another channel table") \
+    X(SCHEMA, "an incompatible schema") \
+    X(SEND, "datagram that the operating system did not take") \
+    X(MEMORY, "no memory for what arrived")
+
+typedef enum necpnet_drop {
+#define NECPNET_DROP_ENUM(name, text) NECPNET_DROP_##name,
+    NECPNET_DROPS(NECPNET_DROP_ENUM)
+#undef NECPNET_DROP_ENUM
+    NECPNET_DROP_COUNT
+} necpnet_drop;
+
+/* necpnet_drop_name - "TOO_SHORT" and so on.
+ *
+ * Returns  static text; "" for a number out of range.
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API const char* necpnet_drop_name(necpnet_drop drop);
+
+typedef struct necpnet_server_statistics {
+    uint32_t peers;             /* sessions */
+    uint32_t peers_connected;
+    uint32_t peers_udp;         /* of the connected */
+    uint32_t peers_websocket;
+    uint32_t web_connections;   /* TCP connections of any kind */
+    uint64_t sessions_total;
+    uint64_t packets_sent;
+    uint64_t packets_received;
+    uint64_t packets_lost;
+    uint64_t bytes_sent;
+    uint64_t bytes_received;
+    uint64_t messages_sent;
+    uint64_t messages_received;
+    uint64_t memory_bytes;      /* taken from the allocator now */
+    uint64_t memory_peak_bytes;
+    uint32_t tick;
+    uint64_t drops[NECPNET_DROP_COUNT];
+} necpnet_server_statistics;
+
+/* necpnet_server_get_statistics - figures of the whole server since it was made.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_get_statistics(const necpnet_server* server,
+                                                         necpnet_server_statistics* out_statistics);
+
+/* necpnet_server_tick - the tick now.
+ *
+ * Returns  the tick; 0 for NULL.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint32_t necpnet_server_tick(const necpnet_server* server);
+
+/* necpnet_server_set_loading - allow a peer loading_timeout_ms of silence.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_set_loading(necpnet_server* server, necpnet_peer peer, bool loading);
+
+/* necpnet_server_set_bandwidth_limit - of one peer; NECPNET_PEER_NONE: of those to come.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT (below 1,000) | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_set_bandwidth_limit(necpnet_server* server, necpnet_peer peer,
+                                                              uint32_t bytes_per_s);
+
+/* necpnet_server_set_peer_user_data, necpnet_server_get_peer_user_data - one pointer of the application's a peer.
+ *
+ * Returns  set: OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND.  get: what was set, NULL at first or for no peer.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_set_peer_user_data(necpnet_server* server, necpnet_peer peer, void* user_data);
+NECPNET_API void* necpnet_server_get_peer_user_data(const necpnet_server* server, necpnet_peer peer);
+
+/* -------------------------------------------------------------------------------------------- 6 connect tokens -- */
+
+/* A backend makes a connect token for a player whom it knows, and hands the text to the client over HTTPS. The client
+ * gives it to necpnet_client_set_token. It lives at most 45 s and connects once. */
+typedef struct necpnet_token_config {
+    size_t struct_bytes;
+    uint64_t client_id;        /* default 0 */
+    uint64_t server_id;        /* default 1 */
+    uint64_t issued_us;        /* wall time; must be set */
+    uint32_t lifetime_ms;      /* 1,000 .. 45,000, default 45,000 */
+    uint32_t epoch;            /* default 0 */
+    const char* const* urls;   /* where to connect, in the order of preference; 0 .. NECPNET_URLS_MAX */
+    int url_count;
+    uint8_t user_data[NECPNET_USER_DATA_BYTES]; /* default zeroes; sealed, the client cannot read or change it */
+    necpnet_entropy entropy;   /* default the platform's */
+} necpnet_token_config;
+
+/* necpnet_token_config_default - fill all fields and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_token_config_default(necpnet_token_config* config);
+
+/* necpnet_token_create - seal a connect token.
+ *
+ *   text        gets the bundle: URL-safe characters and a NUL.
+ *   text_bytes  NECPNET_TOKEN_TEXT_BYTES_MAX always suffices for up to 4 urls.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_BAD_URL | ERR_BUFFER_TOO_SMALL
+ *          | ERR_NO_ENTROPY | ERR_UNSUPPORTED (needs NECPNET_WITH_MBEDTLS)
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_token_create(const necpnet_token_config* config, const necpnet_token_key* key,
+                                                char* text, size_t text_bytes);
+
+/* What a token bundle says in clear. */
+typedef struct necpnet_token_info {
+    uint32_t version;
+    uint64_t server_id;
+    uint64_t issued_us;
+    uint64_t expires_us;
+    int url_count;
+    char urls[NECPNET_URLS_MAX][NECPNET_URL_BYTES_MAX + 1];
+} necpnet_token_info;
+
+/* necpnet_token_read - the clear part of a bundle.
+ *
+ *   text  borrowed until return.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_TOKEN_TEXT | ERR_VERSION_DIFFERS
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_token_read(const char* text, necpnet_token_info* out_info);
+
+/* necpnet_token_client_id - the first 8 bytes (little-endian) of SHA-256(issuer, 0, subject).
+ *
+ * Returns  the id; 0 when built without mbedTLS or for NULL.
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint64_t necpnet_token_client_id(const char* issuer, const char* subject);
+
+/* ------------------------------------------------------------------------------------------------ 7 state sync -- */
+
+/* The server's world is entities of schema types. The application writes plain structs; the library quantises them once
+ * a tick and sends each client what changed, against what that client is known to have. */
+
+typedef enum necpnet_field_kind {
+    NECPNET_FIELD_BOOL = 0,    /* storage: bool */
+    NECPNET_FIELD_INTEGER = 1, /* storage: an integer of storage_bytes 1, 2, 4, 8; min .. max */
+    NECPNET_FIELD_ENUM = 2,    /* as integer, 0 .. max */
+    NECPNET_FIELD_FLOAT = 3,   /* storage: float or double; min .. max in steps */
+    NECPNET_FIELD_VEC2 = 4,    /* storage: float[2] or double[2] */
+    NECPNET_FIELD_VEC3 = 5,    /* storage: float[3] or double[3] */
+    NECPNET_FIELD_QUAT = 6,    /* storage: float[4] (x, y, z, w), unit; smallest three, max bits a component in step */
+    NECPNET_FIELD_ANGLE = 7,   /* storage: float, radians, any value; wraps; step */
+    NECPNET_FIELD_ENTITY = 8,  /* storage: necpnet_entity */
+    NECPNET_FIELD_STRING = 9,  /* storage: char[count], NUL-terminated UTF-8 */
+    NECPNET_FIELD_BYTES = 10   /* storage: uint8_t[count], all of them */
+} necpnet_field_kind;
+
+#define NECPNET_FIELD_SIGNED 1u       /* integer storage is signed */
+#define NECPNET_FIELD_OWNER_ONLY 2u   /* sent to the entity's owner alone */
+#define NECPNET_FIELD_NOT_OWNER 4u    /* sent to everyone but the owner */
+#define NECPNET_FIELD_INTERPOLATE 8u  /* the view blends it between two states (numbers, vectors, quaternions, angles) */
+#define NECPNET_FIELD_REQUIRED 16u    /* a reader without it, or of another kind, cannot follow: ERR_SCHEMA_DIFFERS */
+#define NECPNET_FIELD_SLOW 32u        /* the 10 Hz class */
+
+/* One field of a struct. Made by the macros below. */
+typedef struct necpnet_field {
+    const char* name; /* 1 .. 63 bytes */
+    uint16_t id;      /* 1 .. 65,535, unique in its type, never reused for something else */
+    uint8_t kind;     /* necpnet_field_kind */
+    uint8_t storage_bytes; /* of one number: 1, 2, 4 or 8 */
+    uint32_t offset;  /* in the struct */
+    uint32_t count;   /* STRING and BYTES: their size, at most 255; else 1 */
+    uint32_t flags;
+    double min;
+    double max;
+    double step; /* FLOAT, VEC2, VEC3, ANGLE: quantum; QUAT: quantum of a component, 0.0001 .. 0.1 */
+} necpnet_field;
+
+typedef struct necpnet_entity_type {
+    const char* name;
+    uint16_t id; /* 1 .. 65,535, unique in its schema */
+    uint32_t struct_bytes; /* at most 4,096 */
+    const necpnet_field* fields;
+    int field_count; /* 1 .. 64 */
+} necpnet_entity_type;
+
+#define NECPNET_MEMBER_BYTES(type, member) sizeof(((type*)0)->member)
+#define NECPNET_FIELD_OF(type, member, id, kind, number_bytes, count, flags, min, max, step) \
+    {#member, (id), (kind), (uint8_t)(number_bytes), (uint32_t)offsetof(type, member), (uint32_t)(count), (flags), \
+     (double)(min), (double)(max), (double)(step)}
+#define NECPNET_BOOL(type, member, id, flags) \
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_BOOL, 1, 1, flags, 0, 1, 1)
+#define NECPNET_INTEGER(type, member, id, min, max, flags) \
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_INTEGER, NECPNET_MEMBER_BYTES(type, member), 1, flags, min, max, 1)
+#define NECPNET_ENUM(type, member, id, max, flags) \
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_ENUM, NECPNET_MEMBER_BYTES(type, member), 1, flags, 0, max, 1)
+#define NECPNET_FLOAT(type, member, id, min, max, step, flags) \
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_FLOAT, NECPNET_MEMBER_BYTES(type, member), 1, flags, min, max, step)
+#define NECPNET_VEC2(type, member, id, min, max, step, flags) \
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_VEC2, NECPNET_MEMBER_BYTES(type, member) / 2, 1, flags, min, max, step)
+#define NECPNET_VEC3(type, member, id, min, max, step, flags) \
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_VEC3, NECPNET_MEMBER_BYTES(type, member) / 3, 1, flags, min, max, step)
+#define NECPNET_QUAT(type, member, id, step, flags) \
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_QUAT, NECPNET_MEMBER_BYTES(type, member) / 4, 1, flags, -1, 1, step)
+#define NECPNET_ANGLE(type, member, id, step, flags) \
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_ANGLE, NECPNET_MEMBER_BYTES(type, member), 1, flags, 0, 0, step)
+#define NECPNET_ENTITY_REFERENCE(type, member, id, flags) \
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_ENTITY, 4, 1, flags, 0, 0, 1)
+#define NECPNET_STRING(type, member, id, flags) \
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_STRING, 1, NECPNET_MEMBER_BYTES(type, member), flags, 0, 0, 1)
+#define NECPNET_BYTES(type, member, id, flags) \
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_BYTES, 1, NECPNET_MEMBER_BYTES(type, member), flags, 0, 0, 1)
+
+#define NECPNET_ENTITY_TYPES_MAX 256
+#define NECPNET_FIELDS_MAX 64
+
+/* necpnet_schema_create - check the types and fix their wire form. Immutable; may be shared by many instances.
+ *
+ *   allocator, logger  NULL: malloc, silent. The logger gets the type and field of a refusal.
+ *   types              copied, names too.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_SCHEMA | ERR_OUT_OF_MEMORY
+ * Thread   any.        Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_schema_create(const necpnet_allocator* allocator, const necpnet_logger* logger,
+                                                 const necpnet_entity_type* types, int type_count,
+                                                 necpnet_schema** out_schema);
+
+/* necpnet_schema_destroy - after every world and view that uses it.
+ *
+ * Thread   any.        Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_schema_destroy(necpnet_schema* schema);
+
+/* necpnet_schema_get_hash - equal for equal wire forms, on every machine.
+ *
+ * Returns  the hash; 0 for NULL.
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint64_t necpnet_schema_get_hash(const necpnet_schema* schema);
+
+/* necpnet_schema_get_type - the schema's copy of a type, by index 0, 1, .. or by id.
+ *
+ * Returns  a view until the schema is destroyed; NULL if there is none.
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API const necpnet_entity_type* necpnet_schema_get_type(const necpnet_schema* schema, int index);
+NECPNET_API const necpnet_entity_type* necpnet_schema_find_type(const necpnet_schema* schema, uint16_t id);
+
+/* One entity of a world, by value: the same number on the server and all clients. 0 is none. Low 16..24 bits slot, the
+ * rest generation. */
+typedef uint32_t necpnet_entity;
+#define NECPNET_ENTITY_NONE 0u
+
+typedef struct necpnet_world_config {
+    size_t struct_bytes;
+    necpnet_allocator allocator;
+    necpnet_logger logger;
+    const necpnet_schema* schema; /* must be set; borrowed until destroy */
+    uint32_t entities_max;        /* 1 .. 65,535, default 4,096 */
+    uint32_t send_hz;             /* states a second to each client; 1 .. 120, default 20 */
+    uint32_t client_bytes_per_s;  /* budget of state a client; 1,000 .. UINT32_MAX, default 32,000 */
+    uint32_t history_ticks;       /* states kept for deltas; 8 .. 256, default 64 */
+} necpnet_world_config;
+
+/* necpnet_world_config_default - fill all fields but schema and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_config_default(necpnet_world_config* config);
+
+/* necpnet_world_create - an empty world, for one server's config.world.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_OUT_OF_MEMORY
+ * Thread   becomes the owner (the server's thread).   Callback  no.   Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_create(const necpnet_world_config* config, necpnet_world** out_world);
+
+/* necpnet_world_destroy - after the server.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_world_destroy(necpnet_world* world);
+
+/* necpnet_world_spawn - a new entity.
+ *
+ *   type_id  of the schema.
+ *   state    the struct; NULL: zeroes; copied.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (type) | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const void* state,
+                                               necpnet_entity* out_entity);
+
+/* necpnet_world_despawn - remove an entity, here and on every client.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity);
+
+/* necpnet_world_get - the entity's struct, to be read and written; after writing call necpnet_world_mark.
+ *
+ * Returns  a view until the entity is despawned; NULL if there is none.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API void* necpnet_world_get(necpnet_world* world, necpnet_entity entity);
+
+/* necpnet_world_mark - the struct was written: quantise and send it with the next commit.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_mark(necpnet_world* world, necpnet_entity entity);
+
+/* necpnet_world_set_owner - whose the entity is (input, owner-only fields); NECPNET_PEER_NONE: the server's.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet_entity entity, necpnet_peer owner);
+
+/* necpnet_world_next - walk over all entities in the order of their slots.
+ *
+ * Returns  the next after entity (NECPNET_ENTITY_NONE: the first), or NECPNET_ENTITY_NONE.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_entity necpnet_world_next(const necpnet_world* world, necpnet_entity entity);
+
+/* necpnet_world_get_type - the type id of an entity; 0 if there is none.
+ *
+ * Returns  the id.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint16_t necpnet_world_get_type(const necpnet_world* world, necpnet_entity entity);
+
+/* necpnet_world_commit - quantise what was marked, as the state of this tick. Once a tick, before necpnet_server_update.
+ *
+ *   tick  larger than the one before.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick);
+
+typedef struct necpnet_world_statistics {
+    uint32_t entities;
+    uint64_t updates_sent; /* entity records */
+    uint64_t bytes_sent;   /* of state frames */
+    uint64_t full_sent;    /* of them, records without a baseline */
+    uint64_t values_clamped; /* out of their field's range */
+} necpnet_world_statistics;
+
+/* necpnet_world_get_statistics - figures since create.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_get_statistics(const necpnet_world* world,
+                                                        necpnet_world_statistics* out_statistics);
+
+/* The view: what a client sees of the world. Interpolated in time, so that it moves smoothly at any frame rate. */
+typedef struct necpnet_view_config {
+    size_t struct_bytes;
+    necpnet_allocator allocator;
+    necpnet_logger logger;
+    const necpnet_schema* schema;  /* must be set; borrowed until destroy */
+    uint32_t entities_max;         /* default 4,096 */
+    uint32_t delay_min_ms;         /* interpolation delay, adapted to the jitter; default 50 */
+    uint32_t delay_max_ms;         /* default 500 */
+    uint32_t extrapolation_max_ms; /* how far beyond the newest state; default 100 */
+} necpnet_view_config;
+
+typedef enum necpnet_view_event_type {
+    NECPNET_VIEW_ENTERED = 1, /* the entity came into view (or was spawned) */
+    NECPNET_VIEW_LEFT = 2     /* it left, or was despawned, or the connection ended */
+} necpnet_view_event_type;
+
+typedef struct necpnet_view_event {
+    necpnet_view_event_type type;
+    necpnet_entity entity;
+    uint16_t type_id;
+} necpnet_view_event;
+
+/* necpnet_view_config_default - fill all fields but schema and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_view_config_default(necpnet_view_config* config);
+
+/* necpnet_view_create - an empty view, for one client's (or runner's) config.view.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_OUT_OF_MEMORY
+ * Thread   becomes the owner.   Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_view_create(const necpnet_view_config* config, necpnet_view** out_view);
+
+/* necpnet_view_destroy - after the client.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_view_destroy(necpnet_view* view);
+
+/* necpnet_view_update - move the view's time on; once a frame.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_view_update(necpnet_view* view, uint64_t now_us);
+
+/* necpnet_view_poll - the next entity that entered or left.
+ *
+ * Returns  whether there was one.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event);
+
+/* necpnet_view_next - walk over all entities in view.
+ *
+ * Returns  the next after entity (NECPNET_ENTITY_NONE: the first), or NECPNET_ENTITY_NONE.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_entity necpnet_view_next(const necpnet_view* view, necpnet_entity entity);
+
+/* necpnet_view_get_type - the type id of an entity; 0 if it is not in view.
+ *
+ * Returns  the id.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint16_t necpnet_view_get_type(const necpnet_view* view, necpnet_entity entity);
+
+/* necpnet_view_get - the entity's struct, interpolated at the view's time.
+ *
+ *   state        gets the struct; struct_bytes of it.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_BUFFER_TOO_SMALL
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_view_get(const necpnet_view* view, necpnet_entity entity, void* state,
+                                            size_t struct_bytes);
+
+/* necpnet_view_get_latest - the newest state received, not interpolated, and its tick.
+ *
+ *   out_tick  may be NULL.
+ *
+ * Returns  as necpnet_view_get.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_view_get_latest(const necpnet_view* view, necpnet_entity entity, void* state,
+                                                   size_t struct_bytes, uint32_t* out_tick);
+
+/* necpnet_view_is_owner - whether the entity is this client's own.
+ *
+ * Returns  whether it is.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API bool necpnet_view_is_owner(const necpnet_view* view, necpnet_entity entity);
+
+/* Prediction of own entities: the view replays unacknowledged inputs over the newest state of the server.
+ *
+ *   step  advance a struct by one input; must do what the server does with it. Called inside necpnet_view_update and
+ *         necpnet_view_predict.
+ */
+typedef void (*necpnet_view_step)(void* state, const void* input, size_t bytes, void* user);
+
+/* necpnet_view_set_prediction - predict entities of a type that this client owns; NULL: stop.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (type)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_view_set_prediction(necpnet_view* view, uint16_t type_id, necpnet_view_step step,
+                                                       void* user);
+
+/* necpnet_view_predict - apply an input at once to the own entities; call it beside necpnet_client_send_input with the
+ * same tick. get then gives the predicted struct.
+ *
+ *   bytes  1 .. 255.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_WOULD_BLOCK (256 unacknowledged)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_view_predict(necpnet_view* view, uint32_t tick, const void* input, size_t bytes);
+
+typedef struct necpnet_view_statistics {
+    uint32_t entities;
+    uint32_t delay_us;       /* present interpolation delay */
+    uint32_t tick;           /* of the newest state */
+    uint64_t states;         /* state frames received */
+    uint64_t updates;        /* entity records */
+    uint64_t bytes;          /* of state frames */
+    uint64_t undecodable;    /* records whose baseline is gone; answered by a full one */
+    uint64_t extrapolated;   /* gets beyond the newest state */
+    uint64_t corrections;    /* predictions that differed from the server */
+    double correction_error; /* mean size of them, in the fields' units */
+} necpnet_view_statistics;
+
+/* necpnet_view_get_statistics - figures since create.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_view_get_statistics(const necpnet_view* view,
+                                                       necpnet_view_statistics* out_statistics);
+
+/* ------------------------------------------------------------------------------------------------- 8 transport -- */
+
+/* A transport moves bytes for one endpoint. The library brings sockets (section 10), a simulated link (below) and, in a
+ * browser, WebSocket; an engine may bring its own. All calls happen on the endpoint's thread, inside its functions. */
+
+typedef struct necpnet_stream necpnet_stream; /* the transport's name for one byte stream */
+
+/* The endpoint's side: what a transport calls, inside necpnet_transport.receive alone. context is what the endpoint gave
+ * for that stream. */
+typedef struct necpnet_sink {
+    void* user;
+    /* data may be changed in place until return */
+    void (*on_datagram)(void* user, const necpnet_address* from, uint8_t* data, size_t bytes);
+    /* a stream came in; returns its context, or NULL to refuse it (the transport closes it) */
+    void* (*on_accept)(void* user, necpnet_stream* stream, const necpnet_address* from);
+    void (*on_open)(void* context);                                /* an outgoing stream is up */
+    void (*on_data)(void* context, uint8_t* data, size_t bytes);   /* data may be changed in place until return */
+    void (*on_writable)(void* context);                            /* pending bytes fell to 0 after having been more */
+    void (*on_close)(void* context, necpnet_result reason);        /* the last call for that stream; it is gone */
+    /* answer to resolve; count 0: reason says why */
+    void (*on_resolved)(void* user, uint64_t request, const necpnet_address* addresses, int count, necpnet_result reason);
+} necpnet_sink;
+
+#define NECPNET_TRANSPORT_DATAGRAMS 1u /* send_datagram works */
+#define NECPNET_TRANSPORT_STREAMS 2u   /* open_stream or on_accept work */
+#define NECPNET_TRANSPORT_MESSAGES 4u  /* streams carry whole WebSocket messages: the transport does TLS, upgrade and framing
+                                          (a browser); open_stream then gets the url */
+
+struct necpnet_transport {
+    void* user;
+    uint32_t flags; /* NECPNET_TRANSPORT_* */
+    /* attach - begin; sink is copied. One endpoint a transport. */
+    necpnet_result (*attach)(void* user, const necpnet_sink* sink);
+    /* detach - the endpoint goes; no sink call afterwards. Streams are closed. */
+    void (*detach)(void* user);
+    /* receive - call the sink for all that has arrived. */
+    void (*receive)(void* user, uint64_t now_us);
+    /* send_datagram - may be kept until flush. OK | ERR_WOULD_BLOCK (dropped, counted) | band -200. */
+    necpnet_result (*send_datagram)(void* user, const necpnet_address* to, const uint8_t* data, size_t bytes);
+    /* resolve - a host name or numeric address to addresses; answers through on_resolved, in a later receive. */
+    necpnet_result (*resolve)(void* user, uint64_t request, const char* host, uint16_t port);
+    /* open_stream - begin an outgoing stream; on_open or on_close follows. url is NULL but for TRANSPORT_MESSAGES. */
+    necpnet_result (*open_stream)(void* user, const necpnet_address* to, const char* url, void* context,
+                                  necpnet_stream** out_stream);
+    /* send_stream - takes all bytes (copied) or none (ERR_OUT_OF_MEMORY). Leaves at flush. */
+    necpnet_result (*send_stream)(void* user, necpnet_stream* stream, const uint8_t* data, size_t bytes);
+    /* pending - bytes taken and not yet accepted by the operating system (of it: beyond 16 KB unsent). */
+    size_t (*pending)(void* user, necpnet_stream* stream);
+    /* pause - stop or resume on_data (back-pressure on the sender). */
+    void (*pause)(void* user, necpnet_stream* stream, bool paused);
+    /* close_stream - after pending bytes are out, or at once. No sink call afterwards. */
+    void (*close_stream)(void* user, necpnet_stream* stream, bool at_once);
+    /* flush - send all that was kept. */
+    void (*flush)(void* user);
+    /* wait - block until receive has work or timeout_us; NULL: cannot wait. */
+    necpnet_result (*wait)(void* user, uint64_t timeout_us);
+    /* local_ports - NULL: none. */
+    void (*local_ports)(void* user, int* out_udp, int* out_tcp);
+};
+
+/* A simulated network in memory: one server, many clients, datagrams and streams, a virtual clock, one seed. The same
+ * seed and the same calls give the same history. */
+typedef struct necpnet_link necpnet_link;
+
+typedef struct necpnet_link_config {
+    size_t struct_bytes;
+    necpnet_allocator allocator;
+    uint64_t seed;           /* default 1 */
+    uint32_t latency_us;     /* one way; default 0 */
+    uint32_t jitter_us;      /* added, 0 .. jitter, at random; default 0 */
+    uint32_t loss_ppm;       /* 0 .. 1,000,000; a stream suffers it as delay of one retransmission timeout; default 0 */
+    uint32_t duplicate_ppm;  /* datagrams; default 0 */
+    uint32_t reorder_ppm;    /* datagrams delayed by a further 1 .. 4 x (latency + jitter + 1 ms); default 0 */
+    uint32_t corrupt_ppm;    /* datagrams with one bit flipped; default 0 */
+    uint32_t cut_ppm;        /* streams reset, per send; default 0 */
+    uint64_t bandwidth_bps;  /* bits a second and direction of a client; default UINT64_MAX: no limit */
+    uint32_t queue_bytes;    /* waiting for the bandwidth; more is dropped (streams: back-pressure); default 64 KB */
+    uint32_t datagram_bytes_max; /* path MTU: larger datagrams are dropped; default 65,507 */
+    uint32_t overhead_bytes; /* counted per datagram against the bandwidth (IP and UDP); default 28 */
+} necpnet_link_config;
+
+/* necpnet_link_config_default - fill all fields and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_link_config_default(necpnet_link_config* config);
+
+/* necpnet_link_create - a network without hosts.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_OUT_OF_MEMORY
+ * Thread   becomes the owner of the link and all its endpoints.   Callback  no.   Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_link_create(const necpnet_link_config* config, necpnet_link** out_link);
+
+/* necpnet_link_destroy - after all its endpoints are destroyed.
+ *
+ *   link  NULL does nothing.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_link_destroy(necpnet_link* link);
+
+/* necpnet_link_add_server, necpnet_link_add_client - a host and its transport, for one endpoint's config.transport. Any
+ * host name resolves to the newest server of that port ("udp://server:1", "ws://server:1/ws").
+ *
+ *   port           server: 1 .. 65,535, for datagrams and streams.
+ *   out_transport  valid until the link is destroyed or the host removed.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_ALREADY_EXISTS (port) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_link_add_server(necpnet_link* link, uint16_t port,
+                                                   const necpnet_transport** out_transport);
+NECPNET_API necpnet_result necpnet_link_add_client(necpnet_link* link, const necpnet_transport** out_transport);
+
+/* necpnet_link_remove - take a host away (its process died): its streams reset, datagrams to it vanish.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_link_remove(necpnet_link* link, const necpnet_transport* transport);
+
+/* necpnet_link_configure - change latency, loss and the like while running; seed and allocator stay.
+ *
+ *   transport  NULL: for all hosts; else for one client.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_NOT_FOUND
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_link_configure(necpnet_link* link, const necpnet_transport* transport,
+                                                  const necpnet_link_config* config);
+
+/* necpnet_link_block - cut or heal the directions between a client and everyone (a partition).
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_link_block(necpnet_link* link, const necpnet_transport* client, bool up, bool down);
+
+/* necpnet_link_rebind - give a client another address, as a NAT or a change of network does.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_link_rebind(necpnet_link* link, const necpnet_transport* client);
+
+/* necpnet_link_advance - set the virtual time; what is due is received by the endpoints' next updates.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT (backwards)
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_link_advance(necpnet_link* link, uint64_t now_us);
+
+/* necpnet_link_deadline_us - when the next packet on its way arrives; UINT64_MAX: none.
+ *
+ * Returns  virtual time.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint64_t necpnet_link_deadline_us(const necpnet_link* link);
+
+typedef struct necpnet_link_statistics {
+    uint64_t datagrams_sent;
+    uint64_t datagrams_delivered;
+    uint64_t datagrams_lost;
+    uint64_t datagrams_duplicated;
+    uint64_t datagrams_corrupted;
+    uint64_t bytes_sent; /* of datagrams and streams, without overhead_bytes */
+    uint64_t hash;       /* of everything delivered, in order: equal histories have equal hashes */
+} necpnet_link_statistics;
+
+/* necpnet_link_get_statistics - figures since create.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_link_get_statistics(const necpnet_link* link,
+                                                       necpnet_link_statistics* out_statistics);
+
+/* ------------------------------------------------------------------------------------------------------- 9 web -- */
+
+/* HTTP upgrade and WebSocket on one TCP port, for any application: an echo server, JSON-RPC, a proxy for plain HTTP. A
+ * necpnet_server has one inside (necpnet_server_get_web); it can also stand alone. */
+
+typedef struct necpnet_web necpnet_web;
+typedef struct necpnet_web_connection necpnet_web_connection;
+
+typedef enum necpnet_web_kind {
+    NECPNET_WEB_TEXT = 1,  /* a WebSocket message of valid UTF-8 */
+    NECPNET_WEB_BINARY = 2 /* a WebSocket message */
+} necpnet_web_kind;
+
+typedef struct necpnet_web_header {
+    const char* name;  /* as sent; compare without case */
+    const char* value; /* without white space around it */
+} necpnet_web_header;
+
+#define NECPNET_WEB_HEADERS_MAX 64
+
+/* The head of an HTTP/1.1 request; all texts are NUL-terminated views until the callback returns. */
+typedef struct necpnet_web_request {
+    const char* method;
+    const char* path;  /* without the query */
+    const char* query; /* "" if none */
+    const necpnet_web_header* headers;
+    int header_count;
+    bool is_upgrade;           /* a WebSocket upgrade that fits RFC 6455 4.2.1 */
+    const char* subprotocols;  /* Sec-WebSocket-Protocol as sent, "" if none */
+    const uint8_t* raw;        /* the head as it came, including its empty line */
+    size_t raw_bytes;
+    necpnet_address from;
+} necpnet_web_request;
+
+/* What to do with a request; on_request fills it. */
+typedef enum necpnet_web_action {
+    NECPNET_WEB_REFUSE = 0,  /* answer status and body, close.  default: 426 for requests, 404 for upgrades */
+    NECPNET_WEB_ACCEPT = 1,  /* upgrade; subprotocol may be set */
+    NECPNET_WEB_RAW = 2,     /* hand the bytes over as they come (on_raw, after the head): a proxy */
+    NECPNET_WEB_SESSION = 3  /* upgrade to necpnet.v1 as a peer of the necpnet_server that owns this web */
+} necpnet_web_action;
+
+typedef struct necpnet_web_answer {
+    necpnet_web_action action;
+    int status;                  /* REFUSE */
+    const char* body;            /* REFUSE: text/plain; NULL: the status' name; borrowed until on_request returns */
+    const char* headers;         /* NULL or "Name: value\r\n" lines; borrowed until on_request returns */
+    const char* subprotocol;     /* ACCEPT: NULL or one that was offered; borrowed until on_request returns */
+    void* user_data;             /* of the connection */
+} necpnet_web_answer;
+
+struct necpnet_web_handlers {
+    /* NULL: every upgrade is accepted without subprotocol, other requests get 426. */
+    void (*on_request)(necpnet_web_connection* connection, const necpnet_web_request* request,
+                       necpnet_web_answer* answer, void* user);
+    void (*on_open)(necpnet_web_connection* connection, void* user); /* upgraded; may send */
+    void (*on_message)(necpnet_web_connection* connection, necpnet_web_kind kind, const uint8_t* data, size_t bytes,
+                       void* user);
+    void (*on_raw)(necpnet_web_connection* connection, const uint8_t* data, size_t bytes, void* user);
+    void (*on_writable)(necpnet_web_connection* connection, void* user); /* all pending bytes are out */
+    /* The last call for a connection. code: RFC 6455 7.4.1 (1005: none, 1006: lost); reason: why, in our terms. */
+    void (*on_close)(necpnet_web_connection* connection, int code, const char* text, necpnet_result reason, void* user);
+    void* user;
+};
+
+typedef struct necpnet_web_config {
+    size_t struct_bytes;
+    necpnet_allocator allocator;
+    necpnet_logger logger;
+    necpnet_entropy entropy;          /* for masks and keys of outgoing connections */
+    const necpnet_transport* transport; /* NULL (default): own sockets */
+    necpnet_loop* loop;               /* NULL (default): a loop of its own */
+    const char* bind_address;         /* default "::" */
+    int tcp_port;                     /* -1 (default): outgoing connections alone; 0: any free port */
+    necpnet_tls_config tls;
+    necpnet_web_handlers handlers;
+    uint32_t connections_max;         /* default 16,384 */
+    uint32_t head_bytes_max;          /* default 8,192; more is answered 431 */
+    uint32_t message_bytes_max;       /* of one message received; default 1 MB; more closes with 1009 */
+    uint32_t queue_bytes_max;         /* written and not taken by the network; default 1 MB; more cuts the connection */
+    uint32_t head_timeout_ms;         /* from accept to a whole head; default 5,000 */
+    uint32_t ping_ms;                 /* idle time before a WebSocket ping; default 30,000 */
+    uint32_t timeout_ms;              /* silence that means dead; default 65,000 */
+    uint32_t close_timeout_ms;        /* for the peer's close frame; default 2,000 */
+    bool deflate;                     /* offer and accept permessage-deflate where built in; default false */
+} necpnet_web_config;
+
+/* necpnet_web_config_default - fill all fields and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_web_config_default(necpnet_web_config* config);
+
+/* necpnet_web_create - listen (tcp_port >= 0), or be ready for necpnet_web_connect.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_OUT_OF_MEMORY | ERR_UNSUPPORTED
+ *          | ERR_ADDRESS_IN_USE | ERR_PERMISSION | ERR_IO | ERR_DESCRIPTORS | ERR_FILE | ERR_BAD_CERTIFICATE_FILE
+ * Thread   becomes the owner.   Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_web_create(const necpnet_web_config* config, necpnet_web** out_web);
+
+/* necpnet_web_destroy - every connection is cut; on_close is called for each.
+ *
+ *   web  NULL does nothing; not one of necpnet_server_get_web.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_web_destroy(necpnet_web* web);
+
+/* necpnet_web_update, necpnet_web_deadline_us, necpnet_web_wait, necpnet_web_get_port - as necpnet_server's.
+ *
+ * Returns  as necpnet_server's; get_port: the TCP port, -1 if none.
+ * Thread   owner.      Callback  no (deadline_us and get_port: safe).     Allocates  update: yes.
+ */
+NECPNET_API necpnet_result necpnet_web_update(necpnet_web* web, uint64_t now_us);
+NECPNET_API uint64_t necpnet_web_deadline_us(const necpnet_web* web);
+NECPNET_API necpnet_result necpnet_web_wait(necpnet_web* web, uint64_t timeout_us);
+NECPNET_API int necpnet_web_get_port(const necpnet_web* web);
+
+/* necpnet_server_get_web - the web inside a server, for the functions below.
+ *
+ * Returns  a view until the server is destroyed; NULL without a TCP port.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_web* necpnet_server_get_web(necpnet_server* server);
+
+/* necpnet_web_connect - an outgoing WebSocket; on_open or on_close follows.
+ *
+ *   url           "ws://host:port/path?query" or "wss://..".
+ *   subprotocol   NULL, or what to offer (several: "a, b").
+ *   user_data     of the connection.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_URL | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY | ERR_UNSUPPORTED
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_web_connect(necpnet_web* web, const char* url, const char* subprotocol,
+                                               void* user_data, necpnet_web_connection** out_connection);
+
+/* necpnet_web_connect_raw - an outgoing TCP stream (to a backend that a proxy serves); on_open, on_raw, on_close.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY | ERR_UNSUPPORTED
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_web_connect_raw(necpnet_web* web, const necpnet_address* address, void* user_data,
+                                                   necpnet_web_connection** out_connection);
+
+/* necpnet_web_send - queue one WebSocket message; leaves at the end of the update (or callback's update).
+ *
+ *   data  borrowed until return. TEXT must be valid UTF-8 (not checked).
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE (not open) | ERR_OUT_OF_MEMORY
+ *          | ERR_SLOW_READER (queue_bytes_max: nothing queued, the connection is cut)
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_web_send(necpnet_web_connection* connection, necpnet_web_kind kind, const void* data,
+                                            size_t bytes);
+
+/* necpnet_web_send_raw - queue bytes on a raw connection.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE | ERR_OUT_OF_MEMORY | ERR_SLOW_READER
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_web_send_raw(necpnet_web_connection* connection, const void* data, size_t bytes);
+
+/* necpnet_web_close - close handshake (WebSocket), or after pending bytes (raw). on_close follows.
+ *
+ *   code  RFC 6455 7.4: 1000, 1001, 1008 .. 1011, 3000 .. 4999.
+ *   text  at most 123 bytes of UTF-8; NULL is empty.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_web_close(necpnet_web_connection* connection, int code, const char* text);
+
+/* necpnet_web_pause - stop or resume reading from a connection.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_web_pause(necpnet_web_connection* connection, bool paused);
+
+/* necpnet_web_pending - bytes written and not taken by the network.
+ *
+ * Returns  bytes.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API size_t necpnet_web_pending(const necpnet_web_connection* connection);
+
+/* necpnet_web_set_user_data, necpnet_web_get_user_data, necpnet_web_get_address, necpnet_web_get_subprotocol - of one
+ * connection.
+ *
+ * Returns  what was set; the peer's address; the agreed subprotocol, "" if none.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API void necpnet_web_set_user_data(necpnet_web_connection* connection, void* user_data);
+NECPNET_API void* necpnet_web_get_user_data(const necpnet_web_connection* connection);
+NECPNET_API necpnet_address necpnet_web_get_address(const necpnet_web_connection* connection);
+NECPNET_API const char* necpnet_web_get_subprotocol(const necpnet_web_connection* connection);
+
+/* ------------------------------------------------------------------------------------------------- 10 platform -- */
+
+/* With NECPNET_WITH_PLATFORM alone. */
+
+/* necpnet_time_us - the monotonic clock that update wants.
+ *
+ * Returns  microseconds since an arbitrary moment; never 0.
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint64_t necpnet_time_us(void);
+
+/* necpnet_wall_time_us - the wall clock, for tokens alone.
+ *
+ * Returns  microseconds since 1970.
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint64_t necpnet_wall_time_us(void);
+
+/* necpnet_loop: descriptors, timers and posts on one thread. Servers and webs may share one. */
+
+typedef void (*necpnet_loop_function)(void* user);
+typedef void (*necpnet_loop_descriptor_function)(int descriptor, bool readable, bool writable, void* user);
+typedef uint64_t necpnet_loop_timer;
+
+typedef enum necpnet_loop_backend {
+    NECPNET_LOOP_BEST = 0, /* epoll on Linux, else poll */
+    NECPNET_LOOP_POLL = 1
+} necpnet_loop_backend;
+
+/* necpnet_loop_create - an empty loop.
+ *
+ *   allocator  NULL: malloc; copied.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY | ERR_DESCRIPTORS | ERR_UNSUPPORTED
+ * Thread   becomes the owner.   Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_loop_create(const necpnet_allocator* allocator, necpnet_loop_backend backend,
+                                               necpnet_loop** out_loop);
+
+/* necpnet_loop_destroy - after everything that uses it.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_loop_destroy(necpnet_loop* loop);
+
+/* necpnet_loop_step - wait for work at most timeout_us, then do it: descriptors, posts, timers.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_IO
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_loop_step(necpnet_loop* loop, uint64_t timeout_us);
+
+/* necpnet_loop_post - let the loop's thread call a function in its next step; wakes it.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_WOULD_BLOCK (4,096 posts waiting)
+ * Thread   any: the one function of the library that is.   Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_loop_post(necpnet_loop* loop, necpnet_loop_function function, void* user);
+
+/* necpnet_loop_watch - call function when a descriptor of the application's is readable or writable (level); again with
+ * other wishes changes them; both false removes it.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY | ERR_IO
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_loop_watch(necpnet_loop* loop, int descriptor, bool readable, bool writable,
+                                              necpnet_loop_descriptor_function function, void* user);
+
+/* necpnet_loop_after - call function once after delay_us.
+ *
+ *   out_timer  may be NULL.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_loop_after(necpnet_loop* loop, uint64_t delay_us, necpnet_loop_function function,
+                                              void* user, necpnet_loop_timer* out_timer);
+
+/* necpnet_loop_cancel - forget a timer.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (it has fired)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_loop_cancel(necpnet_loop* loop, necpnet_loop_timer timer);
+
+/* The transport over real sockets, for those who drive an endpoint with a loop of their own choice. Endpoints without
+ * config.transport make one themselves. */
+typedef struct necpnet_socket_config {
+    size_t struct_bytes;
+    necpnet_allocator allocator;
+    necpnet_logger logger;
+    necpnet_loop* loop;        /* NULL (default): its own */
+    const char* bind_address;  /* default "::"; falls back to IPv4 where there is no IPv6 */
+    int udp_port;              /* -1 (default): none; 0: any free port (clients) */
+    int tcp_port;              /* -1 (default): no listening; outgoing streams always work */
+    bool reuse_port;           /* SO_REUSEPORT: several workers on one port; default false */
+    uint32_t socket_buffer_bytes; /* asked of the system for UDP; default 4 MB (servers), as much as it gives */
+} necpnet_socket_config;
+
+/* necpnet_socket_config_default - fill all fields and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_socket_config_default(necpnet_socket_config* config);
+
+/* necpnet_socket_create - open the sockets.
+ *
+ *   out_transport  valid until necpnet_socket_destroy.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_OUT_OF_MEMORY | ERR_ADDRESS_IN_USE
+ *          | ERR_PERMISSION | ERR_IO | ERR_DESCRIPTORS
+ * Thread   becomes the owner.   Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_socket_create(const necpnet_socket_config* config,
+                                                 const necpnet_transport** out_transport);
+
+/* necpnet_socket_destroy - close the sockets, after the endpoint is destroyed.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_socket_destroy(const necpnet_transport* transport);
+
+/* necpnet_runner: a client on an I/O thread of its own. The game's thread talks to it over lock-free rings; the calls
+ * mirror the client's. The view of state, too, is fed through the ring and lives on the game's thread. */
+typedef struct necpnet_runner necpnet_runner;
+
+/* necpnet_runner_create - start the thread with a client.
+ *
+ *   config       as for necpnet_client_create; config.view is fed by necpnet_runner_poll on the game's thread.
+ *   ring_bytes   of each ring: 64 KB .. 64 MB.
+ *
+ * Returns  as necpnet_client_create | ERR_LIMIT_REACHED (no thread)
+ * Thread   becomes the owner (game's thread).   Callback  no.   Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_runner_create(const necpnet_client_config* config, uint32_t ring_bytes,
+                                                 necpnet_runner** out_runner);
+
+/* necpnet_runner_destroy - stop and join the thread.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_runner_destroy(necpnet_runner* runner);
+
+/* necpnet_runner_connect, _set_token, _disconnect, _send_with, _send_input, _poll, _get_state, _get_statistics,
+ * _server_tick - as the client's functions of these names. A command that the client refuses later is reported as
+ * EVENT_CONNECT_FAILED (connect, set_token) or counted in messages_dropped (send).
+ *
+ *   options  of send_with: NULL: none.
+ *
+ * Returns  as the client's | ERR_WOULD_BLOCK (ring full; retry later)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_runner_connect(necpnet_runner* runner, const char* const* urls, int url_count);
+NECPNET_API necpnet_result necpnet_runner_set_token(necpnet_runner* runner, const char* token, uint64_t wall_us);
+NECPNET_API necpnet_result necpnet_runner_disconnect(necpnet_runner* runner, uint32_t code, const char* text,
+                                                     uint32_t linger_ms);
+NECPNET_API necpnet_result necpnet_runner_send_with(necpnet_runner* runner, int channel, const void* data, size_t bytes,
+                                                    const necpnet_send_options* options);
+NECPNET_API necpnet_result necpnet_runner_send_input(necpnet_runner* runner, uint32_t tick, const void* data,
+                                                     size_t bytes);
+NECPNET_API bool necpnet_runner_poll(necpnet_runner* runner, necpnet_event* out_event);
+NECPNET_API necpnet_client_state necpnet_runner_get_state(const necpnet_runner* runner);
+NECPNET_API necpnet_result necpnet_runner_get_statistics(const necpnet_runner* runner,
+                                                         necpnet_statistics* out_statistics);
+NECPNET_API necpnet_result necpnet_runner_server_tick(const necpnet_runner* runner, uint64_t now_us, uint32_t* out_tick,
+                                                      uint32_t* out_input_tick);
+
+/* ----------------------------------------------------------------------------------------------------- 11 pool -- */
+
+/* Connections to several endpoints of one game (game, crafting, voice), each by a name. Names with the same set of
+ * addresses share one connection. */
+typedef struct necpnet_pool necpnet_pool;
+
+typedef enum necpnet_health {
+    NECPNET_HEALTH_DOWN = 0,       /* no connection */
+    NECPNET_HEALTH_CONNECTING = 1, /* for the first time, or again */
+    NECPNET_HEALTH_DEGRADED = 2,   /* connected; loss over 5 %, or round trip over 3 x its best and over 100 ms */
+    NECPNET_HEALTH_GOOD = 3
+} necpnet_health;
+
+typedef struct necpnet_pool_health {
+    necpnet_health health;
+    necpnet_client_state state;
+    uint32_t rtt_us;
+    uint32_t loss_ppm;
+    uint32_t users;          /* names that share the connection */
+    uint32_t reconnects;     /* since it was opened */
+    necpnet_result reason;   /* of the last loss; OK if none */
+} necpnet_pool_health;
+
+/* necpnet_pool_create - an empty pool.
+ *
+ *   config  the config of each client; its transport must be NULL; copied.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_OUT_OF_MEMORY
+ * Thread   becomes the owner.   Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_pool_create(const necpnet_client_config* config, necpnet_pool** out_pool);
+
+/* necpnet_pool_destroy - close all connections.
+ *
+ *   pool  NULL does nothing.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_pool_destroy(necpnet_pool* pool);
+
+/* necpnet_pool_open - a named connection; shared if another name has the same set of addresses.
+ *
+ *   name  1 .. NECPNET_NAME_BYTES_MAX bytes; copied.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_ALREADY_EXISTS | ERR_LIMIT_REACHED (64 names) | as necpnet_client_create and
+ *          necpnet_client_connect
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_pool_open(necpnet_pool* pool, const char* name, const char* const* urls,
+                                             int url_count);
+
+/* necpnet_pool_close - give a name back; the connection is closed with its last name.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_pool_close(necpnet_pool* pool, const char* name);
+
+/* necpnet_pool_get - the client behind a name, for send, set_token and statistics. Do not update or poll it.
+ *
+ * Returns  a view until the name is closed; NULL if there is none.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_client* necpnet_pool_get(necpnet_pool* pool, const char* name);
+
+/* necpnet_pool_update, necpnet_pool_deadline_us - as the client's, for all.
+ *
+ * Returns  as the client's.
+ * Thread   owner.      Callback  update: no.    Allocates  update: yes.
+ */
+NECPNET_API necpnet_result necpnet_pool_update(necpnet_pool* pool, uint64_t now_us);
+NECPNET_API uint64_t necpnet_pool_deadline_us(const necpnet_pool* pool);
+
+/* necpnet_pool_poll - the next event of any connection.
+ *
+ *   out_client  whose.
+ *
+ * Returns  whether there was one.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API bool necpnet_pool_poll(necpnet_pool* pool, necpnet_client** out_client, necpnet_event* out_event);
+
+/* necpnet_pool_get_health - how the connection behind a name is.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_pool_get_health(const necpnet_pool* pool, const char* name,
+                                                   necpnet_pool_health* out_health);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

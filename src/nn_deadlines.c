@@ -1,0 +1,86 @@
+/* nn_deadlines - a binary heap of deadlines. Ties fall by place, so that one history has one order. */
+#include "nn_deadlines.h"
+
+NN_PRIVATE void nn_deadlines_init(nn_deadlines* deadlines, nn_alloc* alloc)
+{
+    memset(deadlines, 0, sizeof *deadlines);
+    deadlines->alloc = alloc;
+}
+
+NN_PRIVATE void nn_deadlines_reset(nn_deadlines* deadlines)
+{
+    nn_alloc_give(deadlines->alloc, deadlines->heap, deadlines->capacity * sizeof(nn_deadline*));
+    nn_deadlines_init(deadlines, deadlines->alloc);
+}
+
+NN_PRIVATE necpnet_result nn_deadlines_reserve(nn_deadlines* deadlines, uint32_t count)
+{
+    if (count <= deadlines->capacity) return NECPNET_OK;
+    uint32_t capacity = deadlines->capacity ? deadlines->capacity : 16;
+    while (capacity < count) capacity *= 2;
+    nn_deadline** heap = (nn_deadline**)nn_alloc_grow(deadlines->alloc, deadlines->heap,
+                                                      deadlines->capacity * sizeof(nn_deadline*),
+                                                      capacity * sizeof(nn_deadline*));
+    if (!heap) return NECPNET_ERR_OUT_OF_MEMORY;
+    deadlines->heap = heap;
+    deadlines->capacity = capacity;
+    return NECPNET_OK;
+}
+
+static void deadlines_place(nn_deadlines* deadlines, uint32_t index, nn_deadline* deadline)
+{
+    deadlines->heap[index] = deadline;
+    deadline->place = index + 1;
+}
+
+static void deadlines_sift(nn_deadlines* deadlines, uint32_t index, nn_deadline* deadline)
+{
+    while (index > 0) {
+        uint32_t parent = (index - 1) / 2;
+        if (deadlines->heap[parent]->at_us <= deadline->at_us) break;
+        deadlines_place(deadlines, index, deadlines->heap[parent]);
+        index = parent;
+    }
+    for (;;) {
+        uint32_t child = index * 2 + 1;
+        if (child >= deadlines->count) break;
+        if (child + 1 < deadlines->count && deadlines->heap[child + 1]->at_us < deadlines->heap[child]->at_us) child++;
+        if (deadlines->heap[child]->at_us >= deadline->at_us) break;
+        deadlines_place(deadlines, index, deadlines->heap[child]);
+        index = child;
+    }
+    deadlines_place(deadlines, index, deadline);
+}
+
+NN_PRIVATE void nn_deadlines_set(nn_deadlines* deadlines, nn_deadline* deadline, uint64_t at_us)
+{
+    if (at_us == NN_NEVER) {
+        if (deadline->place == 0) return;
+        uint32_t index = deadline->place - 1;
+        nn_deadline* last = deadlines->heap[--deadlines->count];
+        deadline->place = 0;
+        deadline->at_us = NN_NEVER;
+        if (last != deadline) deadlines_sift(deadlines, index, last);
+        return;
+    }
+    deadline->at_us = at_us;
+    if (deadline->place == 0) {
+        NN_ASSERT(deadlines->count < deadlines->capacity);
+        deadlines_sift(deadlines, deadlines->count++, deadline);
+    } else {
+        deadlines_sift(deadlines, deadline->place - 1, deadline);
+    }
+}
+
+NN_PRIVATE uint64_t nn_deadlines_next(const nn_deadlines* deadlines)
+{
+    return deadlines->count ? deadlines->heap[0]->at_us : NN_NEVER;
+}
+
+NN_PRIVATE nn_deadline* nn_deadlines_take(nn_deadlines* deadlines, uint64_t now_us)
+{
+    if (deadlines->count == 0 || deadlines->heap[0]->at_us > now_us) return NULL;
+    nn_deadline* deadline = deadlines->heap[0];
+    nn_deadlines_set(deadlines, deadline, NN_NEVER);
+    return deadline;
+}

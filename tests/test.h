@@ -124,13 +124,13 @@ static inline void test_register(struct test_case* entry)
     *at = entry;
 }
 
-#define TEST(test_name)                                                                                                \
-    static void test_name(void);                                                                                       \
-    __attribute__((constructor)) static void test_name##_register(void)                                                \
-    {                                                                                                                  \
-        static struct test_case entry = {#test_name, __FILE__, __LINE__, test_name, NULL};                             \
-        test_register(&entry);                                                                                         \
-    }                                                                                                                  \
+#define TEST(test_name) \
+    static void test_name(void); \
+    __attribute__((constructor)) static void test_name##_register(void) \
+    { \
+        static struct test_case entry = {#test_name, __FILE__, __LINE__, test_name, NULL}; \
+        test_register(&entry); \
+    } \
     static void test_name(void)
 
 /* ---- failing ------------------------------------------------------------------------------------------------- */
@@ -207,19 +207,19 @@ TEST_UNUSED static inline struct test_integer test_integer_unsigned(unsigned lon
     return integer;
 }
 
-#define TEST_INTEGER(value)                                                                                            \
-    _Generic((value), bool                                                                                             \
-             : test_integer_unsigned, unsigned char                                                                    \
-             : test_integer_unsigned, unsigned short                                                                   \
-             : test_integer_unsigned, unsigned int                                                                     \
-             : test_integer_unsigned, unsigned long                                                                    \
-             : test_integer_unsigned, unsigned long long                                                               \
-             : test_integer_unsigned, char                                                                             \
-             : test_integer_signed, signed char                                                                        \
-             : test_integer_signed, short                                                                              \
-             : test_integer_signed, int                                                                                \
-             : test_integer_signed, long                                                                               \
-             : test_integer_signed, long long                                                                          \
+#define TEST_INTEGER(value) \
+    _Generic((value), bool \
+             : test_integer_unsigned, unsigned char \
+             : test_integer_unsigned, unsigned short \
+             : test_integer_unsigned, unsigned int \
+             : test_integer_unsigned, unsigned long \
+             : test_integer_unsigned, unsigned long long \
+             : test_integer_unsigned, char \
+             : test_integer_signed, signed char \
+             : test_integer_signed, short \
+             : test_integer_signed, int \
+             : test_integer_signed, long \
+             : test_integer_signed, long long \
              : test_integer_signed)(value)
 
 TEST_UNUSED static int test_integer_order(struct test_integer a, struct test_integer b)
@@ -330,7 +330,7 @@ TEST_UNUSED static void test_check_near(const char* file, int line, const char* 
 }
 
 #define TEST_CHECK(condition) test_check_condition(__FILE__, __LINE__, #condition, (condition) ? true : false)
-#define TEST_RELATION(text, actual, relation, expected)                                                                \
+#define TEST_RELATION(text, actual, relation, expected) \
     test_check_integers(__FILE__, __LINE__, text, TEST_INTEGER(actual), relation, TEST_INTEGER(expected))
 #define TEST_EQUAL(actual, expected) TEST_RELATION(#actual " == " #expected, actual, "==", expected)
 #define TEST_NOT_EQUAL(actual, other) TEST_RELATION(#actual " != " #other, actual, "!=", other)
@@ -339,13 +339,13 @@ TEST_UNUSED static void test_check_near(const char* file, int line, const char* 
 #define TEST_GREATER(actual, limit) TEST_RELATION(#actual " > " #limit, actual, ">", limit)
 #define TEST_AT_LEAST(actual, limit) TEST_RELATION(#actual " >= " #limit, actual, ">=", limit)
 #define TEST_OK(call) test_check_result(__FILE__, __LINE__, #call, (int)(call))
-#define TEST_EQUAL_STRING(actual, expected)                                                                            \
+#define TEST_EQUAL_STRING(actual, expected) \
     test_check_strings(__FILE__, __LINE__, #actual " == " #expected, actual, expected)
-#define TEST_EQUAL_BYTES(actual, expected, bytes)                                                                      \
+#define TEST_EQUAL_BYTES(actual, expected, bytes) \
     test_check_bytes(__FILE__, __LINE__, #actual " == " #expected, actual, expected, bytes)
-#define TEST_EQUAL_POINTER(actual, expected)                                                                           \
+#define TEST_EQUAL_POINTER(actual, expected) \
     test_check_pointers(__FILE__, __LINE__, #actual " == " #expected, actual, expected)
-#define TEST_NEAR(actual, expected, tolerance)                                                                         \
+#define TEST_NEAR(actual, expected, tolerance) \
     test_check_near(__FILE__, __LINE__, #actual " near " #expected, actual, expected, tolerance)
 #define TEST_FAIL(...) (test_failure(__FILE__, __LINE__, __VA_ARGS__), test_escape())
 #define TEST_HINT(...) test_hint(__VA_ARGS__)
@@ -608,7 +608,7 @@ TEST_UNUSED static bool test_fail_next(void)
     return true;
 }
 
-#define TEST_EACH_ALLOCATION_FAILS                                                                                     \
+#define TEST_EACH_ALLOCATION_FAILS \
     for (bool test_goes_on = test_fail_begin(); test_goes_on; test_goes_on = test_fail_next())
 
 /* ---- seeds --------------------------------------------------------------------------------------------------- */
@@ -637,7 +637,7 @@ TEST_UNUSED static uint64_t test_seeds_next(void)
     return ++test_run_state.seed;
 }
 
-#define TEST_EACH_SEED(seed, count)                                                                                    \
+#define TEST_EACH_SEED(seed, count) \
     for (uint64_t seed = test_seeds_begin(count); test_run_state.seeds_left; seed = test_seeds_next())
 
 struct test_random {
@@ -765,10 +765,10 @@ TEST_UNUSED static int test_main(int argc, char** argv)
     return failed ? 1 : 0;
 }
 
-#define TEST_MAIN                                                                                                      \
-    int main(int argc, char** argv)                                                                                    \
-    {                                                                                                                  \
-        return test_main(argc, argv);                                                                                  \
+#define TEST_MAIN \
+    int main(int argc, char** argv) \
+    { \
+        return test_main(argc, argv); \
     }
 
 #endif

@@ -26,13 +26,14 @@ step() { # step NAME COMMAND...: runs it, keeps its output for the summary
 unit_tests() { ctest --test-dir build/dev -L 'unit|api' -j"$jobs" --output-on-failure --no-tests=ignore; }
 
 step fresh python3 tools/amalgamate.py --check
-for check in layers exports style; do
-    [ -f tools/check_$check.py ] && step $check python3 tools/check_$check.py
-done
+step layers python3 tools/check_layers.py
+step style python3 tools/check_style.py
 step configure cmake --preset dev
 step build cmake --build build/dev -j "$jobs"
+[ -f necpnet.h ] && step compile python3 tools/check_compile.py --quick --jobs "$jobs"
+[ -f build/dev/lib/libnecpnet.a ] && step exports python3 tools/check_exports.py build/dev/lib/libnecpnet.a
 [[ " ${failed[*]} " == *" build "* || " ${failed[*]} " == *" configure "* ]] || step tests unit_tests
-if [ -x tools/check_format.sh ] && ! tools/check_format.sh >$logs/format.log 2>&1; then
+if ! python3 tools/format.py --check >$logs/format.log 2>&1; then
     echo "quick: format     differs; fix: make format (does not stop you here; .ci/run insists)"
 fi
 

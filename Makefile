@@ -1,0 +1,134 @@
+# The front door. Every verb is one line over CMake or a tool; `make help` lists them. Two are enough to begin with:
+# `make run` (an address to open in the browser) and `make test` (everything that .ci/run runs).
+#
+#   JOBS=4 make build      with so many compilers at once (default: all cores)
+#   make run ARGS="--udp-port 7000"
+
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+ARGS ?=
+HTTP ?= http://127.0.0.1:8080
+SEEDS ?= 10000
+SECONDS_EACH ?= 60
+# Debian's emscripten finds its JavaScript packages only so.
+export NODE_PATH ?= /usr/share/nodejs
+export JOBS
+
+# $(call need,tool,package): ends with the way out when a verb's tool is missing.
+need = @command -v $(1) >/dev/null || { echo "make $@: needs $(1); fix: apt-get install $(2), or tools/setup.sh"; exit 1; }
+# $(call built,file): ends when nothing of the tree makes the file so far.
+built = @test -e $(1) || { echo "make $@: this tree makes no $(1)"; exit 1; }
+build = cmake --preset $(1) && cmake --build --preset $(1) -j $(JOBS)
+
+.DEFAULT_GOAL := help
+.PHONY: help deps run dev build test check quick bench fuzz sim sim-night soak format amalgamate asan tsan wasm mingw \
+        coverage profile-cpu profile-mem health docker-build docker-run install clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+deps: ## install what building and testing need (asks for root where it must)
+	tools/setup.sh
+
+run: ## build and start the server in development mode; prints the address of the page
+	tools/setup.sh --minimal
+	$(call build,release)
+	test ! -f wasm/CMakeLists.txt || { tools/wasm_deps.sh && $(call build,wasm); }
+	$(call built,build/release/bin/necpnet-server)
+	exec build/release/bin/necpnet-server $(ARGS)
+
+dev: ## the same, rebuilt and restarted on every change
+	python3 tools/dev.py $(ARGS)
+
+build: ## optimised: build/release/bin, /tests/ws_echo, /bench, /examples
+	$(call build,release)
+
+test: ## everything that .ci/run runs
+	python3 tools/test_all.py
+
+check: ## what must hold before a change is shared: fresh, layers, style, exports, unit and API tests
+	tools/quick.sh
+
+quick: check ## another name for check
+
+bench: ## measure against the peers that are installed; figures as JSON lines after each table
+	$(call build,release)
+	@for program in build/release/bench/*; do test ! -x $$program -o -d $$program || { echo "== $$program"; $$program; }; done
+
+fuzz: ## every fuzzer for SECONDS_EACH seconds (60), from tests/corpus
+	$(call need,clang,clang)
+	$(call build,fuzz)
+	python3 tools/fuzz.py --seconds $(SECONDS_EACH)
+
+sim: ## the simulated worlds, as many seeds as CI runs
+	$(call build,dev)
+	ctest --test-dir build/dev -L sim -j $(JOBS) --output-on-failure
+
+sim-night: ## the simulated worlds, SEEDS seeds each (10000)
+	$(call build,release)
+	@for program in build/release/tests/sim_*; do test ! -x $$program || { echo "== $$program"; $$program --seeds $(SEEDS) || exit 1; }; done
+
+soak: ## a server under a thousand clients for an hour; watches memory and descriptors
+	$(call built,tools/soak.py)
+	$(call build,release)
+	python3 tools/soak.py $(ARGS)
+
+format: ## lay out every file of ours
+	python3 tools/format.py
+
+amalgamate: ## build necpnet.c from src/PARTS
+	python3 tools/amalgamate.py
+
+asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(call build,asan)
+	ctest --test-dir build/asan -j $(JOBS) --output-on-failure
+
+tsan: ## all tests under ThreadSanitizer
+	$(call build,tsan)
+	ctest --test-dir build/tsan -j $(JOBS) --output-on-failure
+
+wasm: ## the browser client
+	$(call need,emcc,emscripten)
+	tools/wasm_deps.sh
+	$(call build,wasm)
+
+mingw: ## Windows programs, and their tests under wine
+	$(call need,x86_64-w64-mingw32-gcc,gcc-mingw-w64-x86-64)
+	tools/mingw_deps.sh
+	$(call build,mingw)
+	ctest --test-dir build/mingw -L 'unit|api' -j $(JOBS) --output-on-failure
+
+coverage: ## lines that the tests reach: build/coverage/report.html
+	$(call need,gcovr,gcovr)
+	$(call build,coverage)
+	ctest --test-dir build/coverage -j $(JOBS) --output-on-failure
+	gcovr -r . build/coverage --filter 'src/|platform/|server/' --html-details build/coverage/report.html --print-summary
+
+profile-cpu: ## sample the running server for 10 s, then show where its time goes
+	$(call need,perf,linux-perf)
+	perf record -g -o build/perf.data -p "$$(pgrep -n necpnet-server)" -- sleep 10 && perf report -i build/perf.data --stdio | head -80
+
+profile-mem: ## the server under valgrind's heap profiler until you stop it, then its peaks
+	$(call need,valgrind,valgrind)
+	$(call build,dev)
+	$(call built,build/dev/bin/necpnet-server)
+	valgrind --tool=massif --massif-out-file=build/massif.out build/dev/bin/necpnet-server $(ARGS); ms_print build/massif.out | head -120
+
+health: ## ask the running server how it is (HTTP=http://host:port)
+	$(call need,curl,curl)
+	@curl -fsS --max-time 5 $(HTTP)/health && echo || { echo "make health: no healthy answer from $(HTTP)/health; is \`make run\` running?"; exit 1; }
+
+docker-build: ## the container image necpnet-server
+	$(call need,docker,docker.io)
+	$(call built,server/deploy/Dockerfile)
+	docker build -t necpnet-server -f server/deploy/Dockerfile .
+
+docker-run: ## run that image here
+	$(call need,docker,docker.io)
+	docker run --rm -p 8080:8080/tcp -p 7777:7777/udp necpnet-server $(ARGS)
+
+install: ## install the library, its CMake package and the programs below PREFIX (/usr/local)
+	$(call build,release)
+	cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
+
+clean: ## delete everything that was built
+	rm -rf build

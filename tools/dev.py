@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""dev - builds and runs necpnet-server, and does so again whenever a source changes.
+
+usage: tools/dev.py [server arguments]
+
+Looks at the modification times of src/, platform/, server/, wasm/ and necpnet.h twice a second; a build that fails leaves
+the old server running. Interrupt ends both.
+"""
+
+import os
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+WATCHED = ["src", "platform", "server", "wasm", "necpnet.h", "CMakeLists.txt"]
+ENDINGS = (".c", ".h", ".ts", ".js", ".html", ".css", ".txt", ".json", "PARTS")
+JOBS = os.environ.get("JOBS", "2")
+
+
+def newest():
+    stamp = 0.0
+    for name in WATCHED:
+        path = os.path.join(ROOT, name)
+        found = [path] if os.path.isfile(path) else [
+            os.path.join(at, file) for at, folders, files in os.walk(path)
+            for file in files if file.endswith(ENDINGS) and "node_modules" not in at]
+        for file in found:
+            try:
+                stamp = max(stamp, os.stat(file).st_mtime)
+            except FileNotFoundError:
+                continue
+    return stamp
+
+
+def build():
+    commands = [["python3", "tools/amalgamate.py"], ["cmake", "--preset", "dev"],
+                ["cmake", "--build", "--preset", "dev", "-j", JOBS, "--target", "necpnet-server"]]
+    if os.path.isfile(os.path.join(ROOT, "wasm/CMakeLists.txt")):
+        commands += [["tools/wasm_deps.sh"], ["cmake", "--preset", "wasm"],
+                     ["cmake", "--build", "--preset", "wasm", "-j", JOBS]]
+    return all(subprocess.run(command, cwd=ROOT).returncode == 0 for command in commands)
+
+
+def main():
+    server, built = None, 0.0
+    try:
+        while True:
+            stamp = newest()
+            if stamp > built:
+                built = stamp
+                if build():
+                    if server:
+                        server.terminate()
+                        server.wait()
+                    print("dev.py: start", flush=True)
+                    server = subprocess.Popen([os.path.join(ROOT, "build/dev/bin/necpnet-server")] + sys.argv[1:], cwd=ROOT)
+                else:
+                    print("dev.py: the build failed; waiting for a change", flush=True)
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if server:
+            server.terminate()
+            server.wait()
+
+
+main()

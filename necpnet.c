@@ -1351,3 +1351,271 @@ NN_PRIVATE nn_deadline* nn_deadlines_take(nn_deadlines* deadlines, uint64_t now_
     return deadline;
 }
 /* ---- end src/nn_deadlines.c -------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_url.h ------------------------------------------------------------------------------------------ */
+/* nn_url - the addresses that connect takes: udp://host:port, ws://host:port/path?query, wss://.. (RFC 3986 in part). */
+#ifndef NN_URL_H
+#define NN_URL_H
+
+
+#define NN_URL_HOST_BYTES_MAX 253 /* a DNS name (RFC 1035 2.3.4) */
+
+typedef enum nn_url_scheme { NN_URL_UDP = 1, NN_URL_WS = 2, NN_URL_WSS = 3 } nn_url_scheme;
+
+typedef struct nn_url {
+    nn_url_scheme scheme;
+    uint16_t port;                          /* default: udp 7777, ws 80, wss 443 */
+    char host[NN_URL_HOST_BYTES_MAX + 1];   /* without brackets */
+    char path[NECPNET_URL_BYTES_MAX + 2];   /* with query; "/" if none; udp: "" */
+    char text[NECPNET_URL_BYTES_MAX + 1];   /* as given */
+} nn_url;
+
+/* nn_url_parse - strict: no user info, no fragment, no control characters, no spaces.
+ *
+ * Returns  OK | ERR_BAD_URL
+ */
+NN_PRIVATE necpnet_result nn_url_parse(const char* text, nn_url* out_url);
+
+#endif
+/* ---- end src/nn_url.h -------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_url.c ------------------------------------------------------------------------------------------ */
+/* nn_url - the addresses that connect takes. */
+
+static bool url_scheme(const char** at, nn_url* url)
+{
+    static const struct {
+        const char* prefix;
+        nn_url_scheme scheme;
+        uint16_t port;
+    } schemes[] = {{"udp://", NN_URL_UDP, 7777}, {"ws://", NN_URL_WS, 80}, {"wss://", NN_URL_WSS, 443}};
+    for (size_t i = 0; i < NN_COUNT(schemes); i++) {
+        size_t length = strlen(schemes[i].prefix);
+        if (strncmp(*at, schemes[i].prefix, length) != 0) continue;
+        url->scheme = schemes[i].scheme;
+        url->port = schemes[i].port;
+        *at += length;
+        return true;
+    }
+    return false;
+}
+
+static bool url_host(const char** at, nn_url* url)
+{
+    const char* begin = *at;
+    const char* end;
+    if (*begin == '[') {
+        begin++;
+        end = strchr(begin, ']');
+        if (!end) return false;
+        *at = end + 1;
+    } else {
+        end = begin + strcspn(begin, ":/?");
+        *at = end;
+    }
+    size_t length = (size_t)(end - begin);
+    if (length == 0 || length > NN_URL_HOST_BYTES_MAX) return false;
+    memcpy(url->host, begin, length);
+    url->host[length] = '\0';
+    return true;
+}
+
+static bool url_port(const char** at, nn_url* url)
+{
+    if (**at != ':') return true;
+    (*at)++;
+    unsigned long port = 0;
+    size_t digits = 0;
+    for (; **at >= '0' && **at <= '9' && digits < 6; (*at)++, digits++) port = port * 10 + (unsigned long)(**at - '0');
+    if (digits == 0 || port == 0 || port > 65535) return false;
+    url->port = (uint16_t)port;
+    return true;
+}
+
+NN_PRIVATE necpnet_result nn_url_parse(const char* text, nn_url* out_url)
+{
+    nn_url url;
+    memset(&url, 0, sizeof url);
+    if (!text) return NECPNET_ERR_BAD_URL;
+    size_t length = strlen(text);
+    if (length > NECPNET_URL_BYTES_MAX) return NECPNET_ERR_BAD_URL;
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c <= ' ' || c >= 127 || c == '#' || c == '@' || c == '\\' || c == '"' || c == '<' || c == '>') {
+            return NECPNET_ERR_BAD_URL;
+        }
+    }
+    const char* at = text;
+    if (!url_scheme(&at, &url) || !url_host(&at, &url) || !url_port(&at, &url)) return NECPNET_ERR_BAD_URL;
+    if (url.scheme == NN_URL_UDP) {
+        if (at[0] == '/') at++;
+        if (*at) return NECPNET_ERR_BAD_URL;
+    } else if (*at == '\0') {
+        memcpy(url.path, "/", 2);
+    } else if (*at == '/' || *at == '?') {
+        size_t skip = *at == '?' ? 1 : 0;
+        if (skip) url.path[0] = '/';
+        memcpy(url.path + skip, at, strlen(at) + 1);
+    } else {
+        return NECPNET_ERR_BAD_URL;
+    }
+    memcpy(url.text, text, length + 1);
+    *out_url = url;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_url.c -------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_dispatch.h ------------------------------------------------------------------------------------- */
+/* nn_dispatch - handlers by event type, by channel and by message name: a table over poll. */
+#ifndef NN_DISPATCH_H
+#define NN_DISPATCH_H
+
+
+#define NN_DISPATCH_EVENTS 16        /* event types, with room */
+#define NN_DISPATCH_NAMES_MAX 4096   /* names one instance listens to */
+
+typedef struct nn_handler {
+    necpnet_event_handler function; /* NULL: none */
+    void* user;
+} nn_handler;
+
+typedef struct nn_named_handler {
+    nn_handler handler;
+    char name[NECPNET_NAME_BYTES_MAX + 1];
+} nn_named_handler;
+
+typedef struct nn_dispatch {
+    nn_alloc* alloc;
+    nn_handler events[NN_DISPATCH_EVENTS];
+    nn_handler* channels; /* NECPNET_CHANNELS_MAX, on first use */
+    nn_named_handler* names;
+    size_t name_count; /* used, sorted by name */
+    size_t name_capacity;
+} nn_dispatch;
+
+NN_PRIVATE void nn_dispatch_init(nn_dispatch* dispatch, nn_alloc* alloc);
+NN_PRIVATE void nn_dispatch_reset(nn_dispatch* dispatch);
+
+/* nn_dispatch_on_* - set or (NULL function) remove. OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY | ERR_LIMIT_REACHED */
+NN_PRIVATE necpnet_result nn_dispatch_on_event(nn_dispatch* dispatch, necpnet_event_type type, nn_handler handler);
+NN_PRIVATE necpnet_result nn_dispatch_on_channel(nn_dispatch* dispatch, int channel, nn_handler handler);
+NN_PRIVATE necpnet_result nn_dispatch_on_name(nn_dispatch* dispatch, const char* name, nn_handler handler);
+
+/* nn_dispatch_call - give one event to the handler that wants it: name, then channel, then type. */
+NN_PRIVATE bool nn_dispatch_call(const nn_dispatch* dispatch, const necpnet_event* event);
+
+#endif
+/* ---- end src/nn_dispatch.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_dispatch.c ------------------------------------------------------------------------------------- */
+/* nn_dispatch - handlers by event type, by channel and by message name. */
+
+NN_PRIVATE void nn_dispatch_init(nn_dispatch* dispatch, nn_alloc* alloc)
+{
+    memset(dispatch, 0, sizeof *dispatch);
+    dispatch->alloc = alloc;
+}
+
+NN_PRIVATE void nn_dispatch_reset(nn_dispatch* dispatch)
+{
+    nn_alloc_give(dispatch->alloc, dispatch->channels, NECPNET_CHANNELS_MAX * sizeof(nn_handler));
+    nn_alloc_give(dispatch->alloc, dispatch->names, dispatch->name_capacity * sizeof(nn_named_handler));
+    nn_dispatch_init(dispatch, dispatch->alloc);
+}
+
+NN_PRIVATE necpnet_result nn_dispatch_on_event(nn_dispatch* dispatch, necpnet_event_type type, nn_handler handler)
+{
+    if ((int)type <= 0 || (int)type >= NN_DISPATCH_EVENTS) return NECPNET_ERR_INVALID_ARGUMENT;
+    dispatch->events[type] = handler;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_dispatch_on_channel(nn_dispatch* dispatch, int channel, nn_handler handler)
+{
+    if (channel < 0 || channel >= NECPNET_CHANNELS_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!dispatch->channels) {
+        if (!handler.function) return NECPNET_OK;
+        dispatch->channels = (nn_handler*)nn_alloc_take(dispatch->alloc, NECPNET_CHANNELS_MAX * sizeof(nn_handler));
+        if (!dispatch->channels) return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    dispatch->channels[channel] = handler;
+    return NECPNET_OK;
+}
+
+/* The place of a name, or where it belongs. */
+static size_t dispatch_place(const nn_dispatch* dispatch, const char* name, bool* out_found)
+{
+    size_t low = 0, high = dispatch->name_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = strcmp(dispatch->names[middle].name, name);
+        if (order == 0) {
+            *out_found = true;
+            return middle;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *out_found = false;
+    return low;
+}
+
+static necpnet_result dispatch_make_room(nn_dispatch* dispatch)
+{
+    if (dispatch->name_count < dispatch->name_capacity) return NECPNET_OK;
+    if (dispatch->name_count == NN_DISPATCH_NAMES_MAX) return NECPNET_ERR_LIMIT_REACHED;
+    size_t capacity = dispatch->name_capacity ? dispatch->name_capacity * 2 : 8;
+    nn_named_handler* names = (nn_named_handler*)nn_alloc_grow(dispatch->alloc, dispatch->names,
+                                                               dispatch->name_capacity * sizeof(nn_named_handler),
+                                                               capacity * sizeof(nn_named_handler));
+    if (!names) return NECPNET_ERR_OUT_OF_MEMORY;
+    dispatch->names = names;
+    dispatch->name_capacity = capacity;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_dispatch_on_name(nn_dispatch* dispatch, const char* name, nn_handler handler)
+{
+    size_t length = name ? strlen(name) : 0;
+    if (length == 0 || length > NECPNET_NAME_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    bool found;
+    size_t place = dispatch_place(dispatch, name, &found);
+    if (found && handler.function) {
+        dispatch->names[place].handler = handler;
+    } else if (found) {
+        dispatch->name_count--;
+        memmove(dispatch->names + place, dispatch->names + place + 1,
+                (dispatch->name_count - place) * sizeof(nn_named_handler));
+    } else if (handler.function) {
+        necpnet_result result = dispatch_make_room(dispatch);
+        if (result) return result;
+        memmove(dispatch->names + place + 1, dispatch->names + place,
+                (dispatch->name_count - place) * sizeof(nn_named_handler));
+        dispatch->name_count++;
+        dispatch->names[place].handler = handler;
+        memcpy(dispatch->names[place].name, name, length + 1);
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE bool nn_dispatch_call(const nn_dispatch* dispatch, const necpnet_event* event)
+{
+    nn_handler handler = {NULL, NULL};
+    if (event->type == NECPNET_EVENT_MESSAGE) {
+        bool found = false;
+        size_t place = event->name ? dispatch_place(dispatch, event->name, &found) : 0;
+        if (found) {
+            handler = dispatch->names[place].handler;
+        } else if (dispatch->channels && event->channel >= 0 && event->channel < NECPNET_CHANNELS_MAX) {
+            handler = dispatch->channels[event->channel];
+        }
+    }
+    if (!handler.function && (int)event->type < NN_DISPATCH_EVENTS) handler = dispatch->events[event->type];
+    if (!handler.function) return false;
+    handler.function(event, handler.user);
+    return true;
+}
+/* ---- end src/nn_dispatch.c --------------------------------------------------------------------------------------- */

@@ -65,19 +65,19 @@ extern "C" {
 #endif
 
 /* Limits of the protocol and of this build. What breaks when one is changed stands beside it. */
-#define NECPNET_CHANNELS_MAX 64              /* 6 bits on the wire */
-#define NECPNET_MESSAGE_BYTES_MAX (1u << 20) /* any channel's message_bytes_max may be at most this */
-#define NECPNET_MESSAGE_BYTES_DEFAULT 65536u /* a channel's message_bytes_max unless it says otherwise */
-#define NECPNET_NAME_BYTES_MAX 63            /* name of a named message, without NUL; 6 bits on the wire */
-#define NECPNET_REASON_BYTES_MAX 120         /* text of a close reason, without NUL */
-#define NECPNET_URLS_MAX 16                  /* addresses of one connect or one token */
-#define NECPNET_URL_BYTES_MAX 255            /* one address as text, without NUL */
-#define NECPNET_TOKEN_KEY_BYTES 32           /* a key that seals connect tokens */
-#define NECPNET_TOKEN_TEXT_BYTES_MAX 2048    /* a token bundle as text, with NUL */
-#define NECPNET_USER_DATA_BYTES 64           /* application bytes inside a connect token */
-#define NECPNET_DATAGRAM_BYTES_MAX 65507     /* largest UDP payload over IPv4 */
-#define NECPNET_DATAGRAM_BYTES_DEFAULT 1200  /* to begin with: fits every IPv6 path (RFC 9000 14) */
-#define NECPNET_ADDRESS_TEXT_BYTES_MAX 64    /* "[address%scope]:port" with NUL */
+#define NECPNET_CHANNELS_MAX 64                /* 6 bits on the wire */
+#define NECPNET_MESSAGE_BYTES_MAX (1u << 20)   /* any channel's message_bytes_max may be at most this */
+#define NECPNET_MESSAGE_BYTES_DEFAULT 65536u   /* a channel's message_bytes_max unless it says otherwise */
+#define NECPNET_NAME_BYTES_MAX 63              /* name of a named message, without NUL; 6 bits on the wire */
+#define NECPNET_REASON_BYTES_MAX 120           /* text of a close reason, without NUL */
+#define NECPNET_URLS_MAX 16                    /* addresses of one connect or one token */
+#define NECPNET_URL_BYTES_MAX 255              /* one address as text, without NUL */
+#define NECPNET_TOKEN_KEY_BYTES 32             /* a key that seals connect tokens */
+#define NECPNET_TOKEN_TEXT_BYTES_MAX 2048      /* a token bundle as text, with NUL */
+#define NECPNET_USER_DATA_BYTES 64             /* application bytes inside a connect token */
+#define NECPNET_DATAGRAM_BYTES_MAX 65507       /* largest UDP payload over IPv4 */
+#define NECPNET_DATAGRAM_BYTES_DEFAULT 1200    /* to begin with: fits every IPv6 path (RFC 9000 14) */
+#define NECPNET_ADDRESS_TEXT_BYTES_MAX 64      /* "[address%scope]:port" with NUL */
 
 /* Results. 0 is success; -1.. the caller's mistake; -100.. the peer or the wire; -200.. the environment; -500.. fatal,
  * only destroy remains. Outputs are trailing pointers, written only on success. */
@@ -100,9 +100,8 @@ extern "C" {
     X(ERR_ALREADY_EXISTS, -15, "it exists already") \
     X(ERR_OUT_OF_RANGE, -16, "a value is outside its field's range") \
     X(ERR_BAD_TOKEN_TEXT, -17, "the text is not a connect token bundle; it may be cut or from another version") \
-    X(ERR_NO_ANSWER, -100, \
-      "no answer: server down, port wrong or blocked, token refused in silence (key, server id, " \
-      "clock) or another protocol version") \
+    X(ERR_NO_ANSWER, -100, "no answer: server down, port wrong or blocked, token refused in silence (key, server id, " \
+                           "clock) or another protocol version") \
     X(ERR_REFUSED, -101, "the server refused; the text says why") \
     X(ERR_VERSION_DIFFERS, -102, "the peer speaks another protocol version") \
     X(ERR_TOKEN_EXPIRED, -103, "the connect token has expired; fetch a new one, and check both clocks") \
@@ -112,8 +111,7 @@ extern "C" {
     X(ERR_TOKEN_MISSING, -107, "the server wants a connect token or credential") \
     X(ERR_SERVER_FULL, -108, "the server is full") \
     X(ERR_PROTOCOL, -109, "the peer broke the protocol; the text names how") \
-    X(ERR_CHANNELS_DIFFER, -110, \
-      "client and server have different channel tables; the text names the first difference") \
+    X(ERR_CHANNELS_DIFFER, -110, "client and server have different channel tables; the text names the first difference") \
     X(ERR_SCHEMA_DIFFERS, -111, "client and server have incompatible schemas; the text names the first difference") \
     X(ERR_TIMEOUT, -112, "nothing was heard from the peer for the configured time") \
     X(ERR_CLOSED, -113, "closed by the peer in good order") \
@@ -275,7 +273,7 @@ typedef struct necpnet_channel_config {
                                    unordered: at most 32 fragments of about 1,150 bytes arrive */
     uint32_t queue_bytes_max;   /* waiting to be sent or acknowledged; message_bytes_max .. 64 MB, default 1 MB */
     uint32_t queue_messages_max; /* 1 .. 16384, default 4096 */
-    uint32_t window_bytes; /* credit given to the sender, reliable ordered and unordered: message_bytes_max .. 64 MB,
+    uint32_t window_bytes;      /* credit given to the sender, reliable ordered and unordered: message_bytes_max .. 64 MB,
                                    default 1 MB */
 } necpnet_channel_config;
 
@@ -296,8 +294,8 @@ NECPNET_API necpnet_result necpnet_channel_config_default(necpnet_channel_config
 
 /* How one message is sent, beyond its channel. Zeroed means nothing special. */
 typedef struct necpnet_send_options {
-    const char* name;  /* NULL, or 1 .. NECPNET_NAME_BYTES_MAX bytes of UTF-8: a named message (scripts); copied */
-    bool has_deadline; /* drop the message if it has not been sent by then (unreliable modes and RELIABLE_SEQUENCED) */
+    const char* name;     /* NULL, or 1 .. NECPNET_NAME_BYTES_MAX bytes of UTF-8: a named message (scripts); copied */
+    bool has_deadline;    /* drop the message if it has not been sent by then (unreliable modes and RELIABLE_SEQUENCED) */
     uint64_t deadline_us; /* in the time of update; read only if has_deadline */
     bool wants_receipt;   /* reliable modes: EVENT_RECEIPT when the peer's necpnet has it */
     uint64_t receipt;     /* returned in that event; any value */
@@ -355,20 +353,20 @@ typedef enum necpnet_transport_kind {
 typedef struct necpnet_statistics {
     necpnet_transport_kind transport;
     bool encrypted;
-    uint32_t rtt_us; /* smoothed round trip (RFC 9002 5.3); on WebSocket from PING */
+    uint32_t rtt_us;          /* smoothed round trip (RFC 9002 5.3); on WebSocket from PING */
     uint32_t rtt_min_us;
     uint32_t rtt_variance_us;
-    uint32_t jitter_us;      /* mean deviation of arrival spacing (RFC 3550 6.4.1) */
-    uint32_t loss_ppm;       /* of packets sent, smoothed over about the last 256 */
-    int64_t clock_offset_us; /* client: server time minus local time */
-    uint32_t clock_error_us; /* client: its bound, half the best round trip */
+    uint32_t jitter_us;       /* mean deviation of arrival spacing (RFC 3550 6.4.1) */
+    uint32_t loss_ppm;        /* of packets sent, smoothed over about the last 256 */
+    int64_t clock_offset_us;  /* client: server time minus local time */
+    uint32_t clock_error_us;  /* client: its bound, half the best round trip */
     uint64_t packets_sent;
     uint64_t packets_received;
-    uint64_t packets_lost; /* sent and declared lost */
+    uint64_t packets_lost;    /* sent and declared lost */
     uint64_t packets_duplicate;
-    uint64_t bytes_sent; /* UDP payload, or bytes of WebSocket messages */
+    uint64_t bytes_sent;      /* UDP payload, or bytes of WebSocket messages */
     uint64_t bytes_received;
-    uint32_t send_bytes_per_s; /* smoothed over about a second */
+    uint32_t send_bytes_per_s;    /* smoothed over about a second */
     uint32_t receive_bytes_per_s;
     uint32_t congestion_bytes; /* congestion window */
     uint32_t flight_bytes;     /* sent and not acknowledged */
@@ -379,21 +377,20 @@ typedef struct necpnet_statistics {
 } necpnet_statistics;
 
 typedef struct necpnet_channel_statistics {
-    uint64_t messages_sent;     /* taken from the application */
+    uint64_t messages_sent; /* taken from the application */
     uint64_t messages_received; /* handed to the application */
-    uint64_t messages_dropped;  /* past their deadline, overtaken, or over a limit, on this side */
-    uint64_t bytes_sent;        /* message bytes before compression */
+    uint64_t messages_dropped; /* past their deadline, overtaken, or over a limit, on this side */
+    uint64_t bytes_sent;    /* message bytes before compression */
     uint64_t bytes_received;
-    uint64_t resends;        /* frames sent again */
+    uint64_t resends; /* frames sent again */
     uint32_t queue_messages; /* waiting or unacknowledged */
     uint32_t queue_bytes;
 } necpnet_channel_statistics;
 
 typedef enum necpnet_security {
     NECPNET_SECURITY_TOKEN = 0, /* connect tokens (or JWT through authorize); the default */
-    NECPNET_SECURITY_OPEN =
-        1, /* encrypted, but anyone (who knows the passphrase) may join: a LAN, a demo, a first try */
-    NECPNET_SECURITY_NONE = 2 /* plaintext: tests alone */
+    NECPNET_SECURITY_OPEN = 1,  /* encrypted, but anyone (who knows the passphrase) may join: a LAN, a demo, a first try */
+    NECPNET_SECURITY_NONE = 2   /* plaintext: tests alone */
 } necpnet_security;
 
 typedef struct necpnet_transport necpnet_transport; /* section 8 */
@@ -415,33 +412,32 @@ typedef struct necpnet_tls_config {
 typedef struct necpnet_client necpnet_client;
 
 typedef struct necpnet_client_config {
-    size_t struct_bytes;                    /* stamped by necpnet_client_config_default */
-    necpnet_allocator allocator;            /* default zeroed: malloc */
-    necpnet_logger logger;                  /* default silent */
-    necpnet_entropy entropy;                /* default zeroed: the platform's */
-    const necpnet_transport* transport;     /* NULL (default): own sockets; else borrowed until destroy */
-    necpnet_security security;              /* default TOKEN */
-    const char* passphrase;                 /* OPEN alone: NULL (default), or what the server has; copied */
+    size_t struct_bytes;         /* stamped by necpnet_client_config_default */
+    necpnet_allocator allocator; /* default zeroed: malloc */
+    necpnet_logger logger;       /* default silent */
+    necpnet_entropy entropy;     /* default zeroed: the platform's */
+    const necpnet_transport* transport; /* NULL (default): own sockets; else borrowed until destroy */
+    necpnet_security security;   /* default TOKEN */
+    const char* passphrase;      /* OPEN alone: NULL (default), or what the server has; copied */
     const necpnet_channel_config* channels; /* copied; default one of each mode, NECPNET_CHANNEL_* */
-    int channel_count;                      /* 1 .. NECPNET_CHANNELS_MAX */
-    necpnet_tls_config tls;                 /* for wss:// */
-    necpnet_view* view;                     /* NULL (default), or the view that follows the server's world; borrowed */
-    uint32_t connect_timeout_ms;            /* of one address; 100 .. 60,000, default 5,000 */
-    uint32_t
-        connect_stagger_ms; /* before the next address is tried beside the first (RFC 8305); 10 .. 5,000, default 250 */
-    bool reconnect;         /* by itself after a loss; default true */
+    int channel_count;           /* 1 .. NECPNET_CHANNELS_MAX */
+    necpnet_tls_config tls;      /* for wss:// */
+    necpnet_view* view;          /* NULL (default), or the view that follows the server's world; borrowed */
+    uint32_t connect_timeout_ms; /* of one address; 100 .. 60,000, default 5,000 */
+    uint32_t connect_stagger_ms; /* before the next address is tried beside the first (RFC 8305); 10 .. 5,000, default 250 */
+    bool reconnect;              /* by itself after a loss; default true */
     uint32_t reconnect_delay_min_ms; /* 10 .. 60,000, default 250; doubles each time, with full jitter */
     uint32_t reconnect_delay_max_ms; /* delay_min .. 600,000, default 10,000 */
     uint32_t reconnect_attempts_max; /* 1 .. UINT32_MAX (default: for ever) */
-    uint32_t udp_ping_ms;            /* idle time before a PING; 50 .. 60,000, default 1,000 */
-    uint32_t udp_timeout_ms;         /* silence that means dead; 2 x ping .. 600,000, default 5,000 */
-    uint32_t websocket_ping_ms;      /* default 30,000; 100 .. 600,000 */
-    uint32_t websocket_timeout_ms;   /* default 65,000; 2 x ping .. 1,800,000 */
-    uint32_t loading_timeout_ms;     /* timeout while set_loading; default 120,000 */
-    uint32_t bandwidth_limit;        /* bytes a second sent, headers included; 1,000 .. UINT32_MAX (default: none) */
-    uint32_t datagram_bytes_max;     /* 64 .. NECPNET_DATAGRAM_BYTES_MAX, default 1200 */
-    uint32_t receive_bytes_max;      /* messages received and not yet polled; 64 KB .. 1 GB, default 16 MB */
-    uint32_t inputs_max;             /* unacknowledged numbered inputs kept; 1 .. 256, default 64 */
+    uint32_t udp_ping_ms;        /* idle time before a PING; 50 .. 60,000, default 1,000 */
+    uint32_t udp_timeout_ms;     /* silence that means dead; 2 x ping .. 600,000, default 5,000 */
+    uint32_t websocket_ping_ms;  /* default 30,000; 100 .. 600,000 */
+    uint32_t websocket_timeout_ms; /* default 65,000; 2 x ping .. 1,800,000 */
+    uint32_t loading_timeout_ms; /* timeout while set_loading; default 120,000 */
+    uint32_t bandwidth_limit;    /* bytes a second sent, headers included; 1,000 .. UINT32_MAX (default: none) */
+    uint32_t datagram_bytes_max; /* 64 .. NECPNET_DATAGRAM_BYTES_MAX, default 1200 */
+    uint32_t receive_bytes_max;  /* messages received and not yet polled; 64 KB .. 1 GB, default 16 MB */
+    uint32_t inputs_max;         /* unacknowledged numbered inputs kept; 1 .. 256, default 64 */
 } necpnet_client_config;
 
 /* necpnet_client_config_default - fill all fields and stamp struct_bytes.
@@ -564,8 +560,8 @@ NECPNET_API necpnet_result necpnet_client_on_channel(necpnet_client* client, int
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY
  * Thread   owner.      Callback  safe.      Allocates  yes.
  */
-NECPNET_API necpnet_result necpnet_client_on_name(necpnet_client* client, const char* name,
-                                                  necpnet_event_handler handler, void* user);
+NECPNET_API necpnet_result necpnet_client_on_name(necpnet_client* client, const char* name, necpnet_event_handler handler,
+                                                  void* user);
 
 /* necpnet_client_on_event - let dispatch give events of a type to a handler; NULL removes it. For MESSAGE: those that no
  * name and no channel handler takes.
@@ -754,9 +750,9 @@ typedef struct necpnet_token_key {
 
 /* Who a peer is, as its connect token says or authorize decides. */
 typedef struct necpnet_identity {
-    uint64_t client_id;                         /* first 8 bytes of SHA-256(issuer, 0, subject); OPEN: random */
-    uint64_t expires_us;                        /* wall time; 0: does not expire */
-    uint8_t user_data[NECPNET_USER_DATA_BYTES]; /* from the token, zeroes if none */
+    uint64_t client_id;                          /* first 8 bytes of SHA-256(issuer, 0, subject); OPEN: random */
+    uint64_t expires_us;                         /* wall time; 0: does not expire */
+    uint8_t user_data[NECPNET_USER_DATA_BYTES];  /* from the token, zeroes if none */
 } necpnet_identity;
 
 /* Judges a text credential (JWT) of a WebSocket client. Called inside update.
@@ -775,39 +771,39 @@ typedef struct necpnet_server_config {
     necpnet_allocator allocator;
     necpnet_logger logger;
     necpnet_entropy entropy;
-    const necpnet_transport* transport;  /* NULL (default): own sockets as below; else borrowed until destroy */
-    necpnet_loop* loop;                  /* for own sockets: NULL (default): a loop of its own; else borrowed */
-    const char* bind_address;            /* numeric; default "::" (every IPv6 and IPv4 address); copied */
-    int udp_port;                        /* -1: no UDP; 0: any free port; default 7777 */
-    int tcp_port;                        /* -1 (default): no WebSocket; 0: any free port */
-    const char* path;                    /* of the WebSocket upgrade to necpnet.v1; default "/ws"; copied */
-    necpnet_tls_config tls;              /* with a certificate the TCP port speaks TLS alone */
-    const necpnet_web_handlers* web;     /* NULL (default): other requests are answered 426; else section 9; copied */
-    necpnet_security security;           /* default TOKEN */
-    const char* passphrase;              /* OPEN alone; copied */
+    const necpnet_transport* transport; /* NULL (default): own sockets as below; else borrowed until destroy */
+    necpnet_loop* loop;         /* for own sockets: NULL (default): a loop of its own; else borrowed */
+    const char* bind_address;   /* numeric; default "::" (every IPv6 and IPv4 address); copied */
+    int udp_port;               /* -1: no UDP; 0: any free port; default 7777 */
+    int tcp_port;               /* -1 (default): no WebSocket; 0: any free port */
+    const char* path;           /* of the WebSocket upgrade to necpnet.v1; default "/ws"; copied */
+    necpnet_tls_config tls;     /* with a certificate the TCP port speaks TLS alone */
+    const necpnet_web_handlers* web; /* NULL (default): other requests are answered 426; else section 9; copied */
+    necpnet_security security;  /* default TOKEN */
+    const char* passphrase;     /* OPEN alone; copied */
     const necpnet_token_key* token_keys; /* TOKEN: copied */
-    int token_key_count;                 /* 0 .. 16 */
-    uint64_t server_id;                  /* names this process in tokens; default 1 */
-    uint32_t token_epoch;                /* tokens of an older epoch are refused (revocation); default 0 */
-    bool token_restart_guard;    /* refuse tokens issued before this server was made, whose spending it cannot know;
+    int token_key_count;        /* 0 .. 16 */
+    uint64_t server_id;         /* names this process in tokens; default 1 */
+    uint32_t token_epoch;       /* tokens of an older epoch are refused (revocation); default 0 */
+    bool token_restart_guard;   /* refuse tokens issued before this server was made, whose spending it cannot know;
                                    default true */
     necpnet_authorize authorize; /* NULL (default): text credentials are refused */
     void* authorize_user;
     const necpnet_channel_config* channels;
     int channel_count;
-    necpnet_world* world;           /* NULL (default), or the world that clients follow; borrowed */
-    uint32_t peers_max;             /* 1 .. 16,777,215 (24 bits of the connection id), default 1,024 */
+    necpnet_world* world;       /* NULL (default), or the world that clients follow; borrowed */
+    uint32_t peers_max;         /* 1 .. 16,777,215 (24 bits of the connection id), default 1,024 */
     uint32_t peers_per_address_max; /* default 64 */
-    uint32_t handshakes_max;        /* WebSocket connections that have not finished SETUP; default 1,024 */
-    uint32_t handshake_timeout_ms;  /* from TCP accept to SETUP; default 5,000 */
-    uint32_t tick_hz;               /* 1 .. 1,000, default 60: ticks are now_us * tick_hz / 1,000,000 */
-    uint32_t udp_ping_ms;           /* as in necpnet_client_config */
+    uint32_t handshakes_max;    /* WebSocket connections that have not finished SETUP; default 1,024 */
+    uint32_t handshake_timeout_ms; /* from TCP accept to SETUP; default 5,000 */
+    uint32_t tick_hz;           /* 1 .. 1,000, default 60: ticks are now_us * tick_hz / 1,000,000 */
+    uint32_t udp_ping_ms;       /* as in necpnet_client_config */
     uint32_t udp_timeout_ms;
     uint32_t websocket_ping_ms;
     uint32_t websocket_timeout_ms;
     uint32_t loading_timeout_ms;
-    uint32_t resume_window_ms; /* how long a session outlives its connection; default 30,000 */
-    uint32_t bandwidth_limit;  /* bytes a second and peer */
+    uint32_t resume_window_ms;  /* how long a session outlives its connection; default 30,000 */
+    uint32_t bandwidth_limit;   /* bytes a second and peer */
     uint32_t datagram_bytes_max;
     uint32_t receive_bytes_max; /* of all peers together, received and not yet polled; default 64 MB */
     uint32_t queue_bytes_max;   /* of one WebSocket peer, written and not taken by the network: then it is cut with
@@ -899,8 +895,8 @@ NECPNET_API bool necpnet_server_poll(necpnet_server* server, necpnet_event* out_
  */
 NECPNET_API necpnet_result necpnet_server_on_channel(necpnet_server* server, int channel, necpnet_event_handler handler,
                                                      void* user);
-NECPNET_API necpnet_result necpnet_server_on_name(necpnet_server* server, const char* name,
-                                                  necpnet_event_handler handler, void* user);
+NECPNET_API necpnet_result necpnet_server_on_name(necpnet_server* server, const char* name, necpnet_event_handler handler,
+                                                  void* user);
 NECPNET_API necpnet_result necpnet_server_on_event(necpnet_server* server, necpnet_event_type type,
                                                    necpnet_event_handler handler, void* user);
 NECPNET_API size_t necpnet_server_dispatch(necpnet_server* server);
@@ -926,8 +922,7 @@ NECPNET_API necpnet_result necpnet_server_send(necpnet_server* server, necpnet_p
  * Thread   owner.      Callback  safe.      Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_server_send_with(necpnet_server* server, necpnet_peer peer, int channel,
-                                                    const void* data, size_t bytes,
-                                                    const necpnet_send_options* options);
+                                                    const void* data, size_t bytes, const necpnet_send_options* options);
 
 /* necpnet_server_broadcast - queue one message for every connected peer but one; stored once.
  *
@@ -1009,10 +1004,10 @@ typedef struct necpnet_peer_info {
     necpnet_address address;
     necpnet_transport_kind transport;
     necpnet_identity identity;
-    bool connected;        /* false: the session waits for its client to come back */
-    uint64_t connected_us; /* when the session began, in the time of update */
-    uint64_t heard_us;     /* when something last arrived */
-    uint32_t input_tick;   /* of the newest input received */
+    bool connected;          /* false: the session waits for its client to come back */
+    uint64_t connected_us;   /* when the session began, in the time of update */
+    uint64_t heard_us;       /* when something last arrived */
+    uint32_t input_tick;     /* of the newest input received */
 } necpnet_peer_info;
 
 /* necpnet_server_get_peer - facts about one peer.
@@ -1046,8 +1041,7 @@ NECPNET_API necpnet_result necpnet_server_get_peer_statistics(const necpnet_serv
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
 NECPNET_API necpnet_result necpnet_server_get_channel_statistics(const necpnet_server* server, necpnet_peer peer,
-                                                                 int channel,
-                                                                 necpnet_channel_statistics* out_statistics);
+                                                                 int channel, necpnet_channel_statistics* out_statistics);
 
 /* Why datagrams or handshakes met silence or refusal, counted by name. */
 #define NECPNET_DROPS(X) \
@@ -1082,7 +1076,7 @@ typedef enum necpnet_drop {
 #define NECPNET_DROP_ENUM(name, text) NECPNET_DROP_##name,
     NECPNET_DROPS(NECPNET_DROP_ENUM)
 #undef NECPNET_DROP_ENUM
-        NECPNET_DROP_COUNT
+    NECPNET_DROP_COUNT
 } necpnet_drop;
 
 /* necpnet_drop_name - "TOO_SHORT" and so on.
@@ -1093,11 +1087,11 @@ typedef enum necpnet_drop {
 NECPNET_API const char* necpnet_drop_name(necpnet_drop drop);
 
 typedef struct necpnet_server_statistics {
-    uint32_t peers; /* sessions */
+    uint32_t peers;             /* sessions */
     uint32_t peers_connected;
-    uint32_t peers_udp; /* of the connected */
+    uint32_t peers_udp;         /* of the connected */
     uint32_t peers_websocket;
-    uint32_t web_connections; /* TCP connections of any kind */
+    uint32_t web_connections;   /* TCP connections of any kind */
     uint64_t sessions_total;
     uint64_t packets_sent;
     uint64_t packets_received;
@@ -1106,7 +1100,7 @@ typedef struct necpnet_server_statistics {
     uint64_t bytes_received;
     uint64_t messages_sent;
     uint64_t messages_received;
-    uint64_t memory_bytes; /* taken from the allocator now */
+    uint64_t memory_bytes;      /* taken from the allocator now */
     uint64_t memory_peak_bytes;
     uint32_t tick;
     uint64_t drops[NECPNET_DROP_COUNT];
@@ -1147,8 +1141,7 @@ NECPNET_API necpnet_result necpnet_server_set_bandwidth_limit(necpnet_server* se
  * Returns  set: OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND.  get: what was set, NULL at first or for no peer.
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
-NECPNET_API necpnet_result necpnet_server_set_peer_user_data(necpnet_server* server, necpnet_peer peer,
-                                                             void* user_data);
+NECPNET_API necpnet_result necpnet_server_set_peer_user_data(necpnet_server* server, necpnet_peer peer, void* user_data);
 NECPNET_API void* necpnet_server_get_peer_user_data(const necpnet_server* server, necpnet_peer peer);
 
 /* -------------------------------------------------------------------------------------------- 6 connect tokens -- */
@@ -1157,15 +1150,15 @@ NECPNET_API void* necpnet_server_get_peer_user_data(const necpnet_server* server
  * gives it to necpnet_client_set_token. It lives at most 45 s and connects once. */
 typedef struct necpnet_token_config {
     size_t struct_bytes;
-    uint64_t client_id;      /* default 0 */
-    uint64_t server_id;      /* default 1 */
-    uint64_t issued_us;      /* wall time; must be set */
-    uint32_t lifetime_ms;    /* 1,000 .. 45,000, default 45,000 */
-    uint32_t epoch;          /* default 0 */
-    const char* const* urls; /* where to connect, in the order of preference; 0 .. NECPNET_URLS_MAX */
+    uint64_t client_id;        /* default 0 */
+    uint64_t server_id;        /* default 1 */
+    uint64_t issued_us;        /* wall time; must be set */
+    uint32_t lifetime_ms;      /* 1,000 .. 45,000, default 45,000 */
+    uint32_t epoch;            /* default 0 */
+    const char* const* urls;   /* where to connect, in the order of preference; 0 .. NECPNET_URLS_MAX */
     int url_count;
     uint8_t user_data[NECPNET_USER_DATA_BYTES]; /* default zeroes; sealed, the client cannot read or change it */
-    necpnet_entropy entropy;                    /* default the platform's */
+    necpnet_entropy entropy;   /* default the platform's */
 } necpnet_token_config;
 
 /* necpnet_token_config_default - fill all fields and stamp struct_bytes.
@@ -1232,21 +1225,21 @@ typedef enum necpnet_field_kind {
     NECPNET_FIELD_BYTES = 10   /* storage: uint8_t[count], all of them */
 } necpnet_field_kind;
 
-#define NECPNET_FIELD_SIGNED 1u      /* integer storage is signed */
-#define NECPNET_FIELD_OWNER_ONLY 2u  /* sent to the entity's owner alone */
-#define NECPNET_FIELD_NOT_OWNER 4u   /* sent to everyone but the owner */
-#define NECPNET_FIELD_INTERPOLATE 8u /* the view blends it between two states (numbers, vectors, quaternions, angles) */
-#define NECPNET_FIELD_REQUIRED 16u   /* a reader without it, or of another kind, cannot follow: ERR_SCHEMA_DIFFERS */
-#define NECPNET_FIELD_SLOW 32u       /* the 10 Hz class */
+#define NECPNET_FIELD_SIGNED 1u       /* integer storage is signed */
+#define NECPNET_FIELD_OWNER_ONLY 2u   /* sent to the entity's owner alone */
+#define NECPNET_FIELD_NOT_OWNER 4u    /* sent to everyone but the owner */
+#define NECPNET_FIELD_INTERPOLATE 8u  /* the view blends it between two states (numbers, vectors, quaternions, angles) */
+#define NECPNET_FIELD_REQUIRED 16u    /* a reader without it, or of another kind, cannot follow: ERR_SCHEMA_DIFFERS */
+#define NECPNET_FIELD_SLOW 32u        /* the 10 Hz class */
 
 /* One field of a struct. Made by the macros below. */
 typedef struct necpnet_field {
-    const char* name;      /* 1 .. 63 bytes */
-    uint16_t id;           /* 1 .. 65,535, unique in its type, never reused for something else */
-    uint8_t kind;          /* necpnet_field_kind */
+    const char* name; /* 1 .. 63 bytes */
+    uint16_t id;      /* 1 .. 65,535, unique in its type, never reused for something else */
+    uint8_t kind;     /* necpnet_field_kind */
     uint8_t storage_bytes; /* of one number: 1, 2, 4 or 8 */
-    uint32_t offset;       /* in the struct */
-    uint32_t count;        /* STRING and BYTES: their size, at most 255; else 1 */
+    uint32_t offset;  /* in the struct */
+    uint32_t count;   /* STRING and BYTES: their size, at most 255; else 1 */
     uint32_t flags;
     double min;
     double max;
@@ -1255,7 +1248,7 @@ typedef struct necpnet_field {
 
 typedef struct necpnet_entity_type {
     const char* name;
-    uint16_t id;           /* 1 .. 65,535, unique in its schema */
+    uint16_t id; /* 1 .. 65,535, unique in its schema */
     uint32_t struct_bytes; /* at most 4,096 */
     const necpnet_field* fields;
     int field_count; /* 1 .. 64 */
@@ -1263,10 +1256,8 @@ typedef struct necpnet_entity_type {
 
 #define NECPNET_MEMBER_BYTES(type, member) sizeof(((type*)0)->member)
 #define NECPNET_FIELD_OF(type, member, id, kind, number_bytes, count, flags, min, max, step) \
-    { \
-#member, (id), (kind), (uint8_t)(number_bytes), (uint32_t)offsetof(type, member), (uint32_t)(count), (flags), \
-            (double)(min), (double)(max), (double)(step) \
-    }
+    {#member, (id), (kind), (uint8_t)(number_bytes), (uint32_t)offsetof(type, member), (uint32_t)(count), (flags), \
+     (double)(min), (double)(max), (double)(step)}
 #define NECPNET_BOOL(type, member, id, flags) \
     NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_BOOL, 1, 1, flags, 0, 1, 1)
 #define NECPNET_INTEGER(type, member, id, min, max, flags) \
@@ -1274,17 +1265,13 @@ typedef struct necpnet_entity_type {
 #define NECPNET_ENUM(type, member, id, max, flags) \
     NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_ENUM, NECPNET_MEMBER_BYTES(type, member), 1, flags, 0, max, 1)
 #define NECPNET_FLOAT(type, member, id, min, max, step, flags) \
-    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_FLOAT, NECPNET_MEMBER_BYTES(type, member), 1, flags, min, max, \
-                     step)
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_FLOAT, NECPNET_MEMBER_BYTES(type, member), 1, flags, min, max, step)
 #define NECPNET_VEC2(type, member, id, min, max, step, flags) \
-    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_VEC2, NECPNET_MEMBER_BYTES(type, member) / 2, 1, flags, min, max, \
-                     step)
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_VEC2, NECPNET_MEMBER_BYTES(type, member) / 2, 1, flags, min, max, step)
 #define NECPNET_VEC3(type, member, id, min, max, step, flags) \
-    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_VEC3, NECPNET_MEMBER_BYTES(type, member) / 3, 1, flags, min, max, \
-                     step)
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_VEC3, NECPNET_MEMBER_BYTES(type, member) / 3, 1, flags, min, max, step)
 #define NECPNET_QUAT(type, member, id, step, flags) \
-    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_QUAT, NECPNET_MEMBER_BYTES(type, member) / 4, 1, flags, -1, 1, \
-                     step)
+    NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_QUAT, NECPNET_MEMBER_BYTES(type, member) / 4, 1, flags, -1, 1, step)
 #define NECPNET_ANGLE(type, member, id, step, flags) \
     NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_ANGLE, NECPNET_MEMBER_BYTES(type, member), 1, flags, 0, 0, step)
 #define NECPNET_ENTITY_REFERENCE(type, member, id, flags) \
@@ -1430,9 +1417,9 @@ NECPNET_API necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t t
 
 typedef struct necpnet_world_statistics {
     uint32_t entities;
-    uint64_t updates_sent;   /* entity records */
-    uint64_t bytes_sent;     /* of state frames */
-    uint64_t full_sent;      /* of them, records without a baseline */
+    uint64_t updates_sent; /* entity records */
+    uint64_t bytes_sent;   /* of state frames */
+    uint64_t full_sent;    /* of them, records without a baseline */
     uint64_t values_clamped; /* out of their field's range */
 } necpnet_world_statistics;
 
@@ -1603,19 +1590,17 @@ typedef struct necpnet_sink {
     void (*on_datagram)(void* user, const necpnet_address* from, uint8_t* data, size_t bytes);
     /* a stream came in; returns its context, or NULL to refuse it (the transport closes it) */
     void* (*on_accept)(void* user, necpnet_stream* stream, const necpnet_address* from);
-    void (*on_open)(void* context);                              /* an outgoing stream is up */
-    void (*on_data)(void* context, uint8_t* data, size_t bytes); /* data may be changed in place until return */
-    void (*on_writable)(void* context);                          /* pending bytes fell to 0 after having been more */
-    void (*on_close)(void* context, necpnet_result reason);      /* the last call for that stream; it is gone */
+    void (*on_open)(void* context);                                /* an outgoing stream is up */
+    void (*on_data)(void* context, uint8_t* data, size_t bytes);   /* data may be changed in place until return */
+    void (*on_writable)(void* context);                            /* pending bytes fell to 0 after having been more */
+    void (*on_close)(void* context, necpnet_result reason);        /* the last call for that stream; it is gone */
     /* answer to resolve; count 0: reason says why */
-    void (*on_resolved)(void* user, uint64_t request, const necpnet_address* addresses, int count,
-                        necpnet_result reason);
+    void (*on_resolved)(void* user, uint64_t request, const necpnet_address* addresses, int count, necpnet_result reason);
 } necpnet_sink;
 
 #define NECPNET_TRANSPORT_DATAGRAMS 1u /* send_datagram works */
 #define NECPNET_TRANSPORT_STREAMS 2u   /* open_stream or on_accept work */
-#define NECPNET_TRANSPORT_MESSAGES \
-    4u /* streams carry whole WebSocket messages: the transport does TLS, upgrade and framing
+#define NECPNET_TRANSPORT_MESSAGES 4u  /* streams carry whole WebSocket messages: the transport does TLS, upgrade and framing
                                           (a browser); open_stream then gets the url */
 
 struct necpnet_transport {
@@ -1657,18 +1642,18 @@ typedef struct necpnet_link necpnet_link;
 typedef struct necpnet_link_config {
     size_t struct_bytes;
     necpnet_allocator allocator;
-    uint64_t seed;          /* default 1 */
-    uint32_t latency_us;    /* one way; default 0 */
-    uint32_t jitter_us;     /* added, 0 .. jitter, at random; default 0 */
-    uint32_t loss_ppm;      /* 0 .. 1,000,000; a stream suffers it as delay of one retransmission timeout; default 0 */
-    uint32_t duplicate_ppm; /* datagrams; default 0 */
-    uint32_t reorder_ppm;   /* datagrams delayed by a further 1 .. 4 x (latency + jitter + 1 ms); default 0 */
-    uint32_t corrupt_ppm;   /* datagrams with one bit flipped; default 0 */
-    uint32_t cut_ppm;       /* streams reset, per send; default 0 */
-    uint64_t bandwidth_bps; /* bits a second and direction of a client; default UINT64_MAX: no limit */
-    uint32_t queue_bytes;   /* waiting for the bandwidth; more is dropped (streams: back-pressure); default 64 KB */
+    uint64_t seed;           /* default 1 */
+    uint32_t latency_us;     /* one way; default 0 */
+    uint32_t jitter_us;      /* added, 0 .. jitter, at random; default 0 */
+    uint32_t loss_ppm;       /* 0 .. 1,000,000; a stream suffers it as delay of one retransmission timeout; default 0 */
+    uint32_t duplicate_ppm;  /* datagrams; default 0 */
+    uint32_t reorder_ppm;    /* datagrams delayed by a further 1 .. 4 x (latency + jitter + 1 ms); default 0 */
+    uint32_t corrupt_ppm;    /* datagrams with one bit flipped; default 0 */
+    uint32_t cut_ppm;        /* streams reset, per send; default 0 */
+    uint64_t bandwidth_bps;  /* bits a second and direction of a client; default UINT64_MAX: no limit */
+    uint32_t queue_bytes;    /* waiting for the bandwidth; more is dropped (streams: back-pressure); default 64 KB */
     uint32_t datagram_bytes_max; /* path MTU: larger datagrams are dropped; default 65,507 */
-    uint32_t overhead_bytes;     /* counted per datagram against the bandwidth (IP and UDP); default 28 */
+    uint32_t overhead_bytes; /* counted per datagram against the bandwidth (IP and UDP); default 28 */
 } necpnet_link_config;
 
 /* necpnet_link_config_default - fill all fields and stamp struct_bytes.
@@ -1796,28 +1781,28 @@ typedef struct necpnet_web_request {
     const char* query; /* "" if none */
     const necpnet_web_header* headers;
     int header_count;
-    bool is_upgrade;          /* a WebSocket upgrade that fits RFC 6455 4.2.1 */
-    const char* subprotocols; /* Sec-WebSocket-Protocol as sent, "" if none */
-    const uint8_t* raw;       /* the head as it came, including its empty line */
+    bool is_upgrade;           /* a WebSocket upgrade that fits RFC 6455 4.2.1 */
+    const char* subprotocols;  /* Sec-WebSocket-Protocol as sent, "" if none */
+    const uint8_t* raw;        /* the head as it came, including its empty line */
     size_t raw_bytes;
     necpnet_address from;
 } necpnet_web_request;
 
 /* What to do with a request; on_request fills it. */
 typedef enum necpnet_web_action {
-    NECPNET_WEB_REFUSE = 0, /* answer status and body, close.  default: 426 for requests, 404 for upgrades */
-    NECPNET_WEB_ACCEPT = 1, /* upgrade; subprotocol may be set */
-    NECPNET_WEB_RAW = 2,    /* hand the bytes over as they come (on_raw, after the head): a proxy */
-    NECPNET_WEB_SESSION = 3 /* upgrade to necpnet.v1 as a peer of the necpnet_server that owns this web */
+    NECPNET_WEB_REFUSE = 0,  /* answer status and body, close.  default: 426 for requests, 404 for upgrades */
+    NECPNET_WEB_ACCEPT = 1,  /* upgrade; subprotocol may be set */
+    NECPNET_WEB_RAW = 2,     /* hand the bytes over as they come (on_raw, after the head): a proxy */
+    NECPNET_WEB_SESSION = 3  /* upgrade to necpnet.v1 as a peer of the necpnet_server that owns this web */
 } necpnet_web_action;
 
 typedef struct necpnet_web_answer {
     necpnet_web_action action;
-    int status;              /* REFUSE */
-    const char* body;        /* REFUSE: text/plain; NULL: the status' name; borrowed until on_request returns */
-    const char* headers;     /* NULL or "Name: value\r\n" lines; borrowed until on_request returns */
-    const char* subprotocol; /* ACCEPT: NULL or one that was offered; borrowed until on_request returns */
-    void* user_data;         /* of the connection */
+    int status;                  /* REFUSE */
+    const char* body;            /* REFUSE: text/plain; NULL: the status' name; borrowed until on_request returns */
+    const char* headers;         /* NULL or "Name: value\r\n" lines; borrowed until on_request returns */
+    const char* subprotocol;     /* ACCEPT: NULL or one that was offered; borrowed until on_request returns */
+    void* user_data;             /* of the connection */
 } necpnet_web_answer;
 
 struct necpnet_web_handlers {
@@ -1838,22 +1823,22 @@ typedef struct necpnet_web_config {
     size_t struct_bytes;
     necpnet_allocator allocator;
     necpnet_logger logger;
-    necpnet_entropy entropy;            /* for masks and keys of outgoing connections */
+    necpnet_entropy entropy;          /* for masks and keys of outgoing connections */
     const necpnet_transport* transport; /* NULL (default): own sockets */
-    necpnet_loop* loop;                 /* NULL (default): a loop of its own */
-    const char* bind_address;           /* default "::" */
-    int tcp_port;                       /* -1 (default): outgoing connections alone; 0: any free port */
+    necpnet_loop* loop;               /* NULL (default): a loop of its own */
+    const char* bind_address;         /* default "::" */
+    int tcp_port;                     /* -1 (default): outgoing connections alone; 0: any free port */
     necpnet_tls_config tls;
     necpnet_web_handlers handlers;
-    uint32_t connections_max;   /* default 16,384 */
-    uint32_t head_bytes_max;    /* default 8,192; more is answered 431 */
-    uint32_t message_bytes_max; /* of one message received; default 1 MB; more closes with 1009 */
-    uint32_t queue_bytes_max;   /* written and not taken by the network; default 1 MB; more cuts the connection */
-    uint32_t head_timeout_ms;   /* from accept to a whole head; default 5,000 */
-    uint32_t ping_ms;           /* idle time before a WebSocket ping; default 30,000 */
-    uint32_t timeout_ms;        /* silence that means dead; default 65,000 */
-    uint32_t close_timeout_ms;  /* for the peer's close frame; default 2,000 */
-    bool deflate;               /* offer and accept permessage-deflate where built in; default false */
+    uint32_t connections_max;         /* default 16,384 */
+    uint32_t head_bytes_max;          /* default 8,192; more is answered 431 */
+    uint32_t message_bytes_max;       /* of one message received; default 1 MB; more closes with 1009 */
+    uint32_t queue_bytes_max;         /* written and not taken by the network; default 1 MB; more cuts the connection */
+    uint32_t head_timeout_ms;         /* from accept to a whole head; default 5,000 */
+    uint32_t ping_ms;                 /* idle time before a WebSocket ping; default 30,000 */
+    uint32_t timeout_ms;              /* silence that means dead; default 65,000 */
+    uint32_t close_timeout_ms;        /* for the peer's close frame; default 2,000 */
+    bool deflate;                     /* offer and accept permessage-deflate where built in; default false */
 } necpnet_web_config;
 
 /* necpnet_web_config_default - fill all fields and stamp struct_bytes.
@@ -2060,11 +2045,11 @@ typedef struct necpnet_socket_config {
     size_t struct_bytes;
     necpnet_allocator allocator;
     necpnet_logger logger;
-    necpnet_loop* loop;           /* NULL (default): its own */
-    const char* bind_address;     /* default "::"; falls back to IPv4 where there is no IPv6 */
-    int udp_port;                 /* -1 (default): none; 0: any free port (clients) */
-    int tcp_port;                 /* -1 (default): no listening; outgoing streams always work */
-    bool reuse_port;              /* SO_REUSEPORT: several workers on one port; default false */
+    necpnet_loop* loop;        /* NULL (default): its own */
+    const char* bind_address;  /* default "::"; falls back to IPv4 where there is no IPv6 */
+    int udp_port;              /* -1 (default): none; 0: any free port (clients) */
+    int tcp_port;              /* -1 (default): no listening; outgoing streams always work */
+    bool reuse_port;           /* SO_REUSEPORT: several workers on one port; default false */
     uint32_t socket_buffer_bytes; /* asked of the system for UDP; default 4 MB (servers), as much as it gives */
 } necpnet_socket_config;
 
@@ -2155,9 +2140,9 @@ typedef struct necpnet_pool_health {
     necpnet_client_state state;
     uint32_t rtt_us;
     uint32_t loss_ppm;
-    uint32_t users;        /* names that share the connection */
-    uint32_t reconnects;   /* since it was opened */
-    necpnet_result reason; /* of the last loss; OK if none */
+    uint32_t users;          /* names that share the connection */
+    uint32_t reconnects;     /* since it was opened */
+    necpnet_result reason;   /* of the last loss; OK if none */
 } necpnet_pool_health;
 
 /* necpnet_pool_create - an empty pool.

@@ -1,0 +1,26 @@
+/* nn_platform - what machines and endpoints ask of the operating system besides a transport. Implemented in platform/. */
+#ifndef NN_PLATFORM_H
+#define NN_PLATFORM_H
+
+#include "nn_alloc.h"
+
+#if NECPNET_WITH_PLATFORM && NECPNET_UNAMALGAMATED
+
+#define NN_PLATFORM_FILE_BYTES_MAX (4u << 20) /* a larger file is refused: certificates and roots are smaller */
+
+/* nn_platform_read_file - a whole file. bytes does not count the NUL that is put behind the last byte; the block has
+ * bytes + 1 bytes and goes back with nn_alloc_give(alloc, out, bytes + 1).
+ *
+ * OK | ERR_FILE (no such file, no permission, too large) | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_platform_read_file(nn_alloc* alloc, const char* path, uint8_t** out, size_t* out_bytes);
+
+/* nn_platform_fill_entropy - random bytes for keys, from the operating system; false when it has none. */
+NN_PRIVATE bool nn_platform_fill_entropy(void* to, size_t bytes);
+
+/* nn_platform_system_roots - files that may hold the trusted roots as PEM, likeliest first; the first that can be read
+ * is the one. NULL ends the list. */
+NN_PRIVATE const char* const* nn_platform_system_roots(void);
+
+#endif
+
+#endif

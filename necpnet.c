@@ -1648,6 +1648,194 @@ NN_PRIVATE bool nn_dispatch_call(const nn_dispatch* dispatch, const necpnet_even
 }
 /* ---- end src/nn_dispatch.c --------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_contents.h ------------------------------------------------------------------------------------- */
+/* nn_contents - what a sent packet carried, remembered by its packet number until it is acknowledged or lost. */
+#ifndef NN_CONTENTS_H
+#define NN_CONTENTS_H
+
+
+#define NN_CONTENTS_FRAMES_MAX 8 /* a packet with more frames to remember is closed and the next begun */
+
+/* Below 16: the session's. The others belong to who wrote the frame. */
+typedef enum nn_sent_kind {
+    NN_SENT_NONE = 0,
+    NN_SENT_MESSAGES = 1, /* channel; id: first message; value: how many follow each other (1 ..) */
+    NN_SENT_FRAGMENT = 2, /* channel; id: message; value: first unit | count of units << 17 */
+    NN_SENT_CREDIT = 3,   /* channel; value: low 32 bits of the limit */
+    NN_SENT_RECEIVED = 4, /* nothing more */
+    NN_SENT_STATE = 16,   /* value: record of the follower */
+    NN_SENT_INPUT = 17,
+    NN_SENT_INPUT_ACK = 18,
+    NN_SENT_VOICE = 19,
+    NN_SENT_ACK = 32, /* value: low 32 bits of the largest packet number acknowledged */
+    NN_SENT_PING = 33,
+    NN_SENT_PATH = 34,
+    NN_SENT_SETUP = 35,
+    NN_SENT_CLOSE = 36
+} nn_sent_kind;
+
+#define NN_SENT_SESSION_END 16 /* kinds below belong to the session */
+
+typedef struct nn_sent_frame {
+    uint8_t kind; /* nn_sent_kind */
+    uint8_t channel;
+    uint16_t id;
+    uint32_t value;
+} nn_sent_frame;
+
+typedef struct nn_contents {
+    uint8_t count;
+    nn_sent_frame frames[NN_CONTENTS_FRAMES_MAX]; /* the first count are set */
+} nn_contents;
+
+/* nn_contents_full - whether nothing more may be recorded. NULL (ordered transport) is never full. */
+NN_INLINE bool nn_contents_full(const nn_contents* contents)
+{
+    return contents && contents->count == NN_CONTENTS_FRAMES_MAX;
+}
+
+/* nn_contents_add - record a frame; not when full. NULL does nothing. */
+NN_INLINE void nn_contents_add(nn_contents* contents, nn_sent_kind kind, uint8_t channel, uint16_t id, uint32_t value)
+{
+    if (!contents) return;
+    NN_ASSERT(contents->count < NN_CONTENTS_FRAMES_MAX);
+    nn_sent_frame* frame = &contents->frames[contents->count++];
+    frame->kind = (uint8_t)kind;
+    frame->channel = channel;
+    frame->id = id;
+    frame->value = value;
+}
+
+#endif
+/* ---- end src/nn_contents.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_blocks.h --------------------------------------------------------------------------------------- */
+/* nn_blocks - message memory of an endpoint: blocks by size class, kept on free lists so that a steady state takes
+ * nothing from the allocator. */
+#ifndef NN_BLOCKS_H
+#define NN_BLOCKS_H
+
+
+#define NN_BLOCK_STEP_BYTES 64          /* classes to 1024 are this far apart, then doubling */
+#define NN_BLOCK_CLASS_BYTES_MAX 65536  /* larger blocks go to the allocator directly */
+#define NN_BLOCK_CLASSES 22             /* 64, 128 .. 1024, 2048, 4096 .. 65536 */
+#define NN_BLOCK_FREE_BYTES_MAX 1048576 /* free blocks beyond this go back to the allocator */
+
+typedef struct nn_free_block {
+    struct nn_free_block* next;
+} nn_free_block;
+
+/* One an endpoint, shared by its sessions. */
+typedef struct nn_blocks {
+    nn_alloc* alloc;
+    size_t free_bytes;
+    size_t live_bytes;
+    nn_free_block* lists[NN_BLOCK_CLASSES];
+} nn_blocks;
+
+NN_PRIVATE void nn_blocks_init(nn_blocks* blocks, nn_alloc* alloc);
+
+/* nn_blocks_reset - give back what is free; nothing may be taken still. */
+NN_PRIVATE void nn_blocks_reset(nn_blocks* blocks);
+
+/* nn_blocks_take - at least `bytes` (1 ..), not zeroed; NULL when out of memory.
+ *
+ *   out_capacity  what was given; goes back with nn_blocks_give.
+ */
+NN_PRIVATE void* nn_blocks_take(nn_blocks* blocks, size_t bytes, uint32_t* out_capacity);
+
+/* nn_blocks_give - NULL does nothing. */
+NN_PRIVATE void nn_blocks_give(nn_blocks* blocks, void* block, uint32_t capacity);
+
+#endif
+/* ---- end src/nn_blocks.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_blocks.c --------------------------------------------------------------------------------------- */
+/* nn_blocks - message memory by size class. */
+
+#define BLOCKS_STEPS_BYTES_MAX 1024 /* the last class of equal steps */
+#define BLOCKS_STEPS (BLOCKS_STEPS_BYTES_MAX / NN_BLOCK_STEP_BYTES)
+
+/* Class of a size up to NN_BLOCK_CLASS_BYTES_MAX, and the size of its blocks. */
+static unsigned blocks_class(size_t bytes, uint32_t* out_capacity)
+{
+    if (bytes <= BLOCKS_STEPS_BYTES_MAX) {
+        unsigned step = bytes ? (unsigned)((bytes - 1) / NN_BLOCK_STEP_BYTES) : 0;
+        *out_capacity = (step + 1) * NN_BLOCK_STEP_BYTES;
+        return step;
+    }
+    unsigned at = BLOCKS_STEPS;
+    uint32_t capacity = 2 * BLOCKS_STEPS_BYTES_MAX;
+    while (capacity < bytes) {
+        capacity *= 2;
+        at++;
+    }
+    *out_capacity = capacity;
+    return at;
+}
+
+NN_PRIVATE void nn_blocks_init(nn_blocks* blocks, nn_alloc* alloc)
+{
+    memset(blocks, 0, sizeof *blocks);
+    blocks->alloc = alloc;
+}
+
+NN_PRIVATE void nn_blocks_reset(nn_blocks* blocks)
+{
+    NN_ASSERT(blocks->live_bytes == 0);
+    for (unsigned i = 0; i < NN_BLOCK_CLASSES; i++) {
+        uint32_t capacity = i < BLOCKS_STEPS ? (i + 1) * NN_BLOCK_STEP_BYTES
+                                             : (uint32_t)BLOCKS_STEPS_BYTES_MAX << (i - BLOCKS_STEPS + 1);
+        while (blocks->lists[i]) {
+            nn_free_block* block = blocks->lists[i];
+            blocks->lists[i] = block->next;
+            nn_alloc_give(blocks->alloc, block, capacity);
+        }
+    }
+    blocks->free_bytes = 0;
+}
+
+NN_PRIVATE void* nn_blocks_take(nn_blocks* blocks, size_t bytes, uint32_t* out_capacity)
+{
+    void* memory;
+    NN_ASSERT(bytes > 0 && bytes <= UINT32_MAX);
+    if (NN_UNLIKELY(bytes > NN_BLOCK_CLASS_BYTES_MAX)) {
+        *out_capacity = (uint32_t)bytes;
+        memory = nn_alloc_take(blocks->alloc, bytes);
+    } else {
+        unsigned at = blocks_class(bytes, out_capacity);
+        nn_free_block* block = blocks->lists[at];
+        if (NN_LIKELY(block != NULL)) {
+            blocks->lists[at] = block->next;
+            blocks->free_bytes -= *out_capacity;
+            memory = block;
+        } else {
+            memory = nn_alloc_take(blocks->alloc, *out_capacity);
+        }
+    }
+    if (memory) blocks->live_bytes += *out_capacity;
+    return memory;
+}
+
+NN_PRIVATE void nn_blocks_give(nn_blocks* blocks, void* block, uint32_t capacity)
+{
+    if (!block) return;
+    NN_ASSERT(blocks->live_bytes >= capacity);
+    blocks->live_bytes -= capacity;
+    if (capacity > NN_BLOCK_CLASS_BYTES_MAX || blocks->free_bytes + capacity > NN_BLOCK_FREE_BYTES_MAX) {
+        nn_alloc_give(blocks->alloc, block, capacity);
+        return;
+    }
+    uint32_t class_bytes;
+    unsigned at = blocks_class(capacity, &class_bytes);
+    NN_ASSERT(class_bytes == capacity);
+    nn_free_block* free_block = (nn_free_block*)block;
+    free_block->next = blocks->lists[at];
+    blocks->lists[at] = free_block;
+    blocks->free_bytes += capacity;
+}
+/* ---- end src/nn_blocks.c ----------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_web.h ------------------------------------------------------------------------------------------ */
 /* nn_web - the web edge: HTTP upgrade and WebSocket over the streams of a transport. The inside of necpnet.h section 9,
  * and what an endpoint needs to have a web of its own on the transport that it also uses for datagrams.

@@ -63,8 +63,8 @@ for line in table.split("\n"):
                       "the library has no process globals" % (match.group(2), match.group(1)))
 missing = sorted(declared - exported)
 if missing and options.complete:
-    for name in missing:
-        faults.append("declared in necpnet.h, but defined nowhere: %s\n  fix: define it, or take the declaration out" % name)
+    faults.append("declared in necpnet.h, but defined nowhere: %s\n  fix: define them, or take the declarations out"
+                  % " ".join(missing))
 if faults:
     print("\n".join(faults))
     print("check_exports.py: %d faults" % len(faults))

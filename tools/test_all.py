@@ -15,7 +15,8 @@ Steps, in this order; each runs even when an earlier one failed, unless it stand
   folders       tests/e2e, wasm/test, server/test, bindings/cpp/test: every *.test.mjs, *.test.py and *.test.sh there
 
 A test in those folders is a program that runs in the root of the repository and exits with 0; the environment names
-NECPNET_BUILD (build/release). A line `N passed, N failed` that it prints is added up. What a step leaves running is ended. Logs: build/test/<step>.log. The closing line, alone, is `N passed, N failed`.
+NECPNET_BUILD (build/release). A line `N passed, N failed` that it prints is added up. What a step leaves running is
+ended. Logs: build/test/<step>.log. The closing line, alone, is `N passed, N failed`.
 """
 
 import argparse
@@ -101,7 +102,7 @@ def end_group(group):
 def run(command, seconds, log):
     environment = dict(os.environ, NODE_PATH=os.environ.get("NODE_PATH", "/usr/share/nodejs"),
                        NECPNET_BUILD="build/release", JOBS=JOBS, CTEST_PARALLEL_LEVEL=JOBS,
-                       WINEDEBUG=os.environ.get("WINEDEBUG", "-all"))
+                       WINEPREFIX=os.path.join(ROOT, "build/wine"), WINEDEBUG=os.environ.get("WINEDEBUG", "-all"))
     log.write("$ " + " ".join(command) + "\n")
     log.flush()
     child = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment,
@@ -173,6 +174,9 @@ def main():
         if bad:
             broken.add(step.name)
             wrong.append((step.name, log_path))
+    if shutil.which("wineserver"):
+        subprocess.run(["wineserver", "-k"], env=dict(os.environ, WINEPREFIX=os.path.join(ROOT, "build/wine")),
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for name, log_path in wrong:
         lines = open(log_path, encoding="utf-8", errors="replace").read().rstrip().split("\n")
         lines = [line for line in lines if not re.match(r"\[\d+/\d+\] (Building|Linking)|-- ", line)]

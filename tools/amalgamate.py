@@ -68,29 +68,23 @@ def version(root):
 
 
 def inline(root, path, headers, done, lines):
-    """The text of one file with its includes of our own headers taken out (they are inlined already)."""
+    """The text of one file without its includes of our own headers: they are inlined already."""
     out = []
-    for number, line in enumerate(part_list.read_text(root, path).split("\n"), 1):
+    for number, line in enumerate(part_list.read_text(root, path).rstrip("\n").split("\n"), 1):
         match = INCLUDE.match(line)
-        if not match:
-            out.append(line)
-            continue
-        name = match.group(1)
-        base = os.path.basename(name)
+        base = os.path.basename(match.group(1)) if match else ""
         if base == "necpnet.h" or base in done:
+            if lines:
+                out.append("")  # keeps the line numbers
             continue
         if base in headers:
-            part_list.fail('%s:%d: includes "%s", which src/PARTS lists later' % (path, number, name),
+            part_list.fail('%s:%d: includes "%s", which src/PARTS lists later' % (path, number, match.group(1)),
                            "list `%s` before this part, or turn the dependency round" % base[:-2])
         if base.startswith("nn_"):
-            part_list.fail('%s:%d: includes "%s", which src/PARTS does not list' % (path, number, name),
+            part_list.fail('%s:%d: includes "%s", which src/PARTS does not list' % (path, number, match.group(1)),
                            "add a line for it to src/PARTS")
         out.append(line)
-    text = "\n".join(out).strip("\n")
-    if lines:
-        text = '#line 1 "%s"\n' % path + part_list.read_text(root, path)
-        text = "\n".join("" if (m := INCLUDE.match(l)) and (os.path.basename(m.group(1)) in done
-                         or os.path.basename(m.group(1)) == "necpnet.h") else l for l in text.split("\n")).rstrip("\n")
+    text = '#line 1 "%s"\n' % path + "\n".join(out) if lines else "\n".join(out).strip("\n")
     return marker("begin", path) + "\n" + text + "\n" + marker("end", path) + "\n"
 
 

@@ -1353,14 +1353,15 @@ NN_PRIVATE nn_deadline* nn_deadlines_take(nn_deadlines* deadlines, uint64_t now_
 /* ---- end src/nn_deadlines.c -------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_platform.h ------------------------------------------------------------------------------------- */
-/* nn_platform - what machines and endpoints ask of the operating system besides a transport. Implemented in platform/. */
+/* nn_platform - what machines and endpoints ask of the operating system besides a transport. Implemented in platform/;
+ * without NECPNET_WITH_PLATFORM nothing is there. */
 #ifndef NN_PLATFORM_H
 #define NN_PLATFORM_H
 
 
-#if NECPNET_WITH_PLATFORM && NECPNET_UNAMALGAMATED
-
 #define NN_PLATFORM_FILE_BYTES_MAX (4u << 20) /* a larger file is refused: certificates and roots are smaller */
+
+#if NECPNET_WITH_PLATFORM
 
 /* nn_platform_read_file - a whole file. bytes does not count the NUL that is put behind the last byte; the block has
  * bytes + 1 bytes and goes back with nn_alloc_give(alloc, out, bytes + 1).
@@ -1374,6 +1375,30 @@ NN_PRIVATE bool nn_platform_fill_entropy(void* to, size_t bytes);
 /* nn_platform_system_roots - files that may hold the trusted roots as PEM, likeliest first; the first that can be read
  * is the one. NULL ends the list. */
 NN_PRIVATE const char* const* nn_platform_system_roots(void);
+
+#else
+
+NN_INLINE necpnet_result nn_platform_read_file(nn_alloc* alloc, const char* path, uint8_t** out, size_t* out_bytes)
+{
+    (void)alloc;
+    (void)path;
+    (void)out;
+    (void)out_bytes;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_INLINE bool nn_platform_fill_entropy(void* to, size_t bytes)
+{
+    (void)to;
+    (void)bytes;
+    return false;
+}
+
+NN_INLINE const char* const* nn_platform_system_roots(void)
+{
+    static const char* const none[] = {NULL};
+    return none;
+}
 
 #endif
 
@@ -1933,3 +1958,475 @@ NN_PRIVATE uint32_t nn_web_connection_count(const necpnet_web* web);
 
 #endif
 /* ---- end src/nn_web.h -------------------------------------------------------------------------------------------- */
+
+#if NECPNET_WITH_PLATFORM
+
+/* ---- begin platform/nn_atomic.h ---------------------------------------------------------------------------------- */
+/* nn_atomic - the few atomic operations that threads here need; in C11 and C++17 alike. */
+#ifndef NN_ATOMIC_H
+#define NN_ATOMIC_H
+
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+
+/* x86 and x64 order loads after loads and stores after stores; the interlocked calls are full barriers everywhere. */
+NN_INLINE uint32_t nn_atomic_load(const uint32_t* at)
+{
+    return (uint32_t)_InterlockedOr((volatile long*)at, 0);
+}
+
+NN_INLINE void nn_atomic_store(uint32_t* at, uint32_t value)
+{
+    _InterlockedExchange((volatile long*)at, (long)value);
+}
+
+NN_INLINE uint32_t nn_atomic_exchange(uint32_t* at, uint32_t value)
+{
+    return (uint32_t)_InterlockedExchange((volatile long*)at, (long)value);
+}
+
+NN_INLINE bool nn_atomic_compare_exchange(uint32_t* at, uint32_t* expected, uint32_t value)
+{
+    uint32_t old = (uint32_t)_InterlockedCompareExchange((volatile long*)at, (long)value, (long)*expected);
+    bool done = old == *expected;
+    *expected = old;
+    return done;
+}
+
+NN_INLINE void nn_atomic_fence(void)
+{
+    MemoryBarrier();
+}
+
+#else
+
+/* nn_atomic_load acquires, nn_atomic_store releases; exchange and compare_exchange do both. */
+NN_INLINE uint32_t nn_atomic_load(const uint32_t* at)
+{
+    return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+}
+
+NN_INLINE void nn_atomic_store(uint32_t* at, uint32_t value)
+{
+    __atomic_store_n(at, value, __ATOMIC_RELEASE);
+}
+
+NN_INLINE uint32_t nn_atomic_exchange(uint32_t* at, uint32_t value)
+{
+    return __atomic_exchange_n(at, value, __ATOMIC_SEQ_CST);
+}
+
+NN_INLINE bool nn_atomic_compare_exchange(uint32_t* at, uint32_t* expected, uint32_t value)
+{
+    return __atomic_compare_exchange_n(at, expected, value, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+NN_INLINE void nn_atomic_fence(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+#endif
+
+#endif
+/* ---- end platform/nn_atomic.h ------------------------------------------------------------------------------------ */
+
+/* ---- begin platform/nn_thread.h ---------------------------------------------------------------------------------- */
+/* nn_thread - a thread, a lock, a condition: for the resolver and the runner alone. The core starts none. */
+#ifndef NN_THREAD_H
+#define NN_THREAD_H
+
+
+#if defined(_WIN32)
+#include <windows.h>
+typedef HANDLE nn_thread_handle;
+typedef SRWLOCK nn_mutex;
+typedef CONDITION_VARIABLE nn_condition;
+#else
+#include <pthread.h>
+typedef pthread_t nn_thread_handle;
+typedef pthread_mutex_t nn_mutex;
+typedef pthread_cond_t nn_condition;
+#endif
+
+/* Stays where it is from start to join or detach. */
+typedef struct nn_thread {
+    nn_thread_handle handle;
+    void (*run)(void* user);
+    void* user;
+} nn_thread;
+
+/* nn_thread_start - false when the system gives none. Signals of the process stay with the other threads. */
+NN_PRIVATE bool nn_thread_start(nn_thread* thread, void (*run)(void* user), void* user);
+NN_PRIVATE void nn_thread_join(nn_thread* thread);
+NN_PRIVATE void nn_thread_detach(nn_thread* thread);
+
+NN_PRIVATE void nn_mutex_init(nn_mutex* mutex);
+NN_PRIVATE void nn_mutex_reset(nn_mutex* mutex);
+NN_PRIVATE void nn_mutex_lock(nn_mutex* mutex);
+NN_PRIVATE void nn_mutex_unlock(nn_mutex* mutex);
+
+NN_PRIVATE void nn_condition_init(nn_condition* condition);
+NN_PRIVATE void nn_condition_reset(nn_condition* condition);
+NN_PRIVATE void nn_condition_wait(nn_condition* condition, nn_mutex* mutex);
+NN_PRIVATE void nn_condition_wake(nn_condition* condition);
+
+#endif
+/* ---- end platform/nn_thread.h ------------------------------------------------------------------------------------ */
+
+/* ---- begin platform/nn_thread_posix.c ---------------------------------------------------------------------------- */
+/* nn_thread_posix - threads of POSIX. */
+
+#if !defined(_WIN32)
+
+#include <signal.h>
+
+static void* thread_begin(void* user)
+{
+    nn_thread* thread = (nn_thread*)user;
+    void (*run)(void*) = thread->run;
+    run(thread->user);
+    return NULL;
+}
+
+NN_PRIVATE bool nn_thread_start(nn_thread* thread, void (*run)(void* user), void* user)
+{
+    thread->run = run;
+    thread->user = user;
+    sigset_t all, old;
+    sigfillset(&all);
+    bool masked = pthread_sigmask(SIG_SETMASK, &all, &old) == 0;
+    bool started = pthread_create(&thread->handle, NULL, thread_begin, thread) == 0;
+    if (masked) pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return started;
+}
+
+NN_PRIVATE void nn_thread_join(nn_thread* thread)
+{
+    pthread_join(thread->handle, NULL);
+}
+
+NN_PRIVATE void nn_thread_detach(nn_thread* thread)
+{
+    pthread_detach(thread->handle);
+}
+
+NN_PRIVATE void nn_mutex_init(nn_mutex* mutex)
+{
+    pthread_mutex_init(mutex, NULL);
+}
+
+NN_PRIVATE void nn_mutex_reset(nn_mutex* mutex)
+{
+    pthread_mutex_destroy(mutex);
+}
+
+NN_PRIVATE void nn_mutex_lock(nn_mutex* mutex)
+{
+    pthread_mutex_lock(mutex);
+}
+
+NN_PRIVATE void nn_mutex_unlock(nn_mutex* mutex)
+{
+    pthread_mutex_unlock(mutex);
+}
+
+NN_PRIVATE void nn_condition_init(nn_condition* condition)
+{
+    pthread_cond_init(condition, NULL);
+}
+
+NN_PRIVATE void nn_condition_reset(nn_condition* condition)
+{
+    pthread_cond_destroy(condition);
+}
+
+NN_PRIVATE void nn_condition_wait(nn_condition* condition, nn_mutex* mutex)
+{
+    pthread_cond_wait(condition, mutex);
+}
+
+NN_PRIVATE void nn_condition_wake(nn_condition* condition)
+{
+    pthread_cond_signal(condition);
+}
+
+#endif
+/* ---- end platform/nn_thread_posix.c ------------------------------------------------------------------------------ */
+
+/* ---- begin platform/nn_thread_win32.c ---------------------------------------------------------------------------- */
+/* nn_thread_win32 - threads of Windows. */
+
+#if defined(_WIN32)
+
+static DWORD WINAPI thread_begin(void* user)
+{
+    nn_thread* thread = (nn_thread*)user;
+    void (*run)(void*) = thread->run;
+    run(thread->user);
+    return 0;
+}
+
+NN_PRIVATE bool nn_thread_start(nn_thread* thread, void (*run)(void* user), void* user)
+{
+    thread->run = run;
+    thread->user = user;
+    thread->handle = CreateThread(NULL, 0, thread_begin, thread, 0, NULL);
+    return thread->handle != NULL;
+}
+
+NN_PRIVATE void nn_thread_join(nn_thread* thread)
+{
+    WaitForSingleObject(thread->handle, INFINITE);
+    CloseHandle(thread->handle);
+}
+
+NN_PRIVATE void nn_thread_detach(nn_thread* thread)
+{
+    CloseHandle(thread->handle);
+}
+
+NN_PRIVATE void nn_mutex_init(nn_mutex* mutex)
+{
+    InitializeSRWLock(mutex);
+}
+
+NN_PRIVATE void nn_mutex_reset(nn_mutex* mutex)
+{
+    (void)mutex; /* holds nothing */
+}
+
+NN_PRIVATE void nn_mutex_lock(nn_mutex* mutex)
+{
+    AcquireSRWLockExclusive(mutex);
+}
+
+NN_PRIVATE void nn_mutex_unlock(nn_mutex* mutex)
+{
+    ReleaseSRWLockExclusive(mutex);
+}
+
+NN_PRIVATE void nn_condition_init(nn_condition* condition)
+{
+    InitializeConditionVariable(condition);
+}
+
+NN_PRIVATE void nn_condition_reset(nn_condition* condition)
+{
+    (void)condition; /* holds nothing */
+}
+
+NN_PRIVATE void nn_condition_wait(nn_condition* condition, nn_mutex* mutex)
+{
+    SleepConditionVariableSRW(condition, mutex, INFINITE, 0);
+}
+
+NN_PRIVATE void nn_condition_wake(nn_condition* condition)
+{
+    WakeConditionVariable(condition);
+}
+
+#endif
+/* ---- end platform/nn_thread_win32.c ------------------------------------------------------------------------------ */
+
+/* ---- begin platform/nn_system_posix.c ---------------------------------------------------------------------------- */
+/* nn_system_posix - clock, entropy and files of POSIX; Emscripten's, too. */
+
+#if !defined(_WIN32)
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__linux__) || defined(__EMSCRIPTEN__)
+#include <sys/random.h>
+#endif
+
+static uint64_t system_clock_us(clockid_t clock)
+{
+    struct timespec time;
+    if (clock_gettime(clock, &time) != 0) return 1;
+    return (uint64_t)time.tv_sec * 1000000u + (uint64_t)time.tv_nsec / 1000u;
+}
+
+uint64_t necpnet_time_us(void)
+{
+    return system_clock_us(CLOCK_MONOTONIC) + 1; /* never 0, even in the first microsecond after boot */
+}
+
+uint64_t necpnet_wall_time_us(void)
+{
+    return system_clock_us(CLOCK_REALTIME);
+}
+
+static bool system_read_all(int descriptor, uint8_t* to, size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t got = read(descriptor, to, bytes);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        to += got;
+        bytes -= (size_t)got;
+    }
+    return true;
+}
+
+static bool system_entropy_device(uint8_t* to, size_t bytes)
+{
+    int descriptor = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return false;
+    bool filled = system_read_all(descriptor, to, bytes);
+    close(descriptor);
+    return filled;
+}
+
+NN_PRIVATE bool nn_platform_fill_entropy(void* to, size_t bytes)
+{
+    uint8_t* at = (uint8_t*)to;
+#if defined(__linux__)
+    while (bytes > 0) {
+        ssize_t got = getrandom(at, bytes, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) break;
+        at += got;
+        bytes -= (size_t)got;
+    }
+#else
+    while (bytes > 0) { /* at most 256 bytes a call; a browser answers from crypto.getRandomValues */
+        size_t part = bytes < 256 ? bytes : 256;
+        if (getentropy(at, part) != 0) break;
+        at += part;
+        bytes -= part;
+    }
+#endif
+    return bytes == 0 || system_entropy_device(at, bytes);
+}
+
+NN_PRIVATE necpnet_result nn_platform_read_file(nn_alloc* alloc, const char* path, uint8_t** out, size_t* out_bytes)
+{
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return NECPNET_ERR_FILE;
+    struct stat status;
+    if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size < 0 ||
+        (uint64_t)status.st_size > NN_PLATFORM_FILE_BYTES_MAX) {
+        close(descriptor);
+        return NECPNET_ERR_FILE;
+    }
+    size_t bytes = (size_t)status.st_size;
+    uint8_t* data = (uint8_t*)nn_alloc_take(alloc, bytes + 1);
+    bool whole = data && system_read_all(descriptor, data, bytes);
+    close(descriptor);
+    if (!data) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (!whole) { /* it shrank meanwhile, or the disk failed */
+        nn_wipe(data, bytes);
+        nn_alloc_give(alloc, data, bytes + 1);
+        return NECPNET_ERR_FILE;
+    }
+    *out = data;
+    *out_bytes = bytes;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE const char* const* nn_platform_system_roots(void)
+{
+    static const char* const files[] = {
+        "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Ubuntu, Arch */
+        "/etc/pki/tls/certs/ca-bundle.crt",                  /* Fedora, RHEL */
+        "/etc/ssl/ca-bundle.pem",                            /* openSUSE */
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", /* CentOS */
+        "/etc/ssl/cert.pem",                                 /* Alpine, macOS, OpenBSD, FreeBSD */
+        "/usr/local/share/certs/ca-root-nss.crt",            /* FreeBSD */
+        NULL,
+    };
+    return files;
+}
+
+#endif
+/* ---- end platform/nn_system_posix.c ------------------------------------------------------------------------------ */
+
+/* ---- begin platform/nn_system_win32.c ---------------------------------------------------------------------------- */
+/* nn_system_win32 - clock, entropy and files of Windows. */
+
+#if defined(_WIN32)
+
+#include <windows.h>
+#include <bcrypt.h>
+
+uint64_t necpnet_time_us(void)
+{
+    LARGE_INTEGER frequency, count;
+    QueryPerformanceFrequency(&frequency);
+    QueryPerformanceCounter(&count);
+    uint64_t hz = (uint64_t)frequency.QuadPart;
+    uint64_t ticks = (uint64_t)count.QuadPart;
+    return ticks / hz * 1000000u + ticks % hz * 1000000u / hz + 1;
+}
+
+uint64_t necpnet_wall_time_us(void)
+{
+    FILETIME time;
+    GetSystemTimeAsFileTime(&time);
+    uint64_t since_1601 = (uint64_t)time.dwHighDateTime << 32 | time.dwLowDateTime; /* in 100 ns */
+    return since_1601 / 10u - UINT64_C(11644473600000000);
+}
+
+NN_PRIVATE bool nn_platform_fill_entropy(void* to, size_t bytes)
+{
+    uint8_t* at = (uint8_t*)to;
+    while (bytes > 0) {
+        ULONG part = bytes < 65536 ? (ULONG)bytes : 65536;
+        if (BCryptGenRandom(NULL, at, part, BCRYPT_USE_SYSTEM_PREFERRED_RNG) != 0) return false;
+        at += part;
+        bytes -= part;
+    }
+    return true;
+}
+
+static HANDLE system_open(const char* path)
+{
+    WCHAR wide[MAX_PATH * 4];
+    if (!MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, (int)NN_COUNT(wide))) {
+        return INVALID_HANDLE_VALUE;
+    }
+    return CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
+}
+
+NN_PRIVATE necpnet_result nn_platform_read_file(nn_alloc* alloc, const char* path, uint8_t** out, size_t* out_bytes)
+{
+    HANDLE file = system_open(path);
+    if (file == INVALID_HANDLE_VALUE) return NECPNET_ERR_FILE;
+    LARGE_INTEGER size;
+    if (GetFileType(file) != FILE_TYPE_DISK || !GetFileSizeEx(file, &size) ||
+        (uint64_t)size.QuadPart > NN_PLATFORM_FILE_BYTES_MAX) {
+        CloseHandle(file);
+        return NECPNET_ERR_FILE;
+    }
+    size_t bytes = (size_t)size.QuadPart;
+    uint8_t* data = (uint8_t*)nn_alloc_take(alloc, bytes + 1);
+    DWORD got = 0;
+    bool whole = data && ReadFile(file, data, (DWORD)bytes, &got, NULL) && got == bytes;
+    CloseHandle(file);
+    if (!data) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (!whole) {
+        nn_wipe(data, bytes);
+        nn_alloc_give(alloc, data, bytes + 1);
+        return NECPNET_ERR_FILE;
+    }
+    *out = data;
+    *out_bytes = bytes;
+    return NECPNET_OK;
+}
+
+/* Windows keeps its roots in a store, not in a file: an application names a ca_file. */
+NN_PRIVATE const char* const* nn_platform_system_roots(void)
+{
+    static const char* const none[] = {NULL};
+    return none;
+}
+
+#endif
+/* ---- end platform/nn_system_win32.c ------------------------------------------------------------------------------ */
+
+#endif /* NECPNET_WITH_PLATFORM */

@@ -1,12 +1,13 @@
-/* nn_platform - what machines and endpoints ask of the operating system besides a transport. Implemented in platform/. */
+/* nn_platform - what machines and endpoints ask of the operating system besides a transport. Implemented in platform/;
+ * without NECPNET_WITH_PLATFORM nothing is there. */
 #ifndef NN_PLATFORM_H
 #define NN_PLATFORM_H
 
 #include "nn_alloc.h"
 
-#if NECPNET_WITH_PLATFORM && NECPNET_UNAMALGAMATED
-
 #define NN_PLATFORM_FILE_BYTES_MAX (4u << 20) /* a larger file is refused: certificates and roots are smaller */
+
+#if NECPNET_WITH_PLATFORM
 
 /* nn_platform_read_file - a whole file. bytes does not count the NUL that is put behind the last byte; the block has
  * bytes + 1 bytes and goes back with nn_alloc_give(alloc, out, bytes + 1).
@@ -20,6 +21,30 @@ NN_PRIVATE bool nn_platform_fill_entropy(void* to, size_t bytes);
 /* nn_platform_system_roots - files that may hold the trusted roots as PEM, likeliest first; the first that can be read
  * is the one. NULL ends the list. */
 NN_PRIVATE const char* const* nn_platform_system_roots(void);
+
+#else
+
+NN_INLINE necpnet_result nn_platform_read_file(nn_alloc* alloc, const char* path, uint8_t** out, size_t* out_bytes)
+{
+    (void)alloc;
+    (void)path;
+    (void)out;
+    (void)out_bytes;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_INLINE bool nn_platform_fill_entropy(void* to, size_t bytes)
+{
+    (void)to;
+    (void)bytes;
+    return false;
+}
+
+NN_INLINE const char* const* nn_platform_system_roots(void)
+{
+    static const char* const none[] = {NULL};
+    return none;
+}
 
 #endif
 

@@ -10,6 +10,7 @@ Steps, in this order; each runs even when an earlier one failed, unless it stand
   faults        the tools themselves, against deliberate faults
   release       build of everything; install, then a program built on the installed package
   asan, tsan    unit and API tests under the sanitizers
+  mbedtls-3.6   unit and API tests on the newer Mbed TLS
   wasm, mingw   the browser and the Windows builds; unit and API tests under wine where it is installed
   fuzz          every fuzzer for a few seconds
   folders       tests/e2e, wasm/test, server/test, bindings/cpp/test: every *.test.mjs, *.test.py and *.test.sh there
@@ -73,6 +74,8 @@ def steps():
         Step("readme", [[PY, "tools/check_readme.py"]], 120, "release-build"),
         Step("asan", build("asan") + ctest("asan", "unit|api"), 900, None, "asan"),
         Step("tsan", build("tsan") + ctest("tsan", "api"), 900, None, "tsan"),
+        Step("mbedtls-3.6", [["tools/mbedtls36_deps.sh"]] + build("mbedtls36") + ctest("mbedtls36", "unit|api"), 900, None,
+             "mbedtls36"),
         Step("wasm", [["tools/wasm_deps.sh"]] + build("wasm"), 600, needs="emcc"),
         Step("mingw", [["tools/mingw_deps.sh"]] + build("mingw") + ctest("mingw", "unit|api"), 900, None, "mingw",
              "x86_64-w64-mingw32-gcc"),
@@ -184,7 +187,10 @@ def main():
         print("\n".join(lines[-60:]))
     if wrong:
         print("\nfailed: " + " ".join(name for name, _ in wrong))
-    print("%d passed, %d failed" % (passed, failed))
+    closing = "%d passed, %d failed" % (passed, failed)
+    with open(os.path.join(LOGS, "closing"), "w", encoding="utf-8") as file:
+        file.write(closing + "\n")
+    print(closing)
     return 1 if failed else 0
 
 

@@ -33,7 +33,7 @@ HEAD = """\
 #define NECPNET_AMALGAMATION 1
 
 /* Feature macros must precede the first system header. */
-#if defined(__linux__) && !defined(_GNU_SOURCE)
+#if (defined(__linux__) || defined(__EMSCRIPTEN__)) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE 1
 #elif defined(__APPLE__) && !defined(_DARWIN_C_SOURCE)
 #define _DARWIN_C_SOURCE 1

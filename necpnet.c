@@ -1417,10 +1417,10 @@ typedef enum nn_url_scheme { NN_URL_UDP = 1, NN_URL_WS = 2, NN_URL_WSS = 3 } nn_
 
 typedef struct nn_url {
     nn_url_scheme scheme;
-    uint16_t port;                          /* default: udp 7777, ws 80, wss 443 */
-    char host[NN_URL_HOST_BYTES_MAX + 1];   /* without brackets */
-    char path[NECPNET_URL_BYTES_MAX + 2];   /* with query; "/" if none; udp: "" */
-    char text[NECPNET_URL_BYTES_MAX + 1];   /* as given */
+    uint16_t port;                        /* default: udp 7777, ws 80, wss 443 */
+    char host[NN_URL_HOST_BYTES_MAX + 1]; /* without brackets */
+    char path[NECPNET_URL_BYTES_MAX + 2]; /* with query; "/" if none; udp: "" */
+    char text[NECPNET_URL_BYTES_MAX + 1]; /* as given */
 } nn_url;
 
 /* nn_url_parse - strict: no user info, no fragment, no control characters, no spaces.
@@ -1524,8 +1524,8 @@ NN_PRIVATE necpnet_result nn_url_parse(const char* text, nn_url* out_url)
 #define NN_DISPATCH_H
 
 
-#define NN_DISPATCH_EVENTS 16        /* event types, with room */
-#define NN_DISPATCH_NAMES_MAX 4096   /* names one instance listens to */
+#define NN_DISPATCH_EVENTS 16      /* event types, with room */
+#define NN_DISPATCH_NAMES_MAX 4096 /* names one instance listens to */
 
 typedef struct nn_handler {
     necpnet_event_handler function; /* NULL: none */
@@ -1672,6 +1672,1660 @@ NN_PRIVATE bool nn_dispatch_call(const nn_dispatch* dispatch, const necpnet_even
     return true;
 }
 /* ---- end src/nn_dispatch.c --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_utf8.h ----------------------------------------------------------------------------------------- */
+/* nn_utf8 - is it UTF-8 (RFC 3629)? In pieces, failing at the first byte that cannot be right. */
+#ifndef NN_UTF8_H
+#define NN_UTF8_H
+
+
+/* Between two pieces: how many bytes the sequence still needs, and the range of the next. Zeroed at the start. */
+typedef struct nn_utf8 {
+    uint8_t left;
+    uint8_t low;
+    uint8_t high;
+} nn_utf8;
+
+/* nn_utf8_feed - false as soon as no continuation could make it valid. */
+NN_PRIVATE bool nn_utf8_feed(nn_utf8* utf8, const uint8_t* data, size_t bytes);
+
+/* nn_utf8_is_whole - no sequence is open. */
+NN_INLINE bool nn_utf8_is_whole(const nn_utf8* utf8)
+{
+    return utf8->left == 0;
+}
+
+/* nn_utf8_valid - a text in one piece. */
+NN_PRIVATE bool nn_utf8_valid(const uint8_t* data, size_t bytes);
+
+#endif
+/* ---- end src/nn_utf8.h ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_utf8.c ----------------------------------------------------------------------------------------- */
+/* nn_utf8 - is it UTF-8? */
+
+#define UTF8_HIGH_BITS UINT64_C(0x8080808080808080)
+
+/* Skip bytes below 0x80, eight at a time. */
+static size_t utf8_skip_ascii(const uint8_t* data, size_t at, size_t bytes)
+{
+    while (bytes - at >= 8) {
+        uint64_t eight;
+        memcpy(&eight, data + at, 8);
+        if (eight & UTF8_HIGH_BITS) break;
+        at += 8;
+    }
+    while (at < bytes && data[at] < 0x80) at++;
+    return at;
+}
+
+/* Begin a sequence by its first byte: RFC 3629 4, which excludes overlong forms, surrogates and what lies beyond
+ * U+10FFFF by the range of the second byte. */
+static bool utf8_begin(nn_utf8* utf8, uint8_t first)
+{
+    utf8->low = 0x80;
+    utf8->high = 0xbf;
+    if (first >= 0xc2 && first <= 0xdf) {
+        utf8->left = 1;
+    } else if (first >= 0xe0 && first <= 0xef) {
+        utf8->left = 2;
+        if (first == 0xe0) utf8->low = 0xa0;
+        if (first == 0xed) utf8->high = 0x9f;
+    } else if (first >= 0xf0 && first <= 0xf4) {
+        utf8->left = 3;
+        if (first == 0xf0) utf8->low = 0x90;
+        if (first == 0xf4) utf8->high = 0x8f;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+NN_PRIVATE bool nn_utf8_feed(nn_utf8* utf8, const uint8_t* data, size_t bytes)
+{
+    size_t at = 0;
+    for (;;) {
+        while (utf8->left && at < bytes) {
+            if (data[at] < utf8->low || data[at] > utf8->high) return false;
+            utf8->low = 0x80;
+            utf8->high = 0xbf;
+            utf8->left--;
+            at++;
+        }
+        if (at == bytes) return true;
+        at = utf8_skip_ascii(data, at, bytes);
+        if (at == bytes) return true;
+        if (!utf8_begin(utf8, data[at])) return false;
+        at++;
+    }
+}
+
+NN_PRIVATE bool nn_utf8_valid(const uint8_t* data, size_t bytes)
+{
+    nn_utf8 utf8 = {0, 0, 0};
+    return nn_utf8_feed(&utf8, data, bytes) && nn_utf8_is_whole(&utf8);
+}
+/* ---- end src/nn_utf8.c ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_http.h ----------------------------------------------------------------------------------------- */
+/* nn_http - the head of an HTTP/1.1 request or response (RFC 9110, RFC 9112), strict.
+ *
+ * Strict means: whatever two servers could read in two ways is refused. Lines end in CR LF; no folding; no white space
+ * before a colon; one Host; no control characters; Content-Length is one plain number and never beside
+ * Transfer-Encoding; the version is HTTP/1.1 or HTTP/1.0.
+ */
+#ifndef NN_HTTP_H
+#define NN_HTTP_H
+
+
+#define NN_HTTP_HEADERS_MAX NECPNET_WEB_HEADERS_MAX
+#define NN_HTTP_METHOD_BYTES_MAX 32 /* a longer first word is not HTTP */
+
+/* All texts are views into the text that was parsed, which is changed (NULs are written). */
+typedef struct nn_http_head {
+    const char* method; /* request */
+    const char* path;   /* request: begins with '/', or is "*" (OPTIONS) or an authority (CONNECT) */
+    const char* query;  /* request: "" if none */
+    int status;         /* response: 100 .. 599 */
+    const char* reason; /* response: "" if none */
+    int minor;          /* HTTP/1.minor */
+    necpnet_web_header headers[NN_HTTP_HEADERS_MAX];
+    int header_count;
+    bool has_body; /* request: Content-Length above 0, or Transfer-Encoding */
+} nn_http_head;
+
+typedef enum nn_http_scan {
+    NN_HTTP_SCAN_MORE = 0,    /* no end of the head yet */
+    NN_HTTP_SCAN_WHOLE = 1,   /* *bytes is the length of the head with its empty line */
+    NN_HTTP_SCAN_NOT_HTTP = 2 /* these bytes begin no HTTP head */
+} nn_http_scan;
+
+/* nn_http_scan_head - find the end of a head that arrives in pieces, refusing at once what cannot become one.
+ *
+ *   data, bytes  all that has arrived.
+ *   scanned      0 at first; kept between calls so that no byte is looked at twice.
+ *   is_response  whether the head must begin with "HTTP/1."; a request begins with a method.
+ */
+NN_PRIVATE nn_http_scan nn_http_scan_head(const uint8_t* data, size_t bytes, bool is_response, size_t* scanned,
+                                          size_t* out_bytes);
+
+/* nn_http_parse_request, nn_http_parse_response - read a whole head, in place.
+ *
+ *   text, bytes  as nn_http_scan_head found it; changed.
+ *
+ * Returns 0, or the status to answer: 400, 414 (never: the head's limit comes first), 431 (too many headers), 501
+ * (Transfer-Encoding other than chunked), 505 (version). A response that is wrong gives 400.
+ */
+NN_PRIVATE int nn_http_parse_request(char* text, size_t bytes, nn_http_head* head);
+NN_PRIVATE int nn_http_parse_response(char* text, size_t bytes, nn_http_head* head);
+
+/* nn_http_find - the value of the first header of that name (without case), or NULL. count, if not NULL, gets how many
+ * there are. */
+NN_PRIVATE const char* nn_http_find(const nn_http_head* head, const char* name, int* count);
+
+/* nn_http_has_token - whether any header of that name holds the token in its comma-separated list (without case). */
+NN_PRIVATE bool nn_http_has_token(const nn_http_head* head, const char* name, const char* token);
+
+/* nn_http_name_equal - compare without case (ASCII). */
+NN_PRIVATE bool nn_http_name_equal(const char* a, const char* b);
+
+/* nn_http_is_token - 1 or more tchar (RFC 9110 5.6.2). */
+NN_PRIVATE bool nn_http_is_token(const char* text, size_t bytes);
+
+/* nn_http_status_text - "Not Found" for 404; "Status" for a number without a name here. */
+NN_PRIVATE const char* nn_http_status_text(int status);
+
+/* nn_http_write_answer - a whole response with "Connection: close".
+ *
+ *   headers  NULL or "Name: value\r\n" lines.
+ *   body     NULL: the name of the status.
+ *
+ * Returns its length, 0 if it does not fit.
+ */
+NN_PRIVATE size_t nn_http_write_answer(char* to, size_t bytes_max, int status, const char* headers, const char* body);
+
+#endif
+/* ---- end src/nn_http.h ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_http.c ----------------------------------------------------------------------------------------- */
+/* nn_http - the head of an HTTP/1.1 request or response, strict. */
+
+#include <stdio.h>
+
+/* ---- characters ------------------------------------------------------------------------------------------------- */
+
+/* RFC 9110 5.6.2. */
+static bool http_is_tchar(uint8_t c)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) return true;
+    return c && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+/* Field values: visible, space, tab, and bytes above 0x7f (obs-text). */
+static bool http_is_value_char(uint8_t c)
+{
+    return (c >= 0x20 && c != 0x7f) || c == '\t';
+}
+
+static char http_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+NN_PRIVATE bool nn_http_name_equal(const char* a, const char* b)
+{
+    while (*a && http_lower(*a) == http_lower(*b)) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+static bool http_equal_bytes(const char* text, size_t bytes, const char* word)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        if (!word[i] || http_lower(text[i]) != http_lower(word[i])) return false;
+    }
+    return word[bytes] == 0;
+}
+
+NN_PRIVATE bool nn_http_is_token(const char* text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        if (!http_is_tchar((uint8_t)text[i])) return false;
+    }
+    return bytes > 0;
+}
+
+/* ---- finding the end -------------------------------------------------------------------------------------------- */
+
+/* Whether a head may have this byte at this place of its first word; behind the first word every byte may stand. */
+static bool http_may_stand(const uint8_t* data, size_t at, bool is_response)
+{
+    static const char version[] = "HTTP/1.";
+    if (is_response) return at >= sizeof version - 1 || data[at] == (uint8_t)version[at];
+    if (at > NN_HTTP_METHOD_BYTES_MAX || (at > 0 && memchr(data, ' ', at))) return true;
+    return data[at] == ' ' ? at > 0 : at < NN_HTTP_METHOD_BYTES_MAX && http_is_tchar(data[at]);
+}
+
+NN_PRIVATE nn_http_scan nn_http_scan_head(const uint8_t* data, size_t bytes, bool is_response, size_t* scanned,
+                                          size_t* out_bytes)
+{
+    size_t at = *scanned;
+    for (; at < bytes; at++) {
+        uint8_t c = data[at];
+        if (!http_may_stand(data, at, is_response)) return NN_HTTP_SCAN_NOT_HTTP;
+        if (c == '\n') {
+            if (at == 0 || data[at - 1] != '\r') return NN_HTTP_SCAN_NOT_HTTP;
+            if (at >= 3 && data[at - 2] == '\n' && data[at - 3] == '\r') {
+                *scanned = at + 1;
+                *out_bytes = at + 1;
+                return NN_HTTP_SCAN_WHOLE;
+            }
+        } else if (at > 0 && data[at - 1] == '\r') {
+            return NN_HTTP_SCAN_NOT_HTTP;
+        } else if (c != '\r' && !http_is_value_char(c)) {
+            return NN_HTTP_SCAN_NOT_HTTP;
+        }
+    }
+    *scanned = at;
+    return NN_HTTP_SCAN_MORE;
+}
+
+/* ---- header lines ----------------------------------------------------------------------------------------------- */
+
+/* The line at `at` ends in CR LF before `end`; ends it with a NUL and returns what follows. */
+static char* http_take_line(char* at, char* end)
+{
+    char* stop = (char*)memchr(at, '\r', (size_t)(end - at));
+    if (!stop || stop + 1 >= end || stop[1] != '\n') return NULL;
+    *stop = 0;
+    return stop + 2;
+}
+
+static int http_parse_header(char* line, nn_http_head* head)
+{
+    char* colon = strchr(line, ':');
+    if (!colon || !nn_http_is_token(line, (size_t)(colon - line)))
+        return 400; /* also folding: it begins with a space */
+    if (head->header_count == NN_HTTP_HEADERS_MAX) return 431;
+    *colon = 0;
+    char* value = colon + 1;
+    while (*value == ' ' || *value == '\t') value++;
+    char* stop = value + strlen(value);
+    while (stop > value && (stop[-1] == ' ' || stop[-1] == '\t')) stop--;
+    *stop = 0;
+    head->headers[head->header_count].name = line;
+    head->headers[head->header_count].value = value;
+    head->header_count++;
+    return 0;
+}
+
+/* RFC 9112 6.3: what could be framed in two ways is refused. */
+static int http_check_framing(nn_http_head* head)
+{
+    int lengths = 0;
+    int encodings = 0;
+    const char* length = nn_http_find(head, "content-length", &lengths);
+    const char* encoding = nn_http_find(head, "transfer-encoding", &encodings);
+    if (lengths > 1 || encodings > 1 || (lengths && encodings)) return 400;
+    if (encoding) {
+        if (head->minor == 0) return 400;
+        if (!nn_http_name_equal(encoding, "chunked")) return 501;
+        head->has_body = true;
+    }
+    if (length) {
+        size_t digits = strspn(length, "0123456789");
+        if (!digits || digits > 18 || length[digits]) return 400;
+        head->has_body = strspn(length, "0") != digits;
+    }
+    return 0;
+}
+
+static int http_parse_headers(char* at, char* end, nn_http_head* head)
+{
+    head->header_count = 0;
+    head->has_body = false;
+    while (at && at < end) {
+        char* line = at;
+        at = http_take_line(line, end);
+        if (!at) return 400;
+        if (!*line) return at == end ? http_check_framing(head) : 400;
+        int status = http_parse_header(line, head);
+        if (status) return status;
+    }
+    return 400;
+}
+
+/* No NUL and no control character, so that texts end where they seem to end. */
+static bool http_is_clean(const char* text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        uint8_t c = (uint8_t)text[i];
+        if (!http_is_value_char(c) && c != '\r' && c != '\n') return false;
+        if (c == '\r' && (i + 1 >= bytes || text[i + 1] != '\n')) return false;
+        if (c == '\n' && (i == 0 || text[i - 1] != '\r')) return false;
+    }
+    return true;
+}
+
+/* "HTTP/1.x"; the minor version, -1 for another version, -2 for no version. */
+static int http_parse_version(const char* text)
+{
+    if (strncmp(text, "HTTP/", 5) != 0) return -2;
+    if (text[5] < '0' || text[5] > '9' || text[6] != '.' || text[7] < '0' || text[7] > '9' || text[8]) return -2;
+    if (text[5] != '1') return -1;
+    return text[7] == '0' ? 0 : 1;
+}
+
+/* ---- requests --------------------------------------------------------------------------------------------------- */
+
+/* The target: origin form, or "*" for OPTIONS, or an authority for CONNECT. Absolute form (to proxies) is refused. */
+static int http_parse_target(char* target, nn_http_head* head)
+{
+    for (const char* at = target; *at; at++) {
+        uint8_t c = (uint8_t)*at;
+        if (c <= 0x20 || c >= 0x7f || c == '#') return 400;
+    }
+    bool asterisk = !strcmp(target, "*") && !strcmp(head->method, "OPTIONS");
+    bool authority = !strcmp(head->method, "CONNECT") && *target;
+    if (*target != '/' && !asterisk && !authority) return 400;
+    char* query = strchr(target, '?');
+    head->path = target;
+    head->query = "";
+    if (query) {
+        *query = 0;
+        head->query = query + 1;
+    }
+    return 0;
+}
+
+static int http_check_host(const nn_http_head* head)
+{
+    int count = 0;
+    const char* host = nn_http_find(head, "host", &count);
+    if (count > 1 || (head->minor == 1 && !host)) return 400;
+    if (!host) return 0;
+    for (; *host; host++) {
+        uint8_t c = (uint8_t)*host;
+        if (c <= 0x20 || c >= 0x7f || strchr("/?#@\\\"<>,", c)) return 400;
+    }
+    return 0;
+}
+
+NN_PRIVATE int nn_http_parse_request(char* text, size_t bytes, nn_http_head* head)
+{
+    memset(head, 0, sizeof *head);
+    if (!http_is_clean(text, bytes)) return 400;
+    char* end = text + bytes;
+    char* headers = http_take_line(text, end);
+    if (!headers) return 400;
+    char* target = strchr(text, ' ');
+    if (!target || !nn_http_is_token(text, (size_t)(target - text))) return 400;
+    *target++ = 0;
+    char* version = strchr(target, ' ');
+    if (!version) return 400;
+    *version++ = 0;
+    head->method = text;
+    head->minor = http_parse_version(version);
+    if (head->minor == -2) return 400;
+    if (head->minor == -1) return 505;
+    int status = http_parse_target(target, head);
+    if (!status) status = http_parse_headers(headers, end, head);
+    if (!status) status = http_check_host(head);
+    return status;
+}
+
+/* ---- responses -------------------------------------------------------------------------------------------------- */
+
+NN_PRIVATE int nn_http_parse_response(char* text, size_t bytes, nn_http_head* head)
+{
+    memset(head, 0, sizeof *head);
+    if (!http_is_clean(text, bytes)) return 400;
+    char* end = text + bytes;
+    char* headers = http_take_line(text, end);
+    char* status = headers ? strchr(text, ' ') : NULL;
+    if (!status) return 400;
+    *status++ = 0;
+    head->minor = http_parse_version(text);
+    if (head->minor < 0) return 400;
+    if (strspn(status, "0123456789") != 3 || (status[3] && status[3] != ' ')) return 400;
+    head->status = (status[0] - '0') * 100 + (status[1] - '0') * 10 + (status[2] - '0');
+    if (head->status < 100 || head->status > 599) return 400;
+    head->reason = status[3] ? status + 4 : "";
+    return http_parse_headers(headers, end, head);
+}
+
+/* ---- looking up ------------------------------------------------------------------------------------------------- */
+
+NN_PRIVATE const char* nn_http_find(const nn_http_head* head, const char* name, int* count)
+{
+    const char* found = NULL;
+    int hits = 0;
+    for (int i = 0; i < head->header_count; i++) {
+        if (!nn_http_name_equal(head->headers[i].name, name)) continue;
+        if (!found) found = head->headers[i].value;
+        hits++;
+    }
+    if (count) *count = hits;
+    return found;
+}
+
+static bool http_list_has(const char* list, const char* token)
+{
+    while (*list) {
+        size_t skip = strspn(list, " \t,");
+        list += skip;
+        size_t bytes = strcspn(list, ",");
+        size_t word = bytes;
+        while (word && (list[word - 1] == ' ' || list[word - 1] == '\t')) word--;
+        if (word && http_equal_bytes(list, word, token)) return true;
+        list += bytes;
+    }
+    return false;
+}
+
+NN_PRIVATE bool nn_http_has_token(const nn_http_head* head, const char* name, const char* token)
+{
+    for (int i = 0; i < head->header_count; i++) {
+        if (nn_http_name_equal(head->headers[i].name, name) && http_list_has(head->headers[i].value, token))
+            return true;
+    }
+    return false;
+}
+
+/* ---- answers ---------------------------------------------------------------------------------------------------- */
+
+NN_PRIVATE const char* nn_http_status_text(int status)
+{
+    static const struct {
+        int status;
+        const char* text;
+    } names[] = {{101, "Switching Protocols"},
+                 {200, "OK"},
+                 {204, "No Content"},
+                 {301, "Moved Permanently"},
+                 {302, "Found"},
+                 {304, "Not Modified"},
+                 {307, "Temporary Redirect"},
+                 {308, "Permanent Redirect"},
+                 {400, "Bad Request"},
+                 {401, "Unauthorized"},
+                 {403, "Forbidden"},
+                 {404, "Not Found"},
+                 {405, "Method Not Allowed"},
+                 {408, "Request Timeout"},
+                 {409, "Conflict"},
+                 {410, "Gone"},
+                 {411, "Length Required"},
+                 {413, "Content Too Large"},
+                 {414, "URI Too Long"},
+                 {415, "Unsupported Media Type"},
+                 {421, "Misdirected Request"},
+                 {426, "Upgrade Required"},
+                 {429, "Too Many Requests"},
+                 {431, "Request Header Fields Too Large"},
+                 {500, "Internal Server Error"},
+                 {501, "Not Implemented"},
+                 {502, "Bad Gateway"},
+                 {503, "Service Unavailable"},
+                 {504, "Gateway Timeout"},
+                 {505, "HTTP Version Not Supported"}};
+    for (size_t i = 0; i < NN_COUNT(names); i++) {
+        if (names[i].status == status) return names[i].text;
+    }
+    return "Status";
+}
+
+NN_PRIVATE size_t nn_http_write_answer(char* to, size_t bytes_max, int status, const char* headers, const char* body)
+{
+    const char* name = nn_http_status_text(status);
+    const char* text = body ? body : name;
+    int bytes = snprintf(to, bytes_max,
+                         "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                         "Content-Length: %zu\r\n%s\r\n%s%s",
+                         status, name, strlen(text) + (body ? 0u : 1u), headers ? headers : "", text, body ? "" : "\n");
+    return bytes > 0 && (size_t)bytes < bytes_max ? (size_t)bytes : 0;
+}
+/* ---- end src/nn_http.c ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_upgrade.h -------------------------------------------------------------------------------------- */
+/* nn_upgrade - the opening handshake of WebSocket (RFC 6455 4), both sides. */
+#ifndef NN_UPGRADE_H
+#define NN_UPGRADE_H
+
+
+#define NN_UPGRADE_NONCE_BYTES 16
+#define NN_UPGRADE_KEY_BYTES 24    /* base64 of the nonce, without NUL */
+#define NN_UPGRADE_ACCEPT_BYTES 28 /* base64 of SHA-1, without NUL */
+
+/* nn_upgrade_accept - the answer to a key. */
+NN_PRIVATE void nn_upgrade_accept(const char key[NN_UPGRADE_KEY_BYTES], char accept[NN_UPGRADE_ACCEPT_BYTES + 1]);
+
+/* nn_upgrade_check_request - is it an upgrade to WebSocket?
+ *
+ * Returns 0: it is, and *out_key views its key. 1: it is a request for something else. Otherwise the status to answer:
+ * 400 (it wants WebSocket and breaks RFC 6455 4.2.1), 426 (another version: answer "Sec-WebSocket-Version: 13").
+ */
+NN_PRIVATE int nn_upgrade_check_request(const nn_http_head* head, const char** out_key);
+
+/* nn_upgrade_join_subprotocols - all that was offered as one list; the headers of that name joined by ", ".
+ *
+ * Returns false if it does not fit or is no list of tokens without duplicates (RFC 6455 4.1).
+ */
+NN_PRIVATE bool nn_upgrade_join_subprotocols(const nn_http_head* head, char* to, size_t bytes_max);
+
+/* nn_upgrade_is_offered - whether a list of subprotocols holds this one (with case). */
+NN_PRIVATE bool nn_upgrade_is_offered(const char* list, const char* subprotocol, size_t bytes);
+
+/* nn_upgrade_first - the first of a list and its length; NULL if it is empty. */
+NN_PRIVATE const char* nn_upgrade_first(const char* list, size_t* out_bytes);
+
+/* nn_upgrade_write_answer - "101 Switching Protocols".
+ *
+ *   subprotocol, headers  NULL: none.
+ *
+ * Returns its length, 0 if it does not fit.
+ */
+NN_PRIVATE size_t nn_upgrade_write_answer(char* to, size_t bytes_max, const char key[NN_UPGRADE_KEY_BYTES],
+                                          const char* subprotocol, const char* headers);
+
+/* nn_upgrade_write_request - the client's head. host is as in the Host header, path with its query.
+ *
+ * Returns its length, 0 if it does not fit.
+ */
+NN_PRIVATE size_t nn_upgrade_write_request(char* to, size_t bytes_max, const char* host, const char* path,
+                                           const char key[NN_UPGRADE_KEY_BYTES], const char* subprotocols);
+
+/* nn_upgrade_check_answer - the server's head.
+ *
+ *   subprotocols  what was offered, NULL if nothing.
+ *
+ * Returns OK | ERR_UPGRADE_REFUSED (another status) | ERR_PROTOCOL (101, but against RFC 6455 4.1); *out_subprotocol
+ * views the agreed one, "" if none.
+ */
+NN_PRIVATE necpnet_result nn_upgrade_check_answer(const nn_http_head* head, const char key[NN_UPGRADE_KEY_BYTES],
+                                                  const char* subprotocols, const char** out_subprotocol);
+
+#endif
+/* ---- end src/nn_upgrade.h ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_upgrade.c -------------------------------------------------------------------------------------- */
+/* nn_upgrade - the opening handshake of WebSocket, both sides. */
+
+
+#include <stdio.h>
+
+#define UPGRADE_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 1.3 */
+
+NN_PRIVATE void nn_upgrade_accept(const char key[NN_UPGRADE_KEY_BYTES], char accept[NN_UPGRADE_ACCEPT_BYTES + 1])
+{
+    uint8_t text[NN_UPGRADE_KEY_BYTES + sizeof UPGRADE_GUID - 1];
+    uint8_t digest[20];
+    memcpy(text, key, NN_UPGRADE_KEY_BYTES);
+    memcpy(text + NN_UPGRADE_KEY_BYTES, UPGRADE_GUID, sizeof UPGRADE_GUID - 1);
+    nn_sha1(text, sizeof text, digest);
+    size_t bytes = nn_base64_encode(digest, sizeof digest, false, accept, NN_UPGRADE_ACCEPT_BYTES + 1);
+    NN_ASSERT(bytes == NN_UPGRADE_ACCEPT_BYTES);
+    (void)bytes;
+}
+
+/* ---- lists of subprotocols -------------------------------------------------------------------------------------- */
+
+/* The next token of a list and its length, NULL at the end. *at moves behind it. */
+static const char* upgrade_next(const char** at, size_t* out_bytes)
+{
+    *at += strspn(*at, " \t,");
+    if (!**at) return NULL;
+    const char* token = *at;
+    size_t bytes = strcspn(token, ",");
+    *at += bytes;
+    while (bytes && (token[bytes - 1] == ' ' || token[bytes - 1] == '\t')) bytes--;
+    *out_bytes = bytes;
+    return token;
+}
+
+NN_PRIVATE bool nn_upgrade_is_offered(const char* list, const char* subprotocol, size_t bytes)
+{
+    size_t token_bytes = 0;
+    const char* token;
+    while ((token = upgrade_next(&list, &token_bytes)) != NULL) {
+        if (token_bytes == bytes && !memcmp(token, subprotocol, bytes)) return true;
+    }
+    return false;
+}
+
+NN_PRIVATE const char* nn_upgrade_first(const char* list, size_t* out_bytes)
+{
+    return upgrade_next(&list, out_bytes);
+}
+
+/* Tokens alone, none twice. */
+static bool upgrade_is_list(const char* list)
+{
+    const char* at = list;
+    size_t bytes = 0;
+    const char* token;
+    while ((token = upgrade_next(&at, &bytes)) != NULL) {
+        if (!nn_http_is_token(token, bytes) || nn_upgrade_is_offered(at, token, bytes)) return false;
+    }
+    return true;
+}
+
+NN_PRIVATE bool nn_upgrade_join_subprotocols(const nn_http_head* head, char* to, size_t bytes_max)
+{
+    size_t used = 0;
+    to[0] = 0;
+    for (int i = 0; i < head->header_count; i++) {
+        if (!nn_http_name_equal(head->headers[i].name, "sec-websocket-protocol")) continue;
+        const char* value = head->headers[i].value;
+        size_t bytes = strlen(value);
+        size_t comma = used ? 2 : 0;
+        if (bytes >= bytes_max || used + comma >= bytes_max - bytes) return false;
+        memcpy(to + used, ", ", comma);
+        memcpy(to + used + comma, value, bytes + 1);
+        used += comma + bytes;
+    }
+    return upgrade_is_list(to);
+}
+
+/* ---- the server's side ------------------------------------------------------------------------------------------ */
+
+static bool upgrade_key_is_valid(const char* key)
+{
+    uint8_t nonce[NN_UPGRADE_NONCE_BYTES + 2];
+    size_t bytes = 0;
+    return strlen(key) == NN_UPGRADE_KEY_BYTES &&
+           nn_base64_decode(key, NN_UPGRADE_KEY_BYTES, false, nonce, sizeof nonce, &bytes) &&
+           bytes == NN_UPGRADE_NONCE_BYTES;
+}
+
+NN_PRIVATE int nn_upgrade_check_request(const nn_http_head* head, const char** out_key)
+{
+    if (!nn_http_has_token(head, "upgrade", "websocket")) return 1;
+    if (strcmp(head->method, "GET") != 0) return 1;
+    if (head->minor != 1 || head->has_body || !nn_http_has_token(head, "connection", "upgrade")) return 400;
+    int versions = 0;
+    int keys = 0;
+    const char* version = nn_http_find(head, "sec-websocket-version", &versions);
+    const char* key = nn_http_find(head, "sec-websocket-key", &keys);
+    if (!version || versions != 1) return version ? 400 : 426;
+    if (strcmp(version, "13") != 0) return 426;
+    if (keys != 1 || !upgrade_key_is_valid(key)) return 400;
+    *out_key = key;
+    return 0;
+}
+
+NN_PRIVATE size_t nn_upgrade_write_answer(char* to, size_t bytes_max, const char key[NN_UPGRADE_KEY_BYTES],
+                                          const char* subprotocol, const char* headers)
+{
+    char accept[NN_UPGRADE_ACCEPT_BYTES + 1];
+    nn_upgrade_accept(key, accept);
+    int bytes = snprintf(to, bytes_max,
+                         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                         "Sec-WebSocket-Accept: %s\r\n%s%s%s%s\r\n",
+                         accept, subprotocol ? "Sec-WebSocket-Protocol: " : "", subprotocol ? subprotocol : "",
+                         subprotocol ? "\r\n" : "", headers ? headers : "");
+    return bytes > 0 && (size_t)bytes < bytes_max ? (size_t)bytes : 0;
+}
+
+/* ---- the client's side ------------------------------------------------------------------------------------------ */
+
+NN_PRIVATE size_t nn_upgrade_write_request(char* to, size_t bytes_max, const char* host, const char* path,
+                                           const char key[NN_UPGRADE_KEY_BYTES], const char* subprotocols)
+{
+    int bytes = snprintf(to, bytes_max,
+                         "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                         "Sec-WebSocket-Key: %.24s\r\nSec-WebSocket-Version: 13\r\n%s%s%s\r\n",
+                         path, host, key, subprotocols ? "Sec-WebSocket-Protocol: " : "",
+                         subprotocols ? subprotocols : "", subprotocols ? "\r\n" : "");
+    return bytes > 0 && (size_t)bytes < bytes_max ? (size_t)bytes : 0;
+}
+
+NN_PRIVATE necpnet_result nn_upgrade_check_answer(const nn_http_head* head, const char key[NN_UPGRADE_KEY_BYTES],
+                                                  const char* subprotocols, const char** out_subprotocol)
+{
+    if (head->status != 101) return NECPNET_ERR_UPGRADE_REFUSED;
+    char accept[NN_UPGRADE_ACCEPT_BYTES + 1];
+    int accepts = 0;
+    int upgrades = 0;
+    int choices = 0;
+    nn_upgrade_accept(key, accept);
+    const char* given = nn_http_find(head, "sec-websocket-accept", &accepts);
+    const char* upgrade = nn_http_find(head, "upgrade", &upgrades);
+    const char* subprotocol = nn_http_find(head, "sec-websocket-protocol", &choices);
+    if (head->minor != 1 || accepts != 1 || strcmp(given, accept) != 0) return NECPNET_ERR_PROTOCOL;
+    if (upgrades != 1 || !nn_http_name_equal(upgrade, "websocket")) return NECPNET_ERR_PROTOCOL;
+    if (!nn_http_has_token(head, "connection", "upgrade")) return NECPNET_ERR_PROTOCOL;
+    if (nn_http_find(head, "sec-websocket-extensions", NULL)) return NECPNET_ERR_PROTOCOL; /* none was offered */
+    if (choices > 1) return NECPNET_ERR_PROTOCOL;
+    if (subprotocol && (!subprotocols || !nn_upgrade_is_offered(subprotocols, subprotocol, strlen(subprotocol)))) {
+        return NECPNET_ERR_PROTOCOL;
+    }
+    *out_subprotocol = subprotocol ? subprotocol : "";
+    return NECPNET_OK;
+}
+/* ---- end src/nn_upgrade.c ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_websocket.h ------------------------------------------------------------------------------------ */
+/* nn_websocket - the frames of RFC 6455, both sides, sans I/O.
+ *
+ * Bytes that arrive are decoded and unmasked where they are. A message that lies whole in one input is a view into it;
+ * only what an input leaves unfinished is copied, into a block that grows with what has really arrived.
+ *
+ *     while ((kind = nn_websocket_next(websocket, &at, end, &item)) != NN_WEBSOCKET_MORE) { ... }
+ */
+#ifndef NN_WEBSOCKET_H
+#define NN_WEBSOCKET_H
+
+
+#define NN_WEBSOCKET_HEADER_BYTES_MAX 14
+#define NN_WEBSOCKET_CONTROL_BYTES_MAX 125
+#define NN_WEBSOCKET_CLOSE_TEXT_BYTES_MAX 123
+
+/* RFC 6455 5.2. */
+typedef enum nn_websocket_opcode {
+    NN_WEBSOCKET_CONTINUATION = 0,
+    NN_WEBSOCKET_TEXT = 1,
+    NN_WEBSOCKET_BINARY = 2,
+    NN_WEBSOCKET_CLOSE = 8,
+    NN_WEBSOCKET_PING = 9,
+    NN_WEBSOCKET_PONG = 10
+} nn_websocket_opcode;
+
+/* RFC 6455 7.4.1. */
+#define NN_WEBSOCKET_CODE_NORMAL 1000
+#define NN_WEBSOCKET_CODE_GOING_AWAY 1001
+#define NN_WEBSOCKET_CODE_PROTOCOL 1002
+#define NN_WEBSOCKET_CODE_NONE 1005 /* never sent: the close frame had no code */
+#define NN_WEBSOCKET_CODE_LOST 1006 /* never sent: there was no close frame */
+#define NN_WEBSOCKET_CODE_BAD_DATA 1007
+#define NN_WEBSOCKET_CODE_POLICY 1008
+#define NN_WEBSOCKET_CODE_TOO_LARGE 1009
+#define NN_WEBSOCKET_CODE_INTERNAL 1011
+
+typedef enum nn_websocket_kind {
+    NN_WEBSOCKET_MORE = 0,    /* the input is used up */
+    NN_WEBSOCKET_MESSAGE = 1, /* a whole text or binary message */
+    NN_WEBSOCKET_CONTROL = 2, /* a ping or pong; opcode says which */
+    NN_WEBSOCKET_CLOSED = 3,  /* a close frame: code and text; nothing after it is read */
+    NN_WEBSOCKET_FAILED = 4   /* the peer broke the protocol: code says how to close; nothing after it is read */
+} nn_websocket_kind;
+
+typedef struct nn_websocket_item {
+    uint8_t* data; /* a view until the next call of this part, or until the input goes; may be changed */
+    size_t bytes;
+    nn_websocket_opcode opcode;
+    int code;            /* CLOSED, FAILED */
+    const char* problem; /* FAILED: static text for the log */
+} nn_websocket_item;
+
+/* The reading side of one connection. */
+typedef struct nn_websocket {
+    nn_alloc* alloc;
+    uint8_t* message; /* what has come of an unfinished message, or NULL */
+    uint8_t* control; /* what has come of an unfinished control frame, or NULL */
+    uint32_t message_bytes;
+    uint32_t message_capacity;
+    uint32_t message_bytes_max;
+    uint32_t frame_left; /* payload bytes still to come of the present frame */
+    uint8_t mask[4];     /* rotated to fit the next byte */
+    uint8_t header[NN_WEBSOCKET_HEADER_BYTES_MAX];
+    uint8_t header_bytes;   /* of an unfinished header */
+    uint8_t opcode;         /* of the present frame */
+    uint8_t message_opcode; /* of the unfinished message, 0: none */
+    uint8_t control_bytes;
+    nn_utf8 utf8;
+    bool is_server; /* peers of a server mask, peers of a client do not */
+    bool in_frame;  /* the header is read, payload follows */
+    bool fin;
+    bool delivered; /* message or control was handed out and is given back at the next call */
+    bool ended;     /* closed or failed */
+} nn_websocket;
+
+NN_PRIVATE void nn_websocket_init(nn_websocket* websocket, nn_alloc* alloc, bool is_server, uint32_t message_bytes_max);
+NN_PRIVATE void nn_websocket_reset(nn_websocket* websocket);
+
+/* nn_websocket_next - the next thing in the input.
+ *
+ *   at   moved past what was used; the bytes there are changed (unmasked).
+ */
+NN_PRIVATE nn_websocket_kind nn_websocket_next(nn_websocket* websocket, uint8_t** at, const uint8_t* end,
+                                               nn_websocket_item* item);
+
+/* nn_websocket_write_header - one unfragmented frame's header; mask NULL: not masked (server).
+ *
+ * Returns its length, at most NN_WEBSOCKET_HEADER_BYTES_MAX. */
+NN_PRIVATE size_t nn_websocket_write_header(uint8_t* to, nn_websocket_opcode opcode, uint64_t bytes,
+                                            const uint8_t* mask);
+
+/* nn_websocket_mask - xor with the mask, beginning with its first byte; 8 bytes a step. */
+NN_PRIVATE void nn_websocket_mask(uint8_t* data, size_t bytes, const uint8_t mask[4]);
+
+/* nn_websocket_code_is_valid - may stand in a close frame (RFC 6455 7.4). */
+NN_PRIVATE bool nn_websocket_code_is_valid(int code);
+
+#endif
+/* ---- end src/nn_websocket.h -------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_websocket.c ------------------------------------------------------------------------------------ */
+/* nn_websocket - the frames of RFC 6455, both sides. */
+
+#define WEBSOCKET_FIRST_BYTES 4096 /* of the block of an unfinished message, if it needs more than has come */
+
+NN_PRIVATE void nn_websocket_init(nn_websocket* websocket, nn_alloc* alloc, bool is_server, uint32_t message_bytes_max)
+{
+    memset(websocket, 0, sizeof *websocket);
+    websocket->alloc = alloc;
+    websocket->is_server = is_server;
+    websocket->message_bytes_max = message_bytes_max;
+}
+
+static void websocket_give_message(nn_websocket* websocket)
+{
+    nn_alloc_give(websocket->alloc, websocket->message, websocket->message_capacity);
+    websocket->message = NULL;
+    websocket->message_bytes = 0;
+    websocket->message_capacity = 0;
+}
+
+static void websocket_give_control(nn_websocket* websocket)
+{
+    nn_alloc_give(websocket->alloc, websocket->control, NN_WEBSOCKET_CONTROL_BYTES_MAX);
+    websocket->control = NULL;
+    websocket->control_bytes = 0;
+}
+
+NN_PRIVATE void nn_websocket_reset(nn_websocket* websocket)
+{
+    websocket_give_message(websocket);
+    websocket_give_control(websocket);
+    websocket->ended = true;
+}
+
+NN_PRIVATE void nn_websocket_mask(uint8_t* data, size_t bytes, const uint8_t mask[4])
+{
+    uint32_t four;
+    memcpy(&four, mask, 4);
+    uint64_t eight = (uint64_t)four << 32 | four; /* the same in both byte orders */
+    size_t at = 0;
+    for (; bytes - at >= 32; at += 32) { /* a fixed inner length lets compilers use vectors */
+        uint64_t words[4];
+        memcpy(words, data + at, 32);
+        for (int i = 0; i < 4; i++) words[i] ^= eight;
+        memcpy(data + at, words, 32);
+    }
+    for (; bytes - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, data + at, 8);
+        word ^= eight;
+        memcpy(data + at, &word, 8);
+    }
+    for (; at < bytes; at++) data[at] = (uint8_t)(data[at] ^ mask[at & 3]);
+}
+
+/* Turn the mask so that its first byte fits the byte after `bytes` more. */
+static void websocket_turn_mask(uint8_t mask[4], size_t bytes)
+{
+    uint8_t old[4];
+    memcpy(old, mask, 4);
+    for (size_t i = 0; i < 4; i++) mask[i] = old[(i + bytes) & 3];
+}
+
+static nn_websocket_kind websocket_fail(nn_websocket* websocket, nn_websocket_item* item, int code, const char* problem)
+{
+    websocket->ended = true;
+    item->data = NULL;
+    item->bytes = 0;
+    item->code = code;
+    item->problem = problem;
+    return NN_WEBSOCKET_FAILED;
+}
+
+NN_PRIVATE bool nn_websocket_code_is_valid(int code)
+{
+    if (code >= 3000 && code <= 4999) return true;
+    return code >= 1000 && code <= 1014 && code != 1004 && code != NN_WEBSOCKET_CODE_NONE &&
+           code != NN_WEBSOCKET_CODE_LOST;
+}
+
+/* ---- the header of a frame ------------------------------------------------------------------------------------ */
+
+/* What the first two bytes must obey, looked at before anything else of the frame has come. NULL: right. */
+static const char* websocket_check_start(const nn_websocket* websocket, const uint8_t* header)
+{
+    uint8_t opcode = header[0] & 0x0f;
+    bool fin = (header[0] & 0x80) != 0;
+    bool masked = (header[1] & 0x80) != 0;
+    uint8_t length = header[1] & 0x7f;
+    if (header[0] & 0x70) return "reserved bits are set";
+    if (opcode > NN_WEBSOCKET_PONG || (opcode > NN_WEBSOCKET_BINARY && opcode < NN_WEBSOCKET_CLOSE)) {
+        return "the opcode is reserved";
+    }
+    if (masked != websocket->is_server) return masked ? "a server's frame is masked" : "a client's frame is not masked";
+    if (opcode >= NN_WEBSOCKET_CLOSE) {
+        if (!fin) return "a control frame is fragmented";
+        if (length > NN_WEBSOCKET_CONTROL_BYTES_MAX) return "a control frame is longer than 125 bytes";
+    } else if (opcode == NN_WEBSOCKET_CONTINUATION) {
+        if (!websocket->message_opcode) return "a continuation without a message";
+    } else if (websocket->message_opcode) {
+        return "a message begins inside another";
+    }
+    return NULL;
+}
+
+static size_t websocket_header_bytes(uint8_t second)
+{
+    uint8_t length = second & 0x7f;
+    return (size_t)2 + (length == 126 ? 2 : length == 127 ? 8 : 0) + (second & 0x80 ? 4 : 0);
+}
+
+/* A header has come whole: enter its frame. */
+static nn_websocket_kind websocket_enter(nn_websocket* websocket, const uint8_t* header, nn_websocket_item* item)
+{
+    const uint8_t* at = header + 2;
+    uint64_t length = header[1] & 0x7f;
+    size_t wide = length == 126 ? 2 : length == 127 ? 8 : 0;
+    if (wide) {
+        length = 0;
+        for (size_t i = 0; i < wide; i++) length = length << 8 | *at++;
+        if (length >> 63)
+            return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_PROTOCOL, "a length has its top bit set");
+        if (length < 126 || (wide == 8 && length <= 0xffff)) {
+            return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_PROTOCOL, "a length is not in its shortest form");
+        }
+    }
+    uint8_t opcode = header[0] & 0x0f;
+    if (opcode < NN_WEBSOCKET_CLOSE && length > websocket->message_bytes_max - websocket->message_bytes) {
+        return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_TOO_LARGE, "the message is larger than the limit");
+    }
+    if (websocket->is_server) memcpy(websocket->mask, at, 4);
+    websocket->opcode = opcode;
+    websocket->fin = (header[0] & 0x80) != 0;
+    websocket->frame_left = (uint32_t)length;
+    websocket->in_frame = true;
+    websocket->header_bytes = 0;
+    if (opcode == NN_WEBSOCKET_TEXT || opcode == NN_WEBSOCKET_BINARY) {
+        websocket->message_opcode = opcode;
+        memset(&websocket->utf8, 0, sizeof websocket->utf8);
+    }
+    return NN_WEBSOCKET_MORE;
+}
+
+/* Read a header from the input, in pieces if need be. MORE: in_frame tells whether it is whole. */
+static nn_websocket_kind websocket_read_header(nn_websocket* websocket, uint8_t** at, const uint8_t* end,
+                                               nn_websocket_item* item)
+{
+    size_t there = (size_t)(end - *at);
+    if (NN_LIKELY(websocket->header_bytes == 0 && there >= 2 && there >= websocket_header_bytes((*at)[1]))) {
+        uint8_t* header = *at;
+        const char* problem = websocket_check_start(websocket, header);
+        if (problem) return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_PROTOCOL, problem);
+        *at += websocket_header_bytes(header[1]);
+        return websocket_enter(websocket, header, item);
+    }
+    while (*at < end) {
+        websocket->header[websocket->header_bytes++] = *(*at)++;
+        if (websocket->header_bytes < 2) continue;
+        if (websocket->header_bytes == 2) {
+            const char* problem = websocket_check_start(websocket, websocket->header);
+            if (problem) return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_PROTOCOL, problem);
+        }
+        if (websocket->header_bytes == websocket_header_bytes(websocket->header[1])) {
+            return websocket_enter(websocket, websocket->header, item);
+        }
+    }
+    return NN_WEBSOCKET_MORE;
+}
+
+/* ---- payload ---------------------------------------------------------------------------------------------------- */
+
+/* Room for `bytes` more of the message: grows with what has come, so that a length alone costs nothing. */
+static bool websocket_reserve(nn_websocket* websocket, size_t bytes)
+{
+    size_t needed = websocket->message_bytes + bytes;
+    if (needed <= websocket->message_capacity) return true;
+    size_t known = (size_t)websocket->message_bytes + websocket->frame_left; /* frame_left still counts `bytes` */
+    size_t capacity = nn_max_size((size_t)websocket->message_capacity * 2, WEBSOCKET_FIRST_BYTES);
+    capacity = nn_max_size(capacity, needed);
+    if (known / 4 <= needed) capacity = nn_max_size(capacity, known);
+    if (websocket->fin && capacity > known) capacity = known;
+    capacity = nn_min_size(capacity, websocket->message_bytes_max);
+    void* grown = nn_alloc_grow(websocket->alloc, websocket->message, websocket->message_capacity, capacity);
+    if (!grown) return false;
+    websocket->message = (uint8_t*)grown;
+    websocket->message_capacity = (uint32_t)capacity;
+    return true;
+}
+
+static nn_websocket_kind websocket_close_item(nn_websocket* websocket, nn_websocket_item* item)
+{
+    if (item->bytes == 1)
+        return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_PROTOCOL, "a close frame of one byte");
+    item->code = NN_WEBSOCKET_CODE_NONE;
+    if (item->bytes >= 2) {
+        item->code = item->data[0] << 8 | item->data[1];
+        item->data += 2;
+        item->bytes -= 2;
+        if (!nn_websocket_code_is_valid(item->code)) {
+            return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_PROTOCOL, "a close code that may not be sent");
+        }
+        if (!nn_utf8_valid(item->data, item->bytes)) {
+            return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_BAD_DATA, "a close text that is not UTF-8");
+        }
+    }
+    websocket->ended = true;
+    return NN_WEBSOCKET_CLOSED;
+}
+
+/* Payload of a ping, pong or close. */
+static nn_websocket_kind websocket_read_control(nn_websocket* websocket, uint8_t* data, size_t bytes,
+                                                nn_websocket_item* item)
+{
+    bool whole = websocket->frame_left == bytes;
+    if (!whole || websocket->control) {
+        if (!websocket->control) {
+            websocket->control = (uint8_t*)nn_alloc_take(websocket->alloc, NN_WEBSOCKET_CONTROL_BYTES_MAX);
+            if (!websocket->control) {
+                return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_INTERNAL, "no memory for a control frame");
+            }
+        }
+        nn_copy(websocket->control + websocket->control_bytes, data, bytes);
+        websocket->control_bytes = (uint8_t)(websocket->control_bytes + bytes);
+    }
+    websocket->frame_left -= (uint32_t)bytes;
+    if (!whole) return NN_WEBSOCKET_MORE;
+    item->data = websocket->control ? websocket->control : data;
+    item->bytes = websocket->control ? websocket->control_bytes : bytes;
+    item->opcode = (nn_websocket_opcode)websocket->opcode;
+    websocket->delivered = websocket->control != NULL;
+    websocket->in_frame = false;
+    return item->opcode == NN_WEBSOCKET_CLOSE ? websocket_close_item(websocket, item) : NN_WEBSOCKET_CONTROL;
+}
+
+/* Payload of a text, binary or continuation frame. */
+static nn_websocket_kind websocket_read_message(nn_websocket* websocket, uint8_t* data, size_t bytes,
+                                                nn_websocket_item* item)
+{
+    bool frame_whole = websocket->frame_left == bytes;
+    bool whole = frame_whole && websocket->fin;
+    if (websocket->message_opcode == NN_WEBSOCKET_TEXT) {
+        if (!nn_utf8_feed(&websocket->utf8, data, bytes) || (whole && !nn_utf8_is_whole(&websocket->utf8))) {
+            return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_BAD_DATA, "a text that is not UTF-8");
+        }
+    }
+    if (NN_UNLIKELY(!whole || websocket->message)) {
+        if (bytes && !websocket_reserve(websocket, bytes)) {
+            return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_INTERNAL, "no memory for a message");
+        }
+        if (bytes) memcpy(websocket->message + websocket->message_bytes, data, bytes);
+        websocket->message_bytes += (uint32_t)bytes;
+    }
+    websocket->frame_left -= (uint32_t)bytes;
+    if (frame_whole) websocket->in_frame = false;
+    if (!whole) return NN_WEBSOCKET_MORE;
+    item->data = websocket->message ? websocket->message : data;
+    item->bytes = websocket->message ? websocket->message_bytes : bytes;
+    item->opcode = (nn_websocket_opcode)websocket->message_opcode;
+    websocket->delivered = websocket->message != NULL;
+    websocket->message_opcode = 0;
+    return NN_WEBSOCKET_MESSAGE;
+}
+
+/* Give back what the last call handed out. A control frame may lie inside an unfinished message, which stays. */
+static void websocket_give_delivered(nn_websocket* websocket)
+{
+    websocket->delivered = false;
+    if (websocket->control) {
+        websocket_give_control(websocket);
+    } else {
+        websocket_give_message(websocket);
+    }
+}
+
+NN_PRIVATE nn_websocket_kind nn_websocket_next(nn_websocket* websocket, uint8_t** at, const uint8_t* end,
+                                               nn_websocket_item* item)
+{
+    if (NN_UNLIKELY(websocket->delivered)) websocket_give_delivered(websocket);
+    while (!websocket->ended) {
+        if (!websocket->in_frame) {
+            nn_websocket_kind failed = websocket_read_header(websocket, at, end, item);
+            if (NN_UNLIKELY(failed != NN_WEBSOCKET_MORE)) return failed;
+            if (!websocket->in_frame) return NN_WEBSOCKET_MORE;
+        }
+        size_t there = (size_t)(end - *at);
+        if (!there && websocket->frame_left) return NN_WEBSOCKET_MORE;
+        size_t bytes = nn_min_size(there, websocket->frame_left);
+        uint8_t* data = *at;
+        *at += bytes;
+        if (websocket->is_server) {
+            nn_websocket_mask(data, bytes, websocket->mask);
+            if (bytes != websocket->frame_left) websocket_turn_mask(websocket->mask, bytes);
+        }
+        nn_websocket_kind kind = websocket->opcode >= NN_WEBSOCKET_CLOSE
+                                     ? websocket_read_control(websocket, data, bytes, item)
+                                     : websocket_read_message(websocket, data, bytes, item);
+        if (kind != NN_WEBSOCKET_MORE) return kind;
+    }
+    *at = *at + (end - *at);
+    return NN_WEBSOCKET_MORE;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
+
+NN_PRIVATE size_t nn_websocket_write_header(uint8_t* to, nn_websocket_opcode opcode, uint64_t bytes,
+                                            const uint8_t* mask)
+{
+    uint8_t masked = mask ? 0x80 : 0;
+    size_t at = 2;
+    to[0] = (uint8_t)(0x80 | (unsigned)opcode);
+    if (bytes < 126) {
+        to[1] = (uint8_t)(masked | bytes);
+    } else {
+        size_t wide = bytes <= 0xffff ? 2 : 8;
+        to[1] = (uint8_t)(masked | (wide == 2 ? 126 : 127));
+        for (size_t i = 0; i < wide; i++) to[at + i] = (uint8_t)(bytes >> (8 * (wide - 1 - i)));
+        at += wide;
+    }
+    if (mask) {
+        memcpy(to + at, mask, 4);
+        at += 4;
+    }
+    return at;
+}
+/* ---- end src/nn_websocket.c -------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_tls.h ------------------------------------------------------------------------------------------ */
+/* nn_tls - TLS as a machine: bytes in, plaintext out, ciphertext out. Implemented by an adapter (nn_dep_mbedtls_tls);
+ * without one every create returns ERR_UNSUPPORTED. */
+#ifndef NN_TLS_H
+#define NN_TLS_H
+
+
+#define NN_TLS_PLAINTEXT_BYTES_MAX 16384 /* of one record (RFC 8446 5.1) */
+
+typedef struct nn_tls_context nn_tls_context; /* certificate and key, or trusted roots: one serves many connections */
+typedef struct nn_tls nn_tls;                 /* one connection */
+
+/* nn_tls_context_create_server - from PEM texts; each must be followed by a NUL that is not counted.
+ *
+ * OK | ERR_UNSUPPORTED | ERR_OUT_OF_MEMORY | ERR_BAD_CERTIFICATE_FILE | ERR_NO_ENTROPY */
+NN_PRIVATE necpnet_result nn_tls_context_create_server(nn_alloc* alloc, const necpnet_logger* logger,
+                                                       const necpnet_entropy* entropy, const uint8_t* certificate,
+                                                       size_t certificate_bytes, const uint8_t* key, size_t key_bytes,
+                                                       nn_tls_context** out_context);
+
+/* nn_tls_context_create_client - roots as PEM; insecure: verify nothing (roots may be NULL). */
+NN_PRIVATE necpnet_result nn_tls_context_create_client(nn_alloc* alloc, const necpnet_logger* logger,
+                                                       const necpnet_entropy* entropy, const uint8_t* roots,
+                                                       size_t roots_bytes, bool insecure, nn_tls_context** out_context);
+
+/* nn_tls_context_destroy - after all its connections. NULL does nothing. */
+NN_PRIVATE void nn_tls_context_destroy(nn_tls_context* context);
+
+/* Where ciphertext goes: takes all or fails. */
+typedef necpnet_result (*nn_tls_send)(void* user, const uint8_t* data, size_t bytes);
+
+/* nn_tls_create - one connection.
+ *
+ *   host  client: the name or numeric address that the certificate must have; server: NULL. Copied. */
+NN_PRIVATE necpnet_result nn_tls_create(nn_tls_context* context, const char* host, nn_tls_send send, void* user,
+                                        nn_tls** out_tls);
+
+/* nn_tls_destroy - NULL does nothing; sends nothing. */
+NN_PRIVATE void nn_tls_destroy(nn_tls* tls);
+
+/* nn_tls_feed - give ciphertext: borrowed until nn_tls_read has returned 0 bytes. Not before the last one is used up. */
+NN_PRIVATE void nn_tls_feed(nn_tls* tls, const uint8_t* data, size_t bytes);
+
+/* nn_tls_read - go on with the handshake and take plaintext. Call until *out_bytes is 0. A client begins its handshake
+ * with a call before anything was fed.
+ *
+ * OK | ERR_CLOSED (the peer ended TLS in good order) | ERR_TLS | ERR_CERTIFICATE | ERR_OUT_OF_MEMORY
+ *    | what send returned */
+NN_PRIVATE necpnet_result nn_tls_read(nn_tls* tls, uint8_t* to, size_t bytes_max, size_t* out_bytes);
+
+/* nn_tls_is_open - the handshake is done. */
+NN_PRIVATE bool nn_tls_is_open(const nn_tls* tls);
+
+/* nn_tls_write - encrypt and send. Only when open.
+ *
+ * OK | ERR_TLS | ERR_OUT_OF_MEMORY | what send returned */
+NN_PRIVATE necpnet_result nn_tls_write(nn_tls* tls, const uint8_t* data, size_t bytes);
+
+/* nn_tls_close - send close_notify. */
+NN_PRIVATE void nn_tls_close(nn_tls* tls);
+
+#endif
+/* ---- end src/nn_tls.h -------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_dep_mbedtls_tls.c ------------------------------------------------------------------------------ */
+/* nn_dep_mbedtls_tls - nn_tls by mbedTLS 2.28 or 3.6; without it, the same functions that say ERR_UNSUPPORTED.
+ *
+ * mbedTLS takes its own memory from malloc: it has one allocator a process, and the library sets no process globals.
+ */
+
+#if NECPNET_WITH_MBEDTLS
+
+#include <mbedtls/error.h>
+#include <mbedtls/pk.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/version.h>
+#include <mbedtls/x509_crt.h>
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+#include <mbedtls/build_info.h>
+#include <psa/crypto.h>
+#endif
+
+#define TLS_HOST_BYTES_MAX 254
+#define TLS_ALPN_COUNT 2
+
+struct nn_tls_context {
+    nn_alloc* alloc;
+    necpnet_logger logger;
+    necpnet_entropy entropy;
+    bool is_server;
+    bool insecure;
+    mbedtls_ssl_config config;
+    mbedtls_x509_crt chain; /* server: its certificate; client: the trusted roots */
+    mbedtls_pk_context key;
+    const char* alpn[TLS_ALPN_COUNT];
+};
+
+struct nn_tls {
+    nn_tls_context* context;
+    mbedtls_ssl_context ssl;
+    const uint8_t* input; /* what was fed and not yet used */
+    size_t input_bytes;
+    nn_tls_send send;
+    void* user;
+    necpnet_result send_result; /* of the last send that failed */
+    necpnet_address host;       /* client: if the host is a numeric address */
+    bool is_open;
+    bool is_dead;
+};
+
+static int tls_random(void* user, unsigned char* to, size_t bytes)
+{
+    const necpnet_entropy* entropy = (const necpnet_entropy*)user;
+    return entropy->fill && entropy->fill(to, bytes, entropy->user) ? 0 : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+}
+
+static void tls_log(const nn_tls_context* context, necpnet_log_level level, const char* what, int error)
+{
+    char text[160] = "";
+    mbedtls_strerror(error, text, sizeof text);
+    nn_log_write(&context->logger, level, "tls: %s: %s (-0x%04x)", what, text, (unsigned)-error);
+}
+
+/* ---- contexts --------------------------------------------------------------------------------------------------- */
+
+static nn_tls_context* tls_context_take(nn_alloc* alloc, const necpnet_logger* logger, const necpnet_entropy* entropy,
+                                        bool is_server)
+{
+    nn_tls_context* context = (nn_tls_context*)nn_alloc_take(alloc, sizeof *context);
+    if (!context) return NULL;
+    context->alloc = alloc;
+    context->logger = *logger;
+    context->entropy = *entropy;
+    context->is_server = is_server;
+    context->alpn[0] = "http/1.1"; /* RFC 7301: WebSocket begins as HTTP/1.1 */
+    mbedtls_ssl_config_init(&context->config);
+    mbedtls_x509_crt_init(&context->chain);
+    mbedtls_pk_init(&context->key);
+    return context;
+}
+
+/* What both sides share. */
+static necpnet_result tls_context_configure(nn_tls_context* context)
+{
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000 && (defined(MBEDTLS_SSL_PROTO_TLS1_3) || defined(MBEDTLS_USE_PSA_CRYPTO))
+    if (psa_crypto_init() != PSA_SUCCESS) return NECPNET_ERR_NO_ENTROPY; /* a second call does nothing */
+#endif
+    int error = mbedtls_ssl_config_defaults(&context->config,
+                                            context->is_server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT,
+                                            MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
+    if (error) return NECPNET_ERR_OUT_OF_MEMORY;
+    mbedtls_ssl_conf_rng(&context->config, tls_random, &context->entropy);
+#if MBEDTLS_VERSION_NUMBER < 0x03000000
+    mbedtls_ssl_conf_min_version(&context->config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+#endif
+#if defined(MBEDTLS_SSL_ALPN)
+    if (mbedtls_ssl_conf_alpn_protocols(&context->config, context->alpn)) return NECPNET_ERR_OUT_OF_MEMORY;
+#endif
+    return NECPNET_OK;
+}
+
+static int tls_parse_key(nn_tls_context* context, const uint8_t* key, size_t key_bytes)
+{
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+    return mbedtls_pk_parse_key(&context->key, key, key_bytes + 1, NULL, 0, tls_random, &context->entropy);
+#else
+    return mbedtls_pk_parse_key(&context->key, key, key_bytes + 1, NULL, 0);
+#endif
+}
+
+static int tls_check_pair(nn_tls_context* context)
+{
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+    return mbedtls_pk_check_pair(&context->chain.pk, &context->key, tls_random, &context->entropy);
+#else
+    return mbedtls_pk_check_pair(&context->chain.pk, &context->key);
+#endif
+}
+
+static necpnet_result tls_file_result(int error)
+{
+    return error == MBEDTLS_ERR_X509_ALLOC_FAILED || error == MBEDTLS_ERR_PK_ALLOC_FAILED
+               ? NECPNET_ERR_OUT_OF_MEMORY
+               : NECPNET_ERR_BAD_CERTIFICATE_FILE;
+}
+
+static necpnet_result tls_load_server(nn_tls_context* context, const uint8_t* certificate, size_t certificate_bytes,
+                                      const uint8_t* key, size_t key_bytes)
+{
+    int error = mbedtls_x509_crt_parse(&context->chain, certificate, certificate_bytes + 1);
+    if (error) { /* above 0: so many of the chain did not parse */
+        if (error > 0) error = MBEDTLS_ERR_X509_INVALID_FORMAT;
+        tls_log(context, NECPNET_LOG_ERROR, "the certificate file does not parse", error);
+        return tls_file_result(error);
+    }
+    error = tls_parse_key(context, key, key_bytes);
+    if (error) {
+        tls_log(context, NECPNET_LOG_ERROR, "the key file does not parse (a passphrase is not supported)", error);
+        return tls_file_result(error);
+    }
+    error = tls_check_pair(context);
+    if (error) {
+        tls_log(context, NECPNET_LOG_ERROR, "certificate and key do not belong together", error);
+        return NECPNET_ERR_BAD_CERTIFICATE_FILE;
+    }
+    if (mbedtls_ssl_conf_own_cert(&context->config, &context->chain, &context->key)) return NECPNET_ERR_OUT_OF_MEMORY;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_tls_context_create_server(nn_alloc* alloc, const necpnet_logger* logger,
+                                                       const necpnet_entropy* entropy, const uint8_t* certificate,
+                                                       size_t certificate_bytes, const uint8_t* key, size_t key_bytes,
+                                                       nn_tls_context** out_context)
+{
+    nn_tls_context* context = tls_context_take(alloc, logger, entropy, true);
+    if (!context) return NECPNET_ERR_OUT_OF_MEMORY;
+    necpnet_result result = tls_context_configure(context);
+    if (result == NECPNET_OK) result = tls_load_server(context, certificate, certificate_bytes, key, key_bytes);
+    if (result != NECPNET_OK) {
+        nn_tls_context_destroy(context);
+        return result;
+    }
+    *out_context = context;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_tls_context_create_client(nn_alloc* alloc, const necpnet_logger* logger,
+                                                       const necpnet_entropy* entropy, const uint8_t* roots,
+                                                       size_t roots_bytes, bool insecure, nn_tls_context** out_context)
+{
+    nn_tls_context* context = tls_context_take(alloc, logger, entropy, false);
+    if (!context) return NECPNET_ERR_OUT_OF_MEMORY;
+    context->insecure = insecure;
+    necpnet_result result = tls_context_configure(context);
+    if (result == NECPNET_OK && roots) {
+        /* Above 0: so many roots of the file are of a kind that mbedTLS does not know; the others count. */
+        int error = mbedtls_x509_crt_parse(&context->chain, roots, roots_bytes + 1);
+        if (error < 0 || !context->chain.raw.p) {
+            tls_log(context, NECPNET_LOG_ERROR, "the trusted roots do not parse", error);
+            result = tls_file_result(error);
+        }
+    }
+    if (result != NECPNET_OK) {
+        nn_tls_context_destroy(context);
+        return result;
+    }
+    mbedtls_ssl_conf_ca_chain(&context->config, &context->chain, NULL);
+    mbedtls_ssl_conf_authmode(&context->config, insecure ? MBEDTLS_SSL_VERIFY_NONE : MBEDTLS_SSL_VERIFY_REQUIRED);
+    *out_context = context;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_tls_context_destroy(nn_tls_context* context)
+{
+    if (!context) return;
+    mbedtls_ssl_config_free(&context->config);
+    mbedtls_x509_crt_free(&context->chain);
+    mbedtls_pk_free(&context->key);
+    nn_alloc_give(context->alloc, context, sizeof *context);
+}
+
+/* ---- a connection ----------------------------------------------------------------------------------------------- */
+
+static int tls_bio_send(void* user, const unsigned char* data, size_t bytes)
+{
+    nn_tls* tls = (nn_tls*)user;
+    bytes = nn_min_size(bytes, INT32_MAX);
+    necpnet_result result = tls->send(tls->user, data, bytes);
+    if (result != NECPNET_OK) {
+        tls->send_result = result;
+        return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+    }
+    return (int)bytes;
+}
+
+static int tls_bio_receive(void* user, unsigned char* to, size_t bytes)
+{
+    nn_tls* tls = (nn_tls*)user;
+    if (!tls->input_bytes) return MBEDTLS_ERR_SSL_WANT_READ;
+    bytes = nn_min_size(bytes, nn_min_size(tls->input_bytes, INT32_MAX));
+    memcpy(to, tls->input, bytes);
+    tls->input += bytes;
+    tls->input_bytes -= bytes;
+    return (int)bytes;
+}
+
+/* A host given as a number must stand in the certificate as iPAddress (RFC 2818 3.1); mbedTLS 2.28 compares names alone
+ * and reports a mismatch, which is taken back here when the address is there. */
+static int tls_verify(void* user, mbedtls_x509_crt* certificate, int depth, uint32_t* flags)
+{
+    const nn_tls* tls = (const nn_tls*)user;
+    if (depth != 0 || !(*flags & MBEDTLS_X509_BADCERT_CN_MISMATCH)) return 0;
+    size_t bytes = tls->host.family == NECPNET_ADDRESS_IPV4 ? 4 : 16;
+    for (const mbedtls_x509_sequence* at = &certificate->subject_alt_names; at; at = at->next) {
+        if ((at->buf.tag & 0x1f) == 7 && at->buf.len == bytes && !memcmp(at->buf.p, tls->host.bytes, bytes)) {
+            *flags &= ~(uint32_t)MBEDTLS_X509_BADCERT_CN_MISMATCH;
+        }
+    }
+    return 0;
+}
+
+static necpnet_result tls_setup(nn_tls* tls, const char* host)
+{
+    if (mbedtls_ssl_setup(&tls->ssl, &tls->context->config)) return NECPNET_ERR_OUT_OF_MEMORY;
+    mbedtls_ssl_set_bio(&tls->ssl, tls, tls_bio_send, tls_bio_receive, NULL);
+    if (tls->context->is_server) return NECPNET_OK;
+    if (mbedtls_ssl_set_hostname(&tls->ssl, host)) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (necpnet_address_parse(host, &tls->host) == NECPNET_OK) mbedtls_ssl_set_verify(&tls->ssl, tls_verify, tls);
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_tls_create(nn_tls_context* context, const char* host, nn_tls_send send, void* user,
+                                        nn_tls** out_tls)
+{
+    if (host && strlen(host) > TLS_HOST_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_tls* tls = (nn_tls*)nn_alloc_take(context->alloc, sizeof *tls);
+    if (!tls) return NECPNET_ERR_OUT_OF_MEMORY;
+    tls->context = context;
+    tls->send = send;
+    tls->user = user;
+    mbedtls_ssl_init(&tls->ssl);
+    necpnet_result result = tls_setup(tls, host);
+    if (result != NECPNET_OK) {
+        nn_tls_destroy(tls);
+        return result;
+    }
+    *out_tls = tls;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_tls_destroy(nn_tls* tls)
+{
+    if (!tls) return;
+    mbedtls_ssl_free(&tls->ssl);
+    nn_alloc_give(tls->context->alloc, tls, sizeof *tls);
+}
+
+NN_PRIVATE void nn_tls_feed(nn_tls* tls, const uint8_t* data, size_t bytes)
+{
+    NN_ASSERT(tls->input_bytes == 0);
+    tls->input = data;
+    tls->input_bytes = bytes;
+}
+
+NN_PRIVATE bool nn_tls_is_open(const nn_tls* tls)
+{
+    return tls->is_open && !tls->is_dead;
+}
+
+/* What ended the connection, by name. */
+static necpnet_result tls_failed(nn_tls* tls, int error)
+{
+    tls->is_dead = true;
+    if (tls->send_result != NECPNET_OK) return tls->send_result;
+    uint32_t flags = tls->context->is_server ? 0 : mbedtls_ssl_get_verify_result(&tls->ssl);
+    if (error == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED || (flags && flags != UINT32_MAX && !tls->context->insecure)) {
+        char text[256] = "";
+        mbedtls_x509_crt_verify_info(text, sizeof text, "", flags);
+        for (char* at = text; *at; at++) {
+            if (*at == '\n') *at = at[1] ? ';' : 0;
+        }
+        nn_log_write(&tls->context->logger, NECPNET_LOG_ERROR, "tls: certificate refused: %s", text);
+        return NECPNET_ERR_CERTIFICATE;
+    }
+    if (error == MBEDTLS_ERR_SSL_ALLOC_FAILED) return NECPNET_ERR_OUT_OF_MEMORY;
+    /* Strangers probe every public port: their faults are no warning. */
+    tls_log(tls->context, tls->context->is_server ? NECPNET_LOG_DEBUG : NECPNET_LOG_ERROR,
+            tls->is_open ? "the connection failed" : "the handshake failed", error);
+    return NECPNET_ERR_TLS;
+}
+
+static bool tls_is_passing(int error)
+{
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000 && defined(MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+    if (error == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) return true;
+#endif
+    return error == MBEDTLS_ERR_SSL_CRYPTO_IN_PROGRESS || error == MBEDTLS_ERR_SSL_ASYNC_IN_PROGRESS;
+}
+
+NN_PRIVATE necpnet_result nn_tls_read(nn_tls* tls, uint8_t* to, size_t bytes_max, size_t* out_bytes)
+{
+    *out_bytes = 0;
+    if (tls->is_dead) return NECPNET_ERR_TLS;
+    if (!tls->is_open) {
+        int error = mbedtls_ssl_handshake(&tls->ssl);
+        if (error == MBEDTLS_ERR_SSL_WANT_READ || error == MBEDTLS_ERR_SSL_WANT_WRITE) return NECPNET_OK;
+        if (error) return tls_failed(tls, error);
+        tls->is_open = true;
+    }
+    int bytes;
+    do {
+        bytes = mbedtls_ssl_read(&tls->ssl, to, bytes_max);
+    } while (bytes < 0 && tls_is_passing(bytes));
+    if (bytes > 0) {
+        *out_bytes = (size_t)bytes;
+        return NECPNET_OK;
+    }
+    if (bytes == MBEDTLS_ERR_SSL_WANT_READ || bytes == MBEDTLS_ERR_SSL_WANT_WRITE) return NECPNET_OK;
+    if (bytes == 0 || bytes == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+        tls->is_dead = true;
+        return NECPNET_ERR_CLOSED;
+    }
+    return tls_failed(tls, bytes);
+}
+
+NN_PRIVATE necpnet_result nn_tls_write(nn_tls* tls, const uint8_t* data, size_t bytes)
+{
+    if (!nn_tls_is_open(tls)) return NECPNET_ERR_TLS;
+    while (bytes) {
+        int written = mbedtls_ssl_write(&tls->ssl, data, nn_min_size(bytes, NN_TLS_PLAINTEXT_BYTES_MAX));
+        if (written <= 0) return tls_failed(tls, written);
+        data += written;
+        bytes -= (size_t)written;
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_tls_close(nn_tls* tls)
+{
+    if (nn_tls_is_open(tls)) (void)mbedtls_ssl_close_notify(&tls->ssl);
+    tls->is_dead = true;
+}
+
+#else
+
+NN_PRIVATE necpnet_result nn_tls_context_create_server(nn_alloc* alloc, const necpnet_logger* logger,
+                                                       const necpnet_entropy* entropy, const uint8_t* certificate,
+                                                       size_t certificate_bytes, const uint8_t* key, size_t key_bytes,
+                                                       nn_tls_context** out_context)
+{
+    (void)alloc, (void)logger, (void)entropy, (void)certificate, (void)certificate_bytes, (void)key, (void)key_bytes;
+    (void)out_context;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE necpnet_result nn_tls_context_create_client(nn_alloc* alloc, const necpnet_logger* logger,
+                                                       const necpnet_entropy* entropy, const uint8_t* roots,
+                                                       size_t roots_bytes, bool insecure, nn_tls_context** out_context)
+{
+    (void)alloc, (void)logger, (void)entropy, (void)roots, (void)roots_bytes, (void)insecure, (void)out_context;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE void nn_tls_context_destroy(nn_tls_context* context)
+{
+    (void)context;
+}
+
+NN_PRIVATE necpnet_result nn_tls_create(nn_tls_context* context, const char* host, nn_tls_send send, void* user,
+                                        nn_tls** out_tls)
+{
+    (void)context, (void)host, (void)send, (void)user, (void)out_tls;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE void nn_tls_destroy(nn_tls* tls)
+{
+    (void)tls;
+}
+
+NN_PRIVATE void nn_tls_feed(nn_tls* tls, const uint8_t* data, size_t bytes)
+{
+    (void)tls, (void)data, (void)bytes;
+}
+
+NN_PRIVATE necpnet_result nn_tls_read(nn_tls* tls, uint8_t* to, size_t bytes_max, size_t* out_bytes)
+{
+    (void)tls, (void)to, (void)bytes_max;
+    *out_bytes = 0;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE bool nn_tls_is_open(const nn_tls* tls)
+{
+    (void)tls;
+    return false;
+}
+
+NN_PRIVATE necpnet_result nn_tls_write(nn_tls* tls, const uint8_t* data, size_t bytes)
+{
+    (void)tls, (void)data, (void)bytes;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE void nn_tls_close(nn_tls* tls)
+{
+    (void)tls;
+}
+
+#endif
+/* ---- end src/nn_dep_mbedtls_tls.c -------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_contents.h ------------------------------------------------------------------------------------- */
 /* nn_contents - what a sent packet carried, remembered by its packet number until it is acknowledged or lost. */

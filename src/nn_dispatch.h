@@ -4,8 +4,8 @@
 
 #include "nn_alloc.h"
 
-#define NN_DISPATCH_EVENTS 16        /* event types, with room */
-#define NN_DISPATCH_NAMES_MAX 4096   /* names one instance listens to */
+#define NN_DISPATCH_EVENTS 16      /* event types, with room */
+#define NN_DISPATCH_NAMES_MAX 4096 /* names one instance listens to */
 
 typedef struct nn_handler {
     necpnet_event_handler function; /* NULL: none */

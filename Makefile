@@ -20,8 +20,8 @@ built = @test -e $(1) || { echo "make $@: this tree makes no $(1)"; exit 1; }
 build = cmake --preset $(1) && cmake --build --preset $(1) -j $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps run dev build test check quick bench fuzz sim sim-night soak format amalgamate asan tsan wasm mingw \
-        coverage profile-cpu profile-mem health docker-build docker-run install clean
+.PHONY: help deps run dev build test check quick bench fuzz sim sim-night format amalgamate asan tsan wasm mingw \
+        coverage profile-cpu profile-mem health install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -67,11 +67,6 @@ sim-night: ## the simulated worlds, SEEDS seeds each (10000)
 	$(call build,release)
 	@for program in build/release/tests/sim_*; do test ! -x $$program || { echo "== $$program"; $$program --seeds $(SEEDS) || exit 1; }; done
 
-soak: ## a server under a thousand clients for an hour; watches memory and descriptors
-	$(call built,tools/soak.py)
-	$(call build,release)
-	python3 tools/soak.py $(ARGS)
-
 format: ## lay out every file of ours
 	python3 tools/format.py
 
@@ -116,15 +111,6 @@ profile-mem: ## the server under valgrind's heap profiler until you stop it, the
 health: ## ask the running server how it is (HTTP=http://host:port)
 	$(call need,curl,curl)
 	@curl -fsS --max-time 5 $(HTTP)/health && echo || { echo "make health: no healthy answer from $(HTTP)/health; is \`make run\` running?"; exit 1; }
-
-docker-build: ## the container image necpnet-server
-	$(call need,docker,docker.io)
-	$(call built,server/deploy/Dockerfile)
-	docker build -t necpnet-server -f server/deploy/Dockerfile .
-
-docker-run: ## run that image here
-	$(call need,docker,docker.io)
-	docker run --rm -p 8080:8080/tcp -p 7777:7777/udp necpnet-server $(ARGS)
 
 install: ## install the library, its CMake package and the programs below PREFIX (/usr/local)
 	$(call build,release)

@@ -21,6 +21,7 @@ ended. Logs: build/test/<step>.log. The closing line, alone, is `N passed, N fai
 """
 
 import argparse
+import ctypes
 import glob
 import os
 import re
@@ -92,14 +93,54 @@ def steps():
                                         for command in step.commands for part in command)]
 
 
-def end_group(group):
-    """Ends what is left of a step: first asked, then killed."""
+def adopt_orphans():
+    """On Linux, what a step leaves behind becomes our child, so that we can end it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def descendants():
+    """Process ids of all that descend from this process, children first."""
+    parents = {}
+    for entry in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(entry, encoding="utf-8", errors="replace") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        parents.setdefault(int(fields[1]), []).append((int(entry.split("/")[2]), fields[0]))
+    found, row = [], [os.getpid()]
+    while row:
+        children = [child for parent in row for child in parents.get(parent, [])]
+        found += [number for number, state in children if state != "Z"]
+        row = [number for number, _ in children]
+    return found
+
+
+def end_rest(group, log):
+    """Ends what a step left running: first asked, then killed."""
     for sent in (signal.SIGTERM, signal.SIGKILL):
+        left = descendants()
         try:
             os.killpg(group, sent)
         except (ProcessLookupError, PermissionError):
-            return
-        time.sleep(0.3)
+            pass
+        for number in left:
+            try:
+                with open("/proc/%d/comm" % number, encoding="utf-8") as file:
+                    log.write("test_all.py: %s %d was left running; sent %s\n" % (file.read().strip(), number, sent.name))
+                os.kill(number, sent)
+            except OSError:
+                continue
+        for _ in range(20):
+            try:
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    continue
+            except ChildProcessError:
+                pass
+            if not descendants():
+                return
+            time.sleep(0.05)
 
 
 def run(command, seconds, log):
@@ -116,9 +157,9 @@ def run(command, seconds, log):
         log.write("test_all.py: ended after %d s\n" % seconds)
         code = -1
     except KeyboardInterrupt:
-        end_group(child.pid)
+        end_rest(child.pid, log)
         raise
-    end_group(child.pid)
+    end_rest(child.pid, log)
     return code
 
 
@@ -154,6 +195,7 @@ def main():
     if options.list:
         print("\n".join(step.name for step in chosen))
         return 0
+    adopt_orphans()
     passed = failed = 0
     wrong = []
     broken = set()

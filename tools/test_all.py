@@ -10,6 +10,7 @@ Steps, in this order; each runs even when an earlier one failed, unless it stand
   faults        the tools themselves, against deliberate faults
   release       build of everything; install, then a program built on the installed package
   asan, tsan    unit and API tests under the sanitizers
+  bare          unit and API tests with no library at all
   mbedtls-3.6   unit and API tests on the newer Mbed TLS
   wasm, mingw   the browser and the Windows builds; unit and API tests under wine where it is installed
   fuzz          every fuzzer for a few seconds
@@ -75,6 +76,7 @@ def steps():
         Step("readme", [[PY, "tools/check_readme.py"]], 120, "release-build"),
         Step("asan", build("asan") + ctest("asan", "unit|api"), 900, None, "asan"),
         Step("tsan", build("tsan") + ctest("tsan", "api"), 900, None, "tsan"),
+        Step("bare", build("bare") + ctest("bare", "unit|api"), 600, None, "bare"),
         Step("mbedtls-3.6", [["tools/mbedtls36_deps.sh"]] + build("mbedtls36") + ctest("mbedtls36", "unit|api"), 900, None,
              "mbedtls36"),
         Step("wasm", [["tools/wasm_deps.sh"]] + build("wasm"), 600, needs="emcc"),

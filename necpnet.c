@@ -1673,6 +1673,803 @@ NN_PRIVATE bool nn_dispatch_call(const nn_dispatch* dispatch, const necpnet_even
 }
 /* ---- end src/nn_dispatch.c --------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_crypto.h --------------------------------------------------------------------------------------- */
+/* nn_crypto - hashes, key derivation and key agreement that a crypto library gives (nn_dep_mbedtls_aead.c).
+ *
+ * Every function returns ERR_UNSUPPORTED in a build without one, and ERR_INTERNAL when the library refuses.
+ */
+#ifndef NN_CRYPTO_H
+#define NN_CRYPTO_H
+
+
+#define NN_SHA256_BYTES 32u
+#define NN_X25519_BYTES 32u
+#define NN_HKDF_EXPAND_BYTES_MAX (255u * NN_SHA256_BYTES)
+
+/* One stretch of bytes of a hash's input. */
+typedef struct nn_span {
+    const void* data;
+    size_t bytes;
+} nn_span;
+
+/* nn_sha256 - FIPS 180-4, over the spans in order. */
+NN_PRIVATE necpnet_result nn_sha256(const nn_span* spans, size_t span_count, uint8_t out[NN_SHA256_BYTES]);
+
+/* nn_hmac_sha256 - RFC 2104, over the spans in order. */
+NN_PRIVATE necpnet_result nn_hmac_sha256(const void* key, size_t key_bytes, const nn_span* spans, size_t span_count,
+                                         uint8_t out[NN_SHA256_BYTES]);
+
+/* nn_hkdf_extract, nn_hkdf_expand, nn_hkdf - RFC 5869 with SHA-256; nn_hkdf is both. */
+NN_PRIVATE necpnet_result nn_hkdf_extract(const void* salt, size_t salt_bytes, const nn_span* secrets,
+                                          size_t secret_count, uint8_t out[NN_SHA256_BYTES]);
+NN_PRIVATE necpnet_result nn_hkdf_expand(const uint8_t secret[NN_SHA256_BYTES], const void* info, size_t info_bytes,
+                                         void* out, size_t out_bytes);
+NN_PRIVATE necpnet_result nn_hkdf(const void* salt, size_t salt_bytes, const void* secret, size_t secret_bytes,
+                                  const void* info, size_t info_bytes, void* out, size_t out_bytes);
+
+/* nn_x25519_keypair - RFC 7748. ERR_NO_ENTROPY when the source fails. */
+NN_PRIVATE necpnet_result nn_x25519_keypair(const necpnet_entropy* entropy, uint8_t private_key[NN_X25519_BYTES],
+                                            uint8_t public_key[NN_X25519_BYTES]);
+
+/* nn_x25519 - the function itself: any scalar (clamped here) and any u coordinate. ERR_PROTOCOL for a point of small
+ * order, whose result is zero whatever the scalar. entropy blinds the computation; the result does not depend on it. */
+NN_PRIVATE necpnet_result nn_x25519(const necpnet_entropy* entropy, const uint8_t scalar[NN_X25519_BYTES],
+                                    const uint8_t point[NN_X25519_BYTES], uint8_t out[NN_X25519_BYTES]);
+
+/* nn_pbkdf2 - RFC 8018 with HMAC-SHA256. */
+NN_PRIVATE necpnet_result nn_pbkdf2(const void* password, size_t password_bytes, const void* salt, size_t salt_bytes,
+                                    uint32_t rounds, void* out, size_t out_bytes);
+
+/* nn_entropy_fill - from the instance's source; NULL or without a function: the platform's. False when there is none. */
+NN_PRIVATE bool nn_entropy_fill(const necpnet_entropy* entropy, void* to, size_t bytes);
+
+#endif
+/* ---- end src/nn_crypto.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_crypto.c --------------------------------------------------------------------------------------- */
+/* nn_crypto - what is built on SHA-256 alone (HKDF), the entropy source, and the refusals of a build without a crypto
+ * library. */
+
+
+NN_PRIVATE bool nn_entropy_fill(const necpnet_entropy* entropy, void* to, size_t bytes)
+{
+    if (entropy && entropy->fill) return entropy->fill(to, bytes, entropy->user);
+    return nn_platform_fill_entropy(to, bytes);
+}
+
+NN_PRIVATE necpnet_result nn_hkdf_extract(const void* salt, size_t salt_bytes, const nn_span* secrets,
+                                          size_t secret_count, uint8_t out[NN_SHA256_BYTES])
+{
+    return nn_hmac_sha256(salt, salt_bytes, secrets, secret_count, out);
+}
+
+NN_PRIVATE necpnet_result nn_hkdf_expand(const uint8_t secret[NN_SHA256_BYTES], const void* info, size_t info_bytes,
+                                         void* out, size_t out_bytes)
+{
+    NN_ASSERT(out_bytes <= NN_HKDF_EXPAND_BYTES_MAX);
+    uint8_t block[NN_SHA256_BYTES];
+    uint8_t number = 0;
+    for (size_t at = 0; at < out_bytes;) {
+        number++;
+        const nn_span spans[3] = {{block, number > 1 ? sizeof block : 0}, {info, info_bytes}, {&number, 1}};
+        necpnet_result result = nn_hmac_sha256(secret, NN_SHA256_BYTES, spans, 3, block);
+        if (result) return result;
+        size_t part = nn_min_size(sizeof block, out_bytes - at);
+        memcpy((uint8_t*)out + at, block, part);
+        at += part;
+    }
+    nn_wipe(block, sizeof block);
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_hkdf(const void* salt, size_t salt_bytes, const void* secret, size_t secret_bytes,
+                                  const void* info, size_t info_bytes, void* out, size_t out_bytes)
+{
+    uint8_t extracted[NN_SHA256_BYTES];
+    const nn_span span = {secret, secret_bytes};
+    necpnet_result result = nn_hkdf_extract(salt, salt_bytes, &span, 1, extracted);
+    if (!result) result = nn_hkdf_expand(extracted, info, info_bytes, out, out_bytes);
+    nn_wipe(extracted, sizeof extracted);
+    return result;
+}
+
+#if !NECPNET_WITH_MBEDTLS
+
+NN_PRIVATE necpnet_result nn_sha256(const nn_span* spans, size_t span_count, uint8_t out[NN_SHA256_BYTES])
+{
+    (void)spans;
+    (void)span_count;
+    (void)out;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE necpnet_result nn_hmac_sha256(const void* key, size_t key_bytes, const nn_span* spans, size_t span_count,
+                                         uint8_t out[NN_SHA256_BYTES])
+{
+    (void)key;
+    (void)key_bytes;
+    (void)spans;
+    (void)span_count;
+    (void)out;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE necpnet_result nn_x25519_keypair(const necpnet_entropy* entropy, uint8_t private_key[NN_X25519_BYTES],
+                                            uint8_t public_key[NN_X25519_BYTES])
+{
+    (void)entropy;
+    (void)private_key;
+    (void)public_key;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE necpnet_result nn_x25519(const necpnet_entropy* entropy, const uint8_t scalar[NN_X25519_BYTES],
+                                    const uint8_t point[NN_X25519_BYTES], uint8_t out[NN_X25519_BYTES])
+{
+    (void)entropy;
+    (void)scalar;
+    (void)point;
+    (void)out;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE necpnet_result nn_pbkdf2(const void* password, size_t password_bytes, const void* salt, size_t salt_bytes,
+                                    uint32_t rounds, void* out, size_t out_bytes)
+{
+    (void)password;
+    (void)password_bytes;
+    (void)salt;
+    (void)salt_bytes;
+    (void)rounds;
+    (void)out;
+    (void)out_bytes;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+#endif
+/* ---- end src/nn_crypto.c ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_aead.h ----------------------------------------------------------------------------------------- */
+/* nn_aead - sealing of packets and messages: authenticated encryption with a header in clear, by suite. */
+#ifndef NN_AEAD_H
+#define NN_AEAD_H
+
+
+#define NN_AEAD_KEY_BYTES 32u
+#define NN_AEAD_IV_BYTES 12u
+#define NN_AEAD_TAG_BYTES 16u
+
+/* On the wire. A SETUP offers a set of them as bits 1 << suite. */
+typedef enum nn_suite {
+    NN_SUITE_NONE = 0,              /* plaintext with a SipHash-128 tag: SECURITY_NONE, tests, simulations */
+    NN_SUITE_CHACHA20_POLY1305 = 1, /* RFC 8439 */
+    NN_SUITE_AES_256_GCM = 2        /* NIST SP 800-38D */
+} nn_suite;
+
+/* A key and what a suite has worked out from it. The nonce of a number is iv xor the number, big-endian in the last 8
+ * bytes (RFC 9001 5.3); a number must never be sealed twice. */
+typedef struct nn_aead nn_aead;
+
+struct nn_aead {
+    void (*seal)(nn_aead* aead, const uint8_t nonce[NN_AEAD_IV_BYTES], const uint8_t* header, size_t header_bytes,
+                 uint8_t* data, size_t bytes, uint8_t tag[NN_AEAD_TAG_BYTES]);
+    bool (*open)(nn_aead* aead, const uint8_t nonce[NN_AEAD_IV_BYTES], const uint8_t* header, size_t header_bytes,
+                 uint8_t* data, size_t bytes, const uint8_t tag[NN_AEAD_TAG_BYTES]);
+    void (*release)(nn_aead* aead);
+    nn_alloc* alloc;
+    size_t bytes; /* of the whole block */
+    uint32_t suite;
+    uint8_t iv[NN_AEAD_IV_BYTES];
+};
+
+/* nn_aead_create - a key ready for use. key and iv are copied.
+ *
+ * Returns  OK | ERR_OUT_OF_MEMORY | ERR_UNSUPPORTED (suite unknown, or needs NECPNET_WITH_MBEDTLS)
+ */
+NN_PRIVATE necpnet_result nn_aead_create(nn_alloc* alloc, uint32_t suite, const uint8_t key[NN_AEAD_KEY_BYTES],
+                                         const uint8_t iv[NN_AEAD_IV_BYTES], nn_aead** out_aead);
+
+/* nn_aead_destroy - wipe and give back. NULL does nothing. */
+NN_PRIVATE void nn_aead_destroy(nn_aead* aead);
+
+/* nn_aead_seal - encrypt data in place and write the tag over header and data. No memory is taken. */
+NN_PRIVATE void nn_aead_seal(nn_aead* aead, uint64_t number, const uint8_t* header, size_t header_bytes, uint8_t* data,
+                             size_t bytes, uint8_t tag[NN_AEAD_TAG_BYTES]);
+
+/* nn_aead_open - authenticate, decrypt in place. On false data is spoilt. No memory is taken. */
+NN_PRIVATE bool nn_aead_open(nn_aead* aead, uint64_t number, const uint8_t* header, size_t header_bytes, uint8_t* data,
+                             size_t bytes, const uint8_t tag[NN_AEAD_TAG_BYTES]);
+
+/* nn_aead_seal_once, nn_aead_open_once - with a key used for one message, nothing allocated. Suites NONE and
+ * CHACHA20_POLY1305 alone; false (data untouched) where the suite is not built. */
+NN_PRIVATE bool nn_aead_seal_once(uint32_t suite, const uint8_t key[NN_AEAD_KEY_BYTES],
+                                  const uint8_t iv[NN_AEAD_IV_BYTES], uint64_t number, const uint8_t* header,
+                                  size_t header_bytes, uint8_t* data, size_t bytes, uint8_t tag[NN_AEAD_TAG_BYTES]);
+NN_PRIVATE bool nn_aead_open_once(uint32_t suite, const uint8_t key[NN_AEAD_KEY_BYTES],
+                                  const uint8_t iv[NN_AEAD_IV_BYTES], uint64_t number, const uint8_t* header,
+                                  size_t header_bytes, uint8_t* data, size_t bytes,
+                                  const uint8_t tag[NN_AEAD_TAG_BYTES]);
+
+/* nn_aead_suites - what this build can open, as bits 1 << suite, without NONE. */
+NN_PRIVATE uint32_t nn_aead_suites(void);
+
+/* What the adapter of a crypto library gives; used by nn_aead.c alone. */
+#if NECPNET_WITH_MBEDTLS
+NN_PRIVATE necpnet_result nn_aead_mbedtls_create(nn_alloc* alloc, uint32_t suite, const uint8_t* key,
+                                                 nn_aead** out_aead);
+NN_PRIVATE bool nn_aead_mbedtls_chacha_seal(const uint8_t* key, const uint8_t* nonce, const uint8_t* header,
+                                            size_t header_bytes, uint8_t* data, size_t bytes, uint8_t* tag);
+NN_PRIVATE bool nn_aead_mbedtls_chacha_open(const uint8_t* key, const uint8_t* nonce, const uint8_t* header,
+                                            size_t header_bytes, uint8_t* data, size_t bytes, const uint8_t* tag);
+#endif
+
+#endif
+/* ---- end src/nn_aead.h ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_aead.c ----------------------------------------------------------------------------------------- */
+/* nn_aead - the choice of suite, the nonce, and the plaintext suite. */
+
+
+/* A key of the plaintext suite. */
+typedef struct aead_plain {
+    nn_aead base;
+    uint8_t key[NN_SIPHASH_KEY_BYTES];
+} aead_plain;
+
+static void aead_nonce(const uint8_t* iv, uint64_t number, uint8_t nonce[NN_AEAD_IV_BYTES])
+{
+    memcpy(nonce, iv, NN_AEAD_IV_BYTES);
+    for (size_t i = 0; i < 8; i++) {
+        nonce[NN_AEAD_IV_BYTES - 1 - i] = (uint8_t)(nonce[NN_AEAD_IV_BYTES - 1 - i] ^ (uint8_t)(number >> (8 * i)));
+    }
+}
+
+/* SipHash-2-4-128 of (hash of header, hash of data, nonce, both lengths), so that nothing need be copied together. */
+static void aead_plain_tag(const uint8_t* key, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
+                           const uint8_t* data, size_t bytes, uint8_t tag[NN_AEAD_TAG_BYTES])
+{
+    uint8_t parts[16 + 16 + NN_AEAD_IV_BYTES + 8];
+    nn_siphash128(key, header, header_bytes, parts);
+    nn_siphash128(key, data, bytes, parts + 16);
+    memcpy(parts + 32, nonce, NN_AEAD_IV_BYTES);
+    nn_store_u32(parts + 44, (uint32_t)header_bytes);
+    nn_store_u32(parts + 48, (uint32_t)bytes);
+    nn_siphash128(key, parts, sizeof parts, tag);
+}
+
+static void aead_plain_seal(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
+                            uint8_t* data, size_t bytes, uint8_t* tag)
+{
+    aead_plain_tag(((const aead_plain*)aead)->key, nonce, header, header_bytes, data, bytes, tag);
+}
+
+static bool aead_plain_open(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
+                            uint8_t* data, size_t bytes, const uint8_t* tag)
+{
+    uint8_t right[NN_AEAD_TAG_BYTES];
+    aead_plain_tag(((const aead_plain*)aead)->key, nonce, header, header_bytes, data, bytes, right);
+    return nn_equal_constant_time(right, tag, sizeof right);
+}
+
+static necpnet_result aead_plain_create(nn_alloc* alloc, const uint8_t* key, nn_aead** out_aead)
+{
+    aead_plain* plain = (aead_plain*)nn_alloc_take(alloc, sizeof *plain);
+    if (!plain) return NECPNET_ERR_OUT_OF_MEMORY;
+    plain->base.seal = aead_plain_seal;
+    plain->base.open = aead_plain_open;
+    plain->base.bytes = sizeof *plain;
+    memcpy(plain->key, key, sizeof plain->key);
+    *out_aead = &plain->base;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_aead_create(nn_alloc* alloc, uint32_t suite, const uint8_t key[NN_AEAD_KEY_BYTES],
+                                         const uint8_t iv[NN_AEAD_IV_BYTES], nn_aead** out_aead)
+{
+    nn_aead* aead = NULL;
+    necpnet_result result = NECPNET_ERR_UNSUPPORTED;
+    if (suite == NN_SUITE_NONE) result = aead_plain_create(alloc, key, &aead);
+#if NECPNET_WITH_MBEDTLS
+    if (suite == NN_SUITE_CHACHA20_POLY1305 || suite == NN_SUITE_AES_256_GCM) {
+        result = nn_aead_mbedtls_create(alloc, suite, key, &aead);
+    }
+#endif
+    if (result) return result;
+    aead->alloc = alloc;
+    aead->suite = suite;
+    memcpy(aead->iv, iv, NN_AEAD_IV_BYTES);
+    *out_aead = aead;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_aead_destroy(nn_aead* aead)
+{
+    if (!aead) return;
+    if (aead->release) aead->release(aead);
+    nn_alloc* alloc = aead->alloc;
+    size_t bytes = aead->bytes;
+    nn_wipe(aead, bytes);
+    nn_alloc_give(alloc, aead, bytes);
+}
+
+NN_PRIVATE void nn_aead_seal(nn_aead* aead, uint64_t number, const uint8_t* header, size_t header_bytes, uint8_t* data,
+                             size_t bytes, uint8_t tag[NN_AEAD_TAG_BYTES])
+{
+    uint8_t nonce[NN_AEAD_IV_BYTES];
+    aead_nonce(aead->iv, number, nonce);
+    aead->seal(aead, nonce, header, header_bytes, data, bytes, tag);
+}
+
+NN_PRIVATE bool nn_aead_open(nn_aead* aead, uint64_t number, const uint8_t* header, size_t header_bytes, uint8_t* data,
+                             size_t bytes, const uint8_t tag[NN_AEAD_TAG_BYTES])
+{
+    uint8_t nonce[NN_AEAD_IV_BYTES];
+    aead_nonce(aead->iv, number, nonce);
+    return aead->open(aead, nonce, header, header_bytes, data, bytes, tag);
+}
+
+NN_PRIVATE bool nn_aead_seal_once(uint32_t suite, const uint8_t key[NN_AEAD_KEY_BYTES],
+                                  const uint8_t iv[NN_AEAD_IV_BYTES], uint64_t number, const uint8_t* header,
+                                  size_t header_bytes, uint8_t* data, size_t bytes, uint8_t tag[NN_AEAD_TAG_BYTES])
+{
+    uint8_t nonce[NN_AEAD_IV_BYTES];
+    aead_nonce(iv, number, nonce);
+    if (suite == NN_SUITE_NONE) {
+        aead_plain_tag(key, nonce, header, header_bytes, data, bytes, tag);
+        return true;
+    }
+#if NECPNET_WITH_MBEDTLS
+    if (suite == NN_SUITE_CHACHA20_POLY1305) {
+        return nn_aead_mbedtls_chacha_seal(key, nonce, header, header_bytes, data, bytes, tag);
+    }
+#endif
+    return false;
+}
+
+NN_PRIVATE bool nn_aead_open_once(uint32_t suite, const uint8_t key[NN_AEAD_KEY_BYTES],
+                                  const uint8_t iv[NN_AEAD_IV_BYTES], uint64_t number, const uint8_t* header,
+                                  size_t header_bytes, uint8_t* data, size_t bytes,
+                                  const uint8_t tag[NN_AEAD_TAG_BYTES])
+{
+    uint8_t nonce[NN_AEAD_IV_BYTES];
+    aead_nonce(iv, number, nonce);
+    if (suite == NN_SUITE_NONE) {
+        uint8_t right[NN_AEAD_TAG_BYTES];
+        aead_plain_tag(key, nonce, header, header_bytes, data, bytes, right);
+        return nn_equal_constant_time(right, tag, sizeof right);
+    }
+#if NECPNET_WITH_MBEDTLS
+    if (suite == NN_SUITE_CHACHA20_POLY1305) {
+        return nn_aead_mbedtls_chacha_open(key, nonce, header, header_bytes, data, bytes, tag);
+    }
+#endif
+    return false;
+}
+
+NN_PRIVATE uint32_t nn_aead_suites(void)
+{
+#if NECPNET_WITH_MBEDTLS
+    return 1u << NN_SUITE_CHACHA20_POLY1305 | 1u << NN_SUITE_AES_256_GCM;
+#else
+    return 0;
+#endif
+}
+/* ---- end src/nn_aead.c ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_dep_mbedtls_aead.c ----------------------------------------------------------------------------- */
+/* nn_dep_mbedtls_aead - the one part that names mbedTLS' crypto: AEAD, SHA-256, X25519. Builds with 2.28 and 3.6.
+ *
+ * HMAC and PBKDF2 are made from SHA-256 here, because mbedTLS' own take memory on every call. */
+
+#if NECPNET_WITH_MBEDTLS
+
+#include <mbedtls/version.h>
+
+#include <mbedtls/bignum.h>
+#include <mbedtls/chachapoly.h>
+#include <mbedtls/ecp.h>
+#include <mbedtls/gcm.h>
+#include <mbedtls/sha256.h>
+
+#if MBEDTLS_VERSION_NUMBER < 0x03000000
+#define CRYPTO_SHA256_STARTS mbedtls_sha256_starts_ret
+#define CRYPTO_SHA256_UPDATE mbedtls_sha256_update_ret
+#define CRYPTO_SHA256_FINISH mbedtls_sha256_finish_ret
+#else
+#define CRYPTO_SHA256_STARTS mbedtls_sha256_starts
+#define CRYPTO_SHA256_UPDATE mbedtls_sha256_update
+#define CRYPTO_SHA256_FINISH mbedtls_sha256_finish
+#endif
+
+#define CRYPTO_BLOCK_BYTES 64u /* of SHA-256 */
+
+/* ---- AEAD ---- */
+
+typedef struct crypto_chacha {
+    nn_aead base;
+    mbedtls_chachapoly_context context;
+} crypto_chacha;
+
+typedef struct crypto_gcm {
+    nn_aead base;
+    mbedtls_gcm_context context;
+} crypto_gcm;
+
+static void crypto_chacha_seal(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
+                               uint8_t* data, size_t bytes, uint8_t* tag)
+{
+    crypto_chacha* chacha = (crypto_chacha*)aead;
+    int error =
+        mbedtls_chachapoly_encrypt_and_tag(&chacha->context, bytes, nonce, header, header_bytes, data, data, tag);
+    if (error) nn_wipe(data, bytes); /* cannot be; nothing in clear may leave */
+    NN_ASSERT(error == 0);
+}
+
+static bool crypto_chacha_open(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
+                               uint8_t* data, size_t bytes, const uint8_t* tag)
+{
+    crypto_chacha* chacha = (crypto_chacha*)aead;
+    return mbedtls_chachapoly_auth_decrypt(&chacha->context, bytes, nonce, header, header_bytes, tag, data, data) == 0;
+}
+
+static void crypto_chacha_release(nn_aead* aead)
+{
+    mbedtls_chachapoly_free(&((crypto_chacha*)aead)->context);
+}
+
+static void crypto_gcm_seal(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
+                            uint8_t* data, size_t bytes, uint8_t* tag)
+{
+    crypto_gcm* gcm = (crypto_gcm*)aead;
+    int error = mbedtls_gcm_crypt_and_tag(&gcm->context, MBEDTLS_GCM_ENCRYPT, bytes, nonce, NN_AEAD_IV_BYTES, header,
+                                          header_bytes, data, data, NN_AEAD_TAG_BYTES, tag);
+    if (error) nn_wipe(data, bytes);
+    NN_ASSERT(error == 0);
+}
+
+static bool crypto_gcm_open(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
+                            uint8_t* data, size_t bytes, const uint8_t* tag)
+{
+    crypto_gcm* gcm = (crypto_gcm*)aead;
+    return mbedtls_gcm_auth_decrypt(&gcm->context, bytes, nonce, NN_AEAD_IV_BYTES, header, header_bytes, tag,
+                                    NN_AEAD_TAG_BYTES, data, data) == 0;
+}
+
+static void crypto_gcm_release(nn_aead* aead)
+{
+    mbedtls_gcm_free(&((crypto_gcm*)aead)->context);
+}
+
+static necpnet_result crypto_chacha_create(nn_alloc* alloc, const uint8_t* key, nn_aead** out_aead)
+{
+    crypto_chacha* chacha = (crypto_chacha*)nn_alloc_take(alloc, sizeof *chacha);
+    if (!chacha) return NECPNET_ERR_OUT_OF_MEMORY;
+    mbedtls_chachapoly_init(&chacha->context);
+    if (mbedtls_chachapoly_setkey(&chacha->context, key)) {
+        mbedtls_chachapoly_free(&chacha->context);
+        nn_alloc_give(alloc, chacha, sizeof *chacha);
+        return NECPNET_ERR_INTERNAL;
+    }
+    chacha->base.seal = crypto_chacha_seal;
+    chacha->base.open = crypto_chacha_open;
+    chacha->base.release = crypto_chacha_release;
+    chacha->base.bytes = sizeof *chacha;
+    *out_aead = &chacha->base;
+    return NECPNET_OK;
+}
+
+static necpnet_result crypto_gcm_create(nn_alloc* alloc, const uint8_t* key, nn_aead** out_aead)
+{
+    crypto_gcm* gcm = (crypto_gcm*)nn_alloc_take(alloc, sizeof *gcm);
+    if (!gcm) return NECPNET_ERR_OUT_OF_MEMORY;
+    mbedtls_gcm_init(&gcm->context);
+    if (mbedtls_gcm_setkey(&gcm->context, MBEDTLS_CIPHER_ID_AES, key, NN_AEAD_KEY_BYTES * 8)) {
+        mbedtls_gcm_free(&gcm->context);
+        nn_alloc_give(alloc, gcm, sizeof *gcm);
+        return NECPNET_ERR_OUT_OF_MEMORY; /* it takes its key schedule from malloc */
+    }
+    gcm->base.seal = crypto_gcm_seal;
+    gcm->base.open = crypto_gcm_open;
+    gcm->base.release = crypto_gcm_release;
+    gcm->base.bytes = sizeof *gcm;
+    *out_aead = &gcm->base;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_aead_mbedtls_create(nn_alloc* alloc, uint32_t suite, const uint8_t* key,
+                                                 nn_aead** out_aead)
+{
+    return suite == NN_SUITE_AES_256_GCM ? crypto_gcm_create(alloc, key, out_aead)
+                                         : crypto_chacha_create(alloc, key, out_aead);
+}
+
+NN_PRIVATE bool nn_aead_mbedtls_chacha_seal(const uint8_t* key, const uint8_t* nonce, const uint8_t* header,
+                                            size_t header_bytes, uint8_t* data, size_t bytes, uint8_t* tag)
+{
+    mbedtls_chachapoly_context context;
+    mbedtls_chachapoly_init(&context);
+    int error = mbedtls_chachapoly_setkey(&context, key);
+    if (!error) {
+        error = mbedtls_chachapoly_encrypt_and_tag(&context, bytes, nonce, header, header_bytes, data, data, tag);
+    }
+    mbedtls_chachapoly_free(&context);
+    return error == 0;
+}
+
+NN_PRIVATE bool nn_aead_mbedtls_chacha_open(const uint8_t* key, const uint8_t* nonce, const uint8_t* header,
+                                            size_t header_bytes, uint8_t* data, size_t bytes, const uint8_t* tag)
+{
+    mbedtls_chachapoly_context context;
+    mbedtls_chachapoly_init(&context);
+    int error = mbedtls_chachapoly_setkey(&context, key);
+    if (!error) {
+        error = mbedtls_chachapoly_auth_decrypt(&context, bytes, nonce, header, header_bytes, tag, data, data);
+    }
+    mbedtls_chachapoly_free(&context);
+    return error == 0;
+}
+
+/* ---- SHA-256, HMAC, PBKDF2 ---- */
+
+NN_PRIVATE necpnet_result nn_sha256(const nn_span* spans, size_t span_count, uint8_t out[NN_SHA256_BYTES])
+{
+    mbedtls_sha256_context context;
+    mbedtls_sha256_init(&context);
+    int error = CRYPTO_SHA256_STARTS(&context, 0);
+    for (size_t i = 0; i < span_count && !error; i++) {
+        if (spans[i].bytes) {
+            error = CRYPTO_SHA256_UPDATE(&context, (const unsigned char*)spans[i].data, spans[i].bytes);
+        }
+    }
+    if (!error) error = CRYPTO_SHA256_FINISH(&context, out);
+    mbedtls_sha256_free(&context);
+    return error ? NECPNET_ERR_INTERNAL : NECPNET_OK;
+}
+
+/* The states of a key's two hashes after their first block. */
+typedef struct crypto_hmac {
+    mbedtls_sha256_context inner;
+    mbedtls_sha256_context outer;
+    int error;
+} crypto_hmac;
+
+static void crypto_hmac_free(crypto_hmac* hmac)
+{
+    mbedtls_sha256_free(&hmac->inner);
+    mbedtls_sha256_free(&hmac->outer);
+}
+
+static void crypto_hmac_init(crypto_hmac* hmac, const void* key, size_t key_bytes)
+{
+    uint8_t block[CRYPTO_BLOCK_BYTES] = {0};
+    hmac->error = 0;
+    if (key_bytes > sizeof block) {
+        const nn_span span = {key, key_bytes};
+        hmac->error = nn_sha256(&span, 1, block) != NECPNET_OK;
+    } else {
+        nn_copy(block, key, key_bytes);
+    }
+    mbedtls_sha256_init(&hmac->inner);
+    mbedtls_sha256_init(&hmac->outer);
+    for (size_t i = 0; i < sizeof block; i++) block[i] ^= 0x36;
+    if (!hmac->error) hmac->error = CRYPTO_SHA256_STARTS(&hmac->inner, 0);
+    if (!hmac->error) hmac->error = CRYPTO_SHA256_UPDATE(&hmac->inner, block, sizeof block);
+    for (size_t i = 0; i < sizeof block; i++) block[i] ^= 0x36 ^ 0x5c;
+    if (!hmac->error) hmac->error = CRYPTO_SHA256_STARTS(&hmac->outer, 0);
+    if (!hmac->error) hmac->error = CRYPTO_SHA256_UPDATE(&hmac->outer, block, sizeof block);
+    nn_wipe(block, sizeof block);
+}
+
+static void crypto_hmac_finish(crypto_hmac* hmac, const nn_span* spans, size_t span_count, uint8_t* out)
+{
+    mbedtls_sha256_context context;
+    mbedtls_sha256_init(&context);
+    mbedtls_sha256_clone(&context, &hmac->inner);
+    for (size_t i = 0; i < span_count && !hmac->error; i++) {
+        if (!spans[i].bytes) continue;
+        hmac->error = CRYPTO_SHA256_UPDATE(&context, (const unsigned char*)spans[i].data, spans[i].bytes);
+    }
+    uint8_t inner[NN_SHA256_BYTES];
+    if (!hmac->error) hmac->error = CRYPTO_SHA256_FINISH(&context, inner);
+    mbedtls_sha256_clone(&context, &hmac->outer);
+    if (!hmac->error) hmac->error = CRYPTO_SHA256_UPDATE(&context, inner, sizeof inner);
+    if (!hmac->error) hmac->error = CRYPTO_SHA256_FINISH(&context, out);
+    mbedtls_sha256_free(&context);
+    nn_wipe(inner, sizeof inner);
+}
+
+NN_PRIVATE necpnet_result nn_hmac_sha256(const void* key, size_t key_bytes, const nn_span* spans, size_t span_count,
+                                         uint8_t out[NN_SHA256_BYTES])
+{
+    crypto_hmac hmac;
+    crypto_hmac_init(&hmac, key, key_bytes);
+    crypto_hmac_finish(&hmac, spans, span_count, out);
+    crypto_hmac_free(&hmac);
+    return hmac.error ? NECPNET_ERR_INTERNAL : NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_pbkdf2(const void* password, size_t password_bytes, const void* salt, size_t salt_bytes,
+                                    uint32_t rounds, void* out, size_t out_bytes)
+{
+    crypto_hmac hmac;
+    crypto_hmac_init(&hmac, password, password_bytes);
+    uint32_t number = 0;
+    for (size_t at = 0; at < out_bytes && !hmac.error;) {
+        number++;
+        const uint8_t big_endian[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
+                                       (uint8_t)number};
+        uint8_t u[NN_SHA256_BYTES] = {0};
+        uint8_t sum[NN_SHA256_BYTES];
+        const nn_span first[2] = {{salt, salt_bytes}, {big_endian, sizeof big_endian}};
+        crypto_hmac_finish(&hmac, first, 2, u);
+        memcpy(sum, u, sizeof sum);
+        for (uint32_t round = 1; round < rounds && !hmac.error; round++) {
+            const nn_span again = {u, sizeof u};
+            crypto_hmac_finish(&hmac, &again, 1, u);
+            for (size_t i = 0; i < sizeof sum; i++) sum[i] ^= u[i];
+        }
+        size_t part = nn_min_size(sizeof sum, out_bytes - at);
+        memcpy((uint8_t*)out + at, sum, part);
+        at += part;
+        nn_wipe(sum, sizeof sum);
+    }
+    crypto_hmac_free(&hmac);
+    return hmac.error ? NECPNET_ERR_INTERNAL : NECPNET_OK;
+}
+
+/* ---- X25519 ---- */
+
+/* mbedTLS blinds its point multiplication with this. */
+static int crypto_random(void* user, unsigned char* to, size_t bytes)
+{
+    return nn_entropy_fill((const necpnet_entropy*)user, to, bytes) ? 0 : MBEDTLS_ERR_ECP_RANDOM_FAILED;
+}
+
+NN_PRIVATE necpnet_result nn_x25519(const necpnet_entropy* entropy, const uint8_t scalar[NN_X25519_BYTES],
+                                    const uint8_t point[NN_X25519_BYTES], uint8_t out[NN_X25519_BYTES])
+{
+    uint8_t clamped[NN_X25519_BYTES];
+    memcpy(clamped, scalar, sizeof clamped);
+    clamped[0] &= 0xf8;
+    clamped[31] = (uint8_t)((clamped[31] & 0x7f) | 0x40);
+
+    mbedtls_ecp_group group;
+    mbedtls_ecp_point from;
+    mbedtls_ecp_point to;
+    mbedtls_mpi factor;
+    mbedtls_ecp_group_init(&group);
+    mbedtls_ecp_point_init(&from);
+    mbedtls_ecp_point_init(&to);
+    mbedtls_mpi_init(&factor);
+    uint8_t result_bytes[NN_X25519_BYTES];
+    size_t written = 0;
+    necpnet_result result = NECPNET_ERR_INTERNAL;
+    necpnet_entropy source = {0};
+    if (entropy) source = *entropy;
+    int error = mbedtls_ecp_group_load(&group, MBEDTLS_ECP_DP_CURVE25519);
+    if (!error) error = mbedtls_mpi_read_binary_le(&factor, clamped, sizeof clamped);
+    if (!error) error = mbedtls_ecp_point_read_binary(&group, &from, point, NN_X25519_BYTES);
+    if (!error) error = mbedtls_ecp_mul(&group, &to, &factor, &from, crypto_random, &source);
+    if (!error) {
+        error = mbedtls_ecp_point_write_binary(&group, &to, MBEDTLS_ECP_PF_UNCOMPRESSED, &written, result_bytes,
+                                               sizeof result_bytes);
+    }
+    uint8_t sum = 0;
+    for (size_t i = 0; i < sizeof result_bytes && !error; i++) sum = (uint8_t)(sum | result_bytes[i]);
+    if (!error && written == sizeof result_bytes && sum) {
+        memcpy(out, result_bytes, sizeof result_bytes);
+        result = NECPNET_OK;
+    } else if (!error || error == MBEDTLS_ERR_ECP_INVALID_KEY || error == MBEDTLS_ERR_MPI_NOT_ACCEPTABLE) {
+        result = NECPNET_ERR_PROTOCOL; /* 3.x refuses a point of small order, 2.28 gives zero or finds no inverse */
+    } else if (error == MBEDTLS_ERR_ECP_ALLOC_FAILED || error == MBEDTLS_ERR_MPI_ALLOC_FAILED) {
+        result = NECPNET_ERR_OUT_OF_MEMORY;
+    } else if (error == MBEDTLS_ERR_ECP_RANDOM_FAILED) {
+        result = NECPNET_ERR_NO_ENTROPY;
+    }
+    mbedtls_mpi_free(&factor);
+    mbedtls_ecp_point_free(&to);
+    mbedtls_ecp_point_free(&from);
+    mbedtls_ecp_group_free(&group);
+    nn_wipe(clamped, sizeof clamped);
+    nn_wipe(result_bytes, sizeof result_bytes);
+    return result;
+}
+
+NN_PRIVATE necpnet_result nn_x25519_keypair(const necpnet_entropy* entropy, uint8_t private_key[NN_X25519_BYTES],
+                                            uint8_t public_key[NN_X25519_BYTES])
+{
+    static const uint8_t base_point[NN_X25519_BYTES] = {9};
+    uint8_t made[NN_X25519_BYTES];
+    if (!nn_entropy_fill(entropy, made, sizeof made)) return NECPNET_ERR_NO_ENTROPY;
+    necpnet_result result = nn_x25519(entropy, made, base_point, public_key);
+    if (!result) memcpy(private_key, made, sizeof made);
+    nn_wipe(made, sizeof made);
+    return result;
+}
+
+#endif
+/* ---- end src/nn_dep_mbedtls_aead.c ------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_compress.h ------------------------------------------------------------------------------------- */
+/* nn_compress - blocks of bytes made smaller (LZ4 block format; nn_dep_lz4.c). */
+#ifndef NN_COMPRESS_H
+#define NN_COMPRESS_H
+
+
+/* nn_compress - out_bytes_max is the limit that makes it worth while: give less than bytes.
+ *
+ * Returns  bytes written; 0 when it does not fit, or is not built: send as it is.
+ */
+NN_PRIVATE size_t nn_compress(const void* data, size_t bytes, void* out, size_t out_bytes_max);
+
+/* nn_decompress - the data come from the wire: never writes beyond out_bytes, never reads beyond bytes.
+ *
+ * Returns  whether they decode to exactly out_bytes; false when it is not built.
+ */
+NN_PRIVATE bool nn_decompress(const void* data, size_t bytes, void* out, size_t out_bytes);
+
+/* nn_compress_is_built - a feature bit of SETUP. */
+NN_PRIVATE bool nn_compress_is_built(void);
+
+#endif
+/* ---- end src/nn_compress.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_dep_lz4.c -------------------------------------------------------------------------------------- */
+/* nn_dep_lz4 - nn_compress by liblz4, or nothing. */
+
+#if NECPNET_WITH_LZ4
+
+#include <limits.h>
+#include <lz4.h>
+
+NN_PRIVATE size_t nn_compress(const void* data, size_t bytes, void* out, size_t out_bytes_max)
+{
+    if (bytes == 0 || bytes > LZ4_MAX_INPUT_SIZE || out_bytes_max == 0) return 0;
+    int room = out_bytes_max > INT_MAX ? INT_MAX : (int)out_bytes_max;
+    int written = LZ4_compress_default((const char*)data, (char*)out, (int)bytes, room);
+    return written > 0 ? (size_t)written : 0;
+}
+
+NN_PRIVATE bool nn_decompress(const void* data, size_t bytes, void* out, size_t out_bytes)
+{
+    if (bytes == 0 || bytes > INT_MAX || out_bytes > LZ4_MAX_INPUT_SIZE) return false;
+    int written = LZ4_decompress_safe((const char*)data, (char*)out, (int)bytes, (int)out_bytes);
+    return written >= 0 && (size_t)written == out_bytes;
+}
+
+NN_PRIVATE bool nn_compress_is_built(void)
+{
+    return true;
+}
+
+#else
+
+NN_PRIVATE size_t nn_compress(const void* data, size_t bytes, void* out, size_t out_bytes_max)
+{
+    (void)data;
+    (void)bytes;
+    (void)out;
+    (void)out_bytes_max;
+    return 0;
+}
+
+NN_PRIVATE bool nn_decompress(const void* data, size_t bytes, void* out, size_t out_bytes)
+{
+    (void)data;
+    (void)bytes;
+    (void)out;
+    (void)out_bytes;
+    return false;
+}
+
+NN_PRIVATE bool nn_compress_is_built(void)
+{
+    return false;
+}
+
+#endif
+/* ---- end src/nn_dep_lz4.c ---------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_utf8.h ----------------------------------------------------------------------------------------- */
 /* nn_utf8 - is it UTF-8 (RFC 3629)? In pieces, failing at the first byte that cannot be right. */
 #ifndef NN_UTF8_H

@@ -2390,6 +2390,731 @@ NN_PRIVATE necpnet_result nn_x25519_keypair(const necpnet_entropy* entropy, uint
 #endif
 /* ---- end src/nn_dep_mbedtls_aead.c ------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_text.h ----------------------------------------------------------------------------------------- */
+/* nn_text - short text on the wire: length within a limit, and copies that are safe to log. */
+#ifndef NN_TEXT_H
+#define NN_TEXT_H
+
+
+/* nn_text_bytes - length up to a NUL or bytes_max; a cut never splits a UTF-8 character. NULL is empty. */
+NN_INLINE size_t nn_text_bytes(const char* text, size_t bytes_max)
+{
+    size_t bytes = 0;
+    if (!text) return 0;
+    while (bytes < bytes_max && text[bytes]) bytes++;
+    if (bytes == bytes_max && text[bytes]) {
+        while (bytes > 0 && ((uint8_t)text[bytes] & 0xC0) == 0x80) bytes--;
+    }
+    return bytes;
+}
+
+/* nn_text_printable - copy with a NUL (to holds bytes + 1); control characters become '?'. */
+NN_INLINE void nn_text_printable(char* to, const uint8_t* from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) to[i] = from[i] < 0x20 || from[i] == 0x7F ? '?' : (char)from[i];
+    to[bytes] = 0;
+}
+
+#endif
+/* ---- end src/nn_text.h ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_frame.h ---------------------------------------------------------------------------------------- */
+/* nn_frame - frame types, their names and properties, and the codec of the small ones.
+ *
+ * Writers put the type byte and the body; readers begin behind the type byte. Readers return false on malformed bytes
+ * and leave their output unspecified then. Layouts: PROTOCOL.md, Packets and frames.
+ */
+#ifndef NN_FRAME_H
+#define NN_FRAME_H
+
+
+typedef enum nn_frame_type {
+    NN_FRAME_PADDING = 0x00, /* one zero byte */
+    NN_FRAME_PING = 0x01,
+    NN_FRAME_PONG = 0x02,
+    NN_FRAME_ACK = 0x03,          /* nn_acks writes it, nn_recovery reads it */
+    NN_FRAME_RECEIVED = 0x04,     /* ordered transports: what arrived on each reliable channel */
+    NN_FRAME_MESSAGE = 0x05,      /* with its length */
+    NN_FRAME_MESSAGE_LAST = 0x06, /* reaches to the end of the packet */
+    NN_FRAME_FRAGMENT = 0x07,
+    NN_FRAME_CREDIT = 0x08,
+    NN_FRAME_PATH_CHALLENGE = 0x09,
+    NN_FRAME_PATH_RESPONSE = 0x0A,
+    NN_FRAME_SETUP = 0x0B, /* nn_setup */
+    NN_FRAME_CLOSE = 0x0C,
+    NN_FRAME_SUSPEND = 0x0D,
+    NN_FRAME_STATE = 0x20,
+    NN_FRAME_INPUT = 0x21, /* nn_inputs */
+    NN_FRAME_INPUT_ACK = 0x22,
+    NN_FRAME_VOICE = 0x30,
+    NN_FRAME_EVENT = 0x40
+} nn_frame_type;
+
+/* nn_frame_name - "MESSAGE" and so on; "UNKNOWN". Static text. */
+NN_PRIVATE const char* nn_frame_name(uint8_t type);
+
+/* nn_frame_is_ack_eliciting - whether a packet with it wants an ACK (RFC 9000 13.2). All but PADDING, ACK, PONG, CLOSE,
+ * RECEIVED and INPUT_ACK. */
+NN_PRIVATE bool nn_frame_is_ack_eliciting(uint8_t type);
+
+typedef struct nn_ping {
+    uint64_t id;
+    uint64_t sent_at_us; /* sender's clock */
+} nn_ping;
+
+typedef struct nn_pong {
+    uint64_t id;             /* of the PING */
+    uint64_t sent_at_us;     /* of the PING */
+    uint64_t received_at_us; /* responder's clock, when the PING came */
+    uint64_t hold_us;        /* from then until the PONG was written */
+} nn_pong;
+
+typedef struct nn_close {
+    necpnet_result reason; /* a number that this version does not know reads as ERR_CLOSED */
+    uint32_t code;         /* the application's */
+    bool has_retry;
+    uint32_t retry_ms; /* 0 .. NN_CLOSE_RETRY_MS_MAX: when to connect again */
+    char text[NECPNET_REASON_BYTES_MAX + 1];
+} nn_close;
+
+#define NN_CLOSE_RETRY_MS_MAX 86400000u /* a day */
+#define NN_SUSPEND_SUSPENDED 1u         /* flags of SUSPEND */
+#define NN_SUSPEND_LOADING 2u
+
+/* Longest encodings, type byte included: what a writer must have room for. */
+#define NN_PING_BYTES_MAX 17u
+#define NN_PONG_BYTES_MAX 33u
+#define NN_CLOSE_BYTES_MAX (1u + 2u + 8u + 8u + 1u + NECPNET_REASON_BYTES_MAX)
+#define NN_PATH_BYTES 9u
+#define NN_SUSPEND_BYTES 2u
+#define NN_INPUT_ACK_BYTES_MAX 9u
+
+NN_PRIVATE void nn_frame_write_ping(nn_writer* writer, const nn_ping* ping);
+NN_PRIVATE bool nn_frame_read_ping(nn_reader* reader, nn_ping* out);
+NN_PRIVATE void nn_frame_write_pong(nn_writer* writer, const nn_pong* pong);
+NN_PRIVATE bool nn_frame_read_pong(nn_reader* reader, nn_pong* out);
+
+/* nn_frame_write_close - text is cut at NECPNET_REASON_BYTES_MAX. */
+NN_PRIVATE void nn_frame_write_close(nn_writer* writer, const nn_close* close);
+
+/* nn_frame_read_close - text comes with control characters replaced by '?', so that it may be logged. */
+NN_PRIVATE bool nn_frame_read_close(nn_reader* reader, nn_close* out);
+
+/* nn_frame_write_path, nn_frame_read_path - type PATH_CHALLENGE or PATH_RESPONSE with its 8 bytes. */
+NN_PRIVATE void nn_frame_write_path(nn_writer* writer, nn_frame_type type, uint64_t challenge);
+NN_PRIVATE bool nn_frame_read_path(nn_reader* reader, uint64_t* out);
+
+/* nn_frame_write_suspend, nn_frame_read_suspend - flags NN_SUSPEND_*; unknown bits are cleared by the reader. */
+NN_PRIVATE void nn_frame_write_suspend(nn_writer* writer, uint8_t flags);
+NN_PRIVATE bool nn_frame_read_suspend(nn_reader* reader, uint8_t* out);
+
+NN_PRIVATE void nn_frame_write_input_ack(nn_writer* writer, uint32_t tick);
+NN_PRIVATE bool nn_frame_read_input_ack(nn_reader* reader, uint32_t* out);
+
+#endif
+/* ---- end src/nn_frame.h ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_frame.c ---------------------------------------------------------------------------------------- */
+/* nn_frame - frame types, their names and properties, and the codec of the small ones. */
+
+
+NN_PRIVATE const char* nn_frame_name(uint8_t type)
+{
+    switch (type) {
+    case NN_FRAME_PADDING: return "PADDING";
+    case NN_FRAME_PING: return "PING";
+    case NN_FRAME_PONG: return "PONG";
+    case NN_FRAME_ACK: return "ACK";
+    case NN_FRAME_RECEIVED: return "RECEIVED";
+    case NN_FRAME_MESSAGE: return "MESSAGE";
+    case NN_FRAME_MESSAGE_LAST: return "MESSAGE_LAST";
+    case NN_FRAME_FRAGMENT: return "FRAGMENT";
+    case NN_FRAME_CREDIT: return "CREDIT";
+    case NN_FRAME_PATH_CHALLENGE: return "PATH_CHALLENGE";
+    case NN_FRAME_PATH_RESPONSE: return "PATH_RESPONSE";
+    case NN_FRAME_SETUP: return "SETUP";
+    case NN_FRAME_CLOSE: return "CLOSE";
+    case NN_FRAME_SUSPEND: return "SUSPEND";
+    case NN_FRAME_STATE: return "STATE";
+    case NN_FRAME_INPUT: return "INPUT";
+    case NN_FRAME_INPUT_ACK: return "INPUT_ACK";
+    case NN_FRAME_VOICE: return "VOICE";
+    case NN_FRAME_EVENT: return "EVENT";
+    default: return "UNKNOWN";
+    }
+}
+
+NN_PRIVATE bool nn_frame_is_ack_eliciting(uint8_t type)
+{
+    switch (type) {
+    case NN_FRAME_PADDING:
+    case NN_FRAME_PONG:
+    case NN_FRAME_ACK:
+    case NN_FRAME_RECEIVED:
+    case NN_FRAME_CLOSE:
+    case NN_FRAME_INPUT_ACK: return false;
+    default: return true;
+    }
+}
+
+NN_PRIVATE void nn_frame_write_ping(nn_writer* writer, const nn_ping* ping)
+{
+    nn_write_u8(writer, NN_FRAME_PING);
+    nn_write_varint(writer, ping->id);
+    nn_write_u64(writer, ping->sent_at_us);
+}
+
+NN_PRIVATE bool nn_frame_read_ping(nn_reader* reader, nn_ping* out)
+{
+    out->id = nn_read_varint(reader);
+    out->sent_at_us = nn_read_u64(reader);
+    return !reader->failed;
+}
+
+NN_PRIVATE void nn_frame_write_pong(nn_writer* writer, const nn_pong* pong)
+{
+    nn_write_u8(writer, NN_FRAME_PONG);
+    nn_write_varint(writer, pong->id);
+    nn_write_u64(writer, pong->sent_at_us);
+    nn_write_u64(writer, pong->received_at_us);
+    nn_write_varint(writer, nn_min_u64(pong->hold_us, NN_VARINT_MAX));
+}
+
+NN_PRIVATE bool nn_frame_read_pong(nn_reader* reader, nn_pong* out)
+{
+    out->id = nn_read_varint(reader);
+    out->sent_at_us = nn_read_u64(reader);
+    out->received_at_us = nn_read_u64(reader);
+    out->hold_us = nn_read_varint(reader);
+    return !reader->failed;
+}
+
+NN_PRIVATE void nn_frame_write_close(nn_writer* writer, const nn_close* close)
+{
+    size_t text_bytes = nn_text_bytes(close->text, NECPNET_REASON_BYTES_MAX);
+    NN_ASSERT((int)close->reason <= 0);
+    nn_write_u8(writer, NN_FRAME_CLOSE);
+    nn_write_varint(writer, (uint64_t)(-(int)close->reason));
+    nn_write_varint(writer, close->code);
+    nn_write_varint(writer, close->has_retry ? nn_min_u64(close->retry_ms, NN_CLOSE_RETRY_MS_MAX) + 1 : 0);
+    nn_write_u8(writer, (uint8_t)text_bytes);
+    nn_write_bytes(writer, close->text, text_bytes);
+}
+
+static necpnet_result frame_result_of(uint64_t number)
+{
+    static const int known[] = {
+#define FRAME_RESULT(name, value, text) -(value),
+        NECPNET_RESULTS(FRAME_RESULT)
+#undef FRAME_RESULT
+    };
+    for (size_t i = 0; i < NN_COUNT(known); i++) {
+        if (number == (uint64_t)known[i]) return (necpnet_result)(-known[i]);
+    }
+    return NECPNET_ERR_CLOSED;
+}
+
+NN_PRIVATE bool nn_frame_read_close(nn_reader* reader, nn_close* out)
+{
+    uint64_t reason = nn_read_varint(reader);
+    uint64_t code = nn_read_varint(reader);
+    uint64_t retry = nn_read_varint(reader);
+    size_t text_bytes = nn_read_u8(reader);
+    if (reader->failed || code > UINT32_MAX || retry > (uint64_t)NN_CLOSE_RETRY_MS_MAX + 1) return false;
+    if (text_bytes > NECPNET_REASON_BYTES_MAX) return false;
+    const uint8_t* text = nn_read_view(reader, text_bytes);
+    if (reader->failed) return false;
+    out->reason = frame_result_of(reason);
+    out->code = (uint32_t)code;
+    out->has_retry = retry != 0;
+    out->retry_ms = retry ? (uint32_t)(retry - 1) : 0;
+    nn_text_printable(out->text, text, text_bytes);
+    return true;
+}
+
+NN_PRIVATE void nn_frame_write_path(nn_writer* writer, nn_frame_type type, uint64_t challenge)
+{
+    NN_ASSERT(type == NN_FRAME_PATH_CHALLENGE || type == NN_FRAME_PATH_RESPONSE);
+    nn_write_u8(writer, (uint8_t)type);
+    nn_write_u64(writer, challenge);
+}
+
+NN_PRIVATE bool nn_frame_read_path(nn_reader* reader, uint64_t* out)
+{
+    *out = nn_read_u64(reader);
+    return !reader->failed;
+}
+
+NN_PRIVATE void nn_frame_write_suspend(nn_writer* writer, uint8_t flags)
+{
+    nn_write_u8(writer, NN_FRAME_SUSPEND);
+    nn_write_u8(writer, (uint8_t)(flags & (NN_SUSPEND_SUSPENDED | NN_SUSPEND_LOADING)));
+}
+
+NN_PRIVATE bool nn_frame_read_suspend(nn_reader* reader, uint8_t* out)
+{
+    *out = (uint8_t)(nn_read_u8(reader) & (NN_SUSPEND_SUSPENDED | NN_SUSPEND_LOADING));
+    return !reader->failed;
+}
+
+NN_PRIVATE void nn_frame_write_input_ack(nn_writer* writer, uint32_t tick)
+{
+    nn_write_u8(writer, NN_FRAME_INPUT_ACK);
+    nn_write_varint(writer, tick);
+}
+
+NN_PRIVATE bool nn_frame_read_input_ack(nn_reader* reader, uint32_t* out)
+{
+    uint64_t tick = nn_read_varint(reader);
+    if (reader->failed || tick > UINT32_MAX) return false;
+    *out = (uint32_t)tick;
+    return true;
+}
+/* ---- end src/nn_frame.c ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_setup.h ---------------------------------------------------------------------------------------- */
+/* nn_setup - the SETUP frame: what each side is and wants, first on every transport.
+ *
+ * Bounded, checked, and growable: its body has a length, and what follows the known fields inside it is skipped.
+ */
+#ifndef NN_SETUP_H
+#define NN_SETUP_H
+
+
+#define NN_SETUP_TOKEN_BYTES 196u       /* sealed part of a connect token */
+#define NN_SETUP_PROOF_BYTES 16u        /* proof of its psk */
+#define NN_SETUP_TEXT_BYTES_MAX 8191u   /* JWT */
+#define NN_SETUP_TICKET_BYTES_MAX 1024u /* resume ticket */
+#define NN_SETUP_BODY_BYTES_MAX 12288u
+#define NN_SETUP_DIFFERENCE_BYTES_MAX 120u /* text of nn_setup_compare_channels with NUL */
+
+/* Feature bits. A frame that the peer's features lack is never sent. */
+#define NN_FEATURE_LZ4 (UINT64_C(1) << 0)
+#define NN_FEATURE_STATE (UINT64_C(1) << 1)
+#define NN_FEATURE_INPUT (UINT64_C(1) << 2)
+#define NN_FEATURE_VOICE (UINT64_C(1) << 3)
+#define NN_FEATURE_EVENT (UINT64_C(1) << 4)
+#define NN_FEATURE_MIGRATION (UINT64_C(1) << 5)
+
+typedef enum nn_setup_role { NN_ROLE_CLIENT = 0, NN_ROLE_SERVER = 1 } nn_setup_role;
+
+typedef enum nn_credential_kind {
+    NN_CREDENTIAL_NONE = 0,
+    NN_CREDENTIAL_TOKEN = 1, /* 196 bytes sealed token + 16 bytes proof */
+    NN_CREDENTIAL_TEXT = 2,  /* JWT, 1 .. 8191 bytes */
+    NN_CREDENTIAL_TICKET = 3 /* 1 .. 1024 bytes */
+} nn_credential_kind;
+
+typedef struct nn_setup_channel {
+    uint8_t mode; /* necpnet_channel_mode */
+    uint32_t message_bytes_max;
+    uint32_t window_bytes; /* first receive window of the writer of this SETUP; 0 for modes without credit */
+} nn_setup_channel;
+
+typedef struct nn_setup {
+    uint32_t version; /* NECPNET_PROTOCOL_VERSION */
+    nn_setup_role role;
+    uint64_t features;
+    uint32_t datagram_bytes_max; /* largest that the writer takes: 64 .. NECPNET_DATAGRAM_BYTES_MAX */
+    uint64_t session_id;         /* client: the session it would go on with, 0 none; server: the session */
+    uint64_t schema_hash;        /* 0 none */
+    uint32_t tick_hz;            /* server's; 0 from a client */
+    uint32_t tick;               /* server's, now */
+    uint64_t time_us;            /* server's clock, now */
+    uint64_t channels_hash;      /* filled by nn_setup_read; nn_setup_write computes it */
+    uint8_t channel_count;       /* 1 .. NECPNET_CHANNELS_MAX */
+    nn_setup_channel channels[NECPNET_CHANNELS_MAX];
+    nn_credential_kind credential_kind;
+    const uint8_t* credential; /* after nn_setup_read a view of the input; TOKEN: sealed part, then proof */
+    size_t credential_bytes;
+} nn_setup;
+
+/* nn_setup_init - zero, this protocol version, datagram size and role. */
+NN_PRIVATE void nn_setup_init(nn_setup* setup, nn_setup_role role);
+
+/* nn_setup_set_channels - take mode, message_bytes_max and window_bytes from a (checked) configuration. */
+NN_PRIVATE void nn_setup_set_channels(nn_setup* setup, const necpnet_channel_config* channels, int count);
+
+/* nn_setup_write - the whole frame, type byte included. */
+NN_PRIVATE void nn_setup_write(nn_writer* writer, const nn_setup* setup);
+
+/* nn_setup_bytes - how long nn_setup_write's frame is. */
+NN_PRIVATE size_t nn_setup_bytes(const nn_setup* setup);
+
+/* nn_setup_read - behind the type byte.
+ *
+ * Returns  OK | ERR_PROTOCOL | ERR_VERSION_DIFFERS (version and role are set, nothing else).
+ */
+NN_PRIVATE necpnet_result nn_setup_read(nn_reader* reader, nn_setup* out);
+
+/* nn_setup_channels_hash - over count, and mode and message_bytes_max of each. */
+NN_PRIVATE uint64_t nn_setup_channels_hash(const nn_setup* setup);
+
+/* nn_setup_compare_channels - whether two tables are the same on the wire; else text names the first difference:
+ * "channel 2: client reliable ordered, server unreliable".
+ *
+ *   text  at least NN_SETUP_DIFFERENCE_BYTES_MAX bytes; "" when same; may be NULL.
+ */
+NN_PRIVATE bool nn_setup_compare_channels(const nn_setup* client, const nn_setup* server, char* text,
+                                          size_t text_bytes);
+
+#endif
+/* ---- end src/nn_setup.h ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_setup.c ---------------------------------------------------------------------------------------- */
+/* nn_setup - the SETUP frame. */
+
+
+#include <stdio.h>
+
+#define SETUP_MODE_MASK 0x07u
+#define SETUP_DEFAULT_MESSAGE 0x08u /* message_bytes_max is the default and left out */
+#define SETUP_DEFAULT_WINDOW 0x10u  /* window_bytes is the default and left out */
+#define SETUP_WINDOW_DEFAULT (1u << 20)
+#define SETUP_WINDOW_MAX (64u << 20)
+#define SETUP_DATAGRAM_BYTES_MIN 64u
+#define SETUP_TICK_HZ_MAX 1000u
+
+static bool setup_has_credit(uint8_t mode)
+{
+    return mode == NECPNET_RELIABLE_ORDERED || mode == NECPNET_RELIABLE_UNORDERED;
+}
+
+static const char* setup_mode_name(uint8_t mode)
+{
+    static const char* const names[] = {"unreliable", "unreliable sequenced", "reliable sequenced",
+                                        "reliable unordered", "reliable ordered"};
+    return mode < NN_COUNT(names) ? names[mode] : "unknown";
+}
+
+NN_PRIVATE void nn_setup_init(nn_setup* setup, nn_setup_role role)
+{
+    memset(setup, 0, sizeof *setup);
+    setup->version = NECPNET_PROTOCOL_VERSION;
+    setup->role = role;
+    setup->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_DEFAULT;
+}
+
+NN_PRIVATE void nn_setup_set_channels(nn_setup* setup, const necpnet_channel_config* channels, int count)
+{
+    NN_ASSERT(count >= 1 && count <= NECPNET_CHANNELS_MAX);
+    setup->channel_count = (uint8_t)count;
+    for (int i = 0; i < count; i++) {
+        nn_setup_channel* channel = &setup->channels[i];
+        channel->mode = (uint8_t)channels[i].mode;
+        channel->message_bytes_max = channels[i].message_bytes_max;
+        channel->window_bytes = setup_has_credit(channel->mode) ? channels[i].window_bytes : 0;
+    }
+    setup->channels_hash = nn_setup_channels_hash(setup);
+}
+
+NN_PRIVATE uint64_t nn_setup_channels_hash(const nn_setup* setup)
+{
+    uint64_t hash = nn_fnv1a64(NN_FNV1A64_BASIS, &setup->channel_count, 1);
+    for (size_t i = 0; i < setup->channel_count; i++) {
+        uint8_t row[5];
+        row[0] = setup->channels[i].mode;
+        nn_store_u32(row + 1, setup->channels[i].message_bytes_max);
+        hash = nn_fnv1a64(hash, row, sizeof row);
+    }
+    return hash;
+}
+
+/* ---- writing ---- */
+
+static void setup_write_channel(nn_writer* writer, const nn_setup_channel* channel)
+{
+    bool credit = setup_has_credit(channel->mode);
+    unsigned head = channel->mode;
+    if (channel->message_bytes_max == NECPNET_MESSAGE_BYTES_DEFAULT) head |= SETUP_DEFAULT_MESSAGE;
+    if (credit && channel->window_bytes == SETUP_WINDOW_DEFAULT) head |= SETUP_DEFAULT_WINDOW;
+    nn_write_u8(writer, (uint8_t)head);
+    if (!(head & SETUP_DEFAULT_MESSAGE)) nn_write_varint(writer, channel->message_bytes_max);
+    if (credit && !(head & SETUP_DEFAULT_WINDOW)) nn_write_varint(writer, channel->window_bytes);
+}
+
+static size_t setup_channel_bytes(const nn_setup_channel* channel)
+{
+    size_t bytes = 1;
+    if (channel->message_bytes_max != NECPNET_MESSAGE_BYTES_DEFAULT)
+        bytes += nn_varint_bytes(channel->message_bytes_max);
+    if (setup_has_credit(channel->mode) && channel->window_bytes != SETUP_WINDOW_DEFAULT) {
+        bytes += nn_varint_bytes(channel->window_bytes);
+    }
+    return bytes;
+}
+
+static size_t setup_body_bytes(const nn_setup* setup)
+{
+    size_t bytes = nn_varint_bytes(setup->version) + 1 + nn_varint_bytes(setup->features);
+    bytes += nn_varint_bytes(setup->datagram_bytes_max) + 8 + 8 + nn_varint_bytes(setup->tick_hz) + 4 + 8 + 8 + 1;
+    for (size_t i = 0; i < setup->channel_count; i++) bytes += setup_channel_bytes(&setup->channels[i]);
+    bytes += 1;
+    if (setup->credential_kind >= NN_CREDENTIAL_TEXT) bytes += nn_varint_bytes(setup->credential_bytes);
+    if (setup->credential_kind != NN_CREDENTIAL_NONE) bytes += setup->credential_bytes;
+    return bytes;
+}
+
+NN_PRIVATE size_t nn_setup_bytes(const nn_setup* setup)
+{
+    size_t body_bytes = setup_body_bytes(setup);
+    return 1 + nn_varint_bytes(body_bytes) + body_bytes;
+}
+
+NN_PRIVATE void nn_setup_write(nn_writer* writer, const nn_setup* setup)
+{
+    NN_ASSERT(setup->channel_count >= 1 && setup->channel_count <= NECPNET_CHANNELS_MAX);
+    nn_write_u8(writer, NN_FRAME_SETUP);
+    nn_write_varint(writer, setup_body_bytes(setup));
+    nn_write_varint(writer, setup->version);
+    nn_write_u8(writer, (uint8_t)setup->role);
+    nn_write_varint(writer, setup->features);
+    nn_write_varint(writer, setup->datagram_bytes_max);
+    nn_write_u64(writer, setup->session_id);
+    nn_write_u64(writer, setup->schema_hash);
+    nn_write_varint(writer, setup->tick_hz);
+    nn_write_u32(writer, setup->tick);
+    nn_write_u64(writer, setup->time_us);
+    nn_write_u64(writer, nn_setup_channels_hash(setup));
+    nn_write_u8(writer, setup->channel_count);
+    for (size_t i = 0; i < setup->channel_count; i++) setup_write_channel(writer, &setup->channels[i]);
+    nn_write_u8(writer, (uint8_t)setup->credential_kind);
+    if (setup->credential_kind >= NN_CREDENTIAL_TEXT) nn_write_varint(writer, setup->credential_bytes);
+    if (setup->credential_kind != NN_CREDENTIAL_NONE) {
+        nn_write_bytes(writer, setup->credential, setup->credential_bytes);
+    }
+}
+
+/* ---- reading ---- */
+
+static bool setup_read_channel(nn_reader* reader, nn_setup_channel* out)
+{
+    unsigned head = nn_read_u8(reader);
+    uint64_t message = NECPNET_MESSAGE_BYTES_DEFAULT;
+    uint64_t window = SETUP_WINDOW_DEFAULT;
+    out->mode = (uint8_t)(head & SETUP_MODE_MASK);
+    bool credit = setup_has_credit(out->mode);
+    if (!(head & SETUP_DEFAULT_MESSAGE)) message = nn_read_varint(reader);
+    if (!credit) {
+        window = 0;
+    } else if (!(head & SETUP_DEFAULT_WINDOW)) {
+        window = nn_read_varint(reader);
+    }
+    if (reader->failed || out->mode > NECPNET_RELIABLE_ORDERED) return false;
+    if (head & ~(SETUP_MODE_MASK | SETUP_DEFAULT_MESSAGE | SETUP_DEFAULT_WINDOW)) return false;
+    if (message < 1 || message > NECPNET_MESSAGE_BYTES_MAX) return false;
+    if (credit && (window < message || window > SETUP_WINDOW_MAX)) return false;
+    out->message_bytes_max = (uint32_t)message;
+    out->window_bytes = (uint32_t)window;
+    return true;
+}
+
+static bool setup_read_channels(nn_reader* body, nn_setup* out)
+{
+    out->channels_hash = nn_read_u64(body);
+    out->channel_count = nn_read_u8(body);
+    if (body->failed || out->channel_count < 1 || out->channel_count > NECPNET_CHANNELS_MAX) return false;
+    for (size_t i = 0; i < out->channel_count; i++) {
+        if (!setup_read_channel(body, &out->channels[i])) return false;
+    }
+    return out->channels_hash == nn_setup_channels_hash(out);
+}
+
+static bool setup_read_credential(nn_reader* body, nn_setup* out)
+{
+    uint64_t bytes = 0;
+    switch (nn_read_u8(body)) {
+    case NN_CREDENTIAL_NONE: out->credential_kind = NN_CREDENTIAL_NONE; break;
+    case NN_CREDENTIAL_TOKEN:
+        out->credential_kind = NN_CREDENTIAL_TOKEN;
+        bytes = NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES;
+        break;
+    case NN_CREDENTIAL_TEXT:
+        out->credential_kind = NN_CREDENTIAL_TEXT;
+        bytes = nn_read_varint(body);
+        if (bytes < 1 || bytes > NN_SETUP_TEXT_BYTES_MAX) return false;
+        break;
+    case NN_CREDENTIAL_TICKET:
+        out->credential_kind = NN_CREDENTIAL_TICKET;
+        bytes = nn_read_varint(body);
+        if (bytes < 1 || bytes > NN_SETUP_TICKET_BYTES_MAX) return false;
+        break;
+    default: return false;
+    }
+    out->credential_bytes = (size_t)bytes;
+    out->credential = bytes ? nn_read_view(body, (size_t)bytes) : NULL;
+    return !body->failed;
+}
+
+NN_PRIVATE necpnet_result nn_setup_read(nn_reader* reader, nn_setup* out)
+{
+    uint64_t body_bytes = nn_read_varint(reader);
+    if (reader->failed || body_bytes > NN_SETUP_BODY_BYTES_MAX) return NECPNET_ERR_PROTOCOL;
+    const uint8_t* begin = nn_read_view(reader, (size_t)body_bytes);
+    if (reader->failed) return NECPNET_ERR_PROTOCOL;
+    nn_reader body = nn_reader_of(begin, (size_t)body_bytes);
+    uint64_t version = nn_read_varint(&body);
+    uint8_t role = nn_read_u8(&body);
+    if (body.failed || version > UINT32_MAX || role > NN_ROLE_SERVER) return NECPNET_ERR_PROTOCOL;
+    memset(out, 0, sizeof *out);
+    out->version = (uint32_t)version;
+    out->role = role == NN_ROLE_SERVER ? NN_ROLE_SERVER : NN_ROLE_CLIENT;
+    if (version != NECPNET_PROTOCOL_VERSION) return NECPNET_ERR_VERSION_DIFFERS;
+    out->features = nn_read_varint(&body);
+    uint64_t datagram_bytes = nn_read_varint(&body);
+    out->session_id = nn_read_u64(&body);
+    out->schema_hash = nn_read_u64(&body);
+    uint64_t tick_hz = nn_read_varint(&body);
+    out->tick = nn_read_u32(&body);
+    out->time_us = nn_read_u64(&body);
+    if (body.failed || datagram_bytes < SETUP_DATAGRAM_BYTES_MIN) return NECPNET_ERR_PROTOCOL;
+    if (tick_hz > SETUP_TICK_HZ_MAX || (role == NN_ROLE_SERVER && tick_hz == 0)) return NECPNET_ERR_PROTOCOL;
+    out->datagram_bytes_max = (uint32_t)nn_min_u64(datagram_bytes, NECPNET_DATAGRAM_BYTES_MAX);
+    out->tick_hz = (uint32_t)tick_hz;
+    if (!setup_read_channels(&body, out) || !setup_read_credential(&body, out)) return NECPNET_ERR_PROTOCOL;
+    return NECPNET_OK; /* what is left of the body belongs to later versions */
+}
+
+/* ---- comparing ---- */
+
+NN_PRIVATE bool nn_setup_compare_channels(const nn_setup* client, const nn_setup* server, char* text, size_t text_bytes)
+{
+    size_t count = nn_min_size(client->channel_count, server->channel_count);
+    if (text && text_bytes) text[0] = 0;
+    for (size_t i = 0; i < count; i++) {
+        const nn_setup_channel* a = &client->channels[i];
+        const nn_setup_channel* b = &server->channels[i];
+        if (a->mode != b->mode) {
+            if (text) {
+                (void)snprintf(text, text_bytes, "channel %u: client %s, server %s", (unsigned)i,
+                               setup_mode_name(a->mode), setup_mode_name(b->mode));
+            }
+            return false;
+        }
+        if (a->message_bytes_max != b->message_bytes_max) {
+            if (text) {
+                (void)snprintf(text, text_bytes, "channel %u: message_bytes_max: client %u, server %u", (unsigned)i,
+                               (unsigned)a->message_bytes_max, (unsigned)b->message_bytes_max);
+            }
+            return false;
+        }
+    }
+    if (client->channel_count != server->channel_count) {
+        if (text) {
+            (void)snprintf(text, text_bytes, "number of channels: client %u, server %u",
+                           (unsigned)client->channel_count, (unsigned)server->channel_count);
+        }
+        return false;
+    }
+    return true;
+}
+/* ---- end src/nn_setup.c ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_query.h ---------------------------------------------------------------------------------------- */
+/* nn_query - ask a server for its name and players without connecting: QUERY and ANSWER datagrams. */
+#ifndef NN_QUERY_H
+#define NN_QUERY_H
+
+
+#define NN_DATAGRAM_QUERY 0x10u /* first bytes, below NN_PACKET_FORM */
+#define NN_DATAGRAM_ANSWER 0x11u
+#define NN_QUERY_NAME_BYTES_MAX 63u
+#define NN_QUERY_BYTES 128u /* padded: an answer is never longer */
+#define NN_ANSWER_BYTES_MAX (1u + 1u + 8u + 4u + 4u + 1u + NN_QUERY_NAME_BYTES_MAX)
+
+typedef struct nn_answer {
+    uint64_t nonce; /* of the QUERY */
+    uint32_t players;
+    uint32_t players_max;
+    char name[NN_QUERY_NAME_BYTES_MAX + 1];
+} nn_answer;
+
+/* nn_query_write - at least NN_QUERY_BYTES of room. Returns bytes, 0 if they do not fit. */
+NN_PRIVATE size_t nn_query_write(uint8_t* data, size_t bytes_max, uint64_t nonce);
+
+/* nn_query_read - a whole datagram.
+ *
+ *   why  on false: MALFORMED, NOT_PADDED or VERSION.
+ */
+NN_PRIVATE bool nn_query_read(const uint8_t* data, size_t bytes, uint64_t* out_nonce, necpnet_drop* why);
+
+/* nn_answer_write - at least NN_ANSWER_BYTES_MAX of room; a longer name is cut. Returns bytes, 0 if they do not fit. */
+NN_PRIVATE size_t nn_answer_write(uint8_t* data, size_t bytes_max, const nn_answer* answer);
+
+/* nn_answer_read - a whole datagram. Control characters of the name become '?'. */
+NN_PRIVATE bool nn_answer_read(const uint8_t* data, size_t bytes, nn_answer* out);
+
+#endif
+/* ---- end src/nn_query.h ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_query.c ---------------------------------------------------------------------------------------- */
+/* nn_query - ask a server for its name and players without connecting. */
+
+
+NN_PRIVATE size_t nn_query_write(uint8_t* data, size_t bytes_max, uint64_t nonce)
+{
+    nn_writer writer = nn_writer_of(data, nn_min_size(bytes_max, NN_QUERY_BYTES));
+    nn_write_u8(&writer, NN_DATAGRAM_QUERY);
+    nn_write_u8(&writer, NECPNET_PROTOCOL_VERSION);
+    nn_write_u64(&writer, nonce);
+    nn_write_zeroes(&writer, NN_QUERY_BYTES - 10);
+    return writer.failed ? 0 : nn_writer_bytes(&writer);
+}
+
+NN_PRIVATE bool nn_query_read(const uint8_t* data, size_t bytes, uint64_t* out_nonce, necpnet_drop* why)
+{
+    nn_reader reader = nn_reader_of(data, bytes);
+    uint8_t type = nn_read_u8(&reader);
+    uint8_t version = nn_read_u8(&reader);
+    uint64_t nonce = nn_read_u64(&reader);
+    if (reader.failed || type != NN_DATAGRAM_QUERY) {
+        *why = NECPNET_DROP_MALFORMED;
+        return false;
+    }
+    if (bytes < NN_QUERY_BYTES) {
+        *why = NECPNET_DROP_NOT_PADDED;
+        return false;
+    }
+    if (version != NECPNET_PROTOCOL_VERSION) {
+        *why = NECPNET_DROP_VERSION;
+        return false;
+    }
+    *out_nonce = nonce;
+    return true;
+}
+
+NN_PRIVATE size_t nn_answer_write(uint8_t* data, size_t bytes_max, const nn_answer* answer)
+{
+    size_t name_bytes = nn_text_bytes(answer->name, NN_QUERY_NAME_BYTES_MAX);
+    nn_writer writer = nn_writer_of(data, bytes_max);
+    nn_write_u8(&writer, NN_DATAGRAM_ANSWER);
+    nn_write_u8(&writer, NECPNET_PROTOCOL_VERSION);
+    nn_write_u64(&writer, answer->nonce);
+    nn_write_u32(&writer, answer->players);
+    nn_write_u32(&writer, answer->players_max);
+    nn_write_u8(&writer, (uint8_t)name_bytes);
+    nn_write_bytes(&writer, answer->name, name_bytes);
+    return writer.failed ? 0 : nn_writer_bytes(&writer);
+}
+
+NN_PRIVATE bool nn_answer_read(const uint8_t* data, size_t bytes, nn_answer* out)
+{
+    nn_reader reader = nn_reader_of(data, bytes);
+    uint8_t type = nn_read_u8(&reader);
+    uint8_t version = nn_read_u8(&reader);
+    out->nonce = nn_read_u64(&reader);
+    out->players = nn_read_u32(&reader);
+    out->players_max = nn_read_u32(&reader);
+    size_t name_bytes = nn_read_u8(&reader);
+    if (reader.failed || type != NN_DATAGRAM_ANSWER || version != NECPNET_PROTOCOL_VERSION) return false;
+    if (name_bytes > NN_QUERY_NAME_BYTES_MAX) return false;
+    const uint8_t* name = nn_read_view(&reader, name_bytes);
+    if (reader.failed) return false;
+    nn_text_printable(out->name, name, name_bytes);
+    return true; /* what follows is for later versions */
+}
+/* ---- end src/nn_query.c ------------------------------------------------------------------------------------------ */
+
 /* ---- begin src/nn_compress.h ------------------------------------------------------------------------------------- */
 /* nn_compress - blocks of bytes made smaller (LZ4 block format; nn_dep_lz4.c). */
 #ifndef NN_COMPRESS_H

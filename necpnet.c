@@ -5605,4 +5605,1551 @@ NN_PRIVATE const char* const* nn_platform_system_roots(void)
 #endif
 /* ---- end platform/nn_system_win32.c ------------------------------------------------------------------------------ */
 
+/* ---- begin platform/nn_net.h ------------------------------------------------------------------------------------- */
+/* nn_net - the operating system's sockets: every call that differs between systems, with our results and addresses.
+ *
+ * A descriptor is an int on every system: Windows' handles have 32 significant bits.
+ */
+#ifndef NN_NET_H
+#define NN_NET_H
+
+
+#if !defined(__EMSCRIPTEN__)
+
+#if defined(_WIN32)
+#include <winsock2.h>
+#include <ws2tcpip.h>
+#else
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#endif
+
+#define NN_NET_NONE (-1)
+#define NN_NET_BACKLOG 4096 /* connections that wait for accept; the system may allow fewer */
+
+typedef enum nn_net_kind {
+    NN_NET_UDP = 0,
+    NN_NET_TCP = 1
+} nn_net_kind;
+
+/* One datagram of a batch. */
+typedef struct nn_net_datagram {
+    necpnet_address address; /* from or to */
+    uint8_t* data;
+    uint32_t bytes;
+    uint32_t bytes_max; /* receiving: room at data; more is cut off and cut is set */
+    bool cut;
+} nn_net_datagram;
+
+#define NN_NET_BATCH_MAX 64 /* datagrams of one system call */
+
+/* nn_net_start, nn_net_stop - the system's own preparation, counted by the system. */
+NN_PRIVATE bool nn_net_start(void);
+NN_PRIVATE void nn_net_stop(void);
+
+/* nn_net_last - the result of the system call that just failed, and its number for the log. */
+NN_PRIVATE necpnet_result nn_net_last(int* out_error);
+
+/* nn_net_open - a socket that does not block and is not inherited. ipv6: takes IPv4 as well. */
+NN_PRIVATE necpnet_result nn_net_open(nn_net_kind kind, bool ipv6, int* out_descriptor);
+NN_PRIVATE void nn_net_close(int descriptor);
+
+/* nn_net_bind - reuse_port lets several sockets share the port (ERR_UNSUPPORTED where the system cannot). */
+NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address,
+                                      bool reuse_port);
+NN_PRIVATE necpnet_result nn_net_listen(int descriptor);
+NN_PRIVATE int nn_net_local_port(int descriptor);
+
+/* nn_net_tune_udp - ask for buffers (the system gives what it allows), no fragmenting, no errors of other peers. */
+NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes);
+
+/* nn_net_tune_tcp - no delay; at most unsent_bytes_max wait unsent in the system. */
+NN_PRIVATE void nn_net_tune_tcp(int descriptor, uint32_t unsent_bytes_max);
+
+/* nn_net_accept - OK | ERR_WOULD_BLOCK (none waits) | ERR_DESCRIPTORS | ERR_CONNECTION_RESET (it left; go on) | ERR_IO */
+NN_PRIVATE necpnet_result nn_net_accept(int descriptor, necpnet_address* out_from, int* out_descriptor);
+
+/* nn_net_connect - OK: it is up or on its way; nn_net_connected tells which, once it is writable. */
+NN_PRIVATE necpnet_result nn_net_connect(int descriptor, const necpnet_address* to);
+NN_PRIVATE necpnet_result nn_net_connected(int descriptor);
+
+/* nn_net_read, nn_net_write - OK with the bytes moved | ERR_WOULD_BLOCK | ERR_CLOSED (end of the stream) | why it broke.
+ * nn_net_write takes two pieces in one call. */
+NN_PRIVATE necpnet_result nn_net_read(int descriptor, uint8_t* to, size_t bytes, size_t* out_bytes);
+NN_PRIVATE necpnet_result nn_net_write(int descriptor, const uint8_t* first, size_t first_bytes, const uint8_t* second,
+                                       size_t second_bytes, size_t* out_bytes);
+
+/* nn_net_shut - nothing more will be written. */
+NN_PRIVATE void nn_net_shut(int descriptor);
+
+/* nn_net_receive - up to count datagrams (at most NN_NET_BATCH_MAX); returns how many, 0 for none or an error that
+ * belongs to one datagram alone. */
+NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count);
+
+/* nn_net_send - the batch; returns how many the system took or refused for good; fewer than count: it is full. refused
+ * counts those that were dropped, reason is the last one's. ipv6: the socket is one. */
+NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, int* out_refused,
+                           necpnet_result* out_reason);
+
+/* nn_net_resolve - blocks. OK with 1 .. max addresses | ERR_HOST_UNKNOWN | ERR_OUT_OF_MEMORY | ERR_IO */
+NN_PRIVATE necpnet_result nn_net_resolve(const char* host, uint16_t port, necpnet_address* addresses, int max,
+                                         int* out_count);
+
+/* nn_net_wake_open - a pair that wakes a poller: one end is written from any thread, the other becomes readable. Both
+ * may be the same descriptor. */
+NN_PRIVATE necpnet_result nn_net_wake_open(int* out_read, int* out_write);
+NN_PRIVATE void nn_net_wake_close(int read_descriptor, int write_descriptor);
+NN_PRIVATE void nn_net_wake_write(int descriptor);
+NN_PRIVATE void nn_net_wake_clear(int descriptor);
+
+/* nn_net_to_system, nn_net_from_system - addresses. IPv4 becomes ::ffff:a.b.c.d for an IPv6 socket, and back. */
+NN_PRIVATE socklen_t nn_net_to_system(const necpnet_address* address, bool ipv6, struct sockaddr_storage* out);
+NN_PRIVATE void nn_net_from_system(const struct sockaddr_storage* from, necpnet_address* out);
+
+#endif
+
+#endif
+/* ---- end platform/nn_net.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_net.c ------------------------------------------------------------------------------------- */
+/* nn_net - what the sockets of all systems share: addresses, names, ports. */
+
+#if !defined(__EMSCRIPTEN__)
+
+static const uint8_t net_mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}; /* RFC 4291 2.5.5.2 */
+
+NN_PRIVATE socklen_t nn_net_to_system(const necpnet_address* address, bool ipv6, struct sockaddr_storage* out)
+{
+    if (address->family == NECPNET_ADDRESS_IPV4 && !ipv6) {
+        struct sockaddr_in v4;
+        memset(&v4, 0, sizeof v4);
+        v4.sin_family = AF_INET;
+        v4.sin_port = htons(address->port);
+        memcpy(&v4.sin_addr, address->bytes, 4);
+        memcpy(out, &v4, sizeof v4);
+        return (socklen_t)sizeof v4;
+    }
+    struct sockaddr_in6 v6;
+    memset(&v6, 0, sizeof v6);
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(address->port);
+    v6.sin6_scope_id = address->scope;
+    if (address->family == NECPNET_ADDRESS_IPV4) {
+        memcpy(&v6.sin6_addr, net_mapped_prefix, sizeof net_mapped_prefix);
+        memcpy((uint8_t*)&v6.sin6_addr + 12, address->bytes, 4);
+    } else {
+        memcpy(&v6.sin6_addr, address->bytes, 16);
+    }
+    memcpy(out, &v6, sizeof v6);
+    return (socklen_t)sizeof v6;
+}
+
+NN_PRIVATE void nn_net_from_system(const struct sockaddr_storage* from, necpnet_address* out)
+{
+    memset(out, 0, sizeof *out);
+    if (from->ss_family == AF_INET) {
+        struct sockaddr_in v4;
+        memcpy(&v4, from, sizeof v4);
+        out->family = NECPNET_ADDRESS_IPV4;
+        out->port = ntohs(v4.sin_port);
+        memcpy(out->bytes, &v4.sin_addr, 4);
+    } else if (from->ss_family == AF_INET6) {
+        struct sockaddr_in6 v6;
+        memcpy(&v6, from, sizeof v6);
+        out->port = ntohs(v6.sin6_port);
+        if (memcmp(&v6.sin6_addr, net_mapped_prefix, sizeof net_mapped_prefix) == 0) {
+            out->family = NECPNET_ADDRESS_IPV4;
+            memcpy(out->bytes, (const uint8_t*)&v6.sin6_addr + 12, 4);
+        } else {
+            out->family = NECPNET_ADDRESS_IPV6;
+            out->scope = v6.sin6_scope_id;
+            memcpy(out->bytes, &v6.sin6_addr, 16);
+        }
+    }
+}
+
+NN_PRIVATE necpnet_result nn_net_resolve(const char* host, uint16_t port, necpnet_address* addresses, int max,
+                                         int* out_count)
+{
+    struct addrinfo hints;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_socktype = SOCK_DGRAM; /* one entry an address, not one a protocol */
+    hints.ai_family = AF_UNSPEC;
+    struct addrinfo* list = NULL;
+    int error = getaddrinfo(host, NULL, &hints, &list);
+    if (error == EAI_MEMORY) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (error != 0) return NECPNET_ERR_HOST_UNKNOWN;
+    int count = 0;
+    for (struct addrinfo* at = list; at && count < max; at = at->ai_next) {
+        if (at->ai_family != AF_INET && at->ai_family != AF_INET6) continue;
+        struct sockaddr_storage storage;
+        memset(&storage, 0, sizeof storage);
+        nn_copy(&storage, at->ai_addr, (size_t)at->ai_addrlen);
+        necpnet_address address;
+        nn_net_from_system(&storage, &address);
+        address.port = port;
+        bool known = false;
+        for (int i = 0; i < count && !known; i++) known = necpnet_address_equal(&addresses[i], &address);
+        if (!known) addresses[count++] = address;
+    }
+    freeaddrinfo(list);
+    *out_count = count;
+    return count > 0 ? NECPNET_OK : NECPNET_ERR_HOST_UNKNOWN;
+}
+
+#endif
+/* ---- end platform/nn_net.c --------------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_net_posix.c ------------------------------------------------------------------------------- */
+/* nn_net_posix - sockets of POSIX, with Linux's batches where they are. */
+
+#if !defined(_WIN32) && !defined(__EMSCRIPTEN__)
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/eventfd.h>
+#endif
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE instead */
+#endif
+
+NN_PRIVATE bool nn_net_start(void)
+{
+    return true;
+}
+
+NN_PRIVATE void nn_net_stop(void)
+{
+}
+
+static necpnet_result net_result(int error)
+{
+    if (error == EAGAIN || error == EWOULDBLOCK) return NECPNET_ERR_WOULD_BLOCK;
+    switch (error) {
+    case EADDRINUSE: return NECPNET_ERR_ADDRESS_IN_USE;
+    case EACCES:
+    case EPERM: return NECPNET_ERR_PERMISSION;
+    case EMFILE:
+    case ENFILE: return NECPNET_ERR_DESCRIPTORS;
+    case ENOMEM:
+    case ENOBUFS: return NECPNET_ERR_OUT_OF_MEMORY;
+    case ECONNREFUSED: return NECPNET_ERR_CONNECTION_REFUSED;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+    case EADDRNOTAVAIL: return NECPNET_ERR_NETWORK_UNREACHABLE;
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EPIPE: return NECPNET_ERR_CONNECTION_RESET;
+    case ETIMEDOUT: return NECPNET_ERR_TIMEOUT;
+    case EAFNOSUPPORT: return NECPNET_ERR_UNSUPPORTED;
+    default: return NECPNET_ERR_IO;
+    }
+}
+
+NN_PRIVATE necpnet_result nn_net_last(int* out_error)
+{
+    if (out_error) *out_error = errno;
+    return net_result(errno);
+}
+
+static void net_set(int descriptor, int level, int option, int value)
+{
+    setsockopt(descriptor, level, option, &value, (socklen_t)sizeof value); /* a wish: not granted is no error */
+}
+
+#if !defined(__linux__)
+static bool net_prepare(int descriptor)
+{
+    int flags = fcntl(descriptor, F_GETFL);
+    if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) != 0) return false;
+    return fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0;
+}
+#endif
+
+NN_PRIVATE necpnet_result nn_net_open(nn_net_kind kind, bool ipv6, int* out_descriptor)
+{
+    int family = ipv6 ? AF_INET6 : AF_INET;
+    int type = kind == NN_NET_UDP ? SOCK_DGRAM : SOCK_STREAM;
+#if defined(__linux__)
+    int descriptor = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return net_result(errno);
+#else
+    int descriptor = socket(family, type, 0);
+    if (descriptor < 0) return net_result(errno);
+    if (!net_prepare(descriptor)) {
+        close(descriptor);
+        return NECPNET_ERR_IO;
+    }
+#endif
+    if (ipv6) net_set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+#if defined(SO_NOSIGPIPE)
+    net_set(descriptor, SOL_SOCKET, SO_NOSIGPIPE, 1);
+#endif
+    *out_descriptor = descriptor;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_net_close(int descriptor)
+{
+    if (descriptor >= 0) close(descriptor);
+}
+
+NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address,
+                                      bool reuse_port)
+{
+    if (kind == NN_NET_TCP) net_set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1); /* old connections in TIME_WAIT only */
+    if (reuse_port) {
+#if defined(SO_REUSEPORT)
+        net_set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+#else
+        return NECPNET_ERR_UNSUPPORTED;
+#endif
+    }
+    struct sockaddr_storage storage;
+    socklen_t bytes = nn_net_to_system(address, address->family == NECPNET_ADDRESS_IPV6, &storage);
+    return bind(descriptor, (const struct sockaddr*)&storage, bytes) == 0 ? NECPNET_OK : net_result(errno);
+}
+
+NN_PRIVATE necpnet_result nn_net_listen(int descriptor)
+{
+    return listen(descriptor, NN_NET_BACKLOG) == 0 ? NECPNET_OK : net_result(errno);
+}
+
+NN_PRIVATE int nn_net_local_port(int descriptor)
+{
+    struct sockaddr_storage storage;
+    socklen_t bytes = (socklen_t)sizeof storage;
+    memset(&storage, 0, sizeof storage);
+    if (getsockname(descriptor, (struct sockaddr*)&storage, &bytes) != 0) return 0;
+    necpnet_address address;
+    nn_net_from_system(&storage, &address);
+    return address.port;
+}
+
+NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes)
+{
+    net_set(descriptor, SOL_SOCKET, SO_RCVBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
+    net_set(descriptor, SOL_SOCKET, SO_SNDBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
+#if defined(__linux__)
+    /* DF set, and the kernel's own path MTU not obeyed: probing is ours (RFC 8899). Over the interface: EMSGSIZE. */
+    net_set(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+    net_set(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+#endif
+}
+
+NN_PRIVATE void nn_net_tune_tcp(int descriptor, uint32_t unsent_bytes_max)
+{
+    net_set(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+#if defined(TCP_NOTSENT_LOWAT)
+    net_set(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)unsent_bytes_max);
+#else
+    (void)unsent_bytes_max;
+#endif
+}
+
+NN_PRIVATE necpnet_result nn_net_accept(int descriptor, necpnet_address* out_from, int* out_descriptor)
+{
+    struct sockaddr_storage storage;
+    socklen_t bytes = (socklen_t)sizeof storage;
+    memset(&storage, 0, sizeof storage);
+#if defined(__linux__)
+    int accepted = accept4(descriptor, (struct sockaddr*)&storage, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+    int accepted = accept(descriptor, (struct sockaddr*)&storage, &bytes);
+#endif
+    if (accepted < 0) {
+        /* Errors of a connection that died in the queue (accept(2)): the next one may be well. */
+        if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO || errno == ENETDOWN || errno == EHOSTUNREACH ||
+            errno == ENETUNREACH || errno == ETIMEDOUT || errno == EPERM) {
+            return NECPNET_ERR_CONNECTION_RESET;
+        }
+        return net_result(errno);
+    }
+#if !defined(__linux__)
+    if (!net_prepare(accepted)) {
+        close(accepted);
+        return NECPNET_ERR_CONNECTION_RESET;
+    }
+#endif
+    nn_net_from_system(&storage, out_from);
+    *out_descriptor = accepted;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_net_connect(int descriptor, const necpnet_address* to)
+{
+    struct sockaddr_storage storage;
+    socklen_t bytes = nn_net_to_system(to, to->family == NECPNET_ADDRESS_IPV6, &storage);
+    if (connect(descriptor, (const struct sockaddr*)&storage, bytes) == 0) return NECPNET_OK;
+    return errno == EINPROGRESS || errno == EINTR ? NECPNET_OK : net_result(errno);
+}
+
+NN_PRIVATE necpnet_result nn_net_connected(int descriptor)
+{
+    int error = 0;
+    socklen_t bytes = (socklen_t)sizeof error;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &bytes) != 0) return net_result(errno);
+    return error ? net_result(error) : NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_net_read(int descriptor, uint8_t* to, size_t bytes, size_t* out_bytes)
+{
+    for (;;) {
+        ssize_t got = recv(descriptor, to, bytes, 0);
+        if (got > 0) {
+            *out_bytes = (size_t)got;
+            return NECPNET_OK;
+        }
+        if (got == 0) return NECPNET_ERR_CLOSED;
+        if (errno != EINTR) return net_result(errno);
+    }
+}
+
+NN_PRIVATE necpnet_result nn_net_write(int descriptor, const uint8_t* first, size_t first_bytes, const uint8_t* second,
+                                       size_t second_bytes, size_t* out_bytes)
+{
+    struct iovec pieces[2];
+    struct msghdr message;
+    memset(&message, 0, sizeof message);
+    memcpy(&pieces[0].iov_base, &first, sizeof first); /* iov_base is not const though it is only read */
+    pieces[0].iov_len = first_bytes;
+    memcpy(&pieces[1].iov_base, &second, sizeof second);
+    pieces[1].iov_len = second_bytes;
+    message.msg_iov = pieces;
+    message.msg_iovlen = second_bytes ? 2 : 1;
+    for (;;) {
+        ssize_t sent = sendmsg(descriptor, &message, MSG_NOSIGNAL);
+        if (sent >= 0) {
+            *out_bytes = (size_t)sent;
+            return NECPNET_OK;
+        }
+        if (errno == ENOBUFS) return NECPNET_ERR_WOULD_BLOCK;
+        if (errno != EINTR) return net_result(errno);
+    }
+}
+
+NN_PRIVATE void nn_net_shut(int descriptor)
+{
+    shutdown(descriptor, SHUT_WR);
+}
+
+#if defined(__linux__)
+
+NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
+{
+    struct mmsghdr messages[NN_NET_BATCH_MAX];
+    struct iovec pieces[NN_NET_BATCH_MAX];
+    struct sockaddr_storage from[NN_NET_BATCH_MAX];
+    if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
+    for (int i = 0; i < count; i++) {
+        memset(&messages[i], 0, sizeof messages[i]);
+        pieces[i].iov_base = batch[i].data;
+        pieces[i].iov_len = batch[i].bytes_max;
+        messages[i].msg_hdr.msg_iov = &pieces[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+        messages[i].msg_hdr.msg_name = &from[i];
+        messages[i].msg_hdr.msg_namelen = (socklen_t)sizeof from[i];
+    }
+    int got = recvmmsg(descriptor, messages, (unsigned)count, 0, NULL);
+    for (int i = 0; i < got; i++) {
+        nn_net_from_system(&from[i], &batch[i].address);
+        batch[i].bytes = messages[i].msg_len;
+        batch[i].cut = (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+    }
+    return got > 0 ? got : 0;
+}
+
+#else
+
+NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
+{
+    int got = 0;
+    while (got < count) {
+        struct sockaddr_storage from;
+        struct iovec piece;
+        struct msghdr message;
+        memset(&message, 0, sizeof message);
+        piece.iov_base = batch[got].data;
+        piece.iov_len = batch[got].bytes_max;
+        message.msg_iov = &piece;
+        message.msg_iovlen = 1;
+        message.msg_name = &from;
+        message.msg_namelen = (socklen_t)sizeof from;
+        ssize_t bytes = recvmsg(descriptor, &message, 0);
+        if (bytes < 0) break;
+        nn_net_from_system(&from, &batch[got].address);
+        batch[got].bytes = (uint32_t)bytes;
+        batch[got].cut = (message.msg_flags & MSG_TRUNC) != 0;
+        got++;
+    }
+    return got;
+}
+
+#endif
+
+#if defined(__linux__)
+
+static int net_send_some(int descriptor, struct mmsghdr* messages, int count)
+{
+    return sendmmsg(descriptor, messages, (unsigned)count, MSG_NOSIGNAL);
+}
+
+#else
+
+struct mmsghdr {
+    struct msghdr msg_hdr;
+    unsigned msg_len;
+};
+
+static int net_send_some(int descriptor, struct mmsghdr* messages, int count)
+{
+    int sent = 0;
+    while (sent < count && sendmsg(descriptor, &messages[sent].msg_hdr, MSG_NOSIGNAL) >= 0) sent++;
+    return sent > 0 ? sent : -1;
+}
+
+#endif
+
+NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, int* out_refused,
+                           necpnet_result* out_reason)
+{
+    struct mmsghdr messages[NN_NET_BATCH_MAX];
+    struct iovec pieces[NN_NET_BATCH_MAX];
+    struct sockaddr_storage to[NN_NET_BATCH_MAX];
+    if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
+    for (int i = 0; i < count; i++) {
+        memset(&messages[i], 0, sizeof messages[i]);
+        pieces[i].iov_base = batch[i].data;
+        pieces[i].iov_len = batch[i].bytes;
+        messages[i].msg_hdr.msg_iov = &pieces[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+        messages[i].msg_hdr.msg_name = &to[i];
+        messages[i].msg_hdr.msg_namelen = nn_net_to_system(&batch[i].address, ipv6, &to[i]);
+    }
+    int done = 0;
+    *out_refused = 0;
+    while (done < count) {
+        int sent = net_send_some(descriptor, messages + done, count - done);
+        if (sent > 0) {
+            done += sent;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+            break;
+        } else if (errno != EINTR) { /* this one alone: too large, no route, refused */
+            *out_reason = net_result(errno);
+            ++*out_refused;
+            done++;
+        }
+    }
+    return done;
+}
+
+NN_PRIVATE necpnet_result nn_net_wake_open(int* out_read, int* out_write)
+{
+#if defined(__linux__)
+    int descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (descriptor < 0) return net_result(errno);
+    *out_read = *out_write = descriptor;
+    return NECPNET_OK;
+#else
+    int ends[2];
+    if (pipe(ends) != 0) return net_result(errno);
+    if (!net_prepare(ends[0]) || !net_prepare(ends[1])) {
+        close(ends[0]);
+        close(ends[1]);
+        return NECPNET_ERR_IO;
+    }
+    *out_read = ends[0];
+    *out_write = ends[1];
+    return NECPNET_OK;
+#endif
+}
+
+NN_PRIVATE void nn_net_wake_close(int read_descriptor, int write_descriptor)
+{
+    close(read_descriptor);
+    if (write_descriptor != read_descriptor) close(write_descriptor);
+}
+
+NN_PRIVATE void nn_net_wake_write(int descriptor)
+{
+    uint64_t one = 1; /* eventfd wants eight bytes, a pipe takes them */
+    ssize_t written = write(descriptor, &one, sizeof one);
+    (void)written; /* full: it is readable already */
+}
+
+NN_PRIVATE void nn_net_wake_clear(int descriptor)
+{
+    uint8_t sink[256];
+    while (read(descriptor, sink, sizeof sink) == (ssize_t)sizeof sink) {
+    }
+}
+
+#endif
+/* ---- end platform/nn_net_posix.c --------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_net_win32.c ------------------------------------------------------------------------------- */
+/* nn_net_win32 - sockets of Windows. */
+
+#if defined(_WIN32)
+
+#include <mswsock.h>
+
+#ifndef SIO_UDP_CONNRESET
+#define SIO_UDP_CONNRESET _WSAIOW(IOC_VENDOR, 12)
+#endif
+
+static SOCKET net_handle(int descriptor)
+{
+    return (SOCKET)(unsigned)descriptor;
+}
+
+NN_PRIVATE bool nn_net_start(void)
+{
+    WSADATA data;
+    return WSAStartup(MAKEWORD(2, 2), &data) == 0;
+}
+
+NN_PRIVATE void nn_net_stop(void)
+{
+    WSACleanup();
+}
+
+static necpnet_result net_result(int error)
+{
+    switch (error) {
+    case WSAEWOULDBLOCK: return NECPNET_ERR_WOULD_BLOCK;
+    case WSAEADDRINUSE: return NECPNET_ERR_ADDRESS_IN_USE;
+    case WSAEACCES: return NECPNET_ERR_PERMISSION; /* also a port that another program has for itself */
+    case WSAEMFILE: return NECPNET_ERR_DESCRIPTORS;
+    case WSA_NOT_ENOUGH_MEMORY:
+    case WSAENOBUFS: return NECPNET_ERR_OUT_OF_MEMORY;
+    case WSAECONNREFUSED: return NECPNET_ERR_CONNECTION_REFUSED;
+    case WSAENETUNREACH:
+    case WSAEHOSTUNREACH:
+    case WSAENETDOWN:
+    case WSAEHOSTDOWN:
+    case WSAEADDRNOTAVAIL: return NECPNET_ERR_NETWORK_UNREACHABLE;
+    case WSAECONNRESET:
+    case WSAECONNABORTED:
+    case WSAENETRESET:
+    case WSAESHUTDOWN: return NECPNET_ERR_CONNECTION_RESET;
+    case WSAETIMEDOUT: return NECPNET_ERR_TIMEOUT;
+    case WSAEAFNOSUPPORT: return NECPNET_ERR_UNSUPPORTED;
+    default: return NECPNET_ERR_IO;
+    }
+}
+
+NN_PRIVATE necpnet_result nn_net_last(int* out_error)
+{
+    int error = WSAGetLastError();
+    if (out_error) *out_error = error;
+    return net_result(error);
+}
+
+static void net_set(int descriptor, int level, int option, int value)
+{
+    /* a wish: not granted is no error */
+    setsockopt(net_handle(descriptor), level, option, (const char*)&value, (int)sizeof value);
+}
+
+static bool net_prepare(int descriptor)
+{
+    u_long on = 1;
+    return ioctlsocket(net_handle(descriptor), (long)FIONBIO, &on) == 0;
+}
+
+static int net_descriptor(SOCKET handle)
+{
+    return (int)(unsigned)handle;
+}
+
+NN_PRIVATE necpnet_result nn_net_open(nn_net_kind kind, bool ipv6, int* out_descriptor)
+{
+    SOCKET handle = WSASocketW(ipv6 ? AF_INET6 : AF_INET, kind == NN_NET_UDP ? SOCK_DGRAM : SOCK_STREAM, 0, NULL, 0,
+                               WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    if (handle == INVALID_SOCKET) return nn_net_last(NULL);
+    int descriptor = net_descriptor(handle);
+    if (!net_prepare(descriptor)) {
+        closesocket(handle);
+        return NECPNET_ERR_IO;
+    }
+    if (ipv6) net_set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    *out_descriptor = descriptor;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_net_close(int descriptor)
+{
+    if (descriptor != NN_NET_NONE) closesocket(net_handle(descriptor));
+}
+
+NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address,
+                                      bool reuse_port)
+{
+    (void)kind;
+    if (reuse_port) return NECPNET_ERR_UNSUPPORTED;
+    net_set(descriptor, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
+    struct sockaddr_storage storage;
+    socklen_t bytes = nn_net_to_system(address, address->family == NECPNET_ADDRESS_IPV6, &storage);
+    if (bind(net_handle(descriptor), (const struct sockaddr*)&storage, bytes) == 0) return NECPNET_OK;
+    return nn_net_last(NULL);
+}
+
+NN_PRIVATE necpnet_result nn_net_listen(int descriptor)
+{
+    return listen(net_handle(descriptor), NN_NET_BACKLOG) == 0 ? NECPNET_OK : nn_net_last(NULL);
+}
+
+NN_PRIVATE int nn_net_local_port(int descriptor)
+{
+    struct sockaddr_storage storage;
+    socklen_t bytes = (socklen_t)sizeof storage;
+    memset(&storage, 0, sizeof storage);
+    if (getsockname(net_handle(descriptor), (struct sockaddr*)&storage, &bytes) != 0) return 0;
+    necpnet_address address;
+    nn_net_from_system(&storage, &address);
+    return address.port;
+}
+
+NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes)
+{
+    net_set(descriptor, SOL_SOCKET, SO_RCVBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
+    net_set(descriptor, SOL_SOCKET, SO_SNDBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
+    /* Else one peer's "port unreachable" fails the next receive of all. */
+    BOOL off = FALSE;
+    DWORD bytes = 0;
+    WSAIoctl(net_handle(descriptor), SIO_UDP_CONNRESET, &off, (DWORD)sizeof off, NULL, 0, &bytes, NULL, NULL);
+    net_set(descriptor, IPPROTO_IP, IP_DONTFRAGMENT, 1);
+}
+
+NN_PRIVATE void nn_net_tune_tcp(int descriptor, uint32_t unsent_bytes_max)
+{
+    (void)unsent_bytes_max; /* Windows has no such limit but the send buffer */
+    net_set(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+NN_PRIVATE necpnet_result nn_net_accept(int descriptor, necpnet_address* out_from, int* out_descriptor)
+{
+    struct sockaddr_storage storage;
+    socklen_t bytes = (socklen_t)sizeof storage;
+    memset(&storage, 0, sizeof storage);
+    SOCKET handle = accept(net_handle(descriptor), (struct sockaddr*)&storage, &bytes);
+    if (handle == INVALID_SOCKET) return nn_net_last(NULL);
+    SetHandleInformation((HANDLE)handle, HANDLE_FLAG_INHERIT, 0);
+    if (!net_prepare(net_descriptor(handle))) {
+        closesocket(handle);
+        return NECPNET_ERR_CONNECTION_RESET;
+    }
+    nn_net_from_system(&storage, out_from);
+    *out_descriptor = net_descriptor(handle);
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_net_connect(int descriptor, const necpnet_address* to)
+{
+    struct sockaddr_storage storage;
+    socklen_t bytes = nn_net_to_system(to, to->family == NECPNET_ADDRESS_IPV6, &storage);
+    if (connect(net_handle(descriptor), (const struct sockaddr*)&storage, bytes) == 0) return NECPNET_OK;
+    return WSAGetLastError() == WSAEWOULDBLOCK ? NECPNET_OK : nn_net_last(NULL);
+}
+
+NN_PRIVATE necpnet_result nn_net_connected(int descriptor)
+{
+    int error = 0;
+    socklen_t bytes = (socklen_t)sizeof error;
+    if (getsockopt(net_handle(descriptor), SOL_SOCKET, SO_ERROR, (char*)&error, &bytes) != 0) return nn_net_last(NULL);
+    return error ? net_result(error) : NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_net_read(int descriptor, uint8_t* to, size_t bytes, size_t* out_bytes)
+{
+    int got = recv(net_handle(descriptor), (char*)to, (int)nn_min_size(bytes, INT32_MAX), 0);
+    if (got > 0) {
+        *out_bytes = (size_t)got;
+        return NECPNET_OK;
+    }
+    return got == 0 ? NECPNET_ERR_CLOSED : nn_net_last(NULL);
+}
+
+NN_PRIVATE necpnet_result nn_net_write(int descriptor, const uint8_t* first, size_t first_bytes, const uint8_t* second,
+                                       size_t second_bytes, size_t* out_bytes)
+{
+    WSABUF pieces[2];
+    memcpy(&pieces[0].buf, &first, sizeof first); /* buf is not const though it is only read */
+    pieces[0].len = (ULONG)nn_min_size(first_bytes, INT32_MAX);
+    memcpy(&pieces[1].buf, &second, sizeof second);
+    pieces[1].len = (ULONG)nn_min_size(second_bytes, INT32_MAX);
+    DWORD sent = 0;
+    if (WSASend(net_handle(descriptor), pieces, second_bytes ? 2 : 1, &sent, 0, NULL, NULL) != 0) {
+        return WSAGetLastError() == WSAENOBUFS ? NECPNET_ERR_WOULD_BLOCK : nn_net_last(NULL);
+    }
+    *out_bytes = sent;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_net_shut(int descriptor)
+{
+    shutdown(net_handle(descriptor), SD_SEND);
+}
+
+NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
+{
+    int got = 0;
+    for (int tries = 0; tries < count; tries++) {
+        struct sockaddr_storage from;
+        socklen_t from_bytes = (socklen_t)sizeof from;
+        memset(&from, 0, sizeof from);
+        int bytes = recvfrom(net_handle(descriptor), (char*)batch[got].data, (int)batch[got].bytes_max, 0,
+                             (struct sockaddr*)&from, &from_bytes);
+        int error = bytes < 0 ? WSAGetLastError() : 0;
+        if (error == WSAEWOULDBLOCK) break;
+        if (error && error != WSAEMSGSIZE) continue; /* an error of some peer */
+        nn_net_from_system(&from, &batch[got].address);
+        batch[got].bytes = error ? batch[got].bytes_max : (uint32_t)bytes;
+        batch[got].cut = error == WSAEMSGSIZE;
+        got++;
+    }
+    return got;
+}
+
+NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, int* out_refused,
+                           necpnet_result* out_reason)
+{
+    *out_refused = 0;
+    for (int i = 0; i < count; i++) {
+        struct sockaddr_storage to;
+        socklen_t bytes = nn_net_to_system(&batch[i].address, ipv6, &to);
+        if (sendto(net_handle(descriptor), (const char*)batch[i].data, (int)batch[i].bytes, 0,
+                   (const struct sockaddr*)&to, bytes) < 0) {
+            int error = WSAGetLastError();
+            if (error == WSAEWOULDBLOCK || error == WSAENOBUFS) return i;
+            *out_reason = net_result(error);
+            ++*out_refused;
+        }
+    }
+    return count;
+}
+
+/* A datagram socket that sends to itself: WSAPoll takes sockets alone. */
+NN_PRIVATE necpnet_result nn_net_wake_open(int* out_read, int* out_write)
+{
+    int descriptor;
+    necpnet_result result = nn_net_open(NN_NET_UDP, false, &descriptor);
+    if (result != NECPNET_OK) return result;
+    necpnet_address address;
+    memset(&address, 0, sizeof address);
+    address.family = NECPNET_ADDRESS_IPV4;
+    address.bytes[0] = 127;
+    address.bytes[3] = 1;
+    result = nn_net_bind(descriptor, NN_NET_UDP, &address, false);
+    if (result == NECPNET_OK) {
+        address.port = (uint16_t)nn_net_local_port(descriptor);
+        result = nn_net_connect(descriptor, &address);
+    }
+    if (result != NECPNET_OK) {
+        nn_net_close(descriptor);
+        return result;
+    }
+    *out_read = *out_write = descriptor;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_net_wake_close(int read_descriptor, int write_descriptor)
+{
+    nn_net_close(read_descriptor);
+    if (write_descriptor != read_descriptor) nn_net_close(write_descriptor);
+}
+
+NN_PRIVATE void nn_net_wake_write(int descriptor)
+{
+    send(net_handle(descriptor), "!", 1, 0);
+}
+
+NN_PRIVATE void nn_net_wake_clear(int descriptor)
+{
+    char sink[16];
+    while (recv(net_handle(descriptor), sink, (int)sizeof sink, 0) > 0) {
+    }
+}
+
+#endif
+/* ---- end platform/nn_net_win32.c --------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_posts.h ----------------------------------------------------------------------------------- */
+/* nn_posts - function calls from any thread to one: a bounded lock-free queue of many writers and one reader (Vyukov
+ * 2010, "Bounded MPMC queue", with the reader's half simplified). */
+#ifndef NN_POSTS_H
+#define NN_POSTS_H
+
+
+#define NN_POSTS_MAX 4096u /* a power of two; necpnet_loop_post says ERR_WOULD_BLOCK beyond */
+
+typedef struct nn_post {
+    uint32_t turn; /* == place: free for the writer of that place; == place + 1: filled */
+    necpnet_loop_function function;
+    void* user;
+} nn_post;
+
+typedef struct nn_posts {
+    uint32_t write_at; /* writers claim places here */
+    uint8_t apart[60]; /* the reader's line is its own */
+    uint32_t read_at;
+    nn_post ring[NN_POSTS_MAX];
+} nn_posts;
+
+NN_PRIVATE void nn_posts_init(nn_posts* posts);
+
+/* nn_posts_push - any thread; false when full. */
+NN_PRIVATE bool nn_posts_push(nn_posts* posts, necpnet_loop_function function, void* user);
+
+/* nn_posts_pop - the reader's thread; false when empty. */
+NN_PRIVATE bool nn_posts_pop(nn_posts* posts, necpnet_loop_function* out_function, void** out_user);
+
+/* nn_posts_waiting - the reader's thread: whether pop would give one. */
+NN_PRIVATE bool nn_posts_waiting(const nn_posts* posts);
+
+#endif
+/* ---- end platform/nn_posts.h ------------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_posts.c ----------------------------------------------------------------------------------- */
+/* nn_posts - function calls from any thread to one. */
+
+NN_PRIVATE void nn_posts_init(nn_posts* posts)
+{
+    memset(posts, 0, sizeof *posts);
+    for (uint32_t i = 0; i < NN_POSTS_MAX; i++) posts->ring[i].turn = i;
+}
+
+NN_PRIVATE bool nn_posts_push(nn_posts* posts, necpnet_loop_function function, void* user)
+{
+    uint32_t place = nn_atomic_load(&posts->write_at);
+    for (;;) {
+        nn_post* post = &posts->ring[place & (NN_POSTS_MAX - 1)];
+        int32_t ahead = (int32_t)(nn_atomic_load(&post->turn) - place);
+        if (ahead < 0) return false; /* the reader has not emptied it since the last round */
+        if (ahead > 0) {             /* another writer was faster */
+            place = nn_atomic_load(&posts->write_at);
+        } else if (nn_atomic_compare_exchange(&posts->write_at, &place, place + 1)) {
+            post->function = function;
+            post->user = user;
+            nn_atomic_store(&post->turn, place + 1);
+            return true;
+        }
+    }
+}
+
+NN_PRIVATE bool nn_posts_waiting(const nn_posts* posts)
+{
+    const nn_post* post = &posts->ring[posts->read_at & (NN_POSTS_MAX - 1)];
+    return nn_atomic_load(&post->turn) == posts->read_at + 1;
+}
+
+NN_PRIVATE bool nn_posts_pop(nn_posts* posts, necpnet_loop_function* out_function, void** out_user)
+{
+    if (!nn_posts_waiting(posts)) return false;
+    nn_post* post = &posts->ring[posts->read_at & (NN_POSTS_MAX - 1)];
+    *out_function = post->function;
+    *out_user = post->user;
+    nn_atomic_store(&post->turn, posts->read_at + NN_POSTS_MAX);
+    posts->read_at++;
+    return true;
+}
+/* ---- end platform/nn_posts.c ------------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_loop.h ------------------------------------------------------------------------------------ */
+/* nn_loop - the inside of necpnet_loop: descriptors by a poller, timers by a heap, posts by a ring. */
+#ifndef NN_LOOP_H
+#define NN_LOOP_H
+
+
+#if !defined(__EMSCRIPTEN__)
+
+#define NN_LOOP_BATCH_MAX 256    /* descriptors handled in one step; the rest in the next */
+#define NN_LOOP_TIMERS_MAX 65536 /* waiting at once */
+#define NN_LOOP_TIMER_CHUNK 64
+#define NN_LOOP_BUCKETS 256 /* of the application's watched descriptors */
+
+#define NN_READABLE 1u
+#define NN_WRITABLE 2u
+
+/* One descriptor's interest; embedded in what owns it. Errors and hang-ups are reported as what was wished for. */
+typedef struct nn_watch {
+    void (*ready)(struct nn_watch* watch, unsigned what);
+    int descriptor;
+    uint32_t place; /* 1-based, in the poller; 0: not watched */
+    uint8_t wishes; /* NN_READABLE | NN_WRITABLE */
+} nn_watch;
+
+typedef struct nn_ready {
+    nn_watch* watch; /* NULL: unwatched since */
+    unsigned what;
+} nn_ready;
+
+struct pollfd;
+
+/* How a loop waits; a table for each backend. */
+typedef struct nn_poller {
+    necpnet_result (*open)(necpnet_loop* loop);
+    void (*close)(necpnet_loop* loop);
+    /* wishes 0 forgets the watch and cannot fail. */
+    necpnet_result (*set)(necpnet_loop* loop, nn_watch* watch, unsigned wishes);
+    /* fill loop->ready; timeout_us NN_NEVER waits for ever. */
+    necpnet_result (*wait)(necpnet_loop* loop, uint64_t timeout_us);
+} nn_poller;
+
+typedef struct nn_loop_timer {
+    nn_deadline deadline; /* first: the heap gives it back */
+    uint32_t index;
+    uint32_t generation;
+    uint32_t next_free; /* 1-based */
+    necpnet_loop_function function;
+    void* user;
+} nn_loop_timer;
+
+typedef struct nn_loop_watcher {
+    nn_watch watch; /* first */
+    struct nn_loop_watcher* next;
+    necpnet_loop_descriptor_function function;
+    void* user;
+} nn_loop_watcher;
+
+struct necpnet_loop {
+    nn_alloc alloc;
+    const nn_poller* poller;
+    bool stepping;
+
+    int epoll_descriptor;   /* epoll */
+    bool coarse;            /* epoll: no epoll_pwait2, milliseconds alone */
+    struct pollfd* polled;  /* poll: all descriptors, and their watches beside them */
+    nn_watch** watches;
+    uint32_t watch_count;
+    uint32_t watch_capacity;
+    uint32_t scan_at; /* poll: where the last scan ended, so that none starves */
+
+    nn_ready ready[NN_LOOP_BATCH_MAX];
+    uint32_t ready_count;
+    uint32_t ready_at;
+
+    nn_deadlines deadlines;
+    nn_loop_timer** timer_chunks;
+    uint32_t timer_chunk_count;
+    uint32_t timer_free; /* 1-based */
+
+    nn_loop_watcher* watchers[NN_LOOP_BUCKETS];
+
+    nn_watch wake;
+    int wake_write;
+    uint32_t wake_sent; /* atomic: the wake descriptor has been written and not cleared */
+    nn_posts posts;
+};
+
+NN_PRIVATE const nn_poller* nn_poller_epoll(void); /* NULL where there is none */
+NN_PRIVATE const nn_poller* nn_poller_poll(void);
+
+/* nn_loop_watch - begin, change or (wishes 0) end; ending cannot fail. May be called from a ready function. */
+NN_PRIVATE necpnet_result nn_loop_watch(necpnet_loop* loop, nn_watch* watch, unsigned wishes);
+
+/* nn_loop_wake - end the present or next wait at once; any thread. */
+NN_PRIVATE void nn_loop_wake(necpnet_loop* loop);
+
+#endif
+
+#endif
+/* ---- end platform/nn_loop.h -------------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_loop.c ------------------------------------------------------------------------------------ */
+/* nn_loop - descriptors, timers and posts on one thread. */
+
+#if !defined(__EMSCRIPTEN__)
+
+NN_PRIVATE necpnet_result nn_loop_watch(necpnet_loop* loop, nn_watch* watch, unsigned wishes)
+{
+    if (wishes == watch->wishes) return NECPNET_OK;
+    necpnet_result result = loop->poller->set(loop, watch, wishes);
+    if (result != NECPNET_OK) return result;
+    watch->wishes = (uint8_t)wishes;
+    if (wishes == 0) { /* what this step found may name it */
+        for (uint32_t i = loop->ready_at; i < loop->ready_count; i++) {
+            if (loop->ready[i].watch == watch) loop->ready[i].watch = NULL;
+        }
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_loop_wake(necpnet_loop* loop)
+{
+    if (nn_atomic_exchange(&loop->wake_sent, 1) == 0) nn_net_wake_write(loop->wake_write);
+}
+
+static void loop_woken(nn_watch* watch, unsigned what)
+{
+    (void)what;
+    necpnet_loop* loop = (necpnet_loop*)(void*)((char*)watch - offsetof(struct necpnet_loop, wake));
+    nn_net_wake_clear(watch->descriptor);
+    nn_atomic_exchange(&loop->wake_sent, 0); /* then the posts are read: one that comes later writes again */
+}
+
+necpnet_result necpnet_loop_create(const necpnet_allocator* allocator, necpnet_loop_backend backend,
+                                   necpnet_loop** out_loop)
+{
+    if (!out_loop || (backend != NECPNET_LOOP_BEST && backend != NECPNET_LOOP_POLL)) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, allocator);
+    necpnet_loop* loop = (necpnet_loop*)nn_alloc_take(&alloc, sizeof *loop);
+    if (!loop) return NECPNET_ERR_OUT_OF_MEMORY;
+    loop->alloc = alloc;
+    nn_deadlines_init(&loop->deadlines, &loop->alloc);
+    nn_posts_init(&loop->posts);
+    loop->poller = backend == NECPNET_LOOP_BEST ? nn_poller_epoll() : NULL;
+    if (!loop->poller) loop->poller = nn_poller_poll();
+    bool started = nn_net_start();
+    necpnet_result result = started ? loop->poller->open(loop) : NECPNET_ERR_IO;
+    bool opened = result == NECPNET_OK;
+    loop->wake.descriptor = NN_NET_NONE;
+    loop->wake.ready = loop_woken;
+    if (opened) result = nn_net_wake_open(&loop->wake.descriptor, &loop->wake_write);
+    if (result == NECPNET_OK) result = nn_loop_watch(loop, &loop->wake, NN_READABLE);
+    if (result != NECPNET_OK) {
+        if (loop->wake.descriptor != NN_NET_NONE) nn_net_wake_close(loop->wake.descriptor, loop->wake_write);
+        if (opened) loop->poller->close(loop);
+        if (started) nn_net_stop();
+        alloc = loop->alloc;
+        nn_alloc_give(&alloc, loop, sizeof *loop);
+        return result;
+    }
+    *out_loop = loop;
+    return NECPNET_OK;
+}
+
+void necpnet_loop_destroy(necpnet_loop* loop)
+{
+    if (!loop) return;
+    for (size_t i = 0; i < NN_LOOP_BUCKETS; i++) {
+        while (loop->watchers[i]) {
+            nn_loop_watcher* watcher = loop->watchers[i];
+            loop->watchers[i] = watcher->next;
+            nn_loop_watch(loop, &watcher->watch, 0);
+            nn_alloc_give(&loop->alloc, watcher, sizeof *watcher);
+        }
+    }
+    for (uint32_t i = 0; i < loop->timer_chunk_count; i++) {
+        nn_alloc_give(&loop->alloc, loop->timer_chunks[i], NN_LOOP_TIMER_CHUNK * sizeof(nn_loop_timer));
+    }
+    nn_alloc_give(&loop->alloc, loop->timer_chunks, NN_LOOP_TIMERS_MAX / NN_LOOP_TIMER_CHUNK * sizeof(nn_loop_timer*));
+    nn_deadlines_reset(&loop->deadlines);
+    nn_loop_watch(loop, &loop->wake, 0);
+    nn_net_wake_close(loop->wake.descriptor, loop->wake_write);
+    loop->poller->close(loop);
+    nn_net_stop();
+    nn_alloc alloc = loop->alloc;
+    nn_alloc_give(&alloc, loop, sizeof *loop);
+}
+
+/* ---- timers -- */
+
+static nn_loop_timer* loop_timer_at(const necpnet_loop* loop, uint32_t index)
+{
+    return &loop->timer_chunks[index / NN_LOOP_TIMER_CHUNK][index % NN_LOOP_TIMER_CHUNK];
+}
+
+static void loop_timer_release(necpnet_loop* loop, nn_loop_timer* timer)
+{
+    timer->generation++;
+    timer->function = NULL;
+    timer->next_free = loop->timer_free;
+    loop->timer_free = timer->index + 1;
+}
+
+/* Room for NN_LOOP_TIMER_CHUNK more timers, in the heap as well. */
+static necpnet_result loop_timers_grow(necpnet_loop* loop)
+{
+    uint32_t chunks_max = NN_LOOP_TIMERS_MAX / NN_LOOP_TIMER_CHUNK;
+    if (loop->timer_chunk_count == chunks_max) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (!loop->timer_chunks) {
+        loop->timer_chunks = (nn_loop_timer**)nn_alloc_take(&loop->alloc, chunks_max * sizeof(nn_loop_timer*));
+        if (!loop->timer_chunks) return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    uint32_t first = loop->timer_chunk_count * NN_LOOP_TIMER_CHUNK;
+    necpnet_result result = nn_deadlines_reserve(&loop->deadlines, first + NN_LOOP_TIMER_CHUNK);
+    if (result != NECPNET_OK) return result;
+    nn_loop_timer* chunk = (nn_loop_timer*)nn_alloc_take(&loop->alloc, NN_LOOP_TIMER_CHUNK * sizeof *chunk);
+    if (!chunk) return NECPNET_ERR_OUT_OF_MEMORY;
+    loop->timer_chunks[loop->timer_chunk_count++] = chunk;
+    for (uint32_t i = NN_LOOP_TIMER_CHUNK; i > 0; i--) {
+        chunk[i - 1].index = first + i - 1;
+        loop_timer_release(loop, &chunk[i - 1]);
+    }
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_loop_after(necpnet_loop* loop, uint64_t delay_us, necpnet_loop_function function, void* user,
+                                  necpnet_loop_timer* out_timer)
+{
+    if (!loop || !function) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (loop->timer_free == 0) {
+        necpnet_result result = loop_timers_grow(loop);
+        if (result != NECPNET_OK) return result;
+    }
+    nn_loop_timer* timer = loop_timer_at(loop, loop->timer_free - 1);
+    loop->timer_free = timer->next_free;
+    timer->function = function;
+    timer->user = user;
+    uint64_t now_us = necpnet_time_us();
+    uint64_t at_us = delay_us < NN_NEVER - 1 - now_us ? now_us + delay_us : NN_NEVER - 1;
+    nn_deadlines_set(&loop->deadlines, &timer->deadline, at_us);
+    if (out_timer) *out_timer = (uint64_t)timer->generation << 32 | timer->index;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_loop_cancel(necpnet_loop* loop, necpnet_loop_timer timer)
+{
+    if (!loop) return NECPNET_ERR_INVALID_ARGUMENT;
+    uint32_t index = (uint32_t)timer;
+    if (index >= loop->timer_chunk_count * NN_LOOP_TIMER_CHUNK) return NECPNET_ERR_NOT_FOUND;
+    nn_loop_timer* found = loop_timer_at(loop, index);
+    if (found->generation != (uint32_t)(timer >> 32) || !found->function) return NECPNET_ERR_NOT_FOUND;
+    nn_deadlines_set(&loop->deadlines, &found->deadline, NN_NEVER);
+    loop_timer_release(loop, found);
+    return NECPNET_OK;
+}
+
+/* Timers that are due at the step's time; one that a timer sets for now waits for the next step. */
+static void loop_run_timers(necpnet_loop* loop)
+{
+    if (nn_deadlines_next(&loop->deadlines) == NN_NEVER) return;
+    uint64_t now_us = necpnet_time_us();
+    for (;;) {
+        nn_loop_timer* timer = (nn_loop_timer*)(void*)nn_deadlines_take(&loop->deadlines, now_us);
+        if (!timer) return;
+        necpnet_loop_function function = timer->function;
+        void* user = timer->user;
+        loop_timer_release(loop, timer);
+        function(user);
+    }
+}
+
+/* ---- posts -- */
+
+necpnet_result necpnet_loop_post(necpnet_loop* loop, necpnet_loop_function function, void* user)
+{
+    if (!loop || !function) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!nn_posts_push(&loop->posts, function, user)) return NECPNET_ERR_WOULD_BLOCK;
+    nn_loop_wake(loop);
+    return NECPNET_OK;
+}
+
+static void loop_run_posts(necpnet_loop* loop)
+{
+    necpnet_loop_function function;
+    void* user;
+    for (uint32_t i = 0; i < NN_POSTS_MAX && nn_posts_pop(&loop->posts, &function, &user); i++) function(user);
+}
+
+/* ---- the application's descriptors -- */
+
+static void loop_watcher_ready(nn_watch* watch, unsigned what)
+{
+    nn_loop_watcher* watcher = (nn_loop_watcher*)(void*)watch;
+    watcher->function(watch->descriptor, (what & NN_READABLE) != 0, (what & NN_WRITABLE) != 0, watcher->user);
+}
+
+static nn_loop_watcher** loop_find_watcher(necpnet_loop* loop, int descriptor)
+{
+    nn_loop_watcher** at = &loop->watchers[((unsigned)descriptor ^ (unsigned)descriptor >> 8) % NN_LOOP_BUCKETS];
+    while (*at && (*at)->watch.descriptor != descriptor) at = &(*at)->next;
+    return at;
+}
+
+necpnet_result necpnet_loop_watch(necpnet_loop* loop, int descriptor, bool readable, bool writable,
+                                  necpnet_loop_descriptor_function function, void* user)
+{
+    unsigned wishes = (readable ? NN_READABLE : 0) | (writable ? NN_WRITABLE : 0);
+    if (!loop || descriptor < 0 || (wishes && !function)) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_loop_watcher** at = loop_find_watcher(loop, descriptor);
+    nn_loop_watcher* watcher = *at;
+    if (wishes == 0) {
+        if (!watcher) return NECPNET_OK;
+        *at = watcher->next;
+        nn_loop_watch(loop, &watcher->watch, 0);
+        nn_alloc_give(&loop->alloc, watcher, sizeof *watcher);
+        return NECPNET_OK;
+    }
+    bool fresh = !watcher;
+    if (fresh) {
+        watcher = (nn_loop_watcher*)nn_alloc_take(&loop->alloc, sizeof *watcher);
+        if (!watcher) return NECPNET_ERR_OUT_OF_MEMORY;
+        watcher->watch.ready = loop_watcher_ready;
+        watcher->watch.descriptor = descriptor;
+    }
+    necpnet_result result = nn_loop_watch(loop, &watcher->watch, wishes);
+    if (result != NECPNET_OK) {
+        if (fresh) nn_alloc_give(&loop->alloc, watcher, sizeof *watcher);
+        return result;
+    }
+    if (fresh) *at = watcher;
+    watcher->function = function;
+    watcher->user = user;
+    return NECPNET_OK;
+}
+
+/* ---- a step -- */
+
+necpnet_result necpnet_loop_step(necpnet_loop* loop, uint64_t timeout_us)
+{
+    if (!loop) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (loop->stepping) return NECPNET_OK; /* from a callback of this step: it goes on when that returns */
+    loop->stepping = true;
+    uint64_t next_us = nn_deadlines_next(&loop->deadlines);
+    if (timeout_us && nn_posts_waiting(&loop->posts)) timeout_us = 0;
+    if (timeout_us && next_us != NN_NEVER) {
+        uint64_t now_us = necpnet_time_us();
+        timeout_us = nn_min_u64(timeout_us, next_us > now_us ? next_us - now_us : 0);
+    }
+    loop->ready_count = 0;
+    loop->ready_at = 0;
+    necpnet_result result = loop->poller->wait(loop, timeout_us);
+    while (loop->ready_at < loop->ready_count) {
+        nn_ready ready = loop->ready[loop->ready_at++];
+        if (ready.watch && ready.what) ready.watch->ready(ready.watch, ready.what);
+    }
+    loop_run_posts(loop);
+    loop_run_timers(loop);
+    loop->stepping = false;
+    return result;
+}
+
+#endif
+/* ---- end platform/nn_loop.c -------------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_poller_epoll.c ---------------------------------------------------------------------------- */
+/* nn_poller_epoll - waiting by epoll: the work of a step does not grow with idle descriptors. */
+
+#if defined(__linux__) && !defined(__EMSCRIPTEN__)
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 35)
+#define POLLER_HAS_PWAIT2 1
+#endif
+#endif
+#ifndef POLLER_HAS_PWAIT2
+#define POLLER_HAS_PWAIT2 0
+#endif
+
+static necpnet_result epoll_open(necpnet_loop* loop)
+{
+    loop->epoll_descriptor = epoll_create1(EPOLL_CLOEXEC);
+    return loop->epoll_descriptor >= 0 ? NECPNET_OK : nn_net_last(NULL);
+}
+
+static void epoll_shut(necpnet_loop* loop)
+{
+    close(loop->epoll_descriptor);
+}
+
+static necpnet_result epoll_set(necpnet_loop* loop, nn_watch* watch, unsigned wishes)
+{
+    struct epoll_event event;
+    memset(&event, 0, sizeof event);
+    event.data.ptr = watch;
+    if (wishes & NN_READABLE) event.events |= (uint32_t)EPOLLIN;
+    if (wishes & NN_WRITABLE) event.events |= (uint32_t)EPOLLOUT;
+    int operation = wishes == 0 ? EPOLL_CTL_DEL : watch->place ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (epoll_ctl(loop->epoll_descriptor, operation, watch->descriptor, &event) != 0 && wishes) return nn_net_last(NULL);
+    watch->place = wishes ? 1 : 0;
+    return NECPNET_OK;
+}
+
+static int epoll_wait_coarse(int descriptor, struct epoll_event* events, int max, uint64_t timeout_us)
+{
+    int timeout_ms = timeout_us == NN_NEVER ? -1 : (int)nn_min_u64((timeout_us + 999) / 1000, INT32_MAX);
+    return epoll_wait(descriptor, events, max, timeout_ms);
+}
+
+static int epoll_wait_exact(necpnet_loop* loop, struct epoll_event* events, int max, uint64_t timeout_us)
+{
+#if POLLER_HAS_PWAIT2
+    if (!loop->coarse && timeout_us && timeout_us != NN_NEVER) {
+        struct timespec time;
+        time.tv_sec = (time_t)(timeout_us / 1000000u);
+        time.tv_nsec = (long)(timeout_us % 1000000u * 1000u);
+        int count = epoll_pwait2(loop->epoll_descriptor, events, max, &time, NULL);
+        if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
+        loop->coarse = true; /* a kernel before 5.11, or a sandbox */
+    }
+#endif
+    return epoll_wait_coarse(loop->epoll_descriptor, events, max, timeout_us);
+}
+
+static necpnet_result epoll_await(necpnet_loop* loop, uint64_t timeout_us)
+{
+    struct epoll_event events[NN_LOOP_BATCH_MAX];
+    int count = epoll_wait_exact(loop, events, NN_LOOP_BATCH_MAX, timeout_us);
+    if (count < 0) return errno == EINTR ? NECPNET_OK : nn_net_last(NULL);
+    for (int i = 0; i < count; i++) {
+        nn_watch* watch = (nn_watch*)events[i].data.ptr;
+        unsigned what = 0;
+        if (events[i].events & (uint32_t)(EPOLLIN | EPOLLERR | EPOLLHUP)) what |= NN_READABLE;
+        if (events[i].events & (uint32_t)(EPOLLOUT | EPOLLERR | EPOLLHUP)) what |= NN_WRITABLE;
+        loop->ready[i].watch = watch;
+        loop->ready[i].what = what & watch->wishes;
+    }
+    loop->ready_count = (uint32_t)count;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE const nn_poller* nn_poller_epoll(void)
+{
+    static const nn_poller poller = {epoll_open, epoll_shut, epoll_set, epoll_await};
+    return &poller;
+}
+
+#elif !defined(__EMSCRIPTEN__)
+
+NN_PRIVATE const nn_poller* nn_poller_epoll(void)
+{
+    return NULL;
+}
+
+#endif
+/* ---- end platform/nn_poller_epoll.c ------------------------------------------------------------------------------ */
+
+/* ---- begin platform/nn_poller_poll.c ----------------------------------------------------------------------------- */
+/* nn_poller_poll - waiting by poll (WSAPoll on Windows): everywhere, at a cost that grows with all descriptors. */
+
+#if !defined(__EMSCRIPTEN__)
+
+#if !defined(_WIN32)
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+#endif
+
+#define POLLER_CAPACITY_FIRST 16u
+
+static necpnet_result poll_open(necpnet_loop* loop)
+{
+    (void)loop;
+    return NECPNET_OK;
+}
+
+static void poll_shut(necpnet_loop* loop)
+{
+    nn_alloc_give(&loop->alloc, loop->polled, loop->watch_capacity * sizeof *loop->polled);
+    nn_alloc_give(&loop->alloc, loop->watches, loop->watch_capacity * sizeof *loop->watches);
+}
+
+static necpnet_result poll_reserve(necpnet_loop* loop)
+{
+    if (loop->watch_count < loop->watch_capacity) return NECPNET_OK;
+    uint32_t capacity = loop->watch_capacity ? loop->watch_capacity * 2 : POLLER_CAPACITY_FIRST;
+    struct pollfd* polled = (struct pollfd*)nn_alloc_take(&loop->alloc, capacity * sizeof *polled);
+    nn_watch** watches = (nn_watch**)nn_alloc_take(&loop->alloc, capacity * sizeof *watches);
+    if (!polled || !watches) {
+        nn_alloc_give(&loop->alloc, polled, capacity * sizeof *polled);
+        nn_alloc_give(&loop->alloc, watches, capacity * sizeof *watches);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    nn_copy(polled, loop->polled, loop->watch_count * sizeof *polled);
+    nn_copy(watches, loop->watches, loop->watch_count * sizeof *watches);
+    poll_shut(loop);
+    loop->polled = polled;
+    loop->watches = watches;
+    loop->watch_capacity = capacity;
+    return NECPNET_OK;
+}
+
+static necpnet_result poll_set(necpnet_loop* loop, nn_watch* watch, unsigned wishes)
+{
+    if (wishes == 0) {
+        uint32_t index = watch->place - 1;
+        uint32_t last = --loop->watch_count;
+        loop->polled[index] = loop->polled[last];
+        loop->watches[index] = loop->watches[last];
+        loop->watches[index]->place = index + 1;
+        watch->place = 0;
+        return NECPNET_OK;
+    }
+    if (watch->place == 0) {
+        necpnet_result result = poll_reserve(loop);
+        if (result != NECPNET_OK) return result;
+        loop->watches[loop->watch_count] = watch;
+        watch->place = ++loop->watch_count;
+    }
+    struct pollfd* entry = &loop->polled[watch->place - 1];
+    memset(entry, 0, sizeof *entry);
+#if defined(_WIN32)
+    entry->fd = (SOCKET)(unsigned)watch->descriptor;
+#else
+    entry->fd = watch->descriptor;
+#endif
+    short events = 0;
+    if (wishes & NN_READABLE) events = (short)(events | POLLIN);
+    if (wishes & NN_WRITABLE) events = (short)(events | POLLOUT);
+    entry->events = events;
+    return NECPNET_OK;
+}
+
+static int poll_system(necpnet_loop* loop, uint64_t timeout_us)
+{
+#if defined(__linux__)
+    struct timespec time;
+    time.tv_sec = (time_t)(timeout_us / 1000000u);
+    time.tv_nsec = (long)(timeout_us % 1000000u * 1000u);
+    return ppoll(loop->polled, (nfds_t)loop->watch_count, timeout_us == NN_NEVER ? NULL : &time, NULL);
+#else
+    int timeout_ms = timeout_us == NN_NEVER ? -1 : (int)nn_min_u64((timeout_us + 999) / 1000, INT32_MAX);
+#if defined(_WIN32)
+    return WSAPoll(loop->polled, (ULONG)loop->watch_count, timeout_ms);
+#else
+    return poll(loop->polled, (nfds_t)loop->watch_count, timeout_ms);
+#endif
+#endif
+}
+
+static necpnet_result poll_await(necpnet_loop* loop, uint64_t timeout_us)
+{
+    int count = poll_system(loop, timeout_us);
+#if !defined(_WIN32)
+    if (count < 0 && errno == EINTR) count = 0;
+#endif
+    if (count < 0) return nn_net_last(NULL);
+    uint32_t at = loop->scan_at < loop->watch_count ? loop->scan_at : 0;
+    for (uint32_t i = 0; i < loop->watch_count && count > 0 && loop->ready_count < NN_LOOP_BATCH_MAX; i++) {
+        const struct pollfd* entry = &loop->polled[at];
+        nn_watch* watch = loop->watches[at];
+        if (++at == loop->watch_count) at = 0;
+        if (!entry->revents) continue;
+        unsigned what = 0;
+        if (entry->revents & (POLLIN | POLLERR | POLLHUP | POLLNVAL)) what |= NN_READABLE;
+        if (entry->revents & (POLLOUT | POLLERR | POLLHUP | POLLNVAL)) what |= NN_WRITABLE;
+        loop->ready[loop->ready_count].watch = watch;
+        loop->ready[loop->ready_count++].what = what & watch->wishes;
+        count--;
+    }
+    loop->scan_at = at;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE const nn_poller* nn_poller_poll(void)
+{
+    static const nn_poller poller = {poll_open, poll_shut, poll_set, poll_await};
+    return &poller;
+}
+
+#endif
+/* ---- end platform/nn_poller_poll.c ------------------------------------------------------------------------------- */
+
 #endif /* NECPNET_WITH_PLATFORM */

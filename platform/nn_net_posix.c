@@ -1,0 +1,392 @@
+/* nn_net_posix - sockets of POSIX, with Linux's batches where they are. */
+#include "nn_net.h"
+
+#if !defined(_WIN32) && !defined(__EMSCRIPTEN__)
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/eventfd.h>
+#endif
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE instead */
+#endif
+
+NN_PRIVATE bool nn_net_start(void)
+{
+    return true;
+}
+
+NN_PRIVATE void nn_net_stop(void)
+{
+}
+
+static necpnet_result net_result(int error)
+{
+    if (error == EAGAIN || error == EWOULDBLOCK) return NECPNET_ERR_WOULD_BLOCK;
+    switch (error) {
+    case EADDRINUSE: return NECPNET_ERR_ADDRESS_IN_USE;
+    case EACCES:
+    case EPERM: return NECPNET_ERR_PERMISSION;
+    case EMFILE:
+    case ENFILE: return NECPNET_ERR_DESCRIPTORS;
+    case ENOMEM:
+    case ENOBUFS: return NECPNET_ERR_OUT_OF_MEMORY;
+    case ECONNREFUSED: return NECPNET_ERR_CONNECTION_REFUSED;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+    case EADDRNOTAVAIL: return NECPNET_ERR_NETWORK_UNREACHABLE;
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EPIPE: return NECPNET_ERR_CONNECTION_RESET;
+    case ETIMEDOUT: return NECPNET_ERR_TIMEOUT;
+    case EAFNOSUPPORT: return NECPNET_ERR_UNSUPPORTED;
+    default: return NECPNET_ERR_IO;
+    }
+}
+
+NN_PRIVATE necpnet_result nn_net_last(int* out_error)
+{
+    if (out_error) *out_error = errno;
+    return net_result(errno);
+}
+
+static void net_set(int descriptor, int level, int option, int value)
+{
+    setsockopt(descriptor, level, option, &value, (socklen_t)sizeof value); /* a wish: not granted is no error */
+}
+
+#if !defined(__linux__)
+static bool net_prepare(int descriptor)
+{
+    int flags = fcntl(descriptor, F_GETFL);
+    if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) != 0) return false;
+    return fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0;
+}
+#endif
+
+NN_PRIVATE necpnet_result nn_net_open(nn_net_kind kind, bool ipv6, int* out_descriptor)
+{
+    int family = ipv6 ? AF_INET6 : AF_INET;
+    int type = kind == NN_NET_UDP ? SOCK_DGRAM : SOCK_STREAM;
+#if defined(__linux__)
+    int descriptor = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return net_result(errno);
+#else
+    int descriptor = socket(family, type, 0);
+    if (descriptor < 0) return net_result(errno);
+    if (!net_prepare(descriptor)) {
+        close(descriptor);
+        return NECPNET_ERR_IO;
+    }
+#endif
+    if (ipv6) net_set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+#if defined(SO_NOSIGPIPE)
+    net_set(descriptor, SOL_SOCKET, SO_NOSIGPIPE, 1);
+#endif
+    *out_descriptor = descriptor;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_net_close(int descriptor)
+{
+    if (descriptor >= 0) close(descriptor);
+}
+
+NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address,
+                                      bool reuse_port)
+{
+    if (kind == NN_NET_TCP) net_set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1); /* old connections in TIME_WAIT only */
+    if (reuse_port) {
+#if defined(SO_REUSEPORT)
+        net_set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+#else
+        return NECPNET_ERR_UNSUPPORTED;
+#endif
+    }
+    struct sockaddr_storage storage;
+    socklen_t bytes = nn_net_to_system(address, address->family == NECPNET_ADDRESS_IPV6, &storage);
+    return bind(descriptor, (const struct sockaddr*)&storage, bytes) == 0 ? NECPNET_OK : net_result(errno);
+}
+
+NN_PRIVATE necpnet_result nn_net_listen(int descriptor)
+{
+    return listen(descriptor, NN_NET_BACKLOG) == 0 ? NECPNET_OK : net_result(errno);
+}
+
+NN_PRIVATE int nn_net_local_port(int descriptor)
+{
+    struct sockaddr_storage storage;
+    socklen_t bytes = (socklen_t)sizeof storage;
+    memset(&storage, 0, sizeof storage);
+    if (getsockname(descriptor, (struct sockaddr*)&storage, &bytes) != 0) return 0;
+    necpnet_address address;
+    nn_net_from_system(&storage, &address);
+    return address.port;
+}
+
+NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes)
+{
+    net_set(descriptor, SOL_SOCKET, SO_RCVBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
+    net_set(descriptor, SOL_SOCKET, SO_SNDBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
+#if defined(__linux__)
+    /* DF set, and the kernel's own path MTU not obeyed: probing is ours (RFC 8899). Over the interface: EMSGSIZE. */
+    net_set(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+    net_set(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+#endif
+}
+
+NN_PRIVATE void nn_net_tune_tcp(int descriptor, uint32_t unsent_bytes_max)
+{
+    net_set(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+#if defined(TCP_NOTSENT_LOWAT)
+    net_set(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)unsent_bytes_max);
+#else
+    (void)unsent_bytes_max;
+#endif
+}
+
+NN_PRIVATE necpnet_result nn_net_accept(int descriptor, necpnet_address* out_from, int* out_descriptor)
+{
+    struct sockaddr_storage storage;
+    socklen_t bytes = (socklen_t)sizeof storage;
+    memset(&storage, 0, sizeof storage);
+#if defined(__linux__)
+    int accepted = accept4(descriptor, (struct sockaddr*)&storage, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+    int accepted = accept(descriptor, (struct sockaddr*)&storage, &bytes);
+#endif
+    if (accepted < 0) {
+        /* Errors of a connection that died in the queue (accept(2)): the next one may be well. */
+        if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO || errno == ENETDOWN || errno == EHOSTUNREACH ||
+            errno == ENETUNREACH || errno == ETIMEDOUT || errno == EPERM) {
+            return NECPNET_ERR_CONNECTION_RESET;
+        }
+        return net_result(errno);
+    }
+#if !defined(__linux__)
+    if (!net_prepare(accepted)) {
+        close(accepted);
+        return NECPNET_ERR_CONNECTION_RESET;
+    }
+#endif
+    nn_net_from_system(&storage, out_from);
+    *out_descriptor = accepted;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_net_connect(int descriptor, const necpnet_address* to)
+{
+    struct sockaddr_storage storage;
+    socklen_t bytes = nn_net_to_system(to, to->family == NECPNET_ADDRESS_IPV6, &storage);
+    if (connect(descriptor, (const struct sockaddr*)&storage, bytes) == 0) return NECPNET_OK;
+    return errno == EINPROGRESS || errno == EINTR ? NECPNET_OK : net_result(errno);
+}
+
+NN_PRIVATE necpnet_result nn_net_connected(int descriptor)
+{
+    int error = 0;
+    socklen_t bytes = (socklen_t)sizeof error;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &bytes) != 0) return net_result(errno);
+    return error ? net_result(error) : NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_net_read(int descriptor, uint8_t* to, size_t bytes, size_t* out_bytes)
+{
+    for (;;) {
+        ssize_t got = recv(descriptor, to, bytes, 0);
+        if (got > 0) {
+            *out_bytes = (size_t)got;
+            return NECPNET_OK;
+        }
+        if (got == 0) return NECPNET_ERR_CLOSED;
+        if (errno != EINTR) return net_result(errno);
+    }
+}
+
+NN_PRIVATE necpnet_result nn_net_write(int descriptor, const uint8_t* first, size_t first_bytes, const uint8_t* second,
+                                       size_t second_bytes, size_t* out_bytes)
+{
+    struct iovec pieces[2];
+    struct msghdr message;
+    memset(&message, 0, sizeof message);
+    memcpy(&pieces[0].iov_base, &first, sizeof first); /* iov_base is not const though it is only read */
+    pieces[0].iov_len = first_bytes;
+    memcpy(&pieces[1].iov_base, &second, sizeof second);
+    pieces[1].iov_len = second_bytes;
+    message.msg_iov = pieces;
+    message.msg_iovlen = second_bytes ? 2 : 1;
+    for (;;) {
+        ssize_t sent = sendmsg(descriptor, &message, MSG_NOSIGNAL);
+        if (sent >= 0) {
+            *out_bytes = (size_t)sent;
+            return NECPNET_OK;
+        }
+        if (errno == ENOBUFS) return NECPNET_ERR_WOULD_BLOCK;
+        if (errno != EINTR) return net_result(errno);
+    }
+}
+
+NN_PRIVATE void nn_net_shut(int descriptor)
+{
+    shutdown(descriptor, SHUT_WR);
+}
+
+#if defined(__linux__)
+
+NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
+{
+    struct mmsghdr messages[NN_NET_BATCH_MAX];
+    struct iovec pieces[NN_NET_BATCH_MAX];
+    struct sockaddr_storage from[NN_NET_BATCH_MAX];
+    if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
+    for (int i = 0; i < count; i++) {
+        memset(&messages[i], 0, sizeof messages[i]);
+        pieces[i].iov_base = batch[i].data;
+        pieces[i].iov_len = batch[i].bytes_max;
+        messages[i].msg_hdr.msg_iov = &pieces[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+        messages[i].msg_hdr.msg_name = &from[i];
+        messages[i].msg_hdr.msg_namelen = (socklen_t)sizeof from[i];
+    }
+    int got = recvmmsg(descriptor, messages, (unsigned)count, 0, NULL);
+    for (int i = 0; i < got; i++) {
+        nn_net_from_system(&from[i], &batch[i].address);
+        batch[i].bytes = messages[i].msg_len;
+        batch[i].cut = (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+    }
+    return got > 0 ? got : 0;
+}
+
+#else
+
+NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
+{
+    int got = 0;
+    while (got < count) {
+        struct sockaddr_storage from;
+        struct iovec piece;
+        struct msghdr message;
+        memset(&message, 0, sizeof message);
+        piece.iov_base = batch[got].data;
+        piece.iov_len = batch[got].bytes_max;
+        message.msg_iov = &piece;
+        message.msg_iovlen = 1;
+        message.msg_name = &from;
+        message.msg_namelen = (socklen_t)sizeof from;
+        ssize_t bytes = recvmsg(descriptor, &message, 0);
+        if (bytes < 0) break;
+        nn_net_from_system(&from, &batch[got].address);
+        batch[got].bytes = (uint32_t)bytes;
+        batch[got].cut = (message.msg_flags & MSG_TRUNC) != 0;
+        got++;
+    }
+    return got;
+}
+
+#endif
+
+#if defined(__linux__)
+
+static int net_send_some(int descriptor, struct mmsghdr* messages, int count)
+{
+    return sendmmsg(descriptor, messages, (unsigned)count, MSG_NOSIGNAL);
+}
+
+#else
+
+struct mmsghdr {
+    struct msghdr msg_hdr;
+    unsigned msg_len;
+};
+
+static int net_send_some(int descriptor, struct mmsghdr* messages, int count)
+{
+    int sent = 0;
+    while (sent < count && sendmsg(descriptor, &messages[sent].msg_hdr, MSG_NOSIGNAL) >= 0) sent++;
+    return sent > 0 ? sent : -1;
+}
+
+#endif
+
+NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, int* out_refused,
+                           necpnet_result* out_reason)
+{
+    struct mmsghdr messages[NN_NET_BATCH_MAX];
+    struct iovec pieces[NN_NET_BATCH_MAX];
+    struct sockaddr_storage to[NN_NET_BATCH_MAX];
+    if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
+    for (int i = 0; i < count; i++) {
+        memset(&messages[i], 0, sizeof messages[i]);
+        pieces[i].iov_base = batch[i].data;
+        pieces[i].iov_len = batch[i].bytes;
+        messages[i].msg_hdr.msg_iov = &pieces[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+        messages[i].msg_hdr.msg_name = &to[i];
+        messages[i].msg_hdr.msg_namelen = nn_net_to_system(&batch[i].address, ipv6, &to[i]);
+    }
+    int done = 0;
+    *out_refused = 0;
+    while (done < count) {
+        int sent = net_send_some(descriptor, messages + done, count - done);
+        if (sent > 0) {
+            done += sent;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+            break;
+        } else if (errno != EINTR) { /* this one alone: too large, no route, refused */
+            *out_reason = net_result(errno);
+            ++*out_refused;
+            done++;
+        }
+    }
+    return done;
+}
+
+NN_PRIVATE necpnet_result nn_net_wake_open(int* out_read, int* out_write)
+{
+#if defined(__linux__)
+    int descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (descriptor < 0) return net_result(errno);
+    *out_read = *out_write = descriptor;
+    return NECPNET_OK;
+#else
+    int ends[2];
+    if (pipe(ends) != 0) return net_result(errno);
+    if (!net_prepare(ends[0]) || !net_prepare(ends[1])) {
+        close(ends[0]);
+        close(ends[1]);
+        return NECPNET_ERR_IO;
+    }
+    *out_read = ends[0];
+    *out_write = ends[1];
+    return NECPNET_OK;
+#endif
+}
+
+NN_PRIVATE void nn_net_wake_close(int read_descriptor, int write_descriptor)
+{
+    close(read_descriptor);
+    if (write_descriptor != read_descriptor) close(write_descriptor);
+}
+
+NN_PRIVATE void nn_net_wake_write(int descriptor)
+{
+    uint64_t one = 1; /* eventfd wants eight bytes, a pipe takes them */
+    ssize_t written = write(descriptor, &one, sizeof one);
+    (void)written; /* full: it is readable already */
+}
+
+NN_PRIVATE void nn_net_wake_clear(int descriptor)
+{
+    uint8_t sink[256];
+    while (read(descriptor, sink, sizeof sink) == (ssize_t)sizeof sink) {
+    }
+}
+
+#endif

@@ -5037,6 +5037,2879 @@ NN_PRIVATE void nn_blocks_give(nn_blocks* blocks, void* block, uint32_t capacity
 }
 /* ---- end src/nn_blocks.c ----------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_payload.h -------------------------------------------------------------------------------------- */
+/* nn_payload - the body of a message as it goes over the wire, counted, so that a broadcast stores it once. */
+#ifndef NN_PAYLOAD_H
+#define NN_PAYLOAD_H
+
+
+#define NN_COMPRESS_BYTES_MIN 128 /* bodies of at most this are sent as they are */
+
+typedef struct nn_payload {
+    nn_blocks* blocks;
+    struct nn_payload* plain; /* uncompressed twin for peers that cannot decompress; made when first wanted */
+    uint32_t references;
+    uint32_t capacity;
+    uint32_t bytes;       /* on the wire */
+    uint32_t plain_bytes; /* as the application gave it, without name */
+    uint8_t flags;        /* NN_CHANNEL_COMPRESSED | NN_CHANNEL_NAMED */
+} nn_payload;
+
+/* The two high bits of the channel byte on the wire. */
+#define NN_CHANNEL_COMPRESSED 0x40
+#define NN_CHANNEL_NAMED 0x80
+
+/* nn_payload_create - copy a message; one reference. name NULL or 1 .. NECPNET_NAME_BYTES_MAX bytes. NULL when out of
+ * memory. */
+NN_PRIVATE nn_payload* nn_payload_create(nn_blocks* blocks, const void* data, size_t bytes, const char* name,
+                                         bool compress);
+
+/* nn_payload_plain - the uncompressed form, owned by payload (no reference of its own); NULL when out of memory. */
+NN_PRIVATE nn_payload* nn_payload_plain(nn_payload* payload);
+
+NN_INLINE nn_payload* nn_payload_acquire(nn_payload* payload)
+{
+    payload->references++;
+    return payload;
+}
+
+/* nn_payload_release - give a reference back; NULL does nothing. */
+NN_PRIVATE void nn_payload_release(nn_payload* payload);
+
+NN_INLINE const uint8_t* nn_payload_data(const nn_payload* payload)
+{
+    return (const uint8_t*)(payload + 1);
+}
+
+#endif
+/* ---- end src/nn_payload.h ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_payload.c -------------------------------------------------------------------------------------- */
+/* nn_payload - message bodies: name, compression, references. */
+
+
+static nn_payload* payload_take(nn_blocks* blocks, size_t bytes)
+{
+    uint32_t capacity;
+    nn_payload* payload = (nn_payload*)nn_blocks_take(blocks, sizeof *payload + bytes, &capacity);
+    if (!payload) return NULL;
+    payload->blocks = blocks;
+    payload->plain = NULL;
+    payload->references = 1;
+    payload->capacity = capacity;
+    payload->bytes = (uint32_t)bytes;
+    payload->plain_bytes = 0;
+    payload->flags = 0;
+    return payload;
+}
+
+/* A compressed form of a plain payload, or NULL where there is no gain (or no memory: then plain is as good). */
+static nn_payload* payload_compressed(const nn_payload* plain)
+{
+    nn_payload* packed = payload_take(plain->blocks, plain->bytes);
+    if (!packed) return NULL;
+    nn_writer writer = nn_writer_of(packed + 1, plain->bytes);
+    nn_write_varint(&writer, plain->bytes);
+    size_t bytes = nn_compress(nn_payload_data(plain), plain->bytes, writer.at, nn_writer_left(&writer) - 1);
+    if (bytes == 0) {
+        nn_payload_release(packed);
+        return NULL;
+    }
+    packed->bytes = (uint32_t)(nn_writer_bytes(&writer) + bytes);
+    packed->plain_bytes = plain->plain_bytes;
+    packed->flags = (uint8_t)(plain->flags | NN_CHANNEL_COMPRESSED);
+    return packed;
+}
+
+NN_PRIVATE nn_payload* nn_payload_create(nn_blocks* blocks, const void* data, size_t bytes, const char* name,
+                                         bool compress)
+{
+    size_t name_bytes = name ? strlen(name) : 0;
+    NN_ASSERT(bytes <= NECPNET_MESSAGE_BYTES_MAX && name_bytes <= NECPNET_NAME_BYTES_MAX);
+    nn_payload* payload = payload_take(blocks, bytes + (name ? 1 + name_bytes : 0));
+    if (!payload) return NULL;
+    uint8_t* body = (uint8_t*)(payload + 1);
+    payload->plain_bytes = (uint32_t)bytes;
+    if (name) {
+        payload->flags = NN_CHANNEL_NAMED;
+        *body++ = (uint8_t)name_bytes;
+        memcpy(body, name, name_bytes);
+        body += name_bytes;
+    }
+    nn_copy(body, data, bytes);
+    if (compress && payload->bytes > NN_COMPRESS_BYTES_MIN) {
+        nn_payload* packed = payload_compressed(payload);
+        if (packed) {
+            nn_payload_release(payload);
+            return packed;
+        }
+    }
+    return payload;
+}
+
+NN_PRIVATE nn_payload* nn_payload_plain(nn_payload* payload)
+{
+    if (!(payload->flags & NN_CHANNEL_COMPRESSED)) return payload;
+    if (payload->plain) return payload->plain;
+    nn_reader reader = nn_reader_of(payload + 1, payload->bytes);
+    size_t bytes = (size_t)nn_read_varint(&reader);
+    nn_payload* plain = payload_take(payload->blocks, bytes);
+    if (!plain) return NULL;
+    bool whole = nn_decompress(reader.at, nn_reader_left(&reader), plain + 1, bytes);
+    NN_ASSERT(whole);
+    (void)whole;
+    plain->plain_bytes = payload->plain_bytes;
+    plain->flags = (uint8_t)(payload->flags & ~NN_CHANNEL_COMPRESSED);
+    payload->plain = plain;
+    return plain;
+}
+
+NN_PRIVATE void nn_payload_release(nn_payload* payload)
+{
+    if (!payload) return;
+    NN_ASSERT(payload->references > 0);
+    if (--payload->references > 0) return;
+    nn_payload_release(payload->plain);
+    nn_blocks_give(payload->blocks, payload, payload->capacity);
+}
+/* ---- end src/nn_payload.c ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_delivery.h ------------------------------------------------------------------------------------- */
+/* nn_delivery - what waits to be polled: received messages and receipts, on lists. */
+#ifndef NN_DELIVERY_H
+#define NN_DELIVERY_H
+
+
+/* What was received and not yet polled, and reassembly: one for all sessions of an endpoint. */
+typedef struct nn_receive_memory {
+    uint64_t held;
+    uint64_t max;
+} nn_receive_memory;
+
+/* The message's bytes follow in the same block. */
+typedef struct nn_delivery {
+    struct nn_delivery* next;
+    uint64_t receipt;
+    uint32_t capacity;
+    uint32_t bytes;       /* of the message, without name */
+    uint32_t data_offset; /* from the end of this struct */
+    uint32_t name_offset; /* the same; NN_DELIVERY_NO_NAME without */
+    uint32_t wire_bytes;  /* what it took from the credit */
+    uint8_t channel;
+    uint8_t flags; /* NN_CHANNEL_NAMED | NN_CHANNEL_COMPRESSED, until opened */
+    bool is_receipt;
+    bool charged; /* to the receive memory */
+} nn_delivery;
+
+#define NN_DELIVERY_NO_NAME UINT32_MAX
+
+typedef struct nn_delivery_list {
+    nn_delivery* first;
+    nn_delivery* last;
+} nn_delivery_list;
+
+NN_INLINE uint8_t* nn_delivery_body(nn_delivery* delivery)
+{
+    return (uint8_t*)(delivery + 1);
+}
+
+NN_INLINE void nn_delivery_append(nn_delivery_list* list, nn_delivery* delivery)
+{
+    delivery->next = NULL;
+    if (list->last) {
+        list->last->next = delivery;
+    } else {
+        list->first = delivery;
+    }
+    list->last = delivery;
+}
+
+NN_INLINE nn_delivery* nn_delivery_pop(nn_delivery_list* list)
+{
+    nn_delivery* delivery = list->first;
+    if (delivery) {
+        list->first = delivery->next;
+        if (!list->first) list->last = NULL;
+    }
+    return delivery;
+}
+
+/* nn_delivery_take - a delivery with room for a body; charged when memory is given (NULL: a receipt). NULL when out of
+ * memory or beyond the limit. */
+NN_PRIVATE nn_delivery* nn_delivery_take(nn_blocks* blocks, nn_receive_memory* memory, size_t bytes);
+
+/* nn_delivery_give - NULL does nothing. */
+NN_PRIVATE void nn_delivery_give(nn_blocks* blocks, nn_receive_memory* memory, nn_delivery* delivery);
+
+/* nn_delivery_clear - give all of a list. */
+NN_PRIVATE void nn_delivery_clear(nn_blocks* blocks, nn_receive_memory* memory, nn_delivery_list* list);
+
+#endif
+/* ---- end src/nn_delivery.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_delivery.c ------------------------------------------------------------------------------------- */
+/* nn_delivery - what waits to be polled. */
+
+NN_PRIVATE nn_delivery* nn_delivery_take(nn_blocks* blocks, nn_receive_memory* memory, size_t bytes)
+{
+    uint32_t capacity;
+    if (memory && NN_UNLIKELY(memory->held + sizeof(nn_delivery) + bytes > memory->max)) return NULL;
+    nn_delivery* delivery = (nn_delivery*)nn_blocks_take(blocks, sizeof *delivery + bytes, &capacity);
+    if (!delivery) return NULL;
+    memset(delivery, 0, sizeof *delivery);
+    delivery->capacity = capacity;
+    delivery->name_offset = NN_DELIVERY_NO_NAME;
+    delivery->charged = memory != NULL;
+    if (memory) memory->held += capacity;
+    return delivery;
+}
+
+NN_PRIVATE void nn_delivery_give(nn_blocks* blocks, nn_receive_memory* memory, nn_delivery* delivery)
+{
+    if (!delivery) return;
+    if (delivery->charged) {
+        NN_ASSERT(memory->held >= delivery->capacity);
+        memory->held -= delivery->capacity;
+    }
+    nn_blocks_give(blocks, delivery, delivery->capacity);
+}
+
+NN_PRIVATE void nn_delivery_clear(nn_blocks* blocks, nn_receive_memory* memory, nn_delivery_list* list)
+{
+    nn_delivery* delivery;
+    while ((delivery = nn_delivery_pop(list)) != NULL) nn_delivery_give(blocks, memory, delivery);
+}
+/* ---- end src/nn_delivery.c --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_fragments.h ------------------------------------------------------------------------------------ */
+/* nn_fragments - messages larger than a packet, cut at multiples of 16 bytes: which units are to be sent, which the peer
+ * has. Any run of units may be one fragment, so a resend fits whatever the packet size has become. */
+#ifndef NN_FRAGMENTS_H
+#define NN_FRAGMENTS_H
+
+
+#define NN_FRAGMENT_UNIT_BYTES 16
+#define NN_FRAGMENT_HEADER_BYTES_MAX 16    /* type 1, channel 1, id 2, total 4, first unit 4, length 4 */
+#define NN_FRAGMENTS_UNRELIABLE_MAX 32     /* of a message that is not reliable ordered or unordered .. */
+#define NN_FRAGMENT_BYTES_TYPICAL 1152     /* .. of which each carries about so much: 36,864 bytes in all */
+#define NN_FRAGMENTED_BYTES_UNRELIABLE_MAX (NN_FRAGMENTS_UNRELIABLE_MAX * NN_FRAGMENT_BYTES_TYPICAL)
+
+NN_INLINE uint32_t nn_fragment_units(size_t bytes)
+{
+    return (uint32_t)((bytes + NN_FRAGMENT_UNIT_BYTES - 1) / NN_FRAGMENT_UNIT_BYTES);
+}
+
+/* nn_units: a set of units of one message. The bits follow the struct in one block. */
+typedef struct nn_units {
+    uint32_t units;
+    uint32_t count; /* of units in the set */
+    uint32_t capacity;
+    uint32_t words;
+} nn_units;
+
+/* nn_units_create - an empty set; NULL when out of memory. nn_units_release: NULL does nothing. */
+NN_PRIVATE nn_units* nn_units_create(nn_blocks* blocks, uint32_t units);
+NN_PRIVATE void nn_units_release(nn_blocks* blocks, nn_units* set);
+
+/* nn_units_add, nn_units_remove - a run. nn_units_has - one. */
+NN_PRIVATE void nn_units_add(nn_units* set, uint32_t first, uint32_t count);
+NN_PRIVATE void nn_units_remove(nn_units* set, uint32_t first, uint32_t count);
+NN_PRIVATE bool nn_units_has(const nn_units* set, uint32_t unit);
+
+/* nn_units_run - the first run of members at or after `from`, at most `most` long; false if there is none. */
+NN_PRIVATE bool nn_units_run(const nn_units* set, uint32_t from, uint32_t most, uint32_t* out_first,
+                             uint32_t* out_count);
+
+/* One message on its way out in fragments, on a reliable channel. */
+typedef struct nn_fragments {
+    nn_units* todo;  /* to be sent now */
+    nn_units* acked; /* the peer has them */
+    uint16_t id;     /* message */
+} nn_fragments;
+
+/* nn_fragments_begin - all units to do. False when out of memory: nothing taken. nn_fragments_end releases. */
+NN_PRIVATE bool nn_fragments_begin(nn_fragments* fragments, nn_blocks* blocks, uint16_t id, size_t bytes);
+NN_PRIVATE void nn_fragments_end(nn_fragments* fragments, nn_blocks* blocks);
+
+NN_INLINE bool nn_fragments_active(const nn_fragments* fragments)
+{
+    return fragments->todo != NULL;
+}
+
+/* nn_fragments_acked - whether the peer now has all. nn_fragments_lost - to do again, unless acknowledged. Runs may come
+ * from stale contents and be out of range: then nothing happens. */
+NN_PRIVATE bool nn_fragments_acked(nn_fragments* fragments, uint32_t first, uint32_t count);
+NN_PRIVATE void nn_fragments_lost(nn_fragments* fragments, uint32_t first, uint32_t count);
+
+/* value of a NN_SENT_FRAGMENT */
+NN_INLINE uint32_t nn_fragment_value(uint32_t first, uint32_t count)
+{
+    return first | count << 17;
+}
+
+#define NN_FRAGMENT_UNITS_AT_ONCE_MAX 32767 /* 15 bits of the value above */
+
+#endif
+/* ---- end src/nn_fragments.h -------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_fragments.c ------------------------------------------------------------------------------------ */
+/* nn_fragments - which units of a large message are to be sent, and which the peer has. */
+
+static uint64_t* units_bits(nn_units* set)
+{
+    return (uint64_t*)(void*)(set + 1);
+}
+
+static const uint64_t* units_bits_const(const nn_units* set)
+{
+    return (const uint64_t*)(const void*)(set + 1);
+}
+
+static uint32_t units_popcount(uint64_t word)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return (uint32_t)__builtin_popcountll(word);
+#else
+    uint32_t count = 0;
+    for (; word; word &= word - 1) count++;
+    return count;
+#endif
+}
+
+static uint32_t units_lowest(uint64_t word)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return (uint32_t)__builtin_ctzll(word);
+#else
+    uint32_t at = 0;
+    while (!(word >> at & 1)) at++;
+    return at;
+#endif
+}
+
+/* Bits [from, to) of one word, to <= 64. */
+static uint64_t units_mask(uint32_t from, uint32_t to)
+{
+    uint64_t below_to = to == 64 ? UINT64_MAX : (UINT64_C(1) << to) - 1;
+    return below_to & (UINT64_MAX << from);
+}
+
+NN_PRIVATE nn_units* nn_units_create(nn_blocks* blocks, uint32_t units)
+{
+    uint32_t words = (units + 63) / 64;
+    uint32_t capacity;
+    nn_units* set = (nn_units*)nn_blocks_take(blocks, sizeof *set + words * sizeof(uint64_t), &capacity);
+    if (!set) return NULL;
+    memset(set, 0, sizeof *set + words * sizeof(uint64_t));
+    set->units = units;
+    set->capacity = capacity;
+    set->words = words;
+    return set;
+}
+
+NN_PRIVATE void nn_units_release(nn_blocks* blocks, nn_units* set)
+{
+    if (set) nn_blocks_give(blocks, set, set->capacity);
+}
+
+NN_PRIVATE void nn_units_add(nn_units* set, uint32_t first, uint32_t count)
+{
+    uint64_t* bits = units_bits(set);
+    uint32_t end = first + count;
+    NN_ASSERT(end <= set->units);
+    while (first < end) {
+        uint32_t word = first / 64;
+        uint32_t to = end - word * 64 < 64 ? end - word * 64 : 64;
+        uint64_t mask = units_mask(first % 64, to);
+        set->count += units_popcount(mask & ~bits[word]);
+        bits[word] |= mask;
+        first = word * 64 + to;
+    }
+}
+
+NN_PRIVATE void nn_units_remove(nn_units* set, uint32_t first, uint32_t count)
+{
+    uint64_t* bits = units_bits(set);
+    uint32_t end = first + count;
+    NN_ASSERT(end <= set->units);
+    while (first < end) {
+        uint32_t word = first / 64;
+        uint32_t to = end - word * 64 < 64 ? end - word * 64 : 64;
+        uint64_t mask = units_mask(first % 64, to);
+        set->count -= units_popcount(mask & bits[word]);
+        bits[word] &= ~mask;
+        first = word * 64 + to;
+    }
+}
+
+NN_PRIVATE bool nn_units_has(const nn_units* set, uint32_t unit)
+{
+    return unit < set->units && (units_bits_const(set)[unit / 64] >> (unit % 64) & 1);
+}
+
+NN_PRIVATE bool nn_units_run(const nn_units* set, uint32_t from, uint32_t most, uint32_t* out_first,
+                             uint32_t* out_count)
+{
+    const uint64_t* bits = units_bits_const(set);
+    uint32_t first = from;
+    while (first < set->units) {
+        uint64_t word = bits[first / 64] & (UINT64_MAX << (first % 64));
+        if (word) {
+            first = first / 64 * 64 + units_lowest(word);
+            break;
+        }
+        first = (first / 64 + 1) * 64;
+    }
+    if (first >= set->units || most == 0) return false;
+    uint32_t limit = set->units - first < most ? set->units : first + most;
+    uint32_t end = first;
+    while (end < limit) {
+        uint64_t gaps = ~bits[end / 64] & (UINT64_MAX << (end % 64));
+        if (gaps) {
+            end = end / 64 * 64 + units_lowest(gaps);
+            break;
+        }
+        end = (end / 64 + 1) * 64;
+    }
+    if (end > limit) end = limit;
+    *out_first = first;
+    *out_count = end - first;
+    return true;
+}
+
+NN_PRIVATE bool nn_fragments_begin(nn_fragments* fragments, nn_blocks* blocks, uint16_t id, size_t bytes)
+{
+    uint32_t units = nn_fragment_units(bytes);
+    nn_units* todo = nn_units_create(blocks, units);
+    nn_units* acked = todo ? nn_units_create(blocks, units) : NULL;
+    if (!acked) {
+        nn_units_release(blocks, todo);
+        return false;
+    }
+    nn_units_add(todo, 0, units);
+    fragments->todo = todo;
+    fragments->acked = acked;
+    fragments->id = id;
+    return true;
+}
+
+NN_PRIVATE void nn_fragments_end(nn_fragments* fragments, nn_blocks* blocks)
+{
+    nn_units_release(blocks, fragments->todo);
+    nn_units_release(blocks, fragments->acked);
+    fragments->todo = NULL;
+    fragments->acked = NULL;
+}
+
+NN_PRIVATE bool nn_fragments_acked(nn_fragments* fragments, uint32_t first, uint32_t count)
+{
+    if (first > fragments->acked->units || count > fragments->acked->units - first) return false;
+    nn_units_add(fragments->acked, first, count);
+    nn_units_remove(fragments->todo, first, count);
+    return fragments->acked->count == fragments->acked->units;
+}
+
+NN_PRIVATE void nn_fragments_lost(nn_fragments* fragments, uint32_t first, uint32_t count)
+{
+    if (first > fragments->acked->units || count > fragments->acked->units - first) return;
+    uint32_t end = first + count;
+    while (first < end) {
+        uint32_t acked_first, acked_count;
+        if (!nn_units_run(fragments->acked, first, end - first, &acked_first, &acked_count) || acked_first >= end) {
+            acked_first = end;
+            acked_count = 0;
+        }
+        nn_units_add(fragments->todo, first, acked_first - first);
+        first = acked_first + acked_count;
+    }
+}
+/* ---- end src/nn_fragments.c -------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_channel_send.h --------------------------------------------------------------------------------- */
+/* nn_channel_send - the sending half of a channel: its queue, what is in flight, what is to be sent again. */
+#ifndef NN_CHANNEL_SEND_H
+#define NN_CHANNEL_SEND_H
+
+
+#define NN_CHANNEL_UNACKED_MAX 16384 /* messages of a channel: ids are 16 bits and compared within half of them */
+#define NN_CREDIT_EXTRA_BYTES 64     /* a window holds that much more than it says: the name of one message */
+#define NN_CONTROL_CHANNEL 255       /* internal, reliable ordered; as a channel byte: channel 63 with both flags */
+#define NN_CHANNEL_BITS 0x3f
+
+NN_INLINE bool nn_channel_is_reliable(necpnet_channel_mode mode)
+{
+    return mode >= NECPNET_RELIABLE_SEQUENCED;
+}
+
+NN_INLINE bool nn_channel_has_credit(necpnet_channel_mode mode)
+{
+    return mode >= NECPNET_RELIABLE_UNORDERED;
+}
+
+typedef enum nn_send_state {
+    NN_SEND_QUEUED = 0,
+    NN_SEND_IN_FLIGHT = 1,
+    NN_SEND_LOST = 2, /* to be sent again */
+    NN_SEND_GONE = 3  /* acknowledged or dropped; waits for those before it */
+} nn_send_state;
+
+typedef struct nn_send_entry {
+    nn_payload* payload;
+    nn_delivery* receipt; /* NULL, or taken beforehand so that an acknowledgement allocates nothing */
+    uint64_t deadline_us; /* NN_NEVER without */
+    uint8_t state;        /* nn_send_state */
+    uint8_t in_flight;    /* packets that carry it; saturates */
+} nn_send_entry;
+
+/* A message written once whose channel is redundant. */
+typedef struct nn_sent_copy {
+    nn_payload* payload; /* a reference */
+    uint16_t id;
+    uint8_t channel; /* index */
+} nn_sent_copy;
+
+#define NN_REDUNDANCY_COPIES_MAX 32       /* of one packet; more are not copied */
+#define NN_REDUNDANCY_DELAY_US 20000      /* a copy that found no packet to ride on gets one of its own */
+
+typedef struct nn_copies {
+    uint32_t capacity; /* of the block */
+    uint32_t count;
+    uint64_t since_us; /* when the first was written */
+    nn_sent_copy copies[NN_REDUNDANCY_COPIES_MAX];
+} nn_copies;
+
+/* The packet that is being written. */
+typedef struct nn_message_packet {
+    nn_writer* writer;
+    nn_contents* contents; /* NULL on an ordered carrier */
+    nn_copies* copies;     /* NULL: no redundancy now */
+    uint64_t now_us;
+    size_t room; /* when the session began */
+    bool ordered;
+    bool others_wait; /* something else will follow: no MESSAGE_LAST */
+    bool closed;      /* nothing may follow */
+} nn_message_packet;
+
+typedef struct nn_channel_send {
+    const necpnet_channel_config* config;
+    nn_blocks* blocks;
+    nn_send_entry* ring; /* by position & (capacity - 1); a reliable message's position is its id */
+    uint32_t capacity;   /* power of two; 0 at first */
+    uint16_t first;      /* oldest kept */
+    uint16_t fresh;      /* next never written */
+    uint16_t next;       /* next to be queued */
+    uint16_t wire_id;    /* next id of an unreliable message */
+    uint16_t lost_scan;  /* none lost before */
+    uint8_t index;       /* in the session's tables */
+    uint8_t byte;        /* on the wire, without flags */
+    bool holds;          /* reliable: waits for the peer's RECEIVED */
+    bool waits;          /* the next message must be cut, and another is still being so */
+    bool blocked;        /* a message was refused: WRITABLE follows */
+    bool cutting;        /* unreliable: the message at `fresh` is half written */
+    uint32_t cut_unit;   /* its next unit */
+    uint16_t cut_id;
+    uint32_t refused_bytes;
+    uint32_t lost_count;
+    uint32_t queue_messages;
+    uint32_t queue_bytes;
+    uint32_t counted_messages; /* as the session last summed them */
+    uint32_t counted_bytes;
+    uint64_t credit_used;
+    uint64_t credit_limit;
+    nn_fragments fragments; /* reliable: the message that is being cut */
+    uint64_t messages_sent;
+    uint64_t messages_dropped;
+    uint64_t bytes_sent;
+    uint64_t resends;
+} nn_channel_send;
+
+/* nn_channel_send_create - NULL when out of memory. index: in the session's tables; byte: on the wire. */
+NN_PRIVATE nn_channel_send* nn_channel_send_create(nn_blocks* blocks, const necpnet_channel_config* config,
+                                                   uint8_t index, uint8_t byte);
+NN_PRIVATE void nn_channel_send_destroy(nn_channel_send* channel);
+
+/* nn_channel_send_queue - OK (reference acquired) | ERR_WOULD_BLOCK | ERR_OUT_OF_MEMORY. options may be NULL. */
+NN_PRIVATE necpnet_result nn_channel_send_queue(nn_channel_send* channel, nn_payload* payload,
+                                                const necpnet_send_options* options);
+
+/* nn_channel_send_ready - whether something could be written now. */
+NN_PRIVATE bool nn_channel_send_ready(const nn_channel_send* channel);
+
+/* nn_channel_send_write - messages and fragments into a packet, about `turn` bytes at most (one message more).
+ * Returns bytes written; less than turn when the channel has no more or it does not fit. */
+NN_PRIVATE size_t nn_channel_send_write(nn_channel_send* channel, nn_message_packet* packet, size_t turn);
+
+/* nn_channel_send_copy - write a copy if it fits and still makes sense; the copy's reference stays the caller's. */
+NN_PRIVATE void nn_channel_send_copy(nn_channel_send* channel, nn_message_packet* packet, const nn_sent_copy* copy);
+
+/* nn_channel_send_acked, nn_channel_send_lost - `count` messages from `id` on. Stale ids are ignored. */
+NN_PRIVATE void nn_channel_send_acked(nn_channel_send* channel, uint16_t id, uint32_t count, nn_delivery_list* receipts);
+NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint32_t count);
+NN_PRIVATE void nn_channel_send_fragment_acked(nn_channel_send* channel, uint16_t id, uint32_t value,
+                                               nn_delivery_list* receipts);
+NN_PRIVATE void nn_channel_send_fragment_lost(nn_channel_send* channel, uint16_t id, uint32_t value);
+
+/* nn_channel_send_interrupt - the carrier is gone: all that is in flight is to be sent again, once released. */
+NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel);
+
+/* nn_channel_send_covers - whether the peer may claim to have all before `id`: it was sent. */
+NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t id);
+
+/* nn_channel_send_has_units - the peer has the first units of a message; it need not be sent from the start. */
+NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units);
+
+/* nn_channel_send_has_room - whether a refused message would fit again, with some to spare. */
+NN_PRIVATE bool nn_channel_send_has_room(const nn_channel_send* channel);
+
+NN_INLINE bool nn_channel_send_in_range(const nn_channel_send* channel, uint16_t id)
+{
+    return (uint16_t)(id - channel->first) < (uint16_t)(channel->fresh - channel->first);
+}
+
+#endif
+/* ---- end src/nn_channel_send.h ----------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_channel_send.c --------------------------------------------------------------------------------- */
+/* nn_channel_send - the sending half of a channel. */
+
+
+#define CHANNEL_RING_ENTRIES_MIN 8
+#define CHANNEL_FRAGMENT_BYTES_MIN 128 /* less room than this at the end of a packet is left empty */
+
+static nn_send_entry* channel_entry(const nn_channel_send* channel, uint16_t position)
+{
+    return &channel->ring[position & (channel->capacity - 1)];
+}
+
+NN_PRIVATE nn_channel_send* nn_channel_send_create(nn_blocks* blocks, const necpnet_channel_config* config,
+                                                   uint8_t index, uint8_t byte)
+{
+    nn_channel_send* channel = (nn_channel_send*)nn_alloc_take(blocks->alloc, sizeof *channel);
+    if (!channel) return NULL;
+    channel->config = config;
+    channel->blocks = blocks;
+    channel->index = index;
+    channel->byte = byte;
+    return channel;
+}
+
+/* Forget an entry; a receipt goes to the list, or is dropped without one. */
+static void channel_retire(nn_channel_send* channel, uint16_t position, nn_delivery_list* receipts)
+{
+    nn_send_entry* entry = channel_entry(channel, position);
+    if (entry->state == NN_SEND_GONE) return;
+    if (entry->state == NN_SEND_LOST) channel->lost_count--;
+    if (NN_UNLIKELY(nn_fragments_active(&channel->fragments) && channel->fragments.id == position)) {
+        nn_fragments_end(&channel->fragments, channel->blocks);
+        channel->waits = false;
+    }
+    channel->queue_messages--;
+    channel->queue_bytes -= entry->payload->bytes;
+    nn_payload_release(entry->payload);
+    entry->payload = NULL;
+    entry->state = NN_SEND_GONE;
+    if (entry->receipt) {
+        if (receipts) {
+            nn_delivery_append(receipts, entry->receipt);
+        } else {
+            nn_delivery_give(channel->blocks, NULL, entry->receipt);
+        }
+        entry->receipt = NULL;
+    }
+    while (channel->first != channel->fresh && channel_entry(channel, channel->first)->state == NN_SEND_GONE) {
+        channel->first++;
+    }
+}
+
+NN_PRIVATE void nn_channel_send_destroy(nn_channel_send* channel)
+{
+    if (!channel) return;
+    channel->fresh = channel->next;
+    for (uint16_t at = channel->first; at != channel->next; at++) channel_retire(channel, at, NULL);
+    nn_fragments_end(&channel->fragments, channel->blocks);
+    nn_alloc_give(channel->blocks->alloc, channel->ring, channel->capacity * sizeof *channel->ring);
+    nn_alloc_give(channel->blocks->alloc, channel, sizeof *channel);
+}
+
+static bool channel_grow(nn_channel_send* channel)
+{
+    uint32_t capacity = channel->capacity ? channel->capacity * 2 : CHANNEL_RING_ENTRIES_MIN;
+    nn_send_entry* ring = (nn_send_entry*)nn_alloc_take(channel->blocks->alloc, capacity * sizeof *ring);
+    if (!ring) return false;
+    for (uint16_t at = channel->first; at != channel->next; at++) {
+        ring[at & (capacity - 1)] = *channel_entry(channel, at);
+    }
+    nn_alloc_give(channel->blocks->alloc, channel->ring, channel->capacity * sizeof *ring);
+    channel->ring = ring;
+    channel->capacity = capacity;
+    return true;
+}
+
+static bool channel_full(const nn_channel_send* channel, uint32_t bytes)
+{
+    if ((uint16_t)(channel->next - channel->first) >= NN_CHANNEL_UNACKED_MAX) return true;
+    if (channel->config->mode == NECPNET_RELIABLE_SEQUENCED || channel->queue_messages == 0) return false;
+    return channel->queue_messages >= channel->config->queue_messages_max ||
+           (uint64_t)channel->queue_bytes + bytes > channel->config->queue_bytes_max;
+}
+
+NN_PRIVATE necpnet_result nn_channel_send_queue(nn_channel_send* channel, nn_payload* payload,
+                                                const necpnet_send_options* options)
+{
+    if (channel_full(channel, payload->bytes)) {
+        channel->blocked = true;
+        channel->refused_bytes = payload->bytes;
+        return NECPNET_ERR_WOULD_BLOCK;
+    }
+    if ((uint16_t)(channel->next - channel->first) == channel->capacity && !channel_grow(channel)) {
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    nn_delivery* receipt = NULL;
+    if (options && options->wants_receipt) {
+        receipt = nn_delivery_take(channel->blocks, NULL, 0);
+        if (!receipt) return NECPNET_ERR_OUT_OF_MEMORY;
+        receipt->is_receipt = true;
+        receipt->channel = channel->index;
+        receipt->receipt = options->receipt;
+    }
+    if (channel->config->mode == NECPNET_RELIABLE_SEQUENCED && channel->fresh != channel->next) {
+        /* Never written, so the newer one takes its place and its id: ids advance no faster than packets do. */
+        channel->next--;
+        channel_retire(channel, channel->next, NULL);
+        channel->messages_dropped++;
+    }
+    nn_send_entry* entry = channel_entry(channel, channel->next++);
+    entry->payload = nn_payload_acquire(payload);
+    entry->receipt = receipt;
+    entry->deadline_us = options && options->has_deadline ? options->deadline_us : NN_NEVER;
+    entry->state = NN_SEND_QUEUED;
+    entry->in_flight = 0;
+    channel->queue_messages++;
+    channel->queue_bytes += payload->bytes;
+    channel->messages_sent++;
+    channel->bytes_sent += payload->plain_bytes;
+    return NECPNET_OK;
+}
+
+static bool channel_has_credit(const nn_channel_send* channel, uint16_t position)
+{
+    if (!nn_channel_has_credit(channel->config->mode)) return true;
+    return channel->credit_used + channel_entry(channel, position)->payload->bytes <= channel->credit_limit;
+}
+
+/* A reliable sequenced channel does not resend what a queued newer message replaces. */
+static bool channel_has_lost(const nn_channel_send* channel)
+{
+    return channel->lost_count > 0 &&
+           (channel->config->mode != NECPNET_RELIABLE_SEQUENCED || channel->fresh == channel->next);
+}
+
+/* Whether the next new message may be begun; there is one. */
+static bool channel_may_begin(const nn_channel_send* channel)
+{
+    if (channel->config->mode == NECPNET_RELIABLE_SEQUENCED && nn_fragments_active(&channel->fragments)) return false;
+    return channel_has_credit(channel, channel->fresh);
+}
+
+NN_PRIVATE bool nn_channel_send_ready(const nn_channel_send* channel)
+{
+    if (!nn_channel_is_reliable(channel->config->mode)) return channel->fresh != channel->next;
+    if (channel->holds) return false;
+    if (nn_fragments_active(&channel->fragments) && channel->fragments.todo->count > 0) return true;
+    if (channel->waits) return false;
+    if (channel_has_lost(channel)) return true;
+    return channel->fresh != channel->next && channel_may_begin(channel);
+}
+
+/* Whether a reliable message can be recorded, beside its neighbour or in a new place. */
+static bool channel_can_record(const nn_channel_send* channel, const nn_contents* contents, uint16_t id)
+{
+    if (!contents || contents->count < NN_CONTENTS_FRAMES_MAX) return true;
+    const nn_sent_frame* last = &contents->frames[NN_CONTENTS_FRAMES_MAX - 1];
+    return last->kind == NN_SENT_MESSAGES && last->channel == channel->byte && (uint16_t)(last->id + last->value) == id;
+}
+
+static void channel_record(const nn_channel_send* channel, nn_contents* contents, uint16_t id)
+{
+    if (!contents) return;
+    if (contents->count > 0) {
+        nn_sent_frame* last = &contents->frames[contents->count - 1];
+        if (last->kind == NN_SENT_MESSAGES && last->channel == channel->byte &&
+            (uint16_t)(last->id + last->value) == id) {
+            last->value++;
+            return;
+        }
+    }
+    nn_contents_add(contents, NN_SENT_MESSAGES, channel->byte, id, 1);
+}
+
+/* The caller has seen that it fits. */
+static void channel_put_message(const nn_channel_send* channel, nn_message_packet* packet, const nn_payload* payload,
+                                bool has_id, uint16_t id, bool last)
+{
+    nn_writer* writer = packet->writer;
+    uint8_t* at = writer->at;
+    *at++ = last ? NN_FRAME_MESSAGE_LAST : NN_FRAME_MESSAGE;
+    *at++ = (uint8_t)(channel->byte | payload->flags);
+    if (has_id) {
+        nn_store_u16(at, id);
+        at += 2;
+    }
+    writer->at = at;
+    if (!last) nn_write_varint(writer, payload->bytes);
+    nn_write_bytes(writer, nn_payload_data(payload), payload->bytes);
+    NN_ASSERT(!writer->failed);
+    if (last) packet->closed = true;
+}
+
+/* One fragment from unit `first`, at most `most` units. Returns units written; 0 when there is no room worth using. */
+static uint32_t channel_put_fragment(const nn_channel_send* channel, nn_message_packet* packet,
+                                     const nn_payload* payload, uint16_t id, uint32_t first, uint32_t most)
+{
+    nn_writer* writer = packet->writer;
+    size_t left = nn_writer_left(writer);
+    size_t at = (size_t)first * NN_FRAGMENT_UNIT_BYTES;
+    size_t rest = payload->bytes - at;
+    size_t header = 4 + nn_varint_bytes(payload->bytes) + nn_varint_bytes(first) +
+                    nn_varint_bytes(nn_min_size(left, rest));
+    if (left < header) return 0;
+    size_t room = left - header;
+    uint32_t units = room >= rest ? nn_fragment_units(rest) : (uint32_t)(room / NN_FRAGMENT_UNIT_BYTES);
+    if (room < rest && room < CHANNEL_FRAGMENT_BYTES_MIN && left < packet->room) return 0;
+    if (units > most) units = most;
+    if (units > NN_FRAGMENT_UNITS_AT_ONCE_MAX) units = NN_FRAGMENT_UNITS_AT_ONCE_MAX;
+    if (units == 0 && rest > 0) return 0;
+    size_t bytes = nn_min_size((size_t)units * NN_FRAGMENT_UNIT_BYTES, rest);
+    nn_write_u8(writer, NN_FRAME_FRAGMENT);
+    nn_write_u8(writer, (uint8_t)(channel->byte | payload->flags));
+    nn_write_u16(writer, id);
+    nn_write_varint(writer, payload->bytes);
+    nn_write_varint(writer, first);
+    nn_write_varint(writer, bytes);
+    nn_write_bytes(writer, nn_payload_data(payload) + at, bytes);
+    NN_ASSERT(!writer->failed);
+    return units;
+}
+
+static void channel_add_copy(const nn_channel_send* channel, nn_message_packet* packet, nn_payload* payload,
+                             uint16_t id)
+{
+    nn_copies* copies = packet->copies;
+    if (!copies || !channel->config->redundancy || copies->count == NN_REDUNDANCY_COPIES_MAX) return;
+    if (copies->count == 0) copies->since_us = packet->now_us;
+    nn_sent_copy* copy = &copies->copies[copies->count++];
+    copy->payload = nn_payload_acquire(payload);
+    copy->id = id;
+    copy->channel = channel->index;
+}
+
+static void channel_drop_fresh(nn_channel_send* channel)
+{
+    channel->cutting = false;
+    channel->messages_dropped++;
+    channel_retire(channel, channel->fresh, NULL);
+    channel->fresh++;
+    while (channel->first != channel->fresh && channel_entry(channel, channel->first)->state == NN_SEND_GONE) {
+        channel->first++;
+    }
+}
+
+/* What holds for a reliable message from its first byte on the wire. */
+static void channel_begun(nn_channel_send* channel, uint16_t position)
+{
+    nn_send_entry* entry = channel_entry(channel, position);
+    if (entry->state == NN_SEND_LOST) {
+        channel->lost_count--;
+        channel->resends++;
+    }
+    if (entry->state == NN_SEND_QUEUED) {
+        channel->fresh++;
+        if (nn_channel_has_credit(channel->config->mode)) channel->credit_used += entry->payload->bytes;
+        if (channel->config->mode == NECPNET_RELIABLE_SEQUENCED) {
+            while (channel->first != position) {
+                if (channel_entry(channel, channel->first)->state == NN_SEND_LOST) channel->messages_dropped++;
+                channel_retire(channel, channel->first, NULL);
+            }
+        }
+    }
+    entry->state = NN_SEND_IN_FLIGHT;
+}
+
+/* The message does not fit into any packet of this size. False: not now. */
+static bool channel_begin_cut(nn_channel_send* channel, uint16_t position)
+{
+    nn_send_entry* entry = channel_entry(channel, position);
+    if (!nn_channel_is_reliable(channel->config->mode)) {
+        channel->cutting = true;
+        channel->cut_unit = 0;
+        channel->cut_id = channel->wire_id++;
+        return true;
+    }
+    if (nn_fragments_active(&channel->fragments)) {
+        channel->waits = true;
+        return false;
+    }
+    if (!nn_fragments_begin(&channel->fragments, channel->blocks, position, entry->payload->bytes)) return false;
+    channel_begun(channel, position);
+    entry->in_flight = 0;
+    return true;
+}
+
+/* The next fragment of the unreliable message at `fresh`. */
+static bool channel_write_cut(nn_channel_send* channel, nn_message_packet* packet)
+{
+    nn_send_entry* entry = channel_entry(channel, channel->fresh);
+    uint32_t units = nn_fragment_units(entry->payload->bytes);
+    uint32_t written = channel_put_fragment(channel, packet, entry->payload, channel->cut_id, channel->cut_unit,
+                                            units - channel->cut_unit);
+    if (written == 0) return false;
+    channel->cut_unit += written;
+    if (channel->cut_unit == units) {
+        channel->cutting = false;
+        channel_retire(channel, channel->fresh, NULL);
+        channel->fresh++;
+        channel->first = channel->fresh;
+    }
+    return true;
+}
+
+/* The next fragment of the reliable message that is being cut. */
+static bool channel_write_fragment(nn_channel_send* channel, nn_message_packet* packet)
+{
+    nn_fragments* fragments = &channel->fragments;
+    uint32_t first, count;
+    if (nn_contents_full(packet->contents)) return false;
+    if (!nn_units_run(fragments->todo, 0, NN_FRAGMENT_UNITS_AT_ONCE_MAX, &first, &count)) return false;
+    nn_send_entry* entry = channel_entry(channel, fragments->id);
+    uint32_t units = channel_put_fragment(channel, packet, entry->payload, fragments->id, first, count);
+    if (units == 0) return false;
+    nn_units_remove(fragments->todo, first, units);
+    if (packet->contents) {
+        nn_contents_add(packet->contents, NN_SENT_FRAGMENT, channel->byte, fragments->id,
+                        nn_fragment_value(first, units));
+    } else if (fragments->todo->count == 0) {
+        /* Ordered: all will arrive, or the carrier ends. The next may be cut. */
+        nn_fragments_end(fragments, channel->blocks);
+        channel->waits = false;
+    }
+    return true;
+}
+
+static bool channel_write_unreliable(nn_channel_send* channel, nn_message_packet* packet)
+{
+    nn_send_entry* entry = channel_entry(channel, channel->fresh);
+    nn_payload* payload = entry->payload;
+    size_t left = nn_writer_left(packet->writer);
+    bool sequenced = channel->config->mode == NECPNET_UNRELIABLE_SEQUENCED;
+    size_t header = sequenced ? 4 : 2;
+    uint16_t id = channel->wire_id;
+    if (channel->config->redundancy && packet->copies && !sequenced) {
+        /* A plain unreliable MESSAGE has no id by which the copy could be told; a fragment has. */
+        size_t bytes = 4 + nn_varint_bytes(payload->bytes) * 2 + 1 + payload->bytes;
+        if (bytes > left) return bytes > packet->room && channel_begin_cut(channel, channel->fresh);
+        channel_put_fragment(channel, packet, payload, id, 0, nn_fragment_units(payload->bytes));
+        channel->wire_id++;
+    } else {
+        bool fits = header + nn_varint_bytes(payload->bytes) + payload->bytes <= left;
+        if (!fits && header + payload->bytes > left) {
+            return header + payload->bytes > packet->room && channel_begin_cut(channel, channel->fresh);
+        }
+        bool last = !fits || (!packet->others_wait && (uint16_t)(channel->next - channel->fresh) == 1);
+        channel_put_message(channel, packet, payload, sequenced, id, last);
+        if (sequenced) channel->wire_id++;
+    }
+    channel_add_copy(channel, packet, payload, id);
+    channel_retire(channel, channel->fresh, NULL);
+    channel->fresh++;
+    channel->first = channel->fresh;
+    return true;
+}
+
+static bool channel_write_reliable(nn_channel_send* channel, nn_message_packet* packet, uint16_t position)
+{
+    nn_send_entry* entry = channel_entry(channel, position);
+    nn_payload* payload = entry->payload;
+    size_t left = nn_writer_left(packet->writer);
+    bool fits = 4 + nn_varint_bytes(payload->bytes) + payload->bytes <= left;
+    bool is_new = entry->state == NN_SEND_QUEUED;
+    if (!fits && (size_t)4 + payload->bytes > left) {
+        return (size_t)4 + payload->bytes > packet->room && channel_begin_cut(channel, position);
+    }
+    if (!channel_can_record(channel, packet->contents, position)) return false;
+    bool more = is_new ? (uint16_t)(channel->next - position) > 1 || channel->lost_count > 0
+                       : channel->lost_count > 1 || channel->fresh != channel->next;
+    channel_put_message(channel, packet, payload, true, position, !fits || (!packet->others_wait && !more));
+    channel_record(channel, packet->contents, position);
+    channel_begun(channel, position);
+    if (entry->in_flight < UINT8_MAX) entry->in_flight++;
+    if (is_new) channel_add_copy(channel, packet, payload, position);
+    return true;
+}
+
+static uint16_t channel_find_lost(nn_channel_send* channel)
+{
+    if (!nn_channel_send_in_range(channel, channel->lost_scan)) channel->lost_scan = channel->first;
+    while (channel_entry(channel, channel->lost_scan)->state != NN_SEND_LOST) channel->lost_scan++;
+    return channel->lost_scan;
+}
+
+NN_PRIVATE size_t nn_channel_send_write(nn_channel_send* channel, nn_message_packet* packet, size_t turn)
+{
+    size_t begin = nn_writer_bytes(packet->writer);
+    bool reliable = nn_channel_is_reliable(channel->config->mode);
+    while (!packet->closed && nn_writer_bytes(packet->writer) - begin < turn) {
+        if (reliable && channel->holds) break;
+        if (nn_fragments_active(&channel->fragments) && channel->fragments.todo->count > 0) {
+            if (!channel_write_fragment(channel, packet)) break;
+            continue;
+        }
+        if (channel->waits) break;
+        if (channel_has_lost(channel)) {
+            if (!channel_write_reliable(channel, packet, channel_find_lost(channel))) break;
+            continue;
+        }
+        if (channel->fresh == channel->next) break;
+        if (channel_entry(channel, channel->fresh)->deadline_us < packet->now_us) {
+            channel_drop_fresh(channel);
+            continue;
+        }
+        if (!reliable) {
+            if (channel->cutting ? !channel_write_cut(channel, packet) : !channel_write_unreliable(channel, packet)) {
+                break;
+            }
+            continue;
+        }
+        if (!channel_may_begin(channel)) break;
+        if (!channel_write_reliable(channel, packet, channel->fresh)) break;
+    }
+    return nn_writer_bytes(packet->writer) - begin;
+}
+
+NN_PRIVATE void nn_channel_send_copy(nn_channel_send* channel, nn_message_packet* packet, const nn_sent_copy* copy)
+{
+    necpnet_channel_mode mode = channel->config->mode;
+    const nn_payload* payload = copy->payload;
+    if (packet->closed || 5 + 2 * nn_varint_bytes(payload->bytes) + payload->bytes > nn_writer_left(packet->writer)) {
+        return;
+    }
+    if (nn_channel_is_reliable(mode)) {
+        if (channel->holds || !nn_channel_send_in_range(channel, copy->id)) return;
+        nn_send_entry* entry = channel_entry(channel, copy->id);
+        if (entry->payload != payload || (entry->state != NN_SEND_IN_FLIGHT && entry->state != NN_SEND_LOST)) return;
+        if (nn_fragments_active(&channel->fragments) && channel->fragments.id == copy->id) return;
+        if (!channel_can_record(channel, packet->contents, copy->id)) return;
+        channel_put_message(channel, packet, payload, true, copy->id, false);
+        channel_record(channel, packet->contents, copy->id);
+        if (entry->state == NN_SEND_LOST) channel->lost_count--;
+        entry->state = NN_SEND_IN_FLIGHT;
+        if (entry->in_flight < UINT8_MAX) entry->in_flight++;
+    } else if (mode == NECPNET_UNRELIABLE_SEQUENCED) {
+        channel_put_message(channel, packet, payload, true, copy->id, false);
+    } else {
+        channel_put_fragment(channel, packet, payload, copy->id, 0, nn_fragment_units(payload->bytes));
+    }
+    channel->resends++;
+}
+
+NN_PRIVATE void nn_channel_send_acked(nn_channel_send* channel, uint16_t id, uint32_t count, nn_delivery_list* receipts)
+{
+    for (; count > 0; count--, id++) {
+        if (nn_channel_send_in_range(channel, id)) channel_retire(channel, id, receipts);
+    }
+}
+
+NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint32_t count)
+{
+    for (; count > 0; count--, id++) {
+        if (!nn_channel_send_in_range(channel, id)) continue;
+        nn_send_entry* entry = channel_entry(channel, id);
+        if (entry->in_flight > 0) entry->in_flight--;
+        if (entry->state != NN_SEND_IN_FLIGHT || entry->in_flight > 0) continue;
+        if (nn_fragments_active(&channel->fragments) && channel->fragments.id == id) continue;
+        entry->state = NN_SEND_LOST;
+        if (channel->lost_count++ == 0 ||
+            (uint16_t)(id - channel->first) < (uint16_t)(channel->lost_scan - channel->first)) {
+            channel->lost_scan = id;
+        }
+    }
+}
+
+NN_PRIVATE void nn_channel_send_fragment_acked(nn_channel_send* channel, uint16_t id, uint32_t value,
+                                               nn_delivery_list* receipts)
+{
+    if (!nn_fragments_active(&channel->fragments) || channel->fragments.id != id) return;
+    if (nn_fragments_acked(&channel->fragments, value & 0x1ffff, value >> 17)) channel_retire(channel, id, receipts);
+}
+
+NN_PRIVATE void nn_channel_send_fragment_lost(nn_channel_send* channel, uint16_t id, uint32_t value)
+{
+    if (!nn_fragments_active(&channel->fragments) || channel->fragments.id != id) return;
+    nn_fragments_lost(&channel->fragments, value & 0x1ffff, value >> 17);
+    channel->resends++;
+}
+
+NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel)
+{
+    if (!nn_channel_is_reliable(channel->config->mode)) {
+        if (channel->cutting) channel_drop_fresh(channel);
+        return;
+    }
+    for (uint16_t at = channel->first; at != channel->fresh; at++) {
+        nn_send_entry* entry = channel_entry(channel, at);
+        entry->in_flight = 0;
+        if (entry->state != NN_SEND_IN_FLIGHT) continue;
+        if (nn_fragments_active(&channel->fragments) && channel->fragments.id == at) {
+            nn_fragments_lost(&channel->fragments, 0, channel->fragments.todo->units);
+            continue;
+        }
+        entry->state = NN_SEND_LOST;
+        channel->lost_count++;
+    }
+    channel->lost_scan = channel->first;
+    channel->holds = true;
+    channel->waits = false;
+}
+
+NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t id)
+{
+    return nn_sequence_distance(id, channel->fresh) <= 0;
+}
+
+NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units)
+{
+    if (units == 0 || !nn_channel_send_in_range(channel, id)) return;
+    nn_send_entry* entry = channel_entry(channel, id);
+    if (!nn_fragments_active(&channel->fragments)) {
+        if (entry->state != NN_SEND_LOST || units >= nn_fragment_units(entry->payload->bytes)) return;
+        if (!nn_fragments_begin(&channel->fragments, channel->blocks, id, entry->payload->bytes)) return;
+        channel_begun(channel, id);
+    }
+    if (channel->fragments.id == id && units < channel->fragments.acked->units) {
+        (void)nn_fragments_acked(&channel->fragments, 0, units);
+    }
+}
+
+NN_PRIVATE bool nn_channel_send_has_room(const nn_channel_send* channel)
+{
+    if (channel->queue_messages == 0) return true;
+    const necpnet_channel_config* config = channel->config;
+    return channel->queue_messages <= config->queue_messages_max / 4 * 3 &&
+           (uint64_t)channel->queue_bytes + channel->refused_bytes <= config->queue_bytes_max &&
+           (uint16_t)(channel->next - channel->first) <= NN_CHANNEL_UNACKED_MAX / 4 * 3;
+}
+/* ---- end src/nn_channel_send.c ----------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_channel_receive.h ------------------------------------------------------------------------------ */
+/* nn_channel_receive - the receiving half of a channel: what came, what is whole, what may be delivered. */
+#ifndef NN_CHANNEL_RECEIVE_H
+#define NN_CHANNEL_RECEIVE_H
+
+
+#define NN_RECEIVED_RANGES_MAX 32 /* of one channel in a RECEIVED frame; what is beyond is sent again and dropped */
+
+/* A message that arrives in fragments. Its memory grows with what has arrived. */
+typedef struct nn_reassembly {
+    nn_delivery* body; /* NULL when none */
+    nn_units* have;
+    uint32_t total;
+    uint32_t room; /* bytes that body holds */
+    uint16_t id;
+    uint8_t flags;
+} nn_reassembly;
+
+typedef struct nn_channel_receive {
+    const necpnet_channel_config* config;
+    nn_blocks* blocks;
+    nn_receive_memory* memory;
+    nn_delivery** ring; /* ordered: early messages by id; NULL until one came */
+    uint64_t* bits;     /* unordered: early ids; NULL until one came */
+    uint32_t capacity;  /* of ring or bits, in ids; power of two */
+    uint16_t next;      /* ordered, unordered: the first not received; sequenced: newest + 1 */
+    uint16_t end;       /* ordered, unordered: behind the last received */
+    bool any;           /* sequenced: something came */
+    uint8_t index;
+    uint8_t byte;       /* on the wire, without flags */
+    uint16_t seen_newest; /* unreliable messages with an id: */
+    uint64_t seen;        /* bit n: newest - n came */
+    uint64_t credit_received;
+    uint64_t credit_consumed;
+    uint64_t credit_announced;
+    nn_reassembly assembly;
+    uint64_t messages_received; /* polled */
+    uint64_t messages_dropped;
+    uint64_t bytes_received;
+} nn_channel_receive;
+
+/* A message or fragment as it stands in the frame. */
+typedef struct nn_message_frame {
+    const uint8_t* data;
+    uint32_t bytes;
+    uint32_t total; /* fragment: of the message */
+    uint32_t first; /* fragment: unit */
+    uint16_t id;
+    uint8_t flags;
+} nn_message_frame;
+
+/* nn_channel_receive_create - NULL when out of memory. */
+NN_PRIVATE nn_channel_receive* nn_channel_receive_create(nn_blocks* blocks, nn_receive_memory* memory,
+                                                         const necpnet_channel_config* config, uint8_t index,
+                                                         uint8_t byte);
+NN_PRIVATE void nn_channel_receive_destroy(nn_channel_receive* channel);
+
+/* nn_channel_receive_message, nn_channel_receive_fragment - what may be delivered goes to the end of the list.
+ *
+ * Returns  OK (also for what is dropped) | ERR_PROTOCOL (text written) | ERR_OUT_OF_MEMORY (as if it had not come)
+ */
+NN_PRIVATE necpnet_result nn_channel_receive_message(nn_channel_receive* channel, const nn_message_frame* frame,
+                                                     nn_delivery_list* delivered, const char** out_text);
+NN_PRIVATE necpnet_result nn_channel_receive_fragment(nn_channel_receive* channel, const nn_message_frame* frame,
+                                                      nn_delivery_list* delivered, const char** out_text);
+
+/* nn_channel_receive_consumed - the application took a message. Whether CREDIT should be sent. */
+NN_PRIVATE bool nn_channel_receive_consumed(nn_channel_receive* channel, const nn_delivery* delivery);
+
+/* nn_channel_receive_credit - the limit to announce now. */
+NN_PRIVATE uint64_t nn_channel_receive_credit(nn_channel_receive* channel);
+
+/* nn_channel_receive_has - ordered, unordered: whether a message at or behind `next` came. */
+NN_PRIVATE bool nn_channel_receive_has(const nn_channel_receive* channel, uint16_t id);
+
+/* nn_channel_receive_prefix - whether a reassembly is going on, and how many units from its start are there. */
+NN_PRIVATE bool nn_channel_receive_prefix(const nn_channel_receive* channel, uint16_t* out_id, uint32_t* out_units);
+
+/* nn_channel_receive_interrupt - the carrier is gone: forget what will not be completed. */
+NN_PRIVATE void nn_channel_receive_interrupt(nn_channel_receive* channel);
+
+/* nn_channel_receive_drop_assembly - forget a message half received. */
+NN_PRIVATE void nn_channel_receive_drop_assembly(nn_channel_receive* channel);
+
+#endif
+/* ---- end src/nn_channel_receive.h -------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_channel_receive.c ------------------------------------------------------------------------------ */
+/* nn_channel_receive - the receiving half of a channel. */
+
+
+#define CHANNEL_WINDOW_MIN 64 /* ids of the first ring or bit set */
+#define CHANNEL_SEEN_IDS 64
+
+typedef enum channel_verdict {
+    CHANNEL_NEW,
+    CHANNEL_OLD,     /* a duplicate, or overtaken */
+    CHANNEL_BEYOND,  /* breaks the rule of 16,384 */
+    CHANNEL_NO_ROOM  /* out of memory */
+} channel_verdict;
+
+NN_PRIVATE nn_channel_receive* nn_channel_receive_create(nn_blocks* blocks, nn_receive_memory* memory,
+                                                         const necpnet_channel_config* config, uint8_t index,
+                                                         uint8_t byte)
+{
+    nn_channel_receive* channel = (nn_channel_receive*)nn_alloc_take(blocks->alloc, sizeof *channel);
+    if (!channel) return NULL;
+    channel->config = config;
+    channel->blocks = blocks;
+    channel->memory = memory;
+    channel->index = index;
+    channel->byte = byte;
+    if (nn_channel_has_credit(config->mode)) {
+        channel->credit_announced = (uint64_t)config->window_bytes + NN_CREDIT_EXTRA_BYTES;
+    }
+    return channel;
+}
+
+NN_PRIVATE void nn_channel_receive_drop_assembly(nn_channel_receive* channel)
+{
+    nn_reassembly* assembly = &channel->assembly;
+    if (!assembly->body) return;
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received -= assembly->total;
+    nn_delivery_give(channel->blocks, channel->memory, assembly->body);
+    nn_units_release(channel->blocks, assembly->have);
+    assembly->body = NULL;
+    assembly->have = NULL;
+}
+
+NN_PRIVATE void nn_channel_receive_destroy(nn_channel_receive* channel)
+{
+    if (!channel) return;
+    nn_channel_receive_drop_assembly(channel);
+    if (channel->ring) {
+        for (uint32_t i = 0; i < channel->capacity; i++) {
+            nn_delivery_give(channel->blocks, channel->memory, channel->ring[i]);
+        }
+        channel->memory->held -= channel->capacity * sizeof *channel->ring;
+        nn_alloc_give(channel->blocks->alloc, channel->ring, channel->capacity * sizeof *channel->ring);
+    }
+    nn_alloc_give(channel->blocks->alloc, channel->bits, channel->capacity / 8);
+    nn_alloc_give(channel->blocks->alloc, channel, sizeof *channel);
+}
+
+/* ---- ids ------------------------------------------------------------------------------------------------------ */
+
+static bool channel_bit(const nn_channel_receive* channel, uint16_t id)
+{
+    uint32_t at = id & (channel->capacity - 1);
+    return channel->bits[at / 64] >> (at % 64) & 1;
+}
+
+static void channel_flip_bit(uint64_t* bits, uint32_t capacity, uint16_t id)
+{
+    uint32_t at = id & (capacity - 1);
+    bits[at / 64] ^= UINT64_C(1) << (at % 64);
+}
+
+NN_PRIVATE bool nn_channel_receive_has(const nn_channel_receive* channel, uint16_t id)
+{
+    if ((uint16_t)(id - channel->next) >= channel->capacity) return false;
+    if (channel->config->mode == NECPNET_RELIABLE_ORDERED) {
+        return channel->ring && channel->ring[id & (channel->capacity - 1)] != NULL;
+    }
+    return channel->bits && channel_bit(channel, id);
+}
+
+/* Room for early messages up to `ahead` ids from next. */
+static bool channel_widen(nn_channel_receive* channel, uint32_t ahead)
+{
+    uint32_t capacity = channel->capacity ? channel->capacity : CHANNEL_WINDOW_MIN;
+    while (capacity <= ahead) capacity *= 2;
+    if (channel->config->mode == NECPNET_RELIABLE_ORDERED) {
+        size_t more = (capacity - channel->capacity) * sizeof(nn_delivery*);
+        if (channel->memory->held + more > channel->memory->max) return false;
+        nn_delivery** ring = (nn_delivery**)nn_alloc_take(channel->blocks->alloc, capacity * sizeof *ring);
+        if (!ring) return false;
+        for (uint32_t i = 0; i < channel->capacity; i++) {
+            uint16_t id = (uint16_t)(channel->next + i);
+            ring[id & (capacity - 1)] = channel->ring[id & (channel->capacity - 1)];
+        }
+        channel->memory->held += more;
+        nn_alloc_give(channel->blocks->alloc, channel->ring, channel->capacity * sizeof *ring);
+        channel->ring = ring;
+    } else {
+        uint64_t* bits = (uint64_t*)nn_alloc_take(channel->blocks->alloc, capacity / 8);
+        if (!bits) return false;
+        for (uint32_t i = 0; i < channel->capacity; i++) {
+            uint16_t id = (uint16_t)(channel->next + i);
+            if (channel_bit(channel, id)) channel_flip_bit(bits, capacity, id);
+        }
+        nn_alloc_give(channel->blocks->alloc, channel->bits, channel->capacity / 8);
+        channel->bits = bits;
+    }
+    channel->capacity = capacity;
+    return true;
+}
+
+/* Unreliable messages that have an id (fragments): whether this one came before. */
+static bool channel_seen(const nn_channel_receive* channel, uint16_t id)
+{
+    if (!channel->any || nn_sequence_newer(id, channel->seen_newest)) return false;
+    uint16_t back = (uint16_t)(channel->seen_newest - id);
+    return back >= CHANNEL_SEEN_IDS || (channel->seen >> back & 1);
+}
+
+static void channel_see(nn_channel_receive* channel, uint16_t id)
+{
+    if (!channel->any || nn_sequence_newer(id, channel->seen_newest)) {
+        uint16_t ahead = (uint16_t)(id - channel->seen_newest);
+        channel->seen = channel->any && ahead < CHANNEL_SEEN_IDS ? channel->seen << ahead : 0;
+        channel->seen_newest = id;
+        channel->any = true;
+    }
+    channel->seen |= UINT64_C(1) << (uint16_t)(channel->seen_newest - id);
+}
+
+static channel_verdict channel_judge(nn_channel_receive* channel, uint16_t id)
+{
+    switch (channel->config->mode) {
+    case NECPNET_UNRELIABLE:
+        return channel_seen(channel, id) ? CHANNEL_OLD : CHANNEL_NEW;
+    case NECPNET_UNRELIABLE_SEQUENCED:
+    case NECPNET_RELIABLE_SEQUENCED:
+        return channel->any && nn_sequence_distance(id, channel->next) < 0 ? CHANNEL_OLD : CHANNEL_NEW;
+    case NECPNET_RELIABLE_UNORDERED:
+    case NECPNET_RELIABLE_ORDERED:
+        break;
+    }
+    uint16_t ahead = (uint16_t)(id - channel->next);
+    if (NN_LIKELY(ahead == 0)) return CHANNEL_NEW;
+    if (ahead >= 0x8000) return CHANNEL_OLD;
+    if (ahead >= NN_CHANNEL_UNACKED_MAX) return CHANNEL_BEYOND;
+    if (nn_channel_receive_has(channel, id)) return CHANNEL_OLD;
+    if (ahead >= channel->capacity && !channel_widen(channel, ahead)) return CHANNEL_NO_ROOM;
+    return CHANNEL_NEW;
+}
+
+/* ---- delivering ----------------------------------------------------------------------------------------------- */
+
+static void channel_deliver(nn_channel_receive* channel, nn_delivery* delivery, uint16_t id,
+                            nn_delivery_list* delivered)
+{
+    switch (channel->config->mode) {
+    case NECPNET_UNRELIABLE:
+        break; /* its id, if any, was seen to */
+    case NECPNET_UNRELIABLE_SEQUENCED:
+    case NECPNET_RELIABLE_SEQUENCED:
+        channel->any = true;
+        channel->next = (uint16_t)(id + 1);
+        if (channel->assembly.body && nn_sequence_distance(channel->assembly.id, channel->next) < 0) {
+            nn_channel_receive_drop_assembly(channel);
+            channel->messages_dropped++;
+        }
+        break;
+    case NECPNET_RELIABLE_UNORDERED:
+        if (nn_sequence_distance((uint16_t)(id + 1), channel->end) > 0) channel->end = (uint16_t)(id + 1);
+        if (id != channel->next) {
+            channel_flip_bit(channel->bits, channel->capacity, id);
+            break;
+        }
+        channel->next++;
+        while (channel->next != channel->end && channel_bit(channel, channel->next)) {
+            channel_flip_bit(channel->bits, channel->capacity, channel->next++);
+        }
+        break;
+    case NECPNET_RELIABLE_ORDERED:
+        if (nn_sequence_distance((uint16_t)(id + 1), channel->end) > 0) channel->end = (uint16_t)(id + 1);
+        if (id != channel->next) {
+            channel->ring[id & (channel->capacity - 1)] = delivery;
+            return;
+        }
+        nn_delivery_append(delivered, delivery);
+        channel->next++;
+        while (channel->next != channel->end && channel->ring[channel->next & (channel->capacity - 1)]) {
+            nn_delivery** slot = &channel->ring[channel->next++ & (channel->capacity - 1)];
+            nn_delivery_append(delivered, *slot);
+            *slot = NULL;
+        }
+        return;
+    }
+    nn_delivery_append(delivered, delivery);
+}
+
+/* Take the name off the front: bytes become the name, a NUL in place of what was its length, and the data. */
+static bool channel_open_name(nn_delivery* delivery)
+{
+    uint8_t* body = nn_delivery_body(delivery);
+    if (delivery->bytes == 0) return false;
+    uint32_t name_bytes = body[0];
+    if (name_bytes < 1 || name_bytes > NECPNET_NAME_BYTES_MAX || name_bytes + 1 > delivery->bytes) return false;
+    memmove(body, body + 1, name_bytes);
+    body[name_bytes] = 0;
+    if (memchr(body, 0, name_bytes)) return false;
+    delivery->name_offset = 0;
+    delivery->data_offset = name_bytes + 1;
+    delivery->bytes -= name_bytes + 1;
+    return true;
+}
+
+static necpnet_result channel_refuse(const char** out_text, const char* text)
+{
+    *out_text = text;
+    return NECPNET_ERR_PROTOCOL;
+}
+
+/* The decompressed form of a delivery. Out of memory: nothing was done. */
+static necpnet_result channel_decompress(nn_channel_receive* channel, nn_delivery** in_out, const char** out_text)
+{
+    nn_delivery* packed = *in_out;
+    nn_reader reader = nn_reader_of(nn_delivery_body(packed), packed->bytes);
+    uint64_t plain_bytes = nn_read_varint(&reader);
+    if (reader.failed || plain_bytes == 0 ||
+        plain_bytes > (uint64_t)channel->config->message_bytes_max + NN_CREDIT_EXTRA_BYTES) {
+        return channel_refuse(out_text, "a compressed message has no valid size");
+    }
+    nn_delivery* plain = nn_delivery_take(channel->blocks, channel->memory, (size_t)plain_bytes);
+    if (!plain) return NECPNET_ERR_OUT_OF_MEMORY;
+    plain->bytes = (uint32_t)plain_bytes;
+    plain->wire_bytes = packed->wire_bytes;
+    plain->channel = packed->channel;
+    plain->flags = packed->flags;
+    bool whole = nn_decompress(reader.at, nn_reader_left(&reader), nn_delivery_body(plain), (size_t)plain_bytes);
+    nn_delivery_give(channel->blocks, channel->memory, packed);
+    *in_out = plain;
+    return whole ? NECPNET_OK : channel_refuse(out_text, "a compressed message does not decompress to its size");
+}
+
+/* Decompress, take the name off, and check the size. ERR_PROTOCOL gives the delivery back; ERR_OUT_OF_MEMORY leaves it
+ * as it was. */
+static necpnet_result channel_open(nn_channel_receive* channel, nn_delivery** in_out, const char** out_text)
+{
+    uint8_t flags = (*in_out)->flags;
+    necpnet_result result = NECPNET_OK;
+    if (flags & NN_CHANNEL_COMPRESSED) result = channel_decompress(channel, in_out, out_text);
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) return result;
+    if (!result && (flags & NN_CHANNEL_NAMED) && !channel_open_name(*in_out)) {
+        result = channel_refuse(out_text, "a named message has no valid name");
+    }
+    if (!result && (*in_out)->bytes > channel->config->message_bytes_max) {
+        result = channel_refuse(out_text, "a message is larger than the channel's message_bytes_max");
+    }
+    if (result) {
+        nn_delivery_give(channel->blocks, channel->memory, *in_out);
+        *in_out = NULL;
+    }
+    return result;
+}
+
+/* What memory cannot hold: an unreliable message is dropped, a reliable one has not come. */
+static necpnet_result channel_no_memory(nn_channel_receive* channel)
+{
+    if (nn_channel_is_reliable(channel->config->mode)) return NECPNET_ERR_OUT_OF_MEMORY;
+    channel->messages_dropped++;
+    return NECPNET_OK;
+}
+
+static necpnet_result channel_check_size(const nn_channel_receive* channel, uint64_t bytes, const char** out_text)
+{
+    if (bytes <= (uint64_t)channel->config->message_bytes_max + NN_CREDIT_EXTRA_BYTES) return NECPNET_OK;
+    return channel_refuse(out_text, "a message is larger than the channel's message_bytes_max");
+}
+
+static necpnet_result channel_check_credit(const nn_channel_receive* channel, uint64_t bytes, const char** out_text)
+{
+    if (!nn_channel_has_credit(channel->config->mode)) return NECPNET_OK;
+    if (channel->credit_received + bytes <= channel->credit_announced) return NECPNET_OK;
+    return channel_refuse(out_text, "more was sent on a channel than its credit allows");
+}
+
+/* A whole message that is new. */
+static necpnet_result channel_take(nn_channel_receive* channel, const nn_message_frame* frame,
+                                   nn_delivery_list* delivered, const char** out_text)
+{
+    /* Sent whole, lost, begun in fragments for a smaller packet, and now the whole one comes late. */
+    bool replaces = channel->assembly.body && channel->assembly.id == frame->id &&
+                    channel->config->mode != NECPNET_UNRELIABLE;
+    necpnet_result result = replaces ? NECPNET_OK : channel_check_credit(channel, frame->bytes, out_text);
+    if (result) return result;
+    nn_delivery* delivery = nn_delivery_take(channel->blocks, channel->memory, frame->bytes);
+    if (!delivery) return channel_no_memory(channel);
+    nn_copy(nn_delivery_body(delivery), frame->data, frame->bytes);
+    delivery->bytes = frame->bytes;
+    delivery->wire_bytes = frame->bytes;
+    delivery->channel = channel->index;
+    delivery->flags = frame->flags;
+    result = channel_open(channel, &delivery, out_text);
+    if (NN_UNLIKELY(result)) {
+        if (result == NECPNET_ERR_PROTOCOL) return result;
+        nn_delivery_give(channel->blocks, channel->memory, delivery);
+        return channel_no_memory(channel);
+    }
+    if (replaces) nn_channel_receive_drop_assembly(channel);
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += frame->bytes;
+    channel_deliver(channel, delivery, frame->id, delivered);
+    return NECPNET_OK;
+}
+
+static necpnet_result channel_beyond(const char** out_text)
+{
+    return channel_refuse(out_text, "a message is more than 16,384 ahead of the first one missing");
+}
+
+NN_PRIVATE necpnet_result nn_channel_receive_message(nn_channel_receive* channel, const nn_message_frame* frame,
+                                                     nn_delivery_list* delivered, const char** out_text)
+{
+    necpnet_result result = channel_check_size(channel, frame->bytes, out_text);
+    if (result) return result;
+    if (channel->config->mode != NECPNET_UNRELIABLE) {
+        switch (channel_judge(channel, frame->id)) {
+        case CHANNEL_OLD: return NECPNET_OK;
+        case CHANNEL_BEYOND: return channel_beyond(out_text);
+        case CHANNEL_NO_ROOM: return NECPNET_ERR_OUT_OF_MEMORY;
+        case CHANNEL_NEW: break;
+        }
+    }
+    return channel_take(channel, frame, delivered, out_text);
+}
+
+/* ---- fragments ------------------------------------------------------------------------------------------------ */
+
+static necpnet_result channel_check_fragment(const nn_channel_receive* channel, const nn_message_frame* frame,
+                                             const char** out_text)
+{
+    uint64_t from = (uint64_t)frame->first * NN_FRAGMENT_UNIT_BYTES;
+    uint64_t to = from + frame->bytes;
+    necpnet_result result = channel_check_size(channel, frame->total, out_text);
+    if (result) return result;
+    if (!nn_channel_has_credit(channel->config->mode) && frame->total > NN_FRAGMENTED_BYTES_UNRELIABLE_MAX) {
+        return channel_refuse(out_text, "a fragmented message is larger than its channel's mode allows");
+    }
+    bool whole_units = frame->bytes % NN_FRAGMENT_UNIT_BYTES == 0 || to == frame->total;
+    if (to > frame->total || !whole_units || (frame->bytes == 0 && frame->total > 0)) {
+        return channel_refuse(out_text, "a fragment does not lie within its message");
+    }
+    return NECPNET_OK;
+}
+
+/* Memory for bytes up to `to`. */
+static bool channel_grow_body(nn_channel_receive* channel, uint32_t to)
+{
+    nn_reassembly* assembly = &channel->assembly;
+    if (to <= assembly->room) return true;
+    uint32_t room = (uint32_t)nn_min_u64(nn_max_u64(to, (uint64_t)assembly->room * 2), assembly->total);
+    nn_delivery* larger = nn_delivery_take(channel->blocks, channel->memory, room);
+    if (!larger) return false;
+    nn_copy(nn_delivery_body(larger), nn_delivery_body(assembly->body), assembly->room);
+    nn_delivery_give(channel->blocks, channel->memory, assembly->body);
+    assembly->body = larger;
+    assembly->room = room;
+    return true;
+}
+
+/* Make the frame's message the one being reassembled. */
+static necpnet_result channel_begin_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
+                                             const char** out_text)
+{
+    nn_reassembly* assembly = &channel->assembly;
+    necpnet_result result = channel_check_credit(channel, frame->total, out_text);
+    if (result) return result;
+    uint32_t room = frame->first * NN_FRAGMENT_UNIT_BYTES + frame->bytes;
+    nn_units* have = nn_units_create(channel->blocks, nn_fragment_units(frame->total));
+    nn_delivery* body = have ? nn_delivery_take(channel->blocks, channel->memory, room) : NULL;
+    if (!body) {
+        nn_units_release(channel->blocks, have);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    assembly->have = have;
+    assembly->body = body;
+    assembly->room = room;
+    assembly->total = frame->total;
+    assembly->id = frame->id;
+    assembly->flags = frame->flags;
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += frame->total;
+    return NECPNET_OK;
+}
+
+/* All units are there, the frame's last. Out of memory: as if the frame had not come. */
+static necpnet_result channel_finish_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
+                                              nn_delivery_list* delivered, const char** out_text)
+{
+    nn_reassembly* assembly = &channel->assembly;
+    nn_delivery* delivery = assembly->body;
+    delivery->bytes = assembly->total;
+    delivery->wire_bytes = assembly->total;
+    delivery->channel = channel->index;
+    delivery->flags = assembly->flags;
+    necpnet_result result = channel_open(channel, &delivery, out_text);
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) {
+        nn_units_remove(assembly->have, frame->first, nn_fragment_units(frame->bytes));
+        return channel_no_memory(channel);
+    }
+    nn_units_release(channel->blocks, assembly->have);
+    assembly->body = NULL;
+    assembly->have = NULL;
+    if (result) return result;
+    if (channel->config->mode == NECPNET_UNRELIABLE) channel_see(channel, frame->id);
+    channel_deliver(channel, delivery, frame->id, delivered);
+    return NECPNET_OK;
+}
+
+/* Whether the frame's message may be reassembled now; makes room for it. */
+static necpnet_result channel_enter_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
+                                             bool* out_drop, const char** out_text)
+{
+    nn_reassembly* assembly = &channel->assembly;
+    *out_drop = false;
+    if (assembly->body && assembly->id == frame->id) {
+        if (assembly->total == frame->total && assembly->flags == frame->flags) return NECPNET_OK;
+        return channel_refuse(out_text, "fragments of one message contradict each other");
+    }
+    if (assembly->body) {
+        if (nn_channel_has_credit(channel->config->mode)) {
+            return channel_refuse(out_text, "a second message is fragmented before the first is whole");
+        }
+        if (!nn_sequence_newer(frame->id, assembly->id)) {
+            *out_drop = true;
+            return NECPNET_OK;
+        }
+        nn_channel_receive_drop_assembly(channel);
+        channel->messages_dropped++;
+    }
+    necpnet_result result = channel_begin_assembly(channel, frame, out_text);
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) {
+        *out_drop = true;
+        return channel_no_memory(channel);
+    }
+    return result;
+}
+
+NN_PRIVATE necpnet_result nn_channel_receive_fragment(nn_channel_receive* channel, const nn_message_frame* frame,
+                                                      nn_delivery_list* delivered, const char** out_text)
+{
+    nn_reassembly* assembly = &channel->assembly;
+    necpnet_result result = channel_check_fragment(channel, frame, out_text);
+    if (result) return result;
+    switch (channel_judge(channel, frame->id)) {
+    case CHANNEL_OLD: return NECPNET_OK;
+    case CHANNEL_BEYOND: return channel_beyond(out_text);
+    case CHANNEL_NO_ROOM: return NECPNET_ERR_OUT_OF_MEMORY;
+    case CHANNEL_NEW: break;
+    }
+    if (frame->bytes == frame->total) {
+        result = channel_take(channel, frame, delivered, out_text);
+        if (result == NECPNET_OK && channel->config->mode == NECPNET_UNRELIABLE) channel_see(channel, frame->id);
+        return result;
+    }
+    bool drop;
+    result = channel_enter_assembly(channel, frame, &drop, out_text);
+    if (result || drop) return result;
+    uint32_t from = frame->first * NN_FRAGMENT_UNIT_BYTES;
+    if (!channel_grow_body(channel, from + frame->bytes)) {
+        if (nn_channel_is_reliable(channel->config->mode)) return NECPNET_ERR_OUT_OF_MEMORY;
+        nn_channel_receive_drop_assembly(channel);
+        return channel_no_memory(channel);
+    }
+    memcpy(nn_delivery_body(assembly->body) + from, frame->data, frame->bytes);
+    nn_units_add(assembly->have, frame->first, nn_fragment_units(frame->bytes));
+    if (assembly->have->count < assembly->have->units) return NECPNET_OK;
+    return channel_finish_assembly(channel, frame, delivered, out_text);
+}
+
+/* ---- credit, carriers ------------------------------------------------------------------------------------------ */
+
+NN_PRIVATE bool nn_channel_receive_consumed(nn_channel_receive* channel, const nn_delivery* delivery)
+{
+    const necpnet_channel_config* config = channel->config;
+    channel->messages_received++;
+    channel->bytes_received += delivery->bytes;
+    if (!nn_channel_has_credit(config->mode)) return false;
+    channel->credit_consumed += delivery->wire_bytes;
+    /* Often enough that a message of the largest size always finds credit, seldom enough to cost nothing. */
+    uint64_t lag = channel->credit_consumed + config->window_bytes + NN_CREDIT_EXTRA_BYTES - channel->credit_announced;
+    uint64_t spare = config->window_bytes > config->message_bytes_max ? config->window_bytes - config->message_bytes_max
+                                                                      : 0;
+    return lag > 0 && lag >= nn_min_u64(config->window_bytes / 4, spare);
+}
+
+NN_PRIVATE uint64_t nn_channel_receive_credit(nn_channel_receive* channel)
+{
+    channel->credit_announced = channel->credit_consumed + channel->config->window_bytes + NN_CREDIT_EXTRA_BYTES;
+    return channel->credit_announced;
+}
+
+NN_PRIVATE bool nn_channel_receive_prefix(const nn_channel_receive* channel, uint16_t* out_id, uint32_t* out_units)
+{
+    const nn_reassembly* assembly = &channel->assembly;
+    uint32_t first, count;
+    if (!assembly->body) return false;
+    if (!nn_units_run(assembly->have, 0, assembly->have->units, &first, &count) || first != 0) return false;
+    *out_id = assembly->id;
+    *out_units = count;
+    return true;
+}
+
+NN_PRIVATE void nn_channel_receive_interrupt(nn_channel_receive* channel)
+{
+    if (!nn_channel_is_reliable(channel->config->mode)) nn_channel_receive_drop_assembly(channel);
+}
+/* ---- end src/nn_channel_receive.c -------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_session.h -------------------------------------------------------------------------------------- */
+/* nn_session - the channels of one peer, over whatever connection carries them.
+ *
+ * A carrier is UDP (packets that may be lost: each written packet's contents are told back by nn_session_acked or
+ * nn_session_lost) or ordered (WebSocket: the peer's RECEIVED frames say what arrived). The session outlives carriers.
+ *
+ * How the connection uses it
+ *   sending    its own frames first, nn_session_write last: the session's last frame may have no length and so runs to
+ *              the end of the packet. Nothing may be written behind it, padding included.
+ *   receiving  frame types of the session go to nn_session_read. ERR_PROTOCOL ends the connection with the text;
+ *              ERR_OUT_OF_MEMORY: treat the packet as never received (do not acknowledge it); on an ordered carrier end
+ *              the connection.
+ *   losing     nn_session_lost also for a probe (RFC 9002 6.2.4), on the oldest packet in flight: it may be told twice.
+ *   ordered    nn_session_count_written and nn_session_count_received with the bytes of each carrier message.
+ */
+#ifndef NN_SESSION_H
+#define NN_SESSION_H
+
+
+#define NN_CONTROL_MESSAGE_BYTES_MAX 262144 /* a schema or channel table */
+#define NN_RECEIVED_DELAY_US 100000         /* ordered carriers: RECEIVED at the latest so long after data .. */
+#define NN_RECEIVED_BYTES 32768             /* .. or after so many bytes */
+
+/* An external writer that takes turns with the channels. */
+typedef struct nn_source {
+    bool (*ready)(void* user, uint64_t now_us);
+    /* Whole frames, each with its own length or end; leaves the writer unfailed; whether it wrote anything. */
+    bool (*write)(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us);
+    void* user;
+} nn_source;
+
+typedef enum nn_source_kind {
+    NN_SOURCE_VOICE = 0, /* weight 8, between critical and high */
+    NN_SOURCE_STATE = 1, /* weight 4, between high and normal */
+    NN_SOURCES = 2
+} nn_source_kind;
+
+typedef struct nn_session_config {
+    nn_alloc* alloc;
+    nn_blocks* blocks;
+    const necpnet_logger* logger;
+    const necpnet_channel_config* channels; /* borrowed, outlives the session */
+    int channel_count;                      /* 1 .. NECPNET_CHANNELS_MAX */
+    bool is_server;
+    nn_receive_memory* receive_memory;
+} nn_session_config;
+
+typedef enum nn_session_event_type {
+    NN_SESSION_EVENT_MESSAGE = 1, /* channel, data, bytes, name */
+    NN_SESSION_EVENT_RECEIPT = 2, /* channel, receipt */
+    NN_SESSION_EVENT_WRITABLE = 3 /* channel */
+} nn_session_event_type;
+
+typedef struct nn_session_event {
+    nn_session_event_type type;
+    int channel;
+    const void* data; /* view until the next poll; never NULL for a message */
+    size_t bytes;
+    const char* name; /* view; NULL without */
+    uint64_t receipt;
+} nn_session_event;
+
+typedef struct nn_session_class {
+    int32_t deficit;
+    uint8_t next_channel; /* where its round robin goes on */
+} nn_session_class;
+
+#define NN_SESSION_CLASSES 6 /* critical, voice, high, state, normal, low */
+
+typedef struct nn_session {
+    nn_session_config config;
+    nn_channel_send** senders;      /* NULL, or channel_count + 1 entries (the last: control), each NULL or live */
+    nn_channel_receive** receivers; /* the same */
+    nn_delivery_list delivered;     /* messages and receipts to be polled */
+    nn_delivery_list control;       /* control messages to be polled */
+    nn_delivery* polled;            /* what the last poll's views look at */
+    nn_delivery* control_polled;
+    uint64_t ready;           /* bit a channel that could write something now */
+    uint64_t writable;        /* bit a channel whose WRITABLE waits to be polled */
+    uint64_t credit_due;      /* bit a channel whose CREDIT should be written */
+    uint64_t received_dirty;  /* bit a channel to name in the next RECEIVED */
+    bool control_ready, control_credit_due, control_received_dirty;
+    bool ordered;             /* the present carrier */
+    bool holds_reliable;      /* since the carrier changed, until the peer's RECEIVED */
+    bool received_due;        /* RECEIVED must be written (carrier changed, or lost) */
+    bool peer_decompresses;
+    uint8_t class_at;         /* deficit round robin: whose turn */
+    nn_session_class classes[NN_SESSION_CLASSES];
+    nn_source sources[NN_SOURCES];
+    uint32_t* peer_windows;   /* NULL, or channel_count entries */
+    nn_copies* copies; /* redundancy; NULL until used */
+    uint64_t carrier_bytes_written;   /* ordered: since the carrier began */
+    uint64_t carrier_bytes_received;
+    uint64_t carrier_bytes_reported;  /* received as of our last RECEIVED */
+    uint64_t received_since_us;       /* when the first unreported bytes came; NN_NEVER */
+    uint64_t peer_bytes_received;     /* as of the peer's last RECEIVED */
+    uint32_t state_tick;              /* last state tick received; told in RECEIVED */
+    uint32_t peer_state_tick;         /* as of the peer's last RECEIVED */
+    size_t queue_bytes;
+    uint64_t outstanding;             /* reliable messages queued or unacknowledged, control included */
+} nn_session;
+
+/* nn_session_init - nothing allocated yet. nn_session_reset - release everything; init before use again. */
+NN_PRIVATE void nn_session_init(nn_session* session, const nn_session_config* config);
+NN_PRIVATE void nn_session_reset(nn_session* session);
+
+/* nn_session_begin - the first carrier. nn_session_carrier_changed - a later one: reliable channels wait for the peer's
+ * RECEIVED, then only what is missing is sent. */
+NN_PRIVATE void nn_session_begin(nn_session* session, bool ordered);
+NN_PRIVATE void nn_session_carrier_changed(nn_session* session, bool ordered);
+
+/* nn_session_set_peer_window - what the peer's SETUP gives for a channel: no reliable (un)ordered message leaves before.
+ * Returns OK | ERR_OUT_OF_MEMORY | ERR_PROTOCOL (smaller than message_bytes_max). */
+NN_PRIVATE necpnet_result nn_session_set_peer_window(nn_session* session, int channel, uint32_t bytes);
+
+/* nn_session_set_peer_decompresses - whether the peer's features have LZ4; false after init. */
+NN_PRIVATE void nn_session_set_peer_decompresses(nn_session* session, bool decompresses);
+
+NN_PRIVATE void nn_session_set_source(nn_session* session, nn_source_kind kind, nn_source source);
+
+/* nn_session_send - results as necpnet_client_send_with without ERR_NOT_CONNECTED; options may be NULL. */
+NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, const void* data, size_t bytes,
+                                          const necpnet_send_options* options, uint64_t now_us);
+
+/* nn_session_check - whether a message of that size and these options may be sent on a channel at all: the part of
+ * nn_session_send's results that is the same for every session of a broadcast. */
+NN_PRIVATE necpnet_result nn_session_check(const nn_session_config* config, int channel, const void* data, size_t bytes,
+                                           const necpnet_send_options* options);
+
+/* nn_session_send_payload - queue a payload made after nn_session_check; acquires a reference. */
+NN_PRIVATE necpnet_result nn_session_send_payload(nn_session* session, int channel, nn_payload* payload,
+                                                  const necpnet_send_options* options, uint64_t now_us);
+
+/* nn_session_send_control - OK | ERR_MESSAGE_TOO_LARGE | ERR_WOULD_BLOCK | ERR_OUT_OF_MEMORY. */
+NN_PRIVATE necpnet_result nn_session_send_control(nn_session* session, const void* data, size_t bytes);
+
+/* nn_session_poll_control - the next control message; a view until the next call. */
+NN_PRIVATE bool nn_session_poll_control(nn_session* session, const uint8_t** out_data, size_t* out_bytes);
+
+/* nn_session_has_output - whether nn_session_write would write something into a packet of ordinary size. */
+NN_PRIVATE bool nn_session_has_output(const nn_session* session, uint64_t now_us);
+
+/* nn_session_deadline_us - when has_output becomes true by itself; NN_NEVER. */
+NN_PRIVATE uint64_t nn_session_deadline_us(const nn_session* session);
+
+/* nn_session_write - as many frames as fit; the last of the packet.
+ *
+ *   contents  NULL on an ordered carrier.
+ *
+ * Returns  bytes written.
+ */
+NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_contents* contents, uint64_t now_us);
+
+/* nn_session_read - one frame of type RECEIVED, MESSAGE, MESSAGE_LAST, FRAGMENT or CREDIT, behind its type byte.
+ *
+ *   out_text  static, what rule was broken; written unless OK.
+ *
+ * Returns  OK | ERR_PROTOCOL | ERR_OUT_OF_MEMORY
+ */
+NN_PRIVATE necpnet_result nn_session_read(nn_session* session, uint8_t type, nn_reader* reader, uint64_t now_us,
+                                          const char** out_text);
+
+/* nn_session_acked, nn_session_lost - what became of a packet; frames of other kinds are skipped. */
+NN_PRIVATE void nn_session_acked(nn_session* session, const nn_contents* contents, uint64_t now_us);
+NN_PRIVATE void nn_session_lost(nn_session* session, const nn_contents* contents, uint64_t now_us);
+
+/* nn_session_write_received - RECEIVED now (ordered carriers; nn_session_write does it when due). False: no room. */
+NN_PRIVATE bool nn_session_write_received(nn_session* session, nn_writer* writer);
+
+NN_INLINE void nn_session_count_written(nn_session* session, size_t bytes)
+{
+    session->carrier_bytes_written += bytes;
+}
+
+NN_PRIVATE void nn_session_count_received(nn_session* session, size_t bytes, uint64_t now_us);
+
+/* nn_session_poll - the next event; its views hold until the next poll. */
+NN_PRIVATE bool nn_session_poll(nn_session* session, nn_session_event* out_event);
+
+NN_INLINE bool nn_session_has_event(const nn_session* session)
+{
+    return session->delivered.first || session->writable;
+}
+
+NN_INLINE size_t nn_session_queued_bytes(const nn_session* session)
+{
+    return session->queue_bytes;
+}
+
+/* nn_session_get_channel_statistics - OK | ERR_NO_SUCH_CHANNEL. */
+NN_PRIVATE necpnet_result nn_session_get_channel_statistics(const nn_session* session, int channel,
+                                                            necpnet_channel_statistics* out_statistics);
+
+/* nn_session_discard - on the final close: drop what is queued and half received; what was delivered can be polled. */
+NN_PRIVATE void nn_session_discard(nn_session* session);
+
+/* nn_session_flushed - nothing reliable is outstanding. */
+NN_INLINE bool nn_session_flushed(const nn_session* session)
+{
+    return session->outstanding == 0;
+}
+
+/* Between the files of the session: the table index of a channel byte (-1: none), the receiver made on demand (NULL: out
+ * of memory), the sums and bits that follow from a sender, and CREDIT to be written. */
+NN_PRIVATE int nn_session_index(const nn_session* session, uint8_t byte);
+NN_PRIVATE nn_channel_receive* nn_session_receiver(nn_session* session, int index);
+NN_PRIVATE void nn_session_refresh(nn_session* session, nn_channel_send* sender);
+NN_PRIVATE void nn_session_set_credit_due(nn_session* session, int index);
+
+/* nn_session_memory_bytes - held for this session: its state, its queues, what waits to be polled. */
+NN_PRIVATE size_t nn_session_memory_bytes(const nn_session* session);
+
+#endif
+/* ---- end src/nn_session.h ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_session.c -------------------------------------------------------------------------------------- */
+/* nn_session - the channels of one peer: their life, sending, polling, what became of packets. */
+
+static const necpnet_channel_config session_control_config = {
+    NECPNET_RELIABLE_ORDERED,
+    NECPNET_PRIORITY_CRITICAL,
+    false,
+    false,
+    NN_CONTROL_MESSAGE_BYTES_MAX,
+    4 * NN_CONTROL_MESSAGE_BYTES_MAX,
+    NN_CHANNEL_UNACKED_MAX,
+    2 * NN_CONTROL_MESSAGE_BYTES_MAX,
+};
+
+/* The table index of CONTROL, behind the application's channels. */
+static int session_control(const nn_session* session)
+{
+    return session->config.channel_count;
+}
+
+static size_t session_table_bytes(const nn_session* session)
+{
+    return (size_t)(session->config.channel_count + 1) * sizeof(void*);
+}
+
+static const necpnet_channel_config* session_channel_config(const nn_session* session, int index)
+{
+    return index == session_control(session) ? &session_control_config : &session->config.channels[index];
+}
+
+NN_PRIVATE void nn_session_init(nn_session* session, const nn_session_config* config)
+{
+    NN_ASSERT(config->channel_count >= 1 && config->channel_count <= NECPNET_CHANNELS_MAX);
+    memset(session, 0, sizeof *session);
+    session->config = *config;
+    session->received_since_us = NN_NEVER;
+}
+
+static void session_clear_copies(nn_session* session)
+{
+    if (!session->copies) return;
+    for (uint32_t i = 0; i < session->copies->count; i++) nn_payload_release(session->copies->copies[i].payload);
+    session->copies->count = 0;
+}
+
+NN_PRIVATE void nn_session_discard(nn_session* session)
+{
+    nn_alloc* alloc = session->config.alloc;
+    for (int i = 0; i <= session_control(session); i++) {
+        if (session->senders) nn_channel_send_destroy(session->senders[i]);
+        if (session->receivers) nn_channel_receive_destroy(session->receivers[i]);
+    }
+    nn_alloc_give(alloc, session->senders, session_table_bytes(session));
+    nn_alloc_give(alloc, session->receivers, session_table_bytes(session));
+    session->senders = NULL;
+    session->receivers = NULL;
+    session_clear_copies(session);
+    if (session->copies) nn_blocks_give(session->config.blocks, session->copies, session->copies->capacity);
+    session->copies = NULL;
+    session->ready = session->writable = session->credit_due = session->received_dirty = 0;
+    session->control_ready = session->control_credit_due = session->control_received_dirty = false;
+    session->received_due = false;
+    session->received_since_us = NN_NEVER;
+    session->queue_bytes = 0;
+    session->outstanding = 0;
+}
+
+NN_PRIVATE void nn_session_reset(nn_session* session)
+{
+    nn_blocks* blocks = session->config.blocks;
+    nn_receive_memory* memory = session->config.receive_memory;
+    nn_session_discard(session);
+    nn_delivery_clear(blocks, memory, &session->delivered);
+    nn_delivery_clear(blocks, memory, &session->control);
+    nn_delivery_give(blocks, memory, session->polled);
+    nn_delivery_give(blocks, memory, session->control_polled);
+    session->polled = NULL;
+    session->control_polled = NULL;
+    nn_alloc_give(session->config.alloc, session->peer_windows,
+                  (size_t)session->config.channel_count * sizeof *session->peer_windows);
+    session->peer_windows = NULL;
+}
+
+NN_PRIVATE int nn_session_index(const nn_session* session, uint8_t byte)
+{
+    if (byte == NN_CONTROL_CHANNEL) return session_control(session);
+    int index = byte & NN_CHANNEL_BITS;
+    return index < session->config.channel_count ? index : -1;
+}
+
+/* ---- senders --------------------------------------------------------------------------------------------------- */
+
+/* After anything happened to a sender: sums, whether it is ready, whether a refused message would fit again. */
+NN_PRIVATE void nn_session_refresh(nn_session* session, nn_channel_send* sender)
+{
+    session->queue_bytes += sender->queue_bytes;
+    session->queue_bytes -= sender->counted_bytes;
+    sender->counted_bytes = sender->queue_bytes;
+    if (nn_channel_is_reliable(sender->config->mode)) {
+        session->outstanding += sender->queue_messages;
+        session->outstanding -= sender->counted_messages;
+        sender->counted_messages = sender->queue_messages;
+    }
+    bool ready = nn_channel_send_ready(sender);
+    if (sender->index == session_control(session)) {
+        session->control_ready = ready;
+        return;
+    }
+    uint64_t bit = UINT64_C(1) << sender->index;
+    session->ready = ready ? session->ready | bit : session->ready & ~bit;
+    if (NN_UNLIKELY(sender->blocked) && nn_channel_send_has_room(sender)) {
+        sender->blocked = false;
+        session->writable |= bit;
+    }
+}
+
+static nn_channel_send* session_sender(nn_session* session, int index)
+{
+    nn_alloc* alloc = session->config.alloc;
+    if (!session->senders) {
+        session->senders = (nn_channel_send**)nn_alloc_take(alloc, session_table_bytes(session));
+        if (!session->senders) return NULL;
+    }
+    if (session->senders[index]) return session->senders[index];
+    bool control = index == session_control(session);
+    const necpnet_channel_config* config = session_channel_config(session, index);
+    nn_channel_send* sender = nn_channel_send_create(session->config.blocks, config, (uint8_t)index,
+                                                     control ? NN_CONTROL_CHANNEL : (uint8_t)index);
+    if (!sender) return NULL;
+    sender->holds = session->holds_reliable && nn_channel_is_reliable(config->mode);
+    if (control) {
+        sender->credit_limit = (uint64_t)config->window_bytes + NN_CREDIT_EXTRA_BYTES;
+    } else if (session->peer_windows && session->peer_windows[index]) {
+        sender->credit_limit = (uint64_t)session->peer_windows[index] + NN_CREDIT_EXTRA_BYTES;
+    }
+    session->senders[index] = sender;
+    return sender;
+}
+
+NN_PRIVATE nn_channel_receive* nn_session_receiver(nn_session* session, int index)
+{
+    nn_alloc* alloc = session->config.alloc;
+    if (!session->receivers) {
+        session->receivers = (nn_channel_receive**)nn_alloc_take(alloc, session_table_bytes(session));
+        if (!session->receivers) return NULL;
+    }
+    if (!session->receivers[index]) {
+        session->receivers[index] = nn_channel_receive_create(
+            session->config.blocks, session->config.receive_memory, session_channel_config(session, index),
+            (uint8_t)index, index == session_control(session) ? NN_CONTROL_CHANNEL : (uint8_t)index);
+    }
+    return session->receivers[index];
+}
+
+NN_PRIVATE necpnet_result nn_session_set_peer_window(nn_session* session, int channel, uint32_t bytes)
+{
+    NN_ASSERT(channel >= 0 && channel < session->config.channel_count);
+    const necpnet_channel_config* config = &session->config.channels[channel];
+    if (!nn_channel_has_credit(config->mode)) return NECPNET_OK;
+    if (bytes < config->message_bytes_max) return NECPNET_ERR_PROTOCOL;
+    if (!session->peer_windows) {
+        session->peer_windows = (uint32_t*)nn_alloc_take(
+            session->config.alloc, (size_t)session->config.channel_count * sizeof *session->peer_windows);
+        if (!session->peer_windows) return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    session->peer_windows[channel] = bytes;
+    nn_channel_send* sender = session->senders ? session->senders[channel] : NULL;
+    if (sender) {
+        sender->credit_limit = nn_max_u64(sender->credit_limit, (uint64_t)bytes + NN_CREDIT_EXTRA_BYTES);
+        nn_session_refresh(session, sender);
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_session_set_peer_decompresses(nn_session* session, bool decompresses)
+{
+    session->peer_decompresses = decompresses;
+}
+
+NN_PRIVATE void nn_session_set_source(nn_session* session, nn_source_kind kind, nn_source source)
+{
+    session->sources[kind] = source;
+}
+
+NN_PRIVATE necpnet_result nn_session_check(const nn_session_config* config, int channel, const void* data, size_t bytes,
+                                           const necpnet_send_options* options)
+{
+    if (channel < 0 || channel >= config->channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
+    if (!data && bytes) return NECPNET_ERR_INVALID_ARGUMENT;
+    const necpnet_channel_config* row = &config->channels[channel];
+    size_t name_bytes = 0;
+    if (options) {
+        if (options->name) {
+            name_bytes = strlen(options->name);
+            if (name_bytes < 1 || name_bytes > NECPNET_NAME_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+        }
+        if (options->wants_receipt && !nn_channel_is_reliable(row->mode)) return NECPNET_ERR_INVALID_ARGUMENT;
+        if (options->has_deadline && nn_channel_has_credit(row->mode)) return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    if (bytes > row->message_bytes_max) return NECPNET_ERR_MESSAGE_TOO_LARGE;
+    if (!nn_channel_has_credit(row->mode) && bytes + name_bytes + 1 > NN_FRAGMENTED_BYTES_UNRELIABLE_MAX) {
+        return NECPNET_ERR_MESSAGE_TOO_LARGE;
+    }
+    return NECPNET_OK;
+}
+
+/* The form of a payload that may go to this peer on this channel; NULL when out of memory. */
+static nn_payload* session_payload_for_peer(const nn_session* session, int channel, nn_payload* payload)
+{
+    /* Both flags on channel 63 would read as CONTROL. */
+    bool clashes = channel == NN_CHANNEL_BITS && payload->flags == (NN_CHANNEL_COMPRESSED | NN_CHANNEL_NAMED);
+    return session->peer_decompresses && !clashes ? payload : nn_payload_plain(payload);
+}
+
+NN_PRIVATE necpnet_result nn_session_send_payload(nn_session* session, int channel, nn_payload* payload,
+                                                  const necpnet_send_options* options, uint64_t now_us)
+{
+    (void)now_us;
+    nn_channel_send* sender = session_sender(session, channel);
+    if (!sender) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (NN_UNLIKELY(payload->flags & NN_CHANNEL_COMPRESSED)) {
+        payload = session_payload_for_peer(session, channel, payload);
+        if (!payload) return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    if (sender->config->redundancy && !session->copies) {
+        uint32_t capacity;
+        session->copies = (nn_copies*)nn_blocks_take(session->config.blocks, sizeof *session->copies, &capacity);
+        if (!session->copies) return NECPNET_ERR_OUT_OF_MEMORY;
+        session->copies->capacity = capacity;
+        session->copies->count = 0;
+    }
+    necpnet_result result = nn_channel_send_queue(sender, payload, options);
+    nn_session_refresh(session, sender);
+    return result;
+}
+
+NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, const void* data, size_t bytes,
+                                          const necpnet_send_options* options, uint64_t now_us)
+{
+    necpnet_result result = nn_session_check(&session->config, channel, data, bytes, options);
+    if (result) return result;
+    bool compress = session->config.channels[channel].compress && session->peer_decompresses;
+    nn_payload* payload = nn_payload_create(session->config.blocks, data, bytes, options ? options->name : NULL,
+                                            compress);
+    if (!payload) return NECPNET_ERR_OUT_OF_MEMORY;
+    result = nn_session_send_payload(session, channel, payload, options, now_us);
+    nn_payload_release(payload);
+    return result;
+}
+
+NN_PRIVATE necpnet_result nn_session_send_control(nn_session* session, const void* data, size_t bytes)
+{
+    if (bytes > NN_CONTROL_MESSAGE_BYTES_MAX) return NECPNET_ERR_MESSAGE_TOO_LARGE;
+    nn_channel_send* sender = session_sender(session, session_control(session));
+    if (!sender) return NECPNET_ERR_OUT_OF_MEMORY;
+    nn_payload* payload = nn_payload_create(session->config.blocks, data, bytes, NULL, false);
+    if (!payload) return NECPNET_ERR_OUT_OF_MEMORY;
+    necpnet_result result = nn_channel_send_queue(sender, payload, NULL);
+    nn_payload_release(payload);
+    nn_session_refresh(session, sender);
+    return result;
+}
+
+/* ---- what became of packets ------------------------------------------------------------------------------------- */
+
+static nn_channel_send* session_sender_of(const nn_session* session, const nn_sent_frame* frame)
+{
+    int index = nn_session_index(session, frame->channel);
+    return index < 0 || !session->senders ? NULL : session->senders[index];
+}
+
+NN_PRIVATE void nn_session_acked(nn_session* session, const nn_contents* contents, uint64_t now_us)
+{
+    (void)now_us;
+    for (unsigned i = 0; i < contents->count; i++) {
+        const nn_sent_frame* frame = &contents->frames[i];
+        if (frame->kind != NN_SENT_MESSAGES && frame->kind != NN_SENT_FRAGMENT) continue;
+        nn_channel_send* sender = session_sender_of(session, frame);
+        if (!sender) continue;
+        if (frame->kind == NN_SENT_MESSAGES) {
+            nn_channel_send_acked(sender, frame->id, frame->value, &session->delivered);
+        } else {
+            nn_channel_send_fragment_acked(sender, frame->id, frame->value, &session->delivered);
+        }
+        nn_session_refresh(session, sender);
+    }
+}
+
+NN_PRIVATE void nn_session_set_credit_due(nn_session* session, int index)
+{
+    if (index == session_control(session)) {
+        session->control_credit_due = true;
+    } else {
+        session->credit_due |= UINT64_C(1) << index;
+    }
+}
+
+static void session_credit_lost(nn_session* session, const nn_sent_frame* frame)
+{
+    int index = nn_session_index(session, frame->channel);
+    const nn_channel_receive* receiver = index < 0 || !session->receivers ? NULL : session->receivers[index];
+    if (receiver && (uint32_t)receiver->credit_announced == frame->value) nn_session_set_credit_due(session, index);
+}
+
+static void session_received_again(nn_session* session)
+{
+    session->received_due = true;
+    session->received_dirty = UINT64_MAX;
+    session->control_received_dirty = true;
+}
+
+NN_PRIVATE void nn_session_lost(nn_session* session, const nn_contents* contents, uint64_t now_us)
+{
+    (void)now_us;
+    for (unsigned i = 0; i < contents->count; i++) {
+        const nn_sent_frame* frame = &contents->frames[i];
+        if (frame->kind == NN_SENT_CREDIT) {
+            session_credit_lost(session, frame);
+            continue;
+        }
+        if (frame->kind == NN_SENT_RECEIVED) {
+            session_received_again(session);
+            continue;
+        }
+        if (frame->kind != NN_SENT_MESSAGES && frame->kind != NN_SENT_FRAGMENT) continue;
+        nn_channel_send* sender = session_sender_of(session, frame);
+        if (!sender) continue;
+        if (frame->kind == NN_SENT_MESSAGES) {
+            nn_channel_send_lost(sender, frame->id, frame->value);
+        } else {
+            nn_channel_send_fragment_lost(sender, frame->id, frame->value);
+        }
+        nn_session_refresh(session, sender);
+    }
+}
+
+NN_PRIVATE void nn_session_begin(nn_session* session, bool ordered)
+{
+    session->ordered = ordered;
+    session->carrier_bytes_written = 0;
+    session->carrier_bytes_received = 0;
+    session->carrier_bytes_reported = 0;
+    session->received_since_us = NN_NEVER;
+    session->peer_bytes_received = 0;
+}
+
+NN_PRIVATE void nn_session_carrier_changed(nn_session* session, bool ordered)
+{
+    nn_session_begin(session, ordered);
+    session_clear_copies(session);
+    session->holds_reliable = true;
+    for (int i = 0; i <= session_control(session); i++) {
+        nn_channel_send* sender = session->senders ? session->senders[i] : NULL;
+        nn_channel_receive* receiver = session->receivers ? session->receivers[i] : NULL;
+        if (sender) {
+            nn_channel_send_interrupt(sender);
+            nn_session_refresh(session, sender);
+        }
+        if (receiver) {
+            nn_channel_receive_interrupt(receiver);
+            if (nn_channel_has_credit(receiver->config->mode)) nn_session_set_credit_due(session, i);
+        }
+    }
+    session_received_again(session);
+}
+
+/* ---- polling ---------------------------------------------------------------------------------------------------- */
+
+static void session_consumed(nn_session* session, int index, const nn_delivery* delivery)
+{
+    nn_channel_receive* receiver = session->receivers ? session->receivers[index] : NULL;
+    if (receiver && nn_channel_receive_consumed(receiver, delivery)) nn_session_set_credit_due(session, index);
+}
+
+NN_PRIVATE bool nn_session_poll_control(nn_session* session, const uint8_t** out_data, size_t* out_bytes)
+{
+    nn_delivery_give(session->config.blocks, session->config.receive_memory, session->control_polled);
+    session->control_polled = nn_delivery_pop(&session->control);
+    if (!session->control_polled) return false;
+    session_consumed(session, session_control(session), session->control_polled);
+    *out_data = nn_delivery_body(session->control_polled) + session->control_polled->data_offset;
+    *out_bytes = session->control_polled->bytes;
+    return true;
+}
+
+NN_PRIVATE bool nn_session_poll(nn_session* session, nn_session_event* out_event)
+{
+    if (session->polled) {
+        nn_delivery_give(session->config.blocks, session->config.receive_memory, session->polled);
+        session->polled = NULL;
+    }
+    nn_delivery* delivery = nn_delivery_pop(&session->delivered);
+    memset(out_event, 0, sizeof *out_event);
+    if (delivery) {
+        out_event->channel = delivery->channel;
+        session->polled = delivery;
+        if (delivery->is_receipt) {
+            out_event->type = NN_SESSION_EVENT_RECEIPT;
+            out_event->receipt = delivery->receipt;
+            return true;
+        }
+        out_event->type = NN_SESSION_EVENT_MESSAGE;
+        out_event->data = nn_delivery_body(delivery) + delivery->data_offset;
+        out_event->bytes = delivery->bytes;
+        if (delivery->name_offset != NN_DELIVERY_NO_NAME) {
+            out_event->name = (const char*)nn_delivery_body(delivery) + delivery->name_offset;
+        }
+        session_consumed(session, delivery->channel, delivery);
+        return true;
+    }
+    if (!session->writable) return false;
+    int channel = 0;
+    while (!(session->writable >> channel & 1)) channel++;
+    session->writable &= ~(UINT64_C(1) << channel);
+    out_event->type = NN_SESSION_EVENT_WRITABLE;
+    out_event->channel = channel;
+    return true;
+}
+
+NN_PRIVATE necpnet_result nn_session_get_channel_statistics(const nn_session* session, int channel,
+                                                            necpnet_channel_statistics* out_statistics)
+{
+    if (channel < 0 || channel >= session->config.channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
+    const nn_channel_send* sender = session->senders ? session->senders[channel] : NULL;
+    const nn_channel_receive* receiver = session->receivers ? session->receivers[channel] : NULL;
+    memset(out_statistics, 0, sizeof *out_statistics);
+    if (sender) {
+        out_statistics->messages_sent = sender->messages_sent;
+        out_statistics->messages_dropped = sender->messages_dropped;
+        out_statistics->bytes_sent = sender->bytes_sent;
+        out_statistics->resends = sender->resends;
+        out_statistics->queue_messages = sender->queue_messages;
+        out_statistics->queue_bytes = sender->queue_bytes;
+    }
+    if (receiver) {
+        out_statistics->messages_received = receiver->messages_received;
+        out_statistics->messages_dropped += receiver->messages_dropped;
+        out_statistics->bytes_received = receiver->bytes_received;
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE size_t nn_session_memory_bytes(const nn_session* session)
+{
+    size_t bytes = sizeof *session + session->queue_bytes;
+    if (session->copies) bytes += session->copies->capacity;
+    if (session->peer_windows) bytes += (size_t)session->config.channel_count * sizeof *session->peer_windows;
+    if (session->senders) bytes += session_table_bytes(session);
+    if (session->receivers) bytes += session_table_bytes(session);
+    for (int i = 0; i <= session_control(session); i++) {
+        const nn_channel_send* sender = session->senders ? session->senders[i] : NULL;
+        const nn_channel_receive* receiver = session->receivers ? session->receivers[i] : NULL;
+        if (sender) bytes += sizeof *sender + sender->capacity * sizeof *sender->ring;
+        if (!receiver) continue;
+        bytes += sizeof *receiver + receiver->assembly.room;
+        if (receiver->ring) bytes += receiver->capacity * sizeof *receiver->ring;
+        if (receiver->bits) bytes += receiver->capacity / 8;
+    }
+    for (const nn_delivery* at = session->delivered.first; at; at = at->next) bytes += at->capacity;
+    return bytes;
+}
+/* ---- end src/nn_session.c ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_session_read.c --------------------------------------------------------------------------------- */
+/* nn_session_read - the session's frames: messages, fragments, credit, and RECEIVED, which says what arrived. */
+
+#define SESSION_RECEIVED_BYTES_MIN 64 /* less room than this is not worth a RECEIVED */
+#define SESSION_RECEIVED_ROW_BYTES 12 /* of a channel without ranges, at most */
+#define SESSION_RANGE_BYTES_MAX 8     /* gap and length */
+
+static necpnet_result session_refuse(const char** out_text, const char* text)
+{
+    *out_text = text;
+    return NECPNET_ERR_PROTOCOL;
+}
+
+static necpnet_result session_read_message(nn_session* session, uint8_t type, nn_reader* reader,
+                                           const char** out_text)
+{
+    nn_message_frame frame;
+    memset(&frame, 0, sizeof frame);
+    uint8_t byte = nn_read_u8(reader);
+    int index = nn_session_index(session, byte);
+    if (index < 0) return session_refuse(out_text, "a message on a channel that is not in the table");
+    bool control = index == session->config.channel_count;
+    nn_channel_receive* receiver = nn_session_receiver(session, index);
+    if (!receiver) return NECPNET_ERR_OUT_OF_MEMORY;
+    frame.flags = control ? 0 : byte & (NN_CHANNEL_COMPRESSED | NN_CHANNEL_NAMED);
+    bool fragment = type == NN_FRAME_FRAGMENT;
+    if (fragment || receiver->config->mode != NECPNET_UNRELIABLE) frame.id = nn_read_u16(reader);
+    uint64_t total = fragment ? nn_read_varint(reader) : 0;
+    uint64_t first = fragment ? nn_read_varint(reader) : 0;
+    uint64_t bytes = type == NN_FRAME_MESSAGE_LAST ? nn_reader_left(reader) : nn_read_varint(reader);
+    if (reader->failed || bytes > nn_reader_left(reader)) {
+        return session_refuse(out_text, "a message is longer than its packet");
+    }
+    if (total > NECPNET_MESSAGE_BYTES_MAX + NN_CREDIT_EXTRA_BYTES || first > nn_fragment_units((size_t)total)) {
+        return session_refuse(out_text, "a fragment of a message larger than any may be");
+    }
+    frame.data = nn_read_view(reader, (size_t)bytes);
+    frame.bytes = (uint32_t)bytes;
+    frame.total = (uint32_t)total;
+    frame.first = (uint32_t)first;
+    if (control) {
+        session->control_received_dirty = true;
+    } else {
+        session->received_dirty |= UINT64_C(1) << index;
+    }
+    nn_delivery_list* list = control ? &session->control : &session->delivered;
+    return fragment ? nn_channel_receive_fragment(receiver, &frame, list, out_text)
+                    : nn_channel_receive_message(receiver, &frame, list, out_text);
+}
+
+static necpnet_result session_read_credit(nn_session* session, nn_reader* reader, const char** out_text)
+{
+    int index = nn_session_index(session, nn_read_u8(reader));
+    uint64_t limit = nn_read_varint(reader);
+    if (reader->failed || index < 0) return session_refuse(out_text, "a CREDIT frame is malformed");
+    if (index < session->config.channel_count && !nn_channel_has_credit(session->config.channels[index].mode)) {
+        return session_refuse(out_text, "CREDIT for a channel that has none");
+    }
+    nn_channel_send* sender = session->senders ? session->senders[index] : NULL;
+    if (sender && limit > sender->credit_limit) {
+        sender->credit_limit = limit;
+        nn_session_refresh(session, sender);
+    }
+    return NECPNET_OK;
+}
+
+/* ---- RECEIVED --------------------------------------------------------------------------------------------------- */
+
+/* The ranges behind the first message missing; at most as many as fit. Returns their number. */
+static unsigned session_write_ranges(const nn_channel_receive* receiver, nn_writer* writer)
+{
+    unsigned ranges = 0;
+    uint16_t at = receiver->next;
+    while (at != receiver->end && ranges < NN_RECEIVED_RANGES_MAX &&
+           nn_writer_left(writer) >= SESSION_RANGE_BYTES_MAX) {
+        uint16_t gap_from = at;
+        while (at != receiver->end && !nn_channel_receive_has(receiver, at)) at++;
+        uint16_t from = at;
+        while (at != receiver->end && nn_channel_receive_has(receiver, at)) at++;
+        if (at == from) break;
+        nn_write_varint(writer, (uint16_t)(from - gap_from));
+        nn_write_varint(writer, (uint16_t)(at - from));
+        ranges++;
+    }
+    return ranges;
+}
+
+static void session_write_row(const nn_channel_receive* receiver, nn_writer* writer)
+{
+    uint16_t id = 0;
+    uint32_t units = 0;
+    nn_write_u8(writer, receiver->byte);
+    nn_write_u16(writer, receiver->next);
+    if (!nn_channel_receive_prefix(receiver, &id, &units)) units = 0;
+    nn_write_varint(writer, units);
+    if (units) nn_write_u16(writer, id);
+    uint8_t* ranges = writer->at;
+    nn_write_u8(writer, 0);
+    if (nn_channel_has_credit(receiver->config->mode)) *ranges = (uint8_t)session_write_ranges(receiver, writer);
+}
+
+NN_PRIVATE bool nn_session_write_received(nn_session* session, nn_writer* writer)
+{
+    if (nn_writer_left(writer) < SESSION_RECEIVED_BYTES_MIN) return false;
+    nn_write_u8(writer, NN_FRAME_RECEIVED);
+    nn_write_varint(writer, session->carrier_bytes_received);
+    nn_write_varint(writer, session->state_tick);
+    uint8_t* count = writer->at;
+    bool all = true;
+    nn_write_u8(writer, 0);
+    for (int i = 0; i <= session->config.channel_count && session->receivers; i++) {
+        bool control = i == session->config.channel_count;
+        uint64_t bit = control ? 0 : UINT64_C(1) << i;
+        nn_channel_receive* receiver = session->receivers[i];
+        bool dirty = control ? session->control_received_dirty : (session->received_dirty & bit) != 0;
+        if (!dirty || !receiver || !nn_channel_is_reliable(receiver->config->mode)) continue;
+        if (receiver->config->mode == NECPNET_RELIABLE_SEQUENCED && !receiver->any) continue;
+        if (nn_writer_left(writer) < SESSION_RECEIVED_ROW_BYTES) {
+            all = false;
+            break;
+        }
+        session_write_row(receiver, writer);
+        ++*count;
+        if (control) session->control_received_dirty = false;
+        session->received_dirty &= ~bit;
+    }
+    session->received_due = !all;
+    session->carrier_bytes_reported = session->carrier_bytes_received;
+    session->received_since_us = NN_NEVER;
+    NN_ASSERT(!writer->failed);
+    return true;
+}
+
+NN_PRIVATE void nn_session_count_received(nn_session* session, size_t bytes, uint64_t now_us)
+{
+    session->carrier_bytes_received += bytes;
+    if (session->received_since_us == NN_NEVER) session->received_since_us = now_us;
+}
+
+static necpnet_result session_read_ranges(nn_session* session, nn_channel_send* sender, uint16_t next,
+                                          unsigned ranges, nn_reader* reader, const char** out_text)
+{
+    uint64_t ahead = 0;
+    while (ranges-- > 0) {
+        uint64_t gap = nn_read_varint(reader);
+        uint64_t length = nn_read_varint(reader);
+        if (reader->failed || gap > NN_CHANNEL_UNACKED_MAX || length > NN_CHANNEL_UNACKED_MAX) {
+            return session_refuse(out_text, "a RECEIVED frame is malformed");
+        }
+        uint16_t from = (uint16_t)(next + ahead + gap);
+        ahead += gap + length;
+        if (ahead > NN_CHANNEL_UNACKED_MAX || !nn_channel_send_covers(sender, (uint16_t)(next + ahead))) {
+            return session_refuse(out_text, "RECEIVED claims messages that were not sent");
+        }
+        nn_channel_send_acked(sender, from, (uint32_t)length, &session->delivered);
+    }
+    return NECPNET_OK;
+}
+
+static necpnet_result session_read_row(nn_session* session, nn_reader* reader, const char** out_text)
+{
+    int index = nn_session_index(session, nn_read_u8(reader));
+    uint16_t next = nn_read_u16(reader);
+    uint64_t units = nn_read_varint(reader);
+    uint16_t id = units ? nn_read_u16(reader) : 0;
+    unsigned ranges = nn_read_u8(reader);
+    if (reader->failed || index < 0 || units > UINT32_MAX || ranges > NN_RECEIVED_RANGES_MAX) {
+        return session_refuse(out_text, "a RECEIVED frame is malformed");
+    }
+    nn_channel_send* sender = session->senders ? session->senders[index] : NULL;
+    if (!sender || !nn_channel_is_reliable(sender->config->mode) || !nn_channel_send_covers(sender, next)) {
+        if (!sender && next == 0 && units == 0 && ranges == 0) return NECPNET_OK;
+        return session_refuse(out_text, "RECEIVED claims messages that were not sent");
+    }
+    uint16_t count = (uint16_t)(next - sender->first);
+    if (count < 0x8000) nn_channel_send_acked(sender, sender->first, count, &session->delivered);
+    necpnet_result result = session_read_ranges(session, sender, next, ranges, reader, out_text);
+    if (result == NECPNET_OK) nn_channel_send_has_units(sender, id, (uint32_t)units);
+    nn_session_refresh(session, sender);
+    return result;
+}
+
+static necpnet_result session_read_received(nn_session* session, nn_reader* reader, const char** out_text)
+{
+    uint64_t bytes = nn_read_varint(reader);
+    uint64_t tick = nn_read_varint(reader);
+    unsigned rows = nn_read_u8(reader);
+    if (reader->failed || tick > UINT32_MAX || (session->ordered && bytes > session->carrier_bytes_written)) {
+        return session_refuse(out_text, "a RECEIVED frame is malformed");
+    }
+    session->peer_bytes_received = nn_max_u64(bytes, session->peer_bytes_received);
+    session->peer_state_tick = (uint32_t)tick;
+    while (rows-- > 0) {
+        necpnet_result result = session_read_row(session, reader, out_text);
+        if (result) return result;
+    }
+    if (!session->holds_reliable) return NECPNET_OK;
+    session->holds_reliable = false;
+    for (int i = 0; i <= session->config.channel_count && session->senders; i++) {
+        if (!session->senders[i]) continue;
+        session->senders[i]->holds = false;
+        nn_session_refresh(session, session->senders[i]);
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_session_read(nn_session* session, uint8_t type, nn_reader* reader, uint64_t now_us,
+                                          const char** out_text)
+{
+    (void)now_us;
+    switch (type) {
+    case NN_FRAME_MESSAGE:
+    case NN_FRAME_MESSAGE_LAST:
+    case NN_FRAME_FRAGMENT: return session_read_message(session, type, reader, out_text);
+    case NN_FRAME_CREDIT: return session_read_credit(session, reader, out_text);
+    case NN_FRAME_RECEIVED: return session_read_received(session, reader, out_text);
+    default: return session_refuse(out_text, "not a frame of a session");
+    }
+}
+/* ---- end src/nn_session_read.c ----------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_session_write.c -------------------------------------------------------------------------------- */
+/* nn_session_write - what goes into a packet: CONTROL first, then deficit round robin over priorities and sources.
+ *
+ * Deficit round robin: Shreedhar and Varghese, Efficient fair queueing using deficit round robin, 1995; a class may
+ * overdraw by its last message, which it pays back in later rounds.
+ */
+
+#define SESSION_QUANTUM_BYTES 64 /* a round's share for each unit of weight */
+#define SESSION_TURN_BYTES 512   /* of one channel, before its class goes on to the next */
+#define SESSION_CREDIT_BYTES_MAX 10
+#define SESSION_ROOM_MIN 4       /* fewer bytes hold no frame worth looking for */
+
+static const int32_t session_weights[NN_SESSION_CLASSES] = {16, 8, 8, 4, 4, 2};
+static const uint8_t session_class_of_priority[4] = {0, 2, 4, 5};
+#define SESSION_CLASS_VOICE 1
+#define SESSION_CLASS_STATE 3
+
+/* One packet's view of who waits. */
+typedef struct session_turns {
+    uint64_t channels[NN_SESSION_CLASSES]; /* that may still write into this packet */
+    bool source[NN_SOURCES];
+    unsigned classes; /* bit a class that has one of these */
+} session_turns;
+
+static bool session_source_ready(const nn_session* session, nn_source_kind kind, uint64_t now_us)
+{
+    const nn_source* source = &session->sources[kind];
+    return source->ready && source->ready(source->user, now_us);
+}
+
+static bool session_report_due(const nn_session* session, uint64_t now_us)
+{
+    if (session->received_due) return true;
+    if (!session->ordered || session->carrier_bytes_received == session->carrier_bytes_reported) return false;
+    return session->carrier_bytes_received - session->carrier_bytes_reported >= NN_RECEIVED_BYTES ||
+           (session->received_since_us != NN_NEVER && now_us >= session->received_since_us + NN_RECEIVED_DELAY_US);
+}
+
+static bool session_copies_due(const nn_session* session, uint64_t now_us)
+{
+    return session->copies && session->copies->count > 0 &&
+           now_us >= session->copies->since_us + NN_REDUNDANCY_DELAY_US;
+}
+
+NN_PRIVATE bool nn_session_has_output(const nn_session* session, uint64_t now_us)
+{
+    return session->ready || session->control_ready || session->credit_due || session->control_credit_due ||
+           session_report_due(session, now_us) || session_copies_due(session, now_us) ||
+           session_source_ready(session, NN_SOURCE_VOICE, now_us) ||
+           session_source_ready(session, NN_SOURCE_STATE, now_us);
+}
+
+NN_PRIVATE uint64_t nn_session_deadline_us(const nn_session* session)
+{
+    uint64_t deadline = NN_NEVER;
+    if (session->copies && session->copies->count > 0) deadline = session->copies->since_us + NN_REDUNDANCY_DELAY_US;
+    if (session->ordered && session->received_since_us != NN_NEVER) {
+        deadline = nn_min_u64(deadline, session->received_since_us + NN_RECEIVED_DELAY_US);
+    }
+    return deadline;
+}
+
+/* CREDIT for one channel; false when there is no room. */
+static bool session_write_credit(nn_session* session, int index, nn_writer* writer, nn_contents* contents)
+{
+    nn_channel_receive* receiver = session->receivers ? session->receivers[index] : NULL;
+    if (!receiver) return true;
+    if (nn_contents_full(contents) || nn_writer_left(writer) < SESSION_CREDIT_BYTES_MAX) return false;
+    uint64_t limit = nn_channel_receive_credit(receiver);
+    nn_write_u8(writer, NN_FRAME_CREDIT);
+    nn_write_u8(writer, receiver->byte);
+    nn_write_varint(writer, limit);
+    nn_contents_add(contents, NN_SENT_CREDIT, receiver->byte, 0, (uint32_t)limit);
+    return true;
+}
+
+static void session_write_credits(nn_session* session, nn_writer* writer, nn_contents* contents)
+{
+    if (session->control_credit_due) {
+        session->control_credit_due = !session_write_credit(session, session->config.channel_count, writer, contents);
+    }
+    for (int i = 0; session->credit_due >> i; i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if (!(session->credit_due & bit)) continue;
+        if (!session_write_credit(session, i, writer, contents)) return;
+        session->credit_due &= ~bit;
+        if (i == NECPNET_CHANNELS_MAX - 1) return;
+    }
+}
+
+static bool session_others_wait(const nn_session* session, const session_turns* turns, uint64_t except)
+{
+    return (session->ready & ~except) || turns->source[NN_SOURCE_VOICE] || turns->source[NN_SOURCE_STATE];
+}
+
+/* Copies of what the packet before carried; each has this one chance. */
+static void session_write_copies(nn_session* session, nn_message_packet* packet)
+{
+    nn_copies* copies = session->copies;
+    uint32_t count = copies->count;
+    for (uint32_t i = 0; i < count; i++) {
+        nn_channel_send* sender = session->senders[copies->copies[i].channel];
+        nn_channel_send_copy(sender, packet, &copies->copies[i]);
+        nn_session_refresh(session, sender);
+        nn_payload_release(copies->copies[i].payload);
+    }
+    copies->count = 0;
+}
+
+/* One turn of a class: its source, or its next channel. Returns bytes written. */
+static size_t session_take_turn(nn_session* session, session_turns* turns, unsigned class_at, int32_t allowance,
+                                nn_message_packet* packet)
+{
+    nn_session_class* row = &session->classes[class_at];
+    nn_writer* writer = packet->writer;
+    if (class_at == SESSION_CLASS_VOICE || class_at == SESSION_CLASS_STATE) {
+        nn_source_kind kind = class_at == SESSION_CLASS_VOICE ? NN_SOURCE_VOICE : NN_SOURCE_STATE;
+        const nn_source* source = &session->sources[kind];
+        size_t before = nn_writer_bytes(writer);
+        turns->source[kind] = false;
+        turns->classes &= ~(1u << class_at);
+        (void)source->write(source->user, writer, packet->contents, packet->now_us);
+        NN_ASSERT(!writer->failed);
+        return nn_writer_bytes(writer) - before;
+    }
+    uint64_t waiting = turns->channels[class_at];
+    unsigned at = row->next_channel;
+    while (!(waiting >> at & 1)) at = (at + 1) % NECPNET_CHANNELS_MAX;
+    uint64_t bit = UINT64_C(1) << at;
+    nn_channel_send* sender = session->senders[at];
+    size_t turn = allowance < SESSION_TURN_BYTES ? (size_t)allowance : SESSION_TURN_BYTES;
+    packet->others_wait = session_others_wait(session, turns, bit);
+    size_t written = nn_channel_send_write(sender, packet, turn);
+    nn_session_refresh(session, sender);
+    if (written < turn || !(session->ready & bit)) {
+        turns->channels[class_at] &= ~bit; /* no more, or nothing that fits */
+        if (!turns->channels[class_at]) turns->classes &= ~(1u << class_at);
+    }
+    row->next_channel = (uint8_t)((at + 1) % NECPNET_CHANNELS_MAX);
+    return written;
+}
+
+static void session_write_turns(nn_session* session, session_turns* turns, nn_message_packet* packet)
+{
+    unsigned at = session->class_at;
+    while (turns->classes && !packet->closed && nn_writer_left(packet->writer) >= SESSION_ROOM_MIN) {
+        nn_session_class* row = &session->classes[at];
+        if (!(turns->classes >> at & 1)) {
+            row->deficit = row->deficit < 0 ? row->deficit : 0;
+            at = (at + 1) % NN_SESSION_CLASSES;
+            continue;
+        }
+        if (row->deficit <= 0) row->deficit += session_weights[at] * SESSION_QUANTUM_BYTES;
+        while (row->deficit > 0 && (turns->classes >> at & 1) && !packet->closed) {
+            row->deficit -= (int32_t)session_take_turn(session, turns, at, row->deficit, packet);
+        }
+        if (row->deficit <= 0) at = (at + 1) % NN_SESSION_CLASSES;
+    }
+    session->class_at = (uint8_t)at;
+}
+
+static session_turns session_list_turns(const nn_session* session, uint64_t now_us)
+{
+    session_turns turns;
+    memset(&turns, 0, sizeof turns);
+    uint64_t ready = session->ready;
+    for (int i = 0; i < session->config.channel_count && ready >> i; i++) {
+        if (!(ready >> i & 1)) continue;
+        unsigned class_at = session_class_of_priority[session->config.channels[i].priority];
+        turns.channels[class_at] |= UINT64_C(1) << i;
+        turns.classes |= 1u << class_at;
+    }
+    turns.source[NN_SOURCE_VOICE] = session_source_ready(session, NN_SOURCE_VOICE, now_us);
+    turns.source[NN_SOURCE_STATE] = session_source_ready(session, NN_SOURCE_STATE, now_us);
+    if (turns.source[NN_SOURCE_VOICE]) turns.classes |= 1u << SESSION_CLASS_VOICE;
+    if (turns.source[NN_SOURCE_STATE]) turns.classes |= 1u << SESSION_CLASS_STATE;
+    return turns;
+}
+
+NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_contents* contents, uint64_t now_us)
+{
+    size_t begin = nn_writer_bytes(writer);
+    nn_message_packet packet;
+    NN_ASSERT(session->ordered == (contents == NULL));
+    memset(&packet, 0, sizeof packet);
+    packet.writer = writer;
+    packet.contents = contents;
+    packet.copies = session->ordered ? NULL : session->copies;
+    packet.now_us = now_us;
+    if (session_report_due(session, now_us) && !nn_contents_full(contents)) {
+        if (nn_session_write_received(session, writer)) nn_contents_add(contents, NN_SENT_RECEIVED, 0, 0, 0);
+    }
+    if (session->credit_due || session->control_credit_due) session_write_credits(session, writer, contents);
+    packet.room = nn_writer_left(writer);
+    session_turns turns = session_list_turns(session, now_us);
+    if (session->control_ready) {
+        nn_channel_send* control = session->senders[session->config.channel_count];
+        packet.others_wait = session_others_wait(session, &turns, 0) || (packet.copies && packet.copies->count);
+        nn_channel_send_write(control, &packet, SIZE_MAX);
+        nn_session_refresh(session, control);
+    }
+    if (packet.copies && packet.copies->count > 0 && !packet.closed) {
+        session_write_copies(session, &packet);
+        turns = session_list_turns(session, now_us);
+    }
+    if (turns.classes && !packet.closed) session_write_turns(session, &turns, &packet);
+    NN_ASSERT(!writer->failed);
+    return nn_writer_bytes(writer) - begin;
+}
+/* ---- end src/nn_session_write.c ---------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_web.h ------------------------------------------------------------------------------------------ */
 /* nn_web - the web edge: HTTP upgrade and WebSocket over the streams of a transport. The inside of necpnet.h section 9,
  * and what an endpoint needs to have a web of its own on the transport that it also uses for datagrams.

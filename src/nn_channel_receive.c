@@ -1,0 +1,514 @@
+/* nn_channel_receive - the receiving half of a channel. */
+#include "nn_channel_receive.h"
+
+#include "nn_compress.h"
+#include "nn_sequence.h"
+
+#define CHANNEL_WINDOW_MIN 64 /* ids of the first ring or bit set */
+#define CHANNEL_SEEN_IDS 64
+
+typedef enum channel_verdict {
+    CHANNEL_NEW,
+    CHANNEL_OLD,     /* a duplicate, or overtaken */
+    CHANNEL_BEYOND,  /* breaks the rule of 16,384 */
+    CHANNEL_NO_ROOM  /* out of memory */
+} channel_verdict;
+
+NN_PRIVATE nn_channel_receive* nn_channel_receive_create(nn_blocks* blocks, nn_receive_memory* memory,
+                                                         const necpnet_channel_config* config, uint8_t index,
+                                                         uint8_t byte)
+{
+    nn_channel_receive* channel = (nn_channel_receive*)nn_alloc_take(blocks->alloc, sizeof *channel);
+    if (!channel) return NULL;
+    channel->config = config;
+    channel->blocks = blocks;
+    channel->memory = memory;
+    channel->index = index;
+    channel->byte = byte;
+    if (nn_channel_has_credit(config->mode)) {
+        channel->credit_announced = (uint64_t)config->window_bytes + NN_CREDIT_EXTRA_BYTES;
+    }
+    return channel;
+}
+
+NN_PRIVATE void nn_channel_receive_drop_assembly(nn_channel_receive* channel)
+{
+    nn_reassembly* assembly = &channel->assembly;
+    if (!assembly->body) return;
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received -= assembly->total;
+    nn_delivery_give(channel->blocks, channel->memory, assembly->body);
+    nn_units_release(channel->blocks, assembly->have);
+    assembly->body = NULL;
+    assembly->have = NULL;
+}
+
+NN_PRIVATE void nn_channel_receive_destroy(nn_channel_receive* channel)
+{
+    if (!channel) return;
+    nn_channel_receive_drop_assembly(channel);
+    if (channel->ring) {
+        for (uint32_t i = 0; i < channel->capacity; i++) {
+            nn_delivery_give(channel->blocks, channel->memory, channel->ring[i]);
+        }
+        channel->memory->held -= channel->capacity * sizeof *channel->ring;
+        nn_alloc_give(channel->blocks->alloc, channel->ring, channel->capacity * sizeof *channel->ring);
+    }
+    nn_alloc_give(channel->blocks->alloc, channel->bits, channel->capacity / 8);
+    nn_alloc_give(channel->blocks->alloc, channel, sizeof *channel);
+}
+
+/* ---- ids ------------------------------------------------------------------------------------------------------ */
+
+static bool channel_bit(const nn_channel_receive* channel, uint16_t id)
+{
+    uint32_t at = id & (channel->capacity - 1);
+    return channel->bits[at / 64] >> (at % 64) & 1;
+}
+
+static void channel_flip_bit(uint64_t* bits, uint32_t capacity, uint16_t id)
+{
+    uint32_t at = id & (capacity - 1);
+    bits[at / 64] ^= UINT64_C(1) << (at % 64);
+}
+
+NN_PRIVATE bool nn_channel_receive_has(const nn_channel_receive* channel, uint16_t id)
+{
+    if ((uint16_t)(id - channel->next) >= channel->capacity) return false;
+    if (channel->config->mode == NECPNET_RELIABLE_ORDERED) {
+        return channel->ring && channel->ring[id & (channel->capacity - 1)] != NULL;
+    }
+    return channel->bits && channel_bit(channel, id);
+}
+
+/* Room for early messages up to `ahead` ids from next. */
+static bool channel_widen(nn_channel_receive* channel, uint32_t ahead)
+{
+    uint32_t capacity = channel->capacity ? channel->capacity : CHANNEL_WINDOW_MIN;
+    while (capacity <= ahead) capacity *= 2;
+    if (channel->config->mode == NECPNET_RELIABLE_ORDERED) {
+        size_t more = (capacity - channel->capacity) * sizeof(nn_delivery*);
+        if (channel->memory->held + more > channel->memory->max) return false;
+        nn_delivery** ring = (nn_delivery**)nn_alloc_take(channel->blocks->alloc, capacity * sizeof *ring);
+        if (!ring) return false;
+        for (uint32_t i = 0; i < channel->capacity; i++) {
+            uint16_t id = (uint16_t)(channel->next + i);
+            ring[id & (capacity - 1)] = channel->ring[id & (channel->capacity - 1)];
+        }
+        channel->memory->held += more;
+        nn_alloc_give(channel->blocks->alloc, channel->ring, channel->capacity * sizeof *ring);
+        channel->ring = ring;
+    } else {
+        uint64_t* bits = (uint64_t*)nn_alloc_take(channel->blocks->alloc, capacity / 8);
+        if (!bits) return false;
+        for (uint32_t i = 0; i < channel->capacity; i++) {
+            uint16_t id = (uint16_t)(channel->next + i);
+            if (channel_bit(channel, id)) channel_flip_bit(bits, capacity, id);
+        }
+        nn_alloc_give(channel->blocks->alloc, channel->bits, channel->capacity / 8);
+        channel->bits = bits;
+    }
+    channel->capacity = capacity;
+    return true;
+}
+
+/* Unreliable messages that have an id (fragments): whether this one came before. */
+static bool channel_seen(const nn_channel_receive* channel, uint16_t id)
+{
+    if (!channel->any || nn_sequence_newer(id, channel->seen_newest)) return false;
+    uint16_t back = (uint16_t)(channel->seen_newest - id);
+    return back >= CHANNEL_SEEN_IDS || (channel->seen >> back & 1);
+}
+
+static void channel_see(nn_channel_receive* channel, uint16_t id)
+{
+    if (!channel->any || nn_sequence_newer(id, channel->seen_newest)) {
+        uint16_t ahead = (uint16_t)(id - channel->seen_newest);
+        channel->seen = channel->any && ahead < CHANNEL_SEEN_IDS ? channel->seen << ahead : 0;
+        channel->seen_newest = id;
+        channel->any = true;
+    }
+    channel->seen |= UINT64_C(1) << (uint16_t)(channel->seen_newest - id);
+}
+
+static channel_verdict channel_judge(nn_channel_receive* channel, uint16_t id)
+{
+    switch (channel->config->mode) {
+    case NECPNET_UNRELIABLE:
+        return channel_seen(channel, id) ? CHANNEL_OLD : CHANNEL_NEW;
+    case NECPNET_UNRELIABLE_SEQUENCED:
+    case NECPNET_RELIABLE_SEQUENCED:
+        return channel->any && nn_sequence_distance(id, channel->next) < 0 ? CHANNEL_OLD : CHANNEL_NEW;
+    case NECPNET_RELIABLE_UNORDERED:
+    case NECPNET_RELIABLE_ORDERED:
+        break;
+    }
+    uint16_t ahead = (uint16_t)(id - channel->next);
+    if (NN_LIKELY(ahead == 0)) return CHANNEL_NEW;
+    if (ahead >= 0x8000) return CHANNEL_OLD;
+    if (ahead >= NN_CHANNEL_UNACKED_MAX) return CHANNEL_BEYOND;
+    if (nn_channel_receive_has(channel, id)) return CHANNEL_OLD;
+    if (ahead >= channel->capacity && !channel_widen(channel, ahead)) return CHANNEL_NO_ROOM;
+    return CHANNEL_NEW;
+}
+
+/* ---- delivering ----------------------------------------------------------------------------------------------- */
+
+static void channel_deliver(nn_channel_receive* channel, nn_delivery* delivery, uint16_t id,
+                            nn_delivery_list* delivered)
+{
+    switch (channel->config->mode) {
+    case NECPNET_UNRELIABLE:
+        break; /* its id, if any, was seen to */
+    case NECPNET_UNRELIABLE_SEQUENCED:
+    case NECPNET_RELIABLE_SEQUENCED:
+        channel->any = true;
+        channel->next = (uint16_t)(id + 1);
+        if (channel->assembly.body && nn_sequence_distance(channel->assembly.id, channel->next) < 0) {
+            nn_channel_receive_drop_assembly(channel);
+            channel->messages_dropped++;
+        }
+        break;
+    case NECPNET_RELIABLE_UNORDERED:
+        if (nn_sequence_distance((uint16_t)(id + 1), channel->end) > 0) channel->end = (uint16_t)(id + 1);
+        if (id != channel->next) {
+            channel_flip_bit(channel->bits, channel->capacity, id);
+            break;
+        }
+        channel->next++;
+        while (channel->next != channel->end && channel_bit(channel, channel->next)) {
+            channel_flip_bit(channel->bits, channel->capacity, channel->next++);
+        }
+        break;
+    case NECPNET_RELIABLE_ORDERED:
+        if (nn_sequence_distance((uint16_t)(id + 1), channel->end) > 0) channel->end = (uint16_t)(id + 1);
+        if (id != channel->next) {
+            channel->ring[id & (channel->capacity - 1)] = delivery;
+            return;
+        }
+        nn_delivery_append(delivered, delivery);
+        channel->next++;
+        while (channel->next != channel->end && channel->ring[channel->next & (channel->capacity - 1)]) {
+            nn_delivery** slot = &channel->ring[channel->next++ & (channel->capacity - 1)];
+            nn_delivery_append(delivered, *slot);
+            *slot = NULL;
+        }
+        return;
+    }
+    nn_delivery_append(delivered, delivery);
+}
+
+/* Take the name off the front: bytes become the name, a NUL in place of what was its length, and the data. */
+static bool channel_open_name(nn_delivery* delivery)
+{
+    uint8_t* body = nn_delivery_body(delivery);
+    if (delivery->bytes == 0) return false;
+    uint32_t name_bytes = body[0];
+    if (name_bytes < 1 || name_bytes > NECPNET_NAME_BYTES_MAX || name_bytes + 1 > delivery->bytes) return false;
+    memmove(body, body + 1, name_bytes);
+    body[name_bytes] = 0;
+    if (memchr(body, 0, name_bytes)) return false;
+    delivery->name_offset = 0;
+    delivery->data_offset = name_bytes + 1;
+    delivery->bytes -= name_bytes + 1;
+    return true;
+}
+
+static necpnet_result channel_refuse(const char** out_text, const char* text)
+{
+    *out_text = text;
+    return NECPNET_ERR_PROTOCOL;
+}
+
+/* The decompressed form of a delivery. Out of memory: nothing was done. */
+static necpnet_result channel_decompress(nn_channel_receive* channel, nn_delivery** in_out, const char** out_text)
+{
+    nn_delivery* packed = *in_out;
+    nn_reader reader = nn_reader_of(nn_delivery_body(packed), packed->bytes);
+    uint64_t plain_bytes = nn_read_varint(&reader);
+    if (reader.failed || plain_bytes == 0 ||
+        plain_bytes > (uint64_t)channel->config->message_bytes_max + NN_CREDIT_EXTRA_BYTES) {
+        return channel_refuse(out_text, "a compressed message has no valid size");
+    }
+    nn_delivery* plain = nn_delivery_take(channel->blocks, channel->memory, (size_t)plain_bytes);
+    if (!plain) return NECPNET_ERR_OUT_OF_MEMORY;
+    plain->bytes = (uint32_t)plain_bytes;
+    plain->wire_bytes = packed->wire_bytes;
+    plain->channel = packed->channel;
+    plain->flags = packed->flags;
+    bool whole = nn_decompress(reader.at, nn_reader_left(&reader), nn_delivery_body(plain), (size_t)plain_bytes);
+    nn_delivery_give(channel->blocks, channel->memory, packed);
+    *in_out = plain;
+    return whole ? NECPNET_OK : channel_refuse(out_text, "a compressed message does not decompress to its size");
+}
+
+/* Decompress, take the name off, and check the size. ERR_PROTOCOL gives the delivery back; ERR_OUT_OF_MEMORY leaves it
+ * as it was. */
+static necpnet_result channel_open(nn_channel_receive* channel, nn_delivery** in_out, const char** out_text)
+{
+    uint8_t flags = (*in_out)->flags;
+    necpnet_result result = NECPNET_OK;
+    if (flags & NN_CHANNEL_COMPRESSED) result = channel_decompress(channel, in_out, out_text);
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) return result;
+    if (!result && (flags & NN_CHANNEL_NAMED) && !channel_open_name(*in_out)) {
+        result = channel_refuse(out_text, "a named message has no valid name");
+    }
+    if (!result && (*in_out)->bytes > channel->config->message_bytes_max) {
+        result = channel_refuse(out_text, "a message is larger than the channel's message_bytes_max");
+    }
+    if (result) {
+        nn_delivery_give(channel->blocks, channel->memory, *in_out);
+        *in_out = NULL;
+    }
+    return result;
+}
+
+/* What memory cannot hold: an unreliable message is dropped, a reliable one has not come. */
+static necpnet_result channel_no_memory(nn_channel_receive* channel)
+{
+    if (nn_channel_is_reliable(channel->config->mode)) return NECPNET_ERR_OUT_OF_MEMORY;
+    channel->messages_dropped++;
+    return NECPNET_OK;
+}
+
+static necpnet_result channel_check_size(const nn_channel_receive* channel, uint64_t bytes, const char** out_text)
+{
+    if (bytes <= (uint64_t)channel->config->message_bytes_max + NN_CREDIT_EXTRA_BYTES) return NECPNET_OK;
+    return channel_refuse(out_text, "a message is larger than the channel's message_bytes_max");
+}
+
+static necpnet_result channel_check_credit(const nn_channel_receive* channel, uint64_t bytes, const char** out_text)
+{
+    if (!nn_channel_has_credit(channel->config->mode)) return NECPNET_OK;
+    if (channel->credit_received + bytes <= channel->credit_announced) return NECPNET_OK;
+    return channel_refuse(out_text, "more was sent on a channel than its credit allows");
+}
+
+/* A whole message that is new. */
+static necpnet_result channel_take(nn_channel_receive* channel, const nn_message_frame* frame,
+                                   nn_delivery_list* delivered, const char** out_text)
+{
+    /* Sent whole, lost, begun in fragments for a smaller packet, and now the whole one comes late. */
+    bool replaces = channel->assembly.body && channel->assembly.id == frame->id &&
+                    channel->config->mode != NECPNET_UNRELIABLE;
+    necpnet_result result = replaces ? NECPNET_OK : channel_check_credit(channel, frame->bytes, out_text);
+    if (result) return result;
+    nn_delivery* delivery = nn_delivery_take(channel->blocks, channel->memory, frame->bytes);
+    if (!delivery) return channel_no_memory(channel);
+    nn_copy(nn_delivery_body(delivery), frame->data, frame->bytes);
+    delivery->bytes = frame->bytes;
+    delivery->wire_bytes = frame->bytes;
+    delivery->channel = channel->index;
+    delivery->flags = frame->flags;
+    result = channel_open(channel, &delivery, out_text);
+    if (NN_UNLIKELY(result)) {
+        if (result == NECPNET_ERR_PROTOCOL) return result;
+        nn_delivery_give(channel->blocks, channel->memory, delivery);
+        return channel_no_memory(channel);
+    }
+    if (replaces) nn_channel_receive_drop_assembly(channel);
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += frame->bytes;
+    channel_deliver(channel, delivery, frame->id, delivered);
+    return NECPNET_OK;
+}
+
+static necpnet_result channel_beyond(const char** out_text)
+{
+    return channel_refuse(out_text, "a message is more than 16,384 ahead of the first one missing");
+}
+
+NN_PRIVATE necpnet_result nn_channel_receive_message(nn_channel_receive* channel, const nn_message_frame* frame,
+                                                     nn_delivery_list* delivered, const char** out_text)
+{
+    necpnet_result result = channel_check_size(channel, frame->bytes, out_text);
+    if (result) return result;
+    if (channel->config->mode != NECPNET_UNRELIABLE) {
+        switch (channel_judge(channel, frame->id)) {
+        case CHANNEL_OLD: return NECPNET_OK;
+        case CHANNEL_BEYOND: return channel_beyond(out_text);
+        case CHANNEL_NO_ROOM: return NECPNET_ERR_OUT_OF_MEMORY;
+        case CHANNEL_NEW: break;
+        }
+    }
+    return channel_take(channel, frame, delivered, out_text);
+}
+
+/* ---- fragments ------------------------------------------------------------------------------------------------ */
+
+static necpnet_result channel_check_fragment(const nn_channel_receive* channel, const nn_message_frame* frame,
+                                             const char** out_text)
+{
+    uint64_t from = (uint64_t)frame->first * NN_FRAGMENT_UNIT_BYTES;
+    uint64_t to = from + frame->bytes;
+    necpnet_result result = channel_check_size(channel, frame->total, out_text);
+    if (result) return result;
+    if (!nn_channel_has_credit(channel->config->mode) && frame->total > NN_FRAGMENTED_BYTES_UNRELIABLE_MAX) {
+        return channel_refuse(out_text, "a fragmented message is larger than its channel's mode allows");
+    }
+    bool whole_units = frame->bytes % NN_FRAGMENT_UNIT_BYTES == 0 || to == frame->total;
+    if (to > frame->total || !whole_units || (frame->bytes == 0 && frame->total > 0)) {
+        return channel_refuse(out_text, "a fragment does not lie within its message");
+    }
+    return NECPNET_OK;
+}
+
+/* Memory for bytes up to `to`. */
+static bool channel_grow_body(nn_channel_receive* channel, uint32_t to)
+{
+    nn_reassembly* assembly = &channel->assembly;
+    if (to <= assembly->room) return true;
+    uint32_t room = (uint32_t)nn_min_u64(nn_max_u64(to, (uint64_t)assembly->room * 2), assembly->total);
+    nn_delivery* larger = nn_delivery_take(channel->blocks, channel->memory, room);
+    if (!larger) return false;
+    nn_copy(nn_delivery_body(larger), nn_delivery_body(assembly->body), assembly->room);
+    nn_delivery_give(channel->blocks, channel->memory, assembly->body);
+    assembly->body = larger;
+    assembly->room = room;
+    return true;
+}
+
+/* Make the frame's message the one being reassembled. */
+static necpnet_result channel_begin_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
+                                             const char** out_text)
+{
+    nn_reassembly* assembly = &channel->assembly;
+    necpnet_result result = channel_check_credit(channel, frame->total, out_text);
+    if (result) return result;
+    uint32_t room = frame->first * NN_FRAGMENT_UNIT_BYTES + frame->bytes;
+    nn_units* have = nn_units_create(channel->blocks, nn_fragment_units(frame->total));
+    nn_delivery* body = have ? nn_delivery_take(channel->blocks, channel->memory, room) : NULL;
+    if (!body) {
+        nn_units_release(channel->blocks, have);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    assembly->have = have;
+    assembly->body = body;
+    assembly->room = room;
+    assembly->total = frame->total;
+    assembly->id = frame->id;
+    assembly->flags = frame->flags;
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += frame->total;
+    return NECPNET_OK;
+}
+
+/* All units are there, the frame's last. Out of memory: as if the frame had not come. */
+static necpnet_result channel_finish_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
+                                              nn_delivery_list* delivered, const char** out_text)
+{
+    nn_reassembly* assembly = &channel->assembly;
+    nn_delivery* delivery = assembly->body;
+    delivery->bytes = assembly->total;
+    delivery->wire_bytes = assembly->total;
+    delivery->channel = channel->index;
+    delivery->flags = assembly->flags;
+    necpnet_result result = channel_open(channel, &delivery, out_text);
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) {
+        nn_units_remove(assembly->have, frame->first, nn_fragment_units(frame->bytes));
+        return channel_no_memory(channel);
+    }
+    nn_units_release(channel->blocks, assembly->have);
+    assembly->body = NULL;
+    assembly->have = NULL;
+    if (result) return result;
+    if (channel->config->mode == NECPNET_UNRELIABLE) channel_see(channel, frame->id);
+    channel_deliver(channel, delivery, frame->id, delivered);
+    return NECPNET_OK;
+}
+
+/* Whether the frame's message may be reassembled now; makes room for it. */
+static necpnet_result channel_enter_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
+                                             bool* out_drop, const char** out_text)
+{
+    nn_reassembly* assembly = &channel->assembly;
+    *out_drop = false;
+    if (assembly->body && assembly->id == frame->id) {
+        if (assembly->total == frame->total && assembly->flags == frame->flags) return NECPNET_OK;
+        return channel_refuse(out_text, "fragments of one message contradict each other");
+    }
+    if (assembly->body) {
+        if (nn_channel_has_credit(channel->config->mode)) {
+            return channel_refuse(out_text, "a second message is fragmented before the first is whole");
+        }
+        if (!nn_sequence_newer(frame->id, assembly->id)) {
+            *out_drop = true;
+            return NECPNET_OK;
+        }
+        nn_channel_receive_drop_assembly(channel);
+        channel->messages_dropped++;
+    }
+    necpnet_result result = channel_begin_assembly(channel, frame, out_text);
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) {
+        *out_drop = true;
+        return channel_no_memory(channel);
+    }
+    return result;
+}
+
+NN_PRIVATE necpnet_result nn_channel_receive_fragment(nn_channel_receive* channel, const nn_message_frame* frame,
+                                                      nn_delivery_list* delivered, const char** out_text)
+{
+    nn_reassembly* assembly = &channel->assembly;
+    necpnet_result result = channel_check_fragment(channel, frame, out_text);
+    if (result) return result;
+    switch (channel_judge(channel, frame->id)) {
+    case CHANNEL_OLD: return NECPNET_OK;
+    case CHANNEL_BEYOND: return channel_beyond(out_text);
+    case CHANNEL_NO_ROOM: return NECPNET_ERR_OUT_OF_MEMORY;
+    case CHANNEL_NEW: break;
+    }
+    if (frame->bytes == frame->total) {
+        result = channel_take(channel, frame, delivered, out_text);
+        if (result == NECPNET_OK && channel->config->mode == NECPNET_UNRELIABLE) channel_see(channel, frame->id);
+        return result;
+    }
+    bool drop;
+    result = channel_enter_assembly(channel, frame, &drop, out_text);
+    if (result || drop) return result;
+    uint32_t from = frame->first * NN_FRAGMENT_UNIT_BYTES;
+    if (!channel_grow_body(channel, from + frame->bytes)) {
+        if (nn_channel_is_reliable(channel->config->mode)) return NECPNET_ERR_OUT_OF_MEMORY;
+        nn_channel_receive_drop_assembly(channel);
+        return channel_no_memory(channel);
+    }
+    memcpy(nn_delivery_body(assembly->body) + from, frame->data, frame->bytes);
+    nn_units_add(assembly->have, frame->first, nn_fragment_units(frame->bytes));
+    if (assembly->have->count < assembly->have->units) return NECPNET_OK;
+    return channel_finish_assembly(channel, frame, delivered, out_text);
+}
+
+/* ---- credit, carriers ------------------------------------------------------------------------------------------ */
+
+NN_PRIVATE bool nn_channel_receive_consumed(nn_channel_receive* channel, const nn_delivery* delivery)
+{
+    const necpnet_channel_config* config = channel->config;
+    channel->messages_received++;
+    channel->bytes_received += delivery->bytes;
+    if (!nn_channel_has_credit(config->mode)) return false;
+    channel->credit_consumed += delivery->wire_bytes;
+    /* Often enough that a message of the largest size always finds credit, seldom enough to cost nothing. */
+    uint64_t lag = channel->credit_consumed + config->window_bytes + NN_CREDIT_EXTRA_BYTES - channel->credit_announced;
+    uint64_t spare = config->window_bytes > config->message_bytes_max ? config->window_bytes - config->message_bytes_max
+                                                                      : 0;
+    return lag > 0 && lag >= nn_min_u64(config->window_bytes / 4, spare);
+}
+
+NN_PRIVATE uint64_t nn_channel_receive_credit(nn_channel_receive* channel)
+{
+    channel->credit_announced = channel->credit_consumed + channel->config->window_bytes + NN_CREDIT_EXTRA_BYTES;
+    return channel->credit_announced;
+}
+
+NN_PRIVATE bool nn_channel_receive_prefix(const nn_channel_receive* channel, uint16_t* out_id, uint32_t* out_units)
+{
+    const nn_reassembly* assembly = &channel->assembly;
+    uint32_t first, count;
+    if (!assembly->body) return false;
+    if (!nn_units_run(assembly->have, 0, assembly->have->units, &first, &count) || first != 0) return false;
+    *out_id = assembly->id;
+    *out_units = count;
+    return true;
+}
+
+NN_PRIVATE void nn_channel_receive_interrupt(nn_channel_receive* channel)
+{
+    if (!nn_channel_is_reliable(channel->config->mode)) nn_channel_receive_drop_assembly(channel);
+}

@@ -1,0 +1,71 @@
+/* nn_delivery - what waits to be polled: received messages and receipts, on lists. */
+#ifndef NN_DELIVERY_H
+#define NN_DELIVERY_H
+
+#include "nn_blocks.h"
+
+/* What was received and not yet polled, and reassembly: one for all sessions of an endpoint. */
+typedef struct nn_receive_memory {
+    uint64_t held;
+    uint64_t max;
+} nn_receive_memory;
+
+/* The message's bytes follow in the same block. */
+typedef struct nn_delivery {
+    struct nn_delivery* next;
+    uint64_t receipt;
+    uint32_t capacity;
+    uint32_t bytes;       /* of the message, without name */
+    uint32_t data_offset; /* from the end of this struct */
+    uint32_t name_offset; /* the same; NN_DELIVERY_NO_NAME without */
+    uint32_t wire_bytes;  /* what it took from the credit */
+    uint8_t channel;
+    uint8_t flags; /* NN_CHANNEL_NAMED | NN_CHANNEL_COMPRESSED, until opened */
+    bool is_receipt;
+    bool charged; /* to the receive memory */
+} nn_delivery;
+
+#define NN_DELIVERY_NO_NAME UINT32_MAX
+
+typedef struct nn_delivery_list {
+    nn_delivery* first;
+    nn_delivery* last;
+} nn_delivery_list;
+
+NN_INLINE uint8_t* nn_delivery_body(nn_delivery* delivery)
+{
+    return (uint8_t*)(delivery + 1);
+}
+
+NN_INLINE void nn_delivery_append(nn_delivery_list* list, nn_delivery* delivery)
+{
+    delivery->next = NULL;
+    if (list->last) {
+        list->last->next = delivery;
+    } else {
+        list->first = delivery;
+    }
+    list->last = delivery;
+}
+
+NN_INLINE nn_delivery* nn_delivery_pop(nn_delivery_list* list)
+{
+    nn_delivery* delivery = list->first;
+    if (delivery) {
+        list->first = delivery->next;
+        if (!list->first) list->last = NULL;
+    }
+    return delivery;
+}
+
+/* nn_delivery_take - a delivery with room for a body; charged when memory is given (NULL: a receipt). NULL when out of
+ * memory or beyond the limit. */
+NN_PRIVATE nn_delivery* nn_delivery_take(nn_blocks* blocks, nn_receive_memory* memory, size_t bytes);
+
+/* nn_delivery_give - NULL does nothing. */
+NN_PRIVATE void nn_delivery_give(nn_blocks* blocks, nn_receive_memory* memory, nn_delivery* delivery);
+
+/* nn_delivery_clear - give all of a list. */
+NN_PRIVATE void nn_delivery_clear(nn_blocks* blocks, nn_receive_memory* memory, nn_delivery_list* list);
+
+#endif

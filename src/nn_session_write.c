@@ -1,0 +1,210 @@
+/* nn_session_write - what goes into a packet: CONTROL first, then deficit round robin over priorities and sources.
+ *
+ * Deficit round robin: Shreedhar and Varghese, Efficient fair queueing using deficit round robin, 1995; a class may
+ * overdraw by its last message, which it pays back in later rounds.
+ */
+#include "nn_frame.h"
+#include "nn_session.h"
+
+#define SESSION_QUANTUM_BYTES 64 /* a round's share for each unit of weight */
+#define SESSION_TURN_BYTES 512   /* of one channel, before its class goes on to the next */
+#define SESSION_CREDIT_BYTES_MAX 10
+#define SESSION_ROOM_MIN 4       /* fewer bytes hold no frame worth looking for */
+
+static const int32_t session_weights[NN_SESSION_CLASSES] = {16, 8, 8, 4, 4, 2};
+static const uint8_t session_class_of_priority[4] = {0, 2, 4, 5};
+#define SESSION_CLASS_VOICE 1
+#define SESSION_CLASS_STATE 3
+
+/* One packet's view of who waits. */
+typedef struct session_turns {
+    uint64_t channels[NN_SESSION_CLASSES]; /* that may still write into this packet */
+    bool source[NN_SOURCES];
+    unsigned classes; /* bit a class that has one of these */
+} session_turns;
+
+static bool session_source_ready(const nn_session* session, nn_source_kind kind, uint64_t now_us)
+{
+    const nn_source* source = &session->sources[kind];
+    return source->ready && source->ready(source->user, now_us);
+}
+
+static bool session_report_due(const nn_session* session, uint64_t now_us)
+{
+    if (session->received_due) return true;
+    if (!session->ordered || session->carrier_bytes_received == session->carrier_bytes_reported) return false;
+    return session->carrier_bytes_received - session->carrier_bytes_reported >= NN_RECEIVED_BYTES ||
+           (session->received_since_us != NN_NEVER && now_us >= session->received_since_us + NN_RECEIVED_DELAY_US);
+}
+
+static bool session_copies_due(const nn_session* session, uint64_t now_us)
+{
+    return session->copies && session->copies->count > 0 &&
+           now_us >= session->copies->since_us + NN_REDUNDANCY_DELAY_US;
+}
+
+NN_PRIVATE bool nn_session_has_output(const nn_session* session, uint64_t now_us)
+{
+    return session->ready || session->control_ready || session->credit_due || session->control_credit_due ||
+           session_report_due(session, now_us) || session_copies_due(session, now_us) ||
+           session_source_ready(session, NN_SOURCE_VOICE, now_us) ||
+           session_source_ready(session, NN_SOURCE_STATE, now_us);
+}
+
+NN_PRIVATE uint64_t nn_session_deadline_us(const nn_session* session)
+{
+    uint64_t deadline = NN_NEVER;
+    if (session->copies && session->copies->count > 0) deadline = session->copies->since_us + NN_REDUNDANCY_DELAY_US;
+    if (session->ordered && session->received_since_us != NN_NEVER) {
+        deadline = nn_min_u64(deadline, session->received_since_us + NN_RECEIVED_DELAY_US);
+    }
+    return deadline;
+}
+
+/* CREDIT for one channel; false when there is no room. */
+static bool session_write_credit(nn_session* session, int index, nn_writer* writer, nn_contents* contents)
+{
+    nn_channel_receive* receiver = session->receivers ? session->receivers[index] : NULL;
+    if (!receiver) return true;
+    if (nn_contents_full(contents) || nn_writer_left(writer) < SESSION_CREDIT_BYTES_MAX) return false;
+    uint64_t limit = nn_channel_receive_credit(receiver);
+    nn_write_u8(writer, NN_FRAME_CREDIT);
+    nn_write_u8(writer, receiver->byte);
+    nn_write_varint(writer, limit);
+    nn_contents_add(contents, NN_SENT_CREDIT, receiver->byte, 0, (uint32_t)limit);
+    return true;
+}
+
+static void session_write_credits(nn_session* session, nn_writer* writer, nn_contents* contents)
+{
+    if (session->control_credit_due) {
+        session->control_credit_due = !session_write_credit(session, session->config.channel_count, writer, contents);
+    }
+    for (int i = 0; session->credit_due >> i; i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if (!(session->credit_due & bit)) continue;
+        if (!session_write_credit(session, i, writer, contents)) return;
+        session->credit_due &= ~bit;
+        if (i == NECPNET_CHANNELS_MAX - 1) return;
+    }
+}
+
+static bool session_others_wait(const nn_session* session, const session_turns* turns, uint64_t except)
+{
+    return (session->ready & ~except) || turns->source[NN_SOURCE_VOICE] || turns->source[NN_SOURCE_STATE];
+}
+
+/* Copies of what the packet before carried; each has this one chance. */
+static void session_write_copies(nn_session* session, nn_message_packet* packet)
+{
+    nn_copies* copies = session->copies;
+    uint32_t count = copies->count;
+    for (uint32_t i = 0; i < count; i++) {
+        nn_channel_send* sender = session->senders[copies->copies[i].channel];
+        nn_channel_send_copy(sender, packet, &copies->copies[i]);
+        nn_session_refresh(session, sender);
+        nn_payload_release(copies->copies[i].payload);
+    }
+    copies->count = 0;
+}
+
+/* One turn of a class: its source, or its next channel. Returns bytes written. */
+static size_t session_take_turn(nn_session* session, session_turns* turns, unsigned class_at, int32_t allowance,
+                                nn_message_packet* packet)
+{
+    nn_session_class* row = &session->classes[class_at];
+    nn_writer* writer = packet->writer;
+    if (class_at == SESSION_CLASS_VOICE || class_at == SESSION_CLASS_STATE) {
+        nn_source_kind kind = class_at == SESSION_CLASS_VOICE ? NN_SOURCE_VOICE : NN_SOURCE_STATE;
+        const nn_source* source = &session->sources[kind];
+        size_t before = nn_writer_bytes(writer);
+        turns->source[kind] = false;
+        turns->classes &= ~(1u << class_at);
+        (void)source->write(source->user, writer, packet->contents, packet->now_us);
+        NN_ASSERT(!writer->failed);
+        return nn_writer_bytes(writer) - before;
+    }
+    uint64_t waiting = turns->channels[class_at];
+    unsigned at = row->next_channel;
+    while (!(waiting >> at & 1)) at = (at + 1) % NECPNET_CHANNELS_MAX;
+    uint64_t bit = UINT64_C(1) << at;
+    nn_channel_send* sender = session->senders[at];
+    size_t turn = allowance < SESSION_TURN_BYTES ? (size_t)allowance : SESSION_TURN_BYTES;
+    packet->others_wait = session_others_wait(session, turns, bit);
+    size_t written = nn_channel_send_write(sender, packet, turn);
+    nn_session_refresh(session, sender);
+    if (written < turn || !(session->ready & bit)) {
+        turns->channels[class_at] &= ~bit; /* no more, or nothing that fits */
+        if (!turns->channels[class_at]) turns->classes &= ~(1u << class_at);
+    }
+    row->next_channel = (uint8_t)((at + 1) % NECPNET_CHANNELS_MAX);
+    return written;
+}
+
+static void session_write_turns(nn_session* session, session_turns* turns, nn_message_packet* packet)
+{
+    unsigned at = session->class_at;
+    while (turns->classes && !packet->closed && nn_writer_left(packet->writer) >= SESSION_ROOM_MIN) {
+        nn_session_class* row = &session->classes[at];
+        if (!(turns->classes >> at & 1)) {
+            row->deficit = row->deficit < 0 ? row->deficit : 0;
+            at = (at + 1) % NN_SESSION_CLASSES;
+            continue;
+        }
+        if (row->deficit <= 0) row->deficit += session_weights[at] * SESSION_QUANTUM_BYTES;
+        while (row->deficit > 0 && (turns->classes >> at & 1) && !packet->closed) {
+            row->deficit -= (int32_t)session_take_turn(session, turns, at, row->deficit, packet);
+        }
+        if (row->deficit <= 0) at = (at + 1) % NN_SESSION_CLASSES;
+    }
+    session->class_at = (uint8_t)at;
+}
+
+static session_turns session_list_turns(const nn_session* session, uint64_t now_us)
+{
+    session_turns turns;
+    memset(&turns, 0, sizeof turns);
+    uint64_t ready = session->ready;
+    for (int i = 0; i < session->config.channel_count && ready >> i; i++) {
+        if (!(ready >> i & 1)) continue;
+        unsigned class_at = session_class_of_priority[session->config.channels[i].priority];
+        turns.channels[class_at] |= UINT64_C(1) << i;
+        turns.classes |= 1u << class_at;
+    }
+    turns.source[NN_SOURCE_VOICE] = session_source_ready(session, NN_SOURCE_VOICE, now_us);
+    turns.source[NN_SOURCE_STATE] = session_source_ready(session, NN_SOURCE_STATE, now_us);
+    if (turns.source[NN_SOURCE_VOICE]) turns.classes |= 1u << SESSION_CLASS_VOICE;
+    if (turns.source[NN_SOURCE_STATE]) turns.classes |= 1u << SESSION_CLASS_STATE;
+    return turns;
+}
+
+NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_contents* contents, uint64_t now_us)
+{
+    size_t begin = nn_writer_bytes(writer);
+    nn_message_packet packet;
+    NN_ASSERT(session->ordered == (contents == NULL));
+    memset(&packet, 0, sizeof packet);
+    packet.writer = writer;
+    packet.contents = contents;
+    packet.copies = session->ordered ? NULL : session->copies;
+    packet.now_us = now_us;
+    if (session_report_due(session, now_us) && !nn_contents_full(contents)) {
+        if (nn_session_write_received(session, writer)) nn_contents_add(contents, NN_SENT_RECEIVED, 0, 0, 0);
+    }
+    if (session->credit_due || session->control_credit_due) session_write_credits(session, writer, contents);
+    packet.room = nn_writer_left(writer);
+    session_turns turns = session_list_turns(session, now_us);
+    if (session->control_ready) {
+        nn_channel_send* control = session->senders[session->config.channel_count];
+        packet.others_wait = session_others_wait(session, &turns, 0) || (packet.copies && packet.copies->count);
+        nn_channel_send_write(control, &packet, SIZE_MAX);
+        nn_session_refresh(session, control);
+    }
+    if (packet.copies && packet.copies->count > 0 && !packet.closed) {
+        session_write_copies(session, &packet);
+        turns = session_list_turns(session, now_us);
+    }
+    if (turns.classes && !packet.closed) session_write_turns(session, &turns, &packet);
+    NN_ASSERT(!writer->failed);
+    return nn_writer_bytes(writer) - begin;
+}

@@ -7946,11 +7946,9 @@ typedef struct nn_web_session_hooks {
     void (*on_session_close)(void* user, necpnet_web_connection* connection, necpnet_result reason, const char* text);
 } nn_web_session_hooks;
 
-#if NECPNET_UNAMALGAMATED
-
 /* nn_web_create - a web on somebody's transport; does not attach.
  *
- *   config     transport, loop, bind_address and tcp_port are not read. is_server false: no TLS certificate is read.
+ *   config     transport, loop, bind_address and tcp_port are not read.
  *   transport  borrowed until destroy.
  *   hooks      NULL: no sessions; else copied.
  *
@@ -8004,9 +8002,1918 @@ NN_PRIVATE void nn_web_cut(necpnet_web_connection* connection, necpnet_result re
 NN_PRIVATE uint32_t nn_web_connection_count(const necpnet_web* web);
 
 #endif
+/* ---- end src/nn_web.h -------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_web_connection.h ------------------------------------------------------------------------------- */
+/* nn_web_connection - what the parts of the web share: the web, one connection, how it ends, how bytes leave it.
+ *
+ * A connection in its states:
+ *
+ *     incoming            HEAD ----------------------------------> OPEN -> CLOSING -> ENDED
+ *     outgoing RESOLVING -> CONNECTING -> SECURING -> UPGRADING -> OPEN -> CLOSING -> ENDED
+ *     bytes      HEAD or CONNECTING ----------------------------------------> RAW -> ENDED
+ *
+ * Any state may go to ENDED. Then the stream is gone, and the last callback comes in the next update, which frees it.
+ */
+#ifndef NN_WEB_CONNECTION_H
+#define NN_WEB_CONNECTION_H
+
+
+#define NN_WEB_ADDRESSES_MAX 8  /* of one host that are tried in turn */
+#define NN_WEB_RANDOM_BYTES 512 /* taken from the system at once, for masks */
+#define NN_WEB_SMALL_BYTES 1024 /* a frame up to this is put together on the stack and written at once */
+
+typedef enum nn_web_state {
+    NN_WEB_HEAD = 1,
+    NN_WEB_RESOLVING = 2,
+    NN_WEB_CONNECTING = 3,
+    NN_WEB_SECURING = 4,
+    NN_WEB_UPGRADING = 5,
+    NN_WEB_OPEN = 6,
+    NN_WEB_CLOSING = 7, /* a close frame was sent or received; waits for the other, or for the end of the stream */
+    NN_WEB_RAW_BYTES = 8,
+    NN_WEB_ENDED = 9
+} nn_web_state;
+
+/* What a connection needs only until it is open. */
+typedef struct nn_web_setup {
+    uint8_t* head; /* of a head that did not come in one piece */
+    size_t head_bytes;
+    size_t head_capacity;
+    size_t scanned;
+    /* outgoing */
+    uint64_t request; /* to resolve */
+    necpnet_address addresses[NN_WEB_ADDRESSES_MAX];
+    int address_count;
+    int address_next;
+    bool raw;
+    bool tls;
+    char key[NN_UPGRADE_KEY_BYTES + 1];
+    char* texts; /* host, Host header, path, subprotocols: each with its NUL */
+    size_t text_bytes;
+    const char* host;
+    const char* host_header;
+    const char* path;
+    const char* subprotocols; /* NULL: none */
+} nn_web_setup;
+
+/* Input that came while paused. */
+typedef struct nn_web_held {
+    uint8_t* data;
+    size_t bytes;
+    size_t capacity;
+} nn_web_held;
+
+struct necpnet_web_connection {
+    necpnet_web* web;
+    necpnet_stream* stream; /* NULL: none yet, or gone */
+    necpnet_web_connection* next;
+    necpnet_web_connection* previous;
+    void* user_data;
+    nn_web_setup* setup;
+    nn_web_held* held;
+    nn_tls* tls;
+    char* subprotocol; /* NULL: none */
+    char* close_text;  /* NULL: none */
+    nn_deadline deadline;
+    uint64_t heard_us;
+    necpnet_address address;
+    nn_websocket websocket;
+    int32_t reason; /* necpnet_result, once ending */
+    uint16_t close_code;
+    uint8_t state;
+    bool is_server;
+    bool is_session;
+    bool is_seen; /* the application knows it: it gets a last callback */
+    bool is_paused;
+    bool is_resumed; /* held input waits for the update */
+    bool close_sent;
+    bool close_received;
+};
+
+struct necpnet_web {
+    nn_alloc* alloc;
+    const necpnet_transport* transport;
+    struct nn_web_alone* alone; /* of necpnet_web_create; NULL inside an endpoint */
+    necpnet_web_config config;
+    nn_web_session_hooks hooks; /* functions NULL: no sessions */
+    necpnet_web_connection* live;
+    necpnet_web_connection* ended; /* in the order of their end: ended_last is the last */
+    necpnet_web_connection* ended_last;
+    uint32_t count;         /* live and ended */
+    uint32_t resumed_count; /* with is_resumed */
+    uint64_t now_us;
+    uint64_t request_next;
+    nn_deadlines deadlines;
+    nn_random random;           /* no secrets: spreads pings */
+    char* scratch;              /* a head while it is read: 2 * head_bytes_max + 2 */
+    uint8_t* plaintext;         /* NN_TLS_PLAINTEXT_BYTES_MAX; NULL until TLS is used */
+    nn_tls_context* tls_server; /* NULL: plain */
+    nn_tls_context* tls_client; /* NULL until the first wss */
+    char* ca_file;              /* NULL: the system's */
+    uint8_t entropy[NN_WEB_RANDOM_BYTES];
+    size_t entropy_left;
+};
+
+/* ---- nn_web_connection: life -------------------------------------------------------------------------------------- */
+
+/* nn_web_connection_take - a new connection in the list of the living; NULL without memory or over the limit. */
+NN_PRIVATE necpnet_result nn_web_connection_take(necpnet_web* web, nn_web_state state, necpnet_web_connection** out);
+
+/* nn_web_connection_take_setup - makes the setup if it is not there; false without memory. */
+NN_PRIVATE bool nn_web_connection_take_setup(necpnet_web_connection* connection);
+NN_PRIVATE void nn_web_connection_give_setup(necpnet_web_connection* connection);
+
+/* nn_web_connection_free - no callback; it must be in no list. */
+NN_PRIVATE void nn_web_connection_free(necpnet_web_connection* connection);
+
+/* nn_web_connection_drop - take back one that the application never got to know: unlink and free, at once. */
+NN_PRIVATE void nn_web_connection_drop(necpnet_web_connection* connection);
+
+/* nn_web_connection_end - ENDED: the stream closes (at_once, or after what is pending), the rest follows in the update.
+ * text may be NULL. Keeps a reason, code and text that were already there from a close frame. */
+NN_PRIVATE void nn_web_connection_end(necpnet_web_connection* connection, necpnet_result reason, int code,
+                                      const char* text, bool at_once);
+
+/* nn_web_connection_finish - last callback, and free. */
+NN_PRIVATE void nn_web_connection_finish(necpnet_web_connection* connection);
+
+/* nn_web_connection_write - bytes of the application's layer: through TLS if there is, to the transport. */
+NN_PRIVATE necpnet_result nn_web_connection_write(necpnet_web_connection* connection, const uint8_t* data,
+                                                  size_t bytes);
+
+/* nn_web_connection_has_room - false: the reader is too slow even for what the network takes now. */
+NN_PRIVATE bool nn_web_connection_has_room(necpnet_web_connection* connection, size_t bytes);
+
+/* nn_web_connection_input - plaintext that arrived; data may be changed. Held while paused. */
+NN_PRIVATE void nn_web_connection_input(necpnet_web_connection* connection, uint8_t* data, size_t bytes);
+
+/* nn_web_connection_resume - what was held. */
+NN_PRIVATE void nn_web_connection_resume(necpnet_web_connection* connection);
+
+/* nn_web_connection_wake - the deadline came. */
+NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection);
+
+NN_PRIVATE void nn_web_connection_set_deadline(necpnet_web_connection* connection, uint64_t in_ms);
+
+/* nn_web_connection_random - unpredictable bytes; false without a source. */
+NN_PRIVATE bool nn_web_connection_random(necpnet_web* web, void* to, size_t bytes);
+
+/* ---- nn_web_upgrade: the opening, both sides ----------------------------------------------------------------------- */
+
+/* nn_web_upgrade_input, nn_web_upgrade_answer_input - a head or a piece of it; return how many bytes were used. */
+NN_PRIVATE size_t nn_web_upgrade_input(necpnet_web_connection* connection, const uint8_t* data, size_t bytes);
+NN_PRIVATE size_t nn_web_upgrade_answer_input(necpnet_web_connection* connection, const uint8_t* data, size_t bytes);
+
+/* nn_web_upgrade_refuse - answer a status and close. */
+NN_PRIVATE void nn_web_upgrade_refuse(necpnet_web_connection* connection, int status, const char* headers,
+                                      const char* body, necpnet_result reason);
+
+/* nn_web_upgrade_send_request - the client's head. */
+NN_PRIVATE void nn_web_upgrade_send_request(necpnet_web_connection* connection);
+
+/* ---- nn_web_frames: an open WebSocket ------------------------------------------------------------------------------ */
+
+/* nn_web_frames_open - OPEN: tell the application. */
+NN_PRIVATE void nn_web_frames_open(necpnet_web_connection* connection);
+
+/* nn_web_frames_input - frames; returns how many bytes were used (fewer when paused or ended). */
+NN_PRIVATE size_t nn_web_frames_input(necpnet_web_connection* connection, uint8_t* data, size_t bytes);
+
+NN_PRIVATE necpnet_result nn_web_frames_send(necpnet_web_connection* connection, nn_websocket_opcode opcode,
+                                             const uint8_t* data, size_t bytes);
+
+/* nn_web_frames_close - send a close frame; code NN_WEBSOCKET_CODE_NONE: an empty one. */
+NN_PRIVATE void nn_web_frames_close(necpnet_web_connection* connection, int code, const char* text);
+
+/* nn_web_frames_wake - the deadline of an open or closing one. */
+NN_PRIVATE void nn_web_frames_wake(necpnet_web_connection* connection);
+
+/* ---- nn_web_connect: outgoing -------------------------------------------------------------------------------------- */
+
+/* nn_web_connect_next - open a stream to the next address; ends the connection when none is left. */
+NN_PRIVATE void nn_web_connect_next(necpnet_web_connection* connection, necpnet_result reason);
+
+/* nn_web_connect_is_up - the stream is open. */
+NN_PRIVATE void nn_web_connect_is_up(necpnet_web_connection* connection);
+
+/* ---- nn_web_tls ---------------------------------------------------------------------------------------------------- */
+
+NN_PRIVATE necpnet_result nn_web_tls_load_server(necpnet_web* web);
+NN_PRIVATE necpnet_result nn_web_tls_load_client(necpnet_web* web);
+
+/* nn_web_tls_begin - put TLS on a stream; host NULL: server. */
+NN_PRIVATE necpnet_result nn_web_tls_begin(necpnet_web_connection* connection, const char* host);
+
+/* nn_web_tls_input - ciphertext; plaintext goes to nn_web_connection_input. */
+NN_PRIVATE void nn_web_tls_input(necpnet_web_connection* connection, const uint8_t* data, size_t bytes);
 
 #endif
-/* ---- end src/nn_web.h -------------------------------------------------------------------------------------------- */
+/* ---- end src/nn_web_connection.h --------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_web_connection.c ------------------------------------------------------------------------------- */
+/* nn_web_connection - life and end of a connection, and its bytes. */
+
+
+/* ---- life ------------------------------------------------------------------------------------------------------- */
+
+NN_PRIVATE necpnet_result nn_web_connection_take(necpnet_web* web, nn_web_state state, necpnet_web_connection** out)
+{
+    if (web->count >= web->config.connections_max) return NECPNET_ERR_LIMIT_REACHED;
+    if (nn_deadlines_reserve(&web->deadlines, web->count + 1) != NECPNET_OK) return NECPNET_ERR_OUT_OF_MEMORY;
+    necpnet_web_connection* connection = (necpnet_web_connection*)nn_alloc_take(web->alloc, sizeof *connection);
+    if (!connection) return NECPNET_ERR_OUT_OF_MEMORY;
+    connection->web = web;
+    connection->state = (uint8_t)state;
+    connection->close_code = NN_WEBSOCKET_CODE_LOST;
+    connection->heard_us = web->now_us;
+    nn_websocket_init(&connection->websocket, web->alloc, false, 0);
+    connection->next = web->live;
+    if (web->live) web->live->previous = connection;
+    web->live = connection;
+    web->count++;
+    *out = connection;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE bool nn_web_connection_take_setup(necpnet_web_connection* connection)
+{
+    if (!connection->setup) {
+        connection->setup = (nn_web_setup*)nn_alloc_take(connection->web->alloc, sizeof *connection->setup);
+    }
+    return connection->setup != NULL;
+}
+
+NN_PRIVATE void nn_web_connection_give_setup(necpnet_web_connection* connection)
+{
+    nn_alloc* alloc = connection->web->alloc;
+    nn_web_setup* setup = connection->setup;
+    if (!setup) return;
+    nn_alloc_give(alloc, setup->head, setup->head_capacity);
+    nn_alloc_give(alloc, setup->texts, setup->text_bytes);
+    nn_alloc_give(alloc, setup, sizeof *setup);
+    connection->setup = NULL;
+}
+
+static void connection_give_text(nn_alloc* alloc, char* text)
+{
+    if (text) nn_alloc_give(alloc, text, strlen(text) + 1);
+}
+
+static void connection_give_held(necpnet_web_connection* connection)
+{
+    nn_web_held* held = connection->held;
+    if (!held) return;
+    nn_alloc_give(connection->web->alloc, held->data, held->capacity);
+    nn_alloc_give(connection->web->alloc, held, sizeof *held);
+    connection->held = NULL;
+}
+
+NN_PRIVATE void nn_web_connection_free(necpnet_web_connection* connection)
+{
+    necpnet_web* web = connection->web;
+    nn_deadlines_set(&web->deadlines, &connection->deadline, NN_NEVER);
+    if (connection->is_resumed) web->resumed_count--;
+    nn_web_connection_give_setup(connection);
+    connection_give_held(connection);
+    nn_tls_destroy(connection->tls);
+    nn_websocket_reset(&connection->websocket);
+    connection_give_text(web->alloc, connection->subprotocol);
+    connection_give_text(web->alloc, connection->close_text);
+    nn_alloc_give(web->alloc, connection, sizeof *connection);
+    web->count--;
+}
+
+static void connection_unlink(necpnet_web_connection* connection)
+{
+    necpnet_web* web = connection->web;
+    if (connection->next) connection->next->previous = connection->previous;
+    if (connection->previous) {
+        connection->previous->next = connection->next;
+    } else {
+        web->live = connection->next;
+    }
+    connection->next = NULL;
+    connection->previous = NULL;
+}
+
+NN_PRIVATE void nn_web_connection_drop(necpnet_web_connection* connection)
+{
+    connection_unlink(connection);
+    nn_web_connection_free(connection);
+}
+
+NN_PRIVATE void nn_web_connection_end(necpnet_web_connection* connection, necpnet_result reason, int code,
+                                      const char* text, bool at_once)
+{
+    necpnet_web* web = connection->web;
+    if (connection->state == NN_WEB_ENDED) return;
+    if (!connection->close_received) {
+        connection->reason = (int32_t)reason;
+        connection->close_code = (uint16_t)code;
+        if (text && *text && !connection->close_text) {
+            size_t bytes = strlen(text) + 1;
+            connection->close_text = (char*)nn_alloc_take(web->alloc, bytes); /* without memory the text is lost */
+            if (connection->close_text) memcpy(connection->close_text, text, bytes);
+        }
+    }
+    connection->state = NN_WEB_ENDED;
+    nn_deadlines_set(&web->deadlines, &connection->deadline, NN_NEVER);
+    if (connection->stream) {
+        if (connection->tls && !at_once) nn_tls_close(connection->tls);
+        necpnet_stream* stream = connection->stream;
+        connection->stream = NULL;
+        web->transport->close_stream(web->transport->user, stream, at_once);
+    }
+    connection_unlink(connection);
+    if (web->ended_last) {
+        web->ended_last->next = connection;
+    } else {
+        web->ended = connection;
+    }
+    web->ended_last = connection;
+}
+
+NN_PRIVATE void nn_web_connection_finish(necpnet_web_connection* connection)
+{
+    necpnet_web* web = connection->web;
+    const char* text = connection->close_text ? connection->close_text : "";
+    necpnet_result reason = (necpnet_result)connection->reason;
+    if (connection->is_seen && connection->is_session) {
+        web->hooks.on_session_close(web->hooks.user, connection, reason, text);
+    } else if (connection->is_seen && web->config.handlers.on_close) {
+        web->config.handlers.on_close(connection, connection->close_code, text, reason, web->config.handlers.user);
+    }
+    nn_web_connection_free(connection);
+}
+
+/* ---- output ----------------------------------------------------------------------------------------------------- */
+
+NN_PRIVATE necpnet_result nn_web_connection_write(necpnet_web_connection* connection, const uint8_t* data, size_t bytes)
+{
+    const necpnet_transport* transport = connection->web->transport;
+    if (NN_UNLIKELY(!connection->stream)) return NECPNET_ERR_INVALID_STATE;
+    if (NN_UNLIKELY(connection->tls != NULL)) return nn_tls_write(connection->tls, data, bytes);
+    return transport->send_stream(transport->user, connection->stream, data, bytes);
+}
+
+NN_PRIVATE bool nn_web_connection_has_room(necpnet_web_connection* connection, size_t bytes)
+{
+    const necpnet_transport* transport = connection->web->transport;
+    size_t most = connection->web->config.queue_bytes_max;
+    if (bytes > most) return false;
+    if (NN_LIKELY(transport->pending(transport->user, connection->stream) <= most - bytes)) return true;
+    transport->flush(transport->user); /* what is only corked here is not the reader's fault */
+    return connection->stream && transport->pending(transport->user, connection->stream) <= most - bytes;
+}
+
+/* ---- input ------------------------------------------------------------------------------------------------------ */
+
+static bool connection_hold(necpnet_web_connection* connection, const uint8_t* data, size_t bytes)
+{
+    nn_alloc* alloc = connection->web->alloc;
+    if (!connection->held) {
+        connection->held = (nn_web_held*)nn_alloc_take(alloc, sizeof *connection->held);
+        if (!connection->held) return false;
+    }
+    nn_web_held* held = connection->held;
+    if (bytes > held->capacity - held->bytes) {
+        size_t capacity = nn_max_size(held->capacity * 2, held->bytes + bytes);
+        void* grown = nn_alloc_grow(alloc, held->data, held->capacity, capacity);
+        if (!grown) return false;
+        held->data = (uint8_t*)grown;
+        held->capacity = capacity;
+    }
+    nn_copy(held->data + held->bytes, data, bytes);
+    held->bytes += bytes;
+    return true;
+}
+
+/* Give bytes to whatever the connection is at, as long as it takes them. Returns how many it took. */
+static size_t connection_process(necpnet_web_connection* connection, uint8_t* data, size_t bytes)
+{
+    const necpnet_web_handlers* handlers = &connection->web->config.handlers;
+    size_t used = 0;
+    while (used < bytes && !connection->is_paused) {
+        uint8_t* at = data + used;
+        size_t left = bytes - used;
+        switch (connection->state) {
+        case NN_WEB_OPEN:
+        case NN_WEB_CLOSING: used += nn_web_frames_input(connection, at, left); break;
+        case NN_WEB_HEAD: used += nn_web_upgrade_input(connection, at, left); break;
+        case NN_WEB_UPGRADING: used += nn_web_upgrade_answer_input(connection, at, left); break;
+        case NN_WEB_RAW_BYTES:
+            if (handlers->on_raw) handlers->on_raw(connection, at, left, handlers->user);
+            used = bytes;
+            break;
+        default: return bytes; /* ended: the rest is of no interest */
+        }
+    }
+    return used;
+}
+
+NN_PRIVATE void nn_web_connection_input(necpnet_web_connection* connection, uint8_t* data, size_t bytes)
+{
+    size_t used = 0;
+    if (NN_LIKELY(!connection->is_paused && !connection->held)) used = connection_process(connection, data, bytes);
+    if (NN_UNLIKELY(used < bytes) && connection->state != NN_WEB_ENDED &&
+        !connection_hold(connection, data + used, bytes - used)) {
+        nn_web_connection_end(connection, NECPNET_ERR_OUT_OF_MEMORY, NN_WEBSOCKET_CODE_LOST, NULL, true);
+    }
+}
+
+NN_PRIVATE void nn_web_connection_resume(necpnet_web_connection* connection)
+{
+    nn_web_held* held = connection->held;
+    if (!held) return;
+    size_t used = connection_process(connection, held->data, held->bytes);
+    if (used == held->bytes || connection->state == NN_WEB_ENDED) {
+        connection_give_held(connection);
+    } else if (used) {
+        memmove(held->data, held->data + used, held->bytes - used);
+        held->bytes -= used;
+    }
+}
+
+/* ---- time ------------------------------------------------------------------------------------------------------- */
+
+NN_PRIVATE void nn_web_connection_set_deadline(necpnet_web_connection* connection, uint64_t in_ms)
+{
+    necpnet_web* web = connection->web;
+    uint64_t at_us = in_ms == NN_NEVER ? NN_NEVER : web->now_us + in_ms * 1000;
+    nn_deadlines_set(&web->deadlines, &connection->deadline, at_us);
+}
+
+NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection)
+{
+    switch (connection->state) {
+    case NN_WEB_HEAD:
+        if (connection->setup && connection->setup->head_bytes) {
+            nn_web_upgrade_refuse(connection, 408, NULL, NULL, NECPNET_ERR_TIMEOUT);
+        } else { /* nothing was said: no answer */
+            nn_web_connection_end(connection, NECPNET_ERR_TIMEOUT, NN_WEBSOCKET_CODE_LOST, NULL, true);
+        }
+        break;
+    case NN_WEB_CONNECTING: nn_web_connect_next(connection, NECPNET_ERR_TIMEOUT); break;
+    case NN_WEB_OPEN:
+    case NN_WEB_CLOSING: nn_web_frames_wake(connection); break;
+    default: nn_web_connection_end(connection, NECPNET_ERR_TIMEOUT, NN_WEBSOCKET_CODE_LOST, NULL, true); break;
+    }
+}
+
+NN_PRIVATE bool nn_web_connection_random(necpnet_web* web, void* to, size_t bytes)
+{
+    NN_ASSERT(bytes <= sizeof web->entropy);
+    if (web->entropy_left < bytes) {
+        const necpnet_entropy* entropy = &web->config.entropy;
+        if (!entropy->fill || !entropy->fill(web->entropy, sizeof web->entropy, entropy->user)) return false;
+        web->entropy_left = sizeof web->entropy;
+    }
+    web->entropy_left -= bytes;
+    memcpy(to, web->entropy + web->entropy_left, bytes);
+    nn_wipe(web->entropy + web->entropy_left, bytes);
+    return true;
+}
+/* ---- end src/nn_web_connection.c --------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_web_frames.c ----------------------------------------------------------------------------------- */
+/* nn_web_frames - an open WebSocket: messages in and out, pings, the closing handshake. */
+
+/* ---- out -------------------------------------------------------------------------------------------------------- */
+
+static necpnet_result frames_lost(necpnet_web_connection* connection, necpnet_result reason)
+{
+    nn_web_connection_end(connection, reason, NN_WEBSOCKET_CODE_LOST, NULL, true);
+    return reason;
+}
+
+/* A masked frame that does not fit the stack: in pieces. */
+static necpnet_result frames_write_masked(necpnet_web_connection* connection, const uint8_t* data, size_t bytes,
+                                          const uint8_t mask[4])
+{
+    uint8_t piece[NN_WEB_SMALL_BYTES]; /* its length is a multiple of 4, so the mask begins anew with each */
+    while (bytes) {
+        size_t part = nn_min_size(bytes, sizeof piece);
+        memcpy(piece, data, part);
+        nn_websocket_mask(piece, part, mask);
+        necpnet_result result = nn_web_connection_write(connection, piece, part);
+        if (result != NECPNET_OK) return result;
+        data += part;
+        bytes -= part;
+    }
+    return NECPNET_OK;
+}
+
+static necpnet_result frames_write(necpnet_web_connection* connection, nn_websocket_opcode opcode, const uint8_t* data,
+                                   size_t bytes)
+{
+    uint8_t frame[NN_WEBSOCKET_HEADER_BYTES_MAX + NN_WEB_SMALL_BYTES];
+    uint8_t mask[4];
+    const uint8_t* masked = NULL;
+    if (!connection->is_server) {
+        if (!nn_web_connection_random(connection->web, mask, sizeof mask)) return NECPNET_ERR_NO_ENTROPY;
+        masked = mask;
+    }
+    size_t header = nn_websocket_write_header(frame, opcode, bytes, masked);
+    if (NN_LIKELY(bytes <= NN_WEB_SMALL_BYTES)) {
+        nn_copy(frame + header, data, bytes);
+        if (masked) nn_websocket_mask(frame + header, bytes, mask);
+        return nn_web_connection_write(connection, frame, header + bytes);
+    }
+    necpnet_result result = nn_web_connection_write(connection, frame, header);
+    if (result != NECPNET_OK) return result;
+    result =
+        masked ? frames_write_masked(connection, data, bytes, mask) : nn_web_connection_write(connection, data, bytes);
+    return result == NECPNET_OK ? NECPNET_OK : frames_lost(connection, result); /* half a frame is out */
+}
+
+NN_PRIVATE necpnet_result nn_web_frames_send(necpnet_web_connection* connection, nn_websocket_opcode opcode,
+                                             const uint8_t* data, size_t bytes)
+{
+    const necpnet_transport* transport = connection->web->transport;
+    if (NN_UNLIKELY(!nn_web_connection_has_room(connection, bytes + NN_WEBSOCKET_HEADER_BYTES_MAX))) {
+        if (connection->state == NN_WEB_ENDED) return NECPNET_ERR_INVALID_STATE;
+        return frames_lost(connection, NECPNET_ERR_SLOW_READER);
+    }
+    if (NN_UNLIKELY(transport->flags & NECPNET_TRANSPORT_MESSAGES)) {
+        return transport->send_stream(transport->user, connection->stream, data, bytes);
+    }
+    return frames_write(connection, opcode, data, bytes);
+}
+
+NN_PRIVATE void nn_web_frames_close(necpnet_web_connection* connection, int code, const char* text)
+{
+    uint8_t payload[NN_WEBSOCKET_CONTROL_BYTES_MAX];
+    size_t bytes = 0;
+    if (connection->close_sent || !connection->stream) return;
+    connection->close_sent = true;
+    if (connection->web->transport->flags & NECPNET_TRANSPORT_MESSAGES) return; /* closing the stream says it */
+    if (code != NN_WEBSOCKET_CODE_NONE) {
+        size_t text_bytes = text ? nn_min_size(strlen(text), NN_WEBSOCKET_CLOSE_TEXT_BYTES_MAX) : 0;
+        payload[0] = (uint8_t)(code >> 8);
+        payload[1] = (uint8_t)code;
+        nn_copy(payload + 2, text, text_bytes);
+        bytes = 2 + text_bytes;
+    }
+    (void)frames_write(connection, NN_WEBSOCKET_CLOSE, payload, bytes); /* if it fails, the peer sees the stream end */
+}
+
+/* ---- in --------------------------------------------------------------------------------------------------------- */
+
+static void frames_deliver(necpnet_web_connection* connection, const nn_websocket_item* item)
+{
+    necpnet_web* web = connection->web;
+    if (NN_UNLIKELY(connection->is_session)) {
+        if (item->opcode == NN_WEBSOCKET_BINARY) {
+            web->hooks.on_session_message(web->hooks.user, connection, item->data, item->bytes);
+        } else {
+            const char* text = "necpnet.v1 has no text messages";
+            nn_web_frames_close(connection, 1003, text); /* RFC 6455 7.4.1: a kind of data it cannot accept */
+            nn_web_connection_end(connection, NECPNET_ERR_PROTOCOL, 1003, text, false);
+        }
+    } else if (web->config.handlers.on_message) {
+        necpnet_web_kind kind = item->opcode == NN_WEBSOCKET_TEXT ? NECPNET_WEB_TEXT : NECPNET_WEB_BINARY;
+        web->config.handlers.on_message(connection, kind, item->data, item->bytes, web->config.handlers.user);
+    }
+}
+
+/* The peer's close frame. A server ends the stream; a client waits for that (RFC 6455 7.1.1). */
+static void frames_closed(necpnet_web_connection* connection, const nn_websocket_item* item)
+{
+    if (item->bytes) {
+        connection->close_text = (char*)nn_alloc_take(connection->web->alloc, item->bytes + 1);
+        if (connection->close_text) {
+            memcpy(connection->close_text, item->data, item->bytes);
+            /* A text with a NUL ends there: give back as many bytes as strlen will count. */
+            size_t bytes = strlen(connection->close_text);
+            if (bytes != item->bytes) {
+                nn_alloc_give(connection->web->alloc, connection->close_text, item->bytes + 1);
+                connection->close_text = NULL;
+            }
+        }
+    }
+    connection->reason = connection->close_sent ? NECPNET_OK : NECPNET_ERR_CLOSED;
+    connection->close_code = (uint16_t)item->code;
+    nn_web_frames_close(connection, item->code, NULL);
+    connection->close_received = true;
+    if (connection->is_server) {
+        nn_web_connection_end(connection, (necpnet_result)connection->reason, item->code, NULL, false);
+    } else if (connection->state != NN_WEB_ENDED) {
+        connection->state = NN_WEB_CLOSING;
+        nn_web_connection_set_deadline(connection, connection->web->config.close_timeout_ms);
+    }
+}
+
+static necpnet_result frames_problem_result(int code)
+{
+    switch (code) {
+    case NN_WEBSOCKET_CODE_BAD_DATA: return NECPNET_ERR_BAD_DATA;
+    case NN_WEBSOCKET_CODE_TOO_LARGE: return NECPNET_ERR_MESSAGE_TOO_LARGE;
+    case NN_WEBSOCKET_CODE_INTERNAL: return NECPNET_ERR_OUT_OF_MEMORY;
+    default: return NECPNET_ERR_PROTOCOL;
+    }
+}
+
+NN_PRIVATE size_t nn_web_frames_input(necpnet_web_connection* connection, uint8_t* data, size_t bytes)
+{
+    uint8_t* at = data;
+    uint8_t* end = data + bytes;
+    nn_websocket_item item;
+    while (!connection->is_paused && connection->state != NN_WEB_ENDED) {
+        switch (nn_websocket_next(&connection->websocket, &at, end, &item)) {
+        case NN_WEBSOCKET_MORE: return bytes;
+        case NN_WEBSOCKET_MESSAGE:
+            if (NN_LIKELY(connection->state == NN_WEB_OPEN)) frames_deliver(connection, &item);
+            break;
+        case NN_WEBSOCKET_CONTROL:
+            if (item.opcode == NN_WEBSOCKET_PING && connection->state == NN_WEB_OPEN) {
+                (void)nn_web_frames_send(connection, NN_WEBSOCKET_PONG, item.data, item.bytes);
+            }
+            break;
+        case NN_WEBSOCKET_CLOSED: frames_closed(connection, &item); break;
+        case NN_WEBSOCKET_FAILED:
+            nn_log_write(&connection->web->config.logger, NECPNET_LOG_DEBUG, "web: closed with %d: %s", item.code,
+                         item.problem);
+            nn_web_frames_close(connection, item.code, item.problem);
+            nn_web_connection_end(connection, frames_problem_result(item.code), item.code, item.problem, false);
+            break;
+        }
+    }
+    return (size_t)(at - data);
+}
+
+/* ---- opening and time ------------------------------------------------------------------------------------------- */
+
+/* Pings of many connections are spread over the last eighth of the interval, never in step. */
+static uint64_t frames_ping_ms(necpnet_web* web)
+{
+    uint64_t ping_ms = web->config.ping_ms;
+    return ping_ms - nn_random_below(&web->random, ping_ms / 8 + 1);
+}
+
+NN_PRIVATE void nn_web_frames_open(necpnet_web_connection* connection)
+{
+    necpnet_web* web = connection->web;
+    uint32_t bytes_max = connection->is_session ? NN_WEB_SESSION_BYTES_MAX : web->config.message_bytes_max;
+    nn_web_connection_give_setup(connection);
+    nn_websocket_init(&connection->websocket, web->alloc, connection->is_server, bytes_max);
+    connection->state = NN_WEB_OPEN;
+    connection->is_seen = true;
+    connection->heard_us = web->now_us;
+    bool pings = !(web->transport->flags & NECPNET_TRANSPORT_MESSAGES);
+    nn_web_connection_set_deadline(connection, pings ? frames_ping_ms(web) : NN_NEVER);
+    if (connection->is_session) {
+        web->hooks.on_session_open(web->hooks.user, connection);
+    } else if (web->config.handlers.on_open) {
+        web->config.handlers.on_open(connection, web->config.handlers.user);
+    }
+}
+
+NN_PRIVATE void nn_web_frames_wake(necpnet_web_connection* connection)
+{
+    necpnet_web* web = connection->web;
+    if (connection->state == NN_WEB_CLOSING) {
+        nn_web_connection_end(connection, NECPNET_ERR_TIMEOUT, NN_WEBSOCKET_CODE_LOST, NULL, true);
+        return;
+    }
+    if (connection->is_paused) connection->heard_us = web->now_us; /* it is us who do not listen */
+    uint64_t timeout_us = (uint64_t)web->config.timeout_ms * 1000;
+    uint64_t silence_us = web->now_us - connection->heard_us;
+    if (silence_us >= timeout_us) {
+        nn_web_connection_end(connection, NECPNET_ERR_TIMEOUT, NN_WEBSOCKET_CODE_LOST, NULL, true);
+        return;
+    }
+    uint64_t ping_us = frames_ping_ms(web) * 1000;
+    uint64_t next_us = connection->heard_us + ping_us;
+    if (silence_us >= ping_us - ping_us / 8) {
+        (void)nn_web_frames_send(connection, NN_WEBSOCKET_PING, NULL, 0);
+        if (connection->state == NN_WEB_ENDED) return;
+        next_us = nn_min_u64(connection->heard_us + timeout_us, web->now_us + (uint64_t)web->config.ping_ms * 1000);
+    }
+    nn_deadlines_set(&web->deadlines, &connection->deadline, nn_max_u64(next_us, web->now_us + 1000));
+}
+/* ---- end src/nn_web_frames.c ------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_web_upgrade.c ---------------------------------------------------------------------------------- */
+/* nn_web_upgrade - the opening of a connection, both sides: heads that arrive, the answer to a request. */
+
+#define UPGRADE_ANSWER_BYTES 1024 /* an answer up to this is made on the stack */
+#define UPGRADE_STATIC_BYTES 320  /* at most, of an answer without headers, body and subprotocol */
+
+/* ---- refusing --------------------------------------------------------------------------------------------------- */
+
+static void upgrade_end_out_of_memory(necpnet_web_connection* connection)
+{
+    nn_web_connection_end(connection, NECPNET_ERR_OUT_OF_MEMORY, NN_WEBSOCKET_CODE_LOST, NULL, true);
+}
+
+NN_PRIVATE void nn_web_upgrade_refuse(necpnet_web_connection* connection, int status, const char* headers,
+                                      const char* body, necpnet_result reason)
+{
+    nn_alloc* alloc = connection->web->alloc;
+    char small[UPGRADE_ANSWER_BYTES];
+    size_t bytes_max = UPGRADE_STATIC_BYTES + (headers ? strlen(headers) : 0) + (body ? strlen(body) : 0);
+    char* answer = bytes_max <= sizeof small ? small : (char*)nn_alloc_take(alloc, bytes_max);
+    if (!answer) {
+        upgrade_end_out_of_memory(connection);
+        return;
+    }
+    size_t bytes = nn_http_write_answer(answer, answer == small ? sizeof small : bytes_max, status, headers, body);
+    bool may_write = !connection->tls || nn_tls_is_open(connection->tls);
+    if (may_write) (void)nn_web_connection_write(connection, (const uint8_t*)answer, bytes);
+    if (answer != small) nn_alloc_give(alloc, answer, bytes_max);
+    nn_web_connection_end(connection, reason, NN_WEBSOCKET_CODE_LOST, NULL, !may_write);
+}
+
+/* 426 names what the port speaks (RFC 9110 15.5.22). */
+#define UPGRADE_HEADER "Upgrade: websocket\r\n"
+#define UPGRADE_VERSION_HEADER "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" /* RFC 6455 4.2.2 */
+
+/* ---- accepting -------------------------------------------------------------------------------------------------- */
+
+static char* upgrade_copy_text(nn_alloc* alloc, const char* text)
+{
+    size_t bytes = strlen(text) + 1;
+    char* copy = (char*)nn_alloc_take(alloc, bytes);
+    if (copy) memcpy(copy, text, bytes);
+    return copy;
+}
+
+static bool upgrade_write_accept(necpnet_web_connection* connection, const char* key, const char* headers)
+{
+    nn_alloc* alloc = connection->web->alloc;
+    const char* subprotocol = connection->subprotocol;
+    char small[UPGRADE_ANSWER_BYTES];
+    size_t bytes_max = UPGRADE_STATIC_BYTES + (headers ? strlen(headers) : 0) + (subprotocol ? strlen(subprotocol) : 0);
+    char* answer = bytes_max <= sizeof small ? small : (char*)nn_alloc_take(alloc, bytes_max);
+    if (!answer) return false;
+    size_t bytes =
+        nn_upgrade_write_answer(answer, answer == small ? sizeof small : bytes_max, key, subprotocol, headers);
+    necpnet_result result = nn_web_connection_write(connection, (const uint8_t*)answer, bytes);
+    if (answer != small) nn_alloc_give(alloc, answer, bytes_max);
+    return result == NECPNET_OK;
+}
+
+static void upgrade_accept(necpnet_web_connection* connection, const necpnet_web_request* request, const char* key,
+                           const necpnet_web_answer* answer)
+{
+    necpnet_web* web = connection->web;
+    bool is_session = answer->action == NECPNET_WEB_SESSION;
+    const char* subprotocol = is_session ? NN_WEB_SESSION_SUBPROTOCOL : answer->subprotocol;
+    if (is_session && !web->hooks.on_session_open) {
+        nn_log_write(&web->config.logger, NECPNET_LOG_ERROR, "web: NECPNET_WEB_SESSION is for the web of a server");
+        nn_web_upgrade_refuse(connection, 500, NULL, NULL, NECPNET_ERR_INVALID_STATE);
+        return;
+    }
+    if (subprotocol && !nn_upgrade_is_offered(request->subprotocols, subprotocol, strlen(subprotocol))) {
+        /* The server's choice must be among what was offered (RFC 6455 4.2.2). */
+        nn_web_upgrade_refuse(connection, 400, NULL, "The client must offer the subprotocol of this path.\n",
+                              NECPNET_ERR_PROTOCOL);
+        return;
+    }
+    if (subprotocol) {
+        connection->subprotocol = upgrade_copy_text(web->alloc, subprotocol);
+        if (!connection->subprotocol) {
+            upgrade_end_out_of_memory(connection);
+            return;
+        }
+    }
+    if (!upgrade_write_accept(connection, key, answer->headers)) {
+        upgrade_end_out_of_memory(connection);
+        return;
+    }
+    connection->is_session = is_session;
+    nn_web_frames_open(connection);
+}
+
+/* What happens to a request that nobody decides about. */
+static void upgrade_default_answer(const necpnet_web* web, const necpnet_web_request* request,
+                                   necpnet_web_answer* answer)
+{
+    memset(answer, 0, sizeof *answer);
+    answer->action = NECPNET_WEB_REFUSE;
+    answer->status = request->is_upgrade ? 404 : 426;
+    if (web->config.handlers.on_request || !request->is_upgrade) return;
+    answer->action = NECPNET_WEB_ACCEPT;
+    if (!web->hooks.on_session_open) return;
+    size_t bytes = sizeof NN_WEB_SESSION_SUBPROTOCOL - 1;
+    if (nn_upgrade_is_offered(request->subprotocols, NN_WEB_SESSION_SUBPROTOCOL, bytes)) {
+        answer->action = NECPNET_WEB_SESSION;
+    }
+}
+
+static void upgrade_act(necpnet_web_connection* connection, const necpnet_web_request* request, const char* key,
+                        const necpnet_web_answer* answer)
+{
+    connection->user_data = answer->user_data;
+    switch (answer->action) {
+    case NECPNET_WEB_RAW:
+        nn_web_connection_give_setup(connection);
+        connection->state = NN_WEB_RAW_BYTES;
+        connection->is_seen = true;
+        nn_web_connection_set_deadline(connection, NN_NEVER);
+        break;
+    case NECPNET_WEB_ACCEPT:
+    case NECPNET_WEB_SESSION:
+        if (answer->action == NECPNET_WEB_ACCEPT) connection->is_seen = true; /* whatever comes of it */
+        if (request->is_upgrade) {
+            upgrade_accept(connection, request, key, answer);
+            break;
+        }
+        nn_web_upgrade_refuse(connection, 426, UPGRADE_HEADER, NULL, NECPNET_ERR_UPGRADE_REFUSED);
+        break;
+    default: {
+        int status = answer->status >= 200 && answer->status <= 599 ? answer->status : 500;
+        const char* headers = answer->headers ? answer->headers : status == 426 ? UPGRADE_HEADER : NULL;
+        nn_web_upgrade_refuse(connection, status, headers, answer->body, NECPNET_ERR_UPGRADE_REFUSED);
+        break;
+    }
+    }
+}
+
+/* ---- a request's head ------------------------------------------------------------------------------------------- */
+
+static void upgrade_request(necpnet_web_connection* connection, const uint8_t* raw, size_t bytes)
+{
+    necpnet_web* web = connection->web;
+    char* text = web->scratch;
+    char* subprotocols = web->scratch + bytes + 1;
+    nn_http_head head;
+    const char* key = NULL;
+    memcpy(text, raw, bytes);
+    text[bytes] = 0;
+    int status = nn_http_parse_request(text, bytes, &head);
+    int upgrade = status ? 1 : nn_upgrade_check_request(&head, &key);
+    if (!status && upgrade > 1) status = upgrade;
+    if (!status && !nn_upgrade_join_subprotocols(&head, subprotocols, web->config.head_bytes_max) && upgrade == 0) {
+        status = 400;
+    }
+    if (status) {
+        nn_log_write(&web->config.logger, NECPNET_LOG_DEBUG, "web: a request was answered %d", status);
+        nn_web_upgrade_refuse(connection, status, status == 426 ? UPGRADE_VERSION_HEADER : NULL, NULL,
+                              NECPNET_ERR_PROTOCOL);
+        return;
+    }
+    necpnet_web_request request = {head.method,  head.path,    head.query, head.headers, head.header_count,
+                                   upgrade == 0, subprotocols, raw,        bytes,        connection->address};
+    necpnet_web_answer answer;
+    upgrade_default_answer(web, &request, &answer);
+    if (web->config.handlers.on_request) {
+        web->config.handlers.on_request(connection, &request, &answer, web->config.handlers.user);
+        if (connection->state == NN_WEB_ENDED) return; /* closed inside */
+    }
+    upgrade_act(connection, &request, key, &answer);
+}
+
+/* Keep the piece of a head that has come. */
+static bool upgrade_keep(necpnet_web_connection* connection, const uint8_t* data, size_t bytes)
+{
+    if (!nn_web_connection_take_setup(connection)) return false;
+    nn_web_setup* setup = connection->setup;
+    if (bytes > setup->head_capacity - setup->head_bytes) {
+        size_t capacity = nn_max_size(nn_max_size(setup->head_capacity * 2, 512), setup->head_bytes + bytes);
+        void* grown = nn_alloc_grow(connection->web->alloc, setup->head, setup->head_capacity, capacity);
+        if (!grown) return false;
+        setup->head = (uint8_t*)grown;
+        setup->head_capacity = capacity;
+    }
+    memcpy(setup->head + setup->head_bytes, data, bytes);
+    setup->head_bytes += bytes;
+    return true;
+}
+
+typedef struct upgrade_found {
+    nn_http_scan scan;
+    const uint8_t* head; /* WHOLE: with bytes; a view into the input or the setup */
+    size_t bytes;
+    size_t used; /* of the input */
+    bool too_large;
+    bool no_memory;
+} upgrade_found;
+
+/* Look for the end of a head in what has come before and now. */
+static upgrade_found upgrade_scan(necpnet_web_connection* connection, const uint8_t* data, size_t bytes,
+                                  bool is_response)
+{
+    upgrade_found found = {NN_HTTP_SCAN_MORE, data, 0, bytes, false, false};
+    size_t most = connection->web->config.head_bytes_max;
+    size_t before = connection->setup ? connection->setup->head_bytes : 0;
+    size_t taken = nn_min_size(bytes, most - before);
+    size_t scanned = connection->setup ? connection->setup->scanned : 0;
+    if (!before) {
+        found.scan = nn_http_scan_head(data, taken, is_response, &scanned, &found.bytes);
+    }
+    if (before || found.scan == NN_HTTP_SCAN_MORE) {
+        if (!upgrade_keep(connection, data, taken)) {
+            found.no_memory = true;
+            return found;
+        }
+        nn_web_setup* setup = connection->setup;
+        found.scan = nn_http_scan_head(setup->head, setup->head_bytes, is_response, &scanned, &found.bytes);
+        found.head = setup->head;
+        setup->scanned = scanned;
+    }
+    if (found.scan == NN_HTTP_SCAN_WHOLE) found.used = found.bytes - before;
+    found.too_large = found.scan == NN_HTTP_SCAN_MORE && before + taken == most;
+    return found;
+}
+
+NN_PRIVATE size_t nn_web_upgrade_input(necpnet_web_connection* connection, const uint8_t* data, size_t bytes)
+{
+    upgrade_found found = upgrade_scan(connection, data, bytes, false);
+    if (found.no_memory) {
+        upgrade_end_out_of_memory(connection);
+    } else if (found.scan == NN_HTTP_SCAN_NOT_HTTP) {
+        nn_web_upgrade_refuse(connection, 400, NULL, "This port speaks HTTP/1.1 and WebSocket.\n",
+                              NECPNET_ERR_NOT_HTTP);
+    } else if (found.too_large) {
+        nn_web_upgrade_refuse(connection, 431, NULL, NULL, NECPNET_ERR_PROTOCOL);
+    } else if (found.scan == NN_HTTP_SCAN_WHOLE) {
+        upgrade_request(connection, found.head, found.bytes);
+    }
+    return found.used;
+}
+
+/* ---- an answer's head ------------------------------------------------------------------------------------------- */
+
+static void upgrade_answer(necpnet_web_connection* connection, const uint8_t* raw, size_t bytes)
+{
+    necpnet_web* web = connection->web;
+    nn_web_setup* setup = connection->setup;
+    nn_http_head head;
+    const char* subprotocol = "";
+    memcpy(web->scratch, raw, bytes);
+    web->scratch[bytes] = 0;
+    if (nn_http_parse_response(web->scratch, bytes, &head)) {
+        nn_web_connection_end(connection, NECPNET_ERR_NOT_HTTP, NN_WEBSOCKET_CODE_LOST, NULL, true);
+        return;
+    }
+    necpnet_result result = nn_upgrade_check_answer(&head, setup->key, setup->subprotocols, &subprotocol);
+    if (result == NECPNET_OK && connection->is_session && strcmp(subprotocol, NN_WEB_SESSION_SUBPROTOCOL) != 0) {
+        result = NECPNET_ERR_UPGRADE_REFUSED; /* a WebSocket server, but none of ours */
+    }
+    if (result == NECPNET_OK && *subprotocol) {
+        connection->subprotocol = upgrade_copy_text(web->alloc, subprotocol);
+        if (!connection->subprotocol) result = NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    if (result != NECPNET_OK) {
+        char text[64] = "";
+        nn_writer writer = nn_writer_of(text, sizeof text - 1);
+        if (head.status != 101) { /* "404 Not Found", in the server's words */
+            char digits[4] = {(char)('0' + head.status / 100), (char)('0' + head.status / 10 % 10),
+                              (char)('0' + head.status % 10), ' '};
+            nn_write_bytes(&writer, digits, sizeof digits);
+            nn_write_bytes(&writer, head.reason, nn_min_size(strlen(head.reason), nn_writer_left(&writer)));
+        }
+        nn_web_connection_end(connection, result, NN_WEBSOCKET_CODE_LOST, text, true);
+        return;
+    }
+    nn_web_frames_open(connection);
+}
+
+NN_PRIVATE size_t nn_web_upgrade_answer_input(necpnet_web_connection* connection, const uint8_t* data, size_t bytes)
+{
+    upgrade_found found = upgrade_scan(connection, data, bytes, true);
+    if (found.no_memory) {
+        upgrade_end_out_of_memory(connection);
+    } else if (found.scan == NN_HTTP_SCAN_NOT_HTTP || found.too_large) {
+        nn_web_connection_end(connection, NECPNET_ERR_NOT_HTTP, NN_WEBSOCKET_CODE_LOST, NULL, true);
+    } else if (found.scan == NN_HTTP_SCAN_WHOLE) {
+        upgrade_answer(connection, found.head, found.bytes);
+    }
+    return found.used;
+}
+
+NN_PRIVATE void nn_web_upgrade_send_request(necpnet_web_connection* connection)
+{
+    nn_alloc* alloc = connection->web->alloc;
+    nn_web_setup* setup = connection->setup;
+    size_t bytes_max = setup->text_bytes + UPGRADE_STATIC_BYTES;
+    char* request = (char*)nn_alloc_take(alloc, bytes_max);
+    if (!request) {
+        upgrade_end_out_of_memory(connection);
+        return;
+    }
+    size_t bytes =
+        nn_upgrade_write_request(request, bytes_max, setup->host_header, setup->path, setup->key, setup->subprotocols);
+    necpnet_result result = nn_web_connection_write(connection, (const uint8_t*)request, bytes);
+    nn_alloc_give(alloc, request, bytes_max);
+    if (result != NECPNET_OK) {
+        nn_web_connection_end(connection, result, NN_WEBSOCKET_CODE_LOST, NULL, true);
+        return;
+    }
+    connection->state = NN_WEB_UPGRADING;
+}
+/* ---- end src/nn_web_upgrade.c ------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_web_tls.c -------------------------------------------------------------------------------------- */
+/* nn_web_tls - TLS under the web's connections: contexts from files, handshakes, plaintext. */
+
+static bool web_tls_take_plaintext(necpnet_web* web)
+{
+    if (!web->plaintext) web->plaintext = (uint8_t*)nn_alloc_take(web->alloc, NN_TLS_PLAINTEXT_BYTES_MAX);
+    return web->plaintext != NULL;
+}
+
+#if NECPNET_WITH_PLATFORM
+
+static necpnet_result web_tls_read_file(necpnet_web* web, const char* path, uint8_t** out, size_t* out_bytes)
+{
+    necpnet_result result = nn_platform_read_file(web->alloc, path, out, out_bytes);
+    if (result != NECPNET_OK) {
+        nn_log_write(&web->config.logger, NECPNET_LOG_ERROR, "web: %s: %s", path, necpnet_result_text(result));
+    }
+    return result;
+}
+
+static void web_tls_give_file(necpnet_web* web, uint8_t* file, size_t bytes)
+{
+    if (!file) return;
+    nn_wipe(file, bytes);
+    nn_alloc_give(web->alloc, file, bytes + 1);
+}
+
+NN_PRIVATE necpnet_result nn_web_tls_load_server(necpnet_web* web)
+{
+    const necpnet_tls_config* tls = &web->config.tls;
+    uint8_t* certificate = NULL;
+    uint8_t* key = NULL;
+    size_t certificate_bytes = 0;
+    size_t key_bytes = 0;
+    if (!tls->key_file) return NECPNET_ERR_BAD_CONFIG;
+    if (!web_tls_take_plaintext(web)) return NECPNET_ERR_OUT_OF_MEMORY;
+    necpnet_result result = web_tls_read_file(web, tls->certificate_file, &certificate, &certificate_bytes);
+    if (result == NECPNET_OK) result = web_tls_read_file(web, tls->key_file, &key, &key_bytes);
+    if (result == NECPNET_OK) {
+        result = nn_tls_context_create_server(web->alloc, &web->config.logger, &web->config.entropy, certificate,
+                                              certificate_bytes, key, key_bytes, &web->tls_server);
+    }
+    web_tls_give_file(web, certificate, certificate_bytes);
+    web_tls_give_file(web, key, key_bytes);
+    return result;
+}
+
+/* The configured roots, or the first file of the system's that can be read. */
+static necpnet_result web_tls_read_roots(necpnet_web* web, uint8_t** out, size_t* out_bytes)
+{
+    if (web->ca_file) return web_tls_read_file(web, web->ca_file, out, out_bytes);
+    for (const char* const* path = nn_platform_system_roots(); *path; path++) {
+        necpnet_result result = nn_platform_read_file(web->alloc, *path, out, out_bytes);
+        if (result != NECPNET_ERR_FILE) return result;
+    }
+    nn_log_write(&web->config.logger, NECPNET_LOG_ERROR,
+                 "web: no file of trusted roots found on this system; set tls.ca_file");
+    return NECPNET_ERR_FILE;
+}
+
+NN_PRIVATE necpnet_result nn_web_tls_load_client(necpnet_web* web)
+{
+    uint8_t* roots = NULL;
+    size_t roots_bytes = 0;
+    if (web->tls_client) return NECPNET_OK;
+    if (!web_tls_take_plaintext(web)) return NECPNET_ERR_OUT_OF_MEMORY;
+    bool insecure = web->config.tls.insecure;
+    necpnet_result result = insecure ? NECPNET_OK : web_tls_read_roots(web, &roots, &roots_bytes);
+    if (result == NECPNET_OK) {
+        result = nn_tls_context_create_client(web->alloc, &web->config.logger, &web->config.entropy, roots, roots_bytes,
+                                              insecure, &web->tls_client);
+    }
+    web_tls_give_file(web, roots, roots_bytes);
+    return result;
+}
+
+#else
+
+/* Without a platform there are no files. */
+
+NN_PRIVATE necpnet_result nn_web_tls_load_server(necpnet_web* web)
+{
+    (void)web;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE necpnet_result nn_web_tls_load_client(necpnet_web* web)
+{
+    if (web->tls_client) return NECPNET_OK;
+    if (!web->config.tls.insecure) return NECPNET_ERR_UNSUPPORTED;
+    if (!web_tls_take_plaintext(web)) return NECPNET_ERR_OUT_OF_MEMORY;
+    return nn_tls_context_create_client(web->alloc, &web->config.logger, &web->config.entropy, NULL, 0, true,
+                                        &web->tls_client);
+}
+
+#endif
+
+static necpnet_result web_tls_send(void* user, const uint8_t* data, size_t bytes)
+{
+    necpnet_web_connection* connection = (necpnet_web_connection*)user;
+    const necpnet_transport* transport = connection->web->transport;
+    if (!connection->stream) return NECPNET_ERR_INVALID_STATE;
+    return transport->send_stream(transport->user, connection->stream, data, bytes);
+}
+
+NN_PRIVATE necpnet_result nn_web_tls_begin(necpnet_web_connection* connection, const char* host)
+{
+    nn_tls_context* context = host ? connection->web->tls_client : connection->web->tls_server;
+    necpnet_result result = nn_tls_create(context, host, web_tls_send, connection, &connection->tls);
+    if (result == NECPNET_OK && host) nn_web_tls_input(connection, NULL, 0); /* a client speaks first */
+    return result;
+}
+
+/* The peer ended TLS in good order, or it failed. */
+static void web_tls_ended(necpnet_web_connection* connection, necpnet_result reason)
+{
+    bool is_open = connection->state == NN_WEB_OPEN || connection->state == NN_WEB_CLOSING;
+    if (reason == NECPNET_ERR_CLOSED && connection->state == NN_WEB_SECURING) reason = NECPNET_ERR_TLS;
+    if (reason == NECPNET_ERR_CLOSED && connection->state == NN_WEB_UPGRADING) reason = NECPNET_ERR_NOT_HTTP;
+    if (reason == NECPNET_ERR_CLOSED && is_open) reason = NECPNET_ERR_CONNECTION_RESET; /* without a close frame */
+    /* An alert may be waiting to be sent: it tells the peer why. */
+    nn_web_connection_end(connection, reason, NN_WEBSOCKET_CODE_LOST, NULL, false);
+}
+
+NN_PRIVATE void nn_web_tls_input(necpnet_web_connection* connection, const uint8_t* data, size_t bytes)
+{
+    necpnet_web* web = connection->web;
+    nn_tls_feed(connection->tls, data, bytes);
+    while (connection->state != NN_WEB_ENDED) {
+        size_t got = 0;
+        necpnet_result result = nn_tls_read(connection->tls, web->plaintext, NN_TLS_PLAINTEXT_BYTES_MAX, &got);
+        if (result != NECPNET_OK) {
+            web_tls_ended(connection, result);
+            return;
+        }
+        if (connection->state == NN_WEB_SECURING && nn_tls_is_open(connection->tls)) {
+            nn_web_upgrade_send_request(connection);
+            if (connection->state == NN_WEB_ENDED) return;
+        }
+        if (!got) return;
+        nn_web_connection_input(connection, web->plaintext, got);
+    }
+}
+/* ---- end src/nn_web_tls.c ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_web_connect.c ---------------------------------------------------------------------------------- */
+/* nn_web_connect - outgoing connections: resolve, try each address, secure, ask for the upgrade. */
+
+#include <stdio.h>
+
+/* The host as URLs and the Host header write it: a numeric IPv6 address in brackets, the port unless it is usual. */
+static void connect_write_host(char* to, size_t bytes_max, const char* host, uint16_t port, bool tls)
+{
+    bool brackets = strchr(host, ':') != NULL;
+    bool usual = port == (tls ? 443 : 80);
+    char digits[8] = "";
+    if (!usual) (void)snprintf(digits, sizeof digits, ":%u", (unsigned)port);
+    (void)snprintf(to, bytes_max, "%s%s%s%s", brackets ? "[" : "", host, brackets ? "]" : "", digits);
+}
+
+/* Copy the texts of a connection into one block. */
+static bool connect_take_texts(necpnet_web_connection* connection, const char* host, const char* host_header,
+                               const char* path, const char* subprotocols)
+{
+    nn_web_setup* setup = connection->setup;
+    const char* texts[4] = {host, host_header, path, subprotocols ? subprotocols : ""};
+    const char* copies[4];
+    size_t bytes = 0;
+    for (size_t i = 0; i < NN_COUNT(texts); i++) bytes += strlen(texts[i]) + 1;
+    setup->texts = (char*)nn_alloc_take(connection->web->alloc, bytes);
+    if (!setup->texts) return false;
+    setup->text_bytes = bytes;
+    char* at = setup->texts;
+    for (size_t i = 0; i < NN_COUNT(texts); i++) {
+        size_t text_bytes = strlen(texts[i]) + 1;
+        memcpy(at, texts[i], text_bytes);
+        copies[i] = at;
+        at += text_bytes;
+    }
+    setup->host = copies[0];
+    setup->host_header = copies[1];
+    setup->path = copies[2];
+    setup->subprotocols = subprotocols ? copies[3] : NULL;
+    return true;
+}
+
+/* A connection with its setup, key and texts; nothing is sent. */
+static necpnet_result connect_prepare(necpnet_web* web, const char* host, uint16_t port, const char* path, bool tls,
+                                      const char* subprotocols, necpnet_web_connection** out_connection)
+{
+    char host_header[NN_URL_HOST_BYTES_MAX + 16];
+    uint8_t nonce[NN_UPGRADE_NONCE_BYTES];
+    necpnet_web_connection* connection = NULL;
+    if (tls) {
+        necpnet_result result = nn_web_tls_load_client(web);
+        if (result != NECPNET_OK) return result;
+    }
+    if (!nn_web_connection_random(web, nonce, sizeof nonce)) return NECPNET_ERR_NO_ENTROPY;
+    necpnet_result result = nn_web_connection_take(web, NN_WEB_RESOLVING, &connection);
+    if (result != NECPNET_OK) return result;
+    connect_write_host(host_header, sizeof host_header, host, port, tls);
+    if (!nn_web_connection_take_setup(connection) ||
+        !connect_take_texts(connection, host, host_header, path, subprotocols)) {
+        nn_web_connection_drop(connection);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    connection->setup->tls = tls;
+    (void)nn_base64_encode(nonce, sizeof nonce, false, connection->setup->key, sizeof connection->setup->key);
+    connection->is_seen = true;
+    *out_connection = connection;
+    return NECPNET_OK;
+}
+
+/* Open a stream to an address; the first try of a connection reports by its result, later ones by ending it. */
+static necpnet_result connect_open_stream(necpnet_web_connection* connection, const necpnet_address* address,
+                                          const char* url)
+{
+    const necpnet_transport* transport = connection->web->transport;
+    necpnet_stream* stream = NULL;
+    necpnet_result result = transport->open_stream(transport->user, address, url, connection, &stream);
+    if (result != NECPNET_OK) return result;
+    connection->stream = stream;
+    if (address) connection->address = *address;
+    connection->state = NN_WEB_CONNECTING;
+    nn_web_connection_set_deadline(connection, connection->web->config.head_timeout_ms);
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_web_connect_next(necpnet_web_connection* connection, necpnet_result reason)
+{
+    const necpnet_transport* transport = connection->web->transport;
+    nn_web_setup* setup = connection->setup;
+    if (connection->stream) {
+        transport->close_stream(transport->user, connection->stream, true);
+        connection->stream = NULL;
+    }
+    while (setup->address_next < setup->address_count) {
+        const necpnet_address* address = &setup->addresses[setup->address_next++];
+        necpnet_result result = connect_open_stream(connection, address, NULL);
+        if (result == NECPNET_OK) return;
+        reason = result;
+    }
+    nn_web_connection_end(connection, reason, NN_WEBSOCKET_CODE_LOST, NULL, true);
+}
+
+NN_PRIVATE void nn_web_connect_is_up(necpnet_web_connection* connection)
+{
+    necpnet_web* web = connection->web;
+    nn_web_setup* setup = connection->setup;
+    nn_web_connection_set_deadline(connection, web->config.head_timeout_ms);
+    if (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) {
+        nn_web_frames_open(connection);
+    } else if (setup->raw) {
+        nn_web_connection_give_setup(connection);
+        connection->state = NN_WEB_RAW_BYTES;
+        nn_web_connection_set_deadline(connection, NN_NEVER);
+        if (web->config.handlers.on_open) web->config.handlers.on_open(connection, web->config.handlers.user);
+    } else if (setup->tls) {
+        connection->state = NN_WEB_SECURING;
+        necpnet_result result = nn_web_tls_begin(connection, setup->host);
+        if (result != NECPNET_OK) nn_web_connection_end(connection, result, NN_WEBSOCKET_CODE_LOST, NULL, true);
+    } else {
+        nn_web_upgrade_send_request(connection);
+    }
+}
+
+NN_PRIVATE void nn_web_on_resolved(necpnet_web* web, uint64_t request, const necpnet_address* addresses, int count,
+                                   necpnet_result reason)
+{
+    necpnet_web_connection* connection = web->live;
+    while (connection && !(connection->state == NN_WEB_RESOLVING && connection->setup->request == request)) {
+        connection = connection->next;
+    }
+    if (!connection) return; /* closed meanwhile */
+    nn_web_setup* setup = connection->setup;
+    for (int i = 0; i < count && setup->address_count < NN_WEB_ADDRESSES_MAX; i++) {
+        setup->addresses[setup->address_count++] = addresses[i];
+    }
+    nn_web_connect_next(connection, count > 0 ? NECPNET_ERR_NETWORK_UNREACHABLE : reason);
+}
+
+/* ---- the ways to connect ---------------------------------------------------------------------------------------- */
+
+/* Header values and the target: visible ASCII alone. */
+static bool connect_is_plain(const char* text, size_t bytes_max, const char* also)
+{
+    size_t bytes = 0;
+    for (; text[bytes]; bytes++) {
+        uint8_t c = (uint8_t)text[bytes];
+        if (bytes == bytes_max || ((c <= 0x20 || c >= 0x7f) && !strchr(also, c))) return false;
+    }
+    return bytes > 0;
+}
+
+NN_PRIVATE necpnet_result nn_web_connect_session(necpnet_web* web, const necpnet_address* address, const char* host,
+                                                 const char* path, bool tls, void* context,
+                                                 necpnet_web_connection** out_connection)
+{
+    char url[NECPNET_URL_BYTES_MAX + 16];
+    necpnet_web_connection* connection = NULL;
+    if (!address || !host || !path || *path != '/' || !web->hooks.on_session_open ||
+        !connect_is_plain(host, NN_URL_HOST_BYTES_MAX, "") || !connect_is_plain(path, NECPNET_URL_BYTES_MAX, "")) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    bool messages = (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) != 0;
+    necpnet_result result;
+    if (messages) {
+        result = nn_web_connection_take(web, NN_WEB_RESOLVING, &connection);
+        if (result != NECPNET_OK) return result;
+        char host_port[NN_URL_HOST_BYTES_MAX + 16];
+        connect_write_host(host_port, sizeof host_port, host, address->port, tls);
+        int bytes = snprintf(url, sizeof url, "%s://%s%s", tls ? "wss" : "ws", host_port, path);
+        if (!nn_web_connection_take_setup(connection)) {
+            result = NECPNET_ERR_OUT_OF_MEMORY;
+        } else if (bytes < 0 || (size_t)bytes >= sizeof url) {
+            result = NECPNET_ERR_INVALID_ARGUMENT;
+        } else {
+            connection->is_seen = true;
+            connection->is_session = true;
+            connection->user_data = context;
+            result = connect_open_stream(connection, NULL, url);
+        }
+    } else {
+        result = connect_prepare(web, host, address->port, path, tls, NN_WEB_SESSION_SUBPROTOCOL, &connection);
+        if (result != NECPNET_OK) return result;
+        connection->is_session = true;
+        connection->user_data = context;
+        result = connect_open_stream(connection, address, NULL);
+    }
+    if (result != NECPNET_OK) {
+        nn_web_connection_drop(connection);
+        return result;
+    }
+    *out_connection = connection;
+    return NECPNET_OK;
+}
+
+NECPNET_API necpnet_result necpnet_web_connect(necpnet_web* web, const char* url, const char* subprotocol,
+                                               void* user_data, necpnet_web_connection** out_connection)
+{
+    nn_url parsed;
+    necpnet_web_connection* connection = NULL;
+    if (!web || !url || !out_connection) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (subprotocol && !connect_is_plain(subprotocol, web->config.head_bytes_max / 2, " ")) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    if (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) return NECPNET_ERR_UNSUPPORTED;
+    necpnet_result result = nn_url_parse(url, &parsed);
+    if (result != NECPNET_OK) return result;
+    if (parsed.scheme == NN_URL_UDP) return NECPNET_ERR_BAD_URL;
+    result = connect_prepare(web, parsed.host, parsed.port, parsed.path, parsed.scheme == NN_URL_WSS, subprotocol,
+                             &connection);
+    if (result != NECPNET_OK) return result;
+    connection->user_data = user_data;
+    connection->setup->request = NN_WEB_REQUEST_BIT | ++web->request_next;
+    nn_web_connection_set_deadline(connection, web->config.head_timeout_ms);
+    result = web->transport->resolve(web->transport->user, connection->setup->request, parsed.host, parsed.port);
+    if (result != NECPNET_OK) {
+        nn_web_connection_drop(connection);
+        return result;
+    }
+    *out_connection = connection;
+    return NECPNET_OK;
+}
+
+NECPNET_API necpnet_result necpnet_web_connect_raw(necpnet_web* web, const necpnet_address* address, void* user_data,
+                                                   necpnet_web_connection** out_connection)
+{
+    necpnet_web_connection* connection = NULL;
+    if (!web || !address || !out_connection) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) return NECPNET_ERR_UNSUPPORTED;
+    necpnet_result result = nn_web_connection_take(web, NN_WEB_RESOLVING, &connection);
+    if (result != NECPNET_OK) return result;
+    if (nn_web_connection_take_setup(connection)) {
+        connection->setup->raw = true;
+        connection->user_data = user_data;
+        connection->is_seen = true;
+        result = connect_open_stream(connection, address, NULL);
+    } else {
+        result = NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    if (result != NECPNET_OK) {
+        nn_web_connection_drop(connection);
+        return result;
+    }
+    *out_connection = connection;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_web_connect.c ------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_web_edge.c ------------------------------------------------------------------------------------- */
+/* nn_web_edge - the web as a whole: config, create, the sink's calls, update. */
+
+#define WEB_HOUR_MS 3600000u
+#define WEB_HEAD_BYTES_MIN 256u
+#define WEB_HEAD_BYTES_MAX (1u << 20)
+#define WEB_MESSAGE_BYTES_MAX (1u << 30)
+
+/* ---- config ----------------------------------------------------------------------------------------------------- */
+
+NECPNET_API necpnet_result necpnet_web_config_default(necpnet_web_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->bind_address = "::";
+    config->tcp_port = -1;
+    config->connections_max = 16384;
+    config->head_bytes_max = 8192;
+    config->message_bytes_max = 1u << 20;
+    config->queue_bytes_max = 1u << 20;
+    config->head_timeout_ms = 5000;
+    config->ping_ms = 30000;
+    config->timeout_ms = 65000;
+    config->close_timeout_ms = 2000;
+    return NECPNET_OK;
+}
+
+static necpnet_result web_check_config(const necpnet_web_config* config)
+{
+    const struct {
+        const char* name;
+        uint32_t value, low, high;
+    } ranges[] = {
+        {"connections_max", config->connections_max, 1, 1u << 24},
+        {"head_bytes_max", config->head_bytes_max, WEB_HEAD_BYTES_MIN, WEB_HEAD_BYTES_MAX},
+        {"message_bytes_max", config->message_bytes_max, 1, WEB_MESSAGE_BYTES_MAX},
+        {"queue_bytes_max", config->queue_bytes_max, 1024, UINT32_MAX},
+        {"head_timeout_ms", config->head_timeout_ms, 1, WEB_HOUR_MS},
+        {"ping_ms", config->ping_ms, 10, 24 * WEB_HOUR_MS},
+        {"timeout_ms", config->timeout_ms, 10, 48 * WEB_HOUR_MS},
+        {"close_timeout_ms", config->close_timeout_ms, 1, WEB_HOUR_MS},
+    };
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    for (size_t i = 0; i < NN_COUNT(ranges); i++) {
+        if (ranges[i].value >= ranges[i].low && ranges[i].value <= ranges[i].high) continue;
+        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "web config: %s is %u, must be %u .. %u", ranges[i].name,
+                     (unsigned)ranges[i].value, (unsigned)ranges[i].low, (unsigned)ranges[i].high);
+        return NECPNET_ERR_BAD_CONFIG;
+    }
+    if (config->deflate) {
+        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "web config: deflate is not in this version");
+        return NECPNET_ERR_UNSUPPORTED;
+    }
+    return NECPNET_OK;
+}
+
+#if NECPNET_WITH_PLATFORM
+static bool web_fill_entropy(void* to, size_t bytes, void* user)
+{
+    (void)user;
+    return nn_platform_fill_entropy(to, bytes);
+}
+#endif
+
+/* ---- create and destroy ----------------------------------------------------------------------------------------- */
+
+/* A head and the subprotocols that it offers, while it is read. */
+static size_t web_scratch_bytes(const necpnet_web* web)
+{
+    return 2 * (size_t)web->config.head_bytes_max + 2;
+}
+
+static void web_free(necpnet_web* web)
+{
+    nn_alloc* alloc = web->alloc;
+    nn_tls_context_destroy(web->tls_server);
+    nn_tls_context_destroy(web->tls_client);
+    nn_deadlines_reset(&web->deadlines);
+    nn_alloc_give(alloc, web->scratch, web_scratch_bytes(web));
+    nn_alloc_give(alloc, web->plaintext, NN_TLS_PLAINTEXT_BYTES_MAX);
+    if (web->ca_file) nn_alloc_give(alloc, web->ca_file, strlen(web->ca_file) + 1);
+    nn_wipe(web->entropy, sizeof web->entropy);
+    nn_alloc_give(alloc, web, sizeof *web);
+}
+
+static necpnet_result web_fill(necpnet_web* web)
+{
+    web->scratch = (char*)nn_alloc_take(web->alloc, web_scratch_bytes(web));
+    if (!web->scratch) return NECPNET_ERR_OUT_OF_MEMORY;
+    const char* ca_file = web->config.tls.ca_file;
+    if (ca_file) {
+        web->ca_file = (char*)nn_alloc_take(web->alloc, strlen(ca_file) + 1);
+        if (!web->ca_file) return NECPNET_ERR_OUT_OF_MEMORY;
+        memcpy(web->ca_file, ca_file, strlen(ca_file) + 1);
+    }
+    necpnet_result result = web->config.tls.certificate_file ? nn_web_tls_load_server(web) : NECPNET_OK;
+    web->config.tls.certificate_file = NULL; /* borrowed until now */
+    web->config.tls.key_file = NULL;
+    web->config.tls.ca_file = NULL;
+    web->config.bind_address = NULL;
+    return result;
+}
+
+NN_PRIVATE necpnet_result nn_web_create(const necpnet_web_config* config, nn_alloc* alloc,
+                                        const necpnet_transport* transport, const nn_web_session_hooks* hooks,
+                                        necpnet_web** out_web)
+{
+    necpnet_result result = web_check_config(config);
+    if (result != NECPNET_OK) return result;
+    necpnet_web* web = (necpnet_web*)nn_alloc_take(alloc, sizeof *web);
+    if (!web) return NECPNET_ERR_OUT_OF_MEMORY;
+    web->alloc = alloc;
+    web->transport = transport;
+    web->config = *config;
+    if (hooks) web->hooks = *hooks;
+#if NECPNET_WITH_PLATFORM
+    if (!web->config.entropy.fill) web->config.entropy.fill = web_fill_entropy;
+#endif
+    nn_deadlines_init(&web->deadlines, alloc);
+    nn_random_seed(&web->random, 1);
+    result = web_fill(web);
+    if (result != NECPNET_OK) {
+        web_free(web);
+        return result;
+    }
+    *out_web = web;
+    return NECPNET_OK;
+}
+
+/* The last callbacks of those that have ended till now. */
+static void web_finish_ended(necpnet_web* web)
+{
+    necpnet_web_connection* connection = web->ended;
+    web->ended = NULL;
+    web->ended_last = NULL;
+    while (connection) {
+        necpnet_web_connection* next = connection->next;
+        nn_web_connection_finish(connection);
+        connection = next;
+    }
+}
+
+NN_PRIVATE void nn_web_destroy(necpnet_web* web)
+{
+    if (!web) return;
+    web->config.connections_max = 0; /* callbacks may not connect again */
+    while (web->live || web->ended) {
+        if (web->live) {
+            nn_web_connection_end(web->live, NECPNET_ERR_CONNECTION_RESET, NN_WEBSOCKET_CODE_LOST, NULL, true);
+        } else {
+            web_finish_ended(web);
+        }
+    }
+    web_free(web);
+}
+
+/* ---- the sink's calls ------------------------------------------------------------------------------------------- */
+
+NN_PRIVATE void* nn_web_on_accept(necpnet_web* web, necpnet_stream* stream, const necpnet_address* from)
+{
+    necpnet_web_connection* connection = NULL;
+    necpnet_result result = nn_web_connection_take(web, NN_WEB_HEAD, &connection);
+    if (result != NECPNET_OK) {
+        nn_log_write(&web->config.logger, NECPNET_LOG_WARNING, "web: a connection was turned away: %s",
+                     necpnet_result_text(result));
+        return NULL;
+    }
+    connection->stream = stream;
+    connection->address = *from;
+    connection->is_server = true;
+    if (web->tls_server && nn_web_tls_begin(connection, NULL) != NECPNET_OK) {
+        nn_web_connection_drop(connection);
+        return NULL;
+    }
+    nn_web_connection_set_deadline(connection, web->config.head_timeout_ms);
+    return connection;
+}
+
+NN_PRIVATE void nn_web_on_open(void* context)
+{
+    necpnet_web_connection* connection = (necpnet_web_connection*)context;
+    if (connection->state == NN_WEB_CONNECTING) nn_web_connect_is_up(connection);
+}
+
+NN_PRIVATE void nn_web_on_data(void* context, uint8_t* data, size_t bytes)
+{
+    necpnet_web_connection* connection = (necpnet_web_connection*)context;
+    necpnet_web* web = connection->web;
+    connection->heard_us = web->now_us;
+    if (NN_UNLIKELY(connection->tls != NULL)) {
+        nn_web_tls_input(connection, data, bytes);
+    } else if (NN_UNLIKELY(web->transport->flags & NECPNET_TRANSPORT_MESSAGES)) {
+        if (connection->state == NN_WEB_OPEN) web->hooks.on_session_message(web->hooks.user, connection, data, bytes);
+    } else {
+        nn_web_connection_input(connection, data, bytes);
+    }
+}
+
+NN_PRIVATE void nn_web_on_writable(void* context)
+{
+    necpnet_web_connection* connection = (necpnet_web_connection*)context;
+    const necpnet_web_handlers* handlers = &connection->web->config.handlers;
+    bool is_open = connection->state == NN_WEB_OPEN || connection->state == NN_WEB_RAW_BYTES;
+    if (is_open && !connection->is_session && handlers->on_writable) handlers->on_writable(connection, handlers->user);
+}
+
+/* What the end of a stream means in each state. */
+static necpnet_result web_lost_reason(const necpnet_web_connection* connection, necpnet_result reason)
+{
+    if (reason != NECPNET_ERR_CLOSED && reason != NECPNET_OK) return reason;
+    switch (connection->state) {
+    case NN_WEB_SECURING: return NECPNET_ERR_TLS;
+    case NN_WEB_UPGRADING: return NECPNET_ERR_NOT_HTTP;
+    case NN_WEB_RAW_BYTES: return NECPNET_ERR_CLOSED;
+    default: return NECPNET_ERR_CONNECTION_RESET; /* without a close frame it is no good order */
+    }
+}
+
+NN_PRIVATE void nn_web_on_close(void* context, necpnet_result reason)
+{
+    necpnet_web_connection* connection = (necpnet_web_connection*)context;
+    connection->stream = NULL;
+    if (connection->state == NN_WEB_CONNECTING) {
+        nn_web_connect_next(connection, reason);
+        return;
+    }
+    bool in_order = connection->state == NN_WEB_RAW_BYTES && (reason == NECPNET_ERR_CLOSED || reason == NECPNET_OK);
+    nn_web_connection_end(connection, web_lost_reason(connection, reason),
+                          in_order ? NN_WEBSOCKET_CODE_NONE : NN_WEBSOCKET_CODE_LOST, NULL, true);
+}
+
+/* ---- update ----------------------------------------------------------------------------------------------------- */
+
+NN_PRIVATE void nn_web_begin(necpnet_web* web, uint64_t now_us)
+{
+    web->now_us = now_us;
+}
+
+static void web_resume(necpnet_web* web)
+{
+    for (necpnet_web_connection* at = web->live; at && web->resumed_count;) {
+        if (!at->is_resumed) {
+            at = at->next;
+            continue;
+        }
+        at->is_resumed = false;
+        web->resumed_count--;
+        nn_web_connection_resume(at);
+        at = web->live; /* a callback may have ended any */
+    }
+}
+
+NN_PRIVATE void nn_web_update(necpnet_web* web, uint64_t now_us)
+{
+    web->now_us = now_us;
+    if (web->resumed_count) web_resume(web);
+    nn_deadline* due;
+    while ((due = nn_deadlines_take(&web->deadlines, now_us)) != NULL) {
+        size_t offset = offsetof(necpnet_web_connection, deadline);
+        nn_web_connection_wake((necpnet_web_connection*)(void*)((uint8_t*)(void*)due - offset));
+    }
+    if (web->ended) web_finish_ended(web);
+}
+
+NN_PRIVATE uint64_t nn_web_deadline_us(const necpnet_web* web)
+{
+    if (web->ended || web->resumed_count) return 0;
+    return nn_deadlines_next(&web->deadlines);
+}
+
+NN_PRIVATE uint32_t nn_web_connection_count(const necpnet_web* web)
+{
+    return web->count;
+}
+
+NN_PRIVATE void nn_web_cut(necpnet_web_connection* connection, necpnet_result reason)
+{
+    nn_web_connection_end(connection, reason, NN_WEBSOCKET_CODE_LOST, NULL, true);
+}
+/* ---- end src/nn_web_edge.c --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_web_api.c -------------------------------------------------------------------------------------- */
+/* nn_web_api - necpnet.h section 9: one connection, and a web that stands alone. */
+
+/* A web of necpnet_web_create: its memory's account, and the transport that it made. */
+typedef struct nn_web_alone {
+    nn_alloc alloc;
+    const necpnet_transport* sockets; /* NULL: the application's transport */
+} nn_web_alone;
+
+/* ---- one connection --------------------------------------------------------------------------------------------- */
+
+NECPNET_API necpnet_result necpnet_web_send(necpnet_web_connection* connection, necpnet_web_kind kind, const void* data,
+                                            size_t bytes)
+{
+    if (!connection || (!data && bytes)) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (kind != NECPNET_WEB_TEXT && kind != NECPNET_WEB_BINARY) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (connection->state != NN_WEB_OPEN || connection->is_session) return NECPNET_ERR_INVALID_STATE;
+    if (bytes > connection->web->config.queue_bytes_max - NN_WEBSOCKET_HEADER_BYTES_MAX) {
+        return NECPNET_ERR_MESSAGE_TOO_LARGE;
+    }
+    return nn_web_frames_send(connection, kind == NECPNET_WEB_TEXT ? NN_WEBSOCKET_TEXT : NN_WEBSOCKET_BINARY,
+                              (const uint8_t*)data, bytes);
+}
+
+NN_PRIVATE necpnet_result nn_web_send_session(necpnet_web_connection* connection, const uint8_t* data, size_t bytes)
+{
+    if (!bytes || bytes > NN_WEB_SESSION_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (connection->state != NN_WEB_OPEN || !connection->is_session) return NECPNET_ERR_INVALID_STATE;
+    return nn_web_frames_send(connection, NN_WEBSOCKET_BINARY, data, bytes);
+}
+
+NECPNET_API necpnet_result necpnet_web_send_raw(necpnet_web_connection* connection, const void* data, size_t bytes)
+{
+    if (!connection || (!data && bytes)) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (connection->state != NN_WEB_RAW_BYTES) return NECPNET_ERR_INVALID_STATE;
+    if (!bytes) return NECPNET_OK;
+    if (bytes > connection->web->config.queue_bytes_max) return NECPNET_ERR_MESSAGE_TOO_LARGE;
+    if (!nn_web_connection_has_room(connection, bytes)) {
+        nn_web_cut(connection, NECPNET_ERR_SLOW_READER);
+        return NECPNET_ERR_SLOW_READER;
+    }
+    return nn_web_connection_write(connection, (const uint8_t*)data, bytes);
+}
+
+/* What an application may say (RFC 6455 7.4). */
+static bool web_close_code_is_allowed(int code)
+{
+    return code == 1000 || code == 1001 || (code >= 1008 && code <= 1011) || (code >= 3000 && code <= 4999);
+}
+
+NECPNET_API necpnet_result necpnet_web_close(necpnet_web_connection* connection, int code, const char* text)
+{
+    size_t bytes = text ? strlen(text) : 0;
+    if (!connection || !web_close_code_is_allowed(code) || bytes > NN_WEBSOCKET_CLOSE_TEXT_BYTES_MAX) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    if (text && !nn_utf8_valid((const uint8_t*)text, bytes)) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_web* web = connection->web;
+    if (connection->state == NN_WEB_OPEN && !(web->transport->flags & NECPNET_TRANSPORT_MESSAGES)) {
+        nn_web_frames_close(connection, code, text);
+        if (connection->state == NN_WEB_OPEN) {
+            connection->state = NN_WEB_CLOSING;
+            nn_web_connection_set_deadline(connection, web->config.close_timeout_ms);
+        }
+    } else if (connection->state != NN_WEB_CLOSING) {
+        bool is_up = connection->state == NN_WEB_OPEN || connection->state == NN_WEB_RAW_BYTES;
+        nn_web_connection_end(connection, NECPNET_OK, NN_WEBSOCKET_CODE_NONE, NULL, !is_up);
+    }
+    return NECPNET_OK;
+}
+
+NECPNET_API necpnet_result necpnet_web_pause(necpnet_web_connection* connection, bool paused)
+{
+    if (!connection) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_web* web = connection->web;
+    if (connection->is_paused == paused) return NECPNET_OK;
+    connection->is_paused = paused;
+    if (connection->stream) web->transport->pause(web->transport->user, connection->stream, paused);
+    if (!paused && connection->held && !connection->is_resumed && connection->state != NN_WEB_ENDED) {
+        connection->is_resumed = true;
+        web->resumed_count++;
+    }
+    return NECPNET_OK;
+}
+
+NECPNET_API size_t necpnet_web_pending(const necpnet_web_connection* connection)
+{
+    if (!connection || !connection->stream) return 0;
+    const necpnet_transport* transport = connection->web->transport;
+    return transport->pending(transport->user, connection->stream);
+}
+
+NECPNET_API void necpnet_web_set_user_data(necpnet_web_connection* connection, void* user_data)
+{
+    if (connection) connection->user_data = user_data;
+}
+
+NECPNET_API void* necpnet_web_get_user_data(const necpnet_web_connection* connection)
+{
+    return connection ? connection->user_data : NULL;
+}
+
+NECPNET_API necpnet_address necpnet_web_get_address(const necpnet_web_connection* connection)
+{
+    necpnet_address none;
+    memset(&none, 0, sizeof none);
+    return connection ? connection->address : none;
+}
+
+NECPNET_API const char* necpnet_web_get_subprotocol(const necpnet_web_connection* connection)
+{
+    return connection && connection->subprotocol ? connection->subprotocol : "";
+}
+
+/* ---- a web that stands alone ------------------------------------------------------------------------------------ */
+
+static void web_alone_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+{
+    (void)user, (void)from, (void)data, (void)bytes;
+}
+
+static void* web_alone_on_accept(void* user, necpnet_stream* stream, const necpnet_address* from)
+{
+    return nn_web_on_accept((necpnet_web*)user, stream, from);
+}
+
+static void web_alone_on_resolved(void* user, uint64_t request, const necpnet_address* addresses, int count,
+                                  necpnet_result reason)
+{
+    nn_web_on_resolved((necpnet_web*)user, request, addresses, count, reason);
+}
+
+static void web_alone_give(nn_web_alone* alone)
+{
+    nn_alloc alloc = alone->alloc; /* the block is on its own account */
+    nn_alloc_give(&alloc, alone, sizeof *alone);
+}
+
+/* The transport to use: the application's, or sockets of our own. */
+static necpnet_result web_alone_open(nn_web_alone* alone, const necpnet_web_config* config,
+                                     const necpnet_transport** out_transport)
+{
+    if (config->transport) {
+        *out_transport = config->transport;
+        return NECPNET_OK;
+    }
+    (void)alone;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+static necpnet_result web_alone_begin(nn_web_alone* alone, const necpnet_web_config* config, necpnet_web** out_web)
+{
+    const necpnet_transport* transport = NULL;
+    necpnet_web* web = NULL;
+    necpnet_result result = web_alone_open(alone, config, &transport);
+    if (result != NECPNET_OK) return result;
+    result = nn_web_create(config, &alone->alloc, transport, NULL, &web);
+    if (result != NECPNET_OK) return result;
+    necpnet_sink sink = {web,
+                         web_alone_on_datagram,
+                         web_alone_on_accept,
+                         nn_web_on_open,
+                         nn_web_on_data,
+                         nn_web_on_writable,
+                         nn_web_on_close,
+                         web_alone_on_resolved};
+    result = transport->attach(transport->user, &sink);
+    if (result != NECPNET_OK) {
+        nn_web_destroy(web);
+        return result;
+    }
+    web->alone = alone;
+    *out_web = web;
+    return NECPNET_OK;
+}
+
+NECPNET_API necpnet_result necpnet_web_create(const necpnet_web_config* config, necpnet_web** out_web)
+{
+    nn_alloc alloc;
+    if (!config || !out_web) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    if (!config->allocator.allocate != !config->allocator.release) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_alloc_init(&alloc, &config->allocator);
+    nn_web_alone* alone = (nn_web_alone*)nn_alloc_take(&alloc, sizeof *alone);
+    if (!alone) return NECPNET_ERR_OUT_OF_MEMORY;
+    alone->alloc = alloc;
+    necpnet_result result = web_alone_begin(alone, config, out_web);
+    if (result != NECPNET_OK) web_alone_give(alone);
+    return result;
+}
+
+NECPNET_API void necpnet_web_destroy(necpnet_web* web)
+{
+    if (!web || !web->alone) return;
+    nn_web_alone* alone = web->alone;
+    const necpnet_transport* transport = web->transport;
+    nn_web_destroy(web);
+    transport->detach(transport->user);
+    web_alone_give(alone);
+}
+
+NECPNET_API necpnet_result necpnet_web_update(necpnet_web* web, uint64_t now_us)
+{
+    if (!web || !web->alone) return NECPNET_ERR_INVALID_ARGUMENT;
+    const necpnet_transport* transport = web->transport;
+    nn_web_begin(web, now_us);
+    transport->receive(transport->user, now_us);
+    nn_web_update(web, now_us);
+    transport->flush(transport->user);
+    return NECPNET_OK;
+}
+
+NECPNET_API uint64_t necpnet_web_deadline_us(const necpnet_web* web)
+{
+    return web ? nn_web_deadline_us(web) : UINT64_MAX;
+}
+
+NECPNET_API necpnet_result necpnet_web_wait(necpnet_web* web, uint64_t timeout_us)
+{
+    if (!web || !web->alone) return NECPNET_ERR_INVALID_ARGUMENT;
+    const necpnet_transport* transport = web->transport;
+    if (!transport->wait) return NECPNET_ERR_UNSUPPORTED;
+    uint64_t deadline_us = nn_web_deadline_us(web);
+    uint64_t until_us = deadline_us > web->now_us ? deadline_us - web->now_us : 0; /* now is the last update's */
+    transport->flush(transport->user);
+    return transport->wait(transport->user, nn_min_u64(timeout_us, until_us));
+}
+
+NECPNET_API int necpnet_web_get_port(const necpnet_web* web)
+{
+    int udp = -1;
+    int tcp = -1;
+    if (web && web->transport->local_ports) web->transport->local_ports(web->transport->user, &udp, &tcp);
+    return tcp;
+}
+/* ---- end src/nn_web_api.c ---------------------------------------------------------------------------------------- */
 
 #if NECPNET_WITH_PLATFORM
 

@@ -1814,7 +1814,8 @@ struct necpnet_web_handlers {
                        void* user);
     void (*on_raw)(necpnet_web_connection* connection, const uint8_t* data, size_t bytes, void* user);
     void (*on_writable)(necpnet_web_connection* connection, void* user); /* all pending bytes are out */
-    /* The last call for a connection. code: RFC 6455 7.4.1 (1005: none, 1006: lost); reason: why, in our terms. */
+    /* The last call for a connection that on_request answered with ACCEPT or RAW, and for every outgoing one. code:
+     * RFC 6455 7.4.1 (1005: none, 1006: lost); reason: why, in our terms, OK if this side closed. */
     void (*on_close)(necpnet_web_connection* connection, int code, const char* text, necpnet_result reason, void* user);
     void* user;
 };
@@ -1888,6 +1889,7 @@ NECPNET_API necpnet_web* necpnet_server_get_web(necpnet_server* server);
  *   user_data     of the connection.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_URL | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY | ERR_UNSUPPORTED
+ *          | ERR_NO_ENTROPY | ERR_FILE, ERR_BAD_CERTIFICATE_FILE (wss: the trusted roots)
  * Thread   owner.      Callback  safe.      Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_web_connect(necpnet_web* web, const char* url, const char* subprotocol,
@@ -1906,6 +1908,7 @@ NECPNET_API necpnet_result necpnet_web_connect_raw(necpnet_web* web, const necpn
  *   data  borrowed until return. TEXT must be valid UTF-8 (not checked).
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE (not open) | ERR_OUT_OF_MEMORY
+ *          | ERR_MESSAGE_TOO_LARGE (does not fit queue_bytes_max at all)
  *          | ERR_SLOW_READER (queue_bytes_max: nothing queued, the connection is cut)
  * Thread   owner.      Callback  safe.      Allocates  yes.
  */
@@ -1915,6 +1918,7 @@ NECPNET_API necpnet_result necpnet_web_send(necpnet_web_connection* connection, 
 /* necpnet_web_send_raw - queue bytes on a raw connection.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE | ERR_OUT_OF_MEMORY | ERR_SLOW_READER
+ *          | ERR_MESSAGE_TOO_LARGE (more than queue_bytes_max)
  * Thread   owner.      Callback  safe.      Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_web_send_raw(necpnet_web_connection* connection, const void* data, size_t bytes);

@@ -34,11 +34,9 @@ typedef struct nn_web_session_hooks {
     void (*on_session_close)(void* user, necpnet_web_connection* connection, necpnet_result reason, const char* text);
 } nn_web_session_hooks;
 
-#if NECPNET_UNAMALGAMATED
-
 /* nn_web_create - a web on somebody's transport; does not attach.
  *
- *   config     transport, loop, bind_address and tcp_port are not read. is_server false: no TLS certificate is read.
+ *   config     transport, loop, bind_address and tcp_port are not read.
  *   transport  borrowed until destroy.
  *   hooks      NULL: no sessions; else copied.
  *
@@ -90,7 +88,5 @@ NN_PRIVATE void nn_web_cut(necpnet_web_connection* connection, necpnet_result re
 
 /* nn_web_connection_count - those not ended. */
 NN_PRIVATE uint32_t nn_web_connection_count(const necpnet_web* web);
-
-#endif
 
 #endif

@@ -2390,6 +2390,832 @@ NN_PRIVATE necpnet_result nn_x25519_keypair(const necpnet_entropy* entropy, uint
 #endif
 /* ---- end src/nn_dep_mbedtls_aead.c ------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_token.h ---------------------------------------------------------------------------------------- */
+/* nn_token - connect tokens: the sealed part that servers open, and the bundle that a client is handed as text. */
+#ifndef NN_TOKEN_H
+#define NN_TOKEN_H
+
+
+#define NN_TOKEN_SEALED_BYTES 196u /* key id 4, salt 24, ciphertext 152, tag 16 */
+#define NN_TOKEN_PLAIN_BYTES 152u
+#define NN_TOKEN_SALT_BYTES 24u
+#define NN_TOKEN_ID_BYTES 16u
+#define NN_PSK_BYTES 32u
+#define NN_TOKEN_LIFETIME_US_MAX UINT64_C(45000000)
+#define NN_TOKEN_SKEW_US UINT64_C(60000000) /* a token issued later than this in the future is refused */
+
+/* What the sealed part says. */
+typedef struct nn_token {
+    uint8_t id[NN_TOKEN_ID_BYTES];
+    uint64_t client_id;
+    uint64_t issued_us;
+    uint64_t expires_us;
+    uint64_t server_id;
+    uint32_t suite_min; /* nn_suite: a lesser one is refused */
+    uint32_t epoch;
+    uint8_t psk[NN_PSK_BYTES];
+    uint8_t user_data[NECPNET_USER_DATA_BYTES];
+} nn_token;
+
+/* nn_token_seal - OK | ERR_UNSUPPORTED | ERR_INTERNAL. */
+NN_PRIVATE necpnet_result nn_token_seal(const nn_token* token, const necpnet_token_key* key,
+                                        const uint8_t salt[NN_TOKEN_SALT_BYTES], uint8_t out[NN_TOKEN_SEALED_BYTES]);
+
+/* nn_token_open - with the key of that id. OK | ERR_TOKEN_INVALID (no such key, changed, impossible times)
+ *          | ERR_UNSUPPORTED */
+NN_PRIVATE necpnet_result nn_token_open(const uint8_t sealed[NN_TOKEN_SEALED_BYTES], const necpnet_token_key* keys,
+                                        size_t key_count, nn_token* out_token);
+
+/* A bundle: what the client needs. */
+typedef struct nn_token_bundle {
+    necpnet_token_info info;
+    uint8_t psk[NN_PSK_BYTES];
+    uint8_t sealed[NN_TOKEN_SEALED_BYTES];
+} nn_token_bundle;
+
+/* nn_token_bundle_parse - OK | ERR_BAD_TOKEN_TEXT (not a bundle, cut, changed) | ERR_VERSION_DIFFERS */
+NN_PRIVATE necpnet_result nn_token_bundle_parse(const char* text, nn_token_bundle* out_bundle);
+
+/* nn_token_bundle_format - OK | ERR_BUFFER_TOO_SMALL */
+NN_PRIVATE necpnet_result nn_token_bundle_format(const nn_token_bundle* bundle, char* text, size_t text_bytes);
+
+#endif
+/* ---- end src/nn_token.h ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_token.c ---------------------------------------------------------------------------------------- */
+/* nn_token - sealing, opening and the text bundle of connect tokens. */
+
+
+#define TOKEN_VERSION 1u /* of the bundle; moves with NECPNET_PROTOCOL_VERSION */
+#define TOKEN_BUNDLE_FIXED_BYTES (4u + 4u + 8u * 3u + NN_PSK_BYTES + NN_TOKEN_SEALED_BYTES + 1u + 8u)
+#define TOKEN_BUNDLE_BYTES_MAX (TOKEN_BUNDLE_FIXED_BYTES + NECPNET_URLS_MAX * (NECPNET_URL_BYTES_MAX + 1u))
+
+static const uint8_t token_magic[4] = {'N', 'N', 'C', 'T'};
+static const char token_label[] = "necpnet 1 token";
+
+/* A salt gives a key of its own, so that the nonce may be fixed. */
+static necpnet_result token_key_of(const necpnet_token_key* key, const uint8_t* salt, uint8_t out[44])
+{
+    return nn_hkdf(salt, NN_TOKEN_SALT_BYTES, key->bytes, NECPNET_TOKEN_KEY_BYTES, token_label, sizeof token_label - 1,
+                   out, 44);
+}
+
+NN_PRIVATE necpnet_result nn_token_seal(const nn_token* token, const necpnet_token_key* key,
+                                        const uint8_t salt[NN_TOKEN_SALT_BYTES], uint8_t out[NN_TOKEN_SEALED_BYTES])
+{
+    uint8_t derived[44];
+    necpnet_result result = token_key_of(key, salt, derived);
+    if (result) return result;
+    nn_writer writer = nn_writer_of(out, NN_TOKEN_SEALED_BYTES);
+    nn_write_u32(&writer, key->id);
+    nn_write_bytes(&writer, salt, NN_TOKEN_SALT_BYTES);
+    size_t header_bytes = nn_writer_bytes(&writer);
+    nn_write_bytes(&writer, token->id, NN_TOKEN_ID_BYTES);
+    nn_write_u64(&writer, token->client_id);
+    nn_write_u64(&writer, token->issued_us);
+    nn_write_u64(&writer, token->expires_us);
+    nn_write_u64(&writer, token->server_id);
+    nn_write_u32(&writer, token->suite_min);
+    nn_write_u32(&writer, token->epoch);
+    nn_write_bytes(&writer, token->psk, NN_PSK_BYTES);
+    nn_write_bytes(&writer, token->user_data, NECPNET_USER_DATA_BYTES);
+    NN_ASSERT(!writer.failed && nn_writer_bytes(&writer) == header_bytes + NN_TOKEN_PLAIN_BYTES);
+    bool sealed =
+        nn_aead_seal_once(NN_SUITE_CHACHA20_POLY1305, derived, derived + 32, 0, out, header_bytes, out + header_bytes,
+                          NN_TOKEN_PLAIN_BYTES, out + header_bytes + NN_TOKEN_PLAIN_BYTES);
+    nn_wipe(derived, sizeof derived);
+    if (!sealed) {
+        nn_wipe(out, NN_TOKEN_SEALED_BYTES);
+        return NECPNET_ERR_INTERNAL;
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_token_open(const uint8_t sealed[NN_TOKEN_SEALED_BYTES], const necpnet_token_key* keys,
+                                        size_t key_count, nn_token* out_token)
+{
+    const necpnet_token_key* key = NULL;
+    uint32_t key_id = nn_load_u32(sealed);
+    for (size_t i = 0; i < key_count && !key; i++) {
+        if (keys[i].id == key_id) key = &keys[i];
+    }
+    if (!key) return NECPNET_ERR_TOKEN_INVALID;
+    uint8_t derived[44];
+    necpnet_result result = token_key_of(key, sealed + 4, derived);
+    if (result) return result;
+    const size_t header_bytes = 4 + NN_TOKEN_SALT_BYTES;
+    uint8_t plain[NN_TOKEN_PLAIN_BYTES];
+    memcpy(plain, sealed + header_bytes, sizeof plain);
+    bool opened = nn_aead_open_once(NN_SUITE_CHACHA20_POLY1305, derived, derived + 32, 0, sealed, header_bytes, plain,
+                                    sizeof plain, sealed + header_bytes + sizeof plain);
+    nn_wipe(derived, sizeof derived);
+    if (!opened) return NECPNET_ERR_TOKEN_INVALID;
+    nn_token token;
+    nn_reader reader = nn_reader_of(plain, sizeof plain);
+    nn_read_copy(&reader, token.id, sizeof token.id);
+    token.client_id = nn_read_u64(&reader);
+    token.issued_us = nn_read_u64(&reader);
+    token.expires_us = nn_read_u64(&reader);
+    token.server_id = nn_read_u64(&reader);
+    token.suite_min = nn_read_u32(&reader);
+    token.epoch = nn_read_u32(&reader);
+    nn_read_copy(&reader, token.psk, sizeof token.psk);
+    nn_read_copy(&reader, token.user_data, sizeof token.user_data);
+    nn_wipe(plain, sizeof plain);
+    bool possible =
+        token.expires_us > token.issued_us && token.expires_us - token.issued_us <= NN_TOKEN_LIFETIME_US_MAX;
+    if (possible) *out_token = token;
+    nn_wipe(&token, sizeof token);
+    return possible ? NECPNET_OK : NECPNET_ERR_TOKEN_INVALID;
+}
+
+/* Finds a bundle that was cut or mistyped; secures nothing. */
+static uint64_t token_checksum(const uint8_t* data, size_t bytes)
+{
+    static const uint8_t no_key[NN_SIPHASH_KEY_BYTES] = {0};
+    return nn_siphash64(no_key, data, bytes);
+}
+
+NN_PRIVATE necpnet_result nn_token_bundle_format(const nn_token_bundle* bundle, char* text, size_t text_bytes)
+{
+    uint8_t data[TOKEN_BUNDLE_BYTES_MAX];
+    nn_writer writer = nn_writer_of(data, sizeof data);
+    nn_write_bytes(&writer, token_magic, sizeof token_magic);
+    nn_write_u32(&writer, bundle->info.version);
+    nn_write_u64(&writer, bundle->info.server_id);
+    nn_write_u64(&writer, bundle->info.issued_us);
+    nn_write_u64(&writer, bundle->info.expires_us);
+    nn_write_bytes(&writer, bundle->psk, sizeof bundle->psk);
+    nn_write_bytes(&writer, bundle->sealed, sizeof bundle->sealed);
+    nn_write_u8(&writer, (uint8_t)bundle->info.url_count);
+    for (int i = 0; i < bundle->info.url_count; i++) {
+        size_t url_bytes = strlen(bundle->info.urls[i]);
+        nn_write_u8(&writer, (uint8_t)url_bytes);
+        nn_write_bytes(&writer, bundle->info.urls[i], url_bytes);
+    }
+    nn_write_u64(&writer, token_checksum(data, nn_writer_bytes(&writer)));
+    NN_ASSERT(!writer.failed);
+    size_t length = nn_base64_encode(data, nn_writer_bytes(&writer), true, text, text_bytes);
+    nn_wipe(data, sizeof data);
+    return length ? NECPNET_OK : NECPNET_ERR_BUFFER_TOO_SMALL;
+}
+
+/* The addresses: printable, none empty. */
+static bool token_read_urls(nn_reader* reader, necpnet_token_info* info)
+{
+    unsigned count = nn_read_u8(reader);
+    if (count > NECPNET_URLS_MAX) return false;
+    info->url_count = (int)count;
+    for (unsigned i = 0; i < count; i++) {
+        size_t url_bytes = nn_read_u8(reader);
+        const uint8_t* url = nn_read_view(reader, url_bytes);
+        if (!url || url_bytes == 0) return false;
+        for (size_t k = 0; k < url_bytes; k++) {
+            if (url[k] <= ' ' || url[k] >= 0x7f) return false;
+        }
+        memcpy(info->urls[i], url, url_bytes);
+        info->urls[i][url_bytes] = '\0';
+    }
+    return true;
+}
+
+NN_PRIVATE necpnet_result nn_token_bundle_parse(const char* text, nn_token_bundle* out_bundle)
+{
+    uint8_t data[TOKEN_BUNDLE_BYTES_MAX];
+    size_t bytes = 0;
+    size_t text_bytes = strlen(text);
+    if (text_bytes > NN_BASE64_TEXT_BYTES(sizeof data)) return NECPNET_ERR_BAD_TOKEN_TEXT;
+    if (!nn_base64_decode(text, text_bytes, true, data, sizeof data, &bytes)) return NECPNET_ERR_BAD_TOKEN_TEXT;
+    nn_reader reader = nn_reader_of(data, bytes);
+    const uint8_t* magic = nn_read_view(&reader, sizeof token_magic);
+    uint32_t version = nn_read_u32(&reader);
+    necpnet_result result = NECPNET_ERR_BAD_TOKEN_TEXT;
+    if (!reader.failed && memcmp(magic, token_magic, sizeof token_magic) == 0) {
+        if (version != TOKEN_VERSION) {
+            result = NECPNET_ERR_VERSION_DIFFERS;
+        } else if (bytes >= TOKEN_BUNDLE_FIXED_BYTES &&
+                   nn_load_u64(data + bytes - 8) == token_checksum(data, bytes - 8)) {
+            memset(out_bundle, 0, sizeof *out_bundle);
+            out_bundle->info.version = version;
+            out_bundle->info.server_id = nn_read_u64(&reader);
+            out_bundle->info.issued_us = nn_read_u64(&reader);
+            out_bundle->info.expires_us = nn_read_u64(&reader);
+            nn_read_copy(&reader, out_bundle->psk, sizeof out_bundle->psk);
+            nn_read_copy(&reader, out_bundle->sealed, sizeof out_bundle->sealed);
+            if (token_read_urls(&reader, &out_bundle->info) && nn_reader_left(&reader) == 8) result = NECPNET_OK;
+            if (result) nn_wipe(out_bundle, sizeof *out_bundle);
+        }
+    }
+    nn_wipe(data, sizeof data);
+    return result;
+}
+
+/* ---- section 6 of necpnet.h ---- */
+
+necpnet_result necpnet_token_config_default(necpnet_token_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->server_id = 1;
+    config->lifetime_ms = (uint32_t)(NN_TOKEN_LIFETIME_US_MAX / 1000);
+    return NECPNET_OK;
+}
+
+static necpnet_result token_check_config(const necpnet_token_config* config)
+{
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    uint64_t lifetime_us = (uint64_t)config->lifetime_ms * 1000;
+    if (config->lifetime_ms < 1000 || lifetime_us > NN_TOKEN_LIFETIME_US_MAX) return NECPNET_ERR_BAD_CONFIG;
+    if (config->issued_us == 0 || config->issued_us > UINT64_MAX - lifetime_us) return NECPNET_ERR_BAD_CONFIG;
+    if (config->url_count < 0 || config->url_count > NECPNET_URLS_MAX) return NECPNET_ERR_BAD_CONFIG;
+    if (config->url_count > 0 && !config->urls) return NECPNET_ERR_BAD_CONFIG;
+    for (int i = 0; i < config->url_count; i++) {
+        nn_url url;
+        if (!config->urls[i] || nn_url_parse(config->urls[i], &url)) return NECPNET_ERR_BAD_URL;
+    }
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_token_create(const necpnet_token_config* config, const necpnet_token_key* key, char* text,
+                                    size_t text_bytes)
+{
+    if (!config || !key || !text) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = token_check_config(config);
+    if (result) return result;
+    uint8_t salt[NN_TOKEN_SALT_BYTES];
+    nn_token token;
+    memset(&token, 0, sizeof token);
+    if (!nn_entropy_fill(&config->entropy, salt, sizeof salt) ||
+        !nn_entropy_fill(&config->entropy, token.id, sizeof token.id) ||
+        !nn_entropy_fill(&config->entropy, token.psk, sizeof token.psk)) {
+        return NECPNET_ERR_NO_ENTROPY;
+    }
+    token.client_id = config->client_id;
+    token.issued_us = config->issued_us;
+    token.expires_us = config->issued_us + (uint64_t)config->lifetime_ms * 1000;
+    token.server_id = config->server_id;
+    token.suite_min = NN_SUITE_CHACHA20_POLY1305;
+    token.epoch = config->epoch;
+    memcpy(token.user_data, config->user_data, sizeof token.user_data);
+
+    nn_token_bundle bundle;
+    memset(&bundle, 0, sizeof bundle);
+    bundle.info.version = TOKEN_VERSION;
+    bundle.info.server_id = token.server_id;
+    bundle.info.issued_us = token.issued_us;
+    bundle.info.expires_us = token.expires_us;
+    bundle.info.url_count = config->url_count;
+    for (int i = 0; i < config->url_count; i++) {
+        size_t url_bytes = nn_min_size(strlen(config->urls[i]), NECPNET_URL_BYTES_MAX);
+        memcpy(bundle.info.urls[i], config->urls[i], url_bytes);
+    }
+    memcpy(bundle.psk, token.psk, sizeof bundle.psk);
+    result = nn_token_seal(&token, key, salt, bundle.sealed);
+    if (!result) result = nn_token_bundle_format(&bundle, text, text_bytes);
+    nn_wipe(&token, sizeof token);
+    nn_wipe(&bundle, sizeof bundle);
+    return result;
+}
+
+necpnet_result necpnet_token_read(const char* text, necpnet_token_info* out_info)
+{
+    if (!text || !out_info) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_token_bundle bundle;
+    necpnet_result result = nn_token_bundle_parse(text, &bundle);
+    if (result) return result;
+    *out_info = bundle.info;
+    nn_wipe(&bundle, sizeof bundle);
+    return NECPNET_OK;
+}
+
+uint64_t necpnet_token_client_id(const char* issuer, const char* subject)
+{
+    if (!issuer || !subject) return 0;
+    uint8_t hash[NN_SHA256_BYTES];
+    const nn_span spans[2] = {{issuer, strlen(issuer) + 1}, {subject, strlen(subject)}};
+    if (nn_sha256(spans, 2, hash)) return 0;
+    return nn_load_u64(hash);
+}
+/* ---- end src/nn_token.c ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_key_schedule.h --------------------------------------------------------------------------------- */
+/* nn_key_schedule - the keys of a connection, from the transcript, the pre-shared key and the X25519 secret.
+ *
+ *   T1 = hash(AUTH without cookie, before its sealed part)         setup = extract(salt T1, psk)
+ *   T2 = hash(T1, AUTH's SETUP tag, ACCEPT before its sealed part) master = extract(salt T2, psk, X25519 secret)
+ *   a message key  = expand(setup or master, label)                "setup", "refuse" / "accept"
+ *   a packet key   = expand(traffic secret, "packet")              traffic secret = expand(master, "client" / "server")
+ *   the next phase = expand(traffic secret, "phase")
+ *
+ * hash, extract and expand are SHA-256 and HKDF (RFC 5869), or for suite NONE SipHash-2-4-128 (no secrecy; tests).
+ */
+#ifndef NN_KEY_SCHEDULE_H
+#define NN_KEY_SCHEDULE_H
+
+
+#define NN_SECRET_BYTES 32u
+
+/* nn_key_hash - of the spans in order. */
+NN_PRIVATE necpnet_result nn_key_hash(uint32_t suite, const nn_span* spans, size_t span_count,
+                                      uint8_t out[NN_SECRET_BYTES]);
+
+/* nn_key_extract - one secret from several. */
+NN_PRIVATE necpnet_result nn_key_extract(uint32_t suite, const uint8_t salt[NN_SECRET_BYTES], const nn_span* secrets,
+                                         size_t secret_count, uint8_t out[NN_SECRET_BYTES]);
+
+/* nn_key_expand - a secret by label. */
+NN_PRIVATE necpnet_result nn_key_expand(uint32_t suite, const uint8_t secret[NN_SECRET_BYTES], const char* label,
+                                        void* out, size_t out_bytes);
+
+/* One message in a handshake: its key is used once, with number (0 but for REFUSE). */
+NN_PRIVATE necpnet_result nn_key_message_seal(uint32_t suite, const uint8_t secret[NN_SECRET_BYTES], const char* label,
+                                              uint64_t number, const uint8_t* header, size_t header_bytes,
+                                              uint8_t* data, size_t bytes, uint8_t tag[NN_AEAD_TAG_BYTES]);
+NN_PRIVATE bool nn_key_message_open(uint32_t suite, const uint8_t secret[NN_SECRET_BYTES], const char* label,
+                                    uint64_t number, const uint8_t* header, size_t header_bytes, uint8_t* data,
+                                    size_t bytes, const uint8_t tag[NN_AEAD_TAG_BYTES]);
+
+/* What a connection gets: one key a direction, and the traffic secrets that later phases come from. */
+typedef struct nn_connection_keys {
+    nn_aead* send; /* taken by whoever gets the struct */
+    nn_aead* receive;
+    uint32_t suite;
+    uint8_t send_secret[NN_SECRET_BYTES];
+    uint8_t receive_secret[NN_SECRET_BYTES];
+} nn_connection_keys;
+
+/* nn_key_connection - OK | ERR_OUT_OF_MEMORY | ERR_UNSUPPORTED | ERR_INTERNAL; on failure nothing is held. */
+NN_PRIVATE necpnet_result nn_key_connection(nn_alloc* alloc, uint32_t suite, const uint8_t master[NN_SECRET_BYTES],
+                                            bool is_server, nn_connection_keys* out_keys);
+
+/* nn_key_packet - the AEAD of a traffic secret. */
+NN_PRIVATE necpnet_result nn_key_packet(nn_alloc* alloc, uint32_t suite, const uint8_t traffic[NN_SECRET_BYTES],
+                                        nn_aead** out_aead);
+
+/* nn_key_next_phase - replace a traffic secret by the one of the next key phase. */
+NN_PRIVATE necpnet_result nn_key_next_phase(uint32_t suite, uint8_t traffic[NN_SECRET_BYTES]);
+
+/* nn_key_of_passphrase - the pre-shared key of open mode. Takes tens of milliseconds: once an endpoint. NULL or "":
+ * zeroes. */
+NN_PRIVATE necpnet_result nn_key_of_passphrase(const char* passphrase, uint8_t out_psk[NN_PSK_BYTES]);
+
+#endif
+/* ---- end src/nn_key_schedule.h ----------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_key_schedule.c --------------------------------------------------------------------------------- */
+/* nn_key_schedule - HKDF, or SipHash for plaintext, under the labels of PROTOCOL.md. */
+
+
+#define KEY_LABEL_BYTES_MAX 32u
+#define KEY_PASSPHRASE_ROUNDS 20000u /* about 25 ms: an endpoint derives once */
+
+static const char key_prefix[] = "necpnet 1 ";
+static const char key_passphrase_salt[] = "necpnet 1 open";
+
+/* The plaintext suite's hash: a chain of SipHash, each span keyed by what came before. */
+static void key_plain_chain(const uint8_t* start, const nn_span* spans, size_t span_count, uint8_t out[NN_SECRET_BYTES])
+{
+    uint8_t state[NN_SIPHASH_KEY_BYTES];
+    memcpy(state, start, sizeof state);
+    for (size_t i = 0; i < span_count; i++) {
+        uint8_t next[NN_SIPHASH_KEY_BYTES];
+        nn_siphash128(state, spans[i].data, spans[i].bytes, next);
+        memcpy(state, next, sizeof state);
+    }
+    nn_siphash128(state, "\0", 1, out);
+    nn_siphash128(state, "\1", 1, out + 16);
+}
+
+NN_PRIVATE necpnet_result nn_key_hash(uint32_t suite, const nn_span* spans, size_t span_count,
+                                      uint8_t out[NN_SECRET_BYTES])
+{
+    if (suite != NN_SUITE_NONE) return nn_sha256(spans, span_count, out);
+    static const uint8_t zeroes[NN_SIPHASH_KEY_BYTES] = {0};
+    key_plain_chain(zeroes, spans, span_count, out);
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_key_extract(uint32_t suite, const uint8_t salt[NN_SECRET_BYTES], const nn_span* secrets,
+                                         size_t secret_count, uint8_t out[NN_SECRET_BYTES])
+{
+    if (suite != NN_SUITE_NONE) return nn_hkdf_extract(salt, NN_SECRET_BYTES, secrets, secret_count, out);
+    NN_ASSERT(secret_count <= 2);
+    nn_span spans[3] = {{salt + 16, 16}, {NULL, 0}, {NULL, 0}};
+    for (size_t i = 0; i < secret_count && i < 2; i++) spans[1 + i] = secrets[i];
+    key_plain_chain(salt, spans, 1 + secret_count, out);
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_key_expand(uint32_t suite, const uint8_t secret[NN_SECRET_BYTES], const char* label,
+                                        void* out, size_t out_bytes)
+{
+    uint8_t info[KEY_LABEL_BYTES_MAX];
+    size_t label_bytes = strlen(label);
+    size_t info_bytes = sizeof key_prefix - 1 + label_bytes;
+    NN_ASSERT(info_bytes <= sizeof info);
+    memcpy(info, key_prefix, sizeof key_prefix - 1);
+    memcpy(info + sizeof key_prefix - 1, label, label_bytes);
+    if (suite != NN_SUITE_NONE) return nn_hkdf_expand(secret, info, info_bytes, out, out_bytes);
+    uint8_t number = 0;
+    for (size_t at = 0; at < out_bytes; at += NN_SECRET_BYTES) {
+        uint8_t block[NN_SECRET_BYTES];
+        number++;
+        const nn_span spans[3] = {{secret + 16, 16}, {info, info_bytes}, {&number, 1}};
+        key_plain_chain(secret, spans, 3, block);
+        memcpy((uint8_t*)out + at, block, nn_min_size(sizeof block, out_bytes - at));
+    }
+    return NECPNET_OK;
+}
+
+/* Messages of the handshake are sealed with ChaCha20-Poly1305 whatever suite the packets have. */
+static uint32_t key_message_suite(uint32_t suite)
+{
+    return suite == NN_SUITE_NONE ? NN_SUITE_NONE : NN_SUITE_CHACHA20_POLY1305;
+}
+
+NN_PRIVATE necpnet_result nn_key_message_seal(uint32_t suite, const uint8_t secret[NN_SECRET_BYTES], const char* label,
+                                              uint64_t number, const uint8_t* header, size_t header_bytes,
+                                              uint8_t* data, size_t bytes, uint8_t tag[NN_AEAD_TAG_BYTES])
+{
+    uint8_t key[NN_AEAD_KEY_BYTES + NN_AEAD_IV_BYTES];
+    necpnet_result result = nn_key_expand(suite, secret, label, key, sizeof key);
+    if (!result && !nn_aead_seal_once(key_message_suite(suite), key, key + NN_AEAD_KEY_BYTES, number, header,
+                                      header_bytes, data, bytes, tag)) {
+        result = NECPNET_ERR_INTERNAL;
+    }
+    nn_wipe(key, sizeof key);
+    return result;
+}
+
+NN_PRIVATE bool nn_key_message_open(uint32_t suite, const uint8_t secret[NN_SECRET_BYTES], const char* label,
+                                    uint64_t number, const uint8_t* header, size_t header_bytes, uint8_t* data,
+                                    size_t bytes, const uint8_t tag[NN_AEAD_TAG_BYTES])
+{
+    uint8_t key[NN_AEAD_KEY_BYTES + NN_AEAD_IV_BYTES];
+    bool opened = !nn_key_expand(suite, secret, label, key, sizeof key) &&
+                  nn_aead_open_once(key_message_suite(suite), key, key + NN_AEAD_KEY_BYTES, number, header,
+                                    header_bytes, data, bytes, tag);
+    nn_wipe(key, sizeof key);
+    return opened;
+}
+
+NN_PRIVATE necpnet_result nn_key_packet(nn_alloc* alloc, uint32_t suite, const uint8_t traffic[NN_SECRET_BYTES],
+                                        nn_aead** out_aead)
+{
+    uint8_t key[NN_AEAD_KEY_BYTES + NN_AEAD_IV_BYTES];
+    necpnet_result result = nn_key_expand(suite, traffic, "packet", key, sizeof key);
+    if (!result) result = nn_aead_create(alloc, suite, key, key + NN_AEAD_KEY_BYTES, out_aead);
+    nn_wipe(key, sizeof key);
+    return result;
+}
+
+NN_PRIVATE necpnet_result nn_key_connection(nn_alloc* alloc, uint32_t suite, const uint8_t master[NN_SECRET_BYTES],
+                                            bool is_server, nn_connection_keys* out_keys)
+{
+    nn_connection_keys keys;
+    memset(&keys, 0, sizeof keys);
+    keys.suite = suite;
+    necpnet_result result =
+        nn_key_expand(suite, master, is_server ? "server" : "client", keys.send_secret, sizeof keys.send_secret);
+    if (!result) {
+        result = nn_key_expand(suite, master, is_server ? "client" : "server", keys.receive_secret,
+                               sizeof keys.receive_secret);
+    }
+    if (!result) result = nn_key_packet(alloc, suite, keys.send_secret, &keys.send);
+    if (!result) result = nn_key_packet(alloc, suite, keys.receive_secret, &keys.receive);
+    if (result) {
+        nn_aead_destroy(keys.send);
+    } else {
+        *out_keys = keys;
+    }
+    nn_wipe(&keys, sizeof keys);
+    return result;
+}
+
+NN_PRIVATE necpnet_result nn_key_next_phase(uint32_t suite, uint8_t traffic[NN_SECRET_BYTES])
+{
+    uint8_t next[NN_SECRET_BYTES];
+    necpnet_result result = nn_key_expand(suite, traffic, "phase", next, sizeof next);
+    if (!result) memcpy(traffic, next, sizeof next);
+    nn_wipe(next, sizeof next);
+    return result;
+}
+
+NN_PRIVATE necpnet_result nn_key_of_passphrase(const char* passphrase, uint8_t out_psk[NN_PSK_BYTES])
+{
+    if (!passphrase || !passphrase[0]) {
+        memset(out_psk, 0, NN_PSK_BYTES);
+        return NECPNET_OK;
+    }
+    return nn_pbkdf2(passphrase, strlen(passphrase), key_passphrase_salt, sizeof key_passphrase_salt - 1,
+                     KEY_PASSPHRASE_ROUNDS, out_psk, NN_PSK_BYTES);
+}
+/* ---- end src/nn_key_schedule.c ----------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_handshake_wire.h ------------------------------------------------------------------------------- */
+/* nn_handshake_wire - HELLO, RETRY, AUTH, ACCEPT, RESUME and REFUSE as bytes (PROTOCOL.md "Handshake").
+ *
+ * The first byte of a handshake datagram is below 0x80; sealed packets have its top bit set. The version stands second
+ * in every message of every version.
+ */
+#ifndef NN_HANDSHAKE_WIRE_H
+#define NN_HANDSHAKE_WIRE_H
+
+
+#define NN_HANDSHAKE_BYTES 1200u /* HELLO, AUTH and RESUME are exactly this long: no amplification */
+#define NN_HANDSHAKE_VERSION 1u  /* NECPNET_PROTOCOL_VERSION */
+#define NN_HANDSHAKE_NONCE_BYTES 32u
+#define NN_COOKIE_BYTES 24u               /* time 8, SipHash-2-4-128 16 */
+#define NN_HANDSHAKE_SETUP_BYTES_MAX 800u /* SETUP inside AUTH, SETUP_OK inside ACCEPT */
+#define NN_HANDSHAKE_TICKET_BYTES_MAX 220u
+#define NN_HELLO_BYTES 44u /* used, before padding */
+#define NN_RETRY_BYTES 32u
+#define NN_AUTH_HEADER_BYTES 298u  /* before the sealed SETUP */
+#define NN_ACCEPT_HEADER_BYTES 42u /* before the sealed part */
+#define NN_REFUSE_HEADER_BYTES 18u
+#define NN_REFUSE_BYTES_MAX (NN_REFUSE_HEADER_BYTES + 4u + NECPNET_REASON_BYTES_MAX + NN_AEAD_TAG_BYTES)
+
+typedef enum nn_handshake_type {
+    NN_HANDSHAKE_HELLO = 1,
+    NN_HANDSHAKE_RETRY = 2,
+    NN_HANDSHAKE_AUTH = 3,
+    NN_HANDSHAKE_ACCEPT = 4,
+    NN_HANDSHAKE_RESUME = 5, /* layout fixed, not answered by this version */
+    NN_HANDSHAKE_REFUSE = 6
+} nn_handshake_type;
+
+/* nn_handshake_is - whether a datagram is for the handshake: first byte 0x01 .. 0x0F. */
+NN_INLINE bool nn_handshake_is(const uint8_t* data, size_t bytes)
+{
+    return bytes > 0 && data[0] >= 1 && data[0] <= 0x0f;
+}
+
+/* The first 8 bytes of every message. */
+typedef struct nn_handshake_head {
+    uint8_t type; /* nn_handshake_type */
+    uint8_t version;
+    uint8_t security; /* necpnet_security */
+    uint8_t suite;    /* chosen by the server from RETRY on; 0 in HELLO */
+    uint32_t client_connection_id;
+} nn_handshake_head;
+
+typedef struct nn_hello {
+    nn_handshake_head head;
+    uint32_t suites; /* bits 1 << nn_suite */
+    uint8_t nonce[NN_HANDSHAKE_NONCE_BYTES];
+} nn_hello;
+
+typedef struct nn_retry {
+    nn_handshake_head head;
+    uint8_t cookie[NN_COOKIE_BYTES];
+} nn_retry;
+
+/* Views point into the datagram. */
+typedef struct nn_auth {
+    nn_handshake_head head;
+    uint32_t suites;
+    uint8_t nonce[NN_HANDSHAKE_NONCE_BYTES];
+    uint8_t cookie[NN_COOKIE_BYTES];
+    uint8_t key[32];      /* ephemeral X25519; zeroes in SECURITY_NONE */
+    const uint8_t* token; /* NN_TOKEN_SEALED_BYTES; zeroes without tokens */
+    const uint8_t* setup; /* sealed */
+    size_t setup_bytes;
+    const uint8_t* tag;
+} nn_auth;
+
+typedef struct nn_accept {
+    nn_handshake_head head;
+    uint8_t key[32];
+    const uint8_t* sealed; /* server connection id 4, ticket bytes 1, ticket, SETUP_OK */
+    size_t sealed_bytes;
+    const uint8_t* tag;
+} nn_accept;
+
+typedef struct nn_refuse {
+    nn_handshake_head head;
+    uint64_t number;       /* of the seal: never twice in a server's life */
+    const uint8_t* sealed; /* result 4, text */
+    size_t sealed_bytes;
+    const uint8_t* tag;
+} nn_refuse;
+
+/* Writers. to has NN_HANDSHAKE_BYTES. They return the datagram's bytes. nn_auth_write writes all but setup and tag, whose
+ * room is at NN_AUTH_HEADER_BYTES; nn_accept_write and nn_refuse_write the header. */
+NN_PRIVATE size_t nn_hello_write(const nn_hello* hello, uint8_t* to);
+NN_PRIVATE size_t nn_retry_write(const nn_retry* retry, uint8_t* to);
+NN_PRIVATE size_t nn_auth_write(const nn_auth* auth, uint8_t* to);
+NN_PRIVATE size_t nn_accept_write(const nn_accept* accept, uint8_t* to);
+NN_PRIVATE size_t nn_refuse_write(const nn_refuse* refuse, uint8_t* to);
+
+/* Readers are strict: exact length, right type, zero reserved bytes and padding. nn_handshake_head_read needs 8 bytes
+ * and judges nothing. */
+NN_PRIVATE bool nn_handshake_head_read(const uint8_t* data, size_t bytes, nn_handshake_head* out);
+NN_PRIVATE bool nn_hello_read(const uint8_t* data, size_t bytes, nn_hello* out);
+NN_PRIVATE bool nn_retry_read(const uint8_t* data, size_t bytes, nn_retry* out);
+NN_PRIVATE bool nn_auth_read(const uint8_t* data, size_t bytes, nn_auth* out);
+NN_PRIVATE bool nn_accept_read(const uint8_t* data, size_t bytes, nn_accept* out);
+NN_PRIVATE bool nn_refuse_read(const uint8_t* data, size_t bytes, nn_refuse* out);
+
+/* nn_auth_transcript - T1 of nn_key_schedule: AUTH's header without its cookie. */
+NN_PRIVATE necpnet_result nn_auth_transcript(const uint8_t* auth, uint32_t suite, uint8_t out[32]);
+
+/* nn_accept_transcript - T2. */
+NN_PRIVATE necpnet_result nn_accept_transcript(const uint8_t auth_transcript[32], const uint8_t setup_tag[16],
+                                               const uint8_t* accept, uint32_t suite, uint8_t out[32]);
+
+#endif
+/* ---- end src/nn_handshake_wire.h --------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_handshake_wire.c ------------------------------------------------------------------------------- */
+/* nn_handshake_wire - the byte tables of the handshake. */
+
+
+#define WIRE_HEAD_BYTES 8u
+#define WIRE_AUTH_COOKIE_AT 44u
+#define WIRE_AUTH_KEY_AT (WIRE_AUTH_COOKIE_AT + NN_COOKIE_BYTES)
+#define WIRE_ACCEPT_SEALED_BYTES_MIN 5u /* connection id, ticket bytes */
+#define WIRE_REFUSE_SEALED_BYTES_MIN 4u
+
+static void wire_write_head(nn_writer* writer, const nn_handshake_head* head, nn_handshake_type type)
+{
+    nn_write_u8(writer, (uint8_t)type);
+    nn_write_u8(writer, head->version);
+    nn_write_u8(writer, head->security);
+    nn_write_u8(writer, head->suite);
+    nn_write_u32(writer, head->client_connection_id);
+}
+
+static void wire_read_head(nn_reader* reader, nn_handshake_head* head)
+{
+    head->type = nn_read_u8(reader);
+    head->version = nn_read_u8(reader);
+    head->security = nn_read_u8(reader);
+    head->suite = nn_read_u8(reader);
+    head->client_connection_id = nn_read_u32(reader);
+}
+
+/* The rest of a padded message. */
+static bool wire_is_padding(const nn_reader* reader)
+{
+    uint8_t any = 0;
+    for (const uint8_t* p = reader->at; p < reader->end; p++) any = (uint8_t)(any | *p);
+    return any == 0;
+}
+
+static bool wire_begins(const nn_handshake_head* head, nn_handshake_type type)
+{
+    return head->type == type && head->version == NN_HANDSHAKE_VERSION;
+}
+
+NN_PRIVATE bool nn_handshake_head_read(const uint8_t* data, size_t bytes, nn_handshake_head* out)
+{
+    nn_reader reader = nn_reader_of(data, bytes);
+    wire_read_head(&reader, out);
+    return !reader.failed;
+}
+
+NN_PRIVATE size_t nn_hello_write(const nn_hello* hello, uint8_t* to)
+{
+    nn_writer writer = nn_writer_of(to, NN_HANDSHAKE_BYTES);
+    wire_write_head(&writer, &hello->head, NN_HANDSHAKE_HELLO);
+    nn_write_u32(&writer, hello->suites);
+    nn_write_bytes(&writer, hello->nonce, sizeof hello->nonce);
+    NN_ASSERT(nn_writer_bytes(&writer) == NN_HELLO_BYTES);
+    nn_write_zeroes(&writer, nn_writer_left(&writer));
+    return NN_HANDSHAKE_BYTES;
+}
+
+NN_PRIVATE bool nn_hello_read(const uint8_t* data, size_t bytes, nn_hello* out)
+{
+    if (bytes != NN_HANDSHAKE_BYTES) return false;
+    nn_reader reader = nn_reader_of(data, bytes);
+    wire_read_head(&reader, &out->head);
+    out->suites = nn_read_u32(&reader);
+    nn_read_copy(&reader, out->nonce, sizeof out->nonce);
+    return wire_begins(&out->head, NN_HANDSHAKE_HELLO) && out->head.suite == 0 && wire_is_padding(&reader);
+}
+
+NN_PRIVATE size_t nn_retry_write(const nn_retry* retry, uint8_t* to)
+{
+    nn_writer writer = nn_writer_of(to, NN_RETRY_BYTES);
+    wire_write_head(&writer, &retry->head, NN_HANDSHAKE_RETRY);
+    nn_write_bytes(&writer, retry->cookie, sizeof retry->cookie);
+    NN_ASSERT(!writer.failed && nn_writer_bytes(&writer) == NN_RETRY_BYTES);
+    return NN_RETRY_BYTES;
+}
+
+NN_PRIVATE bool nn_retry_read(const uint8_t* data, size_t bytes, nn_retry* out)
+{
+    if (bytes != NN_RETRY_BYTES) return false;
+    nn_reader reader = nn_reader_of(data, bytes);
+    wire_read_head(&reader, &out->head);
+    nn_read_copy(&reader, out->cookie, sizeof out->cookie);
+    return wire_begins(&out->head, NN_HANDSHAKE_RETRY);
+}
+
+NN_PRIVATE size_t nn_auth_write(const nn_auth* auth, uint8_t* to)
+{
+    NN_ASSERT(auth->setup_bytes <= NN_HANDSHAKE_SETUP_BYTES_MAX);
+    nn_writer writer = nn_writer_of(to, NN_HANDSHAKE_BYTES);
+    wire_write_head(&writer, &auth->head, NN_HANDSHAKE_AUTH);
+    nn_write_u32(&writer, auth->suites);
+    nn_write_bytes(&writer, auth->nonce, sizeof auth->nonce);
+    nn_write_bytes(&writer, auth->cookie, sizeof auth->cookie);
+    nn_write_bytes(&writer, auth->key, sizeof auth->key);
+    if (auth->token) {
+        nn_write_bytes(&writer, auth->token, NN_TOKEN_SEALED_BYTES);
+    } else {
+        nn_write_zeroes(&writer, NN_TOKEN_SEALED_BYTES);
+    }
+    nn_write_u16(&writer, (uint16_t)auth->setup_bytes);
+    NN_ASSERT(nn_writer_bytes(&writer) == NN_AUTH_HEADER_BYTES);
+    uint8_t* padding = writer.at + auth->setup_bytes + NN_AEAD_TAG_BYTES;
+    memset(padding, 0, (size_t)(writer.end - padding));
+    return NN_HANDSHAKE_BYTES;
+}
+
+NN_PRIVATE bool nn_auth_read(const uint8_t* data, size_t bytes, nn_auth* out)
+{
+    if (bytes != NN_HANDSHAKE_BYTES) return false;
+    nn_reader reader = nn_reader_of(data, bytes);
+    wire_read_head(&reader, &out->head);
+    out->suites = nn_read_u32(&reader);
+    nn_read_copy(&reader, out->nonce, sizeof out->nonce);
+    nn_read_copy(&reader, out->cookie, sizeof out->cookie);
+    nn_read_copy(&reader, out->key, sizeof out->key);
+    out->token = nn_read_view(&reader, NN_TOKEN_SEALED_BYTES);
+    out->setup_bytes = nn_read_u16(&reader);
+    if (out->setup_bytes > NN_HANDSHAKE_SETUP_BYTES_MAX) return false;
+    out->setup = nn_read_view(&reader, out->setup_bytes);
+    out->tag = nn_read_view(&reader, NN_AEAD_TAG_BYTES);
+    return !reader.failed && wire_begins(&out->head, NN_HANDSHAKE_AUTH) && wire_is_padding(&reader);
+}
+
+NN_PRIVATE size_t nn_accept_write(const nn_accept* accept, uint8_t* to)
+{
+    nn_writer writer = nn_writer_of(to, NN_HANDSHAKE_BYTES);
+    wire_write_head(&writer, &accept->head, NN_HANDSHAKE_ACCEPT);
+    nn_write_bytes(&writer, accept->key, sizeof accept->key);
+    nn_write_u16(&writer, (uint16_t)accept->sealed_bytes);
+    NN_ASSERT(nn_writer_bytes(&writer) == NN_ACCEPT_HEADER_BYTES);
+    NN_ASSERT(nn_writer_left(&writer) >= accept->sealed_bytes + NN_AEAD_TAG_BYTES);
+    return NN_ACCEPT_HEADER_BYTES + accept->sealed_bytes + NN_AEAD_TAG_BYTES;
+}
+
+NN_PRIVATE bool nn_accept_read(const uint8_t* data, size_t bytes, nn_accept* out)
+{
+    if (bytes > NN_HANDSHAKE_BYTES) return false;
+    nn_reader reader = nn_reader_of(data, bytes);
+    wire_read_head(&reader, &out->head);
+    nn_read_copy(&reader, out->key, sizeof out->key);
+    out->sealed_bytes = nn_read_u16(&reader);
+    out->sealed = nn_read_view(&reader, out->sealed_bytes);
+    out->tag = nn_read_view(&reader, NN_AEAD_TAG_BYTES);
+    return !reader.failed && nn_reader_left(&reader) == 0 && wire_begins(&out->head, NN_HANDSHAKE_ACCEPT) &&
+           out->sealed_bytes >= WIRE_ACCEPT_SEALED_BYTES_MIN;
+}
+
+NN_PRIVATE size_t nn_refuse_write(const nn_refuse* refuse, uint8_t* to)
+{
+    nn_writer writer = nn_writer_of(to, NN_REFUSE_BYTES_MAX);
+    wire_write_head(&writer, &refuse->head, NN_HANDSHAKE_REFUSE);
+    nn_write_u64(&writer, refuse->number);
+    nn_write_u16(&writer, (uint16_t)refuse->sealed_bytes);
+    NN_ASSERT(nn_writer_bytes(&writer) == NN_REFUSE_HEADER_BYTES);
+    NN_ASSERT(nn_writer_left(&writer) >= refuse->sealed_bytes + NN_AEAD_TAG_BYTES);
+    return NN_REFUSE_HEADER_BYTES + refuse->sealed_bytes + NN_AEAD_TAG_BYTES;
+}
+
+NN_PRIVATE bool nn_refuse_read(const uint8_t* data, size_t bytes, nn_refuse* out)
+{
+    if (bytes > NN_REFUSE_BYTES_MAX) return false;
+    nn_reader reader = nn_reader_of(data, bytes);
+    wire_read_head(&reader, &out->head);
+    out->number = nn_read_u64(&reader);
+    out->sealed_bytes = nn_read_u16(&reader);
+    out->sealed = nn_read_view(&reader, out->sealed_bytes);
+    out->tag = nn_read_view(&reader, NN_AEAD_TAG_BYTES);
+    return !reader.failed && nn_reader_left(&reader) == 0 && wire_begins(&out->head, NN_HANDSHAKE_REFUSE) &&
+           out->sealed_bytes >= WIRE_REFUSE_SEALED_BYTES_MIN;
+}
+
+NN_PRIVATE necpnet_result nn_auth_transcript(const uint8_t* auth, uint32_t suite, uint8_t out[32])
+{
+    const nn_span spans[2] = {{auth, WIRE_AUTH_COOKIE_AT},
+                              {auth + WIRE_AUTH_KEY_AT, NN_AUTH_HEADER_BYTES - WIRE_AUTH_KEY_AT}};
+    return nn_key_hash(suite, spans, 2, out);
+}
+
+NN_PRIVATE necpnet_result nn_accept_transcript(const uint8_t auth_transcript[32], const uint8_t setup_tag[16],
+                                               const uint8_t* accept, uint32_t suite, uint8_t out[32])
+{
+    const nn_span spans[3] = {
+        {auth_transcript, NN_SECRET_BYTES}, {setup_tag, NN_AEAD_TAG_BYTES}, {accept, NN_ACCEPT_HEADER_BYTES}};
+    return nn_key_hash(suite, spans, 3, out);
+}
+/* ---- end src/nn_handshake_wire.c --------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_text.h ----------------------------------------------------------------------------------------- */
 /* nn_text - short text on the wire: length within a limit, and copies that are safe to log. */
 #ifndef NN_TEXT_H
@@ -7909,6 +8735,1231 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
     return nn_writer_bytes(writer) - begin;
 }
 /* ---- end src/nn_session_write.c ---------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_handshake_client.h ----------------------------------------------------------------------------- */
+/* nn_handshake_client - the client's half of the UDP handshake with one server address.
+ *
+ *   init -> { write whenever deadline_us has come; read what arrives } until DONE or FAILED -> reset
+ */
+#ifndef NN_HANDSHAKE_CLIENT_H
+#define NN_HANDSHAKE_CLIENT_H
+
+
+#define NN_HANDSHAKE_RESEND_US_MIN UINT64_C(250000) /* doubles at each resend .. */
+#define NN_HANDSHAKE_RESEND_US_MAX UINT64_C(1000000)
+#define NN_HANDSHAKE_AUTHS_MAX 4 /* unanswered AUTHs before a new cookie is asked for */
+
+typedef enum nn_handshake_state {
+    NN_HANDSHAKE_WAITING = 0,
+    NN_HANDSHAKE_DONE = 1,
+    NN_HANDSHAKE_FAILED = 2
+} nn_handshake_state;
+
+typedef struct nn_handshake_client_config {
+    nn_alloc* alloc;
+    const necpnet_entropy* entropy; /* copied */
+    necpnet_security security;
+    const nn_token_bundle* bundle; /* SECURITY_TOKEN; copied */
+    const uint8_t* psk;            /* SECURITY_OPEN: NN_PSK_BYTES of nn_key_of_passphrase; NULL: zeroes; copied */
+    const void* setup;             /* copied */
+    size_t setup_bytes;            /* 0 .. NN_HANDSHAKE_SETUP_BYTES_MAX */
+    uint32_t client_connection_id; /* what the server puts into packets for this client */
+    uint32_t suites;               /* bits to offer; 0: all that are built */
+    uint64_t timeout_us;           /* without an answer: FAILED with ERR_NO_ANSWER */
+    uint64_t wall_us;              /* 0: unknown, the token's expiry is not judged */
+} nn_handshake_client_config;
+
+/* Caller's storage, about 2.6 KB. Fields below `result` are private. */
+typedef struct nn_handshake_client {
+    nn_handshake_state state;
+    necpnet_result result;                   /* FAILED: why */
+    char text[NECPNET_REASON_BYTES_MAX + 1]; /* FAILED: the server's words, or the likely causes */
+    /* DONE: */
+    uint32_t server_connection_id;
+    nn_connection_keys keys; /* may be taken: set send and receive to NULL then */
+    uint32_t rtt_us;         /* of RETRY's or ACCEPT's exchange, where unambiguous; 0 unknown */
+    uint8_t setup_ok[NN_HANDSHAKE_SETUP_BYTES_MAX];
+    size_t setup_ok_bytes;
+    uint8_t ticket[NN_HANDSHAKE_TICKET_BYTES_MAX];
+    size_t ticket_bytes;
+    /* private */
+    nn_alloc* alloc;
+    necpnet_entropy entropy;
+    uint8_t phase;
+    uint8_t security;
+    uint8_t suite;
+    bool has_key;
+    uint32_t suites;
+    uint32_t client_connection_id;
+    uint32_t sends; /* of the present message */
+    uint64_t now_us;
+    uint64_t sent_us;
+    uint64_t due_us;
+    uint64_t resend_us;
+    uint64_t ends_us;
+    uint64_t timeout_us;
+    uint8_t nonce[NN_HANDSHAKE_NONCE_BYTES];
+    uint8_t psk[NN_PSK_BYTES];
+    uint8_t private_key[NN_X25519_BYTES];
+    uint8_t setup_secret[NN_SECRET_BYTES];
+    uint8_t transcript[NN_SECRET_BYTES];
+    size_t setup_bytes;
+    uint8_t auth[NN_HANDSHAKE_BYTES]; /* the token and SETUP wait here in their places; sealed once */
+} nn_handshake_client;
+
+/* nn_handshake_client_init - begin; the first write gives HELLO at now_us. On failure nothing is held.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_UNSUPPORTED (security needs NECPNET_WITH_MBEDTLS) | ERR_NO_ENTROPY
+ *          | ERR_VERSION_DIFFERS, ERR_TOKEN_EXPIRED, ERR_TOKEN_MISSING (what the bundle says)
+ */
+NN_PRIVATE necpnet_result nn_handshake_client_init(nn_handshake_client* handshake,
+                                                   const nn_handshake_client_config* config, uint64_t now_us);
+
+/* nn_handshake_client_reset - wipe, and destroy the keys if still there. */
+NN_PRIVATE void nn_handshake_client_reset(nn_handshake_client* handshake);
+
+/* nn_handshake_client_write - the datagram that is due, if one is. Also where the timeout strikes.
+ *
+ *   datagram   at least NN_HANDSHAKE_BYTES.
+ *   out_bytes  its bytes; 0: nothing is due.
+ */
+NN_PRIVATE nn_handshake_state nn_handshake_client_write(nn_handshake_client* handshake, uint64_t now_us,
+                                                        uint8_t* datagram, size_t* out_bytes);
+
+/* nn_handshake_client_read - a datagram from the server's address. What does not fit or does not authenticate changes
+ * nothing. */
+NN_PRIVATE nn_handshake_state nn_handshake_client_read(nn_handshake_client* handshake, const uint8_t* datagram,
+                                                       size_t bytes, uint64_t now_us);
+
+/* nn_handshake_client_deadline_us - when write must be called; NN_NEVER when over. */
+NN_PRIVATE uint64_t nn_handshake_client_deadline_us(const nn_handshake_client* handshake);
+
+#endif
+/* ---- end src/nn_handshake_client.h ------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_handshake_client.c ----------------------------------------------------------------------------- */
+/* nn_handshake_client - HELLO, AUTH, resending, and what comes back. */
+
+
+enum { CLIENT_HELLO = 0, CLIENT_AUTH = 1 };
+
+#define CLIENT_AUTH_COOKIE_AT 44u
+#define CLIENT_AUTH_TOKEN_AT 100u
+
+static void handshake_client_fail(nn_handshake_client* handshake, necpnet_result result, const char* text,
+                                  size_t text_bytes)
+{
+    handshake->state = NN_HANDSHAKE_FAILED;
+    handshake->result = result;
+    size_t bytes = nn_min_size(text_bytes, NECPNET_REASON_BYTES_MAX);
+    memcpy(handshake->text, text, bytes);
+    handshake->text[bytes] = '\0';
+    handshake->due_us = NN_NEVER;
+}
+
+static void handshake_client_fail_here(nn_handshake_client* handshake, necpnet_result result)
+{
+    const char* text = necpnet_result_text(result);
+    handshake_client_fail(handshake, result, text, strlen(text));
+}
+
+static void handshake_client_no_answer(nn_handshake_client* handshake)
+{
+    static const char silent[] =
+        "no answer to HELLO: server down, port wrong or blocked, or another protocol version or security mode";
+    static const char token[] =
+        "the server is there but met the token with silence: spent, other key or server id, or clocks differ";
+    static const char open[] = "the server is there but met AUTH with silence: another passphrase, or it is busy";
+    const char* text = !handshake->has_key ? silent : handshake->security == NECPNET_SECURITY_TOKEN ? token : open;
+    handshake_client_fail(handshake, NECPNET_ERR_NO_ANSWER, text, strlen(text));
+}
+
+static necpnet_result handshake_client_check(const nn_handshake_client_config* config)
+{
+    if (config->setup_bytes > NN_HANDSHAKE_SETUP_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    switch (config->security) {
+    case NECPNET_SECURITY_NONE: return NECPNET_OK;
+    case NECPNET_SECURITY_OPEN: break;
+    case NECPNET_SECURITY_TOKEN:
+        if (!config->bundle) return NECPNET_ERR_TOKEN_MISSING;
+        if (config->bundle->info.version != NN_HANDSHAKE_VERSION) return NECPNET_ERR_VERSION_DIFFERS;
+        if (config->wall_us && config->wall_us >= config->bundle->info.expires_us) return NECPNET_ERR_TOKEN_EXPIRED;
+        break;
+    default: return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    uint32_t built = nn_aead_suites();
+    return (config->suites ? config->suites & built : built) ? NECPNET_OK : NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE necpnet_result nn_handshake_client_init(nn_handshake_client* handshake,
+                                                   const nn_handshake_client_config* config, uint64_t now_us)
+{
+    necpnet_result result = handshake_client_check(config);
+    if (result) return result;
+    memset(handshake, 0, sizeof *handshake);
+    if (config->entropy) handshake->entropy = *config->entropy;
+    if (!nn_entropy_fill(&handshake->entropy, handshake->nonce, sizeof handshake->nonce)) {
+        return NECPNET_ERR_NO_ENTROPY;
+    }
+    uint32_t built = nn_aead_suites();
+    handshake->alloc = config->alloc;
+    handshake->security = (uint8_t)config->security;
+    handshake->suites = config->security == NECPNET_SECURITY_NONE ? 1u << NN_SUITE_NONE
+                        : config->suites                          ? config->suites & built
+                                                                  : built;
+    handshake->client_connection_id = config->client_connection_id;
+    handshake->now_us = now_us;
+    handshake->due_us = now_us;
+    handshake->resend_us = NN_HANDSHAKE_RESEND_US_MIN;
+    handshake->ends_us = config->timeout_us > NN_NEVER - now_us ? NN_NEVER : now_us + config->timeout_us;
+    if (config->security == NECPNET_SECURITY_TOKEN) {
+        memcpy(handshake->psk, config->bundle->psk, NN_PSK_BYTES);
+        memcpy(handshake->auth + CLIENT_AUTH_TOKEN_AT, config->bundle->sealed, NN_TOKEN_SEALED_BYTES);
+    } else if (config->security == NECPNET_SECURITY_OPEN && config->psk) {
+        memcpy(handshake->psk, config->psk, NN_PSK_BYTES);
+    }
+    handshake->setup_bytes = config->setup_bytes;
+    nn_copy(handshake->auth + NN_AUTH_HEADER_BYTES, config->setup, config->setup_bytes);
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_handshake_client_reset(nn_handshake_client* handshake)
+{
+    nn_aead_destroy(handshake->keys.send);
+    nn_aead_destroy(handshake->keys.receive);
+    nn_wipe(handshake, sizeof *handshake);
+    handshake->state = NN_HANDSHAKE_FAILED;
+    handshake->result = NECPNET_ERR_INVALID_STATE;
+    handshake->due_us = NN_NEVER;
+}
+
+static void handshake_client_advance(nn_handshake_client* handshake, uint64_t now_us)
+{
+    if (now_us > handshake->now_us) handshake->now_us = now_us;
+}
+
+static void handshake_client_enter(nn_handshake_client* handshake, uint8_t phase)
+{
+    handshake->phase = phase;
+    handshake->sends = 0;
+    handshake->resend_us = NN_HANDSHAKE_RESEND_US_MIN;
+    handshake->due_us = handshake->now_us;
+}
+
+static nn_handshake_head handshake_client_head(const nn_handshake_client* handshake)
+{
+    nn_handshake_head head = {0, NN_HANDSHAKE_VERSION, handshake->security, handshake->suite,
+                              handshake->client_connection_id};
+    return head;
+}
+
+NN_PRIVATE nn_handshake_state nn_handshake_client_write(nn_handshake_client* handshake, uint64_t now_us,
+                                                        uint8_t* datagram, size_t* out_bytes)
+{
+    *out_bytes = 0;
+    if (handshake->state != NN_HANDSHAKE_WAITING) return handshake->state;
+    handshake_client_advance(handshake, now_us);
+    if (handshake->now_us >= handshake->ends_us) {
+        handshake_client_no_answer(handshake);
+        return handshake->state;
+    }
+    if (handshake->now_us < handshake->due_us) return handshake->state;
+    /* The cookie may have died of age, or the server has changed its key: ask for another. */
+    if (handshake->phase == CLIENT_AUTH && handshake->sends >= NN_HANDSHAKE_AUTHS_MAX) {
+        handshake_client_enter(handshake, CLIENT_HELLO);
+    }
+    if (handshake->phase == CLIENT_HELLO) {
+        nn_hello hello = {handshake_client_head(handshake), handshake->suites, {0}};
+        hello.head.suite = 0;
+        memcpy(hello.nonce, handshake->nonce, sizeof hello.nonce);
+        *out_bytes = nn_hello_write(&hello, datagram);
+    } else {
+        memcpy(datagram, handshake->auth, NN_HANDSHAKE_BYTES);
+        *out_bytes = NN_HANDSHAKE_BYTES;
+    }
+    handshake->sends++;
+    handshake->sent_us = handshake->now_us;
+    handshake->due_us = handshake->now_us + handshake->resend_us;
+    handshake->resend_us = nn_min_u64(handshake->resend_us * 2, NN_HANDSHAKE_RESEND_US_MAX);
+    return handshake->state;
+}
+
+NN_PRIVATE uint64_t nn_handshake_client_deadline_us(const nn_handshake_client* handshake)
+{
+    if (handshake->state != NN_HANDSHAKE_WAITING) return NN_NEVER;
+    return nn_min_u64(handshake->due_us, handshake->ends_us);
+}
+
+/* AUTH is made and sealed once: a later cookie only takes the former one's place, outside of what is sealed. */
+static necpnet_result handshake_client_seal(nn_handshake_client* handshake, uint8_t suite)
+{
+    nn_auth auth;
+    memset(&auth, 0, sizeof auth);
+    handshake->suite = suite;
+    auth.head = handshake_client_head(handshake);
+    auth.suites = handshake->suites;
+    memcpy(auth.nonce, handshake->nonce, sizeof auth.nonce);
+    if (suite != NN_SUITE_NONE) {
+        necpnet_result result = nn_x25519_keypair(&handshake->entropy, handshake->private_key, auth.key);
+        if (result) return result;
+    }
+    uint8_t token[NN_TOKEN_SEALED_BYTES];
+    memcpy(token, handshake->auth + CLIENT_AUTH_TOKEN_AT, sizeof token);
+    auth.token = token;
+    auth.setup_bytes = handshake->setup_bytes;
+    nn_auth_write(&auth, handshake->auth);
+    uint8_t* setup = handshake->auth + NN_AUTH_HEADER_BYTES;
+    necpnet_result result = nn_auth_transcript(handshake->auth, suite, handshake->transcript);
+    const nn_span psk = {handshake->psk, NN_PSK_BYTES};
+    if (!result) result = nn_key_extract(suite, handshake->transcript, &psk, 1, handshake->setup_secret);
+    if (!result) {
+        result = nn_key_message_seal(suite, handshake->setup_secret, "setup", 0, NULL, 0, setup, handshake->setup_bytes,
+                                     setup + handshake->setup_bytes);
+    }
+    return result;
+}
+
+static void handshake_client_read_retry(nn_handshake_client* handshake, const uint8_t* data, size_t bytes)
+{
+    nn_retry retry;
+    if (handshake->phase != CLIENT_HELLO || !handshake->sends || !nn_retry_read(data, bytes, &retry)) return;
+    if (retry.head.suite > 31 || !(handshake->suites & 1u << retry.head.suite)) return;
+    if (handshake->has_key && retry.head.suite != handshake->suite) return;
+    if (handshake->sends == 1) handshake->rtt_us = (uint32_t)(handshake->now_us - handshake->sent_us);
+    if (!handshake->has_key) {
+        necpnet_result result = handshake_client_seal(handshake, retry.head.suite);
+        if (result) {
+            handshake_client_fail_here(handshake, result);
+            return;
+        }
+        handshake->has_key = true;
+    }
+    memcpy(handshake->auth + CLIENT_AUTH_COOKIE_AT, retry.cookie, sizeof retry.cookie);
+    handshake_client_enter(handshake, CLIENT_AUTH);
+}
+
+/* The sealed part of ACCEPT: connection id, ticket, SETUP_OK. */
+static bool handshake_client_take(nn_handshake_client* handshake, const uint8_t* data, size_t bytes)
+{
+    nn_reader reader = nn_reader_of(data, bytes);
+    uint32_t connection_id = nn_read_u32(&reader);
+    size_t ticket_bytes = nn_read_u8(&reader);
+    const uint8_t* ticket = nn_read_view(&reader, ticket_bytes);
+    size_t setup_ok_bytes = nn_reader_left(&reader);
+    if (reader.failed || ticket_bytes > sizeof handshake->ticket || setup_ok_bytes > sizeof handshake->setup_ok) {
+        return false;
+    }
+    handshake->server_connection_id = connection_id;
+    nn_copy(handshake->ticket, ticket, ticket_bytes);
+    handshake->ticket_bytes = ticket_bytes;
+    nn_copy(handshake->setup_ok, reader.at, setup_ok_bytes);
+    handshake->setup_ok_bytes = setup_ok_bytes;
+    return true;
+}
+
+static void handshake_client_read_accept(nn_handshake_client* handshake, const uint8_t* data, size_t bytes)
+{
+    nn_accept accept;
+    if (!handshake->has_key || !nn_accept_read(data, bytes, &accept) || accept.head.suite != handshake->suite) return;
+    uint8_t shared[NN_X25519_BYTES] = {0};
+    uint8_t transcript[NN_SECRET_BYTES];
+    uint8_t master[NN_SECRET_BYTES];
+    uint8_t plain[NN_HANDSHAKE_BYTES];
+    const uint8_t* setup_tag = handshake->auth + NN_AUTH_HEADER_BYTES + handshake->setup_bytes;
+    const nn_span secrets[2] = {{handshake->psk, NN_PSK_BYTES},
+                                {shared, handshake->suite == NN_SUITE_NONE ? 0 : sizeof shared}};
+    necpnet_result result = NECPNET_OK;
+    if (handshake->suite != NN_SUITE_NONE) {
+        result = nn_x25519(&handshake->entropy, handshake->private_key, accept.key, shared);
+    }
+    if (!result) result = nn_accept_transcript(handshake->transcript, setup_tag, data, handshake->suite, transcript);
+    if (!result) result = nn_key_extract(handshake->suite, transcript, secrets, 2, master);
+    if (!result) {
+        memcpy(plain, accept.sealed, accept.sealed_bytes);
+        bool opened = nn_key_message_open(handshake->suite, master, "accept", 0, data, NN_ACCEPT_HEADER_BYTES, plain,
+                                          accept.sealed_bytes, accept.tag);
+        if (opened) {
+            result = handshake_client_take(handshake, plain, accept.sealed_bytes)
+                         ? nn_key_connection(handshake->alloc, handshake->suite, master, false, &handshake->keys)
+                         : NECPNET_ERR_PROTOCOL;
+            if (result) {
+                handshake_client_fail_here(handshake, result);
+            } else {
+                if (handshake->phase == CLIENT_AUTH && handshake->sends == 1) {
+                    handshake->rtt_us = (uint32_t)(handshake->now_us - handshake->sent_us);
+                }
+                handshake->state = NN_HANDSHAKE_DONE;
+                handshake->due_us = NN_NEVER;
+            }
+        }
+    }
+    nn_wipe(shared, sizeof shared);
+    nn_wipe(master, sizeof master);
+    nn_wipe(plain, sizeof plain);
+}
+
+static void handshake_client_read_refuse(nn_handshake_client* handshake, const uint8_t* data, size_t bytes)
+{
+    nn_refuse refuse;
+    if (!handshake->has_key || !nn_refuse_read(data, bytes, &refuse) || refuse.head.suite != handshake->suite) return;
+    uint8_t plain[NN_REFUSE_BYTES_MAX];
+    memcpy(plain, refuse.sealed, refuse.sealed_bytes);
+    if (!nn_key_message_open(handshake->suite, handshake->setup_secret, "refuse", refuse.number, data,
+                             NN_REFUSE_HEADER_BYTES, plain, refuse.sealed_bytes, refuse.tag)) {
+        return;
+    }
+    uint32_t code = nn_load_u32(plain);
+    necpnet_result reason = NECPNET_ERR_REFUSED;
+    for (int i = -1; i >= -500; i--) {
+        if (code == (uint32_t)i && strcmp(necpnet_result_name((necpnet_result)i), "ERR_UNKNOWN") != 0) {
+            reason = (necpnet_result)i;
+        }
+    }
+    size_t text_bytes = refuse.sealed_bytes - 4;
+    for (size_t i = 4; i < refuse.sealed_bytes; i++) {
+        if (plain[i] < ' ' || plain[i] == 0x7f) plain[i] = ' '; /* it may end in a log */
+    }
+    handshake_client_fail(handshake, reason, (const char*)plain + 4, text_bytes);
+}
+
+NN_PRIVATE nn_handshake_state nn_handshake_client_read(nn_handshake_client* handshake, const uint8_t* datagram,
+                                                       size_t bytes, uint64_t now_us)
+{
+    nn_handshake_head head;
+    if (handshake->state != NN_HANDSHAKE_WAITING) return handshake->state;
+    handshake_client_advance(handshake, now_us);
+    if (!nn_handshake_head_read(datagram, bytes, &head) || head.version != NN_HANDSHAKE_VERSION ||
+        head.security != handshake->security || head.client_connection_id != handshake->client_connection_id) {
+        return handshake->state;
+    }
+    switch (head.type) {
+    case NN_HANDSHAKE_RETRY: handshake_client_read_retry(handshake, datagram, bytes); break;
+    case NN_HANDSHAKE_ACCEPT: handshake_client_read_accept(handshake, datagram, bytes); break;
+    case NN_HANDSHAKE_REFUSE: handshake_client_read_refuse(handshake, datagram, bytes); break;
+    default: break;
+    }
+    return handshake->state;
+}
+/* ---- end src/nn_handshake_client.c ------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_handshake_cache.h ------------------------------------------------------------------------------ */
+/* nn_handshake_cache - what a server remembers of handshakes: the ids of spent tokens, and the ACCEPTs of late. */
+#ifndef NN_HANDSHAKE_CACHE_H
+#define NN_HANDSHAKE_CACHE_H
+
+
+#define NN_SPENT_ID_BYTES 16u
+#define NN_SPENT_KEEP_US UINT64_C(60000000) /* ids outlive their tokens by this, lest the wall clock step back */
+
+/* Token ids, each until it expires: a hash table with linear probing that is rebuilt when it fills up. */
+typedef struct nn_spent_entry {
+    uint8_t id[NN_SPENT_ID_BYTES];
+    uint64_t expires_us; /* 0: empty */
+} nn_spent_entry;
+
+typedef struct nn_spent {
+    nn_alloc* alloc;
+    nn_spent_entry* entries;
+    size_t capacity; /* power of two, or 0 */
+    size_t count;
+    size_t count_max;
+} nn_spent;
+
+NN_PRIVATE void nn_spent_init(nn_spent* spent, nn_alloc* alloc, size_t count_max);
+NN_PRIVATE void nn_spent_reset(nn_spent* spent);
+NN_PRIVATE bool nn_spent_has(const nn_spent* spent, const uint8_t id[NN_SPENT_ID_BYTES]);
+
+/* nn_spent_reserve - room for one more. OK | ERR_LIMIT_REACHED (count_max unexpired ids) | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_spent_reserve(nn_spent* spent, uint64_t wall_us);
+
+/* nn_spent_add - after nn_spent_reserve; must not be there yet. expires_us > 0. */
+NN_PRIVATE void nn_spent_add(nn_spent* spent, const uint8_t id[NN_SPENT_ID_BYTES], uint64_t expires_us);
+
+#define NN_ACCEPT_KEY_BYTES 36u /* client connection id 4, nonce 32 */
+
+typedef struct nn_accept_entry {
+    uint8_t key[NN_ACCEPT_KEY_BYTES];
+    uint32_t next; /* in its chain: number, or UINT32_MAX */
+    uint64_t made_us;
+    uint8_t* data;
+    size_t bytes;
+} nn_accept_entry;
+
+/* ACCEPTs by (client connection id, nonce): a ring in the order of making, with chains from a hash. */
+typedef struct nn_accepts {
+    nn_alloc* alloc;
+    nn_accept_entry* entries;
+    uint32_t* heads;
+    uint32_t capacity; /* power of two, or 0 */
+    uint32_t first;    /* the oldest */
+    uint32_t count;
+    uint32_t capacity_max;
+    uint64_t life_us;
+    uint8_t hash_key[16];
+} nn_accepts;
+
+/* nn_accepts_init - capacity_max is a power of two of at least 64. */
+NN_PRIVATE void nn_accepts_init(nn_accepts* accepts, nn_alloc* alloc, uint32_t capacity_max, uint64_t life_us,
+                                const uint8_t hash_key[16]);
+NN_PRIVATE void nn_accepts_reset(nn_accepts* accepts);
+
+/* nn_accepts_find - a view until the next put; NULL if there is none of that key younger than life_us. */
+NN_PRIVATE const uint8_t* nn_accepts_find(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES], uint64_t now_us,
+                                          size_t* out_bytes);
+
+/* nn_accepts_put - remember a copy; what is too old, and if need be the oldest, goes. OK | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_accepts_put(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES],
+                                         const uint8_t* data, size_t bytes, uint64_t now_us);
+
+#endif
+/* ---- end src/nn_handshake_cache.h -------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_handshake_cache.c ------------------------------------------------------------------------------ */
+/* nn_handshake_cache - spent tokens and ACCEPTs, both bounded. */
+
+
+#define CACHE_CAPACITY_MIN 64u
+#define CACHE_NONE UINT32_MAX
+
+/* ---- spent tokens ---- */
+
+NN_PRIVATE void nn_spent_init(nn_spent* spent, nn_alloc* alloc, size_t count_max)
+{
+    memset(spent, 0, sizeof *spent);
+    spent->alloc = alloc;
+    spent->count_max = count_max;
+}
+
+NN_PRIVATE void nn_spent_reset(nn_spent* spent)
+{
+    nn_alloc_give(spent->alloc, spent->entries, spent->capacity * sizeof *spent->entries);
+    spent->entries = NULL;
+    spent->capacity = 0;
+    spent->count = 0;
+}
+
+/* Token ids come from a backend's random source through a seal: their own bytes are the hash. */
+static size_t cache_spent_slot(const nn_spent* spent, const uint8_t* id)
+{
+    size_t slot = (size_t)nn_load_u64(id) & (spent->capacity - 1);
+    while (spent->entries[slot].expires_us && memcmp(spent->entries[slot].id, id, NN_SPENT_ID_BYTES) != 0) {
+        slot = (slot + 1) & (spent->capacity - 1);
+    }
+    return slot;
+}
+
+NN_PRIVATE bool nn_spent_has(const nn_spent* spent, const uint8_t id[NN_SPENT_ID_BYTES])
+{
+    return spent->capacity && spent->entries[cache_spent_slot(spent, id)].expires_us;
+}
+
+NN_PRIVATE necpnet_result nn_spent_reserve(nn_spent* spent, uint64_t wall_us)
+{
+    /* At most three quarters full, so that probing ends soon. */
+    if (spent->count < spent->count_max && (spent->count + 1) * 4 <= spent->capacity * 3) return NECPNET_OK;
+    size_t alive = 0;
+    for (size_t i = 0; i < spent->capacity; i++) {
+        uint64_t expires_us = spent->entries[i].expires_us;
+        if (expires_us && expires_us + NN_SPENT_KEEP_US > wall_us) alive++;
+    }
+    if (alive >= spent->count_max) return NECPNET_ERR_LIMIT_REACHED;
+    /* At most half full after a rebuild, so that rebuilds are rare. */
+    size_t capacity = CACHE_CAPACITY_MIN;
+    while ((alive + 1) * 2 > capacity) capacity *= 2;
+    nn_spent larger = *spent;
+    larger.count = 0;
+    larger.capacity = capacity;
+    larger.entries = (nn_spent_entry*)nn_alloc_take(spent->alloc, capacity * sizeof *larger.entries);
+    if (!larger.entries) return NECPNET_ERR_OUT_OF_MEMORY;
+    for (size_t i = 0; i < spent->capacity; i++) {
+        const nn_spent_entry* entry = &spent->entries[i];
+        if (entry->expires_us && entry->expires_us + NN_SPENT_KEEP_US > wall_us) {
+            nn_spent_add(&larger, entry->id, entry->expires_us);
+        }
+    }
+    nn_spent_reset(spent);
+    *spent = larger;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_spent_add(nn_spent* spent, const uint8_t id[NN_SPENT_ID_BYTES], uint64_t expires_us)
+{
+    NN_ASSERT(expires_us && spent->count < spent->capacity);
+    nn_spent_entry* entry = &spent->entries[cache_spent_slot(spent, id)];
+    NN_ASSERT(!entry->expires_us);
+    memcpy(entry->id, id, NN_SPENT_ID_BYTES);
+    entry->expires_us = expires_us;
+    spent->count++;
+}
+
+/* ---- ACCEPTs ---- */
+
+NN_PRIVATE void nn_accepts_init(nn_accepts* accepts, nn_alloc* alloc, uint32_t capacity_max, uint64_t life_us,
+                                const uint8_t hash_key[16])
+{
+    NN_ASSERT(capacity_max >= CACHE_CAPACITY_MIN && (capacity_max & (capacity_max - 1)) == 0);
+    memset(accepts, 0, sizeof *accepts);
+    accepts->alloc = alloc;
+    accepts->capacity_max = capacity_max;
+    accepts->life_us = life_us;
+    memcpy(accepts->hash_key, hash_key, sizeof accepts->hash_key);
+}
+
+static uint32_t* cache_accepts_head(const nn_accepts* accepts, const uint8_t* key)
+{
+    uint64_t hash = nn_siphash64(accepts->hash_key, key, NN_ACCEPT_KEY_BYTES);
+    return &accepts->heads[hash & (accepts->capacity - 1)];
+}
+
+static void cache_accepts_drop_first(nn_accepts* accepts)
+{
+    nn_accept_entry* entry = &accepts->entries[accepts->first];
+    uint32_t* link = cache_accepts_head(accepts, entry->key);
+    while (*link != accepts->first) link = &accepts->entries[*link].next;
+    *link = entry->next;
+    nn_wipe(entry->data, entry->bytes);
+    nn_alloc_give(accepts->alloc, entry->data, entry->bytes);
+    memset(entry, 0, sizeof *entry);
+    accepts->first = (accepts->first + 1) & (accepts->capacity - 1);
+    accepts->count--;
+}
+
+static void cache_accepts_expire(nn_accepts* accepts, uint64_t now_us)
+{
+    while (accepts->count && now_us - accepts->entries[accepts->first].made_us > accepts->life_us) {
+        cache_accepts_drop_first(accepts);
+    }
+}
+
+NN_PRIVATE void nn_accepts_reset(nn_accepts* accepts)
+{
+    while (accepts->count) cache_accepts_drop_first(accepts);
+    nn_alloc_give(accepts->alloc, accepts->entries, accepts->capacity * sizeof *accepts->entries);
+    nn_alloc_give(accepts->alloc, accepts->heads, accepts->capacity * sizeof *accepts->heads);
+    accepts->entries = NULL;
+    accepts->heads = NULL;
+    accepts->capacity = 0;
+}
+
+NN_PRIVATE const uint8_t* nn_accepts_find(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES], uint64_t now_us,
+                                          size_t* out_bytes)
+{
+    cache_accepts_expire(accepts, now_us);
+    if (!accepts->count) return NULL;
+    for (uint32_t at = *cache_accepts_head(accepts, key); at != CACHE_NONE; at = accepts->entries[at].next) {
+        const nn_accept_entry* entry = &accepts->entries[at];
+        if (memcmp(entry->key, key, NN_ACCEPT_KEY_BYTES) == 0) {
+            *out_bytes = entry->bytes;
+            return entry->data;
+        }
+    }
+    return NULL;
+}
+
+static necpnet_result cache_accepts_grow(nn_accepts* accepts)
+{
+    nn_accepts larger = *accepts;
+    larger.capacity = accepts->capacity ? accepts->capacity * 2 : CACHE_CAPACITY_MIN;
+    larger.first = 0;
+    larger.entries = (nn_accept_entry*)nn_alloc_take(accepts->alloc, larger.capacity * sizeof *larger.entries);
+    larger.heads = (uint32_t*)nn_alloc_take(accepts->alloc, larger.capacity * sizeof *larger.heads);
+    if (!larger.entries || !larger.heads) {
+        nn_alloc_give(accepts->alloc, larger.entries, larger.capacity * sizeof *larger.entries);
+        nn_alloc_give(accepts->alloc, larger.heads, larger.capacity * sizeof *larger.heads);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    for (uint32_t i = 0; i < larger.capacity; i++) larger.heads[i] = CACHE_NONE;
+    for (uint32_t i = 0; i < accepts->count; i++) {
+        larger.entries[i] = accepts->entries[(accepts->first + i) & (accepts->capacity - 1)];
+        uint32_t* head = cache_accepts_head(&larger, larger.entries[i].key);
+        larger.entries[i].next = *head;
+        *head = i;
+    }
+    nn_alloc_give(accepts->alloc, accepts->entries, accepts->capacity * sizeof *accepts->entries);
+    nn_alloc_give(accepts->alloc, accepts->heads, accepts->capacity * sizeof *accepts->heads);
+    *accepts = larger;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_accepts_put(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES],
+                                         const uint8_t* data, size_t bytes, uint64_t now_us)
+{
+    cache_accepts_expire(accepts, now_us);
+    uint8_t* copy = (uint8_t*)nn_alloc_take(accepts->alloc, bytes);
+    if (!copy) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (accepts->count == accepts->capacity) {
+        if (accepts->capacity >= accepts->capacity_max) {
+            cache_accepts_drop_first(accepts);
+        } else if (cache_accepts_grow(accepts)) {
+            nn_alloc_give(accepts->alloc, copy, bytes);
+            return NECPNET_ERR_OUT_OF_MEMORY;
+        }
+    }
+    memcpy(copy, data, bytes);
+    uint32_t at = (accepts->first + accepts->count) & (accepts->capacity - 1);
+    nn_accept_entry* entry = &accepts->entries[at];
+    uint32_t* head = cache_accepts_head(accepts, key);
+    memcpy(entry->key, key, NN_ACCEPT_KEY_BYTES);
+    entry->made_us = now_us;
+    entry->data = copy;
+    entry->bytes = bytes;
+    entry->next = *head;
+    *head = at;
+    accepts->count++;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_handshake_cache.c -------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_handshake_server.h ----------------------------------------------------------------------------- */
+/* nn_handshake_server - the server's half of the UDP handshake with all clients: stateless until one is proven.
+ *
+ * read judges a datagram in the order length, version, cookie age, cookie, token, its expiry and server, that it is
+ * unspent, proof of the pre-shared key. Only then come memory, the endpoint's judgement of SETUP, and X25519 in accept.
+ */
+#ifndef NN_HANDSHAKE_SERVER_H
+#define NN_HANDSHAKE_SERVER_H
+
+
+#define NN_COOKIE_KEY_US UINT64_C(60000000) /* a new cookie key this often; the former one opens still */
+#define NN_COOKIE_LIFE_US UINT64_C(10000000)
+#define NN_ACCEPT_LIFE_US UINT64_C(10000000) /* how long the same AUTH gets the same ACCEPT */
+#define NN_ACCEPT_CACHE_MAX 4096u            /* ACCEPTs; the oldest goes first */
+#define NN_SPENT_TOKENS_MAX 131072u          /* ids of tokens that have not expired; more are refused by name */
+#define NN_OPEN_HANDSHAKES_PER_S 160u        /* 20 % of a core at two X25519 of 610 us */
+#define NN_OPEN_HANDSHAKES_BURST 64u
+
+typedef struct nn_handshake_server_config {
+    const necpnet_entropy* entropy; /* copied */
+    necpnet_security security;
+    const uint8_t* psk;                  /* OPEN: NN_PSK_BYTES of nn_key_of_passphrase; NULL: zeroes; copied */
+    const necpnet_token_key* token_keys; /* TOKEN; copied */
+    size_t token_key_count;
+    uint64_t server_id;
+    uint32_t token_epoch;
+    bool token_restart_guard;
+    uint32_t suites;                /* bits to take, of those built; 0: all */
+    uint32_t open_handshakes_per_s; /* 0: NN_OPEN_HANDSHAKES_PER_S */
+    uint32_t spent_tokens_max;      /* 0: NN_SPENT_TOKENS_MAX */
+} nn_handshake_server_config;
+
+typedef struct nn_handshake_server nn_handshake_server;
+
+/* A proven client between ADMIT and accept or refuse; by value. */
+typedef struct nn_handshake_pending {
+    nn_handshake_head head;
+    uint8_t nonce[NN_HANDSHAKE_NONCE_BYTES];
+    uint8_t client_key[NN_X25519_BYTES];
+    uint8_t psk[NN_PSK_BYTES];
+    uint8_t setup_secret[NN_SECRET_BYTES];
+    uint8_t transcript[NN_SECRET_BYTES];
+    uint8_t setup_tag[NN_AEAD_TAG_BYTES];
+    uint8_t token_id[NN_TOKEN_ID_BYTES];
+    uint64_t token_expires_us;
+    uint64_t wall_us;
+} nn_handshake_pending;
+
+typedef enum nn_handshake_kind {
+    NN_HANDSHAKE_DROP = 0,  /* silence; count `drop` */
+    NN_HANDSHAKE_REPLY = 1, /* send reply_bytes of reply; drop is set for a REFUSE, else NECPNET_DROP_COUNT */
+    NN_HANDSHAKE_ADMIT = 2  /* judge setup, then accept or refuse */
+} nn_handshake_kind;
+
+typedef struct nn_handshake_outcome {
+    nn_handshake_kind kind;
+    necpnet_drop drop;
+    size_t reply_bytes;
+    /* ADMIT */
+    necpnet_identity identity;
+    uint32_t client_connection_id;
+    const uint8_t* setup; /* a view until the next read */
+    size_t setup_bytes;
+    nn_handshake_pending pending; /* holds secrets: accept and refuse wipe it */
+} nn_handshake_outcome;
+
+/* nn_handshake_server_create - OK | ERR_UNSUPPORTED (security needs NECPNET_WITH_MBEDTLS) | ERR_OUT_OF_MEMORY
+ *          | ERR_NO_ENTROPY | ERR_INVALID_ARGUMENT
+ */
+NN_PRIVATE necpnet_result nn_handshake_server_create(nn_alloc* alloc, const nn_handshake_server_config* config,
+                                                     uint64_t now_us, nn_handshake_server** out_server);
+
+/* nn_handshake_server_destroy - NULL does nothing. */
+NN_PRIVATE void nn_handshake_server_destroy(nn_handshake_server* server);
+
+/* nn_handshake_server_read - judge one datagram whose first byte is a handshake's.
+ *
+ *   wall_us  0: unknown; then no token is accepted.
+ *   reply    NN_HANDSHAKE_BYTES; never more is answered than was received.
+ */
+NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necpnet_address* from, const uint8_t* data,
+                                         size_t bytes, uint64_t now_us, uint64_t wall_us, uint8_t* reply,
+                                         nn_handshake_outcome* out);
+
+/* nn_handshake_server_accept - let the client of an ADMIT in: spend its token, agree on keys, write ACCEPT. Exactly one
+ * of accept and refuse follows an ADMIT; after a failure of accept neither.
+ *
+ *   alloc     for the two AEADs.
+ *   setup_ok  at most NN_HANDSHAKE_SETUP_BYTES_MAX.
+ *   reply     NN_HANDSHAKE_BYTES.
+ *
+ * Returns  OK | ERR_OUT_OF_MEMORY | ERR_NO_ENTROPY | ERR_PROTOCOL (the client's key is no key) | ERR_TOKEN_SPENT
+ *          | ERR_LIMIT_REACHED | ERR_INVALID_ARGUMENT
+ *          | ERR_INTERNAL; on failure nothing is held, the token unspent, nothing to send
+ */
+NN_PRIVATE necpnet_result nn_handshake_server_accept(nn_handshake_server* server, nn_handshake_pending* pending,
+                                                     nn_alloc* alloc, uint32_t server_connection_id,
+                                                     const void* setup_ok, size_t setup_ok_bytes, uint8_t* reply,
+                                                     size_t* out_reply_bytes, nn_connection_keys* out_keys);
+
+/* nn_handshake_server_refuse - write a REFUSE that only this client can read. Its token stays unspent.
+ *
+ *   text  cut to NECPNET_REASON_BYTES_MAX bytes; NULL: empty.
+ */
+NN_PRIVATE void nn_handshake_server_refuse(nn_handshake_server* server, nn_handshake_pending* pending,
+                                           necpnet_result reason, const char* text, uint8_t* reply,
+                                           size_t* out_reply_bytes);
+
+#endif
+/* ---- end src/nn_handshake_server.h ------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_handshake_server.c ----------------------------------------------------------------------------- */
+/* nn_handshake_server - cookies, tokens, proofs; ACCEPT and REFUSE. */
+
+
+#define SERVER_TOKEN_KEYS_MAX 16u
+#define SERVER_NO_DROP NECPNET_DROP_COUNT
+
+struct nn_handshake_server {
+    nn_alloc* alloc;
+    necpnet_entropy entropy;
+    necpnet_security security;
+    uint32_t suites;
+    uint64_t server_id;
+    uint32_t token_epoch;
+    bool token_restart_guard;
+    uint8_t psk[NN_PSK_BYTES];
+    necpnet_token_key* token_keys;
+    size_t token_key_count;
+    uint64_t created_us;
+    uint64_t now_us;
+    uint64_t start_wall_us; /* 0: the wall time was never told */
+    uint64_t cookie_key_made_us;
+    uint8_t cookie_keys[2][NN_SIPHASH_KEY_BYTES]; /* present, former */
+    uint64_t open_per_s;
+    uint64_t open_budget; /* millionths of a handshake */
+    uint64_t open_filled_us;
+    uint64_t refusals;
+    nn_spent spent;
+    nn_accepts accepts;
+    uint8_t setup[NN_HANDSHAKE_SETUP_BYTES_MAX];
+};
+
+static necpnet_result handshake_server_configure(nn_handshake_server* server, const nn_handshake_server_config* config)
+{
+    if (config->entropy) server->entropy = *config->entropy;
+    server->security = config->security;
+    uint32_t built = nn_aead_suites();
+    server->suites = config->security == NECPNET_SECURITY_NONE ? 1u << NN_SUITE_NONE
+                     : config->suites                          ? config->suites & built
+                                                               : built;
+    if (!server->suites) return NECPNET_ERR_UNSUPPORTED;
+    server->server_id = config->server_id;
+    server->token_epoch = config->token_epoch;
+    server->token_restart_guard = config->token_restart_guard;
+    if (config->security == NECPNET_SECURITY_OPEN && config->psk) memcpy(server->psk, config->psk, NN_PSK_BYTES);
+    server->open_per_s = config->open_handshakes_per_s ? config->open_handshakes_per_s : NN_OPEN_HANDSHAKES_PER_S;
+    server->open_budget = UINT64_C(1000000) * NN_OPEN_HANDSHAKES_BURST;
+    if (config->token_key_count) {
+        size_t bytes = config->token_key_count * sizeof *server->token_keys;
+        server->token_keys = (necpnet_token_key*)nn_alloc_take(server->alloc, bytes);
+        if (!server->token_keys) return NECPNET_ERR_OUT_OF_MEMORY;
+        memcpy(server->token_keys, config->token_keys, bytes);
+        server->token_key_count = config->token_key_count;
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_handshake_server_create(nn_alloc* alloc, const nn_handshake_server_config* config,
+                                                     uint64_t now_us, nn_handshake_server** out_server)
+{
+    if (config->token_key_count > SERVER_TOKEN_KEYS_MAX || (config->token_key_count && !config->token_keys) ||
+        (unsigned)config->security > NECPNET_SECURITY_NONE) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    nn_handshake_server* server = (nn_handshake_server*)nn_alloc_take(alloc, sizeof *server);
+    if (!server) return NECPNET_ERR_OUT_OF_MEMORY;
+    server->alloc = alloc;
+    server->created_us = now_us;
+    server->now_us = now_us;
+    server->cookie_key_made_us = now_us;
+    server->open_filled_us = now_us;
+    nn_spent_init(&server->spent, alloc, config->spent_tokens_max ? config->spent_tokens_max : NN_SPENT_TOKENS_MAX);
+    uint8_t hash_key[NN_SIPHASH_KEY_BYTES] = {0};
+    necpnet_result result = handshake_server_configure(server, config);
+    if (!result && !(nn_entropy_fill(&server->entropy, server->cookie_keys, sizeof server->cookie_keys) &&
+                     nn_entropy_fill(&server->entropy, hash_key, sizeof hash_key))) {
+        result = NECPNET_ERR_NO_ENTROPY;
+    }
+    nn_accepts_init(&server->accepts, alloc, NN_ACCEPT_CACHE_MAX, NN_ACCEPT_LIFE_US, hash_key);
+    if (result) {
+        nn_handshake_server_destroy(server);
+        return result;
+    }
+    *out_server = server;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_handshake_server_destroy(nn_handshake_server* server)
+{
+    if (!server) return;
+    nn_alloc* alloc = server->alloc;
+    nn_spent_reset(&server->spent);
+    nn_accepts_reset(&server->accepts);
+    if (server->token_keys) {
+        size_t bytes = server->token_key_count * sizeof *server->token_keys;
+        nn_wipe(server->token_keys, bytes);
+        nn_alloc_give(alloc, server->token_keys, bytes);
+    }
+    nn_wipe(server, sizeof *server);
+    nn_alloc_give(alloc, server, sizeof *server);
+}
+
+/* ---- time: cookie keys, wall clock, budget ---- */
+
+static void handshake_server_advance(nn_handshake_server* server, uint64_t now_us, uint64_t wall_us)
+{
+    if (now_us > server->now_us) server->now_us = now_us;
+    if (wall_us && !server->start_wall_us) {
+        uint64_t up_us = server->now_us - server->created_us;
+        server->start_wall_us = wall_us > up_us ? wall_us - up_us : 1;
+    }
+    uint8_t fresh[NN_SIPHASH_KEY_BYTES];
+    if (server->now_us - server->cookie_key_made_us >= NN_COOKIE_KEY_US &&
+        nn_entropy_fill(&server->entropy, fresh, sizeof fresh)) {
+        memcpy(server->cookie_keys[1], server->cookie_keys[0], sizeof fresh);
+        memcpy(server->cookie_keys[0], fresh, sizeof fresh);
+        server->cookie_key_made_us = server->now_us;
+    }
+    uint64_t full = UINT64_C(1000000) * NN_OPEN_HANDSHAKES_BURST;
+    uint64_t gained_us =
+        nn_min_u64(server->now_us - server->open_filled_us, UINT64_C(1000000) * NN_OPEN_HANDSHAKES_BURST);
+    server->open_budget = nn_min_u64(full, server->open_budget + gained_us * server->open_per_s);
+    server->open_filled_us = server->now_us;
+}
+
+/* ---- cookies ---- */
+
+static void handshake_server_cookie_tag(const uint8_t* key, const necpnet_address* from, const nn_handshake_head* head,
+                                        uint32_t suites, const uint8_t* nonce, const uint8_t* time, uint8_t tag[16])
+{
+    uint8_t data[24 + 8 + 4 + 2 + NN_HANDSHAKE_NONCE_BYTES + 8];
+    nn_writer writer = nn_writer_of(data, sizeof data);
+    nn_write_u8(&writer, from->family);
+    nn_write_u8(&writer, 0);
+    nn_write_u16(&writer, from->port);
+    nn_write_u32(&writer, from->scope);
+    nn_write_bytes(&writer, from->bytes, sizeof from->bytes);
+    nn_write_u32(&writer, head->client_connection_id);
+    nn_write_u32(&writer, suites);
+    nn_write_u8(&writer, head->security);
+    nn_write_u8(&writer, head->suite);
+    nn_write_bytes(&writer, nonce, NN_HANDSHAKE_NONCE_BYTES);
+    nn_write_bytes(&writer, time, 8);
+    NN_ASSERT(!writer.failed);
+    nn_siphash128(key, data, nn_writer_bytes(&writer), tag);
+}
+
+static bool handshake_server_cookie_is_right(const nn_handshake_server* server, const necpnet_address* from,
+                                             const nn_auth* auth)
+{
+    uint64_t up_us = server->now_us - server->created_us;
+    uint64_t made_us = nn_load_u64(auth->cookie);
+    if (made_us > up_us || up_us - made_us > NN_COOKIE_LIFE_US) return false;
+    bool is_former = made_us < server->cookie_key_made_us - server->created_us;
+    uint8_t tag[16];
+    handshake_server_cookie_tag(server->cookie_keys[is_former ? 1 : 0], from, &auth->head, auth->suites, auth->nonce,
+                                auth->cookie, tag);
+    return nn_equal_constant_time(tag, auth->cookie + 8, sizeof tag);
+}
+
+/* ChaCha20-Poly1305 before AES: faster here without help of the processor, and level with it. False: none in common. */
+static bool handshake_server_choose(const nn_handshake_server* server, uint32_t offered, uint8_t* out_suite)
+{
+    for (uint8_t suite = 0; suite < 32; suite++) {
+        if (offered & server->suites & 1u << suite) {
+            *out_suite = suite;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- reading ---- */
+
+static void handshake_server_read_hello(nn_handshake_server* server, const necpnet_address* from, const uint8_t* data,
+                                        size_t bytes, uint8_t* reply, nn_handshake_outcome* out)
+{
+    nn_hello hello;
+    nn_retry retry;
+    if (!nn_hello_read(data, bytes, &hello)) return;
+    out->drop = NECPNET_DROP_MODE;
+    if (hello.head.security != (uint8_t)server->security) return;
+    retry.head = hello.head;
+    if (!handshake_server_choose(server, hello.suites, &retry.head.suite)) return;
+    nn_store_u64(retry.cookie, server->now_us - server->created_us);
+    handshake_server_cookie_tag(server->cookie_keys[0], from, &retry.head, hello.suites, hello.nonce, retry.cookie,
+                                retry.cookie + 8);
+    out->kind = NN_HANDSHAKE_REPLY;
+    out->drop = SERVER_NO_DROP;
+    out->reply_bytes = nn_retry_write(&retry, reply);
+}
+
+/* The token's seal, then what it says. NECPNET_DROP_COUNT: nothing wrong. */
+static necpnet_drop handshake_server_judge_token(const nn_handshake_server* server, const nn_auth* auth,
+                                                 uint64_t wall_us, nn_token* token)
+{
+    if (nn_token_open(auth->token, server->token_keys, server->token_key_count, token)) return NECPNET_DROP_TOKEN_KEY;
+    if (!wall_us || wall_us >= token->expires_us) return NECPNET_DROP_TOKEN_EXPIRED;
+    if (token->issued_us > wall_us + NN_TOKEN_SKEW_US) return NECPNET_DROP_TOKEN_EXPIRED;
+    if (token->server_id != server->server_id) return NECPNET_DROP_TOKEN_SERVER;
+    if (token->epoch < server->token_epoch) return NECPNET_DROP_TOKEN_EPOCH;
+    if (auth->head.suite < token->suite_min) return NECPNET_DROP_MODE;
+    if (server->token_restart_guard && token->issued_us < server->start_wall_us) return NECPNET_DROP_TOKEN_STALE;
+    if (nn_spent_has(&server->spent, token->id)) return NECPNET_DROP_TOKEN_SPENT;
+    return SERVER_NO_DROP;
+}
+
+/* The seal of SETUP is the proof that the client has the pre-shared key. */
+static necpnet_drop handshake_server_prove(nn_handshake_server* server, const uint8_t* data, const nn_auth* auth,
+                                           nn_handshake_pending* pending)
+{
+    uint32_t suite = auth->head.suite;
+    const nn_span psk = {pending->psk, NN_PSK_BYTES};
+    if (nn_auth_transcript(data, suite, pending->transcript) ||
+        nn_key_extract(suite, pending->transcript, &psk, 1, pending->setup_secret)) {
+        return NECPNET_DROP_MEMORY;
+    }
+    nn_copy(server->setup, auth->setup, auth->setup_bytes);
+    if (!nn_key_message_open(suite, pending->setup_secret, "setup", 0, NULL, 0, server->setup, auth->setup_bytes,
+                             auth->tag)) {
+        return NECPNET_DROP_PROOF;
+    }
+    return SERVER_NO_DROP;
+}
+
+static void handshake_server_fill_pending(const nn_handshake_server* server, const nn_auth* auth, uint64_t wall_us,
+                                          nn_handshake_pending* pending)
+{
+    pending->head = auth->head;
+    memcpy(pending->nonce, auth->nonce, sizeof pending->nonce);
+    memcpy(pending->client_key, auth->key, sizeof pending->client_key);
+    memcpy(pending->setup_tag, auth->tag, sizeof pending->setup_tag);
+    memcpy(pending->psk, server->psk, NN_PSK_BYTES);
+    pending->wall_us = wall_us;
+}
+
+/* After the proof: room among the spent tokens, or a place in the budget of open mode. */
+static bool handshake_server_has_room(nn_handshake_server* server, nn_handshake_pending* pending, uint8_t* reply,
+                                      nn_handshake_outcome* out)
+{
+    if (server->security == NECPNET_SECURITY_OPEN && server->open_budget < UINT64_C(1000000)) {
+        out->drop = NECPNET_DROP_BUSY;
+        return false;
+    }
+    if (server->security != NECPNET_SECURITY_TOKEN) return true;
+    necpnet_result result = nn_spent_reserve(&server->spent, pending->wall_us);
+    if (!result) return true;
+    out->drop = result == NECPNET_ERR_LIMIT_REACHED ? NECPNET_DROP_BUSY : NECPNET_DROP_MEMORY;
+    nn_handshake_server_refuse(server, pending, NECPNET_ERR_RATE_LIMITED,
+                               "too many connect tokens at once; try again in a minute", reply, &out->reply_bytes);
+    if (out->reply_bytes) out->kind = NN_HANDSHAKE_REPLY;
+    return false;
+}
+
+static void handshake_server_read_auth(nn_handshake_server* server, const necpnet_address* from, const uint8_t* data,
+                                       size_t bytes, uint64_t wall_us, uint8_t* reply, nn_handshake_outcome* out)
+{
+    nn_auth auth;
+    if (!nn_auth_read(data, bytes, &auth)) return;
+    out->drop = NECPNET_DROP_COOKIE;
+    if (!handshake_server_cookie_is_right(server, from, &auth)) return;
+    /* The cookie covers security and suites, so that a HELLO of this form was answered. */
+    uint8_t key[NN_ACCEPT_KEY_BYTES];
+    nn_store_u32(key, auth.head.client_connection_id);
+    memcpy(key + 4, auth.nonce, sizeof auth.nonce);
+    const uint8_t* accept = nn_accepts_find(&server->accepts, key, server->now_us, &out->reply_bytes);
+    if (accept) {
+        memcpy(reply, accept, out->reply_bytes);
+        out->kind = NN_HANDSHAKE_REPLY;
+        out->drop = SERVER_NO_DROP;
+        return;
+    }
+    nn_handshake_pending* pending = &out->pending;
+    handshake_server_fill_pending(server, &auth, wall_us, pending);
+    nn_token token;
+    memset(&token, 0, sizeof token);
+    out->drop = SERVER_NO_DROP;
+    if (server->security == NECPNET_SECURITY_TOKEN) {
+        out->drop = handshake_server_judge_token(server, &auth, wall_us, &token);
+        memcpy(pending->psk, token.psk, NN_PSK_BYTES);
+        memcpy(pending->token_id, token.id, NN_TOKEN_ID_BYTES);
+        pending->token_expires_us = token.expires_us;
+    }
+    if (out->drop == SERVER_NO_DROP) out->drop = handshake_server_prove(server, data, &auth, pending);
+    if (out->drop == SERVER_NO_DROP && handshake_server_has_room(server, pending, reply, out)) {
+        out->kind = NN_HANDSHAKE_ADMIT;
+        out->client_connection_id = auth.head.client_connection_id;
+        out->setup = server->setup;
+        out->setup_bytes = auth.setup_bytes;
+        out->identity.client_id = token.client_id;
+        memcpy(out->identity.user_data, token.user_data, sizeof token.user_data);
+        if (server->security != NECPNET_SECURITY_TOKEN &&
+            !nn_entropy_fill(&server->entropy, &out->identity.client_id, sizeof out->identity.client_id)) {
+            out->kind = NN_HANDSHAKE_DROP;
+            out->drop = NECPNET_DROP_MEMORY;
+        }
+    }
+    if (out->kind != NN_HANDSHAKE_ADMIT) nn_wipe(pending, sizeof *pending);
+    nn_wipe(&token, sizeof token);
+}
+
+NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necpnet_address* from, const uint8_t* data,
+                                         size_t bytes, uint64_t now_us, uint64_t wall_us, uint8_t* reply,
+                                         nn_handshake_outcome* out)
+{
+    memset(out, 0, sizeof *out);
+    out->drop = NECPNET_DROP_TOO_SHORT;
+    nn_handshake_head head;
+    if (!nn_handshake_head_read(data, bytes, &head)) return;
+    bool is_known = head.type == NN_HANDSHAKE_HELLO || head.type == NN_HANDSHAKE_AUTH;
+    out->drop = NECPNET_DROP_MALFORMED;
+    if (!is_known || bytes > NN_HANDSHAKE_BYTES) return;
+    out->drop = NECPNET_DROP_NOT_PADDED;
+    if (bytes < NN_HANDSHAKE_BYTES) return;
+    out->drop = NECPNET_DROP_VERSION;
+    if (head.version != NN_HANDSHAKE_VERSION) return;
+    out->drop = NECPNET_DROP_MALFORMED;
+    handshake_server_advance(server, now_us, wall_us);
+    if (head.type == NN_HANDSHAKE_HELLO) {
+        handshake_server_read_hello(server, from, data, bytes, reply, out);
+    } else {
+        handshake_server_read_auth(server, from, data, bytes, wall_us, reply, out);
+    }
+}
+
+/* ---- judging ---- */
+
+/* Our key of X25519 and the secret shared with the client; nothing in plaintext mode. */
+static necpnet_result handshake_server_agree(nn_handshake_server* server, const nn_handshake_pending* pending,
+                                             uint8_t public_key[32], uint8_t shared[32])
+{
+    memset(public_key, 0, NN_X25519_BYTES);
+    memset(shared, 0, NN_X25519_BYTES);
+    if (pending->head.suite == NN_SUITE_NONE) return NECPNET_OK;
+    uint8_t private_key[NN_X25519_BYTES];
+    necpnet_result result = nn_x25519_keypair(&server->entropy, private_key, public_key);
+    if (!result) result = nn_x25519(&server->entropy, private_key, pending->client_key, shared);
+    nn_wipe(private_key, sizeof private_key);
+    return result;
+}
+
+/* ACCEPT's header and sealed part; its master secret. */
+static necpnet_result handshake_server_write_accept(const nn_handshake_pending* pending, const uint8_t* public_key,
+                                                    const uint8_t* shared, uint32_t server_connection_id,
+                                                    const void* setup_ok, size_t setup_ok_bytes, uint8_t* reply,
+                                                    size_t* out_bytes, uint8_t master[NN_SECRET_BYTES])
+{
+    uint32_t suite = pending->head.suite;
+    nn_accept accept;
+    memset(&accept, 0, sizeof accept);
+    accept.head = pending->head;
+    memcpy(accept.key, public_key, sizeof accept.key);
+    accept.sealed_bytes = 4 + 1 + setup_ok_bytes;
+    size_t bytes = nn_accept_write(&accept, reply);
+    uint8_t* sealed = reply + NN_ACCEPT_HEADER_BYTES;
+    nn_store_u32(sealed, server_connection_id);
+    sealed[4] = 0; /* no ticket */
+    nn_copy(sealed + 5, setup_ok, setup_ok_bytes);
+
+    uint8_t transcript[NN_SECRET_BYTES];
+    const nn_span secrets[2] = {{pending->psk, NN_PSK_BYTES}, {shared, suite == NN_SUITE_NONE ? 0 : NN_X25519_BYTES}};
+    necpnet_result result = nn_accept_transcript(pending->transcript, pending->setup_tag, reply, suite, transcript);
+    if (!result) result = nn_key_extract(suite, transcript, secrets, 2, master);
+    if (!result) {
+        result = nn_key_message_seal(suite, master, "accept", 0, reply, NN_ACCEPT_HEADER_BYTES, sealed,
+                                     accept.sealed_bytes, sealed + accept.sealed_bytes);
+    }
+    if (!result) *out_bytes = bytes;
+    return result;
+}
+
+NN_PRIVATE necpnet_result nn_handshake_server_accept(nn_handshake_server* server, nn_handshake_pending* pending,
+                                                     nn_alloc* alloc, uint32_t server_connection_id,
+                                                     const void* setup_ok, size_t setup_ok_bytes, uint8_t* reply,
+                                                     size_t* out_reply_bytes, nn_connection_keys* out_keys)
+{
+    bool is_token = server->security == NECPNET_SECURITY_TOKEN;
+    uint8_t public_key[NN_X25519_BYTES];
+    uint8_t shared[NN_X25519_BYTES];
+    uint8_t master[NN_SECRET_BYTES];
+    size_t reply_bytes = 0;
+    nn_connection_keys keys;
+    necpnet_result result = NECPNET_OK;
+    memset(&keys, 0, sizeof keys);
+    if (setup_ok_bytes > NN_HANDSHAKE_SETUP_BYTES_MAX) result = NECPNET_ERR_INVALID_ARGUMENT;
+    if (!result && is_token && nn_spent_has(&server->spent, pending->token_id)) result = NECPNET_ERR_TOKEN_SPENT;
+    if (!result && is_token) result = nn_spent_reserve(&server->spent, pending->wall_us);
+    if (!result && server->security == NECPNET_SECURITY_OPEN) {
+        server->open_budget -= nn_min_u64(server->open_budget, UINT64_C(1000000));
+    }
+    if (!result) result = handshake_server_agree(server, pending, public_key, shared);
+    if (!result) {
+        result = handshake_server_write_accept(pending, public_key, shared, server_connection_id, setup_ok,
+                                               setup_ok_bytes, reply, &reply_bytes, master);
+    }
+    if (!result) result = nn_key_connection(alloc, pending->head.suite, master, true, &keys);
+    if (!result) {
+        uint8_t key[NN_ACCEPT_KEY_BYTES];
+        nn_store_u32(key, pending->head.client_connection_id);
+        memcpy(key + 4, pending->nonce, sizeof pending->nonce);
+        result = nn_accepts_put(&server->accepts, key, reply, reply_bytes, server->now_us);
+    }
+    if (result) {
+        nn_aead_destroy(keys.send);
+        nn_aead_destroy(keys.receive);
+    } else {
+        if (is_token) nn_spent_add(&server->spent, pending->token_id, pending->token_expires_us);
+        *out_reply_bytes = reply_bytes;
+        *out_keys = keys;
+    }
+    nn_wipe(shared, sizeof shared);
+    nn_wipe(master, sizeof master);
+    nn_wipe(&keys, sizeof keys);
+    nn_wipe(pending, sizeof *pending);
+    return result;
+}
+
+NN_PRIVATE void nn_handshake_server_refuse(nn_handshake_server* server, nn_handshake_pending* pending,
+                                           necpnet_result reason, const char* text, uint8_t* reply,
+                                           size_t* out_reply_bytes)
+{
+    nn_refuse refuse;
+    memset(&refuse, 0, sizeof refuse);
+    size_t text_bytes = text ? nn_min_size(strlen(text), NECPNET_REASON_BYTES_MAX) : 0;
+    refuse.head = pending->head;
+    refuse.number = ++server->refusals;
+    refuse.sealed_bytes = 4 + text_bytes;
+    size_t bytes = nn_refuse_write(&refuse, reply);
+    uint8_t* sealed = reply + NN_REFUSE_HEADER_BYTES;
+    nn_store_u32(sealed, (uint32_t)reason);
+    nn_copy(sealed + 4, text, text_bytes);
+    necpnet_result result =
+        nn_key_message_seal(pending->head.suite, pending->setup_secret, "refuse", refuse.number, reply,
+                            NN_REFUSE_HEADER_BYTES, sealed, refuse.sealed_bytes, sealed + refuse.sealed_bytes);
+    if (result) nn_wipe(reply, bytes);
+    *out_reply_bytes = result ? 0 : bytes;
+    nn_wipe(pending, sizeof *pending);
+}
+/* ---- end src/nn_handshake_server.c ------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_web.h ------------------------------------------------------------------------------------------ */
 /* nn_web - the web edge: HTTP upgrade and WebSocket over the streams of a transport. The inside of necpnet.h section 9,

@@ -1,0 +1,110 @@
+/* nn_handshake_server - the server's half of the UDP handshake with all clients: stateless until one is proven.
+ *
+ * read judges a datagram in the order length, version, cookie age, cookie, token, its expiry and server, that it is
+ * unspent, proof of the pre-shared key. Only then come memory, the endpoint's judgement of SETUP, and X25519 in accept.
+ */
+#ifndef NN_HANDSHAKE_SERVER_H
+#define NN_HANDSHAKE_SERVER_H
+
+#include "nn_handshake_wire.h"
+#include "nn_key_schedule.h"
+
+#define NN_COOKIE_KEY_US UINT64_C(60000000) /* a new cookie key this often; the former one opens still */
+#define NN_COOKIE_LIFE_US UINT64_C(10000000)
+#define NN_ACCEPT_LIFE_US UINT64_C(10000000) /* how long the same AUTH gets the same ACCEPT */
+#define NN_ACCEPT_CACHE_MAX 4096u            /* ACCEPTs; the oldest goes first */
+#define NN_SPENT_TOKENS_MAX 131072u          /* ids of tokens that have not expired; more are refused by name */
+#define NN_OPEN_HANDSHAKES_PER_S 160u        /* 20 % of a core at two X25519 of 610 us */
+#define NN_OPEN_HANDSHAKES_BURST 64u
+
+typedef struct nn_handshake_server_config {
+    const necpnet_entropy* entropy; /* copied */
+    necpnet_security security;
+    const uint8_t* psk;                  /* OPEN: NN_PSK_BYTES of nn_key_of_passphrase; NULL: zeroes; copied */
+    const necpnet_token_key* token_keys; /* TOKEN; copied */
+    size_t token_key_count;
+    uint64_t server_id;
+    uint32_t token_epoch;
+    bool token_restart_guard;
+    uint32_t suites;                /* bits to take, of those built; 0: all */
+    uint32_t open_handshakes_per_s; /* 0: NN_OPEN_HANDSHAKES_PER_S */
+    uint32_t spent_tokens_max;      /* 0: NN_SPENT_TOKENS_MAX */
+} nn_handshake_server_config;
+
+typedef struct nn_handshake_server nn_handshake_server;
+
+/* A proven client between ADMIT and accept or refuse; by value. */
+typedef struct nn_handshake_pending {
+    nn_handshake_head head;
+    uint8_t nonce[NN_HANDSHAKE_NONCE_BYTES];
+    uint8_t client_key[NN_X25519_BYTES];
+    uint8_t psk[NN_PSK_BYTES];
+    uint8_t setup_secret[NN_SECRET_BYTES];
+    uint8_t transcript[NN_SECRET_BYTES];
+    uint8_t setup_tag[NN_AEAD_TAG_BYTES];
+    uint8_t token_id[NN_TOKEN_ID_BYTES];
+    uint64_t token_expires_us;
+    uint64_t wall_us;
+} nn_handshake_pending;
+
+typedef enum nn_handshake_kind {
+    NN_HANDSHAKE_DROP = 0,  /* silence; count `drop` */
+    NN_HANDSHAKE_REPLY = 1, /* send reply_bytes of reply; drop is set for a REFUSE, else NECPNET_DROP_COUNT */
+    NN_HANDSHAKE_ADMIT = 2  /* judge setup, then accept or refuse */
+} nn_handshake_kind;
+
+typedef struct nn_handshake_outcome {
+    nn_handshake_kind kind;
+    necpnet_drop drop;
+    size_t reply_bytes;
+    /* ADMIT */
+    necpnet_identity identity;
+    uint32_t client_connection_id;
+    const uint8_t* setup; /* a view until the next read */
+    size_t setup_bytes;
+    nn_handshake_pending pending; /* holds secrets: accept and refuse wipe it */
+} nn_handshake_outcome;
+
+/* nn_handshake_server_create - OK | ERR_UNSUPPORTED (security needs NECPNET_WITH_MBEDTLS) | ERR_OUT_OF_MEMORY
+ *          | ERR_NO_ENTROPY | ERR_INVALID_ARGUMENT
+ */
+NN_PRIVATE necpnet_result nn_handshake_server_create(nn_alloc* alloc, const nn_handshake_server_config* config,
+                                                     uint64_t now_us, nn_handshake_server** out_server);
+
+/* nn_handshake_server_destroy - NULL does nothing. */
+NN_PRIVATE void nn_handshake_server_destroy(nn_handshake_server* server);
+
+/* nn_handshake_server_read - judge one datagram whose first byte is a handshake's.
+ *
+ *   wall_us  0: unknown; then no token is accepted.
+ *   reply    NN_HANDSHAKE_BYTES; never more is answered than was received.
+ */
+NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necpnet_address* from, const uint8_t* data,
+                                         size_t bytes, uint64_t now_us, uint64_t wall_us, uint8_t* reply,
+                                         nn_handshake_outcome* out);
+
+/* nn_handshake_server_accept - let the client of an ADMIT in: spend its token, agree on keys, write ACCEPT. Exactly one
+ * of accept and refuse follows an ADMIT; after a failure of accept neither.
+ *
+ *   alloc     for the two AEADs.
+ *   setup_ok  at most NN_HANDSHAKE_SETUP_BYTES_MAX.
+ *   reply     NN_HANDSHAKE_BYTES.
+ *
+ * Returns  OK | ERR_OUT_OF_MEMORY | ERR_NO_ENTROPY | ERR_PROTOCOL (the client's key is no key) | ERR_TOKEN_SPENT
+ *          | ERR_LIMIT_REACHED | ERR_INVALID_ARGUMENT
+ *          | ERR_INTERNAL; on failure nothing is held, the token unspent, nothing to send
+ */
+NN_PRIVATE necpnet_result nn_handshake_server_accept(nn_handshake_server* server, nn_handshake_pending* pending,
+                                                     nn_alloc* alloc, uint32_t server_connection_id,
+                                                     const void* setup_ok, size_t setup_ok_bytes, uint8_t* reply,
+                                                     size_t* out_reply_bytes, nn_connection_keys* out_keys);
+
+/* nn_handshake_server_refuse - write a REFUSE that only this client can read. Its token stays unspent.
+ *
+ *   text  cut to NECPNET_REASON_BYTES_MAX bytes; NULL: empty.
+ */
+NN_PRIVATE void nn_handshake_server_refuse(nn_handshake_server* server, nn_handshake_pending* pending,
+                                           necpnet_result reason, const char* text, uint8_t* reply,
+                                           size_t* out_reply_bytes);
+
+#endif

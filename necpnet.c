@@ -2344,7 +2344,8 @@ NN_PRIVATE necpnet_result nn_x25519(const necpnet_entropy* entropy, const uint8_
     uint8_t result_bytes[NN_X25519_BYTES];
     size_t written = 0;
     necpnet_result result = NECPNET_ERR_INTERNAL;
-    necpnet_entropy source = {0};
+    necpnet_entropy source;
+    memset(&source, 0, sizeof source);
     if (entropy) source = *entropy;
     int error = mbedtls_ecp_group_load(&group, MBEDTLS_ECP_DP_CURVE25519);
     if (!error) error = mbedtls_mpi_read_binary_le(&factor, clamped, sizeof clamped);
@@ -13272,7 +13273,7 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
 /* A datagram socket that sends to itself: WSAPoll takes sockets alone. */
 NN_PRIVATE necpnet_result nn_net_wake_open(int* out_read, int* out_write)
 {
-    int descriptor;
+    int descriptor = -1;
     necpnet_result result = nn_net_open(NN_NET_UDP, false, &descriptor);
     if (result != NECPNET_OK) return result;
     necpnet_address address;

@@ -244,7 +244,7 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
 /* A datagram socket that sends to itself: WSAPoll takes sockets alone. */
 NN_PRIVATE necpnet_result nn_net_wake_open(int* out_read, int* out_write)
 {
-    int descriptor;
+    int descriptor = -1;
     necpnet_result result = nn_net_open(NN_NET_UDP, false, &descriptor);
     if (result != NECPNET_OK) return result;
     necpnet_address address;

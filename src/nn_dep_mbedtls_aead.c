@@ -287,7 +287,8 @@ NN_PRIVATE necpnet_result nn_x25519(const necpnet_entropy* entropy, const uint8_
     uint8_t result_bytes[NN_X25519_BYTES];
     size_t written = 0;
     necpnet_result result = NECPNET_ERR_INTERNAL;
-    necpnet_entropy source = {0};
+    necpnet_entropy source;
+    memset(&source, 0, sizeof source);
     if (entropy) source = *entropy;
     int error = mbedtls_ecp_group_load(&group, MBEDTLS_ECP_DP_CURVE25519);
     if (!error) error = mbedtls_mpi_read_binary_le(&factor, clamped, sizeof clamped);

@@ -4,7 +4,7 @@
 usage: tools/check_compile.py [--quick] [--jobs N] [--root DIR]
 
 Each row is a compiler, a language and a set of switches: C11 by gcc, clang, emcc and mingw-w64; included in a C++17 file
-by g++ and clang++; every optional adapter off, and each found one alone. --quick only parses, with fewer. A compiler that is not
+by g++ and clang++; every optional adapter off, and each found one alone. --quick takes fewer and mostly parses. A compiler that is not
 installed is named and left out, except under --complete, which fails.
 """
 
@@ -35,12 +35,13 @@ def has(header):
 
 def rows(quick):
     parse = ["-fsyntax-only"]
-    if quick:
-        return [("gcc C11", "gcc", "c", parse), ("g++ C++17", "g++", "c++", parse),
-                ("gcc C11, no platform", "gcc", "c", parse + ["-DNECPNET_WITH_PLATFORM=0"]),
-                ("emcc C11", "emcc", "c", parse), ("mingw-w64 C11", "x86_64-w64-mingw32-gcc", "c", parse)]
     found = [name for name in ADAPTERS if has(ADAPTERS[name])]
     every = [option for name in found for option in ["-DNECPNET_WITH_%s=1" % name] + EXTRA.get(name, [])]
+    if quick:
+        return [("gcc C11", "gcc", "c", parse), ("g++ C++17", "g++", "c++", parse),
+                ("g++ C++17, with " + " ".join(found), "g++", "c++", parse + every),
+                ("gcc C11, no platform", "gcc", "c", parse + ["-DNECPNET_WITH_PLATFORM=0"]),
+                ("emcc C11", "emcc", "c", parse), ("mingw-w64 C11 -O2", "x86_64-w64-mingw32-gcc", "c", ["-O2"])]
     out = [("gcc C11 -O2", "gcc", "c", ["-O2"]), ("gcc C11 -O3 -DNDEBUG", "gcc", "c", ["-O3", "-DNDEBUG"]),
            ("gcc C17", "gcc", "c", parse + ["-std=c17"]), ("gcc C11, no platform", "gcc", "c", ["-DNECPNET_WITH_PLATFORM=0"]),
            ("clang C11 -O2", "clang", "c", ["-O2"]), ("clang C11, no platform", "clang", "c",

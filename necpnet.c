@@ -3942,6 +3942,163 @@ NN_PRIVATE bool nn_answer_read(const uint8_t* data, size_t bytes, nn_answer* out
 }
 /* ---- end src/nn_query.c ------------------------------------------------------------------------------------------ */
 
+/* ---- begin src/nn_packet.h --------------------------------------------------------------------------------------- */
+/* nn_packet - a UDP packet: 1 flags, 4 connection id, 2 or 4 packet number, sealed frames, 16 tag. */
+#ifndef NN_PACKET_H
+#define NN_PACKET_H
+
+
+typedef struct nn_aead nn_aead; /* nn_aead.h */
+
+#define NN_PACKET_FORM 0x80u    /* first byte: set in packets, clear in handshake and query datagrams */
+#define NN_PACKET_LONG 0x01u    /* 4-byte packet number */
+#define NN_PACKET_PHASE 0x02u   /* key phase */
+#define NN_PACKET_ACK_NOW 0x04u /* please acknowledge at once */
+
+#define NN_PACKET_HEADER_BYTES_MIN 7u
+#define NN_PACKET_HEADER_BYTES_MAX 9u
+#define NN_PACKET_TAG_BYTES 16u
+#define NN_PACKET_OVERHEAD_BYTES_MAX (NN_PACKET_HEADER_BYTES_MAX + NN_PACKET_TAG_BYTES)
+#define NN_PACKET_BYTES_MIN (NN_PACKET_HEADER_BYTES_MIN + 1u + NN_PACKET_TAG_BYTES)
+#define NN_PACKET_SHORT_DISTANCE 16384u /* farther than this beyond the largest acked: 4-byte numbers */
+#define NN_PACKET_NUMBER_MAX ((UINT64_C(1) << 62) - 1)
+#define NN_PACKET_NONE UINT64_MAX /* no packet number yet */
+
+typedef struct nn_packet {
+    uint8_t flags; /* first byte: NN_PACKET_PHASE, NN_PACKET_ACK_NOW */
+    uint32_t connection_id;
+    uint64_t number;
+    size_t header_bytes;
+    uint8_t* frames; /* inside data; plain after nn_packet_open */
+    size_t frames_bytes;
+} nn_packet;
+
+/* nn_packet_begin - write the header.
+ *
+ *   packet         at least NN_PACKET_HEADER_BYTES_MAX bytes; frames go behind it, then 16 bytes of tag.
+ *   largest_acked  by the peer; NN_PACKET_NONE.
+ *   flags          NN_PACKET_PHASE, NN_PACKET_ACK_NOW.
+ *
+ * Returns  header bytes: 7 or 9.
+ */
+NN_PRIVATE size_t nn_packet_begin(uint8_t* packet, uint32_t connection_id, uint64_t number, uint64_t largest_acked,
+                                  uint8_t flags);
+
+/* nn_packet_seal - encrypt the frames behind the header in place and put the tag behind them.
+ *
+ * Returns  bytes of the whole packet.
+ */
+NN_PRIVATE size_t nn_packet_seal(nn_aead* aead, uint8_t* packet, size_t header_bytes, size_t frames_bytes,
+                                 uint64_t number);
+
+/* nn_packet_peek - whether a datagram may be a packet, and for which connection. Nothing is proven yet. */
+NN_PRIVATE bool nn_packet_peek(const uint8_t* data, size_t bytes, uint32_t* out_connection_id);
+
+/* nn_packet_parse - header alone, before decryption: enough for nn_acks_is_new.
+ *
+ *   largest_received  authenticated so far on this connection; NN_PACKET_NONE.
+ *   why               written on false: TOO_SHORT or MALFORMED.
+ */
+NN_PRIVATE bool nn_packet_parse(uint8_t* data, size_t bytes, uint64_t largest_received, nn_packet* out,
+                                necpnet_drop* why);
+
+/* nn_packet_open - parse, authenticate and decrypt in place. On false data may be spoilt.
+ *
+ *   why  TOO_SHORT, MALFORMED or AUTHENTICATION.
+ */
+NN_PRIVATE bool nn_packet_open(nn_aead* aead, uint8_t* data, size_t bytes, uint64_t largest_received, nn_packet* out,
+                               necpnet_drop* why);
+
+#endif
+/* ---- end src/nn_packet.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_packet.c --------------------------------------------------------------------------------------- */
+/* nn_packet - a UDP packet. */
+
+
+#define PACKET_FLAGS_KNOWN (NN_PACKET_FORM | NN_PACKET_LONG | NN_PACKET_PHASE | NN_PACKET_ACK_NOW)
+
+NN_PRIVATE size_t nn_packet_begin(uint8_t* packet, uint32_t connection_id, uint64_t number, uint64_t largest_acked,
+                                  uint8_t flags)
+{
+    NN_ASSERT(number <= NN_PACKET_NUMBER_MAX);
+    NN_ASSERT(largest_acked == NN_PACKET_NONE || largest_acked <= number);
+    uint64_t ahead = largest_acked == NN_PACKET_NONE ? number + 1 : number - largest_acked;
+    bool is_long = ahead > NN_PACKET_SHORT_DISTANCE;
+    unsigned first = NN_PACKET_FORM | (flags & (NN_PACKET_PHASE | NN_PACKET_ACK_NOW));
+    if (is_long) first |= NN_PACKET_LONG;
+    packet[0] = (uint8_t)first;
+    nn_store_u32(packet + 1, connection_id);
+    if (!is_long) {
+        nn_store_u16(packet + 5, (uint16_t)number);
+        return NN_PACKET_HEADER_BYTES_MIN;
+    }
+    nn_store_u32(packet + 5, (uint32_t)number);
+    return NN_PACKET_HEADER_BYTES_MAX;
+}
+
+NN_PRIVATE size_t nn_packet_seal(nn_aead* aead, uint8_t* packet, size_t header_bytes, size_t frames_bytes,
+                                 uint64_t number)
+{
+    uint8_t* frames = packet + header_bytes;
+    nn_aead_seal(aead, number, packet, header_bytes, frames, frames_bytes, frames + frames_bytes);
+    return header_bytes + frames_bytes + NN_PACKET_TAG_BYTES;
+}
+
+NN_PRIVATE bool nn_packet_peek(const uint8_t* data, size_t bytes, uint32_t* out_connection_id)
+{
+    if (bytes < NN_PACKET_BYTES_MIN || !(data[0] & NN_PACKET_FORM)) return false;
+    *out_connection_id = nn_load_u32(data + 1);
+    return true;
+}
+
+NN_PRIVATE bool nn_packet_parse(uint8_t* data, size_t bytes, uint64_t largest_received, nn_packet* out,
+                                necpnet_drop* why)
+{
+    if (bytes < NN_PACKET_BYTES_MIN) {
+        *why = NECPNET_DROP_TOO_SHORT;
+        return false;
+    }
+    unsigned first = data[0];
+    if (!(first & NN_PACKET_FORM) || (first & ~PACKET_FLAGS_KNOWN)) {
+        *why = NECPNET_DROP_MALFORMED;
+        return false;
+    }
+    bool is_long = (first & NN_PACKET_LONG) != 0;
+    size_t header_bytes = is_long ? NN_PACKET_HEADER_BYTES_MAX : NN_PACKET_HEADER_BYTES_MIN;
+    if (bytes < header_bytes + 1 + NN_PACKET_TAG_BYTES) {
+        *why = NECPNET_DROP_TOO_SHORT;
+        return false;
+    }
+    uint64_t truncated = is_long ? nn_load_u32(data + 5) : nn_load_u16(data + 5);
+    uint64_t expected = largest_received == NN_PACKET_NONE ? 0 : largest_received + 1;
+    uint64_t number = nn_sequence_expand(expected, truncated, is_long ? 32 : 16);
+    if (number > NN_PACKET_NUMBER_MAX) {
+        *why = NECPNET_DROP_MALFORMED;
+        return false;
+    }
+    out->flags = (uint8_t)first;
+    out->connection_id = nn_load_u32(data + 1);
+    out->number = number;
+    out->header_bytes = header_bytes;
+    out->frames = data + header_bytes;
+    out->frames_bytes = bytes - header_bytes - NN_PACKET_TAG_BYTES;
+    return true;
+}
+
+NN_PRIVATE bool nn_packet_open(nn_aead* aead, uint8_t* data, size_t bytes, uint64_t largest_received, nn_packet* out,
+                               necpnet_drop* why)
+{
+    if (!nn_packet_parse(data, bytes, largest_received, out, why)) return false;
+    if (!nn_aead_open(aead, out->number, data, out->header_bytes, out->frames, out->frames_bytes,
+                      out->frames + out->frames_bytes)) {
+        *why = NECPNET_DROP_AUTHENTICATION;
+        return false;
+    }
+    return true;
+}
+/* ---- end src/nn_packet.c ----------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_compress.h ------------------------------------------------------------------------------------- */
 /* nn_compress - blocks of bytes made smaller (LZ4 block format; nn_dep_lz4.c). */
 #ifndef NN_COMPRESS_H
@@ -5736,6 +5893,1237 @@ NN_INLINE void nn_contents_add(nn_contents* contents, nn_sent_kind kind, uint8_t
 
 #endif
 /* ---- end src/nn_contents.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_acks.h ----------------------------------------------------------------------------------------- */
+/* nn_acks - the receiver's side of acknowledgement: replay window, when to acknowledge, and the ACK frame. */
+#ifndef NN_ACKS_H
+#define NN_ACKS_H
+
+
+#define NN_ACKS_WINDOW 1024u   /* packet numbers back from the largest; older ones are refused */
+#define NN_ACKS_RANGES_MAX 32u /* of one ACK frame */
+#define NN_ACKS_ELICITING_MAX 2u
+#define NN_ACKS_DELAY_US_DEFAULT 10000u
+#define NN_ACKS_BYTES_FULL 5u /* an ACK frame when nothing is missing, type byte included */
+
+typedef struct nn_acks {
+    uint64_t seen[NN_ACKS_WINDOW / 64]; /* bit number % 1024 */
+    uint64_t largest;                   /* UINT64_MAX none */
+    uint64_t largest_at_us;
+    uint64_t floor;         /* numbers below need no report: the peer has seen our ACK of them */
+    uint64_t deadline_us;   /* an ACK is due; NN_NEVER */
+    uint64_t watch_number;  /* our packet whose ACK frame we watch; UINT64_MAX none */
+    uint64_t watch_floor;   /* the floor once the peer has that packet */
+    uint64_t written_floor; /* the same of the ACK frame written last; 0: not exact */
+    uint32_t delay_us_max;
+    uint8_t eliciting; /* ack-eliciting packets since the last ACK */
+} nn_acks;
+
+NN_PRIVATE void nn_acks_init(nn_acks* acks, uint32_t delay_us_max);
+
+/* nn_acks_is_new - neither seen nor older than the window. Changes nothing. */
+NN_PRIVATE bool nn_acks_is_new(const nn_acks* acks, uint64_t number);
+
+/* nn_acks_add - after the packet has authenticated and nn_acks_is_new; once a packet.
+ *
+ *   ack_eliciting  it holds a frame that wants an ACK (nn_frame_is_ack_eliciting).
+ *   at_once        it has NN_PACKET_ACK_NOW; elicits an ACK by itself.
+ */
+NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, bool at_once, uint64_t now_us);
+
+/* nn_acks_wants - whether anything unreported arrived that wants an ACK: put one into any packet that leaves. */
+NN_PRIVATE bool nn_acks_wants(const nn_acks* acks);
+
+/* nn_acks_deadline_us - when an ACK must leave, alone if need be; NN_NEVER. */
+NN_PRIVATE uint64_t nn_acks_deadline_us(const nn_acks* acks);
+
+/* nn_acks_write - the ACK frame with as many ranges as fit, newest first; clears the deadline.
+ *
+ * Returns  false if nothing was received yet or not even 5 bytes fit; the writer is as before then.
+ */
+NN_PRIVATE bool nn_acks_write(nn_acks* acks, nn_writer* writer, uint64_t now_us);
+
+/* nn_acks_sent - the frame that nn_acks_write wrote last left in packet number. Lets ranges shrink once it is acked. */
+NN_PRIVATE void nn_acks_sent(nn_acks* acks, uint64_t number);
+
+/* nn_acks_peer_has - the peer acknowledged our packets low .. high (called by nn_recovery). */
+NN_PRIVATE void nn_acks_peer_has(nn_acks* acks, uint64_t low, uint64_t high);
+
+/* nn_acks_peer_done - all ranges of the peer's ACK were told; its largest. A watched packet that it skips is lost. */
+NN_PRIVATE void nn_acks_peer_done(nn_acks* acks, uint64_t largest);
+
+/* The delay of an ACK frame in one byte: 4 bits of mantissa, 4 of exponent, 8 us to 4 s. Rounds down. */
+NN_PRIVATE uint8_t nn_acks_delay_encode(uint64_t delay_us);
+NN_PRIVATE uint64_t nn_acks_delay_decode(uint8_t code);
+
+#endif
+/* ---- end src/nn_acks.h ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_acks.c ----------------------------------------------------------------------------------------- */
+/* nn_acks - the receiver's side of acknowledgement.
+ *
+ * The window is a bitmap over the last 1024 packet numbers; ACK ranges are read off it, so nothing else is kept. What the
+ * peer surely knows lies below `floor`: once a packet of ours that carried an ACK frame is itself acknowledged, everything
+ * that frame told need not be told again, and neither need old gaps.
+ */
+
+
+#define ACKS_NONE UINT64_MAX
+#define ACKS_DELAY_UNIT_US 8u
+#define ACKS_LENGTH_EXACT 96u /* a full report counts exactly up to here, then in steps, rounding down */
+#define ACKS_LENGTH_STEP 32u
+#define ACKS_LENGTH_ESCAPE 127u
+#define ACKS_MORE 0x80u    /* ranges follow */
+#define ACKS_LOST_AFTER 3u /* our packet is taken for lost when the peer acks so much later ones */
+
+NN_PRIVATE void nn_acks_init(nn_acks* acks, uint32_t delay_us_max)
+{
+    memset(acks, 0, sizeof *acks);
+    acks->largest = ACKS_NONE;
+    acks->deadline_us = NN_NEVER;
+    acks->watch_number = ACKS_NONE;
+    acks->delay_us_max = delay_us_max;
+}
+
+/* ---- the window ---- */
+
+static bool acks_seen(const nn_acks* acks, uint64_t number)
+{
+    return (acks->seen[number % NN_ACKS_WINDOW / 64] >> (number % 64) & 1) != 0;
+}
+
+static uint64_t acks_oldest(const nn_acks* acks)
+{
+    return acks->largest < NN_ACKS_WINDOW ? 0 : acks->largest - (NN_ACKS_WINDOW - 1);
+}
+
+NN_PRIVATE bool nn_acks_is_new(const nn_acks* acks, uint64_t number)
+{
+    if (acks->largest == ACKS_NONE || number > acks->largest) return true;
+    return number >= acks_oldest(acks) && !acks_seen(acks, number);
+}
+
+/* Forget what falls out of the window when number becomes the largest. */
+static void acks_advance(nn_acks* acks, uint64_t number)
+{
+    uint64_t ahead = acks->largest == ACKS_NONE ? NN_ACKS_WINDOW : number - acks->largest;
+    if (ahead >= NN_ACKS_WINDOW) {
+        memset(acks->seen, 0, sizeof acks->seen);
+        return;
+    }
+    for (uint64_t at = acks->largest + 1; at < number; at++) {
+        acks->seen[at % NN_ACKS_WINDOW / 64] &= ~(UINT64_C(1) << (at % 64));
+    }
+}
+
+NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, bool at_once, uint64_t now_us)
+{
+    NN_ASSERT(nn_acks_is_new(acks, number));
+    bool in_order = acks->largest == ACKS_NONE ? number == 0 : number == acks->largest + 1;
+    if (acks->largest == ACKS_NONE || number > acks->largest) {
+        acks_advance(acks, number);
+        acks->largest = number;
+        acks->largest_at_us = now_us;
+    }
+    acks->seen[number % NN_ACKS_WINDOW / 64] |= UINT64_C(1) << (number % 64);
+    if (number < acks->floor) acks->floor = number; /* came after all: tell it */
+    if (acks->watch_number != ACKS_NONE && number < acks->watch_floor) acks->watch_number = ACKS_NONE;
+    if (!ack_eliciting && !at_once) return;
+    if (acks->eliciting < UINT8_MAX) acks->eliciting++;
+    if (at_once || !in_order || acks->eliciting >= NN_ACKS_ELICITING_MAX) {
+        acks->deadline_us = nn_min_u64(acks->deadline_us, now_us);
+    } else {
+        acks->deadline_us = nn_min_u64(acks->deadline_us, now_us + acks->delay_us_max);
+    }
+}
+
+NN_PRIVATE bool nn_acks_wants(const nn_acks* acks)
+{
+    return acks->deadline_us != NN_NEVER;
+}
+
+NN_PRIVATE uint64_t nn_acks_deadline_us(const nn_acks* acks)
+{
+    return acks->deadline_us;
+}
+
+/* ---- the frame ---- */
+
+NN_PRIVATE uint8_t nn_acks_delay_encode(uint64_t delay_us)
+{
+    uint64_t units = delay_us / ACKS_DELAY_UNIT_US;
+    unsigned exponent = 1;
+    if (units < 16) return (uint8_t)units;
+    while (units >= 32 && exponent < 15) {
+        units >>= 1;
+        exponent++;
+    }
+    if (units > 31) units = 31;
+    return (uint8_t)(exponent << 4 | (unsigned)(units & 15));
+}
+
+NN_PRIVATE uint64_t nn_acks_delay_decode(uint8_t code)
+{
+    unsigned exponent = code >> 4;
+    uint64_t units = exponent ? (UINT64_C(16) + (code & 15u)) << (exponent - 1) : code;
+    return units * ACKS_DELAY_UNIT_US;
+}
+
+typedef struct acks_range {
+    uint64_t low;
+    uint64_t high;
+} acks_range;
+
+/* The lowest number of the run of equal bits that ends at high, not below low. */
+static uint64_t acks_run(const nn_acks* acks, uint64_t high, uint64_t low)
+{
+    bool seen = acks_seen(acks, high);
+    uint64_t at = high;
+    while (at > low) {
+        if (at % 64 == 0 && at - low >= 64) { /* a whole word of 64 at once */
+            uint64_t word = acks->seen[(at - 1) % NN_ACKS_WINDOW / 64];
+            if (word == (seen ? UINT64_MAX : 0)) {
+                at -= 64;
+                continue;
+            }
+        }
+        if (acks_seen(acks, at - 1) != seen) break;
+        at--;
+    }
+    return at;
+}
+
+/* Ranges, newest first, down to the floor. Returns how many; *exact: whether they are all. */
+static size_t acks_ranges(const nn_acks* acks, acks_range ranges[NN_ACKS_RANGES_MAX], bool* exact)
+{
+    uint64_t low = nn_max_u64(acks_oldest(acks), nn_min_u64(acks->floor, acks->largest));
+    uint64_t high = acks->largest;
+    size_t count = 0;
+    *exact = true;
+    for (;;) {
+        if (count == NN_ACKS_RANGES_MAX) {
+            *exact = false;
+            return count;
+        }
+        ranges[count].high = high;
+        ranges[count].low = acks_run(acks, high, low);
+        high = ranges[count].low;
+        count++;
+        if (high == low) return count;
+        high = acks_run(acks, high - 1, low); /* the gap */
+        if (high == low) return count;        /* nothing seen below it */
+        high--;
+    }
+}
+
+/* Bytes of a range behind the first. */
+static size_t acks_range_bytes(const acks_range* above, const acks_range* range)
+{
+    return nn_varint_bytes(above->low - range->high - 2) + nn_varint_bytes(range->high - range->low);
+}
+
+NN_PRIVATE bool nn_acks_write(nn_acks* acks, nn_writer* writer, uint64_t now_us)
+{
+    acks_range ranges[NN_ACKS_RANGES_MAX];
+    bool exact;
+    if (acks->largest == ACKS_NONE || nn_writer_left(writer) < NN_ACKS_BYTES_FULL || writer->failed) return false;
+    size_t count = acks_ranges(acks, ranges, &exact);
+    uint64_t length = ranges[0].high - ranges[0].low + 1;
+    size_t first_bytes = length - 1 >= ACKS_LENGTH_ESCAPE ? nn_varint_bytes(length - 1 - ACKS_LENGTH_ESCAPE) : 0;
+    size_t room = nn_writer_left(writer) - NN_ACKS_BYTES_FULL;
+    size_t used = first_bytes + 1;
+    size_t fit = 1;
+    while (fit < count && used + acks_range_bytes(&ranges[fit - 1], &ranges[fit]) <= room) {
+        used += acks_range_bytes(&ranges[fit - 1], &ranges[fit]);
+        fit++;
+    }
+    if (fit < count) exact = false;
+    uint64_t delay_us = now_us > acks->largest_at_us ? now_us - acks->largest_at_us : 0;
+    nn_write_u8(writer, NN_FRAME_ACK);
+    nn_write_u16(writer, (uint16_t)acks->largest);
+    nn_write_u8(writer, nn_acks_delay_encode(delay_us));
+    if (fit == 1) {
+        uint64_t code = length - 1;
+        if (length > ACKS_LENGTH_EXACT) {
+            uint64_t steps = (length - ACKS_LENGTH_EXACT) / ACKS_LENGTH_STEP;
+            code = ACKS_LENGTH_EXACT - 1 + steps;
+            if (steps * ACKS_LENGTH_STEP + ACKS_LENGTH_EXACT != length) exact = false;
+        }
+        nn_write_u8(writer, (uint8_t)code);
+    } else {
+        nn_write_u8(writer, (uint8_t)(ACKS_MORE | nn_min_u64(length - 1, ACKS_LENGTH_ESCAPE)));
+        if (first_bytes) nn_write_varint(writer, length - 1 - ACKS_LENGTH_ESCAPE);
+        nn_write_u8(writer, (uint8_t)(fit - 1));
+        for (size_t i = 1; i < fit; i++) {
+            nn_write_varint(writer, ranges[i - 1].low - ranges[i].high - 2);
+            nn_write_varint(writer, ranges[i].high - ranges[i].low);
+        }
+    }
+    NN_ASSERT(!writer->failed);
+    acks->written_floor = exact ? acks->largest + 1 : 0;
+    acks->deadline_us = NN_NEVER;
+    acks->eliciting = 0;
+    return true;
+}
+
+/* ---- acknowledgement of acknowledgements ---- */
+
+NN_PRIVATE void nn_acks_sent(nn_acks* acks, uint64_t number)
+{
+    if (acks->watch_number != ACKS_NONE || acks->written_floor == 0) return;
+    acks->watch_number = number;
+    acks->watch_floor = acks->written_floor;
+}
+
+NN_PRIVATE void nn_acks_peer_has(nn_acks* acks, uint64_t low, uint64_t high)
+{
+    if (acks->watch_number < low || acks->watch_number > high) return;
+    acks->floor = nn_max_u64(acks->floor, acks->watch_floor);
+    acks->watch_number = ACKS_NONE;
+}
+
+NN_PRIVATE void nn_acks_peer_done(nn_acks* acks, uint64_t largest)
+{
+    if (acks->watch_number == ACKS_NONE || largest < acks->watch_number) return;
+    if (largest - acks->watch_number >= ACKS_LOST_AFTER) acks->watch_number = ACKS_NONE;
+}
+/* ---- end src/nn_acks.c ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_congestion.h ----------------------------------------------------------------------------------- */
+/* nn_congestion - how much may leave: a delay-based window, a pacer and a bandwidth limit.
+ *
+ * The window grows while the standing queue (least round trip of a round less the base round trip) is under the target
+ * and shrinks above it; moderate loss alone does not shrink it. Fed by nn_recovery.
+ */
+#ifndef NN_CONGESTION_H
+#define NN_CONGESTION_H
+
+
+#define NN_CONGESTION_WINDOW_BYTES_FIRST 32768u
+#define NN_CONGESTION_WINDOW_PACKETS_MIN 2u
+#define NN_CONGESTION_WINDOW_BYTES_MAX (16u << 20)
+#define NN_CONGESTION_BANDWIDTH_MIN 8000u    /* bytes a second that it never goes below */
+#define NN_CONGESTION_QUEUE_TARGET_US 10000u /* standing queue aimed at; it stays under 20 ms */
+#define NN_CONGESTION_LOSS_PPM_MAX 100000u   /* more loss than this shrinks the window */
+#define NN_CONGESTION_BASE_SLOTS 4u          /* the base round trip is the least of so many slots .. */
+#define NN_CONGESTION_BASE_SLOT_US 5000000u  /* .. of 5 s */
+#define NN_CONGESTION_DRAIN_US 10000000u     /* so long without a round trip near the base: drain the queue once */
+#define NN_CONGESTION_BURST_US 16000u        /* the pacer saves up at most so much time: a frame of a game at 60 Hz */
+#define NN_CONGESTION_UNLIMITED UINT32_MAX
+
+typedef struct nn_congestion {
+    uint64_t window_bytes;
+    uint64_t flight_bytes;
+    uint64_t rtt_us;     /* smoothed, for pacing and rounds */
+    uint64_t pace_at_us; /* when pace_bytes was counted */
+    int64_t pace_bytes;  /* that the pacer lets go; below 0 after an overshoot */
+    uint64_t limit_at_us;
+    int64_t limit_bytes; /* of the bandwidth limit's bucket */
+    uint64_t round_at_us;
+    uint64_t acked_bytes; /* since loss was judged last */
+    uint64_t lost_bytes;
+    uint64_t base_slot_at_us;
+    uint64_t base_seen_at_us;                   /* when a round trip near the base was last seen */
+    uint64_t drain_until_us;                    /* the window is held small until then, so that the base can be seen */
+    uint32_t base_us[NN_CONGESTION_BASE_SLOTS]; /* UINT32_MAX none */
+    uint32_t round_rtt_us;                      /* least of this round; UINT32_MAX none */
+    uint32_t queue_us;                          /* standing queue of the last round */
+    uint32_t limit_bytes_per_s;                 /* NN_CONGESTION_UNLIMITED */
+    uint32_t bandwidth_min;
+    uint32_t datagram_bytes;
+    uint8_t base_slot;
+    uint8_t above_samples; /* in a row over half the target, in slow start */
+    uint8_t floor_rounds;  /* in a row over the target with the least window: the path itself is longer now */
+    bool slow_start;
+    bool window_used; /* in this round the window was at least half full: not application-limited */
+} nn_congestion;
+
+/* nn_congestion_init - limit_bytes_per_s: NN_CONGESTION_UNLIMITED for none. */
+NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_bytes_per_s, uint64_t now_us);
+NN_PRIVATE void nn_congestion_set_limit(nn_congestion* congestion, uint32_t limit_bytes_per_s);
+NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t datagram_bytes);
+
+/* nn_congestion_budget - bytes that may leave now: 0, or at least a whole datagram. */
+NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us);
+
+/* nn_congestion_deadline_us - when the budget, 0 now, may be more by the passing of time alone; NN_NEVER if only an
+ * acknowledgement can raise it; 0 if it is not 0 now. */
+NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us);
+
+/* What nn_recovery tells. Packets that elicit no ACK count against pace and limit, not against the window. */
+NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us);
+NN_PRIVATE void nn_congestion_on_acked(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);
+NN_PRIVATE void nn_congestion_on_lost(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);
+NN_PRIVATE void nn_congestion_on_forgotten(nn_congestion* congestion, uint32_t bytes);
+
+/* nn_congestion_on_rtt - one round-trip sample (less the peer's delay) and the smoothed value; closes rounds. */
+NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us, uint64_t smoothed_us, uint64_t now_us);
+
+/* nn_congestion_on_persistent - nothing came through for several probe timeouts (RFC 9002 7.6). */
+NN_PRIVATE void nn_congestion_on_persistent(nn_congestion* congestion, uint64_t now_us);
+
+/* nn_congestion_rate - the pacer's bytes a second. */
+NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion);
+
+#endif
+/* ---- end src/nn_congestion.h ------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_congestion.c ----------------------------------------------------------------------------------- */
+/* nn_congestion - how much may leave.
+ *
+ * In each round trip the standing queue q is the least round trip of the round less the base. A window of
+ * rate x (base + target) would hold q at the target, and rate = window / (base + q), so the window is moved half way to
+ * window x (base + target) / (base + q) (the idea of FAST TCP: Wei, Jin, Low, Hegde 2006; target in time as in LEDBAT, RFC
+ * 6817). Slow start ends when several samples in a row show a queue (as HyStart does, Ha and Rhee 2011).
+ */
+
+#define CONGESTION_RTT_FIRST_US 100000u
+#define CONGESTION_RTT_MIN_US 20u
+#define CONGESTION_ROUND_US_MIN 1000u
+#define CONGESTION_NEAR_US 2000u /* a round trip within this of the base shows the base */
+#define CONGESTION_ABOVE_SAMPLES 8u
+#define CONGESTION_FLOOR_ROUNDS 8u
+#define CONGESTION_LOSS_BYTES_MIN 38400u /* judge loss over at least 32 packets */
+#define CONGESTION_BURST_PACKETS 10u     /* RFC 9002 7.7 */
+#define CONGESTION_LIMIT_BURST_US 50000u
+#define CONGESTION_RATE_MAX UINT64_C(8000000000)
+#define CONGESTION_SECOND_US 1000000u
+
+static uint32_t congestion_base_us(const nn_congestion* congestion)
+{
+    uint32_t base = UINT32_MAX;
+    for (size_t i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) {
+        if (congestion->base_us[i] < base) base = congestion->base_us[i];
+    }
+    return base == UINT32_MAX ? CONGESTION_RTT_FIRST_US : base;
+}
+
+static uint64_t congestion_window_min(const nn_congestion* congestion)
+{
+    uint64_t floor_bytes = (uint64_t)congestion->bandwidth_min * congestion_base_us(congestion) / CONGESTION_SECOND_US;
+    return nn_max_u64(floor_bytes, (uint64_t)congestion->datagram_bytes * NN_CONGESTION_WINDOW_PACKETS_MIN);
+}
+
+static void congestion_set_window(nn_congestion* congestion, uint64_t bytes)
+{
+    bytes = nn_max_u64(bytes, congestion_window_min(congestion));
+    congestion->window_bytes = nn_min_u64(bytes, NN_CONGESTION_WINDOW_BYTES_MAX);
+}
+
+/* The window that holds now: less of it while the queue drains. */
+static uint64_t congestion_window_now(const nn_congestion* congestion, uint64_t now_us)
+{
+    if (now_us >= congestion->drain_until_us) return congestion->window_bytes;
+    uint64_t base = congestion_base_us(congestion);
+    uint64_t drained = congestion->window_bytes * base / (base + congestion->queue_us) / 2;
+    return nn_max_u64(drained, congestion_window_min(congestion));
+}
+
+NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_bytes_per_s, uint64_t now_us)
+{
+    memset(congestion, 0, sizeof *congestion);
+    congestion->window_bytes = NN_CONGESTION_WINDOW_BYTES_FIRST;
+    congestion->rtt_us = CONGESTION_RTT_FIRST_US;
+    congestion->bandwidth_min = NN_CONGESTION_BANDWIDTH_MIN;
+    congestion->datagram_bytes = NECPNET_DATAGRAM_BYTES_DEFAULT;
+    congestion->limit_bytes_per_s = limit_bytes_per_s;
+    congestion->pace_at_us = congestion->limit_at_us = congestion->round_at_us = now_us;
+    congestion->base_slot_at_us = congestion->base_seen_at_us = now_us;
+    congestion->pace_bytes = (int64_t)congestion->datagram_bytes * CONGESTION_BURST_PACKETS;
+    congestion->limit_bytes = congestion->datagram_bytes;
+    congestion->round_rtt_us = UINT32_MAX;
+    congestion->slow_start = true;
+    for (size_t i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion->base_us[i] = UINT32_MAX;
+}
+
+NN_PRIVATE void nn_congestion_set_limit(nn_congestion* congestion, uint32_t limit_bytes_per_s)
+{
+    congestion->limit_bytes_per_s = limit_bytes_per_s;
+    if (congestion->limit_bytes > congestion->datagram_bytes) congestion->limit_bytes = congestion->datagram_bytes;
+}
+
+NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t datagram_bytes)
+{
+    NN_ASSERT(datagram_bytes > 0);
+    congestion->datagram_bytes = datagram_bytes;
+    congestion_set_window(congestion, congestion->window_bytes);
+}
+
+/* ---- pace and limit ---- */
+
+NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion)
+{
+    uint64_t rtt = nn_max_u64(congestion->rtt_us, CONGESTION_RTT_MIN_US);
+    uint64_t rate = congestion->window_bytes * CONGESTION_SECOND_US / rtt;
+    rate = congestion->slow_start ? rate * 2 : rate + rate / 4;
+    rate = nn_max_u64(rate, congestion->bandwidth_min);
+    return nn_min_u64(rate, CONGESTION_RATE_MAX);
+}
+
+/* Add what a bucket earned since *at_us; time too short for a whole byte stays for later. */
+static void congestion_fill(int64_t* bytes, uint64_t* at_us, uint64_t rate, uint64_t bytes_max, uint64_t now_us)
+{
+    if (now_us <= *at_us) return;
+    uint64_t elapsed = now_us - *at_us;
+    if (elapsed >= CONGESTION_SECOND_US) {
+        elapsed = CONGESTION_SECOND_US;
+        *at_us = now_us - elapsed;
+    }
+    uint64_t earned = rate * elapsed / CONGESTION_SECOND_US;
+    if (earned == 0) return;
+    *at_us += nn_min_u64(elapsed, (earned * CONGESTION_SECOND_US + rate - 1) / rate);
+    *bytes += (int64_t)earned;
+    if (*bytes >= (int64_t)bytes_max) {
+        *bytes = (int64_t)bytes_max;
+        *at_us = now_us;
+    }
+}
+
+static void congestion_refill(nn_congestion* congestion, uint64_t now_us)
+{
+    uint64_t rate = nn_congestion_rate(congestion);
+    uint64_t burst = nn_max_u64(rate * NN_CONGESTION_BURST_US / CONGESTION_SECOND_US,
+                                (uint64_t)congestion->datagram_bytes * CONGESTION_BURST_PACKETS);
+    burst = nn_min_u64(burst, nn_max_u64(congestion->window_bytes, congestion->datagram_bytes));
+    congestion_fill(&congestion->pace_bytes, &congestion->pace_at_us, rate, burst, now_us);
+    if (congestion->limit_bytes_per_s == NN_CONGESTION_UNLIMITED) return;
+    uint64_t limit = nn_max_u64(congestion->limit_bytes_per_s, 1);
+    burst = nn_max_u64(limit * CONGESTION_LIMIT_BURST_US / CONGESTION_SECOND_US, congestion->datagram_bytes);
+    congestion_fill(&congestion->limit_bytes, &congestion->limit_at_us, limit, burst, now_us);
+}
+
+NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us)
+{
+    congestion_refill(congestion, now_us);
+    int64_t budget = (int64_t)congestion_window_now(congestion, now_us) - (int64_t)congestion->flight_bytes;
+    if (congestion->pace_bytes < budget) budget = congestion->pace_bytes;
+    if (congestion->limit_bytes_per_s != NN_CONGESTION_UNLIMITED && congestion->limit_bytes < budget) {
+        budget = congestion->limit_bytes;
+    }
+    if (budget <= 0) return 0;
+    return nn_max_size((size_t)budget, congestion->datagram_bytes);
+}
+
+/* When a bucket holds a byte again. */
+static uint64_t congestion_bucket_deadline(int64_t bytes, uint64_t at_us, uint64_t rate)
+{
+    if (bytes > 0) return 0;
+    return at_us + ((uint64_t)(1 - bytes) * CONGESTION_SECOND_US + rate - 1) / rate;
+}
+
+NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us)
+{
+    congestion_refill(congestion, now_us);
+    uint64_t deadline =
+        congestion_bucket_deadline(congestion->pace_bytes, congestion->pace_at_us, nn_congestion_rate(congestion));
+    if (congestion->limit_bytes_per_s != NN_CONGESTION_UNLIMITED) {
+        uint64_t limit = congestion_bucket_deadline(congestion->limit_bytes, congestion->limit_at_us,
+                                                    nn_max_u64(congestion->limit_bytes_per_s, 1));
+        deadline = nn_max_u64(deadline, limit);
+    }
+    if (congestion->flight_bytes >= congestion->window_bytes) return NN_NEVER;
+    if (congestion->flight_bytes >= congestion_window_now(congestion, now_us)) {
+        deadline = nn_max_u64(deadline, congestion->drain_until_us);
+    }
+    return deadline;
+}
+
+/* ---- what happened ---- */
+
+NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us)
+{
+    congestion_refill(congestion, now_us);
+    congestion->pace_bytes -= bytes;
+    if (congestion->limit_bytes_per_s != NN_CONGESTION_UNLIMITED) congestion->limit_bytes -= bytes;
+    if (!in_flight) return;
+    congestion->flight_bytes += bytes;
+    if (congestion->flight_bytes * 2 >= congestion->window_bytes) congestion->window_used = true;
+}
+
+NN_PRIVATE void nn_congestion_on_forgotten(nn_congestion* congestion, uint32_t bytes)
+{
+    NN_ASSERT(congestion->flight_bytes >= bytes);
+    congestion->flight_bytes -= bytes;
+}
+
+NN_PRIVATE void nn_congestion_on_acked(nn_congestion* congestion, uint32_t bytes, uint64_t now_us)
+{
+    (void)now_us;
+    nn_congestion_on_forgotten(congestion, bytes);
+    congestion->acked_bytes += bytes;
+    if (congestion->slow_start && congestion->window_used) {
+        congestion_set_window(congestion, congestion->window_bytes + bytes);
+    }
+}
+
+/* Shrink by half the share lost, when that share is more than a lossy radio link explains. */
+static void congestion_judge_loss(nn_congestion* congestion)
+{
+    uint64_t all = congestion->acked_bytes + congestion->lost_bytes;
+    if (all < CONGESTION_LOSS_BYTES_MIN) return;
+    uint64_t lost_ppm = congestion->lost_bytes * 1000000u / all;
+    congestion->acked_bytes = congestion->lost_bytes = 0;
+    if (lost_ppm <= NN_CONGESTION_LOSS_PPM_MAX) return;
+    congestion->slow_start = false;
+    congestion_set_window(congestion, congestion->window_bytes - congestion->window_bytes * lost_ppm / 2000000u);
+}
+
+NN_PRIVATE void nn_congestion_on_lost(nn_congestion* congestion, uint32_t bytes, uint64_t now_us)
+{
+    (void)now_us;
+    nn_congestion_on_forgotten(congestion, bytes);
+    congestion->lost_bytes += bytes;
+}
+
+NN_PRIVATE void nn_congestion_on_persistent(nn_congestion* congestion, uint64_t now_us)
+{
+    congestion_set_window(congestion, 0);
+    congestion->slow_start = true;
+    congestion->above_samples = 0;
+    congestion->acked_bytes = congestion->lost_bytes = 0;
+    congestion->round_at_us = now_us;
+    congestion->window_used = false;
+}
+
+/* ---- rounds ---- */
+
+static void congestion_see_base(nn_congestion* congestion, uint32_t rtt, uint64_t now_us)
+{
+    if (now_us - congestion->base_slot_at_us >= NN_CONGESTION_BASE_SLOT_US) {
+        congestion->base_slot = (uint8_t)((congestion->base_slot + 1u) % NN_CONGESTION_BASE_SLOTS);
+        congestion->base_us[congestion->base_slot] = UINT32_MAX;
+        congestion->base_slot_at_us = now_us;
+    }
+    if (rtt < congestion->base_us[congestion->base_slot]) congestion->base_us[congestion->base_slot] = rtt;
+    if (rtt <= congestion_base_us(congestion) + CONGESTION_NEAR_US) congestion->base_seen_at_us = now_us;
+}
+
+/* window x (base + target) / (base + queue). */
+static uint64_t congestion_aim(const nn_congestion* congestion, uint64_t base, uint64_t queue, uint64_t target)
+{
+    return congestion->window_bytes * (base + target) / (base + queue);
+}
+
+static void congestion_slow_start_sample(nn_congestion* congestion, uint32_t rtt)
+{
+    uint32_t base = congestion_base_us(congestion);
+    uint32_t queue = rtt - base;
+    if (!congestion->window_used || queue <= NN_CONGESTION_QUEUE_TARGET_US / 2) {
+        congestion->above_samples = 0;
+        return;
+    }
+    if (++congestion->above_samples < CONGESTION_ABOVE_SAMPLES) return;
+    congestion->above_samples = 0;
+    congestion->slow_start = false;
+    congestion->queue_us = queue;
+    congestion_set_window(congestion, congestion_aim(congestion, base, queue, NN_CONGESTION_QUEUE_TARGET_US / 2));
+}
+
+static void congestion_steer(nn_congestion* congestion)
+{
+    uint64_t base = congestion_base_us(congestion);
+    uint64_t window = congestion->window_bytes;
+    uint64_t aim = congestion_aim(congestion, base, congestion->queue_us, NN_CONGESTION_QUEUE_TARGET_US);
+    aim = nn_min_u64(aim, window + window / 2);
+    congestion_set_window(congestion, (window + aim + 1) / 2);
+    if (congestion->queue_us <= NN_CONGESTION_QUEUE_TARGET_US ||
+        congestion->window_bytes > congestion_window_min(congestion)) {
+        congestion->floor_rounds = 0;
+        return;
+    }
+    if (++congestion->floor_rounds < CONGESTION_FLOOR_ROUNDS) return;
+    congestion->floor_rounds = 0;
+    for (size_t i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion->base_us[i] = congestion->round_rtt_us;
+}
+
+static void congestion_close_round(nn_congestion* congestion, uint64_t now_us)
+{
+    uint32_t base = congestion_base_us(congestion);
+    bool draining = now_us < congestion->drain_until_us;
+    congestion->queue_us = congestion->round_rtt_us > base ? congestion->round_rtt_us - base : 0;
+    congestion_judge_loss(congestion);
+    if (!congestion->slow_start && congestion->window_used && !draining) {
+        congestion_steer(congestion);
+        if (now_us - congestion->base_seen_at_us >= NN_CONGESTION_DRAIN_US) {
+            congestion->drain_until_us = now_us + congestion->rtt_us * 2;
+            congestion->base_seen_at_us = now_us;
+        }
+    }
+    congestion->round_at_us = now_us;
+    congestion->round_rtt_us = UINT32_MAX;
+    congestion->window_used = congestion->flight_bytes * 2 >= congestion->window_bytes;
+}
+
+NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us, uint64_t smoothed_us, uint64_t now_us)
+{
+    uint32_t rtt = (uint32_t)nn_min_u64(rtt_us, UINT32_MAX - 1);
+    congestion->rtt_us = smoothed_us;
+    congestion_see_base(congestion, rtt, now_us);
+    if (rtt < congestion->round_rtt_us) congestion->round_rtt_us = rtt;
+    if (congestion->slow_start) congestion_slow_start_sample(congestion, rtt);
+    if (now_us - congestion->round_at_us >= nn_max_u64(smoothed_us, CONGESTION_ROUND_US_MIN)) {
+        congestion_close_round(congestion, now_us);
+    }
+}
+/* ---- end src/nn_congestion.c ------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_recovery.h ------------------------------------------------------------------------------------- */
+/* nn_recovery - the sender's side of acknowledgement (RFC 9002): packets in flight, round trip, losses, probes.
+ *
+ * What a packet carried is kept as nn_contents, copied by value. Each contents given to nn_recovery_sent comes back
+ * through `acked` (once) or `lost` (once), or first `lost` and then `acked` when the loss was spurious or a probe timeout
+ * had it sent again. The two functions must not call back into the recovery.
+ */
+#ifndef NN_RECOVERY_H
+#define NN_RECOVERY_H
+
+
+#define NN_RECOVERY_FLIGHT_MAX 4096u /* ack-eliciting packets kept at once */
+#define NN_RECOVERY_RING_FIRST 16u
+#define NN_RECOVERY_PACKET_THRESHOLD 3u /* RFC 9002 6.1.1; raised by spurious losses */
+#define NN_RECOVERY_PACKET_THRESHOLD_MAX 64u
+#define NN_RECOVERY_GRANULARITY_US 1000u  /* RFC 9002 6.1.2 */
+#define NN_RECOVERY_RTT_FIRST_US 100000u  /* before a sample */
+#define NN_RECOVERY_PROBE_US_MAX 2000000u /* a probe timeout never backs off beyond */
+#define NN_RECOVERY_PERSISTENT_PROBES 3u
+#define NN_RECOVERY_ACK_REQUEST_PACKETS 64u /* at least so often a packet asks for an ACK */
+#define NN_RECOVERY_SKIPS 4u                /* skipped packet numbers remembered */
+
+typedef struct nn_recovery_packet nn_recovery_packet;
+
+typedef void (*nn_recovery_function)(void* user, const nn_contents* contents);
+
+typedef struct nn_recovery {
+    nn_alloc* alloc;
+    nn_acks* acks;             /* told which of our packets the peer has */
+    nn_congestion* congestion; /* told what is in flight, acked, lost */
+    nn_recovery_packet* ring;  /* packets by ascending number from first; NULL until there is one */
+    uint64_t next_number;
+    uint64_t largest_acked;   /* UINT64_MAX none */
+    uint64_t flight_from;     /* nothing before it is in flight */
+    uint64_t eliciting_at_us; /* when the last ack-eliciting packet left */
+    uint64_t loss_at_us;      /* when the time threshold takes the next one; NN_NEVER */
+    uint64_t skips[NN_RECOVERY_SKIPS];
+    uint64_t skip_at; /* the number to be skipped next */
+    uint64_t random;
+    uint64_t packets_lost;
+    uint64_t packets_spurious; /* declared lost and acknowledged later */
+    uint32_t capacity;         /* power of two */
+    uint32_t first;            /* place of the oldest kept */
+    uint32_t count;            /* kept: in flight, and lost ones for a while */
+    uint32_t flight;           /* ack-eliciting packets in flight */
+    uint32_t rtt_us;
+    uint32_t rtt_min_us;
+    uint32_t rtt_latest_us;
+    uint32_t rtt_variance_us;
+    uint32_t peer_delay_us; /* the peer's largest ACK delay */
+    uint32_t asked;         /* packets since one asked for an ACK */
+    uint8_t probes;         /* probe timeouts in a row */
+    uint8_t packet_threshold;
+    uint8_t time_eighths; /* time threshold in eighths of a round trip; raised by spurious losses */
+    bool has_rtt;
+} nn_recovery;
+
+/* nn_recovery_init - no memory is taken before the first packet.
+ *
+ *   acks, congestion  live as long.
+ *   seed              from a good source: chooses the packet numbers that are skipped to catch optimistic ACKs.
+ */
+NN_PRIVATE void nn_recovery_init(nn_recovery* recovery, nn_alloc* alloc, nn_acks* acks, nn_congestion* congestion,
+                                 uint64_t seed);
+
+/* nn_recovery_reset - give the memory back; contents in flight are forgotten without a call. */
+NN_PRIVATE void nn_recovery_reset(nn_recovery* recovery);
+
+/* nn_recovery_seed_rtt - a round trip known from the handshake. */
+NN_PRIVATE void nn_recovery_seed_rtt(nn_recovery* recovery, uint64_t rtt_us, uint64_t now_us);
+
+/* nn_recovery_reserve - before building a packet: room to track one more.
+ *
+ * Returns  OK | ERR_OUT_OF_MEMORY | ERR_WOULD_BLOCK (NN_RECOVERY_FLIGHT_MAX in flight: send nothing that elicits ACKs)
+ */
+NN_PRIVATE necpnet_result nn_recovery_reserve(nn_recovery* recovery);
+
+/* nn_recovery_next_number - the number of the next packet. Changes nothing; now and then one is left out. */
+NN_PRIVATE uint64_t nn_recovery_next_number(const nn_recovery* recovery);
+
+/* nn_recovery_wants_ack - whether the next packet should carry NN_PACKET_ACK_NOW. */
+NN_PRIVATE bool nn_recovery_wants_ack(const nn_recovery* recovery);
+
+/* nn_recovery_sent - a packet left.
+ *
+ *   number         from nn_recovery_next_number.
+ *   bytes          of the datagram.
+ *   ack_eliciting  after nn_recovery_reserve alone.
+ *   contents       copied; NULL: none.
+ */
+NN_PRIVATE void nn_recovery_sent(nn_recovery* recovery, uint64_t number, uint32_t bytes, bool ack_eliciting,
+                                 const nn_contents* contents, uint64_t now_us);
+
+/* nn_recovery_read_ack - an ACK frame behind its type byte. At most one ACK frame a packet (the caller sees to it).
+ *
+ * Returns  OK | ERR_PROTOCOL (malformed, or acknowledges a packet that was never sent)
+ */
+NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader* reader, uint64_t now_us,
+                                               nn_recovery_function acked, nn_recovery_function lost, void* user);
+
+/* nn_recovery_deadline_us - when nn_recovery_on_deadline wants to be called; NN_NEVER. */
+NN_PRIVATE uint64_t nn_recovery_deadline_us(const nn_recovery* recovery);
+
+/* nn_recovery_on_deadline - declare what is overdue lost. On a probe timeout the oldest packets' contents are given to
+ * `lost` (they stay in flight), so that the probes carry them.
+ *
+ * Returns  ack-eliciting packets to send now regardless of the budget (a PING if there is nothing else): 0 .. 2.
+ */
+NN_PRIVATE uint32_t nn_recovery_on_deadline(nn_recovery* recovery, uint64_t now_us, nn_recovery_function lost,
+                                            void* user);
+
+/* nn_recovery_lose_all - give everything in flight to `lost` and forget it (another path or transport goes on). */
+NN_PRIVATE void nn_recovery_lose_all(nn_recovery* recovery, nn_recovery_function lost, void* user);
+
+/* nn_recovery_probe_us - the probe timeout without back-off (RFC 9002 6.2.1). */
+NN_PRIVATE uint64_t nn_recovery_probe_us(const nn_recovery* recovery);
+
+/* nn_recovery_memory_bytes - taken from the allocator. */
+NN_PRIVATE size_t nn_recovery_memory_bytes(const nn_recovery* recovery);
+
+#endif
+/* ---- end src/nn_recovery.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_recovery.c ------------------------------------------------------------------------------------- */
+/* nn_recovery - the sender's side of acknowledgement (RFC 9002).
+ *
+ * Ack-eliciting packets alone are kept, in a ring by ascending number; an ACK range finds them by bisection. A packet
+ * declared lost stays for a while, so that a late ACK is known for what it is.
+ */
+
+
+#define RECOVERY_NONE UINT64_MAX
+#define RECOVERY_RTT_MAX_US 60000000u
+#define RECOVERY_TIME_EIGHTHS_FIRST 9u /* RFC 9002 6.1.2 */
+#define RECOVERY_TIME_EIGHTHS_MAX 16u
+#define RECOVERY_SKIP_MIN \
+    256u /* packets between two left-out numbers; NN_RECOVERY_SKIPS of them cover the ACK window */
+#define RECOVERY_SKIP_SPREAD 1024u
+#define RECOVERY_PROBE_PACKETS 2u
+#define RECOVERY_ACK_ESCAPE 127u /* the ACK frame's lengths: see nn_acks.c and PROTOCOL.md */
+#define RECOVERY_ACK_EXACT 96u
+#define RECOVERY_ACK_STEP 32u
+
+typedef enum recovery_state {
+    RECOVERY_ACKED = 0,  /* may be dropped */
+    RECOVERY_SENT = 1,   /* in flight */
+    RECOVERY_PROBED = 2, /* in flight; contents were given to `lost` on a probe timeout */
+    RECOVERY_LOST = 3
+} recovery_state;
+
+struct nn_recovery_packet {
+    uint64_t number;
+    uint64_t sent_at_us;
+    uint32_t bytes;
+    uint8_t state;
+    nn_contents contents;
+};
+
+static nn_recovery_packet* recovery_at(const nn_recovery* recovery, uint32_t index)
+{
+    return &recovery->ring[(recovery->first + index) & (recovery->capacity - 1)];
+}
+
+/* Index of the first kept packet whose number is at least number. */
+static uint32_t recovery_find(const nn_recovery* recovery, uint64_t number)
+{
+    uint32_t low = 0;
+    uint32_t high = recovery->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (recovery_at(recovery, middle)->number < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static bool recovery_in_flight(const nn_recovery_packet* packet)
+{
+    return packet->state == RECOVERY_SENT || packet->state == RECOVERY_PROBED;
+}
+
+static uint64_t recovery_random(nn_recovery* recovery)
+{
+    recovery->random += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 */
+    uint64_t z = recovery->random;
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static void recovery_choose_skip(nn_recovery* recovery, uint64_t after)
+{
+    recovery->skip_at = after + RECOVERY_SKIP_MIN + recovery_random(recovery) % RECOVERY_SKIP_SPREAD;
+}
+
+NN_PRIVATE void nn_recovery_init(nn_recovery* recovery, nn_alloc* alloc, nn_acks* acks, nn_congestion* congestion,
+                                 uint64_t seed)
+{
+    memset(recovery, 0, sizeof *recovery);
+    recovery->alloc = alloc;
+    recovery->acks = acks;
+    recovery->congestion = congestion;
+    recovery->random = seed;
+    recovery->largest_acked = RECOVERY_NONE;
+    recovery->loss_at_us = NN_NEVER;
+    recovery->rtt_us = NN_RECOVERY_RTT_FIRST_US;
+    recovery->rtt_variance_us = NN_RECOVERY_RTT_FIRST_US / 2;
+    recovery->peer_delay_us = NN_ACKS_DELAY_US_DEFAULT;
+    recovery->packet_threshold = NN_RECOVERY_PACKET_THRESHOLD;
+    recovery->time_eighths = RECOVERY_TIME_EIGHTHS_FIRST;
+    for (size_t i = 0; i < NN_RECOVERY_SKIPS; i++) recovery->skips[i] = RECOVERY_NONE;
+    recovery_choose_skip(recovery, 0);
+}
+
+NN_PRIVATE void nn_recovery_reset(nn_recovery* recovery)
+{
+    for (uint32_t i = 0; i < recovery->count; i++) {
+        nn_recovery_packet* packet = recovery_at(recovery, i);
+        if (recovery_in_flight(packet)) nn_congestion_on_forgotten(recovery->congestion, packet->bytes);
+    }
+    if (recovery->ring) nn_alloc_give(recovery->alloc, recovery->ring, nn_recovery_memory_bytes(recovery));
+    recovery->ring = NULL;
+    recovery->capacity = recovery->first = recovery->count = recovery->flight = 0;
+    recovery->loss_at_us = NN_NEVER;
+}
+
+NN_PRIVATE size_t nn_recovery_memory_bytes(const nn_recovery* recovery)
+{
+    return recovery->capacity * sizeof(nn_recovery_packet);
+}
+
+/* ---- round trip (RFC 9002 5.3) ---- */
+
+static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint64_t delay_us, uint64_t now_us)
+{
+    uint32_t latest = (uint32_t)nn_min_u64(nn_max_u64(sample_us, 1), RECOVERY_RTT_MAX_US);
+    recovery->rtt_latest_us = latest;
+    if (!recovery->has_rtt) {
+        recovery->has_rtt = true;
+        recovery->rtt_min_us = latest;
+        recovery->rtt_us = latest;
+        recovery->rtt_variance_us = latest / 2;
+        nn_congestion_on_rtt(recovery->congestion, latest, latest, now_us);
+        return;
+    }
+    if (latest < recovery->rtt_min_us) recovery->rtt_min_us = latest;
+    uint32_t delay = (uint32_t)nn_min_u64(delay_us, recovery->peer_delay_us);
+    uint32_t adjusted = latest >= recovery->rtt_min_us + delay ? latest - delay : latest;
+    uint32_t difference = adjusted > recovery->rtt_us ? adjusted - recovery->rtt_us : recovery->rtt_us - adjusted;
+    recovery->rtt_variance_us = (3 * recovery->rtt_variance_us + difference) / 4;
+    recovery->rtt_us = (uint32_t)((7 * (uint64_t)recovery->rtt_us + adjusted) / 8);
+    nn_congestion_on_rtt(recovery->congestion, adjusted, recovery->rtt_us, now_us);
+}
+
+NN_PRIVATE void nn_recovery_seed_rtt(nn_recovery* recovery, uint64_t rtt_us, uint64_t now_us)
+{
+    recovery_sample_rtt(recovery, rtt_us, 0, now_us);
+}
+
+NN_PRIVATE uint64_t nn_recovery_probe_us(const nn_recovery* recovery)
+{
+    uint64_t variance = nn_max_u64((uint64_t)recovery->rtt_variance_us * 4, NN_RECOVERY_GRANULARITY_US);
+    return recovery->rtt_us + variance + recovery->peer_delay_us;
+}
+
+static uint64_t recovery_probe_at(const nn_recovery* recovery)
+{
+    uint64_t once = nn_recovery_probe_us(recovery);
+    uint64_t wait = once << nn_min_u64(recovery->probes, 10);
+    return recovery->eliciting_at_us + nn_max_u64(once, nn_min_u64(wait, NN_RECOVERY_PROBE_US_MAX));
+}
+
+static uint64_t recovery_loss_delay(const nn_recovery* recovery)
+{
+    uint64_t rtt = nn_max_u64(recovery->rtt_latest_us, recovery->rtt_us);
+    return nn_max_u64(rtt * recovery->time_eighths / 8, NN_RECOVERY_GRANULARITY_US);
+}
+
+/* ---- sending ---- */
+
+/* Drop what is settled at the old end: acknowledged packets, and lost ones older than a late ACK is likely. */
+static void recovery_trim(nn_recovery* recovery, uint64_t now_us, bool lost_too)
+{
+    uint64_t keep = nn_recovery_probe_us(recovery) * 2;
+    while (recovery->count) {
+        const nn_recovery_packet* packet = recovery_at(recovery, 0);
+        if (recovery_in_flight(packet)) break;
+        if (packet->state == RECOVERY_LOST && !lost_too && now_us - packet->sent_at_us < keep) break;
+        recovery->first = (recovery->first + 1) & (recovery->capacity - 1);
+        recovery->count--;
+    }
+}
+
+NN_PRIVATE necpnet_result nn_recovery_reserve(nn_recovery* recovery)
+{
+    if (recovery->count < recovery->capacity) return NECPNET_OK;
+    if (recovery->flight < recovery->capacity / 2) recovery_trim(recovery, 0, true);
+    if (recovery->count < recovery->capacity) return NECPNET_OK;
+    if (recovery->count >= NN_RECOVERY_FLIGHT_MAX) {
+        recovery_trim(recovery, 0, true);
+        return recovery->count < NN_RECOVERY_FLIGHT_MAX ? NECPNET_OK : NECPNET_ERR_WOULD_BLOCK;
+    }
+    uint32_t capacity = recovery->capacity ? recovery->capacity * 2 : NN_RECOVERY_RING_FIRST;
+    nn_recovery_packet* ring =
+        (nn_recovery_packet*)nn_alloc_take(recovery->alloc, capacity * sizeof(nn_recovery_packet));
+    if (!ring) return NECPNET_ERR_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < recovery->count; i++) ring[i] = *recovery_at(recovery, i);
+    if (recovery->ring) nn_alloc_give(recovery->alloc, recovery->ring, nn_recovery_memory_bytes(recovery));
+    recovery->ring = ring;
+    recovery->capacity = capacity;
+    recovery->first = 0;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE uint64_t nn_recovery_next_number(const nn_recovery* recovery)
+{
+    return recovery->next_number + (recovery->next_number == recovery->skip_at ? 1 : 0);
+}
+
+NN_PRIVATE bool nn_recovery_wants_ack(const nn_recovery* recovery)
+{
+    return recovery->asked + 1 >= NN_RECOVERY_ACK_REQUEST_PACKETS;
+}
+
+NN_PRIVATE void nn_recovery_sent(nn_recovery* recovery, uint64_t number, uint32_t bytes, bool ack_eliciting,
+                                 const nn_contents* contents, uint64_t now_us)
+{
+    NN_ASSERT(number == nn_recovery_next_number(recovery));
+    if (number != recovery->next_number) {
+        memmove(&recovery->skips[1], &recovery->skips[0], sizeof recovery->skips - sizeof recovery->skips[0]);
+        recovery->skips[0] = recovery->next_number;
+        recovery_choose_skip(recovery, number);
+    }
+    recovery->next_number = number + 1;
+    recovery->asked = nn_recovery_wants_ack(recovery) ? 0 : recovery->asked + 1;
+    nn_congestion_on_sent(recovery->congestion, bytes, ack_eliciting, now_us);
+    if (!ack_eliciting) return;
+    NN_ASSERT(recovery->count < recovery->capacity);
+    nn_recovery_packet* packet = recovery_at(recovery, recovery->count++);
+    packet->number = number;
+    packet->sent_at_us = now_us;
+    packet->bytes = bytes;
+    packet->state = RECOVERY_SENT;
+    packet->contents.count = 0;
+    if (contents) {
+        packet->contents.count = contents->count;
+        nn_copy(packet->contents.frames, contents->frames, contents->count * sizeof contents->frames[0]);
+    }
+    recovery->flight++;
+    recovery->eliciting_at_us = now_us;
+}
+
+/* ---- losses (RFC 9002 6.1) ---- */
+
+static void recovery_lose(nn_recovery* recovery, nn_recovery_packet* packet, uint64_t now_us, nn_recovery_function lost,
+                          void* user)
+{
+    bool told = packet->state == RECOVERY_PROBED;
+    packet->state = RECOVERY_LOST;
+    recovery->flight--;
+    recovery->packets_lost++;
+    nn_congestion_on_lost(recovery->congestion, packet->bytes, now_us);
+    if (!told && packet->contents.count) lost(user, &packet->contents);
+}
+
+static void recovery_detect(nn_recovery* recovery, uint64_t now_us, nn_recovery_function lost, void* user)
+{
+    uint64_t delay = recovery_loss_delay(recovery);
+    recovery->loss_at_us = NN_NEVER;
+    if (recovery->largest_acked == RECOVERY_NONE) return;
+    for (uint32_t i = recovery_find(recovery, recovery->flight_from); i < recovery->count; i++) {
+        nn_recovery_packet* packet = recovery_at(recovery, i);
+        recovery->flight_from = packet->number;
+        if (packet->number > recovery->largest_acked) break;
+        if (!recovery_in_flight(packet)) continue;
+        if (recovery->largest_acked - packet->number >= recovery->packet_threshold ||
+            now_us >= packet->sent_at_us + delay) {
+            recovery_lose(recovery, packet, now_us, lost, user);
+        } else {
+            recovery->loss_at_us = packet->sent_at_us + delay;
+            break; /* later ones are later */
+        }
+    }
+    recovery_trim(recovery, now_us, false);
+}
+
+/* A lost packet arrived after all: wait longer for the next ones (RFC 9002 6.1.1, 6.1.2). */
+static void recovery_spurious(nn_recovery* recovery, uint64_t number, uint64_t largest)
+{
+    recovery->packets_spurious++;
+    uint64_t distance = largest - number + 1;
+    if (distance > recovery->packet_threshold) {
+        recovery->packet_threshold = (uint8_t)nn_min_u64(distance, NN_RECOVERY_PACKET_THRESHOLD_MAX);
+    }
+    if (recovery->time_eighths < RECOVERY_TIME_EIGHTHS_MAX) recovery->time_eighths++;
+}
+
+/* ---- reading an ACK ---- */
+
+typedef struct recovery_range {
+    uint64_t low;
+    uint64_t high;
+} recovery_range;
+
+typedef struct recovery_ack {
+    size_t count;
+    uint64_t delay_us;
+    recovery_range ranges[NN_ACKS_RANGES_MAX]; /* newest first */
+} recovery_ack;
+
+/* One range that ends at high; false if it reaches below 0 or out of the window under largest. */
+static bool recovery_set_range(recovery_ack* ack, uint64_t high, uint64_t length)
+{
+    if (length > NN_ACKS_WINDOW || length > high + 1) return false;
+    recovery_range* range = &ack->ranges[ack->count++];
+    range->high = high;
+    range->low = high + 1 - length;
+    return ack->ranges[0].high - range->low < NN_ACKS_WINDOW;
+}
+
+static bool recovery_parse(const nn_recovery* recovery, nn_reader* reader, recovery_ack* ack)
+{
+    uint16_t largest = nn_read_u16(reader);
+    ack->delay_us = nn_acks_delay_decode(nn_read_u8(reader));
+    unsigned head = nn_read_u8(reader);
+    uint64_t length = (head & 0x7Fu) + 1;
+    ack->count = 0;
+    if (reader->failed || recovery->next_number == 0) return false;
+    uint64_t high = nn_sequence_expand(recovery->next_number - 1, largest, 16);
+    if (high >= recovery->next_number) return false;
+    if (!(head & 0x80u)) {
+        if (length > RECOVERY_ACK_EXACT)
+            length = RECOVERY_ACK_EXACT + (length - RECOVERY_ACK_EXACT) * RECOVERY_ACK_STEP;
+        return recovery_set_range(ack, high, length);
+    }
+    if (length == RECOVERY_ACK_ESCAPE + 1) length += nn_read_varint(reader);
+    unsigned more = nn_read_u8(reader);
+    if (reader->failed || more < 1 || more >= NN_ACKS_RANGES_MAX) return false;
+    if (!recovery_set_range(ack, high, length)) return false;
+    for (unsigned i = 0; i < more; i++) {
+        uint64_t gap = nn_read_varint(reader) + 1;
+        length = nn_read_varint(reader) + 1;
+        uint64_t low = ack->ranges[ack->count - 1].low;
+        if (reader->failed || gap >= NN_ACKS_WINDOW || low < gap + 1) return false;
+        if (!recovery_set_range(ack, low - gap - 1, length)) return false;
+    }
+    return true;
+}
+
+static bool recovery_is_honest(const nn_recovery* recovery, const recovery_ack* ack)
+{
+    for (size_t i = 0; i < ack->count; i++) {
+        for (size_t j = 0; j < NN_RECOVERY_SKIPS; j++) {
+            uint64_t skip = recovery->skips[j];
+            if (skip != RECOVERY_NONE && skip >= ack->ranges[i].low && skip <= ack->ranges[i].high) return false;
+        }
+    }
+    return true;
+}
+
+/* Settle the packets of one range. Returns when the newest newly acknowledged one left, 0 if none was. */
+static uint64_t recovery_settle(nn_recovery* recovery, const recovery_range* range, uint64_t now_us,
+                                nn_recovery_function acked, void* user)
+{
+    uint64_t newest_sent_at = 0;
+    for (uint32_t i = recovery_find(recovery, range->low); i < recovery->count; i++) {
+        nn_recovery_packet* packet = recovery_at(recovery, i);
+        if (packet->number > range->high) break;
+        if (packet->state == RECOVERY_ACKED) continue;
+        if (packet->state == RECOVERY_LOST) {
+            uint64_t largest = recovery->largest_acked == RECOVERY_NONE ? range->high : recovery->largest_acked;
+            recovery_spurious(recovery, packet->number, nn_max_u64(largest, packet->number));
+        } else {
+            recovery->flight--;
+            nn_congestion_on_acked(recovery->congestion, packet->bytes, now_us);
+            newest_sent_at = nn_max_u64(packet->sent_at_us, 1);
+        }
+        packet->state = RECOVERY_ACKED;
+        if (packet->contents.count) acked(user, &packet->contents);
+    }
+    return newest_sent_at;
+}
+
+NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader* reader, uint64_t now_us,
+                                               nn_recovery_function acked, nn_recovery_function lost, void* user)
+{
+    recovery_ack ack;
+    if (!recovery_parse(recovery, reader, &ack) || !recovery_is_honest(recovery, &ack)) return NECPNET_ERR_PROTOCOL;
+    uint64_t largest = ack.ranges[0].high;
+    bool ahead = recovery->largest_acked == RECOVERY_NONE || largest > recovery->largest_acked;
+    uint32_t newest = recovery_find(recovery, largest);
+    bool samples = ahead && newest < recovery->count && recovery_at(recovery, newest)->number == largest;
+    uint64_t sent_at = 0;
+    bool progress = false;
+    for (size_t i = ack.count; i-- > 0;) {
+        sent_at = recovery_settle(recovery, &ack.ranges[i], now_us, acked, user);
+        progress = progress || sent_at != 0;
+        nn_acks_peer_has(recovery->acks, ack.ranges[i].low, ack.ranges[i].high);
+    }
+    if (ahead) {
+        recovery->largest_acked = largest;
+        recovery->asked = 0;
+    }
+    nn_acks_peer_done(recovery->acks, largest);
+    if (samples && sent_at && now_us >= sent_at) recovery_sample_rtt(recovery, now_us - sent_at, ack.delay_us, now_us);
+    if (progress) recovery->probes = 0;
+    recovery_detect(recovery, now_us, lost, user);
+    return NECPNET_OK;
+}
+
+/* ---- time ---- */
+
+NN_PRIVATE uint64_t nn_recovery_deadline_us(const nn_recovery* recovery)
+{
+    if (recovery->loss_at_us != NN_NEVER) return recovery->loss_at_us;
+    return recovery->flight ? recovery_probe_at(recovery) : NN_NEVER;
+}
+
+NN_PRIVATE uint32_t nn_recovery_on_deadline(nn_recovery* recovery, uint64_t now_us, nn_recovery_function lost,
+                                            void* user)
+{
+    if (now_us < nn_recovery_deadline_us(recovery)) return 0;
+    if (recovery->loss_at_us != NN_NEVER) {
+        recovery_detect(recovery, now_us, lost, user);
+        return 0;
+    }
+    uint32_t again = 0;
+    uint32_t i = recovery_find(recovery, recovery->flight_from);
+    for (; i < recovery->count && again < RECOVERY_PROBE_PACKETS; i++) {
+        nn_recovery_packet* packet = recovery_at(recovery, i);
+        if (packet->state != RECOVERY_SENT) continue;
+        packet->state = RECOVERY_PROBED;
+        again++;
+        if (packet->contents.count) lost(user, &packet->contents);
+    }
+    if (recovery->probes < UINT8_MAX) recovery->probes++;
+    if (recovery->probes == NN_RECOVERY_PERSISTENT_PROBES) nn_congestion_on_persistent(recovery->congestion, now_us);
+    recovery->eliciting_at_us = now_us;
+    return (uint32_t)nn_min_u64(recovery->flight, RECOVERY_PROBE_PACKETS);
+}
+
+NN_PRIVATE void nn_recovery_lose_all(nn_recovery* recovery, nn_recovery_function lost, void* user)
+{
+    for (uint32_t i = 0; i < recovery->count; i++) {
+        nn_recovery_packet* packet = recovery_at(recovery, i);
+        if (!recovery_in_flight(packet)) continue;
+        nn_congestion_on_forgotten(recovery->congestion, packet->bytes);
+        if (packet->state == RECOVERY_SENT && packet->contents.count) lost(user, &packet->contents);
+    }
+    recovery->first = recovery->count = recovery->flight = 0;
+    recovery->probes = 0;
+    recovery->loss_at_us = NN_NEVER;
+}
+/* ---- end src/nn_recovery.c --------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_blocks.h --------------------------------------------------------------------------------------- */
 /* nn_blocks - message memory of an endpoint: blocks by size class, kept on free lists so that a steady state takes

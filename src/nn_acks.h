@@ -1,0 +1,63 @@
+/* nn_acks - the receiver's side of acknowledgement: replay window, when to acknowledge, and the ACK frame. */
+#ifndef NN_ACKS_H
+#define NN_ACKS_H
+
+#include "nn_bytes.h"
+
+#define NN_ACKS_WINDOW 1024u   /* packet numbers back from the largest; older ones are refused */
+#define NN_ACKS_RANGES_MAX 32u /* of one ACK frame */
+#define NN_ACKS_ELICITING_MAX 2u
+#define NN_ACKS_DELAY_US_DEFAULT 10000u
+#define NN_ACKS_BYTES_FULL 5u /* an ACK frame when nothing is missing, type byte included */
+
+typedef struct nn_acks {
+    uint64_t seen[NN_ACKS_WINDOW / 64]; /* bit number % 1024 */
+    uint64_t largest;                   /* UINT64_MAX none */
+    uint64_t largest_at_us;
+    uint64_t floor;         /* numbers below need no report: the peer has seen our ACK of them */
+    uint64_t deadline_us;   /* an ACK is due; NN_NEVER */
+    uint64_t watch_number;  /* our packet whose ACK frame we watch; UINT64_MAX none */
+    uint64_t watch_floor;   /* the floor once the peer has that packet */
+    uint64_t written_floor; /* the same of the ACK frame written last; 0: not exact */
+    uint32_t delay_us_max;
+    uint8_t eliciting; /* ack-eliciting packets since the last ACK */
+} nn_acks;
+
+NN_PRIVATE void nn_acks_init(nn_acks* acks, uint32_t delay_us_max);
+
+/* nn_acks_is_new - neither seen nor older than the window. Changes nothing. */
+NN_PRIVATE bool nn_acks_is_new(const nn_acks* acks, uint64_t number);
+
+/* nn_acks_add - after the packet has authenticated and nn_acks_is_new; once a packet.
+ *
+ *   ack_eliciting  it holds a frame that wants an ACK (nn_frame_is_ack_eliciting).
+ *   at_once        it has NN_PACKET_ACK_NOW; elicits an ACK by itself.
+ */
+NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, bool at_once, uint64_t now_us);
+
+/* nn_acks_wants - whether anything unreported arrived that wants an ACK: put one into any packet that leaves. */
+NN_PRIVATE bool nn_acks_wants(const nn_acks* acks);
+
+/* nn_acks_deadline_us - when an ACK must leave, alone if need be; NN_NEVER. */
+NN_PRIVATE uint64_t nn_acks_deadline_us(const nn_acks* acks);
+
+/* nn_acks_write - the ACK frame with as many ranges as fit, newest first; clears the deadline.
+ *
+ * Returns  false if nothing was received yet or not even 5 bytes fit; the writer is as before then.
+ */
+NN_PRIVATE bool nn_acks_write(nn_acks* acks, nn_writer* writer, uint64_t now_us);
+
+/* nn_acks_sent - the frame that nn_acks_write wrote last left in packet number. Lets ranges shrink once it is acked. */
+NN_PRIVATE void nn_acks_sent(nn_acks* acks, uint64_t number);
+
+/* nn_acks_peer_has - the peer acknowledged our packets low .. high (called by nn_recovery). */
+NN_PRIVATE void nn_acks_peer_has(nn_acks* acks, uint64_t low, uint64_t high);
+
+/* nn_acks_peer_done - all ranges of the peer's ACK were told; its largest. A watched packet that it skips is lost. */
+NN_PRIVATE void nn_acks_peer_done(nn_acks* acks, uint64_t largest);
+
+/* The delay of an ACK frame in one byte: 4 bits of mantissa, 4 of exponent, 8 us to 4 s. Rounds down. */
+NN_PRIVATE uint8_t nn_acks_delay_encode(uint64_t delay_us);
+NN_PRIVATE uint64_t nn_acks_delay_decode(uint8_t code);
+
+#endif

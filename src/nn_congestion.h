@@ -1,0 +1,77 @@
+/* nn_congestion - how much may leave: a delay-based window, a pacer and a bandwidth limit.
+ *
+ * The window grows while the standing queue (least round trip of a round less the base round trip) is under the target
+ * and shrinks above it; moderate loss alone does not shrink it. Fed by nn_recovery.
+ */
+#ifndef NN_CONGESTION_H
+#define NN_CONGESTION_H
+
+#include "nn_base.h"
+
+#define NN_CONGESTION_WINDOW_BYTES_FIRST 32768u
+#define NN_CONGESTION_WINDOW_PACKETS_MIN 2u
+#define NN_CONGESTION_WINDOW_BYTES_MAX (16u << 20)
+#define NN_CONGESTION_BANDWIDTH_MIN 8000u    /* bytes a second that it never goes below */
+#define NN_CONGESTION_QUEUE_TARGET_US 10000u /* standing queue aimed at; it stays under 20 ms */
+#define NN_CONGESTION_LOSS_PPM_MAX 100000u   /* more loss than this shrinks the window */
+#define NN_CONGESTION_BASE_SLOTS 4u          /* the base round trip is the least of so many slots .. */
+#define NN_CONGESTION_BASE_SLOT_US 5000000u  /* .. of 5 s */
+#define NN_CONGESTION_DRAIN_US 10000000u     /* so long without a round trip near the base: drain the queue once */
+#define NN_CONGESTION_BURST_US 16000u        /* the pacer saves up at most so much time: a frame of a game at 60 Hz */
+#define NN_CONGESTION_UNLIMITED UINT32_MAX
+
+typedef struct nn_congestion {
+    uint64_t window_bytes;
+    uint64_t flight_bytes;
+    uint64_t rtt_us;     /* smoothed, for pacing and rounds */
+    uint64_t pace_at_us; /* when pace_bytes was counted */
+    int64_t pace_bytes;  /* that the pacer lets go; below 0 after an overshoot */
+    uint64_t limit_at_us;
+    int64_t limit_bytes; /* of the bandwidth limit's bucket */
+    uint64_t round_at_us;
+    uint64_t acked_bytes; /* since loss was judged last */
+    uint64_t lost_bytes;
+    uint64_t base_slot_at_us;
+    uint64_t base_seen_at_us;                   /* when a round trip near the base was last seen */
+    uint64_t drain_until_us;                    /* the window is held small until then, so that the base can be seen */
+    uint32_t base_us[NN_CONGESTION_BASE_SLOTS]; /* UINT32_MAX none */
+    uint32_t round_rtt_us;                      /* least of this round; UINT32_MAX none */
+    uint32_t queue_us;                          /* standing queue of the last round */
+    uint32_t limit_bytes_per_s;                 /* NN_CONGESTION_UNLIMITED */
+    uint32_t bandwidth_min;
+    uint32_t datagram_bytes;
+    uint8_t base_slot;
+    uint8_t above_samples; /* in a row over half the target, in slow start */
+    uint8_t floor_rounds;  /* in a row over the target with the least window: the path itself is longer now */
+    bool slow_start;
+    bool window_used; /* in this round the window was at least half full: not application-limited */
+} nn_congestion;
+
+/* nn_congestion_init - limit_bytes_per_s: NN_CONGESTION_UNLIMITED for none. */
+NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_bytes_per_s, uint64_t now_us);
+NN_PRIVATE void nn_congestion_set_limit(nn_congestion* congestion, uint32_t limit_bytes_per_s);
+NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t datagram_bytes);
+
+/* nn_congestion_budget - bytes that may leave now: 0, or at least a whole datagram. */
+NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us);
+
+/* nn_congestion_deadline_us - when the budget, 0 now, may be more by the passing of time alone; NN_NEVER if only an
+ * acknowledgement can raise it; 0 if it is not 0 now. */
+NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us);
+
+/* What nn_recovery tells. Packets that elicit no ACK count against pace and limit, not against the window. */
+NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us);
+NN_PRIVATE void nn_congestion_on_acked(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);
+NN_PRIVATE void nn_congestion_on_lost(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);
+NN_PRIVATE void nn_congestion_on_forgotten(nn_congestion* congestion, uint32_t bytes);
+
+/* nn_congestion_on_rtt - one round-trip sample (less the peer's delay) and the smoothed value; closes rounds. */
+NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us, uint64_t smoothed_us, uint64_t now_us);
+
+/* nn_congestion_on_persistent - nothing came through for several probe timeouts (RFC 9002 7.6). */
+NN_PRIVATE void nn_congestion_on_persistent(nn_congestion* congestion, uint64_t now_us);
+
+/* nn_congestion_rate - the pacer's bytes a second. */
+NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion);
+
+#endif

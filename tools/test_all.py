@@ -12,7 +12,7 @@ Steps, in this order; each runs even when an earlier one failed, unless it stand
   asan, tsan    unit and API tests under the sanitizers
   bare          unit and API tests with no library at all
   mbedtls-3.6   unit and API tests on the newer Mbed TLS
-  wasm, mingw   the browser and the Windows builds; unit and API tests under wine where it is installed
+  wasm, mingw   the browser and the Windows builds; unit and simulation tests under Node.js, unit and API tests under wine
   fuzz          every fuzzer for a few seconds
   folders       tests/e2e, wasm/test, server/test, bindings/cpp/test: every *.test.mjs, *.test.py and *.test.sh there
 
@@ -80,6 +80,8 @@ def steps():
         Step("mbedtls-3.6", [["tools/mbedtls36_deps.sh"]] + build("mbedtls36") + ctest("mbedtls36", "unit|api"), 900, None,
              "mbedtls36"),
         Step("wasm", [["tools/wasm_deps.sh"]] + build("wasm"), 600, needs="emcc"),
+        Step("wasm-tests", [["tools/wasm_deps.sh"]] + build("wasm-tests") + ctest("wasm-tests", "unit|sim"), 900, None,
+             "wasm-tests", "emcc"),
         Step("mingw", [["tools/mingw_deps.sh"]] + build("mingw") + ctest("mingw", "unit|api"), 900, None, "mingw",
              "x86_64-w64-mingw32-gcc"),
     ]

@@ -24,12 +24,12 @@
 #define ARENA_TICK_HZ 60
 #define ARENA_WIDTH 40
 #define ARENA_HEIGHT 24
-#define ARENA_UNIT 1024             /* steps in one unit; a power of two, so that positions are exact as float */
-#define ARENA_PLAYER_RADIUS 460     /* in steps */
-#define ARENA_WANDERER_RADIUS 310   /* in steps */
-#define ARENA_WALK_STEPS 136        /* a tick: 7.97 units a second */
-#define ARENA_RUN_STEPS 218         /* a tick while ARENA_BUTTON_RUN is held: 12.8 units a second */
-#define ARENA_NAME_BYTES 25         /* with NUL */
+#define ARENA_UNIT 1024           /* steps in one unit; a power of two, so that positions are exact as float */
+#define ARENA_PLAYER_RADIUS 460   /* in steps */
+#define ARENA_WANDERER_RADIUS 310 /* in steps */
+#define ARENA_WALK_STEPS 136      /* a tick: 7.97 units a second */
+#define ARENA_RUN_STEPS 218       /* a tick while ARENA_BUTTON_RUN is held: 12.8 units a second */
+#define ARENA_NAME_BYTES 25       /* with NUL */
 #define ARENA_WANDERERS_DEFAULT 20
 #define ARENA_COLOUR_FREE 0x8a93a6u /* of a wanderer that nobody has touched */
 
@@ -47,11 +47,11 @@ typedef enum arena_platform {
 } arena_platform;
 
 typedef struct arena_player {
-    float position[2];           /* the centre, in units */
-    float aim;                   /* radians, 0 to the right, clockwise on the screen */
-    uint32_t colour;             /* 0xRRGGBB */
-    uint16_t score;              /* wanderers of its colour now */
-    uint8_t platform;            /* arena_platform */
+    float position[2]; /* the centre, in units */
+    float aim;         /* radians, 0 to the right, clockwise on the screen */
+    uint32_t colour;   /* 0xRRGGBB */
+    uint16_t score;    /* wanderers of its colour now */
+    uint8_t platform;  /* arena_platform */
     bool running;
     char name[ARENA_NAME_BYTES]; /* UTF-8 */
 } arena_player;
@@ -94,9 +94,11 @@ static const necpnet_entity_type arena_types[ARENA_TYPE_COUNT] = {
 /* --------------------------------------------------------------------------------------------------- messages -- */
 
 /* Named messages (necpnet_send_options.name), on channel NECPNET_CHANNEL_RELIABLE unless said otherwise. */
-#define ARENA_MESSAGE_ECHO "echo"       /* any bytes, any channel: the server returns them under the same name, same channel */
-#define ARENA_MESSAGE_CHAT "chat"       /* UTF-8 text of 1 .. ARENA_CHAT_BYTES_MAX: everyone gets "name: text" as "chat" */
-#define ARENA_MESSAGE_PROFILE "profile" /* 3 bytes red, green, blue and 0 .. 24 bytes of name (none: keeps it): new looks */
+#define ARENA_MESSAGE_ECHO \
+    "echo" /* any bytes, any channel: the server returns them under the same name, same channel */
+#define ARENA_MESSAGE_CHAT "chat" /* UTF-8 text of 1 .. ARENA_CHAT_BYTES_MAX: everyone gets "name: text" as "chat" */
+#define ARENA_MESSAGE_PROFILE \
+    "profile" /* 3 bytes red, green, blue and 0 .. 24 bytes of name (none: keeps it): new looks */
 #define ARENA_CHAT_BYTES_MAX 200
 
 /* The sealed user data of a connect token for the arena is the player's name: UTF-8, NUL-padded, at most
@@ -145,7 +147,7 @@ typedef struct arena_wall {
 
 #define ARENA_WALL_COUNT 12
 static const arena_wall arena_walls[ARENA_WALL_COUNT] = {
-    {6, 5, 12, 6},   {6, 6, 7, 10},   {28, 5, 34, 6},  {33, 6, 34, 10},  {6, 18, 12, 19}, {6, 14, 7, 18},
+    {6, 5, 12, 6},    {6, 6, 7, 10},    {28, 5, 34, 6}, {33, 6, 34, 10},  {6, 18, 12, 19},  {6, 14, 7, 18},
     {28, 18, 34, 19}, {33, 14, 34, 18}, {18, 4, 19, 9}, {21, 15, 22, 20}, {15, 12, 18, 13}, {22, 11, 25, 12},
 };
 

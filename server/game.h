@@ -10,10 +10,10 @@
 
 typedef struct game_config {
     necpnet_logger logger;
-    uint64_t seed;            /* of everything random in the game */
-    uint32_t bots;            /* things that move by themselves */
+    uint64_t seed; /* of everything random in the game */
+    uint32_t bots; /* things that move by themselves */
     uint32_t players_max;
-    uint32_t state_hz;        /* states a second to each client */
+    uint32_t state_hz;          /* states a second to each client */
     uint32_t state_bytes_per_s; /* budget of state a client */
 } game_config;
 

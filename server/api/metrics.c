@@ -1,0 +1,88 @@
+/* metrics - GET /metrics: Prometheus text format 0.0.4. */
+#include <inttypes.h>
+
+#include "rest.h"
+
+static void metrics_begin(text* out, const char* name, const char* type, const char* about)
+{
+    text_format(out, "# HELP necpnet_%s %s\n# TYPE necpnet_%s %s\n", name, about, name, type);
+}
+
+static void metrics_one(text* out, const char* name, const char* type, const char* about, uint64_t value)
+{
+    metrics_begin(out, name, type, about);
+    text_format(out, "necpnet_%s %" PRIu64 "\n", name, value);
+}
+
+static void metrics_put_server(text* out, const board_figures* figures)
+{
+    const necpnet_server_statistics* server = &figures->server;
+    metrics_begin(out, "peers_connected", "gauge", "Clients connected now.");
+    text_format(out, "necpnet_peers_connected{transport=\"udp\"} %" PRIu32 "\n", server->peers_udp);
+    text_format(out, "necpnet_peers_connected{transport=\"websocket\"} %" PRIu32 "\n", server->peers_websocket);
+    metrics_one(out, "sessions", "gauge", "Sessions now, also those that wait for their client.", server->peers);
+    metrics_one(out, "web_connections", "gauge", "TCP connections of any kind.", server->web_connections);
+    metrics_one(out, "sessions_started_total", "counter", "Sessions since the start.", server->sessions_total);
+    metrics_one(out, "packets_sent_total", "counter", "Packets sent to clients.", server->packets_sent);
+    metrics_one(out, "packets_received_total", "counter", "Packets received from clients.", server->packets_received);
+    metrics_one(out, "packets_lost_total", "counter", "Packets sent and declared lost.", server->packets_lost);
+    metrics_one(out, "sent_bytes_total", "counter", "Bytes sent to clients.", server->bytes_sent);
+    metrics_one(out, "received_bytes_total", "counter", "Bytes received from clients.", server->bytes_received);
+    metrics_one(out, "messages_sent_total", "counter", "Messages taken from the game.", server->messages_sent);
+    metrics_one(out, "messages_received_total", "counter", "Messages handed to the game.", server->messages_received);
+    metrics_one(out, "memory_bytes", "gauge", "Memory held by the library.", server->memory_bytes);
+    metrics_begin(out, "dropped_total", "counter", "Datagrams and handshakes met by silence or refusal.");
+    for (int i = 0; i < NECPNET_DROP_COUNT; i++) {
+        text_format(out, "necpnet_dropped_total{reason=\"%s\"} %" PRIu64 "\n", necpnet_drop_name((necpnet_drop)i),
+                    server->drops[i]);
+    }
+}
+
+static void metrics_put_world(text* out, const board_figures* figures)
+{
+    metrics_one(out, "entities", "gauge", "Entities in the world.", figures->world.entities);
+    metrics_one(out, "state_updates_sent_total", "counter", "Entity records sent.", figures->world.updates_sent);
+    metrics_one(out, "state_full_sent_total", "counter", "Entity records sent without a baseline.",
+                figures->world.full_sent);
+    metrics_one(out, "state_sent_bytes_total", "counter", "Bytes of state sent.", figures->world.bytes_sent);
+}
+
+static void metrics_put_ticks(text* out, const board_ticks* ticks)
+{
+    static const uint32_t bounds_us[BOARD_TICK_BUCKETS] = BOARD_TICK_BOUNDS;
+    metrics_begin(out, "tick_seconds", "histogram", "How long a tick of the game took.");
+    for (int i = 0; i < BOARD_TICK_BUCKETS; i++) {
+        text_format(out, "necpnet_tick_seconds_bucket{le=\"%g\"} %" PRIu64 "\n", (double)bounds_us[i] / 1e6,
+                    ticks->buckets[i]);
+    }
+    text_format(out, "necpnet_tick_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", ticks->count);
+    text_format(out, "necpnet_tick_seconds_sum %.6f\nnecpnet_tick_seconds_count %" PRIu64 "\n",
+                (double)ticks->sum_us / 1e6, ticks->count);
+    metrics_one(out, "ticks_late_total", "counter", "Ticks that began more than a tick too late.", ticks->late);
+    metrics_one(out, "ticks_skipped_total", "counter", "Ticks left out to catch up.", ticks->skipped);
+}
+
+void api_metrics(const api* known, const rest_request* request, rest_answer* answer)
+{
+    board_figures figures;
+    text* out = &answer->body;
+    if (!known->settings->metrics_enabled) {
+        rest_refuse(answer, request, 404, "metrics are switched off; see metrics_enabled", NULL);
+        return;
+    }
+    board_read(known->figures, &figures);
+    answer->type = "text/plain; version=0.0.4; charset=utf-8";
+    metrics_begin(out, "build_info", "gauge", "Version of the server.");
+    text_put(out, "necpnet_build_info{version=\"" NECPNET_VERSION_TEXT "\"} 1\n");
+    metrics_begin(out, "uptime_seconds", "gauge", "Time since the start.");
+    text_format(out, "necpnet_uptime_seconds %.3f\n", (double)(necpnet_time_us() - figures.began_us) / 1e6);
+    metrics_one(out, "draining", "gauge", "1 while the server drains.", figures.draining);
+    metrics_put_server(out, &figures);
+    metrics_put_world(out, &figures);
+    metrics_put_ticks(out, &figures.ticks);
+    metrics_one(out, "rest_requests_active", "gauge", "REST requests under way.", figures.rest_active);
+    metrics_one(out, "rest_requests_total", "counter", "REST requests forwarded to their handlers.",
+                figures.rest_forwarded);
+    metrics_one(out, "rest_refused_total", "counter", "REST requests that the edge answered itself.",
+                figures.rest_refused);
+}

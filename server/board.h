@@ -1,0 +1,76 @@
+/* board.h - what the worker tells other threads: figures, put up as a whole every BOARD_PERIOD_US, read as a whole. */
+#ifndef SERVER_BOARD_H
+#define SERVER_BOARD_H
+
+#include <pthread.h>
+
+#include "necpnet.h"
+
+#define BOARD_PERIOD_US 100000u
+#define BOARD_STALLED_US 3000000u /* figures older than this: the worker hangs */
+#define BOARD_GAME_BYTES_MAX 2048
+#define BOARD_TICK_BUCKETS 8
+
+/* Upper bounds of the tick histogram, in microseconds; above the last one: +Inf. */
+#define BOARD_TICK_BOUNDS \
+    { \
+        100, 250, 500, 1000, 2500, 5000, 10000, 16000 \
+    }
+
+typedef struct board_ticks {
+    uint32_t hz;
+    uint64_t count;                       /* since the start */
+    uint64_t late;                        /* ticks that began more than a tick too late */
+    uint64_t skipped;                     /* ticks left out to catch up */
+    uint64_t sum_us;                      /* of all */
+    uint64_t buckets[BOARD_TICK_BUCKETS]; /* cumulative: how many took at most the bound */
+    uint32_t last_us;
+    uint32_t p50_us; /* of the last 512 */
+    uint32_t p99_us;
+    uint32_t max_us;
+} board_ticks;
+
+typedef struct board_figures {
+    uint64_t at_us; /* when they were put up; 0: never */
+    uint64_t began_us;
+    bool draining;
+    necpnet_server_statistics server;
+    necpnet_world_statistics world;
+    board_ticks ticks;
+    uint32_t rest_active;            /* REST requests on their way through the edge */
+    uint64_t rest_forwarded;         /* since the start */
+    uint64_t rest_refused;           /* answered by the edge itself */
+    char game[BOARD_GAME_BYTES_MAX]; /* one JSON object */
+} board_figures;
+
+typedef struct board {
+    pthread_mutex_t lock;
+    board_figures figures;
+} board;
+
+static inline void board_begin(board* shared)
+{
+    *shared = (board){.figures = {.game = "{}"}};
+    pthread_mutex_init(&shared->lock, NULL);
+}
+
+static inline void board_end(board* shared)
+{
+    pthread_mutex_destroy(&shared->lock);
+}
+
+static inline void board_put_up(board* shared, const board_figures* figures)
+{
+    pthread_mutex_lock(&shared->lock);
+    shared->figures = *figures;
+    pthread_mutex_unlock(&shared->lock);
+}
+
+static inline void board_read(board* shared, board_figures* out_figures)
+{
+    pthread_mutex_lock(&shared->lock);
+    *out_figures = shared->figures;
+    pthread_mutex_unlock(&shared->lock);
+}
+
+#endif

@@ -1,0 +1,119 @@
+/* config.h - the server's configuration: one table of keys, read from a JSON file, then the environment, then flags; the
+ * last one wins. --help and --check-config come from the same table (config.c). */
+#ifndef SERVER_CONFIG_H
+#define SERVER_CONFIG_H
+
+#include "necpnet.h"
+#include "text.h"
+
+#define CONFIG_LIST_MAX NECPNET_URLS_MAX
+#define CONFIG_TOKEN_KEYS_MAX 16
+#define CONFIG_KEYS_MAX 64 /* rows of the table */
+#define CONFIG_FILE_BYTES_MAX ((size_t)1 << 20)
+#define CONFIG_JWT_SECRET_BYTES_MIN 32 /* RFC 7518 3.2: an HS256 key is at least as long as its hash */
+
+typedef struct config_list {
+    char* items[CONFIG_LIST_MAX];
+    int count;
+} config_list;
+
+typedef struct config_keys {
+    necpnet_token_key items[CONFIG_TOKEN_KEYS_MAX];
+    int count;
+} config_keys;
+
+/* Choices, in the order of their names in the table. */
+typedef enum config_mode {
+    CONFIG_AUTOMATIC = 0, /* development without a file and keys, else production; never after config_load */
+    CONFIG_DEVELOPMENT = 1,
+    CONFIG_PRODUCTION = 2
+} config_mode;
+
+typedef enum config_log_format {
+    CONFIG_LOG_AUTOMATIC = 0, /* plain on a terminal, else JSON */
+    CONFIG_LOG_JSON = 1,
+    CONFIG_LOG_PLAIN = 2
+} config_log_format;
+
+typedef enum config_source {
+    CONFIG_FROM_PRESET = 0,
+    CONFIG_FROM_FILE = 1,
+    CONFIG_FROM_ENVIRONMENT = 2,
+    CONFIG_FROM_FLAG = 3
+} config_source;
+
+/* Texts and list items are taken by malloc and never NULL; numbers are in the range that the table says. */
+typedef struct config {
+    int64_t mode;
+    char* server_name;
+    int64_t server_id;
+    char* bind_address;
+    int64_t port;
+    int64_t udp_port;
+    char* ws_path;
+    config_list public_urls;
+    char* certificate_file;
+    char* key_file;
+    int64_t security; /* necpnet_security */
+    char* passphrase;
+    config_keys token_keys;
+    char* token_key_file;
+    int64_t token_epoch;
+    int64_t token_lifetime_s;
+    char* jwt_secret;
+    char* jwt_issuer;
+    char* jwt_audience;
+    config_list cors_origins;
+    bool metrics_enabled;
+    char* web_directory;
+    int64_t http_threads;
+    int64_t http_connections_max;
+    int64_t http_body_bytes_max;
+    int64_t http_timeout_ms;
+    int64_t peers_max;
+    int64_t peers_per_address_max;
+    int64_t resume_window_ms;
+    int64_t bandwidth_limit;
+    int64_t state_hz;
+    int64_t state_bytes_per_s;
+    int64_t bots;
+    int64_t drain_ms;
+    int64_t log_level;
+    int64_t log_format;
+    char* ready_file;
+    uint8_t sources[CONFIG_KEYS_MAX]; /* config_source of each key, in the order of the table */
+} config;
+
+typedef enum config_result {
+    CONFIG_RUN = 0,
+    CONFIG_SHOW_HELP = 1,
+    CONFIG_SHOW_VERSION = 2,
+    CONFIG_SHOW_CHECK = 3, /* --check-config: everything is right; report holds the settings */
+    CONFIG_WRONG = 4,      /* a mistake of whoever wrote it: exit code 2; report names each by its key */
+    CONFIG_UNREADABLE = 5  /* a file cannot be read: exit code 1; report names it */
+} config_result;
+
+/* config_load - defaults, file, environment, flags, then what only all together can tell.
+ *
+ *   environment  getenv, or a test's own.
+ *   report       gets one line a mistake, or the settings for --check-config; secrets never.
+ *
+ * out is to be released by config_release after any result. */
+config_result config_load(config* out, int argument_count, char** arguments, const char* (*environment)(const char*),
+                          text* report);
+
+void config_release(config* loaded);
+
+/* config_help - the whole --help. */
+void config_help(text* out);
+
+/* config_show - every key, its value and where it came from; secrets are hidden. */
+void config_show(const config* loaded, text* out);
+
+/* config_read_file - a whole file as text with a NUL behind it; free it. NULL: errno says why (EFBIG: too large). */
+char* config_read_file(const char* path, size_t bytes_max, size_t* out_bytes);
+
+/* config_key_parse - 64 hexadecimal digits, or base64 of 32 bytes with or without its '='. */
+bool config_key_parse(const char* digits, uint8_t key[NECPNET_TOKEN_KEY_BYTES]);
+
+#endif

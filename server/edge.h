@@ -1,0 +1,47 @@
+/* edge.h - the plain HTTP side of the public port: decides what a request is, takes each REST request in whole, hands it to
+ * civetweb on loopback, and its answer back. Never blocks; everything on the worker's thread.
+ *
+ * A client's connection carries one request. Its body is read to the end (it has a limit and a deadline) before civetweb
+ * hears of it, so that no slow client holds one of civetweb's few threads; an answer is buffered up to EDGE_ANSWER_PENDING_MAX
+ * before civetweb has to wait for a slow reader.
+ */
+#ifndef SERVER_EDGE_H
+#define SERVER_EDGE_H
+
+#include "config.h"
+
+#define EDGE_BACKENDS_MAX 32                 /* requests at civetweb at once; the others wait here */
+#define EDGE_ANSWER_PENDING_MAX (512u << 10) /* of an answer, not yet taken by the client: then civetweb waits */
+#define EDGE_QUEUE_BYTES ((1u << 20) - 1)    /* of a client's connection; the server's queue_bytes_max is above */
+#define EDGE_STRAY_BYTES_MAX (64u << 10)     /* behind a whole request: then the client is read no more */
+#define EDGE_SWEEP_US 100000u                /* between looks at deadlines */
+
+typedef struct edge edge;
+
+typedef struct edge_figures {
+    uint32_t active; /* requests under way */
+    uint64_t forwarded;
+    uint64_t refused;
+} edge_figures;
+
+/* edge_create - before the server: it wants the handlers.
+ *
+ * Returns  OK | ERR_OUT_OF_MEMORY */
+necpnet_result edge_create(const config* settings, edge** out_edge);
+
+/* edge_destroy - after the server. NULL does nothing. */
+void edge_destroy(edge* at);
+
+const necpnet_web_handlers* edge_handlers(edge* at);
+
+/* edge_attach - once the server and the REST server are up. secret is borrowed until edge_destroy. */
+void edge_attach(edge* at, necpnet_web* web, int rest_port, const char* secret);
+
+/* edge_work - what callbacks left to do, and deadlines; after each update.
+ *
+ * Returns  whether it queued bytes: then another update sends them. */
+bool edge_work(edge* at, uint64_t now_us);
+
+void edge_get_figures(const edge* at, edge_figures* out_figures);
+
+#endif

@@ -1,0 +1,233 @@
+/* main - necpnet-server: configuration, signals, what is said at the start, and how it ends. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "worker.h"
+
+enum { EXIT_IN_ORDER = 0, EXIT_ENVIRONMENT = 1, EXIT_CONFIGURATION = 2, EXIT_FORCED = 3 };
+
+static volatile sig_atomic_t main_signals;
+
+static void main_on_signal(int number)
+{
+    (void)number;
+    main_signals = main_signals + 1;
+}
+
+static void main_catch_signals(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = main_on_signal;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+static const char* main_environment(const char* name)
+{
+    return getenv(name);
+}
+
+/* Whether one of our ports is taken by somebody else: tried with a socket of its own, to name it. */
+static bool main_is_busy(const config* settings, int type, int64_t port)
+{
+    necpnet_address address;
+    struct sockaddr_storage storage = {0};
+    socklen_t bytes = sizeof(struct sockaddr_in);
+    if (port <= 0 || necpnet_address_parse(settings->bind_address, &address) != NECPNET_OK) return false;
+    if (address.family == NECPNET_ADDRESS_IPV4) {
+        struct sockaddr_in* to = (struct sockaddr_in*)&storage;
+        to->sin_family = AF_INET;
+        to->sin_port = htons((uint16_t)port);
+        memcpy(&to->sin_addr, address.bytes, 4);
+    } else {
+        struct sockaddr_in6* to = (struct sockaddr_in6*)&storage;
+        to->sin6_family = AF_INET6;
+        to->sin6_port = htons((uint16_t)port);
+        memcpy(&to->sin6_addr, address.bytes, 16);
+        bytes = sizeof(*to);
+    }
+    int descriptor = socket(storage.ss_family, type, 0);
+    int yes = 1;
+    if (descriptor < 0) return false;
+    if (type == SOCK_STREAM) (void)setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    bool busy = bind(descriptor, (struct sockaddr*)&storage, bytes) != 0 && errno == EADDRINUSE;
+    close(descriptor);
+    return busy;
+}
+
+/* Says why the server did not start, and the way out. */
+static void main_explain(const config* settings, necpnet_result result, const char* what)
+{
+    bool tcp = main_is_busy(settings, SOCK_STREAM, settings->port);
+    bool udp = main_is_busy(settings, SOCK_DGRAM, settings->udp_port);
+    switch (result) {
+    case NECPNET_ERR_ADDRESS_IN_USE:
+        if (tcp || !udp) {
+            fprintf(stderr, "necpnet-server: TCP port %d on %s is in use by another program.\n", (int)settings->port,
+                    settings->bind_address);
+        }
+        if (udp || !tcp) {
+            fprintf(stderr, "necpnet-server: UDP port %d on %s is in use by another program.\n",
+                    (int)settings->udp_port, settings->bind_address);
+        }
+        fprintf(stderr, "  fix: stop that program (ss -lntup shows it), or choose other ports: --port N --udp-port N; "
+                        "0 is any free one\n");
+        break;
+    case NECPNET_ERR_PERMISSION:
+        fprintf(stderr,
+                "necpnet-server: the operating system does not let this user open TCP port %d or UDP port %d on %s.\n"
+                "  fix: choose ports above 1023, or give the program CAP_NET_BIND_SERVICE\n",
+                (int)settings->port, (int)settings->udp_port, settings->bind_address);
+        break;
+    case NECPNET_ERR_FILE:
+    case NECPNET_ERR_BAD_CERTIFICATE_FILE:
+        fprintf(stderr,
+                "necpnet-server: the certificate %s or the key %s cannot be used: %s.\n"
+                "  fix: both are PEM, the key belongs to the certificate, has no password, and this user may read it\n",
+                settings->certificate_file, settings->key_file, necpnet_result_text(result));
+        break;
+    default:
+        fprintf(stderr, "necpnet-server: %s could not be opened: %s (%s).\n", what, necpnet_result_text(result),
+                necpnet_result_name(result));
+        if (result == NECPNET_ERR_IO && strcmp(what, "the ports") == 0) {
+            fprintf(stderr, "  fix: is %s an address of this machine? --bind-address chooses another\n",
+                    settings->bind_address);
+        }
+        break;
+    }
+}
+
+/* Where people reach it: the bound address, or localhost for "all". */
+static void main_set_host(const config* settings, int port, char* host, size_t host_bytes)
+{
+    const char* bound = settings->bind_address;
+    if (strcmp(bound, "::") == 0 || strcmp(bound, "0.0.0.0") == 0) bound = "localhost";
+    snprintf(host, host_bytes, strchr(bound, ':') ? "[%s]:%d" : "%s:%d", bound, port);
+}
+
+/* For scripts and tests: written beside it first, so that a reader sees all of it or nothing. */
+static bool main_write_ready(const config* settings, const tokens* office, const char* host)
+{
+    char name[4200];
+    if (settings->ready_file[0] == 0) return true;
+    snprintf(name, sizeof(name), "%s.%d", settings->ready_file, (int)getpid());
+    FILE* file = fopen(name, "w");
+    if (file) {
+        fprintf(file, "{\"pid\":%d,\"tcp_port\":%d,\"udp_port\":%d,\"url\":\"%s://%s/\"}\n", (int)getpid(),
+                office->tcp_port, office->udp_port, office->tls ? "https" : "http", host);
+        if (fclose(file) == 0 && rename(name, settings->ready_file) == 0) return true;
+    }
+    fprintf(stderr, "necpnet-server: ready_file %s cannot be written: %s\n", settings->ready_file, strerror(errno));
+    return false;
+}
+
+/* The first words of development mode, for a person. */
+static void main_greet(const config* settings, const tokens* office, const char* host)
+{
+    tokens_grant grant;
+    tokens_wish wish = {.host = host, .transport = TOKENS_ANY, .client_id = 1, .name = ""};
+    const char* scheme = office->tls ? "https" : "http";
+    printf("necpnet-server " NECPNET_VERSION_TEXT "\n\n");
+    printf("  DEVELOPMENT MODE: loopback only, anyone on this machine may join, the token key is of this process "
+           "alone.\n\n");
+    printf("  page     %s://%s/\n", scheme, host);
+    printf("  clients  %s://%s%s%s", office->tls ? "wss" : "ws", host, settings->ws_path,
+           office->udp_port > 0 ? "" : "\n");
+    if (office->udp_port > 0) printf(" and udp://%.*s:%d\n", (int)(strrchr(host, ':') - host), host, office->udp_port);
+    printf("  health   %s://%s/health   metrics   %s://%s/metrics\n\n", scheme, host, scheme, host);
+    if (settings->security == NECPNET_SECURITY_TOKEN && tokens_make(office, &wish, &grant) == NECPNET_OK) {
+        printf("  A test token (connects once, within %d s):\n\n%s\n\n", (int)settings->token_lifetime_s, grant.token);
+        printf("  Try:  necpnet watch --token TOKEN\n");
+        printf("  More: curl -X POST %s://%s/api/v1/connect-tokens\n\n", scheme, host);
+    }
+    printf("  For production, give it a configuration: necpnet-server --help. Ctrl-C ends it.\n\n");
+    fflush(stdout);
+}
+
+static int main_run(const config* settings, const pages* files)
+{
+    static board figures;
+    tokens office;
+    char host[96];
+    worker* only = NULL;
+    const char* what = "entropy";
+    necpnet_result result = tokens_begin(&office, settings);
+    board_begin(&figures);
+    if (result == NECPNET_OK) result = worker_create(settings, &arena_game, &office, files, &figures, &only, &what);
+    if (result != NECPNET_OK) {
+        main_explain(settings, result, what);
+        board_end(&figures);
+        return EXIT_ENVIRONMENT;
+    }
+    main_set_host(settings, office.tcp_port, host, sizeof(host));
+    int code = main_write_ready(settings, &office, host) ? EXIT_IN_ORDER : EXIT_ENVIRONMENT;
+    if (code == EXIT_IN_ORDER) {
+        if (settings->mode == CONFIG_DEVELOPMENT) main_greet(settings, &office, host);
+        LOG(NECPNET_LOG_INFO, "listening", "the server is up", LOG_TEXT("version", NECPNET_VERSION_TEXT),
+            LOG_TEXT("bind_address", settings->bind_address), LOG_NUMBER("tcp_port", office.tcp_port),
+            LOG_NUMBER("udp_port", office.udp_port), LOG_TEXT("tls", office.tls ? "yes" : "no"),
+            LOG_TEXT("mode", settings->mode == CONFIG_DEVELOPMENT ? "development" : "production"),
+            LOG_TEXT("page", files->count > 0 ? files->directories[0] : ""), LOG_END);
+        code = worker_run(only, &main_signals) ? EXIT_IN_ORDER : EXIT_FORCED;
+        if (settings->ready_file[0]) (void)unlink(settings->ready_file);
+    }
+    worker_destroy(only);
+    board_end(&figures);
+    memset(office.keys, 0, sizeof(office.keys));
+    LOG(NECPNET_LOG_INFO, "ended", "good bye", LOG_NUMBER("exit_code", code), LOG_END);
+    return code;
+}
+
+/* What the configuration asks for. */
+static int main_obey(const config* settings, config_result wish, text* said)
+{
+    pages files;
+    int code = EXIT_IN_ORDER;
+    switch (wish) {
+    case CONFIG_SHOW_HELP:
+        config_help(said);
+        fputs(said->to, stdout);
+        break;
+    case CONFIG_SHOW_VERSION: printf("necpnet-server %s\n", necpnet_version()); break;
+    case CONFIG_SHOW_CHECK: printf("%sthe configuration is right\n", said->to); break;
+    case CONFIG_WRONG:
+    case CONFIG_UNREADABLE:
+        fprintf(stderr, "necpnet-server: the configuration is not right:\n%s", said->to);
+        fprintf(stderr, "  --help lists every key, --check-config checks without starting\n");
+        code = wish == CONFIG_WRONG ? EXIT_CONFIGURATION : EXIT_ENVIRONMENT;
+        break;
+    case CONFIG_RUN:
+        log_begin(
+            (necpnet_log_level)settings->log_level,
+            settings->log_format == CONFIG_LOG_JSON || (settings->log_format == CONFIG_LOG_AUTOMATIC && !isatty(2)), 2);
+        main_catch_signals();
+        pages_begin(&files, settings->web_directory);
+        code = main_run(settings, &files);
+        pages_end(&files);
+        break;
+    }
+    return code;
+}
+
+int main(int argument_count, char** arguments)
+{
+    config settings;
+    text said;
+    text_begin_growing(&said);
+    config_result wish = config_load(&settings, argument_count, arguments, main_environment, &said);
+    int code = said.failed ? EXIT_ENVIRONMENT : main_obey(&settings, wish, &said);
+    text_end(&said);
+    config_release(&settings);
+    return code;
+}

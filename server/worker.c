@@ -1,0 +1,331 @@
+/* worker - one thread, one loop, one server. */
+#include "worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "edge.h"
+#include "identity.h"
+#include "log.h"
+
+#define WORKER_SAMPLES 512 /* tick times kept for the percentiles */
+
+struct worker {
+    const config* settings;
+    const game_interface* game;
+    void* world_of_game; /* the game's instance */
+    necpnet_world* world;
+    necpnet_loop* loop;
+    necpnet_server* server;
+    edge* front;
+    rest* back;
+    board* figures;
+    board_ticks ticks;
+    uint32_t samples[WORKER_SAMPLES];
+    uint64_t began_us;
+    uint64_t tick; /* the last one that ran */
+    uint64_t published_us;
+    uint64_t wall_us; /* when the wall clock was last told */
+    uint64_t drain_ends_us;
+    bool draining;
+};
+
+/* ------------------------------------------------------------------------------------------------------ ticks -- */
+
+static int worker_compare(const void* a, const void* b)
+{
+    uint32_t left = *(const uint32_t*)a;
+    uint32_t right = *(const uint32_t*)b;
+    return (left > right) - (left < right);
+}
+
+static void worker_count_tick(worker* at, uint64_t spent_us)
+{
+    static const uint32_t bounds_us[BOARD_TICK_BUCKETS] = BOARD_TICK_BOUNDS;
+    board_ticks* ticks = &at->ticks;
+    uint32_t us = spent_us > UINT32_MAX ? UINT32_MAX : (uint32_t)spent_us;
+    at->samples[ticks->count % WORKER_SAMPLES] = us;
+    ticks->count++;
+    ticks->sum_us += spent_us;
+    ticks->last_us = us;
+    for (int i = 0; i < BOARD_TICK_BUCKETS; i++) ticks->buckets[i] += us <= bounds_us[i];
+}
+
+static uint64_t worker_tick_of(const worker* at, uint64_t now_us)
+{
+    return now_us / 1000000u * at->ticks.hz + now_us % 1000000u * at->ticks.hz / 1000000u;
+}
+
+/* When a tick begins: the first microsecond for which worker_tick_of gives it. */
+static uint64_t worker_tick_begins_us(const worker* at, uint64_t tick)
+{
+    uint64_t hz = at->ticks.hz;
+    return tick / hz * 1000000u + (tick % hz * 1000000u + hz - 1) / hz;
+}
+
+/* All ticks that are due; the world is committed as of the last. */
+static void worker_run_ticks(worker* at, uint64_t now_us)
+{
+    uint64_t due = worker_tick_of(at, now_us);
+    if (due <= at->tick) return;
+    if (due - at->tick > 1) at->ticks.late++;
+    if (due - at->tick > WORKER_TICKS_AT_ONCE_MAX) {
+        at->ticks.skipped += due - at->tick - WORKER_TICKS_AT_ONCE_MAX;
+        at->tick = due - WORKER_TICKS_AT_ONCE_MAX;
+    }
+    while (at->tick < due) {
+        uint64_t before_us = necpnet_time_us();
+        at->tick++;
+        at->game->tick(at->world_of_game, (uint32_t)at->tick);
+        if (at->tick == due && at->world) {
+            necpnet_result result = necpnet_world_commit(at->world, (uint32_t)at->tick);
+            if (result != NECPNET_OK) LOG(NECPNET_LOG_ERROR, "commit_failed", necpnet_result_text(result), LOG_END);
+        }
+        worker_count_tick(at, necpnet_time_us() - before_us);
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------------- events -- */
+
+static void worker_on_connected(worker* at, const necpnet_event* event)
+{
+    necpnet_peer_info info;
+    if (necpnet_server_get_peer(at->server, event->peer, &info) != NECPNET_OK) return;
+    if (event->resumed) {
+        at->game->rejoin(at->world_of_game, event->peer, &info);
+        return;
+    }
+    necpnet_result result = at->game->join(at->world_of_game, event->peer, &info);
+    if (result != NECPNET_OK) (void)necpnet_server_kick(at->server, event->peer, 1, necpnet_result_text(result), 1000);
+}
+
+static void worker_on_disconnected(worker* at, const necpnet_event* event)
+{
+    necpnet_peer_info info;
+    LOG(NECPNET_LOG_DEBUG, "peer_disconnected", event->text, LOG_TEXT("reason", necpnet_result_name(event->reason)),
+        LOG_END);
+    if (necpnet_server_get_peer(at->server, event->peer, &info) == NECPNET_OK && !info.connected &&
+        event->will_reconnect) {
+        at->game->away(at->world_of_game, event->peer);
+    } else {
+        at->game->leave(at->world_of_game, event->peer);
+    }
+}
+
+static void worker_poll(worker* at)
+{
+    necpnet_event event;
+    while (necpnet_server_poll(at->server, &event)) {
+        switch (event.type) {
+        case NECPNET_EVENT_CONNECTED: worker_on_connected(at, &event); break;
+        case NECPNET_EVENT_DISCONNECTED: worker_on_disconnected(at, &event); break;
+        case NECPNET_EVENT_MESSAGE: at->game->message(at->world_of_game, &event); break;
+        case NECPNET_EVENT_INPUT:
+            at->game->input(at->world_of_game, event.peer, event.tick, event.data, event.bytes);
+            break;
+        default: break;
+        }
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------- the board -- */
+
+static void worker_publish(worker* at, uint64_t now_us)
+{
+    board_figures figures = {.at_us = now_us, .began_us = at->began_us, .draining = at->draining};
+    uint32_t sorted[WORKER_SAMPLES];
+    edge_figures front;
+    uint64_t count = at->ticks.count < WORKER_SAMPLES ? at->ticks.count : WORKER_SAMPLES;
+    at->published_us = now_us;
+    if (count > 0) {
+        memcpy(sorted, at->samples, count * sizeof(sorted[0]));
+        qsort(sorted, count, sizeof(sorted[0]), worker_compare);
+        at->ticks.p50_us = sorted[count / 2];
+        at->ticks.p99_us = sorted[count * 99 / 100];
+        at->ticks.max_us = sorted[count - 1];
+    }
+    figures.ticks = at->ticks;
+    (void)necpnet_server_get_statistics(at->server, &figures.server);
+    if (at->world) (void)necpnet_world_get_statistics(at->world, &figures.world);
+    edge_get_figures(at->front, &front);
+    figures.rest_active = front.active;
+    figures.rest_forwarded = front.forwarded;
+    figures.rest_refused = front.refused;
+    if (at->game->describe(at->world_of_game, figures.game, sizeof(figures.game)) == 0) memcpy(figures.game, "{}", 3);
+    board_put_up(at->figures, &figures);
+}
+
+/* ------------------------------------------------------------------------------------------------------- drain -- */
+
+static void worker_begin_drain(worker* at, uint64_t now_us)
+{
+    at->draining = true;
+    at->drain_ends_us = now_us + (uint64_t)at->settings->drain_ms * 1000u;
+    (void)necpnet_server_drain(at->server, WORKER_RETRY_MS);
+    LOG(NECPNET_LOG_INFO, "draining", "no new sessions; a second signal ends at once",
+        LOG_NUMBER("drain_ms", at->settings->drain_ms), LOG_END);
+    worker_publish(at, now_us);
+}
+
+/* Whether the last player is gone, or the deadline is here. */
+static bool worker_is_drained(const worker* at, uint64_t now_us)
+{
+    necpnet_server_statistics statistics;
+    edge_figures front;
+    if (!at->draining) return false;
+    edge_get_figures(at->front, &front);
+    bool empty = necpnet_server_get_statistics(at->server, &statistics) == NECPNET_OK &&
+                 statistics.peers_connected == 0 && front.active == 0;
+    if (!empty && now_us < at->drain_ends_us) return false;
+    LOG(NECPNET_LOG_INFO, "drained", empty ? "everybody has left" : "the deadline is here",
+        LOG_NUMBER("peers", statistics.peers_connected), LOG_END);
+    return true;
+}
+
+/* -------------------------------------------------------------------------------------------------------- loop -- */
+
+static void worker_turn(worker* at, uint64_t now_us)
+{
+    if (at->wall_us == 0 || now_us >= at->wall_us + WORKER_WALL_PERIOD_US) {
+        at->wall_us = now_us;
+        (void)necpnet_server_set_wall_time(at->server, necpnet_wall_time_us(), now_us);
+    }
+    worker_run_ticks(at, now_us);
+    necpnet_result result = necpnet_server_update(at->server, now_us);
+    if (result != NECPNET_OK) {
+        LOG(NECPNET_LOG_ERROR, "update_failed", necpnet_result_text(result),
+            LOG_TEXT("result", necpnet_result_name(result)), LOG_END);
+    }
+    worker_poll(at);
+    if (edge_work(at->front, now_us)) (void)necpnet_server_update(at->server, now_us);
+    if (now_us >= at->published_us + BOARD_PERIOD_US) worker_publish(at, now_us);
+}
+
+bool worker_run(worker* at, const volatile sig_atomic_t* signals)
+{
+    for (;;) {
+        uint64_t now_us = necpnet_time_us();
+        if (*signals > 0 && !at->draining) worker_begin_drain(at, now_us);
+        if (*signals > 1) {
+            LOG(NECPNET_LOG_WARNING, "forced", "ended by a second signal", LOG_END);
+            return false;
+        }
+        worker_turn(at, now_us);
+        if (worker_is_drained(at, now_us)) return true;
+        uint64_t next_us = worker_tick_begins_us(at, at->tick + 1);
+        now_us = necpnet_time_us();
+        if (next_us > now_us) (void)necpnet_server_wait(at->server, next_us - now_us);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------------- life -- */
+
+static void worker_configure(worker* at, const tokens* office, necpnet_server_config* server)
+{
+    const config* settings = at->settings;
+    server->logger = log_of_library();
+    server->loop = at->loop;
+    server->bind_address = settings->bind_address;
+    server->udp_port = (int)settings->udp_port;
+    server->tcp_port = (int)settings->port;
+    server->path = settings->ws_path;
+    if (settings->certificate_file[0]) {
+        server->tls.certificate_file = settings->certificate_file;
+        server->tls.key_file = settings->key_file;
+    }
+    server->web = edge_handlers(at->front);
+    server->security = (necpnet_security)settings->security;
+    if (settings->passphrase[0]) server->passphrase = settings->passphrase;
+    if (server->security == NECPNET_SECURITY_TOKEN) {
+        server->token_keys = office->keys;
+        server->token_key_count = office->key_count;
+    }
+    server->server_id = (uint64_t)settings->server_id;
+    server->token_epoch = (uint32_t)settings->token_epoch;
+    if (settings->jwt_secret[0]) {
+        server->authorize = identity_authorize;
+        server->authorize_user = (void*)(uintptr_t)settings; /* read alone */
+    }
+    server->world = at->world;
+    server->peers_max = (uint32_t)settings->peers_max;
+    server->peers_per_address_max = (uint32_t)settings->peers_per_address_max;
+    server->tick_hz = at->game->tick_hz;
+    server->resume_window_ms = (uint32_t)settings->resume_window_ms;
+    server->bandwidth_limit = (uint32_t)settings->bandwidth_limit;
+    server->query_name = settings->server_name;
+}
+
+static necpnet_result worker_open_game(worker* at)
+{
+    game_config game = {.logger = log_of_library(),
+                        .seed = 1,
+                        .bots = (uint32_t)at->settings->bots,
+                        .players_max = (uint32_t)at->settings->peers_max,
+                        .state_hz = (uint32_t)at->settings->state_hz,
+                        .state_bytes_per_s = (uint32_t)at->settings->state_bytes_per_s};
+    if (!tokens_random(&game.seed, sizeof(game.seed))) return NECPNET_ERR_NO_ENTROPY;
+    return at->game->create(&game, &at->world_of_game, &at->world);
+}
+
+static necpnet_result worker_open_server(worker* at, tokens* office)
+{
+    necpnet_server_config server;
+    necpnet_result result = necpnet_server_config_default(&server);
+    if (result != NECPNET_OK) return result;
+    worker_configure(at, office, &server);
+    result = necpnet_server_create(&server, &at->server);
+    if (result != NECPNET_OK) return result;
+    at->game->start(at->world_of_game, at->server);
+    return necpnet_server_get_ports(at->server, &office->udp_port, &office->tcp_port);
+}
+
+necpnet_result worker_create(const config* settings, const game_interface* game, tokens* office, const pages* files,
+                             board* figures, worker** out_worker, const char** out_what)
+{
+    const api known = {.settings = settings, .office = office, .files = files, .figures = figures};
+    worker* at = calloc(1, sizeof(*at));
+    *out_what = "memory";
+    if (!at) return NECPNET_ERR_OUT_OF_MEMORY;
+    at->settings = settings;
+    at->game = game;
+    at->figures = figures;
+    at->ticks.hz = game->tick_hz;
+    at->began_us = necpnet_time_us();
+    at->tick = worker_tick_of(at, at->began_us);
+
+    *out_what = "the event loop";
+    necpnet_result result = necpnet_loop_create(NULL, NECPNET_LOOP_BEST, &at->loop);
+    if (result == NECPNET_OK) {
+        *out_what = "the game";
+        result = worker_open_game(at);
+    }
+    if (result == NECPNET_OK) result = edge_create(settings, &at->front);
+    if (result == NECPNET_OK) {
+        *out_what = "the ports";
+        result = worker_open_server(at, office);
+    }
+    if (result == NECPNET_OK) {
+        *out_what = "the REST server";
+        worker_publish(at, at->began_us);
+        result = rest_start(&known, &at->back);
+    }
+    if (result != NECPNET_OK) {
+        worker_destroy(at);
+        return result;
+    }
+    edge_attach(at->front, necpnet_server_get_web(at->server), rest_port(at->back), rest_secret(at->back));
+    *out_worker = at;
+    return NECPNET_OK;
+}
+
+void worker_destroy(worker* at)
+{
+    if (!at) return;
+    if (at->world_of_game && at->server) at->game->stop(at->world_of_game);
+    necpnet_server_destroy(at->server);
+    edge_destroy(at->front);
+    rest_stop(at->back);
+    at->game->destroy(at->world_of_game);
+    necpnet_loop_destroy(at->loop);
+    free(at);
+}

@@ -1,0 +1,39 @@
+/* worker.h - one thread, one loop, one necpnet_server: UDP and the public TCP port, the game, the edge before civetweb. A worker
+ * shares nothing but the board that it puts up and the office's ports, which it sets before other threads exist.
+ */
+#ifndef SERVER_WORKER_H
+#define SERVER_WORKER_H
+
+#include <signal.h>
+
+#include "board.h"
+#include "config.h"
+#include "game.h"
+#include "rest.h"
+
+#define WORKER_TICKS_AT_ONCE_MAX 5      /* after a pause; those before are skipped */
+#define WORKER_WALL_PERIOD_US 10000000u /* between looks at the wall clock */
+#define WORKER_RETRY_MS 2000u           /* what clients are told when the server drains */
+
+typedef struct worker worker;
+
+/* worker_create - open the ports, make the game, start REST.
+ *
+ *   office    its ports are set.
+ *   out_what  on failure: which step failed; static text.
+ *
+ * Returns  OK | as necpnet_server_create, rest_start and the game's create */
+necpnet_result worker_create(const config* settings, const game_interface* game, tokens* office, const pages* files,
+                             board* figures, worker** out_worker, const char** out_what);
+
+/* worker_run - until drained.
+ *
+ *   signals  how many SIGTERM and SIGINT came; the first drains, the second ends at once.
+ *
+ * Returns  whether it ended in good order: false after a second signal. */
+bool worker_run(worker* at, const volatile sig_atomic_t* signals);
+
+/* worker_destroy - REST, server, game, loop. NULL does nothing. */
+void worker_destroy(worker* at);
+
+#endif

@@ -336,13 +336,6 @@ static bool edge_advance(edge* at, edge_splice* splice)
     return queued;
 }
 
-/* A client that neither reads nor goes away: more than its queue holds cuts it (ERR_SLOW_READER). */
-static void edge_cut(edge_splice* splice)
-{
-    if (splice->client) (void)necpnet_web_send_raw(splice->client, splice->owner, (size_t)UINT32_MAX);
-    if (splice->backend) (void)necpnet_web_close(splice->backend, 1000, NULL);
-}
-
 static void edge_sweep(edge* at)
 {
     uint64_t limit_us = (uint64_t)at->settings->http_timeout_ms * 1000u;
@@ -350,9 +343,8 @@ static void edge_sweep(edge* at)
         if (at->now_us < splice->moved_us + limit_us) continue;
         if (splice->step == EDGE_TAKING) {
             edge_refuse(splice, 408, "the request's body did not come in time");
-        } else if (splice->step == EDGE_CLOSING || splice->answered) {
-            edge_cut(splice);
-            splice->moved_us = at->now_us;
+        } else if (splice->answered) { /* a client that neither reads nor goes away */
+            edge_set_step(splice, EDGE_CLOSING);
         } else {
             edge_refuse(splice, 504, "the REST server did not answer in time");
         }

@@ -12,7 +12,6 @@
 
 #define EDGE_BACKENDS_MAX 32                 /* requests at civetweb at once; the others wait here */
 #define EDGE_ANSWER_PENDING_MAX (512u << 10) /* of an answer, not yet taken by the client: then civetweb waits */
-#define EDGE_QUEUE_BYTES ((1u << 20) - 1)    /* of a client's connection; the server's queue_bytes_max is above */
 #define EDGE_STRAY_BYTES_MAX (64u << 10)     /* behind a whole request: then the client is read no more */
 #define EDGE_SWEEP_US 100000u                /* between looks at deadlines */
 

@@ -14865,6 +14865,9 @@ struct necpnet_loop {
 
     nn_loop_watcher* watchers[NN_LOOP_BUCKETS];
 
+    void* buffers; /* nn_socket_buffers, of all transports on this loop */
+    size_t buffers_bytes;
+
     nn_watch wake;
     int wake_write;
     uint32_t wake_sent; /* atomic: the wake descriptor has been written and not cleared */
@@ -14965,6 +14968,7 @@ void necpnet_loop_destroy(necpnet_loop* loop)
     }
     nn_alloc_give(&loop->alloc, loop->timer_chunks, NN_LOOP_TIMERS_MAX / NN_LOOP_TIMER_CHUNK * sizeof(nn_loop_timer*));
     nn_deadlines_reset(&loop->deadlines);
+    nn_alloc_give(&loop->alloc, loop->buffers, loop->buffers_bytes);
     nn_loop_watch(loop, &loop->wake, 0);
     nn_net_wake_close(loop->wake.descriptor, loop->wake_write);
     loop->poller->close(loop);
@@ -15371,5 +15375,1224 @@ NN_PRIVATE const nn_poller* nn_poller_poll(void)
 
 #endif
 /* ---- end platform/nn_poller_poll.c ------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_resolver.h -------------------------------------------------------------------------------- */
+/* nn_resolver - host names to addresses on a thread of its own, because the system's resolver blocks.
+ *
+ * The thread begins with the first name that is not numeric. Its memory is malloc's, not the instance's: a name that
+ * does not resolve for half a minute must not hold up destroy, so the thread may outlive its owner and frees the rest.
+ */
+#ifndef NN_RESOLVER_H
+#define NN_RESOLVER_H
+
+
+#if !defined(__EMSCRIPTEN__)
+
+#define NN_RESOLVER_REQUESTS_MAX 64 /* asked and not taken */
+#define NN_RESOLVER_ADDRESSES_MAX 16
+#define NN_RESOLVER_HOST_BYTES_MAX 255
+
+typedef struct nn_resolved {
+    uint64_t request;
+    necpnet_result reason; /* OK: count is at least 1 */
+    int count;
+    necpnet_address addresses[NN_RESOLVER_ADDRESSES_MAX];
+} nn_resolved;
+
+typedef struct nn_resolver nn_resolver;
+
+/* nn_resolver_create - NULL when there is no memory. loop is woken by answers. */
+NN_PRIVATE nn_resolver* nn_resolver_create(necpnet_loop* loop);
+
+/* nn_resolver_destroy - forgets all questions; does not wait for one under way. */
+NN_PRIVATE void nn_resolver_destroy(nn_resolver* resolver);
+
+/* nn_resolver_ask - OK | ERR_INVALID_ARGUMENT (host too long or empty) | ERR_LIMIT_REACHED | ERR_IO (no thread) */
+NN_PRIVATE necpnet_result nn_resolver_ask(nn_resolver* resolver, uint64_t request, const char* host, uint16_t port);
+
+/* nn_resolver_take - the next answer, in the order of asking among those that are there. */
+NN_PRIVATE bool nn_resolver_take(nn_resolver* resolver, nn_resolved* out);
+
+#endif
+
+#endif
+/* ---- end platform/nn_resolver.h ---------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_resolver.c -------------------------------------------------------------------------------- */
+/* nn_resolver - host names to addresses on a thread of its own. */
+
+#if !defined(__EMSCRIPTEN__)
+
+#include <stdlib.h>
+
+typedef enum resolver_state {
+    RESOLVER_FREE = 0,
+    RESOLVER_ASKED = 1,
+    RESOLVER_WORKING = 2,
+    RESOLVER_DONE = 3
+} resolver_state;
+
+typedef struct resolver_question {
+    resolver_state state;
+    uint64_t order;
+    uint16_t port;
+    char host[NN_RESOLVER_HOST_BYTES_MAX + 1];
+    nn_resolved answer;
+} resolver_question;
+
+struct nn_resolver {
+    nn_mutex mutex; /* guards all below but done */
+    nn_condition asked;
+    nn_thread thread;
+    bool has_thread;
+    bool working;
+    bool closing;
+    necpnet_loop* loop;
+    uint64_t order;
+    uint32_t done; /* atomic: answers to take */
+    resolver_question questions[NN_RESOLVER_REQUESTS_MAX];
+};
+
+NN_PRIVATE nn_resolver* nn_resolver_create(necpnet_loop* loop)
+{
+    nn_resolver* resolver = (nn_resolver*)calloc(1, sizeof *resolver);
+    if (!resolver) return NULL;
+    nn_mutex_init(&resolver->mutex);
+    nn_condition_init(&resolver->asked);
+    resolver->loop = loop;
+    return resolver;
+}
+
+static void resolver_free(nn_resolver* resolver)
+{
+    nn_condition_reset(&resolver->asked);
+    nn_mutex_reset(&resolver->mutex);
+    free(resolver);
+}
+
+NN_PRIVATE void nn_resolver_destroy(nn_resolver* resolver)
+{
+    if (!resolver) return;
+    nn_mutex_lock(&resolver->mutex);
+    resolver->closing = true;
+    bool left_behind = resolver->working;
+    bool has_thread = resolver->has_thread;
+    nn_condition_wake(&resolver->asked);
+    if (left_behind) nn_thread_detach(&resolver->thread); /* it frees */
+    nn_mutex_unlock(&resolver->mutex);
+    if (left_behind) return;
+    if (has_thread) nn_thread_join(&resolver->thread);
+    resolver_free(resolver);
+}
+
+/* The oldest question in a state, or NULL. */
+static resolver_question* resolver_oldest(nn_resolver* resolver, resolver_state state)
+{
+    resolver_question* oldest = NULL;
+    for (size_t i = 0; i < NN_RESOLVER_REQUESTS_MAX; i++) {
+        resolver_question* question = &resolver->questions[i];
+        if (question->state == state && (!oldest || question->order < oldest->order)) oldest = question;
+    }
+    return oldest;
+}
+
+static void resolver_run(void* user)
+{
+    nn_resolver* resolver = (nn_resolver*)user;
+    nn_mutex_lock(&resolver->mutex);
+    for (;;) {
+        resolver_question* question = resolver_oldest(resolver, RESOLVER_ASKED);
+        if (resolver->closing) break;
+        if (!question) {
+            nn_condition_wait(&resolver->asked, &resolver->mutex);
+            continue;
+        }
+        question->state = RESOLVER_WORKING;
+        resolver->working = true;
+        nn_mutex_unlock(&resolver->mutex);
+        nn_resolved* answer = &question->answer;
+        answer->reason = nn_net_resolve(question->host, question->port, answer->addresses, NN_RESOLVER_ADDRESSES_MAX,
+                                        &answer->count);
+        nn_mutex_lock(&resolver->mutex);
+        if (resolver->closing) { /* the owner has gone, and the loop with it */
+            nn_mutex_unlock(&resolver->mutex);
+            resolver_free(resolver);
+            return;
+        }
+        resolver->working = false;
+        question->state = RESOLVER_DONE;
+        nn_atomic_store(&resolver->done, resolver->done + 1);
+        nn_loop_wake(resolver->loop);
+    }
+    nn_mutex_unlock(&resolver->mutex);
+}
+
+NN_PRIVATE necpnet_result nn_resolver_ask(nn_resolver* resolver, uint64_t request, const char* host, uint16_t port)
+{
+    size_t bytes = strlen(host);
+    if (bytes == 0 || bytes > NN_RESOLVER_HOST_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_mutex_lock(&resolver->mutex);
+    resolver_question* question = resolver_oldest(resolver, RESOLVER_FREE);
+    necpnet_result result = question ? NECPNET_OK : NECPNET_ERR_LIMIT_REACHED;
+    if (question) {
+        memset(question, 0, sizeof *question);
+        memcpy(question->host, host, bytes);
+        question->port = port;
+        question->order = resolver->order++;
+        question->answer.request = request;
+        if (necpnet_address_parse(host, &question->answer.addresses[0]) == NECPNET_OK) {
+            question->answer.addresses[0].port = port;
+            question->answer.count = 1;
+            question->state = RESOLVER_DONE;
+            nn_atomic_store(&resolver->done, resolver->done + 1);
+            nn_loop_wake(resolver->loop);
+        } else {
+            if (!resolver->has_thread) {
+                resolver->has_thread = nn_thread_start(&resolver->thread, resolver_run, resolver);
+            }
+            if (resolver->has_thread) {
+                question->state = RESOLVER_ASKED;
+                nn_condition_wake(&resolver->asked);
+            } else {
+                result = NECPNET_ERR_IO;
+            }
+        }
+    }
+    nn_mutex_unlock(&resolver->mutex);
+    return result;
+}
+
+NN_PRIVATE bool nn_resolver_take(nn_resolver* resolver, nn_resolved* out)
+{
+    if (nn_atomic_load(&resolver->done) == 0) return false;
+    nn_mutex_lock(&resolver->mutex);
+    resolver_question* question = resolver_oldest(resolver, RESOLVER_DONE);
+    if (question) {
+        *out = question->answer;
+        question->state = RESOLVER_FREE;
+        nn_atomic_store(&resolver->done, resolver->done - 1);
+    }
+    nn_mutex_unlock(&resolver->mutex);
+    return question != NULL;
+}
+
+#endif
+/* ---- end platform/nn_resolver.c ---------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_socket.h ---------------------------------------------------------------------------------- */
+/* nn_socket - the inside of the socket transport: UDP, listening TCP and streams of one endpoint on a loop.
+ *
+ * The loop says what is ready; it is remembered, and the sink is called in receive alone. Buffers belong to the loop, so
+ * that a thousand clients on one loop share them: one for reading, one for datagrams that wait for flush, and one cork
+ * that holds what the active stream has produced. A stream has memory of its own only while the system takes no more.
+ */
+#ifndef NN_SOCKET_H
+#define NN_SOCKET_H
+
+
+#if !defined(__EMSCRIPTEN__)
+
+#define NN_SOCKET_READ_SLOT 65664u         /* room of one datagram; not a power of two: spreads over cache sets */
+#define NN_SOCKET_READ_SLOTS 8             /* datagrams of one system call; a loop for one client: 1 */
+#define NN_SOCKET_DATAGRAMS_BYTES 131072u  /* kept until flush; the loop of one client: 65,664 */
+#define NN_SOCKET_CORK_BYTES 65536u        /* of the active stream; the loop of one client: 16,384 */
+#define NN_SOCKET_CORK_BYTES_SMALL 16384u
+#define NN_SOCKET_DATAGRAMS_A_TURN 1024    /* received in one turn, so that streams get theirs */
+#define NN_SOCKET_ACCEPTS_A_TURN 64
+#define NN_SOCKET_READ_BYTES_SHARED 65536u /* of one stream in a turn, when many are ready */
+#define NN_SOCKET_MANY_READY 4
+#define NN_SOCKET_UNSENT_BYTES_MAX 16384u  /* TCP_NOTSENT_LOWAT */
+#define NN_SOCKET_LINGER_US 5000000u       /* a closing stream may take so long to deliver what it has */
+#define NN_SOCKET_QUEUE_BYTES_MAX 0x40000000u
+
+/* Of a loop, shared by its transports. */
+typedef struct nn_socket_buffers {
+    size_t bytes; /* of this block, which holds the buffers too */
+    uint8_t* read;
+    uint32_t read_slots;
+    bool reading; /* a transport is inside receive: another may not use the read buffer */
+
+    struct nn_socket* datagrams_owner;
+    nn_net_datagram datagrams[NN_NET_BATCH_MAX];
+    int datagrams_first; /* before it: sent */
+    int datagrams_count;
+    uint8_t* datagram_bytes;
+    size_t datagram_bytes_used;
+    size_t datagram_bytes_max;
+
+    struct necpnet_stream* cork_stream;
+    uint8_t* cork;
+    size_t cork_bytes;
+    size_t cork_bytes_max;
+} nn_socket_buffers;
+
+typedef enum nn_stream_state {
+    NN_STREAM_CONNECTING = 0,
+    NN_STREAM_OPEN = 1,
+    NN_STREAM_FAILED = 2,  /* reason waits to be told */
+    NN_STREAM_CLOSING = 3, /* let go by the endpoint; bytes still wait */
+    NN_STREAM_DRAINING = 4, /* all is sent; waiting for the peer's end, so that close does not reset */
+    NN_STREAM_DEAD = 5     /* freed when the ready list comes to it */
+} nn_stream_state;
+
+struct necpnet_stream {
+    nn_watch watch; /* first */
+    struct nn_socket* socket;
+    union {
+        void* context;     /* until the endpoint lets go */
+        uint64_t until_us; /* CLOSING, DRAINING */
+    } as;
+    struct necpnet_stream* next; /* in socket->streams or socket->closing */
+    struct necpnet_stream* previous;
+    struct necpnet_stream* next_ready;
+    uint8_t* queue; /* only while the system takes no more */
+    uint32_t queue_at;
+    uint32_t queue_bytes; /* from queue_at on */
+    uint32_t queue_capacity;
+    int16_t reason;
+    uint8_t state;
+    uint8_t ready_what; /* NN_READABLE | NN_WRITABLE */
+    bool in_ready;
+    bool paused;
+};
+
+typedef struct nn_stream_list {
+    struct necpnet_stream* first;
+    struct necpnet_stream* last;
+} nn_stream_list;
+
+typedef struct nn_socket_statistics {
+    uint64_t datagrams_sent;
+    uint64_t datagrams_received;
+    uint64_t datagrams_dropped; /* on sending: the system was full or refused */
+    uint64_t streams_refused;   /* for want of descriptors */
+} nn_socket_statistics;
+
+typedef struct nn_socket {
+    necpnet_transport transport; /* first */
+    nn_alloc alloc;
+    necpnet_logger logger;
+    necpnet_loop* loop;
+    bool own_loop;
+    bool attached;
+    bool waited; /* wait has just asked the loop */
+    necpnet_sink sink;
+
+    nn_watch udp;
+    bool udp_ipv6;
+    bool udp_ready;
+
+    nn_watch listening;
+    bool listening_ready;
+    bool descriptors_said; /* the log was told that there are none */
+    int spare_descriptor;  /* given up for a moment to refuse a connection */
+
+    nn_stream_list streams;
+    nn_stream_list closing; /* oldest first */
+    necpnet_stream* ready_first;
+    necpnet_stream* ready_last;
+    uint32_t ready_count;
+
+    nn_resolver* resolver;
+    nn_socket_statistics statistics;
+} nn_socket;
+
+/* nn_socket_buffers_of - the loop's buffers, made at the first call; NULL without memory. */
+NN_PRIVATE nn_socket_buffers* nn_socket_buffers_of(nn_socket* socket);
+
+/* nn_socket_datagram - datagrams. */
+NN_PRIVATE void nn_socket_udp_ready(nn_watch* watch, unsigned what);
+NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket);
+NN_PRIVATE necpnet_result nn_socket_send_datagram(void* user, const necpnet_address* to, const uint8_t* data,
+                                                  size_t bytes);
+NN_PRIVATE void nn_socket_flush_datagrams(nn_socket* socket);
+
+/* nn_socket_stream - streams. */
+NN_PRIVATE void nn_socket_listening_ready(nn_watch* watch, unsigned what);
+NN_PRIVATE void nn_socket_accept(nn_socket* socket);
+NN_PRIVATE void nn_socket_serve_streams(nn_socket* socket);
+NN_PRIVATE void nn_socket_expire_streams(nn_socket* socket, uint64_t now_us);
+NN_PRIVATE void nn_socket_flush_cork(nn_socket_buffers* buffers);
+NN_PRIVATE void nn_socket_end_streams(nn_socket* socket); /* at detach */
+NN_PRIVATE void nn_socket_free_streams(nn_socket* socket);
+NN_PRIVATE necpnet_result nn_socket_open_stream(void* user, const necpnet_address* to, const char* url, void* context,
+                                                necpnet_stream** out_stream);
+NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stream, const uint8_t* data, size_t bytes);
+NN_PRIVATE size_t nn_socket_pending(void* user, necpnet_stream* stream);
+NN_PRIVATE void nn_socket_pause(void* user, necpnet_stream* stream, bool paused);
+NN_PRIVATE void nn_socket_close_stream(void* user, necpnet_stream* stream, bool at_once);
+
+#endif
+
+#endif
+/* ---- end platform/nn_socket.h ------------------------------------------------------------------------------------ */
+
+/* ---- begin platform/nn_socket.c ---------------------------------------------------------------------------------- */
+/* nn_socket - the transport over real sockets: opening, receiving, waiting, destroying. */
+
+#if !defined(__EMSCRIPTEN__)
+
+#define SOCKET_BUFFER_BYTES_DEFAULT (4u << 20)
+
+necpnet_result necpnet_socket_config_default(necpnet_socket_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->bind_address = "::";
+    config->udp_port = -1;
+    config->tcp_port = -1;
+    config->socket_buffer_bytes = SOCKET_BUFFER_BYTES_DEFAULT;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE nn_socket_buffers* nn_socket_buffers_of(nn_socket* socket)
+{
+    necpnet_loop* loop = socket->loop;
+    if (loop->buffers) return (nn_socket_buffers*)loop->buffers;
+    bool one_client = socket->own_loop && socket->listening.descriptor == NN_NET_NONE;
+    uint32_t slots = one_client ? 1 : NN_SOCKET_READ_SLOTS;
+    size_t read_bytes = (size_t)slots * NN_SOCKET_READ_SLOT;
+    size_t datagram_bytes = one_client ? NN_SOCKET_READ_SLOT : NN_SOCKET_DATAGRAMS_BYTES;
+    size_t cork_bytes = one_client ? NN_SOCKET_CORK_BYTES_SMALL : NN_SOCKET_CORK_BYTES;
+    size_t bytes = sizeof(nn_socket_buffers) + read_bytes + datagram_bytes + cork_bytes;
+    nn_socket_buffers* buffers = (nn_socket_buffers*)nn_alloc_take(&loop->alloc, bytes);
+    if (!buffers) return NULL;
+    buffers->bytes = bytes;
+    buffers->read = (uint8_t*)(buffers + 1);
+    buffers->read_slots = slots;
+    buffers->datagram_bytes = buffers->read + read_bytes;
+    buffers->datagram_bytes_max = datagram_bytes;
+    buffers->cork = buffers->datagram_bytes + datagram_bytes;
+    buffers->cork_bytes_max = cork_bytes;
+    loop->buffers = buffers;
+    loop->buffers_bytes = bytes;
+    return buffers;
+}
+
+/* ---- the transport's functions -- */
+
+static necpnet_result socket_attach(void* user, const necpnet_sink* sink)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (socket->attached) return NECPNET_ERR_INVALID_STATE;
+    socket->sink = *sink;
+    socket->attached = true;
+    return NECPNET_OK;
+}
+
+static void socket_flush(void* user)
+{
+    nn_socket* socket = (nn_socket*)user;
+    nn_socket_flush_datagrams(socket);
+    nn_socket_buffers* buffers = (nn_socket_buffers*)socket->loop->buffers;
+    if (buffers && buffers->cork_stream && buffers->cork_stream->socket == socket) nn_socket_flush_cork(buffers);
+}
+
+static void socket_detach(void* user)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (!socket->attached) return;
+    socket_flush(socket);
+    nn_socket_end_streams(socket);
+    socket->attached = false;
+    memset(&socket->sink, 0, sizeof socket->sink);
+}
+
+static void socket_tell_resolved(nn_socket* socket)
+{
+    nn_resolved resolved;
+    while (socket->attached && socket->resolver && nn_resolver_take(socket->resolver, &resolved)) {
+        socket->sink.on_resolved(socket->sink.user, resolved.request, resolved.addresses,
+                                 resolved.reason == NECPNET_OK ? resolved.count : 0, resolved.reason);
+    }
+}
+
+static void socket_receive(void* user, uint64_t now_us)
+{
+    nn_socket* socket = (nn_socket*)user;
+    (void)now_us; /* lingering is counted by the system's clock: the loop waits by it */
+    if (!socket->attached) return;
+    nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
+    if (!buffers || buffers->reading) return; /* inside another transport's receive: the next call has it */
+    if (!socket->waited) necpnet_loop_step(socket->loop, 0);
+    socket->waited = false;
+    buffers->reading = true;
+    if (socket->udp_ready) nn_socket_receive_datagrams(socket);
+    if (socket->listening_ready) nn_socket_accept(socket);
+    if (socket->ready_first) nn_socket_serve_streams(socket);
+    socket_tell_resolved(socket);
+    if (socket->closing.first) nn_socket_expire_streams(socket, necpnet_time_us());
+    buffers->reading = false;
+}
+
+static necpnet_result socket_resolve(void* user, uint64_t request, const char* host, uint16_t port)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (!socket->resolver) socket->resolver = nn_resolver_create(socket->loop);
+    if (!socket->resolver) return NECPNET_ERR_OUT_OF_MEMORY;
+    return nn_resolver_ask(socket->resolver, request, host, port);
+}
+
+static necpnet_result socket_wait(void* user, uint64_t timeout_us)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (socket->udp_ready || socket->listening_ready || socket->ready_first) return NECPNET_OK;
+    if (socket->closing.first) {
+        uint64_t now_us = necpnet_time_us();
+        uint64_t until_us = socket->closing.first->as.until_us;
+        timeout_us = nn_min_u64(timeout_us, until_us > now_us ? until_us - now_us : 0);
+    }
+    socket->waited = true;
+    return necpnet_loop_step(socket->loop, timeout_us);
+}
+
+static void socket_local_ports(void* user, int* out_udp, int* out_tcp)
+{
+    nn_socket* socket = (nn_socket*)user;
+    *out_udp = socket->udp.descriptor == NN_NET_NONE ? -1 : nn_net_local_port(socket->udp.descriptor);
+    *out_tcp = socket->listening.descriptor == NN_NET_NONE ? -1 : nn_net_local_port(socket->listening.descriptor);
+}
+
+/* ---- opening -- */
+
+static necpnet_result socket_bind(nn_socket* socket, nn_net_kind kind, const necpnet_socket_config* config,
+                                  const necpnet_address* address, nn_watch* watch)
+{
+    int descriptor;
+    necpnet_result result = nn_net_open(kind, address->family == NECPNET_ADDRESS_IPV6, &descriptor);
+    if (result != NECPNET_OK) return result;
+    result = nn_net_bind(descriptor, kind, address, config->reuse_port);
+    if (result == NECPNET_OK && kind == NN_NET_TCP) result = nn_net_listen(descriptor);
+    if (result != NECPNET_OK) {
+        nn_net_close(descriptor);
+        return result;
+    }
+    if (kind == NN_NET_UDP) {
+        nn_net_tune_udp(descriptor, config->socket_buffer_bytes);
+        socket->udp_ipv6 = address->family == NECPNET_ADDRESS_IPV6;
+    }
+    watch->descriptor = descriptor;
+    return nn_loop_watch(socket->loop, watch, NN_READABLE);
+}
+
+/* Bind one port; where "::" was asked for and there is no IPv6, to IPv4. */
+static necpnet_result socket_open(nn_socket* socket, nn_net_kind kind, const necpnet_socket_config* config,
+                                  const necpnet_address* address, int port, nn_watch* watch)
+{
+    necpnet_address at = *address;
+    at.port = (uint16_t)port;
+    necpnet_result result = socket_bind(socket, kind, config, &at, watch);
+    if ((result == NECPNET_ERR_UNSUPPORTED || result == NECPNET_ERR_NETWORK_UNREACHABLE) && !config->reuse_port &&
+        strcmp(config->bind_address, "::") == 0) {
+        at.family = NECPNET_ADDRESS_IPV4;
+        result = socket_bind(socket, kind, config, &at, watch);
+    }
+    if (result == NECPNET_OK) return NECPNET_OK;
+    char text[NECPNET_ADDRESS_TEXT_BYTES_MAX];
+    if (necpnet_address_format(&at, text, sizeof text) != NECPNET_OK) text[0] = 0;
+    nn_log_write(&socket->logger, NECPNET_LOG_ERROR, "%s: cannot open %s: %s", kind == NN_NET_UDP ? "udp" : "tcp", text,
+                 necpnet_result_text(result));
+    if (result == NECPNET_ERR_UNSUPPORTED) return config->reuse_port ? NECPNET_ERR_BAD_CONFIG : NECPNET_ERR_IO;
+    return result == NECPNET_ERR_NETWORK_UNREACHABLE ? NECPNET_ERR_BAD_CONFIG : result; /* not an address of this host */
+}
+
+static void socket_free(nn_socket* socket)
+{
+    nn_resolver_destroy(socket->resolver);
+    if (socket->loop) {
+        nn_socket_buffers* buffers = (nn_socket_buffers*)socket->loop->buffers;
+        nn_socket_free_streams(socket);
+        if (buffers && buffers->datagrams_owner == socket) {
+            nn_socket_flush_datagrams(socket);
+            buffers->datagrams_owner = NULL;
+            buffers->datagrams_first = 0;
+            buffers->datagrams_count = 0;
+            buffers->datagram_bytes_used = 0;
+        }
+        nn_loop_watch(socket->loop, &socket->udp, 0);
+        nn_loop_watch(socket->loop, &socket->listening, 0);
+    }
+    nn_net_close(socket->udp.descriptor);
+    nn_net_close(socket->listening.descriptor);
+    nn_net_close(socket->spare_descriptor);
+    if (socket->own_loop) necpnet_loop_destroy(socket->loop);
+    nn_alloc alloc = socket->alloc;
+    nn_alloc_give(&alloc, socket, sizeof *socket);
+}
+
+static void socket_fill_transport(nn_socket* socket)
+{
+    necpnet_transport* transport = &socket->transport;
+    transport->user = socket;
+    transport->flags = NECPNET_TRANSPORT_STREAMS;
+    if (socket->udp.descriptor != NN_NET_NONE) transport->flags |= NECPNET_TRANSPORT_DATAGRAMS;
+    transport->attach = socket_attach;
+    transport->detach = socket_detach;
+    transport->receive = socket_receive;
+    transport->send_datagram = nn_socket_send_datagram;
+    transport->resolve = socket_resolve;
+    transport->open_stream = nn_socket_open_stream;
+    transport->send_stream = nn_socket_send_stream;
+    transport->pending = nn_socket_pending;
+    transport->pause = nn_socket_pause;
+    transport->close_stream = nn_socket_close_stream;
+    transport->flush = socket_flush;
+    transport->wait = socket_wait;
+    transport->local_ports = socket_local_ports;
+}
+
+necpnet_result necpnet_socket_create(const necpnet_socket_config* config, const necpnet_transport** out_transport)
+{
+    if (!config || !out_transport) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    necpnet_address address;
+    bool ports_fit = config->udp_port >= -1 && config->udp_port <= 65535 && config->tcp_port >= -1 &&
+                     config->tcp_port <= 65535;
+    if (!ports_fit || !config->bind_address || necpnet_address_parse(config->bind_address, &address) != NECPNET_OK) {
+        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "socket: %s", ports_fit ? "bind_address is not a numeric address"
+                                                                                : "a port is not -1 .. 65535");
+        return NECPNET_ERR_BAD_CONFIG;
+    }
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, &config->allocator);
+    nn_socket* socket = (nn_socket*)nn_alloc_take(&alloc, sizeof *socket);
+    if (!socket) return NECPNET_ERR_OUT_OF_MEMORY;
+    socket->alloc = alloc;
+    socket->logger = config->logger;
+    socket->loop = config->loop;
+    socket->own_loop = !config->loop;
+    socket->udp.descriptor = socket->listening.descriptor = socket->spare_descriptor = NN_NET_NONE;
+    socket->udp.ready = nn_socket_udp_ready;
+    socket->listening.ready = nn_socket_listening_ready;
+    necpnet_result result = NECPNET_OK;
+    if (socket->own_loop) result = necpnet_loop_create(&config->allocator, NECPNET_LOOP_BEST, &socket->loop);
+    if (result == NECPNET_OK && config->tcp_port >= 0) {
+        result = socket_open(socket, NN_NET_TCP, config, &address, config->tcp_port, &socket->listening);
+        if (result == NECPNET_OK) result = nn_net_open(NN_NET_UDP, false, &socket->spare_descriptor);
+    }
+    if (result == NECPNET_OK && config->udp_port >= 0) {
+        result = socket_open(socket, NN_NET_UDP, config, &address, config->udp_port, &socket->udp);
+    }
+    if (result == NECPNET_OK && !nn_socket_buffers_of(socket)) result = NECPNET_ERR_OUT_OF_MEMORY;
+    if (result != NECPNET_OK) {
+        socket_free(socket);
+        return result;
+    }
+    socket_fill_transport(socket);
+    *out_transport = &socket->transport;
+    return NECPNET_OK;
+}
+
+void necpnet_socket_destroy(const necpnet_transport* transport)
+{
+    if (!transport) return;
+    nn_socket* socket = (nn_socket*)transport->user;
+    socket_detach(socket);
+    socket_free(socket);
+}
+
+#endif
+/* ---- end platform/nn_socket.c ------------------------------------------------------------------------------------ */
+
+/* ---- begin platform/nn_socket_datagram.c ------------------------------------------------------------------------- */
+/* nn_socket_datagram - datagrams of the socket transport, in batches. */
+
+#if !defined(__EMSCRIPTEN__)
+
+NN_PRIVATE void nn_socket_udp_ready(nn_watch* watch, unsigned what)
+{
+    nn_socket* socket = (nn_socket*)(void*)((char*)watch - offsetof(nn_socket, udp));
+    if (what & NN_READABLE) socket->udp_ready = true;
+    if (what & NN_WRITABLE) nn_loop_watch(socket->loop, watch, NN_READABLE); /* flush tries again */
+}
+
+NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
+{
+    nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
+    if (!buffers) return;
+    nn_net_datagram batch[NN_SOCKET_READ_SLOTS];
+    memset(batch, 0, sizeof batch);
+    int slots = (int)buffers->read_slots;
+    socket->udp_ready = false;
+    for (int received = 0; socket->attached && received < NN_SOCKET_DATAGRAMS_A_TURN;) {
+        for (int i = 0; i < slots; i++) {
+            batch[i].data = buffers->read + (size_t)i * NN_SOCKET_READ_SLOT;
+            batch[i].bytes_max = NECPNET_DATAGRAM_BYTES_MAX;
+        }
+        int count = nn_net_receive(socket->udp.descriptor, batch, slots);
+        for (int i = 0; i < count && socket->attached; i++) {
+            if (batch[i].cut || batch[i].address.family == NECPNET_ADDRESS_NONE) continue;
+            socket->statistics.datagrams_received++;
+            socket->sink.on_datagram(socket->sink.user, &batch[i].address, batch[i].data, batch[i].bytes);
+        }
+        if (count < slots) return;
+        received += count;
+    }
+    socket->udp_ready = true; /* more may wait; others first */
+}
+
+static void socket_drop_kept(nn_socket_buffers* buffers)
+{
+    nn_socket* owner = buffers->datagrams_owner;
+    if (owner) owner->statistics.datagrams_dropped += (uint64_t)(buffers->datagrams_count - buffers->datagrams_first);
+    buffers->datagrams_owner = NULL;
+    buffers->datagrams_first = 0;
+    buffers->datagrams_count = 0;
+    buffers->datagram_bytes_used = 0;
+}
+
+/* What the system does not take stays until the next try. */
+static void socket_send_kept(nn_socket_buffers* buffers)
+{
+    nn_socket* owner = buffers->datagrams_owner;
+    while (owner && buffers->datagrams_first < buffers->datagrams_count) {
+        int count = buffers->datagrams_count - buffers->datagrams_first;
+        int refused = 0;
+        necpnet_result reason = NECPNET_OK;
+        int done = nn_net_send(owner->udp.descriptor, owner->udp_ipv6, buffers->datagrams + buffers->datagrams_first,
+                               count, &refused, &reason);
+        owner->statistics.datagrams_sent += (uint64_t)(done - refused);
+        owner->statistics.datagrams_dropped += (uint64_t)refused;
+        if (refused) {
+            nn_log_write(&owner->logger, NECPNET_LOG_DEBUG, "udp: %d datagrams refused by the system: %s", refused,
+                         necpnet_result_text(reason));
+        }
+        buffers->datagrams_first += done;
+        if (done < count) {
+            nn_loop_watch(owner->loop, &owner->udp, NN_READABLE | NN_WRITABLE);
+            return;
+        }
+    }
+    socket_drop_kept(buffers); /* all are out: nothing is dropped */
+}
+
+NN_PRIVATE void nn_socket_flush_datagrams(nn_socket* socket)
+{
+    nn_socket_buffers* buffers = (nn_socket_buffers*)socket->loop->buffers;
+    if (buffers && buffers->datagrams_owner == socket) socket_send_kept(buffers);
+}
+
+NN_PRIVATE necpnet_result nn_socket_send_datagram(void* user, const necpnet_address* to, const uint8_t* data,
+                                                  size_t bytes)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (socket->udp.descriptor == NN_NET_NONE) return NECPNET_ERR_UNSUPPORTED;
+    if (bytes > NECPNET_DATAGRAM_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (to->family != NECPNET_ADDRESS_IPV4 && (to->family != NECPNET_ADDRESS_IPV6 || !socket->udp_ipv6)) {
+        return NECPNET_ERR_NETWORK_UNREACHABLE;
+    }
+    nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
+    if (!buffers) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (buffers->datagrams_owner != socket && buffers->datagrams_owner) {
+        socket_send_kept(buffers);
+        socket_drop_kept(buffers);
+    }
+    bool full = buffers->datagrams_count == NN_NET_BATCH_MAX ||
+                buffers->datagram_bytes_max - buffers->datagram_bytes_used < bytes;
+    if (full) {
+        socket_send_kept(buffers);
+        if (buffers->datagrams_count) { /* the system is full as well */
+            socket->statistics.datagrams_dropped++;
+            return NECPNET_ERR_WOULD_BLOCK;
+        }
+    }
+    buffers->datagrams_owner = socket;
+    nn_net_datagram* datagram = &buffers->datagrams[buffers->datagrams_count++];
+    datagram->address = *to;
+    datagram->data = buffers->datagram_bytes + buffers->datagram_bytes_used;
+    datagram->bytes = (uint32_t)bytes;
+    nn_copy(datagram->data, data, bytes);
+    buffers->datagram_bytes_used += bytes;
+    return NECPNET_OK;
+}
+
+#endif
+/* ---- end platform/nn_socket_datagram.c --------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_socket_stream.c --------------------------------------------------------------------------- */
+/* nn_socket_stream - byte streams of the socket transport: accept, connect, corked writes, back-pressure, closing. */
+
+#if !defined(__EMSCRIPTEN__)
+
+static void stream_list_add(nn_stream_list* list, necpnet_stream* stream)
+{
+    stream->next = NULL;
+    stream->previous = list->last;
+    if (list->last) {
+        list->last->next = stream;
+    } else {
+        list->first = stream;
+    }
+    list->last = stream;
+}
+
+static void stream_list_remove(nn_stream_list* list, necpnet_stream* stream)
+{
+    if (stream->previous) {
+        stream->previous->next = stream->next;
+    } else {
+        list->first = stream->next;
+    }
+    if (stream->next) {
+        stream->next->previous = stream->previous;
+    } else {
+        list->last = stream->previous;
+    }
+}
+
+static bool stream_let_go(const necpnet_stream* stream)
+{
+    return stream->state == NN_STREAM_CLOSING || stream->state == NN_STREAM_DRAINING;
+}
+
+static void stream_mark_ready(necpnet_stream* stream, unsigned what)
+{
+    nn_socket* socket = stream->socket;
+    stream->ready_what = (uint8_t)(stream->ready_what | what);
+    if (stream->in_ready) return;
+    stream->in_ready = true;
+    stream->next_ready = NULL;
+    if (socket->ready_last) {
+        socket->ready_last->next_ready = stream;
+    } else {
+        socket->ready_first = stream;
+    }
+    socket->ready_last = stream;
+    socket->ready_count++;
+}
+
+static void stream_ready(nn_watch* watch, unsigned what)
+{
+    stream_mark_ready((necpnet_stream*)(void*)watch, what);
+}
+
+static void stream_drop_queue(necpnet_stream* stream)
+{
+    nn_alloc_give(&stream->socket->alloc, stream->queue, stream->queue_capacity);
+    stream->queue = NULL;
+    stream->queue_at = 0;
+    stream->queue_bytes = 0;
+    stream->queue_capacity = 0;
+}
+
+/* Forget the descriptor and all bytes. The struct stays, for the state says what is left to do with it. */
+static void stream_cut(necpnet_stream* stream)
+{
+    nn_socket_buffers* buffers = (nn_socket_buffers*)stream->socket->loop->buffers;
+    if (buffers && buffers->cork_stream == stream) {
+        buffers->cork_stream = NULL;
+        buffers->cork_bytes = 0;
+    }
+    if (stream->watch.descriptor == NN_NET_NONE) return;
+    nn_loop_watch(stream->socket->loop, &stream->watch, 0);
+    nn_net_close(stream->watch.descriptor);
+    stream->watch.descriptor = NN_NET_NONE;
+    stream_drop_queue(stream);
+}
+
+static void stream_kill(necpnet_stream* stream)
+{
+    nn_socket* socket = stream->socket;
+    stream_cut(stream);
+    stream_list_remove(stream_let_go(stream) ? &socket->closing : &socket->streams, stream);
+    stream->state = NN_STREAM_DEAD;
+    stream_mark_ready(stream, 0); /* there it is freed */
+}
+
+/* It broke. The endpoint is told in receive; one that the endpoint has let go just ends. */
+static void stream_fail(necpnet_stream* stream, necpnet_result reason)
+{
+    if (stream_let_go(stream)) {
+        stream_kill(stream);
+        return;
+    }
+    stream_cut(stream);
+    stream->state = NN_STREAM_FAILED;
+    stream->reason = (int16_t)reason;
+    stream_mark_ready(stream, 0);
+}
+
+/* Wish for what the state needs. */
+static void stream_wish(necpnet_stream* stream)
+{
+    unsigned wishes = 0;
+    if (stream->state == NN_STREAM_CONNECTING) {
+        wishes = NN_WRITABLE;
+    } else {
+        if (stream->queue_bytes) wishes |= NN_WRITABLE;
+        if (stream->state == NN_STREAM_DRAINING || (stream->state == NN_STREAM_OPEN && !stream->paused)) {
+            wishes |= NN_READABLE;
+        }
+    }
+    necpnet_result result = nn_loop_watch(stream->socket->loop, &stream->watch, wishes);
+    if (result != NECPNET_OK) stream_fail(stream, result);
+}
+
+/* ---- writing -- */
+
+static bool stream_queue_reserve(necpnet_stream* stream, size_t bytes)
+{
+    size_t needed = (size_t)stream->queue_bytes + bytes;
+    if (stream->queue_capacity - stream->queue_at >= needed) return true;
+    if (needed > NN_SOCKET_QUEUE_BYTES_MAX) return false;
+    if (stream->queue_capacity >= needed && stream->queue_at >= stream->queue_capacity / 2) {
+        memmove(stream->queue, stream->queue + stream->queue_at, stream->queue_bytes);
+        stream->queue_at = 0;
+        return true;
+    }
+    size_t capacity = stream->queue_capacity ? stream->queue_capacity : 4096;
+    while (capacity < needed) capacity *= 2;
+    uint8_t* queue = (uint8_t*)nn_alloc_take(&stream->socket->alloc, capacity);
+    if (!queue) return false;
+    nn_copy(queue, stream->queue ? stream->queue + stream->queue_at : NULL, stream->queue_bytes);
+    nn_alloc_give(&stream->socket->alloc, stream->queue, stream->queue_capacity);
+    stream->queue = queue;
+    stream->queue_at = 0;
+    stream->queue_capacity = (uint32_t)capacity;
+    return true;
+}
+
+static void stream_queue_append(necpnet_stream* stream, const uint8_t* data, size_t bytes)
+{
+    nn_copy(stream->queue + stream->queue_at + stream->queue_bytes, data, bytes);
+    stream->queue_bytes += (uint32_t)bytes;
+}
+
+/* Write two pieces now and queue what the system does not take. False when the stream failed. */
+static bool stream_write(necpnet_stream* stream, const uint8_t* first, size_t first_bytes, const uint8_t* second,
+                         size_t second_bytes)
+{
+    size_t sent = 0;
+    necpnet_result result = nn_net_write(stream->watch.descriptor, first, first_bytes, second, second_bytes, &sent);
+    if (result != NECPNET_OK && result != NECPNET_ERR_WOULD_BLOCK) {
+        stream_fail(stream, result);
+        return false;
+    }
+    if (sent == first_bytes + second_bytes) return true;
+    if (!stream_queue_reserve(stream, first_bytes + second_bytes - sent)) {
+        stream_fail(stream, NECPNET_ERR_OUT_OF_MEMORY);
+        return false;
+    }
+    size_t of_first = nn_min_size(sent, first_bytes);
+    stream_queue_append(stream, first + of_first, first_bytes - of_first);
+    size_t of_second = sent - of_first;
+    if (second_bytes) stream_queue_append(stream, second + of_second, second_bytes - of_second);
+    stream_wish(stream);
+    return stream->state != NN_STREAM_FAILED;
+}
+
+NN_PRIVATE void nn_socket_flush_cork(nn_socket_buffers* buffers)
+{
+    necpnet_stream* stream = buffers->cork_stream;
+    size_t bytes = buffers->cork_bytes;
+    buffers->cork_stream = NULL;
+    buffers->cork_bytes = 0;
+    if (stream && bytes) stream_write(stream, buffers->cork, bytes, NULL, 0);
+}
+
+NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stream, const uint8_t* data, size_t bytes)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (stream->state > NN_STREAM_OPEN || bytes == 0) return NECPNET_OK; /* broken: on_close is on its way */
+    nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
+    if (!buffers) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (stream->queue_bytes || stream->state == NN_STREAM_CONNECTING) {
+        if (!stream_queue_reserve(stream, bytes)) return NECPNET_ERR_OUT_OF_MEMORY;
+        stream_queue_append(stream, data, bytes);
+        return NECPNET_OK;
+    }
+    if (buffers->cork_stream != stream) {
+        nn_socket_flush_cork(buffers);
+        buffers->cork_stream = stream;
+    }
+    if (buffers->cork_bytes_max - buffers->cork_bytes >= bytes) {
+        memcpy(buffers->cork + buffers->cork_bytes, data, bytes);
+        buffers->cork_bytes += bytes;
+        return NECPNET_OK;
+    }
+    size_t corked = buffers->cork_bytes;
+    buffers->cork_stream = NULL;
+    buffers->cork_bytes = 0;
+    bool written = corked ? stream_write(stream, buffers->cork, corked, data, bytes)
+                          : stream_write(stream, data, bytes, NULL, 0);
+    return written || stream->reason != NECPNET_ERR_OUT_OF_MEMORY ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
+}
+
+NN_PRIVATE size_t nn_socket_pending(void* user, necpnet_stream* stream)
+{
+    const nn_socket_buffers* buffers = (const nn_socket_buffers*)((nn_socket*)user)->loop->buffers;
+    return stream->queue_bytes + (buffers && buffers->cork_stream == stream ? buffers->cork_bytes : 0);
+}
+
+static void stream_begin_draining(necpnet_stream* stream)
+{
+    stream->state = NN_STREAM_DRAINING;
+    stream_drop_queue(stream);
+    nn_net_shut(stream->watch.descriptor);
+    stream_wish(stream);
+}
+
+static void stream_writable(necpnet_stream* stream)
+{
+    size_t sent = 0;
+    necpnet_result result = nn_net_write(stream->watch.descriptor, stream->queue + stream->queue_at, stream->queue_bytes,
+                                         NULL, 0, &sent);
+    if (result == NECPNET_ERR_WOULD_BLOCK) return;
+    if (result != NECPNET_OK) {
+        stream_fail(stream, result);
+        return;
+    }
+    stream->queue_at += (uint32_t)sent;
+    stream->queue_bytes -= (uint32_t)sent;
+    if (stream->queue_bytes) return;
+    if (stream->state == NN_STREAM_CLOSING) {
+        stream_begin_draining(stream);
+        return;
+    }
+    stream_drop_queue(stream);
+    stream_wish(stream);
+    if (stream->state == NN_STREAM_OPEN) stream->socket->sink.on_writable(stream->as.context);
+}
+
+/* ---- opening -- */
+
+static necpnet_stream* stream_new(nn_socket* socket, int descriptor, nn_stream_state state)
+{
+    necpnet_stream* stream = (necpnet_stream*)nn_alloc_take(&socket->alloc, sizeof *stream);
+    if (!stream) return NULL;
+    stream->watch.ready = stream_ready;
+    stream->watch.descriptor = descriptor;
+    stream->socket = socket;
+    stream->state = (uint8_t)state;
+    stream_list_add(&socket->streams, stream);
+    if (descriptor != NN_NET_NONE) nn_net_tune_tcp(descriptor, NN_SOCKET_UNSENT_BYTES_MAX);
+    return stream;
+}
+
+NN_PRIVATE necpnet_result nn_socket_open_stream(void* user, const necpnet_address* to, const char* url, void* context,
+                                                necpnet_stream** out_stream)
+{
+    nn_socket* socket = (nn_socket*)user;
+    (void)url;
+    if (to->family != NECPNET_ADDRESS_IPV4 && to->family != NECPNET_ADDRESS_IPV6) return NECPNET_ERR_INVALID_ARGUMENT;
+    int descriptor = NN_NET_NONE;
+    necpnet_result reason = nn_net_open(NN_NET_TCP, to->family == NECPNET_ADDRESS_IPV6, &descriptor);
+    if (reason == NECPNET_ERR_UNSUPPORTED) reason = NECPNET_ERR_NETWORK_UNREACHABLE;
+    if (reason == NECPNET_OK) reason = nn_net_connect(descriptor, to);
+    necpnet_stream* stream = stream_new(socket, descriptor, NN_STREAM_CONNECTING);
+    if (!stream) {
+        nn_net_close(descriptor);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    stream->as.context = context;
+    if (reason == NECPNET_OK) {
+        stream_wish(stream);
+    } else {
+        stream_fail(stream, reason);
+    }
+    *out_stream = stream;
+    return NECPNET_OK;
+}
+
+static void stream_connected(necpnet_stream* stream)
+{
+    necpnet_result result = nn_net_connected(stream->watch.descriptor);
+    if (result != NECPNET_OK) {
+        stream_fail(stream, result);
+        return;
+    }
+    stream->state = NN_STREAM_OPEN;
+    stream_wish(stream);
+    if (stream->state == NN_STREAM_OPEN) stream->socket->sink.on_open(stream->as.context);
+}
+
+NN_PRIVATE void nn_socket_listening_ready(nn_watch* watch, unsigned what)
+{
+    nn_socket* socket = (nn_socket*)(void*)((char*)watch - offsetof(nn_socket, listening));
+    (void)what;
+    socket->listening_ready = true;
+}
+
+/* No descriptor is left: give up the spare one, take the connection with it and close it, so that the listener does not
+ * stay readable for ever and the peer hears at once. */
+static void socket_refuse_one(nn_socket* socket)
+{
+    socket->statistics.streams_refused++;
+    if (!socket->descriptors_said) {
+        socket->descriptors_said = true;
+        nn_log_write(&socket->logger, NECPNET_LOG_ERROR, "tcp: connections are refused: %s; raise the limit (ulimit -n)",
+                     necpnet_result_text(NECPNET_ERR_DESCRIPTORS));
+    }
+    if (socket->spare_descriptor == NN_NET_NONE) return;
+    nn_net_close(socket->spare_descriptor);
+    socket->spare_descriptor = NN_NET_NONE;
+    necpnet_address from;
+    int descriptor;
+    if (nn_net_accept(socket->listening.descriptor, &from, &descriptor) == NECPNET_OK) nn_net_close(descriptor);
+    if (nn_net_open(NN_NET_UDP, false, &descriptor) == NECPNET_OK) socket->spare_descriptor = descriptor;
+}
+
+NN_PRIVATE void nn_socket_accept(nn_socket* socket)
+{
+    socket->listening_ready = false;
+    for (int i = 0; i < NN_SOCKET_ACCEPTS_A_TURN && socket->attached; i++) {
+        necpnet_address from;
+        int descriptor = NN_NET_NONE;
+        necpnet_result result = nn_net_accept(socket->listening.descriptor, &from, &descriptor);
+        if (result == NECPNET_ERR_WOULD_BLOCK) return;
+        if (result == NECPNET_ERR_CONNECTION_RESET) continue;
+        if (result == NECPNET_ERR_DESCRIPTORS) {
+            socket_refuse_one(socket);
+            continue;
+        }
+        if (result != NECPNET_OK) return; /* memory, most likely: it stays readable, the next turn tries again */
+        if (socket->spare_descriptor == NN_NET_NONE) {
+            int spare;
+            if (nn_net_open(NN_NET_UDP, false, &spare) == NECPNET_OK) socket->spare_descriptor = spare;
+        }
+        socket->descriptors_said = socket->descriptors_said && socket->spare_descriptor == NN_NET_NONE;
+        necpnet_stream* stream = stream_new(socket, descriptor, NN_STREAM_OPEN);
+        if (!stream) {
+            nn_net_close(descriptor);
+            continue;
+        }
+        void* context = socket->sink.on_accept(socket->sink.user, stream, &from);
+        if (stream->state != NN_STREAM_OPEN) continue; /* the sink has closed it, or detached */
+        stream->as.context = context;
+        if (context) {
+            stream_wish(stream);
+        } else {
+            stream_kill(stream);
+        }
+    }
+}
+
+/* ---- serving -- */
+
+static void stream_readable(necpnet_stream* stream, nn_socket_buffers* buffers, size_t bytes_max)
+{
+    size_t bytes = 0;
+    necpnet_result result = nn_net_read(stream->watch.descriptor, buffers->read, bytes_max, &bytes);
+    if (result == NECPNET_ERR_WOULD_BLOCK) return;
+    if (stream->state == NN_STREAM_DRAINING) {
+        if (result != NECPNET_OK) stream_kill(stream);
+        return;
+    }
+    if (result == NECPNET_OK) {
+        stream->socket->sink.on_data(stream->as.context, buffers->read, bytes);
+        return;
+    }
+    if (result != NECPNET_ERR_CLOSED) {
+        stream_fail(stream, result);
+        return;
+    }
+    /* The peer has said all; what is still to be sent goes out if it can. */
+    nn_socket* socket = stream->socket;
+    void* context = stream->as.context;
+    nn_socket_close_stream(socket, stream, false);
+    socket->sink.on_close(context, NECPNET_ERR_CLOSED);
+}
+
+static void stream_tell_failed(necpnet_stream* stream)
+{
+    nn_socket* socket = stream->socket;
+    void* context = stream->as.context;
+    necpnet_result reason = (necpnet_result)stream->reason;
+    stream_kill(stream);
+    socket->sink.on_close(context, reason);
+}
+
+static void stream_serve(necpnet_stream* stream, unsigned what, nn_socket_buffers* buffers, size_t bytes_max)
+{
+    if (stream->state == NN_STREAM_CONNECTING) {
+        if (what & NN_WRITABLE) stream_connected(stream);
+        what = 0;
+    }
+    if ((what & NN_WRITABLE) && stream->queue_bytes) stream_writable(stream);
+    bool reads = stream->state == NN_STREAM_DRAINING || (stream->state == NN_STREAM_OPEN && !stream->paused);
+    if ((what & NN_READABLE) && reads) stream_readable(stream, buffers, bytes_max);
+}
+
+NN_PRIVATE void nn_socket_serve_streams(nn_socket* socket)
+{
+    nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
+    if (!buffers) return;
+    size_t bytes_max = (size_t)buffers->read_slots * NN_SOCKET_READ_SLOT;
+    if (socket->ready_count > NN_SOCKET_MANY_READY) bytes_max = nn_min_size(bytes_max, NN_SOCKET_READ_BYTES_SHARED);
+    for (uint32_t left = socket->ready_count; left > 0 && socket->ready_first; left--) {
+        necpnet_stream* stream = socket->ready_first;
+        socket->ready_first = stream->next_ready;
+        if (!socket->ready_first) socket->ready_last = NULL;
+        socket->ready_count--;
+        stream->in_ready = false;
+        unsigned what = stream->ready_what;
+        stream->ready_what = 0;
+        if (stream->state == NN_STREAM_DEAD) {
+            nn_alloc_give(&socket->alloc, stream, sizeof *stream);
+        } else if (stream->state == NN_STREAM_FAILED) {
+            stream_tell_failed(stream);
+        } else {
+            stream_serve(stream, what, buffers, bytes_max);
+        }
+    }
+}
+
+NN_PRIVATE void nn_socket_pause(void* user, necpnet_stream* stream, bool paused)
+{
+    (void)user;
+    if (stream->state > NN_STREAM_OPEN || stream->paused == paused) return;
+    stream->paused = paused;
+    if (stream->state == NN_STREAM_OPEN) stream_wish(stream);
+}
+
+/* ---- closing -- */
+
+NN_PRIVATE void nn_socket_close_stream(void* user, necpnet_stream* stream, bool at_once)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (stream->state == NN_STREAM_DEAD || stream_let_go(stream)) return;
+    nn_socket_buffers* buffers = (nn_socket_buffers*)socket->loop->buffers;
+    if (!at_once && buffers && buffers->cork_stream == stream) nn_socket_flush_cork(buffers);
+    if (at_once || stream->state != NN_STREAM_OPEN) {
+        stream_kill(stream);
+        return;
+    }
+    stream_list_remove(&socket->streams, stream);
+    stream_list_add(&socket->closing, stream);
+    stream->as.until_us = necpnet_time_us() + NN_SOCKET_LINGER_US;
+    if (stream->queue_bytes) {
+        stream->state = NN_STREAM_CLOSING;
+        stream_wish(stream);
+    } else {
+        stream_begin_draining(stream);
+    }
+}
+
+NN_PRIVATE void nn_socket_expire_streams(nn_socket* socket, uint64_t now_us)
+{
+    while (socket->closing.first && socket->closing.first->as.until_us <= now_us) stream_kill(socket->closing.first);
+}
+
+NN_PRIVATE void nn_socket_end_streams(nn_socket* socket)
+{
+    while (socket->streams.first) nn_socket_close_stream(socket, socket->streams.first, false);
+}
+
+NN_PRIVATE void nn_socket_free_streams(nn_socket* socket)
+{
+    while (socket->streams.first) stream_kill(socket->streams.first);
+    while (socket->closing.first) stream_kill(socket->closing.first);
+    while (socket->ready_first) {
+        necpnet_stream* stream = socket->ready_first;
+        socket->ready_first = stream->next_ready;
+        nn_alloc_give(&socket->alloc, stream, sizeof *stream);
+    }
+    socket->ready_last = NULL;
+    socket->ready_count = 0;
+}
+
+#endif
+/* ---- end platform/nn_socket_stream.c ----------------------------------------------------------------------------- */
 
 #endif /* NECPNET_WITH_PLATFORM */

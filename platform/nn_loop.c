@@ -78,6 +78,7 @@ void necpnet_loop_destroy(necpnet_loop* loop)
     }
     nn_alloc_give(&loop->alloc, loop->timer_chunks, NN_LOOP_TIMERS_MAX / NN_LOOP_TIMER_CHUNK * sizeof(nn_loop_timer*));
     nn_deadlines_reset(&loop->deadlines);
+    nn_alloc_give(&loop->alloc, loop->buffers, loop->buffers_bytes);
     nn_loop_watch(loop, &loop->wake, 0);
     nn_net_wake_close(loop->wake.descriptor, loop->wake_write);
     loop->poller->close(loop);

@@ -81,6 +81,9 @@ struct necpnet_loop {
 
     nn_loop_watcher* watchers[NN_LOOP_BUCKETS];
 
+    void* buffers; /* nn_socket_buffers, of all transports on this loop */
+    size_t buffers_bytes;
+
     nn_watch wake;
     int wake_write;
     uint32_t wake_sent; /* atomic: the wake descriptor has been written and not cleared */

@@ -1,0 +1,266 @@
+/* nn_socket - the transport over real sockets: opening, receiving, waiting, destroying. */
+#include "nn_socket.h"
+
+#if !defined(__EMSCRIPTEN__)
+
+#define SOCKET_BUFFER_BYTES_DEFAULT (4u << 20)
+
+necpnet_result necpnet_socket_config_default(necpnet_socket_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->bind_address = "::";
+    config->udp_port = -1;
+    config->tcp_port = -1;
+    config->socket_buffer_bytes = SOCKET_BUFFER_BYTES_DEFAULT;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE nn_socket_buffers* nn_socket_buffers_of(nn_socket* socket)
+{
+    necpnet_loop* loop = socket->loop;
+    if (loop->buffers) return (nn_socket_buffers*)loop->buffers;
+    bool one_client = socket->own_loop && socket->listening.descriptor == NN_NET_NONE;
+    uint32_t slots = one_client ? 1 : NN_SOCKET_READ_SLOTS;
+    size_t read_bytes = (size_t)slots * NN_SOCKET_READ_SLOT;
+    size_t datagram_bytes = one_client ? NN_SOCKET_READ_SLOT : NN_SOCKET_DATAGRAMS_BYTES;
+    size_t cork_bytes = one_client ? NN_SOCKET_CORK_BYTES_SMALL : NN_SOCKET_CORK_BYTES;
+    size_t bytes = sizeof(nn_socket_buffers) + read_bytes + datagram_bytes + cork_bytes;
+    nn_socket_buffers* buffers = (nn_socket_buffers*)nn_alloc_take(&loop->alloc, bytes);
+    if (!buffers) return NULL;
+    buffers->bytes = bytes;
+    buffers->read = (uint8_t*)(buffers + 1);
+    buffers->read_slots = slots;
+    buffers->datagram_bytes = buffers->read + read_bytes;
+    buffers->datagram_bytes_max = datagram_bytes;
+    buffers->cork = buffers->datagram_bytes + datagram_bytes;
+    buffers->cork_bytes_max = cork_bytes;
+    loop->buffers = buffers;
+    loop->buffers_bytes = bytes;
+    return buffers;
+}
+
+/* ---- the transport's functions -- */
+
+static necpnet_result socket_attach(void* user, const necpnet_sink* sink)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (socket->attached) return NECPNET_ERR_INVALID_STATE;
+    socket->sink = *sink;
+    socket->attached = true;
+    return NECPNET_OK;
+}
+
+static void socket_flush(void* user)
+{
+    nn_socket* socket = (nn_socket*)user;
+    nn_socket_flush_datagrams(socket);
+    nn_socket_buffers* buffers = (nn_socket_buffers*)socket->loop->buffers;
+    if (buffers && buffers->cork_stream && buffers->cork_stream->socket == socket) nn_socket_flush_cork(buffers);
+}
+
+static void socket_detach(void* user)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (!socket->attached) return;
+    socket_flush(socket);
+    nn_socket_end_streams(socket);
+    socket->attached = false;
+    memset(&socket->sink, 0, sizeof socket->sink);
+}
+
+static void socket_tell_resolved(nn_socket* socket)
+{
+    nn_resolved resolved;
+    while (socket->attached && socket->resolver && nn_resolver_take(socket->resolver, &resolved)) {
+        socket->sink.on_resolved(socket->sink.user, resolved.request, resolved.addresses,
+                                 resolved.reason == NECPNET_OK ? resolved.count : 0, resolved.reason);
+    }
+}
+
+static void socket_receive(void* user, uint64_t now_us)
+{
+    nn_socket* socket = (nn_socket*)user;
+    (void)now_us; /* lingering is counted by the system's clock: the loop waits by it */
+    if (!socket->attached) return;
+    nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
+    if (!buffers || buffers->reading) return; /* inside another transport's receive: the next call has it */
+    if (!socket->waited) necpnet_loop_step(socket->loop, 0);
+    socket->waited = false;
+    buffers->reading = true;
+    if (socket->udp_ready) nn_socket_receive_datagrams(socket);
+    if (socket->listening_ready) nn_socket_accept(socket);
+    if (socket->ready_first) nn_socket_serve_streams(socket);
+    socket_tell_resolved(socket);
+    if (socket->closing.first) nn_socket_expire_streams(socket, necpnet_time_us());
+    buffers->reading = false;
+}
+
+static necpnet_result socket_resolve(void* user, uint64_t request, const char* host, uint16_t port)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (!socket->resolver) socket->resolver = nn_resolver_create(socket->loop);
+    if (!socket->resolver) return NECPNET_ERR_OUT_OF_MEMORY;
+    return nn_resolver_ask(socket->resolver, request, host, port);
+}
+
+static necpnet_result socket_wait(void* user, uint64_t timeout_us)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (socket->udp_ready || socket->listening_ready || socket->ready_first) return NECPNET_OK;
+    if (socket->closing.first) {
+        uint64_t now_us = necpnet_time_us();
+        uint64_t until_us = socket->closing.first->as.until_us;
+        timeout_us = nn_min_u64(timeout_us, until_us > now_us ? until_us - now_us : 0);
+    }
+    socket->waited = true;
+    return necpnet_loop_step(socket->loop, timeout_us);
+}
+
+static void socket_local_ports(void* user, int* out_udp, int* out_tcp)
+{
+    nn_socket* socket = (nn_socket*)user;
+    *out_udp = socket->udp.descriptor == NN_NET_NONE ? -1 : nn_net_local_port(socket->udp.descriptor);
+    *out_tcp = socket->listening.descriptor == NN_NET_NONE ? -1 : nn_net_local_port(socket->listening.descriptor);
+}
+
+/* ---- opening -- */
+
+static necpnet_result socket_bind(nn_socket* socket, nn_net_kind kind, const necpnet_socket_config* config,
+                                  const necpnet_address* address, nn_watch* watch)
+{
+    int descriptor;
+    necpnet_result result = nn_net_open(kind, address->family == NECPNET_ADDRESS_IPV6, &descriptor);
+    if (result != NECPNET_OK) return result;
+    result = nn_net_bind(descriptor, kind, address, config->reuse_port);
+    if (result == NECPNET_OK && kind == NN_NET_TCP) result = nn_net_listen(descriptor);
+    if (result != NECPNET_OK) {
+        nn_net_close(descriptor);
+        return result;
+    }
+    if (kind == NN_NET_UDP) {
+        nn_net_tune_udp(descriptor, config->socket_buffer_bytes);
+        socket->udp_ipv6 = address->family == NECPNET_ADDRESS_IPV6;
+    }
+    watch->descriptor = descriptor;
+    return nn_loop_watch(socket->loop, watch, NN_READABLE);
+}
+
+/* Bind one port; where "::" was asked for and there is no IPv6, to IPv4. */
+static necpnet_result socket_open(nn_socket* socket, nn_net_kind kind, const necpnet_socket_config* config,
+                                  const necpnet_address* address, int port, nn_watch* watch)
+{
+    necpnet_address at = *address;
+    at.port = (uint16_t)port;
+    necpnet_result result = socket_bind(socket, kind, config, &at, watch);
+    if ((result == NECPNET_ERR_UNSUPPORTED || result == NECPNET_ERR_NETWORK_UNREACHABLE) && !config->reuse_port &&
+        strcmp(config->bind_address, "::") == 0) {
+        at.family = NECPNET_ADDRESS_IPV4;
+        result = socket_bind(socket, kind, config, &at, watch);
+    }
+    if (result == NECPNET_OK) return NECPNET_OK;
+    char text[NECPNET_ADDRESS_TEXT_BYTES_MAX];
+    if (necpnet_address_format(&at, text, sizeof text) != NECPNET_OK) text[0] = 0;
+    nn_log_write(&socket->logger, NECPNET_LOG_ERROR, "%s: cannot open %s: %s", kind == NN_NET_UDP ? "udp" : "tcp", text,
+                 necpnet_result_text(result));
+    if (result == NECPNET_ERR_UNSUPPORTED) return config->reuse_port ? NECPNET_ERR_BAD_CONFIG : NECPNET_ERR_IO;
+    return result == NECPNET_ERR_NETWORK_UNREACHABLE ? NECPNET_ERR_BAD_CONFIG : result; /* not an address of this host */
+}
+
+static void socket_free(nn_socket* socket)
+{
+    nn_resolver_destroy(socket->resolver);
+    if (socket->loop) {
+        nn_socket_buffers* buffers = (nn_socket_buffers*)socket->loop->buffers;
+        nn_socket_free_streams(socket);
+        if (buffers && buffers->datagrams_owner == socket) {
+            nn_socket_flush_datagrams(socket);
+            buffers->datagrams_owner = NULL;
+            buffers->datagrams_first = 0;
+            buffers->datagrams_count = 0;
+            buffers->datagram_bytes_used = 0;
+        }
+        nn_loop_watch(socket->loop, &socket->udp, 0);
+        nn_loop_watch(socket->loop, &socket->listening, 0);
+    }
+    nn_net_close(socket->udp.descriptor);
+    nn_net_close(socket->listening.descriptor);
+    nn_net_close(socket->spare_descriptor);
+    if (socket->own_loop) necpnet_loop_destroy(socket->loop);
+    nn_alloc alloc = socket->alloc;
+    nn_alloc_give(&alloc, socket, sizeof *socket);
+}
+
+static void socket_fill_transport(nn_socket* socket)
+{
+    necpnet_transport* transport = &socket->transport;
+    transport->user = socket;
+    transport->flags = NECPNET_TRANSPORT_STREAMS;
+    if (socket->udp.descriptor != NN_NET_NONE) transport->flags |= NECPNET_TRANSPORT_DATAGRAMS;
+    transport->attach = socket_attach;
+    transport->detach = socket_detach;
+    transport->receive = socket_receive;
+    transport->send_datagram = nn_socket_send_datagram;
+    transport->resolve = socket_resolve;
+    transport->open_stream = nn_socket_open_stream;
+    transport->send_stream = nn_socket_send_stream;
+    transport->pending = nn_socket_pending;
+    transport->pause = nn_socket_pause;
+    transport->close_stream = nn_socket_close_stream;
+    transport->flush = socket_flush;
+    transport->wait = socket_wait;
+    transport->local_ports = socket_local_ports;
+}
+
+necpnet_result necpnet_socket_create(const necpnet_socket_config* config, const necpnet_transport** out_transport)
+{
+    if (!config || !out_transport) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    necpnet_address address;
+    bool ports_fit = config->udp_port >= -1 && config->udp_port <= 65535 && config->tcp_port >= -1 &&
+                     config->tcp_port <= 65535;
+    if (!ports_fit || !config->bind_address || necpnet_address_parse(config->bind_address, &address) != NECPNET_OK) {
+        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "socket: %s", ports_fit ? "bind_address is not a numeric address"
+                                                                                : "a port is not -1 .. 65535");
+        return NECPNET_ERR_BAD_CONFIG;
+    }
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, &config->allocator);
+    nn_socket* socket = (nn_socket*)nn_alloc_take(&alloc, sizeof *socket);
+    if (!socket) return NECPNET_ERR_OUT_OF_MEMORY;
+    socket->alloc = alloc;
+    socket->logger = config->logger;
+    socket->loop = config->loop;
+    socket->own_loop = !config->loop;
+    socket->udp.descriptor = socket->listening.descriptor = socket->spare_descriptor = NN_NET_NONE;
+    socket->udp.ready = nn_socket_udp_ready;
+    socket->listening.ready = nn_socket_listening_ready;
+    necpnet_result result = NECPNET_OK;
+    if (socket->own_loop) result = necpnet_loop_create(&config->allocator, NECPNET_LOOP_BEST, &socket->loop);
+    if (result == NECPNET_OK && config->tcp_port >= 0) {
+        result = socket_open(socket, NN_NET_TCP, config, &address, config->tcp_port, &socket->listening);
+        if (result == NECPNET_OK) result = nn_net_open(NN_NET_UDP, false, &socket->spare_descriptor);
+    }
+    if (result == NECPNET_OK && config->udp_port >= 0) {
+        result = socket_open(socket, NN_NET_UDP, config, &address, config->udp_port, &socket->udp);
+    }
+    if (result == NECPNET_OK && !nn_socket_buffers_of(socket)) result = NECPNET_ERR_OUT_OF_MEMORY;
+    if (result != NECPNET_OK) {
+        socket_free(socket);
+        return result;
+    }
+    socket_fill_transport(socket);
+    *out_transport = &socket->transport;
+    return NECPNET_OK;
+}
+
+void necpnet_socket_destroy(const necpnet_transport* transport)
+{
+    if (!transport) return;
+    nn_socket* socket = (nn_socket*)transport->user;
+    socket_detach(socket);
+    socket_free(socket);
+}
+
+#endif

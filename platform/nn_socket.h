@@ -1,0 +1,148 @@
+/* nn_socket - the inside of the socket transport: UDP, listening TCP and streams of one endpoint on a loop.
+ *
+ * The loop says what is ready; it is remembered, and the sink is called in receive alone. Buffers belong to the loop, so
+ * that a thousand clients on one loop share them: one for reading, one for datagrams that wait for flush, and one cork
+ * that holds what the active stream has produced. A stream has memory of its own only while the system takes no more.
+ */
+#ifndef NN_SOCKET_H
+#define NN_SOCKET_H
+
+#include "nn_log.h"
+#include "nn_loop.h"
+#include "nn_resolver.h"
+
+#if !defined(__EMSCRIPTEN__)
+
+#define NN_SOCKET_READ_SLOT 65664u         /* room of one datagram; not a power of two: spreads over cache sets */
+#define NN_SOCKET_READ_SLOTS 8             /* datagrams of one system call; a loop for one client: 1 */
+#define NN_SOCKET_DATAGRAMS_BYTES 131072u  /* kept until flush; the loop of one client: 65,664 */
+#define NN_SOCKET_CORK_BYTES 65536u        /* of the active stream; the loop of one client: 16,384 */
+#define NN_SOCKET_CORK_BYTES_SMALL 16384u
+#define NN_SOCKET_DATAGRAMS_A_TURN 1024    /* received in one turn, so that streams get theirs */
+#define NN_SOCKET_ACCEPTS_A_TURN 64
+#define NN_SOCKET_READ_BYTES_SHARED 65536u /* of one stream in a turn, when many are ready */
+#define NN_SOCKET_MANY_READY 4
+#define NN_SOCKET_UNSENT_BYTES_MAX 16384u  /* TCP_NOTSENT_LOWAT */
+#define NN_SOCKET_LINGER_US 5000000u       /* a closing stream may take so long to deliver what it has */
+#define NN_SOCKET_QUEUE_BYTES_MAX 0x40000000u
+
+/* Of a loop, shared by its transports. */
+typedef struct nn_socket_buffers {
+    size_t bytes; /* of this block, which holds the buffers too */
+    uint8_t* read;
+    uint32_t read_slots;
+    bool reading; /* a transport is inside receive: another may not use the read buffer */
+
+    struct nn_socket* datagrams_owner;
+    nn_net_datagram datagrams[NN_NET_BATCH_MAX];
+    int datagrams_first; /* before it: sent */
+    int datagrams_count;
+    uint8_t* datagram_bytes;
+    size_t datagram_bytes_used;
+    size_t datagram_bytes_max;
+
+    struct necpnet_stream* cork_stream;
+    uint8_t* cork;
+    size_t cork_bytes;
+    size_t cork_bytes_max;
+} nn_socket_buffers;
+
+typedef enum nn_stream_state {
+    NN_STREAM_CONNECTING = 0,
+    NN_STREAM_OPEN = 1,
+    NN_STREAM_FAILED = 2,  /* reason waits to be told */
+    NN_STREAM_CLOSING = 3, /* let go by the endpoint; bytes still wait */
+    NN_STREAM_DRAINING = 4, /* all is sent; waiting for the peer's end, so that close does not reset */
+    NN_STREAM_DEAD = 5     /* freed when the ready list comes to it */
+} nn_stream_state;
+
+struct necpnet_stream {
+    nn_watch watch; /* first */
+    struct nn_socket* socket;
+    union {
+        void* context;     /* until the endpoint lets go */
+        uint64_t until_us; /* CLOSING, DRAINING */
+    } as;
+    struct necpnet_stream* next; /* in socket->streams or socket->closing */
+    struct necpnet_stream* previous;
+    struct necpnet_stream* next_ready;
+    uint8_t* queue; /* only while the system takes no more */
+    uint32_t queue_at;
+    uint32_t queue_bytes; /* from queue_at on */
+    uint32_t queue_capacity;
+    int16_t reason;
+    uint8_t state;
+    uint8_t ready_what; /* NN_READABLE | NN_WRITABLE */
+    bool in_ready;
+    bool paused;
+};
+
+typedef struct nn_stream_list {
+    struct necpnet_stream* first;
+    struct necpnet_stream* last;
+} nn_stream_list;
+
+typedef struct nn_socket_statistics {
+    uint64_t datagrams_sent;
+    uint64_t datagrams_received;
+    uint64_t datagrams_dropped; /* on sending: the system was full or refused */
+    uint64_t streams_refused;   /* for want of descriptors */
+} nn_socket_statistics;
+
+typedef struct nn_socket {
+    necpnet_transport transport; /* first */
+    nn_alloc alloc;
+    necpnet_logger logger;
+    necpnet_loop* loop;
+    bool own_loop;
+    bool attached;
+    bool waited; /* wait has just asked the loop */
+    necpnet_sink sink;
+
+    nn_watch udp;
+    bool udp_ipv6;
+    bool udp_ready;
+
+    nn_watch listening;
+    bool listening_ready;
+    bool descriptors_said; /* the log was told that there are none */
+    int spare_descriptor;  /* given up for a moment to refuse a connection */
+
+    nn_stream_list streams;
+    nn_stream_list closing; /* oldest first */
+    necpnet_stream* ready_first;
+    necpnet_stream* ready_last;
+    uint32_t ready_count;
+
+    nn_resolver* resolver;
+    nn_socket_statistics statistics;
+} nn_socket;
+
+/* nn_socket_buffers_of - the loop's buffers, made at the first call; NULL without memory. */
+NN_PRIVATE nn_socket_buffers* nn_socket_buffers_of(nn_socket* socket);
+
+/* nn_socket_datagram - datagrams. */
+NN_PRIVATE void nn_socket_udp_ready(nn_watch* watch, unsigned what);
+NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket);
+NN_PRIVATE necpnet_result nn_socket_send_datagram(void* user, const necpnet_address* to, const uint8_t* data,
+                                                  size_t bytes);
+NN_PRIVATE void nn_socket_flush_datagrams(nn_socket* socket);
+
+/* nn_socket_stream - streams. */
+NN_PRIVATE void nn_socket_listening_ready(nn_watch* watch, unsigned what);
+NN_PRIVATE void nn_socket_accept(nn_socket* socket);
+NN_PRIVATE void nn_socket_serve_streams(nn_socket* socket);
+NN_PRIVATE void nn_socket_expire_streams(nn_socket* socket, uint64_t now_us);
+NN_PRIVATE void nn_socket_flush_cork(nn_socket_buffers* buffers);
+NN_PRIVATE void nn_socket_end_streams(nn_socket* socket); /* at detach */
+NN_PRIVATE void nn_socket_free_streams(nn_socket* socket);
+NN_PRIVATE necpnet_result nn_socket_open_stream(void* user, const necpnet_address* to, const char* url, void* context,
+                                                necpnet_stream** out_stream);
+NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stream, const uint8_t* data, size_t bytes);
+NN_PRIVATE size_t nn_socket_pending(void* user, necpnet_stream* stream);
+NN_PRIVATE void nn_socket_pause(void* user, necpnet_stream* stream, bool paused);
+NN_PRIVATE void nn_socket_close_stream(void* user, necpnet_stream* stream, bool at_once);
+
+#endif
+
+#endif

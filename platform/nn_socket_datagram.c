@@ -1,0 +1,113 @@
+/* nn_socket_datagram - datagrams of the socket transport, in batches. */
+#include "nn_socket.h"
+
+#if !defined(__EMSCRIPTEN__)
+
+NN_PRIVATE void nn_socket_udp_ready(nn_watch* watch, unsigned what)
+{
+    nn_socket* socket = (nn_socket*)(void*)((char*)watch - offsetof(nn_socket, udp));
+    if (what & NN_READABLE) socket->udp_ready = true;
+    if (what & NN_WRITABLE) nn_loop_watch(socket->loop, watch, NN_READABLE); /* flush tries again */
+}
+
+NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
+{
+    nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
+    if (!buffers) return;
+    nn_net_datagram batch[NN_SOCKET_READ_SLOTS];
+    memset(batch, 0, sizeof batch);
+    int slots = (int)buffers->read_slots;
+    socket->udp_ready = false;
+    for (int received = 0; socket->attached && received < NN_SOCKET_DATAGRAMS_A_TURN;) {
+        for (int i = 0; i < slots; i++) {
+            batch[i].data = buffers->read + (size_t)i * NN_SOCKET_READ_SLOT;
+            batch[i].bytes_max = NECPNET_DATAGRAM_BYTES_MAX;
+        }
+        int count = nn_net_receive(socket->udp.descriptor, batch, slots);
+        for (int i = 0; i < count && socket->attached; i++) {
+            if (batch[i].cut || batch[i].address.family == NECPNET_ADDRESS_NONE) continue;
+            socket->statistics.datagrams_received++;
+            socket->sink.on_datagram(socket->sink.user, &batch[i].address, batch[i].data, batch[i].bytes);
+        }
+        if (count < slots) return;
+        received += count;
+    }
+    socket->udp_ready = true; /* more may wait; others first */
+}
+
+static void socket_drop_kept(nn_socket_buffers* buffers)
+{
+    nn_socket* owner = buffers->datagrams_owner;
+    if (owner) owner->statistics.datagrams_dropped += (uint64_t)(buffers->datagrams_count - buffers->datagrams_first);
+    buffers->datagrams_owner = NULL;
+    buffers->datagrams_first = 0;
+    buffers->datagrams_count = 0;
+    buffers->datagram_bytes_used = 0;
+}
+
+/* What the system does not take stays until the next try. */
+static void socket_send_kept(nn_socket_buffers* buffers)
+{
+    nn_socket* owner = buffers->datagrams_owner;
+    while (owner && buffers->datagrams_first < buffers->datagrams_count) {
+        int count = buffers->datagrams_count - buffers->datagrams_first;
+        int refused = 0;
+        necpnet_result reason = NECPNET_OK;
+        int done = nn_net_send(owner->udp.descriptor, owner->udp_ipv6, buffers->datagrams + buffers->datagrams_first,
+                               count, &refused, &reason);
+        owner->statistics.datagrams_sent += (uint64_t)(done - refused);
+        owner->statistics.datagrams_dropped += (uint64_t)refused;
+        if (refused) {
+            nn_log_write(&owner->logger, NECPNET_LOG_DEBUG, "udp: %d datagrams refused by the system: %s", refused,
+                         necpnet_result_text(reason));
+        }
+        buffers->datagrams_first += done;
+        if (done < count) {
+            nn_loop_watch(owner->loop, &owner->udp, NN_READABLE | NN_WRITABLE);
+            return;
+        }
+    }
+    socket_drop_kept(buffers); /* all are out: nothing is dropped */
+}
+
+NN_PRIVATE void nn_socket_flush_datagrams(nn_socket* socket)
+{
+    nn_socket_buffers* buffers = (nn_socket_buffers*)socket->loop->buffers;
+    if (buffers && buffers->datagrams_owner == socket) socket_send_kept(buffers);
+}
+
+NN_PRIVATE necpnet_result nn_socket_send_datagram(void* user, const necpnet_address* to, const uint8_t* data,
+                                                  size_t bytes)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (socket->udp.descriptor == NN_NET_NONE) return NECPNET_ERR_UNSUPPORTED;
+    if (bytes > NECPNET_DATAGRAM_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (to->family != NECPNET_ADDRESS_IPV4 && (to->family != NECPNET_ADDRESS_IPV6 || !socket->udp_ipv6)) {
+        return NECPNET_ERR_NETWORK_UNREACHABLE;
+    }
+    nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
+    if (!buffers) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (buffers->datagrams_owner != socket && buffers->datagrams_owner) {
+        socket_send_kept(buffers);
+        socket_drop_kept(buffers);
+    }
+    bool full = buffers->datagrams_count == NN_NET_BATCH_MAX ||
+                buffers->datagram_bytes_max - buffers->datagram_bytes_used < bytes;
+    if (full) {
+        socket_send_kept(buffers);
+        if (buffers->datagrams_count) { /* the system is full as well */
+            socket->statistics.datagrams_dropped++;
+            return NECPNET_ERR_WOULD_BLOCK;
+        }
+    }
+    buffers->datagrams_owner = socket;
+    nn_net_datagram* datagram = &buffers->datagrams[buffers->datagrams_count++];
+    datagram->address = *to;
+    datagram->data = buffers->datagram_bytes + buffers->datagram_bytes_used;
+    datagram->bytes = (uint32_t)bytes;
+    nn_copy(datagram->data, data, bytes);
+    buffers->datagram_bytes_used += bytes;
+    return NECPNET_OK;
+}
+
+#endif

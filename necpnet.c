@@ -13355,6 +13355,3835 @@ NECPNET_API int necpnet_web_get_port(const necpnet_web* web)
 }
 /* ---- end src/nn_web_api.c ---------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_schema.h --------------------------------------------------------------------------------------- */
+/* nn_schema - checked types, and the plan of each: where a field stands in a row of integers and how wide it is.
+ *
+ * A row is an array of uint32_t words that holds one state exactly as it travels: every number counts steps from its
+ * minimum. Rows are equal on both sides bit for bit; floats exist in nn_quantise alone.
+ */
+#ifndef NN_SCHEMA_H
+#define NN_SCHEMA_H
+
+
+#define NN_STRUCT_BYTES_MAX 4096       /* of one entity's struct */
+#define NN_ROW_WORDS_MAX 1200          /* 4,096 bytes of bool make 64 fields at most; strings 65 words each */
+#define NN_FIELD_RANGE_MAX 0xfffffffeu /* steps of a float: fits a word with a residual's sign in 64 bits */
+
+/* One field in a row. BOOL, INTEGER, ENUM, FLOAT, ANGLE: one component; VEC2, VEC3: two, three; QUAT: which component
+ * is the largest, then the other three; ENTITY: the number; STRING: its length, then bytes, four a word, zeroes behind;
+ * BYTES: four a word. */
+typedef struct nn_field_plan {
+    const necpnet_field* field;
+    uint16_t word; /* first in the row */
+    uint16_t words;
+    uint8_t components; /* numbers coded alike; 0 for ENTITY, STRING, BYTES */
+    uint8_t bits;       /* of one component, or of a length */
+    bool wide;          /* a component takes two words, low one first */
+    uint64_t range;     /* a component is 0 .. range; QUAT: even, its middle is 0 */
+    int64_t base;       /* INTEGER, ENUM: the value of 0 */
+    double step;        /* the quantum in use (ANGLE: a whole number of them makes a turn) */
+} nn_field_plan;
+
+typedef struct nn_type_plan {
+    const necpnet_entity_type* type;
+    const nn_field_plan* fields;
+    uint16_t field_count;
+    uint16_t row_words;
+    uint16_t blend_count;       /* floating components that are interpolated: FLOAT, VEC2, VEC3, ANGLE */
+    bool restricted;            /* has OWNER_ONLY or NOT_OWNER fields */
+    bool slow;                  /* has SLOW fields */
+    uint32_t model;             /* place of its first word in a codec model */
+    const uint32_t* row_zeroes; /* the row of a struct of zeroes */
+} nn_type_plan;
+
+struct necpnet_schema {
+    nn_alloc alloc;
+    size_t block_bytes;         /* this struct and all below are one block */
+    necpnet_entity_type* types; /* by rising id; the index is the type's number on the wire */
+    nn_type_plan* plans;
+    int type_count;
+    unsigned type_bits;   /* of a type's number */
+    uint32_t model_words; /* of all types */
+    uint64_t hash;
+};
+
+/* nn_field_bytes - what a field takes in its struct. */
+NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field);
+
+/* nn_schema_index - a type's number by its id, or -1. */
+NN_PRIVATE int nn_schema_index(const necpnet_schema* schema, uint16_t type_id);
+
+/* nn_field_visible - whether a client sees a field of an entity that it owns or not. */
+NN_INLINE bool nn_field_visible(const nn_field_plan* plan, bool owner)
+{
+    return !(plan->field->flags & (owner ? NECPNET_FIELD_NOT_OWNER : NECPNET_FIELD_OWNER_ONLY));
+}
+
+#endif
+/* ---- end src/nn_schema.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_schema.c --------------------------------------------------------------------------------------- */
+/* nn_schema - refuse what cannot work, naming type and field; lay out rows; hash the wire form. */
+
+
+#define SCHEMA_INTEGER_MAX 9007199254740992.0 /* 2^53: doubles hold every integer up to it */
+#define SCHEMA_TURN 6.283185307179586
+#define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
+#define SCHEMA_FLAGS_ALL 63u
+
+/* For the texts of refusals. */
+typedef struct schema_check {
+    const necpnet_logger* logger;
+    const necpnet_entity_type* type;
+    const necpnet_field* field;
+} schema_check;
+
+static const char* schema_name(const char* name)
+{
+    return name ? name : "(no name)";
+}
+
+static bool schema_refuse(const schema_check* check, const char* text)
+{
+    if (check->field) {
+        nn_log_write(check->logger, NECPNET_LOG_ERROR, "schema: type %s (%u), field %s (%u): %s",
+                     schema_name(check->type->name), check->type->id, schema_name(check->field->name), check->field->id,
+                     text);
+    } else {
+        nn_log_write(check->logger, NECPNET_LOG_ERROR, "schema: type %s (%u): %s", schema_name(check->type->name),
+                     check->type->id, text);
+    }
+    return false;
+}
+
+static bool schema_name_fits(const char* name)
+{
+    if (!name) return false;
+    size_t bytes = 0;
+    while (bytes <= NECPNET_NAME_BYTES_MAX && name[bytes]) bytes++;
+    return bytes >= 1 && bytes <= NECPNET_NAME_BYTES_MAX;
+}
+
+static bool schema_is_finite(double value)
+{
+    return value - value == 0.0;
+}
+
+static bool schema_is_float_kind(uint8_t kind)
+{
+    return kind == NECPNET_FIELD_FLOAT || kind == NECPNET_FIELD_VEC2 || kind == NECPNET_FIELD_VEC3 ||
+           kind == NECPNET_FIELD_QUAT || kind == NECPNET_FIELD_ANGLE;
+}
+
+NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field)
+{
+    uint32_t number = field->storage_bytes;
+    switch (field->kind) {
+    case NECPNET_FIELD_VEC2: return number * 2;
+    case NECPNET_FIELD_VEC3: return number * 3;
+    case NECPNET_FIELD_QUAT: return number * 4;
+    case NECPNET_FIELD_STRING:
+    case NECPNET_FIELD_BYTES: return field->count;
+    default: return number;
+    }
+}
+
+/* ---- checks */
+
+static bool schema_check_integer(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    unsigned bits = field->storage_bytes * 8u;
+    if (field->min < -SCHEMA_INTEGER_MAX || field->max > SCHEMA_INTEGER_MAX) {
+        return schema_refuse(check, "min and max must lie within 2^53");
+    }
+    if ((double)(int64_t)field->min != field->min || (double)(int64_t)field->max != field->max) {
+        return schema_refuse(check, "min and max of an integer must be whole numbers");
+    }
+    if (field->kind == NECPNET_FIELD_ENUM && field->min != 0) return schema_refuse(check, "min of an enum must be 0");
+    bool is_signed = (field->flags & NECPNET_FIELD_SIGNED) != 0;
+    if (!is_signed && field->min < 0) {
+        return schema_refuse(check, "min is negative but the storage is unsigned; add NECPNET_FIELD_SIGNED");
+    }
+    if (bits < 64) {
+        double most = (double)((UINT64_C(1) << (is_signed ? bits - 1 : bits)) - 1);
+        if (field->max > most || field->min < -most - 1) return schema_refuse(check, "the range exceeds the storage");
+    }
+    return true;
+}
+
+static bool schema_check_range(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    if (!schema_is_finite(field->min) || !schema_is_finite(field->max) || !schema_is_finite(field->step)) {
+        return schema_refuse(check, "min, max and step must be finite numbers");
+    }
+    switch (field->kind) {
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM:
+        if (!(field->max > field->min)) return schema_refuse(check, "max must be greater than min");
+        return schema_check_integer(check);
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_VEC2:
+    case NECPNET_FIELD_VEC3:
+        if (!(field->max > field->min)) return schema_refuse(check, "max must be greater than min");
+        if (!(field->step > 0)) return schema_refuse(check, "step must be greater than 0");
+        if ((field->max - field->min) / field->step > (double)NN_FIELD_RANGE_MAX) {
+            return schema_refuse(check, "more than 2^32 - 2 steps from min to max; take a larger step");
+        }
+        if ((field->max - field->min) / field->step < 1) return schema_refuse(check, "step is larger than the range");
+        return true;
+    case NECPNET_FIELD_QUAT:
+        if (!(field->step >= 0.0001 && field->step <= 0.1)) return schema_refuse(check, "step must be 0.0001 .. 0.1");
+        return true;
+    case NECPNET_FIELD_ANGLE:
+        if (!(field->step >= 0.000001 && field->step <= 1.0)) return schema_refuse(check, "step must be 0.000001 .. 1");
+        return true;
+    default: return true;
+    }
+}
+
+static bool schema_check_storage(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    unsigned bytes = field->storage_bytes;
+    bool fits = false;
+    switch (field->kind) {
+    case NECPNET_FIELD_BOOL: fits = bytes == sizeof(bool); break;
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM: fits = bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8; break;
+    case NECPNET_FIELD_ENTITY: fits = bytes == 4; break;
+    case NECPNET_FIELD_STRING:
+    case NECPNET_FIELD_BYTES: fits = bytes == 1; break;
+    default: fits = bytes == 4 || bytes == 8; break;
+    }
+    if (!fits) return schema_refuse(check, "storage_bytes does not fit the kind; is the struct's member of that type?");
+    if (field->kind == NECPNET_FIELD_STRING && (field->count < 2 || field->count > 255)) {
+        return schema_refuse(check, "count of a string must be 2 .. 255 (its NUL is counted)");
+    }
+    if (field->kind == NECPNET_FIELD_BYTES && (field->count < 1 || field->count > 255)) {
+        return schema_refuse(check, "count of bytes must be 1 .. 255");
+    }
+    if (field->kind != NECPNET_FIELD_STRING && field->kind != NECPNET_FIELD_BYTES && field->count != 1) {
+        return schema_refuse(check, "count must be 1");
+    }
+    uint32_t size = nn_field_bytes(field);
+    if (field->offset > check->type->struct_bytes || size > check->type->struct_bytes - field->offset) {
+        return schema_refuse(check, "it lies beyond the end of the struct");
+    }
+    return true;
+}
+
+static bool schema_check_field(const schema_check* check, int index)
+{
+    const necpnet_field* field = check->field;
+    if (!schema_name_fits(field->name)) return schema_refuse(check, "the name must have 1 .. 63 bytes");
+    if (field->id == 0) return schema_refuse(check, "the id must be 1 .. 65,535");
+    if (field->kind > NECPNET_FIELD_BYTES) return schema_refuse(check, "unknown kind");
+    if (field->flags & ~SCHEMA_FLAGS_ALL) return schema_refuse(check, "unknown flag");
+    if ((field->flags & NECPNET_FIELD_OWNER_ONLY) && (field->flags & NECPNET_FIELD_NOT_OWNER)) {
+        return schema_refuse(check, "OWNER_ONLY and NOT_OWNER together: nobody would get it");
+    }
+    if ((field->flags & NECPNET_FIELD_INTERPOLATE) && field->kind != NECPNET_FIELD_INTEGER &&
+        !schema_is_float_kind(field->kind)) {
+        return schema_refuse(check, "only numbers, vectors, quaternions and angles can be interpolated");
+    }
+    if (!schema_check_storage(check) || !schema_check_range(check)) return false;
+    for (int i = 0; i < index; i++) {
+        const necpnet_field* other = &check->type->fields[i];
+        if (other->id == field->id) return schema_refuse(check, "another field of the type has the same id");
+        if (other->offset < field->offset + nn_field_bytes(field) &&
+            field->offset < other->offset + nn_field_bytes(other)) {
+            return schema_refuse(check, "it overlaps another field in the struct");
+        }
+    }
+    return true;
+}
+
+static bool schema_check_type(const necpnet_logger* logger, const necpnet_entity_type* types, int index)
+{
+    schema_check check = {logger, &types[index], NULL};
+    const necpnet_entity_type* type = check.type;
+    if (!schema_name_fits(type->name)) return schema_refuse(&check, "the name must have 1 .. 63 bytes");
+    if (type->id == 0) return schema_refuse(&check, "the id must be 1 .. 65,535");
+    for (int i = 0; i < index; i++) {
+        if (types[i].id == type->id) return schema_refuse(&check, "another type has the same id");
+    }
+    if (type->struct_bytes < 1 || type->struct_bytes > NN_STRUCT_BYTES_MAX) {
+        return schema_refuse(&check, "struct_bytes must be 1 .. 4,096");
+    }
+    if (!type->fields || type->field_count < 1 || type->field_count > NECPNET_FIELDS_MAX) {
+        return schema_refuse(&check, "a type has 1 .. 64 fields");
+    }
+    for (int i = 0; i < type->field_count; i++) {
+        check.field = &type->fields[i];
+        if (!schema_check_field(&check, i)) return false;
+    }
+    return true;
+}
+
+/* ---- plans */
+
+static uint64_t schema_round(double value)
+{
+    return (uint64_t)(value + 0.5);
+}
+
+static void schema_plan_field(nn_field_plan* plan, const necpnet_field* field, uint16_t word)
+{
+    memset(plan, 0, sizeof *plan);
+    plan->field = field;
+    plan->word = word;
+    plan->components = 1;
+    plan->step = field->step;
+    switch (field->kind) {
+    case NECPNET_FIELD_BOOL: plan->range = 1; break;
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM:
+        plan->base = (int64_t)field->min;
+        plan->range = (uint64_t)((int64_t)field->max - (int64_t)field->min);
+        plan->wide = plan->range > UINT32_MAX;
+        break;
+    case NECPNET_FIELD_VEC2: plan->components = 2; break;
+    case NECPNET_FIELD_VEC3: plan->components = 3; break;
+    case NECPNET_FIELD_QUAT:
+        plan->components = 3;
+        plan->range = 2 * schema_round(SCHEMA_HALF_ROOT / field->step);
+        break;
+    case NECPNET_FIELD_ANGLE:
+        plan->range = schema_round(SCHEMA_TURN / field->step) - 1;
+        plan->step = SCHEMA_TURN / (double)(plan->range + 1);
+        break;
+    default: plan->components = 0; break;
+    }
+    if (field->kind == NECPNET_FIELD_FLOAT || field->kind == NECPNET_FIELD_VEC2 || field->kind == NECPNET_FIELD_VEC3) {
+        plan->range = schema_round((field->max - field->min) / field->step);
+    }
+    plan->words = (uint16_t)(plan->components * (plan->wide ? 2 : 1));
+    if (field->kind == NECPNET_FIELD_QUAT) plan->words = 4;
+    if (field->kind == NECPNET_FIELD_ENTITY) plan->words = 1;
+    if (field->kind == NECPNET_FIELD_STRING) plan->words = (uint16_t)(1 + (field->count + 3) / 4);
+    if (field->kind == NECPNET_FIELD_BYTES) plan->words = (uint16_t)((field->count + 3) / 4);
+    plan->bits = (uint8_t)nn_bits_for(plan->components ? plan->range : field->count - 1);
+}
+
+/* The number of steps that 0 is from min, within the range. */
+static uint64_t schema_zero_of(const nn_field_plan* plan)
+{
+    const necpnet_field* field = plan->field;
+    switch (field->kind) {
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM:
+        if (plan->base >= 0) return 0;
+        return nn_min_u64((uint64_t)-plan->base, plan->range);
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_VEC2:
+    case NECPNET_FIELD_VEC3:
+        if (field->min >= 0) return 0;
+        if (field->max <= 0) return plan->range;
+        return nn_min_u64(schema_round(-field->min / field->step), plan->range);
+    case NECPNET_FIELD_QUAT: return plan->range / 2;
+    default: return 0;
+    }
+}
+
+static void schema_plan_zeroes(const nn_field_plan* plan, uint32_t* row)
+{
+    uint64_t zero = schema_zero_of(plan);
+    uint32_t* at = row + plan->word;
+    if (plan->field->kind == NECPNET_FIELD_QUAT) *at++ = 3; /* (0, 0, 0, 1) */
+    for (unsigned i = 0; i < plan->components; i++) {
+        *at++ = (uint32_t)zero;
+        if (plan->wide) *at++ = (uint32_t)(zero >> 32);
+    }
+}
+
+static bool schema_is_blended(const necpnet_field* field)
+{
+    return (field->flags & NECPNET_FIELD_INTERPOLATE) && schema_is_float_kind(field->kind) &&
+           field->kind != NECPNET_FIELD_QUAT;
+}
+
+static void schema_plan_type(nn_type_plan* plan, nn_field_plan* fields, const necpnet_entity_type* type)
+{
+    plan->type = type;
+    plan->fields = fields;
+    plan->field_count = (uint16_t)type->field_count;
+    for (int i = 0; i < type->field_count; i++) {
+        const necpnet_field* field = &type->fields[i];
+        schema_plan_field(&fields[i], field, plan->row_words);
+        plan->row_words = (uint16_t)(plan->row_words + fields[i].words);
+        if (field->flags & (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER)) plan->restricted = true;
+        if (field->flags & NECPNET_FIELD_SLOW) plan->slow = true;
+        if (schema_is_blended(field)) plan->blend_count = (uint16_t)(plan->blend_count + fields[i].components);
+    }
+}
+
+/* ---- hash */
+
+static void schema_hash_bytes(uint64_t* hash, uint64_t value, size_t bytes)
+{
+    uint8_t piece[8];
+    nn_store_u64(piece, value);
+    *hash = nn_fnv1a64(*hash, piece, bytes);
+}
+
+static void schema_hash_double(uint64_t* hash, double value)
+{
+    uint64_t bits;
+    value += 0.0; /* -0 becomes 0 */
+    memcpy(&bits, &value, sizeof bits);
+    schema_hash_bytes(hash, bits, 8);
+}
+
+static uint64_t schema_hash(const necpnet_schema* schema)
+{
+    uint64_t hash = NN_FNV1A64_BASIS;
+    schema_hash_bytes(&hash, (uint64_t)schema->type_count, 2);
+    for (int i = 0; i < schema->type_count; i++) {
+        const nn_type_plan* plan = &schema->plans[i];
+        schema_hash_bytes(&hash, plan->type->id, 2);
+        schema_hash_bytes(&hash, plan->field_count, 2);
+        for (int j = 0; j < plan->field_count; j++) {
+            const necpnet_field* field = plan->fields[j].field;
+            schema_hash_bytes(&hash, field->id, 2);
+            schema_hash_bytes(&hash, field->kind, 1);
+            schema_hash_bytes(&hash, field->flags & (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER), 1);
+            schema_hash_bytes(&hash, field->count, 1);
+            schema_hash_bytes(&hash, plan->fields[j].range, 8);
+            if (field->kind == NECPNET_FIELD_INTEGER || schema_is_float_kind(field->kind)) {
+                schema_hash_double(&hash, field->min);
+                schema_hash_double(&hash, field->step);
+            }
+        }
+    }
+    return hash;
+}
+
+/* ---- building: one block, carved from the front */
+
+typedef struct schema_carver {
+    uint8_t* memory; /* NULL: measure */
+    size_t used;
+} schema_carver;
+
+static void* schema_carve(schema_carver* carver, size_t bytes)
+{
+    void* piece = carver->memory ? carver->memory + carver->used : NULL;
+    carver->used += (bytes + 15) / 16 * 16;
+    return piece;
+}
+
+static const char* schema_carve_name(schema_carver* carver, const char* name)
+{
+    size_t bytes = strlen(name) + 1;
+    char* copy = (char*)schema_carve(carver, bytes);
+    if (copy) memcpy(copy, name, bytes);
+    return copy;
+}
+
+static void schema_build_type(schema_carver* carver, necpnet_schema* schema, const necpnet_entity_type* type, int index)
+{
+    necpnet_field* fields = (necpnet_field*)schema_carve(carver, (size_t)type->field_count * sizeof(necpnet_field));
+    nn_field_plan* plans = (nn_field_plan*)schema_carve(carver, (size_t)type->field_count * sizeof(nn_field_plan));
+    const char* type_name = schema_carve_name(carver, type->name);
+    uint32_t row_words = 0;
+    for (int i = 0; i < type->field_count; i++) { /* by rising id: insertion sort */
+        nn_field_plan measured;
+        schema_plan_field(&measured, &type->fields[i], 0);
+        row_words += measured.words;
+        const char* name = schema_carve_name(carver, type->fields[i].name);
+        if (!fields) continue;
+        int place = i;
+        for (; place > 0 && fields[place - 1].id > type->fields[i].id; place--) fields[place] = fields[place - 1];
+        fields[place] = type->fields[i];
+        fields[place].name = name;
+    }
+    uint32_t* zeroes = (uint32_t*)schema_carve(carver, row_words * sizeof(uint32_t));
+    if (!schema) return;
+    necpnet_entity_type* copy = &schema->types[index];
+    *copy = *type;
+    copy->name = type_name;
+    copy->fields = fields;
+    nn_type_plan* plan = &schema->plans[index];
+    schema_plan_type(plan, plans, copy);
+    for (int i = 0; i < type->field_count; i++) schema_plan_zeroes(&plans[i], zeroes);
+    plan->row_zeroes = zeroes;
+    plan->model = schema->model_words;
+    schema->model_words += plan->row_words;
+}
+
+/* Measures with memory NULL, builds otherwise. */
+static size_t schema_build(void* memory, const necpnet_entity_type* types, int type_count)
+{
+    schema_carver carver = {(uint8_t*)memory, 0};
+    necpnet_schema* schema = (necpnet_schema*)schema_carve(&carver, sizeof(necpnet_schema));
+    void* copies = schema_carve(&carver, (size_t)type_count * sizeof(necpnet_entity_type));
+    void* plans = schema_carve(&carver, (size_t)type_count * sizeof(nn_type_plan));
+    if (schema) {
+        schema->types = (necpnet_entity_type*)copies;
+        schema->plans = (nn_type_plan*)plans;
+        schema->type_count = type_count;
+        schema->type_bits = nn_bits_for((uint64_t)type_count - 1);
+    }
+    int id = 0;
+    for (int index = 0; index < type_count; index++) { /* by rising id: take the smallest not yet taken */
+        int next = -1;
+        for (int i = 0; i < type_count; i++) {
+            if (types[i].id > id && (next < 0 || types[i].id < types[next].id)) next = i;
+        }
+        NN_ASSERT(next >= 0);
+        id = types[next].id;
+        schema_build_type(&carver, schema, &types[next], index);
+    }
+    return carver.used;
+}
+
+necpnet_result necpnet_schema_create(const necpnet_allocator* allocator, const necpnet_logger* logger,
+                                     const necpnet_entity_type* types, int type_count, necpnet_schema** out_schema)
+{
+    if (!types || type_count < 1 || type_count > NECPNET_ENTITY_TYPES_MAX || !out_schema) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    for (int i = 0; i < type_count; i++) {
+        if (!schema_check_type(logger, types, i)) return NECPNET_ERR_BAD_SCHEMA;
+    }
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, allocator);
+    size_t bytes = schema_build(NULL, types, type_count);
+    necpnet_schema* schema = (necpnet_schema*)nn_alloc_take(&alloc, bytes);
+    if (!schema) return NECPNET_ERR_OUT_OF_MEMORY;
+    schema_build(schema, types, type_count);
+    schema->alloc = alloc;
+    schema->block_bytes = bytes;
+    schema->hash = schema_hash(schema);
+    *out_schema = schema;
+    return NECPNET_OK;
+}
+
+void necpnet_schema_destroy(necpnet_schema* schema)
+{
+    if (!schema) return;
+    nn_alloc alloc = schema->alloc;
+    nn_alloc_give(&alloc, schema, schema->block_bytes);
+}
+
+uint64_t necpnet_schema_get_hash(const necpnet_schema* schema)
+{
+    return schema ? schema->hash : 0;
+}
+
+const necpnet_entity_type* necpnet_schema_get_type(const necpnet_schema* schema, int index)
+{
+    if (!schema || index < 0 || index >= schema->type_count) return NULL;
+    return &schema->types[index];
+}
+
+NN_PRIVATE int nn_schema_index(const necpnet_schema* schema, uint16_t type_id)
+{
+    int low = 0;
+    int high = schema->type_count - 1;
+    while (low <= high) {
+        int middle = (low + high) / 2;
+        if (schema->types[middle].id == type_id) return middle;
+        if (schema->types[middle].id < type_id) {
+            low = middle + 1;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return -1;
+}
+
+const necpnet_entity_type* necpnet_schema_find_type(const necpnet_schema* schema, uint16_t id)
+{
+    if (!schema) return NULL;
+    int index = nn_schema_index(schema, id);
+    return index < 0 ? NULL : &schema->types[index];
+}
+/* ---- end src/nn_schema.c ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_quantise.h ------------------------------------------------------------------------------------- */
+/* nn_quantise - structs to rows of integers and back: the only part of state sync that touches floats.
+ *
+ * What both sides must agree on is the row. Dequantised floats may differ in the last bit between compilers.
+ */
+#ifndef NN_QUANTISE_H
+#define NN_QUANTISE_H
+
+
+/* nn_quantise - the row of a struct. Values out of range (and those that are no number) are clamped.
+ *
+ * Returns how many values were clamped.
+ */
+NN_PRIVATE uint32_t nn_quantise(const nn_type_plan* plan, const void* state, uint32_t* row);
+
+/* nn_dequantise - the struct of a row; bytes of the struct that belong to no field become 0. */
+NN_PRIVATE void nn_dequantise(const nn_type_plan* plan, const uint32_t* row, void* state);
+
+/* nn_dequantise_between - the struct at a share between two rows: 0 gives a, 1 gives b, more goes on beyond b. INTERPOLATE
+ * fields are blended and kept in range, others are a's before 1 and b's from 1. */
+NN_PRIVATE void nn_dequantise_between(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, double share,
+                                      void* state);
+
+/* nn_row_near - whether two rows differ by at most some steps in INTERPOLATE fields and not at all in others. */
+NN_PRIVATE bool nn_row_near(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, uint64_t steps);
+
+/* nn_blend_read, nn_blend_shift - the plan's blend_count floating components out of a struct; and what is added to them
+ * times scale. Angles wrap. */
+NN_PRIVATE void nn_blend_read(const nn_type_plan* plan, const void* state, double* values);
+NN_PRIVATE void nn_blend_shift(const nn_type_plan* plan, void* state, const double* values, double scale);
+
+/* nn_blend_difference - a - b for values of nn_blend_read; angles the short way. Returns the largest size. */
+NN_PRIVATE double nn_blend_difference(const nn_type_plan* plan, const double* a, const double* b, double* difference);
+
+#endif
+/* ---- end src/nn_quantise.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_quantise.c ------------------------------------------------------------------------------------- */
+/* nn_quantise - structs to rows of integers and back. Built with -ffp-contract=off. */
+
+
+#define QUANTISE_TURN 6.283185307179586
+#define QUANTISE_ANGLE_MAX 1e9 /* radians; beyond it an angle has no meaning left */
+
+/* ---- numbers in structs */
+
+static double quantise_load_number(const uint8_t* at, unsigned bytes)
+{
+    if (bytes == 8) {
+        double value;
+        memcpy(&value, at, 8);
+        return value;
+    }
+    float value;
+    memcpy(&value, at, 4);
+    return (double)value;
+}
+
+static void quantise_store_number(uint8_t* at, unsigned bytes, double value)
+{
+    if (bytes == 8) {
+        memcpy(at, &value, 8);
+    } else {
+        float narrow = (float)value;
+        memcpy(at, &narrow, 4);
+    }
+}
+
+static int64_t quantise_load_integer(const uint8_t* at, unsigned bytes, bool is_signed)
+{
+    switch (bytes) {
+    case 1: return is_signed ? (int64_t)(int8_t)*at : (int64_t)*at;
+    case 2: {
+        uint16_t value;
+        memcpy(&value, at, 2);
+        return is_signed ? (int64_t)(int16_t)value : (int64_t)value;
+    }
+    case 4: {
+        uint32_t value;
+        memcpy(&value, at, 4);
+        return is_signed ? (int64_t)(int32_t)value : (int64_t)value;
+    }
+    default: {
+        uint64_t value;
+        memcpy(&value, at, 8);
+        if (!is_signed && value > (uint64_t)INT64_MAX) return INT64_MAX;
+        return (int64_t)value;
+    }
+    }
+}
+
+static void quantise_store_integer(uint8_t* at, unsigned bytes, int64_t value)
+{
+    switch (bytes) {
+    case 1: *at = (uint8_t)value; break;
+    case 2: {
+        uint16_t narrow = (uint16_t)value;
+        memcpy(at, &narrow, 2);
+        break;
+    }
+    case 4: {
+        uint32_t narrow = (uint32_t)value;
+        memcpy(at, &narrow, 4);
+        break;
+    }
+    default: memcpy(at, &value, 8); break;
+    }
+}
+
+static bool quantise_is_finite(double value)
+{
+    return value - value == 0.0;
+}
+
+/* Newton's square root of a number in 0.25 .. 4, without the mathematics library. */
+static double quantise_root_near_one(double x)
+{
+    double root = 0.5 * (1.0 + x);
+    for (int i = 0; i < 6; i++) root = 0.5 * (root + x / root);
+    return root;
+}
+
+static double quantise_root(double x)
+{
+    double scale = 1.0;
+    while (x > 4.0) {
+        x *= 0.25;
+        scale *= 2.0;
+    }
+    while (x < 0.25) {
+        x *= 4.0;
+        scale *= 0.5;
+    }
+    return scale * quantise_root_near_one(x);
+}
+
+/* ---- struct to row */
+
+static uint32_t quantise_integer(const nn_field_plan* plan, const uint8_t* at, uint32_t* row)
+{
+    int64_t value =
+        plan->field->kind == NECPNET_FIELD_BOOL
+            ? (int64_t)(*at != 0)
+            : quantise_load_integer(at, plan->field->storage_bytes, (plan->field->flags & NECPNET_FIELD_SIGNED) != 0);
+    uint32_t clamped = 0;
+    uint64_t steps = 0;
+    if (value < plan->base) {
+        clamped = 1;
+    } else {
+        steps = (uint64_t)value - (uint64_t)plan->base;
+        if (steps > plan->range) {
+            steps = plan->range;
+            clamped = 1;
+        }
+    }
+    row[0] = (uint32_t)steps;
+    if (plan->wide) row[1] = (uint32_t)(steps >> 32);
+    return clamped;
+}
+
+static uint32_t quantise_floats(const nn_field_plan* plan, const uint8_t* at, uint32_t* row)
+{
+    const necpnet_field* field = plan->field;
+    uint32_t clamped = 0;
+    for (unsigned i = 0; i < plan->components; i++) {
+        double value = quantise_load_number(at + i * field->storage_bytes, field->storage_bytes);
+        if (!(value >= field->min)) { /* also what is no number */
+            value = field->min;
+            clamped++;
+        } else if (value > field->max) {
+            value = field->max;
+            clamped++;
+        }
+        row[i] = (uint32_t)nn_min_u64((uint64_t)((value - field->min) / field->step + 0.5), plan->range);
+    }
+    return clamped;
+}
+
+static uint32_t quantise_angle(const nn_field_plan* plan, const uint8_t* at, uint32_t* row)
+{
+    double value = quantise_load_number(at, plan->field->storage_bytes);
+    uint32_t clamped = 0;
+    if (!(value >= -QUANTISE_ANGLE_MAX && value <= QUANTISE_ANGLE_MAX)) {
+        value = 0;
+        clamped = 1;
+    }
+    int64_t turn = (int64_t)plan->range + 1;
+    int64_t steps = (int64_t)(value / plan->step + (value < 0 ? -0.5 : 0.5)) % turn;
+    row[0] = (uint32_t)(steps < 0 ? steps + turn : steps);
+    return clamped;
+}
+
+static uint32_t quantise_quaternion(const nn_field_plan* plan, const uint8_t* at, uint32_t* row)
+{
+    double q[4];
+    double squares = 0;
+    unsigned largest = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        q[i] = quantise_load_number(at + i * plan->field->storage_bytes, plan->field->storage_bytes);
+        squares += q[i] * q[i];
+        if ((q[i] < 0 ? -q[i] : q[i]) > (q[largest] < 0 ? -q[largest] : q[largest])) largest = i;
+    }
+    int64_t middle = (int64_t)(plan->range / 2);
+    if (!quantise_is_finite(squares) || squares < 1e-30) { /* no direction: (0, 0, 0, 1) */
+        row[0] = 3;
+        for (unsigned i = 1; i < 4; i++) row[i] = (uint32_t)middle;
+        return 1;
+    }
+    double scale = 1.0 / (quantise_root(squares) * plan->step);
+    if (q[largest] < 0) scale = -scale;
+    unsigned place = 1;
+    row[0] = largest;
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == largest) continue;
+        double value = q[i] * scale;
+        int64_t steps = (int64_t)(value + (value < 0 ? -0.5 : 0.5));
+        if (steps < -middle) steps = -middle;
+        if (steps > middle) steps = middle;
+        row[place++] = (uint32_t)(steps + middle);
+    }
+    return 0;
+}
+
+static uint32_t quantise_bytes(const nn_field_plan* plan, const uint8_t* at, uint32_t* row)
+{
+    uint32_t count = plan->field->count;
+    uint32_t clamped = 0;
+    if (plan->field->kind == NECPNET_FIELD_STRING) {
+        uint32_t length = 0;
+        while (length < count && at[length]) length++;
+        if (length == count) { /* no NUL: cut */
+            length--;
+            clamped = 1;
+        }
+        *row++ = length;
+        count = length;
+        memset(row, 0, (size_t)(plan->words - 1) * sizeof(uint32_t));
+    } else {
+        memset(row, 0, (size_t)plan->words * sizeof(uint32_t));
+    }
+    for (uint32_t i = 0; i < count; i++) row[i >> 2] |= (uint32_t)at[i] << (8 * (i & 3));
+    return clamped;
+}
+
+NN_PRIVATE uint32_t nn_quantise(const nn_type_plan* plan, const void* state, uint32_t* row)
+{
+    uint32_t clamped = 0;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        const uint8_t* at = (const uint8_t*)state + field->field->offset;
+        uint32_t* to = row + field->word;
+        switch (field->field->kind) {
+        case NECPNET_FIELD_BOOL:
+        case NECPNET_FIELD_INTEGER:
+        case NECPNET_FIELD_ENUM: clamped += quantise_integer(field, at, to); break;
+        case NECPNET_FIELD_FLOAT:
+        case NECPNET_FIELD_VEC2:
+        case NECPNET_FIELD_VEC3: clamped += quantise_floats(field, at, to); break;
+        case NECPNET_FIELD_QUAT: clamped += quantise_quaternion(field, at, to); break;
+        case NECPNET_FIELD_ANGLE: clamped += quantise_angle(field, at, to); break;
+        case NECPNET_FIELD_ENTITY: memcpy(to, at, 4); break;
+        default: clamped += quantise_bytes(field, at, to); break;
+        }
+    }
+    return clamped;
+}
+
+/* ---- row to struct */
+
+static uint64_t quantise_word(const nn_field_plan* plan, const uint32_t* row)
+{
+    return plan->wide ? (uint64_t)row[0] | (uint64_t)row[1] << 32 : row[0];
+}
+
+static double quantise_angle_of(const nn_field_plan* plan, uint32_t steps)
+{
+    double value = (double)steps * plan->step;
+    return value > QUANTISE_TURN / 2 ? value - QUANTISE_TURN : value;
+}
+
+static void quantise_quaternion_of(const nn_field_plan* plan, const uint32_t* row, double q[4])
+{
+    unsigned largest = row[0] & 3;
+    double middle = (double)(plan->range / 2);
+    double left = 1.0;
+    unsigned place = 1;
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == largest) continue;
+        q[i] = ((double)row[place++] - middle) * plan->step;
+        left -= q[i] * q[i];
+    }
+    q[largest] = quantise_root_near_one(left < 0.25 ? 0.25 : left); /* the largest of four is at least a half */
+}
+
+static void quantise_store_quaternion(const necpnet_field* field, uint8_t* at, const double q[4])
+{
+    for (unsigned i = 0; i < 4; i++) quantise_store_number(at + i * field->storage_bytes, field->storage_bytes, q[i]);
+}
+
+static void quantise_restore_bytes(const nn_field_plan* plan, const uint32_t* row, uint8_t* at)
+{
+    uint32_t count = plan->field->count;
+    if (plan->field->kind == NECPNET_FIELD_STRING) count = *row++;
+    for (uint32_t i = 0; i < count; i++) at[i] = (uint8_t)(row[i >> 2] >> (8 * (i & 3)));
+}
+
+static void quantise_restore(const nn_field_plan* plan, const uint32_t* row, uint8_t* at)
+{
+    const necpnet_field* field = plan->field;
+    double q[4];
+    switch (field->kind) {
+    case NECPNET_FIELD_BOOL: {
+        bool value = row[0] != 0;
+        memcpy(at, &value, sizeof value);
+        break;
+    }
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM:
+        quantise_store_integer(at, field->storage_bytes, (int64_t)((uint64_t)plan->base + quantise_word(plan, row)));
+        break;
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_VEC2:
+    case NECPNET_FIELD_VEC3:
+        for (unsigned i = 0; i < plan->components; i++) {
+            quantise_store_number(at + i * field->storage_bytes, field->storage_bytes,
+                                  field->min + (double)row[i] * field->step);
+        }
+        break;
+    case NECPNET_FIELD_QUAT:
+        quantise_quaternion_of(plan, row, q);
+        quantise_store_quaternion(field, at, q);
+        break;
+    case NECPNET_FIELD_ANGLE: quantise_store_number(at, field->storage_bytes, quantise_angle_of(plan, row[0])); break;
+    case NECPNET_FIELD_ENTITY: memcpy(at, row, 4); break;
+    default: quantise_restore_bytes(plan, row, at); break;
+    }
+}
+
+NN_PRIVATE void nn_dequantise(const nn_type_plan* plan, const uint32_t* row, void* state)
+{
+    memset(state, 0, plan->type->struct_bytes);
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        quantise_restore(field, row + field->word, (uint8_t*)state + field->field->offset);
+    }
+}
+
+/* ---- blending */
+
+static void quantise_blend_quaternion(const nn_field_plan* plan, const uint32_t* a, const uint32_t* b, double share,
+                                      uint8_t* at)
+{
+    double from[4];
+    double to[4];
+    double dot = 0;
+    double squares = 0;
+    quantise_quaternion_of(plan, a, from);
+    quantise_quaternion_of(plan, b, to);
+    for (unsigned i = 0; i < 4; i++) dot += from[i] * to[i];
+    for (unsigned i = 0; i < 4; i++) {
+        from[i] += ((dot < 0 ? -to[i] : to[i]) - from[i]) * share;
+        squares += from[i] * from[i];
+    }
+    double scale = squares > 1e-12 ? 1.0 / quantise_root(squares) : 0.0;
+    for (unsigned i = 0; i < 4; i++) from[i] *= scale;
+    quantise_store_quaternion(plan->field, at, scale > 0 ? from : to);
+}
+
+static void quantise_blend(const nn_field_plan* plan, const uint32_t* a, const uint32_t* b, double share, uint8_t* at)
+{
+    const necpnet_field* field = plan->field;
+    switch (field->kind) {
+    case NECPNET_FIELD_INTEGER: {
+        double from = (double)quantise_word(plan, a);
+        double value = from + ((double)quantise_word(plan, b) - from) * share;
+        uint64_t steps = value <= 0 ? 0 : nn_min_u64((uint64_t)(value + 0.5), plan->range);
+        quantise_store_integer(at, field->storage_bytes, (int64_t)((uint64_t)plan->base + steps));
+        break;
+    }
+    case NECPNET_FIELD_QUAT: quantise_blend_quaternion(plan, a, b, share, at); break;
+    case NECPNET_FIELD_ANGLE: {
+        double from = quantise_angle_of(plan, a[0]);
+        double way = quantise_angle_of(plan, b[0]) - from;
+        if (way > QUANTISE_TURN / 2) way -= QUANTISE_TURN;
+        if (way < -QUANTISE_TURN / 2) way += QUANTISE_TURN;
+        double value = from + way * share;
+        while (value > QUANTISE_TURN / 2) value -= QUANTISE_TURN;
+        while (value < -QUANTISE_TURN / 2) value += QUANTISE_TURN;
+        quantise_store_number(at, field->storage_bytes, value);
+        break;
+    }
+    default:
+        for (unsigned i = 0; i < plan->components; i++) {
+            double steps = (double)a[i] + ((double)b[i] - (double)a[i]) * share;
+            double value = field->min + steps * field->step;
+            if (value < field->min) value = field->min;
+            if (value > field->max) value = field->max;
+            quantise_store_number(at + i * field->storage_bytes, field->storage_bytes, value);
+        }
+        break;
+    }
+}
+
+NN_PRIVATE void nn_dequantise_between(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, double share,
+                                      void* state)
+{
+    memset(state, 0, plan->type->struct_bytes);
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        uint8_t* at = (uint8_t*)state + field->field->offset;
+        const uint32_t* from = a + field->word;
+        const uint32_t* to = b + field->word;
+        if ((field->field->flags & NECPNET_FIELD_INTERPOLATE) && memcmp(from, to, field->words * sizeof(uint32_t))) {
+            quantise_blend(field, from, to, share, at);
+        } else {
+            quantise_restore(field, share < 1.0 ? from : to, at);
+        }
+    }
+}
+
+NN_PRIVATE bool nn_row_near(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, uint64_t steps)
+{
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        const uint32_t* x = a + field->word;
+        const uint32_t* y = b + field->word;
+        if (!memcmp(x, y, field->words * sizeof(uint32_t))) continue;
+        if (!(field->field->flags & NECPNET_FIELD_INTERPOLATE)) return false;
+        bool quaternion = field->field->kind == NECPNET_FIELD_QUAT;
+        if (quaternion && x[0] != y[0]) return false;
+        for (unsigned j = quaternion ? 1 : 0; j < field->words; j += field->wide ? 2 : 1) {
+            uint64_t p = quantise_word(field, x + j);
+            uint64_t q = quantise_word(field, y + j);
+            uint64_t apart = p > q ? p - q : q - p;
+            if (field->field->kind == NECPNET_FIELD_ANGLE) apart = nn_min_u64(apart, field->range + 1 - apart);
+            if (apart > steps) return false;
+        }
+    }
+    return true;
+}
+
+static bool quantise_is_blended(const nn_field_plan* plan)
+{
+    const necpnet_field* field = plan->field;
+    return (field->flags & NECPNET_FIELD_INTERPOLATE) &&
+           (field->kind == NECPNET_FIELD_FLOAT || field->kind == NECPNET_FIELD_VEC2 ||
+            field->kind == NECPNET_FIELD_VEC3 || field->kind == NECPNET_FIELD_ANGLE);
+}
+
+NN_PRIVATE void nn_blend_read(const nn_type_plan* plan, const void* state, double* values)
+{
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (!quantise_is_blended(field)) continue;
+        const uint8_t* at = (const uint8_t*)state + field->field->offset;
+        unsigned bytes = field->field->storage_bytes;
+        for (unsigned j = 0; j < field->components; j++) *values++ = quantise_load_number(at + j * bytes, bytes);
+    }
+}
+
+NN_PRIVATE void nn_blend_shift(const nn_type_plan* plan, void* state, const double* values, double scale)
+{
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (!quantise_is_blended(field)) continue;
+        uint8_t* at = (uint8_t*)state + field->field->offset;
+        unsigned bytes = field->field->storage_bytes;
+        for (unsigned j = 0; j < field->components; j++) {
+            double value = quantise_load_number(at + j * bytes, bytes) + *values++ * scale;
+            if (field->field->kind == NECPNET_FIELD_ANGLE) {
+                if (value > QUANTISE_TURN / 2) value -= QUANTISE_TURN;
+                if (value < -QUANTISE_TURN / 2) value += QUANTISE_TURN;
+            }
+            quantise_store_number(at + j * bytes, bytes, value);
+        }
+    }
+}
+
+NN_PRIVATE double nn_blend_difference(const nn_type_plan* plan, const double* a, const double* b, double* difference)
+{
+    double largest = 0;
+    unsigned place = 0;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (!quantise_is_blended(field)) continue;
+        for (unsigned j = 0; j < field->components; j++, place++) {
+            double apart = a[place] - b[place];
+            if (field->field->kind == NECPNET_FIELD_ANGLE) {
+                if (apart > QUANTISE_TURN / 2) apart -= QUANTISE_TURN;
+                if (apart < -QUANTISE_TURN / 2) apart += QUANTISE_TURN;
+            }
+            if (!quantise_is_finite(apart)) apart = 0;
+            difference[place] = apart;
+            largest = apart > largest ? apart : -apart > largest ? -apart : largest;
+        }
+    }
+    return largest;
+}
+/* ---- end src/nn_quantise.c --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_row.h ------------------------------------------------------------------------------------------ */
+/* nn_row - rows as bits: whole, or what changed against a row that the reader is known to have.
+ *
+ * A whole row costs the width of its ranges. A delta costs a bit a field, and for each changed component an Exp-Golomb
+ * code whose order follows the sizes that the same component of the same type had earlier in the frame; nothing is
+ * carried from frame to frame. A delta can be skipped without its baseline. src/PROTOCOL.md "State".
+ */
+#ifndef NN_ROW_H
+#define NN_ROW_H
+
+
+/* A codec model is model_words numbers of a schema: the mean size in sixteenths of a bit, one a word of each type. */
+
+/* nn_row_model_reset - at the start of each frame. */
+NN_PRIVATE void nn_row_model_reset(const necpnet_schema* schema, uint16_t* model);
+
+/* nn_row_write, nn_row_read - a whole row; fields that the client may not see are left out, and read as of a struct of
+ * zeroes. read returns false if the bits hold no row of the type. */
+NN_PRIVATE void nn_row_write(const nn_type_plan* plan, nn_bit_writer* writer, const uint32_t* row, bool owner);
+NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_bit_reader* reader, uint32_t* row, bool owner);
+
+/* nn_row_write_delta, nn_row_read_delta - row against base. read with base NULL skips (row is scratch). */
+NN_PRIVATE void nn_row_write_delta(const nn_type_plan* plan, uint16_t* model, nn_bit_writer* writer,
+                                   const uint32_t* base, const uint32_t* row, bool owner);
+NN_PRIVATE bool nn_row_read_delta(const nn_type_plan* plan, uint16_t* model, nn_bit_reader* reader,
+                                  const uint32_t* base, uint32_t* row, bool owner);
+
+/* nn_row_visible_equal - whether a client sees two rows alike. */
+NN_PRIVATE bool nn_row_visible_equal(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, bool owner);
+
+/* nn_golomb_write, nn_golomb_read - Exp-Golomb code of an order: value + 2^order in binary, behind a 0 for each bit that
+ * it is longer than order + 1. value below 2^60, order at most 60. */
+NN_PRIVATE void nn_golomb_write(nn_bit_writer* writer, uint64_t value, unsigned order);
+NN_PRIVATE uint64_t nn_golomb_read(nn_bit_reader* reader, unsigned order);
+
+#endif
+/* ---- end src/nn_row.h -------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_row.c ------------------------------------------------------------------------------------------ */
+/* nn_row - rows as bits. Integers alone. */
+
+#define ROW_GOLOMB_BITS_MAX 60
+#define ROW_MEAN_STEP 4 /* a mean moves a quarter of the way to each new size */
+
+NN_PRIVATE void nn_golomb_write(nn_bit_writer* writer, uint64_t value, unsigned order)
+{
+    NN_ASSERT(order <= ROW_GOLOMB_BITS_MAX && value < UINT64_C(1) << ROW_GOLOMB_BITS_MAX);
+    uint64_t shifted = value + (UINT64_C(1) << order);
+    unsigned longer = nn_bits_for(shifted) - 1 - order;
+    nn_bits_write(writer, 0, longer);
+    nn_bits_write(writer, 1, 1);
+    nn_bits_write(writer, shifted, order + longer); /* without its top bit: the writer takes the low ones */
+}
+
+NN_PRIVATE uint64_t nn_golomb_read(nn_bit_reader* reader, unsigned order)
+{
+    unsigned longer = 0;
+    while (!nn_bits_read(reader, 1)) {
+        longer++;
+        if (reader->failed || order + longer > ROW_GOLOMB_BITS_MAX) {
+            reader->failed = true;
+            return 0;
+        }
+    }
+    uint64_t low = nn_bits_read(reader, order + longer);
+    return (low | UINT64_C(1) << (order + longer)) - (UINT64_C(1) << order);
+}
+
+NN_PRIVATE void nn_row_model_reset(const necpnet_schema* schema, uint16_t* model)
+{
+    for (int i = 0; i < schema->type_count; i++) {
+        const nn_type_plan* plan = &schema->plans[i];
+        for (unsigned j = 0; j < plan->field_count; j++) {
+            const nn_field_plan* field = &plan->fields[j];
+            uint16_t* mean = model + plan->model + field->word;
+            for (unsigned k = 0; k < field->words; k++) mean[k] = (uint16_t)(field->bits * 16u / 3u);
+        }
+    }
+}
+
+/* The order of a component's code; then the mean takes in the size. */
+static unsigned row_order(const uint16_t* mean)
+{
+    unsigned bits = (*mean + 8u) / 16u;
+    return bits ? bits - 1 : 0;
+}
+
+static void row_learn(uint16_t* mean, uint64_t value)
+{
+    int size = (int)nn_bits_for(value) * 16;
+    *mean = (uint16_t)((int)*mean + (size - (int)*mean) / ROW_MEAN_STEP);
+}
+
+static uint64_t row_load(const nn_field_plan* plan, const uint32_t* at)
+{
+    return plan->wide ? (uint64_t)at[0] | (uint64_t)at[1] << 32 : at[0];
+}
+
+static void row_store(const nn_field_plan* plan, uint32_t* at, uint64_t value)
+{
+    at[0] = (uint32_t)value;
+    if (plan->wide) at[1] = (uint32_t)(value >> 32);
+}
+
+/* ---- residuals: the signed way from base to value, folded so that small ones are small numbers */
+
+static uint64_t row_residual(const nn_field_plan* plan, uint64_t base, uint64_t value)
+{
+    int64_t way = (int64_t)(value - base);
+    if (plan->field->kind == NECPNET_FIELD_ANGLE) {
+        int64_t turn = (int64_t)plan->range + 1;
+        if (way > turn / 2) way -= turn;
+        if (way < -(turn / 2)) way += turn;
+    }
+    return way < 0 ? (uint64_t)(-way) * 2 - 1 : (uint64_t)way * 2;
+}
+
+/* False when it leads out of the range. */
+static bool row_apply(const nn_field_plan* plan, uint64_t base, uint64_t residual, uint64_t* out_value)
+{
+    int64_t way = residual & 1 ? -(int64_t)(residual / 2) - 1 : (int64_t)(residual / 2);
+    int64_t value = (int64_t)base + way;
+    if (plan->field->kind == NECPNET_FIELD_ANGLE) {
+        int64_t turn = (int64_t)plan->range + 1;
+        if (value < 0) value += turn;
+        if (value >= turn) value -= turn;
+    }
+    *out_value = (uint64_t)value;
+    return value >= 0 && (uint64_t)value <= plan->range;
+}
+
+static void row_write_numbers(const nn_field_plan* plan, uint16_t* mean, nn_bit_writer* writer, const uint32_t* base,
+                              const uint32_t* row)
+{
+    unsigned stride = plan->wide ? 2 : 1;
+    for (unsigned i = 0; i < plan->components; i++, base += stride, row += stride, mean += stride) {
+        uint64_t residual = row_residual(plan, row_load(plan, base), row_load(plan, row));
+        if (plan->components == 1) residual--; /* changed, so not 0 */
+        nn_golomb_write(writer, residual, row_order(mean));
+        row_learn(mean, residual);
+    }
+}
+
+static bool row_read_numbers(const nn_field_plan* plan, uint16_t* mean, nn_bit_reader* reader, const uint32_t* base,
+                             uint32_t* row)
+{
+    unsigned stride = plan->wide ? 2 : 1;
+    for (unsigned i = 0; i < plan->components; i++, row += stride, mean += stride) {
+        uint64_t residual = nn_golomb_read(reader, row_order(mean));
+        row_learn(mean, residual);
+        if (plan->components == 1) residual++;
+        if (!base) continue;
+        uint64_t value;
+        if (!row_apply(plan, row_load(plan, base), residual, &value)) return false;
+        row_store(plan, row, value);
+        base += stride;
+    }
+    return !reader->failed;
+}
+
+/* ---- quaternions: when the largest component is another, whole */
+
+static void row_write_whole(const nn_field_plan* plan, nn_bit_writer* writer, const uint32_t* row)
+{
+    unsigned stride = plan->wide ? 2 : 1;
+    for (unsigned i = 0; i < plan->components; i++) nn_bits_write(writer, row_load(plan, row + i * stride), plan->bits);
+}
+
+static bool row_read_whole(const nn_field_plan* plan, nn_bit_reader* reader, uint32_t* row)
+{
+    unsigned stride = plan->wide ? 2 : 1;
+    bool good = true;
+    for (unsigned i = 0; i < plan->components; i++) {
+        uint64_t value = nn_bits_read(reader, plan->bits);
+        if (value > plan->range) good = false;
+        row_store(plan, row + i * stride, value);
+    }
+    return good && !reader->failed;
+}
+
+static void row_write_quaternion(const nn_field_plan* plan, uint16_t* mean, nn_bit_writer* writer, const uint32_t* base,
+                                 const uint32_t* row)
+{
+    bool same = base[0] == row[0];
+    nn_bits_write(writer, !same, 1);
+    if (same) {
+        row_write_numbers(plan, mean + 1, writer, base + 1, row + 1);
+    } else {
+        nn_bits_write(writer, row[0], 2);
+        row_write_whole(plan, writer, row + 1);
+    }
+}
+
+static bool row_read_quaternion(const nn_field_plan* plan, uint16_t* mean, nn_bit_reader* reader, const uint32_t* base,
+                                uint32_t* row)
+{
+    if (nn_bits_read(reader, 1)) {
+        row[0] = (uint32_t)nn_bits_read(reader, 2);
+        return row_read_whole(plan, reader, row + 1);
+    }
+    if (base) row[0] = base[0];
+    return row_read_numbers(plan, mean + 1, reader, base ? base + 1 : NULL, row + 1);
+}
+
+/* ---- strings whole, bytes by their changed range */
+
+static unsigned row_byte(const uint32_t* words, uint32_t index)
+{
+    return (words[index >> 2] >> (8 * (index & 3))) & 0xff;
+}
+
+static void row_set_byte(uint32_t* words, uint32_t index, unsigned byte)
+{
+    unsigned shift = 8 * (index & 3);
+    words[index >> 2] = (words[index >> 2] & ~(0xffu << shift)) | (uint32_t)byte << shift;
+}
+
+static void row_write_string(const nn_field_plan* plan, nn_bit_writer* writer, const uint32_t* row)
+{
+    nn_bits_write(writer, row[0], plan->bits);
+    for (uint32_t i = 0; i < row[0]; i++) nn_bits_write(writer, row_byte(row + 1, i), 8);
+}
+
+static bool row_read_string(const nn_field_plan* plan, nn_bit_reader* reader, uint32_t* row)
+{
+    uint32_t length = (uint32_t)nn_bits_read(reader, plan->bits);
+    if (length >= plan->field->count) return false;
+    memset(row, 0, plan->words * sizeof(uint32_t));
+    row[0] = length;
+    for (uint32_t i = 0; i < length; i++) {
+        unsigned byte = (unsigned)nn_bits_read(reader, 8);
+        if (byte == 0) return false; /* a NUL inside would make two rows of one text */
+        row_set_byte(row + 1, i, byte);
+    }
+    return !reader->failed;
+}
+
+static void row_write_bytes(const nn_field_plan* plan, nn_bit_writer* writer, const uint32_t* base, const uint32_t* row)
+{
+    uint32_t begin = 0;
+    uint32_t end = plan->field->count;
+    while (begin + 1 < end && row_byte(base, begin) == row_byte(row, begin)) begin++;
+    while (end - 1 > begin && row_byte(base, end - 1) == row_byte(row, end - 1)) end--;
+    nn_bits_write(writer, begin, plan->bits);
+    nn_bits_write(writer, end - begin - 1, plan->bits);
+    for (uint32_t i = begin; i < end; i++) nn_bits_write(writer, row_byte(row, i), 8);
+}
+
+static bool row_read_bytes(const nn_field_plan* plan, nn_bit_reader* reader, const uint32_t* base, uint32_t* row)
+{
+    uint32_t begin = (uint32_t)nn_bits_read(reader, plan->bits);
+    uint32_t end = begin + (uint32_t)nn_bits_read(reader, plan->bits) + 1;
+    if (end > plan->field->count) return false;
+    if (base) memcpy(row, base, plan->words * sizeof(uint32_t));
+    for (uint32_t i = begin; i < end; i++) row_set_byte(row, i, (unsigned)nn_bits_read(reader, 8));
+    return !reader->failed;
+}
+
+/* ---- whole rows */
+
+NN_PRIVATE void nn_row_write(const nn_type_plan* plan, nn_bit_writer* writer, const uint32_t* row, bool owner)
+{
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        const uint32_t* at = row + field->word;
+        if (!nn_field_visible(field, owner)) continue;
+        switch (field->field->kind) {
+        case NECPNET_FIELD_QUAT:
+            nn_bits_write(writer, at[0], 2);
+            row_write_whole(field, writer, at + 1);
+            break;
+        case NECPNET_FIELD_ENTITY: nn_bits_write(writer, at[0], 32); break;
+        case NECPNET_FIELD_STRING: row_write_string(field, writer, at); break;
+        case NECPNET_FIELD_BYTES:
+            for (uint32_t j = 0; j < field->field->count; j++) nn_bits_write(writer, row_byte(at, j), 8);
+            break;
+        default: row_write_whole(field, writer, at); break;
+        }
+    }
+}
+
+NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_bit_reader* reader, uint32_t* row, bool owner)
+{
+    memcpy(row, plan->row_zeroes, plan->row_words * sizeof(uint32_t));
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        uint32_t* at = row + field->word;
+        bool good = true;
+        if (!nn_field_visible(field, owner)) continue;
+        switch (field->field->kind) {
+        case NECPNET_FIELD_QUAT:
+            at[0] = (uint32_t)nn_bits_read(reader, 2);
+            good = row_read_whole(field, reader, at + 1);
+            break;
+        case NECPNET_FIELD_ENTITY: at[0] = (uint32_t)nn_bits_read(reader, 32); break;
+        case NECPNET_FIELD_STRING: good = row_read_string(field, reader, at); break;
+        case NECPNET_FIELD_BYTES:
+            for (uint32_t j = 0; j < field->field->count; j++) row_set_byte(at, j, (unsigned)nn_bits_read(reader, 8));
+            break;
+        default: good = row_read_whole(field, reader, at); break;
+        }
+        if (!good || reader->failed) return false;
+    }
+    return true;
+}
+
+/* ---- deltas */
+
+static bool row_field_equal(const nn_field_plan* field, const uint32_t* a, const uint32_t* b)
+{
+    return !memcmp(a + field->word, b + field->word, field->words * sizeof(uint32_t));
+}
+
+NN_PRIVATE bool nn_row_visible_equal(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, bool owner)
+{
+    if (!plan->restricted) return !memcmp(a, b, plan->row_words * sizeof(uint32_t));
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        if (nn_field_visible(&plan->fields[i], owner) && !row_field_equal(&plan->fields[i], a, b)) return false;
+    }
+    return true;
+}
+
+NN_PRIVATE void nn_row_write_delta(const nn_type_plan* plan, uint16_t* model, nn_bit_writer* writer,
+                                   const uint32_t* base, const uint32_t* row, bool owner)
+{
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (!nn_field_visible(field, owner)) continue;
+        bool changed = !row_field_equal(field, base, row);
+        nn_bits_write(writer, changed, 1);
+        if (!changed || field->field->kind == NECPNET_FIELD_BOOL) continue;
+        const uint32_t* from = base + field->word;
+        const uint32_t* at = row + field->word;
+        uint16_t* mean = model + plan->model + field->word;
+        switch (field->field->kind) {
+        case NECPNET_FIELD_QUAT: row_write_quaternion(field, mean, writer, from, at); break;
+        case NECPNET_FIELD_ENTITY: nn_bits_write(writer, at[0], 32); break;
+        case NECPNET_FIELD_STRING: row_write_string(field, writer, at); break;
+        case NECPNET_FIELD_BYTES: row_write_bytes(field, writer, from, at); break;
+        default: row_write_numbers(field, mean, writer, from, at); break;
+        }
+    }
+}
+
+NN_PRIVATE bool nn_row_read_delta(const nn_type_plan* plan, uint16_t* model, nn_bit_reader* reader,
+                                  const uint32_t* base, uint32_t* row, bool owner)
+{
+    if (base) memcpy(row, base, plan->row_words * sizeof(uint32_t));
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (!nn_field_visible(field, owner) || !nn_bits_read(reader, 1)) continue;
+        const uint32_t* from = base ? base + field->word : NULL;
+        uint32_t* at = row + field->word;
+        uint16_t* mean = model + plan->model + field->word;
+        bool good = true;
+        switch (field->field->kind) {
+        case NECPNET_FIELD_BOOL: at[0] ^= 1; break;
+        case NECPNET_FIELD_QUAT: good = row_read_quaternion(field, mean, reader, from, at); break;
+        case NECPNET_FIELD_ENTITY: at[0] = (uint32_t)nn_bits_read(reader, 32); break;
+        case NECPNET_FIELD_STRING: good = row_read_string(field, reader, at); break;
+        case NECPNET_FIELD_BYTES: good = row_read_bytes(field, reader, from, at); break;
+        default: good = row_read_numbers(field, mean, reader, from, at); break;
+        }
+        if (!good) return false;
+    }
+    return !reader->failed;
+}
+/* ---- end src/nn_row.c -------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_world.h ---------------------------------------------------------------------------------------- */
+/* nn_world - the server's entities, quantised once a tick into a history of rows that all followers share. */
+#ifndef NN_WORLD_H
+#define NN_WORLD_H
+
+
+/* A slot is used again only when no client can still take in a frame of its former entity: a view drops frames that are
+ * this many ticks older than its newest one. On the wire (src/PROTOCOL.md). */
+#define NN_STATE_WINDOW_TICKS 128
+#define NN_STATE_FRAME_BYTES_MAX 16000 /* of one frame; fits one WebSocket message */
+#define NN_VIEW_STATES 32              /* received states that a view keeps an entity; deltas refer to no older one */
+#define NN_WORLD_SLOTS_MAX 65535
+#define NN_WORLD_NAP_SLOTS 1024 /* beyond entities_max, for slots that wait for their next use */
+
+typedef struct nn_follower nn_follower; /* nn_follower.h */
+
+typedef enum nn_slot_flag {
+    NN_SLOT_ALIVE = 1,     /* has an entity */
+    NN_SLOT_COMMITTED = 2, /* that clients may know */
+    NN_SLOT_DIRTY = 4,     /* in the dirty list */
+    NN_SLOT_LISTED = 8     /* in the change list */
+} nn_slot_flag;
+
+typedef struct nn_world_slot {
+    void* state;        /* the application's struct */
+    uint32_t* history;  /* capacity ticks, then capacity rows; version v is at v modulo capacity */
+    necpnet_peer owner; /* as the application says */
+    necpnet_peer owner_committed;
+    uint64_t changed;   /* number of the commit that changed it last */
+    uint32_t version;   /* of its newest row; never 0 when committed; goes on when the slot is used again */
+    uint32_t slow_tick; /* when its slow fields changed last */
+    uint32_t freed_tick;
+    uint16_t versions; /* rows in the history */
+    uint16_t capacity; /* power of two */
+    uint16_t generation;
+    uint16_t newer; /* change list, 0 ends */
+    uint16_t older;
+    uint16_t next_free;
+    uint8_t type;  /* index; kept after despawn */
+    uint8_t flags; /* nn_slot_flag */
+} nn_world_slot;
+
+struct necpnet_world {
+    nn_alloc alloc;
+    necpnet_logger logger;
+    necpnet_world_config config;
+    const necpnet_schema* schema;
+    nn_world_slot* slots; /* 1 .. slot_count; place 0 unused */
+    uint16_t* dirty;      /* room for slot_capacity */
+    uint32_t slot_capacity;
+    uint32_t slot_count; /* highest slot ever used */
+    uint32_t dirty_count;
+    uint32_t entity_count;
+    uint32_t tick;       /* of the last commit */
+    uint64_t commit;     /* commits so far */
+    uint16_t newest;     /* head of the change list: the slot that changed last */
+    uint16_t free_first; /* slots to use again, the longest free first */
+    uint16_t free_last;
+    uint32_t* scratch_row; /* one row of any type */
+    uint8_t* frame;        /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
+    uint16_t* model;       /* of the codec */
+    nn_follower** buckets; /* by peer */
+    uint32_t bucket_count; /* power of two */
+    uint32_t follower_count;
+    necpnet_world_statistics statistics;
+};
+
+NN_INLINE necpnet_entity nn_entity_of(uint16_t generation, uint16_t slot)
+{
+    return (necpnet_entity)generation << 16 | slot;
+}
+
+/* nn_world_get_schema - for the schema hash in SETUP. */
+NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world);
+
+/* nn_world_row - a version's row, or NULL if the history no longer has it. */
+NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_world_slot* slot, uint32_t version);
+
+#endif
+/* ---- end src/nn_world.h ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_world.c ---------------------------------------------------------------------------------------- */
+/* nn_world - spawn, write, commit. What followers do with it is in nn_follower.c. */
+
+
+#define WORLD_SLOTS_FIRST 64
+#define WORLD_BUCKETS_FIRST 16
+#define WORLD_HISTORY_FIRST 2
+
+necpnet_result necpnet_world_config_default(necpnet_world_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->entities_max = 4096;
+    config->send_hz = 20;
+    config->client_bytes_per_s = 32000;
+    config->history_ticks = 64;
+    config->slow_ticks = 6;
+    return NECPNET_OK;
+}
+
+static bool world_check_config(const necpnet_world_config* config)
+{
+    const char* wrong = NULL;
+    if (!config->schema)
+        wrong = "schema must be set";
+    else if (config->entities_max < 1 || config->entities_max > NN_WORLD_SLOTS_MAX)
+        wrong = "entities_max: 1 .. 65,535";
+    else if (config->send_hz < 1 || config->send_hz > 120)
+        wrong = "send_hz: 1 .. 120";
+    else if (config->client_bytes_per_s < 1000)
+        wrong = "client_bytes_per_s: 1,000 or more";
+    else if (config->history_ticks < 8 || config->history_ticks > 256)
+        wrong = "history_ticks: 8 .. 256";
+    else if (config->slow_ticks < 1 || config->slow_ticks > 1000)
+        wrong = "slow_ticks: 1 .. 1,000";
+    if (wrong) nn_log_write(&config->logger, NECPNET_LOG_ERROR, "world config: %s", wrong);
+    return !wrong;
+}
+
+static uint32_t world_row_words_max(const necpnet_schema* schema)
+{
+    uint32_t most = 0;
+    for (int i = 0; i < schema->type_count; i++) {
+        if (schema->plans[i].row_words > most) most = schema->plans[i].row_words;
+    }
+    return most;
+}
+
+necpnet_result necpnet_world_create(const necpnet_world_config* config, necpnet_world** out_world)
+{
+    if (!config || !out_world) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    if (!world_check_config(config)) return NECPNET_ERR_BAD_CONFIG;
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, &config->allocator);
+    necpnet_world* world = (necpnet_world*)nn_alloc_take(&alloc, sizeof *world);
+    if (!world) return NECPNET_ERR_OUT_OF_MEMORY;
+    world->alloc = alloc;
+    world->logger = config->logger;
+    world->config = *config;
+    world->schema = config->schema;
+    world->slot_capacity = WORLD_SLOTS_FIRST;
+    world->bucket_count = WORLD_BUCKETS_FIRST;
+    nn_alloc* from = &world->alloc;
+    world->slots = (nn_world_slot*)nn_alloc_take(from, world->slot_capacity * sizeof(nn_world_slot));
+    world->dirty = (uint16_t*)nn_alloc_take(from, world->slot_capacity * sizeof(uint16_t));
+    world->scratch_row = (uint32_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint32_t));
+    world->frame = (uint8_t*)nn_alloc_take(from, NN_STATE_FRAME_BYTES_MAX);
+    world->model = (uint16_t*)nn_alloc_take(from, world->schema->model_words * sizeof(uint16_t));
+    world->buckets = (nn_follower**)nn_alloc_take(from, world->bucket_count * sizeof(nn_follower*));
+    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->model || !world->buckets) {
+        necpnet_world_destroy(world);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    *out_world = world;
+    return NECPNET_OK;
+}
+
+/* ---- slots */
+
+static const nn_type_plan* world_plan(const necpnet_world* world, const nn_world_slot* slot)
+{
+    return &world->schema->plans[slot->type];
+}
+
+static size_t world_history_bytes(const nn_type_plan* plan, uint32_t capacity)
+{
+    return (size_t)capacity * (1u + plan->row_words) * sizeof(uint32_t);
+}
+
+static uint32_t* world_row_place(const nn_type_plan* plan, const nn_world_slot* slot, uint32_t version)
+{
+    uint32_t place = version & (slot->capacity - 1u);
+    return slot->history + slot->capacity + (size_t)place * plan->row_words;
+}
+
+NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_world_slot* slot, uint32_t version)
+{
+    if (slot->version - version >= slot->versions) return NULL;
+    return world_row_place(world_plan(world, slot), slot, version);
+}
+
+static void world_release_slot(necpnet_world* world, nn_world_slot* slot)
+{
+    const nn_type_plan* plan = world_plan(world, slot);
+    nn_alloc_give(&world->alloc, slot->state, plan->type->struct_bytes);
+    nn_alloc_give(&world->alloc, slot->history, world_history_bytes(plan, slot->capacity));
+    slot->state = NULL;
+    slot->history = NULL;
+    slot->capacity = 0;
+    slot->versions = 0;
+}
+
+void necpnet_world_destroy(necpnet_world* world)
+{
+    if (!world) return;
+    NN_ASSERT(world->follower_count == 0);
+    for (uint32_t i = 1; world->slots && i <= world->slot_count; i++) world_release_slot(world, &world->slots[i]);
+    nn_alloc* to = &world->alloc;
+    nn_alloc_give(to, world->slots, world->slot_capacity * sizeof(nn_world_slot));
+    nn_alloc_give(to, world->dirty, world->slot_capacity * sizeof(uint16_t));
+    nn_alloc_give(to, world->scratch_row, world_row_words_max(world->schema) * sizeof(uint32_t));
+    nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
+    nn_alloc_give(to, world->model, world->schema->model_words * sizeof(uint16_t));
+    nn_alloc_give(to, world->buckets, world->bucket_count * sizeof(nn_follower*));
+    nn_alloc alloc = world->alloc;
+    nn_alloc_give(&alloc, world, sizeof *world);
+}
+
+static nn_world_slot* world_find(const necpnet_world* world, necpnet_entity entity)
+{
+    uint32_t place = entity & 0xffff;
+    if (place == 0 || place > world->slot_count) return NULL;
+    nn_world_slot* slot = &world->slots[place];
+    return (slot->flags & NN_SLOT_ALIVE) && slot->generation == entity >> 16 ? slot : NULL;
+}
+
+static uint16_t world_place_of(const necpnet_world* world, const nn_world_slot* slot)
+{
+    return (uint16_t)(slot - world->slots);
+}
+
+static void world_mark(necpnet_world* world, nn_world_slot* slot)
+{
+    if (slot->flags & NN_SLOT_DIRTY) return;
+    slot->flags |= NN_SLOT_DIRTY;
+    world->dirty[world->dirty_count++] = world_place_of(world, slot);
+}
+
+static bool world_grow(necpnet_world* world)
+{
+    uint32_t capacity = world->slot_capacity * 2;
+    if (capacity > NN_WORLD_SLOTS_MAX + 1) capacity = NN_WORLD_SLOTS_MAX + 1;
+    uint16_t* dirty = (uint16_t*)nn_alloc_take(&world->alloc, capacity * sizeof(uint16_t));
+    if (!dirty) return false;
+    nn_world_slot* slots = (nn_world_slot*)nn_alloc_grow(
+        &world->alloc, world->slots, world->slot_capacity * sizeof(nn_world_slot), capacity * sizeof(nn_world_slot));
+    if (!slots) {
+        nn_alloc_give(&world->alloc, dirty, capacity * sizeof(uint16_t));
+        return false;
+    }
+    nn_copy(dirty, world->dirty, world->dirty_count * sizeof(uint16_t));
+    nn_alloc_give(&world->alloc, world->dirty, world->slot_capacity * sizeof(uint16_t));
+    world->slots = slots;
+    world->dirty = dirty;
+    world->slot_capacity = capacity;
+    return true;
+}
+
+/* The longest free slot if it may be used again, else a new one; nothing is taken yet. */
+static necpnet_result world_choose_slot(necpnet_world* world, uint16_t* out_place)
+{
+    uint16_t first = world->free_first;
+    if (first) {
+        const nn_world_slot* slot = &world->slots[first];
+        if (slot->version == 0 || world->tick - slot->freed_tick > NN_STATE_WINDOW_TICKS) {
+            *out_place = first;
+            return NECPNET_OK;
+        }
+    }
+    uint64_t most = nn_min_u64((uint64_t)world->config.entities_max + NN_WORLD_NAP_SLOTS, NN_WORLD_SLOTS_MAX);
+    if (world->slot_count >= most) return NECPNET_ERR_LIMIT_REACHED;
+    if (world->slot_count + 1 >= world->slot_capacity && !world_grow(world)) return NECPNET_ERR_OUT_OF_MEMORY;
+    *out_place = (uint16_t)(world->slot_count + 1);
+    return NECPNET_OK;
+}
+
+static void world_take_slot(necpnet_world* world, uint16_t place)
+{
+    if (place > world->slot_count) {
+        world->slot_count = place;
+    } else {
+        world->free_first = world->slots[place].next_free;
+        if (!world->free_first) world->free_last = 0;
+        world->slots[place].next_free = 0;
+    }
+}
+
+necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const void* state,
+                                   necpnet_entity* out_entity)
+{
+    if (!world || !out_entity) return NECPNET_ERR_INVALID_ARGUMENT;
+    int type = nn_schema_index(world->schema, type_id);
+    if (type < 0) return NECPNET_ERR_NOT_FOUND;
+    if (world->entity_count >= world->config.entities_max) return NECPNET_ERR_LIMIT_REACHED;
+    uint16_t place = 0;
+    necpnet_result result = world_choose_slot(world, &place);
+    if (result) return result;
+    const nn_type_plan* plan = &world->schema->plans[type];
+    void* copy = nn_alloc_take(&world->alloc, plan->type->struct_bytes);
+    size_t history_bytes = world_history_bytes(plan, WORLD_HISTORY_FIRST);
+    uint32_t* history = (uint32_t*)nn_alloc_take(&world->alloc, history_bytes);
+    if (!copy || !history) {
+        nn_alloc_give(&world->alloc, copy, plan->type->struct_bytes);
+        nn_alloc_give(&world->alloc, history, history_bytes);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    world_take_slot(world, place);
+    nn_world_slot* slot = &world->slots[place];
+    if (state) memcpy(copy, state, plan->type->struct_bytes);
+    slot->state = copy;
+    slot->history = history;
+    slot->capacity = WORLD_HISTORY_FIRST;
+    slot->versions = 0;
+    slot->type = (uint8_t)type;
+    slot->owner = NECPNET_PEER_NONE;
+    slot->owner_committed = NECPNET_PEER_NONE;
+    slot->generation++;
+    if (slot->generation == 0) slot->generation = 1;
+    slot->flags = (uint8_t)((slot->flags & (NN_SLOT_LISTED | NN_SLOT_DIRTY)) | NN_SLOT_ALIVE);
+    world_mark(world, slot);
+    world->entity_count++;
+    *out_entity = nn_entity_of(slot->generation, place);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_world_slot* slot = world_find(world, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    world_release_slot(world, slot);
+    slot->flags &= (uint8_t)~NN_SLOT_ALIVE;
+    slot->freed_tick = world->tick;
+    if (slot->flags & NN_SLOT_COMMITTED) world_mark(world, slot);
+    uint16_t place = world_place_of(world, slot);
+    if (world->free_last) {
+        world->slots[world->free_last].next_free = place;
+    } else {
+        world->free_first = place;
+    }
+    world->free_last = place;
+    world->entity_count--;
+    return NECPNET_OK;
+}
+
+/* ---- access */
+
+void* necpnet_world_get(necpnet_world* world, necpnet_entity entity)
+{
+    nn_world_slot* slot = world ? world_find(world, entity) : NULL;
+    return slot ? slot->state : NULL;
+}
+
+necpnet_result necpnet_world_mark(necpnet_world* world, necpnet_entity entity)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_world_slot* slot = world_find(world, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    world_mark(world, slot);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet_entity entity, necpnet_peer owner)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_world_slot* slot = world_find(world, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    slot->owner = owner;
+    world_mark(world, slot);
+    return NECPNET_OK;
+}
+
+necpnet_entity necpnet_world_next(const necpnet_world* world, necpnet_entity entity)
+{
+    if (!world) return NECPNET_ENTITY_NONE;
+    for (uint32_t place = (entity & 0xffff) + 1; place <= world->slot_count; place++) {
+        const nn_world_slot* slot = &world->slots[place];
+        if (slot->flags & NN_SLOT_ALIVE) return nn_entity_of(slot->generation, (uint16_t)place);
+    }
+    return NECPNET_ENTITY_NONE;
+}
+
+uint16_t necpnet_world_get_type(const necpnet_world* world, necpnet_entity entity)
+{
+    const nn_world_slot* slot = world ? world_find(world, entity) : NULL;
+    return slot ? world->schema->types[slot->type].id : 0;
+}
+
+necpnet_result necpnet_world_get_statistics(const necpnet_world* world, necpnet_world_statistics* out_statistics)
+{
+    if (!world || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    *out_statistics = world->statistics;
+    out_statistics->entities = world->entity_count;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world)
+{
+    return world->schema;
+}
+
+/* ---- commit */
+
+static void world_unlist(necpnet_world* world, nn_world_slot* slot)
+{
+    if (!(slot->flags & NN_SLOT_LISTED)) return;
+    if (slot->newer)
+        world->slots[slot->newer].older = slot->older;
+    else
+        world->newest = slot->older;
+    if (slot->older) world->slots[slot->older].newer = slot->newer;
+    slot->flags &= (uint8_t)~NN_SLOT_LISTED;
+}
+
+/* To the head of the change list: followers walk it until what they have seen. */
+static void world_list(necpnet_world* world, nn_world_slot* slot)
+{
+    world_unlist(world, slot);
+    uint16_t place = world_place_of(world, slot);
+    slot->newer = 0;
+    slot->older = world->newest;
+    if (world->newest) world->slots[world->newest].newer = place;
+    world->newest = place;
+    slot->changed = world->commit;
+    slot->flags |= NN_SLOT_LISTED;
+}
+
+/* A larger history while its oldest row is still young. Without memory the oldest is overwritten, which costs clients
+ * with older baselines a full state and nothing else. */
+static void world_reserve_version(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
+{
+    if (slot->versions < slot->capacity) return;
+    uint32_t oldest = slot->version - slot->versions + 1;
+    uint32_t age = tick - slot->history[oldest & (slot->capacity - 1u)];
+    if (age >= world->config.history_ticks || slot->capacity >= world->config.history_ticks) return;
+    const nn_type_plan* plan = world_plan(world, slot);
+    nn_world_slot larger = *slot;
+    larger.capacity = (uint16_t)(slot->capacity * 2);
+    larger.history = (uint32_t*)nn_alloc_take(&world->alloc, world_history_bytes(plan, larger.capacity));
+    if (!larger.history) return;
+    for (uint32_t version = oldest; version != slot->version + 1; version++) {
+        larger.history[version & (larger.capacity - 1u)] = slot->history[version & (slot->capacity - 1u)];
+        memcpy(world_row_place(plan, &larger, version), world_row_place(plan, slot, version),
+               plan->row_words * sizeof(uint32_t));
+    }
+    nn_alloc_give(&world->alloc, slot->history, world_history_bytes(plan, slot->capacity));
+    slot->history = larger.history;
+    slot->capacity = larger.capacity;
+}
+
+static void world_add_version(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
+{
+    const nn_type_plan* plan = world_plan(world, slot);
+    world_reserve_version(world, slot, tick);
+    slot->version++;
+    if (slot->version == 0) slot->version = 1;
+    slot->history[slot->version & (slot->capacity - 1u)] = tick;
+    memcpy(world_row_place(plan, slot, slot->version), world->scratch_row, plan->row_words * sizeof(uint32_t));
+    if (slot->versions < slot->capacity) slot->versions++;
+}
+
+/* Keeps slow fields at their former values until they are due. Returns whether some are held back. */
+static bool world_hold_slow(necpnet_world* world, nn_world_slot* slot, const uint32_t* former, uint32_t tick)
+{
+    const nn_type_plan* plan = world_plan(world, slot);
+    bool due = tick - slot->slow_tick >= world->config.slow_ticks;
+    bool held = false;
+    bool taken = false;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (!(field->field->flags & NECPNET_FIELD_SLOW)) continue;
+        uint32_t* now = world->scratch_row + field->word;
+        size_t bytes = field->words * sizeof(uint32_t);
+        if (!memcmp(now, former + field->word, bytes)) continue;
+        if (due) {
+            taken = true;
+        } else {
+            memcpy(now, former + field->word, bytes);
+            held = true;
+        }
+    }
+    if (taken) slot->slow_tick = tick;
+    return held;
+}
+
+/* Returns whether the slot stays dirty. */
+static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
+{
+    if (!(slot->flags & NN_SLOT_ALIVE)) {
+        if (slot->flags & NN_SLOT_COMMITTED) world_list(world, slot);
+        slot->flags &= (uint8_t)~NN_SLOT_COMMITTED;
+        return false;
+    }
+    const nn_type_plan* plan = world_plan(world, slot);
+    bool is_new = slot->versions == 0;
+    bool held = false;
+    world->statistics.values_clamped += nn_quantise(plan, slot->state, world->scratch_row);
+    bool changed = is_new;
+    if (is_new) {
+        slot->slow_tick = tick;
+    } else {
+        const uint32_t* former = nn_world_row(world, slot, slot->version);
+        if (plan->slow) held = world_hold_slow(world, slot, former, tick);
+        changed = memcmp(former, world->scratch_row, plan->row_words * sizeof(uint32_t)) != 0;
+    }
+    if (changed) world_add_version(world, slot, tick);
+    if (changed || slot->owner != slot->owner_committed) world_list(world, slot);
+    slot->owner_committed = slot->owner;
+    slot->flags |= NN_SLOT_COMMITTED;
+    return held;
+}
+
+necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
+{
+    if (!world || (world->commit > 0 && tick <= world->tick)) return NECPNET_ERR_INVALID_ARGUMENT;
+    world->commit++;
+    world->tick = tick;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < world->dirty_count; i++) {
+        nn_world_slot* slot = &world->slots[world->dirty[i]];
+        if (world_commit_slot(world, slot, tick)) {
+            world->dirty[kept++] = world->dirty[i];
+        } else {
+            slot->flags &= (uint8_t)~NN_SLOT_DIRTY;
+        }
+    }
+    world->dirty_count = kept;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_world.c ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_follower.h ------------------------------------------------------------------------------------- */
+/* nn_follower - one client that follows a world: what it is known to have, what it needs, and the STATE frames for it.
+ *
+ * Made by the connection when a session with a world is up, ended before the connection goes. All calls on the world's
+ * thread. src/PROTOCOL.md "State" has the frame.
+ */
+#ifndef NN_FOLLOWER_H
+#define NN_FOLLOWER_H
+
+
+#define NN_FRAME_STATE 0x20
+#define NN_STATE_FRAME_BYTES_MIN 40 /* a budget below this writes nothing */
+#define NN_FOLLOWER_RECORDS_MAX 256 /* frames neither acked nor lost; then nothing is written until one is */
+
+/* nn_world_follow - a new client of the world.
+ *
+ *   ordered  true: nothing is lost (WebSocket); what was written last is the baseline, acked and lost are not called.
+ *            false: baselines move by nn_follower_acked.
+ *
+ * Returns OK | ERR_ALREADY_EXISTS (peer) | ERR_OUT_OF_MEMORY
+ */
+NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer peer, bool ordered,
+                                          nn_follower** out_follower);
+
+/* nn_world_unfollow - the client is gone; entities that it owns stay its own until the application says otherwise. */
+NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower);
+
+/* nn_follower_deadline_us - when the next frame is due; NN_NEVER while there is nothing to say (a commit, an ack or a
+ * loss may change that). */
+NN_PRIVATE uint64_t nn_follower_deadline_us(const nn_follower* follower);
+
+/* nn_follower_ready - whether a frame is due now. */
+NN_PRIVATE bool nn_follower_ready(const nn_follower* follower, uint64_t now_us);
+
+/* nn_follower_write - one whole STATE frame: type byte, length, body.
+ *
+ *   writer        room for budget_bytes at least, else the room is the budget.
+ *   budget_bytes  the most that the frame may take; the world's client_bytes_per_s limits it further.
+ *   out_value     names the frame in nn_follower_acked or nn_follower_lost, one of which must come exactly once
+ *                 (unordered alone).
+ *
+ * Returns whether a frame was written; else the writer is as it was.
+ */
+NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,
+                                  uint64_t now_us);
+
+/* nn_follower_acked, nn_follower_lost - what became of the packet with that frame. A packet first taken for lost and
+ * then acked after all must be reported once, as lost. */
+NN_PRIVATE void nn_follower_acked(nn_follower* follower, uint32_t value);
+NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value);
+
+#endif
+/* ---- end src/nn_follower.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_follower.c ------------------------------------------------------------------------------------- */
+/* nn_follower - what one client has, and the frames that bring it what it lacks. */
+
+
+#define FOLLOWER_HEAD_BYTES_MAX 22     /* type, length, flags, two varints, and the first bits of the records */
+#define FOLLOWER_BURST_BYTES 1200u     /* budget that may be saved up, at least */
+#define FOLLOWER_TRAILING_ORDERED 1    /* frames after the last change, which tell that nothing moves any more */
+#define FOLLOWER_TRAILING_UNORDERED 3  /* some of them may be lost */
+#define FOLLOWER_RECORD_BITS_FIRST 96u /* guess of a record's size */
+#define FOLLOWER_NEW_HEAD_START 32u    /* ticks of waiting that an entity unknown to the client begins with */
+#define FOLLOWER_LEAVE_HEAD_START 64u
+#define FOLLOWER_ENTRIES_FIRST 64
+
+typedef enum follower_flag {
+    FOLLOWER_KNOWN = 1,  /* the client may have it */
+    FOLLOWER_BASE = 2,   /* base_* name a state that it surely has */
+    FOLLOWER_OWNER = 4,  /* and it was sent as its own */
+    FOLLOWER_LEAVING = 8 /* it is gone, and the client may not know */
+} follower_flag;
+
+/* One a client and entity. */
+typedef struct follower_state {
+    uint32_t base_version;
+    uint32_t base_tick;
+    uint32_t sent_version;
+    uint32_t sent_tick;
+    uint16_t generation;
+    uint16_t base_index;  /* which sending the base was */
+    uint16_t sent_index;  /* sendings so far */
+    uint16_t floor_index; /* acks of sendings up to this one say nothing */
+    uint16_t pending;     /* place in the pending list plus 1; 0: not in it */
+    uint8_t flags;        /* follower_flag */
+} follower_state;
+
+typedef enum follower_kind { FOLLOWER_UPDATE = 0, FOLLOWER_FULL = 1, FOLLOWER_LEAVE = 2 } follower_kind;
+
+/* One a record in a frame that is neither acked nor lost. */
+typedef struct follower_entry {
+    uint32_t version;
+    uint16_t place;
+    uint16_t generation;
+    uint16_t index;
+    uint8_t kind; /* follower_kind */
+} follower_entry;
+
+typedef struct follower_frame {
+    uint32_t first; /* number of its first entry */
+    uint32_t count;
+    uint32_t tick;
+    bool open;
+} follower_frame;
+
+struct nn_follower {
+    necpnet_world* world;
+    nn_follower* next; /* in its bucket */
+    necpnet_peer peer;
+    bool ordered;
+    follower_state* states; /* by slot */
+    uint32_t state_capacity;
+    uint16_t* pending; /* slots with something to send; room for pending_capacity */
+    uint32_t pending_count;
+    uint32_t pending_capacity;
+    uint64_t* order;         /* scratch for choosing, as large as pending */
+    follower_entry* entries; /* ring by number, a power of two */
+    uint32_t entry_capacity;
+    uint32_t entry_next;
+    follower_frame frames[NN_FOLLOWER_RECORDS_MAX]; /* ring by value */
+    uint32_t frame_first;                           /* the oldest value that is open */
+    uint32_t frame_next;
+    uint64_t seen;        /* commit up to which the change list was walked */
+    uint64_t sent_commit; /* of the last frame */
+    uint32_t sent_tick;
+    uint32_t input_now;    /* inputs processed as of the commit input_commit + 1 */
+    uint32_t input_before; /* and as of earlier ones */
+    uint64_t input_commit;
+    bool has_input;
+    bool has_input_before;
+    uint32_t input_sent;
+    uint64_t next_us;
+    uint64_t refilled_us;
+    uint64_t allowance;   /* bytes that may be sent now, times 1,000,000 */
+    uint32_t record_bits; /* mean size of a record, in sixteenths of a bit */
+    uint16_t start;       /* the slot to begin with: the first that found no room */
+    uint8_t trailing;
+};
+
+/* ---- following */
+
+static nn_follower** follower_bucket(const necpnet_world* world, necpnet_peer peer)
+{
+    uint64_t mixed = peer * UINT64_C(0x9e3779b97f4a7c15);
+    return &world->buckets[(mixed >> 32) & (world->bucket_count - 1)];
+}
+
+static nn_follower* follower_find(const necpnet_world* world, necpnet_peer peer)
+{
+    nn_follower* follower = *follower_bucket(world, peer);
+    while (follower && follower->peer != peer) follower = follower->next;
+    return follower;
+}
+
+/* More buckets when there are more followers; without memory the chains grow longer, nothing else. */
+static void follower_spread(necpnet_world* world)
+{
+    uint32_t count = world->bucket_count * 2;
+    nn_follower** former = world->buckets;
+    uint32_t former_count = world->bucket_count;
+    nn_follower** buckets = (nn_follower**)nn_alloc_take(&world->alloc, count * sizeof(nn_follower*));
+    if (!buckets) return;
+    world->buckets = buckets;
+    world->bucket_count = count;
+    for (uint32_t i = 0; i < former_count; i++) {
+        for (nn_follower* at = former[i]; at;) {
+            nn_follower* next = at->next;
+            nn_follower** bucket = follower_bucket(world, at->peer);
+            at->next = *bucket;
+            *bucket = at;
+            at = next;
+        }
+    }
+    nn_alloc_give(&world->alloc, former, former_count * sizeof(nn_follower*));
+}
+
+NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer peer, bool ordered,
+                                          nn_follower** out_follower)
+{
+    if (follower_find(world, peer)) return NECPNET_ERR_ALREADY_EXISTS;
+    nn_follower* follower = (nn_follower*)nn_alloc_take(&world->alloc, sizeof *follower);
+    if (!follower) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (world->follower_count >= world->bucket_count) follower_spread(world);
+    follower->world = world;
+    follower->peer = peer;
+    follower->ordered = ordered;
+    follower->record_bits = FOLLOWER_RECORD_BITS_FIRST * 16;
+    follower->frame_first = 1;
+    follower->frame_next = 1;
+    nn_follower** bucket = follower_bucket(world, peer);
+    follower->next = *bucket;
+    *bucket = follower;
+    world->follower_count++;
+    *out_follower = follower;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower)
+{
+    if (!follower) return;
+    nn_follower** at = follower_bucket(world, follower->peer);
+    while (*at != follower) at = &(*at)->next;
+    *at = follower->next;
+    world->follower_count--;
+    nn_alloc_give(&world->alloc, follower->states, follower->state_capacity * sizeof(follower_state));
+    nn_alloc_give(&world->alloc, follower->pending, follower->pending_capacity * sizeof(uint16_t));
+    nn_alloc_give(&world->alloc, follower->order, follower->pending_capacity * sizeof(uint64_t));
+    nn_alloc_give(&world->alloc, follower->entries, follower->entry_capacity * sizeof(follower_entry));
+    nn_alloc_give(&world->alloc, follower, sizeof *follower);
+}
+
+necpnet_result necpnet_world_set_input(necpnet_world* world, necpnet_peer peer, uint32_t tick)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_follower* follower = follower_find(world, peer);
+    if (!follower) return NECPNET_ERR_NOT_FOUND;
+    if (follower->has_input && tick <= follower->input_now) return NECPNET_OK;
+    if (follower->has_input && world->commit > follower->input_commit) {
+        follower->input_before = follower->input_now;
+        follower->has_input_before = true;
+    }
+    follower->input_now = tick;
+    follower->has_input = true;
+    follower->input_commit = world->commit;
+    return NECPNET_OK;
+}
+
+/* The input whose effect the last commit holds; false before the first. */
+static bool follower_input(const nn_follower* follower, uint32_t* out_tick)
+{
+    bool now = follower->has_input && follower->world->commit > follower->input_commit;
+    *out_tick = now ? follower->input_now : follower->input_before;
+    return now || follower->has_input_before;
+}
+
+/* ---- the pending list */
+
+static void follower_pend(nn_follower* follower, uint16_t place)
+{
+    follower_state* state = &follower->states[place];
+    if (state->pending) return;
+    NN_ASSERT(follower->pending_count < follower->pending_capacity);
+    follower->pending[follower->pending_count++] = place;
+    state->pending = (uint16_t)follower->pending_count;
+}
+
+static void follower_unpend(nn_follower* follower, uint16_t place)
+{
+    follower_state* state = &follower->states[place];
+    if (!state->pending) return;
+    uint16_t last = follower->pending[--follower->pending_count];
+    follower->pending[state->pending - 1] = last;
+    follower->states[last].pending = state->pending;
+    state->pending = 0;
+}
+
+/* Room for every slot of the world; all places are pending at most once. */
+static bool follower_reserve(nn_follower* follower)
+{
+    const necpnet_world* world = follower->world;
+    nn_alloc* alloc = &follower->world->alloc;
+    if (world->slot_count < follower->state_capacity) return true;
+    uint32_t capacity = world->slot_capacity;
+    if (follower->pending_capacity < capacity) {
+        uint16_t* pending = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
+        uint64_t* order = (uint64_t*)nn_alloc_take(alloc, capacity * sizeof(uint64_t));
+        if (!pending || !order) {
+            nn_alloc_give(alloc, pending, capacity * sizeof(uint16_t));
+            nn_alloc_give(alloc, order, capacity * sizeof(uint64_t));
+            return false;
+        }
+        nn_copy(pending, follower->pending, follower->pending_count * sizeof(uint16_t));
+        nn_alloc_give(alloc, follower->pending, follower->pending_capacity * sizeof(uint16_t));
+        nn_alloc_give(alloc, follower->order, follower->pending_capacity * sizeof(uint64_t));
+        follower->pending = pending;
+        follower->order = order;
+        follower->pending_capacity = capacity;
+    }
+    follower_state* states = (follower_state*)nn_alloc_grow(
+        alloc, follower->states, follower->state_capacity * sizeof(follower_state), capacity * sizeof(follower_state));
+    if (!states) return false;
+    follower->states = states;
+    follower->state_capacity = capacity;
+    return true;
+}
+
+static bool follower_owns(const nn_follower* follower, const nn_world_slot* slot)
+{
+    return follower->peer != NECPNET_PEER_NONE && slot->owner_committed == follower->peer;
+}
+
+static bool follower_has_newest(const nn_follower* follower, const follower_state* state, const nn_world_slot* slot)
+{
+    return (state->flags & FOLLOWER_BASE) && state->base_version == slot->version &&
+           follower_owns(follower, slot) == ((state->flags & FOLLOWER_OWNER) != 0);
+}
+
+/* A slot changed in the world: note what this client then needs. */
+static void follower_notice(nn_follower* follower, uint16_t place)
+{
+    const nn_world_slot* slot = &follower->world->slots[place];
+    follower_state* state = &follower->states[place];
+    if (slot->flags & NN_SLOT_COMMITTED) {
+        if (state->generation != slot->generation) { /* a new entity; a full state makes the former one leave */
+            follower_unpend(follower, place);
+            memset(state, 0, sizeof *state);
+            state->generation = slot->generation;
+            state->sent_tick = follower->world->tick - FOLLOWER_NEW_HEAD_START;
+        }
+        follower_pend(follower, place);
+    } else if (state->flags & FOLLOWER_KNOWN) {
+        state->flags |= FOLLOWER_LEAVING;
+        state->sent_tick -= FOLLOWER_LEAVE_HEAD_START;
+        follower_pend(follower, place);
+    } else {
+        follower_unpend(follower, place);
+        memset(state, 0, sizeof *state);
+    }
+}
+
+static bool follower_sync(nn_follower* follower)
+{
+    const necpnet_world* world = follower->world;
+    if (!follower_reserve(follower)) return false;
+    for (uint16_t place = world->newest; place; place = world->slots[place].older) {
+        if (world->slots[place].changed <= follower->seen) break;
+        follower_notice(follower, place);
+    }
+    follower->seen = world->commit;
+    return true;
+}
+
+/* ---- when */
+
+static bool follower_has_something(const nn_follower* follower)
+{
+    const necpnet_world* world = follower->world;
+    uint32_t input;
+    if (follower->frame_next - follower->frame_first >= NN_FOLLOWER_RECORDS_MAX) return false;
+    if (follower->pending_count) return true;
+    if (world->commit <= follower->sent_commit) return false;
+    if (follower->trailing) return true;
+    if (world->newest && world->slots[world->newest].changed > follower->seen) return true;
+    return follower_input(follower, &input) && input != follower->input_sent;
+}
+
+NN_PRIVATE uint64_t nn_follower_deadline_us(const nn_follower* follower)
+{
+    return follower_has_something(follower) ? follower->next_us : NN_NEVER;
+}
+
+NN_PRIVATE bool nn_follower_ready(const nn_follower* follower, uint64_t now_us)
+{
+    return now_us >= follower->next_us && follower_has_something(follower);
+}
+
+/* Keeps its phase; late frames are not made up for. */
+static void follower_schedule(nn_follower* follower, uint64_t now_us)
+{
+    uint64_t interval = 1000000u / follower->world->config.send_hz;
+    follower->next_us += interval;
+    if (follower->next_us <= now_us) follower->next_us = now_us + interval;
+    if (follower->next_us > now_us + interval) follower->next_us = now_us + interval;
+}
+
+static void follower_refill(nn_follower* follower, uint64_t now_us)
+{
+    uint64_t rate = follower->world->config.client_bytes_per_s;
+    uint64_t most = rate * 2 / follower->world->config.send_hz;
+    if (most < FOLLOWER_BURST_BYTES) most = FOLLOWER_BURST_BYTES;
+    uint64_t elapsed_us = nn_min_u64(now_us - follower->refilled_us, 10000000u);
+    if (now_us < follower->refilled_us) elapsed_us = 0;
+    if (follower->refilled_us == 0) elapsed_us = 10000000u;
+    follower->refilled_us = now_us;
+    follower->allowance = nn_min_u64(follower->allowance + elapsed_us * rate, most * 1000000u);
+}
+
+/* ---- choosing */
+
+/* Heap sort: rising, in place, no order among equals to differ between C libraries. */
+static void follower_sift(uint64_t* keys, uint32_t at, uint32_t count)
+{
+    uint64_t key = keys[at];
+    for (;;) {
+        uint32_t child = at * 2 + 1;
+        if (child >= count) break;
+        if (child + 1 < count && keys[child + 1] > keys[child]) child++;
+        if (keys[child] <= key) break;
+        keys[at] = keys[child];
+        at = child;
+    }
+    keys[at] = key;
+}
+
+static void follower_sort(uint64_t* keys, uint32_t count)
+{
+    for (uint32_t i = count / 2; i-- > 0;) follower_sift(keys, i, count);
+    for (uint32_t end = count; end-- > 1;) {
+        uint64_t largest = keys[0];
+        keys[0] = keys[end];
+        keys[end] = largest;
+        follower_sift(keys, 0, end);
+    }
+}
+
+/* Slots for this frame into order[]: own entities first, then by slot from start on. Returns how many; fewer than are
+ * pending if the room is short, those that waited longest. */
+static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
+{
+    const necpnet_world* world = follower->world;
+    uint64_t* order = follower->order;
+    uint32_t count = follower->pending_count;
+    uint64_t fit = (uint64_t)room_bytes * 8 * 16 / (follower->record_bits ? follower->record_bits : 1) + 1;
+    uint32_t chosen = fit < count ? (uint32_t)fit : count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t place = follower->pending[i];
+        uint64_t waited = world->tick - follower->states[place].sent_tick;
+        if (place == follower->start || follower_owns(follower, &world->slots[place])) waited = UINT32_MAX;
+        order[i] = (UINT32_MAX - waited) << 16 | place;
+    }
+    if (chosen < count) follower_sort(order, count);
+    for (uint32_t i = 0; i < chosen; i++) {
+        uint16_t place = (uint16_t)order[i];
+        uint64_t turned = (uint16_t)(place - follower->start);
+        bool own = follower_owns(follower, &world->slots[place]);
+        order[i] = (own ? 0u : UINT64_C(1) << 32) | turned << 16 | place;
+    }
+    follower_sort(order, chosen);
+    return chosen;
+}
+
+/* ---- writing */
+
+typedef struct follower_writing {
+    nn_bit_writer bits;
+    size_t bits_max;
+    unsigned gap_order;
+    uint32_t usual_age; /* of most baselines; 0: none */
+    uint16_t former;    /* slot of the record before */
+} follower_writing;
+
+static bool follower_can_delta(const nn_follower* follower, const follower_state* state, const nn_world_slot* slot)
+{
+    return (state->flags & FOLLOWER_BASE) && (uint16_t)(state->sent_index - state->base_index) < NN_VIEW_STATES - 1 &&
+           nn_world_row(follower->world, slot, state->base_version);
+}
+
+/* The baseline age that most of the chosen have (Boyer and Moore's majority vote). */
+static uint32_t follower_usual_age(const nn_follower* follower, uint32_t count)
+{
+    uint32_t candidate = 0;
+    uint32_t votes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const follower_state* state = &follower->states[(uint16_t)follower->order[i]];
+        uint32_t age = follower->world->tick - state->base_tick;
+        if (!(state->flags & FOLLOWER_BASE) || age == 0 || age > 255) continue;
+        if (votes == 0) candidate = age;
+        if (candidate == age) {
+            votes++;
+        } else {
+            votes--;
+        }
+    }
+    return candidate;
+}
+
+static unsigned follower_gap_order(const nn_follower* follower, uint32_t count)
+{
+    if (count < 2) return 8;
+    uint32_t bits = nn_bits_for(follower->world->slot_count / count);
+    return bits ? (bits - 1) & 15 : 0;
+}
+
+/* The owner changed since it was sent: what the client has shows other fields. */
+static void follower_check_owner(nn_follower* follower, follower_state* state, const nn_world_slot* slot)
+{
+    bool owner = follower_owns(follower, slot);
+    if (owner == ((state->flags & FOLLOWER_OWNER) != 0)) return;
+    state->flags &= (uint8_t) ~(FOLLOWER_BASE | FOLLOWER_OWNER);
+    if (owner) state->flags |= FOLLOWER_OWNER;
+    state->floor_index = state->sent_index;
+}
+
+/* Writes one record, or leaves bits as they were when there is no room. */
+static bool follower_write_record(nn_follower* follower, follower_writing* writing, uint16_t place, follower_kind kind)
+{
+    necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[place];
+    const follower_state* state = &follower->states[place];
+    const nn_type_plan* plan = &world->schema->plans[slot->type];
+    nn_bit_writer* bits = &writing->bits;
+    size_t mark = bits->bit_count;
+    bool owner = (state->flags & FOLLOWER_OWNER) != 0;
+    nn_bits_write(bits, 1, 1);
+    nn_golomb_write(bits, (uint16_t)(place - writing->former - 1), writing->gap_order);
+    if (kind == FOLLOWER_UPDATE) {
+        uint32_t age = world->tick - state->base_tick;
+        nn_bits_write(bits, 0, 1);
+        nn_bits_write(bits, age == writing->usual_age, 1);
+        if (age != writing->usual_age) nn_golomb_write(bits, age, 4);
+        if (plan->restricted) nn_bits_write(bits, owner, 1);
+        nn_row_write_delta(plan, world->model, bits, nn_world_row(world, slot, state->base_version),
+                           nn_world_row(world, slot, slot->version), owner);
+    } else {
+        nn_bits_write(bits, kind == FOLLOWER_FULL ? 1 : 3, 2);
+        nn_bits_write(bits, state->generation, 16);
+        if (kind == FOLLOWER_FULL) {
+            nn_bits_write(bits, slot->type, world->schema->type_bits);
+            nn_bits_write(bits, owner, 1);
+            nn_row_write(plan, bits, nn_world_row(world, slot, slot->version), owner);
+        }
+    }
+    if (bits->failed || bits->bit_count + 1 > writing->bits_max) { /* the last bit ends the list */
+        nn_bits_rewind(bits, mark);
+        return false;
+    }
+    writing->former = place;
+    return true;
+}
+
+static void follower_set_base(follower_state* state, uint32_t version, uint32_t tick, uint16_t index)
+{
+    state->flags |= FOLLOWER_BASE;
+    state->base_version = version;
+    state->base_tick = tick;
+    state->base_index = index;
+}
+
+/* Book-keeping of a record that was written. */
+static void follower_note_sent(nn_follower* follower, uint16_t place, follower_kind kind)
+{
+    necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[place];
+    follower_state* state = &follower->states[place];
+    state->sent_index++;
+    if ((uint16_t)(state->sent_index - state->floor_index) > NN_FOLLOWER_RECORDS_MAX) {
+        state->floor_index = (uint16_t)(state->sent_index - NN_FOLLOWER_RECORDS_MAX); /* older ones are settled */
+    }
+    state->sent_tick = world->tick;
+    world->statistics.updates_sent++;
+    if (kind == FOLLOWER_FULL) world->statistics.full_sent++;
+    if (!follower->ordered) {
+        follower_entry* entry = &follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)];
+        entry->version = slot->version;
+        entry->place = place;
+        entry->generation = state->generation;
+        entry->index = state->sent_index;
+        entry->kind = (uint8_t)kind;
+    }
+    if (kind == FOLLOWER_LEAVE) {
+        follower_unpend(follower, place);
+        if (follower->ordered) memset(state, 0, sizeof *state);
+        return;
+    }
+    state->flags |= FOLLOWER_KNOWN;
+    state->sent_version = slot->version;
+    if (follower->ordered) follower_set_base(state, slot->version, world->tick, state->sent_index);
+    /* Own entities go with every frame until acked, so that a frame's input tick never runs ahead of them. */
+    if (follower->ordered || !(state->flags & FOLLOWER_OWNER)) follower_unpend(follower, place);
+}
+
+/* The client has the newest state (versions only rise, so whatever was sent after the baseline is the same one). Or
+ * nothing visible changed against what was sent last, and that has arrived: the baseline is as good as the newest. */
+static bool follower_needs_nothing(nn_follower* follower, follower_state* state, const nn_world_slot* slot)
+{
+    if (follower_has_newest(follower, state, slot)) return true;
+    if (!(state->flags & FOLLOWER_BASE) || state->sent_index != state->base_index) return false;
+    const uint32_t* base = nn_world_row(follower->world, slot, state->base_version);
+    const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
+    bool owner = (state->flags & FOLLOWER_OWNER) != 0;
+    if (!base || !nn_row_visible_equal(plan, base, nn_world_row(follower->world, slot, slot->version), owner)) {
+        return false;
+    }
+    state->base_version = slot->version;
+    return true;
+}
+
+/* Records for the chosen. Returns whether the own entities all found room. */
+static bool follower_write_records(nn_follower* follower, follower_writing* writing, uint32_t count)
+{
+    const necpnet_world* world = follower->world;
+    follower->start = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t place = (uint16_t)follower->order[i];
+        const nn_world_slot* slot = &world->slots[place];
+        follower_state* state = &follower->states[place];
+        follower_kind kind = FOLLOWER_LEAVE;
+        if (!(state->flags & FOLLOWER_LEAVING)) {
+            if (slot->versions == 0 || slot->generation != state->generation) continue; /* gone with the next commit */
+            follower_check_owner(follower, state, slot);
+            if (follower_needs_nothing(follower, state, slot)) {
+                follower_unpend(follower, place);
+                continue;
+            }
+            kind = follower_can_delta(follower, state, slot) ? FOLLOWER_UPDATE : FOLLOWER_FULL;
+        }
+        if (!follower_write_record(follower, writing, place, kind)) {
+            follower->start = place;
+            return !follower_owns(follower, slot);
+        }
+        follower_note_sent(follower, place, kind);
+    }
+    return true;
+}
+
+static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
+{
+    if (follower->ordered) return true;
+    uint32_t first = follower->entry_next;
+    if (follower->frame_first != follower->frame_next) {
+        first = follower->frames[follower->frame_first % NN_FOLLOWER_RECORDS_MAX].first;
+    }
+    uint32_t needed = follower->entry_next - first + count;
+    if (needed <= follower->entry_capacity) return true;
+    uint32_t capacity = follower->entry_capacity ? follower->entry_capacity : FOLLOWER_ENTRIES_FIRST;
+    while (capacity < needed) capacity *= 2;
+    nn_alloc* alloc = &follower->world->alloc;
+    follower_entry* entries = (follower_entry*)nn_alloc_take(alloc, capacity * sizeof(follower_entry));
+    if (!entries) return false;
+    for (uint32_t number = first; number != follower->entry_next; number++) {
+        entries[number & (capacity - 1)] = follower->entries[number & (follower->entry_capacity - 1)];
+    }
+    nn_alloc_give(alloc, follower->entries, follower->entry_capacity * sizeof(follower_entry));
+    follower->entries = entries;
+    follower->entry_capacity = capacity;
+    return true;
+}
+
+#define FOLLOWER_FRAME_COMPLETE 1u
+#define FOLLOWER_FRAME_INPUT 2u
+
+static void follower_write_frame(nn_follower* follower, nn_writer* writer, const follower_writing* writing,
+                                 bool own_complete)
+{
+    const necpnet_world* world = follower->world;
+    uint32_t input = 0;
+    bool has_input = follower_input(follower, &input);
+    if (!own_complete) { /* an own entity stayed behind: so must the input */
+        input = follower->input_sent;
+        has_input = input != 0;
+    }
+    bool complete = true; /* all that is still pending was sent, and waits for its ack */
+    for (uint32_t i = 0; complete && i < follower->pending_count; i++) {
+        const follower_state* state = &follower->states[follower->pending[i]];
+        complete = state->sent_version == world->slots[follower->pending[i]].version && (state->flags & FOLLOWER_OWNER);
+    }
+    size_t records = nn_bits_bytes(&writing->bits);
+    size_t bytes = 1 + nn_varint_bytes(world->tick) + (has_input ? nn_varint_bytes(input) : 0) + records;
+    nn_write_u8(writer, NN_FRAME_STATE);
+    nn_write_varint(writer, bytes);
+    nn_write_u8(writer, (uint8_t)((complete ? FOLLOWER_FRAME_COMPLETE : 0) | (has_input ? FOLLOWER_FRAME_INPUT : 0)));
+    nn_write_varint(writer, world->tick);
+    if (has_input) nn_write_varint(writer, input);
+    nn_write_bytes(writer, world->frame, records);
+    if (has_input) follower->input_sent = input;
+}
+
+NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,
+                                  uint64_t now_us)
+{
+    necpnet_world* world = follower->world;
+    if (!nn_follower_ready(follower, now_us) || writer->failed) return false;
+    follower_refill(follower, now_us);
+    follower_schedule(follower, now_us);
+    size_t budget = nn_min_size(nn_min_size(budget_bytes, nn_writer_left(writer)), NN_STATE_FRAME_BYTES_MAX);
+    budget = nn_min_size(budget, (size_t)(follower->allowance / 1000000u));
+    if (budget < NN_STATE_FRAME_BYTES_MIN || !follower_sync(follower)) return false;
+    size_t room = budget - FOLLOWER_HEAD_BYTES_MAX;
+    uint32_t count = follower_choose(follower, room);
+    if (!follower_reserve_entries(follower, count)) return false;
+
+    follower_writing writing;
+    memset(&writing, 0, sizeof writing);
+    writing.bits = nn_bit_writer_of(world->frame, room);
+    writing.bits_max = room * 8;
+    writing.gap_order = follower_gap_order(follower, count);
+    writing.usual_age = follower_usual_age(follower, count);
+    nn_bits_write(&writing.bits, writing.usual_age, 8);
+    nn_bits_write(&writing.bits, writing.gap_order, 4);
+    size_t head_bits = writing.bits.bit_count;
+    uint32_t entry_first = follower->entry_next;
+    uint64_t sent_before = world->statistics.updates_sent;
+    nn_row_model_reset(world->schema, world->model);
+    bool own_complete = follower_write_records(follower, &writing, count);
+    uint32_t records = (uint32_t)(world->statistics.updates_sent - sent_before);
+    uint32_t input;
+    bool news = follower_input(follower, &input) && input != follower->input_sent && own_complete;
+    if (!records && !news && (!follower->trailing || world->commit <= follower->sent_commit)) return false;
+    if (records) {
+        uint32_t mean = (uint32_t)((writing.bits.bit_count - head_bits) * 16 / records);
+        follower->record_bits = (follower->record_bits * 3 + mean) / 4;
+        follower->trailing = follower->ordered ? FOLLOWER_TRAILING_ORDERED : FOLLOWER_TRAILING_UNORDERED;
+    } else if (follower->trailing) {
+        follower->trailing--;
+    }
+    nn_bits_write(&writing.bits, 0, 1);
+    NN_ASSERT(!writing.bits.failed);
+
+    size_t before = nn_writer_bytes(writer);
+    follower_write_frame(follower, writer, &writing, own_complete);
+    size_t bytes = nn_writer_bytes(writer) - before;
+    NN_ASSERT(!writer->failed && bytes <= budget);
+    follower->allowance -= (uint64_t)bytes * 1000000u;
+    follower->sent_commit = world->commit;
+    follower->sent_tick = world->tick;
+    world->statistics.bytes_sent += bytes;
+    *out_value = 0;
+    if (!follower->ordered) {
+        follower_frame* frame = &follower->frames[follower->frame_next % NN_FOLLOWER_RECORDS_MAX];
+        frame->first = entry_first;
+        frame->count = records;
+        frame->tick = world->tick;
+        frame->open = true;
+        *out_value = follower->frame_next++;
+    }
+    return true;
+}
+
+/* ---- what became of frames */
+
+static void follower_ack_entry(nn_follower* follower, const follower_entry* entry, uint32_t tick)
+{
+    follower_state* state = &follower->states[entry->place];
+    const nn_world_slot* slot = &follower->world->slots[entry->place];
+    if (state->generation != entry->generation) return;
+    if (entry->kind == FOLLOWER_LEAVE) {
+        follower_unpend(follower, entry->place);
+        memset(state, 0, sizeof *state);
+        return;
+    }
+    if ((uint16_t)(entry->index - state->floor_index - 1) >= 0x8000) return;
+    if ((state->flags & FOLLOWER_BASE) && (uint16_t)(entry->index - state->base_index - 1) >= 0x8000) return;
+    follower_set_base(state, entry->version, tick, entry->index);
+    if (state->flags & FOLLOWER_LEAVING) return;
+    if (follower_has_newest(follower, state, slot)) follower_unpend(follower, entry->place);
+}
+
+static void follower_lose_entry(nn_follower* follower, const follower_entry* entry)
+{
+    follower_state* state = &follower->states[entry->place];
+    const nn_world_slot* slot = &follower->world->slots[entry->place];
+    if (state->generation != entry->generation || entry->index != state->sent_index) return;
+    if (entry->kind != FOLLOWER_LEAVE && (state->flags & FOLLOWER_LEAVING)) return; /* the leave is under way */
+    if (slot->generation != entry->generation && !(state->flags & FOLLOWER_LEAVING)) return;
+    follower_pend(follower, entry->place);
+}
+
+static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
+{
+    follower_frame* frame = &follower->frames[value % NN_FOLLOWER_RECORDS_MAX];
+    if (value - follower->frame_first >= follower->frame_next - follower->frame_first || !frame->open) return;
+    /* So late that the view may have dropped it: see NN_STATE_WINDOW_TICKS. */
+    if (follower->sent_tick - frame->tick >= NN_STATE_WINDOW_TICKS) acked = false;
+    for (uint32_t i = 0; i < frame->count; i++) {
+        const follower_entry* entry = &follower->entries[(frame->first + i) & (follower->entry_capacity - 1)];
+        if (acked) {
+            follower_ack_entry(follower, entry, frame->tick);
+        } else {
+            follower_lose_entry(follower, entry);
+        }
+    }
+    frame->open = false;
+    while (follower->frame_first != follower->frame_next &&
+           !follower->frames[follower->frame_first % NN_FOLLOWER_RECORDS_MAX].open) {
+        follower->frame_first++;
+    }
+}
+
+NN_PRIVATE void nn_follower_acked(nn_follower* follower, uint32_t value)
+{
+    follower_settle(follower, value, true);
+}
+
+NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value)
+{
+    follower_settle(follower, value, false);
+}
+/* ---- end src/nn_follower.c --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_playback.h ------------------------------------------------------------------------------------- */
+/* nn_playback - when to show what: the view's time behind the server's, adapted to the jitter of arrival.
+ *
+ * Each new frame tells how late its tick arrived by the local clock. The delay follows the latest of the last frames plus
+ * one frame's gap, so that there is nearly always a state on either side of the moment shown; it changes by at most a
+ * twentieth of real time, so that motion keeps its speed.
+ */
+#ifndef NN_PLAYBACK_H
+#define NN_PLAYBACK_H
+
+
+#define NN_PLAYBACK_SAMPLES 64
+#define NN_PLAYBACK_GAPS 16
+
+typedef struct nn_playback {
+    uint32_t tick_hz;
+    uint32_t delay_min_us; /* limits of the delay behind the promptest frame */
+    uint32_t delay_max_us;
+    int64_t late_us[NN_PLAYBACK_SAMPLES]; /* arrival minus the tick's own time: an unknown constant plus the delay */
+    uint32_t late_count;
+    uint32_t gaps[NN_PLAYBACK_GAPS]; /* ticks between frames */
+    uint32_t gap_count;
+    uint32_t newest_tick;
+    bool begun;
+    int64_t offset_us; /* shown moment = local time - offset */
+    int64_t least_us;  /* of late_us */
+    uint64_t now_us;
+    double tick; /* shown moment in ticks of the server */
+} nn_playback;
+
+NN_PRIVATE void nn_playback_init(nn_playback* playback, uint32_t delay_min_ms, uint32_t delay_max_ms);
+
+/* nn_playback_reset - forget all but the settings. */
+NN_PRIVATE void nn_playback_reset(nn_playback* playback);
+
+/* nn_playback_arrived - a frame newer than all before. */
+NN_PRIVATE void nn_playback_arrived(nn_playback* playback, uint32_t tick, uint64_t now_us);
+
+/* nn_playback_update - move the shown moment on; never backwards unless it was off by over a second. */
+NN_PRIVATE void nn_playback_update(nn_playback* playback, uint64_t now_us);
+
+/* nn_playback_delay_us - behind the promptest frame; 0 before the first. */
+NN_PRIVATE uint32_t nn_playback_delay_us(const nn_playback* playback);
+
+/* nn_playback_gap - the usual ticks between frames, at least 1. */
+NN_PRIVATE uint32_t nn_playback_gap(const nn_playback* playback);
+
+#endif
+/* ---- end src/nn_playback.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_playback.c ------------------------------------------------------------------------------------- */
+/* nn_playback - the view's clock. */
+
+#define PLAYBACK_SLEW 20           /* the offset moves by at most 1/20 of real time */
+#define PLAYBACK_JUMP_US 1000000   /* further off than this it jumps */
+#define PLAYBACK_GAP_US_MAX 500000 /* longer pauses are silence, no rate */
+#define PLAYBACK_MARGIN_US 2000    /* for the frame that is drawn between two updates */
+
+NN_PRIVATE void nn_playback_init(nn_playback* playback, uint32_t delay_min_ms, uint32_t delay_max_ms)
+{
+    memset(playback, 0, sizeof *playback);
+    playback->tick_hz = 60;
+    playback->delay_min_us = delay_min_ms * 1000u;
+    playback->delay_max_us = delay_max_ms * 1000u;
+}
+
+NN_PRIVATE void nn_playback_reset(nn_playback* playback)
+{
+    uint32_t tick_hz = playback->tick_hz;
+    nn_playback_init(playback, playback->delay_min_us / 1000u, playback->delay_max_us / 1000u);
+    playback->tick_hz = tick_hz;
+}
+
+static int64_t playback_tick_us(const nn_playback* playback, uint32_t tick)
+{
+    return (int64_t)((uint64_t)tick * 1000000u / playback->tick_hz);
+}
+
+NN_PRIVATE uint32_t nn_playback_gap(const nn_playback* playback)
+{
+    uint32_t sorted[NN_PLAYBACK_GAPS];
+    uint32_t count = playback->gap_count < NN_PLAYBACK_GAPS ? playback->gap_count : NN_PLAYBACK_GAPS;
+    if (count == 0) return 1;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t place = i;
+        for (; place > 0 && sorted[place - 1] > playback->gaps[i]; place--) sorted[place] = sorted[place - 1];
+        sorted[place] = playback->gaps[i];
+    }
+    return sorted[count / 2];
+}
+
+NN_PRIVATE void nn_playback_arrived(nn_playback* playback, uint32_t tick, uint64_t now_us)
+{
+    if (playback->late_count > 0) {
+        uint32_t gap = tick - playback->newest_tick;
+        if ((uint64_t)gap * 1000000u <= (uint64_t)PLAYBACK_GAP_US_MAX * playback->tick_hz) {
+            playback->gaps[playback->gap_count++ % NN_PLAYBACK_GAPS] = gap;
+        }
+    }
+    playback->newest_tick = tick;
+    playback->late_us[playback->late_count++ % NN_PLAYBACK_SAMPLES] =
+        (int64_t)now_us - playback_tick_us(playback, tick);
+}
+
+/* The offset to aim for: the latest arrival but one, and a gap; within the limits behind the promptest. */
+static int64_t playback_target(nn_playback* playback)
+{
+    uint32_t count = playback->late_count < NN_PLAYBACK_SAMPLES ? playback->late_count : NN_PLAYBACK_SAMPLES;
+    int64_t least = INT64_MAX;
+    int64_t most = INT64_MIN;
+    int64_t second = INT64_MIN;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t late = playback->late_us[i];
+        if (late < least) least = late;
+        if (late > most) {
+            second = most;
+            most = late;
+        } else if (late > second) {
+            second = late;
+        }
+    }
+    playback->least_us = least;
+    int64_t reach = count > NN_PLAYBACK_SAMPLES / 2 ? second : most;
+    int64_t delay = reach - least + playback_tick_us(playback, nn_playback_gap(playback)) + PLAYBACK_MARGIN_US;
+    if (delay < (int64_t)playback->delay_min_us) delay = (int64_t)playback->delay_min_us;
+    if (delay > (int64_t)playback->delay_max_us) delay = (int64_t)playback->delay_max_us;
+    return least + delay;
+}
+
+NN_PRIVATE void nn_playback_update(nn_playback* playback, uint64_t now_us)
+{
+    if (playback->late_count == 0) return;
+    int64_t target = playback_target(playback);
+    int64_t error = target - playback->offset_us;
+    bool jump = !playback->begun || error > PLAYBACK_JUMP_US || error < -PLAYBACK_JUMP_US;
+    if (jump) {
+        playback->offset_us = target;
+        playback->begun = true;
+    } else {
+        uint64_t elapsed = now_us > playback->now_us ? now_us - playback->now_us : 0;
+        int64_t most = (int64_t)(elapsed / PLAYBACK_SLEW);
+        playback->offset_us += error > most ? most : error < -most ? -most : error;
+    }
+    playback->now_us = now_us;
+    double tick = (double)((int64_t)now_us - playback->offset_us) * (double)playback->tick_hz / 1e6;
+    if (jump || tick > playback->tick) playback->tick = tick;
+}
+
+NN_PRIVATE uint32_t nn_playback_delay_us(const nn_playback* playback)
+{
+    if (!playback->begun || playback->offset_us < playback->least_us) return 0;
+    return (uint32_t)(playback->offset_us - playback->least_us);
+}
+/* ---- end src/nn_playback.c --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_view.h ----------------------------------------------------------------------------------------- */
+/* nn_view - the client's entities: what the connection feeds in, and what the parts of the view share. */
+#ifndef NN_VIEW_H
+#define NN_VIEW_H
+
+
+#define NN_VIEW_INPUTS 256       /* unacknowledged inputs */
+#define NN_VIEW_INPUT_BYTES 255  /* of one */
+#define NN_VIEW_SMOOTH_US 150000 /* how long a correction takes */
+
+/* One entity in view. Its states by rising tick are at places order[0 .. count - 1]. */
+typedef struct nn_view_entity {
+    uint32_t* rows;    /* capacity rows */
+    void* predicted;   /* own and predicted: the struct with all inputs applied */
+    double* shift;     /* blend_count: what is added to the picture, fading away since shift_us; NULL: never was */
+    uint64_t shift_us; /* 0: nothing to add */
+    uint32_t ticks[NN_VIEW_STATES];
+    uint32_t still[NN_VIEW_STATES]; /* the state before was still true at this tick */
+    uint8_t order[NN_VIEW_STATES];
+    uint8_t count;
+    uint8_t capacity;
+    bool owner;
+    bool fresh; /* predicted, and not yet compared with the server */
+} nn_view_entity;
+
+typedef struct nn_view_slot {
+    nn_view_entity* entity; /* NULL: not in view */
+    uint32_t entered_tick;  /* of the first full state of this entity, or of the last in which its owner was told */
+    uint32_t left_tick;
+    uint16_t generation; /* of the entity that is or was here; 0: never one */
+    uint16_t announced;  /* generation that the application knows; 0: none */
+    uint8_t type;        /* index */
+    uint8_t announced_type;
+    bool left;   /* left_tick counts */
+    bool queued; /* in the queue of events */
+} nn_view_slot;
+
+typedef struct nn_view_predictor {
+    necpnet_view_step step;
+    void* user;
+} nn_view_predictor;
+
+typedef struct nn_view_input {
+    uint32_t tick;
+    uint8_t bytes;
+    uint8_t data[NN_VIEW_INPUT_BYTES];
+} nn_view_input;
+
+struct necpnet_view {
+    nn_alloc alloc;
+    necpnet_logger logger;
+    necpnet_view_config config;
+    const necpnet_schema* schema;
+    nn_view_slot* slots;    /* by slot */
+    uint32_t slot_capacity; /* 0, or a power of two */
+    uint16_t* queue;        /* ring of slots with events, room for slot_capacity */
+    uint32_t queue_first;
+    uint32_t queue_count;
+    uint32_t entity_count;
+    uint32_t own_count; /* entities with a predicted struct */
+    uint32_t* row;      /* scratch, one row of any type */
+    uint32_t* other_row;
+    uint8_t* structs;              /* scratch, two structs of any type */
+    uint32_t struct_bytes;         /* of the largest type */
+    uint16_t* model;               /* of the codec */
+    nn_view_predictor* predictors; /* by type index */
+    nn_view_input* inputs;         /* ring; NULL until a type is predicted */
+    uint32_t input_first;
+    uint32_t input_count;
+    uint32_t input_last; /* tick of the newest ever */
+    uint32_t input_acked;
+    bool has_acked;
+    bool replay; /* the server said something new about own entities */
+    bool any;    /* newest_tick counts */
+    uint32_t newest_tick;
+    uint32_t complete[NN_VIEW_STATES]; /* ticks of the last frames that held all that had changed; ring */
+    uint32_t complete_count;
+    nn_playback playback;
+    int64_t server_minus_local_us;
+    const char* error;
+    double correction_sum;
+    necpnet_view_statistics statistics;
+};
+
+/* nn_view_read - one STATE frame, after its type byte (length first); moves the reader beyond the frame.
+ *
+ * Returns OK | ERR_BAD_DATA (nn_view_get_error names it; close the connection)
+ *         | ERR_LIMIT_REACHED (more entities than entities_max) | ERR_OUT_OF_MEMORY
+ */
+NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, uint64_t now_us);
+
+/* nn_view_get_error - what was wrong with the last frame that nn_view_read refused; static text. */
+NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view);
+
+/* nn_view_reset - the connection is gone: all entities leave, no state or input is remembered. */
+NN_PRIVATE void nn_view_reset(necpnet_view* view);
+
+/* nn_view_set_clock - the server's clock, each time it is estimated anew.
+ *
+ *   server_minus_local_us  0 until known.
+ *   tick_hz                of the server, from SETUP; needed before the first frame (default 60).
+ */
+NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local_us, uint32_t tick_hz);
+
+/* nn_view_show_before, nn_view_show_after - around a change of an entity's states: what it shows now stays, and fades
+ * into what it shows after. values: blend_count numbers, kept between the two. */
+NN_PRIVATE bool nn_view_show_before(necpnet_view* view, const nn_view_slot* slot, double* values);
+NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot, const double* values);
+
+/* nn_view_set_predicted - give an own entity of a predicted type its struct, or take it away. */
+NN_PRIVATE necpnet_result nn_view_set_predicted(necpnet_view* view, const nn_view_slot* slot);
+
+/* nn_view_find - the slot of an entity in view, or NULL. */
+NN_PRIVATE nn_view_slot* nn_view_find(const necpnet_view* view, necpnet_entity entity);
+
+/* nn_view_row - the row of the index-th oldest state of an entity. */
+NN_PRIVATE uint32_t* nn_view_row(const necpnet_view* view, const nn_view_slot* slot, unsigned index);
+
+/* nn_view_get_schema - for the schema hash in SETUP. */
+NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view);
+
+#endif
+/* ---- end src/nn_view.h ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_view.c ----------------------------------------------------------------------------------------- */
+/* nn_view - frames in, entities with their last states out. How they are shown is in nn_view_show.c. */
+
+
+#define VIEW_SLOTS_FIRST 64
+#define VIEW_STATES_FIRST 2
+#define VIEW_STILL_GAPS 8 /* an entity is not taken to have crept along for more frames than this */
+
+necpnet_result necpnet_view_config_default(necpnet_view_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->entities_max = 4096;
+    config->delay_min_ms = 50;
+    config->delay_max_ms = 500;
+    config->extrapolation_max_ms = 100;
+    return NECPNET_OK;
+}
+
+static bool view_check_config(const necpnet_view_config* config)
+{
+    const char* wrong = NULL;
+    if (!config->schema)
+        wrong = "schema must be set";
+    else if (config->entities_max < 1 || config->entities_max > NN_WORLD_SLOTS_MAX)
+        wrong = "entities_max: 1 .. 65,535";
+    else if (config->delay_max_ms > 10000)
+        wrong = "delay_max_ms: at most 10,000";
+    else if (config->delay_min_ms > config->delay_max_ms)
+        wrong = "delay_min_ms: at most delay_max_ms";
+    else if (config->extrapolation_max_ms > 10000)
+        wrong = "extrapolation_max_ms: at most 10,000";
+    if (wrong) nn_log_write(&config->logger, NECPNET_LOG_ERROR, "view config: %s", wrong);
+    return !wrong;
+}
+
+static uint32_t view_row_words_max(const necpnet_schema* schema)
+{
+    uint32_t most = 0;
+    for (int i = 0; i < schema->type_count; i++) {
+        if (schema->plans[i].row_words > most) most = schema->plans[i].row_words;
+    }
+    return most;
+}
+
+static uint32_t view_struct_bytes_max(const necpnet_schema* schema)
+{
+    uint32_t most = 0;
+    for (int i = 0; i < schema->type_count; i++) {
+        if (schema->types[i].struct_bytes > most) most = schema->types[i].struct_bytes;
+    }
+    return (most + 15) / 16 * 16;
+}
+
+necpnet_result necpnet_view_create(const necpnet_view_config* config, necpnet_view** out_view)
+{
+    if (!config || !out_view) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    if (!view_check_config(config)) return NECPNET_ERR_BAD_CONFIG;
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, &config->allocator);
+    necpnet_view* view = (necpnet_view*)nn_alloc_take(&alloc, sizeof *view);
+    if (!view) return NECPNET_ERR_OUT_OF_MEMORY;
+    view->alloc = alloc;
+    view->logger = config->logger;
+    view->config = *config;
+    view->schema = config->schema;
+    view->error = "";
+    view->struct_bytes = view_struct_bytes_max(view->schema);
+    nn_playback_init(&view->playback, config->delay_min_ms, config->delay_max_ms);
+    size_t row_bytes = view_row_words_max(view->schema) * sizeof(uint32_t);
+    nn_alloc* from = &view->alloc;
+    view->row = (uint32_t*)nn_alloc_take(from, row_bytes);
+    view->other_row = (uint32_t*)nn_alloc_take(from, row_bytes);
+    view->structs = (uint8_t*)nn_alloc_take(from, 2u * view->struct_bytes);
+    view->model = (uint16_t*)nn_alloc_take(from, view->schema->model_words * sizeof(uint16_t));
+    view->predictors =
+        (nn_view_predictor*)nn_alloc_take(from, (size_t)view->schema->type_count * sizeof(nn_view_predictor));
+    if (!view->row || !view->other_row || !view->structs || !view->model || !view->predictors) {
+        necpnet_view_destroy(view);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    *out_view = view;
+    return NECPNET_OK;
+}
+
+/* ---- entities */
+
+static const nn_type_plan* view_plan(const necpnet_view* view, const nn_view_slot* slot)
+{
+    return &view->schema->plans[slot->type];
+}
+
+NN_PRIVATE uint32_t* nn_view_row(const necpnet_view* view, const nn_view_slot* slot, unsigned index)
+{
+    return slot->entity->rows + (size_t)slot->entity->order[index] * view_plan(view, slot)->row_words;
+}
+
+static void view_release_entity(necpnet_view* view, nn_view_slot* slot)
+{
+    const nn_type_plan* plan = view_plan(view, slot);
+    nn_view_entity* entity = slot->entity;
+    if (!entity) return;
+    if (entity->predicted) view->own_count--;
+    nn_alloc_give(&view->alloc, entity->rows, (size_t)entity->capacity * plan->row_words * sizeof(uint32_t));
+    nn_alloc_give(&view->alloc, entity->predicted, plan->type->struct_bytes);
+    nn_alloc_give(&view->alloc, entity->shift, plan->blend_count * sizeof(double));
+    nn_alloc_give(&view->alloc, entity, sizeof *entity);
+    slot->entity = NULL;
+    view->entity_count--;
+}
+
+void necpnet_view_destroy(necpnet_view* view)
+{
+    if (!view) return;
+    for (uint32_t i = 0; i < view->slot_capacity; i++) view_release_entity(view, &view->slots[i]);
+    size_t row_bytes = view_row_words_max(view->schema) * sizeof(uint32_t);
+    nn_alloc* to = &view->alloc;
+    nn_alloc_give(to, view->slots, view->slot_capacity * sizeof(nn_view_slot));
+    nn_alloc_give(to, view->queue, view->slot_capacity * sizeof(uint16_t));
+    nn_alloc_give(to, view->row, row_bytes);
+    nn_alloc_give(to, view->other_row, row_bytes);
+    nn_alloc_give(to, view->structs, 2u * view->struct_bytes);
+    nn_alloc_give(to, view->model, view->schema->model_words * sizeof(uint16_t));
+    nn_alloc_give(to, view->predictors, (size_t)view->schema->type_count * sizeof(nn_view_predictor));
+    nn_alloc_give(to, view->inputs, NN_VIEW_INPUTS * sizeof(nn_view_input));
+    nn_alloc alloc = view->alloc;
+    nn_alloc_give(&alloc, view, sizeof *view);
+}
+
+static bool view_reserve_slot(necpnet_view* view, uint16_t place)
+{
+    if (place < view->slot_capacity) return true;
+    uint32_t capacity = view->slot_capacity ? view->slot_capacity : VIEW_SLOTS_FIRST;
+    while (capacity <= place) capacity *= 2;
+    uint16_t* queue = (uint16_t*)nn_alloc_take(&view->alloc, capacity * sizeof(uint16_t));
+    if (!queue) return false;
+    nn_view_slot* slots = (nn_view_slot*)nn_alloc_grow(
+        &view->alloc, view->slots, view->slot_capacity * sizeof(nn_view_slot), capacity * sizeof(nn_view_slot));
+    if (!slots) {
+        nn_alloc_give(&view->alloc, queue, capacity * sizeof(uint16_t));
+        return false;
+    }
+    for (uint32_t i = 0; i < view->queue_count; i++) {
+        queue[i] = view->queue[(view->queue_first + i) & (view->slot_capacity - 1)];
+    }
+    nn_alloc_give(&view->alloc, view->queue, view->slot_capacity * sizeof(uint16_t));
+    view->queue = queue;
+    view->queue_first = 0;
+    view->slots = slots;
+    view->slot_capacity = capacity;
+    return true;
+}
+
+/* The application will be told how this slot differs from what it knows. */
+static void view_announce(necpnet_view* view, nn_view_slot* slot)
+{
+    if (slot->queued) return;
+    slot->queued = true;
+    uint16_t place = (uint16_t)(slot - view->slots);
+    view->queue[(view->queue_first + view->queue_count++) & (view->slot_capacity - 1)] = place;
+}
+
+static void view_leave(necpnet_view* view, nn_view_slot* slot)
+{
+    if (!slot->entity) return;
+    view_release_entity(view, slot);
+    view_announce(view, slot);
+}
+
+NN_PRIVATE nn_view_slot* nn_view_find(const necpnet_view* view, necpnet_entity entity)
+{
+    uint32_t place = entity & 0xffff;
+    if (place >= view->slot_capacity) return NULL;
+    nn_view_slot* slot = &view->slots[place];
+    return slot->entity && slot->generation == entity >> 16 ? slot : NULL;
+}
+
+NN_PRIVATE void nn_view_reset(necpnet_view* view)
+{
+    for (uint32_t i = 0; i < view->slot_capacity; i++) {
+        nn_view_slot* slot = &view->slots[i];
+        view_leave(view, slot);
+        slot->generation = 0;
+        slot->left = false;
+    }
+    nn_playback_reset(&view->playback);
+    view->complete_count = 0;
+    view->any = false;
+    view->newest_tick = 0;
+    view->input_count = 0;
+    view->input_last = 0;
+    view->has_acked = false;
+    view->replay = false;
+}
+
+/* ---- states */
+
+/* The last moment at which the state before this tick's was surely still true. */
+static uint32_t view_still_tick(const necpnet_view* view, uint32_t tick)
+{
+    uint32_t reach = nn_playback_gap(&view->playback) * VIEW_STILL_GAPS;
+    uint32_t still = tick > reach ? tick - reach : 0;
+    uint32_t count = view->complete_count < NN_VIEW_STATES ? view->complete_count : NN_VIEW_STATES;
+    for (uint32_t i = 0; i < count; i++) {
+        if (view->complete[i] < tick && view->complete[i] > still) still = view->complete[i];
+    }
+    return still;
+}
+
+static bool view_reserve_state(necpnet_view* view, const nn_view_slot* slot)
+{
+    nn_view_entity* entity = slot->entity;
+    if (entity->count < entity->capacity || entity->capacity >= NN_VIEW_STATES) return true;
+    size_t row_bytes = view_plan(view, slot)->row_words * sizeof(uint32_t);
+    uint8_t capacity = entity->capacity ? (uint8_t)(entity->capacity * 2) : VIEW_STATES_FIRST;
+    uint32_t* rows =
+        (uint32_t*)nn_alloc_grow(&view->alloc, entity->rows, entity->capacity * row_bytes, capacity * row_bytes);
+    if (!rows) return false;
+    entity->rows = rows;
+    entity->capacity = capacity;
+    return true;
+}
+
+/* Puts the scratch row among the states of an entity. A full ring loses its oldest. */
+static necpnet_result view_add_state(necpnet_view* view, nn_view_slot* slot, uint32_t tick)
+{
+    nn_view_entity* entity = slot->entity;
+    const nn_type_plan* plan = view_plan(view, slot);
+    unsigned at = entity->count;
+    while (at > 0 && entity->ticks[entity->order[at - 1]] > tick) at--;
+    size_t row_bytes = plan->row_words * sizeof(uint32_t);
+    if (at > 0 && entity->ticks[entity->order[at - 1]] == tick) {
+        memcpy(nn_view_row(view, slot, at - 1), view->row, row_bytes);
+        return NECPNET_OK;
+    }
+    if (!view_reserve_state(view, slot)) return NECPNET_ERR_OUT_OF_MEMORY;
+    uint32_t still = view_still_tick(view, tick);
+    double shown[NECPNET_FIELDS_MAX * 3];
+    bool smooth = at > 0 && view->playback.tick > (double)nn_max_u64(still, entity->ticks[entity->order[at - 1]]) &&
+                  nn_view_show_before(view, slot, shown); /* it was shown without knowing this */
+    uint8_t place = entity->count;
+    if (entity->count == NN_VIEW_STATES) {
+        if (at == 0) return NECPNET_OK; /* older than all that are kept */
+        place = entity->order[0];
+        memmove(entity->order, entity->order + 1, --at);
+    } else {
+        memmove(entity->order + at + 1, entity->order + at, entity->count - at);
+        entity->count++;
+    }
+    entity->order[at] = place;
+    entity->ticks[place] = tick;
+    entity->still[place] = still;
+    memcpy(nn_view_row(view, slot, at), view->row, row_bytes);
+    if (smooth) nn_view_show_after(view, slot, shown);
+    view->statistics.updates++;
+    return NECPNET_OK;
+}
+
+static const uint32_t* view_find_state(const necpnet_view* view, const nn_view_slot* slot, uint32_t tick)
+{
+    for (unsigned i = slot->entity->count; i-- > 0;) {
+        if (slot->entity->ticks[slot->entity->order[i]] == tick) return nn_view_row(view, slot, i);
+    }
+    return NULL;
+}
+
+/* ---- frames: src/PROTOCOL.md "State" */
+
+#define VIEW_FRAME_COMPLETE 1u
+#define VIEW_FRAME_INPUT 2u
+
+typedef struct view_frame {
+    nn_bit_reader bits;
+    uint32_t tick;
+    uint32_t input;
+    uint32_t usual_age;
+    unsigned gap_order;
+    bool complete;
+    bool has_input;
+} view_frame;
+
+static necpnet_result view_refuse(necpnet_view* view, const char* text)
+{
+    view->error = text;
+    nn_log_write(&view->logger, NECPNET_LOG_WARNING, "state frame: %s", text);
+    return NECPNET_ERR_BAD_DATA;
+}
+
+static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn_view_slot* slot)
+{
+    if (!slot || slot->generation == 0) return view_refuse(view, "an update of an unknown entity");
+    const nn_type_plan* plan = view_plan(view, slot);
+    uint64_t age = frame->usual_age;
+    if (!nn_bits_read(&frame->bits, 1)) age = nn_golomb_read(&frame->bits, 4);
+    if (age == 0 || age > frame->tick) return view_refuse(view, "a baseline of no tick");
+    bool owner = plan->restricted && nn_bits_read(&frame->bits, 1);
+    const uint32_t* base = NULL;
+    bool wanted = slot->entity && (!slot->left || frame->tick > slot->left_tick);
+    if (wanted) base = view_find_state(view, slot, frame->tick - (uint32_t)age);
+    if (wanted && !base && frame->tick > slot->entered_tick) return view_refuse(view, "an update against no baseline");
+    if (!nn_row_read_delta(plan, view->model, &frame->bits, base, view->row, owner)) {
+        return view_refuse(view, "an update does not decode");
+    }
+    return base ? view_add_state(view, slot, frame->tick) : NECPNET_OK;
+}
+
+static necpnet_result view_enter(necpnet_view* view, uint16_t place, uint16_t generation, uint8_t type, uint32_t tick)
+{
+    nn_view_slot* slot = &view->slots[place];
+    if (slot->entity && slot->generation == generation) return NECPNET_OK;
+    view_leave(view, slot);
+    if (view->entity_count >= view->config.entities_max) {
+        view->error = "more entities than the view's entities_max";
+        return NECPNET_ERR_LIMIT_REACHED;
+    }
+    slot->entity = (nn_view_entity*)nn_alloc_take(&view->alloc, sizeof(nn_view_entity));
+    if (!slot->entity) return NECPNET_ERR_OUT_OF_MEMORY;
+    view->entity_count++;
+    slot->generation = generation;
+    slot->type = type;
+    slot->left = false;
+    slot->entered_tick = tick;
+    view_announce(view, slot);
+    return NECPNET_OK;
+}
+
+/* Whether a full state is from before what this slot shows now. */
+static bool view_is_late(const nn_view_slot* slot, uint16_t generation, uint32_t tick)
+{
+    if (slot->left && tick <= slot->left_tick) return true;
+    return slot->entity && slot->generation != generation && tick <= slot->entered_tick;
+}
+
+static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint16_t place)
+{
+    uint16_t generation = (uint16_t)nn_bits_read(&frame->bits, 16);
+    int type = (int)nn_bits_read(&frame->bits, view->schema->type_bits);
+    bool owner = nn_bits_read(&frame->bits, 1) != 0;
+    if (frame->bits.failed || generation == 0) return view_refuse(view, "a state without an entity");
+    if (type >= view->schema->type_count) return view_refuse(view, "a state of no type");
+    if (!nn_row_read(&view->schema->plans[type], &frame->bits, view->row, owner)) {
+        return view_refuse(view, "a state does not decode");
+    }
+    if (!view_reserve_slot(view, place)) return NECPNET_ERR_OUT_OF_MEMORY;
+    nn_view_slot* slot = &view->slots[place];
+    if (view_is_late(slot, generation, frame->tick)) return NECPNET_OK;
+    if (slot->entity && slot->generation == generation && slot->type != type) {
+        return view_refuse(view, "an entity of two types");
+    }
+    necpnet_result result = view_enter(view, place, generation, (uint8_t)type, frame->tick);
+    if (result) return result;
+    if (frame->tick >= slot->entered_tick) {
+        slot->entered_tick = frame->tick;
+        slot->entity->owner = owner;
+    }
+    result = view_add_state(view, slot, frame->tick);
+    if (slot->entity->count == 0) view_leave(view, slot); /* no memory for its first state */
+    return result ? result : nn_view_set_predicted(view, slot);
+}
+
+static necpnet_result view_read_leave(necpnet_view* view, view_frame* frame, uint16_t place)
+{
+    uint16_t generation = (uint16_t)nn_bits_read(&frame->bits, 16);
+    if (frame->bits.failed || generation == 0) return view_refuse(view, "a leave without an entity");
+    if (place >= view->slot_capacity) return NECPNET_OK;
+    nn_view_slot* slot = &view->slots[place];
+    if (slot->generation != generation) return NECPNET_OK; /* of a former entity, long gone */
+    if (slot->entity && frame->tick < slot->entered_tick) return NECPNET_OK;
+    if (!slot->left || frame->tick > slot->left_tick) slot->left_tick = frame->tick;
+    slot->left = true;
+    view_leave(view, slot);
+    return NECPNET_OK;
+}
+
+static necpnet_result view_read_records(necpnet_view* view, view_frame* frame)
+{
+    uint16_t place = 0;
+    nn_row_model_reset(view->schema, view->model);
+    while (nn_bits_read(&frame->bits, 1)) {
+        uint64_t gap = nn_golomb_read(&frame->bits, frame->gap_order);
+        if (gap > UINT16_MAX) return view_refuse(view, "a slot out of range");
+        place = (uint16_t)(place + gap + 1);
+        if (frame->bits.failed || place == 0) return view_refuse(view, "a slot out of range");
+        necpnet_result result;
+        if (!nn_bits_read(&frame->bits, 1)) {
+            result = view_read_update(view, frame, place < view->slot_capacity ? &view->slots[place] : NULL);
+        } else if (!nn_bits_read(&frame->bits, 1)) {
+            result = view_read_full(view, frame, place);
+        } else {
+            result = view_read_leave(view, frame, place);
+        }
+        if (result) return result;
+    }
+    if (frame->bits.failed) return view_refuse(view, "the list of records has no end");
+    if (frame->bits.bit_count - frame->bits.bit_at >= 8) return view_refuse(view, "bytes behind the last record");
+    return NECPNET_OK;
+}
+
+static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view_frame* frame)
+{
+    uint64_t bytes = nn_read_varint(reader);
+    if (reader->failed || bytes > nn_reader_left(reader)) return view_refuse(view, "the length exceeds the packet");
+    const uint8_t* body = nn_read_view(reader, (size_t)bytes);
+    nn_reader head = nn_reader_of(body, (size_t)bytes);
+    uint8_t flags = nn_read_u8(&head);
+    uint64_t tick = nn_read_varint(&head);
+    uint64_t input = flags & VIEW_FRAME_INPUT ? nn_read_varint(&head) : 0;
+    if (head.failed || tick > UINT32_MAX || input > UINT32_MAX) return view_refuse(view, "the head does not decode");
+    if (flags & ~(VIEW_FRAME_COMPLETE | VIEW_FRAME_INPUT)) return view_refuse(view, "an unknown flag");
+    frame->bits = nn_bit_reader_of(head.at, nn_reader_left(&head));
+    frame->tick = (uint32_t)tick;
+    frame->input = (uint32_t)input;
+    frame->complete = (flags & VIEW_FRAME_COMPLETE) != 0;
+    frame->has_input = (flags & VIEW_FRAME_INPUT) != 0;
+    frame->usual_age = (uint32_t)nn_bits_read(&frame->bits, 8);
+    frame->gap_order = (unsigned)nn_bits_read(&frame->bits, 4);
+    if (frame->bits.failed) return view_refuse(view, "the head does not decode");
+    view->statistics.states++;
+    view->statistics.bytes += 1 + nn_varint_bytes(bytes) + bytes;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, uint64_t now_us)
+{
+    view_frame frame;
+    memset(&frame, 0, sizeof frame);
+    necpnet_result result = view_read_head(view, reader, &frame);
+    if (result) return result;
+    if (view->any && view->newest_tick >= NN_STATE_WINDOW_TICKS &&
+        frame.tick <= view->newest_tick - NN_STATE_WINDOW_TICKS) {
+        view->statistics.late++;
+        return NECPNET_OK;
+    }
+    bool newest = !view->any || frame.tick > view->newest_tick;
+    if (newest) nn_playback_arrived(&view->playback, frame.tick, now_us);
+    result = view_read_records(view, &frame);
+    if (result) return result;
+    if (newest) {
+        view->any = true;
+        view->newest_tick = frame.tick;
+    }
+    if (frame.complete) view->complete[view->complete_count++ % NN_VIEW_STATES] = frame.tick;
+    if (frame.tick >= view->newest_tick) {
+        view->replay = true;
+        if (frame.has_input && (!view->has_acked || frame.input > view->input_acked)) {
+            view->has_acked = true;
+            view->input_acked = frame.input;
+        }
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view)
+{
+    return view->error;
+}
+
+NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view)
+{
+    return view->schema;
+}
+
+NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local_us, uint32_t tick_hz)
+{
+    view->server_minus_local_us = server_minus_local_us;
+    if (tick_hz) view->playback.tick_hz = tick_hz;
+}
+
+/* ---- events and walking */
+
+bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
+{
+    if (!view || !out_event) return false;
+    while (view->queue_count > 0) {
+        uint16_t place = view->queue[view->queue_first];
+        nn_view_slot* slot = &view->slots[place];
+        uint16_t present = slot->entity ? slot->generation : 0;
+        if (slot->announced && slot->announced != present) {
+            out_event->type = NECPNET_VIEW_LEFT;
+            out_event->entity = nn_entity_of(slot->announced, place);
+            out_event->type_id = view->schema->types[slot->announced_type].id;
+            slot->announced = 0;
+            return true; /* whoever came instead is told next */
+        }
+        view->queue_first = (view->queue_first + 1) & (view->slot_capacity - 1);
+        view->queue_count--;
+        slot->queued = false;
+        if (present && slot->announced != present) {
+            out_event->type = NECPNET_VIEW_ENTERED;
+            out_event->entity = nn_entity_of(present, place);
+            out_event->type_id = view->schema->types[slot->type].id;
+            slot->announced = present;
+            slot->announced_type = slot->type;
+            return true;
+        }
+    }
+    return false;
+}
+
+necpnet_entity necpnet_view_next(const necpnet_view* view, necpnet_entity entity)
+{
+    if (!view) return NECPNET_ENTITY_NONE;
+    for (uint32_t place = (entity & 0xffff) + 1; place < view->slot_capacity; place++) {
+        const nn_view_slot* slot = &view->slots[place];
+        if (slot->entity) return nn_entity_of(slot->generation, (uint16_t)place);
+    }
+    return NECPNET_ENTITY_NONE;
+}
+
+uint16_t necpnet_view_get_type(const necpnet_view* view, necpnet_entity entity)
+{
+    const nn_view_slot* slot = view ? nn_view_find(view, entity) : NULL;
+    return slot ? view->schema->types[slot->type].id : 0;
+}
+
+bool necpnet_view_is_owner(const necpnet_view* view, necpnet_entity entity)
+{
+    const nn_view_slot* slot = view ? nn_view_find(view, entity) : NULL;
+    return slot && slot->entity->owner;
+}
+
+necpnet_result necpnet_view_get_statistics(const necpnet_view* view, necpnet_view_statistics* out_statistics)
+{
+    if (!view || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    const nn_playback* playback = &view->playback;
+    *out_statistics = view->statistics;
+    out_statistics->entities = view->entity_count;
+    out_statistics->delay_us = nn_playback_delay_us(playback);
+    out_statistics->tick = view->newest_tick;
+    if (playback->begun && view->server_minus_local_us) {
+        out_statistics->age_us = (int64_t)playback->now_us + view->server_minus_local_us -
+                                 (int64_t)(playback->tick * 1e6 / (double)playback->tick_hz);
+    }
+    if (view->statistics.corrections) {
+        out_statistics->correction_error = view->correction_sum / (double)view->statistics.corrections;
+    }
+    return NECPNET_OK;
+}
+/* ---- end src/nn_view.c ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_view_show.c ------------------------------------------------------------------------------------ */
+/* nn_view_show - what a view shows: between two states, a little beyond the last, or ahead of it by own inputs. */
+
+
+#define SHOW_MOVING_GAPS 16 /* two states further apart tell no speed */
+#define SHOW_NEAR_STEPS 2   /* a prediction this near was right: rounding on the way */
+
+static const nn_type_plan* show_plan(const necpnet_view* view, const nn_view_slot* slot)
+{
+    return &view->schema->plans[slot->type];
+}
+
+/* ---- between states */
+
+static uint32_t show_begin(const nn_view_entity* entity, unsigned from, unsigned to)
+{
+    uint32_t began = entity->ticks[entity->order[from]];
+    uint32_t still = entity->still[entity->order[to]];
+    return still > began ? still : began;
+}
+
+/* Beyond the newest state of an entity. Returns whether it was carried on. */
+static bool show_beyond(const necpnet_view* view, const nn_view_slot* slot, double tick, void* state)
+{
+    const nn_view_entity* entity = slot->entity;
+    const nn_type_plan* plan = show_plan(view, slot);
+    unsigned last = entity->count - 1u;
+    uint32_t newest = entity->ticks[entity->order[last]];
+    const uint32_t* row = nn_view_row(view, slot, last);
+    /* A later frame says that it no longer moves. */
+    if (last == 0 || newest < view->newest_tick) {
+        nn_dequantise(plan, row, state);
+        return false;
+    }
+    double span = (double)(newest - show_begin(entity, last - 1, last));
+    double most = (double)view->config.extrapolation_max_ms * (double)view->playback.tick_hz / 1000.0;
+    double ahead = tick - (double)newest;
+    if (ahead > most) ahead = most;
+    if (span > (double)nn_playback_gap(&view->playback) * SHOW_MOVING_GAPS || span < 1.0) {
+        nn_dequantise(plan, row, state);
+        return false;
+    }
+    nn_dequantise_between(plan, nn_view_row(view, slot, last - 1), row, 1.0 + ahead / span, state);
+    return true;
+}
+
+/* The struct at a moment, without smoothing. Returns whether it lies beyond the newest state. */
+static bool show_at(const necpnet_view* view, const nn_view_slot* slot, double tick, void* state)
+{
+    const nn_view_entity* entity = slot->entity;
+    const nn_type_plan* plan = show_plan(view, slot);
+    unsigned after = entity->count;
+    while (after > 0 && (double)entity->ticks[entity->order[after - 1]] > tick) after--;
+    if (after == 0) {
+        nn_dequantise(plan, nn_view_row(view, slot, 0), state);
+        return false;
+    }
+    if (after == entity->count) return show_beyond(view, slot, tick, state);
+    double began = (double)show_begin(entity, after - 1, after);
+    double until = (double)entity->ticks[entity->order[after]];
+    double share = tick <= began ? 0.0 : (tick - began) / (until - began);
+    nn_dequantise_between(plan, nn_view_row(view, slot, after - 1), nn_view_row(view, slot, after), share, state);
+    return false;
+}
+
+/* ---- smoothing */
+
+static double show_shift_scale(const necpnet_view* view, const nn_view_entity* entity)
+{
+    if (!entity->shift_us || view->playback.now_us >= entity->shift_us + NN_VIEW_SMOOTH_US) return 0.0;
+    if (view->playback.now_us <= entity->shift_us) return 1.0;
+    return 1.0 - (double)(view->playback.now_us - entity->shift_us) / (double)NN_VIEW_SMOOTH_US;
+}
+
+static void show_smooth(const necpnet_view* view, const nn_view_slot* slot, void* state)
+{
+    double scale = show_shift_scale(view, slot->entity);
+    if (scale > 0.0) nn_blend_shift(show_plan(view, slot), state, slot->entity->shift, scale);
+}
+
+/* The picture jumps from shown to state, both values of nn_blend_read: begin to fade. Returns the largest difference. */
+static double show_begin_shift(necpnet_view* view, const nn_view_slot* slot, const double* shown, const double* now)
+{
+    nn_view_entity* entity = slot->entity;
+    const nn_type_plan* plan = show_plan(view, slot);
+    if (!plan->blend_count) return 0.0;
+    if (!entity->shift) entity->shift = (double*)nn_alloc_take(&view->alloc, plan->blend_count * sizeof(double));
+    if (!entity->shift) return 0.0; /* without memory the picture jumps */
+    double largest = nn_blend_difference(plan, shown, now, entity->shift);
+    entity->shift_us = largest > 0.0 ? view->playback.now_us : 0;
+    return largest;
+}
+
+NN_PRIVATE bool nn_view_show_before(necpnet_view* view, const nn_view_slot* slot, double* values)
+{
+    if (!view->playback.begun || slot->entity->count == 0 || slot->entity->predicted) return false;
+    show_at(view, slot, view->playback.tick, view->structs);
+    show_smooth(view, slot, view->structs);
+    nn_blend_read(show_plan(view, slot), view->structs, values);
+    return true;
+}
+
+NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot, const double* values)
+{
+    double now[NECPNET_FIELDS_MAX * 3];
+    show_at(view, slot, view->playback.tick, view->structs);
+    nn_blend_read(show_plan(view, slot), view->structs, now);
+    show_begin_shift(view, slot, values, now);
+}
+
+/* ---- prediction */
+
+NN_PRIVATE necpnet_result nn_view_set_predicted(necpnet_view* view, const nn_view_slot* slot)
+{
+    nn_view_entity* entity = slot->entity;
+    const nn_type_plan* plan = show_plan(view, slot);
+    bool wanted = entity->owner && view->predictors[slot->type].step;
+    if (wanted == (entity->predicted != NULL)) return NECPNET_OK;
+    if (!wanted) {
+        nn_alloc_give(&view->alloc, entity->predicted, plan->type->struct_bytes);
+        entity->predicted = NULL;
+        view->own_count--;
+        return NECPNET_OK;
+    }
+    entity->predicted = nn_alloc_take(&view->alloc, plan->type->struct_bytes);
+    if (!entity->predicted) return NECPNET_ERR_OUT_OF_MEMORY;
+    nn_dequantise(plan, nn_view_row(view, slot, entity->count - 1u), entity->predicted);
+    entity->fresh = true;
+    view->own_count++;
+    view->replay = true;
+    return NECPNET_OK;
+}
+
+static void show_forget_inputs(necpnet_view* view)
+{
+    while (view->has_acked && view->input_count > 0 && view->inputs[view->input_first].tick <= view->input_acked) {
+        view->input_first = (view->input_first + 1) % NN_VIEW_INPUTS;
+        view->input_count--;
+    }
+}
+
+/* Rewind to the server's state, apply what it has not seen yet, and compare with what was predicted before. */
+static void show_replay_entity(necpnet_view* view, const nn_view_slot* slot)
+{
+    nn_view_entity* entity = slot->entity;
+    const nn_type_plan* plan = show_plan(view, slot);
+    nn_view_predictor predictor = view->predictors[slot->type];
+    uint8_t* before = view->structs;
+    double shown[NECPNET_FIELDS_MAX * 3];
+    double now[NECPNET_FIELDS_MAX * 3];
+    memcpy(before, entity->predicted, plan->type->struct_bytes);
+    nn_dequantise(plan, nn_view_row(view, slot, entity->count - 1u), entity->predicted);
+    for (uint32_t i = 0; i < view->input_count; i++) {
+        const nn_view_input* input = &view->inputs[(view->input_first + i) % NN_VIEW_INPUTS];
+        predictor.step(entity->predicted, input->data, input->bytes, predictor.user);
+    }
+    if (entity->fresh) {
+        entity->fresh = false;
+        return;
+    }
+    nn_quantise(plan, before, view->row);
+    nn_quantise(plan, entity->predicted, view->other_row);
+    bool right = nn_row_near(plan, view->row, view->other_row, SHOW_NEAR_STEPS);
+    nn_blend_read(plan, entity->predicted, now);
+    if (!right) {
+        double difference[NECPNET_FIELDS_MAX * 3];
+        nn_blend_read(plan, before, shown);
+        view->statistics.corrections++;
+        view->correction_sum += nn_blend_difference(plan, shown, now, difference);
+    }
+    show_smooth(view, slot, before);
+    nn_blend_read(plan, before, shown);
+    show_begin_shift(view, slot, shown, now);
+}
+
+static void show_replay(necpnet_view* view)
+{
+    if (!view->replay) return;
+    view->replay = false;
+    show_forget_inputs(view);
+    if (!view->own_count) return;
+    for (uint32_t i = 1; i < view->slot_capacity; i++) {
+        const nn_view_slot* slot = &view->slots[i];
+        if (slot->entity && slot->entity->predicted) show_replay_entity(view, slot);
+    }
+}
+
+necpnet_result necpnet_view_set_prediction(necpnet_view* view, uint16_t type_id, necpnet_view_step step, void* user)
+{
+    if (!view) return NECPNET_ERR_INVALID_ARGUMENT;
+    int type = nn_schema_index(view->schema, type_id);
+    if (type < 0) return NECPNET_ERR_NOT_FOUND;
+    if (step && !view->inputs) {
+        view->inputs = (nn_view_input*)nn_alloc_take(&view->alloc, NN_VIEW_INPUTS * sizeof(nn_view_input));
+        if (!view->inputs) return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    view->predictors[type].step = step;
+    view->predictors[type].user = user;
+    for (uint32_t i = 1; i < view->slot_capacity; i++) {
+        if (!view->slots[i].entity || view->slots[i].type != type) continue;
+        necpnet_result result = nn_view_set_predicted(view, &view->slots[i]);
+        if (result) return result;
+    }
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_view_predict(necpnet_view* view, uint32_t tick, const void* input, size_t bytes)
+{
+    if (!view || !input || bytes < 1 || bytes > NN_VIEW_INPUT_BYTES) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!view->inputs) return NECPNET_OK; /* nothing is predicted */
+    if (view->input_last && tick <= view->input_last) return NECPNET_ERR_INVALID_ARGUMENT;
+    show_replay(view);
+    if (view->input_count >= NN_VIEW_INPUTS) return NECPNET_ERR_WOULD_BLOCK;
+    nn_view_input* place = &view->inputs[(view->input_first + view->input_count++) % NN_VIEW_INPUTS];
+    place->tick = tick;
+    place->bytes = (uint8_t)bytes;
+    memcpy(place->data, input, bytes);
+    view->input_last = tick;
+    for (uint32_t i = 1; view->own_count && i < view->slot_capacity; i++) {
+        const nn_view_slot* slot = &view->slots[i];
+        if (!slot->entity || !slot->entity->predicted) continue;
+        nn_view_predictor predictor = view->predictors[slot->type];
+        predictor.step(slot->entity->predicted, place->data, bytes, predictor.user);
+    }
+    return NECPNET_OK;
+}
+
+/* ---- the application's side */
+
+necpnet_result necpnet_view_update(necpnet_view* view, uint64_t now_us)
+{
+    if (!view) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_playback_update(&view->playback, now_us);
+    show_replay(view);
+    return NECPNET_OK;
+}
+
+static necpnet_result show_check(const necpnet_view* view, necpnet_entity entity, const void* state,
+                                 size_t struct_bytes, const nn_view_slot** out_slot)
+{
+    if (!view || !state) return NECPNET_ERR_INVALID_ARGUMENT;
+    const nn_view_slot* slot = nn_view_find(view, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    if (struct_bytes < show_plan(view, slot)->type->struct_bytes) return NECPNET_ERR_BUFFER_TOO_SMALL;
+    *out_slot = slot;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_view_get(necpnet_view* view, necpnet_entity entity, void* state, size_t struct_bytes)
+{
+    const nn_view_slot* slot = NULL;
+    necpnet_result result = show_check(view, entity, state, struct_bytes, &slot);
+    if (result) return result;
+    if (slot->entity->predicted) {
+        memcpy(state, slot->entity->predicted, show_plan(view, slot)->type->struct_bytes);
+    } else if (!view->playback.begun) {
+        nn_dequantise(show_plan(view, slot), nn_view_row(view, slot, slot->entity->count - 1u), state);
+    } else {
+        if (show_at(view, slot, view->playback.tick, state)) view->statistics.extrapolated++;
+    }
+    show_smooth(view, slot, state);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_view_get_latest(const necpnet_view* view, necpnet_entity entity, void* state,
+                                       size_t struct_bytes, uint32_t* out_tick)
+{
+    const nn_view_slot* slot = NULL;
+    necpnet_result result = show_check(view, entity, state, struct_bytes, &slot);
+    if (result) return result;
+    unsigned last = slot->entity->count - 1u;
+    nn_dequantise(show_plan(view, slot), nn_view_row(view, slot, last), state);
+    if (out_tick) *out_tick = slot->entity->ticks[slot->entity->order[last]];
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_view_get_tick(const necpnet_view* view, uint32_t* out_tick, uint32_t* out_share_ppm)
+{
+    if (!view || !out_tick) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!view->playback.begun || view->playback.tick < 0) return NECPNET_ERR_NOT_CONNECTED;
+    uint32_t whole = (uint32_t)view->playback.tick;
+    *out_tick = whole;
+    if (out_share_ppm) *out_share_ppm = (uint32_t)((view->playback.tick - (double)whole) * 1e6);
+    return NECPNET_OK;
+}
+/* ---- end src/nn_view_show.c -------------------------------------------------------------------------------------- */
+
 #if NECPNET_WITH_PLATFORM
 
 /* ---- begin platform/nn_atomic.h ---------------------------------------------------------------------------------- */

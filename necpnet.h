@@ -1230,7 +1230,7 @@ typedef enum necpnet_field_kind {
 #define NECPNET_FIELD_NOT_OWNER 4u    /* sent to everyone but the owner */
 #define NECPNET_FIELD_INTERPOLATE 8u  /* the view blends it between two states (numbers, vectors, quaternions, angles) */
 #define NECPNET_FIELD_REQUIRED 16u    /* a reader without it, or of another kind, cannot follow: ERR_SCHEMA_DIFFERS */
-#define NECPNET_FIELD_SLOW 32u        /* the 10 Hz class */
+#define NECPNET_FIELD_SLOW 32u        /* the 10 Hz class: see necpnet_world_config.slow_ticks */
 
 /* One field of a struct. Made by the macros below. */
 typedef struct necpnet_field {
@@ -1317,8 +1317,8 @@ NECPNET_API uint64_t necpnet_schema_get_hash(const necpnet_schema* schema);
 NECPNET_API const necpnet_entity_type* necpnet_schema_get_type(const necpnet_schema* schema, int index);
 NECPNET_API const necpnet_entity_type* necpnet_schema_find_type(const necpnet_schema* schema, uint16_t id);
 
-/* One entity of a world, by value: the same number on the server and all clients. 0 is none. Low 16..24 bits slot, the
- * rest generation. */
+/* One entity of a world, by value: the same number on the server and all clients. 0 is none. Low 16 bits slot, high 16
+ * bits generation. */
 typedef uint32_t necpnet_entity;
 #define NECPNET_ENTITY_NONE 0u
 
@@ -1331,6 +1331,8 @@ typedef struct necpnet_world_config {
     uint32_t send_hz;             /* states a second to each client; 1 .. 120, default 20 */
     uint32_t client_bytes_per_s;  /* budget of state a client; 1,000 .. UINT32_MAX, default 32,000 */
     uint32_t history_ticks;       /* states kept for deltas; 8 .. 256, default 64 */
+    uint32_t slow_ticks;          /* least ticks between two states of a NECPNET_FIELD_SLOW field; 1 .. 1,000, default 6:
+                                     10 Hz at 60 ticks a second */
 } necpnet_world_config;
 
 /* necpnet_world_config_default - fill all fields but schema and stamp struct_bytes.
@@ -1405,6 +1407,16 @@ NECPNET_API necpnet_entity necpnet_world_next(const necpnet_world* world, necpne
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
 NECPNET_API uint16_t necpnet_world_get_type(const necpnet_world* world, necpnet_entity entity);
+
+/* necpnet_world_set_input - the next commit holds the effect of a client's inputs up to this tick. Its view then replays
+ * only later ones. Call it where the inputs of NECPNET_EVENT_INPUT are applied.
+ *
+ *   tick  of the newest input applied; an older one than before changes nothing.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (the peer follows no state)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_set_input(necpnet_world* world, necpnet_peer peer, uint32_t tick);
 
 /* necpnet_world_commit - quantise what was marked, as the state of this tick. Once a tick, before necpnet_server_update.
  *
@@ -1509,8 +1521,7 @@ NECPNET_API uint16_t necpnet_view_get_type(const necpnet_view* view, necpnet_ent
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_BUFFER_TOO_SMALL
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
-NECPNET_API necpnet_result necpnet_view_get(const necpnet_view* view, necpnet_entity entity, void* state,
-                                            size_t struct_bytes);
+NECPNET_API necpnet_result necpnet_view_get(necpnet_view* view, necpnet_entity entity, void* state, size_t struct_bytes);
 
 /* necpnet_view_get_latest - the newest state received, not interpolated, and its tick.
  *
@@ -1521,6 +1532,16 @@ NECPNET_API necpnet_result necpnet_view_get(const necpnet_view* view, necpnet_en
  */
 NECPNET_API necpnet_result necpnet_view_get_latest(const necpnet_view* view, necpnet_entity entity, void* state,
                                                    size_t struct_bytes, uint32_t* out_tick);
+
+/* necpnet_view_get_tick - the moment of the server that is shown now: what a shot refers to.
+ *
+ *   out_tick       whole ticks.
+ *   out_share_ppm  millionths of a tick beyond it; may be NULL.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_CONNECTED (no state yet)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_view_get_tick(const necpnet_view* view, uint32_t* out_tick, uint32_t* out_share_ppm);
 
 /* necpnet_view_is_owner - whether the entity is this client's own.
  *
@@ -1538,8 +1559,8 @@ typedef void (*necpnet_view_step)(void* state, const void* input, size_t bytes, 
 
 /* necpnet_view_set_prediction - predict entities of a type that this client owns; NULL: stop.
  *
- * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (type)
- * Thread   owner.      Callback  safe.      Allocates  no.
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (type) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  no.        Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_view_set_prediction(necpnet_view* view, uint16_t type_id, necpnet_view_step step,
                                                        void* user);
@@ -1549,8 +1570,9 @@ NECPNET_API necpnet_result necpnet_view_set_prediction(necpnet_view* view, uint1
  *
  *   bytes  1 .. 255.
  *
- * Returns  OK | ERR_INVALID_ARGUMENT | ERR_WOULD_BLOCK (256 unacknowledged)
- * Thread   owner.      Callback  safe.      Allocates  no.
+ * Returns  OK (also where nothing is predicted) | ERR_INVALID_ARGUMENT (or tick not larger than the one before)
+ *          | ERR_WOULD_BLOCK (256 unacknowledged)
+ * Thread   owner.      Callback  no.        Allocates  no.
  */
 NECPNET_API necpnet_result necpnet_view_predict(necpnet_view* view, uint32_t tick, const void* input, size_t bytes);
 
@@ -1561,7 +1583,8 @@ typedef struct necpnet_view_statistics {
     uint64_t states;         /* state frames received */
     uint64_t updates;        /* entity records */
     uint64_t bytes;          /* of state frames */
-    uint64_t undecodable;    /* records whose baseline is gone; answered by a full one */
+    uint64_t late;           /* of the frames, those that came too late to be used */
+    int64_t age_us;          /* how far the picture lies behind the server's clock; 0 while that is unknown */
     uint64_t extrapolated;   /* gets beyond the newest state */
     uint64_t corrections;    /* predictions that differed from the server */
     double correction_error; /* mean size of them, in the fields' units */

@@ -1,0 +1,35 @@
+/* nn_quantise - structs to rows of integers and back: the only part of state sync that touches floats.
+ *
+ * What both sides must agree on is the row. Dequantised floats may differ in the last bit between compilers.
+ */
+#ifndef NN_QUANTISE_H
+#define NN_QUANTISE_H
+
+#include "nn_schema.h"
+
+/* nn_quantise - the row of a struct. Values out of range (and those that are no number) are clamped.
+ *
+ * Returns how many values were clamped.
+ */
+NN_PRIVATE uint32_t nn_quantise(const nn_type_plan* plan, const void* state, uint32_t* row);
+
+/* nn_dequantise - the struct of a row; bytes of the struct that belong to no field become 0. */
+NN_PRIVATE void nn_dequantise(const nn_type_plan* plan, const uint32_t* row, void* state);
+
+/* nn_dequantise_between - the struct at a share between two rows: 0 gives a, 1 gives b, more goes on beyond b. INTERPOLATE
+ * fields are blended and kept in range, others are a's before 1 and b's from 1. */
+NN_PRIVATE void nn_dequantise_between(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, double share,
+                                      void* state);
+
+/* nn_row_near - whether two rows differ by at most some steps in INTERPOLATE fields and not at all in others. */
+NN_PRIVATE bool nn_row_near(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, uint64_t steps);
+
+/* nn_blend_read, nn_blend_shift - the plan's blend_count floating components out of a struct; and what is added to them
+ * times scale. Angles wrap. */
+NN_PRIVATE void nn_blend_read(const nn_type_plan* plan, const void* state, double* values);
+NN_PRIVATE void nn_blend_shift(const nn_type_plan* plan, void* state, const double* values, double scale);
+
+/* nn_blend_difference - a - b for values of nn_blend_read; angles the short way. Returns the largest size. */
+NN_PRIVATE double nn_blend_difference(const nn_type_plan* plan, const double* a, const double* b, double* difference);
+
+#endif

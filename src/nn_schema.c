@@ -1,0 +1,483 @@
+/* nn_schema - refuse what cannot work, naming type and field; lay out rows; hash the wire form. */
+#include "nn_schema.h"
+
+#include "nn_bits.h"
+#include "nn_bytes.h"
+#include "nn_hash.h"
+#include "nn_log.h"
+
+#define SCHEMA_INTEGER_MAX 9007199254740992.0 /* 2^53: doubles hold every integer up to it */
+#define SCHEMA_TURN 6.283185307179586
+#define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
+#define SCHEMA_FLAGS_ALL 63u
+
+/* For the texts of refusals. */
+typedef struct schema_check {
+    const necpnet_logger* logger;
+    const necpnet_entity_type* type;
+    const necpnet_field* field;
+} schema_check;
+
+static const char* schema_name(const char* name)
+{
+    return name ? name : "(no name)";
+}
+
+static bool schema_refuse(const schema_check* check, const char* text)
+{
+    if (check->field) {
+        nn_log_write(check->logger, NECPNET_LOG_ERROR, "schema: type %s (%u), field %s (%u): %s",
+                     schema_name(check->type->name), check->type->id, schema_name(check->field->name), check->field->id,
+                     text);
+    } else {
+        nn_log_write(check->logger, NECPNET_LOG_ERROR, "schema: type %s (%u): %s", schema_name(check->type->name),
+                     check->type->id, text);
+    }
+    return false;
+}
+
+static bool schema_name_fits(const char* name)
+{
+    if (!name) return false;
+    size_t bytes = 0;
+    while (bytes <= NECPNET_NAME_BYTES_MAX && name[bytes]) bytes++;
+    return bytes >= 1 && bytes <= NECPNET_NAME_BYTES_MAX;
+}
+
+static bool schema_is_finite(double value)
+{
+    return value - value == 0.0;
+}
+
+static bool schema_is_float_kind(uint8_t kind)
+{
+    return kind == NECPNET_FIELD_FLOAT || kind == NECPNET_FIELD_VEC2 || kind == NECPNET_FIELD_VEC3 ||
+           kind == NECPNET_FIELD_QUAT || kind == NECPNET_FIELD_ANGLE;
+}
+
+NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field)
+{
+    uint32_t number = field->storage_bytes;
+    switch (field->kind) {
+    case NECPNET_FIELD_VEC2: return number * 2;
+    case NECPNET_FIELD_VEC3: return number * 3;
+    case NECPNET_FIELD_QUAT: return number * 4;
+    case NECPNET_FIELD_STRING:
+    case NECPNET_FIELD_BYTES: return field->count;
+    default: return number;
+    }
+}
+
+/* ---- checks */
+
+static bool schema_check_integer(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    unsigned bits = field->storage_bytes * 8u;
+    if (field->min < -SCHEMA_INTEGER_MAX || field->max > SCHEMA_INTEGER_MAX) {
+        return schema_refuse(check, "min and max must lie within 2^53");
+    }
+    if ((double)(int64_t)field->min != field->min || (double)(int64_t)field->max != field->max) {
+        return schema_refuse(check, "min and max of an integer must be whole numbers");
+    }
+    if (field->kind == NECPNET_FIELD_ENUM && field->min != 0) return schema_refuse(check, "min of an enum must be 0");
+    bool is_signed = (field->flags & NECPNET_FIELD_SIGNED) != 0;
+    if (!is_signed && field->min < 0) {
+        return schema_refuse(check, "min is negative but the storage is unsigned; add NECPNET_FIELD_SIGNED");
+    }
+    if (bits < 64) {
+        double most = (double)((UINT64_C(1) << (is_signed ? bits - 1 : bits)) - 1);
+        if (field->max > most || field->min < -most - 1) return schema_refuse(check, "the range exceeds the storage");
+    }
+    return true;
+}
+
+static bool schema_check_range(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    if (!schema_is_finite(field->min) || !schema_is_finite(field->max) || !schema_is_finite(field->step)) {
+        return schema_refuse(check, "min, max and step must be finite numbers");
+    }
+    switch (field->kind) {
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM:
+        if (!(field->max > field->min)) return schema_refuse(check, "max must be greater than min");
+        return schema_check_integer(check);
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_VEC2:
+    case NECPNET_FIELD_VEC3:
+        if (!(field->max > field->min)) return schema_refuse(check, "max must be greater than min");
+        if (!(field->step > 0)) return schema_refuse(check, "step must be greater than 0");
+        if ((field->max - field->min) / field->step > (double)NN_FIELD_RANGE_MAX) {
+            return schema_refuse(check, "more than 2^32 - 2 steps from min to max; take a larger step");
+        }
+        if ((field->max - field->min) / field->step < 1) return schema_refuse(check, "step is larger than the range");
+        return true;
+    case NECPNET_FIELD_QUAT:
+        if (!(field->step >= 0.0001 && field->step <= 0.1)) return schema_refuse(check, "step must be 0.0001 .. 0.1");
+        return true;
+    case NECPNET_FIELD_ANGLE:
+        if (!(field->step >= 0.000001 && field->step <= 1.0)) return schema_refuse(check, "step must be 0.000001 .. 1");
+        return true;
+    default: return true;
+    }
+}
+
+static bool schema_check_storage(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    unsigned bytes = field->storage_bytes;
+    bool fits = false;
+    switch (field->kind) {
+    case NECPNET_FIELD_BOOL: fits = bytes == sizeof(bool); break;
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM: fits = bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8; break;
+    case NECPNET_FIELD_ENTITY: fits = bytes == 4; break;
+    case NECPNET_FIELD_STRING:
+    case NECPNET_FIELD_BYTES: fits = bytes == 1; break;
+    default: fits = bytes == 4 || bytes == 8; break;
+    }
+    if (!fits) return schema_refuse(check, "storage_bytes does not fit the kind; is the struct's member of that type?");
+    if (field->kind == NECPNET_FIELD_STRING && (field->count < 2 || field->count > 255)) {
+        return schema_refuse(check, "count of a string must be 2 .. 255 (its NUL is counted)");
+    }
+    if (field->kind == NECPNET_FIELD_BYTES && (field->count < 1 || field->count > 255)) {
+        return schema_refuse(check, "count of bytes must be 1 .. 255");
+    }
+    if (field->kind != NECPNET_FIELD_STRING && field->kind != NECPNET_FIELD_BYTES && field->count != 1) {
+        return schema_refuse(check, "count must be 1");
+    }
+    uint32_t size = nn_field_bytes(field);
+    if (field->offset > check->type->struct_bytes || size > check->type->struct_bytes - field->offset) {
+        return schema_refuse(check, "it lies beyond the end of the struct");
+    }
+    return true;
+}
+
+static bool schema_check_field(const schema_check* check, int index)
+{
+    const necpnet_field* field = check->field;
+    if (!schema_name_fits(field->name)) return schema_refuse(check, "the name must have 1 .. 63 bytes");
+    if (field->id == 0) return schema_refuse(check, "the id must be 1 .. 65,535");
+    if (field->kind > NECPNET_FIELD_BYTES) return schema_refuse(check, "unknown kind");
+    if (field->flags & ~SCHEMA_FLAGS_ALL) return schema_refuse(check, "unknown flag");
+    if ((field->flags & NECPNET_FIELD_OWNER_ONLY) && (field->flags & NECPNET_FIELD_NOT_OWNER)) {
+        return schema_refuse(check, "OWNER_ONLY and NOT_OWNER together: nobody would get it");
+    }
+    if ((field->flags & NECPNET_FIELD_INTERPOLATE) && field->kind != NECPNET_FIELD_INTEGER &&
+        !schema_is_float_kind(field->kind)) {
+        return schema_refuse(check, "only numbers, vectors, quaternions and angles can be interpolated");
+    }
+    if (!schema_check_storage(check) || !schema_check_range(check)) return false;
+    for (int i = 0; i < index; i++) {
+        const necpnet_field* other = &check->type->fields[i];
+        if (other->id == field->id) return schema_refuse(check, "another field of the type has the same id");
+        if (other->offset < field->offset + nn_field_bytes(field) &&
+            field->offset < other->offset + nn_field_bytes(other)) {
+            return schema_refuse(check, "it overlaps another field in the struct");
+        }
+    }
+    return true;
+}
+
+static bool schema_check_type(const necpnet_logger* logger, const necpnet_entity_type* types, int index)
+{
+    schema_check check = {logger, &types[index], NULL};
+    const necpnet_entity_type* type = check.type;
+    if (!schema_name_fits(type->name)) return schema_refuse(&check, "the name must have 1 .. 63 bytes");
+    if (type->id == 0) return schema_refuse(&check, "the id must be 1 .. 65,535");
+    for (int i = 0; i < index; i++) {
+        if (types[i].id == type->id) return schema_refuse(&check, "another type has the same id");
+    }
+    if (type->struct_bytes < 1 || type->struct_bytes > NN_STRUCT_BYTES_MAX) {
+        return schema_refuse(&check, "struct_bytes must be 1 .. 4,096");
+    }
+    if (!type->fields || type->field_count < 1 || type->field_count > NECPNET_FIELDS_MAX) {
+        return schema_refuse(&check, "a type has 1 .. 64 fields");
+    }
+    for (int i = 0; i < type->field_count; i++) {
+        check.field = &type->fields[i];
+        if (!schema_check_field(&check, i)) return false;
+    }
+    return true;
+}
+
+/* ---- plans */
+
+static uint64_t schema_round(double value)
+{
+    return (uint64_t)(value + 0.5);
+}
+
+static void schema_plan_field(nn_field_plan* plan, const necpnet_field* field, uint16_t word)
+{
+    memset(plan, 0, sizeof *plan);
+    plan->field = field;
+    plan->word = word;
+    plan->components = 1;
+    plan->step = field->step;
+    switch (field->kind) {
+    case NECPNET_FIELD_BOOL: plan->range = 1; break;
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM:
+        plan->base = (int64_t)field->min;
+        plan->range = (uint64_t)((int64_t)field->max - (int64_t)field->min);
+        plan->wide = plan->range > UINT32_MAX;
+        break;
+    case NECPNET_FIELD_VEC2: plan->components = 2; break;
+    case NECPNET_FIELD_VEC3: plan->components = 3; break;
+    case NECPNET_FIELD_QUAT:
+        plan->components = 3;
+        plan->range = 2 * schema_round(SCHEMA_HALF_ROOT / field->step);
+        break;
+    case NECPNET_FIELD_ANGLE:
+        plan->range = schema_round(SCHEMA_TURN / field->step) - 1;
+        plan->step = SCHEMA_TURN / (double)(plan->range + 1);
+        break;
+    default: plan->components = 0; break;
+    }
+    if (field->kind == NECPNET_FIELD_FLOAT || field->kind == NECPNET_FIELD_VEC2 || field->kind == NECPNET_FIELD_VEC3) {
+        plan->range = schema_round((field->max - field->min) / field->step);
+    }
+    plan->words = (uint16_t)(plan->components * (plan->wide ? 2 : 1));
+    if (field->kind == NECPNET_FIELD_QUAT) plan->words = 4;
+    if (field->kind == NECPNET_FIELD_ENTITY) plan->words = 1;
+    if (field->kind == NECPNET_FIELD_STRING) plan->words = (uint16_t)(1 + (field->count + 3) / 4);
+    if (field->kind == NECPNET_FIELD_BYTES) plan->words = (uint16_t)((field->count + 3) / 4);
+    plan->bits = (uint8_t)nn_bits_for(plan->components ? plan->range : field->count - 1);
+}
+
+/* The number of steps that 0 is from min, within the range. */
+static uint64_t schema_zero_of(const nn_field_plan* plan)
+{
+    const necpnet_field* field = plan->field;
+    switch (field->kind) {
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM:
+        if (plan->base >= 0) return 0;
+        return nn_min_u64((uint64_t)-plan->base, plan->range);
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_VEC2:
+    case NECPNET_FIELD_VEC3:
+        if (field->min >= 0) return 0;
+        if (field->max <= 0) return plan->range;
+        return nn_min_u64(schema_round(-field->min / field->step), plan->range);
+    case NECPNET_FIELD_QUAT: return plan->range / 2;
+    default: return 0;
+    }
+}
+
+static void schema_plan_zeroes(const nn_field_plan* plan, uint32_t* row)
+{
+    uint64_t zero = schema_zero_of(plan);
+    uint32_t* at = row + plan->word;
+    if (plan->field->kind == NECPNET_FIELD_QUAT) *at++ = 3; /* (0, 0, 0, 1) */
+    for (unsigned i = 0; i < plan->components; i++) {
+        *at++ = (uint32_t)zero;
+        if (plan->wide) *at++ = (uint32_t)(zero >> 32);
+    }
+}
+
+static bool schema_is_blended(const necpnet_field* field)
+{
+    return (field->flags & NECPNET_FIELD_INTERPOLATE) && schema_is_float_kind(field->kind) &&
+           field->kind != NECPNET_FIELD_QUAT;
+}
+
+static void schema_plan_type(nn_type_plan* plan, nn_field_plan* fields, const necpnet_entity_type* type)
+{
+    plan->type = type;
+    plan->fields = fields;
+    plan->field_count = (uint16_t)type->field_count;
+    for (int i = 0; i < type->field_count; i++) {
+        const necpnet_field* field = &type->fields[i];
+        schema_plan_field(&fields[i], field, plan->row_words);
+        plan->row_words = (uint16_t)(plan->row_words + fields[i].words);
+        if (field->flags & (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER)) plan->restricted = true;
+        if (field->flags & NECPNET_FIELD_SLOW) plan->slow = true;
+        if (schema_is_blended(field)) plan->blend_count = (uint16_t)(plan->blend_count + fields[i].components);
+    }
+}
+
+/* ---- hash */
+
+static void schema_hash_bytes(uint64_t* hash, uint64_t value, size_t bytes)
+{
+    uint8_t piece[8];
+    nn_store_u64(piece, value);
+    *hash = nn_fnv1a64(*hash, piece, bytes);
+}
+
+static void schema_hash_double(uint64_t* hash, double value)
+{
+    uint64_t bits;
+    value += 0.0; /* -0 becomes 0 */
+    memcpy(&bits, &value, sizeof bits);
+    schema_hash_bytes(hash, bits, 8);
+}
+
+static uint64_t schema_hash(const necpnet_schema* schema)
+{
+    uint64_t hash = NN_FNV1A64_BASIS;
+    schema_hash_bytes(&hash, (uint64_t)schema->type_count, 2);
+    for (int i = 0; i < schema->type_count; i++) {
+        const nn_type_plan* plan = &schema->plans[i];
+        schema_hash_bytes(&hash, plan->type->id, 2);
+        schema_hash_bytes(&hash, plan->field_count, 2);
+        for (int j = 0; j < plan->field_count; j++) {
+            const necpnet_field* field = plan->fields[j].field;
+            schema_hash_bytes(&hash, field->id, 2);
+            schema_hash_bytes(&hash, field->kind, 1);
+            schema_hash_bytes(&hash, field->flags & (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER), 1);
+            schema_hash_bytes(&hash, field->count, 1);
+            schema_hash_bytes(&hash, plan->fields[j].range, 8);
+            if (field->kind == NECPNET_FIELD_INTEGER || schema_is_float_kind(field->kind)) {
+                schema_hash_double(&hash, field->min);
+                schema_hash_double(&hash, field->step);
+            }
+        }
+    }
+    return hash;
+}
+
+/* ---- building: one block, carved from the front */
+
+typedef struct schema_carver {
+    uint8_t* memory; /* NULL: measure */
+    size_t used;
+} schema_carver;
+
+static void* schema_carve(schema_carver* carver, size_t bytes)
+{
+    void* piece = carver->memory ? carver->memory + carver->used : NULL;
+    carver->used += (bytes + 15) / 16 * 16;
+    return piece;
+}
+
+static const char* schema_carve_name(schema_carver* carver, const char* name)
+{
+    size_t bytes = strlen(name) + 1;
+    char* copy = (char*)schema_carve(carver, bytes);
+    if (copy) memcpy(copy, name, bytes);
+    return copy;
+}
+
+static void schema_build_type(schema_carver* carver, necpnet_schema* schema, const necpnet_entity_type* type, int index)
+{
+    necpnet_field* fields = (necpnet_field*)schema_carve(carver, (size_t)type->field_count * sizeof(necpnet_field));
+    nn_field_plan* plans = (nn_field_plan*)schema_carve(carver, (size_t)type->field_count * sizeof(nn_field_plan));
+    const char* type_name = schema_carve_name(carver, type->name);
+    uint32_t row_words = 0;
+    for (int i = 0; i < type->field_count; i++) { /* by rising id: insertion sort */
+        nn_field_plan measured;
+        schema_plan_field(&measured, &type->fields[i], 0);
+        row_words += measured.words;
+        const char* name = schema_carve_name(carver, type->fields[i].name);
+        if (!fields) continue;
+        int place = i;
+        for (; place > 0 && fields[place - 1].id > type->fields[i].id; place--) fields[place] = fields[place - 1];
+        fields[place] = type->fields[i];
+        fields[place].name = name;
+    }
+    uint32_t* zeroes = (uint32_t*)schema_carve(carver, row_words * sizeof(uint32_t));
+    if (!schema) return;
+    necpnet_entity_type* copy = &schema->types[index];
+    *copy = *type;
+    copy->name = type_name;
+    copy->fields = fields;
+    nn_type_plan* plan = &schema->plans[index];
+    schema_plan_type(plan, plans, copy);
+    for (int i = 0; i < type->field_count; i++) schema_plan_zeroes(&plans[i], zeroes);
+    plan->row_zeroes = zeroes;
+    plan->model = schema->model_words;
+    schema->model_words += plan->row_words;
+}
+
+/* Measures with memory NULL, builds otherwise. */
+static size_t schema_build(void* memory, const necpnet_entity_type* types, int type_count)
+{
+    schema_carver carver = {(uint8_t*)memory, 0};
+    necpnet_schema* schema = (necpnet_schema*)schema_carve(&carver, sizeof(necpnet_schema));
+    void* copies = schema_carve(&carver, (size_t)type_count * sizeof(necpnet_entity_type));
+    void* plans = schema_carve(&carver, (size_t)type_count * sizeof(nn_type_plan));
+    if (schema) {
+        schema->types = (necpnet_entity_type*)copies;
+        schema->plans = (nn_type_plan*)plans;
+        schema->type_count = type_count;
+        schema->type_bits = nn_bits_for((uint64_t)type_count - 1);
+    }
+    int id = 0;
+    for (int index = 0; index < type_count; index++) { /* by rising id: take the smallest not yet taken */
+        int next = -1;
+        for (int i = 0; i < type_count; i++) {
+            if (types[i].id > id && (next < 0 || types[i].id < types[next].id)) next = i;
+        }
+        NN_ASSERT(next >= 0);
+        id = types[next].id;
+        schema_build_type(&carver, schema, &types[next], index);
+    }
+    return carver.used;
+}
+
+necpnet_result necpnet_schema_create(const necpnet_allocator* allocator, const necpnet_logger* logger,
+                                     const necpnet_entity_type* types, int type_count, necpnet_schema** out_schema)
+{
+    if (!types || type_count < 1 || type_count > NECPNET_ENTITY_TYPES_MAX || !out_schema) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    for (int i = 0; i < type_count; i++) {
+        if (!schema_check_type(logger, types, i)) return NECPNET_ERR_BAD_SCHEMA;
+    }
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, allocator);
+    size_t bytes = schema_build(NULL, types, type_count);
+    necpnet_schema* schema = (necpnet_schema*)nn_alloc_take(&alloc, bytes);
+    if (!schema) return NECPNET_ERR_OUT_OF_MEMORY;
+    schema_build(schema, types, type_count);
+    schema->alloc = alloc;
+    schema->block_bytes = bytes;
+    schema->hash = schema_hash(schema);
+    *out_schema = schema;
+    return NECPNET_OK;
+}
+
+void necpnet_schema_destroy(necpnet_schema* schema)
+{
+    if (!schema) return;
+    nn_alloc alloc = schema->alloc;
+    nn_alloc_give(&alloc, schema, schema->block_bytes);
+}
+
+uint64_t necpnet_schema_get_hash(const necpnet_schema* schema)
+{
+    return schema ? schema->hash : 0;
+}
+
+const necpnet_entity_type* necpnet_schema_get_type(const necpnet_schema* schema, int index)
+{
+    if (!schema || index < 0 || index >= schema->type_count) return NULL;
+    return &schema->types[index];
+}
+
+NN_PRIVATE int nn_schema_index(const necpnet_schema* schema, uint16_t type_id)
+{
+    int low = 0;
+    int high = schema->type_count - 1;
+    while (low <= high) {
+        int middle = (low + high) / 2;
+        if (schema->types[middle].id == type_id) return middle;
+        if (schema->types[middle].id < type_id) {
+            low = middle + 1;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return -1;
+}
+
+const necpnet_entity_type* necpnet_schema_find_type(const necpnet_schema* schema, uint16_t id)
+{
+    if (!schema) return NULL;
+    int index = nn_schema_index(schema, id);
+    return index < 0 ? NULL : &schema->types[index];
+}

@@ -1,0 +1,65 @@
+/* nn_schema - checked types, and the plan of each: where a field stands in a row of integers and how wide it is.
+ *
+ * A row is an array of uint32_t words that holds one state exactly as it travels: every number counts steps from its
+ * minimum. Rows are equal on both sides bit for bit; floats exist in nn_quantise alone.
+ */
+#ifndef NN_SCHEMA_H
+#define NN_SCHEMA_H
+
+#include "nn_alloc.h"
+
+#define NN_STRUCT_BYTES_MAX 4096       /* of one entity's struct */
+#define NN_ROW_WORDS_MAX 1200          /* 4,096 bytes of bool make 64 fields at most; strings 65 words each */
+#define NN_FIELD_RANGE_MAX 0xfffffffeu /* steps of a float: fits a word with a residual's sign in 64 bits */
+
+/* One field in a row. BOOL, INTEGER, ENUM, FLOAT, ANGLE: one component; VEC2, VEC3: two, three; QUAT: which component
+ * is the largest, then the other three; ENTITY: the number; STRING: its length, then bytes, four a word, zeroes behind;
+ * BYTES: four a word. */
+typedef struct nn_field_plan {
+    const necpnet_field* field;
+    uint16_t word; /* first in the row */
+    uint16_t words;
+    uint8_t components; /* numbers coded alike; 0 for ENTITY, STRING, BYTES */
+    uint8_t bits;       /* of one component, or of a length */
+    bool wide;          /* a component takes two words, low one first */
+    uint64_t range;     /* a component is 0 .. range; QUAT: even, its middle is 0 */
+    int64_t base;       /* INTEGER, ENUM: the value of 0 */
+    double step;        /* the quantum in use (ANGLE: a whole number of them makes a turn) */
+} nn_field_plan;
+
+typedef struct nn_type_plan {
+    const necpnet_entity_type* type;
+    const nn_field_plan* fields;
+    uint16_t field_count;
+    uint16_t row_words;
+    uint16_t blend_count;       /* floating components that are interpolated: FLOAT, VEC2, VEC3, ANGLE */
+    bool restricted;            /* has OWNER_ONLY or NOT_OWNER fields */
+    bool slow;                  /* has SLOW fields */
+    uint32_t model;             /* place of its first word in a codec model */
+    const uint32_t* row_zeroes; /* the row of a struct of zeroes */
+} nn_type_plan;
+
+struct necpnet_schema {
+    nn_alloc alloc;
+    size_t block_bytes;         /* this struct and all below are one block */
+    necpnet_entity_type* types; /* by rising id; the index is the type's number on the wire */
+    nn_type_plan* plans;
+    int type_count;
+    unsigned type_bits;   /* of a type's number */
+    uint32_t model_words; /* of all types */
+    uint64_t hash;
+};
+
+/* nn_field_bytes - what a field takes in its struct. */
+NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field);
+
+/* nn_schema_index - a type's number by its id, or -1. */
+NN_PRIVATE int nn_schema_index(const necpnet_schema* schema, uint16_t type_id);
+
+/* nn_field_visible - whether a client sees a field of an entity that it owns or not. */
+NN_INLINE bool nn_field_visible(const nn_field_plan* plan, bool owner)
+{
+    return !(plan->field->flags & (owner ? NECPNET_FIELD_NOT_OWNER : NECPNET_FIELD_OWNER_ONLY));
+}
+
+#endif

@@ -1,0 +1,543 @@
+/* nn_view - frames in, entities with their last states out. How they are shown is in nn_view_show.c. */
+#include "nn_view.h"
+
+#include "nn_log.h"
+#include "nn_quantise.h"
+#include "nn_row.h"
+
+#define VIEW_SLOTS_FIRST 64
+#define VIEW_STATES_FIRST 2
+#define VIEW_STILL_GAPS 8 /* an entity is not taken to have crept along for more frames than this */
+
+necpnet_result necpnet_view_config_default(necpnet_view_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->entities_max = 4096;
+    config->delay_min_ms = 50;
+    config->delay_max_ms = 500;
+    config->extrapolation_max_ms = 100;
+    return NECPNET_OK;
+}
+
+static bool view_check_config(const necpnet_view_config* config)
+{
+    const char* wrong = NULL;
+    if (!config->schema)
+        wrong = "schema must be set";
+    else if (config->entities_max < 1 || config->entities_max > NN_WORLD_SLOTS_MAX)
+        wrong = "entities_max: 1 .. 65,535";
+    else if (config->delay_max_ms > 10000)
+        wrong = "delay_max_ms: at most 10,000";
+    else if (config->delay_min_ms > config->delay_max_ms)
+        wrong = "delay_min_ms: at most delay_max_ms";
+    else if (config->extrapolation_max_ms > 10000)
+        wrong = "extrapolation_max_ms: at most 10,000";
+    if (wrong) nn_log_write(&config->logger, NECPNET_LOG_ERROR, "view config: %s", wrong);
+    return !wrong;
+}
+
+static uint32_t view_row_words_max(const necpnet_schema* schema)
+{
+    uint32_t most = 0;
+    for (int i = 0; i < schema->type_count; i++) {
+        if (schema->plans[i].row_words > most) most = schema->plans[i].row_words;
+    }
+    return most;
+}
+
+static uint32_t view_struct_bytes_max(const necpnet_schema* schema)
+{
+    uint32_t most = 0;
+    for (int i = 0; i < schema->type_count; i++) {
+        if (schema->types[i].struct_bytes > most) most = schema->types[i].struct_bytes;
+    }
+    return (most + 15) / 16 * 16;
+}
+
+necpnet_result necpnet_view_create(const necpnet_view_config* config, necpnet_view** out_view)
+{
+    if (!config || !out_view) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    if (!view_check_config(config)) return NECPNET_ERR_BAD_CONFIG;
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, &config->allocator);
+    necpnet_view* view = (necpnet_view*)nn_alloc_take(&alloc, sizeof *view);
+    if (!view) return NECPNET_ERR_OUT_OF_MEMORY;
+    view->alloc = alloc;
+    view->logger = config->logger;
+    view->config = *config;
+    view->schema = config->schema;
+    view->error = "";
+    view->struct_bytes = view_struct_bytes_max(view->schema);
+    nn_playback_init(&view->playback, config->delay_min_ms, config->delay_max_ms);
+    size_t row_bytes = view_row_words_max(view->schema) * sizeof(uint32_t);
+    nn_alloc* from = &view->alloc;
+    view->row = (uint32_t*)nn_alloc_take(from, row_bytes);
+    view->other_row = (uint32_t*)nn_alloc_take(from, row_bytes);
+    view->structs = (uint8_t*)nn_alloc_take(from, 2u * view->struct_bytes);
+    view->model = (uint16_t*)nn_alloc_take(from, view->schema->model_words * sizeof(uint16_t));
+    view->predictors =
+        (nn_view_predictor*)nn_alloc_take(from, (size_t)view->schema->type_count * sizeof(nn_view_predictor));
+    if (!view->row || !view->other_row || !view->structs || !view->model || !view->predictors) {
+        necpnet_view_destroy(view);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    *out_view = view;
+    return NECPNET_OK;
+}
+
+/* ---- entities */
+
+static const nn_type_plan* view_plan(const necpnet_view* view, const nn_view_slot* slot)
+{
+    return &view->schema->plans[slot->type];
+}
+
+NN_PRIVATE uint32_t* nn_view_row(const necpnet_view* view, const nn_view_slot* slot, unsigned index)
+{
+    return slot->entity->rows + (size_t)slot->entity->order[index] * view_plan(view, slot)->row_words;
+}
+
+static void view_release_entity(necpnet_view* view, nn_view_slot* slot)
+{
+    const nn_type_plan* plan = view_plan(view, slot);
+    nn_view_entity* entity = slot->entity;
+    if (!entity) return;
+    if (entity->predicted) view->own_count--;
+    nn_alloc_give(&view->alloc, entity->rows, (size_t)entity->capacity * plan->row_words * sizeof(uint32_t));
+    nn_alloc_give(&view->alloc, entity->predicted, plan->type->struct_bytes);
+    nn_alloc_give(&view->alloc, entity->shift, plan->blend_count * sizeof(double));
+    nn_alloc_give(&view->alloc, entity, sizeof *entity);
+    slot->entity = NULL;
+    view->entity_count--;
+}
+
+void necpnet_view_destroy(necpnet_view* view)
+{
+    if (!view) return;
+    for (uint32_t i = 0; i < view->slot_capacity; i++) view_release_entity(view, &view->slots[i]);
+    size_t row_bytes = view_row_words_max(view->schema) * sizeof(uint32_t);
+    nn_alloc* to = &view->alloc;
+    nn_alloc_give(to, view->slots, view->slot_capacity * sizeof(nn_view_slot));
+    nn_alloc_give(to, view->queue, view->slot_capacity * sizeof(uint16_t));
+    nn_alloc_give(to, view->row, row_bytes);
+    nn_alloc_give(to, view->other_row, row_bytes);
+    nn_alloc_give(to, view->structs, 2u * view->struct_bytes);
+    nn_alloc_give(to, view->model, view->schema->model_words * sizeof(uint16_t));
+    nn_alloc_give(to, view->predictors, (size_t)view->schema->type_count * sizeof(nn_view_predictor));
+    nn_alloc_give(to, view->inputs, NN_VIEW_INPUTS * sizeof(nn_view_input));
+    nn_alloc alloc = view->alloc;
+    nn_alloc_give(&alloc, view, sizeof *view);
+}
+
+static bool view_reserve_slot(necpnet_view* view, uint16_t place)
+{
+    if (place < view->slot_capacity) return true;
+    uint32_t capacity = view->slot_capacity ? view->slot_capacity : VIEW_SLOTS_FIRST;
+    while (capacity <= place) capacity *= 2;
+    uint16_t* queue = (uint16_t*)nn_alloc_take(&view->alloc, capacity * sizeof(uint16_t));
+    if (!queue) return false;
+    nn_view_slot* slots = (nn_view_slot*)nn_alloc_grow(
+        &view->alloc, view->slots, view->slot_capacity * sizeof(nn_view_slot), capacity * sizeof(nn_view_slot));
+    if (!slots) {
+        nn_alloc_give(&view->alloc, queue, capacity * sizeof(uint16_t));
+        return false;
+    }
+    for (uint32_t i = 0; i < view->queue_count; i++) {
+        queue[i] = view->queue[(view->queue_first + i) & (view->slot_capacity - 1)];
+    }
+    nn_alloc_give(&view->alloc, view->queue, view->slot_capacity * sizeof(uint16_t));
+    view->queue = queue;
+    view->queue_first = 0;
+    view->slots = slots;
+    view->slot_capacity = capacity;
+    return true;
+}
+
+/* The application will be told how this slot differs from what it knows. */
+static void view_announce(necpnet_view* view, nn_view_slot* slot)
+{
+    if (slot->queued) return;
+    slot->queued = true;
+    uint16_t place = (uint16_t)(slot - view->slots);
+    view->queue[(view->queue_first + view->queue_count++) & (view->slot_capacity - 1)] = place;
+}
+
+static void view_leave(necpnet_view* view, nn_view_slot* slot)
+{
+    if (!slot->entity) return;
+    view_release_entity(view, slot);
+    view_announce(view, slot);
+}
+
+NN_PRIVATE nn_view_slot* nn_view_find(const necpnet_view* view, necpnet_entity entity)
+{
+    uint32_t place = entity & 0xffff;
+    if (place >= view->slot_capacity) return NULL;
+    nn_view_slot* slot = &view->slots[place];
+    return slot->entity && slot->generation == entity >> 16 ? slot : NULL;
+}
+
+NN_PRIVATE void nn_view_reset(necpnet_view* view)
+{
+    for (uint32_t i = 0; i < view->slot_capacity; i++) {
+        nn_view_slot* slot = &view->slots[i];
+        view_leave(view, slot);
+        slot->generation = 0;
+        slot->left = false;
+    }
+    nn_playback_reset(&view->playback);
+    view->complete_count = 0;
+    view->any = false;
+    view->newest_tick = 0;
+    view->input_count = 0;
+    view->input_last = 0;
+    view->has_acked = false;
+    view->replay = false;
+}
+
+/* ---- states */
+
+/* The last moment at which the state before this tick's was surely still true. */
+static uint32_t view_still_tick(const necpnet_view* view, uint32_t tick)
+{
+    uint32_t reach = nn_playback_gap(&view->playback) * VIEW_STILL_GAPS;
+    uint32_t still = tick > reach ? tick - reach : 0;
+    uint32_t count = view->complete_count < NN_VIEW_STATES ? view->complete_count : NN_VIEW_STATES;
+    for (uint32_t i = 0; i < count; i++) {
+        if (view->complete[i] < tick && view->complete[i] > still) still = view->complete[i];
+    }
+    return still;
+}
+
+static bool view_reserve_state(necpnet_view* view, const nn_view_slot* slot)
+{
+    nn_view_entity* entity = slot->entity;
+    if (entity->count < entity->capacity || entity->capacity >= NN_VIEW_STATES) return true;
+    size_t row_bytes = view_plan(view, slot)->row_words * sizeof(uint32_t);
+    uint8_t capacity = entity->capacity ? (uint8_t)(entity->capacity * 2) : VIEW_STATES_FIRST;
+    uint32_t* rows =
+        (uint32_t*)nn_alloc_grow(&view->alloc, entity->rows, entity->capacity * row_bytes, capacity * row_bytes);
+    if (!rows) return false;
+    entity->rows = rows;
+    entity->capacity = capacity;
+    return true;
+}
+
+/* Puts the scratch row among the states of an entity. A full ring loses its oldest. */
+static necpnet_result view_add_state(necpnet_view* view, nn_view_slot* slot, uint32_t tick)
+{
+    nn_view_entity* entity = slot->entity;
+    const nn_type_plan* plan = view_plan(view, slot);
+    unsigned at = entity->count;
+    while (at > 0 && entity->ticks[entity->order[at - 1]] > tick) at--;
+    size_t row_bytes = plan->row_words * sizeof(uint32_t);
+    if (at > 0 && entity->ticks[entity->order[at - 1]] == tick) {
+        memcpy(nn_view_row(view, slot, at - 1), view->row, row_bytes);
+        return NECPNET_OK;
+    }
+    if (!view_reserve_state(view, slot)) return NECPNET_ERR_OUT_OF_MEMORY;
+    uint32_t still = view_still_tick(view, tick);
+    double shown[NECPNET_FIELDS_MAX * 3];
+    bool smooth = at > 0 && view->playback.tick > (double)nn_max_u64(still, entity->ticks[entity->order[at - 1]]) &&
+                  nn_view_show_before(view, slot, shown); /* it was shown without knowing this */
+    uint8_t place = entity->count;
+    if (entity->count == NN_VIEW_STATES) {
+        if (at == 0) return NECPNET_OK; /* older than all that are kept */
+        place = entity->order[0];
+        memmove(entity->order, entity->order + 1, --at);
+    } else {
+        memmove(entity->order + at + 1, entity->order + at, entity->count - at);
+        entity->count++;
+    }
+    entity->order[at] = place;
+    entity->ticks[place] = tick;
+    entity->still[place] = still;
+    memcpy(nn_view_row(view, slot, at), view->row, row_bytes);
+    if (smooth) nn_view_show_after(view, slot, shown);
+    view->statistics.updates++;
+    return NECPNET_OK;
+}
+
+static const uint32_t* view_find_state(const necpnet_view* view, const nn_view_slot* slot, uint32_t tick)
+{
+    for (unsigned i = slot->entity->count; i-- > 0;) {
+        if (slot->entity->ticks[slot->entity->order[i]] == tick) return nn_view_row(view, slot, i);
+    }
+    return NULL;
+}
+
+/* ---- frames: src/PROTOCOL.md "State" */
+
+#define VIEW_FRAME_COMPLETE 1u
+#define VIEW_FRAME_INPUT 2u
+
+typedef struct view_frame {
+    nn_bit_reader bits;
+    uint32_t tick;
+    uint32_t input;
+    uint32_t usual_age;
+    unsigned gap_order;
+    bool complete;
+    bool has_input;
+} view_frame;
+
+static necpnet_result view_refuse(necpnet_view* view, const char* text)
+{
+    view->error = text;
+    nn_log_write(&view->logger, NECPNET_LOG_WARNING, "state frame: %s", text);
+    return NECPNET_ERR_BAD_DATA;
+}
+
+static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn_view_slot* slot)
+{
+    if (!slot || slot->generation == 0) return view_refuse(view, "an update of an unknown entity");
+    const nn_type_plan* plan = view_plan(view, slot);
+    uint64_t age = frame->usual_age;
+    if (!nn_bits_read(&frame->bits, 1)) age = nn_golomb_read(&frame->bits, 4);
+    if (age == 0 || age > frame->tick) return view_refuse(view, "a baseline of no tick");
+    bool owner = plan->restricted && nn_bits_read(&frame->bits, 1);
+    const uint32_t* base = NULL;
+    bool wanted = slot->entity && (!slot->left || frame->tick > slot->left_tick);
+    if (wanted) base = view_find_state(view, slot, frame->tick - (uint32_t)age);
+    if (wanted && !base && frame->tick > slot->entered_tick) return view_refuse(view, "an update against no baseline");
+    if (!nn_row_read_delta(plan, view->model, &frame->bits, base, view->row, owner)) {
+        return view_refuse(view, "an update does not decode");
+    }
+    return base ? view_add_state(view, slot, frame->tick) : NECPNET_OK;
+}
+
+static necpnet_result view_enter(necpnet_view* view, uint16_t place, uint16_t generation, uint8_t type, uint32_t tick)
+{
+    nn_view_slot* slot = &view->slots[place];
+    if (slot->entity && slot->generation == generation) return NECPNET_OK;
+    view_leave(view, slot);
+    if (view->entity_count >= view->config.entities_max) {
+        view->error = "more entities than the view's entities_max";
+        return NECPNET_ERR_LIMIT_REACHED;
+    }
+    slot->entity = (nn_view_entity*)nn_alloc_take(&view->alloc, sizeof(nn_view_entity));
+    if (!slot->entity) return NECPNET_ERR_OUT_OF_MEMORY;
+    view->entity_count++;
+    slot->generation = generation;
+    slot->type = type;
+    slot->left = false;
+    slot->entered_tick = tick;
+    view_announce(view, slot);
+    return NECPNET_OK;
+}
+
+/* Whether a full state is from before what this slot shows now. */
+static bool view_is_late(const nn_view_slot* slot, uint16_t generation, uint32_t tick)
+{
+    if (slot->left && tick <= slot->left_tick) return true;
+    return slot->entity && slot->generation != generation && tick <= slot->entered_tick;
+}
+
+static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint16_t place)
+{
+    uint16_t generation = (uint16_t)nn_bits_read(&frame->bits, 16);
+    int type = (int)nn_bits_read(&frame->bits, view->schema->type_bits);
+    bool owner = nn_bits_read(&frame->bits, 1) != 0;
+    if (frame->bits.failed || generation == 0) return view_refuse(view, "a state without an entity");
+    if (type >= view->schema->type_count) return view_refuse(view, "a state of no type");
+    if (!nn_row_read(&view->schema->plans[type], &frame->bits, view->row, owner)) {
+        return view_refuse(view, "a state does not decode");
+    }
+    if (!view_reserve_slot(view, place)) return NECPNET_ERR_OUT_OF_MEMORY;
+    nn_view_slot* slot = &view->slots[place];
+    if (view_is_late(slot, generation, frame->tick)) return NECPNET_OK;
+    if (slot->entity && slot->generation == generation && slot->type != type) {
+        return view_refuse(view, "an entity of two types");
+    }
+    necpnet_result result = view_enter(view, place, generation, (uint8_t)type, frame->tick);
+    if (result) return result;
+    if (frame->tick >= slot->entered_tick) {
+        slot->entered_tick = frame->tick;
+        slot->entity->owner = owner;
+    }
+    result = view_add_state(view, slot, frame->tick);
+    if (slot->entity->count == 0) view_leave(view, slot); /* no memory for its first state */
+    return result ? result : nn_view_set_predicted(view, slot);
+}
+
+static necpnet_result view_read_leave(necpnet_view* view, view_frame* frame, uint16_t place)
+{
+    uint16_t generation = (uint16_t)nn_bits_read(&frame->bits, 16);
+    if (frame->bits.failed || generation == 0) return view_refuse(view, "a leave without an entity");
+    if (place >= view->slot_capacity) return NECPNET_OK;
+    nn_view_slot* slot = &view->slots[place];
+    if (slot->generation != generation) return NECPNET_OK; /* of a former entity, long gone */
+    if (slot->entity && frame->tick < slot->entered_tick) return NECPNET_OK;
+    if (!slot->left || frame->tick > slot->left_tick) slot->left_tick = frame->tick;
+    slot->left = true;
+    view_leave(view, slot);
+    return NECPNET_OK;
+}
+
+static necpnet_result view_read_records(necpnet_view* view, view_frame* frame)
+{
+    uint16_t place = 0;
+    nn_row_model_reset(view->schema, view->model);
+    while (nn_bits_read(&frame->bits, 1)) {
+        uint64_t gap = nn_golomb_read(&frame->bits, frame->gap_order);
+        if (gap > UINT16_MAX) return view_refuse(view, "a slot out of range");
+        place = (uint16_t)(place + gap + 1);
+        if (frame->bits.failed || place == 0) return view_refuse(view, "a slot out of range");
+        necpnet_result result;
+        if (!nn_bits_read(&frame->bits, 1)) {
+            result = view_read_update(view, frame, place < view->slot_capacity ? &view->slots[place] : NULL);
+        } else if (!nn_bits_read(&frame->bits, 1)) {
+            result = view_read_full(view, frame, place);
+        } else {
+            result = view_read_leave(view, frame, place);
+        }
+        if (result) return result;
+    }
+    if (frame->bits.failed) return view_refuse(view, "the list of records has no end");
+    if (frame->bits.bit_count - frame->bits.bit_at >= 8) return view_refuse(view, "bytes behind the last record");
+    return NECPNET_OK;
+}
+
+static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view_frame* frame)
+{
+    uint64_t bytes = nn_read_varint(reader);
+    if (reader->failed || bytes > nn_reader_left(reader)) return view_refuse(view, "the length exceeds the packet");
+    const uint8_t* body = nn_read_view(reader, (size_t)bytes);
+    nn_reader head = nn_reader_of(body, (size_t)bytes);
+    uint8_t flags = nn_read_u8(&head);
+    uint64_t tick = nn_read_varint(&head);
+    uint64_t input = flags & VIEW_FRAME_INPUT ? nn_read_varint(&head) : 0;
+    if (head.failed || tick > UINT32_MAX || input > UINT32_MAX) return view_refuse(view, "the head does not decode");
+    if (flags & ~(VIEW_FRAME_COMPLETE | VIEW_FRAME_INPUT)) return view_refuse(view, "an unknown flag");
+    frame->bits = nn_bit_reader_of(head.at, nn_reader_left(&head));
+    frame->tick = (uint32_t)tick;
+    frame->input = (uint32_t)input;
+    frame->complete = (flags & VIEW_FRAME_COMPLETE) != 0;
+    frame->has_input = (flags & VIEW_FRAME_INPUT) != 0;
+    frame->usual_age = (uint32_t)nn_bits_read(&frame->bits, 8);
+    frame->gap_order = (unsigned)nn_bits_read(&frame->bits, 4);
+    if (frame->bits.failed) return view_refuse(view, "the head does not decode");
+    view->statistics.states++;
+    view->statistics.bytes += 1 + nn_varint_bytes(bytes) + bytes;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, uint64_t now_us)
+{
+    view_frame frame;
+    memset(&frame, 0, sizeof frame);
+    necpnet_result result = view_read_head(view, reader, &frame);
+    if (result) return result;
+    if (view->any && view->newest_tick >= NN_STATE_WINDOW_TICKS &&
+        frame.tick <= view->newest_tick - NN_STATE_WINDOW_TICKS) {
+        view->statistics.late++;
+        return NECPNET_OK;
+    }
+    bool newest = !view->any || frame.tick > view->newest_tick;
+    if (newest) nn_playback_arrived(&view->playback, frame.tick, now_us);
+    result = view_read_records(view, &frame);
+    if (result) return result;
+    if (newest) {
+        view->any = true;
+        view->newest_tick = frame.tick;
+    }
+    if (frame.complete) view->complete[view->complete_count++ % NN_VIEW_STATES] = frame.tick;
+    if (frame.tick >= view->newest_tick) {
+        view->replay = true;
+        if (frame.has_input && (!view->has_acked || frame.input > view->input_acked)) {
+            view->has_acked = true;
+            view->input_acked = frame.input;
+        }
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view)
+{
+    return view->error;
+}
+
+NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view)
+{
+    return view->schema;
+}
+
+NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local_us, uint32_t tick_hz)
+{
+    view->server_minus_local_us = server_minus_local_us;
+    if (tick_hz) view->playback.tick_hz = tick_hz;
+}
+
+/* ---- events and walking */
+
+bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
+{
+    if (!view || !out_event) return false;
+    while (view->queue_count > 0) {
+        uint16_t place = view->queue[view->queue_first];
+        nn_view_slot* slot = &view->slots[place];
+        uint16_t present = slot->entity ? slot->generation : 0;
+        if (slot->announced && slot->announced != present) {
+            out_event->type = NECPNET_VIEW_LEFT;
+            out_event->entity = nn_entity_of(slot->announced, place);
+            out_event->type_id = view->schema->types[slot->announced_type].id;
+            slot->announced = 0;
+            return true; /* whoever came instead is told next */
+        }
+        view->queue_first = (view->queue_first + 1) & (view->slot_capacity - 1);
+        view->queue_count--;
+        slot->queued = false;
+        if (present && slot->announced != present) {
+            out_event->type = NECPNET_VIEW_ENTERED;
+            out_event->entity = nn_entity_of(present, place);
+            out_event->type_id = view->schema->types[slot->type].id;
+            slot->announced = present;
+            slot->announced_type = slot->type;
+            return true;
+        }
+    }
+    return false;
+}
+
+necpnet_entity necpnet_view_next(const necpnet_view* view, necpnet_entity entity)
+{
+    if (!view) return NECPNET_ENTITY_NONE;
+    for (uint32_t place = (entity & 0xffff) + 1; place < view->slot_capacity; place++) {
+        const nn_view_slot* slot = &view->slots[place];
+        if (slot->entity) return nn_entity_of(slot->generation, (uint16_t)place);
+    }
+    return NECPNET_ENTITY_NONE;
+}
+
+uint16_t necpnet_view_get_type(const necpnet_view* view, necpnet_entity entity)
+{
+    const nn_view_slot* slot = view ? nn_view_find(view, entity) : NULL;
+    return slot ? view->schema->types[slot->type].id : 0;
+}
+
+bool necpnet_view_is_owner(const necpnet_view* view, necpnet_entity entity)
+{
+    const nn_view_slot* slot = view ? nn_view_find(view, entity) : NULL;
+    return slot && slot->entity->owner;
+}
+
+necpnet_result necpnet_view_get_statistics(const necpnet_view* view, necpnet_view_statistics* out_statistics)
+{
+    if (!view || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    const nn_playback* playback = &view->playback;
+    *out_statistics = view->statistics;
+    out_statistics->entities = view->entity_count;
+    out_statistics->delay_us = nn_playback_delay_us(playback);
+    out_statistics->tick = view->newest_tick;
+    if (playback->begun && view->server_minus_local_us) {
+        out_statistics->age_us = (int64_t)playback->now_us + view->server_minus_local_us -
+                                 (int64_t)(playback->tick * 1e6 / (double)playback->tick_hz);
+    }
+    if (view->statistics.corrections) {
+        out_statistics->correction_error = view->correction_sum / (double)view->statistics.corrections;
+    }
+    return NECPNET_OK;
+}

@@ -1,0 +1,126 @@
+/* nn_view - the client's entities: what the connection feeds in, and what the parts of the view share. */
+#ifndef NN_VIEW_H
+#define NN_VIEW_H
+
+#include "nn_alloc.h"
+#include "nn_bytes.h"
+#include "nn_playback.h"
+#include "nn_schema.h"
+#include "nn_world.h"
+
+#define NN_VIEW_INPUTS 256       /* unacknowledged inputs */
+#define NN_VIEW_INPUT_BYTES 255  /* of one */
+#define NN_VIEW_SMOOTH_US 150000 /* how long a correction takes */
+
+/* One entity in view. Its states by rising tick are at places order[0 .. count - 1]. */
+typedef struct nn_view_entity {
+    uint32_t* rows;    /* capacity rows */
+    void* predicted;   /* own and predicted: the struct with all inputs applied */
+    double* shift;     /* blend_count: what is added to the picture, fading away since shift_us; NULL: never was */
+    uint64_t shift_us; /* 0: nothing to add */
+    uint32_t ticks[NN_VIEW_STATES];
+    uint32_t still[NN_VIEW_STATES]; /* the state before was still true at this tick */
+    uint8_t order[NN_VIEW_STATES];
+    uint8_t count;
+    uint8_t capacity;
+    bool owner;
+    bool fresh; /* predicted, and not yet compared with the server */
+} nn_view_entity;
+
+typedef struct nn_view_slot {
+    nn_view_entity* entity; /* NULL: not in view */
+    uint32_t entered_tick;  /* of the first full state of this entity, or of the last in which its owner was told */
+    uint32_t left_tick;
+    uint16_t generation; /* of the entity that is or was here; 0: never one */
+    uint16_t announced;  /* generation that the application knows; 0: none */
+    uint8_t type;        /* index */
+    uint8_t announced_type;
+    bool left;   /* left_tick counts */
+    bool queued; /* in the queue of events */
+} nn_view_slot;
+
+typedef struct nn_view_predictor {
+    necpnet_view_step step;
+    void* user;
+} nn_view_predictor;
+
+typedef struct nn_view_input {
+    uint32_t tick;
+    uint8_t bytes;
+    uint8_t data[NN_VIEW_INPUT_BYTES];
+} nn_view_input;
+
+struct necpnet_view {
+    nn_alloc alloc;
+    necpnet_logger logger;
+    necpnet_view_config config;
+    const necpnet_schema* schema;
+    nn_view_slot* slots;    /* by slot */
+    uint32_t slot_capacity; /* 0, or a power of two */
+    uint16_t* queue;        /* ring of slots with events, room for slot_capacity */
+    uint32_t queue_first;
+    uint32_t queue_count;
+    uint32_t entity_count;
+    uint32_t own_count; /* entities with a predicted struct */
+    uint32_t* row;      /* scratch, one row of any type */
+    uint32_t* other_row;
+    uint8_t* structs;              /* scratch, two structs of any type */
+    uint32_t struct_bytes;         /* of the largest type */
+    uint16_t* model;               /* of the codec */
+    nn_view_predictor* predictors; /* by type index */
+    nn_view_input* inputs;         /* ring; NULL until a type is predicted */
+    uint32_t input_first;
+    uint32_t input_count;
+    uint32_t input_last; /* tick of the newest ever */
+    uint32_t input_acked;
+    bool has_acked;
+    bool replay; /* the server said something new about own entities */
+    bool any;    /* newest_tick counts */
+    uint32_t newest_tick;
+    uint32_t complete[NN_VIEW_STATES]; /* ticks of the last frames that held all that had changed; ring */
+    uint32_t complete_count;
+    nn_playback playback;
+    int64_t server_minus_local_us;
+    const char* error;
+    double correction_sum;
+    necpnet_view_statistics statistics;
+};
+
+/* nn_view_read - one STATE frame, after its type byte (length first); moves the reader beyond the frame.
+ *
+ * Returns OK | ERR_BAD_DATA (nn_view_get_error names it; close the connection)
+ *         | ERR_LIMIT_REACHED (more entities than entities_max) | ERR_OUT_OF_MEMORY
+ */
+NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, uint64_t now_us);
+
+/* nn_view_get_error - what was wrong with the last frame that nn_view_read refused; static text. */
+NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view);
+
+/* nn_view_reset - the connection is gone: all entities leave, no state or input is remembered. */
+NN_PRIVATE void nn_view_reset(necpnet_view* view);
+
+/* nn_view_set_clock - the server's clock, each time it is estimated anew.
+ *
+ *   server_minus_local_us  0 until known.
+ *   tick_hz                of the server, from SETUP; needed before the first frame (default 60).
+ */
+NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local_us, uint32_t tick_hz);
+
+/* nn_view_show_before, nn_view_show_after - around a change of an entity's states: what it shows now stays, and fades
+ * into what it shows after. values: blend_count numbers, kept between the two. */
+NN_PRIVATE bool nn_view_show_before(necpnet_view* view, const nn_view_slot* slot, double* values);
+NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot, const double* values);
+
+/* nn_view_set_predicted - give an own entity of a predicted type its struct, or take it away. */
+NN_PRIVATE necpnet_result nn_view_set_predicted(necpnet_view* view, const nn_view_slot* slot);
+
+/* nn_view_find - the slot of an entity in view, or NULL. */
+NN_PRIVATE nn_view_slot* nn_view_find(const necpnet_view* view, necpnet_entity entity);
+
+/* nn_view_row - the row of the index-th oldest state of an entity. */
+NN_PRIVATE uint32_t* nn_view_row(const necpnet_view* view, const nn_view_slot* slot, unsigned index);
+
+/* nn_view_get_schema - for the schema hash in SETUP. */
+NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view);
+
+#endif

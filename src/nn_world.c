@@ -1,0 +1,444 @@
+/* nn_world - spawn, write, commit. What followers do with it is in nn_follower.c. */
+#include "nn_world.h"
+
+#include "nn_log.h"
+#include "nn_quantise.h"
+#include "nn_row.h"
+
+#define WORLD_SLOTS_FIRST 64
+#define WORLD_BUCKETS_FIRST 16
+#define WORLD_HISTORY_FIRST 2
+
+necpnet_result necpnet_world_config_default(necpnet_world_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->entities_max = 4096;
+    config->send_hz = 20;
+    config->client_bytes_per_s = 32000;
+    config->history_ticks = 64;
+    config->slow_ticks = 6;
+    return NECPNET_OK;
+}
+
+static bool world_check_config(const necpnet_world_config* config)
+{
+    const char* wrong = NULL;
+    if (!config->schema)
+        wrong = "schema must be set";
+    else if (config->entities_max < 1 || config->entities_max > NN_WORLD_SLOTS_MAX)
+        wrong = "entities_max: 1 .. 65,535";
+    else if (config->send_hz < 1 || config->send_hz > 120)
+        wrong = "send_hz: 1 .. 120";
+    else if (config->client_bytes_per_s < 1000)
+        wrong = "client_bytes_per_s: 1,000 or more";
+    else if (config->history_ticks < 8 || config->history_ticks > 256)
+        wrong = "history_ticks: 8 .. 256";
+    else if (config->slow_ticks < 1 || config->slow_ticks > 1000)
+        wrong = "slow_ticks: 1 .. 1,000";
+    if (wrong) nn_log_write(&config->logger, NECPNET_LOG_ERROR, "world config: %s", wrong);
+    return !wrong;
+}
+
+static uint32_t world_row_words_max(const necpnet_schema* schema)
+{
+    uint32_t most = 0;
+    for (int i = 0; i < schema->type_count; i++) {
+        if (schema->plans[i].row_words > most) most = schema->plans[i].row_words;
+    }
+    return most;
+}
+
+necpnet_result necpnet_world_create(const necpnet_world_config* config, necpnet_world** out_world)
+{
+    if (!config || !out_world) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    if (!world_check_config(config)) return NECPNET_ERR_BAD_CONFIG;
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, &config->allocator);
+    necpnet_world* world = (necpnet_world*)nn_alloc_take(&alloc, sizeof *world);
+    if (!world) return NECPNET_ERR_OUT_OF_MEMORY;
+    world->alloc = alloc;
+    world->logger = config->logger;
+    world->config = *config;
+    world->schema = config->schema;
+    world->slot_capacity = WORLD_SLOTS_FIRST;
+    world->bucket_count = WORLD_BUCKETS_FIRST;
+    nn_alloc* from = &world->alloc;
+    world->slots = (nn_world_slot*)nn_alloc_take(from, world->slot_capacity * sizeof(nn_world_slot));
+    world->dirty = (uint16_t*)nn_alloc_take(from, world->slot_capacity * sizeof(uint16_t));
+    world->scratch_row = (uint32_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint32_t));
+    world->frame = (uint8_t*)nn_alloc_take(from, NN_STATE_FRAME_BYTES_MAX);
+    world->model = (uint16_t*)nn_alloc_take(from, world->schema->model_words * sizeof(uint16_t));
+    world->buckets = (nn_follower**)nn_alloc_take(from, world->bucket_count * sizeof(nn_follower*));
+    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->model || !world->buckets) {
+        necpnet_world_destroy(world);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    *out_world = world;
+    return NECPNET_OK;
+}
+
+/* ---- slots */
+
+static const nn_type_plan* world_plan(const necpnet_world* world, const nn_world_slot* slot)
+{
+    return &world->schema->plans[slot->type];
+}
+
+static size_t world_history_bytes(const nn_type_plan* plan, uint32_t capacity)
+{
+    return (size_t)capacity * (1u + plan->row_words) * sizeof(uint32_t);
+}
+
+static uint32_t* world_row_place(const nn_type_plan* plan, const nn_world_slot* slot, uint32_t version)
+{
+    uint32_t place = version & (slot->capacity - 1u);
+    return slot->history + slot->capacity + (size_t)place * plan->row_words;
+}
+
+NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_world_slot* slot, uint32_t version)
+{
+    if (slot->version - version >= slot->versions) return NULL;
+    return world_row_place(world_plan(world, slot), slot, version);
+}
+
+static void world_release_slot(necpnet_world* world, nn_world_slot* slot)
+{
+    const nn_type_plan* plan = world_plan(world, slot);
+    nn_alloc_give(&world->alloc, slot->state, plan->type->struct_bytes);
+    nn_alloc_give(&world->alloc, slot->history, world_history_bytes(plan, slot->capacity));
+    slot->state = NULL;
+    slot->history = NULL;
+    slot->capacity = 0;
+    slot->versions = 0;
+}
+
+void necpnet_world_destroy(necpnet_world* world)
+{
+    if (!world) return;
+    NN_ASSERT(world->follower_count == 0);
+    for (uint32_t i = 1; world->slots && i <= world->slot_count; i++) world_release_slot(world, &world->slots[i]);
+    nn_alloc* to = &world->alloc;
+    nn_alloc_give(to, world->slots, world->slot_capacity * sizeof(nn_world_slot));
+    nn_alloc_give(to, world->dirty, world->slot_capacity * sizeof(uint16_t));
+    nn_alloc_give(to, world->scratch_row, world_row_words_max(world->schema) * sizeof(uint32_t));
+    nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
+    nn_alloc_give(to, world->model, world->schema->model_words * sizeof(uint16_t));
+    nn_alloc_give(to, world->buckets, world->bucket_count * sizeof(nn_follower*));
+    nn_alloc alloc = world->alloc;
+    nn_alloc_give(&alloc, world, sizeof *world);
+}
+
+static nn_world_slot* world_find(const necpnet_world* world, necpnet_entity entity)
+{
+    uint32_t place = entity & 0xffff;
+    if (place == 0 || place > world->slot_count) return NULL;
+    nn_world_slot* slot = &world->slots[place];
+    return (slot->flags & NN_SLOT_ALIVE) && slot->generation == entity >> 16 ? slot : NULL;
+}
+
+static uint16_t world_place_of(const necpnet_world* world, const nn_world_slot* slot)
+{
+    return (uint16_t)(slot - world->slots);
+}
+
+static void world_mark(necpnet_world* world, nn_world_slot* slot)
+{
+    if (slot->flags & NN_SLOT_DIRTY) return;
+    slot->flags |= NN_SLOT_DIRTY;
+    world->dirty[world->dirty_count++] = world_place_of(world, slot);
+}
+
+static bool world_grow(necpnet_world* world)
+{
+    uint32_t capacity = world->slot_capacity * 2;
+    if (capacity > NN_WORLD_SLOTS_MAX + 1) capacity = NN_WORLD_SLOTS_MAX + 1;
+    uint16_t* dirty = (uint16_t*)nn_alloc_take(&world->alloc, capacity * sizeof(uint16_t));
+    if (!dirty) return false;
+    nn_world_slot* slots = (nn_world_slot*)nn_alloc_grow(
+        &world->alloc, world->slots, world->slot_capacity * sizeof(nn_world_slot), capacity * sizeof(nn_world_slot));
+    if (!slots) {
+        nn_alloc_give(&world->alloc, dirty, capacity * sizeof(uint16_t));
+        return false;
+    }
+    nn_copy(dirty, world->dirty, world->dirty_count * sizeof(uint16_t));
+    nn_alloc_give(&world->alloc, world->dirty, world->slot_capacity * sizeof(uint16_t));
+    world->slots = slots;
+    world->dirty = dirty;
+    world->slot_capacity = capacity;
+    return true;
+}
+
+/* The longest free slot if it may be used again, else a new one; nothing is taken yet. */
+static necpnet_result world_choose_slot(necpnet_world* world, uint16_t* out_place)
+{
+    uint16_t first = world->free_first;
+    if (first) {
+        const nn_world_slot* slot = &world->slots[first];
+        if (slot->version == 0 || world->tick - slot->freed_tick > NN_STATE_WINDOW_TICKS) {
+            *out_place = first;
+            return NECPNET_OK;
+        }
+    }
+    uint64_t most = nn_min_u64((uint64_t)world->config.entities_max + NN_WORLD_NAP_SLOTS, NN_WORLD_SLOTS_MAX);
+    if (world->slot_count >= most) return NECPNET_ERR_LIMIT_REACHED;
+    if (world->slot_count + 1 >= world->slot_capacity && !world_grow(world)) return NECPNET_ERR_OUT_OF_MEMORY;
+    *out_place = (uint16_t)(world->slot_count + 1);
+    return NECPNET_OK;
+}
+
+static void world_take_slot(necpnet_world* world, uint16_t place)
+{
+    if (place > world->slot_count) {
+        world->slot_count = place;
+    } else {
+        world->free_first = world->slots[place].next_free;
+        if (!world->free_first) world->free_last = 0;
+        world->slots[place].next_free = 0;
+    }
+}
+
+necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const void* state,
+                                   necpnet_entity* out_entity)
+{
+    if (!world || !out_entity) return NECPNET_ERR_INVALID_ARGUMENT;
+    int type = nn_schema_index(world->schema, type_id);
+    if (type < 0) return NECPNET_ERR_NOT_FOUND;
+    if (world->entity_count >= world->config.entities_max) return NECPNET_ERR_LIMIT_REACHED;
+    uint16_t place = 0;
+    necpnet_result result = world_choose_slot(world, &place);
+    if (result) return result;
+    const nn_type_plan* plan = &world->schema->plans[type];
+    void* copy = nn_alloc_take(&world->alloc, plan->type->struct_bytes);
+    size_t history_bytes = world_history_bytes(plan, WORLD_HISTORY_FIRST);
+    uint32_t* history = (uint32_t*)nn_alloc_take(&world->alloc, history_bytes);
+    if (!copy || !history) {
+        nn_alloc_give(&world->alloc, copy, plan->type->struct_bytes);
+        nn_alloc_give(&world->alloc, history, history_bytes);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    world_take_slot(world, place);
+    nn_world_slot* slot = &world->slots[place];
+    if (state) memcpy(copy, state, plan->type->struct_bytes);
+    slot->state = copy;
+    slot->history = history;
+    slot->capacity = WORLD_HISTORY_FIRST;
+    slot->versions = 0;
+    slot->type = (uint8_t)type;
+    slot->owner = NECPNET_PEER_NONE;
+    slot->owner_committed = NECPNET_PEER_NONE;
+    slot->generation++;
+    if (slot->generation == 0) slot->generation = 1;
+    slot->flags = (uint8_t)((slot->flags & (NN_SLOT_LISTED | NN_SLOT_DIRTY)) | NN_SLOT_ALIVE);
+    world_mark(world, slot);
+    world->entity_count++;
+    *out_entity = nn_entity_of(slot->generation, place);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_world_slot* slot = world_find(world, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    world_release_slot(world, slot);
+    slot->flags &= (uint8_t)~NN_SLOT_ALIVE;
+    slot->freed_tick = world->tick;
+    if (slot->flags & NN_SLOT_COMMITTED) world_mark(world, slot);
+    uint16_t place = world_place_of(world, slot);
+    if (world->free_last) {
+        world->slots[world->free_last].next_free = place;
+    } else {
+        world->free_first = place;
+    }
+    world->free_last = place;
+    world->entity_count--;
+    return NECPNET_OK;
+}
+
+/* ---- access */
+
+void* necpnet_world_get(necpnet_world* world, necpnet_entity entity)
+{
+    nn_world_slot* slot = world ? world_find(world, entity) : NULL;
+    return slot ? slot->state : NULL;
+}
+
+necpnet_result necpnet_world_mark(necpnet_world* world, necpnet_entity entity)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_world_slot* slot = world_find(world, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    world_mark(world, slot);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet_entity entity, necpnet_peer owner)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_world_slot* slot = world_find(world, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    slot->owner = owner;
+    world_mark(world, slot);
+    return NECPNET_OK;
+}
+
+necpnet_entity necpnet_world_next(const necpnet_world* world, necpnet_entity entity)
+{
+    if (!world) return NECPNET_ENTITY_NONE;
+    for (uint32_t place = (entity & 0xffff) + 1; place <= world->slot_count; place++) {
+        const nn_world_slot* slot = &world->slots[place];
+        if (slot->flags & NN_SLOT_ALIVE) return nn_entity_of(slot->generation, (uint16_t)place);
+    }
+    return NECPNET_ENTITY_NONE;
+}
+
+uint16_t necpnet_world_get_type(const necpnet_world* world, necpnet_entity entity)
+{
+    const nn_world_slot* slot = world ? world_find(world, entity) : NULL;
+    return slot ? world->schema->types[slot->type].id : 0;
+}
+
+necpnet_result necpnet_world_get_statistics(const necpnet_world* world, necpnet_world_statistics* out_statistics)
+{
+    if (!world || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    *out_statistics = world->statistics;
+    out_statistics->entities = world->entity_count;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world)
+{
+    return world->schema;
+}
+
+/* ---- commit */
+
+static void world_unlist(necpnet_world* world, nn_world_slot* slot)
+{
+    if (!(slot->flags & NN_SLOT_LISTED)) return;
+    if (slot->newer)
+        world->slots[slot->newer].older = slot->older;
+    else
+        world->newest = slot->older;
+    if (slot->older) world->slots[slot->older].newer = slot->newer;
+    slot->flags &= (uint8_t)~NN_SLOT_LISTED;
+}
+
+/* To the head of the change list: followers walk it until what they have seen. */
+static void world_list(necpnet_world* world, nn_world_slot* slot)
+{
+    world_unlist(world, slot);
+    uint16_t place = world_place_of(world, slot);
+    slot->newer = 0;
+    slot->older = world->newest;
+    if (world->newest) world->slots[world->newest].newer = place;
+    world->newest = place;
+    slot->changed = world->commit;
+    slot->flags |= NN_SLOT_LISTED;
+}
+
+/* A larger history while its oldest row is still young. Without memory the oldest is overwritten, which costs clients
+ * with older baselines a full state and nothing else. */
+static void world_reserve_version(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
+{
+    if (slot->versions < slot->capacity) return;
+    uint32_t oldest = slot->version - slot->versions + 1;
+    uint32_t age = tick - slot->history[oldest & (slot->capacity - 1u)];
+    if (age >= world->config.history_ticks || slot->capacity >= world->config.history_ticks) return;
+    const nn_type_plan* plan = world_plan(world, slot);
+    nn_world_slot larger = *slot;
+    larger.capacity = (uint16_t)(slot->capacity * 2);
+    larger.history = (uint32_t*)nn_alloc_take(&world->alloc, world_history_bytes(plan, larger.capacity));
+    if (!larger.history) return;
+    for (uint32_t version = oldest; version != slot->version + 1; version++) {
+        larger.history[version & (larger.capacity - 1u)] = slot->history[version & (slot->capacity - 1u)];
+        memcpy(world_row_place(plan, &larger, version), world_row_place(plan, slot, version),
+               plan->row_words * sizeof(uint32_t));
+    }
+    nn_alloc_give(&world->alloc, slot->history, world_history_bytes(plan, slot->capacity));
+    slot->history = larger.history;
+    slot->capacity = larger.capacity;
+}
+
+static void world_add_version(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
+{
+    const nn_type_plan* plan = world_plan(world, slot);
+    world_reserve_version(world, slot, tick);
+    slot->version++;
+    if (slot->version == 0) slot->version = 1;
+    slot->history[slot->version & (slot->capacity - 1u)] = tick;
+    memcpy(world_row_place(plan, slot, slot->version), world->scratch_row, plan->row_words * sizeof(uint32_t));
+    if (slot->versions < slot->capacity) slot->versions++;
+}
+
+/* Keeps slow fields at their former values until they are due. Returns whether some are held back. */
+static bool world_hold_slow(necpnet_world* world, nn_world_slot* slot, const uint32_t* former, uint32_t tick)
+{
+    const nn_type_plan* plan = world_plan(world, slot);
+    bool due = tick - slot->slow_tick >= world->config.slow_ticks;
+    bool held = false;
+    bool taken = false;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (!(field->field->flags & NECPNET_FIELD_SLOW)) continue;
+        uint32_t* now = world->scratch_row + field->word;
+        size_t bytes = field->words * sizeof(uint32_t);
+        if (!memcmp(now, former + field->word, bytes)) continue;
+        if (due) {
+            taken = true;
+        } else {
+            memcpy(now, former + field->word, bytes);
+            held = true;
+        }
+    }
+    if (taken) slot->slow_tick = tick;
+    return held;
+}
+
+/* Returns whether the slot stays dirty. */
+static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
+{
+    if (!(slot->flags & NN_SLOT_ALIVE)) {
+        if (slot->flags & NN_SLOT_COMMITTED) world_list(world, slot);
+        slot->flags &= (uint8_t)~NN_SLOT_COMMITTED;
+        return false;
+    }
+    const nn_type_plan* plan = world_plan(world, slot);
+    bool is_new = slot->versions == 0;
+    bool held = false;
+    world->statistics.values_clamped += nn_quantise(plan, slot->state, world->scratch_row);
+    bool changed = is_new;
+    if (is_new) {
+        slot->slow_tick = tick;
+    } else {
+        const uint32_t* former = nn_world_row(world, slot, slot->version);
+        if (plan->slow) held = world_hold_slow(world, slot, former, tick);
+        changed = memcmp(former, world->scratch_row, plan->row_words * sizeof(uint32_t)) != 0;
+    }
+    if (changed) world_add_version(world, slot, tick);
+    if (changed || slot->owner != slot->owner_committed) world_list(world, slot);
+    slot->owner_committed = slot->owner;
+    slot->flags |= NN_SLOT_COMMITTED;
+    return held;
+}
+
+necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
+{
+    if (!world || (world->commit > 0 && tick <= world->tick)) return NECPNET_ERR_INVALID_ARGUMENT;
+    world->commit++;
+    world->tick = tick;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < world->dirty_count; i++) {
+        nn_world_slot* slot = &world->slots[world->dirty[i]];
+        if (world_commit_slot(world, slot, tick)) {
+            world->dirty[kept++] = world->dirty[i];
+        } else {
+            slot->flags &= (uint8_t)~NN_SLOT_DIRTY;
+        }
+    }
+    world->dirty_count = kept;
+    return NECPNET_OK;
+}

@@ -1,0 +1,80 @@
+/* nn_world - the server's entities, quantised once a tick into a history of rows that all followers share. */
+#ifndef NN_WORLD_H
+#define NN_WORLD_H
+
+#include "nn_alloc.h"
+#include "nn_schema.h"
+
+/* A slot is used again only when no client can still take in a frame of its former entity: a view drops frames that are
+ * this many ticks older than its newest one. On the wire (src/PROTOCOL.md). */
+#define NN_STATE_WINDOW_TICKS 128
+#define NN_STATE_FRAME_BYTES_MAX 16000 /* of one frame; fits one WebSocket message */
+#define NN_VIEW_STATES 32              /* received states that a view keeps an entity; deltas refer to no older one */
+#define NN_WORLD_SLOTS_MAX 65535
+#define NN_WORLD_NAP_SLOTS 1024 /* beyond entities_max, for slots that wait for their next use */
+
+typedef struct nn_follower nn_follower; /* nn_follower.h */
+
+typedef enum nn_slot_flag {
+    NN_SLOT_ALIVE = 1,     /* has an entity */
+    NN_SLOT_COMMITTED = 2, /* that clients may know */
+    NN_SLOT_DIRTY = 4,     /* in the dirty list */
+    NN_SLOT_LISTED = 8     /* in the change list */
+} nn_slot_flag;
+
+typedef struct nn_world_slot {
+    void* state;        /* the application's struct */
+    uint32_t* history;  /* capacity ticks, then capacity rows; version v is at v modulo capacity */
+    necpnet_peer owner; /* as the application says */
+    necpnet_peer owner_committed;
+    uint64_t changed;   /* number of the commit that changed it last */
+    uint32_t version;   /* of its newest row; never 0 when committed; goes on when the slot is used again */
+    uint32_t slow_tick; /* when its slow fields changed last */
+    uint32_t freed_tick;
+    uint16_t versions; /* rows in the history */
+    uint16_t capacity; /* power of two */
+    uint16_t generation;
+    uint16_t newer; /* change list, 0 ends */
+    uint16_t older;
+    uint16_t next_free;
+    uint8_t type;  /* index; kept after despawn */
+    uint8_t flags; /* nn_slot_flag */
+} nn_world_slot;
+
+struct necpnet_world {
+    nn_alloc alloc;
+    necpnet_logger logger;
+    necpnet_world_config config;
+    const necpnet_schema* schema;
+    nn_world_slot* slots; /* 1 .. slot_count; place 0 unused */
+    uint16_t* dirty;      /* room for slot_capacity */
+    uint32_t slot_capacity;
+    uint32_t slot_count; /* highest slot ever used */
+    uint32_t dirty_count;
+    uint32_t entity_count;
+    uint32_t tick;       /* of the last commit */
+    uint64_t commit;     /* commits so far */
+    uint16_t newest;     /* head of the change list: the slot that changed last */
+    uint16_t free_first; /* slots to use again, the longest free first */
+    uint16_t free_last;
+    uint32_t* scratch_row; /* one row of any type */
+    uint8_t* frame;        /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
+    uint16_t* model;       /* of the codec */
+    nn_follower** buckets; /* by peer */
+    uint32_t bucket_count; /* power of two */
+    uint32_t follower_count;
+    necpnet_world_statistics statistics;
+};
+
+NN_INLINE necpnet_entity nn_entity_of(uint16_t generation, uint16_t slot)
+{
+    return (necpnet_entity)generation << 16 | slot;
+}
+
+/* nn_world_get_schema - for the schema hash in SETUP. */
+NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world);
+
+/* nn_world_row - a version's row, or NULL if the history no longer has it. */
+NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_world_slot* slot, uint32_t version);
+
+#endif

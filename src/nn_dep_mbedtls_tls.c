@@ -42,6 +42,7 @@ struct nn_tls {
     necpnet_address host;       /* client: if the host is a numeric address */
     bool is_open;
     bool is_dead;
+    bool is_closed; /* in good order, by either side */
 };
 
 static int tls_random(void* user, unsigned char* to, size_t bytes)
@@ -316,7 +317,7 @@ static bool tls_is_passing(int error)
 NN_PRIVATE necpnet_result nn_tls_read(nn_tls* tls, uint8_t* to, size_t bytes_max, size_t* out_bytes)
 {
     *out_bytes = 0;
-    if (tls->is_dead) return NECPNET_ERR_TLS;
+    if (tls->is_dead) return tls->is_closed ? NECPNET_ERR_CLOSED : NECPNET_ERR_TLS;
     if (!tls->is_open) {
         int error = mbedtls_ssl_handshake(&tls->ssl);
         if (error == MBEDTLS_ERR_SSL_WANT_READ || error == MBEDTLS_ERR_SSL_WANT_WRITE) return NECPNET_OK;
@@ -334,6 +335,7 @@ NN_PRIVATE necpnet_result nn_tls_read(nn_tls* tls, uint8_t* to, size_t bytes_max
     if (bytes == MBEDTLS_ERR_SSL_WANT_READ || bytes == MBEDTLS_ERR_SSL_WANT_WRITE) return NECPNET_OK;
     if (bytes == 0 || bytes == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
         tls->is_dead = true;
+        tls->is_closed = true;
         return NECPNET_ERR_CLOSED;
     }
     return tls_failed(tls, bytes);
@@ -355,6 +357,7 @@ NN_PRIVATE void nn_tls_close(nn_tls* tls)
 {
     if (nn_tls_is_open(tls)) (void)mbedtls_ssl_close_notify(&tls->ssl);
     tls->is_dead = true;
+    tls->is_closed = true;
 }
 
 #else

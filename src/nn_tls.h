@@ -45,7 +45,7 @@ NN_PRIVATE void nn_tls_feed(nn_tls* tls, const uint8_t* data, size_t bytes);
 /* nn_tls_read - go on with the handshake and take plaintext. Call until *out_bytes is 0. A client begins its handshake
  * with a call before anything was fed.
  *
- * OK | ERR_CLOSED (the peer ended TLS in good order) | ERR_TLS | ERR_CERTIFICATE | ERR_OUT_OF_MEMORY
+ * OK | ERR_CLOSED (either side ended TLS in good order) | ERR_TLS | ERR_CERTIFICATE | ERR_OUT_OF_MEMORY
  *    | what send returned */
 NN_PRIVATE necpnet_result nn_tls_read(nn_tls* tls, uint8_t* to, size_t bytes_max, size_t* out_bytes);
 

@@ -5387,7 +5387,7 @@ NN_PRIVATE void nn_tls_feed(nn_tls* tls, const uint8_t* data, size_t bytes);
 /* nn_tls_read - go on with the handshake and take plaintext. Call until *out_bytes is 0. A client begins its handshake
  * with a call before anything was fed.
  *
- * OK | ERR_CLOSED (the peer ended TLS in good order) | ERR_TLS | ERR_CERTIFICATE | ERR_OUT_OF_MEMORY
+ * OK | ERR_CLOSED (either side ended TLS in good order) | ERR_TLS | ERR_CERTIFICATE | ERR_OUT_OF_MEMORY
  *    | what send returned */
 NN_PRIVATE necpnet_result nn_tls_read(nn_tls* tls, uint8_t* to, size_t bytes_max, size_t* out_bytes);
 
@@ -5449,6 +5449,7 @@ struct nn_tls {
     necpnet_address host;       /* client: if the host is a numeric address */
     bool is_open;
     bool is_dead;
+    bool is_closed; /* in good order, by either side */
 };
 
 static int tls_random(void* user, unsigned char* to, size_t bytes)
@@ -5723,7 +5724,7 @@ static bool tls_is_passing(int error)
 NN_PRIVATE necpnet_result nn_tls_read(nn_tls* tls, uint8_t* to, size_t bytes_max, size_t* out_bytes)
 {
     *out_bytes = 0;
-    if (tls->is_dead) return NECPNET_ERR_TLS;
+    if (tls->is_dead) return tls->is_closed ? NECPNET_ERR_CLOSED : NECPNET_ERR_TLS;
     if (!tls->is_open) {
         int error = mbedtls_ssl_handshake(&tls->ssl);
         if (error == MBEDTLS_ERR_SSL_WANT_READ || error == MBEDTLS_ERR_SSL_WANT_WRITE) return NECPNET_OK;
@@ -5741,6 +5742,7 @@ NN_PRIVATE necpnet_result nn_tls_read(nn_tls* tls, uint8_t* to, size_t bytes_max
     if (bytes == MBEDTLS_ERR_SSL_WANT_READ || bytes == MBEDTLS_ERR_SSL_WANT_WRITE) return NECPNET_OK;
     if (bytes == 0 || bytes == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
         tls->is_dead = true;
+        tls->is_closed = true;
         return NECPNET_ERR_CLOSED;
     }
     return tls_failed(tls, bytes);
@@ -5762,6 +5764,7 @@ NN_PRIVATE void nn_tls_close(nn_tls* tls)
 {
     if (nn_tls_is_open(tls)) (void)mbedtls_ssl_close_notify(&tls->ssl);
     tls->is_dead = true;
+    tls->is_closed = true;
 }
 
 #else
@@ -13252,6 +13255,9 @@ static void web_alone_on_resolved(void* user, uint64_t request, const necpnet_ad
 
 static void web_alone_give(nn_web_alone* alone)
 {
+#if NECPNET_WITH_PLATFORM
+    if (alone->sockets) necpnet_socket_destroy(alone->sockets);
+#endif
     nn_alloc alloc = alone->alloc; /* the block is on its own account */
     nn_alloc_give(&alloc, alone, sizeof *alone);
 }
@@ -13264,8 +13270,21 @@ static necpnet_result web_alone_open(nn_web_alone* alone, const necpnet_web_conf
         *out_transport = config->transport;
         return NECPNET_OK;
     }
+#if NECPNET_WITH_PLATFORM
+    necpnet_socket_config sockets;
+    (void)necpnet_socket_config_default(&sockets);
+    sockets.allocator = config->allocator;
+    sockets.logger = config->logger;
+    sockets.loop = config->loop;
+    sockets.bind_address = config->bind_address;
+    sockets.tcp_port = config->tcp_port;
+    necpnet_result result = necpnet_socket_create(&sockets, &alone->sockets);
+    *out_transport = alone->sockets;
+    return result;
+#else
     (void)alone;
     return NECPNET_ERR_UNSUPPORTED;
+#endif
 }
 
 static necpnet_result web_alone_begin(nn_web_alone* alone, const necpnet_web_config* config, necpnet_web** out_web)

@@ -132,6 +132,9 @@ static void web_alone_on_resolved(void* user, uint64_t request, const necpnet_ad
 
 static void web_alone_give(nn_web_alone* alone)
 {
+#if NECPNET_WITH_PLATFORM
+    if (alone->sockets) necpnet_socket_destroy(alone->sockets);
+#endif
     nn_alloc alloc = alone->alloc; /* the block is on its own account */
     nn_alloc_give(&alloc, alone, sizeof *alone);
 }
@@ -144,8 +147,21 @@ static necpnet_result web_alone_open(nn_web_alone* alone, const necpnet_web_conf
         *out_transport = config->transport;
         return NECPNET_OK;
     }
+#if NECPNET_WITH_PLATFORM
+    necpnet_socket_config sockets;
+    (void)necpnet_socket_config_default(&sockets);
+    sockets.allocator = config->allocator;
+    sockets.logger = config->logger;
+    sockets.loop = config->loop;
+    sockets.bind_address = config->bind_address;
+    sockets.tcp_port = config->tcp_port;
+    necpnet_result result = necpnet_socket_create(&sockets, &alone->sockets);
+    *out_transport = alone->sockets;
+    return result;
+#else
     (void)alone;
     return NECPNET_ERR_UNSUPPORTED;
+#endif
 }
 
 static necpnet_result web_alone_begin(nn_web_alone* alone, const necpnet_web_config* config, necpnet_web** out_web)

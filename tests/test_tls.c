@@ -244,8 +244,7 @@ TEST(test_tls_reports_what_sending_failed_with)
 
 TEST(test_tls_survives_each_failing_allocation_of_ours)
 {
-    TEST_EACH_ALLOCATION_FAILS
-    {
+    TEST_EACH_ALLOCATION_FAILS {
         nn_tls_context* context = NULL;
         nn_tls* tls = NULL;
         begin();

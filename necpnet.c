@@ -7135,9 +7135,9 @@ NN_PRIVATE void nn_recovery_lose_all(nn_recovery* recovery, nn_recovery_function
 #define NN_BLOCKS_H
 
 
-#define NN_BLOCK_STEP_BYTES 64          /* classes to 1024 are this far apart, then doubling */
+#define NN_BLOCK_STEP_BYTES 64          /* classes to 1024 are this far apart, then four a doubling */
 #define NN_BLOCK_CLASS_BYTES_MAX 65536  /* larger blocks go to the allocator directly */
-#define NN_BLOCK_CLASSES 22             /* 64, 128 .. 1024, 2048, 4096 .. 65536 */
+#define NN_BLOCK_CLASSES 40             /* 64, 128 .. 1024, 1280, 1536, 1792, 2048, 2560 .. 65536 */
 #define NN_BLOCK_FREE_BYTES_MAX 1048576 /* free blocks beyond this go back to the allocator */
 
 typedef struct nn_free_block {
@@ -7184,13 +7184,19 @@ static unsigned blocks_class(size_t bytes, uint32_t* out_capacity)
         return step;
     }
     unsigned at = BLOCKS_STEPS;
-    uint32_t capacity = 2 * BLOCKS_STEPS_BYTES_MAX;
-    while (capacity < bytes) {
-        capacity *= 2;
-        at++;
-    }
-    *out_capacity = capacity;
-    return at;
+    uint32_t base = BLOCKS_STEPS_BYTES_MAX;
+    for (; base * 2 < bytes; base *= 2) at += 4;
+    uint32_t quarter = ((uint32_t)bytes - base + base / 4 - 1) / (base / 4); /* 1 .. 4 */
+    *out_capacity = base + quarter * (base / 4);
+    return at + quarter - 1;
+}
+
+/* Size of the blocks of a class. */
+static uint32_t blocks_class_bytes(unsigned at)
+{
+    if (at < BLOCKS_STEPS) return (at + 1) * NN_BLOCK_STEP_BYTES;
+    uint32_t base = (uint32_t)BLOCKS_STEPS_BYTES_MAX << ((at - BLOCKS_STEPS) / 4);
+    return base + ((at - BLOCKS_STEPS) % 4 + 1) * (base / 4);
 }
 
 NN_PRIVATE void nn_blocks_init(nn_blocks* blocks, nn_alloc* alloc)
@@ -7203,8 +7209,7 @@ NN_PRIVATE void nn_blocks_reset(nn_blocks* blocks)
 {
     NN_ASSERT(blocks->live_bytes == 0);
     for (unsigned i = 0; i < NN_BLOCK_CLASSES; i++) {
-        uint32_t capacity = i < BLOCKS_STEPS ? (i + 1) * NN_BLOCK_STEP_BYTES
-                                             : (uint32_t)BLOCKS_STEPS_BYTES_MAX << (i - BLOCKS_STEPS + 1);
+        uint32_t capacity = blocks_class_bytes(i);
         while (blocks->lists[i]) {
             nn_free_block* block = blocks->lists[i];
             blocks->lists[i] = block->next;
@@ -7270,6 +7275,7 @@ typedef struct nn_payload {
     uint32_t capacity;
     uint32_t bytes;       /* on the wire */
     uint32_t plain_bytes; /* as the application gave it, without name */
+    uint32_t cost;        /* of credit: bytes before compression, with name */
     uint8_t flags;        /* NN_CHANNEL_COMPRESSED | NN_CHANNEL_NAMED */
 } nn_payload;
 
@@ -7317,6 +7323,7 @@ static nn_payload* payload_take(nn_blocks* blocks, size_t bytes)
     payload->capacity = capacity;
     payload->bytes = (uint32_t)bytes;
     payload->plain_bytes = 0;
+    payload->cost = (uint32_t)bytes;
     payload->flags = 0;
     return payload;
 }
@@ -7335,6 +7342,7 @@ static nn_payload* payload_compressed(const nn_payload* plain)
     }
     packed->bytes = (uint32_t)(nn_writer_bytes(&writer) + bytes);
     packed->plain_bytes = plain->plain_bytes;
+    packed->cost = plain->cost;
     packed->flags = (uint8_t)(plain->flags | NN_CHANNEL_COMPRESSED);
     return packed;
 }
@@ -7412,7 +7420,7 @@ typedef struct nn_delivery {
     uint32_t bytes;       /* of the message, without name */
     uint32_t data_offset; /* from the end of this struct */
     uint32_t name_offset; /* the same; NN_DELIVERY_NO_NAME without */
-    uint32_t wire_bytes;  /* what it took from the credit */
+    uint32_t cost;        /* what it took from the credit */
     uint8_t channel;
     uint8_t flags; /* NN_CHANNEL_NAMED | NN_CHANNEL_COMPRESSED, until opened */
     bool is_receipt;
@@ -7453,8 +7461,8 @@ NN_INLINE nn_delivery* nn_delivery_pop(nn_delivery_list* list)
 }
 
 /* nn_delivery_take - a delivery with room for a body; charged when memory is given (NULL: a receipt). NULL when out of
- * memory or beyond the limit. */
-NN_PRIVATE nn_delivery* nn_delivery_take(nn_blocks* blocks, nn_receive_memory* memory, size_t bytes);
+ * memory, or when more than `limit` would then be held. */
+NN_PRIVATE nn_delivery* nn_delivery_take(nn_blocks* blocks, nn_receive_memory* memory, size_t bytes, uint64_t limit);
 
 /* nn_delivery_give - NULL does nothing. */
 NN_PRIVATE void nn_delivery_give(nn_blocks* blocks, nn_receive_memory* memory, nn_delivery* delivery);
@@ -7468,10 +7476,10 @@ NN_PRIVATE void nn_delivery_clear(nn_blocks* blocks, nn_receive_memory* memory, 
 /* ---- begin src/nn_delivery.c ------------------------------------------------------------------------------------- */
 /* nn_delivery - what waits to be polled. */
 
-NN_PRIVATE nn_delivery* nn_delivery_take(nn_blocks* blocks, nn_receive_memory* memory, size_t bytes)
+NN_PRIVATE nn_delivery* nn_delivery_take(nn_blocks* blocks, nn_receive_memory* memory, size_t bytes, uint64_t limit)
 {
     uint32_t capacity;
-    if (memory && NN_UNLIKELY(memory->held + sizeof(nn_delivery) + bytes > memory->max)) return NULL;
+    if (memory && NN_UNLIKELY(memory->held + sizeof(nn_delivery) + bytes > limit)) return NULL;
     nn_delivery* delivery = (nn_delivery*)nn_blocks_take(blocks, sizeof *delivery + bytes, &capacity);
     if (!delivery) return NULL;
     memset(delivery, 0, sizeof *delivery);
@@ -7786,8 +7794,8 @@ typedef struct nn_sent_copy {
     uint8_t channel; /* index */
 } nn_sent_copy;
 
-#define NN_REDUNDANCY_COPIES_MAX 32       /* of one packet; more are not copied */
-#define NN_REDUNDANCY_DELAY_US 20000      /* a copy that found no packet to ride on gets one of its own */
+#define NN_REDUNDANCY_COPIES_MAX 32  /* of one packet; more are not copied */
+#define NN_REDUNDANCY_DELAY_US 20000 /* a copy that found no packet to ride on gets one of its own */
 
 typedef struct nn_copies {
     uint32_t capacity; /* of the block */
@@ -7861,20 +7869,22 @@ NN_PRIVATE size_t nn_channel_send_write(nn_channel_send* channel, nn_message_pac
 NN_PRIVATE void nn_channel_send_copy(nn_channel_send* channel, nn_message_packet* packet, const nn_sent_copy* copy);
 
 /* nn_channel_send_acked, nn_channel_send_lost - `count` messages from `id` on. Stale ids are ignored. */
-NN_PRIVATE void nn_channel_send_acked(nn_channel_send* channel, uint16_t id, uint32_t count, nn_delivery_list* receipts);
+NN_PRIVATE void nn_channel_send_acked(nn_channel_send* channel, uint16_t id, uint32_t count,
+                                      nn_delivery_list* receipts);
 NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint32_t count);
 NN_PRIVATE void nn_channel_send_fragment_acked(nn_channel_send* channel, uint16_t id, uint32_t value,
                                                nn_delivery_list* receipts);
 NN_PRIVATE void nn_channel_send_fragment_lost(nn_channel_send* channel, uint16_t id, uint32_t value);
 
 /* nn_channel_send_interrupt - the carrier is gone: all that is in flight is to be sent again, once released. */
-NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel);
+NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel, bool was_ordered);
 
 /* nn_channel_send_covers - whether the peer may claim to have all before `id`: it was sent. */
 NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t id);
 
 /* nn_channel_send_has_units - the peer has the first units of a message; it need not be sent from the start. */
-NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units);
+NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units,
+                                          nn_delivery_list* receipts);
 
 /* nn_channel_send_has_room - whether a refused message would fit again, with some to spare. */
 NN_PRIVATE bool nn_channel_send_has_room(const nn_channel_send* channel);
@@ -7984,7 +7994,7 @@ NN_PRIVATE necpnet_result nn_channel_send_queue(nn_channel_send* channel, nn_pay
     }
     nn_delivery* receipt = NULL;
     if (options && options->wants_receipt) {
-        receipt = nn_delivery_take(channel->blocks, NULL, 0);
+        receipt = nn_delivery_take(channel->blocks, NULL, 0, 0);
         if (!receipt) return NECPNET_ERR_OUT_OF_MEMORY;
         receipt->is_receipt = true;
         receipt->channel = channel->index;
@@ -8012,7 +8022,7 @@ NN_PRIVATE necpnet_result nn_channel_send_queue(nn_channel_send* channel, nn_pay
 static bool channel_has_credit(const nn_channel_send* channel, uint16_t position)
 {
     if (!nn_channel_has_credit(channel->config->mode)) return true;
-    return channel->credit_used + channel_entry(channel, position)->payload->bytes <= channel->credit_limit;
+    return channel->credit_used + channel_entry(channel, position)->payload->cost <= channel->credit_limit;
 }
 
 /* A reliable sequenced channel does not resend what a queued newer message replaces. */
@@ -8088,8 +8098,8 @@ static uint32_t channel_put_fragment(const nn_channel_send* channel, nn_message_
     size_t left = nn_writer_left(writer);
     size_t at = (size_t)first * NN_FRAGMENT_UNIT_BYTES;
     size_t rest = payload->bytes - at;
-    size_t header = 4 + nn_varint_bytes(payload->bytes) + nn_varint_bytes(first) +
-                    nn_varint_bytes(nn_min_size(left, rest));
+    size_t header =
+        4 + nn_varint_bytes(payload->bytes) + nn_varint_bytes(first) + nn_varint_bytes(nn_min_size(left, rest));
     if (left < header) return 0;
     size_t room = left - header;
     uint32_t units = room >= rest ? nn_fragment_units(rest) : (uint32_t)(room / NN_FRAGMENT_UNIT_BYTES);
@@ -8142,7 +8152,7 @@ static void channel_begun(nn_channel_send* channel, uint16_t position)
     }
     if (entry->state == NN_SEND_QUEUED) {
         channel->fresh++;
-        if (nn_channel_has_credit(channel->config->mode)) channel->credit_used += entry->payload->bytes;
+        if (nn_channel_has_credit(channel->config->mode)) channel->credit_used += entry->payload->cost;
         if (channel->config->mode == NECPNET_RELIABLE_SEQUENCED) {
             while (channel->first != position) {
                 if (channel_entry(channel, channel->first)->state == NN_SEND_LOST) channel->messages_dropped++;
@@ -8366,12 +8376,15 @@ NN_PRIVATE void nn_channel_send_fragment_lost(nn_channel_send* channel, uint16_t
     channel->resends++;
 }
 
-NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel)
+NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel, bool was_ordered)
 {
     if (!nn_channel_is_reliable(channel->config->mode)) {
         if (channel->cutting) channel_drop_fresh(channel);
         return;
     }
+    /* On an ordered carrier the peer may still miss messages cut before this one; its RECEIVED will tell how much of
+     * which it has. */
+    if (was_ordered) nn_fragments_end(&channel->fragments, channel->blocks);
     for (uint16_t at = channel->first; at != channel->fresh; at++) {
         nn_send_entry* entry = channel_entry(channel, at);
         entry->in_flight = 0;
@@ -8393,7 +8406,8 @@ NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t 
     return nn_sequence_distance(id, channel->fresh) <= 0;
 }
 
-NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units)
+NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units,
+                                          nn_delivery_list* receipts)
 {
     if (units == 0 || !nn_channel_send_in_range(channel, id)) return;
     nn_send_entry* entry = channel_entry(channel, id);
@@ -8402,8 +8416,9 @@ NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id,
         if (!nn_fragments_begin(&channel->fragments, channel->blocks, id, entry->payload->bytes)) return;
         channel_begun(channel, id);
     }
-    if (channel->fragments.id == id && units < channel->fragments.acked->units) {
-        (void)nn_fragments_acked(&channel->fragments, 0, units);
+    /* Acknowledgements may have told of the rest before. */
+    if (channel->fragments.id == id && nn_fragments_acked(&channel->fragments, 0, units)) {
+        channel_retire(channel, id, receipts);
     }
 }
 
@@ -8513,9 +8528,9 @@ NN_PRIVATE void nn_channel_receive_drop_assembly(nn_channel_receive* channel);
 
 typedef enum channel_verdict {
     CHANNEL_NEW,
-    CHANNEL_OLD,     /* a duplicate, or overtaken */
-    CHANNEL_BEYOND,  /* breaks the rule of 16,384 */
-    CHANNEL_NO_ROOM  /* out of memory */
+    CHANNEL_OLD,    /* a duplicate, or overtaken */
+    CHANNEL_BEYOND, /* breaks the rule of 16,384 */
+    CHANNEL_NO_ROOM /* out of memory */
 } channel_verdict;
 
 NN_PRIVATE nn_channel_receive* nn_channel_receive_create(nn_blocks* blocks, nn_receive_memory* memory,
@@ -8637,14 +8652,12 @@ static void channel_see(nn_channel_receive* channel, uint16_t id)
 static channel_verdict channel_judge(nn_channel_receive* channel, uint16_t id)
 {
     switch (channel->config->mode) {
-    case NECPNET_UNRELIABLE:
-        return channel_seen(channel, id) ? CHANNEL_OLD : CHANNEL_NEW;
+    case NECPNET_UNRELIABLE: return channel_seen(channel, id) ? CHANNEL_OLD : CHANNEL_NEW;
     case NECPNET_UNRELIABLE_SEQUENCED:
     case NECPNET_RELIABLE_SEQUENCED:
         return channel->any && nn_sequence_distance(id, channel->next) < 0 ? CHANNEL_OLD : CHANNEL_NEW;
     case NECPNET_RELIABLE_UNORDERED:
-    case NECPNET_RELIABLE_ORDERED:
-        break;
+    case NECPNET_RELIABLE_ORDERED: break;
     }
     uint16_t ahead = (uint16_t)(id - channel->next);
     if (NN_LIKELY(ahead == 0)) return CHANNEL_NEW;
@@ -8661,8 +8674,7 @@ static void channel_deliver(nn_channel_receive* channel, nn_delivery* delivery, 
                             nn_delivery_list* delivered)
 {
     switch (channel->config->mode) {
-    case NECPNET_UNRELIABLE:
-        break; /* its id, if any, was seen to */
+    case NECPNET_UNRELIABLE: break; /* its id, if any, was seen to */
     case NECPNET_UNRELIABLE_SEQUENCED:
     case NECPNET_RELIABLE_SEQUENCED:
         channel->any = true;
@@ -8723,20 +8735,30 @@ static necpnet_result channel_refuse(const char** out_text, const char* text)
     return NECPNET_ERR_PROTOCOL;
 }
 
-/* The decompressed form of a delivery. Out of memory: nothing was done. */
-static necpnet_result channel_decompress(nn_channel_receive* channel, nn_delivery** in_out, const char** out_text)
+static necpnet_result channel_check_credit(const nn_channel_receive* channel, uint64_t cost, const char** out_text)
+{
+    if (!nn_channel_has_credit(channel->config->mode)) return NECPNET_OK;
+    if (channel->credit_received + cost <= channel->credit_announced) return NECPNET_OK;
+    return channel_refuse(out_text, "more was sent on a channel than its credit allows");
+}
+
+/* The decompressed form of a delivery. Out of memory: nothing was done. It may pass the memory's limit: what was begun
+ * must be able to end, and credit bounds it. */
+static necpnet_result channel_decompress(nn_channel_receive* channel, nn_delivery** in_out, uint32_t charged,
+                                         const char** out_text)
 {
     nn_delivery* packed = *in_out;
     nn_reader reader = nn_reader_of(nn_delivery_body(packed), packed->bytes);
     uint64_t plain_bytes = nn_read_varint(&reader);
-    if (reader.failed || plain_bytes == 0 ||
-        plain_bytes > (uint64_t)channel->config->message_bytes_max + NN_CREDIT_EXTRA_BYTES) {
+    if (reader.failed || plain_bytes < charged ||
+        plain_bytes > (uint64_t)channel->config->message_bytes_max + NN_CREDIT_EXTRA_BYTES || plain_bytes == 0) {
         return channel_refuse(out_text, "a compressed message has no valid size");
     }
-    nn_delivery* plain = nn_delivery_take(channel->blocks, channel->memory, (size_t)plain_bytes);
+    necpnet_result result = channel_check_credit(channel, plain_bytes - charged, out_text);
+    if (result) return result;
+    nn_delivery* plain = nn_delivery_take(channel->blocks, channel->memory, (size_t)plain_bytes, UINT64_MAX);
     if (!plain) return NECPNET_ERR_OUT_OF_MEMORY;
     plain->bytes = (uint32_t)plain_bytes;
-    plain->wire_bytes = packed->wire_bytes;
     plain->channel = packed->channel;
     plain->flags = packed->flags;
     bool whole = nn_decompress(reader.at, nn_reader_left(&reader), nn_delivery_body(plain), (size_t)plain_bytes);
@@ -8745,14 +8767,16 @@ static necpnet_result channel_decompress(nn_channel_receive* channel, nn_deliver
     return whole ? NECPNET_OK : channel_refuse(out_text, "a compressed message does not decompress to its size");
 }
 
-/* Decompress, take the name off, and check the size. ERR_PROTOCOL gives the delivery back; ERR_OUT_OF_MEMORY leaves it
- * as it was. */
-static necpnet_result channel_open(nn_channel_receive* channel, nn_delivery** in_out, const char** out_text)
+/* Decompress, take the name off, check the size; `charged` bytes of its credit were taken before. ERR_PROTOCOL gives the
+ * delivery back; ERR_OUT_OF_MEMORY leaves it as it was. */
+static necpnet_result channel_open(nn_channel_receive* channel, nn_delivery** in_out, uint32_t charged,
+                                   const char** out_text)
 {
     uint8_t flags = (*in_out)->flags;
     necpnet_result result = NECPNET_OK;
-    if (flags & NN_CHANNEL_COMPRESSED) result = channel_decompress(channel, in_out, out_text);
+    if (flags & NN_CHANNEL_COMPRESSED) result = channel_decompress(channel, in_out, charged, out_text);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) return result;
+    (*in_out)->cost = (*in_out)->bytes;
     if (!result && (flags & NN_CHANNEL_NAMED) && !channel_open_name(*in_out)) {
         result = channel_refuse(out_text, "a named message has no valid name");
     }
@@ -8780,11 +8804,11 @@ static necpnet_result channel_check_size(const nn_channel_receive* channel, uint
     return channel_refuse(out_text, "a message is larger than the channel's message_bytes_max");
 }
 
-static necpnet_result channel_check_credit(const nn_channel_receive* channel, uint64_t bytes, const char** out_text)
+/* How much may be held when a message begins: what came early, and so waits for others, leaves half to those. */
+static uint64_t channel_memory_limit(const nn_channel_receive* channel, uint16_t id)
 {
-    if (!nn_channel_has_credit(channel->config->mode)) return NECPNET_OK;
-    if (channel->credit_received + bytes <= channel->credit_announced) return NECPNET_OK;
-    return channel_refuse(out_text, "more was sent on a channel than its credit allows");
+    bool early = channel->config->mode == NECPNET_RELIABLE_ORDERED && id != channel->next;
+    return early ? channel->memory->max / 2 : channel->memory->max;
 }
 
 /* A whole message that is new. */
@@ -8792,25 +8816,26 @@ static necpnet_result channel_take(nn_channel_receive* channel, const nn_message
                                    nn_delivery_list* delivered, const char** out_text)
 {
     /* Sent whole, lost, begun in fragments for a smaller packet, and now the whole one comes late. */
-    bool replaces = channel->assembly.body && channel->assembly.id == frame->id &&
-                    channel->config->mode != NECPNET_UNRELIABLE;
+    bool replaces =
+        channel->assembly.body && channel->assembly.id == frame->id && channel->config->mode != NECPNET_UNRELIABLE;
+    uint32_t charged = replaces ? channel->assembly.total : 0;
     necpnet_result result = replaces ? NECPNET_OK : channel_check_credit(channel, frame->bytes, out_text);
     if (result) return result;
-    nn_delivery* delivery = nn_delivery_take(channel->blocks, channel->memory, frame->bytes);
+    nn_delivery* delivery =
+        nn_delivery_take(channel->blocks, channel->memory, frame->bytes, channel_memory_limit(channel, frame->id));
     if (!delivery) return channel_no_memory(channel);
     nn_copy(nn_delivery_body(delivery), frame->data, frame->bytes);
     delivery->bytes = frame->bytes;
-    delivery->wire_bytes = frame->bytes;
     delivery->channel = channel->index;
     delivery->flags = frame->flags;
-    result = channel_open(channel, &delivery, out_text);
+    result = channel_open(channel, &delivery, charged, out_text);
     if (NN_UNLIKELY(result)) {
         if (result == NECPNET_ERR_PROTOCOL) return result;
         nn_delivery_give(channel->blocks, channel->memory, delivery);
         return channel_no_memory(channel);
     }
     if (replaces) nn_channel_receive_drop_assembly(channel);
-    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += frame->bytes;
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += delivery->cost;
     channel_deliver(channel, delivery, frame->id, delivered);
     return NECPNET_OK;
 }
@@ -8861,7 +8886,8 @@ static bool channel_grow_body(nn_channel_receive* channel, uint32_t to)
     nn_reassembly* assembly = &channel->assembly;
     if (to <= assembly->room) return true;
     uint32_t room = (uint32_t)nn_min_u64(nn_max_u64(to, (uint64_t)assembly->room * 2), assembly->total);
-    nn_delivery* larger = nn_delivery_take(channel->blocks, channel->memory, room);
+    /* What was begun must be able to end: no limit but the message's size, which credit allowed. */
+    nn_delivery* larger = nn_delivery_take(channel->blocks, channel->memory, room, UINT64_MAX);
     if (!larger) return false;
     nn_copy(nn_delivery_body(larger), nn_delivery_body(assembly->body), assembly->room);
     nn_delivery_give(channel->blocks, channel->memory, assembly->body);
@@ -8879,7 +8905,10 @@ static necpnet_result channel_begin_assembly(nn_channel_receive* channel, const 
     if (result) return result;
     uint32_t room = frame->first * NN_FRAGMENT_UNIT_BYTES + frame->bytes;
     nn_units* have = nn_units_create(channel->blocks, nn_fragment_units(frame->total));
-    nn_delivery* body = have ? nn_delivery_take(channel->blocks, channel->memory, room) : NULL;
+    nn_delivery* body = NULL;
+    if (have) {
+        body = nn_delivery_take(channel->blocks, channel->memory, room, channel_memory_limit(channel, frame->id));
+    }
     if (!body) {
         nn_units_release(channel->blocks, have);
         return NECPNET_ERR_OUT_OF_MEMORY;
@@ -8901,10 +8930,9 @@ static necpnet_result channel_finish_assembly(nn_channel_receive* channel, const
     nn_reassembly* assembly = &channel->assembly;
     nn_delivery* delivery = assembly->body;
     delivery->bytes = assembly->total;
-    delivery->wire_bytes = assembly->total;
     delivery->channel = channel->index;
     delivery->flags = assembly->flags;
-    necpnet_result result = channel_open(channel, &delivery, out_text);
+    necpnet_result result = channel_open(channel, &delivery, assembly->total, out_text);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) {
         nn_units_remove(assembly->have, frame->first, nn_fragment_units(frame->bytes));
         return channel_no_memory(channel);
@@ -8914,13 +8942,14 @@ static necpnet_result channel_finish_assembly(nn_channel_receive* channel, const
     assembly->have = NULL;
     if (result) return result;
     if (channel->config->mode == NECPNET_UNRELIABLE) channel_see(channel, frame->id);
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += delivery->cost - assembly->total;
     channel_deliver(channel, delivery, frame->id, delivered);
     return NECPNET_OK;
 }
 
 /* Whether the frame's message may be reassembled now; makes room for it. */
-static necpnet_result channel_enter_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
-                                             bool* out_drop, const char** out_text)
+static necpnet_result channel_enter_assembly(nn_channel_receive* channel, const nn_message_frame* frame, bool* out_drop,
+                                             const char** out_text)
 {
     nn_reassembly* assembly = &channel->assembly;
     *out_drop = false;
@@ -8987,11 +9016,11 @@ NN_PRIVATE bool nn_channel_receive_consumed(nn_channel_receive* channel, const n
     channel->messages_received++;
     channel->bytes_received += delivery->bytes;
     if (!nn_channel_has_credit(config->mode)) return false;
-    channel->credit_consumed += delivery->wire_bytes;
+    channel->credit_consumed += delivery->cost;
     /* Often enough that a message of the largest size always finds credit, seldom enough to cost nothing. */
     uint64_t lag = channel->credit_consumed + config->window_bytes + NN_CREDIT_EXTRA_BYTES - channel->credit_announced;
-    uint64_t spare = config->window_bytes > config->message_bytes_max ? config->window_bytes - config->message_bytes_max
-                                                                      : 0;
+    uint64_t spare =
+        config->window_bytes > config->message_bytes_max ? config->window_bytes - config->message_bytes_max : 0;
     return lag > 0 && lag >= nn_min_u64(config->window_bytes / 4, spare);
 }
 
@@ -9040,6 +9069,7 @@ NN_PRIVATE void nn_channel_receive_interrupt(nn_channel_receive* channel)
 #define NN_CONTROL_MESSAGE_BYTES_MAX 262144 /* a schema or channel table */
 #define NN_RECEIVED_DELAY_US 100000         /* ordered carriers: RECEIVED at the latest so long after data .. */
 #define NN_RECEIVED_BYTES 32768             /* .. or after so many bytes */
+#define NN_RECEIVED_BYTES_MIN 1024          /* fewer, with nothing reliable among them, are not reported by time */
 
 /* An external writer that takes turns with the channels. */
 typedef struct nn_source {
@@ -9095,29 +9125,30 @@ typedef struct nn_session {
     nn_delivery_list control;       /* control messages to be polled */
     nn_delivery* polled;            /* what the last poll's views look at */
     nn_delivery* control_polled;
-    uint64_t ready;           /* bit a channel that could write something now */
-    uint64_t writable;        /* bit a channel whose WRITABLE waits to be polled */
-    uint64_t credit_due;      /* bit a channel whose CREDIT should be written */
-    uint64_t received_dirty;  /* bit a channel to name in the next RECEIVED */
+    uint64_t ready;          /* bit a channel that could write something now */
+    uint64_t writable;       /* bit a channel whose WRITABLE waits to be polled */
+    uint64_t credit_due;     /* bit a channel whose CREDIT should be written */
+    uint64_t received_dirty; /* bit a channel to name in the next RECEIVED */
     bool control_ready, control_credit_due, control_received_dirty;
-    bool ordered;             /* the present carrier */
-    bool holds_reliable;      /* since the carrier changed, until the peer's RECEIVED */
-    bool received_due;        /* RECEIVED must be written (carrier changed, or lost) */
+    bool ordered;        /* the present carrier */
+    bool holds_reliable; /* since the carrier changed, until the peer's RECEIVED */
+    bool received_due;   /* RECEIVED must be written (carrier changed, or lost) */
     bool peer_decompresses;
-    uint8_t class_at;         /* deficit round robin: whose turn */
+    uint8_t class_at; /* deficit round robin: whose turn */
     nn_session_class classes[NN_SESSION_CLASSES];
     nn_source sources[NN_SOURCES];
-    uint32_t* peer_windows;   /* NULL, or channel_count entries */
-    nn_copies* copies; /* redundancy; NULL until used */
-    uint64_t carrier_bytes_written;   /* ordered: since the carrier began */
+    uint32_t* peer_windows;         /* NULL, or channel_count entries */
+    nn_copies* copies;              /* redundancy; NULL until used */
+    uint64_t carrier_bytes_written; /* ordered: since the carrier began */
     uint64_t carrier_bytes_received;
-    uint64_t carrier_bytes_reported;  /* received as of our last RECEIVED */
-    uint64_t received_since_us;       /* when the first unreported bytes came; NN_NEVER */
-    uint64_t peer_bytes_received;     /* as of the peer's last RECEIVED */
-    uint32_t state_tick;              /* last state tick received; told in RECEIVED */
-    uint32_t peer_state_tick;         /* as of the peer's last RECEIVED */
+    uint64_t carrier_bytes_reported; /* received as of our last RECEIVED */
+    uint64_t received_since_us;      /* when the first unreported bytes came; NN_NEVER */
+    uint64_t peer_bytes_received;    /* as of the peer's last RECEIVED */
+    uint32_t state_tick;             /* last state tick received, set by whoever follows it; told in RECEIVED */
+    uint32_t state_tick_reported;
+    uint32_t peer_state_tick; /* as of the peer's last RECEIVED */
     size_t queue_bytes;
-    uint64_t outstanding;             /* reliable messages queued or unacknowledged, control included */
+    uint64_t outstanding; /* reliable messages queued or unacknowledged, control included */
 } nn_session;
 
 /* nn_session_init - nothing allocated yet. nn_session_reset - release everything; init before use again. */
@@ -9394,8 +9425,8 @@ NN_PRIVATE necpnet_result nn_session_set_peer_window(nn_session* session, int ch
     if (!nn_channel_has_credit(config->mode)) return NECPNET_OK;
     if (bytes < config->message_bytes_max) return NECPNET_ERR_PROTOCOL;
     if (!session->peer_windows) {
-        session->peer_windows = (uint32_t*)nn_alloc_take(
-            session->config.alloc, (size_t)session->config.channel_count * sizeof *session->peer_windows);
+        session->peer_windows = (uint32_t*)nn_alloc_take(session->config.alloc, (size_t)session->config.channel_count *
+                                                                                    sizeof *session->peer_windows);
         if (!session->peer_windows) return NECPNET_ERR_OUT_OF_MEMORY;
     }
     session->peer_windows[channel] = bytes;
@@ -9475,8 +9506,8 @@ NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, cons
     necpnet_result result = nn_session_check(&session->config, channel, data, bytes, options);
     if (result) return result;
     bool compress = session->config.channels[channel].compress && session->peer_decompresses;
-    nn_payload* payload = nn_payload_create(session->config.blocks, data, bytes, options ? options->name : NULL,
-                                            compress);
+    nn_payload* payload =
+        nn_payload_create(session->config.blocks, data, bytes, options ? options->name : NULL, compress);
     if (!payload) return NECPNET_ERR_OUT_OF_MEMORY;
     result = nn_session_send_payload(session, channel, payload, options, now_us);
     nn_payload_release(payload);
@@ -9581,6 +9612,7 @@ NN_PRIVATE void nn_session_begin(nn_session* session, bool ordered)
 
 NN_PRIVATE void nn_session_carrier_changed(nn_session* session, bool ordered)
 {
+    bool was_ordered = session->ordered;
     nn_session_begin(session, ordered);
     session_clear_copies(session);
     session->holds_reliable = true;
@@ -9588,7 +9620,7 @@ NN_PRIVATE void nn_session_carrier_changed(nn_session* session, bool ordered)
         nn_channel_send* sender = session->senders ? session->senders[i] : NULL;
         nn_channel_receive* receiver = session->receivers ? session->receivers[i] : NULL;
         if (sender) {
-            nn_channel_send_interrupt(sender);
+            nn_channel_send_interrupt(sender, was_ordered);
             nn_session_refresh(session, sender);
         }
         if (receiver) {
@@ -9709,8 +9741,7 @@ static necpnet_result session_refuse(const char** out_text, const char* text)
     return NECPNET_ERR_PROTOCOL;
 }
 
-static necpnet_result session_read_message(nn_session* session, uint8_t type, nn_reader* reader,
-                                           const char** out_text)
+static necpnet_result session_read_message(nn_session* session, uint8_t type, nn_reader* reader, const char** out_text)
 {
     nn_message_frame frame;
     memset(&frame, 0, sizeof frame);
@@ -9738,7 +9769,7 @@ static necpnet_result session_read_message(nn_session* session, uint8_t type, nn
     frame.first = (uint32_t)first;
     if (control) {
         session->control_received_dirty = true;
-    } else {
+    } else if (nn_channel_is_reliable(receiver->config->mode)) {
         session->received_dirty |= UINT64_C(1) << index;
     }
     nn_delivery_list* list = control ? &session->control : &session->delivered;
@@ -9822,7 +9853,10 @@ NN_PRIVATE bool nn_session_write_received(nn_session* session, nn_writer* writer
         if (control) session->control_received_dirty = false;
         session->received_dirty &= ~bit;
     }
+    if (all) session->received_dirty = 0; /* bits of channels that received nothing */
+    if (all) session->control_received_dirty = false;
     session->received_due = !all;
+    session->state_tick_reported = session->state_tick;
     session->carrier_bytes_reported = session->carrier_bytes_received;
     session->received_since_us = NN_NEVER;
     NN_ASSERT(!writer->failed);
@@ -9835,8 +9869,8 @@ NN_PRIVATE void nn_session_count_received(nn_session* session, size_t bytes, uin
     if (session->received_since_us == NN_NEVER) session->received_since_us = now_us;
 }
 
-static necpnet_result session_read_ranges(nn_session* session, nn_channel_send* sender, uint16_t next,
-                                          unsigned ranges, nn_reader* reader, const char** out_text)
+static necpnet_result session_read_ranges(nn_session* session, nn_channel_send* sender, uint16_t next, unsigned ranges,
+                                          nn_reader* reader, const char** out_text)
 {
     uint64_t ahead = 0;
     while (ranges-- > 0) {
@@ -9873,7 +9907,7 @@ static necpnet_result session_read_row(nn_session* session, nn_reader* reader, c
     uint16_t count = (uint16_t)(next - sender->first);
     if (count < 0x8000) nn_channel_send_acked(sender, sender->first, count, &session->delivered);
     necpnet_result result = session_read_ranges(session, sender, next, ranges, reader, out_text);
-    if (result == NECPNET_OK) nn_channel_send_has_units(sender, id, (uint32_t)units);
+    if (result == NECPNET_OK) nn_channel_send_has_units(sender, id, (uint32_t)units, &session->delivered);
     nn_session_refresh(session, sender);
     return result;
 }
@@ -9927,7 +9961,7 @@ NN_PRIVATE necpnet_result nn_session_read(nn_session* session, uint8_t type, nn_
 #define SESSION_QUANTUM_BYTES 64 /* a round's share for each unit of weight */
 #define SESSION_TURN_BYTES 512   /* of one channel, before its class goes on to the next */
 #define SESSION_CREDIT_BYTES_MAX 10
-#define SESSION_ROOM_MIN 4       /* fewer bytes hold no frame worth looking for */
+#define SESSION_ROOM_MIN 4 /* fewer bytes hold no frame worth looking for */
 
 static const int32_t session_weights[NN_SESSION_CLASSES] = {16, 8, 8, 4, 4, 2};
 static const uint8_t session_class_of_priority[4] = {0, 2, 4, 5};
@@ -9939,6 +9973,7 @@ typedef struct session_turns {
     uint64_t channels[NN_SESSION_CLASSES]; /* that may still write into this packet */
     bool source[NN_SOURCES];
     unsigned classes; /* bit a class that has one of these */
+    unsigned stopped; /* bit a class that has more, but none that fits */
 } session_turns;
 
 static bool session_source_ready(const nn_session* session, nn_source_kind kind, uint64_t now_us)
@@ -9947,10 +9982,19 @@ static bool session_source_ready(const nn_session* session, nn_source_kind kind,
     return source->ready && source->ready(source->user, now_us);
 }
 
+/* Ordered: whether there is something to tell in time. RECEIVED frames alone are not, else two ends would never rest. */
+static bool session_report_wanted(const nn_session* session)
+{
+    return session->ordered &&
+           (session->received_dirty || session->control_received_dirty ||
+            session->state_tick != session->state_tick_reported ||
+            session->carrier_bytes_received - session->carrier_bytes_reported >= NN_RECEIVED_BYTES_MIN);
+}
+
 static bool session_report_due(const nn_session* session, uint64_t now_us)
 {
     if (session->received_due) return true;
-    if (!session->ordered || session->carrier_bytes_received == session->carrier_bytes_reported) return false;
+    if (!session_report_wanted(session)) return false;
     return session->carrier_bytes_received - session->carrier_bytes_reported >= NN_RECEIVED_BYTES ||
            (session->received_since_us != NN_NEVER && now_us >= session->received_since_us + NN_RECEIVED_DELAY_US);
 }
@@ -9973,7 +10017,7 @@ NN_PRIVATE uint64_t nn_session_deadline_us(const nn_session* session)
 {
     uint64_t deadline = NN_NEVER;
     if (session->copies && session->copies->count > 0) deadline = session->copies->since_us + NN_REDUNDANCY_DELAY_US;
-    if (session->ordered && session->received_since_us != NN_NEVER) {
+    if (session->received_since_us != NN_NEVER && session_report_wanted(session)) {
         deadline = nn_min_u64(deadline, session->received_since_us + NN_RECEIVED_DELAY_US);
     }
     return deadline;
@@ -10053,6 +10097,7 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
     nn_session_refresh(session, sender);
     if (written < turn || !(session->ready & bit)) {
         turns->channels[class_at] &= ~bit; /* no more, or nothing that fits */
+        if (session->ready & bit) turns->stopped |= 1u << class_at;
         if (!turns->channels[class_at]) turns->classes &= ~(1u << class_at);
     }
     row->next_channel = (uint8_t)((at + 1) % NECPNET_CHANNELS_MAX);
@@ -10062,20 +10107,23 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
 static void session_write_turns(nn_session* session, session_turns* turns, nn_message_packet* packet)
 {
     unsigned at = session->class_at;
+    unsigned resume = NN_SESSION_CLASSES; /* the first class that found no room: the next packet goes on with it */
     while (turns->classes && !packet->closed && nn_writer_left(packet->writer) >= SESSION_ROOM_MIN) {
         nn_session_class* row = &session->classes[at];
         if (!(turns->classes >> at & 1)) {
-            row->deficit = row->deficit < 0 ? row->deficit : 0;
+            if (row->deficit > 0 && !(turns->stopped >> at & 1)) row->deficit = 0;
             at = (at + 1) % NN_SESSION_CLASSES;
             continue;
         }
         if (row->deficit <= 0) row->deficit += session_weights[at] * SESSION_QUANTUM_BYTES;
-        while (row->deficit > 0 && (turns->classes >> at & 1) && !packet->closed) {
+        while (row->deficit > 0 && (turns->classes >> at & 1) && !packet->closed &&
+               nn_writer_left(packet->writer) >= SESSION_ROOM_MIN) {
             row->deficit -= (int32_t)session_take_turn(session, turns, at, row->deficit, packet);
         }
+        if (resume == NN_SESSION_CLASSES && (turns->stopped >> at & 1)) resume = at;
         if (row->deficit <= 0) at = (at + 1) % NN_SESSION_CLASSES;
     }
-    session->class_at = (uint8_t)at;
+    session->class_at = (uint8_t)(resume < NN_SESSION_CLASSES ? resume : at);
 }
 
 static session_turns session_list_turns(const nn_session* session, uint64_t now_us)

@@ -13,13 +13,19 @@ static unsigned blocks_class(size_t bytes, uint32_t* out_capacity)
         return step;
     }
     unsigned at = BLOCKS_STEPS;
-    uint32_t capacity = 2 * BLOCKS_STEPS_BYTES_MAX;
-    while (capacity < bytes) {
-        capacity *= 2;
-        at++;
-    }
-    *out_capacity = capacity;
-    return at;
+    uint32_t base = BLOCKS_STEPS_BYTES_MAX;
+    for (; base * 2 < bytes; base *= 2) at += 4;
+    uint32_t quarter = ((uint32_t)bytes - base + base / 4 - 1) / (base / 4); /* 1 .. 4 */
+    *out_capacity = base + quarter * (base / 4);
+    return at + quarter - 1;
+}
+
+/* Size of the blocks of a class. */
+static uint32_t blocks_class_bytes(unsigned at)
+{
+    if (at < BLOCKS_STEPS) return (at + 1) * NN_BLOCK_STEP_BYTES;
+    uint32_t base = (uint32_t)BLOCKS_STEPS_BYTES_MAX << ((at - BLOCKS_STEPS) / 4);
+    return base + ((at - BLOCKS_STEPS) % 4 + 1) * (base / 4);
 }
 
 NN_PRIVATE void nn_blocks_init(nn_blocks* blocks, nn_alloc* alloc)
@@ -32,8 +38,7 @@ NN_PRIVATE void nn_blocks_reset(nn_blocks* blocks)
 {
     NN_ASSERT(blocks->live_bytes == 0);
     for (unsigned i = 0; i < NN_BLOCK_CLASSES; i++) {
-        uint32_t capacity = i < BLOCKS_STEPS ? (i + 1) * NN_BLOCK_STEP_BYTES
-                                             : (uint32_t)BLOCKS_STEPS_BYTES_MAX << (i - BLOCKS_STEPS + 1);
+        uint32_t capacity = blocks_class_bytes(i);
         while (blocks->lists[i]) {
             nn_free_block* block = blocks->lists[i];
             blocks->lists[i] = block->next;

@@ -9,9 +9,9 @@
 
 typedef enum channel_verdict {
     CHANNEL_NEW,
-    CHANNEL_OLD,     /* a duplicate, or overtaken */
-    CHANNEL_BEYOND,  /* breaks the rule of 16,384 */
-    CHANNEL_NO_ROOM  /* out of memory */
+    CHANNEL_OLD,    /* a duplicate, or overtaken */
+    CHANNEL_BEYOND, /* breaks the rule of 16,384 */
+    CHANNEL_NO_ROOM /* out of memory */
 } channel_verdict;
 
 NN_PRIVATE nn_channel_receive* nn_channel_receive_create(nn_blocks* blocks, nn_receive_memory* memory,
@@ -133,14 +133,12 @@ static void channel_see(nn_channel_receive* channel, uint16_t id)
 static channel_verdict channel_judge(nn_channel_receive* channel, uint16_t id)
 {
     switch (channel->config->mode) {
-    case NECPNET_UNRELIABLE:
-        return channel_seen(channel, id) ? CHANNEL_OLD : CHANNEL_NEW;
+    case NECPNET_UNRELIABLE: return channel_seen(channel, id) ? CHANNEL_OLD : CHANNEL_NEW;
     case NECPNET_UNRELIABLE_SEQUENCED:
     case NECPNET_RELIABLE_SEQUENCED:
         return channel->any && nn_sequence_distance(id, channel->next) < 0 ? CHANNEL_OLD : CHANNEL_NEW;
     case NECPNET_RELIABLE_UNORDERED:
-    case NECPNET_RELIABLE_ORDERED:
-        break;
+    case NECPNET_RELIABLE_ORDERED: break;
     }
     uint16_t ahead = (uint16_t)(id - channel->next);
     if (NN_LIKELY(ahead == 0)) return CHANNEL_NEW;
@@ -157,8 +155,7 @@ static void channel_deliver(nn_channel_receive* channel, nn_delivery* delivery, 
                             nn_delivery_list* delivered)
 {
     switch (channel->config->mode) {
-    case NECPNET_UNRELIABLE:
-        break; /* its id, if any, was seen to */
+    case NECPNET_UNRELIABLE: break; /* its id, if any, was seen to */
     case NECPNET_UNRELIABLE_SEQUENCED:
     case NECPNET_RELIABLE_SEQUENCED:
         channel->any = true;
@@ -219,20 +216,30 @@ static necpnet_result channel_refuse(const char** out_text, const char* text)
     return NECPNET_ERR_PROTOCOL;
 }
 
-/* The decompressed form of a delivery. Out of memory: nothing was done. */
-static necpnet_result channel_decompress(nn_channel_receive* channel, nn_delivery** in_out, const char** out_text)
+static necpnet_result channel_check_credit(const nn_channel_receive* channel, uint64_t cost, const char** out_text)
+{
+    if (!nn_channel_has_credit(channel->config->mode)) return NECPNET_OK;
+    if (channel->credit_received + cost <= channel->credit_announced) return NECPNET_OK;
+    return channel_refuse(out_text, "more was sent on a channel than its credit allows");
+}
+
+/* The decompressed form of a delivery. Out of memory: nothing was done. It may pass the memory's limit: what was begun
+ * must be able to end, and credit bounds it. */
+static necpnet_result channel_decompress(nn_channel_receive* channel, nn_delivery** in_out, uint32_t charged,
+                                         const char** out_text)
 {
     nn_delivery* packed = *in_out;
     nn_reader reader = nn_reader_of(nn_delivery_body(packed), packed->bytes);
     uint64_t plain_bytes = nn_read_varint(&reader);
-    if (reader.failed || plain_bytes == 0 ||
-        plain_bytes > (uint64_t)channel->config->message_bytes_max + NN_CREDIT_EXTRA_BYTES) {
+    if (reader.failed || plain_bytes < charged ||
+        plain_bytes > (uint64_t)channel->config->message_bytes_max + NN_CREDIT_EXTRA_BYTES || plain_bytes == 0) {
         return channel_refuse(out_text, "a compressed message has no valid size");
     }
-    nn_delivery* plain = nn_delivery_take(channel->blocks, channel->memory, (size_t)plain_bytes);
+    necpnet_result result = channel_check_credit(channel, plain_bytes - charged, out_text);
+    if (result) return result;
+    nn_delivery* plain = nn_delivery_take(channel->blocks, channel->memory, (size_t)plain_bytes, UINT64_MAX);
     if (!plain) return NECPNET_ERR_OUT_OF_MEMORY;
     plain->bytes = (uint32_t)plain_bytes;
-    plain->wire_bytes = packed->wire_bytes;
     plain->channel = packed->channel;
     plain->flags = packed->flags;
     bool whole = nn_decompress(reader.at, nn_reader_left(&reader), nn_delivery_body(plain), (size_t)plain_bytes);
@@ -241,14 +248,16 @@ static necpnet_result channel_decompress(nn_channel_receive* channel, nn_deliver
     return whole ? NECPNET_OK : channel_refuse(out_text, "a compressed message does not decompress to its size");
 }
 
-/* Decompress, take the name off, and check the size. ERR_PROTOCOL gives the delivery back; ERR_OUT_OF_MEMORY leaves it
- * as it was. */
-static necpnet_result channel_open(nn_channel_receive* channel, nn_delivery** in_out, const char** out_text)
+/* Decompress, take the name off, check the size; `charged` bytes of its credit were taken before. ERR_PROTOCOL gives the
+ * delivery back; ERR_OUT_OF_MEMORY leaves it as it was. */
+static necpnet_result channel_open(nn_channel_receive* channel, nn_delivery** in_out, uint32_t charged,
+                                   const char** out_text)
 {
     uint8_t flags = (*in_out)->flags;
     necpnet_result result = NECPNET_OK;
-    if (flags & NN_CHANNEL_COMPRESSED) result = channel_decompress(channel, in_out, out_text);
+    if (flags & NN_CHANNEL_COMPRESSED) result = channel_decompress(channel, in_out, charged, out_text);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) return result;
+    (*in_out)->cost = (*in_out)->bytes;
     if (!result && (flags & NN_CHANNEL_NAMED) && !channel_open_name(*in_out)) {
         result = channel_refuse(out_text, "a named message has no valid name");
     }
@@ -276,11 +285,11 @@ static necpnet_result channel_check_size(const nn_channel_receive* channel, uint
     return channel_refuse(out_text, "a message is larger than the channel's message_bytes_max");
 }
 
-static necpnet_result channel_check_credit(const nn_channel_receive* channel, uint64_t bytes, const char** out_text)
+/* How much may be held when a message begins: what came early, and so waits for others, leaves half to those. */
+static uint64_t channel_memory_limit(const nn_channel_receive* channel, uint16_t id)
 {
-    if (!nn_channel_has_credit(channel->config->mode)) return NECPNET_OK;
-    if (channel->credit_received + bytes <= channel->credit_announced) return NECPNET_OK;
-    return channel_refuse(out_text, "more was sent on a channel than its credit allows");
+    bool early = channel->config->mode == NECPNET_RELIABLE_ORDERED && id != channel->next;
+    return early ? channel->memory->max / 2 : channel->memory->max;
 }
 
 /* A whole message that is new. */
@@ -288,25 +297,26 @@ static necpnet_result channel_take(nn_channel_receive* channel, const nn_message
                                    nn_delivery_list* delivered, const char** out_text)
 {
     /* Sent whole, lost, begun in fragments for a smaller packet, and now the whole one comes late. */
-    bool replaces = channel->assembly.body && channel->assembly.id == frame->id &&
-                    channel->config->mode != NECPNET_UNRELIABLE;
+    bool replaces =
+        channel->assembly.body && channel->assembly.id == frame->id && channel->config->mode != NECPNET_UNRELIABLE;
+    uint32_t charged = replaces ? channel->assembly.total : 0;
     necpnet_result result = replaces ? NECPNET_OK : channel_check_credit(channel, frame->bytes, out_text);
     if (result) return result;
-    nn_delivery* delivery = nn_delivery_take(channel->blocks, channel->memory, frame->bytes);
+    nn_delivery* delivery =
+        nn_delivery_take(channel->blocks, channel->memory, frame->bytes, channel_memory_limit(channel, frame->id));
     if (!delivery) return channel_no_memory(channel);
     nn_copy(nn_delivery_body(delivery), frame->data, frame->bytes);
     delivery->bytes = frame->bytes;
-    delivery->wire_bytes = frame->bytes;
     delivery->channel = channel->index;
     delivery->flags = frame->flags;
-    result = channel_open(channel, &delivery, out_text);
+    result = channel_open(channel, &delivery, charged, out_text);
     if (NN_UNLIKELY(result)) {
         if (result == NECPNET_ERR_PROTOCOL) return result;
         nn_delivery_give(channel->blocks, channel->memory, delivery);
         return channel_no_memory(channel);
     }
     if (replaces) nn_channel_receive_drop_assembly(channel);
-    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += frame->bytes;
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += delivery->cost;
     channel_deliver(channel, delivery, frame->id, delivered);
     return NECPNET_OK;
 }
@@ -357,7 +367,8 @@ static bool channel_grow_body(nn_channel_receive* channel, uint32_t to)
     nn_reassembly* assembly = &channel->assembly;
     if (to <= assembly->room) return true;
     uint32_t room = (uint32_t)nn_min_u64(nn_max_u64(to, (uint64_t)assembly->room * 2), assembly->total);
-    nn_delivery* larger = nn_delivery_take(channel->blocks, channel->memory, room);
+    /* What was begun must be able to end: no limit but the message's size, which credit allowed. */
+    nn_delivery* larger = nn_delivery_take(channel->blocks, channel->memory, room, UINT64_MAX);
     if (!larger) return false;
     nn_copy(nn_delivery_body(larger), nn_delivery_body(assembly->body), assembly->room);
     nn_delivery_give(channel->blocks, channel->memory, assembly->body);
@@ -375,7 +386,10 @@ static necpnet_result channel_begin_assembly(nn_channel_receive* channel, const 
     if (result) return result;
     uint32_t room = frame->first * NN_FRAGMENT_UNIT_BYTES + frame->bytes;
     nn_units* have = nn_units_create(channel->blocks, nn_fragment_units(frame->total));
-    nn_delivery* body = have ? nn_delivery_take(channel->blocks, channel->memory, room) : NULL;
+    nn_delivery* body = NULL;
+    if (have) {
+        body = nn_delivery_take(channel->blocks, channel->memory, room, channel_memory_limit(channel, frame->id));
+    }
     if (!body) {
         nn_units_release(channel->blocks, have);
         return NECPNET_ERR_OUT_OF_MEMORY;
@@ -397,10 +411,9 @@ static necpnet_result channel_finish_assembly(nn_channel_receive* channel, const
     nn_reassembly* assembly = &channel->assembly;
     nn_delivery* delivery = assembly->body;
     delivery->bytes = assembly->total;
-    delivery->wire_bytes = assembly->total;
     delivery->channel = channel->index;
     delivery->flags = assembly->flags;
-    necpnet_result result = channel_open(channel, &delivery, out_text);
+    necpnet_result result = channel_open(channel, &delivery, assembly->total, out_text);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) {
         nn_units_remove(assembly->have, frame->first, nn_fragment_units(frame->bytes));
         return channel_no_memory(channel);
@@ -410,13 +423,14 @@ static necpnet_result channel_finish_assembly(nn_channel_receive* channel, const
     assembly->have = NULL;
     if (result) return result;
     if (channel->config->mode == NECPNET_UNRELIABLE) channel_see(channel, frame->id);
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += delivery->cost - assembly->total;
     channel_deliver(channel, delivery, frame->id, delivered);
     return NECPNET_OK;
 }
 
 /* Whether the frame's message may be reassembled now; makes room for it. */
-static necpnet_result channel_enter_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
-                                             bool* out_drop, const char** out_text)
+static necpnet_result channel_enter_assembly(nn_channel_receive* channel, const nn_message_frame* frame, bool* out_drop,
+                                             const char** out_text)
 {
     nn_reassembly* assembly = &channel->assembly;
     *out_drop = false;
@@ -483,11 +497,11 @@ NN_PRIVATE bool nn_channel_receive_consumed(nn_channel_receive* channel, const n
     channel->messages_received++;
     channel->bytes_received += delivery->bytes;
     if (!nn_channel_has_credit(config->mode)) return false;
-    channel->credit_consumed += delivery->wire_bytes;
+    channel->credit_consumed += delivery->cost;
     /* Often enough that a message of the largest size always finds credit, seldom enough to cost nothing. */
     uint64_t lag = channel->credit_consumed + config->window_bytes + NN_CREDIT_EXTRA_BYTES - channel->credit_announced;
-    uint64_t spare = config->window_bytes > config->message_bytes_max ? config->window_bytes - config->message_bytes_max
-                                                                      : 0;
+    uint64_t spare =
+        config->window_bytes > config->message_bytes_max ? config->window_bytes - config->message_bytes_max : 0;
     return lag > 0 && lag >= nn_min_u64(config->window_bytes / 4, spare);
 }
 

@@ -97,7 +97,7 @@ NN_PRIVATE necpnet_result nn_channel_send_queue(nn_channel_send* channel, nn_pay
     }
     nn_delivery* receipt = NULL;
     if (options && options->wants_receipt) {
-        receipt = nn_delivery_take(channel->blocks, NULL, 0);
+        receipt = nn_delivery_take(channel->blocks, NULL, 0, 0);
         if (!receipt) return NECPNET_ERR_OUT_OF_MEMORY;
         receipt->is_receipt = true;
         receipt->channel = channel->index;
@@ -125,7 +125,7 @@ NN_PRIVATE necpnet_result nn_channel_send_queue(nn_channel_send* channel, nn_pay
 static bool channel_has_credit(const nn_channel_send* channel, uint16_t position)
 {
     if (!nn_channel_has_credit(channel->config->mode)) return true;
-    return channel->credit_used + channel_entry(channel, position)->payload->bytes <= channel->credit_limit;
+    return channel->credit_used + channel_entry(channel, position)->payload->cost <= channel->credit_limit;
 }
 
 /* A reliable sequenced channel does not resend what a queued newer message replaces. */
@@ -201,8 +201,8 @@ static uint32_t channel_put_fragment(const nn_channel_send* channel, nn_message_
     size_t left = nn_writer_left(writer);
     size_t at = (size_t)first * NN_FRAGMENT_UNIT_BYTES;
     size_t rest = payload->bytes - at;
-    size_t header = 4 + nn_varint_bytes(payload->bytes) + nn_varint_bytes(first) +
-                    nn_varint_bytes(nn_min_size(left, rest));
+    size_t header =
+        4 + nn_varint_bytes(payload->bytes) + nn_varint_bytes(first) + nn_varint_bytes(nn_min_size(left, rest));
     if (left < header) return 0;
     size_t room = left - header;
     uint32_t units = room >= rest ? nn_fragment_units(rest) : (uint32_t)(room / NN_FRAGMENT_UNIT_BYTES);
@@ -255,7 +255,7 @@ static void channel_begun(nn_channel_send* channel, uint16_t position)
     }
     if (entry->state == NN_SEND_QUEUED) {
         channel->fresh++;
-        if (nn_channel_has_credit(channel->config->mode)) channel->credit_used += entry->payload->bytes;
+        if (nn_channel_has_credit(channel->config->mode)) channel->credit_used += entry->payload->cost;
         if (channel->config->mode == NECPNET_RELIABLE_SEQUENCED) {
             while (channel->first != position) {
                 if (channel_entry(channel, channel->first)->state == NN_SEND_LOST) channel->messages_dropped++;
@@ -479,12 +479,15 @@ NN_PRIVATE void nn_channel_send_fragment_lost(nn_channel_send* channel, uint16_t
     channel->resends++;
 }
 
-NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel)
+NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel, bool was_ordered)
 {
     if (!nn_channel_is_reliable(channel->config->mode)) {
         if (channel->cutting) channel_drop_fresh(channel);
         return;
     }
+    /* On an ordered carrier the peer may still miss messages cut before this one; its RECEIVED will tell how much of
+     * which it has. */
+    if (was_ordered) nn_fragments_end(&channel->fragments, channel->blocks);
     for (uint16_t at = channel->first; at != channel->fresh; at++) {
         nn_send_entry* entry = channel_entry(channel, at);
         entry->in_flight = 0;
@@ -506,7 +509,8 @@ NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t 
     return nn_sequence_distance(id, channel->fresh) <= 0;
 }
 
-NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units)
+NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units,
+                                          nn_delivery_list* receipts)
 {
     if (units == 0 || !nn_channel_send_in_range(channel, id)) return;
     nn_send_entry* entry = channel_entry(channel, id);
@@ -515,8 +519,9 @@ NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id,
         if (!nn_fragments_begin(&channel->fragments, channel->blocks, id, entry->payload->bytes)) return;
         channel_begun(channel, id);
     }
-    if (channel->fragments.id == id && units < channel->fragments.acked->units) {
-        (void)nn_fragments_acked(&channel->fragments, 0, units);
+    /* Acknowledgements may have told of the rest before. */
+    if (channel->fragments.id == id && nn_fragments_acked(&channel->fragments, 0, units)) {
+        channel_retire(channel, id, receipts);
     }
 }
 

@@ -45,8 +45,8 @@ typedef struct nn_sent_copy {
     uint8_t channel; /* index */
 } nn_sent_copy;
 
-#define NN_REDUNDANCY_COPIES_MAX 32       /* of one packet; more are not copied */
-#define NN_REDUNDANCY_DELAY_US 20000      /* a copy that found no packet to ride on gets one of its own */
+#define NN_REDUNDANCY_COPIES_MAX 32  /* of one packet; more are not copied */
+#define NN_REDUNDANCY_DELAY_US 20000 /* a copy that found no packet to ride on gets one of its own */
 
 typedef struct nn_copies {
     uint32_t capacity; /* of the block */
@@ -120,20 +120,22 @@ NN_PRIVATE size_t nn_channel_send_write(nn_channel_send* channel, nn_message_pac
 NN_PRIVATE void nn_channel_send_copy(nn_channel_send* channel, nn_message_packet* packet, const nn_sent_copy* copy);
 
 /* nn_channel_send_acked, nn_channel_send_lost - `count` messages from `id` on. Stale ids are ignored. */
-NN_PRIVATE void nn_channel_send_acked(nn_channel_send* channel, uint16_t id, uint32_t count, nn_delivery_list* receipts);
+NN_PRIVATE void nn_channel_send_acked(nn_channel_send* channel, uint16_t id, uint32_t count,
+                                      nn_delivery_list* receipts);
 NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint32_t count);
 NN_PRIVATE void nn_channel_send_fragment_acked(nn_channel_send* channel, uint16_t id, uint32_t value,
                                                nn_delivery_list* receipts);
 NN_PRIVATE void nn_channel_send_fragment_lost(nn_channel_send* channel, uint16_t id, uint32_t value);
 
 /* nn_channel_send_interrupt - the carrier is gone: all that is in flight is to be sent again, once released. */
-NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel);
+NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel, bool was_ordered);
 
 /* nn_channel_send_covers - whether the peer may claim to have all before `id`: it was sent. */
 NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t id);
 
 /* nn_channel_send_has_units - the peer has the first units of a message; it need not be sent from the start. */
-NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units);
+NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units,
+                                          nn_delivery_list* receipts);
 
 /* nn_channel_send_has_room - whether a refused message would fit again, with some to spare. */
 NN_PRIVATE bool nn_channel_send_has_room(const nn_channel_send* channel);

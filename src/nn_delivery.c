@@ -1,10 +1,10 @@
 /* nn_delivery - what waits to be polled. */
 #include "nn_delivery.h"
 
-NN_PRIVATE nn_delivery* nn_delivery_take(nn_blocks* blocks, nn_receive_memory* memory, size_t bytes)
+NN_PRIVATE nn_delivery* nn_delivery_take(nn_blocks* blocks, nn_receive_memory* memory, size_t bytes, uint64_t limit)
 {
     uint32_t capacity;
-    if (memory && NN_UNLIKELY(memory->held + sizeof(nn_delivery) + bytes > memory->max)) return NULL;
+    if (memory && NN_UNLIKELY(memory->held + sizeof(nn_delivery) + bytes > limit)) return NULL;
     nn_delivery* delivery = (nn_delivery*)nn_blocks_take(blocks, sizeof *delivery + bytes, &capacity);
     if (!delivery) return NULL;
     memset(delivery, 0, sizeof *delivery);

@@ -18,7 +18,7 @@ typedef struct nn_delivery {
     uint32_t bytes;       /* of the message, without name */
     uint32_t data_offset; /* from the end of this struct */
     uint32_t name_offset; /* the same; NN_DELIVERY_NO_NAME without */
-    uint32_t wire_bytes;  /* what it took from the credit */
+    uint32_t cost;        /* what it took from the credit */
     uint8_t channel;
     uint8_t flags; /* NN_CHANNEL_NAMED | NN_CHANNEL_COMPRESSED, until opened */
     bool is_receipt;
@@ -59,8 +59,8 @@ NN_INLINE nn_delivery* nn_delivery_pop(nn_delivery_list* list)
 }
 
 /* nn_delivery_take - a delivery with room for a body; charged when memory is given (NULL: a receipt). NULL when out of
- * memory or beyond the limit. */
-NN_PRIVATE nn_delivery* nn_delivery_take(nn_blocks* blocks, nn_receive_memory* memory, size_t bytes);
+ * memory, or when more than `limit` would then be held. */
+NN_PRIVATE nn_delivery* nn_delivery_take(nn_blocks* blocks, nn_receive_memory* memory, size_t bytes, uint64_t limit);
 
 /* nn_delivery_give - NULL does nothing. */
 NN_PRIVATE void nn_delivery_give(nn_blocks* blocks, nn_receive_memory* memory, nn_delivery* delivery);

@@ -15,6 +15,7 @@ static nn_payload* payload_take(nn_blocks* blocks, size_t bytes)
     payload->capacity = capacity;
     payload->bytes = (uint32_t)bytes;
     payload->plain_bytes = 0;
+    payload->cost = (uint32_t)bytes;
     payload->flags = 0;
     return payload;
 }
@@ -33,6 +34,7 @@ static nn_payload* payload_compressed(const nn_payload* plain)
     }
     packed->bytes = (uint32_t)(nn_writer_bytes(&writer) + bytes);
     packed->plain_bytes = plain->plain_bytes;
+    packed->cost = plain->cost;
     packed->flags = (uint8_t)(plain->flags | NN_CHANNEL_COMPRESSED);
     return packed;
 }

@@ -13,6 +13,7 @@ typedef struct nn_payload {
     uint32_t capacity;
     uint32_t bytes;       /* on the wire */
     uint32_t plain_bytes; /* as the application gave it, without name */
+    uint32_t cost;        /* of credit: bytes before compression, with name */
     uint8_t flags;        /* NN_CHANNEL_COMPRESSED | NN_CHANNEL_NAMED */
 } nn_payload;
 

@@ -159,8 +159,8 @@ NN_PRIVATE necpnet_result nn_session_set_peer_window(nn_session* session, int ch
     if (!nn_channel_has_credit(config->mode)) return NECPNET_OK;
     if (bytes < config->message_bytes_max) return NECPNET_ERR_PROTOCOL;
     if (!session->peer_windows) {
-        session->peer_windows = (uint32_t*)nn_alloc_take(
-            session->config.alloc, (size_t)session->config.channel_count * sizeof *session->peer_windows);
+        session->peer_windows = (uint32_t*)nn_alloc_take(session->config.alloc, (size_t)session->config.channel_count *
+                                                                                    sizeof *session->peer_windows);
         if (!session->peer_windows) return NECPNET_ERR_OUT_OF_MEMORY;
     }
     session->peer_windows[channel] = bytes;
@@ -240,8 +240,8 @@ NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, cons
     necpnet_result result = nn_session_check(&session->config, channel, data, bytes, options);
     if (result) return result;
     bool compress = session->config.channels[channel].compress && session->peer_decompresses;
-    nn_payload* payload = nn_payload_create(session->config.blocks, data, bytes, options ? options->name : NULL,
-                                            compress);
+    nn_payload* payload =
+        nn_payload_create(session->config.blocks, data, bytes, options ? options->name : NULL, compress);
     if (!payload) return NECPNET_ERR_OUT_OF_MEMORY;
     result = nn_session_send_payload(session, channel, payload, options, now_us);
     nn_payload_release(payload);
@@ -346,6 +346,7 @@ NN_PRIVATE void nn_session_begin(nn_session* session, bool ordered)
 
 NN_PRIVATE void nn_session_carrier_changed(nn_session* session, bool ordered)
 {
+    bool was_ordered = session->ordered;
     nn_session_begin(session, ordered);
     session_clear_copies(session);
     session->holds_reliable = true;
@@ -353,7 +354,7 @@ NN_PRIVATE void nn_session_carrier_changed(nn_session* session, bool ordered)
         nn_channel_send* sender = session->senders ? session->senders[i] : NULL;
         nn_channel_receive* receiver = session->receivers ? session->receivers[i] : NULL;
         if (sender) {
-            nn_channel_send_interrupt(sender);
+            nn_channel_send_interrupt(sender, was_ordered);
             nn_session_refresh(session, sender);
         }
         if (receiver) {

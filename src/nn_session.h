@@ -21,6 +21,7 @@
 #define NN_CONTROL_MESSAGE_BYTES_MAX 262144 /* a schema or channel table */
 #define NN_RECEIVED_DELAY_US 100000         /* ordered carriers: RECEIVED at the latest so long after data .. */
 #define NN_RECEIVED_BYTES 32768             /* .. or after so many bytes */
+#define NN_RECEIVED_BYTES_MIN 1024          /* fewer, with nothing reliable among them, are not reported by time */
 
 /* An external writer that takes turns with the channels. */
 typedef struct nn_source {
@@ -76,29 +77,30 @@ typedef struct nn_session {
     nn_delivery_list control;       /* control messages to be polled */
     nn_delivery* polled;            /* what the last poll's views look at */
     nn_delivery* control_polled;
-    uint64_t ready;           /* bit a channel that could write something now */
-    uint64_t writable;        /* bit a channel whose WRITABLE waits to be polled */
-    uint64_t credit_due;      /* bit a channel whose CREDIT should be written */
-    uint64_t received_dirty;  /* bit a channel to name in the next RECEIVED */
+    uint64_t ready;          /* bit a channel that could write something now */
+    uint64_t writable;       /* bit a channel whose WRITABLE waits to be polled */
+    uint64_t credit_due;     /* bit a channel whose CREDIT should be written */
+    uint64_t received_dirty; /* bit a channel to name in the next RECEIVED */
     bool control_ready, control_credit_due, control_received_dirty;
-    bool ordered;             /* the present carrier */
-    bool holds_reliable;      /* since the carrier changed, until the peer's RECEIVED */
-    bool received_due;        /* RECEIVED must be written (carrier changed, or lost) */
+    bool ordered;        /* the present carrier */
+    bool holds_reliable; /* since the carrier changed, until the peer's RECEIVED */
+    bool received_due;   /* RECEIVED must be written (carrier changed, or lost) */
     bool peer_decompresses;
-    uint8_t class_at;         /* deficit round robin: whose turn */
+    uint8_t class_at; /* deficit round robin: whose turn */
     nn_session_class classes[NN_SESSION_CLASSES];
     nn_source sources[NN_SOURCES];
-    uint32_t* peer_windows;   /* NULL, or channel_count entries */
-    nn_copies* copies; /* redundancy; NULL until used */
-    uint64_t carrier_bytes_written;   /* ordered: since the carrier began */
+    uint32_t* peer_windows;         /* NULL, or channel_count entries */
+    nn_copies* copies;              /* redundancy; NULL until used */
+    uint64_t carrier_bytes_written; /* ordered: since the carrier began */
     uint64_t carrier_bytes_received;
-    uint64_t carrier_bytes_reported;  /* received as of our last RECEIVED */
-    uint64_t received_since_us;       /* when the first unreported bytes came; NN_NEVER */
-    uint64_t peer_bytes_received;     /* as of the peer's last RECEIVED */
-    uint32_t state_tick;              /* last state tick received; told in RECEIVED */
-    uint32_t peer_state_tick;         /* as of the peer's last RECEIVED */
+    uint64_t carrier_bytes_reported; /* received as of our last RECEIVED */
+    uint64_t received_since_us;      /* when the first unreported bytes came; NN_NEVER */
+    uint64_t peer_bytes_received;    /* as of the peer's last RECEIVED */
+    uint32_t state_tick;             /* last state tick received, set by whoever follows it; told in RECEIVED */
+    uint32_t state_tick_reported;
+    uint32_t peer_state_tick; /* as of the peer's last RECEIVED */
     size_t queue_bytes;
-    uint64_t outstanding;             /* reliable messages queued or unacknowledged, control included */
+    uint64_t outstanding; /* reliable messages queued or unacknowledged, control included */
 } nn_session;
 
 /* nn_session_init - nothing allocated yet. nn_session_reset - release everything; init before use again. */

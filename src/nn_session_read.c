@@ -13,8 +13,7 @@ static necpnet_result session_refuse(const char** out_text, const char* text)
     return NECPNET_ERR_PROTOCOL;
 }
 
-static necpnet_result session_read_message(nn_session* session, uint8_t type, nn_reader* reader,
-                                           const char** out_text)
+static necpnet_result session_read_message(nn_session* session, uint8_t type, nn_reader* reader, const char** out_text)
 {
     nn_message_frame frame;
     memset(&frame, 0, sizeof frame);
@@ -42,7 +41,7 @@ static necpnet_result session_read_message(nn_session* session, uint8_t type, nn
     frame.first = (uint32_t)first;
     if (control) {
         session->control_received_dirty = true;
-    } else {
+    } else if (nn_channel_is_reliable(receiver->config->mode)) {
         session->received_dirty |= UINT64_C(1) << index;
     }
     nn_delivery_list* list = control ? &session->control : &session->delivered;
@@ -126,7 +125,10 @@ NN_PRIVATE bool nn_session_write_received(nn_session* session, nn_writer* writer
         if (control) session->control_received_dirty = false;
         session->received_dirty &= ~bit;
     }
+    if (all) session->received_dirty = 0; /* bits of channels that received nothing */
+    if (all) session->control_received_dirty = false;
     session->received_due = !all;
+    session->state_tick_reported = session->state_tick;
     session->carrier_bytes_reported = session->carrier_bytes_received;
     session->received_since_us = NN_NEVER;
     NN_ASSERT(!writer->failed);
@@ -139,8 +141,8 @@ NN_PRIVATE void nn_session_count_received(nn_session* session, size_t bytes, uin
     if (session->received_since_us == NN_NEVER) session->received_since_us = now_us;
 }
 
-static necpnet_result session_read_ranges(nn_session* session, nn_channel_send* sender, uint16_t next,
-                                          unsigned ranges, nn_reader* reader, const char** out_text)
+static necpnet_result session_read_ranges(nn_session* session, nn_channel_send* sender, uint16_t next, unsigned ranges,
+                                          nn_reader* reader, const char** out_text)
 {
     uint64_t ahead = 0;
     while (ranges-- > 0) {
@@ -177,7 +179,7 @@ static necpnet_result session_read_row(nn_session* session, nn_reader* reader, c
     uint16_t count = (uint16_t)(next - sender->first);
     if (count < 0x8000) nn_channel_send_acked(sender, sender->first, count, &session->delivered);
     necpnet_result result = session_read_ranges(session, sender, next, ranges, reader, out_text);
-    if (result == NECPNET_OK) nn_channel_send_has_units(sender, id, (uint32_t)units);
+    if (result == NECPNET_OK) nn_channel_send_has_units(sender, id, (uint32_t)units, &session->delivered);
     nn_session_refresh(session, sender);
     return result;
 }

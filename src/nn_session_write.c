@@ -9,7 +9,7 @@
 #define SESSION_QUANTUM_BYTES 64 /* a round's share for each unit of weight */
 #define SESSION_TURN_BYTES 512   /* of one channel, before its class goes on to the next */
 #define SESSION_CREDIT_BYTES_MAX 10
-#define SESSION_ROOM_MIN 4       /* fewer bytes hold no frame worth looking for */
+#define SESSION_ROOM_MIN 4 /* fewer bytes hold no frame worth looking for */
 
 static const int32_t session_weights[NN_SESSION_CLASSES] = {16, 8, 8, 4, 4, 2};
 static const uint8_t session_class_of_priority[4] = {0, 2, 4, 5};
@@ -21,6 +21,7 @@ typedef struct session_turns {
     uint64_t channels[NN_SESSION_CLASSES]; /* that may still write into this packet */
     bool source[NN_SOURCES];
     unsigned classes; /* bit a class that has one of these */
+    unsigned stopped; /* bit a class that has more, but none that fits */
 } session_turns;
 
 static bool session_source_ready(const nn_session* session, nn_source_kind kind, uint64_t now_us)
@@ -29,10 +30,19 @@ static bool session_source_ready(const nn_session* session, nn_source_kind kind,
     return source->ready && source->ready(source->user, now_us);
 }
 
+/* Ordered: whether there is something to tell in time. RECEIVED frames alone are not, else two ends would never rest. */
+static bool session_report_wanted(const nn_session* session)
+{
+    return session->ordered &&
+           (session->received_dirty || session->control_received_dirty ||
+            session->state_tick != session->state_tick_reported ||
+            session->carrier_bytes_received - session->carrier_bytes_reported >= NN_RECEIVED_BYTES_MIN);
+}
+
 static bool session_report_due(const nn_session* session, uint64_t now_us)
 {
     if (session->received_due) return true;
-    if (!session->ordered || session->carrier_bytes_received == session->carrier_bytes_reported) return false;
+    if (!session_report_wanted(session)) return false;
     return session->carrier_bytes_received - session->carrier_bytes_reported >= NN_RECEIVED_BYTES ||
            (session->received_since_us != NN_NEVER && now_us >= session->received_since_us + NN_RECEIVED_DELAY_US);
 }
@@ -55,7 +65,7 @@ NN_PRIVATE uint64_t nn_session_deadline_us(const nn_session* session)
 {
     uint64_t deadline = NN_NEVER;
     if (session->copies && session->copies->count > 0) deadline = session->copies->since_us + NN_REDUNDANCY_DELAY_US;
-    if (session->ordered && session->received_since_us != NN_NEVER) {
+    if (session->received_since_us != NN_NEVER && session_report_wanted(session)) {
         deadline = nn_min_u64(deadline, session->received_since_us + NN_RECEIVED_DELAY_US);
     }
     return deadline;
@@ -135,6 +145,7 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
     nn_session_refresh(session, sender);
     if (written < turn || !(session->ready & bit)) {
         turns->channels[class_at] &= ~bit; /* no more, or nothing that fits */
+        if (session->ready & bit) turns->stopped |= 1u << class_at;
         if (!turns->channels[class_at]) turns->classes &= ~(1u << class_at);
     }
     row->next_channel = (uint8_t)((at + 1) % NECPNET_CHANNELS_MAX);
@@ -144,20 +155,23 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
 static void session_write_turns(nn_session* session, session_turns* turns, nn_message_packet* packet)
 {
     unsigned at = session->class_at;
+    unsigned resume = NN_SESSION_CLASSES; /* the first class that found no room: the next packet goes on with it */
     while (turns->classes && !packet->closed && nn_writer_left(packet->writer) >= SESSION_ROOM_MIN) {
         nn_session_class* row = &session->classes[at];
         if (!(turns->classes >> at & 1)) {
-            row->deficit = row->deficit < 0 ? row->deficit : 0;
+            if (row->deficit > 0 && !(turns->stopped >> at & 1)) row->deficit = 0;
             at = (at + 1) % NN_SESSION_CLASSES;
             continue;
         }
         if (row->deficit <= 0) row->deficit += session_weights[at] * SESSION_QUANTUM_BYTES;
-        while (row->deficit > 0 && (turns->classes >> at & 1) && !packet->closed) {
+        while (row->deficit > 0 && (turns->classes >> at & 1) && !packet->closed &&
+               nn_writer_left(packet->writer) >= SESSION_ROOM_MIN) {
             row->deficit -= (int32_t)session_take_turn(session, turns, at, row->deficit, packet);
         }
+        if (resume == NN_SESSION_CLASSES && (turns->stopped >> at & 1)) resume = at;
         if (row->deficit <= 0) at = (at + 1) % NN_SESSION_CLASSES;
     }
-    session->class_at = (uint8_t)at;
+    session->class_at = (uint8_t)(resume < NN_SESSION_CLASSES ? resume : at);
 }
 
 static session_turns session_list_turns(const nn_session* session, uint64_t now_us)

@@ -9,12 +9,14 @@ TEST(test_blocks_hold_every_size)
     nn_blocks blocks;
     nn_alloc_init(&alloc, &allocator);
     nn_blocks_init(&blocks, &alloc);
-    static const size_t sizes[] = {1, 63, 64, 65, 1023, 1024, 1025, 2048, 2049, 65535, 65536, 65537, 1048576};
+    static const size_t sizes[] = {1,    63,   64,   65,   1023,  1024,  1025,  1280,   1281,
+                                   2048, 2049, 2560, 3000, 65535, 65536, 65537, 1048576};
     for (size_t i = 0; i < NN_COUNT(sizes); i++) {
         uint32_t capacity = 0;
         void* block = nn_blocks_take(&blocks, sizes[i], &capacity);
         TEST_CHECK(block);
         TEST_AT_LEAST(capacity, sizes[i]);
+        TEST_AT_MOST(capacity, nn_max_size(sizes[i] + 63, sizes[i] + sizes[i] / 4));
         memset(block, 0xee, sizes[i]);
         TEST_EQUAL(blocks.live_bytes, capacity);
         nn_blocks_give(&blocks, block, capacity);
@@ -62,8 +64,7 @@ TEST(test_blocks_keep_no_more_than_their_limit)
 TEST(test_blocks_say_when_memory_is_out)
 {
     struct necpnet_allocator allocator = test_allocator();
-    TEST_EACH_ALLOCATION_FAILS
-    {
+    TEST_EACH_ALLOCATION_FAILS {
         nn_alloc alloc;
         nn_blocks blocks;
         nn_alloc_init(&alloc, &allocator);

@@ -7128,6 +7128,506 @@ NN_PRIVATE void nn_recovery_lose_all(nn_recovery* recovery, nn_recovery_function
 }
 /* ---- end src/nn_recovery.c --------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_clock_sync.h ----------------------------------------------------------------------------------- */
+/* nn_clock_sync - the server's clock as seen from a client (NTP, RFC 5905 8 and 10), from PING and PONG.
+ *
+ * Of the last samples the one with the least round trip wins; the estimate is slewed towards it, so that server time
+ * runs on without leaps.
+ */
+#ifndef NN_CLOCK_SYNC_H
+#define NN_CLOCK_SYNC_H
+
+
+#define NN_CLOCK_SYNC_SAMPLES 8u
+#define NN_CLOCK_SYNC_SLEW_PPM 20000u  /* at most so much faster or slower than the local clock */
+#define NN_CLOCK_SYNC_STEP_US 100000u  /* farther off than this: step, do not slew */
+#define NN_CLOCK_SYNC_DRIFT_PPM 100u   /* two quartz clocks; added to the error bound with age */
+#define NN_CLOCK_SYNC_FAST_US 60000u   /* between PINGs until the samples are full */
+#define NN_CLOCK_SYNC_SLOW_US 2000000u /* afterwards */
+
+typedef struct nn_clock_sample {
+    int64_t offset_us;
+    uint64_t at_us; /* local */
+    uint32_t rtt_us;
+} nn_clock_sample;
+
+typedef struct nn_clock_sync {
+    nn_clock_sample samples[NN_CLOCK_SYNC_SAMPLES];
+    int64_t offset_us; /* used at slewed_at_us */
+    int64_t target_us; /* of the best sample */
+    uint64_t slewed_at_us;
+    uint32_t best_rtt_us;
+    uint32_t count; /* samples ever */
+} nn_clock_sync;
+
+NN_PRIVATE void nn_clock_sync_init(nn_clock_sync* clock);
+
+/* nn_clock_sync_add - one answered PING.
+ *
+ *   sent_at_us      of the PING, local clock.
+ *   received_at_us  server's clock.
+ *   hold_us         the server's, until the PONG.
+ *
+ * Returns  false: impossible (times run backwards); ignored.
+ */
+NN_PRIVATE bool nn_clock_sync_add(nn_clock_sync* clock, uint64_t sent_at_us, uint64_t received_at_us, uint64_t hold_us,
+                                  uint64_t now_us);
+
+NN_PRIVATE bool nn_clock_sync_is_ready(const nn_clock_sync* clock);
+
+/* nn_clock_sync_offset_us - server time minus local time, now; 0 without a sample. */
+NN_PRIVATE int64_t nn_clock_sync_offset_us(const nn_clock_sync* clock, uint64_t now_us);
+
+/* nn_clock_sync_server_us - the server's clock now. Never runs backwards but for a step. */
+NN_PRIVATE uint64_t nn_clock_sync_server_us(const nn_clock_sync* clock, uint64_t now_us);
+
+/* nn_clock_sync_error_us - bound of the error: half the best round trip, what is still to be slewed, and drift;
+ * UINT32_MAX without a sample. */
+NN_PRIVATE uint32_t nn_clock_sync_error_us(const nn_clock_sync* clock, uint64_t now_us);
+
+/* nn_clock_sync_interval_us - how long after the last PING the next should be sent. */
+NN_PRIVATE uint64_t nn_clock_sync_interval_us(const nn_clock_sync* clock);
+
+#endif
+/* ---- end src/nn_clock_sync.h ------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_clock_sync.c ----------------------------------------------------------------------------------- */
+/* nn_clock_sync - the server's clock as seen from a client.
+ *
+ * offset = ((received - sent) + (replied - now)) / 2, round trip = (now - sent) - hold (RFC 5905 8). The sample with the
+ * least round trip was delayed least by queues, so its two ways are the most alike.
+ */
+
+#define CLOCK_RTT_US_MAX 30000000u
+#define CLOCK_AGE_PENALTY_SHIFT 13 /* a sample counts as worse by 1/8192 of its age: 122 us a second, as clocks drift */
+
+NN_PRIVATE void nn_clock_sync_init(nn_clock_sync* clock)
+{
+    memset(clock, 0, sizeof *clock);
+}
+
+NN_PRIVATE bool nn_clock_sync_is_ready(const nn_clock_sync* clock)
+{
+    return clock->count != 0;
+}
+
+static const nn_clock_sample* clock_best(const nn_clock_sync* clock, uint64_t now_us)
+{
+    const nn_clock_sample* best = NULL;
+    uint64_t best_cost = UINT64_MAX;
+    uint32_t kept = clock->count < NN_CLOCK_SYNC_SAMPLES ? clock->count : NN_CLOCK_SYNC_SAMPLES;
+    for (uint32_t i = 0; i < kept; i++) {
+        const nn_clock_sample* sample = &clock->samples[i];
+        uint64_t cost = sample->rtt_us + ((now_us - sample->at_us) >> CLOCK_AGE_PENALTY_SHIFT);
+        if (cost < best_cost) {
+            best_cost = cost;
+            best = sample;
+        }
+    }
+    return best;
+}
+
+static uint64_t clock_magnitude(int64_t value)
+{
+    return value < 0 ? (uint64_t)-value : (uint64_t)value;
+}
+
+NN_PRIVATE int64_t nn_clock_sync_offset_us(const nn_clock_sync* clock, uint64_t now_us)
+{
+    uint64_t elapsed = now_us > clock->slewed_at_us ? now_us - clock->slewed_at_us : 0;
+    int64_t left = clock->target_us - clock->offset_us;
+    uint64_t step = elapsed / (1000000u / NN_CLOCK_SYNC_SLEW_PPM);
+    if (step >= clock_magnitude(left)) return clock->target_us;
+    return left < 0 ? clock->offset_us - (int64_t)step : clock->offset_us + (int64_t)step;
+}
+
+NN_PRIVATE bool nn_clock_sync_add(nn_clock_sync* clock, uint64_t sent_at_us, uint64_t received_at_us, uint64_t hold_us,
+                                  uint64_t now_us)
+{
+    if (now_us < sent_at_us || hold_us > now_us - sent_at_us) return false;
+    uint64_t rtt = now_us - sent_at_us - hold_us;
+    if (rtt > CLOCK_RTT_US_MAX || received_at_us > INT64_MAX || now_us > INT64_MAX) return false;
+    nn_clock_sample* sample = &clock->samples[clock->count % NN_CLOCK_SYNC_SAMPLES];
+    sample->offset_us = (int64_t)received_at_us - (int64_t)sent_at_us - (int64_t)(rtt / 2);
+    sample->at_us = now_us;
+    sample->rtt_us = (uint32_t)rtt;
+    int64_t offset = nn_clock_sync_offset_us(clock, now_us);
+    bool first = clock->count == 0;
+    /* The count matters only below the number of samples and modulo it. */
+    clock->count = clock->count + 1 < 2 * NN_CLOCK_SYNC_SAMPLES ? clock->count + 1 : NN_CLOCK_SYNC_SAMPLES;
+    const nn_clock_sample* best = clock_best(clock, now_us);
+    clock->target_us = best->offset_us;
+    clock->best_rtt_us = best->rtt_us;
+    clock->slewed_at_us = now_us;
+    bool step = first || clock_magnitude(clock->target_us - offset) > NN_CLOCK_SYNC_STEP_US;
+    clock->offset_us = step ? clock->target_us : offset;
+    return true;
+}
+
+NN_PRIVATE uint64_t nn_clock_sync_server_us(const nn_clock_sync* clock, uint64_t now_us)
+{
+    int64_t server = (int64_t)now_us + nn_clock_sync_offset_us(clock, now_us);
+    return server < 0 ? 0 : (uint64_t)server;
+}
+
+NN_PRIVATE uint32_t nn_clock_sync_error_us(const nn_clock_sync* clock, uint64_t now_us)
+{
+    if (clock->count == 0) return UINT32_MAX;
+    uint64_t age = now_us > clock->slewed_at_us ? now_us - clock->slewed_at_us : 0;
+    uint64_t error = clock->best_rtt_us / 2 + age * NN_CLOCK_SYNC_DRIFT_PPM / 1000000u;
+    error += clock_magnitude(clock->target_us - nn_clock_sync_offset_us(clock, now_us));
+    return (uint32_t)nn_min_u64(error, UINT32_MAX - 1);
+}
+
+NN_PRIVATE uint64_t nn_clock_sync_interval_us(const nn_clock_sync* clock)
+{
+    return clock->count < NN_CLOCK_SYNC_SAMPLES ? NN_CLOCK_SYNC_FAST_US : NN_CLOCK_SYNC_SLOW_US;
+}
+/* ---- end src/nn_clock_sync.c ------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_inputs.h --------------------------------------------------------------------------------------- */
+/* nn_inputs - numbered inputs of a player: sent in every packet until the server has them, delivered once in order.
+ *
+ * An INPUT frame begins with the oldest unacknowledged input and leaves none out, so whoever gets a frame misses none.
+ */
+#ifndef NN_INPUTS_H
+#define NN_INPUTS_H
+
+
+#define NN_INPUT_BYTES_MAX 255u
+#define NN_INPUTS_MAX 256u /* config.inputs_max at most; the count on the wire is one byte (count - 1) */
+
+typedef struct nn_input nn_input;
+
+/* Client. */
+typedef struct nn_inputs {
+    nn_alloc* alloc;
+    nn_input* ring; /* NULL until the first input */
+    uint32_t count;
+    uint32_t first; /* oldest in the ring */
+    uint32_t capacity;
+    uint32_t count_max;
+    uint32_t tick; /* of the newest ever pushed */
+    bool has_tick;
+} nn_inputs;
+
+/* Server: of one client. */
+typedef struct nn_input_receiver {
+    uint32_t tick; /* newest delivered */
+    bool has_tick;
+    bool ack_due; /* an INPUT frame came since the last INPUT_ACK */
+} nn_input_receiver;
+
+typedef void (*nn_input_function)(void* user, uint32_t tick, const void* data, size_t bytes);
+
+NN_PRIVATE void nn_inputs_init(nn_inputs* inputs, nn_alloc* alloc, uint32_t inputs_max);
+NN_PRIVATE void nn_inputs_reset(nn_inputs* inputs);
+
+/* nn_inputs_push - Returns  OK | ERR_INVALID_ARGUMENT (bytes, tick not larger) | ERR_WOULD_BLOCK (full)
+ *                           | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_inputs_push(nn_inputs* inputs, uint32_t tick, const void* data, size_t bytes);
+
+/* nn_inputs_write - an INPUT frame, type byte included, with as many as fit, oldest first, newest last.
+ *
+ * Returns  how many; 0 (nothing written) if there is none or none fits.
+ */
+NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer);
+
+/* nn_inputs_acked - INPUT_ACK came: drop all up to tick.
+ *
+ * Returns  false: a tick that was never sent.
+ */
+NN_PRIVATE bool nn_inputs_acked(nn_inputs* inputs, uint32_t tick);
+
+NN_PRIVATE void nn_input_receiver_init(nn_input_receiver* receiver);
+
+/* nn_input_receiver_read - an INPUT frame behind its type byte: checked whole, then the new ones delivered.
+ *
+ * Returns  OK | ERR_PROTOCOL (nothing delivered)
+ */
+NN_PRIVATE necpnet_result nn_input_receiver_read(nn_input_receiver* receiver, nn_reader* reader,
+                                                 nn_input_function deliver, void* user);
+
+/* nn_input_receiver_write_ack - INPUT_ACK if one is due and fits. Returns whether it was written. */
+NN_PRIVATE bool nn_input_receiver_write_ack(nn_input_receiver* receiver, nn_writer* writer);
+
+#endif
+/* ---- end src/nn_inputs.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_inputs.c --------------------------------------------------------------------------------------- */
+/* nn_inputs - numbered inputs of a player. */
+
+
+#define INPUTS_FIRST 8u
+
+struct nn_input {
+    uint32_t tick;
+    uint8_t bytes;
+    uint8_t data[NN_INPUT_BYTES_MAX];
+};
+
+NN_PRIVATE void nn_inputs_init(nn_inputs* inputs, nn_alloc* alloc, uint32_t inputs_max)
+{
+    NN_ASSERT(inputs_max >= 1 && inputs_max <= NN_INPUTS_MAX);
+    memset(inputs, 0, sizeof *inputs);
+    inputs->alloc = alloc;
+    inputs->count_max = inputs_max;
+}
+
+NN_PRIVATE void nn_inputs_reset(nn_inputs* inputs)
+{
+    if (inputs->ring) nn_alloc_give(inputs->alloc, inputs->ring, inputs->capacity * sizeof(nn_input));
+    nn_inputs_init(inputs, inputs->alloc, inputs->count_max);
+}
+
+static nn_input* inputs_at(const nn_inputs* inputs, uint32_t index)
+{
+    return &inputs->ring[(inputs->first + index) % inputs->capacity];
+}
+
+static bool inputs_grow(nn_inputs* inputs)
+{
+    uint32_t capacity = inputs->capacity ? inputs->capacity * 2 : INPUTS_FIRST;
+    if (capacity > inputs->count_max) capacity = inputs->count_max;
+    nn_input* ring = (nn_input*)nn_alloc_take(inputs->alloc, capacity * sizeof(nn_input));
+    if (!ring) return false;
+    for (uint32_t i = 0; i < inputs->count; i++) ring[i] = *inputs_at(inputs, i);
+    if (inputs->ring) nn_alloc_give(inputs->alloc, inputs->ring, inputs->capacity * sizeof(nn_input));
+    inputs->ring = ring;
+    inputs->capacity = capacity;
+    inputs->first = 0;
+    return true;
+}
+
+NN_PRIVATE necpnet_result nn_inputs_push(nn_inputs* inputs, uint32_t tick, const void* data, size_t bytes)
+{
+    if (!data || bytes < 1 || bytes > NN_INPUT_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (inputs->has_tick && tick <= inputs->tick) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (inputs->count == inputs->count_max) return NECPNET_ERR_WOULD_BLOCK;
+    if (inputs->count == inputs->capacity && !inputs_grow(inputs)) return NECPNET_ERR_OUT_OF_MEMORY;
+    nn_input* input = inputs_at(inputs, inputs->count++);
+    input->tick = tick;
+    input->bytes = (uint8_t)bytes;
+    nn_copy(input->data, data, bytes);
+    inputs->tick = tick;
+    inputs->has_tick = true;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer)
+{
+    if (inputs->count == 0 || writer->failed) return 0;
+    size_t room = nn_writer_left(writer);
+    uint32_t tick = inputs_at(inputs, 0)->tick;
+    size_t used = 1 + nn_varint_bytes(tick) + 1; /* type, first tick, count */
+    uint32_t count = 0;
+    for (; count < inputs->count; count++) {
+        const nn_input* input = inputs_at(inputs, count);
+        size_t more = (count ? nn_varint_bytes(input->tick - tick - 1) : 0) + 1 + input->bytes;
+        if (used + more > room) break;
+        used += more;
+        tick = input->tick;
+    }
+    if (count == 0) return 0;
+    tick = inputs_at(inputs, 0)->tick;
+    nn_write_u8(writer, NN_FRAME_INPUT);
+    nn_write_varint(writer, tick);
+    nn_write_u8(writer, (uint8_t)(count - 1));
+    for (uint32_t i = 0; i < count; i++) {
+        const nn_input* input = inputs_at(inputs, i);
+        if (i) nn_write_varint(writer, input->tick - tick - 1);
+        nn_write_u8(writer, input->bytes);
+        nn_write_bytes(writer, input->data, input->bytes);
+        tick = input->tick;
+    }
+    NN_ASSERT(!writer->failed);
+    return count;
+}
+
+NN_PRIVATE bool nn_inputs_acked(nn_inputs* inputs, uint32_t tick)
+{
+    if (!inputs->has_tick || tick > inputs->tick) return false;
+    while (inputs->count && inputs_at(inputs, 0)->tick <= tick) {
+        inputs->first = (inputs->first + 1) % inputs->capacity;
+        inputs->count--;
+    }
+    return true;
+}
+
+/* ---- server ---- */
+
+NN_PRIVATE void nn_input_receiver_init(nn_input_receiver* receiver)
+{
+    memset(receiver, 0, sizeof *receiver);
+}
+
+/* Walk one frame; deliver NULL only checks it. */
+static bool inputs_walk(nn_input_receiver* receiver, nn_reader* reader, nn_input_function deliver, void* user)
+{
+    uint64_t tick = nn_read_varint(reader);
+    uint32_t count = (uint32_t)nn_read_u8(reader) + 1;
+    for (uint32_t i = 0; i < count; i++) {
+        if (i) tick += nn_read_varint(reader) + 1;
+        size_t bytes = nn_read_u8(reader);
+        const uint8_t* data = nn_read_view(reader, bytes);
+        if (reader->failed || bytes < 1 || tick > UINT32_MAX) return false;
+        if (!deliver || (receiver->has_tick && tick <= receiver->tick)) continue;
+        receiver->tick = (uint32_t)tick;
+        receiver->has_tick = true;
+        deliver(user, (uint32_t)tick, data, bytes);
+    }
+    return true;
+}
+
+NN_PRIVATE necpnet_result nn_input_receiver_read(nn_input_receiver* receiver, nn_reader* reader,
+                                                 nn_input_function deliver, void* user)
+{
+    nn_reader again = *reader;
+    if (!inputs_walk(receiver, reader, NULL, NULL)) return NECPNET_ERR_PROTOCOL;
+    (void)inputs_walk(receiver, &again, deliver, user);
+    receiver->ack_due = true;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE bool nn_input_receiver_write_ack(nn_input_receiver* receiver, nn_writer* writer)
+{
+    if (!receiver->ack_due || nn_writer_left(writer) < 1 + nn_varint_bytes(receiver->tick)) return false;
+    nn_frame_write_input_ack(writer, receiver->tick);
+    receiver->ack_due = false;
+    return true;
+}
+/* ---- end src/nn_inputs.c ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_statistics.h ----------------------------------------------------------------------------------- */
+/* nn_statistics - smoothed figures: rates over a second, loss over 256 packets, jitter as in RFC 3550. */
+#ifndef NN_STATISTICS_H
+#define NN_STATISTICS_H
+
+
+#define NN_RATE_SLOTS 8u
+#define NN_RATE_SLOT_US 125000u /* 8 slots are a second */
+#define NN_LOSS_PACKETS 256u
+
+/* Bytes a second, counted over the last second. */
+typedef struct nn_rate {
+    uint64_t slot;     /* number of the newest slot: time / NN_RATE_SLOT_US */
+    uint64_t first_us; /* time of the first add; 0 none */
+    uint32_t bytes[NN_RATE_SLOTS];
+} nn_rate;
+
+NN_PRIVATE void nn_rate_add(nn_rate* rate, size_t bytes, uint64_t now_us);
+NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t now_us);
+
+/* Fates of the last 256 packets. */
+typedef struct nn_loss {
+    uint64_t bits[NN_LOSS_PACKETS / 64]; /* 1: lost */
+    uint32_t at;
+    uint32_t count;
+    uint32_t lost;
+} nn_loss;
+
+NN_PRIVATE void nn_loss_add(nn_loss* loss, bool lost);
+NN_PRIVATE uint32_t nn_loss_ppm(const nn_loss* loss);
+
+/* Mean deviation of transit times (RFC 3550 6.4.1, A.8). */
+typedef struct nn_jitter {
+    int64_t transit_us;
+    uint32_t scaled_us; /* 16 x the estimate */
+    bool has_transit;
+} nn_jitter;
+
+/* nn_jitter_add - a packet with the peer's time of sending, any epoch. */
+NN_PRIVATE void nn_jitter_add(nn_jitter* jitter, uint64_t sent_at_us, uint64_t received_at_us);
+NN_PRIVATE uint32_t nn_jitter_us(const nn_jitter* jitter);
+
+#endif
+/* ---- end src/nn_statistics.h ------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_statistics.c ----------------------------------------------------------------------------------- */
+/* nn_statistics - smoothed figures. */
+
+/* Clear the slots that time has passed over. */
+static void statistics_advance(nn_rate* rate, uint64_t slot)
+{
+    if (slot <= rate->slot) return;
+    if (slot - rate->slot >= NN_RATE_SLOTS) {
+        memset(rate->bytes, 0, sizeof rate->bytes);
+    } else {
+        for (uint64_t at = rate->slot + 1; at <= slot; at++) rate->bytes[at % NN_RATE_SLOTS] = 0;
+    }
+    rate->slot = slot;
+}
+
+NN_PRIVATE void nn_rate_add(nn_rate* rate, size_t bytes, uint64_t now_us)
+{
+    uint64_t slot = now_us / NN_RATE_SLOT_US;
+    if (rate->first_us == 0) {
+        rate->first_us = nn_max_u64(now_us, 1);
+        rate->slot = slot;
+    }
+    statistics_advance(rate, slot);
+    uint32_t* at = &rate->bytes[rate->slot % NN_RATE_SLOTS];
+    uint64_t sum = (uint64_t)*at + bytes;
+    *at = (uint32_t)nn_min_u64(sum, UINT32_MAX);
+}
+
+NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t now_us)
+{
+    if (rate->first_us == 0) return 0;
+    uint64_t slot = nn_max_u64(now_us / NN_RATE_SLOT_US, rate->slot);
+    uint64_t sum = 0;
+    for (uint64_t back = 0; back < NN_RATE_SLOTS && back <= rate->slot; back++) {
+        if (slot - (rate->slot - back) < NN_RATE_SLOTS) sum += rate->bytes[(rate->slot - back) % NN_RATE_SLOTS];
+    }
+    /* The newest slot is not over yet, and right after the beginning there is less than a second to look at. */
+    uint64_t begin = slot >= NN_RATE_SLOTS - 1 ? (slot - (NN_RATE_SLOTS - 1)) * NN_RATE_SLOT_US : 0;
+    begin = nn_max_u64(begin, rate->first_us);
+    uint64_t span = now_us > begin ? now_us - begin : 0;
+    return (uint32_t)nn_min_u64(sum * 1000000u / nn_max_u64(span, NN_RATE_SLOT_US), UINT32_MAX);
+}
+
+NN_PRIVATE void nn_loss_add(nn_loss* loss, bool lost)
+{
+    uint64_t* word = &loss->bits[loss->at / 64];
+    uint64_t bit = UINT64_C(1) << (loss->at % 64);
+    if (loss->count == NN_LOSS_PACKETS) {
+        if (*word & bit) loss->lost--;
+    } else {
+        loss->count++;
+    }
+    if (lost) {
+        *word |= bit;
+        loss->lost++;
+    } else {
+        *word &= ~bit;
+    }
+    loss->at = (loss->at + 1) % NN_LOSS_PACKETS;
+}
+
+NN_PRIVATE uint32_t nn_loss_ppm(const nn_loss* loss)
+{
+    return loss->count ? (uint32_t)((uint64_t)loss->lost * 1000000u / loss->count) : 0;
+}
+
+NN_PRIVATE void nn_jitter_add(nn_jitter* jitter, uint64_t sent_at_us, uint64_t received_at_us)
+{
+    int64_t transit = (int64_t)(received_at_us - sent_at_us); /* epochs differ: only differences count */
+    if (jitter->has_transit) {
+        uint64_t change = transit > jitter->transit_us ? (uint64_t)transit - (uint64_t)jitter->transit_us
+                                                       : (uint64_t)jitter->transit_us - (uint64_t)transit;
+        uint32_t difference = (uint32_t)nn_min_u64(change, UINT32_MAX / 32);
+        jitter->scaled_us += difference - ((jitter->scaled_us + 8) >> 4);
+    }
+    jitter->transit_us = transit;
+    jitter->has_transit = true;
+}
+
+NN_PRIVATE uint32_t nn_jitter_us(const nn_jitter* jitter)
+{
+    return jitter->scaled_us >> 4;
+}
+/* ---- end src/nn_statistics.c ------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_blocks.h --------------------------------------------------------------------------------------- */
 /* nn_blocks - message memory of an endpoint: blocks by size class, kept on free lists so that a steady state takes
  * nothing from the allocator. */

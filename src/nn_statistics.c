@@ -1,0 +1,83 @@
+/* nn_statistics - smoothed figures. */
+#include "nn_statistics.h"
+
+/* Clear the slots that time has passed over. */
+static void statistics_advance(nn_rate* rate, uint64_t slot)
+{
+    if (slot <= rate->slot) return;
+    if (slot - rate->slot >= NN_RATE_SLOTS) {
+        memset(rate->bytes, 0, sizeof rate->bytes);
+    } else {
+        for (uint64_t at = rate->slot + 1; at <= slot; at++) rate->bytes[at % NN_RATE_SLOTS] = 0;
+    }
+    rate->slot = slot;
+}
+
+NN_PRIVATE void nn_rate_add(nn_rate* rate, size_t bytes, uint64_t now_us)
+{
+    uint64_t slot = now_us / NN_RATE_SLOT_US;
+    if (rate->first_us == 0) {
+        rate->first_us = nn_max_u64(now_us, 1);
+        rate->slot = slot;
+    }
+    statistics_advance(rate, slot);
+    uint32_t* at = &rate->bytes[rate->slot % NN_RATE_SLOTS];
+    uint64_t sum = (uint64_t)*at + bytes;
+    *at = (uint32_t)nn_min_u64(sum, UINT32_MAX);
+}
+
+NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t now_us)
+{
+    if (rate->first_us == 0) return 0;
+    uint64_t slot = nn_max_u64(now_us / NN_RATE_SLOT_US, rate->slot);
+    uint64_t sum = 0;
+    for (uint64_t back = 0; back < NN_RATE_SLOTS && back <= rate->slot; back++) {
+        if (slot - (rate->slot - back) < NN_RATE_SLOTS) sum += rate->bytes[(rate->slot - back) % NN_RATE_SLOTS];
+    }
+    /* The newest slot is not over yet, and right after the beginning there is less than a second to look at. */
+    uint64_t begin = slot >= NN_RATE_SLOTS - 1 ? (slot - (NN_RATE_SLOTS - 1)) * NN_RATE_SLOT_US : 0;
+    begin = nn_max_u64(begin, rate->first_us);
+    uint64_t span = now_us > begin ? now_us - begin : 0;
+    return (uint32_t)nn_min_u64(sum * 1000000u / nn_max_u64(span, NN_RATE_SLOT_US), UINT32_MAX);
+}
+
+NN_PRIVATE void nn_loss_add(nn_loss* loss, bool lost)
+{
+    uint64_t* word = &loss->bits[loss->at / 64];
+    uint64_t bit = UINT64_C(1) << (loss->at % 64);
+    if (loss->count == NN_LOSS_PACKETS) {
+        if (*word & bit) loss->lost--;
+    } else {
+        loss->count++;
+    }
+    if (lost) {
+        *word |= bit;
+        loss->lost++;
+    } else {
+        *word &= ~bit;
+    }
+    loss->at = (loss->at + 1) % NN_LOSS_PACKETS;
+}
+
+NN_PRIVATE uint32_t nn_loss_ppm(const nn_loss* loss)
+{
+    return loss->count ? (uint32_t)((uint64_t)loss->lost * 1000000u / loss->count) : 0;
+}
+
+NN_PRIVATE void nn_jitter_add(nn_jitter* jitter, uint64_t sent_at_us, uint64_t received_at_us)
+{
+    int64_t transit = (int64_t)(received_at_us - sent_at_us); /* epochs differ: only differences count */
+    if (jitter->has_transit) {
+        uint64_t change = transit > jitter->transit_us ? (uint64_t)transit - (uint64_t)jitter->transit_us
+                                                       : (uint64_t)jitter->transit_us - (uint64_t)transit;
+        uint32_t difference = (uint32_t)nn_min_u64(change, UINT32_MAX / 32);
+        jitter->scaled_us += difference - ((jitter->scaled_us + 8) >> 4);
+    }
+    jitter->transit_us = transit;
+    jitter->has_transit = true;
+}
+
+NN_PRIVATE uint32_t nn_jitter_us(const nn_jitter* jitter)
+{
+    return jitter->scaled_us >> 4;
+}

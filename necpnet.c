@@ -11425,6 +11425,22 @@ NN_PRIVATE necpnet_result nn_handshake_server_create(nn_alloc* alloc, const nn_h
 /* nn_handshake_server_destroy - NULL does nothing. */
 NN_PRIVATE void nn_handshake_server_destroy(nn_handshake_server* server);
 
+/* nn_handshake_server_set_start - the wall time at which this server began, for the restart guard; the first call
+ * counts. Without it, it is reckoned from the now_us of create and the first wall time that read is given. */
+NN_PRIVATE void nn_handshake_server_set_start(nn_handshake_server* server, uint64_t wall_us);
+
+/* nn_handshake_server_check_token - a connect token that came in a SETUP over a stream, and is spent by this.
+ *
+ *   sealed  NN_TOKEN_SEALED_BYTES.
+ *   proof   16 bytes: SipHash-2-4-128 of the sealed part under the first 16 bytes of the token's psk.
+ *
+ * Returns  OK | ERR_TOKEN_INVALID | ERR_TOKEN_EXPIRED | ERR_TOKEN_FOREIGN | ERR_TOKEN_SPENT | ERR_RATE_LIMITED (too many
+ *          unexpired tokens) | ERR_OUT_OF_MEMORY; unspent unless OK
+ */
+NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* server, const uint8_t* sealed,
+                                                          const uint8_t* proof, uint64_t wall_us,
+                                                          necpnet_identity* out_identity);
+
 /* nn_handshake_server_read - judge one datagram whose first byte is a handshake's.
  *
  *   wall_us  0: unknown; then no token is accepted.
@@ -11654,15 +11670,15 @@ static void handshake_server_read_hello(nn_handshake_server* server, const necpn
 }
 
 /* The token's seal, then what it says. NECPNET_DROP_COUNT: nothing wrong. */
-static necpnet_drop handshake_server_judge_token(const nn_handshake_server* server, const nn_auth* auth,
-                                                 uint64_t wall_us, nn_token* token)
+static necpnet_drop handshake_server_judge_token(const nn_handshake_server* server, const uint8_t* sealed,
+                                                 uint32_t suite, uint64_t wall_us, nn_token* token)
 {
-    if (nn_token_open(auth->token, server->token_keys, server->token_key_count, token)) return NECPNET_DROP_TOKEN_KEY;
+    if (nn_token_open(sealed, server->token_keys, server->token_key_count, token)) return NECPNET_DROP_TOKEN_KEY;
     if (!wall_us || wall_us >= token->expires_us) return NECPNET_DROP_TOKEN_EXPIRED;
     if (token->issued_us > wall_us + NN_TOKEN_SKEW_US) return NECPNET_DROP_TOKEN_EXPIRED;
     if (token->server_id != server->server_id) return NECPNET_DROP_TOKEN_SERVER;
     if (token->epoch < server->token_epoch) return NECPNET_DROP_TOKEN_EPOCH;
-    if (auth->head.suite < token->suite_min) return NECPNET_DROP_MODE;
+    if (suite < token->suite_min) return NECPNET_DROP_MODE;
     if (server->token_restart_guard && token->issued_us < server->start_wall_us) return NECPNET_DROP_TOKEN_STALE;
     if (nn_spent_has(&server->spent, token->id)) return NECPNET_DROP_TOKEN_SPENT;
     return SERVER_NO_DROP;
@@ -11739,7 +11755,7 @@ static void handshake_server_read_auth(nn_handshake_server* server, const necpne
     memset(&token, 0, sizeof token);
     out->drop = SERVER_NO_DROP;
     if (server->security == NECPNET_SECURITY_TOKEN) {
-        out->drop = handshake_server_judge_token(server, &auth, wall_us, &token);
+        out->drop = handshake_server_judge_token(server, auth.token, auth.head.suite, wall_us, &token);
         memcpy(pending->psk, token.psk, NN_PSK_BYTES);
         memcpy(pending->token_id, token.id, NN_TOKEN_ID_BYTES);
         pending->token_expires_us = token.expires_us;
@@ -11784,6 +11800,49 @@ NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necp
     } else {
         handshake_server_read_auth(server, from, data, bytes, wall_us, reply, out);
     }
+}
+
+/* ---- tokens on streams ---- */
+
+NN_PRIVATE void nn_handshake_server_set_start(nn_handshake_server* server, uint64_t wall_us)
+{
+    if (!server->start_wall_us) server->start_wall_us = wall_us;
+}
+
+static necpnet_result handshake_server_result_of(necpnet_drop drop)
+{
+    switch (drop) {
+    case SERVER_NO_DROP: return NECPNET_OK;
+    case NECPNET_DROP_TOKEN_EXPIRED:
+    case NECPNET_DROP_TOKEN_STALE: return NECPNET_ERR_TOKEN_EXPIRED; /* a new one helps */
+    case NECPNET_DROP_TOKEN_SERVER: return NECPNET_ERR_TOKEN_FOREIGN;
+    case NECPNET_DROP_TOKEN_SPENT: return NECPNET_ERR_TOKEN_SPENT;
+    default: return NECPNET_ERR_TOKEN_INVALID;
+    }
+}
+
+NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* server, const uint8_t* sealed,
+                                                          const uint8_t* proof, uint64_t wall_us,
+                                                          necpnet_identity* out_identity)
+{
+    nn_token token;
+    memset(&token, 0, sizeof token);
+    necpnet_result result =
+        handshake_server_result_of(handshake_server_judge_token(server, sealed, UINT32_MAX, wall_us, &token));
+    uint8_t right[16];
+    nn_siphash128(token.psk, sealed, NN_TOKEN_SEALED_BYTES, right);
+    if (!result && !nn_equal_constant_time(right, proof, sizeof right)) result = NECPNET_ERR_TOKEN_INVALID;
+    if (!result) result = nn_spent_reserve(&server->spent, wall_us);
+    if (result == NECPNET_ERR_LIMIT_REACHED) result = NECPNET_ERR_RATE_LIMITED;
+    if (!result) {
+        nn_spent_add(&server->spent, token.id, token.expires_us);
+        memset(out_identity, 0, sizeof *out_identity);
+        out_identity->client_id = token.client_id;
+        memcpy(out_identity->user_data, token.user_data, sizeof token.user_data);
+    }
+    nn_wipe(&token, sizeof token);
+    nn_wipe(right, sizeof right);
+    return result;
 }
 
 /* ---- judging ---- */

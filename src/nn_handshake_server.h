@@ -74,6 +74,22 @@ NN_PRIVATE necpnet_result nn_handshake_server_create(nn_alloc* alloc, const nn_h
 /* nn_handshake_server_destroy - NULL does nothing. */
 NN_PRIVATE void nn_handshake_server_destroy(nn_handshake_server* server);
 
+/* nn_handshake_server_set_start - the wall time at which this server began, for the restart guard; the first call
+ * counts. Without it, it is reckoned from the now_us of create and the first wall time that read is given. */
+NN_PRIVATE void nn_handshake_server_set_start(nn_handshake_server* server, uint64_t wall_us);
+
+/* nn_handshake_server_check_token - a connect token that came in a SETUP over a stream, and is spent by this.
+ *
+ *   sealed  NN_TOKEN_SEALED_BYTES.
+ *   proof   16 bytes: SipHash-2-4-128 of the sealed part under the first 16 bytes of the token's psk.
+ *
+ * Returns  OK | ERR_TOKEN_INVALID | ERR_TOKEN_EXPIRED | ERR_TOKEN_FOREIGN | ERR_TOKEN_SPENT | ERR_RATE_LIMITED (too many
+ *          unexpired tokens) | ERR_OUT_OF_MEMORY; unspent unless OK
+ */
+NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* server, const uint8_t* sealed,
+                                                          const uint8_t* proof, uint64_t wall_us,
+                                                          necpnet_identity* out_identity);
+
 /* nn_handshake_server_read - judge one datagram whose first byte is a handshake's.
  *
  *   wall_us  0: unknown; then no token is accepted.

@@ -16890,6 +16890,7 @@ typedef struct nn_view_slot {
     uint16_t announced;  /* generation that the application knows; 0: none */
     uint8_t type;        /* index */
     uint8_t announced_type;
+    bool typed;  /* type is that of the last entity here */
     bool left;   /* left_tick counts */
     bool queued; /* in the queue of events */
 } nn_view_slot;
@@ -17166,6 +17167,7 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view)
         nn_view_slot* slot = &view->slots[i];
         view_leave(view, slot);
         slot->generation = 0;
+        slot->typed = false;
         slot->left = false;
     }
     nn_playback_reset(&view->playback);
@@ -17273,7 +17275,7 @@ static necpnet_result view_refuse(necpnet_view* view, const char* text)
 
 static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn_view_slot* slot)
 {
-    if (!slot || slot->generation == 0) return view_refuse(view, "an update of an unknown entity");
+    if (!slot || !slot->typed) return view_refuse(view, "an update of an unknown entity");
     const nn_type_plan* plan = view_plan(view, slot);
     uint64_t age = frame->usual_age;
     if (!nn_bits_read(&frame->bits, 1)) age = nn_golomb_read(&frame->bits, 4);
@@ -17303,6 +17305,7 @@ static necpnet_result view_enter(necpnet_view* view, uint16_t place, uint16_t ge
     view->entity_count++;
     slot->generation = generation;
     slot->type = type;
+    slot->typed = true;
     slot->left = false;
     slot->entered_tick = tick;
     view_announce(view, slot);
@@ -17347,13 +17350,14 @@ static necpnet_result view_read_leave(necpnet_view* view, view_frame* frame, uin
 {
     uint16_t generation = (uint16_t)nn_bits_read(&frame->bits, 16);
     if (frame->bits.failed || generation == 0) return view_refuse(view, "a leave without an entity");
-    if (place >= view->slot_capacity) return NECPNET_OK;
+    if (!view_reserve_slot(view, place)) return NECPNET_ERR_OUT_OF_MEMORY;
     nn_view_slot* slot = &view->slots[place];
-    if (slot->generation != generation) return NECPNET_OK; /* of a former entity, long gone */
-    if (slot->entity && frame->tick < slot->entered_tick) return NECPNET_OK;
-    if (!slot->left || frame->tick > slot->left_tick) slot->left_tick = frame->tick;
-    slot->left = true;
+    if (slot->entity && frame->tick < slot->entered_tick) return NECPNET_OK; /* of a former entity, long gone */
+    if (slot->left && frame->tick <= slot->left_tick) return NECPNET_OK;
     view_leave(view, slot);
+    slot->generation = generation; /* it may have overtaken the state that enters it */
+    slot->left = true;
+    slot->left_tick = frame->tick;
     return NECPNET_OK;
 }
 

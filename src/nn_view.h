@@ -35,6 +35,7 @@ typedef struct nn_view_slot {
     uint16_t announced;  /* generation that the application knows; 0: none */
     uint8_t type;        /* index */
     uint8_t announced_type;
+    bool typed;  /* type is that of the last entity here */
     bool left;   /* left_tick counts */
     bool queued; /* in the queue of events */
 } nn_view_slot;

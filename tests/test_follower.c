@@ -1,0 +1,315 @@
+/* test_follower - a world, its followers and their views over a link that loses, delays and reorders.
+ *
+ * Whatever the link does: when it has healed, every row in a view equals the world's bit for bit, in the fields that its
+ * client may see; the others are as of a struct of zeroes. Random schemas, random motion, random spawns, despawns and
+ * owners, many seeds. No clock: time is counted.
+ */
+#include "test.h"
+
+#include "kit_state.h"
+#include "nn_follower.h"
+#include "nn_quantise.h"
+#include "nn_row.h"
+#include "nn_view.h"
+
+#define TICK_US 16667
+#define CLIENTS_MAX 3
+#define PACKETS_MAX 400
+
+typedef struct sim_packet {
+    uint8_t data[2048];
+    size_t bytes;
+    uint32_t value;
+    uint64_t arrives_us; /* UINT64_MAX: lost, or has arrived */
+    uint64_t number;     /* in the order of sending */
+    uint64_t settled_us; /* when the server learns of it */
+    bool arrived;
+    bool acked; /* what it then learns */
+    bool used;
+} sim_packet;
+
+typedef struct sim_client {
+    nn_follower* follower;
+    necpnet_view* view;
+    sim_packet packets[PACKETS_MAX];
+    uint64_t sent;
+    uint64_t last_us; /* ordered: nothing overtakes */
+    bool ordered;
+    necpnet_peer peer;
+} sim_client;
+
+typedef struct sim {
+    nn_random random;
+    kit_schema kit;
+    necpnet_schema* schema;
+    necpnet_world* world;
+    sim_client clients[CLIENTS_MAX];
+    int client_count;
+    uint64_t now_us;
+    uint32_t tick;
+    uint32_t loss_ppm;
+    uint64_t delay_us;
+    uint64_t jitter_us;
+    size_t budget;
+} sim;
+
+static sim the_sim;
+
+static void sim_join(sim* s, sim_client* client, bool ordered)
+{
+    necpnet_view_config config;
+    TEST_OK(necpnet_view_config_default(&config));
+    config.allocator = test_allocator();
+    config.schema = s->schema;
+    TEST_OK(necpnet_view_create(&config, &client->view));
+    client->ordered = ordered;
+    client->peer = 1000 + (necpnet_peer)(client - s->clients);
+    TEST_OK(nn_world_follow(s->world, client->peer, ordered, &client->follower));
+}
+
+static void sim_begin(sim* s, uint64_t seed, bool restricted)
+{
+    memset(s, 0, sizeof *s);
+    nn_random_seed(&s->random, seed);
+    kit_schema_random(&s->kit, &s->random, restricted);
+    necpnet_allocator allocator = test_allocator();
+    TEST_OK(necpnet_schema_create(&allocator, NULL, s->kit.types, s->kit.type_count, &s->schema));
+    necpnet_world_config config;
+    TEST_OK(necpnet_world_config_default(&config));
+    config.allocator = allocator;
+    config.schema = s->schema;
+    config.send_hz = 60;
+    config.client_bytes_per_s = 10000000;
+    config.history_ticks = nn_random_below(&s->random, 2) ? 64 : 8;
+    TEST_OK(necpnet_world_create(&config, &s->world));
+    s->now_us = 1000000;
+    s->tick = 1 + (uint32_t)nn_random_below(&s->random, 1000);
+    s->loss_ppm = (uint32_t)nn_random_below(&s->random, 400000);
+    s->delay_us = nn_random_below(&s->random, 150000);
+    s->jitter_us = nn_random_below(&s->random, 100000);
+    s->budget = 100 + nn_random_below(&s->random, 1200);
+    s->client_count = CLIENTS_MAX;
+    for (int i = 0; i < s->client_count; i++) sim_join(s, &s->clients[i], i == 0);
+}
+
+static void sim_end(sim* s)
+{
+    for (int i = 0; i < s->client_count; i++) {
+        nn_world_unfollow(s->world, s->clients[i].follower);
+        necpnet_view_destroy(s->clients[i].view);
+    }
+    necpnet_world_destroy(s->world);
+    necpnet_schema_destroy(s->schema);
+}
+
+static void sim_send(sim* s, sim_client* client)
+{
+    sim_packet* packet = client->packets;
+    while (packet < client->packets + PACKETS_MAX && packet->used) packet++;
+    if (packet == client->packets + PACKETS_MAX) return;
+    size_t budget = s->budget < sizeof packet->data ? s->budget : sizeof packet->data;
+    nn_writer writer = nn_writer_of(packet->data, sizeof packet->data);
+    if (!nn_follower_write(client->follower, &writer, budget, &packet->value, s->now_us)) {
+        TEST_EQUAL(nn_writer_bytes(&writer), 0);
+        return;
+    }
+    packet->bytes = nn_writer_bytes(&writer);
+    TEST_AT_MOST(packet->bytes, budget);
+    packet->used = true;
+    packet->number = client->sent++;
+    packet->arrived = false;
+    uint64_t way = s->delay_us + nn_random_below(&s->random, s->jitter_us + 1);
+    packet->arrives_us = s->now_us + way;
+    if (client->ordered) {
+        packet->arrives_us = client->last_us > packet->arrives_us ? client->last_us : packet->arrives_us;
+        client->last_us = packet->arrives_us;
+        packet->settled_us = packet->arrives_us;
+        return;
+    }
+    bool lost = nn_random_chance(&s->random, s->loss_ppm);
+    bool ack_lost = nn_random_chance(&s->random, s->loss_ppm / 2); /* it arrives, and the server takes it for lost */
+    if (lost) packet->arrives_us = UINT64_MAX;
+    packet->acked = !lost && !ack_lost;
+    packet->settled_us = s->now_us + s->delay_us * 2 + s->jitter_us + (packet->acked ? 0 : 60000);
+}
+
+static void sim_receive(sim* s, sim_client* client)
+{
+    for (;;) { /* in the order of arrival */
+        sim_packet* first = NULL;
+        for (int i = 0; i < PACKETS_MAX; i++) {
+            sim_packet* packet = &client->packets[i];
+            if (!packet->used || packet->arrived || packet->arrives_us > s->now_us) continue;
+            bool sooner = !first || packet->arrives_us < first->arrives_us ||
+                          (packet->arrives_us == first->arrives_us && packet->number < first->number);
+            if (sooner) first = packet;
+        }
+        if (!first) break;
+        first->arrived = true;
+        nn_reader reader = nn_reader_of(first->data, first->bytes);
+        TEST_EQUAL(nn_read_u8(&reader), NN_FRAME_STATE);
+        necpnet_result result = nn_view_read(client->view, &reader, s->now_us);
+        TEST_HINT("nn_view_read says: %s", nn_view_get_error(client->view));
+        TEST_OK(result);
+        TEST_EQUAL(nn_reader_left(&reader), 0);
+    }
+    for (int i = 0; i < PACKETS_MAX; i++) {
+        sim_packet* packet = &client->packets[i];
+        if (!packet->used || packet->settled_us > s->now_us) continue;
+        packet->used = false;
+        if (client->ordered) continue;
+        if (packet->acked) {
+            nn_follower_acked(client->follower, packet->value);
+        } else {
+            nn_follower_lost(client->follower, packet->value);
+        }
+    }
+}
+
+static void sim_play(sim* s)
+{
+    nn_random* random = &s->random;
+    if (nn_random_below(random, 6) == 0) {
+        const necpnet_entity_type* type =
+            necpnet_schema_get_type(s->schema, (int)nn_random_below(random, (uint64_t)s->kit.type_count));
+        uint8_t state[4096];
+        necpnet_entity entity;
+        kit_state_random(type, random, state);
+        TEST_OK(necpnet_world_spawn(s->world, type->id, state, &entity));
+        if (nn_random_below(random, 2))
+            TEST_OK(necpnet_world_set_owner(s->world, entity, 1000 + nn_random_below(random, 3)));
+    }
+    bool calm = nn_random_below(random, 3) == 0;
+    for (necpnet_entity entity = necpnet_world_next(s->world, 0); entity;
+         entity = necpnet_world_next(s->world, entity)) {
+        uint64_t what = nn_random_below(random, 100);
+        if (what == 0)
+            TEST_OK(necpnet_world_despawn(s->world, entity));
+        else if (what == 1)
+            TEST_OK(necpnet_world_set_owner(s->world, entity, 1000 + nn_random_below(random, 4)));
+        else if (what < 40 && !calm) {
+            const necpnet_entity_type* type =
+                necpnet_schema_find_type(s->schema, necpnet_world_get_type(s->world, entity));
+            kit_state_move(type, random, necpnet_world_get(s->world, entity));
+            TEST_OK(necpnet_world_mark(s->world, entity));
+        }
+    }
+}
+
+static void sim_step(sim* s, bool play)
+{
+    s->now_us += TICK_US;
+    if (play) sim_play(s);
+    TEST_OK(necpnet_world_commit(s->world, ++s->tick));
+    /* An application may remove entities between the commit and the sending. */
+    if (play && nn_random_below(&s->random, 20) == 0) {
+        necpnet_entity entity = necpnet_world_next(s->world, 0);
+        if (entity) TEST_OK(necpnet_world_despawn(s->world, entity));
+    }
+    for (int i = 0; i < s->client_count; i++) {
+        sim_receive(s, &s->clients[i]);
+        sim_send(s, &s->clients[i]);
+    }
+}
+
+static void sim_compare(sim* s, sim_client* client)
+{
+    uint32_t count = 0;
+    for (necpnet_entity entity = necpnet_world_next(s->world, 0); entity;
+         entity = necpnet_world_next(s->world, entity)) {
+        const nn_world_slot* slot = &s->world->slots[entity & 0xffff];
+        const nn_view_slot* seen = nn_view_find(client->view, entity);
+        const nn_type_plan* plan = &s->schema->plans[slot->type];
+        TEST_HINT("client %d, entity %08x", (int)(client - s->clients), (unsigned)entity);
+        TEST_CHECK(seen != NULL);
+        TEST_EQUAL(seen->type, slot->type);
+        bool owner = slot->owner == client->peer;
+        TEST_EQUAL(seen->entity->owner, owner);
+        const uint32_t* row = nn_world_row(s->world, slot, slot->version);
+        const uint32_t* got = nn_view_row(client->view, seen, seen->entity->count - 1u);
+        for (unsigned i = 0; i < plan->field_count; i++) {
+            const nn_field_plan* field = &plan->fields[i];
+            const uint32_t* expected = nn_field_visible(field, owner) ? row : plan->row_zeroes;
+            TEST_EQUAL_BYTES(got + field->word, expected + field->word, field->words * sizeof(uint32_t));
+        }
+        count++;
+    }
+    TEST_EQUAL(client->view->entity_count, count);
+}
+
+static void sim_heal(sim* s)
+{
+    s->loss_ppm = 0;
+    s->budget = 2000;
+    for (int i = 0; i < 150; i++) sim_step(s, false);
+    for (int i = 0; i < s->client_count; i++) {
+        sim_compare(s, &s->clients[i]);
+        TEST_EQUAL(nn_follower_deadline_us(s->clients[i].follower), NN_NEVER); /* an idle world is silent */
+    }
+}
+
+TEST(test_follower_view_equals_world_after_healing)
+{
+    TEST_EACH_SEED (seed, 60) {
+        sim* s = &the_sim;
+        sim_begin(s, seed, false);
+        for (int i = 0; i < 250; i++) sim_step(s, true);
+        sim_heal(s);
+        sim_end(s);
+    }
+}
+
+TEST(test_follower_shows_owner_fields_to_the_owner_alone)
+{
+    TEST_EACH_SEED (seed, 40) {
+        sim* s = &the_sim;
+        sim_begin(s, seed, true);
+        for (int i = 0; i < 250; i++) sim_step(s, true);
+        sim_heal(s);
+        sim_end(s);
+    }
+}
+
+TEST(test_follower_view_equals_world_through_slot_reuse)
+{
+    TEST_EACH_SEED (seed, 5) {
+        sim* s = &the_sim;
+        sim_begin(s, seed, false);
+        for (int i = 0; i < 1500; i++) {
+            sim_step(s, true);
+            if (i % 100 == 99) {
+                for (necpnet_entity e = necpnet_world_next(s->world, 0); e; e = necpnet_world_next(s->world, e)) {
+                    if (nn_random_below(&s->random, 2)) TEST_OK(necpnet_world_despawn(s->world, e));
+                }
+            }
+        }
+        sim_heal(s);
+        uint32_t generation_most = 0;
+        for (uint32_t i = 1; i <= s->world->slot_count; i++) {
+            if (s->world->slots[i].generation > generation_most) generation_most = s->world->slots[i].generation;
+        }
+        TEST_AT_LEAST(generation_most, 3);
+        sim_end(s);
+    }
+}
+
+TEST(test_follower_late_client_is_whole_soon)
+{
+    sim* s = &the_sim;
+    sim_begin(s, 7, false);
+    s->loss_ppm = 0;
+    s->budget = 1200;
+    for (int i = 0; i < 300; i++) sim_step(s, true);
+    sim_client* client = &s->clients[1];
+    nn_world_unfollow(s->world, client->follower);
+    necpnet_view_destroy(client->view);
+    memset(client, 0, sizeof *client);
+    sim_join(s, client, false);
+    s->delay_us = 50000;
+    s->jitter_us = 0;
+    for (int i = 0; i < 60; i++) sim_step(s, false);
+    sim_compare(s, client);
+    sim_end(s);
+}
+
+TEST_MAIN

@@ -1,6 +1,8 @@
 /* nn_follower - what one client has, and the frames that bring it what it lacks. */
 #include "nn_follower.h"
 
+#include "nn_frame.h"
+
 #include "nn_row.h"
 
 #define FOLLOWER_HEAD_BYTES_MAX 22     /* type, length, flags, two varints, and the first bits of the records */

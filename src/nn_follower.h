@@ -9,7 +9,6 @@
 #include "nn_bytes.h"
 #include "nn_world.h"
 
-#define NN_FRAME_STATE 0x20
 #define NN_STATE_FRAME_BYTES_MIN 40 /* a budget below this writes nothing */
 #define NN_FOLLOWER_RECORDS_MAX 256 /* frames neither acked nor lost; then nothing is written until one is */
 

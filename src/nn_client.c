@@ -1,0 +1,373 @@
+/* nn_client - the client endpoint: life, update, events. Connecting: nn_client_round. Messages and facts: nn_client_send. */
+#include "nn_client.h"
+
+#include "nn_view.h"
+
+necpnet_result necpnet_client_config_default(necpnet_client_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->logger.level = NECPNET_LOG_OFF;
+    config->security = NECPNET_SECURITY_TOKEN;
+    config->channels = nn_config_default_channels();
+    config->channel_count = NECPNET_CHANNELS_DEFAULT;
+    config->connect_timeout_ms = 5000;
+    config->connect_stagger_ms = 250;
+    config->reconnect = true;
+    config->reconnect_delay_min_ms = 250;
+    config->reconnect_delay_max_ms = 10000;
+    config->reconnect_attempts_max = UINT32_MAX;
+    config->udp_ping_ms = 1000;
+    config->udp_timeout_ms = 5000;
+    config->websocket_ping_ms = 30000;
+    config->websocket_timeout_ms = 65000;
+    config->loading_timeout_ms = 120000;
+    config->bandwidth_limit = NN_RATE_UNLIMITED;
+    config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_DEFAULT;
+    config->receive_bytes_max = 16u << 20;
+    config->inputs_max = 64;
+    return NECPNET_OK;
+}
+
+static necpnet_result client_check(const necpnet_client_config* c)
+{
+    const necpnet_logger* log = &c->logger;
+    bool ok = nn_config_range(log, "connect_timeout_ms", c->connect_timeout_ms, 100, 60000) &&
+              nn_config_range(log, "connect_stagger_ms", c->connect_stagger_ms, 10, 5000) &&
+              nn_config_range(log, "reconnect_delay_min_ms", c->reconnect_delay_min_ms, 10, 60000) &&
+              nn_config_range(log, "reconnect_delay_max_ms", c->reconnect_delay_max_ms, c->reconnect_delay_min_ms, 600000) &&
+              nn_config_range(log, "reconnect_attempts_max", c->reconnect_attempts_max, 1, UINT32_MAX) &&
+              nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
+              nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
+              nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
+              nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2, 1800000) &&
+              nn_config_range(log, "loading_timeout_ms", c->loading_timeout_ms, 1000, 3600000) &&
+              nn_config_range(log, "bandwidth_limit", c->bandwidth_limit, 1000, UINT32_MAX) &&
+              nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
+              nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, 1u << 30) &&
+              nn_config_range(log, "inputs_max", c->inputs_max, 1, NN_INPUTS_MAX) &&
+              nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
+    return ok ? NECPNET_OK : NECPNET_ERR_BAD_CONFIG;
+}
+
+/* -- the sink -- */
+
+static void client_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+{
+    necpnet_client* client = (necpnet_client*)user;
+    uint32_t id;
+    if (!nn_packet_peek(data, bytes, &id)) {
+        if (nn_client_query_datagram(client, from, data, bytes)) return;
+        nn_client_round_datagram(client, from, data, bytes);
+        return;
+    }
+    nn_connection* connection = &client->connection;
+    if (connection->transport != NECPNET_TRANSPORT_UDP || id != connection->local_id) return;
+    nn_connection_receive_packet(connection, data, bytes, client->endpoint.now_us);
+}
+
+static void* client_on_accept(void* user, necpnet_stream* stream, const necpnet_address* from)
+{
+    (void)user;
+    (void)stream;
+    (void)from;
+    return NULL;
+}
+
+static void client_on_resolved(void* user, uint64_t request, const necpnet_address* addresses, int count,
+                               necpnet_result reason)
+{
+    necpnet_client* client = (necpnet_client*)user;
+    if (request & NN_WEB_REQUEST_BIT) {
+        if (client->endpoint.web) nn_web_on_resolved(client->endpoint.web, request, addresses, count, reason);
+    } else if (request & NN_CLIENT_QUERY_BIT) {
+        nn_client_query_resolved(client, request, addresses, count, reason);
+    } else {
+        nn_client_round_resolved(client, request, addresses, count, reason);
+    }
+}
+
+static necpnet_result client_view_read(void* user, nn_reader* reader, uint64_t now_us)
+{
+    return nn_view_read((necpnet_view*)user, reader, now_us);
+}
+
+static void client_view_clock(void* user, int64_t server_minus_local_us, uint32_t tick_hz)
+{
+    nn_view_set_clock((necpnet_view*)user, server_minus_local_us, tick_hz);
+}
+
+static void client_view_reset(void* user)
+{
+    nn_view_reset((necpnet_view*)user);
+}
+
+NN_PRIVATE void nn_client_set_state_sink(necpnet_client* client, const nn_state_sink* sink)
+{
+    client->state_sink = *sink;
+}
+
+NN_PRIVATE uint64_t nn_client_schema_hash(const necpnet_client* client)
+{
+    return client->config.view ? necpnet_schema_get_hash(nn_view_get_schema(client->config.view)) : 0;
+}
+
+static necpnet_result client_begin(necpnet_client* client, const necpnet_client_config* config)
+{
+    necpnet_result result = nn_endpoint_init(&client->endpoint, &config->allocator, &config->logger, &config->entropy,
+                                             config->channels, config->channel_count, config->datagram_bytes_max, false);
+    if (result) return result;
+    nn_connection_settings* settings = &client->endpoint.settings;
+    settings->udp_ping_ms = config->udp_ping_ms;
+    settings->udp_timeout_ms = config->udp_timeout_ms;
+    settings->websocket_ping_ms = config->websocket_ping_ms;
+    settings->websocket_timeout_ms = config->websocket_timeout_ms;
+    settings->loading_timeout_ms = config->loading_timeout_ms;
+    client->endpoint.receive_memory.max = config->receive_bytes_max;
+    client->bandwidth_limit = config->bandwidth_limit;
+    if (config->security == NECPNET_SECURITY_OPEN && NECPNET_WITH_MBEDTLS) {
+        result = nn_key_of_passphrase(config->passphrase, client->psk);
+        if (result) return result;
+    }
+    if (config->view) {
+        nn_state_sink sink = {client_view_read, client_view_clock, client_view_reset, config->view};
+        client->state_sink = sink;
+    }
+    necpnet_socket_config sockets;
+    necpnet_web_config web;
+    memset(&sockets, 0, sizeof sockets);
+#if NECPNET_WITH_PLATFORM
+    necpnet_socket_config_default(&sockets);
+    sockets.allocator = config->allocator;
+    sockets.logger = config->logger;
+    sockets.udp_port = 0;
+#endif
+    necpnet_web_config_default(&web);
+    web.allocator = config->allocator;
+    web.logger = config->logger;
+    web.entropy = client->endpoint.entropy;
+    web.tls = config->tls;
+    web.ping_ms = config->websocket_ping_ms;
+    web.timeout_ms = config->websocket_timeout_ms;
+    nn_web_session_hooks hooks = {client, nn_client_session_open, nn_client_session_message, nn_client_session_close};
+    necpnet_sink sink = {client, client_on_datagram, client_on_accept, nn_web_on_open, nn_web_on_data,
+                         nn_web_on_writable, nn_web_on_close, client_on_resolved};
+    return nn_endpoint_attach(&client->endpoint, config->transport, &sockets, &web, &hooks, &sink);
+}
+
+necpnet_result necpnet_client_create(const necpnet_client_config* config, necpnet_client** out_client)
+{
+    if (!config || !out_client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    necpnet_result result = client_check(config);
+    if (result) return result;
+    nn_alloc first;
+    nn_alloc_init(&first, &config->allocator);
+    necpnet_client* client = (necpnet_client*)nn_alloc_take(&first, sizeof *client);
+    if (!client) return NECPNET_ERR_OUT_OF_MEMORY;
+    client->config = *config;
+    client->winner = -1;
+    result = client_begin(client, config);
+    nn_session_init(&client->sessions[0], &client->endpoint.session_config);
+    nn_session_init(&client->sessions[1], &client->endpoint.session_config);
+    nn_connection_init(&client->connection, &client->endpoint.settings, &client->sessions[0], config->inputs_max);
+    if (result) {
+        necpnet_client_destroy(client);
+        return result;
+    }
+    *out_client = client;
+    return NECPNET_OK;
+}
+
+void necpnet_client_destroy(necpnet_client* client)
+{
+    if (!client) return;
+    nn_alloc* alloc = &client->endpoint.alloc;
+    if (client->endpoint.attached && client->connection.state == NN_CONNECTION_OPEN) {
+        nn_close close = nn_close_of(NECPNET_ERR_CLOSED, 0, "");
+        nn_connection_close(&client->connection, &close, 0, client->endpoint.now_us);
+        nn_connection_flush(&client->connection, client->endpoint.now_us);
+    }
+    nn_client_end_attempts(client);
+    if (client->connection.web) necpnet_web_set_user_data(client->connection.web, NULL);
+    nn_connection_reset(&client->connection);
+    nn_session_reset(&client->sessions[0]);
+    nn_session_reset(&client->sessions[1]);
+    nn_alloc_give(alloc, client->urls, (size_t)client->url_capacity * sizeof(nn_url));
+    nn_alloc_give(alloc, client->credential, client->credential_bytes);
+    nn_wipe(&client->token, sizeof client->token);
+    nn_wipe(client->psk, sizeof client->psk);
+    nn_endpoint_reset(&client->endpoint);
+    nn_alloc last;
+    nn_alloc_init(&last, &alloc->allocator);
+    last.bytes = sizeof *client;
+    nn_alloc_give(&last, client, sizeof *client);
+}
+
+NN_PRIVATE nn_session* nn_client_session(necpnet_client* client)
+{
+    return &client->sessions[client->session];
+}
+
+/* The connection is over: the next session begins empty; what was received can still be polled. */
+static void client_change_session(necpnet_client* client)
+{
+    nn_session* old = nn_client_session(client);
+    client->lost_count += old->outstanding;
+    nn_connection_reset(&client->connection);
+    nn_session_discard(old);
+    client->session ^= 1;
+    nn_session_reset(nn_client_session(client));
+    nn_session_init(nn_client_session(client), &client->endpoint.session_config);
+    nn_connection_init(&client->connection, &client->endpoint.settings, nn_client_session(client),
+                       client->config.inputs_max);
+}
+
+static bool client_comes_back(necpnet_result reason)
+{
+    switch (reason) {
+    case NECPNET_ERR_CLOSED:
+    case NECPNET_ERR_KICKED:
+    case NECPNET_ERR_REPLACED: return false;
+    default: return true;
+    }
+}
+
+/* After nn_connection said CLOSED. */
+static void client_end_connection(necpnet_client* client)
+{
+    nn_close close = client->connection.close;
+    bool stop = client->stop_requested;
+    if (client->connection.web) necpnet_web_set_user_data(client->connection.web, NULL);
+    client_change_session(client);
+    client->was_connected = true;
+    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, close.text);
+    event->event.reason = stop ? NECPNET_ERR_CLOSED : close.reason;
+    event->event.code = close.code;
+    uint32_t delay_ms = 0;
+    bool back = !stop && client_comes_back(close.reason);
+    if (back) back = nn_client_retry(client, close.reason, close.has_retry, close.retry_ms, &delay_ms);
+    event->event.will_reconnect = back;
+    event->event.retry_in_ms = delay_ms;
+    if (!back) client->state = NECPNET_CLIENT_IDLE;
+    client->stop_requested = false;
+}
+
+necpnet_result necpnet_client_flush(necpnet_client* client, uint64_t now_us)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (now_us > client->endpoint.now_us) client->endpoint.now_us = now_us;
+    nn_connection_flush(&client->connection, client->endpoint.now_us);
+    nn_endpoint_end(&client->endpoint);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_update(necpnet_client* client, uint64_t now_us)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_endpoint_begin(&client->endpoint, now_us);
+    now_us = client->endpoint.now_us;
+    if (client->state == NECPNET_CLIENT_RECONNECTING && now_us >= client->retry_at_us) nn_client_ask_token(client);
+    nn_client_run_round(client, now_us);
+    nn_client_run_queries(client, now_us);
+    nn_connection_update(&client->connection, now_us);
+    nn_connection_flush(&client->connection, now_us);
+    if (client->connection.state == NN_CONNECTION_CLOSED) client_end_connection(client);
+    nn_endpoint_end(&client->endpoint);
+    return NECPNET_OK;
+}
+
+uint64_t necpnet_client_deadline_us(const necpnet_client* client)
+{
+    if (!client) return NN_NEVER;
+    uint64_t now_us = client->endpoint.now_us;
+    uint64_t at_us = nn_connection_deadline_us(&client->connection, now_us);
+    at_us = nn_min_u64(at_us, nn_client_round_deadline_us(client));
+    at_us = nn_min_u64(at_us, nn_client_query_deadline_us(client));
+    if (client->state == NECPNET_CLIENT_RECONNECTING) at_us = nn_min_u64(at_us, client->retry_at_us);
+    if (client->endpoint.web) at_us = nn_min_u64(at_us, nn_web_deadline_us(client->endpoint.web));
+    return at_us;
+}
+
+necpnet_result necpnet_client_wait(necpnet_client* client, uint64_t timeout_us)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    const necpnet_transport* transport = client->endpoint.transport;
+    if (!transport->wait) return NECPNET_ERR_UNSUPPORTED;
+    uint64_t at_us = necpnet_client_deadline_us(client);
+    uint64_t until_us = at_us > client->endpoint.now_us ? at_us - client->endpoint.now_us : 0;
+    return transport->wait(transport->user, nn_min_u64(timeout_us, until_us));
+}
+
+/* -- events -- */
+
+NN_PRIVATE nn_client_event* nn_client_push(necpnet_client* client, necpnet_event_type type, const char* text)
+{
+    if (client->event_count == NN_CLIENT_EVENTS_MAX) {
+        nn_log_write(&client->endpoint.logger, NECPNET_LOG_WARNING, "the oldest event is dropped: nobody polls");
+        client->event_first = (client->event_first + 1) % NN_CLIENT_EVENTS_MAX;
+        client->event_count--;
+    }
+    nn_client_event* slot = &client->events[(client->event_first + client->event_count++) % NN_CLIENT_EVENTS_MAX];
+    memset(slot, 0, sizeof *slot);
+    slot->event = nn_event_of(type, NECPNET_PEER_NONE);
+    size_t length = nn_min_size(strlen(text), sizeof slot->text - 1);
+    nn_copy(slot->text, text, length);
+    return slot;
+}
+
+static bool client_poll_session(nn_session* session, necpnet_event* out_event)
+{
+    nn_session_event event;
+    if (!nn_session_poll(session, &event)) return false;
+    nn_endpoint_session_event(&event, NECPNET_PEER_NONE, out_event);
+    return true;
+}
+
+bool necpnet_client_poll(necpnet_client* client, necpnet_event* out_event)
+{
+    if (!client || !out_event) return false;
+    nn_client_event* first = client->event_count ? &client->events[client->event_first] : NULL;
+    /* what the last connection delivered comes before the news of its end */
+    bool ended = first && first->event.type == NECPNET_EVENT_DISCONNECTED;
+    if ((!first || ended) && client_poll_session(&client->sessions[client->session ^ 1], out_event)) return true;
+    if (first) {
+        *out_event = first->event;
+        out_event->text = first->text;
+        out_event->server_name = first->name;
+        client->event_first = (client->event_first + 1) % NN_CLIENT_EVENTS_MAX;
+        client->event_count--;
+        return true;
+    }
+    return client_poll_session(nn_client_session(client), out_event);
+}
+
+necpnet_result necpnet_client_on_channel(necpnet_client* client, int channel, necpnet_event_handler handler, void* user)
+{
+    nn_handler entry = {handler, user};
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (channel < 0 || channel >= client->endpoint.channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
+    return nn_dispatch_on_channel(&client->endpoint.dispatch, channel, entry);
+}
+
+necpnet_result necpnet_client_on_name(necpnet_client* client, const char* name, necpnet_event_handler handler, void* user)
+{
+    nn_handler entry = {handler, user};
+    return client ? nn_dispatch_on_name(&client->endpoint.dispatch, name, entry) : NECPNET_ERR_INVALID_ARGUMENT;
+}
+
+necpnet_result necpnet_client_on_event(necpnet_client* client, necpnet_event_type type, necpnet_event_handler handler,
+                                       void* user)
+{
+    nn_handler entry = {handler, user};
+    return client ? nn_dispatch_on_event(&client->endpoint.dispatch, type, entry) : NECPNET_ERR_INVALID_ARGUMENT;
+}
+
+size_t necpnet_client_dispatch(necpnet_client* client)
+{
+    necpnet_event event;
+    size_t handled = 0;
+    while (necpnet_client_poll(client, &event)) handled += nn_dispatch_call(&client->endpoint.dispatch, &event) ? (size_t)1 : 0;
+    return handled;
+}

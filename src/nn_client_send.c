@@ -1,0 +1,137 @@
+/* nn_client_send - what the application says to a connected client, and asks of it. */
+#include "nn_client.h"
+
+necpnet_result necpnet_client_send_with(necpnet_client* client, int channel, const void* data, size_t bytes,
+                                        const necpnet_send_options* options)
+{
+    if (!client || !options) return NECPNET_ERR_INVALID_ARGUMENT;
+    bool is_open = client->connection.state == NN_CONNECTION_OPEN;
+    if (!is_open) {
+        if (channel < 0 || channel >= client->endpoint.channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
+        bool is_reliable = client->endpoint.channels[channel].mode >= NECPNET_RELIABLE_SEQUENCED;
+        bool is_coming = client->state != NECPNET_CLIENT_IDLE && client->state != NECPNET_CLIENT_CLOSING;
+        if (!is_reliable || !is_coming) return NECPNET_ERR_NOT_CONNECTED;
+    }
+    return nn_session_send(nn_client_session(client), channel, data, bytes, options, client->endpoint.now_us);
+}
+
+necpnet_result necpnet_client_send(necpnet_client* client, int channel, const void* data, size_t bytes)
+{
+    static const necpnet_send_options none = {NULL, false, 0, false, 0};
+    return necpnet_client_send_with(client, channel, data, bytes, &none);
+}
+
+size_t necpnet_client_budget(const necpnet_client* client)
+{
+    return client ? nn_connection_budget(&client->connection, client->endpoint.now_us) : 0;
+}
+
+necpnet_client_state necpnet_client_get_state(const necpnet_client* client)
+{
+    return client ? client->state : NECPNET_CLIENT_IDLE;
+}
+
+necpnet_result necpnet_client_get_address(const necpnet_client* client, necpnet_address* out_address)
+{
+    if (!client || !out_address) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->connection.state == NN_CONNECTION_NONE) return NECPNET_ERR_NOT_CONNECTED;
+    *out_address = client->connection.address;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_get_statistics(const necpnet_client* client, necpnet_statistics* out_statistics)
+{
+    if (!client || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_connection_statistics(&client->connection, client->endpoint.now_us, out_statistics);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_get_channel_statistics(const necpnet_client* client, int channel,
+                                                     necpnet_channel_statistics* out_statistics)
+{
+    if (!client || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    return nn_session_get_channel_statistics(&client->sessions[client->session], channel, out_statistics);
+}
+
+necpnet_result necpnet_client_server_time_us(const necpnet_client* client, uint64_t now_us, uint64_t* out_time_us)
+{
+    if (!client || !out_time_us) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->connection.state == NN_CONNECTION_NONE || !nn_clock_sync_is_ready(&client->connection.clock)) {
+        return NECPNET_ERR_NOT_CONNECTED;
+    }
+    *out_time_us = nn_clock_sync_server_us(&client->connection.clock, now_us);
+    return NECPNET_OK;
+}
+
+static uint32_t client_tick_at(uint64_t time_us, uint64_t hz)
+{
+    return (uint32_t)(time_us / 1000000 * hz + time_us % 1000000 * hz / 1000000);
+}
+
+necpnet_result necpnet_client_server_tick(const necpnet_client* client, uint64_t now_us, uint32_t* out_tick,
+                                          uint32_t* out_input_tick)
+{
+    uint64_t server_us;
+    if (!out_tick) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = necpnet_client_server_time_us(client, now_us, &server_us);
+    if (result) return result;
+    necpnet_statistics statistics;
+    nn_connection_statistics(&client->connection, now_us, &statistics);
+    uint64_t lead_us = statistics.rtt_us / 2 + (uint64_t)statistics.jitter_us * 2;
+    *out_tick = client_tick_at(server_us, client->connection.tick_hz);
+    if (out_input_tick) *out_input_tick = client_tick_at(server_us + lead_us, client->connection.tick_hz) + 1;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_send_input(necpnet_client* client, uint32_t tick, const void* data, size_t bytes)
+{
+    if (!client || !data || bytes == 0 || bytes > NN_INPUT_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->connection.state != NN_CONNECTION_OPEN) return NECPNET_ERR_NOT_CONNECTED;
+    return nn_connection_push_input(&client->connection, tick, data, bytes);
+}
+
+necpnet_result necpnet_client_set_bandwidth_limit(necpnet_client* client, uint32_t bytes_per_s)
+{
+    if (!client || bytes_per_s < 1000) return NECPNET_ERR_INVALID_ARGUMENT;
+    client->bandwidth_limit = bytes_per_s;
+    if (client->connection.state != NN_CONNECTION_NONE) nn_congestion_set_limit(&client->connection.congestion, bytes_per_s);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_set_loading(necpnet_client* client, bool loading)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->connection.state != NN_CONNECTION_OPEN) return NECPNET_ERR_NOT_CONNECTED;
+    nn_connection_set_patience(&client->connection, loading, client->connection.suspended);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_suspend(necpnet_client* client, uint64_t now_us)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->connection.state != NN_CONNECTION_OPEN) return NECPNET_ERR_NOT_CONNECTED;
+    nn_connection_set_patience(&client->connection, client->connection.loading, true);
+    client->state = NECPNET_CLIENT_SUSPENDED;
+    return necpnet_client_flush(client, now_us);
+}
+
+necpnet_result necpnet_client_resume(necpnet_client* client, uint64_t now_us)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->state != NECPNET_CLIENT_SUSPENDED) return NECPNET_ERR_INVALID_STATE;
+    client->state = NECPNET_CLIENT_CONNECTED;
+    nn_connection_set_patience(&client->connection, client->connection.loading, false);
+    client->connection.heard_us = now_us; /* the time asleep is no silence of the server's */
+    client->connection.ping_pending = true;
+    return necpnet_client_flush(client, now_us);
+}
+
+void necpnet_client_set_user_data(necpnet_client* client, void* user_data)
+{
+    if (client) client->user_data = user_data;
+}
+
+void* necpnet_client_get_user_data(const necpnet_client* client)
+{
+    return client ? client->user_data : NULL;
+}

@@ -1,0 +1,468 @@
+/* nn_connection - one live connection around a session: opening, receiving, timers, closing. Sending: nn_connection_send. */
+#include "nn_connection.h"
+
+#include "nn_log.h"
+
+NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char* text)
+{
+    nn_close close;
+    memset(&close, 0, sizeof close);
+    close.reason = reason;
+    close.code = code;
+    size_t length = text ? strlen(text) : 0;
+    if (length > NECPNET_REASON_BYTES_MAX) length = NECPNET_REASON_BYTES_MAX;
+    nn_copy(close.text, text, length);
+    return close;
+}
+
+NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
+                                   nn_session* session, uint32_t inputs_max)
+{
+    memset(connection, 0, sizeof *connection);
+    connection->settings = settings;
+    connection->session = session;
+    nn_clock_sync_init(&connection->clock);
+    nn_inputs_init(&connection->inputs, settings->alloc, inputs_max);
+    nn_input_receiver_init(&connection->input_receiver);
+}
+
+NN_PRIVATE void nn_connection_reset(nn_connection* connection)
+{
+    if (connection->follower) nn_world_unfollow(connection->world, connection->follower);
+    if (connection->state_sink.reset && connection->state != NN_CONNECTION_NONE) {
+        connection->state_sink.reset(connection->state_sink.user);
+    }
+    if (connection->transport == NECPNET_TRANSPORT_UDP) nn_recovery_reset(&connection->recovery);
+    nn_aead_destroy(connection->send_aead);
+    nn_aead_destroy(connection->receive_aead);
+    nn_inputs_reset(&connection->inputs);
+    connection->follower = NULL;
+    connection->send_aead = NULL;
+    connection->receive_aead = NULL;
+    connection->web = NULL;
+    connection->transport = NECPNET_TRANSPORT_NONE;
+    connection->state = NN_CONNECTION_NONE;
+}
+
+/* The world as a writer that takes turns with the channels. */
+static bool connection_state_ready(void* user, uint64_t now_us)
+{
+    const nn_connection* connection = (const nn_connection*)user;
+    return connection->follower && nn_follower_ready(connection->follower, now_us);
+}
+
+static bool connection_state_write(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us)
+{
+    nn_connection* connection = (nn_connection*)user;
+    uint32_t value = 0;
+    if (nn_contents_full(contents)) return false;
+    if (!nn_follower_write(connection->follower, writer, nn_writer_left(writer), &value, now_us)) return false;
+    nn_contents_add(contents, NN_SENT_STATE, 0, 0, value);
+    return true;
+}
+
+static necpnet_result connection_open_session(nn_connection* connection, const nn_connection_open* open)
+{
+    nn_session* session = connection->session;
+    bool ordered = connection->transport == NECPNET_TRANSPORT_WEBSOCKET;
+    if (open->resumed) {
+        nn_session_carrier_changed(session, ordered);
+    } else {
+        nn_session_begin(session, ordered);
+    }
+    nn_session_set_peer_decompresses(session, (open->peer->features & NN_FEATURE_LZ4) != 0);
+    for (int i = 0; i < session->config.channel_count; i++) {
+        necpnet_channel_mode mode = session->config.channels[i].mode;
+        if (mode != NECPNET_RELIABLE_ORDERED && mode != NECPNET_RELIABLE_UNORDERED) continue;
+        necpnet_result result = nn_session_set_peer_window(session, i, open->peer->channels[i].window_bytes);
+        if (result) return result;
+    }
+    if (connection->world && (open->peer->features & NN_FEATURE_STATE)) {
+        nn_source source = {connection_state_ready, connection_state_write, connection};
+        necpnet_result result = nn_world_follow(connection->world, open->follow, ordered, &connection->follower);
+        if (result) return result;
+        nn_session_set_source(session, NN_SOURCE_STATE, source);
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const nn_connection_open* open,
+                                              uint64_t now_us)
+{
+    NN_ASSERT(connection->state == NN_CONNECTION_NONE);
+    connection->state = NN_CONNECTION_OPEN;
+    connection->address = *open->address;
+    connection->encrypted = open->encrypted;
+    connection->tick_hz = open->peer->tick_hz;
+    connection->started_us = connection->heard_us = connection->sent_us = connection->pinged_us = now_us;
+    if (open->web) {
+        connection->transport = NECPNET_TRANSPORT_WEBSOCKET;
+        connection->web = open->web;
+    } else {
+        connection->transport = NECPNET_TRANSPORT_UDP;
+        connection->local_id = open->local_id;
+        connection->remote_id = open->remote_id;
+        connection->send_aead = open->send_aead;
+        connection->receive_aead = open->receive_aead;
+        connection->datagram_bytes = connection->settings->datagram_bytes_max;
+        if (open->peer->datagram_bytes_max < connection->datagram_bytes) {
+            connection->datagram_bytes = open->peer->datagram_bytes_max;
+        }
+        nn_acks_init(&connection->acks, NN_ACKS_DELAY_US_DEFAULT);
+        nn_recovery_init(&connection->recovery, connection->settings->alloc, &connection->acks, &connection->congestion,
+                         open->seed);
+    }
+    nn_congestion_init(&connection->congestion, open->bandwidth_limit, now_us);
+    if (connection->datagram_bytes) nn_congestion_set_datagram(&connection->congestion, connection->datagram_bytes);
+    if (connection->state_sink.clock) connection->state_sink.clock(connection->state_sink.user, 0, connection->tick_hz);
+    return connection_open_session(connection, open);
+}
+
+/* What became of a packet. */
+static void connection_acked(void* user, const nn_contents* contents)
+{
+    nn_connection* connection = (nn_connection*)user;
+    nn_loss_add(&connection->loss, false);
+    for (unsigned i = 0; i < contents->count; i++) {
+        if (contents->frames[i].kind == NN_SENT_STATE && connection->follower) {
+            nn_follower_acked(connection->follower, contents->frames[i].value);
+        }
+    }
+    nn_session_acked(connection->session, contents, connection->now_us);
+}
+
+static void connection_lost(void* user, const nn_contents* contents)
+{
+    nn_connection* connection = (nn_connection*)user;
+    nn_loss_add(&connection->loss, true);
+    for (unsigned i = 0; i < contents->count; i++) {
+        switch (contents->frames[i].kind) {
+        case NN_SENT_STATE:
+            if (connection->follower) nn_follower_lost(connection->follower, contents->frames[i].value);
+            break;
+        case NN_SENT_INPUT: connection->input_pending = connection->inputs.count > 0; break;
+        case NN_SENT_INPUT_ACK: connection->input_receiver.ack_due = connection->input_receiver.has_tick; break;
+        case NN_SENT_SUSPEND: connection->suspend_pending = true; break;
+        default: break;
+        }
+    }
+    nn_session_lost(connection->session, contents, connection->now_us);
+}
+
+static void connection_end(nn_connection* connection, const nn_close* close, bool by_peer)
+{
+    connection->close = *close;
+    connection->closed_by_peer = by_peer;
+    connection->state = NN_CONNECTION_CLOSED;
+}
+
+NN_PRIVATE void nn_connection_lost(nn_connection* connection, necpnet_result reason, const char* text)
+{
+    connection->web = NULL;
+    if (connection->state == NN_CONNECTION_CLOSED || connection->state == NN_CONNECTION_NONE) return;
+    nn_close close = nn_close_of(reason, 0, text);
+    /* a server that closed in good order had said CLOSE before */
+    connection_end(connection, connection->state == NN_CONNECTION_CLOSING ? &connection->close : &close, false);
+}
+
+/* The peer broke a rule: tell it, and end. */
+static necpnet_result connection_refuse(nn_connection* connection, const char* text)
+{
+    nn_close close = nn_close_of(NECPNET_ERR_PROTOCOL, 0, text);
+    nn_log_write(connection->settings->logger, NECPNET_LOG_WARNING, "connection closed: %s", text);
+    nn_connection_close(connection, &close, 0, connection->now_us);
+    return NECPNET_ERR_PROTOCOL;
+}
+
+static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
+{
+    uint64_t now_us = connection->now_us;
+    if (pong->sent_at_us > now_us || pong->sent_at_us < connection->started_us) return;
+    uint64_t rtt_us = now_us - pong->sent_at_us;
+    rtt_us = rtt_us > pong->hold_us ? rtt_us - pong->hold_us : 0;
+    if (connection->transport == NECPNET_TRANSPORT_WEBSOCKET && rtt_us < UINT32_MAX) {
+        uint32_t sample = rtt_us ? (uint32_t)rtt_us : 1;
+        if (!connection->web_rtt_us) {
+            connection->web_rtt_us = connection->web_rtt_min_us = sample;
+            connection->web_rtt_variance_us = sample / 2;
+        } else {
+            uint32_t off = sample > connection->web_rtt_us ? sample - connection->web_rtt_us : connection->web_rtt_us - sample;
+            connection->web_rtt_variance_us = (uint32_t)(((uint64_t)connection->web_rtt_variance_us * 3 + off) / 4);
+            connection->web_rtt_us = (uint32_t)(((uint64_t)connection->web_rtt_us * 7 + sample) / 8);
+            if (sample < connection->web_rtt_min_us) connection->web_rtt_min_us = sample;
+        }
+    }
+    nn_jitter_add(&connection->jitter, pong->received_at_us + pong->hold_us, now_us);
+    if (connection->settings->is_server) return;
+    if (!nn_clock_sync_add(&connection->clock, pong->sent_at_us, pong->received_at_us, pong->hold_us, now_us)) return;
+    if (connection->state_sink.clock) {
+        connection->state_sink.clock(connection->state_sink.user, nn_clock_sync_offset_us(&connection->clock, now_us),
+                                     connection->tick_hz);
+    }
+}
+
+static necpnet_result connection_read_input(nn_connection* connection, nn_reader* reader)
+{
+    if (!connection->settings->is_server) return connection_refuse(connection, "INPUT from a server");
+    if (nn_input_receiver_read(&connection->input_receiver, reader, connection->deliver_input, connection->deliver_user)) {
+        return connection_refuse(connection, "INPUT frame malformed");
+    }
+    return NECPNET_OK;
+}
+
+static necpnet_result connection_read_state(nn_connection* connection, nn_reader* reader)
+{
+    if (connection->settings->is_server || !connection->state_sink.read) {
+        return connection_refuse(connection, "STATE to a side that did not ask for it");
+    }
+    necpnet_result result = connection->state_sink.read(connection->state_sink.user, reader, connection->now_us);
+    if (result == NECPNET_ERR_BAD_DATA) return connection_refuse(connection, "STATE frame does not decode");
+    if (result == NECPNET_ERR_LIMIT_REACHED) {
+        nn_close close = nn_close_of(result, 0, "more entities than the view's entities_max");
+        nn_connection_close(connection, &close, 0, connection->now_us);
+    }
+    return result;
+}
+
+static necpnet_result connection_read_close(nn_connection* connection, nn_reader* reader)
+{
+    nn_close close;
+    if (!nn_frame_read_close(reader, &close)) return connection_refuse(connection, "CLOSE frame malformed");
+    if (connection->state == NN_CONNECTION_CLOSING) close = connection->close;
+    connection_end(connection, &close, connection->state != NN_CONNECTION_CLOSING);
+    return NECPNET_ERR_CLOSED;
+}
+
+/* One frame of the connection's own. OK, or why reading ends. */
+static necpnet_result connection_read_own(nn_connection* connection, uint8_t type, nn_reader* reader)
+{
+    bool read = true;
+    uint8_t flags;
+    uint32_t tick;
+    nn_ping ping;
+    nn_pong pong;
+    switch (type) {
+    case NN_FRAME_PING:
+        read = nn_frame_read_ping(reader, &ping);
+        if (!read) break;
+        connection->pong.id = ping.id;
+        connection->pong.sent_at_us = ping.sent_at_us;
+        connection->pong.received_at_us = connection->now_us;
+        connection->pong_pending = true;
+        break;
+    case NN_FRAME_PONG:
+        read = nn_frame_read_pong(reader, &pong);
+        if (read) connection_read_pong(connection, &pong);
+        break;
+    case NN_FRAME_SUSPEND:
+        read = nn_frame_read_suspend(reader, &flags);
+        if (!read) break;
+        connection->peer_suspended = (flags & NN_SUSPEND_SUSPENDED) != 0;
+        connection->peer_loading = (flags & NN_SUSPEND_LOADING) != 0;
+        break;
+    case NN_FRAME_INPUT_ACK:
+        read = nn_frame_read_input_ack(reader, &tick) && nn_inputs_acked(&connection->inputs, tick);
+        if (read && connection->inputs.count == 0) connection->input_pending = false;
+        break;
+    case NN_FRAME_ACK:
+        read = connection->transport == NECPNET_TRANSPORT_UDP &&
+               nn_recovery_read_ack(&connection->recovery, reader, connection->now_us, connection_acked, connection_lost,
+                                    connection) == NECPNET_OK;
+        break;
+    case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
+    case NN_FRAME_INPUT: return connection_read_input(connection, reader);
+    case NN_FRAME_STATE: return connection_read_state(connection, reader);
+    default: read = false; break;
+    }
+    if (read) return NECPNET_OK;
+    char text[64];
+    static const char hex[] = "0123456789abcdef";
+    const char* name = nn_frame_name(type);
+    size_t length = strlen(name) < 32 ? strlen(name) : 32;
+    memcpy(text, "frame refused: 0x", 17);
+    text[17] = hex[type >> 4];
+    text[18] = hex[type & 15];
+    text[19] = ' ';
+    memcpy(text + 20, name, length);
+    text[20 + length] = '\0';
+    return connection_refuse(connection, text);
+}
+
+/* All frames of a packet or message. */
+static necpnet_result connection_read_frames(nn_connection* connection, const uint8_t* data, size_t bytes,
+                                             bool* out_eliciting)
+{
+    nn_reader reader = nn_reader_of(data, bytes);
+    bool acked = false;
+    while (nn_reader_left(&reader)) {
+        uint8_t type = nn_read_u8(&reader);
+        if (nn_frame_is_ack_eliciting(type)) *out_eliciting = true;
+        necpnet_result result = NECPNET_OK;
+        switch (type) {
+        case NN_FRAME_PADDING: break;
+        case NN_FRAME_MESSAGE:
+        case NN_FRAME_MESSAGE_LAST:
+        case NN_FRAME_FRAGMENT:
+        case NN_FRAME_CREDIT:
+        case NN_FRAME_RECEIVED: {
+            const char* text = "";
+            result = nn_session_read(connection->session, type, &reader, connection->now_us, &text);
+            if (result == NECPNET_ERR_PROTOCOL) return connection_refuse(connection, text);
+            break;
+        }
+        case NN_FRAME_ACK:
+            if (acked) return connection_refuse(connection, "two ACK frames in one packet");
+            acked = true;
+            result = connection_read_own(connection, type, &reader);
+            break;
+        default: result = connection_read_own(connection, type, &reader); break;
+        }
+        if (result) return result;
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, uint8_t* data, size_t bytes,
+                                                     uint64_t now_us)
+{
+    nn_packet packet;
+    necpnet_drop why = NECPNET_DROP_MALFORMED;
+    connection->now_us = now_us;
+    if (connection->state == NN_CONNECTION_NONE || connection->state == NN_CONNECTION_CLOSED) {
+        return NECPNET_DROP_UNKNOWN_CONNECTION;
+    }
+    if (!nn_packet_parse(data, bytes, connection->acks.largest, &packet, &why)) return why;
+    if (!nn_acks_is_new(&connection->acks, packet.number)) {
+        connection->packets_duplicate++;
+        return NECPNET_DROP_REPLAY;
+    }
+    if (!nn_packet_open(connection->receive_aead, data, bytes, connection->acks.largest, &packet, &why)) return why;
+    connection->heard_us = now_us;
+    connection->packets_received++;
+    connection->bytes_received += bytes;
+    nn_rate_add(&connection->receive_rate, bytes, now_us);
+    if (connection->state == NN_CONNECTION_CLOSING) {
+        /* RFC 9000 10.2.1: answer what still comes with CLOSE, within its number */
+        nn_reader reader = nn_reader_of(packet.frames, packet.frames_bytes);
+        if (nn_read_u8(&reader) == NN_FRAME_CLOSE) connection->state = NN_CONNECTION_CLOSED;
+        return NECPNET_DROP_COUNT;
+    }
+    bool eliciting = false;
+    necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &eliciting);
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) return NECPNET_DROP_MEMORY; /* not acknowledged: it will come again */
+    nn_acks_add(&connection->acks, packet.number, eliciting, (packet.flags & NN_PACKET_ACK_NOW) != 0, now_us);
+    return NECPNET_DROP_COUNT;
+}
+
+NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const uint8_t* data, size_t bytes,
+                                              uint64_t now_us)
+{
+    bool eliciting = false;
+    connection->now_us = now_us;
+    if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
+    connection->heard_us = now_us;
+    connection->packets_received++;
+    connection->bytes_received += bytes;
+    nn_rate_add(&connection->receive_rate, bytes, now_us);
+    nn_session_count_received(connection->session, bytes, now_us);
+    necpnet_result result = connection_read_frames(connection, data, bytes, &eliciting);
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) {
+        nn_close close = nn_close_of(result, 0, "the receiver is out of memory");
+        nn_connection_close(connection, &close, 0, now_us);
+    }
+}
+
+NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* close, uint32_t linger_ms,
+                                    uint64_t now_us)
+{
+    if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
+    connection->close = *close;
+    connection->linger_until_us = now_us + (uint64_t)linger_ms * 1000;
+    connection->state = NN_CONNECTION_LINGERING;
+}
+
+static uint64_t connection_timeout_us(const nn_connection* connection)
+{
+    const nn_connection_settings* settings = connection->settings;
+    uint32_t ms = connection->transport == NECPNET_TRANSPORT_UDP ? settings->udp_timeout_ms : settings->websocket_timeout_ms;
+    bool patient = connection->loading || connection->suspended || connection->peer_loading || connection->peer_suspended;
+    if (patient && settings->loading_timeout_ms > ms) ms = settings->loading_timeout_ms;
+    return (uint64_t)ms * 1000;
+}
+
+/* When the next PING should leave. */
+static uint64_t connection_ping_at_us(const nn_connection* connection)
+{
+    const nn_connection_settings* settings = connection->settings;
+    if (connection->suspended) return NN_NEVER;
+    bool udp = connection->transport == NECPNET_TRANSPORT_UDP;
+    uint64_t idle_us = (uint64_t)(udp ? settings->udp_ping_ms : settings->websocket_ping_ms) * 1000;
+    /* the client asks after idle time; the server only when that fails, so that both do not */
+    uint64_t at_us = settings->is_server ? nn_max_u64(connection->heard_us, connection->pinged_us) + idle_us * 2
+                                         : connection->sent_us + idle_us;
+    if (!settings->is_server) {
+        uint64_t interval_us = nn_clock_sync_interval_us(&connection->clock);
+        bool wants_clock = udp || connection->state_sink.read || connection->clock.count < NN_CLOCK_SYNC_SAMPLES;
+        if (wants_clock) at_us = nn_min_u64(at_us, connection->pinged_us + interval_us);
+    }
+    return at_us;
+}
+
+NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
+{
+    connection->now_us = now_us;
+    if (connection->state == NN_CONNECTION_NONE || connection->state == NN_CONNECTION_CLOSED) return;
+    if (connection->state == NN_CONNECTION_CLOSING) {
+        if (now_us < connection->linger_until_us) return;
+        connection->state = NN_CONNECTION_CLOSED;
+        return;
+    }
+    if (now_us >= connection->heard_us + connection_timeout_us(connection)) {
+        nn_close close = nn_close_of(NECPNET_ERR_TIMEOUT, 0, necpnet_result_text(NECPNET_ERR_TIMEOUT));
+        connection_end(connection, &close, false);
+        return;
+    }
+    if (connection->transport == NECPNET_TRANSPORT_UDP && now_us >= nn_recovery_deadline_us(&connection->recovery)) {
+        connection->probes += nn_recovery_on_deadline(&connection->recovery, now_us, connection_lost, connection);
+    }
+    if (now_us >= connection_ping_at_us(connection)) connection->ping_pending = true;
+}
+
+NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us)
+{
+    if (connection->state == NN_CONNECTION_NONE || connection->state == NN_CONNECTION_CLOSED) return NN_NEVER;
+    if (connection->state == NN_CONNECTION_CLOSING) return nn_min_u64(connection->linger_until_us, connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US);
+    uint64_t at_us = nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
+    if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
+    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+        at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->recovery));
+        at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->acks));
+    }
+    uint64_t output_us = nn_session_deadline_us(connection->session);
+    if (connection->follower) output_us = nn_min_u64(output_us, nn_follower_deadline_us(connection->follower));
+    if (connection->input_receiver.ack_due && connection->transport == NECPNET_TRANSPORT_WEBSOCKET) {
+        output_us = nn_min_u64(output_us, connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US);
+    }
+    if (connection->input_pending || nn_session_has_output(connection->session, now_us)) output_us = now_us;
+    if (output_us <= now_us && connection->transport == NECPNET_TRANSPORT_UDP) {
+        output_us = nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
+    } else if (output_us <= now_us && connection->web && necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES) {
+        output_us = NN_NEVER; /* on_writable comes */
+    }
+    return nn_min_u64(at_us, output_us);
+}
+
+NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,
+                                                   size_t bytes)
+{
+    necpnet_result result = nn_inputs_push(&connection->inputs, tick, data, bytes);
+    if (result == NECPNET_OK) connection->input_pending = true;
+    return result;
+}
+
+NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended)
+{
+    connection->loading = loading;
+    connection->suspended = suspended;
+    connection->suspend_pending = true;
+}

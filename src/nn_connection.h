@@ -1,0 +1,198 @@
+/* nn_connection - one live connection: packets over UDP or messages over WebSocket, around the session they carry.
+ *
+ * The way in:  receive_packet (opens, acknowledges) or receive_message -> frames -> session, view, inputs, clock.
+ * The way out: flush asks acks, own frames and the session for frames, seals and sends, as far as the congestion window,
+ *              the bandwidth limit and (WebSocket) the unsent bytes allow.
+ * The endpoint calls update when deadline_us has come, and flush after anything happened.
+ */
+#ifndef NN_CONNECTION_H
+#define NN_CONNECTION_H
+
+#include "nn_acks.h"
+#include "nn_aead.h"
+#include "nn_clock_sync.h"
+#include "nn_congestion.h"
+#include "nn_follower.h"
+#include "nn_frame.h"
+#include "nn_inputs.h"
+#include "nn_packet.h"
+#include "nn_recovery.h"
+#include "nn_session.h"
+#include "nn_setup.h"
+#include "nn_statistics.h"
+#include "nn_view.h"
+#include "nn_web.h"
+
+#define NN_CONNECTION_UNSENT_BYTES 16384   /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
+#define NN_CONNECTION_INPUT_ACK_US 50000   /* WebSocket: between two INPUT_ACK frames */
+#define NN_CONNECTION_CLOSES_MAX 4         /* CLOSE packets sent */
+#define NN_CONNECTION_CLOSE_REPEAT_US 50000
+#define NN_CONNECTION_BURST_PACKETS_MAX 256 /* of one flush; the rest in the next */
+#define NN_SENT_SUSPEND 37                 /* nn_sent_kind: a SUSPEND frame */
+
+typedef enum nn_connection_state {
+    NN_CONNECTION_NONE = 0,
+    NN_CONNECTION_OPEN = 1,
+    NN_CONNECTION_LINGERING = 2, /* sends what is reliable, then CLOSE */
+    NN_CONNECTION_CLOSING = 3,   /* CLOSE is sent; repeated for a while (RFC 9000 10.2.1) */
+    NN_CONNECTION_CLOSED = 4
+} nn_connection_state;
+
+/* Shared by all connections of an endpoint; outlives them. */
+typedef struct nn_connection_settings {
+    nn_alloc* alloc;
+    const necpnet_logger* logger;
+    const necpnet_transport* transport;
+    bool is_server;
+    uint32_t udp_ping_ms;
+    uint32_t udp_timeout_ms;
+    uint32_t websocket_ping_ms;
+    uint32_t websocket_timeout_ms;
+    uint32_t loading_timeout_ms;
+    uint32_t datagram_bytes_max;
+    uint32_t queue_bytes_max; /* WebSocket: pending bytes that cut the connection */
+    uint8_t* scratch;         /* one packet or message in the making */
+    size_t scratch_bytes;     /* datagram_bytes_max, a WebSocket message or a handshake datagram, whichever is larger */
+} nn_connection_settings;
+
+/* Who takes STATE frames instead of a view on this thread (a runner). The reader stands behind the type byte. */
+typedef struct nn_state_sink {
+    necpnet_result (*read)(void* user, nn_reader* reader, uint64_t now_us);
+    void (*clock)(void* user, int64_t server_minus_local_us, uint32_t tick_hz);
+    void (*reset)(void* user);
+    void* user;
+} nn_state_sink;
+
+typedef struct nn_connection {
+    const nn_connection_settings* settings;
+    nn_session* session;
+    nn_follower* follower;    /* server: how the world serves this peer; made and ended by the connection */
+    necpnet_world* world;     /* server: NULL without */
+    nn_state_sink state_sink; /* client: read is NULL without */
+    nn_connection_state state;
+    necpnet_transport_kind transport;
+    necpnet_address address;
+    bool encrypted;
+    bool loading;        /* this side asked for patience */
+    bool suspended;      /* this side is in the background */
+    bool peer_loading;
+    bool peer_suspended;
+    bool suspend_pending; /* a SUSPEND frame is to be sent */
+    bool input_pending;   /* an INPUT frame is to be sent */
+    bool ping_pending;
+    bool pong_pending;
+    bool closed_by_peer;
+    uint8_t closes_left; /* CLOSE packets that may still be sent */
+    nn_close close;
+    /* UDP */
+    uint32_t local_id;
+    uint32_t remote_id;
+    uint32_t datagram_bytes; /* the lesser of both sides' limits */
+    uint32_t probes;         /* packets to send whatever the window says */
+    nn_aead* send_aead;
+    nn_aead* receive_aead;
+    nn_acks acks;
+    nn_recovery recovery;
+    nn_congestion congestion;
+    /* WebSocket */
+    necpnet_web_connection* web;
+    uint64_t input_ack_at_us;
+    uint32_t web_rtt_us;
+    uint32_t web_rtt_min_us;
+    uint32_t web_rtt_variance_us;
+    /* both */
+    uint32_t tick_hz; /* client: the server's */
+    uint64_t now_us;  /* of the call under way */
+    uint64_t started_us;
+    uint64_t heard_us;
+    uint64_t sent_us;
+    uint64_t pinged_us;
+    uint64_t ping_id;
+    nn_pong pong;
+    uint64_t linger_until_us;
+    nn_clock_sync clock;
+    nn_inputs inputs;
+    nn_input_receiver input_receiver;
+    nn_input_function deliver_input; /* server */
+    void* deliver_user;
+    nn_rate send_rate;
+    nn_rate receive_rate;
+    nn_loss loss;
+    nn_jitter jitter;
+    uint64_t packets_sent;
+    uint64_t packets_received;
+    uint64_t packets_duplicate;
+    uint64_t bytes_sent;
+    uint64_t bytes_received;
+} nn_connection;
+
+/* nn_connection_init - no connection yet; nothing is taken. session is borrowed. */
+NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
+                                   nn_session* session, uint32_t inputs_max);
+
+/* nn_connection_reset - give back what it holds; init before use again. */
+NN_PRIVATE void nn_connection_reset(nn_connection* connection);
+
+/* What both ways of opening need to know. */
+typedef struct nn_connection_open {
+    const necpnet_address* address;
+    bool encrypted;
+    bool resumed;           /* the session had another connection before */
+    const nn_setup* peer;   /* the other side's SETUP */
+    uint32_t bandwidth_limit;
+    uint64_t seed;          /* from entropy */
+    necpnet_peer follow;    /* server with a world: whom it serves */
+    /* UDP */
+    uint32_t local_id;
+    uint32_t remote_id;
+    nn_aead* send_aead;     /* taken, also on failure */
+    nn_aead* receive_aead;
+    /* WebSocket */
+    necpnet_web_connection* web;
+} nn_connection_open;
+
+/* nn_connection_begin - after SETUP went both ways. OK | ERR_OUT_OF_MEMORY | ERR_PROTOCOL (the peer's windows) */
+NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const nn_connection_open* open,
+                                              uint64_t now_us);
+
+/* nn_connection_receive_packet - a datagram of this connection. NECPNET_DROP_COUNT: taken; else why it was dropped. */
+NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, uint8_t* data, size_t bytes,
+                                                     uint64_t now_us);
+
+/* nn_connection_receive_message - a WebSocket message of this connection. */
+NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const uint8_t* data, size_t bytes,
+                                              uint64_t now_us);
+
+/* nn_connection_lost - the transport is gone (WebSocket closed). */
+NN_PRIVATE void nn_connection_lost(nn_connection* connection, necpnet_result reason, const char* text);
+
+/* nn_connection_close - CLOSE, after what is reliable is out or linger_ms have passed. */
+NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* close, uint32_t linger_ms,
+                                    uint64_t now_us);
+
+/* nn_connection_update - timers: loss, pings, timeouts, the end of lingering and closing. */
+NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_flush - send what there is and may be sent. */
+NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_deadline_us - when update and flush are due. */
+NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_budget - bytes that would leave at once. */
+NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_statistics - fill what the connection knows. */
+NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64_t now_us, necpnet_statistics* out);
+
+/* nn_connection_push_input - a numbered input of the client. */
+NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,
+                                                   size_t bytes);
+
+/* nn_connection_set_patience - tell the peer that this side loads or is in the background. */
+NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended);
+
+/* nn_close_of - a CLOSE with reason, application code and text (cut; NULL is empty). */
+NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char* text);
+
+#endif

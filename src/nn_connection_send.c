@@ -1,0 +1,246 @@
+/* nn_connection_send - the way out: packets and messages made of the connection's own frames and the session's. */
+#include "nn_connection.h"
+
+static uint8_t connection_patience(const nn_connection* connection)
+{
+    return (uint8_t)((connection->suspended ? NN_SUSPEND_SUSPENDED : 0u) | (connection->loading ? NN_SUSPEND_LOADING : 0u));
+}
+
+/* PONG, PING, SUSPEND, inputs: whatever is pending and fits. Returns whether anything asks for an ACK. */
+static bool connection_write_own(nn_connection* connection, nn_writer* writer, nn_contents* contents, bool eliciting_too)
+{
+    bool eliciting = false;
+    uint64_t now_us = connection->now_us;
+    if (connection->pong_pending && nn_writer_left(writer) >= NN_PONG_BYTES_MAX) {
+        connection->pong.hold_us = now_us - connection->pong.received_at_us;
+        nn_frame_write_pong(writer, &connection->pong);
+        connection->pong_pending = false;
+    }
+    bool is_udp = connection->transport == NECPNET_TRANSPORT_UDP;
+    if (connection->input_receiver.ack_due && nn_writer_left(writer) >= NN_INPUT_ACK_BYTES_MAX &&
+        !nn_contents_full(contents) && (is_udp || now_us >= connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US)) {
+        if (nn_input_receiver_write_ack(&connection->input_receiver, writer)) {
+            nn_contents_add(contents, NN_SENT_INPUT_ACK, 0, 0, 0);
+            connection->input_ack_at_us = now_us;
+        }
+    }
+    if (!eliciting_too) return false;
+    if (connection->ping_pending && nn_writer_left(writer) >= NN_PING_BYTES_MAX) {
+        nn_ping ping = {++connection->ping_id, now_us};
+        nn_frame_write_ping(writer, &ping);
+        connection->ping_pending = false;
+        connection->pinged_us = now_us;
+        eliciting = true;
+    }
+    if (connection->suspend_pending && nn_writer_left(writer) >= NN_SUSPEND_BYTES && !nn_contents_full(contents)) {
+        nn_frame_write_suspend(writer, connection_patience(connection));
+        nn_contents_add(contents, (nn_sent_kind)NN_SENT_SUSPEND, 0, 0, 0);
+        connection->suspend_pending = false;
+        eliciting = true;
+    }
+    /* in every packet until the server has them; on an ordered transport once */
+    bool wants_input = is_udp ? connection->inputs.count > 0 : connection->input_pending;
+    if (wants_input && !nn_contents_full(contents) && nn_inputs_write(&connection->inputs, writer)) {
+        nn_contents_add(contents, NN_SENT_INPUT, 0, 0, 0);
+        connection->input_pending = false;
+        eliciting = true;
+    }
+    return eliciting;
+}
+
+/* Seal what stands behind the header and hand it to the transport. */
+static void connection_send_packet(nn_connection* connection, size_t header_bytes, size_t frames_bytes, uint64_t number,
+                                   bool eliciting, const nn_contents* contents)
+{
+    uint8_t* packet = connection->settings->scratch;
+    size_t bytes = nn_packet_seal(connection->send_aead, packet, header_bytes, frames_bytes, number);
+    const necpnet_transport* transport = connection->settings->transport;
+    transport->send_datagram(transport->user, &connection->address, packet, bytes); /* a refusal is a lost packet */
+    nn_recovery_sent(&connection->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
+    connection->packets_sent++;
+    connection->bytes_sent += bytes;
+    nn_rate_add(&connection->send_rate, bytes, connection->now_us);
+    if (eliciting) connection->sent_us = connection->now_us;
+}
+
+/* One packet with acknowledgements and, if allowed, everything else. Returns whether one left. */
+static bool connection_make_packet(nn_connection* connection, bool eliciting_too)
+{
+    uint64_t number = nn_recovery_next_number(&connection->recovery);
+    uint8_t flags = nn_recovery_wants_ack(&connection->recovery) ? NN_PACKET_ACK_NOW : 0;
+    uint8_t* packet = connection->settings->scratch;
+    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
+    nn_writer writer = nn_writer_of(packet + header_bytes,
+                                    connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES);
+    nn_contents contents;
+    contents.count = 0;
+    bool eliciting = false;
+    bool acked = nn_acks_wants(&connection->acks) && nn_acks_write(&connection->acks, &writer, connection->now_us);
+    if (eliciting_too && nn_recovery_reserve(&connection->recovery) != NECPNET_OK) eliciting_too = false;
+    eliciting = connection_write_own(connection, &writer, &contents, eliciting_too);
+    if (eliciting_too && nn_session_write(connection->session, &writer, &contents, connection->now_us)) eliciting = true;
+    if (eliciting_too && connection->probes && !eliciting && nn_writer_left(&writer) >= NN_PING_BYTES_MAX) {
+        connection->ping_pending = true; /* a probe with nothing else to say */
+        eliciting = connection_write_own(connection, &writer, &contents, true);
+    }
+    size_t frames_bytes = nn_writer_bytes(&writer);
+    if (frames_bytes == 0) return false;
+    connection_send_packet(connection, header_bytes, frames_bytes, number, eliciting, &contents);
+    if (acked) nn_acks_sent(&connection->acks, number);
+    if (connection->probes && eliciting) connection->probes--;
+    return true;
+}
+
+static bool connection_has_own(const nn_connection* connection)
+{
+    return connection->pong_pending || connection->ping_pending || connection->suspend_pending || connection->input_pending;
+}
+
+static void connection_flush_packets(nn_connection* connection)
+{
+    uint64_t now_us = connection->now_us;
+    for (int i = 0; i < NN_CONNECTION_BURST_PACKETS_MAX; i++) {
+        bool output = connection->probes > 0 || connection_has_own(connection) ||
+                      nn_session_has_output(connection->session, now_us);
+        bool ack_due = now_us >= nn_acks_deadline_us(&connection->acks);
+        if (!output && !ack_due) return;
+        bool allowed = output && (connection->probes > 0 ||
+                                  nn_congestion_budget(&connection->congestion, now_us) >= connection->datagram_bytes);
+        if (!allowed && !ack_due && !connection->pong_pending) return;
+        if (!connection_make_packet(connection, allowed)) return;
+    }
+}
+
+static void connection_flush_messages(nn_connection* connection)
+{
+    uint8_t* message = connection->settings->scratch;
+    uint64_t now_us = connection->now_us;
+    while (connection->web && necpnet_web_pending(connection->web) <= NN_CONNECTION_UNSENT_BYTES) {
+        nn_writer writer = nn_writer_of(message, NN_WEB_SESSION_BYTES_MAX);
+        connection_write_own(connection, &writer, NULL, true);
+        if (nn_session_has_output(connection->session, now_us)) {
+            nn_session_write(connection->session, &writer, NULL, now_us);
+        }
+        size_t bytes = nn_writer_bytes(&writer);
+        if (bytes == 0) return;
+        nn_session_count_written(connection->session, bytes);
+        connection->packets_sent++;
+        connection->bytes_sent += bytes;
+        connection->sent_us = now_us;
+        nn_rate_add(&connection->send_rate, bytes, now_us);
+        necpnet_result result = nn_web_send_session(connection->web, message, bytes);
+        if (result) {
+            nn_connection_lost(connection, result, necpnet_result_text(result));
+            return;
+        }
+    }
+}
+
+static void connection_send_close(nn_connection* connection)
+{
+    uint8_t* packet = connection->settings->scratch;
+    if (connection->transport == NECPNET_TRANSPORT_WEBSOCKET) {
+        nn_writer writer = nn_writer_of(packet, NN_CLOSE_BYTES_MAX);
+        nn_frame_write_close(&writer, &connection->close);
+        nn_web_send_session(connection->web, packet, nn_writer_bytes(&writer));
+        necpnet_web_close(connection->web, 1000, "");
+        connection->state = NN_CONNECTION_CLOSED;
+        return;
+    }
+    uint64_t number = nn_recovery_next_number(&connection->recovery);
+    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, 0);
+    nn_writer writer = nn_writer_of(packet + header_bytes, NECPNET_DATAGRAM_BYTES_DEFAULT);
+    nn_frame_write_close(&writer, &connection->close);
+    connection_send_packet(connection, header_bytes, nn_writer_bytes(&writer), number, false, NULL);
+    connection->sent_us = connection->now_us;
+    connection->closes_left--;
+}
+
+/* How long a closed side stays to answer with CLOSE: three probe timeouts (RFC 9000 10.2). */
+static void connection_begin_closing(nn_connection* connection)
+{
+    connection->state = NN_CONNECTION_CLOSING;
+    connection->closes_left = NN_CONNECTION_CLOSES_MAX;
+    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+        connection->linger_until_us = connection->now_us + nn_recovery_probe_us(&connection->recovery) * 3;
+    }
+    connection_send_close(connection);
+}
+
+NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
+{
+    connection->now_us = now_us;
+    if (connection->state == NN_CONNECTION_CLOSING) {
+        if (connection->closes_left && now_us >= connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US) {
+            connection_send_close(connection);
+        }
+        return;
+    }
+    if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
+    bool is_flushed = nn_session_flushed(connection->session);
+    if (connection->state == NN_CONNECTION_OPEN || (!is_flushed && now_us < connection->linger_until_us)) {
+        if (connection->transport == NECPNET_TRANSPORT_UDP) {
+            connection_flush_packets(connection);
+        } else {
+            connection_flush_messages(connection);
+        }
+    }
+    if (connection->state != NN_CONNECTION_LINGERING) return;
+    if (nn_session_flushed(connection->session) || now_us >= connection->linger_until_us) connection_begin_closing(connection);
+}
+
+NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t now_us)
+{
+    if (connection->state != NN_CONNECTION_OPEN) return 0;
+    size_t queued = nn_session_queued_bytes(connection->session);
+    size_t room;
+    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+        room = nn_congestion_budget((nn_congestion*)&connection->congestion, now_us);
+    } else {
+        size_t pending = connection->web ? necpnet_web_pending(connection->web) : 0;
+        room = pending < NN_CONNECTION_UNSENT_BYTES ? NN_CONNECTION_UNSENT_BYTES - pending : 0;
+    }
+    return room > queued ? room - queued : 0;
+}
+
+static void connection_fill_udp(const nn_connection* connection, necpnet_statistics* out)
+{
+    const nn_recovery* recovery = &connection->recovery;
+    out->rtt_us = recovery->rtt_us;
+    out->rtt_min_us = recovery->rtt_min_us;
+    out->rtt_variance_us = recovery->rtt_variance_us;
+    out->packets_lost = recovery->packets_lost;
+    out->congestion_bytes = (uint32_t)nn_min_u64(connection->congestion.window_bytes, UINT32_MAX);
+    out->flight_bytes = (uint32_t)nn_min_u64(connection->congestion.flight_bytes, UINT32_MAX);
+    out->datagram_bytes = connection->datagram_bytes;
+    out->memory_bytes += nn_recovery_memory_bytes(recovery);
+}
+
+NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64_t now_us, necpnet_statistics* out)
+{
+    memset(out, 0, sizeof *out);
+    out->transport = connection->transport;
+    out->encrypted = connection->encrypted;
+    out->jitter_us = nn_jitter_us(&connection->jitter);
+    out->loss_ppm = nn_loss_ppm(&connection->loss);
+    out->clock_offset_us = nn_clock_sync_offset_us(&connection->clock, now_us);
+    out->clock_error_us = nn_clock_sync_error_us(&connection->clock, now_us);
+    out->packets_sent = connection->packets_sent;
+    out->packets_received = connection->packets_received;
+    out->packets_duplicate = connection->packets_duplicate;
+    out->bytes_sent = connection->bytes_sent;
+    out->bytes_received = connection->bytes_received;
+    out->send_bytes_per_s = nn_rate_per_s(&connection->send_rate, now_us);
+    out->receive_bytes_per_s = nn_rate_per_s(&connection->receive_rate, now_us);
+    out->budget_bytes = (uint32_t)nn_min_size(nn_connection_budget(connection, now_us), UINT32_MAX);
+    out->queue_bytes = (uint32_t)nn_min_size(nn_session_queued_bytes(connection->session), UINT32_MAX);
+    out->memory_bytes = sizeof *connection + nn_session_memory_bytes(connection->session);
+    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+        connection_fill_udp(connection, out);
+    } else {
+        out->rtt_us = connection->web_rtt_us;
+        out->rtt_min_us = connection->web_rtt_min_us;
+        out->rtt_variance_us = connection->web_rtt_variance_us;
+        out->flight_bytes = connection->web ? (uint32_t)nn_min_size(necpnet_web_pending(connection->web), UINT32_MAX) : 0;
+    }
+}

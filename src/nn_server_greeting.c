@@ -1,0 +1,365 @@
+/* nn_server_greeting - how a stranger becomes a peer: datagrams of the handshake, and SETUP on a WebSocket. */
+#include "nn_server.h"
+
+#include "nn_query.h"
+
+NN_PRIVATE uint64_t nn_server_wall_us(const necpnet_server* server)
+{
+    return server->has_wall ? server->endpoint.now_us + server->wall_offset_us : 0;
+}
+
+static void server_drop(necpnet_server* server, necpnet_drop drop, const necpnet_address* from)
+{
+    server->totals.drops[drop]++;
+    if (server->endpoint.logger.level > NECPNET_LOG_DEBUG || !server->endpoint.logger.write) return;
+    char text[NECPNET_ADDRESS_TEXT_BYTES_MAX] = "?";
+    necpnet_address_format(from, text, sizeof text);
+    nn_log_write(&server->endpoint.logger, NECPNET_LOG_DEBUG, "dropped what %s sent: %s", text, necpnet_drop_name(drop));
+}
+
+/* What SETUP says, held against this server. Fills text with the way out. */
+NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn_setup* setup, char* text,
+                                          size_t text_bytes, necpnet_drop* out_drop)
+{
+    nn_setup own;
+    uint64_t schema_hash = server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
+    nn_endpoint_setup(&server->endpoint, schema_hash, &own);
+    NN_ASSERT(text_bytes >= NECPNET_REASON_BYTES_MAX + 1);
+    (void)text_bytes;
+    *out_drop = NECPNET_DROP_MALFORMED;
+    if (setup->role != NN_ROLE_CLIENT) {
+        memcpy(text, "SETUP of a server", 18);
+        return NECPNET_ERR_PROTOCOL;
+    }
+    *out_drop = NECPNET_DROP_CHANNELS;
+    if (!nn_setup_compare_channels(setup, &own, text, NN_SETUP_DIFFERENCE_BYTES_MAX)) return NECPNET_ERR_CHANNELS_DIFFER;
+    *out_drop = NECPNET_DROP_SCHEMA;
+    if (setup->schema_hash && schema_hash && setup->schema_hash != schema_hash) {
+        static const char differs[] = "the schemas have different hashes; build client and server from the same schema";
+        memcpy(text, differs, sizeof differs);
+        return NECPNET_ERR_SCHEMA_DIFFERS;
+    }
+    *out_drop = NECPNET_DROP_FULL;
+    static const char draining[] = "the server is shutting down";
+    memcpy(text, draining, sizeof draining);
+    return server->is_draining ? NECPNET_ERR_DRAINING : NECPNET_OK;
+}
+
+NN_PRIVATE void nn_server_answer_setup(necpnet_server* server, const nn_peer* peer, nn_setup* out)
+{
+    uint64_t schema_hash = server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
+    nn_endpoint_setup(&server->endpoint, schema_hash, out);
+    out->tick_hz = server->config.tick_hz;
+    out->tick = necpnet_server_tick(server);
+    out->time_us = server->endpoint.now_us;
+    out->session_id = nn_peer_name(peer);
+}
+
+NN_PRIVATE necpnet_result nn_server_begin_peer(necpnet_server* server, nn_peer* peer, nn_connection_open* open)
+{
+    open->follow = nn_peer_name(peer);
+    open->bandwidth_limit = server->config.bandwidth_limit;
+    open->seed = nn_random_u64(&server->endpoint.random);
+    necpnet_result result = nn_connection_begin(&peer->connection, open, server->endpoint.now_us);
+    if (result) return result;
+    peer->tell_connected = true;
+    server->totals.sessions_total++;
+    server->connected_count++;
+    nn_server_mark_ready(server, peer);
+    nn_server_mark_dirty(server, peer);
+    return NECPNET_OK;
+}
+
+/* The drop's name for a refusal after SETUP. */
+static necpnet_drop server_drop_of(necpnet_result reason)
+{
+    switch (reason) {
+    case NECPNET_ERR_TOKEN_EXPIRED: return NECPNET_DROP_TOKEN_EXPIRED;
+    case NECPNET_ERR_TOKEN_FOREIGN: return NECPNET_DROP_TOKEN_SERVER;
+    case NECPNET_ERR_TOKEN_SPENT: return NECPNET_DROP_TOKEN_SPENT;
+    case NECPNET_ERR_SERVER_FULL: return NECPNET_DROP_FULL;
+    case NECPNET_ERR_OUT_OF_MEMORY: return NECPNET_DROP_MEMORY;
+    default: return NECPNET_DROP_CREDENTIAL;
+    }
+}
+
+/* AUTH has proven the pre-shared key: judge its SETUP, make the peer, answer ACCEPT or REFUSE. */
+static void server_admit_datagram(necpnet_server* server, const necpnet_address* from, nn_handshake_outcome* outcome)
+{
+    nn_setup setup;
+    nn_peer* peer = NULL;
+    char text[NECPNET_REASON_BYTES_MAX + 1] = "";
+    necpnet_drop drop = NECPNET_DROP_MALFORMED;
+    nn_reader reader = nn_reader_of(outcome->setup, outcome->setup_bytes);
+    necpnet_result result = nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
+    if (result == NECPNET_OK) result = nn_server_judge(server, &setup, text, sizeof text, &drop);
+    if (result == NECPNET_OK) {
+        text[0] = '\0';
+        result = nn_server_admit(server, &outcome->identity, from, &peer);
+        drop = server_drop_of(result);
+    }
+    uint8_t* reply = server->endpoint.settings.scratch;
+    size_t reply_bytes = 0;
+    nn_connection_open open;
+    memset(&open, 0, sizeof open);
+    if (result == NECPNET_OK) {
+        uint8_t frame[NN_HANDSHAKE_SETUP_BYTES_MAX];
+        nn_setup answer;
+        nn_writer writer = nn_writer_of(frame, sizeof frame);
+        nn_server_answer_setup(server, peer, &answer);
+        nn_setup_write(&writer, &answer);
+        open.address = from;
+        open.encrypted = server->config.security != NECPNET_SECURITY_NONE;
+        open.peer = &setup;
+        open.local_id = nn_peer_connection_id(peer);
+        open.remote_id = outcome->client_connection_id;
+        nn_connection_keys keys;
+        result = nn_handshake_server_accept(server->handshake, &outcome->pending, &server->endpoint.alloc, open.local_id,
+                                            frame, nn_writer_bytes(&writer), reply, &reply_bytes, &keys);
+        if (result == NECPNET_OK) {
+            open.send_aead = keys.send;
+            open.receive_aead = keys.receive;
+            nn_wipe(&keys, sizeof keys);
+            result = nn_server_begin_peer(server, peer, &open);
+        }
+        if (result) {
+            server_drop(server, NECPNET_DROP_MEMORY, from);
+            nn_server_release(server, peer);
+            return;
+        }
+    } else {
+        server_drop(server, drop, from);
+        nn_handshake_server_refuse(server->handshake, &outcome->pending, result, text[0] ? text : necpnet_result_text(result),
+                                   reply, &reply_bytes);
+    }
+    const necpnet_transport* transport = server->endpoint.transport;
+    if (reply_bytes) transport->send_datagram(transport->user, from, reply, reply_bytes);
+}
+
+static void server_answer_query(necpnet_server* server, const necpnet_address* from, const uint8_t* data, size_t bytes)
+{
+    nn_answer answer;
+    necpnet_drop why = NECPNET_DROP_MALFORMED;
+    uint8_t reply[NN_ANSWER_BYTES_MAX];
+    memset(&answer, 0, sizeof answer);
+    if (!server->config.query || !nn_query_read(data, bytes, &answer.nonce, &why)) {
+        server_drop(server, why, from);
+        return;
+    }
+    answer.players = server->connected_count;
+    answer.players_max = server->config.peers_max;
+    memcpy(answer.name, server->query_name, sizeof answer.name);
+    const necpnet_transport* transport = server->endpoint.transport;
+    transport->send_datagram(transport->user, from, reply, nn_answer_write(reply, sizeof reply, &answer));
+}
+
+NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address* from, uint8_t* data, size_t bytes)
+{
+    uint32_t id;
+    uint64_t now_us = server->endpoint.now_us;
+    if (nn_packet_peek(data, bytes, &id)) {
+        nn_peer* peer = nn_server_find_connection(server, id);
+        necpnet_drop drop = NECPNET_DROP_UNKNOWN_CONNECTION;
+        if (peer) {
+            drop = nn_connection_receive_packet(&peer->connection, data, bytes, now_us);
+            nn_server_mark_dirty(server, peer);
+            if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
+        }
+        if (drop != NECPNET_DROP_COUNT) server_drop(server, drop, from);
+        return;
+    }
+    if (bytes && data[0] == NN_DATAGRAM_QUERY) {
+        server_answer_query(server, from, data, bytes);
+        return;
+    }
+    nn_handshake_outcome outcome;
+    uint8_t* reply = server->endpoint.settings.scratch;
+    nn_handshake_server_read(server->handshake, from, data, bytes, now_us, nn_server_wall_us(server), reply, &outcome);
+    switch (outcome.kind) {
+    case NN_HANDSHAKE_DROP: server_drop(server, outcome.drop, from); break;
+    case NN_HANDSHAKE_REPLY: {
+        const necpnet_transport* transport = server->endpoint.transport;
+        transport->send_datagram(transport->user, from, reply, outcome.reply_bytes);
+        break;
+    }
+    case NN_HANDSHAKE_ADMIT: server_admit_datagram(server, from, &outcome); break;
+    }
+}
+
+/* -- WebSocket -- */
+
+static void server_unlink_greeting(necpnet_server* server, nn_greeting* greeting)
+{
+    if (greeting->previous) {
+        greeting->previous->next = greeting->next;
+    } else {
+        server->first_greeting = greeting->next;
+    }
+    if (greeting->next) {
+        greeting->next->previous = greeting->previous;
+    } else {
+        server->last_greeting = greeting->previous;
+    }
+    server->greeting_count--;
+    nn_alloc_give(&server->endpoint.alloc, greeting, sizeof *greeting);
+}
+
+/* Say CLOSE by name, then close the WebSocket. */
+static void server_refuse_web(necpnet_server* server, necpnet_web_connection* connection, necpnet_result reason,
+                              const char* text, necpnet_drop drop)
+{
+    uint8_t message[NN_CLOSE_BYTES_MAX];
+    necpnet_address from = necpnet_web_get_address(connection);
+    nn_close close = nn_close_of(reason, 0, text);
+    if (reason == NECPNET_ERR_DRAINING) {
+        close.has_retry = true;
+        close.retry_ms = server->drain_retry_ms;
+    }
+    nn_writer writer = nn_writer_of(message, sizeof message);
+    nn_frame_write_close(&writer, &close);
+    nn_web_send_session(connection, message, nn_writer_bytes(&writer));
+    necpnet_web_set_user_data(connection, NULL);
+    necpnet_web_close(connection, 1008, necpnet_result_name(reason));
+    server_drop(server, drop, &from);
+}
+
+NN_PRIVATE void nn_server_session_open(void* user, necpnet_web_connection* connection)
+{
+    necpnet_server* server = (necpnet_server*)user;
+    necpnet_web_set_user_data(connection, NULL);
+    if (server->greeting_count >= server->config.handshakes_max) {
+        server_refuse_web(server, connection, NECPNET_ERR_SERVER_FULL, "too many handshakes at once; try again",
+                          NECPNET_DROP_FULL);
+        return;
+    }
+    nn_greeting* greeting = (nn_greeting*)nn_alloc_take(&server->endpoint.alloc, sizeof *greeting);
+    if (!greeting) {
+        server_refuse_web(server, connection, NECPNET_ERR_OUT_OF_MEMORY, "out of memory", NECPNET_DROP_MEMORY);
+        return;
+    }
+    greeting->kind = NN_CARRIER_GREETING;
+    greeting->web = connection;
+    greeting->until_us = server->endpoint.now_us + (uint64_t)server->config.handshake_timeout_ms * 1000;
+    greeting->previous = server->last_greeting;
+    if (server->last_greeting) {
+        server->last_greeting->next = greeting;
+    } else {
+        server->first_greeting = greeting;
+    }
+    server->last_greeting = greeting;
+    server->greeting_count++;
+    necpnet_web_set_user_data(connection, greeting);
+}
+
+/* Who the client is, by what its SETUP carries. */
+static necpnet_result server_identify(necpnet_server* server, const nn_setup* setup, const necpnet_address* from,
+                                      necpnet_identity* out)
+{
+    memset(out, 0, sizeof *out);
+    switch (setup->credential_kind) {
+    case NN_CREDENTIAL_TOKEN:
+        return nn_handshake_server_check_token(server->handshake, setup->credential,
+                                               setup->credential + NN_SETUP_TOKEN_BYTES,
+                                               nn_server_wall_us(server), out);
+    case NN_CREDENTIAL_TEXT: {
+        if (!server->config.authorize) return NECPNET_ERR_TOKEN_INVALID;
+        char text[NN_SETUP_TEXT_BYTES_MAX + 1];
+        memcpy(text, setup->credential, setup->credential_bytes);
+        text[setup->credential_bytes] = '\0';
+        if (strlen(text) != setup->credential_bytes) return NECPNET_ERR_TOKEN_INVALID;
+        return server->config.authorize(text, from, out, server->config.authorize_user);
+    }
+    case NN_CREDENTIAL_TICKET: return NECPNET_ERR_SESSION_LOST;
+    case NN_CREDENTIAL_NONE: break;
+    }
+    if (server->config.security == NECPNET_SECURITY_TOKEN) return NECPNET_ERR_TOKEN_MISSING;
+    out->client_id = nn_random_u64(&server->endpoint.random);
+    return NECPNET_OK;
+}
+
+/* The first message of a WebSocket: SETUP and nothing else. */
+static void server_greet(necpnet_server* server, nn_greeting* greeting, const uint8_t* data, size_t bytes)
+{
+    necpnet_web_connection* connection = greeting->web;
+    necpnet_address from = necpnet_web_get_address(connection);
+    nn_setup setup;
+    necpnet_identity identity;
+    nn_peer* peer = NULL;
+    char text[NECPNET_REASON_BYTES_MAX + 1] = "";
+    necpnet_drop drop = NECPNET_DROP_MALFORMED;
+    nn_reader reader = nn_reader_of(data, bytes);
+    necpnet_result result = nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
+    if (result == NECPNET_ERR_VERSION_DIFFERS) drop = NECPNET_DROP_VERSION;
+    if (result == NECPNET_OK) result = nn_server_judge(server, &setup, text, sizeof text, &drop);
+    if (result == NECPNET_OK) {
+        text[0] = '\0';
+        result = server_identify(server, &setup, &from, &identity);
+        if (result == NECPNET_OK) result = nn_server_admit(server, &identity, &from, &peer);
+        drop = server_drop_of(result);
+    }
+    server_unlink_greeting(server, greeting);
+    if (result) {
+        server_refuse_web(server, connection, result, text[0] ? text : necpnet_result_text(result), drop);
+        return;
+    }
+    nn_setup answer;
+    nn_connection_open open;
+    memset(&open, 0, sizeof open);
+    open.address = &from;
+    open.encrypted = server->config.tls.certificate_file != NULL;
+    open.peer = &setup;
+    open.web = connection;
+    uint8_t* frame = server->endpoint.settings.scratch;
+    nn_writer writer = nn_writer_of(frame, NN_WEB_SESSION_BYTES_MAX);
+    nn_server_answer_setup(server, peer, &answer);
+    nn_setup_write(&writer, &answer);
+    necpnet_web_set_user_data(connection, peer);
+    result = nn_web_send_session(connection, frame, nn_writer_bytes(&writer));
+    if (result == NECPNET_OK) result = nn_server_begin_peer(server, peer, &open);
+    if (result) {
+        peer->connection.web = NULL;
+        nn_server_release(server, peer);
+        server_refuse_web(server, connection, result, necpnet_result_text(result), server_drop_of(result));
+    }
+}
+
+NN_PRIVATE void nn_server_session_message(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes)
+{
+    necpnet_server* server = (necpnet_server*)user;
+    nn_carrier_kind* carrier = (nn_carrier_kind*)necpnet_web_get_user_data(connection);
+    if (!carrier) return;
+    if (*carrier == NN_CARRIER_GREETING) {
+        server_greet(server, (nn_greeting*)(void*)carrier, data, bytes);
+        return;
+    }
+    nn_peer* peer = (nn_peer*)(void*)carrier;
+    nn_connection_receive_message(&peer->connection, data, bytes, server->endpoint.now_us);
+    nn_server_mark_dirty(server, peer);
+    if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
+}
+
+NN_PRIVATE void nn_server_session_close(void* user, necpnet_web_connection* connection, necpnet_result reason,
+                                        const char* text)
+{
+    necpnet_server* server = (necpnet_server*)user;
+    nn_carrier_kind* carrier = (nn_carrier_kind*)necpnet_web_get_user_data(connection);
+    if (!carrier) return;
+    necpnet_web_set_user_data(connection, NULL);
+    if (*carrier == NN_CARRIER_GREETING) {
+        server_unlink_greeting(server, (nn_greeting*)(void*)carrier);
+        return;
+    }
+    nn_peer* peer = (nn_peer*)(void*)carrier;
+    nn_connection_lost(&peer->connection, reason, text);
+    nn_server_mark_dirty(server, peer);
+}
+
+NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us)
+{
+    while (server->first_greeting && server->first_greeting->until_us <= now_us) {
+        nn_greeting* greeting = server->first_greeting;
+        necpnet_web_connection* connection = greeting->web;
+        server_unlink_greeting(server, greeting);
+        server_refuse_web(server, connection, NECPNET_ERR_TIMEOUT, "no SETUP in time", NECPNET_DROP_HANDSHAKE_TIMEOUT);
+    }
+}

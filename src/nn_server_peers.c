@@ -1,0 +1,210 @@
+/* nn_server_peers - slots, ids, the lists of peers with something to send and something to poll. */
+#include "nn_server.h"
+
+#include "nn_hash.h"
+
+NN_PRIVATE necpnet_peer nn_peer_name(const nn_peer* peer)
+{
+    return (necpnet_peer)peer->generation << 32 | (peer->slot + 1);
+}
+
+NN_PRIVATE nn_peer* nn_server_find(const necpnet_server* server, necpnet_peer peer)
+{
+    uint32_t slot = (uint32_t)peer - 1;
+    if (slot >= server->slot_count || !server->peers[slot]) return NULL;
+    nn_peer* found = server->peers[slot];
+    return found->generation == (uint32_t)(peer >> 32) ? found : NULL;
+}
+
+/* 8 bits worker (0 so far), 24 bits generation and slot. */
+NN_PRIVATE uint32_t nn_peer_connection_id(const nn_peer* peer)
+{
+    return (peer->generation << peer->server->slot_bits | peer->slot) & 0xffffffu;
+}
+
+NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint32_t connection_id)
+{
+    uint32_t slot = connection_id & ((1u << server->slot_bits) - 1u);
+    if (slot >= server->slot_count || !server->peers[slot]) return NULL;
+    nn_peer* peer = server->peers[slot];
+    bool is_udp = peer->connection.transport == NECPNET_TRANSPORT_UDP;
+    return is_udp && peer->connection.local_id == connection_id ? peer : NULL;
+}
+
+static nn_peer** server_bucket(necpnet_server* server, const necpnet_address* address)
+{
+    uint64_t hash = nn_siphash64(server->bucket_key, address->bytes, sizeof address->bytes);
+    return &server->buckets[hash & (NN_PEER_ADDRESS_BUCKETS - 1)];
+}
+
+static bool server_is_crowded(necpnet_server* server, const necpnet_address* address)
+{
+    uint32_t count = 0;
+    for (const nn_peer* peer = *server_bucket(server, address); peer; peer = peer->next_in_bucket) {
+        if (memcmp(peer->connection.address.bytes, address->bytes, sizeof address->bytes) != 0) continue;
+        if (++count >= server->config.peers_per_address_max) return true;
+    }
+    return false;
+}
+
+static necpnet_result server_grow_slots(necpnet_server* server)
+{
+    uint32_t capacity = server->slot_capacity ? server->slot_capacity * 2 : 16;
+    if (capacity > server->config.peers_max) capacity = server->config.peers_max;
+    uint32_t old = server->slot_capacity;
+    nn_alloc* alloc = &server->endpoint.alloc;
+    nn_peer** peers = (nn_peer**)nn_alloc_take(alloc, capacity * sizeof(nn_peer*));
+    uint32_t* generations = (uint32_t*)nn_alloc_take(alloc, capacity * sizeof(uint32_t));
+    uint32_t* free_slots = (uint32_t*)nn_alloc_take(alloc, capacity * sizeof(uint32_t));
+    if (!peers || !generations || !free_slots || nn_deadlines_reserve(&server->deadlines, capacity)) {
+        nn_alloc_give(alloc, peers, capacity * sizeof(nn_peer*));
+        nn_alloc_give(alloc, generations, capacity * sizeof(uint32_t));
+        nn_alloc_give(alloc, free_slots, capacity * sizeof(uint32_t));
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    nn_copy(peers, server->peers, old * sizeof(nn_peer*));
+    nn_copy(generations, server->generations, old * sizeof(uint32_t));
+    nn_copy(free_slots, server->free_slots, server->free_count * sizeof(uint32_t));
+    nn_alloc_give(alloc, server->peers, old * sizeof(nn_peer*));
+    nn_alloc_give(alloc, server->generations, old * sizeof(uint32_t));
+    nn_alloc_give(alloc, server->free_slots, old * sizeof(uint32_t));
+    server->peers = peers;
+    server->generations = generations;
+    server->free_slots = free_slots;
+    server->slot_capacity = capacity;
+    return NECPNET_OK;
+}
+
+static void peer_deliver_input(void* user, uint32_t tick, const void* data, size_t bytes)
+{
+    nn_peer* peer = (nn_peer*)user;
+    necpnet_server* server = peer->server;
+    uint32_t capacity = 0;
+    nn_peer_input* input = NULL;
+    if (peer->input_count < NN_PEER_INPUTS_MAX) {
+        input = (nn_peer_input*)nn_blocks_take(&server->endpoint.blocks, sizeof *input + bytes, &capacity);
+    }
+    if (!input) {
+        nn_log_write(&server->endpoint.logger, NECPNET_LOG_WARNING, "input of tick %u dropped: %u wait to be polled",
+                     (unsigned)tick, (unsigned)peer->input_count);
+        return;
+    }
+    input->next = NULL;
+    input->tick = tick;
+    input->bytes = (uint32_t)bytes;
+    input->capacity = capacity;
+    nn_copy(input + 1, data, bytes);
+    if (peer->last_input) {
+        peer->last_input->next = input;
+    } else {
+        peer->first_input = input;
+    }
+    peer->last_input = input;
+    peer->input_count++;
+    nn_server_mark_ready(server, peer);
+}
+
+NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
+                                          const necpnet_address* address, nn_peer** out_peer)
+{
+    if (server->peer_count >= server->config.peers_max || server_is_crowded(server, address)) {
+        return NECPNET_ERR_SERVER_FULL;
+    }
+    if (server->free_count == 0 && server->slot_count == server->slot_capacity) {
+        necpnet_result result = server_grow_slots(server);
+        if (result) return result;
+    }
+    nn_peer* peer = (nn_peer*)nn_alloc_take(&server->endpoint.alloc, sizeof *peer);
+    if (!peer) return NECPNET_ERR_OUT_OF_MEMORY;
+    peer->slot = server->free_count ? server->free_slots[--server->free_count] : server->slot_count++;
+    peer->generation = ++server->generations[peer->slot];
+    peer->kind = NN_CARRIER_PEER;
+    peer->server = server;
+    peer->identity = *identity;
+    peer->connected_us = server->endpoint.now_us;
+    nn_session_init(&peer->session, &server->endpoint.session_config);
+    nn_connection_init(&peer->connection, &server->endpoint.settings, &peer->session, 1);
+    peer->connection.address = *address;
+    peer->connection.world = server->config.world;
+    peer->connection.deliver_input = peer_deliver_input;
+    peer->connection.deliver_user = peer;
+    nn_peer** bucket = server_bucket(server, address);
+    peer->next_in_bucket = *bucket;
+    *bucket = peer;
+    server->peers[peer->slot] = peer;
+    server->peer_count++;
+    *out_peer = peer;
+    return NECPNET_OK;
+}
+
+static void server_forget_totals(necpnet_server* server, const nn_peer* peer)
+{
+    const nn_connection* connection = &peer->connection;
+    necpnet_server_statistics* totals = &server->totals;
+    totals->packets_sent += connection->packets_sent;
+    totals->packets_received += connection->packets_received;
+    totals->bytes_sent += connection->bytes_sent;
+    totals->bytes_received += connection->bytes_received;
+    if (connection->transport == NECPNET_TRANSPORT_UDP) totals->packets_lost += connection->recovery.packets_lost;
+    for (int i = 0; i < server->endpoint.channel_count; i++) {
+        necpnet_channel_statistics channel;
+        if (nn_session_get_channel_statistics(&peer->session, i, &channel)) continue;
+        totals->messages_sent += channel.messages_sent;
+        totals->messages_received += channel.messages_received;
+    }
+}
+
+static void server_unlink(nn_peer** first, nn_peer* peer, size_t next_offset)
+{
+    nn_peer** at = first;
+    while (*at && *at != peer) at = (nn_peer**)(void*)((uint8_t*)*at + next_offset);
+    if (*at) *at = *(nn_peer**)(void*)((uint8_t*)peer + next_offset);
+}
+
+NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
+{
+    server_forget_totals(server, peer);
+    nn_deadlines_set(&server->deadlines, &peer->deadline, NN_NEVER);
+    server_unlink(server_bucket(server, &peer->connection.address), peer, offsetof(nn_peer, next_in_bucket));
+    if (peer->is_dirty) server_unlink(&server->first_dirty, peer, offsetof(nn_peer, next_dirty));
+    if (peer->is_ready) {
+        server_unlink(&server->first_ready, peer, offsetof(nn_peer, next_ready));
+        server->last_ready = server->first_ready;
+        while (server->last_ready && server->last_ready->next_ready) server->last_ready = server->last_ready->next_ready;
+    }
+    if (server->polled == peer) server->polled = NULL;
+    while (peer->first_input) {
+        nn_peer_input* input = peer->first_input;
+        peer->first_input = input->next;
+        nn_blocks_give(&server->endpoint.blocks, input, input->capacity);
+    }
+    if (peer->connection.web) necpnet_web_set_user_data(peer->connection.web, NULL);
+    nn_server_leave_groups(server, nn_peer_name(peer));
+    nn_connection_reset(&peer->connection);
+    nn_session_reset(&peer->session);
+    server->peers[peer->slot] = NULL;
+    server->free_slots[server->free_count++] = peer->slot;
+    server->peer_count--;
+    nn_alloc_give(&server->endpoint.alloc, peer, sizeof *peer);
+}
+
+NN_PRIVATE void nn_server_mark_dirty(necpnet_server* server, nn_peer* peer)
+{
+    if (peer->is_dirty) return;
+    peer->is_dirty = true;
+    peer->next_dirty = server->first_dirty;
+    server->first_dirty = peer;
+}
+
+NN_PRIVATE void nn_server_mark_ready(necpnet_server* server, nn_peer* peer)
+{
+    if (peer->is_ready) return;
+    peer->is_ready = true;
+    peer->next_ready = NULL;
+    if (server->last_ready) {
+        server->last_ready->next_ready = peer;
+    } else {
+        server->first_ready = peer;
+    }
+    server->last_ready = peer;
+}

@@ -504,6 +504,99 @@ NN_PRIVATE void nn_log_write(const necpnet_logger* logger, necpnet_log_level lev
 }
 /* ---- end src/nn_log.c -------------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_config.h --------------------------------------------------------------------------------------- */
+/* nn_config - defaults and checks of what client and server configs share. A refusal is logged with the field's name. */
+#ifndef NN_CONFIG_H
+#define NN_CONFIG_H
+
+
+#define NN_RATE_UNLIMITED UINT32_MAX /* bandwidth_limit's default */
+
+/* nn_config_range - whether value is in low .. high; else logs "config.name is value; it must be low .. high". */
+NN_PRIVATE bool nn_config_range(const necpnet_logger* logger, const char* name, uint64_t value, uint64_t low,
+                                uint64_t high);
+
+/* nn_config_channels - check a channel table. OK | ERR_BAD_CONFIG */
+NN_PRIVATE necpnet_result nn_config_channels(const necpnet_logger* logger, const necpnet_channel_config* channels,
+                                             int count);
+
+/* nn_config_default_channels - one of each mode, NECPNET_CHANNEL_*; static storage. */
+NN_PRIVATE const necpnet_channel_config* nn_config_default_channels(void);
+
+#endif
+/* ---- end src/nn_config.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_config.c --------------------------------------------------------------------------------------- */
+/* nn_config - defaults and checks of configs. */
+
+NN_PRIVATE bool nn_config_range(const necpnet_logger* logger, const char* name, uint64_t value, uint64_t low,
+                                uint64_t high)
+{
+    if (value >= low && value <= high) return true;
+    nn_log_write(logger, NECPNET_LOG_ERROR, "config.%s is %llu; it must be %llu .. %llu", name,
+                 (unsigned long long)value, (unsigned long long)low, (unsigned long long)high);
+    return false;
+}
+
+necpnet_result necpnet_channel_config_default(necpnet_channel_config* config, necpnet_channel_mode mode)
+{
+    if (!config || (int)mode < NECPNET_UNRELIABLE || (int)mode > NECPNET_RELIABLE_ORDERED) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    memset(config, 0, sizeof *config);
+    config->mode = mode;
+    config->priority = NECPNET_PRIORITY_NORMAL;
+    config->redundancy = false;
+    config->compress = true;
+    config->message_bytes_max = NECPNET_MESSAGE_BYTES_DEFAULT;
+    config->queue_bytes_max = 1u << 20;
+    config->queue_messages_max = 4096;
+    config->window_bytes = 1u << 20;
+    return NECPNET_OK;
+}
+
+#define CONFIG_CHANNEL(channel_mode) \
+    {channel_mode, NECPNET_PRIORITY_NORMAL, false, true, NECPNET_MESSAGE_BYTES_DEFAULT, 1u << 20, 4096, 1u << 20}
+
+NN_PRIVATE const necpnet_channel_config* nn_config_default_channels(void)
+{
+    static const necpnet_channel_config channels[NECPNET_CHANNELS_DEFAULT] = {
+        CONFIG_CHANNEL(NECPNET_RELIABLE_ORDERED), CONFIG_CHANNEL(NECPNET_UNRELIABLE),
+        CONFIG_CHANNEL(NECPNET_UNRELIABLE_SEQUENCED), CONFIG_CHANNEL(NECPNET_RELIABLE_UNORDERED),
+        CONFIG_CHANNEL(NECPNET_RELIABLE_SEQUENCED)};
+    return channels;
+}
+
+static bool config_channel(const necpnet_logger* logger, const necpnet_channel_config* c, int index)
+{
+    if ((int)c->mode < NECPNET_UNRELIABLE || (int)c->mode > NECPNET_RELIABLE_ORDERED ||
+        (int)c->priority < NECPNET_PRIORITY_CRITICAL || (int)c->priority > NECPNET_PRIORITY_LOW) {
+        nn_log_write(logger, NECPNET_LOG_ERROR, "config.channels[%d]: mode or priority is not one of the enum", index);
+        return false;
+    }
+    bool ok = nn_config_range(logger, "channels[].message_bytes_max", c->message_bytes_max, 1, NECPNET_MESSAGE_BYTES_MAX) &&
+              nn_config_range(logger, "channels[].queue_bytes_max", c->queue_bytes_max, c->message_bytes_max, 64u << 20) &&
+              nn_config_range(logger, "channels[].queue_messages_max", c->queue_messages_max, 1, 16384) &&
+              nn_config_range(logger, "channels[].window_bytes", c->window_bytes, c->message_bytes_max, 64u << 20);
+    if (!ok) nn_log_write(logger, NECPNET_LOG_ERROR, "the channel refused is %d", index);
+    return ok;
+}
+
+NN_PRIVATE necpnet_result nn_config_channels(const necpnet_logger* logger, const necpnet_channel_config* channels,
+                                             int count)
+{
+    if (!channels || count < 1 || count > NECPNET_CHANNELS_MAX) {
+        nn_log_write(logger, NECPNET_LOG_ERROR, "config.channels: %d rows; it must be 1 .. %d", count,
+                     NECPNET_CHANNELS_MAX);
+        return NECPNET_ERR_BAD_CONFIG;
+    }
+    for (int i = 0; i < count; i++) {
+        if (!config_channel(logger, &channels[i], i)) return NECPNET_ERR_BAD_CONFIG;
+    }
+    return NECPNET_OK;
+}
+/* ---- end src/nn_config.c ----------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_bytes.h ---------------------------------------------------------------------------------------- */
 /* nn_bytes - bounded reading and writing of bytes: little-endian integers and RFC 9000 16 varints.
  *
@@ -15932,7 +16025,6 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
 #define NN_FOLLOWER_H
 
 
-#define NN_FRAME_STATE 0x20
 #define NN_STATE_FRAME_BYTES_MIN 40 /* a budget below this writes nothing */
 #define NN_FOLLOWER_RECORDS_MAX 256 /* frames neither acked nor lost; then nothing is written until one is */
 
@@ -15978,6 +16070,7 @@ NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value);
 
 /* ---- begin src/nn_follower.c ------------------------------------------------------------------------------------- */
 /* nn_follower - what one client has, and the frames that bring it what it lacks. */
+
 
 
 #define FOLLOWER_HEAD_BYTES_MAX 22     /* type, length, flags, two varints, and the first bits of the records */
@@ -17813,6 +17906,4270 @@ necpnet_result necpnet_view_get_tick(const necpnet_view* view, uint32_t* out_tic
     return NECPNET_OK;
 }
 /* ---- end src/nn_view_show.c -------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_connection.h ----------------------------------------------------------------------------------- */
+/* nn_connection - one live connection: packets over UDP or messages over WebSocket, around the session they carry.
+ *
+ * The way in:  receive_packet (opens, acknowledges) or receive_message -> frames -> session, view, inputs, clock.
+ * The way out: flush asks acks, own frames and the session for frames, seals and sends, as far as the congestion window,
+ *              the bandwidth limit and (WebSocket) the unsent bytes allow.
+ * The endpoint calls update when deadline_us has come, and flush after anything happened.
+ */
+#ifndef NN_CONNECTION_H
+#define NN_CONNECTION_H
+
+
+#define NN_CONNECTION_UNSENT_BYTES 16384   /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
+#define NN_CONNECTION_INPUT_ACK_US 50000   /* WebSocket: between two INPUT_ACK frames */
+#define NN_CONNECTION_CLOSES_MAX 4         /* CLOSE packets sent */
+#define NN_CONNECTION_CLOSE_REPEAT_US 50000
+#define NN_CONNECTION_BURST_PACKETS_MAX 256 /* of one flush; the rest in the next */
+#define NN_SENT_SUSPEND 37                 /* nn_sent_kind: a SUSPEND frame */
+
+typedef enum nn_connection_state {
+    NN_CONNECTION_NONE = 0,
+    NN_CONNECTION_OPEN = 1,
+    NN_CONNECTION_LINGERING = 2, /* sends what is reliable, then CLOSE */
+    NN_CONNECTION_CLOSING = 3,   /* CLOSE is sent; repeated for a while (RFC 9000 10.2.1) */
+    NN_CONNECTION_CLOSED = 4
+} nn_connection_state;
+
+/* Shared by all connections of an endpoint; outlives them. */
+typedef struct nn_connection_settings {
+    nn_alloc* alloc;
+    const necpnet_logger* logger;
+    const necpnet_transport* transport;
+    bool is_server;
+    uint32_t udp_ping_ms;
+    uint32_t udp_timeout_ms;
+    uint32_t websocket_ping_ms;
+    uint32_t websocket_timeout_ms;
+    uint32_t loading_timeout_ms;
+    uint32_t datagram_bytes_max;
+    uint32_t queue_bytes_max; /* WebSocket: pending bytes that cut the connection */
+    uint8_t* scratch;         /* one packet or message in the making */
+    size_t scratch_bytes;     /* datagram_bytes_max, a WebSocket message or a handshake datagram, whichever is larger */
+} nn_connection_settings;
+
+/* Who takes STATE frames instead of a view on this thread (a runner). The reader stands behind the type byte. */
+typedef struct nn_state_sink {
+    necpnet_result (*read)(void* user, nn_reader* reader, uint64_t now_us);
+    void (*clock)(void* user, int64_t server_minus_local_us, uint32_t tick_hz);
+    void (*reset)(void* user);
+    void* user;
+} nn_state_sink;
+
+typedef struct nn_connection {
+    const nn_connection_settings* settings;
+    nn_session* session;
+    nn_follower* follower;    /* server: how the world serves this peer; made and ended by the connection */
+    necpnet_world* world;     /* server: NULL without */
+    nn_state_sink state_sink; /* client: read is NULL without */
+    nn_connection_state state;
+    necpnet_transport_kind transport;
+    necpnet_address address;
+    bool encrypted;
+    bool loading;        /* this side asked for patience */
+    bool suspended;      /* this side is in the background */
+    bool peer_loading;
+    bool peer_suspended;
+    bool suspend_pending; /* a SUSPEND frame is to be sent */
+    bool input_pending;   /* an INPUT frame is to be sent */
+    bool ping_pending;
+    bool pong_pending;
+    bool closed_by_peer;
+    uint8_t closes_left; /* CLOSE packets that may still be sent */
+    nn_close close;
+    /* UDP */
+    uint32_t local_id;
+    uint32_t remote_id;
+    uint32_t datagram_bytes; /* the lesser of both sides' limits */
+    uint32_t probes;         /* packets to send whatever the window says */
+    nn_aead* send_aead;
+    nn_aead* receive_aead;
+    nn_acks acks;
+    nn_recovery recovery;
+    nn_congestion congestion;
+    /* WebSocket */
+    necpnet_web_connection* web;
+    uint64_t input_ack_at_us;
+    uint32_t web_rtt_us;
+    uint32_t web_rtt_min_us;
+    uint32_t web_rtt_variance_us;
+    /* both */
+    uint32_t tick_hz; /* client: the server's */
+    uint64_t now_us;  /* of the call under way */
+    uint64_t started_us;
+    uint64_t heard_us;
+    uint64_t sent_us;
+    uint64_t pinged_us;
+    uint64_t ping_id;
+    nn_pong pong;
+    uint64_t linger_until_us;
+    nn_clock_sync clock;
+    nn_inputs inputs;
+    nn_input_receiver input_receiver;
+    nn_input_function deliver_input; /* server */
+    void* deliver_user;
+    nn_rate send_rate;
+    nn_rate receive_rate;
+    nn_loss loss;
+    nn_jitter jitter;
+    uint64_t packets_sent;
+    uint64_t packets_received;
+    uint64_t packets_duplicate;
+    uint64_t bytes_sent;
+    uint64_t bytes_received;
+} nn_connection;
+
+/* nn_connection_init - no connection yet; nothing is taken. session is borrowed. */
+NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
+                                   nn_session* session, uint32_t inputs_max);
+
+/* nn_connection_reset - give back what it holds; init before use again. */
+NN_PRIVATE void nn_connection_reset(nn_connection* connection);
+
+/* What both ways of opening need to know. */
+typedef struct nn_connection_open {
+    const necpnet_address* address;
+    bool encrypted;
+    bool resumed;           /* the session had another connection before */
+    const nn_setup* peer;   /* the other side's SETUP */
+    uint32_t bandwidth_limit;
+    uint64_t seed;          /* from entropy */
+    necpnet_peer follow;    /* server with a world: whom it serves */
+    /* UDP */
+    uint32_t local_id;
+    uint32_t remote_id;
+    nn_aead* send_aead;     /* taken, also on failure */
+    nn_aead* receive_aead;
+    /* WebSocket */
+    necpnet_web_connection* web;
+} nn_connection_open;
+
+/* nn_connection_begin - after SETUP went both ways. OK | ERR_OUT_OF_MEMORY | ERR_PROTOCOL (the peer's windows) */
+NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const nn_connection_open* open,
+                                              uint64_t now_us);
+
+/* nn_connection_receive_packet - a datagram of this connection. NECPNET_DROP_COUNT: taken; else why it was dropped. */
+NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, uint8_t* data, size_t bytes,
+                                                     uint64_t now_us);
+
+/* nn_connection_receive_message - a WebSocket message of this connection. */
+NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const uint8_t* data, size_t bytes,
+                                              uint64_t now_us);
+
+/* nn_connection_lost - the transport is gone (WebSocket closed). */
+NN_PRIVATE void nn_connection_lost(nn_connection* connection, necpnet_result reason, const char* text);
+
+/* nn_connection_close - CLOSE, after what is reliable is out or linger_ms have passed. */
+NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* close, uint32_t linger_ms,
+                                    uint64_t now_us);
+
+/* nn_connection_update - timers: loss, pings, timeouts, the end of lingering and closing. */
+NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_flush - send what there is and may be sent. */
+NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_deadline_us - when update and flush are due. */
+NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_budget - bytes that would leave at once. */
+NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_statistics - fill what the connection knows. */
+NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64_t now_us, necpnet_statistics* out);
+
+/* nn_connection_push_input - a numbered input of the client. */
+NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,
+                                                   size_t bytes);
+
+/* nn_connection_set_patience - tell the peer that this side loads or is in the background. */
+NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended);
+
+/* nn_close_of - a CLOSE with reason, application code and text (cut; NULL is empty). */
+NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char* text);
+
+#endif
+/* ---- end src/nn_connection.h ------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_connection.c ----------------------------------------------------------------------------------- */
+/* nn_connection - one live connection around a session: opening, receiving, timers, closing. Sending: nn_connection_send. */
+
+
+NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char* text)
+{
+    nn_close close;
+    memset(&close, 0, sizeof close);
+    close.reason = reason;
+    close.code = code;
+    size_t length = text ? strlen(text) : 0;
+    if (length > NECPNET_REASON_BYTES_MAX) length = NECPNET_REASON_BYTES_MAX;
+    nn_copy(close.text, text, length);
+    return close;
+}
+
+NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
+                                   nn_session* session, uint32_t inputs_max)
+{
+    memset(connection, 0, sizeof *connection);
+    connection->settings = settings;
+    connection->session = session;
+    nn_clock_sync_init(&connection->clock);
+    nn_inputs_init(&connection->inputs, settings->alloc, inputs_max);
+    nn_input_receiver_init(&connection->input_receiver);
+}
+
+NN_PRIVATE void nn_connection_reset(nn_connection* connection)
+{
+    if (connection->follower) nn_world_unfollow(connection->world, connection->follower);
+    if (connection->state_sink.reset && connection->state != NN_CONNECTION_NONE) {
+        connection->state_sink.reset(connection->state_sink.user);
+    }
+    if (connection->transport == NECPNET_TRANSPORT_UDP) nn_recovery_reset(&connection->recovery);
+    nn_aead_destroy(connection->send_aead);
+    nn_aead_destroy(connection->receive_aead);
+    nn_inputs_reset(&connection->inputs);
+    connection->follower = NULL;
+    connection->send_aead = NULL;
+    connection->receive_aead = NULL;
+    connection->web = NULL;
+    connection->transport = NECPNET_TRANSPORT_NONE;
+    connection->state = NN_CONNECTION_NONE;
+}
+
+/* The world as a writer that takes turns with the channels. */
+static bool connection_state_ready(void* user, uint64_t now_us)
+{
+    const nn_connection* connection = (const nn_connection*)user;
+    return connection->follower && nn_follower_ready(connection->follower, now_us);
+}
+
+static bool connection_state_write(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us)
+{
+    nn_connection* connection = (nn_connection*)user;
+    uint32_t value = 0;
+    if (nn_contents_full(contents)) return false;
+    if (!nn_follower_write(connection->follower, writer, nn_writer_left(writer), &value, now_us)) return false;
+    nn_contents_add(contents, NN_SENT_STATE, 0, 0, value);
+    return true;
+}
+
+static necpnet_result connection_open_session(nn_connection* connection, const nn_connection_open* open)
+{
+    nn_session* session = connection->session;
+    bool ordered = connection->transport == NECPNET_TRANSPORT_WEBSOCKET;
+    if (open->resumed) {
+        nn_session_carrier_changed(session, ordered);
+    } else {
+        nn_session_begin(session, ordered);
+    }
+    nn_session_set_peer_decompresses(session, (open->peer->features & NN_FEATURE_LZ4) != 0);
+    for (int i = 0; i < session->config.channel_count; i++) {
+        necpnet_channel_mode mode = session->config.channels[i].mode;
+        if (mode != NECPNET_RELIABLE_ORDERED && mode != NECPNET_RELIABLE_UNORDERED) continue;
+        necpnet_result result = nn_session_set_peer_window(session, i, open->peer->channels[i].window_bytes);
+        if (result) return result;
+    }
+    if (connection->world && (open->peer->features & NN_FEATURE_STATE)) {
+        nn_source source = {connection_state_ready, connection_state_write, connection};
+        necpnet_result result = nn_world_follow(connection->world, open->follow, ordered, &connection->follower);
+        if (result) return result;
+        nn_session_set_source(session, NN_SOURCE_STATE, source);
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const nn_connection_open* open,
+                                              uint64_t now_us)
+{
+    NN_ASSERT(connection->state == NN_CONNECTION_NONE);
+    connection->state = NN_CONNECTION_OPEN;
+    connection->address = *open->address;
+    connection->encrypted = open->encrypted;
+    connection->tick_hz = open->peer->tick_hz;
+    connection->started_us = connection->heard_us = connection->sent_us = connection->pinged_us = now_us;
+    if (open->web) {
+        connection->transport = NECPNET_TRANSPORT_WEBSOCKET;
+        connection->web = open->web;
+    } else {
+        connection->transport = NECPNET_TRANSPORT_UDP;
+        connection->local_id = open->local_id;
+        connection->remote_id = open->remote_id;
+        connection->send_aead = open->send_aead;
+        connection->receive_aead = open->receive_aead;
+        connection->datagram_bytes = connection->settings->datagram_bytes_max;
+        if (open->peer->datagram_bytes_max < connection->datagram_bytes) {
+            connection->datagram_bytes = open->peer->datagram_bytes_max;
+        }
+        nn_acks_init(&connection->acks, NN_ACKS_DELAY_US_DEFAULT);
+        nn_recovery_init(&connection->recovery, connection->settings->alloc, &connection->acks, &connection->congestion,
+                         open->seed);
+    }
+    nn_congestion_init(&connection->congestion, open->bandwidth_limit, now_us);
+    if (connection->datagram_bytes) nn_congestion_set_datagram(&connection->congestion, connection->datagram_bytes);
+    if (connection->state_sink.clock) connection->state_sink.clock(connection->state_sink.user, 0, connection->tick_hz);
+    return connection_open_session(connection, open);
+}
+
+/* What became of a packet. */
+static void connection_acked(void* user, const nn_contents* contents)
+{
+    nn_connection* connection = (nn_connection*)user;
+    nn_loss_add(&connection->loss, false);
+    for (unsigned i = 0; i < contents->count; i++) {
+        if (contents->frames[i].kind == NN_SENT_STATE && connection->follower) {
+            nn_follower_acked(connection->follower, contents->frames[i].value);
+        }
+    }
+    nn_session_acked(connection->session, contents, connection->now_us);
+}
+
+static void connection_lost(void* user, const nn_contents* contents)
+{
+    nn_connection* connection = (nn_connection*)user;
+    nn_loss_add(&connection->loss, true);
+    for (unsigned i = 0; i < contents->count; i++) {
+        switch (contents->frames[i].kind) {
+        case NN_SENT_STATE:
+            if (connection->follower) nn_follower_lost(connection->follower, contents->frames[i].value);
+            break;
+        case NN_SENT_INPUT: connection->input_pending = connection->inputs.count > 0; break;
+        case NN_SENT_INPUT_ACK: connection->input_receiver.ack_due = connection->input_receiver.has_tick; break;
+        case NN_SENT_SUSPEND: connection->suspend_pending = true; break;
+        default: break;
+        }
+    }
+    nn_session_lost(connection->session, contents, connection->now_us);
+}
+
+static void connection_end(nn_connection* connection, const nn_close* close, bool by_peer)
+{
+    connection->close = *close;
+    connection->closed_by_peer = by_peer;
+    connection->state = NN_CONNECTION_CLOSED;
+}
+
+NN_PRIVATE void nn_connection_lost(nn_connection* connection, necpnet_result reason, const char* text)
+{
+    connection->web = NULL;
+    if (connection->state == NN_CONNECTION_CLOSED || connection->state == NN_CONNECTION_NONE) return;
+    nn_close close = nn_close_of(reason, 0, text);
+    /* a server that closed in good order had said CLOSE before */
+    connection_end(connection, connection->state == NN_CONNECTION_CLOSING ? &connection->close : &close, false);
+}
+
+/* The peer broke a rule: tell it, and end. */
+static necpnet_result connection_refuse(nn_connection* connection, const char* text)
+{
+    nn_close close = nn_close_of(NECPNET_ERR_PROTOCOL, 0, text);
+    nn_log_write(connection->settings->logger, NECPNET_LOG_WARNING, "connection closed: %s", text);
+    nn_connection_close(connection, &close, 0, connection->now_us);
+    return NECPNET_ERR_PROTOCOL;
+}
+
+static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
+{
+    uint64_t now_us = connection->now_us;
+    if (pong->sent_at_us > now_us || pong->sent_at_us < connection->started_us) return;
+    uint64_t rtt_us = now_us - pong->sent_at_us;
+    rtt_us = rtt_us > pong->hold_us ? rtt_us - pong->hold_us : 0;
+    if (connection->transport == NECPNET_TRANSPORT_WEBSOCKET && rtt_us < UINT32_MAX) {
+        uint32_t sample = rtt_us ? (uint32_t)rtt_us : 1;
+        if (!connection->web_rtt_us) {
+            connection->web_rtt_us = connection->web_rtt_min_us = sample;
+            connection->web_rtt_variance_us = sample / 2;
+        } else {
+            uint32_t off = sample > connection->web_rtt_us ? sample - connection->web_rtt_us : connection->web_rtt_us - sample;
+            connection->web_rtt_variance_us = (uint32_t)(((uint64_t)connection->web_rtt_variance_us * 3 + off) / 4);
+            connection->web_rtt_us = (uint32_t)(((uint64_t)connection->web_rtt_us * 7 + sample) / 8);
+            if (sample < connection->web_rtt_min_us) connection->web_rtt_min_us = sample;
+        }
+    }
+    nn_jitter_add(&connection->jitter, pong->received_at_us + pong->hold_us, now_us);
+    if (connection->settings->is_server) return;
+    if (!nn_clock_sync_add(&connection->clock, pong->sent_at_us, pong->received_at_us, pong->hold_us, now_us)) return;
+    if (connection->state_sink.clock) {
+        connection->state_sink.clock(connection->state_sink.user, nn_clock_sync_offset_us(&connection->clock, now_us),
+                                     connection->tick_hz);
+    }
+}
+
+static necpnet_result connection_read_input(nn_connection* connection, nn_reader* reader)
+{
+    if (!connection->settings->is_server) return connection_refuse(connection, "INPUT from a server");
+    if (nn_input_receiver_read(&connection->input_receiver, reader, connection->deliver_input, connection->deliver_user)) {
+        return connection_refuse(connection, "INPUT frame malformed");
+    }
+    return NECPNET_OK;
+}
+
+static necpnet_result connection_read_state(nn_connection* connection, nn_reader* reader)
+{
+    if (connection->settings->is_server || !connection->state_sink.read) {
+        return connection_refuse(connection, "STATE to a side that did not ask for it");
+    }
+    necpnet_result result = connection->state_sink.read(connection->state_sink.user, reader, connection->now_us);
+    if (result == NECPNET_ERR_BAD_DATA) return connection_refuse(connection, "STATE frame does not decode");
+    if (result == NECPNET_ERR_LIMIT_REACHED) {
+        nn_close close = nn_close_of(result, 0, "more entities than the view's entities_max");
+        nn_connection_close(connection, &close, 0, connection->now_us);
+    }
+    return result;
+}
+
+static necpnet_result connection_read_close(nn_connection* connection, nn_reader* reader)
+{
+    nn_close close;
+    if (!nn_frame_read_close(reader, &close)) return connection_refuse(connection, "CLOSE frame malformed");
+    if (connection->state == NN_CONNECTION_CLOSING) close = connection->close;
+    connection_end(connection, &close, connection->state != NN_CONNECTION_CLOSING);
+    return NECPNET_ERR_CLOSED;
+}
+
+/* One frame of the connection's own. OK, or why reading ends. */
+static necpnet_result connection_read_own(nn_connection* connection, uint8_t type, nn_reader* reader)
+{
+    bool read = true;
+    uint8_t flags;
+    uint32_t tick;
+    nn_ping ping;
+    nn_pong pong;
+    switch (type) {
+    case NN_FRAME_PING:
+        read = nn_frame_read_ping(reader, &ping);
+        if (!read) break;
+        connection->pong.id = ping.id;
+        connection->pong.sent_at_us = ping.sent_at_us;
+        connection->pong.received_at_us = connection->now_us;
+        connection->pong_pending = true;
+        break;
+    case NN_FRAME_PONG:
+        read = nn_frame_read_pong(reader, &pong);
+        if (read) connection_read_pong(connection, &pong);
+        break;
+    case NN_FRAME_SUSPEND:
+        read = nn_frame_read_suspend(reader, &flags);
+        if (!read) break;
+        connection->peer_suspended = (flags & NN_SUSPEND_SUSPENDED) != 0;
+        connection->peer_loading = (flags & NN_SUSPEND_LOADING) != 0;
+        break;
+    case NN_FRAME_INPUT_ACK:
+        read = nn_frame_read_input_ack(reader, &tick) && nn_inputs_acked(&connection->inputs, tick);
+        if (read && connection->inputs.count == 0) connection->input_pending = false;
+        break;
+    case NN_FRAME_ACK:
+        read = connection->transport == NECPNET_TRANSPORT_UDP &&
+               nn_recovery_read_ack(&connection->recovery, reader, connection->now_us, connection_acked, connection_lost,
+                                    connection) == NECPNET_OK;
+        break;
+    case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
+    case NN_FRAME_INPUT: return connection_read_input(connection, reader);
+    case NN_FRAME_STATE: return connection_read_state(connection, reader);
+    default: read = false; break;
+    }
+    if (read) return NECPNET_OK;
+    char text[64];
+    static const char hex[] = "0123456789abcdef";
+    const char* name = nn_frame_name(type);
+    size_t length = strlen(name) < 32 ? strlen(name) : 32;
+    memcpy(text, "frame refused: 0x", 17);
+    text[17] = hex[type >> 4];
+    text[18] = hex[type & 15];
+    text[19] = ' ';
+    memcpy(text + 20, name, length);
+    text[20 + length] = '\0';
+    return connection_refuse(connection, text);
+}
+
+/* All frames of a packet or message. */
+static necpnet_result connection_read_frames(nn_connection* connection, const uint8_t* data, size_t bytes,
+                                             bool* out_eliciting)
+{
+    nn_reader reader = nn_reader_of(data, bytes);
+    bool acked = false;
+    while (nn_reader_left(&reader)) {
+        uint8_t type = nn_read_u8(&reader);
+        if (nn_frame_is_ack_eliciting(type)) *out_eliciting = true;
+        necpnet_result result = NECPNET_OK;
+        switch (type) {
+        case NN_FRAME_PADDING: break;
+        case NN_FRAME_MESSAGE:
+        case NN_FRAME_MESSAGE_LAST:
+        case NN_FRAME_FRAGMENT:
+        case NN_FRAME_CREDIT:
+        case NN_FRAME_RECEIVED: {
+            const char* text = "";
+            result = nn_session_read(connection->session, type, &reader, connection->now_us, &text);
+            if (result == NECPNET_ERR_PROTOCOL) return connection_refuse(connection, text);
+            break;
+        }
+        case NN_FRAME_ACK:
+            if (acked) return connection_refuse(connection, "two ACK frames in one packet");
+            acked = true;
+            result = connection_read_own(connection, type, &reader);
+            break;
+        default: result = connection_read_own(connection, type, &reader); break;
+        }
+        if (result) return result;
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, uint8_t* data, size_t bytes,
+                                                     uint64_t now_us)
+{
+    nn_packet packet;
+    necpnet_drop why = NECPNET_DROP_MALFORMED;
+    connection->now_us = now_us;
+    if (connection->state == NN_CONNECTION_NONE || connection->state == NN_CONNECTION_CLOSED) {
+        return NECPNET_DROP_UNKNOWN_CONNECTION;
+    }
+    if (!nn_packet_parse(data, bytes, connection->acks.largest, &packet, &why)) return why;
+    if (!nn_acks_is_new(&connection->acks, packet.number)) {
+        connection->packets_duplicate++;
+        return NECPNET_DROP_REPLAY;
+    }
+    if (!nn_packet_open(connection->receive_aead, data, bytes, connection->acks.largest, &packet, &why)) return why;
+    connection->heard_us = now_us;
+    connection->packets_received++;
+    connection->bytes_received += bytes;
+    nn_rate_add(&connection->receive_rate, bytes, now_us);
+    if (connection->state == NN_CONNECTION_CLOSING) {
+        /* RFC 9000 10.2.1: answer what still comes with CLOSE, within its number */
+        nn_reader reader = nn_reader_of(packet.frames, packet.frames_bytes);
+        if (nn_read_u8(&reader) == NN_FRAME_CLOSE) connection->state = NN_CONNECTION_CLOSED;
+        return NECPNET_DROP_COUNT;
+    }
+    bool eliciting = false;
+    necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &eliciting);
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) return NECPNET_DROP_MEMORY; /* not acknowledged: it will come again */
+    nn_acks_add(&connection->acks, packet.number, eliciting, (packet.flags & NN_PACKET_ACK_NOW) != 0, now_us);
+    return NECPNET_DROP_COUNT;
+}
+
+NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const uint8_t* data, size_t bytes,
+                                              uint64_t now_us)
+{
+    bool eliciting = false;
+    connection->now_us = now_us;
+    if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
+    connection->heard_us = now_us;
+    connection->packets_received++;
+    connection->bytes_received += bytes;
+    nn_rate_add(&connection->receive_rate, bytes, now_us);
+    nn_session_count_received(connection->session, bytes, now_us);
+    necpnet_result result = connection_read_frames(connection, data, bytes, &eliciting);
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) {
+        nn_close close = nn_close_of(result, 0, "the receiver is out of memory");
+        nn_connection_close(connection, &close, 0, now_us);
+    }
+}
+
+NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* close, uint32_t linger_ms,
+                                    uint64_t now_us)
+{
+    if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
+    connection->close = *close;
+    connection->linger_until_us = now_us + (uint64_t)linger_ms * 1000;
+    connection->state = NN_CONNECTION_LINGERING;
+}
+
+static uint64_t connection_timeout_us(const nn_connection* connection)
+{
+    const nn_connection_settings* settings = connection->settings;
+    uint32_t ms = connection->transport == NECPNET_TRANSPORT_UDP ? settings->udp_timeout_ms : settings->websocket_timeout_ms;
+    bool patient = connection->loading || connection->suspended || connection->peer_loading || connection->peer_suspended;
+    if (patient && settings->loading_timeout_ms > ms) ms = settings->loading_timeout_ms;
+    return (uint64_t)ms * 1000;
+}
+
+/* When the next PING should leave. */
+static uint64_t connection_ping_at_us(const nn_connection* connection)
+{
+    const nn_connection_settings* settings = connection->settings;
+    if (connection->suspended) return NN_NEVER;
+    bool udp = connection->transport == NECPNET_TRANSPORT_UDP;
+    uint64_t idle_us = (uint64_t)(udp ? settings->udp_ping_ms : settings->websocket_ping_ms) * 1000;
+    /* the client asks after idle time; the server only when that fails, so that both do not */
+    uint64_t at_us = settings->is_server ? nn_max_u64(connection->heard_us, connection->pinged_us) + idle_us * 2
+                                         : connection->sent_us + idle_us;
+    if (!settings->is_server) {
+        uint64_t interval_us = nn_clock_sync_interval_us(&connection->clock);
+        bool wants_clock = udp || connection->state_sink.read || connection->clock.count < NN_CLOCK_SYNC_SAMPLES;
+        if (wants_clock) at_us = nn_min_u64(at_us, connection->pinged_us + interval_us);
+    }
+    return at_us;
+}
+
+NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
+{
+    connection->now_us = now_us;
+    if (connection->state == NN_CONNECTION_NONE || connection->state == NN_CONNECTION_CLOSED) return;
+    if (connection->state == NN_CONNECTION_CLOSING) {
+        if (now_us < connection->linger_until_us) return;
+        connection->state = NN_CONNECTION_CLOSED;
+        return;
+    }
+    if (now_us >= connection->heard_us + connection_timeout_us(connection)) {
+        nn_close close = nn_close_of(NECPNET_ERR_TIMEOUT, 0, necpnet_result_text(NECPNET_ERR_TIMEOUT));
+        connection_end(connection, &close, false);
+        return;
+    }
+    if (connection->transport == NECPNET_TRANSPORT_UDP && now_us >= nn_recovery_deadline_us(&connection->recovery)) {
+        connection->probes += nn_recovery_on_deadline(&connection->recovery, now_us, connection_lost, connection);
+    }
+    if (now_us >= connection_ping_at_us(connection)) connection->ping_pending = true;
+}
+
+NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us)
+{
+    if (connection->state == NN_CONNECTION_NONE || connection->state == NN_CONNECTION_CLOSED) return NN_NEVER;
+    if (connection->state == NN_CONNECTION_CLOSING) return nn_min_u64(connection->linger_until_us, connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US);
+    uint64_t at_us = nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
+    if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
+    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+        at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->recovery));
+        at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->acks));
+    }
+    uint64_t output_us = nn_session_deadline_us(connection->session);
+    if (connection->follower) output_us = nn_min_u64(output_us, nn_follower_deadline_us(connection->follower));
+    if (connection->input_receiver.ack_due && connection->transport == NECPNET_TRANSPORT_WEBSOCKET) {
+        output_us = nn_min_u64(output_us, connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US);
+    }
+    if (connection->input_pending || nn_session_has_output(connection->session, now_us)) output_us = now_us;
+    if (output_us <= now_us && connection->transport == NECPNET_TRANSPORT_UDP) {
+        output_us = nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
+    } else if (output_us <= now_us && connection->web && necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES) {
+        output_us = NN_NEVER; /* on_writable comes */
+    }
+    return nn_min_u64(at_us, output_us);
+}
+
+NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,
+                                                   size_t bytes)
+{
+    necpnet_result result = nn_inputs_push(&connection->inputs, tick, data, bytes);
+    if (result == NECPNET_OK) connection->input_pending = true;
+    return result;
+}
+
+NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended)
+{
+    connection->loading = loading;
+    connection->suspended = suspended;
+    connection->suspend_pending = true;
+}
+/* ---- end src/nn_connection.c ------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_connection_send.c ------------------------------------------------------------------------------ */
+/* nn_connection_send - the way out: packets and messages made of the connection's own frames and the session's. */
+
+static uint8_t connection_patience(const nn_connection* connection)
+{
+    return (uint8_t)((connection->suspended ? NN_SUSPEND_SUSPENDED : 0u) | (connection->loading ? NN_SUSPEND_LOADING : 0u));
+}
+
+/* PONG, PING, SUSPEND, inputs: whatever is pending and fits. Returns whether anything asks for an ACK. */
+static bool connection_write_own(nn_connection* connection, nn_writer* writer, nn_contents* contents, bool eliciting_too)
+{
+    bool eliciting = false;
+    uint64_t now_us = connection->now_us;
+    if (connection->pong_pending && nn_writer_left(writer) >= NN_PONG_BYTES_MAX) {
+        connection->pong.hold_us = now_us - connection->pong.received_at_us;
+        nn_frame_write_pong(writer, &connection->pong);
+        connection->pong_pending = false;
+    }
+    bool is_udp = connection->transport == NECPNET_TRANSPORT_UDP;
+    if (connection->input_receiver.ack_due && nn_writer_left(writer) >= NN_INPUT_ACK_BYTES_MAX &&
+        !nn_contents_full(contents) && (is_udp || now_us >= connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US)) {
+        if (nn_input_receiver_write_ack(&connection->input_receiver, writer)) {
+            nn_contents_add(contents, NN_SENT_INPUT_ACK, 0, 0, 0);
+            connection->input_ack_at_us = now_us;
+        }
+    }
+    if (!eliciting_too) return false;
+    if (connection->ping_pending && nn_writer_left(writer) >= NN_PING_BYTES_MAX) {
+        nn_ping ping = {++connection->ping_id, now_us};
+        nn_frame_write_ping(writer, &ping);
+        connection->ping_pending = false;
+        connection->pinged_us = now_us;
+        eliciting = true;
+    }
+    if (connection->suspend_pending && nn_writer_left(writer) >= NN_SUSPEND_BYTES && !nn_contents_full(contents)) {
+        nn_frame_write_suspend(writer, connection_patience(connection));
+        nn_contents_add(contents, (nn_sent_kind)NN_SENT_SUSPEND, 0, 0, 0);
+        connection->suspend_pending = false;
+        eliciting = true;
+    }
+    /* in every packet until the server has them; on an ordered transport once */
+    bool wants_input = is_udp ? connection->inputs.count > 0 : connection->input_pending;
+    if (wants_input && !nn_contents_full(contents) && nn_inputs_write(&connection->inputs, writer)) {
+        nn_contents_add(contents, NN_SENT_INPUT, 0, 0, 0);
+        connection->input_pending = false;
+        eliciting = true;
+    }
+    return eliciting;
+}
+
+/* Seal what stands behind the header and hand it to the transport. */
+static void connection_send_packet(nn_connection* connection, size_t header_bytes, size_t frames_bytes, uint64_t number,
+                                   bool eliciting, const nn_contents* contents)
+{
+    uint8_t* packet = connection->settings->scratch;
+    size_t bytes = nn_packet_seal(connection->send_aead, packet, header_bytes, frames_bytes, number);
+    const necpnet_transport* transport = connection->settings->transport;
+    transport->send_datagram(transport->user, &connection->address, packet, bytes); /* a refusal is a lost packet */
+    nn_recovery_sent(&connection->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
+    connection->packets_sent++;
+    connection->bytes_sent += bytes;
+    nn_rate_add(&connection->send_rate, bytes, connection->now_us);
+    if (eliciting) connection->sent_us = connection->now_us;
+}
+
+/* One packet with acknowledgements and, if allowed, everything else. Returns whether one left. */
+static bool connection_make_packet(nn_connection* connection, bool eliciting_too)
+{
+    uint64_t number = nn_recovery_next_number(&connection->recovery);
+    uint8_t flags = nn_recovery_wants_ack(&connection->recovery) ? NN_PACKET_ACK_NOW : 0;
+    uint8_t* packet = connection->settings->scratch;
+    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
+    nn_writer writer = nn_writer_of(packet + header_bytes,
+                                    connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES);
+    nn_contents contents;
+    contents.count = 0;
+    bool eliciting = false;
+    bool acked = nn_acks_wants(&connection->acks) && nn_acks_write(&connection->acks, &writer, connection->now_us);
+    if (eliciting_too && nn_recovery_reserve(&connection->recovery) != NECPNET_OK) eliciting_too = false;
+    eliciting = connection_write_own(connection, &writer, &contents, eliciting_too);
+    if (eliciting_too && nn_session_write(connection->session, &writer, &contents, connection->now_us)) eliciting = true;
+    if (eliciting_too && connection->probes && !eliciting && nn_writer_left(&writer) >= NN_PING_BYTES_MAX) {
+        connection->ping_pending = true; /* a probe with nothing else to say */
+        eliciting = connection_write_own(connection, &writer, &contents, true);
+    }
+    size_t frames_bytes = nn_writer_bytes(&writer);
+    if (frames_bytes == 0) return false;
+    connection_send_packet(connection, header_bytes, frames_bytes, number, eliciting, &contents);
+    if (acked) nn_acks_sent(&connection->acks, number);
+    if (connection->probes && eliciting) connection->probes--;
+    return true;
+}
+
+static bool connection_has_own(const nn_connection* connection)
+{
+    return connection->pong_pending || connection->ping_pending || connection->suspend_pending || connection->input_pending;
+}
+
+static void connection_flush_packets(nn_connection* connection)
+{
+    uint64_t now_us = connection->now_us;
+    for (int i = 0; i < NN_CONNECTION_BURST_PACKETS_MAX; i++) {
+        bool output = connection->probes > 0 || connection_has_own(connection) ||
+                      nn_session_has_output(connection->session, now_us);
+        bool ack_due = now_us >= nn_acks_deadline_us(&connection->acks);
+        if (!output && !ack_due) return;
+        bool allowed = output && (connection->probes > 0 ||
+                                  nn_congestion_budget(&connection->congestion, now_us) >= connection->datagram_bytes);
+        if (!allowed && !ack_due && !connection->pong_pending) return;
+        if (!connection_make_packet(connection, allowed)) return;
+    }
+}
+
+static void connection_flush_messages(nn_connection* connection)
+{
+    uint8_t* message = connection->settings->scratch;
+    uint64_t now_us = connection->now_us;
+    while (connection->web && necpnet_web_pending(connection->web) <= NN_CONNECTION_UNSENT_BYTES) {
+        nn_writer writer = nn_writer_of(message, NN_WEB_SESSION_BYTES_MAX);
+        connection_write_own(connection, &writer, NULL, true);
+        if (nn_session_has_output(connection->session, now_us)) {
+            nn_session_write(connection->session, &writer, NULL, now_us);
+        }
+        size_t bytes = nn_writer_bytes(&writer);
+        if (bytes == 0) return;
+        nn_session_count_written(connection->session, bytes);
+        connection->packets_sent++;
+        connection->bytes_sent += bytes;
+        connection->sent_us = now_us;
+        nn_rate_add(&connection->send_rate, bytes, now_us);
+        necpnet_result result = nn_web_send_session(connection->web, message, bytes);
+        if (result) {
+            nn_connection_lost(connection, result, necpnet_result_text(result));
+            return;
+        }
+    }
+}
+
+static void connection_send_close(nn_connection* connection)
+{
+    uint8_t* packet = connection->settings->scratch;
+    if (connection->transport == NECPNET_TRANSPORT_WEBSOCKET) {
+        nn_writer writer = nn_writer_of(packet, NN_CLOSE_BYTES_MAX);
+        nn_frame_write_close(&writer, &connection->close);
+        nn_web_send_session(connection->web, packet, nn_writer_bytes(&writer));
+        necpnet_web_close(connection->web, 1000, "");
+        connection->state = NN_CONNECTION_CLOSED;
+        return;
+    }
+    uint64_t number = nn_recovery_next_number(&connection->recovery);
+    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, 0);
+    nn_writer writer = nn_writer_of(packet + header_bytes, NECPNET_DATAGRAM_BYTES_DEFAULT);
+    nn_frame_write_close(&writer, &connection->close);
+    connection_send_packet(connection, header_bytes, nn_writer_bytes(&writer), number, false, NULL);
+    connection->sent_us = connection->now_us;
+    connection->closes_left--;
+}
+
+/* How long a closed side stays to answer with CLOSE: three probe timeouts (RFC 9000 10.2). */
+static void connection_begin_closing(nn_connection* connection)
+{
+    connection->state = NN_CONNECTION_CLOSING;
+    connection->closes_left = NN_CONNECTION_CLOSES_MAX;
+    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+        connection->linger_until_us = connection->now_us + nn_recovery_probe_us(&connection->recovery) * 3;
+    }
+    connection_send_close(connection);
+}
+
+NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
+{
+    connection->now_us = now_us;
+    if (connection->state == NN_CONNECTION_CLOSING) {
+        if (connection->closes_left && now_us >= connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US) {
+            connection_send_close(connection);
+        }
+        return;
+    }
+    if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
+    bool is_flushed = nn_session_flushed(connection->session);
+    if (connection->state == NN_CONNECTION_OPEN || (!is_flushed && now_us < connection->linger_until_us)) {
+        if (connection->transport == NECPNET_TRANSPORT_UDP) {
+            connection_flush_packets(connection);
+        } else {
+            connection_flush_messages(connection);
+        }
+    }
+    if (connection->state != NN_CONNECTION_LINGERING) return;
+    if (nn_session_flushed(connection->session) || now_us >= connection->linger_until_us) connection_begin_closing(connection);
+}
+
+NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t now_us)
+{
+    if (connection->state != NN_CONNECTION_OPEN) return 0;
+    size_t queued = nn_session_queued_bytes(connection->session);
+    size_t room;
+    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+        room = nn_congestion_budget((nn_congestion*)&connection->congestion, now_us);
+    } else {
+        size_t pending = connection->web ? necpnet_web_pending(connection->web) : 0;
+        room = pending < NN_CONNECTION_UNSENT_BYTES ? NN_CONNECTION_UNSENT_BYTES - pending : 0;
+    }
+    return room > queued ? room - queued : 0;
+}
+
+static void connection_fill_udp(const nn_connection* connection, necpnet_statistics* out)
+{
+    const nn_recovery* recovery = &connection->recovery;
+    out->rtt_us = recovery->rtt_us;
+    out->rtt_min_us = recovery->rtt_min_us;
+    out->rtt_variance_us = recovery->rtt_variance_us;
+    out->packets_lost = recovery->packets_lost;
+    out->congestion_bytes = (uint32_t)nn_min_u64(connection->congestion.window_bytes, UINT32_MAX);
+    out->flight_bytes = (uint32_t)nn_min_u64(connection->congestion.flight_bytes, UINT32_MAX);
+    out->datagram_bytes = connection->datagram_bytes;
+    out->memory_bytes += nn_recovery_memory_bytes(recovery);
+}
+
+NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64_t now_us, necpnet_statistics* out)
+{
+    memset(out, 0, sizeof *out);
+    out->transport = connection->transport;
+    out->encrypted = connection->encrypted;
+    out->jitter_us = nn_jitter_us(&connection->jitter);
+    out->loss_ppm = nn_loss_ppm(&connection->loss);
+    out->clock_offset_us = nn_clock_sync_offset_us(&connection->clock, now_us);
+    out->clock_error_us = nn_clock_sync_error_us(&connection->clock, now_us);
+    out->packets_sent = connection->packets_sent;
+    out->packets_received = connection->packets_received;
+    out->packets_duplicate = connection->packets_duplicate;
+    out->bytes_sent = connection->bytes_sent;
+    out->bytes_received = connection->bytes_received;
+    out->send_bytes_per_s = nn_rate_per_s(&connection->send_rate, now_us);
+    out->receive_bytes_per_s = nn_rate_per_s(&connection->receive_rate, now_us);
+    out->budget_bytes = (uint32_t)nn_min_size(nn_connection_budget(connection, now_us), UINT32_MAX);
+    out->queue_bytes = (uint32_t)nn_min_size(nn_session_queued_bytes(connection->session), UINT32_MAX);
+    out->memory_bytes = sizeof *connection + nn_session_memory_bytes(connection->session);
+    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+        connection_fill_udp(connection, out);
+    } else {
+        out->rtt_us = connection->web_rtt_us;
+        out->rtt_min_us = connection->web_rtt_min_us;
+        out->rtt_variance_us = connection->web_rtt_variance_us;
+        out->flight_bytes = connection->web ? (uint32_t)nn_min_size(necpnet_web_pending(connection->web), UINT32_MAX) : 0;
+    }
+}
+/* ---- end src/nn_connection_send.c -------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_endpoint.h ------------------------------------------------------------------------------------- */
+/* nn_endpoint - what a client and a server have in common: memory, log, entropy, transport, web, time, handlers. */
+#ifndef NN_ENDPOINT_H
+#define NN_ENDPOINT_H
+
+
+typedef struct nn_endpoint {
+    nn_alloc alloc;
+    necpnet_logger logger;
+    necpnet_entropy entropy;
+    const necpnet_transport* transport;
+    const necpnet_transport* own_transport; /* NULL: the application's */
+    bool attached;
+    necpnet_web* web; /* NULL: the transport has no streams */
+    necpnet_channel_config* channels;
+    int channel_count;
+    nn_blocks blocks;
+    nn_receive_memory receive_memory;
+    nn_connection_settings settings;
+    nn_session_config session_config;
+    nn_dispatch dispatch;
+    nn_random random;
+    uint64_t now_us;
+    bool is_server;
+} nn_endpoint;
+
+/* nn_endpoint_init - copies what the configs share; checks nothing but the channels. On failure call reset. */
+NN_PRIVATE necpnet_result nn_endpoint_init(nn_endpoint* endpoint, const necpnet_allocator* allocator,
+                                           const necpnet_logger* logger, const necpnet_entropy* entropy,
+                                           const necpnet_channel_config* channels, int channel_count,
+                                           uint32_t datagram_bytes_max, bool is_server);
+
+/* nn_endpoint_reset - detach, destroy the web and own sockets, give everything back. The allocator must be empty then. */
+NN_PRIVATE void nn_endpoint_reset(nn_endpoint* endpoint);
+
+/* nn_endpoint_attach - take the application's transport, or sockets of its own as config says, and put the sink in. */
+NN_PRIVATE necpnet_result nn_endpoint_attach(nn_endpoint* endpoint, const necpnet_transport* transport,
+                                             const necpnet_socket_config* config, const necpnet_web_config* web,
+                                             const nn_web_session_hooks* hooks, const necpnet_sink* sink);
+
+/* nn_endpoint_random - secret random bytes. */
+NN_PRIVATE bool nn_endpoint_random(nn_endpoint* endpoint, void* to, size_t bytes);
+
+/* nn_endpoint_begin - the clamped time, and receive all that has arrived. nn_endpoint_end - what is kept leaves. */
+NN_PRIVATE void nn_endpoint_begin(nn_endpoint* endpoint, uint64_t now_us);
+NN_PRIVATE void nn_endpoint_end(nn_endpoint* endpoint);
+
+/* nn_endpoint_setup - this side's SETUP, without credential and session. */
+NN_PRIVATE void nn_endpoint_setup(const nn_endpoint* endpoint, uint64_t schema_hash, nn_setup* out);
+
+/* nn_endpoint_session_event - a session's event as the application sees it. */
+NN_PRIVATE void nn_endpoint_session_event(const nn_session_event* from, necpnet_peer peer, necpnet_event* out);
+
+/* nn_event_of - an event of a type with all else empty. */
+NN_PRIVATE necpnet_event nn_event_of(necpnet_event_type type, necpnet_peer peer);
+
+#endif
+/* ---- end src/nn_endpoint.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_endpoint.c ------------------------------------------------------------------------------------- */
+/* nn_endpoint - what a client and a server have in common. */
+
+
+static bool endpoint_platform_entropy(void* to, size_t bytes, void* user)
+{
+    (void)user;
+#if NECPNET_WITH_PLATFORM
+    return nn_platform_fill_entropy(to, bytes);
+#else
+    (void)to;
+    (void)bytes;
+    return false;
+#endif
+}
+
+NN_PRIVATE necpnet_result nn_endpoint_init(nn_endpoint* endpoint, const necpnet_allocator* allocator,
+                                           const necpnet_logger* logger, const necpnet_entropy* entropy,
+                                           const necpnet_channel_config* channels, int channel_count,
+                                           uint32_t datagram_bytes_max, bool is_server)
+{
+    memset(endpoint, 0, sizeof *endpoint);
+    nn_alloc_init(&endpoint->alloc, allocator);
+    nn_blocks_init(&endpoint->blocks, &endpoint->alloc);
+    nn_dispatch_init(&endpoint->dispatch, &endpoint->alloc);
+    endpoint->logger = *logger;
+    endpoint->entropy = *entropy;
+    if (!endpoint->entropy.fill) endpoint->entropy.fill = endpoint_platform_entropy;
+    endpoint->is_server = is_server;
+    necpnet_result result = nn_config_channels(logger, channels, channel_count);
+    if (result) return result;
+    endpoint->channels = (necpnet_channel_config*)nn_alloc_take(&endpoint->alloc,
+                                                                (size_t)channel_count * sizeof *endpoint->channels);
+    if (!endpoint->channels) return NECPNET_ERR_OUT_OF_MEMORY;
+    memcpy(endpoint->channels, channels, (size_t)channel_count * sizeof *channels);
+    endpoint->channel_count = channel_count;
+    endpoint->settings.datagram_bytes_max = datagram_bytes_max;
+    endpoint->settings.scratch_bytes = nn_max_size(datagram_bytes_max, NN_WEB_SESSION_BYTES_MAX);
+    endpoint->settings.scratch = (uint8_t*)nn_alloc_take(&endpoint->alloc, endpoint->settings.scratch_bytes);
+    if (!endpoint->settings.scratch) return NECPNET_ERR_OUT_OF_MEMORY;
+    endpoint->settings.alloc = &endpoint->alloc;
+    endpoint->settings.logger = &endpoint->logger;
+    endpoint->settings.is_server = is_server;
+    endpoint->session_config.alloc = &endpoint->alloc;
+    endpoint->session_config.blocks = &endpoint->blocks;
+    endpoint->session_config.logger = &endpoint->logger;
+    endpoint->session_config.channels = endpoint->channels;
+    endpoint->session_config.channel_count = channel_count;
+    endpoint->session_config.is_server = is_server;
+    endpoint->session_config.receive_memory = &endpoint->receive_memory;
+    uint64_t seed;
+    if (!nn_endpoint_random(endpoint, &seed, sizeof seed)) {
+        nn_log_write(logger, NECPNET_LOG_ERROR, "no entropy: set config.entropy, or build with NECPNET_WITH_PLATFORM=1");
+        return NECPNET_ERR_NO_ENTROPY;
+    }
+    nn_random_seed(&endpoint->random, seed);
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_endpoint_reset(nn_endpoint* endpoint)
+{
+    if (endpoint->web) nn_web_destroy(endpoint->web);
+    if (endpoint->attached) {
+        endpoint->transport->flush(endpoint->transport->user);
+        endpoint->transport->detach(endpoint->transport->user);
+    }
+#if NECPNET_WITH_PLATFORM
+    if (endpoint->own_transport) necpnet_socket_destroy(endpoint->own_transport);
+#endif
+    nn_dispatch_reset(&endpoint->dispatch);
+    nn_blocks_reset(&endpoint->blocks);
+    nn_alloc_give(&endpoint->alloc, endpoint->settings.scratch, endpoint->settings.scratch_bytes);
+    nn_alloc_give(&endpoint->alloc, endpoint->channels, (size_t)endpoint->channel_count * sizeof *endpoint->channels);
+    endpoint->web = NULL;
+    endpoint->transport = endpoint->own_transport = NULL;
+    endpoint->attached = false;
+}
+
+NN_PRIVATE necpnet_result nn_endpoint_attach(nn_endpoint* endpoint, const necpnet_transport* transport,
+                                             const necpnet_socket_config* config, const necpnet_web_config* web,
+                                             const nn_web_session_hooks* hooks, const necpnet_sink* sink)
+{
+    endpoint->transport = transport;
+    if (!transport) {
+#if NECPNET_WITH_PLATFORM
+        necpnet_result opened = necpnet_socket_create(config, &endpoint->own_transport);
+        if (opened) return opened;
+        endpoint->transport = endpoint->own_transport;
+#else
+        (void)config;
+        nn_log_write(&endpoint->logger, NECPNET_LOG_ERROR, "no transport: set config.transport, or build with "
+                                                           "NECPNET_WITH_PLATFORM=1");
+        return NECPNET_ERR_UNSUPPORTED;
+#endif
+    }
+    endpoint->settings.transport = endpoint->transport;
+    if (endpoint->transport->flags & NECPNET_TRANSPORT_STREAMS) {
+        necpnet_result made = nn_web_create(web, &endpoint->alloc, endpoint->transport, hooks, &endpoint->web);
+        if (made) return made;
+    }
+    necpnet_result result = endpoint->transport->attach(endpoint->transport->user, sink);
+    endpoint->attached = result == NECPNET_OK;
+    return result;
+}
+
+NN_PRIVATE bool nn_endpoint_random(nn_endpoint* endpoint, void* to, size_t bytes)
+{
+    return endpoint->entropy.fill(to, bytes, endpoint->entropy.user);
+}
+
+NN_PRIVATE void nn_endpoint_begin(nn_endpoint* endpoint, uint64_t now_us)
+{
+    if (now_us > endpoint->now_us) endpoint->now_us = now_us;
+    if (endpoint->web) nn_web_begin(endpoint->web, endpoint->now_us);
+    endpoint->transport->receive(endpoint->transport->user, endpoint->now_us);
+    if (endpoint->web) nn_web_update(endpoint->web, endpoint->now_us);
+}
+
+NN_PRIVATE void nn_endpoint_end(nn_endpoint* endpoint)
+{
+    endpoint->transport->flush(endpoint->transport->user);
+}
+
+NN_PRIVATE void nn_endpoint_setup(const nn_endpoint* endpoint, uint64_t schema_hash, nn_setup* out)
+{
+    nn_setup_init(out, endpoint->is_server ? NN_ROLE_SERVER : NN_ROLE_CLIENT);
+    nn_setup_set_channels(out, endpoint->channels, endpoint->channel_count);
+    out->features = NN_FEATURE_INPUT;
+#if NECPNET_WITH_LZ4
+    out->features |= NN_FEATURE_LZ4;
+#endif
+    if (schema_hash) out->features |= NN_FEATURE_STATE;
+    out->schema_hash = schema_hash;
+    out->datagram_bytes_max = endpoint->settings.datagram_bytes_max;
+}
+
+NN_PRIVATE necpnet_event nn_event_of(necpnet_event_type type, necpnet_peer peer)
+{
+    necpnet_event event;
+    memset(&event, 0, sizeof event);
+    event.type = type;
+    event.peer = peer;
+    event.text = "";
+    return event;
+}
+
+NN_PRIVATE void nn_endpoint_session_event(const nn_session_event* from, necpnet_peer peer, necpnet_event* out)
+{
+    static const necpnet_event_type types[] = {NECPNET_EVENT_NONE, NECPNET_EVENT_MESSAGE, NECPNET_EVENT_RECEIPT,
+                                               NECPNET_EVENT_WRITABLE};
+    *out = nn_event_of(types[from->type], peer);
+    out->channel = from->channel;
+    out->data = from->data;
+    out->bytes = from->bytes;
+    out->name = from->name;
+    out->receipt = from->receipt;
+}
+/* ---- end src/nn_endpoint.c --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_client.h --------------------------------------------------------------------------------------- */
+/* nn_client - the client endpoint's inside: attempts to connect, the session, events.
+ *
+ * A round of attempts: every url is resolved, each address is tried connect_stagger_ms after the one before. The first that
+ * answers (RETRY over UDP, the upgrade over WebSocket) wins: it alone spends the token, the others are dropped. When it
+ * fails after all, or all have failed, the round has failed; the next begins after a growing random delay.
+ */
+#ifndef NN_CLIENT_H
+#define NN_CLIENT_H
+
+
+#define NN_ATTEMPTS_MAX 32  /* addresses of one round */
+#define NN_CLIENT_EVENTS_MAX 32
+#define NN_CLIENT_QUERIES_MAX 16
+#define NN_CLIENT_QUERY_BIT (UINT64_C(1) << 62) /* in request ids of resolve */
+#define NN_QUERY_TIMEOUT_US 2000000
+#define NN_QUERY_REPEAT_US 500000
+#define NN_CREDENTIAL_BYTES_MAX 8191
+
+typedef enum nn_attempt_state {
+    NN_ATTEMPT_FREE = 0,
+    NN_ATTEMPT_WAITING = 1, /* until start_us */
+    NN_ATTEMPT_RUNNING = 2,
+    NN_ATTEMPT_FAILED = 3
+} nn_attempt_state;
+
+typedef struct nn_attempt {
+    nn_attempt_state state;
+    int url; /* index */
+    necpnet_address address;
+    uint64_t start_us;
+    uint64_t until_us;
+    uint32_t local_id;
+    nn_handshake_client* handshake;  /* UDP */
+    necpnet_web_connection* web;     /* WebSocket */
+    bool said_setup;
+} nn_attempt;
+
+typedef struct nn_client_event {
+    necpnet_event event; /* text and server_name point into this record when it is polled */
+    char text[NECPNET_URL_BYTES_MAX + 1];
+    char name[64];
+} nn_client_event;
+
+typedef struct nn_client_query {
+    bool is_used;
+    bool is_resolved;
+    necpnet_address address;
+    uint64_t nonce;
+    uint64_t began_us;
+    uint64_t sent_us; /* 0 not yet */
+    char url[NECPNET_URL_BYTES_MAX + 1];
+} nn_client_query;
+
+struct necpnet_client {
+    nn_endpoint endpoint;
+    necpnet_client_config config; /* its pointers are not read after create, but view */
+    uint8_t psk[NN_PSK_BYTES]; /* OPEN */
+    necpnet_client_state state;
+    /* where to */
+    nn_url* urls;
+    int url_count;
+    int url_capacity;
+    bool urls_from_token;
+    /* who we are */
+    nn_token_bundle token;
+    bool has_token;
+    uint64_t token_wall_offset_us;
+    char* credential;
+    size_t credential_bytes; /* of the block */
+    bool has_credential;
+    /* the round */
+    nn_attempt attempts[NN_ATTEMPTS_MAX];
+    int attempt_count;
+    int winner; /* -1 none yet */
+    uint32_t round;
+    uint64_t resolving; /* bit a url whose addresses are awaited */
+    uint64_t round_began_us;
+    necpnet_result round_reason;
+    char round_text[NECPNET_REASON_BYTES_MAX + 1];
+    uint32_t round_retry_ms;
+    bool round_has_retry;
+    uint32_t failures; /* rounds in a row */
+    uint64_t retry_at_us;
+    /* the session */
+    nn_session sessions[2];
+    int session;         /* index of the present one; the other may still hold messages to be polled */
+    nn_connection connection;
+    uint64_t lost_count; /* reliable messages of the last session that may not have arrived */
+    bool was_connected;
+    bool stop_requested; /* disconnect while connected */
+    uint32_t bandwidth_limit;
+    /* events */
+    nn_client_event events[NN_CLIENT_EVENTS_MAX];
+    uint32_t event_first;
+    uint32_t event_count;
+    nn_client_query queries[NN_CLIENT_QUERIES_MAX];
+    nn_state_sink state_sink;
+    void* user_data;
+};
+
+/* nn_client_schema_hash - of the view's schema; 0 without. */
+NN_PRIVATE uint64_t nn_client_schema_hash(const necpnet_client* client);
+NN_PRIVATE nn_session* nn_client_session(necpnet_client* client);
+
+/* nn_client_push - queue an event; text (cut) and name are copied. The oldest is dropped when nobody polls. */
+NN_PRIVATE nn_client_event* nn_client_push(necpnet_client* client, necpnet_event_type type, const char* text);
+
+/* rounds */
+NN_PRIVATE void nn_client_begin_round(necpnet_client* client);
+NN_PRIVATE void nn_client_end_attempts(necpnet_client* client);
+NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_client_round_resolved(necpnet_client* client, uint64_t request, const necpnet_address* addresses,
+                                         int count, necpnet_result reason);
+NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us);
+NN_PRIVATE uint64_t nn_client_round_deadline_us(const necpnet_client* client);
+NN_PRIVATE void nn_client_session_open(void* user, necpnet_web_connection* connection);
+NN_PRIVATE void nn_client_session_message(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_client_session_close(void* user, necpnet_web_connection* connection, necpnet_result reason,
+                                        const char* text);
+
+/* nn_client_ask_token - EVENT_TOKEN_NEEDED, or begin the round if there is a token or none is needed. */
+NN_PRIVATE void nn_client_ask_token(necpnet_client* client);
+
+/* nn_client_retry - after a failed round or a lost connection: wait, or give up. Returns whether it goes on. */
+NN_PRIVATE bool nn_client_retry(necpnet_client* client, necpnet_result reason, bool has_retry, uint32_t retry_ms,
+                                uint32_t* out_delay_ms);
+
+/* queries */
+NN_PRIVATE bool nn_client_query_datagram(necpnet_client* client, const necpnet_address* from, const uint8_t* data,
+                                         size_t bytes);
+NN_PRIVATE void nn_client_query_resolved(necpnet_client* client, uint64_t request, const necpnet_address* addresses,
+                                         int count, necpnet_result reason);
+NN_PRIVATE void nn_client_run_queries(necpnet_client* client, uint64_t now_us);
+NN_PRIVATE uint64_t nn_client_query_deadline_us(const necpnet_client* client);
+
+/* nn_client_set_state_sink - STATE frames go there instead of config.view (a runner). */
+NN_PRIVATE void nn_client_set_state_sink(necpnet_client* client, const nn_state_sink* sink);
+
+#endif
+/* ---- end src/nn_client.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_client.c --------------------------------------------------------------------------------------- */
+/* nn_client - the client endpoint: life, update, events. Connecting: nn_client_round. Messages and facts: nn_client_send. */
+
+
+necpnet_result necpnet_client_config_default(necpnet_client_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->logger.level = NECPNET_LOG_OFF;
+    config->security = NECPNET_SECURITY_TOKEN;
+    config->channels = nn_config_default_channels();
+    config->channel_count = NECPNET_CHANNELS_DEFAULT;
+    config->connect_timeout_ms = 5000;
+    config->connect_stagger_ms = 250;
+    config->reconnect = true;
+    config->reconnect_delay_min_ms = 250;
+    config->reconnect_delay_max_ms = 10000;
+    config->reconnect_attempts_max = UINT32_MAX;
+    config->udp_ping_ms = 1000;
+    config->udp_timeout_ms = 5000;
+    config->websocket_ping_ms = 30000;
+    config->websocket_timeout_ms = 65000;
+    config->loading_timeout_ms = 120000;
+    config->bandwidth_limit = NN_RATE_UNLIMITED;
+    config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_DEFAULT;
+    config->receive_bytes_max = 16u << 20;
+    config->inputs_max = 64;
+    return NECPNET_OK;
+}
+
+static necpnet_result client_check(const necpnet_client_config* c)
+{
+    const necpnet_logger* log = &c->logger;
+    bool ok = nn_config_range(log, "connect_timeout_ms", c->connect_timeout_ms, 100, 60000) &&
+              nn_config_range(log, "connect_stagger_ms", c->connect_stagger_ms, 10, 5000) &&
+              nn_config_range(log, "reconnect_delay_min_ms", c->reconnect_delay_min_ms, 10, 60000) &&
+              nn_config_range(log, "reconnect_delay_max_ms", c->reconnect_delay_max_ms, c->reconnect_delay_min_ms, 600000) &&
+              nn_config_range(log, "reconnect_attempts_max", c->reconnect_attempts_max, 1, UINT32_MAX) &&
+              nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
+              nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
+              nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
+              nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2, 1800000) &&
+              nn_config_range(log, "loading_timeout_ms", c->loading_timeout_ms, 1000, 3600000) &&
+              nn_config_range(log, "bandwidth_limit", c->bandwidth_limit, 1000, UINT32_MAX) &&
+              nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
+              nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, 1u << 30) &&
+              nn_config_range(log, "inputs_max", c->inputs_max, 1, NN_INPUTS_MAX) &&
+              nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
+    return ok ? NECPNET_OK : NECPNET_ERR_BAD_CONFIG;
+}
+
+/* -- the sink -- */
+
+static void client_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+{
+    necpnet_client* client = (necpnet_client*)user;
+    uint32_t id;
+    if (!nn_packet_peek(data, bytes, &id)) {
+        if (nn_client_query_datagram(client, from, data, bytes)) return;
+        nn_client_round_datagram(client, from, data, bytes);
+        return;
+    }
+    nn_connection* connection = &client->connection;
+    if (connection->transport != NECPNET_TRANSPORT_UDP || id != connection->local_id) return;
+    nn_connection_receive_packet(connection, data, bytes, client->endpoint.now_us);
+}
+
+static void* client_on_accept(void* user, necpnet_stream* stream, const necpnet_address* from)
+{
+    (void)user;
+    (void)stream;
+    (void)from;
+    return NULL;
+}
+
+static void client_on_resolved(void* user, uint64_t request, const necpnet_address* addresses, int count,
+                               necpnet_result reason)
+{
+    necpnet_client* client = (necpnet_client*)user;
+    if (request & NN_WEB_REQUEST_BIT) {
+        if (client->endpoint.web) nn_web_on_resolved(client->endpoint.web, request, addresses, count, reason);
+    } else if (request & NN_CLIENT_QUERY_BIT) {
+        nn_client_query_resolved(client, request, addresses, count, reason);
+    } else {
+        nn_client_round_resolved(client, request, addresses, count, reason);
+    }
+}
+
+static necpnet_result client_view_read(void* user, nn_reader* reader, uint64_t now_us)
+{
+    return nn_view_read((necpnet_view*)user, reader, now_us);
+}
+
+static void client_view_clock(void* user, int64_t server_minus_local_us, uint32_t tick_hz)
+{
+    nn_view_set_clock((necpnet_view*)user, server_minus_local_us, tick_hz);
+}
+
+static void client_view_reset(void* user)
+{
+    nn_view_reset((necpnet_view*)user);
+}
+
+NN_PRIVATE void nn_client_set_state_sink(necpnet_client* client, const nn_state_sink* sink)
+{
+    client->state_sink = *sink;
+}
+
+NN_PRIVATE uint64_t nn_client_schema_hash(const necpnet_client* client)
+{
+    return client->config.view ? necpnet_schema_get_hash(nn_view_get_schema(client->config.view)) : 0;
+}
+
+static necpnet_result client_begin(necpnet_client* client, const necpnet_client_config* config)
+{
+    necpnet_result result = nn_endpoint_init(&client->endpoint, &config->allocator, &config->logger, &config->entropy,
+                                             config->channels, config->channel_count, config->datagram_bytes_max, false);
+    if (result) return result;
+    nn_connection_settings* settings = &client->endpoint.settings;
+    settings->udp_ping_ms = config->udp_ping_ms;
+    settings->udp_timeout_ms = config->udp_timeout_ms;
+    settings->websocket_ping_ms = config->websocket_ping_ms;
+    settings->websocket_timeout_ms = config->websocket_timeout_ms;
+    settings->loading_timeout_ms = config->loading_timeout_ms;
+    client->endpoint.receive_memory.max = config->receive_bytes_max;
+    client->bandwidth_limit = config->bandwidth_limit;
+    if (config->security == NECPNET_SECURITY_OPEN && NECPNET_WITH_MBEDTLS) {
+        result = nn_key_of_passphrase(config->passphrase, client->psk);
+        if (result) return result;
+    }
+    if (config->view) {
+        nn_state_sink sink = {client_view_read, client_view_clock, client_view_reset, config->view};
+        client->state_sink = sink;
+    }
+    necpnet_socket_config sockets;
+    necpnet_web_config web;
+    memset(&sockets, 0, sizeof sockets);
+#if NECPNET_WITH_PLATFORM
+    necpnet_socket_config_default(&sockets);
+    sockets.allocator = config->allocator;
+    sockets.logger = config->logger;
+    sockets.udp_port = 0;
+#endif
+    necpnet_web_config_default(&web);
+    web.allocator = config->allocator;
+    web.logger = config->logger;
+    web.entropy = client->endpoint.entropy;
+    web.tls = config->tls;
+    web.ping_ms = config->websocket_ping_ms;
+    web.timeout_ms = config->websocket_timeout_ms;
+    nn_web_session_hooks hooks = {client, nn_client_session_open, nn_client_session_message, nn_client_session_close};
+    necpnet_sink sink = {client, client_on_datagram, client_on_accept, nn_web_on_open, nn_web_on_data,
+                         nn_web_on_writable, nn_web_on_close, client_on_resolved};
+    return nn_endpoint_attach(&client->endpoint, config->transport, &sockets, &web, &hooks, &sink);
+}
+
+necpnet_result necpnet_client_create(const necpnet_client_config* config, necpnet_client** out_client)
+{
+    if (!config || !out_client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    necpnet_result result = client_check(config);
+    if (result) return result;
+    nn_alloc first;
+    nn_alloc_init(&first, &config->allocator);
+    necpnet_client* client = (necpnet_client*)nn_alloc_take(&first, sizeof *client);
+    if (!client) return NECPNET_ERR_OUT_OF_MEMORY;
+    client->config = *config;
+    client->winner = -1;
+    result = client_begin(client, config);
+    nn_session_init(&client->sessions[0], &client->endpoint.session_config);
+    nn_session_init(&client->sessions[1], &client->endpoint.session_config);
+    nn_connection_init(&client->connection, &client->endpoint.settings, &client->sessions[0], config->inputs_max);
+    if (result) {
+        necpnet_client_destroy(client);
+        return result;
+    }
+    *out_client = client;
+    return NECPNET_OK;
+}
+
+void necpnet_client_destroy(necpnet_client* client)
+{
+    if (!client) return;
+    nn_alloc* alloc = &client->endpoint.alloc;
+    if (client->endpoint.attached && client->connection.state == NN_CONNECTION_OPEN) {
+        nn_close close = nn_close_of(NECPNET_ERR_CLOSED, 0, "");
+        nn_connection_close(&client->connection, &close, 0, client->endpoint.now_us);
+        nn_connection_flush(&client->connection, client->endpoint.now_us);
+    }
+    nn_client_end_attempts(client);
+    if (client->connection.web) necpnet_web_set_user_data(client->connection.web, NULL);
+    nn_connection_reset(&client->connection);
+    nn_session_reset(&client->sessions[0]);
+    nn_session_reset(&client->sessions[1]);
+    nn_alloc_give(alloc, client->urls, (size_t)client->url_capacity * sizeof(nn_url));
+    nn_alloc_give(alloc, client->credential, client->credential_bytes);
+    nn_wipe(&client->token, sizeof client->token);
+    nn_wipe(client->psk, sizeof client->psk);
+    nn_endpoint_reset(&client->endpoint);
+    nn_alloc last;
+    nn_alloc_init(&last, &alloc->allocator);
+    last.bytes = sizeof *client;
+    nn_alloc_give(&last, client, sizeof *client);
+}
+
+NN_PRIVATE nn_session* nn_client_session(necpnet_client* client)
+{
+    return &client->sessions[client->session];
+}
+
+/* The connection is over: the next session begins empty; what was received can still be polled. */
+static void client_change_session(necpnet_client* client)
+{
+    nn_session* old = nn_client_session(client);
+    client->lost_count += old->outstanding;
+    nn_connection_reset(&client->connection);
+    nn_session_discard(old);
+    client->session ^= 1;
+    nn_session_reset(nn_client_session(client));
+    nn_session_init(nn_client_session(client), &client->endpoint.session_config);
+    nn_connection_init(&client->connection, &client->endpoint.settings, nn_client_session(client),
+                       client->config.inputs_max);
+}
+
+static bool client_comes_back(necpnet_result reason)
+{
+    switch (reason) {
+    case NECPNET_ERR_CLOSED:
+    case NECPNET_ERR_KICKED:
+    case NECPNET_ERR_REPLACED: return false;
+    default: return true;
+    }
+}
+
+/* After nn_connection said CLOSED. */
+static void client_end_connection(necpnet_client* client)
+{
+    nn_close close = client->connection.close;
+    bool stop = client->stop_requested;
+    if (client->connection.web) necpnet_web_set_user_data(client->connection.web, NULL);
+    client_change_session(client);
+    client->was_connected = true;
+    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, close.text);
+    event->event.reason = stop ? NECPNET_ERR_CLOSED : close.reason;
+    event->event.code = close.code;
+    uint32_t delay_ms = 0;
+    bool back = !stop && client_comes_back(close.reason);
+    if (back) back = nn_client_retry(client, close.reason, close.has_retry, close.retry_ms, &delay_ms);
+    event->event.will_reconnect = back;
+    event->event.retry_in_ms = delay_ms;
+    if (!back) client->state = NECPNET_CLIENT_IDLE;
+    client->stop_requested = false;
+}
+
+necpnet_result necpnet_client_flush(necpnet_client* client, uint64_t now_us)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (now_us > client->endpoint.now_us) client->endpoint.now_us = now_us;
+    nn_connection_flush(&client->connection, client->endpoint.now_us);
+    nn_endpoint_end(&client->endpoint);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_update(necpnet_client* client, uint64_t now_us)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_endpoint_begin(&client->endpoint, now_us);
+    now_us = client->endpoint.now_us;
+    if (client->state == NECPNET_CLIENT_RECONNECTING && now_us >= client->retry_at_us) nn_client_ask_token(client);
+    nn_client_run_round(client, now_us);
+    nn_client_run_queries(client, now_us);
+    nn_connection_update(&client->connection, now_us);
+    nn_connection_flush(&client->connection, now_us);
+    if (client->connection.state == NN_CONNECTION_CLOSED) client_end_connection(client);
+    nn_endpoint_end(&client->endpoint);
+    return NECPNET_OK;
+}
+
+uint64_t necpnet_client_deadline_us(const necpnet_client* client)
+{
+    if (!client) return NN_NEVER;
+    uint64_t now_us = client->endpoint.now_us;
+    uint64_t at_us = nn_connection_deadline_us(&client->connection, now_us);
+    at_us = nn_min_u64(at_us, nn_client_round_deadline_us(client));
+    at_us = nn_min_u64(at_us, nn_client_query_deadline_us(client));
+    if (client->state == NECPNET_CLIENT_RECONNECTING) at_us = nn_min_u64(at_us, client->retry_at_us);
+    if (client->endpoint.web) at_us = nn_min_u64(at_us, nn_web_deadline_us(client->endpoint.web));
+    return at_us;
+}
+
+necpnet_result necpnet_client_wait(necpnet_client* client, uint64_t timeout_us)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    const necpnet_transport* transport = client->endpoint.transport;
+    if (!transport->wait) return NECPNET_ERR_UNSUPPORTED;
+    uint64_t at_us = necpnet_client_deadline_us(client);
+    uint64_t until_us = at_us > client->endpoint.now_us ? at_us - client->endpoint.now_us : 0;
+    return transport->wait(transport->user, nn_min_u64(timeout_us, until_us));
+}
+
+/* -- events -- */
+
+NN_PRIVATE nn_client_event* nn_client_push(necpnet_client* client, necpnet_event_type type, const char* text)
+{
+    if (client->event_count == NN_CLIENT_EVENTS_MAX) {
+        nn_log_write(&client->endpoint.logger, NECPNET_LOG_WARNING, "the oldest event is dropped: nobody polls");
+        client->event_first = (client->event_first + 1) % NN_CLIENT_EVENTS_MAX;
+        client->event_count--;
+    }
+    nn_client_event* slot = &client->events[(client->event_first + client->event_count++) % NN_CLIENT_EVENTS_MAX];
+    memset(slot, 0, sizeof *slot);
+    slot->event = nn_event_of(type, NECPNET_PEER_NONE);
+    size_t length = nn_min_size(strlen(text), sizeof slot->text - 1);
+    nn_copy(slot->text, text, length);
+    return slot;
+}
+
+static bool client_poll_session(nn_session* session, necpnet_event* out_event)
+{
+    nn_session_event event;
+    if (!nn_session_poll(session, &event)) return false;
+    nn_endpoint_session_event(&event, NECPNET_PEER_NONE, out_event);
+    return true;
+}
+
+bool necpnet_client_poll(necpnet_client* client, necpnet_event* out_event)
+{
+    if (!client || !out_event) return false;
+    nn_client_event* first = client->event_count ? &client->events[client->event_first] : NULL;
+    /* what the last connection delivered comes before the news of its end */
+    bool ended = first && first->event.type == NECPNET_EVENT_DISCONNECTED;
+    if ((!first || ended) && client_poll_session(&client->sessions[client->session ^ 1], out_event)) return true;
+    if (first) {
+        *out_event = first->event;
+        out_event->text = first->text;
+        out_event->server_name = first->name;
+        client->event_first = (client->event_first + 1) % NN_CLIENT_EVENTS_MAX;
+        client->event_count--;
+        return true;
+    }
+    return client_poll_session(nn_client_session(client), out_event);
+}
+
+necpnet_result necpnet_client_on_channel(necpnet_client* client, int channel, necpnet_event_handler handler, void* user)
+{
+    nn_handler entry = {handler, user};
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (channel < 0 || channel >= client->endpoint.channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
+    return nn_dispatch_on_channel(&client->endpoint.dispatch, channel, entry);
+}
+
+necpnet_result necpnet_client_on_name(necpnet_client* client, const char* name, necpnet_event_handler handler, void* user)
+{
+    nn_handler entry = {handler, user};
+    return client ? nn_dispatch_on_name(&client->endpoint.dispatch, name, entry) : NECPNET_ERR_INVALID_ARGUMENT;
+}
+
+necpnet_result necpnet_client_on_event(necpnet_client* client, necpnet_event_type type, necpnet_event_handler handler,
+                                       void* user)
+{
+    nn_handler entry = {handler, user};
+    return client ? nn_dispatch_on_event(&client->endpoint.dispatch, type, entry) : NECPNET_ERR_INVALID_ARGUMENT;
+}
+
+size_t necpnet_client_dispatch(necpnet_client* client)
+{
+    necpnet_event event;
+    size_t handled = 0;
+    while (necpnet_client_poll(client, &event)) handled += nn_dispatch_call(&client->endpoint.dispatch, &event) ? (size_t)1 : 0;
+    return handled;
+}
+/* ---- end src/nn_client.c ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_client_round.c --------------------------------------------------------------------------------- */
+/* nn_client_round - one round of attempts to connect: resolve, try the addresses in turn, the first that answers wins. */
+
+
+/* How much a failure tells: what the server itself said goes before what the network said, before silence. */
+static int client_rank(necpnet_result reason)
+{
+    switch (reason) {
+    case NECPNET_OK: return -1;
+    case NECPNET_ERR_NO_ANSWER: return 0;
+    case NECPNET_ERR_UNSUPPORTED: return 1;
+    case NECPNET_ERR_HOST_UNKNOWN:
+    case NECPNET_ERR_NETWORK_UNREACHABLE: return 2;
+    case NECPNET_ERR_CONNECTION_REFUSED:
+    case NECPNET_ERR_CONNECTION_RESET: return 3;
+    default: return 4;
+    }
+}
+
+static void client_note(necpnet_client* client, necpnet_result reason, const char* text)
+{
+    if (client_rank(reason) <= client_rank(client->round_reason)) return;
+    client->round_reason = reason;
+    size_t length = nn_min_size(strlen(text), NECPNET_REASON_BYTES_MAX);
+    nn_copy(client->round_text, text, length);
+    client->round_text[length] = '\0';
+}
+
+static void client_end_attempt(necpnet_client* client, nn_attempt* attempt)
+{
+    if (attempt->handshake) {
+        nn_handshake_client_reset(attempt->handshake);
+        nn_alloc_give(&client->endpoint.alloc, attempt->handshake, sizeof *attempt->handshake);
+        attempt->handshake = NULL;
+    }
+    if (attempt->web) {
+        necpnet_web_set_user_data(attempt->web, NULL);
+        nn_web_cut(attempt->web, NECPNET_ERR_CLOSED);
+        attempt->web = NULL;
+    }
+}
+
+static void client_fail(necpnet_client* client, nn_attempt* attempt, necpnet_result reason, const char* text)
+{
+    client_end_attempt(client, attempt);
+    attempt->state = NN_ATTEMPT_FAILED;
+    client_note(client, reason, text);
+}
+
+NN_PRIVATE void nn_client_end_attempts(necpnet_client* client)
+{
+    for (int i = 0; i < client->attempt_count; i++) {
+        client_end_attempt(client, &client->attempts[i]);
+        client->attempts[i].state = NN_ATTEMPT_FREE;
+    }
+    client->attempt_count = 0;
+    client->winner = -1;
+    client->resolving = 0;
+}
+
+/* -- beginning -- */
+
+static void client_add_attempt(necpnet_client* client, int url, const necpnet_address* address)
+{
+    if (client->attempt_count == NN_ATTEMPTS_MAX) return;
+    for (int i = 0; i < client->attempt_count; i++) {
+        bool same = client->attempts[i].url == url && necpnet_address_equal(&client->attempts[i].address, address);
+        if (same) return;
+    }
+    nn_attempt* attempt = &client->attempts[client->attempt_count];
+    memset(attempt, 0, sizeof *attempt);
+    attempt->state = NN_ATTEMPT_WAITING;
+    attempt->url = url;
+    if (address) attempt->address = *address;
+    uint64_t stagger_us = (uint64_t)client->config.connect_stagger_ms * 1000;
+    attempt->start_us = client->round_began_us + stagger_us * (uint64_t)client->attempt_count;
+    client->attempt_count++;
+}
+
+/* The families in turn (RFC 8305 4), beginning with the resolver's first choice. */
+NN_PRIVATE void nn_client_round_resolved(necpnet_client* client, uint64_t request, const necpnet_address* addresses,
+                                         int count, necpnet_result reason)
+{
+    int url = (int)(request & 0xff);
+    if (request >> 8 != client->round || !(client->resolving >> url & 1)) return;
+    client->resolving &= ~(UINT64_C(1) << url);
+    if (count == 0) {
+        client_note(client, reason, client->urls[url].host);
+        return;
+    }
+    uint8_t family = addresses[0].family;
+    int same = 0, other = 0;
+    for (int taken = 0; taken < count; taken++) {
+        bool want_same = taken % 2 == 0;
+        while (same < count && addresses[same].family != family) same++;
+        while (other < count && addresses[other].family == family) other++;
+        if (same == count) want_same = false;
+        if (other == count) want_same = true;
+        client_add_attempt(client, url, &addresses[want_same ? same++ : other++]);
+    }
+}
+
+static void client_begin_url(necpnet_client* client, int index)
+{
+    const nn_url* url = &client->urls[index];
+    const necpnet_transport* transport = client->endpoint.transport;
+    bool is_udp = url->scheme == NN_URL_UDP;
+    uint32_t needs = is_udp ? NECPNET_TRANSPORT_DATAGRAMS : NECPNET_TRANSPORT_STREAMS;
+    if (!(transport->flags & needs)) {
+        client_note(client, NECPNET_ERR_UNSUPPORTED, is_udp ? "no UDP on this platform: use ws:// or wss://"
+                                                            : "no WebSocket on this transport: use udp://");
+        return;
+    }
+    if (is_udp && client->config.security == NECPNET_SECURITY_TOKEN && !client->has_token) {
+        client_note(client, NECPNET_ERR_TOKEN_MISSING, "UDP needs a connect token; a credential serves WebSocket alone");
+        return;
+    }
+    if (transport->flags & NECPNET_TRANSPORT_MESSAGES) {
+        necpnet_address none;
+        memset(&none, 0, sizeof none);
+        none.port = url->port;
+        client_add_attempt(client, index, &none);
+        return;
+    }
+    client->resolving |= UINT64_C(1) << index;
+    uint64_t request = (uint64_t)client->round << 8 | (uint64_t)index;
+    necpnet_result result = transport->resolve(transport->user, request, url->host, url->port);
+    if (result == NECPNET_OK) return;
+    client->resolving &= ~(UINT64_C(1) << index);
+    client_note(client, result, url->host);
+}
+
+NN_PRIVATE void nn_client_begin_round(necpnet_client* client)
+{
+    nn_client_end_attempts(client);
+    client->round = (client->round + 1) & 0xffffff;
+    client->round_began_us = client->endpoint.now_us;
+    client->round_reason = NECPNET_OK;
+    client->round_text[0] = '\0';
+    client->round_has_retry = false;
+    client->state = NECPNET_CLIENT_CONNECTING;
+    for (int i = 0; i < client->url_count; i++) client_begin_url(client, i);
+}
+
+NN_PRIVATE void nn_client_ask_token(necpnet_client* client)
+{
+    if (client->config.security == NECPNET_SECURITY_TOKEN && !client->has_token && !client->has_credential) {
+        client->state = NECPNET_CLIENT_WAITING_FOR_TOKEN;
+        nn_client_push(client, NECPNET_EVENT_TOKEN_NEEDED, "");
+        return;
+    }
+    nn_client_begin_round(client);
+}
+
+static uint32_t client_new_id(necpnet_client* client)
+{
+    for (;;) {
+        uint32_t id = (uint32_t)nn_random_u64(&client->endpoint.random);
+        bool taken = id == 0;
+        for (int i = 0; i < client->attempt_count; i++) taken = taken || client->attempts[i].local_id == id;
+        if (!taken) return id;
+    }
+}
+
+static size_t client_write_setup(const necpnet_client* client, const nn_setup* setup, uint8_t* to, size_t bytes_max)
+{
+    (void)client;
+    nn_writer writer = nn_writer_of(to, bytes_max);
+    nn_setup_write(&writer, setup);
+    return writer.failed ? 0 : nn_writer_bytes(&writer);
+}
+
+static necpnet_result client_start_udp(necpnet_client* client, nn_attempt* attempt)
+{
+    uint8_t frame[NN_HANDSHAKE_SETUP_BYTES_MAX];
+    nn_setup setup;
+    nn_endpoint_setup(&client->endpoint, nn_client_schema_hash(client), &setup);
+    nn_handshake_client_config config;
+    memset(&config, 0, sizeof config);
+    config.alloc = &client->endpoint.alloc;
+    config.entropy = &client->endpoint.entropy;
+    config.security = client->config.security;
+    config.bundle = client->has_token ? &client->token : NULL;
+    config.psk = client->psk;
+    config.timeout_us = (uint64_t)client->config.connect_timeout_ms * 1000;
+    if (client->has_token && client->token_wall_offset_us) {
+        config.wall_us = client->endpoint.now_us + client->token_wall_offset_us;
+    }
+    config.setup = frame;
+    config.setup_bytes = client_write_setup(client, &setup, frame, sizeof frame);
+    attempt->local_id = client_new_id(client);
+    config.client_connection_id = attempt->local_id;
+    attempt->handshake = (nn_handshake_client*)nn_alloc_take(&client->endpoint.alloc, sizeof *attempt->handshake);
+    if (!attempt->handshake) return NECPNET_ERR_OUT_OF_MEMORY;
+    necpnet_result result = nn_handshake_client_init(attempt->handshake, &config, client->endpoint.now_us);
+    if (result) {
+        nn_alloc_give(&client->endpoint.alloc, attempt->handshake, sizeof *attempt->handshake);
+        attempt->handshake = NULL;
+    }
+    return result;
+}
+
+static void client_start(necpnet_client* client, nn_attempt* attempt)
+{
+    const nn_url* url = &client->urls[attempt->url];
+    attempt->state = NN_ATTEMPT_RUNNING;
+    attempt->until_us = client->endpoint.now_us + (uint64_t)client->config.connect_timeout_ms * 1000;
+    necpnet_result result;
+    if (url->scheme == NN_URL_UDP) {
+        result = client_start_udp(client, attempt);
+    } else {
+        result = nn_web_connect_session(client->endpoint.web, &attempt->address, url->host, url->path,
+                                        url->scheme == NN_URL_WSS, attempt, &attempt->web);
+    }
+    if (result) client_fail(client, attempt, result, url->text);
+}
+
+/* This attempt has an answer: the others give way. */
+static bool client_win(necpnet_client* client, nn_attempt* attempt)
+{
+    int index = (int)(attempt - client->attempts);
+    if (client->winner >= 0) return client->winner == index;
+    client->winner = index;
+    client->resolving = 0;
+    for (int i = 0; i < client->attempt_count; i++) {
+        if (i == index) continue;
+        client_end_attempt(client, &client->attempts[i]);
+        client->attempts[i].state = NN_ATTEMPT_FAILED;
+    }
+    return true;
+}
+
+/* -- the answer -- */
+
+static void client_connected(necpnet_client* client, nn_attempt* attempt, const uint8_t* data, size_t bytes,
+                             nn_connection_open* open)
+{
+    nn_setup setup;
+    nn_reader reader = nn_reader_of(data, bytes);
+    uint64_t own_hash = nn_client_schema_hash(client);
+    necpnet_result result = nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
+    if (result == NECPNET_OK && setup.role != NN_ROLE_SERVER) result = NECPNET_ERR_PROTOCOL;
+    if (result == NECPNET_OK && setup.channel_count != client->endpoint.channel_count) result = NECPNET_ERR_CHANNELS_DIFFER;
+    if (result == NECPNET_OK && own_hash && setup.schema_hash && own_hash != setup.schema_hash) {
+        result = NECPNET_ERR_SCHEMA_DIFFERS;
+    }
+    if (result == NECPNET_OK) {
+        open->address = &attempt->address;
+        open->peer = &setup;
+        open->bandwidth_limit = client->bandwidth_limit;
+        open->seed = nn_random_u64(&client->endpoint.random);
+        client->connection.state_sink = client->state_sink;
+        result = nn_connection_begin(&client->connection, open, client->endpoint.now_us);
+        if (result) nn_connection_reset(&client->connection);
+    } else {
+        nn_aead_destroy(open->send_aead);
+        nn_aead_destroy(open->receive_aead);
+    }
+    if (result) {
+        client_fail(client, attempt, result, necpnet_result_text(result));
+        return;
+    }
+    attempt->web = NULL; /* the connection's now */
+    nn_client_end_attempts(client);
+    client->state = NECPNET_CLIENT_CONNECTED;
+    client->failures = 0;
+    client->has_token = client->has_credential = false;
+    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_CONNECTED, "");
+    event->event.count = client->lost_count;
+    client->lost_count = 0;
+}
+
+static void client_handshake_done(necpnet_client* client, nn_attempt* attempt)
+{
+    nn_handshake_client* handshake = attempt->handshake;
+    nn_connection_open open;
+    memset(&open, 0, sizeof open);
+    open.local_id = attempt->local_id;
+    open.remote_id = handshake->server_connection_id;
+    open.send_aead = handshake->keys.send;
+    open.receive_aead = handshake->keys.receive;
+    open.encrypted = client->config.security != NECPNET_SECURITY_NONE;
+    handshake->keys.send = handshake->keys.receive = NULL;
+    uint8_t setup[NN_HANDSHAKE_SETUP_BYTES_MAX];
+    size_t setup_bytes = handshake->setup_ok_bytes;
+    memcpy(setup, handshake->setup_ok, setup_bytes);
+    client_connected(client, attempt, setup, setup_bytes, &open);
+}
+
+static void client_handshake_failed(necpnet_client* client, nn_attempt* attempt)
+{
+    char text[NECPNET_REASON_BYTES_MAX + 1];
+    memcpy(text, attempt->handshake->text, sizeof text);
+    client_fail(client, attempt, attempt->handshake->result, text);
+}
+
+NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data, size_t bytes)
+{
+    if (client->state != NECPNET_CLIENT_CONNECTING) return;
+    for (int i = 0; i < client->attempt_count; i++) {
+        nn_attempt* attempt = &client->attempts[i];
+        if (!attempt->handshake || !necpnet_address_equal(&attempt->address, from)) continue;
+        uint8_t phase = attempt->handshake->phase;
+        nn_handshake_state state = nn_handshake_client_read(attempt->handshake, data, bytes, client->endpoint.now_us);
+        if (state == NN_HANDSHAKE_WAITING && attempt->handshake->phase == phase) continue; /* not for this attempt */
+        if (!client_win(client, attempt)) return;
+        if (state == NN_HANDSHAKE_DONE) {
+            client_handshake_done(client, attempt);
+        } else if (state == NN_HANDSHAKE_FAILED) {
+            client_handshake_failed(client, attempt);
+        }
+        return;
+    }
+}
+
+/* -- WebSocket -- */
+
+NN_PRIVATE void nn_client_session_open(void* user, necpnet_web_connection* connection)
+{
+    necpnet_client* client = (necpnet_client*)user;
+    nn_attempt* attempt = (nn_attempt*)necpnet_web_get_user_data(connection);
+    if (!attempt) return;
+    if (!client_win(client, attempt)) return;
+    nn_setup setup;
+    uint8_t credential[NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES];
+    nn_endpoint_setup(&client->endpoint, nn_client_schema_hash(client), &setup);
+    if (client->has_token) {
+        memcpy(credential, client->token.sealed, NN_SETUP_TOKEN_BYTES);
+        nn_siphash128(client->token.psk, client->token.sealed, NN_SETUP_TOKEN_BYTES, credential + NN_SETUP_TOKEN_BYTES);
+        setup.credential_kind = NN_CREDENTIAL_TOKEN;
+        setup.credential = credential;
+        setup.credential_bytes = sizeof credential;
+    } else if (client->has_credential) {
+        setup.credential_kind = NN_CREDENTIAL_TEXT;
+        setup.credential = (const uint8_t*)client->credential;
+        setup.credential_bytes = strlen(client->credential);
+    }
+    uint8_t* message = client->endpoint.settings.scratch;
+    size_t bytes = client_write_setup(client, &setup, message, NN_WEB_SESSION_BYTES_MAX);
+    necpnet_result result = nn_web_send_session(connection, message, bytes);
+    if (result) client_fail(client, attempt, result, necpnet_result_text(result));
+    attempt->said_setup = true;
+}
+
+static void client_greeted(necpnet_client* client, nn_attempt* attempt, const uint8_t* data, size_t bytes)
+{
+    nn_close close;
+    nn_reader reader = nn_reader_of(data, bytes);
+    if (bytes && data[0] == NN_FRAME_CLOSE) {
+        nn_read_u8(&reader);
+        if (!nn_frame_read_close(&reader, &close)) close = nn_close_of(NECPNET_ERR_PROTOCOL, 0, "CLOSE frame malformed");
+        client->round_has_retry = close.has_retry;
+        client->round_retry_ms = close.retry_ms;
+        client_fail(client, attempt, close.reason, close.text);
+        return;
+    }
+    nn_connection_open open;
+    memset(&open, 0, sizeof open);
+    open.web = attempt->web;
+    open.encrypted = client->urls[attempt->url].scheme == NN_URL_WSS;
+    /* SETUP may share its message with the first frames */
+    nn_setup setup;
+    nn_read_u8(&reader);
+    bool whole = bytes && data[0] == NN_FRAME_SETUP && nn_setup_read(&reader, &setup) == NECPNET_OK;
+    necpnet_web_connection* web = attempt->web;
+    client_connected(client, attempt, data, bytes, &open);
+    if (!whole || client->connection.web != web) return;
+    necpnet_web_set_user_data(web, &client->connection);
+    if (nn_reader_left(&reader)) {
+        nn_connection_receive_message(&client->connection, reader.at, nn_reader_left(&reader), client->endpoint.now_us);
+    }
+}
+
+NN_PRIVATE void nn_client_session_message(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes)
+{
+    necpnet_client* client = (necpnet_client*)user;
+    void* carrier = necpnet_web_get_user_data(connection);
+    if (!carrier) return;
+    if (carrier == &client->connection) {
+        nn_connection_receive_message(&client->connection, data, bytes, client->endpoint.now_us);
+    } else {
+        client_greeted(client, (nn_attempt*)carrier, data, bytes);
+    }
+}
+
+NN_PRIVATE void nn_client_session_close(void* user, necpnet_web_connection* connection, necpnet_result reason,
+                                        const char* text)
+{
+    necpnet_client* client = (necpnet_client*)user;
+    void* carrier = necpnet_web_get_user_data(connection);
+    if (!carrier) return;
+    necpnet_web_set_user_data(connection, NULL);
+    if (carrier == &client->connection) {
+        nn_connection_lost(&client->connection, reason, text);
+        return;
+    }
+    nn_attempt* attempt = (nn_attempt*)carrier;
+    attempt->web = NULL;
+    client_fail(client, attempt, reason, text[0] ? text : necpnet_result_text(reason));
+}
+
+/* -- running -- */
+
+NN_PRIVATE bool nn_client_retry(necpnet_client* client, necpnet_result reason, bool has_retry, uint32_t retry_ms,
+                                uint32_t* out_delay_ms)
+{
+    const necpnet_client_config* config = &client->config;
+    bool hopeless = reason == NECPNET_ERR_VERSION_DIFFERS || reason == NECPNET_ERR_CHANNELS_DIFFER ||
+                    reason == NECPNET_ERR_SCHEMA_DIFFERS || reason == NECPNET_ERR_CERTIFICATE ||
+                    reason == NECPNET_ERR_UNSUPPORTED;
+    if (!config->reconnect || hopeless || client->failures >= config->reconnect_attempts_max) return false;
+    uint64_t ceiling_ms = config->reconnect_delay_min_ms;
+    for (uint32_t i = 0; i < client->failures && ceiling_ms < config->reconnect_delay_max_ms; i++) ceiling_ms *= 2;
+    ceiling_ms = nn_min_u64(ceiling_ms, config->reconnect_delay_max_ms);
+    uint64_t delay_ms = has_retry ? retry_ms : nn_random_below(&client->endpoint.random, ceiling_ms + 1);
+    client->failures++;
+    client->retry_at_us = client->endpoint.now_us + delay_ms * 1000;
+    client->state = NECPNET_CLIENT_RECONNECTING;
+    *out_delay_ms = (uint32_t)delay_ms;
+    return true;
+}
+
+static void client_end_round(necpnet_client* client)
+{
+    necpnet_result reason = client->round_reason ? client->round_reason : NECPNET_ERR_NO_ANSWER;
+    if (reason == NECPNET_ERR_NO_ANSWER && client->has_token && client->token_wall_offset_us &&
+        client->endpoint.now_us + client->token_wall_offset_us >= client->token.info.expires_us) {
+        reason = NECPNET_ERR_TOKEN_EXPIRED;
+    }
+    bool said = client->round_reason == reason && client->round_text[0];
+    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_CONNECT_FAILED,
+                                            said ? client->round_text : necpnet_result_text(reason));
+    client->has_token = client->has_credential = false;
+    nn_client_end_attempts(client);
+    uint32_t delay_ms = 0;
+    bool back = nn_client_retry(client, reason, client->round_has_retry, client->round_retry_ms, &delay_ms);
+    if (!back) client->state = NECPNET_CLIENT_IDLE;
+    event->event.reason = reason;
+    event->event.will_reconnect = back;
+    event->event.retry_in_ms = delay_ms;
+}
+
+static void client_run_udp(necpnet_client* client, nn_attempt* attempt, uint64_t now_us)
+{
+    uint8_t* datagram = client->endpoint.settings.scratch;
+    size_t bytes = 0;
+    if (nn_handshake_client_write(attempt->handshake, now_us, datagram, &bytes) == NN_HANDSHAKE_FAILED) {
+        client_handshake_failed(client, attempt);
+        return;
+    }
+    if (bytes == 0) return;
+    const necpnet_transport* transport = client->endpoint.transport;
+    necpnet_result result = transport->send_datagram(transport->user, &attempt->address, datagram, bytes);
+    if (result && result != NECPNET_ERR_WOULD_BLOCK) client_fail(client, attempt, result, necpnet_result_text(result));
+}
+
+NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us)
+{
+    if (client->state != NECPNET_CLIENT_CONNECTING) return;
+    bool running = false;
+    for (int i = 0; i < client->attempt_count; i++) {
+        nn_attempt* attempt = &client->attempts[i];
+        bool due = now_us >= attempt->start_us || !running;
+        if (attempt->state == NN_ATTEMPT_WAITING && client->winner < 0 && due) client_start(client, attempt);
+        if (attempt->state == NN_ATTEMPT_RUNNING && now_us >= attempt->until_us) {
+            client_fail(client, attempt, NECPNET_ERR_NO_ANSWER, necpnet_result_text(NECPNET_ERR_NO_ANSWER));
+        }
+        if (attempt->state == NN_ATTEMPT_RUNNING && attempt->handshake) client_run_udp(client, attempt, now_us);
+        if (attempt->state == NN_ATTEMPT_RUNNING) running = true;
+    }
+    bool waiting = false;
+    for (int i = 0; i < client->attempt_count; i++) waiting = waiting || client->attempts[i].state == NN_ATTEMPT_WAITING;
+    bool won_and_lost = client->winner >= 0 && !running;
+    if (won_and_lost || (!running && !waiting && client->resolving == 0)) client_end_round(client);
+}
+
+NN_PRIVATE uint64_t nn_client_round_deadline_us(const necpnet_client* client)
+{
+    if (client->state != NECPNET_CLIENT_CONNECTING) return NN_NEVER;
+    if (client->attempt_count == 0) return client->resolving ? NN_NEVER : client->endpoint.now_us;
+    uint64_t at_us = NN_NEVER;
+    for (int i = 0; i < client->attempt_count; i++) {
+        const nn_attempt* attempt = &client->attempts[i];
+        if (attempt->state == NN_ATTEMPT_WAITING && client->winner < 0) at_us = nn_min_u64(at_us, attempt->start_us);
+        if (attempt->state == NN_ATTEMPT_FAILED) at_us = nn_min_u64(at_us, client->endpoint.now_us + 1000);
+        if (attempt->state != NN_ATTEMPT_RUNNING) continue;
+        at_us = nn_min_u64(at_us, attempt->until_us);
+        if (attempt->handshake) at_us = nn_min_u64(at_us, nn_handshake_client_deadline_us(attempt->handshake));
+    }
+    return at_us;
+}
+
+/* -- the application's part -- */
+
+static necpnet_result client_take_urls(necpnet_client* client, const char* const* urls, int url_count)
+{
+    nn_url* parsed = (nn_url*)nn_alloc_take(&client->endpoint.alloc, (size_t)url_count * sizeof(nn_url));
+    if (!parsed) return NECPNET_ERR_OUT_OF_MEMORY;
+    necpnet_result result = NECPNET_OK;
+    int usable = 0;
+    uint32_t flags = client->endpoint.transport->flags;
+    for (int i = 0; i < url_count && result == NECPNET_OK; i++) {
+        result = nn_url_parse(urls[i], &parsed[i]);
+        if (result) {
+            nn_log_write(&client->endpoint.logger, NECPNET_LOG_ERROR, "address %d is not usable: %s", i,
+                         urls[i] ? urls[i] : "NULL");
+            break;
+        }
+        bool can_tls = NECPNET_WITH_MBEDTLS || (flags & NECPNET_TRANSPORT_MESSAGES);
+        bool can_udp = (flags & NECPNET_TRANSPORT_DATAGRAMS) != 0;
+        bool can = parsed[i].scheme == NN_URL_UDP ? can_udp : parsed[i].scheme == NN_URL_WSS ? can_tls : true;
+        if (can) usable++;
+    }
+    if (result == NECPNET_OK && usable == 0) result = NECPNET_ERR_UNSUPPORTED;
+    if (result) {
+        nn_alloc_give(&client->endpoint.alloc, parsed, (size_t)url_count * sizeof(nn_url));
+        return result;
+    }
+    nn_alloc_give(&client->endpoint.alloc, client->urls, (size_t)client->url_capacity * sizeof(nn_url));
+    client->urls = parsed;
+    client->url_count = client->url_capacity = url_count;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_connect(necpnet_client* client, const char* const* urls, int url_count)
+{
+    if (!client || url_count < 0 || url_count > NECPNET_URLS_MAX || (url_count && !urls)) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->state != NECPNET_CLIENT_IDLE) return NECPNET_ERR_INVALID_STATE;
+    client->urls_from_token = url_count == 0;
+    if (url_count == 0 && client->config.security != NECPNET_SECURITY_TOKEN) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = NECPNET_OK;
+    if (url_count) {
+        result = client_take_urls(client, urls, url_count);
+    } else if (client->has_token) {
+        const char* texts[NECPNET_URLS_MAX];
+        for (int i = 0; i < client->token.info.url_count; i++) texts[i] = client->token.info.urls[i];
+        result = client->token.info.url_count ? client_take_urls(client, texts, client->token.info.url_count)
+                                              : NECPNET_ERR_BAD_URL;
+    }
+    if (result) return result;
+    client->failures = 0;
+    nn_client_ask_token(client);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_set_token(necpnet_client* client, const char* token, uint64_t wall_us)
+{
+    nn_token_bundle bundle;
+    if (!client || !token) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = nn_token_bundle_parse(token, &bundle);
+    if (result) return result;
+    if (wall_us >= bundle.info.expires_us) return NECPNET_ERR_TOKEN_EXPIRED;
+    if (client->state == NECPNET_CLIENT_WAITING_FOR_TOKEN && client->urls_from_token) {
+        const char* texts[NECPNET_URLS_MAX];
+        for (int i = 0; i < bundle.info.url_count; i++) texts[i] = bundle.info.urls[i];
+        result = bundle.info.url_count ? client_take_urls(client, texts, bundle.info.url_count) : NECPNET_ERR_BAD_URL;
+        if (result) return result;
+    }
+    client->token = bundle;
+    client->has_token = true;
+    client->token_wall_offset_us = wall_us > client->endpoint.now_us ? wall_us - client->endpoint.now_us : 0;
+    nn_wipe(&bundle, sizeof bundle);
+    if (client->state == NECPNET_CLIENT_WAITING_FOR_TOKEN) nn_client_begin_round(client);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_set_credential(necpnet_client* client, const char* credential)
+{
+    size_t length = credential ? strlen(credential) : 0;
+    if (!client || length == 0 || length > NN_CREDENTIAL_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    char* copy = (char*)nn_alloc_take(&client->endpoint.alloc, length + 1);
+    if (!copy) return NECPNET_ERR_OUT_OF_MEMORY;
+    memcpy(copy, credential, length + 1);
+    nn_alloc_give(&client->endpoint.alloc, client->credential, client->credential_bytes);
+    client->credential = copy;
+    client->credential_bytes = length + 1;
+    client->has_credential = true;
+    if (client->state == NECPNET_CLIENT_WAITING_FOR_TOKEN) nn_client_begin_round(client);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_disconnect(necpnet_client* client, uint32_t code, const char* text, uint32_t linger_ms)
+{
+    if (!client || (text && strlen(text) > NECPNET_REASON_BYTES_MAX)) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->state == NECPNET_CLIENT_IDLE) return NECPNET_ERR_NOT_CONNECTED;
+    if (client->connection.state != NN_CONNECTION_NONE) {
+        nn_close close = nn_close_of(NECPNET_ERR_CLOSED, code, text);
+        client->stop_requested = true;
+        client->state = NECPNET_CLIENT_CLOSING;
+        nn_connection_close(&client->connection, &close, linger_ms, client->endpoint.now_us);
+        return NECPNET_OK;
+    }
+    nn_client_end_attempts(client);
+    client->state = NECPNET_CLIENT_IDLE;
+    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, "");
+    event->event.reason = NECPNET_ERR_CLOSED;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_client_round.c ----------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_client_query.c --------------------------------------------------------------------------------- */
+/* nn_client_query - ask a server for its name, players and ping without connecting. */
+
+
+necpnet_result necpnet_client_query(necpnet_client* client, const char* url)
+{
+    nn_url parsed;
+    if (!client || !url) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = nn_url_parse(url, &parsed);
+    if (result) return result;
+    if (parsed.scheme != NN_URL_UDP) return NECPNET_ERR_BAD_URL;
+    const necpnet_transport* transport = client->endpoint.transport;
+    if (!(transport->flags & NECPNET_TRANSPORT_DATAGRAMS)) return NECPNET_ERR_UNSUPPORTED;
+    for (uint64_t i = 0; i < NN_CLIENT_QUERIES_MAX; i++) {
+        nn_client_query* query = &client->queries[i];
+        if (query->is_used) continue;
+        memset(query, 0, sizeof *query);
+        if (!nn_endpoint_random(&client->endpoint, &query->nonce, sizeof query->nonce)) return NECPNET_ERR_NO_ENTROPY;
+        result = transport->resolve(transport->user, NN_CLIENT_QUERY_BIT | i, parsed.host, parsed.port);
+        if (result) return result;
+        query->is_used = true;
+        query->began_us = client->endpoint.now_us;
+        memcpy(query->url, parsed.text, sizeof query->url);
+        return NECPNET_OK;
+    }
+    return NECPNET_ERR_LIMIT_REACHED;
+}
+
+static void client_query_failed(necpnet_client* client, nn_client_query* query, necpnet_result reason)
+{
+    nn_client_push(client, NECPNET_EVENT_QUERY_FAILED, query->url)->event.reason = reason;
+    query->is_used = false;
+}
+
+NN_PRIVATE void nn_client_query_resolved(necpnet_client* client, uint64_t request, const necpnet_address* addresses,
+                                         int count, necpnet_result reason)
+{
+    nn_client_query* query = &client->queries[request % NN_CLIENT_QUERIES_MAX];
+    if (!query->is_used || query->is_resolved) return;
+    if (count == 0) {
+        client_query_failed(client, query, reason);
+        return;
+    }
+    query->address = addresses[0];
+    query->is_resolved = true;
+}
+
+NN_PRIVATE bool nn_client_query_datagram(necpnet_client* client, const necpnet_address* from, const uint8_t* data,
+                                         size_t bytes)
+{
+    nn_answer answer;
+    if (bytes == 0 || data[0] != NN_DATAGRAM_ANSWER) return false;
+    if (!nn_answer_read(data, bytes, &answer)) return true;
+    for (int i = 0; i < NN_CLIENT_QUERIES_MAX; i++) {
+        nn_client_query* query = &client->queries[i];
+        bool is_it = query->is_used && query->nonce == answer.nonce && necpnet_address_equal(&query->address, from);
+        if (!is_it) continue;
+        nn_client_event* event = nn_client_push(client, NECPNET_EVENT_QUERY_ANSWER, query->url);
+        memcpy(event->name, answer.name, sizeof event->name);
+        event->event.players = answer.players;
+        event->event.players_max = answer.players_max;
+        event->event.rtt_us = (uint32_t)nn_min_u64(client->endpoint.now_us - query->sent_us, UINT32_MAX);
+        query->is_used = false;
+    }
+    return true;
+}
+
+NN_PRIVATE void nn_client_run_queries(necpnet_client* client, uint64_t now_us)
+{
+    const necpnet_transport* transport = client->endpoint.transport;
+    for (int i = 0; i < NN_CLIENT_QUERIES_MAX; i++) {
+        nn_client_query* query = &client->queries[i];
+        if (!query->is_used) continue;
+        if (now_us >= query->began_us + NN_QUERY_TIMEOUT_US) {
+            client_query_failed(client, query, NECPNET_ERR_NO_ANSWER);
+        } else if (query->is_resolved && (query->sent_us == 0 || now_us >= query->sent_us + NN_QUERY_REPEAT_US)) {
+            uint8_t datagram[NN_QUERY_BYTES];
+            size_t bytes = nn_query_write(datagram, sizeof datagram, query->nonce);
+            transport->send_datagram(transport->user, &query->address, datagram, bytes);
+            query->sent_us = now_us;
+        }
+    }
+}
+
+NN_PRIVATE uint64_t nn_client_query_deadline_us(const necpnet_client* client)
+{
+    uint64_t at_us = NN_NEVER;
+    for (int i = 0; i < NN_CLIENT_QUERIES_MAX; i++) {
+        const nn_client_query* query = &client->queries[i];
+        if (!query->is_used) continue;
+        at_us = nn_min_u64(at_us, query->began_us + NN_QUERY_TIMEOUT_US);
+        if (!query->is_resolved) continue;
+        at_us = nn_min_u64(at_us, query->sent_us ? query->sent_us + NN_QUERY_REPEAT_US : client->endpoint.now_us);
+    }
+    return at_us;
+}
+/* ---- end src/nn_client_query.c ----------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_client_send.c ---------------------------------------------------------------------------------- */
+/* nn_client_send - what the application says to a connected client, and asks of it. */
+
+necpnet_result necpnet_client_send_with(necpnet_client* client, int channel, const void* data, size_t bytes,
+                                        const necpnet_send_options* options)
+{
+    if (!client || !options) return NECPNET_ERR_INVALID_ARGUMENT;
+    bool is_open = client->connection.state == NN_CONNECTION_OPEN;
+    if (!is_open) {
+        if (channel < 0 || channel >= client->endpoint.channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
+        bool is_reliable = client->endpoint.channels[channel].mode >= NECPNET_RELIABLE_SEQUENCED;
+        bool is_coming = client->state != NECPNET_CLIENT_IDLE && client->state != NECPNET_CLIENT_CLOSING;
+        if (!is_reliable || !is_coming) return NECPNET_ERR_NOT_CONNECTED;
+    }
+    return nn_session_send(nn_client_session(client), channel, data, bytes, options, client->endpoint.now_us);
+}
+
+necpnet_result necpnet_client_send(necpnet_client* client, int channel, const void* data, size_t bytes)
+{
+    static const necpnet_send_options none = {NULL, false, 0, false, 0};
+    return necpnet_client_send_with(client, channel, data, bytes, &none);
+}
+
+size_t necpnet_client_budget(const necpnet_client* client)
+{
+    return client ? nn_connection_budget(&client->connection, client->endpoint.now_us) : 0;
+}
+
+necpnet_client_state necpnet_client_get_state(const necpnet_client* client)
+{
+    return client ? client->state : NECPNET_CLIENT_IDLE;
+}
+
+necpnet_result necpnet_client_get_address(const necpnet_client* client, necpnet_address* out_address)
+{
+    if (!client || !out_address) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->connection.state == NN_CONNECTION_NONE) return NECPNET_ERR_NOT_CONNECTED;
+    *out_address = client->connection.address;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_get_statistics(const necpnet_client* client, necpnet_statistics* out_statistics)
+{
+    if (!client || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_connection_statistics(&client->connection, client->endpoint.now_us, out_statistics);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_get_channel_statistics(const necpnet_client* client, int channel,
+                                                     necpnet_channel_statistics* out_statistics)
+{
+    if (!client || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    return nn_session_get_channel_statistics(&client->sessions[client->session], channel, out_statistics);
+}
+
+necpnet_result necpnet_client_server_time_us(const necpnet_client* client, uint64_t now_us, uint64_t* out_time_us)
+{
+    if (!client || !out_time_us) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->connection.state == NN_CONNECTION_NONE || !nn_clock_sync_is_ready(&client->connection.clock)) {
+        return NECPNET_ERR_NOT_CONNECTED;
+    }
+    *out_time_us = nn_clock_sync_server_us(&client->connection.clock, now_us);
+    return NECPNET_OK;
+}
+
+static uint32_t client_tick_at(uint64_t time_us, uint64_t hz)
+{
+    return (uint32_t)(time_us / 1000000 * hz + time_us % 1000000 * hz / 1000000);
+}
+
+necpnet_result necpnet_client_server_tick(const necpnet_client* client, uint64_t now_us, uint32_t* out_tick,
+                                          uint32_t* out_input_tick)
+{
+    uint64_t server_us;
+    if (!out_tick) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = necpnet_client_server_time_us(client, now_us, &server_us);
+    if (result) return result;
+    necpnet_statistics statistics;
+    nn_connection_statistics(&client->connection, now_us, &statistics);
+    uint64_t lead_us = statistics.rtt_us / 2 + (uint64_t)statistics.jitter_us * 2;
+    *out_tick = client_tick_at(server_us, client->connection.tick_hz);
+    if (out_input_tick) *out_input_tick = client_tick_at(server_us + lead_us, client->connection.tick_hz) + 1;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_send_input(necpnet_client* client, uint32_t tick, const void* data, size_t bytes)
+{
+    if (!client || !data || bytes == 0 || bytes > NN_INPUT_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->connection.state != NN_CONNECTION_OPEN) return NECPNET_ERR_NOT_CONNECTED;
+    return nn_connection_push_input(&client->connection, tick, data, bytes);
+}
+
+necpnet_result necpnet_client_set_bandwidth_limit(necpnet_client* client, uint32_t bytes_per_s)
+{
+    if (!client || bytes_per_s < 1000) return NECPNET_ERR_INVALID_ARGUMENT;
+    client->bandwidth_limit = bytes_per_s;
+    if (client->connection.state != NN_CONNECTION_NONE) nn_congestion_set_limit(&client->connection.congestion, bytes_per_s);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_set_loading(necpnet_client* client, bool loading)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->connection.state != NN_CONNECTION_OPEN) return NECPNET_ERR_NOT_CONNECTED;
+    nn_connection_set_patience(&client->connection, loading, client->connection.suspended);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_suspend(necpnet_client* client, uint64_t now_us)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->connection.state != NN_CONNECTION_OPEN) return NECPNET_ERR_NOT_CONNECTED;
+    nn_connection_set_patience(&client->connection, client->connection.loading, true);
+    client->state = NECPNET_CLIENT_SUSPENDED;
+    return necpnet_client_flush(client, now_us);
+}
+
+necpnet_result necpnet_client_resume(necpnet_client* client, uint64_t now_us)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->state != NECPNET_CLIENT_SUSPENDED) return NECPNET_ERR_INVALID_STATE;
+    client->state = NECPNET_CLIENT_CONNECTED;
+    nn_connection_set_patience(&client->connection, client->connection.loading, false);
+    client->connection.heard_us = now_us; /* the time asleep is no silence of the server's */
+    client->connection.ping_pending = true;
+    return necpnet_client_flush(client, now_us);
+}
+
+void necpnet_client_set_user_data(necpnet_client* client, void* user_data)
+{
+    if (client) client->user_data = user_data;
+}
+
+void* necpnet_client_get_user_data(const necpnet_client* client)
+{
+    return client ? client->user_data : NULL;
+}
+/* ---- end src/nn_client_send.c ------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_server.h --------------------------------------------------------------------------------------- */
+/* nn_server - the server endpoint's inside: peers in slots, connections still greeting, groups. */
+#ifndef NN_SERVER_H
+#define NN_SERVER_H
+
+
+#define NN_PEER_INPUTS_MAX 256 /* numbered inputs not yet polled, of one peer; more are dropped and logged */
+#define NN_GROUPS_MAX 65535
+#define NN_PEER_ADDRESS_BUCKETS 1024 /* a power of two */
+
+/* What a WebSocket connection's user data points at. */
+typedef enum nn_carrier_kind { NN_CARRIER_GREETING = 1, NN_CARRIER_PEER = 2 } nn_carrier_kind;
+
+/* A WebSocket that has not said SETUP. Oldest first, all with the same patience. */
+typedef struct nn_greeting {
+    nn_carrier_kind kind;
+    necpnet_web_connection* web;
+    uint64_t until_us;
+    struct nn_greeting* previous;
+    struct nn_greeting* next;
+} nn_greeting;
+
+/* A numbered input waiting to be polled. */
+typedef struct nn_peer_input {
+    struct nn_peer_input* next;
+    uint32_t tick;
+    uint32_t bytes;
+    uint32_t capacity;
+} nn_peer_input; /* the data follows */
+
+typedef struct nn_peer {
+    nn_carrier_kind kind;
+    nn_deadline deadline;
+    necpnet_server* server;
+    uint32_t slot;
+    uint32_t generation;
+    uint64_t order;
+    nn_session session;
+    nn_connection connection;
+    necpnet_identity identity;
+    void* user_data;
+    uint64_t connected_us;
+    bool is_dirty;       /* in the dirty list: something to send */
+    bool is_ready;       /* in the ready list: something to poll */
+    bool tell_connected;
+    bool tell_disconnected;
+    bool has_ended;      /* the connection is over; freed once DISCONNECTED was polled */
+    uint32_t input_count;
+    nn_peer_input* first_input;
+    nn_peer_input* last_input;
+    struct nn_peer* next_dirty;
+    struct nn_peer* next_ready;
+    struct nn_peer* next_in_bucket;
+} nn_peer;
+
+typedef struct nn_group {
+    uint32_t count;
+    uint32_t capacity;
+    necpnet_peer* members; /* sorted by value */
+    bool is_used;
+} nn_group;
+
+struct necpnet_server {
+    nn_endpoint endpoint;
+    necpnet_server_config config; /* its pointers are not read after create */
+    nn_handshake_server* handshake;
+    char path[NECPNET_URL_BYTES_MAX + 1];
+    char query_name[64];
+    necpnet_web_handlers handlers;
+    bool is_draining;
+    uint32_t drain_retry_ms;
+    uint32_t slot_bits;
+    nn_peer** peers; /* by slot */
+    uint32_t slot_count;
+    uint32_t slot_capacity;
+    uint32_t* generations; /* by slot */
+    uint32_t* free_slots;
+    uint32_t free_count;
+    uint32_t peer_count;
+    uint32_t connected_count;
+    nn_peer* buckets[NN_PEER_ADDRESS_BUCKETS]; /* by address without port */
+    uint8_t bucket_key[NN_SIPHASH_KEY_BYTES];
+    nn_deadlines deadlines;
+    nn_peer* first_dirty;
+    nn_peer* first_ready;
+    nn_peer* last_ready;
+    nn_peer* polled;              /* whose views the last poll gave */
+    nn_peer_input* polled_input;
+    nn_greeting* first_greeting;
+    nn_greeting* last_greeting;
+    uint32_t greeting_count;
+    nn_group* groups;
+    uint32_t group_capacity;
+    uint64_t wall_offset_us;
+    bool has_wall;
+    necpnet_server_statistics totals; /* of peers gone, and drops */
+};
+
+/* peers */
+NN_PRIVATE nn_peer* nn_server_find(const necpnet_server* server, necpnet_peer peer);
+NN_PRIVATE necpnet_peer nn_peer_name(const nn_peer* peer);
+NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint32_t connection_id);
+
+/* nn_server_admit - a slot and a session for an identity. OK | ERR_SERVER_FULL | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
+                                          const necpnet_address* address, nn_peer** out_peer);
+NN_PRIVATE uint32_t nn_peer_connection_id(const nn_peer* peer);
+
+/* nn_server_release - give a peer back, with everything it holds. */
+NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer);
+NN_PRIVATE void nn_server_mark_dirty(necpnet_server* server, nn_peer* peer);
+NN_PRIVATE void nn_server_mark_ready(necpnet_server* server, nn_peer* peer);
+
+/* greeting: SETUP over either transport */
+NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn_setup* setup, char* text,
+                                          size_t text_bytes, necpnet_drop* out_drop);
+NN_PRIVATE void nn_server_answer_setup(necpnet_server* server, const nn_peer* peer, nn_setup* out);
+NN_PRIVATE necpnet_result nn_server_begin_peer(necpnet_server* server, nn_peer* peer, nn_connection_open* open);
+NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address* from, uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_server_session_open(void* user, necpnet_web_connection* connection);
+NN_PRIVATE void nn_server_session_message(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_server_session_close(void* user, necpnet_web_connection* connection, necpnet_result reason,
+                                        const char* text);
+NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us);
+NN_PRIVATE uint64_t nn_server_wall_us(const necpnet_server* server);
+
+/* groups */
+NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, necpnet_peer peer);
+NN_PRIVATE void nn_server_reset_groups(necpnet_server* server);
+
+#endif
+/* ---- end src/nn_server.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_server.c --------------------------------------------------------------------------------------- */
+/* nn_server - the server endpoint: life, update, events, peers' facts. */
+
+
+necpnet_result necpnet_server_config_default(necpnet_server_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->logger.level = NECPNET_LOG_OFF;
+    config->bind_address = "::";
+    config->udp_port = 7777;
+    config->tcp_port = -1;
+    config->path = "/ws";
+    config->security = NECPNET_SECURITY_TOKEN;
+    config->server_id = 1;
+    config->token_restart_guard = true;
+    config->channels = nn_config_default_channels();
+    config->channel_count = NECPNET_CHANNELS_DEFAULT;
+    config->peers_max = 1024;
+    config->peers_per_address_max = 64;
+    config->handshakes_max = 1024;
+    config->handshake_timeout_ms = 5000;
+    config->tick_hz = 60;
+    config->udp_ping_ms = 1000;
+    config->udp_timeout_ms = 5000;
+    config->websocket_ping_ms = 30000;
+    config->websocket_timeout_ms = 65000;
+    config->loading_timeout_ms = 120000;
+    config->resume_window_ms = 30000;
+    config->bandwidth_limit = NN_RATE_UNLIMITED;
+    config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_DEFAULT;
+    config->receive_bytes_max = 64u << 20;
+    config->queue_bytes_max = 1u << 20;
+    config->query_name = "necpnet";
+    config->query = true;
+    return NECPNET_OK;
+}
+
+static necpnet_result server_check(const necpnet_server_config* c)
+{
+    const necpnet_logger* log = &c->logger;
+    bool ok = nn_config_range(log, "peers_max", c->peers_max, 1, 16777215) &&
+              nn_config_range(log, "peers_per_address_max", c->peers_per_address_max, 1, UINT32_MAX) &&
+              nn_config_range(log, "handshakes_max", c->handshakes_max, 1, 1u << 20) &&
+              nn_config_range(log, "handshake_timeout_ms", c->handshake_timeout_ms, 100, 60000) &&
+              nn_config_range(log, "tick_hz", c->tick_hz, 1, 1000) &&
+              nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
+              nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
+              nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
+              nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2, 1800000) &&
+              nn_config_range(log, "loading_timeout_ms", c->loading_timeout_ms, 1000, 3600000) &&
+              nn_config_range(log, "bandwidth_limit", c->bandwidth_limit, 1000, UINT32_MAX) &&
+              nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
+              nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, UINT32_MAX) &&
+              nn_config_range(log, "queue_bytes_max", c->queue_bytes_max, 65536, 1u << 30) &&
+              nn_config_range(log, "token_key_count", (uint64_t)(c->token_key_count < 0 ? 99 : c->token_key_count), 0, 16) &&
+              nn_config_range(log, "udp_port", (uint64_t)(c->udp_port + 1), 0, 65536) &&
+              nn_config_range(log, "tcp_port", (uint64_t)(c->tcp_port + 1), 0, 65536) &&
+              nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
+    if (ok && (!c->path || c->path[0] != '/' || strlen(c->path) > NECPNET_URL_BYTES_MAX)) {
+        nn_log_write(log, NECPNET_LOG_ERROR, "config.path must begin with '/'");
+        ok = false;
+    }
+    if (ok && (!c->query_name || strlen(c->query_name) > 63)) {
+        nn_log_write(log, NECPNET_LOG_ERROR, "config.query_name must be at most 63 bytes");
+        ok = false;
+    }
+    return ok ? NECPNET_OK : NECPNET_ERR_BAD_CONFIG;
+}
+
+/* -- the sink -- */
+
+static void server_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+{
+    nn_server_datagram((necpnet_server*)user, from, data, bytes);
+}
+
+static void* server_on_accept(void* user, necpnet_stream* stream, const necpnet_address* from)
+{
+    return nn_web_on_accept(((necpnet_server*)user)->endpoint.web, stream, from);
+}
+
+static void server_on_resolved(void* user, uint64_t request, const necpnet_address* addresses, int count,
+                               necpnet_result reason)
+{
+    nn_web_on_resolved(((necpnet_server*)user)->endpoint.web, request, addresses, count, reason);
+}
+
+/* Requests: upgrades to necpnet.v1 at our path are sessions; the rest is the application's, or refused. */
+static void server_on_request(necpnet_web_connection* connection, const necpnet_web_request* request,
+                              necpnet_web_answer* answer, void* user)
+{
+    necpnet_server* server = (necpnet_server*)user;
+    if (request->is_upgrade && strcmp(request->path, server->path) == 0 &&
+        strstr(request->subprotocols, NN_WEB_SESSION_SUBPROTOCOL)) {
+        answer->action = NECPNET_WEB_SESSION;
+        return;
+    }
+    if (server->handlers.on_request) {
+        server->handlers.on_request(connection, request, answer, server->handlers.user);
+        return;
+    }
+    server->totals.drops[NECPNET_DROP_UPGRADE]++;
+}
+
+/* The application's other handlers, with its user. */
+static void server_on_open(necpnet_web_connection* connection, void* user)
+{
+    const necpnet_web_handlers* handlers = &((necpnet_server*)user)->handlers;
+    handlers->on_open(connection, handlers->user);
+}
+
+static void server_on_message(necpnet_web_connection* connection, necpnet_web_kind kind, const uint8_t* data,
+                              size_t bytes, void* user)
+{
+    const necpnet_web_handlers* handlers = &((necpnet_server*)user)->handlers;
+    handlers->on_message(connection, kind, data, bytes, handlers->user);
+}
+
+static void server_on_raw(necpnet_web_connection* connection, const uint8_t* data, size_t bytes, void* user)
+{
+    const necpnet_web_handlers* handlers = &((necpnet_server*)user)->handlers;
+    handlers->on_raw(connection, data, bytes, handlers->user);
+}
+
+static void server_on_writable(necpnet_web_connection* connection, void* user)
+{
+    const necpnet_web_handlers* handlers = &((necpnet_server*)user)->handlers;
+    handlers->on_writable(connection, handlers->user);
+}
+
+static void server_on_close(necpnet_web_connection* connection, int code, const char* text, necpnet_result reason,
+                            void* user)
+{
+    const necpnet_web_handlers* handlers = &((necpnet_server*)user)->handlers;
+    handlers->on_close(connection, code, text, reason, handlers->user);
+}
+
+static necpnet_result server_attach(necpnet_server* server, const necpnet_server_config* config)
+{
+    necpnet_socket_config sockets;
+    necpnet_web_config web;
+    memset(&sockets, 0, sizeof sockets);
+#if NECPNET_WITH_PLATFORM
+    necpnet_socket_config_default(&sockets);
+    sockets.allocator = server->endpoint.alloc.allocator;
+    sockets.logger = config->logger;
+    sockets.loop = config->loop;
+    sockets.bind_address = config->bind_address;
+    sockets.udp_port = config->udp_port;
+    sockets.tcp_port = config->tcp_port;
+#endif
+    necpnet_web_config_default(&web);
+    web.allocator = server->endpoint.alloc.allocator;
+    web.logger = config->logger;
+    web.entropy = server->endpoint.entropy;
+    web.tls = config->tls;
+    web.tcp_port = config->tcp_port;
+    web.ping_ms = config->websocket_ping_ms;
+    web.timeout_ms = config->websocket_timeout_ms;
+    web.queue_bytes_max = config->queue_bytes_max;
+    web.head_timeout_ms = config->handshake_timeout_ms;
+    web.connections_max = config->peers_max + config->handshakes_max;
+    web.handlers.on_request = server_on_request;
+    if (server->handlers.on_open) web.handlers.on_open = server_on_open;
+    if (server->handlers.on_message) web.handlers.on_message = server_on_message;
+    if (server->handlers.on_raw) web.handlers.on_raw = server_on_raw;
+    if (server->handlers.on_writable) web.handlers.on_writable = server_on_writable;
+    if (server->handlers.on_close) web.handlers.on_close = server_on_close;
+    web.handlers.user = server;
+    nn_web_session_hooks hooks = {server, nn_server_session_open, nn_server_session_message, nn_server_session_close};
+    necpnet_sink sink = {server, server_on_datagram, server_on_accept, nn_web_on_open, nn_web_on_data,
+                         nn_web_on_writable, nn_web_on_close, server_on_resolved};
+    return nn_endpoint_attach(&server->endpoint, config->transport, &sockets, &web, &hooks, &sink);
+}
+
+static necpnet_result server_begin(necpnet_server* server, const necpnet_server_config* config)
+{
+    necpnet_result result = nn_endpoint_init(&server->endpoint, &config->allocator, &config->logger, &config->entropy,
+                                             config->channels, config->channel_count, config->datagram_bytes_max, true);
+    if (result) return result;
+    nn_connection_settings* settings = &server->endpoint.settings;
+    settings->udp_ping_ms = config->udp_ping_ms;
+    settings->udp_timeout_ms = config->udp_timeout_ms;
+    settings->websocket_ping_ms = config->websocket_ping_ms;
+    settings->websocket_timeout_ms = config->websocket_timeout_ms;
+    settings->loading_timeout_ms = config->loading_timeout_ms;
+    server->endpoint.receive_memory.max = config->receive_bytes_max;
+    nn_deadlines_init(&server->deadlines, &server->endpoint.alloc);
+    server->slot_bits = nn_bits_for(config->peers_max - 1);
+    memcpy(server->path, config->path, strlen(config->path) + 1);
+    memcpy(server->query_name, config->query_name, strlen(config->query_name) + 1);
+    if (config->web) server->handlers = *config->web;
+    if (!nn_endpoint_random(&server->endpoint, server->bucket_key, sizeof server->bucket_key)) {
+        return NECPNET_ERR_NO_ENTROPY;
+    }
+    nn_handshake_server_config handshake;
+    uint8_t psk[NN_PSK_BYTES] = {0};
+    memset(&handshake, 0, sizeof handshake);
+    handshake.entropy = &server->endpoint.entropy;
+    handshake.security = config->security;
+    if (config->security == NECPNET_SECURITY_OPEN) {
+        result = nn_key_of_passphrase(config->passphrase, psk);
+        if (result) return result;
+        handshake.psk = psk;
+    }
+    handshake.token_keys = config->token_keys;
+    handshake.token_key_count = (size_t)config->token_key_count;
+    handshake.server_id = config->server_id;
+    handshake.token_epoch = config->token_epoch;
+    handshake.token_restart_guard = config->token_restart_guard;
+    result = nn_handshake_server_create(&server->endpoint.alloc, &handshake, 0, &server->handshake);
+    nn_wipe(psk, sizeof psk);
+    return result ? result : server_attach(server, config);
+}
+
+necpnet_result necpnet_server_create(const necpnet_server_config* config, necpnet_server** out_server)
+{
+    if (!config || !out_server) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    necpnet_result result = server_check(config);
+    if (result) return result;
+    nn_alloc first;
+    nn_alloc_init(&first, &config->allocator);
+    necpnet_server* server = (necpnet_server*)nn_alloc_take(&first, sizeof *server);
+    if (!server) return NECPNET_ERR_OUT_OF_MEMORY;
+    server->config = *config;
+    result = server_begin(server, config);
+    if (result) {
+        necpnet_server_destroy(server);
+        return result;
+    }
+    *out_server = server;
+    return NECPNET_OK;
+}
+
+/* Peers that are connected get one CLOSE on the way out. */
+static void server_say_goodbye(necpnet_server* server)
+{
+    nn_close close = nn_close_of(NECPNET_ERR_DRAINING, 0, "the server has stopped");
+    close.has_retry = true;
+    for (uint32_t slot = 0; slot < server->slot_count; slot++) {
+        nn_peer* peer = server->peers[slot];
+        if (!peer) continue;
+        nn_connection_close(&peer->connection, &close, 0, server->endpoint.now_us);
+        nn_connection_flush(&peer->connection, server->endpoint.now_us);
+    }
+}
+
+void necpnet_server_destroy(necpnet_server* server)
+{
+    if (!server) return;
+    nn_alloc* alloc = &server->endpoint.alloc;
+    if (server->endpoint.attached) server_say_goodbye(server);
+    if (server->polled_input) {
+        nn_blocks_give(&server->endpoint.blocks, server->polled_input, server->polled_input->capacity);
+    }
+    for (uint32_t slot = 0; slot < server->slot_count; slot++) {
+        if (server->peers[slot]) nn_server_release(server, server->peers[slot]);
+    }
+    while (server->first_greeting) {
+        nn_greeting* greeting = server->first_greeting;
+        server->first_greeting = greeting->next;
+        necpnet_web_set_user_data(greeting->web, NULL);
+        nn_alloc_give(alloc, greeting, sizeof *greeting);
+    }
+    nn_server_reset_groups(server);
+    nn_handshake_server_destroy(server->handshake);
+    nn_deadlines_reset(&server->deadlines);
+    nn_alloc_give(alloc, server->peers, server->slot_capacity * sizeof(nn_peer*));
+    nn_alloc_give(alloc, server->generations, server->slot_capacity * sizeof(uint32_t));
+    nn_alloc_give(alloc, server->free_slots, server->slot_capacity * sizeof(uint32_t));
+    nn_endpoint_reset(&server->endpoint);
+    nn_alloc last;
+    nn_alloc_init(&last, &alloc->allocator);
+    last.bytes = sizeof *server;
+    nn_alloc_give(&last, server, sizeof *server);
+}
+
+necpnet_result necpnet_server_set_wall_time(necpnet_server* server, uint64_t wall_us, uint64_t now_us)
+{
+    if (!server || wall_us < now_us) return NECPNET_ERR_INVALID_ARGUMENT;
+    server->wall_offset_us = wall_us - now_us;
+    server->has_wall = true;
+    nn_handshake_server_set_start(server->handshake, wall_us);
+    return NECPNET_OK;
+}
+
+/* -- update -- */
+
+static void server_end_peer(necpnet_server* server, nn_peer* peer)
+{
+    if (peer->has_ended) return;
+    peer->has_ended = true;
+    peer->tell_disconnected = true;
+    server->connected_count--;
+    nn_session_discard(&peer->session);
+    nn_server_leave_groups(server, nn_peer_name(peer));
+    if (peer->connection.follower) {
+        nn_world_unfollow(server->config.world, peer->connection.follower);
+        peer->connection.follower = NULL;
+    }
+    nn_server_mark_ready(server, peer);
+}
+
+static void server_run_peers(necpnet_server* server, uint64_t now_us)
+{
+    nn_deadline* due;
+    while ((due = nn_deadlines_take(&server->deadlines, now_us)) != NULL) {
+        nn_peer* peer = (nn_peer*)(void*)((uint8_t*)due - offsetof(nn_peer, deadline));
+        nn_server_mark_dirty(server, peer);
+    }
+    while (server->first_dirty) {
+        nn_peer* peer = server->first_dirty;
+        server->first_dirty = peer->next_dirty;
+        peer->is_dirty = false;
+        nn_connection_update(&peer->connection, now_us);
+        nn_connection_flush(&peer->connection, now_us);
+        if (peer->connection.state == NN_CONNECTION_CLOSED) server_end_peer(server, peer);
+        if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
+        uint64_t at_us = peer->has_ended ? NN_NEVER : nn_connection_deadline_us(&peer->connection, now_us);
+        nn_deadlines_set(&server->deadlines, &peer->deadline, at_us);
+    }
+}
+
+/* What the last poll showed is no longer looked at. */
+static void server_end_views(necpnet_server* server)
+{
+    if (server->polled_input) {
+        nn_blocks_give(&server->endpoint.blocks, server->polled_input, server->polled_input->capacity);
+        server->polled_input = NULL;
+    }
+    nn_peer* peer = server->polled;
+    server->polled = NULL;
+    bool is_done = peer && peer->has_ended && !peer->tell_disconnected;
+    if (is_done) nn_server_release(server, peer);
+}
+
+necpnet_result necpnet_server_update(necpnet_server* server, uint64_t now_us)
+{
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    server_end_views(server);
+    nn_endpoint_begin(&server->endpoint, now_us);
+    nn_server_end_greetings(server, server->endpoint.now_us);
+    server_run_peers(server, server->endpoint.now_us);
+    nn_endpoint_end(&server->endpoint);
+    return NECPNET_OK;
+}
+
+uint64_t necpnet_server_deadline_us(const necpnet_server* server)
+{
+    if (!server) return NN_NEVER;
+    if (server->first_dirty) return server->endpoint.now_us;
+    uint64_t at_us = nn_deadlines_next(&server->deadlines);
+    if (server->first_greeting) at_us = nn_min_u64(at_us, server->first_greeting->until_us);
+    if (server->endpoint.web) at_us = nn_min_u64(at_us, nn_web_deadline_us(server->endpoint.web));
+    return at_us;
+}
+
+necpnet_result necpnet_server_wait(necpnet_server* server, uint64_t timeout_us)
+{
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    const necpnet_transport* transport = server->endpoint.transport;
+    if (!transport->wait) return NECPNET_ERR_UNSUPPORTED;
+    uint64_t at_us = necpnet_server_deadline_us(server);
+    uint64_t until_us = at_us > server->endpoint.now_us ? at_us - server->endpoint.now_us : 0;
+    return transport->wait(transport->user, nn_min_u64(timeout_us, until_us));
+}
+
+necpnet_result necpnet_server_get_ports(const necpnet_server* server, int* out_udp, int* out_tcp)
+{
+    int udp = -1, tcp = -1;
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    const necpnet_transport* transport = server->endpoint.transport;
+    if (!transport->local_ports) return NECPNET_ERR_UNSUPPORTED;
+    transport->local_ports(transport->user, &udp, &tcp);
+    if (out_udp) *out_udp = udp;
+    if (out_tcp) *out_tcp = tcp;
+    return NECPNET_OK;
+}
+
+/* -- events -- */
+
+static bool server_poll_input(necpnet_server* server, nn_peer* peer, necpnet_event* out_event)
+{
+    nn_peer_input* input = peer->first_input;
+    if (!input) return false;
+    peer->first_input = input->next;
+    if (!peer->first_input) peer->last_input = NULL;
+    peer->input_count--;
+    server->polled_input = input;
+    *out_event = nn_event_of(NECPNET_EVENT_INPUT, nn_peer_name(peer));
+    out_event->tick = input->tick;
+    out_event->data = input + 1;
+    out_event->bytes = input->bytes;
+    return true;
+}
+
+static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_event* out_event)
+{
+    nn_session_event event;
+    if (peer->tell_connected) {
+        peer->tell_connected = false;
+        *out_event = nn_event_of(NECPNET_EVENT_CONNECTED, nn_peer_name(peer));
+        return true;
+    }
+    if (server_poll_input(server, peer, out_event)) return true;
+    if (nn_session_poll(&peer->session, &event)) {
+        nn_endpoint_session_event(&event, nn_peer_name(peer), out_event);
+        return true;
+    }
+    if (!peer->tell_disconnected) return false;
+    peer->tell_disconnected = false;
+    *out_event = nn_event_of(NECPNET_EVENT_DISCONNECTED, nn_peer_name(peer));
+    out_event->reason = peer->connection.close.reason;
+    out_event->code = peer->connection.close.code;
+    out_event->text = peer->connection.close.text;
+    return true;
+}
+
+bool necpnet_server_poll(necpnet_server* server, necpnet_event* out_event)
+{
+    if (!server || !out_event) return false;
+    server_end_views(server);
+    while (server->first_ready) {
+        nn_peer* peer = server->first_ready;
+        server->first_ready = peer->next_ready;
+        if (!server->first_ready) server->last_ready = NULL;
+        peer->is_ready = false;
+        if (!server_poll_peer(server, peer, out_event)) continue;
+        server->polled = peer;
+        bool is_done = peer->has_ended && !peer->tell_disconnected;
+        if (!is_done) nn_server_mark_ready(server, peer); /* behind the others */
+        return true;
+    }
+    return false;
+}
+
+necpnet_result necpnet_server_on_channel(necpnet_server* server, int channel, necpnet_event_handler handler, void* user)
+{
+    nn_handler entry = {handler, user};
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (channel < 0 || channel >= server->endpoint.channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
+    return nn_dispatch_on_channel(&server->endpoint.dispatch, channel, entry);
+}
+
+necpnet_result necpnet_server_on_name(necpnet_server* server, const char* name, necpnet_event_handler handler, void* user)
+{
+    nn_handler entry = {handler, user};
+    return server ? nn_dispatch_on_name(&server->endpoint.dispatch, name, entry) : NECPNET_ERR_INVALID_ARGUMENT;
+}
+
+necpnet_result necpnet_server_on_event(necpnet_server* server, necpnet_event_type type, necpnet_event_handler handler,
+                                       void* user)
+{
+    nn_handler entry = {handler, user};
+    return server ? nn_dispatch_on_event(&server->endpoint.dispatch, type, entry) : NECPNET_ERR_INVALID_ARGUMENT;
+}
+
+size_t necpnet_server_dispatch(necpnet_server* server)
+{
+    necpnet_event event;
+    size_t handled = 0;
+    while (necpnet_server_poll(server, &event)) handled += nn_dispatch_call(&server->endpoint.dispatch, &event) ? (size_t)1 : 0;
+    return handled;
+}
+
+uint32_t necpnet_server_tick(const necpnet_server* server)
+{
+    if (!server) return 0;
+    uint64_t now_us = server->endpoint.now_us;
+    uint64_t hz = server->config.tick_hz;
+    return (uint32_t)(now_us / 1000000 * hz + now_us % 1000000 * hz / 1000000);
+}
+
+necpnet_web* necpnet_server_get_web(necpnet_server* server)
+{
+    return server ? server->endpoint.web : NULL;
+}
+/* ---- end src/nn_server.c ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_server_peers.c --------------------------------------------------------------------------------- */
+/* nn_server_peers - slots, ids, the lists of peers with something to send and something to poll. */
+
+
+NN_PRIVATE necpnet_peer nn_peer_name(const nn_peer* peer)
+{
+    return (necpnet_peer)peer->generation << 32 | (peer->slot + 1);
+}
+
+NN_PRIVATE nn_peer* nn_server_find(const necpnet_server* server, necpnet_peer peer)
+{
+    uint32_t slot = (uint32_t)peer - 1;
+    if (slot >= server->slot_count || !server->peers[slot]) return NULL;
+    nn_peer* found = server->peers[slot];
+    return found->generation == (uint32_t)(peer >> 32) ? found : NULL;
+}
+
+/* 8 bits worker (0 so far), 24 bits generation and slot. */
+NN_PRIVATE uint32_t nn_peer_connection_id(const nn_peer* peer)
+{
+    return (peer->generation << peer->server->slot_bits | peer->slot) & 0xffffffu;
+}
+
+NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint32_t connection_id)
+{
+    uint32_t slot = connection_id & ((1u << server->slot_bits) - 1u);
+    if (slot >= server->slot_count || !server->peers[slot]) return NULL;
+    nn_peer* peer = server->peers[slot];
+    bool is_udp = peer->connection.transport == NECPNET_TRANSPORT_UDP;
+    return is_udp && peer->connection.local_id == connection_id ? peer : NULL;
+}
+
+static nn_peer** server_bucket(necpnet_server* server, const necpnet_address* address)
+{
+    uint64_t hash = nn_siphash64(server->bucket_key, address->bytes, sizeof address->bytes);
+    return &server->buckets[hash & (NN_PEER_ADDRESS_BUCKETS - 1)];
+}
+
+static bool server_is_crowded(necpnet_server* server, const necpnet_address* address)
+{
+    uint32_t count = 0;
+    for (const nn_peer* peer = *server_bucket(server, address); peer; peer = peer->next_in_bucket) {
+        if (memcmp(peer->connection.address.bytes, address->bytes, sizeof address->bytes) != 0) continue;
+        if (++count >= server->config.peers_per_address_max) return true;
+    }
+    return false;
+}
+
+static necpnet_result server_grow_slots(necpnet_server* server)
+{
+    uint32_t capacity = server->slot_capacity ? server->slot_capacity * 2 : 16;
+    if (capacity > server->config.peers_max) capacity = server->config.peers_max;
+    uint32_t old = server->slot_capacity;
+    nn_alloc* alloc = &server->endpoint.alloc;
+    nn_peer** peers = (nn_peer**)nn_alloc_take(alloc, capacity * sizeof(nn_peer*));
+    uint32_t* generations = (uint32_t*)nn_alloc_take(alloc, capacity * sizeof(uint32_t));
+    uint32_t* free_slots = (uint32_t*)nn_alloc_take(alloc, capacity * sizeof(uint32_t));
+    if (!peers || !generations || !free_slots || nn_deadlines_reserve(&server->deadlines, capacity)) {
+        nn_alloc_give(alloc, peers, capacity * sizeof(nn_peer*));
+        nn_alloc_give(alloc, generations, capacity * sizeof(uint32_t));
+        nn_alloc_give(alloc, free_slots, capacity * sizeof(uint32_t));
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    nn_copy(peers, server->peers, old * sizeof(nn_peer*));
+    nn_copy(generations, server->generations, old * sizeof(uint32_t));
+    nn_copy(free_slots, server->free_slots, server->free_count * sizeof(uint32_t));
+    nn_alloc_give(alloc, server->peers, old * sizeof(nn_peer*));
+    nn_alloc_give(alloc, server->generations, old * sizeof(uint32_t));
+    nn_alloc_give(alloc, server->free_slots, old * sizeof(uint32_t));
+    server->peers = peers;
+    server->generations = generations;
+    server->free_slots = free_slots;
+    server->slot_capacity = capacity;
+    return NECPNET_OK;
+}
+
+static void peer_deliver_input(void* user, uint32_t tick, const void* data, size_t bytes)
+{
+    nn_peer* peer = (nn_peer*)user;
+    necpnet_server* server = peer->server;
+    uint32_t capacity = 0;
+    nn_peer_input* input = NULL;
+    if (peer->input_count < NN_PEER_INPUTS_MAX) {
+        input = (nn_peer_input*)nn_blocks_take(&server->endpoint.blocks, sizeof *input + bytes, &capacity);
+    }
+    if (!input) {
+        nn_log_write(&server->endpoint.logger, NECPNET_LOG_WARNING, "input of tick %u dropped: %u wait to be polled",
+                     (unsigned)tick, (unsigned)peer->input_count);
+        return;
+    }
+    input->next = NULL;
+    input->tick = tick;
+    input->bytes = (uint32_t)bytes;
+    input->capacity = capacity;
+    nn_copy(input + 1, data, bytes);
+    if (peer->last_input) {
+        peer->last_input->next = input;
+    } else {
+        peer->first_input = input;
+    }
+    peer->last_input = input;
+    peer->input_count++;
+    nn_server_mark_ready(server, peer);
+}
+
+NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
+                                          const necpnet_address* address, nn_peer** out_peer)
+{
+    if (server->peer_count >= server->config.peers_max || server_is_crowded(server, address)) {
+        return NECPNET_ERR_SERVER_FULL;
+    }
+    if (server->free_count == 0 && server->slot_count == server->slot_capacity) {
+        necpnet_result result = server_grow_slots(server);
+        if (result) return result;
+    }
+    nn_peer* peer = (nn_peer*)nn_alloc_take(&server->endpoint.alloc, sizeof *peer);
+    if (!peer) return NECPNET_ERR_OUT_OF_MEMORY;
+    peer->slot = server->free_count ? server->free_slots[--server->free_count] : server->slot_count++;
+    peer->generation = ++server->generations[peer->slot];
+    peer->kind = NN_CARRIER_PEER;
+    peer->server = server;
+    peer->identity = *identity;
+    peer->connected_us = server->endpoint.now_us;
+    nn_session_init(&peer->session, &server->endpoint.session_config);
+    nn_connection_init(&peer->connection, &server->endpoint.settings, &peer->session, 1);
+    peer->connection.address = *address;
+    peer->connection.world = server->config.world;
+    peer->connection.deliver_input = peer_deliver_input;
+    peer->connection.deliver_user = peer;
+    nn_peer** bucket = server_bucket(server, address);
+    peer->next_in_bucket = *bucket;
+    *bucket = peer;
+    server->peers[peer->slot] = peer;
+    server->peer_count++;
+    *out_peer = peer;
+    return NECPNET_OK;
+}
+
+static void server_forget_totals(necpnet_server* server, const nn_peer* peer)
+{
+    const nn_connection* connection = &peer->connection;
+    necpnet_server_statistics* totals = &server->totals;
+    totals->packets_sent += connection->packets_sent;
+    totals->packets_received += connection->packets_received;
+    totals->bytes_sent += connection->bytes_sent;
+    totals->bytes_received += connection->bytes_received;
+    if (connection->transport == NECPNET_TRANSPORT_UDP) totals->packets_lost += connection->recovery.packets_lost;
+    for (int i = 0; i < server->endpoint.channel_count; i++) {
+        necpnet_channel_statistics channel;
+        if (nn_session_get_channel_statistics(&peer->session, i, &channel)) continue;
+        totals->messages_sent += channel.messages_sent;
+        totals->messages_received += channel.messages_received;
+    }
+}
+
+static void server_unlink(nn_peer** first, nn_peer* peer, size_t next_offset)
+{
+    nn_peer** at = first;
+    while (*at && *at != peer) at = (nn_peer**)(void*)((uint8_t*)*at + next_offset);
+    if (*at) *at = *(nn_peer**)(void*)((uint8_t*)peer + next_offset);
+}
+
+NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
+{
+    server_forget_totals(server, peer);
+    nn_deadlines_set(&server->deadlines, &peer->deadline, NN_NEVER);
+    server_unlink(server_bucket(server, &peer->connection.address), peer, offsetof(nn_peer, next_in_bucket));
+    if (peer->is_dirty) server_unlink(&server->first_dirty, peer, offsetof(nn_peer, next_dirty));
+    if (peer->is_ready) {
+        server_unlink(&server->first_ready, peer, offsetof(nn_peer, next_ready));
+        server->last_ready = server->first_ready;
+        while (server->last_ready && server->last_ready->next_ready) server->last_ready = server->last_ready->next_ready;
+    }
+    if (server->polled == peer) server->polled = NULL;
+    while (peer->first_input) {
+        nn_peer_input* input = peer->first_input;
+        peer->first_input = input->next;
+        nn_blocks_give(&server->endpoint.blocks, input, input->capacity);
+    }
+    if (peer->connection.web) necpnet_web_set_user_data(peer->connection.web, NULL);
+    nn_server_leave_groups(server, nn_peer_name(peer));
+    nn_connection_reset(&peer->connection);
+    nn_session_reset(&peer->session);
+    server->peers[peer->slot] = NULL;
+    server->free_slots[server->free_count++] = peer->slot;
+    server->peer_count--;
+    nn_alloc_give(&server->endpoint.alloc, peer, sizeof *peer);
+}
+
+NN_PRIVATE void nn_server_mark_dirty(necpnet_server* server, nn_peer* peer)
+{
+    if (peer->is_dirty) return;
+    peer->is_dirty = true;
+    peer->next_dirty = server->first_dirty;
+    server->first_dirty = peer;
+}
+
+NN_PRIVATE void nn_server_mark_ready(necpnet_server* server, nn_peer* peer)
+{
+    if (peer->is_ready) return;
+    peer->is_ready = true;
+    peer->next_ready = NULL;
+    if (server->last_ready) {
+        server->last_ready->next_ready = peer;
+    } else {
+        server->first_ready = peer;
+    }
+    server->last_ready = peer;
+}
+/* ---- end src/nn_server_peers.c ----------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_server_greeting.c ------------------------------------------------------------------------------ */
+/* nn_server_greeting - how a stranger becomes a peer: datagrams of the handshake, and SETUP on a WebSocket. */
+
+
+NN_PRIVATE uint64_t nn_server_wall_us(const necpnet_server* server)
+{
+    return server->has_wall ? server->endpoint.now_us + server->wall_offset_us : 0;
+}
+
+static void server_drop(necpnet_server* server, necpnet_drop drop, const necpnet_address* from)
+{
+    server->totals.drops[drop]++;
+    if (server->endpoint.logger.level > NECPNET_LOG_DEBUG || !server->endpoint.logger.write) return;
+    char text[NECPNET_ADDRESS_TEXT_BYTES_MAX] = "?";
+    necpnet_address_format(from, text, sizeof text);
+    nn_log_write(&server->endpoint.logger, NECPNET_LOG_DEBUG, "dropped what %s sent: %s", text, necpnet_drop_name(drop));
+}
+
+/* What SETUP says, held against this server. Fills text with the way out. */
+NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn_setup* setup, char* text,
+                                          size_t text_bytes, necpnet_drop* out_drop)
+{
+    nn_setup own;
+    uint64_t schema_hash = server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
+    nn_endpoint_setup(&server->endpoint, schema_hash, &own);
+    NN_ASSERT(text_bytes >= NECPNET_REASON_BYTES_MAX + 1);
+    (void)text_bytes;
+    *out_drop = NECPNET_DROP_MALFORMED;
+    if (setup->role != NN_ROLE_CLIENT) {
+        memcpy(text, "SETUP of a server", 18);
+        return NECPNET_ERR_PROTOCOL;
+    }
+    *out_drop = NECPNET_DROP_CHANNELS;
+    if (!nn_setup_compare_channels(setup, &own, text, NN_SETUP_DIFFERENCE_BYTES_MAX)) return NECPNET_ERR_CHANNELS_DIFFER;
+    *out_drop = NECPNET_DROP_SCHEMA;
+    if (setup->schema_hash && schema_hash && setup->schema_hash != schema_hash) {
+        static const char differs[] = "the schemas have different hashes; build client and server from the same schema";
+        memcpy(text, differs, sizeof differs);
+        return NECPNET_ERR_SCHEMA_DIFFERS;
+    }
+    *out_drop = NECPNET_DROP_FULL;
+    static const char draining[] = "the server is shutting down";
+    memcpy(text, draining, sizeof draining);
+    return server->is_draining ? NECPNET_ERR_DRAINING : NECPNET_OK;
+}
+
+NN_PRIVATE void nn_server_answer_setup(necpnet_server* server, const nn_peer* peer, nn_setup* out)
+{
+    uint64_t schema_hash = server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
+    nn_endpoint_setup(&server->endpoint, schema_hash, out);
+    out->tick_hz = server->config.tick_hz;
+    out->tick = necpnet_server_tick(server);
+    out->time_us = server->endpoint.now_us;
+    out->session_id = nn_peer_name(peer);
+}
+
+NN_PRIVATE necpnet_result nn_server_begin_peer(necpnet_server* server, nn_peer* peer, nn_connection_open* open)
+{
+    open->follow = nn_peer_name(peer);
+    open->bandwidth_limit = server->config.bandwidth_limit;
+    open->seed = nn_random_u64(&server->endpoint.random);
+    necpnet_result result = nn_connection_begin(&peer->connection, open, server->endpoint.now_us);
+    if (result) return result;
+    peer->tell_connected = true;
+    server->totals.sessions_total++;
+    server->connected_count++;
+    nn_server_mark_ready(server, peer);
+    nn_server_mark_dirty(server, peer);
+    return NECPNET_OK;
+}
+
+/* The drop's name for a refusal after SETUP. */
+static necpnet_drop server_drop_of(necpnet_result reason)
+{
+    switch (reason) {
+    case NECPNET_ERR_TOKEN_EXPIRED: return NECPNET_DROP_TOKEN_EXPIRED;
+    case NECPNET_ERR_TOKEN_FOREIGN: return NECPNET_DROP_TOKEN_SERVER;
+    case NECPNET_ERR_TOKEN_SPENT: return NECPNET_DROP_TOKEN_SPENT;
+    case NECPNET_ERR_SERVER_FULL: return NECPNET_DROP_FULL;
+    case NECPNET_ERR_OUT_OF_MEMORY: return NECPNET_DROP_MEMORY;
+    default: return NECPNET_DROP_CREDENTIAL;
+    }
+}
+
+/* AUTH has proven the pre-shared key: judge its SETUP, make the peer, answer ACCEPT or REFUSE. */
+static void server_admit_datagram(necpnet_server* server, const necpnet_address* from, nn_handshake_outcome* outcome)
+{
+    nn_setup setup;
+    nn_peer* peer = NULL;
+    char text[NECPNET_REASON_BYTES_MAX + 1] = "";
+    necpnet_drop drop = NECPNET_DROP_MALFORMED;
+    nn_reader reader = nn_reader_of(outcome->setup, outcome->setup_bytes);
+    necpnet_result result = nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
+    if (result == NECPNET_OK) result = nn_server_judge(server, &setup, text, sizeof text, &drop);
+    if (result == NECPNET_OK) {
+        text[0] = '\0';
+        result = nn_server_admit(server, &outcome->identity, from, &peer);
+        drop = server_drop_of(result);
+    }
+    uint8_t* reply = server->endpoint.settings.scratch;
+    size_t reply_bytes = 0;
+    nn_connection_open open;
+    memset(&open, 0, sizeof open);
+    if (result == NECPNET_OK) {
+        uint8_t frame[NN_HANDSHAKE_SETUP_BYTES_MAX];
+        nn_setup answer;
+        nn_writer writer = nn_writer_of(frame, sizeof frame);
+        nn_server_answer_setup(server, peer, &answer);
+        nn_setup_write(&writer, &answer);
+        open.address = from;
+        open.encrypted = server->config.security != NECPNET_SECURITY_NONE;
+        open.peer = &setup;
+        open.local_id = nn_peer_connection_id(peer);
+        open.remote_id = outcome->client_connection_id;
+        nn_connection_keys keys;
+        result = nn_handshake_server_accept(server->handshake, &outcome->pending, &server->endpoint.alloc, open.local_id,
+                                            frame, nn_writer_bytes(&writer), reply, &reply_bytes, &keys);
+        if (result == NECPNET_OK) {
+            open.send_aead = keys.send;
+            open.receive_aead = keys.receive;
+            nn_wipe(&keys, sizeof keys);
+            result = nn_server_begin_peer(server, peer, &open);
+        }
+        if (result) {
+            server_drop(server, NECPNET_DROP_MEMORY, from);
+            nn_server_release(server, peer);
+            return;
+        }
+    } else {
+        server_drop(server, drop, from);
+        nn_handshake_server_refuse(server->handshake, &outcome->pending, result, text[0] ? text : necpnet_result_text(result),
+                                   reply, &reply_bytes);
+    }
+    const necpnet_transport* transport = server->endpoint.transport;
+    if (reply_bytes) transport->send_datagram(transport->user, from, reply, reply_bytes);
+}
+
+static void server_answer_query(necpnet_server* server, const necpnet_address* from, const uint8_t* data, size_t bytes)
+{
+    nn_answer answer;
+    necpnet_drop why = NECPNET_DROP_MALFORMED;
+    uint8_t reply[NN_ANSWER_BYTES_MAX];
+    memset(&answer, 0, sizeof answer);
+    if (!server->config.query || !nn_query_read(data, bytes, &answer.nonce, &why)) {
+        server_drop(server, why, from);
+        return;
+    }
+    answer.players = server->connected_count;
+    answer.players_max = server->config.peers_max;
+    memcpy(answer.name, server->query_name, sizeof answer.name);
+    const necpnet_transport* transport = server->endpoint.transport;
+    transport->send_datagram(transport->user, from, reply, nn_answer_write(reply, sizeof reply, &answer));
+}
+
+NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address* from, uint8_t* data, size_t bytes)
+{
+    uint32_t id;
+    uint64_t now_us = server->endpoint.now_us;
+    if (nn_packet_peek(data, bytes, &id)) {
+        nn_peer* peer = nn_server_find_connection(server, id);
+        necpnet_drop drop = NECPNET_DROP_UNKNOWN_CONNECTION;
+        if (peer) {
+            drop = nn_connection_receive_packet(&peer->connection, data, bytes, now_us);
+            nn_server_mark_dirty(server, peer);
+            if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
+        }
+        if (drop != NECPNET_DROP_COUNT) server_drop(server, drop, from);
+        return;
+    }
+    if (bytes && data[0] == NN_DATAGRAM_QUERY) {
+        server_answer_query(server, from, data, bytes);
+        return;
+    }
+    nn_handshake_outcome outcome;
+    uint8_t* reply = server->endpoint.settings.scratch;
+    nn_handshake_server_read(server->handshake, from, data, bytes, now_us, nn_server_wall_us(server), reply, &outcome);
+    switch (outcome.kind) {
+    case NN_HANDSHAKE_DROP: server_drop(server, outcome.drop, from); break;
+    case NN_HANDSHAKE_REPLY: {
+        const necpnet_transport* transport = server->endpoint.transport;
+        transport->send_datagram(transport->user, from, reply, outcome.reply_bytes);
+        break;
+    }
+    case NN_HANDSHAKE_ADMIT: server_admit_datagram(server, from, &outcome); break;
+    }
+}
+
+/* -- WebSocket -- */
+
+static void server_unlink_greeting(necpnet_server* server, nn_greeting* greeting)
+{
+    if (greeting->previous) {
+        greeting->previous->next = greeting->next;
+    } else {
+        server->first_greeting = greeting->next;
+    }
+    if (greeting->next) {
+        greeting->next->previous = greeting->previous;
+    } else {
+        server->last_greeting = greeting->previous;
+    }
+    server->greeting_count--;
+    nn_alloc_give(&server->endpoint.alloc, greeting, sizeof *greeting);
+}
+
+/* Say CLOSE by name, then close the WebSocket. */
+static void server_refuse_web(necpnet_server* server, necpnet_web_connection* connection, necpnet_result reason,
+                              const char* text, necpnet_drop drop)
+{
+    uint8_t message[NN_CLOSE_BYTES_MAX];
+    necpnet_address from = necpnet_web_get_address(connection);
+    nn_close close = nn_close_of(reason, 0, text);
+    if (reason == NECPNET_ERR_DRAINING) {
+        close.has_retry = true;
+        close.retry_ms = server->drain_retry_ms;
+    }
+    nn_writer writer = nn_writer_of(message, sizeof message);
+    nn_frame_write_close(&writer, &close);
+    nn_web_send_session(connection, message, nn_writer_bytes(&writer));
+    necpnet_web_set_user_data(connection, NULL);
+    necpnet_web_close(connection, 1008, necpnet_result_name(reason));
+    server_drop(server, drop, &from);
+}
+
+NN_PRIVATE void nn_server_session_open(void* user, necpnet_web_connection* connection)
+{
+    necpnet_server* server = (necpnet_server*)user;
+    necpnet_web_set_user_data(connection, NULL);
+    if (server->greeting_count >= server->config.handshakes_max) {
+        server_refuse_web(server, connection, NECPNET_ERR_SERVER_FULL, "too many handshakes at once; try again",
+                          NECPNET_DROP_FULL);
+        return;
+    }
+    nn_greeting* greeting = (nn_greeting*)nn_alloc_take(&server->endpoint.alloc, sizeof *greeting);
+    if (!greeting) {
+        server_refuse_web(server, connection, NECPNET_ERR_OUT_OF_MEMORY, "out of memory", NECPNET_DROP_MEMORY);
+        return;
+    }
+    greeting->kind = NN_CARRIER_GREETING;
+    greeting->web = connection;
+    greeting->until_us = server->endpoint.now_us + (uint64_t)server->config.handshake_timeout_ms * 1000;
+    greeting->previous = server->last_greeting;
+    if (server->last_greeting) {
+        server->last_greeting->next = greeting;
+    } else {
+        server->first_greeting = greeting;
+    }
+    server->last_greeting = greeting;
+    server->greeting_count++;
+    necpnet_web_set_user_data(connection, greeting);
+}
+
+/* Who the client is, by what its SETUP carries. */
+static necpnet_result server_identify(necpnet_server* server, const nn_setup* setup, const necpnet_address* from,
+                                      necpnet_identity* out)
+{
+    memset(out, 0, sizeof *out);
+    switch (setup->credential_kind) {
+    case NN_CREDENTIAL_TOKEN:
+        return nn_handshake_server_check_token(server->handshake, setup->credential,
+                                               setup->credential + NN_SETUP_TOKEN_BYTES,
+                                               nn_server_wall_us(server), out);
+    case NN_CREDENTIAL_TEXT: {
+        if (!server->config.authorize) return NECPNET_ERR_TOKEN_INVALID;
+        char text[NN_SETUP_TEXT_BYTES_MAX + 1];
+        memcpy(text, setup->credential, setup->credential_bytes);
+        text[setup->credential_bytes] = '\0';
+        if (strlen(text) != setup->credential_bytes) return NECPNET_ERR_TOKEN_INVALID;
+        return server->config.authorize(text, from, out, server->config.authorize_user);
+    }
+    case NN_CREDENTIAL_TICKET: return NECPNET_ERR_SESSION_LOST;
+    case NN_CREDENTIAL_NONE: break;
+    }
+    if (server->config.security == NECPNET_SECURITY_TOKEN) return NECPNET_ERR_TOKEN_MISSING;
+    out->client_id = nn_random_u64(&server->endpoint.random);
+    return NECPNET_OK;
+}
+
+/* The first message of a WebSocket: SETUP and nothing else. */
+static void server_greet(necpnet_server* server, nn_greeting* greeting, const uint8_t* data, size_t bytes)
+{
+    necpnet_web_connection* connection = greeting->web;
+    necpnet_address from = necpnet_web_get_address(connection);
+    nn_setup setup;
+    necpnet_identity identity;
+    nn_peer* peer = NULL;
+    char text[NECPNET_REASON_BYTES_MAX + 1] = "";
+    necpnet_drop drop = NECPNET_DROP_MALFORMED;
+    nn_reader reader = nn_reader_of(data, bytes);
+    necpnet_result result = nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
+    if (result == NECPNET_ERR_VERSION_DIFFERS) drop = NECPNET_DROP_VERSION;
+    if (result == NECPNET_OK) result = nn_server_judge(server, &setup, text, sizeof text, &drop);
+    if (result == NECPNET_OK) {
+        text[0] = '\0';
+        result = server_identify(server, &setup, &from, &identity);
+        if (result == NECPNET_OK) result = nn_server_admit(server, &identity, &from, &peer);
+        drop = server_drop_of(result);
+    }
+    server_unlink_greeting(server, greeting);
+    if (result) {
+        server_refuse_web(server, connection, result, text[0] ? text : necpnet_result_text(result), drop);
+        return;
+    }
+    nn_setup answer;
+    nn_connection_open open;
+    memset(&open, 0, sizeof open);
+    open.address = &from;
+    open.encrypted = server->config.tls.certificate_file != NULL;
+    open.peer = &setup;
+    open.web = connection;
+    uint8_t* frame = server->endpoint.settings.scratch;
+    nn_writer writer = nn_writer_of(frame, NN_WEB_SESSION_BYTES_MAX);
+    nn_server_answer_setup(server, peer, &answer);
+    nn_setup_write(&writer, &answer);
+    necpnet_web_set_user_data(connection, peer);
+    result = nn_web_send_session(connection, frame, nn_writer_bytes(&writer));
+    if (result == NECPNET_OK) result = nn_server_begin_peer(server, peer, &open);
+    if (result) {
+        peer->connection.web = NULL;
+        nn_server_release(server, peer);
+        server_refuse_web(server, connection, result, necpnet_result_text(result), server_drop_of(result));
+    }
+}
+
+NN_PRIVATE void nn_server_session_message(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes)
+{
+    necpnet_server* server = (necpnet_server*)user;
+    nn_carrier_kind* carrier = (nn_carrier_kind*)necpnet_web_get_user_data(connection);
+    if (!carrier) return;
+    if (*carrier == NN_CARRIER_GREETING) {
+        server_greet(server, (nn_greeting*)(void*)carrier, data, bytes);
+        return;
+    }
+    nn_peer* peer = (nn_peer*)(void*)carrier;
+    nn_connection_receive_message(&peer->connection, data, bytes, server->endpoint.now_us);
+    nn_server_mark_dirty(server, peer);
+    if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
+}
+
+NN_PRIVATE void nn_server_session_close(void* user, necpnet_web_connection* connection, necpnet_result reason,
+                                        const char* text)
+{
+    necpnet_server* server = (necpnet_server*)user;
+    nn_carrier_kind* carrier = (nn_carrier_kind*)necpnet_web_get_user_data(connection);
+    if (!carrier) return;
+    necpnet_web_set_user_data(connection, NULL);
+    if (*carrier == NN_CARRIER_GREETING) {
+        server_unlink_greeting(server, (nn_greeting*)(void*)carrier);
+        return;
+    }
+    nn_peer* peer = (nn_peer*)(void*)carrier;
+    nn_connection_lost(&peer->connection, reason, text);
+    nn_server_mark_dirty(server, peer);
+}
+
+NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us)
+{
+    while (server->first_greeting && server->first_greeting->until_us <= now_us) {
+        nn_greeting* greeting = server->first_greeting;
+        necpnet_web_connection* connection = greeting->web;
+        server_unlink_greeting(server, greeting);
+        server_refuse_web(server, connection, NECPNET_ERR_TIMEOUT, "no SETUP in time", NECPNET_DROP_HANDSHAKE_TIMEOUT);
+    }
+}
+/* ---- end src/nn_server_greeting.c -------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_server_send.c ---------------------------------------------------------------------------------- */
+/* nn_server_send - messages to one peer, to all, to groups; kick and drain. */
+
+static nn_peer* server_live_peer(const necpnet_server* server, necpnet_peer peer)
+{
+    nn_peer* found = nn_server_find(server, peer);
+    bool is_open = found && (found->connection.state == NN_CONNECTION_OPEN || found->connection.state == NN_CONNECTION_LINGERING);
+    return is_open ? found : NULL;
+}
+
+necpnet_result necpnet_server_send_with(necpnet_server* server, necpnet_peer peer, int channel, const void* data,
+                                        size_t bytes, const necpnet_send_options* options)
+{
+    if (!server || !options) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_peer* found = server_live_peer(server, peer);
+    if (!found) return NECPNET_ERR_NOT_FOUND;
+    necpnet_result result = nn_session_send(&found->session, channel, data, bytes, options, server->endpoint.now_us);
+    if (result == NECPNET_OK) nn_server_mark_dirty(server, found);
+    return result;
+}
+
+necpnet_result necpnet_server_send(necpnet_server* server, necpnet_peer peer, int channel, const void* data, size_t bytes)
+{
+    static const necpnet_send_options none = {NULL, false, 0, false, 0};
+    return necpnet_server_send_with(server, peer, channel, data, bytes, &none);
+}
+
+/* A message on its way to many. */
+typedef struct server_cast {
+    nn_payload* payload;
+    int channel;
+    const necpnet_send_options* options;
+    size_t refused;
+} server_cast;
+
+static necpnet_result server_cast_begin(necpnet_server* server, int channel, const void* data, size_t bytes,
+                                        const necpnet_send_options* options, server_cast* out)
+{
+    const nn_session_config* config = &server->endpoint.session_config;
+    necpnet_result result = nn_session_check(config, channel, data, bytes, options);
+    if (result) return result;
+    out->payload = nn_payload_create(&server->endpoint.blocks, data, bytes, options ? options->name : NULL,
+                                     config->channels[channel].compress);
+    out->channel = channel;
+    out->options = options;
+    out->refused = 0;
+    return out->payload ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
+}
+
+static void server_cast_to(necpnet_server* server, server_cast* cast, nn_peer* peer)
+{
+    necpnet_result result = nn_session_send_payload(&peer->session, cast->channel, cast->payload, cast->options,
+                                                    server->endpoint.now_us);
+    if (result == NECPNET_OK) {
+        nn_server_mark_dirty(server, peer);
+    } else {
+        cast->refused++;
+    }
+}
+
+necpnet_result necpnet_server_broadcast(necpnet_server* server, necpnet_peer except, int channel, const void* data,
+                                        size_t bytes, const necpnet_send_options* options, size_t* out_refused)
+{
+    server_cast cast;
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = server_cast_begin(server, channel, data, bytes, options, &cast);
+    if (result) return result;
+    for (uint32_t slot = 0; slot < server->slot_count; slot++) {
+        nn_peer* peer = server->peers[slot];
+        if (!peer || peer->connection.state != NN_CONNECTION_OPEN || nn_peer_name(peer) == except) continue;
+        server_cast_to(server, &cast, peer);
+    }
+    nn_payload_release(cast.payload);
+    if (out_refused) *out_refused = cast.refused;
+    return NECPNET_OK;
+}
+
+/* -- groups -- */
+
+static nn_group* server_group(const necpnet_server* server, necpnet_group group)
+{
+    if (group == 0 || group > server->group_capacity || !server->groups[group - 1].is_used) return NULL;
+    return &server->groups[group - 1];
+}
+
+necpnet_result necpnet_server_group_create(necpnet_server* server, necpnet_group* out_group)
+{
+    if (!server || !out_group) return NECPNET_ERR_INVALID_ARGUMENT;
+    uint32_t index = 0;
+    while (index < server->group_capacity && server->groups[index].is_used) index++;
+    if (index == NN_GROUPS_MAX) return NECPNET_ERR_LIMIT_REACHED;
+    if (index == server->group_capacity) {
+        uint32_t capacity = server->group_capacity ? server->group_capacity * 2 : 16;
+        if (capacity > NN_GROUPS_MAX) capacity = NN_GROUPS_MAX;
+        nn_group* groups = (nn_group*)nn_alloc_grow(&server->endpoint.alloc, server->groups,
+                                                    server->group_capacity * sizeof(nn_group), capacity * sizeof(nn_group));
+        if (!groups) return NECPNET_ERR_OUT_OF_MEMORY;
+        server->groups = groups;
+        server->group_capacity = capacity;
+    }
+    server->groups[index].is_used = true;
+    *out_group = index + 1;
+    return NECPNET_OK;
+}
+
+static void server_clear_group(necpnet_server* server, nn_group* group)
+{
+    nn_alloc_give(&server->endpoint.alloc, group->members, group->capacity * sizeof(necpnet_peer));
+    memset(group, 0, sizeof *group);
+}
+
+necpnet_result necpnet_server_group_destroy(necpnet_server* server, necpnet_group group)
+{
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_group* found = server_group(server, group);
+    if (!found) return NECPNET_ERR_NOT_FOUND;
+    server_clear_group(server, found);
+    return NECPNET_OK;
+}
+
+/* The place of a member, or where it belongs. */
+static uint32_t server_group_place(const nn_group* group, necpnet_peer peer)
+{
+    uint32_t low = 0, high = group->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (group->members[middle] < peer) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+necpnet_result necpnet_server_group_add(necpnet_server* server, necpnet_group group, necpnet_peer peer)
+{
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_group* found = server_group(server, group);
+    if (!found || !server_live_peer(server, peer)) return NECPNET_ERR_NOT_FOUND;
+    uint32_t place = server_group_place(found, peer);
+    if (place < found->count && found->members[place] == peer) return NECPNET_OK;
+    if (found->count == found->capacity) {
+        uint32_t capacity = found->capacity ? found->capacity * 2 : 8;
+        necpnet_peer* members = (necpnet_peer*)nn_alloc_grow(&server->endpoint.alloc, found->members,
+                                                             found->capacity * sizeof(necpnet_peer),
+                                                             capacity * sizeof(necpnet_peer));
+        if (!members) return NECPNET_ERR_OUT_OF_MEMORY;
+        found->members = members;
+        found->capacity = capacity;
+    }
+    memmove(found->members + place + 1, found->members + place, (found->count - place) * sizeof(necpnet_peer));
+    found->members[place] = peer;
+    found->count++;
+    return NECPNET_OK;
+}
+
+static bool server_group_drop(nn_group* group, necpnet_peer peer)
+{
+    uint32_t place = server_group_place(group, peer);
+    if (place == group->count || group->members[place] != peer) return false;
+    group->count--;
+    memmove(group->members + place, group->members + place + 1, (group->count - place) * sizeof(necpnet_peer));
+    return true;
+}
+
+necpnet_result necpnet_server_group_remove(necpnet_server* server, necpnet_group group, necpnet_peer peer)
+{
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_group* found = server_group(server, group);
+    return found && server_group_drop(found, peer) ? NECPNET_OK : NECPNET_ERR_NOT_FOUND;
+}
+
+necpnet_result necpnet_server_group_send(necpnet_server* server, necpnet_group group, necpnet_peer except, int channel,
+                                         const void* data, size_t bytes, const necpnet_send_options* options,
+                                         size_t* out_refused)
+{
+    server_cast cast;
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_group* found = server_group(server, group);
+    if (!found) return NECPNET_ERR_NOT_FOUND;
+    necpnet_result result = server_cast_begin(server, channel, data, bytes, options, &cast);
+    if (result) return result;
+    for (uint32_t i = 0; i < found->count; i++) {
+        nn_peer* peer = found->members[i] == except ? NULL : server_live_peer(server, found->members[i]);
+        if (peer) server_cast_to(server, &cast, peer);
+    }
+    nn_payload_release(cast.payload);
+    if (out_refused) *out_refused = cast.refused;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, necpnet_peer peer)
+{
+    for (uint32_t i = 0; i < server->group_capacity; i++) {
+        if (server->groups[i].is_used) server_group_drop(&server->groups[i], peer);
+    }
+}
+
+NN_PRIVATE void nn_server_reset_groups(necpnet_server* server)
+{
+    for (uint32_t i = 0; i < server->group_capacity; i++) server_clear_group(server, &server->groups[i]);
+    nn_alloc_give(&server->endpoint.alloc, server->groups, server->group_capacity * sizeof(nn_group));
+    server->groups = NULL;
+    server->group_capacity = 0;
+}
+
+/* -- ending -- */
+
+necpnet_result necpnet_server_kick(necpnet_server* server, necpnet_peer peer, uint32_t code, const char* text,
+                                   uint32_t linger_ms)
+{
+    if (!server || (text && strlen(text) > NECPNET_REASON_BYTES_MAX)) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_peer* found = server_live_peer(server, peer);
+    if (!found) return NECPNET_ERR_NOT_FOUND;
+    nn_close close = nn_close_of(NECPNET_ERR_KICKED, code, text);
+    nn_connection_close(&found->connection, &close, linger_ms, server->endpoint.now_us);
+    nn_server_mark_dirty(server, found);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_server_drain(necpnet_server* server, uint32_t retry_ms)
+{
+    if (!server || retry_ms > NN_CLOSE_RETRY_MS_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    server->is_draining = true;
+    server->drain_retry_ms = retry_ms;
+    for (uint32_t slot = 0; slot < server->slot_count; slot++) {
+        nn_peer* peer = server->peers[slot];
+        if (!peer) continue;
+        nn_close close = nn_close_of(NECPNET_ERR_DRAINING, 0, "the server is shutting down");
+        close.has_retry = true;
+        close.retry_ms = (uint32_t)nn_random_below(&server->endpoint.random, (uint64_t)retry_ms + 1);
+        nn_connection_close(&peer->connection, &close, 1000, server->endpoint.now_us);
+        nn_server_mark_dirty(server, peer);
+    }
+    return NECPNET_OK;
+}
+/* ---- end src/nn_server_send.c ------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_server_facts.c --------------------------------------------------------------------------------- */
+/* nn_server_facts - what a server tells about its peers and itself, and what is set per peer. */
+
+size_t necpnet_server_budget(const necpnet_server* server, necpnet_peer peer)
+{
+    const nn_peer* found = server ? nn_server_find(server, peer) : NULL;
+    return found ? nn_connection_budget(&found->connection, server->endpoint.now_us) : 0;
+}
+
+necpnet_result necpnet_server_get_peer(const necpnet_server* server, necpnet_peer peer, necpnet_peer_info* out_info)
+{
+    if (!server || !out_info) return NECPNET_ERR_INVALID_ARGUMENT;
+    const nn_peer* found = nn_server_find(server, peer);
+    if (!found) return NECPNET_ERR_NOT_FOUND;
+    memset(out_info, 0, sizeof *out_info);
+    out_info->peer = peer;
+    out_info->address = found->connection.address;
+    out_info->transport = found->connection.transport;
+    out_info->identity = found->identity;
+    out_info->connected = !found->has_ended;
+    out_info->connected_us = found->connected_us;
+    out_info->heard_us = found->connection.heard_us;
+    out_info->input_tick = found->connection.input_receiver.tick;
+    return NECPNET_OK;
+}
+
+necpnet_peer necpnet_server_next_peer(const necpnet_server* server, necpnet_peer peer)
+{
+    if (!server) return NECPNET_PEER_NONE;
+    for (uint32_t slot = (uint32_t)peer; slot < server->slot_count; slot++) {
+        const nn_peer* found = server->peers[slot];
+        if (found && !found->has_ended) return nn_peer_name(found);
+    }
+    return NECPNET_PEER_NONE;
+}
+
+necpnet_result necpnet_server_get_peer_statistics(const necpnet_server* server, necpnet_peer peer,
+                                                  necpnet_statistics* out_statistics)
+{
+    if (!server || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    const nn_peer* found = nn_server_find(server, peer);
+    if (!found) return NECPNET_ERR_NOT_FOUND;
+    nn_connection_statistics(&found->connection, server->endpoint.now_us, out_statistics);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_server_get_channel_statistics(const necpnet_server* server, necpnet_peer peer, int channel,
+                                                     necpnet_channel_statistics* out_statistics)
+{
+    if (!server || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    const nn_peer* found = nn_server_find(server, peer);
+    return found ? nn_session_get_channel_statistics(&found->session, channel, out_statistics) : NECPNET_ERR_NOT_FOUND;
+}
+
+static void server_add_connection(const nn_connection* connection, necpnet_server_statistics* out)
+{
+    out->packets_sent += connection->packets_sent;
+    out->packets_received += connection->packets_received;
+    out->bytes_sent += connection->bytes_sent;
+    out->bytes_received += connection->bytes_received;
+    if (connection->transport == NECPNET_TRANSPORT_UDP) out->packets_lost += connection->recovery.packets_lost;
+}
+
+necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpnet_server_statistics* out_statistics)
+{
+    if (!server || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_server_statistics out = server->totals;
+    for (uint32_t slot = 0; slot < server->slot_count; slot++) {
+        const nn_peer* peer = server->peers[slot];
+        if (!peer) continue;
+        server_add_connection(&peer->connection, &out);
+        for (int i = 0; i < server->endpoint.channel_count; i++) {
+            necpnet_channel_statistics channel;
+            if (nn_session_get_channel_statistics(&peer->session, i, &channel)) continue;
+            out.messages_sent += channel.messages_sent;
+            out.messages_received += channel.messages_received;
+        }
+        if (peer->has_ended) continue;
+        if (peer->connection.transport == NECPNET_TRANSPORT_UDP) {
+            out.peers_udp++;
+        } else {
+            out.peers_websocket++;
+        }
+    }
+    out.peers = server->peer_count;
+    out.peers_connected = server->connected_count;
+    out.web_connections = server->endpoint.web ? nn_web_connection_count(server->endpoint.web) : 0;
+    out.memory_bytes = server->endpoint.alloc.bytes + sizeof *server;
+    out.memory_peak_bytes = server->endpoint.alloc.bytes_peak + sizeof *server;
+    out.tick = necpnet_server_tick(server);
+    *out_statistics = out;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_server_set_loading(necpnet_server* server, necpnet_peer peer, bool loading)
+{
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_peer* found = nn_server_find(server, peer);
+    if (!found) return NECPNET_ERR_NOT_FOUND;
+    nn_connection_set_patience(&found->connection, loading, found->connection.suspended);
+    nn_server_mark_dirty(server, found);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_server_set_bandwidth_limit(necpnet_server* server, necpnet_peer peer, uint32_t bytes_per_s)
+{
+    if (!server || bytes_per_s < 1000) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (peer == NECPNET_PEER_NONE) {
+        server->config.bandwidth_limit = bytes_per_s;
+        return NECPNET_OK;
+    }
+    nn_peer* found = nn_server_find(server, peer);
+    if (!found) return NECPNET_ERR_NOT_FOUND;
+    nn_congestion_set_limit(&found->connection.congestion, bytes_per_s);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_server_set_peer_user_data(necpnet_server* server, necpnet_peer peer, void* user_data)
+{
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_peer* found = nn_server_find(server, peer);
+    if (!found) return NECPNET_ERR_NOT_FOUND;
+    found->user_data = user_data;
+    return NECPNET_OK;
+}
+
+void* necpnet_server_get_peer_user_data(const necpnet_server* server, necpnet_peer peer)
+{
+    const nn_peer* found = server ? nn_server_find(server, peer) : NULL;
+    return found ? found->user_data : NULL;
+}
+/* ---- end src/nn_server_facts.c ----------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_pool.c ----------------------------------------------------------------------------------------- */
+/* nn_pool - several connections by name; names with the same set of addresses share one. */
+
+#define POOL_NAMES_MAX 64
+
+typedef struct pool_connection {
+    necpnet_client* client; /* NULL: free */
+    uint32_t users;
+    uint32_t reconnects;
+    necpnet_result reason;
+    int url_count;
+    char urls[NECPNET_URLS_MAX][NECPNET_URL_BYTES_MAX + 1]; /* sorted */
+} pool_connection;
+
+typedef struct pool_name {
+    char name[NECPNET_NAME_BYTES_MAX + 1]; /* "": free */
+    pool_connection* connection;
+} pool_name;
+
+struct necpnet_pool {
+    nn_alloc alloc;
+    necpnet_client_config config;
+    pool_name names[POOL_NAMES_MAX];
+    pool_connection* connections[POOL_NAMES_MAX]; /* NULL: free */
+    int polled; /* whose turn */
+};
+
+necpnet_result necpnet_pool_create(const necpnet_client_config* config, necpnet_pool** out_pool)
+{
+    if (!config || !out_pool) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    if (config->transport || config->view) {
+        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "config.transport and config.view serve one client, not a pool");
+        return NECPNET_ERR_BAD_CONFIG;
+    }
+    nn_alloc first;
+    nn_alloc_init(&first, &config->allocator);
+    necpnet_pool* pool = (necpnet_pool*)nn_alloc_take(&first, sizeof *pool);
+    if (!pool) return NECPNET_ERR_OUT_OF_MEMORY;
+    pool->alloc = first;
+    pool->config = *config;
+    *out_pool = pool;
+    return NECPNET_OK;
+}
+
+static void pool_free_connection(necpnet_pool* pool, pool_connection* connection)
+{
+    for (int i = 0; i < POOL_NAMES_MAX; i++) {
+        if (pool->connections[i] == connection) pool->connections[i] = NULL;
+    }
+    necpnet_client_destroy(connection->client);
+    nn_alloc_give(&pool->alloc, connection, sizeof *connection);
+}
+
+void necpnet_pool_destroy(necpnet_pool* pool)
+{
+    if (!pool) return;
+    for (int i = 0; i < POOL_NAMES_MAX; i++) {
+        if (pool->connections[i]) pool_free_connection(pool, pool->connections[i]);
+    }
+    nn_alloc alloc = pool->alloc;
+    nn_alloc_give(&alloc, pool, sizeof *pool);
+}
+
+static pool_name* pool_find(const necpnet_pool* pool, const char* name)
+{
+    for (int i = 0; name && i < POOL_NAMES_MAX; i++) {
+        const pool_name* entry = &pool->names[i];
+        if (entry->name[0] && strcmp(entry->name, name) == 0) return (pool_name*)entry;
+    }
+    return NULL;
+}
+
+/* Copies urls in sorted order, so that equal sets compare equal. */
+static bool pool_sort(pool_connection* to, const char* const* urls, int url_count)
+{
+    to->url_count = url_count;
+    for (int i = 0; i < url_count; i++) {
+        size_t length = urls[i] ? strlen(urls[i]) : 0;
+        if (length == 0 || length > NECPNET_URL_BYTES_MAX) return false;
+        int place = i;
+        while (place > 0 && strcmp(to->urls[place - 1], urls[i]) > 0) {
+            memcpy(to->urls[place], to->urls[place - 1], sizeof to->urls[0]);
+            place--;
+        }
+        memset(to->urls[place], 0, sizeof to->urls[0]);
+        memcpy(to->urls[place], urls[i], length);
+    }
+    return true;
+}
+
+static pool_connection* pool_shared(const necpnet_pool* pool, const pool_connection* wanted)
+{
+    for (int i = 0; i < POOL_NAMES_MAX; i++) {
+        pool_connection* connection = pool->connections[i];
+        if (!connection || connection->url_count != wanted->url_count) continue;
+        size_t bytes = (size_t)wanted->url_count * sizeof wanted->urls[0];
+        if (memcmp(connection->urls, wanted->urls, bytes) == 0) return connection;
+    }
+    return NULL;
+}
+
+static necpnet_result pool_connect(necpnet_pool* pool, pool_connection* connection, const char* const* urls, int url_count)
+{
+    necpnet_result result = necpnet_client_create(&pool->config, &connection->client);
+    if (result == NECPNET_OK) result = necpnet_client_connect(connection->client, urls, url_count);
+    if (result) return result;
+    int place = 0;
+    while (pool->connections[place]) place++; /* at most one a name: there is room */
+    pool->connections[place] = connection;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_pool_open(necpnet_pool* pool, const char* name, const char* const* urls, int url_count)
+{
+    size_t length = name ? strlen(name) : 0;
+    if (!pool || length == 0 || length > NECPNET_NAME_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!urls || url_count < 1 || url_count > NECPNET_URLS_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (pool_find(pool, name)) return NECPNET_ERR_ALREADY_EXISTS;
+    pool_name* entry = NULL;
+    for (int i = 0; i < POOL_NAMES_MAX && !entry; i++) entry = pool->names[i].name[0] ? NULL : &pool->names[i];
+    if (!entry) return NECPNET_ERR_LIMIT_REACHED;
+    pool_connection* made = (pool_connection*)nn_alloc_take(&pool->alloc, sizeof *made);
+    if (!made) return NECPNET_ERR_OUT_OF_MEMORY;
+    necpnet_result result = pool_sort(made, urls, url_count) ? NECPNET_OK : NECPNET_ERR_BAD_URL;
+    pool_connection* shared = result ? NULL : pool_shared(pool, made);
+    if (result == NECPNET_OK && !shared) result = pool_connect(pool, made, urls, url_count);
+    if (result || shared) pool_free_connection(pool, made);
+    if (result) return result;
+    entry->connection = shared ? shared : made;
+    entry->connection->users++;
+    memcpy(entry->name, name, length + 1);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_pool_close(necpnet_pool* pool, const char* name)
+{
+    if (!pool || !name) return NECPNET_ERR_INVALID_ARGUMENT;
+    pool_name* entry = pool_find(pool, name);
+    if (!entry) return NECPNET_ERR_NOT_FOUND;
+    if (--entry->connection->users == 0) pool_free_connection(pool, entry->connection);
+    memset(entry, 0, sizeof *entry);
+    return NECPNET_OK;
+}
+
+necpnet_client* necpnet_pool_get(necpnet_pool* pool, const char* name)
+{
+    pool_name* entry = pool ? pool_find(pool, name) : NULL;
+    return entry ? entry->connection->client : NULL;
+}
+
+necpnet_result necpnet_pool_update(necpnet_pool* pool, uint64_t now_us)
+{
+    if (!pool) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = NECPNET_OK;
+    for (int i = 0; i < POOL_NAMES_MAX; i++) {
+        if (!pool->connections[i]) continue;
+        necpnet_result one = necpnet_client_update(pool->connections[i]->client, now_us);
+        if (one && !result) result = one;
+    }
+    return result;
+}
+
+uint64_t necpnet_pool_deadline_us(const necpnet_pool* pool)
+{
+    uint64_t at_us = NN_NEVER;
+    for (int i = 0; pool && i < POOL_NAMES_MAX; i++) {
+        if (pool->connections[i]) at_us = nn_min_u64(at_us, necpnet_client_deadline_us(pool->connections[i]->client));
+    }
+    return at_us;
+}
+
+bool necpnet_pool_poll(necpnet_pool* pool, necpnet_client** out_client, necpnet_event* out_event)
+{
+    if (!pool || !out_client || !out_event) return false;
+    for (int i = 0; i < POOL_NAMES_MAX; i++) {
+        int index = (pool->polled + i) % POOL_NAMES_MAX;
+        pool_connection* connection = pool->connections[index];
+        if (!connection || !necpnet_client_poll(connection->client, out_event)) continue;
+        if (out_event->type == NECPNET_EVENT_DISCONNECTED || out_event->type == NECPNET_EVENT_CONNECT_FAILED) {
+            connection->reason = out_event->reason;
+            if (out_event->type == NECPNET_EVENT_DISCONNECTED && out_event->will_reconnect) connection->reconnects++;
+        }
+        pool->polled = (index + 1) % POOL_NAMES_MAX;
+        *out_client = connection->client;
+        return true;
+    }
+    return false;
+}
+
+static necpnet_health pool_judge(const necpnet_client* client, const necpnet_statistics* statistics)
+{
+    switch (necpnet_client_get_state(client)) {
+    case NECPNET_CLIENT_CONNECTED:
+    case NECPNET_CLIENT_SUSPENDED: break;
+    case NECPNET_CLIENT_WAITING_FOR_TOKEN:
+    case NECPNET_CLIENT_CONNECTING:
+    case NECPNET_CLIENT_RECONNECTING: return NECPNET_HEALTH_CONNECTING;
+    case NECPNET_CLIENT_IDLE:
+    case NECPNET_CLIENT_CLOSING: return NECPNET_HEALTH_DOWN;
+    }
+    bool is_slow = statistics->rtt_us > 100000 && statistics->rtt_us / 3 > statistics->rtt_min_us;
+    return is_slow || statistics->loss_ppm > 50000 ? NECPNET_HEALTH_DEGRADED : NECPNET_HEALTH_GOOD;
+}
+
+necpnet_result necpnet_pool_get_health(const necpnet_pool* pool, const char* name, necpnet_pool_health* out_health)
+{
+    if (!pool || !name || !out_health) return NECPNET_ERR_INVALID_ARGUMENT;
+    const pool_name* entry = pool_find(pool, name);
+    if (!entry) return NECPNET_ERR_NOT_FOUND;
+    const pool_connection* connection = entry->connection;
+    necpnet_statistics statistics;
+    necpnet_client_get_statistics(connection->client, &statistics);
+    memset(out_health, 0, sizeof *out_health);
+    out_health->health = pool_judge(connection->client, &statistics);
+    out_health->state = necpnet_client_get_state(connection->client);
+    out_health->rtt_us = statistics.rtt_us;
+    out_health->loss_ppm = statistics.loss_ppm;
+    out_health->users = connection->users;
+    out_health->reconnects = connection->reconnects;
+    out_health->reason = connection->reason;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_pool.c ------------------------------------------------------------------------------------------- */
 
 #if NECPNET_WITH_PLATFORM
 

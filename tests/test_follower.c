@@ -8,6 +8,7 @@
 
 #include "kit_state.h"
 #include "nn_follower.h"
+#include "nn_frame.h"
 #include "nn_quantise.h"
 #include "nn_row.h"
 #include "nn_view.h"

@@ -6298,13 +6298,13 @@ NN_PRIVATE void nn_acks_peer_done(nn_acks* acks, uint64_t largest)
 #define NN_CONGESTION_WINDOW_BYTES_FIRST 32768u
 #define NN_CONGESTION_WINDOW_PACKETS_MIN 2u
 #define NN_CONGESTION_WINDOW_BYTES_MAX (16u << 20)
-#define NN_CONGESTION_BANDWIDTH_MIN 8000u    /* bytes a second that it never goes below */
-#define NN_CONGESTION_QUEUE_TARGET_US 10000u /* standing queue aimed at; it stays under 20 ms */
-#define NN_CONGESTION_LOSS_PPM_MAX 100000u   /* more loss than this shrinks the window */
-#define NN_CONGESTION_BASE_SLOTS 4u          /* the base round trip is the least of so many slots .. */
-#define NN_CONGESTION_BASE_SLOT_US 5000000u  /* .. of 5 s */
-#define NN_CONGESTION_DRAIN_US 10000000u     /* so long without a round trip near the base: drain the queue once */
-#define NN_CONGESTION_BURST_US 16000u        /* the pacer saves up at most so much time: a frame of a game at 60 Hz */
+#define NN_CONGESTION_BANDWIDTH_MIN 8000u   /* bytes a second that it never goes below */
+#define NN_CONGESTION_QUEUE_TARGET_US 8000u /* standing queue aimed at; it stays under 20 ms */
+#define NN_CONGESTION_LOSS_PPM_MAX 100000u  /* more loss than this shrinks the window */
+#define NN_CONGESTION_BASE_SLOTS 4u         /* the base round trip is the least of so many slots .. */
+#define NN_CONGESTION_BASE_SLOT_US 5000000u /* .. of 5 s */
+#define NN_CONGESTION_DRAIN_US 10000000u    /* so long without a round trip near the base: drain the queue once */
+#define NN_CONGESTION_BURST_US 16000u       /* the pacer saves up at most so much time: a frame of a game at 60 Hz */
 #define NN_CONGESTION_UNLIMITED UINT32_MAX
 
 typedef struct nn_congestion {
@@ -6318,6 +6318,8 @@ typedef struct nn_congestion {
     uint64_t round_at_us;
     uint64_t acked_bytes; /* since loss was judged last */
     uint64_t lost_bytes;
+    uint64_t judged_at_us;
+    uint64_t judged_rate; /* bytes a second acknowledged before that */
     uint64_t base_slot_at_us;
     uint64_t base_seen_at_us;                   /* when a round trip near the base was last seen */
     uint64_t drain_until_us;                    /* the window is held small until then, so that the base can be seen */
@@ -6331,6 +6333,7 @@ typedef struct nn_congestion {
     uint8_t above_samples; /* in a row over half the target, in slow start */
     uint8_t floor_rounds;  /* in a row over the target with the least window: the path itself is longer now */
     bool slow_start;
+    bool hold;        /* loss without gain: do not grow in this round */
     bool window_used; /* in this round the window was at least half full: not application-limited */
 } nn_congestion;
 
@@ -6380,7 +6383,8 @@ NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion);
 #define CONGESTION_ABOVE_SAMPLES 8u
 #define CONGESTION_FLOOR_ROUNDS 8u
 #define CONGESTION_LOSS_BYTES_MIN 38400u /* judge loss over at least 32 packets */
-#define CONGESTION_BURST_PACKETS 10u     /* RFC 9002 7.7 */
+#define CONGESTION_LOSS_PPM_SOME 20000u
+#define CONGESTION_BURST_PACKETS 10u /* RFC 9002 7.7 */
 #define CONGESTION_LIMIT_BURST_US 50000u
 #define CONGESTION_RATE_MAX UINT64_C(8000000000)
 #define CONGESTION_SECOND_US 1000000u
@@ -6423,7 +6427,8 @@ NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_byt
     congestion->bandwidth_min = NN_CONGESTION_BANDWIDTH_MIN;
     congestion->datagram_bytes = NECPNET_DATAGRAM_BYTES_DEFAULT;
     congestion->limit_bytes_per_s = limit_bytes_per_s;
-    congestion->pace_at_us = congestion->limit_at_us = congestion->round_at_us = now_us;
+    congestion->pace_at_us = congestion->limit_at_us = now_us;
+    congestion->round_at_us = congestion->judged_at_us = now_us;
     congestion->base_slot_at_us = congestion->base_seen_at_us = now_us;
     congestion->pace_bytes = (int64_t)congestion->datagram_bytes * CONGESTION_BURST_PACKETS;
     congestion->limit_bytes = congestion->datagram_bytes;
@@ -6552,14 +6557,25 @@ NN_PRIVATE void nn_congestion_on_acked(nn_congestion* congestion, uint32_t bytes
     }
 }
 
-/* Shrink by half the share lost, when that share is more than a lossy radio link explains. */
-static void congestion_judge_loss(nn_congestion* congestion)
+/* Much loss shrinks the window by half its share. Less than that may be a radio link's, or that of a buffer too short to
+ * show a queue: then a larger window brings nothing through, and the window shrinks by a quarter of the share. */
+static void congestion_judge_loss(nn_congestion* congestion, uint64_t now_us)
 {
     uint64_t all = congestion->acked_bytes + congestion->lost_bytes;
-    if (all < CONGESTION_LOSS_BYTES_MIN) return;
+    uint64_t elapsed = now_us - congestion->judged_at_us;
+    if (all < CONGESTION_LOSS_BYTES_MIN || elapsed == 0) return;
     uint64_t lost_ppm = congestion->lost_bytes * 1000000u / all;
+    uint64_t rate = congestion->acked_bytes * CONGESTION_SECOND_US / elapsed;
+    bool in_vain = rate < congestion->judged_rate + congestion->judged_rate / 32;
+    congestion->judged_rate = rate;
+    congestion->judged_at_us = now_us;
     congestion->acked_bytes = congestion->lost_bytes = 0;
-    if (lost_ppm <= NN_CONGESTION_LOSS_PPM_MAX) return;
+    if (lost_ppm <= CONGESTION_LOSS_PPM_SOME) return;
+    if (lost_ppm <= NN_CONGESTION_LOSS_PPM_MAX) {
+        if (!in_vain) return;
+        lost_ppm /= 2;
+    }
+    congestion->hold = true;
     congestion->slow_start = false;
     congestion_set_window(congestion, congestion->window_bytes - congestion->window_bytes * lost_ppm / 2000000u);
 }
@@ -6594,6 +6610,14 @@ static void congestion_see_base(nn_congestion* congestion, uint32_t rtt, uint64_
     if (rtt <= congestion_base_us(congestion) + CONGESTION_NEAR_US) congestion->base_seen_at_us = now_us;
 }
 
+/* A slow link holds each packet for long itself: that is no queue. */
+static uint64_t congestion_target_us(const nn_congestion* congestion)
+{
+    uint64_t rtt = nn_max_u64(congestion->rtt_us, CONGESTION_RTT_MIN_US);
+    uint64_t packet_us = (uint64_t)congestion->datagram_bytes * rtt / congestion->window_bytes;
+    return NN_CONGESTION_QUEUE_TARGET_US + nn_min_u64(packet_us, NN_CONGESTION_QUEUE_TARGET_US) / 2;
+}
+
 /* window x (base + target) / (base + queue). */
 static uint64_t congestion_aim(const nn_congestion* congestion, uint64_t base, uint64_t queue, uint64_t target)
 {
@@ -6604,7 +6628,8 @@ static void congestion_slow_start_sample(nn_congestion* congestion, uint32_t rtt
 {
     uint32_t base = congestion_base_us(congestion);
     uint32_t queue = rtt - base;
-    if (!congestion->window_used || queue <= NN_CONGESTION_QUEUE_TARGET_US / 2) {
+    uint64_t target = congestion_target_us(congestion);
+    if (!congestion->window_used || queue <= target / 2) {
         congestion->above_samples = 0;
         return;
     }
@@ -6612,24 +6637,31 @@ static void congestion_slow_start_sample(nn_congestion* congestion, uint32_t rtt
     congestion->above_samples = 0;
     congestion->slow_start = false;
     congestion->queue_us = queue;
-    congestion_set_window(congestion, congestion_aim(congestion, base, queue, NN_CONGESTION_QUEUE_TARGET_US / 2));
+    congestion_set_window(congestion, congestion_aim(congestion, base, queue, target / 2));
+}
+
+/* The path itself is longer now: what stands there with the least window is the base. */
+static void congestion_take_base(nn_congestion* congestion)
+{
+    for (size_t i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion->base_us[i] = congestion->round_rtt_us;
+    congestion->floor_rounds = 0;
+    congestion->slow_start = true;
+    congestion->above_samples = 0;
 }
 
 static void congestion_steer(nn_congestion* congestion)
 {
     uint64_t base = congestion_base_us(congestion);
+    uint64_t target = congestion_target_us(congestion);
     uint64_t window = congestion->window_bytes;
-    uint64_t aim = congestion_aim(congestion, base, congestion->queue_us, NN_CONGESTION_QUEUE_TARGET_US);
-    aim = nn_min_u64(aim, window + window / 2);
+    uint64_t aim = congestion_aim(congestion, base, congestion->queue_us, target);
+    aim = nn_min_u64(aim, congestion->hold ? window : window + window / 2);
     congestion_set_window(congestion, (window + aim + 1) / 2);
-    if (congestion->queue_us <= NN_CONGESTION_QUEUE_TARGET_US ||
-        congestion->window_bytes > congestion_window_min(congestion)) {
+    if (congestion->queue_us <= target || congestion->window_bytes > congestion_window_min(congestion)) {
         congestion->floor_rounds = 0;
-        return;
+    } else if (++congestion->floor_rounds >= CONGESTION_FLOOR_ROUNDS) {
+        congestion_take_base(congestion);
     }
-    if (++congestion->floor_rounds < CONGESTION_FLOOR_ROUNDS) return;
-    congestion->floor_rounds = 0;
-    for (size_t i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion->base_us[i] = congestion->round_rtt_us;
 }
 
 static void congestion_close_round(nn_congestion* congestion, uint64_t now_us)
@@ -6637,7 +6669,8 @@ static void congestion_close_round(nn_congestion* congestion, uint64_t now_us)
     uint32_t base = congestion_base_us(congestion);
     bool draining = now_us < congestion->drain_until_us;
     congestion->queue_us = congestion->round_rtt_us > base ? congestion->round_rtt_us - base : 0;
-    congestion_judge_loss(congestion);
+    congestion->hold = false;
+    congestion_judge_loss(congestion, now_us);
     if (!congestion->slow_start && congestion->window_used && !draining) {
         congestion_steer(congestion);
         if (now_us - congestion->base_seen_at_us >= NN_CONGESTION_DRAIN_US) {
@@ -6899,15 +6932,26 @@ NN_PRIVATE size_t nn_recovery_memory_bytes(const nn_recovery* recovery)
 
 /* ---- round trip (RFC 9002 5.3) ---- */
 
+static void recovery_first_rtt(nn_recovery* recovery, uint32_t latest)
+{
+    recovery->has_rtt = true;
+    recovery->rtt_latest_us = latest;
+    recovery->rtt_min_us = latest;
+    recovery->rtt_us = latest;
+    recovery->rtt_variance_us = latest / 2;
+}
+
+static uint32_t recovery_clamp_rtt(uint64_t sample_us)
+{
+    return (uint32_t)nn_min_u64(nn_max_u64(sample_us, 1), RECOVERY_RTT_MAX_US);
+}
+
 static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint64_t delay_us, uint64_t now_us)
 {
-    uint32_t latest = (uint32_t)nn_min_u64(nn_max_u64(sample_us, 1), RECOVERY_RTT_MAX_US);
+    uint32_t latest = recovery_clamp_rtt(sample_us);
     recovery->rtt_latest_us = latest;
     if (!recovery->has_rtt) {
-        recovery->has_rtt = true;
-        recovery->rtt_min_us = latest;
-        recovery->rtt_us = latest;
-        recovery->rtt_variance_us = latest / 2;
+        recovery_first_rtt(recovery, latest);
         nn_congestion_on_rtt(recovery->congestion, latest, latest, now_us);
         return;
     }
@@ -6922,7 +6966,9 @@ static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint6
 
 NN_PRIVATE void nn_recovery_seed_rtt(nn_recovery* recovery, uint64_t rtt_us, uint64_t now_us)
 {
-    recovery_sample_rtt(recovery, rtt_us, 0, now_us);
+    (void)now_us;
+    recovery_first_rtt(recovery, recovery_clamp_rtt(rtt_us));
+    recovery->congestion->rtt_us = recovery->rtt_us; /* paces by it; small packets say nothing of the base */
 }
 
 NN_PRIVATE uint64_t nn_recovery_probe_us(const nn_recovery* recovery)

@@ -14,7 +14,8 @@
 #define CONGESTION_ABOVE_SAMPLES 8u
 #define CONGESTION_FLOOR_ROUNDS 8u
 #define CONGESTION_LOSS_BYTES_MIN 38400u /* judge loss over at least 32 packets */
-#define CONGESTION_BURST_PACKETS 10u     /* RFC 9002 7.7 */
+#define CONGESTION_LOSS_PPM_SOME 20000u
+#define CONGESTION_BURST_PACKETS 10u /* RFC 9002 7.7 */
 #define CONGESTION_LIMIT_BURST_US 50000u
 #define CONGESTION_RATE_MAX UINT64_C(8000000000)
 #define CONGESTION_SECOND_US 1000000u
@@ -57,7 +58,8 @@ NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_byt
     congestion->bandwidth_min = NN_CONGESTION_BANDWIDTH_MIN;
     congestion->datagram_bytes = NECPNET_DATAGRAM_BYTES_DEFAULT;
     congestion->limit_bytes_per_s = limit_bytes_per_s;
-    congestion->pace_at_us = congestion->limit_at_us = congestion->round_at_us = now_us;
+    congestion->pace_at_us = congestion->limit_at_us = now_us;
+    congestion->round_at_us = congestion->judged_at_us = now_us;
     congestion->base_slot_at_us = congestion->base_seen_at_us = now_us;
     congestion->pace_bytes = (int64_t)congestion->datagram_bytes * CONGESTION_BURST_PACKETS;
     congestion->limit_bytes = congestion->datagram_bytes;
@@ -186,14 +188,25 @@ NN_PRIVATE void nn_congestion_on_acked(nn_congestion* congestion, uint32_t bytes
     }
 }
 
-/* Shrink by half the share lost, when that share is more than a lossy radio link explains. */
-static void congestion_judge_loss(nn_congestion* congestion)
+/* Much loss shrinks the window by half its share. Less than that may be a radio link's, or that of a buffer too short to
+ * show a queue: then a larger window brings nothing through, and the window shrinks by a quarter of the share. */
+static void congestion_judge_loss(nn_congestion* congestion, uint64_t now_us)
 {
     uint64_t all = congestion->acked_bytes + congestion->lost_bytes;
-    if (all < CONGESTION_LOSS_BYTES_MIN) return;
+    uint64_t elapsed = now_us - congestion->judged_at_us;
+    if (all < CONGESTION_LOSS_BYTES_MIN || elapsed == 0) return;
     uint64_t lost_ppm = congestion->lost_bytes * 1000000u / all;
+    uint64_t rate = congestion->acked_bytes * CONGESTION_SECOND_US / elapsed;
+    bool in_vain = rate < congestion->judged_rate + congestion->judged_rate / 32;
+    congestion->judged_rate = rate;
+    congestion->judged_at_us = now_us;
     congestion->acked_bytes = congestion->lost_bytes = 0;
-    if (lost_ppm <= NN_CONGESTION_LOSS_PPM_MAX) return;
+    if (lost_ppm <= CONGESTION_LOSS_PPM_SOME) return;
+    if (lost_ppm <= NN_CONGESTION_LOSS_PPM_MAX) {
+        if (!in_vain) return;
+        lost_ppm /= 2;
+    }
+    congestion->hold = true;
     congestion->slow_start = false;
     congestion_set_window(congestion, congestion->window_bytes - congestion->window_bytes * lost_ppm / 2000000u);
 }
@@ -228,6 +241,14 @@ static void congestion_see_base(nn_congestion* congestion, uint32_t rtt, uint64_
     if (rtt <= congestion_base_us(congestion) + CONGESTION_NEAR_US) congestion->base_seen_at_us = now_us;
 }
 
+/* A slow link holds each packet for long itself: that is no queue. */
+static uint64_t congestion_target_us(const nn_congestion* congestion)
+{
+    uint64_t rtt = nn_max_u64(congestion->rtt_us, CONGESTION_RTT_MIN_US);
+    uint64_t packet_us = (uint64_t)congestion->datagram_bytes * rtt / congestion->window_bytes;
+    return NN_CONGESTION_QUEUE_TARGET_US + nn_min_u64(packet_us, NN_CONGESTION_QUEUE_TARGET_US) / 2;
+}
+
 /* window x (base + target) / (base + queue). */
 static uint64_t congestion_aim(const nn_congestion* congestion, uint64_t base, uint64_t queue, uint64_t target)
 {
@@ -238,7 +259,8 @@ static void congestion_slow_start_sample(nn_congestion* congestion, uint32_t rtt
 {
     uint32_t base = congestion_base_us(congestion);
     uint32_t queue = rtt - base;
-    if (!congestion->window_used || queue <= NN_CONGESTION_QUEUE_TARGET_US / 2) {
+    uint64_t target = congestion_target_us(congestion);
+    if (!congestion->window_used || queue <= target / 2) {
         congestion->above_samples = 0;
         return;
     }
@@ -246,24 +268,31 @@ static void congestion_slow_start_sample(nn_congestion* congestion, uint32_t rtt
     congestion->above_samples = 0;
     congestion->slow_start = false;
     congestion->queue_us = queue;
-    congestion_set_window(congestion, congestion_aim(congestion, base, queue, NN_CONGESTION_QUEUE_TARGET_US / 2));
+    congestion_set_window(congestion, congestion_aim(congestion, base, queue, target / 2));
+}
+
+/* The path itself is longer now: what stands there with the least window is the base. */
+static void congestion_take_base(nn_congestion* congestion)
+{
+    for (size_t i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion->base_us[i] = congestion->round_rtt_us;
+    congestion->floor_rounds = 0;
+    congestion->slow_start = true;
+    congestion->above_samples = 0;
 }
 
 static void congestion_steer(nn_congestion* congestion)
 {
     uint64_t base = congestion_base_us(congestion);
+    uint64_t target = congestion_target_us(congestion);
     uint64_t window = congestion->window_bytes;
-    uint64_t aim = congestion_aim(congestion, base, congestion->queue_us, NN_CONGESTION_QUEUE_TARGET_US);
-    aim = nn_min_u64(aim, window + window / 2);
+    uint64_t aim = congestion_aim(congestion, base, congestion->queue_us, target);
+    aim = nn_min_u64(aim, congestion->hold ? window : window + window / 2);
     congestion_set_window(congestion, (window + aim + 1) / 2);
-    if (congestion->queue_us <= NN_CONGESTION_QUEUE_TARGET_US ||
-        congestion->window_bytes > congestion_window_min(congestion)) {
+    if (congestion->queue_us <= target || congestion->window_bytes > congestion_window_min(congestion)) {
         congestion->floor_rounds = 0;
-        return;
+    } else if (++congestion->floor_rounds >= CONGESTION_FLOOR_ROUNDS) {
+        congestion_take_base(congestion);
     }
-    if (++congestion->floor_rounds < CONGESTION_FLOOR_ROUNDS) return;
-    congestion->floor_rounds = 0;
-    for (size_t i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion->base_us[i] = congestion->round_rtt_us;
 }
 
 static void congestion_close_round(nn_congestion* congestion, uint64_t now_us)
@@ -271,7 +300,8 @@ static void congestion_close_round(nn_congestion* congestion, uint64_t now_us)
     uint32_t base = congestion_base_us(congestion);
     bool draining = now_us < congestion->drain_until_us;
     congestion->queue_us = congestion->round_rtt_us > base ? congestion->round_rtt_us - base : 0;
-    congestion_judge_loss(congestion);
+    congestion->hold = false;
+    congestion_judge_loss(congestion, now_us);
     if (!congestion->slow_start && congestion->window_used && !draining) {
         congestion_steer(congestion);
         if (now_us - congestion->base_seen_at_us >= NN_CONGESTION_DRAIN_US) {

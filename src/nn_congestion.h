@@ -11,13 +11,13 @@
 #define NN_CONGESTION_WINDOW_BYTES_FIRST 32768u
 #define NN_CONGESTION_WINDOW_PACKETS_MIN 2u
 #define NN_CONGESTION_WINDOW_BYTES_MAX (16u << 20)
-#define NN_CONGESTION_BANDWIDTH_MIN 8000u    /* bytes a second that it never goes below */
-#define NN_CONGESTION_QUEUE_TARGET_US 10000u /* standing queue aimed at; it stays under 20 ms */
-#define NN_CONGESTION_LOSS_PPM_MAX 100000u   /* more loss than this shrinks the window */
-#define NN_CONGESTION_BASE_SLOTS 4u          /* the base round trip is the least of so many slots .. */
-#define NN_CONGESTION_BASE_SLOT_US 5000000u  /* .. of 5 s */
-#define NN_CONGESTION_DRAIN_US 10000000u     /* so long without a round trip near the base: drain the queue once */
-#define NN_CONGESTION_BURST_US 16000u        /* the pacer saves up at most so much time: a frame of a game at 60 Hz */
+#define NN_CONGESTION_BANDWIDTH_MIN 8000u   /* bytes a second that it never goes below */
+#define NN_CONGESTION_QUEUE_TARGET_US 8000u /* standing queue aimed at; it stays under 20 ms */
+#define NN_CONGESTION_LOSS_PPM_MAX 100000u  /* more loss than this shrinks the window */
+#define NN_CONGESTION_BASE_SLOTS 4u         /* the base round trip is the least of so many slots .. */
+#define NN_CONGESTION_BASE_SLOT_US 5000000u /* .. of 5 s */
+#define NN_CONGESTION_DRAIN_US 10000000u    /* so long without a round trip near the base: drain the queue once */
+#define NN_CONGESTION_BURST_US 16000u       /* the pacer saves up at most so much time: a frame of a game at 60 Hz */
 #define NN_CONGESTION_UNLIMITED UINT32_MAX
 
 typedef struct nn_congestion {
@@ -31,6 +31,8 @@ typedef struct nn_congestion {
     uint64_t round_at_us;
     uint64_t acked_bytes; /* since loss was judged last */
     uint64_t lost_bytes;
+    uint64_t judged_at_us;
+    uint64_t judged_rate; /* bytes a second acknowledged before that */
     uint64_t base_slot_at_us;
     uint64_t base_seen_at_us;                   /* when a round trip near the base was last seen */
     uint64_t drain_until_us;                    /* the window is held small until then, so that the base can be seen */
@@ -44,6 +46,7 @@ typedef struct nn_congestion {
     uint8_t above_samples; /* in a row over half the target, in slow start */
     uint8_t floor_rounds;  /* in a row over the target with the least window: the path itself is longer now */
     bool slow_start;
+    bool hold;        /* loss without gain: do not grow in this round */
     bool window_used; /* in this round the window was at least half full: not application-limited */
 } nn_congestion;
 

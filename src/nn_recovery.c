@@ -112,15 +112,26 @@ NN_PRIVATE size_t nn_recovery_memory_bytes(const nn_recovery* recovery)
 
 /* ---- round trip (RFC 9002 5.3) ---- */
 
+static void recovery_first_rtt(nn_recovery* recovery, uint32_t latest)
+{
+    recovery->has_rtt = true;
+    recovery->rtt_latest_us = latest;
+    recovery->rtt_min_us = latest;
+    recovery->rtt_us = latest;
+    recovery->rtt_variance_us = latest / 2;
+}
+
+static uint32_t recovery_clamp_rtt(uint64_t sample_us)
+{
+    return (uint32_t)nn_min_u64(nn_max_u64(sample_us, 1), RECOVERY_RTT_MAX_US);
+}
+
 static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint64_t delay_us, uint64_t now_us)
 {
-    uint32_t latest = (uint32_t)nn_min_u64(nn_max_u64(sample_us, 1), RECOVERY_RTT_MAX_US);
+    uint32_t latest = recovery_clamp_rtt(sample_us);
     recovery->rtt_latest_us = latest;
     if (!recovery->has_rtt) {
-        recovery->has_rtt = true;
-        recovery->rtt_min_us = latest;
-        recovery->rtt_us = latest;
-        recovery->rtt_variance_us = latest / 2;
+        recovery_first_rtt(recovery, latest);
         nn_congestion_on_rtt(recovery->congestion, latest, latest, now_us);
         return;
     }
@@ -135,7 +146,9 @@ static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint6
 
 NN_PRIVATE void nn_recovery_seed_rtt(nn_recovery* recovery, uint64_t rtt_us, uint64_t now_us)
 {
-    recovery_sample_rtt(recovery, rtt_us, 0, now_us);
+    (void)now_us;
+    recovery_first_rtt(recovery, recovery_clamp_rtt(rtt_us));
+    recovery->congestion->rtt_us = recovery->rtt_us; /* paces by it; small packets say nothing of the base */
 }
 
 NN_PRIVATE uint64_t nn_recovery_probe_us(const nn_recovery* recovery)

@@ -1983,7 +1983,8 @@ NECPNET_API const char* necpnet_web_get_subprotocol(const necpnet_web_connection
 
 /* ------------------------------------------------------------------------------------------------- 10 platform -- */
 
-/* With NECPNET_WITH_PLATFORM alone. */
+/* With NECPNET_WITH_PLATFORM alone. In a browser (Emscripten) sockets are the browser's WebSockets, so that a client works
+ * as elsewhere over ws:// and wss://; loop, listening, udp:// and wait are refused with ERR_UNSUPPORTED. */
 
 /* necpnet_time_us - the monotonic clock that update wants.
  *

@@ -217,7 +217,7 @@ const char* necpnet_version(void)
 
 static bool address_number(const char** at, unsigned base, uint32_t max, size_t digits_max, uint32_t* out)
 {
-    uint32_t value = 0;
+    uint64_t value = 0;
     size_t digits = 0;
     for (;; (*at)++, digits++) {
         char c = **at;
@@ -234,7 +234,7 @@ static bool address_number(const char** at, unsigned base, uint32_t max, size_t 
         if (digits == digits_max) return false;
         value = value * base + digit;
     }
-    *out = value;
+    *out = (uint32_t)value;
     return digits > 0 && value <= max;
 }
 
@@ -308,7 +308,7 @@ necpnet_result necpnet_address_parse(const char* text, necpnet_address* out_addr
         if (!address_v6(&at, address.bytes)) return NECPNET_ERR_INVALID_ARGUMENT;
         if (*at == '%') {
             at++;
-            if (!address_number(&at, 10, UINT32_MAX, 9, &address.scope)) return NECPNET_ERR_INVALID_ARGUMENT;
+            if (!address_number(&at, 10, UINT32_MAX, 10, &address.scope)) return NECPNET_ERR_INVALID_ARGUMENT;
         }
     } else {
         address.family = NECPNET_ADDRESS_IPV4;

@@ -14135,7 +14135,8 @@ NECPNET_API int necpnet_web_get_port(const necpnet_web* web)
 
 
 #define NN_STRUCT_BYTES_MAX 4096       /* of one entity's struct */
-#define NN_ROW_WORDS_MAX 1200          /* 4,096 bytes of bool make 64 fields at most; strings 65 words each */
+#define NN_STATE_BYTES_MAX 1000        /* of a whole state on the wire: it must fit one packet of any path */
+#define NN_ROW_WORDS_MAX 1200          /* 4,096 bytes of struct are less */
 #define NN_FIELD_RANGE_MAX 0xfffffffeu /* steps of a float: fits a word with a residual's sign in 64 bits */
 
 /* One field in a row. BOOL, INTEGER, ENUM, FLOAT, ANGLE: one component; VEC2, VEC3: two, three; QUAT: which component
@@ -14257,6 +14258,52 @@ NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field)
     }
 }
 
+/* ---- plans */
+
+static uint64_t schema_round(double value)
+{
+    return (uint64_t)(value + 0.5);
+}
+
+static void schema_plan_field(nn_field_plan* plan, const necpnet_field* field, uint16_t word)
+{
+    memset(plan, 0, sizeof *plan);
+    plan->field = field;
+    plan->word = word;
+    plan->components = 1;
+    plan->step = field->step;
+    switch (field->kind) {
+    case NECPNET_FIELD_BOOL: plan->range = 1; break;
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM:
+        plan->base = (int64_t)field->min;
+        plan->range = (uint64_t)((int64_t)field->max - (int64_t)field->min);
+        plan->wide = plan->range > UINT32_MAX;
+        break;
+    case NECPNET_FIELD_VEC2: plan->components = 2; break;
+    case NECPNET_FIELD_VEC3: plan->components = 3; break;
+    case NECPNET_FIELD_QUAT:
+        plan->components = 3;
+        plan->range = 2 * schema_round(SCHEMA_HALF_ROOT / field->step);
+        break;
+    case NECPNET_FIELD_ANGLE:
+        plan->range = schema_round(SCHEMA_TURN / field->step) - 1;
+        plan->step = SCHEMA_TURN / (double)(plan->range + 1);
+        break;
+    case NECPNET_FIELD_FLOAT: break;
+    default: plan->components = 0; break; /* ENTITY, STRING, BYTES */
+    }
+    if (field->kind == NECPNET_FIELD_FLOAT || field->kind == NECPNET_FIELD_VEC2 || field->kind == NECPNET_FIELD_VEC3) {
+        plan->range = schema_round((field->max - field->min) / field->step);
+    }
+    plan->words = (uint16_t)(plan->components * (plan->wide ? 2 : 1));
+    if (field->kind == NECPNET_FIELD_QUAT) plan->words = 4;
+    if (field->kind == NECPNET_FIELD_ENTITY) plan->words = 1;
+    if (field->kind == NECPNET_FIELD_STRING) plan->words = (uint16_t)(1 + (field->count + 3) / 4);
+    if (field->kind == NECPNET_FIELD_BYTES) plan->words = (uint16_t)((field->count + 3) / 4);
+    plan->bits = (uint8_t)nn_bits_for(plan->components ? plan->range : field->count - 1);
+}
+
 /* ---- checks */
 
 static bool schema_check_integer(const schema_check* check)
@@ -14369,6 +14416,23 @@ static bool schema_check_field(const schema_check* check, int index)
     return true;
 }
 
+/* Of a whole state, as nn_row_write makes it. */
+static uint32_t schema_state_bits(const necpnet_entity_type* type)
+{
+    uint32_t bits = 0;
+    for (int i = 0; i < type->field_count; i++) {
+        nn_field_plan plan;
+        schema_plan_field(&plan, &type->fields[i], 0);
+        bits += (uint32_t)plan.components * plan.bits;
+        if (type->fields[i].kind == NECPNET_FIELD_QUAT) bits += 2;
+        if (type->fields[i].kind == NECPNET_FIELD_ENTITY) bits += 32;
+        if (type->fields[i].kind == NECPNET_FIELD_STRING || type->fields[i].kind == NECPNET_FIELD_BYTES) {
+            bits += type->fields[i].count * 8;
+        }
+    }
+    return bits;
+}
+
 static bool schema_check_type(const necpnet_logger* logger, const necpnet_entity_type* types, int index)
 {
     schema_check check = {logger, &types[index], NULL};
@@ -14388,52 +14452,11 @@ static bool schema_check_type(const necpnet_logger* logger, const necpnet_entity
         check.field = &type->fields[i];
         if (!schema_check_field(&check, i)) return false;
     }
+    check.field = NULL;
+    if (schema_state_bits(type) > NN_STATE_BYTES_MAX * 8u) {
+        return schema_refuse(&check, "a state of it takes more than 1,000 bytes, which one packet may not hold");
+    }
     return true;
-}
-
-/* ---- plans */
-
-static uint64_t schema_round(double value)
-{
-    return (uint64_t)(value + 0.5);
-}
-
-static void schema_plan_field(nn_field_plan* plan, const necpnet_field* field, uint16_t word)
-{
-    memset(plan, 0, sizeof *plan);
-    plan->field = field;
-    plan->word = word;
-    plan->components = 1;
-    plan->step = field->step;
-    switch (field->kind) {
-    case NECPNET_FIELD_BOOL: plan->range = 1; break;
-    case NECPNET_FIELD_INTEGER:
-    case NECPNET_FIELD_ENUM:
-        plan->base = (int64_t)field->min;
-        plan->range = (uint64_t)((int64_t)field->max - (int64_t)field->min);
-        plan->wide = plan->range > UINT32_MAX;
-        break;
-    case NECPNET_FIELD_VEC2: plan->components = 2; break;
-    case NECPNET_FIELD_VEC3: plan->components = 3; break;
-    case NECPNET_FIELD_QUAT:
-        plan->components = 3;
-        plan->range = 2 * schema_round(SCHEMA_HALF_ROOT / field->step);
-        break;
-    case NECPNET_FIELD_ANGLE:
-        plan->range = schema_round(SCHEMA_TURN / field->step) - 1;
-        plan->step = SCHEMA_TURN / (double)(plan->range + 1);
-        break;
-    default: plan->components = 0; break;
-    }
-    if (field->kind == NECPNET_FIELD_FLOAT || field->kind == NECPNET_FIELD_VEC2 || field->kind == NECPNET_FIELD_VEC3) {
-        plan->range = schema_round((field->max - field->min) / field->step);
-    }
-    plan->words = (uint16_t)(plan->components * (plan->wide ? 2 : 1));
-    if (field->kind == NECPNET_FIELD_QUAT) plan->words = 4;
-    if (field->kind == NECPNET_FIELD_ENTITY) plan->words = 1;
-    if (field->kind == NECPNET_FIELD_STRING) plan->words = (uint16_t)(1 + (field->count + 3) / 4);
-    if (field->kind == NECPNET_FIELD_BYTES) plan->words = (uint16_t)((field->count + 3) / 4);
-    plan->bits = (uint8_t)nn_bits_for(plan->components ? plan->range : field->count - 1);
 }
 
 /* The number of steps that 0 is from min, within the range. */
@@ -14683,7 +14706,7 @@ const necpnet_entity_type* necpnet_schema_find_type(const necpnet_schema* schema
 
 /* nn_quantise - the row of a struct. Values out of range (and those that are no number) are clamped.
  *
- * Returns how many values were clamped.
+ * Returns how many values were clamped; floats by more than half a step.
  */
 NN_PRIVATE uint32_t nn_quantise(const nn_type_plan* plan, const void* state, uint32_t* row);
 
@@ -14838,12 +14861,13 @@ static uint32_t quantise_floats(const nn_field_plan* plan, const uint8_t* at, ui
     uint32_t clamped = 0;
     for (unsigned i = 0; i < plan->components; i++) {
         double value = quantise_load_number(at + i * field->storage_bytes, field->storage_bytes);
-        if (!(value >= field->min)) { /* also what is no number */
+        double slack = field->step * 0.5; /* a float is seldom exactly its limit */
+        if (!(value >= field->min)) {     /* also what is no number */
+            if (!(value >= field->min - slack)) clamped++;
             value = field->min;
-            clamped++;
         } else if (value > field->max) {
+            if (value > field->max + slack) clamped++;
             value = field->max;
-            clamped++;
         }
         row[i] = (uint32_t)nn_min_u64((uint64_t)((value - field->min) / field->step + 0.5), plan->range);
     }
@@ -14996,8 +15020,9 @@ static void quantise_restore(const nn_field_plan* plan, const uint32_t* row, uin
     case NECPNET_FIELD_VEC2:
     case NECPNET_FIELD_VEC3:
         for (unsigned i = 0; i < plan->components; i++) {
+            double value = field->min + (double)row[i] * field->step;
             quantise_store_number(at + i * field->storage_bytes, field->storage_bytes,
-                                  field->min + (double)row[i] * field->step);
+                                  value > field->max ? field->max : value);
         }
         break;
     case NECPNET_FIELD_QUAT:
@@ -16133,7 +16158,7 @@ NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value);
 #define FOLLOWER_ENTRIES_FIRST 64
 
 typedef enum follower_flag {
-    FOLLOWER_KNOWN = 1,  /* the client may have it */
+    FOLLOWER_KNOWN = 1,  /* the client may have it, or a former entity of the slot */
     FOLLOWER_BASE = 2,   /* base_* name a state that it surely has */
     FOLLOWER_OWNER = 4,  /* and it was sent as its own */
     FOLLOWER_LEAVING = 8 /* it is gone, and the client may not know */
@@ -16369,9 +16394,12 @@ static void follower_notice(nn_follower* follower, uint16_t place)
     const nn_world_slot* slot = &follower->world->slots[place];
     follower_state* state = &follower->states[place];
     if (slot->flags & NN_SLOT_COMMITTED) {
-        if (state->generation != slot->generation) { /* a new entity; a full state makes the former one leave */
+        if (state->generation !=
+            slot->generation) { /* a new entity; its state or its leave makes the former one leave */
+            uint8_t known = state->flags & FOLLOWER_KNOWN;
             follower_unpend(follower, place);
             memset(state, 0, sizeof *state);
+            state->flags = known;
             state->generation = slot->generation;
             state->sent_tick = follower->world->tick - FOLLOWER_NEW_HEAD_START;
         }

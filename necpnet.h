@@ -1249,7 +1249,7 @@ typedef struct necpnet_field {
 typedef struct necpnet_entity_type {
     const char* name;
     uint16_t id; /* 1 .. 65,535, unique in its schema */
-    uint32_t struct_bytes; /* at most 4,096 */
+    uint32_t struct_bytes; /* at most 4,096; its state as it travels takes at most 1,000 */
     const necpnet_field* fields;
     int field_count; /* 1 .. 64 */
 } necpnet_entity_type;

@@ -15,7 +15,7 @@
 #define FOLLOWER_ENTRIES_FIRST 64
 
 typedef enum follower_flag {
-    FOLLOWER_KNOWN = 1,  /* the client may have it */
+    FOLLOWER_KNOWN = 1,  /* the client may have it, or a former entity of the slot */
     FOLLOWER_BASE = 2,   /* base_* name a state that it surely has */
     FOLLOWER_OWNER = 4,  /* and it was sent as its own */
     FOLLOWER_LEAVING = 8 /* it is gone, and the client may not know */
@@ -251,9 +251,12 @@ static void follower_notice(nn_follower* follower, uint16_t place)
     const nn_world_slot* slot = &follower->world->slots[place];
     follower_state* state = &follower->states[place];
     if (slot->flags & NN_SLOT_COMMITTED) {
-        if (state->generation != slot->generation) { /* a new entity; a full state makes the former one leave */
+        if (state->generation !=
+            slot->generation) { /* a new entity; its state or its leave makes the former one leave */
+            uint8_t known = state->flags & FOLLOWER_KNOWN;
             follower_unpend(follower, place);
             memset(state, 0, sizeof *state);
+            state->flags = known;
             state->generation = slot->generation;
             state->sent_tick = follower->world->tick - FOLLOWER_NEW_HEAD_START;
         }

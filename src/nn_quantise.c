@@ -128,12 +128,13 @@ static uint32_t quantise_floats(const nn_field_plan* plan, const uint8_t* at, ui
     uint32_t clamped = 0;
     for (unsigned i = 0; i < plan->components; i++) {
         double value = quantise_load_number(at + i * field->storage_bytes, field->storage_bytes);
-        if (!(value >= field->min)) { /* also what is no number */
+        double slack = field->step * 0.5; /* a float is seldom exactly its limit */
+        if (!(value >= field->min)) {     /* also what is no number */
+            if (!(value >= field->min - slack)) clamped++;
             value = field->min;
-            clamped++;
         } else if (value > field->max) {
+            if (value > field->max + slack) clamped++;
             value = field->max;
-            clamped++;
         }
         row[i] = (uint32_t)nn_min_u64((uint64_t)((value - field->min) / field->step + 0.5), plan->range);
     }
@@ -286,8 +287,9 @@ static void quantise_restore(const nn_field_plan* plan, const uint32_t* row, uin
     case NECPNET_FIELD_VEC2:
     case NECPNET_FIELD_VEC3:
         for (unsigned i = 0; i < plan->components; i++) {
+            double value = field->min + (double)row[i] * field->step;
             quantise_store_number(at + i * field->storage_bytes, field->storage_bytes,
-                                  field->min + (double)row[i] * field->step);
+                                  value > field->max ? field->max : value);
         }
         break;
     case NECPNET_FIELD_QUAT:

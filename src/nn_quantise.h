@@ -9,7 +9,7 @@
 
 /* nn_quantise - the row of a struct. Values out of range (and those that are no number) are clamped.
  *
- * Returns how many values were clamped.
+ * Returns how many values were clamped; floats by more than half a step.
  */
 NN_PRIVATE uint32_t nn_quantise(const nn_type_plan* plan, const void* state, uint32_t* row);
 

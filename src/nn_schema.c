@@ -68,6 +68,52 @@ NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field)
     }
 }
 
+/* ---- plans */
+
+static uint64_t schema_round(double value)
+{
+    return (uint64_t)(value + 0.5);
+}
+
+static void schema_plan_field(nn_field_plan* plan, const necpnet_field* field, uint16_t word)
+{
+    memset(plan, 0, sizeof *plan);
+    plan->field = field;
+    plan->word = word;
+    plan->components = 1;
+    plan->step = field->step;
+    switch (field->kind) {
+    case NECPNET_FIELD_BOOL: plan->range = 1; break;
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM:
+        plan->base = (int64_t)field->min;
+        plan->range = (uint64_t)((int64_t)field->max - (int64_t)field->min);
+        plan->wide = plan->range > UINT32_MAX;
+        break;
+    case NECPNET_FIELD_VEC2: plan->components = 2; break;
+    case NECPNET_FIELD_VEC3: plan->components = 3; break;
+    case NECPNET_FIELD_QUAT:
+        plan->components = 3;
+        plan->range = 2 * schema_round(SCHEMA_HALF_ROOT / field->step);
+        break;
+    case NECPNET_FIELD_ANGLE:
+        plan->range = schema_round(SCHEMA_TURN / field->step) - 1;
+        plan->step = SCHEMA_TURN / (double)(plan->range + 1);
+        break;
+    case NECPNET_FIELD_FLOAT: break;
+    default: plan->components = 0; break; /* ENTITY, STRING, BYTES */
+    }
+    if (field->kind == NECPNET_FIELD_FLOAT || field->kind == NECPNET_FIELD_VEC2 || field->kind == NECPNET_FIELD_VEC3) {
+        plan->range = schema_round((field->max - field->min) / field->step);
+    }
+    plan->words = (uint16_t)(plan->components * (plan->wide ? 2 : 1));
+    if (field->kind == NECPNET_FIELD_QUAT) plan->words = 4;
+    if (field->kind == NECPNET_FIELD_ENTITY) plan->words = 1;
+    if (field->kind == NECPNET_FIELD_STRING) plan->words = (uint16_t)(1 + (field->count + 3) / 4);
+    if (field->kind == NECPNET_FIELD_BYTES) plan->words = (uint16_t)((field->count + 3) / 4);
+    plan->bits = (uint8_t)nn_bits_for(plan->components ? plan->range : field->count - 1);
+}
+
 /* ---- checks */
 
 static bool schema_check_integer(const schema_check* check)
@@ -180,6 +226,23 @@ static bool schema_check_field(const schema_check* check, int index)
     return true;
 }
 
+/* Of a whole state, as nn_row_write makes it. */
+static uint32_t schema_state_bits(const necpnet_entity_type* type)
+{
+    uint32_t bits = 0;
+    for (int i = 0; i < type->field_count; i++) {
+        nn_field_plan plan;
+        schema_plan_field(&plan, &type->fields[i], 0);
+        bits += (uint32_t)plan.components * plan.bits;
+        if (type->fields[i].kind == NECPNET_FIELD_QUAT) bits += 2;
+        if (type->fields[i].kind == NECPNET_FIELD_ENTITY) bits += 32;
+        if (type->fields[i].kind == NECPNET_FIELD_STRING || type->fields[i].kind == NECPNET_FIELD_BYTES) {
+            bits += type->fields[i].count * 8;
+        }
+    }
+    return bits;
+}
+
 static bool schema_check_type(const necpnet_logger* logger, const necpnet_entity_type* types, int index)
 {
     schema_check check = {logger, &types[index], NULL};
@@ -199,52 +262,11 @@ static bool schema_check_type(const necpnet_logger* logger, const necpnet_entity
         check.field = &type->fields[i];
         if (!schema_check_field(&check, i)) return false;
     }
+    check.field = NULL;
+    if (schema_state_bits(type) > NN_STATE_BYTES_MAX * 8u) {
+        return schema_refuse(&check, "a state of it takes more than 1,000 bytes, which one packet may not hold");
+    }
     return true;
-}
-
-/* ---- plans */
-
-static uint64_t schema_round(double value)
-{
-    return (uint64_t)(value + 0.5);
-}
-
-static void schema_plan_field(nn_field_plan* plan, const necpnet_field* field, uint16_t word)
-{
-    memset(plan, 0, sizeof *plan);
-    plan->field = field;
-    plan->word = word;
-    plan->components = 1;
-    plan->step = field->step;
-    switch (field->kind) {
-    case NECPNET_FIELD_BOOL: plan->range = 1; break;
-    case NECPNET_FIELD_INTEGER:
-    case NECPNET_FIELD_ENUM:
-        plan->base = (int64_t)field->min;
-        plan->range = (uint64_t)((int64_t)field->max - (int64_t)field->min);
-        plan->wide = plan->range > UINT32_MAX;
-        break;
-    case NECPNET_FIELD_VEC2: plan->components = 2; break;
-    case NECPNET_FIELD_VEC3: plan->components = 3; break;
-    case NECPNET_FIELD_QUAT:
-        plan->components = 3;
-        plan->range = 2 * schema_round(SCHEMA_HALF_ROOT / field->step);
-        break;
-    case NECPNET_FIELD_ANGLE:
-        plan->range = schema_round(SCHEMA_TURN / field->step) - 1;
-        plan->step = SCHEMA_TURN / (double)(plan->range + 1);
-        break;
-    default: plan->components = 0; break;
-    }
-    if (field->kind == NECPNET_FIELD_FLOAT || field->kind == NECPNET_FIELD_VEC2 || field->kind == NECPNET_FIELD_VEC3) {
-        plan->range = schema_round((field->max - field->min) / field->step);
-    }
-    plan->words = (uint16_t)(plan->components * (plan->wide ? 2 : 1));
-    if (field->kind == NECPNET_FIELD_QUAT) plan->words = 4;
-    if (field->kind == NECPNET_FIELD_ENTITY) plan->words = 1;
-    if (field->kind == NECPNET_FIELD_STRING) plan->words = (uint16_t)(1 + (field->count + 3) / 4);
-    if (field->kind == NECPNET_FIELD_BYTES) plan->words = (uint16_t)((field->count + 3) / 4);
-    plan->bits = (uint8_t)nn_bits_for(plan->components ? plan->range : field->count - 1);
 }
 
 /* The number of steps that 0 is from min, within the range. */

@@ -9,7 +9,8 @@
 #include "nn_alloc.h"
 
 #define NN_STRUCT_BYTES_MAX 4096       /* of one entity's struct */
-#define NN_ROW_WORDS_MAX 1200          /* 4,096 bytes of bool make 64 fields at most; strings 65 words each */
+#define NN_STATE_BYTES_MAX 1000        /* of a whole state on the wire: it must fit one packet of any path */
+#define NN_ROW_WORDS_MAX 1200          /* 4,096 bytes of struct are less */
 #define NN_FIELD_RANGE_MAX 0xfffffffeu /* steps of a float: fits a word with a residual's sign in 64 bits */
 
 /* One field in a row. BOOL, INTEGER, ENUM, FLOAT, ANGLE: one component; VEC2, VEC3: two, three; QUAT: which component

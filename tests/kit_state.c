@@ -144,7 +144,7 @@ static void kit_field_move(const necpnet_field* field, nn_random* random, uint8_
     case NECPNET_FIELD_VEC2:
     case NECPNET_FIELD_VEC3:
         for (unsigned i = 0; i < (field->kind == NECPNET_FIELD_VEC2 ? 2u : 3u); i++) {
-            if (nn_random_below(random, 4)) kit_number(field, random, at + i * field->storage_bytes, near);
+            if (!near || nn_random_below(random, 4)) kit_number(field, random, at + i * field->storage_bytes, near);
         }
         break;
     case NECPNET_FIELD_QUAT: kit_quaternion(field, random, at, near); break;

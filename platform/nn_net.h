@@ -21,7 +21,10 @@
 #define NN_NET_NONE (-1)
 #define NN_NET_BACKLOG 4096 /* connections that wait for accept; the system may allow fewer */
 
-typedef enum nn_net_kind { NN_NET_UDP = 0, NN_NET_TCP = 1 } nn_net_kind;
+typedef enum nn_net_kind {
+    NN_NET_UDP = 0,
+    NN_NET_TCP = 1
+} nn_net_kind;
 
 /* One datagram of a batch. */
 typedef struct nn_net_datagram {

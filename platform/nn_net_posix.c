@@ -21,7 +21,9 @@ NN_PRIVATE bool nn_net_start(void)
     return true;
 }
 
-NN_PRIVATE void nn_net_stop(void) {}
+NN_PRIVATE void nn_net_stop(void)
+{
+}
 
 static necpnet_result net_result(int error)
 {
@@ -97,7 +99,8 @@ NN_PRIVATE void nn_net_close(int descriptor)
     if (descriptor >= 0) close(descriptor);
 }
 
-NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address, bool reuse_port)
+NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address,
+                                      bool reuse_port)
 {
     if (kind == NN_NET_TCP) net_set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1); /* old connections in TIME_WAIT only */
     if (reuse_port) {

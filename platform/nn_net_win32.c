@@ -94,7 +94,8 @@ NN_PRIVATE void nn_net_close(int descriptor)
     if (descriptor != NN_NET_NONE) closesocket(net_handle(descriptor));
 }
 
-NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address, bool reuse_port)
+NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address,
+                                      bool reuse_port)
 {
     (void)kind;
     if (reuse_port) return NECPNET_ERR_UNSUPPORTED;

@@ -165,8 +165,7 @@ static necpnet_result socket_open(nn_socket* socket, nn_net_kind kind, const nec
     nn_log_write(&socket->logger, NECPNET_LOG_ERROR, "%s: cannot open %s: %s", kind == NN_NET_UDP ? "udp" : "tcp", text,
                  necpnet_result_text(result));
     if (result == NECPNET_ERR_UNSUPPORTED) return config->reuse_port ? NECPNET_ERR_BAD_CONFIG : NECPNET_ERR_IO;
-    return result == NECPNET_ERR_NETWORK_UNREACHABLE ? NECPNET_ERR_BAD_CONFIG
-                                                     : result; /* not an address of this host */
+    return result == NECPNET_ERR_NETWORK_UNREACHABLE ? NECPNET_ERR_BAD_CONFIG : result; /* not an address of this host */
 }
 
 static void socket_free(nn_socket* socket)
@@ -219,11 +218,11 @@ necpnet_result necpnet_socket_create(const necpnet_socket_config* config, const 
     if (!config || !out_transport) return NECPNET_ERR_INVALID_ARGUMENT;
     if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
     necpnet_address address;
-    bool ports_fit =
-        config->udp_port >= -1 && config->udp_port <= 65535 && config->tcp_port >= -1 && config->tcp_port <= 65535;
+    bool ports_fit = config->udp_port >= -1 && config->udp_port <= 65535 && config->tcp_port >= -1 &&
+                     config->tcp_port <= 65535;
     if (!ports_fit || !config->bind_address || necpnet_address_parse(config->bind_address, &address) != NECPNET_OK) {
-        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "socket: %s",
-                     ports_fit ? "bind_address is not a numeric address" : "a port is not -1 .. 65535");
+        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "socket: %s", ports_fit ? "bind_address is not a numeric address"
+                                                                                : "a port is not -1 .. 65535");
         return NECPNET_ERR_BAD_CONFIG;
     }
     nn_alloc alloc;

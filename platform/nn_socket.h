@@ -13,17 +13,17 @@
 
 #if !defined(__EMSCRIPTEN__)
 
-#define NN_SOCKET_READ_SLOT 65664u        /* room of one datagram; not a power of two: spreads over cache sets */
-#define NN_SOCKET_READ_SLOTS 8            /* datagrams of one system call; a loop for one client: 1 */
-#define NN_SOCKET_DATAGRAMS_BYTES 131072u /* kept until flush; the loop of one client: 65,664 */
-#define NN_SOCKET_CORK_BYTES 65536u       /* of the active stream; the loop of one client: 16,384 */
+#define NN_SOCKET_READ_SLOT 65664u         /* room of one datagram; not a power of two: spreads over cache sets */
+#define NN_SOCKET_READ_SLOTS 8             /* datagrams of one system call; a loop for one client: 1 */
+#define NN_SOCKET_DATAGRAMS_BYTES 131072u  /* kept until flush; the loop of one client: 65,664 */
+#define NN_SOCKET_CORK_BYTES 65536u        /* of the active stream; the loop of one client: 16,384 */
 #define NN_SOCKET_CORK_BYTES_SMALL 16384u
-#define NN_SOCKET_DATAGRAMS_A_TURN 1024 /* received in one turn, so that streams get theirs */
+#define NN_SOCKET_DATAGRAMS_A_TURN 1024    /* received in one turn, so that streams get theirs */
 #define NN_SOCKET_ACCEPTS_A_TURN 64
 #define NN_SOCKET_READ_BYTES_SHARED 65536u /* of one stream in a turn, when many are ready */
 #define NN_SOCKET_MANY_READY 4
-#define NN_SOCKET_UNSENT_BYTES_MAX 16384u /* TCP_NOTSENT_LOWAT */
-#define NN_SOCKET_LINGER_US 5000000u      /* a closing stream may take so long to deliver what it has */
+#define NN_SOCKET_UNSENT_BYTES_MAX 16384u  /* TCP_NOTSENT_LOWAT */
+#define NN_SOCKET_LINGER_US 5000000u       /* a closing stream may take so long to deliver what it has */
 #define NN_SOCKET_QUEUE_BYTES_MAX 0x40000000u
 
 /* Of a loop, shared by its transports. */
@@ -50,10 +50,10 @@ typedef struct nn_socket_buffers {
 typedef enum nn_stream_state {
     NN_STREAM_CONNECTING = 0,
     NN_STREAM_OPEN = 1,
-    NN_STREAM_FAILED = 2,   /* reason waits to be told */
-    NN_STREAM_CLOSING = 3,  /* let go by the endpoint; bytes still wait */
+    NN_STREAM_FAILED = 2,  /* reason waits to be told */
+    NN_STREAM_CLOSING = 3, /* let go by the endpoint; bytes still wait */
     NN_STREAM_DRAINING = 4, /* all is sent; waiting for the peer's end, so that close does not reset */
-    NN_STREAM_DEAD = 5      /* freed when the ready list comes to it */
+    NN_STREAM_DEAD = 5     /* freed when the ready list comes to it */
 } nn_stream_state;
 
 struct necpnet_stream {

@@ -202,8 +202,8 @@ NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stre
     size_t corked = buffers->cork_bytes;
     buffers->cork_stream = NULL;
     buffers->cork_bytes = 0;
-    bool written =
-        corked ? stream_write(stream, buffers->cork, corked, data, bytes) : stream_write(stream, data, bytes, NULL, 0);
+    bool written = corked ? stream_write(stream, buffers->cork, corked, data, bytes)
+                          : stream_write(stream, data, bytes, NULL, 0);
     return written || stream->reason != NECPNET_ERR_OUT_OF_MEMORY ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
 }
 
@@ -224,8 +224,8 @@ static void stream_begin_draining(necpnet_stream* stream)
 static void stream_writable(necpnet_stream* stream)
 {
     size_t sent = 0;
-    necpnet_result result =
-        nn_net_write(stream->watch.descriptor, stream->queue + stream->queue_at, stream->queue_bytes, NULL, 0, &sent);
+    necpnet_result result = nn_net_write(stream->watch.descriptor, stream->queue + stream->queue_at, stream->queue_bytes,
+                                         NULL, 0, &sent);
     if (result == NECPNET_ERR_WOULD_BLOCK) return;
     if (result != NECPNET_OK) {
         stream_fail(stream, result);
@@ -309,8 +309,7 @@ static void socket_refuse_one(nn_socket* socket)
     socket->statistics.streams_refused++;
     if (!socket->descriptors_said) {
         socket->descriptors_said = true;
-        nn_log_write(&socket->logger, NECPNET_LOG_ERROR,
-                     "tcp: connections are refused: %s; raise the limit (ulimit -n)",
+        nn_log_write(&socket->logger, NECPNET_LOG_ERROR, "tcp: connections are refused: %s; raise the limit (ulimit -n)",
                      necpnet_result_text(NECPNET_ERR_DESCRIPTORS));
     }
     if (socket->spare_descriptor == NN_NET_NONE) return;

@@ -30,7 +30,7 @@ typedef struct nn_channel_receive {
     uint16_t end;       /* ordered, unordered: behind the last received */
     bool any;           /* sequenced: something came */
     uint8_t index;
-    uint8_t byte;         /* on the wire, without flags */
+    uint8_t byte;       /* on the wire, without flags */
     uint16_t seen_newest; /* unreliable messages with an id: */
     uint64_t seen;        /* bit n: newest - n came */
     uint64_t credit_received;

@@ -6,9 +6,9 @@
 #include "nn_blocks.h"
 
 #define NN_FRAGMENT_UNIT_BYTES 16
-#define NN_FRAGMENT_HEADER_BYTES_MAX 16 /* type 1, channel 1, id 2, total 4, first unit 4, length 4 */
-#define NN_FRAGMENTS_UNRELIABLE_MAX 32  /* of a message that is not reliable ordered or unordered .. */
-#define NN_FRAGMENT_BYTES_TYPICAL 1152  /* .. of which each carries about so much: 36,864 bytes in all */
+#define NN_FRAGMENT_HEADER_BYTES_MAX 16    /* type 1, channel 1, id 2, total 4, first unit 4, length 4 */
+#define NN_FRAGMENTS_UNRELIABLE_MAX 32     /* of a message that is not reliable ordered or unordered .. */
+#define NN_FRAGMENT_BYTES_TYPICAL 1152     /* .. of which each carries about so much: 36,864 bytes in all */
 #define NN_FRAGMENTED_BYTES_UNRELIABLE_MAX (NN_FRAGMENTS_UNRELIABLE_MAX * NN_FRAGMENT_BYTES_TYPICAL)
 
 NN_INLINE uint32_t nn_fragment_units(size_t bytes)

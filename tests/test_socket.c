@@ -139,8 +139,8 @@ static necpnet_result side_try(struct side* side, necpnet_loop* loop, const char
     config.tcp_port = tcp_port;
     necpnet_result result = necpnet_socket_create(&config, &side->transport);
     if (result != NECPNET_OK) return result;
-    necpnet_sink sink = {side,         side_on_datagram, side_on_accept, side_on_open,
-                         side_on_data, side_on_writable, side_on_close,  side_on_resolved};
+    necpnet_sink sink = {side,          side_on_datagram, side_on_accept, side_on_open,
+                         side_on_data,  side_on_writable, side_on_close,  side_on_resolved};
     TEST_OK(side->transport->attach(side->transport->user, &sink));
     side->transport->local_ports(side->transport->user, &side->udp_port, &side->tcp_port);
     return NECPNET_OK;
@@ -165,15 +165,15 @@ static void side_turn(struct side* side)
     side->transport->flush(side->transport->user);
 }
 
-#define TURN_UNTIL(a, b, condition) \
-    do { \
-        uint64_t until_us = necpnet_time_us() + PATIENCE_US; \
-        while (!(condition) && necpnet_time_us() < until_us) { \
-            side_turn(a); \
-            side_turn(b); \
-            if (!(condition)) TEST_OK((a)->transport->wait((a)->transport->user, 200)); \
-        } \
-        TEST_CHECK(condition); \
+#define TURN_UNTIL(a, b, condition)                                                                                    \
+    do {                                                                                                               \
+        uint64_t until_us = necpnet_time_us() + PATIENCE_US;                                                           \
+        while (!(condition) && necpnet_time_us() < until_us) {                                                         \
+            side_turn(a);                                                                                              \
+            side_turn(b);                                                                                              \
+            if (!(condition)) TEST_OK((a)->transport->wait((a)->transport->user, 200));                                \
+        }                                                                                                              \
+        TEST_CHECK(condition);                                                                                         \
     } while (0)
 
 static necpnet_address address_of(const char* host, int port)
@@ -622,8 +622,7 @@ TEST(test_socket_bounds_the_questions_to_the_resolver)
     struct side side;
     side_open(&side, NULL, "127.0.0.1", 0, -1);
     const necpnet_transport* transport = side.transport;
-    for (uint64_t i = 0; i < NN_RESOLVER_REQUESTS_MAX; i++)
-        TEST_OK(transport->resolve(transport->user, i, "127.0.0.1", 1));
+    for (uint64_t i = 0; i < NN_RESOLVER_REQUESTS_MAX; i++) TEST_OK(transport->resolve(transport->user, i, "127.0.0.1", 1));
     TEST_EQUAL(transport->resolve(transport->user, 99, "127.0.0.1", 1), NECPNET_ERR_LIMIT_REACHED);
     side_turn(&side);
     TEST_EQUAL(side.resolved, (uint64_t)NN_RESOLVER_REQUESTS_MAX);
@@ -676,7 +675,8 @@ TEST(test_socket_gives_everything_back_when_memory_fails)
     config.bind_address = "127.0.0.1";
     config.udp_port = 0;
     config.tcp_port = 0;
-    TEST_EACH_ALLOCATION_FAILS {
+    TEST_EACH_ALLOCATION_FAILS
+    {
         const necpnet_transport* transport = NULL;
         necpnet_result result = necpnet_socket_create(&config, &transport);
         if (result == NECPNET_OK) {

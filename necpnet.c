@@ -17981,6 +17981,1201 @@ necpnet_result necpnet_view_get_tick(const necpnet_view* view, uint32_t* out_tic
 }
 /* ---- end src/nn_view_show.c -------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_link.h ----------------------------------------------------------------------------------------- */
+/* nn_link - the inside of the simulated network: hosts, packets on their way, streams as pairs of ends.
+ *
+ * Everything that travels is a packet with a time and a number; a heap orders them, so that equal seeds and equal calls
+ * give equal histories. What is due moves to its host's inbox; the host's receive hands it to the sink. Packets of a
+ * direction keep their order but for those that reorder_ppm picks: jitter alone overtakes nothing.
+ */
+#ifndef NN_LINK_H
+#define NN_LINK_H
+
+
+#define NN_LINK_HOSTS_MAX 65536           /* ever added */
+#define NN_LINK_BYTES_MAX (256u << 20)    /* of datagrams on their way; more are lost */
+#define NN_LINK_STREAM_BYTES_MAX (512u << 20) /* waiting in one stream: send_stream says ERR_OUT_OF_MEMORY */
+#define NN_LINK_SEGMENT_BYTES 1448u       /* of a stream: what one loss delays */
+#define NN_LINK_WINDOW_BYTES (256u << 10) /* on their way or unread in one direction of a stream */
+#define NN_LINK_RETRANSMIT_US 200000u     /* and one round trip: the delay of a lost segment (RFC 6298 2.4, Linux) */
+#define NN_LINK_RETRANSMITS_MAX 6         /* of one segment; the delay doubles */
+#define NN_LINK_CONNECT_RETRY_US 1000000u /* RFC 6298 2.1 */
+#define NN_LINK_CONNECT_TRIES_MAX 6
+#define NN_LINK_DELAY_US_MAX 60000000u    /* latency and jitter */
+#define NN_LINK_BANDWIDTH_BPS_MIN 1000u
+#define NN_LINK_RESOLVES_MAX 64 /* answers under way to one host */
+
+typedef enum nn_link_kind {
+    NN_LINK_DATAGRAM = 0,
+    NN_LINK_RESOLVED = 1,
+    NN_LINK_CONNECT = 2,  /* a stream asks to be accepted */
+    NN_LINK_ACCEPTED = 3, /* and is */
+    NN_LINK_SEGMENT = 4,
+    NN_LINK_CLOSE = 5,    /* the stream ended; number is the reason */
+    NN_LINK_WRITABLE = 6, /* to the sender itself: all has left */
+    NN_LINK_PUMP = 7      /* to the sender's side of the link: the bandwidth has room again */
+} nn_link_kind;
+
+struct nn_link_host;
+struct nn_link_end;
+
+/* On its way, in an inbox, or waiting in a stream. Those that carry no bytes are embedded in their stream's end. */
+typedef struct nn_link_packet {
+    struct nn_link_packet* next;
+    uint64_t due_us;
+    uint64_t order;
+    uint8_t kind;
+    bool embedded;
+    bool travels; /* embedded: in use */
+    struct nn_link_host* to;
+    struct nn_link_end* end; /* of the receiver; NULL for datagrams */
+    necpnet_address from;
+    uint64_t number; /* RESOLVED: request; CLOSE: reason */
+    uint32_t bytes;
+    uint8_t* data;
+} nn_link_packet;
+
+typedef struct nn_link_queue {
+    nn_link_packet* first;
+    nn_link_packet* last;
+} nn_link_queue;
+
+typedef enum nn_link_state {
+    NN_LINK_CONNECTING = 0,
+    NN_LINK_OPEN = 1,
+    NN_LINK_CLOSING = 2, /* let go; bytes still wait */
+    NN_LINK_DEAD = 3
+} nn_link_state;
+
+/* One end of a stream; what necpnet_stream* points to. */
+typedef struct nn_link_end {
+    struct nn_link_pipe* pipe;
+    struct nn_link_host* host;
+    struct nn_link_end* peer;
+    void* context;
+    uint8_t state;
+    bool paused;
+    bool was_pending;    /* tell when all has left */
+    uint64_t due_us;     /* of the last packet sent: order is kept */
+    nn_link_queue out;   /* taken and not sent */
+    size_t out_bytes;
+    size_t unread_bytes; /* sent to this end and not delivered */
+    nn_link_queue held;  /* arrived while paused */
+    nn_link_packet connect;
+    nn_link_packet close_here;
+    nn_link_packet close_there;
+    nn_link_packet writable;
+    nn_link_packet pump;
+    int connect_tries;
+} nn_link_end;
+
+typedef struct nn_link_pipe {
+    struct nn_link_pipe* next;
+    uint32_t packets; /* somewhere on their way */
+    uint16_t port;
+    necpnet_address to;
+    nn_link_end ends[2]; /* 0 asked for the stream */
+} nn_link_pipe;
+
+typedef struct nn_link_direction {
+    bool blocked;
+    uint64_t free_ns; /* when the last bit queued will have left */
+    uint64_t due_us;  /* of the last datagram: order is kept */
+} nn_link_direction;
+
+typedef struct nn_link_host {
+    necpnet_transport transport; /* first */
+    necpnet_link* link;
+    uint32_t number;
+    uint16_t port;
+    bool server;
+    bool attached;
+    bool removed; /* kept until the link goes, so that a late call finds nothing but peace */
+    uint32_t resolves;
+    necpnet_sink sink;
+    necpnet_link_config config;
+    nn_link_direction up;   /* from it */
+    nn_link_direction down; /* to it */
+    nn_link_queue inbox;
+} nn_link_host;
+
+struct necpnet_link {
+    nn_alloc alloc;
+    necpnet_link_config config;
+    nn_random random;
+    uint64_t now_us;
+    uint64_t order;
+    nn_link_host** hosts; /* by number */
+    uint32_t host_count;
+    uint32_t host_capacity;
+    nn_link_packet** heap;
+    uint32_t heap_count;
+    uint32_t heap_capacity;
+    uint32_t promised;    /* places in the heap that streams may take without asking */
+    uint32_t inbox_count; /* packets in all inboxes */
+    size_t datagram_bytes;
+    nn_link_pipe* pipes;
+    bool garbage; /* a pipe may be free */
+    necpnet_link_statistics statistics;
+};
+
+/* nn_link_config */
+NN_PRIVATE necpnet_result nn_link_check_config(const necpnet_link_config* config);
+NN_PRIVATE nn_link_host* nn_link_host_of(necpnet_link* link, const necpnet_transport* transport);
+
+/* nn_link_packet: taking, sending and arriving. */
+
+/* nn_link_packet_new - with a copy of data; NULL without memory. */
+NN_PRIVATE nn_link_packet* nn_link_packet_new(necpnet_link* link, nn_link_kind kind, const uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_link_packet_release(necpnet_link* link, nn_link_packet* packet);
+NN_PRIVATE void nn_link_queue_add(nn_link_queue* queue, nn_link_packet* packet);
+NN_PRIVATE nn_link_packet* nn_link_queue_take(nn_link_queue* queue);
+
+/* nn_link_reserve - room for more packets on their way beside those promised, so that nn_link_send cannot fail. */
+NN_PRIVATE bool nn_link_reserve(necpnet_link* link, uint32_t more);
+NN_PRIVATE void nn_link_send(necpnet_link* link, nn_link_packet* packet, uint64_t due_us);
+
+/* nn_link_arrive - move what is due to the inboxes. */
+NN_PRIVATE void nn_link_arrive(necpnet_link* link);
+
+/* nn_link_path - whose settings and which direction hold between two hosts. */
+NN_PRIVATE const necpnet_link_config* nn_link_path(nn_link_host* from, nn_link_host* to, nn_link_direction** out);
+
+/* nn_link_backlog - bytes that wait for the bandwidth; nn_link_occupy takes it for so many more and gives the time at
+ * which they have left. */
+NN_PRIVATE uint64_t nn_link_backlog(const necpnet_link* link, const necpnet_link_config* config,
+                                    const nn_link_direction* direction);
+NN_PRIVATE uint64_t nn_link_occupy(necpnet_link* link, const necpnet_link_config* config, nn_link_direction* direction,
+                                   size_t bytes);
+NN_PRIVATE uint64_t nn_link_delay(necpnet_link* link, const necpnet_link_config* config);
+
+/* nn_link - hosts. */
+NN_PRIVATE nn_link_host* nn_link_find(necpnet_link* link, const necpnet_address* address);
+NN_PRIVATE necpnet_address nn_link_address(const nn_link_host* host);
+
+/* nn_link_stream */
+NN_PRIVATE necpnet_result nn_link_open_stream(void* user, const necpnet_address* to, const char* url, void* context,
+                                              necpnet_stream** out_stream);
+NN_PRIVATE necpnet_result nn_link_send_stream(void* user, necpnet_stream* stream, const uint8_t* data, size_t bytes);
+NN_PRIVATE size_t nn_link_pending(void* user, necpnet_stream* stream);
+NN_PRIVATE void nn_link_pause(void* user, necpnet_stream* stream, bool paused);
+NN_PRIVATE void nn_link_close_stream(void* user, necpnet_stream* stream, bool at_once);
+NN_PRIVATE void nn_link_deliver_stream(nn_link_host* host, nn_link_packet* packet);
+
+/* nn_link_bounce - a packet came to a host that has nobody: release it, and tell the other side what it must know. */
+NN_PRIVATE void nn_link_bounce(necpnet_link* link, nn_link_packet* packet);
+NN_PRIVATE void nn_link_pump(necpnet_link* link, nn_link_end* end);
+NN_PRIVATE void nn_link_pump_all(necpnet_link* link);
+NN_PRIVATE void nn_link_reset_streams(nn_link_host* host); /* its address or its process is gone */
+NN_PRIVATE void nn_link_sweep(necpnet_link* link);         /* free streams that ended */
+NN_PRIVATE void nn_link_free_streams(necpnet_link* link);
+
+#endif
+/* ---- end src/nn_link.h ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_link.c ----------------------------------------------------------------------------------------- */
+/* nn_link - the simulated network: hosts, their transports, datagrams, names. */
+
+necpnet_result necpnet_link_create(const necpnet_link_config* config, necpnet_link** out_link)
+{
+    if (!config || !out_link) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = nn_link_check_config(config);
+    if (result != NECPNET_OK) return result;
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, &config->allocator);
+    necpnet_link* link = (necpnet_link*)nn_alloc_take(&alloc, sizeof *link);
+    if (!link) return NECPNET_ERR_OUT_OF_MEMORY;
+    link->alloc = alloc;
+    link->config = *config;
+    link->statistics.hash = NN_FNV1A64_BASIS;
+    nn_random_seed(&link->random, config->seed);
+    *out_link = link;
+    return NECPNET_OK;
+}
+
+static void link_empty_inbox(nn_link_host* host)
+{
+    for (;;) {
+        nn_link_packet* packet = nn_link_queue_take(&host->inbox);
+        if (!packet) return;
+        host->link->inbox_count--;
+        nn_link_bounce(host->link, packet);
+    }
+}
+
+void necpnet_link_destroy(necpnet_link* link)
+{
+    if (!link) return;
+    for (uint32_t i = 0; i < link->host_count; i++) {
+        nn_link_packet* packet;
+        while ((packet = nn_link_queue_take(&link->hosts[i]->inbox)) != NULL) nn_link_packet_release(link, packet);
+    }
+    for (uint32_t i = 0; i < link->heap_count; i++) nn_link_packet_release(link, link->heap[i]);
+    nn_link_free_streams(link);
+    for (uint32_t i = 0; i < link->host_count; i++) nn_alloc_give(&link->alloc, link->hosts[i], sizeof *link->hosts[i]);
+    nn_alloc_give(&link->alloc, link->hosts, link->host_capacity * sizeof *link->hosts);
+    nn_alloc_give(&link->alloc, link->heap, link->heap_capacity * sizeof *link->heap);
+    nn_alloc alloc = link->alloc;
+    nn_alloc_give(&alloc, link, sizeof *link);
+}
+
+NN_PRIVATE necpnet_address nn_link_address(const nn_link_host* host)
+{
+    necpnet_address address;
+    memset(&address, 0, sizeof address);
+    address.family = NECPNET_ADDRESS_MEMORY;
+    address.port = host->port;
+    for (unsigned i = 0; i < 4; i++) address.bytes[i] = (uint8_t)(host->number >> 8 * i);
+    return address;
+}
+
+/* Who has an address now; NULL: nobody any more. */
+NN_PRIVATE nn_link_host* nn_link_find(necpnet_link* link, const necpnet_address* address)
+{
+    if (address->family != NECPNET_ADDRESS_MEMORY) return NULL;
+    uint32_t number = (uint32_t)address->bytes[0] | (uint32_t)address->bytes[1] << 8 |
+                      (uint32_t)address->bytes[2] << 16 | (uint32_t)address->bytes[3] << 24;
+    if (number >= link->host_count) return NULL;
+    nn_link_host* host = link->hosts[number];
+    return host->removed || host->port != address->port ? NULL : host;
+}
+
+/* ---- datagrams -- */
+
+/* One copy of a datagram on its way. */
+static bool link_send_copy(nn_link_host* from, nn_link_host* to, const necpnet_link_config* config,
+                           nn_link_direction* direction, uint64_t left_us, const uint8_t* data, size_t bytes)
+{
+    necpnet_link* link = from->link;
+    if (!nn_link_reserve(link, 1)) return false;
+    nn_link_packet* packet = nn_link_packet_new(link, NN_LINK_DATAGRAM, data, bytes);
+    if (!packet) return false;
+    if (bytes && nn_random_chance(&link->random, config->corrupt_ppm)) {
+        uint64_t bit = nn_random_below(&link->random, (uint64_t)bytes * 8);
+        packet->data[bit / 8] = (uint8_t)(packet->data[bit / 8] ^ 1u << bit % 8);
+        link->statistics.datagrams_corrupted++;
+    }
+    packet->to = to;
+    packet->from = nn_link_address(from);
+    packet->number = to->port; /* the address that it was sent to */
+    uint64_t due_us = left_us + nn_link_delay(link, config);
+    if (nn_random_chance(&link->random, config->reorder_ppm)) {
+        uint64_t unit_us = (uint64_t)config->latency_us + config->jitter_us + 1000;
+        due_us += unit_us * (1 + nn_random_below(&link->random, 4));
+    } else {
+        direction->due_us = due_us = nn_max_u64(due_us, direction->due_us);
+    }
+    nn_link_send(link, packet, due_us);
+    return true;
+}
+
+static necpnet_result link_send_datagram(void* user, const necpnet_address* to, const uint8_t* data, size_t bytes)
+{
+    nn_link_host* host = (nn_link_host*)user;
+    necpnet_link* link = host->link;
+    if (bytes > NECPNET_DATAGRAM_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (to->family != NECPNET_ADDRESS_MEMORY) return NECPNET_ERR_NETWORK_UNREACHABLE;
+    if (host->removed) return NECPNET_OK;
+    link->statistics.datagrams_sent++;
+    link->statistics.bytes_sent += bytes;
+    nn_link_host* target = nn_link_find(link, to);
+    nn_link_direction* direction = NULL;
+    const necpnet_link_config* config = target ? nn_link_path(host, target, &direction) : NULL;
+    bool lost = !target || direction->blocked || bytes > config->datagram_bytes_max ||
+                link->datagram_bytes + bytes > NN_LINK_BYTES_MAX || nn_random_chance(&link->random, config->loss_ppm);
+    if (!lost) {
+        size_t occupied = bytes + config->overhead_bytes;
+        lost = config->bandwidth_bps != UINT64_MAX &&
+               nn_link_backlog(link, config, direction) + occupied > config->queue_bytes;
+        uint64_t left_us = lost ? 0 : nn_link_occupy(link, config, direction, occupied);
+        bool twice = !lost && nn_random_chance(&link->random, config->duplicate_ppm);
+        if (twice) link->statistics.datagrams_duplicated++;
+        for (int copies = lost ? 0 : twice ? 2 : 1; copies > 0; copies--) {
+            if (!link_send_copy(host, target, config, direction, left_us, data, bytes)) return NECPNET_ERR_OUT_OF_MEMORY;
+        }
+    }
+    if (lost) link->statistics.datagrams_lost++;
+    return NECPNET_OK;
+}
+
+/* ---- the transport's other functions -- */
+
+static necpnet_result link_attach(void* user, const necpnet_sink* sink)
+{
+    nn_link_host* host = (nn_link_host*)user;
+    if (host->attached || host->removed) return NECPNET_ERR_INVALID_STATE;
+    host->sink = *sink;
+    host->attached = true;
+    return NECPNET_OK;
+}
+
+static void link_detach(void* user)
+{
+    nn_link_host* host = (nn_link_host*)user;
+    if (!host->attached) return;
+    host->attached = false;
+    memset(&host->sink, 0, sizeof host->sink);
+    for (nn_link_pipe* pipe = host->link->pipes; pipe; pipe = pipe->next) {
+        for (int i = 0; i < 2; i++) {
+            if (pipe->ends[i].host == host) nn_link_close_stream(host, (necpnet_stream*)(void*)&pipe->ends[i], false);
+        }
+    }
+    link_empty_inbox(host);
+}
+
+static void link_hash(necpnet_link* link, const nn_link_host* host, const nn_link_packet* packet)
+{
+    const uint64_t facts[4] = {link->now_us, host->number, packet->kind, packet->bytes};
+    uint8_t bytes[32];
+    for (unsigned i = 0; i < 32; i++) bytes[i] = (uint8_t)(facts[i / 8] >> 8 * (i % 8));
+    link->statistics.hash = nn_fnv1a64(link->statistics.hash, bytes, sizeof bytes);
+    link->statistics.hash = nn_fnv1a64(link->statistics.hash, packet->data, packet->bytes);
+}
+
+static void link_deliver_resolved(nn_link_host* host, const nn_link_packet* packet)
+{
+    host->resolves--;
+    uint16_t port = packet->from.port;
+    nn_link_host* best = NULL; /* the newest that lives, else the newest that did: names outlive processes */
+    for (uint32_t i = 0; i < host->link->host_count; i++) {
+        nn_link_host* server = host->link->hosts[i];
+        if (!server->server || server->port != port) continue;
+        if (!best || !server->removed || best->removed) best = server;
+    }
+    necpnet_address address;
+    memset(&address, 0, sizeof address);
+    if (best) address = nn_link_address(best);
+    host->sink.on_resolved(host->sink.user, packet->number, &address, best ? 1 : 0,
+                           best ? NECPNET_OK : NECPNET_ERR_HOST_UNKNOWN);
+}
+
+static void link_deliver(nn_link_host* host, nn_link_packet* packet)
+{
+    necpnet_link* link = host->link;
+    if (packet->kind == NN_LINK_DATAGRAM) {
+        bool there = packet->number == host->port; /* else it was sent to the address before */
+        if (there) {
+            link_hash(link, host, packet);
+            link->statistics.datagrams_delivered++;
+            host->sink.on_datagram(host->sink.user, &packet->from, packet->data, packet->bytes);
+        } else {
+            link->statistics.datagrams_lost++;
+        }
+        nn_link_packet_release(link, packet);
+    } else if (packet->kind == NN_LINK_RESOLVED) {
+        link_deliver_resolved(host, packet);
+        nn_link_packet_release(link, packet);
+    } else {
+        if (packet->kind == NN_LINK_SEGMENT && !packet->end->paused) link_hash(link, host, packet);
+        nn_link_deliver_stream(host, packet);
+    }
+}
+
+static void link_receive(void* user, uint64_t now_us)
+{
+    nn_link_host* host = (nn_link_host*)user;
+    (void)now_us; /* the link's own time is what counts */
+    nn_link_arrive(host->link);
+    while (host->attached && !host->removed) {
+        nn_link_packet* packet = nn_link_queue_take(&host->inbox);
+        if (!packet) return;
+        host->link->inbox_count--;
+        link_deliver(host, packet);
+    }
+}
+
+static necpnet_result link_resolve(void* user, uint64_t request, const char* name, uint16_t port)
+{
+    nn_link_host* host = (nn_link_host*)user;
+    if (!name || !name[0]) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (host->removed) return NECPNET_OK;
+    if (host->resolves == NN_LINK_RESOLVES_MAX) return NECPNET_ERR_LIMIT_REACHED;
+    nn_link_packet* packet = nn_link_reserve(host->link, 1) ? nn_link_packet_new(host->link, NN_LINK_RESOLVED, NULL, 0)
+                                                            : NULL;
+    if (!packet) return NECPNET_ERR_OUT_OF_MEMORY;
+    packet->to = host;
+    packet->number = request;
+    packet->from.port = port;
+    host->resolves++;
+    nn_link_send(host->link, packet, host->link->now_us);
+    return NECPNET_OK;
+}
+
+static void link_flush(void* user)
+{
+    (void)user; /* everything is on its way at once */
+}
+
+static void link_local_ports(void* user, int* out_udp, int* out_tcp)
+{
+    const nn_link_host* host = (const nn_link_host*)user;
+    *out_udp = host->port;
+    *out_tcp = host->server ? host->port : -1;
+}
+
+/* ---- hosts -- */
+
+static void link_fill_transport(nn_link_host* host)
+{
+    necpnet_transport* transport = &host->transport;
+    transport->user = host;
+    transport->flags = NECPNET_TRANSPORT_DATAGRAMS | NECPNET_TRANSPORT_STREAMS;
+    transport->attach = link_attach;
+    transport->detach = link_detach;
+    transport->receive = link_receive;
+    transport->send_datagram = link_send_datagram;
+    transport->resolve = link_resolve;
+    transport->open_stream = nn_link_open_stream;
+    transport->send_stream = nn_link_send_stream;
+    transport->pending = nn_link_pending;
+    transport->pause = nn_link_pause;
+    transport->close_stream = nn_link_close_stream;
+    transport->flush = link_flush;
+    transport->wait = NULL; /* time is virtual */
+    transport->local_ports = link_local_ports;
+}
+
+static necpnet_result link_add(necpnet_link* link, bool server, uint16_t port, const necpnet_transport** out_transport)
+{
+    if (link->host_count == NN_LINK_HOSTS_MAX) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (link->host_count == link->host_capacity) {
+        uint32_t capacity = link->host_capacity ? link->host_capacity * 2 : 8;
+        nn_link_host** hosts = (nn_link_host**)nn_alloc_grow(
+            &link->alloc, link->hosts, link->host_capacity * sizeof *hosts, capacity * sizeof *hosts);
+        if (!hosts) return NECPNET_ERR_OUT_OF_MEMORY;
+        link->hosts = hosts;
+        link->host_capacity = capacity;
+    }
+    nn_link_host* host = (nn_link_host*)nn_alloc_take(&link->alloc, sizeof *host);
+    if (!host) return NECPNET_ERR_OUT_OF_MEMORY;
+    host->link = link;
+    host->number = link->host_count;
+    host->port = port;
+    host->server = server;
+    host->config = link->config;
+    link_fill_transport(host);
+    link->hosts[link->host_count++] = host;
+    *out_transport = &host->transport;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_link_add_server(necpnet_link* link, uint16_t port, const necpnet_transport** out_transport)
+{
+    if (!link || !out_transport || port == 0) return NECPNET_ERR_INVALID_ARGUMENT;
+    for (uint32_t i = 0; i < link->host_count; i++) {
+        const nn_link_host* host = link->hosts[i];
+        if (host->server && !host->removed && host->port == port) return NECPNET_ERR_ALREADY_EXISTS;
+    }
+    return link_add(link, true, port, out_transport);
+}
+
+necpnet_result necpnet_link_add_client(necpnet_link* link, const necpnet_transport** out_transport)
+{
+    if (!link || !out_transport) return NECPNET_ERR_INVALID_ARGUMENT;
+    return link_add(link, false, 1, out_transport);
+}
+
+necpnet_result necpnet_link_remove(necpnet_link* link, const necpnet_transport* transport)
+{
+    if (!link || !transport) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_link_host* host = nn_link_host_of(link, transport);
+    if (!host) return NECPNET_ERR_NOT_FOUND;
+    nn_link_reset_streams(host);
+    host->removed = true;
+    link_empty_inbox(host);
+    return NECPNET_OK;
+}
+/* ---- end src/nn_link.c ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_link_config.c ---------------------------------------------------------------------------------- */
+/* nn_link_config - settings of the simulated network, at the start and while it runs. */
+
+necpnet_result necpnet_link_config_default(necpnet_link_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->seed = 1;
+    config->bandwidth_bps = UINT64_MAX;
+    config->queue_bytes = 65536;
+    config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_MAX;
+    config->overhead_bytes = 28;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_link_check_config(const necpnet_link_config* config)
+{
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    const uint32_t shares[] = {config->loss_ppm, config->duplicate_ppm, config->reorder_ppm, config->corrupt_ppm,
+                               config->cut_ppm};
+    for (size_t i = 0; i < NN_COUNT(shares); i++) {
+        if (shares[i] > 1000000) return NECPNET_ERR_BAD_CONFIG;
+    }
+    if (config->latency_us > NN_LINK_DELAY_US_MAX || config->jitter_us > NN_LINK_DELAY_US_MAX) {
+        return NECPNET_ERR_BAD_CONFIG;
+    }
+    if (config->bandwidth_bps < NN_LINK_BANDWIDTH_BPS_MIN) return NECPNET_ERR_BAD_CONFIG;
+    if (config->datagram_bytes_max == 0 || config->datagram_bytes_max > NECPNET_DATAGRAM_BYTES_MAX) {
+        return NECPNET_ERR_BAD_CONFIG;
+    }
+    if (config->queue_bytes == 0 || config->overhead_bytes > 1000) return NECPNET_ERR_BAD_CONFIG;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE nn_link_host* nn_link_host_of(necpnet_link* link, const necpnet_transport* transport)
+{
+    for (uint32_t i = 0; i < link->host_count; i++) {
+        nn_link_host* host = link->hosts[i];
+        if (&host->transport == transport) return host->removed ? NULL : host;
+    }
+    return NULL;
+}
+
+necpnet_result necpnet_link_configure(necpnet_link* link, const necpnet_transport* transport,
+                                      const necpnet_link_config* config)
+{
+    if (!link || !config) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = nn_link_check_config(config);
+    if (result != NECPNET_OK) return result;
+    if (transport) {
+        nn_link_host* host = nn_link_host_of(link, transport);
+        if (!host || host->server) return NECPNET_ERR_NOT_FOUND;
+        host->config = *config;
+    } else {
+        link->config = *config;
+        for (uint32_t i = 0; i < link->host_count; i++) link->hosts[i]->config = *config;
+    }
+    nn_link_pump_all(link);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_link_block(necpnet_link* link, const necpnet_transport* client, bool up, bool down)
+{
+    if (!link || !client) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_link_host* host = nn_link_host_of(link, client);
+    if (!host || host->server) return NECPNET_ERR_NOT_FOUND;
+    host->up.blocked = up;
+    host->down.blocked = down;
+    nn_link_pump_all(link);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_link_rebind(necpnet_link* link, const necpnet_transport* client)
+{
+    if (!link || !client) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_link_host* host = nn_link_host_of(link, client);
+    if (!host || host->server) return NECPNET_ERR_NOT_FOUND;
+    nn_link_reset_streams(host);
+    host->port = (uint16_t)(host->port == UINT16_MAX ? 1 : host->port + 1);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_link_advance(necpnet_link* link, uint64_t now_us)
+{
+    if (!link || now_us < link->now_us) return NECPNET_ERR_INVALID_ARGUMENT;
+    /* what falls due on the way happens at its own time: a sender's turn at the bandwidth depends on it */
+    while (link->heap_count && link->heap[0]->due_us <= now_us) {
+        link->now_us = nn_max_u64(link->now_us, link->heap[0]->due_us);
+        nn_link_arrive(link);
+    }
+    link->now_us = now_us;
+    return NECPNET_OK;
+}
+
+uint64_t necpnet_link_deadline_us(const necpnet_link* link)
+{
+    if (!link) return NN_NEVER;
+    if (link->inbox_count) return link->now_us;
+    return link->heap_count ? nn_max_u64(link->heap[0]->due_us, link->now_us) : NN_NEVER;
+}
+
+necpnet_result necpnet_link_get_statistics(const necpnet_link* link, necpnet_link_statistics* out_statistics)
+{
+    if (!link || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    *out_statistics = link->statistics;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_link_config.c ------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_link_packet.c ---------------------------------------------------------------------------------- */
+/* nn_link_packet - packets of the simulated network: on their way in order of time, in the bandwidth's queue, arriving. */
+
+NN_PRIVATE nn_link_packet* nn_link_packet_new(necpnet_link* link, nn_link_kind kind, const uint8_t* data, size_t bytes)
+{
+    nn_link_packet* packet = (nn_link_packet*)nn_alloc_take(&link->alloc, sizeof *packet + bytes);
+    if (!packet) return NULL;
+    packet->kind = (uint8_t)kind;
+    packet->bytes = (uint32_t)bytes;
+    packet->data = (uint8_t*)(packet + 1);
+    nn_copy(packet->data, data, bytes);
+    if (kind == NN_LINK_DATAGRAM) link->datagram_bytes += bytes;
+    return packet;
+}
+
+NN_PRIVATE void nn_link_packet_release(necpnet_link* link, nn_link_packet* packet)
+{
+    if (packet->end) {
+        packet->end->pipe->packets--;
+        link->garbage = true;
+    }
+    if (packet->embedded) {
+        packet->travels = false;
+        return;
+    }
+    if (packet->kind == NN_LINK_DATAGRAM) link->datagram_bytes -= packet->bytes;
+    nn_alloc_give(&link->alloc, packet, sizeof *packet + packet->bytes);
+}
+
+NN_PRIVATE void nn_link_queue_add(nn_link_queue* queue, nn_link_packet* packet)
+{
+    packet->next = NULL;
+    if (queue->last) {
+        queue->last->next = packet;
+    } else {
+        queue->first = packet;
+    }
+    queue->last = packet;
+}
+
+NN_PRIVATE nn_link_packet* nn_link_queue_take(nn_link_queue* queue)
+{
+    nn_link_packet* packet = queue->first;
+    if (!packet) return NULL;
+    queue->first = packet->next;
+    if (!queue->first) queue->last = NULL;
+    return packet;
+}
+
+/* ---- on their way -- */
+
+static bool link_before(const nn_link_packet* a, const nn_link_packet* b)
+{
+    return a->due_us != b->due_us ? a->due_us < b->due_us : a->order < b->order;
+}
+
+NN_PRIVATE bool nn_link_reserve(necpnet_link* link, uint32_t more)
+{
+    more += link->promised;
+    if (link->heap_capacity - link->heap_count >= more) return true;
+    uint32_t capacity = link->heap_capacity ? link->heap_capacity : 64;
+    while (capacity - link->heap_count < more) capacity *= 2;
+    nn_link_packet** heap = (nn_link_packet**)nn_alloc_grow(&link->alloc, link->heap, link->heap_capacity * sizeof *heap,
+                                                            capacity * sizeof *heap);
+    if (!heap) return false;
+    link->heap = heap;
+    link->heap_capacity = capacity;
+    return true;
+}
+
+NN_PRIVATE void nn_link_send(necpnet_link* link, nn_link_packet* packet, uint64_t due_us)
+{
+    NN_ASSERT(link->heap_count < link->heap_capacity);
+    packet->due_us = due_us;
+    packet->order = link->order++;
+    if (packet->end) packet->end->pipe->packets++;
+    uint32_t at = link->heap_count++;
+    while (at > 0 && link_before(packet, link->heap[(at - 1) / 2])) {
+        link->heap[at] = link->heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    link->heap[at] = packet;
+}
+
+static nn_link_packet* link_take_due(necpnet_link* link)
+{
+    if (link->heap_count == 0 || link->heap[0]->due_us > link->now_us) return NULL;
+    nn_link_packet* packet = link->heap[0];
+    nn_link_packet* last = link->heap[--link->heap_count];
+    uint32_t at = 0;
+    for (;;) {
+        uint32_t child = at * 2 + 1;
+        if (child >= link->heap_count) break;
+        if (child + 1 < link->heap_count && link_before(link->heap[child + 1], link->heap[child])) child++;
+        if (!link_before(link->heap[child], last)) break;
+        link->heap[at] = link->heap[child];
+        at = child;
+    }
+    if (link->heap_count) link->heap[at] = last;
+    return packet;
+}
+
+NN_PRIVATE void nn_link_arrive(necpnet_link* link)
+{
+    if (link->garbage) nn_link_sweep(link);
+    for (;;) {
+        nn_link_packet* packet = link_take_due(link);
+        if (!packet) return;
+        if (packet->kind == NN_LINK_PUMP) {
+            nn_link_end* end = packet->end;
+            nn_link_packet_release(link, packet);
+            nn_link_pump(link, end);
+            continue;
+        }
+        if (packet->to->removed || !packet->to->attached) {
+            nn_link_bounce(link, packet);
+            continue;
+        }
+        nn_link_queue_add(&packet->to->inbox, packet);
+        link->inbox_count++;
+    }
+}
+
+/* ---- the path -- */
+
+NN_PRIVATE const necpnet_link_config* nn_link_path(nn_link_host* from, nn_link_host* to, nn_link_direction** out)
+{
+    nn_link_host* client = from->server && !to->server ? to : from;
+    *out = client == from ? &client->up : &client->down;
+    return &client->config;
+}
+
+NN_PRIVATE uint64_t nn_link_backlog(const necpnet_link* link, const necpnet_link_config* config,
+                                    const nn_link_direction* direction)
+{
+    uint64_t now_ns = link->now_us * 1000;
+    if (config->bandwidth_bps == UINT64_MAX || direction->free_ns <= now_ns) return 0;
+    uint64_t wait_us = (direction->free_ns - now_ns) / 1000;
+    uint64_t seconds = wait_us / 1000000;
+    return seconds * (config->bandwidth_bps / 8) + wait_us % 1000000 * (config->bandwidth_bps / 8) / 1000000;
+}
+
+NN_PRIVATE uint64_t nn_link_occupy(necpnet_link* link, const necpnet_link_config* config, nn_link_direction* direction,
+                                   size_t bytes)
+{
+    if (config->bandwidth_bps == UINT64_MAX) return link->now_us;
+    uint64_t bits = (uint64_t)bytes * 8; /* below 2^20: no overflow below */
+    direction->free_ns = nn_max_u64(direction->free_ns, link->now_us * 1000) +
+                         bits * UINT64_C(1000000000) / config->bandwidth_bps;
+    return (direction->free_ns + 999) / 1000;
+}
+
+NN_PRIVATE uint64_t nn_link_delay(necpnet_link* link, const necpnet_link_config* config)
+{
+    return config->latency_us + nn_random_below(&link->random, (uint64_t)config->jitter_us + 1);
+}
+/* ---- end src/nn_link_packet.c ------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_link_stream.c ---------------------------------------------------------------------------------- */
+/* nn_link_stream - byte streams of the simulated network: ordered, whole, and as late as TCP over the same losses. */
+
+static nn_link_end* link_end(necpnet_stream* stream)
+{
+    return (nn_link_end*)(void*)stream;
+}
+
+static bool link_is_live(const nn_link_end* end)
+{
+    return end->state == NN_LINK_CONNECTING || end->state == NN_LINK_OPEN;
+}
+
+static void link_drop(necpnet_link* link, nn_link_queue* queue)
+{
+    for (;;) {
+        nn_link_packet* packet = nn_link_queue_take(queue);
+        if (!packet) return;
+        if (packet->end) packet->end->unread_bytes -= packet->bytes;
+        nn_link_packet_release(link, packet);
+    }
+}
+
+static void link_drop_out(nn_link_end* end)
+{
+    for (;;) {
+        nn_link_packet* packet = nn_link_queue_take(&end->out);
+        if (!packet) break;
+        end->host->link->promised--;
+        nn_link_packet_release(end->host->link, packet);
+    }
+    end->out_bytes = 0;
+    end->was_pending = false;
+}
+
+static void link_die(nn_link_end* end)
+{
+    end->state = NN_LINK_DEAD;
+    link_drop_out(end);
+    link_drop(end->host->link, &end->held);
+    end->host->link->garbage = true;
+}
+
+/* Send one of an end's embedded packets; room was reserved when the stream was opened. */
+static void link_send_embedded(nn_link_packet* packet, nn_link_kind kind, nn_link_end* end, uint64_t number,
+                               uint64_t due_us)
+{
+    if (packet->travels) return;
+    packet->kind = (uint8_t)kind;
+    packet->embedded = true;
+    packet->travels = true;
+    packet->to = end->host;
+    packet->end = end;
+    packet->number = number;
+    nn_link_send(end->host->link, packet, due_us);
+}
+
+/* When something of an end arrives at the other: in order behind all before it. */
+static uint64_t link_due(nn_link_end* end, const necpnet_link_config* config, uint64_t left_us)
+{
+    end->due_us = nn_max_u64(end->due_us, left_us + nn_link_delay(end->host->link, config));
+    return end->due_us;
+}
+
+/* ---- opening -- */
+
+#define LINK_EMBEDDED_MAX 10 /* packets of both ends that may travel at once */
+
+NN_PRIVATE necpnet_result nn_link_open_stream(void* user, const necpnet_address* to, const char* url, void* context,
+                                              necpnet_stream** out_stream)
+{
+    nn_link_host* host = (nn_link_host*)user;
+    necpnet_link* link = host->link;
+    (void)url;
+    if (to->family != NECPNET_ADDRESS_MEMORY) return NECPNET_ERR_NETWORK_UNREACHABLE;
+    if (!nn_link_reserve(link, LINK_EMBEDDED_MAX)) return NECPNET_ERR_OUT_OF_MEMORY;
+    nn_link_pipe* pipe = (nn_link_pipe*)nn_alloc_take(&link->alloc, sizeof *pipe);
+    if (!pipe) return NECPNET_ERR_OUT_OF_MEMORY;
+    link->promised += LINK_EMBEDDED_MAX;
+    pipe->to = *to;
+    pipe->next = link->pipes;
+    link->pipes = pipe;
+    for (int i = 0; i < 2; i++) {
+        pipe->ends[i].pipe = pipe;
+        pipe->ends[i].peer = &pipe->ends[1 - i];
+        pipe->ends[i].host = host; /* the other's is known when the question arrives */
+    }
+    pipe->ends[0].context = context;
+    *out_stream = (necpnet_stream*)(void*)&pipe->ends[0];
+    link_send_embedded(&pipe->ends[0].pump, NN_LINK_PUMP, &pipe->ends[0], 0, link->now_us);
+    return NECPNET_OK;
+}
+
+/* The question, again and again until it gets through. */
+static void link_ask(nn_link_end* end)
+{
+    nn_link_host* host = end->host;
+    necpnet_link* link = host->link;
+    nn_link_host* server = nn_link_find(link, &end->pipe->to);
+    nn_link_direction* direction = NULL;
+    const necpnet_link_config* config = nn_link_path(host, server ? server : host, &direction);
+    if (end->connect_tries++ == NN_LINK_CONNECT_TRIES_MAX) {
+        link_send_embedded(&end->close_here, NN_LINK_CLOSE, end, (uint64_t)(int64_t)NECPNET_ERR_TIMEOUT, link->now_us);
+        return;
+    }
+    bool lost = host->up.blocked || host->down.blocked || nn_random_chance(&link->random, config->loss_ppm);
+    if (lost) {
+        uint64_t again_us = link->now_us + ((uint64_t)NN_LINK_CONNECT_RETRY_US << (end->connect_tries - 1));
+        link_send_embedded(&end->pump, NN_LINK_PUMP, end, 0, again_us);
+        return;
+    }
+    uint64_t due_us = link->now_us + nn_link_delay(link, config);
+    if (!server || !server->server) { /* refused: there and back */
+        due_us += nn_link_delay(link, config);
+        link_send_embedded(&end->close_here, NN_LINK_CLOSE, end, (uint64_t)(int64_t)NECPNET_ERR_CONNECTION_REFUSED, due_us);
+        return;
+    }
+    end->peer->host = server;
+    end->connect.from = nn_link_address(host);
+    link_send_embedded(&end->connect, NN_LINK_CONNECT, end->peer, 0, due_us);
+}
+
+static void link_deliver_connect(nn_link_host* host, nn_link_end* end, const necpnet_address* from)
+{
+    necpnet_link* link = host->link;
+    nn_link_direction* direction = NULL;
+    const necpnet_link_config* config = nn_link_path(host, end->peer->host, &direction);
+    if (end->state != NN_LINK_CONNECTING || !link_is_live(end->peer)) { /* it has gone meanwhile */
+        link_die(end);
+        return;
+    }
+    end->state = NN_LINK_OPEN;
+    void* context = host->sink.on_accept(host->sink.user, (necpnet_stream*)(void*)end, from);
+    if (end->state != NN_LINK_OPEN) return; /* closed inside */
+    if (!context) {
+        uint64_t due_us = link_due(end, config, link->now_us);
+        link_send_embedded(&end->close_there, NN_LINK_CLOSE, end->peer, (uint64_t)(int64_t)NECPNET_ERR_CLOSED, due_us);
+        link_die(end);
+        return;
+    }
+    end->context = context;
+    link_send_embedded(&end->connect, NN_LINK_ACCEPTED, end->peer, 0, link_due(end, config, link->now_us));
+    nn_link_pump(link, end);
+}
+
+/* ---- sending -- */
+
+/* One segment on its way; a loss delays it and, by order, all behind it. */
+static void link_send_segment(nn_link_end* end, const necpnet_link_config* config, nn_link_direction* direction,
+                              nn_link_packet* packet)
+{
+    necpnet_link* link = end->host->link;
+    uint64_t left_us = nn_link_occupy(link, config, direction, packet->bytes);
+    uint64_t again_us = NN_LINK_RETRANSMIT_US + 2 * ((uint64_t)config->latency_us + config->jitter_us);
+    for (int i = 0; i < NN_LINK_RETRANSMITS_MAX && nn_random_chance(&link->random, config->loss_ppm); i++) {
+        left_us += again_us << i;
+    }
+    packet->to = end->peer->host;
+    packet->end = end->peer;
+    end->peer->unread_bytes += packet->bytes;
+    nn_link_send(link, packet, link_due(end, config, left_us));
+}
+
+/* Send what the window and the bandwidth take. Room on the way was reserved by nn_link_send_stream. */
+NN_PRIVATE void nn_link_pump(necpnet_link* link, nn_link_end* end)
+{
+    if (end->state == NN_LINK_CONNECTING) {
+        if (end == &end->pipe->ends[0] && !end->connect.travels && !end->close_here.travels && !end->pump.travels &&
+            end->peer->state == NN_LINK_CONNECTING) {
+            link_ask(end);
+        }
+        return;
+    }
+    if (end->state == NN_LINK_DEAD) return;
+    nn_link_direction* direction = NULL;
+    const necpnet_link_config* config = nn_link_path(end->host, end->peer->host, &direction);
+    while (end->out.first) {
+        if (direction->blocked || end->peer->unread_bytes >= NN_LINK_WINDOW_BYTES) return;
+        uint64_t backlog = nn_link_backlog(link, config, direction);
+        if (backlog >= config->queue_bytes) {
+            uint64_t room_us = NN_LINK_SEGMENT_BYTES * UINT64_C(8000000) / config->bandwidth_bps + 1;
+            link_send_embedded(&end->pump, NN_LINK_PUMP, end, 0, link->now_us + room_us);
+            return;
+        }
+        nn_link_packet* packet = nn_link_queue_take(&end->out);
+        end->out_bytes -= packet->bytes;
+        link->promised--;
+        link_send_segment(end, config, direction, packet);
+    }
+    if (end->state == NN_LINK_CLOSING) {
+        uint64_t due_us = link_due(end, config, link->now_us);
+        link_send_embedded(&end->close_there, NN_LINK_CLOSE, end->peer, (uint64_t)(int64_t)NECPNET_ERR_CLOSED, due_us);
+        link_die(end);
+    } else if (end->was_pending) {
+        end->was_pending = false;
+        link_send_embedded(&end->writable, NN_LINK_WRITABLE, end, 0, link->now_us);
+    }
+}
+
+NN_PRIVATE void nn_link_pump_all(necpnet_link* link)
+{
+    for (nn_link_pipe* pipe = link->pipes; pipe; pipe = pipe->next) {
+        nn_link_pump(link, &pipe->ends[0]);
+        nn_link_pump(link, &pipe->ends[1]);
+    }
+}
+
+/* Both ends hear that the stream broke. */
+static void link_reset(nn_link_pipe* pipe, uint64_t delay_us)
+{
+    for (int i = 0; i < 2; i++) {
+        nn_link_end* end = &pipe->ends[i];
+        link_drop_out(end);
+        if (link_is_live(end) && (i == 0 || end->state == NN_LINK_OPEN)) {
+            link_send_embedded(&end->close_here, NN_LINK_CLOSE, end, (uint64_t)(int64_t)NECPNET_ERR_CONNECTION_RESET,
+                               end->host->link->now_us + delay_us);
+        } else {
+            link_die(end);
+        }
+    }
+}
+
+NN_PRIVATE necpnet_result nn_link_send_stream(void* user, necpnet_stream* stream, const uint8_t* data, size_t bytes)
+{
+    nn_link_host* host = (nn_link_host*)user;
+    necpnet_link* link = host->link;
+    nn_link_end* end = link_end(stream);
+    if (!link_is_live(end) || end->close_here.travels || bytes == 0) return NECPNET_OK; /* on_close is on its way */
+    if (end->out_bytes + bytes > NN_LINK_STREAM_BYTES_MAX) return NECPNET_ERR_OUT_OF_MEMORY;
+    uint32_t count = (uint32_t)((bytes + NN_LINK_SEGMENT_BYTES - 1) / NN_LINK_SEGMENT_BYTES);
+    nn_link_queue segments = {NULL, NULL};
+    bool taken = nn_link_reserve(link, count);
+    for (size_t at = 0; taken && at < bytes;) {
+        size_t part = nn_min_size(bytes - at, NN_LINK_SEGMENT_BYTES);
+        nn_link_packet* packet = nn_link_packet_new(link, NN_LINK_SEGMENT, data + at, part);
+        taken = packet != NULL;
+        if (packet) nn_link_queue_add(&segments, packet);
+        at += part;
+    }
+    if (!taken) {
+        link_drop(link, &segments);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    link->statistics.bytes_sent += bytes;
+    while (segments.first) nn_link_queue_add(&end->out, nn_link_queue_take(&segments));
+    end->out_bytes += bytes;
+    link->promised += count;
+    nn_link_direction* direction = NULL;
+    const necpnet_link_config* config = nn_link_path(host, end->peer->host, &direction);
+    if (end->state == NN_LINK_OPEN && nn_random_chance(&link->random, config->cut_ppm)) {
+        link_reset(end->pipe, config->latency_us);
+        return NECPNET_OK;
+    }
+    nn_link_pump(link, end);
+    if (end->out_bytes) end->was_pending = true;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE size_t nn_link_pending(void* user, necpnet_stream* stream)
+{
+    (void)user;
+    return link_end(stream)->out_bytes;
+}
+
+/* ---- receiving -- */
+
+/* The other side has accepted a stream that nobody wants any more. */
+static void link_tell_gone(nn_link_end* end)
+{
+    nn_link_direction* direction = NULL;
+    const necpnet_link_config* config = nn_link_path(end->host, end->peer->host, &direction);
+    uint64_t due_us = link_due(end, config, end->host->link->now_us);
+    uint64_t reason = (uint64_t)(int64_t)NECPNET_ERR_CONNECTION_RESET;
+    link_send_embedded(&end->close_there, NN_LINK_CLOSE, end->peer, reason, due_us);
+}
+
+/* The stream is over for this end; the last that it hears. */
+static void link_deliver_close(nn_link_host* host, nn_link_end* end, necpnet_result reason)
+{
+    bool live = link_is_live(end);
+    void* context = end->context;
+    link_die(end);
+    if (live) host->sink.on_close(context, reason);
+}
+
+NN_PRIVATE void nn_link_deliver_stream(nn_link_host* host, nn_link_packet* packet)
+{
+    necpnet_link* link = host->link;
+    nn_link_end* end = packet->end;
+    bool behind_held = end->held.first && (packet->kind == NN_LINK_SEGMENT || packet == &end->peer->close_there);
+    if (link_is_live(end) && (behind_held || (end->paused && packet->kind == NN_LINK_SEGMENT))) {
+        nn_link_queue_add(&end->held, packet);
+        return;
+    }
+    if (packet->kind == NN_LINK_CONNECT) {
+        link_deliver_connect(host, end, &packet->from);
+    } else if (packet->kind == NN_LINK_ACCEPTED) {
+        if (end->state == NN_LINK_CONNECTING && !end->close_here.travels) {
+            end->state = NN_LINK_OPEN;
+            host->sink.on_open(end->context);
+            nn_link_pump(link, end);
+        } else {
+            link_tell_gone(end);
+        }
+    } else if (packet->kind == NN_LINK_SEGMENT) {
+        end->unread_bytes -= packet->bytes;
+        if (end->state == NN_LINK_OPEN) host->sink.on_data(end->context, packet->data, packet->bytes);
+        nn_link_pump(link, end->peer);
+    } else if (packet->kind == NN_LINK_CLOSE) {
+        link_deliver_close(host, end, (necpnet_result)(int64_t)packet->number);
+    } else if (packet->kind == NN_LINK_WRITABLE) {
+        nn_link_packet_release(link, packet); /* first: another may be called for inside */
+        if (end->state == NN_LINK_OPEN && end->out_bytes == 0) host->sink.on_writable(end->context);
+        return;
+    }
+    nn_link_packet_release(link, packet);
+}
+
+NN_PRIVATE void nn_link_bounce(necpnet_link* link, nn_link_packet* packet)
+{
+    nn_link_end* end = packet->end;
+    if (packet->kind == NN_LINK_DATAGRAM) {
+        link->statistics.datagrams_lost++;
+    } else if (packet->kind == NN_LINK_RESOLVED) {
+        packet->to->resolves--;
+    } else if (packet->kind == NN_LINK_CONNECT) {
+        uint64_t due_us = link->now_us + packet->to->config.latency_us;
+        link_die(end);
+        link_send_embedded(&end->peer->close_here, NN_LINK_CLOSE, end->peer,
+                           (uint64_t)(int64_t)NECPNET_ERR_CONNECTION_REFUSED, due_us);
+    } else if (packet->kind == NN_LINK_ACCEPTED) {
+        link_tell_gone(end);
+    } else if (packet->kind == NN_LINK_SEGMENT) {
+        end->unread_bytes -= packet->bytes;
+        nn_link_pump(link, end->peer);
+    } else if (packet->kind == NN_LINK_CLOSE) {
+        link_die(end);
+    }
+    nn_link_packet_release(link, packet);
+}
+
+NN_PRIVATE void nn_link_pause(void* user, necpnet_stream* stream, bool paused)
+{
+    nn_link_host* host = (nn_link_host*)user;
+    nn_link_end* end = link_end(stream);
+    end->paused = paused;
+    if (paused || !end->held.first) return;
+    end->held.last->next = host->inbox.first; /* before all that came later */
+    if (!host->inbox.first) host->inbox.last = end->held.last;
+    for (const nn_link_packet* packet = end->held.first; packet != host->inbox.first; packet = packet->next) {
+        host->link->inbox_count++;
+    }
+    host->inbox.first = end->held.first;
+    end->held.first = end->held.last = NULL;
+}
+
+/* ---- closing -- */
+
+NN_PRIVATE void nn_link_close_stream(void* user, necpnet_stream* stream, bool at_once)
+{
+    nn_link_host* host = (nn_link_host*)user;
+    necpnet_link* link = host->link;
+    nn_link_end* end = link_end(stream);
+    if (!link_is_live(end)) return;
+    if (end->state == NN_LINK_CONNECTING || end->close_here.travels) { /* nothing to tell, or the other knows */
+        link_die(end);
+        return;
+    }
+    nn_link_direction* direction = NULL;
+    const necpnet_link_config* config = nn_link_path(host, end->peer->host, &direction);
+    link_drop(link, &end->held);
+    if (at_once) {
+        uint64_t due_us = link_due(end, config, link->now_us);
+        uint64_t reason = (uint64_t)(int64_t)NECPNET_ERR_CONNECTION_RESET;
+        link_send_embedded(&end->close_there, NN_LINK_CLOSE, end->peer, reason, due_us);
+        link_die(end);
+        return;
+    }
+    end->state = NN_LINK_CLOSING;
+    nn_link_pump(link, end);
+}
+
+NN_PRIVATE void nn_link_reset_streams(nn_link_host* host)
+{
+    for (nn_link_pipe* pipe = host->link->pipes; pipe; pipe = pipe->next) {
+        bool reached = pipe->ends[1].state != NN_LINK_CONNECTING;
+        if (pipe->ends[0].host != host && (!reached || pipe->ends[1].host != host)) continue;
+        link_reset(pipe, host->config.latency_us);
+    }
+}
+
+NN_PRIVATE void nn_link_sweep(necpnet_link* link)
+{
+    link->garbage = false;
+    for (nn_link_pipe** at = &link->pipes; *at;) {
+        nn_link_pipe* pipe = *at;
+        nn_link_end* asking = &pipe->ends[0];
+        nn_link_end* asked = &pipe->ends[1];
+        bool unasked = asking->state == NN_LINK_DEAD && asked->state == NN_LINK_CONNECTING;
+        if (pipe->packets || asking->state != NN_LINK_DEAD || (asked->state != NN_LINK_DEAD && !unasked)) {
+            at = &pipe->next;
+            continue;
+        }
+        *at = pipe->next;
+        link->promised -= LINK_EMBEDDED_MAX;
+        nn_alloc_give(&link->alloc, pipe, sizeof *pipe);
+    }
+}
+
+NN_PRIVATE void nn_link_free_streams(necpnet_link* link)
+{
+    while (link->pipes) {
+        nn_link_pipe* pipe = link->pipes;
+        link->pipes = pipe->next;
+        link_die(&pipe->ends[0]);
+        link_die(&pipe->ends[1]);
+        nn_alloc_give(&link->alloc, pipe, sizeof *pipe);
+    }
+}
+/* ---- end src/nn_link_stream.c ------------------------------------------------------------------------------------ */
+
 /* ---- begin src/nn_connection.h ----------------------------------------------------------------------------------- */
 /* nn_connection - one live connection: packets over UDP or messages over WebSocket, around the session they carry.
  *

@@ -1658,7 +1658,7 @@ struct necpnet_transport {
     void (*local_ports)(void* user, int* out_udp, int* out_tcp);
 };
 
-/* A simulated network in memory: one server, many clients, datagrams and streams, a virtual clock, one seed. The same
+/* A simulated network in memory: servers and clients, datagrams and streams, a virtual clock, one seed. The same
  * seed and the same calls give the same history. */
 typedef struct necpnet_link necpnet_link;
 
@@ -1667,7 +1667,7 @@ typedef struct necpnet_link_config {
     necpnet_allocator allocator;
     uint64_t seed;           /* default 1 */
     uint32_t latency_us;     /* one way; default 0 */
-    uint32_t jitter_us;      /* added, 0 .. jitter, at random; default 0 */
+    uint32_t jitter_us;      /* added, 0 .. jitter, at random; overtakes nothing; default 0 */
     uint32_t loss_ppm;       /* 0 .. 1,000,000; a stream suffers it as delay of one retransmission timeout; default 0 */
     uint32_t duplicate_ppm;  /* datagrams; default 0 */
     uint32_t reorder_ppm;    /* datagrams delayed by a further 1 .. 4 x (latency + jitter + 1 ms); default 0 */

@@ -14,19 +14,30 @@
 #include "log.h"
 #include "text.h"
 
-#define ARENA_INPUT_BUDGET_MAX 30u /* inputs that may come at once after a pause; each tick allows one more */
-#define ARENA_CHAT_BUDGET_MAX 5u   /* lines of chat at once; each second allows one more */
-#define ARENA_WANDERER_STEPS 51    /* a tick: 3 units a second */
+#define ARENA_INPUTS_MAX 32u   /* inputs that wait for their tick; with more the oldest are applied at once */
+#define ARENA_INPUTS_A_TICK 3u /* of one player: how fast it catches up after a pause */
+#define ARENA_INPUT_BUDGET_MAX \
+    30u /* inputs a player may be behind; each tick allows one more: nobody is faster than time */
+#define ARENA_CHAT_BUDGET_MAX 5u /* lines of chat at once; each second allows one more */
+#define ARENA_WANDERER_STEPS 51  /* a tick: 3 units a second */
 #define ARENA_CELLS (ARENA_WIDTH * ARENA_HEIGHT)
 #define ARENA_NOBODY UINT32_MAX
+
+typedef struct arena_wish {
+    uint32_t tick;
+    uint8_t bytes[ARENA_INPUT_BYTES];
+} arena_wish;
 
 /* A player on the server. Unused ones have peer NECPNET_PEER_NONE. */
 typedef struct arena_body {
     necpnet_peer peer;
     necpnet_entity entity;
-    arena_player* state; /* in the world; valid until the despawn */
-    int32_t x, y;        /* as in the state, in steps */
-    uint32_t next;       /* in its cell */
+    arena_player* state;                 /* in the world; valid until the despawn */
+    int32_t x, y;                        /* as in the state, in steps */
+    uint32_t next;                       /* in its cell */
+    arena_wish wishes[ARENA_INPUTS_MAX]; /* a ring */
+    uint32_t wish_first;
+    uint32_t wish_count;
     uint32_t input_budget;
     uint32_t chat_budget;
     bool moved;
@@ -268,22 +279,51 @@ static void arena_leave(void* at, necpnet_peer peer)
     while (game->body_count > 0 && game->bodies[game->body_count - 1].peer == NECPNET_PEER_NONE) game->body_count--;
 }
 
+/* Applies the oldest input that waits. */
+static void arena_apply(arena* game, arena_body* body)
+{
+    const arena_wish* wish = &body->wishes[body->wish_first % ARENA_INPUTS_MAX];
+    body->wish_first++;
+    body->wish_count--;
+    if (body->input_budget > 0) {
+        body->input_budget--;
+        game->inputs++;
+        arena_player_step(body->state, wish->bytes, ARENA_INPUT_BYTES, NULL);
+        body->x = arena_steps(body->state->position[0]);
+        body->y = arena_steps(body->state->position[1]);
+        body->moved = true;
+    } else {
+        game->inputs_refused++;
+    }
+    (void)necpnet_world_set_input(game->world, body->peer, wish->tick); /* refused ones are over, too */
+}
+
+/* An input waits for its tick, so that a player moves evenly however its packets arrive. One that is late, or whose tick is
+ * out of all reason, is applied in the next tick. */
 static void arena_input_of(void* at, necpnet_peer peer, uint32_t tick, const void* data, size_t bytes)
 {
     arena* game = at;
     arena_body* body = arena_find(game, peer);
-    (void)tick;
+    arena_input input;
     if (!body) return;
-    if (body->input_budget == 0) { /* faster than time: no more than one a tick in the long run */
+    if (!arena_input_read(&input, data, bytes)) {
         game->inputs_refused++;
         return;
     }
-    body->input_budget--;
-    game->inputs++;
-    arena_player_step(body->state, data, bytes, NULL);
-    body->x = arena_steps(body->state->position[0]);
-    body->y = arena_steps(body->state->position[1]);
-    body->moved = true;
+    if (body->wish_count == ARENA_INPUTS_MAX) arena_apply(game, body);
+    arena_wish* wish = &body->wishes[(body->wish_first + body->wish_count++) % ARENA_INPUTS_MAX];
+    wish->tick = tick;
+    memcpy(wish->bytes, data, ARENA_INPUT_BYTES);
+}
+
+static void arena_apply_due(arena* game, arena_body* body, uint32_t tick)
+{
+    for (uint32_t i = 0; i < ARENA_INPUTS_A_TICK && body->wish_count > 0; i++) {
+        uint32_t ahead = body->wishes[body->wish_first % ARENA_INPUTS_MAX].tick - tick;
+        bool waits = ahead > 0 && ahead <= ARENA_INPUTS_MAX;
+        if (waits) return;
+        arena_apply(game, body);
+    }
 }
 
 /* --------------------------------------------------------------------------------------------------- messages -- */
@@ -461,6 +501,9 @@ static void arena_walk(arena* game, arena_bot* bot)
 static void arena_tick(void* at, uint32_t tick)
 {
     arena* game = at;
+    for (uint32_t i = 0; i < game->body_count; i++) {
+        if (game->bodies[i].peer != NECPNET_PEER_NONE) arena_apply_due(game, &game->bodies[i], tick);
+    }
     arena_sort_bodies(game);
     arena_part_all(game);
     for (uint32_t i = 0; i < game->body_count; i++) {

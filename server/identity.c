@@ -47,13 +47,20 @@ static bool identity_is_for(jwt_t* jwt, const char* audience)
     return found;
 }
 
-static bool identity_read_time(jwt_t* jwt, const char* claim, uint64_t* out_us)
+typedef enum identity_time {
+    IDENTITY_TIME_ABSENT,
+    IDENTITY_TIME_RIGHT,
+    IDENTITY_TIME_WRONG /* no whole number above 0 */
+} identity_time;
+
+static identity_time identity_read_time(jwt_t* jwt, const char* claim, uint64_t* out_us)
 {
     errno = 0;
     long seconds = jwt_get_grant_int(jwt, claim);
-    if (errno != 0 || seconds <= 0) return false;
+    if (errno == ENOENT) return IDENTITY_TIME_ABSENT;
+    if (errno != 0 || seconds <= 0) return IDENTITY_TIME_WRONG;
     *out_us = (uint64_t)seconds > UINT64_MAX / 1000000u ? UINT64_MAX : (uint64_t)seconds * 1000000u;
-    return true;
+    return IDENTITY_TIME_RIGHT;
 }
 
 static necpnet_result identity_judge(const config* settings, jwt_t* jwt, uint64_t wall_us, identity* out,
@@ -68,12 +75,12 @@ static necpnet_result identity_judge(const config* settings, jwt_t* jwt, uint64_
     *out_why = "the JWT has no sub of 1 to 255 bytes";
     if (!subject || subject[0] == 0 || strlen(subject) >= sizeof(out->subject)) return NECPNET_ERR_TOKEN_INVALID;
     *out_why = "the JWT has no exp";
-    if (!identity_read_time(jwt, "exp", &out->expires_us)) return NECPNET_ERR_TOKEN_INVALID;
+    if (identity_read_time(jwt, "exp", &out->expires_us) != IDENTITY_TIME_RIGHT) return NECPNET_ERR_TOKEN_INVALID;
     *out_why = "the JWT has expired";
     if (out->expires_us <= wall_us) return NECPNET_ERR_TOKEN_EXPIRED;
     *out_why = "the JWT is not valid yet";
-    if (jwt_get_grant_int(jwt, "nbf") != 0 &&
-        (!identity_read_time(jwt, "nbf", &not_before_us) || not_before_us > wall_us + IDENTITY_LEEWAY_S * 1000000u)) {
+    identity_time not_before = identity_read_time(jwt, "nbf", &not_before_us);
+    if (not_before == IDENTITY_TIME_WRONG || not_before_us > wall_us + IDENTITY_LEEWAY_S * 1000000u) {
         return NECPNET_ERR_TOKEN_INVALID;
     }
     *out_why = "the JWT is from another issuer";

@@ -97,7 +97,9 @@ static bool json_escape(json_scan* scan)
     if (unit == 0) return json_fail(scan, "\\u0000 in a string");
     if (unit >= 0xdc00 && unit <= 0xdfff) return json_fail(scan, "half of a surrogate pair");
     if (unit >= 0xd800 && unit <= 0xdbff) {
-        if (!json_word(scan, "\\u")) return false;
+        if (scan->end - scan->at < 2 || memcmp(scan->at, "\\u", 2) != 0)
+            return json_fail(scan, "half of a surrogate pair");
+        scan->at += 2;
         int low = json_hex(scan);
         if (low < 0xdc00 || low > 0xdfff) return json_fail(scan, "half of a surrogate pair");
     }

@@ -38,13 +38,13 @@ static const char* main_environment(const char* name)
     return getenv(name);
 }
 
-/* Whether one of our ports is taken by somebody else: tried with a socket of its own, to name it. */
-static bool main_is_busy(const config* settings, int type, int64_t port)
+/* What the system says about one of our ports, tried with a socket of its own: an errno, 0 if it could be had. */
+static int main_try_port(const config* settings, int type, int64_t port)
 {
     necpnet_address address;
     struct sockaddr_storage storage = {0};
     socklen_t bytes = sizeof(struct sockaddr_in);
-    if (port <= 0 || necpnet_address_parse(settings->bind_address, &address) != NECPNET_OK) return false;
+    if (port < 0 || necpnet_address_parse(settings->bind_address, &address) != NECPNET_OK) return 0;
     if (address.family == NECPNET_ADDRESS_IPV4) {
         struct sockaddr_in* to = (struct sockaddr_in*)&storage;
         to->sin_family = AF_INET;
@@ -59,52 +59,56 @@ static bool main_is_busy(const config* settings, int type, int64_t port)
     }
     int descriptor = socket(storage.ss_family, type, 0);
     int yes = 1;
-    if (descriptor < 0) return false;
+    if (descriptor < 0) return errno;
     if (type == SOCK_STREAM) (void)setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-    bool busy = bind(descriptor, (struct sockaddr*)&storage, bytes) != 0 && errno == EADDRINUSE;
+    int error = bind(descriptor, (struct sockaddr*)&storage, bytes) == 0 ? 0 : errno;
     close(descriptor);
-    return busy;
+    return error;
+}
+
+/* Explains a port that cannot be opened. Returns whether this was it. */
+static bool main_explain_port(const config* settings, const char* name, int type, int64_t port)
+{
+    switch (main_try_port(settings, type, port)) {
+    case EADDRINUSE:
+        fprintf(stderr,
+                "necpnet-server: %s port %d on %s is in use by another program.\n"
+                "  fix: stop that program (ss -lntup shows it), or choose other ports: --port N --udp-port N; 0 is any "
+                "free one\n",
+                name, (int)port, settings->bind_address);
+        return true;
+    case EACCES:
+        fprintf(stderr,
+                "necpnet-server: the operating system does not let this user open %s port %d on %s.\n"
+                "  fix: choose ports above 1023, or give the program CAP_NET_BIND_SERVICE\n",
+                name, (int)port, settings->bind_address);
+        return true;
+    case EADDRNOTAVAIL:
+        fprintf(stderr,
+                "necpnet-server: %s port %d cannot be opened: is %s an address of this machine?\n"
+                "  fix: --bind-address with an address that `ip address` shows, or :: for all\n",
+                name, (int)port, settings->bind_address);
+        return true;
+    default: return false;
+    }
 }
 
 /* Says why the server did not start, and the way out. */
 static void main_explain(const config* settings, necpnet_result result, const char* what)
 {
-    bool tcp = main_is_busy(settings, SOCK_STREAM, settings->port);
-    bool udp = main_is_busy(settings, SOCK_DGRAM, settings->udp_port);
-    switch (result) {
-    case NECPNET_ERR_ADDRESS_IN_USE:
-        if (tcp || !udp) {
-            fprintf(stderr, "necpnet-server: TCP port %d on %s is in use by another program.\n", (int)settings->port,
-                    settings->bind_address);
-        }
-        if (udp || !tcp) {
-            fprintf(stderr, "necpnet-server: UDP port %d on %s is in use by another program.\n",
-                    (int)settings->udp_port, settings->bind_address);
-        }
-        fprintf(stderr, "  fix: stop that program (ss -lntup shows it), or choose other ports: --port N --udp-port N; "
-                        "0 is any free one\n");
-        break;
-    case NECPNET_ERR_PERMISSION:
-        fprintf(stderr,
-                "necpnet-server: the operating system does not let this user open TCP port %d or UDP port %d on %s.\n"
-                "  fix: choose ports above 1023, or give the program CAP_NET_BIND_SERVICE\n",
-                (int)settings->port, (int)settings->udp_port, settings->bind_address);
-        break;
-    case NECPNET_ERR_FILE:
-    case NECPNET_ERR_BAD_CERTIFICATE_FILE:
+    if (strcmp(what, "the ports") == 0) {
+        bool tcp = main_explain_port(settings, "TCP", SOCK_STREAM, settings->port);
+        bool udp = main_explain_port(settings, "UDP", SOCK_DGRAM, settings->udp_port);
+        if (tcp || udp) return;
+    }
+    if (result == NECPNET_ERR_FILE || result == NECPNET_ERR_BAD_CERTIFICATE_FILE) {
         fprintf(stderr,
                 "necpnet-server: the certificate %s or the key %s cannot be used: %s.\n"
                 "  fix: both are PEM, the key belongs to the certificate, has no password, and this user may read it\n",
                 settings->certificate_file, settings->key_file, necpnet_result_text(result));
-        break;
-    default:
+    } else {
         fprintf(stderr, "necpnet-server: %s could not be opened: %s (%s).\n", what, necpnet_result_text(result),
                 necpnet_result_name(result));
-        if (result == NECPNET_ERR_IO && strcmp(what, "the ports") == 0) {
-            fprintf(stderr, "  fix: is %s an address of this machine? --bind-address chooses another\n",
-                    settings->bind_address);
-        }
-        break;
     }
 }
 

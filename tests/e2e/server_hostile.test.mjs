@@ -129,7 +129,7 @@ test("too many requests at once are answered 503, and there is room again afterw
 test("bodies have a limit, whole or in chunks", async () => {
     const head = "POST /api/v1/connect-tokens HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
     await refused(`${head}Content-Length: 2049\r\n\r\n`, 413, small);
-    await refused(`${head}Content-Length: 99999999999999999999\r\n\r\n`, 413, small);
+    await refused(`${head}Content-Length: 99999999999999999999\r\n\r\n`, 400, small); // no number of 64 bits
     await refused(`${head}Transfer-Encoding: chunked\r\n\r\n801\r\n`, 413, small);
     await refused(`${head}Transfer-Encoding: chunked\r\n\r\n${`400\r\n${"a".repeat(1024)}\r\n`.repeat(3)}`, 413, small);
     await refused(`${head}Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n`, 413, small);

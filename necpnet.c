@@ -257,7 +257,8 @@ static bool address_v6(const char** at, uint8_t bytes[16])
         gap = 0;
         *at += 2;
     }
-    while (used < 16 && ((**at >= '0' && **at <= '9') || (**at >= 'a' && **at <= 'f') || (**at >= 'A' && **at <= 'F'))) {
+    while (used < 16 &&
+           ((**at >= '0' && **at <= '9') || (**at >= 'a' && **at <= 'f') || (**at >= 'A' && **at <= 'F'))) {
         const char* group = *at;
         uint32_t value;
         if (!address_number(at, 16, 0xffff, 4, &value)) return false;
@@ -362,13 +363,14 @@ necpnet_result necpnet_address_format(const necpnet_address* address, char* text
         char inner[48];
         address_format_v6(b, inner);
         if (address->scope) {
-            length = snprintf(buffer, sizeof buffer, "[%s%%%lu]:%u", inner, (unsigned long)address->scope, address->port);
+            length =
+                snprintf(buffer, sizeof buffer, "[%s%%%lu]:%u", inner, (unsigned long)address->scope, address->port);
         } else {
             length = snprintf(buffer, sizeof buffer, "[%s]:%u", inner, address->port);
         }
     } else if (address->family == NECPNET_ADDRESS_MEMORY) {
-        length = snprintf(buffer, sizeof buffer, "memory-%u:%u", (unsigned)b[0] | (unsigned)b[1] << 8 | (unsigned)b[2] << 16,
-                          address->port);
+        length = snprintf(buffer, sizeof buffer, "memory-%u:%u",
+                          (unsigned)b[0] | (unsigned)b[1] << 8 | (unsigned)b[2] << 16, address->port);
     } else {
         return NECPNET_ERR_INVALID_ARGUMENT;
     }
@@ -1377,9 +1379,8 @@ NN_PRIVATE necpnet_result nn_deadlines_reserve(nn_deadlines* deadlines, uint32_t
     if (count <= deadlines->capacity) return NECPNET_OK;
     uint32_t capacity = deadlines->capacity ? deadlines->capacity : 16;
     while (capacity < count) capacity *= 2;
-    nn_deadline** heap = (nn_deadline**)nn_alloc_grow(deadlines->alloc, deadlines->heap,
-                                                      deadlines->capacity * sizeof(nn_deadline*),
-                                                      capacity * sizeof(nn_deadline*));
+    nn_deadline** heap = (nn_deadline**)nn_alloc_grow(
+        deadlines->alloc, deadlines->heap, deadlines->capacity * sizeof(nn_deadline*), capacity * sizeof(nn_deadline*));
     if (!heap) return NECPNET_ERR_OUT_OF_MEMORY;
     deadlines->heap = heap;
     deadlines->capacity = capacity;
@@ -3373,8 +3374,8 @@ typedef enum nn_frame_type {
 /* nn_frame_name - "MESSAGE" and so on; "UNKNOWN". Static text. */
 NN_PRIVATE const char* nn_frame_name(uint8_t type);
 
-/* nn_frame_is_ack_eliciting - whether a packet with it wants an ACK (RFC 9000 13.2). All but PADDING, ACK, PONG, CLOSE,
- * RECEIVED and INPUT_ACK. */
+/* nn_frame_is_ack_eliciting - whether a packet with it wants an ACK (RFC 9000 13.2). All but PADDING, ACK, PONG, CLOSE and
+ * INPUT_ACK. */
 NN_PRIVATE bool nn_frame_is_ack_eliciting(uint8_t type);
 
 typedef struct nn_ping {
@@ -3470,7 +3471,6 @@ NN_PRIVATE bool nn_frame_is_ack_eliciting(uint8_t type)
     case NN_FRAME_PADDING:
     case NN_FRAME_PONG:
     case NN_FRAME_ACK:
-    case NN_FRAME_RECEIVED:
     case NN_FRAME_CLOSE:
     case NN_FRAME_INPUT_ACK: return false;
     default: return true;
@@ -7775,8 +7775,8 @@ NN_PRIVATE uint32_t nn_jitter_us(const nn_jitter* jitter)
 
 
 #define NN_BLOCK_STEP_BYTES 64          /* classes to 1024 are this far apart, then four a doubling */
-#define NN_BLOCK_CLASS_BYTES_MAX 65536  /* larger blocks go to the allocator directly */
-#define NN_BLOCK_CLASSES 40             /* 64, 128 .. 1024, 1280, 1536, 1792, 2048, 2560 .. 65536 */
+#define NN_BLOCK_CLASS_BYTES_MAX 131072 /* larger blocks go to the allocator directly */
+#define NN_BLOCK_CLASSES 44             /* 64, 128 .. 1024, 1280, 1536, 1792, 2048, 2560 .. 131072 */
 #define NN_BLOCK_FREE_BYTES_MAX 1048576 /* free blocks beyond this go back to the allocator */
 
 typedef struct nn_free_block {
@@ -8154,9 +8154,9 @@ NN_PRIVATE void nn_delivery_clear(nn_blocks* blocks, nn_receive_memory* memory, 
 
 
 #define NN_FRAGMENT_UNIT_BYTES 16
-#define NN_FRAGMENT_HEADER_BYTES_MAX 16    /* type 1, channel 1, id 2, total 4, first unit 4, length 4 */
-#define NN_FRAGMENTS_UNRELIABLE_MAX 32     /* of a message that is not reliable ordered or unordered .. */
-#define NN_FRAGMENT_BYTES_TYPICAL 1152     /* .. of which each carries about so much: 36,864 bytes in all */
+#define NN_FRAGMENTED_AT_ONCE_MAX 16   /* messages of a reliable (un)ordered channel that are partly with the peer */
+#define NN_FRAGMENTS_UNRELIABLE_MAX 32 /* of a message that is not reliable ordered or unordered .. */
+#define NN_FRAGMENT_BYTES_TYPICAL 1152 /* .. of which each carries about so much: 36,864 bytes in all */
 #define NN_FRAGMENTED_BYTES_UNRELIABLE_MAX (NN_FRAGMENTS_UNRELIABLE_MAX * NN_FRAGMENT_BYTES_TYPICAL)
 
 NN_INLINE uint32_t nn_fragment_units(size_t bytes)
@@ -8185,21 +8185,18 @@ NN_PRIVATE bool nn_units_has(const nn_units* set, uint32_t unit);
 NN_PRIVATE bool nn_units_run(const nn_units* set, uint32_t from, uint32_t most, uint32_t* out_first,
                              uint32_t* out_count);
 
-/* One message on its way out in fragments, on a reliable channel. */
+/* One message on its way out in fragments, on a reliable channel; on the channel's list until the peer has it. */
 typedef struct nn_fragments {
+    struct nn_fragments* next;
     nn_units* todo;  /* to be sent now */
     nn_units* acked; /* the peer has them */
-    uint16_t id;     /* message */
+    uint32_t capacity;
+    uint16_t id; /* message */
 } nn_fragments;
 
-/* nn_fragments_begin - all units to do. False when out of memory: nothing taken. nn_fragments_end releases. */
-NN_PRIVATE bool nn_fragments_begin(nn_fragments* fragments, nn_blocks* blocks, uint16_t id, size_t bytes);
+/* nn_fragments_begin - all units to do; NULL when out of memory. nn_fragments_end releases it, not what follows. */
+NN_PRIVATE nn_fragments* nn_fragments_begin(nn_blocks* blocks, uint16_t id, size_t bytes);
 NN_PRIVATE void nn_fragments_end(nn_fragments* fragments, nn_blocks* blocks);
-
-NN_INLINE bool nn_fragments_active(const nn_fragments* fragments)
-{
-    return fragments->todo != NULL;
-}
 
 /* nn_fragments_acked - whether the peer now has all. nn_fragments_lost - to do again, unless acknowledged. Runs may come
  * from stale contents and be out of range: then nothing happens. */
@@ -8342,28 +8339,30 @@ NN_PRIVATE bool nn_units_run(const nn_units* set, uint32_t from, uint32_t most, 
     return true;
 }
 
-NN_PRIVATE bool nn_fragments_begin(nn_fragments* fragments, nn_blocks* blocks, uint16_t id, size_t bytes)
+NN_PRIVATE nn_fragments* nn_fragments_begin(nn_blocks* blocks, uint16_t id, size_t bytes)
 {
     uint32_t units = nn_fragment_units(bytes);
-    nn_units* todo = nn_units_create(blocks, units);
-    nn_units* acked = todo ? nn_units_create(blocks, units) : NULL;
-    if (!acked) {
-        nn_units_release(blocks, todo);
-        return false;
-    }
-    nn_units_add(todo, 0, units);
-    fragments->todo = todo;
-    fragments->acked = acked;
+    uint32_t capacity;
+    nn_fragments* fragments = (nn_fragments*)nn_blocks_take(blocks, sizeof *fragments, &capacity);
+    if (!fragments) return NULL;
+    fragments->next = NULL;
+    fragments->capacity = capacity;
     fragments->id = id;
-    return true;
+    fragments->todo = nn_units_create(blocks, units);
+    fragments->acked = fragments->todo ? nn_units_create(blocks, units) : NULL;
+    if (!fragments->acked) {
+        nn_fragments_end(fragments, blocks);
+        return NULL;
+    }
+    nn_units_add(fragments->todo, 0, units);
+    return fragments;
 }
 
 NN_PRIVATE void nn_fragments_end(nn_fragments* fragments, nn_blocks* blocks)
 {
     nn_units_release(blocks, fragments->todo);
     nn_units_release(blocks, fragments->acked);
-    fragments->todo = NULL;
-    fragments->acked = NULL;
+    nn_blocks_give(blocks, fragments, fragments->capacity);
 }
 
 NN_PRIVATE bool nn_fragments_acked(nn_fragments* fragments, uint32_t first, uint32_t count)
@@ -8468,7 +8467,8 @@ typedef struct nn_channel_send {
     uint8_t index;       /* in the session's tables */
     uint8_t byte;        /* on the wire, without flags */
     bool holds;          /* reliable: waits for the peer's RECEIVED */
-    bool waits;          /* the next message must be cut, and another is still being so */
+    bool waits;          /* the next message must be cut, and as many as may be are so already */
+    uint8_t cut_count;   /* of cuts */
     bool blocked;        /* a message was refused: WRITABLE follows */
     bool cutting;        /* unreliable: the message at `fresh` is half written */
     uint32_t cut_unit;   /* its next unit */
@@ -8481,7 +8481,7 @@ typedef struct nn_channel_send {
     uint32_t counted_bytes;
     uint64_t credit_used;
     uint64_t credit_limit;
-    nn_fragments fragments; /* reliable: the message that is being cut */
+    nn_fragments* cuts; /* reliable: messages in fragments that the peer does not have whole, in the order begun */
     uint64_t messages_sent;
     uint64_t messages_dropped;
     uint64_t bytes_sent;
@@ -8516,7 +8516,7 @@ NN_PRIVATE void nn_channel_send_fragment_acked(nn_channel_send* channel, uint16_
 NN_PRIVATE void nn_channel_send_fragment_lost(nn_channel_send* channel, uint16_t id, uint32_t value);
 
 /* nn_channel_send_interrupt - the carrier is gone: all that is in flight is to be sent again, once released. */
-NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel, bool was_ordered);
+NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel);
 
 /* nn_channel_send_covers - whether the peer may claim to have all before `id`: it was sent. */
 NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t id);
@@ -8560,16 +8560,40 @@ NN_PRIVATE nn_channel_send* nn_channel_send_create(nn_blocks* blocks, const necp
     return channel;
 }
 
+static nn_fragments* channel_find_cut(const nn_channel_send* channel, uint16_t id)
+{
+    nn_fragments* cut = channel->cuts;
+    while (cut && cut->id != id) cut = cut->next;
+    return cut;
+}
+
+/* The first message with fragments to send, or NULL. */
+static nn_fragments* channel_cut_to_send(const nn_channel_send* channel)
+{
+    nn_fragments* cut = channel->cuts;
+    while (cut && cut->todo->count == 0) cut = cut->next;
+    return cut;
+}
+
+static void channel_end_cut(nn_channel_send* channel, uint16_t id)
+{
+    nn_fragments** at = &channel->cuts;
+    while (*at && (*at)->id != id) at = &(*at)->next;
+    if (!*at) return;
+    nn_fragments* cut = *at;
+    *at = cut->next;
+    nn_fragments_end(cut, channel->blocks);
+    channel->cut_count--;
+    channel->waits = false;
+}
+
 /* Forget an entry; a receipt goes to the list, or is dropped without one. */
 static void channel_retire(nn_channel_send* channel, uint16_t position, nn_delivery_list* receipts)
 {
     nn_send_entry* entry = channel_entry(channel, position);
     if (entry->state == NN_SEND_GONE) return;
     if (entry->state == NN_SEND_LOST) channel->lost_count--;
-    if (NN_UNLIKELY(nn_fragments_active(&channel->fragments) && channel->fragments.id == position)) {
-        nn_fragments_end(&channel->fragments, channel->blocks);
-        channel->waits = false;
-    }
+    if (NN_UNLIKELY(channel->cuts)) channel_end_cut(channel, position);
     channel->queue_messages--;
     channel->queue_bytes -= entry->payload->bytes;
     nn_payload_release(entry->payload);
@@ -8593,7 +8617,7 @@ NN_PRIVATE void nn_channel_send_destroy(nn_channel_send* channel)
     if (!channel) return;
     channel->fresh = channel->next;
     for (uint16_t at = channel->first; at != channel->next; at++) channel_retire(channel, at, NULL);
-    nn_fragments_end(&channel->fragments, channel->blocks);
+    NN_ASSERT(!channel->cuts);
     nn_alloc_give(channel->blocks->alloc, channel->ring, channel->capacity * sizeof *channel->ring);
     nn_alloc_give(channel->blocks->alloc, channel, sizeof *channel);
 }
@@ -8674,7 +8698,7 @@ static bool channel_has_lost(const nn_channel_send* channel)
 /* Whether the next new message may be begun; there is one. */
 static bool channel_may_begin(const nn_channel_send* channel)
 {
-    if (channel->config->mode == NECPNET_RELIABLE_SEQUENCED && nn_fragments_active(&channel->fragments)) return false;
+    if (channel->config->mode == NECPNET_RELIABLE_SEQUENCED && channel->cuts) return false;
     return channel_has_credit(channel, channel->fresh);
 }
 
@@ -8682,7 +8706,7 @@ NN_PRIVATE bool nn_channel_send_ready(const nn_channel_send* channel)
 {
     if (!nn_channel_is_reliable(channel->config->mode)) return channel->fresh != channel->next;
     if (channel->holds) return false;
-    if (nn_fragments_active(&channel->fragments) && channel->fragments.todo->count > 0) return true;
+    if (NN_UNLIKELY(channel->cuts) && channel_cut_to_send(channel)) return true;
     if (channel->waits) return false;
     if (channel_has_lost(channel)) return true;
     return channel->fresh != channel->next && channel_may_begin(channel);
@@ -8812,11 +8836,16 @@ static bool channel_begin_cut(nn_channel_send* channel, uint16_t position)
         channel->cut_id = channel->wire_id++;
         return true;
     }
-    if (nn_fragments_active(&channel->fragments)) {
+    if (channel->cut_count == NN_FRAGMENTED_AT_ONCE_MAX) {
         channel->waits = true;
         return false;
     }
-    if (!nn_fragments_begin(&channel->fragments, channel->blocks, position, entry->payload->bytes)) return false;
+    nn_fragments* cut = nn_fragments_begin(channel->blocks, position, entry->payload->bytes);
+    if (!cut) return false;
+    nn_fragments** at = &channel->cuts;
+    while (*at) at = &(*at)->next;
+    *at = cut;
+    channel->cut_count++;
     channel_begun(channel, position);
     entry->in_flight = 0;
     return true;
@@ -8840,25 +8869,17 @@ static bool channel_write_cut(nn_channel_send* channel, nn_message_packet* packe
     return true;
 }
 
-/* The next fragment of the reliable message that is being cut. */
-static bool channel_write_fragment(nn_channel_send* channel, nn_message_packet* packet)
+/* The next fragment of a reliable message. */
+static bool channel_write_fragment(nn_channel_send* channel, nn_message_packet* packet, nn_fragments* cut)
 {
-    nn_fragments* fragments = &channel->fragments;
     uint32_t first, count;
     if (nn_contents_full(packet->contents)) return false;
-    if (!nn_units_run(fragments->todo, 0, NN_FRAGMENT_UNITS_AT_ONCE_MAX, &first, &count)) return false;
-    nn_send_entry* entry = channel_entry(channel, fragments->id);
-    uint32_t units = channel_put_fragment(channel, packet, entry->payload, fragments->id, first, count);
+    if (!nn_units_run(cut->todo, 0, NN_FRAGMENT_UNITS_AT_ONCE_MAX, &first, &count)) return false;
+    nn_send_entry* entry = channel_entry(channel, cut->id);
+    uint32_t units = channel_put_fragment(channel, packet, entry->payload, cut->id, first, count);
     if (units == 0) return false;
-    nn_units_remove(fragments->todo, first, units);
-    if (packet->contents) {
-        nn_contents_add(packet->contents, NN_SENT_FRAGMENT, channel->byte, fragments->id,
-                        nn_fragment_value(first, units));
-    } else if (fragments->todo->count == 0) {
-        /* Ordered: all will arrive, or the carrier ends. The next may be cut. */
-        nn_fragments_end(fragments, channel->blocks);
-        channel->waits = false;
-    }
+    nn_units_remove(cut->todo, first, units);
+    nn_contents_add(packet->contents, NN_SENT_FRAGMENT, channel->byte, cut->id, nn_fragment_value(first, units));
     return true;
 }
 
@@ -8926,8 +8947,9 @@ NN_PRIVATE size_t nn_channel_send_write(nn_channel_send* channel, nn_message_pac
     bool reliable = nn_channel_is_reliable(channel->config->mode);
     while (!packet->closed && nn_writer_bytes(packet->writer) - begin < turn) {
         if (reliable && channel->holds) break;
-        if (nn_fragments_active(&channel->fragments) && channel->fragments.todo->count > 0) {
-            if (!channel_write_fragment(channel, packet)) break;
+        nn_fragments* cut = channel_cut_to_send(channel);
+        if (NN_UNLIKELY(cut)) {
+            if (!channel_write_fragment(channel, packet, cut)) break;
             continue;
         }
         if (channel->waits) break;
@@ -8963,7 +8985,7 @@ NN_PRIVATE void nn_channel_send_copy(nn_channel_send* channel, nn_message_packet
         if (channel->holds || !nn_channel_send_in_range(channel, copy->id)) return;
         nn_send_entry* entry = channel_entry(channel, copy->id);
         if (entry->payload != payload || (entry->state != NN_SEND_IN_FLIGHT && entry->state != NN_SEND_LOST)) return;
-        if (nn_fragments_active(&channel->fragments) && channel->fragments.id == copy->id) return;
+        if (channel_find_cut(channel, copy->id)) return;
         if (!channel_can_record(channel, packet->contents, copy->id)) return;
         channel_put_message(channel, packet, payload, true, copy->id, false);
         channel_record(channel, packet->contents, copy->id);
@@ -8992,7 +9014,7 @@ NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint
         nn_send_entry* entry = channel_entry(channel, id);
         if (entry->in_flight > 0) entry->in_flight--;
         if (entry->state != NN_SEND_IN_FLIGHT || entry->in_flight > 0) continue;
-        if (nn_fragments_active(&channel->fragments) && channel->fragments.id == id) continue;
+        if (NN_UNLIKELY(channel->cuts) && channel_find_cut(channel, id)) continue;
         entry->state = NN_SEND_LOST;
         if (channel->lost_count++ == 0 ||
             (uint16_t)(id - channel->first) < (uint16_t)(channel->lost_scan - channel->first)) {
@@ -9004,32 +9026,31 @@ NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint
 NN_PRIVATE void nn_channel_send_fragment_acked(nn_channel_send* channel, uint16_t id, uint32_t value,
                                                nn_delivery_list* receipts)
 {
-    if (!nn_fragments_active(&channel->fragments) || channel->fragments.id != id) return;
-    if (nn_fragments_acked(&channel->fragments, value & 0x1ffff, value >> 17)) channel_retire(channel, id, receipts);
+    nn_fragments* cut = channel_find_cut(channel, id);
+    if (cut && nn_fragments_acked(cut, value & 0x1ffff, value >> 17)) channel_retire(channel, id, receipts);
 }
 
 NN_PRIVATE void nn_channel_send_fragment_lost(nn_channel_send* channel, uint16_t id, uint32_t value)
 {
-    if (!nn_fragments_active(&channel->fragments) || channel->fragments.id != id) return;
-    nn_fragments_lost(&channel->fragments, value & 0x1ffff, value >> 17);
+    nn_fragments* cut = channel_find_cut(channel, id);
+    if (!cut) return;
+    nn_fragments_lost(cut, value & 0x1ffff, value >> 17);
     channel->resends++;
 }
 
-NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel, bool was_ordered)
+NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel)
 {
     if (!nn_channel_is_reliable(channel->config->mode)) {
         if (channel->cutting) channel_drop_fresh(channel);
         return;
     }
-    /* On an ordered carrier the peer may still miss messages cut before this one; its RECEIVED will tell how much of
-     * which it has. */
-    if (was_ordered) nn_fragments_end(&channel->fragments, channel->blocks);
     for (uint16_t at = channel->first; at != channel->fresh; at++) {
         nn_send_entry* entry = channel_entry(channel, at);
         entry->in_flight = 0;
         if (entry->state != NN_SEND_IN_FLIGHT) continue;
-        if (nn_fragments_active(&channel->fragments) && channel->fragments.id == at) {
-            nn_fragments_lost(&channel->fragments, 0, channel->fragments.todo->units);
+        nn_fragments* cut = channel_find_cut(channel, at);
+        if (cut) {
+            nn_fragments_lost(cut, 0, cut->todo->units);
             continue;
         }
         entry->state = NN_SEND_LOST;
@@ -9037,7 +9058,6 @@ NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel, bool was_ord
     }
     channel->lost_scan = channel->first;
     channel->holds = true;
-    channel->waits = false;
 }
 
 NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t id)
@@ -9048,17 +9068,9 @@ NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t 
 NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units,
                                           nn_delivery_list* receipts)
 {
-    if (units == 0 || !nn_channel_send_in_range(channel, id)) return;
-    nn_send_entry* entry = channel_entry(channel, id);
-    if (!nn_fragments_active(&channel->fragments)) {
-        if (entry->state != NN_SEND_LOST || units >= nn_fragment_units(entry->payload->bytes)) return;
-        if (!nn_fragments_begin(&channel->fragments, channel->blocks, id, entry->payload->bytes)) return;
-        channel_begun(channel, id);
-    }
+    nn_fragments* cut = channel_find_cut(channel, id);
     /* Acknowledgements may have told of the rest before. */
-    if (channel->fragments.id == id && nn_fragments_acked(&channel->fragments, 0, units)) {
-        channel_retire(channel, id, receipts);
-    }
+    if (cut && nn_fragments_acked(cut, 0, units)) channel_retire(channel, id, receipts);
 }
 
 NN_PRIVATE bool nn_channel_send_has_room(const nn_channel_send* channel)
@@ -9081,13 +9093,17 @@ NN_PRIVATE bool nn_channel_send_has_room(const nn_channel_send* channel)
 
 /* A message that arrives in fragments. Its memory grows with what has arrived. */
 typedef struct nn_reassembly {
-    nn_delivery* body; /* NULL when none */
+    struct nn_reassembly* next;
+    nn_delivery* body;
     nn_units* have;
     uint32_t total;
     uint32_t room; /* bytes that body holds */
     uint16_t id;
     uint8_t flags;
+    uint32_t capacity; /* of this block */
 } nn_reassembly;
+
+#define NN_REASSEMBLIES_UNRELIABLE_MAX 4 /* packets that overtake each other mix so many messages at most */
 
 typedef struct nn_channel_receive {
     const necpnet_channel_config* config;
@@ -9100,13 +9116,14 @@ typedef struct nn_channel_receive {
     uint16_t end;       /* ordered, unordered: behind the last received */
     bool any;           /* sequenced: something came */
     uint8_t index;
-    uint8_t byte;       /* on the wire, without flags */
+    uint8_t byte;         /* on the wire, without flags */
     uint16_t seen_newest; /* unreliable messages with an id: */
     uint64_t seen;        /* bit n: newest - n came */
     uint64_t credit_received;
     uint64_t credit_consumed;
     uint64_t credit_announced;
-    nn_reassembly assembly;
+    nn_reassembly* assemblies; /* in the order begun */
+    uint8_t assembly_count;
     uint64_t messages_received; /* polled */
     uint64_t messages_dropped;
     uint64_t bytes_received;
@@ -9146,14 +9163,11 @@ NN_PRIVATE uint64_t nn_channel_receive_credit(nn_channel_receive* channel);
 /* nn_channel_receive_has - ordered, unordered: whether a message at or behind `next` came. */
 NN_PRIVATE bool nn_channel_receive_has(const nn_channel_receive* channel, uint16_t id);
 
-/* nn_channel_receive_prefix - whether a reassembly is going on, and how many units from its start are there. */
-NN_PRIVATE bool nn_channel_receive_prefix(const nn_channel_receive* channel, uint16_t* out_id, uint32_t* out_units);
+/* nn_reassembly_prefix - how many units from its start are there. */
+NN_PRIVATE uint32_t nn_reassembly_prefix(const nn_reassembly* assembly);
 
 /* nn_channel_receive_interrupt - the carrier is gone: forget what will not be completed. */
 NN_PRIVATE void nn_channel_receive_interrupt(nn_channel_receive* channel);
-
-/* nn_channel_receive_drop_assembly - forget a message half received. */
-NN_PRIVATE void nn_channel_receive_drop_assembly(nn_channel_receive* channel);
 
 #endif
 /* ---- end src/nn_channel_receive.h -------------------------------------------------------------------------------- */
@@ -9189,21 +9203,36 @@ NN_PRIVATE nn_channel_receive* nn_channel_receive_create(nn_blocks* blocks, nn_r
     return channel;
 }
 
-NN_PRIVATE void nn_channel_receive_drop_assembly(nn_channel_receive* channel)
+static nn_reassembly* channel_find_assembly(const nn_channel_receive* channel, uint16_t id)
 {
-    nn_reassembly* assembly = &channel->assembly;
-    if (!assembly->body) return;
-    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received -= assembly->total;
+    nn_reassembly* assembly = channel->assemblies;
+    while (assembly && assembly->id != id) assembly = assembly->next;
+    return assembly;
+}
+
+/* Take an assembly off the list and release it; its body only if it still has one. */
+static void channel_end_assembly(nn_channel_receive* channel, nn_reassembly* assembly)
+{
+    nn_reassembly** at = &channel->assemblies;
+    while (*at != assembly) at = &(*at)->next;
+    *at = assembly->next;
+    channel->assembly_count--;
     nn_delivery_give(channel->blocks, channel->memory, assembly->body);
     nn_units_release(channel->blocks, assembly->have);
-    assembly->body = NULL;
-    assembly->have = NULL;
+    nn_blocks_give(channel->blocks, assembly, assembly->capacity);
+}
+
+/* Forget an unreliable message half received. */
+static void channel_drop_assembly(nn_channel_receive* channel, nn_reassembly* assembly)
+{
+    channel->messages_dropped++;
+    channel_end_assembly(channel, assembly);
 }
 
 NN_PRIVATE void nn_channel_receive_destroy(nn_channel_receive* channel)
 {
     if (!channel) return;
-    nn_channel_receive_drop_assembly(channel);
+    while (channel->assemblies) channel_end_assembly(channel, channel->assemblies);
     if (channel->ring) {
         for (uint32_t i = 0; i < channel->capacity; i++) {
             nn_delivery_give(channel->blocks, channel->memory, channel->ring[i]);
@@ -9318,9 +9347,8 @@ static void channel_deliver(nn_channel_receive* channel, nn_delivery* delivery, 
     case NECPNET_RELIABLE_SEQUENCED:
         channel->any = true;
         channel->next = (uint16_t)(id + 1);
-        if (channel->assembly.body && nn_sequence_distance(channel->assembly.id, channel->next) < 0) {
-            nn_channel_receive_drop_assembly(channel);
-            channel->messages_dropped++;
+        while (channel->assemblies && nn_sequence_distance(channel->assemblies->id, channel->next) < 0) {
+            channel_drop_assembly(channel, channel->assemblies);
         }
         break;
     case NECPNET_RELIABLE_UNORDERED:
@@ -9455,10 +9483,15 @@ static necpnet_result channel_take(nn_channel_receive* channel, const nn_message
                                    nn_delivery_list* delivered, const char** out_text)
 {
     /* Sent whole, lost, begun in fragments for a smaller packet, and now the whole one comes late. */
-    bool replaces =
-        channel->assembly.body && channel->assembly.id == frame->id && channel->config->mode != NECPNET_UNRELIABLE;
-    uint32_t charged = replaces ? channel->assembly.total : 0;
-    necpnet_result result = replaces ? NECPNET_OK : channel_check_credit(channel, frame->bytes, out_text);
+    nn_reassembly* replaced = NULL;
+    if (NN_UNLIKELY(channel->assemblies) && channel->config->mode != NECPNET_UNRELIABLE) {
+        replaced = channel_find_assembly(channel, frame->id);
+    }
+    uint32_t charged = replaced ? replaced->total : 0;
+    if (replaced && charged != frame->bytes) {
+        return channel_refuse(out_text, "a message contradicts its own fragments");
+    }
+    necpnet_result result = replaced ? NECPNET_OK : channel_check_credit(channel, frame->bytes, out_text);
     if (result) return result;
     nn_delivery* delivery =
         nn_delivery_take(channel->blocks, channel->memory, frame->bytes, channel_memory_limit(channel, frame->id));
@@ -9473,8 +9506,8 @@ static necpnet_result channel_take(nn_channel_receive* channel, const nn_message
         nn_delivery_give(channel->blocks, channel->memory, delivery);
         return channel_no_memory(channel);
     }
-    if (replaces) nn_channel_receive_drop_assembly(channel);
-    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += delivery->cost;
+    if (NN_UNLIKELY(replaced)) channel_end_assembly(channel, replaced);
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += delivery->cost - charged;
     channel_deliver(channel, delivery, frame->id, delivered);
     return NECPNET_OK;
 }
@@ -9520,9 +9553,8 @@ static necpnet_result channel_check_fragment(const nn_channel_receive* channel, 
 }
 
 /* Memory for bytes up to `to`. */
-static bool channel_grow_body(nn_channel_receive* channel, uint32_t to)
+static bool channel_grow_body(nn_channel_receive* channel, nn_reassembly* assembly, uint32_t to)
 {
-    nn_reassembly* assembly = &channel->assembly;
     if (to <= assembly->room) return true;
     uint32_t room = (uint32_t)nn_min_u64(nn_max_u64(to, (uint64_t)assembly->room * 2), assembly->total);
     /* What was begun must be able to end: no limit but the message's size, which credit allowed. */
@@ -9535,90 +9567,99 @@ static bool channel_grow_body(nn_channel_receive* channel, uint32_t to)
     return true;
 }
 
-/* Make the frame's message the one being reassembled. */
+/* A new assembly for the frame's message. */
 static necpnet_result channel_begin_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
-                                             const char** out_text)
+                                             nn_reassembly** out_assembly, const char** out_text)
 {
-    nn_reassembly* assembly = &channel->assembly;
+    uint32_t capacity;
     necpnet_result result = channel_check_credit(channel, frame->total, out_text);
     if (result) return result;
-    uint32_t room = frame->first * NN_FRAGMENT_UNIT_BYTES + frame->bytes;
-    nn_units* have = nn_units_create(channel->blocks, nn_fragment_units(frame->total));
-    nn_delivery* body = NULL;
-    if (have) {
-        body = nn_delivery_take(channel->blocks, channel->memory, room, channel_memory_limit(channel, frame->id));
-    }
-    if (!body) {
-        nn_units_release(channel->blocks, have);
-        return NECPNET_ERR_OUT_OF_MEMORY;
-    }
-    assembly->have = have;
-    assembly->body = body;
-    assembly->room = room;
+    nn_reassembly* assembly = (nn_reassembly*)nn_blocks_take(channel->blocks, sizeof *assembly, &capacity);
+    if (!assembly) return NECPNET_ERR_OUT_OF_MEMORY;
+    memset(assembly, 0, sizeof *assembly);
+    assembly->capacity = capacity;
+    assembly->room = frame->first * NN_FRAGMENT_UNIT_BYTES + frame->bytes;
     assembly->total = frame->total;
     assembly->id = frame->id;
     assembly->flags = frame->flags;
+    assembly->have = nn_units_create(channel->blocks, nn_fragment_units(frame->total));
+    assembly->body =
+        nn_delivery_take(channel->blocks, channel->memory, assembly->room, channel_memory_limit(channel, frame->id));
+    nn_reassembly** at = &channel->assemblies;
+    while (*at) at = &(*at)->next;
+    *at = assembly;
+    channel->assembly_count++;
+    if (!assembly->have || !assembly->body) {
+        channel_end_assembly(channel, assembly);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
     if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += frame->total;
+    *out_assembly = assembly;
     return NECPNET_OK;
 }
 
 /* All units are there, the frame's last. Out of memory: as if the frame had not come. */
-static necpnet_result channel_finish_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
-                                              nn_delivery_list* delivered, const char** out_text)
+static necpnet_result channel_finish_assembly(nn_channel_receive* channel, nn_reassembly* assembly,
+                                              const nn_message_frame* frame, nn_delivery_list* delivered,
+                                              const char** out_text)
 {
-    nn_reassembly* assembly = &channel->assembly;
-    nn_delivery* delivery = assembly->body;
-    delivery->bytes = assembly->total;
-    delivery->channel = channel->index;
-    delivery->flags = assembly->flags;
-    necpnet_result result = channel_open(channel, &delivery, assembly->total, out_text);
+    uint32_t total = assembly->total;
+    assembly->body->bytes = total;
+    assembly->body->channel = channel->index;
+    assembly->body->flags = assembly->flags;
+    necpnet_result result = channel_open(channel, &assembly->body, total, out_text);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) {
         nn_units_remove(assembly->have, frame->first, nn_fragment_units(frame->bytes));
         return channel_no_memory(channel);
     }
-    nn_units_release(channel->blocks, assembly->have);
+    nn_delivery* delivery = assembly->body;
     assembly->body = NULL;
-    assembly->have = NULL;
+    channel_end_assembly(channel, assembly);
     if (result) return result;
     if (channel->config->mode == NECPNET_UNRELIABLE) channel_see(channel, frame->id);
-    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += delivery->cost - assembly->total;
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += delivery->cost - total;
     channel_deliver(channel, delivery, frame->id, delivered);
     return NECPNET_OK;
 }
 
-/* Whether the frame's message may be reassembled now; makes room for it. */
-static necpnet_result channel_enter_assembly(nn_channel_receive* channel, const nn_message_frame* frame, bool* out_drop,
-                                             const char** out_text)
+/* Room on the list for one more unreliable message. False: the frame is too old to be worth it. */
+static bool channel_make_place(nn_channel_receive* channel, uint16_t id)
 {
-    nn_reassembly* assembly = &channel->assembly;
-    *out_drop = false;
-    if (assembly->body && assembly->id == frame->id) {
+    unsigned most = channel->config->mode == NECPNET_UNRELIABLE ? NN_REASSEMBLIES_UNRELIABLE_MAX : 1;
+    while (channel->assembly_count >= most) {
+        nn_reassembly* oldest = channel->assemblies;
+        for (nn_reassembly* at = oldest; at; at = at->next) {
+            if (nn_sequence_newer(oldest->id, at->id)) oldest = at;
+        }
+        if (!nn_sequence_newer(id, oldest->id)) return false;
+        channel_drop_assembly(channel, oldest);
+    }
+    return true;
+}
+
+/* The assembly of the frame's message; NULL on OK when the frame is to be dropped. */
+static necpnet_result channel_enter_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
+                                             nn_reassembly** out_assembly, const char** out_text)
+{
+    nn_reassembly* assembly = channel_find_assembly(channel, frame->id);
+    *out_assembly = assembly;
+    if (assembly) {
         if (assembly->total == frame->total && assembly->flags == frame->flags) return NECPNET_OK;
         return channel_refuse(out_text, "fragments of one message contradict each other");
     }
-    if (assembly->body) {
-        if (nn_channel_has_credit(channel->config->mode)) {
-            return channel_refuse(out_text, "a second message is fragmented before the first is whole");
-        }
-        if (!nn_sequence_newer(frame->id, assembly->id)) {
-            *out_drop = true;
-            return NECPNET_OK;
-        }
-        nn_channel_receive_drop_assembly(channel);
-        channel->messages_dropped++;
+    if (!nn_channel_has_credit(channel->config->mode)) {
+        if (!channel_make_place(channel, frame->id)) return NECPNET_OK;
+    } else if (channel->assembly_count == NN_FRAGMENTED_AT_ONCE_MAX) {
+        return channel_refuse(out_text, "too many messages of a channel are fragmented at a time");
     }
-    necpnet_result result = channel_begin_assembly(channel, frame, out_text);
-    if (result == NECPNET_ERR_OUT_OF_MEMORY) {
-        *out_drop = true;
-        return channel_no_memory(channel);
-    }
-    return result;
+    necpnet_result result = channel_begin_assembly(channel, frame, out_assembly, out_text);
+    return result == NECPNET_ERR_OUT_OF_MEMORY ? channel_no_memory(channel) : result;
 }
 
 NN_PRIVATE necpnet_result nn_channel_receive_fragment(nn_channel_receive* channel, const nn_message_frame* frame,
                                                       nn_delivery_list* delivered, const char** out_text)
 {
-    nn_reassembly* assembly = &channel->assembly;
+    nn_reassembly* assembly;
     necpnet_result result = channel_check_fragment(channel, frame, out_text);
     if (result) return result;
     switch (channel_judge(channel, frame->id)) {
@@ -9632,19 +9673,18 @@ NN_PRIVATE necpnet_result nn_channel_receive_fragment(nn_channel_receive* channe
         if (result == NECPNET_OK && channel->config->mode == NECPNET_UNRELIABLE) channel_see(channel, frame->id);
         return result;
     }
-    bool drop;
-    result = channel_enter_assembly(channel, frame, &drop, out_text);
-    if (result || drop) return result;
+    result = channel_enter_assembly(channel, frame, &assembly, out_text);
+    if (result || !assembly) return result;
     uint32_t from = frame->first * NN_FRAGMENT_UNIT_BYTES;
-    if (!channel_grow_body(channel, from + frame->bytes)) {
+    if (!channel_grow_body(channel, assembly, from + frame->bytes)) {
         if (nn_channel_is_reliable(channel->config->mode)) return NECPNET_ERR_OUT_OF_MEMORY;
-        nn_channel_receive_drop_assembly(channel);
-        return channel_no_memory(channel);
+        channel_drop_assembly(channel, assembly);
+        return NECPNET_OK;
     }
     memcpy(nn_delivery_body(assembly->body) + from, frame->data, frame->bytes);
     nn_units_add(assembly->have, frame->first, nn_fragment_units(frame->bytes));
     if (assembly->have->count < assembly->have->units) return NECPNET_OK;
-    return channel_finish_assembly(channel, frame, delivered, out_text);
+    return channel_finish_assembly(channel, assembly, frame, delivered, out_text);
 }
 
 /* ---- credit, carriers ------------------------------------------------------------------------------------------ */
@@ -9669,20 +9709,17 @@ NN_PRIVATE uint64_t nn_channel_receive_credit(nn_channel_receive* channel)
     return channel->credit_announced;
 }
 
-NN_PRIVATE bool nn_channel_receive_prefix(const nn_channel_receive* channel, uint16_t* out_id, uint32_t* out_units)
+NN_PRIVATE uint32_t nn_reassembly_prefix(const nn_reassembly* assembly)
 {
-    const nn_reassembly* assembly = &channel->assembly;
     uint32_t first, count;
-    if (!assembly->body) return false;
-    if (!nn_units_run(assembly->have, 0, assembly->have->units, &first, &count) || first != 0) return false;
-    *out_id = assembly->id;
-    *out_units = count;
-    return true;
+    if (!nn_units_run(assembly->have, 0, assembly->have->units, &first, &count) || first != 0) return 0;
+    return count;
 }
 
 NN_PRIVATE void nn_channel_receive_interrupt(nn_channel_receive* channel)
 {
-    if (!nn_channel_is_reliable(channel->config->mode)) nn_channel_receive_drop_assembly(channel);
+    if (nn_channel_is_reliable(channel->config->mode)) return;
+    while (channel->assemblies) channel_drop_assembly(channel, channel->assemblies);
 }
 /* ---- end src/nn_channel_receive.c -------------------------------------------------------------------------------- */
 
@@ -10251,7 +10288,6 @@ NN_PRIVATE void nn_session_begin(nn_session* session, bool ordered)
 
 NN_PRIVATE void nn_session_carrier_changed(nn_session* session, bool ordered)
 {
-    bool was_ordered = session->ordered;
     nn_session_begin(session, ordered);
     session_clear_copies(session);
     session->holds_reliable = true;
@@ -10259,7 +10295,7 @@ NN_PRIVATE void nn_session_carrier_changed(nn_session* session, bool ordered)
         nn_channel_send* sender = session->senders ? session->senders[i] : NULL;
         nn_channel_receive* receiver = session->receivers ? session->receivers[i] : NULL;
         if (sender) {
-            nn_channel_send_interrupt(sender, was_ordered);
+            nn_channel_send_interrupt(sender);
             nn_session_refresh(session, sender);
         }
         if (receiver) {
@@ -10358,7 +10394,8 @@ NN_PRIVATE size_t nn_session_memory_bytes(const nn_session* session)
         const nn_channel_receive* receiver = session->receivers ? session->receivers[i] : NULL;
         if (sender) bytes += sizeof *sender + sender->capacity * sizeof *sender->ring;
         if (!receiver) continue;
-        bytes += sizeof *receiver + receiver->assembly.room;
+        bytes += sizeof *receiver;
+        for (const nn_reassembly* at = receiver->assemblies; at; at = at->next) bytes += at->room;
         if (receiver->ring) bytes += receiver->capacity * sizeof *receiver->ring;
         if (receiver->bits) bytes += receiver->capacity / 8;
     }
@@ -10371,7 +10408,8 @@ NN_PRIVATE size_t nn_session_memory_bytes(const nn_session* session)
 /* nn_session_read - the session's frames: messages, fragments, credit, and RECEIVED, which says what arrived. */
 
 #define SESSION_RECEIVED_BYTES_MIN 64 /* less room than this is not worth a RECEIVED */
-#define SESSION_RECEIVED_ROW_BYTES 12 /* of a channel without ranges, at most */
+#define SESSION_RECEIVED_ROW_BYTES 5  /* of a channel with no partial messages and no ranges */
+#define SESSION_PARTIAL_BYTES_MAX 6   /* id and units */
 #define SESSION_RANGE_BYTES_MAX 8     /* gap and length */
 
 static necpnet_result session_refuse(const char** out_text, const char* text)
@@ -10455,16 +10493,19 @@ static unsigned session_write_ranges(const nn_channel_receive* receiver, nn_writ
 
 static void session_write_row(const nn_channel_receive* receiver, nn_writer* writer)
 {
-    uint16_t id = 0;
-    uint32_t units = 0;
     nn_write_u8(writer, receiver->byte);
     nn_write_u16(writer, receiver->next);
-    if (!nn_channel_receive_prefix(receiver, &id, &units)) units = 0;
-    nn_write_varint(writer, units);
-    if (units) nn_write_u16(writer, id);
-    uint8_t* ranges = writer->at;
-    nn_write_u8(writer, 0);
-    if (nn_channel_has_credit(receiver->config->mode)) *ranges = (uint8_t)session_write_ranges(receiver, writer);
+    uint8_t* counts = writer->at; /* partial messages, ranges */
+    nn_write_u16(writer, 0);
+    for (const nn_reassembly* at = receiver->assemblies; at; at = at->next) {
+        uint32_t units = nn_reassembly_prefix(at);
+        if (units == 0) continue;
+        if (nn_writer_left(writer) < SESSION_PARTIAL_BYTES_MAX) break;
+        nn_write_u16(writer, at->id);
+        nn_write_varint(writer, units);
+        counts[0]++;
+    }
+    if (nn_channel_has_credit(receiver->config->mode)) counts[1] = (uint8_t)session_write_ranges(receiver, writer);
 }
 
 NN_PRIVATE bool nn_session_write_received(nn_session* session, nn_writer* writer)
@@ -10532,21 +10573,25 @@ static necpnet_result session_read_row(nn_session* session, nn_reader* reader, c
 {
     int index = nn_session_index(session, nn_read_u8(reader));
     uint16_t next = nn_read_u16(reader);
-    uint64_t units = nn_read_varint(reader);
-    uint16_t id = units ? nn_read_u16(reader) : 0;
+    unsigned partial = nn_read_u8(reader);
     unsigned ranges = nn_read_u8(reader);
-    if (reader->failed || index < 0 || units > UINT32_MAX || ranges > NN_RECEIVED_RANGES_MAX) {
+    if (reader->failed || index < 0 || partial > NN_FRAGMENTED_AT_ONCE_MAX || ranges > NN_RECEIVED_RANGES_MAX) {
         return session_refuse(out_text, "a RECEIVED frame is malformed");
     }
     nn_channel_send* sender = session->senders ? session->senders[index] : NULL;
     if (!sender || !nn_channel_is_reliable(sender->config->mode) || !nn_channel_send_covers(sender, next)) {
-        if (!sender && next == 0 && units == 0 && ranges == 0) return NECPNET_OK;
+        if (!sender && next == 0 && partial == 0 && ranges == 0) return NECPNET_OK;
         return session_refuse(out_text, "RECEIVED claims messages that were not sent");
     }
     uint16_t count = (uint16_t)(next - sender->first);
     if (count < 0x8000) nn_channel_send_acked(sender, sender->first, count, &session->delivered);
+    while (partial-- > 0) {
+        uint16_t id = nn_read_u16(reader);
+        uint64_t units = nn_read_varint(reader);
+        if (reader->failed || units > UINT32_MAX) return session_refuse(out_text, "a RECEIVED frame is malformed");
+        nn_channel_send_has_units(sender, id, (uint32_t)units, &session->delivered);
+    }
     necpnet_result result = session_read_ranges(session, sender, next, ranges, reader, out_text);
-    if (result == NECPNET_OK) nn_channel_send_has_units(sender, id, (uint32_t)units, &session->delivered);
     nn_session_refresh(session, sender);
     return result;
 }

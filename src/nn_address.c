@@ -45,7 +45,8 @@ static bool address_v6(const char** at, uint8_t bytes[16])
         gap = 0;
         *at += 2;
     }
-    while (used < 16 && ((**at >= '0' && **at <= '9') || (**at >= 'a' && **at <= 'f') || (**at >= 'A' && **at <= 'F'))) {
+    while (used < 16 &&
+           ((**at >= '0' && **at <= '9') || (**at >= 'a' && **at <= 'f') || (**at >= 'A' && **at <= 'F'))) {
         const char* group = *at;
         uint32_t value;
         if (!address_number(at, 16, 0xffff, 4, &value)) return false;
@@ -150,13 +151,14 @@ necpnet_result necpnet_address_format(const necpnet_address* address, char* text
         char inner[48];
         address_format_v6(b, inner);
         if (address->scope) {
-            length = snprintf(buffer, sizeof buffer, "[%s%%%lu]:%u", inner, (unsigned long)address->scope, address->port);
+            length =
+                snprintf(buffer, sizeof buffer, "[%s%%%lu]:%u", inner, (unsigned long)address->scope, address->port);
         } else {
             length = snprintf(buffer, sizeof buffer, "[%s]:%u", inner, address->port);
         }
     } else if (address->family == NECPNET_ADDRESS_MEMORY) {
-        length = snprintf(buffer, sizeof buffer, "memory-%u:%u", (unsigned)b[0] | (unsigned)b[1] << 8 | (unsigned)b[2] << 16,
-                          address->port);
+        length = snprintf(buffer, sizeof buffer, "memory-%u:%u",
+                          (unsigned)b[0] | (unsigned)b[1] << 8 | (unsigned)b[2] << 16, address->port);
     } else {
         return NECPNET_ERR_INVALID_ARGUMENT;
     }

@@ -6,8 +6,8 @@
 #include "nn_alloc.h"
 
 #define NN_BLOCK_STEP_BYTES 64          /* classes to 1024 are this far apart, then four a doubling */
-#define NN_BLOCK_CLASS_BYTES_MAX 65536  /* larger blocks go to the allocator directly */
-#define NN_BLOCK_CLASSES 40             /* 64, 128 .. 1024, 1280, 1536, 1792, 2048, 2560 .. 65536 */
+#define NN_BLOCK_CLASS_BYTES_MAX 131072 /* larger blocks go to the allocator directly */
+#define NN_BLOCK_CLASSES 44             /* 64, 128 .. 1024, 1280, 1536, 1792, 2048, 2560 .. 131072 */
 #define NN_BLOCK_FREE_BYTES_MAX 1048576 /* free blocks beyond this go back to the allocator */
 
 typedef struct nn_free_block {

@@ -31,21 +31,36 @@ NN_PRIVATE nn_channel_receive* nn_channel_receive_create(nn_blocks* blocks, nn_r
     return channel;
 }
 
-NN_PRIVATE void nn_channel_receive_drop_assembly(nn_channel_receive* channel)
+static nn_reassembly* channel_find_assembly(const nn_channel_receive* channel, uint16_t id)
 {
-    nn_reassembly* assembly = &channel->assembly;
-    if (!assembly->body) return;
-    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received -= assembly->total;
+    nn_reassembly* assembly = channel->assemblies;
+    while (assembly && assembly->id != id) assembly = assembly->next;
+    return assembly;
+}
+
+/* Take an assembly off the list and release it; its body only if it still has one. */
+static void channel_end_assembly(nn_channel_receive* channel, nn_reassembly* assembly)
+{
+    nn_reassembly** at = &channel->assemblies;
+    while (*at != assembly) at = &(*at)->next;
+    *at = assembly->next;
+    channel->assembly_count--;
     nn_delivery_give(channel->blocks, channel->memory, assembly->body);
     nn_units_release(channel->blocks, assembly->have);
-    assembly->body = NULL;
-    assembly->have = NULL;
+    nn_blocks_give(channel->blocks, assembly, assembly->capacity);
+}
+
+/* Forget an unreliable message half received. */
+static void channel_drop_assembly(nn_channel_receive* channel, nn_reassembly* assembly)
+{
+    channel->messages_dropped++;
+    channel_end_assembly(channel, assembly);
 }
 
 NN_PRIVATE void nn_channel_receive_destroy(nn_channel_receive* channel)
 {
     if (!channel) return;
-    nn_channel_receive_drop_assembly(channel);
+    while (channel->assemblies) channel_end_assembly(channel, channel->assemblies);
     if (channel->ring) {
         for (uint32_t i = 0; i < channel->capacity; i++) {
             nn_delivery_give(channel->blocks, channel->memory, channel->ring[i]);
@@ -160,9 +175,8 @@ static void channel_deliver(nn_channel_receive* channel, nn_delivery* delivery, 
     case NECPNET_RELIABLE_SEQUENCED:
         channel->any = true;
         channel->next = (uint16_t)(id + 1);
-        if (channel->assembly.body && nn_sequence_distance(channel->assembly.id, channel->next) < 0) {
-            nn_channel_receive_drop_assembly(channel);
-            channel->messages_dropped++;
+        while (channel->assemblies && nn_sequence_distance(channel->assemblies->id, channel->next) < 0) {
+            channel_drop_assembly(channel, channel->assemblies);
         }
         break;
     case NECPNET_RELIABLE_UNORDERED:
@@ -297,10 +311,15 @@ static necpnet_result channel_take(nn_channel_receive* channel, const nn_message
                                    nn_delivery_list* delivered, const char** out_text)
 {
     /* Sent whole, lost, begun in fragments for a smaller packet, and now the whole one comes late. */
-    bool replaces =
-        channel->assembly.body && channel->assembly.id == frame->id && channel->config->mode != NECPNET_UNRELIABLE;
-    uint32_t charged = replaces ? channel->assembly.total : 0;
-    necpnet_result result = replaces ? NECPNET_OK : channel_check_credit(channel, frame->bytes, out_text);
+    nn_reassembly* replaced = NULL;
+    if (NN_UNLIKELY(channel->assemblies) && channel->config->mode != NECPNET_UNRELIABLE) {
+        replaced = channel_find_assembly(channel, frame->id);
+    }
+    uint32_t charged = replaced ? replaced->total : 0;
+    if (replaced && charged != frame->bytes) {
+        return channel_refuse(out_text, "a message contradicts its own fragments");
+    }
+    necpnet_result result = replaced ? NECPNET_OK : channel_check_credit(channel, frame->bytes, out_text);
     if (result) return result;
     nn_delivery* delivery =
         nn_delivery_take(channel->blocks, channel->memory, frame->bytes, channel_memory_limit(channel, frame->id));
@@ -315,8 +334,8 @@ static necpnet_result channel_take(nn_channel_receive* channel, const nn_message
         nn_delivery_give(channel->blocks, channel->memory, delivery);
         return channel_no_memory(channel);
     }
-    if (replaces) nn_channel_receive_drop_assembly(channel);
-    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += delivery->cost;
+    if (NN_UNLIKELY(replaced)) channel_end_assembly(channel, replaced);
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += delivery->cost - charged;
     channel_deliver(channel, delivery, frame->id, delivered);
     return NECPNET_OK;
 }
@@ -362,9 +381,8 @@ static necpnet_result channel_check_fragment(const nn_channel_receive* channel, 
 }
 
 /* Memory for bytes up to `to`. */
-static bool channel_grow_body(nn_channel_receive* channel, uint32_t to)
+static bool channel_grow_body(nn_channel_receive* channel, nn_reassembly* assembly, uint32_t to)
 {
-    nn_reassembly* assembly = &channel->assembly;
     if (to <= assembly->room) return true;
     uint32_t room = (uint32_t)nn_min_u64(nn_max_u64(to, (uint64_t)assembly->room * 2), assembly->total);
     /* What was begun must be able to end: no limit but the message's size, which credit allowed. */
@@ -377,90 +395,99 @@ static bool channel_grow_body(nn_channel_receive* channel, uint32_t to)
     return true;
 }
 
-/* Make the frame's message the one being reassembled. */
+/* A new assembly for the frame's message. */
 static necpnet_result channel_begin_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
-                                             const char** out_text)
+                                             nn_reassembly** out_assembly, const char** out_text)
 {
-    nn_reassembly* assembly = &channel->assembly;
+    uint32_t capacity;
     necpnet_result result = channel_check_credit(channel, frame->total, out_text);
     if (result) return result;
-    uint32_t room = frame->first * NN_FRAGMENT_UNIT_BYTES + frame->bytes;
-    nn_units* have = nn_units_create(channel->blocks, nn_fragment_units(frame->total));
-    nn_delivery* body = NULL;
-    if (have) {
-        body = nn_delivery_take(channel->blocks, channel->memory, room, channel_memory_limit(channel, frame->id));
-    }
-    if (!body) {
-        nn_units_release(channel->blocks, have);
-        return NECPNET_ERR_OUT_OF_MEMORY;
-    }
-    assembly->have = have;
-    assembly->body = body;
-    assembly->room = room;
+    nn_reassembly* assembly = (nn_reassembly*)nn_blocks_take(channel->blocks, sizeof *assembly, &capacity);
+    if (!assembly) return NECPNET_ERR_OUT_OF_MEMORY;
+    memset(assembly, 0, sizeof *assembly);
+    assembly->capacity = capacity;
+    assembly->room = frame->first * NN_FRAGMENT_UNIT_BYTES + frame->bytes;
     assembly->total = frame->total;
     assembly->id = frame->id;
     assembly->flags = frame->flags;
+    assembly->have = nn_units_create(channel->blocks, nn_fragment_units(frame->total));
+    assembly->body =
+        nn_delivery_take(channel->blocks, channel->memory, assembly->room, channel_memory_limit(channel, frame->id));
+    nn_reassembly** at = &channel->assemblies;
+    while (*at) at = &(*at)->next;
+    *at = assembly;
+    channel->assembly_count++;
+    if (!assembly->have || !assembly->body) {
+        channel_end_assembly(channel, assembly);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
     if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += frame->total;
+    *out_assembly = assembly;
     return NECPNET_OK;
 }
 
 /* All units are there, the frame's last. Out of memory: as if the frame had not come. */
-static necpnet_result channel_finish_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
-                                              nn_delivery_list* delivered, const char** out_text)
+static necpnet_result channel_finish_assembly(nn_channel_receive* channel, nn_reassembly* assembly,
+                                              const nn_message_frame* frame, nn_delivery_list* delivered,
+                                              const char** out_text)
 {
-    nn_reassembly* assembly = &channel->assembly;
-    nn_delivery* delivery = assembly->body;
-    delivery->bytes = assembly->total;
-    delivery->channel = channel->index;
-    delivery->flags = assembly->flags;
-    necpnet_result result = channel_open(channel, &delivery, assembly->total, out_text);
+    uint32_t total = assembly->total;
+    assembly->body->bytes = total;
+    assembly->body->channel = channel->index;
+    assembly->body->flags = assembly->flags;
+    necpnet_result result = channel_open(channel, &assembly->body, total, out_text);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) {
         nn_units_remove(assembly->have, frame->first, nn_fragment_units(frame->bytes));
         return channel_no_memory(channel);
     }
-    nn_units_release(channel->blocks, assembly->have);
+    nn_delivery* delivery = assembly->body;
     assembly->body = NULL;
-    assembly->have = NULL;
+    channel_end_assembly(channel, assembly);
     if (result) return result;
     if (channel->config->mode == NECPNET_UNRELIABLE) channel_see(channel, frame->id);
-    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += delivery->cost - assembly->total;
+    if (nn_channel_has_credit(channel->config->mode)) channel->credit_received += delivery->cost - total;
     channel_deliver(channel, delivery, frame->id, delivered);
     return NECPNET_OK;
 }
 
-/* Whether the frame's message may be reassembled now; makes room for it. */
-static necpnet_result channel_enter_assembly(nn_channel_receive* channel, const nn_message_frame* frame, bool* out_drop,
-                                             const char** out_text)
+/* Room on the list for one more unreliable message. False: the frame is too old to be worth it. */
+static bool channel_make_place(nn_channel_receive* channel, uint16_t id)
 {
-    nn_reassembly* assembly = &channel->assembly;
-    *out_drop = false;
-    if (assembly->body && assembly->id == frame->id) {
+    unsigned most = channel->config->mode == NECPNET_UNRELIABLE ? NN_REASSEMBLIES_UNRELIABLE_MAX : 1;
+    while (channel->assembly_count >= most) {
+        nn_reassembly* oldest = channel->assemblies;
+        for (nn_reassembly* at = oldest; at; at = at->next) {
+            if (nn_sequence_newer(oldest->id, at->id)) oldest = at;
+        }
+        if (!nn_sequence_newer(id, oldest->id)) return false;
+        channel_drop_assembly(channel, oldest);
+    }
+    return true;
+}
+
+/* The assembly of the frame's message; NULL on OK when the frame is to be dropped. */
+static necpnet_result channel_enter_assembly(nn_channel_receive* channel, const nn_message_frame* frame,
+                                             nn_reassembly** out_assembly, const char** out_text)
+{
+    nn_reassembly* assembly = channel_find_assembly(channel, frame->id);
+    *out_assembly = assembly;
+    if (assembly) {
         if (assembly->total == frame->total && assembly->flags == frame->flags) return NECPNET_OK;
         return channel_refuse(out_text, "fragments of one message contradict each other");
     }
-    if (assembly->body) {
-        if (nn_channel_has_credit(channel->config->mode)) {
-            return channel_refuse(out_text, "a second message is fragmented before the first is whole");
-        }
-        if (!nn_sequence_newer(frame->id, assembly->id)) {
-            *out_drop = true;
-            return NECPNET_OK;
-        }
-        nn_channel_receive_drop_assembly(channel);
-        channel->messages_dropped++;
+    if (!nn_channel_has_credit(channel->config->mode)) {
+        if (!channel_make_place(channel, frame->id)) return NECPNET_OK;
+    } else if (channel->assembly_count == NN_FRAGMENTED_AT_ONCE_MAX) {
+        return channel_refuse(out_text, "too many messages of a channel are fragmented at a time");
     }
-    necpnet_result result = channel_begin_assembly(channel, frame, out_text);
-    if (result == NECPNET_ERR_OUT_OF_MEMORY) {
-        *out_drop = true;
-        return channel_no_memory(channel);
-    }
-    return result;
+    necpnet_result result = channel_begin_assembly(channel, frame, out_assembly, out_text);
+    return result == NECPNET_ERR_OUT_OF_MEMORY ? channel_no_memory(channel) : result;
 }
 
 NN_PRIVATE necpnet_result nn_channel_receive_fragment(nn_channel_receive* channel, const nn_message_frame* frame,
                                                       nn_delivery_list* delivered, const char** out_text)
 {
-    nn_reassembly* assembly = &channel->assembly;
+    nn_reassembly* assembly;
     necpnet_result result = channel_check_fragment(channel, frame, out_text);
     if (result) return result;
     switch (channel_judge(channel, frame->id)) {
@@ -474,19 +501,18 @@ NN_PRIVATE necpnet_result nn_channel_receive_fragment(nn_channel_receive* channe
         if (result == NECPNET_OK && channel->config->mode == NECPNET_UNRELIABLE) channel_see(channel, frame->id);
         return result;
     }
-    bool drop;
-    result = channel_enter_assembly(channel, frame, &drop, out_text);
-    if (result || drop) return result;
+    result = channel_enter_assembly(channel, frame, &assembly, out_text);
+    if (result || !assembly) return result;
     uint32_t from = frame->first * NN_FRAGMENT_UNIT_BYTES;
-    if (!channel_grow_body(channel, from + frame->bytes)) {
+    if (!channel_grow_body(channel, assembly, from + frame->bytes)) {
         if (nn_channel_is_reliable(channel->config->mode)) return NECPNET_ERR_OUT_OF_MEMORY;
-        nn_channel_receive_drop_assembly(channel);
-        return channel_no_memory(channel);
+        channel_drop_assembly(channel, assembly);
+        return NECPNET_OK;
     }
     memcpy(nn_delivery_body(assembly->body) + from, frame->data, frame->bytes);
     nn_units_add(assembly->have, frame->first, nn_fragment_units(frame->bytes));
     if (assembly->have->count < assembly->have->units) return NECPNET_OK;
-    return channel_finish_assembly(channel, frame, delivered, out_text);
+    return channel_finish_assembly(channel, assembly, frame, delivered, out_text);
 }
 
 /* ---- credit, carriers ------------------------------------------------------------------------------------------ */
@@ -511,18 +537,15 @@ NN_PRIVATE uint64_t nn_channel_receive_credit(nn_channel_receive* channel)
     return channel->credit_announced;
 }
 
-NN_PRIVATE bool nn_channel_receive_prefix(const nn_channel_receive* channel, uint16_t* out_id, uint32_t* out_units)
+NN_PRIVATE uint32_t nn_reassembly_prefix(const nn_reassembly* assembly)
 {
-    const nn_reassembly* assembly = &channel->assembly;
     uint32_t first, count;
-    if (!assembly->body) return false;
-    if (!nn_units_run(assembly->have, 0, assembly->have->units, &first, &count) || first != 0) return false;
-    *out_id = assembly->id;
-    *out_units = count;
-    return true;
+    if (!nn_units_run(assembly->have, 0, assembly->have->units, &first, &count) || first != 0) return 0;
+    return count;
 }
 
 NN_PRIVATE void nn_channel_receive_interrupt(nn_channel_receive* channel)
 {
-    if (!nn_channel_is_reliable(channel->config->mode)) nn_channel_receive_drop_assembly(channel);
+    if (nn_channel_is_reliable(channel->config->mode)) return;
+    while (channel->assemblies) channel_drop_assembly(channel, channel->assemblies);
 }

@@ -11,13 +11,17 @@
 
 /* A message that arrives in fragments. Its memory grows with what has arrived. */
 typedef struct nn_reassembly {
-    nn_delivery* body; /* NULL when none */
+    struct nn_reassembly* next;
+    nn_delivery* body;
     nn_units* have;
     uint32_t total;
     uint32_t room; /* bytes that body holds */
     uint16_t id;
     uint8_t flags;
+    uint32_t capacity; /* of this block */
 } nn_reassembly;
+
+#define NN_REASSEMBLIES_UNRELIABLE_MAX 4 /* packets that overtake each other mix so many messages at most */
 
 typedef struct nn_channel_receive {
     const necpnet_channel_config* config;
@@ -30,13 +34,14 @@ typedef struct nn_channel_receive {
     uint16_t end;       /* ordered, unordered: behind the last received */
     bool any;           /* sequenced: something came */
     uint8_t index;
-    uint8_t byte;       /* on the wire, without flags */
+    uint8_t byte;         /* on the wire, without flags */
     uint16_t seen_newest; /* unreliable messages with an id: */
     uint64_t seen;        /* bit n: newest - n came */
     uint64_t credit_received;
     uint64_t credit_consumed;
     uint64_t credit_announced;
-    nn_reassembly assembly;
+    nn_reassembly* assemblies; /* in the order begun */
+    uint8_t assembly_count;
     uint64_t messages_received; /* polled */
     uint64_t messages_dropped;
     uint64_t bytes_received;
@@ -76,13 +81,10 @@ NN_PRIVATE uint64_t nn_channel_receive_credit(nn_channel_receive* channel);
 /* nn_channel_receive_has - ordered, unordered: whether a message at or behind `next` came. */
 NN_PRIVATE bool nn_channel_receive_has(const nn_channel_receive* channel, uint16_t id);
 
-/* nn_channel_receive_prefix - whether a reassembly is going on, and how many units from its start are there. */
-NN_PRIVATE bool nn_channel_receive_prefix(const nn_channel_receive* channel, uint16_t* out_id, uint32_t* out_units);
+/* nn_reassembly_prefix - how many units from its start are there. */
+NN_PRIVATE uint32_t nn_reassembly_prefix(const nn_reassembly* assembly);
 
 /* nn_channel_receive_interrupt - the carrier is gone: forget what will not be completed. */
 NN_PRIVATE void nn_channel_receive_interrupt(nn_channel_receive* channel);
-
-/* nn_channel_receive_drop_assembly - forget a message half received. */
-NN_PRIVATE void nn_channel_receive_drop_assembly(nn_channel_receive* channel);
 
 #endif

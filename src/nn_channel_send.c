@@ -24,16 +24,40 @@ NN_PRIVATE nn_channel_send* nn_channel_send_create(nn_blocks* blocks, const necp
     return channel;
 }
 
+static nn_fragments* channel_find_cut(const nn_channel_send* channel, uint16_t id)
+{
+    nn_fragments* cut = channel->cuts;
+    while (cut && cut->id != id) cut = cut->next;
+    return cut;
+}
+
+/* The first message with fragments to send, or NULL. */
+static nn_fragments* channel_cut_to_send(const nn_channel_send* channel)
+{
+    nn_fragments* cut = channel->cuts;
+    while (cut && cut->todo->count == 0) cut = cut->next;
+    return cut;
+}
+
+static void channel_end_cut(nn_channel_send* channel, uint16_t id)
+{
+    nn_fragments** at = &channel->cuts;
+    while (*at && (*at)->id != id) at = &(*at)->next;
+    if (!*at) return;
+    nn_fragments* cut = *at;
+    *at = cut->next;
+    nn_fragments_end(cut, channel->blocks);
+    channel->cut_count--;
+    channel->waits = false;
+}
+
 /* Forget an entry; a receipt goes to the list, or is dropped without one. */
 static void channel_retire(nn_channel_send* channel, uint16_t position, nn_delivery_list* receipts)
 {
     nn_send_entry* entry = channel_entry(channel, position);
     if (entry->state == NN_SEND_GONE) return;
     if (entry->state == NN_SEND_LOST) channel->lost_count--;
-    if (NN_UNLIKELY(nn_fragments_active(&channel->fragments) && channel->fragments.id == position)) {
-        nn_fragments_end(&channel->fragments, channel->blocks);
-        channel->waits = false;
-    }
+    if (NN_UNLIKELY(channel->cuts)) channel_end_cut(channel, position);
     channel->queue_messages--;
     channel->queue_bytes -= entry->payload->bytes;
     nn_payload_release(entry->payload);
@@ -57,7 +81,7 @@ NN_PRIVATE void nn_channel_send_destroy(nn_channel_send* channel)
     if (!channel) return;
     channel->fresh = channel->next;
     for (uint16_t at = channel->first; at != channel->next; at++) channel_retire(channel, at, NULL);
-    nn_fragments_end(&channel->fragments, channel->blocks);
+    NN_ASSERT(!channel->cuts);
     nn_alloc_give(channel->blocks->alloc, channel->ring, channel->capacity * sizeof *channel->ring);
     nn_alloc_give(channel->blocks->alloc, channel, sizeof *channel);
 }
@@ -138,7 +162,7 @@ static bool channel_has_lost(const nn_channel_send* channel)
 /* Whether the next new message may be begun; there is one. */
 static bool channel_may_begin(const nn_channel_send* channel)
 {
-    if (channel->config->mode == NECPNET_RELIABLE_SEQUENCED && nn_fragments_active(&channel->fragments)) return false;
+    if (channel->config->mode == NECPNET_RELIABLE_SEQUENCED && channel->cuts) return false;
     return channel_has_credit(channel, channel->fresh);
 }
 
@@ -146,7 +170,7 @@ NN_PRIVATE bool nn_channel_send_ready(const nn_channel_send* channel)
 {
     if (!nn_channel_is_reliable(channel->config->mode)) return channel->fresh != channel->next;
     if (channel->holds) return false;
-    if (nn_fragments_active(&channel->fragments) && channel->fragments.todo->count > 0) return true;
+    if (NN_UNLIKELY(channel->cuts) && channel_cut_to_send(channel)) return true;
     if (channel->waits) return false;
     if (channel_has_lost(channel)) return true;
     return channel->fresh != channel->next && channel_may_begin(channel);
@@ -276,11 +300,16 @@ static bool channel_begin_cut(nn_channel_send* channel, uint16_t position)
         channel->cut_id = channel->wire_id++;
         return true;
     }
-    if (nn_fragments_active(&channel->fragments)) {
+    if (channel->cut_count == NN_FRAGMENTED_AT_ONCE_MAX) {
         channel->waits = true;
         return false;
     }
-    if (!nn_fragments_begin(&channel->fragments, channel->blocks, position, entry->payload->bytes)) return false;
+    nn_fragments* cut = nn_fragments_begin(channel->blocks, position, entry->payload->bytes);
+    if (!cut) return false;
+    nn_fragments** at = &channel->cuts;
+    while (*at) at = &(*at)->next;
+    *at = cut;
+    channel->cut_count++;
     channel_begun(channel, position);
     entry->in_flight = 0;
     return true;
@@ -304,25 +333,17 @@ static bool channel_write_cut(nn_channel_send* channel, nn_message_packet* packe
     return true;
 }
 
-/* The next fragment of the reliable message that is being cut. */
-static bool channel_write_fragment(nn_channel_send* channel, nn_message_packet* packet)
+/* The next fragment of a reliable message. */
+static bool channel_write_fragment(nn_channel_send* channel, nn_message_packet* packet, nn_fragments* cut)
 {
-    nn_fragments* fragments = &channel->fragments;
     uint32_t first, count;
     if (nn_contents_full(packet->contents)) return false;
-    if (!nn_units_run(fragments->todo, 0, NN_FRAGMENT_UNITS_AT_ONCE_MAX, &first, &count)) return false;
-    nn_send_entry* entry = channel_entry(channel, fragments->id);
-    uint32_t units = channel_put_fragment(channel, packet, entry->payload, fragments->id, first, count);
+    if (!nn_units_run(cut->todo, 0, NN_FRAGMENT_UNITS_AT_ONCE_MAX, &first, &count)) return false;
+    nn_send_entry* entry = channel_entry(channel, cut->id);
+    uint32_t units = channel_put_fragment(channel, packet, entry->payload, cut->id, first, count);
     if (units == 0) return false;
-    nn_units_remove(fragments->todo, first, units);
-    if (packet->contents) {
-        nn_contents_add(packet->contents, NN_SENT_FRAGMENT, channel->byte, fragments->id,
-                        nn_fragment_value(first, units));
-    } else if (fragments->todo->count == 0) {
-        /* Ordered: all will arrive, or the carrier ends. The next may be cut. */
-        nn_fragments_end(fragments, channel->blocks);
-        channel->waits = false;
-    }
+    nn_units_remove(cut->todo, first, units);
+    nn_contents_add(packet->contents, NN_SENT_FRAGMENT, channel->byte, cut->id, nn_fragment_value(first, units));
     return true;
 }
 
@@ -390,8 +411,9 @@ NN_PRIVATE size_t nn_channel_send_write(nn_channel_send* channel, nn_message_pac
     bool reliable = nn_channel_is_reliable(channel->config->mode);
     while (!packet->closed && nn_writer_bytes(packet->writer) - begin < turn) {
         if (reliable && channel->holds) break;
-        if (nn_fragments_active(&channel->fragments) && channel->fragments.todo->count > 0) {
-            if (!channel_write_fragment(channel, packet)) break;
+        nn_fragments* cut = channel_cut_to_send(channel);
+        if (NN_UNLIKELY(cut)) {
+            if (!channel_write_fragment(channel, packet, cut)) break;
             continue;
         }
         if (channel->waits) break;
@@ -427,7 +449,7 @@ NN_PRIVATE void nn_channel_send_copy(nn_channel_send* channel, nn_message_packet
         if (channel->holds || !nn_channel_send_in_range(channel, copy->id)) return;
         nn_send_entry* entry = channel_entry(channel, copy->id);
         if (entry->payload != payload || (entry->state != NN_SEND_IN_FLIGHT && entry->state != NN_SEND_LOST)) return;
-        if (nn_fragments_active(&channel->fragments) && channel->fragments.id == copy->id) return;
+        if (channel_find_cut(channel, copy->id)) return;
         if (!channel_can_record(channel, packet->contents, copy->id)) return;
         channel_put_message(channel, packet, payload, true, copy->id, false);
         channel_record(channel, packet->contents, copy->id);
@@ -456,7 +478,7 @@ NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint
         nn_send_entry* entry = channel_entry(channel, id);
         if (entry->in_flight > 0) entry->in_flight--;
         if (entry->state != NN_SEND_IN_FLIGHT || entry->in_flight > 0) continue;
-        if (nn_fragments_active(&channel->fragments) && channel->fragments.id == id) continue;
+        if (NN_UNLIKELY(channel->cuts) && channel_find_cut(channel, id)) continue;
         entry->state = NN_SEND_LOST;
         if (channel->lost_count++ == 0 ||
             (uint16_t)(id - channel->first) < (uint16_t)(channel->lost_scan - channel->first)) {
@@ -468,32 +490,31 @@ NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint
 NN_PRIVATE void nn_channel_send_fragment_acked(nn_channel_send* channel, uint16_t id, uint32_t value,
                                                nn_delivery_list* receipts)
 {
-    if (!nn_fragments_active(&channel->fragments) || channel->fragments.id != id) return;
-    if (nn_fragments_acked(&channel->fragments, value & 0x1ffff, value >> 17)) channel_retire(channel, id, receipts);
+    nn_fragments* cut = channel_find_cut(channel, id);
+    if (cut && nn_fragments_acked(cut, value & 0x1ffff, value >> 17)) channel_retire(channel, id, receipts);
 }
 
 NN_PRIVATE void nn_channel_send_fragment_lost(nn_channel_send* channel, uint16_t id, uint32_t value)
 {
-    if (!nn_fragments_active(&channel->fragments) || channel->fragments.id != id) return;
-    nn_fragments_lost(&channel->fragments, value & 0x1ffff, value >> 17);
+    nn_fragments* cut = channel_find_cut(channel, id);
+    if (!cut) return;
+    nn_fragments_lost(cut, value & 0x1ffff, value >> 17);
     channel->resends++;
 }
 
-NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel, bool was_ordered)
+NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel)
 {
     if (!nn_channel_is_reliable(channel->config->mode)) {
         if (channel->cutting) channel_drop_fresh(channel);
         return;
     }
-    /* On an ordered carrier the peer may still miss messages cut before this one; its RECEIVED will tell how much of
-     * which it has. */
-    if (was_ordered) nn_fragments_end(&channel->fragments, channel->blocks);
     for (uint16_t at = channel->first; at != channel->fresh; at++) {
         nn_send_entry* entry = channel_entry(channel, at);
         entry->in_flight = 0;
         if (entry->state != NN_SEND_IN_FLIGHT) continue;
-        if (nn_fragments_active(&channel->fragments) && channel->fragments.id == at) {
-            nn_fragments_lost(&channel->fragments, 0, channel->fragments.todo->units);
+        nn_fragments* cut = channel_find_cut(channel, at);
+        if (cut) {
+            nn_fragments_lost(cut, 0, cut->todo->units);
             continue;
         }
         entry->state = NN_SEND_LOST;
@@ -501,7 +522,6 @@ NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel, bool was_ord
     }
     channel->lost_scan = channel->first;
     channel->holds = true;
-    channel->waits = false;
 }
 
 NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t id)
@@ -512,17 +532,9 @@ NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t 
 NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units,
                                           nn_delivery_list* receipts)
 {
-    if (units == 0 || !nn_channel_send_in_range(channel, id)) return;
-    nn_send_entry* entry = channel_entry(channel, id);
-    if (!nn_fragments_active(&channel->fragments)) {
-        if (entry->state != NN_SEND_LOST || units >= nn_fragment_units(entry->payload->bytes)) return;
-        if (!nn_fragments_begin(&channel->fragments, channel->blocks, id, entry->payload->bytes)) return;
-        channel_begun(channel, id);
-    }
+    nn_fragments* cut = channel_find_cut(channel, id);
     /* Acknowledgements may have told of the rest before. */
-    if (channel->fragments.id == id && nn_fragments_acked(&channel->fragments, 0, units)) {
-        channel_retire(channel, id, receipts);
-    }
+    if (cut && nn_fragments_acked(cut, 0, units)) channel_retire(channel, id, receipts);
 }
 
 NN_PRIVATE bool nn_channel_send_has_room(const nn_channel_send* channel)

@@ -80,7 +80,8 @@ typedef struct nn_channel_send {
     uint8_t index;       /* in the session's tables */
     uint8_t byte;        /* on the wire, without flags */
     bool holds;          /* reliable: waits for the peer's RECEIVED */
-    bool waits;          /* the next message must be cut, and another is still being so */
+    bool waits;          /* the next message must be cut, and as many as may be are so already */
+    uint8_t cut_count;   /* of cuts */
     bool blocked;        /* a message was refused: WRITABLE follows */
     bool cutting;        /* unreliable: the message at `fresh` is half written */
     uint32_t cut_unit;   /* its next unit */
@@ -93,7 +94,7 @@ typedef struct nn_channel_send {
     uint32_t counted_bytes;
     uint64_t credit_used;
     uint64_t credit_limit;
-    nn_fragments fragments; /* reliable: the message that is being cut */
+    nn_fragments* cuts; /* reliable: messages in fragments that the peer does not have whole, in the order begun */
     uint64_t messages_sent;
     uint64_t messages_dropped;
     uint64_t bytes_sent;
@@ -128,7 +129,7 @@ NN_PRIVATE void nn_channel_send_fragment_acked(nn_channel_send* channel, uint16_
 NN_PRIVATE void nn_channel_send_fragment_lost(nn_channel_send* channel, uint16_t id, uint32_t value);
 
 /* nn_channel_send_interrupt - the carrier is gone: all that is in flight is to be sent again, once released. */
-NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel, bool was_ordered);
+NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel);
 
 /* nn_channel_send_covers - whether the peer may claim to have all before `id`: it was sent. */
 NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t id);

@@ -18,9 +18,8 @@ NN_PRIVATE necpnet_result nn_deadlines_reserve(nn_deadlines* deadlines, uint32_t
     if (count <= deadlines->capacity) return NECPNET_OK;
     uint32_t capacity = deadlines->capacity ? deadlines->capacity : 16;
     while (capacity < count) capacity *= 2;
-    nn_deadline** heap = (nn_deadline**)nn_alloc_grow(deadlines->alloc, deadlines->heap,
-                                                      deadlines->capacity * sizeof(nn_deadline*),
-                                                      capacity * sizeof(nn_deadline*));
+    nn_deadline** heap = (nn_deadline**)nn_alloc_grow(
+        deadlines->alloc, deadlines->heap, deadlines->capacity * sizeof(nn_deadline*), capacity * sizeof(nn_deadline*));
     if (!heap) return NECPNET_ERR_OUT_OF_MEMORY;
     deadlines->heap = heap;
     deadlines->capacity = capacity;

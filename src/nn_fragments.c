@@ -123,28 +123,30 @@ NN_PRIVATE bool nn_units_run(const nn_units* set, uint32_t from, uint32_t most, 
     return true;
 }
 
-NN_PRIVATE bool nn_fragments_begin(nn_fragments* fragments, nn_blocks* blocks, uint16_t id, size_t bytes)
+NN_PRIVATE nn_fragments* nn_fragments_begin(nn_blocks* blocks, uint16_t id, size_t bytes)
 {
     uint32_t units = nn_fragment_units(bytes);
-    nn_units* todo = nn_units_create(blocks, units);
-    nn_units* acked = todo ? nn_units_create(blocks, units) : NULL;
-    if (!acked) {
-        nn_units_release(blocks, todo);
-        return false;
-    }
-    nn_units_add(todo, 0, units);
-    fragments->todo = todo;
-    fragments->acked = acked;
+    uint32_t capacity;
+    nn_fragments* fragments = (nn_fragments*)nn_blocks_take(blocks, sizeof *fragments, &capacity);
+    if (!fragments) return NULL;
+    fragments->next = NULL;
+    fragments->capacity = capacity;
     fragments->id = id;
-    return true;
+    fragments->todo = nn_units_create(blocks, units);
+    fragments->acked = fragments->todo ? nn_units_create(blocks, units) : NULL;
+    if (!fragments->acked) {
+        nn_fragments_end(fragments, blocks);
+        return NULL;
+    }
+    nn_units_add(fragments->todo, 0, units);
+    return fragments;
 }
 
 NN_PRIVATE void nn_fragments_end(nn_fragments* fragments, nn_blocks* blocks)
 {
     nn_units_release(blocks, fragments->todo);
     nn_units_release(blocks, fragments->acked);
-    fragments->todo = NULL;
-    fragments->acked = NULL;
+    nn_blocks_give(blocks, fragments, fragments->capacity);
 }
 
 NN_PRIVATE bool nn_fragments_acked(nn_fragments* fragments, uint32_t first, uint32_t count)

@@ -6,9 +6,9 @@
 #include "nn_blocks.h"
 
 #define NN_FRAGMENT_UNIT_BYTES 16
-#define NN_FRAGMENT_HEADER_BYTES_MAX 16    /* type 1, channel 1, id 2, total 4, first unit 4, length 4 */
-#define NN_FRAGMENTS_UNRELIABLE_MAX 32     /* of a message that is not reliable ordered or unordered .. */
-#define NN_FRAGMENT_BYTES_TYPICAL 1152     /* .. of which each carries about so much: 36,864 bytes in all */
+#define NN_FRAGMENTED_AT_ONCE_MAX 16   /* messages of a reliable (un)ordered channel that are partly with the peer */
+#define NN_FRAGMENTS_UNRELIABLE_MAX 32 /* of a message that is not reliable ordered or unordered .. */
+#define NN_FRAGMENT_BYTES_TYPICAL 1152 /* .. of which each carries about so much: 36,864 bytes in all */
 #define NN_FRAGMENTED_BYTES_UNRELIABLE_MAX (NN_FRAGMENTS_UNRELIABLE_MAX * NN_FRAGMENT_BYTES_TYPICAL)
 
 NN_INLINE uint32_t nn_fragment_units(size_t bytes)
@@ -37,21 +37,18 @@ NN_PRIVATE bool nn_units_has(const nn_units* set, uint32_t unit);
 NN_PRIVATE bool nn_units_run(const nn_units* set, uint32_t from, uint32_t most, uint32_t* out_first,
                              uint32_t* out_count);
 
-/* One message on its way out in fragments, on a reliable channel. */
+/* One message on its way out in fragments, on a reliable channel; on the channel's list until the peer has it. */
 typedef struct nn_fragments {
+    struct nn_fragments* next;
     nn_units* todo;  /* to be sent now */
     nn_units* acked; /* the peer has them */
-    uint16_t id;     /* message */
+    uint32_t capacity;
+    uint16_t id; /* message */
 } nn_fragments;
 
-/* nn_fragments_begin - all units to do. False when out of memory: nothing taken. nn_fragments_end releases. */
-NN_PRIVATE bool nn_fragments_begin(nn_fragments* fragments, nn_blocks* blocks, uint16_t id, size_t bytes);
+/* nn_fragments_begin - all units to do; NULL when out of memory. nn_fragments_end releases it, not what follows. */
+NN_PRIVATE nn_fragments* nn_fragments_begin(nn_blocks* blocks, uint16_t id, size_t bytes);
 NN_PRIVATE void nn_fragments_end(nn_fragments* fragments, nn_blocks* blocks);
-
-NN_INLINE bool nn_fragments_active(const nn_fragments* fragments)
-{
-    return fragments->todo != NULL;
-}
 
 /* nn_fragments_acked - whether the peer now has all. nn_fragments_lost - to do again, unless acknowledged. Runs may come
  * from stale contents and be out of range: then nothing happens. */

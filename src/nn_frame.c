@@ -35,7 +35,6 @@ NN_PRIVATE bool nn_frame_is_ack_eliciting(uint8_t type)
     case NN_FRAME_PADDING:
     case NN_FRAME_PONG:
     case NN_FRAME_ACK:
-    case NN_FRAME_RECEIVED:
     case NN_FRAME_CLOSE:
     case NN_FRAME_INPUT_ACK: return false;
     default: return true;

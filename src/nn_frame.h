@@ -33,8 +33,8 @@ typedef enum nn_frame_type {
 /* nn_frame_name - "MESSAGE" and so on; "UNKNOWN". Static text. */
 NN_PRIVATE const char* nn_frame_name(uint8_t type);
 
-/* nn_frame_is_ack_eliciting - whether a packet with it wants an ACK (RFC 9000 13.2). All but PADDING, ACK, PONG, CLOSE,
- * RECEIVED and INPUT_ACK. */
+/* nn_frame_is_ack_eliciting - whether a packet with it wants an ACK (RFC 9000 13.2). All but PADDING, ACK, PONG, CLOSE and
+ * INPUT_ACK. */
 NN_PRIVATE bool nn_frame_is_ack_eliciting(uint8_t type);
 
 typedef struct nn_ping {

@@ -346,7 +346,6 @@ NN_PRIVATE void nn_session_begin(nn_session* session, bool ordered)
 
 NN_PRIVATE void nn_session_carrier_changed(nn_session* session, bool ordered)
 {
-    bool was_ordered = session->ordered;
     nn_session_begin(session, ordered);
     session_clear_copies(session);
     session->holds_reliable = true;
@@ -354,7 +353,7 @@ NN_PRIVATE void nn_session_carrier_changed(nn_session* session, bool ordered)
         nn_channel_send* sender = session->senders ? session->senders[i] : NULL;
         nn_channel_receive* receiver = session->receivers ? session->receivers[i] : NULL;
         if (sender) {
-            nn_channel_send_interrupt(sender, was_ordered);
+            nn_channel_send_interrupt(sender);
             nn_session_refresh(session, sender);
         }
         if (receiver) {
@@ -453,7 +452,8 @@ NN_PRIVATE size_t nn_session_memory_bytes(const nn_session* session)
         const nn_channel_receive* receiver = session->receivers ? session->receivers[i] : NULL;
         if (sender) bytes += sizeof *sender + sender->capacity * sizeof *sender->ring;
         if (!receiver) continue;
-        bytes += sizeof *receiver + receiver->assembly.room;
+        bytes += sizeof *receiver;
+        for (const nn_reassembly* at = receiver->assemblies; at; at = at->next) bytes += at->room;
         if (receiver->ring) bytes += receiver->capacity * sizeof *receiver->ring;
         if (receiver->bits) bytes += receiver->capacity / 8;
     }

@@ -4,7 +4,8 @@
 #include "nn_session.h"
 
 #define SESSION_RECEIVED_BYTES_MIN 64 /* less room than this is not worth a RECEIVED */
-#define SESSION_RECEIVED_ROW_BYTES 12 /* of a channel without ranges, at most */
+#define SESSION_RECEIVED_ROW_BYTES 5  /* of a channel with no partial messages and no ranges */
+#define SESSION_PARTIAL_BYTES_MAX 6   /* id and units */
 #define SESSION_RANGE_BYTES_MAX 8     /* gap and length */
 
 static necpnet_result session_refuse(const char** out_text, const char* text)
@@ -88,16 +89,19 @@ static unsigned session_write_ranges(const nn_channel_receive* receiver, nn_writ
 
 static void session_write_row(const nn_channel_receive* receiver, nn_writer* writer)
 {
-    uint16_t id = 0;
-    uint32_t units = 0;
     nn_write_u8(writer, receiver->byte);
     nn_write_u16(writer, receiver->next);
-    if (!nn_channel_receive_prefix(receiver, &id, &units)) units = 0;
-    nn_write_varint(writer, units);
-    if (units) nn_write_u16(writer, id);
-    uint8_t* ranges = writer->at;
-    nn_write_u8(writer, 0);
-    if (nn_channel_has_credit(receiver->config->mode)) *ranges = (uint8_t)session_write_ranges(receiver, writer);
+    uint8_t* counts = writer->at; /* partial messages, ranges */
+    nn_write_u16(writer, 0);
+    for (const nn_reassembly* at = receiver->assemblies; at; at = at->next) {
+        uint32_t units = nn_reassembly_prefix(at);
+        if (units == 0) continue;
+        if (nn_writer_left(writer) < SESSION_PARTIAL_BYTES_MAX) break;
+        nn_write_u16(writer, at->id);
+        nn_write_varint(writer, units);
+        counts[0]++;
+    }
+    if (nn_channel_has_credit(receiver->config->mode)) counts[1] = (uint8_t)session_write_ranges(receiver, writer);
 }
 
 NN_PRIVATE bool nn_session_write_received(nn_session* session, nn_writer* writer)
@@ -165,21 +169,25 @@ static necpnet_result session_read_row(nn_session* session, nn_reader* reader, c
 {
     int index = nn_session_index(session, nn_read_u8(reader));
     uint16_t next = nn_read_u16(reader);
-    uint64_t units = nn_read_varint(reader);
-    uint16_t id = units ? nn_read_u16(reader) : 0;
+    unsigned partial = nn_read_u8(reader);
     unsigned ranges = nn_read_u8(reader);
-    if (reader->failed || index < 0 || units > UINT32_MAX || ranges > NN_RECEIVED_RANGES_MAX) {
+    if (reader->failed || index < 0 || partial > NN_FRAGMENTED_AT_ONCE_MAX || ranges > NN_RECEIVED_RANGES_MAX) {
         return session_refuse(out_text, "a RECEIVED frame is malformed");
     }
     nn_channel_send* sender = session->senders ? session->senders[index] : NULL;
     if (!sender || !nn_channel_is_reliable(sender->config->mode) || !nn_channel_send_covers(sender, next)) {
-        if (!sender && next == 0 && units == 0 && ranges == 0) return NECPNET_OK;
+        if (!sender && next == 0 && partial == 0 && ranges == 0) return NECPNET_OK;
         return session_refuse(out_text, "RECEIVED claims messages that were not sent");
     }
     uint16_t count = (uint16_t)(next - sender->first);
     if (count < 0x8000) nn_channel_send_acked(sender, sender->first, count, &session->delivered);
+    while (partial-- > 0) {
+        uint16_t id = nn_read_u16(reader);
+        uint64_t units = nn_read_varint(reader);
+        if (reader->failed || units > UINT32_MAX) return session_refuse(out_text, "a RECEIVED frame is malformed");
+        nn_channel_send_has_units(sender, id, (uint32_t)units, &session->delivered);
+    }
     necpnet_result result = session_read_ranges(session, sender, next, ranges, reader, out_text);
-    if (result == NECPNET_OK) nn_channel_send_has_units(sender, id, (uint32_t)units, &session->delivered);
     nn_session_refresh(session, sender);
     return result;
 }

@@ -436,7 +436,7 @@ TEST(test_session_gives_receipts_once)
             TEST_OK(send_next(&world, 0, NECPNET_RELIABLE_UNORDERED, 3000, &options));
             kit_world_step(&world);
         }
-        settle(&world, 20000);
+        settle(&world, 2000);
         kit_world_step(&world);
         TEST_EQUAL(receipts[0], 200);
         kit_world_reset(&world);
@@ -722,19 +722,41 @@ TEST(test_session_refuses_hostile_frames)
     REFUSED(NN_FRAME_FRAGMENT, 4, 0, 0, 20, 1, 5, 1, 1, 1, 1, 1);           /* ends behind its message */
     REFUSED(NN_FRAME_FRAGMENT, 4, 0, 0, 40, 0, 5, 1, 1, 1, 1, 1);           /* not whole units */
     REFUSED(NN_FRAME_FRAGMENT, 4, 0, 0, 40, 0, 0);                          /* nothing */
-    REFUSED(NN_FRAME_FRAGMENT, 4, 0, 0, 40, 2, 8, 1, 1, 1, 1, 1, 1, 1, 1,   /* two messages at a time */
-            NN_FRAME_FRAGMENT, 4, 1, 0, 40, 2, 8, 1, 1, 1, 1, 1, 1, 1, 1);
-    REFUSED(NN_FRAME_FRAGMENT, 4, 0, 0, 40, 2, 8, 1, 1, 1, 1, 1, 1, 1, 1, /* two totals of one message */
+    REFUSED(NN_FRAME_FRAGMENT, 4, 0, 0, 40, 2, 8, 1, 1, 1, 1, 1, 1, 1, 1,   /* two totals of one message */
             NN_FRAME_FRAGMENT, 4, 0, 0, 41, 2, 9, 1, 1, 1, 1, 1, 1, 1, 1, 1);
     REFUSED(NN_FRAME_CREDIT, 0, 5); /* unreliable */
     REFUSED(NN_FRAME_CREDIT, 9, 5);
     REFUSED(NN_FRAME_CREDIT, 4);
     REFUSED(NN_FRAME_RECEIVED, 0, 0, 1, 4, 1, 0, 0, 0); /* claims what was not sent */
     REFUSED(NN_FRAME_RECEIVED, 0, 0, 1, 4, 0, 0, 0, 1, 0, 1);
+    REFUSED(NN_FRAME_RECEIVED, 0, 0, 1, 4, 0, 0, 17, 0);
     REFUSED(NN_FRAME_RECEIVED, 0, 0, 1);
     REFUSED(0x0b); /* not a frame of a session */
     nn_blocks_reset(&world.blocks[0]);
     nn_blocks_reset(&world.blocks[1]);
+    TEST_EQUAL(world.memory[1].held, 0);
+}
+
+TEST(test_session_refuses_too_many_messages_in_fragments)
+{
+    struct necpnet_allocator allocator;
+    kit_world world;
+    begin(&world, &allocator, 26);
+    kit_world_open(&world);
+    uint8_t frame[] = {NN_FRAME_FRAGMENT, 4, 0, 0, 40, 2, 8, 1, 2, 3, 4, 5, 6, 7, 8};
+    for (int i = 0; i < NN_FRAGMENTED_AT_ONCE_MAX; i++) {
+        frame[2] = (uint8_t)i;
+        TEST_OK(read_bytes(&world, frame, sizeof frame));
+    }
+    frame[2] = NN_FRAGMENTED_AT_ONCE_MAX;
+    TEST_EQUAL(read_bytes(&world, frame, sizeof frame), NECPNET_ERR_PROTOCOL);
+    frame[1] = NECPNET_UNRELIABLE; /* the oldest are forgotten */
+    for (int i = 0; i < 100; i++) {
+        frame[2] = (uint8_t)i;
+        TEST_OK(read_bytes(&world, frame, sizeof frame));
+    }
+    TEST_EQUAL(world.sessions[1].receivers[NECPNET_UNRELIABLE]->assembly_count, NN_REASSEMBLIES_UNRELIABLE_MAX);
+    kit_world_reset(&world);
     TEST_EQUAL(world.memory[1].held, 0);
 }
 

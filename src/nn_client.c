@@ -118,6 +118,9 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     necpnet_result result = nn_endpoint_init(&client->endpoint, &config->allocator, &config->logger, &config->entropy,
                                              config->channels, config->channel_count, config->datagram_bytes_max, false);
     if (result) return result;
+    nn_session_init(&client->sessions[0], &client->endpoint.session_config);
+    nn_session_init(&client->sessions[1], &client->endpoint.session_config);
+    nn_connection_init(&client->connection, &client->endpoint.settings, &client->sessions[0], config->inputs_max);
     nn_connection_settings* settings = &client->endpoint.settings;
     settings->udp_ping_ms = config->udp_ping_ms;
     settings->udp_timeout_ms = config->udp_timeout_ms;
@@ -169,9 +172,6 @@ necpnet_result necpnet_client_create(const necpnet_client_config* config, necpne
     client->config = *config;
     client->winner = -1;
     result = client_begin(client, config);
-    nn_session_init(&client->sessions[0], &client->endpoint.session_config);
-    nn_session_init(&client->sessions[1], &client->endpoint.session_config);
-    nn_connection_init(&client->connection, &client->endpoint.settings, &client->sessions[0], config->inputs_max);
     if (result) {
         necpnet_client_destroy(client);
         return result;

@@ -28,6 +28,7 @@ NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connectio
 
 NN_PRIVATE void nn_connection_reset(nn_connection* connection)
 {
+    if (!connection->settings) return; /* never initialised */
     if (connection->follower) nn_world_unfollow(connection->world, connection->follower);
     if (connection->state_sink.reset && connection->state != NN_CONNECTION_NONE) {
         connection->state_sink.reset(connection->state_sink.user);

@@ -2,6 +2,7 @@
 #include "nn_server.h"
 
 #include "nn_bits.h"
+#include "nn_world.h"
 
 necpnet_result necpnet_server_config_default(necpnet_server_config* config)
 {
@@ -305,6 +306,21 @@ static void server_end_peer(necpnet_server* server, nn_peer* peer)
     nn_server_mark_ready(server, peer);
 }
 
+/* A commit may give followers something to say that had nothing: their deadlines are looked at again. */
+static void server_follow_world(necpnet_server* server)
+{
+    const necpnet_world* world = server->config.world;
+    if (!world || world->commit == server->world_commit) return;
+    server->world_commit = world->commit;
+    for (uint32_t slot = 0; slot < server->slot_count; slot++) {
+        nn_peer* peer = server->peers[slot];
+        if (!peer || !peer->connection.follower) continue;
+        uint64_t at_us = nn_follower_deadline_us(peer->connection.follower);
+        if (at_us >= peer->deadline.at_us && peer->deadline.place) continue;
+        if (at_us != NN_NEVER) nn_deadlines_set(&server->deadlines, &peer->deadline, at_us);
+    }
+}
+
 static void server_run_peers(necpnet_server* server, uint64_t now_us)
 {
     nn_deadline* due;
@@ -344,6 +360,7 @@ necpnet_result necpnet_server_update(necpnet_server* server, uint64_t now_us)
     server_end_views(server);
     nn_endpoint_begin(&server->endpoint, now_us);
     nn_server_end_greetings(server, server->endpoint.now_us);
+    server_follow_world(server);
     server_run_peers(server, server->endpoint.now_us);
     nn_endpoint_end(&server->endpoint);
     return NECPNET_OK;

@@ -19437,6 +19437,7 @@ NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connectio
 
 NN_PRIVATE void nn_connection_reset(nn_connection* connection)
 {
+    if (!connection->settings) return; /* never initialised */
     if (connection->follower) nn_world_unfollow(connection->world, connection->follower);
     if (connection->state_sink.reset && connection->state != NN_CONNECTION_NONE) {
         connection->state_sink.reset(connection->state_sink.user);
@@ -20604,6 +20605,9 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     necpnet_result result = nn_endpoint_init(&client->endpoint, &config->allocator, &config->logger, &config->entropy,
                                              config->channels, config->channel_count, config->datagram_bytes_max, false);
     if (result) return result;
+    nn_session_init(&client->sessions[0], &client->endpoint.session_config);
+    nn_session_init(&client->sessions[1], &client->endpoint.session_config);
+    nn_connection_init(&client->connection, &client->endpoint.settings, &client->sessions[0], config->inputs_max);
     nn_connection_settings* settings = &client->endpoint.settings;
     settings->udp_ping_ms = config->udp_ping_ms;
     settings->udp_timeout_ms = config->udp_timeout_ms;
@@ -20655,9 +20659,6 @@ necpnet_result necpnet_client_create(const necpnet_client_config* config, necpne
     client->config = *config;
     client->winner = -1;
     result = client_begin(client, config);
-    nn_session_init(&client->sessions[0], &client->endpoint.session_config);
-    nn_session_init(&client->sessions[1], &client->endpoint.session_config);
-    nn_connection_init(&client->connection, &client->endpoint.settings, &client->sessions[0], config->inputs_max);
     if (result) {
         necpnet_client_destroy(client);
         return result;
@@ -21789,6 +21790,7 @@ struct necpnet_server {
     uint32_t greeting_count;
     nn_group* groups;
     uint32_t group_capacity;
+    uint64_t world_commit; /* of the world, as of the last update */
     uint64_t wall_offset_us;
     bool has_wall;
     necpnet_server_statistics totals; /* of peers gone, and drops */
@@ -22135,6 +22137,21 @@ static void server_end_peer(necpnet_server* server, nn_peer* peer)
     nn_server_mark_ready(server, peer);
 }
 
+/* A commit may give followers something to say that had nothing: their deadlines are looked at again. */
+static void server_follow_world(necpnet_server* server)
+{
+    const necpnet_world* world = server->config.world;
+    if (!world || world->commit == server->world_commit) return;
+    server->world_commit = world->commit;
+    for (uint32_t slot = 0; slot < server->slot_count; slot++) {
+        nn_peer* peer = server->peers[slot];
+        if (!peer || !peer->connection.follower) continue;
+        uint64_t at_us = nn_follower_deadline_us(peer->connection.follower);
+        if (at_us >= peer->deadline.at_us && peer->deadline.place) continue;
+        if (at_us != NN_NEVER) nn_deadlines_set(&server->deadlines, &peer->deadline, at_us);
+    }
+}
+
 static void server_run_peers(necpnet_server* server, uint64_t now_us)
 {
     nn_deadline* due;
@@ -22174,6 +22191,7 @@ necpnet_result necpnet_server_update(necpnet_server* server, uint64_t now_us)
     server_end_views(server);
     nn_endpoint_begin(&server->endpoint, now_us);
     nn_server_end_greetings(server, server->endpoint.now_us);
+    server_follow_world(server);
     server_run_peers(server, server->endpoint.now_us);
     nn_endpoint_end(&server->endpoint);
     return NECPNET_OK;

@@ -6349,7 +6349,7 @@ NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_u
  * acknowledgement can raise it; 0 if it is not 0 now. */
 NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us);
 
-/* What nn_recovery tells. Packets that elicit no ACK count against pace and limit, not against the window. */
+/* What nn_recovery tells. Packets that elicit no ACK count against the limit alone. */
 NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us);
 NN_PRIVATE void nn_congestion_on_acked(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);
 NN_PRIVATE void nn_congestion_on_lost(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);
@@ -6534,9 +6534,13 @@ NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_
 NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us)
 {
     congestion_refill(congestion, now_us);
+    if (congestion->limit_bytes_per_s != NN_CONGESTION_UNLIMITED) {
+        int64_t debt_max = (int64_t)nn_max_u64(congestion->limit_bytes_per_s / 4, congestion->datagram_bytes);
+        congestion->limit_bytes -= bytes;
+        if (congestion->limit_bytes < -debt_max) congestion->limit_bytes = -debt_max;
+    }
+    if (!in_flight) return; /* acknowledgements alone are not paced (RFC 9002 7.7): they must not hold up data */
     congestion->pace_bytes -= bytes;
-    if (congestion->limit_bytes_per_s != NN_CONGESTION_UNLIMITED) congestion->limit_bytes -= bytes;
-    if (!in_flight) return;
     congestion->flight_bytes += bytes;
     if (congestion->flight_bytes * 2 >= congestion->window_bytes) congestion->window_used = true;
 }

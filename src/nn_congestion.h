@@ -62,7 +62,7 @@ NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_u
  * acknowledgement can raise it; 0 if it is not 0 now. */
 NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us);
 
-/* What nn_recovery tells. Packets that elicit no ACK count against pace and limit, not against the window. */
+/* What nn_recovery tells. Packets that elicit no ACK count against the limit alone. */
 NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us);
 NN_PRIVATE void nn_congestion_on_acked(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);
 NN_PRIVATE void nn_congestion_on_lost(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);

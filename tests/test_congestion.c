@@ -305,6 +305,18 @@ TEST(test_congestion_never_goes_below_its_least_bandwidth)
     nn_recovery_reset(&link.recovery);
 }
 
+TEST(test_congestion_acknowledgements_do_not_hold_up_data)
+{
+    nn_congestion congestion;
+    nn_congestion_init(&congestion, NN_CONGESTION_UNLIMITED, 1000000);
+    for (uint64_t i = 0; i < 10000; i++) nn_congestion_on_sent(&congestion, 33, false, 1000000 + i);
+    TEST_AT_LEAST(nn_congestion_budget(&congestion, 1010000), 1200);
+    nn_congestion_set_limit(&congestion, 20000); /* a limit counts them, but owes a quarter of a second at most */
+    for (uint64_t i = 0; i < 10000; i++) nn_congestion_on_sent(&congestion, 33, false, 1010000 + i);
+    TEST_EQUAL(nn_congestion_budget(&congestion, 1200000), 0);
+    TEST_AT_LEAST(nn_congestion_budget(&congestion, 1300000), 1200);
+}
+
 TEST(test_congestion_deadline_says_when_the_budget_returns)
 {
     nn_congestion congestion;

@@ -63,8 +63,11 @@ NN_PRIVATE necpnet_result nn_aead_create(nn_alloc* alloc, uint32_t suite, const 
     nn_aead* aead = NULL;
     necpnet_result result = NECPNET_ERR_UNSUPPORTED;
     if (suite == NN_SUITE_NONE) result = aead_plain_create(alloc, key, &aead);
+#if NECPNET_WITH_SODIUM
+    if (suite != NN_SUITE_NONE) result = nn_aead_sodium_create(alloc, suite, key, &aead);
+#endif
 #if NECPNET_WITH_MBEDTLS
-    if (suite == NN_SUITE_CHACHA20_POLY1305 || suite == NN_SUITE_AES_256_GCM) {
+    if (result == NECPNET_ERR_UNSUPPORTED && (suite == NN_SUITE_CHACHA20_POLY1305 || suite == NN_SUITE_AES_256_GCM)) {
         result = nn_aead_mbedtls_create(alloc, suite, key, &aead);
     }
 #endif
@@ -112,7 +115,11 @@ NN_PRIVATE bool nn_aead_seal_once(uint32_t suite, const uint8_t key[NN_AEAD_KEY_
         aead_plain_tag(key, nonce, header, header_bytes, data, bytes, tag);
         return true;
     }
-#if NECPNET_WITH_MBEDTLS
+#if NECPNET_WITH_SODIUM
+    if (suite == NN_SUITE_CHACHA20_POLY1305) {
+        return nn_aead_sodium_chacha_seal(key, nonce, header, header_bytes, data, bytes, tag);
+    }
+#elif NECPNET_WITH_MBEDTLS
     if (suite == NN_SUITE_CHACHA20_POLY1305) {
         return nn_aead_mbedtls_chacha_seal(key, nonce, header, header_bytes, data, bytes, tag);
     }
@@ -132,7 +139,11 @@ NN_PRIVATE bool nn_aead_open_once(uint32_t suite, const uint8_t key[NN_AEAD_KEY_
         aead_plain_tag(key, nonce, header, header_bytes, data, bytes, right);
         return nn_equal_constant_time(right, tag, sizeof right);
     }
-#if NECPNET_WITH_MBEDTLS
+#if NECPNET_WITH_SODIUM
+    if (suite == NN_SUITE_CHACHA20_POLY1305) {
+        return nn_aead_sodium_chacha_open(key, nonce, header, header_bytes, data, bytes, tag);
+    }
+#elif NECPNET_WITH_MBEDTLS
     if (suite == NN_SUITE_CHACHA20_POLY1305) {
         return nn_aead_mbedtls_chacha_open(key, nonce, header, header_bytes, data, bytes, tag);
     }
@@ -142,9 +153,13 @@ NN_PRIVATE bool nn_aead_open_once(uint32_t suite, const uint8_t key[NN_AEAD_KEY_
 
 NN_PRIVATE uint32_t nn_aead_suites(void)
 {
+    uint32_t suites = 0;
 #if NECPNET_WITH_MBEDTLS
-    return 1u << NN_SUITE_CHACHA20_POLY1305 | 1u << NN_SUITE_AES_256_GCM;
-#else
-    return 0;
+    suites |= 1u << NN_SUITE_CHACHA20_POLY1305 | 1u << NN_SUITE_AES_256_GCM;
 #endif
+#if NECPNET_WITH_SODIUM
+    suites |= 1u << NN_SUITE_CHACHA20_POLY1305;
+    if (nn_aead_sodium_has_aes()) suites |= 1u << NN_SUITE_AES_256_GCM | NN_SUITES_FAST_AES;
+#endif
+    return suites;
 }

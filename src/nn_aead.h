@@ -59,10 +59,22 @@ NN_PRIVATE bool nn_aead_open_once(uint32_t suite, const uint8_t key[NN_AEAD_KEY_
                                   size_t header_bytes, uint8_t* data, size_t bytes,
                                   const uint8_t tag[NN_AEAD_TAG_BYTES]);
 
-/* nn_aead_suites - what this build can open, as bits 1 << suite, without NONE. */
+/* nn_aead_suites - what this build can open, as bits 1 << suite, without NONE; and NN_SUITES_FAST_AES where AES-GCM is
+ * faster here than ChaCha20. */
 NN_PRIVATE uint32_t nn_aead_suites(void);
+#define NN_SUITES_FAST_AES (1u << 31)
 
-/* What the adapter of a crypto library gives; used by nn_aead.c alone. */
+/* What the adapters of crypto libraries give; used by nn_aead.c alone. libsodium goes before mbedTLS: AES-GCM of 1180
+ * bytes sealed and opened in 1.3 us against 9.2. Its AES needs a processor with AES-NI or ARMv8 crypto. */
+#if NECPNET_WITH_SODIUM
+NN_PRIVATE bool nn_aead_sodium_has_aes(void);
+NN_PRIVATE necpnet_result nn_aead_sodium_create(nn_alloc* alloc, uint32_t suite, const uint8_t* key,
+                                                nn_aead** out_aead);
+NN_PRIVATE bool nn_aead_sodium_chacha_seal(const uint8_t* key, const uint8_t* nonce, const uint8_t* header,
+                                           size_t header_bytes, uint8_t* data, size_t bytes, uint8_t* tag);
+NN_PRIVATE bool nn_aead_sodium_chacha_open(const uint8_t* key, const uint8_t* nonce, const uint8_t* header,
+                                           size_t header_bytes, uint8_t* data, size_t bytes, const uint8_t* tag);
+#endif
 #if NECPNET_WITH_MBEDTLS
 NN_PRIVATE necpnet_result nn_aead_mbedtls_create(nn_alloc* alloc, uint32_t suite, const uint8_t* key,
                                                  nn_aead** out_aead);

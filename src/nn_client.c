@@ -129,7 +129,7 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     settings->loading_timeout_ms = config->loading_timeout_ms;
     client->endpoint.receive_memory.max = config->receive_bytes_max;
     client->bandwidth_limit = config->bandwidth_limit;
-    if (config->security == NECPNET_SECURITY_OPEN && NECPNET_WITH_MBEDTLS) {
+    if (config->security == NECPNET_SECURITY_OPEN && nn_aead_suites()) {
         result = nn_key_of_passphrase(config->passphrase, client->psk);
         if (result) return result;
     }

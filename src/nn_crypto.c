@@ -46,7 +46,36 @@ NN_PRIVATE necpnet_result nn_hkdf(const void* salt, size_t salt_bytes, const voi
     return result;
 }
 
-#if !NECPNET_WITH_MBEDTLS
+NN_PRIVATE necpnet_result nn_x25519(const necpnet_entropy* entropy, const uint8_t scalar[NN_X25519_BYTES],
+                                    const uint8_t point[NN_X25519_BYTES], uint8_t out[NN_X25519_BYTES])
+{
+#if NECPNET_WITH_SODIUM
+    (void)entropy; /* constant time needs no blinding */
+    return nn_x25519_sodium(scalar, point, out);
+#elif NECPNET_WITH_MBEDTLS
+    return nn_x25519_mbedtls(entropy, scalar, point, out);
+#else
+    (void)entropy;
+    (void)scalar;
+    (void)point;
+    (void)out;
+    return NECPNET_ERR_UNSUPPORTED;
+#endif
+}
+
+NN_PRIVATE necpnet_result nn_x25519_keypair(const necpnet_entropy* entropy, uint8_t private_key[NN_X25519_BYTES],
+                                            uint8_t public_key[NN_X25519_BYTES])
+{
+    static const uint8_t base_point[NN_X25519_BYTES] = {9};
+    uint8_t made[NN_X25519_BYTES];
+    if (!nn_entropy_fill(entropy, made, sizeof made)) return NECPNET_ERR_NO_ENTROPY;
+    necpnet_result result = nn_x25519(entropy, made, base_point, public_key);
+    if (!result) memcpy(private_key, made, sizeof made);
+    nn_wipe(made, sizeof made);
+    return result;
+}
+
+#if !NECPNET_WITH_MBEDTLS && !NECPNET_WITH_SODIUM
 
 NN_PRIVATE necpnet_result nn_sha256(const nn_span* spans, size_t span_count, uint8_t out[NN_SHA256_BYTES])
 {
@@ -63,25 +92,6 @@ NN_PRIVATE necpnet_result nn_hmac_sha256(const void* key, size_t key_bytes, cons
     (void)key_bytes;
     (void)spans;
     (void)span_count;
-    (void)out;
-    return NECPNET_ERR_UNSUPPORTED;
-}
-
-NN_PRIVATE necpnet_result nn_x25519_keypair(const necpnet_entropy* entropy, uint8_t private_key[NN_X25519_BYTES],
-                                            uint8_t public_key[NN_X25519_BYTES])
-{
-    (void)entropy;
-    (void)private_key;
-    (void)public_key;
-    return NECPNET_ERR_UNSUPPORTED;
-}
-
-NN_PRIVATE necpnet_result nn_x25519(const necpnet_entropy* entropy, const uint8_t scalar[NN_X25519_BYTES],
-                                    const uint8_t point[NN_X25519_BYTES], uint8_t out[NN_X25519_BYTES])
-{
-    (void)entropy;
-    (void)scalar;
-    (void)point;
     (void)out;
     return NECPNET_ERR_UNSUPPORTED;
 }

@@ -1,4 +1,5 @@
-/* nn_crypto - hashes, key derivation and key agreement that a crypto library gives (nn_dep_mbedtls_aead.c).
+/* nn_crypto - hashes, key derivation and key agreement that a crypto library gives (nn_dep_mbedtls_aead.c,
+ * nn_dep_sodium.c).
  *
  * Every function returns ERR_UNSUPPORTED in a build without one, and ERR_INTERNAL when the library refuses.
  */
@@ -40,6 +41,16 @@ NN_PRIVATE necpnet_result nn_x25519_keypair(const necpnet_entropy* entropy, uint
  * order, whose result is zero whatever the scalar. entropy blinds the computation; the result does not depend on it. */
 NN_PRIVATE necpnet_result nn_x25519(const necpnet_entropy* entropy, const uint8_t scalar[NN_X25519_BYTES],
                                     const uint8_t point[NN_X25519_BYTES], uint8_t out[NN_X25519_BYTES]);
+
+/* The same by each library; used by nn_crypto.c alone. */
+#if NECPNET_WITH_SODIUM
+NN_PRIVATE necpnet_result nn_x25519_sodium(const uint8_t scalar[NN_X25519_BYTES], const uint8_t point[NN_X25519_BYTES],
+                                           uint8_t out[NN_X25519_BYTES]);
+#endif
+#if NECPNET_WITH_MBEDTLS
+NN_PRIVATE necpnet_result nn_x25519_mbedtls(const necpnet_entropy* entropy, const uint8_t scalar[NN_X25519_BYTES],
+                                            const uint8_t point[NN_X25519_BYTES], uint8_t out[NN_X25519_BYTES]);
+#endif
 
 /* nn_pbkdf2 - RFC 8018 with HMAC-SHA256. */
 NN_PRIVATE necpnet_result nn_pbkdf2(const void* password, size_t password_bytes, const void* salt, size_t salt_bytes,

@@ -268,8 +268,8 @@ static int crypto_random(void* user, unsigned char* to, size_t bytes)
     return nn_entropy_fill((const necpnet_entropy*)user, to, bytes) ? 0 : MBEDTLS_ERR_ECP_RANDOM_FAILED;
 }
 
-NN_PRIVATE necpnet_result nn_x25519(const necpnet_entropy* entropy, const uint8_t scalar[NN_X25519_BYTES],
-                                    const uint8_t point[NN_X25519_BYTES], uint8_t out[NN_X25519_BYTES])
+NN_PRIVATE necpnet_result nn_x25519_mbedtls(const necpnet_entropy* entropy, const uint8_t scalar[NN_X25519_BYTES],
+                                            const uint8_t point[NN_X25519_BYTES], uint8_t out[NN_X25519_BYTES])
 {
     uint8_t clamped[NN_X25519_BYTES];
     memcpy(clamped, scalar, sizeof clamped);
@@ -316,18 +316,6 @@ NN_PRIVATE necpnet_result nn_x25519(const necpnet_entropy* entropy, const uint8_
     mbedtls_ecp_group_free(&group);
     nn_wipe(clamped, sizeof clamped);
     nn_wipe(result_bytes, sizeof result_bytes);
-    return result;
-}
-
-NN_PRIVATE necpnet_result nn_x25519_keypair(const necpnet_entropy* entropy, uint8_t private_key[NN_X25519_BYTES],
-                                            uint8_t public_key[NN_X25519_BYTES])
-{
-    static const uint8_t base_point[NN_X25519_BYTES] = {9};
-    uint8_t made[NN_X25519_BYTES];
-    if (!nn_entropy_fill(entropy, made, sizeof made)) return NECPNET_ERR_NO_ENTROPY;
-    necpnet_result result = nn_x25519(entropy, made, base_point, public_key);
-    if (!result) memcpy(private_key, made, sizeof made);
-    nn_wipe(made, sizeof made);
     return result;
 }
 

@@ -50,7 +50,8 @@ static necpnet_result handshake_client_check(const nn_handshake_client_config* c
     default: return NECPNET_ERR_INVALID_ARGUMENT;
     }
     uint32_t built = nn_aead_suites();
-    return (config->suites ? config->suites & built : built) ? NECPNET_OK : NECPNET_ERR_UNSUPPORTED;
+    return (config->suites ? config->suites & built : built) & ~NN_SUITES_FAST_AES ? NECPNET_OK
+                                                                                   : NECPNET_ERR_UNSUPPORTED;
 }
 
 NN_PRIVATE necpnet_result nn_handshake_client_init(nn_handshake_client* handshake,
@@ -185,7 +186,7 @@ static void handshake_client_read_retry(nn_handshake_client* handshake, const ui
 {
     nn_retry retry;
     if (handshake->phase != CLIENT_HELLO || !handshake->sends || !nn_retry_read(data, bytes, &retry)) return;
-    if (retry.head.suite > 31 || !(handshake->suites & 1u << retry.head.suite)) return;
+    if (retry.head.suite > NN_SUITE_AES_256_GCM || !(handshake->suites & 1u << retry.head.suite)) return;
     if (handshake->has_key && retry.head.suite != handshake->suite) return;
     if (handshake->sends == 1) handshake->rtt_us = (uint32_t)(handshake->now_us - handshake->sent_us);
     if (!handshake->has_key) {

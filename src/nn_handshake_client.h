@@ -72,7 +72,7 @@ typedef struct nn_handshake_client {
 
 /* nn_handshake_client_init - begin; the first write gives HELLO at now_us. On failure nothing is held.
  *
- * Returns  OK | ERR_INVALID_ARGUMENT | ERR_UNSUPPORTED (security needs NECPNET_WITH_MBEDTLS) | ERR_NO_ENTROPY
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_UNSUPPORTED (security needs NECPNET_WITH_MBEDTLS or _SODIUM) | ERR_NO_ENTROPY
  *          | ERR_VERSION_DIFFERS, ERR_TOKEN_EXPIRED, ERR_TOKEN_MISSING (what the bundle says)
  */
 NN_PRIVATE necpnet_result nn_handshake_client_init(nn_handshake_client* handshake,

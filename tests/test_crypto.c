@@ -347,6 +347,61 @@ TEST(test_every_suite_opens_what_it_sealed_and_nothing_else)
     nn_aead_destroy(NULL);
 }
 
+#if NECPNET_WITH_MBEDTLS && NECPNET_WITH_SODIUM
+TEST(test_both_crypto_libraries_seal_and_agree_alike)
+{
+    struct necpnet_allocator allocator = test_allocator();
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, &allocator);
+    struct test_random random = test_random_begin(12);
+    for (uint32_t suite = NN_SUITE_CHACHA20_POLY1305; suite <= NN_SUITE_AES_256_GCM; suite++) {
+        if (suite == NN_SUITE_AES_256_GCM && !nn_aead_sodium_has_aes()) continue;
+        for (size_t bytes = 0; bytes < 700; bytes += 1 + bytes / 5) {
+            uint8_t key[32], nonce[12], header[9], plain[700], a[700], b[700], tag_a[16], tag_b[16];
+            test_random_bytes(&random, key, sizeof key);
+            test_random_bytes(&random, nonce, sizeof nonce);
+            test_random_bytes(&random, header, sizeof header);
+            test_random_bytes(&random, plain, sizeof plain);
+            memcpy(a, plain, sizeof a);
+            memcpy(b, plain, sizeof b);
+            nn_aead* sodium = NULL;
+            nn_aead* mbedtls = NULL;
+            TEST_OK(nn_aead_sodium_create(&alloc, suite, key, &sodium));
+            TEST_OK(nn_aead_mbedtls_create(&alloc, suite, key, &mbedtls));
+            sodium->alloc = mbedtls->alloc = &alloc;
+            sodium->seal(sodium, nonce, header, sizeof header, a, bytes, tag_a);
+            mbedtls->seal(mbedtls, nonce, header, sizeof header, b, bytes, tag_b);
+            TEST_EQUAL_BYTES(a, b, sizeof a);
+            TEST_EQUAL_BYTES(tag_a, tag_b, sizeof tag_a);
+            TEST_CHECK(mbedtls->open(mbedtls, nonce, header, sizeof header, a, bytes, tag_a));
+            TEST_CHECK(sodium->open(sodium, nonce, header, sizeof header, b, bytes, tag_b));
+            TEST_EQUAL_BYTES(a, plain, sizeof a);
+            TEST_EQUAL_BYTES(b, plain, sizeof b);
+            tag_a[15] ^= 0x80;
+            TEST_CHECK(!mbedtls->open(mbedtls, nonce, header, sizeof header, a, bytes, tag_a));
+            TEST_CHECK(!sodium->open(sodium, nonce, header, sizeof header, b, bytes, tag_a));
+            nn_aead_destroy(sodium);
+            nn_aead_destroy(mbedtls);
+        }
+    }
+    for (int i = 0; i < 30; i++) {
+        uint8_t scalar[32], point[32], a[32], b[32];
+        test_random_bytes(&random, scalar, sizeof scalar);
+        test_random_bytes(&random, point, sizeof point);
+        TEST_OK(nn_x25519_sodium(scalar, point, a));
+        TEST_OK(nn_x25519_mbedtls(NULL, scalar, point, b));
+        TEST_EQUAL_BYTES(a, b, sizeof a);
+    }
+    uint8_t scalar[32] = {8}, point[32] = {1}, out[32];
+    TEST_EQUAL(nn_x25519_sodium(scalar, point, out), NECPNET_ERR_PROTOCOL);
+    TEST_EQUAL(nn_x25519_mbedtls(NULL, scalar, point, out), NECPNET_ERR_PROTOCOL);
+    uint8_t key[32] = {0};
+    TEST_CHECK(nn_aead_mbedtls_chacha_seal(key, key, NULL, 0, scalar, 32, point));
+    TEST_CHECK(nn_aead_sodium_chacha_open(key, key, NULL, 0, scalar, 32, point));
+    TEST_EQUAL(scalar[0], 8);
+}
+#endif
+
 TEST(test_aead_create_gives_memory_back_when_it_fails)
 {
     for (uint32_t suite = 0; suite <= NN_SUITE_AES_256_GCM; suite++) {

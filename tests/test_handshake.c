@@ -241,6 +241,21 @@ TEST(test_handshake_offers_and_takes_each_suite)
         pair_check_open(&p);
         pair_end(&p);
     }
+    /* AES only where both sides say that it is fast. */
+    for (int fast = 0; fast < 3; fast++) {
+        pair p;
+        uint32_t both = 1u << NN_SUITE_CHACHA20_POLY1305 | 1u << NN_SUITE_AES_256_GCM;
+        pair_init(&p, NECPNET_SECURITY_OPEN, 5);
+        p.client_config.suites = fast == 1 ? both : both | NN_SUITES_FAST_AES;
+        p.server_config.suites = fast == 2 ? both : both | NN_SUITES_FAST_AES;
+        pair_begin(&p);
+        TEST_EQUAL(pair_run(&p), NN_HANDSHAKE_DONE);
+        TEST_EQUAL(p.client.keys.suite, fast == 0 && nn_aead_suites() & NN_SUITES_FAST_AES
+                                            ? NN_SUITE_AES_256_GCM
+                                            : NN_SUITE_CHACHA20_POLY1305);
+        pair_check_open(&p);
+        pair_end(&p);
+    }
     pair p;
     pair_init(&p, NECPNET_SECURITY_OPEN, 5);
     p.client_config.suites = 1u << NN_SUITE_AES_256_GCM;

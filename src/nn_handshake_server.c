@@ -161,16 +161,16 @@ static bool handshake_server_cookie_is_right(const nn_handshake_server* server, 
     return nn_equal_constant_time(tag, auth->cookie + 8, sizeof tag);
 }
 
-/* AES where both sides have it in their processors, else ChaCha20-Poly1305. False: none in common. */
+/* AES where both sides have it in their processors, else ChaCha20-Poly1305. False: they share none. */
 static bool handshake_server_choose(const nn_handshake_server* server, uint32_t offered, uint8_t* out_suite)
 {
-    uint32_t common = offered & server->suites;
-    if (common & NN_SUITES_FAST_AES && common & 1u << NN_SUITE_AES_256_GCM) {
+    uint32_t shared = offered & server->suites;
+    if (shared & NN_SUITES_FAST_AES && shared & 1u << NN_SUITE_AES_256_GCM) {
         *out_suite = NN_SUITE_AES_256_GCM;
         return true;
     }
     for (uint8_t suite = 0; suite <= NN_SUITE_AES_256_GCM; suite++) {
-        if (common & 1u << suite) {
+        if (shared & 1u << suite) {
             *out_suite = suite;
             return true;
         }

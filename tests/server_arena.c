@@ -1,0 +1,486 @@
+/* server_arena - the arena: its movement, which server and clients share, and the game on a server of its own.
+ *
+ * The game runs on a real necpnet_server over the simulated link, in virtual time; clients predict with the shared step. */
+#include "test.h"
+
+#include "arena_schema.h"
+#include "game.h"
+
+/* --------------------------------------------------------------------------------------------------- movement -- */
+
+static arena_player player_at(int32_t x, int32_t y)
+{
+    arena_player player;
+    memset(&player, 0, sizeof(player));
+    player.position[0] = arena_units(x);
+    player.position[1] = arena_units(y);
+    return player;
+}
+
+static void step_player(arena_player* player, int move_x, int move_y, unsigned buttons)
+{
+    uint8_t bytes[ARENA_INPUT_BYTES];
+    arena_input input = {.move_x = (int8_t)move_x, .move_y = (int8_t)move_y, .buttons = (uint8_t)buttons};
+    arena_input_write(&input, bytes);
+    arena_player_step(player, bytes, sizeof(bytes), NULL);
+}
+
+TEST(test_arena_nobody_enters_a_wall_or_leaves_the_world)
+{
+    struct test_random random = test_random_begin(test_seed());
+    arena_player player = player_at(20 * ARENA_UNIT, 2 * ARENA_UNIT);
+    for (int i = 0; i < 200000; i++) {
+        static int x, y;
+        if (i % 50 == 0) {
+            x = (int)test_random_below(&random, 255) - 127;
+            y = (int)test_random_below(&random, 255) - 127;
+        }
+        step_player(&player, x, y, (unsigned)test_random_below(&random, 2));
+        int32_t at_x = arena_steps(player.position[0]);
+        int32_t at_y = arena_steps(player.position[1]);
+        TEST_CHECK(at_x >= ARENA_PLAYER_RADIUS && at_x <= ARENA_WIDTH * ARENA_UNIT - ARENA_PLAYER_RADIUS);
+        TEST_CHECK(at_y >= ARENA_PLAYER_RADIUS && at_y <= ARENA_HEIGHT * ARENA_UNIT - ARENA_PLAYER_RADIUS);
+        for (int wall = 0; wall < ARENA_WALL_COUNT; wall++)
+            TEST_CHECK(!arena_hits(&arena_walls[wall], at_x, at_y, ARENA_PLAYER_RADIUS));
+        TEST_CHECK(arena_units(at_x) == player.position[0] && arena_units(at_y) == player.position[1]);
+    }
+}
+
+TEST(test_arena_moves_alike_on_every_machine)
+{
+    struct test_random random = test_random_begin(1);
+    arena_player player = player_at(20 * ARENA_UNIT, 2 * ARENA_UNIT);
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (int i = 0; i < 10000; i++) {
+        int x = (int)test_random_below(&random, 255) - 127;
+        int y = (int)test_random_below(&random, 255) - 127;
+        step_player(&player, x, y, 0);
+        hash = (hash ^ (uint64_t)(uint32_t)arena_steps(player.position[0])) * UINT64_C(1099511628211);
+        hash = (hash ^ (uint64_t)(uint32_t)arena_steps(player.position[1])) * UINT64_C(1099511628211);
+    }
+    TEST_HINT("movement changed: clients of before predict wrongly; hash 0x%016llx", (unsigned long long)hash);
+    TEST_EQUAL(hash, UINT64_C(0x0));
+}
+
+TEST(test_arena_full_speed_is_one_speed)
+{
+    for (int x = -127; x <= 127; x += 127) {
+        for (int y = -127; y <= 127; y += 127) {
+            arena_player player = player_at(20 * ARENA_UNIT, 2 * ARENA_UNIT);
+            step_player(&player, x, y, 0);
+            int32_t dx = arena_steps(player.position[0]) - 20 * ARENA_UNIT;
+            int32_t dy = arena_steps(player.position[1]) - 2 * ARENA_UNIT;
+            int32_t length = arena_root(dx * dx + dy * dy);
+            TEST_CHECK(x == 0 && y == 0 ? length == 0 : length >= ARENA_WALK_STEPS - 2 && length <= ARENA_WALK_STEPS);
+        }
+    }
+    arena_player runner = player_at(20 * ARENA_UNIT, 2 * ARENA_UNIT);
+    step_player(&runner, 127, 0, ARENA_BUTTON_RUN);
+    TEST_EQUAL(arena_steps(runner.position[0]) - 20 * ARENA_UNIT, ARENA_RUN_STEPS);
+    TEST_CHECK(runner.running);
+}
+
+TEST(test_arena_slides_along_walls)
+{
+    /* left of the wall {18, 4, 19, 9}, walking right and down */
+    int32_t x = 18 * ARENA_UNIT - ARENA_PLAYER_RADIUS - 10;
+    arena_player player = player_at(x, 5 * ARENA_UNIT);
+    step_player(&player, 127, 127, 0);
+    TEST_EQUAL(arena_steps(player.position[0]), 18 * ARENA_UNIT - ARENA_PLAYER_RADIUS);
+    TEST_GREATER(arena_steps(player.position[1]), 5 * ARENA_UNIT + 90);
+}
+
+TEST(test_arena_reads_inputs_of_the_right_form_alone)
+{
+    arena_input input;
+    uint8_t bytes[ARENA_INPUT_BYTES + 1] = {0x81, 0x7f, 3, 1, 0};
+    TEST_CHECK(arena_input_read(&input, bytes, ARENA_INPUT_BYTES));
+    TEST_EQUAL(input.move_x, -127);
+    TEST_EQUAL(input.move_y, 127);
+    TEST_CHECK(!arena_input_read(&input, bytes, ARENA_INPUT_BYTES - 1));
+    TEST_CHECK(!arena_input_read(&input, bytes, ARENA_INPUT_BYTES + 1));
+    TEST_CHECK(!arena_input_read(&input, bytes, 0));
+    bytes[0] = 0x80;
+    TEST_CHECK(!arena_input_read(&input, bytes, ARENA_INPUT_BYTES));
+}
+
+/* ------------------------------------------------------------------------------------------- a server with it -- */
+
+#define PORT 7777
+#define TICK_US (1000000 / ARENA_TICK_HZ)
+#define CLIENTS_MAX 4
+
+typedef struct person {
+    necpnet_client* client;
+    necpnet_view* view;
+    necpnet_entity own;
+    uint32_t last_input;
+    char heard[512]; /* the last named message, "name:text" */
+    int heard_count;
+    bool connected;
+} person;
+
+typedef struct stage {
+    necpnet_link* link;
+    necpnet_schema* schema; /* of the clients */
+    necpnet_server* server;
+    necpnet_world* world;
+    void* game;
+    person people[CLIENTS_MAX];
+    int count;
+    uint64_t now_us;
+    uint32_t tick;
+} stage;
+
+static bool stage_entropy(void* to, size_t bytes, void* user)
+{
+    struct test_random* random = user;
+    test_random_bytes(random, to, bytes);
+    return true;
+}
+
+static struct test_random stage_random;
+
+static void stage_begin(stage* at, uint32_t latency_us, uint32_t bots)
+{
+    necpnet_link_config link;
+    necpnet_server_config server;
+    const necpnet_transport* transport = NULL;
+    game_config game = {.seed = 7, .bots = bots, .players_max = 16, .state_hz = 20, .state_bytes_per_s = 64000};
+    memset(at, 0, sizeof(*at));
+    stage_random = test_random_begin(test_seed());
+    at->now_us = 1000000;
+    TEST_OK(necpnet_link_config_default(&link));
+    link.latency_us = latency_us;
+    TEST_OK(necpnet_link_create(&link, &at->link));
+    TEST_OK(necpnet_link_add_server(at->link, PORT, &transport));
+    TEST_OK(necpnet_schema_create(NULL, NULL, arena_types, ARENA_TYPE_COUNT, &at->schema));
+    TEST_OK(arena_game.create(&game, &at->game, &at->world));
+    TEST_OK(necpnet_server_config_default(&server));
+    server.transport = transport;
+    server.security = NECPNET_SECURITY_NONE;
+    server.entropy = (necpnet_entropy){stage_entropy, &stage_random};
+    server.world = at->world;
+    server.tick_hz = ARENA_TICK_HZ;
+    TEST_OK(necpnet_server_create(&server, &at->server));
+    arena_game.start(at->game, at->server);
+}
+
+static person* stage_join(stage* at)
+{
+    necpnet_client_config client;
+    necpnet_view_config view;
+    const necpnet_transport* transport = NULL;
+    static const char* const urls[] = {"udp://server:7777"};
+    person* someone = &at->people[at->count++];
+    TEST_OK(necpnet_link_add_client(at->link, &transport));
+    TEST_OK(necpnet_view_config_default(&view));
+    view.schema = at->schema;
+    TEST_OK(necpnet_view_create(&view, &someone->view));
+    TEST_OK(necpnet_view_set_prediction(someone->view, ARENA_PLAYER, arena_player_step, NULL));
+    TEST_OK(necpnet_client_config_default(&client));
+    client.transport = transport;
+    client.security = NECPNET_SECURITY_NONE;
+    client.entropy = (necpnet_entropy){stage_entropy, &stage_random};
+    client.view = someone->view;
+    TEST_OK(necpnet_client_create(&client, &someone->client));
+    TEST_OK(necpnet_client_connect(someone->client, urls, 1));
+    return someone;
+}
+
+static void stage_serve(stage* at)
+{
+    necpnet_event event;
+    necpnet_peer_info info;
+    uint32_t tick = (uint32_t)(at->now_us * ARENA_TICK_HZ / 1000000);
+    if (tick != at->tick) {
+        at->tick = tick;
+        arena_game.tick(at->game, tick);
+        TEST_OK(necpnet_world_commit(at->world, tick));
+    }
+    TEST_OK(necpnet_server_update(at->server, at->now_us));
+    while (necpnet_server_poll(at->server, &event)) {
+        if (event.type == NECPNET_EVENT_CONNECTED) {
+            TEST_OK(necpnet_server_get_peer(at->server, event.peer, &info));
+            TEST_OK(arena_game.join(at->game, event.peer, &info));
+        } else if (event.type == NECPNET_EVENT_DISCONNECTED) {
+            arena_game.leave(at->game, event.peer);
+        } else if (event.type == NECPNET_EVENT_INPUT) {
+            arena_game.input(at->game, event.peer, event.tick, event.data, event.bytes);
+        } else if (event.type == NECPNET_EVENT_MESSAGE) {
+            arena_game.message(at->game, &event);
+        }
+    }
+}
+
+static void person_update(stage* at, person* someone)
+{
+    necpnet_event event;
+    necpnet_view_event change;
+    TEST_OK(necpnet_client_update(someone->client, at->now_us));
+    while (necpnet_client_poll(someone->client, &event)) {
+        if (event.type == NECPNET_EVENT_CONNECTED) someone->connected = true;
+        if (event.type == NECPNET_EVENT_DISCONNECTED) someone->connected = false;
+        if (event.type != NECPNET_EVENT_MESSAGE) continue;
+        someone->heard_count++;
+        snprintf(someone->heard, sizeof(someone->heard), "%s:%.*s", event.name ? event.name : "", (int)event.bytes,
+                 (const char*)event.data);
+    }
+    TEST_OK(necpnet_view_update(someone->view, at->now_us));
+    while (necpnet_view_poll(someone->view, &change)) {
+        if (change.type == NECPNET_VIEW_ENTERED && necpnet_view_is_owner(someone->view, change.entity))
+            someone->own = change.entity;
+    }
+    for (necpnet_entity entity = necpnet_view_next(someone->view, NECPNET_ENTITY_NONE); entity && !someone->own;
+         entity = necpnet_view_next(someone->view, entity)) {
+        if (necpnet_view_is_owner(someone->view, entity)) someone->own = entity;
+    }
+}
+
+/* Half a tick for everybody. */
+static void stage_step(stage* at)
+{
+    at->now_us += TICK_US / 2;
+    TEST_OK(necpnet_link_advance(at->link, at->now_us));
+    stage_serve(at);
+    for (int i = 0; i < at->count; i++) {
+        if (at->people[i].client) person_update(at, &at->people[i]);
+    }
+}
+
+static void stage_run(stage* at, int ticks)
+{
+    for (int i = 0; i < 2 * ticks; i++) stage_step(at);
+}
+
+static void person_leave(person* someone)
+{
+    necpnet_client_destroy(someone->client);
+    necpnet_view_destroy(someone->view);
+    *someone = (person){0};
+}
+
+static void stage_end(stage* at)
+{
+    for (int i = 0; i < at->count; i++) person_leave(&at->people[i]);
+    arena_game.stop(at->game);
+    necpnet_server_destroy(at->server);
+    arena_game.destroy(at->game);
+    necpnet_schema_destroy(at->schema);
+    necpnet_link_destroy(at->link);
+}
+
+static void stage_wait_for(stage* at, person* someone)
+{
+    for (int i = 0; i < 600 && !(someone->connected && someone->own); i++) stage_step(at);
+    TEST_HINT("no own entity after 5 s");
+    TEST_CHECK(someone->connected && someone->own);
+}
+
+/* An input for the tick that the client thinks right. Returns whether one was due. */
+static bool person_move(stage* at, person* someone, int move_x, int move_y)
+{
+    uint32_t tick = 0;
+    uint32_t input_tick = 0;
+    uint8_t bytes[ARENA_INPUT_BYTES];
+    arena_input input = {.move_x = (int8_t)move_x, .move_y = (int8_t)move_y, .aim = 64};
+    if (necpnet_client_server_tick(someone->client, at->now_us, &tick, &input_tick) != NECPNET_OK) return false;
+    if (input_tick <= someone->last_input) return false;
+    someone->last_input = input_tick;
+    arena_input_write(&input, bytes);
+    TEST_OK(necpnet_client_send_input(someone->client, input_tick, bytes, sizeof(bytes)));
+    TEST_OK(necpnet_view_predict(someone->view, input_tick, bytes, sizeof(bytes)));
+    return true;
+}
+
+static arena_player person_seen(person* by, necpnet_entity whom)
+{
+    arena_player state;
+    TEST_OK(necpnet_view_get_latest(by->view, whom, &state, sizeof(state), NULL));
+    return state;
+}
+
+TEST(test_arena_a_predicted_player_is_where_the_server_puts_it)
+{
+    stage at;
+    stage_begin(&at, 40000, 0);
+    person* someone = stage_join(&at);
+    stage_wait_for(&at, someone);
+    stage_run(&at, 60); /* clock samples */
+    int moved = 0;
+    for (int i = 0; i < 600; i++) {
+        stage_step(&at);
+        moved += person_move(&at, someone, i % 200 < 100 ? 127 : -90, i % 300 < 150 ? 60 : -127);
+    }
+    TEST_GREATER(moved, 200);
+    stage_run(&at, 60);
+    const arena_player* server = necpnet_world_get(at.world, someone->own);
+    arena_player shown;
+    necpnet_view_statistics statistics;
+    TEST_OK(necpnet_view_get(someone->view, someone->own, &shown, sizeof(shown)));
+    TEST_CHECK(shown.position[0] == server->position[0] && shown.position[1] == server->position[1]);
+    TEST_OK(necpnet_view_get_statistics(someone->view, &statistics));
+    TEST_HINT("mean correction %g units", statistics.correction_error);
+    TEST_EQUAL(statistics.corrections, 0);
+    TEST_NEAR((double)server->aim, 64 * ARENA_AIM_STEP, 0.001);
+    stage_end(&at);
+}
+
+TEST(test_arena_players_see_each_other_and_make_room)
+{
+    stage at;
+    stage_begin(&at, 20000, 0);
+    person* a = stage_join(&at);
+    person* b = stage_join(&at);
+    stage_wait_for(&at, a);
+    stage_wait_for(&at, b);
+    arena_player* left = necpnet_world_get(at.world, a->own);
+    stage_run(&at, 30);
+    for (int i = 0; i < 900; i++) { /* a walks at b */
+        arena_player target = person_seen(a, b->own);
+        int32_t dx = arena_steps(target.position[0]) - arena_steps(left->position[0]);
+        int32_t dy = arena_steps(target.position[1]) - arena_steps(left->position[1]);
+        stage_step(&at);
+        person_move(&at, a, arena_clamp(dx, -127, 127), arena_clamp(dy, -127, 127));
+    }
+    stage_run(&at, 60);
+    arena_player seen_a = person_seen(b, a->own);
+    arena_player seen_b = person_seen(a, b->own);
+    const arena_player* right = necpnet_world_get(at.world, b->own);
+    TEST_CHECK(seen_a.position[0] == left->position[0] && seen_a.position[1] == left->position[1]);
+    TEST_CHECK(seen_b.position[0] == right->position[0] && seen_b.position[1] == right->position[1]);
+    int32_t dx = arena_steps(left->position[0]) - arena_steps(right->position[0]);
+    int32_t dy = arena_steps(left->position[1]) - arena_steps(right->position[1]);
+    TEST_AT_LEAST(arena_root(dx * dx + dy * dy), 2 * ARENA_PLAYER_RADIUS - 40);
+    TEST_EQUAL(seen_a.platform, ARENA_PLATFORM_NATIVE);
+    TEST_CHECK(seen_a.name[0] && strcmp(seen_a.name, seen_b.name) != 0);
+    TEST_NOT_EQUAL(seen_a.colour, seen_b.colour);
+    stage_end(&at);
+}
+
+TEST(test_arena_nobody_is_faster_than_time)
+{
+    stage at;
+    stage_begin(&at, 0, 0);
+    person* someone = stage_join(&at);
+    stage_wait_for(&at, someone);
+    arena_player* player = necpnet_world_get(at.world, someone->own);
+    int64_t path = 0;
+    uint32_t tick = 1;
+    for (int i = 0; i < 240; i++) { /* 2 s; eight inputs each half tick */
+        int32_t before_x = arena_steps(player->position[0]);
+        int32_t before_y = arena_steps(player->position[1]);
+        uint8_t bytes[ARENA_INPUT_BYTES] = {(uint8_t)(i % 60 < 30 ? 127 : 129), 0, 0, 0};
+        for (int j = 0; j < 8; j++) (void)necpnet_client_send_input(someone->client, tick++, bytes, sizeof(bytes));
+        stage_step(&at);
+        path += abs(arena_steps(player->position[0]) - before_x) + abs(arena_steps(player->position[1]) - before_y);
+    }
+    TEST_AT_MOST(path, (int64_t)(120 + 31) * ARENA_WALK_STEPS);
+    TEST_GREATER(path, 60 * ARENA_WALK_STEPS);
+    stage_end(&at);
+}
+
+TEST(test_arena_wanderers_follow_who_touched_them_and_are_freed)
+{
+    stage at;
+    char json[1024];
+    stage_begin(&at, 10000, 200);
+    person* someone = stage_join(&at);
+    stage_wait_for(&at, someone);
+    for (int i = 0; i < 1200; i++) {
+        stage_step(&at);
+        person_move(&at, someone, i % 120 < 60 ? 127 : -127, i % 400 < 200 ? 127 : -127);
+    }
+    const arena_player* player = necpnet_world_get(at.world, someone->own);
+    int held = 0;
+    for (necpnet_entity entity = necpnet_world_next(at.world, 0); entity;
+         entity = necpnet_world_next(at.world, entity)) {
+        if (necpnet_world_get_type(at.world, entity) != ARENA_WANDERER) continue;
+        const arena_wanderer* wanderer = necpnet_world_get(at.world, entity);
+        int32_t x = arena_steps(wanderer->position[0]);
+        int32_t y = arena_steps(wanderer->position[1]);
+        for (int wall = 0; wall < ARENA_WALL_COUNT; wall++)
+            TEST_CHECK(!arena_hits(&arena_walls[wall], x, y, ARENA_WANDERER_RADIUS));
+        if (wanderer->holder != someone->own) continue;
+        held++;
+        TEST_EQUAL(wanderer->colour, player->colour);
+    }
+    TEST_GREATER(held, 0);
+    TEST_EQUAL(player->score, held);
+    TEST_CHECK(arena_game.describe(at.game, json, sizeof(json)) > 0);
+    TEST_CHECK(strstr(json, "\"players\":1") && strstr(json, "\"wanderers\":200") &&
+               strstr(json, "\"leader\":{\"name\":\"guest-1\""));
+    TEST_EQUAL(arena_game.describe(at.game, json, 20), 0);
+    person_leave(someone);
+    at.count = 0;
+    stage_run(&at, 60);
+    for (necpnet_entity entity = necpnet_world_next(at.world, 0); entity;
+         entity = necpnet_world_next(at.world, entity)) {
+        TEST_EQUAL(necpnet_world_get_type(at.world, entity), ARENA_WANDERER);
+        const arena_wanderer* wanderer = necpnet_world_get(at.world, entity);
+        TEST_EQUAL(wanderer->holder, NECPNET_ENTITY_NONE);
+        TEST_EQUAL(wanderer->colour, ARENA_COLOUR_FREE);
+    }
+    stage_end(&at);
+}
+
+static void person_say(person* someone, const char* name, const void* data, size_t bytes)
+{
+    necpnet_send_options options = {.name = name};
+    TEST_OK(necpnet_client_send_with(someone->client, NECPNET_CHANNEL_RELIABLE, data, bytes, &options));
+}
+
+TEST(test_arena_messages_are_checked)
+{
+    stage at;
+    stage_begin(&at, 5000, 0);
+    person* a = stage_join(&at);
+    person* b = stage_join(&at);
+    stage_wait_for(&at, a);
+    stage_wait_for(&at, b);
+    person_say(a, ARENA_MESSAGE_ECHO, "hello", 5);
+    stage_run(&at, 20);
+    TEST_EQUAL_STRING(a->heard, "echo:hello");
+    TEST_EQUAL_STRING(b->heard, "");
+    person_say(a, ARENA_MESSAGE_PROFILE,
+               "\x10\x20\x30"
+               "Zoe",
+               6);
+    person_say(a, ARENA_MESSAGE_CHAT, "hi", 2);
+    stage_run(&at, 60);
+    TEST_EQUAL_STRING(b->heard, "chat:Zoe: hi");
+    arena_player seen = person_seen(b, a->own);
+    TEST_EQUAL(seen.colour, 0x102030);
+    TEST_EQUAL_STRING(seen.name, "Zoe");
+    /* none of these does anything */
+    person_say(a, ARENA_MESSAGE_PROFILE, "\x01\x02", 2);
+    person_say(a, ARENA_MESSAGE_PROFILE,
+               "\x01\x02\x03"
+               "a\nb",
+               6);
+    person_say(a, ARENA_MESSAGE_PROFILE,
+               "\x01\x02\x03"
+               "0123456789012345678901234",
+               28);
+    person_say(a, ARENA_MESSAGE_CHAT, "", 0);
+    person_say(a, ARENA_MESSAGE_CHAT, "\xff", 1);
+    person_say(a, "unknown", "x", 1);
+    b->heard[0] = 0;
+    stage_run(&at, 60);
+    TEST_EQUAL_STRING(b->heard, "");
+    seen = person_seen(b, a->own);
+    TEST_EQUAL(seen.colour, 0x102030);
+    TEST_EQUAL_STRING(seen.name, "Zoe");
+    stage_run(&at, 300); /* the talk of before is forgotten */
+    b->heard_count = 0;
+    for (int i = 0; i < 20; i++) person_say(a, ARENA_MESSAGE_CHAT, "spam", 4);
+    stage_run(&at, 20);
+    TEST_AT_LEAST(b->heard_count, 5);
+    TEST_AT_MOST(b->heard_count, 6); /* five at once, and one more each second */
+    char json[1024];
+    TEST_CHECK(arena_game.describe(at.game, json, sizeof(json)) > 0);
+    TEST_CHECK(strstr(json, "\"messages_refused\":20") || strstr(json, "\"messages_refused\":21"));
+    stage_end(&at);
+}
+
+TEST_MAIN

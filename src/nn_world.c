@@ -71,8 +71,10 @@ necpnet_result necpnet_world_create(const necpnet_world_config* config, necpnet_
     world->scratch_row = (uint32_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint32_t));
     world->frame = (uint8_t*)nn_alloc_take(from, NN_STATE_FRAME_BYTES_MAX);
     world->model = (uint16_t*)nn_alloc_take(from, world->schema->model_words * sizeof(uint16_t));
+    world->model_before = (uint16_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint16_t));
     world->buckets = (nn_follower**)nn_alloc_take(from, world->bucket_count * sizeof(nn_follower*));
-    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->model || !world->buckets) {
+    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->model ||
+        !world->model_before || !world->buckets) {
         necpnet_world_destroy(world);
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -126,6 +128,7 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc_give(to, world->scratch_row, world_row_words_max(world->schema) * sizeof(uint32_t));
     nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
     nn_alloc_give(to, world->model, world->schema->model_words * sizeof(uint16_t));
+    nn_alloc_give(to, world->model_before, world_row_words_max(world->schema) * sizeof(uint16_t));
     nn_alloc_give(to, world->buckets, world->bucket_count * sizeof(nn_follower*));
     nn_alloc alloc = world->alloc;
     nn_alloc_give(&alloc, world, sizeof *world);

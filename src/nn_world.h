@@ -57,11 +57,12 @@ struct necpnet_world {
     uint16_t newest;     /* head of the change list: the slot that changed last */
     uint16_t free_first; /* slots to use again, the longest free first */
     uint16_t free_last;
-    uint32_t* scratch_row; /* one row of any type */
-    uint8_t* frame;        /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
-    uint16_t* model;       /* of the codec */
-    nn_follower** buckets; /* by peer */
-    uint32_t bucket_count; /* power of two */
+    uint32_t* scratch_row;  /* one row of any type */
+    uint8_t* frame;         /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
+    uint16_t* model_before; /* of one type, before a record that may find no room */
+    uint16_t* model;        /* of the codec */
+    nn_follower** buckets;  /* by peer */
+    uint32_t bucket_count;  /* power of two */
     uint32_t follower_count;
     necpnet_world_statistics statistics;
 };

@@ -15894,11 +15894,12 @@ struct necpnet_world {
     uint16_t newest;     /* head of the change list: the slot that changed last */
     uint16_t free_first; /* slots to use again, the longest free first */
     uint16_t free_last;
-    uint32_t* scratch_row; /* one row of any type */
-    uint8_t* frame;        /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
-    uint16_t* model;       /* of the codec */
-    nn_follower** buckets; /* by peer */
-    uint32_t bucket_count; /* power of two */
+    uint32_t* scratch_row;  /* one row of any type */
+    uint8_t* frame;         /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
+    uint16_t* model_before; /* of one type, before a record that may find no room */
+    uint16_t* model;        /* of the codec */
+    nn_follower** buckets;  /* by peer */
+    uint32_t bucket_count;  /* power of two */
     uint32_t follower_count;
     necpnet_world_statistics statistics;
 };
@@ -15987,8 +15988,10 @@ necpnet_result necpnet_world_create(const necpnet_world_config* config, necpnet_
     world->scratch_row = (uint32_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint32_t));
     world->frame = (uint8_t*)nn_alloc_take(from, NN_STATE_FRAME_BYTES_MAX);
     world->model = (uint16_t*)nn_alloc_take(from, world->schema->model_words * sizeof(uint16_t));
+    world->model_before = (uint16_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint16_t));
     world->buckets = (nn_follower**)nn_alloc_take(from, world->bucket_count * sizeof(nn_follower*));
-    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->model || !world->buckets) {
+    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->model ||
+        !world->model_before || !world->buckets) {
         necpnet_world_destroy(world);
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -16042,6 +16045,7 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc_give(to, world->scratch_row, world_row_words_max(world->schema) * sizeof(uint32_t));
     nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
     nn_alloc_give(to, world->model, world->schema->model_words * sizeof(uint16_t));
+    nn_alloc_give(to, world->model_before, world_row_words_max(world->schema) * sizeof(uint16_t));
     nn_alloc_give(to, world->buckets, world->bucket_count * sizeof(nn_follower*));
     nn_alloc alloc = world->alloc;
     nn_alloc_give(&alloc, world, sizeof *world);
@@ -16498,6 +16502,7 @@ struct nn_follower {
     uint32_t record_bits; /* mean size of a record, in sixteenths of a bit */
     uint16_t start;       /* the slot to begin with: the first that found no room */
     uint8_t trailing;
+    bool again; /* the last frame left something behind that the budget allows: another one at once */
 };
 
 /* ---- following */
@@ -16800,6 +16805,7 @@ static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
 typedef struct follower_writing {
     nn_bit_writer bits;
     size_t bits_max;
+    bool budget_limited; /* by the budget, not by the packet */
     unsigned gap_order;
     uint32_t usual_age; /* of most baselines; 0: none */
     uint16_t former;    /* slot of the record before */
@@ -16856,6 +16862,7 @@ static bool follower_write_record(nn_follower* follower, follower_writing* writi
     const nn_type_plan* plan = &world->schema->plans[slot->type];
     nn_bit_writer* bits = &writing->bits;
     size_t mark = bits->bit_count;
+    memcpy(world->model_before, world->model + plan->model, plan->row_words * sizeof(uint16_t));
     bool owner = (state->flags & FOLLOWER_OWNER) != 0;
     nn_bits_write(bits, 1, 1);
     nn_golomb_write(bits, (uint16_t)(place - writing->former - 1), writing->gap_order);
@@ -16878,6 +16885,7 @@ static bool follower_write_record(nn_follower* follower, follower_writing* writi
     }
     if (bits->failed || bits->bit_count + 1 > writing->bits_max) { /* the last bit ends the list */
         nn_bits_rewind(bits, mark);
+        memcpy(world->model + plan->model, world->model_before, plan->row_words * sizeof(uint16_t));
         return false;
     }
     writing->former = place;
@@ -16941,10 +16949,12 @@ static bool follower_needs_nothing(nn_follower* follower, follower_state* state,
     return true;
 }
 
-/* Records for the chosen. Returns whether the own entities all found room. */
+/* Records for the chosen. What finds no room begins the next frame. When it is the budget that is short, all others wait
+ * with it, so that even a large state gets its turn. Returns whether the own entities all found room. */
 static bool follower_write_records(nn_follower* follower, follower_writing* writing, uint32_t count)
 {
     const necpnet_world* world = follower->world;
+    bool own_complete = true;
     follower->start = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint16_t place = (uint16_t)follower->order[i];
@@ -16958,15 +16968,18 @@ static bool follower_write_records(nn_follower* follower, follower_writing* writ
                 follower_unpend(follower, place);
                 continue;
             }
+            if (follower->again && state->sent_version == slot->version && state->sent_tick == world->tick) continue;
             kind = follower_can_delta(follower, state, slot) ? FOLLOWER_UPDATE : FOLLOWER_FULL;
         }
-        if (!follower_write_record(follower, writing, place, kind)) {
-            follower->start = place;
-            return !follower_owns(follower, slot);
+        if (follower_write_record(follower, writing, place, kind)) {
+            follower_note_sent(follower, place, kind);
+            continue;
         }
-        follower_note_sent(follower, place, kind);
+        if (!follower->start) follower->start = place;
+        if (follower_owns(follower, slot)) own_complete = false;
+        if (writing->budget_limited) break;
     }
-    return true;
+    return own_complete;
 }
 
 static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
@@ -17021,47 +17034,92 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, const
     if (has_input) follower->input_sent = input;
 }
 
+/* After a frame, or the attempt: at once if there is more to send and budget for it, else in the rhythm of send_hz. */
+static void follower_plan_next(nn_follower* follower, const follower_writing* writing, bool written, uint64_t now_us)
+{
+    bool budget = follower->allowance / 1000000u >= NN_STATE_FRAME_BYTES_MIN;
+    follower->again = written && follower->start && !writing->budget_limited && budget;
+    if (!follower->again) follower_schedule(follower, now_us);
+}
+
+/* Fills writing with records. Returns how many; own_complete as of follower_write_records. */
+static uint32_t follower_encode(nn_follower* follower, follower_writing* writing, size_t room, uint32_t count,
+                                bool* own_complete)
+{
+    necpnet_world* world = follower->world;
+    uint64_t sent_before = world->statistics.updates_sent;
+    writing->bits = nn_bit_writer_of(world->frame, room);
+    writing->bits_max = room * 8;
+    writing->gap_order = follower_gap_order(follower, count);
+    writing->usual_age = follower_usual_age(follower, count);
+    nn_bits_write(&writing->bits, writing->usual_age, 8);
+    nn_bits_write(&writing->bits, writing->gap_order, 4);
+    size_t head_bits = writing->bits.bit_count;
+    nn_row_model_reset(world->schema, world->model);
+    *own_complete = follower_write_records(follower, writing, count);
+    uint32_t records = (uint32_t)(world->statistics.updates_sent - sent_before);
+    if (records) {
+        uint32_t mean = (uint32_t)((writing->bits.bit_count - head_bits) * 16 / records);
+        follower->record_bits = (follower->record_bits * 3 + mean) / 4;
+    }
+    nn_bits_write(&writing->bits, 0, 1);
+    NN_ASSERT(!writing->bits.failed);
+    return records;
+}
+
+static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first, uint32_t records)
+{
+    if (follower->ordered) return 0;
+    follower_frame* frame = &follower->frames[follower->frame_next % NN_FOLLOWER_RECORDS_MAX];
+    frame->first = entry_first;
+    frame->count = records;
+    frame->tick = follower->world->tick;
+    frame->open = true;
+    return follower->frame_next++;
+}
+
+/* Whether a frame without records is worth sending: an input was processed, or the last one had some. */
+static bool follower_has_news(nn_follower* follower, bool own_complete)
+{
+    uint32_t input;
+    if (follower->world->commit <= follower->sent_commit) return false;
+    if (follower->trailing) {
+        follower->trailing--;
+        return true;
+    }
+    return own_complete && follower_input(follower, &input) && input != follower->input_sent;
+}
+
 NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,
                                   uint64_t now_us)
 {
     necpnet_world* world = follower->world;
     if (!nn_follower_ready(follower, now_us) || writer->failed) return false;
+    size_t packet = nn_min_size(nn_min_size(budget_bytes, nn_writer_left(writer)), NN_STATE_FRAME_BYTES_MAX);
+    if (packet < NN_STATE_FRAME_BYTES_MIN) return false; /* the next packet has more room */
     follower_refill(follower, now_us);
-    follower_schedule(follower, now_us);
-    size_t budget = nn_min_size(nn_min_size(budget_bytes, nn_writer_left(writer)), NN_STATE_FRAME_BYTES_MAX);
-    budget = nn_min_size(budget, (size_t)(follower->allowance / 1000000u));
-    if (budget < NN_STATE_FRAME_BYTES_MIN || !follower_sync(follower)) return false;
-    size_t room = budget - FOLLOWER_HEAD_BYTES_MAX;
-    uint32_t count = follower_choose(follower, room);
-    if (!follower_reserve_entries(follower, count)) return false;
-
+    size_t budget = nn_min_size(packet, (size_t)(follower->allowance / 1000000u));
     follower_writing writing;
     memset(&writing, 0, sizeof writing);
-    writing.bits = nn_bit_writer_of(world->frame, room);
-    writing.bits_max = room * 8;
-    writing.gap_order = follower_gap_order(follower, count);
-    writing.usual_age = follower_usual_age(follower, count);
-    nn_bits_write(&writing.bits, writing.usual_age, 8);
-    nn_bits_write(&writing.bits, writing.gap_order, 4);
-    size_t head_bits = writing.bits.bit_count;
-    uint32_t entry_first = follower->entry_next;
-    uint64_t sent_before = world->statistics.updates_sent;
-    nn_row_model_reset(world->schema, world->model);
-    bool own_complete = follower_write_records(follower, &writing, count);
-    uint32_t records = (uint32_t)(world->statistics.updates_sent - sent_before);
-    uint32_t input;
-    bool news = follower_input(follower, &input) && input != follower->input_sent && own_complete;
-    if (!records && !news && (!follower->trailing || world->commit <= follower->sent_commit)) return false;
-    if (records) {
-        uint32_t mean = (uint32_t)((writing.bits.bit_count - head_bits) * 16 / records);
-        follower->record_bits = (follower->record_bits * 3 + mean) / 4;
-        follower->trailing = follower->ordered ? FOLLOWER_TRAILING_ORDERED : FOLLOWER_TRAILING_UNORDERED;
-    } else if (follower->trailing) {
-        follower->trailing--;
+    writing.budget_limited = budget < packet;
+    uint32_t count = 0;
+    bool possible = budget >= NN_STATE_FRAME_BYTES_MIN && follower_sync(follower);
+    if (possible) {
+        count = follower_choose(follower, budget - FOLLOWER_HEAD_BYTES_MAX);
+        possible = follower_reserve_entries(follower, count);
     }
-    nn_bits_write(&writing.bits, 0, 1);
-    NN_ASSERT(!writing.bits.failed);
-
+    if (!possible) {
+        follower_plan_next(follower, &writing, false, now_us);
+        return false;
+    }
+    uint32_t entry_first = follower->entry_next;
+    bool own_complete = true;
+    uint32_t records = follower_encode(follower, &writing, budget - FOLLOWER_HEAD_BYTES_MAX, count, &own_complete);
+    if (!records && !follower_has_news(follower, own_complete)) {
+        follower_plan_next(follower, &writing, false, now_us);
+        return false;
+    }
+    if (records) follower->trailing = follower->ordered ? FOLLOWER_TRAILING_ORDERED : FOLLOWER_TRAILING_UNORDERED;
     size_t before = nn_writer_bytes(writer);
     follower_write_frame(follower, writer, &writing, own_complete);
     size_t bytes = nn_writer_bytes(writer) - before;
@@ -17070,15 +17128,8 @@ NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size
     follower->sent_commit = world->commit;
     follower->sent_tick = world->tick;
     world->statistics.bytes_sent += bytes;
-    *out_value = 0;
-    if (!follower->ordered) {
-        follower_frame* frame = &follower->frames[follower->frame_next % NN_FOLLOWER_RECORDS_MAX];
-        frame->first = entry_first;
-        frame->count = records;
-        frame->tick = world->tick;
-        frame->open = true;
-        *out_value = follower->frame_next++;
-    }
+    *out_value = follower_remember_frame(follower, entry_first, records);
+    follower_plan_next(follower, &writing, true, now_us);
     return true;
 }
 

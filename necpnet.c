@@ -26011,8 +26011,9 @@ NN_PRIVATE bool nn_resolver_take(nn_resolver* resolver, nn_resolved* out)
 /* nn_socket - the inside of the socket transport: UDP, listening TCP and streams of one endpoint on a loop.
  *
  * The loop says what is ready; it is remembered, and the sink is called in receive alone. Buffers belong to the loop, so
- * that a thousand clients on one loop share them: one for reading, one for datagrams that wait for flush, and one cork
- * that holds what the active stream has produced. A stream has memory of its own only while the system takes no more.
+ * that a thousand clients on one loop share them: one for reading, one for datagrams that wait for flush, one cork that
+ * holds what the active stream has produced, and one store for what other streams are sent meanwhile (a fan-out), so
+ * that each of them, too, is written to once a turn. A stream has memory of its own only while the system takes no more.
  */
 #ifndef NN_SOCKET_H
 #define NN_SOCKET_H
@@ -26020,17 +26021,19 @@ NN_PRIVATE bool nn_resolver_take(nn_resolver* resolver, nn_resolved* out)
 
 #if !defined(__EMSCRIPTEN__)
 
-#define NN_SOCKET_READ_SLOT 65664u         /* room of one datagram; not a power of two: spreads over cache sets */
-#define NN_SOCKET_READ_SLOTS 8             /* datagrams of one system call; a loop for one client: 1 */
-#define NN_SOCKET_DATAGRAMS_BYTES 131072u  /* kept until flush; the loop of one client: 65,664 */
-#define NN_SOCKET_CORK_BYTES 65536u        /* of the active stream; the loop of one client: 16,384 */
+#define NN_SOCKET_READ_SLOT 65664u        /* room of one datagram; not a power of two: spreads over cache sets */
+#define NN_SOCKET_READ_SLOTS 8            /* datagrams of one system call; a loop for one client: 1 */
+#define NN_SOCKET_DATAGRAMS_BYTES 131072u /* kept until flush; the loop of one client: 65,664 */
+#define NN_SOCKET_CORK_BYTES 65536u       /* of the active stream; the loop of one client: 16,384 */
 #define NN_SOCKET_CORK_BYTES_SMALL 16384u
-#define NN_SOCKET_DATAGRAMS_A_TURN 1024    /* received in one turn, so that streams get theirs */
+#define NN_SOCKET_KEPT_BYTES (1u << 20)      /* for streams that are not the active one; the loop of one client: none */
+#define NN_SOCKET_KEPT_PIECE_BYTES_MAX 8192u /* more is written without being kept: it pays for a system call */
+#define NN_SOCKET_DATAGRAMS_A_TURN 1024      /* received in one turn, so that streams get theirs */
 #define NN_SOCKET_ACCEPTS_A_TURN 64
 #define NN_SOCKET_READ_BYTES_SHARED 65536u /* of one stream in a turn, when many are ready */
 #define NN_SOCKET_MANY_READY 4
-#define NN_SOCKET_UNSENT_BYTES_MAX 16384u  /* TCP_NOTSENT_LOWAT */
-#define NN_SOCKET_LINGER_US 5000000u       /* a closing stream may take so long to deliver what it has */
+#define NN_SOCKET_UNSENT_BYTES_MAX 16384u /* TCP_NOTSENT_LOWAT */
+#define NN_SOCKET_LINGER_US 5000000u      /* a closing stream may take so long to deliver what it has */
 #define NN_SOCKET_QUEUE_BYTES_MAX 0x40000000u
 
 /* Of a loop, shared by its transports. */
@@ -26052,15 +26055,22 @@ typedef struct nn_socket_buffers {
     uint8_t* cork;
     size_t cork_bytes;
     size_t cork_bytes_max;
+
+    struct necpnet_stream* serving; /* inside its on_data */
+    uint8_t* kept;                  /* nn_socket_keep */
+    uint32_t kept_bytes;
+    uint32_t kept_bytes_max;
+    uint32_t kept_first; /* of the streams' records: where in kept, plus 1; 0: none */
+    uint32_t kept_last;
 } nn_socket_buffers;
 
 typedef enum nn_stream_state {
     NN_STREAM_CONNECTING = 0,
     NN_STREAM_OPEN = 1,
-    NN_STREAM_FAILED = 2,  /* reason waits to be told */
-    NN_STREAM_CLOSING = 3, /* let go by the endpoint; bytes still wait */
+    NN_STREAM_FAILED = 2,   /* reason waits to be told */
+    NN_STREAM_CLOSING = 3,  /* let go by the endpoint; bytes still wait */
     NN_STREAM_DRAINING = 4, /* all is sent; waiting for the peer's end, so that close does not reset */
-    NN_STREAM_DEAD = 5     /* freed when the ready list comes to it */
+    NN_STREAM_DEAD = 5      /* freed when the ready list comes to it */
 } nn_stream_state;
 
 struct necpnet_stream {
@@ -26082,6 +26092,7 @@ struct necpnet_stream {
     uint8_t ready_what; /* NN_READABLE | NN_WRITABLE */
     bool in_ready;
     bool paused;
+    uint32_t kept; /* its record in the loop's store, plus 1; 0: none */
 };
 
 typedef struct nn_stream_list {
@@ -26135,11 +26146,21 @@ NN_PRIVATE necpnet_result nn_socket_send_datagram(void* user, const necpnet_addr
                                                   size_t bytes);
 NN_PRIVATE void nn_socket_flush_datagrams(nn_socket* socket);
 
-/* nn_socket_stream - streams. */
+/* nn_socket_kept - what is sent to streams other than the active one, kept in order until flush. */
+NN_PRIVATE bool nn_socket_keep(nn_socket_buffers* buffers, necpnet_stream* stream, const uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_socket_flush_kept(nn_socket_buffers* buffers);
+NN_PRIVATE void nn_socket_flush_kept_of(nn_socket_buffers* buffers, necpnet_stream* stream);
+NN_PRIVATE void nn_socket_drop_kept(nn_socket_buffers* buffers, necpnet_stream* stream);
+NN_PRIVATE size_t nn_socket_kept_bytes_of(const nn_socket_buffers* buffers, const necpnet_stream* stream);
+
+/* nn_socket_stream - streams. nn_socket_write writes two pieces now and queues what the system does not take; false when
+ * the stream failed. */
 NN_PRIVATE void nn_socket_listening_ready(nn_watch* watch, unsigned what);
 NN_PRIVATE void nn_socket_accept(nn_socket* socket);
 NN_PRIVATE void nn_socket_serve_streams(nn_socket* socket);
 NN_PRIVATE void nn_socket_expire_streams(nn_socket* socket, uint64_t now_us);
+NN_PRIVATE bool nn_socket_write(necpnet_stream* stream, const uint8_t* first, size_t first_bytes, const uint8_t* second,
+                                size_t second_bytes);
 NN_PRIVATE void nn_socket_flush_cork(nn_socket_buffers* buffers);
 NN_PRIVATE void nn_socket_end_streams(nn_socket* socket); /* at detach */
 NN_PRIVATE void nn_socket_free_streams(nn_socket* socket);
@@ -26183,11 +26204,14 @@ NN_PRIVATE nn_socket_buffers* nn_socket_buffers_of(nn_socket* socket)
     size_t read_bytes = (size_t)slots * NN_SOCKET_READ_SLOT;
     size_t datagram_bytes = one_client ? NN_SOCKET_READ_SLOT : NN_SOCKET_DATAGRAMS_BYTES;
     size_t cork_bytes = one_client ? NN_SOCKET_CORK_BYTES_SMALL : NN_SOCKET_CORK_BYTES;
-    size_t bytes = sizeof(nn_socket_buffers) + read_bytes + datagram_bytes + cork_bytes;
+    size_t kept_bytes = one_client ? 0 : NN_SOCKET_KEPT_BYTES;
+    size_t bytes = sizeof(nn_socket_buffers) + kept_bytes + read_bytes + datagram_bytes + cork_bytes;
     nn_socket_buffers* buffers = (nn_socket_buffers*)nn_alloc_take(&loop->alloc, bytes);
     if (!buffers) return NULL;
     buffers->bytes = bytes;
-    buffers->read = (uint8_t*)(buffers + 1);
+    buffers->kept = (uint8_t*)(buffers + 1); /* first: it needs the alignment */
+    buffers->kept_bytes_max = (uint32_t)kept_bytes;
+    buffers->read = buffers->kept + kept_bytes;
     buffers->read_slots = slots;
     buffers->datagram_bytes = buffers->read + read_bytes;
     buffers->datagram_bytes_max = datagram_bytes;
@@ -26215,6 +26239,7 @@ static void socket_flush(void* user)
     nn_socket_flush_datagrams(socket);
     nn_socket_buffers* buffers = (nn_socket_buffers*)socket->loop->buffers;
     if (buffers && buffers->cork_stream && buffers->cork_stream->socket == socket) nn_socket_flush_cork(buffers);
+    if (buffers && buffers->kept_first) nn_socket_flush_kept(buffers);
 }
 
 static void socket_detach(void* user)
@@ -26322,7 +26347,8 @@ static necpnet_result socket_open(nn_socket* socket, nn_net_kind kind, const nec
     nn_log_write(&socket->logger, NECPNET_LOG_ERROR, "%s: cannot open %s: %s", kind == NN_NET_UDP ? "udp" : "tcp", text,
                  necpnet_result_text(result));
     if (result == NECPNET_ERR_UNSUPPORTED) return config->reuse_port ? NECPNET_ERR_BAD_CONFIG : NECPNET_ERR_IO;
-    return result == NECPNET_ERR_NETWORK_UNREACHABLE ? NECPNET_ERR_BAD_CONFIG : result; /* not an address of this host */
+    return result == NECPNET_ERR_NETWORK_UNREACHABLE ? NECPNET_ERR_BAD_CONFIG
+                                                     : result; /* not an address of this host */
 }
 
 static void socket_free(nn_socket* socket)
@@ -26375,11 +26401,11 @@ necpnet_result necpnet_socket_create(const necpnet_socket_config* config, const 
     if (!config || !out_transport) return NECPNET_ERR_INVALID_ARGUMENT;
     if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
     necpnet_address address;
-    bool ports_fit = config->udp_port >= -1 && config->udp_port <= 65535 && config->tcp_port >= -1 &&
-                     config->tcp_port <= 65535;
+    bool ports_fit =
+        config->udp_port >= -1 && config->udp_port <= 65535 && config->tcp_port >= -1 && config->tcp_port <= 65535;
     if (!ports_fit || !config->bind_address || necpnet_address_parse(config->bind_address, &address) != NECPNET_OK) {
-        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "socket: %s", ports_fit ? "bind_address is not a numeric address"
-                                                                                : "a port is not -1 .. 65535");
+        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "socket: %s",
+                     ports_fit ? "bind_address is not a numeric address" : "a port is not -1 .. 65535");
         return NECPNET_ERR_BAD_CONFIG;
     }
     nn_alloc alloc;
@@ -26538,6 +26564,143 @@ NN_PRIVATE necpnet_result nn_socket_send_datagram(void* user, const necpnet_addr
 #endif
 /* ---- end platform/nn_socket_datagram.c --------------------------------------------------------------------------- */
 
+/* ---- begin platform/nn_socket_kept.c ----------------------------------------------------------------------------- */
+/* nn_socket_kept - the store of what a turn sends to streams other than the active one: a fan-out writes each stream
+ * once, however many messages there are. Records and pieces lie in one block that is empty after every flush. */
+
+#if !defined(__EMSCRIPTEN__)
+
+/* Of one stream. References are places in the block plus 1; 0: none. */
+typedef struct kept_record {
+    necpnet_stream* stream; /* NULL: it is gone */
+    uint32_t next;          /* record */
+    uint32_t first;         /* piece */
+    uint32_t last;
+    uint32_t bytes;
+} kept_record;
+
+typedef struct kept_piece { /* its bytes follow */
+    uint32_t next;
+    uint32_t bytes;
+} kept_piece;
+
+static kept_record* kept_record_at(const nn_socket_buffers* buffers, uint32_t reference)
+{
+    return (kept_record*)(void*)(buffers->kept + reference - 1);
+}
+
+static kept_piece* kept_piece_at(const nn_socket_buffers* buffers, uint32_t reference)
+{
+    return (kept_piece*)(void*)(buffers->kept + reference - 1);
+}
+
+/* Room for a struct and the bytes behind it, both aligned. */
+static uint32_t kept_take(nn_socket_buffers* buffers, size_t bytes)
+{
+    uint32_t reference = buffers->kept_bytes + 1;
+    buffers->kept_bytes += (uint32_t)((bytes + 7) & ~(size_t)7);
+    return reference;
+}
+
+static kept_record* kept_take_record(nn_socket_buffers* buffers, necpnet_stream* stream)
+{
+    uint32_t reference = kept_take(buffers, sizeof(kept_record));
+    kept_record* record = kept_record_at(buffers, reference);
+    memset(record, 0, sizeof *record);
+    record->stream = stream;
+    stream->kept = reference;
+    if (buffers->kept_last) {
+        kept_record_at(buffers, buffers->kept_last)->next = reference;
+    } else {
+        buffers->kept_first = reference;
+    }
+    buffers->kept_last = reference;
+    return record;
+}
+
+NN_PRIVATE bool nn_socket_keep(nn_socket_buffers* buffers, necpnet_stream* stream, const uint8_t* data, size_t bytes)
+{
+    size_t needed = sizeof(kept_record) + sizeof(kept_piece) + bytes + 16;
+    if (bytes > NN_SOCKET_KEPT_PIECE_BYTES_MAX || needed > buffers->kept_bytes_max) return false;
+    if (needed > buffers->kept_bytes_max - buffers->kept_bytes) {
+        nn_socket_flush_kept(buffers);
+        if (stream->queue_bytes || stream->state != NN_STREAM_OPEN) return false; /* it was among those written */
+    }
+    kept_record* record = stream->kept ? kept_record_at(buffers, stream->kept) : kept_take_record(buffers, stream);
+    uint32_t reference = kept_take(buffers, sizeof(kept_piece) + bytes);
+    kept_piece* piece = kept_piece_at(buffers, reference);
+    piece->next = 0;
+    piece->bytes = (uint32_t)bytes;
+    memcpy(piece + 1, data, bytes);
+    if (record->last) {
+        kept_piece_at(buffers, record->last)->next = reference;
+    } else {
+        record->first = reference;
+    }
+    record->last = reference;
+    record->bytes += (uint32_t)bytes;
+    return true;
+}
+
+/* One piece is written from where it lies; several are put together in the cork. */
+static void kept_write(nn_socket_buffers* buffers, const kept_record* record)
+{
+    necpnet_stream* stream = record->stream;
+    const kept_piece* piece = kept_piece_at(buffers, record->first);
+    stream->kept = 0;
+    if (!piece->next) {
+        (void)nn_socket_write(stream, (const uint8_t*)(piece + 1), piece->bytes, NULL, 0);
+        return;
+    }
+    if (buffers->cork_stream) nn_socket_flush_cork(buffers);
+    size_t used = 0;
+    for (uint32_t at = record->first; at; at = piece->next) {
+        piece = kept_piece_at(buffers, at);
+        if (buffers->cork_bytes_max - used < piece->bytes) {
+            if (!nn_socket_write(stream, buffers->cork, used, NULL, 0)) return;
+            used = 0;
+        }
+        memcpy(buffers->cork + used, piece + 1, piece->bytes);
+        used += piece->bytes;
+    }
+    (void)nn_socket_write(stream, buffers->cork, used, NULL, 0);
+}
+
+NN_PRIVATE void nn_socket_flush_kept(nn_socket_buffers* buffers)
+{
+    for (uint32_t at = buffers->kept_first; at;) {
+        kept_record* record = kept_record_at(buffers, at);
+        at = record->next;
+        if (record->stream) kept_write(buffers, record);
+        record->stream = NULL;
+    }
+    buffers->kept_bytes = 0;
+    buffers->kept_first = 0;
+    buffers->kept_last = 0;
+}
+
+NN_PRIVATE void nn_socket_flush_kept_of(nn_socket_buffers* buffers, necpnet_stream* stream)
+{
+    if (!stream->kept) return;
+    kept_record* record = kept_record_at(buffers, stream->kept);
+    kept_write(buffers, record);
+    record->stream = NULL;
+}
+
+NN_PRIVATE void nn_socket_drop_kept(nn_socket_buffers* buffers, necpnet_stream* stream)
+{
+    if (stream->kept) kept_record_at(buffers, stream->kept)->stream = NULL;
+    stream->kept = 0;
+}
+
+NN_PRIVATE size_t nn_socket_kept_bytes_of(const nn_socket_buffers* buffers, const necpnet_stream* stream)
+{
+    return stream->kept ? kept_record_at(buffers, stream->kept)->bytes : 0;
+}
+
+#endif
+/* ---- end platform/nn_socket_kept.c ------------------------------------------------------------------------------- */
+
 /* ---- begin platform/nn_socket_stream.c --------------------------------------------------------------------------- */
 /* nn_socket_stream - byte streams of the socket transport: accept, connect, corked writes, back-pressure, closing. */
 
@@ -26612,6 +26775,7 @@ static void stream_cut(necpnet_stream* stream)
         buffers->cork_stream = NULL;
         buffers->cork_bytes = 0;
     }
+    if (buffers) nn_socket_drop_kept(buffers, stream);
     if (stream->watch.descriptor == NN_NET_NONE) return;
     nn_loop_watch(stream->socket->loop, &stream->watch, 0);
     nn_net_close(stream->watch.descriptor);
@@ -26687,11 +26851,19 @@ static void stream_queue_append(necpnet_stream* stream, const uint8_t* data, siz
     stream->queue_bytes += (uint32_t)bytes;
 }
 
-/* Write two pieces now and queue what the system does not take. False when the stream failed. */
-static bool stream_write(necpnet_stream* stream, const uint8_t* first, size_t first_bytes, const uint8_t* second,
-                         size_t second_bytes)
+NN_PRIVATE bool nn_socket_write(necpnet_stream* stream, const uint8_t* first, size_t first_bytes, const uint8_t* second,
+                                size_t second_bytes)
 {
     size_t sent = 0;
+    if (stream->queue_bytes) { /* the system took not all of what came before */
+        if (!stream_queue_reserve(stream, first_bytes + second_bytes)) {
+            stream_fail(stream, NECPNET_ERR_OUT_OF_MEMORY);
+            return false;
+        }
+        stream_queue_append(stream, first, first_bytes);
+        if (second_bytes) stream_queue_append(stream, second, second_bytes);
+        return true;
+    }
     necpnet_result result = nn_net_write(stream->watch.descriptor, first, first_bytes, second, second_bytes, &sent);
     if (result != NECPNET_OK && result != NECPNET_ERR_WOULD_BLOCK) {
         stream_fail(stream, result);
@@ -26716,7 +26888,7 @@ NN_PRIVATE void nn_socket_flush_cork(nn_socket_buffers* buffers)
     size_t bytes = buffers->cork_bytes;
     buffers->cork_stream = NULL;
     buffers->cork_bytes = 0;
-    if (stream && bytes) stream_write(stream, buffers->cork, bytes, NULL, 0);
+    if (stream && bytes) nn_socket_write(stream, buffers->cork, bytes, NULL, 0);
 }
 
 NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stream, const uint8_t* data, size_t bytes)
@@ -26730,6 +26902,12 @@ NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stre
         stream_queue_append(stream, data, bytes);
         return NECPNET_OK;
     }
+    if (buffers->cork_stream != stream && (stream->kept || stream != buffers->serving)) {
+        if (nn_socket_keep(buffers, stream, data, bytes)) return NECPNET_OK;
+        nn_socket_flush_kept_of(buffers, stream);
+        if (stream->queue_bytes || stream->state > NN_STREAM_OPEN)
+            return nn_socket_send_stream(user, stream, data, bytes);
+    }
     if (buffers->cork_stream != stream) {
         nn_socket_flush_cork(buffers);
         buffers->cork_stream = stream;
@@ -26742,15 +26920,17 @@ NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stre
     size_t corked = buffers->cork_bytes;
     buffers->cork_stream = NULL;
     buffers->cork_bytes = 0;
-    bool written = corked ? stream_write(stream, buffers->cork, corked, data, bytes)
-                          : stream_write(stream, data, bytes, NULL, 0);
+    bool written = corked ? nn_socket_write(stream, buffers->cork, corked, data, bytes)
+                          : nn_socket_write(stream, data, bytes, NULL, 0);
     return written || stream->reason != NECPNET_ERR_OUT_OF_MEMORY ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
 }
 
 NN_PRIVATE size_t nn_socket_pending(void* user, necpnet_stream* stream)
 {
     const nn_socket_buffers* buffers = (const nn_socket_buffers*)((nn_socket*)user)->loop->buffers;
-    return stream->queue_bytes + (buffers && buffers->cork_stream == stream ? buffers->cork_bytes : 0);
+    if (!buffers) return stream->queue_bytes;
+    size_t corked = buffers->cork_stream == stream ? buffers->cork_bytes : 0;
+    return stream->queue_bytes + corked + nn_socket_kept_bytes_of(buffers, stream);
 }
 
 static void stream_begin_draining(necpnet_stream* stream)
@@ -26764,8 +26944,8 @@ static void stream_begin_draining(necpnet_stream* stream)
 static void stream_writable(necpnet_stream* stream)
 {
     size_t sent = 0;
-    necpnet_result result = nn_net_write(stream->watch.descriptor, stream->queue + stream->queue_at, stream->queue_bytes,
-                                         NULL, 0, &sent);
+    necpnet_result result =
+        nn_net_write(stream->watch.descriptor, stream->queue + stream->queue_at, stream->queue_bytes, NULL, 0, &sent);
     if (result == NECPNET_ERR_WOULD_BLOCK) return;
     if (result != NECPNET_OK) {
         stream_fail(stream, result);
@@ -26849,7 +27029,8 @@ static void socket_refuse_one(nn_socket* socket)
     socket->statistics.streams_refused++;
     if (!socket->descriptors_said) {
         socket->descriptors_said = true;
-        nn_log_write(&socket->logger, NECPNET_LOG_ERROR, "tcp: connections are refused: %s; raise the limit (ulimit -n)",
+        nn_log_write(&socket->logger, NECPNET_LOG_ERROR,
+                     "tcp: connections are refused: %s; raise the limit (ulimit -n)",
                      necpnet_result_text(NECPNET_ERR_DESCRIPTORS));
     }
     if (socket->spare_descriptor == NN_NET_NONE) return;
@@ -26908,7 +27089,9 @@ static void stream_readable(necpnet_stream* stream, nn_socket_buffers* buffers, 
         return;
     }
     if (result == NECPNET_OK) {
+        buffers->serving = stream;
         stream->socket->sink.on_data(stream->as.context, buffers->read, bytes);
+        buffers->serving = NULL;
         return;
     }
     if (result != NECPNET_ERR_CLOSED) {
@@ -26982,6 +27165,7 @@ NN_PRIVATE void nn_socket_close_stream(void* user, necpnet_stream* stream, bool 
     if (stream->state == NN_STREAM_DEAD || stream_let_go(stream)) return;
     nn_socket_buffers* buffers = (nn_socket_buffers*)socket->loop->buffers;
     if (!at_once && buffers && buffers->cork_stream == stream) nn_socket_flush_cork(buffers);
+    if (!at_once && buffers) nn_socket_flush_kept_of(buffers, stream);
     if (at_once || stream->state != NN_STREAM_OPEN) {
         stream_kill(stream);
         return;

@@ -26,11 +26,14 @@ NN_PRIVATE nn_socket_buffers* nn_socket_buffers_of(nn_socket* socket)
     size_t read_bytes = (size_t)slots * NN_SOCKET_READ_SLOT;
     size_t datagram_bytes = one_client ? NN_SOCKET_READ_SLOT : NN_SOCKET_DATAGRAMS_BYTES;
     size_t cork_bytes = one_client ? NN_SOCKET_CORK_BYTES_SMALL : NN_SOCKET_CORK_BYTES;
-    size_t bytes = sizeof(nn_socket_buffers) + read_bytes + datagram_bytes + cork_bytes;
+    size_t kept_bytes = one_client ? 0 : NN_SOCKET_KEPT_BYTES;
+    size_t bytes = sizeof(nn_socket_buffers) + kept_bytes + read_bytes + datagram_bytes + cork_bytes;
     nn_socket_buffers* buffers = (nn_socket_buffers*)nn_alloc_take(&loop->alloc, bytes);
     if (!buffers) return NULL;
     buffers->bytes = bytes;
-    buffers->read = (uint8_t*)(buffers + 1);
+    buffers->kept = (uint8_t*)(buffers + 1); /* first: it needs the alignment */
+    buffers->kept_bytes_max = (uint32_t)kept_bytes;
+    buffers->read = buffers->kept + kept_bytes;
     buffers->read_slots = slots;
     buffers->datagram_bytes = buffers->read + read_bytes;
     buffers->datagram_bytes_max = datagram_bytes;
@@ -58,6 +61,7 @@ static void socket_flush(void* user)
     nn_socket_flush_datagrams(socket);
     nn_socket_buffers* buffers = (nn_socket_buffers*)socket->loop->buffers;
     if (buffers && buffers->cork_stream && buffers->cork_stream->socket == socket) nn_socket_flush_cork(buffers);
+    if (buffers && buffers->kept_first) nn_socket_flush_kept(buffers);
 }
 
 static void socket_detach(void* user)
@@ -165,7 +169,8 @@ static necpnet_result socket_open(nn_socket* socket, nn_net_kind kind, const nec
     nn_log_write(&socket->logger, NECPNET_LOG_ERROR, "%s: cannot open %s: %s", kind == NN_NET_UDP ? "udp" : "tcp", text,
                  necpnet_result_text(result));
     if (result == NECPNET_ERR_UNSUPPORTED) return config->reuse_port ? NECPNET_ERR_BAD_CONFIG : NECPNET_ERR_IO;
-    return result == NECPNET_ERR_NETWORK_UNREACHABLE ? NECPNET_ERR_BAD_CONFIG : result; /* not an address of this host */
+    return result == NECPNET_ERR_NETWORK_UNREACHABLE ? NECPNET_ERR_BAD_CONFIG
+                                                     : result; /* not an address of this host */
 }
 
 static void socket_free(nn_socket* socket)
@@ -218,11 +223,11 @@ necpnet_result necpnet_socket_create(const necpnet_socket_config* config, const 
     if (!config || !out_transport) return NECPNET_ERR_INVALID_ARGUMENT;
     if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
     necpnet_address address;
-    bool ports_fit = config->udp_port >= -1 && config->udp_port <= 65535 && config->tcp_port >= -1 &&
-                     config->tcp_port <= 65535;
+    bool ports_fit =
+        config->udp_port >= -1 && config->udp_port <= 65535 && config->tcp_port >= -1 && config->tcp_port <= 65535;
     if (!ports_fit || !config->bind_address || necpnet_address_parse(config->bind_address, &address) != NECPNET_OK) {
-        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "socket: %s", ports_fit ? "bind_address is not a numeric address"
-                                                                                : "a port is not -1 .. 65535");
+        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "socket: %s",
+                     ports_fit ? "bind_address is not a numeric address" : "a port is not -1 .. 65535");
         return NECPNET_ERR_BAD_CONFIG;
     }
     nn_alloc alloc;

@@ -1,8 +1,9 @@
 /* nn_socket - the inside of the socket transport: UDP, listening TCP and streams of one endpoint on a loop.
  *
  * The loop says what is ready; it is remembered, and the sink is called in receive alone. Buffers belong to the loop, so
- * that a thousand clients on one loop share them: one for reading, one for datagrams that wait for flush, and one cork
- * that holds what the active stream has produced. A stream has memory of its own only while the system takes no more.
+ * that a thousand clients on one loop share them: one for reading, one for datagrams that wait for flush, one cork that
+ * holds what the active stream has produced, and one store for what other streams are sent meanwhile (a fan-out), so
+ * that each of them, too, is written to once a turn. A stream has memory of its own only while the system takes no more.
  */
 #ifndef NN_SOCKET_H
 #define NN_SOCKET_H
@@ -13,17 +14,19 @@
 
 #if !defined(__EMSCRIPTEN__)
 
-#define NN_SOCKET_READ_SLOT 65664u         /* room of one datagram; not a power of two: spreads over cache sets */
-#define NN_SOCKET_READ_SLOTS 8             /* datagrams of one system call; a loop for one client: 1 */
-#define NN_SOCKET_DATAGRAMS_BYTES 131072u  /* kept until flush; the loop of one client: 65,664 */
-#define NN_SOCKET_CORK_BYTES 65536u        /* of the active stream; the loop of one client: 16,384 */
+#define NN_SOCKET_READ_SLOT 65664u        /* room of one datagram; not a power of two: spreads over cache sets */
+#define NN_SOCKET_READ_SLOTS 8            /* datagrams of one system call; a loop for one client: 1 */
+#define NN_SOCKET_DATAGRAMS_BYTES 131072u /* kept until flush; the loop of one client: 65,664 */
+#define NN_SOCKET_CORK_BYTES 65536u       /* of the active stream; the loop of one client: 16,384 */
 #define NN_SOCKET_CORK_BYTES_SMALL 16384u
-#define NN_SOCKET_DATAGRAMS_A_TURN 1024    /* received in one turn, so that streams get theirs */
+#define NN_SOCKET_KEPT_BYTES (1u << 20)      /* for streams that are not the active one; the loop of one client: none */
+#define NN_SOCKET_KEPT_PIECE_BYTES_MAX 8192u /* more is written without being kept: it pays for a system call */
+#define NN_SOCKET_DATAGRAMS_A_TURN 1024      /* received in one turn, so that streams get theirs */
 #define NN_SOCKET_ACCEPTS_A_TURN 64
 #define NN_SOCKET_READ_BYTES_SHARED 65536u /* of one stream in a turn, when many are ready */
 #define NN_SOCKET_MANY_READY 4
-#define NN_SOCKET_UNSENT_BYTES_MAX 16384u  /* TCP_NOTSENT_LOWAT */
-#define NN_SOCKET_LINGER_US 5000000u       /* a closing stream may take so long to deliver what it has */
+#define NN_SOCKET_UNSENT_BYTES_MAX 16384u /* TCP_NOTSENT_LOWAT */
+#define NN_SOCKET_LINGER_US 5000000u      /* a closing stream may take so long to deliver what it has */
 #define NN_SOCKET_QUEUE_BYTES_MAX 0x40000000u
 
 /* Of a loop, shared by its transports. */
@@ -45,15 +48,22 @@ typedef struct nn_socket_buffers {
     uint8_t* cork;
     size_t cork_bytes;
     size_t cork_bytes_max;
+
+    struct necpnet_stream* serving; /* inside its on_data */
+    uint8_t* kept;                  /* nn_socket_keep */
+    uint32_t kept_bytes;
+    uint32_t kept_bytes_max;
+    uint32_t kept_first; /* of the streams' records: where in kept, plus 1; 0: none */
+    uint32_t kept_last;
 } nn_socket_buffers;
 
 typedef enum nn_stream_state {
     NN_STREAM_CONNECTING = 0,
     NN_STREAM_OPEN = 1,
-    NN_STREAM_FAILED = 2,  /* reason waits to be told */
-    NN_STREAM_CLOSING = 3, /* let go by the endpoint; bytes still wait */
+    NN_STREAM_FAILED = 2,   /* reason waits to be told */
+    NN_STREAM_CLOSING = 3,  /* let go by the endpoint; bytes still wait */
     NN_STREAM_DRAINING = 4, /* all is sent; waiting for the peer's end, so that close does not reset */
-    NN_STREAM_DEAD = 5     /* freed when the ready list comes to it */
+    NN_STREAM_DEAD = 5      /* freed when the ready list comes to it */
 } nn_stream_state;
 
 struct necpnet_stream {
@@ -75,6 +85,7 @@ struct necpnet_stream {
     uint8_t ready_what; /* NN_READABLE | NN_WRITABLE */
     bool in_ready;
     bool paused;
+    uint32_t kept; /* its record in the loop's store, plus 1; 0: none */
 };
 
 typedef struct nn_stream_list {
@@ -128,11 +139,21 @@ NN_PRIVATE necpnet_result nn_socket_send_datagram(void* user, const necpnet_addr
                                                   size_t bytes);
 NN_PRIVATE void nn_socket_flush_datagrams(nn_socket* socket);
 
-/* nn_socket_stream - streams. */
+/* nn_socket_kept - what is sent to streams other than the active one, kept in order until flush. */
+NN_PRIVATE bool nn_socket_keep(nn_socket_buffers* buffers, necpnet_stream* stream, const uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_socket_flush_kept(nn_socket_buffers* buffers);
+NN_PRIVATE void nn_socket_flush_kept_of(nn_socket_buffers* buffers, necpnet_stream* stream);
+NN_PRIVATE void nn_socket_drop_kept(nn_socket_buffers* buffers, necpnet_stream* stream);
+NN_PRIVATE size_t nn_socket_kept_bytes_of(const nn_socket_buffers* buffers, const necpnet_stream* stream);
+
+/* nn_socket_stream - streams. nn_socket_write writes two pieces now and queues what the system does not take; false when
+ * the stream failed. */
 NN_PRIVATE void nn_socket_listening_ready(nn_watch* watch, unsigned what);
 NN_PRIVATE void nn_socket_accept(nn_socket* socket);
 NN_PRIVATE void nn_socket_serve_streams(nn_socket* socket);
 NN_PRIVATE void nn_socket_expire_streams(nn_socket* socket, uint64_t now_us);
+NN_PRIVATE bool nn_socket_write(necpnet_stream* stream, const uint8_t* first, size_t first_bytes, const uint8_t* second,
+                                size_t second_bytes);
 NN_PRIVATE void nn_socket_flush_cork(nn_socket_buffers* buffers);
 NN_PRIVATE void nn_socket_end_streams(nn_socket* socket); /* at detach */
 NN_PRIVATE void nn_socket_free_streams(nn_socket* socket);

@@ -72,6 +72,7 @@ static void stream_cut(necpnet_stream* stream)
         buffers->cork_stream = NULL;
         buffers->cork_bytes = 0;
     }
+    if (buffers) nn_socket_drop_kept(buffers, stream);
     if (stream->watch.descriptor == NN_NET_NONE) return;
     nn_loop_watch(stream->socket->loop, &stream->watch, 0);
     nn_net_close(stream->watch.descriptor);
@@ -147,11 +148,19 @@ static void stream_queue_append(necpnet_stream* stream, const uint8_t* data, siz
     stream->queue_bytes += (uint32_t)bytes;
 }
 
-/* Write two pieces now and queue what the system does not take. False when the stream failed. */
-static bool stream_write(necpnet_stream* stream, const uint8_t* first, size_t first_bytes, const uint8_t* second,
-                         size_t second_bytes)
+NN_PRIVATE bool nn_socket_write(necpnet_stream* stream, const uint8_t* first, size_t first_bytes, const uint8_t* second,
+                                size_t second_bytes)
 {
     size_t sent = 0;
+    if (stream->queue_bytes) { /* the system took not all of what came before */
+        if (!stream_queue_reserve(stream, first_bytes + second_bytes)) {
+            stream_fail(stream, NECPNET_ERR_OUT_OF_MEMORY);
+            return false;
+        }
+        stream_queue_append(stream, first, first_bytes);
+        if (second_bytes) stream_queue_append(stream, second, second_bytes);
+        return true;
+    }
     necpnet_result result = nn_net_write(stream->watch.descriptor, first, first_bytes, second, second_bytes, &sent);
     if (result != NECPNET_OK && result != NECPNET_ERR_WOULD_BLOCK) {
         stream_fail(stream, result);
@@ -176,7 +185,7 @@ NN_PRIVATE void nn_socket_flush_cork(nn_socket_buffers* buffers)
     size_t bytes = buffers->cork_bytes;
     buffers->cork_stream = NULL;
     buffers->cork_bytes = 0;
-    if (stream && bytes) stream_write(stream, buffers->cork, bytes, NULL, 0);
+    if (stream && bytes) nn_socket_write(stream, buffers->cork, bytes, NULL, 0);
 }
 
 NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stream, const uint8_t* data, size_t bytes)
@@ -190,6 +199,12 @@ NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stre
         stream_queue_append(stream, data, bytes);
         return NECPNET_OK;
     }
+    if (buffers->cork_stream != stream && (stream->kept || stream != buffers->serving)) {
+        if (nn_socket_keep(buffers, stream, data, bytes)) return NECPNET_OK;
+        nn_socket_flush_kept_of(buffers, stream);
+        if (stream->queue_bytes || stream->state > NN_STREAM_OPEN)
+            return nn_socket_send_stream(user, stream, data, bytes);
+    }
     if (buffers->cork_stream != stream) {
         nn_socket_flush_cork(buffers);
         buffers->cork_stream = stream;
@@ -202,15 +217,17 @@ NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stre
     size_t corked = buffers->cork_bytes;
     buffers->cork_stream = NULL;
     buffers->cork_bytes = 0;
-    bool written = corked ? stream_write(stream, buffers->cork, corked, data, bytes)
-                          : stream_write(stream, data, bytes, NULL, 0);
+    bool written = corked ? nn_socket_write(stream, buffers->cork, corked, data, bytes)
+                          : nn_socket_write(stream, data, bytes, NULL, 0);
     return written || stream->reason != NECPNET_ERR_OUT_OF_MEMORY ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
 }
 
 NN_PRIVATE size_t nn_socket_pending(void* user, necpnet_stream* stream)
 {
     const nn_socket_buffers* buffers = (const nn_socket_buffers*)((nn_socket*)user)->loop->buffers;
-    return stream->queue_bytes + (buffers && buffers->cork_stream == stream ? buffers->cork_bytes : 0);
+    if (!buffers) return stream->queue_bytes;
+    size_t corked = buffers->cork_stream == stream ? buffers->cork_bytes : 0;
+    return stream->queue_bytes + corked + nn_socket_kept_bytes_of(buffers, stream);
 }
 
 static void stream_begin_draining(necpnet_stream* stream)
@@ -224,8 +241,8 @@ static void stream_begin_draining(necpnet_stream* stream)
 static void stream_writable(necpnet_stream* stream)
 {
     size_t sent = 0;
-    necpnet_result result = nn_net_write(stream->watch.descriptor, stream->queue + stream->queue_at, stream->queue_bytes,
-                                         NULL, 0, &sent);
+    necpnet_result result =
+        nn_net_write(stream->watch.descriptor, stream->queue + stream->queue_at, stream->queue_bytes, NULL, 0, &sent);
     if (result == NECPNET_ERR_WOULD_BLOCK) return;
     if (result != NECPNET_OK) {
         stream_fail(stream, result);
@@ -309,7 +326,8 @@ static void socket_refuse_one(nn_socket* socket)
     socket->statistics.streams_refused++;
     if (!socket->descriptors_said) {
         socket->descriptors_said = true;
-        nn_log_write(&socket->logger, NECPNET_LOG_ERROR, "tcp: connections are refused: %s; raise the limit (ulimit -n)",
+        nn_log_write(&socket->logger, NECPNET_LOG_ERROR,
+                     "tcp: connections are refused: %s; raise the limit (ulimit -n)",
                      necpnet_result_text(NECPNET_ERR_DESCRIPTORS));
     }
     if (socket->spare_descriptor == NN_NET_NONE) return;
@@ -368,7 +386,9 @@ static void stream_readable(necpnet_stream* stream, nn_socket_buffers* buffers, 
         return;
     }
     if (result == NECPNET_OK) {
+        buffers->serving = stream;
         stream->socket->sink.on_data(stream->as.context, buffers->read, bytes);
+        buffers->serving = NULL;
         return;
     }
     if (result != NECPNET_ERR_CLOSED) {
@@ -442,6 +462,7 @@ NN_PRIVATE void nn_socket_close_stream(void* user, necpnet_stream* stream, bool 
     if (stream->state == NN_STREAM_DEAD || stream_let_go(stream)) return;
     nn_socket_buffers* buffers = (nn_socket_buffers*)socket->loop->buffers;
     if (!at_once && buffers && buffers->cork_stream == stream) nn_socket_flush_cork(buffers);
+    if (!at_once && buffers) nn_socket_flush_kept_of(buffers, stream);
     if (at_once || stream->state != NN_STREAM_OPEN) {
         stream_kill(stream);
         return;

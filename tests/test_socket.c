@@ -139,8 +139,8 @@ static necpnet_result side_try(struct side* side, necpnet_loop* loop, const char
     config.tcp_port = tcp_port;
     necpnet_result result = necpnet_socket_create(&config, &side->transport);
     if (result != NECPNET_OK) return result;
-    necpnet_sink sink = {side,          side_on_datagram, side_on_accept, side_on_open,
-                         side_on_data,  side_on_writable, side_on_close,  side_on_resolved};
+    necpnet_sink sink = {side,         side_on_datagram, side_on_accept, side_on_open,
+                         side_on_data, side_on_writable, side_on_close,  side_on_resolved};
     TEST_OK(side->transport->attach(side->transport->user, &sink));
     side->transport->local_ports(side->transport->user, &side->udp_port, &side->tcp_port);
     return NECPNET_OK;
@@ -165,15 +165,15 @@ static void side_turn(struct side* side)
     side->transport->flush(side->transport->user);
 }
 
-#define TURN_UNTIL(a, b, condition)                                                                                    \
-    do {                                                                                                               \
-        uint64_t until_us = necpnet_time_us() + PATIENCE_US;                                                           \
-        while (!(condition) && necpnet_time_us() < until_us) {                                                         \
-            side_turn(a);                                                                                              \
-            side_turn(b);                                                                                              \
-            if (!(condition)) TEST_OK((a)->transport->wait((a)->transport->user, 200));                                \
-        }                                                                                                              \
-        TEST_CHECK(condition);                                                                                         \
+#define TURN_UNTIL(a, b, condition) \
+    do { \
+        uint64_t until_us = necpnet_time_us() + PATIENCE_US; \
+        while (!(condition) && necpnet_time_us() < until_us) { \
+            side_turn(a); \
+            side_turn(b); \
+            if (!(condition)) TEST_OK((a)->transport->wait((a)->transport->user, 200)); \
+        } \
+        TEST_CHECK(condition); \
     } while (0)
 
 static necpnet_address address_of(const char* host, int port)
@@ -622,7 +622,8 @@ TEST(test_socket_bounds_the_questions_to_the_resolver)
     struct side side;
     side_open(&side, NULL, "127.0.0.1", 0, -1);
     const necpnet_transport* transport = side.transport;
-    for (uint64_t i = 0; i < NN_RESOLVER_REQUESTS_MAX; i++) TEST_OK(transport->resolve(transport->user, i, "127.0.0.1", 1));
+    for (uint64_t i = 0; i < NN_RESOLVER_REQUESTS_MAX; i++)
+        TEST_OK(transport->resolve(transport->user, i, "127.0.0.1", 1));
     TEST_EQUAL(transport->resolve(transport->user, 99, "127.0.0.1", 1), NECPNET_ERR_LIMIT_REACHED);
     side_turn(&side);
     TEST_EQUAL(side.resolved, (uint64_t)NN_RESOLVER_REQUESTS_MAX);
@@ -661,6 +662,44 @@ TEST(test_socket_wait_ends_when_a_datagram_comes_and_calls_no_sink)
     side_close(&server);
 }
 
+/* Pieces of every size to many streams in turn: kept, too large to keep, more than the store holds, closed with kept
+ * bytes. */
+TEST(test_socket_fan_out_reaches_every_stream_in_order)
+{
+    enum { count = 120 };
+    static const size_t pieces[] = {1, 66, 3000, 8192, 66, 8193, 7, 20000, 66, 5};
+    static struct seen_stream accepted[count], outgoing[count];
+    static uint8_t data[20000];
+    necpnet_loop* loop = shared_loop(NECPNET_LOOP_BEST); /* shared: it has the store */
+    struct side server, client;
+    side_open(&server, loop, "127.0.0.1", -1, 0);
+    side_open(&client, loop, "127.0.0.1", -1, -1);
+    const necpnet_transport* transport = server.transport;
+    server.accepted = accepted;
+    server.accepted_max = count;
+    for (int i = 0; i < count; i++) side_connect(&client, &outgoing[i], "127.0.0.1", server.tcp_port);
+    TURN_UNTIL(&server, &client, server.accepted_count == count);
+    uint64_t sent = 0;
+    for (size_t j = 0; j < NN_COUNT(pieces); j++) {
+        fill(data, sent, pieces[j]);
+        for (int i = 0; i < count; i++) {
+            size_t before = transport->pending(transport->user, accepted[i].stream);
+            TEST_OK(transport->send_stream(transport->user, accepted[i].stream, data, pieces[j]));
+            if (j < 2) TEST_EQUAL(transport->pending(transport->user, accepted[i].stream), before + pieces[j]);
+        }
+        sent += pieces[j];
+    }
+    transport->close_stream(transport->user, accepted[0].stream, false);
+    transport->close_stream(transport->user, accepted[1].stream, true);
+    TURN_UNTIL(&server, &client, total_bytes(outgoing + 2, count - 2) == (count - 2) * sent && outgoing[0].closed);
+    for (int i = 0; i < count; i++) TEST_CHECK(!outgoing[i].disorder);
+    TEST_EQUAL(outgoing[0].bytes, sent);
+    TEST_EQUAL(transport->pending(transport->user, accepted[2].stream), 0u);
+    side_close(&client);
+    side_close(&server);
+    necpnet_loop_destroy(loop);
+}
+
 TEST(test_socket_stream_is_small)
 {
     TEST_AT_MOST(sizeof(necpnet_stream), 120u);
@@ -675,8 +714,7 @@ TEST(test_socket_gives_everything_back_when_memory_fails)
     config.bind_address = "127.0.0.1";
     config.udp_port = 0;
     config.tcp_port = 0;
-    TEST_EACH_ALLOCATION_FAILS
-    {
+    TEST_EACH_ALLOCATION_FAILS {
         const necpnet_transport* transport = NULL;
         necpnet_result result = necpnet_socket_create(&config, &transport);
         if (result == NECPNET_OK) {

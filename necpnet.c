@@ -121,6 +121,29 @@ NN_INLINE size_t nn_max_size(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* nn_lowest_bit - index of the lowest set bit; bits is not 0. nn_bit_count - how many are set. */
+NN_INLINE unsigned nn_lowest_bit(uint64_t bits)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return (unsigned)__builtin_ctzll(bits);
+#else
+    unsigned at = 0;
+    while (!(bits >> at & 1)) at++;
+    return at;
+#endif
+}
+
+NN_INLINE unsigned nn_bit_count(uint64_t bits)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return (unsigned)__builtin_popcountll(bits);
+#else
+    unsigned count = 0;
+    for (; bits; bits &= bits - 1) count++;
+    return count;
+#endif
+}
+
 /* nn_copy - memcpy that allows (NULL, 0). */
 NN_INLINE void nn_copy(void* to, const void* from, size_t bytes)
 {
@@ -8446,28 +8469,6 @@ static const uint64_t* units_bits_const(const nn_units* set)
     return (const uint64_t*)(const void*)(set + 1);
 }
 
-static uint32_t units_popcount(uint64_t word)
-{
-#if defined(__GNUC__) || defined(__clang__)
-    return (uint32_t)__builtin_popcountll(word);
-#else
-    uint32_t count = 0;
-    for (; word; word &= word - 1) count++;
-    return count;
-#endif
-}
-
-static uint32_t units_lowest(uint64_t word)
-{
-#if defined(__GNUC__) || defined(__clang__)
-    return (uint32_t)__builtin_ctzll(word);
-#else
-    uint32_t at = 0;
-    while (!(word >> at & 1)) at++;
-    return at;
-#endif
-}
-
 /* Bits [from, to) of one word, to <= 64. */
 static uint64_t units_mask(uint32_t from, uint32_t to)
 {
@@ -8502,7 +8503,7 @@ NN_PRIVATE void nn_units_add(nn_units* set, uint32_t first, uint32_t count)
         uint32_t word = first / 64;
         uint32_t to = end - word * 64 < 64 ? end - word * 64 : 64;
         uint64_t mask = units_mask(first % 64, to);
-        set->count += units_popcount(mask & ~bits[word]);
+        set->count += nn_bit_count(mask & ~bits[word]);
         bits[word] |= mask;
         first = word * 64 + to;
     }
@@ -8517,7 +8518,7 @@ NN_PRIVATE void nn_units_remove(nn_units* set, uint32_t first, uint32_t count)
         uint32_t word = first / 64;
         uint32_t to = end - word * 64 < 64 ? end - word * 64 : 64;
         uint64_t mask = units_mask(first % 64, to);
-        set->count -= units_popcount(mask & bits[word]);
+        set->count -= nn_bit_count(mask & bits[word]);
         bits[word] &= ~mask;
         first = word * 64 + to;
     }
@@ -8536,7 +8537,7 @@ NN_PRIVATE bool nn_units_run(const nn_units* set, uint32_t from, uint32_t most, 
     while (first < set->units) {
         uint64_t word = bits[first / 64] & (UINT64_MAX << (first % 64));
         if (word) {
-            first = first / 64 * 64 + units_lowest(word);
+            first = first / 64 * 64 + nn_lowest_bit(word);
             break;
         }
         first = (first / 64 + 1) * 64;
@@ -8547,7 +8548,7 @@ NN_PRIVATE bool nn_units_run(const nn_units* set, uint32_t from, uint32_t most, 
     while (end < limit) {
         uint64_t gaps = ~bits[end / 64] & (UINT64_MAX << (end % 64));
         if (gaps) {
-            end = end / 64 * 64 + units_lowest(gaps);
+            end = end / 64 * 64 + nn_lowest_bit(gaps);
             break;
         }
         end = (end / 64 + 1) * 64;
@@ -9952,8 +9953,8 @@ NN_PRIVATE void nn_channel_receive_interrupt(nn_channel_receive* channel)
  *   sending    its own frames first, nn_session_write last: the session's last frame may have no length and so runs to
  *              the end of the packet. Nothing may be written behind it, padding included.
  *   receiving  frame types of the session go to nn_session_read. ERR_PROTOCOL ends the connection with the text;
- *              ERR_OUT_OF_MEMORY: treat the packet as never received (do not acknowledge it); on an ordered carrier end
- *              the connection.
+ *              ERR_OUT_OF_MEMORY: the frame was read but not taken: go on with the packet's other frames, and do not
+ *              acknowledge it; on an ordered carrier end the connection.
  *   losing     nn_session_lost also for a probe (RFC 9002 6.2.4), on the oldest packet in flight: it may be told twice.
  *   ordered    nn_session_count_written and nn_session_count_received with the bytes of each carrier message.
  */
@@ -10570,11 +10571,9 @@ NN_PRIVATE bool nn_session_poll(nn_session* session, nn_session_event* out_event
         return true;
     }
     if (!session->writable) return false;
-    int channel = 0;
-    while (!(session->writable >> channel & 1)) channel++;
-    session->writable &= ~(UINT64_C(1) << channel);
     out_event->type = NN_SESSION_EVENT_WRITABLE;
-    out_event->channel = channel;
+    out_event->channel = (int)nn_lowest_bit(session->writable);
+    session->writable &= session->writable - 1;
     return true;
 }
 
@@ -10645,11 +10644,10 @@ static necpnet_result session_read_message(nn_session* session, uint8_t type, nn
     int index = nn_session_index(session, byte);
     if (index < 0) return session_refuse(out_text, "a message on a channel that is not in the table");
     bool control = index == session->config.channel_count;
-    nn_channel_receive* receiver = nn_session_receiver(session, index);
-    if (!receiver) return NECPNET_ERR_OUT_OF_MEMORY;
+    bool unreliable = !control && session->config.channels[index].mode == NECPNET_UNRELIABLE;
     frame.flags = control ? 0 : byte & (NN_CHANNEL_COMPRESSED | NN_CHANNEL_NAMED);
     bool fragment = type == NN_FRAME_FRAGMENT;
-    if (fragment || receiver->config->mode != NECPNET_UNRELIABLE) frame.id = nn_read_u16(reader);
+    if (fragment || !unreliable) frame.id = nn_read_u16(reader);
     uint64_t total = fragment ? nn_read_varint(reader) : 0;
     uint64_t first = fragment ? nn_read_varint(reader) : 0;
     uint64_t bytes = type == NN_FRAME_MESSAGE_LAST ? nn_reader_left(reader) : nn_read_varint(reader);
@@ -10663,6 +10661,8 @@ static necpnet_result session_read_message(nn_session* session, uint8_t type, nn
     frame.bytes = (uint32_t)bytes;
     frame.total = (uint32_t)total;
     frame.first = (uint32_t)first;
+    nn_channel_receive* receiver = nn_session_receiver(session, index);
+    if (!receiver) return NECPNET_ERR_OUT_OF_MEMORY;
     if (control) {
         session->control_received_dirty = true;
     } else if (nn_channel_is_reliable(receiver->config->mode)) {
@@ -10945,12 +10945,10 @@ static void session_write_credits(nn_session* session, nn_writer* writer, nn_con
     if (session->control_credit_due) {
         session->control_credit_due = !session_write_credit(session, session->config.channel_count, writer, contents);
     }
-    for (int i = 0; session->credit_due >> i; i++) {
-        uint64_t bit = UINT64_C(1) << i;
-        if (!(session->credit_due & bit)) continue;
-        if (!session_write_credit(session, i, writer, contents)) return;
-        session->credit_due &= ~bit;
-        if (i == NECPNET_CHANNELS_MAX - 1) return;
+    while (session->credit_due) {
+        unsigned i = nn_lowest_bit(session->credit_due);
+        if (!session_write_credit(session, (int)i, writer, contents)) return;
+        session->credit_due &= session->credit_due - 1;
     }
 }
 
@@ -10990,8 +10988,8 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
         return nn_writer_bytes(writer) - before;
     }
     uint64_t waiting = turns->channels[class_at];
-    unsigned at = row->next_channel;
-    while (!(waiting >> at & 1)) at = (at + 1) % NECPNET_CHANNELS_MAX;
+    uint64_t later = waiting & (UINT64_MAX << row->next_channel);
+    unsigned at = nn_lowest_bit(later ? later : waiting);
     uint64_t bit = UINT64_C(1) << at;
     nn_channel_send* sender = session->senders[at];
     size_t turn = allowance < SESSION_TURN_BYTES ? (size_t)allowance : SESSION_TURN_BYTES;
@@ -11033,9 +11031,8 @@ static session_turns session_list_turns(const nn_session* session, uint64_t now_
 {
     session_turns turns;
     memset(&turns, 0, sizeof turns);
-    uint64_t ready = session->ready;
-    for (int i = 0; i < session->config.channel_count && ready >> i; i++) {
-        if (!(ready >> i & 1)) continue;
+    for (uint64_t ready = session->ready; ready; ready &= ready - 1) {
+        unsigned i = nn_lowest_bit(ready);
         unsigned class_at = session_class_of_priority[session->config.channels[i].priority];
         turns.channels[class_at] |= UINT64_C(1) << i;
         turns.classes |= 1u << class_at;
@@ -11045,6 +11042,15 @@ static session_turns session_list_turns(const nn_session* session, uint64_t now_
     if (turns.source[NN_SOURCE_VOICE]) turns.classes |= 1u << SESSION_CLASS_VOICE;
     if (turns.source[NN_SOURCE_STATE]) turns.classes |= 1u << SESSION_CLASS_STATE;
     return turns;
+}
+
+/* The usual packet: one channel has something, and nobody else. Its class owes nobody a turn. */
+static void session_write_alone(nn_session* session, nn_message_packet* packet)
+{
+    nn_channel_send* sender = session->senders[nn_lowest_bit(session->ready)];
+    packet->others_wait = false;
+    (void)nn_channel_send_write(sender, packet, SIZE_MAX);
+    nn_session_refresh(session, sender);
 }
 
 NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_contents* contents, uint64_t now_us)
@@ -11062,14 +11068,21 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
     }
     if (session->credit_due || session->control_credit_due) session_write_credits(session, writer, contents);
     packet.room = nn_writer_left(writer);
+    bool copies = packet.copies && packet.copies->count > 0;
+    bool sources = session->sources[0].ready || session->sources[1].ready;
+    if (!copies && !sources && !session->control_ready && (session->ready & (session->ready - 1)) == 0) {
+        if (session->ready) session_write_alone(session, &packet);
+        NN_ASSERT(!writer->failed);
+        return nn_writer_bytes(writer) - begin;
+    }
     session_turns turns = session_list_turns(session, now_us);
     if (session->control_ready) {
         nn_channel_send* control = session->senders[session->config.channel_count];
-        packet.others_wait = session_others_wait(session, &turns, 0) || (packet.copies && packet.copies->count);
+        packet.others_wait = copies || session_others_wait(session, &turns, 0);
         nn_channel_send_write(control, &packet, SIZE_MAX);
         nn_session_refresh(session, control);
     }
-    if (packet.copies && packet.copies->count > 0 && !packet.closed) {
+    if (copies && !packet.closed) {
         session_write_copies(session, &packet);
         turns = session_list_turns(session, now_us);
     }

@@ -93,6 +93,29 @@ NN_INLINE size_t nn_max_size(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* nn_lowest_bit - index of the lowest set bit; bits is not 0. nn_bit_count - how many are set. */
+NN_INLINE unsigned nn_lowest_bit(uint64_t bits)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return (unsigned)__builtin_ctzll(bits);
+#else
+    unsigned at = 0;
+    while (!(bits >> at & 1)) at++;
+    return at;
+#endif
+}
+
+NN_INLINE unsigned nn_bit_count(uint64_t bits)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return (unsigned)__builtin_popcountll(bits);
+#else
+    unsigned count = 0;
+    for (; bits; bits &= bits - 1) count++;
+    return count;
+#endif
+}
+
 /* nn_copy - memcpy that allows (NULL, 0). */
 NN_INLINE void nn_copy(void* to, const void* from, size_t bytes)
 {

@@ -11,28 +11,6 @@ static const uint64_t* units_bits_const(const nn_units* set)
     return (const uint64_t*)(const void*)(set + 1);
 }
 
-static uint32_t units_popcount(uint64_t word)
-{
-#if defined(__GNUC__) || defined(__clang__)
-    return (uint32_t)__builtin_popcountll(word);
-#else
-    uint32_t count = 0;
-    for (; word; word &= word - 1) count++;
-    return count;
-#endif
-}
-
-static uint32_t units_lowest(uint64_t word)
-{
-#if defined(__GNUC__) || defined(__clang__)
-    return (uint32_t)__builtin_ctzll(word);
-#else
-    uint32_t at = 0;
-    while (!(word >> at & 1)) at++;
-    return at;
-#endif
-}
-
 /* Bits [from, to) of one word, to <= 64. */
 static uint64_t units_mask(uint32_t from, uint32_t to)
 {
@@ -67,7 +45,7 @@ NN_PRIVATE void nn_units_add(nn_units* set, uint32_t first, uint32_t count)
         uint32_t word = first / 64;
         uint32_t to = end - word * 64 < 64 ? end - word * 64 : 64;
         uint64_t mask = units_mask(first % 64, to);
-        set->count += units_popcount(mask & ~bits[word]);
+        set->count += nn_bit_count(mask & ~bits[word]);
         bits[word] |= mask;
         first = word * 64 + to;
     }
@@ -82,7 +60,7 @@ NN_PRIVATE void nn_units_remove(nn_units* set, uint32_t first, uint32_t count)
         uint32_t word = first / 64;
         uint32_t to = end - word * 64 < 64 ? end - word * 64 : 64;
         uint64_t mask = units_mask(first % 64, to);
-        set->count -= units_popcount(mask & bits[word]);
+        set->count -= nn_bit_count(mask & bits[word]);
         bits[word] &= ~mask;
         first = word * 64 + to;
     }
@@ -101,7 +79,7 @@ NN_PRIVATE bool nn_units_run(const nn_units* set, uint32_t from, uint32_t most, 
     while (first < set->units) {
         uint64_t word = bits[first / 64] & (UINT64_MAX << (first % 64));
         if (word) {
-            first = first / 64 * 64 + units_lowest(word);
+            first = first / 64 * 64 + nn_lowest_bit(word);
             break;
         }
         first = (first / 64 + 1) * 64;
@@ -112,7 +90,7 @@ NN_PRIVATE bool nn_units_run(const nn_units* set, uint32_t from, uint32_t most, 
     while (end < limit) {
         uint64_t gaps = ~bits[end / 64] & (UINT64_MAX << (end % 64));
         if (gaps) {
-            end = end / 64 * 64 + units_lowest(gaps);
+            end = end / 64 * 64 + nn_lowest_bit(gaps);
             break;
         }
         end = (end / 64 + 1) * 64;

@@ -409,11 +409,9 @@ NN_PRIVATE bool nn_session_poll(nn_session* session, nn_session_event* out_event
         return true;
     }
     if (!session->writable) return false;
-    int channel = 0;
-    while (!(session->writable >> channel & 1)) channel++;
-    session->writable &= ~(UINT64_C(1) << channel);
     out_event->type = NN_SESSION_EVENT_WRITABLE;
-    out_event->channel = channel;
+    out_event->channel = (int)nn_lowest_bit(session->writable);
+    session->writable &= session->writable - 1;
     return true;
 }
 

@@ -7,8 +7,8 @@
  *   sending    its own frames first, nn_session_write last: the session's last frame may have no length and so runs to
  *              the end of the packet. Nothing may be written behind it, padding included.
  *   receiving  frame types of the session go to nn_session_read. ERR_PROTOCOL ends the connection with the text;
- *              ERR_OUT_OF_MEMORY: treat the packet as never received (do not acknowledge it); on an ordered carrier end
- *              the connection.
+ *              ERR_OUT_OF_MEMORY: the frame was read but not taken: go on with the packet's other frames, and do not
+ *              acknowledge it; on an ordered carrier end the connection.
  *   losing     nn_session_lost also for a probe (RFC 9002 6.2.4), on the oldest packet in flight: it may be told twice.
  *   ordered    nn_session_count_written and nn_session_count_received with the bytes of each carrier message.
  */

@@ -22,11 +22,10 @@ static necpnet_result session_read_message(nn_session* session, uint8_t type, nn
     int index = nn_session_index(session, byte);
     if (index < 0) return session_refuse(out_text, "a message on a channel that is not in the table");
     bool control = index == session->config.channel_count;
-    nn_channel_receive* receiver = nn_session_receiver(session, index);
-    if (!receiver) return NECPNET_ERR_OUT_OF_MEMORY;
+    bool unreliable = !control && session->config.channels[index].mode == NECPNET_UNRELIABLE;
     frame.flags = control ? 0 : byte & (NN_CHANNEL_COMPRESSED | NN_CHANNEL_NAMED);
     bool fragment = type == NN_FRAME_FRAGMENT;
-    if (fragment || receiver->config->mode != NECPNET_UNRELIABLE) frame.id = nn_read_u16(reader);
+    if (fragment || !unreliable) frame.id = nn_read_u16(reader);
     uint64_t total = fragment ? nn_read_varint(reader) : 0;
     uint64_t first = fragment ? nn_read_varint(reader) : 0;
     uint64_t bytes = type == NN_FRAME_MESSAGE_LAST ? nn_reader_left(reader) : nn_read_varint(reader);
@@ -40,6 +39,8 @@ static necpnet_result session_read_message(nn_session* session, uint8_t type, nn
     frame.bytes = (uint32_t)bytes;
     frame.total = (uint32_t)total;
     frame.first = (uint32_t)first;
+    nn_channel_receive* receiver = nn_session_receiver(session, index);
+    if (!receiver) return NECPNET_ERR_OUT_OF_MEMORY;
     if (control) {
         session->control_received_dirty = true;
     } else if (nn_channel_is_reliable(receiver->config->mode)) {

@@ -90,12 +90,10 @@ static void session_write_credits(nn_session* session, nn_writer* writer, nn_con
     if (session->control_credit_due) {
         session->control_credit_due = !session_write_credit(session, session->config.channel_count, writer, contents);
     }
-    for (int i = 0; session->credit_due >> i; i++) {
-        uint64_t bit = UINT64_C(1) << i;
-        if (!(session->credit_due & bit)) continue;
-        if (!session_write_credit(session, i, writer, contents)) return;
-        session->credit_due &= ~bit;
-        if (i == NECPNET_CHANNELS_MAX - 1) return;
+    while (session->credit_due) {
+        unsigned i = nn_lowest_bit(session->credit_due);
+        if (!session_write_credit(session, (int)i, writer, contents)) return;
+        session->credit_due &= session->credit_due - 1;
     }
 }
 
@@ -135,8 +133,8 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
         return nn_writer_bytes(writer) - before;
     }
     uint64_t waiting = turns->channels[class_at];
-    unsigned at = row->next_channel;
-    while (!(waiting >> at & 1)) at = (at + 1) % NECPNET_CHANNELS_MAX;
+    uint64_t later = waiting & (UINT64_MAX << row->next_channel);
+    unsigned at = nn_lowest_bit(later ? later : waiting);
     uint64_t bit = UINT64_C(1) << at;
     nn_channel_send* sender = session->senders[at];
     size_t turn = allowance < SESSION_TURN_BYTES ? (size_t)allowance : SESSION_TURN_BYTES;
@@ -178,9 +176,8 @@ static session_turns session_list_turns(const nn_session* session, uint64_t now_
 {
     session_turns turns;
     memset(&turns, 0, sizeof turns);
-    uint64_t ready = session->ready;
-    for (int i = 0; i < session->config.channel_count && ready >> i; i++) {
-        if (!(ready >> i & 1)) continue;
+    for (uint64_t ready = session->ready; ready; ready &= ready - 1) {
+        unsigned i = nn_lowest_bit(ready);
         unsigned class_at = session_class_of_priority[session->config.channels[i].priority];
         turns.channels[class_at] |= UINT64_C(1) << i;
         turns.classes |= 1u << class_at;
@@ -190,6 +187,15 @@ static session_turns session_list_turns(const nn_session* session, uint64_t now_
     if (turns.source[NN_SOURCE_VOICE]) turns.classes |= 1u << SESSION_CLASS_VOICE;
     if (turns.source[NN_SOURCE_STATE]) turns.classes |= 1u << SESSION_CLASS_STATE;
     return turns;
+}
+
+/* The usual packet: one channel has something, and nobody else. Its class owes nobody a turn. */
+static void session_write_alone(nn_session* session, nn_message_packet* packet)
+{
+    nn_channel_send* sender = session->senders[nn_lowest_bit(session->ready)];
+    packet->others_wait = false;
+    (void)nn_channel_send_write(sender, packet, SIZE_MAX);
+    nn_session_refresh(session, sender);
 }
 
 NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_contents* contents, uint64_t now_us)
@@ -207,14 +213,21 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
     }
     if (session->credit_due || session->control_credit_due) session_write_credits(session, writer, contents);
     packet.room = nn_writer_left(writer);
+    bool copies = packet.copies && packet.copies->count > 0;
+    bool sources = session->sources[0].ready || session->sources[1].ready;
+    if (!copies && !sources && !session->control_ready && (session->ready & (session->ready - 1)) == 0) {
+        if (session->ready) session_write_alone(session, &packet);
+        NN_ASSERT(!writer->failed);
+        return nn_writer_bytes(writer) - begin;
+    }
     session_turns turns = session_list_turns(session, now_us);
     if (session->control_ready) {
         nn_channel_send* control = session->senders[session->config.channel_count];
-        packet.others_wait = session_others_wait(session, &turns, 0) || (packet.copies && packet.copies->count);
+        packet.others_wait = copies || session_others_wait(session, &turns, 0);
         nn_channel_send_write(control, &packet, SIZE_MAX);
         nn_session_refresh(session, control);
     }
-    if (packet.copies && packet.copies->count > 0 && !packet.closed) {
+    if (copies && !packet.closed) {
         session_write_copies(session, &packet);
         turns = session_list_turns(session, now_us);
     }

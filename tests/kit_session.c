@@ -173,17 +173,18 @@ static void kit_arrive(kit_world* world, int side, const struct kit_packet* pack
     nn_reader reader = nn_reader_of(packet->data, packet->bytes);
     if (world->ordered) nn_session_count_received(session, packet->bytes, world->now_us);
     link->seen[packet->number] = 1;
+    bool refused = false;
     while (nn_reader_left(&reader) > 0) {
         const char* text = "";
         uint8_t type = nn_read_u8(&reader);
         necpnet_result result = nn_session_read(session, type, &reader, world->now_us, &text);
-        if (result == NECPNET_ERR_OUT_OF_MEMORY) return; /* not acknowledged */
-        if (result) {
+        refused = refused || result == NECPNET_ERR_OUT_OF_MEMORY;
+        if (result && result != NECPNET_ERR_OUT_OF_MEMORY) {
             if (!world->broken) world->broken = text;
             return;
         }
     }
-    if (!world->ordered) kit_send_unordered(world, !side, packet->number, true, NULL, 0);
+    if (!world->ordered && !refused) kit_send_unordered(world, !side, packet->number, true, NULL, 0);
 }
 
 static void kit_lose(kit_world* world, int side)

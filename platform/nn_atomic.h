@@ -23,17 +23,17 @@ NN_INLINE uint32_t nn_atomic_exchange(uint32_t* at, uint32_t value)
     return (uint32_t)_InterlockedExchange((volatile long*)at, (long)value);
 }
 
+NN_INLINE void nn_atomic_add(uint32_t* at, uint32_t value)
+{
+    _InterlockedExchangeAdd((volatile long*)at, (long)value);
+}
+
 NN_INLINE bool nn_atomic_compare_exchange(uint32_t* at, uint32_t* expected, uint32_t value)
 {
     uint32_t old = (uint32_t)_InterlockedCompareExchange((volatile long*)at, (long)value, (long)*expected);
     bool done = old == *expected;
     *expected = old;
     return done;
-}
-
-NN_INLINE void nn_atomic_fence(void)
-{
-    MemoryBarrier();
 }
 
 #else
@@ -54,16 +54,21 @@ NN_INLINE uint32_t nn_atomic_exchange(uint32_t* at, uint32_t value)
     return __atomic_exchange_n(at, value, __ATOMIC_SEQ_CST);
 }
 
+NN_INLINE void nn_atomic_add(uint32_t* at, uint32_t value)
+{
+    __atomic_fetch_add(at, value, __ATOMIC_ACQ_REL);
+}
+
 NN_INLINE bool nn_atomic_compare_exchange(uint32_t* at, uint32_t* expected, uint32_t value)
 {
     return __atomic_compare_exchange_n(at, expected, value, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
-NN_INLINE void nn_atomic_fence(void)
-{
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
 #endif
+
+NN_INLINE void nn_atomic_subtract(uint32_t* at, uint32_t value)
+{
+    nn_atomic_add(at, 0u - value);
+}
 
 #endif

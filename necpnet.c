@@ -23823,17 +23823,17 @@ NN_INLINE uint32_t nn_atomic_exchange(uint32_t* at, uint32_t value)
     return (uint32_t)_InterlockedExchange((volatile long*)at, (long)value);
 }
 
+NN_INLINE void nn_atomic_add(uint32_t* at, uint32_t value)
+{
+    _InterlockedExchangeAdd((volatile long*)at, (long)value);
+}
+
 NN_INLINE bool nn_atomic_compare_exchange(uint32_t* at, uint32_t* expected, uint32_t value)
 {
     uint32_t old = (uint32_t)_InterlockedCompareExchange((volatile long*)at, (long)value, (long)*expected);
     bool done = old == *expected;
     *expected = old;
     return done;
-}
-
-NN_INLINE void nn_atomic_fence(void)
-{
-    MemoryBarrier();
 }
 
 #else
@@ -23854,17 +23854,22 @@ NN_INLINE uint32_t nn_atomic_exchange(uint32_t* at, uint32_t value)
     return __atomic_exchange_n(at, value, __ATOMIC_SEQ_CST);
 }
 
+NN_INLINE void nn_atomic_add(uint32_t* at, uint32_t value)
+{
+    __atomic_fetch_add(at, value, __ATOMIC_ACQ_REL);
+}
+
 NN_INLINE bool nn_atomic_compare_exchange(uint32_t* at, uint32_t* expected, uint32_t value)
 {
     return __atomic_compare_exchange_n(at, expected, value, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
-NN_INLINE void nn_atomic_fence(void)
-{
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
 #endif
+
+NN_INLINE void nn_atomic_subtract(uint32_t* at, uint32_t value)
+{
+    nn_atomic_add(at, 0u - value);
+}
 
 #endif
 /* ---- end platform/nn_atomic.h ------------------------------------------------------------------------------------ */
@@ -27695,5 +27700,925 @@ void necpnet_socket_destroy(const necpnet_transport* transport)
 
 #endif
 /* ---- end platform/nn_socket_emscripten.c ------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_ring.h ------------------------------------------------------------------------------------ */
+/* nn_ring - records from one thread to one other, lock-free: a bounded ring of bytes with one writer and one reader. */
+#ifndef NN_RING_H
+#define NN_RING_H
+
+
+#define NN_RING_ALIGNMENT 8u
+
+/* A record is whole: it never wraps. Positions count all bytes ever, modulo 2^32; capacity is a power of two. */
+typedef struct nn_ring {
+    uint8_t* bytes;
+    uint32_t capacity;
+    uint32_t writing;     /* the writer's: bytes of the record begun, 0 for none */
+    uint32_t read_seen;   /* the writer's last look at read_at */
+    uint32_t write_at;    /* atomic; the writer's line */
+    uint8_t apart[64];
+    uint32_t read_at;     /* atomic; the reader's line */
+    uint32_t reading;     /* the reader's: bytes of the record peeked at */
+} nn_ring;
+
+NN_PRIVATE necpnet_result nn_ring_init(nn_ring* ring, nn_alloc* alloc, uint32_t capacity);
+NN_PRIVATE void nn_ring_reset(nn_ring* ring, nn_alloc* alloc);
+
+/* nn_ring_begin - room for one record, aligned to 8; NULL: too full. nn_ring_commit shows it to the reader. */
+NN_PRIVATE void* nn_ring_begin(nn_ring* ring, uint32_t bytes);
+NN_PRIVATE void nn_ring_commit(nn_ring* ring);
+
+/* nn_ring_peek - the oldest record, a view until nn_ring_release; NULL: empty. Again gives the same. */
+NN_PRIVATE void* nn_ring_peek(nn_ring* ring);
+NN_PRIVATE void nn_ring_release(nn_ring* ring);
+
+/* nn_ring_record_max - bytes of the largest record that surely fits an empty ring. */
+NN_INLINE uint32_t nn_ring_record_max(const nn_ring* ring)
+{
+    return ring->capacity / 2 - 2 * NN_RING_ALIGNMENT;
+}
+
+#endif
+/* ---- end platform/nn_ring.h -------------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_ring.c ------------------------------------------------------------------------------------ */
+/* nn_ring - records from one thread to one other. */
+
+#define RING_SKIP UINT32_MAX /* in place of a length: the rest of the ring is empty, go on at its begin */
+
+NN_PRIVATE necpnet_result nn_ring_init(nn_ring* ring, nn_alloc* alloc, uint32_t capacity)
+{
+    NN_ASSERT(capacity >= 4 * NN_RING_ALIGNMENT && (capacity & (capacity - 1)) == 0);
+    memset(ring, 0, sizeof *ring);
+    ring->bytes = (uint8_t*)nn_alloc_take(alloc, capacity);
+    ring->capacity = ring->bytes ? capacity : 0;
+    return ring->bytes ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
+}
+
+NN_PRIVATE void nn_ring_reset(nn_ring* ring, nn_alloc* alloc)
+{
+    nn_alloc_give(alloc, ring->bytes, ring->capacity);
+    memset(ring, 0, sizeof *ring);
+}
+
+static uint8_t* ring_place(const nn_ring* ring, uint32_t at)
+{
+    return ring->bytes + (at & (ring->capacity - 1));
+}
+
+/* Whether so many bytes are free behind `at`; looks at the reader's place only when the last look does not suffice. */
+static bool ring_has_room(nn_ring* ring, uint32_t at, uint32_t bytes)
+{
+    if (ring->capacity - (at - ring->read_seen) >= bytes) return true;
+    ring->read_seen = nn_atomic_load(&ring->read_at);
+    return ring->capacity - (at - ring->read_seen) >= bytes;
+}
+
+NN_PRIVATE void* nn_ring_begin(nn_ring* ring, uint32_t bytes)
+{
+    if (bytes > nn_ring_record_max(ring)) return NULL;
+    uint32_t needed = NN_RING_ALIGNMENT + ((bytes + NN_RING_ALIGNMENT - 1) & ~(NN_RING_ALIGNMENT - 1));
+    uint32_t at = ring->write_at;
+    uint32_t to_end = ring->capacity - (at & (ring->capacity - 1));
+    if (needed > to_end) {
+        if (!ring_has_room(ring, at, to_end + needed)) return NULL;
+        uint32_t skip = RING_SKIP;
+        memcpy(ring_place(ring, at), &skip, sizeof skip);
+        ring->writing = to_end;
+        at += to_end;
+    } else {
+        if (!ring_has_room(ring, at, needed)) return NULL;
+        ring->writing = 0;
+    }
+    memcpy(ring_place(ring, at), &needed, sizeof needed);
+    ring->writing += needed;
+    return ring_place(ring, at) + NN_RING_ALIGNMENT;
+}
+
+NN_PRIVATE void nn_ring_commit(nn_ring* ring)
+{
+    nn_atomic_store(&ring->write_at, ring->write_at + ring->writing);
+    ring->writing = 0;
+}
+
+NN_PRIVATE void* nn_ring_peek(nn_ring* ring)
+{
+    uint32_t at = ring->read_at;
+    uint32_t end = nn_atomic_load(&ring->write_at);
+    if (at == end) return NULL;
+    uint32_t bytes;
+    memcpy(&bytes, ring_place(ring, at), sizeof bytes);
+    ring->reading = 0;
+    if (bytes == RING_SKIP) {
+        ring->reading = ring->capacity - (at & (ring->capacity - 1));
+        at += ring->reading; /* the record behind was shown together with the skip */
+        memcpy(&bytes, ring_place(ring, at), sizeof bytes);
+    }
+    ring->reading += bytes;
+    return ring_place(ring, at) + NN_RING_ALIGNMENT;
+}
+
+NN_PRIVATE void nn_ring_release(nn_ring* ring)
+{
+    nn_atomic_store(&ring->read_at, ring->read_at + ring->reading);
+    ring->reading = 0;
+}
+/* ---- end platform/nn_ring.c -------------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_runner.h ---------------------------------------------------------------------------------- */
+/* nn_runner - the inside of necpnet_runner: what the game's thread and the I/O thread share.
+ *
+ * Commands go down one ring, events and what feeds the view come up another. A record that carries more than a quarter of
+ * its ring has its bytes elsewhere, in a block of the allocator's that the reader gives back. Figures that the game asks
+ * for at any time stand in one struct under a sequence lock.
+ */
+#ifndef NN_RUNNER_H
+#define NN_RUNNER_H
+
+
+#if !defined(__EMSCRIPTEN__)
+
+#define NN_RUNNER_WAIT_US 1000000u      /* at most between two updates */
+#define NN_RUNNER_WAIT_BLIND_US 1000u   /* with a transport that cannot be woken */
+#define NN_RUNNER_RESERVE_BYTES 1024u   /* of the ring of commands, for a disconnect: at most 300 */
+#define NN_RUNNER_BEHIND_MAX 8          /* rings full of state frames that wait for a game that does not poll */
+
+typedef enum nn_runner_kind {
+    NN_RUNNER_CONNECT = 0, /* commands: urls, each with its NUL */
+    NN_RUNNER_TOKEN = 1,
+    NN_RUNNER_DISCONNECT = 2,
+    NN_RUNNER_SEND = 3,
+    NN_RUNNER_INPUT = 4,
+    NN_RUNNER_EVENT = 5, /* reports */
+    NN_RUNNER_STATE = 6, /* a STATE frame, from its length on */
+    NN_RUNNER_CLOCK = 7,
+    NN_RUNNER_RESET = 8
+} nn_runner_kind;
+
+/* One record of a ring. Behind it (or elsewhere) stand name, text and data, each as long as it says; texts have a NUL. */
+typedef struct nn_runner_record {
+    uint32_t kind;
+    uint32_t bytes; /* of all that follows */
+    uint8_t* elsewhere;
+    uint32_t name_bytes; /* with NUL; 0: none */
+    uint32_t text_bytes;
+    uint32_t data_bytes;
+    union {
+        struct {
+            int channel;
+            uint32_t tick;
+            uint32_t code;
+            uint32_t linger_ms;
+            int url_count;
+            uint64_t wall_us;
+            necpnet_send_options options;
+        } command;
+        necpnet_event event;
+        struct {
+            uint64_t at_us;
+            int64_t offset_us;
+            uint32_t tick_hz;
+        } feed;
+    } as;
+} nn_runner_record;
+
+/* Reports that did not fit the ring, in order; the I/O thread's. */
+typedef struct nn_runner_behind {
+    struct nn_runner_behind* next;
+    size_t bytes; /* of the block */
+    nn_runner_record record;
+} nn_runner_behind;
+
+/* What the I/O thread publishes. Words, so that the sequence lock may copy it atomically word by word. */
+typedef struct nn_runner_figures {
+    necpnet_statistics statistics;
+    int64_t offset_us;
+    uint32_t tick_hz;
+    uint32_t lead_us;
+    uint32_t has_clock;
+    uint32_t state;
+    uint32_t commands_done; /* of those that change the state */
+    uint32_t sends_dropped;
+} nn_runner_figures;
+
+#define NN_RUNNER_FIGURE_WORDS ((sizeof(nn_runner_figures) + 3) / 4)
+
+struct necpnet_runner {
+    necpnet_allocator allocator; /* of blocks that change threads */
+    nn_alloc alloc;              /* the game's */
+    necpnet_logger logger;
+    necpnet_client* client; /* the I/O thread's while it runs */
+    necpnet_view* view;     /* the game's */
+    const necpnet_transport* own_transport;
+    nn_thread thread;
+    bool started;
+    bool blind; /* a transport of the application's: cannot be woken */
+    uint8_t modes[NECPNET_CHANNELS_MAX];
+    uint32_t message_bytes_max[NECPNET_CHANNELS_MAX];
+    int channel_count;
+
+    nn_ring commands;
+    nn_ring reports;
+    uint32_t commands_asked; /* the game's: of those that change the state */
+    bool holds_report;       /* the game's: the record of the last poll is still viewed */
+
+    uint32_t stop;             /* atomic */
+    uint32_t starved;          /* atomic: reports wait for room */
+    uint32_t disconnects;      /* atomic: waiting in commands; a send that is blocked gives way to them */
+    uint32_t view_failed;      /* atomic: a necpnet_result, negated, of nn_view_read */
+    uint32_t sequence;         /* atomic: odd while figures are written */
+    uint32_t figures[NN_RUNNER_FIGURE_WORDS];
+
+    nn_runner_behind* behind_first; /* the I/O thread's from here on */
+    nn_runner_behind* behind_last;
+    size_t behind_bytes;
+    nn_alloc io_alloc;
+    nn_runner_figures own;
+};
+
+/* nn_runner_block, nn_runner_block_free - memory that changes threads. */
+NN_PRIVATE void* nn_runner_block(necpnet_runner* runner, size_t bytes);
+NN_PRIVATE void nn_runner_block_free(necpnet_runner* runner, void* block, size_t bytes);
+
+/* nn_runner_payload - the bytes behind a record, wherever they are. */
+NN_PRIVATE uint8_t* nn_runner_payload(nn_runner_record* record);
+
+/* nn_runner_write - one record with up to three pieces; their lengths stand in the record.
+ *
+ * OK | ERR_WOULD_BLOCK (ring full) | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_runner_write(necpnet_runner* runner, nn_ring* ring, nn_runner_record* record,
+                                          const void* name, const void* text, const void* data);
+
+/* nn_runner_drop_elsewhere - give back what a record that was read had elsewhere. */
+NN_PRIVATE void nn_runner_drop_elsewhere(necpnet_runner* runner, nn_runner_record* record);
+
+/* nn_runner_wake - end the I/O thread's wait; any thread. */
+NN_PRIVATE void nn_runner_wake(necpnet_runner* runner);
+
+/* nn_runner_thread - the I/O thread. */
+NN_PRIVATE void nn_runner_run(void* user);
+NN_PRIVATE void nn_runner_set_state_sink(necpnet_runner* runner);
+NN_PRIVATE void nn_runner_publish(necpnet_runner* runner, uint64_t now_us);
+NN_PRIVATE void nn_runner_drop_behind(necpnet_runner* runner);
+
+#endif
+
+#endif
+/* ---- end platform/nn_runner.h ------------------------------------------------------------------------------------ */
+
+/* ---- begin platform/nn_runner.c ---------------------------------------------------------------------------------- */
+/* nn_runner - the game's side of a client that lives on an I/O thread. */
+
+#if !defined(__EMSCRIPTEN__)
+
+#define RUNNER_RING_BYTES_MIN 65536u
+#define RUNNER_RING_BYTES_MAX (64u << 20)
+
+NN_PRIVATE void* nn_runner_block(necpnet_runner* runner, size_t bytes)
+{
+    return runner->allocator.allocate(bytes, runner->allocator.user);
+}
+
+NN_PRIVATE void nn_runner_block_free(necpnet_runner* runner, void* block, size_t bytes)
+{
+    runner->allocator.release(block, bytes, runner->allocator.user);
+}
+
+NN_PRIVATE uint8_t* nn_runner_payload(nn_runner_record* record)
+{
+    return record->elsewhere ? record->elsewhere : (uint8_t*)(record + 1);
+}
+
+NN_PRIVATE void nn_runner_drop_elsewhere(necpnet_runner* runner, nn_runner_record* record)
+{
+    if (record->elsewhere) nn_runner_block_free(runner, record->elsewhere, record->bytes);
+    record->elsewhere = NULL;
+}
+
+NN_PRIVATE void nn_runner_wake(necpnet_runner* runner)
+{
+    if (runner->own_transport) nn_loop_wake(((nn_socket*)runner->own_transport->user)->loop);
+}
+
+NN_PRIVATE necpnet_result nn_runner_write(necpnet_runner* runner, nn_ring* ring, nn_runner_record* record,
+                                          const void* name, const void* text, const void* data)
+{
+    record->bytes = record->name_bytes + record->text_bytes + record->data_bytes;
+    bool elsewhere = record->bytes > ring->capacity / 4;
+    uint32_t inline_bytes = elsewhere ? 0 : record->bytes;
+    nn_runner_record* written = (nn_runner_record*)nn_ring_begin(ring, (uint32_t)sizeof *written + inline_bytes);
+    if (!written) return NECPNET_ERR_WOULD_BLOCK;
+    *written = *record;
+    written->elsewhere = NULL;
+    if (elsewhere) {
+        written->elsewhere = (uint8_t*)nn_runner_block(runner, record->bytes);
+        if (!written->elsewhere) return NECPNET_ERR_OUT_OF_MEMORY; /* not committed: it was never there */
+    }
+    uint8_t* at = nn_runner_payload(written);
+    nn_copy(at, name, record->name_bytes);
+    nn_copy(at + record->name_bytes, text, record->text_bytes);
+    nn_copy(at + record->name_bytes + record->text_bytes, data, record->data_bytes);
+    nn_ring_commit(ring);
+    return NECPNET_OK;
+}
+
+/* ---- beginning and end -- */
+
+static necpnet_result runner_begin(necpnet_runner* runner, const necpnet_client_config* config, uint32_t ring_bytes)
+{
+    necpnet_result result = nn_ring_init(&runner->commands, &runner->alloc, ring_bytes);
+    if (result == NECPNET_OK) result = nn_ring_init(&runner->reports, &runner->alloc, ring_bytes);
+    necpnet_client_config own = *config;
+    if (result == NECPNET_OK && !config->transport) {
+        necpnet_socket_config sockets;
+        necpnet_socket_config_default(&sockets);
+        sockets.allocator = config->allocator;
+        sockets.logger = config->logger;
+        sockets.udp_port = 0;
+        result = necpnet_socket_create(&sockets, &runner->own_transport);
+        own.transport = runner->own_transport;
+    }
+    runner->blind = config->transport != NULL;
+    if (result == NECPNET_OK && !own.transport->wait) result = NECPNET_ERR_UNSUPPORTED;
+    if (result == NECPNET_OK) result = necpnet_client_create(&own, &runner->client);
+    if (result != NECPNET_OK) return result;
+    runner->channel_count = config->channel_count;
+    for (int i = 0; i < config->channel_count; i++) {
+        runner->modes[i] = (uint8_t)config->channels[i].mode;
+        runner->message_bytes_max[i] = config->channels[i].message_bytes_max;
+    }
+    if (runner->view) nn_runner_set_state_sink(runner);
+    nn_runner_publish(runner, necpnet_time_us());
+    runner->started = nn_thread_start(&runner->thread, nn_runner_run, runner);
+    return runner->started ? NECPNET_OK : NECPNET_ERR_LIMIT_REACHED;
+}
+
+necpnet_result necpnet_runner_create(const necpnet_client_config* config, uint32_t ring_bytes,
+                                     necpnet_runner** out_runner)
+{
+    if (!config || !out_runner || ring_bytes < RUNNER_RING_BYTES_MIN || ring_bytes > RUNNER_RING_BYTES_MAX) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    uint32_t capacity = RUNNER_RING_BYTES_MIN;
+    while (capacity < ring_bytes) capacity *= 2;
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, &config->allocator);
+    necpnet_runner* runner = (necpnet_runner*)nn_alloc_take(&alloc, sizeof *runner);
+    if (!runner) return NECPNET_ERR_OUT_OF_MEMORY;
+    runner->alloc = alloc;
+    runner->allocator = alloc.allocator;
+    nn_alloc_init(&runner->io_alloc, &config->allocator);
+    runner->logger = config->logger;
+    runner->view = config->view;
+    necpnet_result result = runner_begin(runner, config, capacity);
+    if (result != NECPNET_OK) {
+        necpnet_runner_destroy(runner);
+        return result;
+    }
+    *out_runner = runner;
+    return NECPNET_OK;
+}
+
+static void runner_drop_ring(necpnet_runner* runner, nn_ring* ring)
+{
+    while (ring->bytes) {
+        nn_runner_record* record = (nn_runner_record*)nn_ring_peek(ring);
+        if (!record) break;
+        nn_runner_drop_elsewhere(runner, record);
+        nn_ring_release(ring);
+    }
+    nn_ring_reset(ring, &runner->alloc);
+}
+
+void necpnet_runner_destroy(necpnet_runner* runner)
+{
+    if (!runner) return;
+    if (runner->started) {
+        nn_atomic_exchange(&runner->stop, 1);
+        nn_runner_wake(runner);
+        nn_thread_join(&runner->thread);
+    }
+    if (runner->client) necpnet_client_destroy(runner->client); /* may report the view's end: the rings still stand */
+    necpnet_socket_destroy(runner->own_transport);
+    if (runner->view && runner->started) nn_view_reset(runner->view);
+    nn_runner_drop_behind(runner);
+    runner_drop_ring(runner, &runner->commands);
+    runner_drop_ring(runner, &runner->reports);
+    nn_alloc alloc = runner->alloc;
+    nn_alloc_give(&alloc, runner, sizeof *runner);
+}
+
+/* ---- figures -- */
+
+static void runner_read(const necpnet_runner* runner, nn_runner_figures* out)
+{
+    uint32_t words[NN_RUNNER_FIGURE_WORDS];
+    for (;;) {
+        uint32_t sequence = nn_atomic_load(&runner->sequence);
+        for (size_t i = 0; i < NN_RUNNER_FIGURE_WORDS; i++) words[i] = nn_atomic_load(&runner->figures[i]);
+        if (!(sequence & 1) && nn_atomic_load(&runner->sequence) == sequence) break;
+    }
+    memcpy(out, words, sizeof *out);
+}
+
+/* What the client's state is, or will be once it has heard of connect. */
+static necpnet_client_state runner_state(const necpnet_runner* runner)
+{
+    nn_runner_figures figures;
+    runner_read(runner, &figures);
+    necpnet_client_state state = (necpnet_client_state)figures.state;
+    return state == NECPNET_CLIENT_IDLE && figures.commands_done != runner->commands_asked ? NECPNET_CLIENT_CONNECTING
+                                                                                          : state;
+}
+
+necpnet_client_state necpnet_runner_get_state(const necpnet_runner* runner)
+{
+    return runner ? runner_state(runner) : NECPNET_CLIENT_IDLE;
+}
+
+necpnet_result necpnet_runner_get_statistics(const necpnet_runner* runner, necpnet_statistics* out_statistics)
+{
+    if (!runner || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_runner_figures figures;
+    runner_read(runner, &figures);
+    *out_statistics = figures.statistics;
+    return NECPNET_OK;
+}
+
+static uint32_t runner_tick_at(uint64_t time_us, uint64_t hz)
+{
+    return (uint32_t)(time_us / 1000000 * hz + time_us % 1000000 * hz / 1000000);
+}
+
+necpnet_result necpnet_runner_server_tick(const necpnet_runner* runner, uint64_t now_us, uint32_t* out_tick,
+                                          uint32_t* out_input_tick)
+{
+    if (!runner || !out_tick) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_runner_figures figures;
+    runner_read(runner, &figures);
+    if (!figures.has_clock) return NECPNET_ERR_NOT_CONNECTED;
+    uint64_t server_us = now_us + (uint64_t)figures.offset_us;
+    *out_tick = runner_tick_at(server_us, figures.tick_hz);
+    if (out_input_tick) *out_input_tick = runner_tick_at(server_us + figures.lead_us, figures.tick_hz) + 1;
+    return NECPNET_OK;
+}
+
+/* ---- commands -- */
+
+/* Sends leave room in the ring for a disconnect, before which those that cannot go give way. */
+static necpnet_result runner_command(necpnet_runner* runner, nn_runner_record* record, const void* name,
+                                     const void* text, const void* data)
+{
+    if (record->kind == NN_RUNNER_SEND || record->kind == NN_RUNNER_INPUT) {
+        uint32_t bytes = record->name_bytes + record->data_bytes;
+        if (bytes > runner->commands.capacity / 4) bytes = 0; /* elsewhere */
+        bytes += (uint32_t)sizeof *record + NN_RUNNER_RESERVE_BYTES;
+        if (!nn_ring_begin(&runner->commands, bytes)) return NECPNET_ERR_WOULD_BLOCK; /* begun alone: nothing is there */
+    }
+    necpnet_result result = nn_runner_write(runner, &runner->commands, record, name, text, data);
+    if (result == NECPNET_OK) nn_runner_wake(runner);
+    return result;
+}
+
+static void runner_record_init(nn_runner_record* record, nn_runner_kind kind)
+{
+    memset(record, 0, sizeof *record);
+    record->kind = (uint32_t)kind;
+}
+
+necpnet_result necpnet_runner_connect(necpnet_runner* runner, const char* const* urls, int url_count)
+{
+    if (!runner || url_count < 0 || url_count > NECPNET_URLS_MAX || (url_count && !urls)) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    if (runner_state(runner) != NECPNET_CLIENT_IDLE) return NECPNET_ERR_INVALID_STATE;
+    char texts[NECPNET_URLS_MAX * (NECPNET_URL_BYTES_MAX + 1)];
+    nn_runner_record record;
+    runner_record_init(&record, NN_RUNNER_CONNECT);
+    for (int i = 0; i < url_count; i++) {
+        nn_url url;
+        if (!urls[i]) return NECPNET_ERR_INVALID_ARGUMENT;
+        necpnet_result result = nn_url_parse(urls[i], &url);
+        if (result != NECPNET_OK) return result;
+        size_t bytes = strlen(urls[i]) + 1;
+        if (bytes > NECPNET_URL_BYTES_MAX + 1) return NECPNET_ERR_BAD_URL;
+        memcpy(texts + record.text_bytes, urls[i], bytes);
+        record.text_bytes += (uint32_t)bytes;
+    }
+    record.as.command.url_count = url_count;
+    necpnet_result result = runner_command(runner, &record, NULL, texts, NULL);
+    if (result == NECPNET_OK) runner->commands_asked++;
+    return result;
+}
+
+necpnet_result necpnet_runner_set_token(necpnet_runner* runner, const char* token, uint64_t wall_us)
+{
+    if (!runner || !token) return NECPNET_ERR_INVALID_ARGUMENT;
+    size_t bytes = strlen(token) + 1;
+    if (bytes > NECPNET_TOKEN_TEXT_BYTES_MAX) return NECPNET_ERR_BAD_TOKEN_TEXT;
+    nn_token_bundle bundle;
+    necpnet_result result = nn_token_bundle_parse(token, &bundle);
+    if (result == NECPNET_OK && wall_us >= bundle.info.expires_us) result = NECPNET_ERR_TOKEN_EXPIRED;
+    nn_wipe(&bundle, sizeof bundle);
+    if (result != NECPNET_OK) return result;
+    nn_runner_record record;
+    runner_record_init(&record, NN_RUNNER_TOKEN);
+    record.text_bytes = (uint32_t)bytes;
+    record.as.command.wall_us = wall_us;
+    return runner_command(runner, &record, NULL, token, NULL);
+}
+
+necpnet_result necpnet_runner_disconnect(necpnet_runner* runner, uint32_t code, const char* text, uint32_t linger_ms)
+{
+    size_t bytes = text ? strlen(text) : 0;
+    if (!runner || bytes > NECPNET_REASON_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (runner_state(runner) == NECPNET_CLIENT_IDLE) return NECPNET_ERR_NOT_CONNECTED;
+    nn_runner_record record;
+    runner_record_init(&record, NN_RUNNER_DISCONNECT);
+    record.text_bytes = (uint32_t)bytes + 1;
+    record.as.command.code = code;
+    record.as.command.linger_ms = linger_ms;
+    nn_atomic_add(&runner->disconnects, 1); /* before it is seen, so that a blocked send gives way */
+    necpnet_result result = runner_command(runner, &record, NULL, text ? text : "", NULL);
+    if (result == NECPNET_OK) {
+        runner->commands_asked++;
+    } else {
+        nn_atomic_subtract(&runner->disconnects, 1);
+    }
+    return result;
+}
+
+necpnet_result necpnet_runner_send_with(necpnet_runner* runner, int channel, const void* data, size_t bytes,
+                                        const necpnet_send_options* options)
+{
+    if (!runner || (!data && bytes)) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (channel < 0 || channel >= runner->channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
+    if (bytes > runner->message_bytes_max[channel]) return NECPNET_ERR_MESSAGE_TOO_LARGE;
+    nn_runner_record record;
+    runner_record_init(&record, NN_RUNNER_SEND);
+    const char* name = options ? options->name : NULL;
+    if (name) {
+        size_t name_bytes = strlen(name);
+        if (name_bytes == 0 || name_bytes > NECPNET_NAME_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+        record.name_bytes = (uint32_t)name_bytes + 1;
+    }
+    necpnet_client_state state = runner_state(runner);
+    bool coming = state != NECPNET_CLIENT_IDLE && state != NECPNET_CLIENT_CLOSING;
+    bool reliable = runner->modes[channel] >= NECPNET_RELIABLE_SEQUENCED;
+    if (state != NECPNET_CLIENT_CONNECTED && !(coming && reliable)) return NECPNET_ERR_NOT_CONNECTED;
+    if (options) record.as.command.options = *options;
+    record.as.command.channel = channel;
+    record.data_bytes = (uint32_t)bytes;
+    return runner_command(runner, &record, name, NULL, data);
+}
+
+necpnet_result necpnet_runner_send_input(necpnet_runner* runner, uint32_t tick, const void* data, size_t bytes)
+{
+    if (!runner || !data || bytes == 0 || bytes > NN_INPUT_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (runner_state(runner) != NECPNET_CLIENT_CONNECTED) return NECPNET_ERR_NOT_CONNECTED;
+    nn_runner_record record;
+    runner_record_init(&record, NN_RUNNER_INPUT);
+    record.as.command.tick = tick;
+    record.data_bytes = (uint32_t)bytes;
+    return runner_command(runner, &record, NULL, NULL, data);
+}
+
+/* ---- events -- */
+
+static void runner_feed_view(necpnet_runner* runner, nn_runner_record* record)
+{
+    if (record->kind == NN_RUNNER_STATE) {
+        nn_reader reader = nn_reader_of(nn_runner_payload(record), record->data_bytes);
+        necpnet_result result = nn_view_read(runner->view, &reader, record->as.feed.at_us);
+        if (result != NECPNET_OK) {
+            nn_log_write(&runner->logger, NECPNET_LOG_WARNING, "runner: the view refuses a frame: %s",
+                         necpnet_result_text(result));
+            nn_atomic_exchange(&runner->view_failed, (uint32_t)-(int)result);
+        }
+    } else if (record->kind == NN_RUNNER_CLOCK) {
+        nn_view_set_clock(runner->view, record->as.feed.offset_us, record->as.feed.tick_hz);
+    } else {
+        nn_view_reset(runner->view);
+    }
+}
+
+static void runner_view_event(nn_runner_record* record, necpnet_event* out_event)
+{
+    const char* name = (const char*)nn_runner_payload(record);
+    const char* text = name + record->name_bytes;
+    *out_event = record->as.event;
+    if (out_event->name) out_event->name = name;
+    if (out_event->server_name) out_event->server_name = record->name_bytes && !out_event->name ? name : "";
+    out_event->text = record->text_bytes ? text : "";
+    if (out_event->data) out_event->data = text + record->text_bytes;
+}
+
+static void runner_release_report(necpnet_runner* runner, nn_runner_record* record)
+{
+    nn_runner_drop_elsewhere(runner, record);
+    nn_ring_release(&runner->reports);
+    if (nn_atomic_load(&runner->starved) && nn_atomic_exchange(&runner->starved, 0)) nn_runner_wake(runner);
+}
+
+bool necpnet_runner_poll(necpnet_runner* runner, necpnet_event* out_event)
+{
+    if (!runner || !out_event) return false;
+    for (;;) {
+        nn_runner_record* record = (nn_runner_record*)nn_ring_peek(&runner->reports);
+        if (!record) return false;
+        if (runner->holds_report) {
+            runner->holds_report = false;
+            runner_release_report(runner, record);
+        } else if (record->kind == NN_RUNNER_EVENT) {
+            runner_view_event(record, out_event);
+            runner->holds_report = true;
+            return true;
+        } else {
+            if (runner->view) runner_feed_view(runner, record);
+            runner_release_report(runner, record);
+        }
+    }
+}
+
+#endif
+/* ---- end platform/nn_runner.c ------------------------------------------------------------------------------------ */
+
+/* ---- begin platform/nn_runner_thread.c --------------------------------------------------------------------------- */
+/* nn_runner_thread - the runner's I/O thread: obeys commands, updates the client, reports. */
+
+#if !defined(__EMSCRIPTEN__)
+
+/* ---- reports -- */
+
+static bool runner_keep_behind(necpnet_runner* runner, const nn_runner_record* record, const void* name,
+                               const void* text, const void* data)
+{
+    size_t bytes = sizeof(nn_runner_behind) + record->bytes;
+    if (runner->behind_bytes + bytes > (size_t)runner->reports.capacity * NN_RUNNER_BEHIND_MAX) return false;
+    nn_runner_behind* behind = (nn_runner_behind*)nn_alloc_take(&runner->io_alloc, bytes);
+    if (!behind) return false;
+    behind->bytes = bytes;
+    behind->record = *record;
+    uint8_t* at = (uint8_t*)(behind + 1);
+    nn_copy(at, name, record->name_bytes);
+    nn_copy(at + record->name_bytes, text, record->text_bytes);
+    nn_copy(at + record->name_bytes + record->text_bytes, data, record->data_bytes);
+    if (runner->behind_last) {
+        runner->behind_last->next = behind;
+    } else {
+        runner->behind_first = behind;
+    }
+    runner->behind_last = behind;
+    runner->behind_bytes += bytes;
+    return true;
+}
+
+static void runner_take_behind(necpnet_runner* runner)
+{
+    nn_runner_behind* behind = runner->behind_first;
+    runner->behind_first = behind->next;
+    if (!runner->behind_first) runner->behind_last = NULL;
+    runner->behind_bytes -= behind->bytes;
+    nn_alloc_give(&runner->io_alloc, behind, behind->bytes);
+}
+
+NN_PRIVATE void nn_runner_drop_behind(necpnet_runner* runner)
+{
+    while (runner->behind_first) runner_take_behind(runner);
+}
+
+/* Whether nothing is behind any more. */
+static bool runner_catch_up(necpnet_runner* runner)
+{
+    while (runner->behind_first) {
+        nn_runner_behind* behind = runner->behind_first;
+        const uint8_t* name = (const uint8_t*)(behind + 1);
+        const uint8_t* text = name + behind->record.name_bytes;
+        const uint8_t* data = text + behind->record.text_bytes;
+        if (nn_runner_write(runner, &runner->reports, &behind->record, name, text, data) != NECPNET_OK) return false;
+        runner_take_behind(runner);
+    }
+    return true;
+}
+
+/* False: there is no memory, or too much is behind. */
+static bool runner_report(necpnet_runner* runner, nn_runner_record* record, const void* name, const void* text,
+                          const void* data)
+{
+    record->bytes = record->name_bytes + record->text_bytes + record->data_bytes;
+    if (runner_catch_up(runner)) {
+        necpnet_result result = nn_runner_write(runner, &runner->reports, record, name, text, data);
+        if (result != NECPNET_ERR_WOULD_BLOCK) return result == NECPNET_OK;
+    }
+    return runner_keep_behind(runner, record, name, text, data);
+}
+
+static void runner_report_event(necpnet_runner* runner, const necpnet_event* event)
+{
+    nn_runner_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = NN_RUNNER_EVENT;
+    record.as.event = *event;
+    const char* name = event->name ? event->name : event->server_name;
+    record.name_bytes = name ? (uint32_t)strlen(name) + 1 : 0;
+    record.text_bytes = event->text ? (uint32_t)strlen(event->text) + 1 : 0;
+    record.data_bytes = (uint32_t)event->bytes;
+    if (!runner_report(runner, &record, name, event->text, event->data)) {
+        nn_log_write(&runner->logger, NECPNET_LOG_ERROR, "runner: an event is lost: no memory");
+    }
+}
+
+static void runner_report_failure(necpnet_runner* runner, necpnet_result reason)
+{
+    necpnet_event event;
+    memset(&event, 0, sizeof event);
+    event.type = NECPNET_EVENT_CONNECT_FAILED;
+    event.reason = reason;
+    event.text = necpnet_result_text(reason);
+    runner_report_event(runner, &event);
+}
+
+/* Events wait in the client while the game does not poll: its limits press back to the server. */
+static void runner_report_events(necpnet_runner* runner)
+{
+    necpnet_event event;
+    for (;;) {
+        if (!runner_catch_up(runner)) {
+            nn_atomic_exchange(&runner->starved, 1);
+            if (!runner_catch_up(runner)) return; /* the game may have polled just before it could see the flag */
+        }
+        if (!necpnet_client_poll(runner->client, &event)) return;
+        runner_report_event(runner, &event);
+    }
+}
+
+/* ---- the view's feed -- */
+
+static necpnet_result runner_state_read(void* user, nn_reader* reader, uint64_t now_us)
+{
+    necpnet_runner* runner = (necpnet_runner*)user;
+    uint32_t failed = nn_atomic_exchange(&runner->view_failed, 0);
+    if (failed) return (necpnet_result) - (int)failed;
+    const uint8_t* begin = reader->at;
+    uint64_t bytes = nn_read_varint(reader);
+    if (reader->failed || bytes > nn_reader_left(reader)) return NECPNET_ERR_BAD_DATA;
+    nn_read_view(reader, (size_t)bytes);
+    nn_runner_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = NN_RUNNER_STATE;
+    record.data_bytes = (uint32_t)(reader->at - begin);
+    record.as.feed.at_us = now_us;
+    return runner_report(runner, &record, NULL, NULL, begin) ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
+}
+
+static void runner_feed(necpnet_runner* runner, nn_runner_kind kind, int64_t offset_us, uint32_t tick_hz)
+{
+    nn_runner_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = (uint32_t)kind;
+    record.as.feed.offset_us = offset_us;
+    record.as.feed.tick_hz = tick_hz;
+    if (!runner_report(runner, &record, NULL, NULL, NULL)) {
+        /* a view that is not told may show what is no more: the next frame ends the connection */
+        nn_atomic_exchange(&runner->view_failed, (uint32_t)-NECPNET_ERR_OUT_OF_MEMORY);
+    }
+}
+
+static void runner_state_clock(void* user, int64_t server_minus_local_us, uint32_t tick_hz)
+{
+    runner_feed((necpnet_runner*)user, NN_RUNNER_CLOCK, server_minus_local_us, tick_hz);
+}
+
+static void runner_state_reset(void* user)
+{
+    necpnet_runner* runner = (necpnet_runner*)user;
+    nn_atomic_exchange(&runner->view_failed, 0);
+    runner_feed(runner, NN_RUNNER_RESET, 0, 0);
+}
+
+NN_PRIVATE void nn_runner_set_state_sink(necpnet_runner* runner)
+{
+    nn_state_sink sink = {runner_state_read, runner_state_clock, runner_state_reset, runner};
+    nn_client_set_state_sink(runner->client, &sink);
+}
+
+/* ---- commands -- */
+
+static void runner_obey_connect(necpnet_runner* runner, nn_runner_record* record)
+{
+    const char* urls[NECPNET_URLS_MAX];
+    const char* at = (const char*)nn_runner_payload(record);
+    int count = record->as.command.url_count;
+    for (int i = 0; i < count; i++) {
+        urls[i] = at;
+        at += strlen(at) + 1;
+    }
+    necpnet_result result = necpnet_client_connect(runner->client, count ? urls : NULL, count);
+    if (result != NECPNET_OK) runner_report_failure(runner, result);
+}
+
+/* False: the channel's queue is full, and the message must wait; so must all commands behind it. */
+static bool runner_obey_send(necpnet_runner* runner, nn_runner_record* record)
+{
+    necpnet_send_options options = record->as.command.options;
+    const uint8_t* payload = nn_runner_payload(record);
+    options.name = record->name_bytes ? (const char*)payload : NULL;
+    int channel = record->as.command.channel;
+    necpnet_result result = necpnet_client_send_with(runner->client, channel, payload + record->name_bytes,
+                                                     record->data_bytes, &options);
+    if (result == NECPNET_OK) return true;
+    bool waits = (result == NECPNET_ERR_WOULD_BLOCK || result == NECPNET_ERR_OUT_OF_MEMORY) &&
+                 runner->modes[channel] >= NECPNET_RELIABLE_UNORDERED && nn_atomic_load(&runner->disconnects) == 0 &&
+                 necpnet_client_get_state(runner->client) != NECPNET_CLIENT_IDLE;
+    if (waits) return false;
+    runner->own.sends_dropped++;
+    nn_log_write(&runner->logger, NECPNET_LOG_DEBUG, "runner: a message on channel %d is dropped: %s", channel,
+                 necpnet_result_text(result));
+    return true;
+}
+
+static bool runner_obey_one(necpnet_runner* runner, nn_runner_record* record)
+{
+    const char* payload = (const char*)nn_runner_payload(record);
+    necpnet_result result = NECPNET_OK;
+    switch ((nn_runner_kind)record->kind) {
+    case NN_RUNNER_CONNECT:
+        runner_obey_connect(runner, record);
+        runner->own.commands_done++;
+        break;
+    case NN_RUNNER_TOKEN:
+        result = necpnet_client_set_token(runner->client, payload, record->as.command.wall_us);
+        if (result != NECPNET_OK) runner_report_failure(runner, result);
+        break;
+    case NN_RUNNER_DISCONNECT:
+        necpnet_client_disconnect(runner->client, record->as.command.code, payload, record->as.command.linger_ms);
+        nn_atomic_subtract(&runner->disconnects, 1);
+        runner->own.commands_done++;
+        break;
+    case NN_RUNNER_SEND: return runner_obey_send(runner, record);
+    case NN_RUNNER_INPUT:
+        result = necpnet_client_send_input(runner->client, record->as.command.tick, payload, record->data_bytes);
+        if (result != NECPNET_OK) runner->own.sends_dropped++;
+        break;
+    default: break;
+    }
+    return true;
+}
+
+/* Whether all commands are done. */
+static bool runner_obey(necpnet_runner* runner)
+{
+    for (;;) {
+        nn_runner_record* record = (nn_runner_record*)nn_ring_peek(&runner->commands);
+        if (!record) return true;
+        if (!runner_obey_one(runner, record)) return false;
+        nn_runner_drop_elsewhere(runner, record);
+        nn_ring_release(&runner->commands);
+    }
+}
+
+/* ---- the thread -- */
+
+NN_PRIVATE void nn_runner_publish(necpnet_runner* runner, uint64_t now_us)
+{
+    nn_runner_figures* own = &runner->own;
+    uint64_t server_us;
+    own->state = (uint32_t)necpnet_client_get_state(runner->client);
+    necpnet_client_get_statistics(runner->client, &own->statistics);
+    own->has_clock = necpnet_client_server_time_us(runner->client, now_us, &server_us) == NECPNET_OK;
+    own->offset_us = own->has_clock ? (int64_t)(server_us - now_us) : 0;
+    own->tick_hz = runner->client->connection.tick_hz;
+    own->lead_us = own->statistics.rtt_us / 2 + own->statistics.jitter_us * 2;
+    uint32_t words[NN_RUNNER_FIGURE_WORDS];
+    words[NN_RUNNER_FIGURE_WORDS - 1] = 0;
+    memcpy(words, own, sizeof *own);
+    uint32_t sequence = nn_atomic_load(&runner->sequence);
+    nn_atomic_exchange(&runner->sequence, sequence + 1); /* a full barrier: no word before it */
+    for (size_t i = 0; i < NN_RUNNER_FIGURE_WORDS; i++) nn_atomic_store(&runner->figures[i], words[i]);
+    nn_atomic_store(&runner->sequence, sequence + 2);
+}
+
+NN_PRIVATE void nn_runner_run(void* user)
+{
+    necpnet_runner* runner = (necpnet_runner*)user;
+    while (!nn_atomic_load(&runner->stop)) {
+        bool done = runner_obey(runner);
+        uint64_t now_us = necpnet_time_us();
+        necpnet_result result = necpnet_client_update(runner->client, now_us);
+        if (result != NECPNET_OK) {
+            nn_log_write(&runner->logger, NECPNET_LOG_ERROR, "runner: stops: %s", necpnet_result_text(result));
+            return;
+        }
+        runner_report_events(runner);
+        nn_runner_publish(runner, now_us);
+        /* The update may have taken the wake of a command that came after runner_obey. */
+        if (done && nn_ring_peek(&runner->commands)) continue;
+        necpnet_client_wait(runner->client, runner->blind ? NN_RUNNER_WAIT_BLIND_US : NN_RUNNER_WAIT_US);
+    }
+}
+
+#endif
+/* ---- end platform/nn_runner_thread.c ----------------------------------------------------------------------------- */
 
 #endif /* NECPNET_WITH_PLATFORM */

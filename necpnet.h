@@ -2112,10 +2112,11 @@ typedef struct necpnet_runner necpnet_runner;
 
 /* necpnet_runner_create - start the thread with a client.
  *
- *   config       as for necpnet_client_create; config.view is fed by necpnet_runner_poll on the game's thread.
- *   ring_bytes   of each ring: 64 KB .. 64 MB.
+ *   config       as for necpnet_client_create; config.view is fed by necpnet_runner_poll on the game's thread. allocator
+ *                and logger are called on both threads. A transport of your own is called on the I/O thread, and must wait.
+ *   ring_bytes   of each ring: 64 KB .. 64 MB; rounded up to a power of two.
  *
- * Returns  as necpnet_client_create | ERR_LIMIT_REACHED (no thread)
+ * Returns  as necpnet_client_create | ERR_UNSUPPORTED (the transport cannot wait) | ERR_LIMIT_REACHED (no thread)
  * Thread   becomes the owner (game's thread).   Callback  no.   Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_runner_create(const necpnet_client_config* config, uint32_t ring_bytes,
@@ -2128,13 +2129,14 @@ NECPNET_API necpnet_result necpnet_runner_create(const necpnet_client_config* co
 NECPNET_API void necpnet_runner_destroy(necpnet_runner* runner);
 
 /* necpnet_runner_connect, _set_token, _disconnect, _send_with, _send_input, _poll, _get_state, _get_statistics,
- * _server_tick - as the client's functions of these names. A command that the client refuses later is reported as
- * EVENT_CONNECT_FAILED (connect, set_token) or counted in messages_dropped (send).
+ * _server_tick - as the client's functions of these names. What the client refuses only later is reported as
+ * EVENT_CONNECT_FAILED (connect, set_token), or dropped and logged (a message that is not reliable, an input). A reliable
+ * message waits for room in its channel, and what was sent after it waits behind; a disconnect goes before it.
  *
  *   options  of send_with: NULL: none.
  *
  * Returns  as the client's | ERR_WOULD_BLOCK (ring full; retry later)
- * Thread   owner.      Callback  safe.      Allocates  no.
+ * Thread   owner.      Callback  safe.      Allocates  for messages larger than a quarter of the ring.
  */
 NECPNET_API necpnet_result necpnet_runner_connect(necpnet_runner* runner, const char* const* urls, int url_count);
 NECPNET_API necpnet_result necpnet_runner_set_token(necpnet_runner* runner, const char* token, uint64_t wall_us);

@@ -198,9 +198,16 @@ necpnet_result necpnet_runner_server_tick(const necpnet_runner* runner, uint64_t
 
 /* ---- commands -- */
 
+/* Sends leave room in the ring for a disconnect, before which those that cannot go give way. */
 static necpnet_result runner_command(necpnet_runner* runner, nn_runner_record* record, const void* name,
                                      const void* text, const void* data)
 {
+    if (record->kind == NN_RUNNER_SEND || record->kind == NN_RUNNER_INPUT) {
+        uint32_t bytes = record->name_bytes + record->data_bytes;
+        if (bytes > runner->commands.capacity / 4) bytes = 0; /* elsewhere */
+        bytes += (uint32_t)sizeof *record + NN_RUNNER_RESERVE_BYTES;
+        if (!nn_ring_begin(&runner->commands, bytes)) return NECPNET_ERR_WOULD_BLOCK; /* begun alone: nothing is there */
+    }
     necpnet_result result = nn_runner_write(runner, &runner->commands, record, name, text, data);
     if (result == NECPNET_OK) nn_runner_wake(runner);
     return result;

@@ -16,6 +16,7 @@
 
 #define NN_RUNNER_WAIT_US 1000000u      /* at most between two updates */
 #define NN_RUNNER_WAIT_BLIND_US 1000u   /* with a transport that cannot be woken */
+#define NN_RUNNER_RESERVE_BYTES 1024u   /* of the ring of commands, for a disconnect: at most 300 */
 #define NN_RUNNER_BEHIND_MAX 8          /* rings full of state frames that wait for a game that does not poll */
 
 typedef enum nn_runner_kind {

@@ -773,7 +773,8 @@ typedef struct necpnet_server_config {
     necpnet_logger logger;
     necpnet_entropy entropy;
     const necpnet_transport* transport; /* NULL (default): own sockets as below; else borrowed until destroy */
-    necpnet_loop* loop;         /* for own sockets: NULL (default): a loop of its own; else borrowed */
+    necpnet_loop* loop;         /* for own sockets: NULL (default): a loop of its own, stepped by update; else borrowed:
+                                   call necpnet_loop_step (or a wait) before update */
     const char* bind_address;   /* numeric; default "::" (every IPv6 and IPv4 address); copied */
     int udp_port;               /* -1: no UDP; 0: any free port; default 7777 */
     int tcp_port;               /* -1 (default): no WebSocket; 0: any free port */
@@ -1850,7 +1851,8 @@ typedef struct necpnet_web_config {
     necpnet_logger logger;
     necpnet_entropy entropy;          /* for masks and keys of outgoing connections */
     const necpnet_transport* transport; /* NULL (default): own sockets */
-    necpnet_loop* loop;               /* NULL (default): a loop of its own */
+    necpnet_loop* loop;               /* NULL (default): a loop of its own, stepped by update; else borrowed, stepped by
+                                         its owner */
     const char* bind_address;         /* default "::" */
     int tcp_port;                     /* -1 (default): outgoing connections alone; 0: any free port */
     necpnet_tls_config tls;
@@ -2074,7 +2076,8 @@ typedef struct necpnet_socket_config {
     size_t struct_bytes;
     necpnet_allocator allocator;
     necpnet_logger logger;
-    necpnet_loop* loop;        /* NULL (default): its own */
+    necpnet_loop* loop;        /* NULL (default): its own, stepped by update; else borrowed: call necpnet_loop_step (or a
+                                  wait) before the updates of those who share it */
     const char* bind_address;  /* default "::"; falls back to IPv4 where there is no IPv6 */
     int udp_port;              /* -1 (default): none; 0: any free port (clients) */
     int tcp_port;              /* -1 (default): no listening; outgoing streams always work */

@@ -148,8 +148,9 @@ static double cpu_seconds(void)
 }
 
 /* One turn over all clients. */
-static void turn(load_run* run, uint32_t count, bool sending)
+static void turn(load_run* run, necpnet_loop* loop, uint32_t count, bool sending)
 {
+    necpnet_loop_step(loop, sending ? 500 : 1000);
     for (uint32_t i = 0; i < count; i++) {
         load_client* one = &run->clients[i];
         if (!one->client || one->has_failed) continue;
@@ -185,7 +186,7 @@ static bool begin_clients(load_run* run, necpnet_loop* loop, const necpnet_trans
         necpnet_client_update(one->client, one->began_us);
         if (!cli_connect(options, one->client)) return false;
         /* some at a time: a token lives 45 s, and X25519 costs the server a millisecond */
-        while (!cli_interrupted && i + 1 - run->connected - run->failed > 50) turn(run, i + 1, false);
+        while (!cli_interrupted && i + 1 - run->connected - run->failed > 50) turn(run, loop, i + 1, false);
         if (!options->json && necpnet_time_us() >= print_us) {
             fprintf(stderr, "\rconnecting %u of %u ", (unsigned)run->connected, (unsigned)options->clients);
             print_us = necpnet_time_us() + 200000;
@@ -193,7 +194,7 @@ static bool begin_clients(load_run* run, necpnet_loop* loop, const necpnet_trans
     }
     uint64_t until_us = necpnet_time_us() + 20000000;
     while (!cli_interrupted && run->connected + run->failed < options->clients && necpnet_time_us() < until_us) {
-        turn(run, options->clients, false);
+        turn(run, loop, options->clients, false);
     }
     if (!options->json) fprintf(stderr, "\rconnected %u of %u   \n", (unsigned)run->connected, (unsigned)options->clients);
     return run->connected > 0;
@@ -248,14 +249,11 @@ int cli_load_command(const cli_options* options)
         for (uint32_t i = 0; i < options->clients; i++) { /* spread over one interval */
             run.clients[i].next_us = began_us + (uint64_t)i * (1000000 / options->rate) / options->clients;
         }
-        while (!cli_interrupted && necpnet_time_us() < end_us) {
-            turn(&run, options->clients, true);
-            necpnet_loop_step(loop, 1000);
-        }
+        while (!cli_interrupted && necpnet_time_us() < end_us) turn(&run, loop, options->clients, true);
         double took_s = (double)(necpnet_time_us() - began_us) / 1e6;
         double cpu_s = cpu_seconds() - cpu_before;
         uint64_t until_us = necpnet_time_us() + 5000000; /* what is still on its way */
-        while (run.received < run.sent && necpnet_time_us() < until_us) turn(&run, options->clients, false);
+        while (run.received < run.sent && necpnet_time_us() < until_us) turn(&run, loop, options->clients, false);
         report(&run, took_s, cpu_s);
         ok = run.failed == 0 && run.disconnected == 0;
     }

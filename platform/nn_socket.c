@@ -90,7 +90,8 @@ static void socket_receive(void* user, uint64_t now_us)
     if (!socket->attached) return;
     nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
     if (!buffers || buffers->reading) return; /* inside another transport's receive: the next call has it */
-    if (!socket->waited) necpnet_loop_step(socket->loop, 0);
+    /* a borrowed loop is stepped by its owner: a thousand endpoints on it cost one system call a turn, not a thousand */
+    if (!socket->waited && socket->own_loop) necpnet_loop_step(socket->loop, 0);
     socket->waited = false;
     buffers->reading = true;
     if (socket->udp_ready) nn_socket_receive_datagrams(socket);

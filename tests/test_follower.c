@@ -313,4 +313,130 @@ TEST(test_follower_late_client_is_whole_soon)
     sim_end(s);
 }
 
+/* ---- budget */
+
+typedef struct brick {
+    float position[3];
+    char label[200];
+} brick;
+
+static const necpnet_field brick_fields[] = {
+    NECPNET_VEC3(brick, position, 1, -500, 500, 0.001, NECPNET_FIELD_INTERPOLATE),
+    NECPNET_STRING(brick, label, 2, 0),
+};
+
+/* 300 bricks that all move each tick at a budget for a few of them: bytes a second stay below it, no brick waits for long, a
+ * large label gets its turn, and an own brick goes with every frame. */
+TEST(test_follower_budget_is_hard_and_nobody_starves)
+{
+    static uint32_t newest[300];
+    necpnet_entity_type type = {"brick", 1, sizeof(brick), brick_fields, 2};
+    necpnet_allocator allocator = test_allocator();
+    necpnet_schema* schema = NULL;
+    necpnet_world* world = NULL;
+    necpnet_view* view = NULL;
+    nn_follower* follower = NULL;
+    TEST_OK(necpnet_schema_create(&allocator, NULL, &type, 1, &schema));
+    necpnet_world_config world_config;
+    TEST_OK(necpnet_world_config_default(&world_config));
+    world_config.allocator = allocator;
+    world_config.schema = schema;
+    world_config.client_bytes_per_s = 8000;
+    TEST_OK(necpnet_world_create(&world_config, &world));
+    necpnet_view_config view_config;
+    TEST_OK(necpnet_view_config_default(&view_config));
+    view_config.allocator = allocator;
+    view_config.schema = schema;
+    TEST_OK(necpnet_view_create(&view_config, &view));
+    TEST_OK(nn_world_follow(world, 5, true, &follower));
+    necpnet_entity entities[300];
+    nn_random random;
+    nn_random_seed(&random, 1);
+    for (int i = 0; i < 300; i++) TEST_OK(necpnet_world_spawn(world, 1, NULL, &entities[i]));
+    TEST_OK(necpnet_world_set_owner(world, entities[200], 5));
+    uint64_t sent = 0;
+    uint32_t longest = 0;
+    uint32_t seconds = 30;
+    for (uint32_t tick = 1; tick <= seconds * 60; tick++) {
+        uint64_t now_us = 1000000 + (uint64_t)tick * 1000000 / 60;
+        for (int i = 0; i < 300; i++) {
+            brick* b = (brick*)necpnet_world_get(world, entities[i]);
+            for (int j = 0; j < 3; j++) b->position[j] += (float)nn_random_below(&random, 101) / 1000.0f - 0.05f;
+            if (i == 17 && tick == 1000) memset(b->label, 'x', 199);
+            TEST_OK(necpnet_world_mark(world, entities[i]));
+        }
+        TEST_OK(necpnet_world_commit(world, tick));
+        for (;;) { /* as often as it wants: a datagram each */
+            uint8_t frame[600];
+            uint32_t value;
+            nn_writer writer = nn_writer_of(frame, sizeof frame);
+            if (!nn_follower_write(follower, &writer, sizeof frame, &value, now_us)) break;
+            sent += nn_writer_bytes(&writer);
+            nn_reader reader = nn_reader_of(frame + 1, nn_writer_bytes(&writer) - 1);
+            TEST_OK(nn_view_read(view, &reader, now_us));
+            uint32_t own = 0;
+            brick shown;
+            if (!necpnet_view_get_latest(view, entities[200], &shown, sizeof shown, &own)) TEST_EQUAL(own, tick);
+        }
+        TEST_AT_MOST(sent, 1200 + (uint64_t)8000 * tick / 60 + 100);
+        for (int i = 0; i < 300; i++) {
+            brick shown;
+            uint32_t at = 0;
+            if (!necpnet_view_get_latest(view, entities[i], &shown, sizeof shown, &at)) newest[i] = at;
+            if (tick - newest[i] > longest) longest = tick - newest[i];
+        }
+    }
+    TEST_AT_LEAST(sent, (uint64_t)8000 * seconds * 8 / 10); /* and it is used */
+    TEST_AT_MOST(longest, 240);
+    brick shown;
+    TEST_OK(necpnet_view_get_latest(view, entities[17], &shown, sizeof shown, NULL));
+    TEST_EQUAL(strlen(shown.label), 199);
+    nn_world_unfollow(world, follower);
+    necpnet_view_destroy(view);
+    necpnet_world_destroy(world);
+    necpnet_schema_destroy(schema);
+}
+
+TEST(test_follower_slow_fields_change_at_their_rate)
+{
+    necpnet_field fields[2] = {brick_fields[0], brick_fields[1]};
+    fields[1].flags = NECPNET_FIELD_SLOW;
+    necpnet_entity_type type = {"brick", 1, sizeof(brick), fields, 2};
+    necpnet_allocator allocator = test_allocator();
+    necpnet_schema* schema = NULL;
+    necpnet_world* world = NULL;
+    TEST_OK(necpnet_schema_create(&allocator, NULL, &type, 1, &schema));
+    necpnet_world_config config;
+    TEST_OK(necpnet_world_config_default(&config));
+    config.allocator = allocator;
+    config.schema = schema;
+    config.slow_ticks = 10;
+    TEST_OK(necpnet_world_create(&config, &world));
+    necpnet_entity entity;
+    TEST_OK(necpnet_world_spawn(world, 1, NULL, &entity));
+    const nn_world_slot* slot = &world->slots[entity & 0xffff];
+    const nn_field_plan* label = &schema->plans[0].fields[1];
+    uint32_t changes = 0;
+    uint32_t length = 0;
+    for (uint32_t tick = 1; tick <= 200; tick++) {
+        brick* b = (brick*)necpnet_world_get(world, entity);
+        if (tick <= 100) {
+            b->position[0] += 1;
+            b->label[tick] = 0;
+            b->label[tick - 1] = 'a';
+            TEST_OK(necpnet_world_mark(world, entity));
+        }
+        TEST_OK(necpnet_world_commit(world, tick));
+        const uint32_t* row = nn_world_row(world, slot, slot->version);
+        if (row[label->word] != length) changes++;
+        length = row[label->word];
+    }
+    TEST_AT_MOST(changes, 12);
+    TEST_AT_LEAST(changes, 10);
+    TEST_EQUAL(length, 100); /* what was held back comes without another mark */
+    TEST_EQUAL(world->dirty_count, 0);
+    necpnet_world_destroy(world);
+    necpnet_schema_destroy(schema);
+}
+
 TEST_MAIN

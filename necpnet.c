@@ -15925,6 +15925,12 @@ NN_INLINE necpnet_entity nn_entity_of(uint16_t generation, uint16_t slot)
 /* nn_world_get_schema - for the schema hash in SETUP. */
 NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world);
 
+/* nn_world_version_tick - when a version that the history has was committed. */
+NN_INLINE uint32_t nn_world_version_tick(const nn_world_slot* slot, uint32_t version)
+{
+    return slot->history[version & (slot->capacity - 1u)];
+}
+
 /* nn_world_row - a version's row, or NULL if the history no longer has it. */
 NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_world_slot* slot, uint32_t version);
 
@@ -16435,7 +16441,7 @@ NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value);
 
 
 
-#define FOLLOWER_HEAD_BYTES_MAX 22     /* type, length, flags, two varints, and the first bits of the records */
+#define FOLLOWER_HEAD_BYTES_MAX 28     /* type, length 2, flags, three varints of at most 8 */
 #define FOLLOWER_BURST_BYTES 1200u     /* budget that may be saved up, at least */
 #define FOLLOWER_TRAILING_ORDERED 1    /* frames after the last change, which tell that nothing moves any more */
 #define FOLLOWER_TRAILING_UNORDERED 3  /* some of them may be lost */
@@ -16473,7 +16479,8 @@ typedef struct follower_entry {
     uint16_t place;
     uint16_t generation;
     uint16_t index;
-    uint8_t kind; /* follower_kind */
+    uint16_t base_index; /* UPDATE: of the baseline that it was written against */
+    uint8_t kind;        /* follower_kind */
 } follower_entry;
 
 typedef struct follower_frame {
@@ -16503,6 +16510,7 @@ struct nn_follower {
     uint64_t seen;        /* commit up to which the change list was walked */
     uint64_t sent_commit; /* of the last frame */
     uint32_t sent_tick;
+    uint32_t quiet_tick;   /* the client had all until then, without a frame; counts when after sent_tick */
     uint32_t input_now;    /* inputs processed as of the commit input_commit + 1 */
     uint32_t input_before; /* and as of earlier ones */
     uint64_t input_commit;
@@ -16702,14 +16710,30 @@ static void follower_notice(nn_follower* follower, uint16_t place)
     }
 }
 
+/* The tick before a slot left the state that the client has; the present one for a slot without such a state. */
+static uint32_t follower_still_until(const nn_follower* follower, uint16_t place)
+{
+    const nn_world_slot* slot = &follower->world->slots[place];
+    const follower_state* state = &follower->states[place];
+    bool known = (state->flags & FOLLOWER_KNOWN) && state->generation == slot->generation;
+    if (!known || !(slot->flags & NN_SLOT_COMMITTED) || slot->versions == 0) return follower->world->tick;
+    if (slot->version == state->sent_version) return follower->world->tick;
+    if (!nn_world_row(follower->world, slot, state->sent_version + 1)) return 0;
+    return nn_world_version_tick(slot, state->sent_version + 1) - 1;
+}
+
 static bool follower_sync(nn_follower* follower)
 {
     const necpnet_world* world = follower->world;
     if (!follower_reserve(follower)) return false;
+    uint32_t quiet = follower->pending_count ? 0 : world->tick;
     for (uint16_t place = world->newest; place; place = world->slots[place].older) {
         if (world->slots[place].changed <= follower->seen) break;
+        uint32_t still = follower_still_until(follower, place);
+        if (still < quiet) quiet = still;
         follower_notice(follower, place);
     }
+    follower->quiet_tick = quiet;
     follower->seen = world->commit;
     return true;
 }
@@ -16932,6 +16956,7 @@ static void follower_note_sent(nn_follower* follower, uint16_t place, follower_k
         entry->place = place;
         entry->generation = state->generation;
         entry->index = state->sent_index;
+        entry->base_index = state->base_index;
         entry->kind = (uint8_t)kind;
     }
     if (kind == FOLLOWER_LEAVE) {
@@ -17020,6 +17045,7 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 
 #define FOLLOWER_FRAME_COMPLETE 1u
 #define FOLLOWER_FRAME_INPUT 2u
+#define FOLLOWER_FRAME_QUIET 4u
 
 static void follower_write_frame(nn_follower* follower, nn_writer* writer, const follower_writing* writing,
                                  bool own_complete)
@@ -17037,12 +17063,19 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, const
         complete = state->sent_version == world->slots[follower->pending[i]].version && (state->flags & FOLLOWER_OWNER);
     }
     size_t records = nn_bits_bytes(&writing->bits);
-    size_t bytes = 1 + nn_varint_bytes(world->tick) + (has_input ? nn_varint_bytes(input) : 0) + records;
+    bool quiet =
+        follower->sent_commit && follower->quiet_tick > follower->sent_tick && follower->quiet_tick < world->tick;
+    uint32_t quiet_age = world->tick - follower->quiet_tick;
+    size_t bytes = 1 + nn_varint_bytes(world->tick) + (has_input ? nn_varint_bytes(input) : 0) +
+                   (quiet ? nn_varint_bytes(quiet_age) : 0) + records;
+    unsigned flags = (complete ? FOLLOWER_FRAME_COMPLETE : 0) | (has_input ? FOLLOWER_FRAME_INPUT : 0) |
+                     (quiet ? FOLLOWER_FRAME_QUIET : 0);
     nn_write_u8(writer, NN_FRAME_STATE);
     nn_write_varint(writer, bytes);
-    nn_write_u8(writer, (uint8_t)((complete ? FOLLOWER_FRAME_COMPLETE : 0) | (has_input ? FOLLOWER_FRAME_INPUT : 0)));
+    nn_write_u8(writer, (uint8_t)flags);
     nn_write_varint(writer, world->tick);
     if (has_input) nn_write_varint(writer, input);
+    if (quiet) nn_write_varint(writer, quiet_age);
     nn_write_bytes(writer, world->frame, records);
     if (has_input) follower->input_sent = input;
 }
@@ -17160,6 +17193,8 @@ static void follower_ack_entry(nn_follower* follower, const follower_entry* entr
     }
     if ((uint16_t)(entry->index - state->floor_index - 1) >= 0x8000) return;
     if ((state->flags & FOLLOWER_BASE) && (uint16_t)(entry->index - state->base_index - 1) >= 0x8000) return;
+    /* If it came late, newer states may have pushed its baseline out of the view, which then could not read it. */
+    if (entry->kind == FOLLOWER_UPDATE && (uint16_t)(state->sent_index - entry->base_index) >= NN_VIEW_STATES) return;
     follower_set_base(state, entry->version, tick, entry->index);
     if (state->flags & FOLLOWER_LEAVING) return;
     if (follower_has_newest(follower, state, slot)) follower_unpend(follower, entry->place);
@@ -17760,11 +17795,13 @@ static const uint32_t* view_find_state(const necpnet_view* view, const nn_view_s
 
 #define VIEW_FRAME_COMPLETE 1u
 #define VIEW_FRAME_INPUT 2u
+#define VIEW_FRAME_QUIET 4u
 
 typedef struct view_frame {
     nn_bit_reader bits;
     uint32_t tick;
     uint32_t input;
+    uint32_t quiet_age; /* 0: not told */
     uint32_t usual_age;
     unsigned gap_order;
     bool complete;
@@ -17786,10 +17823,11 @@ static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn
     if (!nn_bits_read(&frame->bits, 1)) age = nn_golomb_read(&frame->bits, 4);
     if (age == 0 || age > frame->tick) return view_refuse(view, "a baseline of no tick");
     bool owner = plan->restricted && nn_bits_read(&frame->bits, 1);
-    const uint32_t* base = NULL;
-    bool wanted = slot->entity && (!slot->left || frame->tick > slot->left_tick);
-    if (wanted) base = view_find_state(view, slot, frame->tick - (uint32_t)age);
-    if (wanted && !base && frame->tick > slot->entered_tick) return view_refuse(view, "an update against no baseline");
+    const uint32_t* base = slot->entity ? view_find_state(view, slot, frame->tick - (uint32_t)age) : NULL;
+    /* It may be of before the entity left or entered, or so late that 32 newer states have come meanwhile. */
+    bool excused = !slot->entity || frame->tick <= slot->entered_tick || slot->entity->count == NN_VIEW_STATES;
+    if (!base && !excused) return view_refuse(view, "an update against no baseline");
+    if (!base) view->statistics.late++;
     if (!nn_row_read_delta(plan, view->model, &frame->bits, base, view->row, owner)) {
         return view_refuse(view, "an update does not decode");
     }
@@ -17899,11 +17937,15 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
     uint8_t flags = nn_read_u8(&head);
     uint64_t tick = nn_read_varint(&head);
     uint64_t input = flags & VIEW_FRAME_INPUT ? nn_read_varint(&head) : 0;
-    if (head.failed || tick > UINT32_MAX || input > UINT32_MAX) return view_refuse(view, "the head does not decode");
-    if (flags & ~(VIEW_FRAME_COMPLETE | VIEW_FRAME_INPUT)) return view_refuse(view, "an unknown flag");
+    uint64_t quiet_age = flags & VIEW_FRAME_QUIET ? nn_read_varint(&head) : 0;
+    if (head.failed || tick > UINT32_MAX || input > UINT32_MAX || quiet_age > tick)
+        return view_refuse(view, "the head does not decode");
+    if (flags & ~(VIEW_FRAME_COMPLETE | VIEW_FRAME_INPUT | VIEW_FRAME_QUIET))
+        return view_refuse(view, "an unknown flag");
     frame->bits = nn_bit_reader_of(head.at, nn_reader_left(&head));
     frame->tick = (uint32_t)tick;
     frame->input = (uint32_t)input;
+    frame->quiet_age = (uint32_t)quiet_age;
     frame->complete = (flags & VIEW_FRAME_COMPLETE) != 0;
     frame->has_input = (flags & VIEW_FRAME_INPUT) != 0;
     frame->usual_age = (uint32_t)nn_bits_read(&frame->bits, 8);
@@ -17912,6 +17954,11 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
     view->statistics.states++;
     view->statistics.bytes += 1 + nn_varint_bytes(bytes) + bytes;
     return NECPNET_OK;
+}
+
+static void view_note_complete(necpnet_view* view, uint32_t tick)
+{
+    view->complete[view->complete_count++ % NN_VIEW_STATES] = tick;
 }
 
 NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, uint64_t now_us)
@@ -17927,13 +17974,14 @@ NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, ui
     }
     bool newest = !view->any || frame.tick > view->newest_tick;
     if (newest) nn_playback_arrived(&view->playback, frame.tick, now_us);
+    if (frame.quiet_age) view_note_complete(view, frame.tick - frame.quiet_age);
     result = view_read_records(view, &frame);
     if (result) return result;
     if (newest) {
         view->any = true;
         view->newest_tick = frame.tick;
     }
-    if (frame.complete) view->complete[view->complete_count++ % NN_VIEW_STATES] = frame.tick;
+    if (frame.complete) view_note_complete(view, frame.tick);
     if (frame.tick >= view->newest_tick) {
         view->replay = true;
         if (frame.has_input && (!view->has_acked || frame.input > view->input_acked)) {

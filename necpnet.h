@@ -1585,7 +1585,7 @@ typedef struct necpnet_view_statistics {
     uint64_t states;         /* state frames received */
     uint64_t updates;        /* entity records */
     uint64_t bytes;          /* of state frames */
-    uint64_t late;           /* of the frames, those that came too late to be used */
+    uint64_t late;           /* frames and records that came too late to be used */
     int64_t age_us;          /* how far the picture lies behind the server's clock; 0 while that is unknown */
     uint64_t extrapolated;   /* gets beyond the newest state */
     uint64_t corrections;    /* predictions that differed from the server */

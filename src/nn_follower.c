@@ -5,7 +5,7 @@
 
 #include "nn_row.h"
 
-#define FOLLOWER_HEAD_BYTES_MAX 22     /* type, length, flags, two varints, and the first bits of the records */
+#define FOLLOWER_HEAD_BYTES_MAX 28     /* type, length 2, flags, three varints of at most 8 */
 #define FOLLOWER_BURST_BYTES 1200u     /* budget that may be saved up, at least */
 #define FOLLOWER_TRAILING_ORDERED 1    /* frames after the last change, which tell that nothing moves any more */
 #define FOLLOWER_TRAILING_UNORDERED 3  /* some of them may be lost */
@@ -43,7 +43,8 @@ typedef struct follower_entry {
     uint16_t place;
     uint16_t generation;
     uint16_t index;
-    uint8_t kind; /* follower_kind */
+    uint16_t base_index; /* UPDATE: of the baseline that it was written against */
+    uint8_t kind;        /* follower_kind */
 } follower_entry;
 
 typedef struct follower_frame {
@@ -73,6 +74,7 @@ struct nn_follower {
     uint64_t seen;        /* commit up to which the change list was walked */
     uint64_t sent_commit; /* of the last frame */
     uint32_t sent_tick;
+    uint32_t quiet_tick;   /* the client had all until then, without a frame; counts when after sent_tick */
     uint32_t input_now;    /* inputs processed as of the commit input_commit + 1 */
     uint32_t input_before; /* and as of earlier ones */
     uint64_t input_commit;
@@ -272,14 +274,30 @@ static void follower_notice(nn_follower* follower, uint16_t place)
     }
 }
 
+/* The tick before a slot left the state that the client has; the present one for a slot without such a state. */
+static uint32_t follower_still_until(const nn_follower* follower, uint16_t place)
+{
+    const nn_world_slot* slot = &follower->world->slots[place];
+    const follower_state* state = &follower->states[place];
+    bool known = (state->flags & FOLLOWER_KNOWN) && state->generation == slot->generation;
+    if (!known || !(slot->flags & NN_SLOT_COMMITTED) || slot->versions == 0) return follower->world->tick;
+    if (slot->version == state->sent_version) return follower->world->tick;
+    if (!nn_world_row(follower->world, slot, state->sent_version + 1)) return 0;
+    return nn_world_version_tick(slot, state->sent_version + 1) - 1;
+}
+
 static bool follower_sync(nn_follower* follower)
 {
     const necpnet_world* world = follower->world;
     if (!follower_reserve(follower)) return false;
+    uint32_t quiet = follower->pending_count ? 0 : world->tick;
     for (uint16_t place = world->newest; place; place = world->slots[place].older) {
         if (world->slots[place].changed <= follower->seen) break;
+        uint32_t still = follower_still_until(follower, place);
+        if (still < quiet) quiet = still;
         follower_notice(follower, place);
     }
+    follower->quiet_tick = quiet;
     follower->seen = world->commit;
     return true;
 }
@@ -502,6 +520,7 @@ static void follower_note_sent(nn_follower* follower, uint16_t place, follower_k
         entry->place = place;
         entry->generation = state->generation;
         entry->index = state->sent_index;
+        entry->base_index = state->base_index;
         entry->kind = (uint8_t)kind;
     }
     if (kind == FOLLOWER_LEAVE) {
@@ -590,6 +609,7 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 
 #define FOLLOWER_FRAME_COMPLETE 1u
 #define FOLLOWER_FRAME_INPUT 2u
+#define FOLLOWER_FRAME_QUIET 4u
 
 static void follower_write_frame(nn_follower* follower, nn_writer* writer, const follower_writing* writing,
                                  bool own_complete)
@@ -607,12 +627,19 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, const
         complete = state->sent_version == world->slots[follower->pending[i]].version && (state->flags & FOLLOWER_OWNER);
     }
     size_t records = nn_bits_bytes(&writing->bits);
-    size_t bytes = 1 + nn_varint_bytes(world->tick) + (has_input ? nn_varint_bytes(input) : 0) + records;
+    bool quiet =
+        follower->sent_commit && follower->quiet_tick > follower->sent_tick && follower->quiet_tick < world->tick;
+    uint32_t quiet_age = world->tick - follower->quiet_tick;
+    size_t bytes = 1 + nn_varint_bytes(world->tick) + (has_input ? nn_varint_bytes(input) : 0) +
+                   (quiet ? nn_varint_bytes(quiet_age) : 0) + records;
+    unsigned flags = (complete ? FOLLOWER_FRAME_COMPLETE : 0) | (has_input ? FOLLOWER_FRAME_INPUT : 0) |
+                     (quiet ? FOLLOWER_FRAME_QUIET : 0);
     nn_write_u8(writer, NN_FRAME_STATE);
     nn_write_varint(writer, bytes);
-    nn_write_u8(writer, (uint8_t)((complete ? FOLLOWER_FRAME_COMPLETE : 0) | (has_input ? FOLLOWER_FRAME_INPUT : 0)));
+    nn_write_u8(writer, (uint8_t)flags);
     nn_write_varint(writer, world->tick);
     if (has_input) nn_write_varint(writer, input);
+    if (quiet) nn_write_varint(writer, quiet_age);
     nn_write_bytes(writer, world->frame, records);
     if (has_input) follower->input_sent = input;
 }
@@ -730,6 +757,8 @@ static void follower_ack_entry(nn_follower* follower, const follower_entry* entr
     }
     if ((uint16_t)(entry->index - state->floor_index - 1) >= 0x8000) return;
     if ((state->flags & FOLLOWER_BASE) && (uint16_t)(entry->index - state->base_index - 1) >= 0x8000) return;
+    /* If it came late, newer states may have pushed its baseline out of the view, which then could not read it. */
+    if (entry->kind == FOLLOWER_UPDATE && (uint16_t)(state->sent_index - entry->base_index) >= NN_VIEW_STATES) return;
     follower_set_base(state, entry->version, tick, entry->index);
     if (state->flags & FOLLOWER_LEAVING) return;
     if (follower_has_newest(follower, state, slot)) follower_unpend(follower, entry->place);

@@ -274,11 +274,13 @@ static const uint32_t* view_find_state(const necpnet_view* view, const nn_view_s
 
 #define VIEW_FRAME_COMPLETE 1u
 #define VIEW_FRAME_INPUT 2u
+#define VIEW_FRAME_QUIET 4u
 
 typedef struct view_frame {
     nn_bit_reader bits;
     uint32_t tick;
     uint32_t input;
+    uint32_t quiet_age; /* 0: not told */
     uint32_t usual_age;
     unsigned gap_order;
     bool complete;
@@ -300,10 +302,11 @@ static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn
     if (!nn_bits_read(&frame->bits, 1)) age = nn_golomb_read(&frame->bits, 4);
     if (age == 0 || age > frame->tick) return view_refuse(view, "a baseline of no tick");
     bool owner = plan->restricted && nn_bits_read(&frame->bits, 1);
-    const uint32_t* base = NULL;
-    bool wanted = slot->entity && (!slot->left || frame->tick > slot->left_tick);
-    if (wanted) base = view_find_state(view, slot, frame->tick - (uint32_t)age);
-    if (wanted && !base && frame->tick > slot->entered_tick) return view_refuse(view, "an update against no baseline");
+    const uint32_t* base = slot->entity ? view_find_state(view, slot, frame->tick - (uint32_t)age) : NULL;
+    /* It may be of before the entity left or entered, or so late that 32 newer states have come meanwhile. */
+    bool excused = !slot->entity || frame->tick <= slot->entered_tick || slot->entity->count == NN_VIEW_STATES;
+    if (!base && !excused) return view_refuse(view, "an update against no baseline");
+    if (!base) view->statistics.late++;
     if (!nn_row_read_delta(plan, view->model, &frame->bits, base, view->row, owner)) {
         return view_refuse(view, "an update does not decode");
     }
@@ -413,11 +416,15 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
     uint8_t flags = nn_read_u8(&head);
     uint64_t tick = nn_read_varint(&head);
     uint64_t input = flags & VIEW_FRAME_INPUT ? nn_read_varint(&head) : 0;
-    if (head.failed || tick > UINT32_MAX || input > UINT32_MAX) return view_refuse(view, "the head does not decode");
-    if (flags & ~(VIEW_FRAME_COMPLETE | VIEW_FRAME_INPUT)) return view_refuse(view, "an unknown flag");
+    uint64_t quiet_age = flags & VIEW_FRAME_QUIET ? nn_read_varint(&head) : 0;
+    if (head.failed || tick > UINT32_MAX || input > UINT32_MAX || quiet_age > tick)
+        return view_refuse(view, "the head does not decode");
+    if (flags & ~(VIEW_FRAME_COMPLETE | VIEW_FRAME_INPUT | VIEW_FRAME_QUIET))
+        return view_refuse(view, "an unknown flag");
     frame->bits = nn_bit_reader_of(head.at, nn_reader_left(&head));
     frame->tick = (uint32_t)tick;
     frame->input = (uint32_t)input;
+    frame->quiet_age = (uint32_t)quiet_age;
     frame->complete = (flags & VIEW_FRAME_COMPLETE) != 0;
     frame->has_input = (flags & VIEW_FRAME_INPUT) != 0;
     frame->usual_age = (uint32_t)nn_bits_read(&frame->bits, 8);
@@ -426,6 +433,11 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
     view->statistics.states++;
     view->statistics.bytes += 1 + nn_varint_bytes(bytes) + bytes;
     return NECPNET_OK;
+}
+
+static void view_note_complete(necpnet_view* view, uint32_t tick)
+{
+    view->complete[view->complete_count++ % NN_VIEW_STATES] = tick;
 }
 
 NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, uint64_t now_us)
@@ -441,13 +453,14 @@ NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, ui
     }
     bool newest = !view->any || frame.tick > view->newest_tick;
     if (newest) nn_playback_arrived(&view->playback, frame.tick, now_us);
+    if (frame.quiet_age) view_note_complete(view, frame.tick - frame.quiet_age);
     result = view_read_records(view, &frame);
     if (result) return result;
     if (newest) {
         view->any = true;
         view->newest_tick = frame.tick;
     }
-    if (frame.complete) view->complete[view->complete_count++ % NN_VIEW_STATES] = frame.tick;
+    if (frame.complete) view_note_complete(view, frame.tick);
     if (frame.tick >= view->newest_tick) {
         view->replay = true;
         if (frame.has_input && (!view->has_acked || frame.input > view->input_acked)) {

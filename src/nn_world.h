@@ -75,6 +75,12 @@ NN_INLINE necpnet_entity nn_entity_of(uint16_t generation, uint16_t slot)
 /* nn_world_get_schema - for the schema hash in SETUP. */
 NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world);
 
+/* nn_world_version_tick - when a version that the history has was committed. */
+NN_INLINE uint32_t nn_world_version_tick(const nn_world_slot* slot, uint32_t version)
+{
+    return slot->history[version & (slot->capacity - 1u)];
+}
+
 /* nn_world_row - a version's row, or NULL if the history no longer has it. */
 NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_world_slot* slot, uint32_t version);
 

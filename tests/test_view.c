@@ -217,8 +217,12 @@ TEST(test_view_stands_still_before_a_start_and_after_a_stop)
         TEST_OK(necpnet_view_get(s.view, entity, &shown, sizeof shown));
         double x = (double)shown.position[0];
         TEST_HINT("tick %u at %g", (unsigned)tick, x);
-        if (tick <= 200) TEST_NEAR(x, 0, 1e-9);
-        TEST_AT_LEAST((int64_t)((x - last) * 1e6), -1); /* no swinging back */
+        uint32_t at = 0;
+        uint32_t share = 0;
+        if (tick > 20) TEST_OK(necpnet_view_get_tick(s.view, &at, &share));
+        double truth = ((double)at + (double)share / 1e6 - 200) * 0.1;
+        TEST_NEAR(x, truth < 0 ? 0 : truth > 10 ? 10 : truth, 0.003); /* exactly where it was at that moment */
+        TEST_AT_LEAST((int64_t)((x - last) * 1e6), -1);               /* no swinging back */
         TEST_AT_MOST((int64_t)((x - last) * 1e6), 112000);
         TEST_AT_MOST((int64_t)(x * 1e6), 10001000); /* no overshoot */
         last = x;
@@ -255,6 +259,39 @@ TEST(test_view_extrapolates_within_its_limit)
     necpnet_view_statistics statistics;
     TEST_OK(necpnet_view_get_statistics(s.view, &statistics));
     TEST_EQUAL(statistics.extrapolated, 2);
+    scene_end(&s);
+}
+
+TEST(test_view_fades_into_what_it_learns_late)
+{
+    scene s;
+    scene_begin(&s, 60);
+    runner r;
+    runner shown;
+    runner before;
+    memset(&r, 0, sizeof r);
+    memset(&before, 0, sizeof before);
+    necpnet_entity entity;
+    TEST_OK(necpnet_world_spawn(s.world, RUNNER, &r, &entity));
+    double most = 0;
+    for (uint32_t tick = 1; tick <= 300; tick++) {
+        ((runner*)necpnet_world_get(s.world, entity))->position[tick < 150 ? 0 : 1] += 0.1f;
+        TEST_OK(necpnet_world_mark(s.world, entity));
+        bool silent = tick > 148 && tick < 175; /* it turns meanwhile */
+        if (silent) {
+            TEST_OK(necpnet_world_commit(s.world, ++s.tick));
+        } else {
+            TEST_OK(scene_tick(&s));
+        }
+        TEST_OK(necpnet_view_update(s.view, tick_us(tick)));
+        TEST_OK(necpnet_view_get(s.view, entity, &shown, sizeof shown));
+        double moved = distance(&shown, &before);
+        if (tick > 60 && moved > most) most = moved;
+        before = shown;
+    }
+    TEST_AT_MOST((int64_t)(most * 1000), 600); /* over 2 to make up for, in 150 ms */
+    TEST_AT_LEAST((int64_t)(most * 1000), 150);
+    TEST_NEAR((double)shown.position[0], 14.9, 0.01);
     scene_end(&s);
 }
 

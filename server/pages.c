@@ -15,7 +15,6 @@
 static const char* const pages_places[] = {
     "../share/necpnet/web",
     "../../wasm/web",
-    "../../../server/web",
     "web",
 };
 

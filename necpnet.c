@@ -6234,9 +6234,12 @@ NN_INLINE void nn_contents_add(nn_contents* contents, nn_sent_kind kind, uint8_t
 #define NN_ACKS_H
 
 
-#define NN_ACKS_WINDOW 1024u   /* packet numbers back from the largest; older ones are refused */
-#define NN_ACKS_RANGES_MAX 32u /* of one ACK frame */
-#define NN_ACKS_ELICITING_MAX 2u
+#define NN_ACKS_WINDOW 1024u       /* packet numbers back from the largest; older ones are refused */
+#define NN_ACKS_RANGES_MAX 32u     /* of one ACK frame */
+#define NN_ACKS_ELICITING_FIRST 2u /* so many ack-eliciting packets want an ACK at once .. */
+#define NN_ACKS_ELICITING_LATER \
+    8u                          /* .. and so many once the connection runs: a fifth less CPU in a flood (bench/udp) */
+#define NN_ACKS_LATER_FROM 128u /* packet number */
 #define NN_ACKS_DELAY_US_DEFAULT 10000u
 #define NN_ACKS_BYTES_FULL 5u /* an ACK frame when nothing is missing, type byte included */
 
@@ -6364,7 +6367,8 @@ NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, 
     if (acks->watch_number != ACKS_NONE && number < acks->watch_floor) acks->watch_number = ACKS_NONE;
     if (!ack_eliciting && !at_once) return;
     if (acks->eliciting < UINT8_MAX) acks->eliciting++;
-    if (at_once || !in_order || acks->eliciting >= NN_ACKS_ELICITING_MAX) {
+    unsigned many = acks->largest < NN_ACKS_LATER_FROM ? NN_ACKS_ELICITING_FIRST : NN_ACKS_ELICITING_LATER;
+    if (at_once || !in_order || acks->eliciting >= many) {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us);
     } else {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us + acks->delay_us_max);
@@ -6622,6 +6626,7 @@ NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion);
 #define CONGESTION_FLOOR_ROUNDS 8u
 #define CONGESTION_LOSS_BYTES_MIN 38400u /* judge loss over at least 32 packets */
 #define CONGESTION_LOSS_PPM_SOME 20000u
+#define CONGESTION_KEEP_PACKETS 2u
 #define CONGESTION_BURST_PACKETS 10u /* RFC 9002 7.7 */
 #define CONGESTION_LIMIT_BURST_US 50000u
 #define CONGESTION_RATE_MAX UINT64_C(8000000000)
@@ -6699,36 +6704,48 @@ NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion)
     return nn_min_u64(rate, CONGESTION_RATE_MAX);
 }
 
-/* Add what a bucket earned since *at_us; time too short for a whole byte stays for later. */
-static void congestion_fill(int64_t* bytes, uint64_t* at_us, uint64_t rate, uint64_t bytes_max, uint64_t now_us)
+/* What a bucket earned since *at_us; time too short for a whole byte stays for later. */
+static int64_t congestion_earned(uint64_t* at_us, uint64_t rate, uint64_t now_us)
 {
-    if (now_us <= *at_us) return;
+    if (now_us <= *at_us) return 0;
     uint64_t elapsed = now_us - *at_us;
     if (elapsed >= CONGESTION_SECOND_US) {
         elapsed = CONGESTION_SECOND_US;
         *at_us = now_us - elapsed;
     }
     uint64_t earned = rate * elapsed / CONGESTION_SECOND_US;
-    if (earned == 0) return;
-    *at_us += nn_min_u64(elapsed, (earned * CONGESTION_SECOND_US + rate - 1) / rate);
-    *bytes += (int64_t)earned;
-    if (*bytes >= (int64_t)bytes_max) {
-        *bytes = (int64_t)bytes_max;
-        *at_us = now_us;
+    if (earned) *at_us += nn_min_u64(elapsed, (earned * CONGESTION_SECOND_US + rate - 1) / rate);
+    return (int64_t)earned;
+}
+
+/* The pacer keeps a few packets for later. More, up to NN_CONGESTION_BURST_US of them, come only at once, after a pause
+ * between two calls (a game that updates once a frame), and run off again if they are not used: a sender that is called
+ * often but held by its window must not save up a burst. */
+static void congestion_fill_pace(nn_congestion* congestion, uint64_t now_us)
+{
+    if (now_us <= congestion->pace_at_us) return;
+    uint64_t rate = nn_congestion_rate(congestion);
+    int64_t keep = (int64_t)congestion->datagram_bytes * CONGESTION_KEEP_PACKETS;
+    uint64_t once = nn_max_u64(rate * NN_CONGESTION_BURST_US / CONGESTION_SECOND_US,
+                               (uint64_t)congestion->datagram_bytes * CONGESTION_BURST_PACKETS);
+    once = nn_min_u64(once, nn_max_u64(congestion->window_bytes, congestion->datagram_bytes));
+    int64_t earned = congestion_earned(&congestion->pace_at_us, rate, now_us);
+    if (congestion->pace_bytes <= keep) {
+        congestion->pace_bytes += earned;
+        if (congestion->pace_bytes > (int64_t)once) congestion->pace_bytes = (int64_t)once;
+    } else {
+        congestion->pace_bytes = congestion->pace_bytes - earned > keep ? congestion->pace_bytes - earned : keep;
     }
 }
 
 static void congestion_refill(nn_congestion* congestion, uint64_t now_us)
 {
-    uint64_t rate = nn_congestion_rate(congestion);
-    uint64_t burst = nn_max_u64(rate * NN_CONGESTION_BURST_US / CONGESTION_SECOND_US,
-                                (uint64_t)congestion->datagram_bytes * CONGESTION_BURST_PACKETS);
-    burst = nn_min_u64(burst, nn_max_u64(congestion->window_bytes, congestion->datagram_bytes));
-    congestion_fill(&congestion->pace_bytes, &congestion->pace_at_us, rate, burst, now_us);
+    congestion_fill_pace(congestion, now_us);
     if (congestion->limit_bytes_per_s == NN_CONGESTION_UNLIMITED) return;
     uint64_t limit = nn_max_u64(congestion->limit_bytes_per_s, 1);
-    burst = nn_max_u64(limit * CONGESTION_LIMIT_BURST_US / CONGESTION_SECOND_US, congestion->datagram_bytes);
-    congestion_fill(&congestion->limit_bytes, &congestion->limit_at_us, limit, burst, now_us);
+    uint64_t most = nn_max_u64(limit * CONGESTION_LIMIT_BURST_US / CONGESTION_SECOND_US, congestion->datagram_bytes);
+    congestion->limit_bytes += congestion_earned(&congestion->limit_at_us, limit, now_us);
+    if (congestion->limit_bytes > (int64_t)most) congestion->limit_bytes = (int64_t)most;
 }
 
 NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us)

@@ -70,7 +70,8 @@ NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, 
     if (acks->watch_number != ACKS_NONE && number < acks->watch_floor) acks->watch_number = ACKS_NONE;
     if (!ack_eliciting && !at_once) return;
     if (acks->eliciting < UINT8_MAX) acks->eliciting++;
-    if (at_once || !in_order || acks->eliciting >= NN_ACKS_ELICITING_MAX) {
+    unsigned many = acks->largest < NN_ACKS_LATER_FROM ? NN_ACKS_ELICITING_FIRST : NN_ACKS_ELICITING_LATER;
+    if (at_once || !in_order || acks->eliciting >= many) {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us);
     } else {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us + acks->delay_us_max);

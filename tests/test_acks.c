@@ -132,6 +132,17 @@ TEST(test_acks_policy)
     TEST_CHECK(nn_acks_write(&acks, &writer, 700));
     nn_acks_add(&acks, 6, false, true, 800);
     TEST_EQUAL(nn_acks_deadline_us(&acks), 800); /* asked for */
+    TEST_CHECK(nn_acks_write(&acks, &writer, 800));
+    for (uint64_t number = 7; number < 500; number++) { /* a running connection: every eighth */
+        nn_acks_add(&acks, number, true, false, 900 + number);
+        if (acks.eliciting == NN_ACKS_ELICITING_LATER || (number < 128 && acks.eliciting == NN_ACKS_ELICITING_FIRST)) {
+            TEST_EQUAL(nn_acks_deadline_us(&acks), 900 + number);
+            writer = nn_writer_of(frame, sizeof frame);
+            TEST_CHECK(nn_acks_write(&acks, &writer, 900 + number));
+        } else {
+            TEST_GREATER(nn_acks_deadline_us(&acks), 900 + number);
+        }
+    }
 }
 
 TEST(test_acks_frame_takes_5_bytes_when_nothing_is_missing)

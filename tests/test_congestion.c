@@ -305,6 +305,22 @@ TEST(test_congestion_never_goes_below_its_least_bandwidth)
     nn_recovery_reset(&link.recovery);
 }
 
+TEST(test_congestion_pacer_gives_a_game_s_frame_at_once_and_saves_up_no_burst)
+{
+    nn_congestion congestion;
+    nn_congestion_init(&congestion, NN_CONGESTION_UNLIMITED, 1000000);
+    congestion.window_bytes = 1u << 20;
+    congestion.rtt_us = 100000; /* 20 MB a second in slow start */
+    TEST_AT_LEAST(nn_congestion_budget(&congestion, 1000000), 12000);
+    nn_congestion_on_sent(&congestion, 12000, true, 1000000);
+    TEST_AT_LEAST(nn_congestion_budget(&congestion, 1016000), 300000);
+    TEST_AT_MOST(nn_congestion_budget(&congestion, 1016000), 340000);
+    TEST_AT_MOST(nn_congestion_budget(&congestion, 1040000), 2400); /* not used: it has run off */
+    TEST_AT_LEAST(nn_congestion_budget(&congestion, 1056000), 300000);
+    TEST_AT_MOST(nn_congestion_budget(&congestion, 1080000), 2400);
+    for (uint64_t now = 1080000; now < 1120000; now += 50) TEST_AT_MOST(nn_congestion_budget(&congestion, now), 3600);
+}
+
 TEST(test_congestion_acknowledgements_do_not_hold_up_data)
 {
     nn_congestion congestion;

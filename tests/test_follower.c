@@ -453,6 +453,94 @@ TEST(test_follower_input_waits_for_the_own_state)
     necpnet_schema_destroy(schema);
 }
 
+/* ---- acknowledgements that come too late to mean anything */
+
+typedef struct late_scene {
+    necpnet_schema* schema;
+    necpnet_world* world;
+    nn_follower* follower;
+    necpnet_entity still;
+    necpnet_entity moving;
+    uint32_t tick;
+} late_scene;
+
+static void late_begin(late_scene* s)
+{
+    necpnet_entity_type type = {"brick", 1, sizeof(brick), brick_fields, 2};
+    necpnet_allocator allocator = test_allocator();
+    memset(s, 0, sizeof *s);
+    TEST_OK(necpnet_schema_create(&allocator, NULL, &type, 1, &s->schema));
+    necpnet_world_config config;
+    TEST_OK(necpnet_world_config_default(&config));
+    config.allocator = allocator;
+    config.schema = s->schema;
+    config.send_hz = 60;
+    config.history_ticks = 256;
+    TEST_OK(necpnet_world_create(&config, &s->world));
+    TEST_OK(nn_world_follow(s->world, 5, false, &s->follower));
+    TEST_OK(necpnet_world_spawn(s->world, 1, NULL, &s->still));
+    TEST_OK(necpnet_world_spawn(s->world, 1, NULL, &s->moving));
+}
+
+/* Moves one brick, writes a frame. Returns its value. */
+static uint32_t late_step(late_scene* s)
+{
+    uint8_t frame[1200];
+    uint32_t value = 0;
+    ((brick*)necpnet_world_get(s->world, s->moving))->position[0] += 0.01f;
+    TEST_OK(necpnet_world_mark(s->world, s->moving));
+    TEST_OK(necpnet_world_commit(s->world, ++s->tick));
+    nn_writer writer = nn_writer_of(frame, sizeof frame);
+    TEST_CHECK(nn_follower_write(s->follower, &writer, sizeof frame, &value, 1000000 + (uint64_t)s->tick * 16667));
+    return value;
+}
+
+static uint64_t late_full(const late_scene* s)
+{
+    return s->world->statistics.full_sent;
+}
+
+static void late_end(late_scene* s)
+{
+    nn_world_unfollow(s->world, s->follower);
+    necpnet_world_destroy(s->world);
+    necpnet_schema_destroy(s->schema);
+}
+
+TEST(test_follower_takes_a_very_late_ack_for_a_loss)
+{
+    for (uint32_t wait = 100; wait <= 140; wait += 40) {
+        late_scene s;
+        late_begin(&s);
+        uint32_t first = late_step(&s);
+        nn_follower_acked(s.follower, late_step(&s)); /* the moving one has a baseline, the still one waits */
+        for (uint32_t i = 0; i < wait; i++) nn_follower_acked(s.follower, late_step(&s));
+        uint64_t full = late_full(&s);
+        nn_follower_acked(s.follower, first);
+        nn_follower_acked(s.follower, late_step(&s));
+        TEST_EQUAL(late_full(&s) - full, wait >= NN_STATE_WINDOW_TICKS ? 1 : 0);
+        late_end(&s);
+    }
+}
+
+TEST(test_follower_uses_no_baseline_that_the_view_may_not_have_read)
+{
+    for (uint32_t more = 15; more <= 25; more += 10) { /* sent after the acked update */
+        late_scene s;
+        late_begin(&s);
+        nn_follower_acked(s.follower, late_step(&s));
+        for (int i = 0; i < 9; i++) late_step(&s);
+        uint32_t update = late_step(&s); /* against the first */
+        for (uint32_t i = 0; i < more; i++) late_step(&s);
+        TEST_EQUAL(late_full(&s), more == 25 ? 6 : 2); /* those 31 and more after their baseline went whole */
+        nn_follower_acked(s.follower, update);
+        uint64_t full = late_full(&s);
+        late_step(&s);
+        TEST_EQUAL(late_full(&s) - full, more == 25 ? 1 : 0);
+        late_end(&s);
+    }
+}
+
 TEST(test_follower_slow_fields_change_at_their_rate)
 {
     necpnet_field fields[2] = {brick_fields[0], brick_fields[1]};

@@ -16450,32 +16450,17 @@ NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size
 NN_PRIVATE void nn_follower_acked(nn_follower* follower, uint32_t value);
 NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value);
 
-#endif
-/* ---- end src/nn_follower.h --------------------------------------------------------------------------------------- */
+/* ---- what nn_follower.c and nn_follower_write.c share */
 
-/* ---- begin src/nn_follower.c ------------------------------------------------------------------------------------- */
-/* nn_follower - what one client has, and the frames that bring it what it lacks. */
-
-
-
-#define FOLLOWER_HEAD_BYTES_MAX 28     /* type, length 2, flags, three varints of at most 8 */
-#define FOLLOWER_BURST_BYTES 1200u     /* budget that may be saved up, at least */
-#define FOLLOWER_TRAILING_ORDERED 1    /* frames after the last change, which tell that nothing moves any more */
-#define FOLLOWER_TRAILING_UNORDERED 3  /* some of them may be lost */
-#define FOLLOWER_RECORD_BITS_FIRST 96u /* guess of a record's size */
-#define FOLLOWER_NEW_HEAD_START 32u    /* ticks of waiting that an entity unknown to the client begins with */
-#define FOLLOWER_LEAVE_HEAD_START 64u
-#define FOLLOWER_ENTRIES_FIRST 64
-
-typedef enum follower_flag {
-    FOLLOWER_KNOWN = 1,  /* the client may have it, or a former entity of the slot */
-    FOLLOWER_BASE = 2,   /* base_* name a state that it surely has */
-    FOLLOWER_OWNER = 4,  /* and it was sent as its own */
-    FOLLOWER_LEAVING = 8 /* it is gone, and the client may not know */
-} follower_flag;
+typedef enum nn_follower_flag {
+    NN_FOLLOWER_KNOWN = 1,  /* the client may have it, or a former entity of the slot */
+    NN_FOLLOWER_BASE = 2,   /* base_* name a state that it surely has */
+    NN_FOLLOWER_OWNER = 4,  /* and it was sent as its own */
+    NN_FOLLOWER_LEAVING = 8 /* it is gone, and the client may not know */
+} nn_follower_flag;
 
 /* One a client and entity. */
-typedef struct follower_state {
+typedef struct nn_follower_state {
     uint32_t base_version;
     uint32_t base_tick;
     uint32_t sent_version;
@@ -16485,44 +16470,44 @@ typedef struct follower_state {
     uint16_t sent_index;  /* sendings so far */
     uint16_t floor_index; /* acks of sendings up to this one say nothing */
     uint16_t pending;     /* place in the pending list plus 1; 0: not in it */
-    uint8_t flags;        /* follower_flag */
-} follower_state;
+    uint8_t flags;        /* nn_follower_flag */
+} nn_follower_state;
 
-typedef enum follower_kind { FOLLOWER_UPDATE = 0, FOLLOWER_FULL = 1, FOLLOWER_LEAVE = 2 } follower_kind;
+typedef enum nn_follower_kind { NN_FOLLOWER_UPDATE = 0, NN_FOLLOWER_FULL = 1, NN_FOLLOWER_LEAVE = 2 } nn_follower_kind;
 
 /* One a record in a frame that is neither acked nor lost. */
-typedef struct follower_entry {
+typedef struct nn_follower_entry {
     uint32_t version;
     uint16_t place;
     uint16_t generation;
     uint16_t index;
     uint16_t base_index; /* UPDATE: of the baseline that it was written against */
-    uint8_t kind;        /* follower_kind */
-} follower_entry;
+    uint8_t kind;        /* nn_follower_kind */
+} nn_follower_entry;
 
-typedef struct follower_frame {
+typedef struct nn_follower_frame {
     uint32_t first; /* number of its first entry */
     uint32_t count;
     uint32_t tick;
     bool open;
-} follower_frame;
+} nn_follower_frame;
 
 struct nn_follower {
     necpnet_world* world;
     nn_follower* next; /* in its bucket */
     necpnet_peer peer;
     bool ordered;
-    follower_state* states; /* by slot */
+    nn_follower_state* states; /* by slot */
     uint32_t state_capacity;
     uint16_t* pending; /* slots with something to send; room for pending_capacity */
     uint32_t pending_count;
     uint32_t pending_capacity;
-    uint64_t* order;         /* scratch for choosing, as large as pending */
-    follower_entry* entries; /* ring by number, a power of two */
+    uint64_t* order;            /* scratch for choosing, as large as pending */
+    nn_follower_entry* entries; /* ring by number, a power of two */
     uint32_t entry_capacity;
     uint32_t entry_next;
-    follower_frame frames[NN_FOLLOWER_RECORDS_MAX]; /* ring by value */
-    uint32_t frame_first;                           /* the oldest value that is open */
+    nn_follower_frame frames[NN_FOLLOWER_RECORDS_MAX]; /* ring by value */
+    uint32_t frame_first;                              /* the oldest value that is open */
     uint32_t frame_next;
     uint64_t seen;        /* commit up to which the change list was walked */
     uint64_t sent_commit; /* of the last frame */
@@ -16542,6 +16527,54 @@ struct nn_follower {
     uint8_t trailing;
     bool again; /* the last frame left something behind that the budget allows: another one at once */
 };
+
+NN_INLINE bool nn_follower_owns(const nn_follower* follower, const nn_world_slot* slot)
+{
+    return follower->peer != NECPNET_PEER_NONE && slot->owner_committed == follower->peer;
+}
+
+NN_INLINE bool nn_follower_has_newest(const nn_follower* follower, const nn_follower_state* state,
+                                      const nn_world_slot* slot)
+{
+    return (state->flags & NN_FOLLOWER_BASE) && state->base_version == slot->version &&
+           nn_follower_owns(follower, slot) == ((state->flags & NN_FOLLOWER_OWNER) != 0);
+}
+
+NN_INLINE void nn_follower_set_base(nn_follower_state* state, uint32_t version, uint32_t tick, uint16_t index)
+{
+    state->flags |= NN_FOLLOWER_BASE;
+    state->base_version = version;
+    state->base_tick = tick;
+    state->base_index = index;
+}
+
+/* nn_follower_input - the input whose effect the last commit holds; false before the first. */
+NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tick);
+
+/* nn_follower_pend, nn_follower_unpend - a slot has something to send, or no longer. */
+NN_PRIVATE void nn_follower_pend(nn_follower* follower, uint16_t place);
+NN_PRIVATE void nn_follower_unpend(nn_follower* follower, uint16_t place);
+
+/* nn_follower_sync - take note of what changed in the world since the last time. False without memory: try again later. */
+NN_PRIVATE bool nn_follower_sync(nn_follower* follower);
+
+/* nn_follower_schedule - the next frame one interval later; keeps its phase, late frames are not made up for. */
+NN_PRIVATE void nn_follower_schedule(nn_follower* follower, uint64_t now_us);
+
+/* nn_follower_refill - budget for the time gone by. */
+NN_PRIVATE void nn_follower_refill(nn_follower* follower, uint64_t now_us);
+
+#endif
+/* ---- end src/nn_follower.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_follower.c ------------------------------------------------------------------------------------- */
+/* nn_follower - what one client has, what it lacks, and what became of its frames. They are written in
+ * nn_follower_write.c. */
+
+#define FOLLOWER_BURST_BYTES 1200u     /* budget that may be saved up, at least */
+#define FOLLOWER_RECORD_BITS_FIRST 96u /* guess of a record's size */
+#define FOLLOWER_NEW_HEAD_START 32u    /* ticks of waiting that an entity unknown to the client begins with */
+#define FOLLOWER_LEAVE_HEAD_START 64u
 
 /* ---- following */
 
@@ -16608,10 +16641,10 @@ NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower)
     while (*at != follower) at = &(*at)->next;
     *at = follower->next;
     world->follower_count--;
-    nn_alloc_give(&world->alloc, follower->states, follower->state_capacity * sizeof(follower_state));
+    nn_alloc_give(&world->alloc, follower->states, follower->state_capacity * sizeof(nn_follower_state));
     nn_alloc_give(&world->alloc, follower->pending, follower->pending_capacity * sizeof(uint16_t));
     nn_alloc_give(&world->alloc, follower->order, follower->pending_capacity * sizeof(uint64_t));
-    nn_alloc_give(&world->alloc, follower->entries, follower->entry_capacity * sizeof(follower_entry));
+    nn_alloc_give(&world->alloc, follower->entries, follower->entry_capacity * sizeof(nn_follower_entry));
     nn_alloc_give(&world->alloc, follower, sizeof *follower);
 }
 
@@ -16631,8 +16664,7 @@ necpnet_result necpnet_world_set_input(necpnet_world* world, necpnet_peer peer, 
     return NECPNET_OK;
 }
 
-/* The input whose effect the last commit holds; false before the first. */
-static bool follower_input(const nn_follower* follower, uint32_t* out_tick)
+NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tick)
 {
     bool now = follower->has_input && follower->world->commit > follower->input_commit;
     *out_tick = now ? follower->input_now : follower->input_before;
@@ -16641,18 +16673,18 @@ static bool follower_input(const nn_follower* follower, uint32_t* out_tick)
 
 /* ---- the pending list */
 
-static void follower_pend(nn_follower* follower, uint16_t place)
+NN_PRIVATE void nn_follower_pend(nn_follower* follower, uint16_t place)
 {
-    follower_state* state = &follower->states[place];
+    nn_follower_state* state = &follower->states[place];
     if (state->pending) return;
     NN_ASSERT(follower->pending_count < follower->pending_capacity);
     follower->pending[follower->pending_count++] = place;
     state->pending = (uint16_t)follower->pending_count;
 }
 
-static void follower_unpend(nn_follower* follower, uint16_t place)
+NN_PRIVATE void nn_follower_unpend(nn_follower* follower, uint16_t place)
 {
-    follower_state* state = &follower->states[place];
+    nn_follower_state* state = &follower->states[place];
     if (!state->pending) return;
     uint16_t last = follower->pending[--follower->pending_count];
     follower->pending[state->pending - 1] = last;
@@ -16682,47 +16714,37 @@ static bool follower_reserve(nn_follower* follower)
         follower->order = order;
         follower->pending_capacity = capacity;
     }
-    follower_state* states = (follower_state*)nn_alloc_grow(
-        alloc, follower->states, follower->state_capacity * sizeof(follower_state), capacity * sizeof(follower_state));
+    nn_follower_state* states =
+        (nn_follower_state*)nn_alloc_grow(alloc, follower->states, follower->state_capacity * sizeof(nn_follower_state),
+                                          capacity * sizeof(nn_follower_state));
     if (!states) return false;
     follower->states = states;
     follower->state_capacity = capacity;
     return true;
 }
 
-static bool follower_owns(const nn_follower* follower, const nn_world_slot* slot)
-{
-    return follower->peer != NECPNET_PEER_NONE && slot->owner_committed == follower->peer;
-}
-
-static bool follower_has_newest(const nn_follower* follower, const follower_state* state, const nn_world_slot* slot)
-{
-    return (state->flags & FOLLOWER_BASE) && state->base_version == slot->version &&
-           follower_owns(follower, slot) == ((state->flags & FOLLOWER_OWNER) != 0);
-}
-
 /* A slot changed in the world: note what this client then needs. */
 static void follower_notice(nn_follower* follower, uint16_t place)
 {
     const nn_world_slot* slot = &follower->world->slots[place];
-    follower_state* state = &follower->states[place];
+    nn_follower_state* state = &follower->states[place];
     if (slot->flags & NN_SLOT_COMMITTED) {
         if (state->generation !=
             slot->generation) { /* a new entity; its state or its leave makes the former one leave */
-            uint8_t known = state->flags & FOLLOWER_KNOWN;
-            follower_unpend(follower, place);
+            uint8_t known = state->flags & NN_FOLLOWER_KNOWN;
+            nn_follower_unpend(follower, place);
             memset(state, 0, sizeof *state);
             state->flags = known;
             state->generation = slot->generation;
             state->sent_tick = follower->world->tick - FOLLOWER_NEW_HEAD_START;
         }
-        follower_pend(follower, place);
-    } else if (state->flags & FOLLOWER_KNOWN) {
-        state->flags |= FOLLOWER_LEAVING;
+        nn_follower_pend(follower, place);
+    } else if (state->flags & NN_FOLLOWER_KNOWN) {
+        state->flags |= NN_FOLLOWER_LEAVING;
         state->sent_tick -= FOLLOWER_LEAVE_HEAD_START;
-        follower_pend(follower, place);
+        nn_follower_pend(follower, place);
     } else {
-        follower_unpend(follower, place);
+        nn_follower_unpend(follower, place);
         memset(state, 0, sizeof *state);
     }
 }
@@ -16731,15 +16753,15 @@ static void follower_notice(nn_follower* follower, uint16_t place)
 static uint32_t follower_still_until(const nn_follower* follower, uint16_t place)
 {
     const nn_world_slot* slot = &follower->world->slots[place];
-    const follower_state* state = &follower->states[place];
-    bool known = (state->flags & FOLLOWER_KNOWN) && state->generation == slot->generation;
+    const nn_follower_state* state = &follower->states[place];
+    bool known = (state->flags & NN_FOLLOWER_KNOWN) && state->generation == slot->generation;
     if (!known || !(slot->flags & NN_SLOT_COMMITTED) || slot->versions == 0) return follower->world->tick;
     if (slot->version == state->sent_version) return follower->world->tick;
     if (!nn_world_row(follower->world, slot, state->sent_version + 1)) return 0;
     return nn_world_version_tick(slot, state->sent_version + 1) - 1;
 }
 
-static bool follower_sync(nn_follower* follower)
+NN_PRIVATE bool nn_follower_sync(nn_follower* follower)
 {
     const necpnet_world* world = follower->world;
     if (!follower_reserve(follower)) return false;
@@ -16766,7 +16788,7 @@ static bool follower_has_something(const nn_follower* follower)
     if (world->commit <= follower->sent_commit) return false;
     if (follower->trailing) return true;
     if (world->newest && world->slots[world->newest].changed > follower->seen) return true;
-    return follower_input(follower, &input) && input != follower->input_sent;
+    return nn_follower_input(follower, &input) && input != follower->input_sent;
 }
 
 NN_PRIVATE uint64_t nn_follower_deadline_us(const nn_follower* follower)
@@ -16779,8 +16801,7 @@ NN_PRIVATE bool nn_follower_ready(const nn_follower* follower, uint64_t now_us)
     return now_us >= follower->next_us && follower_has_something(follower);
 }
 
-/* Keeps its phase; late frames are not made up for. */
-static void follower_schedule(nn_follower* follower, uint64_t now_us)
+NN_PRIVATE void nn_follower_schedule(nn_follower* follower, uint64_t now_us)
 {
     uint64_t interval = 1000000u / follower->world->config.send_hz;
     follower->next_us += interval;
@@ -16788,7 +16809,7 @@ static void follower_schedule(nn_follower* follower, uint64_t now_us)
     if (follower->next_us > now_us + interval) follower->next_us = now_us + interval;
 }
 
-static void follower_refill(nn_follower* follower, uint64_t now_us)
+NN_PRIVATE void nn_follower_refill(nn_follower* follower, uint64_t now_us)
 {
     uint64_t rate = follower->world->config.client_bytes_per_s;
     uint64_t most = rate * 2 / follower->world->config.send_hz;
@@ -16799,6 +16820,79 @@ static void follower_refill(nn_follower* follower, uint64_t now_us)
     follower->refilled_us = now_us;
     follower->allowance = nn_min_u64(follower->allowance + elapsed_us * rate, most * 1000000u);
 }
+
+/* ---- what became of frames */
+
+static void follower_ack_entry(nn_follower* follower, const nn_follower_entry* entry, uint32_t tick)
+{
+    nn_follower_state* state = &follower->states[entry->place];
+    const nn_world_slot* slot = &follower->world->slots[entry->place];
+    if (state->generation != entry->generation) return;
+    if (entry->kind == NN_FOLLOWER_LEAVE) {
+        nn_follower_unpend(follower, entry->place);
+        memset(state, 0, sizeof *state);
+        return;
+    }
+    if ((uint16_t)(entry->index - state->floor_index - 1) >= 0x8000) return;
+    if ((state->flags & NN_FOLLOWER_BASE) && (uint16_t)(entry->index - state->base_index - 1) >= 0x8000) return;
+    /* If it came late, newer states may have pushed its baseline out of the view, which then could not read it. */
+    if (entry->kind == NN_FOLLOWER_UPDATE && (uint16_t)(state->sent_index - entry->base_index) >= NN_VIEW_STATES)
+        return;
+    nn_follower_set_base(state, entry->version, tick, entry->index);
+    if (state->flags & NN_FOLLOWER_LEAVING) return;
+    if (nn_follower_has_newest(follower, state, slot)) nn_follower_unpend(follower, entry->place);
+}
+
+static void follower_lose_entry(nn_follower* follower, const nn_follower_entry* entry)
+{
+    nn_follower_state* state = &follower->states[entry->place];
+    const nn_world_slot* slot = &follower->world->slots[entry->place];
+    if (state->generation != entry->generation || entry->index != state->sent_index) return;
+    if (entry->kind != NN_FOLLOWER_LEAVE && (state->flags & NN_FOLLOWER_LEAVING)) return; /* the leave is under way */
+    if (slot->generation != entry->generation && !(state->flags & NN_FOLLOWER_LEAVING)) return;
+    nn_follower_pend(follower, entry->place);
+}
+
+static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
+{
+    nn_follower_frame* frame = &follower->frames[value % NN_FOLLOWER_RECORDS_MAX];
+    if (value - follower->frame_first >= follower->frame_next - follower->frame_first || !frame->open) return;
+    /* So late that the view may have dropped it: see NN_STATE_WINDOW_TICKS. */
+    if (follower->sent_tick - frame->tick >= NN_STATE_WINDOW_TICKS) acked = false;
+    for (uint32_t i = 0; i < frame->count; i++) {
+        const nn_follower_entry* entry = &follower->entries[(frame->first + i) & (follower->entry_capacity - 1)];
+        if (acked) {
+            follower_ack_entry(follower, entry, frame->tick);
+        } else {
+            follower_lose_entry(follower, entry);
+        }
+    }
+    frame->open = false;
+    while (follower->frame_first != follower->frame_next &&
+           !follower->frames[follower->frame_first % NN_FOLLOWER_RECORDS_MAX].open) {
+        follower->frame_first++;
+    }
+}
+
+NN_PRIVATE void nn_follower_acked(nn_follower* follower, uint32_t value)
+{
+    follower_settle(follower, value, true);
+}
+
+NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value)
+{
+    follower_settle(follower, value, false);
+}
+/* ---- end src/nn_follower.c --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_follower_write.c ------------------------------------------------------------------------------- */
+/* nn_follower_write - choose what goes into a frame, and write it. src/PROTOCOL.md "State". */
+
+
+#define FOLLOWER_HEAD_BYTES_MAX 28    /* type, length 2, flags, three varints of at most 8 */
+#define FOLLOWER_TRAILING_ORDERED 1   /* frames after the last change, which tell that nothing moves any more */
+#define FOLLOWER_TRAILING_UNORDERED 3 /* some of them may be lost */
+#define FOLLOWER_ENTRIES_FIRST 64
 
 /* ---- choosing */
 
@@ -16840,14 +16934,14 @@ static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
     for (uint32_t i = 0; i < count; i++) {
         uint16_t place = follower->pending[i];
         uint64_t waited = world->tick - follower->states[place].sent_tick;
-        if (place == follower->start || follower_owns(follower, &world->slots[place])) waited = UINT32_MAX;
+        if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = UINT32_MAX;
         order[i] = (UINT32_MAX - waited) << 16 | place;
     }
     if (chosen < count) follower_sort(order, count);
     for (uint32_t i = 0; i < chosen; i++) {
         uint16_t place = (uint16_t)order[i];
         uint64_t turned = (uint16_t)(place - follower->start);
-        bool own = follower_owns(follower, &world->slots[place]);
+        bool own = nn_follower_owns(follower, &world->slots[place]);
         order[i] = (own ? 0u : UINT64_C(1) << 32) | turned << 16 | place;
     }
     follower_sort(order, chosen);
@@ -16865,9 +16959,10 @@ typedef struct follower_writing {
     uint16_t former;    /* slot of the record before */
 } follower_writing;
 
-static bool follower_can_delta(const nn_follower* follower, const follower_state* state, const nn_world_slot* slot)
+static bool follower_can_delta(const nn_follower* follower, const nn_follower_state* state, const nn_world_slot* slot)
 {
-    return (state->flags & FOLLOWER_BASE) && (uint16_t)(state->sent_index - state->base_index) < NN_VIEW_STATES - 1 &&
+    return (state->flags & NN_FOLLOWER_BASE) &&
+           (uint16_t)(state->sent_index - state->base_index) < NN_VIEW_STATES - 1 &&
            nn_world_row(follower->world, slot, state->base_version);
 }
 
@@ -16877,9 +16972,9 @@ static uint32_t follower_usual_age(const nn_follower* follower, uint32_t count)
     uint32_t candidate = 0;
     uint32_t votes = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const follower_state* state = &follower->states[(uint16_t)follower->order[i]];
+        const nn_follower_state* state = &follower->states[(uint16_t)follower->order[i]];
         uint32_t age = follower->world->tick - state->base_tick;
-        if (!(state->flags & FOLLOWER_BASE) || age == 0 || age > 255) continue;
+        if (!(state->flags & NN_FOLLOWER_BASE) || age == 0 || age > 255) continue;
         if (votes == 0) candidate = age;
         if (candidate == age) {
             votes++;
@@ -16898,29 +16993,30 @@ static unsigned follower_gap_order(const nn_follower* follower, uint32_t count)
 }
 
 /* The owner changed since it was sent: what the client has shows other fields. */
-static void follower_check_owner(nn_follower* follower, follower_state* state, const nn_world_slot* slot)
+static void follower_check_owner(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
 {
-    bool owner = follower_owns(follower, slot);
-    if (owner == ((state->flags & FOLLOWER_OWNER) != 0)) return;
-    state->flags &= (uint8_t) ~(FOLLOWER_BASE | FOLLOWER_OWNER);
-    if (owner) state->flags |= FOLLOWER_OWNER;
+    bool owner = nn_follower_owns(follower, slot);
+    if (owner == ((state->flags & NN_FOLLOWER_OWNER) != 0)) return;
+    state->flags &= (uint8_t) ~(NN_FOLLOWER_BASE | NN_FOLLOWER_OWNER);
+    if (owner) state->flags |= NN_FOLLOWER_OWNER;
     state->floor_index = state->sent_index;
 }
 
 /* Writes one record, or leaves bits as they were when there is no room. */
-static bool follower_write_record(nn_follower* follower, follower_writing* writing, uint16_t place, follower_kind kind)
+static bool follower_write_record(nn_follower* follower, follower_writing* writing, uint16_t place,
+                                  nn_follower_kind kind)
 {
     necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[place];
-    const follower_state* state = &follower->states[place];
+    const nn_follower_state* state = &follower->states[place];
     const nn_type_plan* plan = &world->schema->plans[slot->type];
     nn_bit_writer* bits = &writing->bits;
     size_t mark = bits->bit_count;
     memcpy(world->model_before, world->model + plan->model, plan->row_words * sizeof(uint16_t));
-    bool owner = (state->flags & FOLLOWER_OWNER) != 0;
+    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
     nn_bits_write(bits, 1, 1);
     nn_golomb_write(bits, (uint16_t)(place - writing->former - 1), writing->gap_order);
-    if (kind == FOLLOWER_UPDATE) {
+    if (kind == NN_FOLLOWER_UPDATE) {
         uint32_t age = world->tick - state->base_tick;
         nn_bits_write(bits, 0, 1);
         nn_bits_write(bits, age == writing->usual_age, 1);
@@ -16929,9 +17025,9 @@ static bool follower_write_record(nn_follower* follower, follower_writing* writi
         nn_row_write_delta(plan, world->model, bits, nn_world_row(world, slot, state->base_version),
                            nn_world_row(world, slot, slot->version), owner);
     } else {
-        nn_bits_write(bits, kind == FOLLOWER_FULL ? 1 : 3, 2);
+        nn_bits_write(bits, kind == NN_FOLLOWER_FULL ? 1 : 3, 2);
         nn_bits_write(bits, state->generation, 16);
-        if (kind == FOLLOWER_FULL) {
+        if (kind == NN_FOLLOWER_FULL) {
             nn_bits_write(bits, slot->type, world->schema->type_bits);
             nn_bits_write(bits, owner, 1);
             nn_row_write(plan, bits, nn_world_row(world, slot, slot->version), owner);
@@ -16946,29 +17042,21 @@ static bool follower_write_record(nn_follower* follower, follower_writing* writi
     return true;
 }
 
-static void follower_set_base(follower_state* state, uint32_t version, uint32_t tick, uint16_t index)
-{
-    state->flags |= FOLLOWER_BASE;
-    state->base_version = version;
-    state->base_tick = tick;
-    state->base_index = index;
-}
-
 /* Book-keeping of a record that was written. */
-static void follower_note_sent(nn_follower* follower, uint16_t place, follower_kind kind)
+static void follower_note_sent(nn_follower* follower, uint16_t place, nn_follower_kind kind)
 {
     necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[place];
-    follower_state* state = &follower->states[place];
+    nn_follower_state* state = &follower->states[place];
     state->sent_index++;
     if ((uint16_t)(state->sent_index - state->floor_index) > NN_FOLLOWER_RECORDS_MAX) {
         state->floor_index = (uint16_t)(state->sent_index - NN_FOLLOWER_RECORDS_MAX); /* older ones are settled */
     }
     state->sent_tick = world->tick;
     world->statistics.updates_sent++;
-    if (kind == FOLLOWER_FULL) world->statistics.full_sent++;
+    if (kind == NN_FOLLOWER_FULL) world->statistics.full_sent++;
     if (!follower->ordered) {
-        follower_entry* entry = &follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)];
+        nn_follower_entry* entry = &follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)];
         entry->version = slot->version;
         entry->place = place;
         entry->generation = state->generation;
@@ -16976,27 +17064,27 @@ static void follower_note_sent(nn_follower* follower, uint16_t place, follower_k
         entry->base_index = state->base_index;
         entry->kind = (uint8_t)kind;
     }
-    if (kind == FOLLOWER_LEAVE) {
-        follower_unpend(follower, place);
+    if (kind == NN_FOLLOWER_LEAVE) {
+        nn_follower_unpend(follower, place);
         if (follower->ordered) memset(state, 0, sizeof *state);
         return;
     }
-    state->flags |= FOLLOWER_KNOWN;
+    state->flags |= NN_FOLLOWER_KNOWN;
     state->sent_version = slot->version;
-    if (follower->ordered) follower_set_base(state, slot->version, world->tick, state->sent_index);
+    if (follower->ordered) nn_follower_set_base(state, slot->version, world->tick, state->sent_index);
     /* Own entities go with every frame until acked, so that a frame's input tick never runs ahead of them. */
-    if (follower->ordered || !(state->flags & FOLLOWER_OWNER)) follower_unpend(follower, place);
+    if (follower->ordered || !(state->flags & NN_FOLLOWER_OWNER)) nn_follower_unpend(follower, place);
 }
 
 /* The client has the newest state (versions only rise, so whatever was sent after the baseline is the same one). Or
  * nothing visible changed against what was sent last, and that has arrived: the baseline is as good as the newest. */
-static bool follower_needs_nothing(nn_follower* follower, follower_state* state, const nn_world_slot* slot)
+static bool follower_needs_nothing(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
 {
-    if (follower_has_newest(follower, state, slot)) return true;
-    if (!(state->flags & FOLLOWER_BASE) || state->sent_index != state->base_index) return false;
+    if (nn_follower_has_newest(follower, state, slot)) return true;
+    if (!(state->flags & NN_FOLLOWER_BASE) || state->sent_index != state->base_index) return false;
     const uint32_t* base = nn_world_row(follower->world, slot, state->base_version);
     const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
-    bool owner = (state->flags & FOLLOWER_OWNER) != 0;
+    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
     if (!base || !nn_row_visible_equal(plan, base, nn_world_row(follower->world, slot, slot->version), owner)) {
         return false;
     }
@@ -17014,24 +17102,24 @@ static bool follower_write_records(nn_follower* follower, follower_writing* writ
     for (uint32_t i = 0; i < count; i++) {
         uint16_t place = (uint16_t)follower->order[i];
         const nn_world_slot* slot = &world->slots[place];
-        follower_state* state = &follower->states[place];
-        follower_kind kind = FOLLOWER_LEAVE;
-        if (!(state->flags & FOLLOWER_LEAVING)) {
+        nn_follower_state* state = &follower->states[place];
+        nn_follower_kind kind = NN_FOLLOWER_LEAVE;
+        if (!(state->flags & NN_FOLLOWER_LEAVING)) {
             if (slot->versions == 0 || slot->generation != state->generation) continue; /* gone with the next commit */
             follower_check_owner(follower, state, slot);
             if (follower_needs_nothing(follower, state, slot)) {
-                follower_unpend(follower, place);
+                nn_follower_unpend(follower, place);
                 continue;
             }
             if (follower->again && state->sent_version == slot->version && state->sent_tick == world->tick) continue;
-            kind = follower_can_delta(follower, state, slot) ? FOLLOWER_UPDATE : FOLLOWER_FULL;
+            kind = follower_can_delta(follower, state, slot) ? NN_FOLLOWER_UPDATE : NN_FOLLOWER_FULL;
         }
         if (follower_write_record(follower, writing, place, kind)) {
             follower_note_sent(follower, place, kind);
             continue;
         }
         if (!follower->start) follower->start = place;
-        if (follower_owns(follower, slot)) own_complete = false;
+        if (nn_follower_owns(follower, slot)) own_complete = false;
         if (writing->budget_limited) break;
     }
     return own_complete;
@@ -17049,12 +17137,12 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
     uint32_t capacity = follower->entry_capacity ? follower->entry_capacity : FOLLOWER_ENTRIES_FIRST;
     while (capacity < needed) capacity *= 2;
     nn_alloc* alloc = &follower->world->alloc;
-    follower_entry* entries = (follower_entry*)nn_alloc_take(alloc, capacity * sizeof(follower_entry));
+    nn_follower_entry* entries = (nn_follower_entry*)nn_alloc_take(alloc, capacity * sizeof(nn_follower_entry));
     if (!entries) return false;
     for (uint32_t number = first; number != follower->entry_next; number++) {
         entries[number & (capacity - 1)] = follower->entries[number & (follower->entry_capacity - 1)];
     }
-    nn_alloc_give(alloc, follower->entries, follower->entry_capacity * sizeof(follower_entry));
+    nn_alloc_give(alloc, follower->entries, follower->entry_capacity * sizeof(nn_follower_entry));
     follower->entries = entries;
     follower->entry_capacity = capacity;
     return true;
@@ -17069,15 +17157,16 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, const
 {
     const necpnet_world* world = follower->world;
     uint32_t input = 0;
-    bool has_input = follower_input(follower, &input);
+    bool has_input = nn_follower_input(follower, &input);
     if (!own_complete) { /* an own entity stayed behind: so must the input */
         input = follower->input_sent;
         has_input = input != 0;
     }
     bool complete = true; /* all that is still pending was sent, and waits for its ack */
     for (uint32_t i = 0; complete && i < follower->pending_count; i++) {
-        const follower_state* state = &follower->states[follower->pending[i]];
-        complete = state->sent_version == world->slots[follower->pending[i]].version && (state->flags & FOLLOWER_OWNER);
+        const nn_follower_state* state = &follower->states[follower->pending[i]];
+        complete =
+            state->sent_version == world->slots[follower->pending[i]].version && (state->flags & NN_FOLLOWER_OWNER);
     }
     size_t records = nn_bits_bytes(&writing->bits);
     bool quiet =
@@ -17102,7 +17191,7 @@ static void follower_plan_next(nn_follower* follower, const follower_writing* wr
 {
     bool budget = follower->allowance / 1000000u >= NN_STATE_FRAME_BYTES_MIN;
     follower->again = written && follower->start && !writing->budget_limited && budget;
-    if (!follower->again) follower_schedule(follower, now_us);
+    if (!follower->again) nn_follower_schedule(follower, now_us);
 }
 
 /* Fills writing with records. Returns how many; own_complete as of follower_write_records. */
@@ -17133,7 +17222,7 @@ static uint32_t follower_encode(nn_follower* follower, follower_writing* writing
 static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first, uint32_t records)
 {
     if (follower->ordered) return 0;
-    follower_frame* frame = &follower->frames[follower->frame_next % NN_FOLLOWER_RECORDS_MAX];
+    nn_follower_frame* frame = &follower->frames[follower->frame_next % NN_FOLLOWER_RECORDS_MAX];
     frame->first = entry_first;
     frame->count = records;
     frame->tick = follower->world->tick;
@@ -17150,7 +17239,7 @@ static bool follower_has_news(nn_follower* follower, bool own_complete)
         follower->trailing--;
         return true;
     }
-    return own_complete && follower_input(follower, &input) && input != follower->input_sent;
+    return own_complete && nn_follower_input(follower, &input) && input != follower->input_sent;
 }
 
 NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,
@@ -17160,13 +17249,13 @@ NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size
     if (!nn_follower_ready(follower, now_us) || writer->failed) return false;
     size_t packet = nn_min_size(nn_min_size(budget_bytes, nn_writer_left(writer)), NN_STATE_FRAME_BYTES_MAX);
     if (packet < NN_STATE_FRAME_BYTES_MIN) return false; /* the next packet has more room */
-    follower_refill(follower, now_us);
+    nn_follower_refill(follower, now_us);
     size_t budget = nn_min_size(packet, (size_t)(follower->allowance / 1000000u));
     follower_writing writing;
     memset(&writing, 0, sizeof writing);
     writing.budget_limited = budget < packet;
     uint32_t count = 0;
-    bool possible = budget >= NN_STATE_FRAME_BYTES_MIN && follower_sync(follower);
+    bool possible = budget >= NN_STATE_FRAME_BYTES_MIN && nn_follower_sync(follower);
     if (possible) {
         count = follower_choose(follower, budget - FOLLOWER_HEAD_BYTES_MAX);
         possible = follower_reserve_entries(follower, count);
@@ -17195,69 +17284,7 @@ NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size
     follower_plan_next(follower, &writing, true, now_us);
     return true;
 }
-
-/* ---- what became of frames */
-
-static void follower_ack_entry(nn_follower* follower, const follower_entry* entry, uint32_t tick)
-{
-    follower_state* state = &follower->states[entry->place];
-    const nn_world_slot* slot = &follower->world->slots[entry->place];
-    if (state->generation != entry->generation) return;
-    if (entry->kind == FOLLOWER_LEAVE) {
-        follower_unpend(follower, entry->place);
-        memset(state, 0, sizeof *state);
-        return;
-    }
-    if ((uint16_t)(entry->index - state->floor_index - 1) >= 0x8000) return;
-    if ((state->flags & FOLLOWER_BASE) && (uint16_t)(entry->index - state->base_index - 1) >= 0x8000) return;
-    /* If it came late, newer states may have pushed its baseline out of the view, which then could not read it. */
-    if (entry->kind == FOLLOWER_UPDATE && (uint16_t)(state->sent_index - entry->base_index) >= NN_VIEW_STATES) return;
-    follower_set_base(state, entry->version, tick, entry->index);
-    if (state->flags & FOLLOWER_LEAVING) return;
-    if (follower_has_newest(follower, state, slot)) follower_unpend(follower, entry->place);
-}
-
-static void follower_lose_entry(nn_follower* follower, const follower_entry* entry)
-{
-    follower_state* state = &follower->states[entry->place];
-    const nn_world_slot* slot = &follower->world->slots[entry->place];
-    if (state->generation != entry->generation || entry->index != state->sent_index) return;
-    if (entry->kind != FOLLOWER_LEAVE && (state->flags & FOLLOWER_LEAVING)) return; /* the leave is under way */
-    if (slot->generation != entry->generation && !(state->flags & FOLLOWER_LEAVING)) return;
-    follower_pend(follower, entry->place);
-}
-
-static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
-{
-    follower_frame* frame = &follower->frames[value % NN_FOLLOWER_RECORDS_MAX];
-    if (value - follower->frame_first >= follower->frame_next - follower->frame_first || !frame->open) return;
-    /* So late that the view may have dropped it: see NN_STATE_WINDOW_TICKS. */
-    if (follower->sent_tick - frame->tick >= NN_STATE_WINDOW_TICKS) acked = false;
-    for (uint32_t i = 0; i < frame->count; i++) {
-        const follower_entry* entry = &follower->entries[(frame->first + i) & (follower->entry_capacity - 1)];
-        if (acked) {
-            follower_ack_entry(follower, entry, frame->tick);
-        } else {
-            follower_lose_entry(follower, entry);
-        }
-    }
-    frame->open = false;
-    while (follower->frame_first != follower->frame_next &&
-           !follower->frames[follower->frame_first % NN_FOLLOWER_RECORDS_MAX].open) {
-        follower->frame_first++;
-    }
-}
-
-NN_PRIVATE void nn_follower_acked(nn_follower* follower, uint32_t value)
-{
-    follower_settle(follower, value, true);
-}
-
-NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value)
-{
-    follower_settle(follower, value, false);
-}
-/* ---- end src/nn_follower.c --------------------------------------------------------------------------------------- */
+/* ---- end src/nn_follower_write.c --------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_playback.h ------------------------------------------------------------------------------------- */
 /* nn_playback - when to show what: the view's time behind the server's, adapted to the jitter of arrival.

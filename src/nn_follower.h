@@ -49,4 +49,118 @@ NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size
 NN_PRIVATE void nn_follower_acked(nn_follower* follower, uint32_t value);
 NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value);
 
+/* ---- what nn_follower.c and nn_follower_write.c share */
+
+typedef enum nn_follower_flag {
+    NN_FOLLOWER_KNOWN = 1,  /* the client may have it, or a former entity of the slot */
+    NN_FOLLOWER_BASE = 2,   /* base_* name a state that it surely has */
+    NN_FOLLOWER_OWNER = 4,  /* and it was sent as its own */
+    NN_FOLLOWER_LEAVING = 8 /* it is gone, and the client may not know */
+} nn_follower_flag;
+
+/* One a client and entity. */
+typedef struct nn_follower_state {
+    uint32_t base_version;
+    uint32_t base_tick;
+    uint32_t sent_version;
+    uint32_t sent_tick;
+    uint16_t generation;
+    uint16_t base_index;  /* which sending the base was */
+    uint16_t sent_index;  /* sendings so far */
+    uint16_t floor_index; /* acks of sendings up to this one say nothing */
+    uint16_t pending;     /* place in the pending list plus 1; 0: not in it */
+    uint8_t flags;        /* nn_follower_flag */
+} nn_follower_state;
+
+typedef enum nn_follower_kind { NN_FOLLOWER_UPDATE = 0, NN_FOLLOWER_FULL = 1, NN_FOLLOWER_LEAVE = 2 } nn_follower_kind;
+
+/* One a record in a frame that is neither acked nor lost. */
+typedef struct nn_follower_entry {
+    uint32_t version;
+    uint16_t place;
+    uint16_t generation;
+    uint16_t index;
+    uint16_t base_index; /* UPDATE: of the baseline that it was written against */
+    uint8_t kind;        /* nn_follower_kind */
+} nn_follower_entry;
+
+typedef struct nn_follower_frame {
+    uint32_t first; /* number of its first entry */
+    uint32_t count;
+    uint32_t tick;
+    bool open;
+} nn_follower_frame;
+
+struct nn_follower {
+    necpnet_world* world;
+    nn_follower* next; /* in its bucket */
+    necpnet_peer peer;
+    bool ordered;
+    nn_follower_state* states; /* by slot */
+    uint32_t state_capacity;
+    uint16_t* pending; /* slots with something to send; room for pending_capacity */
+    uint32_t pending_count;
+    uint32_t pending_capacity;
+    uint64_t* order;            /* scratch for choosing, as large as pending */
+    nn_follower_entry* entries; /* ring by number, a power of two */
+    uint32_t entry_capacity;
+    uint32_t entry_next;
+    nn_follower_frame frames[NN_FOLLOWER_RECORDS_MAX]; /* ring by value */
+    uint32_t frame_first;                              /* the oldest value that is open */
+    uint32_t frame_next;
+    uint64_t seen;        /* commit up to which the change list was walked */
+    uint64_t sent_commit; /* of the last frame */
+    uint32_t sent_tick;
+    uint32_t quiet_tick;   /* the client had all until then, without a frame; counts when after sent_tick */
+    uint32_t input_now;    /* inputs processed as of the commit input_commit + 1 */
+    uint32_t input_before; /* and as of earlier ones */
+    uint64_t input_commit;
+    bool has_input;
+    bool has_input_before;
+    uint32_t input_sent;
+    uint64_t next_us;
+    uint64_t refilled_us;
+    uint64_t allowance;   /* bytes that may be sent now, times 1,000,000 */
+    uint32_t record_bits; /* mean size of a record, in sixteenths of a bit */
+    uint16_t start;       /* the slot to begin with: the first that found no room */
+    uint8_t trailing;
+    bool again; /* the last frame left something behind that the budget allows: another one at once */
+};
+
+NN_INLINE bool nn_follower_owns(const nn_follower* follower, const nn_world_slot* slot)
+{
+    return follower->peer != NECPNET_PEER_NONE && slot->owner_committed == follower->peer;
+}
+
+NN_INLINE bool nn_follower_has_newest(const nn_follower* follower, const nn_follower_state* state,
+                                      const nn_world_slot* slot)
+{
+    return (state->flags & NN_FOLLOWER_BASE) && state->base_version == slot->version &&
+           nn_follower_owns(follower, slot) == ((state->flags & NN_FOLLOWER_OWNER) != 0);
+}
+
+NN_INLINE void nn_follower_set_base(nn_follower_state* state, uint32_t version, uint32_t tick, uint16_t index)
+{
+    state->flags |= NN_FOLLOWER_BASE;
+    state->base_version = version;
+    state->base_tick = tick;
+    state->base_index = index;
+}
+
+/* nn_follower_input - the input whose effect the last commit holds; false before the first. */
+NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tick);
+
+/* nn_follower_pend, nn_follower_unpend - a slot has something to send, or no longer. */
+NN_PRIVATE void nn_follower_pend(nn_follower* follower, uint16_t place);
+NN_PRIVATE void nn_follower_unpend(nn_follower* follower, uint16_t place);
+
+/* nn_follower_sync - take note of what changed in the world since the last time. False without memory: try again later. */
+NN_PRIVATE bool nn_follower_sync(nn_follower* follower);
+
+/* nn_follower_schedule - the next frame one interval later; keeps its phase, late frames are not made up for. */
+NN_PRIVATE void nn_follower_schedule(nn_follower* follower, uint64_t now_us);
+
+/* nn_follower_refill - budget for the time gone by. */
+NN_PRIVATE void nn_follower_refill(nn_follower* follower, uint64_t now_us);
+
 #endif

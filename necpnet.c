@@ -147,7 +147,7 @@ NN_INLINE unsigned nn_bit_count(uint64_t bits)
 /* nn_copy - memcpy that allows (NULL, 0). */
 NN_INLINE void nn_copy(void* to, const void* from, size_t bytes)
 {
-    if (bytes) memcpy(to, from, bytes);
+    if (bytes && from) memcpy(to, from, bytes);
 }
 
 /* nn_equal_constant_time - compare secrets without telling where they differ. */
@@ -581,7 +581,9 @@ necpnet_result necpnet_channel_config_default(necpnet_channel_config* config, ne
 }
 
 #define CONFIG_CHANNEL(channel_mode) \
-    {channel_mode, NECPNET_PRIORITY_NORMAL, false, true, NECPNET_MESSAGE_BYTES_DEFAULT, 1u << 20, 4096, 1u << 20}
+    { \
+        channel_mode, NECPNET_PRIORITY_NORMAL, false, true, NECPNET_MESSAGE_BYTES_DEFAULT, 1u << 20, 4096, 1u << 20 \
+    }
 
 NN_PRIVATE const necpnet_channel_config* nn_config_default_channels(void)
 {
@@ -599,10 +601,11 @@ static bool config_channel(const necpnet_logger* logger, const necpnet_channel_c
         nn_log_write(logger, NECPNET_LOG_ERROR, "config.channels[%d]: mode or priority is not one of the enum", index);
         return false;
     }
-    bool ok = nn_config_range(logger, "channels[].message_bytes_max", c->message_bytes_max, 1, NECPNET_MESSAGE_BYTES_MAX) &&
-              nn_config_range(logger, "channels[].queue_bytes_max", c->queue_bytes_max, c->message_bytes_max, 64u << 20) &&
-              nn_config_range(logger, "channels[].queue_messages_max", c->queue_messages_max, 1, 16384) &&
-              nn_config_range(logger, "channels[].window_bytes", c->window_bytes, c->message_bytes_max, 64u << 20);
+    bool ok =
+        nn_config_range(logger, "channels[].message_bytes_max", c->message_bytes_max, 1, NECPNET_MESSAGE_BYTES_MAX) &&
+        nn_config_range(logger, "channels[].queue_bytes_max", c->queue_bytes_max, c->message_bytes_max, 64u << 20) &&
+        nn_config_range(logger, "channels[].queue_messages_max", c->queue_messages_max, 1, 16384) &&
+        nn_config_range(logger, "channels[].window_bytes", c->window_bytes, c->message_bytes_max, 64u << 20);
     if (!ok) nn_log_write(logger, NECPNET_LOG_ERROR, "the channel refused is %d", index);
     return ok;
 }
@@ -19618,12 +19621,12 @@ NN_PRIVATE void nn_link_free_streams(necpnet_link* link)
 #define NN_CONNECTION_H
 
 
-#define NN_CONNECTION_UNSENT_BYTES 16384   /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
-#define NN_CONNECTION_INPUT_ACK_US 50000   /* WebSocket: between two INPUT_ACK frames */
-#define NN_CONNECTION_CLOSES_MAX 4         /* CLOSE packets sent */
+#define NN_CONNECTION_UNSENT_BYTES 16384 /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
+#define NN_CONNECTION_INPUT_ACK_US 50000 /* WebSocket: between two INPUT_ACK frames */
+#define NN_CONNECTION_CLOSES_MAX 4       /* CLOSE packets sent */
 #define NN_CONNECTION_CLOSE_REPEAT_US 50000
 #define NN_CONNECTION_BURST_PACKETS_MAX 256 /* of one flush; the rest in the next */
-#define NN_SENT_SUSPEND 37                 /* nn_sent_kind: a SUSPEND frame */
+#define NN_SENT_SUSPEND 37                  /* nn_sent_kind: a SUSPEND frame */
 
 typedef enum nn_connection_state {
     NN_CONNECTION_NONE = 0,
@@ -19668,8 +19671,8 @@ typedef struct nn_connection {
     necpnet_transport_kind transport;
     necpnet_address address;
     bool encrypted;
-    bool loading;        /* this side asked for patience */
-    bool suspended;      /* this side is in the background */
+    bool loading;   /* this side asked for patience */
+    bool suspended; /* this side is in the background */
     bool peer_loading;
     bool peer_suspended;
     bool suspend_pending; /* a SUSPEND frame is to be sent */
@@ -19732,15 +19735,15 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection);
 typedef struct nn_connection_open {
     const necpnet_address* address;
     bool encrypted;
-    bool resumed;           /* the session had another connection before */
-    const nn_setup* peer;   /* the other side's SETUP */
+    bool resumed;         /* the session had another connection before */
+    const nn_setup* peer; /* the other side's SETUP */
     uint32_t bandwidth_limit;
-    uint64_t seed;          /* from entropy */
-    necpnet_peer follow;    /* server with a world: whom it serves */
+    uint64_t seed;       /* from entropy */
+    necpnet_peer follow; /* server with a world: whom it serves */
     /* UDP */
     uint32_t local_id;
     uint32_t remote_id;
-    nn_aead* send_aead;     /* taken, also on failure */
+    nn_aead* send_aead; /* taken, also on failure */
     nn_aead* receive_aead;
     /* WebSocket */
     necpnet_web_connection* web;
@@ -19981,7 +19984,8 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
             connection->web_rtt_us = connection->web_rtt_min_us = sample;
             connection->web_rtt_variance_us = sample / 2;
         } else {
-            uint32_t off = sample > connection->web_rtt_us ? sample - connection->web_rtt_us : connection->web_rtt_us - sample;
+            uint32_t off =
+                sample > connection->web_rtt_us ? sample - connection->web_rtt_us : connection->web_rtt_us - sample;
             connection->web_rtt_variance_us = (uint32_t)(((uint64_t)connection->web_rtt_variance_us * 3 + off) / 4);
             connection->web_rtt_us = (uint32_t)(((uint64_t)connection->web_rtt_us * 7 + sample) / 8);
             if (sample < connection->web_rtt_min_us) connection->web_rtt_min_us = sample;
@@ -19999,7 +20003,8 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
 static necpnet_result connection_read_input(nn_connection* connection, nn_reader* reader)
 {
     if (!connection->settings->is_server) return connection_refuse(connection, "INPUT from a server");
-    if (nn_input_receiver_read(&connection->input_receiver, reader, connection->deliver_input, connection->deliver_user)) {
+    if (nn_input_receiver_read(&connection->input_receiver, reader, connection->deliver_input,
+                               connection->deliver_user)) {
         return connection_refuse(connection, "INPUT frame malformed");
     }
     return NECPNET_OK;
@@ -20061,8 +20066,8 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
         break;
     case NN_FRAME_ACK:
         read = connection->transport == NECPNET_TRANSPORT_UDP &&
-               nn_recovery_read_ack(&connection->recovery, reader, connection->now_us, connection_acked, connection_lost,
-                                    connection) == NECPNET_OK;
+               nn_recovery_read_ack(&connection->recovery, reader, connection->now_us, connection_acked,
+                                    connection_lost, connection) == NECPNET_OK;
         break;
     case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
     case NN_FRAME_INPUT: return connection_read_input(connection, reader);
@@ -20179,8 +20184,10 @@ NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* c
 static uint64_t connection_timeout_us(const nn_connection* connection)
 {
     const nn_connection_settings* settings = connection->settings;
-    uint32_t ms = connection->transport == NECPNET_TRANSPORT_UDP ? settings->udp_timeout_ms : settings->websocket_timeout_ms;
-    bool patient = connection->loading || connection->suspended || connection->peer_loading || connection->peer_suspended;
+    uint32_t ms =
+        connection->transport == NECPNET_TRANSPORT_UDP ? settings->udp_timeout_ms : settings->websocket_timeout_ms;
+    bool patient =
+        connection->loading || connection->suspended || connection->peer_loading || connection->peer_suspended;
     if (patient && settings->loading_timeout_ms > ms) ms = settings->loading_timeout_ms;
     return (uint64_t)ms * 1000;
 }
@@ -20226,8 +20233,10 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us)
 {
     if (connection->state == NN_CONNECTION_NONE || connection->state == NN_CONNECTION_CLOSED) return NN_NEVER;
-    if (connection->state == NN_CONNECTION_CLOSING) return nn_min_u64(connection->linger_until_us, connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US);
-    uint64_t at_us = nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
+    if (connection->state == NN_CONNECTION_CLOSING)
+        return nn_min_u64(connection->linger_until_us, connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US);
+    uint64_t at_us =
+        nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
     if (connection->transport == NECPNET_TRANSPORT_UDP) {
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->recovery));
@@ -20241,7 +20250,8 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
     if (connection->input_pending || nn_session_has_output(connection->session, now_us)) output_us = now_us;
     if (output_us <= now_us && connection->transport == NECPNET_TRANSPORT_UDP) {
         output_us = nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
-    } else if (output_us <= now_us && connection->web && necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES) {
+    } else if (output_us <= now_us && connection->web &&
+               necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES) {
         output_us = NN_NEVER; /* on_writable comes */
     }
     return nn_min_u64(at_us, output_us);
@@ -20268,11 +20278,13 @@ NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loadi
 
 static uint8_t connection_patience(const nn_connection* connection)
 {
-    return (uint8_t)((connection->suspended ? NN_SUSPEND_SUSPENDED : 0u) | (connection->loading ? NN_SUSPEND_LOADING : 0u));
+    return (uint8_t)((connection->suspended ? NN_SUSPEND_SUSPENDED : 0u) |
+                     (connection->loading ? NN_SUSPEND_LOADING : 0u));
 }
 
 /* PONG, PING, SUSPEND, inputs: whatever is pending and fits. Returns whether anything asks for an ACK. */
-static bool connection_write_own(nn_connection* connection, nn_writer* writer, nn_contents* contents, bool eliciting_too)
+static bool connection_write_own(nn_connection* connection, nn_writer* writer, nn_contents* contents,
+                                 bool eliciting_too)
 {
     bool eliciting = false;
     uint64_t now_us = connection->now_us;
@@ -20334,16 +20346,18 @@ static bool connection_make_packet(nn_connection* connection, bool eliciting_too
     uint64_t number = nn_recovery_next_number(&connection->recovery);
     uint8_t flags = nn_recovery_wants_ack(&connection->recovery) ? NN_PACKET_ACK_NOW : 0;
     uint8_t* packet = connection->settings->scratch;
-    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
-    nn_writer writer = nn_writer_of(packet + header_bytes,
-                                    connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES);
+    size_t header_bytes =
+        nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
+    nn_writer writer =
+        nn_writer_of(packet + header_bytes, connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES);
     nn_contents contents;
     contents.count = 0;
     bool eliciting = false;
     bool acked = nn_acks_wants(&connection->acks) && nn_acks_write(&connection->acks, &writer, connection->now_us);
     if (eliciting_too && nn_recovery_reserve(&connection->recovery) != NECPNET_OK) eliciting_too = false;
     eliciting = connection_write_own(connection, &writer, &contents, eliciting_too);
-    if (eliciting_too && nn_session_write(connection->session, &writer, &contents, connection->now_us)) eliciting = true;
+    if (eliciting_too && nn_session_write(connection->session, &writer, &contents, connection->now_us))
+        eliciting = true;
     if (eliciting_too && connection->probes && !eliciting && nn_writer_left(&writer) >= NN_PING_BYTES_MAX) {
         connection->ping_pending = true; /* a probe with nothing else to say */
         eliciting = connection_write_own(connection, &writer, &contents, true);
@@ -20358,7 +20372,8 @@ static bool connection_make_packet(nn_connection* connection, bool eliciting_too
 
 static bool connection_has_own(const nn_connection* connection)
 {
-    return connection->pong_pending || connection->ping_pending || connection->suspend_pending || connection->input_pending;
+    return connection->pong_pending || connection->ping_pending || connection->suspend_pending ||
+           connection->input_pending;
 }
 
 static void connection_flush_packets(nn_connection* connection)
@@ -20451,7 +20466,8 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
         }
     }
     if (connection->state != NN_CONNECTION_LINGERING) return;
-    if (nn_session_flushed(connection->session) || now_us >= connection->linger_until_us) connection_begin_closing(connection);
+    if (nn_session_flushed(connection->session) || now_us >= connection->linger_until_us)
+        connection_begin_closing(connection);
 }
 
 NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t now_us)
@@ -20506,7 +20522,8 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
         out->rtt_us = connection->web_rtt_us;
         out->rtt_min_us = connection->web_rtt_min_us;
         out->rtt_variance_us = connection->web_rtt_variance_us;
-        out->flight_bytes = connection->web ? (uint32_t)nn_min_size(necpnet_web_pending(connection->web), UINT32_MAX) : 0;
+        out->flight_bytes =
+            connection->web ? (uint32_t)nn_min_size(necpnet_web_pending(connection->web), UINT32_MAX) : 0;
     }
 }
 /* ---- end src/nn_connection_send.c -------------------------------------------------------------------------------- */
@@ -20601,8 +20618,8 @@ NN_PRIVATE necpnet_result nn_endpoint_init(nn_endpoint* endpoint, const necpnet_
     endpoint->is_server = is_server;
     necpnet_result result = nn_config_channels(logger, channels, channel_count);
     if (result) return result;
-    endpoint->channels = (necpnet_channel_config*)nn_alloc_take(&endpoint->alloc,
-                                                                (size_t)channel_count * sizeof *endpoint->channels);
+    endpoint->channels =
+        (necpnet_channel_config*)nn_alloc_take(&endpoint->alloc, (size_t)channel_count * sizeof *endpoint->channels);
     if (!endpoint->channels) return NECPNET_ERR_OUT_OF_MEMORY;
     memcpy(endpoint->channels, channels, (size_t)channel_count * sizeof *channels);
     endpoint->channel_count = channel_count;
@@ -20622,7 +20639,8 @@ NN_PRIVATE necpnet_result nn_endpoint_init(nn_endpoint* endpoint, const necpnet_
     endpoint->session_config.receive_memory = &endpoint->receive_memory;
     uint64_t seed;
     if (!nn_endpoint_random(endpoint, &seed, sizeof seed)) {
-        nn_log_write(logger, NECPNET_LOG_ERROR, "no entropy: set config.entropy, or build with NECPNET_WITH_PLATFORM=1");
+        nn_log_write(logger, NECPNET_LOG_ERROR,
+                     "no entropy: set config.entropy, or build with NECPNET_WITH_PLATFORM=1");
         return NECPNET_ERR_NO_ENTROPY;
     }
     nn_random_seed(&endpoint->random, seed);
@@ -20660,8 +20678,9 @@ NN_PRIVATE necpnet_result nn_endpoint_attach(nn_endpoint* endpoint, const necpne
         endpoint->transport = endpoint->own_transport;
 #else
         (void)config;
-        nn_log_write(&endpoint->logger, NECPNET_LOG_ERROR, "no transport: set config.transport, or build with "
-                                                           "NECPNET_WITH_PLATFORM=1");
+        nn_log_write(&endpoint->logger, NECPNET_LOG_ERROR,
+                     "no transport: set config.transport, or build with "
+                     "NECPNET_WITH_PLATFORM=1");
         return NECPNET_ERR_UNSUPPORTED;
 #endif
     }
@@ -20740,7 +20759,7 @@ NN_PRIVATE void nn_endpoint_session_event(const nn_session_event* from, necpnet_
 #define NN_CLIENT_H
 
 
-#define NN_ATTEMPTS_MAX 32  /* addresses of one round */
+#define NN_ATTEMPTS_MAX 32 /* addresses of one round */
 #define NN_CLIENT_EVENTS_MAX 32
 #define NN_CLIENT_QUERIES_MAX 16
 #define NN_CLIENT_QUERY_BIT (UINT64_C(1) << 62) /* in request ids of resolve */
@@ -20762,8 +20781,8 @@ typedef struct nn_attempt {
     uint64_t start_us;
     uint64_t until_us;
     uint32_t local_id;
-    nn_handshake_client* handshake;  /* UDP */
-    necpnet_web_connection* web;     /* WebSocket */
+    nn_handshake_client* handshake; /* UDP */
+    necpnet_web_connection* web;    /* WebSocket */
     bool said_setup;
 } nn_attempt;
 
@@ -20786,7 +20805,7 @@ typedef struct nn_client_query {
 struct necpnet_client {
     nn_endpoint endpoint;
     necpnet_client_config config; /* its pointers are not read after create, but view */
-    uint8_t psk[NN_PSK_BYTES]; /* OPEN */
+    uint8_t psk[NN_PSK_BYTES];    /* OPEN */
     necpnet_client_state state;
     /* where to */
     nn_url* urls;
@@ -20815,7 +20834,7 @@ struct necpnet_client {
     uint64_t retry_at_us;
     /* the session */
     nn_session sessions[2];
-    int session;         /* index of the present one; the other may still hold messages to be polled */
+    int session; /* index of the present one; the other may still hold messages to be polled */
     nn_connection connection;
     uint64_t lost_count; /* reliable messages of the last session that may not have arrived */
     bool was_connected;
@@ -20840,7 +20859,8 @@ NN_PRIVATE nn_client_event* nn_client_push(necpnet_client* client, necpnet_event
 /* rounds */
 NN_PRIVATE void nn_client_begin_round(necpnet_client* client);
 NN_PRIVATE void nn_client_end_attempts(necpnet_client* client);
-NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
+                                         size_t bytes);
 NN_PRIVATE void nn_client_round_resolved(necpnet_client* client, uint64_t request, const necpnet_address* addresses,
                                          int count, necpnet_result reason);
 NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us);
@@ -20905,21 +20925,23 @@ necpnet_result necpnet_client_config_default(necpnet_client_config* config)
 static necpnet_result client_check(const necpnet_client_config* c)
 {
     const necpnet_logger* log = &c->logger;
-    bool ok = nn_config_range(log, "connect_timeout_ms", c->connect_timeout_ms, 100, 60000) &&
-              nn_config_range(log, "connect_stagger_ms", c->connect_stagger_ms, 10, 5000) &&
-              nn_config_range(log, "reconnect_delay_min_ms", c->reconnect_delay_min_ms, 10, 60000) &&
-              nn_config_range(log, "reconnect_delay_max_ms", c->reconnect_delay_max_ms, c->reconnect_delay_min_ms, 600000) &&
-              nn_config_range(log, "reconnect_attempts_max", c->reconnect_attempts_max, 1, UINT32_MAX) &&
-              nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
-              nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
-              nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
-              nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2, 1800000) &&
-              nn_config_range(log, "loading_timeout_ms", c->loading_timeout_ms, 1000, 3600000) &&
-              nn_config_range(log, "bandwidth_limit", c->bandwidth_limit, 1000, UINT32_MAX) &&
-              nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
-              nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, 1u << 30) &&
-              nn_config_range(log, "inputs_max", c->inputs_max, 1, NN_INPUTS_MAX) &&
-              nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
+    bool ok =
+        nn_config_range(log, "connect_timeout_ms", c->connect_timeout_ms, 100, 60000) &&
+        nn_config_range(log, "connect_stagger_ms", c->connect_stagger_ms, 10, 5000) &&
+        nn_config_range(log, "reconnect_delay_min_ms", c->reconnect_delay_min_ms, 10, 60000) &&
+        nn_config_range(log, "reconnect_delay_max_ms", c->reconnect_delay_max_ms, c->reconnect_delay_min_ms, 600000) &&
+        nn_config_range(log, "reconnect_attempts_max", c->reconnect_attempts_max, 1, UINT32_MAX) &&
+        nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
+        nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
+        nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
+        nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2,
+                        1800000) &&
+        nn_config_range(log, "loading_timeout_ms", c->loading_timeout_ms, 1000, 3600000) &&
+        nn_config_range(log, "bandwidth_limit", c->bandwidth_limit, 1000, UINT32_MAX) &&
+        nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
+        nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, 1u << 30) &&
+        nn_config_range(log, "inputs_max", c->inputs_max, 1, NN_INPUTS_MAX) &&
+        nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
     return ok ? NECPNET_OK : NECPNET_ERR_BAD_CONFIG;
 }
 
@@ -20987,8 +21009,9 @@ NN_PRIVATE uint64_t nn_client_schema_hash(const necpnet_client* client)
 
 static necpnet_result client_begin(necpnet_client* client, const necpnet_client_config* config)
 {
-    necpnet_result result = nn_endpoint_init(&client->endpoint, &config->allocator, &config->logger, &config->entropy,
-                                             config->channels, config->channel_count, config->datagram_bytes_max, false);
+    necpnet_result result =
+        nn_endpoint_init(&client->endpoint, &config->allocator, &config->logger, &config->entropy, config->channels,
+                         config->channel_count, config->datagram_bytes_max, false);
     if (result) return result;
     nn_session_init(&client->sessions[0], &client->endpoint.session_config);
     nn_session_init(&client->sessions[1], &client->endpoint.session_config);
@@ -21026,8 +21049,8 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     web.ping_ms = config->websocket_ping_ms;
     web.timeout_ms = config->websocket_timeout_ms;
     nn_web_session_hooks hooks = {client, nn_client_session_open, nn_client_session_message, nn_client_session_close};
-    necpnet_sink sink = {client, client_on_datagram, client_on_accept, nn_web_on_open, nn_web_on_data,
-                         nn_web_on_writable, nn_web_on_close, client_on_resolved};
+    necpnet_sink sink = {client,         client_on_datagram, client_on_accept, nn_web_on_open,
+                         nn_web_on_data, nn_web_on_writable, nn_web_on_close,  client_on_resolved};
     return nn_endpoint_attach(&client->endpoint, config->transport, &sockets, &web, &hooks, &sink);
 }
 
@@ -21223,7 +21246,8 @@ necpnet_result necpnet_client_on_channel(necpnet_client* client, int channel, ne
     return nn_dispatch_on_channel(&client->endpoint.dispatch, channel, entry);
 }
 
-necpnet_result necpnet_client_on_name(necpnet_client* client, const char* name, necpnet_event_handler handler, void* user)
+necpnet_result necpnet_client_on_name(necpnet_client* client, const char* name, necpnet_event_handler handler,
+                                      void* user)
 {
     nn_handler entry = {handler, user};
     return client ? nn_dispatch_on_name(&client->endpoint.dispatch, name, entry) : NECPNET_ERR_INVALID_ARGUMENT;
@@ -21240,7 +21264,8 @@ size_t necpnet_client_dispatch(necpnet_client* client)
 {
     necpnet_event event;
     size_t handled = 0;
-    while (necpnet_client_poll(client, &event)) handled += nn_dispatch_call(&client->endpoint.dispatch, &event) ? (size_t)1 : 0;
+    while (necpnet_client_poll(client, &event))
+        handled += nn_dispatch_call(&client->endpoint.dispatch, &event) ? (size_t)1 : 0;
     return handled;
 }
 /* ---- end src/nn_client.c ----------------------------------------------------------------------------------------- */
@@ -21354,12 +21379,14 @@ static void client_begin_url(necpnet_client* client, int index)
     bool is_udp = url->scheme == NN_URL_UDP;
     uint32_t needs = is_udp ? NECPNET_TRANSPORT_DATAGRAMS : NECPNET_TRANSPORT_STREAMS;
     if (!(transport->flags & needs)) {
-        client_note(client, NECPNET_ERR_UNSUPPORTED, is_udp ? "no UDP on this platform: use ws:// or wss://"
-                                                            : "no WebSocket on this transport: use udp://");
+        client_note(client, NECPNET_ERR_UNSUPPORTED,
+                    is_udp ? "no UDP on this platform: use ws:// or wss://"
+                           : "no WebSocket on this transport: use udp://");
         return;
     }
     if (is_udp && client->config.security == NECPNET_SECURITY_TOKEN && !client->has_token) {
-        client_note(client, NECPNET_ERR_TOKEN_MISSING, "UDP needs a connect token; a credential serves WebSocket alone");
+        client_note(client, NECPNET_ERR_TOKEN_MISSING,
+                    "UDP needs a connect token; a credential serves WebSocket alone");
         return;
     }
     if (transport->flags & NECPNET_TRANSPORT_MESSAGES) {
@@ -21485,9 +21512,11 @@ static void client_connected(necpnet_client* client, nn_attempt* attempt, const 
     nn_setup setup;
     nn_reader reader = nn_reader_of(data, bytes);
     uint64_t own_hash = nn_client_schema_hash(client);
-    necpnet_result result = nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
+    necpnet_result result =
+        nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
     if (result == NECPNET_OK && setup.role != NN_ROLE_SERVER) result = NECPNET_ERR_PROTOCOL;
-    if (result == NECPNET_OK && setup.channel_count != client->endpoint.channel_count) result = NECPNET_ERR_CHANNELS_DIFFER;
+    if (result == NECPNET_OK && setup.channel_count != client->endpoint.channel_count)
+        result = NECPNET_ERR_CHANNELS_DIFFER;
     if (result == NECPNET_OK && own_hash && setup.schema_hash && own_hash != setup.schema_hash) {
         result = NECPNET_ERR_SCHEMA_DIFFERS;
     }
@@ -21541,7 +21570,8 @@ static void client_handshake_failed(necpnet_client* client, nn_attempt* attempt)
     client_fail(client, attempt, attempt->handshake->result, text);
 }
 
-NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data, size_t bytes)
+NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
+                                         size_t bytes)
 {
     if (client->state != NECPNET_CLIENT_CONNECTING) return;
     for (int i = 0; i < client->attempt_count; i++) {
@@ -21595,7 +21625,8 @@ static void client_greeted(necpnet_client* client, nn_attempt* attempt, const ui
     nn_reader reader = nn_reader_of(data, bytes);
     if (bytes && data[0] == NN_FRAME_CLOSE) {
         nn_read_u8(&reader);
-        if (!nn_frame_read_close(&reader, &close)) close = nn_close_of(NECPNET_ERR_PROTOCOL, 0, "CLOSE frame malformed");
+        if (!nn_frame_read_close(&reader, &close))
+            close = nn_close_of(NECPNET_ERR_PROTOCOL, 0, "CLOSE frame malformed");
         client->round_has_retry = close.has_retry;
         client->round_retry_ms = close.retry_ms;
         client_fail(client, attempt, close.reason, close.text);
@@ -21675,8 +21706,8 @@ static void client_end_round(necpnet_client* client)
         reason = NECPNET_ERR_TOKEN_EXPIRED;
     }
     bool said = client->round_reason == reason && client->round_text[0];
-    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_CONNECT_FAILED,
-                                            said ? client->round_text : necpnet_result_text(reason));
+    nn_client_event* event =
+        nn_client_push(client, NECPNET_EVENT_CONNECT_FAILED, said ? client->round_text : necpnet_result_text(reason));
     client->has_token = client->has_credential = false;
     nn_client_end_attempts(client);
     uint32_t delay_ms = 0;
@@ -21716,7 +21747,8 @@ NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us)
         if (attempt->state == NN_ATTEMPT_RUNNING) running = true;
     }
     bool waiting = false;
-    for (int i = 0; i < client->attempt_count; i++) waiting = waiting || client->attempts[i].state == NN_ATTEMPT_WAITING;
+    for (int i = 0; i < client->attempt_count; i++)
+        waiting = waiting || client->attempts[i].state == NN_ATTEMPT_WAITING;
     bool won_and_lost = client->winner >= 0 && !running;
     if (won_and_lost || (!running && !waiting && client->resolving == 0)) client_end_round(client);
 }
@@ -21771,7 +21803,8 @@ static necpnet_result client_take_urls(necpnet_client* client, const char* const
 
 necpnet_result necpnet_client_connect(necpnet_client* client, const char* const* urls, int url_count)
 {
-    if (!client || url_count < 0 || url_count > NECPNET_URLS_MAX || (url_count && !urls)) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!client || url_count < 0 || url_count > NECPNET_URLS_MAX || (url_count && !urls))
+        return NECPNET_ERR_INVALID_ARGUMENT;
     if (client->state != NECPNET_CLIENT_IDLE) return NECPNET_ERR_INVALID_STATE;
     client->urls_from_token = url_count == 0;
     if (url_count == 0 && client->config.security != NECPNET_SECURITY_TOKEN) return NECPNET_ERR_INVALID_ARGUMENT;
@@ -22039,7 +22072,8 @@ necpnet_result necpnet_client_set_bandwidth_limit(necpnet_client* client, uint32
 {
     if (!client || bytes_per_s < 1000) return NECPNET_ERR_INVALID_ARGUMENT;
     client->bandwidth_limit = bytes_per_s;
-    if (client->connection.state != NN_CONNECTION_NONE) nn_congestion_set_limit(&client->connection.congestion, bytes_per_s);
+    if (client->connection.state != NN_CONNECTION_NONE)
+        nn_congestion_set_limit(&client->connection.congestion, bytes_per_s);
     return NECPNET_OK;
 }
 
@@ -22124,11 +22158,11 @@ typedef struct nn_peer {
     necpnet_identity identity;
     void* user_data;
     uint64_t connected_us;
-    bool is_dirty;       /* in the dirty list: something to send */
-    bool is_ready;       /* in the ready list: something to poll */
+    bool is_dirty; /* in the dirty list: something to send */
+    bool is_ready; /* in the ready list: something to poll */
     bool tell_connected;
     bool tell_disconnected;
-    bool has_ended;      /* the connection is over; freed once DISCONNECTED was polled */
+    bool has_ended; /* the connection is over; freed once DISCONNECTED was polled */
     uint32_t input_count;
     nn_peer_input* first_input;
     nn_peer_input* last_input;
@@ -22168,7 +22202,7 @@ struct necpnet_server {
     nn_peer* first_dirty;
     nn_peer* first_ready;
     nn_peer* last_ready;
-    nn_peer* polled;              /* whose views the last poll gave */
+    nn_peer* polled; /* whose views the last poll gave */
     nn_peer_input* polled_input;
     nn_greeting* first_greeting;
     nn_greeting* last_greeting;
@@ -22258,24 +22292,26 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
 static necpnet_result server_check(const necpnet_server_config* c)
 {
     const necpnet_logger* log = &c->logger;
-    bool ok = nn_config_range(log, "peers_max", c->peers_max, 1, 16777215) &&
-              nn_config_range(log, "peers_per_address_max", c->peers_per_address_max, 1, UINT32_MAX) &&
-              nn_config_range(log, "handshakes_max", c->handshakes_max, 1, 1u << 20) &&
-              nn_config_range(log, "handshake_timeout_ms", c->handshake_timeout_ms, 100, 60000) &&
-              nn_config_range(log, "tick_hz", c->tick_hz, 1, 1000) &&
-              nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
-              nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
-              nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
-              nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2, 1800000) &&
-              nn_config_range(log, "loading_timeout_ms", c->loading_timeout_ms, 1000, 3600000) &&
-              nn_config_range(log, "bandwidth_limit", c->bandwidth_limit, 1000, UINT32_MAX) &&
-              nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
-              nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, UINT32_MAX) &&
-              nn_config_range(log, "queue_bytes_max", c->queue_bytes_max, 65536, 1u << 30) &&
-              nn_config_range(log, "token_key_count", (uint64_t)(c->token_key_count < 0 ? 99 : c->token_key_count), 0, 16) &&
-              nn_config_range(log, "udp_port", (uint64_t)(c->udp_port + 1), 0, 65536) &&
-              nn_config_range(log, "tcp_port", (uint64_t)(c->tcp_port + 1), 0, 65536) &&
-              nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
+    bool ok =
+        nn_config_range(log, "peers_max", c->peers_max, 1, 16777215) &&
+        nn_config_range(log, "peers_per_address_max", c->peers_per_address_max, 1, UINT32_MAX) &&
+        nn_config_range(log, "handshakes_max", c->handshakes_max, 1, 1u << 20) &&
+        nn_config_range(log, "handshake_timeout_ms", c->handshake_timeout_ms, 100, 60000) &&
+        nn_config_range(log, "tick_hz", c->tick_hz, 1, 1000) &&
+        nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
+        nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
+        nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
+        nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2,
+                        1800000) &&
+        nn_config_range(log, "loading_timeout_ms", c->loading_timeout_ms, 1000, 3600000) &&
+        nn_config_range(log, "bandwidth_limit", c->bandwidth_limit, 1000, UINT32_MAX) &&
+        nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
+        nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, UINT32_MAX) &&
+        nn_config_range(log, "queue_bytes_max", c->queue_bytes_max, 65536, 1u << 30) &&
+        nn_config_range(log, "token_key_count", (uint64_t)(c->token_key_count < 0 ? 99 : c->token_key_count), 0, 16) &&
+        nn_config_range(log, "udp_port", (uint64_t)(c->udp_port + 1), 0, 65536) &&
+        nn_config_range(log, "tcp_port", (uint64_t)(c->tcp_port + 1), 0, 65536) &&
+        nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
     if (ok && (!c->path || c->path[0] != '/' || strlen(c->path) > NECPNET_URL_BYTES_MAX)) {
         nn_log_write(log, NECPNET_LOG_ERROR, "config.path must begin with '/'");
         ok = false;
@@ -22388,8 +22424,8 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     if (server->handlers.on_close) web.handlers.on_close = server_on_close;
     web.handlers.user = server;
     nn_web_session_hooks hooks = {server, nn_server_session_open, nn_server_session_message, nn_server_session_close};
-    necpnet_sink sink = {server, server_on_datagram, server_on_accept, nn_web_on_open, nn_web_on_data,
-                         nn_web_on_writable, nn_web_on_close, server_on_resolved};
+    necpnet_sink sink = {server,         server_on_datagram, server_on_accept, nn_web_on_open,
+                         nn_web_on_data, nn_web_on_writable, nn_web_on_close,  server_on_resolved};
     return nn_endpoint_attach(&server->endpoint, config->transport, &sockets, &web, &hooks, &sink);
 }
 
@@ -22679,7 +22715,8 @@ necpnet_result necpnet_server_on_channel(necpnet_server* server, int channel, ne
     return nn_dispatch_on_channel(&server->endpoint.dispatch, channel, entry);
 }
 
-necpnet_result necpnet_server_on_name(necpnet_server* server, const char* name, necpnet_event_handler handler, void* user)
+necpnet_result necpnet_server_on_name(necpnet_server* server, const char* name, necpnet_event_handler handler,
+                                      void* user)
 {
     nn_handler entry = {handler, user};
     return server ? nn_dispatch_on_name(&server->endpoint.dispatch, name, entry) : NECPNET_ERR_INVALID_ARGUMENT;
@@ -22696,7 +22733,8 @@ size_t necpnet_server_dispatch(necpnet_server* server)
 {
     necpnet_event event;
     size_t handled = 0;
-    while (necpnet_server_poll(server, &event)) handled += nn_dispatch_call(&server->endpoint.dispatch, &event) ? (size_t)1 : 0;
+    while (necpnet_server_poll(server, &event))
+        handled += nn_dispatch_call(&server->endpoint.dispatch, &event) ? (size_t)1 : 0;
     return handled;
 }
 
@@ -22885,7 +22923,8 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
     if (peer->is_ready) {
         server_unlink(&server->first_ready, peer, offsetof(nn_peer, next_ready));
         server->last_ready = server->first_ready;
-        while (server->last_ready && server->last_ready->next_ready) server->last_ready = server->last_ready->next_ready;
+        while (server->last_ready && server->last_ready->next_ready)
+            server->last_ready = server->last_ready->next_ready;
     }
     if (server->polled == peer) server->polled = NULL;
     while (peer->first_input) {
@@ -22940,7 +22979,8 @@ static void server_drop(necpnet_server* server, necpnet_drop drop, const necpnet
     if (server->endpoint.logger.level > NECPNET_LOG_DEBUG || !server->endpoint.logger.write) return;
     char text[NECPNET_ADDRESS_TEXT_BYTES_MAX] = "?";
     necpnet_address_format(from, text, sizeof text);
-    nn_log_write(&server->endpoint.logger, NECPNET_LOG_DEBUG, "dropped what %s sent: %s", text, necpnet_drop_name(drop));
+    nn_log_write(&server->endpoint.logger, NECPNET_LOG_DEBUG, "dropped what %s sent: %s", text,
+                 necpnet_drop_name(drop));
 }
 
 /* What SETUP says, held against this server. Fills text with the way out. */
@@ -22948,7 +22988,8 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
                                           size_t text_bytes, necpnet_drop* out_drop)
 {
     nn_setup own;
-    uint64_t schema_hash = server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
+    uint64_t schema_hash =
+        server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
     nn_endpoint_setup(&server->endpoint, schema_hash, &own);
     NN_ASSERT(text_bytes >= NECPNET_REASON_BYTES_MAX + 1);
     (void)text_bytes;
@@ -22958,7 +22999,8 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
         return NECPNET_ERR_PROTOCOL;
     }
     *out_drop = NECPNET_DROP_CHANNELS;
-    if (!nn_setup_compare_channels(setup, &own, text, NN_SETUP_DIFFERENCE_BYTES_MAX)) return NECPNET_ERR_CHANNELS_DIFFER;
+    if (!nn_setup_compare_channels(setup, &own, text, NN_SETUP_DIFFERENCE_BYTES_MAX))
+        return NECPNET_ERR_CHANNELS_DIFFER;
     *out_drop = NECPNET_DROP_SCHEMA;
     if (setup->schema_hash && schema_hash && setup->schema_hash != schema_hash) {
         static const char differs[] = "the schemas have different hashes; build client and server from the same schema";
@@ -22973,7 +23015,8 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
 
 NN_PRIVATE void nn_server_answer_setup(necpnet_server* server, const nn_peer* peer, nn_setup* out)
 {
-    uint64_t schema_hash = server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
+    uint64_t schema_hash =
+        server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
     nn_endpoint_setup(&server->endpoint, schema_hash, out);
     out->tick_hz = server->config.tick_hz;
     out->tick = necpnet_server_tick(server);
@@ -23017,7 +23060,8 @@ static void server_admit_datagram(necpnet_server* server, const necpnet_address*
     char text[NECPNET_REASON_BYTES_MAX + 1] = "";
     necpnet_drop drop = NECPNET_DROP_MALFORMED;
     nn_reader reader = nn_reader_of(outcome->setup, outcome->setup_bytes);
-    necpnet_result result = nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
+    necpnet_result result =
+        nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
     if (result == NECPNET_OK) result = nn_server_judge(server, &setup, text, sizeof text, &drop);
     if (result == NECPNET_OK) {
         text[0] = '\0';
@@ -23040,8 +23084,8 @@ static void server_admit_datagram(necpnet_server* server, const necpnet_address*
         open.local_id = nn_peer_connection_id(peer);
         open.remote_id = outcome->client_connection_id;
         nn_connection_keys keys;
-        result = nn_handshake_server_accept(server->handshake, &outcome->pending, &server->endpoint.alloc, open.local_id,
-                                            frame, nn_writer_bytes(&writer), reply, &reply_bytes, &keys);
+        result = nn_handshake_server_accept(server->handshake, &outcome->pending, &server->endpoint.alloc,
+                                            open.local_id, frame, nn_writer_bytes(&writer), reply, &reply_bytes, &keys);
         if (result == NECPNET_OK) {
             open.send_aead = keys.send;
             open.receive_aead = keys.receive;
@@ -23055,8 +23099,8 @@ static void server_admit_datagram(necpnet_server* server, const necpnet_address*
         }
     } else {
         server_drop(server, drop, from);
-        nn_handshake_server_refuse(server->handshake, &outcome->pending, result, text[0] ? text : necpnet_result_text(result),
-                                   reply, &reply_bytes);
+        nn_handshake_server_refuse(server->handshake, &outcome->pending, result,
+                                   text[0] ? text : necpnet_result_text(result), reply, &reply_bytes);
     }
     const necpnet_transport* transport = server->endpoint.transport;
     if (reply_bytes) transport->send_datagram(transport->user, from, reply, reply_bytes);
@@ -23185,8 +23229,8 @@ static necpnet_result server_identify(necpnet_server* server, const nn_setup* se
     switch (setup->credential_kind) {
     case NN_CREDENTIAL_TOKEN:
         return nn_handshake_server_check_token(server->handshake, setup->credential,
-                                               setup->credential + NN_SETUP_TOKEN_BYTES,
-                                               nn_server_wall_us(server), out);
+                                               setup->credential + NN_SETUP_TOKEN_BYTES, nn_server_wall_us(server),
+                                               out);
     case NN_CREDENTIAL_TEXT: {
         if (!server->config.authorize) return NECPNET_ERR_TOKEN_INVALID;
         char text[NN_SETUP_TEXT_BYTES_MAX + 1];
@@ -23214,7 +23258,8 @@ static void server_greet(necpnet_server* server, nn_greeting* greeting, const ui
     char text[NECPNET_REASON_BYTES_MAX + 1] = "";
     necpnet_drop drop = NECPNET_DROP_MALFORMED;
     nn_reader reader = nn_reader_of(data, bytes);
-    necpnet_result result = nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
+    necpnet_result result =
+        nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
     if (result == NECPNET_ERR_VERSION_DIFFERS) drop = NECPNET_DROP_VERSION;
     if (result == NECPNET_OK) result = nn_server_judge(server, &setup, text, sizeof text, &drop);
     if (result == NECPNET_OK) {
@@ -23297,7 +23342,8 @@ NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us)
 static nn_peer* server_live_peer(const necpnet_server* server, necpnet_peer peer)
 {
     nn_peer* found = nn_server_find(server, peer);
-    bool is_open = found && (found->connection.state == NN_CONNECTION_OPEN || found->connection.state == NN_CONNECTION_LINGERING);
+    bool is_open =
+        found && (found->connection.state == NN_CONNECTION_OPEN || found->connection.state == NN_CONNECTION_LINGERING);
     return is_open ? found : NULL;
 }
 
@@ -23312,7 +23358,8 @@ necpnet_result necpnet_server_send_with(necpnet_server* server, necpnet_peer pee
     return result;
 }
 
-necpnet_result necpnet_server_send(necpnet_server* server, necpnet_peer peer, int channel, const void* data, size_t bytes)
+necpnet_result necpnet_server_send(necpnet_server* server, necpnet_peer peer, int channel, const void* data,
+                                   size_t bytes)
 {
     static const necpnet_send_options none = {NULL, false, 0, false, 0};
     return necpnet_server_send_with(server, peer, channel, data, bytes, &none);
@@ -23342,8 +23389,8 @@ static necpnet_result server_cast_begin(necpnet_server* server, int channel, con
 
 static void server_cast_to(necpnet_server* server, server_cast* cast, nn_peer* peer)
 {
-    necpnet_result result = nn_session_send_payload(&peer->session, cast->channel, cast->payload, cast->options,
-                                                    server->endpoint.now_us);
+    necpnet_result result =
+        nn_session_send_payload(&peer->session, cast->channel, cast->payload, cast->options, server->endpoint.now_us);
     if (result == NECPNET_OK) {
         nn_server_mark_dirty(server, peer);
     } else {
@@ -23385,8 +23432,9 @@ necpnet_result necpnet_server_group_create(necpnet_server* server, necpnet_group
     if (index == server->group_capacity) {
         uint32_t capacity = server->group_capacity ? server->group_capacity * 2 : 16;
         if (capacity > NN_GROUPS_MAX) capacity = NN_GROUPS_MAX;
-        nn_group* groups = (nn_group*)nn_alloc_grow(&server->endpoint.alloc, server->groups,
-                                                    server->group_capacity * sizeof(nn_group), capacity * sizeof(nn_group));
+        nn_group* groups =
+            (nn_group*)nn_alloc_grow(&server->endpoint.alloc, server->groups, server->group_capacity * sizeof(nn_group),
+                                     capacity * sizeof(nn_group));
         if (!groups) return NECPNET_ERR_OUT_OF_MEMORY;
         server->groups = groups;
         server->group_capacity = capacity;
@@ -23435,9 +23483,9 @@ necpnet_result necpnet_server_group_add(necpnet_server* server, necpnet_group gr
     if (place < found->count && found->members[place] == peer) return NECPNET_OK;
     if (found->count == found->capacity) {
         uint32_t capacity = found->capacity ? found->capacity * 2 : 8;
-        necpnet_peer* members = (necpnet_peer*)nn_alloc_grow(&server->endpoint.alloc, found->members,
-                                                             found->capacity * sizeof(necpnet_peer),
-                                                             capacity * sizeof(necpnet_peer));
+        necpnet_peer* members =
+            (necpnet_peer*)nn_alloc_grow(&server->endpoint.alloc, found->members,
+                                         found->capacity * sizeof(necpnet_peer), capacity * sizeof(necpnet_peer));
         if (!members) return NECPNET_ERR_OUT_OF_MEMORY;
         found->members = members;
         found->capacity = capacity;
@@ -23687,7 +23735,7 @@ struct necpnet_pool {
     necpnet_client_config config;
     pool_name names[POOL_NAMES_MAX];
     pool_connection* connections[POOL_NAMES_MAX]; /* NULL: free */
-    int polled; /* whose turn */
+    int polled;                                   /* whose turn */
 };
 
 necpnet_result necpnet_pool_create(const necpnet_client_config* config, necpnet_pool** out_pool)
@@ -23695,7 +23743,8 @@ necpnet_result necpnet_pool_create(const necpnet_client_config* config, necpnet_
     if (!config || !out_pool) return NECPNET_ERR_INVALID_ARGUMENT;
     if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
     if (config->transport || config->view) {
-        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "config.transport and config.view serve one client, not a pool");
+        nn_log_write(&config->logger, NECPNET_LOG_ERROR,
+                     "config.transport and config.view serve one client, not a pool");
         return NECPNET_ERR_BAD_CONFIG;
     }
     nn_alloc first;
@@ -23765,7 +23814,8 @@ static pool_connection* pool_shared(const necpnet_pool* pool, const pool_connect
     return NULL;
 }
 
-static necpnet_result pool_connect(necpnet_pool* pool, pool_connection* connection, const char* const* urls, int url_count)
+static necpnet_result pool_connect(necpnet_pool* pool, pool_connection* connection, const char* const* urls,
+                                   int url_count)
 {
     necpnet_result result = necpnet_client_create(&pool->config, &connection->client);
     if (result == NECPNET_OK) result = necpnet_client_connect(connection->client, urls, url_count);
@@ -26423,7 +26473,7 @@ static void socket_local_ports(void* user, int* out_udp, int* out_tcp)
 static necpnet_result socket_bind(nn_socket* socket, nn_net_kind kind, const necpnet_socket_config* config,
                                   const necpnet_address* address, nn_watch* watch)
 {
-    int descriptor;
+    int descriptor = NN_NET_NONE;
     necpnet_result result = nn_net_open(kind, address->family == NECPNET_ADDRESS_IPV6, &descriptor);
     if (result != NECPNET_OK) return result;
     result = nn_net_bind(descriptor, kind, address, config->reuse_port);

@@ -17,7 +17,7 @@ typedef struct arena_client {
     necpnet_schema* schema;
     necpnet_view* view;
     necpnet_client* client;
-    uint32_t tick;        /* of the last input sent */
+    uint32_t tick; /* of the last input sent */
     uint64_t tick_at_us;
     uint64_t turn_at_us;
     arena_input input;
@@ -51,7 +51,8 @@ static void arena_end(arena_client* arena)
     necpnet_event event;
     uint64_t until_us = necpnet_time_us() + 1000000;
     if (arena->client) necpnet_client_disconnect(arena->client, 0, "", 200);
-    while (arena->client && necpnet_client_get_state(arena->client) != NECPNET_CLIENT_IDLE && necpnet_time_us() < until_us) {
+    while (arena->client && necpnet_client_get_state(arena->client) != NECPNET_CLIENT_IDLE &&
+           necpnet_time_us() < until_us) {
         necpnet_client_update(arena->client, necpnet_time_us());
         while (necpnet_client_poll(arena->client, &event)) continue;
         necpnet_client_wait(arena->client, 10000);
@@ -180,7 +181,8 @@ static void wander(arena_client* arena, uint64_t now_us)
 {
     if (now_us < arena->turn_at_us) return;
     arena->random = arena->random * 1664525u + 1013904223u;
-    static const int8_t ways[8][2] = {{127, 0}, {90, 90}, {0, 127}, {-90, 90}, {-127, 0}, {-90, -90}, {0, -127}, {90, -90}};
+    static const int8_t ways[8][2] = {{127, 0},  {90, 90},   {0, 127},  {-90, 90},
+                                      {-127, 0}, {-90, -90}, {0, -127}, {90, -90}};
     unsigned way = arena->random >> 29;
     arena->input.move_x = ways[way][0];
     arena->input.move_y = ways[way][1];
@@ -211,7 +213,8 @@ static void draw(const arena_client* arena)
     }
     for (int i = 0; i < ARENA_WALL_COUNT; i++) {
         const arena_wall* wall = &arena_walls[i];
-        for (int y = wall->top; y < wall->bottom; y++) memset(rows[y] + wall->left * 2, '#', (size_t)(wall->right - wall->left) * 2);
+        for (int y = wall->top; y < wall->bottom; y++)
+            memset(rows[y] + wall->left * 2, '#', (size_t)(wall->right - wall->left) * 2);
     }
     necpnet_entity entity = NECPNET_ENTITY_NONE;
     while ((entity = necpnet_view_next(arena->view, entity)) != NECPNET_ENTITY_NONE) {
@@ -224,7 +227,10 @@ static void draw(const arena_client* arena)
         const float* at = is_player ? state.player.position : state.wanderer.position;
         int x = (int)(at[0] * 2), y = (int)at[1];
         if (x < 0 || y < 0 || x >= ARENA_WIDTH * 2 || y >= ARENA_HEIGHT) continue;
-        rows[y][x] = is_player ? necpnet_view_is_owner(arena->view, entity) ? '@' : state.player.name[0] ? state.player.name[0] : 'P' : '.';
+        rows[y][x] = is_player ? necpnet_view_is_owner(arena->view, entity) ? '@'
+                                 : state.player.name[0]                     ? state.player.name[0]
+                                                                            : 'P'
+                               : '.';
     }
     necpnet_statistics s;
     necpnet_view_statistics v;

@@ -196,7 +196,8 @@ static bool begin_clients(load_run* run, necpnet_loop* loop, const necpnet_trans
     while (!cli_interrupted && run->connected + run->failed < options->clients && necpnet_time_us() < until_us) {
         turn(run, loop, options->clients, false);
     }
-    if (!options->json) fprintf(stderr, "\rconnected %u of %u   \n", (unsigned)run->connected, (unsigned)options->clients);
+    if (!options->json)
+        fprintf(stderr, "\rconnected %u of %u   \n", (unsigned)run->connected, (unsigned)options->clients);
     return run->connected > 0;
 }
 
@@ -211,23 +212,26 @@ static void report(const load_run* run, double seconds, double cpu_s)
     peak_kb = usage.ru_maxrss;
 #endif
     const char* form = run->options->json
-        ? "{\"clients\":%u,\"failed\":%u,\"disconnected\":%u,\"sent\":%llu,\"received\":%llu,\"lost\":%llu,\"out_of_order\":%llu,"
-          "\"refused\":%llu,\"connect_p50_us\":%llu,\"connect_p99_us\":%llu,\"rtt_p50_us\":%llu,\"rtt_p90_us\":%llu,"
-          "\"rtt_p99_us\":%llu,\"rtt_max_us\":%llu,\"messages_per_s\":%.0f,\"cpu_share\":%.3f,\"cpu_us_per_message\":%.2f,"
-          "\"memory_kb\":%ld}\n"
-        : "clients        %u connected, %u failed, %u disconnected\n"
-          "messages       %llu sent, %llu back, %llu lost, %llu out of order, %llu refused\n"
-          "connect        p50 %llu us, p99 %llu us\n"
-          "round trip     p50 %llu us, p90 %llu us, p99 %llu us, worst %llu us\n"
-          "rate           %.0f messages a second both ways\n"
-          "this process   %.3f of a core, %.2f us a message, %ld kB at its peak\n";
-    printf(form, (unsigned)run->connected, (unsigned)run->failed, (unsigned)run->disconnected, (unsigned long long)run->sent,
-           (unsigned long long)run->received, (unsigned long long)lost, (unsigned long long)run->wrong,
-           (unsigned long long)run->refused, (unsigned long long)percentile(run->connects, 0.5),
-           (unsigned long long)percentile(run->connects, 0.99), (unsigned long long)percentile(run->round_trips, 0.5),
-           (unsigned long long)percentile(run->round_trips, 0.9), (unsigned long long)percentile(run->round_trips, 0.99),
-           (unsigned long long)run->worst_us, messages / seconds, cpu_s / seconds, messages > 0 ? cpu_s * 1e6 / messages : 0,
-           peak_kb);
+                           ? "{\"clients\":%u,\"failed\":%u,\"disconnected\":%u,\"sent\":%llu,\"received\":%llu,"
+                             "\"lost\":%llu,\"out_of_order\":%llu,"
+                             "\"refused\":%llu,\"connect_p50_us\":%llu,\"connect_p99_us\":%llu,\"rtt_p50_us\":%llu,"
+                             "\"rtt_p90_us\":%llu,"
+                             "\"rtt_p99_us\":%llu,\"rtt_max_us\":%llu,\"messages_per_s\":%.0f,\"cpu_share\":%.3f,\"cpu_"
+                             "us_per_message\":%.2f,"
+                             "\"memory_kb\":%ld}\n"
+                           : "clients        %u connected, %u failed, %u disconnected\n"
+                             "messages       %llu sent, %llu back, %llu lost, %llu out of order, %llu refused\n"
+                             "connect        p50 %llu us, p99 %llu us\n"
+                             "round trip     p50 %llu us, p90 %llu us, p99 %llu us, worst %llu us\n"
+                             "rate           %.0f messages a second both ways\n"
+                             "this process   %.3f of a core, %.2f us a message, %ld kB at its peak\n";
+    printf(form, (unsigned)run->connected, (unsigned)run->failed, (unsigned)run->disconnected,
+           (unsigned long long)run->sent, (unsigned long long)run->received, (unsigned long long)lost,
+           (unsigned long long)run->wrong, (unsigned long long)run->refused,
+           (unsigned long long)percentile(run->connects, 0.5), (unsigned long long)percentile(run->connects, 0.99),
+           (unsigned long long)percentile(run->round_trips, 0.5), (unsigned long long)percentile(run->round_trips, 0.9),
+           (unsigned long long)percentile(run->round_trips, 0.99), (unsigned long long)run->worst_us,
+           messages / seconds, cpu_s / seconds, messages > 0 ? cpu_s * 1e6 / messages : 0, peak_kb);
 }
 
 int cli_load_command(const cli_options* options)

@@ -19,7 +19,8 @@ static const struct {
     {"query", cli_query_command, "udp://..", "name, players and ping of a server, without connecting"},
     {"watch", cli_watch_command, "[URL..]", "follow the arena: entities as they enter, change and leave"},
     {"play", cli_play_command, "[URL..]", "walk about in the arena; arrow keys or wasd steer, q ends"},
-    {"load", cli_load_command, "[URL..]", "--clients N sending --rate R messages a second for --seconds S; percentiles"},
+    {"load", cli_load_command, "[URL..]",
+     "--clients N sending --rate R messages a second for --seconds S; percentiles"},
     {"token", cli_token_command, "URL..", "make a connect token with --key ID:HEX; or `token read TEXT`"},
 };
 

@@ -24,8 +24,8 @@ typedef struct number_option {
 } number_option;
 
 static const number_option numbers[] = {
-    {"--clients", 1, 9000, offsetof(cli_options, clients)},     {"--rate", 1, 100000, offsetof(cli_options, rate)},
-    {"--seconds", 1, 86400, offsetof(cli_options, seconds)},    {"--count", 1, 1000000, offsetof(cli_options, count)},
+    {"--clients", 1, 9000, offsetof(cli_options, clients)},  {"--rate", 1, 100000, offsetof(cli_options, rate)},
+    {"--seconds", 1, 86400, offsetof(cli_options, seconds)}, {"--count", 1, 1000000, offsetof(cli_options, count)},
     {"--bytes", 8, 65536, offsetof(cli_options, bytes)},
 };
 
@@ -35,9 +35,9 @@ typedef struct text_option {
 } text_option;
 
 static const text_option texts[] = {
-    {"--token", offsetof(cli_options, token)},   {"--token-url", offsetof(cli_options, token_url)},
-    {"--key", offsetof(cli_options, key)},       {"--ca", offsetof(cli_options, ca_file)},
-    {"--name", offsetof(cli_options, name)},     {"--transport", offsetof(cli_options, transport)},
+    {"--token", offsetof(cli_options, token)}, {"--token-url", offsetof(cli_options, token_url)},
+    {"--key", offsetof(cli_options, key)},     {"--ca", offsetof(cli_options, ca_file)},
+    {"--name", offsetof(cli_options, name)},   {"--transport", offsetof(cli_options, transport)},
 };
 
 /* An option with a value. Returns 0 unknown, 1 taken, -1 wrong. */

@@ -117,7 +117,8 @@ bool cli_connect(const cli_options* options, necpnet_client* client)
         cli_fail("--open wants an address, for example udp://127.0.0.1:7777");
         return false;
     }
-    necpnet_result result = necpnet_client_connect(client, options->url_count ? options->urls : NULL, options->url_count);
+    necpnet_result result =
+        necpnet_client_connect(client, options->url_count ? options->urls : NULL, options->url_count);
     if (result) cli_fail("connect: %s", necpnet_result_text(result));
     return result == NECPNET_OK;
 }

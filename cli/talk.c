@@ -117,8 +117,9 @@ int cli_ping_command(const cli_options* options)
         if (next_us && now_us >= next_us && necpnet_client_get_state(client) == NECPNET_CLIENT_CONNECTED) {
             necpnet_statistics s;
             necpnet_client_get_statistics(client, &s);
-            printf(options->json ? "{\"rtt_us\":%u,\"rtt_min_us\":%u,\"jitter_us\":%u,\"loss_ppm\":%u,\"clock_error_us\":%u}\n"
-                                 : "rtt %u us, best %u us, jitter %u us, loss %u ppm, clock within %u us\n",
+            printf(options->json
+                       ? "{\"rtt_us\":%u,\"rtt_min_us\":%u,\"jitter_us\":%u,\"loss_ppm\":%u,\"clock_error_us\":%u}\n"
+                       : "rtt %u us, best %u us, jitter %u us, loss %u ppm, clock within %u us\n",
                    (unsigned)s.rtt_us, (unsigned)s.rtt_min_us, (unsigned)s.jitter_us, (unsigned)s.loss_ppm,
                    (unsigned)s.clock_error_us);
             fflush(stdout);

@@ -135,7 +135,7 @@ static void socket_local_ports(void* user, int* out_udp, int* out_tcp)
 static necpnet_result socket_bind(nn_socket* socket, nn_net_kind kind, const necpnet_socket_config* config,
                                   const necpnet_address* address, nn_watch* watch)
 {
-    int descriptor;
+    int descriptor = NN_NET_NONE;
     necpnet_result result = nn_net_open(kind, address->family == NECPNET_ADDRESS_IPV6, &descriptor);
     if (result != NECPNET_OK) return result;
     result = nn_net_bind(descriptor, kind, address, config->reuse_port);

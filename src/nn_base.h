@@ -119,7 +119,7 @@ NN_INLINE unsigned nn_bit_count(uint64_t bits)
 /* nn_copy - memcpy that allows (NULL, 0). */
 NN_INLINE void nn_copy(void* to, const void* from, size_t bytes)
 {
-    if (bytes) memcpy(to, from, bytes);
+    if (bytes && from) memcpy(to, from, bytes);
 }
 
 /* nn_equal_constant_time - compare secrets without telling where they differ. */

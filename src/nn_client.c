@@ -33,21 +33,23 @@ necpnet_result necpnet_client_config_default(necpnet_client_config* config)
 static necpnet_result client_check(const necpnet_client_config* c)
 {
     const necpnet_logger* log = &c->logger;
-    bool ok = nn_config_range(log, "connect_timeout_ms", c->connect_timeout_ms, 100, 60000) &&
-              nn_config_range(log, "connect_stagger_ms", c->connect_stagger_ms, 10, 5000) &&
-              nn_config_range(log, "reconnect_delay_min_ms", c->reconnect_delay_min_ms, 10, 60000) &&
-              nn_config_range(log, "reconnect_delay_max_ms", c->reconnect_delay_max_ms, c->reconnect_delay_min_ms, 600000) &&
-              nn_config_range(log, "reconnect_attempts_max", c->reconnect_attempts_max, 1, UINT32_MAX) &&
-              nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
-              nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
-              nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
-              nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2, 1800000) &&
-              nn_config_range(log, "loading_timeout_ms", c->loading_timeout_ms, 1000, 3600000) &&
-              nn_config_range(log, "bandwidth_limit", c->bandwidth_limit, 1000, UINT32_MAX) &&
-              nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
-              nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, 1u << 30) &&
-              nn_config_range(log, "inputs_max", c->inputs_max, 1, NN_INPUTS_MAX) &&
-              nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
+    bool ok =
+        nn_config_range(log, "connect_timeout_ms", c->connect_timeout_ms, 100, 60000) &&
+        nn_config_range(log, "connect_stagger_ms", c->connect_stagger_ms, 10, 5000) &&
+        nn_config_range(log, "reconnect_delay_min_ms", c->reconnect_delay_min_ms, 10, 60000) &&
+        nn_config_range(log, "reconnect_delay_max_ms", c->reconnect_delay_max_ms, c->reconnect_delay_min_ms, 600000) &&
+        nn_config_range(log, "reconnect_attempts_max", c->reconnect_attempts_max, 1, UINT32_MAX) &&
+        nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
+        nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
+        nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
+        nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2,
+                        1800000) &&
+        nn_config_range(log, "loading_timeout_ms", c->loading_timeout_ms, 1000, 3600000) &&
+        nn_config_range(log, "bandwidth_limit", c->bandwidth_limit, 1000, UINT32_MAX) &&
+        nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
+        nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, 1u << 30) &&
+        nn_config_range(log, "inputs_max", c->inputs_max, 1, NN_INPUTS_MAX) &&
+        nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
     return ok ? NECPNET_OK : NECPNET_ERR_BAD_CONFIG;
 }
 
@@ -115,8 +117,9 @@ NN_PRIVATE uint64_t nn_client_schema_hash(const necpnet_client* client)
 
 static necpnet_result client_begin(necpnet_client* client, const necpnet_client_config* config)
 {
-    necpnet_result result = nn_endpoint_init(&client->endpoint, &config->allocator, &config->logger, &config->entropy,
-                                             config->channels, config->channel_count, config->datagram_bytes_max, false);
+    necpnet_result result =
+        nn_endpoint_init(&client->endpoint, &config->allocator, &config->logger, &config->entropy, config->channels,
+                         config->channel_count, config->datagram_bytes_max, false);
     if (result) return result;
     nn_session_init(&client->sessions[0], &client->endpoint.session_config);
     nn_session_init(&client->sessions[1], &client->endpoint.session_config);
@@ -154,8 +157,8 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     web.ping_ms = config->websocket_ping_ms;
     web.timeout_ms = config->websocket_timeout_ms;
     nn_web_session_hooks hooks = {client, nn_client_session_open, nn_client_session_message, nn_client_session_close};
-    necpnet_sink sink = {client, client_on_datagram, client_on_accept, nn_web_on_open, nn_web_on_data,
-                         nn_web_on_writable, nn_web_on_close, client_on_resolved};
+    necpnet_sink sink = {client,         client_on_datagram, client_on_accept, nn_web_on_open,
+                         nn_web_on_data, nn_web_on_writable, nn_web_on_close,  client_on_resolved};
     return nn_endpoint_attach(&client->endpoint, config->transport, &sockets, &web, &hooks, &sink);
 }
 
@@ -351,7 +354,8 @@ necpnet_result necpnet_client_on_channel(necpnet_client* client, int channel, ne
     return nn_dispatch_on_channel(&client->endpoint.dispatch, channel, entry);
 }
 
-necpnet_result necpnet_client_on_name(necpnet_client* client, const char* name, necpnet_event_handler handler, void* user)
+necpnet_result necpnet_client_on_name(necpnet_client* client, const char* name, necpnet_event_handler handler,
+                                      void* user)
 {
     nn_handler entry = {handler, user};
     return client ? nn_dispatch_on_name(&client->endpoint.dispatch, name, entry) : NECPNET_ERR_INVALID_ARGUMENT;
@@ -368,6 +372,7 @@ size_t necpnet_client_dispatch(necpnet_client* client)
 {
     necpnet_event event;
     size_t handled = 0;
-    while (necpnet_client_poll(client, &event)) handled += nn_dispatch_call(&client->endpoint.dispatch, &event) ? (size_t)1 : 0;
+    while (necpnet_client_poll(client, &event))
+        handled += nn_dispatch_call(&client->endpoint.dispatch, &event) ? (size_t)1 : 0;
     return handled;
 }

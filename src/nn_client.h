@@ -12,7 +12,7 @@
 #include "nn_token.h"
 #include "nn_url.h"
 
-#define NN_ATTEMPTS_MAX 32  /* addresses of one round */
+#define NN_ATTEMPTS_MAX 32 /* addresses of one round */
 #define NN_CLIENT_EVENTS_MAX 32
 #define NN_CLIENT_QUERIES_MAX 16
 #define NN_CLIENT_QUERY_BIT (UINT64_C(1) << 62) /* in request ids of resolve */
@@ -34,8 +34,8 @@ typedef struct nn_attempt {
     uint64_t start_us;
     uint64_t until_us;
     uint32_t local_id;
-    nn_handshake_client* handshake;  /* UDP */
-    necpnet_web_connection* web;     /* WebSocket */
+    nn_handshake_client* handshake; /* UDP */
+    necpnet_web_connection* web;    /* WebSocket */
     bool said_setup;
 } nn_attempt;
 
@@ -58,7 +58,7 @@ typedef struct nn_client_query {
 struct necpnet_client {
     nn_endpoint endpoint;
     necpnet_client_config config; /* its pointers are not read after create, but view */
-    uint8_t psk[NN_PSK_BYTES]; /* OPEN */
+    uint8_t psk[NN_PSK_BYTES];    /* OPEN */
     necpnet_client_state state;
     /* where to */
     nn_url* urls;
@@ -87,7 +87,7 @@ struct necpnet_client {
     uint64_t retry_at_us;
     /* the session */
     nn_session sessions[2];
-    int session;         /* index of the present one; the other may still hold messages to be polled */
+    int session; /* index of the present one; the other may still hold messages to be polled */
     nn_connection connection;
     uint64_t lost_count; /* reliable messages of the last session that may not have arrived */
     bool was_connected;
@@ -112,7 +112,8 @@ NN_PRIVATE nn_client_event* nn_client_push(necpnet_client* client, necpnet_event
 /* rounds */
 NN_PRIVATE void nn_client_begin_round(necpnet_client* client);
 NN_PRIVATE void nn_client_end_attempts(necpnet_client* client);
-NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
+                                         size_t bytes);
 NN_PRIVATE void nn_client_round_resolved(necpnet_client* client, uint64_t request, const necpnet_address* addresses,
                                          int count, necpnet_result reason);
 NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us);

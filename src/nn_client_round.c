@@ -108,12 +108,14 @@ static void client_begin_url(necpnet_client* client, int index)
     bool is_udp = url->scheme == NN_URL_UDP;
     uint32_t needs = is_udp ? NECPNET_TRANSPORT_DATAGRAMS : NECPNET_TRANSPORT_STREAMS;
     if (!(transport->flags & needs)) {
-        client_note(client, NECPNET_ERR_UNSUPPORTED, is_udp ? "no UDP on this platform: use ws:// or wss://"
-                                                            : "no WebSocket on this transport: use udp://");
+        client_note(client, NECPNET_ERR_UNSUPPORTED,
+                    is_udp ? "no UDP on this platform: use ws:// or wss://"
+                           : "no WebSocket on this transport: use udp://");
         return;
     }
     if (is_udp && client->config.security == NECPNET_SECURITY_TOKEN && !client->has_token) {
-        client_note(client, NECPNET_ERR_TOKEN_MISSING, "UDP needs a connect token; a credential serves WebSocket alone");
+        client_note(client, NECPNET_ERR_TOKEN_MISSING,
+                    "UDP needs a connect token; a credential serves WebSocket alone");
         return;
     }
     if (transport->flags & NECPNET_TRANSPORT_MESSAGES) {
@@ -239,9 +241,11 @@ static void client_connected(necpnet_client* client, nn_attempt* attempt, const 
     nn_setup setup;
     nn_reader reader = nn_reader_of(data, bytes);
     uint64_t own_hash = nn_client_schema_hash(client);
-    necpnet_result result = nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
+    necpnet_result result =
+        nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
     if (result == NECPNET_OK && setup.role != NN_ROLE_SERVER) result = NECPNET_ERR_PROTOCOL;
-    if (result == NECPNET_OK && setup.channel_count != client->endpoint.channel_count) result = NECPNET_ERR_CHANNELS_DIFFER;
+    if (result == NECPNET_OK && setup.channel_count != client->endpoint.channel_count)
+        result = NECPNET_ERR_CHANNELS_DIFFER;
     if (result == NECPNET_OK && own_hash && setup.schema_hash && own_hash != setup.schema_hash) {
         result = NECPNET_ERR_SCHEMA_DIFFERS;
     }
@@ -295,7 +299,8 @@ static void client_handshake_failed(necpnet_client* client, nn_attempt* attempt)
     client_fail(client, attempt, attempt->handshake->result, text);
 }
 
-NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data, size_t bytes)
+NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
+                                         size_t bytes)
 {
     if (client->state != NECPNET_CLIENT_CONNECTING) return;
     for (int i = 0; i < client->attempt_count; i++) {
@@ -349,7 +354,8 @@ static void client_greeted(necpnet_client* client, nn_attempt* attempt, const ui
     nn_reader reader = nn_reader_of(data, bytes);
     if (bytes && data[0] == NN_FRAME_CLOSE) {
         nn_read_u8(&reader);
-        if (!nn_frame_read_close(&reader, &close)) close = nn_close_of(NECPNET_ERR_PROTOCOL, 0, "CLOSE frame malformed");
+        if (!nn_frame_read_close(&reader, &close))
+            close = nn_close_of(NECPNET_ERR_PROTOCOL, 0, "CLOSE frame malformed");
         client->round_has_retry = close.has_retry;
         client->round_retry_ms = close.retry_ms;
         client_fail(client, attempt, close.reason, close.text);
@@ -429,8 +435,8 @@ static void client_end_round(necpnet_client* client)
         reason = NECPNET_ERR_TOKEN_EXPIRED;
     }
     bool said = client->round_reason == reason && client->round_text[0];
-    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_CONNECT_FAILED,
-                                            said ? client->round_text : necpnet_result_text(reason));
+    nn_client_event* event =
+        nn_client_push(client, NECPNET_EVENT_CONNECT_FAILED, said ? client->round_text : necpnet_result_text(reason));
     client->has_token = client->has_credential = false;
     nn_client_end_attempts(client);
     uint32_t delay_ms = 0;
@@ -470,7 +476,8 @@ NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us)
         if (attempt->state == NN_ATTEMPT_RUNNING) running = true;
     }
     bool waiting = false;
-    for (int i = 0; i < client->attempt_count; i++) waiting = waiting || client->attempts[i].state == NN_ATTEMPT_WAITING;
+    for (int i = 0; i < client->attempt_count; i++)
+        waiting = waiting || client->attempts[i].state == NN_ATTEMPT_WAITING;
     bool won_and_lost = client->winner >= 0 && !running;
     if (won_and_lost || (!running && !waiting && client->resolving == 0)) client_end_round(client);
 }
@@ -525,7 +532,8 @@ static necpnet_result client_take_urls(necpnet_client* client, const char* const
 
 necpnet_result necpnet_client_connect(necpnet_client* client, const char* const* urls, int url_count)
 {
-    if (!client || url_count < 0 || url_count > NECPNET_URLS_MAX || (url_count && !urls)) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!client || url_count < 0 || url_count > NECPNET_URLS_MAX || (url_count && !urls))
+        return NECPNET_ERR_INVALID_ARGUMENT;
     if (client->state != NECPNET_CLIENT_IDLE) return NECPNET_ERR_INVALID_STATE;
     client->urls_from_token = url_count == 0;
     if (url_count == 0 && client->config.security != NECPNET_SECURITY_TOKEN) return NECPNET_ERR_INVALID_ARGUMENT;

@@ -94,7 +94,8 @@ necpnet_result necpnet_client_set_bandwidth_limit(necpnet_client* client, uint32
 {
     if (!client || bytes_per_s < 1000) return NECPNET_ERR_INVALID_ARGUMENT;
     client->bandwidth_limit = bytes_per_s;
-    if (client->connection.state != NN_CONNECTION_NONE) nn_congestion_set_limit(&client->connection.congestion, bytes_per_s);
+    if (client->connection.state != NN_CONNECTION_NONE)
+        nn_congestion_set_limit(&client->connection.congestion, bytes_per_s);
     return NECPNET_OK;
 }
 

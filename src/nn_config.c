@@ -28,7 +28,9 @@ necpnet_result necpnet_channel_config_default(necpnet_channel_config* config, ne
 }
 
 #define CONFIG_CHANNEL(channel_mode) \
-    {channel_mode, NECPNET_PRIORITY_NORMAL, false, true, NECPNET_MESSAGE_BYTES_DEFAULT, 1u << 20, 4096, 1u << 20}
+    { \
+        channel_mode, NECPNET_PRIORITY_NORMAL, false, true, NECPNET_MESSAGE_BYTES_DEFAULT, 1u << 20, 4096, 1u << 20 \
+    }
 
 NN_PRIVATE const necpnet_channel_config* nn_config_default_channels(void)
 {
@@ -46,10 +48,11 @@ static bool config_channel(const necpnet_logger* logger, const necpnet_channel_c
         nn_log_write(logger, NECPNET_LOG_ERROR, "config.channels[%d]: mode or priority is not one of the enum", index);
         return false;
     }
-    bool ok = nn_config_range(logger, "channels[].message_bytes_max", c->message_bytes_max, 1, NECPNET_MESSAGE_BYTES_MAX) &&
-              nn_config_range(logger, "channels[].queue_bytes_max", c->queue_bytes_max, c->message_bytes_max, 64u << 20) &&
-              nn_config_range(logger, "channels[].queue_messages_max", c->queue_messages_max, 1, 16384) &&
-              nn_config_range(logger, "channels[].window_bytes", c->window_bytes, c->message_bytes_max, 64u << 20);
+    bool ok =
+        nn_config_range(logger, "channels[].message_bytes_max", c->message_bytes_max, 1, NECPNET_MESSAGE_BYTES_MAX) &&
+        nn_config_range(logger, "channels[].queue_bytes_max", c->queue_bytes_max, c->message_bytes_max, 64u << 20) &&
+        nn_config_range(logger, "channels[].queue_messages_max", c->queue_messages_max, 1, 16384) &&
+        nn_config_range(logger, "channels[].window_bytes", c->window_bytes, c->message_bytes_max, 64u << 20);
     if (!ok) nn_log_write(logger, NECPNET_LOG_ERROR, "the channel refused is %d", index);
     return ok;
 }

@@ -187,7 +187,8 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
             connection->web_rtt_us = connection->web_rtt_min_us = sample;
             connection->web_rtt_variance_us = sample / 2;
         } else {
-            uint32_t off = sample > connection->web_rtt_us ? sample - connection->web_rtt_us : connection->web_rtt_us - sample;
+            uint32_t off =
+                sample > connection->web_rtt_us ? sample - connection->web_rtt_us : connection->web_rtt_us - sample;
             connection->web_rtt_variance_us = (uint32_t)(((uint64_t)connection->web_rtt_variance_us * 3 + off) / 4);
             connection->web_rtt_us = (uint32_t)(((uint64_t)connection->web_rtt_us * 7 + sample) / 8);
             if (sample < connection->web_rtt_min_us) connection->web_rtt_min_us = sample;
@@ -205,7 +206,8 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
 static necpnet_result connection_read_input(nn_connection* connection, nn_reader* reader)
 {
     if (!connection->settings->is_server) return connection_refuse(connection, "INPUT from a server");
-    if (nn_input_receiver_read(&connection->input_receiver, reader, connection->deliver_input, connection->deliver_user)) {
+    if (nn_input_receiver_read(&connection->input_receiver, reader, connection->deliver_input,
+                               connection->deliver_user)) {
         return connection_refuse(connection, "INPUT frame malformed");
     }
     return NECPNET_OK;
@@ -267,8 +269,8 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
         break;
     case NN_FRAME_ACK:
         read = connection->transport == NECPNET_TRANSPORT_UDP &&
-               nn_recovery_read_ack(&connection->recovery, reader, connection->now_us, connection_acked, connection_lost,
-                                    connection) == NECPNET_OK;
+               nn_recovery_read_ack(&connection->recovery, reader, connection->now_us, connection_acked,
+                                    connection_lost, connection) == NECPNET_OK;
         break;
     case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
     case NN_FRAME_INPUT: return connection_read_input(connection, reader);
@@ -385,8 +387,10 @@ NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* c
 static uint64_t connection_timeout_us(const nn_connection* connection)
 {
     const nn_connection_settings* settings = connection->settings;
-    uint32_t ms = connection->transport == NECPNET_TRANSPORT_UDP ? settings->udp_timeout_ms : settings->websocket_timeout_ms;
-    bool patient = connection->loading || connection->suspended || connection->peer_loading || connection->peer_suspended;
+    uint32_t ms =
+        connection->transport == NECPNET_TRANSPORT_UDP ? settings->udp_timeout_ms : settings->websocket_timeout_ms;
+    bool patient =
+        connection->loading || connection->suspended || connection->peer_loading || connection->peer_suspended;
     if (patient && settings->loading_timeout_ms > ms) ms = settings->loading_timeout_ms;
     return (uint64_t)ms * 1000;
 }
@@ -432,8 +436,10 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us)
 {
     if (connection->state == NN_CONNECTION_NONE || connection->state == NN_CONNECTION_CLOSED) return NN_NEVER;
-    if (connection->state == NN_CONNECTION_CLOSING) return nn_min_u64(connection->linger_until_us, connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US);
-    uint64_t at_us = nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
+    if (connection->state == NN_CONNECTION_CLOSING)
+        return nn_min_u64(connection->linger_until_us, connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US);
+    uint64_t at_us =
+        nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
     if (connection->transport == NECPNET_TRANSPORT_UDP) {
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->recovery));
@@ -447,7 +453,8 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
     if (connection->input_pending || nn_session_has_output(connection->session, now_us)) output_us = now_us;
     if (output_us <= now_us && connection->transport == NECPNET_TRANSPORT_UDP) {
         output_us = nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
-    } else if (output_us <= now_us && connection->web && necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES) {
+    } else if (output_us <= now_us && connection->web &&
+               necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES) {
         output_us = NN_NEVER; /* on_writable comes */
     }
     return nn_min_u64(at_us, output_us);

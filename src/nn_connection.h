@@ -23,12 +23,12 @@
 #include "nn_view.h"
 #include "nn_web.h"
 
-#define NN_CONNECTION_UNSENT_BYTES 16384   /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
-#define NN_CONNECTION_INPUT_ACK_US 50000   /* WebSocket: between two INPUT_ACK frames */
-#define NN_CONNECTION_CLOSES_MAX 4         /* CLOSE packets sent */
+#define NN_CONNECTION_UNSENT_BYTES 16384 /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
+#define NN_CONNECTION_INPUT_ACK_US 50000 /* WebSocket: between two INPUT_ACK frames */
+#define NN_CONNECTION_CLOSES_MAX 4       /* CLOSE packets sent */
 #define NN_CONNECTION_CLOSE_REPEAT_US 50000
 #define NN_CONNECTION_BURST_PACKETS_MAX 256 /* of one flush; the rest in the next */
-#define NN_SENT_SUSPEND 37                 /* nn_sent_kind: a SUSPEND frame */
+#define NN_SENT_SUSPEND 37                  /* nn_sent_kind: a SUSPEND frame */
 
 typedef enum nn_connection_state {
     NN_CONNECTION_NONE = 0,
@@ -73,8 +73,8 @@ typedef struct nn_connection {
     necpnet_transport_kind transport;
     necpnet_address address;
     bool encrypted;
-    bool loading;        /* this side asked for patience */
-    bool suspended;      /* this side is in the background */
+    bool loading;   /* this side asked for patience */
+    bool suspended; /* this side is in the background */
     bool peer_loading;
     bool peer_suspended;
     bool suspend_pending; /* a SUSPEND frame is to be sent */
@@ -137,15 +137,15 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection);
 typedef struct nn_connection_open {
     const necpnet_address* address;
     bool encrypted;
-    bool resumed;           /* the session had another connection before */
-    const nn_setup* peer;   /* the other side's SETUP */
+    bool resumed;         /* the session had another connection before */
+    const nn_setup* peer; /* the other side's SETUP */
     uint32_t bandwidth_limit;
-    uint64_t seed;          /* from entropy */
-    necpnet_peer follow;    /* server with a world: whom it serves */
+    uint64_t seed;       /* from entropy */
+    necpnet_peer follow; /* server with a world: whom it serves */
     /* UDP */
     uint32_t local_id;
     uint32_t remote_id;
-    nn_aead* send_aead;     /* taken, also on failure */
+    nn_aead* send_aead; /* taken, also on failure */
     nn_aead* receive_aead;
     /* WebSocket */
     necpnet_web_connection* web;

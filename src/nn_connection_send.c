@@ -3,11 +3,13 @@
 
 static uint8_t connection_patience(const nn_connection* connection)
 {
-    return (uint8_t)((connection->suspended ? NN_SUSPEND_SUSPENDED : 0u) | (connection->loading ? NN_SUSPEND_LOADING : 0u));
+    return (uint8_t)((connection->suspended ? NN_SUSPEND_SUSPENDED : 0u) |
+                     (connection->loading ? NN_SUSPEND_LOADING : 0u));
 }
 
 /* PONG, PING, SUSPEND, inputs: whatever is pending and fits. Returns whether anything asks for an ACK. */
-static bool connection_write_own(nn_connection* connection, nn_writer* writer, nn_contents* contents, bool eliciting_too)
+static bool connection_write_own(nn_connection* connection, nn_writer* writer, nn_contents* contents,
+                                 bool eliciting_too)
 {
     bool eliciting = false;
     uint64_t now_us = connection->now_us;
@@ -69,16 +71,18 @@ static bool connection_make_packet(nn_connection* connection, bool eliciting_too
     uint64_t number = nn_recovery_next_number(&connection->recovery);
     uint8_t flags = nn_recovery_wants_ack(&connection->recovery) ? NN_PACKET_ACK_NOW : 0;
     uint8_t* packet = connection->settings->scratch;
-    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
-    nn_writer writer = nn_writer_of(packet + header_bytes,
-                                    connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES);
+    size_t header_bytes =
+        nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
+    nn_writer writer =
+        nn_writer_of(packet + header_bytes, connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES);
     nn_contents contents;
     contents.count = 0;
     bool eliciting = false;
     bool acked = nn_acks_wants(&connection->acks) && nn_acks_write(&connection->acks, &writer, connection->now_us);
     if (eliciting_too && nn_recovery_reserve(&connection->recovery) != NECPNET_OK) eliciting_too = false;
     eliciting = connection_write_own(connection, &writer, &contents, eliciting_too);
-    if (eliciting_too && nn_session_write(connection->session, &writer, &contents, connection->now_us)) eliciting = true;
+    if (eliciting_too && nn_session_write(connection->session, &writer, &contents, connection->now_us))
+        eliciting = true;
     if (eliciting_too && connection->probes && !eliciting && nn_writer_left(&writer) >= NN_PING_BYTES_MAX) {
         connection->ping_pending = true; /* a probe with nothing else to say */
         eliciting = connection_write_own(connection, &writer, &contents, true);
@@ -93,7 +97,8 @@ static bool connection_make_packet(nn_connection* connection, bool eliciting_too
 
 static bool connection_has_own(const nn_connection* connection)
 {
-    return connection->pong_pending || connection->ping_pending || connection->suspend_pending || connection->input_pending;
+    return connection->pong_pending || connection->ping_pending || connection->suspend_pending ||
+           connection->input_pending;
 }
 
 static void connection_flush_packets(nn_connection* connection)
@@ -186,7 +191,8 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
         }
     }
     if (connection->state != NN_CONNECTION_LINGERING) return;
-    if (nn_session_flushed(connection->session) || now_us >= connection->linger_until_us) connection_begin_closing(connection);
+    if (nn_session_flushed(connection->session) || now_us >= connection->linger_until_us)
+        connection_begin_closing(connection);
 }
 
 NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t now_us)
@@ -241,6 +247,7 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
         out->rtt_us = connection->web_rtt_us;
         out->rtt_min_us = connection->web_rtt_min_us;
         out->rtt_variance_us = connection->web_rtt_variance_us;
-        out->flight_bytes = connection->web ? (uint32_t)nn_min_size(necpnet_web_pending(connection->web), UINT32_MAX) : 0;
+        out->flight_bytes =
+            connection->web ? (uint32_t)nn_min_size(necpnet_web_pending(connection->web), UINT32_MAX) : 0;
     }
 }

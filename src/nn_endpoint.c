@@ -30,8 +30,8 @@ NN_PRIVATE necpnet_result nn_endpoint_init(nn_endpoint* endpoint, const necpnet_
     endpoint->is_server = is_server;
     necpnet_result result = nn_config_channels(logger, channels, channel_count);
     if (result) return result;
-    endpoint->channels = (necpnet_channel_config*)nn_alloc_take(&endpoint->alloc,
-                                                                (size_t)channel_count * sizeof *endpoint->channels);
+    endpoint->channels =
+        (necpnet_channel_config*)nn_alloc_take(&endpoint->alloc, (size_t)channel_count * sizeof *endpoint->channels);
     if (!endpoint->channels) return NECPNET_ERR_OUT_OF_MEMORY;
     memcpy(endpoint->channels, channels, (size_t)channel_count * sizeof *channels);
     endpoint->channel_count = channel_count;
@@ -51,7 +51,8 @@ NN_PRIVATE necpnet_result nn_endpoint_init(nn_endpoint* endpoint, const necpnet_
     endpoint->session_config.receive_memory = &endpoint->receive_memory;
     uint64_t seed;
     if (!nn_endpoint_random(endpoint, &seed, sizeof seed)) {
-        nn_log_write(logger, NECPNET_LOG_ERROR, "no entropy: set config.entropy, or build with NECPNET_WITH_PLATFORM=1");
+        nn_log_write(logger, NECPNET_LOG_ERROR,
+                     "no entropy: set config.entropy, or build with NECPNET_WITH_PLATFORM=1");
         return NECPNET_ERR_NO_ENTROPY;
     }
     nn_random_seed(&endpoint->random, seed);
@@ -89,8 +90,9 @@ NN_PRIVATE necpnet_result nn_endpoint_attach(nn_endpoint* endpoint, const necpne
         endpoint->transport = endpoint->own_transport;
 #else
         (void)config;
-        nn_log_write(&endpoint->logger, NECPNET_LOG_ERROR, "no transport: set config.transport, or build with "
-                                                           "NECPNET_WITH_PLATFORM=1");
+        nn_log_write(&endpoint->logger, NECPNET_LOG_ERROR,
+                     "no transport: set config.transport, or build with "
+                     "NECPNET_WITH_PLATFORM=1");
         return NECPNET_ERR_UNSUPPORTED;
 #endif
     }

@@ -22,7 +22,7 @@ struct necpnet_pool {
     necpnet_client_config config;
     pool_name names[POOL_NAMES_MAX];
     pool_connection* connections[POOL_NAMES_MAX]; /* NULL: free */
-    int polled; /* whose turn */
+    int polled;                                   /* whose turn */
 };
 
 necpnet_result necpnet_pool_create(const necpnet_client_config* config, necpnet_pool** out_pool)
@@ -30,7 +30,8 @@ necpnet_result necpnet_pool_create(const necpnet_client_config* config, necpnet_
     if (!config || !out_pool) return NECPNET_ERR_INVALID_ARGUMENT;
     if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
     if (config->transport || config->view) {
-        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "config.transport and config.view serve one client, not a pool");
+        nn_log_write(&config->logger, NECPNET_LOG_ERROR,
+                     "config.transport and config.view serve one client, not a pool");
         return NECPNET_ERR_BAD_CONFIG;
     }
     nn_alloc first;
@@ -100,7 +101,8 @@ static pool_connection* pool_shared(const necpnet_pool* pool, const pool_connect
     return NULL;
 }
 
-static necpnet_result pool_connect(necpnet_pool* pool, pool_connection* connection, const char* const* urls, int url_count)
+static necpnet_result pool_connect(necpnet_pool* pool, pool_connection* connection, const char* const* urls,
+                                   int url_count)
 {
     necpnet_result result = necpnet_client_create(&pool->config, &connection->client);
     if (result == NECPNET_OK) result = necpnet_client_connect(connection->client, urls, url_count);

@@ -42,24 +42,26 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
 static necpnet_result server_check(const necpnet_server_config* c)
 {
     const necpnet_logger* log = &c->logger;
-    bool ok = nn_config_range(log, "peers_max", c->peers_max, 1, 16777215) &&
-              nn_config_range(log, "peers_per_address_max", c->peers_per_address_max, 1, UINT32_MAX) &&
-              nn_config_range(log, "handshakes_max", c->handshakes_max, 1, 1u << 20) &&
-              nn_config_range(log, "handshake_timeout_ms", c->handshake_timeout_ms, 100, 60000) &&
-              nn_config_range(log, "tick_hz", c->tick_hz, 1, 1000) &&
-              nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
-              nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
-              nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
-              nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2, 1800000) &&
-              nn_config_range(log, "loading_timeout_ms", c->loading_timeout_ms, 1000, 3600000) &&
-              nn_config_range(log, "bandwidth_limit", c->bandwidth_limit, 1000, UINT32_MAX) &&
-              nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
-              nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, UINT32_MAX) &&
-              nn_config_range(log, "queue_bytes_max", c->queue_bytes_max, 65536, 1u << 30) &&
-              nn_config_range(log, "token_key_count", (uint64_t)(c->token_key_count < 0 ? 99 : c->token_key_count), 0, 16) &&
-              nn_config_range(log, "udp_port", (uint64_t)(c->udp_port + 1), 0, 65536) &&
-              nn_config_range(log, "tcp_port", (uint64_t)(c->tcp_port + 1), 0, 65536) &&
-              nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
+    bool ok =
+        nn_config_range(log, "peers_max", c->peers_max, 1, 16777215) &&
+        nn_config_range(log, "peers_per_address_max", c->peers_per_address_max, 1, UINT32_MAX) &&
+        nn_config_range(log, "handshakes_max", c->handshakes_max, 1, 1u << 20) &&
+        nn_config_range(log, "handshake_timeout_ms", c->handshake_timeout_ms, 100, 60000) &&
+        nn_config_range(log, "tick_hz", c->tick_hz, 1, 1000) &&
+        nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
+        nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
+        nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
+        nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2,
+                        1800000) &&
+        nn_config_range(log, "loading_timeout_ms", c->loading_timeout_ms, 1000, 3600000) &&
+        nn_config_range(log, "bandwidth_limit", c->bandwidth_limit, 1000, UINT32_MAX) &&
+        nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
+        nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, UINT32_MAX) &&
+        nn_config_range(log, "queue_bytes_max", c->queue_bytes_max, 65536, 1u << 30) &&
+        nn_config_range(log, "token_key_count", (uint64_t)(c->token_key_count < 0 ? 99 : c->token_key_count), 0, 16) &&
+        nn_config_range(log, "udp_port", (uint64_t)(c->udp_port + 1), 0, 65536) &&
+        nn_config_range(log, "tcp_port", (uint64_t)(c->tcp_port + 1), 0, 65536) &&
+        nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
     if (ok && (!c->path || c->path[0] != '/' || strlen(c->path) > NECPNET_URL_BYTES_MAX)) {
         nn_log_write(log, NECPNET_LOG_ERROR, "config.path must begin with '/'");
         ok = false;
@@ -172,8 +174,8 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     if (server->handlers.on_close) web.handlers.on_close = server_on_close;
     web.handlers.user = server;
     nn_web_session_hooks hooks = {server, nn_server_session_open, nn_server_session_message, nn_server_session_close};
-    necpnet_sink sink = {server, server_on_datagram, server_on_accept, nn_web_on_open, nn_web_on_data,
-                         nn_web_on_writable, nn_web_on_close, server_on_resolved};
+    necpnet_sink sink = {server,         server_on_datagram, server_on_accept, nn_web_on_open,
+                         nn_web_on_data, nn_web_on_writable, nn_web_on_close,  server_on_resolved};
     return nn_endpoint_attach(&server->endpoint, config->transport, &sockets, &web, &hooks, &sink);
 }
 
@@ -463,7 +465,8 @@ necpnet_result necpnet_server_on_channel(necpnet_server* server, int channel, ne
     return nn_dispatch_on_channel(&server->endpoint.dispatch, channel, entry);
 }
 
-necpnet_result necpnet_server_on_name(necpnet_server* server, const char* name, necpnet_event_handler handler, void* user)
+necpnet_result necpnet_server_on_name(necpnet_server* server, const char* name, necpnet_event_handler handler,
+                                      void* user)
 {
     nn_handler entry = {handler, user};
     return server ? nn_dispatch_on_name(&server->endpoint.dispatch, name, entry) : NECPNET_ERR_INVALID_ARGUMENT;
@@ -480,7 +483,8 @@ size_t necpnet_server_dispatch(necpnet_server* server)
 {
     necpnet_event event;
     size_t handled = 0;
-    while (necpnet_server_poll(server, &event)) handled += nn_dispatch_call(&server->endpoint.dispatch, &event) ? (size_t)1 : 0;
+    while (necpnet_server_poll(server, &event))
+        handled += nn_dispatch_call(&server->endpoint.dispatch, &event) ? (size_t)1 : 0;
     return handled;
 }
 

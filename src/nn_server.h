@@ -43,11 +43,11 @@ typedef struct nn_peer {
     necpnet_identity identity;
     void* user_data;
     uint64_t connected_us;
-    bool is_dirty;       /* in the dirty list: something to send */
-    bool is_ready;       /* in the ready list: something to poll */
+    bool is_dirty; /* in the dirty list: something to send */
+    bool is_ready; /* in the ready list: something to poll */
     bool tell_connected;
     bool tell_disconnected;
-    bool has_ended;      /* the connection is over; freed once DISCONNECTED was polled */
+    bool has_ended; /* the connection is over; freed once DISCONNECTED was polled */
     uint32_t input_count;
     nn_peer_input* first_input;
     nn_peer_input* last_input;
@@ -87,7 +87,7 @@ struct necpnet_server {
     nn_peer* first_dirty;
     nn_peer* first_ready;
     nn_peer* last_ready;
-    nn_peer* polled;              /* whose views the last poll gave */
+    nn_peer* polled; /* whose views the last poll gave */
     nn_peer_input* polled_input;
     nn_greeting* first_greeting;
     nn_greeting* last_greeting;

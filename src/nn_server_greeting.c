@@ -14,7 +14,8 @@ static void server_drop(necpnet_server* server, necpnet_drop drop, const necpnet
     if (server->endpoint.logger.level > NECPNET_LOG_DEBUG || !server->endpoint.logger.write) return;
     char text[NECPNET_ADDRESS_TEXT_BYTES_MAX] = "?";
     necpnet_address_format(from, text, sizeof text);
-    nn_log_write(&server->endpoint.logger, NECPNET_LOG_DEBUG, "dropped what %s sent: %s", text, necpnet_drop_name(drop));
+    nn_log_write(&server->endpoint.logger, NECPNET_LOG_DEBUG, "dropped what %s sent: %s", text,
+                 necpnet_drop_name(drop));
 }
 
 /* What SETUP says, held against this server. Fills text with the way out. */
@@ -22,7 +23,8 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
                                           size_t text_bytes, necpnet_drop* out_drop)
 {
     nn_setup own;
-    uint64_t schema_hash = server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
+    uint64_t schema_hash =
+        server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
     nn_endpoint_setup(&server->endpoint, schema_hash, &own);
     NN_ASSERT(text_bytes >= NECPNET_REASON_BYTES_MAX + 1);
     (void)text_bytes;
@@ -32,7 +34,8 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
         return NECPNET_ERR_PROTOCOL;
     }
     *out_drop = NECPNET_DROP_CHANNELS;
-    if (!nn_setup_compare_channels(setup, &own, text, NN_SETUP_DIFFERENCE_BYTES_MAX)) return NECPNET_ERR_CHANNELS_DIFFER;
+    if (!nn_setup_compare_channels(setup, &own, text, NN_SETUP_DIFFERENCE_BYTES_MAX))
+        return NECPNET_ERR_CHANNELS_DIFFER;
     *out_drop = NECPNET_DROP_SCHEMA;
     if (setup->schema_hash && schema_hash && setup->schema_hash != schema_hash) {
         static const char differs[] = "the schemas have different hashes; build client and server from the same schema";
@@ -47,7 +50,8 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
 
 NN_PRIVATE void nn_server_answer_setup(necpnet_server* server, const nn_peer* peer, nn_setup* out)
 {
-    uint64_t schema_hash = server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
+    uint64_t schema_hash =
+        server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
     nn_endpoint_setup(&server->endpoint, schema_hash, out);
     out->tick_hz = server->config.tick_hz;
     out->tick = necpnet_server_tick(server);
@@ -91,7 +95,8 @@ static void server_admit_datagram(necpnet_server* server, const necpnet_address*
     char text[NECPNET_REASON_BYTES_MAX + 1] = "";
     necpnet_drop drop = NECPNET_DROP_MALFORMED;
     nn_reader reader = nn_reader_of(outcome->setup, outcome->setup_bytes);
-    necpnet_result result = nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
+    necpnet_result result =
+        nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
     if (result == NECPNET_OK) result = nn_server_judge(server, &setup, text, sizeof text, &drop);
     if (result == NECPNET_OK) {
         text[0] = '\0';
@@ -114,8 +119,8 @@ static void server_admit_datagram(necpnet_server* server, const necpnet_address*
         open.local_id = nn_peer_connection_id(peer);
         open.remote_id = outcome->client_connection_id;
         nn_connection_keys keys;
-        result = nn_handshake_server_accept(server->handshake, &outcome->pending, &server->endpoint.alloc, open.local_id,
-                                            frame, nn_writer_bytes(&writer), reply, &reply_bytes, &keys);
+        result = nn_handshake_server_accept(server->handshake, &outcome->pending, &server->endpoint.alloc,
+                                            open.local_id, frame, nn_writer_bytes(&writer), reply, &reply_bytes, &keys);
         if (result == NECPNET_OK) {
             open.send_aead = keys.send;
             open.receive_aead = keys.receive;
@@ -129,8 +134,8 @@ static void server_admit_datagram(necpnet_server* server, const necpnet_address*
         }
     } else {
         server_drop(server, drop, from);
-        nn_handshake_server_refuse(server->handshake, &outcome->pending, result, text[0] ? text : necpnet_result_text(result),
-                                   reply, &reply_bytes);
+        nn_handshake_server_refuse(server->handshake, &outcome->pending, result,
+                                   text[0] ? text : necpnet_result_text(result), reply, &reply_bytes);
     }
     const necpnet_transport* transport = server->endpoint.transport;
     if (reply_bytes) transport->send_datagram(transport->user, from, reply, reply_bytes);
@@ -259,8 +264,8 @@ static necpnet_result server_identify(necpnet_server* server, const nn_setup* se
     switch (setup->credential_kind) {
     case NN_CREDENTIAL_TOKEN:
         return nn_handshake_server_check_token(server->handshake, setup->credential,
-                                               setup->credential + NN_SETUP_TOKEN_BYTES,
-                                               nn_server_wall_us(server), out);
+                                               setup->credential + NN_SETUP_TOKEN_BYTES, nn_server_wall_us(server),
+                                               out);
     case NN_CREDENTIAL_TEXT: {
         if (!server->config.authorize) return NECPNET_ERR_TOKEN_INVALID;
         char text[NN_SETUP_TEXT_BYTES_MAX + 1];
@@ -288,7 +293,8 @@ static void server_greet(necpnet_server* server, nn_greeting* greeting, const ui
     char text[NECPNET_REASON_BYTES_MAX + 1] = "";
     necpnet_drop drop = NECPNET_DROP_MALFORMED;
     nn_reader reader = nn_reader_of(data, bytes);
-    necpnet_result result = nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
+    necpnet_result result =
+        nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
     if (result == NECPNET_ERR_VERSION_DIFFERS) drop = NECPNET_DROP_VERSION;
     if (result == NECPNET_OK) result = nn_server_judge(server, &setup, text, sizeof text, &drop);
     if (result == NECPNET_OK) {

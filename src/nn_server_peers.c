@@ -170,7 +170,8 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
     if (peer->is_ready) {
         server_unlink(&server->first_ready, peer, offsetof(nn_peer, next_ready));
         server->last_ready = server->first_ready;
-        while (server->last_ready && server->last_ready->next_ready) server->last_ready = server->last_ready->next_ready;
+        while (server->last_ready && server->last_ready->next_ready)
+            server->last_ready = server->last_ready->next_ready;
     }
     if (server->polled == peer) server->polled = NULL;
     while (peer->first_input) {

@@ -4,7 +4,8 @@
 static nn_peer* server_live_peer(const necpnet_server* server, necpnet_peer peer)
 {
     nn_peer* found = nn_server_find(server, peer);
-    bool is_open = found && (found->connection.state == NN_CONNECTION_OPEN || found->connection.state == NN_CONNECTION_LINGERING);
+    bool is_open =
+        found && (found->connection.state == NN_CONNECTION_OPEN || found->connection.state == NN_CONNECTION_LINGERING);
     return is_open ? found : NULL;
 }
 
@@ -19,7 +20,8 @@ necpnet_result necpnet_server_send_with(necpnet_server* server, necpnet_peer pee
     return result;
 }
 
-necpnet_result necpnet_server_send(necpnet_server* server, necpnet_peer peer, int channel, const void* data, size_t bytes)
+necpnet_result necpnet_server_send(necpnet_server* server, necpnet_peer peer, int channel, const void* data,
+                                   size_t bytes)
 {
     static const necpnet_send_options none = {NULL, false, 0, false, 0};
     return necpnet_server_send_with(server, peer, channel, data, bytes, &none);
@@ -49,8 +51,8 @@ static necpnet_result server_cast_begin(necpnet_server* server, int channel, con
 
 static void server_cast_to(necpnet_server* server, server_cast* cast, nn_peer* peer)
 {
-    necpnet_result result = nn_session_send_payload(&peer->session, cast->channel, cast->payload, cast->options,
-                                                    server->endpoint.now_us);
+    necpnet_result result =
+        nn_session_send_payload(&peer->session, cast->channel, cast->payload, cast->options, server->endpoint.now_us);
     if (result == NECPNET_OK) {
         nn_server_mark_dirty(server, peer);
     } else {
@@ -92,8 +94,9 @@ necpnet_result necpnet_server_group_create(necpnet_server* server, necpnet_group
     if (index == server->group_capacity) {
         uint32_t capacity = server->group_capacity ? server->group_capacity * 2 : 16;
         if (capacity > NN_GROUPS_MAX) capacity = NN_GROUPS_MAX;
-        nn_group* groups = (nn_group*)nn_alloc_grow(&server->endpoint.alloc, server->groups,
-                                                    server->group_capacity * sizeof(nn_group), capacity * sizeof(nn_group));
+        nn_group* groups =
+            (nn_group*)nn_alloc_grow(&server->endpoint.alloc, server->groups, server->group_capacity * sizeof(nn_group),
+                                     capacity * sizeof(nn_group));
         if (!groups) return NECPNET_ERR_OUT_OF_MEMORY;
         server->groups = groups;
         server->group_capacity = capacity;
@@ -142,9 +145,9 @@ necpnet_result necpnet_server_group_add(necpnet_server* server, necpnet_group gr
     if (place < found->count && found->members[place] == peer) return NECPNET_OK;
     if (found->count == found->capacity) {
         uint32_t capacity = found->capacity ? found->capacity * 2 : 8;
-        necpnet_peer* members = (necpnet_peer*)nn_alloc_grow(&server->endpoint.alloc, found->members,
-                                                             found->capacity * sizeof(necpnet_peer),
-                                                             capacity * sizeof(necpnet_peer));
+        necpnet_peer* members =
+            (necpnet_peer*)nn_alloc_grow(&server->endpoint.alloc, found->members,
+                                         found->capacity * sizeof(necpnet_peer), capacity * sizeof(necpnet_peer));
         if (!members) return NECPNET_ERR_OUT_OF_MEMORY;
         found->members = members;
         found->capacity = capacity;

@@ -131,7 +131,8 @@ static void expect_order(struct net_client* client, const necpnet_event* event)
     order->next = number + 1;
 }
 
-static void run_thousand(const char* url, uint32_t loss_ppm, uint32_t duplicate_ppm, uint32_t reorder_ppm, uint64_t seed)
+static void run_thousand(const char* url, uint32_t loss_ppm, uint32_t duplicate_ppm, uint32_t reorder_ppm,
+                         uint64_t seed)
 {
     struct net net;
     struct order order = {0, 0};
@@ -165,8 +166,7 @@ TEST(test_thousand_reliable_messages_arrive_once_and_in_order)
 
 TEST(test_thousand_reliable_messages_survive_loss_duplication_and_reordering)
 {
-    TEST_EACH_SEED(seed, 5)
-    {
+    TEST_EACH_SEED (seed, 5) {
         run_thousand(NET_URL_UDP, 200000, 200000, 200000, seed);
         run_thousand(NET_URL_WEB, 50000, 0, 0, seed);
     }
@@ -574,7 +574,8 @@ TEST(test_bad_arguments_change_nothing)
     net_begin(&net);
     net_serve(&net);
     struct net_client* client = net_add(&net);
-    const char* bad[] = {"http://x", "udp://", "udp://h:99999", "udp://h:0", "ws://h:1/ space", "udp://h:1/path", "", NULL};
+    const char* bad[] = {"http://x", "udp://", "udp://h:99999", "udp://h:0", "ws://h:1/ space", "udp://h:1/path",
+                         "",         NULL};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         TEST_EQUAL(necpnet_client_connect(client->client, &bad[i], 1), NECPNET_ERR_BAD_URL);
     }
@@ -654,7 +655,8 @@ TEST(test_full_queue_refuses_and_says_when_there_is_room)
         NET_RUN_UNTIL(&net, 1000, client->connected);
         necpnet_result result = NECPNET_OK;
         uint64_t sent = 0;
-        while ((result = necpnet_client_send(client->client, 0, data, sizeof data)) == NECPNET_OK) TEST_LESS(sent++, 100);
+        while ((result = necpnet_client_send(client->client, 0, data, sizeof data)) == NECPNET_OK)
+            TEST_LESS(sent++, 100);
         TEST_EQUAL(result, NECPNET_ERR_WOULD_BLOCK);
         NET_RUN_UNTIL(&net, 20000, client->last.type == NECPNET_EVENT_WRITABLE);
         TEST_EQUAL(client->last.type, NECPNET_EVENT_WRITABLE);
@@ -667,8 +669,7 @@ TEST(test_full_queue_refuses_and_says_when_there_is_room)
 
 TEST(test_creation_survives_each_failing_allocation)
 {
-    TEST_EACH_ALLOCATION_FAILS
-    {
+    TEST_EACH_ALLOCATION_FAILS {
         struct net net;
         net_begin(&net);
         necpnet_link* link = NULL;
@@ -677,7 +678,8 @@ TEST(test_creation_survives_each_failing_allocation)
         const necpnet_transport* one = NULL;
         const necpnet_transport* two = NULL;
         if (necpnet_link_create(&net.link_config, &link) == NECPNET_OK &&
-            necpnet_link_add_server(link, 7777, &one) == NECPNET_OK && necpnet_link_add_client(link, &two) == NECPNET_OK) {
+            necpnet_link_add_server(link, 7777, &one) == NECPNET_OK &&
+            necpnet_link_add_client(link, &two) == NECPNET_OK) {
             net.server_config.transport = one;
             net.client_config.transport = two;
             necpnet_result a = necpnet_server_create(&net.server_config, &server);

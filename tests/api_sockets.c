@@ -113,11 +113,11 @@ static int room_total(const int* counts)
     return total;
 }
 
-#define ROOM_UNTIL(room, condition)                                                    \
-    do {                                                                               \
-        uint64_t room_end_us = necpnet_time_us() + PATIENCE_US;                        \
-        while (!(condition) && necpnet_time_us() < room_end_us) room_turn(room);       \
-        TEST_CHECK(condition);                                                         \
+#define ROOM_UNTIL(room, condition) \
+    do { \
+        uint64_t room_end_us = necpnet_time_us() + PATIENCE_US; \
+        while (!(condition) && necpnet_time_us() < room_end_us) room_turn(room); \
+        TEST_CHECK(condition); \
     } while (0)
 
 static void room_end(struct room* room)
@@ -147,7 +147,8 @@ TEST(test_hundred_clients_over_real_sockets_hear_a_broadcast)
 
 TEST(test_thousand_reliable_messages_over_real_sockets_are_once_and_in_order)
 {
-    static const char* const forms[] = {"udp://localhost:%d", "ws://localhost:%d/ws", "udp://[::1]:%d", "ws://[::1]:%d/ws"};
+    static const char* const forms[] = {"udp://localhost:%d", "ws://localhost:%d/ws", "udp://[::1]:%d",
+                                        "ws://[::1]:%d/ws"};
     for (int f = 0; f < 4; f++) {
         struct room room;
         room_begin(&room, NECPNET_LOOP_BEST);

@@ -137,7 +137,9 @@ TEST(test_wrong_token_meets_silence_over_udp_and_a_name_over_websocket)
         {"a revoked epoch", {1, 45000, 0, 0, &key}, NECPNET_DROP_TOKEN_EPOCH, NECPNET_ERR_TOKEN_INVALID},
         {"another key", {1, 45000, 0, 5, &other_key}, NECPNET_DROP_TOKEN_KEY, NECPNET_ERR_TOKEN_INVALID},
         {"an unknown key", {1, 45000, 0, 5, &unknown_key}, NECPNET_DROP_TOKEN_KEY, NECPNET_ERR_TOKEN_INVALID},
-        {"issued before the server started", {1, 45000, NET_WALL_US - 30000000, 5, &key}, NECPNET_DROP_TOKEN_STALE,
+        {"issued before the server started",
+         {1, 45000, NET_WALL_US - 30000000, 5, &key},
+         NECPNET_DROP_TOKEN_STALE,
          NECPNET_ERR_TOKEN_EXPIRED},
     };
     for (size_t i = 0; i < sizeof wrongs / sizeof wrongs[0]; i++) {
@@ -175,7 +177,8 @@ TEST(test_expired_token_is_noticed_by_the_client_itself)
     make_token(&net, &good, NET_URL_UDP, text);
     struct net_client* client = net_add(&net);
     TEST_OK(necpnet_client_connect(client->client, NULL, 0));
-    TEST_EQUAL(necpnet_client_set_token(client->client, text, NET_WALL_US + net.now_us + 46000000), NECPNET_ERR_TOKEN_EXPIRED);
+    TEST_EQUAL(necpnet_client_set_token(client->client, text, NET_WALL_US + net.now_us + 46000000),
+               NECPNET_ERR_TOKEN_EXPIRED);
     TEST_EQUAL(necpnet_client_set_token(client->client, "not a token", NET_WALL_US), NECPNET_ERR_BAD_TOKEN_TEXT);
     text[strlen(text) / 2] = '\0';
     TEST_EQUAL(necpnet_client_set_token(client->client, text, NET_WALL_US), NECPNET_ERR_BAD_TOKEN_TEXT);
@@ -220,7 +223,8 @@ TEST(test_a_token_is_asked_for_before_each_attempt)
     net_end(&net);
 }
 
-static necpnet_result authorize(const char* credential, const necpnet_address* from, necpnet_identity* out_identity, void* user)
+static necpnet_result authorize(const char* credential, const necpnet_address* from, necpnet_identity* out_identity,
+                                void* user)
 {
     (void)from;
     ++*(int*)user;

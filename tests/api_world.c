@@ -149,7 +149,8 @@ TEST(test_views_equal_the_world_over_both_transports_and_under_loss)
         thing late = {{1, 2}, 3, "late"};
         necpnet_entity entity;
         for (int i = 0; i < 5; i++) TEST_OK(necpnet_world_spawn(stage.world, 1, &late, &entity));
-        TEST_OK(necpnet_link_config_default(&stage.net.link_config)); /* the link heals; a stream still has its stalls to get through */
+        TEST_OK(necpnet_link_config_default(
+            &stage.net.link_config)); /* the link heals; a stream still has its stalls to get through */
         stage.net.link_config.allocator = stage.net.allocator;
         TEST_OK(necpnet_link_configure(stage.net.link, NULL, &stage.net.link_config));
         stage_run(&stage, 20000, NULL);

@@ -154,7 +154,8 @@ static inline void net_client_event(struct net_client* client, const necpnet_eve
 
 static inline void net_server_event(struct net* net, const necpnet_event* event)
 {
-    if (event->type == NECPNET_EVENT_CONNECTED && net->peer_count < NET_CLIENTS_MAX) net->peers[net->peer_count++] = event->peer;
+    if (event->type == NECPNET_EVENT_CONNECTED && net->peer_count < NET_CLIENTS_MAX)
+        net->peers[net->peer_count++] = event->peer;
     if (event->type == NECPNET_EVENT_DISCONNECTED) {
         net->server_disconnected++;
         net->server_reason = event->reason;
@@ -195,9 +196,9 @@ static inline void net_run(struct net* net, uint32_t ms)
 }
 
 /* net_run_until - at most ms, until condition (an expression) holds; evaluates to whether it does. */
-#define NET_RUN_UNTIL(net, ms, condition)                                            \
-    do {                                                                             \
-        uint64_t net_until_us = (net)->now_us + (uint64_t)(ms) * 1000;               \
+#define NET_RUN_UNTIL(net, ms, condition) \
+    do { \
+        uint64_t net_until_us = (net)->now_us + (uint64_t)(ms)*1000; \
         while (!(condition) && (net)->now_us < net_until_us) net_step(net, NET_STEP_US); \
     } while (0)
 

@@ -75,20 +75,39 @@ static bool arena_poll(arena_client* arena)
     return true;
 }
 
+/* The moment that is shown, in ticks of the server; 0 while unknown. */
+static double shown_tick(const arena_client* arena)
+{
+    uint32_t tick = 0, share_ppm = 0;
+    if (necpnet_view_get_tick(arena->view, &tick, &share_ppm)) return 0;
+    return (double)tick + share_ppm / 1e6;
+}
+
+/* For programs: the server's newest word about the own player, which is not shown because it is predicted. */
+static void print_own_latest(const arena_client* arena, necpnet_entity entity)
+{
+    arena_player player;
+    uint32_t tick = 0;
+    if (necpnet_view_get_latest(arena->view, entity, &player, sizeof player, &tick)) return;
+    printf("{\"event\":\"latest\",\"entity\":%u,\"tick\":%u,\"x\":%.4f,\"y\":%.4f}\n", (unsigned)entity, (unsigned)tick,
+           (double)player.position[0], (double)player.position[1]);
+}
+
 static void print_entity(const arena_client* arena, const char* what, necpnet_entity entity, uint16_t type)
 {
     bool json = arena->options->json;
+    if (json) printf("{\"tick\":%.3f,", shown_tick(arena));
     const char* mine = necpnet_view_is_owner(arena->view, entity) ? json ? ",\"own\":true" : " (own)" : "";
     if (type == ARENA_PLAYER) {
         arena_player player;
         if (necpnet_view_get(arena->view, entity, &player, sizeof player)) memset(&player, 0, sizeof player);
-        printf(json ? "{\"event\":\"%s\",\"entity\":%u,\"type\":\"player\",\"x\":%.4f,\"y\":%.4f,\"name\":\"%s\"%s}\n"
+        printf(json ? "\"event\":\"%s\",\"entity\":%u,\"type\":\"player\",\"x\":%.4f,\"y\":%.4f,\"name\":\"%s\"%s}\n"
                     : "%-6s player %u at %.3f, %.3f \"%s\"%s\n",
                what, (unsigned)entity, (double)player.position[0], (double)player.position[1], player.name, mine);
     } else {
         arena_wanderer wanderer;
         if (necpnet_view_get(arena->view, entity, &wanderer, sizeof wanderer)) memset(&wanderer, 0, sizeof wanderer);
-        printf(json ? "{\"event\":\"%s\",\"entity\":%u,\"type\":\"wanderer\",\"x\":%.4f,\"y\":%.4f%s}\n"
+        printf(json ? "\"event\":\"%s\",\"entity\":%u,\"type\":\"wanderer\",\"x\":%.4f,\"y\":%.4f%s}\n"
                     : "%-6s wanderer %u at %.3f, %.3f%s\n",
                what, (unsigned)entity, (double)wanderer.position[0], (double)wanderer.position[1], mine);
     }
@@ -111,8 +130,8 @@ int cli_watch_command(const cli_options* options)
         while (necpnet_view_poll(arena.view, &event)) {
             print_entity(&arena, event.type == NECPNET_VIEW_ENTERED ? "enter" : "leave", event.entity, event.type_id);
         }
-        if (now_us >= print_us) { /* a line a second and player */
-            print_us = now_us + 1000000;
+        if (now_us >= print_us) { /* a line a second and player; for programs as often as states come */
+            print_us = now_us + (options->json ? 50000 : 1000000);
             necpnet_entity entity = NECPNET_ENTITY_NONE;
             while ((entity = necpnet_view_next(arena.view, entity)) != NECPNET_ENTITY_NONE) {
                 uint16_t type = necpnet_view_get_type(arena.view, entity);
@@ -269,11 +288,14 @@ int cli_play_command(const cli_options* options)
         }
         send_inputs(&arena, now_us);
         if (now_us >= draw_us) {
-            draw_us = now_us + (arena.by_hand ? 33000 : 1000000);
+            draw_us = now_us + (arena.by_hand ? 33000 : options->json ? 50000 : 1000000);
             necpnet_entity entity = NECPNET_ENTITY_NONE;
             if (arena.by_hand) draw(&arena);
             while (!arena.by_hand && (entity = necpnet_view_next(arena.view, entity)) != NECPNET_ENTITY_NONE) {
-                if (necpnet_view_is_owner(arena.view, entity)) print_entity(&arena, "at", entity, ARENA_PLAYER);
+                bool own = necpnet_view_is_owner(arena.view, entity);
+                bool is_player = necpnet_view_get_type(arena.view, entity) == ARENA_PLAYER;
+                if (own || (is_player && options->json)) print_entity(&arena, "at", entity, ARENA_PLAYER);
+                if (own && options->json) print_own_latest(&arena, entity);
             }
             fflush(stdout);
         }

@@ -145,8 +145,10 @@ export class Picture {
     context.strokeStyle = colours.halo;
     context.fillStyle = colours.label;
     const nameY = y - radius * 1.55 < 16 ? y + radius * 1.6 + 16 : y - radius * 1.55;
-    context.strokeText(player.name, x, nameY);
-    context.fillText(player.name, x, nameY);
+    const half = context.measureText(player.name).width / 2 + 3;
+    const nameX = Math.max(half, Math.min(this.canvas.clientWidth - half, x));
+    context.strokeText(player.name, nameX, nameY);
+    context.fillText(player.name, nameX, nameY);
   }
 
   /** Draw one frame; returns where the own player is, in pixels, or null. */

@@ -234,7 +234,6 @@ export class Client {
   /** Begin to connect; connect() has done so already. */
   connect(): void {
     const urls = this.options.urls ?? [];
-    this.core.lendText(null, () => 0);
     const text = new TextEncoder().encode(urls.map((url) => url + "\0").join("") + "\0");
     this.core.check(this.core.lend(text, (at) => this.core.module._wasm_client_connect(this.handle, at, urls.length)));
     this.schedule();
@@ -336,7 +335,7 @@ export class Client {
       case EVENT.connectFailed:
         return this.emit(event.type === EVENT.disconnected ? "disconnected" : "connectFailed", {
           reason: core.reason(event.reason),
-          text: core.text(event.text) || core.error(event.reason).message,
+          text: core.text(event.text) || core.error(event.reason).text,
           code: event.code,
           willReconnect: event.willReconnect !== 0,
           retryInMs: event.retryInMs,

@@ -73,11 +73,14 @@ export class NecpnetError extends Error {
   /** "ERR_TIMEOUT" and the like; the README lists them. */
   readonly reason: string;
   readonly result: number;
+  /** For people, without the name. */
+  readonly text: string;
   constructor(result: number, reason: string, text: string) {
     super(`${reason}: ${text}`);
     this.name = "NecpnetError";
     this.reason = reason;
     this.result = result;
+    this.text = text;
   }
 }
 

@@ -8824,7 +8824,6 @@ static void channel_end_cut(nn_channel_send* channel, uint16_t id)
     *at = cut->next;
     nn_fragments_end(cut, channel->blocks);
     channel->cut_count--;
-    channel->waits = false;
 }
 
 /* Forget an entry; a receipt goes to the list, or is dropped without one. */
@@ -8847,6 +8846,7 @@ static void channel_retire(nn_channel_send* channel, uint16_t position, nn_deliv
         }
         entry->receipt = NULL;
     }
+    channel->waits = false;
     while (channel->first != channel->fresh && channel_entry(channel, channel->first)->state == NN_SEND_GONE) {
         channel->first++;
     }
@@ -9076,7 +9076,8 @@ static bool channel_begin_cut(nn_channel_send* channel, uint16_t position)
         channel->cut_id = channel->wire_id++;
         return true;
     }
-    if (channel->cut_count == NN_FRAGMENTED_AT_ONCE_MAX) {
+    /* One place is kept for the oldest message: when the peer has it, and says so, others become known to have come. */
+    if (channel->cut_count + (position != channel->first) >= NN_FRAGMENTED_AT_ONCE_MAX) {
         channel->waits = true;
         return false;
     }
@@ -9256,6 +9257,7 @@ NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint
         if (entry->state != NN_SEND_IN_FLIGHT || entry->in_flight > 0) continue;
         if (NN_UNLIKELY(channel->cuts) && channel_find_cut(channel, id)) continue;
         entry->state = NN_SEND_LOST;
+        channel->waits = false;
         if (channel->lost_count++ == 0 ||
             (uint16_t)(id - channel->first) < (uint16_t)(channel->lost_scan - channel->first)) {
             channel->lost_scan = id;
@@ -9298,6 +9300,7 @@ NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel)
     }
     channel->lost_scan = channel->first;
     channel->holds = true;
+    channel->waits = false;
 }
 
 NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t id)
@@ -10645,7 +10648,7 @@ NN_PRIVATE size_t nn_session_memory_bytes(const nn_session* session)
 /* ---- begin src/nn_session_read.c --------------------------------------------------------------------------------- */
 /* nn_session_read - the session's frames: messages, fragments, credit, and RECEIVED, which says what arrived. */
 
-#define SESSION_RECEIVED_BYTES_MIN 64 /* less room than this is not worth a RECEIVED */
+#define SESSION_RECEIVED_BYTES_MIN 24 /* its head and one row */
 #define SESSION_RECEIVED_ROW_BYTES 5  /* of a channel with no partial messages and no ranges */
 #define SESSION_PARTIAL_BYTES_MAX 6   /* id and units */
 #define SESSION_RANGE_BYTES_MAX 8     /* gap and length */

@@ -48,7 +48,6 @@ static void channel_end_cut(nn_channel_send* channel, uint16_t id)
     *at = cut->next;
     nn_fragments_end(cut, channel->blocks);
     channel->cut_count--;
-    channel->waits = false;
 }
 
 /* Forget an entry; a receipt goes to the list, or is dropped without one. */
@@ -71,6 +70,7 @@ static void channel_retire(nn_channel_send* channel, uint16_t position, nn_deliv
         }
         entry->receipt = NULL;
     }
+    channel->waits = false;
     while (channel->first != channel->fresh && channel_entry(channel, channel->first)->state == NN_SEND_GONE) {
         channel->first++;
     }
@@ -300,7 +300,8 @@ static bool channel_begin_cut(nn_channel_send* channel, uint16_t position)
         channel->cut_id = channel->wire_id++;
         return true;
     }
-    if (channel->cut_count == NN_FRAGMENTED_AT_ONCE_MAX) {
+    /* One place is kept for the oldest message: when the peer has it, and says so, others become known to have come. */
+    if (channel->cut_count + (position != channel->first) >= NN_FRAGMENTED_AT_ONCE_MAX) {
         channel->waits = true;
         return false;
     }
@@ -480,6 +481,7 @@ NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint
         if (entry->state != NN_SEND_IN_FLIGHT || entry->in_flight > 0) continue;
         if (NN_UNLIKELY(channel->cuts) && channel_find_cut(channel, id)) continue;
         entry->state = NN_SEND_LOST;
+        channel->waits = false;
         if (channel->lost_count++ == 0 ||
             (uint16_t)(id - channel->first) < (uint16_t)(channel->lost_scan - channel->first)) {
             channel->lost_scan = id;
@@ -522,6 +524,7 @@ NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel)
     }
     channel->lost_scan = channel->first;
     channel->holds = true;
+    channel->waits = false;
 }
 
 NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t id)

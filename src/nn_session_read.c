@@ -3,7 +3,7 @@
 #include "nn_sequence.h"
 #include "nn_session.h"
 
-#define SESSION_RECEIVED_BYTES_MIN 64 /* less room than this is not worth a RECEIVED */
+#define SESSION_RECEIVED_BYTES_MIN 24 /* its head and one row */
 #define SESSION_RECEIVED_ROW_BYTES 5  /* of a channel with no partial messages and no ranges */
 #define SESSION_PARTIAL_BYTES_MAX 6   /* id and units */
 #define SESSION_RANGE_BYTES_MAX 8     /* gap and length */

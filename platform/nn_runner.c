@@ -47,9 +47,9 @@ NN_PRIVATE necpnet_result nn_runner_write(necpnet_runner* runner, nn_ring* ring,
         if (!written->elsewhere) return NECPNET_ERR_OUT_OF_MEMORY; /* not committed: it was never there */
     }
     uint8_t* at = nn_runner_payload(written);
-    nn_copy(at, name, record->name_bytes);
-    nn_copy(at + record->name_bytes, text, record->text_bytes);
-    nn_copy(at + record->name_bytes + record->text_bytes, data, record->data_bytes);
+    if (name) nn_copy(at, name, record->name_bytes);
+    if (text) nn_copy(at + record->name_bytes, text, record->text_bytes);
+    if (data) nn_copy(at + record->name_bytes + record->text_bytes, data, record->data_bytes);
     nn_ring_commit(ring);
     return NECPNET_OK;
 }

@@ -142,6 +142,13 @@ static void world_begin(struct world* world, bool websocket, necpnet_world* enti
     server.tcp_port = websocket ? 0 : -1;
     server.security = NECPNET_SECURITY_NONE;
     server.world = entities;
+    necpnet_channel_config channels[NECPNET_CHANNELS_DEFAULT];
+    for (int i = 0; i < NECPNET_CHANNELS_DEFAULT; i++) {
+        channels[i] = server.channels[i];
+        channels[i].queue_bytes_max = 64u << 20; /* it echoes whatever the runner sends, as fast as it may */
+        channels[i].queue_messages_max = 16384;
+    }
+    server.channels = channels;
     TEST_OK(necpnet_server_create(&server, &world->server));
     int udp, tcp;
     TEST_OK(necpnet_server_get_ports(world->server, &udp, &tcp));

@@ -322,7 +322,9 @@ TEST(test_socket_names_a_busy_port_a_wrong_address_and_a_family_it_cannot_reach)
     side_open(&first, NULL, "127.0.0.1", 0, 0);
     TEST_EQUAL(side_try(&second, NULL, "127.0.0.1", first.udp_port, -1), NECPNET_ERR_ADDRESS_IN_USE);
     TEST_EQUAL(side_try(&second, NULL, "127.0.0.1", -1, first.tcp_port), NECPNET_ERR_ADDRESS_IN_USE);
+#if !defined(_WIN32) /* wine binds to any address */
     TEST_EQUAL(side_try(&second, NULL, "192.0.2.1", 0, -1), NECPNET_ERR_BAD_CONFIG); /* RFC 5737: nobody's */
+#endif
     TEST_EQUAL(side_try(&second, NULL, "localhost", 0, -1), NECPNET_ERR_BAD_CONFIG);
     TEST_EQUAL(side_try(&second, NULL, "127.0.0.1", 65536, -1), NECPNET_ERR_BAD_CONFIG);
     TEST_EQUAL(side_send(&first, "::1", 9, "x", 1), NECPNET_ERR_NETWORK_UNREACHABLE);

@@ -25038,7 +25038,7 @@ static necpnet_result net_result(int error)
     switch (error) {
     case WSAEWOULDBLOCK: return NECPNET_ERR_WOULD_BLOCK;
     case WSAEADDRINUSE: return NECPNET_ERR_ADDRESS_IN_USE;
-    case WSAEACCES: return NECPNET_ERR_PERMISSION; /* also a port that another program has for itself */
+    case WSAEACCES: return NECPNET_ERR_PERMISSION;
     case WSAEMFILE: return NECPNET_ERR_DESCRIPTORS;
     case WSA_NOT_ENOUGH_MEMORY:
     case WSAENOBUFS: return NECPNET_ERR_OUT_OF_MEMORY;
@@ -25111,7 +25111,8 @@ NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const ne
     struct sockaddr_storage storage;
     socklen_t bytes = nn_net_to_system(address, address->family == NECPNET_ADDRESS_IPV6, &storage);
     if (bind(net_handle(descriptor), (const struct sockaddr*)&storage, bytes) == 0) return NECPNET_OK;
-    return nn_net_last(NULL);
+    /* "permission" is what a port gives that another socket has for itself alone */
+    return WSAGetLastError() == WSAEACCES ? NECPNET_ERR_ADDRESS_IN_USE : nn_net_last(NULL);
 }
 
 NN_PRIVATE necpnet_result nn_net_listen(int descriptor)
@@ -28161,9 +28162,9 @@ NN_PRIVATE necpnet_result nn_runner_write(necpnet_runner* runner, nn_ring* ring,
         if (!written->elsewhere) return NECPNET_ERR_OUT_OF_MEMORY; /* not committed: it was never there */
     }
     uint8_t* at = nn_runner_payload(written);
-    nn_copy(at, name, record->name_bytes);
-    nn_copy(at + record->name_bytes, text, record->text_bytes);
-    nn_copy(at + record->name_bytes + record->text_bytes, data, record->data_bytes);
+    if (name) nn_copy(at, name, record->name_bytes);
+    if (text) nn_copy(at + record->name_bytes, text, record->text_bytes);
+    if (data) nn_copy(at + record->name_bytes + record->text_bytes, data, record->data_bytes);
     nn_ring_commit(ring);
     return NECPNET_OK;
 }

@@ -153,7 +153,11 @@ static void main_greet(const config* settings, const tokens* office, const char*
     if (settings->security == NECPNET_SECURITY_TOKEN && tokens_make(office, &wish, &grant) == NECPNET_OK) {
         printf("  A test token (connects once, within %d s):\n\n%s\n\n", (int)settings->token_lifetime_s, grant.token);
         printf("  Try:  necpnet watch --token TOKEN\n");
-        printf("  More: curl -X POST %s://%s/api/v1/connect-tokens\n\n", scheme, host);
+        if (office->tcp_port == 8080 && !office->tls) {
+            printf("        necpnet play\n\n");
+        } else {
+            printf("        necpnet play --token-url %s://%s/api/v1/connect-tokens\n\n", scheme, host);
+        }
     }
     printf("  For production, give it a configuration: necpnet-server --help. Ctrl-C ends it.\n\n");
     fflush(stdout);

@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Below the directory of the program: an installation, the source tree's build/<preset>/bin, a program with its files. */
+/* Below the directory of the program: of an installation, of the source tree (the program is in build/<preset>/bin, what the
+ * browser gets in build/wasm/web), of a program with its files beside it. */
 static const char* const pages_places[] = {
     "../share/necpnet/web",
     "../../wasm/web",

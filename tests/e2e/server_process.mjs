@@ -90,7 +90,7 @@ export async function start(args = [], env = {}) {
             if (!how) child.kill("SIGKILL");
             cleanUp();
             if (!how) throw new Error("the server did not stop on SIGTERM: " + stderr);
-            if (/ERROR: (Address|Undefined|Thread|Leak)Sanitizer|runtime error:/.test(stderr)) throw new Error(stderr);
+            if (/(ERROR|WARNING): (Address|Undefined|Thread|Leak)Sanitizer|runtime error:/.test(stderr)) throw new Error(stderr);
             return how;
         },
     };

@@ -20097,6 +20097,7 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
 {
     nn_reader reader = nn_reader_of(data, bytes);
     bool acked = false;
+    bool refused = false; /* for want of memory: that frame will come again, those behind it still count */
     while (nn_reader_left(&reader)) {
         uint8_t type = nn_read_u8(&reader);
         if (nn_frame_is_ack_eliciting(type)) *out_eliciting = true;
@@ -20120,9 +20121,13 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
             break;
         default: result = connection_read_own(connection, type, &reader); break;
         }
-        if (result) return result;
+        if (result == NECPNET_ERR_OUT_OF_MEMORY) {
+            refused = true;
+        } else if (result) {
+            return result;
+        }
     }
-    return NECPNET_OK;
+    return refused ? NECPNET_ERR_OUT_OF_MEMORY : NECPNET_OK;
 }
 
 NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, uint8_t* data, size_t bytes,
@@ -22681,6 +22686,8 @@ static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_even
     if (server_poll_input(server, peer, out_event)) return true;
     if (nn_session_poll(&peer->session, &event)) {
         nn_endpoint_session_event(&event, nn_peer_name(peer), out_event);
+        /* a poll may owe the sender credit */
+        if (nn_session_has_output(&peer->session, server->endpoint.now_us)) nn_server_mark_dirty(server, peer);
         return true;
     }
     if (!peer->tell_disconnected) return false;

@@ -297,6 +297,7 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
 {
     nn_reader reader = nn_reader_of(data, bytes);
     bool acked = false;
+    bool refused = false; /* for want of memory: that frame will come again, those behind it still count */
     while (nn_reader_left(&reader)) {
         uint8_t type = nn_read_u8(&reader);
         if (nn_frame_is_ack_eliciting(type)) *out_eliciting = true;
@@ -320,9 +321,13 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
             break;
         default: result = connection_read_own(connection, type, &reader); break;
         }
-        if (result) return result;
+        if (result == NECPNET_ERR_OUT_OF_MEMORY) {
+            refused = true;
+        } else if (result) {
+            return result;
+        }
     }
-    return NECPNET_OK;
+    return refused ? NECPNET_ERR_OUT_OF_MEMORY : NECPNET_OK;
 }
 
 NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, uint8_t* data, size_t bytes,

@@ -428,6 +428,8 @@ static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_even
     if (server_poll_input(server, peer, out_event)) return true;
     if (nn_session_poll(&peer->session, &event)) {
         nn_endpoint_session_event(&event, nn_peer_name(peer), out_event);
+        /* a poll may owe the sender credit */
+        if (nn_session_has_output(&peer->session, server->endpoint.now_us)) nn_server_mark_dirty(server, peer);
         return true;
     }
     if (!peer->tell_disconnected) return false;

@@ -20112,6 +20112,8 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
             const char* text = "";
             result = nn_session_read(connection->session, type, &reader, connection->now_us, &text);
             if (result == NECPNET_ERR_PROTOCOL) return connection_refuse(connection, text);
+            if (result == NECPNET_ERR_OUT_OF_MEMORY) refused = true;
+            result = NECPNET_OK;
             break;
         }
         case NN_FRAME_ACK:
@@ -20121,11 +20123,7 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
             break;
         default: result = connection_read_own(connection, type, &reader); break;
         }
-        if (result == NECPNET_ERR_OUT_OF_MEMORY) {
-            refused = true;
-        } else if (result) {
-            return result;
-        }
+        if (result) return result;
     }
     return refused ? NECPNET_ERR_OUT_OF_MEMORY : NECPNET_OK;
 }
@@ -27209,7 +27207,7 @@ static void socket_refuse_one(nn_socket* socket)
     nn_net_close(socket->spare_descriptor);
     socket->spare_descriptor = NN_NET_NONE;
     necpnet_address from;
-    int descriptor;
+    int descriptor = NN_NET_NONE;
     if (nn_net_accept(socket->listening.descriptor, &from, &descriptor) == NECPNET_OK) nn_net_close(descriptor);
     if (nn_net_open(NN_NET_UDP, false, &descriptor) == NECPNET_OK) socket->spare_descriptor = descriptor;
 }
@@ -27229,7 +27227,7 @@ NN_PRIVATE void nn_socket_accept(nn_socket* socket)
         }
         if (result != NECPNET_OK) return; /* memory, most likely: it stays readable, the next turn tries again */
         if (socket->spare_descriptor == NN_NET_NONE) {
-            int spare;
+            int spare = NN_NET_NONE;
             if (nn_net_open(NN_NET_UDP, false, &spare) == NECPNET_OK) socket->spare_descriptor = spare;
         }
         socket->descriptors_said = socket->descriptors_said && socket->spare_descriptor == NN_NET_NONE;

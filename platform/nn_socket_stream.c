@@ -334,7 +334,7 @@ static void socket_refuse_one(nn_socket* socket)
     nn_net_close(socket->spare_descriptor);
     socket->spare_descriptor = NN_NET_NONE;
     necpnet_address from;
-    int descriptor;
+    int descriptor = NN_NET_NONE;
     if (nn_net_accept(socket->listening.descriptor, &from, &descriptor) == NECPNET_OK) nn_net_close(descriptor);
     if (nn_net_open(NN_NET_UDP, false, &descriptor) == NECPNET_OK) socket->spare_descriptor = descriptor;
 }
@@ -354,7 +354,7 @@ NN_PRIVATE void nn_socket_accept(nn_socket* socket)
         }
         if (result != NECPNET_OK) return; /* memory, most likely: it stays readable, the next turn tries again */
         if (socket->spare_descriptor == NN_NET_NONE) {
-            int spare;
+            int spare = NN_NET_NONE;
             if (nn_net_open(NN_NET_UDP, false, &spare) == NECPNET_OK) socket->spare_descriptor = spare;
         }
         socket->descriptors_said = socket->descriptors_said && socket->spare_descriptor == NN_NET_NONE;

@@ -312,6 +312,8 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
             const char* text = "";
             result = nn_session_read(connection->session, type, &reader, connection->now_us, &text);
             if (result == NECPNET_ERR_PROTOCOL) return connection_refuse(connection, text);
+            if (result == NECPNET_ERR_OUT_OF_MEMORY) refused = true;
+            result = NECPNET_OK;
             break;
         }
         case NN_FRAME_ACK:
@@ -321,11 +323,7 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
             break;
         default: result = connection_read_own(connection, type, &reader); break;
         }
-        if (result == NECPNET_ERR_OUT_OF_MEMORY) {
-            refused = true;
-        } else if (result) {
-            return result;
-        }
+        if (result) return result;
     }
     return refused ? NECPNET_ERR_OUT_OF_MEMORY : NECPNET_OK;
 }

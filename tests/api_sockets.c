@@ -199,7 +199,7 @@ TEST(test_the_environments_refusals_have_names)
     config.udp_port = room.udp_port;
     TEST_EQUAL(necpnet_server_create(&config, &second), NECPNET_ERR_ADDRESS_IN_USE);
     config.udp_port = 0;
-#if !defined(_WIN32) /* wine binds to any address */
+#if !defined(_WIN32)                    /* wine binds to any address */
     config.bind_address = "192.0.2.77"; /* TEST-NET-1: not ours */
     necpnet_result result = necpnet_server_create(&config, &second);
     TEST_CHECK(result < 0 && result != NECPNET_ERR_ADDRESS_IN_USE);

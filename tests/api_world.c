@@ -135,7 +135,7 @@ TEST(test_views_equal_the_world_over_both_transports_and_under_loss)
         for (int i = 0; i < 40; i++) {
             thing start = {{(float)i, 0}, 100, ""};
             necpnet_entity entity;
-            snprintf(start.name, sizeof start.name, "thing %d", i);
+            snprintf(start.name, sizeof start.name, "t%d", i);
             TEST_OK(necpnet_world_spawn(stage.world, 1, &start, &entity));
         }
         stage_join(&stage, NET_URL_UDP);

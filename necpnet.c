@@ -17525,6 +17525,7 @@ struct necpnet_view {
     uint32_t newest_tick;
     uint32_t complete[NN_VIEW_STATES]; /* ticks of the last frames that held all that had changed; ring */
     uint32_t complete_count;
+    uint32_t complete_tick; /* the newest of them */
     nn_playback playback;
     int64_t server_minus_local_us;
     const char* error;
@@ -18008,6 +18009,7 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
 
 static void view_note_complete(necpnet_view* view, uint32_t tick)
 {
+    if (view->complete_count == 0 || tick > view->complete_tick) view->complete_tick = tick;
     view->complete[view->complete_count++ % NN_VIEW_STATES] = tick;
 }
 
@@ -18159,8 +18161,8 @@ static bool show_beyond(const necpnet_view* view, const nn_view_slot* slot, doub
     unsigned last = entity->count - 1u;
     uint32_t newest = entity->ticks[entity->order[last]];
     const uint32_t* row = nn_view_row(view, slot, last);
-    /* A later frame says that it no longer moves. */
-    if (last == 0 || newest < view->newest_tick) {
+    /* A later frame that left nothing out says that it no longer moves. */
+    if (last == 0 || (view->complete_count > 0 && newest < view->complete_tick)) {
         nn_dequantise(plan, row, state);
         return false;
     }

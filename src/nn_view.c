@@ -437,6 +437,7 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
 
 static void view_note_complete(necpnet_view* view, uint32_t tick)
 {
+    if (view->complete_count == 0 || tick > view->complete_tick) view->complete_tick = tick;
     view->complete[view->complete_count++ % NN_VIEW_STATES] = tick;
 }
 

@@ -80,6 +80,7 @@ struct necpnet_view {
     uint32_t newest_tick;
     uint32_t complete[NN_VIEW_STATES]; /* ticks of the last frames that held all that had changed; ring */
     uint32_t complete_count;
+    uint32_t complete_tick; /* the newest of them */
     nn_playback playback;
     int64_t server_minus_local_us;
     const char* error;

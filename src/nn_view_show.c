@@ -28,8 +28,8 @@ static bool show_beyond(const necpnet_view* view, const nn_view_slot* slot, doub
     unsigned last = entity->count - 1u;
     uint32_t newest = entity->ticks[entity->order[last]];
     const uint32_t* row = nn_view_row(view, slot, last);
-    /* A later frame says that it no longer moves. */
-    if (last == 0 || newest < view->newest_tick) {
+    /* A later frame that left nothing out says that it no longer moves. */
+    if (last == 0 || (view->complete_count > 0 && newest < view->complete_tick)) {
         nn_dequantise(plan, row, state);
         return false;
     }

@@ -196,6 +196,42 @@ TEST(test_view_moves_smoothly_through_jitter)
     }
 }
 
+/* 60 runners at a budget for few of them a frame: each still moves evenly, though it is heard of now and then only. */
+TEST(test_view_moves_evenly_when_the_budget_is_short)
+{
+    scene s;
+    scene_begin(&s, 60);
+    s.world->config.client_bytes_per_s = 3000;
+    necpnet_entity entities[60];
+    double last[60] = {0};
+    double most = 0;
+    double least = 1;
+    for (int i = 0; i < 60; i++) TEST_OK(necpnet_world_spawn(s.world, RUNNER, NULL, &entities[i]));
+    for (uint32_t tick = 1; tick < 600; tick++) {
+        for (int i = 0; i < 60; i++) {
+            ((runner*)necpnet_world_get(s.world, entities[i]))->position[0] += 0.1f;
+            TEST_OK(necpnet_world_mark(s.world, entities[i]));
+        }
+        TEST_OK(scene_tick(&s));
+        TEST_OK(necpnet_view_update(s.view, tick_us(tick)));
+        for (int i = 0; i < 60; i++) {
+            runner shown;
+            if (necpnet_view_get(s.view, entities[i], &shown, sizeof shown)) continue;
+            double moved = (double)shown.position[0] - last[i];
+            last[i] = (double)shown.position[0];
+            if (tick <= 200) continue;
+            if (moved > most) most = moved;
+            if (moved < least) least = moved;
+        }
+    }
+    double per_tick = (double)s.world->statistics.updates_sent / 600;
+    TEST_HINT("steps of %g to %g, %g updates a tick", least, most, per_tick);
+    TEST_LESS((int64_t)per_tick, 20);
+    TEST_AT_MOST((int64_t)(most * 1000), 130);
+    TEST_AT_LEAST((int64_t)(least * 1000), 70);
+    scene_end(&s);
+}
+
 TEST(test_view_stands_still_before_a_start_and_after_a_stop)
 {
     scene s;

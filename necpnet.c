@@ -18430,16 +18430,16 @@ necpnet_result necpnet_view_get_tick(const necpnet_view* view, uint32_t* out_tic
 #define NN_LINK_H
 
 
-#define NN_LINK_HOSTS_MAX 65536           /* ever added */
-#define NN_LINK_BYTES_MAX (256u << 20)    /* of datagrams on their way; more are lost */
+#define NN_LINK_HOSTS_MAX 65536               /* ever added */
+#define NN_LINK_BYTES_MAX (256u << 20)        /* of datagrams on their way; more are lost */
 #define NN_LINK_STREAM_BYTES_MAX (512u << 20) /* waiting in one stream: send_stream says ERR_OUT_OF_MEMORY */
-#define NN_LINK_SEGMENT_BYTES 1448u       /* of a stream: what one loss delays */
-#define NN_LINK_WINDOW_BYTES (256u << 10) /* on their way or unread in one direction of a stream */
+#define NN_LINK_SEGMENT_BYTES 1448u           /* of a stream: what one loss delays */
+#define NN_LINK_WINDOW_BYTES (256u << 10)     /* on their way or unread in one direction of a stream */
 #define NN_LINK_RETRANSMIT_US 200000u     /* and one round trip: the delay of a lost segment (RFC 6298 2.4, Linux) */
 #define NN_LINK_RETRANSMITS_MAX 6         /* of one segment; the delay doubles */
 #define NN_LINK_CONNECT_RETRY_US 1000000u /* RFC 6298 2.1 */
 #define NN_LINK_CONNECT_TRIES_MAX 6
-#define NN_LINK_DELAY_US_MAX 60000000u    /* latency and jitter */
+#define NN_LINK_DELAY_US_MAX 60000000u /* latency and jitter */
 #define NN_LINK_BANDWIDTH_BPS_MIN 1000u
 #define NN_LINK_RESOLVES_MAX 64 /* answers under way to one host */
 
@@ -18493,9 +18493,9 @@ typedef struct nn_link_end {
     void* context;
     uint8_t state;
     bool paused;
-    bool was_pending;    /* tell when all has left */
-    uint64_t due_us;     /* of the last packet sent: order is kept */
-    nn_link_queue out;   /* taken and not sent */
+    bool was_pending;  /* tell when all has left */
+    uint64_t due_us;   /* of the last packet sent: order is kept */
+    nn_link_queue out; /* taken and not sent */
     size_t out_bytes;
     size_t unread_bytes; /* sent to this end and not delivered */
     nn_link_queue held;  /* arrived while paused */
@@ -18729,7 +18729,8 @@ static necpnet_result link_send_datagram(void* user, const necpnet_address* to, 
         bool twice = !lost && nn_random_chance(&link->random, config->duplicate_ppm);
         if (twice) link->statistics.datagrams_duplicated++;
         for (int copies = lost ? 0 : twice ? 2 : 1; copies > 0; copies--) {
-            if (!link_send_copy(host, target, config, direction, left_us, data, bytes)) return NECPNET_ERR_OUT_OF_MEMORY;
+            if (!link_send_copy(host, target, config, direction, left_us, data, bytes))
+                return NECPNET_ERR_OUT_OF_MEMORY;
         }
     }
     if (lost) link->statistics.datagrams_lost++;
@@ -18828,8 +18829,8 @@ static necpnet_result link_resolve(void* user, uint64_t request, const char* nam
     if (!name || !name[0]) return NECPNET_ERR_INVALID_ARGUMENT;
     if (host->removed) return NECPNET_OK;
     if (host->resolves == NN_LINK_RESOLVES_MAX) return NECPNET_ERR_LIMIT_REACHED;
-    nn_link_packet* packet = nn_link_reserve(host->link, 1) ? nn_link_packet_new(host->link, NN_LINK_RESOLVED, NULL, 0)
-                                                            : NULL;
+    nn_link_packet* packet =
+        nn_link_reserve(host->link, 1) ? nn_link_packet_new(host->link, NN_LINK_RESOLVED, NULL, 0) : NULL;
     if (!packet) return NECPNET_ERR_OUT_OF_MEMORY;
     packet->to = host;
     packet->number = request;
@@ -19097,8 +19098,8 @@ NN_PRIVATE bool nn_link_reserve(necpnet_link* link, uint32_t more)
     if (link->heap_capacity - link->heap_count >= more) return true;
     uint32_t capacity = link->heap_capacity ? link->heap_capacity : 64;
     while (capacity - link->heap_count < more) capacity *= 2;
-    nn_link_packet** heap = (nn_link_packet**)nn_alloc_grow(&link->alloc, link->heap, link->heap_capacity * sizeof *heap,
-                                                            capacity * sizeof *heap);
+    nn_link_packet** heap = (nn_link_packet**)nn_alloc_grow(
+        &link->alloc, link->heap, link->heap_capacity * sizeof *heap, capacity * sizeof *heap);
     if (!heap) return false;
     link->heap = heap;
     link->heap_capacity = capacity;
@@ -19182,8 +19183,8 @@ NN_PRIVATE uint64_t nn_link_occupy(necpnet_link* link, const necpnet_link_config
 {
     if (config->bandwidth_bps == UINT64_MAX) return link->now_us;
     uint64_t bits = (uint64_t)bytes * 8; /* below 2^20: no overflow below */
-    direction->free_ns = nn_max_u64(direction->free_ns, link->now_us * 1000) +
-                         bits * UINT64_C(1000000000) / config->bandwidth_bps;
+    direction->free_ns =
+        nn_max_u64(direction->free_ns, link->now_us * 1000) + bits * UINT64_C(1000000000) / config->bandwidth_bps;
     return (direction->free_ns + 999) / 1000;
 }
 
@@ -19307,7 +19308,8 @@ static void link_ask(nn_link_end* end)
     uint64_t due_us = link->now_us + nn_link_delay(link, config);
     if (!server || !server->server) { /* refused: there and back */
         due_us += nn_link_delay(link, config);
-        link_send_embedded(&end->close_here, NN_LINK_CLOSE, end, (uint64_t)(int64_t)NECPNET_ERR_CONNECTION_REFUSED, due_us);
+        link_send_embedded(&end->close_here, NN_LINK_CLOSE, end, (uint64_t)(int64_t)NECPNET_ERR_CONNECTION_REFUSED,
+                           due_us);
         return;
     }
     end->peer->host = server;
@@ -24446,10 +24448,7 @@ NN_PRIVATE const char* const* nn_platform_system_roots(void)
 #define NN_NET_NONE (-1)
 #define NN_NET_BACKLOG 4096 /* connections that wait for accept; the system may allow fewer */
 
-typedef enum nn_net_kind {
-    NN_NET_UDP = 0,
-    NN_NET_TCP = 1
-} nn_net_kind;
+typedef enum nn_net_kind { NN_NET_UDP = 0, NN_NET_TCP = 1 } nn_net_kind;
 
 /* One datagram of a batch. */
 typedef struct nn_net_datagram {
@@ -24509,6 +24508,11 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
  * counts those that were dropped, reason is the last one's. ipv6: the socket is one. */
 NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, int* out_refused,
                            necpnet_result* out_reason);
+
+/* nn_net_watch_errors - from now on the system remembers which addresses refused a datagram (ICMP). Nothing where it
+ * cannot; nn_net_read_error then has none. */
+NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6);
+NN_PRIVATE bool nn_net_read_error(int descriptor, necpnet_address* out_to, necpnet_result* out_reason);
 
 /* nn_net_resolve - blocks. OK with 1 .. max addresses | ERR_HOST_UNKNOWN | ERR_OUT_OF_MEMORY | ERR_IO */
 NN_PRIVATE necpnet_result nn_net_resolve(const char* host, uint16_t port, necpnet_address* addresses, int max,
@@ -24630,6 +24634,7 @@ NN_PRIVATE necpnet_result nn_net_resolve(const char* host, uint16_t port, necpne
 #include <sys/uio.h>
 #include <unistd.h>
 #if defined(__linux__)
+#include <linux/errqueue.h>
 #include <sys/eventfd.h>
 #endif
 
@@ -24642,9 +24647,7 @@ NN_PRIVATE bool nn_net_start(void)
     return true;
 }
 
-NN_PRIVATE void nn_net_stop(void)
-{
-}
+NN_PRIVATE void nn_net_stop(void) {}
 
 static necpnet_result net_result(int error)
 {
@@ -24720,8 +24723,7 @@ NN_PRIVATE void nn_net_close(int descriptor)
     if (descriptor >= 0) close(descriptor);
 }
 
-NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address,
-                                      bool reuse_port)
+NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address, bool reuse_port)
 {
     if (kind == NN_NET_TCP) net_set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1); /* old connections in TIME_WAIT only */
     if (reuse_port) {
@@ -24953,6 +24955,7 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
         messages[i].msg_hdr.msg_namelen = nn_net_to_system(&batch[i].address, ipv6, &to[i]);
     }
     int done = 0;
+    bool told = false;
     *out_refused = 0;
     while (done < count) {
         int sent = net_send_some(descriptor, messages + done, count - done);
@@ -24960,7 +24963,9 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
             done += sent;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
             break;
-        } else if (errno != EINTR) { /* this one alone: too large, no route, refused */
+        } else if (errno == ECONNREFUSED && !told) { /* what another one met earlier: this one has not been tried */
+            told = true;
+        } else if (errno != EINTR) { /* this one alone: too large, no route */
             *out_reason = net_result(errno);
             ++*out_refused;
             done++;
@@ -24968,6 +24973,63 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
     }
     return done;
 }
+
+#if defined(__linux__)
+
+NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6)
+{
+    net_set(descriptor, IPPROTO_IP, IP_RECVERR, 1);
+    if (ipv6) net_set(descriptor, IPPROTO_IPV6, IPV6_RECVERR, 1);
+}
+
+NN_PRIVATE bool nn_net_read_error(int descriptor, necpnet_address* out_to, necpnet_result* out_reason)
+{
+    union {
+        struct cmsghdr header;
+        uint8_t bytes[512];
+    } control;
+    struct sockaddr_storage to;
+    struct msghdr message;
+    memset(&message, 0, sizeof message);
+    memset(&to, 0, sizeof to);
+    message.msg_name = &to;
+    message.msg_namelen = (socklen_t)sizeof to;
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+    if (recvmsg(descriptor, &message, MSG_ERRQUEUE) < 0) return false;
+    nn_net_from_system(&to, out_to);
+    *out_reason = NECPNET_OK; /* one that is of no use here, a path's MTU say */
+    for (struct cmsghdr* at = CMSG_FIRSTHDR(&message); at; at = CMSG_NXTHDR(&message, at)) {
+        bool is_error = (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_RECVERR) ||
+                        (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_RECVERR);
+        if (!is_error) continue;
+        struct sock_extended_err error;
+        memcpy(&error, CMSG_DATA(at), sizeof error);
+        bool is_icmp = error.ee_origin == SO_EE_ORIGIN_ICMP || error.ee_origin == SO_EE_ORIGIN_ICMP6;
+        necpnet_result result = net_result((int)error.ee_errno);
+        bool tells = result == NECPNET_ERR_CONNECTION_REFUSED || result == NECPNET_ERR_NETWORK_UNREACHABLE;
+        if (is_icmp && tells) *out_reason = result;
+    }
+    return true;
+}
+
+#else
+
+NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6)
+{
+    (void)descriptor;
+    (void)ipv6;
+}
+
+NN_PRIVATE bool nn_net_read_error(int descriptor, necpnet_address* out_to, necpnet_result* out_reason)
+{
+    (void)descriptor;
+    (void)out_to;
+    (void)out_reason;
+    return false;
+}
+
+#endif
 
 NN_PRIVATE necpnet_result nn_net_wake_open(int* out_read, int* out_write)
 {
@@ -25109,8 +25171,7 @@ NN_PRIVATE void nn_net_close(int descriptor)
     if (descriptor != NN_NET_NONE) closesocket(net_handle(descriptor));
 }
 
-NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address,
-                                      bool reuse_port)
+NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address, bool reuse_port)
 {
     (void)kind;
     if (reuse_port) return NECPNET_ERR_UNSUPPORTED;
@@ -25255,6 +25316,20 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
         }
     }
     return count;
+}
+
+NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6)
+{
+    (void)descriptor;
+    (void)ipv6;
+}
+
+NN_PRIVATE bool nn_net_read_error(int descriptor, necpnet_address* out_to, necpnet_result* out_reason)
+{
+    (void)descriptor;
+    (void)out_to;
+    (void)out_reason;
+    return false;
 }
 
 /* A datagram socket that sends to itself: WSAPoll takes sockets alone. */
@@ -25445,9 +25520,9 @@ struct necpnet_loop {
     const nn_poller* poller;
     bool stepping;
 
-    int epoll_descriptor;   /* epoll */
-    bool coarse;            /* epoll: no epoll_pwait2, milliseconds alone */
-    struct pollfd* polled;  /* poll: all descriptors, and their watches beside them */
+    int epoll_descriptor;  /* epoll */
+    bool coarse;           /* epoll: no epoll_pwait2, milliseconds alone */
+    struct pollfd* polled; /* poll: all descriptors, and their watches beside them */
     nn_watch** watches;
     uint32_t watch_count;
     uint32_t watch_capacity;
@@ -25522,7 +25597,8 @@ static void loop_woken(nn_watch* watch, unsigned what)
 necpnet_result necpnet_loop_create(const necpnet_allocator* allocator, necpnet_loop_backend backend,
                                    necpnet_loop** out_loop)
 {
-    if (!out_loop || (backend != NECPNET_LOOP_BEST && backend != NECPNET_LOOP_POLL)) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!out_loop || (backend != NECPNET_LOOP_BEST && backend != NECPNET_LOOP_POLL))
+        return NECPNET_ERR_INVALID_ARGUMENT;
     nn_alloc alloc;
     nn_alloc_init(&alloc, allocator);
     necpnet_loop* loop = (necpnet_loop*)nn_alloc_take(&alloc, sizeof *loop);
@@ -25790,7 +25866,8 @@ static necpnet_result epoll_set(necpnet_loop* loop, nn_watch* watch, unsigned wi
     if (wishes & NN_READABLE) event.events |= (uint32_t)EPOLLIN;
     if (wishes & NN_WRITABLE) event.events |= (uint32_t)EPOLLOUT;
     int operation = wishes == 0 ? EPOLL_CTL_DEL : watch->place ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    if (epoll_ctl(loop->epoll_descriptor, operation, watch->descriptor, &event) != 0 && wishes) return nn_net_last(NULL);
+    if (epoll_ctl(loop->epoll_descriptor, operation, watch->descriptor, &event) != 0 && wishes)
+        return nn_net_last(NULL);
     watch->place = wishes ? 1 : 0;
     return NECPNET_OK;
 }
@@ -26200,6 +26277,8 @@ NN_PRIVATE bool nn_resolver_take(nn_resolver* resolver, nn_resolved* out)
 #define NN_SOCKET_KEPT_BYTES (1u << 20)      /* for streams that are not the active one; the loop of one client: none */
 #define NN_SOCKET_KEPT_PIECE_BYTES_MAX 8192u /* more is written without being kept: it pays for a system call */
 #define NN_SOCKET_DATAGRAMS_A_TURN 1024      /* received in one turn, so that streams get theirs */
+#define NN_SOCKET_REFUSALS_MAX 8             /* addresses that refused a datagram, until the next is sent there */
+#define NN_SOCKET_ERRORS_A_TURN 16
 #define NN_SOCKET_ACCEPTS_A_TURN 64
 #define NN_SOCKET_READ_BYTES_SHARED 65536u /* of one stream in a turn, when many are ready */
 #define NN_SOCKET_MANY_READY 4
@@ -26278,6 +26357,12 @@ typedef struct nn_socket_statistics {
     uint64_t streams_refused;   /* for want of descriptors */
 } nn_socket_statistics;
 
+/* An address that a datagram could not reach: the next send to it says so. */
+typedef struct nn_socket_refusal {
+    necpnet_address address;
+    necpnet_result reason; /* OK: free */
+} nn_socket_refusal;
+
 typedef struct nn_socket {
     necpnet_transport transport; /* first */
     nn_alloc alloc;
@@ -26291,6 +26376,10 @@ typedef struct nn_socket {
     nn_watch udp;
     bool udp_ipv6;
     bool udp_ready;
+    bool watches_errors; /* a client's: a server sends to whom it has heard from */
+    nn_socket_refusal refusals[NN_SOCKET_REFUSALS_MAX];
+    uint32_t refusal_count;
+    uint32_t refusal_next;
 
     nn_watch listening;
     bool listening_ready;
@@ -26496,6 +26585,8 @@ static necpnet_result socket_bind(nn_socket* socket, nn_net_kind kind, const nec
     if (kind == NN_NET_UDP) {
         nn_net_tune_udp(descriptor, config->socket_buffer_bytes);
         socket->udp_ipv6 = address->family == NECPNET_ADDRESS_IPV6;
+        socket->watches_errors = config->udp_port == 0 && config->tcp_port < 0;
+        if (socket->watches_errors) nn_net_watch_errors(descriptor, socket->udp_ipv6);
     }
     watch->descriptor = descriptor;
     return nn_loop_watch(socket->loop, watch, NN_READABLE);
@@ -26633,6 +26724,33 @@ NN_PRIVATE void nn_socket_udp_ready(nn_watch* watch, unsigned what)
     if (what & NN_WRITABLE) nn_loop_watch(socket->loop, watch, NN_READABLE); /* flush tries again */
 }
 
+/* What the network said about datagrams sent earlier. */
+static void socket_read_errors(nn_socket* socket)
+{
+    nn_socket_refusal refusal;
+    for (int i = 0; i < NN_SOCKET_ERRORS_A_TURN; i++) {
+        if (!nn_net_read_error(socket->udp.descriptor, &refusal.address, &refusal.reason)) return;
+        if (refusal.reason == NECPNET_OK) continue;
+        nn_socket_refusal* place = &socket->refusals[socket->refusal_next++ % NN_SOCKET_REFUSALS_MAX];
+        if (place->reason == NECPNET_OK) socket->refusal_count++;
+        *place = refusal;
+    }
+}
+
+/* Why an address cannot be reached, told once; OK when nothing is known. */
+static necpnet_result socket_take_refusal(nn_socket* socket, const necpnet_address* to)
+{
+    necpnet_result reason = NECPNET_OK;
+    for (size_t i = 0; i < NN_SOCKET_REFUSALS_MAX; i++) {
+        nn_socket_refusal* refusal = &socket->refusals[i];
+        if (refusal->reason == NECPNET_OK || !necpnet_address_equal(&refusal->address, to)) continue;
+        reason = refusal->reason;
+        refusal->reason = NECPNET_OK;
+        socket->refusal_count--;
+    }
+    return reason;
+}
+
 NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
 {
     nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
@@ -26647,6 +26765,7 @@ NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
             batch[i].bytes_max = NECPNET_DATAGRAM_BYTES_MAX;
         }
         int count = nn_net_receive(socket->udp.descriptor, batch, slots);
+        if (count == 0 && socket->watches_errors) socket_read_errors(socket); /* readable, and nothing there */
         for (int i = 0; i < count && socket->attached; i++) {
             if (batch[i].cut || batch[i].address.family == NECPNET_ADDRESS_NONE) continue;
             socket->statistics.datagrams_received++;
@@ -26707,6 +26826,10 @@ NN_PRIVATE necpnet_result nn_socket_send_datagram(void* user, const necpnet_addr
     if (bytes > NECPNET_DATAGRAM_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
     if (to->family != NECPNET_ADDRESS_IPV4 && (to->family != NECPNET_ADDRESS_IPV6 || !socket->udp_ipv6)) {
         return NECPNET_ERR_NETWORK_UNREACHABLE;
+    }
+    if (socket->refusal_count) {
+        necpnet_result reason = socket_take_refusal(socket, to);
+        if (reason != NECPNET_OK) return reason;
     }
     nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
     if (!buffers) return NECPNET_ERR_OUT_OF_MEMORY;
@@ -27867,12 +27990,12 @@ void necpnet_socket_destroy(const necpnet_transport* transport)
 typedef struct nn_ring {
     uint8_t* bytes;
     uint32_t capacity;
-    uint32_t writing;     /* the writer's: bytes of the record begun, 0 for none */
-    uint32_t read_seen;   /* the writer's last look at read_at */
-    uint32_t write_at;    /* atomic; the writer's line */
+    uint32_t writing;   /* the writer's: bytes of the record begun, 0 for none */
+    uint32_t read_seen; /* the writer's last look at read_at */
+    uint32_t write_at;  /* atomic; the writer's line */
     uint8_t apart[64];
-    uint32_t read_at;     /* atomic; the reader's line */
-    uint32_t reading;     /* the reader's: bytes of the record peeked at */
+    uint32_t read_at; /* atomic; the reader's line */
+    uint32_t reading; /* the reader's: bytes of the record peeked at */
 } nn_ring;
 
 NN_PRIVATE necpnet_result nn_ring_init(nn_ring* ring, nn_alloc* alloc, uint32_t capacity);
@@ -27992,10 +28115,10 @@ NN_PRIVATE void nn_ring_release(nn_ring* ring)
 
 #if !defined(__EMSCRIPTEN__)
 
-#define NN_RUNNER_WAIT_US 1000000u      /* at most between two updates */
-#define NN_RUNNER_WAIT_BLIND_US 1000u   /* with a transport that cannot be woken */
-#define NN_RUNNER_RESERVE_BYTES 1024u   /* of the ring of commands, for a disconnect: at most 300 */
-#define NN_RUNNER_BEHIND_MAX 8          /* rings full of state frames that wait for a game that does not poll */
+#define NN_RUNNER_WAIT_US 1000000u    /* at most between two updates */
+#define NN_RUNNER_WAIT_BLIND_US 1000u /* with a transport that cannot be woken */
+#define NN_RUNNER_RESERVE_BYTES 1024u /* of the ring of commands, for a disconnect: at most 300 */
+#define NN_RUNNER_BEHIND_MAX 8        /* rings full of state frames that wait for a game that does not poll */
 
 typedef enum nn_runner_kind {
     NN_RUNNER_CONNECT = 0, /* commands: urls, each with its NUL */
@@ -28076,11 +28199,11 @@ struct necpnet_runner {
     uint32_t commands_asked; /* the game's: of those that change the state */
     bool holds_report;       /* the game's: the record of the last poll is still viewed */
 
-    uint32_t stop;             /* atomic */
-    uint32_t starved;          /* atomic: reports wait for room */
-    uint32_t disconnects;      /* atomic: waiting in commands; a send that is blocked gives way to them */
-    uint32_t view_failed;      /* atomic: a necpnet_result, negated, of nn_view_read */
-    uint32_t sequence;         /* atomic: odd while figures are written */
+    uint32_t stop;        /* atomic */
+    uint32_t starved;     /* atomic: reports wait for room */
+    uint32_t disconnects; /* atomic: waiting in commands; a send that is blocked gives way to them */
+    uint32_t view_failed; /* atomic: a necpnet_result, negated, of nn_view_read */
+    uint32_t sequence;    /* atomic: odd while figures are written */
     uint32_t figures[NN_RUNNER_FIGURE_WORDS];
 
     nn_runner_behind* behind_first; /* the I/O thread's from here on */
@@ -28283,7 +28406,7 @@ static necpnet_client_state runner_state(const necpnet_runner* runner)
     runner_read(runner, &figures);
     necpnet_client_state state = (necpnet_client_state)figures.state;
     return state == NECPNET_CLIENT_IDLE && figures.commands_done != runner->commands_asked ? NECPNET_CLIENT_CONNECTING
-                                                                                          : state;
+                                                                                           : state;
 }
 
 necpnet_client_state necpnet_runner_get_state(const necpnet_runner* runner)
@@ -28328,7 +28451,8 @@ static necpnet_result runner_command(necpnet_runner* runner, nn_runner_record* r
         uint32_t bytes = record->name_bytes + record->data_bytes;
         if (bytes > runner->commands.capacity / 4) bytes = 0; /* elsewhere */
         bytes += (uint32_t)sizeof *record + NN_RUNNER_RESERVE_BYTES;
-        if (!nn_ring_begin(&runner->commands, bytes)) return NECPNET_ERR_WOULD_BLOCK; /* begun alone: nothing is there */
+        if (!nn_ring_begin(&runner->commands, bytes))
+            return NECPNET_ERR_WOULD_BLOCK; /* begun alone: nothing is there */
     }
     necpnet_result result = nn_runner_write(runner, &runner->commands, record, name, text, data);
     if (result == NECPNET_OK) nn_runner_wake(runner);
@@ -28448,7 +28572,7 @@ static void runner_feed_view(necpnet_runner* runner, nn_runner_record* record)
         if (result != NECPNET_OK) {
             nn_log_write(&runner->logger, NECPNET_LOG_WARNING, "runner: the view refuses a frame: %s",
                          necpnet_result_text(result));
-            nn_atomic_exchange(&runner->view_failed, (uint32_t)-(int)result);
+            nn_atomic_exchange(&runner->view_failed, (uint32_t) - (int)result);
         }
     } else if (record->kind == NN_RUNNER_CLOCK) {
         nn_view_set_clock(runner->view, record->as.feed.offset_us, record->as.feed.tick_hz);
@@ -28679,8 +28803,8 @@ static bool runner_obey_send(necpnet_runner* runner, nn_runner_record* record)
     const uint8_t* payload = nn_runner_payload(record);
     options.name = record->name_bytes ? (const char*)payload : NULL;
     int channel = record->as.command.channel;
-    necpnet_result result = necpnet_client_send_with(runner->client, channel, payload + record->name_bytes,
-                                                     record->data_bytes, &options);
+    necpnet_result result =
+        necpnet_client_send_with(runner->client, channel, payload + record->name_bytes, record->data_bytes, &options);
     if (result == NECPNET_OK) return true;
     bool waits = (result == NECPNET_ERR_WOULD_BLOCK || result == NECPNET_ERR_OUT_OF_MEMORY) &&
                  runner->modes[channel] >= NECPNET_RELIABLE_UNORDERED && nn_atomic_load(&runner->disconnects) == 0 &&

@@ -33,7 +33,8 @@ static void loop_woken(nn_watch* watch, unsigned what)
 necpnet_result necpnet_loop_create(const necpnet_allocator* allocator, necpnet_loop_backend backend,
                                    necpnet_loop** out_loop)
 {
-    if (!out_loop || (backend != NECPNET_LOOP_BEST && backend != NECPNET_LOOP_POLL)) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!out_loop || (backend != NECPNET_LOOP_BEST && backend != NECPNET_LOOP_POLL))
+        return NECPNET_ERR_INVALID_ARGUMENT;
     nn_alloc alloc;
     nn_alloc_init(&alloc, allocator);
     necpnet_loop* loop = (necpnet_loop*)nn_alloc_take(&alloc, sizeof *loop);

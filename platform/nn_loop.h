@@ -62,9 +62,9 @@ struct necpnet_loop {
     const nn_poller* poller;
     bool stepping;
 
-    int epoll_descriptor;   /* epoll */
-    bool coarse;            /* epoll: no epoll_pwait2, milliseconds alone */
-    struct pollfd* polled;  /* poll: all descriptors, and their watches beside them */
+    int epoll_descriptor;  /* epoll */
+    bool coarse;           /* epoll: no epoll_pwait2, milliseconds alone */
+    struct pollfd* polled; /* poll: all descriptors, and their watches beside them */
     nn_watch** watches;
     uint32_t watch_count;
     uint32_t watch_capacity;

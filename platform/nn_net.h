@@ -21,10 +21,7 @@
 #define NN_NET_NONE (-1)
 #define NN_NET_BACKLOG 4096 /* connections that wait for accept; the system may allow fewer */
 
-typedef enum nn_net_kind {
-    NN_NET_UDP = 0,
-    NN_NET_TCP = 1
-} nn_net_kind;
+typedef enum nn_net_kind { NN_NET_UDP = 0, NN_NET_TCP = 1 } nn_net_kind;
 
 /* One datagram of a batch. */
 typedef struct nn_net_datagram {
@@ -84,6 +81,11 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
  * counts those that were dropped, reason is the last one's. ipv6: the socket is one. */
 NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, int* out_refused,
                            necpnet_result* out_reason);
+
+/* nn_net_watch_errors - from now on the system remembers which addresses refused a datagram (ICMP). Nothing where it
+ * cannot; nn_net_read_error then has none. */
+NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6);
+NN_PRIVATE bool nn_net_read_error(int descriptor, necpnet_address* out_to, necpnet_result* out_reason);
 
 /* nn_net_resolve - blocks. OK with 1 .. max addresses | ERR_HOST_UNKNOWN | ERR_OUT_OF_MEMORY | ERR_IO */
 NN_PRIVATE necpnet_result nn_net_resolve(const char* host, uint16_t port, necpnet_address* addresses, int max,

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #if defined(__linux__)
+#include <linux/errqueue.h>
 #include <sys/eventfd.h>
 #endif
 
@@ -21,9 +22,7 @@ NN_PRIVATE bool nn_net_start(void)
     return true;
 }
 
-NN_PRIVATE void nn_net_stop(void)
-{
-}
+NN_PRIVATE void nn_net_stop(void) {}
 
 static necpnet_result net_result(int error)
 {
@@ -99,8 +98,7 @@ NN_PRIVATE void nn_net_close(int descriptor)
     if (descriptor >= 0) close(descriptor);
 }
 
-NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address,
-                                      bool reuse_port)
+NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address, bool reuse_port)
 {
     if (kind == NN_NET_TCP) net_set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1); /* old connections in TIME_WAIT only */
     if (reuse_port) {
@@ -332,6 +330,7 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
         messages[i].msg_hdr.msg_namelen = nn_net_to_system(&batch[i].address, ipv6, &to[i]);
     }
     int done = 0;
+    bool told = false;
     *out_refused = 0;
     while (done < count) {
         int sent = net_send_some(descriptor, messages + done, count - done);
@@ -339,7 +338,9 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
             done += sent;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
             break;
-        } else if (errno != EINTR) { /* this one alone: too large, no route, refused */
+        } else if (errno == ECONNREFUSED && !told) { /* what another one met earlier: this one has not been tried */
+            told = true;
+        } else if (errno != EINTR) { /* this one alone: too large, no route */
             *out_reason = net_result(errno);
             ++*out_refused;
             done++;
@@ -347,6 +348,63 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
     }
     return done;
 }
+
+#if defined(__linux__)
+
+NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6)
+{
+    net_set(descriptor, IPPROTO_IP, IP_RECVERR, 1);
+    if (ipv6) net_set(descriptor, IPPROTO_IPV6, IPV6_RECVERR, 1);
+}
+
+NN_PRIVATE bool nn_net_read_error(int descriptor, necpnet_address* out_to, necpnet_result* out_reason)
+{
+    union {
+        struct cmsghdr header;
+        uint8_t bytes[512];
+    } control;
+    struct sockaddr_storage to;
+    struct msghdr message;
+    memset(&message, 0, sizeof message);
+    memset(&to, 0, sizeof to);
+    message.msg_name = &to;
+    message.msg_namelen = (socklen_t)sizeof to;
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+    if (recvmsg(descriptor, &message, MSG_ERRQUEUE) < 0) return false;
+    nn_net_from_system(&to, out_to);
+    *out_reason = NECPNET_OK; /* one that is of no use here, a path's MTU say */
+    for (struct cmsghdr* at = CMSG_FIRSTHDR(&message); at; at = CMSG_NXTHDR(&message, at)) {
+        bool is_error = (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_RECVERR) ||
+                        (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_RECVERR);
+        if (!is_error) continue;
+        struct sock_extended_err error;
+        memcpy(&error, CMSG_DATA(at), sizeof error);
+        bool is_icmp = error.ee_origin == SO_EE_ORIGIN_ICMP || error.ee_origin == SO_EE_ORIGIN_ICMP6;
+        necpnet_result result = net_result((int)error.ee_errno);
+        bool tells = result == NECPNET_ERR_CONNECTION_REFUSED || result == NECPNET_ERR_NETWORK_UNREACHABLE;
+        if (is_icmp && tells) *out_reason = result;
+    }
+    return true;
+}
+
+#else
+
+NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6)
+{
+    (void)descriptor;
+    (void)ipv6;
+}
+
+NN_PRIVATE bool nn_net_read_error(int descriptor, necpnet_address* out_to, necpnet_result* out_reason)
+{
+    (void)descriptor;
+    (void)out_to;
+    (void)out_reason;
+    return false;
+}
+
+#endif
 
 NN_PRIVATE necpnet_result nn_net_wake_open(int* out_read, int* out_write)
 {

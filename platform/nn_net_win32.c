@@ -94,8 +94,7 @@ NN_PRIVATE void nn_net_close(int descriptor)
     if (descriptor != NN_NET_NONE) closesocket(net_handle(descriptor));
 }
 
-NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address,
-                                      bool reuse_port)
+NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address, bool reuse_port)
 {
     (void)kind;
     if (reuse_port) return NECPNET_ERR_UNSUPPORTED;
@@ -240,6 +239,20 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
         }
     }
     return count;
+}
+
+NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6)
+{
+    (void)descriptor;
+    (void)ipv6;
+}
+
+NN_PRIVATE bool nn_net_read_error(int descriptor, necpnet_address* out_to, necpnet_result* out_reason)
+{
+    (void)descriptor;
+    (void)out_to;
+    (void)out_reason;
+    return false;
 }
 
 /* A datagram socket that sends to itself: WSAPoll takes sockets alone. */

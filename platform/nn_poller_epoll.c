@@ -36,7 +36,8 @@ static necpnet_result epoll_set(necpnet_loop* loop, nn_watch* watch, unsigned wi
     if (wishes & NN_READABLE) event.events |= (uint32_t)EPOLLIN;
     if (wishes & NN_WRITABLE) event.events |= (uint32_t)EPOLLOUT;
     int operation = wishes == 0 ? EPOLL_CTL_DEL : watch->place ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    if (epoll_ctl(loop->epoll_descriptor, operation, watch->descriptor, &event) != 0 && wishes) return nn_net_last(NULL);
+    if (epoll_ctl(loop->epoll_descriptor, operation, watch->descriptor, &event) != 0 && wishes)
+        return nn_net_last(NULL);
     watch->place = wishes ? 1 : 0;
     return NECPNET_OK;
 }

@@ -11,12 +11,12 @@
 typedef struct nn_ring {
     uint8_t* bytes;
     uint32_t capacity;
-    uint32_t writing;     /* the writer's: bytes of the record begun, 0 for none */
-    uint32_t read_seen;   /* the writer's last look at read_at */
-    uint32_t write_at;    /* atomic; the writer's line */
+    uint32_t writing;   /* the writer's: bytes of the record begun, 0 for none */
+    uint32_t read_seen; /* the writer's last look at read_at */
+    uint32_t write_at;  /* atomic; the writer's line */
     uint8_t apart[64];
-    uint32_t read_at;     /* atomic; the reader's line */
-    uint32_t reading;     /* the reader's: bytes of the record peeked at */
+    uint32_t read_at; /* atomic; the reader's line */
+    uint32_t reading; /* the reader's: bytes of the record peeked at */
 } nn_ring;
 
 NN_PRIVATE necpnet_result nn_ring_init(nn_ring* ring, nn_alloc* alloc, uint32_t capacity);

@@ -161,7 +161,7 @@ static necpnet_client_state runner_state(const necpnet_runner* runner)
     runner_read(runner, &figures);
     necpnet_client_state state = (necpnet_client_state)figures.state;
     return state == NECPNET_CLIENT_IDLE && figures.commands_done != runner->commands_asked ? NECPNET_CLIENT_CONNECTING
-                                                                                          : state;
+                                                                                           : state;
 }
 
 necpnet_client_state necpnet_runner_get_state(const necpnet_runner* runner)
@@ -206,7 +206,8 @@ static necpnet_result runner_command(necpnet_runner* runner, nn_runner_record* r
         uint32_t bytes = record->name_bytes + record->data_bytes;
         if (bytes > runner->commands.capacity / 4) bytes = 0; /* elsewhere */
         bytes += (uint32_t)sizeof *record + NN_RUNNER_RESERVE_BYTES;
-        if (!nn_ring_begin(&runner->commands, bytes)) return NECPNET_ERR_WOULD_BLOCK; /* begun alone: nothing is there */
+        if (!nn_ring_begin(&runner->commands, bytes))
+            return NECPNET_ERR_WOULD_BLOCK; /* begun alone: nothing is there */
     }
     necpnet_result result = nn_runner_write(runner, &runner->commands, record, name, text, data);
     if (result == NECPNET_OK) nn_runner_wake(runner);
@@ -326,7 +327,7 @@ static void runner_feed_view(necpnet_runner* runner, nn_runner_record* record)
         if (result != NECPNET_OK) {
             nn_log_write(&runner->logger, NECPNET_LOG_WARNING, "runner: the view refuses a frame: %s",
                          necpnet_result_text(result));
-            nn_atomic_exchange(&runner->view_failed, (uint32_t)-(int)result);
+            nn_atomic_exchange(&runner->view_failed, (uint32_t) - (int)result);
         }
     } else if (record->kind == NN_RUNNER_CLOCK) {
         nn_view_set_clock(runner->view, record->as.feed.offset_us, record->as.feed.tick_hz);

@@ -14,10 +14,10 @@
 
 #if !defined(__EMSCRIPTEN__)
 
-#define NN_RUNNER_WAIT_US 1000000u      /* at most between two updates */
-#define NN_RUNNER_WAIT_BLIND_US 1000u   /* with a transport that cannot be woken */
-#define NN_RUNNER_RESERVE_BYTES 1024u   /* of the ring of commands, for a disconnect: at most 300 */
-#define NN_RUNNER_BEHIND_MAX 8          /* rings full of state frames that wait for a game that does not poll */
+#define NN_RUNNER_WAIT_US 1000000u    /* at most between two updates */
+#define NN_RUNNER_WAIT_BLIND_US 1000u /* with a transport that cannot be woken */
+#define NN_RUNNER_RESERVE_BYTES 1024u /* of the ring of commands, for a disconnect: at most 300 */
+#define NN_RUNNER_BEHIND_MAX 8        /* rings full of state frames that wait for a game that does not poll */
 
 typedef enum nn_runner_kind {
     NN_RUNNER_CONNECT = 0, /* commands: urls, each with its NUL */
@@ -98,11 +98,11 @@ struct necpnet_runner {
     uint32_t commands_asked; /* the game's: of those that change the state */
     bool holds_report;       /* the game's: the record of the last poll is still viewed */
 
-    uint32_t stop;             /* atomic */
-    uint32_t starved;          /* atomic: reports wait for room */
-    uint32_t disconnects;      /* atomic: waiting in commands; a send that is blocked gives way to them */
-    uint32_t view_failed;      /* atomic: a necpnet_result, negated, of nn_view_read */
-    uint32_t sequence;         /* atomic: odd while figures are written */
+    uint32_t stop;        /* atomic */
+    uint32_t starved;     /* atomic: reports wait for room */
+    uint32_t disconnects; /* atomic: waiting in commands; a send that is blocked gives way to them */
+    uint32_t view_failed; /* atomic: a necpnet_result, negated, of nn_view_read */
+    uint32_t sequence;    /* atomic: odd while figures are written */
     uint32_t figures[NN_RUNNER_FIGURE_WORDS];
 
     nn_runner_behind* behind_first; /* the I/O thread's from here on */

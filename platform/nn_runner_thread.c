@@ -179,8 +179,8 @@ static bool runner_obey_send(necpnet_runner* runner, nn_runner_record* record)
     const uint8_t* payload = nn_runner_payload(record);
     options.name = record->name_bytes ? (const char*)payload : NULL;
     int channel = record->as.command.channel;
-    necpnet_result result = necpnet_client_send_with(runner->client, channel, payload + record->name_bytes,
-                                                     record->data_bytes, &options);
+    necpnet_result result =
+        necpnet_client_send_with(runner->client, channel, payload + record->name_bytes, record->data_bytes, &options);
     if (result == NECPNET_OK) return true;
     bool waits = (result == NECPNET_ERR_WOULD_BLOCK || result == NECPNET_ERR_OUT_OF_MEMORY) &&
                  runner->modes[channel] >= NECPNET_RELIABLE_UNORDERED && nn_atomic_load(&runner->disconnects) == 0 &&

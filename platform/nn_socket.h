@@ -22,6 +22,8 @@
 #define NN_SOCKET_KEPT_BYTES (1u << 20)      /* for streams that are not the active one; the loop of one client: none */
 #define NN_SOCKET_KEPT_PIECE_BYTES_MAX 8192u /* more is written without being kept: it pays for a system call */
 #define NN_SOCKET_DATAGRAMS_A_TURN 1024      /* received in one turn, so that streams get theirs */
+#define NN_SOCKET_REFUSALS_MAX 8             /* addresses that refused a datagram, until the next is sent there */
+#define NN_SOCKET_ERRORS_A_TURN 16
 #define NN_SOCKET_ACCEPTS_A_TURN 64
 #define NN_SOCKET_READ_BYTES_SHARED 65536u /* of one stream in a turn, when many are ready */
 #define NN_SOCKET_MANY_READY 4
@@ -100,6 +102,12 @@ typedef struct nn_socket_statistics {
     uint64_t streams_refused;   /* for want of descriptors */
 } nn_socket_statistics;
 
+/* An address that a datagram could not reach: the next send to it says so. */
+typedef struct nn_socket_refusal {
+    necpnet_address address;
+    necpnet_result reason; /* OK: free */
+} nn_socket_refusal;
+
 typedef struct nn_socket {
     necpnet_transport transport; /* first */
     nn_alloc alloc;
@@ -113,6 +121,10 @@ typedef struct nn_socket {
     nn_watch udp;
     bool udp_ipv6;
     bool udp_ready;
+    bool watches_errors; /* a client's: a server sends to whom it has heard from */
+    nn_socket_refusal refusals[NN_SOCKET_REFUSALS_MAX];
+    uint32_t refusal_count;
+    uint32_t refusal_next;
 
     nn_watch listening;
     bool listening_ready;

@@ -10,6 +10,33 @@ NN_PRIVATE void nn_socket_udp_ready(nn_watch* watch, unsigned what)
     if (what & NN_WRITABLE) nn_loop_watch(socket->loop, watch, NN_READABLE); /* flush tries again */
 }
 
+/* What the network said about datagrams sent earlier. */
+static void socket_read_errors(nn_socket* socket)
+{
+    nn_socket_refusal refusal;
+    for (int i = 0; i < NN_SOCKET_ERRORS_A_TURN; i++) {
+        if (!nn_net_read_error(socket->udp.descriptor, &refusal.address, &refusal.reason)) return;
+        if (refusal.reason == NECPNET_OK) continue;
+        nn_socket_refusal* place = &socket->refusals[socket->refusal_next++ % NN_SOCKET_REFUSALS_MAX];
+        if (place->reason == NECPNET_OK) socket->refusal_count++;
+        *place = refusal;
+    }
+}
+
+/* Why an address cannot be reached, told once; OK when nothing is known. */
+static necpnet_result socket_take_refusal(nn_socket* socket, const necpnet_address* to)
+{
+    necpnet_result reason = NECPNET_OK;
+    for (size_t i = 0; i < NN_SOCKET_REFUSALS_MAX; i++) {
+        nn_socket_refusal* refusal = &socket->refusals[i];
+        if (refusal->reason == NECPNET_OK || !necpnet_address_equal(&refusal->address, to)) continue;
+        reason = refusal->reason;
+        refusal->reason = NECPNET_OK;
+        socket->refusal_count--;
+    }
+    return reason;
+}
+
 NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
 {
     nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
@@ -24,6 +51,7 @@ NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
             batch[i].bytes_max = NECPNET_DATAGRAM_BYTES_MAX;
         }
         int count = nn_net_receive(socket->udp.descriptor, batch, slots);
+        if (count == 0 && socket->watches_errors) socket_read_errors(socket); /* readable, and nothing there */
         for (int i = 0; i < count && socket->attached; i++) {
             if (batch[i].cut || batch[i].address.family == NECPNET_ADDRESS_NONE) continue;
             socket->statistics.datagrams_received++;
@@ -84,6 +112,10 @@ NN_PRIVATE necpnet_result nn_socket_send_datagram(void* user, const necpnet_addr
     if (bytes > NECPNET_DATAGRAM_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
     if (to->family != NECPNET_ADDRESS_IPV4 && (to->family != NECPNET_ADDRESS_IPV6 || !socket->udp_ipv6)) {
         return NECPNET_ERR_NETWORK_UNREACHABLE;
+    }
+    if (socket->refusal_count) {
+        necpnet_result reason = socket_take_refusal(socket, to);
+        if (reason != NECPNET_OK) return reason;
     }
     nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
     if (!buffers) return NECPNET_ERR_OUT_OF_MEMORY;

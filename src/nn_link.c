@@ -116,7 +116,8 @@ static necpnet_result link_send_datagram(void* user, const necpnet_address* to, 
         bool twice = !lost && nn_random_chance(&link->random, config->duplicate_ppm);
         if (twice) link->statistics.datagrams_duplicated++;
         for (int copies = lost ? 0 : twice ? 2 : 1; copies > 0; copies--) {
-            if (!link_send_copy(host, target, config, direction, left_us, data, bytes)) return NECPNET_ERR_OUT_OF_MEMORY;
+            if (!link_send_copy(host, target, config, direction, left_us, data, bytes))
+                return NECPNET_ERR_OUT_OF_MEMORY;
         }
     }
     if (lost) link->statistics.datagrams_lost++;
@@ -215,8 +216,8 @@ static necpnet_result link_resolve(void* user, uint64_t request, const char* nam
     if (!name || !name[0]) return NECPNET_ERR_INVALID_ARGUMENT;
     if (host->removed) return NECPNET_OK;
     if (host->resolves == NN_LINK_RESOLVES_MAX) return NECPNET_ERR_LIMIT_REACHED;
-    nn_link_packet* packet = nn_link_reserve(host->link, 1) ? nn_link_packet_new(host->link, NN_LINK_RESOLVED, NULL, 0)
-                                                            : NULL;
+    nn_link_packet* packet =
+        nn_link_reserve(host->link, 1) ? nn_link_packet_new(host->link, NN_LINK_RESOLVED, NULL, 0) : NULL;
     if (!packet) return NECPNET_ERR_OUT_OF_MEMORY;
     packet->to = host;
     packet->number = request;

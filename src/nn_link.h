@@ -11,16 +11,16 @@
 #include "nn_hash.h"
 #include "nn_random.h"
 
-#define NN_LINK_HOSTS_MAX 65536           /* ever added */
-#define NN_LINK_BYTES_MAX (256u << 20)    /* of datagrams on their way; more are lost */
+#define NN_LINK_HOSTS_MAX 65536               /* ever added */
+#define NN_LINK_BYTES_MAX (256u << 20)        /* of datagrams on their way; more are lost */
 #define NN_LINK_STREAM_BYTES_MAX (512u << 20) /* waiting in one stream: send_stream says ERR_OUT_OF_MEMORY */
-#define NN_LINK_SEGMENT_BYTES 1448u       /* of a stream: what one loss delays */
-#define NN_LINK_WINDOW_BYTES (256u << 10) /* on their way or unread in one direction of a stream */
+#define NN_LINK_SEGMENT_BYTES 1448u           /* of a stream: what one loss delays */
+#define NN_LINK_WINDOW_BYTES (256u << 10)     /* on their way or unread in one direction of a stream */
 #define NN_LINK_RETRANSMIT_US 200000u     /* and one round trip: the delay of a lost segment (RFC 6298 2.4, Linux) */
 #define NN_LINK_RETRANSMITS_MAX 6         /* of one segment; the delay doubles */
 #define NN_LINK_CONNECT_RETRY_US 1000000u /* RFC 6298 2.1 */
 #define NN_LINK_CONNECT_TRIES_MAX 6
-#define NN_LINK_DELAY_US_MAX 60000000u    /* latency and jitter */
+#define NN_LINK_DELAY_US_MAX 60000000u /* latency and jitter */
 #define NN_LINK_BANDWIDTH_BPS_MIN 1000u
 #define NN_LINK_RESOLVES_MAX 64 /* answers under way to one host */
 
@@ -74,9 +74,9 @@ typedef struct nn_link_end {
     void* context;
     uint8_t state;
     bool paused;
-    bool was_pending;    /* tell when all has left */
-    uint64_t due_us;     /* of the last packet sent: order is kept */
-    nn_link_queue out;   /* taken and not sent */
+    bool was_pending;  /* tell when all has left */
+    uint64_t due_us;   /* of the last packet sent: order is kept */
+    nn_link_queue out; /* taken and not sent */
     size_t out_bytes;
     size_t unread_bytes; /* sent to this end and not delivered */
     nn_link_queue held;  /* arrived while paused */

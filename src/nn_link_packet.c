@@ -60,8 +60,8 @@ NN_PRIVATE bool nn_link_reserve(necpnet_link* link, uint32_t more)
     if (link->heap_capacity - link->heap_count >= more) return true;
     uint32_t capacity = link->heap_capacity ? link->heap_capacity : 64;
     while (capacity - link->heap_count < more) capacity *= 2;
-    nn_link_packet** heap = (nn_link_packet**)nn_alloc_grow(&link->alloc, link->heap, link->heap_capacity * sizeof *heap,
-                                                            capacity * sizeof *heap);
+    nn_link_packet** heap = (nn_link_packet**)nn_alloc_grow(
+        &link->alloc, link->heap, link->heap_capacity * sizeof *heap, capacity * sizeof *heap);
     if (!heap) return false;
     link->heap = heap;
     link->heap_capacity = capacity;
@@ -145,8 +145,8 @@ NN_PRIVATE uint64_t nn_link_occupy(necpnet_link* link, const necpnet_link_config
 {
     if (config->bandwidth_bps == UINT64_MAX) return link->now_us;
     uint64_t bits = (uint64_t)bytes * 8; /* below 2^20: no overflow below */
-    direction->free_ns = nn_max_u64(direction->free_ns, link->now_us * 1000) +
-                         bits * UINT64_C(1000000000) / config->bandwidth_bps;
+    direction->free_ns =
+        nn_max_u64(direction->free_ns, link->now_us * 1000) + bits * UINT64_C(1000000000) / config->bandwidth_bps;
     return (direction->free_ns + 999) / 1000;
 }
 

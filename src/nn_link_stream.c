@@ -112,7 +112,8 @@ static void link_ask(nn_link_end* end)
     uint64_t due_us = link->now_us + nn_link_delay(link, config);
     if (!server || !server->server) { /* refused: there and back */
         due_us += nn_link_delay(link, config);
-        link_send_embedded(&end->close_here, NN_LINK_CLOSE, end, (uint64_t)(int64_t)NECPNET_ERR_CONNECTION_REFUSED, due_us);
+        link_send_embedded(&end->close_here, NN_LINK_CLOSE, end, (uint64_t)(int64_t)NECPNET_ERR_CONNECTION_REFUSED,
+                           due_us);
         return;
     }
     end->peer->host = server;

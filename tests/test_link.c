@@ -95,7 +95,8 @@ static void on_close(void* context, necpnet_result reason)
     seen->reason = reason;
 }
 
-static void on_resolved(void* user, uint64_t request, const necpnet_address* addresses, int count, necpnet_result reason)
+static void on_resolved(void* user, uint64_t request, const necpnet_address* addresses, int count,
+                        necpnet_result reason)
 {
     struct side* side = (struct side*)user;
     side->resolved = request;
@@ -213,8 +214,7 @@ TEST(test_link_datagram_arrives_after_the_latency_and_not_before)
 
 TEST(test_link_jitter_overtakes_nothing_and_reordering_does)
 {
-    TEST_EACH_SEED(seed, 5)
-    {
+    TEST_EACH_SEED (seed, 5) {
         necpnet_link_config config = world_config(seed);
         config.latency_us = 10000;
         config.jitter_us = 10000;
@@ -243,8 +243,7 @@ TEST(test_link_jitter_overtakes_nothing_and_reordering_does)
 
 TEST(test_link_loses_duplicates_and_corrupts_about_as_many_as_it_is_told)
 {
-    TEST_EACH_SEED(seed, 5)
-    {
+    TEST_EACH_SEED (seed, 5) {
         const int count = 20000;
         necpnet_link_config config = world_config(seed);
         config.loss_ppm = 200000;
@@ -430,8 +429,7 @@ TEST(test_link_stream_opens_in_a_round_trip_and_carries_bytes_in_order_both_ways
 
 TEST(test_link_loss_delays_a_stream_and_loses_nothing)
 {
-    TEST_EACH_SEED(seed, 20)
-    {
+    TEST_EACH_SEED (seed, 20) {
         necpnet_link_config config = world_config(seed);
         config.latency_us = 20000;
         config.loss_ppm = 200000;
@@ -693,8 +691,7 @@ TEST(test_link_equal_seeds_give_equal_histories_and_other_seeds_others)
 
 TEST(test_link_random_use_keeps_streams_whole)
 {
-    TEST_EACH_SEED(seed, 60)
-    {
+    TEST_EACH_SEED (seed, 60) {
         necpnet_link_config config = world_config(seed);
         struct test_random random = test_random_begin(seed);
         config.latency_us = (uint32_t)test_random_below(&random, 50000);
@@ -767,8 +764,7 @@ TEST(test_link_refuses_wrong_settings)
 
 TEST(test_link_gives_everything_back_when_memory_fails)
 {
-    TEST_EACH_ALLOCATION_FAILS
-    {
+    TEST_EACH_ALLOCATION_FAILS {
         necpnet_link_config config = world_config(1);
         necpnet_link* link = NULL;
         struct side server, client;

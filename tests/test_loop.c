@@ -20,11 +20,11 @@ static necpnet_loop* loop_new(necpnet_loop_backend backend)
     return loop;
 }
 
-#define STEP_UNTIL(loop, condition)                                                                                    \
-    do {                                                                                                               \
-        uint64_t until_us = necpnet_time_us() + PATIENCE_US;                                                           \
-        while (!(condition) && necpnet_time_us() < until_us) TEST_OK(necpnet_loop_step(loop, 10000));                  \
-        TEST_CHECK(condition);                                                                                         \
+#define STEP_UNTIL(loop, condition) \
+    do { \
+        uint64_t until_us = necpnet_time_us() + PATIENCE_US; \
+        while (!(condition) && necpnet_time_us() < until_us) TEST_OK(necpnet_loop_step(loop, 10000)); \
+        TEST_CHECK(condition); \
     } while (0)
 
 struct counter {
@@ -240,7 +240,8 @@ TEST(test_loop_watches_a_descriptor_until_it_is_told_not_to)
         TEST_EQUAL(counter.count, 1);
         TEST_OK(necpnet_loop_watch(loop, to_read, true, false, descriptor_ready, &counter));
         STEP_UNTIL(loop, counter.count == 2);
-        TEST_OK(necpnet_loop_watch(loop, to_write, false, true, descriptor_ready, &counter)); /* stays watched: destroy */
+        TEST_OK(
+            necpnet_loop_watch(loop, to_write, false, true, descriptor_ready, &counter)); /* stays watched: destroy */
         STEP_UNTIL(loop, counter.number & 2);
         necpnet_loop_destroy(loop);
         nn_net_wake_close(to_read, to_write);
@@ -325,8 +326,7 @@ TEST(test_loop_gives_everything_back_when_memory_fails)
     TEST_CHECK(nn_net_start()); /* the sockets below outlive a loop that could not be made */
     EACH_BACKEND(b)
     {
-        TEST_EACH_ALLOCATION_FAILS
-        {
+        TEST_EACH_ALLOCATION_FAILS {
             necpnet_loop* loop = NULL;
             necpnet_result result = necpnet_loop_create(&allocator, backends[b], &loop);
             if (result == NECPNET_OK) result = necpnet_loop_after(loop, 1000, never_called, NULL, NULL);

@@ -39,8 +39,7 @@ static void ring_write(void* user)
 
 TEST(test_ring_carries_records_whole_and_in_order_between_threads)
 {
-    TEST_EACH_SEED(seed, 5)
-    {
+    TEST_EACH_SEED (seed, 5) {
         necpnet_allocator allocator = test_allocator();
         nn_alloc alloc;
         nn_alloc_init(&alloc, &allocator);
@@ -189,7 +188,8 @@ static void world_serve(struct world* world)
             necpnet_send_options options;
             memset(&options, 0, sizeof options);
             options.name = event.name;
-            TEST_OK(necpnet_server_send_with(world->server, event.peer, event.channel, event.data, event.bytes, &options));
+            TEST_OK(
+                necpnet_server_send_with(world->server, event.peer, event.channel, event.data, event.bytes, &options));
         }
     }
 }
@@ -221,15 +221,15 @@ static void world_hear(struct world* world)
     }
 }
 
-#define TURN_UNTIL(world, condition)                                                                                   \
-    do {                                                                                                               \
-        uint64_t turn_until_us = necpnet_time_us() + PATIENCE_US;                                                           \
-        while (!(condition) && necpnet_time_us() < turn_until_us) {                                                         \
-            world_serve(world);                                                                                        \
-            world_hear(world);                                                                                         \
-            if (!(condition)) necpnet_server_wait((world)->server, 500);                                               \
-        }                                                                                                              \
-        TEST_CHECK(condition);                                                                                         \
+#define TURN_UNTIL(world, condition) \
+    do { \
+        uint64_t turn_until_us = necpnet_time_us() + PATIENCE_US; \
+        while (!(condition) && necpnet_time_us() < turn_until_us) { \
+            world_serve(world); \
+            world_hear(world); \
+            if (!(condition)) necpnet_server_wait((world)->server, 500); \
+        } \
+        TEST_CHECK(condition); \
     } while (0)
 
 static void world_connect(struct world* world)
@@ -296,7 +296,8 @@ static void runner_echoes(bool websocket)
     TEST_GREATER(statistics.bytes_sent, 100000u);
     uint32_t tick = 0, input_tick = 0;
     if (!websocket) { /* the clock is kept where it is wanted */
-        TURN_UNTIL(&world, necpnet_runner_server_tick(world.runner, necpnet_time_us(), &tick, &input_tick) == NECPNET_OK);
+        TURN_UNTIL(&world,
+                   necpnet_runner_server_tick(world.runner, necpnet_time_us(), &tick, &input_tick) == NECPNET_OK);
         TEST_NEAR((double)tick, (double)necpnet_server_tick(world.server), 30);
         TEST_GREATER(input_tick, tick);
     }
@@ -333,7 +334,8 @@ TEST(test_runner_keeps_messages_while_the_game_does_not_poll)
     while (necpnet_time_us() < until_us && sent < 1000) { /* a megabyte through rings of 64 KB: nobody polls */
         memset(data, (int)(sent & 0xff), sizeof data);
         memcpy(data, &sent, sizeof sent);
-        if (necpnet_runner_send_with(world.runner, NECPNET_CHANNEL_RELIABLE, data, sizeof data, NULL) == NECPNET_OK) sent++;
+        if (necpnet_runner_send_with(world.runner, NECPNET_CHANNEL_RELIABLE, data, sizeof data, NULL) == NECPNET_OK)
+            sent++;
         world_serve(&world);
     }
     TEST_GREATER(sent, 100u);
@@ -353,12 +355,14 @@ TEST(test_runner_disconnect_goes_before_sends_that_cannot_go)
     uint64_t until_us = necpnet_time_us() + PATIENCE_US;
     int blocked = 0;
     while (blocked < 1000 && necpnet_time_us() < until_us) { /* the channel's queue, then the ring */
-        if (necpnet_runner_send_with(world.runner, NECPNET_CHANNEL_RELIABLE, data, sizeof data, NULL) != NECPNET_OK) blocked++;
+        if (necpnet_runner_send_with(world.runner, NECPNET_CHANNEL_RELIABLE, data, sizeof data, NULL) != NECPNET_OK)
+            blocked++;
     }
     TEST_EQUAL(blocked, 1000);
     TEST_OK(necpnet_runner_disconnect(world.runner, 1, NULL, 0));
     until_us = necpnet_time_us() + PATIENCE_US;
-    while (necpnet_runner_get_state(world.runner) != NECPNET_CLIENT_IDLE && necpnet_time_us() < until_us) world_hear(&world);
+    while (necpnet_runner_get_state(world.runner) != NECPNET_CLIENT_IDLE && necpnet_time_us() < until_us)
+        world_hear(&world);
     TEST_EQUAL(necpnet_runner_get_state(world.runner), NECPNET_CLIENT_IDLE);
     world_end(&world);
 }
@@ -495,8 +499,7 @@ TEST(test_runner_gives_everything_back_when_memory_fails)
     TEST_OK(necpnet_client_config_default(&config));
     config.allocator = test_allocator();
     config.security = NECPNET_SECURITY_NONE;
-    TEST_EACH_ALLOCATION_FAILS
-    {
+    TEST_EACH_ALLOCATION_FAILS {
         necpnet_runner* runner = NULL;
         necpnet_result result = necpnet_runner_create(&config, 65536, &runner);
         TEST_CHECK(result == NECPNET_OK || (result == NECPNET_ERR_OUT_OF_MEMORY && !runner));

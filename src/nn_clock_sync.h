@@ -17,7 +17,7 @@
 
 typedef struct nn_clock_sample {
     int64_t offset_us;
-    uint64_t at_us; /* local */
+    uint32_t at_ms; /* local; wraps */
     uint32_t rtt_us;
 } nn_clock_sample;
 

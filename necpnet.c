@@ -7548,7 +7548,7 @@ NN_PRIVATE void nn_recovery_lose_all(nn_recovery* recovery, nn_recovery_function
 
 typedef struct nn_clock_sample {
     int64_t offset_us;
-    uint64_t at_us; /* local */
+    uint32_t at_ms; /* local; wraps */
     uint32_t rtt_us;
 } nn_clock_sample;
 
@@ -7600,7 +7600,8 @@ NN_PRIVATE uint64_t nn_clock_sync_interval_us(const nn_clock_sync* clock);
  */
 
 #define CLOCK_RTT_US_MAX 30000000u
-#define CLOCK_AGE_PENALTY_SHIFT 13 /* a sample counts as worse by 1/8192 of its age: 122 us a second, as clocks drift */
+#define CLOCK_AGE_PENALTY_SHIFT \
+    3 /* a sample counts as worse by 1 us for 8 ms of age: 125 us a second, as clocks drift */
 
 NN_PRIVATE void nn_clock_sync_init(nn_clock_sync* clock)
 {
@@ -7619,7 +7620,8 @@ static const nn_clock_sample* clock_best(const nn_clock_sync* clock, uint64_t no
     uint32_t kept = clock->count < NN_CLOCK_SYNC_SAMPLES ? clock->count : NN_CLOCK_SYNC_SAMPLES;
     for (uint32_t i = 0; i < kept; i++) {
         const nn_clock_sample* sample = &clock->samples[i];
-        uint64_t cost = sample->rtt_us + ((now_us - sample->at_us) >> CLOCK_AGE_PENALTY_SHIFT);
+        uint32_t age_ms = (uint32_t)(now_us / 1000) - sample->at_ms;
+        uint64_t cost = (uint64_t)sample->rtt_us + (age_ms >> CLOCK_AGE_PENALTY_SHIFT);
         if (cost < best_cost) {
             best_cost = cost;
             best = sample;
@@ -7650,7 +7652,7 @@ NN_PRIVATE bool nn_clock_sync_add(nn_clock_sync* clock, uint64_t sent_at_us, uin
     if (rtt > CLOCK_RTT_US_MAX || received_at_us > INT64_MAX || now_us > INT64_MAX) return false;
     nn_clock_sample* sample = &clock->samples[clock->count % NN_CLOCK_SYNC_SAMPLES];
     sample->offset_us = (int64_t)received_at_us - (int64_t)sent_at_us - (int64_t)(rtt / 2);
-    sample->at_us = now_us;
+    sample->at_ms = (uint32_t)(now_us / 1000);
     sample->rtt_us = (uint32_t)rtt;
     int64_t offset = nn_clock_sync_offset_us(clock, now_us);
     bool first = clock->count == 0;

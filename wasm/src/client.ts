@@ -45,7 +45,8 @@ export interface ConnectOptions {
   reconnect?: boolean;
   /** Any numeric field of necpnet_client_config or necpnet_view_config, in camelCase; necpnet.h gives their ranges. */
   settings?: Record<string, number>;
-  core?: CoreSource;
+  /** Where the compiled client comes from, or one that is loaded already. */
+  core?: CoreSource | Core;
 }
 
 export interface ConnectedEvent { resumed: boolean; lostMessages: number }
@@ -498,7 +499,8 @@ export class Client {
 
 /** Load the client and begin to connect. Resolves at once; the event `connected` tells when the session is up. */
 export async function connect(options: ConnectOptions): Promise<Client> {
-  const client = new Client(await loadCore(options.core), options);
+  const core = options.core instanceof Core ? options.core : await loadCore(options.core);
+  const client = new Client(core, options);
   try {
     client.connect();
   } catch (error) {

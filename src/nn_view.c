@@ -185,6 +185,7 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view)
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
         nn_view_slot* slot = &view->slots[i];
         view_leave(view, slot);
+        slot->ended = slot->announced != 0;
         slot->generation = 0;
         slot->typed = false;
         slot->left = false;
@@ -497,11 +498,12 @@ bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
         uint16_t place = view->queue[view->queue_first];
         nn_view_slot* slot = &view->slots[place];
         uint16_t present = slot->entity ? slot->generation : 0;
-        if (slot->announced && slot->announced != present) {
+        if (slot->announced && (slot->announced != present || slot->ended)) {
             out_event->type = NECPNET_VIEW_LEFT;
             out_event->entity = nn_entity_of(slot->announced, place);
             out_event->type_id = view->schema->types[slot->announced_type].id;
             slot->announced = 0;
+            slot->ended = false;
             return true; /* whoever came instead is told next */
         }
         view->queue_first = (view->queue_first + 1) & (view->slot_capacity - 1);

@@ -38,6 +38,7 @@ typedef struct nn_view_slot {
     bool typed;  /* type is that of the last entity here */
     bool left;   /* left_tick counts */
     bool queued; /* in the queue of events */
+    bool ended;  /* what was announced went with its connection: the same number may mean another entity */
 } nn_view_slot;
 
 typedef struct nn_view_predictor {

@@ -8452,7 +8452,7 @@ NN_PRIVATE bool nn_units_run(const nn_units* set, uint32_t from, uint32_t most, 
 /* One message on its way out in fragments, on a reliable channel; on the channel's list until the peer has it. */
 typedef struct nn_fragments {
     struct nn_fragments* next;
-    nn_units* todo;  /* to be sent now */
+    nn_units* unsent;  /* to be sent now */
     nn_units* acked; /* the peer has them */
     uint32_t capacity;
     uint16_t id; /* message */
@@ -8590,19 +8590,19 @@ NN_PRIVATE nn_fragments* nn_fragments_begin(nn_blocks* blocks, uint16_t id, size
     fragments->next = NULL;
     fragments->capacity = capacity;
     fragments->id = id;
-    fragments->todo = nn_units_create(blocks, units);
-    fragments->acked = fragments->todo ? nn_units_create(blocks, units) : NULL;
+    fragments->unsent = nn_units_create(blocks, units);
+    fragments->acked = fragments->unsent ? nn_units_create(blocks, units) : NULL;
     if (!fragments->acked) {
         nn_fragments_end(fragments, blocks);
         return NULL;
     }
-    nn_units_add(fragments->todo, 0, units);
+    nn_units_add(fragments->unsent, 0, units);
     return fragments;
 }
 
 NN_PRIVATE void nn_fragments_end(nn_fragments* fragments, nn_blocks* blocks)
 {
-    nn_units_release(blocks, fragments->todo);
+    nn_units_release(blocks, fragments->unsent);
     nn_units_release(blocks, fragments->acked);
     nn_blocks_give(blocks, fragments, fragments->capacity);
 }
@@ -8611,7 +8611,7 @@ NN_PRIVATE bool nn_fragments_acked(nn_fragments* fragments, uint32_t first, uint
 {
     if (first > fragments->acked->units || count > fragments->acked->units - first) return false;
     nn_units_add(fragments->acked, first, count);
-    nn_units_remove(fragments->todo, first, count);
+    nn_units_remove(fragments->unsent, first, count);
     return fragments->acked->count == fragments->acked->units;
 }
 
@@ -8625,7 +8625,7 @@ NN_PRIVATE void nn_fragments_lost(nn_fragments* fragments, uint32_t first, uint3
             acked_first = end;
             acked_count = 0;
         }
-        nn_units_add(fragments->todo, first, acked_first - first);
+        nn_units_add(fragments->unsent, first, acked_first - first);
         first = acked_first + acked_count;
     }
 }
@@ -8813,7 +8813,7 @@ static nn_fragments* channel_find_cut(const nn_channel_send* channel, uint16_t i
 static nn_fragments* channel_cut_to_send(const nn_channel_send* channel)
 {
     nn_fragments* cut = channel->cuts;
-    while (cut && cut->todo->count == 0) cut = cut->next;
+    while (cut && cut->unsent->count == 0) cut = cut->next;
     return cut;
 }
 
@@ -9117,11 +9117,11 @@ static bool channel_write_fragment(nn_channel_send* channel, nn_message_packet* 
 {
     uint32_t first, count;
     if (nn_contents_full(packet->contents)) return false;
-    if (!nn_units_run(cut->todo, 0, NN_FRAGMENT_UNITS_AT_ONCE_MAX, &first, &count)) return false;
+    if (!nn_units_run(cut->unsent, 0, NN_FRAGMENT_UNITS_AT_ONCE_MAX, &first, &count)) return false;
     nn_send_entry* entry = channel_entry(channel, cut->id);
     uint32_t units = channel_put_fragment(channel, packet, entry->payload, cut->id, first, count);
     if (units == 0) return false;
-    nn_units_remove(cut->todo, first, units);
+    nn_units_remove(cut->unsent, first, units);
     nn_contents_add(packet->contents, NN_SENT_FRAGMENT, channel->byte, cut->id, nn_fragment_value(first, units));
     return true;
 }
@@ -9294,7 +9294,7 @@ NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel)
         if (entry->state != NN_SEND_IN_FLIGHT) continue;
         nn_fragments* cut = channel_find_cut(channel, at);
         if (cut) {
-            nn_fragments_lost(cut, 0, cut->todo->units);
+            nn_fragments_lost(cut, 0, cut->unsent->units);
             continue;
         }
         entry->state = NN_SEND_LOST;

@@ -35,7 +35,7 @@ static nn_fragments* channel_find_cut(const nn_channel_send* channel, uint16_t i
 static nn_fragments* channel_cut_to_send(const nn_channel_send* channel)
 {
     nn_fragments* cut = channel->cuts;
-    while (cut && cut->todo->count == 0) cut = cut->next;
+    while (cut && cut->unsent->count == 0) cut = cut->next;
     return cut;
 }
 
@@ -339,11 +339,11 @@ static bool channel_write_fragment(nn_channel_send* channel, nn_message_packet* 
 {
     uint32_t first, count;
     if (nn_contents_full(packet->contents)) return false;
-    if (!nn_units_run(cut->todo, 0, NN_FRAGMENT_UNITS_AT_ONCE_MAX, &first, &count)) return false;
+    if (!nn_units_run(cut->unsent, 0, NN_FRAGMENT_UNITS_AT_ONCE_MAX, &first, &count)) return false;
     nn_send_entry* entry = channel_entry(channel, cut->id);
     uint32_t units = channel_put_fragment(channel, packet, entry->payload, cut->id, first, count);
     if (units == 0) return false;
-    nn_units_remove(cut->todo, first, units);
+    nn_units_remove(cut->unsent, first, units);
     nn_contents_add(packet->contents, NN_SENT_FRAGMENT, channel->byte, cut->id, nn_fragment_value(first, units));
     return true;
 }
@@ -516,7 +516,7 @@ NN_PRIVATE void nn_channel_send_interrupt(nn_channel_send* channel)
         if (entry->state != NN_SEND_IN_FLIGHT) continue;
         nn_fragments* cut = channel_find_cut(channel, at);
         if (cut) {
-            nn_fragments_lost(cut, 0, cut->todo->units);
+            nn_fragments_lost(cut, 0, cut->unsent->units);
             continue;
         }
         entry->state = NN_SEND_LOST;

@@ -110,19 +110,19 @@ NN_PRIVATE nn_fragments* nn_fragments_begin(nn_blocks* blocks, uint16_t id, size
     fragments->next = NULL;
     fragments->capacity = capacity;
     fragments->id = id;
-    fragments->todo = nn_units_create(blocks, units);
-    fragments->acked = fragments->todo ? nn_units_create(blocks, units) : NULL;
+    fragments->unsent = nn_units_create(blocks, units);
+    fragments->acked = fragments->unsent ? nn_units_create(blocks, units) : NULL;
     if (!fragments->acked) {
         nn_fragments_end(fragments, blocks);
         return NULL;
     }
-    nn_units_add(fragments->todo, 0, units);
+    nn_units_add(fragments->unsent, 0, units);
     return fragments;
 }
 
 NN_PRIVATE void nn_fragments_end(nn_fragments* fragments, nn_blocks* blocks)
 {
-    nn_units_release(blocks, fragments->todo);
+    nn_units_release(blocks, fragments->unsent);
     nn_units_release(blocks, fragments->acked);
     nn_blocks_give(blocks, fragments, fragments->capacity);
 }
@@ -131,7 +131,7 @@ NN_PRIVATE bool nn_fragments_acked(nn_fragments* fragments, uint32_t first, uint
 {
     if (first > fragments->acked->units || count > fragments->acked->units - first) return false;
     nn_units_add(fragments->acked, first, count);
-    nn_units_remove(fragments->todo, first, count);
+    nn_units_remove(fragments->unsent, first, count);
     return fragments->acked->count == fragments->acked->units;
 }
 
@@ -145,7 +145,7 @@ NN_PRIVATE void nn_fragments_lost(nn_fragments* fragments, uint32_t first, uint3
             acked_first = end;
             acked_count = 0;
         }
-        nn_units_add(fragments->todo, first, acked_first - first);
+        nn_units_add(fragments->unsent, first, acked_first - first);
         first = acked_first + acked_count;
     }
 }

@@ -60,18 +60,18 @@ TEST(test_fragments_lost_are_done_again_unless_acknowledged)
     begin(&allocator);
     nn_fragments* fragments = nn_fragments_begin(&blocks, 7, 1000); /* 63 units */
     TEST_CHECK(fragments);
-    TEST_EQUAL(fragments->todo->count, 63);
-    nn_units_remove(fragments->todo, 0, 63);
+    TEST_EQUAL(fragments->unsent->count, 63);
+    nn_units_remove(fragments->unsent, 0, 63);
     TEST_CHECK(!nn_fragments_acked(fragments, 10, 20));
     nn_fragments_lost(fragments, 0, 40);
-    TEST_EQUAL(fragments->todo->count, 20); /* 0 .. 9 and 30 .. 39 */
-    TEST_CHECK(nn_units_has(fragments->todo, 9));
-    TEST_CHECK(!nn_units_has(fragments->todo, 10));
-    TEST_CHECK(!nn_units_has(fragments->todo, 29));
-    TEST_CHECK(nn_units_has(fragments->todo, 30));
+    TEST_EQUAL(fragments->unsent->count, 20); /* 0 .. 9 and 30 .. 39 */
+    TEST_CHECK(nn_units_has(fragments->unsent, 9));
+    TEST_CHECK(!nn_units_has(fragments->unsent, 10));
+    TEST_CHECK(!nn_units_has(fragments->unsent, 29));
+    TEST_CHECK(nn_units_has(fragments->unsent, 30));
     TEST_CHECK(!nn_fragments_acked(fragments, 0, 10));
     TEST_CHECK(nn_fragments_acked(fragments, 30, 33));
-    TEST_EQUAL(fragments->todo->count, 0);
+    TEST_EQUAL(fragments->unsent->count, 0);
     nn_fragments_end(fragments, &blocks);
     nn_blocks_reset(&blocks);
 }
@@ -82,12 +82,12 @@ TEST(test_fragments_ignore_runs_out_of_range)
     begin(&allocator);
     nn_fragments* fragments = nn_fragments_begin(&blocks, 7, 100); /* 7 units */
     TEST_CHECK(fragments);
-    nn_units_remove(fragments->todo, 0, 7);
+    nn_units_remove(fragments->unsent, 0, 7);
     TEST_CHECK(!nn_fragments_acked(fragments, 0, 8));
     TEST_CHECK(!nn_fragments_acked(fragments, 8, 0));
     TEST_CHECK(!nn_fragments_acked(fragments, UINT32_MAX, 2));
     nn_fragments_lost(fragments, 6, 2);
-    TEST_EQUAL(fragments->todo->count, 0);
+    TEST_EQUAL(fragments->unsent->count, 0);
     TEST_EQUAL(fragments->acked->count, 0);
     nn_fragments_end(fragments, &blocks);
     nn_blocks_reset(&blocks);

@@ -1660,7 +1660,7 @@ typedef struct nn_named_handler {
 typedef struct nn_dispatch {
     nn_alloc* alloc;
     nn_handler events[NN_DISPATCH_EVENTS];
-    nn_handler* channels; /* NECPNET_CHANNELS_MAX, on first use */
+    nn_handler channels[NECPNET_CHANNELS_MAX];
     nn_named_handler* names;
     size_t name_count; /* used, sorted by name */
     size_t name_capacity;
@@ -1691,7 +1691,6 @@ NN_PRIVATE void nn_dispatch_init(nn_dispatch* dispatch, nn_alloc* alloc)
 
 NN_PRIVATE void nn_dispatch_reset(nn_dispatch* dispatch)
 {
-    nn_alloc_give(dispatch->alloc, dispatch->channels, NECPNET_CHANNELS_MAX * sizeof(nn_handler));
     nn_alloc_give(dispatch->alloc, dispatch->names, dispatch->name_capacity * sizeof(nn_named_handler));
     nn_dispatch_init(dispatch, dispatch->alloc);
 }
@@ -1706,11 +1705,6 @@ NN_PRIVATE necpnet_result nn_dispatch_on_event(nn_dispatch* dispatch, necpnet_ev
 NN_PRIVATE necpnet_result nn_dispatch_on_channel(nn_dispatch* dispatch, int channel, nn_handler handler)
 {
     if (channel < 0 || channel >= NECPNET_CHANNELS_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
-    if (!dispatch->channels) {
-        if (!handler.function) return NECPNET_OK;
-        dispatch->channels = (nn_handler*)nn_alloc_take(dispatch->alloc, NECPNET_CHANNELS_MAX * sizeof(nn_handler));
-        if (!dispatch->channels) return NECPNET_ERR_OUT_OF_MEMORY;
-    }
     dispatch->channels[channel] = handler;
     return NECPNET_OK;
 }
@@ -1782,7 +1776,7 @@ NN_PRIVATE bool nn_dispatch_call(const nn_dispatch* dispatch, const necpnet_even
         size_t place = event->name ? dispatch_place(dispatch, event->name, &found) : 0;
         if (found) {
             handler = dispatch->names[place].handler;
-        } else if (dispatch->channels && event->channel >= 0 && event->channel < NECPNET_CHANNELS_MAX) {
+        } else if (event->channel >= 0 && event->channel < NECPNET_CHANNELS_MAX) {
             handler = dispatch->channels[event->channel];
         }
     }
@@ -6997,6 +6991,7 @@ typedef struct nn_recovery {
     uint64_t skips[NN_RECOVERY_SKIPS];
     uint64_t skip_at; /* the number to be skipped next */
     uint64_t random;
+    uint64_t packets_acked; /* that elicited an ACK; also those declared lost before */
     uint64_t packets_lost;
     uint64_t packets_spurious; /* declared lost and acknowledged later */
     uint32_t capacity;         /* power of two */
@@ -7452,6 +7447,7 @@ static uint64_t recovery_settle(nn_recovery* recovery, const recovery_range* ran
             newest_sent_at = nn_max_u64(packet->sent_at_us, 1);
         }
         packet->state = RECOVERY_ACKED;
+        recovery->packets_acked++;
         if (packet->contents.count) acked(user, &packet->contents);
     }
     return newest_sent_at;
@@ -7736,6 +7732,9 @@ NN_PRIVATE necpnet_result nn_inputs_push(nn_inputs* inputs, uint32_t tick, const
  */
 NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer);
 
+/* nn_inputs_drop - an ordered transport has the count oldest: they are not sent again. */
+NN_PRIVATE void nn_inputs_drop(nn_inputs* inputs, uint32_t count);
+
 /* nn_inputs_acked - INPUT_ACK came: drop all up to tick.
  *
  * Returns  false: a tick that was never sent.
@@ -7845,6 +7844,13 @@ NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer)
     }
     NN_ASSERT(!writer->failed);
     return count;
+}
+
+NN_PRIVATE void nn_inputs_drop(nn_inputs* inputs, uint32_t count)
+{
+    NN_ASSERT(count <= inputs->count);
+    inputs->first = inputs->capacity ? (inputs->first + count) % inputs->capacity : 0;
+    inputs->count -= count;
 }
 
 NN_PRIVATE bool nn_inputs_acked(nn_inputs* inputs, uint32_t tick)
@@ -12445,6 +12451,10 @@ typedef struct nn_web_session_hooks {
     void (*on_session_message)(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes);
     /* the last call for a connection; also for an outgoing one that never opened. text is never NULL. */
     void (*on_session_close)(void* user, necpnet_web_connection* connection, necpnet_result reason, const char* text);
+    /* pending bytes fell to 0 after having been more; NULL: not told */
+    void (*on_session_writable)(void* user, necpnet_web_connection* connection);
+    /* something on the way to a session met refusal, and was not the application's; NULL: not told */
+    void (*on_drop)(void* user, const necpnet_address* from, necpnet_drop drop);
 } nn_web_session_hooks;
 
 /* nn_web_create - a web on somebody's transport; does not attach.
@@ -12656,6 +12666,9 @@ NN_PRIVATE void nn_web_connection_resume(necpnet_web_connection* connection);
 NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection);
 
 NN_PRIVATE void nn_web_connection_set_deadline(necpnet_web_connection* connection, uint64_t in_ms);
+
+/* nn_web_connection_drop_told - count a refusal by name, where somebody does. */
+NN_PRIVATE void nn_web_connection_drop_told(necpnet_web* web, const necpnet_address* from, necpnet_drop drop);
 
 /* nn_web_connection_random - unpredictable bytes; false without a source. */
 NN_PRIVATE bool nn_web_connection_random(necpnet_web* web, void* to, size_t bytes);
@@ -12949,6 +12962,7 @@ NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection)
 {
     switch (connection->state) {
     case NN_WEB_HEAD:
+        nn_web_connection_drop_told(connection->web, &connection->address, NECPNET_DROP_HANDSHAKE_TIMEOUT);
         if (connection->setup && connection->setup->head_bytes) {
             nn_web_upgrade_refuse(connection, 408, NULL, NULL, NECPNET_ERR_TIMEOUT);
         } else { /* nothing was said: no answer */
@@ -12960,6 +12974,11 @@ NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection)
     case NN_WEB_CLOSING: nn_web_frames_wake(connection); break;
     default: nn_web_connection_end(connection, NECPNET_ERR_TIMEOUT, NN_WEBSOCKET_CODE_LOST, NULL, true); break;
     }
+}
+
+NN_PRIVATE void nn_web_connection_drop_told(necpnet_web* web, const necpnet_address* from, necpnet_drop drop)
+{
+    if (web->hooks.on_drop) web->hooks.on_drop(web->hooks.user, from, drop);
 }
 
 NN_PRIVATE bool nn_web_connection_random(necpnet_web* web, void* to, size_t bytes)
@@ -13351,6 +13370,7 @@ static void upgrade_request(necpnet_web_connection* connection, const uint8_t* r
     }
     if (status) {
         nn_log_write(&web->config.logger, NECPNET_LOG_DEBUG, "web: a request was answered %d", status);
+        nn_web_connection_drop_told(web, &connection->address, NECPNET_DROP_UPGRADE);
         nn_web_upgrade_refuse(connection, status, status == 426 ? UPGRADE_VERSION_HEADER : NULL, NULL,
                               NECPNET_ERR_PROTOCOL);
         return;
@@ -13425,9 +13445,11 @@ NN_PRIVATE size_t nn_web_upgrade_input(necpnet_web_connection* connection, const
     if (found.no_memory) {
         upgrade_end_out_of_memory(connection);
     } else if (found.scan == NN_HTTP_SCAN_NOT_HTTP) {
+        nn_web_connection_drop_told(connection->web, &connection->address, NECPNET_DROP_NOT_HTTP);
         nn_web_upgrade_refuse(connection, 400, NULL, "This port speaks HTTP/1.1 and WebSocket.\n",
                               NECPNET_ERR_NOT_HTTP);
     } else if (found.too_large) {
+        nn_web_connection_drop_told(connection->web, &connection->address, NECPNET_DROP_UPGRADE);
         nn_web_upgrade_refuse(connection, 431, NULL, NULL, NECPNET_ERR_PROTOCOL);
     } else if (found.scan == NN_HTTP_SCAN_WHOLE) {
         upgrade_request(connection, found.head, found.bytes);
@@ -14063,6 +14085,8 @@ NN_PRIVATE void* nn_web_on_accept(necpnet_web* web, necpnet_stream* stream, cons
     if (result != NECPNET_OK) {
         nn_log_write(&web->config.logger, NECPNET_LOG_WARNING, "web: a connection was turned away: %s",
                      necpnet_result_text(result));
+        bool is_full = result == NECPNET_ERR_LIMIT_REACHED;
+        nn_web_connection_drop_told(web, from, is_full ? NECPNET_DROP_FULL : NECPNET_DROP_MEMORY);
         return NULL;
     }
     connection->stream = stream;
@@ -14100,8 +14124,14 @@ NN_PRIVATE void nn_web_on_writable(void* context)
 {
     necpnet_web_connection* connection = (necpnet_web_connection*)context;
     const necpnet_web_handlers* handlers = &connection->web->config.handlers;
+    const nn_web_session_hooks* hooks = &connection->web->hooks;
     bool is_open = connection->state == NN_WEB_OPEN || connection->state == NN_WEB_RAW_BYTES;
-    if (is_open && !connection->is_session && handlers->on_writable) handlers->on_writable(connection, handlers->user);
+    if (!is_open) return;
+    if (connection->is_session) {
+        if (hooks->on_session_writable) hooks->on_session_writable(hooks->user, connection);
+    } else if (handlers->on_writable) {
+        handlers->on_writable(connection, handlers->user);
+    }
 }
 
 /* What the end of a stream means in each state. */
@@ -19633,9 +19663,12 @@ NN_PRIVATE void nn_link_free_streams(necpnet_link* link)
 #define NN_CONNECTION_H
 
 
-#define NN_CONNECTION_UNSENT_BYTES 16384 /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
-#define NN_CONNECTION_INPUT_ACK_US 50000 /* WebSocket: between two INPUT_ACK frames */
-#define NN_CONNECTION_CLOSES_MAX 4       /* CLOSE packets sent */
+#define NN_CONNECTION_UNSENT_BYTES 16384    /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
+#define NN_CONNECTION_UNHEARD_BYTES 65536   /* WebSocket: written and not reported received; beyond it state waits */
+#define NN_CONNECTION_STALL_US 10000        /* until output that found no room or memory is tried again */
+#define NN_CONNECTION_BURST_MESSAGES_MAX 16 /* WebSocket: of one flush; the rest in the next */
+#define NN_CONNECTION_INPUT_ACK_US 50000    /* WebSocket: between two INPUT_ACK frames */
+#define NN_CONNECTION_CLOSES_MAX 4          /* CLOSE packets sent */
 #define NN_CONNECTION_CLOSE_REPEAT_US 50000
 #define NN_CONNECTION_BURST_PACKETS_MAX 256 /* of one flush; the rest in the next */
 #define NN_SENT_SUSPEND 37                  /* nn_sent_kind: a SUSPEND frame */
@@ -19692,7 +19725,9 @@ typedef struct nn_connection {
     bool ping_pending;
     bool pong_pending;
     bool closed_by_peer;
-    uint8_t closes_left; /* CLOSE packets that may still be sent */
+    bool close_answer_pending; /* the peer's CLOSE is answered once */
+    bool is_stalled;           /* there is output, but the last flush could not write it */
+    uint8_t closes_left;       /* CLOSE packets that may still be sent */
     nn_close close;
     /* UDP */
     uint32_t local_id;
@@ -19707,6 +19742,7 @@ typedef struct nn_connection {
     /* WebSocket */
     necpnet_web_connection* web;
     uint64_t input_ack_at_us;
+    uint64_t state_at_bytes; /* carrier bytes written before the last STATE frame */
     uint32_t web_rtt_us;
     uint32_t web_rtt_min_us;
     uint32_t web_rtt_variance_us;
@@ -19751,6 +19787,7 @@ typedef struct nn_connection_open {
     const nn_setup* peer; /* the other side's SETUP */
     uint32_t bandwidth_limit;
     uint64_t seed;       /* from entropy */
+    uint32_t rtt_us;     /* of the handshake; 0 unknown */
     necpnet_peer follow; /* server with a world: whom it serves */
     /* UDP */
     uint32_t local_id;
@@ -19773,6 +19810,9 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
 NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const uint8_t* data, size_t bytes,
                                               uint64_t now_us);
 
+/* nn_connection_leave_web - after the end: let go of the WebSocket, which closes in good order if it has not. */
+NN_PRIVATE void nn_connection_leave_web(nn_connection* connection);
+
 /* nn_connection_lost - the transport is gone (WebSocket closed). */
 NN_PRIVATE void nn_connection_lost(nn_connection* connection, necpnet_result reason, const char* text);
 
@@ -19788,6 +19828,9 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us);
 
 /* nn_connection_deadline_us - when update and flush are due. */
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_has_own - whether frames of its own wait (between the two files). */
+NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection);
 
 /* nn_connection_budget - bytes that would leave at once. */
 NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t now_us);
@@ -19839,6 +19882,7 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection)
 {
     if (!connection->settings) return; /* never initialised */
     if (connection->follower) nn_world_unfollow(connection->world, connection->follower);
+    nn_connection_leave_web(connection);
     if (connection->state_sink.reset && connection->state != NN_CONNECTION_NONE) {
         connection->state_sink.reset(connection->state_sink.user);
     }
@@ -19849,16 +19893,26 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection)
     connection->follower = NULL;
     connection->send_aead = NULL;
     connection->receive_aead = NULL;
-    connection->web = NULL;
     connection->transport = NECPNET_TRANSPORT_NONE;
     connection->state = NN_CONNECTION_NONE;
+}
+
+/* WebSocket: what is written and not reported received stands in buffers between; state that would wait there is better
+ * encoded later. One frame at a time goes even so, or messages without end would leave state no turn. */
+static bool connection_state_has_room(const nn_connection* connection)
+{
+    const nn_session* session = connection->session;
+    return connection->transport != NECPNET_TRANSPORT_WEBSOCKET ||
+           session->carrier_bytes_written - session->peer_bytes_received < NN_CONNECTION_UNHEARD_BYTES ||
+           session->peer_bytes_received > connection->state_at_bytes;
 }
 
 /* The world as a writer that takes turns with the channels. */
 static bool connection_state_ready(void* user, uint64_t now_us)
 {
     const nn_connection* connection = (const nn_connection*)user;
-    return connection->follower && nn_follower_ready(connection->follower, now_us);
+    return connection->follower && connection_state_has_room(connection) &&
+           nn_follower_ready(connection->follower, now_us);
 }
 
 static bool connection_state_write(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us)
@@ -19868,6 +19922,7 @@ static bool connection_state_write(void* user, nn_writer* writer, nn_contents* c
     if (nn_contents_full(contents)) return false;
     if (!nn_follower_write(connection->follower, writer, nn_writer_left(writer), &value, now_us)) return false;
     nn_contents_add(contents, NN_SENT_STATE, 0, 0, value);
+    connection->state_at_bytes = connection->session->carrier_bytes_written;
     return true;
 }
 
@@ -19924,6 +19979,7 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     }
     nn_congestion_init(&connection->congestion, open->bandwidth_limit, now_us);
     if (connection->datagram_bytes) nn_congestion_set_datagram(&connection->congestion, connection->datagram_bytes);
+    if (!open->web && open->rtt_us) nn_recovery_seed_rtt(&connection->recovery, open->rtt_us, now_us);
     if (connection->state_sink.clock) connection->state_sink.clock(connection->state_sink.user, 0, connection->tick_hz);
     return connection_open_session(connection, open);
 }
@@ -19932,7 +19988,6 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
 static void connection_acked(void* user, const nn_contents* contents)
 {
     nn_connection* connection = (nn_connection*)user;
-    nn_loss_add(&connection->loss, false);
     for (unsigned i = 0; i < contents->count; i++) {
         if (contents->frames[i].kind == NN_SENT_STATE && connection->follower) {
             nn_follower_acked(connection->follower, contents->frames[i].value);
@@ -19944,7 +19999,6 @@ static void connection_acked(void* user, const nn_contents* contents)
 static void connection_lost(void* user, const nn_contents* contents)
 {
     nn_connection* connection = (nn_connection*)user;
-    nn_loss_add(&connection->loss, true);
     for (unsigned i = 0; i < contents->count; i++) {
         switch (contents->frames[i].kind) {
         case NN_SENT_STATE:
@@ -19959,11 +20013,46 @@ static void connection_lost(void* user, const nn_contents* contents)
     nn_session_lost(connection->session, contents, connection->now_us);
 }
 
+/* The recovery tells a probed packet as lost, too: the statistics count what it counts. */
+static void connection_count_losses(nn_connection* connection, uint64_t acked_before, uint64_t lost_before)
+{
+    const nn_recovery* recovery = &connection->recovery;
+    for (uint64_t i = acked_before; i < recovery->packets_acked; i++) nn_loss_add(&connection->loss, false);
+    for (uint64_t i = lost_before; i < recovery->packets_lost; i++) nn_loss_add(&connection->loss, true);
+}
+
+static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
+{
+    nn_recovery* recovery = &connection->recovery;
+    if (connection->transport != NECPNET_TRANSPORT_UDP) return false;
+    uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
+    necpnet_result result =
+        nn_recovery_read_ack(recovery, reader, connection->now_us, connection_acked, connection_lost, connection);
+    connection_count_losses(connection, acked, lost);
+    return result == NECPNET_OK;
+}
+
+static void connection_run_recovery(nn_connection* connection)
+{
+    nn_recovery* recovery = &connection->recovery;
+    uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
+    connection->probes += nn_recovery_on_deadline(recovery, connection->now_us, connection_lost, connection);
+    connection_count_losses(connection, acked, lost);
+}
+
 static void connection_end(nn_connection* connection, const nn_close* close, bool by_peer)
 {
     connection->close = *close;
     connection->closed_by_peer = by_peer;
     connection->state = NN_CONNECTION_CLOSED;
+}
+
+NN_PRIVATE void nn_connection_leave_web(nn_connection* connection)
+{
+    if (!connection->web) return;
+    necpnet_web_set_user_data(connection->web, NULL);
+    necpnet_web_close(connection->web, 1000, ""); /* nothing if it is closing or gone */
+    connection->web = NULL;
 }
 
 NN_PRIVATE void nn_connection_lost(nn_connection* connection, necpnet_result reason, const char* text)
@@ -20041,6 +20130,7 @@ static necpnet_result connection_read_close(nn_connection* connection, nn_reader
     nn_close close;
     if (!nn_frame_read_close(reader, &close)) return connection_refuse(connection, "CLOSE frame malformed");
     if (connection->state == NN_CONNECTION_CLOSING) close = connection->close;
+    connection->close_answer_pending = connection->transport == NECPNET_TRANSPORT_UDP;
     connection_end(connection, &close, connection->state != NN_CONNECTION_CLOSING);
     return NECPNET_ERR_CLOSED;
 }
@@ -20076,11 +20166,7 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
         read = nn_frame_read_input_ack(reader, &tick) && nn_inputs_acked(&connection->inputs, tick);
         if (read && connection->inputs.count == 0) connection->input_pending = false;
         break;
-    case NN_FRAME_ACK:
-        read = connection->transport == NECPNET_TRANSPORT_UDP &&
-               nn_recovery_read_ack(&connection->recovery, reader, connection->now_us, connection_acked,
-                                    connection_lost, connection) == NECPNET_OK;
-        break;
+    case NN_FRAME_ACK: read = connection_read_ack(connection, reader); break;
     case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
     case NN_FRAME_INPUT: return connection_read_input(connection, reader);
     case NN_FRAME_STATE: return connection_read_state(connection, reader);
@@ -20211,7 +20297,7 @@ static uint64_t connection_timeout_us(const nn_connection* connection)
 static uint64_t connection_ping_at_us(const nn_connection* connection)
 {
     const nn_connection_settings* settings = connection->settings;
-    if (connection->suspended) return NN_NEVER;
+    if (connection->suspended || connection->peer_suspended || connection->ping_pending) return NN_NEVER;
     bool udp = connection->transport == NECPNET_TRANSPORT_UDP;
     uint64_t idle_us = (uint64_t)(udp ? settings->udp_ping_ms : settings->websocket_ping_ms) * 1000;
     /* the client asks after idle time; the server only when that fails, so that both do not */
@@ -20240,16 +20326,37 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
         return;
     }
     if (connection->transport == NECPNET_TRANSPORT_UDP && now_us >= nn_recovery_deadline_us(&connection->recovery)) {
-        connection->probes += nn_recovery_on_deadline(&connection->recovery, now_us, connection_lost, connection);
+        connection_run_recovery(connection);
     }
     if (now_us >= connection_ping_at_us(connection)) connection->ping_pending = true;
+}
+
+/* When what waits to be sent can be: now, at a time, or when something arrives. */
+static uint64_t connection_output_at_us(const nn_connection* connection, uint64_t now_us)
+{
+    bool udp = connection->transport == NECPNET_TRANSPORT_UDP;
+    bool has_output = nn_connection_has_own(connection) || nn_session_has_output(connection->session, now_us);
+    uint64_t at_us = has_output ? now_us : nn_session_deadline_us(connection->session);
+    if (connection->follower && connection_state_has_room(connection)) {
+        at_us = nn_min_u64(at_us, nn_follower_deadline_us(connection->follower));
+    }
+    if (connection->input_receiver.ack_due && !udp) {
+        at_us = nn_min_u64(at_us, connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US);
+    }
+    if (at_us > now_us) return at_us;
+    if (connection->is_stalled) return now_us + NN_CONNECTION_STALL_US;
+    if (udp) return nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
+    bool is_blocked = connection->web && necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES;
+    return is_blocked ? NN_NEVER : now_us; /* blocked: on_session_writable comes */
 }
 
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us)
 {
     if (connection->state == NN_CONNECTION_NONE || connection->state == NN_CONNECTION_CLOSED) return NN_NEVER;
-    if (connection->state == NN_CONNECTION_CLOSING)
-        return nn_min_u64(connection->linger_until_us, connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US);
+    if (connection->state == NN_CONNECTION_CLOSING) {
+        uint64_t repeat_us = connection->closes_left ? connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US : NN_NEVER;
+        return nn_min_u64(connection->linger_until_us, repeat_us);
+    }
     uint64_t at_us =
         nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
@@ -20257,19 +20364,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->recovery));
         at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->acks));
     }
-    uint64_t output_us = nn_session_deadline_us(connection->session);
-    if (connection->follower) output_us = nn_min_u64(output_us, nn_follower_deadline_us(connection->follower));
-    if (connection->input_receiver.ack_due && connection->transport == NECPNET_TRANSPORT_WEBSOCKET) {
-        output_us = nn_min_u64(output_us, connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US);
-    }
-    if (connection->input_pending || nn_session_has_output(connection->session, now_us)) output_us = now_us;
-    if (output_us <= now_us && connection->transport == NECPNET_TRANSPORT_UDP) {
-        output_us = nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
-    } else if (output_us <= now_us && connection->web &&
-               necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES) {
-        output_us = NN_NEVER; /* on_writable comes */
-    }
-    return nn_min_u64(at_us, output_us);
+    return nn_min_u64(at_us, connection_output_at_us(connection, now_us));
 }
 
 NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,
@@ -20290,6 +20385,7 @@ NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loadi
 
 /* ---- begin src/nn_connection_send.c ------------------------------------------------------------------------------ */
 /* nn_connection_send - the way out: packets and messages made of the connection's own frames and the session's. */
+
 
 static uint8_t connection_patience(const nn_connection* connection)
 {
@@ -20332,9 +20428,11 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
     }
     /* in every packet until the server has them; on an ordered transport once */
     bool wants_input = is_udp ? connection->inputs.count > 0 : connection->input_pending;
-    if (wants_input && !nn_contents_full(contents) && nn_inputs_write(&connection->inputs, writer)) {
+    uint32_t written = wants_input && !nn_contents_full(contents) ? nn_inputs_write(&connection->inputs, writer) : 0;
+    if (written) {
         nn_contents_add(contents, NN_SENT_INPUT, 0, 0, 0);
-        connection->input_pending = false;
+        if (!is_udp) nn_inputs_drop(&connection->inputs, written);
+        connection->input_pending = !is_udp && connection->inputs.count > 0;
         eliciting = true;
     }
     return eliciting;
@@ -20385,7 +20483,7 @@ static bool connection_make_packet(nn_connection* connection, bool eliciting_too
     return true;
 }
 
-static bool connection_has_own(const nn_connection* connection)
+NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection)
 {
     return connection->pong_pending || connection->ping_pending || connection->suspend_pending ||
            connection->input_pending;
@@ -20395,29 +20493,45 @@ static void connection_flush_packets(nn_connection* connection)
 {
     uint64_t now_us = connection->now_us;
     for (int i = 0; i < NN_CONNECTION_BURST_PACKETS_MAX; i++) {
-        bool output = connection->probes > 0 || connection_has_own(connection) ||
+        bool output = connection->probes > 0 || nn_connection_has_own(connection) ||
                       nn_session_has_output(connection->session, now_us);
         bool ack_due = now_us >= nn_acks_deadline_us(&connection->acks);
         if (!output && !ack_due) return;
         bool allowed = output && (connection->probes > 0 ||
                                   nn_congestion_budget(&connection->congestion, now_us) >= connection->datagram_bytes);
         if (!allowed && !ack_due && !connection->pong_pending) return;
-        if (!connection_make_packet(connection, allowed)) return;
+        if (!connection_make_packet(connection, allowed)) {
+            connection->is_stalled = true;
+            return;
+        }
     }
+}
+
+/* Whether the network takes more. What the transport keeps till its flush has not been offered to it yet. */
+static bool connection_web_has_room(const nn_connection* connection)
+{
+    if (necpnet_web_pending(connection->web) <= NN_CONNECTION_UNSENT_BYTES) return true;
+    const necpnet_transport* transport = connection->settings->transport;
+    transport->flush(transport->user);
+    return necpnet_web_pending(connection->web) <= NN_CONNECTION_UNSENT_BYTES;
 }
 
 static void connection_flush_messages(nn_connection* connection)
 {
     uint8_t* message = connection->settings->scratch;
     uint64_t now_us = connection->now_us;
-    while (connection->web && necpnet_web_pending(connection->web) <= NN_CONNECTION_UNSENT_BYTES) {
+    for (int i = 0; connection->web && i < NN_CONNECTION_BURST_MESSAGES_MAX; i++) {
+        bool output = nn_session_has_output(connection->session, now_us);
+        bool own = nn_connection_has_own(connection) || connection->input_receiver.ack_due;
+        if ((!output && !own) || !connection_web_has_room(connection)) return;
         nn_writer writer = nn_writer_of(message, NN_WEB_SESSION_BYTES_MAX);
         connection_write_own(connection, &writer, NULL, true);
-        if (nn_session_has_output(connection->session, now_us)) {
-            nn_session_write(connection->session, &writer, NULL, now_us);
-        }
+        if (output) nn_session_write(connection->session, &writer, NULL, now_us);
         size_t bytes = nn_writer_bytes(&writer);
-        if (bytes == 0) return;
+        if (bytes == 0) {
+            connection->is_stalled = output;
+            return;
+        }
         nn_session_count_written(connection->session, bytes);
         connection->packets_sent++;
         connection->bytes_sent += bytes;
@@ -20425,6 +20539,7 @@ static void connection_flush_messages(nn_connection* connection)
         nn_rate_add(&connection->send_rate, bytes, now_us);
         necpnet_result result = nn_web_send_session(connection->web, message, bytes);
         if (result) {
+            nn_connection_leave_web(connection);
             nn_connection_lost(connection, result, necpnet_result_text(result));
             return;
         }
@@ -20444,11 +20559,15 @@ static void connection_send_close(nn_connection* connection)
     }
     uint64_t number = nn_recovery_next_number(&connection->recovery);
     size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, 0);
-    nn_writer writer = nn_writer_of(packet + header_bytes, NECPNET_DATAGRAM_BYTES_DEFAULT);
-    nn_frame_write_close(&writer, &connection->close);
+    size_t room = connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES;
+    nn_writer writer = nn_writer_of(packet + header_bytes, room);
+    nn_close close = connection->close;
+    size_t fixed = NN_CLOSE_BYTES_MAX - NECPNET_REASON_BYTES_MAX;
+    if (room < NN_CLOSE_BYTES_MAX) close.text[nn_text_bytes(close.text, room > fixed ? room - fixed : 0)] = '\0';
+    nn_frame_write_close(&writer, &close);
     connection_send_packet(connection, header_bytes, nn_writer_bytes(&writer), number, false, NULL);
     connection->sent_us = connection->now_us;
-    connection->closes_left--;
+    if (connection->closes_left) connection->closes_left--;
 }
 
 /* How long a closed side stays to answer with CLOSE: three probe timeouts (RFC 9000 10.2). */
@@ -20465,6 +20584,12 @@ static void connection_begin_closing(nn_connection* connection)
 NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
 {
     connection->now_us = now_us;
+    connection->is_stalled = false;
+    if (connection->close_answer_pending) { /* RFC 9000 10.2.2: one packet, so that the peer need not wait */
+        connection->close_answer_pending = false;
+        connection_send_close(connection);
+        return;
+    }
     if (connection->state == NN_CONNECTION_CLOSING) {
         if (connection->closes_left && now_us >= connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US) {
             connection_send_close(connection);
@@ -20819,7 +20944,7 @@ typedef struct nn_client_query {
 
 struct necpnet_client {
     nn_endpoint endpoint;
-    necpnet_client_config config; /* its pointers are not read after create, but view */
+    necpnet_client_config config; /* of its pointers view alone is read after create */
     uint8_t psk[NN_PSK_BYTES];    /* OPEN */
     necpnet_client_state state;
     /* where to */
@@ -21063,7 +21188,8 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     web.tls = config->tls;
     web.ping_ms = config->websocket_ping_ms;
     web.timeout_ms = config->websocket_timeout_ms;
-    nn_web_session_hooks hooks = {client, nn_client_session_open, nn_client_session_message, nn_client_session_close};
+    nn_web_session_hooks hooks = {
+        client, nn_client_session_open, nn_client_session_message, nn_client_session_close, NULL, NULL};
     necpnet_sink sink = {client,         client_on_datagram, client_on_accept, nn_web_on_open,
                          nn_web_on_data, nn_web_on_writable, nn_web_on_close,  client_on_resolved};
     return nn_endpoint_attach(&client->endpoint, config->transport, &sockets, &web, &hooks, &sink);
@@ -21080,6 +21206,10 @@ necpnet_result necpnet_client_create(const necpnet_client_config* config, necpne
     necpnet_client* client = (necpnet_client*)nn_alloc_take(&first, sizeof *client);
     if (!client) return NECPNET_ERR_OUT_OF_MEMORY;
     client->config = *config;
+    client->config.passphrase = NULL; /* what was borrowed until now */
+    client->config.channels = NULL;
+    client->config.transport = NULL;
+    memset(&client->config.tls, 0, sizeof client->config.tls);
     client->winner = -1;
     result = client_begin(client, config);
     if (result) {
@@ -21098,9 +21228,9 @@ void necpnet_client_destroy(necpnet_client* client)
         nn_close close = nn_close_of(NECPNET_ERR_CLOSED, 0, "");
         nn_connection_close(&client->connection, &close, 0, client->endpoint.now_us);
         nn_connection_flush(&client->connection, client->endpoint.now_us);
+        nn_endpoint_end(&client->endpoint);
     }
     nn_client_end_attempts(client);
-    if (client->connection.web) necpnet_web_set_user_data(client->connection.web, NULL);
     nn_connection_reset(&client->connection);
     nn_session_reset(&client->sessions[0]);
     nn_session_reset(&client->sessions[1]);
@@ -21149,7 +21279,6 @@ static void client_end_connection(necpnet_client* client)
 {
     nn_close close = client->connection.close;
     bool stop = client->stop_requested;
-    if (client->connection.web) necpnet_web_set_user_data(client->connection.web, NULL);
     client_change_session(client);
     client->was_connected = true;
     nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, close.text);
@@ -21173,9 +21302,18 @@ necpnet_result necpnet_client_flush(necpnet_client* client, uint64_t now_us)
     return NECPNET_OK;
 }
 
+/* Before the first update the time was unknown, and counted as 0. */
+static void client_begin_time(necpnet_client* client, uint64_t now_us)
+{
+    if (client->endpoint.now_us) return;
+    if (client->token_wall_offset_us > now_us) client->token_wall_offset_us -= now_us;
+    for (int i = 0; i < NN_CLIENT_QUERIES_MAX; i++) client->queries[i].began_us = now_us;
+}
+
 necpnet_result necpnet_client_update(necpnet_client* client, uint64_t now_us)
 {
     if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    client_begin_time(client, now_us);
     nn_endpoint_begin(&client->endpoint, now_us);
     now_us = client->endpoint.now_us;
     if (client->state == NECPNET_CLIENT_RECONNECTING && now_us >= client->retry_at_us) nn_client_ask_token(client);
@@ -21192,6 +21330,7 @@ uint64_t necpnet_client_deadline_us(const necpnet_client* client)
 {
     if (!client) return NN_NEVER;
     uint64_t now_us = client->endpoint.now_us;
+    if (client->connection.state == NN_CONNECTION_CLOSED) return now_us; /* its end is to be told */
     uint64_t at_us = nn_connection_deadline_us(&client->connection, now_us);
     at_us = nn_min_u64(at_us, nn_client_round_deadline_us(client));
     at_us = nn_min_u64(at_us, nn_client_query_deadline_us(client));
@@ -21214,7 +21353,7 @@ necpnet_result necpnet_client_wait(necpnet_client* client, uint64_t timeout_us)
 
 NN_PRIVATE nn_client_event* nn_client_push(necpnet_client* client, necpnet_event_type type, const char* text)
 {
-    if (client->event_count == NN_CLIENT_EVENTS_MAX) {
+    if (client->event_count == NN_CLIENT_EVENTS_MAX - 1) { /* the one polled last is a view still */
         nn_log_write(&client->endpoint.logger, NECPNET_LOG_WARNING, "the oldest event is dropped: nobody polls");
         client->event_first = (client->event_first + 1) % NN_CLIENT_EVENTS_MAX;
         client->event_count--;
@@ -21568,6 +21707,7 @@ static void client_handshake_done(necpnet_client* client, nn_attempt* attempt)
     memset(&open, 0, sizeof open);
     open.local_id = attempt->local_id;
     open.remote_id = handshake->server_connection_id;
+    open.rtt_us = handshake->rtt_us;
     open.send_aead = handshake->keys.send;
     open.receive_aead = handshake->keys.receive;
     open.encrypted = client->config.security != NECPNET_SECURITY_NONE;
@@ -21771,17 +21911,22 @@ NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us)
 NN_PRIVATE uint64_t nn_client_round_deadline_us(const necpnet_client* client)
 {
     if (client->state != NECPNET_CLIENT_CONNECTING) return NN_NEVER;
-    if (client->attempt_count == 0) return client->resolving ? NN_NEVER : client->endpoint.now_us;
     uint64_t at_us = NN_NEVER;
+    bool running = false, waiting = false;
     for (int i = 0; i < client->attempt_count; i++) {
         const nn_attempt* attempt = &client->attempts[i];
-        if (attempt->state == NN_ATTEMPT_WAITING && client->winner < 0) at_us = nn_min_u64(at_us, attempt->start_us);
-        if (attempt->state == NN_ATTEMPT_FAILED) at_us = nn_min_u64(at_us, client->endpoint.now_us + 1000);
+        if (attempt->state == NN_ATTEMPT_WAITING && client->winner < 0) {
+            waiting = true;
+            at_us = nn_min_u64(at_us, attempt->start_us);
+        }
         if (attempt->state != NN_ATTEMPT_RUNNING) continue;
+        running = true;
         at_us = nn_min_u64(at_us, attempt->until_us);
         if (attempt->handshake) at_us = nn_min_u64(at_us, nn_handshake_client_deadline_us(attempt->handshake));
     }
-    return at_us;
+    /* nothing is under way: the next address, or the end of the round, is due */
+    bool is_due = !running && (waiting || client->winner >= 0 || client->resolving == 0);
+    return is_due ? client->endpoint.now_us : at_us;
 }
 
 /* -- the application's part -- */
@@ -21885,6 +22030,8 @@ necpnet_result necpnet_client_disconnect(necpnet_client* client, uint32_t code, 
         nn_connection_close(&client->connection, &close, linger_ms, client->endpoint.now_us);
         return NECPNET_OK;
     }
+    if (client->state == NECPNET_CLIENT_CONNECTING)
+        client->has_token = client->has_credential = false; /* maybe spent */
     nn_client_end_attempts(client);
     client->state = NECPNET_CLIENT_IDLE;
     nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, "");
@@ -22184,6 +22331,8 @@ typedef struct nn_peer {
     struct nn_peer* next_dirty;
     struct nn_peer* next_ready;
     struct nn_peer* next_in_bucket;
+    struct nn_peer* previous_in_bucket;
+    uint32_t group_count; /* that it is in */
 } nn_peer;
 
 typedef struct nn_group {
@@ -22195,11 +22344,12 @@ typedef struct nn_group {
 
 struct necpnet_server {
     nn_endpoint endpoint;
-    necpnet_server_config config; /* its pointers are not read after create */
+    necpnet_server_config config; /* of its pointers world, loop, authorize and theirs are left */
     nn_handshake_server* handshake;
     char path[NECPNET_URL_BYTES_MAX + 1];
     char query_name[64];
     necpnet_web_handlers handlers;
+    bool is_tls;
     bool is_draining;
     uint32_t drain_retry_ms;
     uint32_t slot_bits;
@@ -22255,11 +22405,13 @@ NN_PRIVATE void nn_server_session_open(void* user, necpnet_web_connection* conne
 NN_PRIVATE void nn_server_session_message(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes);
 NN_PRIVATE void nn_server_session_close(void* user, necpnet_web_connection* connection, necpnet_result reason,
                                         const char* text);
+NN_PRIVATE void nn_server_session_writable(void* user, necpnet_web_connection* connection);
+NN_PRIVATE void nn_server_web_drop(void* user, const necpnet_address* from, necpnet_drop drop);
 NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us);
 NN_PRIVATE uint64_t nn_server_wall_us(const necpnet_server* server);
 
 /* groups */
-NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, necpnet_peer peer);
+NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, nn_peer* peer);
 NN_PRIVATE void nn_server_reset_groups(necpnet_server* server);
 
 #endif
@@ -22324,8 +22476,8 @@ static necpnet_result server_check(const necpnet_server_config* c)
         nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, UINT32_MAX) &&
         nn_config_range(log, "queue_bytes_max", c->queue_bytes_max, 65536, 1u << 30) &&
         nn_config_range(log, "token_key_count", (uint64_t)(c->token_key_count < 0 ? 99 : c->token_key_count), 0, 16) &&
-        nn_config_range(log, "udp_port", (uint64_t)(c->udp_port + 1), 0, 65536) &&
-        nn_config_range(log, "tcp_port", (uint64_t)(c->tcp_port + 1), 0, 65536) &&
+        nn_config_range(log, "udp_port", (uint64_t)((int64_t)c->udp_port + 1), 0, 65536) &&
+        nn_config_range(log, "tcp_port", (uint64_t)((int64_t)c->tcp_port + 1), 0, 65536) &&
         nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
     if (ok && (!c->path || c->path[0] != '/' || strlen(c->path) > NECPNET_URL_BYTES_MAX)) {
         nn_log_write(log, NECPNET_LOG_ERROR, "config.path must begin with '/'");
@@ -22362,7 +22514,8 @@ static void server_on_request(necpnet_web_connection* connection, const necpnet_
 {
     necpnet_server* server = (necpnet_server*)user;
     if (request->is_upgrade && strcmp(request->path, server->path) == 0 &&
-        strstr(request->subprotocols, NN_WEB_SESSION_SUBPROTOCOL)) {
+        nn_upgrade_is_offered(request->subprotocols, NN_WEB_SESSION_SUBPROTOCOL,
+                              sizeof NN_WEB_SESSION_SUBPROTOCOL - 1)) {
         answer->action = NECPNET_WEB_SESSION;
         return;
     }
@@ -22430,7 +22583,7 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     web.timeout_ms = config->websocket_timeout_ms;
     web.queue_bytes_max = config->queue_bytes_max;
     web.head_timeout_ms = config->handshake_timeout_ms;
-    web.connections_max = config->peers_max + config->handshakes_max;
+    web.connections_max = (uint32_t)nn_min_u64((uint64_t)config->peers_max + config->handshakes_max, 1u << 24);
     web.handlers.on_request = server_on_request;
     if (server->handlers.on_open) web.handlers.on_open = server_on_open;
     if (server->handlers.on_message) web.handlers.on_message = server_on_message;
@@ -22438,7 +22591,12 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     if (server->handlers.on_writable) web.handlers.on_writable = server_on_writable;
     if (server->handlers.on_close) web.handlers.on_close = server_on_close;
     web.handlers.user = server;
-    nn_web_session_hooks hooks = {server, nn_server_session_open, nn_server_session_message, nn_server_session_close};
+    nn_web_session_hooks hooks = {server,
+                                  nn_server_session_open,
+                                  nn_server_session_message,
+                                  nn_server_session_close,
+                                  nn_server_session_writable,
+                                  nn_server_web_drop};
     necpnet_sink sink = {server,         server_on_datagram, server_on_accept, nn_web_on_open,
                          nn_web_on_data, nn_web_on_writable, nn_web_on_close,  server_on_resolved};
     return nn_endpoint_attach(&server->endpoint, config->transport, &sockets, &web, &hooks, &sink);
@@ -22484,6 +22642,17 @@ static necpnet_result server_begin(necpnet_server* server, const necpnet_server_
     return result ? result : server_attach(server, config);
 }
 
+/* What was borrowed until create returns must not be read again. */
+static void server_forget_borrowed(necpnet_server_config* config)
+{
+    memset(&config->tls, 0, sizeof config->tls);
+    config->transport = NULL;
+    config->bind_address = config->path = config->passphrase = config->query_name = NULL;
+    config->web = NULL;
+    config->token_keys = NULL;
+    config->channels = NULL;
+}
+
 necpnet_result necpnet_server_create(const necpnet_server_config* config, necpnet_server** out_server)
 {
     if (!config || !out_server) return NECPNET_ERR_INVALID_ARGUMENT;
@@ -22495,6 +22664,8 @@ necpnet_result necpnet_server_create(const necpnet_server_config* config, necpne
     necpnet_server* server = (necpnet_server*)nn_alloc_take(&first, sizeof *server);
     if (!server) return NECPNET_ERR_OUT_OF_MEMORY;
     server->config = *config;
+    server->is_tls = config->tls.certificate_file != NULL;
+    server_forget_borrowed(&server->config);
     result = server_begin(server, config);
     if (result) {
         necpnet_server_destroy(server);
@@ -22521,10 +22692,14 @@ void necpnet_server_destroy(necpnet_server* server)
 {
     if (!server) return;
     nn_alloc* alloc = &server->endpoint.alloc;
-    if (server->endpoint.attached) server_say_goodbye(server);
+    if (server->endpoint.attached) {
+        server_say_goodbye(server);
+        nn_endpoint_end(&server->endpoint);
+    }
     if (server->polled_input) {
         nn_blocks_give(&server->endpoint.blocks, server->polled_input, server->polled_input->capacity);
     }
+    server->first_dirty = server->first_ready = server->last_ready = NULL;
     for (uint32_t slot = 0; slot < server->slot_count; slot++) {
         if (server->peers[slot]) nn_server_release(server, server->peers[slot]);
     }
@@ -22565,7 +22740,8 @@ static void server_end_peer(necpnet_server* server, nn_peer* peer)
     peer->tell_disconnected = true;
     server->connected_count--;
     nn_session_discard(&peer->session);
-    nn_server_leave_groups(server, nn_peer_name(peer));
+    nn_connection_leave_web(&peer->connection);
+    nn_server_leave_groups(server, peer);
     if (peer->connection.follower) {
         nn_world_unfollow(server->config.world, peer->connection.follower);
         peer->connection.follower = NULL;
@@ -22900,6 +23076,7 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     peer->connection.deliver_user = peer;
     nn_peer** bucket = server_bucket(server, address);
     peer->next_in_bucket = *bucket;
+    if (*bucket) (*bucket)->previous_in_bucket = peer;
     *bucket = peer;
     server->peers[peer->slot] = peer;
     server->peer_count++;
@@ -22931,11 +23108,21 @@ static void server_unlink(nn_peer** first, nn_peer* peer, size_t next_offset)
     if (*at) *at = *(nn_peer**)(void*)((uint8_t*)peer + next_offset);
 }
 
+static void server_leave_bucket(necpnet_server* server, nn_peer* peer)
+{
+    if (peer->next_in_bucket) peer->next_in_bucket->previous_in_bucket = peer->previous_in_bucket;
+    if (peer->previous_in_bucket) {
+        peer->previous_in_bucket->next_in_bucket = peer->next_in_bucket;
+    } else {
+        *server_bucket(server, &peer->connection.address) = peer->next_in_bucket;
+    }
+}
+
 NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
 {
     server_forget_totals(server, peer);
     nn_deadlines_set(&server->deadlines, &peer->deadline, NN_NEVER);
-    server_unlink(server_bucket(server, &peer->connection.address), peer, offsetof(nn_peer, next_in_bucket));
+    server_leave_bucket(server, peer);
     if (peer->is_dirty) server_unlink(&server->first_dirty, peer, offsetof(nn_peer, next_dirty));
     if (peer->is_ready) {
         server_unlink(&server->first_ready, peer, offsetof(nn_peer, next_ready));
@@ -22949,8 +23136,7 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
         peer->first_input = input->next;
         nn_blocks_give(&server->endpoint.blocks, input, input->capacity);
     }
-    if (peer->connection.web) necpnet_web_set_user_data(peer->connection.web, NULL);
-    nn_server_leave_groups(server, nn_peer_name(peer));
+    nn_server_leave_groups(server, peer);
     nn_connection_reset(&peer->connection);
     nn_session_reset(&peer->session);
     server->peers[peer->slot] = NULL;
@@ -23254,7 +23440,8 @@ static necpnet_result server_identify(necpnet_server* server, const nn_setup* se
         memcpy(text, setup->credential, setup->credential_bytes);
         text[setup->credential_bytes] = '\0';
         if (strlen(text) != setup->credential_bytes) return NECPNET_ERR_TOKEN_INVALID;
-        return server->config.authorize(text, from, out, server->config.authorize_user);
+        necpnet_result result = server->config.authorize(text, from, out, server->config.authorize_user);
+        return (int)result > 0 ? NECPNET_ERR_TOKEN_INVALID : result; /* no result at all */
     }
     case NN_CREDENTIAL_TICKET: return NECPNET_ERR_SESSION_LOST;
     case NN_CREDENTIAL_NONE: break;
@@ -23294,7 +23481,7 @@ static void server_greet(necpnet_server* server, nn_greeting* greeting, const ui
     nn_connection_open open;
     memset(&open, 0, sizeof open);
     open.address = &from;
-    open.encrypted = server->config.tls.certificate_file != NULL;
+    open.encrypted = server->is_tls;
     open.peer = &setup;
     open.web = connection;
     uint8_t* frame = server->endpoint.settings.scratch;
@@ -23340,6 +23527,17 @@ NN_PRIVATE void nn_server_session_close(void* user, necpnet_web_connection* conn
     nn_peer* peer = (nn_peer*)(void*)carrier;
     nn_connection_lost(&peer->connection, reason, text);
     nn_server_mark_dirty(server, peer);
+}
+
+NN_PRIVATE void nn_server_session_writable(void* user, necpnet_web_connection* connection)
+{
+    nn_carrier_kind* carrier = (nn_carrier_kind*)necpnet_web_get_user_data(connection);
+    if (carrier && *carrier == NN_CARRIER_PEER) nn_server_mark_dirty((necpnet_server*)user, (nn_peer*)(void*)carrier);
+}
+
+NN_PRIVATE void nn_server_web_drop(void* user, const necpnet_address* from, necpnet_drop drop)
+{
+    server_drop((necpnet_server*)user, drop, from);
 }
 
 NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us)
@@ -23463,6 +23661,10 @@ necpnet_result necpnet_server_group_create(necpnet_server* server, necpnet_group
 
 static void server_clear_group(necpnet_server* server, nn_group* group)
 {
+    for (uint32_t i = 0; i < group->count; i++) {
+        nn_peer* peer = nn_server_find(server, group->members[i]);
+        if (peer) peer->group_count--;
+    }
     nn_alloc_give(&server->endpoint.alloc, group->members, group->capacity * sizeof(necpnet_peer));
     memset(group, 0, sizeof *group);
 }
@@ -23495,7 +23697,8 @@ necpnet_result necpnet_server_group_add(necpnet_server* server, necpnet_group gr
 {
     if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_group* found = server_group(server, group);
-    if (!found || !server_live_peer(server, peer)) return NECPNET_ERR_NOT_FOUND;
+    nn_peer* member = server_live_peer(server, peer);
+    if (!found || !member) return NECPNET_ERR_NOT_FOUND;
     uint32_t place = server_group_place(found, peer);
     if (place < found->count && found->members[place] == peer) return NECPNET_OK;
     if (found->count == found->capacity) {
@@ -23510,6 +23713,7 @@ necpnet_result necpnet_server_group_add(necpnet_server* server, necpnet_group gr
     memmove(found->members + place + 1, found->members + place, (found->count - place) * sizeof(necpnet_peer));
     found->members[place] = peer;
     found->count++;
+    member->group_count++;
     return NECPNET_OK;
 }
 
@@ -23526,7 +23730,10 @@ necpnet_result necpnet_server_group_remove(necpnet_server* server, necpnet_group
 {
     if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_group* found = server_group(server, group);
-    return found && server_group_drop(found, peer) ? NECPNET_OK : NECPNET_ERR_NOT_FOUND;
+    nn_peer* member = nn_server_find(server, peer);
+    if (!found || !member || !server_group_drop(found, peer)) return NECPNET_ERR_NOT_FOUND;
+    member->group_count--;
+    return NECPNET_OK;
 }
 
 necpnet_result necpnet_server_group_send(necpnet_server* server, necpnet_group group, necpnet_peer except, int channel,
@@ -23548,10 +23755,11 @@ necpnet_result necpnet_server_group_send(necpnet_server* server, necpnet_group g
     return NECPNET_OK;
 }
 
-NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, necpnet_peer peer)
+NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, nn_peer* peer)
 {
-    for (uint32_t i = 0; i < server->group_capacity; i++) {
-        if (server->groups[i].is_used) server_group_drop(&server->groups[i], peer);
+    necpnet_peer name = nn_peer_name(peer);
+    for (uint32_t i = 0; i < server->group_capacity && peer->group_count; i++) {
+        if (server->groups[i].is_used && server_group_drop(&server->groups[i], name)) peer->group_count--;
     }
 }
 
@@ -23857,6 +24065,8 @@ necpnet_result necpnet_pool_open(necpnet_pool* pool, const char* name, const cha
     necpnet_result result = pool_sort(made, urls, url_count) ? NECPNET_OK : NECPNET_ERR_BAD_URL;
     pool_connection* shared = result ? NULL : pool_shared(pool, made);
     if (result == NECPNET_OK && !shared) result = pool_connect(pool, made, urls, url_count);
+    bool is_idle = shared && necpnet_client_get_state(shared->client) == NECPNET_CLIENT_IDLE; /* gave up: once more */
+    if (is_idle) result = necpnet_client_connect(shared->client, urls, url_count);
     if (result || shared) pool_free_connection(pool, made);
     if (result) return result;
     entry->connection = shared ? shared : made;

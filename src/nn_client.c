@@ -156,7 +156,8 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     web.tls = config->tls;
     web.ping_ms = config->websocket_ping_ms;
     web.timeout_ms = config->websocket_timeout_ms;
-    nn_web_session_hooks hooks = {client, nn_client_session_open, nn_client_session_message, nn_client_session_close};
+    nn_web_session_hooks hooks = {
+        client, nn_client_session_open, nn_client_session_message, nn_client_session_close, NULL, NULL};
     necpnet_sink sink = {client,         client_on_datagram, client_on_accept, nn_web_on_open,
                          nn_web_on_data, nn_web_on_writable, nn_web_on_close,  client_on_resolved};
     return nn_endpoint_attach(&client->endpoint, config->transport, &sockets, &web, &hooks, &sink);
@@ -173,6 +174,10 @@ necpnet_result necpnet_client_create(const necpnet_client_config* config, necpne
     necpnet_client* client = (necpnet_client*)nn_alloc_take(&first, sizeof *client);
     if (!client) return NECPNET_ERR_OUT_OF_MEMORY;
     client->config = *config;
+    client->config.passphrase = NULL; /* what was borrowed until now */
+    client->config.channels = NULL;
+    client->config.transport = NULL;
+    memset(&client->config.tls, 0, sizeof client->config.tls);
     client->winner = -1;
     result = client_begin(client, config);
     if (result) {
@@ -191,9 +196,9 @@ void necpnet_client_destroy(necpnet_client* client)
         nn_close close = nn_close_of(NECPNET_ERR_CLOSED, 0, "");
         nn_connection_close(&client->connection, &close, 0, client->endpoint.now_us);
         nn_connection_flush(&client->connection, client->endpoint.now_us);
+        nn_endpoint_end(&client->endpoint);
     }
     nn_client_end_attempts(client);
-    if (client->connection.web) necpnet_web_set_user_data(client->connection.web, NULL);
     nn_connection_reset(&client->connection);
     nn_session_reset(&client->sessions[0]);
     nn_session_reset(&client->sessions[1]);
@@ -242,7 +247,6 @@ static void client_end_connection(necpnet_client* client)
 {
     nn_close close = client->connection.close;
     bool stop = client->stop_requested;
-    if (client->connection.web) necpnet_web_set_user_data(client->connection.web, NULL);
     client_change_session(client);
     client->was_connected = true;
     nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, close.text);
@@ -266,9 +270,18 @@ necpnet_result necpnet_client_flush(necpnet_client* client, uint64_t now_us)
     return NECPNET_OK;
 }
 
+/* Before the first update the time was unknown, and counted as 0. */
+static void client_begin_time(necpnet_client* client, uint64_t now_us)
+{
+    if (client->endpoint.now_us) return;
+    if (client->token_wall_offset_us > now_us) client->token_wall_offset_us -= now_us;
+    for (int i = 0; i < NN_CLIENT_QUERIES_MAX; i++) client->queries[i].began_us = now_us;
+}
+
 necpnet_result necpnet_client_update(necpnet_client* client, uint64_t now_us)
 {
     if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    client_begin_time(client, now_us);
     nn_endpoint_begin(&client->endpoint, now_us);
     now_us = client->endpoint.now_us;
     if (client->state == NECPNET_CLIENT_RECONNECTING && now_us >= client->retry_at_us) nn_client_ask_token(client);
@@ -285,6 +298,7 @@ uint64_t necpnet_client_deadline_us(const necpnet_client* client)
 {
     if (!client) return NN_NEVER;
     uint64_t now_us = client->endpoint.now_us;
+    if (client->connection.state == NN_CONNECTION_CLOSED) return now_us; /* its end is to be told */
     uint64_t at_us = nn_connection_deadline_us(&client->connection, now_us);
     at_us = nn_min_u64(at_us, nn_client_round_deadline_us(client));
     at_us = nn_min_u64(at_us, nn_client_query_deadline_us(client));
@@ -307,7 +321,7 @@ necpnet_result necpnet_client_wait(necpnet_client* client, uint64_t timeout_us)
 
 NN_PRIVATE nn_client_event* nn_client_push(necpnet_client* client, necpnet_event_type type, const char* text)
 {
-    if (client->event_count == NN_CLIENT_EVENTS_MAX) {
+    if (client->event_count == NN_CLIENT_EVENTS_MAX - 1) { /* the one polled last is a view still */
         nn_log_write(&client->endpoint.logger, NECPNET_LOG_WARNING, "the oldest event is dropped: nobody polls");
         client->event_first = (client->event_first + 1) % NN_CLIENT_EVENTS_MAX;
         client->event_count--;

@@ -57,7 +57,7 @@ typedef struct nn_client_query {
 
 struct necpnet_client {
     nn_endpoint endpoint;
-    necpnet_client_config config; /* its pointers are not read after create, but view */
+    necpnet_client_config config; /* of its pointers view alone is read after create */
     uint8_t psk[NN_PSK_BYTES];    /* OPEN */
     necpnet_client_state state;
     /* where to */

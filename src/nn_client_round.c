@@ -282,6 +282,7 @@ static void client_handshake_done(necpnet_client* client, nn_attempt* attempt)
     memset(&open, 0, sizeof open);
     open.local_id = attempt->local_id;
     open.remote_id = handshake->server_connection_id;
+    open.rtt_us = handshake->rtt_us;
     open.send_aead = handshake->keys.send;
     open.receive_aead = handshake->keys.receive;
     open.encrypted = client->config.security != NECPNET_SECURITY_NONE;
@@ -485,17 +486,22 @@ NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us)
 NN_PRIVATE uint64_t nn_client_round_deadline_us(const necpnet_client* client)
 {
     if (client->state != NECPNET_CLIENT_CONNECTING) return NN_NEVER;
-    if (client->attempt_count == 0) return client->resolving ? NN_NEVER : client->endpoint.now_us;
     uint64_t at_us = NN_NEVER;
+    bool running = false, waiting = false;
     for (int i = 0; i < client->attempt_count; i++) {
         const nn_attempt* attempt = &client->attempts[i];
-        if (attempt->state == NN_ATTEMPT_WAITING && client->winner < 0) at_us = nn_min_u64(at_us, attempt->start_us);
-        if (attempt->state == NN_ATTEMPT_FAILED) at_us = nn_min_u64(at_us, client->endpoint.now_us + 1000);
+        if (attempt->state == NN_ATTEMPT_WAITING && client->winner < 0) {
+            waiting = true;
+            at_us = nn_min_u64(at_us, attempt->start_us);
+        }
         if (attempt->state != NN_ATTEMPT_RUNNING) continue;
+        running = true;
         at_us = nn_min_u64(at_us, attempt->until_us);
         if (attempt->handshake) at_us = nn_min_u64(at_us, nn_handshake_client_deadline_us(attempt->handshake));
     }
-    return at_us;
+    /* nothing is under way: the next address, or the end of the round, is due */
+    bool is_due = !running && (waiting || client->winner >= 0 || client->resolving == 0);
+    return is_due ? client->endpoint.now_us : at_us;
 }
 
 /* -- the application's part -- */
@@ -599,6 +605,8 @@ necpnet_result necpnet_client_disconnect(necpnet_client* client, uint32_t code, 
         nn_connection_close(&client->connection, &close, linger_ms, client->endpoint.now_us);
         return NECPNET_OK;
     }
+    if (client->state == NECPNET_CLIENT_CONNECTING)
+        client->has_token = client->has_credential = false; /* maybe spent */
     nn_client_end_attempts(client);
     client->state = NECPNET_CLIENT_IDLE;
     nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, "");

@@ -30,6 +30,7 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection)
 {
     if (!connection->settings) return; /* never initialised */
     if (connection->follower) nn_world_unfollow(connection->world, connection->follower);
+    nn_connection_leave_web(connection);
     if (connection->state_sink.reset && connection->state != NN_CONNECTION_NONE) {
         connection->state_sink.reset(connection->state_sink.user);
     }
@@ -40,16 +41,26 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection)
     connection->follower = NULL;
     connection->send_aead = NULL;
     connection->receive_aead = NULL;
-    connection->web = NULL;
     connection->transport = NECPNET_TRANSPORT_NONE;
     connection->state = NN_CONNECTION_NONE;
+}
+
+/* WebSocket: what is written and not reported received stands in buffers between; state that would wait there is better
+ * encoded later. One frame at a time goes even so, or messages without end would leave state no turn. */
+static bool connection_state_has_room(const nn_connection* connection)
+{
+    const nn_session* session = connection->session;
+    return connection->transport != NECPNET_TRANSPORT_WEBSOCKET ||
+           session->carrier_bytes_written - session->peer_bytes_received < NN_CONNECTION_UNHEARD_BYTES ||
+           session->peer_bytes_received > connection->state_at_bytes;
 }
 
 /* The world as a writer that takes turns with the channels. */
 static bool connection_state_ready(void* user, uint64_t now_us)
 {
     const nn_connection* connection = (const nn_connection*)user;
-    return connection->follower && nn_follower_ready(connection->follower, now_us);
+    return connection->follower && connection_state_has_room(connection) &&
+           nn_follower_ready(connection->follower, now_us);
 }
 
 static bool connection_state_write(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us)
@@ -59,6 +70,7 @@ static bool connection_state_write(void* user, nn_writer* writer, nn_contents* c
     if (nn_contents_full(contents)) return false;
     if (!nn_follower_write(connection->follower, writer, nn_writer_left(writer), &value, now_us)) return false;
     nn_contents_add(contents, NN_SENT_STATE, 0, 0, value);
+    connection->state_at_bytes = connection->session->carrier_bytes_written;
     return true;
 }
 
@@ -115,6 +127,7 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     }
     nn_congestion_init(&connection->congestion, open->bandwidth_limit, now_us);
     if (connection->datagram_bytes) nn_congestion_set_datagram(&connection->congestion, connection->datagram_bytes);
+    if (!open->web && open->rtt_us) nn_recovery_seed_rtt(&connection->recovery, open->rtt_us, now_us);
     if (connection->state_sink.clock) connection->state_sink.clock(connection->state_sink.user, 0, connection->tick_hz);
     return connection_open_session(connection, open);
 }
@@ -123,7 +136,6 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
 static void connection_acked(void* user, const nn_contents* contents)
 {
     nn_connection* connection = (nn_connection*)user;
-    nn_loss_add(&connection->loss, false);
     for (unsigned i = 0; i < contents->count; i++) {
         if (contents->frames[i].kind == NN_SENT_STATE && connection->follower) {
             nn_follower_acked(connection->follower, contents->frames[i].value);
@@ -135,7 +147,6 @@ static void connection_acked(void* user, const nn_contents* contents)
 static void connection_lost(void* user, const nn_contents* contents)
 {
     nn_connection* connection = (nn_connection*)user;
-    nn_loss_add(&connection->loss, true);
     for (unsigned i = 0; i < contents->count; i++) {
         switch (contents->frames[i].kind) {
         case NN_SENT_STATE:
@@ -150,11 +161,46 @@ static void connection_lost(void* user, const nn_contents* contents)
     nn_session_lost(connection->session, contents, connection->now_us);
 }
 
+/* The recovery tells a probed packet as lost, too: the statistics count what it counts. */
+static void connection_count_losses(nn_connection* connection, uint64_t acked_before, uint64_t lost_before)
+{
+    const nn_recovery* recovery = &connection->recovery;
+    for (uint64_t i = acked_before; i < recovery->packets_acked; i++) nn_loss_add(&connection->loss, false);
+    for (uint64_t i = lost_before; i < recovery->packets_lost; i++) nn_loss_add(&connection->loss, true);
+}
+
+static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
+{
+    nn_recovery* recovery = &connection->recovery;
+    if (connection->transport != NECPNET_TRANSPORT_UDP) return false;
+    uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
+    necpnet_result result =
+        nn_recovery_read_ack(recovery, reader, connection->now_us, connection_acked, connection_lost, connection);
+    connection_count_losses(connection, acked, lost);
+    return result == NECPNET_OK;
+}
+
+static void connection_run_recovery(nn_connection* connection)
+{
+    nn_recovery* recovery = &connection->recovery;
+    uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
+    connection->probes += nn_recovery_on_deadline(recovery, connection->now_us, connection_lost, connection);
+    connection_count_losses(connection, acked, lost);
+}
+
 static void connection_end(nn_connection* connection, const nn_close* close, bool by_peer)
 {
     connection->close = *close;
     connection->closed_by_peer = by_peer;
     connection->state = NN_CONNECTION_CLOSED;
+}
+
+NN_PRIVATE void nn_connection_leave_web(nn_connection* connection)
+{
+    if (!connection->web) return;
+    necpnet_web_set_user_data(connection->web, NULL);
+    necpnet_web_close(connection->web, 1000, ""); /* nothing if it is closing or gone */
+    connection->web = NULL;
 }
 
 NN_PRIVATE void nn_connection_lost(nn_connection* connection, necpnet_result reason, const char* text)
@@ -232,6 +278,7 @@ static necpnet_result connection_read_close(nn_connection* connection, nn_reader
     nn_close close;
     if (!nn_frame_read_close(reader, &close)) return connection_refuse(connection, "CLOSE frame malformed");
     if (connection->state == NN_CONNECTION_CLOSING) close = connection->close;
+    connection->close_answer_pending = connection->transport == NECPNET_TRANSPORT_UDP;
     connection_end(connection, &close, connection->state != NN_CONNECTION_CLOSING);
     return NECPNET_ERR_CLOSED;
 }
@@ -267,11 +314,7 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
         read = nn_frame_read_input_ack(reader, &tick) && nn_inputs_acked(&connection->inputs, tick);
         if (read && connection->inputs.count == 0) connection->input_pending = false;
         break;
-    case NN_FRAME_ACK:
-        read = connection->transport == NECPNET_TRANSPORT_UDP &&
-               nn_recovery_read_ack(&connection->recovery, reader, connection->now_us, connection_acked,
-                                    connection_lost, connection) == NECPNET_OK;
-        break;
+    case NN_FRAME_ACK: read = connection_read_ack(connection, reader); break;
     case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
     case NN_FRAME_INPUT: return connection_read_input(connection, reader);
     case NN_FRAME_STATE: return connection_read_state(connection, reader);
@@ -402,7 +445,7 @@ static uint64_t connection_timeout_us(const nn_connection* connection)
 static uint64_t connection_ping_at_us(const nn_connection* connection)
 {
     const nn_connection_settings* settings = connection->settings;
-    if (connection->suspended) return NN_NEVER;
+    if (connection->suspended || connection->peer_suspended || connection->ping_pending) return NN_NEVER;
     bool udp = connection->transport == NECPNET_TRANSPORT_UDP;
     uint64_t idle_us = (uint64_t)(udp ? settings->udp_ping_ms : settings->websocket_ping_ms) * 1000;
     /* the client asks after idle time; the server only when that fails, so that both do not */
@@ -431,16 +474,37 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
         return;
     }
     if (connection->transport == NECPNET_TRANSPORT_UDP && now_us >= nn_recovery_deadline_us(&connection->recovery)) {
-        connection->probes += nn_recovery_on_deadline(&connection->recovery, now_us, connection_lost, connection);
+        connection_run_recovery(connection);
     }
     if (now_us >= connection_ping_at_us(connection)) connection->ping_pending = true;
+}
+
+/* When what waits to be sent can be: now, at a time, or when something arrives. */
+static uint64_t connection_output_at_us(const nn_connection* connection, uint64_t now_us)
+{
+    bool udp = connection->transport == NECPNET_TRANSPORT_UDP;
+    bool has_output = nn_connection_has_own(connection) || nn_session_has_output(connection->session, now_us);
+    uint64_t at_us = has_output ? now_us : nn_session_deadline_us(connection->session);
+    if (connection->follower && connection_state_has_room(connection)) {
+        at_us = nn_min_u64(at_us, nn_follower_deadline_us(connection->follower));
+    }
+    if (connection->input_receiver.ack_due && !udp) {
+        at_us = nn_min_u64(at_us, connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US);
+    }
+    if (at_us > now_us) return at_us;
+    if (connection->is_stalled) return now_us + NN_CONNECTION_STALL_US;
+    if (udp) return nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
+    bool is_blocked = connection->web && necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES;
+    return is_blocked ? NN_NEVER : now_us; /* blocked: on_session_writable comes */
 }
 
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us)
 {
     if (connection->state == NN_CONNECTION_NONE || connection->state == NN_CONNECTION_CLOSED) return NN_NEVER;
-    if (connection->state == NN_CONNECTION_CLOSING)
-        return nn_min_u64(connection->linger_until_us, connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US);
+    if (connection->state == NN_CONNECTION_CLOSING) {
+        uint64_t repeat_us = connection->closes_left ? connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US : NN_NEVER;
+        return nn_min_u64(connection->linger_until_us, repeat_us);
+    }
     uint64_t at_us =
         nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
@@ -448,19 +512,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->recovery));
         at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->acks));
     }
-    uint64_t output_us = nn_session_deadline_us(connection->session);
-    if (connection->follower) output_us = nn_min_u64(output_us, nn_follower_deadline_us(connection->follower));
-    if (connection->input_receiver.ack_due && connection->transport == NECPNET_TRANSPORT_WEBSOCKET) {
-        output_us = nn_min_u64(output_us, connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US);
-    }
-    if (connection->input_pending || nn_session_has_output(connection->session, now_us)) output_us = now_us;
-    if (output_us <= now_us && connection->transport == NECPNET_TRANSPORT_UDP) {
-        output_us = nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
-    } else if (output_us <= now_us && connection->web &&
-               necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES) {
-        output_us = NN_NEVER; /* on_writable comes */
-    }
-    return nn_min_u64(at_us, output_us);
+    return nn_min_u64(at_us, connection_output_at_us(connection, now_us));
 }
 
 NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,

@@ -23,9 +23,12 @@
 #include "nn_view.h"
 #include "nn_web.h"
 
-#define NN_CONNECTION_UNSENT_BYTES 16384 /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
-#define NN_CONNECTION_INPUT_ACK_US 50000 /* WebSocket: between two INPUT_ACK frames */
-#define NN_CONNECTION_CLOSES_MAX 4       /* CLOSE packets sent */
+#define NN_CONNECTION_UNSENT_BYTES 16384    /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
+#define NN_CONNECTION_UNHEARD_BYTES 65536   /* WebSocket: written and not reported received; beyond it state waits */
+#define NN_CONNECTION_STALL_US 10000        /* until output that found no room or memory is tried again */
+#define NN_CONNECTION_BURST_MESSAGES_MAX 16 /* WebSocket: of one flush; the rest in the next */
+#define NN_CONNECTION_INPUT_ACK_US 50000    /* WebSocket: between two INPUT_ACK frames */
+#define NN_CONNECTION_CLOSES_MAX 4          /* CLOSE packets sent */
 #define NN_CONNECTION_CLOSE_REPEAT_US 50000
 #define NN_CONNECTION_BURST_PACKETS_MAX 256 /* of one flush; the rest in the next */
 #define NN_SENT_SUSPEND 37                  /* nn_sent_kind: a SUSPEND frame */
@@ -82,7 +85,9 @@ typedef struct nn_connection {
     bool ping_pending;
     bool pong_pending;
     bool closed_by_peer;
-    uint8_t closes_left; /* CLOSE packets that may still be sent */
+    bool close_answer_pending; /* the peer's CLOSE is answered once */
+    bool is_stalled;           /* there is output, but the last flush could not write it */
+    uint8_t closes_left;       /* CLOSE packets that may still be sent */
     nn_close close;
     /* UDP */
     uint32_t local_id;
@@ -97,6 +102,7 @@ typedef struct nn_connection {
     /* WebSocket */
     necpnet_web_connection* web;
     uint64_t input_ack_at_us;
+    uint64_t state_at_bytes; /* carrier bytes written before the last STATE frame */
     uint32_t web_rtt_us;
     uint32_t web_rtt_min_us;
     uint32_t web_rtt_variance_us;
@@ -141,6 +147,7 @@ typedef struct nn_connection_open {
     const nn_setup* peer; /* the other side's SETUP */
     uint32_t bandwidth_limit;
     uint64_t seed;       /* from entropy */
+    uint32_t rtt_us;     /* of the handshake; 0 unknown */
     necpnet_peer follow; /* server with a world: whom it serves */
     /* UDP */
     uint32_t local_id;
@@ -163,6 +170,9 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
 NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const uint8_t* data, size_t bytes,
                                               uint64_t now_us);
 
+/* nn_connection_leave_web - after the end: let go of the WebSocket, which closes in good order if it has not. */
+NN_PRIVATE void nn_connection_leave_web(nn_connection* connection);
+
 /* nn_connection_lost - the transport is gone (WebSocket closed). */
 NN_PRIVATE void nn_connection_lost(nn_connection* connection, necpnet_result reason, const char* text);
 
@@ -178,6 +188,9 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us);
 
 /* nn_connection_deadline_us - when update and flush are due. */
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_has_own - whether frames of its own wait (between the two files). */
+NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection);
 
 /* nn_connection_budget - bytes that would leave at once. */
 NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t now_us);

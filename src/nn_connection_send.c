@@ -1,6 +1,8 @@
 /* nn_connection_send - the way out: packets and messages made of the connection's own frames and the session's. */
 #include "nn_connection.h"
 
+#include "nn_text.h"
+
 static uint8_t connection_patience(const nn_connection* connection)
 {
     return (uint8_t)((connection->suspended ? NN_SUSPEND_SUSPENDED : 0u) |
@@ -42,9 +44,11 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
     }
     /* in every packet until the server has them; on an ordered transport once */
     bool wants_input = is_udp ? connection->inputs.count > 0 : connection->input_pending;
-    if (wants_input && !nn_contents_full(contents) && nn_inputs_write(&connection->inputs, writer)) {
+    uint32_t written = wants_input && !nn_contents_full(contents) ? nn_inputs_write(&connection->inputs, writer) : 0;
+    if (written) {
         nn_contents_add(contents, NN_SENT_INPUT, 0, 0, 0);
-        connection->input_pending = false;
+        if (!is_udp) nn_inputs_drop(&connection->inputs, written);
+        connection->input_pending = !is_udp && connection->inputs.count > 0;
         eliciting = true;
     }
     return eliciting;
@@ -95,7 +99,7 @@ static bool connection_make_packet(nn_connection* connection, bool eliciting_too
     return true;
 }
 
-static bool connection_has_own(const nn_connection* connection)
+NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection)
 {
     return connection->pong_pending || connection->ping_pending || connection->suspend_pending ||
            connection->input_pending;
@@ -105,29 +109,45 @@ static void connection_flush_packets(nn_connection* connection)
 {
     uint64_t now_us = connection->now_us;
     for (int i = 0; i < NN_CONNECTION_BURST_PACKETS_MAX; i++) {
-        bool output = connection->probes > 0 || connection_has_own(connection) ||
+        bool output = connection->probes > 0 || nn_connection_has_own(connection) ||
                       nn_session_has_output(connection->session, now_us);
         bool ack_due = now_us >= nn_acks_deadline_us(&connection->acks);
         if (!output && !ack_due) return;
         bool allowed = output && (connection->probes > 0 ||
                                   nn_congestion_budget(&connection->congestion, now_us) >= connection->datagram_bytes);
         if (!allowed && !ack_due && !connection->pong_pending) return;
-        if (!connection_make_packet(connection, allowed)) return;
+        if (!connection_make_packet(connection, allowed)) {
+            connection->is_stalled = true;
+            return;
+        }
     }
+}
+
+/* Whether the network takes more. What the transport keeps till its flush has not been offered to it yet. */
+static bool connection_web_has_room(const nn_connection* connection)
+{
+    if (necpnet_web_pending(connection->web) <= NN_CONNECTION_UNSENT_BYTES) return true;
+    const necpnet_transport* transport = connection->settings->transport;
+    transport->flush(transport->user);
+    return necpnet_web_pending(connection->web) <= NN_CONNECTION_UNSENT_BYTES;
 }
 
 static void connection_flush_messages(nn_connection* connection)
 {
     uint8_t* message = connection->settings->scratch;
     uint64_t now_us = connection->now_us;
-    while (connection->web && necpnet_web_pending(connection->web) <= NN_CONNECTION_UNSENT_BYTES) {
+    for (int i = 0; connection->web && i < NN_CONNECTION_BURST_MESSAGES_MAX; i++) {
+        bool output = nn_session_has_output(connection->session, now_us);
+        bool own = nn_connection_has_own(connection) || connection->input_receiver.ack_due;
+        if ((!output && !own) || !connection_web_has_room(connection)) return;
         nn_writer writer = nn_writer_of(message, NN_WEB_SESSION_BYTES_MAX);
         connection_write_own(connection, &writer, NULL, true);
-        if (nn_session_has_output(connection->session, now_us)) {
-            nn_session_write(connection->session, &writer, NULL, now_us);
-        }
+        if (output) nn_session_write(connection->session, &writer, NULL, now_us);
         size_t bytes = nn_writer_bytes(&writer);
-        if (bytes == 0) return;
+        if (bytes == 0) {
+            connection->is_stalled = output;
+            return;
+        }
         nn_session_count_written(connection->session, bytes);
         connection->packets_sent++;
         connection->bytes_sent += bytes;
@@ -135,6 +155,7 @@ static void connection_flush_messages(nn_connection* connection)
         nn_rate_add(&connection->send_rate, bytes, now_us);
         necpnet_result result = nn_web_send_session(connection->web, message, bytes);
         if (result) {
+            nn_connection_leave_web(connection);
             nn_connection_lost(connection, result, necpnet_result_text(result));
             return;
         }
@@ -154,11 +175,15 @@ static void connection_send_close(nn_connection* connection)
     }
     uint64_t number = nn_recovery_next_number(&connection->recovery);
     size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, 0);
-    nn_writer writer = nn_writer_of(packet + header_bytes, NECPNET_DATAGRAM_BYTES_DEFAULT);
-    nn_frame_write_close(&writer, &connection->close);
+    size_t room = connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES;
+    nn_writer writer = nn_writer_of(packet + header_bytes, room);
+    nn_close close = connection->close;
+    size_t fixed = NN_CLOSE_BYTES_MAX - NECPNET_REASON_BYTES_MAX;
+    if (room < NN_CLOSE_BYTES_MAX) close.text[nn_text_bytes(close.text, room > fixed ? room - fixed : 0)] = '\0';
+    nn_frame_write_close(&writer, &close);
     connection_send_packet(connection, header_bytes, nn_writer_bytes(&writer), number, false, NULL);
     connection->sent_us = connection->now_us;
-    connection->closes_left--;
+    if (connection->closes_left) connection->closes_left--;
 }
 
 /* How long a closed side stays to answer with CLOSE: three probe timeouts (RFC 9000 10.2). */
@@ -175,6 +200,12 @@ static void connection_begin_closing(nn_connection* connection)
 NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
 {
     connection->now_us = now_us;
+    connection->is_stalled = false;
+    if (connection->close_answer_pending) { /* RFC 9000 10.2.2: one packet, so that the peer need not wait */
+        connection->close_answer_pending = false;
+        connection_send_close(connection);
+        return;
+    }
     if (connection->state == NN_CONNECTION_CLOSING) {
         if (connection->closes_left && now_us >= connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US) {
             connection_send_close(connection);

@@ -9,7 +9,6 @@ NN_PRIVATE void nn_dispatch_init(nn_dispatch* dispatch, nn_alloc* alloc)
 
 NN_PRIVATE void nn_dispatch_reset(nn_dispatch* dispatch)
 {
-    nn_alloc_give(dispatch->alloc, dispatch->channels, NECPNET_CHANNELS_MAX * sizeof(nn_handler));
     nn_alloc_give(dispatch->alloc, dispatch->names, dispatch->name_capacity * sizeof(nn_named_handler));
     nn_dispatch_init(dispatch, dispatch->alloc);
 }
@@ -24,11 +23,6 @@ NN_PRIVATE necpnet_result nn_dispatch_on_event(nn_dispatch* dispatch, necpnet_ev
 NN_PRIVATE necpnet_result nn_dispatch_on_channel(nn_dispatch* dispatch, int channel, nn_handler handler)
 {
     if (channel < 0 || channel >= NECPNET_CHANNELS_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
-    if (!dispatch->channels) {
-        if (!handler.function) return NECPNET_OK;
-        dispatch->channels = (nn_handler*)nn_alloc_take(dispatch->alloc, NECPNET_CHANNELS_MAX * sizeof(nn_handler));
-        if (!dispatch->channels) return NECPNET_ERR_OUT_OF_MEMORY;
-    }
     dispatch->channels[channel] = handler;
     return NECPNET_OK;
 }
@@ -100,7 +94,7 @@ NN_PRIVATE bool nn_dispatch_call(const nn_dispatch* dispatch, const necpnet_even
         size_t place = event->name ? dispatch_place(dispatch, event->name, &found) : 0;
         if (found) {
             handler = dispatch->names[place].handler;
-        } else if (dispatch->channels && event->channel >= 0 && event->channel < NECPNET_CHANNELS_MAX) {
+        } else if (event->channel >= 0 && event->channel < NECPNET_CHANNELS_MAX) {
             handler = dispatch->channels[event->channel];
         }
     }

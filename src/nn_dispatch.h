@@ -20,7 +20,7 @@ typedef struct nn_named_handler {
 typedef struct nn_dispatch {
     nn_alloc* alloc;
     nn_handler events[NN_DISPATCH_EVENTS];
-    nn_handler* channels; /* NECPNET_CHANNELS_MAX, on first use */
+    nn_handler channels[NECPNET_CHANNELS_MAX];
     nn_named_handler* names;
     size_t name_count; /* used, sorted by name */
     size_t name_capacity;

@@ -89,6 +89,13 @@ NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer)
     return count;
 }
 
+NN_PRIVATE void nn_inputs_drop(nn_inputs* inputs, uint32_t count)
+{
+    NN_ASSERT(count <= inputs->count);
+    inputs->first = inputs->capacity ? (inputs->first + count) % inputs->capacity : 0;
+    inputs->count -= count;
+}
+
 NN_PRIVATE bool nn_inputs_acked(nn_inputs* inputs, uint32_t tick)
 {
     if (!inputs->has_tick || tick > inputs->tick) return false;

@@ -47,6 +47,9 @@ NN_PRIVATE necpnet_result nn_inputs_push(nn_inputs* inputs, uint32_t tick, const
  */
 NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer);
 
+/* nn_inputs_drop - an ordered transport has the count oldest: they are not sent again. */
+NN_PRIVATE void nn_inputs_drop(nn_inputs* inputs, uint32_t count);
+
 /* nn_inputs_acked - INPUT_ACK came: drop all up to tick.
  *
  * Returns  false: a tick that was never sent.

@@ -127,6 +127,8 @@ necpnet_result necpnet_pool_open(necpnet_pool* pool, const char* name, const cha
     necpnet_result result = pool_sort(made, urls, url_count) ? NECPNET_OK : NECPNET_ERR_BAD_URL;
     pool_connection* shared = result ? NULL : pool_shared(pool, made);
     if (result == NECPNET_OK && !shared) result = pool_connect(pool, made, urls, url_count);
+    bool is_idle = shared && necpnet_client_get_state(shared->client) == NECPNET_CLIENT_IDLE; /* gave up: once more */
+    if (is_idle) result = necpnet_client_connect(shared->client, urls, url_count);
     if (result || shared) pool_free_connection(pool, made);
     if (result) return result;
     entry->connection = shared ? shared : made;

@@ -370,6 +370,7 @@ static uint64_t recovery_settle(nn_recovery* recovery, const recovery_range* ran
             newest_sent_at = nn_max_u64(packet->sent_at_us, 1);
         }
         packet->state = RECOVERY_ACKED;
+        recovery->packets_acked++;
         if (packet->contents.count) acked(user, &packet->contents);
     }
     return newest_sent_at;

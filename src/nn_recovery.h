@@ -40,6 +40,7 @@ typedef struct nn_recovery {
     uint64_t skips[NN_RECOVERY_SKIPS];
     uint64_t skip_at; /* the number to be skipped next */
     uint64_t random;
+    uint64_t packets_acked; /* that elicited an ACK; also those declared lost before */
     uint64_t packets_lost;
     uint64_t packets_spurious; /* declared lost and acknowledged later */
     uint32_t capacity;         /* power of two */

@@ -2,6 +2,7 @@
 #include "nn_server.h"
 
 #include "nn_bits.h"
+#include "nn_upgrade.h"
 #include "nn_world.h"
 
 necpnet_result necpnet_server_config_default(necpnet_server_config* config)
@@ -59,8 +60,8 @@ static necpnet_result server_check(const necpnet_server_config* c)
         nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, UINT32_MAX) &&
         nn_config_range(log, "queue_bytes_max", c->queue_bytes_max, 65536, 1u << 30) &&
         nn_config_range(log, "token_key_count", (uint64_t)(c->token_key_count < 0 ? 99 : c->token_key_count), 0, 16) &&
-        nn_config_range(log, "udp_port", (uint64_t)(c->udp_port + 1), 0, 65536) &&
-        nn_config_range(log, "tcp_port", (uint64_t)(c->tcp_port + 1), 0, 65536) &&
+        nn_config_range(log, "udp_port", (uint64_t)((int64_t)c->udp_port + 1), 0, 65536) &&
+        nn_config_range(log, "tcp_port", (uint64_t)((int64_t)c->tcp_port + 1), 0, 65536) &&
         nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
     if (ok && (!c->path || c->path[0] != '/' || strlen(c->path) > NECPNET_URL_BYTES_MAX)) {
         nn_log_write(log, NECPNET_LOG_ERROR, "config.path must begin with '/'");
@@ -97,7 +98,8 @@ static void server_on_request(necpnet_web_connection* connection, const necpnet_
 {
     necpnet_server* server = (necpnet_server*)user;
     if (request->is_upgrade && strcmp(request->path, server->path) == 0 &&
-        strstr(request->subprotocols, NN_WEB_SESSION_SUBPROTOCOL)) {
+        nn_upgrade_is_offered(request->subprotocols, NN_WEB_SESSION_SUBPROTOCOL,
+                              sizeof NN_WEB_SESSION_SUBPROTOCOL - 1)) {
         answer->action = NECPNET_WEB_SESSION;
         return;
     }
@@ -165,7 +167,7 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     web.timeout_ms = config->websocket_timeout_ms;
     web.queue_bytes_max = config->queue_bytes_max;
     web.head_timeout_ms = config->handshake_timeout_ms;
-    web.connections_max = config->peers_max + config->handshakes_max;
+    web.connections_max = (uint32_t)nn_min_u64((uint64_t)config->peers_max + config->handshakes_max, 1u << 24);
     web.handlers.on_request = server_on_request;
     if (server->handlers.on_open) web.handlers.on_open = server_on_open;
     if (server->handlers.on_message) web.handlers.on_message = server_on_message;
@@ -173,7 +175,12 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     if (server->handlers.on_writable) web.handlers.on_writable = server_on_writable;
     if (server->handlers.on_close) web.handlers.on_close = server_on_close;
     web.handlers.user = server;
-    nn_web_session_hooks hooks = {server, nn_server_session_open, nn_server_session_message, nn_server_session_close};
+    nn_web_session_hooks hooks = {server,
+                                  nn_server_session_open,
+                                  nn_server_session_message,
+                                  nn_server_session_close,
+                                  nn_server_session_writable,
+                                  nn_server_web_drop};
     necpnet_sink sink = {server,         server_on_datagram, server_on_accept, nn_web_on_open,
                          nn_web_on_data, nn_web_on_writable, nn_web_on_close,  server_on_resolved};
     return nn_endpoint_attach(&server->endpoint, config->transport, &sockets, &web, &hooks, &sink);
@@ -219,6 +226,17 @@ static necpnet_result server_begin(necpnet_server* server, const necpnet_server_
     return result ? result : server_attach(server, config);
 }
 
+/* What was borrowed until create returns must not be read again. */
+static void server_forget_borrowed(necpnet_server_config* config)
+{
+    memset(&config->tls, 0, sizeof config->tls);
+    config->transport = NULL;
+    config->bind_address = config->path = config->passphrase = config->query_name = NULL;
+    config->web = NULL;
+    config->token_keys = NULL;
+    config->channels = NULL;
+}
+
 necpnet_result necpnet_server_create(const necpnet_server_config* config, necpnet_server** out_server)
 {
     if (!config || !out_server) return NECPNET_ERR_INVALID_ARGUMENT;
@@ -230,6 +248,8 @@ necpnet_result necpnet_server_create(const necpnet_server_config* config, necpne
     necpnet_server* server = (necpnet_server*)nn_alloc_take(&first, sizeof *server);
     if (!server) return NECPNET_ERR_OUT_OF_MEMORY;
     server->config = *config;
+    server->is_tls = config->tls.certificate_file != NULL;
+    server_forget_borrowed(&server->config);
     result = server_begin(server, config);
     if (result) {
         necpnet_server_destroy(server);
@@ -256,10 +276,14 @@ void necpnet_server_destroy(necpnet_server* server)
 {
     if (!server) return;
     nn_alloc* alloc = &server->endpoint.alloc;
-    if (server->endpoint.attached) server_say_goodbye(server);
+    if (server->endpoint.attached) {
+        server_say_goodbye(server);
+        nn_endpoint_end(&server->endpoint);
+    }
     if (server->polled_input) {
         nn_blocks_give(&server->endpoint.blocks, server->polled_input, server->polled_input->capacity);
     }
+    server->first_dirty = server->first_ready = server->last_ready = NULL;
     for (uint32_t slot = 0; slot < server->slot_count; slot++) {
         if (server->peers[slot]) nn_server_release(server, server->peers[slot]);
     }
@@ -300,7 +324,8 @@ static void server_end_peer(necpnet_server* server, nn_peer* peer)
     peer->tell_disconnected = true;
     server->connected_count--;
     nn_session_discard(&peer->session);
-    nn_server_leave_groups(server, nn_peer_name(peer));
+    nn_connection_leave_web(&peer->connection);
+    nn_server_leave_groups(server, peer);
     if (peer->connection.follower) {
         nn_world_unfollow(server->config.world, peer->connection.follower);
         peer->connection.follower = NULL;

@@ -54,6 +54,8 @@ typedef struct nn_peer {
     struct nn_peer* next_dirty;
     struct nn_peer* next_ready;
     struct nn_peer* next_in_bucket;
+    struct nn_peer* previous_in_bucket;
+    uint32_t group_count; /* that it is in */
 } nn_peer;
 
 typedef struct nn_group {
@@ -65,11 +67,12 @@ typedef struct nn_group {
 
 struct necpnet_server {
     nn_endpoint endpoint;
-    necpnet_server_config config; /* its pointers are not read after create */
+    necpnet_server_config config; /* of its pointers world, loop, authorize and theirs are left */
     nn_handshake_server* handshake;
     char path[NECPNET_URL_BYTES_MAX + 1];
     char query_name[64];
     necpnet_web_handlers handlers;
+    bool is_tls;
     bool is_draining;
     uint32_t drain_retry_ms;
     uint32_t slot_bits;
@@ -125,11 +128,13 @@ NN_PRIVATE void nn_server_session_open(void* user, necpnet_web_connection* conne
 NN_PRIVATE void nn_server_session_message(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes);
 NN_PRIVATE void nn_server_session_close(void* user, necpnet_web_connection* connection, necpnet_result reason,
                                         const char* text);
+NN_PRIVATE void nn_server_session_writable(void* user, necpnet_web_connection* connection);
+NN_PRIVATE void nn_server_web_drop(void* user, const necpnet_address* from, necpnet_drop drop);
 NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us);
 NN_PRIVATE uint64_t nn_server_wall_us(const necpnet_server* server);
 
 /* groups */
-NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, necpnet_peer peer);
+NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, nn_peer* peer);
 NN_PRIVATE void nn_server_reset_groups(necpnet_server* server);
 
 #endif

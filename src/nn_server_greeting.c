@@ -272,7 +272,8 @@ static necpnet_result server_identify(necpnet_server* server, const nn_setup* se
         memcpy(text, setup->credential, setup->credential_bytes);
         text[setup->credential_bytes] = '\0';
         if (strlen(text) != setup->credential_bytes) return NECPNET_ERR_TOKEN_INVALID;
-        return server->config.authorize(text, from, out, server->config.authorize_user);
+        necpnet_result result = server->config.authorize(text, from, out, server->config.authorize_user);
+        return (int)result > 0 ? NECPNET_ERR_TOKEN_INVALID : result; /* no result at all */
     }
     case NN_CREDENTIAL_TICKET: return NECPNET_ERR_SESSION_LOST;
     case NN_CREDENTIAL_NONE: break;
@@ -312,7 +313,7 @@ static void server_greet(necpnet_server* server, nn_greeting* greeting, const ui
     nn_connection_open open;
     memset(&open, 0, sizeof open);
     open.address = &from;
-    open.encrypted = server->config.tls.certificate_file != NULL;
+    open.encrypted = server->is_tls;
     open.peer = &setup;
     open.web = connection;
     uint8_t* frame = server->endpoint.settings.scratch;
@@ -358,6 +359,17 @@ NN_PRIVATE void nn_server_session_close(void* user, necpnet_web_connection* conn
     nn_peer* peer = (nn_peer*)(void*)carrier;
     nn_connection_lost(&peer->connection, reason, text);
     nn_server_mark_dirty(server, peer);
+}
+
+NN_PRIVATE void nn_server_session_writable(void* user, necpnet_web_connection* connection)
+{
+    nn_carrier_kind* carrier = (nn_carrier_kind*)necpnet_web_get_user_data(connection);
+    if (carrier && *carrier == NN_CARRIER_PEER) nn_server_mark_dirty((necpnet_server*)user, (nn_peer*)(void*)carrier);
+}
+
+NN_PRIVATE void nn_server_web_drop(void* user, const necpnet_address* from, necpnet_drop drop)
+{
+    server_drop((necpnet_server*)user, drop, from);
 }
 
 NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us)

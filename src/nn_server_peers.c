@@ -130,6 +130,7 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     peer->connection.deliver_user = peer;
     nn_peer** bucket = server_bucket(server, address);
     peer->next_in_bucket = *bucket;
+    if (*bucket) (*bucket)->previous_in_bucket = peer;
     *bucket = peer;
     server->peers[peer->slot] = peer;
     server->peer_count++;
@@ -161,11 +162,21 @@ static void server_unlink(nn_peer** first, nn_peer* peer, size_t next_offset)
     if (*at) *at = *(nn_peer**)(void*)((uint8_t*)peer + next_offset);
 }
 
+static void server_leave_bucket(necpnet_server* server, nn_peer* peer)
+{
+    if (peer->next_in_bucket) peer->next_in_bucket->previous_in_bucket = peer->previous_in_bucket;
+    if (peer->previous_in_bucket) {
+        peer->previous_in_bucket->next_in_bucket = peer->next_in_bucket;
+    } else {
+        *server_bucket(server, &peer->connection.address) = peer->next_in_bucket;
+    }
+}
+
 NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
 {
     server_forget_totals(server, peer);
     nn_deadlines_set(&server->deadlines, &peer->deadline, NN_NEVER);
-    server_unlink(server_bucket(server, &peer->connection.address), peer, offsetof(nn_peer, next_in_bucket));
+    server_leave_bucket(server, peer);
     if (peer->is_dirty) server_unlink(&server->first_dirty, peer, offsetof(nn_peer, next_dirty));
     if (peer->is_ready) {
         server_unlink(&server->first_ready, peer, offsetof(nn_peer, next_ready));
@@ -179,8 +190,7 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
         peer->first_input = input->next;
         nn_blocks_give(&server->endpoint.blocks, input, input->capacity);
     }
-    if (peer->connection.web) necpnet_web_set_user_data(peer->connection.web, NULL);
-    nn_server_leave_groups(server, nn_peer_name(peer));
+    nn_server_leave_groups(server, peer);
     nn_connection_reset(&peer->connection);
     nn_session_reset(&peer->session);
     server->peers[peer->slot] = NULL;

@@ -108,6 +108,10 @@ necpnet_result necpnet_server_group_create(necpnet_server* server, necpnet_group
 
 static void server_clear_group(necpnet_server* server, nn_group* group)
 {
+    for (uint32_t i = 0; i < group->count; i++) {
+        nn_peer* peer = nn_server_find(server, group->members[i]);
+        if (peer) peer->group_count--;
+    }
     nn_alloc_give(&server->endpoint.alloc, group->members, group->capacity * sizeof(necpnet_peer));
     memset(group, 0, sizeof *group);
 }
@@ -140,7 +144,8 @@ necpnet_result necpnet_server_group_add(necpnet_server* server, necpnet_group gr
 {
     if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_group* found = server_group(server, group);
-    if (!found || !server_live_peer(server, peer)) return NECPNET_ERR_NOT_FOUND;
+    nn_peer* member = server_live_peer(server, peer);
+    if (!found || !member) return NECPNET_ERR_NOT_FOUND;
     uint32_t place = server_group_place(found, peer);
     if (place < found->count && found->members[place] == peer) return NECPNET_OK;
     if (found->count == found->capacity) {
@@ -155,6 +160,7 @@ necpnet_result necpnet_server_group_add(necpnet_server* server, necpnet_group gr
     memmove(found->members + place + 1, found->members + place, (found->count - place) * sizeof(necpnet_peer));
     found->members[place] = peer;
     found->count++;
+    member->group_count++;
     return NECPNET_OK;
 }
 
@@ -171,7 +177,10 @@ necpnet_result necpnet_server_group_remove(necpnet_server* server, necpnet_group
 {
     if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_group* found = server_group(server, group);
-    return found && server_group_drop(found, peer) ? NECPNET_OK : NECPNET_ERR_NOT_FOUND;
+    nn_peer* member = nn_server_find(server, peer);
+    if (!found || !member || !server_group_drop(found, peer)) return NECPNET_ERR_NOT_FOUND;
+    member->group_count--;
+    return NECPNET_OK;
 }
 
 necpnet_result necpnet_server_group_send(necpnet_server* server, necpnet_group group, necpnet_peer except, int channel,
@@ -193,10 +202,11 @@ necpnet_result necpnet_server_group_send(necpnet_server* server, necpnet_group g
     return NECPNET_OK;
 }
 
-NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, necpnet_peer peer)
+NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, nn_peer* peer)
 {
-    for (uint32_t i = 0; i < server->group_capacity; i++) {
-        if (server->groups[i].is_used) server_group_drop(&server->groups[i], peer);
+    necpnet_peer name = nn_peer_name(peer);
+    for (uint32_t i = 0; i < server->group_capacity && peer->group_count; i++) {
+        if (server->groups[i].is_used && server_group_drop(&server->groups[i], name)) peer->group_count--;
     }
 }
 

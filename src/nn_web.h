@@ -32,6 +32,10 @@ typedef struct nn_web_session_hooks {
     void (*on_session_message)(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes);
     /* the last call for a connection; also for an outgoing one that never opened. text is never NULL. */
     void (*on_session_close)(void* user, necpnet_web_connection* connection, necpnet_result reason, const char* text);
+    /* pending bytes fell to 0 after having been more; NULL: not told */
+    void (*on_session_writable)(void* user, necpnet_web_connection* connection);
+    /* something on the way to a session met refusal, and was not the application's; NULL: not told */
+    void (*on_drop)(void* user, const necpnet_address* from, necpnet_drop drop);
 } nn_web_session_hooks;
 
 /* nn_web_create - a web on somebody's transport; does not attach.

@@ -236,6 +236,7 @@ NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection)
 {
     switch (connection->state) {
     case NN_WEB_HEAD:
+        nn_web_connection_drop_told(connection->web, &connection->address, NECPNET_DROP_HANDSHAKE_TIMEOUT);
         if (connection->setup && connection->setup->head_bytes) {
             nn_web_upgrade_refuse(connection, 408, NULL, NULL, NECPNET_ERR_TIMEOUT);
         } else { /* nothing was said: no answer */
@@ -247,6 +248,11 @@ NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection)
     case NN_WEB_CLOSING: nn_web_frames_wake(connection); break;
     default: nn_web_connection_end(connection, NECPNET_ERR_TIMEOUT, NN_WEBSOCKET_CODE_LOST, NULL, true); break;
     }
+}
+
+NN_PRIVATE void nn_web_connection_drop_told(necpnet_web* web, const necpnet_address* from, necpnet_drop drop)
+{
+    if (web->hooks.on_drop) web->hooks.on_drop(web->hooks.user, from, drop);
 }
 
 NN_PRIVATE bool nn_web_connection_random(necpnet_web* web, void* to, size_t bytes)

@@ -156,6 +156,9 @@ NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection);
 
 NN_PRIVATE void nn_web_connection_set_deadline(necpnet_web_connection* connection, uint64_t in_ms);
 
+/* nn_web_connection_drop_told - count a refusal by name, where somebody does. */
+NN_PRIVATE void nn_web_connection_drop_told(necpnet_web* web, const necpnet_address* from, necpnet_drop drop);
+
 /* nn_web_connection_random - unpredictable bytes; false without a source. */
 NN_PRIVATE bool nn_web_connection_random(necpnet_web* web, void* to, size_t bytes);
 

@@ -165,6 +165,8 @@ NN_PRIVATE void* nn_web_on_accept(necpnet_web* web, necpnet_stream* stream, cons
     if (result != NECPNET_OK) {
         nn_log_write(&web->config.logger, NECPNET_LOG_WARNING, "web: a connection was turned away: %s",
                      necpnet_result_text(result));
+        bool is_full = result == NECPNET_ERR_LIMIT_REACHED;
+        nn_web_connection_drop_told(web, from, is_full ? NECPNET_DROP_FULL : NECPNET_DROP_MEMORY);
         return NULL;
     }
     connection->stream = stream;
@@ -202,8 +204,14 @@ NN_PRIVATE void nn_web_on_writable(void* context)
 {
     necpnet_web_connection* connection = (necpnet_web_connection*)context;
     const necpnet_web_handlers* handlers = &connection->web->config.handlers;
+    const nn_web_session_hooks* hooks = &connection->web->hooks;
     bool is_open = connection->state == NN_WEB_OPEN || connection->state == NN_WEB_RAW_BYTES;
-    if (is_open && !connection->is_session && handlers->on_writable) handlers->on_writable(connection, handlers->user);
+    if (!is_open) return;
+    if (connection->is_session) {
+        if (hooks->on_session_writable) hooks->on_session_writable(hooks->user, connection);
+    } else if (handlers->on_writable) {
+        handlers->on_writable(connection, handlers->user);
+    }
 }
 
 /* What the end of a stream means in each state. */

@@ -155,6 +155,7 @@ static void upgrade_request(necpnet_web_connection* connection, const uint8_t* r
     }
     if (status) {
         nn_log_write(&web->config.logger, NECPNET_LOG_DEBUG, "web: a request was answered %d", status);
+        nn_web_connection_drop_told(web, &connection->address, NECPNET_DROP_UPGRADE);
         nn_web_upgrade_refuse(connection, status, status == 426 ? UPGRADE_VERSION_HEADER : NULL, NULL,
                               NECPNET_ERR_PROTOCOL);
         return;
@@ -229,9 +230,11 @@ NN_PRIVATE size_t nn_web_upgrade_input(necpnet_web_connection* connection, const
     if (found.no_memory) {
         upgrade_end_out_of_memory(connection);
     } else if (found.scan == NN_HTTP_SCAN_NOT_HTTP) {
+        nn_web_connection_drop_told(connection->web, &connection->address, NECPNET_DROP_NOT_HTTP);
         nn_web_upgrade_refuse(connection, 400, NULL, "This port speaks HTTP/1.1 and WebSocket.\n",
                               NECPNET_ERR_NOT_HTTP);
     } else if (found.too_large) {
+        nn_web_connection_drop_told(connection->web, &connection->address, NECPNET_DROP_UPGRADE);
         nn_web_upgrade_refuse(connection, 431, NULL, NULL, NECPNET_ERR_PROTOCOL);
     } else if (found.scan == NN_HTTP_SCAN_WHOLE) {
         upgrade_request(connection, found.head, found.bytes);

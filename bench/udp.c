@@ -150,6 +150,9 @@ static void ours_open(void)
         ours_serve();
         if (necpnet_time_us() > until) bench_fail("no connection within 5 s");
     }
+    necpnet_statistics statistics;
+    ours_check("statistics", necpnet_client_get_statistics(ours.client, &statistics));
+    if (statistics.encrypted != (ours.security != NECPNET_SECURITY_NONE)) bench_fail("the connection is not as asked");
 }
 
 static void ours_close(void)

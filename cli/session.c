@@ -102,10 +102,20 @@ bool cli_token(const cli_options* options, const char* transport, char* text)
     return true;
 }
 
+#define CLI_TOKEN_PATIENCE_US 30000000u
+#define CLI_TOKEN_RETRY_US 500000u
+
 static bool give_token(const cli_options* options, necpnet_client* client)
 {
     char text[NECPNET_TOKEN_TEXT_BYTES_MAX];
-    if (!cli_token(options, options->transport, text)) return false;
+    bool was_connected = necpnet_client_get_user_data(client) != NULL; /* see EVENT_CONNECTED below */
+    uint64_t until_us = necpnet_time_us() + CLI_TOKEN_PATIENCE_US;
+    while (!cli_token(options, options->transport, text)) {
+        /* A server that restarts is away for a while; one that never answered is not there. */
+        if (!was_connected || !options->token_url || necpnet_time_us() >= until_us) return false;
+        uint64_t next_us = necpnet_time_us() + CLI_TOKEN_RETRY_US;
+        while (necpnet_time_us() < next_us) necpnet_client_wait(client, CLI_TOKEN_RETRY_US);
+    }
     necpnet_result result = necpnet_client_set_token(client, text, necpnet_wall_time_us());
     if (result) cli_fail("token: %s", necpnet_result_text(result));
     return result == NECPNET_OK;
@@ -141,6 +151,7 @@ bool cli_answer(const cli_options* options, necpnet_client* client, const necpne
     switch (event->type) {
     case NECPNET_EVENT_TOKEN_NEEDED: return give_token(options, client);
     case NECPNET_EVENT_CONNECTED:
+        necpnet_client_set_user_data(client, client);
         cli_describe(client, text, sizeof text);
         if (!options->json) printf("%s\n", text);
         break;

@@ -139,6 +139,10 @@ static bool connect_identify(const api* known, const rest_request* request, rest
     const char* why = "Authorization: Bearer with a JWT is wanted";
     const char* authorization = rest_header(request, "Authorization");
     necpnet_result result = NECPNET_ERR_TOKEN_MISSING;
+    if (known->settings->jwt_secret[0] == 0) {
+        rest_refuse(answer, request, 501, "this server makes no tokens: no jwt_secret is configured", NULL);
+        return false;
+    }
     if (strncasecmp(authorization, "Bearer ", 7) == 0) {
         result = identity_verify(known->settings, authorization + 7, necpnet_wall_time_us(), &who, &why);
     }

@@ -16544,8 +16544,9 @@ struct nn_follower {
     nn_follower_entry* entries; /* ring by number, a power of two */
     uint32_t entry_capacity;
     uint32_t entry_next;
-    nn_follower_frame frames[NN_FOLLOWER_RECORDS_MAX]; /* ring by value */
-    uint32_t frame_first;                              /* the oldest value that is open */
+    nn_follower_frame* frames; /* ring by value, a power of two; none when ordered */
+    uint32_t frame_capacity;
+    uint32_t frame_first; /* the oldest value that is open */
     uint32_t frame_next;
     uint64_t seen;        /* commit up to which the change list was walked */
     uint64_t sent_commit; /* of the last frame */
@@ -16565,6 +16566,11 @@ struct nn_follower {
     uint8_t trailing;
     bool again; /* the last frame left something behind that the budget allows: another one at once */
 };
+
+NN_INLINE nn_follower_frame* nn_follower_frame_of(const nn_follower* follower, uint32_t value)
+{
+    return &follower->frames[value & (follower->frame_capacity - 1)];
+}
 
 NN_INLINE bool nn_follower_owns(const nn_follower* follower, const nn_world_slot* slot)
 {
@@ -16683,6 +16689,7 @@ NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower)
     nn_alloc_give(&world->alloc, follower->pending, follower->pending_capacity * sizeof(uint16_t));
     nn_alloc_give(&world->alloc, follower->order, follower->pending_capacity * sizeof(uint64_t));
     nn_alloc_give(&world->alloc, follower->entries, follower->entry_capacity * sizeof(nn_follower_entry));
+    nn_alloc_give(&world->alloc, follower->frames, follower->frame_capacity * sizeof(nn_follower_frame));
     nn_alloc_give(&world->alloc, follower, sizeof *follower);
 }
 
@@ -16893,8 +16900,9 @@ static void follower_lose_entry(nn_follower* follower, const nn_follower_entry* 
 
 static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
 {
-    nn_follower_frame* frame = &follower->frames[value % NN_FOLLOWER_RECORDS_MAX];
-    if (value - follower->frame_first >= follower->frame_next - follower->frame_first || !frame->open) return;
+    if (value - follower->frame_first >= follower->frame_next - follower->frame_first) return;
+    nn_follower_frame* frame = nn_follower_frame_of(follower, value);
+    if (!frame->open) return;
     /* So late that the view may have dropped it: see NN_STATE_WINDOW_TICKS. */
     if (follower->sent_tick - frame->tick >= NN_STATE_WINDOW_TICKS) acked = false;
     for (uint32_t i = 0; i < frame->count; i++) {
@@ -16907,7 +16915,7 @@ static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
     }
     frame->open = false;
     while (follower->frame_first != follower->frame_next &&
-           !follower->frames[follower->frame_first % NN_FOLLOWER_RECORDS_MAX].open) {
+           !nn_follower_frame_of(follower, follower->frame_first)->open) {
         follower->frame_first++;
     }
 }
@@ -16931,6 +16939,7 @@ NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value)
 #define FOLLOWER_TRAILING_ORDERED 1   /* frames after the last change, which tell that nothing moves any more */
 #define FOLLOWER_TRAILING_UNORDERED 3 /* some of them may be lost */
 #define FOLLOWER_ENTRIES_FIRST 64
+#define FOLLOWER_FRAMES_FIRST 8
 
 /* ---- choosing */
 
@@ -17163,12 +17172,32 @@ static bool follower_write_records(nn_follower* follower, follower_writing* writ
     return own_complete;
 }
 
+/* Room to remember one more frame. */
+static bool follower_reserve_frame(nn_follower* follower)
+{
+    uint32_t open = follower->frame_next - follower->frame_first;
+    if (open < follower->frame_capacity) return true;
+    uint32_t capacity = follower->frame_capacity ? follower->frame_capacity * 2 : FOLLOWER_FRAMES_FIRST;
+    nn_alloc* alloc = &follower->world->alloc;
+    nn_follower_frame* frames = (nn_follower_frame*)nn_alloc_take(alloc, capacity * sizeof(nn_follower_frame));
+    if (!frames) return false;
+    for (uint32_t value = follower->frame_first; value != follower->frame_next; value++) {
+        frames[value & (capacity - 1)] = *nn_follower_frame_of(follower, value);
+    }
+    nn_alloc_give(alloc, follower->frames, follower->frame_capacity * sizeof(nn_follower_frame));
+    follower->frames = frames;
+    follower->frame_capacity = capacity;
+    return true;
+}
+
+/* Room to remember one more frame of up to count records. */
 static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 {
     if (follower->ordered) return true;
+    if (!follower_reserve_frame(follower)) return false;
     uint32_t first = follower->entry_next;
     if (follower->frame_first != follower->frame_next) {
-        first = follower->frames[follower->frame_first % NN_FOLLOWER_RECORDS_MAX].first;
+        first = nn_follower_frame_of(follower, follower->frame_first)->first;
     }
     uint32_t needed = follower->entry_next - first + count;
     if (needed <= follower->entry_capacity) return true;
@@ -17260,7 +17289,7 @@ static uint32_t follower_encode(nn_follower* follower, follower_writing* writing
 static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first, uint32_t records)
 {
     if (follower->ordered) return 0;
-    nn_follower_frame* frame = &follower->frames[follower->frame_next % NN_FOLLOWER_RECORDS_MAX];
+    nn_follower_frame* frame = nn_follower_frame_of(follower, follower->frame_next);
     frame->first = entry_first;
     frame->count = records;
     frame->tick = follower->world->tick;

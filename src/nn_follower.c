@@ -76,6 +76,7 @@ NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower)
     nn_alloc_give(&world->alloc, follower->pending, follower->pending_capacity * sizeof(uint16_t));
     nn_alloc_give(&world->alloc, follower->order, follower->pending_capacity * sizeof(uint64_t));
     nn_alloc_give(&world->alloc, follower->entries, follower->entry_capacity * sizeof(nn_follower_entry));
+    nn_alloc_give(&world->alloc, follower->frames, follower->frame_capacity * sizeof(nn_follower_frame));
     nn_alloc_give(&world->alloc, follower, sizeof *follower);
 }
 
@@ -286,8 +287,9 @@ static void follower_lose_entry(nn_follower* follower, const nn_follower_entry* 
 
 static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
 {
-    nn_follower_frame* frame = &follower->frames[value % NN_FOLLOWER_RECORDS_MAX];
-    if (value - follower->frame_first >= follower->frame_next - follower->frame_first || !frame->open) return;
+    if (value - follower->frame_first >= follower->frame_next - follower->frame_first) return;
+    nn_follower_frame* frame = nn_follower_frame_of(follower, value);
+    if (!frame->open) return;
     /* So late that the view may have dropped it: see NN_STATE_WINDOW_TICKS. */
     if (follower->sent_tick - frame->tick >= NN_STATE_WINDOW_TICKS) acked = false;
     for (uint32_t i = 0; i < frame->count; i++) {
@@ -300,7 +302,7 @@ static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
     }
     frame->open = false;
     while (follower->frame_first != follower->frame_next &&
-           !follower->frames[follower->frame_first % NN_FOLLOWER_RECORDS_MAX].open) {
+           !nn_follower_frame_of(follower, follower->frame_first)->open) {
         follower->frame_first++;
     }
 }

@@ -105,8 +105,9 @@ struct nn_follower {
     nn_follower_entry* entries; /* ring by number, a power of two */
     uint32_t entry_capacity;
     uint32_t entry_next;
-    nn_follower_frame frames[NN_FOLLOWER_RECORDS_MAX]; /* ring by value */
-    uint32_t frame_first;                              /* the oldest value that is open */
+    nn_follower_frame* frames; /* ring by value, a power of two; none when ordered */
+    uint32_t frame_capacity;
+    uint32_t frame_first; /* the oldest value that is open */
     uint32_t frame_next;
     uint64_t seen;        /* commit up to which the change list was walked */
     uint64_t sent_commit; /* of the last frame */
@@ -126,6 +127,11 @@ struct nn_follower {
     uint8_t trailing;
     bool again; /* the last frame left something behind that the budget allows: another one at once */
 };
+
+NN_INLINE nn_follower_frame* nn_follower_frame_of(const nn_follower* follower, uint32_t value)
+{
+    return &follower->frames[value & (follower->frame_capacity - 1)];
+}
 
 NN_INLINE bool nn_follower_owns(const nn_follower* follower, const nn_world_slot* slot)
 {

@@ -8,6 +8,7 @@
 #define FOLLOWER_TRAILING_ORDERED 1   /* frames after the last change, which tell that nothing moves any more */
 #define FOLLOWER_TRAILING_UNORDERED 3 /* some of them may be lost */
 #define FOLLOWER_ENTRIES_FIRST 64
+#define FOLLOWER_FRAMES_FIRST 8
 
 /* ---- choosing */
 
@@ -240,12 +241,32 @@ static bool follower_write_records(nn_follower* follower, follower_writing* writ
     return own_complete;
 }
 
+/* Room to remember one more frame. */
+static bool follower_reserve_frame(nn_follower* follower)
+{
+    uint32_t open = follower->frame_next - follower->frame_first;
+    if (open < follower->frame_capacity) return true;
+    uint32_t capacity = follower->frame_capacity ? follower->frame_capacity * 2 : FOLLOWER_FRAMES_FIRST;
+    nn_alloc* alloc = &follower->world->alloc;
+    nn_follower_frame* frames = (nn_follower_frame*)nn_alloc_take(alloc, capacity * sizeof(nn_follower_frame));
+    if (!frames) return false;
+    for (uint32_t value = follower->frame_first; value != follower->frame_next; value++) {
+        frames[value & (capacity - 1)] = *nn_follower_frame_of(follower, value);
+    }
+    nn_alloc_give(alloc, follower->frames, follower->frame_capacity * sizeof(nn_follower_frame));
+    follower->frames = frames;
+    follower->frame_capacity = capacity;
+    return true;
+}
+
+/* Room to remember one more frame of up to count records. */
 static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 {
     if (follower->ordered) return true;
+    if (!follower_reserve_frame(follower)) return false;
     uint32_t first = follower->entry_next;
     if (follower->frame_first != follower->frame_next) {
-        first = follower->frames[follower->frame_first % NN_FOLLOWER_RECORDS_MAX].first;
+        first = nn_follower_frame_of(follower, follower->frame_first)->first;
     }
     uint32_t needed = follower->entry_next - first + count;
     if (needed <= follower->entry_capacity) return true;
@@ -337,7 +358,7 @@ static uint32_t follower_encode(nn_follower* follower, follower_writing* writing
 static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first, uint32_t records)
 {
     if (follower->ordered) return 0;
-    nn_follower_frame* frame = &follower->frames[follower->frame_next % NN_FOLLOWER_RECORDS_MAX];
+    nn_follower_frame* frame = nn_follower_frame_of(follower, follower->frame_next);
     frame->first = entry_first;
     frame->count = records;
     frame->tick = follower->world->tick;

@@ -24700,10 +24700,12 @@ typedef struct nn_net_datagram {
     uint8_t* data;
     uint32_t bytes;
     uint32_t bytes_max; /* receiving: room at data; more is cut off and cut is set */
+    uint32_t segment;   /* receiving: several datagrams of so many bytes, the last maybe of fewer; 0: one datagram */
     bool cut;
 } nn_net_datagram;
 
-#define NN_NET_BATCH_MAX 64 /* datagrams of one system call */
+#define NN_NET_RECEIVE_BYTES_MAX 65535u /* several datagrams of one sender may come as one */
+#define NN_NET_BATCH_MAX 64             /* datagrams of one system call */
 
 /* nn_net_start, nn_net_stop - the system's own preparation, counted by the system. */
 NN_PRIVATE bool nn_net_start(void);
@@ -24749,9 +24751,10 @@ NN_PRIVATE void nn_net_shut(int descriptor);
 NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count);
 
 /* nn_net_send - the batch; returns how many the system took or refused for good; fewer than count: it is full. refused
- * counts those that were dropped, reason is the last one's. ipv6: the socket is one. */
-NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, int* out_refused,
-                           necpnet_result* out_reason);
+ * counts those that were dropped, reason is the last one's. ipv6: the socket is one. Neighbours of one size to one
+ * address, whose bytes follow each other, may go as one (Linux: UDP_SEGMENT); joins is cleared where that fails. */
+NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, bool* joins,
+                           int* out_refused, necpnet_result* out_reason);
 
 /* nn_net_watch_errors - from now on the system remembers which addresses refused a datagram (ICMP). Nothing where it
  * cannot; nn_net_read_error then has none. */
@@ -24882,6 +24885,12 @@ NN_PRIVATE necpnet_result nn_net_resolve(const char* host, uint16_t port, necpne
 #include <sys/eventfd.h>
 #endif
 
+#if defined(__linux__) && !defined(UDP_SEGMENT)
+#define UDP_SEGMENT 103 /* linux/udp.h, since 4.18 */
+#endif
+#if defined(__linux__) && !defined(UDP_GRO)
+#define UDP_GRO 104 /* since 5.0 */
+#endif
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE instead */
 #endif
@@ -25003,6 +25012,7 @@ NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes)
     net_set(descriptor, SOL_SOCKET, SO_RCVBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
     net_set(descriptor, SOL_SOCKET, SO_SNDBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
 #if defined(__linux__)
+    net_set(descriptor, IPPROTO_UDP, UDP_GRO, 1);
     /* DF set, and the kernel's own path MTU not obeyed: probing is ours (RFC 8899). Over the interface: EMSGSIZE. */
     net_set(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
     net_set(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
@@ -25107,11 +25117,23 @@ NN_PRIVATE void nn_net_shut(int descriptor)
 
 #if defined(__linux__)
 
+static uint32_t net_segment(struct msghdr* message)
+{
+    for (struct cmsghdr* at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
+        if (at->cmsg_level != IPPROTO_UDP || at->cmsg_type != UDP_GRO) continue;
+        int segment;
+        memcpy(&segment, CMSG_DATA(at), sizeof segment);
+        return segment > 0 ? (uint32_t)segment : 0;
+    }
+    return 0;
+}
+
 NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
 {
     struct mmsghdr messages[NN_NET_BATCH_MAX];
     struct iovec pieces[NN_NET_BATCH_MAX];
     struct sockaddr_storage from[NN_NET_BATCH_MAX];
+    uint64_t control[NN_NET_BATCH_MAX][(CMSG_SPACE(sizeof(int)) + 7) / 8];
     if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
     for (int i = 0; i < count; i++) {
         memset(&messages[i], 0, sizeof messages[i]);
@@ -25121,11 +25143,14 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
         messages[i].msg_hdr.msg_iovlen = 1;
         messages[i].msg_hdr.msg_name = &from[i];
         messages[i].msg_hdr.msg_namelen = (socklen_t)sizeof from[i];
+        messages[i].msg_hdr.msg_control = control[i];
+        messages[i].msg_hdr.msg_controllen = sizeof control[i];
     }
     int got = recvmmsg(descriptor, messages, (unsigned)count, 0, NULL);
     for (int i = 0; i < got; i++) {
         nn_net_from_system(&from[i], &batch[i].address);
         batch[i].bytes = messages[i].msg_len;
+        batch[i].segment = net_segment(&messages[i].msg_hdr);
         batch[i].cut = (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
     }
     return got > 0 ? got : 0;
@@ -25151,6 +25176,7 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
         if (bytes < 0) break;
         nn_net_from_system(&from, &batch[got].address);
         batch[got].bytes = (uint32_t)bytes;
+        batch[got].segment = 0;
         batch[got].cut = (message.msg_flags & MSG_TRUNC) != 0;
         got++;
     }
@@ -25159,11 +25185,30 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
 
 #endif
 
+#define NET_JOINED_BYTES_MAX 65000u /* one IP packet less headers, before the system cuts it */
+
 #if defined(__linux__)
 
 static int net_send_some(int descriptor, struct mmsghdr* messages, int count)
 {
     return sendmmsg(descriptor, messages, (unsigned)count, MSG_NOSIGNAL);
+}
+
+/* How many datagrams from the first on may go as one: all but the last as long as the first. */
+static int net_joined(const nn_net_datagram* batch, int count)
+{
+    uint32_t bytes = batch[0].bytes, total = bytes;
+    int joined = 1;
+    while (joined < count && bytes > 0) {
+        const nn_net_datagram* next = &batch[joined];
+        const nn_net_datagram* last = next - 1;
+        bool follows = last->bytes == bytes && next->data == last->data + last->bytes && next->bytes <= bytes &&
+                       next->bytes > 0 && total + next->bytes <= NET_JOINED_BYTES_MAX;
+        if (!follows || !necpnet_address_equal(&next->address, &batch[0].address)) break;
+        total += next->bytes;
+        joined++;
+    }
+    return joined;
 }
 
 #else
@@ -25182,37 +25227,81 @@ static int net_send_some(int descriptor, struct mmsghdr* messages, int count)
 
 #endif
 
-NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, int* out_refused,
-                           necpnet_result* out_reason)
-{
+/* Messages of one system call, each of one or more datagrams. */
+typedef struct net_sending {
     struct mmsghdr messages[NN_NET_BATCH_MAX];
     struct iovec pieces[NN_NET_BATCH_MAX];
     struct sockaddr_storage to[NN_NET_BATCH_MAX];
-    if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
-    for (int i = 0; i < count; i++) {
-        memset(&messages[i], 0, sizeof messages[i]);
-        pieces[i].iov_base = batch[i].data;
-        pieces[i].iov_len = batch[i].bytes;
-        messages[i].msg_hdr.msg_iov = &pieces[i];
-        messages[i].msg_hdr.msg_iovlen = 1;
-        messages[i].msg_hdr.msg_name = &to[i];
-        messages[i].msg_hdr.msg_namelen = nn_net_to_system(&batch[i].address, ipv6, &to[i]);
+    uint8_t joined[NN_NET_BATCH_MAX];
+#if defined(__linux__)
+    uint64_t control[NN_NET_BATCH_MAX][(CMSG_SPACE(sizeof(uint16_t)) + 7) / 8];
+#endif
+} net_sending;
+
+static int net_prepare_sending(net_sending* sending, bool ipv6, const nn_net_datagram* batch, int count, bool joins)
+{
+    int messages = 0;
+    for (int at = 0; at < count; messages++) {
+        struct msghdr* header = &sending->messages[messages].msg_hdr;
+        struct iovec* piece = &sending->pieces[messages];
+        int joined = 1;
+        memset(&sending->messages[messages], 0, sizeof sending->messages[messages]);
+        piece->iov_base = batch[at].data;
+        piece->iov_len = batch[at].bytes;
+#if defined(__linux__)
+        if (joins) joined = net_joined(batch + at, count - at);
+        if (joined > 1) {
+            const nn_net_datagram* last = &batch[at + joined - 1];
+            uint16_t segment = (uint16_t)batch[at].bytes;
+            struct cmsghdr* control = (struct cmsghdr*)(void*)sending->control[messages];
+            piece->iov_len = (size_t)(last->data - batch[at].data) + last->bytes;
+            header->msg_control = control;
+            header->msg_controllen = CMSG_SPACE(sizeof segment);
+            control->cmsg_level = IPPROTO_UDP;
+            control->cmsg_type = UDP_SEGMENT;
+            control->cmsg_len = CMSG_LEN(sizeof segment);
+            memcpy(CMSG_DATA(control), &segment, sizeof segment);
+        }
+#else
+        (void)joins;
+#endif
+        header->msg_iov = piece;
+        header->msg_iovlen = 1;
+        header->msg_name = &sending->to[messages];
+        header->msg_namelen = nn_net_to_system(&batch[at].address, ipv6, &sending->to[messages]);
+        sending->joined[messages] = (uint8_t)joined;
+        at += joined;
     }
+    return messages;
+}
+
+NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, bool* joins,
+                           int* out_refused, necpnet_result* out_reason)
+{
+    net_sending sending;
+    if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
+    int messages = net_prepare_sending(&sending, ipv6, batch, count, *joins);
     int done = 0;
     bool told = false;
     *out_refused = 0;
-    while (done < count) {
-        int sent = net_send_some(descriptor, messages + done, count - done);
+    for (int at = 0; at < messages;) {
+        int sent = net_send_some(descriptor, sending.messages + at, messages - at);
         if (sent > 0) {
-            done += sent;
+            for (int i = 0; i < sent; i++) done += sending.joined[at++];
         } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
             break;
+        } else if (errno == EINTR) {
+            continue;
         } else if (errno == ECONNREFUSED && !told) { /* what another one met earlier: this one has not been tried */
             told = true;
-        } else if (errno != EINTR) { /* this one alone: too large, no route */
+        } else if (sending.joined[at] > 1) { /* an old kernel, or a device that cannot: one by one from here on */
+            *joins = false;
+            break;
+        } else { /* this one alone: too large, no route */
             *out_reason = net_result(errno);
             ++*out_refused;
             done++;
+            at++;
         }
     }
     return done;
@@ -25539,14 +25628,16 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
         nn_net_from_system(&from, &batch[got].address);
         batch[got].bytes = error ? batch[got].bytes_max : (uint32_t)bytes;
         batch[got].cut = error == WSAEMSGSIZE;
+        batch[got].segment = 0;
         got++;
     }
     return got;
 }
 
-NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, int* out_refused,
-                           necpnet_result* out_reason)
+NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, bool* joins,
+                           int* out_refused, necpnet_result* out_reason)
 {
+    *joins = false;
     *out_refused = 0;
     for (int i = 0; i < count; i++) {
         struct sockaddr_storage to;
@@ -26620,6 +26711,7 @@ typedef struct nn_socket {
     nn_watch udp;
     bool udp_ipv6;
     bool udp_ready;
+    bool joins;          /* equal datagrams go as one; the system can */
     bool watches_errors; /* a client's: a server sends to whom it has heard from */
     nn_socket_refusal refusals[NN_SOCKET_REFUSALS_MAX];
     uint32_t refusal_count;
@@ -26829,6 +26921,7 @@ static necpnet_result socket_bind(nn_socket* socket, nn_net_kind kind, const nec
     if (kind == NN_NET_UDP) {
         nn_net_tune_udp(descriptor, config->socket_buffer_bytes);
         socket->udp_ipv6 = address->family == NECPNET_ADDRESS_IPV6;
+        socket->joins = true;
         socket->watches_errors = config->udp_port == 0 && config->tcp_port < 0;
         if (socket->watches_errors) nn_net_watch_errors(descriptor, socket->udp_ipv6);
     }
@@ -26995,6 +27088,18 @@ static necpnet_result socket_take_refusal(nn_socket* socket, const necpnet_addre
     return reason;
 }
 
+static void socket_deliver(nn_socket* socket, const nn_net_datagram* datagram)
+{
+    uint32_t segment = datagram->segment ? datagram->segment : datagram->bytes;
+    uint32_t at = 0;
+    do {
+        uint32_t bytes = datagram->bytes - at < segment ? datagram->bytes - at : segment;
+        socket->statistics.datagrams_received++;
+        socket->sink.on_datagram(socket->sink.user, &datagram->address, datagram->data + at, bytes);
+        at += segment;
+    } while (at < datagram->bytes && socket->attached);
+}
+
 NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
 {
     nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
@@ -27006,14 +27111,13 @@ NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
     for (int received = 0; socket->attached && received < NN_SOCKET_DATAGRAMS_A_TURN;) {
         for (int i = 0; i < slots; i++) {
             batch[i].data = buffers->read + (size_t)i * NN_SOCKET_READ_SLOT;
-            batch[i].bytes_max = NECPNET_DATAGRAM_BYTES_MAX;
+            batch[i].bytes_max = NN_NET_RECEIVE_BYTES_MAX;
         }
         int count = nn_net_receive(socket->udp.descriptor, batch, slots);
         if (count == 0 && socket->watches_errors) socket_read_errors(socket); /* readable, and nothing there */
         for (int i = 0; i < count && socket->attached; i++) {
             if (batch[i].cut || batch[i].address.family == NECPNET_ADDRESS_NONE) continue;
-            socket->statistics.datagrams_received++;
-            socket->sink.on_datagram(socket->sink.user, &batch[i].address, batch[i].data, batch[i].bytes);
+            socket_deliver(socket, &batch[i]);
         }
         if (count < slots) return;
         received += count;
@@ -27039,8 +27143,9 @@ static void socket_send_kept(nn_socket_buffers* buffers)
         int count = buffers->datagrams_count - buffers->datagrams_first;
         int refused = 0;
         necpnet_result reason = NECPNET_OK;
+        bool joined = owner->joins;
         int done = nn_net_send(owner->udp.descriptor, owner->udp_ipv6, buffers->datagrams + buffers->datagrams_first,
-                               count, &refused, &reason);
+                               count, &owner->joins, &refused, &reason);
         owner->statistics.datagrams_sent += (uint64_t)(done - refused);
         owner->statistics.datagrams_dropped += (uint64_t)refused;
         if (refused) {
@@ -27048,7 +27153,7 @@ static void socket_send_kept(nn_socket_buffers* buffers)
                          necpnet_result_text(reason));
         }
         buffers->datagrams_first += done;
-        if (done < count) {
+        if (done < count && joined == owner->joins) {
             nn_loop_watch(owner->loop, &owner->udp, NN_READABLE | NN_WRITABLE);
             return;
         }

@@ -1,8 +1,10 @@
 /* sockets - the socket transport beside the bare system calls, on the loopback interface, in one process.
  *
- * A round sends bursts of 64-byte datagrams from one socket to another and receives them: bare by sendto and recvfrom,
- * one a datagram; ours through the transport's send_datagram, flush and receive. Rounds take turns, warm-up first; the
- * best of each counts (CPU time of the process, both ends). The second case is a byte stream's memory when it is idle.
+ * Case one-peer: bursts of 64-byte datagrams from one socket to another, sent and received: bare by sendto and recvfrom,
+ * one a datagram; ours through the transport's send_datagram, flush and receive, which join what goes to one address.
+ * Case many-peers: 32 bare sockets send one each, and are answered: what differs is the server's half alone, bare or
+ * ours; nothing can be joined. Rounds take turns, warm-up first; the best of each counts (CPU time of the process).
+ * Case idle-stream is a byte stream's memory.
  *
  *   sockets [bursts]   bursts of 32 a round, default 2,000
  */
@@ -185,6 +187,72 @@ static double ours_round(int bursts)
     return spent;
 }
 
+/* A server echoes what 32 bare sockets send. */
+static double many_round(int bursts, bool ours)
+{
+    int peers[BURST];
+    struct sockaddr_in peer_at, server_at;
+    int received = 0, udp = 0, tcp, server = -1;
+    const necpnet_transport* transport = NULL;
+    necpnet_address addresses[BURST];
+    memset(&server_at, 0, sizeof server_at);
+    if (ours) {
+        transport = ours_open(0, 0, &received);
+        transport->local_ports(transport->user, &udp, &tcp);
+        server_at.sin_family = AF_INET;
+        server_at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        server_at.sin_port = htons((uint16_t)udp);
+    } else {
+        server = bare_open(&server_at);
+    }
+    for (int i = 0; i < BURST; i++) {
+        peers[i] = bare_open(&peer_at);
+        necpnet_address_parse("127.0.0.1", &addresses[i]);
+        addresses[i].port = ntohs(peer_at.sin_port);
+    }
+    uint8_t data[BYTES] = {0};
+    double begin = cpu_s();
+    for (int b = 0; b < bursts; b++) {
+        for (int i = 0; i < BURST; i++) {
+            sendto(peers[i], data, sizeof data, 0, (struct sockaddr*)&server_at, (socklen_t)sizeof server_at);
+        }
+        if (ours) {
+            while (received < (b + 1) * BURST) transport->receive(transport->user, 0);
+            for (int i = 0; i < BURST; i++) {
+                transport->send_datagram(transport->user, &addresses[i], data, sizeof data);
+            }
+            transport->flush(transport->user);
+        } else {
+            for (int i = 0; i < BURST; i++) {
+                struct sockaddr_in from;
+                socklen_t from_bytes = (socklen_t)sizeof from;
+                recvfrom(server, data, sizeof data, 0, (struct sockaddr*)&from, &from_bytes);
+                sendto(server, data, sizeof data, 0, (struct sockaddr*)&from, from_bytes);
+            }
+        }
+        for (int i = 0; i < BURST; i++) {
+            if (recv(peers[i], data, sizeof data, 0) != BYTES) fail("an answer is lost");
+        }
+    }
+    double spent = cpu_s() - begin;
+    for (int i = 0; i < BURST; i++) close(peers[i]);
+    if (ours) {
+        necpnet_socket_destroy(transport);
+    } else {
+        close(server);
+    }
+    return spent;
+}
+
+static void print_figure(const char* name, double ours_ns, double bare_ns)
+{
+    printf("%-12s %d-byte datagrams, bursts of %d: ours %.0f ns, sendto and recvfrom %.0f ns\n", name, BYTES, BURST,
+           ours_ns, bare_ns);
+    printf("{\"bench\":\"sockets\",\"case\":\"%s\",\"metric\":\"cpu\",\"unit\":\"ns\",\"ours\":%.1f,"
+           "\"peer\":\"sendto+recvfrom\",\"theirs\":%.1f,\"ratio\":%.3f}\n",
+           name, ours_ns, bare_ns, bare_ns / ours_ns);
+}
+
 static double idle_stream_bytes(void)
 {
     int accepted = 0, opened = 0, udp, tcp;
@@ -218,24 +286,22 @@ int main(int argc, char** argv)
 {
     int bursts = argc > 1 ? atoi(argv[1]) : 2000;
     if (bursts < 1) bursts = 1;
-    double bare = 1e9, ours = 1e9;
-    bare_round(bursts / 4 + 1);
-    ours_round(bursts / 4 + 1);
-    for (int i = 0; i < ROUNDS; i++) {
-        double a = bare_round(bursts);
-        double b = ours_round(bursts);
-        if (a < bare) bare = a;
-        if (b < ours) ours = b;
+    double best[4] = {1e9, 1e9, 1e9, 1e9};
+    for (int round = 0; round <= ROUNDS; round++) {
+        double spent[4];
+        spent[0] = bare_round(bursts);
+        spent[1] = ours_round(bursts);
+        spent[2] = many_round(bursts, false);
+        spent[3] = many_round(bursts, true);
+        for (int i = 0; i < 4 && round > 0; i++) { /* the first warms up */
+            if (spent[i] < best[i]) best[i] = spent[i];
+        }
     }
-    double count = (double)bursts * BURST;
-    double bare_ns = bare / count * 1e9, ours_ns = ours / count * 1e9;
+    double unit = 1e9 / ((double)bursts * BURST);
+    print_figure("one-peer", best[1] * unit, best[0] * unit);
+    print_figure("many-peers", best[3] * unit, best[2] * unit);
     double stream = idle_stream_bytes();
-    printf("datagram of %d bytes, sent and received, in bursts of %d: ours %.0f ns, sendto and recvfrom %.0f ns\n",
-           BYTES, BURST, ours_ns, bare_ns);
-    printf("memory of an idle stream: %.0f bytes\n", stream);
-    printf("{\"bench\":\"sockets\",\"case\":\"udp-64\",\"metric\":\"cpu\",\"unit\":\"ns\",\"ours\":%.1f,"
-           "\"peer\":\"sendto+recvfrom\",\"theirs\":%.1f,\"ratio\":%.3f}\n",
-           ours_ns, bare_ns, bare_ns / ours_ns);
+    printf("idle-stream  memory of an idle stream: %.0f bytes\n", stream);
     printf("{\"bench\":\"sockets\",\"case\":\"idle-stream\",\"metric\":\"memory\",\"unit\":\"bytes\",\"ours\":%.1f,"
            "\"peer\":null,\"theirs\":null,\"ratio\":null}\n",
            stream);

@@ -29,10 +29,12 @@ typedef struct nn_net_datagram {
     uint8_t* data;
     uint32_t bytes;
     uint32_t bytes_max; /* receiving: room at data; more is cut off and cut is set */
+    uint32_t segment;   /* receiving: several datagrams of so many bytes, the last maybe of fewer; 0: one datagram */
     bool cut;
 } nn_net_datagram;
 
-#define NN_NET_BATCH_MAX 64 /* datagrams of one system call */
+#define NN_NET_RECEIVE_BYTES_MAX 65535u /* several datagrams of one sender may come as one */
+#define NN_NET_BATCH_MAX 64             /* datagrams of one system call */
 
 /* nn_net_start, nn_net_stop - the system's own preparation, counted by the system. */
 NN_PRIVATE bool nn_net_start(void);
@@ -78,9 +80,10 @@ NN_PRIVATE void nn_net_shut(int descriptor);
 NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count);
 
 /* nn_net_send - the batch; returns how many the system took or refused for good; fewer than count: it is full. refused
- * counts those that were dropped, reason is the last one's. ipv6: the socket is one. */
-NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, int* out_refused,
-                           necpnet_result* out_reason);
+ * counts those that were dropped, reason is the last one's. ipv6: the socket is one. Neighbours of one size to one
+ * address, whose bytes follow each other, may go as one (Linux: UDP_SEGMENT); joins is cleared where that fails. */
+NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, bool* joins,
+                           int* out_refused, necpnet_result* out_reason);
 
 /* nn_net_watch_errors - from now on the system remembers which addresses refused a datagram (ICMP). Nothing where it
  * cannot; nn_net_read_error then has none. */

@@ -13,6 +13,12 @@
 #include <sys/eventfd.h>
 #endif
 
+#if defined(__linux__) && !defined(UDP_SEGMENT)
+#define UDP_SEGMENT 103 /* linux/udp.h, since 4.18 */
+#endif
+#if defined(__linux__) && !defined(UDP_GRO)
+#define UDP_GRO 104 /* since 5.0 */
+#endif
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE instead */
 #endif
@@ -134,6 +140,7 @@ NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes)
     net_set(descriptor, SOL_SOCKET, SO_RCVBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
     net_set(descriptor, SOL_SOCKET, SO_SNDBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
 #if defined(__linux__)
+    net_set(descriptor, IPPROTO_UDP, UDP_GRO, 1);
     /* DF set, and the kernel's own path MTU not obeyed: probing is ours (RFC 8899). Over the interface: EMSGSIZE. */
     net_set(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
     net_set(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
@@ -238,11 +245,23 @@ NN_PRIVATE void nn_net_shut(int descriptor)
 
 #if defined(__linux__)
 
+static uint32_t net_segment(struct msghdr* message)
+{
+    for (struct cmsghdr* at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
+        if (at->cmsg_level != IPPROTO_UDP || at->cmsg_type != UDP_GRO) continue;
+        int segment;
+        memcpy(&segment, CMSG_DATA(at), sizeof segment);
+        return segment > 0 ? (uint32_t)segment : 0;
+    }
+    return 0;
+}
+
 NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
 {
     struct mmsghdr messages[NN_NET_BATCH_MAX];
     struct iovec pieces[NN_NET_BATCH_MAX];
     struct sockaddr_storage from[NN_NET_BATCH_MAX];
+    uint64_t control[NN_NET_BATCH_MAX][(CMSG_SPACE(sizeof(int)) + 7) / 8];
     if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
     for (int i = 0; i < count; i++) {
         memset(&messages[i], 0, sizeof messages[i]);
@@ -252,11 +271,14 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
         messages[i].msg_hdr.msg_iovlen = 1;
         messages[i].msg_hdr.msg_name = &from[i];
         messages[i].msg_hdr.msg_namelen = (socklen_t)sizeof from[i];
+        messages[i].msg_hdr.msg_control = control[i];
+        messages[i].msg_hdr.msg_controllen = sizeof control[i];
     }
     int got = recvmmsg(descriptor, messages, (unsigned)count, 0, NULL);
     for (int i = 0; i < got; i++) {
         nn_net_from_system(&from[i], &batch[i].address);
         batch[i].bytes = messages[i].msg_len;
+        batch[i].segment = net_segment(&messages[i].msg_hdr);
         batch[i].cut = (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
     }
     return got > 0 ? got : 0;
@@ -282,6 +304,7 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
         if (bytes < 0) break;
         nn_net_from_system(&from, &batch[got].address);
         batch[got].bytes = (uint32_t)bytes;
+        batch[got].segment = 0;
         batch[got].cut = (message.msg_flags & MSG_TRUNC) != 0;
         got++;
     }
@@ -290,11 +313,30 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
 
 #endif
 
+#define NET_JOINED_BYTES_MAX 65000u /* one IP packet less headers, before the system cuts it */
+
 #if defined(__linux__)
 
 static int net_send_some(int descriptor, struct mmsghdr* messages, int count)
 {
     return sendmmsg(descriptor, messages, (unsigned)count, MSG_NOSIGNAL);
+}
+
+/* How many datagrams from the first on may go as one: all but the last as long as the first. */
+static int net_joined(const nn_net_datagram* batch, int count)
+{
+    uint32_t bytes = batch[0].bytes, total = bytes;
+    int joined = 1;
+    while (joined < count && bytes > 0) {
+        const nn_net_datagram* next = &batch[joined];
+        const nn_net_datagram* last = next - 1;
+        bool follows = last->bytes == bytes && next->data == last->data + last->bytes && next->bytes <= bytes &&
+                       next->bytes > 0 && total + next->bytes <= NET_JOINED_BYTES_MAX;
+        if (!follows || !necpnet_address_equal(&next->address, &batch[0].address)) break;
+        total += next->bytes;
+        joined++;
+    }
+    return joined;
 }
 
 #else
@@ -313,37 +355,81 @@ static int net_send_some(int descriptor, struct mmsghdr* messages, int count)
 
 #endif
 
-NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, int* out_refused,
-                           necpnet_result* out_reason)
-{
+/* Messages of one system call, each of one or more datagrams. */
+typedef struct net_sending {
     struct mmsghdr messages[NN_NET_BATCH_MAX];
     struct iovec pieces[NN_NET_BATCH_MAX];
     struct sockaddr_storage to[NN_NET_BATCH_MAX];
-    if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
-    for (int i = 0; i < count; i++) {
-        memset(&messages[i], 0, sizeof messages[i]);
-        pieces[i].iov_base = batch[i].data;
-        pieces[i].iov_len = batch[i].bytes;
-        messages[i].msg_hdr.msg_iov = &pieces[i];
-        messages[i].msg_hdr.msg_iovlen = 1;
-        messages[i].msg_hdr.msg_name = &to[i];
-        messages[i].msg_hdr.msg_namelen = nn_net_to_system(&batch[i].address, ipv6, &to[i]);
+    uint8_t joined[NN_NET_BATCH_MAX];
+#if defined(__linux__)
+    uint64_t control[NN_NET_BATCH_MAX][(CMSG_SPACE(sizeof(uint16_t)) + 7) / 8];
+#endif
+} net_sending;
+
+static int net_prepare_sending(net_sending* sending, bool ipv6, const nn_net_datagram* batch, int count, bool joins)
+{
+    int messages = 0;
+    for (int at = 0; at < count; messages++) {
+        struct msghdr* header = &sending->messages[messages].msg_hdr;
+        struct iovec* piece = &sending->pieces[messages];
+        int joined = 1;
+        memset(&sending->messages[messages], 0, sizeof sending->messages[messages]);
+        piece->iov_base = batch[at].data;
+        piece->iov_len = batch[at].bytes;
+#if defined(__linux__)
+        if (joins) joined = net_joined(batch + at, count - at);
+        if (joined > 1) {
+            const nn_net_datagram* last = &batch[at + joined - 1];
+            uint16_t segment = (uint16_t)batch[at].bytes;
+            struct cmsghdr* control = (struct cmsghdr*)(void*)sending->control[messages];
+            piece->iov_len = (size_t)(last->data - batch[at].data) + last->bytes;
+            header->msg_control = control;
+            header->msg_controllen = CMSG_SPACE(sizeof segment);
+            control->cmsg_level = IPPROTO_UDP;
+            control->cmsg_type = UDP_SEGMENT;
+            control->cmsg_len = CMSG_LEN(sizeof segment);
+            memcpy(CMSG_DATA(control), &segment, sizeof segment);
+        }
+#else
+        (void)joins;
+#endif
+        header->msg_iov = piece;
+        header->msg_iovlen = 1;
+        header->msg_name = &sending->to[messages];
+        header->msg_namelen = nn_net_to_system(&batch[at].address, ipv6, &sending->to[messages]);
+        sending->joined[messages] = (uint8_t)joined;
+        at += joined;
     }
+    return messages;
+}
+
+NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, bool* joins,
+                           int* out_refused, necpnet_result* out_reason)
+{
+    net_sending sending;
+    if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
+    int messages = net_prepare_sending(&sending, ipv6, batch, count, *joins);
     int done = 0;
     bool told = false;
     *out_refused = 0;
-    while (done < count) {
-        int sent = net_send_some(descriptor, messages + done, count - done);
+    for (int at = 0; at < messages;) {
+        int sent = net_send_some(descriptor, sending.messages + at, messages - at);
         if (sent > 0) {
-            done += sent;
+            for (int i = 0; i < sent; i++) done += sending.joined[at++];
         } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
             break;
+        } else if (errno == EINTR) {
+            continue;
         } else if (errno == ECONNREFUSED && !told) { /* what another one met earlier: this one has not been tried */
             told = true;
-        } else if (errno != EINTR) { /* this one alone: too large, no route */
+        } else if (sending.joined[at] > 1) { /* an old kernel, or a device that cannot: one by one from here on */
+            *joins = false;
+            break;
+        } else { /* this one alone: too large, no route */
             *out_reason = net_result(errno);
             ++*out_refused;
             done++;
+            at++;
         }
     }
     return done;

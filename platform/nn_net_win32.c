@@ -218,14 +218,16 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
         nn_net_from_system(&from, &batch[got].address);
         batch[got].bytes = error ? batch[got].bytes_max : (uint32_t)bytes;
         batch[got].cut = error == WSAEMSGSIZE;
+        batch[got].segment = 0;
         got++;
     }
     return got;
 }
 
-NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, int* out_refused,
-                           necpnet_result* out_reason)
+NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, bool* joins,
+                           int* out_refused, necpnet_result* out_reason)
 {
+    *joins = false;
     *out_refused = 0;
     for (int i = 0; i < count; i++) {
         struct sockaddr_storage to;

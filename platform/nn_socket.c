@@ -147,6 +147,7 @@ static necpnet_result socket_bind(nn_socket* socket, nn_net_kind kind, const nec
     if (kind == NN_NET_UDP) {
         nn_net_tune_udp(descriptor, config->socket_buffer_bytes);
         socket->udp_ipv6 = address->family == NECPNET_ADDRESS_IPV6;
+        socket->joins = true;
         socket->watches_errors = config->udp_port == 0 && config->tcp_port < 0;
         if (socket->watches_errors) nn_net_watch_errors(descriptor, socket->udp_ipv6);
     }

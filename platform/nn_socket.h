@@ -121,6 +121,7 @@ typedef struct nn_socket {
     nn_watch udp;
     bool udp_ipv6;
     bool udp_ready;
+    bool joins;          /* equal datagrams go as one; the system can */
     bool watches_errors; /* a client's: a server sends to whom it has heard from */
     nn_socket_refusal refusals[NN_SOCKET_REFUSALS_MAX];
     uint32_t refusal_count;

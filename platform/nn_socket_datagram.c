@@ -37,6 +37,18 @@ static necpnet_result socket_take_refusal(nn_socket* socket, const necpnet_addre
     return reason;
 }
 
+static void socket_deliver(nn_socket* socket, const nn_net_datagram* datagram)
+{
+    uint32_t segment = datagram->segment ? datagram->segment : datagram->bytes;
+    uint32_t at = 0;
+    do {
+        uint32_t bytes = datagram->bytes - at < segment ? datagram->bytes - at : segment;
+        socket->statistics.datagrams_received++;
+        socket->sink.on_datagram(socket->sink.user, &datagram->address, datagram->data + at, bytes);
+        at += segment;
+    } while (at < datagram->bytes && socket->attached);
+}
+
 NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
 {
     nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
@@ -48,14 +60,13 @@ NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
     for (int received = 0; socket->attached && received < NN_SOCKET_DATAGRAMS_A_TURN;) {
         for (int i = 0; i < slots; i++) {
             batch[i].data = buffers->read + (size_t)i * NN_SOCKET_READ_SLOT;
-            batch[i].bytes_max = NECPNET_DATAGRAM_BYTES_MAX;
+            batch[i].bytes_max = NN_NET_RECEIVE_BYTES_MAX;
         }
         int count = nn_net_receive(socket->udp.descriptor, batch, slots);
         if (count == 0 && socket->watches_errors) socket_read_errors(socket); /* readable, and nothing there */
         for (int i = 0; i < count && socket->attached; i++) {
             if (batch[i].cut || batch[i].address.family == NECPNET_ADDRESS_NONE) continue;
-            socket->statistics.datagrams_received++;
-            socket->sink.on_datagram(socket->sink.user, &batch[i].address, batch[i].data, batch[i].bytes);
+            socket_deliver(socket, &batch[i]);
         }
         if (count < slots) return;
         received += count;
@@ -81,8 +92,9 @@ static void socket_send_kept(nn_socket_buffers* buffers)
         int count = buffers->datagrams_count - buffers->datagrams_first;
         int refused = 0;
         necpnet_result reason = NECPNET_OK;
+        bool joined = owner->joins;
         int done = nn_net_send(owner->udp.descriptor, owner->udp_ipv6, buffers->datagrams + buffers->datagrams_first,
-                               count, &refused, &reason);
+                               count, &owner->joins, &refused, &reason);
         owner->statistics.datagrams_sent += (uint64_t)(done - refused);
         owner->statistics.datagrams_dropped += (uint64_t)refused;
         if (refused) {
@@ -90,7 +102,7 @@ static void socket_send_kept(nn_socket_buffers* buffers)
                          necpnet_result_text(reason));
         }
         buffers->datagrams_first += done;
-        if (done < count) {
+        if (done < count && joined == owner->joins) {
             nn_loop_watch(owner->loop, &owner->udp, NN_READABLE | NN_WRITABLE);
             return;
         }

@@ -276,6 +276,67 @@ TEST(test_socket_sends_more_datagrams_than_a_batch_in_one_flush)
     side_close(&server);
 }
 
+TEST(test_socket_datagrams_that_go_as_one_arrive_as_they_were)
+{
+    struct side server, other, client;
+    side_open(&server, NULL, "127.0.0.1", 0, -1);
+    side_open(&other, NULL, "127.0.0.1", 0, -1);
+    side_open(&client, NULL, "127.0.0.1", 0, -1);
+    TEST_EACH_SEED (seed, 20) {
+        /* runs of equal sizes, a smaller one at their end, another address between; one at a time they are checked */
+        struct test_random random = test_random_begin(seed);
+        static uint8_t data[1300];
+        uint32_t sizes[200];
+        int count = 0, to_other = 0, at = 0;
+        server.datagrams = other.datagrams = 0;
+        while (count < 150) {
+            uint32_t bytes = 1 + (uint32_t)test_random_below(&random, sizeof data);
+            for (uint64_t run = 1 + test_random_below(&random, 20); run > 0; run--) sizes[count++] = bytes;
+            sizes[count++] = (uint32_t)test_random_below(&random, bytes);
+        }
+        for (int i = 0; i < count; i++) {
+            memset(data, i, sizes[i]);
+            if (test_random_below(&random, 30) == 0) {
+                TEST_OK(side_send(&client, "127.0.0.1", other.udp_port, data, sizes[i]));
+                to_other++;
+                sizes[i] = UINT32_MAX;
+            } else {
+                TEST_OK(side_send(&client, "127.0.0.1", server.udp_port, data, sizes[i]));
+            }
+        }
+        client.transport->flush(client.transport->user);
+        uint64_t until_us = necpnet_time_us() + PATIENCE_US;
+        nn_net_datagram datagram;
+        static uint8_t room[NN_NET_RECEIVE_BYTES_MAX];
+        memset(&datagram, 0, sizeof datagram);
+        datagram.data = room;
+        datagram.bytes_max = sizeof room;
+        const nn_socket* inside = (const nn_socket*)server.transport->user;
+        while (at < count && necpnet_time_us() < until_us) {
+            if (sizes[at] == UINT32_MAX) {
+                at++;
+                continue;
+            }
+            if (nn_net_receive(inside->udp.descriptor, &datagram, 1) != 1) continue;
+            uint32_t from = 0;
+            do { /* what came as one */
+                uint32_t left = datagram.bytes - from;
+                uint32_t bytes = datagram.segment && datagram.segment < left ? datagram.segment : left;
+                while (at < count && sizes[at] == UINT32_MAX) at++;
+                TEST_EQUAL(bytes, sizes[at]);
+                for (uint32_t i = 0; i < bytes; i++) TEST_EQUAL(room[from + i], (uint8_t)at);
+                from += bytes;
+                at++;
+            } while (from < datagram.bytes);
+        }
+        TEST_EQUAL(at, count);
+        TURN_UNTIL(&other, &client, other.datagrams == to_other);
+    }
+    side_close(&client);
+    side_close(&other);
+    side_close(&server);
+}
+
 TEST(test_socket_keeps_datagrams_of_transports_on_one_loop_apart)
 {
     necpnet_loop* loop = shared_loop(NECPNET_LOOP_BEST);

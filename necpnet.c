@@ -12590,7 +12590,8 @@ struct necpnet_web_connection {
     uint64_t heard_us;
     necpnet_address address;
     nn_websocket websocket;
-    int32_t reason; /* necpnet_result, once ending */
+    int32_t reason;        /* necpnet_result, once ending */
+    uint32_t unstarted_ms; /* a wait that was asked for outside of update; it starts at the next. 0: none */
     uint16_t close_code;
     uint8_t state;
     bool is_server;
@@ -12614,6 +12615,8 @@ struct necpnet_web {
     uint32_t count;         /* live and ended */
     uint32_t resumed_count; /* with is_resumed */
     uint64_t now_us;
+    bool inside;        /* between begin and the end of update: now_us is now */
+    bool has_unstarted; /* waits to start at begin */
     uint64_t request_next;
     nn_deadlines deadlines;
     nn_random random;           /* no secrets: spreads pings */
@@ -12665,10 +12668,14 @@ NN_PRIVATE void nn_web_connection_resume(necpnet_web_connection* connection);
 /* nn_web_connection_wake - the deadline came. */
 NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection);
 
+/* nn_web_connection_set_deadline - wake it in so many milliseconds; NN_NEVER: not at all. */
 NN_PRIVATE void nn_web_connection_set_deadline(necpnet_web_connection* connection, uint64_t in_ms);
 
 /* nn_web_connection_drop_told - count a refusal by name, where somebody does. */
 NN_PRIVATE void nn_web_connection_drop_told(necpnet_web* web, const necpnet_address* from, necpnet_drop drop);
+
+/* nn_web_connection_start_waits - those that were asked for outside of update, when the time was not known. */
+NN_PRIVATE void nn_web_connection_start_waits(necpnet_web* web);
 
 /* nn_web_connection_random - unpredictable bytes; false without a source. */
 NN_PRIVATE bool nn_web_connection_random(necpnet_web* web, void* to, size_t bytes);
@@ -12955,7 +12962,23 @@ NN_PRIVATE void nn_web_connection_set_deadline(necpnet_web_connection* connectio
 {
     necpnet_web* web = connection->web;
     uint64_t at_us = in_ms == NN_NEVER ? NN_NEVER : web->now_us + in_ms * 1000;
+    connection->unstarted_ms = 0;
+    if (!web->inside && in_ms != NN_NEVER) {
+        connection->unstarted_ms = (uint32_t)in_ms;
+        web->has_unstarted = true;
+        at_us = web->now_us; /* so that the next update comes soon */
+    }
     nn_deadlines_set(&web->deadlines, &connection->deadline, at_us);
+}
+
+NN_PRIVATE void nn_web_connection_start_waits(necpnet_web* web)
+{
+    web->has_unstarted = false;
+    for (necpnet_web_connection* at = web->live; at; at = at->next) {
+        if (!at->unstarted_ms) continue;
+        at->heard_us = web->now_us;
+        nn_web_connection_set_deadline(at, at->unstarted_ms);
+    }
 }
 
 NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection)
@@ -14164,6 +14187,8 @@ NN_PRIVATE void nn_web_on_close(void* context, necpnet_result reason)
 NN_PRIVATE void nn_web_begin(necpnet_web* web, uint64_t now_us)
 {
     web->now_us = now_us;
+    web->inside = true;
+    if (web->has_unstarted) nn_web_connection_start_waits(web);
 }
 
 static void web_resume(necpnet_web* web)
@@ -14182,7 +14207,7 @@ static void web_resume(necpnet_web* web)
 
 NN_PRIVATE void nn_web_update(necpnet_web* web, uint64_t now_us)
 {
-    web->now_us = now_us;
+    nn_web_begin(web, now_us);
     if (web->resumed_count) web_resume(web);
     nn_deadline* due;
     while ((due = nn_deadlines_take(&web->deadlines, now_us)) != NULL) {
@@ -14190,6 +14215,7 @@ NN_PRIVATE void nn_web_update(necpnet_web* web, uint64_t now_us)
         nn_web_connection_wake((necpnet_web_connection*)(void*)((uint8_t*)(void*)due - offset));
     }
     if (web->ended) web_finish_ended(web);
+    web->inside = false;
 }
 
 NN_PRIVATE uint64_t nn_web_deadline_us(const necpnet_web* web)

@@ -229,7 +229,23 @@ NN_PRIVATE void nn_web_connection_set_deadline(necpnet_web_connection* connectio
 {
     necpnet_web* web = connection->web;
     uint64_t at_us = in_ms == NN_NEVER ? NN_NEVER : web->now_us + in_ms * 1000;
+    connection->unstarted_ms = 0;
+    if (!web->inside && in_ms != NN_NEVER) {
+        connection->unstarted_ms = (uint32_t)in_ms;
+        web->has_unstarted = true;
+        at_us = web->now_us; /* so that the next update comes soon */
+    }
     nn_deadlines_set(&web->deadlines, &connection->deadline, at_us);
+}
+
+NN_PRIVATE void nn_web_connection_start_waits(necpnet_web* web)
+{
+    web->has_unstarted = false;
+    for (necpnet_web_connection* at = web->live; at; at = at->next) {
+        if (!at->unstarted_ms) continue;
+        at->heard_us = web->now_us;
+        nn_web_connection_set_deadline(at, at->unstarted_ms);
+    }
 }
 
 NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection)

@@ -79,7 +79,8 @@ struct necpnet_web_connection {
     uint64_t heard_us;
     necpnet_address address;
     nn_websocket websocket;
-    int32_t reason; /* necpnet_result, once ending */
+    int32_t reason;        /* necpnet_result, once ending */
+    uint32_t unstarted_ms; /* a wait that was asked for outside of update; it starts at the next. 0: none */
     uint16_t close_code;
     uint8_t state;
     bool is_server;
@@ -103,6 +104,8 @@ struct necpnet_web {
     uint32_t count;         /* live and ended */
     uint32_t resumed_count; /* with is_resumed */
     uint64_t now_us;
+    bool inside;        /* between begin and the end of update: now_us is now */
+    bool has_unstarted; /* waits to start at begin */
     uint64_t request_next;
     nn_deadlines deadlines;
     nn_random random;           /* no secrets: spreads pings */
@@ -154,10 +157,14 @@ NN_PRIVATE void nn_web_connection_resume(necpnet_web_connection* connection);
 /* nn_web_connection_wake - the deadline came. */
 NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection);
 
+/* nn_web_connection_set_deadline - wake it in so many milliseconds; NN_NEVER: not at all. */
 NN_PRIVATE void nn_web_connection_set_deadline(necpnet_web_connection* connection, uint64_t in_ms);
 
 /* nn_web_connection_drop_told - count a refusal by name, where somebody does. */
 NN_PRIVATE void nn_web_connection_drop_told(necpnet_web* web, const necpnet_address* from, necpnet_drop drop);
+
+/* nn_web_connection_start_waits - those that were asked for outside of update, when the time was not known. */
+NN_PRIVATE void nn_web_connection_start_waits(necpnet_web* web);
 
 /* nn_web_connection_random - unpredictable bytes; false without a source. */
 NN_PRIVATE bool nn_web_connection_random(necpnet_web* web, void* to, size_t bytes);

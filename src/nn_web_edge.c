@@ -244,6 +244,8 @@ NN_PRIVATE void nn_web_on_close(void* context, necpnet_result reason)
 NN_PRIVATE void nn_web_begin(necpnet_web* web, uint64_t now_us)
 {
     web->now_us = now_us;
+    web->inside = true;
+    if (web->has_unstarted) nn_web_connection_start_waits(web);
 }
 
 static void web_resume(necpnet_web* web)
@@ -262,7 +264,7 @@ static void web_resume(necpnet_web* web)
 
 NN_PRIVATE void nn_web_update(necpnet_web* web, uint64_t now_us)
 {
-    web->now_us = now_us;
+    nn_web_begin(web, now_us);
     if (web->resumed_count) web_resume(web);
     nn_deadline* due;
     while ((due = nn_deadlines_take(&web->deadlines, now_us)) != NULL) {
@@ -270,6 +272,7 @@ NN_PRIVATE void nn_web_update(necpnet_web* web, uint64_t now_us)
         nn_web_connection_wake((necpnet_web_connection*)(void*)((uint8_t*)(void*)due - offset));
     }
     if (web->ended) web_finish_ended(web);
+    web->inside = false;
 }
 
 NN_PRIVATE uint64_t nn_web_deadline_us(const necpnet_web* web)

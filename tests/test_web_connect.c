@@ -179,6 +179,31 @@ TEST(test_web_gives_up_a_server_that_says_nothing)
     end();
 }
 
+TEST(test_web_counts_its_patience_from_the_first_update_on)
+{
+    necpnet_web_connection* connection = NULL;
+    begin_server(NULL);
+    begin_client();
+    world.now_us = UINT64_C(1) << 50; /* the clock of a machine that has long been up */
+    world.wire.stalled = true;        /* the answer of the resolver comes, the stream does not open */
+    TEST_OK(necpnet_web_connect(world.client.web, "ws://server/", NULL, NULL, &connection));
+    wait_ms(4500);
+    TEST_EQUAL(world.client.closes, 0);
+    world.now_us += 3600000000; /* nobody called update for an hour */
+    turn();
+    TEST_EQUAL(world.client.closes, 1);
+    world.wire.stalled = false;
+    world.now_us += 3600000000;
+    TEST_OK(necpnet_web_connect(world.client.web, "ws://server/", NULL, NULL, &connection));
+    turn();
+    TEST_EQUAL(world.client.opens, 1);
+    TEST_OK(necpnet_web_close(connection, 1000, NULL));
+    world.now_us += 3600000000;
+    turn();
+    TEST_EQUAL(world.client.close_reason, NECPNET_OK);
+    end();
+}
+
 TEST(test_web_may_close_before_it_is_open)
 {
     necpnet_web_connection* connection = NULL;

@@ -172,7 +172,7 @@ function listenToForms(client: Client): void {
       client.sendNamed("chat", text);
       say.value = "";
     }
-    if (!text) element("#arena").focus();
+    if (!text) say.blur();
   });
   addEventListener("keydown", (event) => {
     const typing = document.activeElement instanceof HTMLInputElement || document.activeElement instanceof HTMLButtonElement;
@@ -180,7 +180,7 @@ function listenToForms(client: Client): void {
       event.preventDefault();
       say.focus();
     } else if (event.key === "Escape") {
-      element("#arena").focus();
+      (document.activeElement as HTMLElement | null)?.blur();
     }
   });
   const sliders = [element<HTMLInputElement>("#latency"), element<HTMLInputElement>("#jitter-wanted")];
@@ -269,7 +269,6 @@ async function begin(): Promise<void> {
     }
   };
   requestAnimationFrame(frame);
-  canvas.focus({ preventScroll: true });
 }
 
 begin().catch((error) => showStatus("failed", "This page does not work", String(error.message ?? error)));

@@ -111,9 +111,31 @@ export class Picture {
     }
   }
 
+  /** A player beyond the edge: a mark there says where. */
+  private drawBeyond(player: Entity, x: number, y: number): void {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const { context } = this;
+    const angle = Math.atan2(y - height / 2, x - width / 2);
+    context.save();
+    context.translate(Math.max(9, Math.min(width - 9, x)), Math.max(9, Math.min(height - 9, y)));
+    context.rotate(angle);
+    context.fillStyle = colourOf(player.colour);
+    context.beginPath();
+    context.moveTo(6, 0);
+    context.lineTo(-4, -5);
+    context.lineTo(-4, 5);
+    context.fill();
+    context.restore();
+  }
+
   private drawPlayer(player: Entity, x: number, y: number): void {
     const { context, colours } = this;
     const radius = this.map.playerRadius * this.scale;
+    const out = (at: number, room: number) => at < -radius || at > room + radius;
+    if (out(x, this.canvas.clientWidth) || out(y, this.canvas.clientHeight)) {
+      this.drawBeyond(player, x, y);
+      return;
+    }
     const aim = player.aim as number;
     context.fillStyle = context.strokeStyle = colourOf(player.colour);
     if (player.own) {

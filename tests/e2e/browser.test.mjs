@@ -84,7 +84,7 @@ async function openPage(server, name, options = {}) {
     if (message.type() === "error" && !expected) page.faults.push(message.text());
   });
   await page.goto(`${server.url}?name=${name}`);
-  await page.waitForFunction(() => window.arena, null, { timeout: 20000 });
+  await page.waitForFunction(() => window.arena?.client, null, { timeout: 20000 });
   return page;
 }
 

@@ -1,7 +1,7 @@
 // server_life - how the server starts, what it says when it cannot, and how it ends.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import dgram from "node:dgram";
 import https from "node:https";
 import net from "node:net";
@@ -32,6 +32,14 @@ test("--check-config shows every setting and hides secrets", () => {
     assert.match(right.stdout, /^drain_ms +5 +\(environment\)$/m);
     assert.match(right.stdout, /the configuration is right/);
     assert.ok(!right.stdout.includes("abab"));
+});
+
+test("the configuration in server/README.md is right as printed", () => {
+    const file = path.join(folder, "readme.json");
+    writeFileSync(file, /```json\n([^`]+)```/.exec(readFileSync("server/README.md", "utf8"))[1]);
+    const shown = run(["--config", file, "--check-config"], { JWT_SECRET: "x".repeat(32) });
+    assert.equal(shown.code, 0, shown.stderr);
+    assert.match(shown.stdout, /wss:\/\/eu-1\.game\.example\/ws/);
 });
 
 test("each mistake has its own message and exit code", () => {

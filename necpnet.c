@@ -541,6 +541,9 @@ NN_PRIVATE void nn_log_write(const necpnet_logger* logger, necpnet_log_level lev
 NN_PRIVATE bool nn_config_range(const necpnet_logger* logger, const char* name, uint64_t value, uint64_t low,
                                 uint64_t high);
 
+/* nn_config_allocator - both functions or neither; else logs it. */
+NN_PRIVATE bool nn_config_allocator(const necpnet_logger* logger, const necpnet_allocator* allocator);
+
 /* nn_config_channels - check a channel table. OK | ERR_BAD_CONFIG */
 NN_PRIVATE necpnet_result nn_config_channels(const necpnet_logger* logger, const necpnet_channel_config* channels,
                                              int count);
@@ -560,6 +563,13 @@ NN_PRIVATE bool nn_config_range(const necpnet_logger* logger, const char* name, 
     if (value >= low && value <= high) return true;
     nn_log_write(logger, NECPNET_LOG_ERROR, "config.%s is %llu; it must be %llu .. %llu", name,
                  (unsigned long long)value, (unsigned long long)low, (unsigned long long)high);
+    return false;
+}
+
+NN_PRIVATE bool nn_config_allocator(const necpnet_logger* logger, const necpnet_allocator* allocator)
+{
+    if (!allocator->allocate == !allocator->release) return true;
+    nn_log_write(logger, NECPNET_LOG_ERROR, "config.allocator has one function; it must be both or neither");
     return false;
 }
 
@@ -21121,6 +21131,7 @@ static necpnet_result client_check(const necpnet_client_config* c)
 {
     const necpnet_logger* log = &c->logger;
     bool ok =
+        nn_config_allocator(log, &c->allocator) &&
         nn_config_range(log, "connect_timeout_ms", c->connect_timeout_ms, 100, 60000) &&
         nn_config_range(log, "connect_stagger_ms", c->connect_stagger_ms, 10, 5000) &&
         nn_config_range(log, "reconnect_delay_min_ms", c->reconnect_delay_min_ms, 10, 60000) &&
@@ -22515,7 +22526,7 @@ static necpnet_result server_check(const necpnet_server_config* c)
 {
     const necpnet_logger* log = &c->logger;
     bool ok =
-        nn_config_range(log, "peers_max", c->peers_max, 1, 16777215) &&
+        nn_config_allocator(log, &c->allocator) && nn_config_range(log, "peers_max", c->peers_max, 1, 16777215) &&
         nn_config_range(log, "peers_per_address_max", c->peers_per_address_max, 1, UINT32_MAX) &&
         nn_config_range(log, "handshakes_max", c->handshakes_max, 1, 1u << 20) &&
         nn_config_range(log, "handshake_timeout_ms", c->handshake_timeout_ms, 100, 60000) &&
@@ -22537,6 +22548,16 @@ static necpnet_result server_check(const necpnet_server_config* c)
     if (ok && (!c->path || c->path[0] != '/' || strlen(c->path) > NECPNET_URL_BYTES_MAX)) {
         nn_log_write(log, NECPNET_LOG_ERROR, "config.path must begin with '/'");
         ok = false;
+    }
+    if (ok && c->token_key_count > 0 && !c->token_keys) {
+        nn_log_write(log, NECPNET_LOG_ERROR, "config.token_keys is NULL, but token_key_count is %d",
+                     c->token_key_count);
+        ok = false;
+    }
+    if (ok && c->security == NECPNET_SECURITY_TOKEN && c->token_key_count == 0 && !c->authorize) {
+        nn_log_write(log, NECPNET_LOG_WARNING,
+                     "nobody can join: security is TOKEN, but there are no config.token_keys and "
+                     "no config.authorize");
     }
     if (ok && (!c->query_name || strlen(c->query_name) > 63)) {
         nn_log_write(log, NECPNET_LOG_ERROR, "config.query_name must be at most 63 bytes");

@@ -330,11 +330,11 @@ typedef struct necpnet_event {
     uint32_t code;
     const char* text; /* never NULL */
     uint64_t receipt;
-    uint64_t count; /* CONNECTED, resumed false after an earlier connection: reliable messages that got lost between */
+    uint64_t count; /* CONNECTED after an earlier connection: reliable messages that may have got lost between */
     uint32_t tick;
     uint32_t retry_in_ms;
     bool will_reconnect;
-    bool resumed; /* CONNECTED: the earlier session goes on */
+    bool resumed; /* CONNECTED: false always in this version, in which a session ends with its connection */
     const char* server_name;
     uint32_t players;
     uint32_t players_max;
@@ -558,7 +558,7 @@ NECPNET_API necpnet_result necpnet_client_on_channel(necpnet_client* client, int
  *
  *   name  1 .. NECPNET_NAME_BYTES_MAX bytes; copied.
  *
- * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY | ERR_LIMIT_REACHED (4,096 names)
  * Thread   owner.      Callback  safe.      Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_client_on_name(necpnet_client* client, const char* name, necpnet_event_handler handler,
@@ -645,7 +645,7 @@ NECPNET_API necpnet_client_state necpnet_client_get_state(const necpnet_client* 
  */
 NECPNET_API necpnet_result necpnet_client_get_address(const necpnet_client* client, necpnet_address* out_address);
 
-/* necpnet_client_get_statistics - figures of the present (or last) connection.
+/* necpnet_client_get_statistics - figures of the present connection; zeroes when there is none.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT
  * Thread   owner.      Callback  safe.      Allocates  no.
@@ -714,7 +714,8 @@ NECPNET_API necpnet_result necpnet_client_set_loading(necpnet_client* client, bo
  */
 NECPNET_API necpnet_result necpnet_client_suspend(necpnet_client* client, uint64_t now_us);
 
-/* necpnet_client_resume - back in the foreground: go on if the server still has the connection, else reconnect.
+/* necpnet_client_resume - back in the foreground: go on if the server still has the connection; else its silence or its
+ * refusal ends this one, and the client reconnects with a new session.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE (not suspended)
  * Thread   owner.      Callback  safe.      Allocates  no.
@@ -804,7 +805,7 @@ typedef struct necpnet_server_config {
     uint32_t websocket_ping_ms;
     uint32_t websocket_timeout_ms;
     uint32_t loading_timeout_ms;
-    uint32_t resume_window_ms;  /* how long a session outlives its connection; default 30,000 */
+    uint32_t resume_window_ms;  /* no effect in this version: a session ends with its connection; default 30,000 */
     uint32_t bandwidth_limit;   /* bytes a second and peer */
     uint32_t datagram_bytes_max;
     uint32_t receive_bytes_max; /* of all peers together, received and not yet polled; default 64 MB */
@@ -985,8 +986,8 @@ NECPNET_API necpnet_result necpnet_server_group_send(necpnet_server* server, nec
 NECPNET_API necpnet_result necpnet_server_kick(necpnet_server* server, necpnet_peer peer, uint32_t code,
                                                const char* text, uint32_t linger_ms);
 
-/* necpnet_server_drain - refuse new sessions with ERR_DRAINING and tell every peer to connect again after retry_ms,
- * spread at random over it. Sessions end as their clients leave.
+/* necpnet_server_drain - refuse new sessions with ERR_DRAINING, and end those there are with the same reason, once what is
+ * queued for them is sent or a second has passed. Their clients come back after retry_ms, spread at random over it.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT
  * Thread   owner.      Callback  safe.      Allocates  no.
@@ -1006,7 +1007,7 @@ typedef struct necpnet_peer_info {
     necpnet_address address;
     necpnet_transport_kind transport;
     necpnet_identity identity;
-    bool connected;          /* false: the session waits for its client to come back */
+    bool connected;          /* false: it has ended, and EVENT_DISCONNECTED waits to be polled */
     uint64_t connected_us;   /* when the session began, in the time of update */
     uint64_t heard_us;       /* when something last arrived */
     uint32_t input_tick;     /* of the newest input received */

@@ -34,6 +34,7 @@ static necpnet_result client_check(const necpnet_client_config* c)
 {
     const necpnet_logger* log = &c->logger;
     bool ok =
+        nn_config_allocator(log, &c->allocator) &&
         nn_config_range(log, "connect_timeout_ms", c->connect_timeout_ms, 100, 60000) &&
         nn_config_range(log, "connect_stagger_ms", c->connect_stagger_ms, 10, 5000) &&
         nn_config_range(log, "reconnect_delay_min_ms", c->reconnect_delay_min_ms, 10, 60000) &&

@@ -10,6 +10,13 @@ NN_PRIVATE bool nn_config_range(const necpnet_logger* logger, const char* name, 
     return false;
 }
 
+NN_PRIVATE bool nn_config_allocator(const necpnet_logger* logger, const necpnet_allocator* allocator)
+{
+    if (!allocator->allocate == !allocator->release) return true;
+    nn_log_write(logger, NECPNET_LOG_ERROR, "config.allocator has one function; it must be both or neither");
+    return false;
+}
+
 necpnet_result necpnet_channel_config_default(necpnet_channel_config* config, necpnet_channel_mode mode)
 {
     if (!config || (int)mode < NECPNET_UNRELIABLE || (int)mode > NECPNET_RELIABLE_ORDERED) {

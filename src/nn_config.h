@@ -10,6 +10,9 @@
 NN_PRIVATE bool nn_config_range(const necpnet_logger* logger, const char* name, uint64_t value, uint64_t low,
                                 uint64_t high);
 
+/* nn_config_allocator - both functions or neither; else logs it. */
+NN_PRIVATE bool nn_config_allocator(const necpnet_logger* logger, const necpnet_allocator* allocator);
+
 /* nn_config_channels - check a channel table. OK | ERR_BAD_CONFIG */
 NN_PRIVATE necpnet_result nn_config_channels(const necpnet_logger* logger, const necpnet_channel_config* channels,
                                              int count);

@@ -44,7 +44,7 @@ static necpnet_result server_check(const necpnet_server_config* c)
 {
     const necpnet_logger* log = &c->logger;
     bool ok =
-        nn_config_range(log, "peers_max", c->peers_max, 1, 16777215) &&
+        nn_config_allocator(log, &c->allocator) && nn_config_range(log, "peers_max", c->peers_max, 1, 16777215) &&
         nn_config_range(log, "peers_per_address_max", c->peers_per_address_max, 1, UINT32_MAX) &&
         nn_config_range(log, "handshakes_max", c->handshakes_max, 1, 1u << 20) &&
         nn_config_range(log, "handshake_timeout_ms", c->handshake_timeout_ms, 100, 60000) &&
@@ -66,6 +66,16 @@ static necpnet_result server_check(const necpnet_server_config* c)
     if (ok && (!c->path || c->path[0] != '/' || strlen(c->path) > NECPNET_URL_BYTES_MAX)) {
         nn_log_write(log, NECPNET_LOG_ERROR, "config.path must begin with '/'");
         ok = false;
+    }
+    if (ok && c->token_key_count > 0 && !c->token_keys) {
+        nn_log_write(log, NECPNET_LOG_ERROR, "config.token_keys is NULL, but token_key_count is %d",
+                     c->token_key_count);
+        ok = false;
+    }
+    if (ok && c->security == NECPNET_SECURITY_TOKEN && c->token_key_count == 0 && !c->authorize) {
+        nn_log_write(log, NECPNET_LOG_WARNING,
+                     "nobody can join: security is TOKEN, but there are no config.token_keys and "
+                     "no config.authorize");
     }
     if (ok && (!c->query_name || strlen(c->query_name) > 63)) {
         nn_log_write(log, NECPNET_LOG_ERROR, "config.query_name must be at most 63 bytes");

@@ -136,7 +136,8 @@ static bool kit_write_packet(kit_world* world, int side)
     static uint8_t buffer[70000];
     nn_session* session = &world->sessions[side];
     kit_link* link = &world->links[side];
-    size_t room = world->packet_bytes_min + kit_world_random(world, world->packet_bytes - world->packet_bytes_min + 1);
+    size_t room =
+        world->packet_bytes_min + (size_t)kit_world_random(world, world->packet_bytes - world->packet_bytes_min + 1);
     nn_writer writer = nn_writer_of(buffer, room);
     nn_contents contents;
     memset(&contents, 0, sizeof contents);

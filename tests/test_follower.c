@@ -88,7 +88,7 @@ static void sim_begin(sim* s, uint64_t seed, bool restricted)
     s->loss_ppm = (uint32_t)nn_random_below(&s->random, 400000);
     s->delay_us = nn_random_below(&s->random, nn_random_below(&s->random, 3) ? 150000 : 450000);
     s->jitter_us = nn_random_below(&s->random, 100000);
-    s->budget = 100 + nn_random_below(&s->random, 1200);
+    s->budget = 100 + (size_t)nn_random_below(&s->random, 1200);
     s->client_count = CLIENTS_MAX;
     for (int i = 0; i < s->client_count; i++) sim_join(s, &s->clients[i], i == 0);
 }

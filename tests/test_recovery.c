@@ -294,7 +294,7 @@ TEST(test_recovery_is_full_at_its_limit_and_takes_no_more_memory)
     size_t memory = nn_recovery_memory_bytes(&recovery_one);
     TEST_OK(recovery_ack(recovery_one.next_number - 3, recovery_one.next_number - 1, 0, 1010000));
     TEST_OK(nn_recovery_reserve(&recovery_one));
-    size_t allocations = test_allocation_count();
+    uint64_t allocations = test_allocation_count();
     for (uint32_t i = 0; i < 20000; i++) {
         uint64_t number = recovery_send(i, 1010000 + i);
         if (i % 10 == 9) (void)recovery_ack(number - 5, number, 0, 1010000 + i);

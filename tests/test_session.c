@@ -98,9 +98,9 @@ static size_t some_size(kit_world* world, size_t most)
 {
     switch (kit_world_random(world, 8)) {
     case 0: return 4;
-    case 1: return nn_min_size(most, 1100 + kit_world_random(world, 200));
-    case 2: return 4 + kit_world_random(world, most - 3);
-    default: return 4 + kit_world_random(world, 200);
+    case 1: return nn_min_size(most, 1100 + (size_t)kit_world_random(world, 200));
+    case 2: return 4 + (size_t)kit_world_random(world, most - 3);
+    default: return 4 + (size_t)kit_world_random(world, 200);
     }
 }
 
@@ -823,7 +823,7 @@ TEST(test_session_survives_random_frames)
             packet[0] = types[test_random_below(&random, NN_COUNT(types))];
             if (test_random_below(&random, 2)) packet[1] &= 0xc7;
             if (test_random_below(&random, 2)) packet[3] = 0;
-            (void)read_bytes(&world, packet, 1 + test_random_below(&random, sizeof packet));
+            (void)read_bytes(&world, packet, 1 + (size_t)test_random_below(&random, sizeof packet));
         }
         world.on_event = NULL;
         nn_session_event event;

@@ -389,8 +389,8 @@ TEST(test_websocket_accepts_the_ends_of_every_utf8_range)
                                        "\xf0\x90\x80\x80",
                                        "\xf3\xbf\xbf\xbf",
                                        "\xf4\x8f\xbf\xbf",
-                                       "1234567\xc3\xa4"
-                                       "12345678"};
+                                       ("1234567\xc3\xa4"
+                                        "12345678")};
     for (size_t i = 0; i < NN_COUNT(good); i++) {
         EACH_WAY(add_text(0x81, good[i])) expect(0, NN_WEBSOCKET_MESSAGE, NN_WEBSOCKET_TEXT, good[i]);
     }

@@ -57,7 +57,8 @@ NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
     memset(batch, 0, sizeof batch);
     int slots = (int)buffers->read_slots;
     socket->udp_ready = false;
-    for (int received = 0; socket->attached && received < NN_SOCKET_DATAGRAMS_A_TURN;) {
+    uint64_t end = socket->statistics.datagrams_received + NN_SOCKET_DATAGRAMS_A_TURN;
+    while (socket->attached && socket->statistics.datagrams_received < end) {
         for (int i = 0; i < slots; i++) {
             batch[i].data = buffers->read + (size_t)i * NN_SOCKET_READ_SLOT;
             batch[i].bytes_max = NN_NET_RECEIVE_BYTES_MAX;
@@ -69,7 +70,6 @@ NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
             socket_deliver(socket, &batch[i]);
         }
         if (count < slots) return;
-        received += count;
     }
     socket->udp_ready = true; /* more may wait; others first */
 }

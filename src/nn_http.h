@@ -44,7 +44,7 @@ NN_PRIVATE nn_http_scan nn_http_scan_head(const uint8_t* data, size_t bytes, boo
  *
  *   text, bytes  as nn_http_scan_head found it; changed.
  *
- * Returns 0, or the status to answer: 400, 414 (never: the head's limit comes first), 431 (too many headers), 501
+ * Returns 0, or the status to answer: 400, 431 (too many headers), 501
  * (Transfer-Encoding other than chunked), 505 (version). A response that is wrong gives 400.
  */
 NN_PRIVATE int nn_http_parse_request(char* text, size_t bytes, nn_http_head* head);

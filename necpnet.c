@@ -25145,9 +25145,10 @@ NN_PRIVATE necpnet_result nn_net_write(int descriptor, const uint8_t* first, siz
     memcpy(&pieces[1].iov_base, &second, sizeof second);
     pieces[1].iov_len = second_bytes;
     message.msg_iov = pieces;
-    message.msg_iovlen = second_bytes ? 2 : 1;
+    message.msg_iovlen = 2;
     for (;;) {
-        ssize_t sent = sendmsg(descriptor, &message, MSG_NOSIGNAL);
+        ssize_t sent = second_bytes ? sendmsg(descriptor, &message, MSG_NOSIGNAL)
+                                    : send(descriptor, first, first_bytes, MSG_NOSIGNAL);
         if (sent >= 0) {
             *out_bytes = (size_t)sent;
             return NECPNET_OK;

@@ -22,6 +22,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -203,6 +204,7 @@ static pid_t start_server(void (*serve)(int port), int port)
     fflush(stdout);
     pid_t child = fork();
     if (child != 0) return child;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* no server outlives the bench */
     pin(0);
     serve(port);
     exit(0);
@@ -281,6 +283,25 @@ static int open_socket(int port)
         usleep(10000);
     }
     return -1;
+}
+
+/* A port that nobody uses just now: two runs of this bench must not meet. */
+static int free_port(void)
+{
+    struct sockaddr_in address;
+    socklen_t bytes = sizeof address;
+    int port = 0;
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0) return 0;
+    if (bind(fd, (struct sockaddr*)&address, sizeof address) == 0 &&
+        getsockname(fd, (struct sockaddr*)&address, &bytes) == 0) {
+        port = ntohs(address.sin_port);
+    }
+    close(fd);
+    return port;
 }
 
 /* Ask for the upgrade and read the answer's head: nothing comes behind it before we speak. */
@@ -457,7 +478,6 @@ static double run_upgrades(struct generator* generator)
 struct side {
     const char* name;
     void (*serve)(int port);
-    int port;
 };
 
 struct figure {
@@ -484,8 +504,8 @@ static void measure(struct generator* generator, const struct side* sides, int s
 {
     for (int round = 0; round < rounds; round++) {
         for (int side = 0; side < side_count; side++) {
-            pid_t child = start_server(sides[side].serve, sides[side].port);
-            generator->port = sides[side].port;
+            generator->port = free_port();
+            pid_t child = start_server(sides[side].serve, generator->port);
             int fd = open_socket(generator->port); /* it is up */
             if (fd >= 0) close(fd);
             generator->server = child;
@@ -525,7 +545,7 @@ static const char usage[] = "ws - WebSocket of necpnet against libwebsockets\n"
 
 int main(int argc, char** argv)
 {
-    struct side sides[2] = {{"necpnet", ours_serve, 19411}, {NULL, NULL, 19412}};
+    struct side sides[2] = {{"necpnet", ours_serve}, {NULL, NULL}};
     int side_count = 1;
     const char* only = "";
     static struct generator generator;

@@ -8468,8 +8468,8 @@ NN_PRIVATE bool nn_units_run(const nn_units* set, uint32_t from, uint32_t most, 
 /* One message on its way out in fragments, on a reliable channel; on the channel's list until the peer has it. */
 typedef struct nn_fragments {
     struct nn_fragments* next;
-    nn_units* unsent;  /* to be sent now */
-    nn_units* acked; /* the peer has them */
+    nn_units* unsent; /* to be sent now */
+    nn_units* acked;  /* the peer has them */
     uint32_t capacity;
     uint16_t id; /* message */
 } nn_fragments;

@@ -62,13 +62,29 @@ static void arena_end(arena_client* arena)
     necpnet_schema_destroy(arena->schema);
 }
 
+/* What others wrote, made harmless for a terminal and, with is_json, for a JSON string. */
+static const char* plain_text(const char* from, size_t bytes, bool is_json, char* to, size_t to_bytes)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < bytes && from[i] && used + 2 < to_bytes; i++) {
+        unsigned char c = (unsigned char)from[i];
+        if (is_json && (c == '"' || c == '\\')) to[used++] = '\\';
+        to[used++] = c < 32 || c == 127 ? '?' : (char)c;
+    }
+    to[used] = '\0';
+    return to;
+}
+
 /* Events of one turn; false when it is over. */
 static bool arena_poll(arena_client* arena)
 {
     necpnet_event event;
     while (necpnet_client_poll(arena->client, &event)) {
         bool is_chat = event.type == NECPNET_EVENT_MESSAGE && event.name && strcmp(event.name, ARENA_MESSAGE_CHAT) == 0;
-        if (is_chat && !arena->options->json) printf("chat  %.*s\n", (int)event.bytes, (const char*)event.data);
+        if (is_chat && !arena->options->json) {
+            char text[512];
+            printf("chat  %s\n", plain_text((const char*)event.data, event.bytes, false, text, sizeof text));
+        }
         if (event.type == NECPNET_EVENT_CONNECTED) arena->tick = 0;
         if (!cli_answer(arena->options, arena->client, &event)) return false;
     }
@@ -100,10 +116,12 @@ static void print_entity(const arena_client* arena, const char* what, necpnet_en
     const char* mine = necpnet_view_is_owner(arena->view, entity) ? json ? ",\"own\":true" : " (own)" : "";
     if (type == ARENA_PLAYER) {
         arena_player player;
+        char name[2 * ARENA_NAME_BYTES + 2];
         if (necpnet_view_get(arena->view, entity, &player, sizeof player)) memset(&player, 0, sizeof player);
         printf(json ? "\"event\":\"%s\",\"entity\":%u,\"type\":\"player\",\"x\":%.4f,\"y\":%.4f,\"name\":\"%s\"%s}\n"
                     : "%-6s player %u at %.3f, %.3f \"%s\"%s\n",
-               what, (unsigned)entity, (double)player.position[0], (double)player.position[1], player.name, mine);
+               what, (unsigned)entity, (double)player.position[0], (double)player.position[1],
+               plain_text(player.name, sizeof player.name, json, name, sizeof name), mine);
     } else {
         arena_wanderer wanderer;
         if (necpnet_view_get(arena->view, entity, &wanderer, sizeof wanderer)) memset(&wanderer, 0, sizeof wanderer);
@@ -247,7 +265,7 @@ static void draw(const arena_client* arena)
         int x = (int)(at[0] * 2), y = (int)at[1];
         if (x < 0 || y < 0 || x >= ARENA_WIDTH * 2 || y >= ARENA_HEIGHT) continue;
         rows[y][x] = is_player ? necpnet_view_is_owner(arena->view, entity) ? '@'
-                                 : state.player.name[0]                     ? state.player.name[0]
+                                 : (unsigned char)state.player.name[0] > 32 ? state.player.name[0]
                                                                             : 'P'
                                : '.';
     }

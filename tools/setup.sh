@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit 1
 minimal=(build-essential cmake ninja-build pkg-config python3 libmbedtls-dev libcivetweb-dev liblz4-dev libcjson-dev
     libjwt-dev libsqlite3-dev zlib1g-dev libopus-dev libsodium-dev emscripten esbuild)
 full=(git curl ca-certificates ccache clang clang-format libclang-rt-14-dev gdb gcovr valgrind
-    gcc-mingw-w64-x86-64 g++-mingw-w64-x86-64 wine wine64 chromium libenet-dev libwebsockets-dev dpkg-dev)
+    gcc-mingw-w64-x86-64 g++-mingw-w64-x86-64 wine wine64 chromium libenet-dev libwebsockets-dev dpkg-dev prometheus)
 
 what=full
 for argument in "$@"; do
@@ -68,7 +68,8 @@ if [ ${#missing[@]} -gt 0 ]; then
         root=(sudo)
     fi
     echo "setup.sh: installing ${missing[*]}"
-    install=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends
+    # RUNLEVEL: packages with a daemon (prometheus, wanted for promtool) are not started where there is no systemd
+    install=("${root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends
         -o DPkg::Lock::Timeout=300 "${missing[@]}")
     # One stale index is the usual reason of a failed install: refresh it, once.
     if ! "${install[@]}" >/tmp/necpnet-setup.$$.log 2>&1; then

@@ -13232,7 +13232,8 @@ NN_PRIVATE void nn_web_frames_wake(necpnet_web_connection* connection)
     if (connection->is_paused) connection->heard_us = web->now_us; /* it is us who do not listen */
     uint64_t timeout_us = (uint64_t)web->config.timeout_ms * 1000;
     uint64_t silence_us = web->now_us - connection->heard_us;
-    if (silence_us >= timeout_us) {
+    bool cuts = !connection->is_session; /* a session has timeouts of its own, which know of loading and suspending */
+    if (cuts && silence_us >= timeout_us) {
         nn_web_connection_end(connection, NECPNET_ERR_TIMEOUT, NN_WEBSOCKET_CODE_LOST, NULL, true);
         return;
     }
@@ -13241,7 +13242,8 @@ NN_PRIVATE void nn_web_frames_wake(necpnet_web_connection* connection)
     if (silence_us >= ping_us - ping_us / 8) {
         (void)nn_web_frames_send(connection, NN_WEBSOCKET_PING, NULL, 0);
         if (connection->state == NN_WEB_ENDED) return;
-        next_us = nn_min_u64(connection->heard_us + timeout_us, web->now_us + (uint64_t)web->config.ping_ms * 1000);
+        next_us = web->now_us + (uint64_t)web->config.ping_ms * 1000;
+        if (cuts) next_us = nn_min_u64(connection->heard_us + timeout_us, next_us);
     }
     nn_deadlines_set(&web->deadlines, &connection->deadline, nn_max_u64(next_us, web->now_us + 1000));
 }

@@ -101,7 +101,7 @@ static const config_row config_rows[] = {
                "for a request's body, for its answer, and for a slow reader"),
     ROW_NUMBER(peers_max, 1, 16777215, "4096", NULL, "sessions at once"),
     ROW_NUMBER(peers_per_address_max, 1, 16777215, "4096", NULL, "sessions at once from one address"),
-    ROW_NUMBER(resume_window_ms, 100, 3600000, "30000", NULL, "how long a session waits for its client to come back"),
+    ROW_NUMBER(resume_window_ms, 100, 3600000, "30000", NULL, "no effect yet: a session ends with its connection"),
     ROW_NUMBER(bandwidth_limit, 1000, UINT32_MAX, "4294967295", NULL, "bytes a second sent to one client"),
     ROW_NUMBER(state_hz, 1, 120, "20", NULL, "states of the world sent to a client a second"),
     ROW_NUMBER(state_bytes_per_s, 1000, UINT32_MAX, "32000", NULL, "budget of state for one client"),

@@ -113,6 +113,34 @@ TEST(test_silent_peer_ends_in_time_without_a_spin)
     }
 }
 
+TEST(test_loading_peer_is_waited_for_beyond_the_usual_silence)
+{
+    for (size_t t = 0; t < 2; t++) {
+        struct net net;
+        net_begin(&net);
+        net_serve(&net);
+        struct net_client* client = net_join(&net, transports[t]);
+        sleep_through(&net, 500000);
+        TEST_OK(necpnet_client_set_loading(client->client, true));
+        sleep_through(&net, 500000);
+        TEST_OK(necpnet_link_block(net.link, client->transport, true, true));
+        uint64_t turns = sleep_through(&net, 100000000); /* of 120 s */
+        TEST_HINT("%s: %llu turns", transports[t], (unsigned long long)turns);
+        TEST_AT_MOST(turns, 2000);
+        TEST_OK(necpnet_link_block(net.link, client->transport, false, false));
+        sleep_through(&net, 5000000);
+        TEST_EQUAL(client->disconnected, 0);
+        TEST_EQUAL(net.server_disconnected, 0);
+        TEST_OK(necpnet_client_set_loading(client->client, false));
+        sleep_through(&net, 1000000);
+        TEST_OK(necpnet_link_block(net.link, client->transport, true, true));
+        sleep_through(&net, 100000000);
+        TEST_EQUAL(client->disconnected, 1);
+        TEST_EQUAL(net.server_disconnected, 1);
+        net_end(&net);
+    }
+}
+
 TEST(test_token_given_before_the_first_update_is_not_expired_by_it)
 {
     struct net net;

@@ -3,12 +3,14 @@
 #
 #   JOBS=4 make build      with so many compilers at once (default: all cores)
 #   make run ARGS="--udp-port 7000"
+#   make fuzz T=5          each fuzzer for 5 seconds
 
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 ARGS ?=
 HTTP ?= http://127.0.0.1:8080
 SEEDS ?= 10000
-SECONDS_EACH ?= 60
+T ?= 60
+SECONDS_EACH ?= $(T)
 # Debian's emscripten finds its JavaScript packages only so.
 export NODE_PATH ?= /usr/share/nodejs
 export JOBS
@@ -18,6 +20,8 @@ need = @command -v $(1) >/dev/null || { echo "make $@: needs $(1); fix: apt-get 
 # $(call built,file): ends when nothing of the tree makes the file so far.
 built = @test -e $(1) || { echo "make $@: this tree makes no $(1)"; exit 1; }
 build = cmake --preset $(1) && cmake --build --preset $(1) -j $(JOBS)
+# What `make run` builds of the tree: the server and the command line tool; the tests can wait.
+programs = necpnet-server necpnet-cli
 
 .DEFAULT_GOAL := help
 .PHONY: help deps run dev build test check quick bench fuzz sim sim-night format amalgamate asan tsan wasm mingw \
@@ -31,7 +35,7 @@ deps: ## install what building and testing need (asks for root where it must)
 
 run: ## build and start the server in development mode; prints the address of the page
 	tools/setup.sh --minimal
-	$(call build,release)
+	$(call build,release) --target $(programs)
 	test ! -f wasm/CMakeLists.txt || { tools/wasm_deps.sh && $(call build,wasm); }
 	$(call built,build/release/bin/necpnet-server)
 	exec build/release/bin/necpnet-server $(ARGS)
@@ -50,11 +54,16 @@ check: ## what must hold before a change is shared: fresh, layers, style, export
 
 quick: check ## another name for check
 
-bench: ## measure against the peers that are installed; figures as JSON lines after each table
+bench: ## measure against the peers that are installed; figures as JSON lines after each table; a minute or two
 	$(call build,release)
-	@for program in build/release/bench/*; do test ! -x $$program -o -d $$program || { echo "== $$program"; $$program; }; done
+	@for program in build/release/bench/*; do \
+		test -f $$program -a -x $$program || continue; \
+		echo "== $$program"; $$program; code=$$?; \
+		if [ $$code = 2 ]; then echo "   not measured: it needs arguments, as its usage says"; \
+		elif [ $$code != 0 ]; then echo "make bench: $$program ended with $$code"; exit 1; fi; \
+	done
 
-fuzz: ## every fuzzer for SECONDS_EACH seconds (60), from tests/corpus
+fuzz: ## every fuzzer for T seconds (60), from tests/corpus
 	$(call need,clang,clang)
 	$(call build,fuzz)
 	python3 tools/fuzz.py --seconds $(SECONDS_EACH)
@@ -100,6 +109,7 @@ coverage: ## lines that the tests reach: build/coverage/report.html
 
 profile-cpu: ## sample the running server for 10 s, then show where its time goes
 	$(call need,perf,linux-perf)
+	@pgrep necpnet-server >/dev/null || { echo "make profile-cpu: no necpnet-server runs; fix: make run in another terminal"; exit 1; }
 	perf record -g -o build/perf.data -p "$$(pgrep -n necpnet-server)" -- sleep 10 && perf report -i build/perf.data --stdio | head -80
 
 profile-mem: ## the server under valgrind's heap profiler until you stop it, then its peaks

@@ -4,10 +4,11 @@
 usage: tools/dev.py [server arguments]
 
 Looks at the modification times of src/, platform/, server/, wasm/ and necpnet.h twice a second; a build that fails leaves
-the old server running. Interrupt ends both.
+the old server running; a server that ended by itself is said, and started again after the next change. Interrupt ends both.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -44,6 +45,8 @@ def build():
 
 def main():
     server, built = None, 0.0
+    for sent in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sent, signal.default_int_handler)
     try:
         while True:
             stamp = newest()
@@ -57,6 +60,9 @@ def main():
                     server = subprocess.Popen([os.path.join(ROOT, "build/dev/bin/necpnet-server")] + sys.argv[1:], cwd=ROOT)
                 else:
                     print("dev.py: the build failed; waiting for a change", flush=True)
+            if server and server.poll() is not None:
+                print("dev.py: the server ended with %d; waiting for a change" % server.returncode, flush=True)
+                server = None
             time.sleep(0.5)
     except KeyboardInterrupt:
         pass

@@ -11,26 +11,50 @@
 #define DELAY_MS_MAX 10000.0
 
 /* Events and figures as doubles, with their names for JavaScript. */
+/* clang-format off: it never rests on lists like these */
 #define EVENT_VALUES(X) \
     X(type, event->type) \
     X(channel, event->channel) \
     X(data, (uintptr_t)event->data) \
-    X(bytes, event->bytes) X(name, (uintptr_t)event->name) X(reason, event->reason) X(code, event->code) \
-        X(text, (uintptr_t)event->text) X(receipt, event->receipt) X(count, event->count) \
-            X(retry_in_ms, event->retry_in_ms) X(will_reconnect, event->will_reconnect) X(resumed, event->resumed)
+    X(bytes, event->bytes) \
+    X(name, (uintptr_t)event->name) \
+    X(reason, event->reason) \
+    X(code, event->code) \
+    X(text, (uintptr_t)event->text) \
+    X(receipt, event->receipt) \
+    X(count, event->count) \
+    X(retry_in_ms, event->retry_in_ms) \
+    X(will_reconnect, event->will_reconnect) \
+    X(resumed, event->resumed)
 #define STATISTICS_VALUES(X) \
     X(transport, s->transport) \
     X(encrypted, s->encrypted) \
     X(rtt_us, s->rtt_us) \
-    X(rtt_min_us, s->rtt_min_us) X(rtt_variance_us, s->rtt_variance_us) X(jitter_us, s->jitter_us) \
-        X(clock_offset_us, s->clock_offset_us) X(clock_error_us, s->clock_error_us) X(packets_sent, s->packets_sent) \
-            X(packets_received, s->packets_received) X(bytes_sent, s->bytes_sent) X(bytes_received, s->bytes_received) \
-                X(send_bytes_per_s, s->send_bytes_per_s) X(receive_bytes_per_s, s->receive_bytes_per_s) \
-                    X(queue_bytes, s->queue_bytes) X(memory_bytes, s->memory_bytes) X(entities, v->entities) \
-                        X(interpolation_delay_us, v->delay_us) X(state_tick, v->tick) X(states, v->states) \
-                            X(updates, v->updates) X(state_bytes, v->bytes) X(late, v->late) X(age_us, v->age_us) \
-                                X(extrapolated, v->extrapolated) X(corrections, v->corrections) \
-                                    X(correction_error, v->correction_error)
+    X(rtt_min_us, s->rtt_min_us) \
+    X(rtt_variance_us, s->rtt_variance_us) \
+    X(jitter_us, s->jitter_us) \
+    X(clock_offset_us, s->clock_offset_us) \
+    X(clock_error_us, s->clock_error_us) \
+    X(packets_sent, s->packets_sent) \
+    X(packets_received, s->packets_received) \
+    X(bytes_sent, s->bytes_sent) \
+    X(bytes_received, s->bytes_received) \
+    X(send_bytes_per_s, s->send_bytes_per_s) \
+    X(receive_bytes_per_s, s->receive_bytes_per_s) \
+    X(queue_bytes, s->queue_bytes) \
+    X(memory_bytes, s->memory_bytes) \
+    X(entities, v->entities) \
+    X(interpolation_delay_us, v->delay_us) \
+    X(state_tick, v->tick) \
+    X(states, v->states) \
+    X(updates, v->updates) \
+    X(state_bytes, v->bytes) \
+    X(late, v->late) \
+    X(age_us, v->age_us) \
+    X(extrapolated, v->extrapolated) \
+    X(corrections, v->corrections) \
+    X(correction_error, v->correction_error)
+/* clang-format on */
 
 #define VALUE_NAME(name, from) #name " "
 #define VALUE_COUNT(name, from) +1

@@ -116,7 +116,7 @@ profile-mem: ## the server under valgrind's heap profiler until you stop it, the
 	$(call need,valgrind,valgrind)
 	$(call build,dev)
 	$(call built,build/dev/bin/necpnet-server)
-	valgrind --tool=massif --massif-out-file=build/massif.out build/dev/bin/necpnet-server $(ARGS); ms_print build/massif.out | head -120
+	trap : INT; valgrind --tool=massif --massif-out-file=build/massif.out build/dev/bin/necpnet-server $(ARGS); ms_print build/massif.out | head -120
 
 health: ## ask the running server how it is (HTTP=http://host:port)
 	$(call need,curl,curl)

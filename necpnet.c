@@ -217,15 +217,6 @@ const char* necpnet_version(void)
 #if NECPNET_WITH_LZ4
         " lz4"
 #endif
-#if NECPNET_WITH_ZLIB
-        " zlib"
-#endif
-#if NECPNET_WITH_OPUS
-        " opus"
-#endif
-#if NECPNET_WITH_CJSON
-        " cjson"
-#endif
 #if NECPNET_WITH_PLATFORM
         " platform"
 #endif

@@ -6236,8 +6236,10 @@ NN_INLINE void nn_contents_add(nn_contents* contents, nn_sent_kind kind, uint8_t
 #define NN_ACKS_RANGES_MAX 32u     /* of one ACK frame */
 #define NN_ACKS_ELICITING_FIRST 2u /* so many ack-eliciting packets want an ACK at once .. */
 #define NN_ACKS_ELICITING_LATER \
-    8u                          /* .. and so many once the connection runs: a fifth less CPU in a flood (bench/udp) */
-#define NN_ACKS_LATER_FROM 128u /* packet number */
+    8u                            /* .. and so many once the connection runs: a fifth less CPU in a flood (bench/udp) */
+#define NN_ACKS_LATER_FROM 128u   /* packet number */
+#define NN_ACKS_ELICITING_MAX 32u /* .. unless they come so fast that an ACK left within .. */
+#define NN_ACKS_INTERVAL_US 1000u /* .. then this long after it, or at so many: the flood's other fifth */
 #define NN_ACKS_DELAY_US_DEFAULT 10000u
 #define NN_ACKS_BYTES_FULL 5u /* an ACK frame when nothing is missing, type byte included */
 
@@ -6245,11 +6247,12 @@ typedef struct nn_acks {
     uint64_t seen[NN_ACKS_WINDOW / 64]; /* bit number % 1024 */
     uint64_t largest;                   /* UINT64_MAX none */
     uint64_t largest_at_us;
-    uint64_t floor;         /* numbers below need no report: the peer has seen our ACK of them */
-    uint64_t deadline_us;   /* an ACK is due; NN_NEVER */
-    uint64_t watch_number;  /* our packet whose ACK frame we watch; UINT64_MAX none */
-    uint64_t watch_floor;   /* the floor once the peer has that packet */
-    uint64_t written_floor; /* the same of the ACK frame written last; 0: not exact */
+    uint64_t floor;          /* numbers below need no report: the peer has seen our ACK of them */
+    uint64_t deadline_us;    /* an ACK is due; NN_NEVER */
+    uint64_t watch_number;   /* our packet whose ACK frame we watch; UINT64_MAX none */
+    uint64_t watch_floor;    /* the floor once the peer has that packet */
+    uint64_t written_floor;  /* the same of the ACK frame written last; 0: not exact */
+    uint64_t reported_at_us; /* when the last ACK frame was written */
     uint32_t delay_us_max;
     uint8_t eliciting; /* ack-eliciting packets since the last ACK */
 } nn_acks;
@@ -6366,8 +6369,11 @@ NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, 
     if (!ack_eliciting && !at_once) return;
     if (acks->eliciting < UINT8_MAX) acks->eliciting++;
     unsigned many = acks->largest < NN_ACKS_LATER_FROM ? NN_ACKS_ELICITING_FIRST : NN_ACKS_ELICITING_LATER;
-    if (at_once || !in_order || acks->eliciting >= many) {
+    uint64_t interval_us = many == NN_ACKS_ELICITING_LATER ? NN_ACKS_INTERVAL_US : 0;
+    if (at_once || !in_order || acks->eliciting >= NN_ACKS_ELICITING_MAX) {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us);
+    } else if (acks->eliciting >= many) {
+        acks->deadline_us = nn_min_u64(acks->deadline_us, nn_max_u64(now_us, acks->reported_at_us + interval_us));
     } else {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us + acks->delay_us_max);
     }
@@ -6498,6 +6504,7 @@ NN_PRIVATE bool nn_acks_write(nn_acks* acks, nn_writer* writer, uint64_t now_us)
     NN_ASSERT(!writer->failed);
     acks->written_floor = exact ? acks->largest + 1 : 0;
     acks->deadline_us = NN_NEVER;
+    acks->reported_at_us = now_us;
     acks->eliciting = 0;
     return true;
 }
@@ -14395,6 +14402,7 @@ static necpnet_result web_alone_open(nn_web_alone* alone, const necpnet_web_conf
     sockets.loop = config->loop;
     sockets.bind_address = config->bind_address;
     sockets.tcp_port = config->tcp_port;
+    sockets.one_peer = config->tcp_port < 0;
     necpnet_result result = necpnet_socket_create(&sockets, &alone->sockets);
     *out_transport = alone->sockets;
     return result;
@@ -21239,6 +21247,8 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     sockets.allocator = config->allocator;
     sockets.logger = config->logger;
     sockets.udp_port = 0;
+    sockets.one_peer = true;
+    sockets.busy_poll_us = config->busy_poll_us;
 #endif
     necpnet_web_config_default(&web);
     web.allocator = config->allocator;
@@ -22641,6 +22651,7 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     sockets.bind_address = config->bind_address;
     sockets.udp_port = config->udp_port;
     sockets.tcp_port = config->tcp_port;
+    sockets.busy_poll_us = config->busy_poll_us;
 #endif
     necpnet_web_config_default(&web);
     web.allocator = server->endpoint.alloc.allocator;
@@ -22873,6 +22884,15 @@ necpnet_result necpnet_server_update(necpnet_server* server, uint64_t now_us)
     nn_endpoint_begin(&server->endpoint, now_us);
     nn_server_end_greetings(server, server->endpoint.now_us);
     server_follow_world(server);
+    server_run_peers(server, server->endpoint.now_us);
+    nn_endpoint_end(&server->endpoint);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_server_flush(necpnet_server* server, uint64_t now_us)
+{
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (now_us > server->endpoint.now_us) server->endpoint.now_us = now_us;
     server_run_peers(server, server->endpoint.now_us);
     nn_endpoint_end(&server->endpoint);
     return NECPNET_OK;
@@ -24764,8 +24784,9 @@ NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const ne
 NN_PRIVATE necpnet_result nn_net_listen(int descriptor);
 NN_PRIVATE int nn_net_local_port(int descriptor);
 
-/* nn_net_tune_udp - ask for buffers (the system gives what it allows), no fragmenting, no errors of other peers. */
-NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes);
+/* nn_net_tune_udp - ask for buffers (the system gives what it allows), no fragmenting, no errors of other peers; and
+ * that a wait asks the network card itself for so long (0: not). */
+NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes, uint32_t busy_poll_us);
 
 /* nn_net_tune_tcp - no delay; at most unsent_bytes_max wait unsent in the system. */
 NN_PRIVATE void nn_net_tune_tcp(int descriptor, uint32_t unsent_bytes_max);
@@ -24786,8 +24807,8 @@ NN_PRIVATE necpnet_result nn_net_write(int descriptor, const uint8_t* first, siz
 /* nn_net_shut - nothing more will be written. */
 NN_PRIVATE void nn_net_shut(int descriptor);
 
-/* nn_net_receive - up to count datagrams (at most NN_NET_BATCH_MAX); returns how many, 0 for none or an error that
- * belongs to one datagram alone. */
+/* nn_net_receive - up to count datagrams (at most NN_NET_BATCH_MAX); returns how many, 0 for none, -1 for an error that
+ * belongs to one datagram alone: ask again. */
 NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count);
 
 /* nn_net_send - the batch; returns how many the system took or refused for good; fewer than count: it is full. refused
@@ -24931,6 +24952,9 @@ NN_PRIVATE necpnet_result nn_net_resolve(const char* host, uint16_t port, necpne
 #if defined(__linux__) && !defined(UDP_GRO)
 #define UDP_GRO 104 /* since 5.0 */
 #endif
+#if defined(__linux__) && !defined(SO_BUSY_POLL)
+#define SO_BUSY_POLL 46 /* asm-generic/socket.h, since 3.11 */
+#endif
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE instead */
 #endif
@@ -25047,7 +25071,7 @@ NN_PRIVATE int nn_net_local_port(int descriptor)
     return address.port;
 }
 
-NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes)
+NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes, uint32_t busy_poll_us)
 {
     net_set(descriptor, SOL_SOCKET, SO_RCVBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
     net_set(descriptor, SOL_SOCKET, SO_SNDBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
@@ -25056,6 +25080,9 @@ NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes)
     /* DF set, and the kernel's own path MTU not obeyed: probing is ours (RFC 8899). Over the interface: EMSGSIZE. */
     net_set(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
     net_set(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+    if (busy_poll_us) net_set(descriptor, SOL_SOCKET, SO_BUSY_POLL, (int)busy_poll_us); /* above the default: a right */
+#else
+    (void)busy_poll_us;
 #endif
 }
 
@@ -25169,32 +25196,59 @@ static uint32_t net_segment(struct msghdr* message)
     return 0;
 }
 
+typedef struct net_receiving {
+    struct sockaddr_storage from;
+    struct iovec piece;
+    uint64_t control[(CMSG_SPACE(sizeof(int)) + 7) / 8];
+} net_receiving;
+
+static void net_prepare_receiving(net_receiving* receiving, struct msghdr* header, const nn_net_datagram* datagram)
+{
+    memset(header, 0, sizeof *header);
+    receiving->piece.iov_base = datagram->data;
+    receiving->piece.iov_len = datagram->bytes_max;
+    header->msg_iov = &receiving->piece;
+    header->msg_iovlen = 1;
+    header->msg_name = &receiving->from;
+    header->msg_namelen = (socklen_t)sizeof receiving->from;
+    header->msg_control = receiving->control;
+    header->msg_controllen = sizeof receiving->control;
+}
+
+static void net_note_received(const net_receiving* receiving, struct msghdr* header, size_t bytes,
+                              nn_net_datagram* datagram)
+{
+    nn_net_from_system(&receiving->from, &datagram->address);
+    datagram->bytes = (uint32_t)bytes;
+    datagram->segment = header->msg_controllen ? net_segment(header) : 0;
+    datagram->cut = (header->msg_flags & MSG_TRUNC) != 0;
+}
+
+/* The call for one costs less than the call for several. */
+static int net_receive_one(int descriptor, nn_net_datagram* datagram)
+{
+    net_receiving receiving;
+    struct msghdr header;
+    net_prepare_receiving(&receiving, &header, datagram);
+    ssize_t bytes = recvmsg(descriptor, &header, 0);
+    if (bytes < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
+    net_note_received(&receiving, &header, (size_t)bytes, datagram);
+    return 1;
+}
+
 NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
 {
     struct mmsghdr messages[NN_NET_BATCH_MAX];
-    struct iovec pieces[NN_NET_BATCH_MAX];
-    struct sockaddr_storage from[NN_NET_BATCH_MAX];
-    uint64_t control[NN_NET_BATCH_MAX][(CMSG_SPACE(sizeof(int)) + 7) / 8];
+    net_receiving receiving[NN_NET_BATCH_MAX];
+    if (count == 1) return net_receive_one(descriptor, batch);
     if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
-    for (int i = 0; i < count; i++) {
-        memset(&messages[i], 0, sizeof messages[i]);
-        pieces[i].iov_base = batch[i].data;
-        pieces[i].iov_len = batch[i].bytes_max;
-        messages[i].msg_hdr.msg_iov = &pieces[i];
-        messages[i].msg_hdr.msg_iovlen = 1;
-        messages[i].msg_hdr.msg_name = &from[i];
-        messages[i].msg_hdr.msg_namelen = (socklen_t)sizeof from[i];
-        messages[i].msg_hdr.msg_control = control[i];
-        messages[i].msg_hdr.msg_controllen = sizeof control[i];
-    }
+    for (int i = 0; i < count; i++) net_prepare_receiving(&receiving[i], &messages[i].msg_hdr, &batch[i]);
     int got = recvmmsg(descriptor, messages, (unsigned)count, 0, NULL);
+    if (got < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
     for (int i = 0; i < got; i++) {
-        nn_net_from_system(&from[i], &batch[i].address);
-        batch[i].bytes = messages[i].msg_len;
-        batch[i].segment = net_segment(&messages[i].msg_hdr);
-        batch[i].cut = (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+        net_note_received(&receiving[i], &messages[i].msg_hdr, messages[i].msg_len, &batch[i]);
     }
-    return got > 0 ? got : 0;
+    return got;
 }
 
 #else
@@ -25214,7 +25268,11 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
         message.msg_name = &from;
         message.msg_namelen = (socklen_t)sizeof from;
         ssize_t bytes = recvmsg(descriptor, &message, 0);
-        if (bytes < 0) break;
+        if (bytes < 0) {
+            bool none = errno == EAGAIN || errno == EWOULDBLOCK;
+            if (got == 0 && !none) return -1;
+            break;
+        }
         nn_net_from_system(&from, &batch[got].address);
         batch[got].bytes = (uint32_t)bytes;
         batch[got].segment = 0;
@@ -25316,9 +25374,21 @@ static int net_prepare_sending(net_sending* sending, bool ipv6, const nn_net_dat
     return messages;
 }
 
+/* One alone, by the cheapest call. Negative: errno says why not. */
+static ssize_t net_send_one(int descriptor, bool ipv6, const nn_net_datagram* datagram)
+{
+    struct sockaddr_storage to;
+    socklen_t to_bytes = nn_net_to_system(&datagram->address, ipv6, &to);
+    return sendto(descriptor, datagram->data, datagram->bytes, MSG_NOSIGNAL, (const struct sockaddr*)&to, to_bytes);
+}
+
 NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, bool* joins,
                            int* out_refused, necpnet_result* out_reason)
 {
+    if (count == 1 && net_send_one(descriptor, ipv6, batch) >= 0) {
+        *out_refused = 0;
+        return 1;
+    }
     net_sending sending;
     if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
     int messages = net_prepare_sending(&sending, ipv6, batch, count, *joins);
@@ -25573,8 +25643,9 @@ NN_PRIVATE int nn_net_local_port(int descriptor)
     return address.port;
 }
 
-NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes)
+NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes, uint32_t busy_poll_us)
 {
+    (void)busy_poll_us; /* wait asks the socket again and again, that is all */
     net_set(descriptor, SOL_SOCKET, SO_RCVBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
     net_set(descriptor, SOL_SOCKET, SO_SNDBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
     /* Else one peer's "port unreachable" fails the next receive of all. */
@@ -26646,13 +26717,16 @@ NN_PRIVATE bool nn_resolver_take(nn_resolver* resolver, nn_resolved* out)
 #if !defined(__EMSCRIPTEN__)
 
 #define NN_SOCKET_READ_SLOT 65664u        /* room of one datagram; not a power of two: spreads over cache sets */
-#define NN_SOCKET_READ_SLOTS 8            /* datagrams of one system call; a loop for one client: 1 */
+#define NN_SOCKET_READ_SLOTS 8            /* datagrams of one system call at most; a loop for one client: 1 */
 #define NN_SOCKET_DATAGRAMS_BYTES 131072u /* kept until flush; the loop of one client: 65,664 */
 #define NN_SOCKET_CORK_BYTES 65536u       /* of the active stream; the loop of one client: 16,384 */
 #define NN_SOCKET_CORK_BYTES_SMALL 16384u
 #define NN_SOCKET_KEPT_BYTES (1u << 20)      /* for streams that are not the active one; the loop of one client: none */
 #define NN_SOCKET_KEPT_PIECE_BYTES_MAX 8192u /* more is written without being kept: it pays for a system call */
 #define NN_SOCKET_DATAGRAMS_A_TURN 1024      /* received in one turn, so that streams get theirs */
+#define NN_SOCKET_SPIN_US 200u               /* turns that follow each other faster, so many in a row, are of an .. */
+#define NN_SOCKET_SPIN_TURNS 16              /* .. application that spins: what one turn leaves, the next one has */
+#define NN_SOCKET_FULL_CALLS 16              /* before more slots are tried again that were not filled last time */
 #define NN_SOCKET_REFUSALS_MAX 8             /* addresses that refused a datagram, until the next is sent there */
 #define NN_SOCKET_ERRORS_A_TURN 16
 #define NN_SOCKET_ACCEPTS_A_TURN 64
@@ -26746,14 +26820,21 @@ typedef struct nn_socket {
     necpnet_loop* loop;
     bool own_loop;
     bool attached;
-    bool waited; /* wait has just asked the loop */
+    bool waited;            /* wait has just asked the loop */
+    bool has_room_for_many; /* a server's loop buffers */
+    uint32_t busy_poll_us;  /* wait asks so long before it sleeps */
+    uint64_t received_us;   /* when receive was last called */
+    uint32_t spins;         /* calls of receive in a row that came quickly; saturates */
     necpnet_sink sink;
 
     nn_watch udp;
     bool udp_ipv6;
     bool udp_ready;
-    bool joins;          /* equal datagrams go as one; the system can */
-    bool watches_errors; /* a client's: a server sends to whom it has heard from */
+    int read_slots;             /* of the next system call */
+    uint32_t full_calls;        /* in a row that filled their slots */
+    uint32_t full_calls_wanted; /* before more slots are tried */
+    bool joins;                 /* equal datagrams go as one; the system can */
+    bool watches_errors;        /* a client's: a server sends to whom it has heard from */
     nn_socket_refusal refusals[NN_SOCKET_REFUSALS_MAX];
     uint32_t refusal_count;
     uint32_t refusal_next;
@@ -26778,7 +26859,7 @@ NN_PRIVATE nn_socket_buffers* nn_socket_buffers_of(nn_socket* socket);
 
 /* nn_socket_datagram - datagrams. */
 NN_PRIVATE void nn_socket_udp_ready(nn_watch* watch, unsigned what);
-NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket);
+NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket, bool spins);
 NN_PRIVATE necpnet_result nn_socket_send_datagram(void* user, const necpnet_address* to, const uint8_t* data,
                                                   size_t bytes);
 NN_PRIVATE void nn_socket_flush_datagrams(nn_socket* socket);
@@ -26836,12 +26917,13 @@ NN_PRIVATE nn_socket_buffers* nn_socket_buffers_of(nn_socket* socket)
 {
     necpnet_loop* loop = socket->loop;
     if (loop->buffers) return (nn_socket_buffers*)loop->buffers;
-    bool one_client = socket->own_loop && socket->listening.descriptor == NN_NET_NONE;
+    bool one_client = socket->own_loop && !socket->has_room_for_many;
     uint32_t slots = one_client ? 1 : NN_SOCKET_READ_SLOTS;
     size_t read_bytes = (size_t)slots * NN_SOCKET_READ_SLOT;
     size_t datagram_bytes = one_client ? NN_SOCKET_READ_SLOT : NN_SOCKET_DATAGRAMS_BYTES;
     size_t cork_bytes = one_client ? NN_SOCKET_CORK_BYTES_SMALL : NN_SOCKET_CORK_BYTES;
-    size_t kept_bytes = one_client ? 0 : NN_SOCKET_KEPT_BYTES;
+    bool fans_out = !socket->own_loop || socket->listening.descriptor != NN_NET_NONE;
+    size_t kept_bytes = fans_out ? NN_SOCKET_KEPT_BYTES : 0;
     size_t bytes = sizeof(nn_socket_buffers) + kept_bytes + read_bytes + datagram_bytes + cork_bytes;
     nn_socket_buffers* buffers = (nn_socket_buffers*)nn_alloc_take(&loop->alloc, bytes);
     if (!buffers) return NULL;
@@ -26898,18 +26980,40 @@ static void socket_tell_resolved(nn_socket* socket)
     }
 }
 
+/* Nothing but one UDP socket: asking it costs what asking the loop would, and says more. */
+static bool socket_is_udp_alone(const nn_socket* socket)
+{
+    return socket->own_loop && socket->udp.descriptor != NN_NET_NONE && socket->listening.descriptor == NN_NET_NONE &&
+           !socket->streams.first && !socket->closing.first && !socket->ready_first &&
+           socket->udp.wishes == NN_READABLE;
+}
+
+/* Whether the application spins. One that calls once a frame must find in a turn all that has come. */
+static bool socket_count_turn(nn_socket* socket, uint64_t now_us)
+{
+    bool soon = now_us - socket->received_us < NN_SOCKET_SPIN_US;
+    socket->received_us = now_us;
+    socket->spins = soon ? socket->spins + (socket->spins < NN_SOCKET_SPIN_TURNS) : 0;
+    return socket->spins == NN_SOCKET_SPIN_TURNS;
+}
+
+/* now_us is the application's; lingering is counted by the system's clock, for the loop waits by it. */
 static void socket_receive(void* user, uint64_t now_us)
 {
     nn_socket* socket = (nn_socket*)user;
-    (void)now_us; /* lingering is counted by the system's clock: the loop waits by it */
     if (!socket->attached) return;
     nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
     if (!buffers || buffers->reading) return; /* inside another transport's receive: the next call has it */
     /* a borrowed loop is stepped by its owner: a thousand endpoints on it cost one system call a turn, not a thousand */
-    if (!socket->waited && socket->own_loop) necpnet_loop_step(socket->loop, 0);
+    if (!socket->waited && socket_is_udp_alone(socket)) {
+        socket->udp_ready = true;
+    } else if (!socket->waited && socket->own_loop) {
+        necpnet_loop_step(socket->loop, 0);
+    }
+    bool spins = socket_count_turn(socket, now_us);
     socket->waited = false;
     buffers->reading = true;
-    if (socket->udp_ready) nn_socket_receive_datagrams(socket);
+    if (socket->udp_ready) nn_socket_receive_datagrams(socket, spins);
     if (socket->listening_ready) nn_socket_accept(socket);
     if (socket->ready_first) nn_socket_serve_streams(socket);
     socket_tell_resolved(socket);
@@ -26925,6 +27029,20 @@ static necpnet_result socket_resolve(void* user, uint64_t request, const char* h
     return nn_resolver_ask(socket->resolver, request, host, port);
 }
 
+/* Ask without sleeping for busy_poll_us, then sleep for the rest. */
+static necpnet_result socket_spin(nn_socket* socket, uint64_t timeout_us)
+{
+    uint64_t began_us = necpnet_time_us();
+    uint64_t spent_us = 0;
+    do {
+        necpnet_result result = necpnet_loop_step(socket->loop, 0);
+        if (result != NECPNET_OK || socket->loop->ready_count) return result;
+        spent_us = necpnet_time_us() - began_us;
+        if (spent_us >= timeout_us) return NECPNET_OK;
+    } while (spent_us < socket->busy_poll_us);
+    return necpnet_loop_step(socket->loop, timeout_us - spent_us);
+}
+
 static necpnet_result socket_wait(void* user, uint64_t timeout_us)
 {
     nn_socket* socket = (nn_socket*)user;
@@ -26935,6 +27053,7 @@ static necpnet_result socket_wait(void* user, uint64_t timeout_us)
         timeout_us = nn_min_u64(timeout_us, until_us > now_us ? until_us - now_us : 0);
     }
     socket->waited = true;
+    if (socket->busy_poll_us && timeout_us) return socket_spin(socket, timeout_us);
     return necpnet_loop_step(socket->loop, timeout_us);
 }
 
@@ -26960,7 +27079,7 @@ static necpnet_result socket_bind(nn_socket* socket, nn_net_kind kind, const nec
         return result;
     }
     if (kind == NN_NET_UDP) {
-        nn_net_tune_udp(descriptor, config->socket_buffer_bytes);
+        nn_net_tune_udp(descriptor, config->socket_buffer_bytes, config->busy_poll_us);
         socket->udp_ipv6 = address->family == NECPNET_ADDRESS_IPV6;
         socket->joins = true;
         socket->watches_errors = config->udp_port == 0 && config->tcp_port < 0;
@@ -27057,6 +27176,9 @@ necpnet_result necpnet_socket_create(const necpnet_socket_config* config, const 
     socket->logger = config->logger;
     socket->loop = config->loop;
     socket->own_loop = !config->loop;
+    socket->has_room_for_many = !config->one_peer;
+    socket->busy_poll_us = config->busy_poll_us;
+    socket->read_slots = 1;
     socket->udp.descriptor = socket->listening.descriptor = socket->spare_descriptor = NN_NET_NONE;
     socket->udp.ready = nn_socket_udp_ready;
     socket->listening.ready = nn_socket_listening_ready;
@@ -27141,27 +27263,50 @@ static void socket_deliver(nn_socket* socket, const nn_net_datagram* datagram)
     } while (at < datagram->bytes && socket->attached);
 }
 
-NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
+/* As many slots as are filled, and twice as many after a call that filled them all: a slot that stays empty costs. */
+static void socket_choose_slots(nn_socket* socket, int count, int slots_max)
+{
+    int slots = socket->read_slots;
+    if (count >= slots) {
+        if (slots == slots_max || ++socket->full_calls < socket->full_calls_wanted) return;
+        socket->read_slots = slots * 2 < slots_max ? slots * 2 : slots_max;
+        socket->full_calls = 0;
+        socket->full_calls_wanted = 1;
+    } else if (count <= slots / 2 && slots > 1) {
+        socket->read_slots = slots / 2;
+        socket->full_calls = 0;
+        socket->full_calls_wanted = NN_SOCKET_FULL_CALLS;
+    }
+}
+
+NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket, bool spins)
 {
     nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
     if (!buffers) return;
     nn_net_datagram batch[NN_SOCKET_READ_SLOTS];
     memset(batch, 0, sizeof batch);
-    int slots = (int)buffers->read_slots;
+    int slots_max = (int)buffers->read_slots;
+    int errors = 0;
     socket->udp_ready = false;
     uint64_t end = socket->statistics.datagrams_received + NN_SOCKET_DATAGRAMS_A_TURN;
     while (socket->attached && socket->statistics.datagrams_received < end) {
+        int slots = socket->read_slots;
         for (int i = 0; i < slots; i++) {
             batch[i].data = buffers->read + (size_t)i * NN_SOCKET_READ_SLOT;
             batch[i].bytes_max = NN_NET_RECEIVE_BYTES_MAX;
         }
         int count = nn_net_receive(socket->udp.descriptor, batch, slots);
-        if (count == 0 && socket->watches_errors) socket_read_errors(socket); /* readable, and nothing there */
+        if (count < 0) {
+            if (socket->watches_errors) socket_read_errors(socket);
+            if (++errors == NN_SOCKET_ERRORS_A_TURN) return;
+            continue;
+        }
         for (int i = 0; i < count && socket->attached; i++) {
             if (batch[i].cut || batch[i].address.family == NECPNET_ADDRESS_NONE) continue;
             socket_deliver(socket, &batch[i]);
         }
-        if (count < slots) return;
+        socket_choose_slots(socket, count, slots_max);
+        if (count < slots || (spins && slots < NN_SOCKET_READ_SLOTS)) return;
     }
     socket->udp_ready = true; /* more may wait; others first */
 }
@@ -28702,6 +28847,8 @@ static necpnet_result runner_begin(necpnet_runner* runner, const necpnet_client_
         sockets.allocator = config->allocator;
         sockets.logger = config->logger;
         sockets.udp_port = 0;
+        sockets.one_peer = true;
+        sockets.busy_poll_us = config->busy_poll_us;
         result = necpnet_socket_create(&sockets, &runner->own_transport);
         own.transport = runner->own_transport;
     }

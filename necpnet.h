@@ -439,6 +439,7 @@ typedef struct necpnet_client_config {
     uint32_t datagram_bytes_max; /* 64 .. NECPNET_DATAGRAM_BYTES_MAX, default 1200 */
     uint32_t receive_bytes_max;  /* messages received and not yet polled; 64 KB .. 1 GB, default 16 MB */
     uint32_t inputs_max;         /* unacknowledged numbered inputs kept; 1 .. 256, default 64 */
+    uint32_t busy_poll_us;       /* of own sockets: wait asks them so long before it sleeps; default 0 */
 } necpnet_client_config;
 
 /* necpnet_client_config_default - fill all fields and stamp struct_bytes.
@@ -813,6 +814,8 @@ typedef struct necpnet_server_config {
                                    ERR_SLOW_READER; default 1 MB */
     const char* query_name;     /* told to necpnet_client_query; default "necpnet"; at most 63 bytes; copied */
     bool query;                 /* answer queries; default true */
+    uint32_t busy_poll_us;      /* of own sockets: wait asks them so long before it sleeps: a core for lower latency;
+                                   default 0 */
 } necpnet_server_config;
 
 /* necpnet_server_config_default - fill all fields and stamp struct_bytes.
@@ -858,6 +861,13 @@ NECPNET_API necpnet_result necpnet_server_set_wall_time(necpnet_server* server, 
  * Thread   owner.      Callback  no.        Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_server_update(necpnet_server* server, uint64_t now_us);
+
+/* necpnet_server_flush - send now what update would send, without receiving: after answers to what poll gave.
+ *
+ * Returns  as necpnet_server_update.
+ * Thread   owner.      Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_server_flush(necpnet_server* server, uint64_t now_us);
 
 /* necpnet_server_deadline_us - when update must be called next even if nothing arrives; UINT64_MAX: never.
  *
@@ -2084,6 +2094,9 @@ typedef struct necpnet_socket_config {
     int tcp_port;              /* -1 (default): no listening; outgoing streams always work */
     bool reuse_port;           /* SO_REUSEPORT: several workers on one port; default false */
     uint32_t socket_buffer_bytes; /* asked of the system for UDP; default 4 MB (servers), as much as it gives */
+    uint32_t busy_poll_us;     /* wait asks the sockets for so long before it sleeps: lower latency for a core; Linux: the
+                                  network card as well (SO_BUSY_POLL); default 0 */
+    bool one_peer;             /* a client's: small buffers; default false */
 } necpnet_socket_config;
 
 /* necpnet_socket_config_default - fill all fields and stamp struct_bytes.

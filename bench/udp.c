@@ -7,7 +7,7 @@
  * itself (and the kernel's) is counted. Ours and theirs run in turn, several short rounds each after a warm-up; the best
  * round of each counts. Everything sent reliably must arrive in order, else the program fails.
  *
- *     udp [--seconds N]      seconds of each round, default 0.25
+ *     udp [--seconds N] [--case TEXT]   seconds of each round, default 0.25; the cases whose names hold TEXT
  *
  * Output: a table for people, then one JSON line a figure; ratio above 1 where ours is better.
  */
@@ -114,7 +114,7 @@ static void ours_serve(void)
         ours_check("echo", necpnet_server_send(ours.server, event.peer, event.channel, event.data, event.bytes));
         answered = true;
     }
-    if (answered) ours_check("server update", necpnet_server_update(ours.server, necpnet_time_us()));
+    if (answered) ours_check("server flush", necpnet_server_flush(ours.server, necpnet_time_us()));
     ours_check("client update", necpnet_client_update(ours.client, necpnet_time_us()));
     while (necpnet_client_poll(ours.client, &event)) {
         if (event.type == NECPNET_EVENT_CONNECTED) ours.connected = true;
@@ -400,10 +400,13 @@ static void bench_report(const char* name, const char* metric, const char* unit,
              name, metric, unit, ours_value, theirs_value > 0 ? "enet, plaintext" : "", theirs_value, ratio);
 }
 
+static const char* bench_wanted; /* part of the names of the cases that run; NULL: all */
+
 /* All subjects in turn, round by round. figures[0] is ours, the last those of ENet. */
 static void bench_case(const bench_subject* const* subjects, int subject_count, const char* name, int kind, int batch,
                        double seconds)
 {
+    if (bench_wanted && !strstr(name, bench_wanted)) return;
     bench_figures figures[3];
     memset(figures, 0, sizeof figures);
     for (int round = 0; round <= BENCH_ROUNDS; round++) {
@@ -437,11 +440,15 @@ static void bench_case(const bench_subject* const* subjects, int subject_count, 
 int main(int argc, char** argv)
 {
     double seconds = 0.25;
-    if (argc == 3 && !strcmp(argv[1], "--seconds")) {
-        seconds = atof(argv[2]);
-    } else if (argc != 1) {
-        fprintf(stderr, "usage: udp [--seconds N]\n");
-        return 2;
+    for (int i = 1; i < argc; i += 2) {
+        if (i + 1 < argc && !strcmp(argv[i], "--seconds")) {
+            seconds = atof(argv[i + 1]);
+        } else if (i + 1 < argc && !strcmp(argv[i], "--case")) {
+            bench_wanted = argv[i + 1];
+        } else {
+            fprintf(stderr, "usage: udp [--seconds N] [--case TEXT]\n");
+            return 2;
+        }
     }
     if (seconds <= 0) {
         fprintf(stderr, "udp: --seconds takes a number above 0\n");

@@ -53,8 +53,9 @@ NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const ne
 NN_PRIVATE necpnet_result nn_net_listen(int descriptor);
 NN_PRIVATE int nn_net_local_port(int descriptor);
 
-/* nn_net_tune_udp - ask for buffers (the system gives what it allows), no fragmenting, no errors of other peers. */
-NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes);
+/* nn_net_tune_udp - ask for buffers (the system gives what it allows), no fragmenting, no errors of other peers; and
+ * that a wait asks the network card itself for so long (0: not). */
+NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes, uint32_t busy_poll_us);
 
 /* nn_net_tune_tcp - no delay; at most unsent_bytes_max wait unsent in the system. */
 NN_PRIVATE void nn_net_tune_tcp(int descriptor, uint32_t unsent_bytes_max);
@@ -75,8 +76,8 @@ NN_PRIVATE necpnet_result nn_net_write(int descriptor, const uint8_t* first, siz
 /* nn_net_shut - nothing more will be written. */
 NN_PRIVATE void nn_net_shut(int descriptor);
 
-/* nn_net_receive - up to count datagrams (at most NN_NET_BATCH_MAX); returns how many, 0 for none or an error that
- * belongs to one datagram alone. */
+/* nn_net_receive - up to count datagrams (at most NN_NET_BATCH_MAX); returns how many, 0 for none, -1 for an error that
+ * belongs to one datagram alone: ask again. */
 NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count);
 
 /* nn_net_send - the batch; returns how many the system took or refused for good; fewer than count: it is full. refused

@@ -19,6 +19,9 @@
 #if defined(__linux__) && !defined(UDP_GRO)
 #define UDP_GRO 104 /* since 5.0 */
 #endif
+#if defined(__linux__) && !defined(SO_BUSY_POLL)
+#define SO_BUSY_POLL 46 /* asm-generic/socket.h, since 3.11 */
+#endif
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE instead */
 #endif
@@ -135,7 +138,7 @@ NN_PRIVATE int nn_net_local_port(int descriptor)
     return address.port;
 }
 
-NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes)
+NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes, uint32_t busy_poll_us)
 {
     net_set(descriptor, SOL_SOCKET, SO_RCVBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
     net_set(descriptor, SOL_SOCKET, SO_SNDBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
@@ -144,6 +147,9 @@ NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes)
     /* DF set, and the kernel's own path MTU not obeyed: probing is ours (RFC 8899). Over the interface: EMSGSIZE. */
     net_set(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
     net_set(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+    if (busy_poll_us) net_set(descriptor, SOL_SOCKET, SO_BUSY_POLL, (int)busy_poll_us); /* above the default: a right */
+#else
+    (void)busy_poll_us;
 #endif
 }
 
@@ -257,32 +263,59 @@ static uint32_t net_segment(struct msghdr* message)
     return 0;
 }
 
+typedef struct net_receiving {
+    struct sockaddr_storage from;
+    struct iovec piece;
+    uint64_t control[(CMSG_SPACE(sizeof(int)) + 7) / 8];
+} net_receiving;
+
+static void net_prepare_receiving(net_receiving* receiving, struct msghdr* header, const nn_net_datagram* datagram)
+{
+    memset(header, 0, sizeof *header);
+    receiving->piece.iov_base = datagram->data;
+    receiving->piece.iov_len = datagram->bytes_max;
+    header->msg_iov = &receiving->piece;
+    header->msg_iovlen = 1;
+    header->msg_name = &receiving->from;
+    header->msg_namelen = (socklen_t)sizeof receiving->from;
+    header->msg_control = receiving->control;
+    header->msg_controllen = sizeof receiving->control;
+}
+
+static void net_note_received(const net_receiving* receiving, struct msghdr* header, size_t bytes,
+                              nn_net_datagram* datagram)
+{
+    nn_net_from_system(&receiving->from, &datagram->address);
+    datagram->bytes = (uint32_t)bytes;
+    datagram->segment = header->msg_controllen ? net_segment(header) : 0;
+    datagram->cut = (header->msg_flags & MSG_TRUNC) != 0;
+}
+
+/* The call for one costs less than the call for several. */
+static int net_receive_one(int descriptor, nn_net_datagram* datagram)
+{
+    net_receiving receiving;
+    struct msghdr header;
+    net_prepare_receiving(&receiving, &header, datagram);
+    ssize_t bytes = recvmsg(descriptor, &header, 0);
+    if (bytes < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
+    net_note_received(&receiving, &header, (size_t)bytes, datagram);
+    return 1;
+}
+
 NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
 {
     struct mmsghdr messages[NN_NET_BATCH_MAX];
-    struct iovec pieces[NN_NET_BATCH_MAX];
-    struct sockaddr_storage from[NN_NET_BATCH_MAX];
-    uint64_t control[NN_NET_BATCH_MAX][(CMSG_SPACE(sizeof(int)) + 7) / 8];
+    net_receiving receiving[NN_NET_BATCH_MAX];
+    if (count == 1) return net_receive_one(descriptor, batch);
     if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
-    for (int i = 0; i < count; i++) {
-        memset(&messages[i], 0, sizeof messages[i]);
-        pieces[i].iov_base = batch[i].data;
-        pieces[i].iov_len = batch[i].bytes_max;
-        messages[i].msg_hdr.msg_iov = &pieces[i];
-        messages[i].msg_hdr.msg_iovlen = 1;
-        messages[i].msg_hdr.msg_name = &from[i];
-        messages[i].msg_hdr.msg_namelen = (socklen_t)sizeof from[i];
-        messages[i].msg_hdr.msg_control = control[i];
-        messages[i].msg_hdr.msg_controllen = sizeof control[i];
-    }
+    for (int i = 0; i < count; i++) net_prepare_receiving(&receiving[i], &messages[i].msg_hdr, &batch[i]);
     int got = recvmmsg(descriptor, messages, (unsigned)count, 0, NULL);
+    if (got < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
     for (int i = 0; i < got; i++) {
-        nn_net_from_system(&from[i], &batch[i].address);
-        batch[i].bytes = messages[i].msg_len;
-        batch[i].segment = net_segment(&messages[i].msg_hdr);
-        batch[i].cut = (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+        net_note_received(&receiving[i], &messages[i].msg_hdr, messages[i].msg_len, &batch[i]);
     }
-    return got > 0 ? got : 0;
+    return got;
 }
 
 #else
@@ -302,7 +335,11 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
         message.msg_name = &from;
         message.msg_namelen = (socklen_t)sizeof from;
         ssize_t bytes = recvmsg(descriptor, &message, 0);
-        if (bytes < 0) break;
+        if (bytes < 0) {
+            bool none = errno == EAGAIN || errno == EWOULDBLOCK;
+            if (got == 0 && !none) return -1;
+            break;
+        }
         nn_net_from_system(&from, &batch[got].address);
         batch[got].bytes = (uint32_t)bytes;
         batch[got].segment = 0;
@@ -404,9 +441,21 @@ static int net_prepare_sending(net_sending* sending, bool ipv6, const nn_net_dat
     return messages;
 }
 
+/* One alone, by the cheapest call. Negative: errno says why not. */
+static ssize_t net_send_one(int descriptor, bool ipv6, const nn_net_datagram* datagram)
+{
+    struct sockaddr_storage to;
+    socklen_t to_bytes = nn_net_to_system(&datagram->address, ipv6, &to);
+    return sendto(descriptor, datagram->data, datagram->bytes, MSG_NOSIGNAL, (const struct sockaddr*)&to, to_bytes);
+}
+
 NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, bool* joins,
                            int* out_refused, necpnet_result* out_reason)
 {
+    if (count == 1 && net_send_one(descriptor, ipv6, batch) >= 0) {
+        *out_refused = 0;
+        return 1;
+    }
     net_sending sending;
     if (count > NN_NET_BATCH_MAX) count = NN_NET_BATCH_MAX;
     int messages = net_prepare_sending(&sending, ipv6, batch, count, *joins);

@@ -122,8 +122,9 @@ NN_PRIVATE int nn_net_local_port(int descriptor)
     return address.port;
 }
 
-NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes)
+NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes, uint32_t busy_poll_us)
 {
+    (void)busy_poll_us; /* wait asks the socket again and again, that is all */
     net_set(descriptor, SOL_SOCKET, SO_RCVBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
     net_set(descriptor, SOL_SOCKET, SO_SNDBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
     /* Else one peer's "port unreachable" fails the next receive of all. */

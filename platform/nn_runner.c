@@ -67,6 +67,8 @@ static necpnet_result runner_begin(necpnet_runner* runner, const necpnet_client_
         sockets.allocator = config->allocator;
         sockets.logger = config->logger;
         sockets.udp_port = 0;
+        sockets.one_peer = true;
+        sockets.busy_poll_us = config->busy_poll_us;
         result = necpnet_socket_create(&sockets, &runner->own_transport);
         own.transport = runner->own_transport;
     }

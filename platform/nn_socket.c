@@ -21,12 +21,13 @@ NN_PRIVATE nn_socket_buffers* nn_socket_buffers_of(nn_socket* socket)
 {
     necpnet_loop* loop = socket->loop;
     if (loop->buffers) return (nn_socket_buffers*)loop->buffers;
-    bool one_client = socket->own_loop && socket->listening.descriptor == NN_NET_NONE;
+    bool one_client = socket->own_loop && !socket->has_room_for_many;
     uint32_t slots = one_client ? 1 : NN_SOCKET_READ_SLOTS;
     size_t read_bytes = (size_t)slots * NN_SOCKET_READ_SLOT;
     size_t datagram_bytes = one_client ? NN_SOCKET_READ_SLOT : NN_SOCKET_DATAGRAMS_BYTES;
     size_t cork_bytes = one_client ? NN_SOCKET_CORK_BYTES_SMALL : NN_SOCKET_CORK_BYTES;
-    size_t kept_bytes = one_client ? 0 : NN_SOCKET_KEPT_BYTES;
+    bool fans_out = !socket->own_loop || socket->listening.descriptor != NN_NET_NONE;
+    size_t kept_bytes = fans_out ? NN_SOCKET_KEPT_BYTES : 0;
     size_t bytes = sizeof(nn_socket_buffers) + kept_bytes + read_bytes + datagram_bytes + cork_bytes;
     nn_socket_buffers* buffers = (nn_socket_buffers*)nn_alloc_take(&loop->alloc, bytes);
     if (!buffers) return NULL;
@@ -83,18 +84,40 @@ static void socket_tell_resolved(nn_socket* socket)
     }
 }
 
+/* Nothing but one UDP socket: asking it costs what asking the loop would, and says more. */
+static bool socket_is_udp_alone(const nn_socket* socket)
+{
+    return socket->own_loop && socket->udp.descriptor != NN_NET_NONE && socket->listening.descriptor == NN_NET_NONE &&
+           !socket->streams.first && !socket->closing.first && !socket->ready_first &&
+           socket->udp.wishes == NN_READABLE;
+}
+
+/* Whether the application spins. One that calls once a frame must find in a turn all that has come. */
+static bool socket_count_turn(nn_socket* socket, uint64_t now_us)
+{
+    bool soon = now_us - socket->received_us < NN_SOCKET_SPIN_US;
+    socket->received_us = now_us;
+    socket->spins = soon ? socket->spins + (socket->spins < NN_SOCKET_SPIN_TURNS) : 0;
+    return socket->spins == NN_SOCKET_SPIN_TURNS;
+}
+
+/* now_us is the application's; lingering is counted by the system's clock, for the loop waits by it. */
 static void socket_receive(void* user, uint64_t now_us)
 {
     nn_socket* socket = (nn_socket*)user;
-    (void)now_us; /* lingering is counted by the system's clock: the loop waits by it */
     if (!socket->attached) return;
     nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
     if (!buffers || buffers->reading) return; /* inside another transport's receive: the next call has it */
     /* a borrowed loop is stepped by its owner: a thousand endpoints on it cost one system call a turn, not a thousand */
-    if (!socket->waited && socket->own_loop) necpnet_loop_step(socket->loop, 0);
+    if (!socket->waited && socket_is_udp_alone(socket)) {
+        socket->udp_ready = true;
+    } else if (!socket->waited && socket->own_loop) {
+        necpnet_loop_step(socket->loop, 0);
+    }
+    bool spins = socket_count_turn(socket, now_us);
     socket->waited = false;
     buffers->reading = true;
-    if (socket->udp_ready) nn_socket_receive_datagrams(socket);
+    if (socket->udp_ready) nn_socket_receive_datagrams(socket, spins);
     if (socket->listening_ready) nn_socket_accept(socket);
     if (socket->ready_first) nn_socket_serve_streams(socket);
     socket_tell_resolved(socket);
@@ -110,6 +133,20 @@ static necpnet_result socket_resolve(void* user, uint64_t request, const char* h
     return nn_resolver_ask(socket->resolver, request, host, port);
 }
 
+/* Ask without sleeping for busy_poll_us, then sleep for the rest. */
+static necpnet_result socket_spin(nn_socket* socket, uint64_t timeout_us)
+{
+    uint64_t began_us = necpnet_time_us();
+    uint64_t spent_us = 0;
+    do {
+        necpnet_result result = necpnet_loop_step(socket->loop, 0);
+        if (result != NECPNET_OK || socket->loop->ready_count) return result;
+        spent_us = necpnet_time_us() - began_us;
+        if (spent_us >= timeout_us) return NECPNET_OK;
+    } while (spent_us < socket->busy_poll_us);
+    return necpnet_loop_step(socket->loop, timeout_us - spent_us);
+}
+
 static necpnet_result socket_wait(void* user, uint64_t timeout_us)
 {
     nn_socket* socket = (nn_socket*)user;
@@ -120,6 +157,7 @@ static necpnet_result socket_wait(void* user, uint64_t timeout_us)
         timeout_us = nn_min_u64(timeout_us, until_us > now_us ? until_us - now_us : 0);
     }
     socket->waited = true;
+    if (socket->busy_poll_us && timeout_us) return socket_spin(socket, timeout_us);
     return necpnet_loop_step(socket->loop, timeout_us);
 }
 
@@ -145,7 +183,7 @@ static necpnet_result socket_bind(nn_socket* socket, nn_net_kind kind, const nec
         return result;
     }
     if (kind == NN_NET_UDP) {
-        nn_net_tune_udp(descriptor, config->socket_buffer_bytes);
+        nn_net_tune_udp(descriptor, config->socket_buffer_bytes, config->busy_poll_us);
         socket->udp_ipv6 = address->family == NECPNET_ADDRESS_IPV6;
         socket->joins = true;
         socket->watches_errors = config->udp_port == 0 && config->tcp_port < 0;
@@ -242,6 +280,9 @@ necpnet_result necpnet_socket_create(const necpnet_socket_config* config, const 
     socket->logger = config->logger;
     socket->loop = config->loop;
     socket->own_loop = !config->loop;
+    socket->has_room_for_many = !config->one_peer;
+    socket->busy_poll_us = config->busy_poll_us;
+    socket->read_slots = 1;
     socket->udp.descriptor = socket->listening.descriptor = socket->spare_descriptor = NN_NET_NONE;
     socket->udp.ready = nn_socket_udp_ready;
     socket->listening.ready = nn_socket_listening_ready;

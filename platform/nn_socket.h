@@ -15,13 +15,16 @@
 #if !defined(__EMSCRIPTEN__)
 
 #define NN_SOCKET_READ_SLOT 65664u        /* room of one datagram; not a power of two: spreads over cache sets */
-#define NN_SOCKET_READ_SLOTS 8            /* datagrams of one system call; a loop for one client: 1 */
+#define NN_SOCKET_READ_SLOTS 8            /* datagrams of one system call at most; a loop for one client: 1 */
 #define NN_SOCKET_DATAGRAMS_BYTES 131072u /* kept until flush; the loop of one client: 65,664 */
 #define NN_SOCKET_CORK_BYTES 65536u       /* of the active stream; the loop of one client: 16,384 */
 #define NN_SOCKET_CORK_BYTES_SMALL 16384u
 #define NN_SOCKET_KEPT_BYTES (1u << 20)      /* for streams that are not the active one; the loop of one client: none */
 #define NN_SOCKET_KEPT_PIECE_BYTES_MAX 8192u /* more is written without being kept: it pays for a system call */
 #define NN_SOCKET_DATAGRAMS_A_TURN 1024      /* received in one turn, so that streams get theirs */
+#define NN_SOCKET_SPIN_US 200u               /* turns that follow each other faster, so many in a row, are of an .. */
+#define NN_SOCKET_SPIN_TURNS 16              /* .. application that spins: what one turn leaves, the next one has */
+#define NN_SOCKET_FULL_CALLS 16              /* before more slots are tried again that were not filled last time */
 #define NN_SOCKET_REFUSALS_MAX 8             /* addresses that refused a datagram, until the next is sent there */
 #define NN_SOCKET_ERRORS_A_TURN 16
 #define NN_SOCKET_ACCEPTS_A_TURN 64
@@ -115,14 +118,21 @@ typedef struct nn_socket {
     necpnet_loop* loop;
     bool own_loop;
     bool attached;
-    bool waited; /* wait has just asked the loop */
+    bool waited;            /* wait has just asked the loop */
+    bool has_room_for_many; /* a server's loop buffers */
+    uint32_t busy_poll_us;  /* wait asks so long before it sleeps */
+    uint64_t received_us;   /* when receive was last called */
+    uint32_t spins;         /* calls of receive in a row that came quickly; saturates */
     necpnet_sink sink;
 
     nn_watch udp;
     bool udp_ipv6;
     bool udp_ready;
-    bool joins;          /* equal datagrams go as one; the system can */
-    bool watches_errors; /* a client's: a server sends to whom it has heard from */
+    int read_slots;             /* of the next system call */
+    uint32_t full_calls;        /* in a row that filled their slots */
+    uint32_t full_calls_wanted; /* before more slots are tried */
+    bool joins;                 /* equal datagrams go as one; the system can */
+    bool watches_errors;        /* a client's: a server sends to whom it has heard from */
     nn_socket_refusal refusals[NN_SOCKET_REFUSALS_MAX];
     uint32_t refusal_count;
     uint32_t refusal_next;
@@ -147,7 +157,7 @@ NN_PRIVATE nn_socket_buffers* nn_socket_buffers_of(nn_socket* socket);
 
 /* nn_socket_datagram - datagrams. */
 NN_PRIVATE void nn_socket_udp_ready(nn_watch* watch, unsigned what);
-NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket);
+NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket, bool spins);
 NN_PRIVATE necpnet_result nn_socket_send_datagram(void* user, const necpnet_address* to, const uint8_t* data,
                                                   size_t bytes);
 NN_PRIVATE void nn_socket_flush_datagrams(nn_socket* socket);

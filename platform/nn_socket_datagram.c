@@ -49,27 +49,50 @@ static void socket_deliver(nn_socket* socket, const nn_net_datagram* datagram)
     } while (at < datagram->bytes && socket->attached);
 }
 
-NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket)
+/* As many slots as are filled, and twice as many after a call that filled them all: a slot that stays empty costs. */
+static void socket_choose_slots(nn_socket* socket, int count, int slots_max)
+{
+    int slots = socket->read_slots;
+    if (count >= slots) {
+        if (slots == slots_max || ++socket->full_calls < socket->full_calls_wanted) return;
+        socket->read_slots = slots * 2 < slots_max ? slots * 2 : slots_max;
+        socket->full_calls = 0;
+        socket->full_calls_wanted = 1;
+    } else if (count <= slots / 2 && slots > 1) {
+        socket->read_slots = slots / 2;
+        socket->full_calls = 0;
+        socket->full_calls_wanted = NN_SOCKET_FULL_CALLS;
+    }
+}
+
+NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket, bool spins)
 {
     nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
     if (!buffers) return;
     nn_net_datagram batch[NN_SOCKET_READ_SLOTS];
     memset(batch, 0, sizeof batch);
-    int slots = (int)buffers->read_slots;
+    int slots_max = (int)buffers->read_slots;
+    int errors = 0;
     socket->udp_ready = false;
     uint64_t end = socket->statistics.datagrams_received + NN_SOCKET_DATAGRAMS_A_TURN;
     while (socket->attached && socket->statistics.datagrams_received < end) {
+        int slots = socket->read_slots;
         for (int i = 0; i < slots; i++) {
             batch[i].data = buffers->read + (size_t)i * NN_SOCKET_READ_SLOT;
             batch[i].bytes_max = NN_NET_RECEIVE_BYTES_MAX;
         }
         int count = nn_net_receive(socket->udp.descriptor, batch, slots);
-        if (count == 0 && socket->watches_errors) socket_read_errors(socket); /* readable, and nothing there */
+        if (count < 0) {
+            if (socket->watches_errors) socket_read_errors(socket);
+            if (++errors == NN_SOCKET_ERRORS_A_TURN) return;
+            continue;
+        }
         for (int i = 0; i < count && socket->attached; i++) {
             if (batch[i].cut || batch[i].address.family == NECPNET_ADDRESS_NONE) continue;
             socket_deliver(socket, &batch[i]);
         }
-        if (count < slots) return;
+        socket_choose_slots(socket, count, slots_max);
+        if (count < slots || (spins && slots < NN_SOCKET_READ_SLOTS)) return;
     }
     socket->udp_ready = true; /* more may wait; others first */
 }

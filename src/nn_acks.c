@@ -71,8 +71,11 @@ NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, 
     if (!ack_eliciting && !at_once) return;
     if (acks->eliciting < UINT8_MAX) acks->eliciting++;
     unsigned many = acks->largest < NN_ACKS_LATER_FROM ? NN_ACKS_ELICITING_FIRST : NN_ACKS_ELICITING_LATER;
-    if (at_once || !in_order || acks->eliciting >= many) {
+    uint64_t interval_us = many == NN_ACKS_ELICITING_LATER ? NN_ACKS_INTERVAL_US : 0;
+    if (at_once || !in_order || acks->eliciting >= NN_ACKS_ELICITING_MAX) {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us);
+    } else if (acks->eliciting >= many) {
+        acks->deadline_us = nn_min_u64(acks->deadline_us, nn_max_u64(now_us, acks->reported_at_us + interval_us));
     } else {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us + acks->delay_us_max);
     }
@@ -203,6 +206,7 @@ NN_PRIVATE bool nn_acks_write(nn_acks* acks, nn_writer* writer, uint64_t now_us)
     NN_ASSERT(!writer->failed);
     acks->written_floor = exact ? acks->largest + 1 : 0;
     acks->deadline_us = NN_NEVER;
+    acks->reported_at_us = now_us;
     acks->eliciting = 0;
     return true;
 }

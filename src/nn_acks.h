@@ -8,8 +8,10 @@
 #define NN_ACKS_RANGES_MAX 32u     /* of one ACK frame */
 #define NN_ACKS_ELICITING_FIRST 2u /* so many ack-eliciting packets want an ACK at once .. */
 #define NN_ACKS_ELICITING_LATER \
-    8u                          /* .. and so many once the connection runs: a fifth less CPU in a flood (bench/udp) */
-#define NN_ACKS_LATER_FROM 128u /* packet number */
+    8u                            /* .. and so many once the connection runs: a fifth less CPU in a flood (bench/udp) */
+#define NN_ACKS_LATER_FROM 128u   /* packet number */
+#define NN_ACKS_ELICITING_MAX 32u /* .. unless they come so fast that an ACK left within .. */
+#define NN_ACKS_INTERVAL_US 1000u /* .. then this long after it, or at so many: the flood's other fifth */
 #define NN_ACKS_DELAY_US_DEFAULT 10000u
 #define NN_ACKS_BYTES_FULL 5u /* an ACK frame when nothing is missing, type byte included */
 
@@ -17,11 +19,12 @@ typedef struct nn_acks {
     uint64_t seen[NN_ACKS_WINDOW / 64]; /* bit number % 1024 */
     uint64_t largest;                   /* UINT64_MAX none */
     uint64_t largest_at_us;
-    uint64_t floor;         /* numbers below need no report: the peer has seen our ACK of them */
-    uint64_t deadline_us;   /* an ACK is due; NN_NEVER */
-    uint64_t watch_number;  /* our packet whose ACK frame we watch; UINT64_MAX none */
-    uint64_t watch_floor;   /* the floor once the peer has that packet */
-    uint64_t written_floor; /* the same of the ACK frame written last; 0: not exact */
+    uint64_t floor;          /* numbers below need no report: the peer has seen our ACK of them */
+    uint64_t deadline_us;    /* an ACK is due; NN_NEVER */
+    uint64_t watch_number;   /* our packet whose ACK frame we watch; UINT64_MAX none */
+    uint64_t watch_floor;    /* the floor once the peer has that packet */
+    uint64_t written_floor;  /* the same of the ACK frame written last; 0: not exact */
+    uint64_t reported_at_us; /* when the last ACK frame was written */
     uint32_t delay_us_max;
     uint8_t eliciting; /* ack-eliciting packets since the last ACK */
 } nn_acks;

@@ -149,6 +149,8 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     sockets.allocator = config->allocator;
     sockets.logger = config->logger;
     sockets.udp_port = 0;
+    sockets.one_peer = true;
+    sockets.busy_poll_us = config->busy_poll_us;
 #endif
     necpnet_web_config_default(&web);
     web.allocator = config->allocator;

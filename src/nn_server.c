@@ -166,6 +166,7 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     sockets.bind_address = config->bind_address;
     sockets.udp_port = config->udp_port;
     sockets.tcp_port = config->tcp_port;
+    sockets.busy_poll_us = config->busy_poll_us;
 #endif
     necpnet_web_config_default(&web);
     web.allocator = server->endpoint.alloc.allocator;
@@ -398,6 +399,15 @@ necpnet_result necpnet_server_update(necpnet_server* server, uint64_t now_us)
     nn_endpoint_begin(&server->endpoint, now_us);
     nn_server_end_greetings(server, server->endpoint.now_us);
     server_follow_world(server);
+    server_run_peers(server, server->endpoint.now_us);
+    nn_endpoint_end(&server->endpoint);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_server_flush(necpnet_server* server, uint64_t now_us)
+{
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (now_us > server->endpoint.now_us) server->endpoint.now_us = now_us;
     server_run_peers(server, server->endpoint.now_us);
     nn_endpoint_end(&server->endpoint);
     return NECPNET_OK;

@@ -155,6 +155,7 @@ static necpnet_result web_alone_open(nn_web_alone* alone, const necpnet_web_conf
     sockets.loop = config->loop;
     sockets.bind_address = config->bind_address;
     sockets.tcp_port = config->tcp_port;
+    sockets.one_peer = config->tcp_port < 0;
     necpnet_result result = necpnet_socket_create(&sockets, &alone->sockets);
     *out_transport = alone->sockets;
     return result;

@@ -134,15 +134,43 @@ TEST(test_acks_policy)
     TEST_EQUAL(nn_acks_deadline_us(&acks), 800); /* asked for */
     TEST_CHECK(nn_acks_write(&acks, &writer, 800));
     for (uint64_t number = 7; number < 500; number++) { /* a running connection: every eighth */
-        nn_acks_add(&acks, number, true, false, 900 + number);
+        uint64_t now_us = 900 + number * 500;
+        nn_acks_add(&acks, number, true, false, now_us);
         if (acks.eliciting == NN_ACKS_ELICITING_LATER || (number < 128 && acks.eliciting == NN_ACKS_ELICITING_FIRST)) {
-            TEST_EQUAL(nn_acks_deadline_us(&acks), 900 + number);
+            TEST_EQUAL(nn_acks_deadline_us(&acks), now_us);
             writer = nn_writer_of(frame, sizeof frame);
-            TEST_CHECK(nn_acks_write(&acks, &writer, 900 + number));
+            TEST_CHECK(nn_acks_write(&acks, &writer, now_us));
         } else {
-            TEST_GREATER(nn_acks_deadline_us(&acks), 900 + number);
+            TEST_GREATER(nn_acks_deadline_us(&acks), now_us);
         }
     }
+}
+
+TEST(test_acks_in_a_flood_leave_once_a_millisecond_or_every_32_packets)
+{
+    nn_acks acks;
+    uint8_t frame[64];
+    uint64_t now_us = 1000000;
+    nn_acks_init(&acks, NN_ACKS_DELAY_US_DEFAULT);
+    for (uint64_t number = 0; number < 1000; number++) {
+        uint64_t left_us = acks.reported_at_us;
+        bool fast = number < 500; /* 10 us a packet; then 60 */
+        now_us += fast ? 10 : 60;
+        nn_acks_add(&acks, number, true, false, now_us);
+        if (nn_acks_deadline_us(&acks) > now_us) {
+            TEST_CHECK(acks.eliciting < NN_ACKS_ELICITING_MAX);
+            bool many = number >= NN_ACKS_LATER_FROM && acks.eliciting >= NN_ACKS_ELICITING_LATER;
+            if (many) TEST_EQUAL(nn_acks_deadline_us(&acks), left_us + NN_ACKS_INTERVAL_US);
+            continue;
+        }
+        if (number >= NN_ACKS_LATER_FROM + NN_ACKS_ELICITING_MAX) {
+            TEST_CHECK(acks.eliciting == NN_ACKS_ELICITING_MAX || now_us >= left_us + NN_ACKS_INTERVAL_US);
+        }
+        nn_writer writer = nn_writer_of(frame, sizeof frame);
+        TEST_CHECK(nn_acks_write(&acks, &writer, now_us));
+    }
+    nn_acks_add(&acks, 1001, true, false, now_us); /* a gap is told at once, flood or not */
+    TEST_EQUAL(nn_acks_deadline_us(&acks), now_us);
 }
 
 TEST(test_acks_frame_takes_5_bytes_when_nothing_is_missing)

@@ -276,6 +276,89 @@ TEST(test_socket_sends_more_datagrams_than_a_batch_in_one_flush)
     side_close(&server);
 }
 
+/* Different sizes, so that none go as one. */
+static void side_send_burst(struct side* side, int port, int count)
+{
+    uint8_t data[1200] = {0};
+    for (int i = 0; i < count; i++) TEST_OK(side_send(side, "127.0.0.1", port, data, (size_t)(1 + i * 7 % 1000)));
+    side->transport->flush(side->transport->user);
+}
+
+static void side_receive_at(struct side* side, uint64_t now_us)
+{
+    side->inside = true;
+    side->transport->receive(side->transport->user, now_us);
+    side->inside = false;
+}
+
+TEST(test_socket_a_turn_of_one_that_calls_once_a_frame_has_all_that_has_come)
+{
+    struct side server, client;
+    side_open(&server, NULL, "127.0.0.1", 0, -1);
+    side_open(&client, NULL, "127.0.0.1", 0, -1);
+    for (int frame = 1; frame < 40; frame++) {
+        int count = 1 + frame * frame % 50;
+        server.datagrams = 0;
+        side_send_burst(&client, server.udp_port, count);
+        side_receive_at(&server, (uint64_t)frame * 16667); /* loopback delivers inside the send */
+        TEST_EQUAL(server.datagrams, count);
+    }
+    side_close(&client);
+    side_close(&server);
+}
+
+TEST(test_socket_turns_of_one_that_spins_have_all_soon_with_fewer_calls)
+{
+    struct side server, client;
+    side_open(&server, NULL, "127.0.0.1", 0, -1);
+    side_open(&client, NULL, "127.0.0.1", 0, -1);
+    const nn_socket* inside = (const nn_socket*)server.transport->user;
+    uint64_t now_us = 1000;
+    for (int i = 0; i < 2 * NN_SOCKET_SPIN_TURNS; i++) side_receive_at(&server, now_us++);
+    TEST_EQUAL(inside->spins, NN_SOCKET_SPIN_TURNS);
+    for (int round = 0; round < 100; round++) { /* one at a time: never more than a slot, and no call that fails */
+        side_send_burst(&client, server.udp_port, 1);
+        side_receive_at(&server, now_us++);
+        TEST_EQUAL(server.datagrams, round + 1);
+        TEST_LESS(inside->read_slots, 3);
+    }
+    side_send_burst(&client, server.udp_port, 200);
+    for (int i = 0; i < 100; i++) side_receive_at(&server, now_us++);
+    TEST_EQUAL(server.datagrams, 300);
+    TEST_EQUAL(inside->read_slots, 1); /* fell again in the empty turns */
+    side_close(&client);
+    side_close(&server);
+}
+
+TEST(test_socket_busy_poll_returns_with_the_datagram_and_at_its_timeout)
+{
+    struct side server, client;
+    necpnet_socket_config config;
+    memset(&server, 0, sizeof server);
+    TEST_OK(necpnet_socket_config_default(&config));
+    config.allocator = test_allocator();
+    config.bind_address = "127.0.0.1";
+    config.udp_port = 0;
+    config.busy_poll_us = 2000;
+    TEST_OK(necpnet_socket_create(&config, &server.transport));
+    necpnet_sink sink = {&server,      side_on_datagram, side_on_accept, side_on_open,
+                         side_on_data, side_on_writable, side_on_close,  side_on_resolved};
+    TEST_OK(server.transport->attach(server.transport->user, &sink));
+    server.transport->local_ports(server.transport->user, &server.udp_port, &server.tcp_port);
+    side_open(&client, NULL, "127.0.0.1", 0, -1);
+    uint64_t began_us = necpnet_time_us();
+    TEST_OK(server.transport->wait(server.transport->user, 500)); /* shorter than it polls */
+    TEST_CHECK(necpnet_time_us() - began_us >= 500);
+    TEST_OK(server.transport->wait(server.transport->user, 3000)); /* longer */
+    TEST_CHECK(necpnet_time_us() - began_us >= 3500);
+    side_send_burst(&client, server.udp_port, 1);
+    TEST_OK(server.transport->wait(server.transport->user, 60 * 1000000u));
+    side_receive_at(&server, necpnet_time_us());
+    TEST_EQUAL(server.datagrams, 1);
+    side_close(&client);
+    side_close(&server);
+}
+
 TEST(test_socket_datagrams_that_go_as_one_arrive_as_they_were)
 {
     struct side server, other, client;

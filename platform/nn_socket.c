@@ -33,7 +33,7 @@ NN_PRIVATE nn_socket_buffers* nn_socket_buffers_of(nn_socket* socket)
     if (!buffers) return NULL;
     buffers->bytes = bytes;
     buffers->kept = (uint8_t*)(buffers + 1); /* first: it needs the alignment */
-    buffers->kept_bytes_max = (uint32_t)kept_bytes;
+    buffers->kept_bytes_max = buffers->kept_back = (uint32_t)kept_bytes;
     buffers->read = buffers->kept + kept_bytes;
     buffers->read_slots = slots;
     buffers->datagram_bytes = buffers->read + read_bytes;

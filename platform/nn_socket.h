@@ -56,9 +56,12 @@ typedef struct nn_socket_buffers {
 
     struct necpnet_stream* serving; /* inside its on_data */
     uint8_t* kept;                  /* nn_socket_keep */
-    uint32_t kept_bytes;
     uint32_t kept_bytes_max;
-    uint32_t kept_first; /* of the streams' records: where in kept, plus 1; 0: none */
+    uint32_t kept_front;  /* bytes before it are in use, and .. */
+    uint32_t kept_back;   /* .. from here on */
+    uint32_t kept_began;  /* where the newest stream's bytes begin */
+    uint32_t kept_stored; /* where the piece stored last begins */
+    uint32_t kept_first;  /* of the streams' records: where in kept, plus 1; 0: none */
     uint32_t kept_last;
 } nn_socket_buffers;
 

@@ -867,6 +867,72 @@ TEST(test_socket_fan_out_reaches_every_stream_in_order)
     necpnet_loop_destroy(loop);
 }
 
+TEST(test_socket_fan_out_holds_each_message_once)
+{
+    enum { count = 100 };
+    static struct seen_stream accepted[count], outgoing[count];
+    static uint8_t data[100];
+    struct side server, client;
+    side_open(&server, NULL, "127.0.0.1", -1, 0);
+    side_open(&client, NULL, "127.0.0.1", -1, -1);
+    const necpnet_transport* transport = server.transport;
+    const nn_socket_buffers* buffers = (const nn_socket_buffers*)((const nn_socket*)transport->user)->loop->buffers;
+    server.accepted = accepted;
+    server.accepted_max = count;
+    for (int i = 0; i < count; i++) side_connect(&client, &outgoing[i], "127.0.0.1", server.tcp_port);
+    TURN_UNTIL(&server, &client, server.accepted_count == count);
+    for (uint64_t sent = 0; sent < 800; sent += 100) { /* a head and a body each, as large messages are sent */
+        fill(data, sent, 100);
+        for (int i = 0; i < count; i++) {
+            TEST_OK(transport->send_stream(transport->user, accepted[i].stream, data, 10));
+            TEST_OK(transport->send_stream(transport->user, accepted[i].stream, data + 10, 90));
+        }
+        TEST_EQUAL(buffers->kept_front, sent + 100);
+    }
+    TEST_AT_MOST(buffers->kept_bytes_max - buffers->kept_back, count * 64u); /* and each stream is one run of bytes */
+    TURN_UNTIL(&server, &client, total_bytes(outgoing, count) == count * 800);
+    TEST_EQUAL(buffers->kept_front, 0u);
+    for (int i = 0; i < count; i++) TEST_CHECK(!outgoing[i].disorder);
+    side_close(&client);
+    side_close(&server);
+}
+
+TEST(test_socket_fan_out_to_rooms_gives_each_stream_its_own)
+{
+    enum { count = 40 };
+    static struct seen_stream accepted[count], outgoing[count];
+    static uint8_t data[300];
+    TEST_EACH_SEED (seed, 10) {
+        struct test_random random = test_random_begin(seed);
+        struct side server, client;
+        uint64_t sent[count] = {0}, all = 0;
+        side_open(&server, NULL, "127.0.0.1", -1, 0);
+        side_open(&client, NULL, "127.0.0.1", -1, -1);
+        const necpnet_transport* transport = server.transport;
+        server.accepted = accepted;
+        server.accepted_max = count;
+        for (int i = 0; i < count; i++) side_connect(&client, &outgoing[i], "127.0.0.1", server.tcp_port);
+        TURN_UNTIL(&server, &client, server.accepted_count == count);
+        for (int round = 0; round < 200; round++) {
+            size_t bytes = 1 + test_random_below(&random, sizeof data);
+            uint64_t room = test_random_below(&random, 4); /* 3: all; where the bytes agree by chance they are shared */
+            for (int i = 0; i < count; i++) {
+                if (room < 3 && (uint64_t)i % 3 != room) continue;
+                if (test_random_below(&random, 10) == 0) continue;
+                fill(data, sent[i], bytes);
+                TEST_OK(transport->send_stream(transport->user, accepted[i].stream, data, bytes));
+                sent[i] += bytes;
+                all += bytes;
+            }
+            if (test_random_below(&random, 8) == 0) side_turn(&server);
+        }
+        TURN_UNTIL(&server, &client, total_bytes(outgoing, count) == all);
+        for (int i = 0; i < count; i++) TEST_CHECK(!outgoing[i].disorder);
+        side_close(&client);
+        side_close(&server);
+    }
+}
+
 TEST(test_socket_stream_is_small)
 {
     TEST_AT_MOST(sizeof(necpnet_stream), 120u);

@@ -15941,6 +15941,582 @@ NN_PRIVATE bool nn_row_read_delta(const nn_type_plan* plan, uint16_t* model, nn_
 }
 /* ---- end src/nn_row.c -------------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_interest.h ------------------------------------------------------------------------------------- */
+/* nn_interest - who sees what: entities and observers over the cells of a grid, in rooms.
+ *
+ * An entity stands in one cell of one room, or nowhere in it (no position: seen by the whole room). An observer is in
+ * rooms, and in each watches what is nowhere and the cells up to radius + 1 around its own. An entity comes into view
+ * within radius cells and leaves beyond radius + 1, so that nobody flickers at an edge. What changes is told to those who
+ * watch the cell: the cost is changes times their watchers, never entities times observers.
+ *
+ * Who is told keeps the set of what is in view: enter may come for what is in it, leave and changed for what is not, and
+ * then mean nothing.
+ */
+#ifndef NN_INTEREST_H
+#define NN_INTEREST_H
+
+
+#define NN_INTEREST_RADIUS_MAX 15
+#define NN_INTEREST_NOWHERE INT32_MIN /* as x and y */
+#define NN_INTEREST_ROOMS_MAX 255     /* of one observer */
+
+/* Who is told; must not call nn_interest or nn_observer. user is the observer's. */
+typedef struct nn_interest_events {
+    void (*enter)(void* user, uint16_t place);
+    void (*leave)(void* user, uint16_t place);
+    void (*changed)(void* user, uint16_t place);
+} nn_interest_events;
+
+typedef struct nn_observer nn_observer;
+
+typedef struct nn_interest_cell {
+    int32_t x, y;
+    uint32_t room;
+    uint32_t next;         /* in its bucket or among the free ones; 0 ends */
+    uint32_t first_entity; /* place; 0 none */
+    uint32_t first_watch;  /* number; 0 none */
+} nn_interest_cell;
+
+typedef struct nn_interest_entity {
+    uint32_t cell; /* 0: in none */
+    uint16_t next; /* in its cell */
+    uint16_t former;
+} nn_interest_entity;
+
+typedef struct nn_interest_watch {
+    nn_observer* observer;
+    uint32_t cell;
+    uint32_t next; /* in its cell, or among the free ones */
+    uint32_t former;
+} nn_interest_watch;
+
+typedef struct nn_interest {
+    nn_alloc* alloc;
+    nn_interest_events events;
+    nn_interest_entity* entities; /* by place */
+    uint32_t entity_capacity;
+    nn_interest_cell* cells; /* 1 .. cell_capacity - 1 */
+    uint32_t cell_capacity;
+    uint32_t cell_count; /* in use */
+    uint32_t cell_free;
+    uint32_t* buckets; /* as many as cells, by key */
+    nn_interest_watch* watches;
+    uint32_t watch_capacity;
+    uint32_t watch_count;
+    uint32_t watch_free;
+} nn_interest;
+
+/* One who sees; in the caller's storage, at one address while in use. */
+struct nn_observer {
+    nn_interest* interest;
+    void* user;
+    uint32_t* rooms;
+    uint32_t* windows; /* a room: the watch of nowhere, then side * side watches, the cell (x, y) at x, y modulo side */
+    uint32_t room_count;
+    uint32_t room_capacity;
+    int32_t x, y; /* the cell in the middle; NN_INTEREST_NOWHERE before the first move */
+    uint32_t radius;
+};
+
+NN_PRIVATE void nn_interest_init(nn_interest* interest, nn_alloc* alloc, const nn_interest_events* events);
+
+/* nn_interest_reset - after all observers. */
+NN_PRIVATE void nn_interest_reset(nn_interest* interest);
+
+/* nn_interest_put - an entity is new or has moved; tells enter and leave, never changed. OK | ERR_OUT_OF_MEMORY (it stands
+ * where it stood). place: 1 .. 65,535. */
+NN_PRIVATE necpnet_result nn_interest_put(nn_interest* interest, uint16_t place, uint32_t room, int32_t x, int32_t y);
+
+/* nn_interest_take - an entity is gone; tells leave. */
+NN_PRIVATE void nn_interest_take(nn_interest* interest, uint16_t place);
+
+/* nn_interest_changed - tells it to all who watch the entity's cell. */
+NN_PRIVATE void nn_interest_changed(nn_interest* interest, uint16_t place);
+
+/* nn_observer_init - in no room. radius: 0 .. NN_INTEREST_RADIUS_MAX cells. */
+NN_PRIVATE void nn_observer_init(nn_observer* observer, nn_interest* interest, void* user, uint32_t radius);
+
+/* nn_observer_reset - sees nothing any more; leave is not told. */
+NN_PRIVATE void nn_observer_reset(nn_observer* observer);
+
+/* nn_observer_move - the observer stands in cell (x, y) of all its rooms, or nowhere and sees but what is nowhere, too.
+ * OK | ERR_OUT_OF_MEMORY (nothing changed) */
+NN_PRIVATE necpnet_result nn_observer_move(nn_observer* observer, int32_t x, int32_t y);
+
+/* nn_observer_join, nn_observer_part - into a room, out of it; a room twice is once.
+ * OK | ERR_OUT_OF_MEMORY | ERR_LIMIT_REACHED (rooms); part: OK | ERR_NOT_FOUND */
+NN_PRIVATE necpnet_result nn_observer_join(nn_observer* observer, uint32_t room);
+NN_PRIVATE necpnet_result nn_observer_part(nn_observer* observer, uint32_t room);
+
+#endif
+/* ---- end src/nn_interest.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_interest.c ------------------------------------------------------------------------------------- */
+/* nn_interest - cells, who stands in them, who watches them. Numbers instead of pointers, so that the pools may move. */
+
+#define INTEREST_FIRST 64
+
+NN_PRIVATE void nn_interest_init(nn_interest* interest, nn_alloc* alloc, const nn_interest_events* events)
+{
+    memset(interest, 0, sizeof *interest);
+    interest->alloc = alloc;
+    interest->events = *events;
+}
+
+NN_PRIVATE void nn_interest_reset(nn_interest* interest)
+{
+    NN_ASSERT(interest->watch_count == 0);
+    nn_alloc* to = interest->alloc;
+    nn_alloc_give(to, interest->entities, interest->entity_capacity * sizeof(nn_interest_entity));
+    nn_alloc_give(to, interest->cells, interest->cell_capacity * sizeof(nn_interest_cell));
+    nn_alloc_give(to, interest->buckets, interest->cell_capacity * sizeof(uint32_t));
+    nn_alloc_give(to, interest->watches, interest->watch_capacity * sizeof(nn_interest_watch));
+    nn_interest_init(interest, to, &interest->events);
+}
+
+/* ---- room in the pools, so that nothing after it can fail */
+
+static bool interest_reserve_entity(nn_interest* interest, uint16_t place)
+{
+    if (place < interest->entity_capacity) return true;
+    uint32_t capacity = interest->entity_capacity ? interest->entity_capacity : INTEREST_FIRST;
+    while (capacity <= place) capacity *= 2;
+    nn_interest_entity* entities = (nn_interest_entity*)nn_alloc_grow(
+        interest->alloc, interest->entities, interest->entity_capacity * sizeof(nn_interest_entity),
+        capacity * sizeof(nn_interest_entity));
+    if (!entities) return false;
+    interest->entities = entities;
+    interest->entity_capacity = capacity;
+    return true;
+}
+
+static uint32_t interest_bucket(const nn_interest* interest, uint32_t room, int32_t x, int32_t y)
+{
+    uint64_t key = ((uint64_t)(uint32_t)x << 32 | (uint32_t)y) ^ (uint64_t)room * UINT64_C(0xd6e8feb86659fd93);
+    key = (key ^ key >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(key >> 32) & (interest->cell_capacity - 1);
+}
+
+static void interest_link_bucket(nn_interest* interest, uint32_t number)
+{
+    nn_interest_cell* cell = &interest->cells[number];
+    uint32_t* bucket = &interest->buckets[interest_bucket(interest, cell->room, cell->x, cell->y)];
+    cell->next = *bucket;
+    *bucket = number;
+}
+
+/* Cell 0 is none, so one of the capacity stays unused. */
+static bool interest_reserve_cells(nn_interest* interest, uint32_t count)
+{
+    uint32_t former = interest->cell_capacity;
+    if (interest->cell_count + count + 1 <= former) return true;
+    uint32_t capacity = former ? former : INTEREST_FIRST;
+    while (capacity < interest->cell_count + count + 1) capacity *= 2;
+    uint32_t* buckets = (uint32_t*)nn_alloc_take(interest->alloc, capacity * sizeof(uint32_t));
+    if (!buckets) return false;
+    nn_interest_cell* cells = (nn_interest_cell*)nn_alloc_grow(
+        interest->alloc, interest->cells, former * sizeof(nn_interest_cell), capacity * sizeof(nn_interest_cell));
+    if (!cells) {
+        nn_alloc_give(interest->alloc, buckets, capacity * sizeof(uint32_t));
+        return false;
+    }
+    nn_alloc_give(interest->alloc, interest->buckets, former * sizeof(uint32_t));
+    interest->cells = cells;
+    interest->buckets = buckets;
+    interest->cell_capacity = capacity;
+    for (uint32_t number = 1; number < former; number++) {
+        if (cells[number].first_entity || cells[number].first_watch) interest_link_bucket(interest, number);
+    }
+    for (uint32_t number = capacity - 1; number >= (former ? former : 1); number--) {
+        cells[number].next = interest->cell_free;
+        interest->cell_free = number;
+    }
+    return true;
+}
+
+static bool interest_reserve_watches(nn_interest* interest, uint32_t count)
+{
+    uint32_t former = interest->watch_capacity;
+    if (interest->watch_count + count + 1 <= former) return true;
+    uint32_t capacity = former ? former : INTEREST_FIRST;
+    while (capacity < interest->watch_count + count + 1) capacity *= 2;
+    nn_interest_watch* watches = (nn_interest_watch*)nn_alloc_grow(
+        interest->alloc, interest->watches, former * sizeof(nn_interest_watch), capacity * sizeof(nn_interest_watch));
+    if (!watches) return false;
+    interest->watches = watches;
+    interest->watch_capacity = capacity;
+    for (uint32_t number = capacity - 1; number >= (former ? former : 1); number--) {
+        watches[number].next = interest->watch_free;
+        interest->watch_free = number;
+    }
+    return true;
+}
+
+/* ---- cells */
+
+static uint32_t interest_find_cell(const nn_interest* interest, uint32_t room, int32_t x, int32_t y)
+{
+    if (!interest->cell_count) return 0;
+    uint32_t number = interest->buckets[interest_bucket(interest, room, x, y)];
+    while (number) {
+        const nn_interest_cell* cell = &interest->cells[number];
+        if (cell->x == x && cell->y == y && cell->room == room) break;
+        number = cell->next;
+    }
+    return number;
+}
+
+/* Room for one cell is reserved; whoever asks puts something into it at once. */
+static uint32_t interest_need_cell(nn_interest* interest, uint32_t room, int32_t x, int32_t y)
+{
+    uint32_t number = interest_find_cell(interest, room, x, y);
+    if (number) return number;
+    number = interest->cell_free;
+    nn_interest_cell* cell = &interest->cells[number];
+    interest->cell_free = cell->next;
+    interest->cell_count++;
+    cell->room = room;
+    cell->x = x;
+    cell->y = y;
+    interest_link_bucket(interest, number);
+    return number;
+}
+
+static void interest_release_cell(nn_interest* interest, uint32_t number)
+{
+    nn_interest_cell* cell = &interest->cells[number];
+    if (cell->first_entity || cell->first_watch) return;
+    uint32_t* at = &interest->buckets[interest_bucket(interest, cell->room, cell->x, cell->y)];
+    while (*at != number) at = &interest->cells[*at].next;
+    *at = cell->next;
+    cell->next = interest->cell_free;
+    interest->cell_free = number;
+    interest->cell_count--;
+}
+
+/* ---- watches */
+
+static uint32_t observer_side(const nn_observer* observer)
+{
+    return observer->radius * 2 + 3;
+}
+
+static uint32_t observer_window(const nn_observer* observer)
+{
+    return 1 + observer_side(observer) * observer_side(observer);
+}
+
+static uint32_t observer_modulo(const nn_observer* observer, int32_t coordinate)
+{
+    int32_t side = (int32_t)observer_side(observer);
+    int32_t rest = coordinate % side;
+    return (uint32_t)(rest < 0 ? rest + side : rest);
+}
+
+/* Where in a room's window a cell's watch stands, if there is one. */
+static uint32_t* observer_place(const nn_observer* observer, uint32_t room_index, int32_t x, int32_t y)
+{
+    uint32_t* window = observer->windows + (size_t)room_index * observer_window(observer);
+    if (x == NN_INTEREST_NOWHERE) return window;
+    return window + 1 + observer_modulo(observer, y) * observer_side(observer) + observer_modulo(observer, x);
+}
+
+static uint32_t observer_find_room(const nn_observer* observer, uint32_t room)
+{
+    uint32_t index = 0;
+    while (index < observer->room_count && observer->rooms[index] != room) index++;
+    return index;
+}
+
+static bool observer_watches(const nn_observer* observer, uint32_t cell_number)
+{
+    if (!cell_number) return false;
+    const nn_interest* interest = observer->interest;
+    const nn_interest_cell* cell = &interest->cells[cell_number];
+    uint32_t index = observer_find_room(observer, cell->room);
+    if (index == observer->room_count) return false;
+    uint32_t watch = *observer_place(observer, index, cell->x, cell->y);
+    return watch && interest->watches[watch].cell == cell_number;
+}
+
+/* How many cells away from the observer's own. */
+static int32_t observer_distance(const nn_observer* observer, const nn_interest_cell* cell)
+{
+    int64_t x = (int64_t)cell->x - observer->x;
+    int64_t y = (int64_t)cell->y - observer->y;
+    x = x < 0 ? -x : x;
+    y = y < 0 ? -y : y;
+    int64_t most = x > y ? x : y;
+    return most > INT32_MAX ? INT32_MAX : (int32_t)most;
+}
+
+/* Close enough to come into view; what is nowhere always is. */
+static bool observer_reaches(const nn_observer* observer, uint32_t cell_number)
+{
+    const nn_interest_cell* cell = &observer->interest->cells[cell_number];
+    return cell->x == NN_INTEREST_NOWHERE || observer_distance(observer, cell) <= (int32_t)observer->radius;
+}
+
+static void observer_tell_enter(const nn_observer* observer, uint32_t cell_number)
+{
+    const nn_interest* interest = observer->interest;
+    if (!observer_reaches(observer, cell_number)) return;
+    for (uint32_t at = interest->cells[cell_number].first_entity; at; at = interest->entities[at].next) {
+        interest->events.enter(observer->user, (uint16_t)at);
+    }
+}
+
+/* Room for a cell and a watch is reserved. */
+static void observer_watch(nn_observer* observer, uint32_t room_index, int32_t x, int32_t y)
+{
+    nn_interest* interest = observer->interest;
+    uint32_t* place = observer_place(observer, room_index, x, y);
+    if (*place) return; /* places are unique within the window: it is this cell's */
+    uint32_t cell_number = interest_need_cell(interest, observer->rooms[room_index], x, y);
+    nn_interest_cell* cell = &interest->cells[cell_number];
+    uint32_t number = interest->watch_free;
+    nn_interest_watch* watch = &interest->watches[number];
+    interest->watch_free = watch->next;
+    interest->watch_count++;
+    watch->observer = observer;
+    watch->cell = cell_number;
+    watch->former = 0;
+    watch->next = cell->first_watch;
+    if (cell->first_watch) interest->watches[cell->first_watch].former = number;
+    cell->first_watch = number;
+    *place = number;
+    observer_tell_enter(observer, cell_number);
+}
+
+static void observer_unwatch(nn_observer* observer, uint32_t* place, bool tell)
+{
+    nn_interest* interest = observer->interest;
+    uint32_t number = *place;
+    nn_interest_watch* watch = &interest->watches[number];
+    nn_interest_cell* cell = &interest->cells[watch->cell];
+    *place = 0;
+    if (watch->former)
+        interest->watches[watch->former].next = watch->next;
+    else
+        cell->first_watch = watch->next;
+    if (watch->next) interest->watches[watch->next].former = watch->former;
+    uint32_t cell_number = watch->cell;
+    watch->observer = NULL;
+    watch->next = interest->watch_free;
+    interest->watch_free = number;
+    interest->watch_count--;
+    for (uint32_t at = cell->first_entity; at && tell; at = interest->entities[at].next) {
+        interest->events.leave(observer->user, (uint16_t)at);
+    }
+    interest_release_cell(interest, cell_number);
+}
+
+/* ---- entities */
+
+static void interest_enter_cell(nn_interest* interest, uint16_t place, uint32_t number)
+{
+    nn_interest_entity* entity = &interest->entities[place];
+    nn_interest_cell* cell = &interest->cells[number];
+    entity->cell = number;
+    entity->former = 0;
+    entity->next = (uint16_t)cell->first_entity;
+    if (entity->next) interest->entities[entity->next].former = place;
+    cell->first_entity = place;
+}
+
+static void interest_leave_cell(nn_interest* interest, uint16_t place)
+{
+    nn_interest_entity* entity = &interest->entities[place];
+    uint32_t number = entity->cell;
+    if (entity->former)
+        interest->entities[entity->former].next = entity->next;
+    else
+        interest->cells[number].first_entity = entity->next;
+    if (entity->next) interest->entities[entity->next].former = entity->former;
+    entity->cell = 0;
+    interest_release_cell(interest, number);
+}
+
+NN_PRIVATE necpnet_result nn_interest_put(nn_interest* interest, uint16_t place, uint32_t room, int32_t x, int32_t y)
+{
+    if (!interest_reserve_entity(interest, place)) return NECPNET_ERR_OUT_OF_MEMORY;
+    uint32_t before = interest->entities[place].cell;
+    if (before) {
+        const nn_interest_cell* cell = &interest->cells[before];
+        if (cell->x == x && cell->y == y && cell->room == room) return NECPNET_OK;
+    }
+    if (!interest_reserve_cells(interest, 1)) return NECPNET_ERR_OUT_OF_MEMORY;
+    uint32_t now = interest_need_cell(interest, room, x, y);
+    if (before) {
+        for (uint32_t at = interest->cells[before].first_watch; at; at = interest->watches[at].next) {
+            const nn_observer* observer = interest->watches[at].observer;
+            if (!observer_watches(observer, now)) interest->events.leave(observer->user, place);
+        }
+    }
+    for (uint32_t at = interest->cells[now].first_watch; at; at = interest->watches[at].next) {
+        const nn_observer* observer = interest->watches[at].observer;
+        if (!observer_reaches(observer, now)) continue;
+        if (observer_watches(observer, before) && observer_reaches(observer, before)) continue;
+        interest->events.enter(observer->user, place);
+    }
+    if (before) interest_leave_cell(interest, place);
+    interest_enter_cell(interest, place, now);
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_interest_take(nn_interest* interest, uint16_t place)
+{
+    if (place >= interest->entity_capacity || !interest->entities[place].cell) return;
+    const nn_interest_cell* cell = &interest->cells[interest->entities[place].cell];
+    for (uint32_t at = cell->first_watch; at; at = interest->watches[at].next) {
+        interest->events.leave(interest->watches[at].observer->user, place);
+    }
+    interest_leave_cell(interest, place);
+}
+
+NN_PRIVATE void nn_interest_changed(nn_interest* interest, uint16_t place)
+{
+    if (place >= interest->entity_capacity || !interest->entities[place].cell) return;
+    const nn_interest_cell* cell = &interest->cells[interest->entities[place].cell];
+    for (uint32_t at = cell->first_watch; at; at = interest->watches[at].next) {
+        interest->events.changed(interest->watches[at].observer->user, place);
+    }
+}
+
+/* ---- observers */
+
+NN_PRIVATE void nn_observer_init(nn_observer* observer, nn_interest* interest, void* user, uint32_t radius)
+{
+    NN_ASSERT(radius <= NN_INTEREST_RADIUS_MAX);
+    memset(observer, 0, sizeof *observer);
+    observer->interest = interest;
+    observer->user = user;
+    observer->radius = radius;
+    observer->x = NN_INTEREST_NOWHERE;
+    observer->y = NN_INTEREST_NOWHERE;
+}
+
+static void observer_unwatch_room(nn_observer* observer, uint32_t index, bool tell)
+{
+    uint32_t window = observer_window(observer);
+    for (uint32_t i = 0; i < window; i++) {
+        uint32_t* place = &observer->windows[(size_t)index * window + i];
+        if (*place) observer_unwatch(observer, place, tell);
+    }
+}
+
+NN_PRIVATE void nn_observer_reset(nn_observer* observer)
+{
+    for (uint32_t index = 0; index < observer->room_count; index++) observer_unwatch_room(observer, index, false);
+    nn_alloc* to = observer->interest->alloc;
+    nn_alloc_give(to, observer->rooms, observer->room_capacity * sizeof(uint32_t));
+    nn_alloc_give(to, observer->windows,
+                  (size_t)observer->room_capacity * observer_window(observer) * sizeof(uint32_t));
+    nn_observer_init(observer, observer->interest, observer->user, observer->radius);
+}
+
+/* Cells up to the edge of the number range: those beyond do not exist. */
+static void observer_watch_room(nn_observer* observer, uint32_t index)
+{
+    observer_watch(observer, index, NN_INTEREST_NOWHERE, NN_INTEREST_NOWHERE);
+    if (observer->x == NN_INTEREST_NOWHERE) return;
+    int64_t radius = (int64_t)observer->radius + 1;
+    for (int64_t y = observer->y - radius; y <= observer->y + radius; y++) {
+        for (int64_t x = observer->x - radius; x <= observer->x + radius; x++) {
+            if (x <= INT32_MIN || x > INT32_MAX || y <= INT32_MIN || y > INT32_MAX) continue;
+            observer_watch(observer, index, (int32_t)x, (int32_t)y);
+        }
+    }
+}
+
+static bool observer_reserve_watches(const nn_observer* observer, uint32_t rooms)
+{
+    uint32_t count = rooms * observer_window(observer);
+    return interest_reserve_cells(observer->interest, count) && interest_reserve_watches(observer->interest, count);
+}
+
+/* After a move: cells beyond reach are let go, and what others hold may have come near. */
+static void observer_leave_far(nn_observer* observer, uint32_t index)
+{
+    uint32_t window = observer_window(observer);
+    for (uint32_t i = 1; i < window; i++) {
+        uint32_t* place = &observer->windows[(size_t)index * window + i];
+        if (!*place) continue;
+        uint32_t cell_number = observer->interest->watches[*place].cell;
+        const nn_interest_cell* cell = &observer->interest->cells[cell_number];
+        bool far_off = observer->x == NN_INTEREST_NOWHERE;
+        if (far_off || observer_distance(observer, cell) > (int32_t)observer->radius + 1) {
+            observer_unwatch(observer, place, true);
+        } else {
+            observer_tell_enter(observer, cell_number);
+        }
+    }
+}
+
+NN_PRIVATE necpnet_result nn_observer_move(nn_observer* observer, int32_t x, int32_t y)
+{
+    if (observer->x == x && observer->y == y) return NECPNET_OK;
+    if (!observer_reserve_watches(observer, observer->room_count)) return NECPNET_ERR_OUT_OF_MEMORY;
+    observer->x = x;
+    observer->y = y;
+    for (uint32_t index = 0; index < observer->room_count; index++) {
+        observer_leave_far(observer, index);
+        observer_watch_room(observer, index);
+    }
+    return NECPNET_OK;
+}
+
+/* Room for one room more; windows are laid side by side, so they grow together. */
+static bool observer_reserve_room(nn_observer* observer)
+{
+    if (observer->room_count < observer->room_capacity) return true;
+    uint32_t former = observer->room_capacity;
+    uint32_t capacity = former ? former * 2 : 1;
+    nn_alloc* alloc = observer->interest->alloc;
+    size_t window_bytes = observer_window(observer) * sizeof(uint32_t);
+    uint32_t* rooms = (uint32_t*)nn_alloc_take(alloc, capacity * sizeof(uint32_t));
+    if (!rooms) return false;
+    uint32_t* windows =
+        (uint32_t*)nn_alloc_grow(alloc, observer->windows, former * window_bytes, capacity * window_bytes);
+    if (!windows) {
+        nn_alloc_give(alloc, rooms, capacity * sizeof(uint32_t));
+        return false;
+    }
+    nn_copy(rooms, observer->rooms, observer->room_count * sizeof(uint32_t));
+    nn_alloc_give(alloc, observer->rooms, former * sizeof(uint32_t));
+    observer->rooms = rooms;
+    observer->windows = windows;
+    observer->room_capacity = capacity;
+    return true;
+}
+
+NN_PRIVATE necpnet_result nn_observer_join(nn_observer* observer, uint32_t room)
+{
+    if (observer_find_room(observer, room) < observer->room_count) return NECPNET_OK;
+    if (observer->room_count >= NN_INTEREST_ROOMS_MAX) return NECPNET_ERR_LIMIT_REACHED;
+    if (!observer_reserve_watches(observer, 1) || !observer_reserve_room(observer)) return NECPNET_ERR_OUT_OF_MEMORY;
+    observer->rooms[observer->room_count] = room;
+    observer_watch_room(observer, observer->room_count++);
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_observer_part(nn_observer* observer, uint32_t room)
+{
+    uint32_t index = observer_find_room(observer, room);
+    if (index == observer->room_count) return NECPNET_ERR_NOT_FOUND;
+    observer_unwatch_room(observer, index, true);
+    uint32_t last = --observer->room_count;
+    uint32_t window = observer_window(observer);
+    if (index != last) {
+        observer->rooms[index] = observer->rooms[last];
+        memcpy(observer->windows + (size_t)index * window, observer->windows + (size_t)last * window,
+               window * sizeof(uint32_t));
+        memset(observer->windows + (size_t)last * window, 0, window * sizeof(uint32_t));
+    }
+    return NECPNET_OK;
+}
+/* ---- end src/nn_interest.c --------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_world.h ---------------------------------------------------------------------------------------- */
 /* nn_world - the server's entities, quantised once a tick into a history of rows that all followers share. */
 #ifndef NN_WORLD_H

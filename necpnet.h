@@ -1343,7 +1343,7 @@ typedef struct necpnet_world_config {
     uint32_t entities_max;        /* 1 .. 65,535, default 4,096 */
     uint32_t send_hz;             /* states a second to each client; 1 .. 120, default 20 */
     uint32_t client_bytes_per_s;  /* budget of state a client; 1,000 .. UINT32_MAX, default 32,000 */
-    uint32_t history_ticks;       /* states kept for deltas; 8 .. 256, default 64 */
+    uint32_t history_ticks;       /* states kept for deltas and rewind; 8 .. 256, default 64 */
     uint32_t slow_ticks;          /* least ticks between two states of a NECPNET_FIELD_SLOW field; 1 .. 1,000, default 6:
                                      10 Hz at 60 ticks a second */
 } necpnet_world_config;
@@ -1373,7 +1373,8 @@ NECPNET_API void necpnet_world_destroy(necpnet_world* world);
  *   type_id  of the schema.
  *   state    the struct; NULL: zeroes; copied.
  *
- * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (type) | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (type) | ERR_LIMIT_REACHED | ERR_INVALID_STATE (rewound)
+ *          | ERR_OUT_OF_MEMORY
  * Thread   owner.      Callback  safe.      Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const void* state,
@@ -1381,7 +1382,7 @@ NECPNET_API necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t ty
 
 /* necpnet_world_despawn - remove an entity, here and on every client.
  *
- * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_INVALID_STATE (rewound)
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
 NECPNET_API necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity);
@@ -1435,10 +1436,51 @@ NECPNET_API necpnet_result necpnet_world_set_input(necpnet_world* world, necpnet
  *
  *   tick  larger than the one before.
  *
- * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE (rewound) | ERR_OUT_OF_MEMORY
  * Thread   owner.      Callback  safe.      Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick);
+
+/* necpnet_world_get_at - the entity's struct as it was at a moment of the past.
+ *
+ * For lag compensation: the client sends what necpnet_view_get_tick told it along with its shot, and the server looks
+ * where things were for that client. Blended between two commits as a view blends; members that are no field are 0.
+ *
+ *   tick       0 .. ; from the client, so it may be anything: the world remembers config.history_ticks. Beyond the last
+ *              commit the newest state is given.
+ *   share_ppm  on the way to the next tick, 0 .. 999,999.
+ *   state      at least the type's struct_bytes; written on OK.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (gone, or not there yet at that time) | ERR_BUFFER_TOO_SMALL
+ *          | ERR_OUT_OF_RANGE (too long ago)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_get_at(const necpnet_world* world, necpnet_entity entity, uint32_t tick,
+                                                uint32_t share_ppm, void* state, size_t struct_bytes);
+
+/* necpnet_world_rewind - put a set of entities back to a moment of the past, so that the game's own collision code can
+ * query it; necpnet_world_restore ends it.
+ *
+ * Until then necpnet_world_get gives the structs of that moment (their fields; other members keep their values), what is
+ * written to them is lost, and spawn, despawn, commit and another rewind are refused.
+ *
+ *   tick, share_ppm  as in necpnet_world_get_at.
+ *   entities         count of them, borrowed until return; those that did not exist at that time stay as they are.
+ *   out_count        how many were put back; may be NULL.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE (rewound already) | ERR_OUT_OF_RANGE (too long ago)
+ *          | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes, and keeps it for the next time.
+ */
+NECPNET_API necpnet_result necpnet_world_rewind(necpnet_world* world, uint32_t tick, uint32_t share_ppm,
+                                                const necpnet_entity* entities, int count, int* out_count);
+
+/* necpnet_world_restore - back to the present.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE (not rewound)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_restore(necpnet_world* world);
 
 typedef struct necpnet_world_statistics {
     uint32_t entities;

@@ -130,11 +130,13 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc_give(to, world->model, world->schema->model_words * sizeof(uint16_t));
     nn_alloc_give(to, world->model_before, world_row_words_max(world->schema) * sizeof(uint16_t));
     nn_alloc_give(to, world->buckets, world->bucket_count * sizeof(nn_follower*));
+    nn_alloc_give(to, world->rewound, world->rewound_capacity * sizeof(necpnet_entity));
+    nn_alloc_give(to, world->present, world->present_bytes);
     nn_alloc alloc = world->alloc;
     nn_alloc_give(&alloc, world, sizeof *world);
 }
 
-static nn_world_slot* world_find(const necpnet_world* world, necpnet_entity entity)
+NN_PRIVATE nn_world_slot* nn_world_find(const necpnet_world* world, necpnet_entity entity)
 {
     uint32_t place = entity & 0xffff;
     if (place == 0 || place > world->slot_count) return NULL;
@@ -207,6 +209,7 @@ necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const
                                    necpnet_entity* out_entity)
 {
     if (!world || !out_entity) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
     int type = nn_schema_index(world->schema, type_id);
     if (type < 0) return NECPNET_ERR_NOT_FOUND;
     if (world->entity_count >= world->config.entities_max) return NECPNET_ERR_LIMIT_REACHED;
@@ -244,7 +247,8 @@ necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const
 necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity)
 {
     if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
-    nn_world_slot* slot = world_find(world, entity);
+    if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
+    nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
     world_release_slot(world, slot);
     slot->flags &= (uint8_t)~NN_SLOT_ALIVE;
@@ -265,14 +269,14 @@ necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity
 
 void* necpnet_world_get(necpnet_world* world, necpnet_entity entity)
 {
-    nn_world_slot* slot = world ? world_find(world, entity) : NULL;
+    nn_world_slot* slot = world ? nn_world_find(world, entity) : NULL;
     return slot ? slot->state : NULL;
 }
 
 necpnet_result necpnet_world_mark(necpnet_world* world, necpnet_entity entity)
 {
     if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
-    nn_world_slot* slot = world_find(world, entity);
+    nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
     world_mark(world, slot);
     return NECPNET_OK;
@@ -281,7 +285,7 @@ necpnet_result necpnet_world_mark(necpnet_world* world, necpnet_entity entity)
 necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet_entity entity, necpnet_peer owner)
 {
     if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
-    nn_world_slot* slot = world_find(world, entity);
+    nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
     slot->owner = owner;
     world_mark(world, slot);
@@ -300,7 +304,7 @@ necpnet_entity necpnet_world_next(const necpnet_world* world, necpnet_entity ent
 
 uint16_t necpnet_world_get_type(const necpnet_world* world, necpnet_entity entity)
 {
-    const nn_world_slot* slot = world ? world_find(world, entity) : NULL;
+    const nn_world_slot* slot = world ? nn_world_find(world, entity) : NULL;
     return slot ? world->schema->types[slot->type].id : 0;
 }
 
@@ -343,13 +347,13 @@ static void world_list(necpnet_world* world, nn_world_slot* slot)
     slot->flags |= NN_SLOT_LISTED;
 }
 
-/* A larger history while its oldest row is still young. Without memory the oldest is overwritten, which costs clients
- * with older baselines a full state and nothing else. */
+/* A larger history while its oldest row is still needed: it was true until the next one came. Without memory the oldest is
+ * overwritten, which costs clients with older baselines a full state, and rewind that moment. */
 static void world_reserve_version(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
 {
     if (slot->versions < slot->capacity) return;
     uint32_t oldest = slot->version - slot->versions + 1;
-    uint32_t age = tick - slot->history[oldest & (slot->capacity - 1u)];
+    uint32_t age = tick - slot->history[(oldest + 1) & (slot->capacity - 1u)];
     if (age >= world->config.history_ticks || slot->capacity >= world->config.history_ticks) return;
     const nn_type_plan* plan = world_plan(world, slot);
     nn_world_slot larger = *slot;
@@ -431,6 +435,8 @@ static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_
 necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
 {
     if (!world || (world->commit > 0 && tick <= world->tick)) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
+    world->commit_gap = world->commit ? tick - world->tick : 1;
     world->commit++;
     world->tick = tick;
     uint32_t kept = 0;

@@ -64,6 +64,14 @@ struct necpnet_world {
     nn_follower** buckets;  /* by peer */
     uint32_t bucket_count;  /* power of two */
     uint32_t follower_count;
+    uint32_t commit_gap; /* ticks between the last two commits */
+    /* nn_rewind */
+    bool is_rewound;
+    necpnet_entity* rewound; /* whose present structs are kept, one behind the other */
+    uint32_t rewound_count;
+    uint32_t rewound_capacity;
+    uint8_t* present;
+    size_t present_bytes;
     necpnet_world_statistics statistics;
 };
 
@@ -74,6 +82,9 @@ NN_INLINE necpnet_entity nn_entity_of(uint16_t generation, uint16_t slot)
 
 /* nn_world_get_schema - for the schema hash in SETUP. */
 NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world);
+
+/* nn_world_find - the slot of a live entity, or NULL. */
+NN_PRIVATE nn_world_slot* nn_world_find(const necpnet_world* world, necpnet_entity entity);
 
 /* nn_world_version_tick - when a version that the history has was committed. */
 NN_INLINE uint32_t nn_world_version_tick(const nn_world_slot* slot, uint32_t version)

@@ -373,6 +373,7 @@ typedef struct necpnet_statistics {
     uint32_t flight_bytes;     /* sent and not acknowledged */
     uint32_t budget_bytes;     /* what may be sent now: see necpnet_client_budget */
     uint32_t datagram_bytes;   /* present packet size */
+    uint32_t key_phase;        /* UDP: how often the keys were changed */
     uint32_t queue_bytes;      /* of all channels */
     uint64_t memory_bytes;     /* held for this connection, as far as it is its own */
 } necpnet_statistics;
@@ -432,6 +433,8 @@ typedef struct necpnet_client_config {
     uint32_t reconnect_attempts_max; /* 1 .. UINT32_MAX (default: for ever) */
     uint32_t udp_ping_ms;        /* idle time before a PING; 50 .. 60,000, default 1,000 */
     uint32_t udp_timeout_ms;     /* silence that means dead; 2 x ping .. 600,000, default 5,000 */
+    uint32_t key_interval_ms;    /* the keys of a UDP connection are changed this often, or after 2^23 packets; either side
+                                    may begin; 20 .. 3,600,000, default 600,000 */
     uint32_t websocket_ping_ms;  /* default 30,000; 100 .. 600,000 */
     uint32_t websocket_timeout_ms; /* default 65,000; 2 x ping .. 1,800,000 */
     uint32_t loading_timeout_ms; /* timeout while set_loading; default 120,000 */
@@ -803,6 +806,7 @@ typedef struct necpnet_server_config {
     uint32_t tick_hz;           /* 1 .. 1,000, default 60: ticks are now_us * tick_hz / 1,000,000 */
     uint32_t udp_ping_ms;       /* as in necpnet_client_config */
     uint32_t udp_timeout_ms;
+    uint32_t key_interval_ms;
     uint32_t websocket_ping_ms;
     uint32_t websocket_timeout_ms;
     uint32_t loading_timeout_ms;

@@ -20,6 +20,7 @@ necpnet_result necpnet_client_config_default(necpnet_client_config* config)
     config->reconnect_attempts_max = UINT32_MAX;
     config->udp_ping_ms = 1000;
     config->udp_timeout_ms = 5000;
+    config->key_interval_ms = NN_PHASE_MS_DEFAULT;
     config->websocket_ping_ms = 30000;
     config->websocket_timeout_ms = 65000;
     config->loading_timeout_ms = 120000;
@@ -42,6 +43,7 @@ static necpnet_result client_check(const necpnet_client_config* c)
         nn_config_range(log, "reconnect_attempts_max", c->reconnect_attempts_max, 1, UINT32_MAX) &&
         nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
         nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
+        nn_config_range(log, "key_interval_ms", c->key_interval_ms, 20, 3600000) &&
         nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
         nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2,
                         1800000) &&
@@ -128,6 +130,7 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     nn_connection_settings* settings = &client->endpoint.settings;
     settings->udp_ping_ms = config->udp_ping_ms;
     settings->udp_timeout_ms = config->udp_timeout_ms;
+    settings->key_interval_ms = config->key_interval_ms;
     settings->websocket_ping_ms = config->websocket_ping_ms;
     settings->websocket_timeout_ms = config->websocket_timeout_ms;
     settings->loading_timeout_ms = config->loading_timeout_ms;

@@ -258,8 +258,8 @@ static void client_connected(necpnet_client* client, nn_attempt* attempt, const 
         result = nn_connection_begin(&client->connection, open, client->endpoint.now_us);
         if (result) nn_connection_reset(&client->connection);
     } else {
-        nn_aead_destroy(open->send_aead);
-        nn_aead_destroy(open->receive_aead);
+        nn_aead_destroy(open->keys ? open->keys->send : NULL);
+        nn_aead_destroy(open->keys ? open->keys->receive : NULL);
     }
     if (result) {
         client_fail(client, attempt, result, necpnet_result_text(result));
@@ -283,14 +283,15 @@ static void client_handshake_done(necpnet_client* client, nn_attempt* attempt)
     open.local_id = attempt->local_id;
     open.remote_id = handshake->server_connection_id;
     open.rtt_us = handshake->rtt_us;
-    open.send_aead = handshake->keys.send;
-    open.receive_aead = handshake->keys.receive;
+    nn_connection_keys keys = handshake->keys;
+    nn_wipe(&handshake->keys, sizeof handshake->keys);
+    open.keys = &keys;
     open.encrypted = client->config.security != NECPNET_SECURITY_NONE;
-    handshake->keys.send = handshake->keys.receive = NULL;
     uint8_t setup[NN_HANDSHAKE_SETUP_BYTES_MAX];
     size_t setup_bytes = handshake->setup_ok_bytes;
     memcpy(setup, handshake->setup_ok, setup_bytes);
     client_connected(client, attempt, setup, setup_bytes, &open);
+    nn_wipe(&keys, sizeof keys);
 }
 
 static void client_handshake_failed(necpnet_client* client, nn_attempt* attempt)

@@ -35,12 +35,9 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection)
         connection->state_sink.reset(connection->state_sink.user);
     }
     if (connection->transport == NECPNET_TRANSPORT_UDP) nn_recovery_reset(&connection->recovery);
-    nn_aead_destroy(connection->send_aead);
-    nn_aead_destroy(connection->receive_aead);
+    nn_phases_reset(&connection->phases);
     nn_inputs_reset(&connection->inputs);
     connection->follower = NULL;
-    connection->send_aead = NULL;
-    connection->receive_aead = NULL;
     connection->transport = NECPNET_TRANSPORT_NONE;
     connection->state = NN_CONNECTION_NONE;
 }
@@ -115,8 +112,8 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
         connection->transport = NECPNET_TRANSPORT_UDP;
         connection->local_id = open->local_id;
         connection->remote_id = open->remote_id;
-        connection->send_aead = open->send_aead;
-        connection->receive_aead = open->receive_aead;
+        nn_phases_init(&connection->phases, connection->settings->alloc, open->keys,
+                       (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
         connection->datagram_bytes = connection->settings->datagram_bytes_max;
         if (open->peer->datagram_bytes_max < connection->datagram_bytes) {
             connection->datagram_bytes = open->peer->datagram_bytes_max;
@@ -385,7 +382,9 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
         connection->packets_duplicate++;
         return NECPNET_DROP_REPLAY;
     }
-    if (!nn_packet_open(connection->receive_aead, data, bytes, connection->acks.largest, &packet, &why)) return why;
+    uint64_t next_number = nn_recovery_next_number(&connection->recovery);
+    uint64_t keep_us = nn_recovery_probe_us(&connection->recovery) * 3; /* RFC 9001 6.5 */
+    if (!nn_phases_open(&connection->phases, data, &packet, next_number, keep_us, now_us, &why)) return why;
     connection->heard_us = now_us;
     connection->packets_received++;
     connection->bytes_received += bytes;

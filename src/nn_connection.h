@@ -16,6 +16,7 @@
 #include "nn_frame.h"
 #include "nn_inputs.h"
 #include "nn_packet.h"
+#include "nn_phases.h"
 #include "nn_recovery.h"
 #include "nn_session.h"
 #include "nn_setup.h"
@@ -53,6 +54,7 @@ typedef struct nn_connection_settings {
     uint32_t websocket_timeout_ms;
     uint32_t loading_timeout_ms;
     uint32_t datagram_bytes_max;
+    uint32_t key_interval_ms; /* of a key phase over UDP */
     uint32_t queue_bytes_max; /* WebSocket: pending bytes that cut the connection */
     uint8_t* scratch;         /* one packet or message in the making */
     size_t scratch_bytes;     /* datagram_bytes_max, a WebSocket message or a handshake datagram, whichever is larger */
@@ -94,8 +96,7 @@ typedef struct nn_connection {
     uint32_t remote_id;
     uint32_t datagram_bytes; /* the lesser of both sides' limits */
     uint32_t probes;         /* packets to send whatever the window says */
-    nn_aead* send_aead;
-    nn_aead* receive_aead;
+    nn_phases phases;        /* its keys */
     nn_acks acks;
     nn_recovery recovery;
     nn_congestion congestion;
@@ -152,8 +153,7 @@ typedef struct nn_connection_open {
     /* UDP */
     uint32_t local_id;
     uint32_t remote_id;
-    nn_aead* send_aead; /* taken, also on failure */
-    nn_aead* receive_aead;
+    nn_connection_keys* keys; /* taken and wiped, also on failure */
     /* WebSocket */
     necpnet_web_connection* web;
 } nn_connection_open;

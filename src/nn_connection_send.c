@@ -54,12 +54,17 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
     return eliciting;
 }
 
+static uint8_t connection_begin_phase(nn_connection* connection, uint64_t number)
+{
+    return nn_phases_before_send(&connection->phases, number, connection->recovery.largest_acked, connection->now_us);
+}
+
 /* Seal what stands behind the header and hand it to the transport. */
 static void connection_send_packet(nn_connection* connection, size_t header_bytes, size_t frames_bytes, uint64_t number,
                                    bool eliciting, const nn_contents* contents)
 {
     uint8_t* packet = connection->settings->scratch;
-    size_t bytes = nn_packet_seal(connection->send_aead, packet, header_bytes, frames_bytes, number);
+    size_t bytes = nn_packet_seal(connection->phases.send, packet, header_bytes, frames_bytes, number);
     const necpnet_transport* transport = connection->settings->transport;
     transport->send_datagram(transport->user, &connection->address, packet, bytes); /* a refusal is a lost packet */
     nn_recovery_sent(&connection->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
@@ -73,7 +78,8 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
 static bool connection_make_packet(nn_connection* connection, bool eliciting_too)
 {
     uint64_t number = nn_recovery_next_number(&connection->recovery);
-    uint8_t flags = nn_recovery_wants_ack(&connection->recovery) ? NN_PACKET_ACK_NOW : 0;
+    uint8_t flags = connection_begin_phase(connection, number);
+    if (nn_recovery_wants_ack(&connection->recovery)) flags |= NN_PACKET_ACK_NOW;
     uint8_t* packet = connection->settings->scratch;
     size_t header_bytes =
         nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
@@ -174,7 +180,9 @@ static void connection_send_close(nn_connection* connection)
         return;
     }
     uint64_t number = nn_recovery_next_number(&connection->recovery);
-    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, 0);
+    uint8_t flags = connection_begin_phase(connection, number);
+    size_t header_bytes =
+        nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
     size_t room = connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES;
     nn_writer writer = nn_writer_of(packet + header_bytes, room);
     nn_close close = connection->close;
@@ -250,6 +258,7 @@ static void connection_fill_udp(const nn_connection* connection, necpnet_statist
     out->congestion_bytes = (uint32_t)nn_min_u64(connection->congestion.window_bytes, UINT32_MAX);
     out->flight_bytes = (uint32_t)nn_min_u64(connection->congestion.flight_bytes, UINT32_MAX);
     out->datagram_bytes = connection->datagram_bytes;
+    out->key_phase = connection->phases.count;
     out->memory_bytes += nn_recovery_memory_bytes(recovery);
 }
 

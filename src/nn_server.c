@@ -27,6 +27,7 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
     config->tick_hz = 60;
     config->udp_ping_ms = 1000;
     config->udp_timeout_ms = 5000;
+    config->key_interval_ms = NN_PHASE_MS_DEFAULT;
     config->websocket_ping_ms = 30000;
     config->websocket_timeout_ms = 65000;
     config->loading_timeout_ms = 120000;
@@ -51,6 +52,7 @@ static necpnet_result server_check(const necpnet_server_config* c)
         nn_config_range(log, "tick_hz", c->tick_hz, 1, 1000) &&
         nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
         nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
+        nn_config_range(log, "key_interval_ms", c->key_interval_ms, 20, 3600000) &&
         nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
         nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2,
                         1800000) &&
@@ -205,6 +207,7 @@ static necpnet_result server_begin(necpnet_server* server, const necpnet_server_
     nn_connection_settings* settings = &server->endpoint.settings;
     settings->udp_ping_ms = config->udp_ping_ms;
     settings->udp_timeout_ms = config->udp_timeout_ms;
+    settings->key_interval_ms = config->key_interval_ms;
     settings->websocket_ping_ms = config->websocket_ping_ms;
     settings->websocket_timeout_ms = config->websocket_timeout_ms;
     settings->loading_timeout_ms = config->loading_timeout_ms;

@@ -122,9 +122,7 @@ static void server_admit_datagram(necpnet_server* server, const necpnet_address*
         result = nn_handshake_server_accept(server->handshake, &outcome->pending, &server->endpoint.alloc,
                                             open.local_id, frame, nn_writer_bytes(&writer), reply, &reply_bytes, &keys);
         if (result == NECPNET_OK) {
-            open.send_aead = keys.send;
-            open.receive_aead = keys.receive;
-            nn_wipe(&keys, sizeof keys);
+            open.keys = &keys;
             result = nn_server_begin_peer(server, peer, &open);
         }
         if (result) {

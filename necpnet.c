@@ -4428,6 +4428,198 @@ NN_PRIVATE bool nn_packet_open(nn_aead* aead, uint8_t* data, size_t bytes, uint6
 }
 /* ---- end src/nn_packet.c ----------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_phases.h --------------------------------------------------------------------------------------- */
+/* nn_phases - the keys of one connection's packets, phase after phase (a ratchet; RFC 9001 6 with keys of our own).
+ *
+ * Both directions are in the same phase, told by one bit in each packet. Whoever finds a phase long enough begins the next
+ * with its next packet; the peer follows with the first packet of it that opens. A packet of the other bit that does not
+ * open changes nothing: the keys it was tried with stay as they are.
+ */
+#ifndef NN_PHASES_H
+#define NN_PHASES_H
+
+
+#define NN_PHASE_PACKETS_MAX (UINT64_C(1) << 23) /* sealed under one key: the limit of AES-GCM (RFC 9001 6.6) */
+#define NN_PHASE_MS_DEFAULT 600000u
+
+typedef struct nn_phases {
+    nn_alloc* alloc;
+    uint32_t suite;
+    uint32_t count; /* phases begun after the first; its lowest bit is the one in packets */
+    nn_aead* send;
+    nn_aead* receive;
+    nn_aead* receive_old; /* of the phase before, for packets that were overtaken; NULL */
+    nn_aead* send_next;   /* made when first wanted, both or neither */
+    nn_aead* receive_next;
+    uint64_t send_first;    /* packet number that began this phase here */
+    uint64_t receive_first; /* least packet number received in this phase; NN_PACKET_NONE: none yet */
+    uint64_t old_until_us;  /* when receive_old goes; NN_NEVER until something came in this phase */
+    uint64_t began_us;
+    uint64_t interval_us;
+    uint64_t packets_max;
+    uint8_t send_secret[NN_SECRET_BYTES]; /* of the newest keys made: the next ones, if there are */
+    uint8_t receive_secret[NN_SECRET_BYTES];
+} nn_phases;
+
+/* nn_phases_init - the first phase.
+ *
+ *   keys         taken and wiped.
+ *   interval_us  of a phase; it lasts longer while the peer has not acknowledged a packet of it.
+ */
+NN_PRIVATE void nn_phases_init(nn_phases* phases, nn_alloc* alloc, nn_connection_keys* keys, uint64_t interval_us,
+                               uint64_t now_us);
+
+/* nn_phases_reset - wipe all keys; also of a zeroed struct. */
+NN_PRIVATE void nn_phases_reset(nn_phases* phases);
+
+/* nn_phases_before_send - begin the next phase if it is time: the packet about to be made is its first.
+ *
+ *   number         of that packet.
+ *   largest_acked  by the peer; NN_PACKET_NONE.
+ *
+ * Returns  the flags that the packet must carry: NN_PACKET_PHASE or 0. Without memory the phase goes on.
+ */
+NN_PRIVATE uint8_t nn_phases_before_send(nn_phases* phases, uint64_t number, uint64_t largest_acked, uint64_t now_us);
+
+/* nn_phases_open - authenticate and decrypt a parsed packet in place under the key that it must be of, and follow the
+ * peer into the next phase if it began one. Tries one key, never two.
+ *
+ *   keep_us  how long the key before is kept once something came in the present phase.
+ *   why      written on false: AUTHENTICATION, or MEMORY (the next keys could not be made; nothing changed).
+ */
+NN_PRIVATE bool nn_phases_open(nn_phases* phases, uint8_t* data, const nn_packet* packet, uint64_t next_number,
+                               uint64_t keep_us, uint64_t now_us, necpnet_drop* why);
+
+#endif
+/* ---- end src/nn_phases.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_phases.c --------------------------------------------------------------------------------------- */
+/* nn_phases - the keys of one connection's packets, phase after phase. */
+
+
+NN_PRIVATE void nn_phases_init(nn_phases* phases, nn_alloc* alloc, nn_connection_keys* keys, uint64_t interval_us,
+                               uint64_t now_us)
+{
+    memset(phases, 0, sizeof *phases);
+    phases->alloc = alloc;
+    phases->suite = keys->suite;
+    phases->send = keys->send;
+    phases->receive = keys->receive;
+    phases->old_until_us = NN_NEVER;
+    phases->began_us = now_us;
+    phases->interval_us = interval_us;
+    phases->packets_max = NN_PHASE_PACKETS_MAX;
+    memcpy(phases->send_secret, keys->send_secret, NN_SECRET_BYTES);
+    memcpy(phases->receive_secret, keys->receive_secret, NN_SECRET_BYTES);
+    nn_wipe(keys, sizeof *keys);
+}
+
+NN_PRIVATE void nn_phases_reset(nn_phases* phases)
+{
+    nn_aead_destroy(phases->send);
+    nn_aead_destroy(phases->receive);
+    nn_aead_destroy(phases->receive_old);
+    nn_aead_destroy(phases->send_next);
+    nn_aead_destroy(phases->receive_next);
+    nn_wipe(phases, sizeof *phases);
+}
+
+/* The keys of the next phase, so that going there cannot fail. */
+static bool phases_prepare(nn_phases* phases)
+{
+    if (phases->receive_next) return true;
+    uint8_t send_secret[NN_SECRET_BYTES], receive_secret[NN_SECRET_BYTES];
+    nn_aead* send = NULL;
+    nn_aead* receive = NULL;
+    memcpy(send_secret, phases->send_secret, NN_SECRET_BYTES);
+    memcpy(receive_secret, phases->receive_secret, NN_SECRET_BYTES);
+    necpnet_result result = nn_key_next_phase(phases->suite, send_secret);
+    if (!result) result = nn_key_next_phase(phases->suite, receive_secret);
+    if (!result) result = nn_key_packet(phases->alloc, phases->suite, send_secret, &send);
+    if (!result) result = nn_key_packet(phases->alloc, phases->suite, receive_secret, &receive);
+    if (result) {
+        nn_aead_destroy(send);
+    } else {
+        phases->send_next = send;
+        phases->receive_next = receive;
+        memcpy(phases->send_secret, send_secret, NN_SECRET_BYTES);
+        memcpy(phases->receive_secret, receive_secret, NN_SECRET_BYTES);
+    }
+    nn_wipe(send_secret, sizeof send_secret);
+    nn_wipe(receive_secret, sizeof receive_secret);
+    return result == NECPNET_OK;
+}
+
+/* After phases_prepare. What the peer still sends of the phase before can be read; we send in the new one alone. */
+static void phases_advance(nn_phases* phases, uint64_t next_number, uint64_t now_us)
+{
+    nn_aead_destroy(phases->receive_old);
+    nn_aead_destroy(phases->send);
+    phases->receive_old = phases->receive;
+    phases->receive = phases->receive_next;
+    phases->send = phases->send_next;
+    phases->receive_next = phases->send_next = NULL;
+    phases->count++;
+    phases->send_first = next_number;
+    phases->receive_first = NN_PACKET_NONE;
+    phases->old_until_us = NN_NEVER;
+    phases->began_us = now_us;
+}
+
+static void phases_forget_old(nn_phases* phases, uint64_t now_us)
+{
+    if (!phases->receive_old || now_us < phases->old_until_us) return;
+    nn_aead_destroy(phases->receive_old);
+    phases->receive_old = NULL;
+}
+
+static uint8_t phases_flag(const nn_phases* phases)
+{
+    return phases->count & 1u ? NN_PACKET_PHASE : 0;
+}
+
+NN_PRIVATE uint8_t nn_phases_before_send(nn_phases* phases, uint64_t number, uint64_t largest_acked, uint64_t now_us)
+{
+    bool due = now_us - phases->began_us >= phases->interval_us || number - phases->send_first >= phases->packets_max;
+    if (!due) return phases_flag(phases);
+    phases_forget_old(phases, now_us);
+    bool is_confirmed = largest_acked != NN_PACKET_NONE && largest_acked >= phases->send_first;
+    if (is_confirmed && !phases->receive_old && phases_prepare(phases)) phases_advance(phases, number, now_us);
+    return phases_flag(phases);
+}
+
+/* The one key that a packet can be of. Within a phase numbers ascend, and so they do over phases: one of the other bit is
+ * of the phase before if its number is lower than all of this one, else of the next. */
+static nn_aead* phases_key_of(nn_phases* phases, const nn_packet* packet, necpnet_drop* why)
+{
+    *why = NECPNET_DROP_AUTHENTICATION;
+    if ((packet->flags & NN_PACKET_PHASE) == phases_flag(phases)) return phases->receive;
+    bool is_before = phases->receive_first == NN_PACKET_NONE || packet->number < phases->receive_first;
+    if (is_before) return phases->receive_old;
+    if (phases_prepare(phases)) return phases->receive_next;
+    *why = NECPNET_DROP_MEMORY;
+    return NULL;
+}
+
+NN_PRIVATE bool nn_phases_open(nn_phases* phases, uint8_t* data, const nn_packet* packet, uint64_t next_number,
+                               uint64_t keep_us, uint64_t now_us, necpnet_drop* why)
+{
+    phases_forget_old(phases, now_us);
+    nn_aead* key = phases_key_of(phases, packet, why);
+    if (!key || !nn_aead_open(key, packet->number, data, packet->header_bytes, packet->frames, packet->frames_bytes,
+                              packet->frames + packet->frames_bytes)) {
+        return false;
+    }
+    if (key == phases->receive_old) return true;
+    if (key == phases->receive_next) phases_advance(phases, next_number, now_us);
+    if (phases->receive_first == NN_PACKET_NONE) phases->old_until_us = now_us + keep_us;
+    if (phases->receive_first == NN_PACKET_NONE || packet->number < phases->receive_first) {
+        phases->receive_first = packet->number;
+    }
+    return true;
+}
+/* ---- end src/nn_phases.c ----------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_compress.h ------------------------------------------------------------------------------------- */
 /* nn_compress - blocks of bytes made smaller (LZ4 block format; nn_dep_lz4.c). */
 #ifndef NN_COMPRESS_H
@@ -20500,6 +20692,7 @@ typedef struct nn_connection_settings {
     uint32_t websocket_timeout_ms;
     uint32_t loading_timeout_ms;
     uint32_t datagram_bytes_max;
+    uint32_t key_interval_ms; /* of a key phase over UDP */
     uint32_t queue_bytes_max; /* WebSocket: pending bytes that cut the connection */
     uint8_t* scratch;         /* one packet or message in the making */
     size_t scratch_bytes;     /* datagram_bytes_max, a WebSocket message or a handshake datagram, whichever is larger */
@@ -20541,8 +20734,7 @@ typedef struct nn_connection {
     uint32_t remote_id;
     uint32_t datagram_bytes; /* the lesser of both sides' limits */
     uint32_t probes;         /* packets to send whatever the window says */
-    nn_aead* send_aead;
-    nn_aead* receive_aead;
+    nn_phases phases;        /* its keys */
     nn_acks acks;
     nn_recovery recovery;
     nn_congestion congestion;
@@ -20599,8 +20791,7 @@ typedef struct nn_connection_open {
     /* UDP */
     uint32_t local_id;
     uint32_t remote_id;
-    nn_aead* send_aead; /* taken, also on failure */
-    nn_aead* receive_aead;
+    nn_connection_keys* keys; /* taken and wiped, also on failure */
     /* WebSocket */
     necpnet_web_connection* web;
 } nn_connection_open;
@@ -20694,12 +20885,9 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection)
         connection->state_sink.reset(connection->state_sink.user);
     }
     if (connection->transport == NECPNET_TRANSPORT_UDP) nn_recovery_reset(&connection->recovery);
-    nn_aead_destroy(connection->send_aead);
-    nn_aead_destroy(connection->receive_aead);
+    nn_phases_reset(&connection->phases);
     nn_inputs_reset(&connection->inputs);
     connection->follower = NULL;
-    connection->send_aead = NULL;
-    connection->receive_aead = NULL;
     connection->transport = NECPNET_TRANSPORT_NONE;
     connection->state = NN_CONNECTION_NONE;
 }
@@ -20774,8 +20962,8 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
         connection->transport = NECPNET_TRANSPORT_UDP;
         connection->local_id = open->local_id;
         connection->remote_id = open->remote_id;
-        connection->send_aead = open->send_aead;
-        connection->receive_aead = open->receive_aead;
+        nn_phases_init(&connection->phases, connection->settings->alloc, open->keys,
+                       (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
         connection->datagram_bytes = connection->settings->datagram_bytes_max;
         if (open->peer->datagram_bytes_max < connection->datagram_bytes) {
             connection->datagram_bytes = open->peer->datagram_bytes_max;
@@ -21044,7 +21232,9 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
         connection->packets_duplicate++;
         return NECPNET_DROP_REPLAY;
     }
-    if (!nn_packet_open(connection->receive_aead, data, bytes, connection->acks.largest, &packet, &why)) return why;
+    uint64_t next_number = nn_recovery_next_number(&connection->recovery);
+    uint64_t keep_us = nn_recovery_probe_us(&connection->recovery) * 3; /* RFC 9001 6.5 */
+    if (!nn_phases_open(&connection->phases, data, &packet, next_number, keep_us, now_us, &why)) return why;
     connection->heard_us = now_us;
     connection->packets_received++;
     connection->bytes_received += bytes;
@@ -21245,12 +21435,17 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
     return eliciting;
 }
 
+static uint8_t connection_begin_phase(nn_connection* connection, uint64_t number)
+{
+    return nn_phases_before_send(&connection->phases, number, connection->recovery.largest_acked, connection->now_us);
+}
+
 /* Seal what stands behind the header and hand it to the transport. */
 static void connection_send_packet(nn_connection* connection, size_t header_bytes, size_t frames_bytes, uint64_t number,
                                    bool eliciting, const nn_contents* contents)
 {
     uint8_t* packet = connection->settings->scratch;
-    size_t bytes = nn_packet_seal(connection->send_aead, packet, header_bytes, frames_bytes, number);
+    size_t bytes = nn_packet_seal(connection->phases.send, packet, header_bytes, frames_bytes, number);
     const necpnet_transport* transport = connection->settings->transport;
     transport->send_datagram(transport->user, &connection->address, packet, bytes); /* a refusal is a lost packet */
     nn_recovery_sent(&connection->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
@@ -21264,7 +21459,8 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
 static bool connection_make_packet(nn_connection* connection, bool eliciting_too)
 {
     uint64_t number = nn_recovery_next_number(&connection->recovery);
-    uint8_t flags = nn_recovery_wants_ack(&connection->recovery) ? NN_PACKET_ACK_NOW : 0;
+    uint8_t flags = connection_begin_phase(connection, number);
+    if (nn_recovery_wants_ack(&connection->recovery)) flags |= NN_PACKET_ACK_NOW;
     uint8_t* packet = connection->settings->scratch;
     size_t header_bytes =
         nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
@@ -21365,7 +21561,9 @@ static void connection_send_close(nn_connection* connection)
         return;
     }
     uint64_t number = nn_recovery_next_number(&connection->recovery);
-    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, 0);
+    uint8_t flags = connection_begin_phase(connection, number);
+    size_t header_bytes =
+        nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
     size_t room = connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES;
     nn_writer writer = nn_writer_of(packet + header_bytes, room);
     nn_close close = connection->close;
@@ -21441,6 +21639,7 @@ static void connection_fill_udp(const nn_connection* connection, necpnet_statist
     out->congestion_bytes = (uint32_t)nn_min_u64(connection->congestion.window_bytes, UINT32_MAX);
     out->flight_bytes = (uint32_t)nn_min_u64(connection->congestion.flight_bytes, UINT32_MAX);
     out->datagram_bytes = connection->datagram_bytes;
+    out->key_phase = connection->phases.count;
     out->memory_bytes += nn_recovery_memory_bytes(recovery);
 }
 
@@ -21859,6 +22058,7 @@ necpnet_result necpnet_client_config_default(necpnet_client_config* config)
     config->reconnect_attempts_max = UINT32_MAX;
     config->udp_ping_ms = 1000;
     config->udp_timeout_ms = 5000;
+    config->key_interval_ms = NN_PHASE_MS_DEFAULT;
     config->websocket_ping_ms = 30000;
     config->websocket_timeout_ms = 65000;
     config->loading_timeout_ms = 120000;
@@ -21881,6 +22081,7 @@ static necpnet_result client_check(const necpnet_client_config* c)
         nn_config_range(log, "reconnect_attempts_max", c->reconnect_attempts_max, 1, UINT32_MAX) &&
         nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
         nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
+        nn_config_range(log, "key_interval_ms", c->key_interval_ms, 20, 3600000) &&
         nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
         nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2,
                         1800000) &&
@@ -21967,6 +22168,7 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     nn_connection_settings* settings = &client->endpoint.settings;
     settings->udp_ping_ms = config->udp_ping_ms;
     settings->udp_timeout_ms = config->udp_timeout_ms;
+    settings->key_interval_ms = config->key_interval_ms;
     settings->websocket_ping_ms = config->websocket_ping_ms;
     settings->websocket_timeout_ms = config->websocket_timeout_ms;
     settings->loading_timeout_ms = config->loading_timeout_ms;
@@ -22493,8 +22695,8 @@ static void client_connected(necpnet_client* client, nn_attempt* attempt, const 
         result = nn_connection_begin(&client->connection, open, client->endpoint.now_us);
         if (result) nn_connection_reset(&client->connection);
     } else {
-        nn_aead_destroy(open->send_aead);
-        nn_aead_destroy(open->receive_aead);
+        nn_aead_destroy(open->keys ? open->keys->send : NULL);
+        nn_aead_destroy(open->keys ? open->keys->receive : NULL);
     }
     if (result) {
         client_fail(client, attempt, result, necpnet_result_text(result));
@@ -22518,14 +22720,15 @@ static void client_handshake_done(necpnet_client* client, nn_attempt* attempt)
     open.local_id = attempt->local_id;
     open.remote_id = handshake->server_connection_id;
     open.rtt_us = handshake->rtt_us;
-    open.send_aead = handshake->keys.send;
-    open.receive_aead = handshake->keys.receive;
+    nn_connection_keys keys = handshake->keys;
+    nn_wipe(&handshake->keys, sizeof handshake->keys);
+    open.keys = &keys;
     open.encrypted = client->config.security != NECPNET_SECURITY_NONE;
-    handshake->keys.send = handshake->keys.receive = NULL;
     uint8_t setup[NN_HANDSHAKE_SETUP_BYTES_MAX];
     size_t setup_bytes = handshake->setup_ok_bytes;
     memcpy(setup, handshake->setup_ok, setup_bytes);
     client_connected(client, attempt, setup, setup_bytes, &open);
+    nn_wipe(&keys, sizeof keys);
 }
 
 static void client_handshake_failed(necpnet_client* client, nn_attempt* attempt)
@@ -23253,6 +23456,7 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
     config->tick_hz = 60;
     config->udp_ping_ms = 1000;
     config->udp_timeout_ms = 5000;
+    config->key_interval_ms = NN_PHASE_MS_DEFAULT;
     config->websocket_ping_ms = 30000;
     config->websocket_timeout_ms = 65000;
     config->loading_timeout_ms = 120000;
@@ -23277,6 +23481,7 @@ static necpnet_result server_check(const necpnet_server_config* c)
         nn_config_range(log, "tick_hz", c->tick_hz, 1, 1000) &&
         nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
         nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
+        nn_config_range(log, "key_interval_ms", c->key_interval_ms, 20, 3600000) &&
         nn_config_range(log, "websocket_ping_ms", c->websocket_ping_ms, 100, 600000) &&
         nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2,
                         1800000) &&
@@ -23431,6 +23636,7 @@ static necpnet_result server_begin(necpnet_server* server, const necpnet_server_
     nn_connection_settings* settings = &server->endpoint.settings;
     settings->udp_ping_ms = config->udp_ping_ms;
     settings->udp_timeout_ms = config->udp_timeout_ms;
+    settings->key_interval_ms = config->key_interval_ms;
     settings->websocket_ping_ms = config->websocket_ping_ms;
     settings->websocket_timeout_ms = config->websocket_timeout_ms;
     settings->loading_timeout_ms = config->loading_timeout_ms;
@@ -24120,9 +24326,7 @@ static void server_admit_datagram(necpnet_server* server, const necpnet_address*
         result = nn_handshake_server_accept(server->handshake, &outcome->pending, &server->endpoint.alloc,
                                             open.local_id, frame, nn_writer_bytes(&writer), reply, &reply_bytes, &keys);
         if (result == NECPNET_OK) {
-            open.send_aead = keys.send;
-            open.receive_aead = keys.receive;
-            nn_wipe(&keys, sizeof keys);
+            open.keys = &keys;
             result = nn_server_begin_peer(server, peer, &open);
         }
         if (result) {

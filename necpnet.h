@@ -1486,6 +1486,35 @@ NECPNET_API necpnet_result necpnet_world_rewind(necpnet_world* world, uint32_t t
  */
 NECPNET_API necpnet_result necpnet_world_restore(necpnet_world* world);
 
+/* Columns: for engines that keep each component in an array of its own. */
+typedef struct necpnet_column {
+    uint16_t field_id;   /* of a field of the type */
+    const void* data;    /* the component of the first entity; as wide as the struct's member */
+    size_t stride_bytes; /* from one entity's to the next one's; 0: the same for all */
+} necpnet_column;
+
+typedef struct necpnet_column_out {
+    uint16_t field_id;
+    void* data;
+    size_t stride_bytes;
+} necpnet_column_out;
+
+/* necpnet_world_update_many - write columns into the structs of many entities and mark those that it changed.
+ *
+ *   type_id       of all of them.
+ *   entities      count of them, borrowed until return.
+ *   columns       column_count of them, 1 .. NECPNET_FIELDS_MAX; row i belongs to entity i.
+ *   out_changed   how many entities were changed; may be NULL.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (type, field or an entity; the log names it; nothing was changed)
+ *          | ERR_INVALID_STATE (rewound)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_update_many(necpnet_world* world, uint16_t type_id,
+                                                     const necpnet_entity* entities, int count,
+                                                     const necpnet_column* columns, int column_count,
+                                                     int* out_changed);
+
 typedef struct necpnet_world_statistics {
     uint32_t entities;
     uint64_t updates_sent; /* entity records */
@@ -1581,6 +1610,18 @@ NECPNET_API uint16_t necpnet_view_get_type(const necpnet_view* view, necpnet_ent
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
 NECPNET_API necpnet_result necpnet_view_get(necpnet_view* view, necpnet_entity entity, void* state, size_t struct_bytes);
+
+/* necpnet_view_read_many - necpnet_view_get for many entities of one type, into columns.
+ *
+ *   columns    row i is written for entity i; left as it was where the entity is not in view or of another type.
+ *   out_count  how many rows were written; may be NULL.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (type or field; the log names it)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_view_read_many(necpnet_view* view, uint16_t type_id, const necpnet_entity* entities,
+                                                  int count, const necpnet_column_out* columns, int column_count,
+                                                  int* out_count);
 
 /* necpnet_view_get_latest - the newest state received, not interpolated, and its tick.
  *

@@ -329,4 +329,62 @@ TEST(test_own_entity_answers_at_once_and_agrees_with_the_server)
     }
 }
 
+TEST(test_columns_feed_the_world_and_come_out_of_the_view)
+{
+    enum { COUNT = 50 };
+    struct stage stage;
+    stage_begin(&stage);
+    net_serve(&stage.net);
+    necpnet_entity entities[COUNT];
+    struct component {
+        float position[2];
+        uint16_t health;
+    } components[COUNT], seen[COUNT];
+    memset(components, 0, sizeof components);
+    for (int i = 0; i < COUNT; i++) {
+        TEST_OK(necpnet_world_spawn(stage.world, 1, NULL, &entities[i]));
+        components[i].position[0] = (float)i;
+        components[i].position[1] = -(float)i / 4;
+        components[i].health = (uint16_t)(i * 3);
+    }
+    necpnet_column in[3] = {{1, components[0].position, sizeof components[0]},
+                            {2, &components[0].health, sizeof components[0]},
+                            {3, "everyone       ", 0}};
+    int changed = 0;
+    TEST_OK(necpnet_world_update_many(stage.world, 1, entities, COUNT, in, 3, &changed));
+    TEST_EQUAL(changed, COUNT);
+    components[7].health++;
+    TEST_OK(necpnet_world_update_many(stage.world, 1, entities, COUNT, in, 2, &changed));
+    TEST_EQUAL(changed, 1);
+    stage_join(&stage, NET_URL_UDP);
+    stage_run(&stage, 1500, NULL);
+    stage_compare(&stage);
+    memset(seen, 0, sizeof seen);
+    necpnet_column_out out[2] = {{1, seen[0].position, sizeof seen[0]}, {2, &seen[0].health, sizeof seen[0]}};
+    int count = 0;
+    necpnet_entity gone = entities[9];
+    entities[9] = 4242;
+    TEST_OK(necpnet_view_read_many(stage.seen[0].view, 1, entities, COUNT, out, 2, &count));
+    TEST_EQUAL(count, COUNT - 1);
+    for (int i = 0; i < COUNT; i++) {
+        TEST_EQUAL(seen[i].health, i == 9 ? 0 : components[i].health);
+        if (i != 9) TEST_NEAR((double)seen[i].position[1], (double)components[i].position[1], 0.006);
+    }
+    /* what is wrong changes nothing */
+    components[0].health = 999;
+    TEST_EQUAL(necpnet_world_update_many(stage.world, 1, entities, COUNT, in, 2, NULL), NECPNET_ERR_NOT_FOUND);
+    entities[9] = gone;
+    TEST_EQUAL(((const thing*)necpnet_world_get(stage.world, entities[0]))->health, 0);
+    in[1].field_id = 77;
+    TEST_EQUAL(necpnet_world_update_many(stage.world, 1, entities, COUNT, in, 2, NULL), NECPNET_ERR_NOT_FOUND);
+    in[1].field_id = 2;
+    in[1].data = NULL;
+    TEST_EQUAL(necpnet_world_update_many(stage.world, 1, entities, COUNT, in, 2, NULL), NECPNET_ERR_INVALID_ARGUMENT);
+    TEST_EQUAL(necpnet_world_update_many(stage.world, 9, entities, COUNT, in, 1, NULL), NECPNET_ERR_NOT_FOUND);
+    TEST_EQUAL(necpnet_world_update_many(stage.world, 1, entities, -1, in, 1, NULL), NECPNET_ERR_INVALID_ARGUMENT);
+    out[0].field_id = 77;
+    TEST_EQUAL(necpnet_view_read_many(stage.seen[0].view, 1, entities, COUNT, out, 2, NULL), NECPNET_ERR_NOT_FOUND);
+    stage_end(&stage);
+}
+
 TEST_MAIN

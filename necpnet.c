@@ -19453,6 +19453,116 @@ necpnet_result necpnet_view_get_tick(const necpnet_view* view, uint32_t* out_tic
 }
 /* ---- end src/nn_view_show.c -------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_columns.c -------------------------------------------------------------------------------------- */
+/* nn_columns - for engines that keep components in arrays: many entities in one call, from and to columns. */
+
+/* One column against the type: where the member stands in the struct and how wide it is. */
+typedef struct column_plan {
+    uint32_t offset;
+    uint32_t bytes;
+} column_plan;
+
+static const necpnet_field* column_field(const nn_type_plan* plan, uint16_t field_id)
+{
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        if (plan->fields[i].field->id == field_id) return plan->fields[i].field;
+    }
+    return NULL;
+}
+
+static necpnet_result column_resolve(const necpnet_schema* schema, const necpnet_logger* logger, uint16_t type_id,
+                                     uint16_t field_id, bool has_data, column_plan* out)
+{
+    int type = nn_schema_index(schema, type_id);
+    if (type < 0 || !has_data) return type < 0 ? NECPNET_ERR_NOT_FOUND : NECPNET_ERR_INVALID_ARGUMENT;
+    const necpnet_field* field = column_field(&schema->plans[type], field_id);
+    if (!field) {
+        nn_log_write(logger, NECPNET_LOG_ERROR, "type %u (%s) has no field %u", (unsigned)type_id,
+                     schema->types[type].name, (unsigned)field_id);
+        return NECPNET_ERR_NOT_FOUND;
+    }
+    out->offset = field->offset;
+    out->bytes = nn_field_bytes(field);
+    return NECPNET_OK;
+}
+
+static necpnet_result columns_check_entities(const necpnet_world* world, uint16_t type_id,
+                                             const necpnet_entity* entities, int count)
+{
+    for (int i = 0; i < count; i++) {
+        uint16_t type = necpnet_world_get_type(world, entities[i]);
+        if (type == type_id) continue;
+        nn_log_write(&world->logger, NECPNET_LOG_ERROR, "entity %u at place %d is %s %u", (unsigned)entities[i], i,
+                     type ? "of type" : "gone; wanted type", (unsigned)(type ? type : type_id));
+        return NECPNET_ERR_NOT_FOUND;
+    }
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_world_update_many(necpnet_world* world, uint16_t type_id, const necpnet_entity* entities,
+                                         int count, const necpnet_column* columns, int column_count, int* out_changed)
+{
+    column_plan plans[NECPNET_FIELDS_MAX];
+    if (!world || count < 0 || (count && !entities) || column_count < 1 || column_count > NECPNET_FIELDS_MAX ||
+        !columns) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
+    for (int c = 0; c < column_count; c++) {
+        necpnet_result result = column_resolve(world->schema, &world->logger, type_id, columns[c].field_id,
+                                               columns[c].data != NULL, &plans[c]);
+        if (result) return result;
+    }
+    necpnet_result result = columns_check_entities(world, type_id, entities, count);
+    if (result) return result;
+    int changed = 0;
+    for (int i = 0; i < count; i++) {
+        uint8_t* state = (uint8_t*)necpnet_world_get(world, entities[i]);
+        bool differs = false;
+        for (int c = 0; c < column_count; c++) {
+            const uint8_t* from = (const uint8_t*)columns[c].data + (size_t)i * columns[c].stride_bytes;
+            uint8_t* to = state + plans[c].offset;
+            if (!memcmp(to, from, plans[c].bytes)) continue;
+            memcpy(to, from, plans[c].bytes);
+            differs = true;
+        }
+        if (!differs) continue;
+        necpnet_world_mark(world, entities[i]);
+        changed++;
+    }
+    if (out_changed) *out_changed = changed;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_view_read_many(necpnet_view* view, uint16_t type_id, const necpnet_entity* entities, int count,
+                                      const necpnet_column_out* columns, int column_count, int* out_count)
+{
+    column_plan plans[NECPNET_FIELDS_MAX];
+    if (!view || count < 0 || (count && !entities) || column_count < 1 || column_count > NECPNET_FIELDS_MAX ||
+        !columns) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    for (int c = 0; c < column_count; c++) {
+        necpnet_result result = column_resolve(view->schema, &view->logger, type_id, columns[c].field_id,
+                                               columns[c].data != NULL, &plans[c]);
+        if (result) return result;
+    }
+    uint64_t state[NN_STRUCT_BYTES_MAX / sizeof(uint64_t)];
+    int found = 0;
+    for (int i = 0; i < count; i++) {
+        if (necpnet_view_get_type(view, entities[i]) != type_id) continue;
+        if (necpnet_view_get(view, entities[i], state, sizeof state) != NECPNET_OK) continue;
+        for (int c = 0; c < column_count; c++) {
+            memcpy((uint8_t*)columns[c].data + (size_t)i * columns[c].stride_bytes,
+                   (const uint8_t*)state + plans[c].offset, plans[c].bytes);
+        }
+        found++;
+    }
+    if (out_count) *out_count = found;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_columns.c ---------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_link.h ----------------------------------------------------------------------------------------- */
 /* nn_link - the inside of the simulated network: hosts, packets on their way, streams as pairs of ends.
  *

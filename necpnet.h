@@ -437,6 +437,7 @@ typedef struct necpnet_client_config {
                                     may begin; 20 .. 3,600,000, default 600,000 */
     uint32_t websocket_ping_ms;  /* default 30,000; 100 .. 600,000 */
     uint32_t websocket_timeout_ms; /* default 65,000; 2 x ping .. 1,800,000 */
+    bool websocket_deflate;      /* offer permessage-deflate; a browser decides by itself; default false */
     uint32_t loading_timeout_ms; /* timeout while set_loading; default 120,000 */
     uint32_t bandwidth_limit;    /* bytes a second sent, headers included; 1,000 .. UINT32_MAX (default: none) */
     uint32_t datagram_bytes_max; /* 64 .. NECPNET_DATAGRAM_BYTES_MAX, default 1200 */
@@ -770,6 +771,23 @@ typedef struct necpnet_identity {
 typedef necpnet_result (*necpnet_authorize)(const char* credential, const necpnet_address* from,
                                             necpnet_identity* out_identity, void* user);
 
+/* permessage-deflate (RFC 7692): messages are compressed where that makes them smaller. A kept window ("context") makes
+ * small messages that resemble each other far smaller, and costs memory for each connection; without, all connections
+ * of a web share one compressor and one window. The peer may ask for less than is set here, never for more. */
+typedef struct necpnet_web_deflate {
+    bool enabled;             /* offer and accept it; ERR_UNSUPPORTED where zlib is not built in; default false */
+    bool sessions;            /* also for necpnet.v1, whose small quantised messages gain little; default false */
+    bool send_context;        /* keep the window between messages sent: 2^(send_bits + 3) bytes a connection, when it
+                                 first sends one; default false */
+    bool receive_context;     /* let the peer keep its window: 2^receive_bits + 8,192 bytes a connection, when it first
+                                 receives one; default false */
+    uint8_t send_bits;        /* 9 .. 15: base-2 logarithm of a window kept to send; default 12 */
+    uint8_t receive_bits;     /* 9 .. 15: of one that the peer may keep; a client that cannot limit its own keeps none,
+                                 unless this is 15; default 12 */
+    uint8_t level;            /* 1 (fast) .. 9 (small); default 3 */
+    uint32_t bytes_min;       /* of a message; smaller ones are sent as they are; default 128 */
+} necpnet_web_deflate;
+
 typedef struct necpnet_web_handlers necpnet_web_handlers; /* section 9 */
 
 typedef struct necpnet_server_config {
@@ -816,6 +834,7 @@ typedef struct necpnet_server_config {
     uint32_t receive_bytes_max; /* of all peers together, received and not yet polled; default 64 MB */
     uint32_t queue_bytes_max;   /* of one WebSocket peer, written and not taken by the network: then it is cut with
                                    ERR_SLOW_READER; default 1 MB */
+    necpnet_web_deflate deflate; /* of WebSockets; default off */
     const char* query_name;     /* told to necpnet_client_query; default "necpnet"; at most 63 bytes; copied */
     bool query;                 /* answer queries; default true */
     uint32_t busy_poll_us;      /* of own sockets: wait asks them so long before it sleeps: a core for lower latency;
@@ -1117,6 +1136,7 @@ typedef struct necpnet_server_statistics {
     uint64_t bytes_received;
     uint64_t messages_sent;
     uint64_t messages_received;
+    uint64_t deflate_bytes_saved; /* by permessage-deflate, of what was sent */
     uint64_t memory_bytes;      /* taken from the allocator now */
     uint64_t memory_peak_bytes;
     uint32_t tick;
@@ -1963,7 +1983,7 @@ typedef struct necpnet_web_config {
     uint32_t ping_ms;                 /* idle time before a WebSocket ping; default 30,000 */
     uint32_t timeout_ms;              /* silence that means dead; default 65,000 */
     uint32_t close_timeout_ms;        /* for the peer's close frame; default 2,000 */
-    bool deflate;                     /* offer and accept permessage-deflate where built in; default false */
+    necpnet_web_deflate deflate;      /* compression of messages; default off */
 } necpnet_web_config;
 
 /* necpnet_web_config_default - fill all fields and stamp struct_bytes.
@@ -1998,6 +2018,24 @@ NECPNET_API necpnet_result necpnet_web_update(necpnet_web* web, uint64_t now_us)
 NECPNET_API uint64_t necpnet_web_deadline_us(const necpnet_web* web);
 NECPNET_API necpnet_result necpnet_web_wait(necpnet_web* web, uint64_t timeout_us);
 NECPNET_API int necpnet_web_get_port(const necpnet_web* web);
+
+typedef struct necpnet_web_statistics {
+    uint32_t connections;         /* of any kind, now */
+    uint64_t deflated_messages;   /* sent compressed */
+    uint64_t deflated_bytes;      /* of those: as given to send */
+    uint64_t deflated_wire_bytes; /* of those: as sent; deflated_bytes minus these were saved */
+    uint64_t inflated_messages;   /* received compressed */
+    uint64_t inflated_bytes;      /* of those: as delivered */
+    uint64_t inflated_wire_bytes; /* of those: as received */
+    uint64_t inflate_failures;    /* messages that were no DEFLATE, or larger than message_bytes_max when read */
+} necpnet_web_statistics;
+
+/* necpnet_web_get_statistics - figures of a web since it was made.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_web_get_statistics(const necpnet_web* web, necpnet_web_statistics* out_statistics);
 
 /* necpnet_server_get_web - the web inside a server, for the functions below.
  *

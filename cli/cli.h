@@ -21,6 +21,7 @@ typedef struct cli_options {
     const char* passphrase;
     const char* ca_file;
     bool insecure;
+    bool deflate;
     const char* name;      /* --name: the player's */
     uint32_t clients;      /* --clients */
     uint32_t rate;         /* --rate: messages a second and client */

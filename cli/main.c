@@ -40,6 +40,7 @@ static void print_help(void)
            "  --server-id N      of the server, with --key (default 1)\n"
            "  --open [PASS]      a server in open mode, with its passphrase if it has one\n"
            "  --ca FILE          trusted roots (PEM) for wss://; --insecure: do not verify\n"
+           "  --deflate          offer permessage-deflate to ws:// and wss://\n"
            "what to do\n"
            "  --name NAME        of the player (default: your login)\n"
            "  --transport KIND   udp or ws: which of the token's addresses (default: any)\n"

@@ -103,6 +103,8 @@ bool cli_parse(int argc, char** argv, cli_options* out)
             out->verbose = true;
         } else if (strcmp(argv[i], "--insecure") == 0) {
             out->insecure = true;
+        } else if (strcmp(argv[i], "--deflate") == 0) {
+            out->deflate = true;
         } else if (strcmp(argv[i], "--open") == 0) {
             out->open = true;
             bool has_pass = next && next[0] != '-' && !strstr(next, "://");

@@ -29,6 +29,7 @@ void cli_client_config(const cli_options* options, necpnet_view* view, necpnet_c
     out->passphrase = options->passphrase;
     out->tls.ca_file = options->ca_file;
     out->tls.insecure = options->insecure;
+    out->websocket_deflate = options->deflate;
     out->view = view;
 }
 

@@ -71,6 +71,9 @@ static const config_row config_rows[] = {
     ROW_NUMBER(port, 0, 65535, "8080", "SERVER_PORT", "TCP: HTTP and WebSocket; 0: any free port"),
     ROW_NUMBER(udp_port, -1, 65535, "7777", NULL, "UDP; 0: any free port; -1: none"),
     ROW_TEXT(ws_path, 128, "/ws", NULL, false, "path of the WebSocket"),
+    ROW_CHOICE(ws_deflate, "off|on|context", "off", NULL,
+               "permessage-deflate for WebSockets: each message for itself, or with windows kept between messages (40 "
+               "KB a connection)"),
     ROW_LIST(
         public_urls, NULL,
         "what clients connect to, as connect tokens say it: udp://host:port, ws:// or wss://host:port/path; empty: the "

@@ -29,6 +29,12 @@ typedef enum config_mode {
     CONFIG_PRODUCTION = 2
 } config_mode;
 
+typedef enum config_deflate {
+    CONFIG_DEFLATE_OFF,
+    CONFIG_DEFLATE_ON,
+    CONFIG_DEFLATE_CONTEXT,
+} config_deflate;
+
 typedef enum config_log_format {
     CONFIG_LOG_AUTOMATIC = 0, /* plain on a terminal, else JSON */
     CONFIG_LOG_JSON = 1,
@@ -51,6 +57,7 @@ typedef struct config {
     int64_t port;
     int64_t udp_port;
     char* ws_path;
+    int64_t ws_deflate; /* config_deflate */
     config_list public_urls;
     char* certificate_file;
     char* key_file;

@@ -233,6 +233,10 @@ static void worker_configure(worker* at, const tokens* office, necpnet_server_co
         server->tls.certificate_file = settings->certificate_file;
         server->tls.key_file = settings->key_file;
     }
+    server->deflate.enabled = settings->ws_deflate != CONFIG_DEFLATE_OFF;
+    server->deflate.sessions = server->deflate.enabled;
+    server->deflate.send_context = settings->ws_deflate == CONFIG_DEFLATE_CONTEXT;
+    server->deflate.receive_context = server->deflate.send_context;
     server->web = edge_handlers(at->front);
     server->security = (necpnet_security)settings->security;
     if (settings->passphrase[0]) server->passphrase = settings->passphrase;

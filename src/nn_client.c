@@ -162,6 +162,8 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     web.tls = config->tls;
     web.ping_ms = config->websocket_ping_ms;
     web.timeout_ms = config->websocket_timeout_ms;
+    web.deflate.enabled = config->websocket_deflate;
+    web.deflate.sessions = config->websocket_deflate;
     nn_web_session_hooks hooks = {
         client, nn_client_session_open, nn_client_session_message, nn_client_session_close, NULL, NULL};
     necpnet_sink sink = {client,         client_on_datagram, client_on_accept, nn_web_on_open,

@@ -45,6 +45,9 @@ const char* necpnet_version(void)
 #if NECPNET_WITH_LZ4
         " lz4"
 #endif
+#if NECPNET_WITH_ZLIB
+        " zlib"
+#endif
 #if NECPNET_WITH_PLATFORM
         " platform"
 #endif

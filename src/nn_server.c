@@ -36,6 +36,7 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
     config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_DEFAULT;
     config->receive_bytes_max = 64u << 20;
     config->queue_bytes_max = 1u << 20;
+    nn_web_deflate_default(&config->deflate);
     config->query_name = "necpnet";
     config->query = true;
     return NECPNET_OK;
@@ -179,6 +180,7 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     web.ping_ms = config->websocket_ping_ms;
     web.timeout_ms = config->websocket_timeout_ms;
     web.queue_bytes_max = config->queue_bytes_max;
+    web.deflate = config->deflate;
     web.head_timeout_ms = config->handshake_timeout_ms;
     web.connections_max = (uint32_t)nn_min_u64((uint64_t)config->peers_max + config->handshakes_max, 1u << 24);
     web.handlers.on_request = server_on_request;

@@ -85,6 +85,10 @@ necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpn
     out.peers = server->peer_count;
     out.peers_connected = server->connected_count;
     out.web_connections = server->endpoint.web ? nn_web_connection_count(server->endpoint.web) : 0;
+    necpnet_web_statistics web;
+    if (necpnet_web_get_statistics(server->endpoint.web, &web) == NECPNET_OK) {
+        out.deflate_bytes_saved = web.deflated_bytes - web.deflated_wire_bytes;
+    }
     out.memory_bytes = server->endpoint.alloc.bytes + sizeof *server;
     out.memory_peak_bytes = server->endpoint.alloc.bytes_peak + sizeof *server;
     out.tick = necpnet_server_tick(server);

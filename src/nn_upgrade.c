@@ -107,28 +107,33 @@ NN_PRIVATE int nn_upgrade_check_request(const nn_http_head* head, const char** o
 }
 
 NN_PRIVATE size_t nn_upgrade_write_answer(char* to, size_t bytes_max, const char key[NN_UPGRADE_KEY_BYTES],
-                                          const char* subprotocol, const char* headers)
+                                          const char* subprotocol, const char* extensions, const char* headers)
 {
+    bool extends = extensions && *extensions;
     char accept[NN_UPGRADE_ACCEPT_BYTES + 1];
     nn_upgrade_accept(key, accept);
     int bytes = snprintf(to, bytes_max,
                          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                         "Sec-WebSocket-Accept: %s\r\n%s%s%s%s\r\n",
+                         "Sec-WebSocket-Accept: %s\r\n%s%s%s%s%s%s%s\r\n",
                          accept, subprotocol ? "Sec-WebSocket-Protocol: " : "", subprotocol ? subprotocol : "",
-                         subprotocol ? "\r\n" : "", headers ? headers : "");
+                         subprotocol ? "\r\n" : "", extends ? "Sec-WebSocket-Extensions: " : "",
+                         extends ? extensions : "", extends ? "\r\n" : "", headers ? headers : "");
     return bytes > 0 && (size_t)bytes < bytes_max ? (size_t)bytes : 0;
 }
 
 /* ---- the client's side ------------------------------------------------------------------------------------------ */
 
 NN_PRIVATE size_t nn_upgrade_write_request(char* to, size_t bytes_max, const char* host, const char* path,
-                                           const char key[NN_UPGRADE_KEY_BYTES], const char* subprotocols)
+                                           const char key[NN_UPGRADE_KEY_BYTES], const char* subprotocols,
+                                           const char* extensions)
 {
+    bool extends = extensions && *extensions;
     int bytes = snprintf(to, bytes_max,
                          "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                         "Sec-WebSocket-Key: %.24s\r\nSec-WebSocket-Version: 13\r\n%s%s%s\r\n",
+                         "Sec-WebSocket-Key: %.24s\r\nSec-WebSocket-Version: 13\r\n%s%s%s%s%s%s\r\n",
                          path, host, key, subprotocols ? "Sec-WebSocket-Protocol: " : "",
-                         subprotocols ? subprotocols : "", subprotocols ? "\r\n" : "");
+                         subprotocols ? subprotocols : "", subprotocols ? "\r\n" : "",
+                         extends ? "Sec-WebSocket-Extensions: " : "", extends ? extensions : "", extends ? "\r\n" : "");
     return bytes > 0 && (size_t)bytes < bytes_max ? (size_t)bytes : 0;
 }
 
@@ -147,7 +152,6 @@ NN_PRIVATE necpnet_result nn_upgrade_check_answer(const nn_http_head* head, cons
     if (head->minor != 1 || accepts != 1 || strcmp(given, accept) != 0) return NECPNET_ERR_PROTOCOL;
     if (upgrades != 1 || !nn_http_name_equal(upgrade, "websocket")) return NECPNET_ERR_PROTOCOL;
     if (!nn_http_has_token(head, "connection", "upgrade")) return NECPNET_ERR_PROTOCOL;
-    if (nn_http_find(head, "sec-websocket-extensions", NULL)) return NECPNET_ERR_PROTOCOL; /* none was offered */
     if (choices > 1) return NECPNET_ERR_PROTOCOL;
     if (subprotocol && (!subprotocols || !nn_upgrade_is_offered(subprotocols, subprotocol, strlen(subprotocol)))) {
         return NECPNET_ERR_PROTOCOL;

@@ -33,23 +33,26 @@ NN_PRIVATE const char* nn_upgrade_first(const char* list, size_t* out_bytes);
 /* nn_upgrade_write_answer - "101 Switching Protocols".
  *
  *   subprotocol, headers  NULL: none.
+ *   extensions            "" or NULL: none.
  *
  * Returns its length, 0 if it does not fit.
  */
 NN_PRIVATE size_t nn_upgrade_write_answer(char* to, size_t bytes_max, const char key[NN_UPGRADE_KEY_BYTES],
-                                          const char* subprotocol, const char* headers);
+                                          const char* subprotocol, const char* extensions, const char* headers);
 
 /* nn_upgrade_write_request - the client's head. host is as in the Host header, path with its query.
  *
  * Returns its length, 0 if it does not fit.
  */
 NN_PRIVATE size_t nn_upgrade_write_request(char* to, size_t bytes_max, const char* host, const char* path,
-                                           const char key[NN_UPGRADE_KEY_BYTES], const char* subprotocols);
+                                           const char key[NN_UPGRADE_KEY_BYTES], const char* subprotocols,
+                                           const char* extensions);
 
 /* nn_upgrade_check_answer - the server's head.
  *
  *   subprotocols  what was offered, NULL if nothing.
  *
+ * Extensions are nn_extension's.
  * Returns OK | ERR_UPGRADE_REFUSED (another status) | ERR_PROTOCOL (101, but against RFC 6455 4.1); *out_subprotocol
  * views the agreed one, "" if none.
  */

@@ -50,6 +50,9 @@ NN_PRIVATE necpnet_result nn_web_create(const necpnet_web_config* config, nn_all
                                         const necpnet_transport* transport, const nn_web_session_hooks* hooks,
                                         necpnet_web** out_web);
 
+/* nn_web_deflate_default - what necpnet_web_config_default sets. */
+NN_PRIVATE void nn_web_deflate_default(necpnet_web_deflate* deflate);
+
 /* nn_web_destroy - cut every connection; hooks and on_close are called for each. Before the transport is detached. */
 NN_PRIVATE void nn_web_destroy(necpnet_web* web);
 

@@ -66,6 +66,7 @@ NN_PRIVATE void nn_web_connection_free(necpnet_web_connection* connection)
     connection_give_held(connection);
     nn_tls_destroy(connection->tls);
     nn_websocket_reset(&connection->websocket);
+    nn_web_deflate_end_connection(connection);
     connection_give_text(web->alloc, connection->subprotocol);
     connection_give_text(web->alloc, connection->close_text);
     nn_alloc_give(web->alloc, connection, sizeof *connection);

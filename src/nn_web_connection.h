@@ -12,6 +12,8 @@
 #define NN_WEB_CONNECTION_H
 
 #include "nn_deadlines.h"
+#include "nn_deflate.h"
+#include "nn_extension.h"
 #include "nn_log.h"
 #include "nn_random.h"
 #include "nn_tls.h"
@@ -64,6 +66,21 @@ typedef struct nn_web_held {
     size_t capacity;
 } nn_web_held;
 
+typedef struct nn_web_buffer {
+    uint8_t* data;
+    size_t capacity;
+} nn_web_buffer;
+
+/* What connections of a web share for permessage-deflate. */
+typedef struct nn_web_deflate {
+    nn_deflater* small;                                                /* each made when it is first needed */
+    nn_deflater* large[NN_DEFLATE_BITS_MAX - NN_DEFLATE_BITS_MIN + 1]; /* by window bits */
+    nn_inflater* inflater;
+    nn_web_buffer out; /* the message that is sent now */
+    nn_web_buffer in;  /* the message that is delivered now */
+    necpnet_web_statistics totals;
+} nn_web_deflate;
+
 struct necpnet_web_connection {
     necpnet_web* web;
     necpnet_stream* stream; /* NULL: none yet, or gone */
@@ -79,6 +96,9 @@ struct necpnet_web_connection {
     uint64_t heard_us;
     necpnet_address address;
     nn_websocket websocket;
+    nn_deflater* deflater; /* with a context of its own: NULL until the first message */
+    nn_inflater* inflater;
+    nn_extension_deflate compression;
     int32_t reason;        /* necpnet_result, once ending */
     uint32_t unstarted_ms; /* a wait that was asked for outside of update; it starts at the next. 0: none */
     uint16_t close_code;
@@ -114,6 +134,7 @@ struct necpnet_web {
     nn_tls_context* tls_server; /* NULL: plain */
     nn_tls_context* tls_client; /* NULL until the first wss */
     char* ca_file;              /* NULL: the system's */
+    nn_web_deflate* deflate;    /* NULL: not enabled */
     uint8_t entropy[NN_WEB_RANDOM_BYTES];
     size_t entropy_left;
 };
@@ -198,6 +219,26 @@ NN_PRIVATE void nn_web_frames_close(necpnet_web_connection* connection, int code
 
 /* nn_web_frames_wake - the deadline of an open or closing one. */
 NN_PRIVATE void nn_web_frames_wake(necpnet_web_connection* connection);
+
+/* ---- nn_web_deflate: compressed messages --------------------------------------------------------------------------- */
+
+NN_PRIVATE necpnet_result nn_web_deflate_check(const necpnet_web_config* config);
+NN_PRIVATE void nn_web_deflate_destroy(necpnet_web* web);
+NN_PRIVATE void nn_web_deflate_end_connection(necpnet_web_connection* connection);
+
+/* nn_web_deflate_wishes - what to negotiate; false: nothing. */
+NN_PRIVATE bool nn_web_deflate_wishes(const necpnet_web* web, bool is_session, nn_extension_wish* out_wish);
+
+/* nn_web_deflate_message - a message to send, compressed: a view until nn_web_deflate_sent. 0: it goes out as it is. */
+NN_PRIVATE size_t nn_web_deflate_message(necpnet_web_connection* connection, const uint8_t* data, size_t bytes,
+                                         const uint8_t** out);
+NN_PRIVATE void nn_web_deflate_sent(necpnet_web* web);
+
+/* nn_web_deflate_open_message - decompress a message that came; item then views it until nn_web_deflate_close_message,
+ * which must follow in either case. Returns 0, or the code to close with, and item->problem says why. */
+NN_PRIVATE int nn_web_deflate_open_message(necpnet_web_connection* connection, nn_web_buffer* buffer,
+                                           nn_websocket_item* item);
+NN_PRIVATE void nn_web_deflate_close_message(necpnet_web* web, nn_web_buffer* buffer);
 
 /* ---- nn_web_connect: outgoing -------------------------------------------------------------------------------------- */
 

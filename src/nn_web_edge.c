@@ -24,6 +24,7 @@ NECPNET_API necpnet_result necpnet_web_config_default(necpnet_web_config* config
     config->ping_ms = 30000;
     config->timeout_ms = 65000;
     config->close_timeout_ms = 2000;
+    nn_web_deflate_default(&config->deflate);
     return NECPNET_OK;
 }
 
@@ -49,11 +50,7 @@ static necpnet_result web_check_config(const necpnet_web_config* config)
                      (unsigned)ranges[i].value, (unsigned)ranges[i].low, (unsigned)ranges[i].high);
         return NECPNET_ERR_BAD_CONFIG;
     }
-    if (config->deflate) {
-        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "web config: deflate is not in this version");
-        return NECPNET_ERR_UNSUPPORTED;
-    }
-    return NECPNET_OK;
+    return nn_web_deflate_check(config);
 }
 
 #if NECPNET_WITH_PLATFORM
@@ -77,6 +74,7 @@ static void web_free(necpnet_web* web)
     nn_alloc* alloc = web->alloc;
     nn_tls_context_destroy(web->tls_server);
     nn_tls_context_destroy(web->tls_client);
+    nn_web_deflate_destroy(web);
     nn_deadlines_reset(&web->deadlines);
     nn_alloc_give(alloc, web->scratch, web_scratch_bytes(web));
     nn_alloc_give(alloc, web->plaintext, NN_TLS_PLAINTEXT_BYTES_MAX);
@@ -89,6 +87,10 @@ static necpnet_result web_fill(necpnet_web* web)
 {
     web->scratch = (char*)nn_alloc_take(web->alloc, web_scratch_bytes(web));
     if (!web->scratch) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (web->config.deflate.enabled) {
+        web->deflate = (nn_web_deflate*)nn_alloc_take(web->alloc, sizeof *web->deflate);
+        if (!web->deflate) return NECPNET_ERR_OUT_OF_MEMORY;
+    }
     const char* ca_file = web->config.tls.ca_file;
     if (ca_file) {
         web->ca_file = (char*)nn_alloc_take(web->alloc, strlen(ca_file) + 1);

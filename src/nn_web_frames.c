@@ -26,8 +26,9 @@ static necpnet_result frames_write_masked(necpnet_web_connection* connection, co
     return NECPNET_OK;
 }
 
-static necpnet_result frames_write(necpnet_web_connection* connection, nn_websocket_opcode opcode, const uint8_t* data,
-                                   size_t bytes)
+/* flags: 0 or NN_WEBSOCKET_COMPRESSED. */
+static necpnet_result frames_write(necpnet_web_connection* connection, nn_websocket_opcode opcode, uint8_t flags,
+                                   const uint8_t* data, size_t bytes)
 {
     uint8_t frame[NN_WEBSOCKET_HEADER_BYTES_MAX + NN_WEB_SMALL_BYTES];
     uint8_t mask[4];
@@ -37,6 +38,7 @@ static necpnet_result frames_write(necpnet_web_connection* connection, nn_websoc
         masked = mask;
     }
     size_t header = nn_websocket_write_header(frame, opcode, bytes, masked);
+    frame[0] = (uint8_t)(frame[0] | flags);
     if (NN_LIKELY(bytes <= NN_WEB_SMALL_BYTES)) {
         nn_copy(frame + header, data, bytes);
         if (masked) nn_websocket_mask(frame + header, bytes, mask);
@@ -60,7 +62,16 @@ NN_PRIVATE necpnet_result nn_web_frames_send(necpnet_web_connection* connection,
     if (NN_UNLIKELY(transport->flags & NECPNET_TRANSPORT_MESSAGES)) {
         return transport->send_stream(transport->user, connection->stream, data, bytes);
     }
-    return frames_write(connection, opcode, data, bytes);
+    if (NN_UNLIKELY(connection->compression.agreed) && opcode < NN_WEBSOCKET_CLOSE) {
+        const uint8_t* small = NULL;
+        size_t small_bytes = nn_web_deflate_message(connection, data, bytes, &small);
+        if (small_bytes) {
+            necpnet_result result = frames_write(connection, opcode, NN_WEBSOCKET_COMPRESSED, small, small_bytes);
+            nn_web_deflate_sent(connection->web);
+            return result;
+        }
+    }
+    return frames_write(connection, opcode, 0, data, bytes);
 }
 
 NN_PRIVATE void nn_web_frames_close(necpnet_web_connection* connection, int code, const char* text)
@@ -77,7 +88,8 @@ NN_PRIVATE void nn_web_frames_close(necpnet_web_connection* connection, int code
         nn_copy(payload + 2, text, text_bytes);
         bytes = 2 + text_bytes;
     }
-    (void)frames_write(connection, NN_WEBSOCKET_CLOSE, payload, bytes); /* if it fails, the peer sees the stream end */
+    (void)frames_write(connection, NN_WEBSOCKET_CLOSE, 0, payload,
+                       bytes); /* if it fails, the peer sees the stream end */
 }
 
 /* ---- in --------------------------------------------------------------------------------------------------------- */
@@ -136,6 +148,27 @@ static necpnet_result frames_problem_result(int code)
     }
 }
 
+/* Close with a code and say why. */
+static void frames_fail(necpnet_web_connection* connection, int code, const char* problem)
+{
+    nn_log_write(&connection->web->config.logger, NECPNET_LOG_DEBUG, "web: closed with %d: %s", code, problem);
+    nn_web_frames_close(connection, code, problem);
+    nn_web_connection_end(connection, frames_problem_result(code), code, problem, false);
+}
+
+static void frames_deliver_compressed(necpnet_web_connection* connection, nn_websocket_item* item)
+{
+    necpnet_web* web = connection->web;
+    nn_web_buffer buffer;
+    int code = nn_web_deflate_open_message(connection, &buffer, item);
+    if (NN_LIKELY(!code)) {
+        frames_deliver(connection, item);
+    } else {
+        frames_fail(connection, code, item->problem);
+    }
+    nn_web_deflate_close_message(web, &buffer);
+}
+
 NN_PRIVATE size_t nn_web_frames_input(necpnet_web_connection* connection, uint8_t* data, size_t bytes)
 {
     uint8_t* at = data;
@@ -145,7 +178,12 @@ NN_PRIVATE size_t nn_web_frames_input(necpnet_web_connection* connection, uint8_
         switch (nn_websocket_next(&connection->websocket, &at, end, &item)) {
         case NN_WEBSOCKET_MORE: return bytes;
         case NN_WEBSOCKET_MESSAGE:
-            if (NN_LIKELY(connection->state == NN_WEB_OPEN)) frames_deliver(connection, &item);
+            if (NN_UNLIKELY(connection->state != NN_WEB_OPEN)) break; /* closing: of no interest any more */
+            if (NN_UNLIKELY(item.compressed)) {
+                frames_deliver_compressed(connection, &item);
+            } else {
+                frames_deliver(connection, &item);
+            }
             break;
         case NN_WEBSOCKET_CONTROL:
             if (item.opcode == NN_WEBSOCKET_PING && connection->state == NN_WEB_OPEN) {
@@ -153,12 +191,7 @@ NN_PRIVATE size_t nn_web_frames_input(necpnet_web_connection* connection, uint8_
             }
             break;
         case NN_WEBSOCKET_CLOSED: frames_closed(connection, &item); break;
-        case NN_WEBSOCKET_FAILED:
-            nn_log_write(&connection->web->config.logger, NECPNET_LOG_DEBUG, "web: closed with %d: %s", item.code,
-                         item.problem);
-            nn_web_frames_close(connection, item.code, item.problem);
-            nn_web_connection_end(connection, frames_problem_result(item.code), item.code, item.problem, false);
-            break;
+        case NN_WEBSOCKET_FAILED: frames_fail(connection, item.code, item.problem); break;
         }
     }
     return (size_t)(at - data);
@@ -179,6 +212,7 @@ NN_PRIVATE void nn_web_frames_open(necpnet_web_connection* connection)
     uint32_t bytes_max = connection->is_session ? NN_WEB_SESSION_BYTES_MAX : web->config.message_bytes_max;
     nn_web_connection_give_setup(connection);
     nn_websocket_init(&connection->websocket, web->alloc, connection->is_server, bytes_max);
+    connection->websocket.deflate = connection->compression.agreed;
     connection->state = NN_WEB_OPEN;
     connection->is_seen = true;
     connection->heard_us = web->now_us;

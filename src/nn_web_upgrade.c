@@ -2,8 +2,8 @@
 #include "nn_bytes.h"
 #include "nn_web_connection.h"
 
-#define UPGRADE_ANSWER_BYTES 1024 /* an answer up to this is made on the stack */
-#define UPGRADE_STATIC_BYTES 320  /* at most, of an answer without headers, body and subprotocol */
+#define UPGRADE_ANSWER_BYTES 1024                                /* an answer up to this is made on the stack */
+#define UPGRADE_STATIC_BYTES (352 + NN_EXTENSION_TEXT_BYTES_MAX) /* at most, of a head without the caller's texts */
 
 /* ---- refusing --------------------------------------------------------------------------------------------------- */
 
@@ -44,7 +44,8 @@ static char* upgrade_copy_text(nn_alloc* alloc, const char* text)
     return copy;
 }
 
-static bool upgrade_write_accept(necpnet_web_connection* connection, const char* key, const char* headers)
+static bool upgrade_write_accept(necpnet_web_connection* connection, const char* key, const char* extensions,
+                                 const char* headers)
 {
     nn_alloc* alloc = connection->web->alloc;
     const char* subprotocol = connection->subprotocol;
@@ -52,15 +53,15 @@ static bool upgrade_write_accept(necpnet_web_connection* connection, const char*
     size_t bytes_max = UPGRADE_STATIC_BYTES + (headers ? strlen(headers) : 0) + (subprotocol ? strlen(subprotocol) : 0);
     char* answer = bytes_max <= sizeof small ? small : (char*)nn_alloc_take(alloc, bytes_max);
     if (!answer) return false;
-    size_t bytes =
-        nn_upgrade_write_answer(answer, answer == small ? sizeof small : bytes_max, key, subprotocol, headers);
+    size_t bytes = nn_upgrade_write_answer(answer, answer == small ? sizeof small : bytes_max, key, subprotocol,
+                                           extensions, headers);
     necpnet_result result = nn_web_connection_write(connection, (const uint8_t*)answer, bytes);
     if (answer != small) nn_alloc_give(alloc, answer, bytes_max);
     return result == NECPNET_OK;
 }
 
-static void upgrade_accept(necpnet_web_connection* connection, const necpnet_web_request* request, const char* key,
-                           const necpnet_web_answer* answer)
+static void upgrade_accept(necpnet_web_connection* connection, const nn_http_head* head,
+                           const necpnet_web_request* request, const char* key, const necpnet_web_answer* answer)
 {
     necpnet_web* web = connection->web;
     bool is_session = answer->action == NECPNET_WEB_SESSION;
@@ -83,7 +84,11 @@ static void upgrade_accept(necpnet_web_connection* connection, const necpnet_web
             return;
         }
     }
-    if (!upgrade_write_accept(connection, key, answer->headers)) {
+    nn_extension_wish wish;
+    char extensions[NN_EXTENSION_TEXT_BYTES_MAX];
+    bool wishes = nn_web_deflate_wishes(web, is_session, &wish);
+    (void)nn_extension_answer(head, wishes ? &wish : NULL, &connection->compression, extensions); /* its form is good */
+    if (!upgrade_write_accept(connection, key, extensions, answer->headers)) {
         upgrade_end_out_of_memory(connection);
         return;
     }
@@ -107,8 +112,8 @@ static void upgrade_default_answer(const necpnet_web* web, const necpnet_web_req
     }
 }
 
-static void upgrade_act(necpnet_web_connection* connection, const necpnet_web_request* request, const char* key,
-                        const necpnet_web_answer* answer)
+static void upgrade_act(necpnet_web_connection* connection, const nn_http_head* head,
+                        const necpnet_web_request* request, const char* key, const necpnet_web_answer* answer)
 {
     connection->user_data = answer->user_data;
     switch (answer->action) {
@@ -122,7 +127,7 @@ static void upgrade_act(necpnet_web_connection* connection, const necpnet_web_re
     case NECPNET_WEB_SESSION:
         if (answer->action == NECPNET_WEB_ACCEPT) connection->is_seen = true; /* whatever comes of it */
         if (request->is_upgrade) {
-            upgrade_accept(connection, request, key, answer);
+            upgrade_accept(connection, head, request, key, answer);
             break;
         }
         nn_web_upgrade_refuse(connection, 426, UPGRADE_HEADER, NULL, NECPNET_ERR_UPGRADE_REFUSED);
@@ -134,6 +139,15 @@ static void upgrade_act(necpnet_web_connection* connection, const necpnet_web_re
         break;
     }
     }
+}
+
+/* The lists in a request that ask for WebSocket must be lists. */
+static bool upgrade_lists_are_valid(const necpnet_web* web, const nn_http_head* head, char* subprotocols)
+{
+    nn_extension_deflate nothing;
+    char extensions[NN_EXTENSION_TEXT_BYTES_MAX];
+    return nn_upgrade_join_subprotocols(head, subprotocols, web->config.head_bytes_max) &&
+           nn_extension_answer(head, NULL, &nothing, extensions);
 }
 
 /* ---- a request's head ------------------------------------------------------------------------------------------- */
@@ -150,9 +164,7 @@ static void upgrade_request(necpnet_web_connection* connection, const uint8_t* r
     int status = nn_http_parse_request(text, bytes, &head);
     int upgrade = status ? 1 : nn_upgrade_check_request(&head, &key);
     if (!status && upgrade > 1) status = upgrade;
-    if (!status && !nn_upgrade_join_subprotocols(&head, subprotocols, web->config.head_bytes_max) && upgrade == 0) {
-        status = 400;
-    }
+    if (!status && !upgrade_lists_are_valid(web, &head, subprotocols) && upgrade == 0) status = 400;
     if (status) {
         nn_log_write(&web->config.logger, NECPNET_LOG_DEBUG, "web: a request was answered %d", status);
         nn_web_connection_drop_told(web, &connection->address, NECPNET_DROP_UPGRADE);
@@ -168,7 +180,7 @@ static void upgrade_request(necpnet_web_connection* connection, const uint8_t* r
         web->config.handlers.on_request(connection, &request, &answer, web->config.handlers.user);
         if (connection->state == NN_WEB_ENDED) return; /* closed inside */
     }
-    upgrade_act(connection, &request, key, &answer);
+    upgrade_act(connection, &head, &request, key, &answer);
 }
 
 /* Keep the piece of a head that has come. */
@@ -257,6 +269,11 @@ static void upgrade_answer(necpnet_web_connection* connection, const uint8_t* ra
         return;
     }
     necpnet_result result = nn_upgrade_check_answer(&head, setup->key, setup->subprotocols, &subprotocol);
+    nn_extension_wish wish;
+    bool wishes = nn_web_deflate_wishes(web, connection->is_session, &wish);
+    if (result == NECPNET_OK && !nn_extension_check_answer(&head, wishes ? &wish : NULL, &connection->compression)) {
+        result = NECPNET_ERR_PROTOCOL;
+    }
     if (result == NECPNET_OK && connection->is_session && strcmp(subprotocol, NN_WEB_SESSION_SUBPROTOCOL) != 0) {
         result = NECPNET_ERR_UPGRADE_REFUSED; /* a WebSocket server, but none of ours */
     }
@@ -302,8 +319,13 @@ NN_PRIVATE void nn_web_upgrade_send_request(necpnet_web_connection* connection)
         upgrade_end_out_of_memory(connection);
         return;
     }
-    size_t bytes =
-        nn_upgrade_write_request(request, bytes_max, setup->host_header, setup->path, setup->key, setup->subprotocols);
+    nn_extension_wish wish;
+    char extensions[NN_EXTENSION_TEXT_BYTES_MAX] = "";
+    if (nn_web_deflate_wishes(connection->web, connection->is_session, &wish)) {
+        nn_extension_write_offer(&wish, extensions);
+    }
+    size_t bytes = nn_upgrade_write_request(request, bytes_max, setup->host_header, setup->path, setup->key,
+                                            setup->subprotocols, extensions);
     necpnet_result result = nn_web_connection_write(connection, (const uint8_t*)request, bytes);
     nn_alloc_give(alloc, request, bytes_max);
     if (result != NECPNET_OK) {

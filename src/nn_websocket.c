@@ -88,7 +88,11 @@ static const char* websocket_check_start(const nn_websocket* websocket, const ui
     bool fin = (header[0] & 0x80) != 0;
     bool masked = (header[1] & 0x80) != 0;
     uint8_t length = header[1] & 0x7f;
-    if (header[0] & 0x70) return "reserved bits are set";
+    uint8_t reserved = header[0] & 0x70;
+    bool begins = opcode == NN_WEBSOCKET_TEXT || opcode == NN_WEBSOCKET_BINARY;
+    if (reserved && (reserved != NN_WEBSOCKET_COMPRESSED || !websocket->deflate || !begins)) {
+        return "reserved bits are set";
+    }
     if (opcode > NN_WEBSOCKET_PONG || (opcode > NN_WEBSOCKET_BINARY && opcode < NN_WEBSOCKET_CLOSE)) {
         return "the opcode is reserved";
     }
@@ -110,6 +114,13 @@ static size_t websocket_header_bytes(uint8_t second)
     return (size_t)2 + (length == 126 ? 2 : length == 127 ? 8 : 0) + (second & 0x80 ? 4 : 0);
 }
 
+/* What of a message may come over the wire: an incompressible one grows a little when it is deflated nevertheless. */
+static uint32_t websocket_wire_bytes_max(const nn_websocket* websocket)
+{
+    uint32_t most = websocket->message_bytes_max;
+    return websocket->compressed ? most + most / 64 + 64 : most;
+}
+
 /* A header has come whole: enter its frame. */
 static nn_websocket_kind websocket_enter(nn_websocket* websocket, const uint8_t* header, nn_websocket_item* item)
 {
@@ -126,7 +137,9 @@ static nn_websocket_kind websocket_enter(nn_websocket* websocket, const uint8_t*
         }
     }
     uint8_t opcode = header[0] & 0x0f;
-    if (opcode < NN_WEBSOCKET_CLOSE && length > websocket->message_bytes_max - websocket->message_bytes) {
+    bool begins = opcode == NN_WEBSOCKET_TEXT || opcode == NN_WEBSOCKET_BINARY;
+    if (begins) websocket->compressed = (header[0] & NN_WEBSOCKET_COMPRESSED) != 0;
+    if (opcode < NN_WEBSOCKET_CLOSE && length > websocket_wire_bytes_max(websocket) - websocket->message_bytes) {
         return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_TOO_LARGE, "the message is larger than the limit");
     }
     if (websocket->is_server) memcpy(websocket->mask, at, 4);
@@ -135,7 +148,7 @@ static nn_websocket_kind websocket_enter(nn_websocket* websocket, const uint8_t*
     websocket->frame_left = (uint32_t)length;
     websocket->in_frame = true;
     websocket->header_bytes = 0;
-    if (opcode == NN_WEBSOCKET_TEXT || opcode == NN_WEBSOCKET_BINARY) {
+    if (begins) {
         websocket->message_opcode = opcode;
         memset(&websocket->utf8, 0, sizeof websocket->utf8);
     }
@@ -180,7 +193,7 @@ static bool websocket_reserve(nn_websocket* websocket, size_t bytes)
     capacity = nn_max_size(capacity, needed);
     if (known / 4 <= needed) capacity = nn_max_size(capacity, known);
     if (websocket->fin && capacity > known) capacity = known;
-    capacity = nn_min_size(capacity, websocket->message_bytes_max);
+    capacity = nn_min_size(capacity, websocket_wire_bytes_max(websocket));
     void* grown = nn_alloc_grow(websocket->alloc, websocket->message, websocket->message_capacity, capacity);
     if (!grown) return false;
     websocket->message = (uint8_t*)grown;
@@ -239,7 +252,7 @@ static nn_websocket_kind websocket_read_message(nn_websocket* websocket, uint8_t
 {
     bool frame_whole = websocket->frame_left == bytes;
     bool whole = frame_whole && websocket->fin;
-    if (websocket->message_opcode == NN_WEBSOCKET_TEXT) {
+    if (websocket->message_opcode == NN_WEBSOCKET_TEXT && !websocket->compressed) {
         if (!nn_utf8_feed(&websocket->utf8, data, bytes) || (whole && !nn_utf8_is_whole(&websocket->utf8))) {
             return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_BAD_DATA, "a text that is not UTF-8");
         }
@@ -257,6 +270,7 @@ static nn_websocket_kind websocket_read_message(nn_websocket* websocket, uint8_t
     item->data = websocket->message ? websocket->message : data;
     item->bytes = websocket->message ? websocket->message_bytes : bytes;
     item->opcode = (nn_websocket_opcode)websocket->message_opcode;
+    item->compressed = websocket->compressed;
     websocket->delivered = websocket->message != NULL;
     websocket->message_opcode = 0;
     return NN_WEBSOCKET_MESSAGE;

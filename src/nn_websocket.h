@@ -13,6 +13,7 @@
 
 #define NN_WEBSOCKET_HEADER_BYTES_MAX 14
 #define NN_WEBSOCKET_CONTROL_BYTES_MAX 125
+#define NN_WEBSOCKET_COMPRESSED 0x40 /* in the first byte of a message's first frame (RFC 7692 6) */
 #define NN_WEBSOCKET_CLOSE_TEXT_BYTES_MAX 123
 
 /* RFC 6455 5.2. */
@@ -49,6 +50,7 @@ typedef struct nn_websocket_item {
     size_t bytes;
     nn_websocket_opcode opcode;
     int code;            /* CLOSED, FAILED */
+    bool compressed;     /* MESSAGE: by permessage-deflate; a text is not yet known to be UTF-8 */
     const char* problem; /* FAILED: static text for the log */
 } nn_websocket_item;
 
@@ -68,8 +70,10 @@ typedef struct nn_websocket {
     uint8_t message_opcode; /* of the unfinished message, 0: none */
     uint8_t control_bytes;
     nn_utf8 utf8;
-    bool is_server; /* peers of a server mask, peers of a client do not */
-    bool in_frame;  /* the header is read, payload follows */
+    bool is_server;  /* peers of a server mask, peers of a client do not */
+    bool deflate;    /* permessage-deflate is agreed: messages may be compressed */
+    bool compressed; /* the unfinished message is */
+    bool in_frame;   /* the header is read, payload follows */
     bool fin;
     bool delivered; /* message or control was handed out and is given back at the next call */
     bool ended;     /* closed or failed */

@@ -22,7 +22,8 @@ struct site {
     int requests, opens, messages, raws, closes, writables;
     char path[64], query[64], subprotocols[64];
     bool is_upgrade;
-    char text[4096]; /* all messages and raw bytes, each with a '|' behind it */
+    char raw_head[2048]; /* of the last request, as it came */
+    char text[4096];     /* all messages and raw bytes, each with a '|' behind it */
     int close_code;
     char close_text[128];
     necpnet_result close_reason;
@@ -70,6 +71,7 @@ TEST_UNUSED static void on_request(necpnet_web_connection* connection, const nec
     snprintf(site->path, sizeof site->path, "%s", request->path);
     snprintf(site->query, sizeof site->query, "%s", request->query);
     snprintf(site->subprotocols, sizeof site->subprotocols, "%s", request->subprotocols);
+    snprintf(site->raw_head, sizeof site->raw_head, "%.*s", (int)request->raw_bytes, (const char*)request->raw);
     TEST_EQUAL_BYTES(request->raw + request->raw_bytes - 4, "\r\n\r\n", 4);
     TEST_EQUAL(request->from.port, 40000);
     if (site->answering) *answer = site->answer;

@@ -473,9 +473,12 @@ TEST(test_web_refuses_configs_out_of_range)
     necpnet_web* web = NULL;
     begin();
     config_of(&config, &world.server, world.server_host);
-    config.deflate = true;
-    TEST_EQUAL(necpnet_web_create(&config, &web), NECPNET_ERR_UNSUPPORTED);
-    config.deflate = false;
+    config.deflate.send_bits = 8;
+    TEST_EQUAL(necpnet_web_create(&config, &web), NECPNET_ERR_BAD_CONFIG);
+    config.deflate.send_bits = 9;
+    config.deflate.level = 10;
+    TEST_EQUAL(necpnet_web_create(&config, &web), NECPNET_ERR_BAD_CONFIG);
+    config.deflate.level = 9;
     config.head_bytes_max = 10;
     TEST_EQUAL(necpnet_web_create(&config, &web), NECPNET_ERR_BAD_CONFIG);
     config_of(&config, &world.server, world.server_host);

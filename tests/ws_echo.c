@@ -2,10 +2,12 @@
  * necpnet.h alone.
  *
  * As a server it accepts any path, any subprotocol (the first that is offered) or none, and echoes every message. As a
- * client it connects once, echoes what the server sends, and ends when the server closes.
+ * client it connects once, echoes what the server sends, and ends when the server closes; or it runs the client's side
+ * of a conformance suite: asks for the number of cases, echoes through each, and asks for the reports.
  */
 #include "necpnet.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +24,13 @@ static const char usage[] =
     "  ws_echo PORT                   serve on PORT (0: any free one; it is printed), any path, any subprotocol or "
     "none\n"
     "  ws_echo --connect URL          connect to ws://host:port/path or wss://.., echo, end when the server closes\n"
+    "  ws_echo --suite URL            the client under test of a suite at ws://host:port: getCaseCount, every runCase, "
+    "updateReports\n"
     "\n"
+    "  --deflate                      permessage-deflate, each message for itself\n"
+    "  --deflate-context              permessage-deflate, with windows of 32 KB kept between messages\n"
+    "  --agent NAME                   suite: the name of the client in reports (default necpnet)\n"
+    "  --cases FROM-TO                suite: these cases alone\n"
     "  --subprotocol NAME             connect: offer this subprotocol\n"
     "  --certificate FILE --key FILE  serve: TLS with this PEM chain and key\n"
     "  --ca FILE                      connect: trust these roots instead of the system's\n"
@@ -39,6 +47,8 @@ struct echo {
     bool opened;
     bool ended;
     bool failed;
+    bool is_counting; /* the suite's answer is a number */
+    unsigned long answer;
     char subprotocol[SUBPROTOCOL_BYTES_MAX];
 };
 
@@ -84,7 +94,13 @@ static void on_open(necpnet_web_connection* connection, void* user)
 static void on_message(necpnet_web_connection* connection, necpnet_web_kind kind, const uint8_t* data, size_t bytes,
                        void* user)
 {
-    (void)user;
+    struct echo* echo = (struct echo*)user;
+    if (echo->is_counting) {
+        char digits[16] = "";
+        memcpy(digits, data, bytes < sizeof digits ? bytes : sizeof digits - 1);
+        echo->answer = strtoul(digits, NULL, 10);
+        return;
+    }
     (void)necpnet_web_send(connection, kind, data, bytes); /* a slow reader is cut: on_close says so */
 }
 
@@ -103,8 +119,15 @@ static void on_close(necpnet_web_connection* connection, int code, const char* t
 struct options {
     int port;
     const char* url;
+    const char* suite;
+    const char* agent;
+    const char* cases;
+    unsigned long case_first;
+    unsigned long case_last;
     const char* subprotocol;
     necpnet_tls_config tls;
+    bool deflate;
+    bool context;
     bool verbose;
 };
 
@@ -119,17 +142,38 @@ static bool read_port(const char* text, int* out)
     return true;
 }
 
+/* "3-7" or "3". */
+static bool read_cases(struct options* options)
+{
+    char* end = NULL;
+    options->case_first = 1;
+    options->case_last = ULONG_MAX;
+    if (!options->cases) return true;
+    options->case_first = strtoul(options->cases, &end, 10);
+    options->case_last = *end == '-' ? strtoul(end + 1, &end, 10) : options->case_first;
+    return *end == 0 && options->case_first > 0 && options->case_last >= options->case_first;
+}
+
+static const char** text_option(struct options* options, const char* name)
+{
+    if (!strcmp(name, "--connect")) return &options->url;
+    if (!strcmp(name, "--suite")) return &options->suite;
+    if (!strcmp(name, "--agent")) return &options->agent;
+    if (!strcmp(name, "--cases")) return &options->cases;
+    if (!strcmp(name, "--subprotocol")) return &options->subprotocol;
+    if (!strcmp(name, "--certificate")) return &options->tls.certificate_file;
+    if (!strcmp(name, "--key")) return &options->tls.key_file;
+    if (!strcmp(name, "--ca")) return &options->tls.ca_file;
+    return NULL;
+}
+
 static bool read_options(int argc, char** argv, struct options* options)
 {
     memset(options, 0, sizeof *options);
     options->port = -1;
+    options->agent = "necpnet";
     for (int i = 1; i < argc; i++) {
-        const char** text = NULL;
-        if (!strcmp(argv[i], "--connect")) text = &options->url;
-        if (!strcmp(argv[i], "--subprotocol")) text = &options->subprotocol;
-        if (!strcmp(argv[i], "--certificate")) text = &options->tls.certificate_file;
-        if (!strcmp(argv[i], "--key")) text = &options->tls.key_file;
-        if (!strcmp(argv[i], "--ca")) text = &options->tls.ca_file;
+        const char** text = text_option(options, argv[i]);
         if (text) {
             if (i + 1 == argc) {
                 fprintf(stderr, "ws_echo: %s wants a value\n", argv[i]);
@@ -138,6 +182,10 @@ static bool read_options(int argc, char** argv, struct options* options)
             *text = argv[++i];
         } else if (!strcmp(argv[i], "--insecure")) {
             options->tls.insecure = true;
+        } else if (!strcmp(argv[i], "--deflate")) {
+            options->deflate = true;
+        } else if (!strcmp(argv[i], "--deflate-context")) {
+            options->deflate = options->context = true;
         } else if (!strcmp(argv[i], "--verbose")) {
             options->verbose = true;
         } else if (options->port != -1 || !read_port(argv[i], &options->port)) {
@@ -145,8 +193,12 @@ static bool read_options(int argc, char** argv, struct options* options)
             return false;
         }
     }
-    if ((options->port == -1) == (options->url == NULL)) {
-        fprintf(stderr, "ws_echo: give either a PORT or --connect URL; see --help\n");
+    if ((options->port != -1) + (options->url != NULL) + (options->suite != NULL) != 1) {
+        fprintf(stderr, "ws_echo: give either a PORT, --connect URL or --suite URL; see --help\n");
+        return false;
+    }
+    if (!read_cases(options)) {
+        fprintf(stderr, "ws_echo: --cases wants FROM-TO\n");
         return false;
     }
     return true;
@@ -158,42 +210,84 @@ static int fail(const char* what, necpnet_result result)
     return 1;
 }
 
+static void configure(necpnet_web_config* config, const struct options* options, struct echo* echo)
+{
+    (void)necpnet_web_config_default(config);
+    config->tcp_port = options->port;
+    config->tls = options->tls;
+    config->connections_max = CONNECTIONS_MAX;
+    config->message_bytes_max = MESSAGE_BYTES_MAX;
+    config->queue_bytes_max = QUEUE_BYTES_MAX;
+    config->deflate.enabled = options->deflate;
+    config->deflate.send_context = options->context;
+    config->deflate.receive_context = options->context;
+    config->deflate.send_bits = 15;
+    config->deflate.receive_bits = 15;
+    config->handlers.on_request = on_request;
+    config->handlers.on_open = on_open;
+    config->handlers.on_message = on_message;
+    config->handlers.on_close = on_close;
+    config->handlers.user = echo;
+    config->logger.write = on_log;
+    config->logger.level = options->verbose ? NECPNET_LOG_DEBUG : NECPNET_LOG_ERROR;
+}
+
+static void step(necpnet_web* web)
+{
+    (void)necpnet_web_update(web, necpnet_time_us());
+    (void)necpnet_web_wait(web, 1000000);
+}
+
+/* One connection from its beginning to its end. */
+static int connect_once(necpnet_web* web, struct echo* echo, const char* url, const char* subprotocol)
+{
+    necpnet_web_connection* connection = NULL;
+    echo->opened = echo->ended = echo->failed = false;
+    necpnet_result result = necpnet_web_connect(web, url, subprotocol, NULL, &connection);
+    if (result != NECPNET_OK) return fail(url, result);
+    while (!stopping && !echo->ended) step(web);
+    return echo->failed ? 1 : 0;
+}
+
+/* The client's side of a suite. */
+static int run_suite(necpnet_web* web, struct echo* echo, const struct options* options)
+{
+    char url[1024];
+    (void)snprintf(url, sizeof url, "%s/getCaseCount", options->suite);
+    echo->is_counting = true;
+    if (connect_once(web, echo, url, NULL)) return 1;
+    echo->is_counting = false;
+    unsigned long last = echo->answer < options->case_last ? echo->answer : options->case_last;
+    printf("ws_echo: the suite has %lu cases\n", echo->answer);
+    for (unsigned long number = options->case_first; number <= last && !stopping; number++) {
+        (void)snprintf(url, sizeof url, "%s/runCase?case=%lu&agent=%s", options->suite, number, options->agent);
+        (void)connect_once(web, echo, url, NULL); /* some cases refuse the handshake */
+    }
+    (void)snprintf(url, sizeof url, "%s/updateReports?agent=%s", options->suite, options->agent);
+    if (connect_once(web, echo, url, NULL)) return 1;
+    printf("ws_echo: the suite has written its reports\n");
+    return echo->answer ? 0 : 1;
+}
+
 static int run(const struct options* options, struct echo* echo)
 {
     necpnet_web_config config;
     necpnet_web* web = NULL;
-    necpnet_web_connection* connection = NULL;
-    (void)necpnet_web_config_default(&config);
-    config.tcp_port = options->url ? -1 : options->port;
-    config.tls = options->tls;
-    config.connections_max = CONNECTIONS_MAX;
-    config.message_bytes_max = MESSAGE_BYTES_MAX;
-    config.queue_bytes_max = QUEUE_BYTES_MAX;
-    config.handlers.on_request = on_request;
-    config.handlers.on_open = on_open;
-    config.handlers.on_message = on_message;
-    config.handlers.on_close = on_close;
-    config.handlers.user = echo;
-    config.logger.write = on_log;
-    config.logger.level = options->verbose ? NECPNET_LOG_DEBUG : NECPNET_LOG_ERROR;
+    int code = 0;
+    configure(&config, options, echo);
     necpnet_result result = necpnet_web_create(&config, &web);
-    if (result != NECPNET_OK) return fail(options->url ? options->url : "cannot serve", result);
-    if (options->url) {
-        result = necpnet_web_connect(web, options->url, options->subprotocol, NULL, &connection);
-        if (result != NECPNET_OK) {
-            necpnet_web_destroy(web);
-            return fail(options->url, result);
-        }
+    if (result != NECPNET_OK) return fail(options->port == -1 ? "cannot connect" : "cannot serve", result);
+    if (options->suite) {
+        code = run_suite(web, echo, options);
+    } else if (options->url) {
+        code = connect_once(web, echo, options->url, options->subprotocol);
     } else {
         printf("ws_echo: serving on port %d\n", necpnet_web_get_port(web));
         fflush(stdout);
-    }
-    while (!stopping && !echo->ended) {
-        (void)necpnet_web_update(web, necpnet_time_us());
-        (void)necpnet_web_wait(web, 1000000);
+        while (!stopping) step(web);
     }
     necpnet_web_destroy(web);
-    return echo->failed ? 1 : 0;
+    return code;
 }
 
 int main(int argc, char** argv)
@@ -209,6 +303,6 @@ int main(int argc, char** argv)
     if (!read_options(argc, argv, &options)) return 2;
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
-    echo.is_client = options.url != NULL;
+    echo.is_client = options.port == -1;
     return run(&options, &echo);
 }

@@ -30,6 +30,8 @@ static void metrics_put_server(text* out, const board_figures* figures)
     metrics_one(out, "received_bytes_total", "counter", "Bytes received from clients.", server->bytes_received);
     metrics_one(out, "messages_sent_total", "counter", "Messages taken from the game.", server->messages_sent);
     metrics_one(out, "messages_received_total", "counter", "Messages handed to the game.", server->messages_received);
+    metrics_one(out, "deflate_saved_bytes_total", "counter", "Bytes that permessage-deflate did not send.",
+                server->deflate_bytes_saved);
     metrics_one(out, "memory_bytes", "gauge", "Memory held by the library.", server->memory_bytes);
     metrics_begin(out, "dropped_total", "counter", "Datagrams and handshakes met by silence or refusal.");
     for (int i = 0; i < NECPNET_DROP_COUNT; i++) {

@@ -1,5 +1,6 @@
-// websocket - ws_echo against the npm package `ws`, both ways: our server with their client, our client with their server,
-// plain and over TLS. `ws` checks masks, lengths, UTF-8 and close codes by itself, so that each side is judged by another.
+// websocket - ws_echo against the npm package `ws` and Chromium, both ways: our server with their clients, our client with
+// their server, plain, over TLS, and compressed with and without kept windows. They check masks, lengths, UTF-8, DEFLATE
+// and close codes by themselves, so that each side is judged by another.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -17,6 +18,8 @@ const certificate = (name) => path.resolve("tests/certificates", name);
 const children = new Set();
 let port;
 let tlsPort;
+let deflatePort;
+let contextPort;
 
 // A running ws_echo: { child, ended: promise of { code, stderr } }.
 function echo(...args) {
@@ -36,6 +39,8 @@ async function serve(...args) {
 
 before(async () => {
     port = await serve();
+    deflatePort = await serve("--deflate");
+    contextPort = await serve("--deflate-context");
     tlsPort = await serve("--certificate", certificate("server.pem"), "--key", certificate("server.key"));
 });
 
@@ -189,6 +194,122 @@ test("our client echoes to their server over TLS and verifies its certificate", 
         assert.match(stderr, /ERR_CERTIFICATE/);
     } finally {
         server.close();
+    }
+});
+
+// ---- compressed --------------------------------------------------------------------------------------------------------
+
+const json = (seed, rows) => JSON.stringify(Array.from({ length: rows }, (_, i) => ({ id: i, x: seed * i, name: "player" })));
+const compressible = [...messages, ...Array.from({ length: 20 }, (_, i) => json(i, 1 + i * 10)), json(3, 50000)];
+
+async function echoesCompressed(socket, send) {
+    for (const message of compressible) {
+        const answer = next(socket);
+        send(message);
+        const { data, isBinary } = await answer;
+        assert.equal(isBinary, typeof message !== "string");
+        assert.ok(data.equals(Buffer.from(message)));
+    }
+    const pieces = next(socket); // one compressed message in fragments, with a ping between
+    socket.send("a".repeat(1000), { fin: false, compress: true });
+    socket.ping();
+    socket.send("b".repeat(1000), { fin: false, compress: true });
+    socket.send("c", { fin: true, compress: true });
+    assert.equal(String((await pieces).data), "a".repeat(1000) + "b".repeat(1000) + "c");
+}
+
+for (const [what, options] of [
+    ["as it comes", {}],
+    ["without context", { serverNoContextTakeover: true, clientNoContextTakeover: true }],
+    ["with small windows", { serverMaxWindowBits: 9, clientMaxWindowBits: 9 }],
+    ["with windows of 256 bytes, which zlib cannot write", { serverMaxWindowBits: 8 }],
+    ["with one side's context", { serverNoContextTakeover: true, clientMaxWindowBits: 12 }],
+]) {
+    test(`our servers and their client compress, ${what}`, async () => {
+        for (const number of [deflatePort, contextPort]) {
+            const socket = await connect(`ws://127.0.0.1:${number}/`, undefined, { perMessageDeflate: { threshold: 0, ...options } });
+            assert.match(socket.extensions, /^permessage-deflate/);
+            let wire = 0;
+            socket._socket.on("data", (data) => (wire += data.length));
+            await echoesCompressed(socket, (message) => socket.send(message));
+            const bytes = compressible.reduce((sum, message) => sum + Buffer.byteLength(message), 0);
+            if (!what.includes("256")) assert.ok(wire < bytes / 3, `${wire} of ${bytes} bytes`);
+            socket.close();
+            await once(socket, "close");
+        }
+    });
+}
+
+for (const [what, args, options] of [
+    ["as it comes", ["--deflate"], {}],
+    ["with context", ["--deflate-context"], {}],
+    ["with context and small windows", ["--deflate-context"], { serverMaxWindowBits: 9, clientMaxWindowBits: 9 }],
+    ["with context on one side", ["--deflate-context"], { serverNoContextTakeover: true }],
+    ["and their server does not", ["--deflate-context"], false],
+]) {
+    test(`our client and their server compress, ${what}`, async () => {
+        const perMessageDeflate = options && { threshold: 0, ...options };
+        await withTheirServer({ port: 0, perMessageDeflate }, args, "ws", async (socket) => {
+            assert.equal(socket.extensions.startsWith("permessage-deflate"), Boolean(options));
+            await echoesCompressed(socket, (message) => socket.send(message));
+        });
+    });
+}
+
+test("our client answers as the client of a conformance suite", async () => {
+    const server = new WebSocketServer({ port: 0 });
+    await once(server, "listening");
+    const seen = [];
+    server.on("connection", (socket, request) => {
+        seen.push(request.url);
+        socket.on("error", () => {});
+        if (request.url === "/getCaseCount") {
+            socket.send("3");
+            socket.close();
+        } else if (request.url.startsWith("/runCase")) {
+            socket.send(request.url);
+            socket.on("message", (data) => {
+                assert.equal(String(data), request.url);
+                if (request.url.includes("case=2")) socket.terminate();
+                else socket.close();
+            });
+        } else {
+            socket.close();
+        }
+    });
+    const { code, stderr } = await echo("--suite", `ws://127.0.0.1:${server.address().port}`, "--agent", "x", "--deflate").ended;
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(seen, ["/getCaseCount", ...[1, 2, 3].map((n) => `/runCase?case=${n}&agent=x`), "/updateReports?agent=x"]);
+    server.close();
+});
+
+test("our servers echo to Chromium, plain and compressed", async () => {
+    const { chromium } = await import("playwright-core");
+    const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+    try {
+        const page = await browser.newPage();
+        for (const [number, extensions] of [[port, ""], [deflatePort, "permessage-deflate"], [contextPort, "permessage-deflate"]]) {
+            const result = await page.evaluate(async (url) => {
+                const socket = new WebSocket(url);
+                socket.binaryType = "arraybuffer";
+                await new Promise((resolve, reject) => ((socket.onopen = resolve), (socket.onclose = reject)));
+                const echo = (message) => new Promise((resolve) => ((socket.onmessage = (event) => resolve(event.data)), socket.send(message)));
+                let good = 0;
+                for (let size = 0; size < 1 << 21; size = size * 3 + 1) {
+                    const text = "\u20ac{\"x\":1},".repeat(size / 11);
+                    if ((await echo(text)) === text) good++;
+                    const bytes = new Uint8Array(size).map((_, i) => i % 7 ? i >> 8 : Math.random() * 256);
+                    const back = new Uint8Array(await echo(bytes));
+                    if (back.length === size && back.every((byte, i) => byte === bytes[i])) good++;
+                }
+                const closed = new Promise((resolve) => (socket.onclose = (event) => resolve(event.code)));
+                socket.close(4000);
+                return { good, extensions: socket.extensions.split(";")[0], code: await closed };
+            }, `ws://127.0.0.1:${number}/`);
+            assert.deepEqual(result, { good: 28, extensions, code: 4000 });
+        }
+    } finally {
+        await browser.close();
     }
 });
 

@@ -217,6 +217,9 @@ const char* necpnet_version(void)
 #if NECPNET_WITH_LZ4
         " lz4"
 #endif
+#if NECPNET_WITH_ZLIB
+        " zlib"
+#endif
 #if NECPNET_WITH_PLATFORM
         " platform"
 #endif
@@ -4700,6 +4703,289 @@ NN_PRIVATE bool nn_compress_is_built(void)
 #endif
 /* ---- end src/nn_dep_lz4.c ---------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_deflate.h -------------------------------------------------------------------------------------- */
+/* nn_deflate - messages made smaller by DEFLATE, in the form of RFC 7692 7.2 (nn_dep_zlib.c).
+ *
+ * A message is compressed alone, or against the window of those before it ("context"): the writer and the reader agree
+ * about which. Memory comes from the owner's allocator.
+ */
+#ifndef NN_DEFLATE_H
+#define NN_DEFLATE_H
+
+
+#define NN_DEFLATE_BITS_MIN 9 /* of a window that is written; one of 8 bits can be read, not written */
+#define NN_DEFLATE_BITS_MAX 15
+
+typedef struct nn_deflater nn_deflater;
+typedef struct nn_inflater nn_inflater;
+
+/* nn_deflate_is_built - false: the create functions give NULL. */
+NN_PRIVATE bool nn_deflate_is_built(void);
+
+/* nn_deflater_create - takes 2^(window_bits + 2) + 2^(memory_level + 9) + 6,000 bytes.
+ *
+ *   level         1 (fast) .. 9 (small).
+ *   window_bits   NN_DEFLATE_BITS_MIN .. NN_DEFLATE_BITS_MAX.
+ *   memory_level  1 .. 9.
+ *
+ * NULL without memory. */
+NN_PRIVATE nn_deflater* nn_deflater_create(nn_alloc* alloc, int level, int window_bits, int memory_level);
+NN_PRIVATE void nn_deflater_destroy(nn_deflater* deflater);
+
+/* nn_deflater_write - one message, without the 00 00 ff ff that ends it.
+ *
+ *   bytes         1 .. UINT32_MAX.
+ *   keep_context  the next message may refer to this one; else it may not.
+ *
+ * Returns its length; 0: it does not fit out_bytes, and the context is gone, so that it may go out as it is. */
+NN_PRIVATE size_t nn_deflater_write(nn_deflater* deflater, const uint8_t* data, size_t bytes, bool keep_context,
+                                    uint8_t* out, size_t out_bytes);
+
+/* nn_inflater_create - takes 7,200 bytes, and 2^window_bits more when it is used. NULL without memory.
+ *
+ *   window_bits  8 .. NN_DEFLATE_BITS_MAX: what the writer keeps to.
+ */
+NN_PRIVATE nn_inflater* nn_inflater_create(nn_alloc* alloc, int window_bits);
+NN_PRIVATE void nn_inflater_destroy(nn_inflater* inflater);
+
+typedef enum nn_inflate_kind {
+    NN_INFLATE_WHOLE = 0, /* the message is read */
+    NN_INFLATE_FULL = 1,  /* out is full; read on with more room: there may be nothing left */
+    NN_INFLATE_BAD = 2,   /* no DEFLATE, or it ends inside of a block */
+    NN_INFLATE_MEMORY = 3 /* no memory */
+} nn_inflate_kind;
+
+/* nn_inflater_begin - a message, without the 00 00 ff ff; data is borrowed until the last read of it.
+ *
+ *   keep_context  it may refer to those before it; else not.
+ */
+NN_PRIVATE void nn_inflater_begin(nn_inflater* inflater, const uint8_t* data, size_t bytes, bool keep_context);
+
+/* nn_inflater_read - the next bytes of the message; out_bytes is at least 1. After BAD or MEMORY the context is lost. */
+NN_PRIVATE nn_inflate_kind nn_inflater_read(nn_inflater* inflater, uint8_t* out, size_t out_bytes, size_t* out_written);
+
+#endif
+/* ---- end src/nn_deflate.h ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_dep_zlib.c ------------------------------------------------------------------------------------- */
+/* nn_dep_zlib - nn_deflate by zlib, or nothing. */
+
+#if NECPNET_WITH_ZLIB
+
+#include <zlib.h>
+
+#define ZLIB_TAIL_BYTES 4    /* what ends every message and is not sent (RFC 7692 7.2.1) */
+#define ZLIB_PREFIX_BYTES 16 /* before each block of zlib: its size, for nn_alloc_give */
+
+struct nn_deflater {
+    nn_alloc* alloc;
+    z_stream stream;
+};
+
+struct nn_inflater {
+    nn_alloc* alloc;
+    z_stream stream;
+    bool tail_given;     /* the message's own bytes are used up */
+    bool between_blocks; /* after what is read so far */
+};
+
+static voidpf zlib_take(voidpf opaque, uInt items, uInt size)
+{
+    if (!items || !size || items > UINT32_MAX / size - ZLIB_PREFIX_BYTES) return NULL;
+    size_t bytes = (size_t)items * size + ZLIB_PREFIX_BYTES;
+    uint8_t* memory = (uint8_t*)nn_alloc_take((nn_alloc*)opaque, bytes);
+    if (!memory) return NULL;
+    memcpy(memory, &bytes, sizeof bytes);
+    return memory + ZLIB_PREFIX_BYTES;
+}
+
+static void zlib_give(voidpf opaque, voidpf address)
+{
+    if (!address) return;
+    uint8_t* memory = (uint8_t*)address - ZLIB_PREFIX_BYTES;
+    size_t bytes;
+    memcpy(&bytes, memory, sizeof bytes);
+    nn_alloc_give((nn_alloc*)opaque, memory, bytes);
+}
+
+static void zlib_begin(z_stream* stream, nn_alloc* alloc)
+{
+    stream->zalloc = zlib_take;
+    stream->zfree = zlib_give;
+    stream->opaque = alloc;
+}
+
+NN_PRIVATE bool nn_deflate_is_built(void)
+{
+    return true;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
+
+NN_PRIVATE nn_deflater* nn_deflater_create(nn_alloc* alloc, int level, int window_bits, int memory_level)
+{
+    nn_deflater* deflater = (nn_deflater*)nn_alloc_take(alloc, sizeof *deflater);
+    if (!deflater) return NULL;
+    deflater->alloc = alloc;
+    zlib_begin(&deflater->stream, alloc);
+    int result = deflateInit2(&deflater->stream, level, Z_DEFLATED, -window_bits, memory_level, Z_DEFAULT_STRATEGY);
+    if (result != Z_OK) {
+        nn_alloc_give(alloc, deflater, sizeof *deflater);
+        return NULL;
+    }
+    return deflater;
+}
+
+NN_PRIVATE void nn_deflater_destroy(nn_deflater* deflater)
+{
+    if (!deflater) return;
+    (void)deflateEnd(&deflater->stream);
+    nn_alloc_give(deflater->alloc, deflater, sizeof *deflater);
+}
+
+NN_PRIVATE size_t nn_deflater_write(nn_deflater* deflater, const uint8_t* data, size_t bytes, bool keep_context,
+                                    uint8_t* out, size_t out_bytes)
+{
+    z_stream* stream = &deflater->stream;
+    NN_ASSERT(bytes && bytes <= UINT32_MAX);
+    uInt room = (uInt)nn_min_size(out_bytes, UINT32_MAX);
+    stream->next_in = (z_const Bytef*)data;
+    stream->avail_in = (uInt)bytes;
+    stream->next_out = out;
+    stream->avail_out = room;
+    int result = deflate(stream, Z_SYNC_FLUSH);
+    size_t written = room - stream->avail_out;
+    bool whole = result == Z_OK && stream->avail_out && !stream->avail_in && written > ZLIB_TAIL_BYTES;
+    if (!whole || !keep_context) (void)deflateReset(stream);
+    return whole ? written - ZLIB_TAIL_BYTES : 0;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
+
+NN_PRIVATE nn_inflater* nn_inflater_create(nn_alloc* alloc, int window_bits)
+{
+    nn_inflater* inflater = (nn_inflater*)nn_alloc_take(alloc, sizeof *inflater);
+    if (!inflater) return NULL;
+    inflater->alloc = alloc;
+    zlib_begin(&inflater->stream, alloc);
+    if (inflateInit2(&inflater->stream, -window_bits) != Z_OK) {
+        nn_alloc_give(alloc, inflater, sizeof *inflater);
+        return NULL;
+    }
+    return inflater;
+}
+
+NN_PRIVATE void nn_inflater_destroy(nn_inflater* inflater)
+{
+    if (!inflater) return;
+    (void)inflateEnd(&inflater->stream);
+    nn_alloc_give(inflater->alloc, inflater, sizeof *inflater);
+}
+
+NN_PRIVATE void nn_inflater_begin(nn_inflater* inflater, const uint8_t* data, size_t bytes, bool keep_context)
+{
+    NN_ASSERT(bytes <= UINT32_MAX);
+    if (!keep_context) (void)inflateReset(&inflater->stream);
+    inflater->stream.next_in = (z_const Bytef*)data;
+    inflater->stream.avail_in = (uInt)bytes;
+    inflater->tail_given = false;
+    inflater->between_blocks = false;
+}
+
+NN_PRIVATE nn_inflate_kind nn_inflater_read(nn_inflater* inflater, uint8_t* out, size_t out_bytes, size_t* out_written)
+{
+    static const uint8_t tail[ZLIB_TAIL_BYTES] = {0, 0, 0xff, 0xff};
+    z_stream* stream = &inflater->stream;
+    uInt room = (uInt)nn_min_size(out_bytes, UINT32_MAX);
+    nn_inflate_kind kind = NN_INFLATE_FULL;
+    stream->next_out = out;
+    stream->avail_out = room;
+    while (stream->avail_out) {
+        if (!stream->avail_in && !inflater->tail_given) {
+            stream->next_in = (z_const Bytef*)tail;
+            stream->avail_in = sizeof tail;
+            inflater->tail_given = true;
+        }
+        int result = inflate(stream, Z_SYNC_FLUSH);
+        /* zlib.h: 128 after the end of a block, and how many bits of the last byte are unused: the empty block that ends
+         * each message leaves none. A call that did nothing does not tell. */
+        if (result == Z_OK) inflater->between_blocks = (stream->data_type & 0xbf) == 128;
+        bool used = !stream->avail_in && inflater->tail_given;
+        if (result == Z_STREAM_END) { /* a last block is only the last of its stream (RFC 7692 7.2.3.4) */
+            (void)inflateResetKeep(stream);
+            if (!used) continue;
+            kind = NN_INFLATE_WHOLE;
+            break;
+        }
+        if (result == Z_MEM_ERROR) {
+            kind = NN_INFLATE_MEMORY;
+            break;
+        }
+        bool stuck = result == Z_BUF_ERROR && stream->avail_in && stream->avail_out;
+        if ((result != Z_OK && result != Z_BUF_ERROR) || stuck) {
+            kind = NN_INFLATE_BAD;
+            break;
+        }
+        if (used && stream->avail_out) {
+            kind = inflater->between_blocks ? NN_INFLATE_WHOLE : NN_INFLATE_BAD;
+            break;
+        }
+    }
+    if (kind == NN_INFLATE_BAD || kind == NN_INFLATE_MEMORY) (void)inflateReset(stream);
+    *out_written = room - stream->avail_out;
+    return kind;
+}
+
+#else
+
+NN_PRIVATE bool nn_deflate_is_built(void)
+{
+    return false;
+}
+
+NN_PRIVATE nn_deflater* nn_deflater_create(nn_alloc* alloc, int level, int window_bits, int memory_level)
+{
+    (void)alloc, (void)level, (void)window_bits, (void)memory_level;
+    return NULL;
+}
+
+NN_PRIVATE void nn_deflater_destroy(nn_deflater* deflater)
+{
+    (void)deflater;
+}
+
+NN_PRIVATE size_t nn_deflater_write(nn_deflater* deflater, const uint8_t* data, size_t bytes, bool keep_context,
+                                    uint8_t* out, size_t out_bytes)
+{
+    (void)deflater, (void)data, (void)bytes, (void)keep_context, (void)out, (void)out_bytes;
+    return 0;
+}
+
+NN_PRIVATE nn_inflater* nn_inflater_create(nn_alloc* alloc, int window_bits)
+{
+    (void)alloc, (void)window_bits;
+    return NULL;
+}
+
+NN_PRIVATE void nn_inflater_destroy(nn_inflater* inflater)
+{
+    (void)inflater;
+}
+
+NN_PRIVATE void nn_inflater_begin(nn_inflater* inflater, const uint8_t* data, size_t bytes, bool keep_context)
+{
+    (void)inflater, (void)data, (void)bytes, (void)keep_context;
+}
+
+NN_PRIVATE nn_inflate_kind nn_inflater_read(nn_inflater* inflater, uint8_t* out, size_t out_bytes, size_t* out_written)
+{
+    (void)inflater, (void)out, (void)out_bytes, (void)out_written;
+    return NN_INFLATE_BAD;
+}
+
+#endif
+/* ---- end src/nn_dep_zlib.c --------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_utf8.h ----------------------------------------------------------------------------------------- */
 /* nn_utf8 - is it UTF-8 (RFC 3629)? In pieces, failing at the first byte that cannot be right. */
 #ifndef NN_UTF8_H
@@ -5251,23 +5537,26 @@ NN_PRIVATE const char* nn_upgrade_first(const char* list, size_t* out_bytes);
 /* nn_upgrade_write_answer - "101 Switching Protocols".
  *
  *   subprotocol, headers  NULL: none.
+ *   extensions            "" or NULL: none.
  *
  * Returns its length, 0 if it does not fit.
  */
 NN_PRIVATE size_t nn_upgrade_write_answer(char* to, size_t bytes_max, const char key[NN_UPGRADE_KEY_BYTES],
-                                          const char* subprotocol, const char* headers);
+                                          const char* subprotocol, const char* extensions, const char* headers);
 
 /* nn_upgrade_write_request - the client's head. host is as in the Host header, path with its query.
  *
  * Returns its length, 0 if it does not fit.
  */
 NN_PRIVATE size_t nn_upgrade_write_request(char* to, size_t bytes_max, const char* host, const char* path,
-                                           const char key[NN_UPGRADE_KEY_BYTES], const char* subprotocols);
+                                           const char key[NN_UPGRADE_KEY_BYTES], const char* subprotocols,
+                                           const char* extensions);
 
 /* nn_upgrade_check_answer - the server's head.
  *
  *   subprotocols  what was offered, NULL if nothing.
  *
+ * Extensions are nn_extension's.
  * Returns OK | ERR_UPGRADE_REFUSED (another status) | ERR_PROTOCOL (101, but against RFC 6455 4.1); *out_subprotocol
  * views the agreed one, "" if none.
  */
@@ -5384,28 +5673,33 @@ NN_PRIVATE int nn_upgrade_check_request(const nn_http_head* head, const char** o
 }
 
 NN_PRIVATE size_t nn_upgrade_write_answer(char* to, size_t bytes_max, const char key[NN_UPGRADE_KEY_BYTES],
-                                          const char* subprotocol, const char* headers)
+                                          const char* subprotocol, const char* extensions, const char* headers)
 {
+    bool extends = extensions && *extensions;
     char accept[NN_UPGRADE_ACCEPT_BYTES + 1];
     nn_upgrade_accept(key, accept);
     int bytes = snprintf(to, bytes_max,
                          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                         "Sec-WebSocket-Accept: %s\r\n%s%s%s%s\r\n",
+                         "Sec-WebSocket-Accept: %s\r\n%s%s%s%s%s%s%s\r\n",
                          accept, subprotocol ? "Sec-WebSocket-Protocol: " : "", subprotocol ? subprotocol : "",
-                         subprotocol ? "\r\n" : "", headers ? headers : "");
+                         subprotocol ? "\r\n" : "", extends ? "Sec-WebSocket-Extensions: " : "",
+                         extends ? extensions : "", extends ? "\r\n" : "", headers ? headers : "");
     return bytes > 0 && (size_t)bytes < bytes_max ? (size_t)bytes : 0;
 }
 
 /* ---- the client's side ------------------------------------------------------------------------------------------ */
 
 NN_PRIVATE size_t nn_upgrade_write_request(char* to, size_t bytes_max, const char* host, const char* path,
-                                           const char key[NN_UPGRADE_KEY_BYTES], const char* subprotocols)
+                                           const char key[NN_UPGRADE_KEY_BYTES], const char* subprotocols,
+                                           const char* extensions)
 {
+    bool extends = extensions && *extensions;
     int bytes = snprintf(to, bytes_max,
                          "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                         "Sec-WebSocket-Key: %.24s\r\nSec-WebSocket-Version: 13\r\n%s%s%s\r\n",
+                         "Sec-WebSocket-Key: %.24s\r\nSec-WebSocket-Version: 13\r\n%s%s%s%s%s%s\r\n",
                          path, host, key, subprotocols ? "Sec-WebSocket-Protocol: " : "",
-                         subprotocols ? subprotocols : "", subprotocols ? "\r\n" : "");
+                         subprotocols ? subprotocols : "", subprotocols ? "\r\n" : "",
+                         extends ? "Sec-WebSocket-Extensions: " : "", extends ? extensions : "", extends ? "\r\n" : "");
     return bytes > 0 && (size_t)bytes < bytes_max ? (size_t)bytes : 0;
 }
 
@@ -5424,7 +5718,6 @@ NN_PRIVATE necpnet_result nn_upgrade_check_answer(const nn_http_head* head, cons
     if (head->minor != 1 || accepts != 1 || strcmp(given, accept) != 0) return NECPNET_ERR_PROTOCOL;
     if (upgrades != 1 || !nn_http_name_equal(upgrade, "websocket")) return NECPNET_ERR_PROTOCOL;
     if (!nn_http_has_token(head, "connection", "upgrade")) return NECPNET_ERR_PROTOCOL;
-    if (nn_http_find(head, "sec-websocket-extensions", NULL)) return NECPNET_ERR_PROTOCOL; /* none was offered */
     if (choices > 1) return NECPNET_ERR_PROTOCOL;
     if (subprotocol && (!subprotocols || !nn_upgrade_is_offered(subprotocols, subprotocol, strlen(subprotocol)))) {
         return NECPNET_ERR_PROTOCOL;
@@ -5433,6 +5726,324 @@ NN_PRIVATE necpnet_result nn_upgrade_check_answer(const nn_http_head* head, cons
     return NECPNET_OK;
 }
 /* ---- end src/nn_upgrade.c ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_extension.h ------------------------------------------------------------------------------------ */
+/* nn_extension - Sec-WebSocket-Extensions (RFC 6455 9.1), and permessage-deflate in it (RFC 7692 7.1), both sides. */
+#ifndef NN_EXTENSION_H
+#define NN_EXTENSION_H
+
+
+#define NN_EXTENSION_TEXT_BYTES_MAX 192 /* an offer or answer of ours, with its NUL */
+
+/* What this side wants of compression. */
+typedef struct nn_extension_wish {
+    bool send_context;    /* keep the window between messages that it sends */
+    bool receive_context; /* let the peer do so */
+    uint8_t send_bits;    /* 9 .. 15: of a window that is kept */
+    uint8_t receive_bits; /* 9 .. 15: the largest that may be kept */
+} nn_extension_wish;
+
+/* What both agreed on. */
+typedef struct nn_extension_deflate {
+    bool agreed; /* false: no compression, and the rest is 0 */
+    bool send_context;
+    bool receive_context;
+    uint8_t send_bits;    /* 8 .. 15; with 8 this side sends nothing compressed */
+    uint8_t receive_bits; /* 8 .. 15 */
+} nn_extension_deflate;
+
+/* nn_extension_answer - the server's choice: the first offer that it can take.
+ *
+ *   wish  NULL: none.
+ *   text  NN_EXTENSION_TEXT_BYTES_MAX bytes: the header's value, "" if nothing is agreed.
+ *
+ * Returns false if what the client sent is no list of extensions at all (RFC 6455 9.1: the handshake fails). An offer
+ * with a parameter that is unknown, doubled or out of range is only passed over (RFC 7692 7.1). */
+NN_PRIVATE bool nn_extension_answer(const nn_http_head* head, const nn_extension_wish* wish,
+                                    nn_extension_deflate* out_agreed, char* text);
+
+/* nn_extension_write_offer - the header's value that a client sends; text as above. */
+NN_PRIVATE void nn_extension_write_offer(const nn_extension_wish* wish, char* text);
+
+/* nn_extension_check_answer - what the server chose.
+ *
+ *   wish  what was offered; NULL: nothing.
+ *
+ * Returns false if the server may not answer so: the connection fails. */
+NN_PRIVATE bool nn_extension_check_answer(const nn_http_head* head, const nn_extension_wish* wish,
+                                          nn_extension_deflate* out_agreed);
+
+#endif
+/* ---- end src/nn_extension.h -------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_extension.c ------------------------------------------------------------------------------------ */
+/* nn_extension - permessage-deflate in the header Sec-WebSocket-Extensions, both sides. */
+
+#include <stdio.h>
+
+#define EXTENSION_HEADER "sec-websocket-extensions"
+#define EXTENSION_DEFLATE "permessage-deflate"
+#define EXTENSION_BITS_MAX 15 /* what holds without a parameter */
+
+/* ---- the grammar: 1#( token *( ";" token [ "=" ( token | quoted-string ) ] ) ) ---------------------------------- */
+
+typedef struct extension_token {
+    const char* text;
+    size_t bytes;
+} extension_token;
+
+typedef struct extension_parameter {
+    extension_token name;
+    bool has_value;
+    char value[3]; /* its first characters: no known one has more */
+    size_t value_bytes;
+} extension_parameter;
+
+static void extension_skip_space(const char** at)
+{
+    *at += strspn(*at, " \t");
+}
+
+static bool extension_read_token(const char** at, extension_token* token)
+{
+    token->text = *at;
+    token->bytes = strcspn(*at, " \t,;=\"");
+    *at += token->bytes;
+    return nn_http_is_token(token->text, token->bytes);
+}
+
+/* What is quoted must be a token too. */
+static bool extension_read_quoted(const char** at, extension_parameter* parameter)
+{
+    const char* c = *at + 1;
+    size_t bytes = 0;
+    for (; *c != '"'; c++) {
+        if (*c == '\\') c++;
+        if (!nn_http_is_token(c, 1)) return false;
+        if (bytes < sizeof parameter->value) parameter->value[bytes] = *c;
+        bytes++;
+    }
+    parameter->value_bytes = bytes;
+    *at = c + 1;
+    return bytes > 0;
+}
+
+static bool extension_read_value(const char** at, extension_parameter* parameter)
+{
+    if (**at == '"') return extension_read_quoted(at, parameter);
+    extension_token token;
+    if (!extension_read_token(at, &token)) return false;
+    memcpy(parameter->value, token.text, nn_min_size(token.bytes, sizeof parameter->value));
+    parameter->value_bytes = token.bytes;
+    return true;
+}
+
+typedef enum extension_step { EXTENSION_END = 0, EXTENSION_ONE = 1, EXTENSION_WRONG = 2 } extension_step;
+
+/* The name of the next extension of a list. */
+static extension_step extension_next(const char** at, extension_token* name)
+{
+    *at += strspn(*at, " \t,");
+    if (!**at) return EXTENSION_END;
+    if (!extension_read_token(at, name)) return EXTENSION_WRONG;
+    extension_skip_space(at);
+    return **at && !strchr(",;", **at) ? EXTENSION_WRONG : EXTENSION_ONE;
+}
+
+/* The next parameter of the extension at hand. */
+static extension_step extension_next_parameter(const char** at, extension_parameter* parameter)
+{
+    memset(parameter, 0, sizeof *parameter);
+    if (**at != ';') return EXTENSION_END;
+    ++*at;
+    extension_skip_space(at);
+    if (!extension_read_token(at, &parameter->name)) return EXTENSION_WRONG;
+    extension_skip_space(at);
+    if (**at == '=') {
+        ++*at;
+        extension_skip_space(at);
+        parameter->has_value = true;
+        if (!extension_read_value(at, parameter)) return EXTENSION_WRONG;
+        extension_skip_space(at);
+    }
+    return **at && !strchr(",;", **at) ? EXTENSION_WRONG : EXTENSION_ONE;
+}
+
+static bool extension_is(const extension_token* token, const char* name)
+{
+    return token->bytes == strlen(name) && !memcmp(token->text, name, token->bytes);
+}
+
+/* ---- the parameters of permessage-deflate ------------------------------------------------------------------------ */
+
+typedef struct extension_parameters {
+    bool server_no_context;
+    bool client_no_context;
+    bool names_server_bits;
+    bool names_client_bits;
+    uint8_t server_bits; /* 0: no value */
+    uint8_t client_bits;
+} extension_parameters;
+
+/* 8 .. 15 without a leading zero (RFC 7692 7.1.2); 0: anything else. */
+static uint8_t extension_bits(const extension_parameter* parameter)
+{
+    const char* c = parameter->value;
+    if (parameter->value_bytes == 1 && (c[0] == '8' || c[0] == '9')) return (uint8_t)(c[0] - '0');
+    if (parameter->value_bytes == 2 && c[0] == '1' && c[1] >= '0' && c[1] <= '5') return (uint8_t)(10 + c[1] - '0');
+    return 0;
+}
+
+/* False: unknown, doubled, or a value that it may not have. */
+static bool extension_take_parameter(const extension_parameter* parameter, bool is_offer, extension_parameters* out)
+{
+    const extension_token* name = &parameter->name;
+    bool* flag = NULL;
+    if (extension_is(name, "server_no_context_takeover")) flag = &out->server_no_context;
+    if (extension_is(name, "client_no_context_takeover")) flag = &out->client_no_context;
+    if (flag) {
+        bool valid = !*flag && !parameter->has_value;
+        *flag = true;
+        return valid;
+    }
+    uint8_t bits = extension_bits(parameter);
+    if (extension_is(name, "server_max_window_bits")) {
+        if (out->names_server_bits || !bits) return false;
+        out->names_server_bits = true;
+        out->server_bits = bits;
+        return true;
+    }
+    if (extension_is(name, "client_max_window_bits")) {
+        bool bare = is_offer && !parameter->has_value; /* "I can be told one" */
+        if (out->names_client_bits || (!bits && !bare)) return false;
+        out->names_client_bits = true;
+        out->client_bits = bits;
+        return true;
+    }
+    return false;
+}
+
+/* Reads the parameters of one extension. Returns false if they break the grammar; *out_valid: they are
+ * permessage-deflate's. */
+static bool extension_read_parameters(const char** at, bool is_offer, extension_parameters* out, bool* out_valid)
+{
+    extension_parameter parameter;
+    extension_step step;
+    memset(out, 0, sizeof *out);
+    *out_valid = true;
+    while ((step = extension_next_parameter(at, &parameter)) == EXTENSION_ONE) {
+        if (!extension_take_parameter(&parameter, is_offer, out)) *out_valid = false;
+    }
+    return step == EXTENSION_END;
+}
+
+/* ---- the server's side ------------------------------------------------------------------------------------------ */
+
+static uint8_t extension_least(unsigned a, unsigned b)
+{
+    return (uint8_t)(a < b ? a : b);
+}
+
+static void extension_agree(const extension_parameters* offer, const nn_extension_wish* wish,
+                            nn_extension_deflate* agreed)
+{
+    unsigned send_most = offer->server_bits ? offer->server_bits : EXTENSION_BITS_MAX;
+    unsigned receive_most = offer->client_bits ? offer->client_bits : EXTENSION_BITS_MAX;
+    agreed->agreed = true;
+    agreed->send_context = wish->send_context && !offer->server_no_context;
+    agreed->send_bits = agreed->send_context ? extension_least(wish->send_bits, send_most) : (uint8_t)send_most;
+    /* A window may be limited only where the client said so; else it is kept only if the largest is welcome. */
+    bool limits = offer->names_client_bits;
+    agreed->receive_context =
+        wish->receive_context && !offer->client_no_context && (limits || wish->receive_bits == EXTENSION_BITS_MAX);
+    agreed->receive_bits =
+        agreed->receive_context ? extension_least(wish->receive_bits, receive_most) : (uint8_t)receive_most;
+}
+
+static void extension_write_answer(const extension_parameters* offer, const nn_extension_deflate* agreed, char* text)
+{
+    char server_bits[32] = "";
+    char client_bits[32] = "";
+    if (offer->names_server_bits || agreed->send_bits < EXTENSION_BITS_MAX) {
+        (void)snprintf(server_bits, sizeof server_bits, "; server_max_window_bits=%u", (unsigned)agreed->send_bits);
+    }
+    if (offer->names_client_bits && agreed->receive_bits < EXTENSION_BITS_MAX) {
+        (void)snprintf(client_bits, sizeof client_bits, "; client_max_window_bits=%u", (unsigned)agreed->receive_bits);
+    }
+    (void)snprintf(text, NN_EXTENSION_TEXT_BYTES_MAX, EXTENSION_DEFLATE "%s%s%s%s",
+                   agreed->send_context ? "" : "; server_no_context_takeover",
+                   agreed->receive_context ? "" : "; client_no_context_takeover", server_bits, client_bits);
+}
+
+NN_PRIVATE bool nn_extension_answer(const nn_http_head* head, const nn_extension_wish* wish,
+                                    nn_extension_deflate* out_agreed, char* text)
+{
+    memset(out_agreed, 0, sizeof *out_agreed);
+    text[0] = 0;
+    for (int i = 0; i < head->header_count; i++) {
+        if (!nn_http_name_equal(head->headers[i].name, EXTENSION_HEADER)) continue;
+        const char* at = head->headers[i].value;
+        extension_token name;
+        extension_step step;
+        while ((step = extension_next(&at, &name)) == EXTENSION_ONE) {
+            extension_parameters offer;
+            bool valid = false;
+            if (!extension_read_parameters(&at, true, &offer, &valid)) return false;
+            if (!wish || out_agreed->agreed || !valid || !extension_is(&name, EXTENSION_DEFLATE)) continue;
+            extension_agree(&offer, wish, out_agreed);
+            extension_write_answer(&offer, out_agreed, text);
+        }
+        if (step == EXTENSION_WRONG) return false;
+    }
+    return true;
+}
+
+/* ---- the client's side ------------------------------------------------------------------------------------------ */
+
+/* With a window that the server keeps, this client limits it. */
+static bool extension_asks_server_bits(const nn_extension_wish* wish)
+{
+    return wish->receive_context && wish->receive_bits < EXTENSION_BITS_MAX;
+}
+
+NN_PRIVATE void nn_extension_write_offer(const nn_extension_wish* wish, char* text)
+{
+    char server_bits[32] = "";
+    if (extension_asks_server_bits(wish)) {
+        (void)snprintf(server_bits, sizeof server_bits, "; server_max_window_bits=%u", (unsigned)wish->receive_bits);
+    }
+    (void)snprintf(text, NN_EXTENSION_TEXT_BYTES_MAX, EXTENSION_DEFLATE "; client_max_window_bits%s%s%s",
+                   wish->send_context ? "" : "; client_no_context_takeover",
+                   wish->receive_context ? "" : "; server_no_context_takeover", server_bits);
+}
+
+NN_PRIVATE bool nn_extension_check_answer(const nn_http_head* head, const nn_extension_wish* wish,
+                                          nn_extension_deflate* out_agreed)
+{
+    int count = 0;
+    extension_token name;
+    extension_parameters answer;
+    bool valid = false;
+    memset(out_agreed, 0, sizeof *out_agreed);
+    const char* at = nn_http_find(head, EXTENSION_HEADER, &count);
+    if (!at) return true;
+    if (!wish || count != 1) return false; /* RFC 6455 11.3.2: at most one in an answer */
+    if (extension_next(&at, &name) != EXTENSION_ONE || !extension_is(&name, EXTENSION_DEFLATE)) return false;
+    if (!extension_read_parameters(&at, false, &answer, &valid) || !valid) return false;
+    if (extension_next(&at, &name) != EXTENSION_END) return false; /* one was offered */
+    if (!wish->receive_context && !answer.server_no_context) return false;
+    if (extension_asks_server_bits(wish) && (!answer.server_bits || answer.server_bits > wish->receive_bits)) {
+        return false;
+    }
+    unsigned send_most = answer.client_bits ? answer.client_bits : EXTENSION_BITS_MAX;
+    out_agreed->agreed = true;
+    out_agreed->send_context = wish->send_context && !answer.client_no_context;
+    out_agreed->send_bits = out_agreed->send_context ? extension_least(wish->send_bits, send_most) : (uint8_t)send_most;
+    out_agreed->receive_context = !answer.server_no_context;
+    out_agreed->receive_bits = answer.server_bits ? answer.server_bits : EXTENSION_BITS_MAX;
+    return true;
+}
+/* ---- end src/nn_extension.c -------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_websocket.h ------------------------------------------------------------------------------------ */
 /* nn_websocket - the frames of RFC 6455, both sides, sans I/O.
@@ -5448,6 +6059,7 @@ NN_PRIVATE necpnet_result nn_upgrade_check_answer(const nn_http_head* head, cons
 
 #define NN_WEBSOCKET_HEADER_BYTES_MAX 14
 #define NN_WEBSOCKET_CONTROL_BYTES_MAX 125
+#define NN_WEBSOCKET_COMPRESSED 0x40 /* in the first byte of a message's first frame (RFC 7692 6) */
 #define NN_WEBSOCKET_CLOSE_TEXT_BYTES_MAX 123
 
 /* RFC 6455 5.2. */
@@ -5484,6 +6096,7 @@ typedef struct nn_websocket_item {
     size_t bytes;
     nn_websocket_opcode opcode;
     int code;            /* CLOSED, FAILED */
+    bool compressed;     /* MESSAGE: by permessage-deflate; a text is not yet known to be UTF-8 */
     const char* problem; /* FAILED: static text for the log */
 } nn_websocket_item;
 
@@ -5503,8 +6116,10 @@ typedef struct nn_websocket {
     uint8_t message_opcode; /* of the unfinished message, 0: none */
     uint8_t control_bytes;
     nn_utf8 utf8;
-    bool is_server; /* peers of a server mask, peers of a client do not */
-    bool in_frame;  /* the header is read, payload follows */
+    bool is_server;  /* peers of a server mask, peers of a client do not */
+    bool deflate;    /* permessage-deflate is agreed: messages may be compressed */
+    bool compressed; /* the unfinished message is */
+    bool in_frame;   /* the header is read, payload follows */
     bool fin;
     bool delivered; /* message or control was handed out and is given back at the next call */
     bool ended;     /* closed or failed */
@@ -5625,7 +6240,11 @@ static const char* websocket_check_start(const nn_websocket* websocket, const ui
     bool fin = (header[0] & 0x80) != 0;
     bool masked = (header[1] & 0x80) != 0;
     uint8_t length = header[1] & 0x7f;
-    if (header[0] & 0x70) return "reserved bits are set";
+    uint8_t reserved = header[0] & 0x70;
+    bool begins = opcode == NN_WEBSOCKET_TEXT || opcode == NN_WEBSOCKET_BINARY;
+    if (reserved && (reserved != NN_WEBSOCKET_COMPRESSED || !websocket->deflate || !begins)) {
+        return "reserved bits are set";
+    }
     if (opcode > NN_WEBSOCKET_PONG || (opcode > NN_WEBSOCKET_BINARY && opcode < NN_WEBSOCKET_CLOSE)) {
         return "the opcode is reserved";
     }
@@ -5647,6 +6266,13 @@ static size_t websocket_header_bytes(uint8_t second)
     return (size_t)2 + (length == 126 ? 2 : length == 127 ? 8 : 0) + (second & 0x80 ? 4 : 0);
 }
 
+/* What of a message may come over the wire: an incompressible one grows a little when it is deflated nevertheless. */
+static uint32_t websocket_wire_bytes_max(const nn_websocket* websocket)
+{
+    uint32_t most = websocket->message_bytes_max;
+    return websocket->compressed ? most + most / 64 + 64 : most;
+}
+
 /* A header has come whole: enter its frame. */
 static nn_websocket_kind websocket_enter(nn_websocket* websocket, const uint8_t* header, nn_websocket_item* item)
 {
@@ -5663,7 +6289,9 @@ static nn_websocket_kind websocket_enter(nn_websocket* websocket, const uint8_t*
         }
     }
     uint8_t opcode = header[0] & 0x0f;
-    if (opcode < NN_WEBSOCKET_CLOSE && length > websocket->message_bytes_max - websocket->message_bytes) {
+    bool begins = opcode == NN_WEBSOCKET_TEXT || opcode == NN_WEBSOCKET_BINARY;
+    if (begins) websocket->compressed = (header[0] & NN_WEBSOCKET_COMPRESSED) != 0;
+    if (opcode < NN_WEBSOCKET_CLOSE && length > websocket_wire_bytes_max(websocket) - websocket->message_bytes) {
         return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_TOO_LARGE, "the message is larger than the limit");
     }
     if (websocket->is_server) memcpy(websocket->mask, at, 4);
@@ -5672,7 +6300,7 @@ static nn_websocket_kind websocket_enter(nn_websocket* websocket, const uint8_t*
     websocket->frame_left = (uint32_t)length;
     websocket->in_frame = true;
     websocket->header_bytes = 0;
-    if (opcode == NN_WEBSOCKET_TEXT || opcode == NN_WEBSOCKET_BINARY) {
+    if (begins) {
         websocket->message_opcode = opcode;
         memset(&websocket->utf8, 0, sizeof websocket->utf8);
     }
@@ -5717,7 +6345,7 @@ static bool websocket_reserve(nn_websocket* websocket, size_t bytes)
     capacity = nn_max_size(capacity, needed);
     if (known / 4 <= needed) capacity = nn_max_size(capacity, known);
     if (websocket->fin && capacity > known) capacity = known;
-    capacity = nn_min_size(capacity, websocket->message_bytes_max);
+    capacity = nn_min_size(capacity, websocket_wire_bytes_max(websocket));
     void* grown = nn_alloc_grow(websocket->alloc, websocket->message, websocket->message_capacity, capacity);
     if (!grown) return false;
     websocket->message = (uint8_t*)grown;
@@ -5776,7 +6404,7 @@ static nn_websocket_kind websocket_read_message(nn_websocket* websocket, uint8_t
 {
     bool frame_whole = websocket->frame_left == bytes;
     bool whole = frame_whole && websocket->fin;
-    if (websocket->message_opcode == NN_WEBSOCKET_TEXT) {
+    if (websocket->message_opcode == NN_WEBSOCKET_TEXT && !websocket->compressed) {
         if (!nn_utf8_feed(&websocket->utf8, data, bytes) || (whole && !nn_utf8_is_whole(&websocket->utf8))) {
             return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_BAD_DATA, "a text that is not UTF-8");
         }
@@ -5794,6 +6422,7 @@ static nn_websocket_kind websocket_read_message(nn_websocket* websocket, uint8_t
     item->data = websocket->message ? websocket->message : data;
     item->bytes = websocket->message ? websocket->message_bytes : bytes;
     item->opcode = (nn_websocket_opcode)websocket->message_opcode;
+    item->compressed = websocket->compressed;
     websocket->delivered = websocket->message != NULL;
     websocket->message_opcode = 0;
     return NN_WEBSOCKET_MESSAGE;
@@ -12669,6 +13298,9 @@ NN_PRIVATE necpnet_result nn_web_create(const necpnet_web_config* config, nn_all
                                         const necpnet_transport* transport, const nn_web_session_hooks* hooks,
                                         necpnet_web** out_web);
 
+/* nn_web_deflate_default - what necpnet_web_config_default sets. */
+NN_PRIVATE void nn_web_deflate_default(necpnet_web_deflate* deflate);
+
 /* nn_web_destroy - cut every connection; hooks and on_close are called for each. Before the transport is detached. */
 NN_PRIVATE void nn_web_destroy(necpnet_web* web);
 
@@ -12775,6 +13407,21 @@ typedef struct nn_web_held {
     size_t capacity;
 } nn_web_held;
 
+typedef struct nn_web_buffer {
+    uint8_t* data;
+    size_t capacity;
+} nn_web_buffer;
+
+/* What connections of a web share for permessage-deflate. */
+typedef struct nn_web_deflate {
+    nn_deflater* small;                                                /* each made when it is first needed */
+    nn_deflater* large[NN_DEFLATE_BITS_MAX - NN_DEFLATE_BITS_MIN + 1]; /* by window bits */
+    nn_inflater* inflater;
+    nn_web_buffer out; /* the message that is sent now */
+    nn_web_buffer in;  /* the message that is delivered now */
+    necpnet_web_statistics totals;
+} nn_web_deflate;
+
 struct necpnet_web_connection {
     necpnet_web* web;
     necpnet_stream* stream; /* NULL: none yet, or gone */
@@ -12790,6 +13437,9 @@ struct necpnet_web_connection {
     uint64_t heard_us;
     necpnet_address address;
     nn_websocket websocket;
+    nn_deflater* deflater; /* with a context of its own: NULL until the first message */
+    nn_inflater* inflater;
+    nn_extension_deflate compression;
     int32_t reason;        /* necpnet_result, once ending */
     uint32_t unstarted_ms; /* a wait that was asked for outside of update; it starts at the next. 0: none */
     uint16_t close_code;
@@ -12825,6 +13475,7 @@ struct necpnet_web {
     nn_tls_context* tls_server; /* NULL: plain */
     nn_tls_context* tls_client; /* NULL until the first wss */
     char* ca_file;              /* NULL: the system's */
+    nn_web_deflate* deflate;    /* NULL: not enabled */
     uint8_t entropy[NN_WEB_RANDOM_BYTES];
     size_t entropy_left;
 };
@@ -12909,6 +13560,26 @@ NN_PRIVATE void nn_web_frames_close(necpnet_web_connection* connection, int code
 
 /* nn_web_frames_wake - the deadline of an open or closing one. */
 NN_PRIVATE void nn_web_frames_wake(necpnet_web_connection* connection);
+
+/* ---- nn_web_deflate: compressed messages --------------------------------------------------------------------------- */
+
+NN_PRIVATE necpnet_result nn_web_deflate_check(const necpnet_web_config* config);
+NN_PRIVATE void nn_web_deflate_destroy(necpnet_web* web);
+NN_PRIVATE void nn_web_deflate_end_connection(necpnet_web_connection* connection);
+
+/* nn_web_deflate_wishes - what to negotiate; false: nothing. */
+NN_PRIVATE bool nn_web_deflate_wishes(const necpnet_web* web, bool is_session, nn_extension_wish* out_wish);
+
+/* nn_web_deflate_message - a message to send, compressed: a view until nn_web_deflate_sent. 0: it goes out as it is. */
+NN_PRIVATE size_t nn_web_deflate_message(necpnet_web_connection* connection, const uint8_t* data, size_t bytes,
+                                         const uint8_t** out);
+NN_PRIVATE void nn_web_deflate_sent(necpnet_web* web);
+
+/* nn_web_deflate_open_message - decompress a message that came; item then views it until nn_web_deflate_close_message,
+ * which must follow in either case. Returns 0, or the code to close with, and item->problem says why. */
+NN_PRIVATE int nn_web_deflate_open_message(necpnet_web_connection* connection, nn_web_buffer* buffer,
+                                           nn_websocket_item* item);
+NN_PRIVATE void nn_web_deflate_close_message(necpnet_web* web, nn_web_buffer* buffer);
 
 /* ---- nn_web_connect: outgoing -------------------------------------------------------------------------------------- */
 
@@ -12999,6 +13670,7 @@ NN_PRIVATE void nn_web_connection_free(necpnet_web_connection* connection)
     connection_give_held(connection);
     nn_tls_destroy(connection->tls);
     nn_websocket_reset(&connection->websocket);
+    nn_web_deflate_end_connection(connection);
     connection_give_text(web->alloc, connection->subprotocol);
     connection_give_text(web->alloc, connection->close_text);
     nn_alloc_give(web->alloc, connection, sizeof *connection);
@@ -13219,6 +13891,255 @@ NN_PRIVATE bool nn_web_connection_random(necpnet_web* web, void* to, size_t byte
 }
 /* ---- end src/nn_web_connection.c --------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_web_deflate.c ---------------------------------------------------------------------------------- */
+/* nn_web_deflate - permessage-deflate on the connections of a web: who compresses with what, and within which limits.
+ *
+ * Without context all connections share the web's compressors and its one reader. With context a connection has its own,
+ * made when the first message needs it.
+ */
+
+#define WEB_DEFLATE_SMALL_BITS 12     /* of the shared compressor for small messages: it is reset eight times faster */
+#define WEB_DEFLATE_HISTORY_BYTES 262 /* of its window zlib keeps for itself (zlib's deflate.h, MIN_LOOKAHEAD) */
+#define WEB_DEFLATE_KEEP_BYTES 65536  /* a larger buffer is given back after its message */
+#define WEB_DEFLATE_BUFFER_BYTES 4096 /* the smallest buffer */
+#define WEB_DEFLATE_GUESS 4           /* how much larger a message is than its wire bytes, to begin with */
+
+/* ---- config and memory ------------------------------------------------------------------------------------------ */
+
+NN_PRIVATE void nn_web_deflate_default(necpnet_web_deflate* deflate)
+{
+    memset(deflate, 0, sizeof *deflate);
+    deflate->send_bits = 12;
+    deflate->receive_bits = 12;
+    deflate->level = 3;
+    deflate->bytes_min = 128;
+}
+
+NN_PRIVATE necpnet_result nn_web_deflate_check(const necpnet_web_config* config)
+{
+    const necpnet_web_deflate* deflate = &config->deflate;
+    const struct {
+        const char* name;
+        unsigned value, low, high;
+    } ranges[] = {
+        {"send_bits", deflate->send_bits, NN_DEFLATE_BITS_MIN, NN_DEFLATE_BITS_MAX},
+        {"receive_bits", deflate->receive_bits, NN_DEFLATE_BITS_MIN, NN_DEFLATE_BITS_MAX},
+        {"level", deflate->level, 1, 9},
+    };
+    for (size_t i = 0; i < NN_COUNT(ranges); i++) {
+        if (ranges[i].value >= ranges[i].low && ranges[i].value <= ranges[i].high) continue;
+        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "web config: deflate.%s is %u, must be %u .. %u",
+                     ranges[i].name, ranges[i].value, ranges[i].low, ranges[i].high);
+        return NECPNET_ERR_BAD_CONFIG;
+    }
+    if (deflate->enabled && !nn_deflate_is_built()) {
+        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "web config: deflate needs a build with zlib");
+        return NECPNET_ERR_UNSUPPORTED;
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE bool nn_web_deflate_wishes(const necpnet_web* web, bool is_session, nn_extension_wish* out_wish)
+{
+    const necpnet_web_deflate* deflate = &web->config.deflate;
+    if (!web->deflate || (is_session && !deflate->sessions)) return false;
+    out_wish->send_context = deflate->send_context;
+    out_wish->receive_context = deflate->receive_context;
+    out_wish->send_bits = deflate->send_bits;
+    out_wish->receive_bits = deflate->receive_bits;
+    return true;
+}
+
+static void deflate_give_buffer(nn_alloc* alloc, nn_web_buffer* buffer)
+{
+    nn_alloc_give(alloc, buffer->data, buffer->capacity);
+    buffer->data = NULL;
+    buffer->capacity = 0;
+}
+
+NN_PRIVATE void nn_web_deflate_destroy(necpnet_web* web)
+{
+    nn_web_deflate* deflate = web->deflate;
+    if (!deflate) return;
+    nn_deflater_destroy(deflate->small);
+    for (size_t i = 0; i < NN_COUNT(deflate->large); i++) nn_deflater_destroy(deflate->large[i]);
+    nn_inflater_destroy(deflate->inflater);
+    deflate_give_buffer(web->alloc, &deflate->out);
+    deflate_give_buffer(web->alloc, &deflate->in);
+    nn_alloc_give(web->alloc, deflate, sizeof *deflate);
+    web->deflate = NULL;
+}
+
+NN_PRIVATE void nn_web_deflate_end_connection(necpnet_web_connection* connection)
+{
+    nn_deflater_destroy(connection->deflater);
+    nn_inflater_destroy(connection->inflater);
+    connection->deflater = NULL;
+    connection->inflater = NULL;
+}
+
+/* Room for so many bytes; what was in it is kept. */
+static bool deflate_reserve(nn_alloc* alloc, nn_web_buffer* buffer, size_t bytes)
+{
+    if (bytes <= buffer->capacity) return true;
+    void* grown = nn_alloc_grow(alloc, buffer->data, buffer->capacity, bytes);
+    if (!grown) return false;
+    buffer->data = (uint8_t*)grown;
+    buffer->capacity = bytes;
+    return true;
+}
+
+/* ---- sending ---------------------------------------------------------------------------------------------------- */
+
+/* zlib's hash tables as large as the window that they find matches in. */
+static nn_deflater* deflate_make(necpnet_web* web, int bits)
+{
+    return nn_deflater_create(web->alloc, web->config.deflate.level, bits, bits - 7);
+}
+
+/* The compressor for a message of so many bytes; NULL without memory. */
+static nn_deflater* deflate_choose(necpnet_web_connection* connection, size_t bytes)
+{
+    necpnet_web* web = connection->web;
+    const nn_extension_deflate* agreed = &connection->compression;
+    nn_deflater** at = &connection->deflater;
+    int bits = agreed->send_bits;
+    if (!agreed->send_context) {
+        bool small =
+            bits >= WEB_DEFLATE_SMALL_BITS && bytes <= (1u << WEB_DEFLATE_SMALL_BITS) - WEB_DEFLATE_HISTORY_BYTES;
+        if (small) bits = WEB_DEFLATE_SMALL_BITS;
+        at = small ? &web->deflate->small : &web->deflate->large[bits - NN_DEFLATE_BITS_MIN];
+    }
+    if (!*at) *at = deflate_make(web, bits);
+    return *at;
+}
+
+NN_PRIVATE size_t nn_web_deflate_message(necpnet_web_connection* connection, const uint8_t* data, size_t bytes,
+                                         const uint8_t** out)
+{
+    necpnet_web* web = connection->web;
+    nn_web_deflate* deflate = web->deflate;
+    const nn_extension_deflate* agreed = &connection->compression;
+    if (!agreed->agreed || agreed->send_bits < NN_DEFLATE_BITS_MIN) return 0;
+    if (!bytes || bytes < web->config.deflate.bytes_min || bytes > UINT32_MAX) return 0;
+    nn_deflater* deflater = deflate_choose(connection, bytes);
+    size_t room = nn_max_size(bytes, WEB_DEFLATE_BUFFER_BYTES);
+    if (!deflater || !deflate_reserve(web->alloc, &deflate->out, room)) return 0; /* then it goes out as it is */
+    size_t written = nn_deflater_write(deflater, data, bytes, agreed->send_context, deflate->out.data, bytes);
+    if (!written) return 0;
+    deflate->totals.deflated_messages++;
+    deflate->totals.deflated_bytes += bytes;
+    deflate->totals.deflated_wire_bytes += written;
+    *out = deflate->out.data;
+    return written;
+}
+
+NN_PRIVATE void nn_web_deflate_sent(necpnet_web* web)
+{
+    if (web->deflate->out.capacity > WEB_DEFLATE_KEEP_BYTES) deflate_give_buffer(web->alloc, &web->deflate->out);
+}
+
+/* ---- receiving -------------------------------------------------------------------------------------------------- */
+
+static nn_inflater* deflate_reader(necpnet_web_connection* connection)
+{
+    const nn_extension_deflate* agreed = &connection->compression;
+    bool own = agreed->receive_context;
+    nn_inflater** at = own ? &connection->inflater : &connection->web->deflate->inflater;
+    if (!*at) *at = nn_inflater_create(connection->web->alloc, own ? agreed->receive_bits : NN_DEFLATE_BITS_MAX);
+    return *at;
+}
+
+/* Read a message into the buffer. Returns 0, or the code to close with. */
+static int deflate_read(necpnet_web_connection* connection, nn_inflater* inflater, nn_web_buffer* buffer,
+                        const nn_websocket_item* item, size_t* out_bytes)
+{
+    nn_alloc* alloc = connection->web->alloc;
+    size_t most = (size_t)connection->websocket.message_bytes_max + 1; /* one more tells that there is more */
+    size_t bytes = 0;
+    nn_inflater_begin(inflater, item->data, item->bytes, connection->compression.receive_context);
+    for (;;) {
+        if (bytes == buffer->capacity) {
+            size_t capacity = nn_max_size(buffer->capacity * 2, item->bytes * WEB_DEFLATE_GUESS);
+            capacity = nn_min_size(nn_max_size(capacity, WEB_DEFLATE_BUFFER_BYTES), most);
+            if (!deflate_reserve(alloc, buffer, capacity)) return NN_WEBSOCKET_CODE_INTERNAL;
+        }
+        size_t written = 0;
+        size_t room = nn_min_size(buffer->capacity, most) - bytes;
+        nn_inflate_kind kind = nn_inflater_read(inflater, buffer->data + bytes, room, &written);
+        bytes += written;
+        if (bytes == most) return NN_WEBSOCKET_CODE_TOO_LARGE;
+        if (kind == NN_INFLATE_BAD) return NN_WEBSOCKET_CODE_BAD_DATA;
+        if (kind == NN_INFLATE_MEMORY) return NN_WEBSOCKET_CODE_INTERNAL;
+        if (kind == NN_INFLATE_WHOLE) break;
+    }
+    *out_bytes = bytes;
+    return 0;
+}
+
+static const char* deflate_problem(int code)
+{
+    switch (code) {
+    case NN_WEBSOCKET_CODE_TOO_LARGE: return "the message is larger than the limit when it is decompressed";
+    case NN_WEBSOCKET_CODE_INTERNAL: return "no memory to decompress";
+    default: return "a message that is not DEFLATE";
+    }
+}
+
+NN_PRIVATE int nn_web_deflate_open_message(necpnet_web_connection* connection, nn_web_buffer* buffer,
+                                           nn_websocket_item* item)
+{
+    nn_web_deflate* deflate = connection->web->deflate;
+    nn_inflater* inflater = deflate_reader(connection);
+    size_t bytes = 0;
+    int code = 0;
+    *buffer = deflate->in; /* a callback that comes here again takes another */
+    deflate->in.data = NULL;
+    deflate->in.capacity = 0;
+    if (!inflater) {
+        code = NN_WEBSOCKET_CODE_INTERNAL;
+    } else if (item->bytes) { /* nothing at all: what some peers make of an empty message */
+        code = deflate_read(connection, inflater, buffer, item, &bytes);
+    }
+    item->problem = deflate_problem(code);
+    if (!code && item->opcode == NN_WEBSOCKET_TEXT && !nn_utf8_valid(buffer->data, bytes)) {
+        code = NN_WEBSOCKET_CODE_BAD_DATA;
+        item->problem = "a text that is not UTF-8";
+    }
+    if (code) {
+        deflate->totals.inflate_failures++;
+        return code;
+    }
+    deflate->totals.inflated_messages++;
+    deflate->totals.inflated_bytes += bytes;
+    deflate->totals.inflated_wire_bytes += item->bytes;
+    item->data = buffer->data;
+    item->bytes = bytes;
+    return 0;
+}
+
+NN_PRIVATE void nn_web_deflate_close_message(necpnet_web* web, nn_web_buffer* buffer)
+{
+    nn_web_buffer* kept = &web->deflate->in;
+    if (buffer->capacity > WEB_DEFLATE_KEEP_BYTES || kept->data) {
+        deflate_give_buffer(web->alloc, buffer);
+    } else {
+        *kept = *buffer;
+    }
+}
+
+/* ---- figures ---------------------------------------------------------------------------------------------------- */
+
+NECPNET_API necpnet_result necpnet_web_get_statistics(const necpnet_web* web, necpnet_web_statistics* out_statistics)
+{
+    if (!web || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(out_statistics, 0, sizeof *out_statistics);
+    if (web->deflate) *out_statistics = web->deflate->totals;
+    out_statistics->connections = web->count;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_web_deflate.c ------------------------------------------------------------------------------------ */
+
 /* ---- begin src/nn_web_frames.c ----------------------------------------------------------------------------------- */
 /* nn_web_frames - an open WebSocket: messages in and out, pings, the closing handshake. */
 
@@ -13247,8 +14168,9 @@ static necpnet_result frames_write_masked(necpnet_web_connection* connection, co
     return NECPNET_OK;
 }
 
-static necpnet_result frames_write(necpnet_web_connection* connection, nn_websocket_opcode opcode, const uint8_t* data,
-                                   size_t bytes)
+/* flags: 0 or NN_WEBSOCKET_COMPRESSED. */
+static necpnet_result frames_write(necpnet_web_connection* connection, nn_websocket_opcode opcode, uint8_t flags,
+                                   const uint8_t* data, size_t bytes)
 {
     uint8_t frame[NN_WEBSOCKET_HEADER_BYTES_MAX + NN_WEB_SMALL_BYTES];
     uint8_t mask[4];
@@ -13258,6 +14180,7 @@ static necpnet_result frames_write(necpnet_web_connection* connection, nn_websoc
         masked = mask;
     }
     size_t header = nn_websocket_write_header(frame, opcode, bytes, masked);
+    frame[0] = (uint8_t)(frame[0] | flags);
     if (NN_LIKELY(bytes <= NN_WEB_SMALL_BYTES)) {
         nn_copy(frame + header, data, bytes);
         if (masked) nn_websocket_mask(frame + header, bytes, mask);
@@ -13281,7 +14204,16 @@ NN_PRIVATE necpnet_result nn_web_frames_send(necpnet_web_connection* connection,
     if (NN_UNLIKELY(transport->flags & NECPNET_TRANSPORT_MESSAGES)) {
         return transport->send_stream(transport->user, connection->stream, data, bytes);
     }
-    return frames_write(connection, opcode, data, bytes);
+    if (NN_UNLIKELY(connection->compression.agreed) && opcode < NN_WEBSOCKET_CLOSE) {
+        const uint8_t* small = NULL;
+        size_t small_bytes = nn_web_deflate_message(connection, data, bytes, &small);
+        if (small_bytes) {
+            necpnet_result result = frames_write(connection, opcode, NN_WEBSOCKET_COMPRESSED, small, small_bytes);
+            nn_web_deflate_sent(connection->web);
+            return result;
+        }
+    }
+    return frames_write(connection, opcode, 0, data, bytes);
 }
 
 NN_PRIVATE void nn_web_frames_close(necpnet_web_connection* connection, int code, const char* text)
@@ -13298,7 +14230,8 @@ NN_PRIVATE void nn_web_frames_close(necpnet_web_connection* connection, int code
         nn_copy(payload + 2, text, text_bytes);
         bytes = 2 + text_bytes;
     }
-    (void)frames_write(connection, NN_WEBSOCKET_CLOSE, payload, bytes); /* if it fails, the peer sees the stream end */
+    (void)frames_write(connection, NN_WEBSOCKET_CLOSE, 0, payload,
+                       bytes); /* if it fails, the peer sees the stream end */
 }
 
 /* ---- in --------------------------------------------------------------------------------------------------------- */
@@ -13357,6 +14290,27 @@ static necpnet_result frames_problem_result(int code)
     }
 }
 
+/* Close with a code and say why. */
+static void frames_fail(necpnet_web_connection* connection, int code, const char* problem)
+{
+    nn_log_write(&connection->web->config.logger, NECPNET_LOG_DEBUG, "web: closed with %d: %s", code, problem);
+    nn_web_frames_close(connection, code, problem);
+    nn_web_connection_end(connection, frames_problem_result(code), code, problem, false);
+}
+
+static void frames_deliver_compressed(necpnet_web_connection* connection, nn_websocket_item* item)
+{
+    necpnet_web* web = connection->web;
+    nn_web_buffer buffer;
+    int code = nn_web_deflate_open_message(connection, &buffer, item);
+    if (NN_LIKELY(!code)) {
+        frames_deliver(connection, item);
+    } else {
+        frames_fail(connection, code, item->problem);
+    }
+    nn_web_deflate_close_message(web, &buffer);
+}
+
 NN_PRIVATE size_t nn_web_frames_input(necpnet_web_connection* connection, uint8_t* data, size_t bytes)
 {
     uint8_t* at = data;
@@ -13366,7 +14320,12 @@ NN_PRIVATE size_t nn_web_frames_input(necpnet_web_connection* connection, uint8_
         switch (nn_websocket_next(&connection->websocket, &at, end, &item)) {
         case NN_WEBSOCKET_MORE: return bytes;
         case NN_WEBSOCKET_MESSAGE:
-            if (NN_LIKELY(connection->state == NN_WEB_OPEN)) frames_deliver(connection, &item);
+            if (NN_UNLIKELY(connection->state != NN_WEB_OPEN)) break; /* closing: of no interest any more */
+            if (NN_UNLIKELY(item.compressed)) {
+                frames_deliver_compressed(connection, &item);
+            } else {
+                frames_deliver(connection, &item);
+            }
             break;
         case NN_WEBSOCKET_CONTROL:
             if (item.opcode == NN_WEBSOCKET_PING && connection->state == NN_WEB_OPEN) {
@@ -13374,12 +14333,7 @@ NN_PRIVATE size_t nn_web_frames_input(necpnet_web_connection* connection, uint8_
             }
             break;
         case NN_WEBSOCKET_CLOSED: frames_closed(connection, &item); break;
-        case NN_WEBSOCKET_FAILED:
-            nn_log_write(&connection->web->config.logger, NECPNET_LOG_DEBUG, "web: closed with %d: %s", item.code,
-                         item.problem);
-            nn_web_frames_close(connection, item.code, item.problem);
-            nn_web_connection_end(connection, frames_problem_result(item.code), item.code, item.problem, false);
-            break;
+        case NN_WEBSOCKET_FAILED: frames_fail(connection, item.code, item.problem); break;
         }
     }
     return (size_t)(at - data);
@@ -13400,6 +14354,7 @@ NN_PRIVATE void nn_web_frames_open(necpnet_web_connection* connection)
     uint32_t bytes_max = connection->is_session ? NN_WEB_SESSION_BYTES_MAX : web->config.message_bytes_max;
     nn_web_connection_give_setup(connection);
     nn_websocket_init(&connection->websocket, web->alloc, connection->is_server, bytes_max);
+    connection->websocket.deflate = connection->compression.agreed;
     connection->state = NN_WEB_OPEN;
     connection->is_seen = true;
     connection->heard_us = web->now_us;
@@ -13442,8 +14397,8 @@ NN_PRIVATE void nn_web_frames_wake(necpnet_web_connection* connection)
 /* ---- begin src/nn_web_upgrade.c ---------------------------------------------------------------------------------- */
 /* nn_web_upgrade - the opening of a connection, both sides: heads that arrive, the answer to a request. */
 
-#define UPGRADE_ANSWER_BYTES 1024 /* an answer up to this is made on the stack */
-#define UPGRADE_STATIC_BYTES 320  /* at most, of an answer without headers, body and subprotocol */
+#define UPGRADE_ANSWER_BYTES 1024                                /* an answer up to this is made on the stack */
+#define UPGRADE_STATIC_BYTES (352 + NN_EXTENSION_TEXT_BYTES_MAX) /* at most, of a head without the caller's texts */
 
 /* ---- refusing --------------------------------------------------------------------------------------------------- */
 
@@ -13484,7 +14439,8 @@ static char* upgrade_copy_text(nn_alloc* alloc, const char* text)
     return copy;
 }
 
-static bool upgrade_write_accept(necpnet_web_connection* connection, const char* key, const char* headers)
+static bool upgrade_write_accept(necpnet_web_connection* connection, const char* key, const char* extensions,
+                                 const char* headers)
 {
     nn_alloc* alloc = connection->web->alloc;
     const char* subprotocol = connection->subprotocol;
@@ -13492,15 +14448,15 @@ static bool upgrade_write_accept(necpnet_web_connection* connection, const char*
     size_t bytes_max = UPGRADE_STATIC_BYTES + (headers ? strlen(headers) : 0) + (subprotocol ? strlen(subprotocol) : 0);
     char* answer = bytes_max <= sizeof small ? small : (char*)nn_alloc_take(alloc, bytes_max);
     if (!answer) return false;
-    size_t bytes =
-        nn_upgrade_write_answer(answer, answer == small ? sizeof small : bytes_max, key, subprotocol, headers);
+    size_t bytes = nn_upgrade_write_answer(answer, answer == small ? sizeof small : bytes_max, key, subprotocol,
+                                           extensions, headers);
     necpnet_result result = nn_web_connection_write(connection, (const uint8_t*)answer, bytes);
     if (answer != small) nn_alloc_give(alloc, answer, bytes_max);
     return result == NECPNET_OK;
 }
 
-static void upgrade_accept(necpnet_web_connection* connection, const necpnet_web_request* request, const char* key,
-                           const necpnet_web_answer* answer)
+static void upgrade_accept(necpnet_web_connection* connection, const nn_http_head* head,
+                           const necpnet_web_request* request, const char* key, const necpnet_web_answer* answer)
 {
     necpnet_web* web = connection->web;
     bool is_session = answer->action == NECPNET_WEB_SESSION;
@@ -13523,7 +14479,11 @@ static void upgrade_accept(necpnet_web_connection* connection, const necpnet_web
             return;
         }
     }
-    if (!upgrade_write_accept(connection, key, answer->headers)) {
+    nn_extension_wish wish;
+    char extensions[NN_EXTENSION_TEXT_BYTES_MAX];
+    bool wishes = nn_web_deflate_wishes(web, is_session, &wish);
+    (void)nn_extension_answer(head, wishes ? &wish : NULL, &connection->compression, extensions); /* its form is good */
+    if (!upgrade_write_accept(connection, key, extensions, answer->headers)) {
         upgrade_end_out_of_memory(connection);
         return;
     }
@@ -13547,8 +14507,8 @@ static void upgrade_default_answer(const necpnet_web* web, const necpnet_web_req
     }
 }
 
-static void upgrade_act(necpnet_web_connection* connection, const necpnet_web_request* request, const char* key,
-                        const necpnet_web_answer* answer)
+static void upgrade_act(necpnet_web_connection* connection, const nn_http_head* head,
+                        const necpnet_web_request* request, const char* key, const necpnet_web_answer* answer)
 {
     connection->user_data = answer->user_data;
     switch (answer->action) {
@@ -13562,7 +14522,7 @@ static void upgrade_act(necpnet_web_connection* connection, const necpnet_web_re
     case NECPNET_WEB_SESSION:
         if (answer->action == NECPNET_WEB_ACCEPT) connection->is_seen = true; /* whatever comes of it */
         if (request->is_upgrade) {
-            upgrade_accept(connection, request, key, answer);
+            upgrade_accept(connection, head, request, key, answer);
             break;
         }
         nn_web_upgrade_refuse(connection, 426, UPGRADE_HEADER, NULL, NECPNET_ERR_UPGRADE_REFUSED);
@@ -13574,6 +14534,15 @@ static void upgrade_act(necpnet_web_connection* connection, const necpnet_web_re
         break;
     }
     }
+}
+
+/* The lists in a request that ask for WebSocket must be lists. */
+static bool upgrade_lists_are_valid(const necpnet_web* web, const nn_http_head* head, char* subprotocols)
+{
+    nn_extension_deflate nothing;
+    char extensions[NN_EXTENSION_TEXT_BYTES_MAX];
+    return nn_upgrade_join_subprotocols(head, subprotocols, web->config.head_bytes_max) &&
+           nn_extension_answer(head, NULL, &nothing, extensions);
 }
 
 /* ---- a request's head ------------------------------------------------------------------------------------------- */
@@ -13590,9 +14559,7 @@ static void upgrade_request(necpnet_web_connection* connection, const uint8_t* r
     int status = nn_http_parse_request(text, bytes, &head);
     int upgrade = status ? 1 : nn_upgrade_check_request(&head, &key);
     if (!status && upgrade > 1) status = upgrade;
-    if (!status && !nn_upgrade_join_subprotocols(&head, subprotocols, web->config.head_bytes_max) && upgrade == 0) {
-        status = 400;
-    }
+    if (!status && !upgrade_lists_are_valid(web, &head, subprotocols) && upgrade == 0) status = 400;
     if (status) {
         nn_log_write(&web->config.logger, NECPNET_LOG_DEBUG, "web: a request was answered %d", status);
         nn_web_connection_drop_told(web, &connection->address, NECPNET_DROP_UPGRADE);
@@ -13608,7 +14575,7 @@ static void upgrade_request(necpnet_web_connection* connection, const uint8_t* r
         web->config.handlers.on_request(connection, &request, &answer, web->config.handlers.user);
         if (connection->state == NN_WEB_ENDED) return; /* closed inside */
     }
-    upgrade_act(connection, &request, key, &answer);
+    upgrade_act(connection, &head, &request, key, &answer);
 }
 
 /* Keep the piece of a head that has come. */
@@ -13697,6 +14664,11 @@ static void upgrade_answer(necpnet_web_connection* connection, const uint8_t* ra
         return;
     }
     necpnet_result result = nn_upgrade_check_answer(&head, setup->key, setup->subprotocols, &subprotocol);
+    nn_extension_wish wish;
+    bool wishes = nn_web_deflate_wishes(web, connection->is_session, &wish);
+    if (result == NECPNET_OK && !nn_extension_check_answer(&head, wishes ? &wish : NULL, &connection->compression)) {
+        result = NECPNET_ERR_PROTOCOL;
+    }
     if (result == NECPNET_OK && connection->is_session && strcmp(subprotocol, NN_WEB_SESSION_SUBPROTOCOL) != 0) {
         result = NECPNET_ERR_UPGRADE_REFUSED; /* a WebSocket server, but none of ours */
     }
@@ -13742,8 +14714,13 @@ NN_PRIVATE void nn_web_upgrade_send_request(necpnet_web_connection* connection)
         upgrade_end_out_of_memory(connection);
         return;
     }
-    size_t bytes =
-        nn_upgrade_write_request(request, bytes_max, setup->host_header, setup->path, setup->key, setup->subprotocols);
+    nn_extension_wish wish;
+    char extensions[NN_EXTENSION_TEXT_BYTES_MAX] = "";
+    if (nn_web_deflate_wishes(connection->web, connection->is_session, &wish)) {
+        nn_extension_write_offer(&wish, extensions);
+    }
+    size_t bytes = nn_upgrade_write_request(request, bytes_max, setup->host_header, setup->path, setup->key,
+                                            setup->subprotocols, extensions);
     necpnet_result result = nn_web_connection_write(connection, (const uint8_t*)request, bytes);
     nn_alloc_give(alloc, request, bytes_max);
     if (result != NECPNET_OK) {
@@ -14169,6 +15146,7 @@ NECPNET_API necpnet_result necpnet_web_config_default(necpnet_web_config* config
     config->ping_ms = 30000;
     config->timeout_ms = 65000;
     config->close_timeout_ms = 2000;
+    nn_web_deflate_default(&config->deflate);
     return NECPNET_OK;
 }
 
@@ -14194,11 +15172,7 @@ static necpnet_result web_check_config(const necpnet_web_config* config)
                      (unsigned)ranges[i].value, (unsigned)ranges[i].low, (unsigned)ranges[i].high);
         return NECPNET_ERR_BAD_CONFIG;
     }
-    if (config->deflate) {
-        nn_log_write(&config->logger, NECPNET_LOG_ERROR, "web config: deflate is not in this version");
-        return NECPNET_ERR_UNSUPPORTED;
-    }
-    return NECPNET_OK;
+    return nn_web_deflate_check(config);
 }
 
 #if NECPNET_WITH_PLATFORM
@@ -14222,6 +15196,7 @@ static void web_free(necpnet_web* web)
     nn_alloc* alloc = web->alloc;
     nn_tls_context_destroy(web->tls_server);
     nn_tls_context_destroy(web->tls_client);
+    nn_web_deflate_destroy(web);
     nn_deadlines_reset(&web->deadlines);
     nn_alloc_give(alloc, web->scratch, web_scratch_bytes(web));
     nn_alloc_give(alloc, web->plaintext, NN_TLS_PLAINTEXT_BYTES_MAX);
@@ -14234,6 +15209,10 @@ static necpnet_result web_fill(necpnet_web* web)
 {
     web->scratch = (char*)nn_alloc_take(web->alloc, web_scratch_bytes(web));
     if (!web->scratch) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (web->config.deflate.enabled) {
+        web->deflate = (nn_web_deflate*)nn_alloc_take(web->alloc, sizeof *web->deflate);
+        if (!web->deflate) return NECPNET_ERR_OUT_OF_MEMORY;
+    }
     const char* ca_file = web->config.tls.ca_file;
     if (ca_file) {
         web->ca_file = (char*)nn_alloc_take(web->alloc, strlen(ca_file) + 1);
@@ -22310,6 +23289,8 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     web.tls = config->tls;
     web.ping_ms = config->websocket_ping_ms;
     web.timeout_ms = config->websocket_timeout_ms;
+    web.deflate.enabled = config->websocket_deflate;
+    web.deflate.sessions = config->websocket_deflate;
     nn_web_session_hooks hooks = {
         client, nn_client_session_open, nn_client_session_message, nn_client_session_close, NULL, NULL};
     necpnet_sink sink = {client,         client_on_datagram, client_on_accept, nn_web_on_open,
@@ -23575,6 +24556,7 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
     config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_DEFAULT;
     config->receive_bytes_max = 64u << 20;
     config->queue_bytes_max = 1u << 20;
+    nn_web_deflate_default(&config->deflate);
     config->query_name = "necpnet";
     config->query = true;
     return NECPNET_OK;
@@ -23718,6 +24700,7 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     web.ping_ms = config->websocket_ping_ms;
     web.timeout_ms = config->websocket_timeout_ms;
     web.queue_bytes_max = config->queue_bytes_max;
+    web.deflate = config->deflate;
     web.head_timeout_ms = config->handshake_timeout_ms;
     web.connections_max = (uint32_t)nn_min_u64((uint64_t)config->peers_max + config->handshakes_max, 1u << 24);
     web.handlers.on_request = server_on_request;
@@ -25034,6 +26017,10 @@ necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpn
     out.peers = server->peer_count;
     out.peers_connected = server->connected_count;
     out.web_connections = server->endpoint.web ? nn_web_connection_count(server->endpoint.web) : 0;
+    necpnet_web_statistics web;
+    if (necpnet_web_get_statistics(server->endpoint.web, &web) == NECPNET_OK) {
+        out.deflate_bytes_saved = web.deflated_bytes - web.deflated_wire_bytes;
+    }
     out.memory_bytes = server->endpoint.alloc.bytes + sizeof *server;
     out.memory_peak_bytes = server->endpoint.alloc.bytes_peak + sizeof *server;
     out.tick = necpnet_server_tick(server);

@@ -396,6 +396,7 @@ typedef enum necpnet_security {
 } necpnet_security;
 
 typedef struct necpnet_transport necpnet_transport; /* section 8 */
+typedef struct necpnet_workers necpnet_workers;
 typedef struct necpnet_loop necpnet_loop;           /* section 10 */
 typedef struct necpnet_schema necpnet_schema;       /* section 7 */
 typedef struct necpnet_world necpnet_world;         /* section 7 */
@@ -839,6 +840,7 @@ typedef struct necpnet_server_config {
     bool query;                 /* answer queries; default true */
     uint32_t busy_poll_us;      /* of own sockets: wait asks them so long before it sleeps: a core for lower latency;
                                    default 0 */
+    necpnet_workers* workers;   /* NULL (default), or whom this server shares its ports with (section 10); borrowed */
 } necpnet_server_config;
 
 /* necpnet_server_config_default - fill all fields and stamp struct_bytes.
@@ -2206,6 +2208,56 @@ NECPNET_API necpnet_result necpnet_loop_after(necpnet_loop* loop, uint64_t delay
  */
 NECPNET_API necpnet_result necpnet_loop_cancel(necpnet_loop* loop, necpnet_loop_timer timer);
 
+/* Several servers of one process on one port, each with a loop and a thread of its own (the application's): give all the
+ * same necpnet_workers and the same ports in their configs. The system spreads clients over them; a client stays with
+ * its server when its address changes, for its connection id names it. A connect token is spent once for all of them.
+ * Peers of different servers meet through the application alone (necpnet_loop_post). */
+typedef struct necpnet_workers_config {
+    size_t struct_bytes;
+    necpnet_allocator allocator; /* called on the threads of all servers */
+    uint32_t count_max;          /* servers at once; 1 .. 256, default 16 */
+    bool steer;                  /* Linux: the kernel looks for the server in the connection id; default true */
+} necpnet_workers_config;
+
+/* necpnet_workers_config_default - fill all fields and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_workers_config_default(necpnet_workers_config* config);
+
+/* necpnet_workers_create - before the servers. A server that joins when count_max have fails with ERR_LIMIT_REACHED,
+ * where the system cannot share a port with ERR_UNSUPPORTED.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_OUT_OF_MEMORY
+ *          | ERR_UNSUPPORTED (a browser)
+ * Thread   any.        Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_workers_create(const necpnet_workers_config* config, necpnet_workers** out_workers);
+
+/* necpnet_workers_destroy - after the servers.
+ *
+ *   workers  NULL does nothing.
+ *
+ * Thread   any.        Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_workers_destroy(necpnet_workers* workers);
+
+typedef struct necpnet_workers_statistics {
+    uint32_t count;        /* servers now */
+    uint32_t handed_over;  /* datagrams that came to the wrong server; wraps */
+    uint64_t dropped;      /* of them: for want of room, or their server had gone */
+    uint32_t tokens_spent;
+} necpnet_workers_statistics;
+
+/* necpnet_workers_get_statistics - what they did together.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_workers_get_statistics(necpnet_workers* workers,
+                                                          necpnet_workers_statistics* out_statistics);
+
 /* The transport over real sockets, for those who drive an endpoint with a loop of their own choice. Endpoints without
  * config.transport make one themselves. */
 typedef struct necpnet_socket_config {
@@ -2222,6 +2274,7 @@ typedef struct necpnet_socket_config {
     uint32_t busy_poll_us;     /* wait asks the sockets for so long before it sleeps: lower latency for a core; Linux: the
                                   network card as well (SO_BUSY_POLL); default 0 */
     bool one_peer;             /* a client's: small buffers; default false */
+    necpnet_workers* workers;  /* NULL (default); else reuse_port is implied, and port 0 is the port of the first */
 } necpnet_socket_config;
 
 /* necpnet_socket_config_default - fill all fields and stamp struct_bytes.

@@ -86,6 +86,10 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
 NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, bool* joins,
                            int* out_refused, necpnet_result* out_reason);
 
+/* nn_net_steer - of the sockets that share this one's port: datagrams whose first byte has one of these bits go to the
+ * socket whose number, in the order of binding, stands in byte `at`. A wish: where the system cannot, it chooses itself. */
+NN_PRIVATE void nn_net_steer(int descriptor, uint8_t bits, uint32_t at);
+
 /* nn_net_watch_errors - from now on the system remembers which addresses refused a datagram (ICMP). Nothing where it
  * cannot; nn_net_read_error then has none. */
 NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #if defined(__linux__)
 #include <linux/errqueue.h>
+#include <linux/filter.h>
 #include <sys/eventfd.h>
 #endif
 
@@ -18,6 +19,9 @@
 #endif
 #if defined(__linux__) && !defined(UDP_GRO)
 #define UDP_GRO 104 /* since 5.0 */
+#endif
+#if defined(__linux__) && !defined(SO_ATTACH_REUSEPORT_CBPF)
+#define SO_ATTACH_REUSEPORT_CBPF 51 /* since 4.5 */
 #endif
 #if defined(__linux__) && !defined(SO_BUSY_POLL)
 #define SO_BUSY_POLL 46 /* asm-generic/socket.h, since 3.11 */
@@ -487,6 +491,22 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
 
 #if defined(__linux__)
 
+NN_PRIVATE void nn_net_steer(int descriptor, uint8_t bits, uint32_t at)
+{
+    struct sock_filter code[] = {
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 0},      /* the first byte of the datagram */
+        {BPF_JMP | BPF_JSET | BPF_K, 0, 2, bits}, /* none of the bits: skip two */
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, at},     /* its socket's number; without such a byte: 0 */
+        {BPF_RET | BPF_A, 0, 0, 0},               /* a number that nobody has: as below */
+        {BPF_RET | BPF_K, 0, 0, UINT32_MAX},      /* by the hash of the addresses */
+    };
+    struct sock_fprog program;
+    memset(&program, 0, sizeof program);
+    program.len = NN_COUNT(code);
+    program.filter = code;
+    setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, (socklen_t)sizeof program);
+}
+
 NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6)
 {
     net_set(descriptor, IPPROTO_IP, IP_RECVERR, 1);
@@ -525,6 +545,13 @@ NN_PRIVATE bool nn_net_read_error(int descriptor, necpnet_address* out_to, necpn
 }
 
 #else
+
+NN_PRIVATE void nn_net_steer(int descriptor, uint8_t bits, uint32_t at)
+{
+    (void)descriptor;
+    (void)bits;
+    (void)at;
+}
 
 NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6)
 {

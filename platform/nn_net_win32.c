@@ -244,6 +244,13 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
     return count;
 }
 
+NN_PRIVATE void nn_net_steer(int descriptor, uint8_t bits, uint32_t at)
+{
+    (void)descriptor;
+    (void)bits;
+    (void)at;
+}
+
 NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6)
 {
     (void)descriptor;

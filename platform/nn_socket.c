@@ -1,6 +1,9 @@
 /* nn_socket - the transport over real sockets: opening, receiving, waiting, destroying. */
 #include "nn_socket.h"
 
+#include "nn_packet.h"
+#include "nn_platform.h"
+
 #if !defined(__EMSCRIPTEN__)
 
 #define SOCKET_BUFFER_BYTES_DEFAULT (4u << 20)
@@ -118,6 +121,7 @@ static void socket_receive(void* user, uint64_t now_us)
     socket->waited = false;
     buffers->reading = true;
     if (socket->udp_ready) nn_socket_receive_datagrams(socket, spins);
+    if (socket->workers) nn_socket_receive_handed_over(socket);
     if (socket->listening_ready) nn_socket_accept(socket);
     if (socket->ready_first) nn_socket_serve_streams(socket);
     socket_tell_resolved(socket);
@@ -215,8 +219,63 @@ static necpnet_result socket_open(nn_socket* socket, nn_net_kind kind, const nec
                                                      : result; /* not an address of this host */
 }
 
+static necpnet_result socket_open_ports(nn_socket* socket, const necpnet_socket_config* config,
+                                        const necpnet_address* address)
+{
+    necpnet_result result = NECPNET_OK;
+    if (config->tcp_port >= 0) {
+        result = socket_open(socket, NN_NET_TCP, config, address, config->tcp_port, &socket->listening);
+        if (result == NECPNET_OK) result = nn_net_open(NN_NET_UDP, false, &socket->spare_descriptor);
+    }
+    if (result == NECPNET_OK && config->udp_port >= 0) {
+        result = socket_open(socket, NN_NET_UDP, config, address, config->udp_port, &socket->udp);
+    }
+    return result;
+}
+
+/* The first of them finds out whether the port is free: sockets that share it would share it with strangers, too. */
+static necpnet_result socket_try_ports(nn_socket* socket, const necpnet_socket_config* config,
+                                       const necpnet_address* address)
+{
+    necpnet_socket_config alone = *config;
+    alone.reuse_port = false;
+    necpnet_result result = socket_open_ports(socket, &alone, address);
+    nn_watch* watches[2] = {&socket->udp, &socket->listening};
+    for (int i = 0; i < 2; i++) {
+        nn_loop_watch(socket->loop, watches[i], 0);
+        nn_net_close(watches[i]->descriptor);
+        watches[i]->descriptor = NN_NET_NONE;
+    }
+    nn_net_close(socket->spare_descriptor);
+    socket->spare_descriptor = NN_NET_NONE;
+    return result;
+}
+
+static necpnet_result socket_open_among_workers(nn_socket* socket, const necpnet_socket_config* config,
+                                                const necpnet_address* address)
+{
+    necpnet_workers* workers = config->workers;
+    necpnet_socket_config shared = *config;
+    shared.reuse_port = true;
+    nn_workers_lock(workers);
+    bool is_first = workers->count == 0;
+    necpnet_result result = nn_workers_join(workers, socket->loop, &socket->worker);
+    if (result == NECPNET_OK) socket->workers = workers;
+    if (result == NECPNET_OK && is_first) result = socket_try_ports(socket, config, address);
+    if (shared.udp_port == 0 && workers->udp_port > 0) shared.udp_port = workers->udp_port;
+    if (shared.tcp_port == 0 && workers->tcp_port > 0) shared.tcp_port = workers->tcp_port;
+    if (result == NECPNET_OK) result = socket_open_ports(socket, &shared, address);
+    if (result == NECPNET_OK && is_first) socket_local_ports(socket, &workers->udp_port, &workers->tcp_port);
+    if (result == NECPNET_OK && workers->steers && socket->udp.descriptor != NN_NET_NONE) {
+        nn_net_steer(socket->udp.descriptor, NN_PACKET_FORM, 4); /* the last byte of the connection id */
+    }
+    nn_workers_unlock(workers);
+    return result;
+}
+
 static void socket_free(nn_socket* socket)
 {
+    if (socket->workers) nn_workers_leave(socket->workers, socket->worker);
     nn_resolver_destroy(socket->resolver);
     if (socket->loop) {
         nn_socket_buffers* buffers = (nn_socket_buffers*)socket->loop->buffers;
@@ -288,12 +347,9 @@ necpnet_result necpnet_socket_create(const necpnet_socket_config* config, const 
     socket->listening.ready = nn_socket_listening_ready;
     necpnet_result result = NECPNET_OK;
     if (socket->own_loop) result = necpnet_loop_create(&config->allocator, NECPNET_LOOP_BEST, &socket->loop);
-    if (result == NECPNET_OK && config->tcp_port >= 0) {
-        result = socket_open(socket, NN_NET_TCP, config, &address, config->tcp_port, &socket->listening);
-        if (result == NECPNET_OK) result = nn_net_open(NN_NET_UDP, false, &socket->spare_descriptor);
-    }
-    if (result == NECPNET_OK && config->udp_port >= 0) {
-        result = socket_open(socket, NN_NET_UDP, config, &address, config->udp_port, &socket->udp);
+    if (result == NECPNET_OK) {
+        result = config->workers ? socket_open_among_workers(socket, config, &address)
+                                 : socket_open_ports(socket, config, &address);
     }
     if (result == NECPNET_OK && !nn_socket_buffers_of(socket)) result = NECPNET_ERR_OUT_OF_MEMORY;
     if (result != NECPNET_OK) {
@@ -303,6 +359,11 @@ necpnet_result necpnet_socket_create(const necpnet_socket_config* config, const 
     socket_fill_transport(socket);
     *out_transport = &socket->transport;
     return NECPNET_OK;
+}
+
+NN_PRIVATE uint32_t nn_platform_worker_of(const necpnet_transport* transport)
+{
+    return ((const nn_socket*)transport->user)->worker;
 }
 
 void necpnet_socket_destroy(const necpnet_transport* transport)

@@ -11,6 +11,7 @@
 #include "nn_log.h"
 #include "nn_loop.h"
 #include "nn_resolver.h"
+#include "nn_workers.h"
 
 #if !defined(__EMSCRIPTEN__)
 
@@ -152,6 +153,8 @@ typedef struct nn_socket {
     uint32_t ready_count;
 
     nn_resolver* resolver;
+    necpnet_workers* workers; /* NULL: alone */
+    uint32_t worker;          /* its place among them */
     nn_socket_statistics statistics;
 } nn_socket;
 
@@ -161,6 +164,7 @@ NN_PRIVATE nn_socket_buffers* nn_socket_buffers_of(nn_socket* socket);
 /* nn_socket_datagram - datagrams. */
 NN_PRIVATE void nn_socket_udp_ready(nn_watch* watch, unsigned what);
 NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket, bool spins);
+NN_PRIVATE void nn_socket_receive_handed_over(nn_socket* socket);
 NN_PRIVATE necpnet_result nn_socket_send_datagram(void* user, const necpnet_address* to, const uint8_t* data,
                                                   size_t bytes);
 NN_PRIVATE void nn_socket_flush_datagrams(nn_socket* socket);

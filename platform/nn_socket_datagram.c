@@ -43,10 +43,26 @@ static void socket_deliver(nn_socket* socket, const nn_net_datagram* datagram)
     uint32_t at = 0;
     do {
         uint32_t bytes = datagram->bytes - at < segment ? datagram->bytes - at : segment;
+        uint8_t* data = datagram->data + at;
         socket->statistics.datagrams_received++;
-        socket->sink.on_datagram(socket->sink.user, &datagram->address, datagram->data + at, bytes);
+        if (!socket->workers || !nn_workers_divert(socket->workers, socket->worker, &datagram->address, data, bytes)) {
+            socket->sink.on_datagram(socket->sink.user, &datagram->address, data, bytes);
+        }
         at += segment;
     } while (at < datagram->bytes && socket->attached);
+}
+
+NN_PRIVATE void nn_socket_receive_handed_over(nn_socket* socket)
+{
+    uint32_t bytes;
+    uint8_t* at = nn_workers_take(socket->workers, socket->worker, &bytes);
+    uint8_t* end = at + bytes;
+    while (at != end && socket->attached) {
+        nn_handed_over record;
+        memcpy(&record, at, sizeof record);
+        socket->sink.on_datagram(socket->sink.user, &record.from, at + sizeof record, record.bytes);
+        at += nn_handed_over_bytes(record.bytes);
+    }
 }
 
 /* As many slots as are filled, and twice as many after a call that filled them all: a slot that stays empty costs. */

@@ -78,6 +78,15 @@ NN_PRIVATE void nn_spent_add(nn_spent* spent, const uint8_t id[NN_SPENT_ID_BYTES
     spent->count++;
 }
 
+NN_PRIVATE necpnet_result nn_spent_spend(nn_spent* spent, const uint8_t id[NN_SPENT_ID_BYTES], uint64_t expires_us,
+                                         uint64_t wall_us)
+{
+    if (nn_spent_has(spent, id)) return NECPNET_ERR_TOKEN_SPENT;
+    necpnet_result result = nn_spent_reserve(spent, wall_us);
+    if (result == NECPNET_OK) nn_spent_add(spent, id, expires_us);
+    return result;
+}
+
 /* ---- ACCEPTs ---- */
 
 NN_PRIVATE void nn_accepts_init(nn_accepts* accepts, nn_alloc* alloc, uint32_t capacity_max, uint64_t life_us,
@@ -165,6 +174,18 @@ static necpnet_result cache_accepts_grow(nn_accepts* accepts)
     nn_alloc_give(accepts->alloc, accepts->heads, accepts->capacity * sizeof *accepts->heads);
     *accepts = larger;
     return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_accepts_take_back(nn_accepts* accepts)
+{
+    NN_ASSERT(accepts->count > 0);
+    uint32_t at = (accepts->first + accepts->count - 1) & (accepts->capacity - 1);
+    nn_accept_entry* entry = &accepts->entries[at];
+    *cache_accepts_head(accepts, entry->key) = entry->next; /* the newest stands first in its chain */
+    nn_wipe(entry->data, entry->bytes);
+    nn_alloc_give(accepts->alloc, entry->data, entry->bytes);
+    memset(entry, 0, sizeof *entry);
+    accepts->count--;
 }
 
 NN_PRIVATE necpnet_result nn_accepts_put(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES],

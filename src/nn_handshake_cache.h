@@ -28,6 +28,18 @@ NN_PRIVATE bool nn_spent_has(const nn_spent* spent, const uint8_t id[NN_SPENT_ID
 /* nn_spent_reserve - room for one more. OK | ERR_LIMIT_REACHED (count_max unexpired ids) | ERR_OUT_OF_MEMORY */
 NN_PRIVATE necpnet_result nn_spent_reserve(nn_spent* spent, uint64_t wall_us);
 
+/* nn_spent_spend - all at once: OK | ERR_TOKEN_SPENT | as nn_spent_reserve. */
+NN_PRIVATE necpnet_result nn_spent_spend(nn_spent* spent, const uint8_t id[NN_SPENT_ID_BYTES], uint64_t expires_us,
+                                         uint64_t wall_us);
+
+/* Who remembers what is spent: this server alone, or all workers of a process together. */
+typedef struct nn_spending {
+    bool (*has)(void* user, const uint8_t* id);
+    necpnet_result (*reserve)(void* user, uint64_t wall_us); /* as nn_spent_reserve */
+    necpnet_result (*spend)(void* user, const uint8_t* id, uint64_t expires_us, uint64_t wall_us);
+    void* user;
+} nn_spending;
+
 /* nn_spent_add - after nn_spent_reserve; must not be there yet. expires_us > 0. */
 NN_PRIVATE void nn_spent_add(nn_spent* spent, const uint8_t id[NN_SPENT_ID_BYTES], uint64_t expires_us);
 
@@ -62,6 +74,9 @@ NN_PRIVATE void nn_accepts_reset(nn_accepts* accepts);
 /* nn_accepts_find - a view until the next put; NULL if there is none of that key younger than life_us. */
 NN_PRIVATE const uint8_t* nn_accepts_find(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES], uint64_t now_us,
                                           size_t* out_bytes);
+
+/* nn_accepts_take_back - forget what the last put remembered. */
+NN_PRIVATE void nn_accepts_take_back(nn_accepts* accepts);
 
 /* nn_accepts_put - remember a copy; what is too old, and if need be the oldest, goes. OK | ERR_OUT_OF_MEMORY */
 NN_PRIVATE necpnet_result nn_accepts_put(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES],

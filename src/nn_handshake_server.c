@@ -2,7 +2,6 @@
 #include "nn_handshake_server.h"
 
 #include "nn_bytes.h"
-#include "nn_handshake_cache.h"
 #include "nn_hash.h"
 
 #define SERVER_TOKEN_KEYS_MAX 16u
@@ -28,10 +27,26 @@ struct nn_handshake_server {
     uint64_t open_budget; /* millionths of a handshake */
     uint64_t open_filled_us;
     uint64_t refusals;
-    nn_spent spent;
+    nn_spent spent; /* unless others remember */
+    nn_spending spending;
     nn_accepts accepts;
     uint8_t setup[NN_HANDSHAKE_SETUP_BYTES_MAX];
 };
+
+static bool handshake_server_has_spent(void* user, const uint8_t* id)
+{
+    return nn_spent_has((const nn_spent*)user, id);
+}
+
+static necpnet_result handshake_server_reserve(void* user, uint64_t wall_us)
+{
+    return nn_spent_reserve((nn_spent*)user, wall_us);
+}
+
+static necpnet_result handshake_server_spend(void* user, const uint8_t* id, uint64_t expires_us, uint64_t wall_us)
+{
+    return nn_spent_spend((nn_spent*)user, id, expires_us, wall_us);
+}
 
 static necpnet_result handshake_server_configure(nn_handshake_server* server, const nn_handshake_server_config* config)
 {
@@ -73,6 +88,8 @@ NN_PRIVATE necpnet_result nn_handshake_server_create(nn_alloc* alloc, const nn_h
     server->cookie_key_made_us = now_us;
     server->open_filled_us = now_us;
     nn_spent_init(&server->spent, alloc, config->spent_tokens_max ? config->spent_tokens_max : NN_SPENT_TOKENS_MAX);
+    nn_spending alone = {handshake_server_has_spent, handshake_server_reserve, handshake_server_spend, &server->spent};
+    server->spending = config->spending.has ? config->spending : alone;
     uint8_t hash_key[NN_SIPHASH_KEY_BYTES] = {0};
     necpnet_result result = handshake_server_configure(server, config);
     if (!result && !(nn_entropy_fill(&server->entropy, server->cookie_keys, sizeof server->cookie_keys) &&
@@ -209,7 +226,7 @@ static necpnet_drop handshake_server_judge_token(const nn_handshake_server* serv
     if (token->epoch < server->token_epoch) return NECPNET_DROP_TOKEN_EPOCH;
     if (suite < token->suite_min) return NECPNET_DROP_MODE;
     if (server->token_restart_guard && token->issued_us < server->start_wall_us) return NECPNET_DROP_TOKEN_STALE;
-    if (nn_spent_has(&server->spent, token->id)) return NECPNET_DROP_TOKEN_SPENT;
+    if (server->spending.has(server->spending.user, token->id)) return NECPNET_DROP_TOKEN_SPENT;
     return SERVER_NO_DROP;
 }
 
@@ -251,7 +268,7 @@ static bool handshake_server_has_room(nn_handshake_server* server, nn_handshake_
         return false;
     }
     if (server->security != NECPNET_SECURITY_TOKEN) return true;
-    necpnet_result result = nn_spent_reserve(&server->spent, pending->wall_us);
+    necpnet_result result = server->spending.reserve(server->spending.user, pending->wall_us);
     if (!result) return true;
     out->drop = result == NECPNET_ERR_LIMIT_REACHED ? NECPNET_DROP_BUSY : NECPNET_DROP_MEMORY;
     nn_handshake_server_refuse(server, pending, NECPNET_ERR_RATE_LIMITED,
@@ -361,10 +378,9 @@ NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* s
     uint8_t right[16];
     nn_siphash128(token.psk, sealed, NN_TOKEN_SEALED_BYTES, right);
     if (!result && !nn_equal_constant_time(right, proof, sizeof right)) result = NECPNET_ERR_TOKEN_INVALID;
-    if (!result) result = nn_spent_reserve(&server->spent, wall_us);
+    if (!result) result = server->spending.spend(server->spending.user, token.id, token.expires_us, wall_us);
     if (result == NECPNET_ERR_LIMIT_REACHED) result = NECPNET_ERR_RATE_LIMITED;
     if (!result) {
-        nn_spent_add(&server->spent, token.id, token.expires_us);
         memset(out_identity, 0, sizeof *out_identity);
         out_identity->client_id = token.client_id;
         memcpy(out_identity->user_data, token.user_data, sizeof token.user_data);
@@ -434,8 +450,9 @@ NN_PRIVATE necpnet_result nn_handshake_server_accept(nn_handshake_server* server
     necpnet_result result = NECPNET_OK;
     memset(&keys, 0, sizeof keys);
     if (setup_ok_bytes > NN_HANDSHAKE_SETUP_BYTES_MAX) result = NECPNET_ERR_INVALID_ARGUMENT;
-    if (!result && is_token && nn_spent_has(&server->spent, pending->token_id)) result = NECPNET_ERR_TOKEN_SPENT;
-    if (!result && is_token) result = nn_spent_reserve(&server->spent, pending->wall_us);
+    const nn_spending* spending = &server->spending;
+    if (!result && is_token && spending->has(spending->user, pending->token_id)) result = NECPNET_ERR_TOKEN_SPENT;
+    if (!result && is_token) result = spending->reserve(spending->user, pending->wall_us);
     if (!result && server->security == NECPNET_SECURITY_OPEN) {
         server->open_budget -= nn_min_u64(server->open_budget, UINT64_C(1000000));
     }
@@ -450,12 +467,15 @@ NN_PRIVATE necpnet_result nn_handshake_server_accept(nn_handshake_server* server
         nn_store_u32(key, pending->head.client_connection_id);
         memcpy(key + 4, pending->nonce, sizeof pending->nonce);
         result = nn_accepts_put(&server->accepts, key, reply, reply_bytes, server->now_us);
+        if (!result && is_token) { /* another worker may have been faster */
+            result = spending->spend(spending->user, pending->token_id, pending->token_expires_us, pending->wall_us);
+            if (result) nn_accepts_take_back(&server->accepts);
+        }
     }
     if (result) {
         nn_aead_destroy(keys.send);
         nn_aead_destroy(keys.receive);
     } else {
-        if (is_token) nn_spent_add(&server->spent, pending->token_id, pending->token_expires_us);
         *out_reply_bytes = reply_bytes;
         *out_keys = keys;
     }

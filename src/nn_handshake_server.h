@@ -6,6 +6,7 @@
 #ifndef NN_HANDSHAKE_SERVER_H
 #define NN_HANDSHAKE_SERVER_H
 
+#include "nn_handshake_cache.h"
 #include "nn_handshake_wire.h"
 #include "nn_key_schedule.h"
 
@@ -33,6 +34,7 @@ typedef struct nn_handshake_server_config {
     uint32_t suites;                /* bits to take, of those built; 0: all */
     uint32_t open_handshakes_per_s; /* 0: NN_OPEN_HANDSHAKES_PER_S */
     uint32_t spent_tokens_max;      /* 0: NN_SPENT_TOKENS_MAX */
+    nn_spending spending;           /* has NULL: this server alone */
 } nn_handshake_server_config;
 
 typedef struct nn_handshake_server nn_handshake_server;

@@ -9,6 +9,15 @@
 
 #if NECPNET_WITH_PLATFORM
 
+/* nn_platform_worker_of - the place of a transport of sockets among the workers it was made with; 0 without. */
+NN_PRIVATE uint32_t nn_platform_worker_of(const necpnet_transport* transport);
+
+/* nn_platform_workers_has_spent, reserve, spend - the functions of an nn_spending; user is a necpnet_workers. */
+NN_PRIVATE bool nn_platform_workers_has_spent(void* user, const uint8_t* id);
+NN_PRIVATE necpnet_result nn_platform_workers_reserve(void* user, uint64_t wall_us);
+NN_PRIVATE necpnet_result nn_platform_workers_spend(void* user, const uint8_t* id, uint64_t expires_us,
+                                                    uint64_t wall_us);
+
 /* nn_platform_read_file - a whole file. bytes does not count the NUL that is put behind the last byte; the block has
  * bytes + 1 bytes and goes back with nn_alloc_give(alloc, out, bytes + 1).
  *
@@ -23,6 +32,35 @@ NN_PRIVATE bool nn_platform_fill_entropy(void* to, size_t bytes);
 NN_PRIVATE const char* const* nn_platform_system_roots(void);
 
 #else
+
+NN_INLINE uint32_t nn_platform_worker_of(const necpnet_transport* transport)
+{
+    (void)transport;
+    return 0;
+}
+
+NN_INLINE bool nn_platform_workers_has_spent(void* user, const uint8_t* id)
+{
+    (void)user;
+    (void)id;
+    return true;
+}
+
+NN_INLINE necpnet_result nn_platform_workers_reserve(void* user, uint64_t wall_us)
+{
+    (void)user;
+    (void)wall_us;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_INLINE necpnet_result nn_platform_workers_spend(void* user, const uint8_t* id, uint64_t expires_us, uint64_t wall_us)
+{
+    (void)user;
+    (void)id;
+    (void)expires_us;
+    (void)wall_us;
+    return NECPNET_ERR_UNSUPPORTED;
+}
 
 NN_INLINE necpnet_result nn_platform_read_file(nn_alloc* alloc, const char* path, uint8_t** out, size_t* out_bytes)
 {

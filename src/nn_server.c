@@ -2,6 +2,7 @@
 #include "nn_server.h"
 
 #include "nn_bits.h"
+#include "nn_platform.h"
 #include "nn_upgrade.h"
 #include "nn_world.h"
 
@@ -79,6 +80,10 @@ static necpnet_result server_check(const necpnet_server_config* c)
         nn_log_write(log, NECPNET_LOG_WARNING,
                      "nobody can join: security is TOKEN, but there are no config.token_keys and "
                      "no config.authorize");
+    }
+    if (ok && c->workers && c->transport) {
+        nn_log_write(log, NECPNET_LOG_ERROR, "config.workers serve with own sockets: config.transport must be NULL");
+        ok = false;
     }
     if (ok && (!c->query_name || strlen(c->query_name) > 63)) {
         nn_log_write(log, NECPNET_LOG_ERROR, "config.query_name must be at most 63 bytes");
@@ -170,6 +175,7 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     sockets.udp_port = config->udp_port;
     sockets.tcp_port = config->tcp_port;
     sockets.busy_poll_us = config->busy_poll_us;
+    sockets.workers = config->workers;
 #endif
     necpnet_web_config_default(&web);
     web.allocator = server->endpoint.alloc.allocator;
@@ -198,7 +204,9 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
                                   nn_server_web_drop};
     necpnet_sink sink = {server,         server_on_datagram, server_on_accept, nn_web_on_open,
                          nn_web_on_data, nn_web_on_writable, nn_web_on_close,  server_on_resolved};
-    return nn_endpoint_attach(&server->endpoint, config->transport, &sockets, &web, &hooks, &sink);
+    necpnet_result result = nn_endpoint_attach(&server->endpoint, config->transport, &sockets, &web, &hooks, &sink);
+    if (!result && config->workers) server->worker = nn_platform_worker_of(server->endpoint.transport);
+    return result;
 }
 
 static necpnet_result server_begin(necpnet_server* server, const necpnet_server_config* config)
@@ -237,6 +245,11 @@ static necpnet_result server_begin(necpnet_server* server, const necpnet_server_
     handshake.server_id = config->server_id;
     handshake.token_epoch = config->token_epoch;
     handshake.token_restart_guard = config->token_restart_guard;
+    if (config->workers) {
+        nn_spending together = {nn_platform_workers_has_spent, nn_platform_workers_reserve, nn_platform_workers_spend,
+                                config->workers};
+        handshake.spending = together;
+    }
     result = nn_handshake_server_create(&server->endpoint.alloc, &handshake, 0, &server->handshake);
     nn_wipe(psk, sizeof psk);
     return result ? result : server_attach(server, config);

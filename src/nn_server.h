@@ -76,6 +76,7 @@ struct necpnet_server {
     bool is_draining;
     uint32_t drain_retry_ms;
     uint32_t slot_bits;
+    uint32_t worker; /* its place among config.workers */
     nn_peer** peers; /* by slot */
     uint32_t slot_count;
     uint32_t slot_capacity;

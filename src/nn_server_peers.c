@@ -16,10 +16,10 @@ NN_PRIVATE nn_peer* nn_server_find(const necpnet_server* server, necpnet_peer pe
     return found->generation == (uint32_t)(peer >> 32) ? found : NULL;
 }
 
-/* 8 bits worker (0 so far), 24 bits generation and slot. */
+/* 8 bits worker, 24 bits generation and slot. */
 NN_PRIVATE uint32_t nn_peer_connection_id(const nn_peer* peer)
 {
-    return (peer->generation << peer->server->slot_bits | peer->slot) & 0xffffffu;
+    return peer->server->worker << 24 | ((peer->generation << peer->server->slot_bits | peer->slot) & 0xffffffu);
 }
 
 NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint32_t connection_id)

@@ -1487,6 +1487,15 @@ NN_PRIVATE nn_deadline* nn_deadlines_take(nn_deadlines* deadlines, uint64_t now_
 
 #if NECPNET_WITH_PLATFORM
 
+/* nn_platform_worker_of - the place of a transport of sockets among the workers it was made with; 0 without. */
+NN_PRIVATE uint32_t nn_platform_worker_of(const necpnet_transport* transport);
+
+/* nn_platform_workers_has_spent, reserve, spend - the functions of an nn_spending; user is a necpnet_workers. */
+NN_PRIVATE bool nn_platform_workers_has_spent(void* user, const uint8_t* id);
+NN_PRIVATE necpnet_result nn_platform_workers_reserve(void* user, uint64_t wall_us);
+NN_PRIVATE necpnet_result nn_platform_workers_spend(void* user, const uint8_t* id, uint64_t expires_us,
+                                                    uint64_t wall_us);
+
 /* nn_platform_read_file - a whole file. bytes does not count the NUL that is put behind the last byte; the block has
  * bytes + 1 bytes and goes back with nn_alloc_give(alloc, out, bytes + 1).
  *
@@ -1501,6 +1510,35 @@ NN_PRIVATE bool nn_platform_fill_entropy(void* to, size_t bytes);
 NN_PRIVATE const char* const* nn_platform_system_roots(void);
 
 #else
+
+NN_INLINE uint32_t nn_platform_worker_of(const necpnet_transport* transport)
+{
+    (void)transport;
+    return 0;
+}
+
+NN_INLINE bool nn_platform_workers_has_spent(void* user, const uint8_t* id)
+{
+    (void)user;
+    (void)id;
+    return true;
+}
+
+NN_INLINE necpnet_result nn_platform_workers_reserve(void* user, uint64_t wall_us)
+{
+    (void)user;
+    (void)wall_us;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_INLINE necpnet_result nn_platform_workers_spend(void* user, const uint8_t* id, uint64_t expires_us, uint64_t wall_us)
+{
+    (void)user;
+    (void)id;
+    (void)expires_us;
+    (void)wall_us;
+    return NECPNET_ERR_UNSUPPORTED;
+}
 
 NN_INLINE necpnet_result nn_platform_read_file(nn_alloc* alloc, const char* path, uint8_t** out, size_t* out_bytes)
 {
@@ -12389,6 +12427,18 @@ NN_PRIVATE bool nn_spent_has(const nn_spent* spent, const uint8_t id[NN_SPENT_ID
 /* nn_spent_reserve - room for one more. OK | ERR_LIMIT_REACHED (count_max unexpired ids) | ERR_OUT_OF_MEMORY */
 NN_PRIVATE necpnet_result nn_spent_reserve(nn_spent* spent, uint64_t wall_us);
 
+/* nn_spent_spend - all at once: OK | ERR_TOKEN_SPENT | as nn_spent_reserve. */
+NN_PRIVATE necpnet_result nn_spent_spend(nn_spent* spent, const uint8_t id[NN_SPENT_ID_BYTES], uint64_t expires_us,
+                                         uint64_t wall_us);
+
+/* Who remembers what is spent: this server alone, or all workers of a process together. */
+typedef struct nn_spending {
+    bool (*has)(void* user, const uint8_t* id);
+    necpnet_result (*reserve)(void* user, uint64_t wall_us); /* as nn_spent_reserve */
+    necpnet_result (*spend)(void* user, const uint8_t* id, uint64_t expires_us, uint64_t wall_us);
+    void* user;
+} nn_spending;
+
 /* nn_spent_add - after nn_spent_reserve; must not be there yet. expires_us > 0. */
 NN_PRIVATE void nn_spent_add(nn_spent* spent, const uint8_t id[NN_SPENT_ID_BYTES], uint64_t expires_us);
 
@@ -12423,6 +12473,9 @@ NN_PRIVATE void nn_accepts_reset(nn_accepts* accepts);
 /* nn_accepts_find - a view until the next put; NULL if there is none of that key younger than life_us. */
 NN_PRIVATE const uint8_t* nn_accepts_find(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES], uint64_t now_us,
                                           size_t* out_bytes);
+
+/* nn_accepts_take_back - forget what the last put remembered. */
+NN_PRIVATE void nn_accepts_take_back(nn_accepts* accepts);
 
 /* nn_accepts_put - remember a copy; what is too old, and if need be the oldest, goes. OK | ERR_OUT_OF_MEMORY */
 NN_PRIVATE necpnet_result nn_accepts_put(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES],
@@ -12507,6 +12560,15 @@ NN_PRIVATE void nn_spent_add(nn_spent* spent, const uint8_t id[NN_SPENT_ID_BYTES
     memcpy(entry->id, id, NN_SPENT_ID_BYTES);
     entry->expires_us = expires_us;
     spent->count++;
+}
+
+NN_PRIVATE necpnet_result nn_spent_spend(nn_spent* spent, const uint8_t id[NN_SPENT_ID_BYTES], uint64_t expires_us,
+                                         uint64_t wall_us)
+{
+    if (nn_spent_has(spent, id)) return NECPNET_ERR_TOKEN_SPENT;
+    necpnet_result result = nn_spent_reserve(spent, wall_us);
+    if (result == NECPNET_OK) nn_spent_add(spent, id, expires_us);
+    return result;
 }
 
 /* ---- ACCEPTs ---- */
@@ -12598,6 +12660,18 @@ static necpnet_result cache_accepts_grow(nn_accepts* accepts)
     return NECPNET_OK;
 }
 
+NN_PRIVATE void nn_accepts_take_back(nn_accepts* accepts)
+{
+    NN_ASSERT(accepts->count > 0);
+    uint32_t at = (accepts->first + accepts->count - 1) & (accepts->capacity - 1);
+    nn_accept_entry* entry = &accepts->entries[at];
+    *cache_accepts_head(accepts, entry->key) = entry->next; /* the newest stands first in its chain */
+    nn_wipe(entry->data, entry->bytes);
+    nn_alloc_give(accepts->alloc, entry->data, entry->bytes);
+    memset(entry, 0, sizeof *entry);
+    accepts->count--;
+}
+
 NN_PRIVATE necpnet_result nn_accepts_put(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES],
                                          const uint8_t* data, size_t bytes, uint64_t now_us)
 {
@@ -12661,6 +12735,7 @@ typedef struct nn_handshake_server_config {
     uint32_t suites;                /* bits to take, of those built; 0: all */
     uint32_t open_handshakes_per_s; /* 0: NN_OPEN_HANDSHAKES_PER_S */
     uint32_t spent_tokens_max;      /* 0: NN_SPENT_TOKENS_MAX */
+    nn_spending spending;           /* has NULL: this server alone */
 } nn_handshake_server_config;
 
 typedef struct nn_handshake_server nn_handshake_server;
@@ -12785,10 +12860,26 @@ struct nn_handshake_server {
     uint64_t open_budget; /* millionths of a handshake */
     uint64_t open_filled_us;
     uint64_t refusals;
-    nn_spent spent;
+    nn_spent spent; /* unless others remember */
+    nn_spending spending;
     nn_accepts accepts;
     uint8_t setup[NN_HANDSHAKE_SETUP_BYTES_MAX];
 };
+
+static bool handshake_server_has_spent(void* user, const uint8_t* id)
+{
+    return nn_spent_has((const nn_spent*)user, id);
+}
+
+static necpnet_result handshake_server_reserve(void* user, uint64_t wall_us)
+{
+    return nn_spent_reserve((nn_spent*)user, wall_us);
+}
+
+static necpnet_result handshake_server_spend(void* user, const uint8_t* id, uint64_t expires_us, uint64_t wall_us)
+{
+    return nn_spent_spend((nn_spent*)user, id, expires_us, wall_us);
+}
 
 static necpnet_result handshake_server_configure(nn_handshake_server* server, const nn_handshake_server_config* config)
 {
@@ -12830,6 +12921,8 @@ NN_PRIVATE necpnet_result nn_handshake_server_create(nn_alloc* alloc, const nn_h
     server->cookie_key_made_us = now_us;
     server->open_filled_us = now_us;
     nn_spent_init(&server->spent, alloc, config->spent_tokens_max ? config->spent_tokens_max : NN_SPENT_TOKENS_MAX);
+    nn_spending alone = {handshake_server_has_spent, handshake_server_reserve, handshake_server_spend, &server->spent};
+    server->spending = config->spending.has ? config->spending : alone;
     uint8_t hash_key[NN_SIPHASH_KEY_BYTES] = {0};
     necpnet_result result = handshake_server_configure(server, config);
     if (!result && !(nn_entropy_fill(&server->entropy, server->cookie_keys, sizeof server->cookie_keys) &&
@@ -12966,7 +13059,7 @@ static necpnet_drop handshake_server_judge_token(const nn_handshake_server* serv
     if (token->epoch < server->token_epoch) return NECPNET_DROP_TOKEN_EPOCH;
     if (suite < token->suite_min) return NECPNET_DROP_MODE;
     if (server->token_restart_guard && token->issued_us < server->start_wall_us) return NECPNET_DROP_TOKEN_STALE;
-    if (nn_spent_has(&server->spent, token->id)) return NECPNET_DROP_TOKEN_SPENT;
+    if (server->spending.has(server->spending.user, token->id)) return NECPNET_DROP_TOKEN_SPENT;
     return SERVER_NO_DROP;
 }
 
@@ -13008,7 +13101,7 @@ static bool handshake_server_has_room(nn_handshake_server* server, nn_handshake_
         return false;
     }
     if (server->security != NECPNET_SECURITY_TOKEN) return true;
-    necpnet_result result = nn_spent_reserve(&server->spent, pending->wall_us);
+    necpnet_result result = server->spending.reserve(server->spending.user, pending->wall_us);
     if (!result) return true;
     out->drop = result == NECPNET_ERR_LIMIT_REACHED ? NECPNET_DROP_BUSY : NECPNET_DROP_MEMORY;
     nn_handshake_server_refuse(server, pending, NECPNET_ERR_RATE_LIMITED,
@@ -13118,10 +13211,9 @@ NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* s
     uint8_t right[16];
     nn_siphash128(token.psk, sealed, NN_TOKEN_SEALED_BYTES, right);
     if (!result && !nn_equal_constant_time(right, proof, sizeof right)) result = NECPNET_ERR_TOKEN_INVALID;
-    if (!result) result = nn_spent_reserve(&server->spent, wall_us);
+    if (!result) result = server->spending.spend(server->spending.user, token.id, token.expires_us, wall_us);
     if (result == NECPNET_ERR_LIMIT_REACHED) result = NECPNET_ERR_RATE_LIMITED;
     if (!result) {
-        nn_spent_add(&server->spent, token.id, token.expires_us);
         memset(out_identity, 0, sizeof *out_identity);
         out_identity->client_id = token.client_id;
         memcpy(out_identity->user_data, token.user_data, sizeof token.user_data);
@@ -13191,8 +13283,9 @@ NN_PRIVATE necpnet_result nn_handshake_server_accept(nn_handshake_server* server
     necpnet_result result = NECPNET_OK;
     memset(&keys, 0, sizeof keys);
     if (setup_ok_bytes > NN_HANDSHAKE_SETUP_BYTES_MAX) result = NECPNET_ERR_INVALID_ARGUMENT;
-    if (!result && is_token && nn_spent_has(&server->spent, pending->token_id)) result = NECPNET_ERR_TOKEN_SPENT;
-    if (!result && is_token) result = nn_spent_reserve(&server->spent, pending->wall_us);
+    const nn_spending* spending = &server->spending;
+    if (!result && is_token && spending->has(spending->user, pending->token_id)) result = NECPNET_ERR_TOKEN_SPENT;
+    if (!result && is_token) result = spending->reserve(spending->user, pending->wall_us);
     if (!result && server->security == NECPNET_SECURITY_OPEN) {
         server->open_budget -= nn_min_u64(server->open_budget, UINT64_C(1000000));
     }
@@ -13207,12 +13300,15 @@ NN_PRIVATE necpnet_result nn_handshake_server_accept(nn_handshake_server* server
         nn_store_u32(key, pending->head.client_connection_id);
         memcpy(key + 4, pending->nonce, sizeof pending->nonce);
         result = nn_accepts_put(&server->accepts, key, reply, reply_bytes, server->now_us);
+        if (!result && is_token) { /* another worker may have been faster */
+            result = spending->spend(spending->user, pending->token_id, pending->token_expires_us, pending->wall_us);
+            if (result) nn_accepts_take_back(&server->accepts);
+        }
     }
     if (result) {
         nn_aead_destroy(keys.send);
         nn_aead_destroy(keys.receive);
     } else {
-        if (is_token) nn_spent_add(&server->spent, pending->token_id, pending->token_expires_us);
         *out_reply_bytes = reply_bytes;
         *out_keys = keys;
     }
@@ -24457,6 +24553,7 @@ struct necpnet_server {
     bool is_draining;
     uint32_t drain_retry_ms;
     uint32_t slot_bits;
+    uint32_t worker; /* its place among config.workers */
     nn_peer** peers; /* by slot */
     uint32_t slot_count;
     uint32_t slot_capacity;
@@ -24600,6 +24697,10 @@ static necpnet_result server_check(const necpnet_server_config* c)
                      "nobody can join: security is TOKEN, but there are no config.token_keys and "
                      "no config.authorize");
     }
+    if (ok && c->workers && c->transport) {
+        nn_log_write(log, NECPNET_LOG_ERROR, "config.workers serve with own sockets: config.transport must be NULL");
+        ok = false;
+    }
     if (ok && (!c->query_name || strlen(c->query_name) > 63)) {
         nn_log_write(log, NECPNET_LOG_ERROR, "config.query_name must be at most 63 bytes");
         ok = false;
@@ -24690,6 +24791,7 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     sockets.udp_port = config->udp_port;
     sockets.tcp_port = config->tcp_port;
     sockets.busy_poll_us = config->busy_poll_us;
+    sockets.workers = config->workers;
 #endif
     necpnet_web_config_default(&web);
     web.allocator = server->endpoint.alloc.allocator;
@@ -24718,7 +24820,9 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
                                   nn_server_web_drop};
     necpnet_sink sink = {server,         server_on_datagram, server_on_accept, nn_web_on_open,
                          nn_web_on_data, nn_web_on_writable, nn_web_on_close,  server_on_resolved};
-    return nn_endpoint_attach(&server->endpoint, config->transport, &sockets, &web, &hooks, &sink);
+    necpnet_result result = nn_endpoint_attach(&server->endpoint, config->transport, &sockets, &web, &hooks, &sink);
+    if (!result && config->workers) server->worker = nn_platform_worker_of(server->endpoint.transport);
+    return result;
 }
 
 static necpnet_result server_begin(necpnet_server* server, const necpnet_server_config* config)
@@ -24757,6 +24861,11 @@ static necpnet_result server_begin(necpnet_server* server, const necpnet_server_
     handshake.server_id = config->server_id;
     handshake.token_epoch = config->token_epoch;
     handshake.token_restart_guard = config->token_restart_guard;
+    if (config->workers) {
+        nn_spending together = {nn_platform_workers_has_spent, nn_platform_workers_reserve, nn_platform_workers_spend,
+                                config->workers};
+        handshake.spending = together;
+    }
     result = nn_handshake_server_create(&server->endpoint.alloc, &handshake, 0, &server->handshake);
     nn_wipe(psk, sizeof psk);
     return result ? result : server_attach(server, config);
@@ -25091,10 +25200,10 @@ NN_PRIVATE nn_peer* nn_server_find(const necpnet_server* server, necpnet_peer pe
     return found->generation == (uint32_t)(peer >> 32) ? found : NULL;
 }
 
-/* 8 bits worker (0 so far), 24 bits generation and slot. */
+/* 8 bits worker, 24 bits generation and slot. */
 NN_PRIVATE uint32_t nn_peer_connection_id(const nn_peer* peer)
 {
-    return (peer->generation << peer->server->slot_bits | peer->slot) & 0xffffffu;
+    return peer->server->worker << 24 | ((peer->generation << peer->server->slot_bits | peer->slot) & 0xffffffu);
 }
 
 NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint32_t connection_id)
@@ -26859,6 +26968,10 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
 NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* batch, int count, bool* joins,
                            int* out_refused, necpnet_result* out_reason);
 
+/* nn_net_steer - of the sockets that share this one's port: datagrams whose first byte has one of these bits go to the
+ * socket whose number, in the order of binding, stands in byte `at`. A wish: where the system cannot, it chooses itself. */
+NN_PRIVATE void nn_net_steer(int descriptor, uint8_t bits, uint32_t at);
+
 /* nn_net_watch_errors - from now on the system remembers which addresses refused a datagram (ICMP). Nothing where it
  * cannot; nn_net_read_error then has none. */
 NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6);
@@ -26985,6 +27098,7 @@ NN_PRIVATE necpnet_result nn_net_resolve(const char* host, uint16_t port, necpne
 #include <unistd.h>
 #if defined(__linux__)
 #include <linux/errqueue.h>
+#include <linux/filter.h>
 #include <sys/eventfd.h>
 #endif
 
@@ -26993,6 +27107,9 @@ NN_PRIVATE necpnet_result nn_net_resolve(const char* host, uint16_t port, necpne
 #endif
 #if defined(__linux__) && !defined(UDP_GRO)
 #define UDP_GRO 104 /* since 5.0 */
+#endif
+#if defined(__linux__) && !defined(SO_ATTACH_REUSEPORT_CBPF)
+#define SO_ATTACH_REUSEPORT_CBPF 51 /* since 4.5 */
 #endif
 #if defined(__linux__) && !defined(SO_BUSY_POLL)
 #define SO_BUSY_POLL 46 /* asm-generic/socket.h, since 3.11 */
@@ -27462,6 +27579,22 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
 
 #if defined(__linux__)
 
+NN_PRIVATE void nn_net_steer(int descriptor, uint8_t bits, uint32_t at)
+{
+    struct sock_filter code[] = {
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 0},      /* the first byte of the datagram */
+        {BPF_JMP | BPF_JSET | BPF_K, 0, 2, bits}, /* none of the bits: skip two */
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, at},     /* its socket's number; without such a byte: 0 */
+        {BPF_RET | BPF_A, 0, 0, 0},               /* a number that nobody has: as below */
+        {BPF_RET | BPF_K, 0, 0, UINT32_MAX},      /* by the hash of the addresses */
+    };
+    struct sock_fprog program;
+    memset(&program, 0, sizeof program);
+    program.len = NN_COUNT(code);
+    program.filter = code;
+    setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, (socklen_t)sizeof program);
+}
+
 NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6)
 {
     net_set(descriptor, IPPROTO_IP, IP_RECVERR, 1);
@@ -27500,6 +27633,13 @@ NN_PRIVATE bool nn_net_read_error(int descriptor, necpnet_address* out_to, necpn
 }
 
 #else
+
+NN_PRIVATE void nn_net_steer(int descriptor, uint8_t bits, uint32_t at)
+{
+    (void)descriptor;
+    (void)bits;
+    (void)at;
+}
 
 NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6)
 {
@@ -27805,6 +27945,13 @@ NN_PRIVATE int nn_net_send(int descriptor, bool ipv6, const nn_net_datagram* bat
         }
     }
     return count;
+}
+
+NN_PRIVATE void nn_net_steer(int descriptor, uint8_t bits, uint32_t at)
+{
+    (void)descriptor;
+    (void)bits;
+    (void)at;
 }
 
 NN_PRIVATE void nn_net_watch_errors(int descriptor, bool ipv6)
@@ -28744,6 +28891,325 @@ NN_PRIVATE bool nn_resolver_take(nn_resolver* resolver, nn_resolved* out)
 #endif
 /* ---- end platform/nn_resolver.c ---------------------------------------------------------------------------------- */
 
+/* ---- begin platform/nn_workers.h --------------------------------------------------------------------------------- */
+/* nn_workers - what the servers of one process share that serve one port on several threads: places, inboxes for
+ * datagrams that the system gave to the wrong one, and the ids of spent tokens.
+ *
+ * A datagram names its worker in the top 8 bits of the connection id. On Linux the kernel is told to look there
+ * (SO_ATTACH_REUSEPORT_CBPF); elsewhere, and for whatever it gets wrong, the worker that received it hands it over.
+ * All is done under locks that are held for a copy's time: one an inbox, one for the rest.
+ */
+#ifndef NN_WORKERS_H
+#define NN_WORKERS_H
+
+
+#if !defined(__EMSCRIPTEN__)
+
+#define NN_WORKERS_MAX 256u
+#define NN_WORKERS_INBOX_BYTES 262144u /* datagrams that wait for one worker; more are dropped and counted */
+#define NN_WORKERS_SPENT_MAX 131072u   /* as NN_SPENT_TOKENS_MAX, of all workers together */
+
+/* In an inbox; its bytes follow, up to the next multiple of 8. */
+typedef struct nn_handed_over {
+    necpnet_address from;
+    uint32_t bytes;
+} nn_handed_over;
+
+typedef struct nn_inbox {
+    nn_mutex mutex;
+    necpnet_loop* loop; /* to be woken; NULL: nobody has this place */
+    uint8_t* filling;   /* two halves of one block take turns */
+    uint8_t* reading;
+    uint32_t bytes;   /* in filling */
+    uint32_t waiting; /* atomic: something is there */
+    uint32_t dropped;
+} nn_inbox;
+
+struct necpnet_workers {
+    nn_alloc alloc;
+    nn_mutex mutex; /* of all but the inboxes */
+    uint32_t count_max;
+    bool steers;
+    uint32_t count; /* places taken */
+    int udp_port;   /* of the first that opened one; -1 */
+    int tcp_port;
+    nn_spent spent;
+    uint32_t tokens_spent;
+    uint32_t handed_over; /* atomic */
+    nn_inbox* inboxes;
+};
+
+/* nn_workers_lock, nn_workers_unlock - around joining and opening, so that places and the system's numbers agree. */
+NN_PRIVATE void nn_workers_lock(necpnet_workers* workers);
+NN_PRIVATE void nn_workers_unlock(necpnet_workers* workers);
+
+/* nn_workers_join - a place for a server with that loop, under the lock. OK | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_workers_join(necpnet_workers* workers, necpnet_loop* loop, uint32_t* out_place);
+NN_PRIVATE void nn_workers_leave(necpnet_workers* workers, uint32_t place);
+
+/* nn_workers_divert - hand a datagram to the worker that its connection id names. False: it is the receiver's own. */
+NN_PRIVATE bool nn_workers_divert(necpnet_workers* workers, uint32_t place, const necpnet_address* from,
+                                  const uint8_t* data, size_t bytes);
+
+/* nn_workers_take - what others handed over: records one behind the other; a view until the next take. */
+NN_PRIVATE uint8_t* nn_workers_take(necpnet_workers* workers, uint32_t place, uint32_t* out_bytes);
+
+NN_INLINE size_t nn_handed_over_bytes(size_t bytes)
+{
+    return (sizeof(nn_handed_over) + bytes + 7) & ~(size_t)7;
+}
+
+#endif
+
+#endif
+/* ---- end platform/nn_workers.h ----------------------------------------------------------------------------------- */
+
+/* ---- begin platform/nn_workers.c --------------------------------------------------------------------------------- */
+/* nn_workers - places, inboxes and spent tokens of servers that share a port. */
+
+
+necpnet_result necpnet_workers_config_default(necpnet_workers_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->count_max = 16;
+    config->steer = true;
+    return NECPNET_OK;
+}
+
+#if !defined(__EMSCRIPTEN__)
+
+necpnet_result necpnet_workers_create(const necpnet_workers_config* config, necpnet_workers** out_workers)
+{
+    if (!config || !out_workers) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    if (config->count_max < 1 || config->count_max > NN_WORKERS_MAX) return NECPNET_ERR_BAD_CONFIG;
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, &config->allocator);
+    necpnet_workers* workers = (necpnet_workers*)nn_alloc_take(&alloc, sizeof *workers);
+    if (!workers) return NECPNET_ERR_OUT_OF_MEMORY;
+    workers->inboxes = (nn_inbox*)nn_alloc_take(&alloc, config->count_max * sizeof(nn_inbox));
+    if (!workers->inboxes) {
+        nn_alloc_give(&alloc, workers, sizeof *workers);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    workers->alloc = alloc;
+    workers->count_max = config->count_max;
+    workers->steers = config->steer;
+    workers->udp_port = workers->tcp_port = -1;
+    nn_spent_init(&workers->spent, &workers->alloc, NN_WORKERS_SPENT_MAX);
+    nn_mutex_init(&workers->mutex);
+    for (uint32_t i = 0; i < workers->count_max; i++) nn_mutex_init(&workers->inboxes[i].mutex);
+    *out_workers = workers;
+    return NECPNET_OK;
+}
+
+void necpnet_workers_destroy(necpnet_workers* workers)
+{
+    if (!workers) return;
+    NN_ASSERT(workers->count == 0);
+    for (uint32_t i = 0; i < workers->count_max; i++) nn_mutex_reset(&workers->inboxes[i].mutex);
+    nn_mutex_reset(&workers->mutex);
+    nn_spent_reset(&workers->spent);
+    nn_alloc_give(&workers->alloc, workers->inboxes, workers->count_max * sizeof(nn_inbox));
+    nn_alloc alloc = workers->alloc;
+    nn_alloc_give(&alloc, workers, sizeof *workers);
+}
+
+necpnet_result necpnet_workers_get_statistics(necpnet_workers* workers, necpnet_workers_statistics* out_statistics)
+{
+    if (!workers || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(out_statistics, 0, sizeof *out_statistics);
+    nn_mutex_lock(&workers->mutex);
+    out_statistics->count = workers->count;
+    out_statistics->tokens_spent = workers->tokens_spent;
+    nn_mutex_unlock(&workers->mutex);
+    out_statistics->handed_over = nn_atomic_load(&workers->handed_over);
+    for (uint32_t i = 0; i < workers->count_max; i++) {
+        nn_mutex_lock(&workers->inboxes[i].mutex);
+        out_statistics->dropped += workers->inboxes[i].dropped;
+        nn_mutex_unlock(&workers->inboxes[i].mutex);
+    }
+    return NECPNET_OK;
+}
+
+/* ---- places -- */
+
+NN_PRIVATE void nn_workers_lock(necpnet_workers* workers)
+{
+    nn_mutex_lock(&workers->mutex);
+}
+
+NN_PRIVATE void nn_workers_unlock(necpnet_workers* workers)
+{
+    nn_mutex_unlock(&workers->mutex);
+}
+
+NN_PRIVATE necpnet_result nn_workers_join(necpnet_workers* workers, necpnet_loop* loop, uint32_t* out_place)
+{
+    uint32_t place = 0;
+    while (place < workers->count_max && workers->inboxes[place].reading) place++;
+    if (place == workers->count_max) return NECPNET_ERR_LIMIT_REACHED;
+    uint8_t* block = (uint8_t*)nn_alloc_take(&workers->alloc, 2 * (size_t)NN_WORKERS_INBOX_BYTES);
+    if (!block) return NECPNET_ERR_OUT_OF_MEMORY;
+    nn_inbox* inbox = &workers->inboxes[place];
+    nn_mutex_lock(&inbox->mutex);
+    inbox->loop = loop;
+    inbox->filling = block;
+    inbox->reading = block + NN_WORKERS_INBOX_BYTES;
+    inbox->bytes = 0;
+    nn_mutex_unlock(&inbox->mutex);
+    workers->count++;
+    *out_place = place;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_workers_leave(necpnet_workers* workers, uint32_t place)
+{
+    nn_inbox* inbox = &workers->inboxes[place];
+    nn_mutex_lock(&workers->mutex);
+    nn_mutex_lock(&inbox->mutex);
+    uint8_t* block = inbox->filling < inbox->reading ? inbox->filling : inbox->reading;
+    inbox->loop = NULL;
+    inbox->filling = inbox->reading = NULL;
+    inbox->bytes = 0;
+    nn_atomic_store(&inbox->waiting, 0);
+    nn_mutex_unlock(&inbox->mutex);
+    nn_alloc_give(&workers->alloc, block, 2 * (size_t)NN_WORKERS_INBOX_BYTES);
+    if (--workers->count == 0) workers->udp_port = workers->tcp_port = -1;
+    nn_mutex_unlock(&workers->mutex);
+}
+
+/* ---- handing over -- */
+
+NN_PRIVATE bool nn_workers_divert(necpnet_workers* workers, uint32_t place, const necpnet_address* from,
+                                  const uint8_t* data, size_t bytes)
+{
+    uint32_t id;
+    if (!nn_packet_peek(data, bytes, &id)) return false;
+    uint32_t to = id >> 24;
+    if (to == place || to >= workers->count_max) return false;
+    nn_inbox* inbox = &workers->inboxes[to];
+    size_t needed = nn_handed_over_bytes(bytes);
+    nn_mutex_lock(&inbox->mutex);
+    if (inbox->loop && needed <= NN_WORKERS_INBOX_BYTES - inbox->bytes) {
+        nn_handed_over record;
+        memset(&record, 0, sizeof record);
+        record.from = *from;
+        record.bytes = (uint32_t)bytes;
+        memcpy(inbox->filling + inbox->bytes, &record, sizeof record);
+        memcpy(inbox->filling + inbox->bytes + sizeof record, data, bytes);
+        inbox->bytes += (uint32_t)needed;
+        nn_atomic_store(&inbox->waiting, 1);
+        nn_atomic_add(&workers->handed_over, 1);
+        nn_loop_wake(inbox->loop); /* under the lock: the loop may not go meanwhile */
+    } else {
+        inbox->dropped++;
+    }
+    nn_mutex_unlock(&inbox->mutex);
+    return true;
+}
+
+NN_PRIVATE uint8_t* nn_workers_take(necpnet_workers* workers, uint32_t place, uint32_t* out_bytes)
+{
+    nn_inbox* inbox = &workers->inboxes[place];
+    *out_bytes = 0;
+    if (!nn_atomic_load(&inbox->waiting)) return NULL;
+    nn_mutex_lock(&inbox->mutex);
+    uint8_t* taken = inbox->filling;
+    *out_bytes = inbox->bytes;
+    inbox->filling = inbox->reading;
+    inbox->reading = taken;
+    inbox->bytes = 0;
+    nn_atomic_store(&inbox->waiting, 0);
+    nn_mutex_unlock(&inbox->mutex);
+    return taken;
+}
+
+/* ---- tokens: what the handshake asks -- */
+
+NN_PRIVATE bool nn_platform_workers_has_spent(void* user, const uint8_t* id)
+{
+    necpnet_workers* workers = (necpnet_workers*)user;
+    nn_mutex_lock(&workers->mutex);
+    bool has = nn_spent_has(&workers->spent, id);
+    nn_mutex_unlock(&workers->mutex);
+    return has;
+}
+
+NN_PRIVATE necpnet_result nn_platform_workers_reserve(void* user, uint64_t wall_us)
+{
+    necpnet_workers* workers = (necpnet_workers*)user;
+    nn_mutex_lock(&workers->mutex);
+    necpnet_result result = nn_spent_reserve(&workers->spent, wall_us);
+    nn_mutex_unlock(&workers->mutex);
+    return result;
+}
+
+NN_PRIVATE necpnet_result nn_platform_workers_spend(void* user, const uint8_t* id, uint64_t expires_us,
+                                                    uint64_t wall_us)
+{
+    necpnet_workers* workers = (necpnet_workers*)user;
+    nn_mutex_lock(&workers->mutex);
+    necpnet_result result = nn_spent_spend(&workers->spent, id, expires_us, wall_us);
+    if (result == NECPNET_OK) workers->tokens_spent++;
+    nn_mutex_unlock(&workers->mutex);
+    return result;
+}
+
+#else
+
+necpnet_result necpnet_workers_create(const necpnet_workers_config* config, necpnet_workers** out_workers)
+{
+    return config && out_workers ? NECPNET_ERR_UNSUPPORTED : NECPNET_ERR_INVALID_ARGUMENT;
+}
+
+void necpnet_workers_destroy(necpnet_workers* workers)
+{
+    (void)workers;
+}
+
+necpnet_result necpnet_workers_get_statistics(necpnet_workers* workers, necpnet_workers_statistics* out_statistics)
+{
+    (void)workers;
+    (void)out_statistics;
+    return NECPNET_ERR_INVALID_ARGUMENT;
+}
+
+NN_PRIVATE bool nn_platform_workers_has_spent(void* user, const uint8_t* id)
+{
+    (void)user;
+    (void)id;
+    return true;
+}
+
+NN_PRIVATE necpnet_result nn_platform_workers_reserve(void* user, uint64_t wall_us)
+{
+    (void)user;
+    (void)wall_us;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE necpnet_result nn_platform_workers_spend(void* user, const uint8_t* id, uint64_t expires_us,
+                                                    uint64_t wall_us)
+{
+    (void)user;
+    (void)id;
+    (void)expires_us;
+    (void)wall_us;
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE uint32_t nn_platform_worker_of(const necpnet_transport* transport)
+{
+    (void)transport;
+    return 0;
+}
+
+#endif
+/* ---- end platform/nn_workers.c ----------------------------------------------------------------------------------- */
+
 /* ---- begin platform/nn_socket.h ---------------------------------------------------------------------------------- */
 /* nn_socket - the inside of the socket transport: UDP, listening TCP and streams of one endpoint on a loop.
  *
@@ -28896,6 +29362,8 @@ typedef struct nn_socket {
     uint32_t ready_count;
 
     nn_resolver* resolver;
+    necpnet_workers* workers; /* NULL: alone */
+    uint32_t worker;          /* its place among them */
     nn_socket_statistics statistics;
 } nn_socket;
 
@@ -28905,6 +29373,7 @@ NN_PRIVATE nn_socket_buffers* nn_socket_buffers_of(nn_socket* socket);
 /* nn_socket_datagram - datagrams. */
 NN_PRIVATE void nn_socket_udp_ready(nn_watch* watch, unsigned what);
 NN_PRIVATE void nn_socket_receive_datagrams(nn_socket* socket, bool spins);
+NN_PRIVATE void nn_socket_receive_handed_over(nn_socket* socket);
 NN_PRIVATE necpnet_result nn_socket_send_datagram(void* user, const necpnet_address* to, const uint8_t* data,
                                                   size_t bytes);
 NN_PRIVATE void nn_socket_flush_datagrams(nn_socket* socket);
@@ -28941,6 +29410,7 @@ NN_PRIVATE void nn_socket_close_stream(void* user, necpnet_stream* stream, bool 
 
 /* ---- begin platform/nn_socket.c ---------------------------------------------------------------------------------- */
 /* nn_socket - the transport over real sockets: opening, receiving, waiting, destroying. */
+
 
 #if !defined(__EMSCRIPTEN__)
 
@@ -29059,6 +29529,7 @@ static void socket_receive(void* user, uint64_t now_us)
     socket->waited = false;
     buffers->reading = true;
     if (socket->udp_ready) nn_socket_receive_datagrams(socket, spins);
+    if (socket->workers) nn_socket_receive_handed_over(socket);
     if (socket->listening_ready) nn_socket_accept(socket);
     if (socket->ready_first) nn_socket_serve_streams(socket);
     socket_tell_resolved(socket);
@@ -29156,8 +29627,63 @@ static necpnet_result socket_open(nn_socket* socket, nn_net_kind kind, const nec
                                                      : result; /* not an address of this host */
 }
 
+static necpnet_result socket_open_ports(nn_socket* socket, const necpnet_socket_config* config,
+                                        const necpnet_address* address)
+{
+    necpnet_result result = NECPNET_OK;
+    if (config->tcp_port >= 0) {
+        result = socket_open(socket, NN_NET_TCP, config, address, config->tcp_port, &socket->listening);
+        if (result == NECPNET_OK) result = nn_net_open(NN_NET_UDP, false, &socket->spare_descriptor);
+    }
+    if (result == NECPNET_OK && config->udp_port >= 0) {
+        result = socket_open(socket, NN_NET_UDP, config, address, config->udp_port, &socket->udp);
+    }
+    return result;
+}
+
+/* The first of them finds out whether the port is free: sockets that share it would share it with strangers, too. */
+static necpnet_result socket_try_ports(nn_socket* socket, const necpnet_socket_config* config,
+                                       const necpnet_address* address)
+{
+    necpnet_socket_config alone = *config;
+    alone.reuse_port = false;
+    necpnet_result result = socket_open_ports(socket, &alone, address);
+    nn_watch* watches[2] = {&socket->udp, &socket->listening};
+    for (int i = 0; i < 2; i++) {
+        nn_loop_watch(socket->loop, watches[i], 0);
+        nn_net_close(watches[i]->descriptor);
+        watches[i]->descriptor = NN_NET_NONE;
+    }
+    nn_net_close(socket->spare_descriptor);
+    socket->spare_descriptor = NN_NET_NONE;
+    return result;
+}
+
+static necpnet_result socket_open_among_workers(nn_socket* socket, const necpnet_socket_config* config,
+                                                const necpnet_address* address)
+{
+    necpnet_workers* workers = config->workers;
+    necpnet_socket_config shared = *config;
+    shared.reuse_port = true;
+    nn_workers_lock(workers);
+    bool is_first = workers->count == 0;
+    necpnet_result result = nn_workers_join(workers, socket->loop, &socket->worker);
+    if (result == NECPNET_OK) socket->workers = workers;
+    if (result == NECPNET_OK && is_first) result = socket_try_ports(socket, config, address);
+    if (shared.udp_port == 0 && workers->udp_port > 0) shared.udp_port = workers->udp_port;
+    if (shared.tcp_port == 0 && workers->tcp_port > 0) shared.tcp_port = workers->tcp_port;
+    if (result == NECPNET_OK) result = socket_open_ports(socket, &shared, address);
+    if (result == NECPNET_OK && is_first) socket_local_ports(socket, &workers->udp_port, &workers->tcp_port);
+    if (result == NECPNET_OK && workers->steers && socket->udp.descriptor != NN_NET_NONE) {
+        nn_net_steer(socket->udp.descriptor, NN_PACKET_FORM, 4); /* the last byte of the connection id */
+    }
+    nn_workers_unlock(workers);
+    return result;
+}
+
 static void socket_free(nn_socket* socket)
 {
+    if (socket->workers) nn_workers_leave(socket->workers, socket->worker);
     nn_resolver_destroy(socket->resolver);
     if (socket->loop) {
         nn_socket_buffers* buffers = (nn_socket_buffers*)socket->loop->buffers;
@@ -29229,12 +29755,9 @@ necpnet_result necpnet_socket_create(const necpnet_socket_config* config, const 
     socket->listening.ready = nn_socket_listening_ready;
     necpnet_result result = NECPNET_OK;
     if (socket->own_loop) result = necpnet_loop_create(&config->allocator, NECPNET_LOOP_BEST, &socket->loop);
-    if (result == NECPNET_OK && config->tcp_port >= 0) {
-        result = socket_open(socket, NN_NET_TCP, config, &address, config->tcp_port, &socket->listening);
-        if (result == NECPNET_OK) result = nn_net_open(NN_NET_UDP, false, &socket->spare_descriptor);
-    }
-    if (result == NECPNET_OK && config->udp_port >= 0) {
-        result = socket_open(socket, NN_NET_UDP, config, &address, config->udp_port, &socket->udp);
+    if (result == NECPNET_OK) {
+        result = config->workers ? socket_open_among_workers(socket, config, &address)
+                                 : socket_open_ports(socket, config, &address);
     }
     if (result == NECPNET_OK && !nn_socket_buffers_of(socket)) result = NECPNET_ERR_OUT_OF_MEMORY;
     if (result != NECPNET_OK) {
@@ -29244,6 +29767,11 @@ necpnet_result necpnet_socket_create(const necpnet_socket_config* config, const 
     socket_fill_transport(socket);
     *out_transport = &socket->transport;
     return NECPNET_OK;
+}
+
+NN_PRIVATE uint32_t nn_platform_worker_of(const necpnet_transport* transport)
+{
+    return ((const nn_socket*)transport->user)->worker;
 }
 
 void necpnet_socket_destroy(const necpnet_transport* transport)
@@ -29302,10 +29830,26 @@ static void socket_deliver(nn_socket* socket, const nn_net_datagram* datagram)
     uint32_t at = 0;
     do {
         uint32_t bytes = datagram->bytes - at < segment ? datagram->bytes - at : segment;
+        uint8_t* data = datagram->data + at;
         socket->statistics.datagrams_received++;
-        socket->sink.on_datagram(socket->sink.user, &datagram->address, datagram->data + at, bytes);
+        if (!socket->workers || !nn_workers_divert(socket->workers, socket->worker, &datagram->address, data, bytes)) {
+            socket->sink.on_datagram(socket->sink.user, &datagram->address, data, bytes);
+        }
         at += segment;
     } while (at < datagram->bytes && socket->attached);
+}
+
+NN_PRIVATE void nn_socket_receive_handed_over(nn_socket* socket)
+{
+    uint32_t bytes;
+    uint8_t* at = nn_workers_take(socket->workers, socket->worker, &bytes);
+    uint8_t* end = at + bytes;
+    while (at != end && socket->attached) {
+        nn_handed_over record;
+        memcpy(&record, at, sizeof record);
+        socket->sink.on_datagram(socket->sink.user, &record.from, at + sizeof record, record.bytes);
+        at += nn_handed_over_bytes(record.bytes);
+    }
 }
 
 /* As many slots as are filled, and twice as many after a call that filled them all: a slot that stays empty costs. */

@@ -9,6 +9,7 @@
 #define SCHEMA_INTEGER_MAX 9007199254740992.0 /* 2^53: doubles hold every integer up to it */
 #define SCHEMA_TURN 6.283185307179586
 #define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
+#define SCHEMA_FLOAT_MAX 3.402823466e38     /* FLT_MAX, rounded down */
 #define SCHEMA_FLAGS_ALL 63u
 
 /* For the texts of refusals. */
@@ -154,6 +155,9 @@ static bool schema_check_range(const schema_check* check)
     case NECPNET_FIELD_VEC3:
         if (!(field->max > field->min)) return schema_refuse(check, "max must be greater than min");
         if (!(field->step > 0)) return schema_refuse(check, "step must be greater than 0");
+        if (field->storage_bytes == 4 && (field->max > SCHEMA_FLOAT_MAX || field->min < -SCHEMA_FLOAT_MAX)) {
+            return schema_refuse(check, "the range exceeds the storage");
+        }
         if ((field->max - field->min) / field->step > (double)NN_FIELD_RANGE_MAX) {
             return schema_refuse(check, "more than 2^32 - 2 steps from min to max; take a larger step");
         }

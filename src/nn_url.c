@@ -19,11 +19,19 @@ static bool url_scheme(const char** at, nn_url* url)
     return false;
 }
 
+/* A name of DNS; in brackets an IPv6 address, perhaps with its scope (RFC 6874). */
+static bool url_host_byte(char c, bool in_brackets)
+{
+    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return true;
+    return c == '.' || c == '-' || c == '_' || (in_brackets && (c == ':' || c == '%'));
+}
+
 static bool url_host(const char** at, nn_url* url)
 {
     const char* begin = *at;
     const char* end;
-    if (*begin == '[') {
+    bool in_brackets = *begin == '[';
+    if (in_brackets) {
         begin++;
         end = strchr(begin, ']');
         if (!end) return false;
@@ -34,6 +42,10 @@ static bool url_host(const char** at, nn_url* url)
     }
     size_t length = (size_t)(end - begin);
     if (length == 0 || length > NN_URL_HOST_BYTES_MAX) return false;
+    for (size_t i = 0; i < length; i++) {
+        if (!url_host_byte(begin[i], in_brackets)) return false;
+    }
+    if (in_brackets && !memchr(begin, ':', length)) return false;
     memcpy(url->host, begin, length);
     url->host[length] = '\0';
     return true;

@@ -244,20 +244,20 @@ TEST(test_link_jitter_overtakes_nothing_and_reordering_does)
 TEST(test_link_loses_duplicates_and_corrupts_about_as_many_as_it_is_told)
 {
     TEST_EACH_SEED (seed, 5) {
-        const int count = 20000;
+        const uint32_t count = 20000;
         necpnet_link_config config = world_config(seed);
         config.loss_ppm = 200000;
         config.duplicate_ppm = 100000;
         config.corrupt_ppm = 50000;
         struct world world;
         world_begin(&world, &config);
-        for (uint32_t i = 0; i < (uint32_t)count; i++) {
+        for (uint32_t i = 0; i < count; i++) {
             send_number(&world, i, 100);
             world_run(&world, 10);
         }
         necpnet_link_statistics statistics;
         TEST_OK(necpnet_link_get_statistics(world.link, &statistics));
-        TEST_EQUAL(statistics.datagrams_sent, (uint64_t)count);
+        TEST_EQUAL(statistics.datagrams_sent, count);
         TEST_NEAR((double)statistics.datagrams_lost, (double)count * 0.2, (double)count * 0.02);
         TEST_NEAR((double)statistics.datagrams_duplicated, (double)count * 0.8 * 0.1, (double)count * 0.02);
         TEST_NEAR((double)statistics.datagrams_corrupted, (double)count * 0.8 * 1.1 * 0.05, (double)count * 0.02);

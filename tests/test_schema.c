@@ -160,6 +160,10 @@ TEST(test_schema_refusals_name_type_and_field)
     f.kind = NECPNET_FIELD_ANGLE;
     f.step = 2;
     refuse_field(f, "0.000001 .. 1");
+    f.kind = NECPNET_FIELD_FLOAT; /* a float cannot hold what a double may ask for */
+    f.max = 1e39;
+    f.step = 1e38;
+    refuse_field(f, "exceeds the storage");
 }
 
 TEST(test_schema_refuses_doubled_ids_overlaps_and_bad_types)

@@ -5,7 +5,7 @@ usage: tools/fuzz.py [--seconds N] [--keep] [NAME_PART]
 
 New inputs go to build/fuzz/corpus/<name>; --keep merges what adds coverage into tests/corpus/<name>. A crash is written
 to build/fuzz/crashes/<name>- and fails the run: copy the file to tests/corpus/<name>/ with the repair, so that it stays
-a test under any compiler.
+a test under any compiler. tests/corpus/<name>.dict, where there is one, is the fuzzer's dictionary.
 """
 
 import argparse
@@ -34,8 +34,10 @@ def main():
         kept = os.path.join(ROOT, "tests/corpus", name)
         os.makedirs(fresh, exist_ok=True)
         folders = [fresh] + ([kept] if os.path.isdir(kept) else [])
-        done = subprocess.run([program] + folders + ["-max_total_time=%d" % options.seconds, "-print_final_stats=1",
-                                                     "-artifact_prefix=%s/%s-" % (crashes, name)],
+        words = os.path.join(ROOT, "tests/corpus", name + ".dict")
+        done = subprocess.run([program] + folders + (["-dict=" + words] if os.path.isfile(words) else []) +
+                              ["-max_total_time=%d" % options.seconds, "-print_final_stats=1",
+                               "-artifact_prefix=%s/%s-" % (crashes, name)],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         units = [line.split()[-1] for line in done.stdout.split("\n") if "number_of_executed_units" in line]
         print("fuzz.py: %-24s %s, %s inputs" % (name, "ok" if done.returncode == 0 else "FAILED", "".join(units) or "?"),

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""fuzz_seeds - first inputs and dictionaries of the fuzzers, from tests/vectors.
+
+usage: tools/fuzz_seeds.py
+
+Writes tests/corpus/<name>/seed_* for endpoint, text and row and tests/corpus/{endpoint,frame,session,http,websocket}.dict.
+What fuzzers found themselves lies beside it and is left alone. The forms of the inputs are told at the heads of
+tests/fuzz_*.c.
+"""
+
+import os
+import struct
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def vectors(name):
+    rows = []
+    with open(os.path.join(ROOT, "tests/vectors", name), encoding="utf-8") as file:
+        for line in file:
+            words = line.split(None, 2)
+            if len(words) >= 2 and not line.startswith("#"):
+                try:
+                    rows.append((words[0], bytes.fromhex(words[1])))
+                except ValueError:
+                    continue
+    return rows
+
+
+def write(corpus, name, data):
+    folder = os.path.join(ROOT, "tests/corpus", corpus)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "seed_" + name), "wb") as file:
+        file.write(data)
+
+
+def dictionary(name, words):
+    with open(os.path.join(ROOT, "tests/corpus", name + ".dict"), "w", encoding="ascii") as file:
+        file.write("# Made by tools/fuzz_seeds.py.\n")
+        for word in sorted(set(words)):
+            file.write('"%s"\n' % "".join("\\x%02x" % byte for byte in word))
+
+
+# ---- programs of fuzz_endpoint: operation in the low 4 bits
+
+def arm(client, inward, how, data):
+    return bytes([0x0B, client | 4 * inward | how << 3, len(data)]) + data
+
+
+def steps(count):
+    return bytes([0x02 | (count - 1) << 4])
+
+
+def send(client, channel, size):
+    return bytes([0x03 | client << 4, channel, 0]) + struct.pack("<H", size)
+
+
+def call(client, number, argument):
+    return bytes([0x05 | client << 4, argument, number])
+
+
+def server(number, argument):
+    return bytes([0x06, argument, number])
+
+
+def world(argument):
+    return bytes([0x07, argument])
+
+
+def datagram(data, padded):
+    return bytes([0x08 | 16 * padded, len(data)]) + data
+
+
+def stream(which, data):
+    return bytes([0x09, which, len(data)]) + data
+
+
+def endpoint_seeds(frames):
+    drop, twice, flip, cut, replace, append, raw = range(1, 8)
+    for at, (name, frame) in enumerate(frames):
+        if name in ("query", "answer", "header") or len(frame) > 200:
+            continue
+        program = steps(4)
+        for client in (2, 3):
+            for inward in (0, 1):
+                program += send(client, 0, 40) + arm(client, inward, append, frame) + steps(2)
+                program += server(0, 1) + arm(client, inward, replace, frame) + steps(4)
+        write("endpoint", "%s_%d" % (name, at), program)
+    traffic = steps(4)
+    for channel in range(5):
+        for size in (0, 1, 100, 1200, 19999):
+            traffic += send(2, channel, size) + send(3, channel, size) + send(0, 0, size) + send(1, 0, size) + steps(1)
+    write("endpoint", "traffic", traffic)
+    faults = steps(4)
+    for how in (drop, twice, flip):
+        for inward in (0, 1):
+            for client in (0, 2):
+                faults += send(0, 0, 30) + send(2, 3, 3000) + arm(client, inward, how, b"\x05\x01\x80\xff") + steps(2)
+    faults += arm(2, 0, cut, b"\x14") + steps(1) + arm(2, 1, raw, b"\x80\0\0\0\0") + steps(8)
+    write("endpoint", "faults", faults)
+    calls = steps(4)
+    for number in range(16):
+        for client in (2, 3):
+            calls += call(client, number, 7 * number) + steps(1)
+    for number in range(12):
+        calls += server(number, 65) + steps(1) + server(number, 2)
+    write("endpoint", "calls", calls + call(2, 1, 0) + call(3, 1, 1) + steps(16))
+    write("endpoint", "away", steps(4) + call(2, 2, 0) + steps(16) * 4 + call(2, 3, 0) + steps(8))
+    state = steps(4) + world(0) + world(1) + world(64) + steps(4)
+    for i in range(20):
+        state += world(96 + i) + world(97 + 8 * i % 128) + steps(2) + bytes([0x0A, i + 1])
+    write("endpoint", "world", state + world(32) + steps(4) + world(0) + steps(4))
+    strangers = steps(2)
+    for first in (1, 2, 3, 4, 5, 6, 0x10, 0x11, 0x80):
+        strangers += datagram(bytes([first, 1, 2, 0, 9, 9, 9, 9, 1, 0, 0, 0]) + bytes(range(40)), 1) + datagram(b"\1", 0)
+    upgrade = (b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+               b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: necpnet.v1\r\n\r\n")
+    strangers += stream(0, b"") + steps(1) + stream(0, upgrade) + steps(1) + stream(0, b"\x82\x81\0\0\0\0\x0b") + steps(1)
+    strangers += stream(1, b"") + steps(1) + stream(1, b"GET / HTTP/1.1\r\n") + stream(1 | 0x80, b"") + steps(16)
+    write("endpoint", "strangers", strangers)
+
+
+def text_seeds():
+    texts = [(0, "1.2.3.4:5"), (0, "[2001:db8::1%7]:65535"), (0, "::ffff:1.2.3.4"), (1, "udp://play.example:7777"),
+             (1, "ws://[::1]:80/ws?a=b"), (1, "wss://h"), (2, "\u00e9\u20ac\U0001f600"), (3, "Zm9vYg=="), (11, "Zm9vYg"),
+             (4, "TkVDVA")]
+    for at, (kind, text) in enumerate(texts):
+        write("text", str(at), bytes([kind]) + text.encode())
+    for name, data in vectors("handshake.txt"):
+        if name == "bundle_text":
+            write("text", "bundle", b"\x04" + data)
+
+
+def row_seeds():
+    def number(value):
+        return bytes([2]) + struct.pack("<q", value)
+    for kind, storage in ((0, 0), (1, 1), (2, 0), (3, 2), (4, 3), (5, 2), (6, 2), (7, 2), (8, 2), (9, 0), (10, 0)):
+        field = bytes([kind | storage << 4 | (0x80 if kind > 8 else 0)]) + (b"\x09" if kind > 8 else b"") + bytes([kind & 1])
+        small = bytes([1]) + struct.pack("<Q", 20)
+        row = bytes((37 * i + kind) & 255 for i in range(60))
+        for fields in (1, 3):
+            write("row", "%d_%d" % (kind, fields),
+                  bytes([fields]) + (field + number(-2 if kind > 2 else 0) + number(100) + small) * fields + b"\1" + row)
+
+
+def main():
+    frames = vectors("frames.txt")
+    endpoint_seeds(frames)
+    text_seeds()
+    row_seeds()
+    small = [frame for name, frame in frames if name not in ("query", "answer", "header") and len(frame) <= 40]
+    dictionary("endpoint", small)
+    dictionary("frame", small + [b"\x40\x00", b"\x80\0\0\0", b"\xff" * 8])
+    dictionary("session", [b"\x04", b"\x05", b"\x06", b"\x07", b"\x08", b"\x07\xff", b"\x40\x40", b"\x80\0\x40\0",
+                           b"\xff" * 8, b"\x05\0\0\0", b"\x07\0\0\0"])
+    dictionary("http", [b"GET / HTTP/1.1\r\n", b"HTTP/1.1 101 Switching Protocols\r\n", b"Host: ", b"Upgrade: websocket\r\n",
+                        b"Connection: Upgrade\r\n", b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+                        b"Sec-WebSocket-Version: 13\r\n", b"Sec-WebSocket-Protocol: a, b\r\n", b"Content-Length: 0\r\n",
+                        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", b"Transfer-Encoding: chunked\r\n",
+                        b"Sec-WebSocket-Extensions: permessage-deflate\r\n", b"\r\n\r\n", b"\r\n "])
+    dictionary("websocket", [b"\x81\x80\0\0\0\0", b"\x82\xfe\0\x7e\0\0\0\0", b"\x82\xff\0\0\0\0\0\1\0\0\0\0\0\0", b"\x01\x81",
+                             b"\x80\x80", b"\x88\x82\0\0\0\0\x03\xe8", b"\x89\x80", b"\x8a\x80", b"\xc1\x80", b"\xed\xa0\x80"])
+
+
+main()

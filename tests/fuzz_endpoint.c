@@ -202,7 +202,7 @@ static necpnet_result tap_send_datagram(void* user, const necpnet_address* to, c
     nn_connection* connection = &self->client->connection;
     bool live = connection->state != NN_CONNECTION_NONE;
     uint64_t largest = live ? nn_recovery_next_number(&connection->recovery) - 1 : NN_PACKET_NONE;
-    if (!harm_datagram(&harmed, live ? connection->send_aead : NULL, largest, data, &bytes)) return NECPNET_OK;
+    if (!harm_datagram(&harmed, live ? connection->phases.send : NULL, largest, data, &bytes)) return NECPNET_OK;
     if (harmed.kind == HARM_TWICE) (void)self->inner->send_datagram(self->inner->user, to, tampered, bytes);
     return self->inner->send_datagram(self->inner->user, to, tampered, bytes);
 }
@@ -214,7 +214,7 @@ static void tap_on_datagram(void* user, const necpnet_address* from, uint8_t* da
     nn_connection* connection = &self->client->connection;
     bool live = connection->state != NN_CONNECTION_NONE;
     size_t whole = bytes;
-    if (!harm_datagram(&harmed, live ? connection->receive_aead : NULL,
+    if (!harm_datagram(&harmed, live ? connection->phases.receive : NULL,
                        live ? connection->acks.largest : NN_PACKET_NONE, data, &bytes)) {
         return;
     }

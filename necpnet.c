@@ -1615,11 +1615,19 @@ static bool url_scheme(const char** at, nn_url* url)
     return false;
 }
 
+/* A name of DNS; in brackets an IPv6 address, perhaps with its scope (RFC 6874). */
+static bool url_host_byte(char c, bool in_brackets)
+{
+    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return true;
+    return c == '.' || c == '-' || c == '_' || (in_brackets && (c == ':' || c == '%'));
+}
+
 static bool url_host(const char** at, nn_url* url)
 {
     const char* begin = *at;
     const char* end;
-    if (*begin == '[') {
+    bool in_brackets = *begin == '[';
+    if (in_brackets) {
         begin++;
         end = strchr(begin, ']');
         if (!end) return false;
@@ -1630,6 +1638,10 @@ static bool url_host(const char** at, nn_url* url)
     }
     size_t length = (size_t)(end - begin);
     if (length == 0 || length > NN_URL_HOST_BYTES_MAX) return false;
+    for (size_t i = 0; i < length; i++) {
+        if (!url_host_byte(begin[i], in_brackets)) return false;
+    }
+    if (in_brackets && !memchr(begin, ':', length)) return false;
     memcpy(url->host, begin, length);
     url->host[length] = '\0';
     return true;
@@ -15841,6 +15853,7 @@ NN_INLINE bool nn_field_visible(const nn_field_plan* plan, bool owner)
 #define SCHEMA_INTEGER_MAX 9007199254740992.0 /* 2^53: doubles hold every integer up to it */
 #define SCHEMA_TURN 6.283185307179586
 #define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
+#define SCHEMA_FLOAT_MAX 3.402823466e38     /* FLT_MAX, rounded down */
 #define SCHEMA_FLAGS_ALL 63u
 
 /* For the texts of refusals. */
@@ -15986,6 +15999,9 @@ static bool schema_check_range(const schema_check* check)
     case NECPNET_FIELD_VEC3:
         if (!(field->max > field->min)) return schema_refuse(check, "max must be greater than min");
         if (!(field->step > 0)) return schema_refuse(check, "step must be greater than 0");
+        if (field->storage_bytes == 4 && (field->max > SCHEMA_FLOAT_MAX || field->min < -SCHEMA_FLOAT_MAX)) {
+            return schema_refuse(check, "the range exceeds the storage");
+        }
         if ((field->max - field->min) / field->step > (double)NN_FIELD_RANGE_MAX) {
             return schema_refuse(check, "more than 2^32 - 2 steps from min to max; take a larger step");
         }

@@ -1,9 +1,12 @@
-/* board.h - what the worker tells other threads: figures, put up as a whole every BOARD_PERIOD_US, read as a whole. */
+/* board.h - what the workers tell other threads: figures, put up as a whole every BOARD_PERIOD_US, read as a whole: of one
+ * worker, or the sum of all. */
 #ifndef SERVER_BOARD_H
 #define SERVER_BOARD_H
 
 #include <pthread.h>
+#include <string.h>
 
+#include "config.h"
 #include "necpnet.h"
 
 #define BOARD_PERIOD_US 100000u
@@ -45,12 +48,15 @@ typedef struct board_figures {
 
 typedef struct board {
     pthread_mutex_t lock;
-    board_figures figures;
+    int count; /* workers */
+    board_figures figures[CONFIG_WORKERS_MAX];
 } board;
 
-static inline void board_begin(board* shared)
+static inline void board_begin(board* shared, int workers)
 {
-    *shared = (board){.figures = {.game = "{}"}};
+    memset(shared, 0, sizeof(*shared));
+    shared->count = workers;
+    for (int i = 0; i < workers; i++) memcpy(shared->figures[i].game, "{}", 3);
     pthread_mutex_init(&shared->lock, NULL);
 }
 
@@ -59,18 +65,22 @@ static inline void board_end(board* shared)
     pthread_mutex_destroy(&shared->lock);
 }
 
-static inline void board_put_up(board* shared, const board_figures* figures)
+static inline void board_put_up(board* shared, int worker, const board_figures* figures)
 {
     pthread_mutex_lock(&shared->lock);
-    shared->figures = *figures;
+    shared->figures[worker] = *figures;
     pthread_mutex_unlock(&shared->lock);
 }
 
-static inline void board_read(board* shared, board_figures* out_figures)
+static inline void board_read_worker(board* shared, int worker, board_figures* out_figures)
 {
     pthread_mutex_lock(&shared->lock);
-    *out_figures = shared->figures;
+    *out_figures = shared->figures[worker];
     pthread_mutex_unlock(&shared->lock);
 }
+
+/* board_read - all workers as one: counts are sums, times of a tick the worst, at_us that of the one that is most behind,
+ * the game that of the first. */
+void board_read(board* shared, board_figures* out_figures);
 
 #endif

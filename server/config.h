@@ -9,6 +9,7 @@
 #define CONFIG_LIST_MAX NECPNET_URLS_MAX
 #define CONFIG_TOKEN_KEYS_MAX 16
 #define CONFIG_KEYS_MAX 64 /* rows of the table */
+#define CONFIG_WORKERS_MAX 64
 #define CONFIG_FILE_BYTES_MAX ((size_t)1 << 20)
 #define CONFIG_JWT_SECRET_BYTES_MIN 32 /* RFC 7518 3.2: an HS256 key is at least as long as its hash */
 
@@ -77,6 +78,7 @@ typedef struct config {
     int64_t http_connections_max;
     int64_t http_body_bytes_max;
     int64_t http_timeout_ms;
+    int64_t workers;
     int64_t peers_max;
     int64_t peers_per_address_max;
     int64_t resume_window_ms;

@@ -1,6 +1,7 @@
 /* main - necpnet-server: configuration, signals, what is said at the start, and how it ends. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +14,12 @@
 
 enum { EXIT_IN_ORDER = 0, EXIT_ENVIRONMENT = 1, EXIT_CONFIGURATION = 2, EXIT_FORCED = 3 };
 
-static volatile sig_atomic_t main_signals;
+static atomic_int main_signals;
 
 static void main_on_signal(int number)
 {
     (void)number;
-    main_signals = main_signals + 1;
+    atomic_fetch_add(&main_signals, 1); /* lock-free: C11 7.14.1.1 allows it */
 }
 
 static void main_catch_signals(void)
@@ -163,17 +164,79 @@ static void main_greet(const config* settings, const tokens* office, const char*
     fflush(stdout);
 }
 
+/* All workers of the process; the first runs on the main thread. */
+typedef struct main_crew {
+    necpnet_workers* shared; /* NULL: one worker */
+    worker* workers[CONFIG_WORKERS_MAX];
+    pthread_t threads[CONFIG_WORKERS_MAX];
+    int count;   /* made */
+    int running; /* threads, and the first */
+} main_crew;
+
+static necpnet_result main_make_workers(main_crew* crew, const config* settings, tokens* office, const pages* files,
+                                        board* figures, const char** out_what)
+{
+    necpnet_result result = NECPNET_OK;
+    if (settings->workers > 1) {
+        necpnet_workers_config shared;
+        *out_what = "the workers";
+        result = necpnet_workers_config_default(&shared);
+        shared.count_max = (uint32_t)settings->workers;
+        if (result == NECPNET_OK) result = necpnet_workers_create(&shared, &crew->shared);
+    }
+    while (result == NECPNET_OK && crew->count < (int)settings->workers) {
+        const worker* first = crew->count > 0 ? crew->workers[0] : NULL;
+        result = worker_create(settings, &arena_game, office, files, figures, crew->count, first, crew->shared,
+                               &crew->workers[crew->count], out_what);
+        if (result == NECPNET_OK) crew->count++;
+    }
+    return result;
+}
+
+static void* main_run_worker(void* at)
+{
+    return worker_run(at, &main_signals) ? at : NULL;
+}
+
+/* Until all have drained. False: a second signal ended them, or a thread could not be had. */
+static bool main_run_workers(main_crew* crew)
+{
+    bool in_order = true;
+    for (crew->running = 1; crew->running < crew->count; crew->running++) {
+        worker* at = crew->workers[crew->running];
+        if (pthread_create(&crew->threads[crew->running], NULL, main_run_worker, at) != 0) {
+            LOG(NECPNET_LOG_ERROR, "no_thread", "the system gives no more threads", LOG_END);
+            atomic_store(&main_signals, 2);
+            in_order = false;
+            break;
+        }
+    }
+    if (!worker_run(crew->workers[0], &main_signals)) in_order = false;
+    for (int i = 1; i < crew->running; i++) {
+        void* ended = NULL;
+        if (pthread_join(crew->threads[i], &ended) != 0 || !ended) in_order = false;
+    }
+    return in_order;
+}
+
+static void main_end_workers(main_crew* crew)
+{
+    while (crew->count > 0) worker_destroy(crew->workers[--crew->count]);
+    necpnet_workers_destroy(crew->shared);
+}
+
 static int main_run(const config* settings, const pages* files)
 {
     static board figures;
     tokens office;
     char host[96];
-    worker* only = NULL;
+    main_crew crew = {0};
     const char* what = "entropy";
     necpnet_result result = tokens_begin(&office, settings);
-    board_begin(&figures);
-    if (result == NECPNET_OK) result = worker_create(settings, &arena_game, &office, files, &figures, &only, &what);
+    board_begin(&figures, (int)settings->workers);
+    if (result == NECPNET_OK) result = main_make_workers(&crew, settings, &office, files, &figures, &what);
     if (result != NECPNET_OK) {
+        main_end_workers(&crew);
         main_explain(settings, result, what);
         board_end(&figures);
         return EXIT_ENVIRONMENT;
@@ -184,13 +247,14 @@ static int main_run(const config* settings, const pages* files)
         if (settings->mode == CONFIG_DEVELOPMENT) main_greet(settings, &office, host);
         LOG(NECPNET_LOG_INFO, "listening", "the server is up", LOG_TEXT("version", NECPNET_VERSION_TEXT),
             LOG_TEXT("bind_address", settings->bind_address), LOG_NUMBER("tcp_port", office.tcp_port),
-            LOG_NUMBER("udp_port", office.udp_port), LOG_TEXT("tls", office.tls ? "yes" : "no"),
+            LOG_NUMBER("udp_port", office.udp_port), LOG_NUMBER("workers", crew.count),
+            LOG_TEXT("tls", office.tls ? "yes" : "no"),
             LOG_TEXT("mode", settings->mode == CONFIG_DEVELOPMENT ? "development" : "production"),
             LOG_TEXT("page", files->count > 0 ? files->directories[0] : ""), LOG_END);
-        code = worker_run(only, &main_signals) ? EXIT_IN_ORDER : EXIT_FORCED;
+        code = main_run_workers(&crew) ? EXIT_IN_ORDER : EXIT_FORCED;
         if (settings->ready_file[0]) (void)unlink(settings->ready_file);
     }
-    worker_destroy(only);
+    main_end_workers(&crew);
     board_end(&figures);
     memset(office.keys, 0, sizeof(office.keys));
     LOG(NECPNET_LOG_INFO, "ended", "good bye", LOG_NUMBER("exit_code", code), LOG_END);

@@ -18,7 +18,9 @@ struct worker {
     necpnet_loop* loop;
     necpnet_server* server;
     edge* front;
-    rest* back;
+    rest* back; /* of the first worker alone */
+    int index;
+    necpnet_workers* crew; /* NULL: alone */
     board* figures;
     board_ticks ticks;
     uint32_t samples[WORKER_SAMPLES];
@@ -152,7 +154,7 @@ static void worker_publish(worker* at, uint64_t now_us)
     figures.rest_forwarded = front.forwarded;
     figures.rest_refused = front.refused;
     if (at->game->describe(at->world_of_game, figures.game, sizeof(figures.game)) == 0) memcpy(figures.game, "{}", 3);
-    board_put_up(at->figures, &figures);
+    board_put_up(at->figures, at->index, &figures);
 }
 
 /* ------------------------------------------------------------------------------------------------------- drain -- */
@@ -201,12 +203,13 @@ static void worker_turn(worker* at, uint64_t now_us)
     if (now_us >= at->published_us + BOARD_PERIOD_US) worker_publish(at, now_us);
 }
 
-bool worker_run(worker* at, const volatile sig_atomic_t* signals)
+bool worker_run(worker* at, const atomic_int* signals)
 {
     for (;;) {
         uint64_t now_us = necpnet_time_us();
-        if (*signals > 0 && !at->draining) worker_begin_drain(at, now_us);
-        if (*signals > 1) {
+        int came = atomic_load(signals);
+        if (came > 0 && !at->draining) worker_begin_drain(at, now_us);
+        if (came > 1) {
             LOG(NECPNET_LOG_WARNING, "forced", "ended by a second signal", LOG_END);
             return false;
         }
@@ -257,6 +260,7 @@ static void worker_configure(worker* at, const tokens* office, necpnet_server_co
     server->resume_window_ms = (uint32_t)settings->resume_window_ms;
     server->bandwidth_limit = (uint32_t)settings->bandwidth_limit;
     server->query_name = settings->server_name;
+    server->workers = at->crew;
 }
 
 static necpnet_result worker_open_game(worker* at)
@@ -284,7 +288,8 @@ static necpnet_result worker_open_server(worker* at, tokens* office)
 }
 
 necpnet_result worker_create(const config* settings, const game_interface* game, tokens* office, const pages* files,
-                             board* figures, worker** out_worker, const char** out_what)
+                             board* figures, int index, const worker* first, necpnet_workers* crew, worker** out_worker,
+                             const char** out_what)
 {
     const api known = {.settings = settings, .office = office, .files = files, .figures = figures};
     worker* at = calloc(1, sizeof(*at));
@@ -293,6 +298,8 @@ necpnet_result worker_create(const config* settings, const game_interface* game,
     at->settings = settings;
     at->game = game;
     at->figures = figures;
+    at->index = index;
+    at->crew = crew;
     at->ticks.hz = game->tick_hz;
     at->began_us = necpnet_time_us();
     at->tick = worker_tick_of(at, at->began_us);
@@ -311,13 +318,14 @@ necpnet_result worker_create(const config* settings, const game_interface* game,
     if (result == NECPNET_OK) {
         *out_what = "the REST server";
         worker_publish(at, at->began_us);
-        result = rest_start(&known, &at->back);
+        if (!first) result = rest_start(&known, &at->back);
     }
     if (result != NECPNET_OK) {
         worker_destroy(at);
         return result;
     }
-    edge_attach(at->front, necpnet_server_get_web(at->server), rest_port(at->back), rest_secret(at->back));
+    const rest* back = first ? first->back : at->back;
+    edge_attach(at->front, necpnet_server_get_web(at->server), rest_port(back), rest_secret(back));
     *out_worker = at;
     return NECPNET_OK;
 }

@@ -1,10 +1,11 @@
 /* worker.h - one thread, one loop, one necpnet_server: UDP and the public TCP port, the game, the edge before civetweb. A worker
- * shares nothing but the board that it puts up and the office's ports, which it sets before other threads exist.
+ * shares nothing but the board that it puts up, REST, which the first one has, and the office's ports, which are set before
+ * other threads exist.
  */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
 
-#include <signal.h>
+#include <stdatomic.h>
 
 #include "board.h"
 #include "config.h"
@@ -20,20 +21,24 @@ typedef struct worker worker;
 /* worker_create - open the ports, make the game, start REST.
  *
  *   office    its ports are set.
+ *   index     0 .. settings->workers - 1.
+ *   first     whose REST is used; NULL: starts it.
+ *   crew      whom the ports are shared with; NULL: nobody.
  *   out_what  on failure: which step failed; static text.
  *
  * Returns  OK | as necpnet_server_create, rest_start and the game's create */
 necpnet_result worker_create(const config* settings, const game_interface* game, tokens* office, const pages* files,
-                             board* figures, worker** out_worker, const char** out_what);
+                             board* figures, int index, const worker* first, necpnet_workers* crew, worker** out_worker,
+                             const char** out_what);
 
 /* worker_run - until drained.
  *
  *   signals  how many SIGTERM and SIGINT came; the first drains, the second ends at once.
  *
  * Returns  whether it ended in good order: false after a second signal. */
-bool worker_run(worker* at, const volatile sig_atomic_t* signals);
+bool worker_run(worker* at, const atomic_int* signals);
 
-/* worker_destroy - REST, server, game, loop. NULL does nothing. */
+/* worker_destroy - REST, server, game, loop; the first one last. NULL does nothing. */
 void worker_destroy(worker* at);
 
 #endif

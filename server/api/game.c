@@ -1,11 +1,16 @@
-/* game - GET /api/v1/game: the game's own description of itself. */
+/* game - GET /api/v1/game: the game's own description of itself; with several workers a list of them. */
 #include "rest.h"
 
 void api_game(const api* known, const rest_request* request, rest_answer* answer)
 {
     (void)request;
     board_figures figures;
-    board_read(known->figures, &figures);
-    text_put(&answer->body, figures.game);
-    text_put(&answer->body, "\n");
+    int count = known->figures->count;
+    if (count > 1) text_put(&answer->body, "{\"workers\":[");
+    for (int i = 0; i < count; i++) {
+        board_read_worker(known->figures, i, &figures);
+        if (i > 0) text_put(&answer->body, ",");
+        text_put(&answer->body, figures.game);
+    }
+    text_put(&answer->body, count > 1 ? "]}\n" : "\n");
 }

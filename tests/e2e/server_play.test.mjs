@@ -154,3 +154,23 @@ test("a server that is killed is noticed, and the next one found", async () => {
         await second.stop();
     }
 });
+
+test("three workers share the ports, the players and the tokens, and drain together", async () => {
+    const several = await start(["--workers", "3"]);
+    try {
+        const loads = ["udp", "ws"].map((transport) => tool(["load", ...tokens(several), "--clients", "60", "--rate", "10",
+                                                             "--seconds", "3", "--transport", transport]));
+        for (const load of loads) {
+            assert.equal(await load.done, 0, load.out());
+            assert.match(load.out(), /60 connected, 0 failed, 0 disconnected/);
+            assert.match(load.out(), / 0 lost, 0 out of order/);
+        }
+        const { workers } = await (await fetch(several.base + "/api/v1/game")).json();
+        assert.equal(workers.length, 3);
+        assert.ok(workers.every((world) => world.joined > 0), JSON.stringify(workers));
+        assert.ok(workers.reduce((sum, world) => sum + world.joined, 0) >= 120);
+        assert.equal((await health(several)).status, "ok");
+    } finally {
+        assert.equal((await several.stop()).code, 0, several.stderr());
+    }
+});

@@ -374,6 +374,7 @@ typedef struct necpnet_statistics {
     uint32_t budget_bytes;     /* what may be sent now: see necpnet_client_budget */
     uint32_t datagram_bytes;   /* present packet size */
     uint32_t key_phase;        /* UDP: how often the keys were changed */
+    uint32_t migrations;       /* UDP: how often the peer (client: this side, by necpnet_client_migrate) changed its address */
     uint32_t queue_bytes;      /* of all channels */
     uint64_t memory_bytes;     /* held for this connection, as far as it is its own */
 } necpnet_statistics;
@@ -727,6 +728,16 @@ NECPNET_API necpnet_result necpnet_client_suspend(necpnet_client* client, uint64
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
 NECPNET_API necpnet_result necpnet_client_resume(necpnet_client* client, uint64_t now_us);
+
+/* necpnet_client_migrate - go on from another local address: the UDP socket is opened anew, and the server is told at once.
+ * For when the system reports another network (Wi-Fi to mobile), or the present way went dead. Not needed when a NAT
+ * changes its mapping: the server notices by itself.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_CONNECTED | ERR_UNSUPPORTED (not over UDP, or the transport cannot) | band -200
+ *          (no socket: the present one stays)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_client_migrate(necpnet_client* client);
 
 /* necpnet_client_query - ask a UDP server for its name, players and ping without connecting. EVENT_QUERY_ANSWER or
  * EVENT_QUERY_FAILED follows.
@@ -1778,6 +1789,9 @@ struct necpnet_transport {
     necpnet_result (*wait)(void* user, uint64_t timeout_us);
     /* local_ports - NULL: none. */
     void (*local_ports)(void* user, int* out_udp, int* out_tcp);
+    /* rebind - another local port for datagrams, bound anew (another interface may have come up); streams stay. NULL:
+     * cannot. */
+    necpnet_result (*rebind)(void* user);
 };
 
 /* A simulated network in memory: servers and clients, datagrams and streams, a virtual clock, one seed. The same

@@ -69,7 +69,8 @@ static void client_on_datagram(void* user, const necpnet_address* from, uint8_t*
     }
     nn_connection* connection = &client->connection;
     if (connection->transport != NECPNET_TRANSPORT_UDP || id != connection->local_id) return;
-    nn_connection_receive_packet(connection, data, bytes, client->endpoint.now_us);
+    if (!necpnet_address_equal(from, &connection->address)) return; /* servers do not move */
+    nn_connection_receive_packet(connection, from, data, bytes, client->endpoint.now_us);
 }
 
 static void* client_on_accept(void* user, necpnet_stream* stream, const necpnet_address* from)

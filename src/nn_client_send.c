@@ -136,3 +136,14 @@ void* necpnet_client_get_user_data(const necpnet_client* client)
 {
     return client ? client->user_data : NULL;
 }
+
+necpnet_result necpnet_client_migrate(necpnet_client* client)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->connection.state != NN_CONNECTION_OPEN) return NECPNET_ERR_NOT_CONNECTED;
+    const necpnet_transport* transport = client->endpoint.transport;
+    if (client->connection.transport != NECPNET_TRANSPORT_UDP || !transport->rebind) return NECPNET_ERR_UNSUPPORTED;
+    necpnet_result result = transport->rebind(transport->user);
+    if (result == NECPNET_OK) nn_connection_moved(&client->connection, client->endpoint.now_us);
+    return result;
+}

@@ -121,6 +121,7 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
         nn_acks_init(&connection->acks, NN_ACKS_DELAY_US_DEFAULT);
         nn_recovery_init(&connection->recovery, connection->settings->alloc, &connection->acks, &connection->congestion,
                          open->seed);
+        connection->path_seed = open->seed;
     }
     nn_congestion_init(&connection->congestion, open->bandwidth_limit, now_us);
     if (connection->datagram_bytes) nn_congestion_set_datagram(&connection->congestion, connection->datagram_bytes);
@@ -183,6 +184,16 @@ static void connection_run_recovery(nn_connection* connection)
     uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
     connection->probes += nn_recovery_on_deadline(recovery, connection->now_us, connection_lost, connection);
     connection_count_losses(connection, acked, lost);
+}
+
+NN_PRIVATE void nn_connection_repeat_flight(nn_connection* connection)
+{
+    nn_recovery_repeat(&connection->recovery, connection_lost, connection);
+}
+
+NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t before_us)
+{
+    nn_recovery_lose_before(&connection->recovery, before_us, connection_lost, connection);
 }
 
 static void connection_end(nn_connection* connection, const nn_close* close, bool by_peer)
@@ -286,6 +297,7 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     bool read = true;
     uint8_t flags;
     uint32_t tick;
+    uint64_t challenge;
     nn_ping ping;
     nn_pong pong;
     switch (type) {
@@ -310,6 +322,14 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     case NN_FRAME_INPUT_ACK:
         read = nn_frame_read_input_ack(reader, &tick) && nn_inputs_acked(&connection->inputs, tick);
         if (read && connection->inputs.count == 0) connection->input_pending = false;
+        break;
+    case NN_FRAME_PATH_CHALLENGE:
+        read = nn_frame_read_path(reader, &challenge) && connection->transport == NECPNET_TRANSPORT_UDP;
+        if (read) nn_connection_read_challenge(connection, challenge);
+        break;
+    case NN_FRAME_PATH_RESPONSE:
+        read = nn_frame_read_path(reader, &challenge) && connection->transport == NECPNET_TRANSPORT_UDP;
+        if (read) nn_connection_read_response(connection, challenge);
         break;
     case NN_FRAME_ACK: read = connection_read_ack(connection, reader); break;
     case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
@@ -368,8 +388,8 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
     return refused ? NECPNET_ERR_OUT_OF_MEMORY : NECPNET_OK;
 }
 
-NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, uint8_t* data, size_t bytes,
-                                                     uint64_t now_us)
+NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, const necpnet_address* from,
+                                                     uint8_t* data, size_t bytes, uint64_t now_us)
 {
     nn_packet packet;
     necpnet_drop why = NECPNET_DROP_MALFORMED;
@@ -395,6 +415,8 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
         if (nn_read_u8(&reader) == NN_FRAME_CLOSE) connection->state = NN_CONNECTION_CLOSED;
         return NECPNET_DROP_COUNT;
     }
+    bool is_newest = connection->acks.largest == NN_PACKET_NONE || packet.number > connection->acks.largest;
+    nn_connection_note_source(connection, from, bytes, is_newest);
     bool eliciting = false;
     necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &eliciting);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) return NECPNET_DROP_MEMORY; /* not acknowledged: it will come again */
@@ -475,6 +497,7 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
     if (connection->transport == NECPNET_TRANSPORT_UDP && now_us >= nn_recovery_deadline_us(&connection->recovery)) {
         connection_run_recovery(connection);
     }
+    nn_connection_update_path(connection);
     if (now_us >= connection_ping_at_us(connection)) connection->ping_pending = true;
 }
 
@@ -510,6 +533,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
     if (connection->transport == NECPNET_TRANSPORT_UDP) {
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->recovery));
         at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->acks));
+        at_us = nn_min_u64(at_us, nn_connection_path_deadline_us(connection));
     }
     return nn_min_u64(at_us, connection_output_at_us(connection, now_us));
 }

@@ -16,6 +16,7 @@
 #include "nn_frame.h"
 #include "nn_inputs.h"
 #include "nn_packet.h"
+#include "nn_path.h"
 #include "nn_phases.h"
 #include "nn_recovery.h"
 #include "nn_session.h"
@@ -100,6 +101,14 @@ typedef struct nn_connection {
     nn_acks acks;
     nn_recovery recovery;
     nn_congestion congestion;
+    nn_path path;         /* an address that the peer seems to have moved to */
+    necpnet_address from; /* of the packet being read */
+    necpnet_address response_to;
+    uint64_t response; /* PATH_RESPONSE to be sent */
+    uint64_t path_seed;
+    uint64_t path_count;
+    uint32_t migrations; /* changes of address so far */
+    bool response_pending;
     /* WebSocket */
     necpnet_web_connection* web;
     uint64_t input_ack_at_us;
@@ -162,9 +171,10 @@ typedef struct nn_connection_open {
 NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const nn_connection_open* open,
                                               uint64_t now_us);
 
-/* nn_connection_receive_packet - a datagram of this connection. NECPNET_DROP_COUNT: taken; else why it was dropped. */
-NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, uint8_t* data, size_t bytes,
-                                                     uint64_t now_us);
+/* nn_connection_receive_packet - a datagram of this connection. NECPNET_DROP_COUNT: taken; else why it was dropped. The
+ * peer's address may have changed afterwards (server). */
+NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, const necpnet_address* from,
+                                                     uint8_t* data, size_t bytes, uint64_t now_us);
 
 /* nn_connection_receive_message - a WebSocket message of this connection. */
 NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const uint8_t* data, size_t bytes,
@@ -188,6 +198,22 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us);
 
 /* nn_connection_deadline_us - when update and flush are due. */
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_moved - this side has another address now: the peer must hear of it, and nothing is known of the way. */
+NN_PRIVATE void nn_connection_moved(nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_path, between the files: an authenticated packet's source; PATH frames in and out; timers. */
+NN_PRIVATE void nn_connection_note_source(nn_connection* connection, const necpnet_address* from, size_t bytes,
+                                          bool is_newest);
+NN_PRIVATE void nn_connection_read_challenge(nn_connection* connection, uint64_t challenge);
+NN_PRIVATE void nn_connection_read_response(nn_connection* connection, uint64_t response);
+NN_PRIVATE void nn_connection_flush_path(nn_connection* connection);
+NN_PRIVATE void nn_connection_update_path(nn_connection* connection);
+NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connection);
+
+/* nn_connection_repeat_flight - send again what is in flight; nn_connection_lose_flight - and forget what left before. */
+NN_PRIVATE void nn_connection_repeat_flight(nn_connection* connection);
+NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t before_us);
 
 /* nn_connection_has_own - whether frames of its own wait (between the two files). */
 NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection);

@@ -67,6 +67,10 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
     size_t bytes = nn_packet_seal(connection->phases.send, packet, header_bytes, frames_bytes, number);
     const necpnet_transport* transport = connection->settings->transport;
     transport->send_datagram(transport->user, &connection->address, packet, bytes); /* a refusal is a lost packet */
+    if (nn_path_send(&connection->path, bytes)) {
+        transport->send_datagram(transport->user, &connection->path.address, packet, bytes);
+        connection->bytes_sent += bytes;
+    }
     nn_recovery_sent(&connection->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
     connection->packets_sent++;
     connection->bytes_sent += bytes;
@@ -224,6 +228,7 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
     bool is_flushed = nn_session_flushed(connection->session);
     if (connection->state == NN_CONNECTION_OPEN || (!is_flushed && now_us < connection->linger_until_us)) {
         if (connection->transport == NECPNET_TRANSPORT_UDP) {
+            nn_connection_flush_path(connection);
             connection_flush_packets(connection);
         } else {
             connection_flush_messages(connection);
@@ -259,6 +264,7 @@ static void connection_fill_udp(const nn_connection* connection, necpnet_statist
     out->flight_bytes = (uint32_t)nn_min_u64(connection->congestion.flight_bytes, UINT32_MAX);
     out->datagram_bytes = connection->datagram_bytes;
     out->key_phase = connection->phases.count;
+    out->migrations = connection->migrations;
     out->memory_bytes += nn_recovery_memory_bytes(recovery);
 }
 

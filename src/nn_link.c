@@ -54,6 +54,11 @@ NN_PRIVATE necpnet_address nn_link_address(const nn_link_host* host)
     return address;
 }
 
+NN_PRIVATE void nn_link_move(nn_link_host* host)
+{
+    host->port = (uint16_t)(host->port == UINT16_MAX ? 1 : host->port + 1);
+}
+
 /* Who has an address now; NULL: nobody any more. */
 NN_PRIVATE nn_link_host* nn_link_find(necpnet_link* link, const necpnet_address* address)
 {
@@ -239,6 +244,14 @@ static void link_local_ports(void* user, int* out_udp, int* out_tcp)
     *out_tcp = host->server ? host->port : -1;
 }
 
+static necpnet_result link_rebind(void* user)
+{
+    nn_link_host* host = (nn_link_host*)user;
+    if (host->server) return NECPNET_ERR_UNSUPPORTED;
+    nn_link_move(host);
+    return NECPNET_OK;
+}
+
 /* ---- hosts -- */
 
 static void link_fill_transport(nn_link_host* host)
@@ -259,6 +272,7 @@ static void link_fill_transport(nn_link_host* host)
     transport->flush = link_flush;
     transport->wait = NULL; /* time is virtual */
     transport->local_ports = link_local_ports;
+    transport->rebind = link_rebind;
 }
 
 static necpnet_result link_add(necpnet_link* link, bool server, uint16_t port, const necpnet_transport** out_transport)

@@ -171,6 +171,7 @@ NN_PRIVATE uint64_t nn_link_delay(necpnet_link* link, const necpnet_link_config*
 /* nn_link - hosts. */
 NN_PRIVATE nn_link_host* nn_link_find(necpnet_link* link, const necpnet_address* address);
 NN_PRIVATE necpnet_address nn_link_address(const nn_link_host* host);
+NN_PRIVATE void nn_link_move(nn_link_host* host); /* to another port; streams stay */
 
 /* nn_link_stream */
 NN_PRIVATE necpnet_result nn_link_open_stream(void* user, const necpnet_address* to, const char* url, void* context,

@@ -77,7 +77,7 @@ necpnet_result necpnet_link_rebind(necpnet_link* link, const necpnet_transport* 
     nn_link_host* host = nn_link_host_of(link, client);
     if (!host || host->server) return NECPNET_ERR_NOT_FOUND;
     nn_link_reset_streams(host);
-    host->port = (uint16_t)(host->port == UINT16_MAX ? 1 : host->port + 1);
+    nn_link_move(host);
     return NECPNET_OK;
 }
 

@@ -446,3 +446,39 @@ NN_PRIVATE void nn_recovery_lose_all(nn_recovery* recovery, nn_recovery_function
     recovery->probes = 0;
     recovery->loss_at_us = NN_NEVER;
 }
+
+NN_PRIVATE void nn_recovery_lose_before(nn_recovery* recovery, uint64_t before_us, nn_recovery_function lost,
+                                        void* user)
+{
+    for (uint32_t i = 0; i < recovery->count; i++) {
+        nn_recovery_packet* packet = recovery_at(recovery, i);
+        if (!recovery_in_flight(packet) || packet->sent_at_us >= before_us) continue;
+        bool told = packet->state == RECOVERY_PROBED;
+        packet->state = RECOVERY_LOST;
+        recovery->flight--;
+        nn_congestion_on_forgotten(recovery->congestion, packet->bytes);
+        if (!told && packet->contents.count) lost(user, &packet->contents);
+    }
+    recovery->probes = 0;
+    recovery->loss_at_us = NN_NEVER;
+}
+
+NN_PRIVATE void nn_recovery_repeat(nn_recovery* recovery, nn_recovery_function lost, void* user)
+{
+    for (uint32_t i = 0; i < recovery->count; i++) {
+        nn_recovery_packet* packet = recovery_at(recovery, i);
+        if (packet->state != RECOVERY_SENT) continue;
+        packet->state = RECOVERY_PROBED;
+        if (packet->contents.count) lost(user, &packet->contents);
+    }
+}
+
+NN_PRIVATE void nn_recovery_forget_rtt(nn_recovery* recovery)
+{
+    recovery->has_rtt = false;
+    recovery->rtt_us = NN_RECOVERY_RTT_FIRST_US;
+    recovery->rtt_variance_us = NN_RECOVERY_RTT_FIRST_US / 2;
+    recovery->rtt_min_us = recovery->rtt_latest_us = 0;
+    recovery->packet_threshold = NN_RECOVERY_PACKET_THRESHOLD;
+    recovery->time_eighths = RECOVERY_TIME_EIGHTHS_FIRST;
+}

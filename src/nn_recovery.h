@@ -116,6 +116,17 @@ NN_PRIVATE uint32_t nn_recovery_on_deadline(nn_recovery* recovery, uint64_t now_
 /* nn_recovery_lose_all - give everything in flight to `lost` and forget it (another path or transport goes on). */
 NN_PRIVATE void nn_recovery_lose_all(nn_recovery* recovery, nn_recovery_function lost, void* user);
 
+/* nn_recovery_lose_before - the same for what left before a time (NN_NEVER: all); a late ACK is still known. These losses
+ * say nothing of the network: they are not counted. */
+NN_PRIVATE void nn_recovery_lose_before(nn_recovery* recovery, uint64_t before_us, nn_recovery_function lost,
+                                        void* user);
+
+/* nn_recovery_repeat - give everything in flight to `lost` once, and let it stay in flight: as probes do. */
+NN_PRIVATE void nn_recovery_repeat(nn_recovery* recovery, nn_recovery_function lost, void* user);
+
+/* nn_recovery_forget_rtt - another path: its round trip is unknown. */
+NN_PRIVATE void nn_recovery_forget_rtt(nn_recovery* recovery);
+
 /* nn_recovery_probe_us - the probe timeout without back-off (RFC 9002 6.2.1). */
 NN_PRIVATE uint64_t nn_recovery_probe_us(const nn_recovery* recovery);
 

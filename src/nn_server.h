@@ -114,6 +114,9 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
                                           const necpnet_address* address, nn_peer** out_peer);
 NN_PRIVATE uint32_t nn_peer_connection_id(const nn_peer* peer);
 
+/* nn_server_peer_moved - its connection has another address than before. */
+NN_PRIVATE void nn_server_peer_moved(necpnet_server* server, nn_peer* peer, const necpnet_address* before);
+
 /* nn_server_release - give a peer back, with everything it holds. */
 NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer);
 NN_PRIVATE void nn_server_mark_dirty(necpnet_server* server, nn_peer* peer);

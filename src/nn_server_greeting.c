@@ -156,6 +156,17 @@ static void server_answer_query(necpnet_server* server, const necpnet_address* f
     transport->send_datagram(transport->user, from, reply, nn_answer_write(reply, sizeof reply, &answer));
 }
 
+/* A packet of a peer, which may prove that the peer has another address now. */
+static necpnet_drop server_receive_packet(necpnet_server* server, nn_peer* peer, const necpnet_address* from,
+                                          uint8_t* data, size_t bytes)
+{
+    necpnet_address before = peer->connection.address;
+    uint32_t migrations = peer->connection.migrations;
+    necpnet_drop drop = nn_connection_receive_packet(&peer->connection, from, data, bytes, server->endpoint.now_us);
+    if (peer->connection.migrations != migrations) nn_server_peer_moved(server, peer, &before);
+    return drop;
+}
+
 NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address* from, uint8_t* data, size_t bytes)
 {
     uint32_t id;
@@ -164,7 +175,7 @@ NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address
         nn_peer* peer = nn_server_find_connection(server, id);
         necpnet_drop drop = NECPNET_DROP_UNKNOWN_CONNECTION;
         if (peer) {
-            drop = nn_connection_receive_packet(&peer->connection, data, bytes, now_us);
+            drop = server_receive_packet(server, peer, from, data, bytes);
             nn_server_mark_dirty(server, peer);
             if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
         }

@@ -47,6 +47,37 @@ static bool server_is_crowded(necpnet_server* server, const necpnet_address* add
     return false;
 }
 
+/* By the address of its connection. */
+static void server_enter_bucket(necpnet_server* server, nn_peer* peer)
+{
+    nn_peer** bucket = server_bucket(server, &peer->connection.address);
+    peer->previous_in_bucket = NULL;
+    peer->next_in_bucket = *bucket;
+    if (*bucket) (*bucket)->previous_in_bucket = peer;
+    *bucket = peer;
+}
+
+static void server_leave_bucket(necpnet_server* server, nn_peer* peer, const necpnet_address* address)
+{
+    if (peer->next_in_bucket) peer->next_in_bucket->previous_in_bucket = peer->previous_in_bucket;
+    if (peer->previous_in_bucket) {
+        peer->previous_in_bucket->next_in_bucket = peer->next_in_bucket;
+    } else {
+        *server_bucket(server, address) = peer->next_in_bucket;
+    }
+}
+
+NN_PRIVATE void nn_server_peer_moved(necpnet_server* server, nn_peer* peer, const necpnet_address* before)
+{
+    server_leave_bucket(server, peer, before);
+    server_enter_bucket(server, peer);
+    if (server->endpoint.logger.level > NECPNET_LOG_INFO || !server->endpoint.logger.write) return;
+    char from[NECPNET_ADDRESS_TEXT_BYTES_MAX] = "?", to[NECPNET_ADDRESS_TEXT_BYTES_MAX] = "?";
+    necpnet_address_format(before, from, sizeof from);
+    necpnet_address_format(&peer->connection.address, to, sizeof to);
+    nn_log_write(&server->endpoint.logger, NECPNET_LOG_INFO, "a peer moved from %s to %s", from, to);
+}
+
 static necpnet_result server_grow_slots(necpnet_server* server)
 {
     uint32_t capacity = server->slot_capacity ? server->slot_capacity * 2 : 16;
@@ -128,10 +159,7 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     peer->connection.world = server->config.world;
     peer->connection.deliver_input = peer_deliver_input;
     peer->connection.deliver_user = peer;
-    nn_peer** bucket = server_bucket(server, address);
-    peer->next_in_bucket = *bucket;
-    if (*bucket) (*bucket)->previous_in_bucket = peer;
-    *bucket = peer;
+    server_enter_bucket(server, peer);
     server->peers[peer->slot] = peer;
     server->peer_count++;
     *out_peer = peer;
@@ -162,21 +190,11 @@ static void server_unlink(nn_peer** first, nn_peer* peer, size_t next_offset)
     if (*at) *at = *(nn_peer**)(void*)((uint8_t*)peer + next_offset);
 }
 
-static void server_leave_bucket(necpnet_server* server, nn_peer* peer)
-{
-    if (peer->next_in_bucket) peer->next_in_bucket->previous_in_bucket = peer->previous_in_bucket;
-    if (peer->previous_in_bucket) {
-        peer->previous_in_bucket->next_in_bucket = peer->next_in_bucket;
-    } else {
-        *server_bucket(server, &peer->connection.address) = peer->next_in_bucket;
-    }
-}
-
 NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
 {
     server_forget_totals(server, peer);
     nn_deadlines_set(&server->deadlines, &peer->deadline, NN_NEVER);
-    server_leave_bucket(server, peer);
+    server_leave_bucket(server, peer, &peer->connection.address);
     if (peer->is_dirty) server_unlink(&server->first_dirty, peer, offsetof(nn_peer, next_dirty));
     if (peer->is_ready) {
         server_unlink(&server->first_ready, peer, offsetof(nn_peer, next_ready));

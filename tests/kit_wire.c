@@ -263,7 +263,8 @@ kit_host* kit_wire_add(kit_wire* wire, bool is_server, uint32_t flags)
                                    wire_close_stream,
                                    wire_flush,
                                    NULL,
-                                   wire_local_ports};
+                                   wire_local_ports,
+                                   NULL};
     host->wire = wire;
     host->transport = transport;
     host->is_server = is_server;

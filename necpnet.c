@@ -7946,6 +7946,17 @@ NN_PRIVATE uint32_t nn_recovery_on_deadline(nn_recovery* recovery, uint64_t now_
 /* nn_recovery_lose_all - give everything in flight to `lost` and forget it (another path or transport goes on). */
 NN_PRIVATE void nn_recovery_lose_all(nn_recovery* recovery, nn_recovery_function lost, void* user);
 
+/* nn_recovery_lose_before - the same for what left before a time (NN_NEVER: all); a late ACK is still known. These losses
+ * say nothing of the network: they are not counted. */
+NN_PRIVATE void nn_recovery_lose_before(nn_recovery* recovery, uint64_t before_us, nn_recovery_function lost,
+                                        void* user);
+
+/* nn_recovery_repeat - give everything in flight to `lost` once, and let it stay in flight: as probes do. */
+NN_PRIVATE void nn_recovery_repeat(nn_recovery* recovery, nn_recovery_function lost, void* user);
+
+/* nn_recovery_forget_rtt - another path: its round trip is unknown. */
+NN_PRIVATE void nn_recovery_forget_rtt(nn_recovery* recovery);
+
 /* nn_recovery_probe_us - the probe timeout without back-off (RFC 9002 6.2.1). */
 NN_PRIVATE uint64_t nn_recovery_probe_us(const nn_recovery* recovery);
 
@@ -8402,7 +8413,173 @@ NN_PRIVATE void nn_recovery_lose_all(nn_recovery* recovery, nn_recovery_function
     recovery->probes = 0;
     recovery->loss_at_us = NN_NEVER;
 }
+
+NN_PRIVATE void nn_recovery_lose_before(nn_recovery* recovery, uint64_t before_us, nn_recovery_function lost,
+                                        void* user)
+{
+    for (uint32_t i = 0; i < recovery->count; i++) {
+        nn_recovery_packet* packet = recovery_at(recovery, i);
+        if (!recovery_in_flight(packet) || packet->sent_at_us >= before_us) continue;
+        bool told = packet->state == RECOVERY_PROBED;
+        packet->state = RECOVERY_LOST;
+        recovery->flight--;
+        nn_congestion_on_forgotten(recovery->congestion, packet->bytes);
+        if (!told && packet->contents.count) lost(user, &packet->contents);
+    }
+    recovery->probes = 0;
+    recovery->loss_at_us = NN_NEVER;
+}
+
+NN_PRIVATE void nn_recovery_repeat(nn_recovery* recovery, nn_recovery_function lost, void* user)
+{
+    for (uint32_t i = 0; i < recovery->count; i++) {
+        nn_recovery_packet* packet = recovery_at(recovery, i);
+        if (packet->state != RECOVERY_SENT) continue;
+        packet->state = RECOVERY_PROBED;
+        if (packet->contents.count) lost(user, &packet->contents);
+    }
+}
+
+NN_PRIVATE void nn_recovery_forget_rtt(nn_recovery* recovery)
+{
+    recovery->has_rtt = false;
+    recovery->rtt_us = NN_RECOVERY_RTT_FIRST_US;
+    recovery->rtt_variance_us = NN_RECOVERY_RTT_FIRST_US / 2;
+    recovery->rtt_min_us = recovery->rtt_latest_us = 0;
+    recovery->packet_threshold = NN_RECOVERY_PACKET_THRESHOLD;
+    recovery->time_eighths = RECOVERY_TIME_EIGHTHS_FIRST;
+}
 /* ---- end src/nn_recovery.c --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_path.h ----------------------------------------------------------------------------------------- */
+/* nn_path - an address that a peer's packets began to come from, until it proves to be there (RFC 9000 8.2, 9.3).
+ *
+ * The path in use stays until the proof. What is sent meanwhile goes both ways, to the address under proof at most
+ * NN_PATH_FACTOR times what came from it. The proof is the challenge's 8 bytes, sealed like everything else and come from
+ * that very address: who only copies or forges packets has neither.
+ */
+#ifndef NN_PATH_H
+#define NN_PATH_H
+
+
+#define NN_PATH_FACTOR 3u            /* RFC 9000 8.1 */
+#define NN_PATH_LIFE_US 3000000u     /* RFC 9000 8.2.4: three probe timeouts of an unknown path */
+#define NN_PATH_REPEAT_US_MIN 20000u /* between two challenges */
+
+typedef struct nn_path {
+    bool is_open;   /* an address is under proof */
+    bool is_behind; /* something did not go there for want of budget */
+    necpnet_address address;
+    uint64_t challenge;
+    uint64_t began_us;
+    uint64_t until_us;
+    uint64_t due_us; /* the next challenge */
+    uint64_t challenged_us;
+    uint32_t challenges; /* sent */
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
+} nn_path;
+
+/* nn_path_begin - take the place of whatever was under proof.
+ *
+ *   challenge  not to be guessed by the peer.
+ */
+NN_PRIVATE void nn_path_begin(nn_path* path, const necpnet_address* address, uint64_t challenge, uint64_t now_us);
+NN_PRIVATE void nn_path_end(nn_path* path);
+
+/* nn_path_received - an authenticated packet came from there. */
+NN_PRIVATE void nn_path_received(nn_path* path, size_t bytes);
+
+/* nn_path_send - whether a packet of that size may go there; counts it if so, else remembers that one did not. */
+NN_PRIVATE bool nn_path_send(nn_path* path, size_t bytes);
+
+/* nn_path_wants_challenge - whether one of that many bytes is due and allowed; nn_path_challenged - it left. */
+NN_PRIVATE bool nn_path_wants_challenge(const nn_path* path, size_t bytes, uint64_t now_us);
+NN_PRIVATE void nn_path_challenged(nn_path* path, size_t bytes, uint64_t repeat_us, uint64_t now_us);
+
+/* nn_path_is_answer - whether 8 bytes from an address prove the path. */
+NN_PRIVATE bool nn_path_is_answer(const nn_path* path, const necpnet_address* from, uint64_t response);
+
+/* nn_path_deadline_us - when something is due: a challenge of that many bytes, or the end; NN_NEVER. */
+NN_PRIVATE uint64_t nn_path_deadline_us(const nn_path* path, size_t bytes);
+
+/* nn_path_same_host - only the port differs: a NAT's new mapping; the way there is the same (RFC 9000 9.4). */
+NN_PRIVATE bool nn_path_same_host(const necpnet_address* a, const necpnet_address* b);
+
+#endif
+/* ---- end src/nn_path.h ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_path.c ----------------------------------------------------------------------------------------- */
+/* nn_path - an address that a peer's packets began to come from, until it proves to be there. */
+
+NN_PRIVATE void nn_path_begin(nn_path* path, const necpnet_address* address, uint64_t challenge, uint64_t now_us)
+{
+    memset(path, 0, sizeof *path);
+    path->is_open = true;
+    path->address = *address;
+    path->challenge = challenge;
+    path->began_us = path->due_us = now_us;
+    path->until_us = now_us + NN_PATH_LIFE_US;
+}
+
+NN_PRIVATE void nn_path_end(nn_path* path)
+{
+    memset(path, 0, sizeof *path);
+}
+
+NN_PRIVATE void nn_path_received(nn_path* path, size_t bytes)
+{
+    path->received_bytes += bytes;
+}
+
+static bool path_has_room(const nn_path* path, size_t bytes)
+{
+    return path->sent_bytes + bytes <= path->received_bytes * NN_PATH_FACTOR;
+}
+
+NN_PRIVATE bool nn_path_send(nn_path* path, size_t bytes)
+{
+    if (!path->is_open) return false;
+    if (!path_has_room(path, bytes)) {
+        path->is_behind = true;
+        return false;
+    }
+    path->sent_bytes += bytes;
+    return true;
+}
+
+NN_PRIVATE bool nn_path_wants_challenge(const nn_path* path, size_t bytes, uint64_t now_us)
+{
+    return path->is_open && now_us >= path->due_us && path_has_room(path, bytes);
+}
+
+NN_PRIVATE void nn_path_challenged(nn_path* path, size_t bytes, uint64_t repeat_us, uint64_t now_us)
+{
+    path->sent_bytes += bytes;
+    path->challenged_us = now_us;
+    path->challenges++;
+    path->due_us = now_us + nn_max_u64(repeat_us, NN_PATH_REPEAT_US_MIN);
+}
+
+NN_PRIVATE bool nn_path_is_answer(const nn_path* path, const necpnet_address* from, uint64_t response)
+{
+    return path->is_open && path->challenges && response == path->challenge &&
+           necpnet_address_equal(&path->address, from);
+}
+
+NN_PRIVATE uint64_t nn_path_deadline_us(const nn_path* path, size_t bytes)
+{
+    if (!path->is_open) return NN_NEVER;
+    return path_has_room(path, bytes) ? nn_min_u64(path->due_us, path->until_us) : path->until_us;
+}
+
+NN_PRIVATE bool nn_path_same_host(const necpnet_address* a, const necpnet_address* b)
+{
+    necpnet_address other = *b;
+    other.port = a->port;
+    return necpnet_address_equal(a, &other);
+}
+/* ---- end src/nn_path.c ------------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_clock_sync.h ----------------------------------------------------------------------------------- */
 /* nn_clock_sync - the server's clock as seen from a client (NTP, RFC 5905 8 and 10), from PING and PONG.
@@ -20825,6 +21002,7 @@ NN_PRIVATE uint64_t nn_link_delay(necpnet_link* link, const necpnet_link_config*
 /* nn_link - hosts. */
 NN_PRIVATE nn_link_host* nn_link_find(necpnet_link* link, const necpnet_address* address);
 NN_PRIVATE necpnet_address nn_link_address(const nn_link_host* host);
+NN_PRIVATE void nn_link_move(nn_link_host* host); /* to another port; streams stay */
 
 /* nn_link_stream */
 NN_PRIVATE necpnet_result nn_link_open_stream(void* user, const necpnet_address* to, const char* url, void* context,
@@ -20900,6 +21078,11 @@ NN_PRIVATE necpnet_address nn_link_address(const nn_link_host* host)
     address.port = host->port;
     for (unsigned i = 0; i < 4; i++) address.bytes[i] = (uint8_t)(host->number >> 8 * i);
     return address;
+}
+
+NN_PRIVATE void nn_link_move(nn_link_host* host)
+{
+    host->port = (uint16_t)(host->port == UINT16_MAX ? 1 : host->port + 1);
 }
 
 /* Who has an address now; NULL: nobody any more. */
@@ -21087,6 +21270,14 @@ static void link_local_ports(void* user, int* out_udp, int* out_tcp)
     *out_tcp = host->server ? host->port : -1;
 }
 
+static necpnet_result link_rebind(void* user)
+{
+    nn_link_host* host = (nn_link_host*)user;
+    if (host->server) return NECPNET_ERR_UNSUPPORTED;
+    nn_link_move(host);
+    return NECPNET_OK;
+}
+
 /* ---- hosts -- */
 
 static void link_fill_transport(nn_link_host* host)
@@ -21107,6 +21298,7 @@ static void link_fill_transport(nn_link_host* host)
     transport->flush = link_flush;
     transport->wait = NULL; /* time is virtual */
     transport->local_ports = link_local_ports;
+    transport->rebind = link_rebind;
 }
 
 static necpnet_result link_add(necpnet_link* link, bool server, uint16_t port, const necpnet_transport** out_transport)
@@ -21240,7 +21432,7 @@ necpnet_result necpnet_link_rebind(necpnet_link* link, const necpnet_transport* 
     nn_link_host* host = nn_link_host_of(link, client);
     if (!host || host->server) return NECPNET_ERR_NOT_FOUND;
     nn_link_reset_streams(host);
-    host->port = (uint16_t)(host->port == UINT16_MAX ? 1 : host->port + 1);
+    nn_link_move(host);
     return NECPNET_OK;
 }
 
@@ -21939,6 +22131,14 @@ typedef struct nn_connection {
     nn_acks acks;
     nn_recovery recovery;
     nn_congestion congestion;
+    nn_path path;         /* an address that the peer seems to have moved to */
+    necpnet_address from; /* of the packet being read */
+    necpnet_address response_to;
+    uint64_t response; /* PATH_RESPONSE to be sent */
+    uint64_t path_seed;
+    uint64_t path_count;
+    uint32_t migrations; /* changes of address so far */
+    bool response_pending;
     /* WebSocket */
     necpnet_web_connection* web;
     uint64_t input_ack_at_us;
@@ -22001,9 +22201,10 @@ typedef struct nn_connection_open {
 NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const nn_connection_open* open,
                                               uint64_t now_us);
 
-/* nn_connection_receive_packet - a datagram of this connection. NECPNET_DROP_COUNT: taken; else why it was dropped. */
-NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, uint8_t* data, size_t bytes,
-                                                     uint64_t now_us);
+/* nn_connection_receive_packet - a datagram of this connection. NECPNET_DROP_COUNT: taken; else why it was dropped. The
+ * peer's address may have changed afterwards (server). */
+NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, const necpnet_address* from,
+                                                     uint8_t* data, size_t bytes, uint64_t now_us);
 
 /* nn_connection_receive_message - a WebSocket message of this connection. */
 NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const uint8_t* data, size_t bytes,
@@ -22027,6 +22228,22 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us);
 
 /* nn_connection_deadline_us - when update and flush are due. */
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_moved - this side has another address now: the peer must hear of it, and nothing is known of the way. */
+NN_PRIVATE void nn_connection_moved(nn_connection* connection, uint64_t now_us);
+
+/* nn_connection_path, between the files: an authenticated packet's source; PATH frames in and out; timers. */
+NN_PRIVATE void nn_connection_note_source(nn_connection* connection, const necpnet_address* from, size_t bytes,
+                                          bool is_newest);
+NN_PRIVATE void nn_connection_read_challenge(nn_connection* connection, uint64_t challenge);
+NN_PRIVATE void nn_connection_read_response(nn_connection* connection, uint64_t response);
+NN_PRIVATE void nn_connection_flush_path(nn_connection* connection);
+NN_PRIVATE void nn_connection_update_path(nn_connection* connection);
+NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connection);
+
+/* nn_connection_repeat_flight - send again what is in flight; nn_connection_lose_flight - and forget what left before. */
+NN_PRIVATE void nn_connection_repeat_flight(nn_connection* connection);
+NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t before_us);
 
 /* nn_connection_has_own - whether frames of its own wait (between the two files). */
 NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection);
@@ -22172,6 +22389,7 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
         nn_acks_init(&connection->acks, NN_ACKS_DELAY_US_DEFAULT);
         nn_recovery_init(&connection->recovery, connection->settings->alloc, &connection->acks, &connection->congestion,
                          open->seed);
+        connection->path_seed = open->seed;
     }
     nn_congestion_init(&connection->congestion, open->bandwidth_limit, now_us);
     if (connection->datagram_bytes) nn_congestion_set_datagram(&connection->congestion, connection->datagram_bytes);
@@ -22234,6 +22452,16 @@ static void connection_run_recovery(nn_connection* connection)
     uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
     connection->probes += nn_recovery_on_deadline(recovery, connection->now_us, connection_lost, connection);
     connection_count_losses(connection, acked, lost);
+}
+
+NN_PRIVATE void nn_connection_repeat_flight(nn_connection* connection)
+{
+    nn_recovery_repeat(&connection->recovery, connection_lost, connection);
+}
+
+NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t before_us)
+{
+    nn_recovery_lose_before(&connection->recovery, before_us, connection_lost, connection);
 }
 
 static void connection_end(nn_connection* connection, const nn_close* close, bool by_peer)
@@ -22337,6 +22565,7 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     bool read = true;
     uint8_t flags;
     uint32_t tick;
+    uint64_t challenge;
     nn_ping ping;
     nn_pong pong;
     switch (type) {
@@ -22361,6 +22590,14 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     case NN_FRAME_INPUT_ACK:
         read = nn_frame_read_input_ack(reader, &tick) && nn_inputs_acked(&connection->inputs, tick);
         if (read && connection->inputs.count == 0) connection->input_pending = false;
+        break;
+    case NN_FRAME_PATH_CHALLENGE:
+        read = nn_frame_read_path(reader, &challenge) && connection->transport == NECPNET_TRANSPORT_UDP;
+        if (read) nn_connection_read_challenge(connection, challenge);
+        break;
+    case NN_FRAME_PATH_RESPONSE:
+        read = nn_frame_read_path(reader, &challenge) && connection->transport == NECPNET_TRANSPORT_UDP;
+        if (read) nn_connection_read_response(connection, challenge);
         break;
     case NN_FRAME_ACK: read = connection_read_ack(connection, reader); break;
     case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
@@ -22419,8 +22656,8 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
     return refused ? NECPNET_ERR_OUT_OF_MEMORY : NECPNET_OK;
 }
 
-NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, uint8_t* data, size_t bytes,
-                                                     uint64_t now_us)
+NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, const necpnet_address* from,
+                                                     uint8_t* data, size_t bytes, uint64_t now_us)
 {
     nn_packet packet;
     necpnet_drop why = NECPNET_DROP_MALFORMED;
@@ -22446,6 +22683,8 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
         if (nn_read_u8(&reader) == NN_FRAME_CLOSE) connection->state = NN_CONNECTION_CLOSED;
         return NECPNET_DROP_COUNT;
     }
+    bool is_newest = connection->acks.largest == NN_PACKET_NONE || packet.number > connection->acks.largest;
+    nn_connection_note_source(connection, from, bytes, is_newest);
     bool eliciting = false;
     necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &eliciting);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) return NECPNET_DROP_MEMORY; /* not acknowledged: it will come again */
@@ -22526,6 +22765,7 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
     if (connection->transport == NECPNET_TRANSPORT_UDP && now_us >= nn_recovery_deadline_us(&connection->recovery)) {
         connection_run_recovery(connection);
     }
+    nn_connection_update_path(connection);
     if (now_us >= connection_ping_at_us(connection)) connection->ping_pending = true;
 }
 
@@ -22561,6 +22801,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
     if (connection->transport == NECPNET_TRANSPORT_UDP) {
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->recovery));
         at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->acks));
+        at_us = nn_min_u64(at_us, nn_connection_path_deadline_us(connection));
     }
     return nn_min_u64(at_us, connection_output_at_us(connection, now_us));
 }
@@ -22649,6 +22890,10 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
     size_t bytes = nn_packet_seal(connection->phases.send, packet, header_bytes, frames_bytes, number);
     const necpnet_transport* transport = connection->settings->transport;
     transport->send_datagram(transport->user, &connection->address, packet, bytes); /* a refusal is a lost packet */
+    if (nn_path_send(&connection->path, bytes)) {
+        transport->send_datagram(transport->user, &connection->path.address, packet, bytes);
+        connection->bytes_sent += bytes;
+    }
     nn_recovery_sent(&connection->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
     connection->packets_sent++;
     connection->bytes_sent += bytes;
@@ -22806,6 +23051,7 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
     bool is_flushed = nn_session_flushed(connection->session);
     if (connection->state == NN_CONNECTION_OPEN || (!is_flushed && now_us < connection->linger_until_us)) {
         if (connection->transport == NECPNET_TRANSPORT_UDP) {
+            nn_connection_flush_path(connection);
             connection_flush_packets(connection);
         } else {
             connection_flush_messages(connection);
@@ -22841,6 +23087,7 @@ static void connection_fill_udp(const nn_connection* connection, necpnet_statist
     out->flight_bytes = (uint32_t)nn_min_u64(connection->congestion.flight_bytes, UINT32_MAX);
     out->datagram_bytes = connection->datagram_bytes;
     out->key_phase = connection->phases.count;
+    out->migrations = connection->migrations;
     out->memory_bytes += nn_recovery_memory_bytes(recovery);
 }
 
@@ -22874,6 +23121,137 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
     }
 }
 /* ---- end src/nn_connection_send.c -------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_connection_path.c ------------------------------------------------------------------------------ */
+/* nn_connection_path - where a UDP peer is: proof of a new address, the change to it, and our own change of address. */
+
+
+/* A packet with nothing but PATH_CHALLENGE or PATH_RESPONSE. */
+#define CONNECTION_PATH_PACKET_BYTES (NN_PACKET_OVERHEAD_BYTES_MAX + NN_PATH_BYTES)
+
+/* Not to be guessed by the peer, who could claim another's address and answer for it otherwise. */
+static uint64_t connection_new_challenge(nn_connection* connection)
+{
+    uint8_t key[NN_SIPHASH_KEY_BYTES];
+    uint8_t text[8];
+    nn_store_u64(key, connection->path_seed);
+    nn_store_u64(key + 8, ~connection->path_seed);
+    nn_store_u64(text, ++connection->path_count);
+    return nn_siphash64(key, text, sizeof text);
+}
+
+NN_PRIVATE void nn_connection_note_source(nn_connection* connection, const necpnet_address* from, size_t bytes,
+                                          bool is_newest)
+{
+    connection->from = *from;
+    if (necpnet_address_equal(from, &connection->address)) return;
+    nn_path* path = &connection->path;
+    bool is_known = path->is_open && necpnet_address_equal(from, &path->address);
+    /* servers stay where they are (RFC 9000 9); an overtaken packet from where the peer was says nothing */
+    if (!is_known && (!is_newest || !connection->settings->is_server)) return;
+    if (!is_known) {
+        bool was_open = path->is_open;
+        nn_path_begin(path, from, connection_new_challenge(connection), connection->now_us);
+        /* what is in flight may have gone to nobody: say it again, to both */
+        if (!was_open) nn_connection_repeat_flight(connection);
+    }
+    nn_path_received(path, bytes);
+}
+
+/* One small packet to an address, outside of the congestion window. Returns its bytes. */
+static size_t connection_send_path(nn_connection* connection, const necpnet_address* to, nn_frame_type type,
+                                   uint64_t value)
+{
+    nn_recovery* recovery = &connection->recovery;
+    uint8_t* packet = connection->settings->scratch;
+    uint64_t number = nn_recovery_next_number(recovery);
+    uint8_t flags = nn_phases_before_send(&connection->phases, number, recovery->largest_acked, connection->now_us);
+    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, recovery->largest_acked, flags);
+    nn_writer writer = nn_writer_of(packet + header_bytes, NN_PATH_BYTES);
+    nn_frame_write_path(&writer, type, value);
+    size_t bytes = nn_packet_seal(connection->phases.send, packet, header_bytes, NN_PATH_BYTES, number);
+    const necpnet_transport* transport = connection->settings->transport;
+    transport->send_datagram(transport->user, to, packet, bytes);
+    nn_recovery_sent(recovery, number, (uint32_t)bytes, false, NULL, connection->now_us); /* repeated by nn_path */
+    connection->packets_sent++;
+    connection->bytes_sent += bytes;
+    nn_rate_add(&connection->send_rate, bytes, connection->now_us);
+    return bytes;
+}
+
+NN_PRIVATE void nn_connection_flush_path(nn_connection* connection)
+{
+    nn_path* path = &connection->path;
+    uint64_t now_us = connection->now_us;
+    if (connection->response_pending) {
+        connection->response_pending = false;
+        connection_send_path(connection, &connection->response_to, NN_FRAME_PATH_RESPONSE, connection->response);
+    }
+    if (nn_path_wants_challenge(path, CONNECTION_PATH_PACKET_BYTES, now_us)) {
+        size_t bytes = connection_send_path(connection, &path->address, NN_FRAME_PATH_CHALLENGE, path->challenge);
+        nn_path_challenged(path, bytes, nn_recovery_probe_us(&connection->recovery), now_us);
+    }
+}
+
+NN_PRIVATE void nn_connection_update_path(nn_connection* connection)
+{
+    if (connection->path.is_open && connection->now_us >= connection->path.until_us) nn_path_end(&connection->path);
+}
+
+NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connection)
+{
+    if (connection->response_pending) return connection->now_us;
+    return nn_path_deadline_us(&connection->path, CONNECTION_PATH_PACKET_BYTES);
+}
+
+/* Another way with another round trip and bandwidth: what was learnt of the former is void (RFC 9000 9.4). */
+static void connection_forget_way(nn_connection* connection, uint32_t rtt_us)
+{
+    uint32_t limit = connection->congestion.limit_bytes_per_s;
+    nn_connection_lose_flight(connection, NN_NEVER);
+    nn_congestion_init(&connection->congestion, limit, connection->now_us);
+    nn_congestion_set_datagram(&connection->congestion, connection->datagram_bytes);
+    nn_recovery_forget_rtt(&connection->recovery);
+    if (rtt_us) nn_recovery_seed_rtt(&connection->recovery, rtt_us, connection->now_us);
+}
+
+static void connection_change_path(nn_connection* connection)
+{
+    nn_path path = connection->path;
+    uint64_t now_us = connection->now_us;
+    nn_path_end(&connection->path);
+    if (nn_path_same_host(&path.address, &connection->address)) {
+        nn_connection_lose_flight(connection, path.is_behind ? NN_NEVER : path.began_us);
+    } else {
+        uint64_t rtt_us = path.challenges == 1 ? now_us - path.challenged_us : 0;
+        connection_forget_way(connection, (uint32_t)nn_min_u64(rtt_us, UINT32_MAX));
+    }
+    connection->address = path.address;
+    connection->migrations++;
+}
+
+NN_PRIVATE void nn_connection_read_challenge(nn_connection* connection, uint64_t challenge)
+{
+    connection->response = challenge;
+    connection->response_to = connection->from;
+    connection->response_pending = true;
+}
+
+NN_PRIVATE void nn_connection_read_response(nn_connection* connection, uint64_t response)
+{
+    if (nn_path_is_answer(&connection->path, &connection->from, response)) connection_change_path(connection);
+}
+
+NN_PRIVATE void nn_connection_moved(nn_connection* connection, uint64_t now_us)
+{
+    if (connection->transport != NECPNET_TRANSPORT_UDP) return;
+    if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
+    connection->now_us = now_us;
+    connection_forget_way(connection, 0);
+    connection->migrations++;
+    connection->ping_pending = true; /* from where we are now */
+}
+/* ---- end src/nn_connection_path.c -------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_endpoint.h ------------------------------------------------------------------------------------- */
 /* nn_endpoint - what a client and a server have in common: memory, log, entropy, transport, web, time, handlers. */
@@ -23308,7 +23686,8 @@ static void client_on_datagram(void* user, const necpnet_address* from, uint8_t*
     }
     nn_connection* connection = &client->connection;
     if (connection->transport != NECPNET_TRANSPORT_UDP || id != connection->local_id) return;
-    nn_connection_receive_packet(connection, data, bytes, client->endpoint.now_us);
+    if (!necpnet_address_equal(from, &connection->address)) return; /* servers do not move */
+    nn_connection_receive_packet(connection, from, data, bytes, client->endpoint.now_us);
 }
 
 static void* client_on_accept(void* user, necpnet_stream* stream, const necpnet_address* from)
@@ -24492,6 +24871,17 @@ void* necpnet_client_get_user_data(const necpnet_client* client)
 {
     return client ? client->user_data : NULL;
 }
+
+necpnet_result necpnet_client_migrate(necpnet_client* client)
+{
+    if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->connection.state != NN_CONNECTION_OPEN) return NECPNET_ERR_NOT_CONNECTED;
+    const necpnet_transport* transport = client->endpoint.transport;
+    if (client->connection.transport != NECPNET_TRANSPORT_UDP || !transport->rebind) return NECPNET_ERR_UNSUPPORTED;
+    necpnet_result result = transport->rebind(transport->user);
+    if (result == NECPNET_OK) nn_connection_moved(&client->connection, client->endpoint.now_us);
+    return result;
+}
 /* ---- end src/nn_client_send.c ------------------------------------------------------------------------------------ */
 
 /* ---- begin src/nn_server.h --------------------------------------------------------------------------------------- */
@@ -24606,6 +24996,9 @@ NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint
 NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
                                           const necpnet_address* address, nn_peer** out_peer);
 NN_PRIVATE uint32_t nn_peer_connection_id(const nn_peer* peer);
+
+/* nn_server_peer_moved - its connection has another address than before. */
+NN_PRIVATE void nn_server_peer_moved(necpnet_server* server, nn_peer* peer, const necpnet_address* before);
 
 /* nn_server_release - give a peer back, with everything it holds. */
 NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer);
@@ -25247,6 +25640,37 @@ static bool server_is_crowded(necpnet_server* server, const necpnet_address* add
     return false;
 }
 
+/* By the address of its connection. */
+static void server_enter_bucket(necpnet_server* server, nn_peer* peer)
+{
+    nn_peer** bucket = server_bucket(server, &peer->connection.address);
+    peer->previous_in_bucket = NULL;
+    peer->next_in_bucket = *bucket;
+    if (*bucket) (*bucket)->previous_in_bucket = peer;
+    *bucket = peer;
+}
+
+static void server_leave_bucket(necpnet_server* server, nn_peer* peer, const necpnet_address* address)
+{
+    if (peer->next_in_bucket) peer->next_in_bucket->previous_in_bucket = peer->previous_in_bucket;
+    if (peer->previous_in_bucket) {
+        peer->previous_in_bucket->next_in_bucket = peer->next_in_bucket;
+    } else {
+        *server_bucket(server, address) = peer->next_in_bucket;
+    }
+}
+
+NN_PRIVATE void nn_server_peer_moved(necpnet_server* server, nn_peer* peer, const necpnet_address* before)
+{
+    server_leave_bucket(server, peer, before);
+    server_enter_bucket(server, peer);
+    if (server->endpoint.logger.level > NECPNET_LOG_INFO || !server->endpoint.logger.write) return;
+    char from[NECPNET_ADDRESS_TEXT_BYTES_MAX] = "?", to[NECPNET_ADDRESS_TEXT_BYTES_MAX] = "?";
+    necpnet_address_format(before, from, sizeof from);
+    necpnet_address_format(&peer->connection.address, to, sizeof to);
+    nn_log_write(&server->endpoint.logger, NECPNET_LOG_INFO, "a peer moved from %s to %s", from, to);
+}
+
 static necpnet_result server_grow_slots(necpnet_server* server)
 {
     uint32_t capacity = server->slot_capacity ? server->slot_capacity * 2 : 16;
@@ -25328,10 +25752,7 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     peer->connection.world = server->config.world;
     peer->connection.deliver_input = peer_deliver_input;
     peer->connection.deliver_user = peer;
-    nn_peer** bucket = server_bucket(server, address);
-    peer->next_in_bucket = *bucket;
-    if (*bucket) (*bucket)->previous_in_bucket = peer;
-    *bucket = peer;
+    server_enter_bucket(server, peer);
     server->peers[peer->slot] = peer;
     server->peer_count++;
     *out_peer = peer;
@@ -25362,21 +25783,11 @@ static void server_unlink(nn_peer** first, nn_peer* peer, size_t next_offset)
     if (*at) *at = *(nn_peer**)(void*)((uint8_t*)peer + next_offset);
 }
 
-static void server_leave_bucket(necpnet_server* server, nn_peer* peer)
-{
-    if (peer->next_in_bucket) peer->next_in_bucket->previous_in_bucket = peer->previous_in_bucket;
-    if (peer->previous_in_bucket) {
-        peer->previous_in_bucket->next_in_bucket = peer->next_in_bucket;
-    } else {
-        *server_bucket(server, &peer->connection.address) = peer->next_in_bucket;
-    }
-}
-
 NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
 {
     server_forget_totals(server, peer);
     nn_deadlines_set(&server->deadlines, &peer->deadline, NN_NEVER);
-    server_leave_bucket(server, peer);
+    server_leave_bucket(server, peer, &peer->connection.address);
     if (peer->is_dirty) server_unlink(&server->first_dirty, peer, offsetof(nn_peer, next_dirty));
     if (peer->is_ready) {
         server_unlink(&server->first_ready, peer, offsetof(nn_peer, next_ready));
@@ -25578,6 +25989,17 @@ static void server_answer_query(necpnet_server* server, const necpnet_address* f
     transport->send_datagram(transport->user, from, reply, nn_answer_write(reply, sizeof reply, &answer));
 }
 
+/* A packet of a peer, which may prove that the peer has another address now. */
+static necpnet_drop server_receive_packet(necpnet_server* server, nn_peer* peer, const necpnet_address* from,
+                                          uint8_t* data, size_t bytes)
+{
+    necpnet_address before = peer->connection.address;
+    uint32_t migrations = peer->connection.migrations;
+    necpnet_drop drop = nn_connection_receive_packet(&peer->connection, from, data, bytes, server->endpoint.now_us);
+    if (peer->connection.migrations != migrations) nn_server_peer_moved(server, peer, &before);
+    return drop;
+}
+
 NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address* from, uint8_t* data, size_t bytes)
 {
     uint32_t id;
@@ -25586,7 +26008,7 @@ NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address
         nn_peer* peer = nn_server_find_connection(server, id);
         necpnet_drop drop = NECPNET_DROP_UNKNOWN_CONNECTION;
         if (peer) {
-            drop = nn_connection_receive_packet(&peer->connection, data, bytes, now_us);
+            drop = server_receive_packet(server, peer, from, data, bytes);
             nn_server_mark_dirty(server, peer);
             if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
         }
@@ -29355,6 +29777,8 @@ typedef struct nn_socket {
     necpnet_sink sink;
 
     nn_watch udp;
+    necpnet_address udp_address; /* bound to */
+    uint32_t udp_buffer_bytes;
     bool udp_ipv6;
     bool udp_ready;
     int read_slots;             /* of the next system call */
@@ -29612,6 +30036,8 @@ static necpnet_result socket_bind(nn_socket* socket, nn_net_kind kind, const nec
     }
     if (kind == NN_NET_UDP) {
         nn_net_tune_udp(descriptor, config->socket_buffer_bytes, config->busy_poll_us);
+        socket->udp_address = *address;
+        socket->udp_buffer_bytes = config->socket_buffer_bytes;
         socket->udp_ipv6 = address->family == NECPNET_ADDRESS_IPV6;
         socket->joins = true;
         socket->watches_errors = config->udp_port == 0 && config->tcp_port < 0;
@@ -29654,6 +30080,33 @@ static necpnet_result socket_open_ports(nn_socket* socket, const necpnet_socket_
     if (result == NECPNET_OK && config->udp_port >= 0) {
         result = socket_open(socket, NN_NET_UDP, config, address, config->udp_port, &socket->udp);
     }
+    return result;
+}
+
+/* A client's UDP socket anew, on another port; what waits to be sent leaves by the old one. */
+static necpnet_result socket_rebind(void* user)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (socket->udp.descriptor == NN_NET_NONE || !socket->watches_errors) return NECPNET_ERR_UNSUPPORTED;
+    necpnet_socket_config config;
+    necpnet_socket_config_default(&config);
+    config.udp_port = 0;
+    config.socket_buffer_bytes = socket->udp_buffer_bytes;
+    config.busy_poll_us = socket->busy_poll_us;
+    necpnet_address address = socket->udp_address;
+    address.port = 0;
+    nn_socket_flush_datagrams(socket);
+    int old = socket->udp.descriptor;
+    nn_loop_watch(socket->loop, &socket->udp, 0);
+    socket->udp.descriptor = NN_NET_NONE;
+    necpnet_result result = socket_bind(socket, NN_NET_UDP, &config, &address, &socket->udp);
+    if (result == NECPNET_OK) {
+        nn_net_close(old);
+        return NECPNET_OK;
+    }
+    nn_net_close(socket->udp.descriptor);
+    socket->udp.descriptor = old;
+    nn_loop_watch(socket->loop, &socket->udp, NN_READABLE);
     return result;
 }
 
@@ -29741,6 +30194,7 @@ static void socket_fill_transport(nn_socket* socket)
     transport->flush = socket_flush;
     transport->wait = socket_wait;
     transport->local_ports = socket_local_ports;
+    transport->rebind = socket_rebind;
 }
 
 necpnet_result necpnet_socket_create(const necpnet_socket_config* config, const necpnet_transport** out_transport)

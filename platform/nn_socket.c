@@ -188,6 +188,8 @@ static necpnet_result socket_bind(nn_socket* socket, nn_net_kind kind, const nec
     }
     if (kind == NN_NET_UDP) {
         nn_net_tune_udp(descriptor, config->socket_buffer_bytes, config->busy_poll_us);
+        socket->udp_address = *address;
+        socket->udp_buffer_bytes = config->socket_buffer_bytes;
         socket->udp_ipv6 = address->family == NECPNET_ADDRESS_IPV6;
         socket->joins = true;
         socket->watches_errors = config->udp_port == 0 && config->tcp_port < 0;
@@ -230,6 +232,33 @@ static necpnet_result socket_open_ports(nn_socket* socket, const necpnet_socket_
     if (result == NECPNET_OK && config->udp_port >= 0) {
         result = socket_open(socket, NN_NET_UDP, config, address, config->udp_port, &socket->udp);
     }
+    return result;
+}
+
+/* A client's UDP socket anew, on another port; what waits to be sent leaves by the old one. */
+static necpnet_result socket_rebind(void* user)
+{
+    nn_socket* socket = (nn_socket*)user;
+    if (socket->udp.descriptor == NN_NET_NONE || !socket->watches_errors) return NECPNET_ERR_UNSUPPORTED;
+    necpnet_socket_config config;
+    necpnet_socket_config_default(&config);
+    config.udp_port = 0;
+    config.socket_buffer_bytes = socket->udp_buffer_bytes;
+    config.busy_poll_us = socket->busy_poll_us;
+    necpnet_address address = socket->udp_address;
+    address.port = 0;
+    nn_socket_flush_datagrams(socket);
+    int old = socket->udp.descriptor;
+    nn_loop_watch(socket->loop, &socket->udp, 0);
+    socket->udp.descriptor = NN_NET_NONE;
+    necpnet_result result = socket_bind(socket, NN_NET_UDP, &config, &address, &socket->udp);
+    if (result == NECPNET_OK) {
+        nn_net_close(old);
+        return NECPNET_OK;
+    }
+    nn_net_close(socket->udp.descriptor);
+    socket->udp.descriptor = old;
+    nn_loop_watch(socket->loop, &socket->udp, NN_READABLE);
     return result;
 }
 
@@ -317,6 +346,7 @@ static void socket_fill_transport(nn_socket* socket)
     transport->flush = socket_flush;
     transport->wait = socket_wait;
     transport->local_ports = socket_local_ports;
+    transport->rebind = socket_rebind;
 }
 
 necpnet_result necpnet_socket_create(const necpnet_socket_config* config, const necpnet_transport** out_transport)

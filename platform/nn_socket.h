@@ -130,6 +130,8 @@ typedef struct nn_socket {
     necpnet_sink sink;
 
     nn_watch udp;
+    necpnet_address udp_address; /* bound to */
+    uint32_t udp_buffer_bytes;
     bool udp_ipv6;
     bool udp_ready;
     int read_slots;             /* of the next system call */

@@ -183,6 +183,34 @@ TEST(test_ping_pong_comes_back)
     room_end(&room);
 }
 
+TEST(test_client_goes_on_from_another_port)
+{
+    struct room room;
+    necpnet_peer_info before, after;
+    room_begin(&room, NECPNET_LOOP_BEST);
+    room.echo = true;
+    room_join(&room, "udp://127.0.0.1:%d", room.udp_port);
+    ROOM_UNTIL(&room, room.connected[0] && room.peers);
+    uint32_t number = 0;
+    for (int i = 0; i < 5; i++) {
+        TEST_OK(necpnet_server_get_peer(room.server, room.peer, &before));
+        TEST_OK(necpnet_client_migrate(room.clients[0]));
+        necpnet_statistics statistics;
+        memset(&statistics, 0, sizeof statistics);
+        while (statistics.migrations <= (uint32_t)i) {
+            TEST_OK(necpnet_client_send(room.clients[0], 0, &number, sizeof number));
+            number++;
+            ROOM_UNTIL(&room, room.messages[0] == (int)number);
+            TEST_OK(necpnet_server_get_peer_statistics(room.server, room.peer, &statistics));
+        }
+        TEST_OK(necpnet_server_get_peer(room.server, room.peer, &after));
+        TEST_NOT_EQUAL(after.address.port, before.address.port);
+    }
+    TEST_EQUAL(room.wrong, 0);
+    TEST_EQUAL(room.failed, 0);
+    room_end(&room);
+}
+
 TEST(test_the_environments_refusals_have_names)
 {
     struct room room;

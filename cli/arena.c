@@ -206,6 +206,8 @@ static bool terminal_steer(arena_input* input)
         if (key == 'w' || key == 's') input->move_y = key == 'w' ? -127 : 127, input->move_x = 0;
         if (key == 'a' || key == 'd') input->move_x = key == 'a' ? -127 : 127, input->move_y = 0;
         if (key == 'r') input->buttons ^= ARENA_BUTTON_RUN;
+        if (key == 'f') input->buttons ^= ARENA_BUTTON_FIRE;
+        if (key == 'e') input->buttons ^= ARENA_BUTTON_RIDE;
     }
 #else
     (void)input;
@@ -235,6 +237,10 @@ static void send_inputs(arena_client* arena, uint64_t now_us)
     if (arena->tick == 0 || input_tick > arena->tick + ARENA_TICK_HZ) arena->tick = input_tick - 1;
     while (arena->tick < input_tick) {
         uint8_t bytes[ARENA_INPUT_BYTES];
+        uint32_t view_tick = 0, share_ppm = 0;
+        if (necpnet_view_get_tick(arena->view, &view_tick, &share_ppm) == NECPNET_OK) {
+            arena_input_see(&arena->input, arena->tick + 1, view_tick, share_ppm);
+        }
         arena_input_write(&arena->input, bytes);
         if (necpnet_client_send_input(arena->client, arena->tick + 1, bytes, sizeof bytes)) return;
         necpnet_view_predict(arena->view, ++arena->tick, bytes, sizeof bytes);
@@ -258,16 +264,21 @@ static void draw(const arena_client* arena)
         union {
             arena_player player;
             arena_wanderer wanderer;
+            arena_vehicle vehicle;
         } state;
-        bool is_player = necpnet_view_get_type(arena->view, entity) == ARENA_PLAYER;
+        uint16_t type = necpnet_view_get_type(arena->view, entity);
+        bool is_player = type == ARENA_PLAYER;
         if (necpnet_view_get(arena->view, entity, &state, sizeof state)) continue;
-        const float* at = is_player ? state.player.position : state.wanderer.position;
+        const float* at = is_player               ? state.player.position
+                          : type == ARENA_VEHICLE ? state.vehicle.position
+                                                  : state.wanderer.position;
         int x = (int)(at[0] * 2), y = (int)at[1];
         if (x < 0 || y < 0 || x >= ARENA_WIDTH * 2 || y >= ARENA_HEIGHT) continue;
-        rows[y][x] = is_player ? necpnet_view_is_owner(arena->view, entity) ? '@'
-                                 : (unsigned char)state.player.name[0] > 32 ? state.player.name[0]
-                                                                            : 'P'
-                               : '.';
+        rows[y][x] = is_player               ? necpnet_view_is_owner(arena->view, entity) ? '@'
+                                               : (unsigned char)state.player.name[0] > 32 ? state.player.name[0]
+                                                                                          : 'P'
+                     : type == ARENA_VEHICLE ? 'V'
+                                             : '.';
     }
     necpnet_statistics s;
     necpnet_view_statistics v;
@@ -275,7 +286,8 @@ static void draw(const arena_client* arena)
     necpnet_view_get_statistics(arena->view, &v);
     printf("\033[H");
     for (int y = 0; y < ARENA_HEIGHT; y++) printf("%s\033[K\n", rows[y]);
-    printf("rtt %.1f ms  down %u B/s  up %u B/s  delay %.0f ms  corrections %llu   wasd steer, r runs, q ends\033[K\n",
+    printf("rtt %.1f ms  down %u B/s  up %u B/s  delay %.0f ms  corrections %llu   wasd steer, r runs, f fires, e "
+           "rides, q ends\033[K\n",
            s.rtt_us / 1000.0, (unsigned)s.receive_bytes_per_s, (unsigned)s.send_bytes_per_s, v.delay_us / 1000.0,
            (unsigned long long)v.corrections);
     fflush(stdout);

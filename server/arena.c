@@ -1,5 +1,5 @@
-/* arena - a small authoritative world: players walk by their numbered inputs, wanderers walk about by themselves and take the
- * colour of whoever touches them last. The one with the most wanderers leads.
+/* arena - a small authoritative world: players walk by their numbered inputs, ride and shoot; wanderers walk about by themselves
+ * (arena_wander.c) and take the colour of whoever touches or hits them last. The one with the most wanderers leads.
  *
  * The world of the library holds the states; a body here holds what only the server knows. All movement is integer arithmetic
  * in steps (arena_schema.h). A tick costs work for the bodies alone, by a grid of one unit a cell.
@@ -9,79 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arena_schema.h"
-#include "game.h"
+#include "arena_inside.h"
 #include "log.h"
 #include "text.h"
-
-#define ARENA_INPUTS_MAX 32u   /* inputs that wait for their tick; with more the oldest are applied at once */
-#define ARENA_INPUTS_A_TICK 3u /* of one player: how fast it catches up after a pause */
-#define ARENA_INPUT_BUDGET_MAX \
-    30u /* inputs a player may be behind; each tick allows one more: nobody is faster than time */
-#define ARENA_CHAT_BUDGET_MAX 5u /* lines of chat at once; each second allows one more */
-#define ARENA_WANDERER_STEPS 51  /* a tick: 3 units a second */
-#define ARENA_CELLS (ARENA_WIDTH * ARENA_HEIGHT)
-#define ARENA_NOBODY UINT32_MAX
-
-typedef struct arena_wish {
-    uint32_t tick;
-    uint8_t bytes[ARENA_INPUT_BYTES];
-} arena_wish;
-
-/* A player on the server. Unused ones have peer NECPNET_PEER_NONE. */
-typedef struct arena_body {
-    necpnet_peer peer;
-    necpnet_entity entity;
-    arena_player* state;                 /* in the world; valid until the despawn */
-    int32_t x, y;                        /* as in the state, in steps */
-    uint32_t next;                       /* in its cell */
-    arena_wish wishes[ARENA_INPUTS_MAX]; /* a ring */
-    uint32_t wish_first;
-    uint32_t wish_count;
-    uint32_t input_budget;
-    uint32_t chat_budget;
-    bool moved;
-} arena_body;
-
-typedef struct arena_bot {
-    necpnet_entity entity;
-    arena_wanderer* state;
-    int32_t x, y;
-    uint32_t heading; /* in 16ths of a turn */
-    uint32_t ticks;   /* until it turns */
-} arena_bot;
-
-typedef struct arena {
-    necpnet_server* server;
-    necpnet_schema* schema;
-    necpnet_world* world;
-    arena_body* bodies;
-    uint32_t body_count; /* highest used + 1 */
-    uint32_t bodies_max;
-    uint32_t players;
-    arena_bot* bots;
-    uint32_t bot_count;
-    uint32_t cells[ARENA_CELLS]; /* the first body in each */
-    uint64_t random;
-    uint64_t joined;
-    uint64_t inputs;
-    uint64_t inputs_refused;
-    uint64_t messages_refused;
-} arena;
-
-/* The 16 headings of a wanderer: 51 steps in each direction, rounded. */
-static const int8_t arena_headings[16][2] = {
-    {51, 0},  {47, 20},   {36, 36},   {20, 47},   {0, 51},  {-20, 47}, {-36, 36}, {-47, 20},
-    {-51, 0}, {-47, -20}, {-36, -36}, {-20, -47}, {0, -51}, {20, -47}, {36, -36}, {47, -20},
-};
 
 static const uint32_t arena_colours[16] = {
     0xff5c5c, 0x4cc9f0, 0xffd166, 0x06d6a0, 0xb388ff, 0xff8fab, 0x80ed99, 0xf4a261,
     0x5aa9e6, 0xe0aaff, 0xc0ca33, 0xff7043, 0x26c6da, 0xf06292, 0x9ccc65, 0xffa726,
 };
 
-/* xorshift64* (Vigna 2016); the game's own, seeded by its config. */
-static uint32_t arena_random(arena* game, uint32_t below)
+/* xorshift64* (Vigna 2016). */
+uint32_t arena_random(arena* game, uint32_t below)
 {
     game->random ^= game->random >> 12;
     game->random ^= game->random << 25;
@@ -89,7 +27,7 @@ static uint32_t arena_random(arena* game, uint32_t below)
     return (uint32_t)((game->random * UINT64_C(2685821657736338717)) >> 32) % below;
 }
 
-static void arena_find_place(arena* game, int32_t radius, int32_t* x, int32_t* y)
+void arena_find_place(arena* game, int32_t radius, int32_t* x, int32_t* y)
 {
     for (int tries = 0; tries < 1000; tries++) {
         *x = radius + (int32_t)arena_random(game, (uint32_t)(ARENA_WIDTH * ARENA_UNIT - 2 * radius));
@@ -123,19 +61,6 @@ static void arena_destroy(void* at)
     free(game);
 }
 
-static necpnet_result arena_spawn_bot(arena* game, arena_bot* bot)
-{
-    arena_wanderer state = {.colour = ARENA_COLOUR_FREE, .holder = NECPNET_ENTITY_NONE};
-    arena_find_place(game, ARENA_WANDERER_RADIUS, &bot->x, &bot->y);
-    bot->heading = arena_random(game, 16);
-    bot->ticks = 30 + arena_random(game, 180);
-    state.position[0] = arena_units(bot->x);
-    state.position[1] = arena_units(bot->y);
-    necpnet_result result = necpnet_world_spawn(game->world, ARENA_WANDERER, &state, &bot->entity);
-    if (result == NECPNET_OK) bot->state = necpnet_world_get(game->world, bot->entity);
-    return result;
-}
-
 static necpnet_result arena_fill(arena* game, const game_config* config)
 {
     necpnet_world_config world;
@@ -143,17 +68,15 @@ static necpnet_result arena_fill(arena* game, const game_config* config)
     if (result != NECPNET_OK) return result;
     result = necpnet_world_config_default(&world);
     if (result != NECPNET_OK) return result;
-    uint32_t entities_max = config->players_max + config->bots;
+    uint32_t entities_max = config->players_max + config->bots + 1;
     world.logger = config->logger;
     world.schema = game->schema;
     world.entities_max = entities_max < 64 ? 64 : entities_max > 65535 ? 65535 : entities_max;
     world.send_hz = config->state_hz;
     world.client_bytes_per_s = config->state_bytes_per_s;
     result = necpnet_world_create(&world, &game->world);
-    for (uint32_t i = 0; result == NECPNET_OK && i < config->bots; i++) {
-        result = arena_spawn_bot(game, &game->bots[i]);
-        if (result == NECPNET_OK) game->bot_count++;
-    }
+    if (result == NECPNET_OK) result = arena_spawn_bots(game, config->bots);
+    if (result == NECPNET_OK) result = arena_spawn_tram(game);
     return result;
 }
 
@@ -186,6 +109,14 @@ static void arena_stop(void* at)
 }
 
 /* ---------------------------------------------------------------------------------------------------- players -- */
+
+arena_body* arena_find_entity(arena* game, necpnet_entity entity)
+{
+    for (uint32_t i = 0; i < game->body_count; i++) {
+        if (game->bodies[i].peer != NECPNET_PEER_NONE && game->bodies[i].entity == entity) return &game->bodies[i];
+    }
+    return NULL;
+}
 
 /* The name in a token, or one made up. */
 static void arena_set_name(arena* game, arena_player* state, const uint8_t* wanted, size_t bytes_max)
@@ -223,6 +154,7 @@ static necpnet_result arena_join(void* at, necpnet_peer peer, const necpnet_peer
     state.position[0] = arena_units(body->x);
     state.position[1] = arena_units(body->y);
     state.colour = arena_colours[game->joined % 16];
+    state.health = ARENA_HEALTH_MAX;
     state.platform = info->transport == NECPNET_TRANSPORT_UDP ? ARENA_PLATFORM_NATIVE : ARENA_PLATFORM_BROWSER;
     necpnet_result result = necpnet_world_spawn(game->world, ARENA_PLAYER, &state, &body->entity);
     if (result != NECPNET_OK) return result;
@@ -252,16 +184,6 @@ static void arena_away(void* at, necpnet_peer peer)
     (void)peer;
 }
 
-static void arena_release_bots(arena* game, necpnet_entity holder)
-{
-    for (uint32_t i = 0; i < game->bot_count; i++) {
-        if (game->bots[i].state->holder != holder) continue;
-        game->bots[i].state->holder = NECPNET_ENTITY_NONE;
-        game->bots[i].state->colour = ARENA_COLOUR_FREE;
-        (void)necpnet_world_mark(game->world, game->bots[i].entity);
-    }
-}
-
 static void arena_leave(void* at, necpnet_peer peer)
 {
     arena* game = at;
@@ -285,13 +207,18 @@ static void arena_apply(arena* game, arena_body* body)
     const arena_wish* wish = &body->wishes[body->wish_first % ARENA_INPUTS_MAX];
     body->wish_first++;
     body->wish_count--;
-    if (body->input_budget > 0) {
+    arena_input input;
+    if (body->input_budget > 0 && arena_input_read(&input, wish->bytes, ARENA_INPUT_BYTES)) {
         body->input_budget--;
         game->inputs++;
         arena_player_step(body->state, wish->bytes, ARENA_INPUT_BYTES, NULL);
         body->x = arena_steps(body->state->position[0]);
         body->y = arena_steps(body->state->position[1]);
         body->moved = true;
+        bool ride = (input.buttons & ARENA_BUTTON_RIDE) != 0;
+        if (ride && !body->ride_held) arena_ride(game, body);
+        body->ride_held = ride;
+        if (input.buttons & ARENA_BUTTON_FIRE) arena_shoot(game, body, &input, wish->tick);
     } else {
         game->inputs_refused++;
     }
@@ -380,11 +307,19 @@ static void arena_message(void* at, const necpnet_event* event)
 
 /* ------------------------------------------------------------------------------------------------------- tick -- */
 
-static uint32_t arena_cell(int32_t x, int32_t y)
+uint32_t arena_cell(int32_t x, int32_t y)
 {
     int32_t column = arena_clamp(x / ARENA_UNIT, 0, ARENA_WIDTH - 1);
     int32_t row = arena_clamp(y / ARENA_UNIT, 0, ARENA_HEIGHT - 1);
     return (uint32_t)(row * ARENA_WIDTH + column);
+}
+
+uint32_t arena_cell_beside(int32_t x, int32_t y, int column, int row)
+{
+    x += column * ARENA_UNIT;
+    y += row * ARENA_UNIT;
+    if (x < 0 || y < 0 || x >= ARENA_WIDTH * ARENA_UNIT || y >= ARENA_HEIGHT * ARENA_UNIT) return ARENA_NOBODY;
+    return arena_cell(x, y);
 }
 
 static void arena_sort_bodies(arena* game)
@@ -400,7 +335,7 @@ static void arena_sort_bodies(arena* game)
 }
 
 /* How far (dx, dy) is; the middle of two bodies at one place counts as one step apart. */
-static int32_t arena_distance(int32_t dx, int32_t dy)
+int32_t arena_distance(int32_t dx, int32_t dy)
 {
     int32_t root = arena_root(dx * dx + dy * dy);
     return root > 0 ? root : 1;
@@ -416,6 +351,7 @@ static void arena_push(arena_body* body, int32_t dx, int32_t dy)
 static void arena_part(arena_body* a, arena_body* b)
 {
     const int32_t apart = 2 * ARENA_PLAYER_RADIUS;
+    if (a->state->ride != NECPNET_ENTITY_NONE || b->state->ride != NECPNET_ENTITY_NONE) return; /* above the others */
     int32_t dx = b->x - a->x;
     int32_t dy = b->y - a->y;
     if (dx <= -apart || dx >= apart || dy <= -apart || dy >= apart) return;
@@ -434,10 +370,9 @@ static void arena_part_all(arena* game)
         if (body->peer == NECPNET_PEER_NONE) continue;
         for (int row = -1; row <= 1; row++) {
             for (int column = -1; column <= 1; column++) {
-                int32_t x = body->x + column * ARENA_UNIT;
-                int32_t y = body->y + row * ARENA_UNIT;
-                if (x < 0 || y < 0 || x >= ARENA_WIDTH * ARENA_UNIT || y >= ARENA_HEIGHT * ARENA_UNIT) continue;
-                for (uint32_t j = game->cells[arena_cell(x, y)]; j != ARENA_NOBODY; j = game->bodies[j].next) {
+                uint32_t cell = arena_cell_beside(body->x, body->y, column, row);
+                if (cell == ARENA_NOBODY) continue;
+                for (uint32_t j = game->cells[cell]; j != ARENA_NOBODY; j = game->bodies[j].next) {
                     if (j > i) arena_part(body, &game->bodies[j]);
                 }
             }
@@ -445,62 +380,11 @@ static void arena_part_all(arena* game)
     }
 }
 
-static void arena_set_score(arena* game, necpnet_entity holder, int change)
-{
-    if (holder == NECPNET_ENTITY_NONE) return;
-    arena_player* state = necpnet_world_get(game->world, holder);
-    if (!state) return;
-    state->score = (uint16_t)(state->score + change);
-    (void)necpnet_world_mark(game->world, holder);
-}
-
-/* The nearest body that a wanderer touches takes it. */
-static void arena_touch(arena* game, arena_bot* bot)
-{
-    const int32_t reach = ARENA_PLAYER_RADIUS + ARENA_WANDERER_RADIUS;
-    const arena_body* nearest = NULL;
-    int32_t best = reach;
-    for (int row = -1; row <= 1; row++) {
-        for (int column = -1; column <= 1; column++) {
-            int32_t x = bot->x + column * ARENA_UNIT;
-            int32_t y = bot->y + row * ARENA_UNIT;
-            if (x < 0 || y < 0 || x >= ARENA_WIDTH * ARENA_UNIT || y >= ARENA_HEIGHT * ARENA_UNIT) continue;
-            for (uint32_t j = game->cells[arena_cell(x, y)]; j != ARENA_NOBODY; j = game->bodies[j].next) {
-                int32_t dx = game->bodies[j].x - bot->x;
-                int32_t dy = game->bodies[j].y - bot->y;
-                if (dx <= -reach || dx >= reach || dy <= -reach || dy >= reach) continue;
-                int32_t distance = arena_distance(dx, dy);
-                if (distance >= best) continue;
-                best = distance;
-                nearest = &game->bodies[j];
-            }
-        }
-    }
-    if (!nearest || bot->state->holder == nearest->entity) return;
-    arena_set_score(game, bot->state->holder, -1);
-    arena_set_score(game, nearest->entity, 1);
-    bot->state->holder = nearest->entity;
-    bot->state->colour = nearest->state->colour;
-}
-
-static void arena_walk(arena* game, arena_bot* bot)
-{
-    const int8_t* heading = arena_headings[bot->heading];
-    bool stopped = arena_move(&bot->x, &bot->y, heading[0], heading[1], ARENA_WANDERER_RADIUS);
-    if (stopped || --bot->ticks == 0) {
-        uint32_t turn = stopped ? 5 + arena_random(game, 7) : arena_random(game, 5) + 14;
-        bot->heading = (bot->heading + turn) % 16;
-        bot->ticks = 30 + arena_random(game, 180);
-    }
-    bot->state->position[0] = arena_units(bot->x);
-    bot->state->position[1] = arena_units(bot->y);
-    arena_touch(game, bot);
-    (void)necpnet_world_mark(game->world, bot->entity);
-}
-
 static void arena_tick(void* at, uint32_t tick)
 {
     arena* game = at;
+    game->tick = tick;
+    arena_drive_tram(game);
     for (uint32_t i = 0; i < game->body_count; i++) {
         if (game->bodies[i].peer != NECPNET_PEER_NONE) arena_apply_due(game, &game->bodies[i], tick);
     }
@@ -517,7 +401,7 @@ static void arena_tick(void* at, uint32_t tick)
         body->state->position[1] = arena_units(body->y);
         (void)necpnet_world_mark(game->world, body->entity);
     }
-    for (uint32_t i = 0; i < game->bot_count; i++) arena_walk(game, &game->bots[i]);
+    arena_walk_bots(game);
 }
 
 static size_t arena_describe(const void* at, char* json, size_t json_bytes)
@@ -537,8 +421,8 @@ static size_t arena_describe(const void* at, char* json, size_t json_bytes)
                 ARENA_WIDTH, ARENA_HEIGHT, ARENA_TICK_HZ, game->players, game->bot_count);
     text_format(&out,
                 ",\"joined\":%" PRIu64 ",\"inputs\":%" PRIu64 ",\"inputs_refused\":%" PRIu64
-                ",\"messages_refused\":%" PRIu64,
-                game->joined, game->inputs, game->inputs_refused, game->messages_refused);
+                ",\"messages_refused\":%" PRIu64 ",\"shots\":%" PRIu64 ",\"hits\":%" PRIu64,
+                game->joined, game->inputs, game->inputs_refused, game->messages_refused, game->shots, game->hits);
     text_put(&out, ",\"leader\":");
     if (leader) {
         text_put(&out, "{\"name\":");

@@ -24,20 +24,25 @@
 #define ARENA_TICK_HZ 60
 #define ARENA_WIDTH 40
 #define ARENA_HEIGHT 24
-#define ARENA_UNIT 1024           /* steps in one unit; a power of two, so that positions are exact as float */
-#define ARENA_PLAYER_RADIUS 460   /* in steps */
-#define ARENA_WANDERER_RADIUS 310 /* in steps */
-#define ARENA_WALK_STEPS 136      /* a tick: 7.97 units a second */
-#define ARENA_RUN_STEPS 218       /* a tick while ARENA_BUTTON_RUN is held: 12.8 units a second */
-#define ARENA_NAME_BYTES 25       /* with NUL */
-#define ARENA_WANDERERS_DEFAULT 20
+#define ARENA_UNIT 1024             /* steps in one unit; a power of two, so that positions are exact as float */
+#define ARENA_PLAYER_RADIUS 460     /* in steps */
+#define ARENA_WANDERER_RADIUS 310   /* in steps */
+#define ARENA_WALK_STEPS 136        /* a tick: 7.97 units a second */
+#define ARENA_RUN_STEPS 218         /* a tick while ARENA_BUTTON_RUN is held: 12.8 units a second */
+#define ARENA_NAME_BYTES 25         /* with NUL */
+#define ARENA_VEHICLE_RADIUS 1200   /* in steps: half the side of its square */
+#define ARENA_VEHICLE_STEPS 68      /* a tick: 4 units a second */
+#define ARENA_HEALTH_MAX 4          /* hits that a player stands */
+#define ARENA_SHOT_UNITS 16         /* how far a shot reaches */
+#define ARENA_SHOT_TICKS 15         /* between two shots of a player */
 #define ARENA_COLOUR_FREE 0x8a93a6u /* of a wanderer that nobody has touched */
 
 /* ----------------------------------------------------------------------------------------------- entity types -- */
 
 typedef enum arena_type {
     ARENA_PLAYER = 1,
-    ARENA_WANDERER = 2 /* walks about by itself; takes the colour of the player who touches it */
+    ARENA_WANDERER = 2, /* walks about by itself; takes the colour of the player who touches or hits it */
+    ARENA_VEHICLE = 3   /* drives its round; carries the players who are on it */
 } arena_type;
 
 typedef enum arena_platform {
@@ -51,8 +56,11 @@ typedef struct arena_player {
     float aim;         /* radians, 0 to the right, clockwise on the screen */
     uint32_t colour;   /* 0xRRGGBB */
     uint16_t score;    /* wanderers of its colour now */
+    uint16_t wins;     /* players it has sent elsewhere by ARENA_HEALTH_MAX hits */
+    uint8_t health;    /* 1 .. ARENA_HEALTH_MAX */
     uint8_t platform;  /* arena_platform */
     bool running;
+    necpnet_entity ride;         /* the vehicle that carries it, or NECPNET_ENTITY_NONE */
     char name[ARENA_NAME_BYTES]; /* UTF-8 */
 } arena_player;
 
@@ -61,6 +69,11 @@ typedef struct arena_wanderer {
     uint32_t colour;       /* of the player who touched it last, else ARENA_COLOUR_FREE */
     necpnet_entity holder; /* that player; NECPNET_ENTITY_NONE: nobody */
 } arena_wanderer;
+
+typedef struct arena_vehicle {
+    float position[2]; /* the centre */
+    float heading;     /* radians, as aim */
+} arena_vehicle;
 
 #define ARENA_POSITION_STEP (1.0 / ARENA_UNIT)
 #define ARENA_AIM_STEP 0.02454369260617026 /* 2 pi / 256 */
@@ -74,6 +87,9 @@ static const necpnet_field arena_player_fields[] = {
     NECPNET_ENUM(arena_player, platform, 5, ARENA_PLATFORM_BROWSER, 0),
     NECPNET_BOOL(arena_player, running, 6, 0),
     NECPNET_STRING(arena_player, name, 7, 0),
+    NECPNET_INTEGER(arena_player, wins, 8, 0, 65535, NECPNET_FIELD_SLOW),
+    NECPNET_INTEGER(arena_player, health, 9, 0, ARENA_HEALTH_MAX, 0),
+    NECPNET_ENTITY_REFERENCE(arena_player, ride, 10, 0),
 };
 
 static const necpnet_field arena_wanderer_fields[] = {
@@ -83,12 +99,20 @@ static const necpnet_field arena_wanderer_fields[] = {
     NECPNET_ENTITY_REFERENCE(arena_wanderer, holder, 3, 0),
 };
 
-#define ARENA_TYPE_COUNT 2
+static const necpnet_field arena_vehicle_fields[] = {
+    NECPNET_VEC2(arena_vehicle, position, 1, 0, ARENA_WIDTH, ARENA_POSITION_STEP,
+                 NECPNET_FIELD_INTERPOLATE | NECPNET_FIELD_REQUIRED),
+    NECPNET_ANGLE(arena_vehicle, heading, 2, ARENA_AIM_STEP, NECPNET_FIELD_INTERPOLATE),
+};
+
+#define ARENA_TYPE_COUNT 3
 static const necpnet_entity_type arena_types[ARENA_TYPE_COUNT] = {
     {"player", ARENA_PLAYER, sizeof(arena_player), arena_player_fields,
      (int)(sizeof(arena_player_fields) / sizeof(arena_player_fields[0]))},
     {"wanderer", ARENA_WANDERER, sizeof(arena_wanderer), arena_wanderer_fields,
      (int)(sizeof(arena_wanderer_fields) / sizeof(arena_wanderer_fields[0]))},
+    {"vehicle", ARENA_VEHICLE, sizeof(arena_vehicle), arena_vehicle_fields,
+     (int)(sizeof(arena_vehicle_fields) / sizeof(arena_vehicle_fields[0]))},
 };
 
 /* --------------------------------------------------------------------------------------------------- messages -- */
@@ -100,21 +124,30 @@ static const necpnet_entity_type arena_types[ARENA_TYPE_COUNT] = {
 #define ARENA_MESSAGE_PROFILE \
     "profile" /* 3 bytes red, green, blue and 0 .. 24 bytes of name (none: keeps it): new looks */
 #define ARENA_CHAT_BYTES_MAX 200
+#define ARENA_MESSAGE_SHOT \
+    "shot" /* from the server, on NECPNET_CHANNEL_UNRELIABLE, ARENA_SHOT_BYTES: little-endian 4 bytes each: who shot, from \
+              x, y, to x, y in steps, who was hit (0: nobody) */
+#define ARENA_SHOT_BYTES 24
 
 /* The sealed user data of a connect token for the arena is the player's name: UTF-8, NUL-padded, at most
  * ARENA_NAME_BYTES - 1 bytes are used. All zeroes: the server makes a name up. */
 
 /* ------------------------------------------------------------------------------------------------------ input -- */
 
-#define ARENA_INPUT_BYTES 4
+#define ARENA_INPUT_BYTES 6
 #define ARENA_BUTTON_RUN 1u
+#define ARENA_BUTTON_FIRE 2u
+#define ARENA_BUTTON_RIDE 4u /* on to a vehicle that is here, or off it; once for each time it is pressed */
+#define ARENA_BUTTON_NOW 8u  /* shots hit what the server has now, not what this player saw: no lag compensation */
 
 /* One tick of a player's will. Bytes on the wire in this order. */
 typedef struct arena_input {
-    int8_t move_x;   /* -127 .. 127; 127 is full speed to the right; diagonals are brought to full speed */
-    int8_t move_y;   /* 127 is down */
-    uint8_t aim;     /* in 256ths of a turn; see arena_player.aim */
-    uint8_t buttons; /* ARENA_BUTTON_* */
+    int8_t move_x;      /* -127 .. 127; 127 is full speed to the right; diagonals are brought to full speed */
+    int8_t move_y;      /* 127 is down */
+    uint8_t aim;        /* in 256ths of a turn; see arena_player.aim */
+    uint8_t buttons;    /* ARENA_BUTTON_* */
+    uint8_t view_age;   /* how many ticks before the input's own tick lies what the player saw */
+    uint8_t view_share; /* 256ths of a tick nearer than that */
 } arena_input;
 
 static inline void arena_input_write(const arena_input* input, uint8_t bytes[ARENA_INPUT_BYTES])
@@ -123,6 +156,16 @@ static inline void arena_input_write(const arena_input* input, uint8_t bytes[ARE
     bytes[1] = (uint8_t)input->move_y;
     bytes[2] = input->aim;
     bytes[3] = input->buttons;
+    bytes[4] = input->view_age;
+    bytes[5] = input->view_share;
+}
+
+/* What the player sees, as the age and share of an input for tick. view_tick and share_ppm are necpnet_view_get_tick's. */
+static inline void arena_input_see(arena_input* input, uint32_t tick, uint32_t view_tick, uint32_t share_ppm)
+{
+    uint32_t age = tick > view_tick ? tick - view_tick : 0;
+    input->view_age = (uint8_t)(age < 255 ? age : 255);
+    input->view_share = (uint8_t)(share_ppm / 3907);
 }
 
 /* Returns whether the bytes are an input: a wrong size or -128 is none. */
@@ -134,6 +177,8 @@ static inline bool arena_input_read(arena_input* input, const void* data, size_t
     input->move_y = (int8_t)(bytes[1] < 128 ? bytes[1] : bytes[1] - 256);
     input->aim = bytes[2];
     input->buttons = bytes[3];
+    input->view_age = bytes[4];
+    input->view_share = bytes[5];
     return true;
 }
 
@@ -206,8 +251,8 @@ static inline int32_t arena_root(int32_t square)
     return root;
 }
 
-/* Advance a player by one input. The server does this and then parts bodies that overlap; a client that predicts does
- * this alone. Bytes that are no input leave the player where it is. A necpnet_view_step; user is not used. */
+/* Advance a player by one input. The server does this and then parts bodies that overlap and carries riders; a client that
+ * predicts does this alone. Bytes that are no input leave the player where it is. A necpnet_view_step; user is not used. */
 static inline void arena_player_step(void* state, const void* data, size_t bytes, void* user)
 {
     arena_player* player = (arena_player*)state;
@@ -220,6 +265,7 @@ static inline void arena_player_step(void* state, const void* data, size_t bytes
     int32_t speed = player->running ? ARENA_RUN_STEPS : ARENA_WALK_STEPS;
     int32_t x = arena_steps(player->position[0]);
     int32_t y = arena_steps(player->position[1]);
+    if (player->ride != NECPNET_ENTITY_NONE) speed = 0; /* it is carried */
     arena_move(&x, &y, input.move_x * speed / full, input.move_y * speed / full, ARENA_PLAYER_RADIUS);
     player->position[0] = arena_units(x);
     player->position[1] = arena_units(y);

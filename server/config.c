@@ -109,7 +109,7 @@ static const config_row config_rows[] = {
     ROW_NUMBER(bandwidth_limit, 1000, UINT32_MAX, "4294967295", NULL, "bytes a second sent to one client"),
     ROW_NUMBER(state_hz, 1, 120, "20", NULL, "states of the world sent to a client a second"),
     ROW_NUMBER(state_bytes_per_s, 1000, UINT32_MAX, "32000", NULL, "budget of state for one client"),
-    ROW_NUMBER(bots, 0, 1000, "20", NULL, "wanderers in the arena"),
+    ROW_NUMBER(bots, 0, 1000, "200", NULL, "wanderers in the arena"),
     ROW_NUMBER(drain_ms, 0, 3600000, "10000", NULL, "after the first SIGTERM or SIGINT: exit when empty, or then"),
     ROW_CHOICE(log_level, "trace|debug|info|warning|error|off", "info", "LOG_LEVEL", "lines below are not written"),
     ROW_CHOICE(log_format, "automatic|json|plain", "automatic", NULL,

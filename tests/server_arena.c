@@ -1,6 +1,8 @@
 /* server_arena - the arena: its movement, which server and clients share, and the game on a server of its own.
  *
  * The game runs on a real necpnet_server over the simulated link, in virtual time; clients predict with the shared step. */
+#include <math.h>
+
 #include "test.h"
 
 #include "arena_schema.h"
@@ -280,19 +282,28 @@ static void stage_wait_for(stage* at, person* someone)
 }
 
 /* An input for the tick that the client thinks right. Returns whether one was due. */
-static bool person_move(stage* at, person* someone, int move_x, int move_y)
+static bool person_act(stage* at, person* someone, arena_input input)
 {
     uint32_t tick = 0;
     uint32_t input_tick = 0;
+    uint32_t view_tick = 0;
+    uint32_t share_ppm = 0;
     uint8_t bytes[ARENA_INPUT_BYTES];
-    arena_input input = {.move_x = (int8_t)move_x, .move_y = (int8_t)move_y, .aim = 64};
     if (necpnet_client_server_tick(someone->client, at->now_us, &tick, &input_tick) != NECPNET_OK) return false;
     if (input_tick <= someone->last_input) return false;
     someone->last_input = input_tick;
+    if (necpnet_view_get_tick(someone->view, &view_tick, &share_ppm) == NECPNET_OK) {
+        arena_input_see(&input, input_tick, view_tick, share_ppm);
+    }
     arena_input_write(&input, bytes);
     TEST_OK(necpnet_client_send_input(someone->client, input_tick, bytes, sizeof(bytes)));
     TEST_OK(necpnet_view_predict(someone->view, input_tick, bytes, sizeof(bytes)));
     return true;
+}
+
+static bool person_move(stage* at, person* someone, int move_x, int move_y)
+{
+    return person_act(at, someone, (arena_input){.move_x = (int8_t)move_x, .move_y = (int8_t)move_y, .aim = 64});
 }
 
 static arena_player person_seen(person* by, necpnet_entity whom)
@@ -418,6 +429,7 @@ TEST(test_arena_wanderers_follow_who_touched_them_and_are_freed)
     stage_run(&at, 60);
     for (necpnet_entity entity = necpnet_world_next(at.world, 0); entity;
          entity = necpnet_world_next(at.world, entity)) {
+        if (necpnet_world_get_type(at.world, entity) == ARENA_VEHICLE) continue;
         TEST_EQUAL(necpnet_world_get_type(at.world, entity), ARENA_WANDERER);
         const arena_wanderer* wanderer = necpnet_world_get(at.world, entity);
         TEST_EQUAL(wanderer->holder, NECPNET_ENTITY_NONE);
@@ -482,6 +494,187 @@ TEST(test_arena_messages_are_checked)
     char json[1024];
     TEST_CHECK(arena_game.describe(at.game, json, sizeof(json)) > 0);
     TEST_CHECK(strstr(json, "\"messages_refused\":20") || strstr(json, "\"messages_refused\":21"));
+    stage_end(&at);
+}
+
+/* ------------------------------------------------------------------------------------- shots, bumps, the tram -- */
+
+static uint64_t stage_count(const stage* at, const char* key)
+{
+    char json[1024];
+    char wanted[40];
+    TEST_CHECK(arena_game.describe(at->game, json, sizeof(json)) > 0);
+    snprintf(wanted, sizeof(wanted), "\"%s\":", key);
+    const char* found = strstr(json, wanted);
+    TEST_CHECK(found != NULL);
+    return found ? strtoull(found + strlen(wanted), NULL, 10) : 0;
+}
+
+/* Put a player somewhere and let its client learn it. */
+static void stage_put(stage* at, person* someone, int32_t x, int32_t y)
+{
+    arena_player* player = necpnet_world_get(at->world, someone->own);
+    player->position[0] = arena_units(x);
+    player->position[1] = arena_units(y);
+    for (int i = 0; i < 120; i++) {
+        stage_step(at);
+        person_move(at, someone, 0, 0);
+    }
+}
+
+static uint8_t turn_towards(const float from[2], const float to[2])
+{
+    double turn = atan2((double)to[1] - (double)from[1], (double)to[0] - (double)from[0]) / ARENA_AIM_STEP;
+    return (uint8_t)(int)lround(turn < 0 ? turn + 256 : turn);
+}
+
+/* A player at a distance of five units runs up and down; the other shoots at what is on its screen, 120 ms away each way.
+ * Returns the share of shots that hit, in percent. */
+static uint32_t shoot_at_a_runner(uint8_t button)
+{
+    stage at;
+    stage_begin(&at, 120000, 0);
+    person* runner = stage_join(&at);
+    person* shooter = stage_join(&at);
+    stage_wait_for(&at, runner);
+    stage_wait_for(&at, shooter);
+    stage_run(&at, 60);
+    stage_put(&at, runner, 30 * ARENA_UNIT, 12 * ARENA_UNIT);
+    stage_put(&at, shooter, 26 * ARENA_UNIT, 12 * ARENA_UNIT);
+    uint64_t shots = stage_count(&at, "shots");
+    uint64_t hits = stage_count(&at, "hits");
+    for (int i = 0; i < 2400; i++) {
+        arena_player seen, own;
+        stage_step(&at);
+        const arena_player* real = necpnet_world_get(at.world, runner->own);
+        static int way = 127;
+        if (real->position[1] > 15) way = -127;
+        if (real->position[1] < 9) way = 127;
+        int back = arena_clamp((30 * ARENA_UNIT - arena_steps(real->position[0])) / 4, -127, 127);
+        person_move(&at, runner, back, way);
+        TEST_OK(necpnet_view_get(shooter->view, runner->own, &seen, sizeof(seen)));
+        TEST_OK(necpnet_view_get(shooter->view, shooter->own, &own, sizeof(own)));
+        person_act(&at, shooter,
+                   (arena_input){.aim = turn_towards(own.position, seen.position),
+                                 .buttons = (uint8_t)(ARENA_BUTTON_FIRE | button)});
+        ((arena_player*)necpnet_world_get(at.world, runner->own))->health = ARENA_HEALTH_MAX; /* it stays */
+    }
+    shots = stage_count(&at, "shots") - shots;
+    hits = stage_count(&at, "hits") - hits;
+    stage_end(&at);
+    TEST_AT_LEAST(shots, 60);
+    return (uint32_t)(hits * 100 / shots);
+}
+
+TEST(test_arena_shots_hit_what_was_on_the_screen_and_without_lag_compensation_they_do_not)
+{
+    uint32_t with = shoot_at_a_runner(0);
+    uint32_t without = shoot_at_a_runner(ARENA_BUTTON_NOW);
+    TEST_HINT("%u %% with, %u %% without", with, without);
+    TEST_AT_LEAST(with, 85);
+    TEST_AT_MOST(without, 35);
+}
+
+TEST(test_arena_walls_stop_shots)
+{
+    stage at;
+    stage_begin(&at, 1000, 0);
+    person* a = stage_join(&at);
+    person* b = stage_join(&at);
+    stage_wait_for(&at, a);
+    stage_wait_for(&at, b);
+    stage_run(&at, 60);
+    stage_put(&at, a, 16 * ARENA_UNIT, 6 * ARENA_UNIT); /* on both sides of the wall {18, 4, 19, 9} */
+    stage_put(&at, b, 21 * ARENA_UNIT, 6 * ARENA_UNIT);
+    b->heard[0] = 0;
+    const arena_player* from = necpnet_world_get(at.world, a->own);
+    const arena_player* to = necpnet_world_get(at.world, b->own);
+    for (int i = 0; i < 200; i++) {
+        stage_step(&at);
+        person_act(&at, a,
+                   (arena_input){.aim = turn_towards(from->position, to->position), .buttons = ARENA_BUTTON_FIRE});
+    }
+    TEST_AT_LEAST(stage_count(&at, "shots"), 5);
+    TEST_EQUAL(stage_count(&at, "hits"), 0);
+    TEST_CHECK(strncmp(b->heard, "shot:", 5) == 0);
+    /* and in the open it hits, until the other begins again elsewhere */
+    stage_put(&at, a, 16 * ARENA_UNIT, 2 * ARENA_UNIT);
+    stage_put(&at, b, 21 * ARENA_UNIT, 2 * ARENA_UNIT);
+    for (int i = 0; i < 400 && from->wins == 0; i++) {
+        stage_step(&at);
+        person_act(&at, a,
+                   (arena_input){.aim = turn_towards(from->position, to->position), .buttons = ARENA_BUTTON_FIRE});
+    }
+    TEST_EQUAL(from->wins, 1);
+    TEST_EQUAL(to->health, ARENA_HEALTH_MAX);
+    stage_end(&at);
+}
+
+TEST(test_arena_wanderers_make_room_for_each_other)
+{
+    stage at;
+    stage_begin(&at, 0, 200);
+    stage_run(&at, 600);
+    int overlaps = 0, pairs = 0;
+    const arena_wanderer* all[256];
+    int count = 0;
+    for (necpnet_entity entity = necpnet_world_next(at.world, 0); entity;
+         entity = necpnet_world_next(at.world, entity)) {
+        if (necpnet_world_get_type(at.world, entity) == ARENA_WANDERER)
+            all[count++] = necpnet_world_get(at.world, entity);
+    }
+    TEST_EQUAL(count, 200);
+    for (int i = 0; i < count; i++) {
+        for (int j = i + 1; j < count; j++, pairs++) {
+            int32_t dx = arena_steps(all[i]->position[0]) - arena_steps(all[j]->position[0]);
+            int32_t dy = arena_steps(all[i]->position[1]) - arena_steps(all[j]->position[1]);
+            if (dx * dx + dy * dy < ARENA_WANDERER_RADIUS * ARENA_WANDERER_RADIUS) overlaps++;
+        }
+    }
+    TEST_EQUAL(pairs, 19900);
+    TEST_EQUAL(overlaps, 0); /* none by more than half */
+    stage_end(&at);
+}
+
+TEST(test_arena_the_tram_carries_who_is_on_it)
+{
+    stage at;
+    stage_begin(&at, 30000, 0);
+    person* someone = stage_join(&at);
+    stage_wait_for(&at, someone);
+    necpnet_entity tram = necpnet_world_next(at.world, 0);
+    TEST_EQUAL(necpnet_world_get_type(at.world, tram), ARENA_VEHICLE);
+    const arena_vehicle* vehicle = necpnet_world_get(at.world, tram);
+    const arena_player* player = necpnet_world_get(at.world, someone->own);
+    stage_run(&at, 60);
+    person_act(&at, someone, (arena_input){.buttons = ARENA_BUTTON_RIDE}); /* far from it: nothing */
+    stage_run(&at, 20);
+    TEST_EQUAL(player->ride, NECPNET_ENTITY_NONE);
+    stage_put(&at, someone, 37 * ARENA_UNIT, 12 * ARENA_UNIT); /* it comes by */
+    bool near_by = false;
+    for (int i = 0; i < 6000 && !near_by; i++) {
+        stage_step(&at);
+        person_move(&at, someone, 0, 0);
+        near_by = fabsf(vehicle->position[1] - player->position[1]) < 0.4f && fabsf(vehicle->position[0] - 37) < 0.1f;
+    }
+    TEST_CHECK(near_by);
+    for (int i = 0; i < 20; i++) {
+        stage_step(&at);
+        person_act(&at, someone, (arena_input){.move_x = 127, .buttons = ARENA_BUTTON_RIDE}); /* held: once */
+    }
+    TEST_EQUAL(player->ride, tram);
+    float apart = player->position[1] - vehicle->position[1];
+    for (int i = 0; i < 600; i++) {
+        stage_step(&at);
+        person_move(&at, someone, 127, 127);
+    }
+    TEST_EQUAL(player->ride, tram);
+    TEST_NEAR((double)(player->position[1] - vehicle->position[1]), (double)apart, 0.001);
+    for (int i = 0; i < 20; i++) {
+        stage_step(&at);
+        person_act(&at, someone, (arena_input){.buttons = ARENA_BUTTON_RIDE});
+    }
+    TEST_EQUAL(player->ride, NECPNET_ENTITY_NONE);
     stage_end(&at);
 }
 

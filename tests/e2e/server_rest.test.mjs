@@ -103,7 +103,7 @@ test("the game describes itself", async () => {
     const game = await (await fetch(server.base + "/api/v1/game")).json();
     assert.equal(game.game, "arena");
     assert.equal(game.players, 0);
-    assert.equal(game.wanderers, 20);
+    assert.equal(game.wanderers, 200);
     assert.equal(game.leader, null);
 });
 

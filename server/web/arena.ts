@@ -4,7 +4,7 @@ import { connect, Client, LostEvent } from "../../wasm/src/index";
 import type { CoreFactory, CoreModule, Entity } from "../../wasm/src/index";
 import { Controls, inputBytes, Wish } from "./controls";
 import { Netgraph } from "./netgraph";
-import { Map, Picture } from "./picture";
+import { Latest, Map, Picture, Shot } from "./picture";
 
 const CHAT_LINES_MAX = 100;
 const PLAYERS_MS = 250; /* between updates of the list */
@@ -122,11 +122,22 @@ function readMap(core: CoreModule & { _arena_number(which: number): number }): M
   const number = (which: number) => core._arena_number(which);
   const unit = number(3);
   const walls: Map["walls"] = [];
-  for (let i = 0; i < number(7); i++) walls.push([0, 1, 2, 3].map((k) => number(8 + i * 4 + k)) as Map["walls"][number]);
-  return { width: number(1), height: number(2), playerRadius: number(4) / unit, wandererRadius: number(5) / unit, walls };
+  for (let i = 0; i < number(7); i++) walls.push([0, 1, 2, 3].map((k) => number(10 + i * 4 + k)) as Map["walls"][number]);
+  return { width: number(1), height: number(2), playerRadius: number(4) / unit, wandererRadius: number(5) / unit,
+    vehicleRadius: number(8) / unit, healthMax: number(9), walls };
 }
 
-function listen(client: Client): void {
+/** A "shot" message, as arena_schema.h has it. */
+function readShot(data: Uint8Array, client: Client, unit: number, atMs: number): Shot | null {
+  if (data.length !== 24) return null;
+  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  const place = (at: number): [number, number] => [view.getInt32(at, true) / unit, view.getInt32(at + 4, true) / unit];
+  const by = client.entities.find((one) => one.id === view.getUint32(0, true));
+  return { from: place(4), to: place(12), hit: view.getUint32(20, true) !== 0, colour: (by?.colour as number) ?? 0x888888, atMs };
+}
+
+function listen(client: Client, picture: Picture): void {
+  const unit = (client.core.module as any)._arena_number(3);
   const onLost = (event: LostEvent) => {
     lost = { text: event.text, retryAtMs: performance.now() + event.retryInMs };
     if (!event.willReconnect) final = event.text || event.reason;
@@ -147,6 +158,8 @@ function listen(client: Client): void {
   });
   client.on("message", (event) => {
     if (event.name === "chat") addLine(new TextDecoder().decode(event.data));
+    const shot = event.name === "shot" ? readShot(event.data, client, unit, performance.now()) : null;
+    if (shot) picture.addShot(shot);
   });
 }
 
@@ -203,7 +216,11 @@ function expose(client: Client, controls: Controls): void {
     /** Walk as if by keys: -1 .. 1 each; without arguments the player decides again. */
     walk: (x?: number, y?: number, run = false) => {
       const wish: Wish | null = x === undefined || y === undefined ? null
-        : { x: Math.round(x * 127), y: Math.round(y * 127), aim: Math.atan2(y, x), run };
+        : { x: Math.round(x * 127), y: Math.round(y * 127), aim: Math.atan2(y, x), run, fire: false, ride: false };
+      controls.forced = wish;
+    },
+    /** Anything that a player can want; without an argument the player decides again. */
+    want: (wish: Wish | null = null) => {
       controls.forced = wish;
     },
     /** Record each frame: what is shown of others at a tick, and the server's newest word about the own player. */
@@ -244,9 +261,15 @@ async function begin(): Promise<void> {
   const controls = new Controls(canvas, element("#stick"));
   const picture = new Picture(canvas, readMap(client.core.module as never));
   const graph = new Netgraph(element<HTMLCanvasElement>("#graph"));
+  const compensate = element<HTMLInputElement>("#compensate");
+  const ghosts = element<HTMLInputElement>("#ghosts");
+  const latest: Latest = (id) => {
+    const said = client.latest(id);
+    return said && { tick: said.tick, position: said.state.position };
+  };
   let own: [number, number] | null = null;
   let playersAtMs = -Infinity;
-  listen(client);
+  listen(client, picture);
   listenToForms(client);
   expose(client, controls);
   addEventListener("pagehide", () => client.disconnect(0, "the page was left", 0));
@@ -254,10 +277,10 @@ async function begin(): Promise<void> {
 
   const frame = (nowMs: number) => {
     requestAnimationFrame(frame);
-    client.input(() => inputBytes(controls.wish(own)));
+    client.input((tick) => inputBytes(controls.wish(own), tick, client.viewTick, compensate.checked));
     const entities = client.frame();
     recorder?.(entities);
-    own = picture.draw(entities, nowMs);
+    own = picture.draw(entities, nowMs, latest, controls.ghosts || ghosts.checked);
     graph.update(client, nowMs);
     updateStatus(client, nowMs);
     if (nowMs - playersAtMs > PLAYERS_MS) {

@@ -7,6 +7,8 @@ export interface Wish {
   /** Radians, 0 to the right, clockwise. */
   aim: number;
   run: boolean;
+  fire: boolean;
+  ride: boolean;
 }
 
 const KEYS: Record<string, [number, number]> = {
@@ -25,26 +27,35 @@ export class Controls {
   private stickBy = [0, 0];
   private mouse: [number, number] | null = null;
   private aim = 0;
+  private firing = false;
 
   constructor(canvas: HTMLCanvasElement, stick: HTMLElement) {
     this.stick = stick;
     const typing = () => document.activeElement instanceof HTMLInputElement;
     addEventListener("keydown", (event) => {
       if (typing() || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.code in KEYS) event.preventDefault();
+      if (event.code in KEYS || event.code === "Space") event.preventDefault();
       this.held.add(event.code);
     });
     addEventListener("keyup", (event) => this.held.delete(event.code));
-    addEventListener("blur", () => this.held.clear());
+    addEventListener("blur", () => {
+      this.held.clear();
+      this.firing = false;
+    });
     addEventListener("focusin", () => typing() && this.held.clear());
     canvas.addEventListener("pointerdown", (event) => {
       canvas.focus({ preventScroll: true });
+      if (event.pointerType === "mouse" && event.button === 0) this.firing = true;
+      if (event.pointerType !== "mouse" && this.stickPointer >= 0) this.firing = true; /* a second finger */
       if (event.pointerType === "mouse" || this.stickPointer >= 0) return;
       this.stickPointer = event.pointerId;
       this.stickFrom = [event.clientX, event.clientY];
       canvas.setPointerCapture(event.pointerId);
       this.moveStick(event);
     });
+    for (const name of ["pointerup", "pointercancel"] as const) {
+      addEventListener(name, (event) => event.pointerId !== this.stickPointer && (this.firing = false));
+    }
     canvas.addEventListener("pointermove", (event) => {
       if (event.pointerType === "mouse") this.mouse = [event.offsetX, event.offsetY];
       if (event.pointerId === this.stickPointer) this.moveStick(event);
@@ -98,11 +109,24 @@ export class Controls {
     } else if (x || y) {
       this.aim = Math.atan2(y, x);
     }
-    return { x, y, aim: this.aim, run };
+    return { x, y, aim: this.aim, run, fire: this.firing || this.held.has("Space"), ride: this.held.has("KeyE") };
+  }
+
+  /** The server's word about every entity is to be drawn, too. */
+  get ghosts(): boolean {
+    return this.held.has("KeyG");
   }
 }
 
-export function inputBytes(wish: Wish): Uint8Array {
+/**
+ * As arena_input in arena_schema.h. viewTick: what the player sees, so that the server can look there for what a shot hits;
+ * without compensation it takes what it has now.
+ */
+export function inputBytes(wish: Wish, tick: number, viewTick: number | null, compensate: boolean): Uint8Array {
   const turn = Math.round((wish.aim / (2 * Math.PI)) * 256);
-  return new Uint8Array([wish.x & 0xff, wish.y & 0xff, turn & 0xff, wish.run ? 1 : 0]);
+  const buttons = (wish.run ? 1 : 0) | (wish.fire ? 2 : 0) | (wish.ride ? 4 : 0) | (compensate ? 0 : 8);
+  const seen = viewTick ?? tick;
+  const age = Math.max(0, Math.min(255, tick - Math.floor(seen)));
+  const share = Math.floor((seen - Math.floor(seen)) * 256);
+  return new Uint8Array([wish.x & 0xff, wish.y & 0xff, turn & 0xff, buttons, age, share]);
 }

@@ -30,6 +30,9 @@ export class Netgraph {
   private readonly samples: Sample[] = [];
   private lastMs = -Infinity;
   private corrections = 0;
+  private updates = 0;
+  private stateBytes = 0;
+  private bitsAnUpdate = 0;
 
   constructor(canvas: HTMLCanvasElement) {
     this.canvas = canvas;
@@ -47,6 +50,11 @@ export class Netgraph {
       connected,
     });
     this.corrections = figures.corrections;
+    const updates = figures.updates - this.updates;
+    if (updates > 0) this.bitsAnUpdate += (((figures.stateBytes - this.stateBytes) * 8) / updates - this.bitsAnUpdate) / 5;
+    if (updates < 0) this.bitsAnUpdate = 0;
+    this.updates = figures.updates;
+    this.stateBytes = figures.stateBytes;
     if (this.samples.length > SAMPLES) this.samples.shift();
     show("rtt", connected && figures.rttUs > 0 ? milliseconds(figures.rttUs) : "–");
     show("jitter", connected ? milliseconds(figures.jitterUs) : "–");
@@ -54,6 +62,7 @@ export class Netgraph {
     show("sent", connected ? rate(figures.sendBytesPerS) : "–");
     show("interpolation", connected ? milliseconds(figures.interpolationDelayUs) : "–");
     show("corrections", String(figures.corrections));
+    show("bits", connected && this.bitsAnUpdate > 0 ? `${this.bitsAnUpdate.toFixed(1)} bits` : "–");
     this.draw();
   }
 

@@ -7,16 +7,30 @@ export interface Map {
   height: number;
   playerRadius: number;
   wandererRadius: number;
+  vehicleRadius: number;
+  healthMax: number;
   walls: [number, number, number, number][];
 }
 
 const SCALE_MIN = 19; /* pixels a unit; where the whole arena needs less, the picture follows the player */
 const EASE_MS = 28;   /* own moves come in ticks, frames come as they like: ease between them */
 const FAR = 3;        /* units; a jump, not a move */
+const SHOT_MS = 160;  /* how long a shot is seen */
+
+/** A shot, in units. */
+export interface Shot {
+  from: [number, number];
+  to: [number, number];
+  hit: boolean;
+  colour: number;
+  atMs: number;
+}
 
 function colourOf(number: number): string {
   return "#" + (number & 0xffffff).toString(16).padStart(6, "0");
 }
+
+export type Latest = (id: number) => { tick: number; position: [number, number] } | null;
 
 export class Picture {
   private readonly canvas: HTMLCanvasElement;
@@ -29,6 +43,7 @@ export class Picture {
   private scale = 1;
   private left = 0;
   private top = 0;
+  private shots: Shot[] = [];
 
   constructor(canvas: HTMLCanvasElement, map: Map) {
     this.canvas = canvas;
@@ -40,9 +55,73 @@ export class Picture {
 
   private readColours(): void {
     const style = getComputedStyle(document.documentElement);
-    for (const name of ["floor", "grid", "wall", "wall-edge", "label", "halo", "quiet", "ground", "line"]) {
+    for (const name of ["floor", "grid", "wall", "wall-edge", "label", "halo", "quiet", "ground", "line", "good"]) {
       this.colours[name] = style.getPropertyValue("--" + name).trim();
     }
+  }
+
+  addShot(shot: Shot): void {
+    this.shots.push(shot);
+  }
+
+  private drawShots(nowMs: number): void {
+    const { context } = this;
+    this.shots = this.shots.filter((shot) => nowMs - shot.atMs < SHOT_MS);
+    for (const shot of this.shots) {
+      const [x, y] = this.place(...shot.to);
+      context.globalAlpha = 1 - Math.max(0, nowMs - shot.atMs) / SHOT_MS;
+      context.strokeStyle = context.fillStyle = colourOf(shot.colour);
+      context.lineWidth = Math.max(1.5, this.scale * 0.09);
+      context.beginPath();
+      context.moveTo(...this.place(...shot.from));
+      context.lineTo(x, y);
+      context.stroke();
+      if (shot.hit) {
+        context.beginPath();
+        context.arc(x, y, this.scale * 0.35, 0, 2 * Math.PI);
+        context.stroke();
+      }
+    }
+    context.globalAlpha = 1;
+  }
+
+  private drawVehicle(vehicle: Entity): void {
+    const { context, colours, scale } = this;
+    const [x, y] = this.place(vehicle.position[0], vehicle.position[1]);
+    const half = this.map.vehicleRadius * scale;
+    context.save();
+    context.translate(x, y);
+    context.rotate(vehicle.heading);
+    context.fillStyle = colours.wall;
+    context.strokeStyle = colours["wall-edge"];
+    context.lineWidth = 2;
+    context.beginPath();
+    context.roundRect(-half, -half, half * 2, half * 2, half * 0.3);
+    context.fill();
+    context.stroke();
+    context.beginPath();
+    context.moveTo(half * 0.45, -half * 0.4);
+    context.lineTo(half * 0.8, 0);
+    context.lineTo(half * 0.45, half * 0.4);
+    context.stroke();
+    context.restore();
+  }
+
+  /** Where the server's newest word has an entity: a dashed outline, and a line to where it is shown. */
+  private drawGhost(radius: number, shown: [number, number], latest: [number, number]): void {
+    const { context } = this;
+    const [x, y] = this.place(...latest);
+    context.strokeStyle = this.colours.label;
+    context.lineWidth = 1;
+    context.setLineDash([3, 3]);
+    context.beginPath();
+    context.arc(x, y, radius * this.scale, 0, 2 * Math.PI);
+    context.stroke();
+    context.setLineDash([]);
+    context.beginPath();
+    context.moveTo(...this.place(...shown));
+    context.lineTo(x, y);
+    context.stroke();
   }
 
   /** Where a place of the world is, in pixels of the canvas. */
@@ -166,6 +245,7 @@ export class Picture {
     context.lineJoin = "round";
     context.strokeStyle = colours.halo;
     context.fillStyle = colours.label;
+    if ((player.health as number) < this.map.healthMax) this.drawHealth(player.health as number, x, y + radius * 1.45, radius);
     const nameY = y - radius * 1.55 < 16 ? y + radius * 1.6 + 16 : y - radius * 1.55;
     const half = context.measureText(player.name).width / 2 + 3;
     const nameX = Math.max(half, Math.min(this.canvas.clientWidth - half, x));
@@ -173,14 +253,40 @@ export class Picture {
     context.fillText(player.name, nameX, nameY);
   }
 
-  /** Draw one frame; returns where the own player is, in pixels, or null. */
-  draw(entities: readonly Entity[], nowMs: number): [number, number] | null {
+  private drawHealth(health: number, x: number, y: number, radius: number): void {
+    const { context, map, colours } = this;
+    const width = (radius * 2) / map.healthMax;
+    for (let i = 0; i < map.healthMax; i++) {
+      context.fillStyle = i < health ? colours.good : colours.wall;
+      context.fillRect(x - radius + i * width + 0.5, y, width - 1, Math.max(2, radius * 0.2));
+    }
+    context.fillStyle = colours.label;
+  }
+
+  /** A rider stands still on its vehicle: it is drawn with it, not behind it by prediction. */
+  private placeOf(player: Entity, entities: readonly Entity[], latest: Latest): [number, number] {
+    const at = player.position as [number, number];
+    const vehicle = player.ride ? entities.find((one) => one.id === player.ride) : undefined;
+    const said = vehicle && latest(player.id);
+    const carried = vehicle && latest(vehicle.id);
+    if (!vehicle || !said || !carried || said.tick !== carried.tick) return at;
+    return [vehicle.position[0] + said.position[0] - carried.position[0], vehicle.position[1] + said.position[1] - carried.position[1]];
+  }
+
+  /**
+   * Draw one frame; returns where the own player is, in pixels, or null. latest: the server's newest word about an entity; with
+   * ghosts it is drawn, too.
+   */
+  draw(entities: readonly Entity[], nowMs: number, latest: Latest, ghosts: boolean): [number, number] | null {
     const { context } = this;
     const own = entities.find((one) => one.own && one.type === "player");
     this.ease(own, nowMs);
     this.lastMs = nowMs;
     this.fit();
     this.drawMap();
+    for (const vehicle of entities) {
+      if (vehicle.type === "vehicle") this.drawVehicle(vehicle);
+    }
     for (const wanderer of entities) {
       if (wanderer.type !== "wanderer") continue;
       const [x, y] = this.place(wanderer.position[0], wanderer.position[1]);
@@ -196,11 +302,20 @@ export class Picture {
     }
     for (const player of entities) {
       if (player.type !== "player" || player === own) continue;
-      this.drawPlayer(player, ...this.place(player.position[0], player.position[1]));
+      this.drawPlayer(player, ...this.place(...this.placeOf(player, entities, latest)));
     }
-    if (!own || !this.eased) return null;
-    const at = this.place(this.eased[0], this.eased[1]);
-    this.drawPlayer(own, ...at);
+    const at = own && this.eased ? this.place(...(own.ride ? this.placeOf(own, entities, latest) : this.eased)) : null;
+    if (own && at) this.drawPlayer(own, ...at);
+    this.drawShots(nowMs);
+    if (ghosts) this.drawGhosts(entities, latest);
     return at;
+  }
+
+  private drawGhosts(entities: readonly Entity[], latest: Latest): void {
+    const radius: Record<string, number> = { player: this.map.playerRadius, wanderer: this.map.wandererRadius, vehicle: this.map.vehicleRadius };
+    for (const one of entities) {
+      const said = latest(one.id);
+      if (said) this.drawGhost(radius[one.type], one.position as [number, number], said.position);
+    }
   }
 }

@@ -10,8 +10,7 @@
  * bytes than it sent; an honest client's reliable messages arrive once and in order, all of them unless its connection
  * ended; and at the end, when the network is well again, both honest clients are connected and heard.
  */
-#include "nn_client.h"
-#include "nn_websocket.h"
+#include "kit_tap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,37 +24,13 @@
 #define MESSAGE_BYTES_MAX 20000
 #define SERVER_BYTES_MAX (8u << 20)
 
-/* What happens to the next thing that a client sends, or is sent. */
-typedef enum harm_kind {
-    HARM_NONE,
-    HARM_DROP,
-    HARM_TWICE,
-    HARM_FLIP,
-    HARM_CUT,
-    HARM_REPLACE, /* its frames, sealed again */
-    HARM_APPEND,  /* frames behind its own */
-    HARM_RAW,     /* bytes as they are, unsealed */
-    HARM_KINDS
-} harm_kind;
-
-typedef struct harm {
-    harm_kind kind;
-    const uint8_t* data;
-    size_t bytes;
-} harm;
-
-/* A client and the tap on its line. */
-typedef struct tap {
-    necpnet_transport transport; /* what the client sees */
-    const necpnet_transport* inner;
-    necpnet_sink sink; /* the client's */
-    necpnet_client* client;
-    harm out, in;
+/* What is noted of a client beside its tap. */
+typedef struct player {
     uint32_t sent, heard; /* honest: numbers of messages on channel 0, and those that arrived */
     uint32_t input_tick;
     bool disconnected;
     necpnet_peer peer; /* honest: as the server knew it first */
-} tap;
+} player;
 
 typedef struct thing {
     float position[2];
@@ -82,12 +57,12 @@ static struct fuzz {
     int steps;
     necpnet_link* link;
     const necpnet_transport* server_transport;
-    necpnet_address server_address;
     necpnet_server* server;
     necpnet_world* world;
     necpnet_schema* schema;
     necpnet_view* view; /* of the hostile UDP client: STATE frames are forged too */
     tap taps[CLIENTS];
+    player players[CLIENTS];
     const necpnet_transport* stranger;
     uint64_t stranger_sent, stranger_heard;
     necpnet_stream* streams[4];
@@ -154,206 +129,13 @@ static const uint8_t* next_data(size_t* out_bytes)
     return data;
 }
 
-/* ---- the tap -------------------------------------------------------------------------------------------------------- */
-
-static uint8_t tampered[70000];
-
-/* A datagram as harmed; false: it is lost. A packet is sealed again with the sender's key. */
-static bool harm_datagram(const harm* harmed, nn_aead* aead, uint64_t largest, const uint8_t* data, size_t* bytes)
-{
-    nn_packet packet;
-    necpnet_drop why;
-    memcpy(tampered, data, *bytes);
-    switch (harmed->kind) {
-    case HARM_DROP: return false;
-    case HARM_FLIP:
-        for (size_t i = 0; i + 1 < harmed->bytes; i += 2) {
-            tampered[(size_t)harmed->data[i] * 5 % *bytes] ^= harmed->data[i + 1];
-        }
-        return true;
-    case HARM_CUT: *bytes = harmed->bytes ? harmed->data[0] % *bytes : *bytes / 2; return true;
-    case HARM_RAW:
-        *bytes = harmed->bytes;
-        memcpy(tampered, harmed->data, harmed->bytes);
-        return true;
-    case HARM_REPLACE:
-    case HARM_APPEND: {
-        if (!aead || !nn_packet_parse(tampered, *bytes, largest, &packet, &why)) return true;
-        size_t kept = harmed->kind == HARM_APPEND ? packet.frames_bytes : 0;
-        memcpy(packet.frames + kept, harmed->data, harmed->bytes);
-        if (kept + harmed->bytes == 0) return true;
-        *bytes = nn_packet_seal(aead, tampered, packet.header_bytes, kept + harmed->bytes, packet.number);
-        return true;
-    }
-    default: return true;
-    }
-}
-
-static harm take(harm* armed)
-{
-    harm taken = *armed;
-    armed->kind = HARM_NONE;
-    return taken;
-}
-
-static necpnet_result tap_send_datagram(void* user, const necpnet_address* to, const uint8_t* data, size_t bytes)
-{
-    tap* self = (tap*)user;
-    harm harmed = take(&self->out);
-    nn_connection* connection = &self->client->connection;
-    bool live = connection->state != NN_CONNECTION_NONE;
-    uint64_t largest = live ? nn_recovery_next_number(&connection->recovery) - 1 : NN_PACKET_NONE;
-    if (!harm_datagram(&harmed, live ? connection->phases.send : NULL, largest, data, &bytes)) return NECPNET_OK;
-    if (harmed.kind == HARM_TWICE) (void)self->inner->send_datagram(self->inner->user, to, tampered, bytes);
-    return self->inner->send_datagram(self->inner->user, to, tampered, bytes);
-}
-
-static void tap_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
-{
-    tap* self = (tap*)user;
-    harm harmed = take(&self->in);
-    nn_connection* connection = &self->client->connection;
-    bool live = connection->state != NN_CONNECTION_NONE;
-    size_t whole = bytes;
-    if (!harm_datagram(&harmed, live ? connection->phases.receive : NULL,
-                       live ? connection->acks.largest : NN_PACKET_NONE, data, &bytes)) {
-        return;
-    }
-    uint8_t* exact = (uint8_t*)malloc(bytes + 1);
-    if (!exact) abort();
-    memcpy(exact, tampered, bytes);
-    self->sink.on_datagram(self->sink.user, from, exact, bytes);
-    free(exact);
-    if (harmed.kind == HARM_TWICE) self->sink.on_datagram(self->sink.user, from, data, whole);
-}
-
-/* A piece of a stream as harmed; frames go into a WebSocket message of their own. */
-static const uint8_t* harm_stream(const harm* harmed, bool masked, const uint8_t* data, size_t* bytes)
-{
-    static const uint8_t no_mask[4] = {0, 0, 0, 0};
-    size_t at = 0;
-    switch (harmed->kind) {
-    case HARM_FLIP:
-    case HARM_CUT:
-    case HARM_RAW: return harm_datagram(harmed, NULL, NN_PACKET_NONE, data, bytes) ? tampered : data;
-    case HARM_APPEND:
-    case HARM_TWICE:
-        if (*bytes > sizeof tampered - 300) return data;
-        memcpy(tampered, data, *bytes);
-        at = *bytes;
-        break;
-    case HARM_REPLACE: break;
-    default: return data;
-    }
-    at += nn_websocket_write_header(tampered + at, NN_WEBSOCKET_BINARY, harmed->bytes, masked ? no_mask : NULL);
-    memcpy(tampered + at, harmed->data, harmed->bytes);
-    *bytes = at + harmed->bytes;
-    return tampered;
-}
-
-static necpnet_result tap_send_stream(void* user, necpnet_stream* stream, const uint8_t* data, size_t bytes)
-{
-    tap* self = (tap*)user;
-    harm harmed = take(&self->out);
-    data = harm_stream(&harmed, true, data, &bytes);
-    return bytes ? self->inner->send_stream(self->inner->user, stream, data, bytes) : NECPNET_OK;
-}
-
-static tap* streaming; /* the only client over WebSocket that is tampered with */
-
-static void tap_on_data(void* context, uint8_t* data, size_t bytes)
-{
-    harm harmed = take(&streaming->in);
-    if (bytes > sizeof tampered) harmed.kind = HARM_NONE;
-    const uint8_t* given = harm_stream(&harmed, false, data, &bytes);
-    uint8_t* exact = (uint8_t*)malloc(bytes + 1);
-    if (!exact) abort();
-    memcpy(exact, given, bytes);
-    if (bytes) streaming->sink.on_data(context, exact, bytes);
-    free(exact);
-}
-
-static void tap_on_resolved(void* user, uint64_t request, const necpnet_address* addresses, int count,
-                            necpnet_result reason)
-{
-    tap* self = (tap*)user;
-    if (count) fuzz.server_address = addresses[0];
-    self->sink.on_resolved(self->sink.user, request, addresses, count, reason);
-}
-
-static necpnet_result tap_attach(void* user, const necpnet_sink* sink)
-{
-    tap* self = (tap*)user;
-    necpnet_sink ours = *sink;
-    self->sink = *sink;
-    ours.user = self;
-    ours.on_datagram = tap_on_datagram;
-    ours.on_resolved = tap_on_resolved;
-    if (self == streaming) ours.on_data = tap_on_data;
-    return self->inner->attach(self->inner->user, &ours);
-}
-
-#define TAP_INNER(user) (((tap*)(user))->inner)
-static void tap_detach(void* user)
-{
-    TAP_INNER(user)->detach(TAP_INNER(user)->user);
-}
-static void tap_receive(void* user, uint64_t now_us)
-{
-    TAP_INNER(user)->receive(TAP_INNER(user)->user, now_us);
-}
-static necpnet_result tap_resolve(void* user, uint64_t request, const char* host, uint16_t port)
-{
-    return TAP_INNER(user)->resolve(TAP_INNER(user)->user, request, host, port);
-}
-static necpnet_result tap_open_stream(void* user, const necpnet_address* to, const char* url, void* context,
-                                      necpnet_stream** out_stream)
-{
-    return TAP_INNER(user)->open_stream(TAP_INNER(user)->user, to, url, context, out_stream);
-}
-static size_t tap_pending(void* user, necpnet_stream* stream)
-{
-    return TAP_INNER(user)->pending(TAP_INNER(user)->user, stream);
-}
-static void tap_pause(void* user, necpnet_stream* stream, bool paused)
-{
-    TAP_INNER(user)->pause(TAP_INNER(user)->user, stream, paused);
-}
-static void tap_close_stream(void* user, necpnet_stream* stream, bool at_once)
-{
-    TAP_INNER(user)->close_stream(TAP_INNER(user)->user, stream, at_once);
-}
-static void tap_flush(void* user)
-{
-    TAP_INNER(user)->flush(TAP_INNER(user)->user);
-}
-
-static void tap_begin(tap* self, const necpnet_transport* inner)
-{
-    memset(self, 0, sizeof *self);
-    self->inner = inner;
-    self->transport.user = self;
-    self->transport.flags = inner->flags;
-    self->transport.attach = tap_attach;
-    self->transport.detach = tap_detach;
-    self->transport.receive = tap_receive;
-    self->transport.send_datagram = tap_send_datagram;
-    self->transport.resolve = tap_resolve;
-    self->transport.open_stream = tap_open_stream;
-    self->transport.send_stream = tap_send_stream;
-    self->transport.pending = tap_pending;
-    self->transport.pause = tap_pause;
-    self->transport.close_stream = tap_close_stream;
-    self->transport.flush = tap_flush;
-}
-
 /* ---- time and events ------------------------------------------------------------------------------------------------ */
 
 static void server_event(const necpnet_event* event)
 {
     check(event->text != NULL, "an event without text");
     for (int i = 0; i < HONEST; i++) {
-        tap* honest = &fuzz.taps[i];
+        player* honest = &fuzz.players[i];
         if (event->type == NECPNET_EVENT_CONNECTED && !honest->peer) {
             necpnet_peer_info info;
             check(!necpnet_server_get_peer(fuzz.server, event->peer, &info), "CONNECTED of nobody");
@@ -382,7 +164,7 @@ static void poll_all(void)
     for (int i = 0; i < CLIENTS; i++) {
         while (fuzz.polls[i] && necpnet_client_poll(fuzz.taps[i].client, &event)) {
             check(event.text != NULL, "an event without text");
-            if (event.type == NECPNET_EVENT_DISCONNECTED) fuzz.taps[i].disconnected = true;
+            if (event.type == NECPNET_EVENT_DISCONNECTED) fuzz.players[i].disconnected = true;
         }
     }
     necpnet_view_event seen;
@@ -465,17 +247,17 @@ static void stranger_datagram(const uint8_t* data, size_t bytes, bool padded)
     uint8_t whole[1200] = {0};
     memcpy(whole, data, bytes);
     if (padded) bytes = sizeof whole;
-    if (!fuzz.server_address.family) return;
-    (void)fuzz.stranger->send_datagram(fuzz.stranger->user, &fuzz.server_address, whole, bytes);
+    if (!fuzz.taps[0].server.family) return;
+    (void)fuzz.stranger->send_datagram(fuzz.stranger->user, &fuzz.taps[0].server, whole, bytes);
     fuzz.stranger_sent += bytes;
 }
 
 static void stranger_stream(uint8_t which, const uint8_t* data, size_t bytes)
 {
     necpnet_stream** stream = &fuzz.streams[which % NN_COUNT(fuzz.streams)];
-    if (!fuzz.server_address.family) return;
+    if (!fuzz.taps[0].server.family) return;
     if (!*stream) {
-        (void)fuzz.stranger->open_stream(fuzz.stranger->user, &fuzz.server_address, NULL, stream, stream);
+        (void)fuzz.stranger->open_stream(fuzz.stranger->user, &fuzz.taps[0].server, NULL, stream, stream);
     } else if (which & 0x80) {
         fuzz.stranger->close_stream(fuzz.stranger->user, *stream, (which & 0x40) != 0);
         *stream = NULL;
@@ -560,8 +342,8 @@ static void begin(void)
     check(!necpnet_server_create(&server_config, &fuzz.server), "server");
     for (int i = 0; i < HONEST; i++) begin_client(i, &client_config);
     for (int i = 0; i < 40; i++) step(5000);
-    check(fuzz.taps[0].peer && fuzz.taps[1].peer, "the honest clients are not connected");
-    streaming = &fuzz.taps[3];
+    check(fuzz.players[0].peer && fuzz.players[1].peer, "the honest clients are not connected");
+    tap_streaming = &fuzz.taps[3];
     for (int i = HONEST; i < CLIENTS; i++) begin_client(i, &client_config);
     check(!necpnet_link_add_client(fuzz.link, &fuzz.stranger), "stranger");
     necpnet_sink sink = {NULL,
@@ -597,8 +379,8 @@ static void heal(void)
         step(10000);
         whole = true;
         for (int j = 0; j < HONEST; j++) {
-            const tap* honest = &fuzz.taps[j];
-            whole = whole && necpnet_client_get_state(honest->client) == NECPNET_CLIENT_CONNECTED;
+            const player* honest = &fuzz.players[j];
+            whole = whole && necpnet_client_get_state(fuzz.taps[j].client) == NECPNET_CLIENT_CONNECTED;
             whole = whole && (honest->disconnected || honest->heard == honest->sent);
         }
     }
@@ -621,9 +403,9 @@ static void client_send(int index)
     int channel = (int)(how & 7);
     if (index < HONEST && channel == 0) {
         uint8_t message[64] = {0};
-        memcpy(message, &self->sent, 4);
+        memcpy(message, &fuzz.players[index].sent, 4);
         bytes = 4 + bytes % 60;
-        if (necpnet_client_send(self->client, 0, message, bytes) == NECPNET_OK) self->sent++;
+        if (necpnet_client_send(self->client, 0, message, bytes) == NECPNET_OK) fuzz.players[index].sent++;
         return;
     }
     options.name = how & 8 ? "name" : NULL;
@@ -665,8 +447,8 @@ static void client_call(int index)
     case 12: (void)necpnet_client_query(client, urls[argument % NN_COUNT(urls)]); break;
     case 13: (void)necpnet_link_rebind(fuzz.link, index < HONEST ? NULL : self->inner); break;
     default:
-        self->input_tick += argument % 4;
-        (void)necpnet_client_send_input(client, self->input_tick, pattern, argument);
+        fuzz.players[index].input_tick += argument % 4;
+        (void)necpnet_client_send_input(client, fuzz.players[index].input_tick, pattern, argument);
         break;
     }
 }
@@ -676,7 +458,7 @@ static necpnet_peer hostile_peer(uint8_t n)
 {
     necpnet_peer found = NECPNET_PEER_NONE;
     for (necpnet_peer peer = 0; (peer = necpnet_server_next_peer(fuzz.server, peer)) != 0;) {
-        if (peer == fuzz.taps[0].peer || peer == fuzz.taps[1].peer) continue;
+        if (peer == fuzz.players[0].peer || peer == fuzz.players[1].peer) continue;
         found = peer;
         if (n-- == 0) break;
     }
@@ -788,7 +570,7 @@ static void operate(void)
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
 {
     memset(&fuzz, 0, sizeof fuzz);
-    streaming = NULL;
+    tap_streaming = NULL;
     fuzz.now_us = 1000000;
     fuzz.at = data;
     fuzz.end = data + size;

@@ -13,8 +13,8 @@ const wasm_game* wasm_game_get(void)
 /* What the page draws: numbers by name, then four for each wall. */
 WASM_EXPORT int arena_number(int which)
 {
-    static const int numbers[] = {ARENA_TICK_HZ,       ARENA_WIDTH,           ARENA_HEIGHT,      ARENA_UNIT,
-                                  ARENA_PLAYER_RADIUS, ARENA_WANDERER_RADIUS, ARENA_INPUT_BYTES, ARENA_WALL_COUNT,
+    static const int numbers[] = {ARENA_TICK_HZ,        ARENA_WIDTH,           ARENA_HEIGHT,      ARENA_UNIT,
+                                  ARENA_PLAYER_RADIUS,  ARENA_WANDERER_RADIUS, ARENA_INPUT_BYTES, ARENA_WALL_COUNT,
                                   ARENA_VEHICLE_RADIUS, ARENA_HEALTH_MAX};
     int count = (int)(sizeof(numbers) / sizeof(numbers[0]));
     if (which < 0 || which >= count + ARENA_WALL_COUNT * 4) return -1;

@@ -123,11 +123,19 @@ static void print_entity(const arena_client* arena, const char* what, necpnet_en
                what, (unsigned)entity, (double)player.position[0], (double)player.position[1],
                plain_text(player.name, sizeof player.name, json, name, sizeof name), mine);
     } else {
-        arena_wanderer wanderer;
-        if (necpnet_view_get(arena->view, entity, &wanderer, sizeof wanderer)) memset(&wanderer, 0, sizeof wanderer);
-        printf(json ? "\"event\":\"%s\",\"entity\":%u,\"type\":\"wanderer\",\"x\":%.4f,\"y\":%.4f%s}\n"
-                    : "%-6s wanderer %u at %.3f, %.3f%s\n",
-               what, (unsigned)entity, (double)wanderer.position[0], (double)wanderer.position[1], mine);
+        union {
+            arena_wanderer wanderer;
+            arena_vehicle vehicle;
+        } state;
+        if (necpnet_view_get(arena->view, entity, &state, sizeof state)) memset(&state, 0, sizeof state);
+        const float* at = type == ARENA_VEHICLE ? state.vehicle.position : state.wanderer.position;
+        const char* name = type == ARENA_VEHICLE ? "vehicle" : "wanderer";
+        if (json) {
+            printf("\"event\":\"%s\",\"entity\":%u,\"type\":\"%s\",\"x\":%.4f,\"y\":%.4f%s}\n", what, (unsigned)entity,
+                   name, (double)at[0], (double)at[1], mine);
+        } else {
+            printf("%-6s %s %u at %.3f, %.3f%s\n", what, name, (unsigned)entity, (double)at[0], (double)at[1], mine);
+        }
     }
 }
 

@@ -319,6 +319,7 @@ wasm_delay* wasm_delay_create(const necpnet_transport* inner)
         delay_flush,
         NULL,
         NULL,
+        NULL,
     };
     delay->transport = transport;
     return delay;

@@ -68,7 +68,8 @@ test("players on both transports are in one world", async () => {
     assert.equal(await watch.done, 0, watch.out());
     const entered = watch.out().split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line)).filter((one) => one.event === "enter");
     for (const name of ["Nora", "Bruno"]) assert.ok(entered.some((one) => one.type === "player" && one.name === name), watch.out());
-    assert.equal(entered.filter((one) => one.type === "wanderer").length, 20, watch.out());
+    assert.equal(entered.filter((one) => one.type === "wanderer").length, 200, watch.out());
+    assert.equal(entered.filter((one) => one.type === "vehicle").length, 1, watch.out());
     native.child.kill();
     browser.child.kill();
     await Promise.all([native.done, browser.done]);

@@ -31,6 +31,18 @@
 #ifndef NECPNET_WITH_SODIUM
 #define NECPNET_WITH_SODIUM 0
 #endif
+/* What a small build may leave out: nothing that begins it is ever reached then, and the compiler drops the rest.
+ * UDP: datagrams, their handshake and loss recovery. HTTP: streams of bytes, so heads, WebSocket frames and TLS; without,
+ * transports carry messages (NECPNET_TRANSPORT_MESSAGES, a browser's WebSockets). SERVER: the world's writer. */
+#ifndef NECPNET_WITH_UDP
+#define NECPNET_WITH_UDP 1
+#endif
+#ifndef NECPNET_WITH_HTTP
+#define NECPNET_WITH_HTTP 1
+#endif
+#ifndef NECPNET_WITH_SERVER
+#define NECPNET_WITH_SERVER 1
+#endif
 /* Tests and simulations only: an AEAD that authenticates with SipHash and does not encrypt. */
 #ifndef NECPNET_WITH_NULL_AEAD
 #define NECPNET_WITH_NULL_AEAD 0

@@ -62,13 +62,14 @@ static void client_on_datagram(void* user, const necpnet_address* from, uint8_t*
 {
     necpnet_client* client = (necpnet_client*)user;
     uint32_t id;
+    if (!NECPNET_WITH_UDP) return;
     if (!nn_packet_peek(data, bytes, &id)) {
         if (nn_client_query_datagram(client, from, data, bytes)) return;
         nn_client_round_datagram(client, from, data, bytes);
         return;
     }
     nn_connection* connection = &client->connection;
-    if (connection->transport != NECPNET_TRANSPORT_UDP || id != connection->local_id) return;
+    if (!nn_connection_is_udp(connection) || id != connection->local_id) return;
     if (!necpnet_address_equal(from, &connection->address)) return; /* servers do not move */
     nn_connection_receive_packet(connection, from, data, bytes, client->endpoint.now_us);
 }
@@ -87,7 +88,7 @@ static void client_on_resolved(void* user, uint64_t request, const necpnet_addre
     necpnet_client* client = (necpnet_client*)user;
     if (request & NN_WEB_REQUEST_BIT) {
         if (client->endpoint.web) nn_web_on_resolved(client->endpoint.web, request, addresses, count, reason);
-    } else if (request & NN_CLIENT_QUERY_BIT) {
+    } else if (NECPNET_WITH_UDP && (request & NN_CLIENT_QUERY_BIT)) {
         nn_client_query_resolved(client, request, addresses, count, reason);
     } else {
         nn_client_round_resolved(client, request, addresses, count, reason);

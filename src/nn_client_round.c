@@ -29,7 +29,7 @@ static void client_note(necpnet_client* client, necpnet_result reason, const cha
 
 static void client_end_attempt(necpnet_client* client, nn_attempt* attempt)
 {
-    if (attempt->handshake) {
+    if (NECPNET_WITH_UDP && attempt->handshake) {
         nn_handshake_client_reset(attempt->handshake);
         nn_alloc_give(&client->endpoint.alloc, attempt->handshake, sizeof *attempt->handshake);
         attempt->handshake = NULL;
@@ -107,7 +107,7 @@ static void client_begin_url(necpnet_client* client, int index)
     const necpnet_transport* transport = client->endpoint.transport;
     bool is_udp = url->scheme == NN_URL_UDP;
     uint32_t needs = is_udp ? NECPNET_TRANSPORT_DATAGRAMS : NECPNET_TRANSPORT_STREAMS;
-    if (!(transport->flags & needs)) {
+    if (!(transport->flags & needs) || (is_udp && !NECPNET_WITH_UDP)) {
         client_note(client, NECPNET_ERR_UNSUPPORTED,
                     is_udp ? "no UDP on this platform: use ws:// or wss://"
                            : "no WebSocket on this transport: use udp://");
@@ -209,7 +209,7 @@ static void client_start(necpnet_client* client, nn_attempt* attempt)
     attempt->state = NN_ATTEMPT_RUNNING;
     attempt->until_us = client->endpoint.now_us + (uint64_t)client->config.connect_timeout_ms * 1000;
     necpnet_result result;
-    if (url->scheme == NN_URL_UDP) {
+    if (NECPNET_WITH_UDP && url->scheme == NN_URL_UDP) {
         result = client_start_udp(client, attempt);
     } else {
         result = nn_web_connect_session(client->endpoint.web, &attempt->address, url->host, url->path,
@@ -474,7 +474,9 @@ NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us)
         if (attempt->state == NN_ATTEMPT_RUNNING && now_us >= attempt->until_us) {
             client_fail(client, attempt, NECPNET_ERR_NO_ANSWER, necpnet_result_text(NECPNET_ERR_NO_ANSWER));
         }
-        if (attempt->state == NN_ATTEMPT_RUNNING && attempt->handshake) client_run_udp(client, attempt, now_us);
+        if (NECPNET_WITH_UDP && attempt->state == NN_ATTEMPT_RUNNING && attempt->handshake) {
+            client_run_udp(client, attempt, now_us);
+        }
         if (attempt->state == NN_ATTEMPT_RUNNING) running = true;
     }
     bool waiting = false;
@@ -498,7 +500,8 @@ NN_PRIVATE uint64_t nn_client_round_deadline_us(const necpnet_client* client)
         if (attempt->state != NN_ATTEMPT_RUNNING) continue;
         running = true;
         at_us = nn_min_u64(at_us, attempt->until_us);
-        if (attempt->handshake) at_us = nn_min_u64(at_us, nn_handshake_client_deadline_us(attempt->handshake));
+        if (NECPNET_WITH_UDP && attempt->handshake)
+            at_us = nn_min_u64(at_us, nn_handshake_client_deadline_us(attempt->handshake));
     }
     /* nothing is under way: the next address, or the end of the round, is due */
     bool is_due = !running && (waiting || client->winner >= 0 || client->resolving == 0);

@@ -29,12 +29,12 @@ NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connectio
 NN_PRIVATE void nn_connection_reset(nn_connection* connection)
 {
     if (!connection->settings) return; /* never initialised */
-    if (connection->follower) nn_world_unfollow(connection->world, connection->follower);
+    if (NECPNET_WITH_SERVER && connection->follower) nn_world_unfollow(connection->world, connection->follower);
     nn_connection_leave_web(connection);
     if (connection->state_sink.reset && connection->state != NN_CONNECTION_NONE) {
         connection->state_sink.reset(connection->state_sink.user);
     }
-    if (connection->transport == NECPNET_TRANSPORT_UDP) nn_recovery_reset(&connection->recovery);
+    if (nn_connection_is_udp(connection)) nn_recovery_reset(&connection->recovery);
     nn_phases_reset(&connection->phases);
     nn_inputs_reset(&connection->inputs);
     connection->follower = NULL;
@@ -87,7 +87,7 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         necpnet_result result = nn_session_set_peer_window(session, i, open->peer->channels[i].window_bytes);
         if (result) return result;
     }
-    if (connection->world && (open->peer->features & NN_FEATURE_STATE)) {
+    if (NECPNET_WITH_SERVER && connection->world && (open->peer->features & NN_FEATURE_STATE)) {
         nn_source source = {connection_state_ready, connection_state_write, connection};
         necpnet_result result = nn_world_follow(connection->world, open->follow, ordered, &connection->follower);
         if (result) return result;
@@ -105,7 +105,7 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     connection->encrypted = open->encrypted;
     connection->tick_hz = open->peer->tick_hz;
     connection->started_us = connection->heard_us = connection->sent_us = connection->pinged_us = now_us;
-    if (open->web) {
+    if (open->web || !NECPNET_WITH_UDP) {
         connection->transport = NECPNET_TRANSPORT_WEBSOCKET;
         connection->web = open->web;
     } else {
@@ -125,7 +125,8 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     }
     nn_congestion_init(&connection->congestion, open->bandwidth_limit, now_us);
     if (connection->datagram_bytes) nn_congestion_set_datagram(&connection->congestion, connection->datagram_bytes);
-    if (!open->web && open->rtt_us) nn_recovery_seed_rtt(&connection->recovery, open->rtt_us, now_us);
+    if (nn_connection_is_udp(connection) && open->rtt_us)
+        nn_recovery_seed_rtt(&connection->recovery, open->rtt_us, now_us);
     if (connection->state_sink.clock) connection->state_sink.clock(connection->state_sink.user, 0, connection->tick_hz);
     return connection_open_session(connection, open);
 }
@@ -170,7 +171,7 @@ static void connection_count_losses(nn_connection* connection, uint64_t acked_be
 static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
 {
     nn_recovery* recovery = &connection->recovery;
-    if (connection->transport != NECPNET_TRANSPORT_UDP) return false;
+    if (!nn_connection_is_udp(connection)) return false;
     uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
     necpnet_result result =
         nn_recovery_read_ack(recovery, reader, connection->now_us, connection_acked, connection_lost, connection);
@@ -286,7 +287,7 @@ static necpnet_result connection_read_close(nn_connection* connection, nn_reader
     nn_close close;
     if (!nn_frame_read_close(reader, &close)) return connection_refuse(connection, "CLOSE frame malformed");
     if (connection->state == NN_CONNECTION_CLOSING) close = connection->close;
-    connection->close_answer_pending = connection->transport == NECPNET_TRANSPORT_UDP;
+    connection->close_answer_pending = nn_connection_is_udp(connection);
     connection_end(connection, &close, connection->state != NN_CONNECTION_CLOSING);
     return NECPNET_ERR_CLOSED;
 }
@@ -454,8 +455,7 @@ NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* c
 static uint64_t connection_timeout_us(const nn_connection* connection)
 {
     const nn_connection_settings* settings = connection->settings;
-    uint32_t ms =
-        connection->transport == NECPNET_TRANSPORT_UDP ? settings->udp_timeout_ms : settings->websocket_timeout_ms;
+    uint32_t ms = nn_connection_is_udp(connection) ? settings->udp_timeout_ms : settings->websocket_timeout_ms;
     bool patient =
         connection->loading || connection->suspended || connection->peer_loading || connection->peer_suspended;
     if (patient && settings->loading_timeout_ms > ms) ms = settings->loading_timeout_ms;
@@ -467,7 +467,7 @@ static uint64_t connection_ping_at_us(const nn_connection* connection)
 {
     const nn_connection_settings* settings = connection->settings;
     if (connection->suspended || connection->peer_suspended || connection->ping_pending) return NN_NEVER;
-    bool udp = connection->transport == NECPNET_TRANSPORT_UDP;
+    bool udp = nn_connection_is_udp(connection);
     uint64_t idle_us = (uint64_t)(udp ? settings->udp_ping_ms : settings->websocket_ping_ms) * 1000;
     /* the client asks after idle time; the server only when that fails, so that both do not */
     uint64_t at_us = settings->is_server ? nn_max_u64(connection->heard_us, connection->pinged_us) + idle_us * 2
@@ -494,7 +494,7 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
         connection_end(connection, &close, false);
         return;
     }
-    if (connection->transport == NECPNET_TRANSPORT_UDP && now_us >= nn_recovery_deadline_us(&connection->recovery)) {
+    if (nn_connection_is_udp(connection) && now_us >= nn_recovery_deadline_us(&connection->recovery)) {
         connection_run_recovery(connection);
     }
     nn_connection_update_path(connection);
@@ -504,7 +504,7 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
 /* When what waits to be sent can be: now, at a time, or when something arrives. */
 static uint64_t connection_output_at_us(const nn_connection* connection, uint64_t now_us)
 {
-    bool udp = connection->transport == NECPNET_TRANSPORT_UDP;
+    bool udp = nn_connection_is_udp(connection);
     bool has_output = nn_connection_has_own(connection) || nn_session_has_output(connection->session, now_us);
     uint64_t at_us = has_output ? now_us : nn_session_deadline_us(connection->session);
     if (connection->follower && connection_state_has_room(connection)) {
@@ -530,7 +530,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
     uint64_t at_us =
         nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
-    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+    if (nn_connection_is_udp(connection)) {
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->recovery));
         at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->acks));
         at_us = nn_min_u64(at_us, nn_connection_path_deadline_us(connection));

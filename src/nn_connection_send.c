@@ -20,7 +20,7 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
         nn_frame_write_pong(writer, &connection->pong);
         connection->pong_pending = false;
     }
-    bool is_udp = connection->transport == NECPNET_TRANSPORT_UDP;
+    bool is_udp = nn_connection_is_udp(connection);
     if (connection->input_receiver.ack_due && nn_writer_left(writer) >= NN_INPUT_ACK_BYTES_MAX &&
         !nn_contents_full(contents) && (is_udp || now_us >= connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US)) {
         if (nn_input_receiver_write_ack(&connection->input_receiver, writer)) {
@@ -203,7 +203,7 @@ static void connection_begin_closing(nn_connection* connection)
 {
     connection->state = NN_CONNECTION_CLOSING;
     connection->closes_left = NN_CONNECTION_CLOSES_MAX;
-    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+    if (nn_connection_is_udp(connection)) {
         connection->linger_until_us = connection->now_us + nn_recovery_probe_us(&connection->recovery) * 3;
     }
     connection_send_close(connection);
@@ -227,7 +227,7 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
     bool is_flushed = nn_session_flushed(connection->session);
     if (connection->state == NN_CONNECTION_OPEN || (!is_flushed && now_us < connection->linger_until_us)) {
-        if (connection->transport == NECPNET_TRANSPORT_UDP) {
+        if (nn_connection_is_udp(connection)) {
             nn_connection_flush_path(connection);
             connection_flush_packets(connection);
         } else {
@@ -244,7 +244,7 @@ NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t
     if (connection->state != NN_CONNECTION_OPEN) return 0;
     size_t queued = nn_session_queued_bytes(connection->session);
     size_t room;
-    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+    if (nn_connection_is_udp(connection)) {
         room = nn_congestion_budget((nn_congestion*)&connection->congestion, now_us);
     } else {
         size_t pending = connection->web ? necpnet_web_pending(connection->web) : 0;
@@ -287,7 +287,7 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
     out->budget_bytes = (uint32_t)nn_min_size(nn_connection_budget(connection, now_us), UINT32_MAX);
     out->queue_bytes = (uint32_t)nn_min_size(nn_session_queued_bytes(connection->session), UINT32_MAX);
     out->memory_bytes = sizeof *connection + nn_session_memory_bytes(connection->session);
-    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+    if (nn_connection_is_udp(connection)) {
         connection_fill_udp(connection, out);
     } else {
         out->rtt_us = connection->web_rtt_us;

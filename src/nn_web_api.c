@@ -56,7 +56,7 @@ NECPNET_API necpnet_result necpnet_web_close(necpnet_web_connection* connection,
     }
     if (text && !nn_utf8_valid((const uint8_t*)text, bytes)) return NECPNET_ERR_INVALID_ARGUMENT;
     necpnet_web* web = connection->web;
-    if (connection->state == NN_WEB_OPEN && !(web->transport->flags & NECPNET_TRANSPORT_MESSAGES)) {
+    if (connection->state == NN_WEB_OPEN && !nn_web_has_messages(web)) {
         nn_web_frames_close(connection, code, text);
         if (connection->state == NN_WEB_OPEN) {
             connection->state = NN_WEB_CLOSING;

@@ -105,7 +105,7 @@ NN_PRIVATE void nn_web_connect_is_up(necpnet_web_connection* connection)
     necpnet_web* web = connection->web;
     nn_web_setup* setup = connection->setup;
     nn_web_connection_set_deadline(connection, web->config.head_timeout_ms);
-    if (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) {
+    if (nn_web_has_messages(web)) {
         nn_web_frames_open(connection);
     } else if (setup->raw) {
         nn_web_connection_give_setup(connection);
@@ -159,7 +159,7 @@ NN_PRIVATE necpnet_result nn_web_connect_session(necpnet_web* web, const necpnet
         !connect_is_plain(host, NN_URL_HOST_BYTES_MAX, "") || !connect_is_plain(path, NECPNET_URL_BYTES_MAX, "")) {
         return NECPNET_ERR_INVALID_ARGUMENT;
     }
-    bool messages = (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) != 0;
+    bool messages = nn_web_has_messages(web);
     necpnet_result result;
     if (messages) {
         result = nn_web_connection_take(web, NN_WEB_RESOLVING, &connection);
@@ -201,7 +201,7 @@ NECPNET_API necpnet_result necpnet_web_connect(necpnet_web* web, const char* url
     if (subprotocol && !connect_is_plain(subprotocol, web->config.head_bytes_max / 2, " ")) {
         return NECPNET_ERR_INVALID_ARGUMENT;
     }
-    if (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) return NECPNET_ERR_UNSUPPORTED;
+    if (nn_web_has_messages(web)) return NECPNET_ERR_UNSUPPORTED;
     necpnet_result result = nn_url_parse(url, &parsed);
     if (result != NECPNET_OK) return result;
     if (parsed.scheme == NN_URL_UDP) return NECPNET_ERR_BAD_URL;
@@ -225,7 +225,7 @@ NECPNET_API necpnet_result necpnet_web_connect_raw(necpnet_web* web, const necpn
 {
     necpnet_web_connection* connection = NULL;
     if (!web || !address || !out_connection) return NECPNET_ERR_INVALID_ARGUMENT;
-    if (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) return NECPNET_ERR_UNSUPPORTED;
+    if (nn_web_has_messages(web)) return NECPNET_ERR_UNSUPPORTED;
     necpnet_result result = nn_web_connection_take(web, NN_WEB_RESOLVING, &connection);
     if (result != NECPNET_OK) return result;
     if (nn_web_connection_take_setup(connection)) {

@@ -214,7 +214,7 @@ NN_PRIVATE void nn_web_connection_input(necpnet_web_connection* connection, uint
 NN_PRIVATE void nn_web_connection_resume(necpnet_web_connection* connection)
 {
     nn_web_held* held = connection->held;
-    if (!held) return;
+    if (!NECPNET_WITH_HTTP || !held) return;
     size_t used = connection_process(connection, held->data, held->bytes);
     if (used == held->bytes || connection->state == NN_WEB_ENDED) {
         connection_give_held(connection);
@@ -253,6 +253,7 @@ NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection)
 {
     switch (connection->state) {
     case NN_WEB_HEAD:
+        if (!NECPNET_WITH_HTTP) break; /* nobody is accepted */
         nn_web_connection_drop_told(connection->web, &connection->address, NECPNET_DROP_HANDSHAKE_TIMEOUT);
         if (connection->setup && connection->setup->head_bytes) {
             nn_web_upgrade_refuse(connection, 408, NULL, NULL, NECPNET_ERR_TIMEOUT);

@@ -139,6 +139,12 @@ struct necpnet_web {
     size_t entropy_left;
 };
 
+/* nn_web_has_messages - the transport has WebSockets of its own; so has every one in a build without HTTP. */
+NN_INLINE bool nn_web_has_messages(const necpnet_web* web)
+{
+    return !NECPNET_WITH_HTTP || (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) != 0;
+}
+
 /* ---- nn_web_connection: life -------------------------------------------------------------------------------------- */
 
 /* nn_web_connection_take - a new connection in the list of the living; NULL without memory or over the limit. */

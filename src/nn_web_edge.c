@@ -195,7 +195,7 @@ NN_PRIVATE void nn_web_on_data(void* context, uint8_t* data, size_t bytes)
     connection->heard_us = web->now_us;
     if (NN_UNLIKELY(connection->tls != NULL)) {
         nn_web_tls_input(connection, data, bytes);
-    } else if (NN_UNLIKELY(web->transport->flags & NECPNET_TRANSPORT_MESSAGES)) {
+    } else if (NN_UNLIKELY(nn_web_has_messages(web))) {
         if (connection->state == NN_WEB_OPEN) web->hooks.on_session_message(web->hooks.user, connection, data, bytes);
     } else {
         nn_web_connection_input(connection, data, bytes);
@@ -267,7 +267,7 @@ static void web_resume(necpnet_web* web)
 NN_PRIVATE void nn_web_update(necpnet_web* web, uint64_t now_us)
 {
     nn_web_begin(web, now_us);
-    if (web->resumed_count) web_resume(web);
+    if (NECPNET_WITH_HTTP && web->resumed_count) web_resume(web);
     nn_deadline* due;
     while ((due = nn_deadlines_take(&web->deadlines, now_us)) != NULL) {
         size_t offset = offsetof(necpnet_web_connection, deadline);

@@ -59,7 +59,7 @@ NN_PRIVATE necpnet_result nn_web_frames_send(necpnet_web_connection* connection,
         if (connection->state == NN_WEB_ENDED) return NECPNET_ERR_INVALID_STATE;
         return frames_lost(connection, NECPNET_ERR_SLOW_READER);
     }
-    if (NN_UNLIKELY(transport->flags & NECPNET_TRANSPORT_MESSAGES)) {
+    if (NN_UNLIKELY(nn_web_has_messages(connection->web))) {
         return transport->send_stream(transport->user, connection->stream, data, bytes);
     }
     if (NN_UNLIKELY(connection->compression.agreed) && opcode < NN_WEBSOCKET_CLOSE) {
@@ -80,7 +80,7 @@ NN_PRIVATE void nn_web_frames_close(necpnet_web_connection* connection, int code
     size_t bytes = 0;
     if (connection->close_sent || !connection->stream) return;
     connection->close_sent = true;
-    if (connection->web->transport->flags & NECPNET_TRANSPORT_MESSAGES) return; /* closing the stream says it */
+    if (nn_web_has_messages(connection->web)) return; /* closing the stream says it */
     if (code != NN_WEBSOCKET_CODE_NONE) {
         size_t text_bytes = text ? nn_min_size(strlen(text), NN_WEBSOCKET_CLOSE_TEXT_BYTES_MAX) : 0;
         payload[0] = (uint8_t)(code >> 8);
@@ -216,7 +216,7 @@ NN_PRIVATE void nn_web_frames_open(necpnet_web_connection* connection)
     connection->state = NN_WEB_OPEN;
     connection->is_seen = true;
     connection->heard_us = web->now_us;
-    bool pings = !(web->transport->flags & NECPNET_TRANSPORT_MESSAGES);
+    bool pings = !nn_web_has_messages(web);
     nn_web_connection_set_deadline(connection, pings ? frames_ping_ms(web) : NN_NEVER);
     if (connection->is_session) {
         web->hooks.on_session_open(web->hooks.user, connection);

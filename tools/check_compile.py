@@ -37,10 +37,12 @@ def rows(quick):
     parse = ["-fsyntax-only"]
     found = [name for name in ADAPTERS if has(ADAPTERS[name])]
     every = [option for name in found for option in ["-DNECPNET_WITH_%s=1" % name] + EXTRA.get(name, [])]
+    small = ["-DNECPNET_WITH_%s=0" % name for name in ("UDP", "HTTP", "SERVER")]
     if quick:
         return [("gcc C11", "gcc", "c", parse), ("g++ C++17", "g++", "c++", parse),
                 ("g++ C++17, with " + " ".join(found), "g++", "c++", parse + every),
                 ("gcc C11, no platform", "gcc", "c", parse + ["-DNECPNET_WITH_PLATFORM=0"]),
+                ("gcc C11, small", "gcc", "c", parse + small),
                 ("emcc C11", "emcc", "c", parse), ("mingw-w64 C11 -O2", "x86_64-w64-mingw32-gcc", "c", ["-O2"])]
     out = [("gcc C11 -O2", "gcc", "c", ["-O2"]), ("gcc C11 -O3 -DNDEBUG", "gcc", "c", ["-O3", "-DNDEBUG"]),
            ("gcc C17", "gcc", "c", parse + ["-std=c17"]), ("gcc C11, no platform", "gcc", "c", ["-DNECPNET_WITH_PLATFORM=0"]),
@@ -50,6 +52,9 @@ def rows(quick):
            ("emcc C11", "emcc", "c", ["-O1"]),
            ("mingw-w64 C11 -O2", "x86_64-w64-mingw32-gcc", "c", ["-O2"]),
            ("mingw-w64 C++17", "x86_64-w64-mingw32-g++", "c++", parse)]
+    out.append(("gcc C11 -O3 -DNDEBUG, small", "gcc", "c", ["-O3", "-DNDEBUG"] + small))
+    for option in small:
+        out.append(("gcc C11, " + option, "gcc", "c", parse + [option]))
     for name in found:
         out.append(("gcc C11, with " + name, "gcc", "c", parse + ["-DNECPNET_WITH_%s=1" % name] + EXTRA.get(name, [])))
     if found:

@@ -10,7 +10,7 @@ import { check, root, run, sleep, startServer, stop, until } from "../../tests/e
 import { WebSocket } from "./websocket.mjs";
 
 const folder = join(root, "build/wasm/package");
-const WASM_GZIP_BYTES_MAX = 80000;
+const WASM_GZIP_BYTES_MAX = 60000;
 
 globalThis.crypto ??= webcrypto;
 

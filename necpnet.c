@@ -59,6 +59,18 @@
 #ifndef NECPNET_WITH_SODIUM
 #define NECPNET_WITH_SODIUM 0
 #endif
+/* What a small build may leave out: nothing that begins it is ever reached then, and the compiler drops the rest.
+ * UDP: datagrams, their handshake and loss recovery. HTTP: streams of bytes, so heads, WebSocket frames and TLS; without,
+ * transports carry messages (NECPNET_TRANSPORT_MESSAGES, a browser's WebSockets). SERVER: the world's writer. */
+#ifndef NECPNET_WITH_UDP
+#define NECPNET_WITH_UDP 1
+#endif
+#ifndef NECPNET_WITH_HTTP
+#define NECPNET_WITH_HTTP 1
+#endif
+#ifndef NECPNET_WITH_SERVER
+#define NECPNET_WITH_SERVER 1
+#endif
 /* Tests and simulations only: an AEAD that authenticates with SipHash and does not encrypt. */
 #ifndef NECPNET_WITH_NULL_AEAD
 #define NECPNET_WITH_NULL_AEAD 0
@@ -13765,6 +13777,12 @@ struct necpnet_web {
     size_t entropy_left;
 };
 
+/* nn_web_has_messages - the transport has WebSockets of its own; so has every one in a build without HTTP. */
+NN_INLINE bool nn_web_has_messages(const necpnet_web* web)
+{
+    return !NECPNET_WITH_HTTP || (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) != 0;
+}
+
 /* ---- nn_web_connection: life -------------------------------------------------------------------------------------- */
 
 /* nn_web_connection_take - a new connection in the list of the living; NULL without memory or over the limit. */
@@ -14103,7 +14121,7 @@ NN_PRIVATE void nn_web_connection_input(necpnet_web_connection* connection, uint
 NN_PRIVATE void nn_web_connection_resume(necpnet_web_connection* connection)
 {
     nn_web_held* held = connection->held;
-    if (!held) return;
+    if (!NECPNET_WITH_HTTP || !held) return;
     size_t used = connection_process(connection, held->data, held->bytes);
     if (used == held->bytes || connection->state == NN_WEB_ENDED) {
         connection_give_held(connection);
@@ -14142,6 +14160,7 @@ NN_PRIVATE void nn_web_connection_wake(necpnet_web_connection* connection)
 {
     switch (connection->state) {
     case NN_WEB_HEAD:
+        if (!NECPNET_WITH_HTTP) break; /* nobody is accepted */
         nn_web_connection_drop_told(connection->web, &connection->address, NECPNET_DROP_HANDSHAKE_TIMEOUT);
         if (connection->setup && connection->setup->head_bytes) {
             nn_web_upgrade_refuse(connection, 408, NULL, NULL, NECPNET_ERR_TIMEOUT);
@@ -14486,7 +14505,7 @@ NN_PRIVATE necpnet_result nn_web_frames_send(necpnet_web_connection* connection,
         if (connection->state == NN_WEB_ENDED) return NECPNET_ERR_INVALID_STATE;
         return frames_lost(connection, NECPNET_ERR_SLOW_READER);
     }
-    if (NN_UNLIKELY(transport->flags & NECPNET_TRANSPORT_MESSAGES)) {
+    if (NN_UNLIKELY(nn_web_has_messages(connection->web))) {
         return transport->send_stream(transport->user, connection->stream, data, bytes);
     }
     if (NN_UNLIKELY(connection->compression.agreed) && opcode < NN_WEBSOCKET_CLOSE) {
@@ -14507,7 +14526,7 @@ NN_PRIVATE void nn_web_frames_close(necpnet_web_connection* connection, int code
     size_t bytes = 0;
     if (connection->close_sent || !connection->stream) return;
     connection->close_sent = true;
-    if (connection->web->transport->flags & NECPNET_TRANSPORT_MESSAGES) return; /* closing the stream says it */
+    if (nn_web_has_messages(connection->web)) return; /* closing the stream says it */
     if (code != NN_WEBSOCKET_CODE_NONE) {
         size_t text_bytes = text ? nn_min_size(strlen(text), NN_WEBSOCKET_CLOSE_TEXT_BYTES_MAX) : 0;
         payload[0] = (uint8_t)(code >> 8);
@@ -14643,7 +14662,7 @@ NN_PRIVATE void nn_web_frames_open(necpnet_web_connection* connection)
     connection->state = NN_WEB_OPEN;
     connection->is_seen = true;
     connection->heard_us = web->now_us;
-    bool pings = !(web->transport->flags & NECPNET_TRANSPORT_MESSAGES);
+    bool pings = !nn_web_has_messages(web);
     nn_web_connection_set_deadline(connection, pings ? frames_ping_ms(web) : NN_NEVER);
     if (connection->is_session) {
         web->hooks.on_session_open(web->hooks.user, connection);
@@ -15266,7 +15285,7 @@ NN_PRIVATE void nn_web_connect_is_up(necpnet_web_connection* connection)
     necpnet_web* web = connection->web;
     nn_web_setup* setup = connection->setup;
     nn_web_connection_set_deadline(connection, web->config.head_timeout_ms);
-    if (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) {
+    if (nn_web_has_messages(web)) {
         nn_web_frames_open(connection);
     } else if (setup->raw) {
         nn_web_connection_give_setup(connection);
@@ -15320,7 +15339,7 @@ NN_PRIVATE necpnet_result nn_web_connect_session(necpnet_web* web, const necpnet
         !connect_is_plain(host, NN_URL_HOST_BYTES_MAX, "") || !connect_is_plain(path, NECPNET_URL_BYTES_MAX, "")) {
         return NECPNET_ERR_INVALID_ARGUMENT;
     }
-    bool messages = (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) != 0;
+    bool messages = nn_web_has_messages(web);
     necpnet_result result;
     if (messages) {
         result = nn_web_connection_take(web, NN_WEB_RESOLVING, &connection);
@@ -15362,7 +15381,7 @@ NECPNET_API necpnet_result necpnet_web_connect(necpnet_web* web, const char* url
     if (subprotocol && !connect_is_plain(subprotocol, web->config.head_bytes_max / 2, " ")) {
         return NECPNET_ERR_INVALID_ARGUMENT;
     }
-    if (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) return NECPNET_ERR_UNSUPPORTED;
+    if (nn_web_has_messages(web)) return NECPNET_ERR_UNSUPPORTED;
     necpnet_result result = nn_url_parse(url, &parsed);
     if (result != NECPNET_OK) return result;
     if (parsed.scheme == NN_URL_UDP) return NECPNET_ERR_BAD_URL;
@@ -15386,7 +15405,7 @@ NECPNET_API necpnet_result necpnet_web_connect_raw(necpnet_web* web, const necpn
 {
     necpnet_web_connection* connection = NULL;
     if (!web || !address || !out_connection) return NECPNET_ERR_INVALID_ARGUMENT;
-    if (web->transport->flags & NECPNET_TRANSPORT_MESSAGES) return NECPNET_ERR_UNSUPPORTED;
+    if (nn_web_has_messages(web)) return NECPNET_ERR_UNSUPPORTED;
     necpnet_result result = nn_web_connection_take(web, NN_WEB_RESOLVING, &connection);
     if (result != NECPNET_OK) return result;
     if (nn_web_connection_take_setup(connection)) {
@@ -15602,7 +15621,7 @@ NN_PRIVATE void nn_web_on_data(void* context, uint8_t* data, size_t bytes)
     connection->heard_us = web->now_us;
     if (NN_UNLIKELY(connection->tls != NULL)) {
         nn_web_tls_input(connection, data, bytes);
-    } else if (NN_UNLIKELY(web->transport->flags & NECPNET_TRANSPORT_MESSAGES)) {
+    } else if (NN_UNLIKELY(nn_web_has_messages(web))) {
         if (connection->state == NN_WEB_OPEN) web->hooks.on_session_message(web->hooks.user, connection, data, bytes);
     } else {
         nn_web_connection_input(connection, data, bytes);
@@ -15674,7 +15693,7 @@ static void web_resume(necpnet_web* web)
 NN_PRIVATE void nn_web_update(necpnet_web* web, uint64_t now_us)
 {
     nn_web_begin(web, now_us);
-    if (web->resumed_count) web_resume(web);
+    if (NECPNET_WITH_HTTP && web->resumed_count) web_resume(web);
     nn_deadline* due;
     while ((due = nn_deadlines_take(&web->deadlines, now_us)) != NULL) {
         size_t offset = offsetof(necpnet_web_connection, deadline);
@@ -15759,7 +15778,7 @@ NECPNET_API necpnet_result necpnet_web_close(necpnet_web_connection* connection,
     }
     if (text && !nn_utf8_valid((const uint8_t*)text, bytes)) return NECPNET_ERR_INVALID_ARGUMENT;
     necpnet_web* web = connection->web;
-    if (connection->state == NN_WEB_OPEN && !(web->transport->flags & NECPNET_TRANSPORT_MESSAGES)) {
+    if (connection->state == NN_WEB_OPEN && !nn_web_has_messages(web)) {
         nn_web_frames_close(connection, code, text);
         if (connection->state == NN_WEB_OPEN) {
             connection->state = NN_WEB_CLOSING;
@@ -22172,6 +22191,12 @@ typedef struct nn_connection {
     uint64_t bytes_received;
 } nn_connection;
 
+/* nn_connection_is_udp - false in a build without UDP, whatever the connection. */
+NN_INLINE bool nn_connection_is_udp(const nn_connection* connection)
+{
+    return NECPNET_WITH_UDP && connection->transport == NECPNET_TRANSPORT_UDP;
+}
+
 /* nn_connection_init - no connection yet; nothing is taken. session is borrowed. */
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
                                    nn_session* session, uint32_t inputs_max);
@@ -22297,12 +22322,12 @@ NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connectio
 NN_PRIVATE void nn_connection_reset(nn_connection* connection)
 {
     if (!connection->settings) return; /* never initialised */
-    if (connection->follower) nn_world_unfollow(connection->world, connection->follower);
+    if (NECPNET_WITH_SERVER && connection->follower) nn_world_unfollow(connection->world, connection->follower);
     nn_connection_leave_web(connection);
     if (connection->state_sink.reset && connection->state != NN_CONNECTION_NONE) {
         connection->state_sink.reset(connection->state_sink.user);
     }
-    if (connection->transport == NECPNET_TRANSPORT_UDP) nn_recovery_reset(&connection->recovery);
+    if (nn_connection_is_udp(connection)) nn_recovery_reset(&connection->recovery);
     nn_phases_reset(&connection->phases);
     nn_inputs_reset(&connection->inputs);
     connection->follower = NULL;
@@ -22355,7 +22380,7 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         necpnet_result result = nn_session_set_peer_window(session, i, open->peer->channels[i].window_bytes);
         if (result) return result;
     }
-    if (connection->world && (open->peer->features & NN_FEATURE_STATE)) {
+    if (NECPNET_WITH_SERVER && connection->world && (open->peer->features & NN_FEATURE_STATE)) {
         nn_source source = {connection_state_ready, connection_state_write, connection};
         necpnet_result result = nn_world_follow(connection->world, open->follow, ordered, &connection->follower);
         if (result) return result;
@@ -22373,7 +22398,7 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     connection->encrypted = open->encrypted;
     connection->tick_hz = open->peer->tick_hz;
     connection->started_us = connection->heard_us = connection->sent_us = connection->pinged_us = now_us;
-    if (open->web) {
+    if (open->web || !NECPNET_WITH_UDP) {
         connection->transport = NECPNET_TRANSPORT_WEBSOCKET;
         connection->web = open->web;
     } else {
@@ -22393,7 +22418,8 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     }
     nn_congestion_init(&connection->congestion, open->bandwidth_limit, now_us);
     if (connection->datagram_bytes) nn_congestion_set_datagram(&connection->congestion, connection->datagram_bytes);
-    if (!open->web && open->rtt_us) nn_recovery_seed_rtt(&connection->recovery, open->rtt_us, now_us);
+    if (nn_connection_is_udp(connection) && open->rtt_us)
+        nn_recovery_seed_rtt(&connection->recovery, open->rtt_us, now_us);
     if (connection->state_sink.clock) connection->state_sink.clock(connection->state_sink.user, 0, connection->tick_hz);
     return connection_open_session(connection, open);
 }
@@ -22438,7 +22464,7 @@ static void connection_count_losses(nn_connection* connection, uint64_t acked_be
 static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
 {
     nn_recovery* recovery = &connection->recovery;
-    if (connection->transport != NECPNET_TRANSPORT_UDP) return false;
+    if (!nn_connection_is_udp(connection)) return false;
     uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
     necpnet_result result =
         nn_recovery_read_ack(recovery, reader, connection->now_us, connection_acked, connection_lost, connection);
@@ -22554,7 +22580,7 @@ static necpnet_result connection_read_close(nn_connection* connection, nn_reader
     nn_close close;
     if (!nn_frame_read_close(reader, &close)) return connection_refuse(connection, "CLOSE frame malformed");
     if (connection->state == NN_CONNECTION_CLOSING) close = connection->close;
-    connection->close_answer_pending = connection->transport == NECPNET_TRANSPORT_UDP;
+    connection->close_answer_pending = nn_connection_is_udp(connection);
     connection_end(connection, &close, connection->state != NN_CONNECTION_CLOSING);
     return NECPNET_ERR_CLOSED;
 }
@@ -22592,11 +22618,11 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
         if (read && connection->inputs.count == 0) connection->input_pending = false;
         break;
     case NN_FRAME_PATH_CHALLENGE:
-        read = nn_frame_read_path(reader, &challenge) && connection->transport == NECPNET_TRANSPORT_UDP;
+        read = nn_frame_read_path(reader, &challenge) && nn_connection_is_udp(connection);
         if (read) nn_connection_read_challenge(connection, challenge);
         break;
     case NN_FRAME_PATH_RESPONSE:
-        read = nn_frame_read_path(reader, &challenge) && connection->transport == NECPNET_TRANSPORT_UDP;
+        read = nn_frame_read_path(reader, &challenge) && nn_connection_is_udp(connection);
         if (read) nn_connection_read_response(connection, challenge);
         break;
     case NN_FRAME_ACK: read = connection_read_ack(connection, reader); break;
@@ -22722,8 +22748,7 @@ NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* c
 static uint64_t connection_timeout_us(const nn_connection* connection)
 {
     const nn_connection_settings* settings = connection->settings;
-    uint32_t ms =
-        connection->transport == NECPNET_TRANSPORT_UDP ? settings->udp_timeout_ms : settings->websocket_timeout_ms;
+    uint32_t ms = nn_connection_is_udp(connection) ? settings->udp_timeout_ms : settings->websocket_timeout_ms;
     bool patient =
         connection->loading || connection->suspended || connection->peer_loading || connection->peer_suspended;
     if (patient && settings->loading_timeout_ms > ms) ms = settings->loading_timeout_ms;
@@ -22735,7 +22760,7 @@ static uint64_t connection_ping_at_us(const nn_connection* connection)
 {
     const nn_connection_settings* settings = connection->settings;
     if (connection->suspended || connection->peer_suspended || connection->ping_pending) return NN_NEVER;
-    bool udp = connection->transport == NECPNET_TRANSPORT_UDP;
+    bool udp = nn_connection_is_udp(connection);
     uint64_t idle_us = (uint64_t)(udp ? settings->udp_ping_ms : settings->websocket_ping_ms) * 1000;
     /* the client asks after idle time; the server only when that fails, so that both do not */
     uint64_t at_us = settings->is_server ? nn_max_u64(connection->heard_us, connection->pinged_us) + idle_us * 2
@@ -22762,7 +22787,7 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
         connection_end(connection, &close, false);
         return;
     }
-    if (connection->transport == NECPNET_TRANSPORT_UDP && now_us >= nn_recovery_deadline_us(&connection->recovery)) {
+    if (nn_connection_is_udp(connection) && now_us >= nn_recovery_deadline_us(&connection->recovery)) {
         connection_run_recovery(connection);
     }
     nn_connection_update_path(connection);
@@ -22772,7 +22797,7 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
 /* When what waits to be sent can be: now, at a time, or when something arrives. */
 static uint64_t connection_output_at_us(const nn_connection* connection, uint64_t now_us)
 {
-    bool udp = connection->transport == NECPNET_TRANSPORT_UDP;
+    bool udp = nn_connection_is_udp(connection);
     bool has_output = nn_connection_has_own(connection) || nn_session_has_output(connection->session, now_us);
     uint64_t at_us = has_output ? now_us : nn_session_deadline_us(connection->session);
     if (connection->follower && connection_state_has_room(connection)) {
@@ -22798,7 +22823,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
     uint64_t at_us =
         nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
-    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+    if (nn_connection_is_udp(connection)) {
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->recovery));
         at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->acks));
         at_us = nn_min_u64(at_us, nn_connection_path_deadline_us(connection));
@@ -22843,7 +22868,7 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
         nn_frame_write_pong(writer, &connection->pong);
         connection->pong_pending = false;
     }
-    bool is_udp = connection->transport == NECPNET_TRANSPORT_UDP;
+    bool is_udp = nn_connection_is_udp(connection);
     if (connection->input_receiver.ack_due && nn_writer_left(writer) >= NN_INPUT_ACK_BYTES_MAX &&
         !nn_contents_full(contents) && (is_udp || now_us >= connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US)) {
         if (nn_input_receiver_write_ack(&connection->input_receiver, writer)) {
@@ -23026,7 +23051,7 @@ static void connection_begin_closing(nn_connection* connection)
 {
     connection->state = NN_CONNECTION_CLOSING;
     connection->closes_left = NN_CONNECTION_CLOSES_MAX;
-    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+    if (nn_connection_is_udp(connection)) {
         connection->linger_until_us = connection->now_us + nn_recovery_probe_us(&connection->recovery) * 3;
     }
     connection_send_close(connection);
@@ -23050,7 +23075,7 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
     bool is_flushed = nn_session_flushed(connection->session);
     if (connection->state == NN_CONNECTION_OPEN || (!is_flushed && now_us < connection->linger_until_us)) {
-        if (connection->transport == NECPNET_TRANSPORT_UDP) {
+        if (nn_connection_is_udp(connection)) {
             nn_connection_flush_path(connection);
             connection_flush_packets(connection);
         } else {
@@ -23067,7 +23092,7 @@ NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t
     if (connection->state != NN_CONNECTION_OPEN) return 0;
     size_t queued = nn_session_queued_bytes(connection->session);
     size_t room;
-    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+    if (nn_connection_is_udp(connection)) {
         room = nn_congestion_budget((nn_congestion*)&connection->congestion, now_us);
     } else {
         size_t pending = connection->web ? necpnet_web_pending(connection->web) : 0;
@@ -23110,7 +23135,7 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
     out->budget_bytes = (uint32_t)nn_min_size(nn_connection_budget(connection, now_us), UINT32_MAX);
     out->queue_bytes = (uint32_t)nn_min_size(nn_session_queued_bytes(connection->session), UINT32_MAX);
     out->memory_bytes = sizeof *connection + nn_session_memory_bytes(connection->session);
-    if (connection->transport == NECPNET_TRANSPORT_UDP) {
+    if (nn_connection_is_udp(connection)) {
         connection_fill_udp(connection, out);
     } else {
         out->rtt_us = connection->web_rtt_us;
@@ -23244,7 +23269,7 @@ NN_PRIVATE void nn_connection_read_response(nn_connection* connection, uint64_t 
 
 NN_PRIVATE void nn_connection_moved(nn_connection* connection, uint64_t now_us)
 {
-    if (connection->transport != NECPNET_TRANSPORT_UDP) return;
+    if (!nn_connection_is_udp(connection)) return;
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
     connection->now_us = now_us;
     connection_forget_way(connection, 0);
@@ -23679,13 +23704,14 @@ static void client_on_datagram(void* user, const necpnet_address* from, uint8_t*
 {
     necpnet_client* client = (necpnet_client*)user;
     uint32_t id;
+    if (!NECPNET_WITH_UDP) return;
     if (!nn_packet_peek(data, bytes, &id)) {
         if (nn_client_query_datagram(client, from, data, bytes)) return;
         nn_client_round_datagram(client, from, data, bytes);
         return;
     }
     nn_connection* connection = &client->connection;
-    if (connection->transport != NECPNET_TRANSPORT_UDP || id != connection->local_id) return;
+    if (!nn_connection_is_udp(connection) || id != connection->local_id) return;
     if (!necpnet_address_equal(from, &connection->address)) return; /* servers do not move */
     nn_connection_receive_packet(connection, from, data, bytes, client->endpoint.now_us);
 }
@@ -23704,7 +23730,7 @@ static void client_on_resolved(void* user, uint64_t request, const necpnet_addre
     necpnet_client* client = (necpnet_client*)user;
     if (request & NN_WEB_REQUEST_BIT) {
         if (client->endpoint.web) nn_web_on_resolved(client->endpoint.web, request, addresses, count, reason);
-    } else if (request & NN_CLIENT_QUERY_BIT) {
+    } else if (NECPNET_WITH_UDP && (request & NN_CLIENT_QUERY_BIT)) {
         nn_client_query_resolved(client, request, addresses, count, reason);
     } else {
         nn_client_round_resolved(client, request, addresses, count, reason);
@@ -24048,7 +24074,7 @@ static void client_note(necpnet_client* client, necpnet_result reason, const cha
 
 static void client_end_attempt(necpnet_client* client, nn_attempt* attempt)
 {
-    if (attempt->handshake) {
+    if (NECPNET_WITH_UDP && attempt->handshake) {
         nn_handshake_client_reset(attempt->handshake);
         nn_alloc_give(&client->endpoint.alloc, attempt->handshake, sizeof *attempt->handshake);
         attempt->handshake = NULL;
@@ -24126,7 +24152,7 @@ static void client_begin_url(necpnet_client* client, int index)
     const necpnet_transport* transport = client->endpoint.transport;
     bool is_udp = url->scheme == NN_URL_UDP;
     uint32_t needs = is_udp ? NECPNET_TRANSPORT_DATAGRAMS : NECPNET_TRANSPORT_STREAMS;
-    if (!(transport->flags & needs)) {
+    if (!(transport->flags & needs) || (is_udp && !NECPNET_WITH_UDP)) {
         client_note(client, NECPNET_ERR_UNSUPPORTED,
                     is_udp ? "no UDP on this platform: use ws:// or wss://"
                            : "no WebSocket on this transport: use udp://");
@@ -24228,7 +24254,7 @@ static void client_start(necpnet_client* client, nn_attempt* attempt)
     attempt->state = NN_ATTEMPT_RUNNING;
     attempt->until_us = client->endpoint.now_us + (uint64_t)client->config.connect_timeout_ms * 1000;
     necpnet_result result;
-    if (url->scheme == NN_URL_UDP) {
+    if (NECPNET_WITH_UDP && url->scheme == NN_URL_UDP) {
         result = client_start_udp(client, attempt);
     } else {
         result = nn_web_connect_session(client->endpoint.web, &attempt->address, url->host, url->path,
@@ -24493,7 +24519,9 @@ NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us)
         if (attempt->state == NN_ATTEMPT_RUNNING && now_us >= attempt->until_us) {
             client_fail(client, attempt, NECPNET_ERR_NO_ANSWER, necpnet_result_text(NECPNET_ERR_NO_ANSWER));
         }
-        if (attempt->state == NN_ATTEMPT_RUNNING && attempt->handshake) client_run_udp(client, attempt, now_us);
+        if (NECPNET_WITH_UDP && attempt->state == NN_ATTEMPT_RUNNING && attempt->handshake) {
+            client_run_udp(client, attempt, now_us);
+        }
         if (attempt->state == NN_ATTEMPT_RUNNING) running = true;
     }
     bool waiting = false;
@@ -24517,7 +24545,8 @@ NN_PRIVATE uint64_t nn_client_round_deadline_us(const necpnet_client* client)
         if (attempt->state != NN_ATTEMPT_RUNNING) continue;
         running = true;
         at_us = nn_min_u64(at_us, attempt->until_us);
-        if (attempt->handshake) at_us = nn_min_u64(at_us, nn_handshake_client_deadline_us(attempt->handshake));
+        if (NECPNET_WITH_UDP && attempt->handshake)
+            at_us = nn_min_u64(at_us, nn_handshake_client_deadline_us(attempt->handshake));
     }
     /* nothing is under way: the next address, or the end of the round, is due */
     bool is_due = !running && (waiting || client->winner >= 0 || client->resolving == 0);

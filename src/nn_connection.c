@@ -325,11 +325,11 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
         if (read && connection->inputs.count == 0) connection->input_pending = false;
         break;
     case NN_FRAME_PATH_CHALLENGE:
-        read = nn_frame_read_path(reader, &challenge) && connection->transport == NECPNET_TRANSPORT_UDP;
+        read = nn_frame_read_path(reader, &challenge) && nn_connection_is_udp(connection);
         if (read) nn_connection_read_challenge(connection, challenge);
         break;
     case NN_FRAME_PATH_RESPONSE:
-        read = nn_frame_read_path(reader, &challenge) && connection->transport == NECPNET_TRANSPORT_UDP;
+        read = nn_frame_read_path(reader, &challenge) && nn_connection_is_udp(connection);
         if (read) nn_connection_read_response(connection, challenge);
         break;
     case NN_FRAME_ACK: read = connection_read_ack(connection, reader); break;

@@ -142,13 +142,13 @@ typedef struct nn_connection {
     uint64_t bytes_received;
 } nn_connection;
 
-/* nn_connection_init - no connection yet; nothing is taken. session is borrowed. */
 /* nn_connection_is_udp - false in a build without UDP, whatever the connection. */
 NN_INLINE bool nn_connection_is_udp(const nn_connection* connection)
 {
     return NECPNET_WITH_UDP && connection->transport == NECPNET_TRANSPORT_UDP;
 }
 
+/* nn_connection_init - no connection yet; nothing is taken. session is borrowed. */
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
                                    nn_session* session, uint32_t inputs_max);
 

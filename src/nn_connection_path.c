@@ -122,7 +122,7 @@ NN_PRIVATE void nn_connection_read_response(nn_connection* connection, uint64_t 
 
 NN_PRIVATE void nn_connection_moved(nn_connection* connection, uint64_t now_us)
 {
-    if (connection->transport != NECPNET_TRANSPORT_UDP) return;
+    if (!nn_connection_is_udp(connection)) return;
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
     connection->now_us = now_us;
     connection_forget_way(connection, 0);

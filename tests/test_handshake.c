@@ -652,6 +652,68 @@ TEST(test_handshake_accepts_none_of_ten_thousand_changed_tokens)
     pair_end(&p);
 }
 
+/* A HELLO of the connection id and nonce that an AUTH has, and its cookie put into that AUTH. */
+static void renew_cookie(pair* p, uint8_t* auth)
+{
+    uint8_t hello[NN_HANDSHAKE_BYTES] = {NN_HANDSHAKE_HELLO, auth[1], auth[2]};
+    uint8_t reply[NN_HANDSHAKE_BYTES];
+    nn_handshake_outcome out;
+    memcpy(hello + 4, auth + 4, 40); /* connection id, suites, nonce */
+    nn_handshake_server_read(p->server, &p->from, hello, sizeof hello, p->now_us, p->wall_us, reply, &out);
+    TEST_EQUAL(out.kind, NN_HANDSHAKE_REPLY);
+    TEST_EQUAL(reply[0], NN_HANDSHAKE_RETRY);
+    memcpy(auth + 44, reply + 8, 24);
+}
+
+/* quality.md "Safe": replayed, other address, other server, expired, cut: 0 of 10,000 accepted. Each has a right cookie but
+ * those from another address, so that the token itself is judged. */
+TEST(test_handshake_accepts_none_of_ten_thousand_tokens_replayed_foreign_expired_or_cut)
+{
+    if (!is_built(NECPNET_SECURITY_TOKEN)) TEST_SKIP("no crypto library");
+    pair p;
+    uint8_t auth[NN_HANDSHAKE_BYTES];
+    pair_init(&p, NECPNET_SECURITY_TOKEN, 62);
+    pair_begin(&p);
+    TEST_EQUAL(pair_run(&p), NN_HANDSHAKE_DONE);
+    TEST_EQUAL(p.admits, 1);
+    memcpy(auth, p.last_auth, sizeof auth);
+    p.now_us += 11000000; /* the answer is no longer kept for who lost it */
+    p.wall_us += 11000000;
+    renew_cookie(&p, auth);
+    int downs = p.downs;
+    for (int i = 0; i < 2000; i++) pair_to_server(&p, auth, sizeof auth);
+    TEST_EQUAL(p.last_drop, NECPNET_DROP_TOKEN_SPENT);
+    for (int i = 0; i < 2000; i++) {
+        necpnet_address own = p.from;
+        p.from.port = (uint16_t)(1 + i % 5000);
+        p.from.bytes[i % 4] ^= (uint8_t)(1 + i % 255);
+        pair_to_server(&p, auth, sizeof auth);
+        p.from = own;
+        TEST_EQUAL(p.last_drop, NECPNET_DROP_COOKIE);
+    }
+    for (int i = 0; i < 4000; i++) { /* the owner's proof over another of his tokens */
+        bool expired = i % 2 == 1;
+        pair_token(&p, expired ? 42 : 43 + (uint64_t)i, p.wall_us - (expired ? 45000001 + (uint64_t)i * 1000 : 1000));
+        memcpy(auth + 100, p.bundle.sealed, sizeof p.bundle.sealed);
+        pair_to_server(&p, auth, sizeof auth);
+        TEST_EQUAL(p.last_drop, expired ? NECPNET_DROP_TOKEN_EXPIRED : NECPNET_DROP_TOKEN_SERVER);
+    }
+    pair_token(&p, 42, p.wall_us);
+    for (size_t i = 0; i < 2000; i++) { /* the datagram cut, and the token in a whole one */
+        memcpy(auth + 100, p.bundle.sealed, sizeof p.bundle.sealed);
+        if (i < NN_HANDSHAKE_BYTES) {
+            pair_to_server(&p, auth, i);
+        } else {
+            size_t kept = i % sizeof p.bundle.sealed;
+            memset(auth + 100 + kept, 0, sizeof p.bundle.sealed - kept);
+            pair_to_server(&p, auth, sizeof auth);
+        }
+    }
+    TEST_EQUAL(p.downs, downs);
+    TEST_EQUAL(p.admits, 1);
+    pair_end(&p);
+}
+
 TEST(test_handshake_client_ignores_changed_answers)
 {
     for (int security = 0; security <= NECPNET_SECURITY_NONE; security++) {

@@ -9305,6 +9305,23 @@ static nn_payload* payload_take(nn_blocks* blocks, size_t bytes)
     return payload;
 }
 
+/* The same in a block of its own size: what waits must not hold the memory of what it was before compression. */
+static nn_payload* payload_fitted(nn_payload* payload)
+{
+    nn_payload* fitted = payload_take(payload->blocks, payload->bytes);
+    if (!fitted) return payload;
+    if (fitted->capacity >= payload->capacity) {
+        nn_payload_release(fitted);
+        return payload;
+    }
+    fitted->plain_bytes = payload->plain_bytes;
+    fitted->cost = payload->cost;
+    fitted->flags = payload->flags;
+    memcpy(fitted + 1, payload + 1, payload->bytes);
+    nn_payload_release(payload);
+    return fitted;
+}
+
 /* A compressed form of a plain payload, or NULL where there is no gain (or no memory: then plain is as good). */
 static nn_payload* payload_compressed(const nn_payload* plain)
 {
@@ -9321,7 +9338,7 @@ static nn_payload* payload_compressed(const nn_payload* plain)
     packed->plain_bytes = plain->plain_bytes;
     packed->cost = plain->cost;
     packed->flags = (uint8_t)(plain->flags | NN_CHANNEL_COMPRESSED);
-    return packed;
+    return payload_fitted(packed);
 }
 
 NN_PRIVATE nn_payload* nn_payload_create(nn_blocks* blocks, const void* data, size_t bytes, const char* name,

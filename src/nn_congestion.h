@@ -1,23 +1,27 @@
 /* nn_congestion - how much may leave: a delay-based window, a pacer and a bandwidth limit.
  *
- * The window grows while the standing queue (least round trip of a round less the base round trip) is under the target
- * and shrinks above it; moderate loss alone does not shrink it. Fed by nn_recovery.
+ * The window grows while the standing queue (least of a round trip's samples, less the base) is under its target and
+ * shrinks above it. Loss alone does not shrink it, but makes it content with a shorter queue. Fed by nn_recovery.
  */
 #ifndef NN_CONGESTION_H
 #define NN_CONGESTION_H
 
 #include "nn_base.h"
 
-#define NN_CONGESTION_WINDOW_BYTES_FIRST 32768u
-#define NN_CONGESTION_WINDOW_PACKETS_MIN 2u
+#define NN_CONGESTION_WINDOW_BYTES_FIRST 12000u /* RFC 6928: ten packets */
 #define NN_CONGESTION_WINDOW_BYTES_MAX (16u << 20)
-#define NN_CONGESTION_BANDWIDTH_MIN 8000u   /* bytes a second that it never goes below */
-#define NN_CONGESTION_QUEUE_TARGET_US 8000u /* standing queue aimed at; it stays under 20 ms */
-#define NN_CONGESTION_LOSS_PPM_MAX 100000u  /* more loss than this shrinks the window */
-#define NN_CONGESTION_BASE_SLOTS 4u         /* the base round trip is the least of so many slots .. */
-#define NN_CONGESTION_BASE_SLOT_US 5000000u /* .. of 5 s */
-#define NN_CONGESTION_DRAIN_US 10000000u    /* so long without a round trip near the base: drain the queue once */
+#define NN_CONGESTION_BANDWIDTH_MIN 8000u /* bytes a second that it never goes below, or a quarter of a slower link */
+#define NN_CONGESTION_QUEUE_TARGET_US \
+    8000u /* standing queue aimed at by a window of ten packets; it stays under 20 ms */
+#define NN_CONGESTION_QUEUE_LEAST_US 2400u  /* the target of large windows, and wherever packets get lost */
+#define NN_CONGESTION_LOSS_PPM_SOME 3000u   /* more loss than this is reason for a short queue */
+#define NN_CONGESTION_LOSS_PPM_MAX 80000u   /* more loss than this shrinks the window */
+#define NN_CONGESTION_BASE_SLOTS 3u         /* the base round trip is the least of so many slots .. */
+#define NN_CONGESTION_BASE_SLOT_US 7000000u /* .. of 7 s */
+#define NN_CONGESTION_BASE_SIZES 4u         /* kept for packets of a quarter, half .. of a datagram apart */
+#define NN_CONGESTION_DRAIN_US 6000000u     /* so long without a round trip near the base: drain the queue once */
 #define NN_CONGESTION_BURST_US 16000u       /* the pacer saves up at most so much time: a frame of a game at 60 Hz */
+#define NN_CONGESTION_IDLE_US 1000000u      /* after so long without sending, and each time again, half the window */
 #define NN_CONGESTION_UNLIMITED UINT32_MAX
 
 typedef struct nn_congestion {
@@ -28,23 +32,38 @@ typedef struct nn_congestion {
     int64_t pace_bytes;  /* that the pacer lets go; below 0 after an overshoot */
     uint64_t limit_at_us;
     int64_t limit_bytes; /* of the bandwidth limit's bucket */
+    uint64_t sent_at_us; /* when something in flight left last */
     uint64_t round_at_us;
+    uint64_t round_bytes; /* acknowledged in this round */
     uint64_t acked_bytes; /* since loss was judged last */
     uint64_t lost_bytes;
     uint64_t judged_at_us;
-    uint64_t judged_rate; /* bytes a second acknowledged before that */
+    uint64_t rate_slot_at_us;
+    uint64_t floor_again_us; /* when more than floor_rate may be tried beside others */
+    uint64_t slot_bytes;     /* acknowledged in the rate's slot */
     uint64_t base_slot_at_us;
-    uint64_t base_seen_at_us;                   /* when a round trip near the base was last seen */
-    uint64_t drain_until_us;                    /* the window is held small until then, so that the base can be seen */
-    uint32_t base_us[NN_CONGESTION_BASE_SLOTS]; /* UINT32_MAX none */
-    uint32_t round_rtt_us;                      /* least of this round; UINT32_MAX none */
-    uint32_t queue_us;                          /* standing queue of the last round */
-    uint32_t limit_bytes_per_s;                 /* NN_CONGESTION_UNLIMITED */
-    uint32_t bandwidth_min;
+    uint64_t base_seen_at_us; /* when a round trip near the base was last seen */
+    uint64_t drain_until_us;  /* the window is held small until then, so that the base can be seen */
+    uint32_t rate_max[2];     /* most bytes a second acknowledged in a round: in the slot before, and in this one */
+    uint32_t base_us[NN_CONGESTION_BASE_SLOTS][NN_CONGESTION_BASE_SIZES]; /* UINT32_MAX none */
+    uint32_t round_queue_us;                                              /* least of this round; UINT32_MAX none */
+    uint32_t round_base_us;                                               /* and what it stood on */
+    uint32_t round_rtt_us;                                                /* least of the last round; 0 none */
+    uint32_t floor_queue_us;      /* standing queue when the window came down to its least */
+    uint32_t queue_us;            /* standing queue of the last round */
+    uint32_t loss_ppm;            /* smoothed */
+    uint32_t loss_least_ppm[2];   /* in the rate's slots */
+    uint32_t excess_window_bytes; /* the window when loss rose above that; 0 none */
+    uint32_t limit_bytes_per_s;   /* NN_CONGESTION_UNLIMITED */
+    uint32_t floor_rate;          /* bytes a second that it never goes below */
     uint32_t datagram_bytes;
+    uint32_t slot_rounds; /* in the rate's slot; and those with no more than the target in the queue */
+    uint32_t slot_rounds_free;
+    uint32_t step_packets; /* growth of a round; doubles while the queue is short */
     uint8_t base_slot;
-    uint8_t above_samples; /* in a row over half the target, in slow start */
+    uint8_t above_samples; /* in a row with a queue, in slow start */
     uint8_t floor_rounds;  /* in a row over the target with the least window: the path itself is longer now */
+    uint8_t settle_rounds; /* to wait: the queue does not show the last step yet */
     bool slow_start;
     bool hold;        /* loss without gain: do not grow in this round */
     bool window_used; /* in this round the window was at least half full: not application-limited */
@@ -68,8 +87,10 @@ NN_PRIVATE void nn_congestion_on_acked(nn_congestion* congestion, uint32_t bytes
 NN_PRIVATE void nn_congestion_on_lost(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);
 NN_PRIVATE void nn_congestion_on_forgotten(nn_congestion* congestion, uint32_t bytes);
 
-/* nn_congestion_on_rtt - one round-trip sample (less the peer's delay) and the smoothed value; closes rounds. */
-NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us, uint64_t smoothed_us, uint64_t now_us);
+/* nn_congestion_on_rtt - one round-trip sample (less the peer's delay) of a packet of so many bytes, and the smoothed
+ * value; closes rounds. */
+NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us, uint64_t smoothed_us, uint32_t bytes,
+                                     uint64_t now_us);
 
 /* nn_congestion_on_persistent - nothing came through for several probe timeouts (RFC 9002 7.6). */
 NN_PRIVATE void nn_congestion_on_persistent(nn_congestion* congestion, uint64_t now_us);

@@ -126,13 +126,14 @@ static uint32_t recovery_clamp_rtt(uint64_t sample_us)
     return (uint32_t)nn_min_u64(nn_max_u64(sample_us, 1), RECOVERY_RTT_MAX_US);
 }
 
-static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint64_t delay_us, uint64_t now_us)
+static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint64_t delay_us, uint32_t bytes,
+                                uint64_t now_us)
 {
     uint32_t latest = recovery_clamp_rtt(sample_us);
     recovery->rtt_latest_us = latest;
     if (!recovery->has_rtt) {
         recovery_first_rtt(recovery, latest);
-        nn_congestion_on_rtt(recovery->congestion, latest, latest, now_us);
+        nn_congestion_on_rtt(recovery->congestion, latest, latest, bytes, now_us);
         return;
     }
     if (latest < recovery->rtt_min_us) recovery->rtt_min_us = latest;
@@ -141,7 +142,7 @@ static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint6
     uint32_t difference = adjusted > recovery->rtt_us ? adjusted - recovery->rtt_us : recovery->rtt_us - adjusted;
     recovery->rtt_variance_us = (3 * recovery->rtt_variance_us + difference) / 4;
     recovery->rtt_us = (uint32_t)((7 * (uint64_t)recovery->rtt_us + adjusted) / 8);
-    nn_congestion_on_rtt(recovery->congestion, adjusted, recovery->rtt_us, now_us);
+    nn_congestion_on_rtt(recovery->congestion, adjusted, recovery->rtt_us, bytes, now_us);
 }
 
 NN_PRIVATE void nn_recovery_seed_rtt(nn_recovery* recovery, uint64_t rtt_us, uint64_t now_us)
@@ -385,6 +386,7 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
     bool ahead = recovery->largest_acked == RECOVERY_NONE || largest > recovery->largest_acked;
     uint32_t newest = recovery_find(recovery, largest);
     bool samples = ahead && newest < recovery->count && recovery_at(recovery, newest)->number == largest;
+    uint32_t bytes = samples ? recovery_at(recovery, newest)->bytes : 0;
     uint64_t sent_at = 0;
     bool progress = false;
     for (size_t i = ack.count; i-- > 0;) {
@@ -397,7 +399,9 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
         recovery->asked = 0;
     }
     nn_acks_peer_done(recovery->acks, largest);
-    if (samples && sent_at && now_us >= sent_at) recovery_sample_rtt(recovery, now_us - sent_at, ack.delay_us, now_us);
+    if (samples && sent_at && now_us >= sent_at) {
+        recovery_sample_rtt(recovery, now_us - sent_at, ack.delay_us, bytes, now_us);
+    }
     if (progress) recovery->probes = 0;
     recovery_detect(recovery, now_us, lost, user);
     return NECPNET_OK;

@@ -237,6 +237,14 @@ NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_u
     return nn_max_size((size_t)budget, congestion->datagram_bytes);
 }
 
+NN_PRIVATE size_t nn_congestion_limit_room(nn_congestion* congestion, uint64_t now_us)
+{
+    if (congestion->limit_bytes_per_s == NN_CONGESTION_UNLIMITED) return SIZE_MAX;
+    congestion_refill(congestion, now_us);
+    if (congestion->limit_bytes <= 0) return 0;
+    return nn_max_size((size_t)congestion->limit_bytes, congestion->datagram_bytes);
+}
+
 /* When a bucket holds a byte again. */
 static uint64_t congestion_bucket_deadline(int64_t bytes, uint64_t at_us, uint64_t rate)
 {

@@ -77,6 +77,10 @@ NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t d
 /* nn_congestion_budget - bytes that may leave now: 0, or at least a whole datagram. */
 NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us);
 
+/* nn_congestion_limit_room - bytes that the bandwidth limit alone lets go now: 0, or at least a whole datagram; SIZE_MAX
+ * without a limit. For WebSocket, where TCP sees to the rest. */
+NN_PRIVATE size_t nn_congestion_limit_room(nn_congestion* congestion, uint64_t now_us);
+
 /* nn_congestion_deadline_us - when the budget, 0 now, may be more by the passing of time alone; NN_NEVER if only an
  * acknowledgement can raise it; 0 if it is not 0 now. */
 NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us);

@@ -517,7 +517,8 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     if (connection->is_stalled) return now_us + NN_CONNECTION_STALL_US;
     if (udp) return nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
     bool is_blocked = connection->web && necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES;
-    return is_blocked ? NN_NEVER : now_us; /* blocked: on_session_writable comes */
+    if (is_blocked) return NN_NEVER; /* on_session_writable comes */
+    return nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
 }
 
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us)

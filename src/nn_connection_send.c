@@ -150,7 +150,9 @@ static void connection_flush_messages(nn_connection* connection)
         bool output = nn_session_has_output(connection->session, now_us);
         bool own = nn_connection_has_own(connection) || connection->input_receiver.ack_due;
         if ((!output && !own) || !connection_web_has_room(connection)) return;
-        nn_writer writer = nn_writer_of(message, NN_WEB_SESSION_BYTES_MAX);
+        size_t room = nn_congestion_limit_room(&connection->congestion, now_us);
+        if (room == 0) return;
+        nn_writer writer = nn_writer_of(message, nn_min_size(room, NN_WEB_SESSION_BYTES_MAX));
         connection_write_own(connection, &writer, NULL, true);
         if (output) nn_session_write(connection->session, &writer, NULL, now_us);
         size_t bytes = nn_writer_bytes(&writer);
@@ -159,6 +161,7 @@ static void connection_flush_messages(nn_connection* connection)
             return;
         }
         nn_session_count_written(connection->session, bytes);
+        nn_congestion_on_sent(&connection->congestion, (uint32_t)bytes, false, now_us);
         connection->packets_sent++;
         connection->bytes_sent += bytes;
         connection->sent_us = now_us;
@@ -249,6 +252,7 @@ NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t
     } else {
         size_t pending = connection->web ? necpnet_web_pending(connection->web) : 0;
         room = pending < NN_CONNECTION_UNSENT_BYTES ? NN_CONNECTION_UNSENT_BYTES - pending : 0;
+        room = nn_min_size(room, nn_congestion_limit_room((nn_congestion*)&connection->congestion, now_us));
     }
     return room > queued ? room - queued : 0;
 }

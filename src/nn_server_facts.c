@@ -116,6 +116,7 @@ necpnet_result necpnet_server_set_bandwidth_limit(necpnet_server* server, necpne
     nn_peer* found = nn_server_find(server, peer);
     if (!found) return NECPNET_ERR_NOT_FOUND;
     nn_congestion_set_limit(&found->connection.congestion, bytes_per_s);
+    nn_server_mark_dirty(server, found);
     return NECPNET_OK;
 }
 

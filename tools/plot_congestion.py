@@ -73,7 +73,7 @@ def axis(top):
             label = rate + " k" if len(rate) < 4 else rate[:-3] + " M"
             text(x0 + 40 + r * 73, top + 26, label + "bit/s", 10, "middle")
             for t, rtt in enumerate(RTTS):
-                text(x0 + 16 + r * 73 + t * 24, top + 12, rtt, 8, "middle", GREY)
+                text(x0 + 16 + r * 73 + t * 24, top + 12, rtt + (" ms" if t == 2 else ""), 8, "middle", GREY)
 
 
 def time_series(top, series):
@@ -130,8 +130,8 @@ def main():
     head = 70
     for column, loss in enumerate(LOSSES):
         text(LEFT + column * (COLUMN + 15) + COLUMN / 2, head - 30, loss + " % lost at random, each way", 13, "middle", weight="bold")
-    text(LEFT, 18, "Bulk through a bottleneck. Blue ours, orange Reno (a model after RFC 5681), green the second flow. Filled: a buffer "
-         "of a second; open: of half a round trip. Numbers under the axis: round trip, ms.", 12)
+    text(LEFT, 16, "Bulk through a bottleneck. Blue: ours, orange: Reno (a model after RFC 5681), green: a second flow of ours. Filled: a "
+         "buffer of a second; open: of half a round trip.", 11)
     rows = [("Alone: share of the link", "%", percent, (0, 25, 50, 75, 100), (), pick(("used", "theirs", ORANGE), ("used", "ours", BLUE))),
             ("Alone: standing queue (95 % of slots; promised under 20 ms, beside a packet's own time)", "ms", log_scale, (1, 10, 100, 1000),
              (20,), pick(("standing queue", "theirs", ORANGE), ("standing queue", "ours", BLUE))),

@@ -7418,23 +7418,27 @@ NN_PRIVATE void nn_acks_peer_done(nn_acks* acks, uint64_t largest)
 /* ---- begin src/nn_congestion.h ----------------------------------------------------------------------------------- */
 /* nn_congestion - how much may leave: a delay-based window, a pacer and a bandwidth limit.
  *
- * The window grows while the standing queue (least round trip of a round less the base round trip) is under the target
- * and shrinks above it; moderate loss alone does not shrink it. Fed by nn_recovery.
+ * The window grows while the standing queue (least of a round trip's samples, less the base) is under its target and
+ * shrinks above it. Loss alone does not shrink it, but makes it content with a shorter queue. Fed by nn_recovery.
  */
 #ifndef NN_CONGESTION_H
 #define NN_CONGESTION_H
 
 
-#define NN_CONGESTION_WINDOW_BYTES_FIRST 32768u
-#define NN_CONGESTION_WINDOW_PACKETS_MIN 2u
+#define NN_CONGESTION_WINDOW_BYTES_FIRST 12000u /* RFC 6928: ten packets */
 #define NN_CONGESTION_WINDOW_BYTES_MAX (16u << 20)
-#define NN_CONGESTION_BANDWIDTH_MIN 8000u   /* bytes a second that it never goes below */
-#define NN_CONGESTION_QUEUE_TARGET_US 8000u /* standing queue aimed at; it stays under 20 ms */
-#define NN_CONGESTION_LOSS_PPM_MAX 100000u  /* more loss than this shrinks the window */
-#define NN_CONGESTION_BASE_SLOTS 4u         /* the base round trip is the least of so many slots .. */
-#define NN_CONGESTION_BASE_SLOT_US 5000000u /* .. of 5 s */
-#define NN_CONGESTION_DRAIN_US 10000000u    /* so long without a round trip near the base: drain the queue once */
+#define NN_CONGESTION_BANDWIDTH_MIN 8000u /* bytes a second that it never goes below, or a quarter of a slower link */
+#define NN_CONGESTION_QUEUE_TARGET_US \
+    8000u /* standing queue aimed at by a window of ten packets; it stays under 20 ms */
+#define NN_CONGESTION_QUEUE_LEAST_US 2400u  /* the target of large windows, and wherever packets get lost */
+#define NN_CONGESTION_LOSS_PPM_SOME 3000u   /* more loss than this is reason for a short queue */
+#define NN_CONGESTION_LOSS_PPM_MAX 80000u   /* more loss than this shrinks the window */
+#define NN_CONGESTION_BASE_SLOTS 3u         /* the base round trip is the least of so many slots .. */
+#define NN_CONGESTION_BASE_SLOT_US 7000000u /* .. of 7 s */
+#define NN_CONGESTION_BASE_SIZES 4u         /* kept for packets of a quarter, half .. of a datagram apart */
+#define NN_CONGESTION_DRAIN_US 6000000u     /* so long without a round trip near the base: drain the queue once */
 #define NN_CONGESTION_BURST_US 16000u       /* the pacer saves up at most so much time: a frame of a game at 60 Hz */
+#define NN_CONGESTION_IDLE_US 1000000u      /* after so long without sending, and each time again, half the window */
 #define NN_CONGESTION_UNLIMITED UINT32_MAX
 
 typedef struct nn_congestion {
@@ -7445,23 +7449,38 @@ typedef struct nn_congestion {
     int64_t pace_bytes;  /* that the pacer lets go; below 0 after an overshoot */
     uint64_t limit_at_us;
     int64_t limit_bytes; /* of the bandwidth limit's bucket */
+    uint64_t sent_at_us; /* when something in flight left last */
     uint64_t round_at_us;
+    uint64_t round_bytes; /* acknowledged in this round */
     uint64_t acked_bytes; /* since loss was judged last */
     uint64_t lost_bytes;
     uint64_t judged_at_us;
-    uint64_t judged_rate; /* bytes a second acknowledged before that */
+    uint64_t rate_slot_at_us;
+    uint64_t floor_again_us; /* when more than floor_rate may be tried beside others */
+    uint64_t slot_bytes;     /* acknowledged in the rate's slot */
     uint64_t base_slot_at_us;
-    uint64_t base_seen_at_us;                   /* when a round trip near the base was last seen */
-    uint64_t drain_until_us;                    /* the window is held small until then, so that the base can be seen */
-    uint32_t base_us[NN_CONGESTION_BASE_SLOTS]; /* UINT32_MAX none */
-    uint32_t round_rtt_us;                      /* least of this round; UINT32_MAX none */
-    uint32_t queue_us;                          /* standing queue of the last round */
-    uint32_t limit_bytes_per_s;                 /* NN_CONGESTION_UNLIMITED */
-    uint32_t bandwidth_min;
+    uint64_t base_seen_at_us; /* when a round trip near the base was last seen */
+    uint64_t drain_until_us;  /* the window is held small until then, so that the base can be seen */
+    uint32_t rate_max[2];     /* most bytes a second acknowledged in a round: in the slot before, and in this one */
+    uint32_t base_us[NN_CONGESTION_BASE_SLOTS][NN_CONGESTION_BASE_SIZES]; /* UINT32_MAX none */
+    uint32_t round_queue_us;                                              /* least of this round; UINT32_MAX none */
+    uint32_t round_base_us;                                               /* and what it stood on */
+    uint32_t round_rtt_us;                                                /* least of the last round; 0 none */
+    uint32_t floor_queue_us;      /* standing queue when the window came down to its least */
+    uint32_t queue_us;            /* standing queue of the last round */
+    uint32_t loss_ppm;            /* smoothed */
+    uint32_t loss_least_ppm[2];   /* in the rate's slots */
+    uint32_t excess_window_bytes; /* the window when loss rose above that; 0 none */
+    uint32_t limit_bytes_per_s;   /* NN_CONGESTION_UNLIMITED */
+    uint32_t floor_rate;          /* bytes a second that it never goes below */
     uint32_t datagram_bytes;
+    uint32_t slot_rounds; /* in the rate's slot; and those with no more than the target in the queue */
+    uint32_t slot_rounds_free;
+    uint32_t step_packets; /* growth of a round; doubles while the queue is short */
     uint8_t base_slot;
-    uint8_t above_samples; /* in a row over half the target, in slow start */
+    uint8_t above_samples; /* in a row with a queue, in slow start */
     uint8_t floor_rounds;  /* in a row over the target with the least window: the path itself is longer now */
+    uint8_t settle_rounds; /* to wait: the queue does not show the last step yet */
     bool slow_start;
     bool hold;        /* loss without gain: do not grow in this round */
     bool window_used; /* in this round the window was at least half full: not application-limited */
@@ -7475,6 +7494,10 @@ NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t d
 /* nn_congestion_budget - bytes that may leave now: 0, or at least a whole datagram. */
 NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us);
 
+/* nn_congestion_limit_room - bytes that the bandwidth limit alone lets go now: 0, or at least a whole datagram; SIZE_MAX
+ * without a limit. For WebSocket, where TCP sees to the rest. */
+NN_PRIVATE size_t nn_congestion_limit_room(nn_congestion* congestion, uint64_t now_us);
+
 /* nn_congestion_deadline_us - when the budget, 0 now, may be more by the passing of time alone; NN_NEVER if only an
  * acknowledgement can raise it; 0 if it is not 0 now. */
 NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us);
@@ -7485,8 +7508,10 @@ NN_PRIVATE void nn_congestion_on_acked(nn_congestion* congestion, uint32_t bytes
 NN_PRIVATE void nn_congestion_on_lost(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);
 NN_PRIVATE void nn_congestion_on_forgotten(nn_congestion* congestion, uint32_t bytes);
 
-/* nn_congestion_on_rtt - one round-trip sample (less the peer's delay) and the smoothed value; closes rounds. */
-NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us, uint64_t smoothed_us, uint64_t now_us);
+/* nn_congestion_on_rtt - one round-trip sample (less the peer's delay) of a packet of so many bytes, and the smoothed
+ * value; closes rounds. */
+NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us, uint64_t smoothed_us, uint32_t bytes,
+                                     uint64_t now_us);
 
 /* nn_congestion_on_persistent - nothing came through for several probe timeouts (RFC 9002 7.6). */
 NN_PRIVATE void nn_congestion_on_persistent(nn_congestion* congestion, uint64_t now_us);
@@ -7500,39 +7525,101 @@ NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion);
 /* ---- begin src/nn_congestion.c ----------------------------------------------------------------------------------- */
 /* nn_congestion - how much may leave.
  *
- * In each round trip the standing queue q is the least round trip of the round less the base. A window of
- * rate x (base + target) would hold q at the target, and rate = window / (base + q), so the window is moved half way to
- * window x (base + target) / (base + q) (the idea of FAST TCP: Wei, Jin, Low, Hegde 2006; target in time as in LEDBAT, RFC
- * 6817). Slow start ends when several samples in a row show a queue (as HyStart does, Ha and Rhee 2011).
+ * In each round trip the standing queue q is the least of its samples less the base. The base is kept for four sizes of
+ * packets apart, for a slow link holds a large packet longer than a small one, and that is no queue.
+ *
+ * Above its target T the window becomes window x (base + T) / (base + q), which leaves T (FAST TCP: Wei, Jin, Low,
+ * Hegde 2006); then a round passes until that shows. Below, it grows by a packet a round trip; by twice as much after each
+ * round with hardly a queue (as Copa does, Arun and Balakrishnan 2018). A small window has a larger target than a large
+ * one, T = target x sqrt(10 packets / window) (Swift, Kumar and others 2020): together with growth by equal steps and
+ * shrinking by equal shares that makes flows of ours equal. Whoever fills queues until they overflow, as TCP does, finds
+ * ours gone down to its least bandwidth.
+ *
+ * Slow start ends when samples in a row show a queue (HyStart, Ha and Rhee 2011), or much loss.
  */
 
 #define CONGESTION_RTT_FIRST_US 100000u
 #define CONGESTION_RTT_MIN_US 20u
 #define CONGESTION_ROUND_US_MIN 1000u
-#define CONGESTION_NEAR_US 2000u /* a round trip within this of the base shows the base */
-#define CONGESTION_ABOVE_SAMPLES 8u
-#define CONGESTION_FLOOR_ROUNDS 8u
-#define CONGESTION_LOSS_BYTES_MIN 38400u /* judge loss over at least 32 packets */
-#define CONGESTION_LOSS_PPM_SOME 20000u
-#define CONGESTION_KEEP_PACKETS 2u
+#define CONGESTION_NEAR_US 1500u /* a queue within this shows the base */
+#define CONGESTION_ABOVE_SAMPLES 4u
+#define CONGESTION_FLOOR_ROUNDS 10u
+#define CONGESTION_JUDGE_BYTES_MIN 96000u /* judge loss over at least 80 packets */
+#define CONGESTION_LOSS_PPM_BEYOND 15000u
+#define CONGESTION_LOSS_FADE_US 1000000u
 #define CONGESTION_BURST_PACKETS 10u /* RFC 9002 7.7 */
+#define CONGESTION_KEEP_PACKETS 2u
+#define CONGESTION_TARGET_PACKETS 10u
+#define CONGESTION_TARGET_US_MAX 20000u
+#define CONGESTION_FEW_PACKETS 4u
+#define CONGESTION_SMALL_PACKETS 8u /* windows below are paced exactly */
 #define CONGESTION_LIMIT_BURST_US 50000u
+#define CONGESTION_RATE_LEAST 2000u
+#define CONGESTION_FLOOR_RATE (NN_CONGESTION_BANDWIDTH_MIN + NN_CONGESTION_BANDWIDTH_MIN / 8) /* some gets lost */
 #define CONGESTION_RATE_MAX UINT64_C(8000000000)
+#define CONGESTION_FLOOR_AGAIN_US 60000000u
+#define CONGESTION_RATE_SLOT_US 10000000u
+#define CONGESTION_RATE_SLOT_FULL_US 4000000u
 #define CONGESTION_SECOND_US 1000000u
 
-static uint32_t congestion_base_us(const nn_congestion* congestion)
+/* ---- the base -- */
+
+/* Of packets of this size: the least seen of them and of larger ones. UINT32_MAX: none. */
+static uint32_t congestion_base_of(const nn_congestion* congestion, unsigned size)
 {
     uint32_t base = UINT32_MAX;
-    for (size_t i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) {
-        if (congestion->base_us[i] < base) base = congestion->base_us[i];
+    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) {
+        for (unsigned j = size; j < NN_CONGESTION_BASE_SIZES; j++) {
+            if (congestion->base_us[i][j] < base) base = congestion->base_us[i][j];
+        }
     }
-    return base == UINT32_MAX ? CONGESTION_RTT_FIRST_US : base;
+    return base;
+}
+
+static unsigned congestion_size_of(const nn_congestion* congestion, uint32_t bytes)
+{
+    unsigned size = (unsigned)((uint64_t)bytes * NN_CONGESTION_BASE_SIZES / (congestion->datagram_bytes + 1u));
+    return size < NN_CONGESTION_BASE_SIZES ? size : NN_CONGESTION_BASE_SIZES - 1;
+}
+
+static void congestion_forget_base(nn_congestion* congestion, unsigned slot)
+{
+    for (unsigned j = 0; j < NN_CONGESTION_BASE_SIZES; j++) congestion->base_us[slot][j] = UINT32_MAX;
+}
+
+/* Take a sample in; returns the queue that it shows. */
+static uint32_t congestion_see(nn_congestion* congestion, uint32_t rtt, uint32_t bytes, uint64_t now_us)
+{
+    if (now_us - congestion->base_slot_at_us >= NN_CONGESTION_BASE_SLOT_US) {
+        congestion->base_slot = (uint8_t)((congestion->base_slot + 1u) % NN_CONGESTION_BASE_SLOTS);
+        congestion->base_slot_at_us = now_us;
+        congestion_forget_base(congestion, congestion->base_slot);
+    }
+    unsigned size = congestion_size_of(congestion, bytes);
+    uint32_t known = congestion_base_of(congestion, size);
+    if (known != UINT32_MAX && rtt + CONGESTION_NEAR_US < known) congestion->base_seen_at_us = now_us;
+    uint32_t* least = &congestion->base_us[congestion->base_slot][size];
+    if (rtt < *least) *least = rtt;
+    uint32_t base = congestion_base_of(congestion, size);
+    uint32_t queue = rtt - base;
+    if (queue < congestion->round_queue_us) {
+        congestion->round_queue_us = queue;
+        congestion->round_base_us = base;
+    }
+    return queue;
+}
+
+/* ---- the window -- */
+
+static uint64_t congestion_rate_max(const nn_congestion* congestion)
+{
+    return nn_max_u64(congestion->rate_max[0], congestion->rate_max[1]);
 }
 
 static uint64_t congestion_window_min(const nn_congestion* congestion)
 {
-    uint64_t floor_bytes = (uint64_t)congestion->bandwidth_min * congestion_base_us(congestion) / CONGESTION_SECOND_US;
-    return nn_max_u64(floor_bytes, (uint64_t)congestion->datagram_bytes * NN_CONGESTION_WINDOW_PACKETS_MIN);
+    uint64_t floor_bytes = (uint64_t)congestion->floor_rate * congestion->rtt_us / CONGESTION_SECOND_US;
+    return nn_max_u64(floor_bytes, congestion->datagram_bytes / 8u + 1u);
 }
 
 static void congestion_set_window(nn_congestion* congestion, uint64_t bytes)
@@ -7541,13 +7628,20 @@ static void congestion_set_window(nn_congestion* congestion, uint64_t bytes)
     congestion->window_bytes = nn_min_u64(bytes, NN_CONGESTION_WINDOW_BYTES_MAX);
 }
 
-/* The window that holds now: less of it while the queue drains. */
+/* The window that holds now: less of it while the queue drains; of a few packets none is left. */
 static uint64_t congestion_window_now(const nn_congestion* congestion, uint64_t now_us)
 {
-    if (now_us >= congestion->drain_until_us) return congestion->window_bytes;
-    uint64_t base = congestion_base_us(congestion);
-    uint64_t drained = congestion->window_bytes * base / (base + congestion->queue_us) / 2;
-    return nn_max_u64(drained, congestion_window_min(congestion));
+    uint64_t window = congestion->window_bytes;
+    if (now_us >= congestion->drain_until_us) return window;
+    if (window < (uint64_t)congestion->datagram_bytes * CONGESTION_FEW_PACKETS) return 1;
+    return nn_max_u64(window / 2, congestion_window_min(congestion));
+}
+
+/* A window of few packets leaves it to the pacer when the next one goes: one may overlap, and a lost one not stop all. */
+static bool congestion_is_paced(const nn_congestion* congestion, uint64_t now_us)
+{
+    return now_us >= congestion->drain_until_us && !congestion->slow_start &&
+           congestion->window_bytes < (uint64_t)congestion->datagram_bytes * CONGESTION_FEW_PACKETS;
 }
 
 NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_bytes_per_s, uint64_t now_us)
@@ -7555,17 +7649,19 @@ NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_byt
     memset(congestion, 0, sizeof *congestion);
     congestion->window_bytes = NN_CONGESTION_WINDOW_BYTES_FIRST;
     congestion->rtt_us = CONGESTION_RTT_FIRST_US;
-    congestion->bandwidth_min = NN_CONGESTION_BANDWIDTH_MIN;
+    congestion->floor_rate = CONGESTION_FLOOR_RATE / 3;
     congestion->datagram_bytes = NECPNET_DATAGRAM_BYTES_DEFAULT;
     congestion->limit_bytes_per_s = limit_bytes_per_s;
-    congestion->pace_at_us = congestion->limit_at_us = now_us;
-    congestion->round_at_us = congestion->judged_at_us = now_us;
+    congestion->pace_at_us = congestion->limit_at_us = congestion->sent_at_us = now_us;
+    congestion->round_at_us = congestion->judged_at_us = congestion->rate_slot_at_us = now_us;
     congestion->base_slot_at_us = congestion->base_seen_at_us = now_us;
     congestion->pace_bytes = (int64_t)congestion->datagram_bytes * CONGESTION_BURST_PACKETS;
     congestion->limit_bytes = congestion->datagram_bytes;
-    congestion->round_rtt_us = UINT32_MAX;
+    congestion->round_queue_us = UINT32_MAX;
+    congestion->loss_least_ppm[0] = congestion->loss_least_ppm[1] = NN_CONGESTION_LOSS_PPM_MAX + 1;
+    congestion->step_packets = 1;
     congestion->slow_start = true;
-    for (size_t i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion->base_us[i] = UINT32_MAX;
+    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion_forget_base(congestion, i);
 }
 
 NN_PRIVATE void nn_congestion_set_limit(nn_congestion* congestion, uint32_t limit_bytes_per_s)
@@ -7583,12 +7679,25 @@ NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t d
 
 /* ---- pace and limit ---- */
 
+/* The smoothed one is slow to forget a queue that has gone. */
+static uint64_t congestion_rtt_us(const nn_congestion* congestion)
+{
+    uint64_t rtt = congestion->rtt_us;
+    if (congestion->round_rtt_us) rtt = nn_min_u64(rtt, congestion->round_rtt_us);
+    return nn_max_u64(rtt, CONGESTION_RTT_MIN_US);
+}
+
 NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion)
 {
-    uint64_t rtt = nn_max_u64(congestion->rtt_us, CONGESTION_RTT_MIN_US);
+    uint64_t rtt = congestion_rtt_us(congestion);
     uint64_t rate = congestion->window_bytes * CONGESTION_SECOND_US / rtt;
-    rate = congestion->slow_start ? rate * 2 : rate + rate / 4;
-    rate = nn_max_u64(rate, congestion->bandwidth_min);
+    bool small = congestion->window_bytes < (uint64_t)congestion->datagram_bytes * CONGESTION_SMALL_PACKETS;
+    if (congestion->slow_start) {
+        rate *= 2;
+    } else if (!small) {
+        rate += rate / 4;
+    }
+    rate = nn_max_u64(rate, congestion->floor_rate);
     return nn_min_u64(rate, CONGESTION_RATE_MAX);
 }
 
@@ -7613,10 +7722,12 @@ static void congestion_fill_pace(nn_congestion* congestion, uint64_t now_us)
 {
     if (now_us <= congestion->pace_at_us) return;
     uint64_t rate = nn_congestion_rate(congestion);
-    int64_t keep = (int64_t)congestion->datagram_bytes * CONGESTION_KEEP_PACKETS;
+    uint64_t packet = congestion->datagram_bytes;
+    uint64_t window = congestion->window_bytes;
+    int64_t keep = (int64_t)nn_min_u64(packet * CONGESTION_KEEP_PACKETS, window / 4 + 1);
     uint64_t once = nn_max_u64(rate * NN_CONGESTION_BURST_US / CONGESTION_SECOND_US,
-                               (uint64_t)congestion->datagram_bytes * CONGESTION_BURST_PACKETS);
-    once = nn_min_u64(once, nn_max_u64(congestion->window_bytes, congestion->datagram_bytes));
+                               nn_min_u64(packet * CONGESTION_BURST_PACKETS, window / 2 + 1));
+    once = nn_min_u64(once, nn_max_u64(window, packet));
     int64_t earned = congestion_earned(&congestion->pace_at_us, rate, now_us);
     if (congestion->pace_bytes <= keep) {
         congestion->pace_bytes += earned;
@@ -7639,13 +7750,23 @@ static void congestion_refill(nn_congestion* congestion, uint64_t now_us)
 NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us)
 {
     congestion_refill(congestion, now_us);
-    int64_t budget = (int64_t)congestion_window_now(congestion, now_us) - (int64_t)congestion->flight_bytes;
+    uint64_t room = congestion_window_now(congestion, now_us);
+    if (congestion_is_paced(congestion, now_us)) room += congestion->datagram_bytes;
+    int64_t budget = (int64_t)room - (int64_t)congestion->flight_bytes;
     if (congestion->pace_bytes < budget) budget = congestion->pace_bytes;
     if (congestion->limit_bytes_per_s != NN_CONGESTION_UNLIMITED && congestion->limit_bytes < budget) {
         budget = congestion->limit_bytes;
     }
     if (budget <= 0) return 0;
     return nn_max_size((size_t)budget, congestion->datagram_bytes);
+}
+
+NN_PRIVATE size_t nn_congestion_limit_room(nn_congestion* congestion, uint64_t now_us)
+{
+    if (congestion->limit_bytes_per_s == NN_CONGESTION_UNLIMITED) return SIZE_MAX;
+    congestion_refill(congestion, now_us);
+    if (congestion->limit_bytes <= 0) return 0;
+    return nn_max_size((size_t)congestion->limit_bytes, congestion->datagram_bytes);
 }
 
 /* When a bucket holds a byte again. */
@@ -7665,14 +7786,27 @@ NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_
                                                     nn_max_u64(congestion->limit_bytes_per_s, 1));
         deadline = nn_max_u64(deadline, limit);
     }
-    if (congestion->flight_bytes >= congestion->window_bytes) return NN_NEVER;
-    if (congestion->flight_bytes >= congestion_window_now(congestion, now_us)) {
+    uint64_t paced = congestion_is_paced(congestion, now_us) ? congestion->datagram_bytes : 0;
+    if (congestion->flight_bytes >= congestion->window_bytes + paced) return NN_NEVER;
+    if (congestion->flight_bytes >= congestion_window_now(congestion, now_us) + paced) {
         deadline = nn_max_u64(deadline, congestion->drain_until_us);
     }
     return deadline;
 }
 
 /* ---- what happened ---- */
+
+/* What was known of the path fades while nothing is sent (RFC 2861). */
+static void congestion_after_idle(nn_congestion* congestion, uint64_t now_us)
+{
+    if (congestion->flight_bytes > 0) return;
+    uint64_t idle_us = now_us > congestion->sent_at_us ? now_us - congestion->sent_at_us : 0;
+    for (; idle_us >= NN_CONGESTION_IDLE_US; idle_us -= NN_CONGESTION_IDLE_US) {
+        if (congestion->window_bytes <= NN_CONGESTION_WINDOW_BYTES_FIRST) return;
+        uint64_t half = congestion->window_bytes / 2;
+        congestion_set_window(congestion, nn_max_u64(half, NN_CONGESTION_WINDOW_BYTES_FIRST));
+    }
+}
 
 NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us)
 {
@@ -7683,6 +7817,8 @@ NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes,
         if (congestion->limit_bytes < -debt_max) congestion->limit_bytes = -debt_max;
     }
     if (!in_flight) return; /* acknowledgements alone are not paced (RFC 9002 7.7): they must not hold up data */
+    congestion_after_idle(congestion, now_us);
+    congestion->sent_at_us = now_us;
     congestion->pace_bytes -= bytes;
     congestion->flight_bytes += bytes;
     if (congestion->flight_bytes * 2 >= congestion->window_bytes) congestion->window_used = true;
@@ -7699,32 +7835,11 @@ NN_PRIVATE void nn_congestion_on_acked(nn_congestion* congestion, uint32_t bytes
     (void)now_us;
     nn_congestion_on_forgotten(congestion, bytes);
     congestion->acked_bytes += bytes;
+    congestion->round_bytes += bytes;
+    if (congestion->flight_bytes == 0) congestion->drain_until_us = 0; /* surely drained */
     if (congestion->slow_start && congestion->window_used) {
         congestion_set_window(congestion, congestion->window_bytes + bytes);
     }
-}
-
-/* Much loss shrinks the window by half its share. Less than that may be a radio link's, or that of a buffer too short to
- * show a queue: then a larger window brings nothing through, and the window shrinks by a quarter of the share. */
-static void congestion_judge_loss(nn_congestion* congestion, uint64_t now_us)
-{
-    uint64_t all = congestion->acked_bytes + congestion->lost_bytes;
-    uint64_t elapsed = now_us - congestion->judged_at_us;
-    if (all < CONGESTION_LOSS_BYTES_MIN || elapsed == 0) return;
-    uint64_t lost_ppm = congestion->lost_bytes * 1000000u / all;
-    uint64_t rate = congestion->acked_bytes * CONGESTION_SECOND_US / elapsed;
-    bool in_vain = rate < congestion->judged_rate + congestion->judged_rate / 32;
-    congestion->judged_rate = rate;
-    congestion->judged_at_us = now_us;
-    congestion->acked_bytes = congestion->lost_bytes = 0;
-    if (lost_ppm <= CONGESTION_LOSS_PPM_SOME) return;
-    if (lost_ppm <= NN_CONGESTION_LOSS_PPM_MAX) {
-        if (!in_vain) return;
-        lost_ppm /= 2;
-    }
-    congestion->hold = true;
-    congestion->slow_start = false;
-    congestion_set_window(congestion, congestion->window_bytes - congestion->window_bytes * lost_ppm / 2000000u);
 }
 
 NN_PRIVATE void nn_congestion_on_lost(nn_congestion* congestion, uint32_t bytes, uint64_t now_us)
@@ -7734,110 +7849,226 @@ NN_PRIVATE void nn_congestion_on_lost(nn_congestion* congestion, uint32_t bytes,
     congestion->lost_bytes += bytes;
 }
 
+/* At the end of a round. A path may lose packets at random: that much is the least share of 10 to 20 s. What is lost
+ * beyond is lost to a buffer too short to show a queue, and the window shrinks; but when as much is lost after a quarter of
+ * the window went, this is how the path is. Much loss shrinks it in any case. */
+static void congestion_judge_loss(nn_congestion* congestion, uint64_t now_us)
+{
+    uint64_t all = congestion->acked_bytes + congestion->lost_bytes;
+    if (all < CONGESTION_JUDGE_BYTES_MIN) {
+        if (congestion->lost_bytes || now_us - congestion->judged_at_us < CONGESTION_LOSS_FADE_US) return;
+        congestion->loss_ppm -= congestion->loss_ppm / 4; /* a slow flow forgets in time, too */
+        congestion->judged_at_us = now_us;
+        return;
+    }
+    congestion->judged_at_us = now_us;
+    congestion->hold = false;
+    uint32_t lost_ppm = (uint32_t)(congestion->lost_bytes * 1000000u / all);
+    congestion->acked_bytes = congestion->lost_bytes = 0;
+    bool first = congestion->loss_least_ppm[1] > NN_CONGESTION_LOSS_PPM_MAX;
+    congestion->loss_ppm = first ? lost_ppm : (uint32_t)((congestion->loss_ppm * UINT64_C(3) + lost_ppm) / 4);
+    if (congestion->loss_ppm < congestion->loss_least_ppm[1]) congestion->loss_least_ppm[1] = congestion->loss_ppm;
+    uint32_t random = congestion->loss_least_ppm[0] < congestion->loss_least_ppm[1] ? congestion->loss_least_ppm[0]
+                                                                                    : congestion->loss_least_ppm[1];
+    uint32_t most = (uint32_t)nn_min_u64(random + random / 2 + CONGESTION_LOSS_PPM_BEYOND, NN_CONGESTION_LOSS_PPM_MAX);
+    if (congestion->loss_ppm <= most || lost_ppm <= most) {
+        congestion->excess_window_bytes = 0;
+        return;
+    }
+    if (!congestion->excess_window_bytes) congestion->excess_window_bytes = (uint32_t)congestion->window_bytes;
+    if (congestion->window_bytes < congestion->excess_window_bytes * UINT64_C(3) / 4) {
+        congestion->loss_least_ppm[0] = congestion->loss_least_ppm[1] = congestion->loss_ppm;
+        congestion->excess_window_bytes = 0;
+        return;
+    }
+    congestion->hold = true;
+    congestion->slow_start = false;
+    congestion_set_window(congestion, congestion->window_bytes - congestion->window_bytes * lost_ppm / 2000000u);
+}
+
 NN_PRIVATE void nn_congestion_on_persistent(nn_congestion* congestion, uint64_t now_us)
 {
     congestion_set_window(congestion, 0);
     congestion->slow_start = true;
     congestion->above_samples = 0;
-    congestion->acked_bytes = congestion->lost_bytes = 0;
+    congestion->acked_bytes = congestion->lost_bytes = congestion->round_bytes = 0;
     congestion->round_at_us = now_us;
     congestion->window_used = false;
 }
 
 /* ---- rounds ---- */
 
-static void congestion_see_base(nn_congestion* congestion, uint32_t rtt, uint64_t now_us)
+static uint64_t congestion_sqrt(uint64_t value)
 {
-    if (now_us - congestion->base_slot_at_us >= NN_CONGESTION_BASE_SLOT_US) {
-        congestion->base_slot = (uint8_t)((congestion->base_slot + 1u) % NN_CONGESTION_BASE_SLOTS);
-        congestion->base_us[congestion->base_slot] = UINT32_MAX;
-        congestion->base_slot_at_us = now_us;
+    uint64_t root = 0;
+    for (uint64_t bit = UINT64_C(1) << 31; bit; bit >>= 1) {
+        if ((root + bit) * (root + bit) <= value) root += bit;
     }
-    if (rtt < congestion->base_us[congestion->base_slot]) congestion->base_us[congestion->base_slot] = rtt;
-    if (rtt <= congestion_base_us(congestion) + CONGESTION_NEAR_US) congestion->base_seen_at_us = now_us;
+    return root;
 }
 
-/* A slow link holds each packet for long itself: that is no queue. */
+/* target x sqrt(ten packets / window); short where packets get lost, but for a third of what a packet takes on the link. */
 static uint64_t congestion_target_us(const nn_congestion* congestion)
 {
-    uint64_t rtt = nn_max_u64(congestion->rtt_us, CONGESTION_RTT_MIN_US);
-    uint64_t packet_us = (uint64_t)congestion->datagram_bytes * rtt / congestion->window_bytes;
-    return NN_CONGESTION_QUEUE_TARGET_US + nn_min_u64(packet_us, NN_CONGESTION_QUEUE_TARGET_US) / 2;
+    uint64_t packet_us =
+        (uint64_t)congestion->datagram_bytes * CONGESTION_SECOND_US / (congestion_rate_max(congestion) + 1);
+    uint64_t least = nn_min_u64(NN_CONGESTION_QUEUE_LEAST_US + packet_us / 3, NN_CONGESTION_QUEUE_TARGET_US * 3 / 2);
+    if (congestion->loss_ppm > NN_CONGESTION_LOSS_PPM_SOME) return least;
+    uint64_t packets = (uint64_t)congestion->datagram_bytes * CONGESTION_TARGET_PACKETS;
+    uint64_t scale = congestion_sqrt(packets * 65536u / congestion->window_bytes); /* 256: as it is */
+    uint64_t target = NN_CONGESTION_QUEUE_TARGET_US * scale / 256;
+    return nn_min_u64(nn_max_u64(target, least), CONGESTION_TARGET_US_MAX);
 }
 
-/* window x (base + target) / (base + queue). */
-static uint64_t congestion_aim(const nn_congestion* congestion, uint64_t base, uint64_t queue, uint64_t target)
+static uint64_t congestion_round_rate(const nn_congestion* congestion, uint64_t now_us)
 {
-    return congestion->window_bytes * (base + target) / (base + queue);
+    uint64_t elapsed = nn_max_u64(now_us - congestion->round_at_us, CONGESTION_ROUND_US_MIN);
+    return congestion->round_bytes * CONGESTION_SECOND_US / elapsed;
 }
 
-static void congestion_slow_start_sample(nn_congestion* congestion, uint32_t rtt)
+static void congestion_slow_start_sample(nn_congestion* congestion, uint32_t queue, uint64_t now_us)
 {
-    uint32_t base = congestion_base_us(congestion);
-    uint32_t queue = rtt - base;
-    uint64_t target = congestion_target_us(congestion);
-    if (!congestion->window_used || queue <= target / 2) {
+    if (!congestion->window_used || queue <= congestion_target_us(congestion) / 2) {
         congestion->above_samples = 0;
         return;
     }
     if (++congestion->above_samples < CONGESTION_ABOVE_SAMPLES) return;
+    uint64_t base = congestion->round_base_us;
+    uint64_t window = congestion->window_bytes * base / (base + queue);
+    uint64_t carried = congestion_round_rate(congestion, now_us) * base / CONGESTION_SECOND_US;
     congestion->above_samples = 0;
     congestion->slow_start = false;
+    congestion->settle_rounds = 1;
     congestion->queue_us = queue;
-    congestion_set_window(congestion, congestion_aim(congestion, base, queue, target / 2));
+    congestion_set_window(congestion, nn_min_u64(window, nn_max_u64(carried, congestion->datagram_bytes)));
 }
 
-/* The path itself is longer now: what stands there with the least window is the base. */
-static void congestion_take_base(nn_congestion* congestion)
+/* The path itself is longer now: a queue that stays as it is while hardly anything is sent is none. */
+static void congestion_watch_floor(nn_congestion* congestion)
 {
-    for (size_t i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion->base_us[i] = congestion->round_rtt_us;
+    uint32_t queue = congestion->queue_us;
+    uint32_t last = congestion->floor_queue_us;
+    uint32_t off = queue > last ? queue - last : last - queue;
+    if (congestion->floor_rounds == 0 || off > CONGESTION_NEAR_US) {
+        congestion->floor_queue_us = queue;
+        congestion->floor_rounds = 1;
+        return;
+    }
+    if (++congestion->floor_rounds < CONGESTION_FLOOR_ROUNDS) return;
+    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion_forget_base(congestion, i);
     congestion->floor_rounds = 0;
     congestion->slow_start = true;
     congestion->above_samples = 0;
 }
 
+static void congestion_shrink(nn_congestion* congestion, uint64_t base, uint64_t target)
+{
+    uint64_t window = congestion->window_bytes;
+    uint64_t aim = window * (base + target) / (base + congestion->queue_us);
+    congestion_set_window(congestion, nn_max_u64(aim, window / 2));
+    congestion->step_packets = 1;
+    congestion->settle_rounds = 1;
+    if (congestion->window_bytes > congestion_window_min(congestion)) {
+        congestion->floor_rounds = 0;
+    } else {
+        congestion_watch_floor(congestion);
+    }
+}
+
+static void congestion_grow(nn_congestion* congestion, uint64_t base, uint64_t target)
+{
+    uint64_t window = congestion->window_bytes;
+    uint64_t step = (uint64_t)congestion->step_packets * congestion->datagram_bytes;
+    bool few = window < (uint64_t)congestion->datagram_bytes * CONGESTION_FEW_PACKETS;
+    step = nn_min_u64(step, few ? congestion->datagram_bytes / 12u : window / 8);
+    congestion->floor_rounds = 0;
+    if (congestion->queue_us > target / 4 + CONGESTION_ROUND_US_MIN / 2) {
+        congestion->step_packets = 1;
+        step = nn_min_u64(step, window * (target - congestion->queue_us) / (base + congestion->queue_us));
+    } else if (congestion->step_packets < 1024) {
+        congestion->step_packets *= 2;
+    }
+    congestion_set_window(congestion, window + step + 1);
+}
+
 static void congestion_steer(nn_congestion* congestion)
 {
-    uint64_t base = congestion_base_us(congestion);
+    uint64_t base = nn_max_u64(congestion->round_base_us, CONGESTION_RTT_MIN_US);
     uint64_t target = congestion_target_us(congestion);
-    uint64_t window = congestion->window_bytes;
-    uint64_t aim = congestion_aim(congestion, base, congestion->queue_us, target);
-    aim = nn_min_u64(aim, congestion->hold ? window : window + window / 2);
-    congestion_set_window(congestion, (window + aim + 1) / 2);
-    if (congestion->queue_us <= target || congestion->window_bytes > congestion_window_min(congestion)) {
-        congestion->floor_rounds = 0;
-    } else if (++congestion->floor_rounds >= CONGESTION_FLOOR_ROUNDS) {
-        congestion_take_base(congestion);
+    if (congestion->settle_rounds) {
+        congestion->settle_rounds--;
+    } else if (congestion->queue_us > target) {
+        congestion_shrink(congestion, base, target);
+    } else if (!congestion->hold) {
+        congestion_grow(congestion, base, target);
     }
+}
+
+/* What is known of the link's rate: the best round of 10 to 20 s without a queue; and whether it carries the least
+ * bandwidth. A slot in which the queue was long throughout and less came through says that it does not. */
+static void congestion_see_rate(nn_congestion* congestion, uint64_t now_us)
+{
+    uint64_t rate = nn_min_u64(congestion_round_rate(congestion, now_us), UINT32_MAX);
+    congestion->slot_bytes += congestion->round_bytes;
+    if (!congestion->window_used) return;
+    congestion->slot_rounds++;
+    if (congestion->queue_us <= congestion_target_us(congestion)) {
+        congestion->slot_rounds_free++;
+        congestion->rate_max[1] = (uint32_t)nn_max_u64(rate, congestion->rate_max[1]);
+        uint64_t share = nn_min_u64(rate * 3 / 8, CONGESTION_FLOOR_RATE);
+        congestion->floor_rate = (uint32_t)nn_max_u64(share, congestion->floor_rate);
+    }
+    uint64_t elapsed = now_us - congestion->rate_slot_at_us;
+    bool free = congestion->slot_rounds_free * 4 > congestion->slot_rounds;
+    if (elapsed < (free ? CONGESTION_RATE_SLOT_US : CONGESTION_RATE_SLOT_FULL_US)) return;
+    if (free) {
+        congestion->rate_max[0] = congestion->rate_max[1];
+        congestion->rate_max[1] = (uint32_t)rate;
+    } else {
+        uint64_t carried = congestion->slot_bytes * CONGESTION_SECOND_US / elapsed;
+        if (carried * 100 < (uint64_t)congestion->floor_rate * 88) {
+            congestion->floor_rate = (uint32_t)nn_max_u64(carried / 2, CONGESTION_RATE_LEAST);
+            congestion->floor_again_us = now_us + CONGESTION_FLOOR_AGAIN_US;
+        } else if (now_us >= congestion->floor_again_us) {
+            uint64_t more = (uint64_t)congestion->floor_rate * 3 / 2;
+            congestion->floor_rate = (uint32_t)nn_min_u64(more, CONGESTION_FLOOR_RATE);
+        }
+    }
+    congestion->loss_least_ppm[0] = congestion->loss_least_ppm[1];
+    congestion->loss_least_ppm[1] = congestion->loss_ppm;
+    congestion->rate_slot_at_us = now_us;
+    congestion->slot_bytes = 0;
+    congestion->slot_rounds = congestion->slot_rounds_free = 0;
 }
 
 static void congestion_close_round(nn_congestion* congestion, uint64_t now_us)
 {
-    uint32_t base = congestion_base_us(congestion);
     bool draining = now_us < congestion->drain_until_us;
-    congestion->queue_us = congestion->round_rtt_us > base ? congestion->round_rtt_us - base : 0;
-    congestion->hold = false;
+    congestion->queue_us = congestion->round_queue_us;
+    congestion->round_rtt_us = congestion->round_base_us + congestion->queue_us;
+    congestion_see_rate(congestion, now_us);
     congestion_judge_loss(congestion, now_us);
     if (!congestion->slow_start && congestion->window_used && !draining) {
         congestion_steer(congestion);
-        if (now_us - congestion->base_seen_at_us >= NN_CONGESTION_DRAIN_US) {
+        if (now_us - congestion->base_seen_at_us >= nn_max_u64(NN_CONGESTION_DRAIN_US, congestion->rtt_us * 40)) {
             congestion->drain_until_us = now_us + congestion->rtt_us * 2;
             congestion->base_seen_at_us = now_us;
         }
     }
     congestion->round_at_us = now_us;
-    congestion->round_rtt_us = UINT32_MAX;
+    congestion->round_bytes = 0;
+    congestion->round_queue_us = UINT32_MAX;
     congestion->window_used = congestion->flight_bytes * 2 >= congestion->window_bytes;
 }
 
-NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us, uint64_t smoothed_us, uint64_t now_us)
+NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us, uint64_t smoothed_us, uint32_t bytes,
+                                     uint64_t now_us)
 {
     uint32_t rtt = (uint32_t)nn_min_u64(rtt_us, UINT32_MAX - 1);
     congestion->rtt_us = smoothed_us;
-    congestion_see_base(congestion, rtt, now_us);
-    if (rtt < congestion->round_rtt_us) congestion->round_rtt_us = rtt;
-    if (congestion->slow_start) congestion_slow_start_sample(congestion, rtt);
-    if (now_us - congestion->round_at_us >= nn_max_u64(smoothed_us, CONGESTION_ROUND_US_MIN)) {
+    uint32_t queue = congestion_see(congestion, rtt, bytes, now_us);
+    if (congestion->slow_start) congestion_slow_start_sample(congestion, queue, now_us);
+    if (now_us - congestion->round_at_us >= nn_max_u64(congestion_rtt_us(congestion), CONGESTION_ROUND_US_MIN)) {
         congestion_close_round(congestion, now_us);
     }
 }
@@ -8105,13 +8336,14 @@ static uint32_t recovery_clamp_rtt(uint64_t sample_us)
     return (uint32_t)nn_min_u64(nn_max_u64(sample_us, 1), RECOVERY_RTT_MAX_US);
 }
 
-static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint64_t delay_us, uint64_t now_us)
+static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint64_t delay_us, uint32_t bytes,
+                                uint64_t now_us)
 {
     uint32_t latest = recovery_clamp_rtt(sample_us);
     recovery->rtt_latest_us = latest;
     if (!recovery->has_rtt) {
         recovery_first_rtt(recovery, latest);
-        nn_congestion_on_rtt(recovery->congestion, latest, latest, now_us);
+        nn_congestion_on_rtt(recovery->congestion, latest, latest, bytes, now_us);
         return;
     }
     if (latest < recovery->rtt_min_us) recovery->rtt_min_us = latest;
@@ -8120,7 +8352,7 @@ static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint6
     uint32_t difference = adjusted > recovery->rtt_us ? adjusted - recovery->rtt_us : recovery->rtt_us - adjusted;
     recovery->rtt_variance_us = (3 * recovery->rtt_variance_us + difference) / 4;
     recovery->rtt_us = (uint32_t)((7 * (uint64_t)recovery->rtt_us + adjusted) / 8);
-    nn_congestion_on_rtt(recovery->congestion, adjusted, recovery->rtt_us, now_us);
+    nn_congestion_on_rtt(recovery->congestion, adjusted, recovery->rtt_us, bytes, now_us);
 }
 
 NN_PRIVATE void nn_recovery_seed_rtt(nn_recovery* recovery, uint64_t rtt_us, uint64_t now_us)
@@ -8364,6 +8596,7 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
     bool ahead = recovery->largest_acked == RECOVERY_NONE || largest > recovery->largest_acked;
     uint32_t newest = recovery_find(recovery, largest);
     bool samples = ahead && newest < recovery->count && recovery_at(recovery, newest)->number == largest;
+    uint32_t bytes = samples ? recovery_at(recovery, newest)->bytes : 0;
     uint64_t sent_at = 0;
     bool progress = false;
     for (size_t i = ack.count; i-- > 0;) {
@@ -8376,7 +8609,9 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
         recovery->asked = 0;
     }
     nn_acks_peer_done(recovery->acks, largest);
-    if (samples && sent_at && now_us >= sent_at) recovery_sample_rtt(recovery, now_us - sent_at, ack.delay_us, now_us);
+    if (samples && sent_at && now_us >= sent_at) {
+        recovery_sample_rtt(recovery, now_us - sent_at, ack.delay_us, bytes, now_us);
+    }
     if (progress) recovery->probes = 0;
     recovery_detect(recovery, now_us, lost, user);
     return NECPNET_OK;
@@ -22827,7 +23062,8 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     if (connection->is_stalled) return now_us + NN_CONNECTION_STALL_US;
     if (udp) return nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
     bool is_blocked = connection->web && necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES;
-    return is_blocked ? NN_NEVER : now_us; /* blocked: on_session_writable comes */
+    if (is_blocked) return NN_NEVER; /* on_session_writable comes */
+    return nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
 }
 
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us)
@@ -23015,7 +23251,9 @@ static void connection_flush_messages(nn_connection* connection)
         bool output = nn_session_has_output(connection->session, now_us);
         bool own = nn_connection_has_own(connection) || connection->input_receiver.ack_due;
         if ((!output && !own) || !connection_web_has_room(connection)) return;
-        nn_writer writer = nn_writer_of(message, NN_WEB_SESSION_BYTES_MAX);
+        size_t room = nn_congestion_limit_room(&connection->congestion, now_us);
+        if (room == 0) return;
+        nn_writer writer = nn_writer_of(message, nn_min_size(room, NN_WEB_SESSION_BYTES_MAX));
         connection_write_own(connection, &writer, NULL, true);
         if (output) nn_session_write(connection->session, &writer, NULL, now_us);
         size_t bytes = nn_writer_bytes(&writer);
@@ -23024,6 +23262,7 @@ static void connection_flush_messages(nn_connection* connection)
             return;
         }
         nn_session_count_written(connection->session, bytes);
+        nn_congestion_on_sent(&connection->congestion, (uint32_t)bytes, false, now_us);
         connection->packets_sent++;
         connection->bytes_sent += bytes;
         connection->sent_us = now_us;
@@ -23114,6 +23353,7 @@ NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t
     } else {
         size_t pending = connection->web ? necpnet_web_pending(connection->web) : 0;
         room = pending < NN_CONNECTION_UNSENT_BYTES ? NN_CONNECTION_UNSENT_BYTES - pending : 0;
+        room = nn_min_size(room, nn_congestion_limit_room((nn_congestion*)&connection->congestion, now_us));
     }
     return room > queued ? room - queued : 0;
 }
@@ -26641,6 +26881,7 @@ necpnet_result necpnet_server_set_bandwidth_limit(necpnet_server* server, necpne
     nn_peer* found = nn_server_find(server, peer);
     if (!found) return NECPNET_ERR_NOT_FOUND;
     nn_congestion_set_limit(&found->connection.congestion, bytes_per_s);
+    nn_server_mark_dirty(server, found);
     return NECPNET_OK;
 }
 

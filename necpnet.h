@@ -78,6 +78,7 @@ extern "C" {
 #define NECPNET_USER_DATA_BYTES 64             /* application bytes inside a connect token */
 #define NECPNET_DATAGRAM_BYTES_MAX 65507       /* largest UDP payload over IPv4 */
 #define NECPNET_DATAGRAM_BYTES_DEFAULT 1200    /* to begin with: fits every IPv6 path (RFC 9000 14) */
+#define NECPNET_DATAGRAM_BYTES_ETHERNET 1472   /* default of datagram_bytes_max: Ethernet's 1,500 less IPv4 and UDP */
 #define NECPNET_ADDRESS_TEXT_BYTES_MAX 64      /* "[address%scope]:port" with NUL */
 
 /* Results. 0 is success; -1.. the caller's mistake; -100.. the peer or the wire; -200.. the environment; -500.. fatal,
@@ -372,7 +373,7 @@ typedef struct necpnet_statistics {
     uint32_t congestion_bytes; /* congestion window */
     uint32_t flight_bytes;     /* sent and not acknowledged */
     uint32_t budget_bytes;     /* what may be sent now: see necpnet_client_budget */
-    uint32_t datagram_bytes;   /* present packet size */
+    uint32_t datagram_bytes;   /* UDP: largest packet at present; grows by probing, see config.datagram_bytes_max */
     uint32_t key_phase;        /* UDP: how often the keys were changed */
     uint32_t migrations;       /* UDP: how often the peer (client: this side, by necpnet_client_migrate) changed its address */
     uint32_t queue_bytes;      /* of all channels */
@@ -442,7 +443,8 @@ typedef struct necpnet_client_config {
     bool websocket_deflate;      /* offer permessage-deflate; a browser decides by itself; default false */
     uint32_t loading_timeout_ms; /* timeout while set_loading; default 120,000 */
     uint32_t bandwidth_limit;    /* bytes a second sent, headers included; 1,000 .. UINT32_MAX (default: none) */
-    uint32_t datagram_bytes_max; /* 64 .. NECPNET_DATAGRAM_BYTES_MAX, default 1200 */
+    uint32_t datagram_bytes_max; /* 64 .. NECPNET_DATAGRAM_BYTES_MAX, default 1472. Packets begin with 1200 bytes (or this, if
+                                    less) and grow up to this as far as the path takes it, which probes find out (RFC 8899) */
     uint32_t receive_bytes_max;  /* messages received and not yet polled; 64 KB .. 1 GB, default 16 MB */
     uint32_t inputs_max;         /* unacknowledged numbered inputs kept; 1 .. 256, default 64 */
     uint32_t busy_poll_us;       /* of own sockets: wait asks them so long before it sleeps; default 0 */

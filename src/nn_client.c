@@ -25,7 +25,7 @@ necpnet_result necpnet_client_config_default(necpnet_client_config* config)
     config->websocket_timeout_ms = 65000;
     config->loading_timeout_ms = 120000;
     config->bandwidth_limit = NN_RATE_UNLIMITED;
-    config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_DEFAULT;
+    config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_ETHERNET;
     config->receive_bytes_max = 16u << 20;
     config->inputs_max = 64;
     return NECPNET_OK;

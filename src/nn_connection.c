@@ -114,17 +114,16 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
         connection->remote_id = open->remote_id;
         nn_phases_init(&connection->phases, connection->settings->alloc, open->keys,
                        (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
-        connection->datagram_bytes = connection->settings->datagram_bytes_max;
-        if (open->peer->datagram_bytes_max < connection->datagram_bytes) {
-            connection->datagram_bytes = open->peer->datagram_bytes_max;
-        }
         nn_acks_init(&connection->acks, NN_ACKS_DELAY_US_DEFAULT);
         nn_recovery_init(&connection->recovery, connection->settings->alloc, &connection->acks, &connection->congestion,
                          open->seed);
         connection->path_seed = open->seed;
+        uint32_t bytes_max = connection->settings->datagram_bytes_max;
+        if (open->peer->datagram_bytes_max < bytes_max) bytes_max = open->peer->datagram_bytes_max;
+        nn_packet_size_init(&connection->size, bytes_max, now_us);
     }
     nn_congestion_init(&connection->congestion, open->bandwidth_limit, now_us);
-    if (connection->datagram_bytes) nn_congestion_set_datagram(&connection->congestion, connection->datagram_bytes);
+    if (nn_connection_is_udp(connection)) nn_connection_set_size(connection);
     if (nn_connection_is_udp(connection) && open->rtt_us)
         nn_recovery_seed_rtt(&connection->recovery, open->rtt_us, now_us);
     if (connection->state_sink.clock) connection->state_sink.clock(connection->state_sink.user, 0, connection->tick_hz);
@@ -138,6 +137,10 @@ static void connection_acked(void* user, const nn_contents* contents)
     for (unsigned i = 0; i < contents->count; i++) {
         if (contents->frames[i].kind == NN_SENT_STATE && connection->follower) {
             nn_follower_acked(connection->follower, contents->frames[i].value);
+        }
+        if (contents->frames[i].kind == NN_SENT_SIZE_PROBE) {
+            nn_packet_size_acked(&connection->size, contents->frames[i].value, connection->now_us);
+            nn_connection_set_size(connection);
         }
     }
     nn_session_acked(connection->session, contents, connection->now_us);
@@ -153,6 +156,9 @@ static void connection_lost(void* user, const nn_contents* contents)
             break;
         case NN_SENT_INPUT: connection->input_pending = connection->inputs.count > 0; break;
         case NN_SENT_INPUT_ACK: connection->input_receiver.ack_due = connection->input_receiver.has_tick; break;
+        case NN_SENT_SIZE_PROBE:
+            nn_packet_size_lost(&connection->size, contents->frames[i].value, connection->now_us);
+            break;
         case NN_SENT_SUSPEND: connection->suspend_pending = true; break;
         default: break;
         }
@@ -176,6 +182,7 @@ static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
     necpnet_result result =
         nn_recovery_read_ack(recovery, reader, connection->now_us, connection_acked, connection_lost, connection);
     connection_count_losses(connection, acked, lost);
+    nn_connection_watch_size(connection);
     return result == NECPNET_OK;
 }
 
@@ -185,6 +192,7 @@ static void connection_run_recovery(nn_connection* connection)
     uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
     connection->probes += nn_recovery_on_deadline(recovery, connection->now_us, connection_lost, connection);
     connection_count_losses(connection, acked, lost);
+    nn_connection_watch_size(connection);
 }
 
 NN_PRIVATE void nn_connection_repeat_flight(nn_connection* connection)

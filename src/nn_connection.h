@@ -16,6 +16,7 @@
 #include "nn_frame.h"
 #include "nn_inputs.h"
 #include "nn_packet.h"
+#include "nn_packet_size.h"
 #include "nn_path.h"
 #include "nn_phases.h"
 #include "nn_recovery.h"
@@ -95,9 +96,9 @@ typedef struct nn_connection {
     /* UDP */
     uint32_t local_id;
     uint32_t remote_id;
-    uint32_t datagram_bytes; /* the lesser of both sides' limits */
-    uint32_t probes;         /* packets to send whatever the window says */
-    nn_phases phases;        /* its keys */
+    nn_packet_size size; /* how large its packets are */
+    uint32_t probes;     /* packets to send whatever the window says */
+    nn_phases phases;    /* its keys */
     nn_acks acks;
     nn_recovery recovery;
     nn_congestion congestion;
@@ -213,6 +214,8 @@ NN_PRIVATE void nn_connection_note_source(nn_connection* connection, const necpn
                                           bool is_newest);
 NN_PRIVATE void nn_connection_read_challenge(nn_connection* connection, uint64_t challenge);
 NN_PRIVATE void nn_connection_read_response(nn_connection* connection, uint64_t response);
+NN_PRIVATE void nn_connection_set_size(nn_connection* connection);
+NN_PRIVATE void nn_connection_watch_size(nn_connection* connection);
 NN_PRIVATE void nn_connection_flush_path(nn_connection* connection);
 NN_PRIVATE void nn_connection_update_path(nn_connection* connection);
 NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connection);

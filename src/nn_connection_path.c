@@ -1,4 +1,5 @@
-/* nn_connection_path - where a UDP peer is: proof of a new address, the change to it, and our own change of address. */
+/* nn_connection_path - where a UDP peer is: proof of a new address, the change to it, our own change of address; and how large
+ * the packets on the way may be. */
 #include "nn_connection.h"
 
 #include "nn_hash.h"
@@ -79,7 +80,27 @@ NN_PRIVATE void nn_connection_update_path(nn_connection* connection)
 NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connection)
 {
     if (connection->response_pending) return connection->now_us;
-    return nn_path_deadline_us(&connection->path, CONNECTION_PATH_PACKET_BYTES);
+    uint64_t at_us = nn_path_deadline_us(&connection->path, CONNECTION_PATH_PACKET_BYTES);
+    /* one that is due already waits for the window or the path: something else will wake us */
+    uint64_t probe_us = connection->size.next_us > connection->now_us ? connection->size.next_us : NN_NEVER;
+    return nn_min_u64(at_us, probe_us);
+}
+
+NN_PRIVATE void nn_connection_set_size(nn_connection* connection)
+{
+    connection->recovery.large_bytes =
+        connection->size.bytes_max > connection->size.base ? connection->size.base : UINT32_MAX;
+    nn_congestion_set_datagram(&connection->congestion, connection->size.bytes);
+}
+
+/* After losses: whether packets beyond the base have stopped coming through. */
+NN_PRIVATE void nn_connection_watch_size(nn_connection* connection)
+{
+    nn_recovery* recovery = &connection->recovery;
+    if (recovery->large_lost < NN_PACKET_SIZE_LOSSES || connection->size.bytes <= connection->size.base) return;
+    recovery->large_lost = 0;
+    nn_packet_size_black_hole(&connection->size, connection->now_us);
+    nn_connection_set_size(connection);
 }
 
 /* Another way with another round trip and bandwidth: what was learnt of the former is void (RFC 9000 9.4). */
@@ -88,7 +109,8 @@ static void connection_forget_way(nn_connection* connection, uint32_t rtt_us)
     uint32_t limit = connection->congestion.limit_bytes_per_s;
     nn_connection_lose_flight(connection, NN_NEVER);
     nn_congestion_init(&connection->congestion, limit, connection->now_us);
-    nn_congestion_set_datagram(&connection->congestion, connection->datagram_bytes);
+    nn_packet_size_begin(&connection->size, connection->now_us);
+    nn_connection_set_size(connection);
     nn_recovery_forget_rtt(&connection->recovery);
     if (rtt_us) nn_recovery_seed_rtt(&connection->recovery, rtt_us, connection->now_us);
 }

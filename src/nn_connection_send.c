@@ -78,6 +78,13 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
     if (eliciting) connection->sent_us = connection->now_us;
 }
 
+/* How large a packet may be. Where nothing answers it may be for its size: a probe of the base size will tell. */
+static uint32_t connection_packet_bytes(const nn_connection* connection)
+{
+    bool is_doubtful = connection->probes && connection->recovery.probes >= NN_PACKET_SIZE_TIMEOUTS;
+    return is_doubtful ? connection->size.base : connection->size.bytes;
+}
+
 /* One packet with acknowledgements and, if allowed, everything else. Returns whether one left. */
 static bool connection_make_packet(nn_connection* connection, bool eliciting_too)
 {
@@ -87,8 +94,8 @@ static bool connection_make_packet(nn_connection* connection, bool eliciting_too
     uint8_t* packet = connection->settings->scratch;
     size_t header_bytes =
         nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
-    nn_writer writer =
-        nn_writer_of(packet + header_bytes, connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES);
+    size_t room = connection_packet_bytes(connection) - header_bytes - NN_PACKET_TAG_BYTES;
+    nn_writer writer = nn_writer_of(packet + header_bytes, room);
     nn_contents contents;
     contents.count = 0;
     bool eliciting = false;
@@ -115,16 +122,39 @@ NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection)
            connection->input_pending;
 }
 
+/* A packet of padding, to learn whether the path takes its size. Nobody waits for it. */
+static void connection_probe_size(nn_connection* connection)
+{
+    nn_recovery* recovery = &connection->recovery;
+    uint32_t bytes = nn_packet_size_wants(&connection->size, connection->now_us);
+    if (!bytes || connection->path.is_open || nn_congestion_budget(&connection->congestion, connection->now_us) == 0) {
+        return;
+    }
+    if (nn_recovery_reserve(recovery) != NECPNET_OK) return;
+    uint8_t* packet = connection->settings->scratch;
+    uint64_t number = nn_recovery_next_number(recovery);
+    uint8_t flags = (uint8_t)(connection_begin_phase(connection, number) | NN_PACKET_ACK_NOW);
+    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, recovery->largest_acked, flags);
+    size_t frames_bytes = bytes - header_bytes - NN_PACKET_TAG_BYTES;
+    memset(packet + header_bytes, NN_FRAME_PADDING, frames_bytes);
+    nn_contents contents;
+    contents.count = 0;
+    nn_contents_add(&contents, NN_SENT_SIZE_PROBE, 0, 0, bytes);
+    connection_send_packet(connection, header_bytes, frames_bytes, number, true, &contents);
+    nn_packet_size_sent(&connection->size, bytes);
+}
+
 static void connection_flush_packets(nn_connection* connection)
 {
     uint64_t now_us = connection->now_us;
+    connection_probe_size(connection);
     for (int i = 0; i < NN_CONNECTION_BURST_PACKETS_MAX; i++) {
         bool output = connection->probes > 0 || nn_connection_has_own(connection) ||
                       nn_session_has_output(connection->session, now_us);
         bool ack_due = now_us >= nn_acks_deadline_us(&connection->acks);
         if (!output && !ack_due) return;
         bool allowed = output && (connection->probes > 0 ||
-                                  nn_congestion_budget(&connection->congestion, now_us) >= connection->datagram_bytes);
+                                  nn_congestion_budget(&connection->congestion, now_us) >= connection->size.bytes);
         if (!allowed && !ack_due && !connection->pong_pending) return;
         if (!connection_make_packet(connection, allowed)) {
             connection->is_stalled = true;
@@ -190,7 +220,7 @@ static void connection_send_close(nn_connection* connection)
     uint8_t flags = connection_begin_phase(connection, number);
     size_t header_bytes =
         nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
-    size_t room = connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES;
+    size_t room = connection->size.bytes - header_bytes - NN_PACKET_TAG_BYTES;
     nn_writer writer = nn_writer_of(packet + header_bytes, room);
     nn_close close = connection->close;
     size_t fixed = NN_CLOSE_BYTES_MAX - NECPNET_REASON_BYTES_MAX;
@@ -266,7 +296,7 @@ static void connection_fill_udp(const nn_connection* connection, necpnet_statist
     out->packets_lost = recovery->packets_lost;
     out->congestion_bytes = (uint32_t)nn_min_u64(connection->congestion.window_bytes, UINT32_MAX);
     out->flight_bytes = (uint32_t)nn_min_u64(connection->congestion.flight_bytes, UINT32_MAX);
-    out->datagram_bytes = connection->datagram_bytes;
+    out->datagram_bytes = connection->size.bytes;
     out->key_phase = connection->phases.count;
     out->migrations = connection->migrations;
     out->memory_bytes += nn_recovery_memory_bytes(recovery);

@@ -21,7 +21,8 @@ typedef enum nn_sent_kind {
     NN_SENT_PING = 33,
     NN_SENT_PATH = 34,
     NN_SENT_SETUP = 35,
-    NN_SENT_CLOSE = 36
+    NN_SENT_CLOSE = 36,
+    NN_SENT_SIZE_PROBE = 40 /* value: bytes of the datagram. Its loss says nothing of congestion */
 } nn_sent_kind;
 
 #define NN_SENT_SESSION_END 16 /* kinds below belong to the session */

@@ -84,6 +84,7 @@ NN_PRIVATE void nn_recovery_init(nn_recovery* recovery, nn_alloc* alloc, nn_acks
     recovery->random = seed;
     recovery->largest_acked = RECOVERY_NONE;
     recovery->loss_at_us = NN_NEVER;
+    recovery->large_bytes = UINT32_MAX;
     recovery->rtt_us = NN_RECOVERY_RTT_FIRST_US;
     recovery->rtt_variance_us = NN_RECOVERY_RTT_FIRST_US / 2;
     recovery->peer_delay_us = NN_ACKS_DELAY_US_DEFAULT;
@@ -247,14 +248,25 @@ NN_PRIVATE void nn_recovery_sent(nn_recovery* recovery, uint64_t number, uint32_
 
 /* ---- losses (RFC 9002 6.1) ---- */
 
+/* Larger than what is known to come through: that it did not says so, and no more (RFC 8899 3). */
+static bool recovery_is_size_probe(const nn_recovery_packet* packet)
+{
+    return packet->contents.count == 1 && packet->contents.frames[0].kind == NN_SENT_SIZE_PROBE;
+}
+
 static void recovery_lose(nn_recovery* recovery, nn_recovery_packet* packet, uint64_t now_us, nn_recovery_function lost,
                           void* user)
 {
     bool told = packet->state == RECOVERY_PROBED;
     packet->state = RECOVERY_LOST;
     recovery->flight--;
-    recovery->packets_lost++;
-    nn_congestion_on_lost(recovery->congestion, packet->bytes, now_us);
+    if (recovery_is_size_probe(packet)) {
+        nn_congestion_on_forgotten(recovery->congestion, packet->bytes);
+    } else {
+        recovery->packets_lost++;
+        nn_congestion_on_lost(recovery->congestion, packet->bytes, now_us);
+        if (packet->bytes > recovery->large_bytes && packet->number > recovery->large_acked) recovery->large_lost++;
+    }
     if (!told && packet->contents.count) lost(user, &packet->contents);
 }
 
@@ -369,6 +381,10 @@ static uint64_t recovery_settle(nn_recovery* recovery, const recovery_range* ran
             recovery->flight--;
             nn_congestion_on_acked(recovery->congestion, packet->bytes, now_us);
             newest_sent_at = nn_max_u64(packet->sent_at_us, 1);
+        }
+        if (packet->bytes > recovery->large_bytes) {
+            recovery->large_lost = 0;
+            recovery->large_acked = nn_max_u64(recovery->large_acked, packet->number);
         }
         packet->state = RECOVERY_ACKED;
         recovery->packets_acked++;

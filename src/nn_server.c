@@ -34,7 +34,7 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
     config->loading_timeout_ms = 120000;
     config->resume_window_ms = 30000;
     config->bandwidth_limit = NN_RATE_UNLIMITED;
-    config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_DEFAULT;
+    config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_ETHERNET;
     config->receive_bytes_max = 64u << 20;
     config->queue_bytes_max = 1u << 20;
     nn_web_deflate_default(&config->deflate);

@@ -265,7 +265,9 @@ static void recovery_lose(nn_recovery* recovery, nn_recovery_packet* packet, uin
     } else {
         recovery->packets_lost++;
         nn_congestion_on_lost(recovery->congestion, packet->bytes, now_us);
-        if (packet->bytes > recovery->large_bytes && packet->number > recovery->large_acked) recovery->large_lost++;
+        if (packet->bytes > recovery->large_bytes && !recovery->large_came && recovery->large_lost < UINT8_MAX) {
+            recovery->large_lost++;
+        }
     }
     if (!told && packet->contents.count) lost(user, &packet->contents);
 }
@@ -384,7 +386,7 @@ static uint64_t recovery_settle(nn_recovery* recovery, const recovery_range* ran
         }
         if (packet->bytes > recovery->large_bytes) {
             recovery->large_lost = 0;
-            recovery->large_acked = nn_max_u64(recovery->large_acked, packet->number);
+            recovery->large_came = true;
         }
         packet->state = RECOVERY_ACKED;
         recovery->packets_acked++;
@@ -405,6 +407,7 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
     uint32_t bytes = samples ? recovery_at(recovery, newest)->bytes : 0;
     uint64_t sent_at = 0;
     bool progress = false;
+    recovery->large_came = false;
     for (size_t i = ack.count; i-- > 0;) {
         sent_at = recovery_settle(recovery, &ack.ranges[i], now_us, acked, user);
         progress = progress || sent_at != 0;

@@ -88,8 +88,8 @@ NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connecti
 
 NN_PRIVATE void nn_connection_set_size(nn_connection* connection)
 {
-    connection->recovery.large_bytes =
-        connection->size.bytes_max > connection->size.base ? connection->size.base : UINT32_MAX;
+    bool can_grow = connection->size.bytes_max > connection->size.base;
+    connection->recovery.large_bytes = can_grow ? (uint16_t)connection->size.base : UINT16_MAX;
     nn_congestion_set_datagram(&connection->congestion, connection->size.bytes);
 }
 

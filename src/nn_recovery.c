@@ -84,7 +84,7 @@ NN_PRIVATE void nn_recovery_init(nn_recovery* recovery, nn_alloc* alloc, nn_acks
     recovery->random = seed;
     recovery->largest_acked = RECOVERY_NONE;
     recovery->loss_at_us = NN_NEVER;
-    recovery->large_bytes = UINT32_MAX;
+    recovery->large_bytes = UINT16_MAX;
     recovery->rtt_us = NN_RECOVERY_RTT_FIRST_US;
     recovery->rtt_variance_us = NN_RECOVERY_RTT_FIRST_US / 2;
     recovery->peer_delay_us = NN_ACKS_DELAY_US_DEFAULT;

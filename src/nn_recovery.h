@@ -53,10 +53,10 @@ typedef struct nn_recovery {
     uint32_t rtt_variance_us;
     uint32_t peer_delay_us; /* the peer's largest ACK delay */
     uint32_t asked;         /* packets since one asked for an ACK */
-    uint32_t large_bytes;   /* packets beyond this are large; UINT32_MAX: none is */
     uint8_t probes;         /* probe timeouts in a row */
     uint8_t packet_threshold;
     uint8_t time_eighths; /* time threshold in eighths of a round trip; raised by spurious losses */
+    uint16_t large_bytes; /* packets beyond this are large; UINT16_MAX: none is */
     uint8_t large_lost; /* large packets lost in a row, none acknowledged since; saturates; the owner may set it to 0 */
     bool large_came;    /* one was acknowledged by the ACK being read */
     bool has_rtt;

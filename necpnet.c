@@ -7071,7 +7071,8 @@ typedef enum nn_sent_kind {
     NN_SENT_PING = 33,
     NN_SENT_PATH = 34,
     NN_SENT_SETUP = 35,
-    NN_SENT_CLOSE = 36
+    NN_SENT_CLOSE = 36,
+    NN_SENT_SIZE_PROBE = 40 /* value: bytes of the datagram. Its loss says nothing of congestion */
 } nn_sent_kind;
 
 #define NN_SENT_SESSION_END 16 /* kinds below belong to the session */
@@ -8129,6 +8130,9 @@ typedef struct nn_recovery {
     uint8_t probes;         /* probe timeouts in a row */
     uint8_t packet_threshold;
     uint8_t time_eighths; /* time threshold in eighths of a round trip; raised by spurious losses */
+    uint16_t large_bytes; /* packets beyond this are large; UINT16_MAX: none is */
+    uint8_t large_lost; /* large packets lost in a row, none acknowledged since; saturates; the owner may set it to 0 */
+    bool large_came;    /* one was acknowledged by the ACK being read */
     bool has_rtt;
 } nn_recovery;
 
@@ -8294,6 +8298,7 @@ NN_PRIVATE void nn_recovery_init(nn_recovery* recovery, nn_alloc* alloc, nn_acks
     recovery->random = seed;
     recovery->largest_acked = RECOVERY_NONE;
     recovery->loss_at_us = NN_NEVER;
+    recovery->large_bytes = UINT16_MAX;
     recovery->rtt_us = NN_RECOVERY_RTT_FIRST_US;
     recovery->rtt_variance_us = NN_RECOVERY_RTT_FIRST_US / 2;
     recovery->peer_delay_us = NN_ACKS_DELAY_US_DEFAULT;
@@ -8457,14 +8462,27 @@ NN_PRIVATE void nn_recovery_sent(nn_recovery* recovery, uint64_t number, uint32_
 
 /* ---- losses (RFC 9002 6.1) ---- */
 
+/* Larger than what is known to come through: that it did not says so, and no more (RFC 8899 3). */
+static bool recovery_is_size_probe(const nn_recovery_packet* packet)
+{
+    return packet->contents.count == 1 && packet->contents.frames[0].kind == NN_SENT_SIZE_PROBE;
+}
+
 static void recovery_lose(nn_recovery* recovery, nn_recovery_packet* packet, uint64_t now_us, nn_recovery_function lost,
                           void* user)
 {
     bool told = packet->state == RECOVERY_PROBED;
     packet->state = RECOVERY_LOST;
     recovery->flight--;
-    recovery->packets_lost++;
-    nn_congestion_on_lost(recovery->congestion, packet->bytes, now_us);
+    if (recovery_is_size_probe(packet)) {
+        nn_congestion_on_forgotten(recovery->congestion, packet->bytes);
+    } else {
+        recovery->packets_lost++;
+        nn_congestion_on_lost(recovery->congestion, packet->bytes, now_us);
+        if (packet->bytes > recovery->large_bytes && !recovery->large_came && recovery->large_lost < UINT8_MAX) {
+            recovery->large_lost++;
+        }
+    }
     if (!told && packet->contents.count) lost(user, &packet->contents);
 }
 
@@ -8580,6 +8598,10 @@ static uint64_t recovery_settle(nn_recovery* recovery, const recovery_range* ran
             nn_congestion_on_acked(recovery->congestion, packet->bytes, now_us);
             newest_sent_at = nn_max_u64(packet->sent_at_us, 1);
         }
+        if (packet->bytes > recovery->large_bytes) {
+            recovery->large_lost = 0;
+            recovery->large_came = true;
+        }
         packet->state = RECOVERY_ACKED;
         recovery->packets_acked++;
         if (packet->contents.count) acked(user, &packet->contents);
@@ -8599,6 +8621,7 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
     uint32_t bytes = samples ? recovery_at(recovery, newest)->bytes : 0;
     uint64_t sent_at = 0;
     bool progress = false;
+    recovery->large_came = false;
     for (size_t i = ack.count; i-- > 0;) {
         sent_at = recovery_settle(recovery, &ack.ranges[i], now_us, acked, user);
         progress = progress || sent_at != 0;
@@ -8827,6 +8850,148 @@ NN_PRIVATE bool nn_path_same_host(const necpnet_address* a, const necpnet_addres
     return necpnet_address_equal(a, &other);
 }
 /* ---- end src/nn_path.c ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_packet_size.h ---------------------------------------------------------------------------------- */
+/* nn_packet_size - how large a datagram the path takes (RFC 8899, datagram packetization layer path MTU discovery).
+ *
+ * Begins with what every path takes. Probes of padding alone try larger sizes: those that usual links give, then halves of what
+ * is left. A size is used once a probe of it was acknowledged; their losses mean nothing else. When large packets stop coming
+ * through (a black hole: the path changed), the first size is used again, and the search begins anew later.
+ */
+#ifndef NN_PACKET_SIZE_H
+#define NN_PACKET_SIZE_H
+
+
+#define NN_PACKET_SIZE_BASE 1200u          /* RFC 9000 14 */
+#define NN_PACKET_SIZE_TRIES 3u            /* probes of one size (RFC 8899 5.1.2) */
+#define NN_PACKET_SIZE_STEP 16u            /* a search ends this close to a size that failed */
+#define NN_PACKET_SIZE_FIRST_US 200000u    /* after a path came into use */
+#define NN_PACKET_SIZE_RAISE_US 600000000u /* a finished search is taken up again (RFC 8899 5.1.1) */
+#define NN_PACKET_SIZE_RETRY_US 30000000u  /* after a black hole */
+#define NN_PACKET_SIZE_LOSSES 6u   /* large packets lost in a row, and none after them came through: a black hole */
+#define NN_PACKET_SIZE_TIMEOUTS 2u /* from this probe timeout in a row on, what is sent for it is of the base size */
+
+typedef struct nn_packet_size {
+    uint32_t bytes; /* in use */
+    uint32_t base;
+    uint32_t bytes_max;
+    uint32_t failed;  /* the least that did not come through; bytes_max + 1: none */
+    uint32_t probe;   /* under way; 0 none */
+    uint8_t tries;    /* lost probes of that size */
+    bool bisects;     /* a usual size failed */
+    uint64_t next_us; /* when a probe may leave; NN_NEVER while one is under way or the largest is in use */
+} nn_packet_size;
+
+/* nn_packet_size_init - bytes_max: what both sides allow; 64 or more. */
+NN_PRIVATE void nn_packet_size_init(nn_packet_size* size, uint32_t bytes_max, uint64_t now_us);
+
+/* nn_packet_size_begin - another path: from the base again. */
+NN_PRIVATE void nn_packet_size_begin(nn_packet_size* size, uint64_t now_us);
+
+/* nn_packet_size_wants - bytes of the probe that should leave now; 0 none. nn_packet_size_sent - it left. */
+NN_PRIVATE uint32_t nn_packet_size_wants(const nn_packet_size* size, uint64_t now_us);
+NN_PRIVATE void nn_packet_size_sent(nn_packet_size* size, uint32_t bytes);
+
+/* nn_packet_size_acked, nn_packet_size_lost - what became of a probe. */
+NN_PRIVATE void nn_packet_size_acked(nn_packet_size* size, uint32_t bytes, uint64_t now_us);
+NN_PRIVATE void nn_packet_size_lost(nn_packet_size* size, uint32_t bytes, uint64_t now_us);
+
+/* nn_packet_size_black_hole - large packets no longer come through. */
+NN_PRIVATE void nn_packet_size_black_hole(nn_packet_size* size, uint64_t now_us);
+
+#endif
+/* ---- end src/nn_packet_size.h ------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_packet_size.c ---------------------------------------------------------------------------------- */
+/* nn_packet_size - how large a datagram the path takes (RFC 8899). */
+
+/* UDP payload of links that there are: tunnels, Ethernet with IPv6 and IPv4, jumbo frames, loopback. */
+static const uint32_t packet_sizes[] = {1280, 1392, 1452, 1472, 4052, 8952, 8972, 16356, 32740};
+
+NN_PRIVATE void nn_packet_size_init(nn_packet_size* size, uint32_t bytes_max, uint64_t now_us)
+{
+    memset(size, 0, sizeof *size);
+    size->bytes_max = bytes_max;
+    size->base = bytes_max < NN_PACKET_SIZE_BASE ? bytes_max : NN_PACKET_SIZE_BASE;
+    nn_packet_size_begin(size, now_us);
+}
+
+NN_PRIVATE void nn_packet_size_begin(nn_packet_size* size, uint64_t now_us)
+{
+    size->bytes = size->base;
+    size->failed = size->bytes_max + 1;
+    size->probe = 0;
+    size->tries = 0;
+    size->bisects = false;
+    size->next_us = size->bytes < size->bytes_max ? now_us + NN_PACKET_SIZE_FIRST_US : NN_NEVER;
+}
+
+/* The next size above the one in use; 0: the search is over. */
+static uint32_t packet_size_next(const nn_packet_size* size)
+{
+    if (size->bytes + 1 >= size->failed) return 0;
+    if (size->bisects) {
+        if (size->failed - size->bytes <= NN_PACKET_SIZE_STEP) return 0;
+        return size->bytes + (size->failed - size->bytes) / 2;
+    }
+    for (size_t i = 0; i < NN_COUNT(packet_sizes); i++) {
+        if (packet_sizes[i] > size->bytes && packet_sizes[i] < size->failed) return packet_sizes[i];
+    }
+    return size->failed - 1;
+}
+
+NN_PRIVATE uint32_t nn_packet_size_wants(const nn_packet_size* size, uint64_t now_us)
+{
+    if (now_us < size->next_us) return 0;
+    return size->probe ? size->probe : packet_size_next(size);
+}
+
+NN_PRIVATE void nn_packet_size_sent(nn_packet_size* size, uint32_t bytes)
+{
+    size->probe = bytes;
+    size->next_us = NN_NEVER;
+}
+
+/* On to the next size at once, or, if there is none, to a new search much later: the path may have become wider. */
+static void packet_size_go_on(nn_packet_size* size, uint64_t now_us)
+{
+    size->probe = 0;
+    size->tries = 0;
+    size->next_us = now_us;
+    if (packet_size_next(size)) return;
+    size->next_us = size->bytes < size->bytes_max ? now_us + NN_PACKET_SIZE_RAISE_US : NN_NEVER;
+    size->failed = size->bytes_max + 1;
+    size->bisects = false;
+}
+
+NN_PRIVATE void nn_packet_size_acked(nn_packet_size* size, uint32_t bytes, uint64_t now_us)
+{
+    if (bytes <= size->bytes || bytes > size->bytes_max) return; /* of a search that is over */
+    size->bytes = bytes;
+    if (size->failed <= bytes) { /* it came late */
+        size->failed = size->bytes_max + 1;
+        size->bisects = false;
+    }
+    packet_size_go_on(size, now_us);
+}
+
+NN_PRIVATE void nn_packet_size_lost(nn_packet_size* size, uint32_t bytes, uint64_t now_us)
+{
+    if (bytes != size->probe || size->next_us != NN_NEVER) return; /* counted already, or of a search that is over */
+    size->next_us = now_us;
+    if (++size->tries < NN_PACKET_SIZE_TRIES) return;
+    size->failed = bytes;
+    size->bisects = true;
+    packet_size_go_on(size, now_us);
+}
+
+NN_PRIVATE void nn_packet_size_black_hole(nn_packet_size* size, uint64_t now_us)
+{
+    if (size->bytes <= size->base) return;
+    nn_packet_size_begin(size, now_us);
+    size->next_us = now_us + NN_PACKET_SIZE_RETRY_US;
+}
+/* ---- end src/nn_packet_size.c ------------------------------------------------------------------------------------ */
 
 /* ---- begin src/nn_clock_sync.h ----------------------------------------------------------------------------------- */
 /* nn_clock_sync - the server's clock as seen from a client (NTP, RFC 5905 8 and 10), from PING and PONG.
@@ -22396,9 +22561,9 @@ typedef struct nn_connection {
     /* UDP */
     uint32_t local_id;
     uint32_t remote_id;
-    uint32_t datagram_bytes; /* the lesser of both sides' limits */
-    uint32_t probes;         /* packets to send whatever the window says */
-    nn_phases phases;        /* its keys */
+    nn_packet_size size; /* how large its packets are */
+    uint32_t probes;     /* packets to send whatever the window says */
+    nn_phases phases;    /* its keys */
     nn_acks acks;
     nn_recovery recovery;
     nn_congestion congestion;
@@ -22514,6 +22679,8 @@ NN_PRIVATE void nn_connection_note_source(nn_connection* connection, const necpn
                                           bool is_newest);
 NN_PRIVATE void nn_connection_read_challenge(nn_connection* connection, uint64_t challenge);
 NN_PRIVATE void nn_connection_read_response(nn_connection* connection, uint64_t response);
+NN_PRIVATE void nn_connection_set_size(nn_connection* connection);
+NN_PRIVATE void nn_connection_watch_size(nn_connection* connection);
 NN_PRIVATE void nn_connection_flush_path(nn_connection* connection);
 NN_PRIVATE void nn_connection_update_path(nn_connection* connection);
 NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connection);
@@ -22659,17 +22826,16 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
         connection->remote_id = open->remote_id;
         nn_phases_init(&connection->phases, connection->settings->alloc, open->keys,
                        (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
-        connection->datagram_bytes = connection->settings->datagram_bytes_max;
-        if (open->peer->datagram_bytes_max < connection->datagram_bytes) {
-            connection->datagram_bytes = open->peer->datagram_bytes_max;
-        }
         nn_acks_init(&connection->acks, NN_ACKS_DELAY_US_DEFAULT);
         nn_recovery_init(&connection->recovery, connection->settings->alloc, &connection->acks, &connection->congestion,
                          open->seed);
         connection->path_seed = open->seed;
+        uint32_t bytes_max = connection->settings->datagram_bytes_max;
+        if (open->peer->datagram_bytes_max < bytes_max) bytes_max = open->peer->datagram_bytes_max;
+        nn_packet_size_init(&connection->size, bytes_max, now_us);
     }
     nn_congestion_init(&connection->congestion, open->bandwidth_limit, now_us);
-    if (connection->datagram_bytes) nn_congestion_set_datagram(&connection->congestion, connection->datagram_bytes);
+    if (nn_connection_is_udp(connection)) nn_connection_set_size(connection);
     if (nn_connection_is_udp(connection) && open->rtt_us)
         nn_recovery_seed_rtt(&connection->recovery, open->rtt_us, now_us);
     if (connection->state_sink.clock) connection->state_sink.clock(connection->state_sink.user, 0, connection->tick_hz);
@@ -22683,6 +22849,10 @@ static void connection_acked(void* user, const nn_contents* contents)
     for (unsigned i = 0; i < contents->count; i++) {
         if (contents->frames[i].kind == NN_SENT_STATE && connection->follower) {
             nn_follower_acked(connection->follower, contents->frames[i].value);
+        }
+        if (contents->frames[i].kind == NN_SENT_SIZE_PROBE) {
+            nn_packet_size_acked(&connection->size, contents->frames[i].value, connection->now_us);
+            nn_connection_set_size(connection);
         }
     }
     nn_session_acked(connection->session, contents, connection->now_us);
@@ -22698,6 +22868,9 @@ static void connection_lost(void* user, const nn_contents* contents)
             break;
         case NN_SENT_INPUT: connection->input_pending = connection->inputs.count > 0; break;
         case NN_SENT_INPUT_ACK: connection->input_receiver.ack_due = connection->input_receiver.has_tick; break;
+        case NN_SENT_SIZE_PROBE:
+            nn_packet_size_lost(&connection->size, contents->frames[i].value, connection->now_us);
+            break;
         case NN_SENT_SUSPEND: connection->suspend_pending = true; break;
         default: break;
         }
@@ -22721,6 +22894,7 @@ static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
     necpnet_result result =
         nn_recovery_read_ack(recovery, reader, connection->now_us, connection_acked, connection_lost, connection);
     connection_count_losses(connection, acked, lost);
+    nn_connection_watch_size(connection);
     return result == NECPNET_OK;
 }
 
@@ -22730,6 +22904,7 @@ static void connection_run_recovery(nn_connection* connection)
     uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
     connection->probes += nn_recovery_on_deadline(recovery, connection->now_us, connection_lost, connection);
     connection_count_losses(connection, acked, lost);
+    nn_connection_watch_size(connection);
 }
 
 NN_PRIVATE void nn_connection_repeat_flight(nn_connection* connection)
@@ -23179,6 +23354,13 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
     if (eliciting) connection->sent_us = connection->now_us;
 }
 
+/* How large a packet may be. Where nothing answers it may be for its size: a probe of the base size will tell. */
+static uint32_t connection_packet_bytes(const nn_connection* connection)
+{
+    bool is_doubtful = connection->probes && connection->recovery.probes >= NN_PACKET_SIZE_TIMEOUTS;
+    return is_doubtful ? connection->size.base : connection->size.bytes;
+}
+
 /* One packet with acknowledgements and, if allowed, everything else. Returns whether one left. */
 static bool connection_make_packet(nn_connection* connection, bool eliciting_too)
 {
@@ -23188,8 +23370,8 @@ static bool connection_make_packet(nn_connection* connection, bool eliciting_too
     uint8_t* packet = connection->settings->scratch;
     size_t header_bytes =
         nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
-    nn_writer writer =
-        nn_writer_of(packet + header_bytes, connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES);
+    size_t room = connection_packet_bytes(connection) - header_bytes - NN_PACKET_TAG_BYTES;
+    nn_writer writer = nn_writer_of(packet + header_bytes, room);
     nn_contents contents;
     contents.count = 0;
     bool eliciting = false;
@@ -23216,16 +23398,39 @@ NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection)
            connection->input_pending;
 }
 
+/* A packet of padding, to learn whether the path takes its size. Nobody waits for it. */
+static void connection_probe_size(nn_connection* connection)
+{
+    nn_recovery* recovery = &connection->recovery;
+    uint32_t bytes = nn_packet_size_wants(&connection->size, connection->now_us);
+    if (!bytes || connection->path.is_open || nn_congestion_budget(&connection->congestion, connection->now_us) == 0) {
+        return;
+    }
+    if (nn_recovery_reserve(recovery) != NECPNET_OK) return;
+    uint8_t* packet = connection->settings->scratch;
+    uint64_t number = nn_recovery_next_number(recovery);
+    uint8_t flags = (uint8_t)(connection_begin_phase(connection, number) | NN_PACKET_ACK_NOW);
+    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, recovery->largest_acked, flags);
+    size_t frames_bytes = bytes - header_bytes - NN_PACKET_TAG_BYTES;
+    memset(packet + header_bytes, NN_FRAME_PADDING, frames_bytes);
+    nn_contents contents;
+    contents.count = 0;
+    nn_contents_add(&contents, NN_SENT_SIZE_PROBE, 0, 0, bytes);
+    connection_send_packet(connection, header_bytes, frames_bytes, number, true, &contents);
+    nn_packet_size_sent(&connection->size, bytes);
+}
+
 static void connection_flush_packets(nn_connection* connection)
 {
     uint64_t now_us = connection->now_us;
+    connection_probe_size(connection);
     for (int i = 0; i < NN_CONNECTION_BURST_PACKETS_MAX; i++) {
         bool output = connection->probes > 0 || nn_connection_has_own(connection) ||
                       nn_session_has_output(connection->session, now_us);
         bool ack_due = now_us >= nn_acks_deadline_us(&connection->acks);
         if (!output && !ack_due) return;
         bool allowed = output && (connection->probes > 0 ||
-                                  nn_congestion_budget(&connection->congestion, now_us) >= connection->datagram_bytes);
+                                  nn_congestion_budget(&connection->congestion, now_us) >= connection->size.bytes);
         if (!allowed && !ack_due && !connection->pong_pending) return;
         if (!connection_make_packet(connection, allowed)) {
             connection->is_stalled = true;
@@ -23291,7 +23496,7 @@ static void connection_send_close(nn_connection* connection)
     uint8_t flags = connection_begin_phase(connection, number);
     size_t header_bytes =
         nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
-    size_t room = connection->datagram_bytes - header_bytes - NN_PACKET_TAG_BYTES;
+    size_t room = connection->size.bytes - header_bytes - NN_PACKET_TAG_BYTES;
     nn_writer writer = nn_writer_of(packet + header_bytes, room);
     nn_close close = connection->close;
     size_t fixed = NN_CLOSE_BYTES_MAX - NECPNET_REASON_BYTES_MAX;
@@ -23367,7 +23572,7 @@ static void connection_fill_udp(const nn_connection* connection, necpnet_statist
     out->packets_lost = recovery->packets_lost;
     out->congestion_bytes = (uint32_t)nn_min_u64(connection->congestion.window_bytes, UINT32_MAX);
     out->flight_bytes = (uint32_t)nn_min_u64(connection->congestion.flight_bytes, UINT32_MAX);
-    out->datagram_bytes = connection->datagram_bytes;
+    out->datagram_bytes = connection->size.bytes;
     out->key_phase = connection->phases.count;
     out->migrations = connection->migrations;
     out->memory_bytes += nn_recovery_memory_bytes(recovery);
@@ -23405,7 +23610,8 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
 /* ---- end src/nn_connection_send.c -------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_connection_path.c ------------------------------------------------------------------------------ */
-/* nn_connection_path - where a UDP peer is: proof of a new address, the change to it, and our own change of address. */
+/* nn_connection_path - where a UDP peer is: proof of a new address, the change to it, our own change of address; and how large
+ * the packets on the way may be. */
 
 
 /* A packet with nothing but PATH_CHALLENGE or PATH_RESPONSE. */
@@ -23483,7 +23689,27 @@ NN_PRIVATE void nn_connection_update_path(nn_connection* connection)
 NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connection)
 {
     if (connection->response_pending) return connection->now_us;
-    return nn_path_deadline_us(&connection->path, CONNECTION_PATH_PACKET_BYTES);
+    uint64_t at_us = nn_path_deadline_us(&connection->path, CONNECTION_PATH_PACKET_BYTES);
+    /* one that is due already waits for the window or the path: something else will wake us */
+    uint64_t probe_us = connection->size.next_us > connection->now_us ? connection->size.next_us : NN_NEVER;
+    return nn_min_u64(at_us, probe_us);
+}
+
+NN_PRIVATE void nn_connection_set_size(nn_connection* connection)
+{
+    bool can_grow = connection->size.bytes_max > connection->size.base;
+    connection->recovery.large_bytes = can_grow ? (uint16_t)connection->size.base : UINT16_MAX;
+    nn_congestion_set_datagram(&connection->congestion, connection->size.bytes);
+}
+
+/* After losses: whether packets beyond the base have stopped coming through. */
+NN_PRIVATE void nn_connection_watch_size(nn_connection* connection)
+{
+    nn_recovery* recovery = &connection->recovery;
+    if (recovery->large_lost < NN_PACKET_SIZE_LOSSES || connection->size.bytes <= connection->size.base) return;
+    recovery->large_lost = 0;
+    nn_packet_size_black_hole(&connection->size, connection->now_us);
+    nn_connection_set_size(connection);
 }
 
 /* Another way with another round trip and bandwidth: what was learnt of the former is void (RFC 9000 9.4). */
@@ -23492,7 +23718,8 @@ static void connection_forget_way(nn_connection* connection, uint32_t rtt_us)
     uint32_t limit = connection->congestion.limit_bytes_per_s;
     nn_connection_lose_flight(connection, NN_NEVER);
     nn_congestion_init(&connection->congestion, limit, connection->now_us);
-    nn_congestion_set_datagram(&connection->congestion, connection->datagram_bytes);
+    nn_packet_size_begin(&connection->size, connection->now_us);
+    nn_connection_set_size(connection);
     nn_recovery_forget_rtt(&connection->recovery);
     if (rtt_us) nn_recovery_seed_rtt(&connection->recovery, rtt_us, connection->now_us);
 }
@@ -23924,7 +24151,7 @@ necpnet_result necpnet_client_config_default(necpnet_client_config* config)
     config->websocket_timeout_ms = 65000;
     config->loading_timeout_ms = 120000;
     config->bandwidth_limit = NN_RATE_UNLIMITED;
-    config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_DEFAULT;
+    config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_ETHERNET;
     config->receive_bytes_max = 16u << 20;
     config->inputs_max = 64;
     return NECPNET_OK;
@@ -25345,7 +25572,7 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
     config->loading_timeout_ms = 120000;
     config->resume_window_ms = 30000;
     config->bandwidth_limit = NN_RATE_UNLIMITED;
-    config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_DEFAULT;
+    config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_ETHERNET;
     config->receive_bytes_max = 64u << 20;
     config->queue_bytes_max = 1u << 20;
     nn_web_deflate_default(&config->deflate);

@@ -5,7 +5,7 @@ usage: tools/test_all.py [--only NAME_PART] [--list]
 
 Steps, in this order; each runs even when an earlier one failed, unless it stands on that one's build:
 
-  the sources   fresh necpnet.c, layers, style, layout, the compile matrix
+  the sources   fresh necpnet.c, layers, style, names in docs/quality.md, layout, the compile matrix
   dev           build with all warnings as errors; exports; unit, API and simulation tests
   faults        the tools themselves, against deliberate faults
   release       build of everything; install, then a program built on the installed package
@@ -64,6 +64,7 @@ def steps():
         Step("fresh", [[PY, "tools/amalgamate.py", "--check"]]),
         Step("layers", [[PY, "tools/check_layers.py"]]),
         Step("style", [[PY, "tools/check_style.py"]]),
+        Step("quality", [[PY, "tools/check_quality.py"]]),
         Step("layout", [[PY, "tools/format.py", "--check"]], needs="clang-format"),
         Step("compile", [[PY, "tools/check_compile.py", "--complete", "--jobs", JOBS]], 600),
         Step("dev-build", build("dev"), 900),

@@ -1521,6 +1521,28 @@ NECPNET_API necpnet_result necpnet_world_rewind(necpnet_world* world, uint32_t t
  */
 NECPNET_API necpnet_result necpnet_world_restore(necpnet_world* world);
 
+/* necpnet_world_save - all entities as bytes, as of the last commit: what clients know of them, so each field to its
+ * quantum; members that are no field and owners are not kept.
+ *
+ *   data       where to; NULL only if bytes is 0, to ask for the size.
+ *   bytes      room there.
+ *   out_bytes  written also on ERR_BUFFER_TOO_SMALL: the room that is needed.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BUFFER_TOO_SMALL
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_save(const necpnet_world* world, void* data, size_t bytes, size_t* out_bytes);
+
+/* necpnet_world_load - spawn what necpnet_world_save wrote, into a world that never had an entity. Entities keep their
+ * numbers, so references between them hold. The schema must be the same.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE (the world had entities) | ERR_SCHEMA_DIFFERS
+ *          | ERR_BAD_DATA (cut, damaged or of another version; the log says which) | ERR_LIMIT_REACHED (entities_max)
+ *          | ERR_OUT_OF_MEMORY; after an error the world is empty, and its slots may be used up: create another one.
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_load(necpnet_world* world, const void* data, size_t bytes);
+
 /* Columns: for engines that keep each component in an array of its own. */
 typedef struct necpnet_column {
     uint16_t field_id;   /* of a field of the type */

@@ -205,17 +205,10 @@ static void world_take_slot(necpnet_world* world, uint16_t place)
     }
 }
 
-necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const void* state,
-                                   necpnet_entity* out_entity)
+/* An entity into a slot that is not in use. */
+static necpnet_result world_fill_slot(necpnet_world* world, uint16_t place, int type, uint16_t generation,
+                                      const void* state)
 {
-    if (!world || !out_entity) return NECPNET_ERR_INVALID_ARGUMENT;
-    if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
-    int type = nn_schema_index(world->schema, type_id);
-    if (type < 0) return NECPNET_ERR_NOT_FOUND;
-    if (world->entity_count >= world->config.entities_max) return NECPNET_ERR_LIMIT_REACHED;
-    uint16_t place = 0;
-    necpnet_result result = world_choose_slot(world, &place);
-    if (result) return result;
     const nn_type_plan* plan = &world->schema->plans[type];
     void* copy = nn_alloc_take(&world->alloc, plan->type->struct_bytes);
     size_t history_bytes = world_history_bytes(plan, WORLD_HISTORY_FIRST);
@@ -235,13 +228,50 @@ necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const
     slot->type = (uint8_t)type;
     slot->owner = NECPNET_PEER_NONE;
     slot->owner_committed = NECPNET_PEER_NONE;
-    slot->generation++;
-    if (slot->generation == 0) slot->generation = 1;
+    slot->generation = generation;
     slot->flags = (uint8_t)((slot->flags & (NN_SLOT_LISTED | NN_SLOT_DIRTY)) | NN_SLOT_ALIVE);
     world_mark(world, slot);
     world->entity_count++;
-    *out_entity = nn_entity_of(slot->generation, place);
     return NECPNET_OK;
+}
+
+necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const void* state,
+                                   necpnet_entity* out_entity)
+{
+    if (!world || !out_entity) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
+    int type = nn_schema_index(world->schema, type_id);
+    if (type < 0) return NECPNET_ERR_NOT_FOUND;
+    if (world->entity_count >= world->config.entities_max) return NECPNET_ERR_LIMIT_REACHED;
+    uint16_t place = 0;
+    necpnet_result result = world_choose_slot(world, &place);
+    if (result) return result;
+    uint16_t generation = (uint16_t)(world->slots[place].generation + 1u);
+    if (generation == 0) generation = 1;
+    result = world_fill_slot(world, place, type, generation, state);
+    if (result == NECPNET_OK) *out_entity = nn_entity_of(generation, place);
+    return result;
+}
+
+static void world_free_slot(necpnet_world* world, uint16_t place)
+{
+    if (world->free_last)
+        world->slots[world->free_last].next_free = place;
+    else
+        world->free_first = place;
+    world->free_last = place;
+}
+
+NN_PRIVATE necpnet_result nn_world_spawn_at(necpnet_world* world, necpnet_entity entity, int type, const void* state)
+{
+    uint16_t place = (uint16_t)(entity & 0xffff);
+    uint64_t most = nn_min_u64((uint64_t)world->config.entities_max + NN_WORLD_NAP_SLOTS, NN_WORLD_SLOTS_MAX);
+    if (place > most || world->entity_count >= world->config.entities_max) return NECPNET_ERR_LIMIT_REACHED;
+    while ((uint32_t)place + 1 > world->slot_capacity) {
+        if (!world_grow(world)) return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    while (world->slot_count + 1 < place) world_free_slot(world, (uint16_t)++world->slot_count);
+    return world_fill_slot(world, place, type, (uint16_t)(entity >> 16), state);
 }
 
 necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity)
@@ -255,12 +285,7 @@ necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity
     slot->freed_tick = world->tick;
     if (slot->flags & NN_SLOT_COMMITTED) world_mark(world, slot);
     uint16_t place = world_place_of(world, slot);
-    if (world->free_last) {
-        world->slots[world->free_last].next_free = place;
-    } else {
-        world->free_first = place;
-    }
-    world->free_last = place;
+    world_free_slot(world, place);
     world->entity_count--;
     return NECPNET_OK;
 }

@@ -86,6 +86,10 @@ NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world)
 /* nn_world_find - the slot of a live entity, or NULL. */
 NN_PRIVATE nn_world_slot* nn_world_find(const necpnet_world* world, necpnet_entity entity);
 
+/* nn_world_spawn_at - an entity under a given number, beyond all slots used so far; those between stay free.
+ * OK | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_world_spawn_at(necpnet_world* world, necpnet_entity entity, int type, const void* state);
+
 /* nn_world_version_tick - when a version that the history has was committed. */
 NN_INLINE uint32_t nn_world_version_tick(const nn_world_slot* slot, uint32_t version)
 {

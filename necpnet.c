@@ -18500,6 +18500,10 @@ NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world)
 /* nn_world_find - the slot of a live entity, or NULL. */
 NN_PRIVATE nn_world_slot* nn_world_find(const necpnet_world* world, necpnet_entity entity);
 
+/* nn_world_spawn_at - an entity under a given number, beyond all slots used so far; those between stay free.
+ * OK | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_world_spawn_at(necpnet_world* world, necpnet_entity entity, int type, const void* state);
+
 /* nn_world_version_tick - when a version that the history has was committed. */
 NN_INLINE uint32_t nn_world_version_tick(const nn_world_slot* slot, uint32_t version)
 {
@@ -18716,17 +18720,10 @@ static void world_take_slot(necpnet_world* world, uint16_t place)
     }
 }
 
-necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const void* state,
-                                   necpnet_entity* out_entity)
+/* An entity into a slot that is not in use. */
+static necpnet_result world_fill_slot(necpnet_world* world, uint16_t place, int type, uint16_t generation,
+                                      const void* state)
 {
-    if (!world || !out_entity) return NECPNET_ERR_INVALID_ARGUMENT;
-    if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
-    int type = nn_schema_index(world->schema, type_id);
-    if (type < 0) return NECPNET_ERR_NOT_FOUND;
-    if (world->entity_count >= world->config.entities_max) return NECPNET_ERR_LIMIT_REACHED;
-    uint16_t place = 0;
-    necpnet_result result = world_choose_slot(world, &place);
-    if (result) return result;
     const nn_type_plan* plan = &world->schema->plans[type];
     void* copy = nn_alloc_take(&world->alloc, plan->type->struct_bytes);
     size_t history_bytes = world_history_bytes(plan, WORLD_HISTORY_FIRST);
@@ -18746,13 +18743,50 @@ necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const
     slot->type = (uint8_t)type;
     slot->owner = NECPNET_PEER_NONE;
     slot->owner_committed = NECPNET_PEER_NONE;
-    slot->generation++;
-    if (slot->generation == 0) slot->generation = 1;
+    slot->generation = generation;
     slot->flags = (uint8_t)((slot->flags & (NN_SLOT_LISTED | NN_SLOT_DIRTY)) | NN_SLOT_ALIVE);
     world_mark(world, slot);
     world->entity_count++;
-    *out_entity = nn_entity_of(slot->generation, place);
     return NECPNET_OK;
+}
+
+necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const void* state,
+                                   necpnet_entity* out_entity)
+{
+    if (!world || !out_entity) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
+    int type = nn_schema_index(world->schema, type_id);
+    if (type < 0) return NECPNET_ERR_NOT_FOUND;
+    if (world->entity_count >= world->config.entities_max) return NECPNET_ERR_LIMIT_REACHED;
+    uint16_t place = 0;
+    necpnet_result result = world_choose_slot(world, &place);
+    if (result) return result;
+    uint16_t generation = (uint16_t)(world->slots[place].generation + 1u);
+    if (generation == 0) generation = 1;
+    result = world_fill_slot(world, place, type, generation, state);
+    if (result == NECPNET_OK) *out_entity = nn_entity_of(generation, place);
+    return result;
+}
+
+static void world_free_slot(necpnet_world* world, uint16_t place)
+{
+    if (world->free_last)
+        world->slots[world->free_last].next_free = place;
+    else
+        world->free_first = place;
+    world->free_last = place;
+}
+
+NN_PRIVATE necpnet_result nn_world_spawn_at(necpnet_world* world, necpnet_entity entity, int type, const void* state)
+{
+    uint16_t place = (uint16_t)(entity & 0xffff);
+    uint64_t most = nn_min_u64((uint64_t)world->config.entities_max + NN_WORLD_NAP_SLOTS, NN_WORLD_SLOTS_MAX);
+    if (place > most || world->entity_count >= world->config.entities_max) return NECPNET_ERR_LIMIT_REACHED;
+    while ((uint32_t)place + 1 > world->slot_capacity) {
+        if (!world_grow(world)) return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    while (world->slot_count + 1 < place) world_free_slot(world, (uint16_t)++world->slot_count);
+    return world_fill_slot(world, place, type, (uint16_t)(entity >> 16), state);
 }
 
 necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity)
@@ -18766,12 +18800,7 @@ necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity
     slot->freed_tick = world->tick;
     if (slot->flags & NN_SLOT_COMMITTED) world_mark(world, slot);
     uint16_t place = world_place_of(world, slot);
-    if (world->free_last) {
-        world->slots[world->free_last].next_free = place;
-    } else {
-        world->free_first = place;
-    }
-    world->free_last = place;
+    world_free_slot(world, place);
     world->entity_count--;
     return NECPNET_OK;
 }
@@ -19111,6 +19140,168 @@ necpnet_result necpnet_world_restore(necpnet_world* world)
     return NECPNET_OK;
 }
 /* ---- end src/nn_rewind.c ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_save.c ----------------------------------------------------------------------------------------- */
+/* nn_save - a world as bytes, and back.
+ *
+ *   "NNWS", version (1), schema hash (8), tick (4), number of entities (varint); then each entity by rising slot: slots
+ *   skipped (varint), generation (2), type id (varint), the words of its row (varints); SipHash-2-4 of all before (8, key 0).
+ */
+
+#define SAVE_VERSION 1
+#define SAVE_HEAD_BYTES 17
+#define SAVE_HASH_BYTES 8
+
+static const uint8_t save_magic[4] = {'N', 'N', 'W', 'S'};
+static const uint8_t save_key[NN_SIPHASH_KEY_BYTES] = {0};
+
+/* The bytes of one entity's record; writes them when there is a writer. */
+static size_t save_entity(nn_writer* writer, const necpnet_world* world, uint32_t place, uint32_t former)
+{
+    const nn_world_slot* slot = &world->slots[place];
+    const uint32_t* row = nn_world_row(world, slot, slot->version);
+    uint32_t words = world->schema->plans[slot->type].row_words;
+    uint16_t type_id = world->schema->types[slot->type].id;
+    size_t bytes = nn_varint_bytes(place - former - 1) + 2 + nn_varint_bytes(type_id);
+    for (uint32_t i = 0; i < words; i++) bytes += nn_varint_bytes(row[i]);
+    if (!writer) return bytes;
+    nn_write_varint(writer, place - former - 1);
+    nn_write_u16(writer, slot->generation);
+    nn_write_varint(writer, type_id);
+    for (uint32_t i = 0; i < words; i++) nn_write_varint(writer, row[i]);
+    return bytes;
+}
+
+/* All entities that a commit has seen. */
+static size_t save_entities(nn_writer* writer, const necpnet_world* world, uint32_t* out_count)
+{
+    size_t bytes = 0;
+    uint32_t former = 0;
+    *out_count = 0;
+    for (uint32_t place = 1; place <= world->slot_count; place++) {
+        const nn_world_slot* slot = &world->slots[place];
+        if (!(slot->flags & NN_SLOT_ALIVE) || slot->versions == 0) continue;
+        bytes += save_entity(writer, world, place, former);
+        former = place;
+        (*out_count)++;
+    }
+    return bytes;
+}
+
+necpnet_result necpnet_world_save(const necpnet_world* world, void* data, size_t bytes, size_t* out_bytes)
+{
+    if (!world || !out_bytes || (bytes && !data)) return NECPNET_ERR_INVALID_ARGUMENT;
+    uint32_t count;
+    size_t needed = save_entities(NULL, world, &count);
+    needed += SAVE_HEAD_BYTES + nn_varint_bytes(count) + SAVE_HASH_BYTES;
+    *out_bytes = needed;
+    if (bytes < needed) return NECPNET_ERR_BUFFER_TOO_SMALL;
+    nn_writer writer = nn_writer_of(data, needed);
+    nn_write_bytes(&writer, save_magic, sizeof save_magic);
+    nn_write_u8(&writer, SAVE_VERSION);
+    nn_write_u64(&writer, world->schema->hash);
+    nn_write_u32(&writer, world->tick);
+    nn_write_varint(&writer, count);
+    save_entities(&writer, world, &count);
+    nn_write_u64(&writer, nn_siphash64(save_key, data, needed - SAVE_HASH_BYTES));
+    NN_ASSERT(!writer.failed && nn_writer_left(&writer) == 0);
+    return NECPNET_OK;
+}
+
+/* ---- back */
+
+static bool load_component(const nn_field_plan* field, const uint32_t* words, unsigned component)
+{
+    uint64_t value = words[component * (field->wide ? 2u : 1u)];
+    if (field->wide) value |= (uint64_t)words[component * 2 + 1] << 32;
+    return value <= field->range;
+}
+
+/* Whether a row of words could have come from a struct. */
+static bool load_row_holds(const nn_type_plan* plan, const uint32_t* row)
+{
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        const uint32_t* words = row + field->word;
+        if (field->field->kind == NECPNET_FIELD_QUAT) {
+            if (words[0] > 3) return false;
+            for (unsigned c = 1; c < 4; c++) {
+                if (words[c] > field->range) return false;
+            }
+            continue;
+        }
+        if (field->field->kind == NECPNET_FIELD_STRING && words[0] >= field->field->count) return false;
+        for (unsigned c = 0; c < field->components; c++) {
+            if (!load_component(field, words, c)) return false;
+        }
+    }
+    return true;
+}
+
+static necpnet_result load_refuse(const necpnet_world* world, const char* why)
+{
+    nn_log_write(&world->logger, NECPNET_LOG_ERROR, "saved world: %s", why);
+    return NECPNET_ERR_BAD_DATA;
+}
+
+static necpnet_result load_entity(necpnet_world* world, nn_reader* reader, uint32_t* former)
+{
+    uint64_t state[NN_STRUCT_BYTES_MAX / sizeof(uint64_t)];
+    uint64_t place = nn_read_varint(reader);
+    uint16_t generation = nn_read_u16(reader);
+    uint64_t type_id = nn_read_varint(reader);
+    if (reader->failed || place > NN_WORLD_SLOTS_MAX) return load_refuse(world, "an entity's head does not decode");
+    place += *former + 1;
+    int type = type_id <= UINT16_MAX ? nn_schema_index(world->schema, (uint16_t)type_id) : -1;
+    if (place > NN_WORLD_SLOTS_MAX || generation == 0 || type < 0) {
+        return load_refuse(world, "an entity has a number or type that cannot be");
+    }
+    const nn_type_plan* plan = &world->schema->plans[type];
+    for (uint32_t i = 0; i < plan->row_words; i++) {
+        uint64_t word = nn_read_varint(reader);
+        if (word > UINT32_MAX) return load_refuse(world, "a value is out of its field's range");
+        world->scratch_row[i] = (uint32_t)word;
+    }
+    if (reader->failed) return load_refuse(world, "it ends within an entity");
+    if (!load_row_holds(plan, world->scratch_row)) return load_refuse(world, "a value is out of its field's range");
+    nn_dequantise(plan, world->scratch_row, state);
+    *former = (uint32_t)place;
+    return nn_world_spawn_at(world, nn_entity_of(generation, (uint16_t)place), type, state);
+}
+
+static void load_undo(necpnet_world* world)
+{
+    necpnet_entity entity;
+    while ((entity = necpnet_world_next(world, NECPNET_ENTITY_NONE)) != NECPNET_ENTITY_NONE) {
+        necpnet_world_despawn(world, entity);
+    }
+}
+
+necpnet_result necpnet_world_load(necpnet_world* world, const void* data, size_t bytes)
+{
+    if (!world || !data) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (world->slot_count || world->is_rewound) return NECPNET_ERR_INVALID_STATE;
+    if (bytes < SAVE_HEAD_BYTES + 1 + SAVE_HASH_BYTES || memcmp(data, save_magic, sizeof save_magic)) {
+        return load_refuse(world, "these bytes are none");
+    }
+    nn_reader reader = nn_reader_of((const uint8_t*)data + sizeof save_magic, bytes - sizeof save_magic);
+    if (nn_read_u8(&reader) != SAVE_VERSION) return load_refuse(world, "it is of another version");
+    uint64_t hash = nn_load_u64((const uint8_t*)data + bytes - SAVE_HASH_BYTES);
+    if (hash != nn_siphash64(save_key, data, bytes - SAVE_HASH_BYTES))
+        return load_refuse(world, "it is damaged or cut");
+    if (nn_read_u64(&reader) != world->schema->hash) return NECPNET_ERR_SCHEMA_DIFFERS;
+    nn_read_u32(&reader); /* the tick: for people */
+    uint64_t count = nn_read_varint(&reader);
+    uint32_t former = 0;
+    necpnet_result result = NECPNET_OK;
+    for (uint64_t i = 0; i < count && result == NECPNET_OK; i++) result = load_entity(world, &reader, &former);
+    if (result == NECPNET_OK && nn_reader_left(&reader) != SAVE_HASH_BYTES) {
+        result = load_refuse(world, "there is more in it than its entities");
+    }
+    if (result) load_undo(world);
+    return result;
+}
+/* ---- end src/nn_save.c ------------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_follower.h ------------------------------------------------------------------------------------- */
 /* nn_follower - one client that follows a world: what it is known to have, what it needs, and the STATE frames for it.

@@ -307,8 +307,8 @@ typedef struct necpnet_send_options {
 
 typedef enum necpnet_event_type {
     NECPNET_EVENT_NONE = 0,
-    NECPNET_EVENT_CONNECTED = 1,      /* client: the session is up.  server: a peer joined.  resumed, count */
-    NECPNET_EVENT_DISCONNECTED = 2,   /* reason, code, text, will_reconnect, retry_in_ms */
+    NECPNET_EVENT_CONNECTED = 1,      /* a session has begun, or (resumed) goes on after SUSPENDED.  resumed, count */
+    NECPNET_EVENT_DISCONNECTED = 2,   /* the session is over.  reason, code, text, count, will_reconnect, retry_in_ms */
     NECPNET_EVENT_CONNECT_FAILED = 3, /* client: an attempt failed.  reason, text, will_reconnect, retry_in_ms */
     NECPNET_EVENT_TOKEN_NEEDED = 4,   /* client: call set_token; the attempt waits for it */
     NECPNET_EVENT_MESSAGE = 5,        /* peer, channel, data, bytes, name */
@@ -316,8 +316,22 @@ typedef enum necpnet_event_type {
     NECPNET_EVENT_WRITABLE = 7,       /* peer, channel: a queue that was full has room again */
     NECPNET_EVENT_QUERY_ANSWER = 8,   /* client: server_name, players, players_max, rtt_us; text is the url */
     NECPNET_EVENT_QUERY_FAILED = 9,   /* client: reason; text is the url */
-    NECPNET_EVENT_INPUT = 10          /* server: peer, tick, data, bytes: the next numbered input of a client */
+    NECPNET_EVENT_INPUT = 10,         /* server: peer, tick, data, bytes: the next numbered input of a client */
+    NECPNET_EVENT_SUSPENDED = 11,     /* the connection is lost, the session waits for another.  reason, text,
+                                         will_reconnect, retry_in_ms */
+    NECPNET_EVENT_MOVED = 12          /* the session goes on over another connection (UDP, WebSocket), nobody was away */
 } necpnet_event_type;
+
+/* The life of a session, on either side:
+ *
+ *    CONNECTED (resumed false)  -> [ SUSPENDED -> CONNECTED (resumed true) ] ..  -> DISCONNECTED
+ *
+ * A session outlives its connection by the server's resume_window_ms. SUSPENDED says that the connection is lost; the peer,
+ * its groups and user data stay, what is sent on reliable channels waits, and arrives exactly once, in order, once the
+ * client is back, over whatever transport. DISCONNECTED comes when the window has passed, or at once when one side left in
+ * good order, was kicked or replaced, or broke the protocol. MOVED says that a session changed its connection while it had
+ * one: from WebSocket to UDP, or a client came back before its loss was noticed. State sync begins anew with each connection; numbered
+ * inputs go on. */
 
 /* One event. Pointers are views until the next poll or update of the instance. */
 typedef struct necpnet_event {
@@ -331,11 +345,12 @@ typedef struct necpnet_event {
     uint32_t code;
     const char* text; /* never NULL */
     uint64_t receipt;
-    uint64_t count; /* CONNECTED after an earlier connection: reliable messages that may have got lost between */
+    uint64_t count; /* reliable messages of ours that may not have arrived.  client: of the session before a CONNECTED that
+                       is not resumed.  server: of the session that a DISCONNECTED ends */
     uint32_t tick;
     uint32_t retry_in_ms;
     bool will_reconnect;
-    bool resumed; /* CONNECTED: false always in this version, in which a session ends with its connection */
+    bool resumed; /* CONNECTED: the same session as before SUSPENDED; reliable channels go on, nothing lost or doubled */
     const char* server_name;
     uint32_t players;
     uint32_t players_max;
@@ -448,6 +463,15 @@ typedef struct necpnet_client_config {
     uint32_t receive_bytes_max;  /* messages received and not yet polled; 64 KB .. 1 GB, default 16 MB */
     uint32_t inputs_max;         /* unacknowledged numbered inputs kept; 1 .. 256, default 64 */
     uint32_t busy_poll_us;       /* of own sockets: wait asks them so long before it sleeps; default 0 */
+    uint64_t offline_channels;   /* bit a channel: reliable ones among them take messages while there is no connection;
+                                    default all */
+    uint32_t offline_bytes_max;  /* queued while there is no connection, all channels together; LOW may fill a half,
+                                    NORMAL three quarters, HIGH seven eighths of it; 1,024 .. 1 GB, default 1 MB */
+    bool offline_drops;          /* messages that are not taken without a connection are dropped and counted, send says
+                                    OK; default false: ERR_NOT_CONNECTED */
+    uint32_t upgrade_min_ms;     /* on WebSocket with a udp:// address: time before UDP is tried again, doubling ..;
+                                    100 .. 3,600,000, default 5,000 */
+    uint32_t upgrade_max_ms;     /* .. up to this; upgrade_min_ms .. 86,400,000, default 300,000 */
 } necpnet_client_config;
 
 /* necpnet_client_config_default - fill all fields and stamp struct_bytes.
@@ -723,8 +747,8 @@ NECPNET_API necpnet_result necpnet_client_set_loading(necpnet_client* client, bo
  */
 NECPNET_API necpnet_result necpnet_client_suspend(necpnet_client* client, uint64_t now_us);
 
-/* necpnet_client_resume - back in the foreground: go on if the server still has the connection; else its silence or its
- * refusal ends this one, and the client reconnects with a new session.
+/* necpnet_client_resume - back in the foreground: go on if the server still has the connection; else the client reconnects
+ * and goes on with the session, if the server still has that.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE (not suspended)
  * Thread   owner.      Callback  safe.      Allocates  no.
@@ -802,6 +826,14 @@ typedef struct necpnet_web_deflate {
     uint32_t bytes_min;       /* of a message; smaller ones are sent as they are; default 128 */
 } necpnet_web_deflate;
 
+/* What becomes of a client id's earlier session when it joins again with another (not by a resume ticket). A client id of 0 is
+ * nobody in particular and left alone. */
+typedef enum necpnet_take_over {
+    NECPNET_TAKE_OVER_REPLACE = 0, /* the earlier one ends with ERR_REPLACED */
+    NECPNET_TAKE_OVER_REFUSE = 1,  /* the new one is refused with ERR_REFUSED, unless the earlier one is suspended: that ends */
+    NECPNET_TAKE_OVER_ALLOW = 2    /* both play */
+} necpnet_take_over;
+
 typedef struct necpnet_web_handlers necpnet_web_handlers; /* section 9 */
 
 typedef struct necpnet_server_config {
@@ -831,7 +863,8 @@ typedef struct necpnet_server_config {
     const necpnet_channel_config* channels;
     int channel_count;
     necpnet_world* world;       /* NULL (default), or the world that clients follow; borrowed */
-    uint32_t peers_max;         /* 1 .. 16,777,215 (24 bits of the connection id), default 1,024 */
+    uint32_t peers_max;         /* 1 .. 8,000,000 (24 bits of the connection id, 1 to tell a slot's connections apart),
+                                   default 1,024 */
     uint32_t peers_per_address_max; /* default 64 */
     uint32_t handshakes_max;    /* WebSocket connections that have not finished SETUP; default 1,024 */
     uint32_t handshake_timeout_ms; /* from TCP accept to SETUP; default 5,000 */
@@ -842,7 +875,18 @@ typedef struct necpnet_server_config {
     uint32_t websocket_ping_ms;
     uint32_t websocket_timeout_ms;
     uint32_t loading_timeout_ms;
-    uint32_t resume_window_ms;  /* no effect in this version: a session ends with its connection; default 30,000 */
+    uint32_t resume_window_ms;  /* how long a session outlives its connection; 0 (it does not, and there are no tickets) ..
+                                   3,600,000, default 30,000 */
+    uint32_t suspended_max;     /* sessions without connection, within peers_max; one more ends the longest suspended;
+                                   default 1,024; 0: none */
+    uint32_t suspended_bytes_max; /* queued for all of them; beyond it the longest suspended ends; 64 KB .. 4 GB, default
+                                   64 MB */
+    const necpnet_token_key* ticket_keys; /* seal resume tickets; the first seals, all open (rotation); servers that
+                                   are to tell each other's lost sessions by name share them; copied */
+    int ticket_key_count;       /* 0 .. 16; 0 (default): a random key of this server's own */
+    uint32_t ticket_lifetime_ms; /* a new one is issued at half of it; at least 2 x resume_window_ms; 1,000 ..
+                                   604,800,000, default 3,600,000 */
+    necpnet_take_over take_over; /* another session of a client id that is here; default REPLACE */
     uint32_t bandwidth_limit;   /* bytes a second and peer */
     uint32_t datagram_bytes_max;
     uint32_t receive_bytes_max; /* of all peers together, received and not yet polled; default 64 MB */
@@ -1055,7 +1099,8 @@ typedef struct necpnet_peer_info {
     necpnet_address address;
     necpnet_transport_kind transport;
     necpnet_identity identity;
-    bool connected;          /* false: it has ended, and EVENT_DISCONNECTED waits to be polled */
+    bool connected;          /* false: suspended, or it has ended and EVENT_DISCONNECTED waits to be polled */
+    bool suspended;          /* the connection is lost, the session waits for another */
     uint64_t connected_us;   /* when the session began, in the time of update */
     uint64_t heard_us;       /* when something last arrived */
     uint32_t input_tick;     /* of the newest input received */
@@ -1110,6 +1155,10 @@ NECPNET_API necpnet_result necpnet_server_get_channel_statistics(const necpnet_s
     X(TOKEN_EPOCH, "token of a revoked epoch") \
     X(TOKEN_SPENT, "token used before") \
     X(TOKEN_STALE, "token issued before this server started") \
+    X(TICKET_KEY, "resume ticket sealed under an unknown key, or changed") \
+    X(TICKET_EXPIRED, "resume ticket expired, or of a revoked epoch") \
+    X(TICKET_SPENT, "resume ticket used before") \
+    X(TICKET_SESSION, "resume ticket of a session that is not here, or not over this transport") \
     X(PROOF, "proof of the pre-shared key wrong") \
     X(MODE, "open or plaintext handshake to a server that wants tokens, or the reverse") \
     X(FULL, "peers_max, peers_per_address_max or handshakes_max reached") \
@@ -1140,10 +1189,12 @@ NECPNET_API const char* necpnet_drop_name(necpnet_drop drop);
 typedef struct necpnet_server_statistics {
     uint32_t peers;             /* sessions */
     uint32_t peers_connected;
+    uint32_t peers_suspended;
     uint32_t peers_udp;         /* of the connected */
     uint32_t peers_websocket;
     uint32_t web_connections;   /* TCP connections of any kind */
     uint64_t sessions_total;
+    uint64_t sessions_resumed;  /* times that one went on over another connection */
     uint64_t packets_sent;
     uint64_t packets_received;
     uint64_t packets_lost;

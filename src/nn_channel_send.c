@@ -540,6 +540,16 @@ NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id,
     if (cut && nn_fragments_acked(cut, 0, units)) channel_retire(channel, id, receipts);
 }
 
+NN_PRIVATE nn_send_entry* nn_channel_send_unsent(const nn_channel_send* channel)
+{
+    return channel->fresh == channel->next || channel->cutting ? NULL : channel_entry(channel, channel->fresh);
+}
+
+NN_PRIVATE void nn_channel_send_forget_unsent(nn_channel_send* channel)
+{
+    channel_drop_fresh(channel);
+}
+
 NN_PRIVATE bool nn_channel_send_has_room(const nn_channel_send* channel)
 {
     if (channel->queue_messages == 0) return true;

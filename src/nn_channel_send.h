@@ -138,6 +138,11 @@ NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t 
 NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units,
                                           nn_delivery_list* receipts);
 
+/* nn_channel_send_unsent - the oldest message that no packet carried yet, with its options; NULL. nn_channel_send_forget_unsent -
+ * drop it (its receipt was taken). */
+NN_PRIVATE nn_send_entry* nn_channel_send_unsent(const nn_channel_send* channel);
+NN_PRIVATE void nn_channel_send_forget_unsent(nn_channel_send* channel);
+
 /* nn_channel_send_has_room - whether a refused message would fit again, with some to spare. */
 NN_PRIVATE bool nn_channel_send_has_room(const nn_channel_send* channel);
 

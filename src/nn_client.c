@@ -28,6 +28,10 @@ necpnet_result necpnet_client_config_default(necpnet_client_config* config)
     config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_ETHERNET;
     config->receive_bytes_max = 16u << 20;
     config->inputs_max = 64;
+    config->offline_channels = UINT64_MAX;
+    config->offline_bytes_max = 1u << 20;
+    config->upgrade_min_ms = 5000;
+    config->upgrade_max_ms = 300000;
     return NECPNET_OK;
 }
 
@@ -52,6 +56,9 @@ static necpnet_result client_check(const necpnet_client_config* c)
         nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
         nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, 1u << 30) &&
         nn_config_range(log, "inputs_max", c->inputs_max, 1, NN_INPUTS_MAX) &&
+        nn_config_range(log, "offline_bytes_max", c->offline_bytes_max, 1024, 1u << 30) &&
+        nn_config_range(log, "upgrade_min_ms", c->upgrade_min_ms, 100, 3600000) &&
+        nn_config_range(log, "upgrade_max_ms", c->upgrade_max_ms, c->upgrade_min_ms, 86400000) &&
         nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
     return ok ? NECPNET_OK : NECPNET_ERR_BAD_CONFIG;
 }
@@ -128,7 +135,7 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     if (result) return result;
     nn_session_init(&client->sessions[0], &client->endpoint.session_config);
     nn_session_init(&client->sessions[1], &client->endpoint.session_config);
-    nn_connection_init(&client->connection, &client->endpoint.settings, &client->sessions[0], config->inputs_max);
+    nn_client_init_connection(client);
     nn_connection_settings* settings = &client->endpoint.settings;
     settings->udp_ping_ms = config->udp_ping_ms;
     settings->udp_timeout_ms = config->udp_timeout_ms;
@@ -214,6 +221,7 @@ void necpnet_client_destroy(necpnet_client* client)
     nn_session_reset(&client->sessions[1]);
     nn_alloc_give(alloc, client->urls, (size_t)client->url_capacity * sizeof(nn_url));
     nn_alloc_give(alloc, client->credential, client->credential_bytes);
+    nn_client_forget_ticket(client);
     nn_wipe(&client->token, sizeof client->token);
     nn_wipe(client->psk, sizeof client->psk);
     nn_endpoint_reset(&client->endpoint);
@@ -226,49 +234,6 @@ void necpnet_client_destroy(necpnet_client* client)
 NN_PRIVATE nn_session* nn_client_session(necpnet_client* client)
 {
     return &client->sessions[client->session];
-}
-
-/* The connection is over: the next session begins empty; what was received can still be polled. */
-static void client_change_session(necpnet_client* client)
-{
-    nn_session* old = nn_client_session(client);
-    client->lost_count += old->outstanding;
-    nn_connection_reset(&client->connection);
-    nn_session_discard(old);
-    client->session ^= 1;
-    nn_session_reset(nn_client_session(client));
-    nn_session_init(nn_client_session(client), &client->endpoint.session_config);
-    nn_connection_init(&client->connection, &client->endpoint.settings, nn_client_session(client),
-                       client->config.inputs_max);
-}
-
-static bool client_comes_back(necpnet_result reason)
-{
-    switch (reason) {
-    case NECPNET_ERR_CLOSED:
-    case NECPNET_ERR_KICKED:
-    case NECPNET_ERR_REPLACED: return false;
-    default: return true;
-    }
-}
-
-/* After nn_connection said CLOSED. */
-static void client_end_connection(necpnet_client* client)
-{
-    nn_close close = client->connection.close;
-    bool stop = client->stop_requested;
-    client_change_session(client);
-    client->was_connected = true;
-    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, close.text);
-    event->event.reason = stop ? NECPNET_ERR_CLOSED : close.reason;
-    event->event.code = close.code;
-    uint32_t delay_ms = 0;
-    bool back = !stop && client_comes_back(close.reason);
-    if (back) back = nn_client_retry(client, close.reason, close.has_retry, close.retry_ms, &delay_ms);
-    event->event.will_reconnect = back;
-    event->event.retry_in_ms = delay_ms;
-    if (!back) client->state = NECPNET_CLIENT_IDLE;
-    client->stop_requested = false;
 }
 
 necpnet_result necpnet_client_flush(necpnet_client* client, uint64_t now_us)
@@ -299,7 +264,8 @@ necpnet_result necpnet_client_update(necpnet_client* client, uint64_t now_us)
     nn_client_run_queries(client, now_us);
     nn_connection_update(&client->connection, now_us);
     nn_connection_flush(&client->connection, now_us);
-    if (client->connection.state == NN_CONNECTION_CLOSED) client_end_connection(client);
+    if (client->connection.state == NN_CONNECTION_CLOSED) nn_client_lose(client);
+    nn_client_run_session(client, now_us);
     nn_endpoint_end(&client->endpoint);
     return NECPNET_OK;
 }
@@ -312,6 +278,7 @@ uint64_t necpnet_client_deadline_us(const necpnet_client* client)
     uint64_t at_us = nn_connection_deadline_us(&client->connection, now_us);
     at_us = nn_min_u64(at_us, nn_client_round_deadline_us(client));
     at_us = nn_min_u64(at_us, nn_client_query_deadline_us(client));
+    at_us = nn_min_u64(at_us, nn_client_session_deadline_us(client));
     if (client->state == NECPNET_CLIENT_RECONNECTING) at_us = nn_min_u64(at_us, client->retry_at_us);
     if (client->endpoint.web) at_us = nn_min_u64(at_us, nn_web_deadline_us(client->endpoint.web));
     return at_us;
@@ -359,6 +326,8 @@ bool necpnet_client_poll(necpnet_client* client, necpnet_event* out_event)
     /* what the last connection delivered comes before the news of its end */
     bool ended = first && first->event.type == NECPNET_EVENT_DISCONNECTED;
     if ((!first || ended) && client_poll_session(&client->sessions[client->session ^ 1], out_event)) return true;
+    bool suspended = first && first->event.type == NECPNET_EVENT_SUSPENDED;
+    if (suspended && client_poll_session(nn_client_session(client), out_event)) return true;
     if (first) {
         *out_event = first->event;
         out_event->text = first->text;

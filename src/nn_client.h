@@ -3,12 +3,17 @@
  * A round of attempts: every url is resolved, each address is tried connect_stagger_ms after the one before. The first that
  * answers (RETRY over UDP, the upgrade over WebSocket) wins: it alone spends the token, the others are dropped. When it
  * fails after all, or all have failed, the round has failed; the next begins after a growing random delay.
+ *
+ * A session that has a ticket outlives its connection: rounds then go with the ticket (RESUME, or SETUP with it), and begin
+ * with no token. Beside a live connection a round may look for a better one: a probe. What answers then takes the session
+ * over at once.
  */
 #ifndef NN_CLIENT_H
 #define NN_CLIENT_H
 
 #include "nn_endpoint.h"
 #include "nn_handshake_client.h"
+#include "nn_ticket.h"
 #include "nn_token.h"
 #include "nn_url.h"
 
@@ -19,6 +24,7 @@
 #define NN_QUERY_TIMEOUT_US 2000000
 #define NN_QUERY_REPEAT_US 500000
 #define NN_CREDENTIAL_BYTES_MAX 8191
+#define NN_RETIRED_US 5000000 /* a WebSocket whose session moved is closed by then */
 
 typedef enum nn_attempt_state {
     NN_ATTEMPT_FREE = 0,
@@ -89,6 +95,21 @@ struct necpnet_client {
     nn_session sessions[2];
     int session; /* index of the present one; the other may still hold messages to be polled */
     nn_connection connection;
+    bool is_suspended; /* the connection is lost, the session waits */
+    bool is_resuming;  /* the round goes with the ticket */
+    bool is_probing;   /* the round runs beside the connection */
+    bool is_skipped;   /* the round left out ws:// addresses, over which this session may not go on */
+    bool was_encrypted;
+    bool is_throttled;   /* a message was refused for offline_bytes_max */
+    uint64_t session_id; /* as the server's SETUP names it */
+    uint8_t ticket[NN_TICKET_BYTES];
+    uint8_t ticket_secret[NN_SECRET_BYTES];
+    bool has_ticket;
+    uint32_t ticket_doubts; /* of handshakes with it that had no answer */
+    uint64_t probe_at_us;   /* the next; NN_NEVER */
+    uint64_t probe_delay_us;
+    necpnet_web_connection* retired; /* what the session moved from; closed when the other side speaks on the new one */
+    uint64_t retired_until_us;
     uint64_t lost_count; /* reliable messages of the last session that may not have arrived */
     bool was_connected;
     bool stop_requested; /* disconnect while connected */
@@ -109,8 +130,39 @@ NN_PRIVATE nn_session* nn_client_session(necpnet_client* client);
 /* nn_client_push - queue an event; text (cut) and name are copied. The oldest is dropped when nobody polls. */
 NN_PRIVATE nn_client_event* nn_client_push(necpnet_client* client, necpnet_event_type type, const char* text);
 
+/* the session's life (nn_client_session) */
+
+/* nn_client_begin_session - a new one, in place of one that waits: that is told to be over. */
+NN_PRIVATE void nn_client_begin_session(necpnet_client* client);
+
+/* nn_client_end_session - the session that waits is over: DISCONNECTED. What was not sent goes to the next. */
+NN_PRIVATE nn_client_event* nn_client_end_session(necpnet_client* client, const nn_close* close);
+
+/* nn_client_lose - the connection is CLOSED: wait with the session, or end it. */
+NN_PRIVATE void nn_client_lose(necpnet_client* client);
+NN_PRIVATE void nn_client_init_connection(necpnet_client* client);
+
+/* nn_client_joined - a connection is up: what the server's SETUP and ACCEPT say of the session. */
+NN_PRIVATE void nn_client_joined(necpnet_client* client, const nn_setup* setup, bool encrypted, bool resumed);
+
+/* nn_client_take_ticket - unless it is older than the present one. */
+NN_PRIVATE void nn_client_take_ticket(necpnet_client* client, const uint8_t* ticket, size_t bytes,
+                                      const uint8_t* secret);
+NN_PRIVATE void nn_client_forget_ticket(necpnet_client* client);
+
+/* nn_client_retire - the session has left this WebSocket. */
+NN_PRIVATE void nn_client_retire(necpnet_client* client);
+NN_PRIVATE void nn_client_run_session(necpnet_client* client, uint64_t now_us);
+NN_PRIVATE uint64_t nn_client_session_deadline_us(const necpnet_client* client);
+
+/* nn_client_probed - a probe ended without success. */
+NN_PRIVATE void nn_client_probed(necpnet_client* client);
+
 /* rounds */
 NN_PRIVATE void nn_client_begin_round(necpnet_client* client);
+
+/* nn_client_begin_probe - a round beside the connection, over the addresses of UDP, or of WebSocket. */
+NN_PRIVATE void nn_client_begin_probe(necpnet_client* client, bool udp);
 NN_PRIVATE void nn_client_end_attempts(necpnet_client* client);
 NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
                                          size_t bytes);

@@ -113,7 +113,12 @@ static void client_begin_url(necpnet_client* client, int index)
                            : "no WebSocket on this transport: use udp://");
         return;
     }
-    if (is_udp && client->config.security == NECPNET_SECURITY_TOKEN && !client->has_token) {
+    if (client->is_resuming && client->was_encrypted && url->scheme == NN_URL_WS) {
+        client->is_skipped = true;
+        return;
+    }
+    bool wants_token = client->config.security == NECPNET_SECURITY_TOKEN && !client->is_resuming;
+    if (is_udp && wants_token && !client->has_token) {
         client_note(client, NECPNET_ERR_TOKEN_MISSING,
                     "UDP needs a connect token; a credential serves WebSocket alone");
         return;
@@ -133,7 +138,7 @@ static void client_begin_url(necpnet_client* client, int index)
     client_note(client, result, url->host);
 }
 
-NN_PRIVATE void nn_client_begin_round(necpnet_client* client)
+static void client_clear_round(necpnet_client* client)
 {
     nn_client_end_attempts(client);
     client->round = (client->round + 1) & 0xffffff;
@@ -141,13 +146,31 @@ NN_PRIVATE void nn_client_begin_round(necpnet_client* client)
     client->round_reason = NECPNET_OK;
     client->round_text[0] = '\0';
     client->round_has_retry = false;
+    client->is_skipped = false;
+}
+
+NN_PRIVATE void nn_client_begin_round(necpnet_client* client)
+{
+    client_clear_round(client);
+    client->is_resuming = client->is_suspended && client->has_ticket;
     client->state = NECPNET_CLIENT_CONNECTING;
     for (int i = 0; i < client->url_count; i++) client_begin_url(client, i);
 }
 
+NN_PRIVATE void nn_client_begin_probe(necpnet_client* client, bool udp)
+{
+    client_clear_round(client);
+    client->is_resuming = client->is_probing = true;
+    for (int i = 0; i < client->url_count; i++) {
+        if ((client->urls[i].scheme == NN_URL_UDP) == udp) client_begin_url(client, i);
+    }
+}
+
 NN_PRIVATE void nn_client_ask_token(necpnet_client* client)
 {
-    if (client->config.security == NECPNET_SECURITY_TOKEN && !client->has_token && !client->has_credential) {
+    bool resumes = client->is_suspended && client->has_ticket;
+    bool wants_token = client->config.security == NECPNET_SECURITY_TOKEN && !resumes;
+    if (wants_token && !client->has_token && !client->has_credential) {
         client->state = NECPNET_CLIENT_WAITING_FOR_TOKEN;
         nn_client_push(client, NECPNET_EVENT_TOKEN_NEEDED, "");
         return;
@@ -159,7 +182,7 @@ static uint32_t client_new_id(necpnet_client* client)
 {
     for (;;) {
         uint32_t id = (uint32_t)nn_random_u64(&client->endpoint.random);
-        bool taken = id == 0;
+        bool taken = id == 0 || id == client->connection.local_id;
         for (int i = 0; i < client->attempt_count; i++) taken = taken || client->attempts[i].local_id == id;
         if (!taken) return id;
     }
@@ -178,12 +201,18 @@ static necpnet_result client_start_udp(necpnet_client* client, nn_attempt* attem
     uint8_t frame[NN_HANDSHAKE_SETUP_BYTES_MAX];
     nn_setup setup;
     nn_endpoint_setup(&client->endpoint, nn_client_schema_hash(client), &setup);
+    setup.session_id = client->session_id;
     nn_handshake_client_config config;
     memset(&config, 0, sizeof config);
     config.alloc = &client->endpoint.alloc;
     config.entropy = &client->endpoint.entropy;
     config.security = client->config.security;
     config.bundle = client->has_token ? &client->token : NULL;
+    if (client->is_resuming) {
+        config.ticket = client->ticket;
+        config.ticket_bytes = sizeof client->ticket;
+        config.ticket_secret = client->ticket_secret;
+    }
     config.psk = client->psk;
     config.timeout_us = (uint64_t)client->config.connect_timeout_ms * 1000;
     if (client->has_token && client->token_wall_offset_us) {
@@ -235,6 +264,47 @@ static bool client_win(necpnet_client* client, nn_attempt* attempt)
 
 /* -- the answer -- */
 
+/* The session, that there is or a new one, gets this connection. */
+static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_setup* setup, nn_connection_open* open,
+                         bool resumed)
+{
+    if (!resumed) nn_client_begin_session(client);
+    if (client->is_probing) {
+        nn_client_retire(client);
+        nn_connection_detach(&client->connection);
+    }
+    open->address = &attempt->address;
+    open->peer = setup;
+    open->resumed = resumed;
+    open->bandwidth_limit = client->bandwidth_limit;
+    open->seed = nn_random_u64(&client->endpoint.random);
+    client->connection.state_sink = client->state_sink;
+    necpnet_result result = nn_connection_begin(&client->connection, open, client->endpoint.now_us);
+    if (result) {
+        client->connection.web = NULL; /* the attempt's still */
+        nn_connection_detach(&client->connection);
+        client_fail(client, attempt, result, necpnet_result_text(result));
+        if (!client->is_probing) return;
+        client->connection.state = NN_CONNECTION_CLOSED; /* the session has no connection any more */
+        client->connection.close = nn_close_of(NECPNET_ERR_OUT_OF_MEMORY, 0, necpnet_result_text(result));
+        return;
+    }
+    attempt->web = NULL; /* the connection's now */
+    if (NECPNET_WITH_UDP && attempt->handshake) {
+        nn_client_take_ticket(client, attempt->handshake->ticket, attempt->handshake->ticket_bytes,
+                              attempt->handshake->ticket_secret);
+    }
+    if (setup->credential_kind == NN_CREDENTIAL_TICKET && setup->credential_bytes > NN_SECRET_BYTES) {
+        nn_client_take_ticket(client, setup->credential + NN_SECRET_BYTES, setup->credential_bytes - NN_SECRET_BYTES,
+                              setup->credential);
+    }
+    nn_client_end_attempts(client);
+    client->failures = 0;
+    client->has_token = client->has_credential = false;
+    if (client->state != NECPNET_CLIENT_SUSPENDED) client->state = NECPNET_CLIENT_CONNECTED;
+    nn_client_joined(client, setup, open->encrypted, resumed);
+}
+
 static void client_connected(necpnet_client* client, nn_attempt* attempt, const uint8_t* data, size_t bytes,
                              nn_connection_open* open)
 {
@@ -249,30 +319,15 @@ static void client_connected(necpnet_client* client, nn_attempt* attempt, const 
     if (result == NECPNET_OK && own_hash && setup.schema_hash && own_hash != setup.schema_hash) {
         result = NECPNET_ERR_SCHEMA_DIFFERS;
     }
-    if (result == NECPNET_OK) {
-        open->address = &attempt->address;
-        open->peer = &setup;
-        open->bandwidth_limit = client->bandwidth_limit;
-        open->seed = nn_random_u64(&client->endpoint.random);
-        client->connection.state_sink = client->state_sink;
-        result = nn_connection_begin(&client->connection, open, client->endpoint.now_us);
-        if (result) nn_connection_reset(&client->connection);
-    } else {
+    bool resumed = client->session_id && result == NECPNET_OK && setup.session_id == client->session_id;
+    if (result == NECPNET_OK && client->is_probing && !resumed) result = NECPNET_ERR_PROTOCOL;
+    if (result) {
         nn_aead_destroy(open->keys ? open->keys->send : NULL);
         nn_aead_destroy(open->keys ? open->keys->receive : NULL);
-    }
-    if (result) {
         client_fail(client, attempt, result, necpnet_result_text(result));
         return;
     }
-    attempt->web = NULL; /* the connection's now */
-    nn_client_end_attempts(client);
-    client->state = NECPNET_CLIENT_CONNECTED;
-    client->failures = 0;
-    client->has_token = client->has_credential = false;
-    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_CONNECTED, "");
-    event->event.count = client->lost_count;
-    client->lost_count = 0;
+    client_carry(client, attempt, &setup, open, resumed);
 }
 
 static void client_handshake_done(necpnet_client* client, nn_attempt* attempt)
@@ -298,7 +353,12 @@ static void client_handshake_failed(necpnet_client* client, nn_attempt* attempt)
 {
     char text[NECPNET_REASON_BYTES_MAX + 1];
     memcpy(text, attempt->handshake->text, sizeof text);
-    client_fail(client, attempt, attempt->handshake->result, text);
+    necpnet_result result = attempt->handshake->result;
+    if (result == NECPNET_ERR_NO_ANSWER) { /* attempts may be too short to be sure of it */
+        client->ticket_doubts += attempt->handshake->doubts;
+        if (client->ticket_doubts >= NN_HANDSHAKE_DOUBTS_MAX) result = NECPNET_ERR_TOKEN_INVALID;
+    }
+    client_fail(client, attempt, result, text);
 }
 
 NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
@@ -310,7 +370,8 @@ NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_a
         if (!attempt->handshake || !necpnet_address_equal(&attempt->address, from)) continue;
         uint8_t phase = attempt->handshake->phase;
         nn_handshake_state state = nn_handshake_client_read(attempt->handshake, data, bytes, client->endpoint.now_us);
-        if (state == NN_HANDSHAKE_WAITING && attempt->handshake->phase == phase) continue; /* not for this attempt */
+        if (state == NN_HANDSHAKE_WAITING && attempt->handshake->phase == phase)
+            continue; /* not for this attempt, or no answer */
         if (!client_win(client, attempt)) return;
         if (state == NN_HANDSHAKE_DONE) {
             client_handshake_done(client, attempt);
@@ -330,14 +391,21 @@ NN_PRIVATE void nn_client_session_open(void* user, necpnet_web_connection* conne
     if (!attempt) return;
     if (!client_win(client, attempt)) return;
     nn_setup setup;
-    uint8_t credential[NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES];
+    uint8_t credential[NN_TICKET_BYTES + NN_TICKET_PROOF_BYTES]; /* longer than a token with its proof */
     nn_endpoint_setup(&client->endpoint, nn_client_schema_hash(client), &setup);
-    if (client->has_token) {
+    setup.session_id = client->session_id;
+    if (client->is_resuming) {
+        memcpy(credential, client->ticket, NN_TICKET_BYTES);
+        nn_ticket_proof(client->ticket_secret, client->ticket, credential + NN_TICKET_BYTES);
+        setup.credential_kind = NN_CREDENTIAL_TICKET;
+        setup.credential = credential;
+        setup.credential_bytes = NN_TICKET_BYTES + NN_TICKET_PROOF_BYTES;
+    } else if (client->has_token) {
         memcpy(credential, client->token.sealed, NN_SETUP_TOKEN_BYTES);
         nn_siphash128(client->token.psk, client->token.sealed, NN_SETUP_TOKEN_BYTES, credential + NN_SETUP_TOKEN_BYTES);
         setup.credential_kind = NN_CREDENTIAL_TOKEN;
         setup.credential = credential;
-        setup.credential_bytes = sizeof credential;
+        setup.credential_bytes = NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES;
     } else if (client->has_credential) {
         setup.credential_kind = NN_CREDENTIAL_TEXT;
         setup.credential = (const uint8_t*)client->credential;
@@ -397,6 +465,7 @@ NN_PRIVATE void nn_client_session_close(void* user, necpnet_web_connection* conn
 {
     necpnet_client* client = (necpnet_client*)user;
     void* carrier = necpnet_web_get_user_data(connection);
+    if (connection == client->retired) client->retired = NULL;
     if (!carrier) return;
     necpnet_web_set_user_data(connection, NULL);
     if (carrier == &client->connection) {
@@ -429,9 +498,48 @@ NN_PRIVATE bool nn_client_retry(necpnet_client* client, necpnet_result reason, b
     return true;
 }
 
+/* A round with the ticket has failed. Whether the session, or the ticket, is done with and the next round begins at once. */
+static bool client_end_resume(necpnet_client* client, necpnet_result reason)
+{
+    nn_close close = nn_close_of(NECPNET_ERR_SESSION_LOST, 0, client->round_text);
+    switch (reason) {
+    case NECPNET_ERR_REPLACED:
+        close.reason = reason;
+        nn_client_end_attempts(client);
+        nn_client_end_session(client, &close);
+        client->state = NECPNET_CLIENT_IDLE;
+        return true;
+    case NECPNET_ERR_SESSION_LOST: break;
+    case NECPNET_ERR_TOKEN_SPENT:
+    case NECPNET_ERR_TOKEN_EXPIRED:
+    case NECPNET_ERR_TOKEN_INVALID:
+        /* the ticket is no good; who is known by a token may still be recognised */
+        nn_client_forget_ticket(client);
+        if (client->config.security == NECPNET_SECURITY_TOKEN) {
+            nn_client_end_attempts(client);
+            nn_client_ask_token(client);
+            return true;
+        }
+        break;
+    default:
+        if (!client->is_skipped) return false;
+        break; /* nobody answers where it may go on, but there are other ways to the server */
+    }
+    nn_client_end_attempts(client);
+    nn_client_end_session(client, &close)->event.will_reconnect = true;
+    nn_client_ask_token(client);
+    return true;
+}
+
 static void client_end_round(necpnet_client* client)
 {
     necpnet_result reason = client->round_reason ? client->round_reason : NECPNET_ERR_NO_ANSWER;
+    if (client->is_probing) {
+        nn_client_end_attempts(client);
+        nn_client_probed(client);
+        return;
+    }
+    if (client->is_resuming && client_end_resume(client, reason)) return;
     if (reason == NECPNET_ERR_NO_ANSWER && client->has_token && client->token_wall_offset_us &&
         client->endpoint.now_us + client->token_wall_offset_us >= client->token.info.expires_us) {
         reason = NECPNET_ERR_TOKEN_EXPIRED;
@@ -443,10 +551,13 @@ static void client_end_round(necpnet_client* client)
     nn_client_end_attempts(client);
     uint32_t delay_ms = 0;
     bool back = nn_client_retry(client, reason, client->round_has_retry, client->round_retry_ms, &delay_ms);
-    if (!back) client->state = NECPNET_CLIENT_IDLE;
     event->event.reason = reason;
     event->event.will_reconnect = back;
     event->event.retry_in_ms = delay_ms;
+    if (back) return;
+    client->state = NECPNET_CLIENT_IDLE;
+    nn_close close = nn_close_of(reason, 0, event->text);
+    if (client->is_suspended) nn_client_end_session(client, &close);
 }
 
 static void client_run_udp(necpnet_client* client, nn_attempt* attempt, uint64_t now_us)
@@ -465,13 +576,13 @@ static void client_run_udp(necpnet_client* client, nn_attempt* attempt, uint64_t
 
 NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us)
 {
-    if (client->state != NECPNET_CLIENT_CONNECTING) return;
+    if (client->state != NECPNET_CLIENT_CONNECTING && !client->is_probing) return;
     bool running = false;
     for (int i = 0; i < client->attempt_count; i++) {
         nn_attempt* attempt = &client->attempts[i];
         bool due = now_us >= attempt->start_us || !running;
         if (attempt->state == NN_ATTEMPT_WAITING && client->winner < 0 && due) client_start(client, attempt);
-        if (attempt->state == NN_ATTEMPT_RUNNING && now_us >= attempt->until_us) {
+        if (attempt->state == NN_ATTEMPT_RUNNING && !attempt->handshake && now_us >= attempt->until_us) {
             client_fail(client, attempt, NECPNET_ERR_NO_ANSWER, necpnet_result_text(NECPNET_ERR_NO_ANSWER));
         }
         if (NECPNET_WITH_UDP && attempt->state == NN_ATTEMPT_RUNNING && attempt->handshake) {
@@ -488,7 +599,7 @@ NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us)
 
 NN_PRIVATE uint64_t nn_client_round_deadline_us(const necpnet_client* client)
 {
-    if (client->state != NECPNET_CLIENT_CONNECTING) return NN_NEVER;
+    if (client->state != NECPNET_CLIENT_CONNECTING && !client->is_probing) return NN_NEVER;
     uint64_t at_us = NN_NEVER;
     bool running = false, waiting = false;
     for (int i = 0; i < client->attempt_count; i++) {
@@ -602,6 +713,8 @@ necpnet_result necpnet_client_disconnect(necpnet_client* client, uint32_t code, 
 {
     if (!client || (text && strlen(text) > NECPNET_REASON_BYTES_MAX)) return NECPNET_ERR_INVALID_ARGUMENT;
     if (client->state == NECPNET_CLIENT_IDLE) return NECPNET_ERR_NOT_CONNECTED;
+    if (client->is_probing) nn_client_end_attempts(client);
+    client->is_probing = false;
     if (client->connection.state != NN_CONNECTION_NONE) {
         nn_close close = nn_close_of(NECPNET_ERR_CLOSED, code, text);
         client->stop_requested = true;
@@ -613,6 +726,11 @@ necpnet_result necpnet_client_disconnect(necpnet_client* client, uint32_t code, 
         client->has_token = client->has_credential = false; /* maybe spent */
     nn_client_end_attempts(client);
     client->state = NECPNET_CLIENT_IDLE;
+    if (client->is_suspended) { /* the server finds out when its window has passed */
+        nn_close close = nn_close_of(NECPNET_ERR_CLOSED, 0, "");
+        nn_client_end_session(client, &close);
+        return NECPNET_OK;
+    }
     nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, "");
     event->event.reason = NECPNET_ERR_CLOSED;
     return NECPNET_OK;

@@ -1,18 +1,49 @@
 /* nn_client_send - what the application says to a connected client, and asks of it. */
 #include "nn_client.h"
 
+/* How much of offline_bytes_max messages of a priority may fill. */
+static uint64_t client_offline_bytes(const necpnet_client* client, necpnet_priority priority)
+{
+    uint64_t most = client->config.offline_bytes_max;
+    switch (priority) {
+    case NECPNET_PRIORITY_LOW: return most / 2;
+    case NECPNET_PRIORITY_NORMAL: return most / 4 * 3;
+    case NECPNET_PRIORITY_HIGH: return most / 8 * 7;
+    default: return most;
+    }
+}
+
+/* Without a connection: OK when the message may be queued. out_drops: it is neither queued nor refused. */
+static necpnet_result client_check_offline(necpnet_client* client, int channel, size_t bytes, bool* out_drops)
+{
+    const necpnet_channel_config* config = &client->endpoint.channels[channel];
+    nn_session* session = nn_client_session(client);
+    if (client->state == NECPNET_CLIENT_IDLE || client->state == NECPNET_CLIENT_CLOSING) {
+        return NECPNET_ERR_NOT_CONNECTED;
+    }
+    if (!nn_channel_is_reliable(config->mode) || !(client->config.offline_channels >> channel & 1)) {
+        *out_drops = client->config.offline_drops;
+        if (*out_drops) nn_session_drop(session, channel);
+        return *out_drops ? NECPNET_OK : NECPNET_ERR_NOT_CONNECTED;
+    }
+    if (nn_session_queued_bytes(session) + bytes <= client_offline_bytes(client, config->priority)) return NECPNET_OK;
+    nn_session_refuse(session, channel, bytes);
+    client->is_throttled = true;
+    return NECPNET_ERR_WOULD_BLOCK;
+}
+
 necpnet_result necpnet_client_send_with(necpnet_client* client, int channel, const void* data, size_t bytes,
                                         const necpnet_send_options* options)
 {
     if (!client || !options) return NECPNET_ERR_INVALID_ARGUMENT;
-    bool is_open = client->connection.state == NN_CONNECTION_OPEN;
-    if (!is_open) {
-        if (channel < 0 || channel >= client->endpoint.channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
-        bool is_reliable = client->endpoint.channels[channel].mode >= NECPNET_RELIABLE_SEQUENCED;
-        bool is_coming = client->state != NECPNET_CLIENT_IDLE && client->state != NECPNET_CLIENT_CLOSING;
-        if (!is_reliable || !is_coming) return NECPNET_ERR_NOT_CONNECTED;
+    nn_session* session = nn_client_session(client);
+    if (client->connection.state != NN_CONNECTION_OPEN) {
+        bool drops = false;
+        necpnet_result result = nn_session_check(&client->endpoint.session_config, channel, data, bytes, options);
+        if (result == NECPNET_OK) result = client_check_offline(client, channel, bytes, &drops);
+        if (result || drops) return result;
     }
-    return nn_session_send(nn_client_session(client), channel, data, bytes, options, client->endpoint.now_us);
+    return nn_session_send(session, channel, data, bytes, options, client->endpoint.now_us);
 }
 
 necpnet_result necpnet_client_send(necpnet_client* client, int channel, const void* data, size_t bytes)

@@ -26,20 +26,64 @@ NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connectio
     nn_input_receiver_init(&connection->input_receiver);
 }
 
+/* What belongs to the present carrier. */
+static void connection_release(nn_connection* connection)
+{
+    if (NECPNET_WITH_SERVER && connection->follower) nn_world_unfollow(connection->world, connection->follower);
+    nn_connection_leave_web(connection);
+    if (nn_connection_is_udp(connection)) nn_recovery_reset(&connection->recovery);
+    nn_phases_reset(&connection->phases);
+    connection->follower = NULL;
+    connection->transport = NECPNET_TRANSPORT_NONE;
+}
+
 NN_PRIVATE void nn_connection_reset(nn_connection* connection)
 {
     if (!connection->settings) return; /* never initialised */
-    if (NECPNET_WITH_SERVER && connection->follower) nn_world_unfollow(connection->world, connection->follower);
-    nn_connection_leave_web(connection);
-    if (connection->state_sink.reset && connection->state != NN_CONNECTION_NONE) {
+    connection_release(connection);
+    if (connection->has_begun && connection->state_sink.reset) {
         connection->state_sink.reset(connection->state_sink.user);
     }
-    if (nn_connection_is_udp(connection)) nn_recovery_reset(&connection->recovery);
-    nn_phases_reset(&connection->phases);
     nn_inputs_reset(&connection->inputs);
-    connection->follower = NULL;
-    connection->transport = NECPNET_TRANSPORT_NONE;
     connection->state = NN_CONNECTION_NONE;
+}
+
+NN_PRIVATE void nn_connection_detach(nn_connection* connection)
+{
+    nn_connection kept = *connection;
+    connection_release(connection);
+    memset(connection, 0, sizeof *connection);
+    connection->settings = kept.settings;
+    connection->session = kept.session;
+    connection->world = kept.world;
+    connection->state_sink = kept.state_sink;
+    connection->address = kept.address;
+    connection->loading = kept.loading;
+    connection->suspended = kept.suspended;
+    connection->tick_hz = kept.tick_hz;
+    connection->now_us = kept.now_us;
+    connection->has_begun = kept.has_begun;
+    connection->heard_us = kept.heard_us;
+    connection->clock = kept.clock;
+    connection->inputs = kept.inputs;
+    connection->input_receiver = kept.input_receiver;
+    connection->deliver_input = kept.deliver_input;
+    connection->take_control = kept.take_control;
+    connection->deliver_user = kept.deliver_user;
+}
+
+NN_PRIVATE bool nn_connection_may_resume(const nn_connection* connection)
+{
+    switch (connection->close.reason) {
+    case NECPNET_ERR_OUT_OF_MEMORY: return true; /* said by CLOSE, but nobody means to leave */
+    case NECPNET_ERR_TIMEOUT:
+    case NECPNET_ERR_CONNECTION_RESET:
+    case NECPNET_ERR_SLOW_READER:
+    case NECPNET_ERR_NETWORK_UNREACHABLE:
+    case NECPNET_ERR_IO:
+    case NECPNET_ERR_CLOSED: return !connection->is_final; /* the last: a WebSocket that ended without CLOSE */
+    default: return false;
+    }
 }
 
 /* WebSocket: what is written and not reported received stands in buffers between; state that would wait there is better
@@ -77,6 +121,10 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
     bool ordered = connection->transport == NECPNET_TRANSPORT_WEBSOCKET;
     if (open->resumed) {
         nn_session_carrier_changed(session, ordered);
+        connection->suspend_pending = connection->loading || connection->suspended;
+        connection->input_pending = connection->inputs.count > 0;
+        connection->input_receiver.ack_due = connection->input_receiver.has_tick;
+        if (connection->state_sink.reset) connection->state_sink.reset(connection->state_sink.user);
     } else {
         nn_session_begin(session, ordered);
     }
@@ -101,6 +149,7 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
 {
     NN_ASSERT(connection->state == NN_CONNECTION_NONE);
     connection->state = NN_CONNECTION_OPEN;
+    connection->has_begun = true;
     connection->address = *open->address;
     connection->encrypted = open->encrypted;
     connection->tick_hz = open->peer->tick_hz;
@@ -296,6 +345,7 @@ static necpnet_result connection_read_close(nn_connection* connection, nn_reader
     if (!nn_frame_read_close(reader, &close)) return connection_refuse(connection, "CLOSE frame malformed");
     if (connection->state == NN_CONNECTION_CLOSING) close = connection->close;
     connection->close_answer_pending = nn_connection_is_udp(connection);
+    connection->is_final = true;
     connection_end(connection, &close, connection->state != NN_CONNECTION_CLOSING);
     return NECPNET_ERR_CLOSED;
 }
@@ -360,6 +410,21 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     return connection_refuse(connection, text);
 }
 
+/* CONTROL messages that have become whole. */
+static necpnet_result connection_read_control(nn_connection* connection)
+{
+    const uint8_t* data;
+    size_t bytes;
+    while (nn_session_poll_control(connection->session, &data, &bytes)) {
+        if (bytes == 0) return connection_refuse(connection, "an empty CONTROL message");
+        if (!connection->take_control) continue;
+        if (!connection->take_control(connection->deliver_user, data[0], data + 1, bytes - 1)) {
+            return connection_refuse(connection, "a CONTROL message is malformed");
+        }
+    }
+    return NECPNET_OK;
+}
+
 /* All frames of a packet or message. */
 static necpnet_result connection_read_frames(nn_connection* connection, const uint8_t* data, size_t bytes,
                                              bool* out_eliciting)
@@ -392,6 +457,10 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
             break;
         default: result = connection_read_own(connection, type, &reader); break;
         }
+        if (result) return result;
+    }
+    if (connection->session->control.first) {
+        necpnet_result result = connection_read_control(connection);
         if (result) return result;
     }
     return refused ? NECPNET_ERR_OUT_OF_MEMORY : NECPNET_OK;
@@ -456,6 +525,7 @@ NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* c
 {
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
     connection->close = *close;
+    connection->is_final = true;
     connection->linger_until_us = now_us + (uint64_t)linger_ms * 1000;
     connection->state = NN_CONNECTION_LINGERING;
 }

@@ -35,6 +35,7 @@
 #define NN_CONNECTION_CLOSE_REPEAT_US 50000
 #define NN_CONNECTION_BURST_PACKETS_MAX 256 /* of one flush; the rest in the next */
 #define NN_SENT_SUSPEND 37                  /* nn_sent_kind: a SUSPEND frame */
+#define NN_CONTROL_TICKET 1                 /* first byte of a CONTROL message: secret 32, ticket */
 
 typedef enum nn_connection_state {
     NN_CONNECTION_NONE = 0,
@@ -62,6 +63,9 @@ typedef struct nn_connection_settings {
     size_t scratch_bytes;     /* datagram_bytes_max, a WebSocket message or a handshake datagram, whichever is larger */
 } nn_connection_settings;
 
+/* Takes a CONTROL message, of which the connection knows nothing but the kind. False: malformed. */
+typedef bool (*nn_control_function)(void* user, uint8_t kind, const uint8_t* data, size_t bytes);
+
 /* Who takes STATE frames instead of a view on this thread (a runner). The reader stands behind the type byte. */
 typedef struct nn_state_sink {
     necpnet_result (*read)(void* user, nn_reader* reader, uint64_t now_us);
@@ -80,6 +84,7 @@ typedef struct nn_connection {
     necpnet_transport_kind transport;
     necpnet_address address;
     bool encrypted;
+    bool has_begun; /* at some time since init */
     bool loading;   /* this side asked for patience */
     bool suspended; /* this side is in the background */
     bool peer_loading;
@@ -89,6 +94,7 @@ typedef struct nn_connection {
     bool ping_pending;
     bool pong_pending;
     bool closed_by_peer;
+    bool is_final;             /* one side has, or will have, said CLOSE: the session ends with the connection */
     bool close_answer_pending; /* the peer's CLOSE is answered once */
     bool is_stalled;           /* there is output, but the last flush could not write it */
     uint8_t closes_left;       /* CLOSE packets that may still be sent */
@@ -130,8 +136,9 @@ typedef struct nn_connection {
     nn_clock_sync clock;
     nn_inputs inputs;
     nn_input_receiver input_receiver;
-    nn_input_function deliver_input; /* server */
-    void* deliver_user;
+    nn_input_function deliver_input;  /* server */
+    nn_control_function take_control; /* NULL: nobody */
+    void* deliver_user;               /* of both */
     nn_rate send_rate;
     nn_rate receive_rate;
     nn_loss loss;
@@ -156,11 +163,18 @@ NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connectio
 /* nn_connection_reset - give back what it holds; init before use again. */
 NN_PRIVATE void nn_connection_reset(nn_connection* connection);
 
+/* nn_connection_detach - the carrier is over, the session goes on: give back what belonged to the carrier and say nothing.
+ * Inputs, clock, patience and what the endpoint set stay; begin with open.resumed follows, or reset. */
+NN_PRIVATE void nn_connection_detach(nn_connection* connection);
+
+/* nn_connection_may_resume - of a CLOSED one: whether the network took it, so that the session may go on over another. */
+NN_PRIVATE bool nn_connection_may_resume(const nn_connection* connection);
+
 /* What both ways of opening need to know. */
 typedef struct nn_connection_open {
     const necpnet_address* address;
     bool encrypted;
-    bool resumed;         /* the session had another connection before */
+    bool resumed;         /* after nn_connection_detach: the session had another connection before */
     const nn_setup* peer; /* the other side's SETUP */
     uint32_t bandwidth_limit;
     uint64_t seed;       /* from entropy */

@@ -197,6 +197,7 @@ static void connection_flush_messages(nn_connection* connection)
         connection->sent_us = now_us;
         nn_rate_add(&connection->send_rate, bytes, now_us);
         necpnet_result result = nn_web_send_session(connection->web, message, bytes);
+        if (result == NECPNET_ERR_INVALID_STATE) result = NECPNET_ERR_CONNECTION_RESET; /* it is closing already */
         if (result) {
             nn_connection_leave_web(connection);
             nn_connection_lost(connection, result, necpnet_result_text(result));

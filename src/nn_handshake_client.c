@@ -3,7 +3,7 @@
 
 #include "nn_bytes.h"
 
-enum { CLIENT_HELLO = 0, CLIENT_AUTH = 1 };
+enum { CLIENT_HELLO = 0, CLIENT_AUTH = 1, CLIENT_RESUME = 2 };
 
 #define CLIENT_AUTH_COOKIE_AT 44u
 #define CLIENT_AUTH_TOKEN_AT 100u
@@ -25,13 +25,24 @@ static void handshake_client_fail_here(nn_handshake_client* handshake, necpnet_r
     handshake_client_fail(handshake, result, text, strlen(text));
 }
 
+static void handshake_client_no_session(nn_handshake_client* handshake)
+{
+    static const char text[] = "the server is there but met the ticket with silence: restarted, or other ticket keys";
+    handshake_client_fail(handshake, NECPNET_ERR_TOKEN_INVALID, text, sizeof text - 1);
+}
+
 static void handshake_client_no_answer(nn_handshake_client* handshake)
 {
     static const char silent[] =
         "no answer to HELLO: server down, port wrong or blocked, or another protocol version or security mode";
     static const char token[] =
         "the server is there but met the token with silence: spent, other key or server id, or clocks differ";
+    static const char resume[] = "no answer to RESUME: server down, or the way is blocked";
     static const char open[] = "the server is there but met AUTH with silence: another passphrase, or it is busy";
+    if (handshake->is_resume) {
+        handshake_client_fail(handshake, NECPNET_ERR_NO_ANSWER, resume, sizeof resume - 1);
+        return;
+    }
     const char* text = !handshake->has_key ? silent : handshake->security == NECPNET_SECURITY_TOKEN ? token : open;
     handshake_client_fail(handshake, NECPNET_ERR_NO_ANSWER, text, strlen(text));
 }
@@ -39,10 +50,14 @@ static void handshake_client_no_answer(nn_handshake_client* handshake)
 static necpnet_result handshake_client_check(const nn_handshake_client_config* config)
 {
     if (config->setup_bytes > NN_HANDSHAKE_SETUP_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->ticket && (config->ticket_bytes < 1 || config->ticket_bytes > NN_HANDSHAKE_TICKET_BYTES_MAX)) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
     switch (config->security) {
     case NECPNET_SECURITY_NONE: return NECPNET_OK;
     case NECPNET_SECURITY_OPEN: break;
     case NECPNET_SECURITY_TOKEN:
+        if (config->ticket) break;
         if (!config->bundle) return NECPNET_ERR_TOKEN_MISSING;
         if (config->bundle->info.version != NN_HANDSHAKE_VERSION) return NECPNET_ERR_VERSION_DIFFERS;
         if (config->wall_us && config->wall_us >= config->bundle->info.expires_us) return NECPNET_ERR_TOKEN_EXPIRED;
@@ -52,6 +67,51 @@ static necpnet_result handshake_client_check(const nn_handshake_client_config* c
     uint32_t built = nn_aead_suites();
     return (config->suites ? config->suites & built : built) & ~NN_SUITES_FAST_AES ? NECPNET_OK
                                                                                    : NECPNET_ERR_UNSUPPORTED;
+}
+
+/* The primitives of what is sealed in the handshake itself: those of any real suite are the same. */
+static uint32_t handshake_client_message_suite(const nn_handshake_client* handshake)
+{
+    return handshake->security == NECPNET_SECURITY_NONE ? NN_SUITE_NONE : NN_SUITE_CHACHA20_POLY1305;
+}
+
+static nn_handshake_head handshake_client_head(const nn_handshake_client* handshake)
+{
+    nn_handshake_head head = {0, NN_HANDSHAKE_VERSION, handshake->security, handshake->suite,
+                              handshake->client_connection_id};
+    return head;
+}
+
+/* RESUME is whole from the start: nothing in it waits for the server. */
+static necpnet_result handshake_client_init_resume(nn_handshake_client* handshake,
+                                                   const nn_handshake_client_config* config)
+{
+    nn_resume resume;
+    memset(&resume, 0, sizeof resume);
+    handshake->is_resume = true;
+    handshake->has_key = true;
+    handshake->phase = CLIENT_RESUME;
+    handshake->resend_us = NN_HANDSHAKE_RESEND_US_MIN;
+    memcpy(handshake->psk, config->ticket_secret, NN_PSK_BYTES);
+    resume.head = handshake_client_head(handshake);
+    resume.suites = handshake->suites;
+    memcpy(resume.nonce, handshake->nonce, sizeof resume.nonce);
+    resume.ticket = config->ticket;
+    resume.ticket_bytes = config->ticket_bytes;
+    resume.setup_bytes = config->setup_bytes;
+    nn_resume_write(&resume, handshake->auth);
+    uint8_t* setup = handshake->auth + NN_RESUME_HEADER_BYTES;
+    nn_copy(setup, config->setup, config->setup_bytes);
+    uint32_t suite = handshake_client_message_suite(handshake);
+    const nn_span secret = {handshake->psk, NN_PSK_BYTES};
+    necpnet_result result = nn_resume_transcript(handshake->auth, suite, handshake->transcript);
+    if (!result) result = nn_key_extract(suite, handshake->transcript, &secret, 1, handshake->setup_secret);
+    if (!result) {
+        result = nn_key_message_seal(suite, handshake->setup_secret, "setup", 0, NULL, 0, setup, config->setup_bytes,
+                                     setup + config->setup_bytes);
+    }
+    if (result) nn_handshake_client_reset(handshake);
+    return result;
 }
 
 NN_PRIVATE necpnet_result nn_handshake_client_init(nn_handshake_client* handshake,
@@ -75,13 +135,14 @@ NN_PRIVATE necpnet_result nn_handshake_client_init(nn_handshake_client* handshak
     handshake->due_us = now_us;
     handshake->resend_us = NN_HANDSHAKE_RESEND_US_MIN;
     handshake->ends_us = config->timeout_us > NN_NEVER - now_us ? NN_NEVER : now_us + config->timeout_us;
+    handshake->setup_bytes = config->setup_bytes;
+    if (config->ticket) return handshake_client_init_resume(handshake, config);
     if (config->security == NECPNET_SECURITY_TOKEN) {
         memcpy(handshake->psk, config->bundle->psk, NN_PSK_BYTES);
         memcpy(handshake->auth + CLIENT_AUTH_TOKEN_AT, config->bundle->sealed, NN_TOKEN_SEALED_BYTES);
     } else if (config->security == NECPNET_SECURITY_OPEN && config->psk) {
         memcpy(handshake->psk, config->psk, NN_PSK_BYTES);
     }
-    handshake->setup_bytes = config->setup_bytes;
     nn_copy(handshake->auth + NN_AUTH_HEADER_BYTES, config->setup, config->setup_bytes);
     return NECPNET_OK;
 }
@@ -109,11 +170,34 @@ static void handshake_client_enter(nn_handshake_client* handshake, uint8_t phase
     handshake->due_us = handshake->now_us;
 }
 
-static nn_handshake_head handshake_client_head(const nn_handshake_client* handshake)
+static size_t handshake_client_write_hello(const nn_handshake_client* handshake, uint8_t* datagram)
 {
-    nn_handshake_head head = {0, NN_HANDSHAKE_VERSION, handshake->security, handshake->suite,
-                              handshake->client_connection_id};
-    return head;
+    nn_hello hello = {handshake_client_head(handshake), handshake->suites, {0}};
+    hello.head.suite = 0;
+    memcpy(hello.nonce, handshake->nonce, sizeof hello.nonce);
+    return nn_hello_write(&hello, datagram);
+}
+
+/* A server that cannot open the ticket is silent, as one is that cannot be reached. So from the second RESUME on a HELLO
+ * goes close behind each: when several of these are answered and never the RESUME before, it is the ticket. */
+static void handshake_client_write_resume(nn_handshake_client* handshake, uint8_t* datagram, size_t* out_bytes)
+{
+    if (handshake->doubts >= NN_HANDSHAKE_DOUBTS_MAX) {
+        handshake_client_no_session(handshake);
+        return;
+    }
+    bool is_hello = handshake->sends >= 2 && handshake->sends % 2 == 0;
+    if (is_hello) {
+        *out_bytes = handshake_client_write_hello(handshake, datagram);
+        handshake->hello_waits = true;
+    } else {
+        memcpy(datagram, handshake->auth, NN_HANDSHAKE_BYTES);
+        *out_bytes = NN_HANDSHAKE_BYTES;
+    }
+    handshake->sends++;
+    handshake->sent_us = handshake->now_us;
+    bool hello_next = handshake->sends >= 2 && !is_hello;
+    handshake->due_us = handshake->now_us + (hello_next ? NN_HANDSHAKE_PAIR_US : handshake->resend_us);
 }
 
 NN_PRIVATE nn_handshake_state nn_handshake_client_write(nn_handshake_client* handshake, uint64_t now_us,
@@ -127,15 +211,16 @@ NN_PRIVATE nn_handshake_state nn_handshake_client_write(nn_handshake_client* han
         return handshake->state;
     }
     if (handshake->now_us < handshake->due_us) return handshake->state;
+    if (handshake->is_resume) {
+        handshake_client_write_resume(handshake, datagram, out_bytes);
+        return handshake->state;
+    }
     /* The cookie may have died of age, or the server has changed its key: ask for another. */
     if (handshake->phase == CLIENT_AUTH && handshake->sends >= NN_HANDSHAKE_AUTHS_MAX) {
         handshake_client_enter(handshake, CLIENT_HELLO);
     }
     if (handshake->phase == CLIENT_HELLO) {
-        nn_hello hello = {handshake_client_head(handshake), handshake->suites, {0}};
-        hello.head.suite = 0;
-        memcpy(hello.nonce, handshake->nonce, sizeof hello.nonce);
-        *out_bytes = nn_hello_write(&hello, datagram);
+        *out_bytes = handshake_client_write_hello(handshake, datagram);
     } else {
         memcpy(datagram, handshake->auth, NN_HANDSHAKE_BYTES);
         *out_bytes = NN_HANDSHAKE_BYTES;
@@ -185,6 +270,12 @@ static necpnet_result handshake_client_seal(nn_handshake_client* handshake, uint
 static void handshake_client_read_retry(nn_handshake_client* handshake, const uint8_t* data, size_t bytes)
 {
     nn_retry retry;
+    if (handshake->is_resume) {
+        if (!handshake->hello_waits || !nn_retry_read(data, bytes, &retry)) return;
+        handshake->hello_waits = false;
+        handshake->doubts++;
+        return;
+    }
     if (handshake->phase != CLIENT_HELLO || !handshake->sends || !nn_retry_read(data, bytes, &retry)) return;
     if (retry.head.suite > NN_SUITE_AES_256_GCM || !(handshake->suites & 1u << retry.head.suite)) return;
     if (handshake->has_key && retry.head.suite != handshake->suite) return;
@@ -223,32 +314,36 @@ static bool handshake_client_take(nn_handshake_client* handshake, const uint8_t*
 static void handshake_client_read_accept(nn_handshake_client* handshake, const uint8_t* data, size_t bytes)
 {
     nn_accept accept;
-    if (!handshake->has_key || !nn_accept_read(data, bytes, &accept) || accept.head.suite != handshake->suite) return;
+    if (!handshake->has_key || !nn_accept_read(data, bytes, &accept)) return;
+    bool is_offered = accept.head.suite <= NN_SUITE_AES_256_GCM && (handshake->suites & 1u << accept.head.suite) != 0;
+    if (handshake->is_resume ? !is_offered : accept.head.suite != handshake->suite) return;
+    uint32_t suite = accept.head.suite;
+    bool is_agreed = suite != NN_SUITE_NONE && !handshake->is_resume; /* by X25519 */
     uint8_t shared[NN_X25519_BYTES] = {0};
     uint8_t transcript[NN_SECRET_BYTES];
     uint8_t master[NN_SECRET_BYTES];
     uint8_t plain[NN_HANDSHAKE_BYTES];
-    const uint8_t* setup_tag = handshake->auth + NN_AUTH_HEADER_BYTES + handshake->setup_bytes;
-    const nn_span secrets[2] = {{handshake->psk, NN_PSK_BYTES},
-                                {shared, handshake->suite == NN_SUITE_NONE ? 0 : sizeof shared}};
+    size_t header_bytes = handshake->is_resume ? NN_RESUME_HEADER_BYTES : NN_AUTH_HEADER_BYTES;
+    const uint8_t* setup_tag = handshake->auth + header_bytes + handshake->setup_bytes;
+    const nn_span secrets[2] = {{handshake->psk, NN_PSK_BYTES}, {shared, is_agreed ? sizeof shared : 0}};
     necpnet_result result = NECPNET_OK;
-    if (handshake->suite != NN_SUITE_NONE) {
-        result = nn_x25519(&handshake->entropy, handshake->private_key, accept.key, shared);
-    }
-    if (!result) result = nn_accept_transcript(handshake->transcript, setup_tag, data, handshake->suite, transcript);
-    if (!result) result = nn_key_extract(handshake->suite, transcript, secrets, 2, master);
+    if (is_agreed) result = nn_x25519(&handshake->entropy, handshake->private_key, accept.key, shared);
+    if (!result) result = nn_accept_transcript(handshake->transcript, setup_tag, data, suite, transcript);
+    if (!result) result = nn_key_extract(suite, transcript, secrets, 2, master);
     if (!result) {
         memcpy(plain, accept.sealed, accept.sealed_bytes);
-        bool opened = nn_key_message_open(handshake->suite, master, "accept", 0, data, NN_ACCEPT_HEADER_BYTES, plain,
+        bool opened = nn_key_message_open(suite, master, "accept", 0, data, NN_ACCEPT_HEADER_BYTES, plain,
                                           accept.sealed_bytes, accept.tag);
         if (opened) {
             result = handshake_client_take(handshake, plain, accept.sealed_bytes)
-                         ? nn_key_connection(handshake->alloc, handshake->suite, master, false, &handshake->keys)
+                         ? nn_key_expand(suite, master, "ticket", handshake->ticket_secret, NN_SECRET_BYTES)
                          : NECPNET_ERR_PROTOCOL;
+            if (!result) result = nn_key_connection(handshake->alloc, suite, master, false, &handshake->keys);
             if (result) {
                 handshake_client_fail_here(handshake, result);
             } else {
-                if (handshake->phase == CLIENT_AUTH && handshake->sends == 1) {
+                handshake->suite = (uint8_t)suite;
+                if (handshake->phase != CLIENT_HELLO && handshake->sends == 1) {
                     handshake->rtt_us = (uint32_t)(handshake->now_us - handshake->sent_us);
                 }
                 handshake->state = NN_HANDSHAKE_DONE;
@@ -264,11 +359,13 @@ static void handshake_client_read_accept(nn_handshake_client* handshake, const u
 static void handshake_client_read_refuse(nn_handshake_client* handshake, const uint8_t* data, size_t bytes)
 {
     nn_refuse refuse;
-    if (!handshake->has_key || !nn_refuse_read(data, bytes, &refuse) || refuse.head.suite != handshake->suite) return;
+    if (!handshake->has_key || !nn_refuse_read(data, bytes, &refuse)) return;
+    if (!handshake->is_resume && refuse.head.suite != handshake->suite) return;
+    uint32_t suite = handshake->is_resume ? handshake_client_message_suite(handshake) : handshake->suite;
     uint8_t plain[NN_REFUSE_BYTES_MAX];
     memcpy(plain, refuse.sealed, refuse.sealed_bytes);
-    if (!nn_key_message_open(handshake->suite, handshake->setup_secret, "refuse", refuse.number, data,
-                             NN_REFUSE_HEADER_BYTES, plain, refuse.sealed_bytes, refuse.tag)) {
+    if (!nn_key_message_open(suite, handshake->setup_secret, "refuse", refuse.number, data, NN_REFUSE_HEADER_BYTES,
+                             plain, refuse.sealed_bytes, refuse.tag)) {
         return;
     }
     uint32_t code = nn_load_u32(plain);

@@ -10,7 +10,9 @@
 
 #define NN_HANDSHAKE_RESEND_US_MIN UINT64_C(250000) /* doubles at each resend .. */
 #define NN_HANDSHAKE_RESEND_US_MAX UINT64_C(1000000)
-#define NN_HANDSHAKE_AUTHS_MAX 4 /* unanswered AUTHs before a new cookie is asked for */
+#define NN_HANDSHAKE_AUTHS_MAX 4             /* unanswered AUTHs before a new cookie is asked for */
+#define NN_HANDSHAKE_PAIR_US UINT64_C(20000) /* HELLO follows RESUME by this */
+#define NN_HANDSHAKE_DOUBTS_MAX 4 /* HELLOs answered, the RESUMEs beside them not: the ticket is not known there */
 
 typedef enum nn_handshake_state {
     NN_HANDSHAKE_WAITING = 0,
@@ -23,6 +25,9 @@ typedef struct nn_handshake_client_config {
     const necpnet_entropy* entropy; /* copied */
     necpnet_security security;
     const nn_token_bundle* bundle; /* SECURITY_TOKEN; copied */
+    const uint8_t* ticket;         /* RESUME with it instead; NULL: HELLO and AUTH; copied */
+    size_t ticket_bytes;           /* 1 .. NN_HANDSHAKE_TICKET_BYTES_MAX */
+    const uint8_t* ticket_secret;  /* NN_SECRET_BYTES; copied */
     const uint8_t* psk;            /* SECURITY_OPEN: NN_PSK_BYTES of nn_key_of_passphrase; NULL: zeroes; copied */
     const void* setup;             /* copied */
     size_t setup_bytes;            /* 0 .. NN_HANDSHAKE_SETUP_BYTES_MAX */
@@ -44,7 +49,8 @@ typedef struct nn_handshake_client {
     uint8_t setup_ok[NN_HANDSHAKE_SETUP_BYTES_MAX];
     size_t setup_ok_bytes;
     uint8_t ticket[NN_HANDSHAKE_TICKET_BYTES_MAX];
-    size_t ticket_bytes;
+    size_t ticket_bytes; /* 0: none was given */
+    uint8_t ticket_secret[NN_SECRET_BYTES];
     /* private */
     nn_alloc* alloc;
     necpnet_entropy entropy;
@@ -52,6 +58,9 @@ typedef struct nn_handshake_client {
     uint8_t security;
     uint8_t suite;
     bool has_key;
+    bool is_resume;
+    bool hello_waits; /* RESUME: the HELLO beside it has no answer yet */
+    uint32_t doubts;  /* RESUME: HELLOs that had */
     uint32_t suites;
     uint32_t client_connection_id;
     uint32_t sends; /* of the present message */

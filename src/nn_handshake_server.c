@@ -15,6 +15,7 @@ struct nn_handshake_server {
     uint64_t server_id;
     uint32_t token_epoch;
     bool token_restart_guard;
+    const nn_ticket_keys* ticket_keys;
     uint8_t psk[NN_PSK_BYTES];
     necpnet_token_key* token_keys;
     size_t token_key_count;
@@ -60,6 +61,7 @@ static necpnet_result handshake_server_configure(nn_handshake_server* server, co
     server->server_id = config->server_id;
     server->token_epoch = config->token_epoch;
     server->token_restart_guard = config->token_restart_guard;
+    server->ticket_keys = config->ticket_keys;
     if (config->security == NECPNET_SECURITY_OPEN && config->psk) memcpy(server->psk, config->psk, NN_PSK_BYTES);
     server->open_per_s = config->open_handshakes_per_s ? config->open_handshakes_per_s : NN_OPEN_HANDSHAKES_PER_S;
     server->open_budget = UINT64_C(1000000) * NN_OPEN_HANDSHAKES_BURST;
@@ -230,22 +232,16 @@ static necpnet_drop handshake_server_judge_token(const nn_handshake_server* serv
     return SERVER_NO_DROP;
 }
 
-/* The seal of SETUP is the proof that the client has the pre-shared key. */
-static necpnet_drop handshake_server_prove(nn_handshake_server* server, const uint8_t* data, const nn_auth* auth,
-                                           nn_handshake_pending* pending)
+/* The seal of SETUP is the proof that the client has the pre-shared key. pending has the transcript. */
+static necpnet_drop handshake_server_prove(nn_handshake_server* server, uint32_t suite, const uint8_t* setup,
+                                           size_t setup_bytes, const uint8_t* tag, nn_handshake_pending* pending)
 {
-    uint32_t suite = auth->head.suite;
     const nn_span psk = {pending->psk, NN_PSK_BYTES};
-    if (nn_auth_transcript(data, suite, pending->transcript) ||
-        nn_key_extract(suite, pending->transcript, &psk, 1, pending->setup_secret)) {
-        return NECPNET_DROP_MEMORY;
-    }
-    nn_copy(server->setup, auth->setup, auth->setup_bytes);
-    if (!nn_key_message_open(suite, pending->setup_secret, "setup", 0, NULL, 0, server->setup, auth->setup_bytes,
-                             auth->tag)) {
-        return NECPNET_DROP_PROOF;
-    }
-    return SERVER_NO_DROP;
+    if (nn_key_extract(suite, pending->transcript, &psk, 1, pending->setup_secret)) return NECPNET_DROP_MEMORY;
+    nn_copy(server->setup, setup, setup_bytes);
+    bool is_proven =
+        nn_key_message_open(suite, pending->setup_secret, "setup", 0, NULL, 0, server->setup, setup_bytes, tag);
+    return is_proven ? SERVER_NO_DROP : NECPNET_DROP_PROOF;
 }
 
 static void handshake_server_fill_pending(const nn_handshake_server* server, const nn_auth* auth, uint64_t wall_us,
@@ -277,6 +273,21 @@ static bool handshake_server_has_room(nn_handshake_server* server, nn_handshake_
     return false;
 }
 
+/* The same client connection id and nonce get the same ACCEPT. */
+static bool handshake_server_answered(nn_handshake_server* server, uint32_t client_connection_id, const uint8_t* nonce,
+                                      uint8_t* reply, nn_handshake_outcome* out)
+{
+    uint8_t key[NN_ACCEPT_KEY_BYTES];
+    nn_store_u32(key, client_connection_id);
+    memcpy(key + 4, nonce, NN_HANDSHAKE_NONCE_BYTES);
+    const uint8_t* accept = nn_accepts_find(&server->accepts, key, server->now_us, &out->reply_bytes);
+    if (!accept) return false;
+    memcpy(reply, accept, out->reply_bytes);
+    out->kind = NN_HANDSHAKE_REPLY;
+    out->drop = SERVER_NO_DROP;
+    return true;
+}
+
 static void handshake_server_read_auth(nn_handshake_server* server, const necpnet_address* from, const uint8_t* data,
                                        size_t bytes, uint64_t wall_us, uint8_t* reply, nn_handshake_outcome* out)
 {
@@ -285,16 +296,7 @@ static void handshake_server_read_auth(nn_handshake_server* server, const necpne
     out->drop = NECPNET_DROP_COOKIE;
     if (!handshake_server_cookie_is_right(server, from, &auth)) return;
     /* The cookie covers security and suites, so that a HELLO of this form was answered. */
-    uint8_t key[NN_ACCEPT_KEY_BYTES];
-    nn_store_u32(key, auth.head.client_connection_id);
-    memcpy(key + 4, auth.nonce, sizeof auth.nonce);
-    const uint8_t* accept = nn_accepts_find(&server->accepts, key, server->now_us, &out->reply_bytes);
-    if (accept) {
-        memcpy(reply, accept, out->reply_bytes);
-        out->kind = NN_HANDSHAKE_REPLY;
-        out->drop = SERVER_NO_DROP;
-        return;
-    }
+    if (handshake_server_answered(server, auth.head.client_connection_id, auth.nonce, reply, out)) return;
     nn_handshake_pending* pending = &out->pending;
     handshake_server_fill_pending(server, &auth, wall_us, pending);
     nn_token token;
@@ -306,7 +308,12 @@ static void handshake_server_read_auth(nn_handshake_server* server, const necpne
         memcpy(pending->token_id, token.id, NN_TOKEN_ID_BYTES);
         pending->token_expires_us = token.expires_us;
     }
-    if (out->drop == SERVER_NO_DROP) out->drop = handshake_server_prove(server, data, &auth, pending);
+    if (out->drop == SERVER_NO_DROP && nn_auth_transcript(data, auth.head.suite, pending->transcript)) {
+        out->drop = NECPNET_DROP_MEMORY;
+    }
+    if (out->drop == SERVER_NO_DROP) {
+        out->drop = handshake_server_prove(server, auth.head.suite, auth.setup, auth.setup_bytes, auth.tag, pending);
+    }
     if (out->drop == SERVER_NO_DROP && handshake_server_has_room(server, pending, reply, out)) {
         out->kind = NN_HANDSHAKE_ADMIT;
         out->client_connection_id = auth.head.client_connection_id;
@@ -324,6 +331,50 @@ static void handshake_server_read_auth(nn_handshake_server* server, const necpne
     nn_wipe(&token, sizeof token);
 }
 
+/* A ticket of ours, in time and of no revoked epoch, and whoever shows it has its secret. */
+static necpnet_drop handshake_server_judge_ticket(nn_handshake_server* server, const uint8_t* data,
+                                                  const nn_resume* resume, uint64_t wall_us, nn_ticket* ticket,
+                                                  nn_handshake_pending* pending)
+{
+    if (!server->ticket_keys) return NECPNET_DROP_TICKET_KEY;
+    if (!nn_ticket_open(server->ticket_keys, resume->ticket, resume->ticket_bytes, ticket)) {
+        return NECPNET_DROP_TICKET_KEY;
+    }
+    memcpy(pending->psk, ticket->secret, NN_PSK_BYTES);
+    nn_wipe(ticket->secret, sizeof ticket->secret);
+    if (ticket->expires_us && wall_us >= ticket->expires_us) return NECPNET_DROP_TICKET_EXPIRED;
+    if (ticket->epoch < server->token_epoch) return NECPNET_DROP_TICKET_EXPIRED;
+    uint32_t suite = server->ticket_keys->suite;
+    if (nn_resume_transcript(data, suite, pending->transcript)) return NECPNET_DROP_MEMORY;
+    return handshake_server_prove(server, suite, resume->setup, resume->setup_bytes, resume->tag, pending);
+}
+
+static void handshake_server_read_resume(nn_handshake_server* server, const uint8_t* data, size_t bytes,
+                                         uint64_t wall_us, uint8_t* reply, nn_handshake_outcome* out)
+{
+    nn_resume resume;
+    if (!nn_resume_read(data, bytes, &resume)) return;
+    out->drop = NECPNET_DROP_MODE;
+    nn_handshake_pending* pending = &out->pending;
+    pending->head = resume.head;
+    if (resume.head.security != (uint8_t)server->security) return;
+    if (!handshake_server_choose(server, resume.suites, &pending->head.suite)) return;
+    if (handshake_server_answered(server, resume.head.client_connection_id, resume.nonce, reply, out)) return;
+    memcpy(pending->nonce, resume.nonce, sizeof pending->nonce);
+    memcpy(pending->setup_tag, resume.tag, sizeof pending->setup_tag);
+    pending->is_resume = true;
+    pending->wall_us = wall_us;
+    out->drop = handshake_server_judge_ticket(server, data, &resume, wall_us, &out->ticket, pending);
+    if (out->drop != SERVER_NO_DROP) {
+        nn_wipe(pending, sizeof *pending);
+        return;
+    }
+    out->kind = NN_HANDSHAKE_ADMIT;
+    out->client_connection_id = resume.head.client_connection_id;
+    out->setup = server->setup;
+    out->setup_bytes = resume.setup_bytes;
+}
+
 NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necpnet_address* from, const uint8_t* data,
                                          size_t bytes, uint64_t now_us, uint64_t wall_us, uint8_t* reply,
                                          nn_handshake_outcome* out)
@@ -332,7 +383,8 @@ NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necp
     out->drop = NECPNET_DROP_TOO_SHORT;
     nn_handshake_head head;
     if (!nn_handshake_head_read(data, bytes, &head)) return;
-    bool is_known = head.type == NN_HANDSHAKE_HELLO || head.type == NN_HANDSHAKE_AUTH;
+    bool is_known =
+        head.type == NN_HANDSHAKE_HELLO || head.type == NN_HANDSHAKE_AUTH || head.type == NN_HANDSHAKE_RESUME;
     out->drop = NECPNET_DROP_MALFORMED;
     if (!is_known || bytes > NN_HANDSHAKE_BYTES) return;
     out->drop = NECPNET_DROP_NOT_PADDED;
@@ -343,6 +395,8 @@ NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necp
     handshake_server_advance(server, now_us, wall_us);
     if (head.type == NN_HANDSHAKE_HELLO) {
         handshake_server_read_hello(server, from, data, bytes, reply, out);
+    } else if (head.type == NN_HANDSHAKE_RESUME) {
+        handshake_server_read_resume(server, data, bytes, wall_us, reply, out);
     } else {
         handshake_server_read_auth(server, from, data, bytes, wall_us, reply, out);
     }
@@ -392,12 +446,15 @@ NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* s
 
 /* ---- judging ---- */
 
-/* Our key of X25519 and the secret shared with the client; nothing in plaintext mode. */
+/* Our key of X25519 and the secret shared with the client; nothing in plaintext mode; after RESUME a nonce alone. */
 static necpnet_result handshake_server_agree(nn_handshake_server* server, const nn_handshake_pending* pending,
                                              uint8_t public_key[32], uint8_t shared[32])
 {
     memset(public_key, 0, NN_X25519_BYTES);
     memset(shared, 0, NN_X25519_BYTES);
+    if (pending->is_resume) {
+        return nn_entropy_fill(&server->entropy, public_key, NN_X25519_BYTES) ? NECPNET_OK : NECPNET_ERR_NO_ENTROPY;
+    }
     if (pending->head.suite == NN_SUITE_NONE) return NECPNET_OK;
     uint8_t private_key[NN_X25519_BYTES];
     necpnet_result result = nn_x25519_keypair(&server->entropy, private_key, public_key);
@@ -406,28 +463,47 @@ static necpnet_result handshake_server_agree(nn_handshake_server* server, const 
     return result;
 }
 
+/* A ticket into ACCEPT's sealed part: its length, then itself. */
+static necpnet_result handshake_server_seal_ticket(nn_handshake_server* server, uint32_t suite,
+                                                   const uint8_t master[NN_SECRET_BYTES], nn_ticket* ticket,
+                                                   uint8_t* to)
+{
+    uint8_t salt[NN_TICKET_SALT_BYTES];
+    to[0] = 0;
+    if (!ticket) return NECPNET_OK;
+    to[0] = NN_TICKET_BYTES;
+    if (!nn_entropy_fill(&server->entropy, salt, sizeof salt)) return NECPNET_ERR_NO_ENTROPY;
+    necpnet_result result = nn_key_expand(suite, master, "ticket", ticket->secret, sizeof ticket->secret);
+    if (!result) result = nn_ticket_seal(server->ticket_keys, ticket, salt, to + 1);
+    nn_wipe(ticket->secret, sizeof ticket->secret);
+    return result;
+}
+
 /* ACCEPT's header and sealed part; its master secret. */
-static necpnet_result handshake_server_write_accept(const nn_handshake_pending* pending, const uint8_t* public_key,
-                                                    const uint8_t* shared, uint32_t server_connection_id,
-                                                    const void* setup_ok, size_t setup_ok_bytes, uint8_t* reply,
-                                                    size_t* out_bytes, uint8_t master[NN_SECRET_BYTES])
+static necpnet_result handshake_server_write_accept(nn_handshake_server* server, const nn_handshake_pending* pending,
+                                                    const uint8_t* public_key, const uint8_t* shared,
+                                                    uint32_t server_connection_id, const nn_span* setup_ok,
+                                                    nn_ticket* ticket, uint8_t* reply, size_t* out_bytes,
+                                                    uint8_t master[NN_SECRET_BYTES])
 {
     uint32_t suite = pending->head.suite;
+    bool is_agreed = suite != NN_SUITE_NONE && !pending->is_resume;
+    size_t ticket_bytes = ticket ? NN_TICKET_BYTES : 0;
     nn_accept accept;
     memset(&accept, 0, sizeof accept);
     accept.head = pending->head;
     memcpy(accept.key, public_key, sizeof accept.key);
-    accept.sealed_bytes = 4 + 1 + setup_ok_bytes;
+    accept.sealed_bytes = 4 + 1 + ticket_bytes + setup_ok->bytes;
     size_t bytes = nn_accept_write(&accept, reply);
     uint8_t* sealed = reply + NN_ACCEPT_HEADER_BYTES;
     nn_store_u32(sealed, server_connection_id);
-    sealed[4] = 0; /* no ticket */
-    nn_copy(sealed + 5, setup_ok, setup_ok_bytes);
+    nn_copy(sealed + 5 + ticket_bytes, setup_ok->data, setup_ok->bytes);
 
     uint8_t transcript[NN_SECRET_BYTES];
-    const nn_span secrets[2] = {{pending->psk, NN_PSK_BYTES}, {shared, suite == NN_SUITE_NONE ? 0 : NN_X25519_BYTES}};
+    const nn_span secrets[2] = {{pending->psk, NN_PSK_BYTES}, {shared, is_agreed ? NN_X25519_BYTES : 0}};
     necpnet_result result = nn_accept_transcript(pending->transcript, pending->setup_tag, reply, suite, transcript);
     if (!result) result = nn_key_extract(suite, transcript, secrets, 2, master);
+    if (!result) result = handshake_server_seal_ticket(server, suite, master, ticket, sealed + 4);
     if (!result) {
         result = nn_key_message_seal(suite, master, "accept", 0, reply, NN_ACCEPT_HEADER_BYTES, sealed,
                                      accept.sealed_bytes, sealed + accept.sealed_bytes);
@@ -438,10 +514,12 @@ static necpnet_result handshake_server_write_accept(const nn_handshake_pending* 
 
 NN_PRIVATE necpnet_result nn_handshake_server_accept(nn_handshake_server* server, nn_handshake_pending* pending,
                                                      nn_alloc* alloc, uint32_t server_connection_id,
-                                                     const void* setup_ok, size_t setup_ok_bytes, uint8_t* reply,
-                                                     size_t* out_reply_bytes, nn_connection_keys* out_keys)
+                                                     const void* setup_ok, size_t setup_ok_bytes, nn_ticket* ticket,
+                                                     uint8_t* reply, size_t* out_reply_bytes,
+                                                     nn_connection_keys* out_keys)
 {
-    bool is_token = server->security == NECPNET_SECURITY_TOKEN;
+    bool is_token = server->security == NECPNET_SECURITY_TOKEN && !pending->is_resume;
+    const nn_span setup = {(const uint8_t*)setup_ok, setup_ok_bytes};
     uint8_t public_key[NN_X25519_BYTES];
     uint8_t shared[NN_X25519_BYTES];
     uint8_t master[NN_SECRET_BYTES];
@@ -453,13 +531,13 @@ NN_PRIVATE necpnet_result nn_handshake_server_accept(nn_handshake_server* server
     const nn_spending* spending = &server->spending;
     if (!result && is_token && spending->has(spending->user, pending->token_id)) result = NECPNET_ERR_TOKEN_SPENT;
     if (!result && is_token) result = spending->reserve(spending->user, pending->wall_us);
-    if (!result && server->security == NECPNET_SECURITY_OPEN) {
+    if (!result && server->security == NECPNET_SECURITY_OPEN && !pending->is_resume) {
         server->open_budget -= nn_min_u64(server->open_budget, UINT64_C(1000000));
     }
     if (!result) result = handshake_server_agree(server, pending, public_key, shared);
     if (!result) {
-        result = handshake_server_write_accept(pending, public_key, shared, server_connection_id, setup_ok,
-                                               setup_ok_bytes, reply, &reply_bytes, master);
+        result = handshake_server_write_accept(server, pending, public_key, shared, server_connection_id, &setup,
+                                               ticket, reply, &reply_bytes, master);
     }
     if (!result) result = nn_key_connection(alloc, pending->head.suite, master, true, &keys);
     if (!result) {
@@ -500,9 +578,10 @@ NN_PRIVATE void nn_handshake_server_refuse(nn_handshake_server* server, nn_hands
     uint8_t* sealed = reply + NN_REFUSE_HEADER_BYTES;
     nn_store_u32(sealed, (uint32_t)reason);
     nn_copy(sealed + 4, text, text_bytes);
+    uint32_t suite = pending->is_resume ? server->ticket_keys->suite : pending->head.suite;
     necpnet_result result =
-        nn_key_message_seal(pending->head.suite, pending->setup_secret, "refuse", refuse.number, reply,
-                            NN_REFUSE_HEADER_BYTES, sealed, refuse.sealed_bytes, sealed + refuse.sealed_bytes);
+        nn_key_message_seal(suite, pending->setup_secret, "refuse", refuse.number, reply, NN_REFUSE_HEADER_BYTES,
+                            sealed, refuse.sealed_bytes, sealed + refuse.sealed_bytes);
     if (result) nn_wipe(reply, bytes);
     *out_reply_bytes = result ? 0 : bytes;
     nn_wipe(pending, sizeof *pending);

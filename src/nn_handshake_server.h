@@ -2,6 +2,8 @@
  *
  * read judges a datagram in the order length, version, cookie age, cookie, token, its expiry and server, that it is
  * unspent, proof of the pre-shared key. Only then come memory, the endpoint's judgement of SETUP, and X25519 in accept.
+ * A RESUME has no cookie: ticket, its expiry and epoch, proof of its secret; whether its session is there, the endpoint
+ * knows.
  */
 #ifndef NN_HANDSHAKE_SERVER_H
 #define NN_HANDSHAKE_SERVER_H
@@ -9,6 +11,7 @@
 #include "nn_handshake_cache.h"
 #include "nn_handshake_wire.h"
 #include "nn_key_schedule.h"
+#include "nn_ticket.h"
 
 #define NN_COOKIE_KEY_US UINT64_C(60000000) /* a new cookie key this often; the former one opens still */
 #define NN_COOKIE_LIFE_US UINT64_C(10000000)
@@ -31,10 +34,11 @@ typedef struct nn_handshake_server_config {
     uint64_t server_id;
     uint32_t token_epoch;
     bool token_restart_guard;
-    uint32_t suites;                /* bits to take, of those built; 0: all */
-    uint32_t open_handshakes_per_s; /* 0: NN_OPEN_HANDSHAKES_PER_S */
-    uint32_t spent_tokens_max;      /* 0: NN_SPENT_TOKENS_MAX */
-    nn_spending spending;           /* has NULL: this server alone */
+    const nn_ticket_keys* ticket_keys; /* borrowed, outlives the server; NULL: RESUME meets silence */
+    uint32_t suites;                   /* bits to take, of those built; 0: all */
+    uint32_t open_handshakes_per_s;    /* 0: NN_OPEN_HANDSHAKES_PER_S */
+    uint32_t spent_tokens_max;         /* 0: NN_SPENT_TOKENS_MAX */
+    nn_spending spending;              /* has NULL: this server alone */
 } nn_handshake_server_config;
 
 typedef struct nn_handshake_server nn_handshake_server;
@@ -49,6 +53,7 @@ typedef struct nn_handshake_pending {
     uint8_t transcript[NN_SECRET_BYTES];
     uint8_t setup_tag[NN_AEAD_TAG_BYTES];
     uint8_t token_id[NN_TOKEN_ID_BYTES];
+    bool is_resume; /* psk is the ticket's secret; no X25519, no token */
     uint64_t token_expires_us;
     uint64_t wall_us;
 } nn_handshake_pending;
@@ -68,6 +73,7 @@ typedef struct nn_handshake_outcome {
     uint32_t client_connection_id;
     const uint8_t* setup; /* a view until the next read */
     size_t setup_bytes;
+    nn_ticket ticket;             /* pending.is_resume: what the ticket says, its secret wiped */
     nn_handshake_pending pending; /* holds secrets: accept and refuse wipe it */
 } nn_handshake_outcome;
 
@@ -110,6 +116,7 @@ NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necp
  *
  *   alloc     for the two AEADs.
  *   setup_ok  at most NN_HANDSHAKE_SETUP_BYTES_MAX.
+ *   ticket    NULL: none; else sealed into ACCEPT. Its secret is made here; the rest is the caller's.
  *   reply     NN_HANDSHAKE_BYTES.
  *
  * Returns  OK | ERR_OUT_OF_MEMORY | ERR_NO_ENTROPY | ERR_PROTOCOL (the client's key is no key) | ERR_TOKEN_SPENT
@@ -118,8 +125,9 @@ NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necp
  */
 NN_PRIVATE necpnet_result nn_handshake_server_accept(nn_handshake_server* server, nn_handshake_pending* pending,
                                                      nn_alloc* alloc, uint32_t server_connection_id,
-                                                     const void* setup_ok, size_t setup_ok_bytes, uint8_t* reply,
-                                                     size_t* out_reply_bytes, nn_connection_keys* out_keys);
+                                                     const void* setup_ok, size_t setup_ok_bytes, nn_ticket* ticket,
+                                                     uint8_t* reply, size_t* out_reply_bytes,
+                                                     nn_connection_keys* out_keys);
 
 /* nn_handshake_server_refuse - write a REFUSE that only this client can read. Its token stays unspent.
  *

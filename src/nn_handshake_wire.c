@@ -125,6 +125,46 @@ NN_PRIVATE bool nn_auth_read(const uint8_t* data, size_t bytes, nn_auth* out)
     return !reader.failed && wire_begins(&out->head, NN_HANDSHAKE_AUTH) && wire_is_padding(&reader);
 }
 
+NN_PRIVATE size_t nn_resume_write(const nn_resume* resume, uint8_t* to)
+{
+    NN_ASSERT(resume->setup_bytes <= NN_HANDSHAKE_SETUP_BYTES_MAX);
+    NN_ASSERT(resume->ticket_bytes >= 1 && resume->ticket_bytes <= NN_HANDSHAKE_TICKET_BYTES_MAX);
+    nn_writer writer = nn_writer_of(to, NN_HANDSHAKE_BYTES);
+    wire_write_head(&writer, &resume->head, NN_HANDSHAKE_RESUME);
+    nn_write_u32(&writer, resume->suites);
+    nn_write_bytes(&writer, resume->nonce, sizeof resume->nonce);
+    nn_write_u16(&writer, (uint16_t)resume->ticket_bytes);
+    nn_write_bytes(&writer, resume->ticket, resume->ticket_bytes);
+    nn_write_zeroes(&writer, NN_HANDSHAKE_TICKET_BYTES_MAX - resume->ticket_bytes);
+    nn_write_u16(&writer, (uint16_t)resume->setup_bytes);
+    NN_ASSERT(nn_writer_bytes(&writer) == NN_RESUME_HEADER_BYTES);
+    uint8_t* padding = writer.at + resume->setup_bytes + NN_AEAD_TAG_BYTES;
+    memset(padding, 0, (size_t)(writer.end - padding));
+    return NN_HANDSHAKE_BYTES;
+}
+
+NN_PRIVATE bool nn_resume_read(const uint8_t* data, size_t bytes, nn_resume* out)
+{
+    if (bytes != NN_HANDSHAKE_BYTES) return false;
+    nn_reader reader = nn_reader_of(data, bytes);
+    wire_read_head(&reader, &out->head);
+    out->suites = nn_read_u32(&reader);
+    nn_read_copy(&reader, out->nonce, sizeof out->nonce);
+    out->ticket_bytes = nn_read_u16(&reader);
+    if (out->ticket_bytes < 1 || out->ticket_bytes > NN_HANDSHAKE_TICKET_BYTES_MAX) return false;
+    out->ticket = nn_read_view(&reader, out->ticket_bytes);
+    size_t unused_bytes = NN_HANDSHAKE_TICKET_BYTES_MAX - out->ticket_bytes;
+    const uint8_t* unused = nn_read_view(&reader, unused_bytes);
+    if (reader.failed) return false;
+    nn_reader gap = nn_reader_of(unused, unused_bytes);
+    out->setup_bytes = nn_read_u16(&reader);
+    if (out->setup_bytes > NN_HANDSHAKE_SETUP_BYTES_MAX || !wire_is_padding(&gap)) return false;
+    out->setup = nn_read_view(&reader, out->setup_bytes);
+    out->tag = nn_read_view(&reader, NN_AEAD_TAG_BYTES);
+    return !reader.failed && wire_begins(&out->head, NN_HANDSHAKE_RESUME) && out->head.suite == 0 &&
+           wire_is_padding(&reader);
+}
+
 NN_PRIVATE size_t nn_accept_write(const nn_accept* accept, uint8_t* to)
 {
     nn_writer writer = nn_writer_of(to, NN_HANDSHAKE_BYTES);
@@ -178,6 +218,12 @@ NN_PRIVATE necpnet_result nn_auth_transcript(const uint8_t* auth, uint32_t suite
     const nn_span spans[2] = {{auth, WIRE_AUTH_COOKIE_AT},
                               {auth + WIRE_AUTH_KEY_AT, NN_AUTH_HEADER_BYTES - WIRE_AUTH_KEY_AT}};
     return nn_key_hash(suite, spans, 2, out);
+}
+
+NN_PRIVATE necpnet_result nn_resume_transcript(const uint8_t* resume, uint32_t suite, uint8_t out[32])
+{
+    const nn_span span = {resume, NN_RESUME_HEADER_BYTES};
+    return nn_key_hash(suite, &span, 1, out);
 }
 
 NN_PRIVATE necpnet_result nn_accept_transcript(const uint8_t auth_transcript[32], const uint8_t setup_tag[16],

@@ -17,8 +17,9 @@
 #define NN_HANDSHAKE_TICKET_BYTES_MAX 220u
 #define NN_HELLO_BYTES 44u /* used, before padding */
 #define NN_RETRY_BYTES 32u
-#define NN_AUTH_HEADER_BYTES 298u  /* before the sealed SETUP */
-#define NN_ACCEPT_HEADER_BYTES 42u /* before the sealed part */
+#define NN_AUTH_HEADER_BYTES 298u   /* before the sealed SETUP */
+#define NN_RESUME_HEADER_BYTES 268u /* before the sealed SETUP */
+#define NN_ACCEPT_HEADER_BYTES 42u  /* before the sealed part */
 #define NN_REFUSE_HEADER_BYTES 18u
 #define NN_REFUSE_BYTES_MAX (NN_REFUSE_HEADER_BYTES + 4u + NECPNET_REASON_BYTES_MAX + NN_AEAD_TAG_BYTES)
 
@@ -27,7 +28,7 @@ typedef enum nn_handshake_type {
     NN_HANDSHAKE_RETRY = 2,
     NN_HANDSHAKE_AUTH = 3,
     NN_HANDSHAKE_ACCEPT = 4,
-    NN_HANDSHAKE_RESUME = 5, /* layout fixed, not answered by this version */
+    NN_HANDSHAKE_RESUME = 5,
     NN_HANDSHAKE_REFUSE = 6
 } nn_handshake_type;
 
@@ -70,9 +71,20 @@ typedef struct nn_auth {
     const uint8_t* tag;
 } nn_auth;
 
+typedef struct nn_resume {
+    nn_handshake_head head;
+    uint32_t suites;
+    uint8_t nonce[NN_HANDSHAKE_NONCE_BYTES];
+    const uint8_t* ticket; /* 1 .. NN_HANDSHAKE_TICKET_BYTES_MAX */
+    size_t ticket_bytes;
+    const uint8_t* setup; /* sealed */
+    size_t setup_bytes;
+    const uint8_t* tag;
+} nn_resume;
+
 typedef struct nn_accept {
     nn_handshake_head head;
-    uint8_t key[32];
+    uint8_t key[32];       /* ephemeral X25519; in answer to RESUME a nonce; zeroes in SECURITY_NONE's answer to AUTH */
     const uint8_t* sealed; /* server connection id 4, ticket bytes 1, ticket, SETUP_OK */
     size_t sealed_bytes;
     const uint8_t* tag;
@@ -87,10 +99,12 @@ typedef struct nn_refuse {
 } nn_refuse;
 
 /* Writers. to has NN_HANDSHAKE_BYTES. They return the datagram's bytes. nn_auth_write writes all but setup and tag, whose
- * room is at NN_AUTH_HEADER_BYTES; nn_accept_write and nn_refuse_write the header. */
+ * room is at NN_AUTH_HEADER_BYTES (nn_resume_write: NN_RESUME_HEADER_BYTES); nn_accept_write and nn_refuse_write the
+ * header. */
 NN_PRIVATE size_t nn_hello_write(const nn_hello* hello, uint8_t* to);
 NN_PRIVATE size_t nn_retry_write(const nn_retry* retry, uint8_t* to);
 NN_PRIVATE size_t nn_auth_write(const nn_auth* auth, uint8_t* to);
+NN_PRIVATE size_t nn_resume_write(const nn_resume* resume, uint8_t* to);
 NN_PRIVATE size_t nn_accept_write(const nn_accept* accept, uint8_t* to);
 NN_PRIVATE size_t nn_refuse_write(const nn_refuse* refuse, uint8_t* to);
 
@@ -100,11 +114,15 @@ NN_PRIVATE bool nn_handshake_head_read(const uint8_t* data, size_t bytes, nn_han
 NN_PRIVATE bool nn_hello_read(const uint8_t* data, size_t bytes, nn_hello* out);
 NN_PRIVATE bool nn_retry_read(const uint8_t* data, size_t bytes, nn_retry* out);
 NN_PRIVATE bool nn_auth_read(const uint8_t* data, size_t bytes, nn_auth* out);
+NN_PRIVATE bool nn_resume_read(const uint8_t* data, size_t bytes, nn_resume* out);
 NN_PRIVATE bool nn_accept_read(const uint8_t* data, size_t bytes, nn_accept* out);
 NN_PRIVATE bool nn_refuse_read(const uint8_t* data, size_t bytes, nn_refuse* out);
 
 /* nn_auth_transcript - T1 of nn_key_schedule: AUTH's header without its cookie. */
 NN_PRIVATE necpnet_result nn_auth_transcript(const uint8_t* auth, uint32_t suite, uint8_t out[32]);
+
+/* nn_resume_transcript - T1 of a RESUME: its header. */
+NN_PRIVATE necpnet_result nn_resume_transcript(const uint8_t* resume, uint32_t suite, uint8_t out[32]);
 
 /* nn_accept_transcript - T2. */
 NN_PRIVATE necpnet_result nn_accept_transcript(const uint8_t auth_transcript[32], const uint8_t setup_tag[16],

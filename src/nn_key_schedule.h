@@ -5,6 +5,10 @@
  *   a message key  = expand(setup or master, label)                "setup", "refuse" / "accept"
  *   a packet key   = expand(traffic secret, "packet")              traffic secret = expand(master, "client" / "server")
  *   the next phase = expand(traffic secret, "phase")
+ *   the ticket in ACCEPT has the secret expand(master, "ticket")
+ *
+ * After RESUME: T1 = hash(RESUME before its sealed part), setup = extract(T1, ticket's secret), and the master comes of
+ * the ticket's secret alone: both nonces are in T2.
  *
  * hash, extract and expand are SHA-256 and HKDF (RFC 5869), or for suite NONE SipHash-2-4-128 (no secrecy; tests).
  */

@@ -33,6 +33,10 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
     config->websocket_timeout_ms = 65000;
     config->loading_timeout_ms = 120000;
     config->resume_window_ms = 30000;
+    config->suspended_max = 1024;
+    config->suspended_bytes_max = 64u << 20;
+    config->ticket_lifetime_ms = 3600000;
+    config->take_over = NECPNET_TAKE_OVER_REPLACE;
     config->bandwidth_limit = NN_RATE_UNLIMITED;
     config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_ETHERNET;
     config->receive_bytes_max = 64u << 20;
@@ -47,7 +51,7 @@ static necpnet_result server_check(const necpnet_server_config* c)
 {
     const necpnet_logger* log = &c->logger;
     bool ok =
-        nn_config_allocator(log, &c->allocator) && nn_config_range(log, "peers_max", c->peers_max, 1, 16777215) &&
+        nn_config_allocator(log, &c->allocator) && nn_config_range(log, "peers_max", c->peers_max, 1, 8000000) &&
         nn_config_range(log, "peers_per_address_max", c->peers_per_address_max, 1, UINT32_MAX) &&
         nn_config_range(log, "handshakes_max", c->handshakes_max, 1, 1u << 20) &&
         nn_config_range(log, "handshake_timeout_ms", c->handshake_timeout_ms, 100, 60000) &&
@@ -59,6 +63,13 @@ static necpnet_result server_check(const necpnet_server_config* c)
         nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2,
                         1800000) &&
         nn_config_range(log, "loading_timeout_ms", c->loading_timeout_ms, 1000, 3600000) &&
+        nn_config_range(log, "resume_window_ms", c->resume_window_ms, 0, 3600000) &&
+        nn_config_range(log, "suspended_bytes_max", c->suspended_bytes_max, 65536, UINT32_MAX) &&
+        nn_config_range(log, "ticket_lifetime_ms", c->ticket_lifetime_ms,
+                        nn_max_u64((uint64_t)c->resume_window_ms * 2, 1000), 604800000) &&
+        nn_config_range(log, "ticket_key_count", (uint64_t)(c->ticket_key_count < 0 ? 99 : c->ticket_key_count), 0,
+                        NN_TICKET_KEYS_MAX) &&
+        nn_config_range(log, "take_over", (uint64_t)c->take_over, 0, 2) &&
         nn_config_range(log, "bandwidth_limit", c->bandwidth_limit, 1000, UINT32_MAX) &&
         nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
         nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, UINT32_MAX) &&
@@ -74,6 +85,11 @@ static necpnet_result server_check(const necpnet_server_config* c)
     if (ok && c->token_key_count > 0 && !c->token_keys) {
         nn_log_write(log, NECPNET_LOG_ERROR, "config.token_keys is NULL, but token_key_count is %d",
                      c->token_key_count);
+        ok = false;
+    }
+    if (ok && c->ticket_key_count > 0 && !c->ticket_keys) {
+        nn_log_write(log, NECPNET_LOG_ERROR, "config.ticket_keys is NULL, but ticket_key_count is %d",
+                     c->ticket_key_count);
         ok = false;
     }
     if (ok && c->security == NECPNET_SECURITY_TOKEN && c->token_key_count == 0 && !c->authorize) {
@@ -209,6 +225,20 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     return result;
 }
 
+/* The configured keys, or one of our own. */
+static bool server_take_ticket_keys(necpnet_server* server, const necpnet_server_config* config)
+{
+    nn_ticket_keys* keys = &server->ticket_keys;
+    keys->suite = config->security == NECPNET_SECURITY_NONE ? NN_SUITE_NONE : NN_SUITE_CHACHA20_POLY1305;
+    keys->count = config->ticket_key_count;
+    if (keys->count) {
+        memcpy(keys->keys, config->ticket_keys, (size_t)keys->count * sizeof keys->keys[0]);
+        return true;
+    }
+    keys->count = 1;
+    return nn_endpoint_random(&server->endpoint, &keys->keys[0], sizeof keys->keys[0]);
+}
+
 static necpnet_result server_begin(necpnet_server* server, const necpnet_server_config* config)
 {
     necpnet_result result = nn_endpoint_init(&server->endpoint, &config->allocator, &config->logger, &config->entropy,
@@ -223,11 +253,12 @@ static necpnet_result server_begin(necpnet_server* server, const necpnet_server_
     settings->loading_timeout_ms = config->loading_timeout_ms;
     server->endpoint.receive_memory.max = config->receive_bytes_max;
     nn_deadlines_init(&server->deadlines, &server->endpoint.alloc);
-    server->slot_bits = nn_bits_for(config->peers_max - 1);
+    server->slot_bits = nn_bits_for(config->peers_max + NN_SPARE_SLOTS - 1);
     memcpy(server->path, config->path, strlen(config->path) + 1);
     memcpy(server->query_name, config->query_name, strlen(config->query_name) + 1);
     if (config->web) server->handlers = *config->web;
-    if (!nn_endpoint_random(&server->endpoint, server->bucket_key, sizeof server->bucket_key)) {
+    if (!nn_endpoint_random(&server->endpoint, server->bucket_key, sizeof server->bucket_key) ||
+        !server_take_ticket_keys(server, config)) {
         return NECPNET_ERR_NO_ENTROPY;
     }
     nn_handshake_server_config handshake;
@@ -250,6 +281,7 @@ static necpnet_result server_begin(necpnet_server* server, const necpnet_server_
                                 config->workers};
         handshake.spending = together;
     }
+    handshake.ticket_keys = config->resume_window_ms ? &server->ticket_keys : NULL;
     result = nn_handshake_server_create(&server->endpoint.alloc, &handshake, 0, &server->handshake);
     nn_wipe(psk, sizeof psk);
     return result ? result : server_attach(server, config);
@@ -262,7 +294,7 @@ static void server_forget_borrowed(necpnet_server_config* config)
     config->transport = NULL;
     config->bind_address = config->path = config->passphrase = config->query_name = NULL;
     config->web = NULL;
-    config->token_keys = NULL;
+    config->token_keys = config->ticket_keys = NULL;
     config->channels = NULL;
 }
 
@@ -327,7 +359,9 @@ void necpnet_server_destroy(necpnet_server* server)
     nn_deadlines_reset(&server->deadlines);
     nn_alloc_give(alloc, server->peers, server->slot_capacity * sizeof(nn_peer*));
     nn_alloc_give(alloc, server->generations, server->slot_capacity * sizeof(uint32_t));
+    nn_alloc_give(alloc, server->carriers, server->slot_capacity * sizeof(uint32_t));
     nn_alloc_give(alloc, server->free_slots, server->slot_capacity * sizeof(uint32_t));
+    nn_wipe(&server->ticket_keys, sizeof server->ticket_keys);
     nn_endpoint_reset(&server->endpoint);
     nn_alloc last;
     nn_alloc_init(&last, &alloc->allocator);
@@ -345,22 +379,6 @@ necpnet_result necpnet_server_set_wall_time(necpnet_server* server, uint64_t wal
 }
 
 /* -- update -- */
-
-static void server_end_peer(necpnet_server* server, nn_peer* peer)
-{
-    if (peer->has_ended) return;
-    peer->has_ended = true;
-    peer->tell_disconnected = true;
-    server->connected_count--;
-    nn_session_discard(&peer->session);
-    nn_connection_leave_web(&peer->connection);
-    nn_server_leave_groups(server, peer);
-    if (peer->connection.follower) {
-        nn_world_unfollow(server->config.world, peer->connection.follower);
-        peer->connection.follower = NULL;
-    }
-    nn_server_mark_ready(server, peer);
-}
 
 /* A commit may give followers something to say that had nothing: their deadlines are looked at again. */
 static void server_follow_world(necpnet_server* server)
@@ -390,9 +408,13 @@ static void server_run_peers(necpnet_server* server, uint64_t now_us)
         peer->is_dirty = false;
         nn_connection_update(&peer->connection, now_us);
         nn_connection_flush(&peer->connection, now_us);
-        if (peer->connection.state == NN_CONNECTION_CLOSED) server_end_peer(server, peer);
+        if (peer->connection.state == NN_CONNECTION_CLOSED) nn_server_lose(server, peer);
+        nn_server_run_session(server, peer, now_us);
         if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
-        uint64_t at_us = peer->has_ended ? NN_NEVER : nn_connection_deadline_us(&peer->connection, now_us);
+        uint64_t at_us = NN_NEVER;
+        if (!peer->has_ended) {
+            at_us = nn_min_u64(nn_connection_deadline_us(&peer->connection, now_us), nn_peer_session_deadline_us(peer));
+        }
         nn_deadlines_set(&server->deadlines, &peer->deadline, at_us);
     }
 }
@@ -480,14 +502,40 @@ static bool server_poll_input(necpnet_server* server, nn_peer* peer, necpnet_eve
     return true;
 }
 
-static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_event* out_event)
+/* News of the session itself that come before its messages. */
+static bool server_poll_life(nn_peer* peer, necpnet_event* out_event)
 {
-    nn_session_event event;
     if (peer->tell_connected) {
         peer->tell_connected = false;
         *out_event = nn_event_of(NECPNET_EVENT_CONNECTED, nn_peer_name(peer));
         return true;
     }
+    if (peer->tell_resumed) {
+        *out_event = nn_event_of(NECPNET_EVENT_CONNECTED, nn_peer_name(peer));
+        out_event->resumed = true;
+        if (peer->tell_suspended) { /* both at once: in their order */
+            out_event->resumed = false;
+            out_event->type = NECPNET_EVENT_SUSPENDED;
+            out_event->reason = peer->close.reason;
+            out_event->text = peer->close.text;
+            peer->tell_suspended = false;
+            return true;
+        }
+        peer->tell_resumed = false;
+        return true;
+    }
+    if (peer->tell_moved && !peer->tell_suspended) {
+        peer->tell_moved = false;
+        *out_event = nn_event_of(NECPNET_EVENT_MOVED, nn_peer_name(peer));
+        return true;
+    }
+    return false;
+}
+
+static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_event* out_event)
+{
+    nn_session_event event;
+    if (server_poll_life(peer, out_event)) return true;
     if (server_poll_input(server, peer, out_event)) return true;
     if (nn_session_poll(&peer->session, &event)) {
         nn_endpoint_session_event(&event, nn_peer_name(peer), out_event);
@@ -495,12 +543,14 @@ static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_even
         if (nn_session_has_output(&peer->session, server->endpoint.now_us)) nn_server_mark_dirty(server, peer);
         return true;
     }
-    if (!peer->tell_disconnected) return false;
-    peer->tell_disconnected = false;
-    *out_event = nn_event_of(NECPNET_EVENT_DISCONNECTED, nn_peer_name(peer));
-    out_event->reason = peer->connection.close.reason;
-    out_event->code = peer->connection.close.code;
-    out_event->text = peer->connection.close.text;
+    if (!peer->tell_disconnected && !peer->tell_suspended) return false;
+    bool is_over = peer->tell_disconnected;
+    peer->tell_disconnected = peer->tell_suspended = false;
+    *out_event = nn_event_of(is_over ? NECPNET_EVENT_DISCONNECTED : NECPNET_EVENT_SUSPENDED, nn_peer_name(peer));
+    out_event->reason = peer->close.reason;
+    out_event->code = peer->close.code;
+    out_event->text = peer->close.text;
+    out_event->count = is_over ? peer->lost_count : 0;
     return true;
 }
 

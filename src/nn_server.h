@@ -10,6 +10,9 @@
 #define NN_PEER_INPUTS_MAX 256 /* numbered inputs not yet polled, of one peer; more are dropped and logged */
 #define NN_GROUPS_MAX 65535
 #define NN_PEER_ADDRESS_BUCKETS 1024 /* a power of two */
+#define NN_PEER_CLIENT_BUCKETS 1024  /* a power of two */
+#define NN_SPARE_SLOTS 64            /* for peers that have ended and whose DISCONNECTED was not polled */
+#define NN_TICKET_RETRY_US 1000000   /* until a ticket that found no memory is tried again */
 
 /* What a WebSocket connection's user data points at. */
 typedef enum nn_carrier_kind { NN_CARRIER_GREETING = 1, NN_CARRIER_PEER = 2 } nn_carrier_kind;
@@ -22,6 +25,18 @@ typedef struct nn_greeting {
     struct nn_greeting* previous;
     struct nn_greeting* next;
 } nn_greeting;
+
+/* A new connection over UDP of a session that has, or had, another. It takes over with the first packet under its keys, which
+ * proves that the client is where the packet came from; until then nothing but ACCEPT is sent to it. */
+typedef struct nn_offer {
+    uint32_t local_id;
+    uint32_t remote_id;
+    nn_connection_keys keys;
+    necpnet_address address;
+    nn_setup setup; /* without its credential */
+    uint32_t ticket_number;
+    uint64_t until_us;
+} nn_offer;
 
 /* A numbered input waiting to be polled. */
 typedef struct nn_peer_input {
@@ -43,9 +58,15 @@ typedef struct nn_peer {
     necpnet_identity identity;
     void* user_data;
     uint64_t connected_us;
-    bool is_dirty; /* in the dirty list: something to send */
-    bool is_ready; /* in the ready list: something to poll */
+    bool is_dirty;      /* in the dirty list: something to send */
+    bool is_ready;      /* in the ready list: something to poll */
+    bool is_suspended;  /* the connection is lost, the session waits; in the list of such */
+    bool is_heard;      /* by an earlier connection: the client knows its session */
+    bool was_encrypted; /* at some time: the session never goes on over a transport that is not */
     bool tell_connected;
+    bool tell_suspended;
+    bool tell_resumed;
+    bool tell_moved;
     bool tell_disconnected;
     bool has_ended; /* the connection is over; freed once DISCONNECTED was polled */
     uint32_t input_count;
@@ -55,7 +76,21 @@ typedef struct nn_peer {
     struct nn_peer* next_ready;
     struct nn_peer* next_in_bucket;
     struct nn_peer* previous_in_bucket;
+    struct nn_peer* next_client; /* in its bucket by client id */
+    struct nn_peer* previous_suspended;
+    struct nn_peer* next_suspended;
     uint32_t group_count; /* that it is in */
+    /* the session's life */
+    nn_close close;      /* why the last connection ended; DISCONNECTED tells it */
+    uint64_t give_up_us; /* suspended: when the window has passed */
+    uint64_t kept_bytes; /* suspended: as counted in kept_bytes of the server */
+    uint64_t lost_count; /* ended: reliable messages that were not acknowledged */
+    uint8_t tag[NN_SESSION_TAG_BYTES];
+    uint32_t ticket_issued; /* number of the newest ticket; 0 none */
+    uint32_t ticket_floor;  /* lesser numbers are spent */
+    uint32_t ticket_shown;  /* WebSocket: spent when the client's next message comes; 0 none */
+    uint64_t ticket_due_us; /* when the next is issued; NN_NEVER */
+    nn_offer* offer;        /* NULL none */
 } nn_peer;
 
 typedef struct nn_group {
@@ -81,11 +116,19 @@ struct necpnet_server {
     uint32_t slot_count;
     uint32_t slot_capacity;
     uint32_t* generations; /* by slot */
+    uint32_t* carriers;    /* by slot: connections that it had */
     uint32_t* free_slots;
     uint32_t free_count;
     uint32_t peer_count;
+    uint32_t ended_count; /* of peer_count: DISCONNECTED waits to be polled */
     uint32_t connected_count;
+    uint32_t suspended_count;
+    uint64_t kept_bytes;      /* queued for suspended peers */
+    nn_peer* first_suspended; /* the longest suspended */
+    nn_peer* last_suspended;
+    nn_ticket_keys ticket_keys;
     nn_peer* buckets[NN_PEER_ADDRESS_BUCKETS]; /* by address without port */
+    nn_peer* clients[NN_PEER_CLIENT_BUCKETS];  /* by client id */
     uint8_t bucket_key[NN_SIPHASH_KEY_BYTES];
     nn_deadlines deadlines;
     nn_peer* first_dirty;
@@ -112,7 +155,12 @@ NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint
 /* nn_server_admit - a slot and a session for an identity. OK | ERR_SERVER_FULL | ERR_OUT_OF_MEMORY */
 NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
                                           const necpnet_address* address, nn_peer** out_peer);
-NN_PRIVATE uint32_t nn_peer_connection_id(const nn_peer* peer);
+
+/* nn_server_new_connection_id - for the next connection of a peer: never that of its present one. */
+NN_PRIVATE uint32_t nn_server_new_connection_id(necpnet_server* server, const nn_peer* peer);
+
+/* nn_server_move - a peer's connection has another address. */
+NN_PRIVATE void nn_server_move(necpnet_server* server, nn_peer* peer, const necpnet_address* address);
 
 /* nn_server_peer_moved - its connection has another address than before. */
 NN_PRIVATE void nn_server_peer_moved(necpnet_server* server, nn_peer* peer, const necpnet_address* before);
@@ -136,6 +184,71 @@ NN_PRIVATE void nn_server_session_writable(void* user, necpnet_web_connection* c
 NN_PRIVATE void nn_server_web_drop(void* user, const necpnet_address* from, necpnet_drop drop);
 NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us);
 NN_PRIVATE uint64_t nn_server_wall_us(const necpnet_server* server);
+NN_PRIVATE void nn_server_count_drop(necpnet_server* server, necpnet_drop drop, const necpnet_address* from);
+
+/* the life of a session (nn_server_session) */
+
+/* nn_server_lose - the connection of a peer is over: its session waits, or ends. */
+NN_PRIVATE void nn_server_lose(necpnet_server* server, nn_peer* peer);
+
+/* nn_server_end_peer - the session is over: DISCONNECTED is told and the peer released once that was polled. */
+NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const nn_close* close);
+
+/* nn_server_run_session - timers: the window, the offer, the next ticket. When they are due next. */
+NN_PRIVATE void nn_server_run_session(necpnet_server* server, nn_peer* peer, uint64_t now_us);
+NN_PRIVATE uint64_t nn_peer_session_deadline_us(const nn_peer* peer);
+
+/* nn_server_count_kept - after something was queued for a peer that may be suspended. nn_server_bound_kept - then, where
+ * peers may end: the longest suspended do so when all together hold too much. */
+NN_PRIVATE void nn_server_count_kept(necpnet_server* server, nn_peer* peer);
+NN_PRIVATE void nn_server_bound_kept(necpnet_server* server);
+
+/* nn_server_make_room - end the longest suspended session. False: there is none. */
+NN_PRIVATE bool nn_server_make_room(necpnet_server* server);
+
+/* nn_server_take - a ticket's session, if it is here and the ticket unspent. The one door to sessions by ticket: a group of
+ * servers would ask whoever has the record here, and get it at most once. Ticket and secret were proven before.
+ *
+ *   encrypted  the transport that the ticket came over.
+ *
+ * Returns  OK | ERR_SESSION_LOST | ERR_REPLACED | ERR_TOKEN_SPENT | ERR_TOKEN_EXPIRED (of the identity)
+ */
+NN_PRIVATE necpnet_result nn_server_take(necpnet_server* server, const nn_ticket* ticket, bool encrypted,
+                                         nn_peer** out_peer);
+
+/* nn_server_take_stream - the same for what SETUP carries over a WebSocket: proves it first. Also ERR_TOKEN_INVALID. */
+NN_PRIVATE necpnet_result nn_server_take_stream(necpnet_server* server, const nn_setup* setup, nn_peer** out_peer,
+                                                uint32_t* out_number);
+
+/* nn_server_find_session - the session that a SETUP names and that belongs to the same client; NULL. */
+NN_PRIVATE nn_peer* nn_server_find_session(const necpnet_server* server, const necpnet_identity* identity,
+                                           uint64_t session_id, bool encrypted);
+
+/* nn_server_resume - a new connection takes the session over, at once. OK | ERR_OUT_OF_MEMORY | ERR_PROTOCOL: it waits then. */
+NN_PRIVATE necpnet_result nn_server_resume(necpnet_server* server, nn_peer* peer, nn_connection_open* open);
+
+/* nn_server_offer - remember a connection that takes over with its first packet; the keys are taken, also on failure. */
+NN_PRIVATE necpnet_result nn_server_offer(necpnet_server* server, nn_peer* peer, nn_offer* offer);
+
+/* nn_server_take_offer - a packet for the offer's id: begin its connection if the packet authenticates. */
+NN_PRIVATE bool nn_server_take_offer(necpnet_server* server, nn_peer* peer, const necpnet_address* from,
+                                     const uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_server_drop_offer(necpnet_server* server, nn_peer* peer);
+
+/* nn_server_make_ticket - the next ticket of a peer, without its secret. False: tickets are off. */
+NN_PRIVATE bool nn_server_make_ticket(necpnet_server* server, nn_peer* peer, nn_ticket* out_ticket);
+
+/* nn_server_write_ticket - a fresh secret and the next ticket with it. False: tickets are off, or no entropy. */
+NN_PRIVATE bool nn_server_write_ticket(necpnet_server* server, nn_peer* peer, uint8_t out[NN_TICKET_SHOWN_BYTES]);
+
+/* nn_server_spend - tickets up to that number are no longer good. */
+NN_PRIVATE void nn_server_spend(nn_peer* peer, uint32_t number);
+
+/* nn_server_take_over - a peer has joined: what config.take_over says of others with its client id.
+ * nn_server_may_join - whether it may. OK | ERR_REFUSED */
+NN_PRIVATE necpnet_result nn_server_may_join(const necpnet_server* server, const necpnet_identity* identity);
+NN_PRIVATE void nn_server_take_over(necpnet_server* server, const nn_peer* peer);
+NN_PRIVATE nn_peer** nn_server_client_bucket(necpnet_server* server, uint64_t client_id);
 
 /* groups */
 NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, nn_peer* peer);

@@ -17,7 +17,8 @@ necpnet_result necpnet_server_get_peer(const necpnet_server* server, necpnet_pee
     out_info->address = found->connection.address;
     out_info->transport = found->connection.transport;
     out_info->identity = found->identity;
-    out_info->connected = !found->has_ended;
+    out_info->connected = !found->has_ended && !found->is_suspended;
+    out_info->suspended = found->is_suspended;
     out_info->connected_us = found->connected_us;
     out_info->heard_us = found->connection.heard_us;
     out_info->input_tick = found->connection.input_receiver.tick;
@@ -75,7 +76,7 @@ necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpn
             out.messages_sent += channel.messages_sent;
             out.messages_received += channel.messages_received;
         }
-        if (peer->has_ended) continue;
+        if (peer->has_ended || peer->is_suspended) continue;
         if (peer->connection.transport == NECPNET_TRANSPORT_UDP) {
             out.peers_udp++;
         } else {
@@ -84,6 +85,7 @@ necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpn
     }
     out.peers = server->peer_count;
     out.peers_connected = server->connected_count;
+    out.peers_suspended = server->suspended_count;
     out.web_connections = server->endpoint.web ? nn_web_connection_count(server->endpoint.web) : 0;
     necpnet_web_statistics web;
     if (necpnet_web_get_statistics(server->endpoint.web, &web) == NECPNET_OK) {

@@ -8,7 +8,7 @@ NN_PRIVATE uint64_t nn_server_wall_us(const necpnet_server* server)
     return server->has_wall ? server->endpoint.now_us + server->wall_offset_us : 0;
 }
 
-static void server_drop(necpnet_server* server, necpnet_drop drop, const necpnet_address* from)
+NN_PRIVATE void nn_server_count_drop(necpnet_server* server, necpnet_drop drop, const necpnet_address* from)
 {
     server->totals.drops[drop]++;
     if (server->endpoint.logger.level > NECPNET_LOG_DEBUG || !server->endpoint.logger.write) return;
@@ -56,7 +56,7 @@ NN_PRIVATE void nn_server_answer_setup(necpnet_server* server, const nn_peer* pe
     out->tick_hz = server->config.tick_hz;
     out->tick = necpnet_server_tick(server);
     out->time_us = server->endpoint.now_us;
-    out->session_id = nn_peer_name(peer);
+    out->session_id = nn_load_u64(peer->tag);
 }
 
 NN_PRIVATE necpnet_result nn_server_begin_peer(necpnet_server* server, nn_peer* peer, nn_connection_open* open)
@@ -67,10 +67,12 @@ NN_PRIVATE necpnet_result nn_server_begin_peer(necpnet_server* server, nn_peer* 
     necpnet_result result = nn_connection_begin(&peer->connection, open, server->endpoint.now_us);
     if (result) return result;
     peer->tell_connected = true;
+    peer->was_encrypted = open->encrypted;
     server->totals.sessions_total++;
     server->connected_count++;
     nn_server_mark_ready(server, peer);
     nn_server_mark_dirty(server, peer);
+    nn_server_take_over(server, peer);
     return NECPNET_OK;
 }
 
@@ -83,60 +85,135 @@ static necpnet_drop server_drop_of(necpnet_result reason)
     case NECPNET_ERR_TOKEN_SPENT: return NECPNET_DROP_TOKEN_SPENT;
     case NECPNET_ERR_SERVER_FULL: return NECPNET_DROP_FULL;
     case NECPNET_ERR_OUT_OF_MEMORY: return NECPNET_DROP_MEMORY;
+    case NECPNET_ERR_REPLACED:
+    case NECPNET_ERR_SESSION_LOST: return NECPNET_DROP_TICKET_SESSION;
     default: return NECPNET_DROP_CREDENTIAL;
     }
 }
 
-/* AUTH has proven the pre-shared key: judge its SETUP, make the peer, answer ACCEPT or REFUSE. */
+/* A proven client's SETUP, held against this server. */
+static necpnet_result server_read_setup(const necpnet_server* server, const uint8_t* data, size_t bytes,
+                                        nn_setup* setup, char* text, size_t text_bytes, necpnet_drop* out_drop)
+{
+    nn_reader reader = nn_reader_of(data, bytes);
+    *out_drop = NECPNET_DROP_MALFORMED;
+    if (nn_read_u8(&reader) != NN_FRAME_SETUP) return NECPNET_ERR_PROTOCOL;
+    necpnet_result result = nn_setup_read(&reader, setup);
+    if (result == NECPNET_ERR_VERSION_DIFFERS) *out_drop = NECPNET_DROP_VERSION;
+    if (result == NECPNET_OK) result = nn_server_judge(server, setup, text, text_bytes, out_drop);
+    if (result == NECPNET_OK) text[0] = '\0';
+    return result;
+}
+
+/* ACCEPT with this server's SETUP and a ticket. On failure nothing is held and there is nothing to send. */
+static necpnet_result server_accept(necpnet_server* server, nn_peer* peer, nn_handshake_pending* pending,
+                                    uint32_t local_id, uint8_t* reply, size_t* out_reply_bytes,
+                                    nn_connection_keys* out_keys)
+{
+    uint8_t frame[NN_HANDSHAKE_SETUP_BYTES_MAX];
+    nn_setup answer;
+    nn_ticket ticket;
+    nn_writer writer = nn_writer_of(frame, sizeof frame);
+    peer->was_encrypted = peer->was_encrypted || server->config.security != NECPNET_SECURITY_NONE;
+    nn_server_answer_setup(server, peer, &answer);
+    nn_setup_write(&writer, &answer);
+    bool has_ticket = nn_server_make_ticket(server, peer, &ticket);
+    return nn_handshake_server_accept(server->handshake, pending, &server->endpoint.alloc, local_id, frame,
+                                      nn_writer_bytes(&writer), has_ticket ? &ticket : NULL, reply, out_reply_bytes,
+                                      out_keys);
+}
+
+static void server_reply(necpnet_server* server, const necpnet_address* to, const uint8_t* reply, size_t bytes)
+{
+    const necpnet_transport* transport = server->endpoint.transport;
+    if (bytes) transport->send_datagram(transport->user, to, reply, bytes);
+}
+
+static void server_refuse_datagram(necpnet_server* server, const necpnet_address* from, nn_handshake_outcome* outcome,
+                                   necpnet_result reason, const char* text, necpnet_drop drop)
+{
+    uint8_t* reply = server->endpoint.settings.scratch;
+    size_t bytes = 0;
+    nn_server_count_drop(server, drop, from);
+    nn_handshake_server_refuse(server->handshake, &outcome->pending, reason,
+                               text[0] ? text : necpnet_result_text(reason), reply, &bytes);
+    server_reply(server, from, reply, bytes);
+}
+
+/* AUTH has proven the pre-shared key: judge its SETUP, make the peer or find its session, answer ACCEPT or REFUSE. */
 static void server_admit_datagram(necpnet_server* server, const necpnet_address* from, nn_handshake_outcome* outcome)
 {
     nn_setup setup;
     nn_peer* peer = NULL;
     char text[NECPNET_REASON_BYTES_MAX + 1] = "";
-    necpnet_drop drop = NECPNET_DROP_MALFORMED;
-    nn_reader reader = nn_reader_of(outcome->setup, outcome->setup_bytes);
+    necpnet_drop drop;
     necpnet_result result =
-        nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
-    if (result == NECPNET_OK) result = nn_server_judge(server, &setup, text, sizeof text, &drop);
+        server_read_setup(server, outcome->setup, outcome->setup_bytes, &setup, text, sizeof text, &drop);
+    bool encrypted = server->config.security != NECPNET_SECURITY_NONE;
+    nn_peer* known = NULL;
     if (result == NECPNET_OK) {
-        text[0] = '\0';
-        result = nn_server_admit(server, &outcome->identity, from, &peer);
+        known = nn_server_find_session(server, &outcome->identity, setup.session_id, encrypted);
+        peer = known;
+        if (known) known->identity = outcome->identity;
+        if (!known) result = nn_server_admit(server, &outcome->identity, from, &peer);
         drop = server_drop_of(result);
+    }
+    if (result) {
+        server_refuse_datagram(server, from, outcome, result, text, drop);
+        return;
     }
     uint8_t* reply = server->endpoint.settings.scratch;
     size_t reply_bytes = 0;
+    nn_connection_keys keys;
     nn_connection_open open;
     memset(&open, 0, sizeof open);
+    open.address = from;
+    open.encrypted = encrypted;
+    open.peer = &setup;
+    open.local_id = nn_server_new_connection_id(server, peer);
+    open.remote_id = outcome->client_connection_id;
+    result = server_accept(server, peer, &outcome->pending, open.local_id, reply, &reply_bytes, &keys);
     if (result == NECPNET_OK) {
-        uint8_t frame[NN_HANDSHAKE_SETUP_BYTES_MAX];
-        nn_setup answer;
-        nn_writer writer = nn_writer_of(frame, sizeof frame);
-        nn_server_answer_setup(server, peer, &answer);
-        nn_setup_write(&writer, &answer);
-        open.address = from;
-        open.encrypted = server->config.security != NECPNET_SECURITY_NONE;
-        open.peer = &setup;
-        open.local_id = nn_peer_connection_id(peer);
-        open.remote_id = outcome->client_connection_id;
-        nn_connection_keys keys;
-        result = nn_handshake_server_accept(server->handshake, &outcome->pending, &server->endpoint.alloc,
-                                            open.local_id, frame, nn_writer_bytes(&writer), reply, &reply_bytes, &keys);
-        if (result == NECPNET_OK) {
-            open.keys = &keys;
-            result = nn_server_begin_peer(server, peer, &open);
-        }
-        if (result) {
-            server_drop(server, NECPNET_DROP_MEMORY, from);
-            nn_server_release(server, peer);
-            return;
-        }
-    } else {
-        server_drop(server, drop, from);
-        nn_handshake_server_refuse(server->handshake, &outcome->pending, result,
-                                   text[0] ? text : necpnet_result_text(result), reply, &reply_bytes);
+        open.keys = &keys;
+        result = known ? nn_server_resume(server, peer, &open) : nn_server_begin_peer(server, peer, &open);
     }
-    const necpnet_transport* transport = server->endpoint.transport;
-    if (reply_bytes) transport->send_datagram(transport->user, from, reply, reply_bytes);
+    if (result) {
+        nn_server_count_drop(server, NECPNET_DROP_MEMORY, from);
+        if (!known) nn_server_release(server, peer);
+        return;
+    }
+    server_reply(server, from, reply, reply_bytes);
+}
+
+/* RESUME has proven the ticket's secret: find its session and offer it a connection, which the first packet begins. */
+static void server_resume_datagram(necpnet_server* server, const necpnet_address* from, nn_handshake_outcome* outcome)
+{
+    nn_peer* peer = NULL;
+    nn_offer offer;
+    char text[NECPNET_REASON_BYTES_MAX + 1] = "";
+    necpnet_drop drop;
+    memset(&offer, 0, sizeof offer);
+    necpnet_result result =
+        server_read_setup(server, outcome->setup, outcome->setup_bytes, &offer.setup, text, sizeof text, &drop);
+    if (result == NECPNET_OK) {
+        result = nn_server_take(server, &outcome->ticket, server->config.security != NECPNET_SECURITY_NONE, &peer);
+        drop = result == NECPNET_ERR_TOKEN_SPENT ? NECPNET_DROP_TICKET_SPENT : server_drop_of(result);
+    }
+    if (result) {
+        server_refuse_datagram(server, from, outcome, result, text, drop);
+        return;
+    }
+    uint8_t* reply = server->endpoint.settings.scratch;
+    size_t reply_bytes = 0;
+    offer.address = *from;
+    offer.ticket_number = outcome->ticket.number;
+    offer.local_id = nn_server_new_connection_id(server, peer);
+    offer.remote_id = outcome->client_connection_id;
+    result = server_accept(server, peer, &outcome->pending, offer.local_id, reply, &reply_bytes, &offer.keys);
+    if (result == NECPNET_OK) result = nn_server_offer(server, peer, &offer);
+    if (result) nn_server_count_drop(server, NECPNET_DROP_MEMORY, from);
+    if (result == NECPNET_OK) server_reply(server, from, reply, reply_bytes);
+    nn_wipe(&offer, sizeof offer);
 }
 
 static void server_answer_query(necpnet_server* server, const necpnet_address* from, const uint8_t* data, size_t bytes)
@@ -146,7 +223,7 @@ static void server_answer_query(necpnet_server* server, const necpnet_address* f
     uint8_t reply[NN_ANSWER_BYTES_MAX];
     memset(&answer, 0, sizeof answer);
     if (!server->config.query || !nn_query_read(data, bytes, &answer.nonce, &why)) {
-        server_drop(server, why, from);
+        nn_server_count_drop(server, why, from);
         return;
     }
     answer.players = server->connected_count;
@@ -174,12 +251,17 @@ NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address
     if (nn_packet_peek(data, bytes, &id)) {
         nn_peer* peer = nn_server_find_connection(server, id);
         necpnet_drop drop = NECPNET_DROP_UNKNOWN_CONNECTION;
+        bool is_offer = peer && peer->offer && peer->offer->local_id == id;
+        if (is_offer && !nn_server_take_offer(server, peer, from, data, bytes)) {
+            drop = NECPNET_DROP_AUTHENTICATION;
+            peer = NULL;
+        }
         if (peer) {
             drop = server_receive_packet(server, peer, from, data, bytes);
             nn_server_mark_dirty(server, peer);
             if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
         }
-        if (drop != NECPNET_DROP_COUNT) server_drop(server, drop, from);
+        if (drop != NECPNET_DROP_COUNT) nn_server_count_drop(server, drop, from);
         return;
     }
     if (bytes && data[0] == NN_DATAGRAM_QUERY) {
@@ -190,13 +272,19 @@ NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address
     uint8_t* reply = server->endpoint.settings.scratch;
     nn_handshake_server_read(server->handshake, from, data, bytes, now_us, nn_server_wall_us(server), reply, &outcome);
     switch (outcome.kind) {
-    case NN_HANDSHAKE_DROP: server_drop(server, outcome.drop, from); break;
+    case NN_HANDSHAKE_DROP: nn_server_count_drop(server, outcome.drop, from); break;
     case NN_HANDSHAKE_REPLY: {
         const necpnet_transport* transport = server->endpoint.transport;
         transport->send_datagram(transport->user, from, reply, outcome.reply_bytes);
         break;
     }
-    case NN_HANDSHAKE_ADMIT: server_admit_datagram(server, from, &outcome); break;
+    case NN_HANDSHAKE_ADMIT:
+        if (outcome.pending.is_resume) {
+            server_resume_datagram(server, from, &outcome);
+        } else {
+            server_admit_datagram(server, from, &outcome);
+        }
+        break;
     }
 }
 
@@ -234,7 +322,7 @@ static void server_refuse_web(necpnet_server* server, necpnet_web_connection* co
     nn_web_send_session(connection, message, nn_writer_bytes(&writer));
     necpnet_web_set_user_data(connection, NULL);
     necpnet_web_close(connection, 1008, necpnet_result_name(reason));
-    server_drop(server, drop, &from);
+    nn_server_count_drop(server, drop, &from);
 }
 
 NN_PRIVATE void nn_server_session_open(void* user, necpnet_web_connection* connection)
@@ -284,12 +372,31 @@ static necpnet_result server_identify(necpnet_server* server, const nn_setup* se
         necpnet_result result = server->config.authorize(text, from, out, server->config.authorize_user);
         return (int)result > 0 ? NECPNET_ERR_TOKEN_INVALID : result; /* no result at all */
     }
-    case NN_CREDENTIAL_TICKET: return NECPNET_ERR_SESSION_LOST;
+    case NN_CREDENTIAL_TICKET:
     case NN_CREDENTIAL_NONE: break;
     }
     if (server->config.security == NECPNET_SECURITY_TOKEN) return NECPNET_ERR_TOKEN_MISSING;
     out->client_id = nn_random_u64(&server->endpoint.random);
     return NECPNET_OK;
+}
+
+/* Who has come over a WebSocket: a session that is here (out_known), by ticket or by its client's name for it, or a new
+ * peer. */
+static necpnet_result server_receive(necpnet_server* server, const nn_setup* setup, const necpnet_address* from,
+                                     nn_peer** out_peer, bool* out_known, uint32_t* out_number)
+{
+    necpnet_identity identity;
+    *out_number = 0;
+    *out_known = true;
+    if (setup->credential_kind == NN_CREDENTIAL_TICKET) {
+        return nn_server_take_stream(server, setup, out_peer, out_number);
+    }
+    necpnet_result result = server_identify(server, setup, from, &identity);
+    if (result) return result;
+    *out_peer = nn_server_find_session(server, &identity, setup->session_id, server->is_tls);
+    *out_known = *out_peer != NULL;
+    if (*out_known) (*out_peer)->identity = identity;
+    return *out_known ? NECPNET_OK : nn_server_admit(server, &identity, from, out_peer);
 }
 
 /* The first message of a WebSocket: SETUP and nothing else. */
@@ -298,20 +405,19 @@ static void server_greet(necpnet_server* server, nn_greeting* greeting, const ui
     necpnet_web_connection* connection = greeting->web;
     necpnet_address from = necpnet_web_get_address(connection);
     nn_setup setup;
-    necpnet_identity identity;
     nn_peer* peer = NULL;
+    bool is_known = false;
+    uint32_t ticket_number = 0;
     char text[NECPNET_REASON_BYTES_MAX + 1] = "";
-    necpnet_drop drop = NECPNET_DROP_MALFORMED;
-    nn_reader reader = nn_reader_of(data, bytes);
-    necpnet_result result =
-        nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
-    if (result == NECPNET_ERR_VERSION_DIFFERS) drop = NECPNET_DROP_VERSION;
-    if (result == NECPNET_OK) result = nn_server_judge(server, &setup, text, sizeof text, &drop);
+    necpnet_drop drop;
+    necpnet_result result = server_read_setup(server, data, bytes, &setup, text, sizeof text, &drop);
     if (result == NECPNET_OK) {
-        text[0] = '\0';
-        result = server_identify(server, &setup, &from, &identity);
-        if (result == NECPNET_OK) result = nn_server_admit(server, &identity, &from, &peer);
-        drop = server_drop_of(result);
+        result = server_receive(server, &setup, &from, &peer, &is_known, &ticket_number);
+        bool is_ticket = setup.credential_kind == NN_CREDENTIAL_TICKET;
+        drop = is_ticket && result == NECPNET_ERR_TOKEN_SPENT     ? NECPNET_DROP_TICKET_SPENT
+               : is_ticket && result == NECPNET_ERR_TOKEN_EXPIRED ? NECPNET_DROP_TICKET_EXPIRED
+               : is_ticket && result == NECPNET_ERR_TOKEN_INVALID ? NECPNET_DROP_PROOF
+                                                                  : server_drop_of(result);
     }
     server_unlink_greeting(server, greeting);
     if (result) {
@@ -327,16 +433,30 @@ static void server_greet(necpnet_server* server, nn_greeting* greeting, const ui
     open.web = connection;
     uint8_t* frame = server->endpoint.settings.scratch;
     nn_writer writer = nn_writer_of(frame, NN_WEB_SESSION_BYTES_MAX);
+    uint8_t ticket[NN_TICKET_SHOWN_BYTES];
     nn_server_answer_setup(server, peer, &answer);
+    peer->was_encrypted = peer->was_encrypted || server->is_tls;
+    if (nn_server_write_ticket(server, peer, ticket)) {
+        answer.credential_kind = NN_CREDENTIAL_TICKET;
+        answer.credential = ticket;
+        answer.credential_bytes = sizeof ticket;
+    }
     nn_setup_write(&writer, &answer);
+    nn_wipe(ticket, sizeof ticket);
     necpnet_web_set_user_data(connection, peer);
     result = nn_web_send_session(connection, frame, nn_writer_bytes(&writer));
-    if (result == NECPNET_OK) result = nn_server_begin_peer(server, peer, &open);
-    if (result) {
+    if (result == NECPNET_OK && is_known) result = nn_server_resume(server, peer, &open);
+    if (result == NECPNET_OK && !is_known) result = nn_server_begin_peer(server, peer, &open);
+    if (result == NECPNET_OK) {
+        nn_server_drop_offer(server, peer); /* the client has chosen this one */
+        peer->ticket_shown = ticket_number;
+        return;
+    }
+    if (!is_known) {
         peer->connection.web = NULL;
         nn_server_release(server, peer);
-        server_refuse_web(server, connection, result, necpnet_result_text(result), server_drop_of(result));
     }
+    server_refuse_web(server, connection, result, necpnet_result_text(result), server_drop_of(result));
 }
 
 NN_PRIVATE void nn_server_session_message(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes)
@@ -349,6 +469,10 @@ NN_PRIVATE void nn_server_session_message(void* user, necpnet_web_connection* co
         return;
     }
     nn_peer* peer = (nn_peer*)(void*)carrier;
+    if (peer->ticket_shown) { /* the client has our SETUP: its ticket will not be needed again */
+        nn_server_spend(peer, peer->ticket_shown);
+        peer->ticket_shown = 0;
+    }
     nn_connection_receive_message(&peer->connection, data, bytes, server->endpoint.now_us);
     nn_server_mark_dirty(server, peer);
     if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
@@ -366,6 +490,7 @@ NN_PRIVATE void nn_server_session_close(void* user, necpnet_web_connection* conn
         return;
     }
     nn_peer* peer = (nn_peer*)(void*)carrier;
+    if (peer->connection.web != connection) return; /* a former one */
     nn_connection_lost(&peer->connection, reason, text);
     nn_server_mark_dirty(server, peer);
 }
@@ -378,7 +503,7 @@ NN_PRIVATE void nn_server_session_writable(void* user, necpnet_web_connection* c
 
 NN_PRIVATE void nn_server_web_drop(void* user, const necpnet_address* from, necpnet_drop drop)
 {
-    server_drop((necpnet_server*)user, drop, from);
+    nn_server_count_drop((necpnet_server*)user, drop, from);
 }
 
 NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us)

@@ -16,10 +16,10 @@ NN_PRIVATE nn_peer* nn_server_find(const necpnet_server* server, necpnet_peer pe
     return found->generation == (uint32_t)(peer >> 32) ? found : NULL;
 }
 
-/* 8 bits worker, 24 bits generation and slot. */
-NN_PRIVATE uint32_t nn_peer_connection_id(const nn_peer* peer)
+/* 8 bits worker, 24 bits slot and what tells its connections apart. */
+NN_PRIVATE uint32_t nn_server_new_connection_id(necpnet_server* server, const nn_peer* peer)
 {
-    return peer->server->worker << 24 | ((peer->generation << peer->server->slot_bits | peer->slot) & 0xffffffu);
+    return server->worker << 24 | ((++server->carriers[peer->slot] << server->slot_bits | peer->slot) & 0xffffffu);
 }
 
 NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint32_t connection_id)
@@ -28,7 +28,8 @@ NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint
     if (slot >= server->slot_count || !server->peers[slot]) return NULL;
     nn_peer* peer = server->peers[slot];
     bool is_udp = peer->connection.transport == NECPNET_TRANSPORT_UDP;
-    return is_udp && peer->connection.local_id == connection_id ? peer : NULL;
+    if (is_udp && peer->connection.local_id == connection_id) return peer;
+    return peer->offer && peer->offer->local_id == connection_id ? peer : NULL;
 }
 
 static nn_peer** server_bucket(necpnet_server* server, const necpnet_address* address)
@@ -42,6 +43,7 @@ static bool server_is_crowded(necpnet_server* server, const necpnet_address* add
     uint32_t count = 0;
     for (const nn_peer* peer = *server_bucket(server, address); peer; peer = peer->next_in_bucket) {
         if (memcmp(peer->connection.address.bytes, address->bytes, sizeof address->bytes) != 0) continue;
+        if (peer->has_ended) continue;
         if (++count >= server->config.peers_per_address_max) return true;
     }
     return false;
@@ -81,26 +83,32 @@ NN_PRIVATE void nn_server_peer_moved(necpnet_server* server, nn_peer* peer, cons
 static necpnet_result server_grow_slots(necpnet_server* server)
 {
     uint32_t capacity = server->slot_capacity ? server->slot_capacity * 2 : 16;
-    if (capacity > server->config.peers_max) capacity = server->config.peers_max;
+    uint32_t most = server->config.peers_max + NN_SPARE_SLOTS;
+    if (capacity > most) capacity = most;
     uint32_t old = server->slot_capacity;
     nn_alloc* alloc = &server->endpoint.alloc;
     nn_peer** peers = (nn_peer**)nn_alloc_take(alloc, capacity * sizeof(nn_peer*));
     uint32_t* generations = (uint32_t*)nn_alloc_take(alloc, capacity * sizeof(uint32_t));
+    uint32_t* carriers = (uint32_t*)nn_alloc_take(alloc, capacity * sizeof(uint32_t));
     uint32_t* free_slots = (uint32_t*)nn_alloc_take(alloc, capacity * sizeof(uint32_t));
-    if (!peers || !generations || !free_slots || nn_deadlines_reserve(&server->deadlines, capacity)) {
+    if (!peers || !generations || !carriers || !free_slots || nn_deadlines_reserve(&server->deadlines, capacity)) {
         nn_alloc_give(alloc, peers, capacity * sizeof(nn_peer*));
         nn_alloc_give(alloc, generations, capacity * sizeof(uint32_t));
+        nn_alloc_give(alloc, carriers, capacity * sizeof(uint32_t));
         nn_alloc_give(alloc, free_slots, capacity * sizeof(uint32_t));
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
     nn_copy(peers, server->peers, old * sizeof(nn_peer*));
     nn_copy(generations, server->generations, old * sizeof(uint32_t));
+    nn_copy(carriers, server->carriers, old * sizeof(uint32_t));
     nn_copy(free_slots, server->free_slots, server->free_count * sizeof(uint32_t));
     nn_alloc_give(alloc, server->peers, old * sizeof(nn_peer*));
     nn_alloc_give(alloc, server->generations, old * sizeof(uint32_t));
+    nn_alloc_give(alloc, server->carriers, old * sizeof(uint32_t));
     nn_alloc_give(alloc, server->free_slots, old * sizeof(uint32_t));
     server->peers = peers;
     server->generations = generations;
+    server->carriers = carriers;
     server->free_slots = free_slots;
     server->slot_capacity = capacity;
     return NECPNET_OK;
@@ -135,24 +143,64 @@ static void peer_deliver_input(void* user, uint32_t tick, const void* data, size
     nn_server_mark_ready(server, peer);
 }
 
+NN_PRIVATE void nn_server_move(necpnet_server* server, nn_peer* peer, const necpnet_address* address)
+{
+    necpnet_address before = peer->connection.address;
+    peer->connection.address = *address;
+    server_leave_bucket(server, peer, &before);
+    server_enter_bucket(server, peer);
+}
+
+/* Somebody suspended at the same address gives way. */
+static bool server_make_room_at(necpnet_server* server, const necpnet_address* address)
+{
+    for (nn_peer* peer = server->first_suspended; peer; peer = peer->next_suspended) {
+        if (memcmp(peer->connection.address.bytes, address->bytes, sizeof address->bytes) != 0) continue;
+        nn_close close = nn_close_of(NECPNET_ERR_LIMIT_REACHED, 0, "given up before its time: peers_per_address_max");
+        nn_server_end_peer(server, peer, &close);
+        return true;
+    }
+    return false;
+}
+
+static bool server_is_full(necpnet_server* server, const necpnet_address* address)
+{
+    uint32_t most = server->config.peers_max;
+    if (server->peer_count - server->ended_count >= most && !nn_server_make_room(server)) return true;
+    if (server->peer_count >= most + NN_SPARE_SLOTS) return true;
+    return server_is_crowded(server, address) && !server_make_room_at(server, address);
+}
+
+static nn_peer* server_take_peer(necpnet_server* server)
+{
+    if (server->free_count == 0 && server->slot_count == server->slot_capacity && server_grow_slots(server))
+        return NULL;
+    return (nn_peer*)nn_alloc_take(&server->endpoint.alloc, sizeof(nn_peer));
+}
+
 NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
                                           const necpnet_address* address, nn_peer** out_peer)
 {
-    if (server->peer_count >= server->config.peers_max || server_is_crowded(server, address)) {
-        return NECPNET_ERR_SERVER_FULL;
-    }
-    if (server->free_count == 0 && server->slot_count == server->slot_capacity) {
-        necpnet_result result = server_grow_slots(server);
-        if (result) return result;
-    }
-    nn_peer* peer = (nn_peer*)nn_alloc_take(&server->endpoint.alloc, sizeof *peer);
+    necpnet_result result = nn_server_may_join(server, identity);
+    if (result) return result;
+    if (server_is_full(server, address)) return NECPNET_ERR_SERVER_FULL;
+    nn_peer* peer = server_take_peer(server);
+    /* what a suspended session held is free again, whether or not its end was polled */
+    if (!peer && nn_server_make_room(server)) peer = server_take_peer(server);
     if (!peer) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (!nn_endpoint_random(&server->endpoint, peer->tag, sizeof peer->tag)) {
+        nn_alloc_give(&server->endpoint.alloc, peer, sizeof *peer);
+        return NECPNET_ERR_NO_ENTROPY;
+    }
+    peer->tag[0] |= 1; /* 0 is no session */
     peer->slot = server->free_count ? server->free_slots[--server->free_count] : server->slot_count++;
     peer->generation = ++server->generations[peer->slot];
     peer->kind = NN_CARRIER_PEER;
     peer->server = server;
     peer->identity = *identity;
     peer->connected_us = server->endpoint.now_us;
+    peer->ticket_floor = 1;
+    peer->ticket_due_us = NN_NEVER;
     nn_session_init(&peer->session, &server->endpoint.session_config);
     nn_connection_init(&peer->connection, &server->endpoint.settings, &peer->session, 1);
     peer->connection.address = *address;
@@ -160,6 +208,9 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     peer->connection.deliver_input = peer_deliver_input;
     peer->connection.deliver_user = peer;
     server_enter_bucket(server, peer);
+    nn_peer** client = nn_server_client_bucket(server, identity->client_id);
+    peer->next_client = *client;
+    *client = peer;
     server->peers[peer->slot] = peer;
     server->peer_count++;
     *out_peer = peer;
@@ -195,6 +246,9 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
     server_forget_totals(server, peer);
     nn_deadlines_set(&server->deadlines, &peer->deadline, NN_NEVER);
     server_leave_bucket(server, peer, &peer->connection.address);
+    server_unlink(nn_server_client_bucket(server, peer->identity.client_id), peer, offsetof(nn_peer, next_client));
+    nn_server_drop_offer(server, peer);
+    if (peer->has_ended) server->ended_count--;
     if (peer->is_dirty) server_unlink(&server->first_dirty, peer, offsetof(nn_peer, next_dirty));
     if (peer->is_ready) {
         server_unlink(&server->first_ready, peer, offsetof(nn_peer, next_ready));

@@ -4,9 +4,16 @@
 static nn_peer* server_live_peer(const necpnet_server* server, necpnet_peer peer)
 {
     nn_peer* found = nn_server_find(server, peer);
-    bool is_open =
-        found && (found->connection.state == NN_CONNECTION_OPEN || found->connection.state == NN_CONNECTION_LINGERING);
-    return is_open ? found : NULL;
+    if (!found || found->has_ended) return NULL;
+    bool is_live = found->is_suspended || found->connection.state == NN_CONNECTION_OPEN ||
+                   found->connection.state == NN_CONNECTION_LINGERING;
+    return is_live ? found : NULL;
+}
+
+/* What is lost on the way to somebody who is away is lost here as well. */
+static bool server_is_in_vain(const necpnet_server* server, const nn_peer* peer, int channel)
+{
+    return peer->is_suspended && !nn_channel_is_reliable(server->endpoint.channels[channel].mode);
 }
 
 necpnet_result necpnet_server_send_with(necpnet_server* server, necpnet_peer peer, int channel, const void* data,
@@ -15,8 +22,12 @@ necpnet_result necpnet_server_send_with(necpnet_server* server, necpnet_peer pee
     if (!server || !options) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_peer* found = server_live_peer(server, peer);
     if (!found) return NECPNET_ERR_NOT_FOUND;
-    necpnet_result result = nn_session_send(&found->session, channel, data, bytes, options, server->endpoint.now_us);
+    necpnet_result result = nn_session_check(&server->endpoint.session_config, channel, data, bytes, options);
+    if (result || server_is_in_vain(server, found, channel)) return result;
+    result = nn_session_send(&found->session, channel, data, bytes, options, server->endpoint.now_us);
     if (result == NECPNET_OK) nn_server_mark_dirty(server, found);
+    nn_server_count_kept(server, found);
+    nn_server_bound_kept(server);
     return result;
 }
 
@@ -51,6 +62,7 @@ static necpnet_result server_cast_begin(necpnet_server* server, int channel, con
 
 static void server_cast_to(necpnet_server* server, server_cast* cast, nn_peer* peer)
 {
+    if (server_is_in_vain(server, peer, cast->channel)) return;
     necpnet_result result =
         nn_session_send_payload(&peer->session, cast->channel, cast->payload, cast->options, server->endpoint.now_us);
     if (result == NECPNET_OK) {
@@ -58,6 +70,7 @@ static void server_cast_to(necpnet_server* server, server_cast* cast, nn_peer* p
     } else {
         cast->refused++;
     }
+    nn_server_count_kept(server, peer);
 }
 
 necpnet_result necpnet_server_broadcast(necpnet_server* server, necpnet_peer except, int channel, const void* data,
@@ -69,10 +82,12 @@ necpnet_result necpnet_server_broadcast(necpnet_server* server, necpnet_peer exc
     if (result) return result;
     for (uint32_t slot = 0; slot < server->slot_count; slot++) {
         nn_peer* peer = server->peers[slot];
-        if (!peer || peer->connection.state != NN_CONNECTION_OPEN || nn_peer_name(peer) == except) continue;
+        if (!peer || nn_peer_name(peer) == except || peer->has_ended) continue;
+        if (peer->connection.state != NN_CONNECTION_OPEN && !peer->is_suspended) continue;
         server_cast_to(server, &cast, peer);
     }
     nn_payload_release(cast.payload);
+    nn_server_bound_kept(server);
     if (out_refused) *out_refused = cast.refused;
     return NECPNET_OK;
 }
@@ -198,6 +213,7 @@ necpnet_result necpnet_server_group_send(necpnet_server* server, necpnet_group g
         if (peer) server_cast_to(server, &cast, peer);
     }
     nn_payload_release(cast.payload);
+    nn_server_bound_kept(server);
     if (out_refused) *out_refused = cast.refused;
     return NECPNET_OK;
 }
@@ -227,6 +243,10 @@ necpnet_result necpnet_server_kick(necpnet_server* server, necpnet_peer peer, ui
     nn_peer* found = server_live_peer(server, peer);
     if (!found) return NECPNET_ERR_NOT_FOUND;
     nn_close close = nn_close_of(NECPNET_ERR_KICKED, code, text);
+    if (found->is_suspended) {
+        nn_server_end_peer(server, found, &close);
+        return NECPNET_OK;
+    }
     nn_connection_close(&found->connection, &close, linger_ms, server->endpoint.now_us);
     nn_server_mark_dirty(server, found);
     return NECPNET_OK;
@@ -243,6 +263,10 @@ necpnet_result necpnet_server_drain(necpnet_server* server, uint32_t retry_ms)
         nn_close close = nn_close_of(NECPNET_ERR_DRAINING, 0, "the server is shutting down");
         close.has_retry = true;
         close.retry_ms = (uint32_t)nn_random_below(&server->endpoint.random, (uint64_t)retry_ms + 1);
+        if (peer->is_suspended) {
+            nn_server_end_peer(server, peer, &close);
+            continue;
+        }
         nn_connection_close(&peer->connection, &close, 1000, server->endpoint.now_us);
         nn_server_mark_dirty(server, peer);
     }

@@ -261,6 +261,53 @@ NN_PRIVATE necpnet_result nn_session_send_control(nn_session* session, const voi
     return result;
 }
 
+NN_PRIVATE uint64_t nn_session_unacked(const nn_session* session)
+{
+    const nn_channel_send* control = session->senders ? session->senders[session_control(session)] : NULL;
+    return session->outstanding - (control ? control->counted_messages : 0);
+}
+
+NN_PRIVATE void nn_session_move_unsent(nn_session* from, nn_session* to, uint64_t now_us)
+{
+    for (int i = 0; from->senders && i < session_control(from); i++) {
+        nn_channel_send* sender = from->senders[i];
+        if (!sender || !nn_channel_is_reliable(sender->config->mode)) continue;
+        nn_send_entry* entry;
+        while ((entry = nn_channel_send_unsent(sender)) != NULL) {
+            necpnet_send_options options;
+            memset(&options, 0, sizeof options);
+            options.has_deadline = entry->deadline_us != NN_NEVER;
+            options.deadline_us = entry->deadline_us;
+            options.wants_receipt = entry->receipt != NULL;
+            options.receipt = entry->receipt ? entry->receipt->receipt : 0;
+            if (nn_session_send_payload(to, i, entry->payload, &options, now_us)) break;
+            nn_channel_send_forget_unsent(sender);
+            nn_session_refresh(from, sender);
+        }
+    }
+}
+
+NN_PRIVATE void nn_session_refuse(nn_session* session, int channel, size_t bytes)
+{
+    nn_channel_send* sender = session_sender(session, channel);
+    if (!sender) return;
+    sender->blocked = true;
+    sender->refused_bytes = (uint32_t)bytes;
+}
+
+NN_PRIVATE void nn_session_allow(nn_session* session)
+{
+    for (int i = 0; session->senders && i < session_control(session); i++) {
+        if (session->senders[i]) nn_session_refresh(session, session->senders[i]);
+    }
+}
+
+NN_PRIVATE void nn_session_drop(nn_session* session, int channel)
+{
+    nn_channel_send* sender = session_sender(session, channel);
+    if (sender) sender->messages_dropped++;
+}
+
 /* ---- what became of packets ------------------------------------------------------------------------------------- */
 
 static nn_channel_send* session_sender_of(const nn_session* session, const nn_sent_frame* frame)

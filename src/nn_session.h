@@ -194,6 +194,19 @@ NN_INLINE size_t nn_session_queued_bytes(const nn_session* session)
 NN_PRIVATE necpnet_result nn_session_get_channel_statistics(const nn_session* session, int channel,
                                                             necpnet_channel_statistics* out_statistics);
 
+/* nn_session_unacked - reliable messages of the application that the peer may not have. */
+NN_PRIVATE uint64_t nn_session_unacked(const nn_session* session);
+
+/* nn_session_move_unsent - what no packet of one session carried yet is queued in another, in order; the first is about to be
+ * discarded. What finds no memory stays. */
+NN_PRIVATE void nn_session_move_unsent(nn_session* from, nn_session* to, uint64_t now_us);
+
+/* nn_session_refuse - a message was refused for a limit beyond the channel's: WRITABLE follows when nn_session_allow is
+ * called. nn_session_drop - it was dropped on purpose: count it. */
+NN_PRIVATE void nn_session_refuse(nn_session* session, int channel, size_t bytes);
+NN_PRIVATE void nn_session_allow(nn_session* session);
+NN_PRIVATE void nn_session_drop(nn_session* session, int channel);
+
 /* nn_session_discard - on the final close: drop what is queued and half received; what was delivered can be polled. */
 NN_PRIVATE void nn_session_discard(nn_session* session);
 

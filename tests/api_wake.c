@@ -135,7 +135,8 @@ TEST(test_loading_peer_is_waited_for_beyond_the_usual_silence)
         sleep_through(&net, 1000000);
         TEST_OK(necpnet_link_block(net.link, client->transport, true, true));
         sleep_through(&net, 100000000);
-        TEST_EQUAL(client->disconnected, 1);
+        TEST_EQUAL(client->suspended, 1);
+        TEST_EQUAL(net.server_suspended, 1);
         TEST_EQUAL(net.server_disconnected, 1);
         net_end(&net);
     }

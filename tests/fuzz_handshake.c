@@ -49,8 +49,8 @@ static void fuzz_datagram(fuzz_pair* pair, const uint8_t* data, size_t bytes)
     if (out.kind == NN_HANDSHAKE_ADMIT) {
         nn_connection_keys keys;
         fuzz_check(out.setup_bytes <= NN_HANDSHAKE_SETUP_BYTES_MAX, "SETUP too large");
-        if (nn_handshake_server_accept(pair->server, &out.pending, &pair->alloc, 9, out.setup, out.setup_bytes, reply,
-                                       &reply_bytes, &keys) == NECPNET_OK) {
+        if (nn_handshake_server_accept(pair->server, &out.pending, &pair->alloc, 9, out.setup, out.setup_bytes, NULL,
+                                       reply, &reply_bytes, &keys) == NECPNET_OK) {
             nn_aead_destroy(keys.send);
             nn_aead_destroy(keys.receive);
         }

@@ -25,6 +25,7 @@ struct net_client {
     necpnet_client* client;
     const necpnet_transport* transport;
     uint32_t connected, disconnected, failed, tokens_needed, receipts, answers;
+    uint32_t suspended, resumed, moved; /* connected counts new sessions alone */
     uint64_t messages, bytes;
     necpnet_event last; /* of anything but a message; pointers are not to be followed */
     char text[256];
@@ -46,7 +47,7 @@ struct net {
     int client_count;
     necpnet_peer peers[NET_CLIENTS_MAX]; /* in the order of CONNECTED */
     int peer_count;
-    uint32_t server_disconnected;
+    uint32_t server_disconnected, server_suspended, server_resumed, server_moved;
     uint64_t server_messages;
     necpnet_result server_reason;
     char server_text[256];
@@ -130,9 +131,15 @@ static inline void net_client_event(struct net_client* client, const necpnet_eve
 {
     switch (event->type) {
     case NECPNET_EVENT_CONNECTED:
-        client->connected++;
+        if (event->resumed) {
+            client->resumed++;
+        } else {
+            client->connected++;
+        }
         client->lost_count += event->count;
         break;
+    case NECPNET_EVENT_SUSPENDED: client->suspended++; break;
+    case NECPNET_EVENT_MOVED: client->moved++; break;
     case NECPNET_EVENT_DISCONNECTED: client->disconnected++; break;
     case NECPNET_EVENT_CONNECT_FAILED: client->failed++; break;
     case NECPNET_EVENT_TOKEN_NEEDED: client->tokens_needed++; break;
@@ -154,7 +161,10 @@ static inline void net_client_event(struct net_client* client, const necpnet_eve
 
 static inline void net_server_event(struct net* net, const necpnet_event* event)
 {
-    if (event->type == NECPNET_EVENT_CONNECTED && net->peer_count < NET_CLIENTS_MAX)
+    if (event->type == NECPNET_EVENT_CONNECTED && event->resumed) net->server_resumed++;
+    if (event->type == NECPNET_EVENT_SUSPENDED) net->server_suspended++;
+    if (event->type == NECPNET_EVENT_MOVED) net->server_moved++;
+    if (event->type == NECPNET_EVENT_CONNECTED && !event->resumed && net->peer_count < NET_CLIENTS_MAX)
         net->peers[net->peer_count++] = event->peer;
     if (event->type == NECPNET_EVENT_DISCONNECTED) {
         net->server_disconnected++;

@@ -140,8 +140,9 @@ static void pair_to_server(pair* p, const uint8_t* data, size_t bytes)
             nn_aead_destroy(p->server_keys.send);
             nn_aead_destroy(p->server_keys.receive);
             memset(&p->server_keys, 0, sizeof p->server_keys);
-            p->accept_result = nn_handshake_server_accept(p->server, &out.pending, &p->alloc, 0x51525354, setup_ok_text,
-                                                          sizeof setup_ok_text, reply, &reply_bytes, &p->server_keys);
+            p->accept_result =
+                nn_handshake_server_accept(p->server, &out.pending, &p->alloc, 0x51525354, setup_ok_text,
+                                           sizeof setup_ok_text, NULL, reply, &reply_bytes, &p->server_keys);
             if (p->accept_result) reply_bytes = 0;
         }
     } else {
@@ -736,8 +737,8 @@ TEST(test_handshake_client_ignores_changed_answers)
                 nn_handshake_server_refuse(p.server, &out.pending, NECPNET_ERR_SERVER_FULL, "no\nroom", reply,
                                            &reply_bytes);
             } else {
-                TEST_OK(nn_handshake_server_accept(p.server, &out.pending, &p.alloc, 1, "x", 1, reply, &reply_bytes,
-                                                   &p.server_keys));
+                TEST_OK(nn_handshake_server_accept(p.server, &out.pending, &p.alloc, 1, "x", 1, NULL, reply,
+                                                   &reply_bytes, &p.server_keys));
             }
             TEST_GREATER(reply_bytes, 0);
             /* Each change of an ACCEPT costs the client an X25519: fewer of them there. */

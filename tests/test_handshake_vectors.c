@@ -120,7 +120,7 @@ static void run(vectors* v, necpnet_security security)
     nn_handshake_server_read(server, &from, datagram, NN_HANDSHAKE_BYTES, 6000001, WALL_US + 1, reply, &out);
     TEST_EQUAL(out.kind, NN_HANDSHAKE_ADMIT);
     nn_connection_keys keys;
-    TEST_OK(nn_handshake_server_accept(server, &out.pending, &alloc, 0x51525354, "the SETUP_OK frame", 18, reply,
+    TEST_OK(nn_handshake_server_accept(server, &out.pending, &alloc, 0x51525354, "the SETUP_OK frame", 18, NULL, reply,
                                        &bytes, &keys));
     say(v, "accept", reply, bytes);
     TEST_EQUAL(nn_handshake_client_read(&client, reply, bytes, 0), NN_HANDSHAKE_DONE);

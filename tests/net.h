@@ -166,6 +166,7 @@ static inline void net_server_event(struct net* net, const necpnet_event* event)
     if (event->type == NECPNET_EVENT_MOVED) net->server_moved++;
     if (event->type == NECPNET_EVENT_CONNECTED && !event->resumed && net->peer_count < NET_CLIENTS_MAX)
         net->peers[net->peer_count++] = event->peer;
+    if (event->type == NECPNET_EVENT_SUSPENDED) net->server_reason = event->reason;
     if (event->type == NECPNET_EVENT_DISCONNECTED) {
         net->server_disconnected++;
         net->server_reason = event->reason;

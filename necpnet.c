@@ -3103,6 +3103,10 @@ uint64_t necpnet_token_client_id(const char* issuer, const char* subject)
  *   a message key  = expand(setup or master, label)                "setup", "refuse" / "accept"
  *   a packet key   = expand(traffic secret, "packet")              traffic secret = expand(master, "client" / "server")
  *   the next phase = expand(traffic secret, "phase")
+ *   the ticket in ACCEPT has the secret expand(master, "ticket")
+ *
+ * After RESUME: T1 = hash(RESUME before its sealed part), setup = extract(T1, ticket's secret), and the master comes of
+ * the ticket's secret alone: both nonces are in T2.
  *
  * hash, extract and expand are SHA-256 and HKDF (RFC 5869), or for suite NONE SipHash-2-4-128 (no secrecy; tests).
  */
@@ -3309,6 +3313,161 @@ NN_PRIVATE necpnet_result nn_key_of_passphrase(const char* passphrase, uint8_t o
 }
 /* ---- end src/nn_key_schedule.c ----------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_ticket.h --------------------------------------------------------------------------------------- */
+/* nn_ticket - resume tickets: what lets a client go on with its session over a new connection (PROTOCOL.md "Tickets").
+ *
+ * A server seals them under keys that a group of servers may share; a client reads nothing of them but their number. The
+ * record of the session is where the server keeps it: a ticket names and proves, it holds no queue.
+ */
+#ifndef NN_TICKET_H
+#define NN_TICKET_H
+
+
+#define NN_TICKET_BYTES 216u /* key id 4, number 4, salt 24, ciphertext 168, tag 16 */
+#define NN_TICKET_PLAIN_BYTES 168u
+#define NN_TICKET_SALT_BYTES 24u
+#define NN_TICKET_HEADER_BYTES (8u + NN_TICKET_SALT_BYTES)
+#define NN_TICKET_PROOF_BYTES 16u
+#define NN_TICKET_SHOWN_BYTES (NN_SECRET_BYTES + NN_TICKET_BYTES) /* to its client, over a stream or CONTROL */
+#define NN_TICKET_KEYS_MAX 16
+#define NN_SESSION_TAG_BYTES 16u
+
+#define NN_TICKET_ENCRYPTED 1u /* flag: the session was on an encrypted transport; it never goes on without */
+
+/* What a ticket says. */
+typedef struct nn_ticket {
+    uint32_t number;                           /* counts the tickets of a session, from 1 */
+    uint64_t session;                          /* the necpnet_peer at the server that issued it */
+    uint8_t session_tag[NN_SESSION_TAG_BYTES]; /* random, of the session; its first 8 bytes name it in SETUP */
+    uint64_t client_id;
+    uint64_t server_id;
+    uint64_t issued_us;  /* wall time; 0: the server did not know it */
+    uint64_t expires_us; /* wall time; 0: with its session alone */
+    uint64_t identity_expires_us;
+    uint32_t epoch; /* token_epoch of the server */
+    uint32_t flags; /* NN_TICKET_* */
+    uint8_t secret[NN_SECRET_BYTES];
+    uint8_t user_data[NECPNET_USER_DATA_BYTES];
+} nn_ticket;
+
+/* The keys of a server: the first seals, all open. suite is that of their primitives: NONE with security none. */
+typedef struct nn_ticket_keys {
+    necpnet_token_key keys[NN_TICKET_KEYS_MAX];
+    int count;
+    uint32_t suite;
+} nn_ticket_keys;
+
+/* nn_ticket_seal - OK | ERR_UNSUPPORTED | ERR_INTERNAL. salt: fresh random bytes. */
+NN_PRIVATE necpnet_result nn_ticket_seal(const nn_ticket_keys* keys, const nn_ticket* ticket,
+                                         const uint8_t salt[NN_TICKET_SALT_BYTES], uint8_t out[NN_TICKET_BYTES]);
+
+/* nn_ticket_open - whether one of the keys opens it. Judges nothing else. */
+NN_PRIVATE bool nn_ticket_open(const nn_ticket_keys* keys, const uint8_t* sealed, size_t bytes, nn_ticket* out_ticket);
+
+/* nn_ticket_number - the only thing that a client reads; 0 when it is none. */
+NN_PRIVATE uint32_t nn_ticket_number(const uint8_t* sealed, size_t bytes);
+
+/* nn_ticket_proof - over a stream: that whoever shows a ticket has its secret. */
+NN_PRIVATE void nn_ticket_proof(const uint8_t secret[NN_SECRET_BYTES], const uint8_t sealed[NN_TICKET_BYTES],
+                                uint8_t out[NN_TICKET_PROOF_BYTES]);
+
+#endif
+/* ---- end src/nn_ticket.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_ticket.c --------------------------------------------------------------------------------------- */
+/* nn_ticket - sealing and opening resume tickets. */
+
+
+static const char ticket_label[] = "ticket";
+
+/* A salt gives a key of its own, so that the number of the seal may be fixed. */
+static necpnet_result ticket_secret_of(const nn_ticket_keys* keys, const necpnet_token_key* key, const uint8_t* header,
+                                       uint8_t out[NN_SECRET_BYTES])
+{
+    uint8_t salt[NN_SECRET_BYTES];
+    const nn_span head = {header, NN_TICKET_HEADER_BYTES};
+    const nn_span secret = {key->bytes, NECPNET_TOKEN_KEY_BYTES};
+    necpnet_result result = nn_key_hash(keys->suite, &head, 1, salt);
+    return result ? result : nn_key_extract(keys->suite, salt, &secret, 1, out);
+}
+
+NN_PRIVATE necpnet_result nn_ticket_seal(const nn_ticket_keys* keys, const nn_ticket* ticket,
+                                         const uint8_t salt[NN_TICKET_SALT_BYTES], uint8_t out[NN_TICKET_BYTES])
+{
+    NN_ASSERT(keys->count >= 1);
+    uint8_t secret[NN_SECRET_BYTES];
+    nn_writer writer = nn_writer_of(out, NN_TICKET_BYTES);
+    nn_write_u32(&writer, keys->keys[0].id);
+    nn_write_u32(&writer, ticket->number);
+    nn_write_bytes(&writer, salt, NN_TICKET_SALT_BYTES);
+    nn_write_u64(&writer, ticket->session);
+    nn_write_bytes(&writer, ticket->session_tag, NN_SESSION_TAG_BYTES);
+    nn_write_u64(&writer, ticket->client_id);
+    nn_write_u64(&writer, ticket->server_id);
+    nn_write_u64(&writer, ticket->issued_us);
+    nn_write_u64(&writer, ticket->expires_us);
+    nn_write_u64(&writer, ticket->identity_expires_us);
+    nn_write_u32(&writer, ticket->epoch);
+    nn_write_u32(&writer, ticket->flags);
+    nn_write_bytes(&writer, ticket->secret, NN_SECRET_BYTES);
+    nn_write_bytes(&writer, ticket->user_data, NECPNET_USER_DATA_BYTES);
+    NN_ASSERT(!writer.failed && nn_writer_bytes(&writer) == NN_TICKET_HEADER_BYTES + NN_TICKET_PLAIN_BYTES);
+    necpnet_result result = ticket_secret_of(keys, &keys->keys[0], out, secret);
+    uint8_t* plain = out + NN_TICKET_HEADER_BYTES;
+    if (!result) {
+        result = nn_key_message_seal(keys->suite, secret, ticket_label, 0, out, NN_TICKET_HEADER_BYTES, plain,
+                                     NN_TICKET_PLAIN_BYTES, plain + NN_TICKET_PLAIN_BYTES);
+    }
+    if (result) nn_wipe(out, NN_TICKET_BYTES);
+    nn_wipe(secret, sizeof secret);
+    return result;
+}
+
+NN_PRIVATE bool nn_ticket_open(const nn_ticket_keys* keys, const uint8_t* sealed, size_t bytes, nn_ticket* out_ticket)
+{
+    uint8_t plain[NN_TICKET_PLAIN_BYTES];
+    uint8_t secret[NN_SECRET_BYTES];
+    if (bytes != NN_TICKET_BYTES) return false;
+    uint32_t id = nn_load_u32(sealed);
+    bool opened = false;
+    for (int i = 0; i < keys->count && !opened; i++) {
+        if (keys->keys[i].id != id || ticket_secret_of(keys, &keys->keys[i], sealed, secret)) continue;
+        memcpy(plain, sealed + NN_TICKET_HEADER_BYTES, sizeof plain);
+        opened = nn_key_message_open(keys->suite, secret, ticket_label, 0, sealed, NN_TICKET_HEADER_BYTES, plain,
+                                     sizeof plain, sealed + NN_TICKET_HEADER_BYTES + NN_TICKET_PLAIN_BYTES);
+    }
+    nn_wipe(secret, sizeof secret);
+    if (!opened) return false;
+    nn_reader reader = nn_reader_of(plain, sizeof plain);
+    out_ticket->number = nn_load_u32(sealed + 4);
+    out_ticket->session = nn_read_u64(&reader);
+    nn_read_copy(&reader, out_ticket->session_tag, NN_SESSION_TAG_BYTES);
+    out_ticket->client_id = nn_read_u64(&reader);
+    out_ticket->server_id = nn_read_u64(&reader);
+    out_ticket->issued_us = nn_read_u64(&reader);
+    out_ticket->expires_us = nn_read_u64(&reader);
+    out_ticket->identity_expires_us = nn_read_u64(&reader);
+    out_ticket->epoch = nn_read_u32(&reader);
+    out_ticket->flags = nn_read_u32(&reader);
+    nn_read_copy(&reader, out_ticket->secret, NN_SECRET_BYTES);
+    nn_read_copy(&reader, out_ticket->user_data, NECPNET_USER_DATA_BYTES);
+    NN_ASSERT(!reader.failed && nn_reader_left(&reader) == 0);
+    nn_wipe(plain, sizeof plain);
+    return true;
+}
+
+NN_PRIVATE uint32_t nn_ticket_number(const uint8_t* sealed, size_t bytes)
+{
+    return bytes == NN_TICKET_BYTES ? nn_load_u32(sealed + 4) : 0;
+}
+
+NN_PRIVATE void nn_ticket_proof(const uint8_t secret[NN_SECRET_BYTES], const uint8_t sealed[NN_TICKET_BYTES],
+                                uint8_t out[NN_TICKET_PROOF_BYTES])
+{
+    nn_siphash128(secret, sealed, NN_TICKET_BYTES, out);
+}
+/* ---- end src/nn_ticket.c ----------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_handshake_wire.h ------------------------------------------------------------------------------- */
 /* nn_handshake_wire - HELLO, RETRY, AUTH, ACCEPT, RESUME and REFUSE as bytes (PROTOCOL.md "Handshake").
  *
@@ -3327,8 +3486,9 @@ NN_PRIVATE necpnet_result nn_key_of_passphrase(const char* passphrase, uint8_t o
 #define NN_HANDSHAKE_TICKET_BYTES_MAX 220u
 #define NN_HELLO_BYTES 44u /* used, before padding */
 #define NN_RETRY_BYTES 32u
-#define NN_AUTH_HEADER_BYTES 298u  /* before the sealed SETUP */
-#define NN_ACCEPT_HEADER_BYTES 42u /* before the sealed part */
+#define NN_AUTH_HEADER_BYTES 298u   /* before the sealed SETUP */
+#define NN_RESUME_HEADER_BYTES 268u /* before the sealed SETUP */
+#define NN_ACCEPT_HEADER_BYTES 42u  /* before the sealed part */
 #define NN_REFUSE_HEADER_BYTES 18u
 #define NN_REFUSE_BYTES_MAX (NN_REFUSE_HEADER_BYTES + 4u + NECPNET_REASON_BYTES_MAX + NN_AEAD_TAG_BYTES)
 
@@ -3337,7 +3497,7 @@ typedef enum nn_handshake_type {
     NN_HANDSHAKE_RETRY = 2,
     NN_HANDSHAKE_AUTH = 3,
     NN_HANDSHAKE_ACCEPT = 4,
-    NN_HANDSHAKE_RESUME = 5, /* layout fixed, not answered by this version */
+    NN_HANDSHAKE_RESUME = 5,
     NN_HANDSHAKE_REFUSE = 6
 } nn_handshake_type;
 
@@ -3380,9 +3540,20 @@ typedef struct nn_auth {
     const uint8_t* tag;
 } nn_auth;
 
+typedef struct nn_resume {
+    nn_handshake_head head;
+    uint32_t suites;
+    uint8_t nonce[NN_HANDSHAKE_NONCE_BYTES];
+    const uint8_t* ticket; /* 1 .. NN_HANDSHAKE_TICKET_BYTES_MAX */
+    size_t ticket_bytes;
+    const uint8_t* setup; /* sealed */
+    size_t setup_bytes;
+    const uint8_t* tag;
+} nn_resume;
+
 typedef struct nn_accept {
     nn_handshake_head head;
-    uint8_t key[32];
+    uint8_t key[32];       /* ephemeral X25519; in answer to RESUME a nonce; zeroes in SECURITY_NONE's answer to AUTH */
     const uint8_t* sealed; /* server connection id 4, ticket bytes 1, ticket, SETUP_OK */
     size_t sealed_bytes;
     const uint8_t* tag;
@@ -3397,10 +3568,12 @@ typedef struct nn_refuse {
 } nn_refuse;
 
 /* Writers. to has NN_HANDSHAKE_BYTES. They return the datagram's bytes. nn_auth_write writes all but setup and tag, whose
- * room is at NN_AUTH_HEADER_BYTES; nn_accept_write and nn_refuse_write the header. */
+ * room is at NN_AUTH_HEADER_BYTES (nn_resume_write: NN_RESUME_HEADER_BYTES); nn_accept_write and nn_refuse_write the
+ * header. */
 NN_PRIVATE size_t nn_hello_write(const nn_hello* hello, uint8_t* to);
 NN_PRIVATE size_t nn_retry_write(const nn_retry* retry, uint8_t* to);
 NN_PRIVATE size_t nn_auth_write(const nn_auth* auth, uint8_t* to);
+NN_PRIVATE size_t nn_resume_write(const nn_resume* resume, uint8_t* to);
 NN_PRIVATE size_t nn_accept_write(const nn_accept* accept, uint8_t* to);
 NN_PRIVATE size_t nn_refuse_write(const nn_refuse* refuse, uint8_t* to);
 
@@ -3410,11 +3583,15 @@ NN_PRIVATE bool nn_handshake_head_read(const uint8_t* data, size_t bytes, nn_han
 NN_PRIVATE bool nn_hello_read(const uint8_t* data, size_t bytes, nn_hello* out);
 NN_PRIVATE bool nn_retry_read(const uint8_t* data, size_t bytes, nn_retry* out);
 NN_PRIVATE bool nn_auth_read(const uint8_t* data, size_t bytes, nn_auth* out);
+NN_PRIVATE bool nn_resume_read(const uint8_t* data, size_t bytes, nn_resume* out);
 NN_PRIVATE bool nn_accept_read(const uint8_t* data, size_t bytes, nn_accept* out);
 NN_PRIVATE bool nn_refuse_read(const uint8_t* data, size_t bytes, nn_refuse* out);
 
 /* nn_auth_transcript - T1 of nn_key_schedule: AUTH's header without its cookie. */
 NN_PRIVATE necpnet_result nn_auth_transcript(const uint8_t* auth, uint32_t suite, uint8_t out[32]);
+
+/* nn_resume_transcript - T1 of a RESUME: its header. */
+NN_PRIVATE necpnet_result nn_resume_transcript(const uint8_t* resume, uint32_t suite, uint8_t out[32]);
 
 /* nn_accept_transcript - T2. */
 NN_PRIVATE necpnet_result nn_accept_transcript(const uint8_t auth_transcript[32], const uint8_t setup_tag[16],
@@ -3548,6 +3725,46 @@ NN_PRIVATE bool nn_auth_read(const uint8_t* data, size_t bytes, nn_auth* out)
     return !reader.failed && wire_begins(&out->head, NN_HANDSHAKE_AUTH) && wire_is_padding(&reader);
 }
 
+NN_PRIVATE size_t nn_resume_write(const nn_resume* resume, uint8_t* to)
+{
+    NN_ASSERT(resume->setup_bytes <= NN_HANDSHAKE_SETUP_BYTES_MAX);
+    NN_ASSERT(resume->ticket_bytes >= 1 && resume->ticket_bytes <= NN_HANDSHAKE_TICKET_BYTES_MAX);
+    nn_writer writer = nn_writer_of(to, NN_HANDSHAKE_BYTES);
+    wire_write_head(&writer, &resume->head, NN_HANDSHAKE_RESUME);
+    nn_write_u32(&writer, resume->suites);
+    nn_write_bytes(&writer, resume->nonce, sizeof resume->nonce);
+    nn_write_u16(&writer, (uint16_t)resume->ticket_bytes);
+    nn_write_bytes(&writer, resume->ticket, resume->ticket_bytes);
+    nn_write_zeroes(&writer, NN_HANDSHAKE_TICKET_BYTES_MAX - resume->ticket_bytes);
+    nn_write_u16(&writer, (uint16_t)resume->setup_bytes);
+    NN_ASSERT(nn_writer_bytes(&writer) == NN_RESUME_HEADER_BYTES);
+    uint8_t* padding = writer.at + resume->setup_bytes + NN_AEAD_TAG_BYTES;
+    memset(padding, 0, (size_t)(writer.end - padding));
+    return NN_HANDSHAKE_BYTES;
+}
+
+NN_PRIVATE bool nn_resume_read(const uint8_t* data, size_t bytes, nn_resume* out)
+{
+    if (bytes != NN_HANDSHAKE_BYTES) return false;
+    nn_reader reader = nn_reader_of(data, bytes);
+    wire_read_head(&reader, &out->head);
+    out->suites = nn_read_u32(&reader);
+    nn_read_copy(&reader, out->nonce, sizeof out->nonce);
+    out->ticket_bytes = nn_read_u16(&reader);
+    if (out->ticket_bytes < 1 || out->ticket_bytes > NN_HANDSHAKE_TICKET_BYTES_MAX) return false;
+    out->ticket = nn_read_view(&reader, out->ticket_bytes);
+    size_t unused_bytes = NN_HANDSHAKE_TICKET_BYTES_MAX - out->ticket_bytes;
+    const uint8_t* unused = nn_read_view(&reader, unused_bytes);
+    if (reader.failed) return false;
+    nn_reader gap = nn_reader_of(unused, unused_bytes);
+    out->setup_bytes = nn_read_u16(&reader);
+    if (out->setup_bytes > NN_HANDSHAKE_SETUP_BYTES_MAX || !wire_is_padding(&gap)) return false;
+    out->setup = nn_read_view(&reader, out->setup_bytes);
+    out->tag = nn_read_view(&reader, NN_AEAD_TAG_BYTES);
+    return !reader.failed && wire_begins(&out->head, NN_HANDSHAKE_RESUME) && out->head.suite == 0 &&
+           wire_is_padding(&reader);
+}
+
 NN_PRIVATE size_t nn_accept_write(const nn_accept* accept, uint8_t* to)
 {
     nn_writer writer = nn_writer_of(to, NN_HANDSHAKE_BYTES);
@@ -3601,6 +3818,12 @@ NN_PRIVATE necpnet_result nn_auth_transcript(const uint8_t* auth, uint32_t suite
     const nn_span spans[2] = {{auth, WIRE_AUTH_COOKIE_AT},
                               {auth + WIRE_AUTH_KEY_AT, NN_AUTH_HEADER_BYTES - WIRE_AUTH_KEY_AT}};
     return nn_key_hash(suite, spans, 2, out);
+}
+
+NN_PRIVATE necpnet_result nn_resume_transcript(const uint8_t* resume, uint32_t suite, uint8_t out[32])
+{
+    const nn_span span = {resume, NN_RESUME_HEADER_BYTES};
+    return nn_key_hash(suite, &span, 1, out);
 }
 
 NN_PRIVATE necpnet_result nn_accept_transcript(const uint8_t auth_transcript[32], const uint8_t setup_tag[16],
@@ -10258,6 +10481,11 @@ NN_PRIVATE bool nn_channel_send_covers(const nn_channel_send* channel, uint16_t 
 NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id, uint32_t units,
                                           nn_delivery_list* receipts);
 
+/* nn_channel_send_unsent - the oldest message that no packet carried yet, with its options; NULL. nn_channel_send_forget_unsent -
+ * drop it (its receipt was taken). */
+NN_PRIVATE nn_send_entry* nn_channel_send_unsent(const nn_channel_send* channel);
+NN_PRIVATE void nn_channel_send_forget_unsent(nn_channel_send* channel);
+
 /* nn_channel_send_has_room - whether a refused message would fit again, with some to spare. */
 NN_PRIVATE bool nn_channel_send_has_room(const nn_channel_send* channel);
 
@@ -10807,6 +11035,16 @@ NN_PRIVATE void nn_channel_send_has_units(nn_channel_send* channel, uint16_t id,
     nn_fragments* cut = channel_find_cut(channel, id);
     /* Acknowledgements may have told of the rest before. */
     if (cut && nn_fragments_acked(cut, 0, units)) channel_retire(channel, id, receipts);
+}
+
+NN_PRIVATE nn_send_entry* nn_channel_send_unsent(const nn_channel_send* channel)
+{
+    return channel->fresh == channel->next || channel->cutting ? NULL : channel_entry(channel, channel->fresh);
+}
+
+NN_PRIVATE void nn_channel_send_forget_unsent(nn_channel_send* channel)
+{
+    channel_drop_fresh(channel);
 }
 
 NN_PRIVATE bool nn_channel_send_has_room(const nn_channel_send* channel)
@@ -11654,6 +11892,19 @@ NN_INLINE size_t nn_session_queued_bytes(const nn_session* session)
 NN_PRIVATE necpnet_result nn_session_get_channel_statistics(const nn_session* session, int channel,
                                                             necpnet_channel_statistics* out_statistics);
 
+/* nn_session_unacked - reliable messages of the application that the peer may not have. */
+NN_PRIVATE uint64_t nn_session_unacked(const nn_session* session);
+
+/* nn_session_move_unsent - what no packet of one session carried yet is queued in another, in order; the first is about to be
+ * discarded. What finds no memory stays. */
+NN_PRIVATE void nn_session_move_unsent(nn_session* from, nn_session* to, uint64_t now_us);
+
+/* nn_session_refuse - a message was refused for a limit beyond the channel's: WRITABLE follows when nn_session_allow is
+ * called. nn_session_drop - it was dropped on purpose: count it. */
+NN_PRIVATE void nn_session_refuse(nn_session* session, int channel, size_t bytes);
+NN_PRIVATE void nn_session_allow(nn_session* session);
+NN_PRIVATE void nn_session_drop(nn_session* session, int channel);
+
 /* nn_session_discard - on the final close: drop what is queued and half received; what was delivered can be polled. */
 NN_PRIVATE void nn_session_discard(nn_session* session);
 
@@ -11937,6 +12188,53 @@ NN_PRIVATE necpnet_result nn_session_send_control(nn_session* session, const voi
     nn_payload_release(payload);
     nn_session_refresh(session, sender);
     return result;
+}
+
+NN_PRIVATE uint64_t nn_session_unacked(const nn_session* session)
+{
+    const nn_channel_send* control = session->senders ? session->senders[session_control(session)] : NULL;
+    return session->outstanding - (control ? control->counted_messages : 0);
+}
+
+NN_PRIVATE void nn_session_move_unsent(nn_session* from, nn_session* to, uint64_t now_us)
+{
+    for (int i = 0; from->senders && i < session_control(from); i++) {
+        nn_channel_send* sender = from->senders[i];
+        if (!sender || !nn_channel_is_reliable(sender->config->mode)) continue;
+        nn_send_entry* entry;
+        while ((entry = nn_channel_send_unsent(sender)) != NULL) {
+            necpnet_send_options options;
+            memset(&options, 0, sizeof options);
+            options.has_deadline = entry->deadline_us != NN_NEVER;
+            options.deadline_us = entry->deadline_us;
+            options.wants_receipt = entry->receipt != NULL;
+            options.receipt = entry->receipt ? entry->receipt->receipt : 0;
+            if (nn_session_send_payload(to, i, entry->payload, &options, now_us)) break;
+            nn_channel_send_forget_unsent(sender);
+            nn_session_refresh(from, sender);
+        }
+    }
+}
+
+NN_PRIVATE void nn_session_refuse(nn_session* session, int channel, size_t bytes)
+{
+    nn_channel_send* sender = session_sender(session, channel);
+    if (!sender) return;
+    sender->blocked = true;
+    sender->refused_bytes = (uint32_t)bytes;
+}
+
+NN_PRIVATE void nn_session_allow(nn_session* session)
+{
+    for (int i = 0; session->senders && i < session_control(session); i++) {
+        if (session->senders[i]) nn_session_refresh(session, session->senders[i]);
+    }
+}
+
+NN_PRIVATE void nn_session_drop(nn_session* session, int channel)
+{
+    nn_channel_send* sender = session_sender(session, channel);
+    if (sender) sender->messages_dropped++;
 }
 
 /* ---- what became of packets ------------------------------------------------------------------------------------- */
@@ -12619,7 +12917,9 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
 
 #define NN_HANDSHAKE_RESEND_US_MIN UINT64_C(250000) /* doubles at each resend .. */
 #define NN_HANDSHAKE_RESEND_US_MAX UINT64_C(1000000)
-#define NN_HANDSHAKE_AUTHS_MAX 4 /* unanswered AUTHs before a new cookie is asked for */
+#define NN_HANDSHAKE_AUTHS_MAX 4             /* unanswered AUTHs before a new cookie is asked for */
+#define NN_HANDSHAKE_PAIR_US UINT64_C(20000) /* HELLO follows RESUME by this */
+#define NN_HANDSHAKE_DOUBTS_MAX 4 /* HELLOs answered, the RESUMEs beside them not: the ticket is not known there */
 
 typedef enum nn_handshake_state {
     NN_HANDSHAKE_WAITING = 0,
@@ -12632,6 +12932,9 @@ typedef struct nn_handshake_client_config {
     const necpnet_entropy* entropy; /* copied */
     necpnet_security security;
     const nn_token_bundle* bundle; /* SECURITY_TOKEN; copied */
+    const uint8_t* ticket;         /* RESUME with it instead; NULL: HELLO and AUTH; copied */
+    size_t ticket_bytes;           /* 1 .. NN_HANDSHAKE_TICKET_BYTES_MAX */
+    const uint8_t* ticket_secret;  /* NN_SECRET_BYTES; copied */
     const uint8_t* psk;            /* SECURITY_OPEN: NN_PSK_BYTES of nn_key_of_passphrase; NULL: zeroes; copied */
     const void* setup;             /* copied */
     size_t setup_bytes;            /* 0 .. NN_HANDSHAKE_SETUP_BYTES_MAX */
@@ -12653,7 +12956,8 @@ typedef struct nn_handshake_client {
     uint8_t setup_ok[NN_HANDSHAKE_SETUP_BYTES_MAX];
     size_t setup_ok_bytes;
     uint8_t ticket[NN_HANDSHAKE_TICKET_BYTES_MAX];
-    size_t ticket_bytes;
+    size_t ticket_bytes; /* 0: none was given */
+    uint8_t ticket_secret[NN_SECRET_BYTES];
     /* private */
     nn_alloc* alloc;
     necpnet_entropy entropy;
@@ -12661,6 +12965,9 @@ typedef struct nn_handshake_client {
     uint8_t security;
     uint8_t suite;
     bool has_key;
+    bool is_resume;
+    bool hello_waits; /* RESUME: the HELLO beside it has no answer yet */
+    uint32_t doubts;  /* RESUME: HELLOs that had */
     uint32_t suites;
     uint32_t client_connection_id;
     uint32_t sends; /* of the present message */
@@ -12713,7 +13020,7 @@ NN_PRIVATE uint64_t nn_handshake_client_deadline_us(const nn_handshake_client* h
 /* nn_handshake_client - HELLO, AUTH, resending, and what comes back. */
 
 
-enum { CLIENT_HELLO = 0, CLIENT_AUTH = 1 };
+enum { CLIENT_HELLO = 0, CLIENT_AUTH = 1, CLIENT_RESUME = 2 };
 
 #define CLIENT_AUTH_COOKIE_AT 44u
 #define CLIENT_AUTH_TOKEN_AT 100u
@@ -12735,13 +13042,24 @@ static void handshake_client_fail_here(nn_handshake_client* handshake, necpnet_r
     handshake_client_fail(handshake, result, text, strlen(text));
 }
 
+static void handshake_client_no_session(nn_handshake_client* handshake)
+{
+    static const char text[] = "the server is there but met the ticket with silence: restarted, or other ticket keys";
+    handshake_client_fail(handshake, NECPNET_ERR_TOKEN_INVALID, text, sizeof text - 1);
+}
+
 static void handshake_client_no_answer(nn_handshake_client* handshake)
 {
     static const char silent[] =
         "no answer to HELLO: server down, port wrong or blocked, or another protocol version or security mode";
     static const char token[] =
         "the server is there but met the token with silence: spent, other key or server id, or clocks differ";
+    static const char resume[] = "no answer to RESUME: server down, or the way is blocked";
     static const char open[] = "the server is there but met AUTH with silence: another passphrase, or it is busy";
+    if (handshake->is_resume) {
+        handshake_client_fail(handshake, NECPNET_ERR_NO_ANSWER, resume, sizeof resume - 1);
+        return;
+    }
     const char* text = !handshake->has_key ? silent : handshake->security == NECPNET_SECURITY_TOKEN ? token : open;
     handshake_client_fail(handshake, NECPNET_ERR_NO_ANSWER, text, strlen(text));
 }
@@ -12749,10 +13067,14 @@ static void handshake_client_no_answer(nn_handshake_client* handshake)
 static necpnet_result handshake_client_check(const nn_handshake_client_config* config)
 {
     if (config->setup_bytes > NN_HANDSHAKE_SETUP_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->ticket && (config->ticket_bytes < 1 || config->ticket_bytes > NN_HANDSHAKE_TICKET_BYTES_MAX)) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
     switch (config->security) {
     case NECPNET_SECURITY_NONE: return NECPNET_OK;
     case NECPNET_SECURITY_OPEN: break;
     case NECPNET_SECURITY_TOKEN:
+        if (config->ticket) break;
         if (!config->bundle) return NECPNET_ERR_TOKEN_MISSING;
         if (config->bundle->info.version != NN_HANDSHAKE_VERSION) return NECPNET_ERR_VERSION_DIFFERS;
         if (config->wall_us && config->wall_us >= config->bundle->info.expires_us) return NECPNET_ERR_TOKEN_EXPIRED;
@@ -12762,6 +13084,51 @@ static necpnet_result handshake_client_check(const nn_handshake_client_config* c
     uint32_t built = nn_aead_suites();
     return (config->suites ? config->suites & built : built) & ~NN_SUITES_FAST_AES ? NECPNET_OK
                                                                                    : NECPNET_ERR_UNSUPPORTED;
+}
+
+/* The primitives of what is sealed in the handshake itself: those of any real suite are the same. */
+static uint32_t handshake_client_message_suite(const nn_handshake_client* handshake)
+{
+    return handshake->security == NECPNET_SECURITY_NONE ? NN_SUITE_NONE : NN_SUITE_CHACHA20_POLY1305;
+}
+
+static nn_handshake_head handshake_client_head(const nn_handshake_client* handshake)
+{
+    nn_handshake_head head = {0, NN_HANDSHAKE_VERSION, handshake->security, handshake->suite,
+                              handshake->client_connection_id};
+    return head;
+}
+
+/* RESUME is whole from the start: nothing in it waits for the server. */
+static necpnet_result handshake_client_init_resume(nn_handshake_client* handshake,
+                                                   const nn_handshake_client_config* config)
+{
+    nn_resume resume;
+    memset(&resume, 0, sizeof resume);
+    handshake->is_resume = true;
+    handshake->has_key = true;
+    handshake->phase = CLIENT_RESUME;
+    handshake->resend_us = NN_HANDSHAKE_RESEND_US_MIN;
+    memcpy(handshake->psk, config->ticket_secret, NN_PSK_BYTES);
+    resume.head = handshake_client_head(handshake);
+    resume.suites = handshake->suites;
+    memcpy(resume.nonce, handshake->nonce, sizeof resume.nonce);
+    resume.ticket = config->ticket;
+    resume.ticket_bytes = config->ticket_bytes;
+    resume.setup_bytes = config->setup_bytes;
+    nn_resume_write(&resume, handshake->auth);
+    uint8_t* setup = handshake->auth + NN_RESUME_HEADER_BYTES;
+    nn_copy(setup, config->setup, config->setup_bytes);
+    uint32_t suite = handshake_client_message_suite(handshake);
+    const nn_span secret = {handshake->psk, NN_PSK_BYTES};
+    necpnet_result result = nn_resume_transcript(handshake->auth, suite, handshake->transcript);
+    if (!result) result = nn_key_extract(suite, handshake->transcript, &secret, 1, handshake->setup_secret);
+    if (!result) {
+        result = nn_key_message_seal(suite, handshake->setup_secret, "setup", 0, NULL, 0, setup, config->setup_bytes,
+                                     setup + config->setup_bytes);
+    }
+    if (result) nn_handshake_client_reset(handshake);
+    return result;
 }
 
 NN_PRIVATE necpnet_result nn_handshake_client_init(nn_handshake_client* handshake,
@@ -12785,13 +13152,14 @@ NN_PRIVATE necpnet_result nn_handshake_client_init(nn_handshake_client* handshak
     handshake->due_us = now_us;
     handshake->resend_us = NN_HANDSHAKE_RESEND_US_MIN;
     handshake->ends_us = config->timeout_us > NN_NEVER - now_us ? NN_NEVER : now_us + config->timeout_us;
+    handshake->setup_bytes = config->setup_bytes;
+    if (config->ticket) return handshake_client_init_resume(handshake, config);
     if (config->security == NECPNET_SECURITY_TOKEN) {
         memcpy(handshake->psk, config->bundle->psk, NN_PSK_BYTES);
         memcpy(handshake->auth + CLIENT_AUTH_TOKEN_AT, config->bundle->sealed, NN_TOKEN_SEALED_BYTES);
     } else if (config->security == NECPNET_SECURITY_OPEN && config->psk) {
         memcpy(handshake->psk, config->psk, NN_PSK_BYTES);
     }
-    handshake->setup_bytes = config->setup_bytes;
     nn_copy(handshake->auth + NN_AUTH_HEADER_BYTES, config->setup, config->setup_bytes);
     return NECPNET_OK;
 }
@@ -12819,11 +13187,34 @@ static void handshake_client_enter(nn_handshake_client* handshake, uint8_t phase
     handshake->due_us = handshake->now_us;
 }
 
-static nn_handshake_head handshake_client_head(const nn_handshake_client* handshake)
+static size_t handshake_client_write_hello(const nn_handshake_client* handshake, uint8_t* datagram)
 {
-    nn_handshake_head head = {0, NN_HANDSHAKE_VERSION, handshake->security, handshake->suite,
-                              handshake->client_connection_id};
-    return head;
+    nn_hello hello = {handshake_client_head(handshake), handshake->suites, {0}};
+    hello.head.suite = 0;
+    memcpy(hello.nonce, handshake->nonce, sizeof hello.nonce);
+    return nn_hello_write(&hello, datagram);
+}
+
+/* A server that cannot open the ticket is silent, as one is that cannot be reached. So from the second RESUME on a HELLO
+ * goes close behind each: when several of these are answered and never the RESUME before, it is the ticket. */
+static void handshake_client_write_resume(nn_handshake_client* handshake, uint8_t* datagram, size_t* out_bytes)
+{
+    if (handshake->doubts >= NN_HANDSHAKE_DOUBTS_MAX) {
+        handshake_client_no_session(handshake);
+        return;
+    }
+    bool is_hello = handshake->sends >= 2 && handshake->sends % 2 == 0;
+    if (is_hello) {
+        *out_bytes = handshake_client_write_hello(handshake, datagram);
+        handshake->hello_waits = true;
+    } else {
+        memcpy(datagram, handshake->auth, NN_HANDSHAKE_BYTES);
+        *out_bytes = NN_HANDSHAKE_BYTES;
+    }
+    handshake->sends++;
+    handshake->sent_us = handshake->now_us;
+    bool hello_next = handshake->sends >= 2 && !is_hello;
+    handshake->due_us = handshake->now_us + (hello_next ? NN_HANDSHAKE_PAIR_US : handshake->resend_us);
 }
 
 NN_PRIVATE nn_handshake_state nn_handshake_client_write(nn_handshake_client* handshake, uint64_t now_us,
@@ -12837,15 +13228,16 @@ NN_PRIVATE nn_handshake_state nn_handshake_client_write(nn_handshake_client* han
         return handshake->state;
     }
     if (handshake->now_us < handshake->due_us) return handshake->state;
+    if (handshake->is_resume) {
+        handshake_client_write_resume(handshake, datagram, out_bytes);
+        return handshake->state;
+    }
     /* The cookie may have died of age, or the server has changed its key: ask for another. */
     if (handshake->phase == CLIENT_AUTH && handshake->sends >= NN_HANDSHAKE_AUTHS_MAX) {
         handshake_client_enter(handshake, CLIENT_HELLO);
     }
     if (handshake->phase == CLIENT_HELLO) {
-        nn_hello hello = {handshake_client_head(handshake), handshake->suites, {0}};
-        hello.head.suite = 0;
-        memcpy(hello.nonce, handshake->nonce, sizeof hello.nonce);
-        *out_bytes = nn_hello_write(&hello, datagram);
+        *out_bytes = handshake_client_write_hello(handshake, datagram);
     } else {
         memcpy(datagram, handshake->auth, NN_HANDSHAKE_BYTES);
         *out_bytes = NN_HANDSHAKE_BYTES;
@@ -12895,6 +13287,12 @@ static necpnet_result handshake_client_seal(nn_handshake_client* handshake, uint
 static void handshake_client_read_retry(nn_handshake_client* handshake, const uint8_t* data, size_t bytes)
 {
     nn_retry retry;
+    if (handshake->is_resume) {
+        if (!handshake->hello_waits || !nn_retry_read(data, bytes, &retry)) return;
+        handshake->hello_waits = false;
+        handshake->doubts++;
+        return;
+    }
     if (handshake->phase != CLIENT_HELLO || !handshake->sends || !nn_retry_read(data, bytes, &retry)) return;
     if (retry.head.suite > NN_SUITE_AES_256_GCM || !(handshake->suites & 1u << retry.head.suite)) return;
     if (handshake->has_key && retry.head.suite != handshake->suite) return;
@@ -12933,32 +13331,36 @@ static bool handshake_client_take(nn_handshake_client* handshake, const uint8_t*
 static void handshake_client_read_accept(nn_handshake_client* handshake, const uint8_t* data, size_t bytes)
 {
     nn_accept accept;
-    if (!handshake->has_key || !nn_accept_read(data, bytes, &accept) || accept.head.suite != handshake->suite) return;
+    if (!handshake->has_key || !nn_accept_read(data, bytes, &accept)) return;
+    bool is_offered = accept.head.suite <= NN_SUITE_AES_256_GCM && (handshake->suites & 1u << accept.head.suite) != 0;
+    if (handshake->is_resume ? !is_offered : accept.head.suite != handshake->suite) return;
+    uint32_t suite = accept.head.suite;
+    bool is_agreed = suite != NN_SUITE_NONE && !handshake->is_resume; /* by X25519 */
     uint8_t shared[NN_X25519_BYTES] = {0};
     uint8_t transcript[NN_SECRET_BYTES];
     uint8_t master[NN_SECRET_BYTES];
     uint8_t plain[NN_HANDSHAKE_BYTES];
-    const uint8_t* setup_tag = handshake->auth + NN_AUTH_HEADER_BYTES + handshake->setup_bytes;
-    const nn_span secrets[2] = {{handshake->psk, NN_PSK_BYTES},
-                                {shared, handshake->suite == NN_SUITE_NONE ? 0 : sizeof shared}};
+    size_t header_bytes = handshake->is_resume ? NN_RESUME_HEADER_BYTES : NN_AUTH_HEADER_BYTES;
+    const uint8_t* setup_tag = handshake->auth + header_bytes + handshake->setup_bytes;
+    const nn_span secrets[2] = {{handshake->psk, NN_PSK_BYTES}, {shared, is_agreed ? sizeof shared : 0}};
     necpnet_result result = NECPNET_OK;
-    if (handshake->suite != NN_SUITE_NONE) {
-        result = nn_x25519(&handshake->entropy, handshake->private_key, accept.key, shared);
-    }
-    if (!result) result = nn_accept_transcript(handshake->transcript, setup_tag, data, handshake->suite, transcript);
-    if (!result) result = nn_key_extract(handshake->suite, transcript, secrets, 2, master);
+    if (is_agreed) result = nn_x25519(&handshake->entropy, handshake->private_key, accept.key, shared);
+    if (!result) result = nn_accept_transcript(handshake->transcript, setup_tag, data, suite, transcript);
+    if (!result) result = nn_key_extract(suite, transcript, secrets, 2, master);
     if (!result) {
         memcpy(plain, accept.sealed, accept.sealed_bytes);
-        bool opened = nn_key_message_open(handshake->suite, master, "accept", 0, data, NN_ACCEPT_HEADER_BYTES, plain,
+        bool opened = nn_key_message_open(suite, master, "accept", 0, data, NN_ACCEPT_HEADER_BYTES, plain,
                                           accept.sealed_bytes, accept.tag);
         if (opened) {
             result = handshake_client_take(handshake, plain, accept.sealed_bytes)
-                         ? nn_key_connection(handshake->alloc, handshake->suite, master, false, &handshake->keys)
+                         ? nn_key_expand(suite, master, "ticket", handshake->ticket_secret, NN_SECRET_BYTES)
                          : NECPNET_ERR_PROTOCOL;
+            if (!result) result = nn_key_connection(handshake->alloc, suite, master, false, &handshake->keys);
             if (result) {
                 handshake_client_fail_here(handshake, result);
             } else {
-                if (handshake->phase == CLIENT_AUTH && handshake->sends == 1) {
+                handshake->suite = (uint8_t)suite;
+                if (handshake->phase != CLIENT_HELLO && handshake->sends == 1) {
                     handshake->rtt_us = (uint32_t)(handshake->now_us - handshake->sent_us);
                 }
                 handshake->state = NN_HANDSHAKE_DONE;
@@ -12974,11 +13376,13 @@ static void handshake_client_read_accept(nn_handshake_client* handshake, const u
 static void handshake_client_read_refuse(nn_handshake_client* handshake, const uint8_t* data, size_t bytes)
 {
     nn_refuse refuse;
-    if (!handshake->has_key || !nn_refuse_read(data, bytes, &refuse) || refuse.head.suite != handshake->suite) return;
+    if (!handshake->has_key || !nn_refuse_read(data, bytes, &refuse)) return;
+    if (!handshake->is_resume && refuse.head.suite != handshake->suite) return;
+    uint32_t suite = handshake->is_resume ? handshake_client_message_suite(handshake) : handshake->suite;
     uint8_t plain[NN_REFUSE_BYTES_MAX];
     memcpy(plain, refuse.sealed, refuse.sealed_bytes);
-    if (!nn_key_message_open(handshake->suite, handshake->setup_secret, "refuse", refuse.number, data,
-                             NN_REFUSE_HEADER_BYTES, plain, refuse.sealed_bytes, refuse.tag)) {
+    if (!nn_key_message_open(suite, handshake->setup_secret, "refuse", refuse.number, data, NN_REFUSE_HEADER_BYTES,
+                             plain, refuse.sealed_bytes, refuse.tag)) {
         return;
     }
     uint32_t code = nn_load_u32(plain);
@@ -13324,6 +13728,8 @@ NN_PRIVATE necpnet_result nn_accepts_put(nn_accepts* accepts, const uint8_t key[
  *
  * read judges a datagram in the order length, version, cookie age, cookie, token, its expiry and server, that it is
  * unspent, proof of the pre-shared key. Only then come memory, the endpoint's judgement of SETUP, and X25519 in accept.
+ * A RESUME has no cookie: ticket, its expiry and epoch, proof of its secret; whether its session is there, the endpoint
+ * knows.
  */
 #ifndef NN_HANDSHAKE_SERVER_H
 #define NN_HANDSHAKE_SERVER_H
@@ -13350,10 +13756,11 @@ typedef struct nn_handshake_server_config {
     uint64_t server_id;
     uint32_t token_epoch;
     bool token_restart_guard;
-    uint32_t suites;                /* bits to take, of those built; 0: all */
-    uint32_t open_handshakes_per_s; /* 0: NN_OPEN_HANDSHAKES_PER_S */
-    uint32_t spent_tokens_max;      /* 0: NN_SPENT_TOKENS_MAX */
-    nn_spending spending;           /* has NULL: this server alone */
+    const nn_ticket_keys* ticket_keys; /* borrowed, outlives the server; NULL: RESUME meets silence */
+    uint32_t suites;                   /* bits to take, of those built; 0: all */
+    uint32_t open_handshakes_per_s;    /* 0: NN_OPEN_HANDSHAKES_PER_S */
+    uint32_t spent_tokens_max;         /* 0: NN_SPENT_TOKENS_MAX */
+    nn_spending spending;              /* has NULL: this server alone */
 } nn_handshake_server_config;
 
 typedef struct nn_handshake_server nn_handshake_server;
@@ -13368,6 +13775,7 @@ typedef struct nn_handshake_pending {
     uint8_t transcript[NN_SECRET_BYTES];
     uint8_t setup_tag[NN_AEAD_TAG_BYTES];
     uint8_t token_id[NN_TOKEN_ID_BYTES];
+    bool is_resume; /* psk is the ticket's secret; no X25519, no token */
     uint64_t token_expires_us;
     uint64_t wall_us;
 } nn_handshake_pending;
@@ -13387,6 +13795,7 @@ typedef struct nn_handshake_outcome {
     uint32_t client_connection_id;
     const uint8_t* setup; /* a view until the next read */
     size_t setup_bytes;
+    nn_ticket ticket;             /* pending.is_resume: what the ticket says, its secret wiped */
     nn_handshake_pending pending; /* holds secrets: accept and refuse wipe it */
 } nn_handshake_outcome;
 
@@ -13429,6 +13838,7 @@ NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necp
  *
  *   alloc     for the two AEADs.
  *   setup_ok  at most NN_HANDSHAKE_SETUP_BYTES_MAX.
+ *   ticket    NULL: none; else sealed into ACCEPT. Its secret is made here; the rest is the caller's.
  *   reply     NN_HANDSHAKE_BYTES.
  *
  * Returns  OK | ERR_OUT_OF_MEMORY | ERR_NO_ENTROPY | ERR_PROTOCOL (the client's key is no key) | ERR_TOKEN_SPENT
@@ -13437,8 +13847,9 @@ NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necp
  */
 NN_PRIVATE necpnet_result nn_handshake_server_accept(nn_handshake_server* server, nn_handshake_pending* pending,
                                                      nn_alloc* alloc, uint32_t server_connection_id,
-                                                     const void* setup_ok, size_t setup_ok_bytes, uint8_t* reply,
-                                                     size_t* out_reply_bytes, nn_connection_keys* out_keys);
+                                                     const void* setup_ok, size_t setup_ok_bytes, nn_ticket* ticket,
+                                                     uint8_t* reply, size_t* out_reply_bytes,
+                                                     nn_connection_keys* out_keys);
 
 /* nn_handshake_server_refuse - write a REFUSE that only this client can read. Its token stays unspent.
  *
@@ -13466,6 +13877,7 @@ struct nn_handshake_server {
     uint64_t server_id;
     uint32_t token_epoch;
     bool token_restart_guard;
+    const nn_ticket_keys* ticket_keys;
     uint8_t psk[NN_PSK_BYTES];
     necpnet_token_key* token_keys;
     size_t token_key_count;
@@ -13511,6 +13923,7 @@ static necpnet_result handshake_server_configure(nn_handshake_server* server, co
     server->server_id = config->server_id;
     server->token_epoch = config->token_epoch;
     server->token_restart_guard = config->token_restart_guard;
+    server->ticket_keys = config->ticket_keys;
     if (config->security == NECPNET_SECURITY_OPEN && config->psk) memcpy(server->psk, config->psk, NN_PSK_BYTES);
     server->open_per_s = config->open_handshakes_per_s ? config->open_handshakes_per_s : NN_OPEN_HANDSHAKES_PER_S;
     server->open_budget = UINT64_C(1000000) * NN_OPEN_HANDSHAKES_BURST;
@@ -13681,22 +14094,16 @@ static necpnet_drop handshake_server_judge_token(const nn_handshake_server* serv
     return SERVER_NO_DROP;
 }
 
-/* The seal of SETUP is the proof that the client has the pre-shared key. */
-static necpnet_drop handshake_server_prove(nn_handshake_server* server, const uint8_t* data, const nn_auth* auth,
-                                           nn_handshake_pending* pending)
+/* The seal of SETUP is the proof that the client has the pre-shared key. pending has the transcript. */
+static necpnet_drop handshake_server_prove(nn_handshake_server* server, uint32_t suite, const uint8_t* setup,
+                                           size_t setup_bytes, const uint8_t* tag, nn_handshake_pending* pending)
 {
-    uint32_t suite = auth->head.suite;
     const nn_span psk = {pending->psk, NN_PSK_BYTES};
-    if (nn_auth_transcript(data, suite, pending->transcript) ||
-        nn_key_extract(suite, pending->transcript, &psk, 1, pending->setup_secret)) {
-        return NECPNET_DROP_MEMORY;
-    }
-    nn_copy(server->setup, auth->setup, auth->setup_bytes);
-    if (!nn_key_message_open(suite, pending->setup_secret, "setup", 0, NULL, 0, server->setup, auth->setup_bytes,
-                             auth->tag)) {
-        return NECPNET_DROP_PROOF;
-    }
-    return SERVER_NO_DROP;
+    if (nn_key_extract(suite, pending->transcript, &psk, 1, pending->setup_secret)) return NECPNET_DROP_MEMORY;
+    nn_copy(server->setup, setup, setup_bytes);
+    bool is_proven =
+        nn_key_message_open(suite, pending->setup_secret, "setup", 0, NULL, 0, server->setup, setup_bytes, tag);
+    return is_proven ? SERVER_NO_DROP : NECPNET_DROP_PROOF;
 }
 
 static void handshake_server_fill_pending(const nn_handshake_server* server, const nn_auth* auth, uint64_t wall_us,
@@ -13728,6 +14135,21 @@ static bool handshake_server_has_room(nn_handshake_server* server, nn_handshake_
     return false;
 }
 
+/* The same client connection id and nonce get the same ACCEPT. */
+static bool handshake_server_answered(nn_handshake_server* server, uint32_t client_connection_id, const uint8_t* nonce,
+                                      uint8_t* reply, nn_handshake_outcome* out)
+{
+    uint8_t key[NN_ACCEPT_KEY_BYTES];
+    nn_store_u32(key, client_connection_id);
+    memcpy(key + 4, nonce, NN_HANDSHAKE_NONCE_BYTES);
+    const uint8_t* accept = nn_accepts_find(&server->accepts, key, server->now_us, &out->reply_bytes);
+    if (!accept) return false;
+    memcpy(reply, accept, out->reply_bytes);
+    out->kind = NN_HANDSHAKE_REPLY;
+    out->drop = SERVER_NO_DROP;
+    return true;
+}
+
 static void handshake_server_read_auth(nn_handshake_server* server, const necpnet_address* from, const uint8_t* data,
                                        size_t bytes, uint64_t wall_us, uint8_t* reply, nn_handshake_outcome* out)
 {
@@ -13736,16 +14158,7 @@ static void handshake_server_read_auth(nn_handshake_server* server, const necpne
     out->drop = NECPNET_DROP_COOKIE;
     if (!handshake_server_cookie_is_right(server, from, &auth)) return;
     /* The cookie covers security and suites, so that a HELLO of this form was answered. */
-    uint8_t key[NN_ACCEPT_KEY_BYTES];
-    nn_store_u32(key, auth.head.client_connection_id);
-    memcpy(key + 4, auth.nonce, sizeof auth.nonce);
-    const uint8_t* accept = nn_accepts_find(&server->accepts, key, server->now_us, &out->reply_bytes);
-    if (accept) {
-        memcpy(reply, accept, out->reply_bytes);
-        out->kind = NN_HANDSHAKE_REPLY;
-        out->drop = SERVER_NO_DROP;
-        return;
-    }
+    if (handshake_server_answered(server, auth.head.client_connection_id, auth.nonce, reply, out)) return;
     nn_handshake_pending* pending = &out->pending;
     handshake_server_fill_pending(server, &auth, wall_us, pending);
     nn_token token;
@@ -13757,7 +14170,12 @@ static void handshake_server_read_auth(nn_handshake_server* server, const necpne
         memcpy(pending->token_id, token.id, NN_TOKEN_ID_BYTES);
         pending->token_expires_us = token.expires_us;
     }
-    if (out->drop == SERVER_NO_DROP) out->drop = handshake_server_prove(server, data, &auth, pending);
+    if (out->drop == SERVER_NO_DROP && nn_auth_transcript(data, auth.head.suite, pending->transcript)) {
+        out->drop = NECPNET_DROP_MEMORY;
+    }
+    if (out->drop == SERVER_NO_DROP) {
+        out->drop = handshake_server_prove(server, auth.head.suite, auth.setup, auth.setup_bytes, auth.tag, pending);
+    }
     if (out->drop == SERVER_NO_DROP && handshake_server_has_room(server, pending, reply, out)) {
         out->kind = NN_HANDSHAKE_ADMIT;
         out->client_connection_id = auth.head.client_connection_id;
@@ -13775,6 +14193,50 @@ static void handshake_server_read_auth(nn_handshake_server* server, const necpne
     nn_wipe(&token, sizeof token);
 }
 
+/* A ticket of ours, in time and of no revoked epoch, and whoever shows it has its secret. */
+static necpnet_drop handshake_server_judge_ticket(nn_handshake_server* server, const uint8_t* data,
+                                                  const nn_resume* resume, uint64_t wall_us, nn_ticket* ticket,
+                                                  nn_handshake_pending* pending)
+{
+    if (!server->ticket_keys) return NECPNET_DROP_TICKET_KEY;
+    if (!nn_ticket_open(server->ticket_keys, resume->ticket, resume->ticket_bytes, ticket)) {
+        return NECPNET_DROP_TICKET_KEY;
+    }
+    memcpy(pending->psk, ticket->secret, NN_PSK_BYTES);
+    nn_wipe(ticket->secret, sizeof ticket->secret);
+    if (ticket->expires_us && wall_us >= ticket->expires_us) return NECPNET_DROP_TICKET_EXPIRED;
+    if (ticket->epoch < server->token_epoch) return NECPNET_DROP_TICKET_EXPIRED;
+    uint32_t suite = server->ticket_keys->suite;
+    if (nn_resume_transcript(data, suite, pending->transcript)) return NECPNET_DROP_MEMORY;
+    return handshake_server_prove(server, suite, resume->setup, resume->setup_bytes, resume->tag, pending);
+}
+
+static void handshake_server_read_resume(nn_handshake_server* server, const uint8_t* data, size_t bytes,
+                                         uint64_t wall_us, uint8_t* reply, nn_handshake_outcome* out)
+{
+    nn_resume resume;
+    if (!nn_resume_read(data, bytes, &resume)) return;
+    out->drop = NECPNET_DROP_MODE;
+    nn_handshake_pending* pending = &out->pending;
+    pending->head = resume.head;
+    if (resume.head.security != (uint8_t)server->security) return;
+    if (!handshake_server_choose(server, resume.suites, &pending->head.suite)) return;
+    if (handshake_server_answered(server, resume.head.client_connection_id, resume.nonce, reply, out)) return;
+    memcpy(pending->nonce, resume.nonce, sizeof pending->nonce);
+    memcpy(pending->setup_tag, resume.tag, sizeof pending->setup_tag);
+    pending->is_resume = true;
+    pending->wall_us = wall_us;
+    out->drop = handshake_server_judge_ticket(server, data, &resume, wall_us, &out->ticket, pending);
+    if (out->drop != SERVER_NO_DROP) {
+        nn_wipe(pending, sizeof *pending);
+        return;
+    }
+    out->kind = NN_HANDSHAKE_ADMIT;
+    out->client_connection_id = resume.head.client_connection_id;
+    out->setup = server->setup;
+    out->setup_bytes = resume.setup_bytes;
+}
+
 NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necpnet_address* from, const uint8_t* data,
                                          size_t bytes, uint64_t now_us, uint64_t wall_us, uint8_t* reply,
                                          nn_handshake_outcome* out)
@@ -13783,7 +14245,8 @@ NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necp
     out->drop = NECPNET_DROP_TOO_SHORT;
     nn_handshake_head head;
     if (!nn_handshake_head_read(data, bytes, &head)) return;
-    bool is_known = head.type == NN_HANDSHAKE_HELLO || head.type == NN_HANDSHAKE_AUTH;
+    bool is_known =
+        head.type == NN_HANDSHAKE_HELLO || head.type == NN_HANDSHAKE_AUTH || head.type == NN_HANDSHAKE_RESUME;
     out->drop = NECPNET_DROP_MALFORMED;
     if (!is_known || bytes > NN_HANDSHAKE_BYTES) return;
     out->drop = NECPNET_DROP_NOT_PADDED;
@@ -13794,6 +14257,8 @@ NN_PRIVATE void nn_handshake_server_read(nn_handshake_server* server, const necp
     handshake_server_advance(server, now_us, wall_us);
     if (head.type == NN_HANDSHAKE_HELLO) {
         handshake_server_read_hello(server, from, data, bytes, reply, out);
+    } else if (head.type == NN_HANDSHAKE_RESUME) {
+        handshake_server_read_resume(server, data, bytes, wall_us, reply, out);
     } else {
         handshake_server_read_auth(server, from, data, bytes, wall_us, reply, out);
     }
@@ -13843,12 +14308,15 @@ NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* s
 
 /* ---- judging ---- */
 
-/* Our key of X25519 and the secret shared with the client; nothing in plaintext mode. */
+/* Our key of X25519 and the secret shared with the client; nothing in plaintext mode; after RESUME a nonce alone. */
 static necpnet_result handshake_server_agree(nn_handshake_server* server, const nn_handshake_pending* pending,
                                              uint8_t public_key[32], uint8_t shared[32])
 {
     memset(public_key, 0, NN_X25519_BYTES);
     memset(shared, 0, NN_X25519_BYTES);
+    if (pending->is_resume) {
+        return nn_entropy_fill(&server->entropy, public_key, NN_X25519_BYTES) ? NECPNET_OK : NECPNET_ERR_NO_ENTROPY;
+    }
     if (pending->head.suite == NN_SUITE_NONE) return NECPNET_OK;
     uint8_t private_key[NN_X25519_BYTES];
     necpnet_result result = nn_x25519_keypair(&server->entropy, private_key, public_key);
@@ -13857,28 +14325,47 @@ static necpnet_result handshake_server_agree(nn_handshake_server* server, const 
     return result;
 }
 
+/* A ticket into ACCEPT's sealed part: its length, then itself. */
+static necpnet_result handshake_server_seal_ticket(nn_handshake_server* server, uint32_t suite,
+                                                   const uint8_t master[NN_SECRET_BYTES], nn_ticket* ticket,
+                                                   uint8_t* to)
+{
+    uint8_t salt[NN_TICKET_SALT_BYTES];
+    to[0] = 0;
+    if (!ticket) return NECPNET_OK;
+    to[0] = NN_TICKET_BYTES;
+    if (!nn_entropy_fill(&server->entropy, salt, sizeof salt)) return NECPNET_ERR_NO_ENTROPY;
+    necpnet_result result = nn_key_expand(suite, master, "ticket", ticket->secret, sizeof ticket->secret);
+    if (!result) result = nn_ticket_seal(server->ticket_keys, ticket, salt, to + 1);
+    nn_wipe(ticket->secret, sizeof ticket->secret);
+    return result;
+}
+
 /* ACCEPT's header and sealed part; its master secret. */
-static necpnet_result handshake_server_write_accept(const nn_handshake_pending* pending, const uint8_t* public_key,
-                                                    const uint8_t* shared, uint32_t server_connection_id,
-                                                    const void* setup_ok, size_t setup_ok_bytes, uint8_t* reply,
-                                                    size_t* out_bytes, uint8_t master[NN_SECRET_BYTES])
+static necpnet_result handshake_server_write_accept(nn_handshake_server* server, const nn_handshake_pending* pending,
+                                                    const uint8_t* public_key, const uint8_t* shared,
+                                                    uint32_t server_connection_id, const nn_span* setup_ok,
+                                                    nn_ticket* ticket, uint8_t* reply, size_t* out_bytes,
+                                                    uint8_t master[NN_SECRET_BYTES])
 {
     uint32_t suite = pending->head.suite;
+    bool is_agreed = suite != NN_SUITE_NONE && !pending->is_resume;
+    size_t ticket_bytes = ticket ? NN_TICKET_BYTES : 0;
     nn_accept accept;
     memset(&accept, 0, sizeof accept);
     accept.head = pending->head;
     memcpy(accept.key, public_key, sizeof accept.key);
-    accept.sealed_bytes = 4 + 1 + setup_ok_bytes;
+    accept.sealed_bytes = 4 + 1 + ticket_bytes + setup_ok->bytes;
     size_t bytes = nn_accept_write(&accept, reply);
     uint8_t* sealed = reply + NN_ACCEPT_HEADER_BYTES;
     nn_store_u32(sealed, server_connection_id);
-    sealed[4] = 0; /* no ticket */
-    nn_copy(sealed + 5, setup_ok, setup_ok_bytes);
+    nn_copy(sealed + 5 + ticket_bytes, setup_ok->data, setup_ok->bytes);
 
     uint8_t transcript[NN_SECRET_BYTES];
-    const nn_span secrets[2] = {{pending->psk, NN_PSK_BYTES}, {shared, suite == NN_SUITE_NONE ? 0 : NN_X25519_BYTES}};
+    const nn_span secrets[2] = {{pending->psk, NN_PSK_BYTES}, {shared, is_agreed ? NN_X25519_BYTES : 0}};
     necpnet_result result = nn_accept_transcript(pending->transcript, pending->setup_tag, reply, suite, transcript);
     if (!result) result = nn_key_extract(suite, transcript, secrets, 2, master);
+    if (!result) result = handshake_server_seal_ticket(server, suite, master, ticket, sealed + 4);
     if (!result) {
         result = nn_key_message_seal(suite, master, "accept", 0, reply, NN_ACCEPT_HEADER_BYTES, sealed,
                                      accept.sealed_bytes, sealed + accept.sealed_bytes);
@@ -13889,10 +14376,12 @@ static necpnet_result handshake_server_write_accept(const nn_handshake_pending* 
 
 NN_PRIVATE necpnet_result nn_handshake_server_accept(nn_handshake_server* server, nn_handshake_pending* pending,
                                                      nn_alloc* alloc, uint32_t server_connection_id,
-                                                     const void* setup_ok, size_t setup_ok_bytes, uint8_t* reply,
-                                                     size_t* out_reply_bytes, nn_connection_keys* out_keys)
+                                                     const void* setup_ok, size_t setup_ok_bytes, nn_ticket* ticket,
+                                                     uint8_t* reply, size_t* out_reply_bytes,
+                                                     nn_connection_keys* out_keys)
 {
-    bool is_token = server->security == NECPNET_SECURITY_TOKEN;
+    bool is_token = server->security == NECPNET_SECURITY_TOKEN && !pending->is_resume;
+    const nn_span setup = {(const uint8_t*)setup_ok, setup_ok_bytes};
     uint8_t public_key[NN_X25519_BYTES];
     uint8_t shared[NN_X25519_BYTES];
     uint8_t master[NN_SECRET_BYTES];
@@ -13904,13 +14393,13 @@ NN_PRIVATE necpnet_result nn_handshake_server_accept(nn_handshake_server* server
     const nn_spending* spending = &server->spending;
     if (!result && is_token && spending->has(spending->user, pending->token_id)) result = NECPNET_ERR_TOKEN_SPENT;
     if (!result && is_token) result = spending->reserve(spending->user, pending->wall_us);
-    if (!result && server->security == NECPNET_SECURITY_OPEN) {
+    if (!result && server->security == NECPNET_SECURITY_OPEN && !pending->is_resume) {
         server->open_budget -= nn_min_u64(server->open_budget, UINT64_C(1000000));
     }
     if (!result) result = handshake_server_agree(server, pending, public_key, shared);
     if (!result) {
-        result = handshake_server_write_accept(pending, public_key, shared, server_connection_id, setup_ok,
-                                               setup_ok_bytes, reply, &reply_bytes, master);
+        result = handshake_server_write_accept(server, pending, public_key, shared, server_connection_id, &setup,
+                                               ticket, reply, &reply_bytes, master);
     }
     if (!result) result = nn_key_connection(alloc, pending->head.suite, master, true, &keys);
     if (!result) {
@@ -13951,9 +14440,10 @@ NN_PRIVATE void nn_handshake_server_refuse(nn_handshake_server* server, nn_hands
     uint8_t* sealed = reply + NN_REFUSE_HEADER_BYTES;
     nn_store_u32(sealed, (uint32_t)reason);
     nn_copy(sealed + 4, text, text_bytes);
+    uint32_t suite = pending->is_resume ? server->ticket_keys->suite : pending->head.suite;
     necpnet_result result =
-        nn_key_message_seal(pending->head.suite, pending->setup_secret, "refuse", refuse.number, reply,
-                            NN_REFUSE_HEADER_BYTES, sealed, refuse.sealed_bytes, sealed + refuse.sealed_bytes);
+        nn_key_message_seal(suite, pending->setup_secret, "refuse", refuse.number, reply, NN_REFUSE_HEADER_BYTES,
+                            sealed, refuse.sealed_bytes, sealed + refuse.sealed_bytes);
     if (result) nn_wipe(reply, bytes);
     *out_reply_bytes = result ? 0 : bytes;
     nn_wipe(pending, sizeof *pending);
@@ -22691,6 +23181,7 @@ NN_PRIVATE void nn_link_free_streams(necpnet_link* link)
 #define NN_CONNECTION_CLOSE_REPEAT_US 50000
 #define NN_CONNECTION_BURST_PACKETS_MAX 256 /* of one flush; the rest in the next */
 #define NN_SENT_SUSPEND 37                  /* nn_sent_kind: a SUSPEND frame */
+#define NN_CONTROL_TICKET 1                 /* first byte of a CONTROL message: secret 32, ticket */
 
 typedef enum nn_connection_state {
     NN_CONNECTION_NONE = 0,
@@ -22718,6 +23209,9 @@ typedef struct nn_connection_settings {
     size_t scratch_bytes;     /* datagram_bytes_max, a WebSocket message or a handshake datagram, whichever is larger */
 } nn_connection_settings;
 
+/* Takes a CONTROL message, of which the connection knows nothing but the kind. False: malformed. */
+typedef bool (*nn_control_function)(void* user, uint8_t kind, const uint8_t* data, size_t bytes);
+
 /* Who takes STATE frames instead of a view on this thread (a runner). The reader stands behind the type byte. */
 typedef struct nn_state_sink {
     necpnet_result (*read)(void* user, nn_reader* reader, uint64_t now_us);
@@ -22736,6 +23230,7 @@ typedef struct nn_connection {
     necpnet_transport_kind transport;
     necpnet_address address;
     bool encrypted;
+    bool has_begun; /* at some time since init */
     bool loading;   /* this side asked for patience */
     bool suspended; /* this side is in the background */
     bool peer_loading;
@@ -22745,6 +23240,7 @@ typedef struct nn_connection {
     bool ping_pending;
     bool pong_pending;
     bool closed_by_peer;
+    bool is_final;             /* one side has, or will have, said CLOSE: the session ends with the connection */
     bool close_answer_pending; /* the peer's CLOSE is answered once */
     bool is_stalled;           /* there is output, but the last flush could not write it */
     uint8_t closes_left;       /* CLOSE packets that may still be sent */
@@ -22786,8 +23282,9 @@ typedef struct nn_connection {
     nn_clock_sync clock;
     nn_inputs inputs;
     nn_input_receiver input_receiver;
-    nn_input_function deliver_input; /* server */
-    void* deliver_user;
+    nn_input_function deliver_input;  /* server */
+    nn_control_function take_control; /* NULL: nobody */
+    void* deliver_user;               /* of both */
     nn_rate send_rate;
     nn_rate receive_rate;
     nn_loss loss;
@@ -22812,11 +23309,18 @@ NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connectio
 /* nn_connection_reset - give back what it holds; init before use again. */
 NN_PRIVATE void nn_connection_reset(nn_connection* connection);
 
+/* nn_connection_detach - the carrier is over, the session goes on: give back what belonged to the carrier and say nothing.
+ * Inputs, clock, patience and what the endpoint set stay; begin with open.resumed follows, or reset. */
+NN_PRIVATE void nn_connection_detach(nn_connection* connection);
+
+/* nn_connection_may_resume - of a CLOSED one: whether the network took it, so that the session may go on over another. */
+NN_PRIVATE bool nn_connection_may_resume(const nn_connection* connection);
+
 /* What both ways of opening need to know. */
 typedef struct nn_connection_open {
     const necpnet_address* address;
     bool encrypted;
-    bool resumed;         /* the session had another connection before */
+    bool resumed;         /* after nn_connection_detach: the session had another connection before */
     const nn_setup* peer; /* the other side's SETUP */
     uint32_t bandwidth_limit;
     uint64_t seed;       /* from entropy */
@@ -22929,20 +23433,64 @@ NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connectio
     nn_input_receiver_init(&connection->input_receiver);
 }
 
+/* What belongs to the present carrier. */
+static void connection_release(nn_connection* connection)
+{
+    if (NECPNET_WITH_SERVER && connection->follower) nn_world_unfollow(connection->world, connection->follower);
+    nn_connection_leave_web(connection);
+    if (nn_connection_is_udp(connection)) nn_recovery_reset(&connection->recovery);
+    nn_phases_reset(&connection->phases);
+    connection->follower = NULL;
+    connection->transport = NECPNET_TRANSPORT_NONE;
+}
+
 NN_PRIVATE void nn_connection_reset(nn_connection* connection)
 {
     if (!connection->settings) return; /* never initialised */
-    if (NECPNET_WITH_SERVER && connection->follower) nn_world_unfollow(connection->world, connection->follower);
-    nn_connection_leave_web(connection);
-    if (connection->state_sink.reset && connection->state != NN_CONNECTION_NONE) {
+    connection_release(connection);
+    if (connection->has_begun && connection->state_sink.reset) {
         connection->state_sink.reset(connection->state_sink.user);
     }
-    if (nn_connection_is_udp(connection)) nn_recovery_reset(&connection->recovery);
-    nn_phases_reset(&connection->phases);
     nn_inputs_reset(&connection->inputs);
-    connection->follower = NULL;
-    connection->transport = NECPNET_TRANSPORT_NONE;
     connection->state = NN_CONNECTION_NONE;
+}
+
+NN_PRIVATE void nn_connection_detach(nn_connection* connection)
+{
+    nn_connection kept = *connection;
+    connection_release(connection);
+    memset(connection, 0, sizeof *connection);
+    connection->settings = kept.settings;
+    connection->session = kept.session;
+    connection->world = kept.world;
+    connection->state_sink = kept.state_sink;
+    connection->address = kept.address;
+    connection->loading = kept.loading;
+    connection->suspended = kept.suspended;
+    connection->tick_hz = kept.tick_hz;
+    connection->now_us = kept.now_us;
+    connection->has_begun = kept.has_begun;
+    connection->heard_us = kept.heard_us;
+    connection->clock = kept.clock;
+    connection->inputs = kept.inputs;
+    connection->input_receiver = kept.input_receiver;
+    connection->deliver_input = kept.deliver_input;
+    connection->take_control = kept.take_control;
+    connection->deliver_user = kept.deliver_user;
+}
+
+NN_PRIVATE bool nn_connection_may_resume(const nn_connection* connection)
+{
+    switch (connection->close.reason) {
+    case NECPNET_ERR_OUT_OF_MEMORY: return true; /* said by CLOSE, but nobody means to leave */
+    case NECPNET_ERR_TIMEOUT:
+    case NECPNET_ERR_CONNECTION_RESET:
+    case NECPNET_ERR_SLOW_READER:
+    case NECPNET_ERR_NETWORK_UNREACHABLE:
+    case NECPNET_ERR_IO:
+    case NECPNET_ERR_CLOSED: return !connection->is_final; /* the last: a WebSocket that ended without CLOSE */
+    default: return false;
+    }
 }
 
 /* WebSocket: what is written and not reported received stands in buffers between; state that would wait there is better
@@ -22980,6 +23528,10 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
     bool ordered = connection->transport == NECPNET_TRANSPORT_WEBSOCKET;
     if (open->resumed) {
         nn_session_carrier_changed(session, ordered);
+        connection->suspend_pending = connection->loading || connection->suspended;
+        connection->input_pending = connection->inputs.count > 0;
+        connection->input_receiver.ack_due = connection->input_receiver.has_tick;
+        if (connection->state_sink.reset) connection->state_sink.reset(connection->state_sink.user);
     } else {
         nn_session_begin(session, ordered);
     }
@@ -23004,6 +23556,7 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
 {
     NN_ASSERT(connection->state == NN_CONNECTION_NONE);
     connection->state = NN_CONNECTION_OPEN;
+    connection->has_begun = true;
     connection->address = *open->address;
     connection->encrypted = open->encrypted;
     connection->tick_hz = open->peer->tick_hz;
@@ -23199,6 +23752,7 @@ static necpnet_result connection_read_close(nn_connection* connection, nn_reader
     if (!nn_frame_read_close(reader, &close)) return connection_refuse(connection, "CLOSE frame malformed");
     if (connection->state == NN_CONNECTION_CLOSING) close = connection->close;
     connection->close_answer_pending = nn_connection_is_udp(connection);
+    connection->is_final = true;
     connection_end(connection, &close, connection->state != NN_CONNECTION_CLOSING);
     return NECPNET_ERR_CLOSED;
 }
@@ -23263,6 +23817,21 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     return connection_refuse(connection, text);
 }
 
+/* CONTROL messages that have become whole. */
+static necpnet_result connection_read_control(nn_connection* connection)
+{
+    const uint8_t* data;
+    size_t bytes;
+    while (nn_session_poll_control(connection->session, &data, &bytes)) {
+        if (bytes == 0) return connection_refuse(connection, "an empty CONTROL message");
+        if (!connection->take_control) continue;
+        if (!connection->take_control(connection->deliver_user, data[0], data + 1, bytes - 1)) {
+            return connection_refuse(connection, "a CONTROL message is malformed");
+        }
+    }
+    return NECPNET_OK;
+}
+
 /* All frames of a packet or message. */
 static necpnet_result connection_read_frames(nn_connection* connection, const uint8_t* data, size_t bytes,
                                              bool* out_eliciting)
@@ -23295,6 +23864,10 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
             break;
         default: result = connection_read_own(connection, type, &reader); break;
         }
+        if (result) return result;
+    }
+    if (connection->session->control.first) {
+        necpnet_result result = connection_read_control(connection);
         if (result) return result;
     }
     return refused ? NECPNET_ERR_OUT_OF_MEMORY : NECPNET_OK;
@@ -23359,6 +23932,7 @@ NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* c
 {
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
     connection->close = *close;
+    connection->is_final = true;
     connection->linger_until_us = now_us + (uint64_t)linger_ms * 1000;
     connection->state = NN_CONNECTION_LINGERING;
 }
@@ -23664,6 +24238,7 @@ static void connection_flush_messages(nn_connection* connection)
         connection->sent_us = now_us;
         nn_rate_add(&connection->send_rate, bytes, now_us);
         necpnet_result result = nn_web_send_session(connection->web, message, bytes);
+        if (result == NECPNET_ERR_INVALID_STATE) result = NECPNET_ERR_CONNECTION_RESET; /* it is closing already */
         if (result) {
             nn_connection_leave_web(connection);
             nn_connection_lost(connection, result, necpnet_result_text(result));
@@ -24179,6 +24754,10 @@ NN_PRIVATE void nn_endpoint_session_event(const nn_session_event* from, necpnet_
  * A round of attempts: every url is resolved, each address is tried connect_stagger_ms after the one before. The first that
  * answers (RETRY over UDP, the upgrade over WebSocket) wins: it alone spends the token, the others are dropped. When it
  * fails after all, or all have failed, the round has failed; the next begins after a growing random delay.
+ *
+ * A session that has a ticket outlives its connection: rounds then go with the ticket (RESUME, or SETUP with it), and begin
+ * with no token. Beside a live connection a round may look for a better one: a probe. What answers then takes the session
+ * over at once.
  */
 #ifndef NN_CLIENT_H
 #define NN_CLIENT_H
@@ -24191,6 +24770,7 @@ NN_PRIVATE void nn_endpoint_session_event(const nn_session_event* from, necpnet_
 #define NN_QUERY_TIMEOUT_US 2000000
 #define NN_QUERY_REPEAT_US 500000
 #define NN_CREDENTIAL_BYTES_MAX 8191
+#define NN_RETIRED_US 5000000 /* a WebSocket whose session moved is closed by then */
 
 typedef enum nn_attempt_state {
     NN_ATTEMPT_FREE = 0,
@@ -24261,6 +24841,21 @@ struct necpnet_client {
     nn_session sessions[2];
     int session; /* index of the present one; the other may still hold messages to be polled */
     nn_connection connection;
+    bool is_suspended; /* the connection is lost, the session waits */
+    bool is_resuming;  /* the round goes with the ticket */
+    bool is_probing;   /* the round runs beside the connection */
+    bool is_skipped;   /* the round left out ws:// addresses, over which this session may not go on */
+    bool was_encrypted;
+    bool is_throttled;   /* a message was refused for offline_bytes_max */
+    uint64_t session_id; /* as the server's SETUP names it */
+    uint8_t ticket[NN_TICKET_BYTES];
+    uint8_t ticket_secret[NN_SECRET_BYTES];
+    bool has_ticket;
+    uint32_t ticket_doubts; /* of handshakes with it that had no answer */
+    uint64_t probe_at_us;   /* the next; NN_NEVER */
+    uint64_t probe_delay_us;
+    necpnet_web_connection* retired; /* what the session moved from; closed when the other side speaks on the new one */
+    uint64_t retired_until_us;
     uint64_t lost_count; /* reliable messages of the last session that may not have arrived */
     bool was_connected;
     bool stop_requested; /* disconnect while connected */
@@ -24281,8 +24876,39 @@ NN_PRIVATE nn_session* nn_client_session(necpnet_client* client);
 /* nn_client_push - queue an event; text (cut) and name are copied. The oldest is dropped when nobody polls. */
 NN_PRIVATE nn_client_event* nn_client_push(necpnet_client* client, necpnet_event_type type, const char* text);
 
+/* the session's life (nn_client_session) */
+
+/* nn_client_begin_session - a new one, in place of one that waits: that is told to be over. */
+NN_PRIVATE void nn_client_begin_session(necpnet_client* client);
+
+/* nn_client_end_session - the session that waits is over: DISCONNECTED. What was not sent goes to the next. */
+NN_PRIVATE nn_client_event* nn_client_end_session(necpnet_client* client, const nn_close* close);
+
+/* nn_client_lose - the connection is CLOSED: wait with the session, or end it. */
+NN_PRIVATE void nn_client_lose(necpnet_client* client);
+NN_PRIVATE void nn_client_init_connection(necpnet_client* client);
+
+/* nn_client_joined - a connection is up: what the server's SETUP and ACCEPT say of the session. */
+NN_PRIVATE void nn_client_joined(necpnet_client* client, const nn_setup* setup, bool encrypted, bool resumed);
+
+/* nn_client_take_ticket - unless it is older than the present one. */
+NN_PRIVATE void nn_client_take_ticket(necpnet_client* client, const uint8_t* ticket, size_t bytes,
+                                      const uint8_t* secret);
+NN_PRIVATE void nn_client_forget_ticket(necpnet_client* client);
+
+/* nn_client_retire - the session has left this WebSocket. */
+NN_PRIVATE void nn_client_retire(necpnet_client* client);
+NN_PRIVATE void nn_client_run_session(necpnet_client* client, uint64_t now_us);
+NN_PRIVATE uint64_t nn_client_session_deadline_us(const necpnet_client* client);
+
+/* nn_client_probed - a probe ended without success. */
+NN_PRIVATE void nn_client_probed(necpnet_client* client);
+
 /* rounds */
 NN_PRIVATE void nn_client_begin_round(necpnet_client* client);
+
+/* nn_client_begin_probe - a round beside the connection, over the addresses of UDP, or of WebSocket. */
+NN_PRIVATE void nn_client_begin_probe(necpnet_client* client, bool udp);
 NN_PRIVATE void nn_client_end_attempts(necpnet_client* client);
 NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
                                          size_t bytes);
@@ -24345,6 +24971,10 @@ necpnet_result necpnet_client_config_default(necpnet_client_config* config)
     config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_ETHERNET;
     config->receive_bytes_max = 16u << 20;
     config->inputs_max = 64;
+    config->offline_channels = UINT64_MAX;
+    config->offline_bytes_max = 1u << 20;
+    config->upgrade_min_ms = 5000;
+    config->upgrade_max_ms = 300000;
     return NECPNET_OK;
 }
 
@@ -24369,6 +24999,9 @@ static necpnet_result client_check(const necpnet_client_config* c)
         nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
         nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, 1u << 30) &&
         nn_config_range(log, "inputs_max", c->inputs_max, 1, NN_INPUTS_MAX) &&
+        nn_config_range(log, "offline_bytes_max", c->offline_bytes_max, 1024, 1u << 30) &&
+        nn_config_range(log, "upgrade_min_ms", c->upgrade_min_ms, 100, 3600000) &&
+        nn_config_range(log, "upgrade_max_ms", c->upgrade_max_ms, c->upgrade_min_ms, 86400000) &&
         nn_config_range(log, "security", (uint64_t)c->security, 0, 2);
     return ok ? NECPNET_OK : NECPNET_ERR_BAD_CONFIG;
 }
@@ -24445,7 +25078,7 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     if (result) return result;
     nn_session_init(&client->sessions[0], &client->endpoint.session_config);
     nn_session_init(&client->sessions[1], &client->endpoint.session_config);
-    nn_connection_init(&client->connection, &client->endpoint.settings, &client->sessions[0], config->inputs_max);
+    nn_client_init_connection(client);
     nn_connection_settings* settings = &client->endpoint.settings;
     settings->udp_ping_ms = config->udp_ping_ms;
     settings->udp_timeout_ms = config->udp_timeout_ms;
@@ -24531,6 +25164,7 @@ void necpnet_client_destroy(necpnet_client* client)
     nn_session_reset(&client->sessions[1]);
     nn_alloc_give(alloc, client->urls, (size_t)client->url_capacity * sizeof(nn_url));
     nn_alloc_give(alloc, client->credential, client->credential_bytes);
+    nn_client_forget_ticket(client);
     nn_wipe(&client->token, sizeof client->token);
     nn_wipe(client->psk, sizeof client->psk);
     nn_endpoint_reset(&client->endpoint);
@@ -24543,49 +25177,6 @@ void necpnet_client_destroy(necpnet_client* client)
 NN_PRIVATE nn_session* nn_client_session(necpnet_client* client)
 {
     return &client->sessions[client->session];
-}
-
-/* The connection is over: the next session begins empty; what was received can still be polled. */
-static void client_change_session(necpnet_client* client)
-{
-    nn_session* old = nn_client_session(client);
-    client->lost_count += old->outstanding;
-    nn_connection_reset(&client->connection);
-    nn_session_discard(old);
-    client->session ^= 1;
-    nn_session_reset(nn_client_session(client));
-    nn_session_init(nn_client_session(client), &client->endpoint.session_config);
-    nn_connection_init(&client->connection, &client->endpoint.settings, nn_client_session(client),
-                       client->config.inputs_max);
-}
-
-static bool client_comes_back(necpnet_result reason)
-{
-    switch (reason) {
-    case NECPNET_ERR_CLOSED:
-    case NECPNET_ERR_KICKED:
-    case NECPNET_ERR_REPLACED: return false;
-    default: return true;
-    }
-}
-
-/* After nn_connection said CLOSED. */
-static void client_end_connection(necpnet_client* client)
-{
-    nn_close close = client->connection.close;
-    bool stop = client->stop_requested;
-    client_change_session(client);
-    client->was_connected = true;
-    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, close.text);
-    event->event.reason = stop ? NECPNET_ERR_CLOSED : close.reason;
-    event->event.code = close.code;
-    uint32_t delay_ms = 0;
-    bool back = !stop && client_comes_back(close.reason);
-    if (back) back = nn_client_retry(client, close.reason, close.has_retry, close.retry_ms, &delay_ms);
-    event->event.will_reconnect = back;
-    event->event.retry_in_ms = delay_ms;
-    if (!back) client->state = NECPNET_CLIENT_IDLE;
-    client->stop_requested = false;
 }
 
 necpnet_result necpnet_client_flush(necpnet_client* client, uint64_t now_us)
@@ -24616,7 +25207,8 @@ necpnet_result necpnet_client_update(necpnet_client* client, uint64_t now_us)
     nn_client_run_queries(client, now_us);
     nn_connection_update(&client->connection, now_us);
     nn_connection_flush(&client->connection, now_us);
-    if (client->connection.state == NN_CONNECTION_CLOSED) client_end_connection(client);
+    if (client->connection.state == NN_CONNECTION_CLOSED) nn_client_lose(client);
+    nn_client_run_session(client, now_us);
     nn_endpoint_end(&client->endpoint);
     return NECPNET_OK;
 }
@@ -24629,6 +25221,7 @@ uint64_t necpnet_client_deadline_us(const necpnet_client* client)
     uint64_t at_us = nn_connection_deadline_us(&client->connection, now_us);
     at_us = nn_min_u64(at_us, nn_client_round_deadline_us(client));
     at_us = nn_min_u64(at_us, nn_client_query_deadline_us(client));
+    at_us = nn_min_u64(at_us, nn_client_session_deadline_us(client));
     if (client->state == NECPNET_CLIENT_RECONNECTING) at_us = nn_min_u64(at_us, client->retry_at_us);
     if (client->endpoint.web) at_us = nn_min_u64(at_us, nn_web_deadline_us(client->endpoint.web));
     return at_us;
@@ -24676,6 +25269,8 @@ bool necpnet_client_poll(necpnet_client* client, necpnet_event* out_event)
     /* what the last connection delivered comes before the news of its end */
     bool ended = first && first->event.type == NECPNET_EVENT_DISCONNECTED;
     if ((!first || ended) && client_poll_session(&client->sessions[client->session ^ 1], out_event)) return true;
+    bool suspended = first && first->event.type == NECPNET_EVENT_SUSPENDED;
+    if (suspended && client_poll_session(nn_client_session(client), out_event)) return true;
     if (first) {
         *out_event = first->event;
         out_event->text = first->text;
@@ -24718,6 +25313,205 @@ size_t necpnet_client_dispatch(necpnet_client* client)
     return handled;
 }
 /* ---- end src/nn_client.c ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_client_session.c ------------------------------------------------------------------------------- */
+/* nn_client_session - the life of a client's session beyond its connections: waiting, tickets, moving. */
+
+NN_PRIVATE void nn_client_forget_ticket(necpnet_client* client)
+{
+    nn_wipe(client->ticket, sizeof client->ticket);
+    nn_wipe(client->ticket_secret, sizeof client->ticket_secret);
+    client->has_ticket = false;
+}
+
+NN_PRIVATE void nn_client_take_ticket(necpnet_client* client, const uint8_t* ticket, size_t bytes,
+                                      const uint8_t* secret)
+{
+    if (bytes != NN_TICKET_BYTES) return; /* of another kind of server: it is of no use here */
+    uint32_t number = nn_ticket_number(ticket, bytes);
+    if (client->has_ticket && (int32_t)(number - nn_ticket_number(client->ticket, NN_TICKET_BYTES)) <= 0) return;
+    memcpy(client->ticket, ticket, NN_TICKET_BYTES);
+    memcpy(client->ticket_secret, secret, NN_SECRET_BYTES);
+    client->has_ticket = true;
+    client->ticket_doubts = 0;
+}
+
+static bool client_take_control(void* user, uint8_t kind, const uint8_t* data, size_t bytes)
+{
+    necpnet_client* client = (necpnet_client*)user;
+    if (kind != NN_CONTROL_TICKET) return true; /* of a later version */
+    if (bytes < NN_SECRET_BYTES) return false;
+    nn_client_take_ticket(client, data + NN_SECRET_BYTES, bytes - NN_SECRET_BYTES, data);
+    return true;
+}
+
+NN_PRIVATE void nn_client_init_connection(necpnet_client* client)
+{
+    nn_connection_init(&client->connection, &client->endpoint.settings, nn_client_session(client),
+                       client->config.inputs_max);
+    client->connection.take_control = client_take_control;
+    client->connection.deliver_user = client;
+}
+
+/* The session is over: the next begins empty but for what was never sent; what was received can still be polled. */
+static void client_change_session(necpnet_client* client)
+{
+    nn_session* old = nn_client_session(client);
+    nn_connection_reset(&client->connection);
+    client->session ^= 1;
+    nn_session_reset(nn_client_session(client));
+    nn_session_init(nn_client_session(client), &client->endpoint.session_config);
+    nn_session_move_unsent(old, nn_client_session(client), client->endpoint.now_us);
+    client->lost_count += nn_session_unacked(old);
+    nn_session_discard(old);
+    nn_client_init_connection(client);
+    nn_client_forget_ticket(client);
+    client->session_id = 0;
+    client->is_suspended = false;
+    client->was_encrypted = false;
+}
+
+NN_PRIVATE nn_client_event* nn_client_end_session(necpnet_client* client, const nn_close* close)
+{
+    client_change_session(client);
+    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, close->text);
+    event->event.reason = close->reason;
+    event->event.code = close->code;
+    return event;
+}
+
+NN_PRIVATE void nn_client_begin_session(necpnet_client* client)
+{
+    if (!client->is_suspended) return;
+    nn_close close = nn_close_of(NECPNET_ERR_SESSION_LOST, 0, necpnet_result_text(NECPNET_ERR_SESSION_LOST));
+    nn_client_end_session(client, &close)->event.will_reconnect = true; /* it has */
+}
+
+static bool client_comes_back(necpnet_result reason)
+{
+    switch (reason) {
+    case NECPNET_ERR_CLOSED:
+    case NECPNET_ERR_KICKED:
+    case NECPNET_ERR_REPLACED: return false;
+    default: return true;
+    }
+}
+
+/* The session waits for another connection. False: there will be none. */
+static bool client_wait(necpnet_client* client, const nn_close* close)
+{
+    uint32_t delay_ms = 0;
+    if (!nn_client_retry(client, close->reason, close->has_retry, close->retry_ms, &delay_ms)) return false;
+    nn_connection_detach(&client->connection);
+    client->is_suspended = true;
+    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_SUSPENDED, close->text);
+    event->event.reason = close->reason;
+    event->event.will_reconnect = true;
+    event->event.retry_in_ms = delay_ms;
+    return true;
+}
+
+NN_PRIVATE void nn_client_lose(necpnet_client* client)
+{
+    nn_close close = client->connection.close;
+    bool stop = client->stop_requested;
+    bool may_resume = !stop && client->has_ticket && nn_connection_may_resume(&client->connection);
+    if (client->is_probing) nn_client_end_attempts(client);
+    client->is_probing = false;
+    client->stop_requested = false;
+    if (may_resume && client_wait(client, &close)) return;
+    if (stop) close.reason = NECPNET_ERR_CLOSED;
+    /* a WebSocket that ended without CLOSE was cut, whatever it says */
+    bool is_left = client->connection.is_final || !may_resume;
+    nn_client_event* event = nn_client_end_session(client, &close);
+    uint32_t delay_ms = 0;
+    bool back = !stop && is_left && client_comes_back(close.reason);
+    if (back) back = nn_client_retry(client, close.reason, close.has_retry, close.retry_ms, &delay_ms);
+    event->event.will_reconnect = back;
+    event->event.retry_in_ms = delay_ms;
+    if (!back) client->state = NECPNET_CLIENT_IDLE;
+}
+
+NN_PRIVATE void nn_client_joined(necpnet_client* client, const nn_setup* setup, bool encrypted, bool resumed)
+{
+    bool moved = client->is_probing;
+    client->session_id = setup->session_id;
+    client->was_encrypted = client->was_encrypted || encrypted;
+    client->is_suspended = client->is_probing = false;
+    client->probe_delay_us = (uint64_t)client->config.upgrade_min_ms * 1000;
+    client->probe_at_us = client->endpoint.now_us + client->probe_delay_us;
+    if (client->is_throttled) nn_session_allow(nn_client_session(client));
+    client->is_throttled = false;
+    nn_client_event* event = nn_client_push(client, moved ? NECPNET_EVENT_MOVED : NECPNET_EVENT_CONNECTED, "");
+    event->event.resumed = resumed && !moved;
+    if (resumed) return;
+    event->event.count = client->lost_count;
+    client->lost_count = 0;
+}
+
+/* -- moving -- */
+
+NN_PRIVATE void nn_client_retire(necpnet_client* client)
+{
+    nn_connection* connection = &client->connection;
+    if (!connection->web) return;
+    if (client->retired) necpnet_web_close(client->retired, 1000, "");
+    necpnet_web_set_user_data(connection->web, NULL);
+    client->retired = connection->web;
+    client->retired_until_us = client->endpoint.now_us + NN_RETIRED_US;
+    connection->web = NULL;
+}
+
+NN_PRIVATE void nn_client_probed(necpnet_client* client)
+{
+    client->is_probing = false;
+    client->probe_at_us = client->endpoint.now_us + client->probe_delay_us;
+    client->probe_delay_us = nn_min_u64(client->probe_delay_us * 2, (uint64_t)client->config.upgrade_max_ms * 1000);
+}
+
+static bool client_has_url(const necpnet_client* client, bool udp)
+{
+    uint32_t needs = udp ? NECPNET_TRANSPORT_DATAGRAMS : NECPNET_TRANSPORT_STREAMS;
+    if (!(client->endpoint.transport->flags & needs) || (udp && !NECPNET_WITH_UDP)) return false;
+    for (int i = 0; i < client->url_count; i++) {
+        nn_url_scheme scheme = client->urls[i].scheme;
+        if (udp ? scheme == NN_URL_UDP : scheme == NN_URL_WSS || (scheme == NN_URL_WS && !client->was_encrypted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* When another transport is to be looked for: UDP from WebSocket now and then, WebSocket from UDP that has fallen silent. */
+static uint64_t client_probe_at_us(const necpnet_client* client)
+{
+    const nn_connection* connection = &client->connection;
+    bool is_up = client->state == NECPNET_CLIENT_CONNECTED && connection->state == NN_CONNECTION_OPEN;
+    if (!is_up || client->is_probing || !client->has_ticket) return NN_NEVER;
+    bool on_udp = nn_connection_is_udp(connection);
+    if (!client_has_url(client, !on_udp)) return NN_NEVER;
+    if (!on_udp) return client->probe_at_us;
+    if (connection->loading || connection->peer_loading) return NN_NEVER;
+    return connection->heard_us + (uint64_t)client->config.udp_timeout_ms * 500;
+}
+
+NN_PRIVATE void nn_client_run_session(necpnet_client* client, uint64_t now_us)
+{
+    if (client->retired && (client->connection.packets_received || now_us >= client->retired_until_us)) {
+        necpnet_web_close(client->retired, 1000, "");
+        client->retired = NULL;
+    }
+    if (now_us >= client_probe_at_us(client)) {
+        nn_client_begin_probe(client, !nn_connection_is_udp(&client->connection));
+    }
+}
+
+NN_PRIVATE uint64_t nn_client_session_deadline_us(const necpnet_client* client)
+{
+    uint64_t at_us = client_probe_at_us(client);
+    return client->retired ? nn_min_u64(at_us, client->retired_until_us) : at_us;
+}
+/* ---- end src/nn_client_session.c --------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_client_round.c --------------------------------------------------------------------------------- */
 /* nn_client_round - one round of attempts to connect: resolve, try the addresses in turn, the first that answers wins. */
@@ -24833,7 +25627,12 @@ static void client_begin_url(necpnet_client* client, int index)
                            : "no WebSocket on this transport: use udp://");
         return;
     }
-    if (is_udp && client->config.security == NECPNET_SECURITY_TOKEN && !client->has_token) {
+    if (client->is_resuming && client->was_encrypted && url->scheme == NN_URL_WS) {
+        client->is_skipped = true;
+        return;
+    }
+    bool wants_token = client->config.security == NECPNET_SECURITY_TOKEN && !client->is_resuming;
+    if (is_udp && wants_token && !client->has_token) {
         client_note(client, NECPNET_ERR_TOKEN_MISSING,
                     "UDP needs a connect token; a credential serves WebSocket alone");
         return;
@@ -24853,7 +25652,7 @@ static void client_begin_url(necpnet_client* client, int index)
     client_note(client, result, url->host);
 }
 
-NN_PRIVATE void nn_client_begin_round(necpnet_client* client)
+static void client_clear_round(necpnet_client* client)
 {
     nn_client_end_attempts(client);
     client->round = (client->round + 1) & 0xffffff;
@@ -24861,13 +25660,31 @@ NN_PRIVATE void nn_client_begin_round(necpnet_client* client)
     client->round_reason = NECPNET_OK;
     client->round_text[0] = '\0';
     client->round_has_retry = false;
+    client->is_skipped = false;
+}
+
+NN_PRIVATE void nn_client_begin_round(necpnet_client* client)
+{
+    client_clear_round(client);
+    client->is_resuming = client->is_suspended && client->has_ticket;
     client->state = NECPNET_CLIENT_CONNECTING;
     for (int i = 0; i < client->url_count; i++) client_begin_url(client, i);
 }
 
+NN_PRIVATE void nn_client_begin_probe(necpnet_client* client, bool udp)
+{
+    client_clear_round(client);
+    client->is_resuming = client->is_probing = true;
+    for (int i = 0; i < client->url_count; i++) {
+        if ((client->urls[i].scheme == NN_URL_UDP) == udp) client_begin_url(client, i);
+    }
+}
+
 NN_PRIVATE void nn_client_ask_token(necpnet_client* client)
 {
-    if (client->config.security == NECPNET_SECURITY_TOKEN && !client->has_token && !client->has_credential) {
+    bool resumes = client->is_suspended && client->has_ticket;
+    bool wants_token = client->config.security == NECPNET_SECURITY_TOKEN && !resumes;
+    if (wants_token && !client->has_token && !client->has_credential) {
         client->state = NECPNET_CLIENT_WAITING_FOR_TOKEN;
         nn_client_push(client, NECPNET_EVENT_TOKEN_NEEDED, "");
         return;
@@ -24879,7 +25696,7 @@ static uint32_t client_new_id(necpnet_client* client)
 {
     for (;;) {
         uint32_t id = (uint32_t)nn_random_u64(&client->endpoint.random);
-        bool taken = id == 0;
+        bool taken = id == 0 || id == client->connection.local_id;
         for (int i = 0; i < client->attempt_count; i++) taken = taken || client->attempts[i].local_id == id;
         if (!taken) return id;
     }
@@ -24898,12 +25715,18 @@ static necpnet_result client_start_udp(necpnet_client* client, nn_attempt* attem
     uint8_t frame[NN_HANDSHAKE_SETUP_BYTES_MAX];
     nn_setup setup;
     nn_endpoint_setup(&client->endpoint, nn_client_schema_hash(client), &setup);
+    setup.session_id = client->session_id;
     nn_handshake_client_config config;
     memset(&config, 0, sizeof config);
     config.alloc = &client->endpoint.alloc;
     config.entropy = &client->endpoint.entropy;
     config.security = client->config.security;
     config.bundle = client->has_token ? &client->token : NULL;
+    if (client->is_resuming) {
+        config.ticket = client->ticket;
+        config.ticket_bytes = sizeof client->ticket;
+        config.ticket_secret = client->ticket_secret;
+    }
     config.psk = client->psk;
     config.timeout_us = (uint64_t)client->config.connect_timeout_ms * 1000;
     if (client->has_token && client->token_wall_offset_us) {
@@ -24955,6 +25778,47 @@ static bool client_win(necpnet_client* client, nn_attempt* attempt)
 
 /* -- the answer -- */
 
+/* The session, that there is or a new one, gets this connection. */
+static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_setup* setup, nn_connection_open* open,
+                         bool resumed)
+{
+    if (!resumed) nn_client_begin_session(client);
+    if (client->is_probing) {
+        nn_client_retire(client);
+        nn_connection_detach(&client->connection);
+    }
+    open->address = &attempt->address;
+    open->peer = setup;
+    open->resumed = resumed;
+    open->bandwidth_limit = client->bandwidth_limit;
+    open->seed = nn_random_u64(&client->endpoint.random);
+    client->connection.state_sink = client->state_sink;
+    necpnet_result result = nn_connection_begin(&client->connection, open, client->endpoint.now_us);
+    if (result) {
+        client->connection.web = NULL; /* the attempt's still */
+        nn_connection_detach(&client->connection);
+        client_fail(client, attempt, result, necpnet_result_text(result));
+        if (!client->is_probing) return;
+        client->connection.state = NN_CONNECTION_CLOSED; /* the session has no connection any more */
+        client->connection.close = nn_close_of(NECPNET_ERR_OUT_OF_MEMORY, 0, necpnet_result_text(result));
+        return;
+    }
+    attempt->web = NULL; /* the connection's now */
+    if (NECPNET_WITH_UDP && attempt->handshake) {
+        nn_client_take_ticket(client, attempt->handshake->ticket, attempt->handshake->ticket_bytes,
+                              attempt->handshake->ticket_secret);
+    }
+    if (setup->credential_kind == NN_CREDENTIAL_TICKET && setup->credential_bytes > NN_SECRET_BYTES) {
+        nn_client_take_ticket(client, setup->credential + NN_SECRET_BYTES, setup->credential_bytes - NN_SECRET_BYTES,
+                              setup->credential);
+    }
+    nn_client_end_attempts(client);
+    client->failures = 0;
+    client->has_token = client->has_credential = false;
+    if (client->state != NECPNET_CLIENT_SUSPENDED) client->state = NECPNET_CLIENT_CONNECTED;
+    nn_client_joined(client, setup, open->encrypted, resumed);
+}
+
 static void client_connected(necpnet_client* client, nn_attempt* attempt, const uint8_t* data, size_t bytes,
                              nn_connection_open* open)
 {
@@ -24969,30 +25833,15 @@ static void client_connected(necpnet_client* client, nn_attempt* attempt, const 
     if (result == NECPNET_OK && own_hash && setup.schema_hash && own_hash != setup.schema_hash) {
         result = NECPNET_ERR_SCHEMA_DIFFERS;
     }
-    if (result == NECPNET_OK) {
-        open->address = &attempt->address;
-        open->peer = &setup;
-        open->bandwidth_limit = client->bandwidth_limit;
-        open->seed = nn_random_u64(&client->endpoint.random);
-        client->connection.state_sink = client->state_sink;
-        result = nn_connection_begin(&client->connection, open, client->endpoint.now_us);
-        if (result) nn_connection_reset(&client->connection);
-    } else {
+    bool resumed = client->session_id && result == NECPNET_OK && setup.session_id == client->session_id;
+    if (result == NECPNET_OK && client->is_probing && !resumed) result = NECPNET_ERR_PROTOCOL;
+    if (result) {
         nn_aead_destroy(open->keys ? open->keys->send : NULL);
         nn_aead_destroy(open->keys ? open->keys->receive : NULL);
-    }
-    if (result) {
         client_fail(client, attempt, result, necpnet_result_text(result));
         return;
     }
-    attempt->web = NULL; /* the connection's now */
-    nn_client_end_attempts(client);
-    client->state = NECPNET_CLIENT_CONNECTED;
-    client->failures = 0;
-    client->has_token = client->has_credential = false;
-    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_CONNECTED, "");
-    event->event.count = client->lost_count;
-    client->lost_count = 0;
+    client_carry(client, attempt, &setup, open, resumed);
 }
 
 static void client_handshake_done(necpnet_client* client, nn_attempt* attempt)
@@ -25018,7 +25867,12 @@ static void client_handshake_failed(necpnet_client* client, nn_attempt* attempt)
 {
     char text[NECPNET_REASON_BYTES_MAX + 1];
     memcpy(text, attempt->handshake->text, sizeof text);
-    client_fail(client, attempt, attempt->handshake->result, text);
+    necpnet_result result = attempt->handshake->result;
+    if (result == NECPNET_ERR_NO_ANSWER) { /* attempts may be too short to be sure of it */
+        client->ticket_doubts += attempt->handshake->doubts;
+        if (client->ticket_doubts >= NN_HANDSHAKE_DOUBTS_MAX) result = NECPNET_ERR_TOKEN_INVALID;
+    }
+    client_fail(client, attempt, result, text);
 }
 
 NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
@@ -25030,7 +25884,8 @@ NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_a
         if (!attempt->handshake || !necpnet_address_equal(&attempt->address, from)) continue;
         uint8_t phase = attempt->handshake->phase;
         nn_handshake_state state = nn_handshake_client_read(attempt->handshake, data, bytes, client->endpoint.now_us);
-        if (state == NN_HANDSHAKE_WAITING && attempt->handshake->phase == phase) continue; /* not for this attempt */
+        if (state == NN_HANDSHAKE_WAITING && attempt->handshake->phase == phase)
+            continue; /* not for this attempt, or no answer */
         if (!client_win(client, attempt)) return;
         if (state == NN_HANDSHAKE_DONE) {
             client_handshake_done(client, attempt);
@@ -25050,14 +25905,21 @@ NN_PRIVATE void nn_client_session_open(void* user, necpnet_web_connection* conne
     if (!attempt) return;
     if (!client_win(client, attempt)) return;
     nn_setup setup;
-    uint8_t credential[NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES];
+    uint8_t credential[NN_TICKET_BYTES + NN_TICKET_PROOF_BYTES]; /* longer than a token with its proof */
     nn_endpoint_setup(&client->endpoint, nn_client_schema_hash(client), &setup);
-    if (client->has_token) {
+    setup.session_id = client->session_id;
+    if (client->is_resuming) {
+        memcpy(credential, client->ticket, NN_TICKET_BYTES);
+        nn_ticket_proof(client->ticket_secret, client->ticket, credential + NN_TICKET_BYTES);
+        setup.credential_kind = NN_CREDENTIAL_TICKET;
+        setup.credential = credential;
+        setup.credential_bytes = NN_TICKET_BYTES + NN_TICKET_PROOF_BYTES;
+    } else if (client->has_token) {
         memcpy(credential, client->token.sealed, NN_SETUP_TOKEN_BYTES);
         nn_siphash128(client->token.psk, client->token.sealed, NN_SETUP_TOKEN_BYTES, credential + NN_SETUP_TOKEN_BYTES);
         setup.credential_kind = NN_CREDENTIAL_TOKEN;
         setup.credential = credential;
-        setup.credential_bytes = sizeof credential;
+        setup.credential_bytes = NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES;
     } else if (client->has_credential) {
         setup.credential_kind = NN_CREDENTIAL_TEXT;
         setup.credential = (const uint8_t*)client->credential;
@@ -25117,6 +25979,7 @@ NN_PRIVATE void nn_client_session_close(void* user, necpnet_web_connection* conn
 {
     necpnet_client* client = (necpnet_client*)user;
     void* carrier = necpnet_web_get_user_data(connection);
+    if (connection == client->retired) client->retired = NULL;
     if (!carrier) return;
     necpnet_web_set_user_data(connection, NULL);
     if (carrier == &client->connection) {
@@ -25149,9 +26012,48 @@ NN_PRIVATE bool nn_client_retry(necpnet_client* client, necpnet_result reason, b
     return true;
 }
 
+/* A round with the ticket has failed. Whether the session, or the ticket, is done with and the next round begins at once. */
+static bool client_end_resume(necpnet_client* client, necpnet_result reason)
+{
+    nn_close close = nn_close_of(NECPNET_ERR_SESSION_LOST, 0, client->round_text);
+    switch (reason) {
+    case NECPNET_ERR_REPLACED:
+        close.reason = reason;
+        nn_client_end_attempts(client);
+        nn_client_end_session(client, &close);
+        client->state = NECPNET_CLIENT_IDLE;
+        return true;
+    case NECPNET_ERR_SESSION_LOST: break;
+    case NECPNET_ERR_TOKEN_SPENT:
+    case NECPNET_ERR_TOKEN_EXPIRED:
+    case NECPNET_ERR_TOKEN_INVALID:
+        /* the ticket is no good; who is known by a token may still be recognised */
+        nn_client_forget_ticket(client);
+        if (client->config.security == NECPNET_SECURITY_TOKEN) {
+            nn_client_end_attempts(client);
+            nn_client_ask_token(client);
+            return true;
+        }
+        break;
+    default:
+        if (!client->is_skipped) return false;
+        break; /* nobody answers where it may go on, but there are other ways to the server */
+    }
+    nn_client_end_attempts(client);
+    nn_client_end_session(client, &close)->event.will_reconnect = true;
+    nn_client_ask_token(client);
+    return true;
+}
+
 static void client_end_round(necpnet_client* client)
 {
     necpnet_result reason = client->round_reason ? client->round_reason : NECPNET_ERR_NO_ANSWER;
+    if (client->is_probing) {
+        nn_client_end_attempts(client);
+        nn_client_probed(client);
+        return;
+    }
+    if (client->is_resuming && client_end_resume(client, reason)) return;
     if (reason == NECPNET_ERR_NO_ANSWER && client->has_token && client->token_wall_offset_us &&
         client->endpoint.now_us + client->token_wall_offset_us >= client->token.info.expires_us) {
         reason = NECPNET_ERR_TOKEN_EXPIRED;
@@ -25163,10 +26065,13 @@ static void client_end_round(necpnet_client* client)
     nn_client_end_attempts(client);
     uint32_t delay_ms = 0;
     bool back = nn_client_retry(client, reason, client->round_has_retry, client->round_retry_ms, &delay_ms);
-    if (!back) client->state = NECPNET_CLIENT_IDLE;
     event->event.reason = reason;
     event->event.will_reconnect = back;
     event->event.retry_in_ms = delay_ms;
+    if (back) return;
+    client->state = NECPNET_CLIENT_IDLE;
+    nn_close close = nn_close_of(reason, 0, event->text);
+    if (client->is_suspended) nn_client_end_session(client, &close);
 }
 
 static void client_run_udp(necpnet_client* client, nn_attempt* attempt, uint64_t now_us)
@@ -25185,13 +26090,13 @@ static void client_run_udp(necpnet_client* client, nn_attempt* attempt, uint64_t
 
 NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us)
 {
-    if (client->state != NECPNET_CLIENT_CONNECTING) return;
+    if (client->state != NECPNET_CLIENT_CONNECTING && !client->is_probing) return;
     bool running = false;
     for (int i = 0; i < client->attempt_count; i++) {
         nn_attempt* attempt = &client->attempts[i];
         bool due = now_us >= attempt->start_us || !running;
         if (attempt->state == NN_ATTEMPT_WAITING && client->winner < 0 && due) client_start(client, attempt);
-        if (attempt->state == NN_ATTEMPT_RUNNING && now_us >= attempt->until_us) {
+        if (attempt->state == NN_ATTEMPT_RUNNING && !attempt->handshake && now_us >= attempt->until_us) {
             client_fail(client, attempt, NECPNET_ERR_NO_ANSWER, necpnet_result_text(NECPNET_ERR_NO_ANSWER));
         }
         if (NECPNET_WITH_UDP && attempt->state == NN_ATTEMPT_RUNNING && attempt->handshake) {
@@ -25208,7 +26113,7 @@ NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us)
 
 NN_PRIVATE uint64_t nn_client_round_deadline_us(const necpnet_client* client)
 {
-    if (client->state != NECPNET_CLIENT_CONNECTING) return NN_NEVER;
+    if (client->state != NECPNET_CLIENT_CONNECTING && !client->is_probing) return NN_NEVER;
     uint64_t at_us = NN_NEVER;
     bool running = false, waiting = false;
     for (int i = 0; i < client->attempt_count; i++) {
@@ -25322,6 +26227,8 @@ necpnet_result necpnet_client_disconnect(necpnet_client* client, uint32_t code, 
 {
     if (!client || (text && strlen(text) > NECPNET_REASON_BYTES_MAX)) return NECPNET_ERR_INVALID_ARGUMENT;
     if (client->state == NECPNET_CLIENT_IDLE) return NECPNET_ERR_NOT_CONNECTED;
+    if (client->is_probing) nn_client_end_attempts(client);
+    client->is_probing = false;
     if (client->connection.state != NN_CONNECTION_NONE) {
         nn_close close = nn_close_of(NECPNET_ERR_CLOSED, code, text);
         client->stop_requested = true;
@@ -25333,6 +26240,11 @@ necpnet_result necpnet_client_disconnect(necpnet_client* client, uint32_t code, 
         client->has_token = client->has_credential = false; /* maybe spent */
     nn_client_end_attempts(client);
     client->state = NECPNET_CLIENT_IDLE;
+    if (client->is_suspended) { /* the server finds out when its window has passed */
+        nn_close close = nn_close_of(NECPNET_ERR_CLOSED, 0, "");
+        nn_client_end_session(client, &close);
+        return NECPNET_OK;
+    }
     nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, "");
     event->event.reason = NECPNET_ERR_CLOSED;
     return NECPNET_OK;
@@ -25440,18 +26352,49 @@ NN_PRIVATE uint64_t nn_client_query_deadline_us(const necpnet_client* client)
 /* ---- begin src/nn_client_send.c ---------------------------------------------------------------------------------- */
 /* nn_client_send - what the application says to a connected client, and asks of it. */
 
+/* How much of offline_bytes_max messages of a priority may fill. */
+static uint64_t client_offline_bytes(const necpnet_client* client, necpnet_priority priority)
+{
+    uint64_t most = client->config.offline_bytes_max;
+    switch (priority) {
+    case NECPNET_PRIORITY_LOW: return most / 2;
+    case NECPNET_PRIORITY_NORMAL: return most / 4 * 3;
+    case NECPNET_PRIORITY_HIGH: return most / 8 * 7;
+    default: return most;
+    }
+}
+
+/* Without a connection: OK when the message may be queued. out_drops: it is neither queued nor refused. */
+static necpnet_result client_check_offline(necpnet_client* client, int channel, size_t bytes, bool* out_drops)
+{
+    const necpnet_channel_config* config = &client->endpoint.channels[channel];
+    nn_session* session = nn_client_session(client);
+    if (client->state == NECPNET_CLIENT_IDLE || client->state == NECPNET_CLIENT_CLOSING) {
+        return NECPNET_ERR_NOT_CONNECTED;
+    }
+    if (!nn_channel_is_reliable(config->mode) || !(client->config.offline_channels >> channel & 1)) {
+        *out_drops = client->config.offline_drops;
+        if (*out_drops) nn_session_drop(session, channel);
+        return *out_drops ? NECPNET_OK : NECPNET_ERR_NOT_CONNECTED;
+    }
+    if (nn_session_queued_bytes(session) + bytes <= client_offline_bytes(client, config->priority)) return NECPNET_OK;
+    nn_session_refuse(session, channel, bytes);
+    client->is_throttled = true;
+    return NECPNET_ERR_WOULD_BLOCK;
+}
+
 necpnet_result necpnet_client_send_with(necpnet_client* client, int channel, const void* data, size_t bytes,
                                         const necpnet_send_options* options)
 {
     if (!client || !options) return NECPNET_ERR_INVALID_ARGUMENT;
-    bool is_open = client->connection.state == NN_CONNECTION_OPEN;
-    if (!is_open) {
-        if (channel < 0 || channel >= client->endpoint.channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
-        bool is_reliable = client->endpoint.channels[channel].mode >= NECPNET_RELIABLE_SEQUENCED;
-        bool is_coming = client->state != NECPNET_CLIENT_IDLE && client->state != NECPNET_CLIENT_CLOSING;
-        if (!is_reliable || !is_coming) return NECPNET_ERR_NOT_CONNECTED;
+    nn_session* session = nn_client_session(client);
+    if (client->connection.state != NN_CONNECTION_OPEN) {
+        bool drops = false;
+        necpnet_result result = nn_session_check(&client->endpoint.session_config, channel, data, bytes, options);
+        if (result == NECPNET_OK) result = client_check_offline(client, channel, bytes, &drops);
+        if (result || drops) return result;
     }
-    return nn_session_send(nn_client_session(client), channel, data, bytes, options, client->endpoint.now_us);
+    return nn_session_send(session, channel, data, bytes, options, client->endpoint.now_us);
 }
 
 necpnet_result necpnet_client_send(necpnet_client* client, int channel, const void* data, size_t bytes)
@@ -25597,6 +26540,9 @@ necpnet_result necpnet_client_migrate(necpnet_client* client)
 #define NN_PEER_INPUTS_MAX 256 /* numbered inputs not yet polled, of one peer; more are dropped and logged */
 #define NN_GROUPS_MAX 65535
 #define NN_PEER_ADDRESS_BUCKETS 1024 /* a power of two */
+#define NN_PEER_CLIENT_BUCKETS 1024  /* a power of two */
+#define NN_SPARE_SLOTS 64            /* for peers that have ended and whose DISCONNECTED was not polled */
+#define NN_TICKET_RETRY_US 1000000   /* until a ticket that found no memory is tried again */
 
 /* What a WebSocket connection's user data points at. */
 typedef enum nn_carrier_kind { NN_CARRIER_GREETING = 1, NN_CARRIER_PEER = 2 } nn_carrier_kind;
@@ -25609,6 +26555,18 @@ typedef struct nn_greeting {
     struct nn_greeting* previous;
     struct nn_greeting* next;
 } nn_greeting;
+
+/* A new connection over UDP of a session that has, or had, another. It takes over with the first packet under its keys, which
+ * proves that the client is where the packet came from; until then nothing but ACCEPT is sent to it. */
+typedef struct nn_offer {
+    uint32_t local_id;
+    uint32_t remote_id;
+    nn_connection_keys keys;
+    necpnet_address address;
+    nn_setup setup; /* without its credential */
+    uint32_t ticket_number;
+    uint64_t until_us;
+} nn_offer;
 
 /* A numbered input waiting to be polled. */
 typedef struct nn_peer_input {
@@ -25630,9 +26588,15 @@ typedef struct nn_peer {
     necpnet_identity identity;
     void* user_data;
     uint64_t connected_us;
-    bool is_dirty; /* in the dirty list: something to send */
-    bool is_ready; /* in the ready list: something to poll */
+    bool is_dirty;      /* in the dirty list: something to send */
+    bool is_ready;      /* in the ready list: something to poll */
+    bool is_suspended;  /* the connection is lost, the session waits; in the list of such */
+    bool is_heard;      /* by an earlier connection: the client knows its session */
+    bool was_encrypted; /* at some time: the session never goes on over a transport that is not */
     bool tell_connected;
+    bool tell_suspended;
+    bool tell_resumed;
+    bool tell_moved;
     bool tell_disconnected;
     bool has_ended; /* the connection is over; freed once DISCONNECTED was polled */
     uint32_t input_count;
@@ -25642,7 +26606,21 @@ typedef struct nn_peer {
     struct nn_peer* next_ready;
     struct nn_peer* next_in_bucket;
     struct nn_peer* previous_in_bucket;
+    struct nn_peer* next_client; /* in its bucket by client id */
+    struct nn_peer* previous_suspended;
+    struct nn_peer* next_suspended;
     uint32_t group_count; /* that it is in */
+    /* the session's life */
+    nn_close close;      /* why the last connection ended; DISCONNECTED tells it */
+    uint64_t give_up_us; /* suspended: when the window has passed */
+    uint64_t kept_bytes; /* suspended: as counted in kept_bytes of the server */
+    uint64_t lost_count; /* ended: reliable messages that were not acknowledged */
+    uint8_t tag[NN_SESSION_TAG_BYTES];
+    uint32_t ticket_issued; /* number of the newest ticket; 0 none */
+    uint32_t ticket_floor;  /* lesser numbers are spent */
+    uint32_t ticket_shown;  /* WebSocket: spent when the client's next message comes; 0 none */
+    uint64_t ticket_due_us; /* when the next is issued; NN_NEVER */
+    nn_offer* offer;        /* NULL none */
 } nn_peer;
 
 typedef struct nn_group {
@@ -25668,11 +26646,19 @@ struct necpnet_server {
     uint32_t slot_count;
     uint32_t slot_capacity;
     uint32_t* generations; /* by slot */
+    uint32_t* carriers;    /* by slot: connections that it had */
     uint32_t* free_slots;
     uint32_t free_count;
     uint32_t peer_count;
+    uint32_t ended_count; /* of peer_count: DISCONNECTED waits to be polled */
     uint32_t connected_count;
+    uint32_t suspended_count;
+    uint64_t kept_bytes;      /* queued for suspended peers */
+    nn_peer* first_suspended; /* the longest suspended */
+    nn_peer* last_suspended;
+    nn_ticket_keys ticket_keys;
     nn_peer* buckets[NN_PEER_ADDRESS_BUCKETS]; /* by address without port */
+    nn_peer* clients[NN_PEER_CLIENT_BUCKETS];  /* by client id */
     uint8_t bucket_key[NN_SIPHASH_KEY_BYTES];
     nn_deadlines deadlines;
     nn_peer* first_dirty;
@@ -25699,7 +26685,12 @@ NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint
 /* nn_server_admit - a slot and a session for an identity. OK | ERR_SERVER_FULL | ERR_OUT_OF_MEMORY */
 NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
                                           const necpnet_address* address, nn_peer** out_peer);
-NN_PRIVATE uint32_t nn_peer_connection_id(const nn_peer* peer);
+
+/* nn_server_new_connection_id - for the next connection of a peer: never that of its present one. */
+NN_PRIVATE uint32_t nn_server_new_connection_id(necpnet_server* server, const nn_peer* peer);
+
+/* nn_server_move - a peer's connection has another address. */
+NN_PRIVATE void nn_server_move(necpnet_server* server, nn_peer* peer, const necpnet_address* address);
 
 /* nn_server_peer_moved - its connection has another address than before. */
 NN_PRIVATE void nn_server_peer_moved(necpnet_server* server, nn_peer* peer, const necpnet_address* before);
@@ -25723,6 +26714,71 @@ NN_PRIVATE void nn_server_session_writable(void* user, necpnet_web_connection* c
 NN_PRIVATE void nn_server_web_drop(void* user, const necpnet_address* from, necpnet_drop drop);
 NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us);
 NN_PRIVATE uint64_t nn_server_wall_us(const necpnet_server* server);
+NN_PRIVATE void nn_server_count_drop(necpnet_server* server, necpnet_drop drop, const necpnet_address* from);
+
+/* the life of a session (nn_server_session) */
+
+/* nn_server_lose - the connection of a peer is over: its session waits, or ends. */
+NN_PRIVATE void nn_server_lose(necpnet_server* server, nn_peer* peer);
+
+/* nn_server_end_peer - the session is over: DISCONNECTED is told and the peer released once that was polled. */
+NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const nn_close* close);
+
+/* nn_server_run_session - timers: the window, the offer, the next ticket. When they are due next. */
+NN_PRIVATE void nn_server_run_session(necpnet_server* server, nn_peer* peer, uint64_t now_us);
+NN_PRIVATE uint64_t nn_peer_session_deadline_us(const nn_peer* peer);
+
+/* nn_server_count_kept - after something was queued for a peer that may be suspended. nn_server_bound_kept - then, where
+ * peers may end: the longest suspended do so when all together hold too much. */
+NN_PRIVATE void nn_server_count_kept(necpnet_server* server, nn_peer* peer);
+NN_PRIVATE void nn_server_bound_kept(necpnet_server* server);
+
+/* nn_server_make_room - end the longest suspended session. False: there is none. */
+NN_PRIVATE bool nn_server_make_room(necpnet_server* server);
+
+/* nn_server_take - a ticket's session, if it is here and the ticket unspent. The one door to sessions by ticket: a group of
+ * servers would ask whoever has the record here, and get it at most once. Ticket and secret were proven before.
+ *
+ *   encrypted  the transport that the ticket came over.
+ *
+ * Returns  OK | ERR_SESSION_LOST | ERR_REPLACED | ERR_TOKEN_SPENT | ERR_TOKEN_EXPIRED (of the identity)
+ */
+NN_PRIVATE necpnet_result nn_server_take(necpnet_server* server, const nn_ticket* ticket, bool encrypted,
+                                         nn_peer** out_peer);
+
+/* nn_server_take_stream - the same for what SETUP carries over a WebSocket: proves it first. Also ERR_TOKEN_INVALID. */
+NN_PRIVATE necpnet_result nn_server_take_stream(necpnet_server* server, const nn_setup* setup, nn_peer** out_peer,
+                                                uint32_t* out_number);
+
+/* nn_server_find_session - the session that a SETUP names and that belongs to the same client; NULL. */
+NN_PRIVATE nn_peer* nn_server_find_session(const necpnet_server* server, const necpnet_identity* identity,
+                                           uint64_t session_id, bool encrypted);
+
+/* nn_server_resume - a new connection takes the session over, at once. OK | ERR_OUT_OF_MEMORY | ERR_PROTOCOL: it waits then. */
+NN_PRIVATE necpnet_result nn_server_resume(necpnet_server* server, nn_peer* peer, nn_connection_open* open);
+
+/* nn_server_offer - remember a connection that takes over with its first packet; the keys are taken, also on failure. */
+NN_PRIVATE necpnet_result nn_server_offer(necpnet_server* server, nn_peer* peer, nn_offer* offer);
+
+/* nn_server_take_offer - a packet for the offer's id: begin its connection if the packet authenticates. */
+NN_PRIVATE bool nn_server_take_offer(necpnet_server* server, nn_peer* peer, const necpnet_address* from,
+                                     const uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_server_drop_offer(necpnet_server* server, nn_peer* peer);
+
+/* nn_server_make_ticket - the next ticket of a peer, without its secret. False: tickets are off. */
+NN_PRIVATE bool nn_server_make_ticket(necpnet_server* server, nn_peer* peer, nn_ticket* out_ticket);
+
+/* nn_server_write_ticket - a fresh secret and the next ticket with it. False: tickets are off, or no entropy. */
+NN_PRIVATE bool nn_server_write_ticket(necpnet_server* server, nn_peer* peer, uint8_t out[NN_TICKET_SHOWN_BYTES]);
+
+/* nn_server_spend - tickets up to that number are no longer good. */
+NN_PRIVATE void nn_server_spend(nn_peer* peer, uint32_t number);
+
+/* nn_server_take_over - a peer has joined: what config.take_over says of others with its client id.
+ * nn_server_may_join - whether it may. OK | ERR_REFUSED */
+NN_PRIVATE necpnet_result nn_server_may_join(const necpnet_server* server, const necpnet_identity* identity);
+NN_PRIVATE void nn_server_take_over(necpnet_server* server, const nn_peer* peer);
+NN_PRIVATE nn_peer** nn_server_client_bucket(necpnet_server* server, uint64_t client_id);
 
 /* groups */
 NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, nn_peer* peer);
@@ -25762,6 +26818,10 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
     config->websocket_timeout_ms = 65000;
     config->loading_timeout_ms = 120000;
     config->resume_window_ms = 30000;
+    config->suspended_max = 1024;
+    config->suspended_bytes_max = 64u << 20;
+    config->ticket_lifetime_ms = 3600000;
+    config->take_over = NECPNET_TAKE_OVER_REPLACE;
     config->bandwidth_limit = NN_RATE_UNLIMITED;
     config->datagram_bytes_max = NECPNET_DATAGRAM_BYTES_ETHERNET;
     config->receive_bytes_max = 64u << 20;
@@ -25776,7 +26836,7 @@ static necpnet_result server_check(const necpnet_server_config* c)
 {
     const necpnet_logger* log = &c->logger;
     bool ok =
-        nn_config_allocator(log, &c->allocator) && nn_config_range(log, "peers_max", c->peers_max, 1, 16777215) &&
+        nn_config_allocator(log, &c->allocator) && nn_config_range(log, "peers_max", c->peers_max, 1, 8000000) &&
         nn_config_range(log, "peers_per_address_max", c->peers_per_address_max, 1, UINT32_MAX) &&
         nn_config_range(log, "handshakes_max", c->handshakes_max, 1, 1u << 20) &&
         nn_config_range(log, "handshake_timeout_ms", c->handshake_timeout_ms, 100, 60000) &&
@@ -25788,6 +26848,13 @@ static necpnet_result server_check(const necpnet_server_config* c)
         nn_config_range(log, "websocket_timeout_ms", c->websocket_timeout_ms, (uint64_t)c->websocket_ping_ms * 2,
                         1800000) &&
         nn_config_range(log, "loading_timeout_ms", c->loading_timeout_ms, 1000, 3600000) &&
+        nn_config_range(log, "resume_window_ms", c->resume_window_ms, 0, 3600000) &&
+        nn_config_range(log, "suspended_bytes_max", c->suspended_bytes_max, 65536, UINT32_MAX) &&
+        nn_config_range(log, "ticket_lifetime_ms", c->ticket_lifetime_ms,
+                        nn_max_u64((uint64_t)c->resume_window_ms * 2, 1000), 604800000) &&
+        nn_config_range(log, "ticket_key_count", (uint64_t)(c->ticket_key_count < 0 ? 99 : c->ticket_key_count), 0,
+                        NN_TICKET_KEYS_MAX) &&
+        nn_config_range(log, "take_over", (uint64_t)c->take_over, 0, 2) &&
         nn_config_range(log, "bandwidth_limit", c->bandwidth_limit, 1000, UINT32_MAX) &&
         nn_config_range(log, "datagram_bytes_max", c->datagram_bytes_max, 64, NECPNET_DATAGRAM_BYTES_MAX) &&
         nn_config_range(log, "receive_bytes_max", c->receive_bytes_max, 65536, UINT32_MAX) &&
@@ -25803,6 +26870,11 @@ static necpnet_result server_check(const necpnet_server_config* c)
     if (ok && c->token_key_count > 0 && !c->token_keys) {
         nn_log_write(log, NECPNET_LOG_ERROR, "config.token_keys is NULL, but token_key_count is %d",
                      c->token_key_count);
+        ok = false;
+    }
+    if (ok && c->ticket_key_count > 0 && !c->ticket_keys) {
+        nn_log_write(log, NECPNET_LOG_ERROR, "config.ticket_keys is NULL, but ticket_key_count is %d",
+                     c->ticket_key_count);
         ok = false;
     }
     if (ok && c->security == NECPNET_SECURITY_TOKEN && c->token_key_count == 0 && !c->authorize) {
@@ -25938,6 +27010,20 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     return result;
 }
 
+/* The configured keys, or one of our own. */
+static bool server_take_ticket_keys(necpnet_server* server, const necpnet_server_config* config)
+{
+    nn_ticket_keys* keys = &server->ticket_keys;
+    keys->suite = config->security == NECPNET_SECURITY_NONE ? NN_SUITE_NONE : NN_SUITE_CHACHA20_POLY1305;
+    keys->count = config->ticket_key_count;
+    if (keys->count) {
+        memcpy(keys->keys, config->ticket_keys, (size_t)keys->count * sizeof keys->keys[0]);
+        return true;
+    }
+    keys->count = 1;
+    return nn_endpoint_random(&server->endpoint, &keys->keys[0], sizeof keys->keys[0]);
+}
+
 static necpnet_result server_begin(necpnet_server* server, const necpnet_server_config* config)
 {
     necpnet_result result = nn_endpoint_init(&server->endpoint, &config->allocator, &config->logger, &config->entropy,
@@ -25952,11 +27038,12 @@ static necpnet_result server_begin(necpnet_server* server, const necpnet_server_
     settings->loading_timeout_ms = config->loading_timeout_ms;
     server->endpoint.receive_memory.max = config->receive_bytes_max;
     nn_deadlines_init(&server->deadlines, &server->endpoint.alloc);
-    server->slot_bits = nn_bits_for(config->peers_max - 1);
+    server->slot_bits = nn_bits_for(config->peers_max + NN_SPARE_SLOTS - 1);
     memcpy(server->path, config->path, strlen(config->path) + 1);
     memcpy(server->query_name, config->query_name, strlen(config->query_name) + 1);
     if (config->web) server->handlers = *config->web;
-    if (!nn_endpoint_random(&server->endpoint, server->bucket_key, sizeof server->bucket_key)) {
+    if (!nn_endpoint_random(&server->endpoint, server->bucket_key, sizeof server->bucket_key) ||
+        !server_take_ticket_keys(server, config)) {
         return NECPNET_ERR_NO_ENTROPY;
     }
     nn_handshake_server_config handshake;
@@ -25979,6 +27066,7 @@ static necpnet_result server_begin(necpnet_server* server, const necpnet_server_
                                 config->workers};
         handshake.spending = together;
     }
+    handshake.ticket_keys = config->resume_window_ms ? &server->ticket_keys : NULL;
     result = nn_handshake_server_create(&server->endpoint.alloc, &handshake, 0, &server->handshake);
     nn_wipe(psk, sizeof psk);
     return result ? result : server_attach(server, config);
@@ -25991,7 +27079,7 @@ static void server_forget_borrowed(necpnet_server_config* config)
     config->transport = NULL;
     config->bind_address = config->path = config->passphrase = config->query_name = NULL;
     config->web = NULL;
-    config->token_keys = NULL;
+    config->token_keys = config->ticket_keys = NULL;
     config->channels = NULL;
 }
 
@@ -26056,7 +27144,9 @@ void necpnet_server_destroy(necpnet_server* server)
     nn_deadlines_reset(&server->deadlines);
     nn_alloc_give(alloc, server->peers, server->slot_capacity * sizeof(nn_peer*));
     nn_alloc_give(alloc, server->generations, server->slot_capacity * sizeof(uint32_t));
+    nn_alloc_give(alloc, server->carriers, server->slot_capacity * sizeof(uint32_t));
     nn_alloc_give(alloc, server->free_slots, server->slot_capacity * sizeof(uint32_t));
+    nn_wipe(&server->ticket_keys, sizeof server->ticket_keys);
     nn_endpoint_reset(&server->endpoint);
     nn_alloc last;
     nn_alloc_init(&last, &alloc->allocator);
@@ -26074,22 +27164,6 @@ necpnet_result necpnet_server_set_wall_time(necpnet_server* server, uint64_t wal
 }
 
 /* -- update -- */
-
-static void server_end_peer(necpnet_server* server, nn_peer* peer)
-{
-    if (peer->has_ended) return;
-    peer->has_ended = true;
-    peer->tell_disconnected = true;
-    server->connected_count--;
-    nn_session_discard(&peer->session);
-    nn_connection_leave_web(&peer->connection);
-    nn_server_leave_groups(server, peer);
-    if (peer->connection.follower) {
-        nn_world_unfollow(server->config.world, peer->connection.follower);
-        peer->connection.follower = NULL;
-    }
-    nn_server_mark_ready(server, peer);
-}
 
 /* A commit may give followers something to say that had nothing: their deadlines are looked at again. */
 static void server_follow_world(necpnet_server* server)
@@ -26119,9 +27193,13 @@ static void server_run_peers(necpnet_server* server, uint64_t now_us)
         peer->is_dirty = false;
         nn_connection_update(&peer->connection, now_us);
         nn_connection_flush(&peer->connection, now_us);
-        if (peer->connection.state == NN_CONNECTION_CLOSED) server_end_peer(server, peer);
+        if (peer->connection.state == NN_CONNECTION_CLOSED) nn_server_lose(server, peer);
+        nn_server_run_session(server, peer, now_us);
         if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
-        uint64_t at_us = peer->has_ended ? NN_NEVER : nn_connection_deadline_us(&peer->connection, now_us);
+        uint64_t at_us = NN_NEVER;
+        if (!peer->has_ended) {
+            at_us = nn_min_u64(nn_connection_deadline_us(&peer->connection, now_us), nn_peer_session_deadline_us(peer));
+        }
         nn_deadlines_set(&server->deadlines, &peer->deadline, at_us);
     }
 }
@@ -26209,14 +27287,40 @@ static bool server_poll_input(necpnet_server* server, nn_peer* peer, necpnet_eve
     return true;
 }
 
-static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_event* out_event)
+/* News of the session itself that come before its messages. */
+static bool server_poll_life(nn_peer* peer, necpnet_event* out_event)
 {
-    nn_session_event event;
     if (peer->tell_connected) {
         peer->tell_connected = false;
         *out_event = nn_event_of(NECPNET_EVENT_CONNECTED, nn_peer_name(peer));
         return true;
     }
+    if (peer->tell_resumed) {
+        *out_event = nn_event_of(NECPNET_EVENT_CONNECTED, nn_peer_name(peer));
+        out_event->resumed = true;
+        if (peer->tell_suspended) { /* both at once: in their order */
+            out_event->resumed = false;
+            out_event->type = NECPNET_EVENT_SUSPENDED;
+            out_event->reason = peer->close.reason;
+            out_event->text = peer->close.text;
+            peer->tell_suspended = false;
+            return true;
+        }
+        peer->tell_resumed = false;
+        return true;
+    }
+    if (peer->tell_moved && !peer->tell_suspended) {
+        peer->tell_moved = false;
+        *out_event = nn_event_of(NECPNET_EVENT_MOVED, nn_peer_name(peer));
+        return true;
+    }
+    return false;
+}
+
+static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_event* out_event)
+{
+    nn_session_event event;
+    if (server_poll_life(peer, out_event)) return true;
     if (server_poll_input(server, peer, out_event)) return true;
     if (nn_session_poll(&peer->session, &event)) {
         nn_endpoint_session_event(&event, nn_peer_name(peer), out_event);
@@ -26224,12 +27328,14 @@ static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_even
         if (nn_session_has_output(&peer->session, server->endpoint.now_us)) nn_server_mark_dirty(server, peer);
         return true;
     }
-    if (!peer->tell_disconnected) return false;
-    peer->tell_disconnected = false;
-    *out_event = nn_event_of(NECPNET_EVENT_DISCONNECTED, nn_peer_name(peer));
-    out_event->reason = peer->connection.close.reason;
-    out_event->code = peer->connection.close.code;
-    out_event->text = peer->connection.close.text;
+    if (!peer->tell_disconnected && !peer->tell_suspended) return false;
+    bool is_over = peer->tell_disconnected;
+    peer->tell_disconnected = peer->tell_suspended = false;
+    *out_event = nn_event_of(is_over ? NECPNET_EVENT_DISCONNECTED : NECPNET_EVENT_SUSPENDED, nn_peer_name(peer));
+    out_event->reason = peer->close.reason;
+    out_event->code = peer->close.code;
+    out_event->text = peer->close.text;
+    out_event->count = is_over ? peer->lost_count : 0;
     return true;
 }
 
@@ -26313,10 +27419,10 @@ NN_PRIVATE nn_peer* nn_server_find(const necpnet_server* server, necpnet_peer pe
     return found->generation == (uint32_t)(peer >> 32) ? found : NULL;
 }
 
-/* 8 bits worker, 24 bits generation and slot. */
-NN_PRIVATE uint32_t nn_peer_connection_id(const nn_peer* peer)
+/* 8 bits worker, 24 bits slot and what tells its connections apart. */
+NN_PRIVATE uint32_t nn_server_new_connection_id(necpnet_server* server, const nn_peer* peer)
 {
-    return peer->server->worker << 24 | ((peer->generation << peer->server->slot_bits | peer->slot) & 0xffffffu);
+    return server->worker << 24 | ((++server->carriers[peer->slot] << server->slot_bits | peer->slot) & 0xffffffu);
 }
 
 NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint32_t connection_id)
@@ -26325,7 +27431,8 @@ NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint
     if (slot >= server->slot_count || !server->peers[slot]) return NULL;
     nn_peer* peer = server->peers[slot];
     bool is_udp = peer->connection.transport == NECPNET_TRANSPORT_UDP;
-    return is_udp && peer->connection.local_id == connection_id ? peer : NULL;
+    if (is_udp && peer->connection.local_id == connection_id) return peer;
+    return peer->offer && peer->offer->local_id == connection_id ? peer : NULL;
 }
 
 static nn_peer** server_bucket(necpnet_server* server, const necpnet_address* address)
@@ -26339,6 +27446,7 @@ static bool server_is_crowded(necpnet_server* server, const necpnet_address* add
     uint32_t count = 0;
     for (const nn_peer* peer = *server_bucket(server, address); peer; peer = peer->next_in_bucket) {
         if (memcmp(peer->connection.address.bytes, address->bytes, sizeof address->bytes) != 0) continue;
+        if (peer->has_ended) continue;
         if (++count >= server->config.peers_per_address_max) return true;
     }
     return false;
@@ -26378,26 +27486,32 @@ NN_PRIVATE void nn_server_peer_moved(necpnet_server* server, nn_peer* peer, cons
 static necpnet_result server_grow_slots(necpnet_server* server)
 {
     uint32_t capacity = server->slot_capacity ? server->slot_capacity * 2 : 16;
-    if (capacity > server->config.peers_max) capacity = server->config.peers_max;
+    uint32_t most = server->config.peers_max + NN_SPARE_SLOTS;
+    if (capacity > most) capacity = most;
     uint32_t old = server->slot_capacity;
     nn_alloc* alloc = &server->endpoint.alloc;
     nn_peer** peers = (nn_peer**)nn_alloc_take(alloc, capacity * sizeof(nn_peer*));
     uint32_t* generations = (uint32_t*)nn_alloc_take(alloc, capacity * sizeof(uint32_t));
+    uint32_t* carriers = (uint32_t*)nn_alloc_take(alloc, capacity * sizeof(uint32_t));
     uint32_t* free_slots = (uint32_t*)nn_alloc_take(alloc, capacity * sizeof(uint32_t));
-    if (!peers || !generations || !free_slots || nn_deadlines_reserve(&server->deadlines, capacity)) {
+    if (!peers || !generations || !carriers || !free_slots || nn_deadlines_reserve(&server->deadlines, capacity)) {
         nn_alloc_give(alloc, peers, capacity * sizeof(nn_peer*));
         nn_alloc_give(alloc, generations, capacity * sizeof(uint32_t));
+        nn_alloc_give(alloc, carriers, capacity * sizeof(uint32_t));
         nn_alloc_give(alloc, free_slots, capacity * sizeof(uint32_t));
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
     nn_copy(peers, server->peers, old * sizeof(nn_peer*));
     nn_copy(generations, server->generations, old * sizeof(uint32_t));
+    nn_copy(carriers, server->carriers, old * sizeof(uint32_t));
     nn_copy(free_slots, server->free_slots, server->free_count * sizeof(uint32_t));
     nn_alloc_give(alloc, server->peers, old * sizeof(nn_peer*));
     nn_alloc_give(alloc, server->generations, old * sizeof(uint32_t));
+    nn_alloc_give(alloc, server->carriers, old * sizeof(uint32_t));
     nn_alloc_give(alloc, server->free_slots, old * sizeof(uint32_t));
     server->peers = peers;
     server->generations = generations;
+    server->carriers = carriers;
     server->free_slots = free_slots;
     server->slot_capacity = capacity;
     return NECPNET_OK;
@@ -26432,24 +27546,64 @@ static void peer_deliver_input(void* user, uint32_t tick, const void* data, size
     nn_server_mark_ready(server, peer);
 }
 
+NN_PRIVATE void nn_server_move(necpnet_server* server, nn_peer* peer, const necpnet_address* address)
+{
+    necpnet_address before = peer->connection.address;
+    peer->connection.address = *address;
+    server_leave_bucket(server, peer, &before);
+    server_enter_bucket(server, peer);
+}
+
+/* Somebody suspended at the same address gives way. */
+static bool server_make_room_at(necpnet_server* server, const necpnet_address* address)
+{
+    for (nn_peer* peer = server->first_suspended; peer; peer = peer->next_suspended) {
+        if (memcmp(peer->connection.address.bytes, address->bytes, sizeof address->bytes) != 0) continue;
+        nn_close close = nn_close_of(NECPNET_ERR_LIMIT_REACHED, 0, "given up before its time: peers_per_address_max");
+        nn_server_end_peer(server, peer, &close);
+        return true;
+    }
+    return false;
+}
+
+static bool server_is_full(necpnet_server* server, const necpnet_address* address)
+{
+    uint32_t most = server->config.peers_max;
+    if (server->peer_count - server->ended_count >= most && !nn_server_make_room(server)) return true;
+    if (server->peer_count >= most + NN_SPARE_SLOTS) return true;
+    return server_is_crowded(server, address) && !server_make_room_at(server, address);
+}
+
+static nn_peer* server_take_peer(necpnet_server* server)
+{
+    if (server->free_count == 0 && server->slot_count == server->slot_capacity && server_grow_slots(server))
+        return NULL;
+    return (nn_peer*)nn_alloc_take(&server->endpoint.alloc, sizeof(nn_peer));
+}
+
 NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
                                           const necpnet_address* address, nn_peer** out_peer)
 {
-    if (server->peer_count >= server->config.peers_max || server_is_crowded(server, address)) {
-        return NECPNET_ERR_SERVER_FULL;
-    }
-    if (server->free_count == 0 && server->slot_count == server->slot_capacity) {
-        necpnet_result result = server_grow_slots(server);
-        if (result) return result;
-    }
-    nn_peer* peer = (nn_peer*)nn_alloc_take(&server->endpoint.alloc, sizeof *peer);
+    necpnet_result result = nn_server_may_join(server, identity);
+    if (result) return result;
+    if (server_is_full(server, address)) return NECPNET_ERR_SERVER_FULL;
+    nn_peer* peer = server_take_peer(server);
+    /* what a suspended session held is free again, whether or not its end was polled */
+    if (!peer && nn_server_make_room(server)) peer = server_take_peer(server);
     if (!peer) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (!nn_endpoint_random(&server->endpoint, peer->tag, sizeof peer->tag)) {
+        nn_alloc_give(&server->endpoint.alloc, peer, sizeof *peer);
+        return NECPNET_ERR_NO_ENTROPY;
+    }
+    peer->tag[0] |= 1; /* 0 is no session */
     peer->slot = server->free_count ? server->free_slots[--server->free_count] : server->slot_count++;
     peer->generation = ++server->generations[peer->slot];
     peer->kind = NN_CARRIER_PEER;
     peer->server = server;
     peer->identity = *identity;
     peer->connected_us = server->endpoint.now_us;
+    peer->ticket_floor = 1;
+    peer->ticket_due_us = NN_NEVER;
     nn_session_init(&peer->session, &server->endpoint.session_config);
     nn_connection_init(&peer->connection, &server->endpoint.settings, &peer->session, 1);
     peer->connection.address = *address;
@@ -26457,6 +27611,9 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     peer->connection.deliver_input = peer_deliver_input;
     peer->connection.deliver_user = peer;
     server_enter_bucket(server, peer);
+    nn_peer** client = nn_server_client_bucket(server, identity->client_id);
+    peer->next_client = *client;
+    *client = peer;
     server->peers[peer->slot] = peer;
     server->peer_count++;
     *out_peer = peer;
@@ -26492,6 +27649,9 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
     server_forget_totals(server, peer);
     nn_deadlines_set(&server->deadlines, &peer->deadline, NN_NEVER);
     server_leave_bucket(server, peer, &peer->connection.address);
+    server_unlink(nn_server_client_bucket(server, peer->identity.client_id), peer, offsetof(nn_peer, next_client));
+    nn_server_drop_offer(server, peer);
+    if (peer->has_ended) server->ended_count--;
     if (peer->is_dirty) server_unlink(&server->first_dirty, peer, offsetof(nn_peer, next_dirty));
     if (peer->is_ready) {
         server_unlink(&server->first_ready, peer, offsetof(nn_peer, next_ready));
@@ -26536,6 +27696,395 @@ NN_PRIVATE void nn_server_mark_ready(necpnet_server* server, nn_peer* peer)
 }
 /* ---- end src/nn_server_peers.c ----------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_server_session.c ------------------------------------------------------------------------------- */
+/* nn_server_session - the life of a session beyond its connections: waiting, tickets, going on, take-over. */
+
+
+/* -- ending and waiting -- */
+
+/* A loss that nobody decided. CLOSE in good order, a broken rule and a kick end the session. */
+static bool session_may_wait(const necpnet_server* server, const nn_peer* peer)
+{
+    if (server->config.resume_window_ms == 0 || server->config.suspended_max == 0 || server->is_draining) return false;
+    if (!peer->is_heard && peer->connection.packets_received == 0) return false; /* nobody has its ticket */
+    return nn_connection_may_resume(&peer->connection);
+}
+
+static void session_unlink_suspended(necpnet_server* server, nn_peer* peer)
+{
+    if (!peer->is_suspended) return;
+    if (peer->previous_suspended) {
+        peer->previous_suspended->next_suspended = peer->next_suspended;
+    } else {
+        server->first_suspended = peer->next_suspended;
+    }
+    if (peer->next_suspended) {
+        peer->next_suspended->previous_suspended = peer->previous_suspended;
+    } else {
+        server->last_suspended = peer->previous_suspended;
+    }
+    peer->previous_suspended = peer->next_suspended = NULL;
+    peer->is_suspended = false;
+    server->suspended_count--;
+    server->kept_bytes -= peer->kept_bytes;
+    peer->kept_bytes = 0;
+}
+
+NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const nn_close* close)
+{
+    if (peer->has_ended) return;
+    if (peer->is_suspended) {
+        session_unlink_suspended(server, peer);
+    } else {
+        server->connected_count--;
+    }
+    nn_server_drop_offer(server, peer);
+    peer->close = *close;
+    peer->has_ended = true;
+    peer->tell_suspended = peer->tell_resumed = peer->tell_moved = false;
+    peer->tell_disconnected = true;
+    peer->lost_count = nn_session_unacked(&peer->session);
+    server->ended_count++;
+    nn_session_discard(&peer->session);
+    nn_connection_leave_web(&peer->connection);
+    nn_server_leave_groups(server, peer);
+    if (peer->connection.follower) {
+        nn_world_unfollow(server->config.world, peer->connection.follower);
+        peer->connection.follower = NULL;
+    }
+    nn_server_mark_ready(server, peer);
+}
+
+NN_PRIVATE bool nn_server_make_room(necpnet_server* server)
+{
+    nn_peer* oldest = server->first_suspended;
+    if (!oldest) return false;
+    nn_close close = nn_close_of(NECPNET_ERR_LIMIT_REACHED, 0, "given up before its time: too many sessions wait");
+    nn_server_end_peer(server, oldest, &close);
+    return true;
+}
+
+NN_PRIVATE void nn_server_count_kept(necpnet_server* server, nn_peer* peer)
+{
+    if (!peer->is_suspended) return;
+    server->kept_bytes -= peer->kept_bytes;
+    peer->kept_bytes = nn_session_queued_bytes(&peer->session);
+    server->kept_bytes += peer->kept_bytes;
+}
+
+NN_PRIVATE void nn_server_bound_kept(necpnet_server* server)
+{
+    while (server->kept_bytes > server->config.suspended_bytes_max && nn_server_make_room(server)) {
+    }
+}
+
+static void session_suspend(necpnet_server* server, nn_peer* peer)
+{
+    peer->close = peer->connection.close;
+    nn_connection_detach(&peer->connection);
+    peer->is_heard = true;
+    peer->ticket_shown = 0;
+    peer->give_up_us = server->endpoint.now_us + (uint64_t)server->config.resume_window_ms * 1000;
+    peer->is_suspended = true;
+    peer->previous_suspended = server->last_suspended;
+    if (server->last_suspended) {
+        server->last_suspended->next_suspended = peer;
+    } else {
+        server->first_suspended = peer;
+    }
+    server->last_suspended = peer;
+    server->suspended_count++;
+    server->connected_count--;
+    peer->tell_suspended = true;
+    nn_server_mark_ready(server, peer);
+    nn_server_mark_dirty(server, peer); /* its deadline */
+    if (server->suspended_count > server->config.suspended_max) nn_server_make_room(server);
+    nn_server_count_kept(server, peer);
+    nn_server_bound_kept(server);
+}
+
+NN_PRIVATE void nn_server_lose(necpnet_server* server, nn_peer* peer)
+{
+    if (peer->has_ended || peer->is_suspended) return;
+    if (session_may_wait(server, peer)) {
+        session_suspend(server, peer);
+    } else {
+        nn_close close = peer->connection.close;
+        nn_server_end_peer(server, peer, &close);
+    }
+}
+
+/* -- going on -- */
+
+NN_PRIVATE necpnet_result nn_server_resume(necpnet_server* server, nn_peer* peer, nn_connection_open* open)
+{
+    bool was_suspended = peer->is_suspended;
+    peer->is_heard = true;
+    nn_connection_detach(&peer->connection);
+    nn_server_move(server, peer, open->address);
+    open->resumed = true;
+    open->follow = nn_peer_name(peer);
+    open->bandwidth_limit = server->config.bandwidth_limit;
+    open->seed = nn_random_u64(&server->endpoint.random);
+    necpnet_result result = nn_connection_begin(&peer->connection, open, server->endpoint.now_us);
+    if (result) {
+        peer->connection.close = nn_close_of(NECPNET_ERR_OUT_OF_MEMORY, 0, necpnet_result_text(result));
+        peer->connection.web = NULL; /* the caller's still */
+        if (was_suspended) {
+            nn_connection_detach(&peer->connection);
+        } else {
+            nn_server_lose(server, peer);
+        }
+        return result;
+    }
+    if (was_suspended) {
+        session_unlink_suspended(server, peer);
+        server->connected_count++;
+        peer->tell_resumed = true;
+    } else {
+        peer->tell_moved = true;
+    }
+    peer->was_encrypted = peer->was_encrypted || open->encrypted;
+    server->totals.sessions_resumed++;
+    nn_server_mark_ready(server, peer);
+    nn_server_mark_dirty(server, peer);
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_server_drop_offer(necpnet_server* server, nn_peer* peer)
+{
+    nn_offer* offer = peer->offer;
+    if (!offer) return;
+    nn_aead_destroy(offer->keys.send);
+    nn_aead_destroy(offer->keys.receive);
+    nn_wipe(offer, sizeof *offer);
+    nn_alloc_give(&server->endpoint.alloc, offer, sizeof *offer);
+    peer->offer = NULL;
+}
+
+NN_PRIVATE necpnet_result nn_server_offer(necpnet_server* server, nn_peer* peer, nn_offer* offer)
+{
+    nn_server_drop_offer(server, peer);
+    nn_offer* kept = (nn_offer*)nn_alloc_take(&server->endpoint.alloc, sizeof *kept);
+    if (!kept) {
+        nn_aead_destroy(offer->keys.send);
+        nn_aead_destroy(offer->keys.receive);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    *kept = *offer;
+    kept->until_us = server->endpoint.now_us + (uint64_t)server->config.handshake_timeout_ms * 1000;
+    peer->offer = kept;
+    nn_server_mark_dirty(server, peer);
+    return NECPNET_OK;
+}
+
+NN_PRIVATE bool nn_server_take_offer(necpnet_server* server, nn_peer* peer, const necpnet_address* from,
+                                     const uint8_t* data, size_t bytes)
+{
+    nn_offer* offer = peer->offer;
+    nn_packet packet;
+    necpnet_drop why;
+    uint8_t* copy = server->endpoint.settings.scratch; /* the packet itself is opened by its connection */
+    if (bytes > server->endpoint.settings.scratch_bytes) return false;
+    memcpy(copy, data, bytes);
+    if (!nn_packet_parse(copy, bytes, UINT64_MAX, &packet, &why)) return false;
+    if (!nn_packet_open(offer->keys.receive, copy, bytes, UINT64_MAX, &packet, &why)) return false;
+    nn_connection_open open;
+    memset(&open, 0, sizeof open);
+    open.address = from;
+    open.encrypted = server->config.security != NECPNET_SECURITY_NONE;
+    open.peer = &offer->setup;
+    open.local_id = offer->local_id;
+    open.remote_id = offer->remote_id;
+    open.keys = &offer->keys;
+    nn_server_spend(peer, offer->ticket_number);
+    necpnet_result result = nn_server_resume(server, peer, &open);
+    nn_server_drop_offer(server, peer);
+    return result == NECPNET_OK;
+}
+
+/* -- tickets -- */
+
+NN_PRIVATE bool nn_server_make_ticket(necpnet_server* server, nn_peer* peer, nn_ticket* out_ticket)
+{
+    if (server->config.resume_window_ms == 0) return false;
+    uint64_t life_us = (uint64_t)server->config.ticket_lifetime_ms * 1000;
+    uint64_t wall_us = nn_server_wall_us(server);
+    memset(out_ticket, 0, sizeof *out_ticket);
+    out_ticket->number = ++peer->ticket_issued;
+    out_ticket->session = nn_peer_name(peer);
+    memcpy(out_ticket->session_tag, peer->tag, sizeof peer->tag);
+    out_ticket->client_id = peer->identity.client_id;
+    out_ticket->server_id = server->config.server_id;
+    out_ticket->issued_us = wall_us;
+    out_ticket->expires_us = wall_us ? wall_us + life_us : 0;
+    out_ticket->identity_expires_us = peer->identity.expires_us;
+    out_ticket->epoch = server->config.token_epoch;
+    out_ticket->flags = peer->was_encrypted ? NN_TICKET_ENCRYPTED : 0;
+    memcpy(out_ticket->user_data, peer->identity.user_data, sizeof out_ticket->user_data);
+    peer->ticket_due_us = server->endpoint.now_us + life_us / 2;
+    return true;
+}
+
+NN_PRIVATE bool nn_server_write_ticket(necpnet_server* server, nn_peer* peer, uint8_t out[NN_TICKET_SHOWN_BYTES])
+{
+    nn_ticket ticket;
+    uint8_t salt[NN_TICKET_SALT_BYTES];
+    if (!nn_server_make_ticket(server, peer, &ticket)) return false;
+    bool made = nn_endpoint_random(&server->endpoint, ticket.secret, sizeof ticket.secret) &&
+                nn_endpoint_random(&server->endpoint, salt, sizeof salt) &&
+                nn_ticket_seal(&server->ticket_keys, &ticket, salt, out + NN_SECRET_BYTES) == NECPNET_OK;
+    memcpy(out, ticket.secret, NN_SECRET_BYTES);
+    nn_wipe(&ticket, sizeof ticket);
+    return made;
+}
+
+/* A ticket on CONTROL, in place of one that grows old. */
+static void session_send_ticket(necpnet_server* server, nn_peer* peer)
+{
+    uint8_t message[1 + NN_TICKET_SHOWN_BYTES];
+    message[0] = NN_CONTROL_TICKET;
+    bool sent = nn_server_write_ticket(server, peer, message + 1) &&
+                nn_session_send_control(&peer->session, message, sizeof message) == NECPNET_OK;
+    if (!sent) peer->ticket_due_us = server->endpoint.now_us + NN_TICKET_RETRY_US;
+    nn_wipe(message, sizeof message);
+}
+
+NN_PRIVATE void nn_server_spend(nn_peer* peer, uint32_t number)
+{
+    if (number >= peer->ticket_floor) peer->ticket_floor = number + 1;
+}
+
+/* The same client is here by another session: that is why this one is gone. */
+static necpnet_result session_lost(const necpnet_server* server, const nn_ticket* ticket)
+{
+    bool replaces = server->config.take_over == NECPNET_TAKE_OVER_REPLACE && ticket->client_id;
+    const nn_peer* other = replaces ? *nn_server_client_bucket((necpnet_server*)server, ticket->client_id) : NULL;
+    for (; other; other = other->next_client) {
+        if (other->identity.client_id == ticket->client_id && !other->has_ended) return NECPNET_ERR_REPLACED;
+    }
+    return NECPNET_ERR_SESSION_LOST;
+}
+
+NN_PRIVATE necpnet_result nn_server_take(necpnet_server* server, const nn_ticket* ticket, bool encrypted,
+                                         nn_peer** out_peer)
+{
+    if ((ticket->flags & NN_TICKET_ENCRYPTED) && !encrypted) return NECPNET_ERR_SESSION_LOST;
+    nn_peer* peer = ticket->server_id == server->config.server_id ? nn_server_find(server, ticket->session) : NULL;
+    bool is_here = peer && !peer->has_ended && nn_equal_constant_time(peer->tag, ticket->session_tag, sizeof peer->tag);
+    if (!is_here) return session_lost(server, ticket);
+    bool is_lost = peer->connection.state == NN_CONNECTION_CLOSED && nn_connection_may_resume(&peer->connection);
+    bool goes_on = peer->is_suspended || peer->connection.state == NN_CONNECTION_OPEN || is_lost;
+    if (!goes_on) return NECPNET_ERR_SESSION_LOST;
+    if (ticket->number < peer->ticket_floor || ticket->number > peer->ticket_issued) return NECPNET_ERR_TOKEN_SPENT;
+    uint64_t wall_us = nn_server_wall_us(server);
+    if (peer->identity.expires_us && wall_us >= peer->identity.expires_us) return NECPNET_ERR_TOKEN_EXPIRED;
+    *out_peer = peer;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_server_take_stream(necpnet_server* server, const nn_setup* setup, nn_peer** out_peer,
+                                                uint32_t* out_number)
+{
+    nn_ticket ticket;
+    uint8_t proof[NN_TICKET_PROOF_BYTES];
+    if (setup->credential_bytes != NN_TICKET_BYTES + NN_TICKET_PROOF_BYTES) return NECPNET_ERR_TOKEN_INVALID;
+    /* a server that was restarted may have other keys: the client's way out is the same */
+    if (!nn_ticket_open(&server->ticket_keys, setup->credential, NN_TICKET_BYTES, &ticket)) {
+        return NECPNET_ERR_SESSION_LOST;
+    }
+    nn_ticket_proof(ticket.secret, setup->credential, proof);
+    nn_wipe(ticket.secret, sizeof ticket.secret);
+    uint64_t wall_us = nn_server_wall_us(server);
+    necpnet_result result = NECPNET_OK;
+    if (!nn_equal_constant_time(proof, setup->credential + NN_TICKET_BYTES, sizeof proof)) {
+        result = NECPNET_ERR_TOKEN_INVALID;
+    } else if ((ticket.expires_us && wall_us >= ticket.expires_us) || ticket.epoch < server->config.token_epoch) {
+        result = NECPNET_ERR_TOKEN_EXPIRED;
+    }
+    if (!result) result = nn_server_take(server, &ticket, server->is_tls, out_peer);
+    *out_number = ticket.number;
+    return result;
+}
+
+/* -- the same client -- */
+
+NN_PRIVATE nn_peer** nn_server_client_bucket(necpnet_server* server, uint64_t client_id)
+{
+    uint64_t hash = nn_siphash64(server->bucket_key, &client_id, sizeof client_id);
+    return &server->clients[hash & (NN_PEER_CLIENT_BUCKETS - 1)];
+}
+
+NN_PRIVATE nn_peer* nn_server_find_session(const necpnet_server* server, const necpnet_identity* identity,
+                                           uint64_t session_id, bool encrypted)
+{
+    if (session_id == 0 || identity->client_id == 0) return NULL;
+    nn_peer* peer = *nn_server_client_bucket((necpnet_server*)server, identity->client_id);
+    for (; peer; peer = peer->next_client) {
+        if (peer->identity.client_id != identity->client_id || peer->has_ended) continue;
+        if (nn_load_u64(peer->tag) != session_id || (peer->was_encrypted && !encrypted)) continue;
+        if (peer->is_suspended || peer->connection.state == NN_CONNECTION_OPEN) return peer;
+    }
+    return NULL;
+}
+
+/* Whether a peer stands in the way of, or is replaced by, another of its client. */
+static bool session_is_rival(const nn_peer* peer, uint64_t client_id)
+{
+    return peer->identity.client_id == client_id && !peer->has_ended &&
+           (peer->is_suspended || peer->connection.state == NN_CONNECTION_OPEN);
+}
+
+NN_PRIVATE necpnet_result nn_server_may_join(const necpnet_server* server, const necpnet_identity* identity)
+{
+    if (server->config.take_over != NECPNET_TAKE_OVER_REFUSE || identity->client_id == 0) return NECPNET_OK;
+    const nn_peer* peer = *nn_server_client_bucket((necpnet_server*)server, identity->client_id);
+    for (; peer; peer = peer->next_client) {
+        if (session_is_rival(peer, identity->client_id) && !peer->is_suspended) return NECPNET_ERR_REFUSED;
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_server_take_over(necpnet_server* server, const nn_peer* peer)
+{
+    uint64_t client_id = peer->identity.client_id;
+    if (server->config.take_over == NECPNET_TAKE_OVER_ALLOW || client_id == 0) return;
+    nn_close close = nn_close_of(NECPNET_ERR_REPLACED, 0, necpnet_result_text(NECPNET_ERR_REPLACED));
+    for (nn_peer* at = *nn_server_client_bucket(server, client_id); at; at = at->next_client) {
+        if (at == peer || !session_is_rival(at, client_id)) continue;
+        if (at->is_suspended) {
+            nn_server_end_peer(server, at, &close);
+        } else {
+            nn_connection_close(&at->connection, &close, 0, server->endpoint.now_us);
+            nn_server_mark_dirty(server, at);
+        }
+    }
+}
+
+/* -- timers -- */
+
+NN_PRIVATE void nn_server_run_session(necpnet_server* server, nn_peer* peer, uint64_t now_us)
+{
+    if (peer->has_ended) return;
+    if (peer->offer && now_us >= peer->offer->until_us) nn_server_drop_offer(server, peer);
+    if (peer->is_suspended) {
+        if (now_us >= peer->give_up_us) {
+            nn_close close = peer->close;
+            nn_server_end_peer(server, peer, &close);
+        }
+        return;
+    }
+    if (now_us >= peer->ticket_due_us && peer->connection.state == NN_CONNECTION_OPEN)
+        session_send_ticket(server, peer);
+}
+
+NN_PRIVATE uint64_t nn_peer_session_deadline_us(const nn_peer* peer)
+{
+    uint64_t at_us = peer->is_suspended ? peer->give_up_us : peer->ticket_due_us;
+    return peer->offer ? nn_min_u64(at_us, peer->offer->until_us) : at_us;
+}
+/* ---- end src/nn_server_session.c --------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_server_greeting.c ------------------------------------------------------------------------------ */
 /* nn_server_greeting - how a stranger becomes a peer: datagrams of the handshake, and SETUP on a WebSocket. */
 
@@ -26545,7 +28094,7 @@ NN_PRIVATE uint64_t nn_server_wall_us(const necpnet_server* server)
     return server->has_wall ? server->endpoint.now_us + server->wall_offset_us : 0;
 }
 
-static void server_drop(necpnet_server* server, necpnet_drop drop, const necpnet_address* from)
+NN_PRIVATE void nn_server_count_drop(necpnet_server* server, necpnet_drop drop, const necpnet_address* from)
 {
     server->totals.drops[drop]++;
     if (server->endpoint.logger.level > NECPNET_LOG_DEBUG || !server->endpoint.logger.write) return;
@@ -26593,7 +28142,7 @@ NN_PRIVATE void nn_server_answer_setup(necpnet_server* server, const nn_peer* pe
     out->tick_hz = server->config.tick_hz;
     out->tick = necpnet_server_tick(server);
     out->time_us = server->endpoint.now_us;
-    out->session_id = nn_peer_name(peer);
+    out->session_id = nn_load_u64(peer->tag);
 }
 
 NN_PRIVATE necpnet_result nn_server_begin_peer(necpnet_server* server, nn_peer* peer, nn_connection_open* open)
@@ -26604,10 +28153,12 @@ NN_PRIVATE necpnet_result nn_server_begin_peer(necpnet_server* server, nn_peer* 
     necpnet_result result = nn_connection_begin(&peer->connection, open, server->endpoint.now_us);
     if (result) return result;
     peer->tell_connected = true;
+    peer->was_encrypted = open->encrypted;
     server->totals.sessions_total++;
     server->connected_count++;
     nn_server_mark_ready(server, peer);
     nn_server_mark_dirty(server, peer);
+    nn_server_take_over(server, peer);
     return NECPNET_OK;
 }
 
@@ -26620,60 +28171,135 @@ static necpnet_drop server_drop_of(necpnet_result reason)
     case NECPNET_ERR_TOKEN_SPENT: return NECPNET_DROP_TOKEN_SPENT;
     case NECPNET_ERR_SERVER_FULL: return NECPNET_DROP_FULL;
     case NECPNET_ERR_OUT_OF_MEMORY: return NECPNET_DROP_MEMORY;
+    case NECPNET_ERR_REPLACED:
+    case NECPNET_ERR_SESSION_LOST: return NECPNET_DROP_TICKET_SESSION;
     default: return NECPNET_DROP_CREDENTIAL;
     }
 }
 
-/* AUTH has proven the pre-shared key: judge its SETUP, make the peer, answer ACCEPT or REFUSE. */
+/* A proven client's SETUP, held against this server. */
+static necpnet_result server_read_setup(const necpnet_server* server, const uint8_t* data, size_t bytes,
+                                        nn_setup* setup, char* text, size_t text_bytes, necpnet_drop* out_drop)
+{
+    nn_reader reader = nn_reader_of(data, bytes);
+    *out_drop = NECPNET_DROP_MALFORMED;
+    if (nn_read_u8(&reader) != NN_FRAME_SETUP) return NECPNET_ERR_PROTOCOL;
+    necpnet_result result = nn_setup_read(&reader, setup);
+    if (result == NECPNET_ERR_VERSION_DIFFERS) *out_drop = NECPNET_DROP_VERSION;
+    if (result == NECPNET_OK) result = nn_server_judge(server, setup, text, text_bytes, out_drop);
+    if (result == NECPNET_OK) text[0] = '\0';
+    return result;
+}
+
+/* ACCEPT with this server's SETUP and a ticket. On failure nothing is held and there is nothing to send. */
+static necpnet_result server_accept(necpnet_server* server, nn_peer* peer, nn_handshake_pending* pending,
+                                    uint32_t local_id, uint8_t* reply, size_t* out_reply_bytes,
+                                    nn_connection_keys* out_keys)
+{
+    uint8_t frame[NN_HANDSHAKE_SETUP_BYTES_MAX];
+    nn_setup answer;
+    nn_ticket ticket;
+    nn_writer writer = nn_writer_of(frame, sizeof frame);
+    peer->was_encrypted = peer->was_encrypted || server->config.security != NECPNET_SECURITY_NONE;
+    nn_server_answer_setup(server, peer, &answer);
+    nn_setup_write(&writer, &answer);
+    bool has_ticket = nn_server_make_ticket(server, peer, &ticket);
+    return nn_handshake_server_accept(server->handshake, pending, &server->endpoint.alloc, local_id, frame,
+                                      nn_writer_bytes(&writer), has_ticket ? &ticket : NULL, reply, out_reply_bytes,
+                                      out_keys);
+}
+
+static void server_reply(necpnet_server* server, const necpnet_address* to, const uint8_t* reply, size_t bytes)
+{
+    const necpnet_transport* transport = server->endpoint.transport;
+    if (bytes) transport->send_datagram(transport->user, to, reply, bytes);
+}
+
+static void server_refuse_datagram(necpnet_server* server, const necpnet_address* from, nn_handshake_outcome* outcome,
+                                   necpnet_result reason, const char* text, necpnet_drop drop)
+{
+    uint8_t* reply = server->endpoint.settings.scratch;
+    size_t bytes = 0;
+    nn_server_count_drop(server, drop, from);
+    nn_handshake_server_refuse(server->handshake, &outcome->pending, reason,
+                               text[0] ? text : necpnet_result_text(reason), reply, &bytes);
+    server_reply(server, from, reply, bytes);
+}
+
+/* AUTH has proven the pre-shared key: judge its SETUP, make the peer or find its session, answer ACCEPT or REFUSE. */
 static void server_admit_datagram(necpnet_server* server, const necpnet_address* from, nn_handshake_outcome* outcome)
 {
     nn_setup setup;
     nn_peer* peer = NULL;
     char text[NECPNET_REASON_BYTES_MAX + 1] = "";
-    necpnet_drop drop = NECPNET_DROP_MALFORMED;
-    nn_reader reader = nn_reader_of(outcome->setup, outcome->setup_bytes);
+    necpnet_drop drop;
     necpnet_result result =
-        nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
-    if (result == NECPNET_OK) result = nn_server_judge(server, &setup, text, sizeof text, &drop);
+        server_read_setup(server, outcome->setup, outcome->setup_bytes, &setup, text, sizeof text, &drop);
+    bool encrypted = server->config.security != NECPNET_SECURITY_NONE;
+    nn_peer* known = NULL;
     if (result == NECPNET_OK) {
-        text[0] = '\0';
-        result = nn_server_admit(server, &outcome->identity, from, &peer);
+        known = nn_server_find_session(server, &outcome->identity, setup.session_id, encrypted);
+        peer = known;
+        if (known) known->identity = outcome->identity;
+        if (!known) result = nn_server_admit(server, &outcome->identity, from, &peer);
         drop = server_drop_of(result);
+    }
+    if (result) {
+        server_refuse_datagram(server, from, outcome, result, text, drop);
+        return;
     }
     uint8_t* reply = server->endpoint.settings.scratch;
     size_t reply_bytes = 0;
+    nn_connection_keys keys;
     nn_connection_open open;
     memset(&open, 0, sizeof open);
+    open.address = from;
+    open.encrypted = encrypted;
+    open.peer = &setup;
+    open.local_id = nn_server_new_connection_id(server, peer);
+    open.remote_id = outcome->client_connection_id;
+    result = server_accept(server, peer, &outcome->pending, open.local_id, reply, &reply_bytes, &keys);
     if (result == NECPNET_OK) {
-        uint8_t frame[NN_HANDSHAKE_SETUP_BYTES_MAX];
-        nn_setup answer;
-        nn_writer writer = nn_writer_of(frame, sizeof frame);
-        nn_server_answer_setup(server, peer, &answer);
-        nn_setup_write(&writer, &answer);
-        open.address = from;
-        open.encrypted = server->config.security != NECPNET_SECURITY_NONE;
-        open.peer = &setup;
-        open.local_id = nn_peer_connection_id(peer);
-        open.remote_id = outcome->client_connection_id;
-        nn_connection_keys keys;
-        result = nn_handshake_server_accept(server->handshake, &outcome->pending, &server->endpoint.alloc,
-                                            open.local_id, frame, nn_writer_bytes(&writer), reply, &reply_bytes, &keys);
-        if (result == NECPNET_OK) {
-            open.keys = &keys;
-            result = nn_server_begin_peer(server, peer, &open);
-        }
-        if (result) {
-            server_drop(server, NECPNET_DROP_MEMORY, from);
-            nn_server_release(server, peer);
-            return;
-        }
-    } else {
-        server_drop(server, drop, from);
-        nn_handshake_server_refuse(server->handshake, &outcome->pending, result,
-                                   text[0] ? text : necpnet_result_text(result), reply, &reply_bytes);
+        open.keys = &keys;
+        result = known ? nn_server_resume(server, peer, &open) : nn_server_begin_peer(server, peer, &open);
     }
-    const necpnet_transport* transport = server->endpoint.transport;
-    if (reply_bytes) transport->send_datagram(transport->user, from, reply, reply_bytes);
+    if (result) {
+        nn_server_count_drop(server, NECPNET_DROP_MEMORY, from);
+        if (!known) nn_server_release(server, peer);
+        return;
+    }
+    server_reply(server, from, reply, reply_bytes);
+}
+
+/* RESUME has proven the ticket's secret: find its session and offer it a connection, which the first packet begins. */
+static void server_resume_datagram(necpnet_server* server, const necpnet_address* from, nn_handshake_outcome* outcome)
+{
+    nn_peer* peer = NULL;
+    nn_offer offer;
+    char text[NECPNET_REASON_BYTES_MAX + 1] = "";
+    necpnet_drop drop;
+    memset(&offer, 0, sizeof offer);
+    necpnet_result result =
+        server_read_setup(server, outcome->setup, outcome->setup_bytes, &offer.setup, text, sizeof text, &drop);
+    if (result == NECPNET_OK) {
+        result = nn_server_take(server, &outcome->ticket, server->config.security != NECPNET_SECURITY_NONE, &peer);
+        drop = result == NECPNET_ERR_TOKEN_SPENT ? NECPNET_DROP_TICKET_SPENT : server_drop_of(result);
+    }
+    if (result) {
+        server_refuse_datagram(server, from, outcome, result, text, drop);
+        return;
+    }
+    uint8_t* reply = server->endpoint.settings.scratch;
+    size_t reply_bytes = 0;
+    offer.address = *from;
+    offer.ticket_number = outcome->ticket.number;
+    offer.local_id = nn_server_new_connection_id(server, peer);
+    offer.remote_id = outcome->client_connection_id;
+    result = server_accept(server, peer, &outcome->pending, offer.local_id, reply, &reply_bytes, &offer.keys);
+    if (result == NECPNET_OK) result = nn_server_offer(server, peer, &offer);
+    if (result) nn_server_count_drop(server, NECPNET_DROP_MEMORY, from);
+    if (result == NECPNET_OK) server_reply(server, from, reply, reply_bytes);
+    nn_wipe(&offer, sizeof offer);
 }
 
 static void server_answer_query(necpnet_server* server, const necpnet_address* from, const uint8_t* data, size_t bytes)
@@ -26683,7 +28309,7 @@ static void server_answer_query(necpnet_server* server, const necpnet_address* f
     uint8_t reply[NN_ANSWER_BYTES_MAX];
     memset(&answer, 0, sizeof answer);
     if (!server->config.query || !nn_query_read(data, bytes, &answer.nonce, &why)) {
-        server_drop(server, why, from);
+        nn_server_count_drop(server, why, from);
         return;
     }
     answer.players = server->connected_count;
@@ -26711,12 +28337,17 @@ NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address
     if (nn_packet_peek(data, bytes, &id)) {
         nn_peer* peer = nn_server_find_connection(server, id);
         necpnet_drop drop = NECPNET_DROP_UNKNOWN_CONNECTION;
+        bool is_offer = peer && peer->offer && peer->offer->local_id == id;
+        if (is_offer && !nn_server_take_offer(server, peer, from, data, bytes)) {
+            drop = NECPNET_DROP_AUTHENTICATION;
+            peer = NULL;
+        }
         if (peer) {
             drop = server_receive_packet(server, peer, from, data, bytes);
             nn_server_mark_dirty(server, peer);
             if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
         }
-        if (drop != NECPNET_DROP_COUNT) server_drop(server, drop, from);
+        if (drop != NECPNET_DROP_COUNT) nn_server_count_drop(server, drop, from);
         return;
     }
     if (bytes && data[0] == NN_DATAGRAM_QUERY) {
@@ -26727,13 +28358,19 @@ NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address
     uint8_t* reply = server->endpoint.settings.scratch;
     nn_handshake_server_read(server->handshake, from, data, bytes, now_us, nn_server_wall_us(server), reply, &outcome);
     switch (outcome.kind) {
-    case NN_HANDSHAKE_DROP: server_drop(server, outcome.drop, from); break;
+    case NN_HANDSHAKE_DROP: nn_server_count_drop(server, outcome.drop, from); break;
     case NN_HANDSHAKE_REPLY: {
         const necpnet_transport* transport = server->endpoint.transport;
         transport->send_datagram(transport->user, from, reply, outcome.reply_bytes);
         break;
     }
-    case NN_HANDSHAKE_ADMIT: server_admit_datagram(server, from, &outcome); break;
+    case NN_HANDSHAKE_ADMIT:
+        if (outcome.pending.is_resume) {
+            server_resume_datagram(server, from, &outcome);
+        } else {
+            server_admit_datagram(server, from, &outcome);
+        }
+        break;
     }
 }
 
@@ -26771,7 +28408,7 @@ static void server_refuse_web(necpnet_server* server, necpnet_web_connection* co
     nn_web_send_session(connection, message, nn_writer_bytes(&writer));
     necpnet_web_set_user_data(connection, NULL);
     necpnet_web_close(connection, 1008, necpnet_result_name(reason));
-    server_drop(server, drop, &from);
+    nn_server_count_drop(server, drop, &from);
 }
 
 NN_PRIVATE void nn_server_session_open(void* user, necpnet_web_connection* connection)
@@ -26821,12 +28458,31 @@ static necpnet_result server_identify(necpnet_server* server, const nn_setup* se
         necpnet_result result = server->config.authorize(text, from, out, server->config.authorize_user);
         return (int)result > 0 ? NECPNET_ERR_TOKEN_INVALID : result; /* no result at all */
     }
-    case NN_CREDENTIAL_TICKET: return NECPNET_ERR_SESSION_LOST;
+    case NN_CREDENTIAL_TICKET:
     case NN_CREDENTIAL_NONE: break;
     }
     if (server->config.security == NECPNET_SECURITY_TOKEN) return NECPNET_ERR_TOKEN_MISSING;
     out->client_id = nn_random_u64(&server->endpoint.random);
     return NECPNET_OK;
+}
+
+/* Who has come over a WebSocket: a session that is here (out_known), by ticket or by its client's name for it, or a new
+ * peer. */
+static necpnet_result server_receive(necpnet_server* server, const nn_setup* setup, const necpnet_address* from,
+                                     nn_peer** out_peer, bool* out_known, uint32_t* out_number)
+{
+    necpnet_identity identity;
+    *out_number = 0;
+    *out_known = true;
+    if (setup->credential_kind == NN_CREDENTIAL_TICKET) {
+        return nn_server_take_stream(server, setup, out_peer, out_number);
+    }
+    necpnet_result result = server_identify(server, setup, from, &identity);
+    if (result) return result;
+    *out_peer = nn_server_find_session(server, &identity, setup->session_id, server->is_tls);
+    *out_known = *out_peer != NULL;
+    if (*out_known) (*out_peer)->identity = identity;
+    return *out_known ? NECPNET_OK : nn_server_admit(server, &identity, from, out_peer);
 }
 
 /* The first message of a WebSocket: SETUP and nothing else. */
@@ -26835,20 +28491,19 @@ static void server_greet(necpnet_server* server, nn_greeting* greeting, const ui
     necpnet_web_connection* connection = greeting->web;
     necpnet_address from = necpnet_web_get_address(connection);
     nn_setup setup;
-    necpnet_identity identity;
     nn_peer* peer = NULL;
+    bool is_known = false;
+    uint32_t ticket_number = 0;
     char text[NECPNET_REASON_BYTES_MAX + 1] = "";
-    necpnet_drop drop = NECPNET_DROP_MALFORMED;
-    nn_reader reader = nn_reader_of(data, bytes);
-    necpnet_result result =
-        nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
-    if (result == NECPNET_ERR_VERSION_DIFFERS) drop = NECPNET_DROP_VERSION;
-    if (result == NECPNET_OK) result = nn_server_judge(server, &setup, text, sizeof text, &drop);
+    necpnet_drop drop;
+    necpnet_result result = server_read_setup(server, data, bytes, &setup, text, sizeof text, &drop);
     if (result == NECPNET_OK) {
-        text[0] = '\0';
-        result = server_identify(server, &setup, &from, &identity);
-        if (result == NECPNET_OK) result = nn_server_admit(server, &identity, &from, &peer);
-        drop = server_drop_of(result);
+        result = server_receive(server, &setup, &from, &peer, &is_known, &ticket_number);
+        bool is_ticket = setup.credential_kind == NN_CREDENTIAL_TICKET;
+        drop = is_ticket && result == NECPNET_ERR_TOKEN_SPENT     ? NECPNET_DROP_TICKET_SPENT
+               : is_ticket && result == NECPNET_ERR_TOKEN_EXPIRED ? NECPNET_DROP_TICKET_EXPIRED
+               : is_ticket && result == NECPNET_ERR_TOKEN_INVALID ? NECPNET_DROP_PROOF
+                                                                  : server_drop_of(result);
     }
     server_unlink_greeting(server, greeting);
     if (result) {
@@ -26864,16 +28519,30 @@ static void server_greet(necpnet_server* server, nn_greeting* greeting, const ui
     open.web = connection;
     uint8_t* frame = server->endpoint.settings.scratch;
     nn_writer writer = nn_writer_of(frame, NN_WEB_SESSION_BYTES_MAX);
+    uint8_t ticket[NN_TICKET_SHOWN_BYTES];
     nn_server_answer_setup(server, peer, &answer);
+    peer->was_encrypted = peer->was_encrypted || server->is_tls;
+    if (nn_server_write_ticket(server, peer, ticket)) {
+        answer.credential_kind = NN_CREDENTIAL_TICKET;
+        answer.credential = ticket;
+        answer.credential_bytes = sizeof ticket;
+    }
     nn_setup_write(&writer, &answer);
+    nn_wipe(ticket, sizeof ticket);
     necpnet_web_set_user_data(connection, peer);
     result = nn_web_send_session(connection, frame, nn_writer_bytes(&writer));
-    if (result == NECPNET_OK) result = nn_server_begin_peer(server, peer, &open);
-    if (result) {
+    if (result == NECPNET_OK && is_known) result = nn_server_resume(server, peer, &open);
+    if (result == NECPNET_OK && !is_known) result = nn_server_begin_peer(server, peer, &open);
+    if (result == NECPNET_OK) {
+        nn_server_drop_offer(server, peer); /* the client has chosen this one */
+        peer->ticket_shown = ticket_number;
+        return;
+    }
+    if (!is_known) {
         peer->connection.web = NULL;
         nn_server_release(server, peer);
-        server_refuse_web(server, connection, result, necpnet_result_text(result), server_drop_of(result));
     }
+    server_refuse_web(server, connection, result, necpnet_result_text(result), server_drop_of(result));
 }
 
 NN_PRIVATE void nn_server_session_message(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes)
@@ -26886,6 +28555,10 @@ NN_PRIVATE void nn_server_session_message(void* user, necpnet_web_connection* co
         return;
     }
     nn_peer* peer = (nn_peer*)(void*)carrier;
+    if (peer->ticket_shown) { /* the client has our SETUP: its ticket will not be needed again */
+        nn_server_spend(peer, peer->ticket_shown);
+        peer->ticket_shown = 0;
+    }
     nn_connection_receive_message(&peer->connection, data, bytes, server->endpoint.now_us);
     nn_server_mark_dirty(server, peer);
     if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
@@ -26903,6 +28576,7 @@ NN_PRIVATE void nn_server_session_close(void* user, necpnet_web_connection* conn
         return;
     }
     nn_peer* peer = (nn_peer*)(void*)carrier;
+    if (peer->connection.web != connection) return; /* a former one */
     nn_connection_lost(&peer->connection, reason, text);
     nn_server_mark_dirty(server, peer);
 }
@@ -26915,7 +28589,7 @@ NN_PRIVATE void nn_server_session_writable(void* user, necpnet_web_connection* c
 
 NN_PRIVATE void nn_server_web_drop(void* user, const necpnet_address* from, necpnet_drop drop)
 {
-    server_drop((necpnet_server*)user, drop, from);
+    nn_server_count_drop((necpnet_server*)user, drop, from);
 }
 
 NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us)
@@ -26935,9 +28609,16 @@ NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us)
 static nn_peer* server_live_peer(const necpnet_server* server, necpnet_peer peer)
 {
     nn_peer* found = nn_server_find(server, peer);
-    bool is_open =
-        found && (found->connection.state == NN_CONNECTION_OPEN || found->connection.state == NN_CONNECTION_LINGERING);
-    return is_open ? found : NULL;
+    if (!found || found->has_ended) return NULL;
+    bool is_live = found->is_suspended || found->connection.state == NN_CONNECTION_OPEN ||
+                   found->connection.state == NN_CONNECTION_LINGERING;
+    return is_live ? found : NULL;
+}
+
+/* What is lost on the way to somebody who is away is lost here as well. */
+static bool server_is_in_vain(const necpnet_server* server, const nn_peer* peer, int channel)
+{
+    return peer->is_suspended && !nn_channel_is_reliable(server->endpoint.channels[channel].mode);
 }
 
 necpnet_result necpnet_server_send_with(necpnet_server* server, necpnet_peer peer, int channel, const void* data,
@@ -26946,8 +28627,12 @@ necpnet_result necpnet_server_send_with(necpnet_server* server, necpnet_peer pee
     if (!server || !options) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_peer* found = server_live_peer(server, peer);
     if (!found) return NECPNET_ERR_NOT_FOUND;
-    necpnet_result result = nn_session_send(&found->session, channel, data, bytes, options, server->endpoint.now_us);
+    necpnet_result result = nn_session_check(&server->endpoint.session_config, channel, data, bytes, options);
+    if (result || server_is_in_vain(server, found, channel)) return result;
+    result = nn_session_send(&found->session, channel, data, bytes, options, server->endpoint.now_us);
     if (result == NECPNET_OK) nn_server_mark_dirty(server, found);
+    nn_server_count_kept(server, found);
+    nn_server_bound_kept(server);
     return result;
 }
 
@@ -26982,6 +28667,7 @@ static necpnet_result server_cast_begin(necpnet_server* server, int channel, con
 
 static void server_cast_to(necpnet_server* server, server_cast* cast, nn_peer* peer)
 {
+    if (server_is_in_vain(server, peer, cast->channel)) return;
     necpnet_result result =
         nn_session_send_payload(&peer->session, cast->channel, cast->payload, cast->options, server->endpoint.now_us);
     if (result == NECPNET_OK) {
@@ -26989,6 +28675,7 @@ static void server_cast_to(necpnet_server* server, server_cast* cast, nn_peer* p
     } else {
         cast->refused++;
     }
+    nn_server_count_kept(server, peer);
 }
 
 necpnet_result necpnet_server_broadcast(necpnet_server* server, necpnet_peer except, int channel, const void* data,
@@ -27000,10 +28687,12 @@ necpnet_result necpnet_server_broadcast(necpnet_server* server, necpnet_peer exc
     if (result) return result;
     for (uint32_t slot = 0; slot < server->slot_count; slot++) {
         nn_peer* peer = server->peers[slot];
-        if (!peer || peer->connection.state != NN_CONNECTION_OPEN || nn_peer_name(peer) == except) continue;
+        if (!peer || nn_peer_name(peer) == except || peer->has_ended) continue;
+        if (peer->connection.state != NN_CONNECTION_OPEN && !peer->is_suspended) continue;
         server_cast_to(server, &cast, peer);
     }
     nn_payload_release(cast.payload);
+    nn_server_bound_kept(server);
     if (out_refused) *out_refused = cast.refused;
     return NECPNET_OK;
 }
@@ -27129,6 +28818,7 @@ necpnet_result necpnet_server_group_send(necpnet_server* server, necpnet_group g
         if (peer) server_cast_to(server, &cast, peer);
     }
     nn_payload_release(cast.payload);
+    nn_server_bound_kept(server);
     if (out_refused) *out_refused = cast.refused;
     return NECPNET_OK;
 }
@@ -27158,6 +28848,10 @@ necpnet_result necpnet_server_kick(necpnet_server* server, necpnet_peer peer, ui
     nn_peer* found = server_live_peer(server, peer);
     if (!found) return NECPNET_ERR_NOT_FOUND;
     nn_close close = nn_close_of(NECPNET_ERR_KICKED, code, text);
+    if (found->is_suspended) {
+        nn_server_end_peer(server, found, &close);
+        return NECPNET_OK;
+    }
     nn_connection_close(&found->connection, &close, linger_ms, server->endpoint.now_us);
     nn_server_mark_dirty(server, found);
     return NECPNET_OK;
@@ -27174,6 +28868,10 @@ necpnet_result necpnet_server_drain(necpnet_server* server, uint32_t retry_ms)
         nn_close close = nn_close_of(NECPNET_ERR_DRAINING, 0, "the server is shutting down");
         close.has_retry = true;
         close.retry_ms = (uint32_t)nn_random_below(&server->endpoint.random, (uint64_t)retry_ms + 1);
+        if (peer->is_suspended) {
+            nn_server_end_peer(server, peer, &close);
+            continue;
+        }
         nn_connection_close(&peer->connection, &close, 1000, server->endpoint.now_us);
         nn_server_mark_dirty(server, peer);
     }
@@ -27200,7 +28898,8 @@ necpnet_result necpnet_server_get_peer(const necpnet_server* server, necpnet_pee
     out_info->address = found->connection.address;
     out_info->transport = found->connection.transport;
     out_info->identity = found->identity;
-    out_info->connected = !found->has_ended;
+    out_info->connected = !found->has_ended && !found->is_suspended;
+    out_info->suspended = found->is_suspended;
     out_info->connected_us = found->connected_us;
     out_info->heard_us = found->connection.heard_us;
     out_info->input_tick = found->connection.input_receiver.tick;
@@ -27258,7 +28957,7 @@ necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpn
             out.messages_sent += channel.messages_sent;
             out.messages_received += channel.messages_received;
         }
-        if (peer->has_ended) continue;
+        if (peer->has_ended || peer->is_suspended) continue;
         if (peer->connection.transport == NECPNET_TRANSPORT_UDP) {
             out.peers_udp++;
         } else {
@@ -27267,6 +28966,7 @@ necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpn
     }
     out.peers = server->peer_count;
     out.peers_connected = server->connected_count;
+    out.peers_suspended = server->suspended_count;
     out.web_connections = server->endpoint.web ? nn_web_connection_count(server->endpoint.web) : 0;
     necpnet_web_statistics web;
     if (necpnet_web_get_statistics(server->endpoint.web, &web) == NECPNET_OK) {

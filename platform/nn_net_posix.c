@@ -147,6 +147,10 @@ NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes, uint32_t 
     net_set(descriptor, SOL_SOCKET, SO_RCVBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
     net_set(descriptor, SOL_SOCKET, SO_SNDBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
 #if defined(__linux__)
+    net_set(descriptor, SOL_SOCKET, SO_RCVBUFFORCE,
+            (int)nn_min_u64(buffer_bytes, INT32_MAX)); /* beyond what is usual: .. */
+    net_set(descriptor, SOL_SOCKET, SO_SNDBUFFORCE,
+            (int)nn_min_u64(buffer_bytes, INT32_MAX)); /* .. where there is the right */
     net_set(descriptor, IPPROTO_UDP, UDP_GRO, 1);
     /* DF set, and the kernel's own path MTU not obeyed: probing is ours (RFC 8899). Over the interface: EMSGSIZE. */
     net_set(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);

@@ -9,7 +9,7 @@ NN_PRIVATE void nn_deadlines_init(nn_deadlines* deadlines, nn_alloc* alloc)
 
 NN_PRIVATE void nn_deadlines_reset(nn_deadlines* deadlines)
 {
-    nn_alloc_give(deadlines->alloc, deadlines->heap, deadlines->capacity * sizeof(nn_deadline*));
+    nn_alloc_give(deadlines->alloc, deadlines->heap, deadlines->capacity * sizeof *deadlines->heap);
     nn_deadlines_init(deadlines, deadlines->alloc);
 }
 
@@ -18,37 +18,39 @@ NN_PRIVATE necpnet_result nn_deadlines_reserve(nn_deadlines* deadlines, uint32_t
     if (count <= deadlines->capacity) return NECPNET_OK;
     uint32_t capacity = deadlines->capacity ? deadlines->capacity : 16;
     while (capacity < count) capacity *= 2;
-    nn_deadline** heap = (nn_deadline**)nn_alloc_grow(
-        deadlines->alloc, deadlines->heap, deadlines->capacity * sizeof(nn_deadline*), capacity * sizeof(nn_deadline*));
+    nn_deadlines_entry* heap = (nn_deadlines_entry*)nn_alloc_grow(
+        deadlines->alloc, deadlines->heap, deadlines->capacity * sizeof *heap, capacity * sizeof *heap);
     if (!heap) return NECPNET_ERR_OUT_OF_MEMORY;
     deadlines->heap = heap;
     deadlines->capacity = capacity;
     return NECPNET_OK;
 }
 
-static void deadlines_place(nn_deadlines* deadlines, uint32_t index, nn_deadline* deadline)
+static void deadlines_place(nn_deadlines* deadlines, uint32_t index, const nn_deadlines_entry* entry)
 {
-    deadlines->heap[index] = deadline;
-    deadline->place = index + 1;
+    deadlines->heap[index] = *entry;
+    entry->deadline->place = index + 1;
 }
 
 static void deadlines_sift(nn_deadlines* deadlines, uint32_t index, nn_deadline* deadline)
 {
+    nn_deadlines_entry* heap = deadlines->heap;
+    nn_deadlines_entry entry = {deadline->at_us, deadline};
     while (index > 0) {
         uint32_t parent = (index - 1) / 2;
-        if (deadlines->heap[parent]->at_us <= deadline->at_us) break;
-        deadlines_place(deadlines, index, deadlines->heap[parent]);
+        if (heap[parent].at_us <= entry.at_us) break;
+        deadlines_place(deadlines, index, &heap[parent]);
         index = parent;
     }
     for (;;) {
         uint32_t child = index * 2 + 1;
         if (child >= deadlines->count) break;
-        if (child + 1 < deadlines->count && deadlines->heap[child + 1]->at_us < deadlines->heap[child]->at_us) child++;
-        if (deadlines->heap[child]->at_us >= deadline->at_us) break;
-        deadlines_place(deadlines, index, deadlines->heap[child]);
+        if (child + 1 < deadlines->count && heap[child + 1].at_us < heap[child].at_us) child++;
+        if (heap[child].at_us >= entry.at_us) break;
+        deadlines_place(deadlines, index, &heap[child]);
         index = child;
     }
-    deadlines_place(deadlines, index, deadline);
+    deadlines_place(deadlines, index, &entry);
 }
 
 NN_PRIVATE void nn_deadlines_set(nn_deadlines* deadlines, nn_deadline* deadline, uint64_t at_us)
@@ -56,7 +58,7 @@ NN_PRIVATE void nn_deadlines_set(nn_deadlines* deadlines, nn_deadline* deadline,
     if (at_us == NN_NEVER) {
         if (deadline->place == 0) return;
         uint32_t index = deadline->place - 1;
-        nn_deadline* last = deadlines->heap[--deadlines->count];
+        nn_deadline* last = deadlines->heap[--deadlines->count].deadline;
         deadline->place = 0;
         deadline->at_us = NN_NEVER;
         if (last != deadline) deadlines_sift(deadlines, index, last);
@@ -73,13 +75,13 @@ NN_PRIVATE void nn_deadlines_set(nn_deadlines* deadlines, nn_deadline* deadline,
 
 NN_PRIVATE uint64_t nn_deadlines_next(const nn_deadlines* deadlines)
 {
-    return deadlines->count ? deadlines->heap[0]->at_us : NN_NEVER;
+    return deadlines->count ? deadlines->heap[0].at_us : NN_NEVER;
 }
 
 NN_PRIVATE nn_deadline* nn_deadlines_take(nn_deadlines* deadlines, uint64_t now_us)
 {
-    if (deadlines->count == 0 || deadlines->heap[0]->at_us > now_us) return NULL;
-    nn_deadline* deadline = deadlines->heap[0];
+    if (deadlines->count == 0 || deadlines->heap[0].at_us > now_us) return NULL;
+    nn_deadline* deadline = deadlines->heap[0].deadline;
     nn_deadlines_set(deadlines, deadline, NN_NEVER);
     return deadline;
 }

@@ -10,9 +10,15 @@ typedef struct nn_deadline {
     uint32_t place; /* 1-based place in the heap; 0 not waiting */
 } nn_deadline;
 
+/* A place in the heap. The time stands here as well: sifting then looks at no item but those that it moves. */
+typedef struct nn_deadlines_entry {
+    uint64_t at_us;
+    nn_deadline* deadline;
+} nn_deadlines_entry;
+
 typedef struct nn_deadlines {
     nn_alloc* alloc;
-    nn_deadline** heap;
+    nn_deadlines_entry* heap;
     uint32_t count;
     uint32_t capacity;
 } nn_deadlines;

@@ -1376,9 +1376,15 @@ typedef struct nn_deadline {
     uint32_t place; /* 1-based place in the heap; 0 not waiting */
 } nn_deadline;
 
+/* A place in the heap. The time stands here as well: sifting then looks at no item but those that it moves. */
+typedef struct nn_deadlines_entry {
+    uint64_t at_us;
+    nn_deadline* deadline;
+} nn_deadlines_entry;
+
 typedef struct nn_deadlines {
     nn_alloc* alloc;
-    nn_deadline** heap;
+    nn_deadlines_entry* heap;
     uint32_t count;
     uint32_t capacity;
 } nn_deadlines;
@@ -1412,7 +1418,7 @@ NN_PRIVATE void nn_deadlines_init(nn_deadlines* deadlines, nn_alloc* alloc)
 
 NN_PRIVATE void nn_deadlines_reset(nn_deadlines* deadlines)
 {
-    nn_alloc_give(deadlines->alloc, deadlines->heap, deadlines->capacity * sizeof(nn_deadline*));
+    nn_alloc_give(deadlines->alloc, deadlines->heap, deadlines->capacity * sizeof *deadlines->heap);
     nn_deadlines_init(deadlines, deadlines->alloc);
 }
 
@@ -1421,37 +1427,39 @@ NN_PRIVATE necpnet_result nn_deadlines_reserve(nn_deadlines* deadlines, uint32_t
     if (count <= deadlines->capacity) return NECPNET_OK;
     uint32_t capacity = deadlines->capacity ? deadlines->capacity : 16;
     while (capacity < count) capacity *= 2;
-    nn_deadline** heap = (nn_deadline**)nn_alloc_grow(
-        deadlines->alloc, deadlines->heap, deadlines->capacity * sizeof(nn_deadline*), capacity * sizeof(nn_deadline*));
+    nn_deadlines_entry* heap = (nn_deadlines_entry*)nn_alloc_grow(
+        deadlines->alloc, deadlines->heap, deadlines->capacity * sizeof *heap, capacity * sizeof *heap);
     if (!heap) return NECPNET_ERR_OUT_OF_MEMORY;
     deadlines->heap = heap;
     deadlines->capacity = capacity;
     return NECPNET_OK;
 }
 
-static void deadlines_place(nn_deadlines* deadlines, uint32_t index, nn_deadline* deadline)
+static void deadlines_place(nn_deadlines* deadlines, uint32_t index, const nn_deadlines_entry* entry)
 {
-    deadlines->heap[index] = deadline;
-    deadline->place = index + 1;
+    deadlines->heap[index] = *entry;
+    entry->deadline->place = index + 1;
 }
 
 static void deadlines_sift(nn_deadlines* deadlines, uint32_t index, nn_deadline* deadline)
 {
+    nn_deadlines_entry* heap = deadlines->heap;
+    nn_deadlines_entry entry = {deadline->at_us, deadline};
     while (index > 0) {
         uint32_t parent = (index - 1) / 2;
-        if (deadlines->heap[parent]->at_us <= deadline->at_us) break;
-        deadlines_place(deadlines, index, deadlines->heap[parent]);
+        if (heap[parent].at_us <= entry.at_us) break;
+        deadlines_place(deadlines, index, &heap[parent]);
         index = parent;
     }
     for (;;) {
         uint32_t child = index * 2 + 1;
         if (child >= deadlines->count) break;
-        if (child + 1 < deadlines->count && deadlines->heap[child + 1]->at_us < deadlines->heap[child]->at_us) child++;
-        if (deadlines->heap[child]->at_us >= deadline->at_us) break;
-        deadlines_place(deadlines, index, deadlines->heap[child]);
+        if (child + 1 < deadlines->count && heap[child + 1].at_us < heap[child].at_us) child++;
+        if (heap[child].at_us >= entry.at_us) break;
+        deadlines_place(deadlines, index, &heap[child]);
         index = child;
     }
-    deadlines_place(deadlines, index, deadline);
+    deadlines_place(deadlines, index, &entry);
 }
 
 NN_PRIVATE void nn_deadlines_set(nn_deadlines* deadlines, nn_deadline* deadline, uint64_t at_us)
@@ -1459,7 +1467,7 @@ NN_PRIVATE void nn_deadlines_set(nn_deadlines* deadlines, nn_deadline* deadline,
     if (at_us == NN_NEVER) {
         if (deadline->place == 0) return;
         uint32_t index = deadline->place - 1;
-        nn_deadline* last = deadlines->heap[--deadlines->count];
+        nn_deadline* last = deadlines->heap[--deadlines->count].deadline;
         deadline->place = 0;
         deadline->at_us = NN_NEVER;
         if (last != deadline) deadlines_sift(deadlines, index, last);
@@ -1476,13 +1484,13 @@ NN_PRIVATE void nn_deadlines_set(nn_deadlines* deadlines, nn_deadline* deadline,
 
 NN_PRIVATE uint64_t nn_deadlines_next(const nn_deadlines* deadlines)
 {
-    return deadlines->count ? deadlines->heap[0]->at_us : NN_NEVER;
+    return deadlines->count ? deadlines->heap[0].at_us : NN_NEVER;
 }
 
 NN_PRIVATE nn_deadline* nn_deadlines_take(nn_deadlines* deadlines, uint64_t now_us)
 {
-    if (deadlines->count == 0 || deadlines->heap[0]->at_us > now_us) return NULL;
-    nn_deadline* deadline = deadlines->heap[0];
+    if (deadlines->count == 0 || deadlines->heap[0].at_us > now_us) return NULL;
+    nn_deadline* deadline = deadlines->heap[0].deadline;
     nn_deadlines_set(deadlines, deadline, NN_NEVER);
     return deadline;
 }
@@ -8310,7 +8318,7 @@ NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us,
 
 
 #define NN_RECOVERY_FLIGHT_MAX 4096u /* ack-eliciting packets kept at once */
-#define NN_RECOVERY_RING_FIRST 16u
+#define NN_RECOVERY_RING_FIRST 4u
 #define NN_RECOVERY_PACKET_THRESHOLD 3u /* RFC 9002 6.1.1; raised by spurious losses */
 #define NN_RECOVERY_PACKET_THRESHOLD_MAX 64u
 #define NN_RECOVERY_GRANULARITY_US 1000u  /* RFC 9002 6.1.2 */
@@ -30078,6 +30086,10 @@ NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes, uint32_t 
     net_set(descriptor, SOL_SOCKET, SO_RCVBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
     net_set(descriptor, SOL_SOCKET, SO_SNDBUF, (int)nn_min_u64(buffer_bytes, INT32_MAX));
 #if defined(__linux__)
+    net_set(descriptor, SOL_SOCKET, SO_RCVBUFFORCE,
+            (int)nn_min_u64(buffer_bytes, INT32_MAX)); /* beyond what is usual: .. */
+    net_set(descriptor, SOL_SOCKET, SO_SNDBUFFORCE,
+            (int)nn_min_u64(buffer_bytes, INT32_MAX)); /* .. where there is the right */
     net_set(descriptor, IPPROTO_UDP, UDP_GRO, 1);
     /* DF set, and the kernel's own path MTU not obeyed: probing is ours (RFC 8899). Over the interface: EMSGSIZE. */
     net_set(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);

@@ -22,6 +22,7 @@ NN_PRIVATE void nn_acks_init(nn_acks* acks, uint32_t delay_us_max)
     acks->largest = ACKS_NONE;
     acks->deadline_us = NN_NEVER;
     acks->watch_number = ACKS_NONE;
+    acks->mark = ACKS_NONE;
     acks->delay_us_max = delay_us_max;
 }
 
@@ -60,6 +61,7 @@ NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, 
 {
     NN_ASSERT(nn_acks_is_new(acks, number));
     bool in_order = acks->largest == ACKS_NONE ? number == 0 : number == acks->largest + 1;
+    bool sparse = acks->largest != ACKS_NONE && now_us - acks->largest_at_us >= NN_ACKS_SPARSE_US;
     if (acks->largest == ACKS_NONE || number > acks->largest) {
         acks_advance(acks, number);
         acks->largest = number;
@@ -68,17 +70,29 @@ NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, 
     acks->seen[number % NN_ACKS_WINDOW / 64] |= UINT64_C(1) << (number % 64);
     if (number < acks->floor) acks->floor = number; /* came after all: tell it */
     if (acks->watch_number != ACKS_NONE && number < acks->watch_floor) acks->watch_number = ACKS_NONE;
+    if (acks->mark != ACKS_NONE && number <= acks->mark) acks->mark = ACKS_NONE;
     if (!ack_eliciting && !at_once) return;
+    bool urgent = !in_order || (acks->urgent > 0 && sparse);
+    if (!in_order) {
+        acks->urgent = NN_ACKS_URGENT;
+    } else if (acks->urgent > 0) {
+        acks->urgent--;
+    }
     if (acks->eliciting < UINT8_MAX) acks->eliciting++;
     unsigned many = acks->largest < NN_ACKS_LATER_FROM ? NN_ACKS_ELICITING_FIRST : NN_ACKS_ELICITING_LATER;
     uint64_t interval_us = many == NN_ACKS_ELICITING_LATER ? NN_ACKS_INTERVAL_US : 0;
-    if (at_once || !in_order || acks->eliciting >= NN_ACKS_ELICITING_MAX) {
+    if (at_once || urgent || acks->eliciting >= NN_ACKS_ELICITING_MAX) {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us);
     } else if (acks->eliciting >= many) {
         acks->deadline_us = nn_min_u64(acks->deadline_us, nn_max_u64(now_us, acks->reported_at_us + interval_us));
     } else {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us + acks->delay_us_max);
     }
+}
+
+NN_PRIVATE void nn_acks_hurry(nn_acks* acks, uint64_t at_us)
+{
+    if (acks->deadline_us != NN_NEVER) acks->deadline_us = nn_min_u64(acks->deadline_us, at_us);
 }
 
 NN_PRIVATE bool nn_acks_wants(const nn_acks* acks)
@@ -166,6 +180,22 @@ static size_t acks_range_bytes(const acks_range* above, const acks_range* range)
     return nn_varint_bytes(above->low - range->high - 2) + nn_varint_bytes(range->high - range->low);
 }
 
+/* A side that sends nothing but ACKs never hears which of them came. What was in several of them is taken for heard: should
+ * all have been lost, the peer sends again what we have. */
+static void acks_mark(nn_acks* acks, uint64_t now_us)
+{
+    if (acks->mark == ACKS_NONE) {
+        acks->mark = acks->largest;
+        acks->mark_at_us = now_us;
+        acks->mark_frames = 1;
+        return;
+    }
+    if (acks->mark_frames < UINT8_MAX) acks->mark_frames++;
+    if (acks->mark_frames < NN_ACKS_MARK_FRAMES || now_us - acks->mark_at_us < NN_ACKS_MARK_US) return;
+    acks->floor = nn_max_u64(acks->floor, acks->mark + 1);
+    acks->mark = ACKS_NONE;
+}
+
 NN_PRIVATE bool nn_acks_write(nn_acks* acks, nn_writer* writer, uint64_t now_us)
 {
     acks_range ranges[NN_ACKS_RANGES_MAX];
@@ -205,6 +235,7 @@ NN_PRIVATE bool nn_acks_write(nn_acks* acks, nn_writer* writer, uint64_t now_us)
     }
     NN_ASSERT(!writer->failed);
     acks->written_floor = exact ? acks->largest + 1 : 0;
+    if (exact) acks_mark(acks, now_us);
     acks->deadline_us = NN_NEVER;
     acks->reported_at_us = now_us;
     acks->eliciting = 0;

@@ -12,8 +12,14 @@
 #define NN_ACKS_LATER_FROM 128u   /* packet number */
 #define NN_ACKS_ELICITING_MAX 32u /* .. unless they come so fast that an ACK left within .. */
 #define NN_ACKS_INTERVAL_US 1000u /* .. then this long after it, or at so many: the flood's other fifth */
-#define NN_ACKS_DELAY_US_DEFAULT 10000u
-#define NN_ACKS_BYTES_FULL 5u /* an ACK frame when nothing is missing, type byte included */
+#define NN_ACKS_DELAY_US_DEFAULT 18000u /* two packets of a game that sends 60 a second */
+#define NN_ACKS_HURRY_US 10000u         /* state (the next baseline) and bulk are told sooner .. */
+#define NN_ACKS_BULK_BYTES 512u         /* .. which is packets of so much */
+#define NN_ACKS_URGENT 2u /* packets behind one that came out of order are told at once, too: an ACK may get lost .. */
+#define NN_ACKS_SPARSE_US 4000u /* .. if they come no faster than this */
+#define NN_ACKS_MARK_FRAMES 6u  /* what so many ACK frames told .. */
+#define NN_ACKS_MARK_US 200000u /* .. over so long is told no more */
+#define NN_ACKS_BYTES_FULL 5u   /* an ACK frame when nothing is missing, type byte included */
 
 typedef struct nn_acks {
     uint64_t seen[NN_ACKS_WINDOW / 64]; /* bit number % 1024 */
@@ -25,8 +31,12 @@ typedef struct nn_acks {
     uint64_t watch_floor;    /* the floor once the peer has that packet */
     uint64_t written_floor;  /* the same of the ACK frame written last; 0: not exact */
     uint64_t reported_at_us; /* when the last ACK frame was written */
+    uint64_t mark;           /* everything up to it was in mark_frames ACK frames since mark_at_us; UINT64_MAX none */
+    uint64_t mark_at_us;
     uint32_t delay_us_max;
     uint8_t eliciting; /* ack-eliciting packets since the last ACK */
+    uint8_t urgent;    /* packets to come that are told at once */
+    uint8_t mark_frames;
 } nn_acks;
 
 NN_PRIVATE void nn_acks_init(nn_acks* acks, uint32_t delay_us_max);
@@ -40,6 +50,9 @@ NN_PRIVATE bool nn_acks_is_new(const nn_acks* acks, uint64_t number);
  *   at_once        it has NN_PACKET_ACK_NOW; elicits an ACK by itself.
  */
 NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, bool at_once, uint64_t now_us);
+
+/* nn_acks_hurry - the ACK that is due shall leave in so long at the latest. */
+NN_PRIVATE void nn_acks_hurry(nn_acks* acks, uint64_t at_us);
 
 /* nn_acks_wants - whether anything unreported arrived that wants an ACK: put one into any packet that leaves. */
 NN_PRIVATE bool nn_acks_wants(const nn_acks* acks);

@@ -393,7 +393,7 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     case NN_FRAME_ACK: read = connection_read_ack(connection, reader); break;
     case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
     case NN_FRAME_INPUT: return connection_read_input(connection, reader);
-    case NN_FRAME_STATE: return connection_read_state(connection, reader);
+    case NN_FRAME_STATE: connection->state_came = true; return connection_read_state(connection, reader);
     default: read = false; break;
     }
     if (read) return NECPNET_OK;
@@ -496,9 +496,13 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
     bool is_newest = connection->acks.largest == NN_PACKET_NONE || packet.number > connection->acks.largest;
     nn_connection_note_source(connection, from, bytes, is_newest);
     bool eliciting = false;
+    connection->state_came = false;
     necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &eliciting);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) return NECPNET_DROP_MEMORY; /* not acknowledged: it will come again */
     nn_acks_add(&connection->acks, packet.number, eliciting, (packet.flags & NN_PACKET_ACK_NOW) != 0, now_us);
+    if (connection->state_came || bytes >= NN_ACKS_BULK_BYTES) {
+        nn_acks_hurry(&connection->acks, now_us + NN_ACKS_HURRY_US);
+    }
     return NECPNET_DROP_COUNT;
 }
 

@@ -96,6 +96,7 @@ typedef struct nn_connection {
     bool closed_by_peer;
     bool is_final;             /* one side has, or will have, said CLOSE: the session ends with the connection */
     bool close_answer_pending; /* the peer's CLOSE is answered once */
+    bool state_came;           /* the packet being read holds state */
     bool is_stalled;           /* there is output, but the last flush could not write it */
     uint8_t closes_left;       /* CLOSE packets that may still be sent */
     nn_close close;

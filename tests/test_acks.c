@@ -146,6 +146,58 @@ TEST(test_acks_policy)
     }
 }
 
+TEST(test_acks_behind_a_gap_are_told_at_once_where_packets_are_sparse)
+{
+    nn_acks acks;
+    nn_acks_init(&acks, 18000);
+    uint8_t frame[64];
+    uint64_t now_us = 1000;
+    for (uint64_t number = 0; number < 210; number++, now_us += 16667) {
+        if (number == 200) continue; /* lost */
+        nn_acks_add(&acks, number, true, false, now_us);
+        uint64_t want_us = number > 200 && number <= 203 ? now_us : now_us + 18000;
+        bool second = number < 128 && acks.eliciting == NN_ACKS_ELICITING_FIRST;
+        if (number >= 201 && number < 206) TEST_EQUAL(nn_acks_deadline_us(&acks), want_us);
+        if (second || nn_acks_deadline_us(&acks) == now_us || number >= 199) {
+            nn_writer writer = nn_writer_of(frame, sizeof frame);
+            TEST_CHECK(nn_acks_write(&acks, &writer, now_us));
+        }
+    }
+    nn_acks_add(&acks, 210, true, false, now_us);
+    nn_acks_hurry(&acks, now_us + 10000);
+    TEST_EQUAL(nn_acks_deadline_us(&acks), now_us + 10000);
+    nn_acks_hurry(&acks, now_us + 12000);
+    TEST_EQUAL(nn_acks_deadline_us(&acks), now_us + 10000);
+    nn_writer writer = nn_writer_of(frame, sizeof frame);
+    TEST_CHECK(nn_acks_write(&acks, &writer, now_us));
+    nn_acks_hurry(&acks, now_us);
+    TEST_EQUAL(nn_acks_deadline_us(&acks), NN_NEVER); /* nothing is due */
+}
+
+TEST(test_acks_of_a_side_that_sends_nothing_else_stay_short)
+{
+    nn_acks acks;
+    nn_acks_init(&acks, 18000);
+    uint8_t frame[512];
+    size_t bytes_most = 0;
+    uint64_t now_us = 1000;
+    for (uint64_t number = 0; number < 2000; number++, now_us += 16667) {
+        if (number % 10 == 3) continue; /* lost */
+        nn_acks_add(&acks, number, true, false, now_us);
+        nn_writer writer = nn_writer_of(frame, sizeof frame);
+        TEST_CHECK(nn_acks_write(&acks, &writer, now_us));
+        if (nn_writer_bytes(&writer) > bytes_most) bytes_most = nn_writer_bytes(&writer);
+    }
+    TEST_AT_MOST(bytes_most, 14); /* gaps of the last half second, not of 1,024 packets */
+    TEST_CHECK(nn_acks_is_new(&acks, 1943));
+    nn_acks_add(&acks, 1943, true, false, now_us); /* after all: told again, and in several frames */
+    for (int i = 0; i < 5; i++) {
+        nn_writer writer = nn_writer_of(frame, sizeof frame);
+        TEST_CHECK(nn_acks_write(&acks, &writer, now_us));
+        TEST_GREATER(nn_writer_bytes(&writer), 14);
+    }
+}
+
 TEST(test_acks_in_a_flood_leave_once_a_millisecond_or_every_32_packets)
 {
     nn_acks acks;

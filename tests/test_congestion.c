@@ -105,6 +105,7 @@ static void link_arrivals(void)
 {
     while (link.there_count && link.there[link.there_first].at_us <= link.now_us) {
         nn_acks_add(&link.receiver, link.there[link.there_first].number, true, false, link.now_us);
+        nn_acks_hurry(&link.receiver, link.now_us + NN_ACKS_HURRY_US);
         link.there_first = (link.there_first + 1) % LINK_QUEUE_PACKETS;
         link.there_count--;
         link.delivered_bytes += LINK_PACKET;

@@ -7355,8 +7355,14 @@ NN_INLINE void nn_contents_add(nn_contents* contents, nn_sent_kind kind, uint8_t
 #define NN_ACKS_LATER_FROM 128u   /* packet number */
 #define NN_ACKS_ELICITING_MAX 32u /* .. unless they come so fast that an ACK left within .. */
 #define NN_ACKS_INTERVAL_US 1000u /* .. then this long after it, or at so many: the flood's other fifth */
-#define NN_ACKS_DELAY_US_DEFAULT 10000u
-#define NN_ACKS_BYTES_FULL 5u /* an ACK frame when nothing is missing, type byte included */
+#define NN_ACKS_DELAY_US_DEFAULT 18000u /* two packets of a game that sends 60 a second */
+#define NN_ACKS_HURRY_US 10000u         /* state (the next baseline) and bulk are told sooner .. */
+#define NN_ACKS_BULK_BYTES 512u         /* .. which is packets of so much */
+#define NN_ACKS_URGENT 2u /* packets behind one that came out of order are told at once, too: an ACK may get lost .. */
+#define NN_ACKS_SPARSE_US 4000u /* .. if they come no faster than this */
+#define NN_ACKS_MARK_FRAMES 6u  /* what so many ACK frames told .. */
+#define NN_ACKS_MARK_US 200000u /* .. over so long is told no more */
+#define NN_ACKS_BYTES_FULL 5u   /* an ACK frame when nothing is missing, type byte included */
 
 typedef struct nn_acks {
     uint64_t seen[NN_ACKS_WINDOW / 64]; /* bit number % 1024 */
@@ -7368,8 +7374,12 @@ typedef struct nn_acks {
     uint64_t watch_floor;    /* the floor once the peer has that packet */
     uint64_t written_floor;  /* the same of the ACK frame written last; 0: not exact */
     uint64_t reported_at_us; /* when the last ACK frame was written */
+    uint64_t mark;           /* everything up to it was in mark_frames ACK frames since mark_at_us; UINT64_MAX none */
+    uint64_t mark_at_us;
     uint32_t delay_us_max;
     uint8_t eliciting; /* ack-eliciting packets since the last ACK */
+    uint8_t urgent;    /* packets to come that are told at once */
+    uint8_t mark_frames;
 } nn_acks;
 
 NN_PRIVATE void nn_acks_init(nn_acks* acks, uint32_t delay_us_max);
@@ -7383,6 +7393,9 @@ NN_PRIVATE bool nn_acks_is_new(const nn_acks* acks, uint64_t number);
  *   at_once        it has NN_PACKET_ACK_NOW; elicits an ACK by itself.
  */
 NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, bool at_once, uint64_t now_us);
+
+/* nn_acks_hurry - the ACK that is due shall leave in so long at the latest. */
+NN_PRIVATE void nn_acks_hurry(nn_acks* acks, uint64_t at_us);
 
 /* nn_acks_wants - whether anything unreported arrived that wants an ACK: put one into any packet that leaves. */
 NN_PRIVATE bool nn_acks_wants(const nn_acks* acks);
@@ -7435,6 +7448,7 @@ NN_PRIVATE void nn_acks_init(nn_acks* acks, uint32_t delay_us_max)
     acks->largest = ACKS_NONE;
     acks->deadline_us = NN_NEVER;
     acks->watch_number = ACKS_NONE;
+    acks->mark = ACKS_NONE;
     acks->delay_us_max = delay_us_max;
 }
 
@@ -7473,6 +7487,7 @@ NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, 
 {
     NN_ASSERT(nn_acks_is_new(acks, number));
     bool in_order = acks->largest == ACKS_NONE ? number == 0 : number == acks->largest + 1;
+    bool sparse = acks->largest != ACKS_NONE && now_us - acks->largest_at_us >= NN_ACKS_SPARSE_US;
     if (acks->largest == ACKS_NONE || number > acks->largest) {
         acks_advance(acks, number);
         acks->largest = number;
@@ -7481,17 +7496,29 @@ NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, 
     acks->seen[number % NN_ACKS_WINDOW / 64] |= UINT64_C(1) << (number % 64);
     if (number < acks->floor) acks->floor = number; /* came after all: tell it */
     if (acks->watch_number != ACKS_NONE && number < acks->watch_floor) acks->watch_number = ACKS_NONE;
+    if (acks->mark != ACKS_NONE && number <= acks->mark) acks->mark = ACKS_NONE;
     if (!ack_eliciting && !at_once) return;
+    bool urgent = !in_order || (acks->urgent > 0 && sparse);
+    if (!in_order) {
+        acks->urgent = NN_ACKS_URGENT;
+    } else if (acks->urgent > 0) {
+        acks->urgent--;
+    }
     if (acks->eliciting < UINT8_MAX) acks->eliciting++;
     unsigned many = acks->largest < NN_ACKS_LATER_FROM ? NN_ACKS_ELICITING_FIRST : NN_ACKS_ELICITING_LATER;
     uint64_t interval_us = many == NN_ACKS_ELICITING_LATER ? NN_ACKS_INTERVAL_US : 0;
-    if (at_once || !in_order || acks->eliciting >= NN_ACKS_ELICITING_MAX) {
+    if (at_once || urgent || acks->eliciting >= NN_ACKS_ELICITING_MAX) {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us);
     } else if (acks->eliciting >= many) {
         acks->deadline_us = nn_min_u64(acks->deadline_us, nn_max_u64(now_us, acks->reported_at_us + interval_us));
     } else {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us + acks->delay_us_max);
     }
+}
+
+NN_PRIVATE void nn_acks_hurry(nn_acks* acks, uint64_t at_us)
+{
+    if (acks->deadline_us != NN_NEVER) acks->deadline_us = nn_min_u64(acks->deadline_us, at_us);
 }
 
 NN_PRIVATE bool nn_acks_wants(const nn_acks* acks)
@@ -7579,6 +7606,22 @@ static size_t acks_range_bytes(const acks_range* above, const acks_range* range)
     return nn_varint_bytes(above->low - range->high - 2) + nn_varint_bytes(range->high - range->low);
 }
 
+/* A side that sends nothing but ACKs never hears which of them came. What was in several of them is taken for heard: should
+ * all have been lost, the peer sends again what we have. */
+static void acks_mark(nn_acks* acks, uint64_t now_us)
+{
+    if (acks->mark == ACKS_NONE) {
+        acks->mark = acks->largest;
+        acks->mark_at_us = now_us;
+        acks->mark_frames = 1;
+        return;
+    }
+    if (acks->mark_frames < UINT8_MAX) acks->mark_frames++;
+    if (acks->mark_frames < NN_ACKS_MARK_FRAMES || now_us - acks->mark_at_us < NN_ACKS_MARK_US) return;
+    acks->floor = nn_max_u64(acks->floor, acks->mark + 1);
+    acks->mark = ACKS_NONE;
+}
+
 NN_PRIVATE bool nn_acks_write(nn_acks* acks, nn_writer* writer, uint64_t now_us)
 {
     acks_range ranges[NN_ACKS_RANGES_MAX];
@@ -7618,6 +7661,7 @@ NN_PRIVATE bool nn_acks_write(nn_acks* acks, nn_writer* writer, uint64_t now_us)
     }
     NN_ASSERT(!writer->failed);
     acks->written_floor = exact ? acks->largest + 1 : 0;
+    if (exact) acks_mark(acks, now_us);
     acks->deadline_us = NN_NEVER;
     acks->reported_at_us = now_us;
     acks->eliciting = 0;
@@ -23250,6 +23294,7 @@ typedef struct nn_connection {
     bool closed_by_peer;
     bool is_final;             /* one side has, or will have, said CLOSE: the session ends with the connection */
     bool close_answer_pending; /* the peer's CLOSE is answered once */
+    bool state_came;           /* the packet being read holds state */
     bool is_stalled;           /* there is output, but the last flush could not write it */
     uint8_t closes_left;       /* CLOSE packets that may still be sent */
     nn_close close;
@@ -23808,7 +23853,7 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     case NN_FRAME_ACK: read = connection_read_ack(connection, reader); break;
     case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
     case NN_FRAME_INPUT: return connection_read_input(connection, reader);
-    case NN_FRAME_STATE: return connection_read_state(connection, reader);
+    case NN_FRAME_STATE: connection->state_came = true; return connection_read_state(connection, reader);
     default: read = false; break;
     }
     if (read) return NECPNET_OK;
@@ -23911,9 +23956,13 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
     bool is_newest = connection->acks.largest == NN_PACKET_NONE || packet.number > connection->acks.largest;
     nn_connection_note_source(connection, from, bytes, is_newest);
     bool eliciting = false;
+    connection->state_came = false;
     necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &eliciting);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) return NECPNET_DROP_MEMORY; /* not acknowledged: it will come again */
     nn_acks_add(&connection->acks, packet.number, eliciting, (packet.flags & NN_PACKET_ACK_NOW) != 0, now_us);
+    if (connection->state_came || bytes >= NN_ACKS_BULK_BYTES) {
+        nn_acks_hurry(&connection->acks, now_us + NN_ACKS_HURRY_US);
+    }
     return NECPNET_DROP_COUNT;
 }
 

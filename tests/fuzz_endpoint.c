@@ -20,6 +20,7 @@
 #define OPERATIONS_MAX 400
 #define STEPS_MAX 4000
 #define ENTITIES 8
+#define KEY_INTERVAL_MS 1000
 #define RESTLESS_MAX 64 /* updates at one moment */
 #define MESSAGE_BYTES_MAX 20000
 #define SERVER_BYTES_MAX (8u << 20)
@@ -335,6 +336,11 @@ static void begin(void)
     server_config.world = fuzz.world;
     server_config.handshakes_max = 3;
     server_config.peers_max = 6;
+    server_config.key_interval_ms = client_config.key_interval_ms = KEY_INTERVAL_MS;
+#if NECPNET_WITH_ZLIB
+    server_config.deflate.enabled = server_config.deflate.sessions = client_config.websocket_deflate = true;
+    server_config.deflate.receive_context = server_config.deflate.send_context = true;
+#endif
     client_config.reconnect_delay_min_ms = 10;
     client_config.reconnect_delay_max_ms = 200;
     check(!necpnet_link_add_server(fuzz.link, 7777, &fuzz.server_transport), "server host");
@@ -429,7 +435,7 @@ static void client_call(int index)
         uint32_t tick;
     } out;
     uint8_t argument = next_u8();
-    uint8_t call = (uint8_t)(next_u8() % 16);
+    uint8_t call = (uint8_t)(next_u8() % 17);
     if (index < HONEST && call < 6) return; /* they stay as they are */
     switch (call) {
     case 0: (void)necpnet_client_disconnect(client, argument, "bye", argument * 8u); break;
@@ -445,7 +451,8 @@ static void client_call(int index)
     case 10: (void)necpnet_client_server_time_us(client, fuzz.now_us, &out.time_us); break;
     case 11: (void)necpnet_client_server_tick(client, fuzz.now_us, &out.tick, NULL); break;
     case 12: (void)necpnet_client_query(client, urls[argument % NN_COUNT(urls)]); break;
-    case 13: (void)necpnet_link_rebind(fuzz.link, index < HONEST ? NULL : self->inner); break;
+    case 16: (void)necpnet_client_migrate(client); break;
+    case 13: (void)necpnet_link_rebind(fuzz.link, self->inner); break; /* a stream goes on, a path is proven anew */
     default:
         fuzz.players[index].input_tick += argument % 4;
         (void)necpnet_client_send_input(client, fuzz.players[index].input_tick, pattern, argument);

@@ -3,7 +3,7 @@
 
 usage: tools/fuzz_seeds.py
 
-Writes tests/corpus/<name>/seed_* for endpoint, text and row and tests/corpus/{endpoint,frame,session,http,websocket}.dict.
+Writes tests/corpus/<name>/seed_* for endpoint, text, row and config and tests/corpus/{endpoint,frame,session,http,websocket}.dict.
 What fuzzers found themselves lies beside it and is left alone. The forms of the inputs are told at the heads of
 tests/fuzz_*.c.
 """
@@ -143,11 +143,19 @@ def row_seeds():
                   bytes([fields]) + (field + number(-2 if kind > 2 else 0) + number(100) + small) * fields + b"\1" + row)
 
 
+def config_seeds():
+    for kind in range(5):
+        for value in (0, 1, 1000, 65507, 1 << 20, 0xffffffff):
+            changes = b"".join(bytes([field]) + struct.pack("<I", value) for field in range(3))
+            write("config", "%d_%d" % (kind, value), bytes([kind]) + changes)
+
+
 def main():
     frames = vectors("frames.txt")
     endpoint_seeds(frames)
     text_seeds()
     row_seeds()
+    config_seeds()
     small = [frame for name, frame in frames if name not in ("query", "answer", "header") and len(frame) <= 40]
     dictionary("endpoint", small)
     dictionary("frame", small + [b"\x40\x00", b"\x80\0\0\0", b"\xff" * 8])

@@ -65,7 +65,7 @@ TEST(test_websocket_case_1_1_and_1_2_echo_of_every_length_form)
 static void add_pings(int count)
 {
     for (int i = 0; i < count; i++) {
-        char text[16];
+        char text[24];
         (void)snprintf(text, sizeof text, "payload-%d", i);
         frames_add_text(0x89, text);
     }

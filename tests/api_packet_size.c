@@ -64,7 +64,7 @@ TEST(test_packets_grow_to_what_the_path_takes)
         TEST_AT_MOST(server_size(&net), best);
         TEST_GREATER(server_size(&net) + 16, best);
         TEST_OK(necpnet_client_get_statistics(client->client, &statistics));
-        TEST_EQUAL(statistics.packets_lost, 0);            /* probes are no losses .. */
+        TEST_EQUAL(statistics.packets_lost, 0);                   /* probes are no losses .. */
         TEST_AT_LEAST(statistics.congestion_bytes, window_bytes); /* .. and shrink nothing */
         TEST_EQUAL(client->disconnected, 0);
         net_end(&net);

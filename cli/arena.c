@@ -85,7 +85,7 @@ static bool arena_poll(arena_client* arena)
             char text[512];
             printf("chat  %s\n", plain_text((const char*)event.data, event.bytes, false, text, sizeof text));
         }
-        if (event.type == NECPNET_EVENT_CONNECTED) arena->tick = 0;
+        if (event.type == NECPNET_EVENT_CONNECTED && !event.resumed) arena->tick = 0;
         if (!cli_answer(arena->options, arena->client, &event)) return false;
     }
     return true;

@@ -30,6 +30,7 @@ typedef struct load_run {
     uint32_t connected;
     uint32_t failed;
     uint32_t disconnected;
+    uint32_t suspended;
     uint64_t sent;
     uint64_t refused;
     uint64_t received;
@@ -93,7 +94,12 @@ static void poll_client(load_run* run, load_client* one, uint64_t now_us)
                 run->failed++;
             }
             break;
+        case NECPNET_EVENT_SUSPENDED:
+            run->suspended++;
+            if (run->suspended <= 3) cli_fail("a client's connection is lost, its session waits: %s", event.text);
+            break;
         case NECPNET_EVENT_CONNECTED:
+            if (event.resumed) break;
             one->is_connected = true;
             one->expect_number = one->next_number;
             run->connected++;

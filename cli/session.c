@@ -154,7 +154,15 @@ bool cli_answer(const cli_options* options, necpnet_client* client, const necpne
     case NECPNET_EVENT_CONNECTED:
         necpnet_client_set_user_data(client, client);
         cli_describe(client, text, sizeof text);
-        if (!options->json) printf("%s\n", text);
+        if (!options->json) printf("%s%s\n", event->resumed ? "the session goes on: " : "", text);
+        break;
+    case NECPNET_EVENT_MOVED:
+        cli_describe(client, text, sizeof text);
+        if (!options->json) printf("the session moved: %s\n", text);
+        break;
+    case NECPNET_EVENT_SUSPENDED:
+        cli_fail("connection lost (%s): %s; the session waits", necpnet_result_name(event->reason),
+                 event->text[0] ? event->text : necpnet_result_text(event->reason));
         break;
     case NECPNET_EVENT_CONNECT_FAILED:
         cli_fail("not connected (%s): %s%s", necpnet_result_name(event->reason), event->text,

@@ -45,7 +45,8 @@ int main(int argc, char** argv)
         necpnet_client_update(client, necpnet_time_us());
         while (necpnet_client_poll(client, &event)) {
             if (event.type == NECPNET_EVENT_MESSAGE) printf("%.*s\n", (int)event.bytes, (const char*)event.data);
-            if (event.type == NECPNET_EVENT_CONNECTED) printf("* connected\n");
+            if (event.type == NECPNET_EVENT_CONNECTED) printf(event.resumed ? "* back\n" : "* connected\n");
+            if (event.type == NECPNET_EVENT_SUSPENDED) printf("* connection lost, coming back: %s\n", event.text);
             if (event.type == NECPNET_EVENT_DISCONNECTED) printf("* disconnected: %s\n", event.text);
             if (event.type == NECPNET_EVENT_CONNECT_FAILED) printf("* not connected: %s\n", event.text);
         }

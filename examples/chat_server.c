@@ -32,6 +32,7 @@ int main(void)
                 break;
             case NECPNET_EVENT_CONNECTED:
             case NECPNET_EVENT_DISCONNECTED:
+                if (event.resumed) break; /* was never gone */
                 snprintf(line, sizeof line, "* somebody %s", event.type == NECPNET_EVENT_CONNECTED ? "came" : "left");
                 necpnet_server_broadcast(server, event.peer, 0, line, strlen(line), NULL, NULL);
                 printf("%s\n", line);

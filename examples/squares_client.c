@@ -58,7 +58,7 @@ int main(int argc, char** argv)
         necpnet_client_update(client, now_us);
         necpnet_view_update(view, now_us);
         while (necpnet_client_poll(client, &event)) {
-            if (event.type == NECPNET_EVENT_CONNECTED) sent = 0;
+            if (event.type == NECPNET_EVENT_CONNECTED && !event.resumed) sent = 0;
             if (event.text[0]) fprintf(stderr, "%s\n", event.text);
         }
         while (necpnet_view_poll(view, &entered)) continue;

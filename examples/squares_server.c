@@ -45,7 +45,7 @@ int main(void)
         while (necpnet_server_poll(server, &event)) {
             necpnet_entity own = (necpnet_entity)(uintptr_t)necpnet_server_get_peer_user_data(server, event.peer);
             square* state = (square*)necpnet_world_get(world, own);
-            if (event.type == NECPNET_EVENT_CONNECTED) join(world, server, event.peer);
+            if (event.type == NECPNET_EVENT_CONNECTED && !event.resumed) join(world, server, event.peer);
             if (event.type == NECPNET_EVENT_DISCONNECTED) necpnet_world_despawn(world, own);
             if (event.type == NECPNET_EVENT_INPUT && state) {
                 square_step(state, event.data, event.bytes, NULL);

@@ -333,6 +333,8 @@ static void runner_feed_view(necpnet_runner* runner, nn_runner_record* record)
         }
     } else if (record->kind == NN_RUNNER_CLOCK) {
         nn_view_set_clock(runner->view, record->as.feed.offset_us, record->as.feed.tick_hz);
+    } else if (record->kind == NN_RUNNER_RENEW) {
+        nn_view_renew(runner->view, record->as.feed.offset_us != 0);
     } else {
         nn_view_reset(runner->view);
     }

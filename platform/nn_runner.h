@@ -28,7 +28,8 @@ typedef enum nn_runner_kind {
     NN_RUNNER_EVENT = 5, /* reports */
     NN_RUNNER_STATE = 6, /* a STATE frame, from its length on */
     NN_RUNNER_CLOCK = 7,
-    NN_RUNNER_RESET = 8
+    NN_RUNNER_RESET = 8,
+    NN_RUNNER_RENEW = 9
 } nn_runner_kind;
 
 /* One record of a ring. Behind it (or elsewhere) stand name, text and data, each as long as it says; texts have a NUL. */

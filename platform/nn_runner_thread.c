@@ -151,9 +151,14 @@ static void runner_state_reset(void* user)
     runner_feed(runner, NN_RUNNER_RESET, 0, 0);
 }
 
+static void runner_state_renew(void* user, bool ordered)
+{
+    runner_feed((necpnet_runner*)user, NN_RUNNER_RENEW, ordered, 0);
+}
+
 NN_PRIVATE void nn_runner_set_state_sink(necpnet_runner* runner)
 {
-    nn_state_sink sink = {runner_state_read, runner_state_clock, runner_state_reset, runner};
+    nn_state_sink sink = {runner_state_read, runner_state_clock, runner_state_reset, runner_state_renew, runner};
     nn_client_set_state_sink(runner->client, &sink);
 }
 

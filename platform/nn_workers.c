@@ -1,6 +1,7 @@
 /* nn_workers - places, inboxes and spent tokens of servers that share a port. */
 #include "nn_workers.h"
 
+#include "nn_handshake_wire.h"
 #include "nn_packet.h"
 #include "nn_platform.h"
 
@@ -123,8 +124,14 @@ NN_PRIVATE bool nn_workers_divert(necpnet_workers* workers, uint32_t place, cons
                                   const uint8_t* data, size_t bytes)
 {
     uint32_t id;
-    if (!nn_packet_peek(data, bytes, &id)) return false;
-    uint32_t to = id >> 24;
+    uint32_t to;
+    if (nn_packet_peek(data, bytes, &id)) {
+        to = id >> 24;
+    } else if (bytes == NN_HANDSHAKE_BYTES && data[0] == NN_HANDSHAKE_RESUME) {
+        to = data[NN_RESUME_WORKER_AT];
+    } else {
+        return false;
+    }
     if (to == place || to >= workers->count_max) return false;
     nn_inbox* inbox = &workers->inboxes[to];
     size_t needed = nn_handed_over_bytes(bytes);

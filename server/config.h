@@ -82,6 +82,7 @@ typedef struct config {
     int64_t peers_max;
     int64_t peers_per_address_max;
     int64_t resume_window_ms;
+    int64_t take_over; /* necpnet_take_over */
     int64_t bandwidth_limit;
     int64_t state_hz;
     int64_t state_bytes_per_s;

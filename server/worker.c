@@ -103,15 +103,9 @@ static void worker_on_connected(worker* at, const necpnet_event* event)
 
 static void worker_on_disconnected(worker* at, const necpnet_event* event)
 {
-    necpnet_peer_info info;
     LOG(NECPNET_LOG_DEBUG, "peer_disconnected", event->text, LOG_TEXT("reason", necpnet_result_name(event->reason)),
         LOG_END);
-    if (necpnet_server_get_peer(at->server, event->peer, &info) == NECPNET_OK && !info.connected &&
-        event->will_reconnect) {
-        at->game->away(at->world_of_game, event->peer);
-    } else {
-        at->game->leave(at->world_of_game, event->peer);
-    }
+    at->game->leave(at->world_of_game, event->peer);
 }
 
 static void worker_poll(worker* at)
@@ -121,6 +115,7 @@ static void worker_poll(worker* at)
         switch (event.type) {
         case NECPNET_EVENT_CONNECTED: worker_on_connected(at, &event); break;
         case NECPNET_EVENT_DISCONNECTED: worker_on_disconnected(at, &event); break;
+        case NECPNET_EVENT_SUSPENDED: at->game->away(at->world_of_game, event.peer); break;
         case NECPNET_EVENT_MESSAGE: at->game->message(at->world_of_game, &event); break;
         case NECPNET_EVENT_INPUT:
             at->game->input(at->world_of_game, event.peer, event.tick, event.data, event.bytes);
@@ -258,6 +253,11 @@ static void worker_configure(worker* at, const tokens* office, necpnet_server_co
     server->peers_per_address_max = (uint32_t)settings->peers_per_address_max;
     server->tick_hz = at->game->tick_hz;
     server->resume_window_ms = (uint32_t)settings->resume_window_ms;
+    if (server->ticket_lifetime_ms < server->resume_window_ms * 2) {
+        server->ticket_lifetime_ms = server->resume_window_ms * 2;
+    }
+    server->suspended_max = server->peers_max;
+    server->take_over = (necpnet_take_over)settings->take_over;
     server->bandwidth_limit = (uint32_t)settings->bandwidth_limit;
     server->query_name = settings->server_name;
     server->workers = at->crew;

@@ -117,6 +117,11 @@ static void client_view_reset(void* user)
     nn_view_reset((necpnet_view*)user);
 }
 
+static void client_view_renew(void* user, bool ordered)
+{
+    nn_view_renew((necpnet_view*)user, ordered);
+}
+
 NN_PRIVATE void nn_client_set_state_sink(necpnet_client* client, const nn_state_sink* sink)
 {
     client->state_sink = *sink;
@@ -150,7 +155,7 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
         if (result) return result;
     }
     if (config->view) {
-        nn_state_sink sink = {client_view_read, client_view_clock, client_view_reset, config->view};
+        nn_state_sink sink = {client_view_read, client_view_clock, client_view_reset, client_view_renew, config->view};
         client->state_sink = sink;
     }
     necpnet_socket_config sockets;

@@ -124,7 +124,7 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         connection->suspend_pending = connection->loading || connection->suspended;
         connection->input_pending = connection->inputs.count > 0;
         connection->input_receiver.ack_due = connection->input_receiver.has_tick;
-        if (connection->state_sink.reset) connection->state_sink.reset(connection->state_sink.user);
+        if (connection->state_sink.renew) connection->state_sink.renew(connection->state_sink.user, ordered);
     } else {
         nn_session_begin(session, ordered);
     }
@@ -175,7 +175,11 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     if (nn_connection_is_udp(connection)) nn_connection_set_size(connection);
     if (nn_connection_is_udp(connection) && open->rtt_us)
         nn_recovery_seed_rtt(&connection->recovery, open->rtt_us, now_us);
-    if (connection->state_sink.clock) connection->state_sink.clock(connection->state_sink.user, 0, connection->tick_hz);
+    if (connection->state_sink.clock) {
+        bool has_clock = open->resumed && nn_clock_sync_is_ready(&connection->clock);
+        int64_t offset_us = has_clock ? nn_clock_sync_offset_us(&connection->clock, now_us) : 0;
+        connection->state_sink.clock(connection->state_sink.user, offset_us, connection->tick_hz);
+    }
     return connection_open_session(connection, open);
 }
 

@@ -71,6 +71,8 @@ typedef struct nn_state_sink {
     necpnet_result (*read)(void* user, nn_reader* reader, uint64_t now_us);
     void (*clock)(void* user, int64_t server_minus_local_us, uint32_t tick_hz);
     void (*reset)(void* user);
+    void (*renew)(void* user,
+                  bool ordered); /* the same world over another connection: all is sent anew, nothing leaves for that */
     void* user;
 } nn_state_sink;
 

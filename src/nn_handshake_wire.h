@@ -38,6 +38,8 @@ NN_INLINE bool nn_handshake_is(const uint8_t* data, size_t bytes)
     return bytes > 0 && data[0] >= 1 && data[0] <= 0x0f;
 }
 
+#define NN_RESUME_WORKER_AT (46u + 7u) /* in a RESUME: the highest byte of its ticket's number */
+
 /* The first 8 bytes of every message. */
 typedef struct nn_handshake_head {
     uint8_t type; /* nn_handshake_type */

@@ -199,7 +199,8 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     peer->server = server;
     peer->identity = *identity;
     peer->connected_us = server->endpoint.now_us;
-    peer->ticket_floor = 1;
+    peer->ticket_issued = server->worker << 24; /* its first byte tells workers whose it is */
+    peer->ticket_floor = peer->ticket_issued + 1;
     peer->ticket_due_us = NN_NEVER;
     nn_session_init(&peer->session, &server->endpoint.session_config);
     nn_connection_init(&peer->connection, &server->endpoint.settings, &peer->session, 1);

@@ -21,8 +21,8 @@
 
 /* What a ticket says. */
 typedef struct nn_ticket {
-    uint32_t number;                           /* counts the tickets of a session, from 1 */
-    uint64_t session;                          /* the necpnet_peer at the server that issued it */
+    uint32_t number;  /* counts the tickets of a session, from 1; highest byte: the worker that has it */
+    uint64_t session; /* the necpnet_peer at the server that issued it */
     uint8_t session_tag[NN_SESSION_TAG_BYTES]; /* random, of the session; its first 8 bytes name it in SETUP */
     uint64_t client_id;
     uint64_t server_id;

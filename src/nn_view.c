@@ -186,18 +186,39 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view)
         nn_view_slot* slot = &view->slots[i];
         view_leave(view, slot);
         slot->ended = slot->announced != 0;
+        slot->stale = false;
         slot->generation = 0;
         slot->typed = false;
         slot->left = false;
     }
     nn_playback_reset(&view->playback);
     view->complete_count = 0;
+    view->renewing = 0;
     view->any = false;
     view->newest_tick = 0;
     view->input_count = 0;
     view->input_last = 0;
     view->has_acked = false;
     view->replay = false;
+}
+
+/* How many complete frames it takes until nothing that was sent can still be on its way: one may overtake another, or be lost. */
+#define VIEW_RENEWING_FRAMES 3
+
+NN_PRIVATE void nn_view_renew(necpnet_view* view, bool ordered)
+{
+    for (uint32_t i = 0; i < view->slot_capacity; i++) view->slots[i].stale = view->slots[i].entity != NULL;
+    view->renewing = ordered ? 1 : VIEW_RENEWING_FRAMES;
+    view->complete_count = 0;
+}
+
+static void view_note_renewed(necpnet_view* view)
+{
+    if (view->renewing == 0 || --view->renewing > 0) return;
+    for (uint32_t i = 0; i < view->slot_capacity; i++) {
+        if (view->slots[i].stale) view_leave(view, &view->slots[i]);
+        view->slots[i].stale = false;
+    }
 }
 
 /* ---- states */
@@ -355,6 +376,7 @@ static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint
     if (!view_reserve_slot(view, place)) return NECPNET_ERR_OUT_OF_MEMORY;
     nn_view_slot* slot = &view->slots[place];
     if (view_is_late(slot, generation, frame->tick)) return NECPNET_OK;
+    slot->stale = false;
     if (slot->entity && slot->generation == generation && slot->type != type) {
         return view_refuse(view, "an entity of two types");
     }
@@ -462,7 +484,10 @@ NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, ui
         view->any = true;
         view->newest_tick = frame.tick;
     }
-    if (frame.complete) view_note_complete(view, frame.tick);
+    if (frame.complete) {
+        view_note_complete(view, frame.tick);
+        view_note_renewed(view);
+    }
     if (frame.tick >= view->newest_tick) {
         view->replay = true;
         if (frame.has_input && (!view->has_acked || frame.input > view->input_acked)) {

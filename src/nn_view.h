@@ -38,6 +38,7 @@ typedef struct nn_view_slot {
     bool typed;  /* type is that of the last entity here */
     bool left;   /* left_tick counts */
     bool queued; /* in the queue of events */
+    bool stale;  /* not seen since nn_view_renew */
     bool ended;  /* what was announced went with its connection: the same number may mean another entity */
 } nn_view_slot;
 
@@ -82,6 +83,7 @@ struct necpnet_view {
     uint32_t complete[NN_VIEW_STATES]; /* ticks of the last frames that held all that had changed; ring */
     uint32_t complete_count;
     uint32_t complete_tick; /* the newest of them */
+    uint8_t renewing;       /* complete frames until what is stale leaves; 0: nothing is */
     nn_playback playback;
     int64_t server_minus_local_us;
     const char* error;
@@ -98,6 +100,14 @@ NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, ui
 
 /* nn_view_get_error - what was wrong with the last frame that nn_view_read refused; static text. */
 NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view);
+
+/* nn_view_renew - another connection to the same server's world, which it sends anew: what is in view stays and goes on; what
+ * the server does not name again has left meanwhile, and leaves when all has come.
+ *
+ *   ordered  the connection loses nothing.
+ */
+
+NN_PRIVATE void nn_view_renew(necpnet_view* view, bool ordered);
 
 /* nn_view_reset - the connection is gone: all entities leave, no state or input is remembered. */
 NN_PRIVATE void nn_view_reset(necpnet_view* view);

@@ -208,6 +208,39 @@ TEST(test_view_empties_when_the_session_ends_and_fills_again)
     }
 }
 
+TEST(test_view_goes_on_over_a_new_connection_and_drops_what_left_meanwhile)
+{
+    for (size_t t = 0; t < 2; t++) {
+        struct stage stage;
+        stage_begin(&stage);
+        stage.net.client_config.udp_timeout_ms = stage.net.server_config.udp_timeout_ms = 2000;
+        stage.net.client_config.websocket_ping_ms = stage.net.server_config.websocket_ping_ms = 500;
+        stage.net.client_config.websocket_timeout_ms = stage.net.server_config.websocket_timeout_ms = 2000;
+        net_serve(&stage.net);
+        thing start = {{0, 0}, 1, "here"};
+        necpnet_entity entities[3];
+        for (int i = 0; i < 3; i++) TEST_OK(necpnet_world_spawn(stage.world, 1, &start, &entities[i]));
+        stage_join(&stage, transports[t]);
+        stage_run(&stage, 1000, NULL);
+        struct net_client* client = &stage.net.clients[0];
+        TEST_EQUAL(stage.seen[0].entered, 3);
+        TEST_OK(necpnet_link_block(stage.net.link, client->transport, true, true));
+        stage_run(&stage, 3000, NULL);
+        TEST_EQUAL(stage.net.server_suspended, 1);
+        TEST_OK(necpnet_world_despawn(stage.world, entities[1]));
+        ((thing*)necpnet_world_get(stage.world, entities[2]))->health = 5;
+        TEST_OK(necpnet_world_mark(stage.world, entities[2]));
+        TEST_OK(necpnet_link_block(stage.net.link, client->transport, false, false));
+        stage_run(&stage, 8000, NULL);
+        TEST_HINT("%s", transports[t]);
+        TEST_EQUAL(client->resumed, 1);
+        TEST_EQUAL(stage.seen[0].entered, 3); /* nobody came anew */
+        TEST_EQUAL(stage.seen[0].left, 1);    /* but the one that is gone */
+        stage_compare(&stage);
+        stage_end(&stage);
+    }
+}
+
 TEST(test_different_schemas_are_refused_by_name)
 {
     static const necpnet_field other_fields[] = {NECPNET_INTEGER(thing, health, 2, 0, 10, 0)};

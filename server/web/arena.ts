@@ -147,8 +147,12 @@ function listen(client: Client, picture: Picture): void {
     lost = null;
     if (remember("colour")) sendProfile(client);
   });
-  client.on("disconnected", (event) => {
+  client.on("suspended", (event) => {
     addLine(`Connection lost: ${event.text}`, true);
+    onLost(event);
+  });
+  client.on("disconnected", (event) => {
+    if (!lost) addLine(`Connection lost: ${event.text}`, true);
     onLost(event);
   });
   client.on("connectFailed", onLost);

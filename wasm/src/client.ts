@@ -50,6 +50,7 @@ export interface ConnectOptions {
 }
 
 export interface ConnectedEvent { resumed: boolean; lostMessages: number }
+/** The connection is lost (the session may wait, or be over), or an attempt failed. */
 export interface LostEvent {
   /** Name of the result, for programs: "ERR_CONNECTION_RESET". */
   reason: string;
@@ -65,7 +66,13 @@ export interface ReceiptEvent { channel: number; receipt: number }
 export interface TokenEvent { error: Error; retryInMs: number }
 
 export interface ClientEvents {
+  /** A session has begun, or goes on after `suspended` (resumed). */
   connected: ConnectedEvent;
+  /** The connection is lost; the session waits, and the client comes back by itself. */
+  suspended: LostEvent;
+  /** The session goes on over another connection; nothing was away. */
+  moved: {};
+  /** The session is over. */
   disconnected: LostEvent;
   /** An attempt failed. */
   connectFailed: LostEvent;
@@ -93,7 +100,8 @@ export type Statistics = Record<string, number>;
 
 type Listener = (event: any) => void;
 
-const EVENT = { connected: 1, disconnected: 2, connectFailed: 3, tokenNeeded: 4, message: 5, receipt: 6, writable: 7 };
+const EVENT = { connected: 1, disconnected: 2, connectFailed: 3, tokenNeeded: 4, message: 5, receipt: 6, writable: 7, suspended: 11,
+  moved: 12 };
 const RESULT_WOULD_BLOCK = -4;
 const TOKEN_RETRY_MS = [250, 500, 1000, 2000, 4000];
 const INPUTS_A_FRAME = 8;
@@ -332,9 +340,12 @@ export class Client {
       case EVENT.connected:
         if (!event.resumed) this.inputTick = 0;
         return this.emit("connected", { resumed: event.resumed !== 0, lostMessages: event.count });
+      case EVENT.moved:
+        return this.emit("moved", {});
+      case EVENT.suspended:
       case EVENT.disconnected:
       case EVENT.connectFailed:
-        return this.emit(event.type === EVENT.disconnected ? "disconnected" : "connectFailed", {
+        return this.emit(event.type === EVENT.suspended ? "suspended" : event.type === EVENT.disconnected ? "disconnected" : "connectFailed", {
           reason: core.reason(event.reason),
           text: core.text(event.text) || core.error(event.reason).text,
           code: event.code,

@@ -42,7 +42,7 @@ const open = new Set();
 
 async function connect(options) {
   const client = await necpnet.connect({ core: source, ...options });
-  client.heard = { connected: [], disconnected: [], connectFailed: [], tokenFailed: [], message: [], receipt: [] };
+  client.heard = { connected: [], suspended: [], disconnected: [], connectFailed: [], tokenFailed: [], message: [], receipt: [] };
   for (const name of Object.keys(client.heard)) client.on(name, (event) => client.heard[name].push(event));
   open.add(client);
   return client;
@@ -266,14 +266,16 @@ async function checkRestart() {
   const left = [];
   client.on("left", (event) => left.push(event.id));
   await stop(server, "SIGKILL");
-  await until("the loss is told", () => client.heard.disconnected.length === 1);
-  check(client.heard.disconnected[0].willReconnect, `the server died: ${client.heard.disconnected[0].reason}, ${client.heard.disconnected[0].text}`);
+  await until("the loss is told", () => client.heard.suspended.length === 1);
+  check(client.heard.suspended[0].willReconnect, `the server died: ${client.heard.suspended[0].reason}, ${client.heard.suspended[0].text}`);
   check(client.sendNamed("echo", "kept"), "reliable channels take messages meanwhile");
   client.frame();
-  check(client.entities.length === 0 && left.length > 20, "all entities have left");
+  check(client.entities.length > 20 && left.length === 0, "the view stands still while the session waits");
   server = await startServer(["--port", String(server.tcp_port), "--udp-port", String(server.udp_port)]);
   await until("connected again", () => client.heard.connected.length === 2, 20);
   check(client.heard.connected[1].resumed === false, "a new session at the new server");
+  check(client.heard.disconnected.length === 1 && client.heard.disconnected[0].reason === "ERR_SESSION_LOST", "the old one is over");
+  await until("the old entities have left", () => client.frame() && left.length > 20);
   await until("in view again", () => client.frame().length > 20);
   check(true, "the world is back");
   close(client);

@@ -3344,8 +3344,8 @@ NN_PRIVATE necpnet_result nn_key_of_passphrase(const char* passphrase, uint8_t o
 
 /* What a ticket says. */
 typedef struct nn_ticket {
-    uint32_t number;                           /* counts the tickets of a session, from 1 */
-    uint64_t session;                          /* the necpnet_peer at the server that issued it */
+    uint32_t number;  /* counts the tickets of a session, from 1; highest byte: the worker that has it */
+    uint64_t session; /* the necpnet_peer at the server that issued it */
     uint8_t session_tag[NN_SESSION_TAG_BYTES]; /* random, of the session; its first 8 bytes name it in SETUP */
     uint64_t client_id;
     uint64_t server_id;
@@ -3514,6 +3514,8 @@ NN_INLINE bool nn_handshake_is(const uint8_t* data, size_t bytes)
 {
     return bytes > 0 && data[0] >= 1 && data[0] <= 0x0f;
 }
+
+#define NN_RESUME_WORKER_AT (46u + 7u) /* in a RESUME: the highest byte of its ticket's number */
 
 /* The first 8 bytes of every message. */
 typedef struct nn_handshake_head {
@@ -20951,6 +20953,7 @@ typedef struct nn_view_slot {
     bool typed;  /* type is that of the last entity here */
     bool left;   /* left_tick counts */
     bool queued; /* in the queue of events */
+    bool stale;  /* not seen since nn_view_renew */
     bool ended;  /* what was announced went with its connection: the same number may mean another entity */
 } nn_view_slot;
 
@@ -20995,6 +20998,7 @@ struct necpnet_view {
     uint32_t complete[NN_VIEW_STATES]; /* ticks of the last frames that held all that had changed; ring */
     uint32_t complete_count;
     uint32_t complete_tick; /* the newest of them */
+    uint8_t renewing;       /* complete frames until what is stale leaves; 0: nothing is */
     nn_playback playback;
     int64_t server_minus_local_us;
     const char* error;
@@ -21011,6 +21015,14 @@ NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, ui
 
 /* nn_view_get_error - what was wrong with the last frame that nn_view_read refused; static text. */
 NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view);
+
+/* nn_view_renew - another connection to the same server's world, which it sends anew: what is in view stays and goes on; what
+ * the server does not name again has left meanwhile, and leaves when all has come.
+ *
+ *   ordered  the connection loses nothing.
+ */
+
+NN_PRIVATE void nn_view_renew(necpnet_view* view, bool ordered);
 
 /* nn_view_reset - the connection is gone: all entities leave, no state or input is remembered. */
 NN_PRIVATE void nn_view_reset(necpnet_view* view);
@@ -21227,18 +21239,39 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view)
         nn_view_slot* slot = &view->slots[i];
         view_leave(view, slot);
         slot->ended = slot->announced != 0;
+        slot->stale = false;
         slot->generation = 0;
         slot->typed = false;
         slot->left = false;
     }
     nn_playback_reset(&view->playback);
     view->complete_count = 0;
+    view->renewing = 0;
     view->any = false;
     view->newest_tick = 0;
     view->input_count = 0;
     view->input_last = 0;
     view->has_acked = false;
     view->replay = false;
+}
+
+/* How many complete frames it takes until nothing that was sent can still be on its way: one may overtake another, or be lost. */
+#define VIEW_RENEWING_FRAMES 3
+
+NN_PRIVATE void nn_view_renew(necpnet_view* view, bool ordered)
+{
+    for (uint32_t i = 0; i < view->slot_capacity; i++) view->slots[i].stale = view->slots[i].entity != NULL;
+    view->renewing = ordered ? 1 : VIEW_RENEWING_FRAMES;
+    view->complete_count = 0;
+}
+
+static void view_note_renewed(necpnet_view* view)
+{
+    if (view->renewing == 0 || --view->renewing > 0) return;
+    for (uint32_t i = 0; i < view->slot_capacity; i++) {
+        if (view->slots[i].stale) view_leave(view, &view->slots[i]);
+        view->slots[i].stale = false;
+    }
 }
 
 /* ---- states */
@@ -21396,6 +21429,7 @@ static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint
     if (!view_reserve_slot(view, place)) return NECPNET_ERR_OUT_OF_MEMORY;
     nn_view_slot* slot = &view->slots[place];
     if (view_is_late(slot, generation, frame->tick)) return NECPNET_OK;
+    slot->stale = false;
     if (slot->entity && slot->generation == generation && slot->type != type) {
         return view_refuse(view, "an entity of two types");
     }
@@ -21503,7 +21537,10 @@ NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, ui
         view->any = true;
         view->newest_tick = frame.tick;
     }
-    if (frame.complete) view_note_complete(view, frame.tick);
+    if (frame.complete) {
+        view_note_complete(view, frame.tick);
+        view_note_renewed(view);
+    }
     if (frame.tick >= view->newest_tick) {
         view->replay = true;
         if (frame.has_input && (!view->has_acked || frame.input > view->input_acked)) {
@@ -23269,6 +23306,8 @@ typedef struct nn_state_sink {
     necpnet_result (*read)(void* user, nn_reader* reader, uint64_t now_us);
     void (*clock)(void* user, int64_t server_minus_local_us, uint32_t tick_hz);
     void (*reset)(void* user);
+    void (*renew)(void* user,
+                  bool ordered); /* the same world over another connection: all is sent anew, nothing leaves for that */
     void* user;
 } nn_state_sink;
 
@@ -23584,7 +23623,7 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         connection->suspend_pending = connection->loading || connection->suspended;
         connection->input_pending = connection->inputs.count > 0;
         connection->input_receiver.ack_due = connection->input_receiver.has_tick;
-        if (connection->state_sink.reset) connection->state_sink.reset(connection->state_sink.user);
+        if (connection->state_sink.renew) connection->state_sink.renew(connection->state_sink.user, ordered);
     } else {
         nn_session_begin(session, ordered);
     }
@@ -23635,7 +23674,11 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     if (nn_connection_is_udp(connection)) nn_connection_set_size(connection);
     if (nn_connection_is_udp(connection) && open->rtt_us)
         nn_recovery_seed_rtt(&connection->recovery, open->rtt_us, now_us);
-    if (connection->state_sink.clock) connection->state_sink.clock(connection->state_sink.user, 0, connection->tick_hz);
+    if (connection->state_sink.clock) {
+        bool has_clock = open->resumed && nn_clock_sync_is_ready(&connection->clock);
+        int64_t offset_us = has_clock ? nn_clock_sync_offset_us(&connection->clock, now_us) : 0;
+        connection->state_sink.clock(connection->state_sink.user, offset_us, connection->tick_hz);
+    }
     return connection_open_session(connection, open);
 }
 
@@ -25117,6 +25160,11 @@ static void client_view_reset(void* user)
     nn_view_reset((necpnet_view*)user);
 }
 
+static void client_view_renew(void* user, bool ordered)
+{
+    nn_view_renew((necpnet_view*)user, ordered);
+}
+
 NN_PRIVATE void nn_client_set_state_sink(necpnet_client* client, const nn_state_sink* sink)
 {
     client->state_sink = *sink;
@@ -25150,7 +25198,7 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
         if (result) return result;
     }
     if (config->view) {
-        nn_state_sink sink = {client_view_read, client_view_clock, client_view_reset, config->view};
+        nn_state_sink sink = {client_view_read, client_view_clock, client_view_reset, client_view_renew, config->view};
         client->state_sink = sink;
     }
     necpnet_socket_config sockets;
@@ -27659,7 +27707,8 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     peer->server = server;
     peer->identity = *identity;
     peer->connected_us = server->endpoint.now_us;
-    peer->ticket_floor = 1;
+    peer->ticket_issued = server->worker << 24; /* its first byte tells workers whose it is */
+    peer->ticket_floor = peer->ticket_issued + 1;
     peer->ticket_due_us = NN_NEVER;
     nn_session_init(&peer->session, &server->endpoint.session_config);
     nn_connection_init(&peer->connection, &server->endpoint.settings, &peer->session, 1);
@@ -31991,8 +32040,14 @@ NN_PRIVATE bool nn_workers_divert(necpnet_workers* workers, uint32_t place, cons
                                   const uint8_t* data, size_t bytes)
 {
     uint32_t id;
-    if (!nn_packet_peek(data, bytes, &id)) return false;
-    uint32_t to = id >> 24;
+    uint32_t to;
+    if (nn_packet_peek(data, bytes, &id)) {
+        to = id >> 24;
+    } else if (bytes == NN_HANDSHAKE_BYTES && data[0] == NN_HANDSHAKE_RESUME) {
+        to = data[NN_RESUME_WORKER_AT];
+    } else {
+        return false;
+    }
     if (to == place || to >= workers->count_max) return false;
     nn_inbox* inbox = &workers->inboxes[to];
     size_t needed = nn_handed_over_bytes(bytes);
@@ -34239,7 +34294,8 @@ typedef enum nn_runner_kind {
     NN_RUNNER_EVENT = 5, /* reports */
     NN_RUNNER_STATE = 6, /* a STATE frame, from its length on */
     NN_RUNNER_CLOCK = 7,
-    NN_RUNNER_RESET = 8
+    NN_RUNNER_RESET = 8,
+    NN_RUNNER_RENEW = 9
 } nn_runner_kind;
 
 /* One record of a ring. Behind it (or elsewhere) stand name, text and data, each as long as it says; texts have a NUL. */
@@ -34688,6 +34744,8 @@ static void runner_feed_view(necpnet_runner* runner, nn_runner_record* record)
         }
     } else if (record->kind == NN_RUNNER_CLOCK) {
         nn_view_set_clock(runner->view, record->as.feed.offset_us, record->as.feed.tick_hz);
+    } else if (record->kind == NN_RUNNER_RENEW) {
+        nn_view_renew(runner->view, record->as.feed.offset_us != 0);
     } else {
         nn_view_reset(runner->view);
     }
@@ -34887,9 +34945,14 @@ static void runner_state_reset(void* user)
     runner_feed(runner, NN_RUNNER_RESET, 0, 0);
 }
 
+static void runner_state_renew(void* user, bool ordered)
+{
+    runner_feed((necpnet_runner*)user, NN_RUNNER_RENEW, ordered, 0);
+}
+
 NN_PRIVATE void nn_runner_set_state_sink(necpnet_runner* runner)
 {
-    nn_state_sink sink = {runner_state_read, runner_state_clock, runner_state_reset, runner};
+    nn_state_sink sink = {runner_state_read, runner_state_clock, runner_state_reset, runner_state_renew, runner};
     nn_client_set_state_sink(runner->client, &sink);
 }
 

@@ -54,7 +54,7 @@ check: ## what must hold before a change is shared: fresh, layers, style, export
 
 quick: check ## another name for check
 
-bench: ## measure against the peers that are installed; figures as JSON lines after each table; a minute or two
+bench: ## measure against the peers that are installed; figures as JSON lines after each table; some minutes
 	$(call build,release)
 	@for program in build/release/bench/*; do \
 		test -f $$program -a -x $$program || continue; \

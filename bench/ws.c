@@ -1,7 +1,8 @@
-/* ws - the web edge against libwebsockets: echo, fan-out, upgrades, memory of idle connections.
+/* ws - the web edge against libwebsockets, and against a bare epoll loop that can do nothing but this, as the floor: echo,
+ * fan-out, upgrades, memory of idle connections, and the memory that the library takes for one.
  *
  * Each server runs in a child process on the first core; one and the same load generator (this process, on the last
- * core) asks both in turn, several short rounds, of which the best counts. A table for people, then one JSON line a
+ * core) asks all in turn, several short rounds, of which the best counts. A table for people, then one JSON line a
  * figure. Loopback, no TLS, 64 bytes a message.
  */
 #if defined(__linux__) && !defined(_GNU_SOURCE)
@@ -34,11 +35,12 @@
 #define MESSAGE_BYTES 64
 #define FRAME_BYTES (2 + MESSAGE_BYTES)      /* server to client */
 #define MASKED_BYTES (2 + 4 + MESSAGE_BYTES) /* client to server */
-#define CONNECTIONS_MAX 6000
+#define CONNECTIONS_MAX 10200
+#define IDLE 9800
 #define FAN_IN_FLIGHT 8
 #define READ_BYTES (512 * 1024)
 
-static double seconds_a_round = 1.0;
+static double seconds_a_round = 0.6;
 static int rounds = 3;
 
 /* ---- our server ----------------------------------------------------------------------------------------------------- */
@@ -189,6 +191,70 @@ static void theirs_serve(int port)
 
 #endif
 
+/* ---- a bare loop: the floor ------------------------------------------------------------------------------------------ */
+
+/* One read, one write, no memory of a connection but whether it has upgraded; frames are whole, as the generator sends. */
+static void bare_data(int epoll, int fd, bool* upgraded, uint8_t* data, size_t bytes)
+{
+    static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                 "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    static uint8_t out[READ_BYTES];
+    size_t used = 0;
+    if (!*upgraded) {
+        *upgraded = true;
+        if (write(fd, answer, sizeof answer - 1) < 0) (void)epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+        return;
+    }
+    for (; bytes >= MASKED_BYTES; data += MASKED_BYTES, bytes -= MASKED_BYTES) {
+        out[used] = 0x82;
+        out[used + 1] = MESSAGE_BYTES;
+        for (size_t i = 0; i < MESSAGE_BYTES; i++) out[used + 2 + i] = (uint8_t)(data[6 + i] ^ data[2 + i % 4]);
+        used += FRAME_BYTES;
+    }
+    if (used && write(fd, out, used) < 0) (void)epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void bare_serve(int port)
+{
+    static bool upgraded[65536];
+    static uint8_t data[READ_BYTES];
+    struct epoll_event events[256], event;
+    struct sockaddr_in address;
+    int one = 1;
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_port = htons((uint16_t)port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), epoll = epoll_create1(0);
+    (void)setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    (void)setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (bind(listener, (struct sockaddr*)&address, sizeof address) || listen(listener, 4096)) exit(1);
+    memset(&event, 0, sizeof event);
+    event.events = EPOLLIN;
+    event.data.fd = listener;
+    (void)epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
+    for (;;) {
+        int ready = epoll_wait(epoll, events, 256, -1);
+        for (int i = 0; i < ready; i++) {
+            int fd = events[i].data.fd;
+            if (fd != listener) {
+                ssize_t got = read(fd, data, sizeof data);
+                if (got > 0) {
+                    bare_data(epoll, fd, &upgraded[fd], data, (size_t)got);
+                } else {
+                    close(fd);
+                }
+                continue;
+            }
+            while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+                upgraded[fd] = false;
+                event.data.fd = fd;
+                (void)epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+            }
+        }
+    }
+}
+
 /* ---- processes ------------------------------------------------------------------------------------------------------ */
 
 static void pin(int core)
@@ -304,16 +370,21 @@ static int free_port(void)
     return port;
 }
 
-/* Ask for the upgrade and read the answer's head: nothing comes behind it before we speak. */
-static bool upgrade(int fd, const char* path)
+static bool ask(int fd, const char* path)
 {
     char head[1024];
-    size_t got = 0;
     int bytes = snprintf(head, sizeof head,
                          "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
                          path);
-    if (write(fd, head, (size_t)bytes) != bytes) return false;
+    return write(fd, head, (size_t)bytes) == bytes;
+}
+
+/* The answer's head: nothing comes behind it before we speak. */
+static bool is_answered(int fd)
+{
+    char head[1024];
+    size_t got = 0;
     for (;;) {
         ssize_t part = read(fd, head + got, sizeof head - 1 - got);
         if (part <= 0) return false;
@@ -323,17 +394,34 @@ static bool upgrade(int fd, const char* path)
     }
 }
 
+/* Many connections, upgraded a hundred at a time: neither side waits for the other at each one. Returns how many. */
+static int open_many(int port, int* fds, int count, const char* path)
+{
+    int done = 0;
+    while (done < count) {
+        int opened = done;
+        for (; opened < count && opened < done + 100; opened++) {
+            fds[opened] = open_socket(port);
+            if (fds[opened] < 0) return done;
+            if (!ask(fds[opened], path)) return done;
+        }
+        for (; done < opened; done++) {
+            if (!is_answered(fds[done])) return done;
+        }
+    }
+    return done;
+}
+
 static bool open_all(struct generator* generator, int count, const char* path)
 {
     generator->epoll = epoll_create1(0);
     generator->count = 0;
+    if (open_many(generator->port, generator->sockets, count, path) != count) return false;
     for (int i = 0; i < count; i++) {
-        int fd = open_socket(generator->port);
-        if (fd < 0 || !upgrade(fd, path)) return false;
+        int fd = generator->sockets[i];
         struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)i};
         (void)fcntl(fd, F_SETFL, O_NONBLOCK);
         (void)epoll_ctl(generator->epoll, EPOLL_CTL_ADD, fd, &event);
-        generator->sockets[i] = fd;
         generator->got[i] = 0;
         generator->count++;
     }
@@ -410,13 +498,24 @@ static double run_echo_1(struct generator* generator)
     return run_echo(generator, 1);
 }
 
+/* The same beside connections that do nothing. */
+static double run_echo_beside(struct generator* generator)
+{
+    static int idle[IDLE];
+    double rate = 0;
+    int count = open_many(generator->port, idle, IDLE, "/echo");
+    if (count == IDLE) rate = run_echo(generator, 1);
+    for (int i = 0; i < count; i++) close(idle[i]);
+    return rate;
+}
+
 static double run_echo_32(struct generator* generator)
 {
     return run_echo(generator, 32);
 }
 
-/* Deliveries a second from one publisher to 1,000 connections; the next FAN_IN_FLIGHT messages go when all arrived. */
-static double run_fan(struct generator* generator)
+/* Deliveries a second from one publisher to 1,000 connections; the next messages go when all arrived. */
+static double run_fan(struct generator* generator, int in_flight)
 {
     struct epoll_event events[256];
     uint64_t bytes = 0;
@@ -434,8 +533,8 @@ static double run_fan(struct generator* generator)
             before = bytes;
             cpu = processor_s(generator->server);
         }
-        if (published * a_message <= bytes && send_batch(generator->sockets[0], FAN_IN_FLIGHT)) {
-            published += FAN_IN_FLIGHT;
+        if (published * a_message <= bytes && send_batch(generator->sockets[0], in_flight)) {
+            published += (uint64_t)in_flight;
         }
         int ready = epoll_wait(generator->epoll, events, 256, 100);
         for (int i = 0; i < ready; i++) {
@@ -449,7 +548,17 @@ static double run_fan(struct generator* generator)
     return rate;
 }
 
-/* Connections a second: connect, upgrade, reset. */
+static double run_fan_1(struct generator* generator)
+{
+    return run_fan(generator, 1);
+}
+
+static double run_fan_8(struct generator* generator)
+{
+    return run_fan(generator, FAN_IN_FLIGHT);
+}
+
+/* Connections a second, 32 at once: connect, upgrade, reset. */
 static double run_upgrades(struct generator* generator)
 {
     struct linger reset = {1, 0};
@@ -461,7 +570,10 @@ static double run_upgrades(struct generator* generator)
     while (now_s() < until) {
         for (int i = 0; i < 32; i++) {
             open[i] = open_socket(generator->port);
-            if (open[i] < 0 || !upgrade(open[i], "/echo")) return 0;
+            if (open[i] < 0 || !ask(open[i], "/echo")) return 0;
+        }
+        for (int i = 0; i < 32; i++) {
+            if (!is_answered(open[i])) return 0;
         }
         for (int i = 0; i < 32; i++) {
             (void)setsockopt(open[i], SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
@@ -471,6 +583,17 @@ static double run_upgrades(struct generator* generator)
     }
     generator->cpu_ns = (processor_s(generator->server) - cpu) * 1e9 / (double)count;
     return (double)count / (now_s() - began);
+}
+
+/* The same while 9,800 others stay connected. */
+static double run_upgrades_beside(struct generator* generator)
+{
+    static int idle[IDLE];
+    double rate = 0;
+    int count = open_many(generator->port, idle, IDLE, "/echo");
+    if (count == IDLE) rate = run_upgrades(generator);
+    for (int i = 0; i < count; i++) close(idle[i]);
+    return rate;
 }
 
 /* ---- figures -------------------------------------------------------------------------------------------------------- */
@@ -486,8 +609,8 @@ struct figure {
     const char* unit;
     double (*run)(struct generator* generator); /* NULL: memory */
     bool less_is_better;
-    double best[2];
-    double cpu_ns[2]; /* the least */
+    double best[3];
+    double cpu_ns[3]; /* the least */
 };
 
 /* What each of 5,000 idle connections adds to the server's resident memory. */
@@ -510,7 +633,8 @@ static void measure(struct generator* generator, const struct side* sides, int s
             if (fd >= 0) close(fd);
             generator->server = child;
             generator->cpu_ns = 0;
-            double value = figure->run ? figure->run(generator) : run_memory(generator, child);
+            bool can = sides[side].serve != bare_serve || (figure->run != run_fan_1 && figure->run != run_fan_8);
+            double value = !can ? 0 : figure->run ? figure->run(generator) : run_memory(generator, child);
             stop_server(child);
             double best = figure->best[side];
             bool better = figure->less_is_better ? value < best : value > best;
@@ -521,40 +645,53 @@ static void measure(struct generator* generator, const struct side* sides, int s
     }
 }
 
-static double ratio_of(const double values[2], bool less_is_better)
+static double ratio_of(const double values[3], int other, bool less_is_better)
 {
-    if (values[0] <= 0 || values[1] <= 0) return 0;
-    return less_is_better ? values[1] / values[0] : values[0] / values[1];
+    if (values[0] <= 0 || values[other] <= 0) return 0;
+    return less_is_better ? values[other] / values[0] : values[0] / values[other];
 }
 
-static void print_json(const char* name, const char* metric, const char* unit, const double values[2],
-                       bool less_is_better, const char* peer)
+/* A line for each peer that can do it. */
+static void print_json(const char* name, const char* metric, const char* unit, const double values[3],
+                       bool less_is_better, const struct side* sides, int side_count)
 {
-    printf("{\"bench\":\"ws\",\"case\":\"%s\",\"metric\":\"%s\",\"unit\":\"%s\",\"ours\":%.0f", name, metric, unit,
-           values[0]);
-    if (peer)
-        printf(",\"peer\":\"%s\",\"theirs\":%.0f,\"ratio\":%.2f", peer, values[1], ratio_of(values, less_is_better));
-    printf("}\n");
+    for (int i = 1; i < side_count; i++) {
+        if (values[i] <= 0) continue;
+        printf("{\"bench\":\"ws\",\"case\":\"%s\",\"metric\":\"%s\",\"unit\":\"%s\",\"ours\":%.0f,\"peer\":\"%s\","
+               "\"theirs\":%.0f,\"ratio\":%.2f}\n",
+               name, metric, unit, values[0], sides[i].name, values[i], ratio_of(values, i, less_is_better));
+    }
+}
+
+/* Ours, then each peer with the ratio to it. */
+static void print_row(const char* name, const double values[3], int side_count, bool less_is_better, const char* unit)
+{
+    printf("%-20s %12.0f", name, values[0]);
+    for (int i = 1; i < side_count; i++) printf(" %14.0f %7.2f", values[i], ratio_of(values, i, less_is_better));
+    printf("  %s\n", unit);
 }
 
 static const char usage[] = "ws - WebSocket of necpnet against libwebsockets\n"
                             "\n"
-                            "  --seconds N   of one round (default 1)\n"
+                            "  --seconds N   of one round (default 0.6)\n"
                             "  --rounds N    the best of so many counts (default 3)\n"
                             "  --case NAME   only cases whose name contains NAME\n";
 
 int main(int argc, char** argv)
 {
-    struct side sides[2] = {{"necpnet", ours_serve}, {NULL, NULL}};
-    int side_count = 1;
+    struct side sides[3] = {{"necpnet", ours_serve}, {"bare loop", bare_serve}, {NULL, NULL}};
+    int side_count = 2;
     const char* only = "";
     static struct generator generator;
     struct figure figures[] = {
-        {"echo depth 1", "messages_per_second", "1/s", run_echo_1, false, {0, 0}, {0, 0}},
-        {"echo depth 32", "messages_per_second", "1/s", run_echo_32, false, {0, 0}, {0, 0}},
-        {"fan-out 1 to 1000", "deliveries_per_second", "1/s", run_fan, false, {0, 0}, {0, 0}},
-        {"upgrade", "connections_per_second", "1/s", run_upgrades, false, {0, 0}, {0, 0}},
-        {"idle connection", "resident_memory", "bytes", NULL, true, {0, 0}, {0, 0}},
+        {"echo depth 1", "messages_per_second", "1/s", run_echo_1, false, {0}, {0}},
+        {"echo beside 9800", "messages_per_second", "1/s", run_echo_beside, false, {0}, {0}},
+        {"echo depth 32", "messages_per_second", "1/s", run_echo_32, false, {0}, {0}},
+        {"fan-out 1 to 1000", "deliveries_per_second", "1/s", run_fan_1, false, {0}, {0}},
+        {"fan-out, 8 in flight", "deliveries_per_second", "1/s", run_fan_8, false, {0}, {0}},
+        {"upgrade", "connections_per_second", "1/s", run_upgrades, false, {0}, {0}},
+        {"upgrade beside 9800", "connections_per_second", "1/s", run_upgrades_beside, false, {0}, {0}},
+        {"idle connection", "resident_memory", "bytes", NULL, true, {0}, {0}},
     };
     for (int i = 1; i < argc; i++) {
         bool value = i + 1 < argc;
@@ -570,35 +707,34 @@ int main(int argc, char** argv)
         }
     }
 #if BENCH_WITH_WEBSOCKETS
-    sides[1].name = "libwebsockets";
-    sides[1].serve = theirs_serve;
-    side_count = 2;
+    sides[side_count].name = "libwebsockets";
+    sides[side_count++].serve = theirs_serve;
 #endif
-    struct rlimit limit = {16384, 16384};
+    struct rlimit limit = {20000, 20000};
     (void)setrlimit(RLIMIT_NOFILE, &limit);
     (void)signal(SIGPIPE, SIG_IGN);
     make_frames();
     generator.buffer = (uint8_t*)malloc(READ_BYTES);
     if (!generator.buffer) return 1;
     pin((int)sysconf(_SC_NPROCESSORS_ONLN) - 1);
-    printf("%-20s %14s %14s %8s\n", "case", sides[0].name, side_count == 2 ? sides[1].name : "-", "ratio");
+    printf("%-20s %12s", "case", sides[0].name);
+    for (int i = 1; i < side_count; i++) printf(" %14s %7s", sides[i].name, "ratio");
+    printf("\n");
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
         struct figure* figure = &figures[i];
         if (!strstr(figure->name, only)) continue;
         measure(&generator, sides, side_count, figure);
-        printf("%-20s %14.0f %14.0f %8.2f  %s\n", figure->name, figure->best[0], figure->best[1],
-               ratio_of(figure->best, figure->less_is_better), figure->unit);
-        if (figure->run) {
-            printf("%-20s %14.0f %14.0f %8.2f  ns of the server's processor\n", "", figure->cpu_ns[0],
-                   figure->cpu_ns[1], ratio_of(figure->cpu_ns, true));
-        }
+        print_row(figure->name, figure->best, side_count, figure->less_is_better, figure->unit);
+        if (figure->run) print_row("", figure->cpu_ns, side_count, true, "ns of the server's processor");
         fflush(stdout);
     }
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
         const struct figure* figure = &figures[i];
         if (!strstr(figure->name, only)) continue;
-        print_json(figure->name, figure->metric, figure->unit, figure->best, figure->less_is_better, sides[1].name);
-        if (figure->run) print_json(figure->name, "processor_time", "ns", figure->cpu_ns, true, sides[1].name);
+        print_json(figure->name, figure->metric, figure->unit, figure->best, figure->less_is_better, sides, side_count);
+        if (figure->run) {
+            print_json(figure->name, "processor_time", "ns", figure->cpu_ns, true, sides, side_count);
+        }
     }
     free(generator.buffer);
     return 0;

@@ -57,6 +57,13 @@ NN_PRIVATE int nn_net_local_port(int descriptor);
  * that a wait asks the network card itself for so long (0: not). */
 NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes, uint32_t busy_poll_us);
 
+/* Whether an accepted socket is tuned as the one that listens: then two system calls a connection are saved. */
+#if defined(__linux__)
+#define NN_NET_ACCEPTED_IS_TUNED true
+#else
+#define NN_NET_ACCEPTED_IS_TUNED false
+#endif
+
 /* nn_net_tune_tcp - no delay; at most unsent_bytes_max wait unsent in the system. */
 NN_PRIVATE void nn_net_tune_tcp(int descriptor, uint32_t unsent_bytes_max);
 

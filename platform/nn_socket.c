@@ -181,7 +181,10 @@ static necpnet_result socket_bind(nn_socket* socket, nn_net_kind kind, const nec
     necpnet_result result = nn_net_open(kind, address->family == NECPNET_ADDRESS_IPV6, &descriptor);
     if (result != NECPNET_OK) return result;
     result = nn_net_bind(descriptor, kind, address, config->reuse_port);
-    if (result == NECPNET_OK && kind == NN_NET_TCP) result = nn_net_listen(descriptor);
+    if (result == NECPNET_OK && kind == NN_NET_TCP) {
+        nn_net_tune_tcp(descriptor, NN_SOCKET_UNSENT_BYTES_MAX);
+        result = nn_net_listen(descriptor);
+    }
     if (result != NECPNET_OK) {
         nn_net_close(descriptor);
         return result;

@@ -271,7 +271,6 @@ static necpnet_stream* stream_new(nn_socket* socket, int descriptor, nn_stream_s
     stream->socket = socket;
     stream->state = (uint8_t)state;
     stream_list_add(&socket->streams, stream);
-    if (descriptor != NN_NET_NONE) nn_net_tune_tcp(descriptor, NN_SOCKET_UNSENT_BYTES_MAX);
     return stream;
 }
 
@@ -284,6 +283,7 @@ NN_PRIVATE necpnet_result nn_socket_open_stream(void* user, const necpnet_addres
     int descriptor = NN_NET_NONE;
     necpnet_result reason = nn_net_open(NN_NET_TCP, to->family == NECPNET_ADDRESS_IPV6, &descriptor);
     if (reason == NECPNET_ERR_UNSUPPORTED) reason = NECPNET_ERR_NETWORK_UNREACHABLE;
+    if (reason == NECPNET_OK) nn_net_tune_tcp(descriptor, NN_SOCKET_UNSENT_BYTES_MAX);
     if (reason == NECPNET_OK) reason = nn_net_connect(descriptor, to);
     necpnet_stream* stream = stream_new(socket, descriptor, NN_STREAM_CONNECTING);
     if (!stream) {
@@ -358,6 +358,7 @@ NN_PRIVATE void nn_socket_accept(nn_socket* socket)
             if (nn_net_open(NN_NET_UDP, false, &spare) == NECPNET_OK) socket->spare_descriptor = spare;
         }
         socket->descriptors_said = socket->descriptors_said && socket->spare_descriptor == NN_NET_NONE;
+        if (!NN_NET_ACCEPTED_IS_TUNED) nn_net_tune_tcp(descriptor, NN_SOCKET_UNSENT_BYTES_MAX);
         necpnet_stream* stream = stream_new(socket, descriptor, NN_STREAM_OPEN);
         if (!stream) {
             nn_net_close(descriptor);

@@ -29888,6 +29888,13 @@ NN_PRIVATE int nn_net_local_port(int descriptor);
  * that a wait asks the network card itself for so long (0: not). */
 NN_PRIVATE void nn_net_tune_udp(int descriptor, uint32_t buffer_bytes, uint32_t busy_poll_us);
 
+/* Whether an accepted socket is tuned as the one that listens: then two system calls a connection are saved. */
+#if defined(__linux__)
+#define NN_NET_ACCEPTED_IS_TUNED true
+#else
+#define NN_NET_ACCEPTED_IS_TUNED false
+#endif
+
 /* nn_net_tune_tcp - no delay; at most unsent_bytes_max wait unsent in the system. */
 NN_PRIVATE void nn_net_tune_tcp(int descriptor, uint32_t unsent_bytes_max);
 
@@ -32550,7 +32557,10 @@ static necpnet_result socket_bind(nn_socket* socket, nn_net_kind kind, const nec
     necpnet_result result = nn_net_open(kind, address->family == NECPNET_ADDRESS_IPV6, &descriptor);
     if (result != NECPNET_OK) return result;
     result = nn_net_bind(descriptor, kind, address, config->reuse_port);
-    if (result == NECPNET_OK && kind == NN_NET_TCP) result = nn_net_listen(descriptor);
+    if (result == NECPNET_OK && kind == NN_NET_TCP) {
+        nn_net_tune_tcp(descriptor, NN_SOCKET_UNSENT_BYTES_MAX);
+        result = nn_net_listen(descriptor);
+    }
     if (result != NECPNET_OK) {
         nn_net_close(descriptor);
         return result;
@@ -33434,7 +33444,6 @@ static necpnet_stream* stream_new(nn_socket* socket, int descriptor, nn_stream_s
     stream->socket = socket;
     stream->state = (uint8_t)state;
     stream_list_add(&socket->streams, stream);
-    if (descriptor != NN_NET_NONE) nn_net_tune_tcp(descriptor, NN_SOCKET_UNSENT_BYTES_MAX);
     return stream;
 }
 
@@ -33447,6 +33456,7 @@ NN_PRIVATE necpnet_result nn_socket_open_stream(void* user, const necpnet_addres
     int descriptor = NN_NET_NONE;
     necpnet_result reason = nn_net_open(NN_NET_TCP, to->family == NECPNET_ADDRESS_IPV6, &descriptor);
     if (reason == NECPNET_ERR_UNSUPPORTED) reason = NECPNET_ERR_NETWORK_UNREACHABLE;
+    if (reason == NECPNET_OK) nn_net_tune_tcp(descriptor, NN_SOCKET_UNSENT_BYTES_MAX);
     if (reason == NECPNET_OK) reason = nn_net_connect(descriptor, to);
     necpnet_stream* stream = stream_new(socket, descriptor, NN_STREAM_CONNECTING);
     if (!stream) {
@@ -33521,6 +33531,7 @@ NN_PRIVATE void nn_socket_accept(nn_socket* socket)
             if (nn_net_open(NN_NET_UDP, false, &spare) == NECPNET_OK) socket->spare_descriptor = spare;
         }
         socket->descriptors_said = socket->descriptors_said && socket->spare_descriptor == NN_NET_NONE;
+        if (!NN_NET_ACCEPTED_IS_TUNED) nn_net_tune_tcp(descriptor, NN_SOCKET_UNSENT_BYTES_MAX);
         necpnet_stream* stream = stream_new(socket, descriptor, NN_STREAM_OPEN);
         if (!stream) {
             nn_net_close(descriptor);

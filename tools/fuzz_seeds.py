@@ -3,7 +3,7 @@
 
 usage: tools/fuzz_seeds.py
 
-Writes tests/corpus/<name>/seed_* for endpoint, text, row and config and tests/corpus/{endpoint,frame,session,http,websocket}.dict.
+Writes tests/corpus/<name>/seed_* for endpoint, text, row, config and handshake and tests/corpus/{endpoint,frame,session,http,websocket}.dict.
 What fuzzers found themselves lies beside it and is left alone. The forms of the inputs are told at the heads of
 tests/fuzz_*.c.
 """
@@ -143,6 +143,14 @@ def row_seeds():
                   bytes([fields]) + (field + number(-2 if kind > 2 else 0) + number(100) + small) * fields + b"\1" + row)
 
 
+def handshake_seeds():
+    for at, (name, data) in enumerate(vectors("handshake.txt")):
+        if 32 <= len(data) <= 1200 and 1 <= data[0] <= 6 and data[1] == 1:
+            write("handshake", "%s_%d" % (name, at), b"\x08" + data)
+    write("handshake", "resume", b"\x07\x05\x01\0\0" + bytes(36) + b"\x03\0abc")
+    write("handshake", "ticket", b"\x09" + bytes(range(200)) + b"\x11\x01")
+
+
 def config_seeds():
     for kind in range(5):
         for value in (0, 1, 1000, 65507, 1 << 20, 0xffffffff):
@@ -156,6 +164,7 @@ def main():
     text_seeds()
     row_seeds()
     config_seeds()
+    handshake_seeds()
     small = [frame for name, frame in frames if name not in ("query", "answer", "header") and len(frame) <= 40]
     dictionary("endpoint", small)
     dictionary("frame", small + [b"\x40\x00", b"\x80\0\0\0", b"\xff" * 8])

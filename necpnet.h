@@ -75,6 +75,7 @@ extern "C" {
 #define NECPNET_URL_BYTES_MAX 255              /* one address as text, without NUL */
 #define NECPNET_TOKEN_KEY_BYTES 32             /* a key that seals connect tokens */
 #define NECPNET_TOKEN_TEXT_BYTES_MAX 2048      /* a token bundle as text, with NUL */
+#define NECPNET_TOKEN_ID_BYTES 16              /* what names a connect token, in order to revoke it */
 #define NECPNET_USER_DATA_BYTES 64             /* application bytes inside a connect token */
 #define NECPNET_DATAGRAM_BYTES_MAX 65507       /* largest UDP payload over IPv4 */
 #define NECPNET_DATAGRAM_BYTES_DEFAULT 1200    /* to begin with: fits every IPv6 path (RFC 9000 14) */
@@ -128,6 +129,7 @@ extern "C" {
     X(ERR_CERTIFICATE, -122, "the server's certificate is not trusted or not for this host name") \
     X(ERR_BAD_DATA, -123, "received data does not decode") \
     X(ERR_SESSION_LOST, -124, "the server no longer has the session") \
+    X(ERR_TOKEN_REVOKED, -125, "the connect token, or all of this user, was revoked; a new one is needed") \
     X(ERR_OUT_OF_MEMORY, -200, "the allocator gave no memory") \
     X(ERR_HOST_UNKNOWN, -201, "the host name does not resolve") \
     X(ERR_CONNECTION_REFUSED, -202, "nobody listens at that address and port") \
@@ -310,7 +312,9 @@ typedef enum necpnet_event_type {
     NECPNET_EVENT_CONNECTED = 1,      /* a session has begun, or (resumed) goes on after SUSPENDED.  resumed, count */
     NECPNET_EVENT_DISCONNECTED = 2,   /* the session is over.  reason, code, text, count, will_reconnect, retry_in_ms */
     NECPNET_EVENT_CONNECT_FAILED = 3, /* client: an attempt failed.  reason, text, will_reconnect, retry_in_ms */
-    NECPNET_EVENT_TOKEN_NEEDED = 4,   /* client: call set_token; the attempt waits for it */
+    NECPNET_EVENT_TOKEN_NEEDED = 4,   /* client: call set_token or set_credential. reason OK: the attempt waits for it. Else the
+                                         session goes on and wants a new one: ERR_TOKEN_EXPIRED: it ends after retry_in_ms
+                                         without; another: the one just given was refused for that reason */
     NECPNET_EVENT_MESSAGE = 5,        /* peer, channel, data, bytes, name */
     NECPNET_EVENT_RECEIPT = 6,        /* peer, channel, receipt: the peer has the message */
     NECPNET_EVENT_WRITABLE = 7,       /* peer, channel: a queue that was full has room again */
@@ -515,18 +519,19 @@ NECPNET_API void necpnet_client_destroy(necpnet_client* client);
 NECPNET_API necpnet_result necpnet_client_connect(necpnet_client* client, const char* const* urls, int url_count);
 
 /* necpnet_client_set_token - answer EVENT_TOKEN_NEEDED with a connect token bundle, as a backend or `necpnet token` made
- * it.
+ * it. While connected and asked, it renews the session in-band.
  *
  *   token    text; copied.
  *   wall_us  microseconds since 1970, to tell an expired token before it is sent; necpnet_wall_time_us().
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_TOKEN_TEXT | ERR_VERSION_DIFFERS | ERR_TOKEN_EXPIRED
- * Thread   owner.      Callback  safe.      Allocates  no.
+ *          | ERR_OUT_OF_MEMORY, ERR_WOULD_BLOCK (a renewal that cannot be queued)
+ * Thread   owner.      Callback  safe.      Allocates  for a renewal.
  */
 NECPNET_API necpnet_result necpnet_client_set_token(necpnet_client* client, const char* token, uint64_t wall_us);
 
 /* necpnet_client_set_credential - answer EVENT_TOKEN_NEEDED for ws:// and wss:// with a JWT, which the server's
- * authorize callback judges.
+ * authorize callback judges. While connected and asked, over any transport, it renews the session in-band.
  *
  *   credential  text of at most 8,191 bytes; copied.
  *
@@ -796,8 +801,10 @@ typedef struct necpnet_token_key {
 /* Who a peer is, as its connect token says or authorize decides. */
 typedef struct necpnet_identity {
     uint64_t client_id;                          /* first 8 bytes of SHA-256(issuer, 0, subject); OPEN: random */
-    uint64_t expires_us;                         /* wall time; 0: does not expire */
+    uint64_t expires_us;                         /* wall time; 0: does not expire. The session ends then with ERR_TOKEN_EXPIRED;
+                                                    60 s before, the client is asked for a new credential */
     uint8_t user_data[NECPNET_USER_DATA_BYTES];  /* from the token, zeroes if none */
+    uint8_t token_id[NECPNET_TOKEN_ID_BYTES];    /* of the connect token, zeroes without */
 } necpnet_identity;
 
 /* Judges a text credential (JWT) of a WebSocket client. Called inside update.
@@ -858,6 +865,8 @@ typedef struct necpnet_server_config {
     uint32_t token_epoch;       /* tokens of an older epoch are refused (revocation); default 0 */
     bool token_restart_guard;   /* refuse tokens issued before this server was made, whose spending it cannot know;
                                    default true */
+    uint32_t token_session_ms;  /* a session that a connect token began expires so long after, unless renewed; 1,000 ..
+                                   UINT32_MAX (default: does not expire) */
     necpnet_authorize authorize; /* NULL (default): text credentials are refused */
     void* authorize_user;
     const necpnet_channel_config* channels;
@@ -1078,6 +1087,36 @@ NECPNET_API necpnet_result necpnet_server_group_send(necpnet_server* server, nec
 NECPNET_API necpnet_result necpnet_server_kick(necpnet_server* server, necpnet_peer peer, uint32_t code,
                                                const char* text, uint32_t linger_ms);
 
+/* necpnet_server_revoke_client - refuse every connect token of a client that was issued until now, and end its sessions with
+ * ERR_TOKEN_REVOKED. Tokens issued later are taken. Forgotten when the last such token has expired. Text credentials are
+ * authorize's to refuse. With several servers or workers: tell each.
+ *
+ *   client_id  of its identity; necpnet_token_client_id.
+ *
+ * Returns  OK (also when memory is short: then every token issued until now is refused) | ERR_INVALID_ARGUMENT
+ *          | ERR_INVALID_STATE (necpnet_server_set_wall_time first)
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_server_revoke_client(necpnet_server* server, uint64_t client_id);
+
+/* necpnet_server_revoke_token - the same for one connect token, and the session that it began.
+ *
+ *   token_id  NECPNET_TOKEN_ID_BYTES: of an identity, or by necpnet_token_get_id; not all zeroes.
+ *
+ * Returns  as necpnet_server_revoke_client.
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_server_revoke_token(necpnet_server* server, const uint8_t* token_id);
+
+/* necpnet_server_set_token_epoch - refuse all connect tokens of an older epoch from now on. Sessions go on.
+ *
+ *   epoch  at least the present one.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_server_set_token_epoch(necpnet_server* server, uint32_t epoch);
+
 /* necpnet_server_drain - refuse new sessions with ERR_DRAINING, and end those there are with the same reason, once what is
  * queued for them is sent or a second has passed. Their clients come back after retry_ms, spread at random over it.
  *
@@ -1153,6 +1192,7 @@ NECPNET_API necpnet_result necpnet_server_get_channel_statistics(const necpnet_s
     X(TOKEN_EXPIRED, "token expired") \
     X(TOKEN_SERVER, "token for another server") \
     X(TOKEN_EPOCH, "token of a revoked epoch") \
+    X(TOKEN_REVOKED, "token revoked, itself or all of its client") \
     X(TOKEN_SPENT, "token used before") \
     X(TOKEN_STALE, "token issued before this server started") \
     X(TICKET_KEY, "resume ticket sealed under an unknown key, or changed") \
@@ -1301,6 +1341,17 @@ typedef struct necpnet_token_info {
  * Thread   any.        Callback  safe.      Allocates  no.
  */
 NECPNET_API necpnet_result necpnet_token_read(const char* text, necpnet_token_info* out_info);
+
+/* necpnet_token_get_id - the id of a connect token, for those who have its key: what necpnet_server_revoke_token wants.
+ *
+ *   key     that sealed it.
+ *   out_id  NECPNET_TOKEN_ID_BYTES.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_TOKEN_TEXT | ERR_VERSION_DIFFERS | ERR_TOKEN_INVALID (another key)
+ *          | ERR_UNSUPPORTED
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_token_get_id(const char* text, const necpnet_token_key* key, uint8_t* out_id);
 
 /* necpnet_token_client_id - the first 8 bytes (little-endian) of SHA-256(issuer, 0, subject).
  *

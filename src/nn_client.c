@@ -201,6 +201,7 @@ necpnet_result necpnet_client_create(const necpnet_client_config* config, necpne
     client->config.transport = NULL;
     memset(&client->config.tls, 0, sizeof client->config.tls);
     client->winner = -1;
+    client->renewal_at_us = NN_NEVER;
     result = client_begin(client, config);
     if (result) {
         necpnet_client_destroy(client);
@@ -267,6 +268,7 @@ necpnet_result necpnet_client_update(necpnet_client* client, uint64_t now_us)
     if (client->state == NECPNET_CLIENT_RECONNECTING && now_us >= client->retry_at_us) nn_client_ask_token(client);
     nn_client_run_round(client, now_us);
     nn_client_run_queries(client, now_us);
+    nn_client_ask_renewal(client, now_us);
     nn_connection_update(&client->connection, now_us);
     nn_connection_flush(&client->connection, now_us);
     if (client->connection.state == NN_CONNECTION_CLOSED) nn_client_lose(client);
@@ -284,6 +286,7 @@ uint64_t necpnet_client_deadline_us(const necpnet_client* client)
     at_us = nn_min_u64(at_us, nn_client_round_deadline_us(client));
     at_us = nn_min_u64(at_us, nn_client_query_deadline_us(client));
     at_us = nn_min_u64(at_us, nn_client_session_deadline_us(client));
+    at_us = nn_min_u64(at_us, client->renewal_at_us);
     if (client->state == NECPNET_CLIENT_RECONNECTING) at_us = nn_min_u64(at_us, client->retry_at_us);
     if (client->endpoint.web) at_us = nn_min_u64(at_us, nn_web_deadline_us(client->endpoint.web));
     return at_us;

@@ -24,7 +24,8 @@
 #define NN_QUERY_TIMEOUT_US 2000000
 #define NN_QUERY_REPEAT_US 500000
 #define NN_CREDENTIAL_BYTES_MAX 8191
-#define NN_RETIRED_US 5000000 /* a WebSocket whose session moved is closed by then */
+#define NN_RETIRED_US 5000000        /* a WebSocket whose session moved is closed by then */
+#define NN_CLIENT_RENEWAL_US 1500000 /* after a refusal: the server judges one a second */
 
 typedef enum nn_attempt_state {
     NN_ATTEMPT_FREE = 0,
@@ -112,7 +113,10 @@ struct necpnet_client {
     uint64_t retired_until_us;
     uint64_t lost_count; /* reliable messages of the last session that may not have arrived */
     bool was_connected;
-    bool stop_requested; /* disconnect while connected */
+    bool stop_requested;    /* disconnect while connected */
+    bool wants_renewal;     /* the server asked for a new credential in-band */
+    uint64_t renewal_at_us; /* the application is asked again, after a refusal; NN_NEVER */
+    necpnet_result renewal_reason;
     uint32_t bandwidth_limit;
     /* events */
     nn_client_event events[NN_CLIENT_EVENTS_MAX];
@@ -181,6 +185,12 @@ NN_PRIVATE void nn_client_ask_token(necpnet_client* client);
 /* nn_client_retry - after a failed round or a lost connection: wait, or give up. Returns whether it goes on. */
 NN_PRIVATE bool nn_client_retry(necpnet_client* client, necpnet_result reason, bool has_retry, uint32_t retry_ms,
                                 uint32_t* out_delay_ms);
+
+/* nn_client_take_renewal - RENEW or RENEWED of the server. nn_client_ask_renewal - the application, again, after a refusal.
+ * nn_client_renew - send a credential of kind NN_CREDENTIAL_* in-band: OK | ERR_WOULD_BLOCK | ERR_OUT_OF_MEMORY */
+NN_PRIVATE bool nn_client_take_renewal(necpnet_client* client, uint8_t kind, const uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_client_ask_renewal(necpnet_client* client, uint64_t now_us);
+NN_PRIVATE necpnet_result nn_client_renew(necpnet_client* client, uint8_t kind, const void* data, size_t bytes);
 
 /* queries */
 NN_PRIVATE bool nn_client_query_datagram(necpnet_client* client, const necpnet_address* from, const uint8_t* data,

@@ -384,6 +384,13 @@ NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_a
 
 /* -- WebSocket -- */
 
+/* A token and the proof that we have its key, where no handshake shows it. */
+static void client_write_token(const nn_token_bundle* token, uint8_t* to)
+{
+    memcpy(to, token->sealed, NN_SETUP_TOKEN_BYTES);
+    nn_siphash128(token->psk, token->sealed, NN_SETUP_TOKEN_BYTES, to + NN_SETUP_TOKEN_BYTES);
+}
+
 NN_PRIVATE void nn_client_session_open(void* user, necpnet_web_connection* connection)
 {
     necpnet_client* client = (necpnet_client*)user;
@@ -401,8 +408,7 @@ NN_PRIVATE void nn_client_session_open(void* user, necpnet_web_connection* conne
         setup.credential = credential;
         setup.credential_bytes = NN_TICKET_BYTES + NN_TICKET_PROOF_BYTES;
     } else if (client->has_token) {
-        memcpy(credential, client->token.sealed, NN_SETUP_TOKEN_BYTES);
-        nn_siphash128(client->token.psk, client->token.sealed, NN_SETUP_TOKEN_BYTES, credential + NN_SETUP_TOKEN_BYTES);
+        client_write_token(&client->token, credential);
         setup.credential_kind = NN_CREDENTIAL_TOKEN;
         setup.credential = credential;
         setup.credential_bytes = NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES;
@@ -686,6 +692,12 @@ necpnet_result necpnet_client_set_token(necpnet_client* client, const char* toke
         result = bundle.info.url_count ? client_take_urls(client, texts, bundle.info.url_count) : NECPNET_ERR_BAD_URL;
         if (result) return result;
     }
+    if (client->state == NECPNET_CLIENT_CONNECTED && client->wants_renewal) {
+        uint8_t credential[NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES];
+        client_write_token(&bundle, credential);
+        nn_wipe(&bundle, sizeof bundle);
+        return nn_client_renew(client, NN_CREDENTIAL_TOKEN, credential, sizeof credential);
+    }
     client->token = bundle;
     client->has_token = true;
     client->token_wall_offset_us = wall_us > client->endpoint.now_us ? wall_us - client->endpoint.now_us : 0;
@@ -698,6 +710,9 @@ necpnet_result necpnet_client_set_credential(necpnet_client* client, const char*
 {
     size_t length = credential ? strlen(credential) : 0;
     if (!client || length == 0 || length > NN_CREDENTIAL_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->state == NECPNET_CLIENT_CONNECTED && client->wants_renewal) {
+        return nn_client_renew(client, NN_CREDENTIAL_TEXT, credential, length);
+    }
     char* copy = (char*)nn_alloc_take(&client->endpoint.alloc, length + 1);
     if (!copy) return NECPNET_ERR_OUT_OF_MEMORY;
     memcpy(copy, credential, length + 1);

@@ -178,3 +178,44 @@ necpnet_result necpnet_client_migrate(necpnet_client* client)
     if (result == NECPNET_OK) nn_connection_moved(&client->connection, client->endpoint.now_us);
     return result;
 }
+
+/* -- renewal -- */
+
+NN_PRIVATE necpnet_result nn_client_renew(necpnet_client* client, uint8_t kind, const void* data, size_t bytes)
+{
+    uint8_t message[2 + NN_CREDENTIAL_BYTES_MAX];
+    NN_ASSERT(bytes <= NN_CREDENTIAL_BYTES_MAX);
+    message[0] = NN_CONTROL_CREDENTIAL;
+    message[1] = kind;
+    memcpy(message + 2, data, bytes);
+    necpnet_result result = nn_session_send_control(nn_client_session(client), message, 2 + bytes);
+    nn_wipe(message, sizeof message);
+    if (result == NECPNET_OK) client->wants_renewal = false;
+    return result;
+}
+
+NN_PRIVATE bool nn_client_take_renewal(necpnet_client* client, uint8_t kind, const uint8_t* data, size_t bytes)
+{
+    if (bytes != 4) return false;
+    uint32_t value = nn_load_u32(data);
+    if (kind == NN_CONTROL_RENEWED && value == 0) return true;
+    if (kind == NN_CONTROL_RENEWED) {
+        client->renewal_reason = nn_frame_result_of(value);
+        client->renewal_at_us = client->endpoint.now_us + NN_CLIENT_RENEWAL_US;
+        return true;
+    }
+    client->wants_renewal = true;
+    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_TOKEN_NEEDED, "");
+    event->event.reason = NECPNET_ERR_TOKEN_EXPIRED;
+    event->event.retry_in_ms = value;
+    return true;
+}
+
+NN_PRIVATE void nn_client_ask_renewal(necpnet_client* client, uint64_t now_us)
+{
+    if (now_us < client->renewal_at_us) return;
+    client->renewal_at_us = NN_NEVER;
+    if (client->state != NECPNET_CLIENT_CONNECTED) return;
+    client->wants_renewal = true;
+    nn_client_push(client, NECPNET_EVENT_TOKEN_NEEDED, "")->event.reason = client->renewal_reason;
+}

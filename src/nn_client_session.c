@@ -23,6 +23,8 @@ NN_PRIVATE void nn_client_take_ticket(necpnet_client* client, const uint8_t* tic
 static bool client_take_control(void* user, uint8_t kind, const uint8_t* data, size_t bytes)
 {
     necpnet_client* client = (necpnet_client*)user;
+    if (kind == NN_CONTROL_RENEW || kind == NN_CONTROL_RENEWED)
+        return nn_client_take_renewal(client, kind, data, bytes);
     if (kind != NN_CONTROL_TICKET) return true; /* of a later version */
     if (bytes < NN_SECRET_BYTES) return false;
     nn_client_take_ticket(client, data + NN_SECRET_BYTES, bytes - NN_SECRET_BYTES, data);
@@ -53,6 +55,8 @@ static void client_change_session(necpnet_client* client)
     client->session_id = 0;
     client->is_suspended = false;
     client->was_encrypted = false;
+    client->wants_renewal = false;
+    client->renewal_at_us = NN_NEVER;
 }
 
 NN_PRIVATE nn_client_event* nn_client_end_session(necpnet_client* client, const nn_close* close)
@@ -76,6 +80,7 @@ static bool client_comes_back(necpnet_result reason)
     switch (reason) {
     case NECPNET_ERR_CLOSED:
     case NECPNET_ERR_KICKED:
+    case NECPNET_ERR_TOKEN_REVOKED:
     case NECPNET_ERR_REPLACED: return false;
     default: return true;
     }

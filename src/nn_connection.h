@@ -37,6 +37,11 @@
 #define NN_SENT_SUSPEND 37                  /* nn_sent_kind: a SUSPEND frame */
 #define NN_CONTROL_TICKET 1                 /* first byte of a CONTROL message: secret 32, ticket */
 
+/* First byte of a CONTROL message. */
+#define NN_CONTROL_RENEW 2      /* from a server: milliseconds (4) until the credential expires */
+#define NN_CONTROL_CREDENTIAL 3 /* from a client: kind of SETUP's credential (1), token and proof, or text to the end */
+#define NN_CONTROL_RENEWED 4    /* from a server: -1 x the result (4) of judging it */
+
 typedef enum nn_connection_state {
     NN_CONNECTION_NONE = 0,
     NN_CONNECTION_OPEN = 1,

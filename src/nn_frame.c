@@ -85,7 +85,7 @@ NN_PRIVATE void nn_frame_write_close(nn_writer* writer, const nn_close* close)
     nn_write_bytes(writer, close->text, text_bytes);
 }
 
-static necpnet_result frame_result_of(uint64_t number)
+NN_PRIVATE necpnet_result nn_frame_result_of(uint64_t number)
 {
     static const int known[] = {
 #define FRAME_RESULT(name, value, text) -(value),
@@ -108,7 +108,7 @@ NN_PRIVATE bool nn_frame_read_close(nn_reader* reader, nn_close* out)
     if (text_bytes > NECPNET_REASON_BYTES_MAX) return false;
     const uint8_t* text = nn_read_view(reader, text_bytes);
     if (reader->failed) return false;
-    out->reason = frame_result_of(reason);
+    out->reason = nn_frame_result_of(reason);
     out->code = (uint32_t)code;
     out->has_retry = retry != 0;
     out->retry_ms = retry ? (uint32_t)(retry - 1) : 0;

@@ -80,6 +80,9 @@ NN_PRIVATE void nn_frame_write_close(nn_writer* writer, const nn_close* close);
 /* nn_frame_read_close - text comes with control characters replaced by '?', so that it may be logged. */
 NN_PRIVATE bool nn_frame_read_close(nn_reader* reader, nn_close* out);
 
+/* nn_frame_result_of - of -1 x necpnet_result; ERR_CLOSED for a number that this version does not know. */
+NN_PRIVATE necpnet_result nn_frame_result_of(uint64_t number);
+
 /* nn_frame_write_path, nn_frame_read_path - type PATH_CHALLENGE or PATH_RESPONSE with its 8 bytes. */
 NN_PRIVATE void nn_frame_write_path(nn_writer* writer, nn_frame_type type, uint64_t challenge);
 NN_PRIVATE bool nn_frame_read_path(nn_reader* reader, uint64_t* out);

@@ -3,6 +3,7 @@
 
 #include "nn_bytes.h"
 #include "nn_hash.h"
+#include "nn_revoked.h"
 
 #define SERVER_TOKEN_KEYS_MAX 16u
 #define SERVER_NO_DROP NECPNET_DROP_COUNT
@@ -31,6 +32,7 @@ struct nn_handshake_server {
     nn_spent spent; /* unless others remember */
     nn_spending spending;
     nn_accepts accepts;
+    nn_revoked revoked;
     uint8_t setup[NN_HANDSHAKE_SETUP_BYTES_MAX];
 };
 
@@ -90,6 +92,7 @@ NN_PRIVATE necpnet_result nn_handshake_server_create(nn_alloc* alloc, const nn_h
     server->cookie_key_made_us = now_us;
     server->open_filled_us = now_us;
     nn_spent_init(&server->spent, alloc, config->spent_tokens_max ? config->spent_tokens_max : NN_SPENT_TOKENS_MAX);
+    nn_revoked_init(&server->revoked, alloc, NN_REVOKED_MAX);
     nn_spending alone = {handshake_server_has_spent, handshake_server_reserve, handshake_server_spend, &server->spent};
     server->spending = config->spending.has ? config->spending : alone;
     uint8_t hash_key[NN_SIPHASH_KEY_BYTES] = {0};
@@ -112,6 +115,7 @@ NN_PRIVATE void nn_handshake_server_destroy(nn_handshake_server* server)
     if (!server) return;
     nn_alloc* alloc = server->alloc;
     nn_spent_reset(&server->spent);
+    nn_revoked_reset(&server->revoked);
     nn_accepts_reset(&server->accepts);
     if (server->token_keys) {
         size_t bytes = server->token_key_count * sizeof *server->token_keys;
@@ -226,6 +230,9 @@ static necpnet_drop handshake_server_judge_token(const nn_handshake_server* serv
     if (token->issued_us > wall_us + NN_TOKEN_SKEW_US) return NECPNET_DROP_TOKEN_EXPIRED;
     if (token->server_id != server->server_id) return NECPNET_DROP_TOKEN_SERVER;
     if (token->epoch < server->token_epoch) return NECPNET_DROP_TOKEN_EPOCH;
+    if (nn_revoked_has(&server->revoked, token->id, token->client_id, token->issued_us)) {
+        return NECPNET_DROP_TOKEN_REVOKED;
+    }
     if (suite < token->suite_min) return NECPNET_DROP_MODE;
     if (server->token_restart_guard && token->issued_us < server->start_wall_us) return NECPNET_DROP_TOKEN_STALE;
     if (server->spending.has(server->spending.user, token->id)) return NECPNET_DROP_TOKEN_SPENT;
@@ -321,6 +328,7 @@ static void handshake_server_read_auth(nn_handshake_server* server, const necpne
         out->setup_bytes = auth.setup_bytes;
         out->identity.client_id = token.client_id;
         memcpy(out->identity.user_data, token.user_data, sizeof token.user_data);
+        memcpy(out->identity.token_id, token.id, NN_TOKEN_ID_BYTES);
         if (server->security != NECPNET_SECURITY_TOKEN &&
             !nn_entropy_fill(&server->entropy, &out->identity.client_id, sizeof out->identity.client_id)) {
             out->kind = NN_HANDSHAKE_DROP;
@@ -409,6 +417,21 @@ NN_PRIVATE void nn_handshake_server_set_start(nn_handshake_server* server, uint6
     if (!server->start_wall_us) server->start_wall_us = wall_us;
 }
 
+NN_PRIVATE void nn_handshake_server_revoke_client(nn_handshake_server* server, uint64_t client_id, uint64_t wall_us)
+{
+    nn_revoked_add_client(&server->revoked, client_id, wall_us);
+}
+
+NN_PRIVATE void nn_handshake_server_revoke_token(nn_handshake_server* server, const uint8_t* token_id, uint64_t wall_us)
+{
+    nn_revoked_add_token(&server->revoked, token_id, wall_us);
+}
+
+NN_PRIVATE void nn_handshake_server_set_epoch(nn_handshake_server* server, uint32_t epoch)
+{
+    server->token_epoch = epoch;
+}
+
 static necpnet_result handshake_server_result_of(necpnet_drop drop)
 {
     switch (drop) {
@@ -417,6 +440,7 @@ static necpnet_result handshake_server_result_of(necpnet_drop drop)
     case NECPNET_DROP_TOKEN_STALE: return NECPNET_ERR_TOKEN_EXPIRED; /* a new one helps */
     case NECPNET_DROP_TOKEN_SERVER: return NECPNET_ERR_TOKEN_FOREIGN;
     case NECPNET_DROP_TOKEN_SPENT: return NECPNET_ERR_TOKEN_SPENT;
+    case NECPNET_DROP_TOKEN_REVOKED: return NECPNET_ERR_TOKEN_REVOKED;
     default: return NECPNET_ERR_TOKEN_INVALID;
     }
 }
@@ -438,6 +462,7 @@ NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* s
         memset(out_identity, 0, sizeof *out_identity);
         out_identity->client_id = token.client_id;
         memcpy(out_identity->user_data, token.user_data, sizeof token.user_data);
+        memcpy(out_identity->token_id, token.id, NN_TOKEN_ID_BYTES);
     }
     nn_wipe(&token, sizeof token);
     nn_wipe(right, sizeof right);

@@ -90,12 +90,19 @@ NN_PRIVATE void nn_handshake_server_destroy(nn_handshake_server* server);
  * counts. Without it, it is reckoned from the now_us of create and the first wall time that read is given. */
 NN_PRIVATE void nn_handshake_server_set_start(nn_handshake_server* server, uint64_t wall_us);
 
+/* nn_handshake_server_revoke_client, nn_handshake_server_revoke_token, nn_handshake_server_set_epoch - which tokens are
+ * refused from now on: of a client, issued until now; the one of that id; of older epochs. */
+NN_PRIVATE void nn_handshake_server_revoke_client(nn_handshake_server* server, uint64_t client_id, uint64_t wall_us);
+NN_PRIVATE void nn_handshake_server_revoke_token(nn_handshake_server* server, const uint8_t* token_id,
+                                                 uint64_t wall_us);
+NN_PRIVATE void nn_handshake_server_set_epoch(nn_handshake_server* server, uint32_t epoch);
+
 /* nn_handshake_server_check_token - a connect token that came in a SETUP over a stream, and is spent by this.
  *
  *   sealed  NN_TOKEN_SEALED_BYTES.
  *   proof   16 bytes: SipHash-2-4-128 of the sealed part under the first 16 bytes of the token's psk.
  *
- * Returns  OK | ERR_TOKEN_INVALID | ERR_TOKEN_EXPIRED | ERR_TOKEN_FOREIGN | ERR_TOKEN_SPENT | ERR_RATE_LIMITED (too many
+ * Returns  OK | ERR_TOKEN_INVALID | ERR_TOKEN_EXPIRED | ERR_TOKEN_FOREIGN | ERR_TOKEN_SPENT | ERR_TOKEN_REVOKED | ERR_RATE_LIMITED (too many
  *          unexpired tokens) | ERR_OUT_OF_MEMORY; unspent unless OK
  */
 NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* server, const uint8_t* sealed,

@@ -19,6 +19,7 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
     config->security = NECPNET_SECURITY_TOKEN;
     config->server_id = 1;
     config->token_restart_guard = true;
+    config->token_session_ms = UINT32_MAX;
     config->channels = nn_config_default_channels();
     config->channel_count = NECPNET_CHANNELS_DEFAULT;
     config->peers_max = 1024;
@@ -55,6 +56,7 @@ static necpnet_result server_check(const necpnet_server_config* c)
         nn_config_range(log, "peers_per_address_max", c->peers_per_address_max, 1, UINT32_MAX) &&
         nn_config_range(log, "handshakes_max", c->handshakes_max, 1, 1u << 20) &&
         nn_config_range(log, "handshake_timeout_ms", c->handshake_timeout_ms, 100, 60000) &&
+        nn_config_range(log, "token_session_ms", c->token_session_ms, 1000, UINT32_MAX) &&
         nn_config_range(log, "tick_hz", c->tick_hz, 1, 1000) &&
         nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
         nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
@@ -407,6 +409,7 @@ static void server_run_peers(necpnet_server* server, uint64_t now_us)
         server->first_dirty = peer->next_dirty;
         peer->is_dirty = false;
         nn_connection_update(&peer->connection, now_us);
+        nn_peer_update_credential(server, peer);
         nn_connection_flush(&peer->connection, now_us);
         if (peer->connection.state == NN_CONNECTION_CLOSED) nn_server_lose(server, peer);
         nn_server_run_session(server, peer, now_us);
@@ -414,6 +417,9 @@ static void server_run_peers(necpnet_server* server, uint64_t now_us)
         uint64_t at_us = NN_NEVER;
         if (!peer->has_ended) {
             at_us = nn_min_u64(nn_connection_deadline_us(&peer->connection, now_us), nn_peer_session_deadline_us(peer));
+            if (peer->connection.state == NN_CONNECTION_OPEN) {
+                at_us = nn_min_u64(at_us, nn_peer_credential_deadline_us(server, peer));
+            }
         }
         nn_deadlines_set(&server->deadlines, &peer->deadline, at_us);
     }

@@ -9,10 +9,12 @@
 
 #define NN_PEER_INPUTS_MAX 256 /* numbered inputs not yet polled, of one peer; more are dropped and logged */
 #define NN_GROUPS_MAX 65535
-#define NN_PEER_ADDRESS_BUCKETS 1024 /* a power of two */
-#define NN_PEER_CLIENT_BUCKETS 1024  /* a power of two */
-#define NN_SPARE_SLOTS 64            /* for peers that have ended and whose DISCONNECTED was not polled */
-#define NN_TICKET_RETRY_US 1000000   /* until a ticket that found no memory is tried again */
+#define NN_PEER_ADDRESS_BUCKETS 1024             /* a power of two */
+#define NN_PEER_CLIENT_BUCKETS 1024              /* a power of two */
+#define NN_SPARE_SLOTS 64                        /* for peers that have ended and whose DISCONNECTED was not polled */
+#define NN_TICKET_RETRY_US 1000000               /* until a ticket that found no memory is tried again */
+#define NN_RENEWAL_US UINT64_C(60000000)         /* so long before it expires a credential is asked for anew */
+#define NN_RENEWAL_INTERVAL_US UINT64_C(1000000) /* between two that a peer may have judged */
 
 /* What a WebSocket connection's user data points at. */
 typedef enum nn_carrier_kind { NN_CARRIER_GREETING = 1, NN_CARRIER_PEER = 2 } nn_carrier_kind;
@@ -58,11 +60,13 @@ typedef struct nn_peer {
     necpnet_identity identity;
     void* user_data;
     uint64_t connected_us;
-    bool is_dirty;      /* in the dirty list: something to send */
-    bool is_ready;      /* in the ready list: something to poll */
-    bool is_suspended;  /* the connection is lost, the session waits; in the list of such */
-    bool is_heard;      /* by an earlier connection: the client knows its session */
-    bool was_encrypted; /* at some time: the session never goes on over a transport that is not */
+    uint64_t judged_us;        /* when its last credential was judged in-band; 0 never */
+    uint64_t renewal_asked_us; /* the expiry before which it was asked to renew; 0 none */
+    bool is_dirty;             /* in the dirty list: something to send */
+    bool is_ready;             /* in the ready list: something to poll */
+    bool is_suspended;         /* the connection is lost, the session waits; in the list of such */
+    bool is_heard;             /* by an earlier connection: the client knows its session */
+    bool was_encrypted;        /* at some time: the session never goes on over a transport that is not */
     bool tell_connected;
     bool tell_suspended;
     bool tell_resumed;
@@ -249,6 +253,13 @@ NN_PRIVATE void nn_server_spend(nn_peer* peer, uint32_t number);
 NN_PRIVATE necpnet_result nn_server_may_join(const necpnet_server* server, const necpnet_identity* identity);
 NN_PRIVATE void nn_server_take_over(necpnet_server* server, const nn_peer* peer);
 NN_PRIVATE nn_peer** nn_server_client_bucket(necpnet_server* server, uint64_t client_id);
+
+/* credentials: when something is to be done about a peer's, and its doing; a credential that came in-band (false: not of
+ * the form); when a session begun by a connect token now would expire, 0 never */
+NN_PRIVATE uint64_t nn_peer_credential_deadline_us(const necpnet_server* server, const nn_peer* peer);
+NN_PRIVATE void nn_peer_update_credential(necpnet_server* server, nn_peer* peer);
+NN_PRIVATE bool nn_peer_read_credential(necpnet_server* server, nn_peer* peer, const uint8_t* data, size_t bytes);
+NN_PRIVATE uint64_t nn_server_token_expiry_us(const necpnet_server* server);
 
 /* groups */
 NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, nn_peer* peer);

@@ -83,6 +83,7 @@ static necpnet_drop server_drop_of(necpnet_result reason)
     case NECPNET_ERR_TOKEN_EXPIRED: return NECPNET_DROP_TOKEN_EXPIRED;
     case NECPNET_ERR_TOKEN_FOREIGN: return NECPNET_DROP_TOKEN_SERVER;
     case NECPNET_ERR_TOKEN_SPENT: return NECPNET_DROP_TOKEN_SPENT;
+    case NECPNET_ERR_TOKEN_REVOKED: return NECPNET_DROP_TOKEN_REVOKED;
     case NECPNET_ERR_SERVER_FULL: return NECPNET_DROP_FULL;
     case NECPNET_ERR_OUT_OF_MEMORY: return NECPNET_DROP_MEMORY;
     case NECPNET_ERR_REPLACED:
@@ -152,6 +153,9 @@ static void server_admit_datagram(necpnet_server* server, const necpnet_address*
     bool encrypted = server->config.security != NECPNET_SECURITY_NONE;
     nn_peer* known = NULL;
     if (result == NECPNET_OK) {
+        if (server->config.security == NECPNET_SECURITY_TOKEN) {
+            outcome->identity.expires_us = nn_server_token_expiry_us(server);
+        }
         known = nn_server_find_session(server, &outcome->identity, setup.session_id, encrypted);
         peer = known;
         if (known) known->identity = outcome->identity;
@@ -359,10 +363,13 @@ static necpnet_result server_identify(necpnet_server* server, const nn_setup* se
 {
     memset(out, 0, sizeof *out);
     switch (setup->credential_kind) {
-    case NN_CREDENTIAL_TOKEN:
-        return nn_handshake_server_check_token(server->handshake, setup->credential,
-                                               setup->credential + NN_SETUP_TOKEN_BYTES, nn_server_wall_us(server),
-                                               out);
+    case NN_CREDENTIAL_TOKEN: {
+        necpnet_result result =
+            nn_handshake_server_check_token(server->handshake, setup->credential,
+                                            setup->credential + NN_SETUP_TOKEN_BYTES, nn_server_wall_us(server), out);
+        out->expires_us = nn_server_token_expiry_us(server);
+        return result;
+    }
     case NN_CREDENTIAL_TEXT: {
         if (!server->config.authorize) return NECPNET_ERR_TOKEN_INVALID;
         char text[NN_SETUP_TEXT_BYTES_MAX + 1];

@@ -178,6 +178,13 @@ static nn_peer* server_take_peer(necpnet_server* server)
     return (nn_peer*)nn_alloc_take(&server->endpoint.alloc, sizeof(nn_peer));
 }
 
+static bool peer_take_control(void* user, uint8_t kind, const uint8_t* data, size_t bytes)
+{
+    nn_peer* peer = (nn_peer*)user;
+    if (kind == NN_CONTROL_CREDENTIAL) return nn_peer_read_credential(peer->server, peer, data, bytes);
+    return true; /* of a later version */
+}
+
 NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
                                           const necpnet_address* address, nn_peer** out_peer)
 {
@@ -207,6 +214,7 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     peer->connection.address = *address;
     peer->connection.world = server->config.world;
     peer->connection.deliver_input = peer_deliver_input;
+    peer->connection.take_control = peer_take_control;
     peer->connection.deliver_user = peer;
     server_enter_bucket(server, peer);
     nn_peer** client = nn_server_client_bucket(server, identity->client_id);

@@ -251,6 +251,22 @@ necpnet_result necpnet_token_read(const char* text, necpnet_token_info* out_info
     return NECPNET_OK;
 }
 
+necpnet_result necpnet_token_get_id(const char* text, const necpnet_token_key* key, uint8_t* out_id)
+{
+    if (!text || !key || !out_id) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_token token;
+    nn_token_bundle bundle;
+    necpnet_result result = nn_token_bundle_parse(text, &bundle);
+    if (result) return result;
+    result = nn_token_open(bundle.sealed, key, 1, &token);
+    if (!result) {
+        memcpy(out_id, token.id, NECPNET_TOKEN_ID_BYTES);
+        nn_wipe(&token, sizeof token);
+    }
+    nn_wipe(&bundle, sizeof bundle);
+    return result;
+}
+
 uint64_t necpnet_token_client_id(const char* issuer, const char* subject)
 {
     if (!issuer || !subject) return 0;

@@ -256,6 +256,7 @@ necpnet_result necpnet_token_get_id(const char* text, const necpnet_token_key* k
     if (!text || !key || !out_id) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_token token;
     nn_token_bundle bundle;
+    memset(&token, 0, sizeof token);
     necpnet_result result = nn_token_bundle_parse(text, &bundle);
     if (result) return result;
     result = nn_token_open(bundle.sealed, key, 1, &token);

@@ -3093,6 +3093,23 @@ necpnet_result necpnet_token_read(const char* text, necpnet_token_info* out_info
     return NECPNET_OK;
 }
 
+necpnet_result necpnet_token_get_id(const char* text, const necpnet_token_key* key, uint8_t* out_id)
+{
+    if (!text || !key || !out_id) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_token token;
+    nn_token_bundle bundle;
+    memset(&token, 0, sizeof token);
+    necpnet_result result = nn_token_bundle_parse(text, &bundle);
+    if (result) return result;
+    result = nn_token_open(bundle.sealed, key, 1, &token);
+    if (!result) {
+        memcpy(out_id, token.id, NECPNET_TOKEN_ID_BYTES);
+        nn_wipe(&token, sizeof token);
+    }
+    nn_wipe(&bundle, sizeof bundle);
+    return result;
+}
+
 uint64_t necpnet_token_client_id(const char* issuer, const char* subject)
 {
     if (!issuer || !subject) return 0;
@@ -3955,6 +3972,9 @@ NN_PRIVATE void nn_frame_write_close(nn_writer* writer, const nn_close* close);
 /* nn_frame_read_close - text comes with control characters replaced by '?', so that it may be logged. */
 NN_PRIVATE bool nn_frame_read_close(nn_reader* reader, nn_close* out);
 
+/* nn_frame_result_of - of -1 x necpnet_result; ERR_CLOSED for a number that this version does not know. */
+NN_PRIVATE necpnet_result nn_frame_result_of(uint64_t number);
+
 /* nn_frame_write_path, nn_frame_read_path - type PATH_CHALLENGE or PATH_RESPONSE with its 8 bytes. */
 NN_PRIVATE void nn_frame_write_path(nn_writer* writer, nn_frame_type type, uint64_t challenge);
 NN_PRIVATE bool nn_frame_read_path(nn_reader* reader, uint64_t* out);
@@ -4055,7 +4075,7 @@ NN_PRIVATE void nn_frame_write_close(nn_writer* writer, const nn_close* close)
     nn_write_bytes(writer, close->text, text_bytes);
 }
 
-static necpnet_result frame_result_of(uint64_t number)
+NN_PRIVATE necpnet_result nn_frame_result_of(uint64_t number)
 {
     static const int known[] = {
 #define FRAME_RESULT(name, value, text) -(value),
@@ -4078,7 +4098,7 @@ NN_PRIVATE bool nn_frame_read_close(nn_reader* reader, nn_close* out)
     if (text_bytes > NECPNET_REASON_BYTES_MAX) return false;
     const uint8_t* text = nn_read_view(reader, text_bytes);
     if (reader->failed) return false;
-    out->reason = frame_result_of(reason);
+    out->reason = nn_frame_result_of(reason);
     out->code = (uint32_t)code;
     out->has_retry = retry != 0;
     out->retry_ms = retry ? (uint32_t)(retry - 1) : 0;
@@ -13777,6 +13797,177 @@ NN_PRIVATE necpnet_result nn_accepts_put(nn_accepts* accepts, const uint8_t key[
 }
 /* ---- end src/nn_handshake_cache.c -------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_revoked.h -------------------------------------------------------------------------------------- */
+/* nn_revoked - connect tokens that are refused before their time: one by its id, or all of a client issued until now.
+ *
+ * A revocation is kept until every token that it can mean has expired, and is forgotten then. When there are too many, all
+ * tokens issued so far are refused instead: clients fetch a new one, and nothing revoked comes in.
+ */
+#ifndef NN_REVOKED_H
+#define NN_REVOKED_H
+
+
+#define NN_REVOKED_MAX 4096u
+#define NN_REVOKED_ID_BYTES 16u
+/* The longest life of a token, and how far in the future one may have been issued. */
+#define NN_REVOKED_KEEP_US (UINT64_C(45000000) + UINT64_C(60000000))
+
+typedef struct nn_revocation {
+    uint8_t id[NN_REVOKED_ID_BYTES]; /* of a token; of a client its id, then zeroes */
+    bool is_client;
+    uint64_t at_us; /* wall time */
+} nn_revocation;
+
+typedef struct nn_revoked {
+    nn_alloc* alloc;
+    nn_revocation* entries; /* ascending by kind and id */
+    uint32_t count;
+    uint32_t capacity;
+    uint32_t count_max;
+    uint64_t floor_us; /* tokens issued before are refused */
+} nn_revoked;
+
+NN_PRIVATE void nn_revoked_init(nn_revoked* revoked, nn_alloc* alloc, uint32_t count_max);
+NN_PRIVATE void nn_revoked_reset(nn_revoked* revoked);
+
+/* nn_revoked_add_token, nn_revoked_add_client - from now on, until it means nothing any more. Without room or memory the
+ * floor rises to wall_us: it always takes effect. */
+NN_PRIVATE void nn_revoked_add_token(nn_revoked* revoked, const uint8_t id[NN_REVOKED_ID_BYTES], uint64_t wall_us);
+NN_PRIVATE void nn_revoked_add_client(nn_revoked* revoked, uint64_t client_id, uint64_t wall_us);
+
+/* nn_revoked_has - whether a token with these facts is refused. */
+NN_PRIVATE bool nn_revoked_has(const nn_revoked* revoked, const uint8_t id[NN_REVOKED_ID_BYTES], uint64_t client_id,
+                               uint64_t issued_us);
+
+#endif
+/* ---- end src/nn_revoked.h ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_revoked.c -------------------------------------------------------------------------------------- */
+/* nn_revoked - connect tokens that are refused before their time. */
+
+
+#define REVOKED_CAPACITY_FIRST 16u
+
+NN_PRIVATE void nn_revoked_init(nn_revoked* revoked, nn_alloc* alloc, uint32_t count_max)
+{
+    memset(revoked, 0, sizeof *revoked);
+    revoked->alloc = alloc;
+    revoked->count_max = count_max;
+}
+
+NN_PRIVATE void nn_revoked_reset(nn_revoked* revoked)
+{
+    nn_alloc_give(revoked->alloc, revoked->entries, revoked->capacity * sizeof *revoked->entries);
+    revoked->entries = NULL;
+    revoked->count = revoked->capacity = 0;
+}
+
+static void revoked_fill_client(uint8_t id[NN_REVOKED_ID_BYTES], uint64_t client_id)
+{
+    memset(id, 0, NN_REVOKED_ID_BYTES);
+    nn_store_u64(id, client_id);
+}
+
+static int revoked_compare(const nn_revocation* entry, bool is_client, const uint8_t* id)
+{
+    if (entry->is_client != is_client) return entry->is_client ? 1 : -1;
+    return memcmp(entry->id, id, NN_REVOKED_ID_BYTES);
+}
+
+/* Place of the first entry that is not before this one. */
+static uint32_t revoked_find(const nn_revoked* revoked, bool is_client, const uint8_t* id)
+{
+    uint32_t low = 0, high = revoked->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (revoked_compare(&revoked->entries[middle], is_client, id) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static const nn_revocation* revoked_get(const nn_revoked* revoked, bool is_client, const uint8_t* id)
+{
+    uint32_t at = revoked_find(revoked, is_client, id);
+    if (at == revoked->count || revoked_compare(&revoked->entries[at], is_client, id) != 0) return NULL;
+    return &revoked->entries[at];
+}
+
+/* Drop those whose tokens have all expired. */
+static void revoked_expire(nn_revoked* revoked, uint64_t wall_us)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < revoked->count; i++) {
+        if (revoked->entries[i].at_us + NN_REVOKED_KEEP_US > wall_us) revoked->entries[kept++] = revoked->entries[i];
+    }
+    revoked->count = kept;
+}
+
+static bool revoked_make_room(nn_revoked* revoked, uint64_t wall_us)
+{
+    if (revoked->count < revoked->capacity) return true;
+    revoked_expire(revoked, wall_us);
+    if (revoked->count < revoked->capacity) return true;
+    if (revoked->count >= revoked->count_max) return false;
+    uint32_t capacity = revoked->capacity ? revoked->capacity * 2 : REVOKED_CAPACITY_FIRST;
+    if (capacity > revoked->count_max) capacity = revoked->count_max;
+    nn_revocation* entries = (nn_revocation*)nn_alloc_take(revoked->alloc, capacity * sizeof *entries);
+    if (!entries) return false;
+    nn_copy(entries, revoked->entries, revoked->count * sizeof *entries);
+    nn_alloc_give(revoked->alloc, revoked->entries, revoked->capacity * sizeof *entries);
+    revoked->entries = entries;
+    revoked->capacity = capacity;
+    return true;
+}
+
+static void revoked_add(nn_revoked* revoked, bool is_client, const uint8_t* id, uint64_t wall_us)
+{
+    bool has_room = revoked_make_room(revoked, wall_us);
+    uint32_t at = revoked_find(revoked, is_client, id);
+    bool is_known = at < revoked->count && revoked_compare(&revoked->entries[at], is_client, id) == 0;
+    if (!is_known && !has_room) {
+        revoked->floor_us = wall_us + 1;
+        return;
+    }
+    nn_revocation* entry = &revoked->entries[at];
+    if (!is_known) {
+        memmove(entry + 1, entry, (revoked->count - at) * sizeof *entry);
+        memset(entry, 0, sizeof *entry);
+        memcpy(entry->id, id, NN_REVOKED_ID_BYTES);
+        entry->is_client = is_client;
+        revoked->count++;
+    }
+    entry->at_us = wall_us;
+}
+
+NN_PRIVATE void nn_revoked_add_token(nn_revoked* revoked, const uint8_t id[NN_REVOKED_ID_BYTES], uint64_t wall_us)
+{
+    revoked_add(revoked, false, id, wall_us);
+}
+
+NN_PRIVATE void nn_revoked_add_client(nn_revoked* revoked, uint64_t client_id, uint64_t wall_us)
+{
+    uint8_t id[NN_REVOKED_ID_BYTES];
+    revoked_fill_client(id, client_id);
+    revoked_add(revoked, true, id, wall_us);
+}
+
+NN_PRIVATE bool nn_revoked_has(const nn_revoked* revoked, const uint8_t id[NN_REVOKED_ID_BYTES], uint64_t client_id,
+                               uint64_t issued_us)
+{
+    if (issued_us < revoked->floor_us) return true;
+    if (revoked->count == 0) return false;
+    uint8_t client[NN_REVOKED_ID_BYTES];
+    revoked_fill_client(client, client_id);
+    const nn_revocation* entry = revoked_get(revoked, true, client);
+    if (entry && issued_us <= entry->at_us) return true;
+    return revoked_get(revoked, false, id) != NULL;
+}
+/* ---- end src/nn_revoked.c ---------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_handshake_server.h ----------------------------------------------------------------------------- */
 /* nn_handshake_server - the server's half of the UDP handshake with all clients: stateless until one is proven.
  *
@@ -13866,12 +14057,19 @@ NN_PRIVATE void nn_handshake_server_destroy(nn_handshake_server* server);
  * counts. Without it, it is reckoned from the now_us of create and the first wall time that read is given. */
 NN_PRIVATE void nn_handshake_server_set_start(nn_handshake_server* server, uint64_t wall_us);
 
+/* nn_handshake_server_revoke_client, nn_handshake_server_revoke_token, nn_handshake_server_set_epoch - which tokens are
+ * refused from now on: of a client, issued until now; the one of that id; of older epochs. */
+NN_PRIVATE void nn_handshake_server_revoke_client(nn_handshake_server* server, uint64_t client_id, uint64_t wall_us);
+NN_PRIVATE void nn_handshake_server_revoke_token(nn_handshake_server* server, const uint8_t* token_id,
+                                                 uint64_t wall_us);
+NN_PRIVATE void nn_handshake_server_set_epoch(nn_handshake_server* server, uint32_t epoch);
+
 /* nn_handshake_server_check_token - a connect token that came in a SETUP over a stream, and is spent by this.
  *
  *   sealed  NN_TOKEN_SEALED_BYTES.
  *   proof   16 bytes: SipHash-2-4-128 of the sealed part under the first 16 bytes of the token's psk.
  *
- * Returns  OK | ERR_TOKEN_INVALID | ERR_TOKEN_EXPIRED | ERR_TOKEN_FOREIGN | ERR_TOKEN_SPENT | ERR_RATE_LIMITED (too many
+ * Returns  OK | ERR_TOKEN_INVALID | ERR_TOKEN_EXPIRED | ERR_TOKEN_FOREIGN | ERR_TOKEN_SPENT | ERR_TOKEN_REVOKED | ERR_RATE_LIMITED (too many
  *          unexpired tokens) | ERR_OUT_OF_MEMORY; unspent unless OK
  */
 NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* server, const uint8_t* sealed,
@@ -13947,6 +14145,7 @@ struct nn_handshake_server {
     nn_spent spent; /* unless others remember */
     nn_spending spending;
     nn_accepts accepts;
+    nn_revoked revoked;
     uint8_t setup[NN_HANDSHAKE_SETUP_BYTES_MAX];
 };
 
@@ -14006,6 +14205,7 @@ NN_PRIVATE necpnet_result nn_handshake_server_create(nn_alloc* alloc, const nn_h
     server->cookie_key_made_us = now_us;
     server->open_filled_us = now_us;
     nn_spent_init(&server->spent, alloc, config->spent_tokens_max ? config->spent_tokens_max : NN_SPENT_TOKENS_MAX);
+    nn_revoked_init(&server->revoked, alloc, NN_REVOKED_MAX);
     nn_spending alone = {handshake_server_has_spent, handshake_server_reserve, handshake_server_spend, &server->spent};
     server->spending = config->spending.has ? config->spending : alone;
     uint8_t hash_key[NN_SIPHASH_KEY_BYTES] = {0};
@@ -14028,6 +14228,7 @@ NN_PRIVATE void nn_handshake_server_destroy(nn_handshake_server* server)
     if (!server) return;
     nn_alloc* alloc = server->alloc;
     nn_spent_reset(&server->spent);
+    nn_revoked_reset(&server->revoked);
     nn_accepts_reset(&server->accepts);
     if (server->token_keys) {
         size_t bytes = server->token_key_count * sizeof *server->token_keys;
@@ -14142,6 +14343,9 @@ static necpnet_drop handshake_server_judge_token(const nn_handshake_server* serv
     if (token->issued_us > wall_us + NN_TOKEN_SKEW_US) return NECPNET_DROP_TOKEN_EXPIRED;
     if (token->server_id != server->server_id) return NECPNET_DROP_TOKEN_SERVER;
     if (token->epoch < server->token_epoch) return NECPNET_DROP_TOKEN_EPOCH;
+    if (nn_revoked_has(&server->revoked, token->id, token->client_id, token->issued_us)) {
+        return NECPNET_DROP_TOKEN_REVOKED;
+    }
     if (suite < token->suite_min) return NECPNET_DROP_MODE;
     if (server->token_restart_guard && token->issued_us < server->start_wall_us) return NECPNET_DROP_TOKEN_STALE;
     if (server->spending.has(server->spending.user, token->id)) return NECPNET_DROP_TOKEN_SPENT;
@@ -14237,6 +14441,7 @@ static void handshake_server_read_auth(nn_handshake_server* server, const necpne
         out->setup_bytes = auth.setup_bytes;
         out->identity.client_id = token.client_id;
         memcpy(out->identity.user_data, token.user_data, sizeof token.user_data);
+        memcpy(out->identity.token_id, token.id, NN_TOKEN_ID_BYTES);
         if (server->security != NECPNET_SECURITY_TOKEN &&
             !nn_entropy_fill(&server->entropy, &out->identity.client_id, sizeof out->identity.client_id)) {
             out->kind = NN_HANDSHAKE_DROP;
@@ -14325,6 +14530,21 @@ NN_PRIVATE void nn_handshake_server_set_start(nn_handshake_server* server, uint6
     if (!server->start_wall_us) server->start_wall_us = wall_us;
 }
 
+NN_PRIVATE void nn_handshake_server_revoke_client(nn_handshake_server* server, uint64_t client_id, uint64_t wall_us)
+{
+    nn_revoked_add_client(&server->revoked, client_id, wall_us);
+}
+
+NN_PRIVATE void nn_handshake_server_revoke_token(nn_handshake_server* server, const uint8_t* token_id, uint64_t wall_us)
+{
+    nn_revoked_add_token(&server->revoked, token_id, wall_us);
+}
+
+NN_PRIVATE void nn_handshake_server_set_epoch(nn_handshake_server* server, uint32_t epoch)
+{
+    server->token_epoch = epoch;
+}
+
 static necpnet_result handshake_server_result_of(necpnet_drop drop)
 {
     switch (drop) {
@@ -14333,6 +14553,7 @@ static necpnet_result handshake_server_result_of(necpnet_drop drop)
     case NECPNET_DROP_TOKEN_STALE: return NECPNET_ERR_TOKEN_EXPIRED; /* a new one helps */
     case NECPNET_DROP_TOKEN_SERVER: return NECPNET_ERR_TOKEN_FOREIGN;
     case NECPNET_DROP_TOKEN_SPENT: return NECPNET_ERR_TOKEN_SPENT;
+    case NECPNET_DROP_TOKEN_REVOKED: return NECPNET_ERR_TOKEN_REVOKED;
     default: return NECPNET_ERR_TOKEN_INVALID;
     }
 }
@@ -14354,6 +14575,7 @@ NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* s
         memset(out_identity, 0, sizeof *out_identity);
         out_identity->client_id = token.client_id;
         memcpy(out_identity->user_data, token.user_data, sizeof token.user_data);
+        memcpy(out_identity->token_id, token.id, NN_TOKEN_ID_BYTES);
     }
     nn_wipe(&token, sizeof token);
     nn_wipe(right, sizeof right);
@@ -23272,6 +23494,11 @@ NN_PRIVATE void nn_link_free_streams(necpnet_link* link)
 #define NN_SENT_SUSPEND 37                  /* nn_sent_kind: a SUSPEND frame */
 #define NN_CONTROL_TICKET 1                 /* first byte of a CONTROL message: secret 32, ticket */
 
+/* First byte of a CONTROL message. */
+#define NN_CONTROL_RENEW 2      /* from a server: milliseconds (4) until the credential expires */
+#define NN_CONTROL_CREDENTIAL 3 /* from a client: kind of SETUP's credential (1), token and proof, or text to the end */
+#define NN_CONTROL_RENEWED 4    /* from a server: -1 x the result (4) of judging it */
+
 typedef enum nn_connection_state {
     NN_CONNECTION_NONE = 0,
     NN_CONNECTION_OPEN = 1,
@@ -24870,7 +25097,8 @@ NN_PRIVATE void nn_endpoint_session_event(const nn_session_event* from, necpnet_
 #define NN_QUERY_TIMEOUT_US 2000000
 #define NN_QUERY_REPEAT_US 500000
 #define NN_CREDENTIAL_BYTES_MAX 8191
-#define NN_RETIRED_US 5000000 /* a WebSocket whose session moved is closed by then */
+#define NN_RETIRED_US 5000000        /* a WebSocket whose session moved is closed by then */
+#define NN_CLIENT_RENEWAL_US 1500000 /* after a refusal: the server judges one a second */
 
 typedef enum nn_attempt_state {
     NN_ATTEMPT_FREE = 0,
@@ -24958,7 +25186,10 @@ struct necpnet_client {
     uint64_t retired_until_us;
     uint64_t lost_count; /* reliable messages of the last session that may not have arrived */
     bool was_connected;
-    bool stop_requested; /* disconnect while connected */
+    bool stop_requested;    /* disconnect while connected */
+    bool wants_renewal;     /* the server asked for a new credential in-band */
+    uint64_t renewal_at_us; /* the application is asked again, after a refusal; NN_NEVER */
+    necpnet_result renewal_reason;
     uint32_t bandwidth_limit;
     /* events */
     nn_client_event events[NN_CLIENT_EVENTS_MAX];
@@ -25027,6 +25258,12 @@ NN_PRIVATE void nn_client_ask_token(necpnet_client* client);
 /* nn_client_retry - after a failed round or a lost connection: wait, or give up. Returns whether it goes on. */
 NN_PRIVATE bool nn_client_retry(necpnet_client* client, necpnet_result reason, bool has_retry, uint32_t retry_ms,
                                 uint32_t* out_delay_ms);
+
+/* nn_client_take_renewal - RENEW or RENEWED of the server. nn_client_ask_renewal - the application, again, after a refusal.
+ * nn_client_renew - send a credential of kind NN_CREDENTIAL_* in-band: OK | ERR_WOULD_BLOCK | ERR_OUT_OF_MEMORY */
+NN_PRIVATE bool nn_client_take_renewal(necpnet_client* client, uint8_t kind, const uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_client_ask_renewal(necpnet_client* client, uint64_t now_us);
+NN_PRIVATE necpnet_result nn_client_renew(necpnet_client* client, uint8_t kind, const void* data, size_t bytes);
 
 /* queries */
 NN_PRIVATE bool nn_client_query_datagram(necpnet_client* client, const necpnet_address* from, const uint8_t* data,
@@ -25244,6 +25481,7 @@ necpnet_result necpnet_client_create(const necpnet_client_config* config, necpne
     client->config.transport = NULL;
     memset(&client->config.tls, 0, sizeof client->config.tls);
     client->winner = -1;
+    client->renewal_at_us = NN_NEVER;
     result = client_begin(client, config);
     if (result) {
         necpnet_client_destroy(client);
@@ -25310,6 +25548,7 @@ necpnet_result necpnet_client_update(necpnet_client* client, uint64_t now_us)
     if (client->state == NECPNET_CLIENT_RECONNECTING && now_us >= client->retry_at_us) nn_client_ask_token(client);
     nn_client_run_round(client, now_us);
     nn_client_run_queries(client, now_us);
+    nn_client_ask_renewal(client, now_us);
     nn_connection_update(&client->connection, now_us);
     nn_connection_flush(&client->connection, now_us);
     if (client->connection.state == NN_CONNECTION_CLOSED) nn_client_lose(client);
@@ -25327,6 +25566,7 @@ uint64_t necpnet_client_deadline_us(const necpnet_client* client)
     at_us = nn_min_u64(at_us, nn_client_round_deadline_us(client));
     at_us = nn_min_u64(at_us, nn_client_query_deadline_us(client));
     at_us = nn_min_u64(at_us, nn_client_session_deadline_us(client));
+    at_us = nn_min_u64(at_us, client->renewal_at_us);
     if (client->state == NECPNET_CLIENT_RECONNECTING) at_us = nn_min_u64(at_us, client->retry_at_us);
     if (client->endpoint.web) at_us = nn_min_u64(at_us, nn_web_deadline_us(client->endpoint.web));
     return at_us;
@@ -25444,6 +25684,8 @@ NN_PRIVATE void nn_client_take_ticket(necpnet_client* client, const uint8_t* tic
 static bool client_take_control(void* user, uint8_t kind, const uint8_t* data, size_t bytes)
 {
     necpnet_client* client = (necpnet_client*)user;
+    if (kind == NN_CONTROL_RENEW || kind == NN_CONTROL_RENEWED)
+        return nn_client_take_renewal(client, kind, data, bytes);
     if (kind != NN_CONTROL_TICKET) return true; /* of a later version */
     if (bytes < NN_SECRET_BYTES) return false;
     nn_client_take_ticket(client, data + NN_SECRET_BYTES, bytes - NN_SECRET_BYTES, data);
@@ -25474,6 +25716,8 @@ static void client_change_session(necpnet_client* client)
     client->session_id = 0;
     client->is_suspended = false;
     client->was_encrypted = false;
+    client->wants_renewal = false;
+    client->renewal_at_us = NN_NEVER;
 }
 
 NN_PRIVATE nn_client_event* nn_client_end_session(necpnet_client* client, const nn_close* close)
@@ -25497,6 +25741,7 @@ static bool client_comes_back(necpnet_result reason)
     switch (reason) {
     case NECPNET_ERR_CLOSED:
     case NECPNET_ERR_KICKED:
+    case NECPNET_ERR_TOKEN_REVOKED:
     case NECPNET_ERR_REPLACED: return false;
     default: return true;
     }
@@ -26003,6 +26248,13 @@ NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_a
 
 /* -- WebSocket -- */
 
+/* A token and the proof that we have its key, where no handshake shows it. */
+static void client_write_token(const nn_token_bundle* token, uint8_t* to)
+{
+    memcpy(to, token->sealed, NN_SETUP_TOKEN_BYTES);
+    nn_siphash128(token->psk, token->sealed, NN_SETUP_TOKEN_BYTES, to + NN_SETUP_TOKEN_BYTES);
+}
+
 NN_PRIVATE void nn_client_session_open(void* user, necpnet_web_connection* connection)
 {
     necpnet_client* client = (necpnet_client*)user;
@@ -26020,8 +26272,7 @@ NN_PRIVATE void nn_client_session_open(void* user, necpnet_web_connection* conne
         setup.credential = credential;
         setup.credential_bytes = NN_TICKET_BYTES + NN_TICKET_PROOF_BYTES;
     } else if (client->has_token) {
-        memcpy(credential, client->token.sealed, NN_SETUP_TOKEN_BYTES);
-        nn_siphash128(client->token.psk, client->token.sealed, NN_SETUP_TOKEN_BYTES, credential + NN_SETUP_TOKEN_BYTES);
+        client_write_token(&client->token, credential);
         setup.credential_kind = NN_CREDENTIAL_TOKEN;
         setup.credential = credential;
         setup.credential_bytes = NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES;
@@ -26305,6 +26556,12 @@ necpnet_result necpnet_client_set_token(necpnet_client* client, const char* toke
         result = bundle.info.url_count ? client_take_urls(client, texts, bundle.info.url_count) : NECPNET_ERR_BAD_URL;
         if (result) return result;
     }
+    if (client->state == NECPNET_CLIENT_CONNECTED && client->wants_renewal) {
+        uint8_t credential[NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES];
+        client_write_token(&bundle, credential);
+        nn_wipe(&bundle, sizeof bundle);
+        return nn_client_renew(client, NN_CREDENTIAL_TOKEN, credential, sizeof credential);
+    }
     client->token = bundle;
     client->has_token = true;
     client->token_wall_offset_us = wall_us > client->endpoint.now_us ? wall_us - client->endpoint.now_us : 0;
@@ -26317,6 +26574,9 @@ necpnet_result necpnet_client_set_credential(necpnet_client* client, const char*
 {
     size_t length = credential ? strlen(credential) : 0;
     if (!client || length == 0 || length > NN_CREDENTIAL_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->state == NECPNET_CLIENT_CONNECTED && client->wants_renewal) {
+        return nn_client_renew(client, NN_CREDENTIAL_TEXT, credential, length);
+    }
     char* copy = (char*)nn_alloc_take(&client->endpoint.alloc, length + 1);
     if (!copy) return NECPNET_ERR_OUT_OF_MEMORY;
     memcpy(copy, credential, length + 1);
@@ -26634,6 +26894,47 @@ necpnet_result necpnet_client_migrate(necpnet_client* client)
     if (result == NECPNET_OK) nn_connection_moved(&client->connection, client->endpoint.now_us);
     return result;
 }
+
+/* -- renewal -- */
+
+NN_PRIVATE necpnet_result nn_client_renew(necpnet_client* client, uint8_t kind, const void* data, size_t bytes)
+{
+    uint8_t message[2 + NN_CREDENTIAL_BYTES_MAX];
+    NN_ASSERT(bytes <= NN_CREDENTIAL_BYTES_MAX);
+    message[0] = NN_CONTROL_CREDENTIAL;
+    message[1] = kind;
+    memcpy(message + 2, data, bytes);
+    necpnet_result result = nn_session_send_control(nn_client_session(client), message, 2 + bytes);
+    nn_wipe(message, sizeof message);
+    if (result == NECPNET_OK) client->wants_renewal = false;
+    return result;
+}
+
+NN_PRIVATE bool nn_client_take_renewal(necpnet_client* client, uint8_t kind, const uint8_t* data, size_t bytes)
+{
+    if (bytes != 4) return false;
+    uint32_t value = nn_load_u32(data);
+    if (kind == NN_CONTROL_RENEWED && value == 0) return true;
+    if (kind == NN_CONTROL_RENEWED) {
+        client->renewal_reason = nn_frame_result_of(value);
+        client->renewal_at_us = client->endpoint.now_us + NN_CLIENT_RENEWAL_US;
+        return true;
+    }
+    client->wants_renewal = true;
+    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_TOKEN_NEEDED, "");
+    event->event.reason = NECPNET_ERR_TOKEN_EXPIRED;
+    event->event.retry_in_ms = value;
+    return true;
+}
+
+NN_PRIVATE void nn_client_ask_renewal(necpnet_client* client, uint64_t now_us)
+{
+    if (now_us < client->renewal_at_us) return;
+    client->renewal_at_us = NN_NEVER;
+    if (client->state != NECPNET_CLIENT_CONNECTED) return;
+    client->wants_renewal = true;
+    nn_client_push(client, NECPNET_EVENT_TOKEN_NEEDED, "")->event.reason = client->renewal_reason;
+}
 /* ---- end src/nn_client_send.c ------------------------------------------------------------------------------------ */
 
 /* ---- begin src/nn_server.h --------------------------------------------------------------------------------------- */
@@ -26644,10 +26945,12 @@ necpnet_result necpnet_client_migrate(necpnet_client* client)
 
 #define NN_PEER_INPUTS_MAX 256 /* numbered inputs not yet polled, of one peer; more are dropped and logged */
 #define NN_GROUPS_MAX 65535
-#define NN_PEER_ADDRESS_BUCKETS 1024 /* a power of two */
-#define NN_PEER_CLIENT_BUCKETS 1024  /* a power of two */
-#define NN_SPARE_SLOTS 64            /* for peers that have ended and whose DISCONNECTED was not polled */
-#define NN_TICKET_RETRY_US 1000000   /* until a ticket that found no memory is tried again */
+#define NN_PEER_ADDRESS_BUCKETS 1024             /* a power of two */
+#define NN_PEER_CLIENT_BUCKETS 1024              /* a power of two */
+#define NN_SPARE_SLOTS 64                        /* for peers that have ended and whose DISCONNECTED was not polled */
+#define NN_TICKET_RETRY_US 1000000               /* until a ticket that found no memory is tried again */
+#define NN_RENEWAL_US UINT64_C(60000000)         /* so long before it expires a credential is asked for anew */
+#define NN_RENEWAL_INTERVAL_US UINT64_C(1000000) /* between two that a peer may have judged */
 
 /* What a WebSocket connection's user data points at. */
 typedef enum nn_carrier_kind { NN_CARRIER_GREETING = 1, NN_CARRIER_PEER = 2 } nn_carrier_kind;
@@ -26693,11 +26996,13 @@ typedef struct nn_peer {
     necpnet_identity identity;
     void* user_data;
     uint64_t connected_us;
-    bool is_dirty;      /* in the dirty list: something to send */
-    bool is_ready;      /* in the ready list: something to poll */
-    bool is_suspended;  /* the connection is lost, the session waits; in the list of such */
-    bool is_heard;      /* by an earlier connection: the client knows its session */
-    bool was_encrypted; /* at some time: the session never goes on over a transport that is not */
+    uint64_t judged_us;        /* when its last credential was judged in-band; 0 never */
+    uint64_t renewal_asked_us; /* the expiry before which it was asked to renew; 0 none */
+    bool is_dirty;             /* in the dirty list: something to send */
+    bool is_ready;             /* in the ready list: something to poll */
+    bool is_suspended;         /* the connection is lost, the session waits; in the list of such */
+    bool is_heard;             /* by an earlier connection: the client knows its session */
+    bool was_encrypted;        /* at some time: the session never goes on over a transport that is not */
     bool tell_connected;
     bool tell_suspended;
     bool tell_resumed;
@@ -26885,6 +27190,13 @@ NN_PRIVATE necpnet_result nn_server_may_join(const necpnet_server* server, const
 NN_PRIVATE void nn_server_take_over(necpnet_server* server, const nn_peer* peer);
 NN_PRIVATE nn_peer** nn_server_client_bucket(necpnet_server* server, uint64_t client_id);
 
+/* credentials: when something is to be done about a peer's, and its doing; a credential that came in-band (false: not of
+ * the form); when a session begun by a connect token now would expire, 0 never */
+NN_PRIVATE uint64_t nn_peer_credential_deadline_us(const necpnet_server* server, const nn_peer* peer);
+NN_PRIVATE void nn_peer_update_credential(necpnet_server* server, nn_peer* peer);
+NN_PRIVATE bool nn_peer_read_credential(necpnet_server* server, nn_peer* peer, const uint8_t* data, size_t bytes);
+NN_PRIVATE uint64_t nn_server_token_expiry_us(const necpnet_server* server);
+
 /* groups */
 NN_PRIVATE void nn_server_leave_groups(necpnet_server* server, nn_peer* peer);
 NN_PRIVATE void nn_server_reset_groups(necpnet_server* server);
@@ -26909,6 +27221,7 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
     config->security = NECPNET_SECURITY_TOKEN;
     config->server_id = 1;
     config->token_restart_guard = true;
+    config->token_session_ms = UINT32_MAX;
     config->channels = nn_config_default_channels();
     config->channel_count = NECPNET_CHANNELS_DEFAULT;
     config->peers_max = 1024;
@@ -26945,6 +27258,7 @@ static necpnet_result server_check(const necpnet_server_config* c)
         nn_config_range(log, "peers_per_address_max", c->peers_per_address_max, 1, UINT32_MAX) &&
         nn_config_range(log, "handshakes_max", c->handshakes_max, 1, 1u << 20) &&
         nn_config_range(log, "handshake_timeout_ms", c->handshake_timeout_ms, 100, 60000) &&
+        nn_config_range(log, "token_session_ms", c->token_session_ms, 1000, UINT32_MAX) &&
         nn_config_range(log, "tick_hz", c->tick_hz, 1, 1000) &&
         nn_config_range(log, "udp_ping_ms", c->udp_ping_ms, 50, 60000) &&
         nn_config_range(log, "udp_timeout_ms", c->udp_timeout_ms, (uint64_t)c->udp_ping_ms * 2, 600000) &&
@@ -27297,6 +27611,7 @@ static void server_run_peers(necpnet_server* server, uint64_t now_us)
         server->first_dirty = peer->next_dirty;
         peer->is_dirty = false;
         nn_connection_update(&peer->connection, now_us);
+        nn_peer_update_credential(server, peer);
         nn_connection_flush(&peer->connection, now_us);
         if (peer->connection.state == NN_CONNECTION_CLOSED) nn_server_lose(server, peer);
         nn_server_run_session(server, peer, now_us);
@@ -27304,6 +27619,9 @@ static void server_run_peers(necpnet_server* server, uint64_t now_us)
         uint64_t at_us = NN_NEVER;
         if (!peer->has_ended) {
             at_us = nn_min_u64(nn_connection_deadline_us(&peer->connection, now_us), nn_peer_session_deadline_us(peer));
+            if (peer->connection.state == NN_CONNECTION_OPEN) {
+                at_us = nn_min_u64(at_us, nn_peer_credential_deadline_us(server, peer));
+            }
         }
         nn_deadlines_set(&server->deadlines, &peer->deadline, at_us);
     }
@@ -27686,6 +28004,13 @@ static nn_peer* server_take_peer(necpnet_server* server)
     return (nn_peer*)nn_alloc_take(&server->endpoint.alloc, sizeof(nn_peer));
 }
 
+static bool peer_take_control(void* user, uint8_t kind, const uint8_t* data, size_t bytes)
+{
+    nn_peer* peer = (nn_peer*)user;
+    if (kind == NN_CONTROL_CREDENTIAL) return nn_peer_read_credential(peer->server, peer, data, bytes);
+    return true; /* of a later version */
+}
+
 NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
                                           const necpnet_address* address, nn_peer** out_peer)
 {
@@ -27715,6 +28040,7 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     peer->connection.address = *address;
     peer->connection.world = server->config.world;
     peer->connection.deliver_input = peer_deliver_input;
+    peer->connection.take_control = peer_take_control;
     peer->connection.deliver_user = peer;
     server_enter_bucket(server, peer);
     nn_peer** client = nn_server_client_bucket(server, identity->client_id);
@@ -28275,6 +28601,7 @@ static necpnet_drop server_drop_of(necpnet_result reason)
     case NECPNET_ERR_TOKEN_EXPIRED: return NECPNET_DROP_TOKEN_EXPIRED;
     case NECPNET_ERR_TOKEN_FOREIGN: return NECPNET_DROP_TOKEN_SERVER;
     case NECPNET_ERR_TOKEN_SPENT: return NECPNET_DROP_TOKEN_SPENT;
+    case NECPNET_ERR_TOKEN_REVOKED: return NECPNET_DROP_TOKEN_REVOKED;
     case NECPNET_ERR_SERVER_FULL: return NECPNET_DROP_FULL;
     case NECPNET_ERR_OUT_OF_MEMORY: return NECPNET_DROP_MEMORY;
     case NECPNET_ERR_REPLACED:
@@ -28344,6 +28671,9 @@ static void server_admit_datagram(necpnet_server* server, const necpnet_address*
     bool encrypted = server->config.security != NECPNET_SECURITY_NONE;
     nn_peer* known = NULL;
     if (result == NECPNET_OK) {
+        if (server->config.security == NECPNET_SECURITY_TOKEN) {
+            outcome->identity.expires_us = nn_server_token_expiry_us(server);
+        }
         known = nn_server_find_session(server, &outcome->identity, setup.session_id, encrypted);
         peer = known;
         if (known) known->identity = outcome->identity;
@@ -28551,10 +28881,13 @@ static necpnet_result server_identify(necpnet_server* server, const nn_setup* se
 {
     memset(out, 0, sizeof *out);
     switch (setup->credential_kind) {
-    case NN_CREDENTIAL_TOKEN:
-        return nn_handshake_server_check_token(server->handshake, setup->credential,
-                                               setup->credential + NN_SETUP_TOKEN_BYTES, nn_server_wall_us(server),
-                                               out);
+    case NN_CREDENTIAL_TOKEN: {
+        necpnet_result result =
+            nn_handshake_server_check_token(server->handshake, setup->credential,
+                                            setup->credential + NN_SETUP_TOKEN_BYTES, nn_server_wall_us(server), out);
+        out->expires_us = nn_server_token_expiry_us(server);
+        return result;
+    }
     case NN_CREDENTIAL_TEXT: {
         if (!server->config.authorize) return NECPNET_ERR_TOKEN_INVALID;
         char text[NN_SETUP_TEXT_BYTES_MAX + 1];
@@ -28708,6 +29041,144 @@ NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us)
     }
 }
 /* ---- end src/nn_server_greeting.c -------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_server_credentials.c --------------------------------------------------------------------------- */
+/* nn_server_credentials - how long a peer may stay: expiry, renewal in-band, revocation. */
+
+
+/* ---- renewal -- */
+
+static uint64_t server_expires_at_us(const necpnet_server* server, const nn_peer* peer)
+{
+    if (!peer->identity.expires_us || !server->has_wall) return NN_NEVER;
+    uint64_t wall_us = peer->identity.expires_us;
+    return wall_us > server->wall_offset_us ? wall_us - server->wall_offset_us : 0;
+}
+
+NN_PRIVATE uint64_t nn_server_token_expiry_us(const necpnet_server* server)
+{
+    if (server->config.token_session_ms == UINT32_MAX) return 0;
+    return nn_server_wall_us(server) + (uint64_t)server->config.token_session_ms * 1000;
+}
+
+NN_PRIVATE uint64_t nn_peer_credential_deadline_us(const necpnet_server* server, const nn_peer* peer)
+{
+    uint64_t at_us = server_expires_at_us(server, peer);
+    if (at_us == NN_NEVER || peer->renewal_asked_us == peer->identity.expires_us) return at_us;
+    return at_us > NN_RENEWAL_US ? at_us - NN_RENEWAL_US : 0;
+}
+
+NN_PRIVATE void nn_peer_update_credential(necpnet_server* server, nn_peer* peer)
+{
+    uint64_t now_us = server->endpoint.now_us;
+    if (peer->connection.state != NN_CONNECTION_OPEN || now_us < nn_peer_credential_deadline_us(server, peer)) return;
+    uint64_t at_us = server_expires_at_us(server, peer);
+    if (now_us >= at_us) {
+        nn_close close = nn_close_of(NECPNET_ERR_TOKEN_EXPIRED, 0, "the credential has expired and was not renewed");
+        nn_connection_close(&peer->connection, &close, 0, now_us);
+        return;
+    }
+    uint8_t message[5];
+    message[0] = NN_CONTROL_RENEW;
+    nn_store_u32(message + 1, (uint32_t)nn_min_u64((at_us - now_us) / 1000, UINT32_MAX));
+    /* a queue that is full now is asked again with the peer's next turn */
+    if (nn_session_send_control(&peer->session, message, sizeof message)) return;
+    peer->renewal_asked_us = peer->identity.expires_us;
+}
+
+/* Who a credential of kind NN_CREDENTIAL_* names. */
+static necpnet_result server_judge_credential(necpnet_server* server, const nn_peer* peer, const uint8_t* data,
+                                              size_t bytes, necpnet_identity* out)
+{
+    memset(out, 0, sizeof *out);
+    if (bytes == 1 + NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES && data[0] == NN_CREDENTIAL_TOKEN) {
+        necpnet_result result = nn_handshake_server_check_token(
+            server->handshake, data + 1, data + 1 + NN_SETUP_TOKEN_BYTES, nn_server_wall_us(server), out);
+        out->expires_us = nn_server_token_expiry_us(server);
+        return result;
+    }
+    char text[NN_SETUP_TEXT_BYTES_MAX + 1];
+    if (data[0] != NN_CREDENTIAL_TEXT || bytes < 2 || bytes - 1 > NN_SETUP_TEXT_BYTES_MAX ||
+        memchr(data + 1, 0, bytes - 1) || !server->config.authorize) {
+        return NECPNET_ERR_TOKEN_INVALID;
+    }
+    memcpy(text, data + 1, bytes - 1);
+    text[bytes - 1] = '\0';
+    necpnet_result result =
+        server->config.authorize(text, &peer->connection.address, out, server->config.authorize_user);
+    nn_wipe(text, sizeof text);
+    return (int)result > 0 ? NECPNET_ERR_TOKEN_INVALID : result;
+}
+
+NN_PRIVATE bool nn_peer_read_credential(necpnet_server* server, nn_peer* peer, const uint8_t* data, size_t bytes)
+{
+    if (bytes < 2) return false;
+    necpnet_identity identity;
+    necpnet_result result = NECPNET_ERR_RATE_LIMITED;
+    uint64_t now_us = server->endpoint.now_us;
+    if (!peer->judged_us || now_us >= peer->judged_us + NN_RENEWAL_INTERVAL_US) {
+        peer->judged_us = nn_max_u64(now_us, 1);
+        result = server_judge_credential(server, peer, data, bytes, &identity);
+        /* a session stays its user's */
+        if (!result && identity.client_id != peer->identity.client_id) result = NECPNET_ERR_TOKEN_INVALID;
+        if (!result) peer->identity = identity;
+    }
+    uint8_t answer[5];
+    answer[0] = NN_CONTROL_RENEWED;
+    nn_store_u32(answer + 1, (uint32_t)(-(int)result));
+    nn_session_send_control(&peer->session, answer, sizeof answer); /* unsent: the client asks itself or expires */
+    nn_server_mark_dirty(server, peer);
+    return true;
+}
+
+/* ---- revocation -- */
+
+/* Sessions that the revocation means end now, whatever is queued for them. */
+static void server_end_revoked(necpnet_server* server, bool by_client, uint64_t client_id, const uint8_t* token_id)
+{
+    nn_close close = nn_close_of(NECPNET_ERR_TOKEN_REVOKED, 0, necpnet_result_text(NECPNET_ERR_TOKEN_REVOKED));
+    for (uint32_t slot = 0; slot < server->slot_count; slot++) {
+        nn_peer* peer = server->peers[slot];
+        if (!peer || peer->has_ended) continue;
+        bool is_meant = by_client ? peer->identity.client_id == client_id
+                                  : memcmp(peer->identity.token_id, token_id, NECPNET_TOKEN_ID_BYTES) == 0;
+        if (!is_meant) continue;
+        if (peer->is_suspended) {
+            nn_server_end_peer(server, peer, &close);
+            continue;
+        }
+        nn_connection_close(&peer->connection, &close, 0, server->endpoint.now_us);
+        nn_server_mark_dirty(server, peer);
+    }
+}
+
+necpnet_result necpnet_server_revoke_client(necpnet_server* server, uint64_t client_id)
+{
+    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!server->has_wall) return NECPNET_ERR_INVALID_STATE;
+    nn_handshake_server_revoke_client(server->handshake, client_id, nn_server_wall_us(server));
+    server_end_revoked(server, true, client_id, NULL);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_server_revoke_token(necpnet_server* server, const uint8_t* token_id)
+{
+    static const uint8_t none[NECPNET_TOKEN_ID_BYTES] = {0};
+    if (!server || !token_id || memcmp(token_id, none, sizeof none) == 0) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!server->has_wall) return NECPNET_ERR_INVALID_STATE;
+    nn_handshake_server_revoke_token(server->handshake, token_id, nn_server_wall_us(server));
+    server_end_revoked(server, false, 0, token_id);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_server_set_token_epoch(necpnet_server* server, uint32_t epoch)
+{
+    if (!server || epoch < server->config.token_epoch) return NECPNET_ERR_INVALID_ARGUMENT;
+    server->config.token_epoch = epoch;
+    nn_handshake_server_set_epoch(server->handshake, epoch);
+    return NECPNET_OK;
+}
+/* ---- end src/nn_server_credentials.c ----------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_server_send.c ---------------------------------------------------------------------------------- */
 /* nn_server_send - messages to one peer, to all, to groups; kick and drain. */

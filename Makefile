@@ -9,6 +9,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 ARGS ?=
 HTTP ?= http://127.0.0.1:8080
 SEEDS ?= 10000
+SEED ?=
 T ?= 60
 SECONDS_EACH ?= $(T)
 # Debian's emscripten finds its JavaScript packages only so.
@@ -68,13 +69,13 @@ fuzz: ## every fuzzer for T seconds (60), from tests/corpus
 	$(call build,fuzz)
 	python3 tools/fuzz.py --seconds $(SECONDS_EACH)
 
-sim: ## the simulated worlds, as many seeds as CI runs
-	$(call build,dev)
-	ctest --test-dir build/dev -L sim -j $(JOBS) --output-on-failure
+sim: ## the simulated worlds, as many seeds as CI runs; SEED=n: one of them, with everything that happens in it
+	cmake --preset dev && cmake --build --preset dev -j $(JOBS) --target sim_world
+	$(if $(SEED),SIM_TRACE=1 build/dev/tests/sim_world --seed $(SEED) --seeds 1,SIM_PROGRESS=1 build/dev/tests/sim_world)
 
-sim-night: ## the simulated worlds, SEEDS seeds each (10000)
-	$(call build,release)
-	@for program in build/release/tests/sim_*; do test ! -x $$program || { echo "== $$program"; $$program --seeds $(SEEDS) || exit 1; }; done
+sim-night: ## SEEDS simulated worlds (10000), with a line every hundred
+	cmake --preset dev && cmake --build --preset dev -j $(JOBS) --target sim_world
+	SIM_PROGRESS=1 build/dev/tests/sim_world --seeds $(SEEDS)
 
 format: ## lay out every file of ours
 	python3 tools/format.py

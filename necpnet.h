@@ -723,10 +723,11 @@ NECPNET_API necpnet_result necpnet_client_server_tick(const necpnet_client* clie
  *
  *   tick   larger than that of the input before.
  *   data   copied.
- *   bytes  1 .. 255.
+ *   bytes  1 .. 255; over UDP at least 36 fewer than a datagram has.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_CONNECTED | ERR_WOULD_BLOCK (inputs_max unacknowledged)
- * Thread   owner.      Callback  safe.      Allocates  no.
+ *          | ERR_MESSAGE_TOO_LARGE (for a datagram) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_client_send_input(necpnet_client* client, uint32_t tick, const void* data,
                                                      size_t bytes);

@@ -40,8 +40,14 @@ static uint64_t acks_oldest(const nn_acks* acks)
 
 NN_PRIVATE bool nn_acks_is_new(const nn_acks* acks, uint64_t number)
 {
+    if (number < acks->refused_below) return false;
     if (acks->largest == ACKS_NONE || number > acks->largest) return true;
     return number >= acks_oldest(acks) && !acks_seen(acks, number);
+}
+
+NN_PRIVATE void nn_acks_refuse(nn_acks* acks, uint64_t number)
+{
+    acks->refused_below = nn_max_u64(acks->refused_below, number + 1);
 }
 
 /* Forget what falls out of the window when number becomes the largest. */

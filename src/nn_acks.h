@@ -33,6 +33,7 @@ typedef struct nn_acks {
     uint64_t reported_at_us; /* when the last ACK frame was written */
     uint64_t mark;           /* everything up to it was in mark_frames ACK frames since mark_at_us; UINT64_MAX none */
     uint64_t mark_at_us;
+    uint64_t refused_below; /* what did not arrive below is not new: some of it was refused */
     uint32_t delay_us_max;
     uint8_t eliciting; /* ack-eliciting packets since the last ACK */
     uint8_t urgent;    /* packets to come that are told at once */
@@ -53,6 +54,10 @@ NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, 
 
 /* nn_acks_hurry - the ACK that is due shall leave in so long at the latest. */
 NN_PRIVATE void nn_acks_hurry(nn_acks* acks, uint64_t at_us);
+
+/* nn_acks_refuse - instead of nn_acks_add for a packet that is not to be acknowledged, though some of it was taken: a copy
+ * of it is not new. Nor is what it overtook: a rare loss, for 8 bytes. */
+NN_PRIVATE void nn_acks_refuse(nn_acks* acks, uint64_t number);
 
 /* nn_acks_wants - whether anything unreported arrived that wants an ACK: put one into any packet that leaves. */
 NN_PRIVATE bool nn_acks_wants(const nn_acks* acks);

@@ -116,6 +116,12 @@ NN_PRIVATE necpnet_result nn_channel_send_queue(nn_channel_send* channel, nn_pay
         channel->refused_bytes = payload->bytes;
         return NECPNET_ERR_WOULD_BLOCK;
     }
+    return nn_channel_send_take_over(channel, payload, options);
+}
+
+NN_PRIVATE necpnet_result nn_channel_send_take_over(nn_channel_send* channel, nn_payload* payload,
+                                                    const necpnet_send_options* options)
+{
     if ((uint16_t)(channel->next - channel->first) == channel->capacity && !channel_grow(channel)) {
         return NECPNET_ERR_OUT_OF_MEMORY;
     }

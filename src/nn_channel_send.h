@@ -110,6 +110,11 @@ NN_PRIVATE void nn_channel_send_destroy(nn_channel_send* channel);
 NN_PRIVATE necpnet_result nn_channel_send_queue(nn_channel_send* channel, nn_payload* payload,
                                                 const necpnet_send_options* options);
 
+/* nn_channel_send_take_over - the same beyond the queue's limits, for what another queue within such limits held: it may take
+ * more here, uncompressed. */
+NN_PRIVATE necpnet_result nn_channel_send_take_over(nn_channel_send* channel, nn_payload* payload,
+                                                    const necpnet_send_options* options);
+
 /* nn_channel_send_ready - whether something could be written now. */
 NN_PRIVATE bool nn_channel_send_ready(const nn_channel_send* channel);
 

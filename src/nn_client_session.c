@@ -47,8 +47,8 @@ static void client_change_session(necpnet_client* client)
     client->session ^= 1;
     nn_session_reset(nn_client_session(client));
     nn_session_init(nn_client_session(client), &client->endpoint.session_config);
-    nn_session_move_unsent(old, nn_client_session(client), client->endpoint.now_us);
-    client->lost_count += nn_session_unacked(old);
+    client->lost_count += nn_session_unacked(old); /* before what is moved leaves it */
+    client->lost_count -= nn_session_move_unsent(old, nn_client_session(client));
     nn_session_discard(old);
     nn_client_init_connection(client);
     nn_client_forget_ticket(client);

@@ -66,7 +66,9 @@ NN_PRIVATE void nn_connection_detach(nn_connection* connection)
     connection->heard_us = kept.heard_us;
     connection->clock = kept.clock;
     connection->inputs = kept.inputs;
+    nn_inputs_interrupt(&connection->inputs);
     connection->input_receiver = kept.input_receiver;
+    connection->input_receiver.holds = false;
     connection->deliver_input = kept.deliver_input;
     connection->take_control = kept.take_control;
     connection->deliver_user = kept.deliver_user;
@@ -322,11 +324,10 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
 static necpnet_result connection_read_input(nn_connection* connection, nn_reader* reader)
 {
     if (!connection->settings->is_server) return connection_refuse(connection, "INPUT from a server");
-    if (nn_input_receiver_read(&connection->input_receiver, reader, connection->deliver_input,
-                               connection->deliver_user)) {
-        return connection_refuse(connection, "INPUT frame malformed");
-    }
-    return NECPNET_OK;
+    necpnet_result result = nn_input_receiver_read(&connection->input_receiver, reader, connection->deliver_input,
+                                                   connection->deliver_user);
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) connection->input_receiver.holds = !nn_connection_is_udp(connection);
+    return result == NECPNET_ERR_PROTOCOL ? connection_refuse(connection, "INPUT frame malformed") : result;
 }
 
 static necpnet_result connection_read_state(nn_connection* connection, nn_reader* reader)
@@ -502,7 +503,10 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
     bool eliciting = false;
     connection->state_came = false;
     necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &eliciting);
-    if (result == NECPNET_ERR_OUT_OF_MEMORY) return NECPNET_DROP_MEMORY; /* not acknowledged: it will come again */
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) { /* not acknowledged: what it carried will come again, in other packets */
+        nn_acks_refuse(&connection->acks, packet.number);
+        return NECPNET_DROP_MEMORY;
+    }
     nn_acks_add(&connection->acks, packet.number, eliciting, (packet.flags & NN_PACKET_ACK_NOW) != 0, now_us);
     if (connection->state_came || bytes >= NN_ACKS_BULK_BYTES) {
         nn_acks_hurry(&connection->acks, now_us + NN_ACKS_HURRY_US);
@@ -628,6 +632,10 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
 NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,
                                                    size_t bytes)
 {
+    size_t least = NN_PACKET_OVERHEAD_BYTES_MAX + NN_INPUT_EXTRA_BYTES; /* inputs are never cut */
+    if (nn_connection_is_udp(connection) && bytes + least > connection->size.base) {
+        return NECPNET_ERR_MESSAGE_TOO_LARGE;
+    }
     necpnet_result result = nn_inputs_push(&connection->inputs, tick, data, bytes);
     if (result == NECPNET_OK) connection->input_pending = true;
     return result;

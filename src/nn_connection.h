@@ -33,9 +33,10 @@
 #define NN_CONNECTION_INPUT_ACK_US 50000    /* WebSocket: between two INPUT_ACK frames */
 #define NN_CONNECTION_CLOSES_MAX 4          /* CLOSE packets sent */
 #define NN_CONNECTION_CLOSE_REPEAT_US 50000
-#define NN_CONNECTION_BURST_PACKETS_MAX 256 /* of one flush; the rest in the next */
-#define NN_SENT_SUSPEND 37                  /* nn_sent_kind: a SUSPEND frame */
-#define NN_CONTROL_TICKET 1                 /* first byte of a CONTROL message: secret 32, ticket */
+#define NN_CONNECTION_CLOSING_US_MAX 2000000 /* that a closed side waits for the answer */
+#define NN_CONNECTION_BURST_PACKETS_MAX 256  /* of one flush; the rest in the next */
+#define NN_SENT_SUSPEND 37                   /* nn_sent_kind: a SUSPEND frame */
+#define NN_CONTROL_TICKET 1                  /* first byte of a CONTROL message: secret 32, ticket */
 
 /* First byte of a CONTROL message. */
 #define NN_CONTROL_RENEW 2      /* from a server: milliseconds (4) until the credential expires */

@@ -47,8 +47,8 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
     uint32_t written = wants_input && !nn_contents_full(contents) ? nn_inputs_write(&connection->inputs, writer) : 0;
     if (written) {
         nn_contents_add(contents, NN_SENT_INPUT, 0, 0, 0);
-        if (!is_udp) nn_inputs_drop(&connection->inputs, written);
-        connection->input_pending = !is_udp && connection->inputs.count > 0;
+        if (!is_udp) nn_inputs_taken(&connection->inputs, written);
+        connection->input_pending = !is_udp && nn_inputs_wait(&connection->inputs);
         eliciting = true;
     }
     return eliciting;
@@ -232,13 +232,15 @@ static void connection_send_close(nn_connection* connection)
     if (connection->closes_left) connection->closes_left--;
 }
 
-/* How long a closed side stays to answer with CLOSE: three probe timeouts (RFC 9000 10.2). */
+/* How long a closed side stays to answer with CLOSE: three probe timeouts (RFC 9000 10.2), which on a path that was just
+ * clogged would be a quarter of a minute. */
 static void connection_begin_closing(nn_connection* connection)
 {
     connection->state = NN_CONNECTION_CLOSING;
     connection->closes_left = NN_CONNECTION_CLOSES_MAX;
     if (nn_connection_is_udp(connection)) {
-        connection->linger_until_us = connection->now_us + nn_recovery_probe_us(&connection->recovery) * 3;
+        uint64_t wait_us = nn_recovery_probe_us(&connection->recovery) * 3;
+        connection->linger_until_us = connection->now_us + nn_min_u64(wait_us, NN_CONNECTION_CLOSING_US_MAX);
     }
     connection_send_close(connection);
 }

@@ -471,16 +471,16 @@ NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* s
 
 /* ---- judging ---- */
 
-/* Our key of X25519 and the secret shared with the client; nothing in plaintext mode; after RESUME a nonce alone. */
+/* Our key of X25519 and the secret shared with the client. In plaintext mode and after RESUME there is no secret, and in the
+ * key's place stands something that makes this connection's keys unlike those of any other. */
 static necpnet_result handshake_server_agree(nn_handshake_server* server, const nn_handshake_pending* pending,
                                              uint8_t public_key[32], uint8_t shared[32])
 {
     memset(public_key, 0, NN_X25519_BYTES);
     memset(shared, 0, NN_X25519_BYTES);
-    if (pending->is_resume) {
+    if (pending->is_resume || pending->head.suite == NN_SUITE_NONE) {
         return nn_entropy_fill(&server->entropy, public_key, NN_X25519_BYTES) ? NECPNET_OK : NECPNET_ERR_NO_ENTROPY;
     }
-    if (pending->head.suite == NN_SUITE_NONE) return NECPNET_OK;
     uint8_t private_key[NN_X25519_BYTES];
     necpnet_result result = nn_x25519_keypair(&server->entropy, private_key, public_key);
     if (!result) result = nn_x25519(&server->entropy, private_key, pending->client_key, shared);

@@ -61,25 +61,26 @@ NN_PRIVATE necpnet_result nn_inputs_push(nn_inputs* inputs, uint32_t tick, const
 
 NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer)
 {
-    if (inputs->count == 0 || writer->failed) return 0;
+    if (!nn_inputs_wait(inputs) || writer->failed) return 0;
     size_t room = nn_writer_left(writer);
-    uint32_t tick = inputs_at(inputs, 0)->tick;
+    uint32_t from = inputs->sent;
+    uint32_t tick = inputs_at(inputs, from)->tick;
     size_t used = 1 + nn_varint_bytes(tick) + 1; /* type, first tick, count */
     uint32_t count = 0;
-    for (; count < inputs->count; count++) {
-        const nn_input* input = inputs_at(inputs, count);
+    for (; count < inputs->count - from; count++) {
+        const nn_input* input = inputs_at(inputs, from + count);
         size_t more = (count ? nn_varint_bytes(input->tick - tick - 1) : 0) + 1 + input->bytes;
         if (used + more > room) break;
         used += more;
         tick = input->tick;
     }
     if (count == 0) return 0;
-    tick = inputs_at(inputs, 0)->tick;
+    tick = inputs_at(inputs, from)->tick;
     nn_write_u8(writer, NN_FRAME_INPUT);
     nn_write_varint(writer, tick);
     nn_write_u8(writer, (uint8_t)(count - 1));
     for (uint32_t i = 0; i < count; i++) {
-        const nn_input* input = inputs_at(inputs, i);
+        const nn_input* input = inputs_at(inputs, from + i);
         if (i) nn_write_varint(writer, input->tick - tick - 1);
         nn_write_u8(writer, input->bytes);
         nn_write_bytes(writer, input->data, input->bytes);
@@ -89,11 +90,15 @@ NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer)
     return count;
 }
 
-NN_PRIVATE void nn_inputs_drop(nn_inputs* inputs, uint32_t count)
+NN_PRIVATE void nn_inputs_taken(nn_inputs* inputs, uint32_t count)
 {
-    NN_ASSERT(count <= inputs->count);
-    inputs->first = inputs->capacity ? (inputs->first + count) % inputs->capacity : 0;
-    inputs->count -= count;
+    NN_ASSERT(count <= inputs->count - inputs->sent);
+    inputs->sent += count;
+}
+
+NN_PRIVATE void nn_inputs_interrupt(nn_inputs* inputs)
+{
+    inputs->sent = 0;
 }
 
 NN_PRIVATE bool nn_inputs_acked(nn_inputs* inputs, uint32_t tick)
@@ -102,6 +107,7 @@ NN_PRIVATE bool nn_inputs_acked(nn_inputs* inputs, uint32_t tick)
     while (inputs->count && inputs_at(inputs, 0)->tick <= tick) {
         inputs->first = (inputs->first + 1) % inputs->capacity;
         inputs->count--;
+        if (inputs->sent) inputs->sent--;
     }
     return true;
 }
@@ -113,7 +119,7 @@ NN_PRIVATE void nn_input_receiver_init(nn_input_receiver* receiver)
     memset(receiver, 0, sizeof *receiver);
 }
 
-/* Walk one frame; deliver NULL only checks it. */
+/* Walk one frame; deliver NULL only checks it. false: malformed, or not taken. */
 static bool inputs_walk(nn_input_receiver* receiver, nn_reader* reader, nn_input_function deliver, void* user)
 {
     uint64_t tick = nn_read_varint(reader);
@@ -124,9 +130,9 @@ static bool inputs_walk(nn_input_receiver* receiver, nn_reader* reader, nn_input
         const uint8_t* data = nn_read_view(reader, bytes);
         if (reader->failed || bytes < 1 || tick > UINT32_MAX) return false;
         if (!deliver || (receiver->has_tick && tick <= receiver->tick)) continue;
+        if (!deliver(user, (uint32_t)tick, data, bytes)) return false;
         receiver->tick = (uint32_t)tick;
         receiver->has_tick = true;
-        deliver(user, (uint32_t)tick, data, bytes);
     }
     return true;
 }
@@ -136,9 +142,9 @@ NN_PRIVATE necpnet_result nn_input_receiver_read(nn_input_receiver* receiver, nn
 {
     nn_reader again = *reader;
     if (!inputs_walk(receiver, reader, NULL, NULL)) return NECPNET_ERR_PROTOCOL;
-    (void)inputs_walk(receiver, &again, deliver, user);
-    receiver->ack_due = true;
-    return NECPNET_OK;
+    bool taken = !receiver->holds && inputs_walk(receiver, &again, deliver, user);
+    receiver->ack_due = receiver->has_tick;
+    return taken ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
 }
 
 NN_PRIVATE bool nn_input_receiver_write_ack(nn_input_receiver* receiver, nn_writer* writer)

@@ -9,7 +9,8 @@
 #include "nn_bytes.h"
 
 #define NN_INPUT_BYTES_MAX 255u
-#define NN_INPUTS_MAX 256u /* config.inputs_max at most; the count on the wire is one byte (count - 1) */
+#define NN_INPUT_EXTRA_BYTES 11u /* at most, of a frame with one input: type, tick, count, size */
+#define NN_INPUTS_MAX 256u       /* config.inputs_max at most; the count on the wire is one byte (count - 1) */
 
 typedef struct nn_input nn_input;
 
@@ -19,6 +20,7 @@ typedef struct nn_inputs {
     nn_input* ring; /* NULL until the first input */
     uint32_t count;
     uint32_t first; /* oldest in the ring */
+    uint32_t sent;  /* the oldest that the present ordered carrier took; 0 over UDP */
     uint32_t capacity;
     uint32_t count_max;
     uint32_t tick; /* of the newest ever pushed */
@@ -30,9 +32,11 @@ typedef struct nn_input_receiver {
     uint32_t tick; /* newest delivered */
     bool has_tick;
     bool ack_due; /* an INPUT frame came since the last INPUT_ACK */
+    bool holds;   /* ordered carrier: one was not taken, so those behind it are not either, until the next carrier */
 } nn_input_receiver;
 
-typedef void (*nn_input_function)(void* user, uint32_t tick, const void* data, size_t bytes);
+/* Takes an input; false when there is no memory for it: it must come again. */
+typedef bool (*nn_input_function)(void* user, uint32_t tick, const void* data, size_t bytes);
 
 NN_PRIVATE void nn_inputs_init(nn_inputs* inputs, nn_alloc* alloc, uint32_t inputs_max);
 NN_PRIVATE void nn_inputs_reset(nn_inputs* inputs);
@@ -47,8 +51,16 @@ NN_PRIVATE necpnet_result nn_inputs_push(nn_inputs* inputs, uint32_t tick, const
  */
 NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer);
 
-/* nn_inputs_drop - an ordered transport has the count oldest: they are not sent again. */
-NN_PRIVATE void nn_inputs_drop(nn_inputs* inputs, uint32_t count);
+/* nn_inputs_taken - an ordered carrier has the next count: they are not written again while it lives. nn_inputs_interrupt - it
+ * is gone. */
+NN_PRIVATE void nn_inputs_taken(nn_inputs* inputs, uint32_t count);
+NN_PRIVATE void nn_inputs_interrupt(nn_inputs* inputs);
+
+/* nn_inputs_wait - whether any is to be written. */
+NN_INLINE bool nn_inputs_wait(const nn_inputs* inputs)
+{
+    return inputs->count > inputs->sent;
+}
 
 /* nn_inputs_acked - INPUT_ACK came: drop all up to tick.
  *
@@ -60,7 +72,7 @@ NN_PRIVATE void nn_input_receiver_init(nn_input_receiver* receiver);
 
 /* nn_input_receiver_read - an INPUT frame behind its type byte: checked whole, then the new ones delivered.
  *
- * Returns  OK | ERR_PROTOCOL (nothing delivered)
+ * Returns  OK | ERR_PROTOCOL (nothing delivered) | ERR_OUT_OF_MEMORY (those from one on were not taken)
  */
 NN_PRIVATE necpnet_result nn_input_receiver_read(nn_input_receiver* receiver, nn_reader* reader,
                                                  nn_input_function deliver, void* user);

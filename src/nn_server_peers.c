@@ -114,20 +114,19 @@ static necpnet_result server_grow_slots(necpnet_server* server)
     return NECPNET_OK;
 }
 
-static void peer_deliver_input(void* user, uint32_t tick, const void* data, size_t bytes)
+static bool peer_deliver_input(void* user, uint32_t tick, const void* data, size_t bytes)
 {
     nn_peer* peer = (nn_peer*)user;
     necpnet_server* server = peer->server;
     uint32_t capacity = 0;
-    nn_peer_input* input = NULL;
-    if (peer->input_count < NN_PEER_INPUTS_MAX) {
-        input = (nn_peer_input*)nn_blocks_take(&server->endpoint.blocks, sizeof *input + bytes, &capacity);
-    }
-    if (!input) {
+    nn_peer_input* input;
+    if (peer->input_count == NN_PEER_INPUTS_MAX) {
         nn_log_write(&server->endpoint.logger, NECPNET_LOG_WARNING, "input of tick %u dropped: %u wait to be polled",
                      (unsigned)tick, (unsigned)peer->input_count);
-        return;
+        return true;
     }
+    input = (nn_peer_input*)nn_blocks_take(&server->endpoint.blocks, sizeof *input + bytes, &capacity);
+    if (!input) return false;
     input->next = NULL;
     input->tick = tick;
     input->bytes = (uint32_t)bytes;
@@ -141,6 +140,7 @@ static void peer_deliver_input(void* user, uint32_t tick, const void* data, size
     peer->last_input = input;
     peer->input_count++;
     nn_server_mark_ready(server, peer);
+    return true;
 }
 
 NN_PRIVATE void nn_server_move(necpnet_server* server, nn_peer* peer, const necpnet_address* address)

@@ -383,6 +383,7 @@ NN_PRIVATE void nn_server_run_session(necpnet_server* server, nn_peer* peer, uin
 
 NN_PRIVATE uint64_t nn_peer_session_deadline_us(const nn_peer* peer)
 {
-    uint64_t at_us = peer->is_suspended ? peer->give_up_us : peer->ticket_due_us;
+    bool is_open = peer->connection.state == NN_CONNECTION_OPEN; /* one that closes gets no ticket any more */
+    uint64_t at_us = peer->is_suspended ? peer->give_up_us : is_open ? peer->ticket_due_us : NN_NEVER;
     return peer->offer ? nn_min_u64(at_us, peer->offer->until_us) : at_us;
 }

@@ -212,10 +212,9 @@ static nn_payload* session_payload_for_peer(const nn_session* session, int chann
     return session->peer_decompresses && !clashes ? payload : nn_payload_plain(payload);
 }
 
-NN_PRIVATE necpnet_result nn_session_send_payload(nn_session* session, int channel, nn_payload* payload,
-                                                  const necpnet_send_options* options, uint64_t now_us)
+static necpnet_result session_queue_payload(nn_session* session, int channel, nn_payload* payload,
+                                            const necpnet_send_options* options, bool takes_over)
 {
-    (void)now_us;
     nn_channel_send* sender = session_sender(session, channel);
     if (!sender) return NECPNET_ERR_OUT_OF_MEMORY;
     if (NN_UNLIKELY(payload->flags & NN_CHANNEL_COMPRESSED)) {
@@ -229,9 +228,17 @@ NN_PRIVATE necpnet_result nn_session_send_payload(nn_session* session, int chann
         session->copies->capacity = capacity;
         session->copies->count = 0;
     }
-    necpnet_result result = nn_channel_send_queue(sender, payload, options);
+    necpnet_result result = takes_over ? nn_channel_send_take_over(sender, payload, options)
+                                       : nn_channel_send_queue(sender, payload, options);
     nn_session_refresh(session, sender);
     return result;
+}
+
+NN_PRIVATE necpnet_result nn_session_send_payload(nn_session* session, int channel, nn_payload* payload,
+                                                  const necpnet_send_options* options, uint64_t now_us)
+{
+    (void)now_us;
+    return session_queue_payload(session, channel, payload, options, false);
 }
 
 NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, const void* data, size_t bytes,
@@ -263,12 +270,19 @@ NN_PRIVATE necpnet_result nn_session_send_control(nn_session* session, const voi
 
 NN_PRIVATE uint64_t nn_session_unacked(const nn_session* session)
 {
-    const nn_channel_send* control = session->senders ? session->senders[session_control(session)] : NULL;
-    return session->outstanding - (control ? control->counted_messages : 0);
+    uint64_t count = 0;
+    for (int i = 0; session->senders && i < session->config.channel_count; i++) {
+        const nn_channel_send* sender = session->senders[i];
+        if (!sender || !nn_channel_is_reliable(sender->config->mode)) continue;
+        bool ordered = sender->config->mode == NECPNET_RELIABLE_ORDERED;
+        count += ordered ? (uint16_t)(sender->next - sender->first) : sender->queue_messages;
+    }
+    return count;
 }
 
-NN_PRIVATE void nn_session_move_unsent(nn_session* from, nn_session* to, uint64_t now_us)
+NN_PRIVATE uint64_t nn_session_move_unsent(nn_session* from, nn_session* to)
 {
+    uint64_t moved = 0;
     for (int i = 0; from->senders && i < session_control(from); i++) {
         nn_channel_send* sender = from->senders[i];
         if (!sender || !nn_channel_is_reliable(sender->config->mode)) continue;
@@ -280,11 +294,13 @@ NN_PRIVATE void nn_session_move_unsent(nn_session* from, nn_session* to, uint64_
             options.deadline_us = entry->deadline_us;
             options.wants_receipt = entry->receipt != NULL;
             options.receipt = entry->receipt ? entry->receipt->receipt : 0;
-            if (nn_session_send_payload(to, i, entry->payload, &options, now_us)) break;
+            if (session_queue_payload(to, i, entry->payload, &options, true)) break;
             nn_channel_send_forget_unsent(sender);
             nn_session_refresh(from, sender);
+            moved++;
         }
     }
+    return moved;
 }
 
 NN_PRIVATE void nn_session_refuse(nn_session* session, int channel, size_t bytes)

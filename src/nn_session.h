@@ -194,12 +194,13 @@ NN_INLINE size_t nn_session_queued_bytes(const nn_session* session)
 NN_PRIVATE necpnet_result nn_session_get_channel_statistics(const nn_session* session, int channel,
                                                             necpnet_channel_statistics* out_statistics);
 
-/* nn_session_unacked - reliable messages of the application that the peer may not have. */
+/* nn_session_unacked - reliable messages of the application that the peer's may never get when the session ends now: all that
+ * are not acknowledged, and on ordered channels all behind them, for the peer holds those back. */
 NN_PRIVATE uint64_t nn_session_unacked(const nn_session* session);
 
 /* nn_session_move_unsent - what no packet of one session carried yet is queued in another, in order; the first is about to be
- * discarded. What finds no memory stays. */
-NN_PRIVATE void nn_session_move_unsent(nn_session* from, nn_session* to, uint64_t now_us);
+ * discarded. What finds no memory stays. Returns how many. */
+NN_PRIVATE uint64_t nn_session_move_unsent(nn_session* from, nn_session* to);
 
 /* nn_session_refuse - a message was refused for a limit beyond the channel's: WRITABLE follows when nn_session_allow is
  * called. nn_session_drop - it was dropped on purpose: count it. */

@@ -74,12 +74,13 @@ static void fuzz_setup(nn_reader reader)
                "SETUP's credential reads differently");
 }
 
-static void fuzz_deliver(void* user, uint32_t tick, const void* data, size_t bytes)
+static bool fuzz_deliver(void* user, uint32_t tick, const void* data, size_t bytes)
 {
     uint64_t* before = (uint64_t*)user;
     fuzz_check(data && bytes >= 1 && bytes <= NN_INPUT_BYTES_MAX, "INPUT of the wrong size");
     fuzz_check((uint64_t)tick + 1 > *before, "INPUT out of order");
     *before = (uint64_t)tick + 1;
+    return true;
 }
 
 static void fuzz_settled(void* user, const nn_contents* contents)

@@ -77,6 +77,25 @@ TEST(test_acks_refuses_replays_and_what_is_too_old)
     TEST_CHECK(nn_acks_is_new(&acks, 100000 - NN_ACKS_WINDOW + 1));
 }
 
+/* What found no memory is not acknowledged, and a copy of it by the network is not taken either: some of it was. */
+TEST(test_acks_of_refused_packets_take_no_copy)
+{
+    nn_acks acks;
+    uint8_t frame[64];
+    nn_acks_init(&acks, 10000);
+    nn_acks_add(&acks, 0, true, false, 0);
+    for (uint64_t number = 2; number <= 12; number += 2) {
+        nn_acks_refuse(&acks, number);
+        TEST_CHECK(!nn_acks_is_new(&acks, number));
+    }
+    for (uint64_t number = 2; number <= 12; number += 2) TEST_CHECK(!nn_acks_is_new(&acks, number));
+    TEST_CHECK(nn_acks_is_new(&acks, 13));
+    nn_writer writer = nn_writer_of(frame, sizeof frame);
+    TEST_CHECK(nn_acks_write(&acks, &writer, 0));
+    TEST_EQUAL(nn_load_u16(frame + 1), 0); /* packet 0 alone */
+    TEST_EQUAL(frame[4], 0);
+}
+
 TEST(test_acks_window_agrees_with_a_plain_set)
 {
     TEST_EACH_SEED (seed, 20) {

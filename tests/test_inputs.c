@@ -9,13 +9,17 @@ static uint8_t inputs_frame[1200];
 static uint32_t inputs_ticks[4096];
 static size_t inputs_count;
 
-static void inputs_deliver(void* user, uint32_t tick, const void* data, size_t bytes)
+static uint32_t inputs_refused; /* this tick finds no memory */
+
+static bool inputs_deliver(void* user, uint32_t tick, const void* data, size_t bytes)
 {
     (void)user;
     TEST_LESS(inputs_count, NN_COUNT(inputs_ticks));
     TEST_AT_LEAST(bytes, 1);
     TEST_EQUAL(((const uint8_t*)data)[0], (uint8_t)tick);
+    if (inputs_refused && tick == inputs_refused) return false;
     inputs_ticks[inputs_count++] = tick;
+    return true;
 }
 
 static void inputs_begin(nn_inputs* inputs, uint32_t inputs_max)
@@ -156,6 +160,31 @@ TEST(test_inputs_frames_malformed_deliver_nothing)
         TEST_EQUAL(inputs_count, 0);
         TEST_CHECK(!receiver.ack_due);
     }
+}
+
+TEST(test_inputs_that_find_no_memory_come_again)
+{
+    necpnet_allocator allocator = test_allocator();
+    nn_alloc alloc;
+    nn_inputs inputs;
+    nn_input_receiver receiver;
+    uint8_t frame[64];
+    nn_alloc_init(&alloc, &allocator);
+    nn_inputs_init(&inputs, &alloc, 8);
+    nn_input_receiver_init(&receiver);
+    inputs_count = 0;
+    for (uint8_t tick = 1; tick <= 3; tick++) TEST_OK(nn_inputs_push(&inputs, tick, &tick, 1));
+    for (int round = 0; round < 2; round++) {
+        nn_writer writer = nn_writer_of(frame, sizeof frame);
+        TEST_EQUAL(nn_inputs_write(&inputs, &writer), 3);
+        nn_reader reader = nn_reader_of(frame + 1, nn_writer_bytes(&writer) - 1);
+        inputs_refused = round ? 0 : 2;
+        necpnet_result result = nn_input_receiver_read(&receiver, &reader, inputs_deliver, NULL);
+        TEST_EQUAL(result, round ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY);
+        TEST_EQUAL(inputs_count, round ? 3 : 1);
+        TEST_EQUAL(receiver.tick, round ? 3 : 1);
+    }
+    nn_inputs_reset(&inputs);
 }
 
 TEST(test_inputs_survive_each_failing_allocation)

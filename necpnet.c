@@ -7398,6 +7398,7 @@ typedef struct nn_acks {
     uint64_t reported_at_us; /* when the last ACK frame was written */
     uint64_t mark;           /* everything up to it was in mark_frames ACK frames since mark_at_us; UINT64_MAX none */
     uint64_t mark_at_us;
+    uint64_t refused_below; /* what did not arrive below is not new: some of it was refused */
     uint32_t delay_us_max;
     uint8_t eliciting; /* ack-eliciting packets since the last ACK */
     uint8_t urgent;    /* packets to come that are told at once */
@@ -7418,6 +7419,10 @@ NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, 
 
 /* nn_acks_hurry - the ACK that is due shall leave in so long at the latest. */
 NN_PRIVATE void nn_acks_hurry(nn_acks* acks, uint64_t at_us);
+
+/* nn_acks_refuse - instead of nn_acks_add for a packet that is not to be acknowledged, though some of it was taken: a copy
+ * of it is not new. Nor is what it overtook: a rare loss, for 8 bytes. */
+NN_PRIVATE void nn_acks_refuse(nn_acks* acks, uint64_t number);
 
 /* nn_acks_wants - whether anything unreported arrived that wants an ACK: put one into any packet that leaves. */
 NN_PRIVATE bool nn_acks_wants(const nn_acks* acks);
@@ -7488,8 +7493,14 @@ static uint64_t acks_oldest(const nn_acks* acks)
 
 NN_PRIVATE bool nn_acks_is_new(const nn_acks* acks, uint64_t number)
 {
+    if (number < acks->refused_below) return false;
     if (acks->largest == ACKS_NONE || number > acks->largest) return true;
     return number >= acks_oldest(acks) && !acks_seen(acks, number);
+}
+
+NN_PRIVATE void nn_acks_refuse(nn_acks* acks, uint64_t number)
+{
+    acks->refused_below = nn_max_u64(acks->refused_below, number + 1);
 }
 
 /* Forget what falls out of the window when number becomes the largest. */
@@ -9459,7 +9470,8 @@ NN_PRIVATE uint64_t nn_clock_sync_interval_us(const nn_clock_sync* clock)
 
 
 #define NN_INPUT_BYTES_MAX 255u
-#define NN_INPUTS_MAX 256u /* config.inputs_max at most; the count on the wire is one byte (count - 1) */
+#define NN_INPUT_EXTRA_BYTES 11u /* at most, of a frame with one input: type, tick, count, size */
+#define NN_INPUTS_MAX 256u       /* config.inputs_max at most; the count on the wire is one byte (count - 1) */
 
 typedef struct nn_input nn_input;
 
@@ -9469,6 +9481,7 @@ typedef struct nn_inputs {
     nn_input* ring; /* NULL until the first input */
     uint32_t count;
     uint32_t first; /* oldest in the ring */
+    uint32_t sent;  /* the oldest that the present ordered carrier took; 0 over UDP */
     uint32_t capacity;
     uint32_t count_max;
     uint32_t tick; /* of the newest ever pushed */
@@ -9480,9 +9493,11 @@ typedef struct nn_input_receiver {
     uint32_t tick; /* newest delivered */
     bool has_tick;
     bool ack_due; /* an INPUT frame came since the last INPUT_ACK */
+    bool holds;   /* ordered carrier: one was not taken, so those behind it are not either, until the next carrier */
 } nn_input_receiver;
 
-typedef void (*nn_input_function)(void* user, uint32_t tick, const void* data, size_t bytes);
+/* Takes an input; false when there is no memory for it: it must come again. */
+typedef bool (*nn_input_function)(void* user, uint32_t tick, const void* data, size_t bytes);
 
 NN_PRIVATE void nn_inputs_init(nn_inputs* inputs, nn_alloc* alloc, uint32_t inputs_max);
 NN_PRIVATE void nn_inputs_reset(nn_inputs* inputs);
@@ -9497,8 +9512,16 @@ NN_PRIVATE necpnet_result nn_inputs_push(nn_inputs* inputs, uint32_t tick, const
  */
 NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer);
 
-/* nn_inputs_drop - an ordered transport has the count oldest: they are not sent again. */
-NN_PRIVATE void nn_inputs_drop(nn_inputs* inputs, uint32_t count);
+/* nn_inputs_taken - an ordered carrier has the next count: they are not written again while it lives. nn_inputs_interrupt - it
+ * is gone. */
+NN_PRIVATE void nn_inputs_taken(nn_inputs* inputs, uint32_t count);
+NN_PRIVATE void nn_inputs_interrupt(nn_inputs* inputs);
+
+/* nn_inputs_wait - whether any is to be written. */
+NN_INLINE bool nn_inputs_wait(const nn_inputs* inputs)
+{
+    return inputs->count > inputs->sent;
+}
 
 /* nn_inputs_acked - INPUT_ACK came: drop all up to tick.
  *
@@ -9510,7 +9533,7 @@ NN_PRIVATE void nn_input_receiver_init(nn_input_receiver* receiver);
 
 /* nn_input_receiver_read - an INPUT frame behind its type byte: checked whole, then the new ones delivered.
  *
- * Returns  OK | ERR_PROTOCOL (nothing delivered)
+ * Returns  OK | ERR_PROTOCOL (nothing delivered) | ERR_OUT_OF_MEMORY (those from one on were not taken)
  */
 NN_PRIVATE necpnet_result nn_input_receiver_read(nn_input_receiver* receiver, nn_reader* reader,
                                                  nn_input_function deliver, void* user);
@@ -9583,25 +9606,26 @@ NN_PRIVATE necpnet_result nn_inputs_push(nn_inputs* inputs, uint32_t tick, const
 
 NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer)
 {
-    if (inputs->count == 0 || writer->failed) return 0;
+    if (!nn_inputs_wait(inputs) || writer->failed) return 0;
     size_t room = nn_writer_left(writer);
-    uint32_t tick = inputs_at(inputs, 0)->tick;
+    uint32_t from = inputs->sent;
+    uint32_t tick = inputs_at(inputs, from)->tick;
     size_t used = 1 + nn_varint_bytes(tick) + 1; /* type, first tick, count */
     uint32_t count = 0;
-    for (; count < inputs->count; count++) {
-        const nn_input* input = inputs_at(inputs, count);
+    for (; count < inputs->count - from; count++) {
+        const nn_input* input = inputs_at(inputs, from + count);
         size_t more = (count ? nn_varint_bytes(input->tick - tick - 1) : 0) + 1 + input->bytes;
         if (used + more > room) break;
         used += more;
         tick = input->tick;
     }
     if (count == 0) return 0;
-    tick = inputs_at(inputs, 0)->tick;
+    tick = inputs_at(inputs, from)->tick;
     nn_write_u8(writer, NN_FRAME_INPUT);
     nn_write_varint(writer, tick);
     nn_write_u8(writer, (uint8_t)(count - 1));
     for (uint32_t i = 0; i < count; i++) {
-        const nn_input* input = inputs_at(inputs, i);
+        const nn_input* input = inputs_at(inputs, from + i);
         if (i) nn_write_varint(writer, input->tick - tick - 1);
         nn_write_u8(writer, input->bytes);
         nn_write_bytes(writer, input->data, input->bytes);
@@ -9611,11 +9635,15 @@ NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer)
     return count;
 }
 
-NN_PRIVATE void nn_inputs_drop(nn_inputs* inputs, uint32_t count)
+NN_PRIVATE void nn_inputs_taken(nn_inputs* inputs, uint32_t count)
 {
-    NN_ASSERT(count <= inputs->count);
-    inputs->first = inputs->capacity ? (inputs->first + count) % inputs->capacity : 0;
-    inputs->count -= count;
+    NN_ASSERT(count <= inputs->count - inputs->sent);
+    inputs->sent += count;
+}
+
+NN_PRIVATE void nn_inputs_interrupt(nn_inputs* inputs)
+{
+    inputs->sent = 0;
 }
 
 NN_PRIVATE bool nn_inputs_acked(nn_inputs* inputs, uint32_t tick)
@@ -9624,6 +9652,7 @@ NN_PRIVATE bool nn_inputs_acked(nn_inputs* inputs, uint32_t tick)
     while (inputs->count && inputs_at(inputs, 0)->tick <= tick) {
         inputs->first = (inputs->first + 1) % inputs->capacity;
         inputs->count--;
+        if (inputs->sent) inputs->sent--;
     }
     return true;
 }
@@ -9635,7 +9664,7 @@ NN_PRIVATE void nn_input_receiver_init(nn_input_receiver* receiver)
     memset(receiver, 0, sizeof *receiver);
 }
 
-/* Walk one frame; deliver NULL only checks it. */
+/* Walk one frame; deliver NULL only checks it. false: malformed, or not taken. */
 static bool inputs_walk(nn_input_receiver* receiver, nn_reader* reader, nn_input_function deliver, void* user)
 {
     uint64_t tick = nn_read_varint(reader);
@@ -9646,9 +9675,9 @@ static bool inputs_walk(nn_input_receiver* receiver, nn_reader* reader, nn_input
         const uint8_t* data = nn_read_view(reader, bytes);
         if (reader->failed || bytes < 1 || tick > UINT32_MAX) return false;
         if (!deliver || (receiver->has_tick && tick <= receiver->tick)) continue;
+        if (!deliver(user, (uint32_t)tick, data, bytes)) return false;
         receiver->tick = (uint32_t)tick;
         receiver->has_tick = true;
-        deliver(user, (uint32_t)tick, data, bytes);
     }
     return true;
 }
@@ -9658,9 +9687,9 @@ NN_PRIVATE necpnet_result nn_input_receiver_read(nn_input_receiver* receiver, nn
 {
     nn_reader again = *reader;
     if (!inputs_walk(receiver, reader, NULL, NULL)) return NECPNET_ERR_PROTOCOL;
-    (void)inputs_walk(receiver, &again, deliver, user);
-    receiver->ack_due = true;
-    return NECPNET_OK;
+    bool taken = !receiver->holds && inputs_walk(receiver, &again, deliver, user);
+    receiver->ack_due = receiver->has_tick;
+    return taken ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
 }
 
 NN_PRIVATE bool nn_input_receiver_write_ack(nn_input_receiver* receiver, nn_writer* writer)
@@ -10527,6 +10556,11 @@ NN_PRIVATE void nn_channel_send_destroy(nn_channel_send* channel);
 NN_PRIVATE necpnet_result nn_channel_send_queue(nn_channel_send* channel, nn_payload* payload,
                                                 const necpnet_send_options* options);
 
+/* nn_channel_send_take_over - the same beyond the queue's limits, for what another queue within such limits held: it may take
+ * more here, uncompressed. */
+NN_PRIVATE necpnet_result nn_channel_send_take_over(nn_channel_send* channel, nn_payload* payload,
+                                                    const necpnet_send_options* options);
+
 /* nn_channel_send_ready - whether something could be written now. */
 NN_PRIVATE bool nn_channel_send_ready(const nn_channel_send* channel);
 
@@ -10687,6 +10721,12 @@ NN_PRIVATE necpnet_result nn_channel_send_queue(nn_channel_send* channel, nn_pay
         channel->refused_bytes = payload->bytes;
         return NECPNET_ERR_WOULD_BLOCK;
     }
+    return nn_channel_send_take_over(channel, payload, options);
+}
+
+NN_PRIVATE necpnet_result nn_channel_send_take_over(nn_channel_send* channel, nn_payload* payload,
+                                                    const necpnet_send_options* options)
+{
     if ((uint16_t)(channel->next - channel->first) == channel->capacity && !channel_grow(channel)) {
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -11966,12 +12006,13 @@ NN_INLINE size_t nn_session_queued_bytes(const nn_session* session)
 NN_PRIVATE necpnet_result nn_session_get_channel_statistics(const nn_session* session, int channel,
                                                             necpnet_channel_statistics* out_statistics);
 
-/* nn_session_unacked - reliable messages of the application that the peer may not have. */
+/* nn_session_unacked - reliable messages of the application that the peer's may never get when the session ends now: all that
+ * are not acknowledged, and on ordered channels all behind them, for the peer holds those back. */
 NN_PRIVATE uint64_t nn_session_unacked(const nn_session* session);
 
 /* nn_session_move_unsent - what no packet of one session carried yet is queued in another, in order; the first is about to be
- * discarded. What finds no memory stays. */
-NN_PRIVATE void nn_session_move_unsent(nn_session* from, nn_session* to, uint64_t now_us);
+ * discarded. What finds no memory stays. Returns how many. */
+NN_PRIVATE uint64_t nn_session_move_unsent(nn_session* from, nn_session* to);
 
 /* nn_session_refuse - a message was refused for a limit beyond the channel's: WRITABLE follows when nn_session_allow is
  * called. nn_session_drop - it was dropped on purpose: count it. */
@@ -12215,10 +12256,9 @@ static nn_payload* session_payload_for_peer(const nn_session* session, int chann
     return session->peer_decompresses && !clashes ? payload : nn_payload_plain(payload);
 }
 
-NN_PRIVATE necpnet_result nn_session_send_payload(nn_session* session, int channel, nn_payload* payload,
-                                                  const necpnet_send_options* options, uint64_t now_us)
+static necpnet_result session_queue_payload(nn_session* session, int channel, nn_payload* payload,
+                                            const necpnet_send_options* options, bool takes_over)
 {
-    (void)now_us;
     nn_channel_send* sender = session_sender(session, channel);
     if (!sender) return NECPNET_ERR_OUT_OF_MEMORY;
     if (NN_UNLIKELY(payload->flags & NN_CHANNEL_COMPRESSED)) {
@@ -12232,9 +12272,17 @@ NN_PRIVATE necpnet_result nn_session_send_payload(nn_session* session, int chann
         session->copies->capacity = capacity;
         session->copies->count = 0;
     }
-    necpnet_result result = nn_channel_send_queue(sender, payload, options);
+    necpnet_result result = takes_over ? nn_channel_send_take_over(sender, payload, options)
+                                       : nn_channel_send_queue(sender, payload, options);
     nn_session_refresh(session, sender);
     return result;
+}
+
+NN_PRIVATE necpnet_result nn_session_send_payload(nn_session* session, int channel, nn_payload* payload,
+                                                  const necpnet_send_options* options, uint64_t now_us)
+{
+    (void)now_us;
+    return session_queue_payload(session, channel, payload, options, false);
 }
 
 NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, const void* data, size_t bytes,
@@ -12266,12 +12314,19 @@ NN_PRIVATE necpnet_result nn_session_send_control(nn_session* session, const voi
 
 NN_PRIVATE uint64_t nn_session_unacked(const nn_session* session)
 {
-    const nn_channel_send* control = session->senders ? session->senders[session_control(session)] : NULL;
-    return session->outstanding - (control ? control->counted_messages : 0);
+    uint64_t count = 0;
+    for (int i = 0; session->senders && i < session->config.channel_count; i++) {
+        const nn_channel_send* sender = session->senders[i];
+        if (!sender || !nn_channel_is_reliable(sender->config->mode)) continue;
+        bool ordered = sender->config->mode == NECPNET_RELIABLE_ORDERED;
+        count += ordered ? (uint16_t)(sender->next - sender->first) : sender->queue_messages;
+    }
+    return count;
 }
 
-NN_PRIVATE void nn_session_move_unsent(nn_session* from, nn_session* to, uint64_t now_us)
+NN_PRIVATE uint64_t nn_session_move_unsent(nn_session* from, nn_session* to)
 {
+    uint64_t moved = 0;
     for (int i = 0; from->senders && i < session_control(from); i++) {
         nn_channel_send* sender = from->senders[i];
         if (!sender || !nn_channel_is_reliable(sender->config->mode)) continue;
@@ -12283,11 +12338,13 @@ NN_PRIVATE void nn_session_move_unsent(nn_session* from, nn_session* to, uint64_
             options.deadline_us = entry->deadline_us;
             options.wants_receipt = entry->receipt != NULL;
             options.receipt = entry->receipt ? entry->receipt->receipt : 0;
-            if (nn_session_send_payload(to, i, entry->payload, &options, now_us)) break;
+            if (session_queue_payload(to, i, entry->payload, &options, true)) break;
             nn_channel_send_forget_unsent(sender);
             nn_session_refresh(from, sender);
+            moved++;
         }
     }
+    return moved;
 }
 
 NN_PRIVATE void nn_session_refuse(nn_session* session, int channel, size_t bytes)
@@ -14584,16 +14641,16 @@ NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* s
 
 /* ---- judging ---- */
 
-/* Our key of X25519 and the secret shared with the client; nothing in plaintext mode; after RESUME a nonce alone. */
+/* Our key of X25519 and the secret shared with the client. In plaintext mode and after RESUME there is no secret, and in the
+ * key's place stands something that makes this connection's keys unlike those of any other. */
 static necpnet_result handshake_server_agree(nn_handshake_server* server, const nn_handshake_pending* pending,
                                              uint8_t public_key[32], uint8_t shared[32])
 {
     memset(public_key, 0, NN_X25519_BYTES);
     memset(shared, 0, NN_X25519_BYTES);
-    if (pending->is_resume) {
+    if (pending->is_resume || pending->head.suite == NN_SUITE_NONE) {
         return nn_entropy_fill(&server->entropy, public_key, NN_X25519_BYTES) ? NECPNET_OK : NECPNET_ERR_NO_ENTROPY;
     }
-    if (pending->head.suite == NN_SUITE_NONE) return NECPNET_OK;
     uint8_t private_key[NN_X25519_BYTES];
     necpnet_result result = nn_x25519_keypair(&server->entropy, private_key, public_key);
     if (!result) result = nn_x25519(&server->entropy, private_key, pending->client_key, shared);
@@ -23490,9 +23547,10 @@ NN_PRIVATE void nn_link_free_streams(necpnet_link* link)
 #define NN_CONNECTION_INPUT_ACK_US 50000    /* WebSocket: between two INPUT_ACK frames */
 #define NN_CONNECTION_CLOSES_MAX 4          /* CLOSE packets sent */
 #define NN_CONNECTION_CLOSE_REPEAT_US 50000
-#define NN_CONNECTION_BURST_PACKETS_MAX 256 /* of one flush; the rest in the next */
-#define NN_SENT_SUSPEND 37                  /* nn_sent_kind: a SUSPEND frame */
-#define NN_CONTROL_TICKET 1                 /* first byte of a CONTROL message: secret 32, ticket */
+#define NN_CONNECTION_CLOSING_US_MAX 2000000 /* that a closed side waits for the answer */
+#define NN_CONNECTION_BURST_PACKETS_MAX 256  /* of one flush; the rest in the next */
+#define NN_SENT_SUSPEND 37                   /* nn_sent_kind: a SUSPEND frame */
+#define NN_CONTROL_TICKET 1                  /* first byte of a CONTROL message: secret 32, ticket */
 
 /* First byte of a CONTROL message. */
 #define NN_CONTROL_RENEW 2      /* from a server: milliseconds (4) until the credential expires */
@@ -23792,7 +23850,9 @@ NN_PRIVATE void nn_connection_detach(nn_connection* connection)
     connection->heard_us = kept.heard_us;
     connection->clock = kept.clock;
     connection->inputs = kept.inputs;
+    nn_inputs_interrupt(&connection->inputs);
     connection->input_receiver = kept.input_receiver;
+    connection->input_receiver.holds = false;
     connection->deliver_input = kept.deliver_input;
     connection->take_control = kept.take_control;
     connection->deliver_user = kept.deliver_user;
@@ -24048,11 +24108,10 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
 static necpnet_result connection_read_input(nn_connection* connection, nn_reader* reader)
 {
     if (!connection->settings->is_server) return connection_refuse(connection, "INPUT from a server");
-    if (nn_input_receiver_read(&connection->input_receiver, reader, connection->deliver_input,
-                               connection->deliver_user)) {
-        return connection_refuse(connection, "INPUT frame malformed");
-    }
-    return NECPNET_OK;
+    necpnet_result result = nn_input_receiver_read(&connection->input_receiver, reader, connection->deliver_input,
+                                                   connection->deliver_user);
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) connection->input_receiver.holds = !nn_connection_is_udp(connection);
+    return result == NECPNET_ERR_PROTOCOL ? connection_refuse(connection, "INPUT frame malformed") : result;
 }
 
 static necpnet_result connection_read_state(nn_connection* connection, nn_reader* reader)
@@ -24228,7 +24287,10 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
     bool eliciting = false;
     connection->state_came = false;
     necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &eliciting);
-    if (result == NECPNET_ERR_OUT_OF_MEMORY) return NECPNET_DROP_MEMORY; /* not acknowledged: it will come again */
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) { /* not acknowledged: what it carried will come again, in other packets */
+        nn_acks_refuse(&connection->acks, packet.number);
+        return NECPNET_DROP_MEMORY;
+    }
     nn_acks_add(&connection->acks, packet.number, eliciting, (packet.flags & NN_PACKET_ACK_NOW) != 0, now_us);
     if (connection->state_came || bytes >= NN_ACKS_BULK_BYTES) {
         nn_acks_hurry(&connection->acks, now_us + NN_ACKS_HURRY_US);
@@ -24354,6 +24416,10 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
 NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,
                                                    size_t bytes)
 {
+    size_t least = NN_PACKET_OVERHEAD_BYTES_MAX + NN_INPUT_EXTRA_BYTES; /* inputs are never cut */
+    if (nn_connection_is_udp(connection) && bytes + least > connection->size.base) {
+        return NECPNET_ERR_MESSAGE_TOO_LARGE;
+    }
     necpnet_result result = nn_inputs_push(&connection->inputs, tick, data, bytes);
     if (result == NECPNET_OK) connection->input_pending = true;
     return result;
@@ -24415,8 +24481,8 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
     uint32_t written = wants_input && !nn_contents_full(contents) ? nn_inputs_write(&connection->inputs, writer) : 0;
     if (written) {
         nn_contents_add(contents, NN_SENT_INPUT, 0, 0, 0);
-        if (!is_udp) nn_inputs_drop(&connection->inputs, written);
-        connection->input_pending = !is_udp && connection->inputs.count > 0;
+        if (!is_udp) nn_inputs_taken(&connection->inputs, written);
+        connection->input_pending = !is_udp && nn_inputs_wait(&connection->inputs);
         eliciting = true;
     }
     return eliciting;
@@ -24600,13 +24666,15 @@ static void connection_send_close(nn_connection* connection)
     if (connection->closes_left) connection->closes_left--;
 }
 
-/* How long a closed side stays to answer with CLOSE: three probe timeouts (RFC 9000 10.2). */
+/* How long a closed side stays to answer with CLOSE: three probe timeouts (RFC 9000 10.2), which on a path that was just
+ * clogged would be a quarter of a minute. */
 static void connection_begin_closing(nn_connection* connection)
 {
     connection->state = NN_CONNECTION_CLOSING;
     connection->closes_left = NN_CONNECTION_CLOSES_MAX;
     if (nn_connection_is_udp(connection)) {
-        connection->linger_until_us = connection->now_us + nn_recovery_probe_us(&connection->recovery) * 3;
+        uint64_t wait_us = nn_recovery_probe_us(&connection->recovery) * 3;
+        connection->linger_until_us = connection->now_us + nn_min_u64(wait_us, NN_CONNECTION_CLOSING_US_MAX);
     }
     connection_send_close(connection);
 }
@@ -25708,8 +25776,8 @@ static void client_change_session(necpnet_client* client)
     client->session ^= 1;
     nn_session_reset(nn_client_session(client));
     nn_session_init(nn_client_session(client), &client->endpoint.session_config);
-    nn_session_move_unsent(old, nn_client_session(client), client->endpoint.now_us);
-    client->lost_count += nn_session_unacked(old);
+    client->lost_count += nn_session_unacked(old); /* before what is moved leaves it */
+    client->lost_count -= nn_session_move_unsent(old, nn_client_session(client));
     nn_session_discard(old);
     nn_client_init_connection(client);
     nn_client_forget_ticket(client);
@@ -27940,20 +28008,19 @@ static necpnet_result server_grow_slots(necpnet_server* server)
     return NECPNET_OK;
 }
 
-static void peer_deliver_input(void* user, uint32_t tick, const void* data, size_t bytes)
+static bool peer_deliver_input(void* user, uint32_t tick, const void* data, size_t bytes)
 {
     nn_peer* peer = (nn_peer*)user;
     necpnet_server* server = peer->server;
     uint32_t capacity = 0;
-    nn_peer_input* input = NULL;
-    if (peer->input_count < NN_PEER_INPUTS_MAX) {
-        input = (nn_peer_input*)nn_blocks_take(&server->endpoint.blocks, sizeof *input + bytes, &capacity);
-    }
-    if (!input) {
+    nn_peer_input* input;
+    if (peer->input_count == NN_PEER_INPUTS_MAX) {
         nn_log_write(&server->endpoint.logger, NECPNET_LOG_WARNING, "input of tick %u dropped: %u wait to be polled",
                      (unsigned)tick, (unsigned)peer->input_count);
-        return;
+        return true;
     }
+    input = (nn_peer_input*)nn_blocks_take(&server->endpoint.blocks, sizeof *input + bytes, &capacity);
+    if (!input) return false;
     input->next = NULL;
     input->tick = tick;
     input->bytes = (uint32_t)bytes;
@@ -27967,6 +28034,7 @@ static void peer_deliver_input(void* user, uint32_t tick, const void* data, size
     peer->last_input = input;
     peer->input_count++;
     nn_server_mark_ready(server, peer);
+    return true;
 }
 
 NN_PRIVATE void nn_server_move(necpnet_server* server, nn_peer* peer, const necpnet_address* address)
@@ -28512,7 +28580,8 @@ NN_PRIVATE void nn_server_run_session(necpnet_server* server, nn_peer* peer, uin
 
 NN_PRIVATE uint64_t nn_peer_session_deadline_us(const nn_peer* peer)
 {
-    uint64_t at_us = peer->is_suspended ? peer->give_up_us : peer->ticket_due_us;
+    bool is_open = peer->connection.state == NN_CONNECTION_OPEN; /* one that closes gets no ticket any more */
+    uint64_t at_us = peer->is_suspended ? peer->give_up_us : is_open ? peer->ticket_due_us : NN_NEVER;
     return peer->offer ? nn_min_u64(at_us, peer->offer->until_us) : at_us;
 }
 /* ---- end src/nn_server_session.c --------------------------------------------------------------------------------- */

@@ -306,7 +306,7 @@ static uint64_t number_of(const uint8_t* data, size_t bytes, uint64_t near)
 {
     nn_packet packet;
     necpnet_drop why;
-    uint8_t copy[2048];
+    static uint8_t copy[NECPNET_DATAGRAM_BYTES_MAX]; /* packets grow */
     TEST_AT_MOST(bytes, sizeof copy);
     memcpy(copy, data, bytes);
     TEST_CHECK(nn_packet_parse(copy, bytes, near, &packet, &why));

@@ -47,6 +47,13 @@ NN_PRIVATE necpnet_result nn_net_last(int* out_error);
 NN_PRIVATE necpnet_result nn_net_open(nn_net_kind kind, bool ipv6, int* out_descriptor);
 NN_PRIVATE void nn_net_close(int descriptor);
 
+/* Whether several sockets can share a port. */
+#if defined(SO_REUSEPORT)
+#define NN_NET_SHARES_PORTS true
+#else
+#define NN_NET_SHARES_PORTS false
+#endif
+
 /* nn_net_bind - reuse_port lets several sockets share the port (ERR_UNSUPPORTED where the system cannot). */
 NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address,
                                       bool reuse_port);

@@ -288,6 +288,7 @@ static necpnet_result socket_open_among_workers(nn_socket* socket, const necpnet
 {
     necpnet_workers* workers = config->workers;
     necpnet_socket_config shared = *config;
+    if (!NN_NET_SHARES_PORTS) return NECPNET_ERR_UNSUPPORTED;
     shared.reuse_port = true;
     nn_workers_lock(workers);
     bool is_first = workers->count == 0;

@@ -119,7 +119,7 @@ static void cache_accepts_drop_first(nn_accepts* accepts)
     accepts->count--;
 }
 
-static void cache_accepts_expire(nn_accepts* accepts, uint64_t now_us)
+NN_PRIVATE void nn_accepts_expire(nn_accepts* accepts, uint64_t now_us)
 {
     while (accepts->count && now_us - accepts->entries[accepts->first].made_us > accepts->life_us) {
         cache_accepts_drop_first(accepts);
@@ -139,7 +139,7 @@ NN_PRIVATE void nn_accepts_reset(nn_accepts* accepts)
 NN_PRIVATE const uint8_t* nn_accepts_find(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES], uint64_t now_us,
                                           size_t* out_bytes)
 {
-    cache_accepts_expire(accepts, now_us);
+    nn_accepts_expire(accepts, now_us);
     if (!accepts->count) return NULL;
     for (uint32_t at = *cache_accepts_head(accepts, key); at != CACHE_NONE; at = accepts->entries[at].next) {
         const nn_accept_entry* entry = &accepts->entries[at];
@@ -191,7 +191,7 @@ NN_PRIVATE void nn_accepts_take_back(nn_accepts* accepts)
 NN_PRIVATE necpnet_result nn_accepts_put(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES],
                                          const uint8_t* data, size_t bytes, uint64_t now_us)
 {
-    cache_accepts_expire(accepts, now_us);
+    nn_accepts_expire(accepts, now_us);
     uint8_t* copy = (uint8_t*)nn_alloc_take(accepts->alloc, bytes);
     if (!copy) return NECPNET_ERR_OUT_OF_MEMORY;
     if (accepts->count == accepts->capacity) {

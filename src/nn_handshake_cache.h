@@ -71,6 +71,9 @@ NN_PRIVATE void nn_accepts_init(nn_accepts* accepts, nn_alloc* alloc, uint32_t c
                                 const uint8_t hash_key[16]);
 NN_PRIVATE void nn_accepts_reset(nn_accepts* accepts);
 
+/* nn_accepts_expire - forget those that are older than life_us. */
+NN_PRIVATE void nn_accepts_expire(nn_accepts* accepts, uint64_t now_us);
+
 /* nn_accepts_find - a view until the next put; NULL if there is none of that key younger than life_us. */
 NN_PRIVATE const uint8_t* nn_accepts_find(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES], uint64_t now_us,
                                           size_t* out_bytes);

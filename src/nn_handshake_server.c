@@ -149,6 +149,11 @@ static void handshake_server_advance(nn_handshake_server* server, uint64_t now_u
     server->open_filled_us = server->now_us;
 }
 
+NN_PRIVATE void nn_handshake_server_expire(nn_handshake_server* server, uint64_t now_us)
+{
+    nn_accepts_expire(&server->accepts, now_us);
+}
+
 /* ---- cookies ---- */
 
 static void handshake_server_cookie_tag(const uint8_t* key, const necpnet_address* from, const nn_handshake_head* head,

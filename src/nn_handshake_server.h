@@ -109,6 +109,9 @@ NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* s
                                                           const uint8_t* proof, uint64_t wall_us,
                                                           necpnet_identity* out_identity);
 
+/* nn_handshake_server_expire - forget the ACCEPTs whose time is over, though nobody asks. */
+NN_PRIVATE void nn_handshake_server_expire(nn_handshake_server* server, uint64_t now_us);
+
 /* nn_handshake_server_read - judge one datagram whose first byte is a handshake's.
  *
  *   wall_us  0: unknown; then no token is accepted.

@@ -444,6 +444,7 @@ necpnet_result necpnet_server_update(necpnet_server* server, uint64_t now_us)
     server_end_views(server);
     nn_endpoint_begin(&server->endpoint, now_us);
     nn_server_end_greetings(server, server->endpoint.now_us);
+    nn_handshake_server_expire(server->handshake, server->endpoint.now_us);
     server_follow_world(server);
     server_run_peers(server, server->endpoint.now_us);
     nn_endpoint_end(&server->endpoint);

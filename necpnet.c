@@ -13623,6 +13623,9 @@ NN_PRIVATE void nn_accepts_init(nn_accepts* accepts, nn_alloc* alloc, uint32_t c
                                 const uint8_t hash_key[16]);
 NN_PRIVATE void nn_accepts_reset(nn_accepts* accepts);
 
+/* nn_accepts_expire - forget those that are older than life_us. */
+NN_PRIVATE void nn_accepts_expire(nn_accepts* accepts, uint64_t now_us);
+
 /* nn_accepts_find - a view until the next put; NULL if there is none of that key younger than life_us. */
 NN_PRIVATE const uint8_t* nn_accepts_find(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES], uint64_t now_us,
                                           size_t* out_bytes);
@@ -13756,7 +13759,7 @@ static void cache_accepts_drop_first(nn_accepts* accepts)
     accepts->count--;
 }
 
-static void cache_accepts_expire(nn_accepts* accepts, uint64_t now_us)
+NN_PRIVATE void nn_accepts_expire(nn_accepts* accepts, uint64_t now_us)
 {
     while (accepts->count && now_us - accepts->entries[accepts->first].made_us > accepts->life_us) {
         cache_accepts_drop_first(accepts);
@@ -13776,7 +13779,7 @@ NN_PRIVATE void nn_accepts_reset(nn_accepts* accepts)
 NN_PRIVATE const uint8_t* nn_accepts_find(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES], uint64_t now_us,
                                           size_t* out_bytes)
 {
-    cache_accepts_expire(accepts, now_us);
+    nn_accepts_expire(accepts, now_us);
     if (!accepts->count) return NULL;
     for (uint32_t at = *cache_accepts_head(accepts, key); at != CACHE_NONE; at = accepts->entries[at].next) {
         const nn_accept_entry* entry = &accepts->entries[at];
@@ -13828,7 +13831,7 @@ NN_PRIVATE void nn_accepts_take_back(nn_accepts* accepts)
 NN_PRIVATE necpnet_result nn_accepts_put(nn_accepts* accepts, const uint8_t key[NN_ACCEPT_KEY_BYTES],
                                          const uint8_t* data, size_t bytes, uint64_t now_us)
 {
-    cache_accepts_expire(accepts, now_us);
+    nn_accepts_expire(accepts, now_us);
     uint8_t* copy = (uint8_t*)nn_alloc_take(accepts->alloc, bytes);
     if (!copy) return NECPNET_ERR_OUT_OF_MEMORY;
     if (accepts->count == accepts->capacity) {
@@ -14133,6 +14136,9 @@ NN_PRIVATE necpnet_result nn_handshake_server_check_token(nn_handshake_server* s
                                                           const uint8_t* proof, uint64_t wall_us,
                                                           necpnet_identity* out_identity);
 
+/* nn_handshake_server_expire - forget the ACCEPTs whose time is over, though nobody asks. */
+NN_PRIVATE void nn_handshake_server_expire(nn_handshake_server* server, uint64_t now_us);
+
 /* nn_handshake_server_read - judge one datagram whose first byte is a handshake's.
  *
  *   wall_us  0: unknown; then no token is accepted.
@@ -14317,6 +14323,11 @@ static void handshake_server_advance(nn_handshake_server* server, uint64_t now_u
         nn_min_u64(server->now_us - server->open_filled_us, UINT64_C(1000000) * NN_OPEN_HANDSHAKES_BURST);
     server->open_budget = nn_min_u64(full, server->open_budget + gained_us * server->open_per_s);
     server->open_filled_us = server->now_us;
+}
+
+NN_PRIVATE void nn_handshake_server_expire(nn_handshake_server* server, uint64_t now_us)
+{
+    nn_accepts_expire(&server->accepts, now_us);
 }
 
 /* ---- cookies ---- */
@@ -27714,6 +27725,7 @@ necpnet_result necpnet_server_update(necpnet_server* server, uint64_t now_us)
     server_end_views(server);
     nn_endpoint_begin(&server->endpoint, now_us);
     nn_server_end_greetings(server, server->endpoint.now_us);
+    nn_handshake_server_expire(server->handshake, server->endpoint.now_us);
     server_follow_world(server);
     server_run_peers(server, server->endpoint.now_us);
     nn_endpoint_end(&server->endpoint);
@@ -30417,6 +30429,13 @@ NN_PRIVATE necpnet_result nn_net_last(int* out_error);
 /* nn_net_open - a socket that does not block and is not inherited. ipv6: takes IPv4 as well. */
 NN_PRIVATE necpnet_result nn_net_open(nn_net_kind kind, bool ipv6, int* out_descriptor);
 NN_PRIVATE void nn_net_close(int descriptor);
+
+/* Whether several sockets can share a port. */
+#if defined(SO_REUSEPORT)
+#define NN_NET_SHARES_PORTS true
+#else
+#define NN_NET_SHARES_PORTS false
+#endif
 
 /* nn_net_bind - reuse_port lets several sockets share the port (ERR_UNSUPPORTED where the system cannot). */
 NN_PRIVATE necpnet_result nn_net_bind(int descriptor, nn_net_kind kind, const necpnet_address* address,
@@ -33204,6 +33223,7 @@ static necpnet_result socket_open_among_workers(nn_socket* socket, const necpnet
 {
     necpnet_workers* workers = config->workers;
     necpnet_socket_config shared = *config;
+    if (!NN_NET_SHARES_PORTS) return NECPNET_ERR_UNSUPPORTED;
     shared.reuse_port = true;
     nn_workers_lock(workers);
     bool is_first = workers->count == 0;

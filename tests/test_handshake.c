@@ -6,6 +6,7 @@
 #include "nn_bytes.h"
 #include "nn_handshake_client.h"
 #include "nn_handshake_server.h"
+#include "nn_hash.h"
 #include "nn_random.h"
 #include "test.h"
 
@@ -869,6 +870,105 @@ TEST(test_handshake_is_a_pure_function_of_entropy_and_time)
         }
         pair_end(&p);
     }
+}
+
+/* -- the order of judgement: everything is wrong at first, and is put right one by one -- */
+
+/* A sealed token whose first `right` properties are right and whose others are wrong. */
+static void order_token(pair* p, int right)
+{
+    nn_token token;
+    uint8_t salt[NN_TOKEN_SALT_BYTES];
+    static const uint8_t spent_id[NN_TOKEN_ID_BYTES] = {1, 2, 3};
+    memset(&token, 0, sizeof token);
+    memset(salt, right, sizeof salt);
+    memcpy(token.id, spent_id, sizeof token.id);
+    if (right > 7) token.id[0] = 99;                                   /* not spent */
+    token.client_id = right > 4 ? 77 : 66;                             /* 66 is revoked */
+    token.issued_us = right > 6 ? WALL_US + 1000 : WALL_US - 30000000; /* before the server began */
+    token.expires_us = right > 1 ? WALL_US + 10000000 : WALL_US - 1;
+    token.server_id = right > 2 ? 42 : 43;
+    token.epoch = right > 3 ? 5 : 4;
+    token.suite_min = right > 5 ? NN_SUITE_CHACHA20_POLY1305 : 200;
+    memset(token.psk, 0x11, sizeof token.psk);
+    memset(token.user_data, 0x5a, sizeof token.user_data);
+    necpnet_token_key key = p->keys[0];
+    if (right < 1) key.bytes[0] ^= 1;
+    TEST_OK(nn_token_seal(&token, &key, salt, p->bundle.sealed));
+    memcpy(p->bundle.psk, token.psk, sizeof token.psk);
+    if (right < 9) p->bundle.psk[0] ^= 1; /* the last thing that is looked at */
+}
+
+static void order_spend(pair* p)
+{
+    uint8_t proof[16];
+    necpnet_identity identity;
+    order_token(p, 7);
+    p->bundle.psk[0] ^= 1;
+    nn_siphash128(p->bundle.psk, p->bundle.sealed, NN_TOKEN_SEALED_BYTES, proof);
+    TEST_OK(nn_handshake_server_check_token(p->server, p->bundle.sealed, proof, p->wall_us, &identity));
+}
+
+TEST(test_handshake_server_judges_in_the_order_of_the_protocol)
+{
+    static const necpnet_drop order[] = {
+        NECPNET_DROP_TOKEN_KEY,   NECPNET_DROP_TOKEN_EXPIRED, NECPNET_DROP_TOKEN_SERVER,
+        NECPNET_DROP_TOKEN_EPOCH, NECPNET_DROP_TOKEN_REVOKED, NECPNET_DROP_MODE,
+        NECPNET_DROP_TOKEN_STALE, NECPNET_DROP_TOKEN_SPENT,   NECPNET_DROP_PROOF};
+    if (!is_built(NECPNET_SECURITY_TOKEN)) TEST_SKIP("built without a crypto library");
+    for (int i = 0; i < 10; i++) {
+        pair p;
+        pair_init(&p, NECPNET_SECURITY_TOKEN, 61);
+        p.server_config.token_epoch = 5;
+        pair_token(&p, 42, WALL_US + 1000);
+        TEST_OK(nn_handshake_server_create(&p.alloc, &p.server_config, p.now_us, &p.server));
+        nn_handshake_server_set_start(p.server, WALL_US);
+        order_spend(&p);
+        nn_handshake_server_revoke_client(p.server, 66, WALL_US + 5000);
+        order_token(&p, i);
+        TEST_OK(nn_handshake_client_init(&p.client, &p.client_config, p.now_us));
+        TEST_HINT("%d properties are right", i);
+        nn_handshake_state state = pair_run(&p);
+        if (i < 9) {
+            TEST_EQUAL(p.last_drop, order[i]);
+            TEST_EQUAL(p.admits, 0);
+            TEST_EQUAL(p.last_accept_bytes, 0); /* silence */
+        } else {
+            TEST_EQUAL(state, NN_HANDSHAKE_DONE);
+        }
+        pair_end(&p);
+    }
+}
+
+TEST(test_handshake_server_judges_the_form_before_the_cookie_and_the_cookie_before_the_token)
+{
+    pair p;
+    uint8_t data[NN_HANDSHAKE_BYTES + 1];
+    if (!is_built(NECPNET_SECURITY_TOKEN)) TEST_SKIP("built without a crypto library");
+    pair_init(&p, NECPNET_SECURITY_TOKEN, 62);
+    pair_begin(&p);
+    memset(data, 0, sizeof data); /* no token, no cookie .. */
+    data[0] = NN_HANDSHAKE_AUTH;
+    data[1] = 77; /* .. another version */
+    data[2] = NECPNET_SECURITY_TOKEN;
+    data[3] = NN_SUITE_CHACHA20_POLY1305;
+    static const struct {
+        size_t bytes;
+        uint8_t version;
+        necpnet_drop drop;
+    } steps[] = {{4, 77, NECPNET_DROP_TOO_SHORT},
+                 {NN_HANDSHAKE_BYTES - 1, 77, NECPNET_DROP_NOT_PADDED},
+                 {NN_HANDSHAKE_BYTES + 1, 77, NECPNET_DROP_MALFORMED},
+                 {NN_HANDSHAKE_BYTES, 77, NECPNET_DROP_VERSION},
+                 {NN_HANDSHAKE_BYTES, NN_HANDSHAKE_VERSION, NECPNET_DROP_COOKIE}};
+    for (size_t i = 0; i < NN_COUNT(steps); i++) {
+        data[1] = steps[i].version;
+        TEST_HINT("step %zu", i);
+        pair_to_server(&p, data, steps[i].bytes);
+        TEST_EQUAL(p.last_drop, steps[i].drop);
+        TEST_EQUAL(p.downs, 0);
+    }
+    pair_end(&p);
 }
 
 TEST_MAIN

@@ -24845,7 +24845,10 @@ NN_PRIVATE void nn_connection_flush_path(nn_connection* connection)
     uint64_t now_us = connection->now_us;
     if (connection->response_pending) {
         connection->response_pending = false;
-        connection_send_path(connection, &connection->response_to, NN_FRAME_PATH_RESPONSE, connection->response);
+        bool is_unproven = path->is_open && necpnet_address_equal(&connection->response_to, &path->address);
+        if (!is_unproven || nn_path_send(path, CONNECTION_PATH_PACKET_BYTES)) {
+            connection_send_path(connection, &connection->response_to, NN_FRAME_PATH_RESPONSE, connection->response);
+        }
     }
     if (nn_path_wants_challenge(path, CONNECTION_PATH_PACKET_BYTES, now_us)) {
         size_t bytes = connection_send_path(connection, &path->address, NN_FRAME_PATH_CHALLENGE, path->challenge);

@@ -1472,6 +1472,39 @@ NECPNET_API uint64_t necpnet_schema_get_hash(const necpnet_schema* schema);
 NECPNET_API const necpnet_entity_type* necpnet_schema_get_type(const necpnet_schema* schema, int index);
 NECPNET_API const necpnet_entity_type* necpnet_schema_find_type(const necpnet_schema* schema, uint16_t id);
 
+/* necpnet_schema_from_json - a schema described in JSON; its hash is that of the same description in C.
+ *
+ *     {"types": [{"name": "player", "id": 1, "fields": [
+ *         {"name": "position", "id": 1, "kind": "vec2", "min": -100, "max": 100, "step": 0.01, "interpolate": true},
+ *         {"name": "team", "id": 2, "kind": "enum", "values": ["red", "blue"], "required": true},
+ *         {"name": "nick", "id": 3, "kind": "string", "count": 24, "slow": true}]}]}
+ *
+ * kind: bool, integer, enum, float, vec2, vec3, quat, angle, entity, string, bytes. Flags: ownerOnly, notOwner,
+ * interpolate, required, slow. An enum has max or values. Structs are laid out in the order of the file, as C does it: the
+ * smallest integer that holds the range, float unless "double": true; "storage" ("uint8" .. "int64"), "offset" and, of a
+ * type, "structBytes" say otherwise. "about" may stand anywhere; "events" beside "types" is not read. Any other name is
+ * refused.
+ *
+ *   allocator, logger  NULL: malloc, silent. The logger gets what is refused and where.
+ *   text               need not end in NUL; borrowed until return.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_SCHEMA | ERR_OUT_OF_MEMORY | ERR_UNSUPPORTED (needs NECPNET_WITH_CJSON)
+ * Thread   any.        Callback  safe.      Allocates  yes (cJSON: by malloc, and gives it back).
+ */
+NECPNET_API necpnet_result necpnet_schema_from_json(const necpnet_allocator* allocator, const necpnet_logger* logger,
+                                                    const char* text, size_t bytes, necpnet_schema** out_schema);
+
+/* necpnet_schema_to_json - what necpnet_schema_from_json reads, a field a line, types and fields by rising id.
+ *
+ *   text       gets it with a NUL; NULL with 0: only measured.
+ *   out_bytes  without the NUL; written also with ERR_BUFFER_TOO_SMALL.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BUFFER_TOO_SMALL
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_schema_to_json(const necpnet_schema* schema, char* text, size_t text_bytes,
+                                                  size_t* out_bytes);
+
 /* One entity of a world, by value: the same number on the server and all clients. 0 is none. Low 16 bits slot, high 16
  * bits generation. */
 typedef uint32_t necpnet_entity;

@@ -54,6 +54,18 @@ struct necpnet_schema {
 /* nn_field_bytes - what a field takes in its struct. */
 NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field);
 
+/* nn_schema_kind_name - "vec2"; "" for a number that is none. */
+NN_PRIVATE const char* nn_schema_kind_name(unsigned kind);
+
+/* nn_schema_integer_bytes - the smallest storage for a range: 1, 2, 4 or 8; signed where min is negative. */
+NN_PRIVATE uint8_t nn_schema_integer_bytes(double min, double max);
+
+/* nn_schema_align - the next place of a number of so many bytes (1, 2, 4, 8), as C puts it. */
+NN_INLINE uint32_t nn_schema_align(uint32_t at, uint32_t bytes)
+{
+    return (at + bytes - 1) / bytes * bytes;
+}
+
 /* nn_schema_index - a type's number by its id, or -1. */
 NN_PRIVATE int nn_schema_index(const necpnet_schema* schema, uint16_t type_id);
 

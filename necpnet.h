@@ -1505,6 +1505,21 @@ NECPNET_API necpnet_result necpnet_schema_from_json(const necpnet_allocator* all
 NECPNET_API necpnet_result necpnet_schema_to_json(const necpnet_schema* schema, char* text, size_t text_bytes,
                                                   size_t* out_bytes);
 
+/* necpnet_schema_compare - whether a reader of one version can follow a writer of another.
+ *
+ * Fields are known by their ids. A field that only one has is skipped, or reads 0; the same where the kinds differ; ranges
+ * and steps are the writer's. It cannot where a NECPNET_FIELD_REQUIRED field of either, in a type that both have or the
+ * reader alone, is missing at the other or has another kind.
+ *
+ *   text  gets the first such difference with type, field and kinds, "" if there is none; 256 bytes hold all of it; NULL
+ *         with 0: not told.
+ *
+ * Returns  OK | ERR_SCHEMA_DIFFERS | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_schema_compare(const necpnet_schema* reader, const necpnet_schema* writer,
+                                                  char* text, size_t text_bytes);
+
 /* One entity of a world, by value: the same number on the server and all clients. 0 is none. Low 16 bits slot, high 16
  * bits generation. */
 typedef uint32_t necpnet_entity;

@@ -1,5 +1,6 @@
 /* necpnet - the command line tool: connect, look, walk and load. */
 #include "cli.h"
+#include "schema.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,12 +25,16 @@ static const struct {
     {"token", cli_token_command, "URL..", "make a connect token with --key ID:HEX; or `token read TEXT`"},
 };
 
+/* Has arguments of its own kind. */
+#define SCHEMA_USAGE "print FILE | check FILE [OLDER] | convert FROM TO   schemas, in .json or .proto"
+
 static void print_help(void)
 {
     printf("necpnet %s - command line tool\n\nusage: necpnet COMMAND [URL..] [options]\n\n", necpnet_version());
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         printf("  %-8s %-9s %s\n", commands[i].name, commands[i].usage, commands[i].what);
     }
+    printf("  %-8s %s\n", "schema", SCHEMA_USAGE);
     printf("\nWithout a URL the connect token says where: of the development server on this machine by default.\n"
            "URLs: udp://host:port, ws://host:port/ws, wss://host:port/ws\n\n"
            "who may connect\n"
@@ -95,6 +100,7 @@ int main(int argc, char** argv)
             return CLI_EXIT_OK;
         }
     }
+    if (strcmp(argv[1], "schema") == 0) return cli_schema_command(argc - 2, argv + 2);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(argv[1], commands[i].name) != 0) continue;
         return cli_parse(argc - 2, argv + 2, &options) ? commands[i].run(&options) : CLI_EXIT_USAGE;

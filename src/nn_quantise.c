@@ -53,6 +53,16 @@ static int64_t quantise_load_integer(const uint8_t* at, unsigned bytes, bool is_
     }
 }
 
+/* What a struct of another version cannot hold becomes the most that it can. */
+static int64_t quantise_fit(const necpnet_field* field, int64_t value)
+{
+    bool is_signed = (field->flags & NECPNET_FIELD_SIGNED) != 0;
+    if (field->storage_bytes == 8) return !is_signed && value < 0 ? 0 : value;
+    int64_t most = (INT64_C(1) << (field->storage_bytes * 8 - (is_signed ? 1 : 0))) - 1;
+    int64_t least = is_signed ? -most - 1 : 0;
+    return value < least ? least : value > most ? most : value;
+}
+
 static void quantise_store_integer(uint8_t* at, unsigned bytes, int64_t value)
 {
     switch (bytes) {
@@ -214,6 +224,10 @@ NN_PRIVATE uint32_t nn_quantise(const nn_type_plan* plan, const void* state, uin
         const nn_field_plan* field = &plan->fields[i];
         const uint8_t* at = (const uint8_t*)state + field->field->offset;
         uint32_t* to = row + field->word;
+        if (NN_UNLIKELY(field->hidden)) {
+            memset(to, 0, field->words * sizeof(uint32_t));
+            continue;
+        }
         switch (field->field->kind) {
         case NECPNET_FIELD_BOOL:
         case NECPNET_FIELD_INTEGER:
@@ -262,10 +276,21 @@ static void quantise_store_quaternion(const necpnet_field* field, uint8_t* at, c
     for (unsigned i = 0; i < 4; i++) quantise_store_number(at + i * field->storage_bytes, field->storage_bytes, q[i]);
 }
 
+/* A struct of another version may have less room: a text is cut before the character that does not fit. */
+static uint32_t quantise_cut(const nn_field_plan* plan, const uint32_t* row, uint32_t count)
+{
+    if (plan->field->kind == NECPNET_FIELD_BYTES) return plan->room;
+    uint32_t cut = plan->room - 1u;
+    while (cut && ((row[cut >> 2] >> (8 * (cut & 3))) & 0xc0) == 0x80) cut--;
+    return cut < count ? cut : count;
+}
+
 static void quantise_restore_bytes(const nn_field_plan* plan, const uint32_t* row, uint8_t* at)
 {
     uint32_t count = plan->field->count;
-    if (plan->field->kind == NECPNET_FIELD_STRING) count = *row++;
+    bool is_text = plan->field->kind == NECPNET_FIELD_STRING;
+    if (is_text) count = *row++;
+    if (NN_UNLIKELY(count + is_text > plan->room)) count = quantise_cut(plan, row, count);
     for (uint32_t i = 0; i < count; i++) at[i] = (uint8_t)(row[i >> 2] >> (8 * (i & 3)));
 }
 
@@ -273,6 +298,7 @@ static void quantise_restore(const nn_field_plan* plan, const uint32_t* row, uin
 {
     const necpnet_field* field = plan->field;
     double q[4];
+    if (NN_UNLIKELY(plan->hidden)) return;
     switch (field->kind) {
     case NECPNET_FIELD_BOOL: {
         bool value = row[0] != 0;
@@ -281,7 +307,8 @@ static void quantise_restore(const nn_field_plan* plan, const uint32_t* row, uin
     }
     case NECPNET_FIELD_INTEGER:
     case NECPNET_FIELD_ENUM:
-        quantise_store_integer(at, field->storage_bytes, (int64_t)((uint64_t)plan->base + quantise_word(plan, row)));
+        quantise_store_integer(at, field->storage_bytes,
+                               quantise_fit(field, (int64_t)((uint64_t)plan->base + quantise_word(plan, row))));
         break;
     case NECPNET_FIELD_FLOAT:
     case NECPNET_FIELD_VEC2:
@@ -340,7 +367,7 @@ static void quantise_blend(const nn_field_plan* plan, const uint32_t* a, const u
         double from = (double)quantise_word(plan, a);
         double value = from + ((double)quantise_word(plan, b) - from) * share;
         uint64_t steps = value <= 0 ? 0 : nn_min_u64((uint64_t)(value + 0.5), plan->range);
-        quantise_store_integer(at, field->storage_bytes, (int64_t)((uint64_t)plan->base + steps));
+        quantise_store_integer(at, field->storage_bytes, quantise_fit(field, (int64_t)((uint64_t)plan->base + steps)));
         break;
     }
     case NECPNET_FIELD_QUAT: quantise_blend_quaternion(plan, a, b, share, at); break;
@@ -390,7 +417,7 @@ NN_PRIVATE bool nn_row_near(const nn_type_plan* plan, const uint32_t* a, const u
         const nn_field_plan* field = &plan->fields[i];
         const uint32_t* x = a + field->word;
         const uint32_t* y = b + field->word;
-        if (!memcmp(x, y, field->words * sizeof(uint32_t))) continue;
+        if (field->hidden || !memcmp(x, y, field->words * sizeof(uint32_t))) continue;
         if (!(field->field->flags & NECPNET_FIELD_INTERPOLATE)) return false;
         bool quaternion = field->field->kind == NECPNET_FIELD_QUAT;
         if (quaternion && x[0] != y[0]) return false;

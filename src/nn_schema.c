@@ -83,6 +83,7 @@ static void schema_plan_field(nn_field_plan* plan, const necpnet_field* field, u
     plan->word = word;
     plan->components = 1;
     plan->step = field->step;
+    plan->room = (uint8_t)field->count;
     switch (field->kind) {
     case NECPNET_FIELD_BOOL: plan->range = 1; break;
     case NECPNET_FIELD_INTEGER:
@@ -416,6 +417,7 @@ static void schema_build_type(schema_carver* carver, necpnet_schema* schema, con
     for (int i = 0; i < type->field_count; i++) schema_plan_zeroes(&plans[i], zeroes);
     plan->row_zeroes = zeroes;
     plan->model = schema->model_words;
+    plan->own = (int16_t)index;
     schema->model_words += plan->row_words;
 }
 
@@ -454,6 +456,12 @@ necpnet_result necpnet_schema_create(const necpnet_allocator* allocator, const n
     for (int i = 0; i < type_count; i++) {
         if (!schema_check_type(logger, types, i)) return NECPNET_ERR_BAD_SCHEMA;
     }
+    return nn_schema_make(allocator, types, type_count, out_schema);
+}
+
+NN_PRIVATE necpnet_result nn_schema_make(const necpnet_allocator* allocator, const necpnet_entity_type* types,
+                                         int type_count, necpnet_schema** out_schema)
+{
     nn_alloc alloc;
     nn_alloc_init(&alloc, allocator);
     size_t bytes = schema_build(NULL, types, type_count);

@@ -23,6 +23,8 @@ typedef struct nn_field_plan {
     uint8_t components; /* numbers coded alike; 0 for ENTITY, STRING, BYTES */
     uint8_t bits;       /* of one component, or of a length */
     bool wide;          /* a component takes two words, low one first */
+    bool hidden;        /* of a map: the struct has no such field */
+    uint8_t room;       /* STRING, BYTES: what the struct has; differs from the field's count in a map */
     uint64_t range;     /* a component is 0 .. range; QUAT: even, its middle is 0 */
     int64_t base;       /* INTEGER, ENUM: the value of 0 */
     double step;        /* the quantum in use (ANGLE: a whole number of them makes a turn) */
@@ -36,6 +38,7 @@ typedef struct nn_type_plan {
     uint16_t blend_count;       /* floating components that are interpolated: FLOAT, VEC2, VEC3, ANGLE */
     bool restricted;            /* has OWNER_ONLY or NOT_OWNER fields */
     bool slow;                  /* has SLOW fields */
+    int16_t own;                /* index of the type in the reader's schema; of a map: -1 if it has none */
     uint32_t model;             /* place of its first word in a codec model */
     const uint32_t* row_zeroes; /* the row of a struct of zeroes */
 } nn_type_plan;
@@ -50,6 +53,10 @@ struct necpnet_schema {
     uint32_t model_words; /* of all types */
     uint64_t hash;
 };
+
+/* nn_schema_make - a schema of types that are known to be right. OK | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_schema_make(const necpnet_allocator* allocator, const necpnet_entity_type* types,
+                                         int type_count, necpnet_schema** out_schema);
 
 /* nn_field_bytes - what a field takes in its struct. */
 NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field);

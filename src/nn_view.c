@@ -4,6 +4,7 @@
 #include "nn_log.h"
 #include "nn_quantise.h"
 #include "nn_row.h"
+#include "nn_schema_map.h"
 
 #define VIEW_SLOTS_FIRST 64
 #define VIEW_STATES_FIRST 2
@@ -79,7 +80,7 @@ necpnet_result necpnet_view_create(const necpnet_view_config* config, necpnet_vi
     view->structs = (uint8_t*)nn_alloc_take(from, 2u * view->struct_bytes);
     view->model = (uint16_t*)nn_alloc_take(from, view->schema->model_words * sizeof(uint16_t));
     view->predictors =
-        (nn_view_predictor*)nn_alloc_take(from, (size_t)view->schema->type_count * sizeof(nn_view_predictor));
+        (nn_view_predictor*)nn_alloc_take(from, (size_t)view->config.schema->type_count * sizeof(nn_view_predictor));
     if (!view->row || !view->other_row || !view->structs || !view->model || !view->predictors) {
         necpnet_view_destroy(view);
         return NECPNET_ERR_OUT_OF_MEMORY;
@@ -126,7 +127,8 @@ void necpnet_view_destroy(necpnet_view* view)
     nn_alloc_give(to, view->other_row, row_bytes);
     nn_alloc_give(to, view->structs, 2u * view->struct_bytes);
     nn_alloc_give(to, view->model, view->schema->model_words * sizeof(uint16_t));
-    nn_alloc_give(to, view->predictors, (size_t)view->schema->type_count * sizeof(nn_view_predictor));
+    nn_alloc_give(to, view->predictors, (size_t)view->config.schema->type_count * sizeof(nn_view_predictor));
+    necpnet_schema_destroy(view->map);
     nn_alloc_give(to, view->inputs, NN_VIEW_INPUTS * sizeof(nn_view_input));
     nn_alloc alloc = view->alloc;
     nn_alloc_give(&alloc, view, sizeof *view);
@@ -219,6 +221,74 @@ static void view_note_renewed(necpnet_view* view)
         if (view->slots[i].stale) view_leave(view, &view->slots[i]);
         view->slots[i].stale = false;
     }
+}
+
+/* The scratch memory that a schema needs. */
+typedef struct view_scratch {
+    uint32_t* row;
+    uint32_t* other_row;
+    uint8_t* structs;
+    uint16_t* model;
+} view_scratch;
+
+static bool view_take_scratch(nn_alloc* alloc, const necpnet_schema* schema, view_scratch* out)
+{
+    size_t row_bytes = view_row_words_max(schema) * sizeof(uint32_t);
+    out->row = (uint32_t*)nn_alloc_take(alloc, row_bytes);
+    out->other_row = (uint32_t*)nn_alloc_take(alloc, row_bytes);
+    out->structs = (uint8_t*)nn_alloc_take(alloc, 2u * view_struct_bytes_max(schema));
+    out->model = (uint16_t*)nn_alloc_take(alloc, schema->model_words * sizeof(uint16_t));
+    return out->row && out->other_row && out->structs && out->model;
+}
+
+static void view_give_scratch(nn_alloc* alloc, const necpnet_schema* schema, const view_scratch* scratch)
+{
+    size_t row_bytes = view_row_words_max(schema) * sizeof(uint32_t);
+    nn_alloc_give(alloc, scratch->row, row_bytes);
+    nn_alloc_give(alloc, scratch->other_row, row_bytes);
+    nn_alloc_give(alloc, scratch->structs, 2u * view_struct_bytes_max(schema));
+    nn_alloc_give(alloc, scratch->model, schema->model_words * sizeof(uint16_t));
+}
+
+/* Read by another schema from now on; map is taken. */
+static necpnet_result view_change_schema(necpnet_view* view, const necpnet_schema* schema, necpnet_schema* map)
+{
+    view_scratch before = {view->row, view->other_row, view->structs, view->model};
+    view_scratch after;
+    if (!view_take_scratch(&view->alloc, schema, &after)) {
+        view_give_scratch(&view->alloc, schema, &after);
+        necpnet_schema_destroy(map);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    nn_view_reset(view); /* what is known is by the schema that goes */
+    view_give_scratch(&view->alloc, view->schema, &before);
+    view->row = after.row;
+    view->other_row = after.other_row;
+    view->structs = after.structs;
+    view->model = after.model;
+    view->struct_bytes = view_struct_bytes_max(schema);
+    view->schema = schema;
+    necpnet_schema_destroy(view->map);
+    view->map = map;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_view_follow_schema(necpnet_view* view, const necpnet_schema* writer, char* text)
+{
+    char difference[NN_SCHEMA_DIFFERENCE_BYTES_MAX];
+    const necpnet_schema* own = view->config.schema;
+    uint64_t hash = writer ? writer->hash : own->hash;
+    text[0] = 0;
+    if (hash == view->schema->hash) return NECPNET_OK;
+    if (hash == own->hash) return view_change_schema(view, own, NULL);
+    if (nn_schema_differs(own, writer, difference)) {
+        memcpy(text, difference, NECPNET_REASON_BYTES_MAX);
+        text[NECPNET_REASON_BYTES_MAX] = 0;
+        return NECPNET_ERR_SCHEMA_DIFFERS;
+    }
+    necpnet_schema* map = NULL;
+    necpnet_result result = nn_schema_map(&view->alloc.allocator, own, writer, &map);
+    return result ? result : view_change_schema(view, map, map);
 }
 
 /* ---- states */
@@ -505,7 +575,7 @@ NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view)
 
 NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view)
 {
-    return view->schema;
+    return view->config.schema;
 }
 
 NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local_us, uint32_t tick_hz)
@@ -526,7 +596,7 @@ bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
         if (slot->announced && (slot->announced != present || slot->ended)) {
             out_event->type = NECPNET_VIEW_LEFT;
             out_event->entity = nn_entity_of(slot->announced, place);
-            out_event->type_id = view->schema->types[slot->announced_type].id;
+            out_event->type_id = slot->announced_type;
             slot->announced = 0;
             slot->ended = false;
             return true; /* whoever came instead is told next */
@@ -534,12 +604,12 @@ bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
         view->queue_first = (view->queue_first + 1) & (view->slot_capacity - 1);
         view->queue_count--;
         slot->queued = false;
-        if (present && slot->announced != present) {
+        if (present && slot->announced != present && view_plan(view, slot)->own >= 0) {
             out_event->type = NECPNET_VIEW_ENTERED;
             out_event->entity = nn_entity_of(present, place);
             out_event->type_id = view->schema->types[slot->type].id;
             slot->announced = present;
-            slot->announced_type = slot->type;
+            slot->announced_type = out_event->type_id;
             return true;
         }
     }
@@ -551,7 +621,7 @@ necpnet_entity necpnet_view_next(const necpnet_view* view, necpnet_entity entity
     if (!view) return NECPNET_ENTITY_NONE;
     for (uint32_t place = (entity & 0xffff) + 1; place < view->slot_capacity; place++) {
         const nn_view_slot* slot = &view->slots[place];
-        if (slot->entity) return nn_entity_of(slot->generation, (uint16_t)place);
+        if (slot->entity && view_plan(view, slot)->own >= 0) return nn_entity_of(slot->generation, (uint16_t)place);
     }
     return NECPNET_ENTITY_NONE;
 }

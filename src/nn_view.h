@@ -31,15 +31,15 @@ typedef struct nn_view_slot {
     nn_view_entity* entity; /* NULL: not in view */
     uint32_t entered_tick;  /* of the first full state of this entity, or of the last in which its owner was told */
     uint32_t left_tick;
-    uint16_t generation; /* of the entity that is or was here; 0: never one */
-    uint16_t announced;  /* generation that the application knows; 0: none */
-    uint8_t type;        /* index */
-    uint8_t announced_type;
-    bool typed;  /* type is that of the last entity here */
-    bool left;   /* left_tick counts */
-    bool queued; /* in the queue of events */
-    bool stale;  /* not seen since nn_view_renew */
-    bool ended;  /* what was announced went with its connection: the same number may mean another entity */
+    uint16_t generation;     /* of the entity that is or was here; 0: never one */
+    uint16_t announced;      /* generation that the application knows; 0: none */
+    uint8_t type;            /* index */
+    uint16_t announced_type; /* its id */
+    bool typed;              /* type is that of the last entity here */
+    bool left;               /* left_tick counts */
+    bool queued;             /* in the queue of events */
+    bool stale;              /* not seen since nn_view_renew */
+    bool ended;              /* what was announced went with its connection: the same number may mean another entity */
 } nn_view_slot;
 
 typedef struct nn_view_predictor {
@@ -57,10 +57,11 @@ struct necpnet_view {
     nn_alloc alloc;
     necpnet_logger logger;
     necpnet_view_config config;
-    const necpnet_schema* schema;
-    nn_view_slot* slots;    /* by slot */
-    uint32_t slot_capacity; /* 0, or a power of two */
-    uint16_t* queue;        /* ring of slots with events, room for slot_capacity */
+    const necpnet_schema* schema; /* rows are by it: the application's, or map */
+    necpnet_schema* map;          /* of a server with another version; NULL: none */
+    nn_view_slot* slots;          /* by slot */
+    uint32_t slot_capacity;       /* 0, or a power of two */
+    uint16_t* queue;              /* ring of slots with events, room for slot_capacity */
     uint32_t queue_first;
     uint32_t queue_count;
     uint32_t entity_count;
@@ -70,7 +71,7 @@ struct necpnet_view {
     uint8_t* structs;              /* scratch, two structs of any type */
     uint32_t struct_bytes;         /* of the largest type */
     uint16_t* model;               /* of the codec */
-    nn_view_predictor* predictors; /* by type index */
+    nn_view_predictor* predictors; /* by type index in the application's schema */
     nn_view_input* inputs;         /* ring; NULL until a type is predicted */
     uint32_t input_first;
     uint32_t input_count;
@@ -133,7 +134,12 @@ NN_PRIVATE nn_view_slot* nn_view_find(const necpnet_view* view, necpnet_entity e
 /* nn_view_row - the row of the index-th oldest state of an entity. */
 NN_PRIVATE uint32_t* nn_view_row(const necpnet_view* view, const nn_view_slot* slot, unsigned index);
 
-/* nn_view_get_schema - for the schema hash in SETUP. */
+/* nn_view_follow_schema - before the first state of a connection: what the server writes by (a change is a reset); NULL: the application's schema.
+ *
+ * OK | ERR_SCHEMA_DIFFERS (text, NECPNET_REASON_BYTES_MAX + 1 bytes, says what) | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_view_follow_schema(necpnet_view* view, const necpnet_schema* writer, char* text);
+
+/* nn_view_get_schema - the application's, for the schema hash in SETUP. */
 NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view);
 
 #endif

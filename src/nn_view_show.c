@@ -115,7 +115,8 @@ NN_PRIVATE necpnet_result nn_view_set_predicted(necpnet_view* view, const nn_vie
 {
     nn_view_entity* entity = slot->entity;
     const nn_type_plan* plan = show_plan(view, slot);
-    bool wanted = entity->owner && view->predictors[slot->type].step;
+    int own = plan->own;
+    bool wanted = entity->owner && own >= 0 && view->predictors[own].step;
     if (wanted == (entity->predicted != NULL)) return NECPNET_OK;
     if (!wanted) {
         nn_alloc_give(&view->alloc, entity->predicted, plan->type->struct_bytes);
@@ -145,7 +146,7 @@ static void show_replay_entity(necpnet_view* view, const nn_view_slot* slot)
 {
     nn_view_entity* entity = slot->entity;
     const nn_type_plan* plan = show_plan(view, slot);
-    nn_view_predictor predictor = view->predictors[slot->type];
+    nn_view_predictor predictor = view->predictors[plan->own];
     uint8_t* before = view->structs;
     double shown[NECPNET_FIELDS_MAX * 3];
     double now[NECPNET_FIELDS_MAX * 3];
@@ -189,7 +190,7 @@ static void show_replay(necpnet_view* view)
 necpnet_result necpnet_view_set_prediction(necpnet_view* view, uint16_t type_id, necpnet_view_step step, void* user)
 {
     if (!view) return NECPNET_ERR_INVALID_ARGUMENT;
-    int type = nn_schema_index(view->schema, type_id);
+    int type = nn_schema_index(view->config.schema, type_id);
     if (type < 0) return NECPNET_ERR_NOT_FOUND;
     if (step && !view->inputs) {
         view->inputs = (nn_view_input*)nn_alloc_take(&view->alloc, NN_VIEW_INPUTS * sizeof(nn_view_input));
@@ -198,7 +199,7 @@ necpnet_result necpnet_view_set_prediction(necpnet_view* view, uint16_t type_id,
     view->predictors[type].step = step;
     view->predictors[type].user = user;
     for (uint32_t i = 1; i < view->slot_capacity; i++) {
-        if (!view->slots[i].entity || view->slots[i].type != type) continue;
+        if (!view->slots[i].entity || show_plan(view, &view->slots[i])->own != type) continue;
         necpnet_result result = nn_view_set_predicted(view, &view->slots[i]);
         if (result) return result;
     }
@@ -220,7 +221,7 @@ necpnet_result necpnet_view_predict(necpnet_view* view, uint32_t tick, const voi
     for (uint32_t i = 1; view->own_count && i < view->slot_capacity; i++) {
         const nn_view_slot* slot = &view->slots[i];
         if (!slot->entity || !slot->entity->predicted) continue;
-        nn_view_predictor predictor = view->predictors[slot->type];
+        nn_view_predictor predictor = view->predictors[show_plan(view, slot)->own];
         predictor.step(slot->entity->predicted, place->data, bytes, predictor.user);
     }
     return NECPNET_OK;

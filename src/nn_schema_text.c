@@ -2,7 +2,6 @@
 #include "nn_schema.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 NN_PRIVATE const char* nn_schema_kind_name(unsigned kind)
 {
@@ -52,14 +51,34 @@ static void schema_text_put_name(schema_text* text, const char* name)
     schema_text_put(text, "\"");
 }
 
-/* The shortest of 15, 16, 17 digits that reads back the same; a point whatever the locale. */
+/* Whether 15 digits read back as the value: both they and the power of ten are exact then, and one division rounds as a
+ * reader does (Clinger 1990). scientific: "d.dddddddddddddde+xx", whatever the point is. */
+static bool schema_text_is_exact(const char* scientific, double value)
+{
+    double digits = 0;
+    int exponent = -14;
+    const char* c = scientific + (*scientific == '-');
+    for (; *c && *c != 'e'; c++) {
+        if (*c >= '0' && *c <= '9') digits = digits * 10 + (*c - '0');
+    }
+    if (*c != 'e') return false;
+    int power = 0;
+    for (const char* d = c + 2; *d >= '0' && *d <= '9'; d++) power = power * 10 + (*d - '0');
+    exponent += c[1] == '-' ? -power : power;
+    if (exponent < -22 || exponent > 22) return false;
+    double ten = 1;
+    for (int i = 0; i < (exponent < 0 ? -exponent : exponent); i++) ten *= 10;
+    double back = exponent < 0 ? digits / ten : digits * ten;
+    return (*scientific == '-' ? -back : back) == value;
+}
+
+/* In 15 digits where they are enough, else 17; a point whatever the locale. */
 static void schema_text_put_double(schema_text* text, double value)
 {
     char digits[40];
-    for (int precision = 15; precision <= 17; precision++) {
-        (void)snprintf(digits, sizeof digits, "%.*g", precision, value + 0.0);
-        if (strtod(digits, NULL) == value) break;
-    }
+    (void)snprintf(digits, sizeof digits, "%.14e", value + 0.0);
+    bool exact = schema_text_is_exact(digits, value);
+    (void)snprintf(digits, sizeof digits, exact ? "%.15g" : "%.17g", value + 0.0);
     for (char* c = digits; *c; c++) {
         if (*c == ',') *c = '.';
     }

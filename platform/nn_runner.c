@@ -321,6 +321,21 @@ necpnet_result necpnet_runner_send_input(necpnet_runner* runner, uint32_t tick, 
 
 /* ---- events -- */
 
+/* The I/O thread has found that it can be followed. */
+static void runner_follow(necpnet_runner* runner, nn_runner_record* record)
+{
+    char text[NECPNET_REASON_BYTES_MAX + 1];
+    necpnet_schema* writer = NULL;
+    necpnet_result result = NECPNET_OK;
+    if (record->data_bytes) {
+        nn_reader reader = nn_reader_of(nn_runner_payload(record), record->data_bytes);
+        result = nn_schema_read(&runner->allocator, &runner->logger, &reader, &writer);
+    }
+    if (result == NECPNET_OK) result = nn_view_follow_schema(runner->view, writer, text);
+    necpnet_schema_destroy(writer);
+    if (result != NECPNET_OK) nn_atomic_exchange(&runner->view_failed, (uint32_t) - (int)result);
+}
+
 static void runner_feed_view(necpnet_runner* runner, nn_runner_record* record)
 {
     if (record->kind == NN_RUNNER_STATE) {
@@ -333,6 +348,8 @@ static void runner_feed_view(necpnet_runner* runner, nn_runner_record* record)
         }
     } else if (record->kind == NN_RUNNER_CLOCK) {
         nn_view_set_clock(runner->view, record->as.feed.offset_us, record->as.feed.tick_hz);
+    } else if (record->kind == NN_RUNNER_FOLLOW) {
+        runner_follow(runner, record);
     } else if (record->kind == NN_RUNNER_RENEW) {
         nn_view_renew(runner->view, record->as.feed.offset_us != 0);
     } else {

@@ -9,6 +9,7 @@
 
 #include "nn_client.h"
 #include "nn_ring.h"
+#include "nn_schema_map.h"
 #include "nn_socket.h"
 #include "nn_view.h"
 
@@ -29,7 +30,8 @@ typedef enum nn_runner_kind {
     NN_RUNNER_STATE = 6, /* a STATE frame, from its length on */
     NN_RUNNER_CLOCK = 7,
     NN_RUNNER_RESET = 8,
-    NN_RUNNER_RENEW = 9
+    NN_RUNNER_RENEW = 9,
+    NN_RUNNER_FOLLOW = 10 /* nn_schema_describe of the server's schema; without bytes: it is ours */
 } nn_runner_kind;
 
 /* One record of a ring. Behind it (or elsewhere) stand name, text and data, each as long as it says; texts have a NUL. */

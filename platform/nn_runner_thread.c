@@ -151,6 +151,32 @@ static void runner_state_reset(void* user)
     runner_feed(runner, NN_RUNNER_RESET, 0, 0);
 }
 
+/* Whether it can be followed is known here: the view's own schema does not change. The view learns it in its turn. */
+static necpnet_result runner_state_follow(void* user, const necpnet_schema* writer, char* text)
+{
+    necpnet_runner* runner = (necpnet_runner*)user;
+    char difference[NN_SCHEMA_DIFFERENCE_BYTES_MAX];
+    nn_runner_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = NN_RUNNER_FOLLOW;
+    text[0] = 0;
+    if (!writer) return runner_report(runner, &record, NULL, NULL, NULL) ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
+    if (nn_schema_differs(nn_view_get_schema(runner->view), writer, difference)) {
+        memcpy(text, difference, NECPNET_REASON_BYTES_MAX);
+        text[NECPNET_REASON_BYTES_MAX] = 0;
+        return NECPNET_ERR_SCHEMA_DIFFERS;
+    }
+    size_t bytes = nn_schema_described_bytes(writer);
+    uint8_t* description = (uint8_t*)nn_alloc_take(&runner->io_alloc, bytes);
+    if (!description) return NECPNET_ERR_OUT_OF_MEMORY;
+    nn_writer to = nn_writer_of(description, bytes);
+    nn_schema_describe(writer, &to);
+    record.data_bytes = (uint32_t)bytes;
+    bool reported = runner_report(runner, &record, NULL, NULL, description);
+    nn_alloc_give(&runner->io_alloc, description, bytes);
+    return reported ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
+}
+
 static void runner_state_renew(void* user, bool ordered)
 {
     runner_feed((necpnet_runner*)user, NN_RUNNER_RENEW, ordered, 0);
@@ -158,7 +184,8 @@ static void runner_state_renew(void* user, bool ordered)
 
 NN_PRIVATE void nn_runner_set_state_sink(necpnet_runner* runner)
 {
-    nn_state_sink sink = {runner_state_read, runner_state_clock, runner_state_reset, runner_state_renew, runner};
+    nn_state_sink sink = {runner_state_read,   runner_state_clock, runner_state_reset,
+                          runner_state_follow, runner_state_renew, runner};
     nn_client_set_state_sink(runner->client, &sink);
 }
 

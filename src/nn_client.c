@@ -117,6 +117,11 @@ static void client_view_reset(void* user)
     nn_view_reset((necpnet_view*)user);
 }
 
+static necpnet_result client_view_follow(void* user, const necpnet_schema* writer, char* text)
+{
+    return nn_view_follow_schema((necpnet_view*)user, writer, text);
+}
+
 static void client_view_renew(void* user, bool ordered)
 {
     nn_view_renew((necpnet_view*)user, ordered);
@@ -155,7 +160,8 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
         if (result) return result;
     }
     if (config->view) {
-        nn_state_sink sink = {client_view_read, client_view_clock, client_view_reset, client_view_renew, config->view};
+        nn_state_sink sink = {client_view_read,   client_view_clock, client_view_reset,
+                              client_view_follow, client_view_renew, config->view};
         client->state_sink = sink;
     }
     necpnet_socket_config sockets;

@@ -279,6 +279,10 @@ static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_s
     open->bandwidth_limit = client->bandwidth_limit;
     open->seed = nn_random_u64(&client->endpoint.random);
     client->connection.state_sink = client->state_sink;
+    const nn_state_sink* sink = &client->state_sink;
+    char text[NECPNET_REASON_BYTES_MAX + 1];
+    bool same = setup->schema_hash && setup->schema_hash == nn_client_schema_hash(client);
+    if (same && sink->follow) (void)sink->follow(sink->user, NULL, text); /* back from another version, perhaps */
     necpnet_result result = nn_connection_begin(&client->connection, open, client->endpoint.now_us);
     if (result) {
         client->connection.web = NULL; /* the attempt's still */
@@ -316,7 +320,8 @@ static void client_connected(necpnet_client* client, nn_attempt* attempt, const 
     if (result == NECPNET_OK && setup.role != NN_ROLE_SERVER) result = NECPNET_ERR_PROTOCOL;
     if (result == NECPNET_OK && setup.channel_count != client->endpoint.channel_count)
         result = NECPNET_ERR_CHANNELS_DIFFER;
-    if (result == NECPNET_OK && own_hash && setup.schema_hash && own_hash != setup.schema_hash) {
+    bool differs = own_hash && setup.schema_hash && own_hash != setup.schema_hash;
+    if (result == NECPNET_OK && differs && !client->state_sink.follow) {
         result = NECPNET_ERR_SCHEMA_DIFFERS;
     }
     bool resumed = client->session_id && result == NECPNET_OK && setup.session_id == client->session_id;

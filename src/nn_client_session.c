@@ -81,6 +81,7 @@ static bool client_comes_back(necpnet_result reason)
     case NECPNET_ERR_CLOSED:
     case NECPNET_ERR_KICKED:
     case NECPNET_ERR_TOKEN_REVOKED:
+    case NECPNET_ERR_SCHEMA_DIFFERS:
     case NECPNET_ERR_REPLACED: return false;
     default: return true;
     }

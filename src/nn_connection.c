@@ -102,7 +102,7 @@ static bool connection_state_has_room(const nn_connection* connection)
 static bool connection_state_ready(void* user, uint64_t now_us)
 {
     const nn_connection* connection = (const nn_connection*)user;
-    return connection->follower && connection_state_has_room(connection) &&
+    return connection->follower && !connection->schema_waits && connection_state_has_room(connection) &&
            nn_follower_ready(connection->follower, now_us);
 }
 
@@ -142,6 +142,9 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         necpnet_result result = nn_world_follow(connection->world, open->follow, ordered, &connection->follower);
         if (result) return result;
         nn_session_set_source(session, NN_SOURCE_STATE, source);
+        const necpnet_schema* schema = nn_world_get_schema(connection->world);
+        connection->schema_waits = false;
+        if (open->peer->schema_hash != schema->hash) return nn_connection_tell_schema(connection, schema);
     }
     return NECPNET_OK;
 }
@@ -422,6 +425,14 @@ static necpnet_result connection_read_control(nn_connection* connection)
     size_t bytes;
     while (nn_session_poll_control(connection->session, &data, &bytes)) {
         if (bytes == 0) return connection_refuse(connection, "an empty CONTROL message");
+        necpnet_result result = NECPNET_OK;
+        if (nn_connection_take_schema(connection, data, bytes, &result)) {
+            if (result == NECPNET_ERR_PROTOCOL && connection->state == NN_CONNECTION_OPEN) {
+                return connection_refuse(connection, "a CONTROL message about the schema is malformed");
+            }
+            if (result) return result;
+            continue;
+        }
         if (!connection->take_control) continue;
         if (!connection->take_control(connection->deliver_user, data[0], data + 1, bytes - 1)) {
             return connection_refuse(connection, "a CONTROL message is malformed");

@@ -42,6 +42,8 @@
 #define NN_CONTROL_RENEW 2      /* from a server: milliseconds (4) until the credential expires */
 #define NN_CONTROL_CREDENTIAL 3 /* from a client: kind of SETUP's credential (1), token and proof, or text to the end */
 #define NN_CONTROL_RENEWED 4    /* from a server: -1 x the result (4) of judging it */
+#define NN_CONTROL_SCHEMA 5     /* from a server: hash (8), nn_schema_describe */
+#define NN_CONTROL_SCHEMA_TAKEN 6 /* from a client: hash (8) */
 
 typedef enum nn_connection_state {
     NN_CONNECTION_NONE = 0,
@@ -77,6 +79,9 @@ typedef struct nn_state_sink {
     necpnet_result (*read)(void* user, nn_reader* reader, uint64_t now_us);
     void (*clock)(void* user, int64_t server_minus_local_us, uint32_t tick_hz);
     void (*reset)(void* user);
+    /* OK, or why the writer cannot be followed, and text (NECPNET_REASON_BYTES_MAX + 1) says so. writer NULL: the same
+     * schema as ours. The pointer NULL: other versions are refused. */
+    necpnet_result (*follow)(void* user, const necpnet_schema* writer, char* text);
     void (*renew)(void* user,
                   bool ordered); /* the same world over another connection: all is sent anew, nothing leaves for that */
     void* user;
@@ -87,6 +92,7 @@ typedef struct nn_connection {
     nn_session* session;
     nn_follower* follower;    /* server: how the world serves this peer; made and ended by the connection */
     necpnet_world* world;     /* server: NULL without */
+    bool schema_waits;        /* server: the client has another version and has not taken ours yet */
     nn_state_sink state_sink; /* client: read is NULL without */
     nn_connection_state state;
     necpnet_transport_kind transport;
@@ -164,6 +170,17 @@ NN_INLINE bool nn_connection_is_udp(const nn_connection* connection)
 {
     return NECPNET_WITH_UDP && connection->transport == NECPNET_TRANSPORT_UDP;
 }
+
+/* nn_connection_schema_fits - false: it is too large to be told, and other versions of it are refused. */
+NN_PRIVATE bool nn_connection_schema_fits(const necpnet_schema* schema);
+
+/* nn_connection_tell_schema - server: states wait until the client has taken it. OK | ERR_OUT_OF_MEMORY | ERR_WOULD_BLOCK */
+NN_PRIVATE necpnet_result nn_connection_tell_schema(nn_connection* connection, const necpnet_schema* schema);
+
+/* nn_connection_take_schema - a CONTROL message, if it is about schemas; else false. *out_result: OK, or why reading ends;
+ * the connection is closed with a reason then, but for ERR_PROTOCOL. */
+NN_PRIVATE bool nn_connection_take_schema(nn_connection* connection, const uint8_t* data, size_t bytes,
+                                          necpnet_result* out_result);
 
 /* nn_connection_init - no connection yet; nothing is taken. session is borrowed. */
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,

@@ -198,7 +198,7 @@ static uint32_t quantise_quaternion(const nn_field_plan* plan, const uint8_t* at
 
 static uint32_t quantise_bytes(const nn_field_plan* plan, const uint8_t* at, uint32_t* row)
 {
-    uint32_t count = plan->field->count;
+    uint32_t count = plan->room < plan->field->count ? plan->room : plan->field->count;
     uint32_t clamped = 0;
     if (plan->field->kind == NECPNET_FIELD_STRING) {
         uint32_t length = 0;

@@ -37,9 +37,11 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
     if (!nn_setup_compare_channels(setup, &own, text, NN_SETUP_DIFFERENCE_BYTES_MAX))
         return NECPNET_ERR_CHANNELS_DIFFER;
     *out_drop = NECPNET_DROP_SCHEMA;
-    if (setup->schema_hash && schema_hash && setup->schema_hash != schema_hash) {
-        static const char differs[] = "the schemas have different hashes; build client and server from the same schema";
-        memcpy(text, differs, sizeof differs);
+    bool differs = setup->schema_hash && schema_hash && setup->schema_hash != schema_hash;
+    if (differs && !nn_connection_schema_fits(nn_world_get_schema(server->config.world))) {
+        static const char differs_text[] =
+            "the schemas have different hashes, and the server's is too large to be told";
+        memcpy(text, differs_text, sizeof differs_text);
         return NECPNET_ERR_SCHEMA_DIFFERS;
     }
     *out_drop = NECPNET_DROP_FULL;

@@ -241,34 +241,6 @@ TEST(test_view_goes_on_over_a_new_connection_and_drops_what_left_meanwhile)
     }
 }
 
-TEST(test_different_schemas_are_refused_by_name)
-{
-    static const necpnet_field other_fields[] = {NECPNET_INTEGER(thing, health, 2, 0, 10, 0)};
-    static const necpnet_entity_type other_types[] = {{"thing", 1, sizeof(thing), other_fields, 1}};
-    for (size_t t = 0; t < 2; t++) {
-        struct stage stage;
-        necpnet_schema* other = NULL;
-        necpnet_view* view = NULL;
-        necpnet_view_config config;
-        stage_begin(&stage);
-        net_serve(&stage.net);
-        TEST_OK(necpnet_schema_create(&stage.net.allocator, NULL, other_types, 1, &other));
-        TEST_OK(necpnet_view_config_default(&config));
-        config.allocator = stage.net.allocator;
-        config.schema = other;
-        TEST_OK(necpnet_view_create(&config, &view));
-        stage.net.client_config.view = view;
-        struct net_client* client = net_join(&stage.net, transports[t]);
-        stage_run(&stage, 1000, NULL);
-        TEST_EQUAL(client->connected, 0);
-        TEST_EQUAL(client->reason, NECPNET_ERR_SCHEMA_DIFFERS);
-        TEST_CHECK(strstr(client->text, "schema") != NULL);
-        stage_end(&stage);
-        necpnet_view_destroy(view);
-        necpnet_schema_destroy(other);
-    }
-}
-
 /* -- interpolation -- */
 
 static void straight(struct stage* stage, uint64_t now_us)

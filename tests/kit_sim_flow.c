@@ -40,7 +40,7 @@ static void sim_message_fill(const sim* world, uint32_t id, size_t bytes, uint8_
     uint64_t state = world->seed ^ (uint64_t)id << 20;
     for (size_t i = 0; i < bytes; i++) {
         if (i % 8 == 0) state = sim_mix(state + UINT64_C(0x9e3779b97f4a7c15));
-        to[i] = id % 3 == 0 ? (uint8_t)(id + i / 97) : (uint8_t)(state >> 8 * (i % 8));
+        to[i] = (uint8_t)(id % 3 == 0 ? id + i / 97 : state >> 8 * (i % 8));
     }
     if (bytes < SIM_NAMELESS_BYTES) return;
     sim_store(to, id);

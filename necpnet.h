@@ -1536,6 +1536,8 @@ typedef struct necpnet_world_config {
     uint32_t history_ticks;       /* states kept for deltas and rewind; 8 .. 256, default 64 */
     uint32_t slow_ticks;          /* least ticks between two states of a NECPNET_FIELD_SLOW field; 1 .. 1,000, default 6:
                                      10 Hz at 60 ticks a second */
+    bool strict;                  /* a value out of its field's range is an error of commit; else it is clamped and
+                                     counted; default false */
 } necpnet_world_config;
 
 /* necpnet_world_config_default - fill all fields but schema and stamp struct_bytes.
@@ -1627,6 +1629,8 @@ NECPNET_API necpnet_result necpnet_world_set_input(necpnet_world* world, necpnet
  *   tick  larger than the one before.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE (rewound) | ERR_OUT_OF_MEMORY
+ *          | ERR_OUT_OF_RANGE (config.strict: all else is committed; the logger gets entity, type and field; the entity's
+ *          former state stays, of a new one the clamped state is taken)
  * Thread   owner.      Callback  safe.      Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick);

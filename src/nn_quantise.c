@@ -217,31 +217,42 @@ static uint32_t quantise_bytes(const nn_field_plan* plan, const uint8_t* at, uin
     return clamped;
 }
 
+/* One field. Returns how many of its values were clamped. */
+static uint32_t quantise_field(const nn_field_plan* field, const void* state, uint32_t* row)
+{
+    const uint8_t* at = (const uint8_t*)state + field->field->offset;
+    uint32_t* to = row + field->word;
+    if (NN_UNLIKELY(field->hidden)) {
+        memset(to, 0, field->words * sizeof(uint32_t));
+        return 0;
+    }
+    switch (field->field->kind) {
+    case NECPNET_FIELD_BOOL:
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM: return quantise_integer(field, at, to);
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_VEC2:
+    case NECPNET_FIELD_VEC3: return quantise_floats(field, at, to);
+    case NECPNET_FIELD_QUAT: return quantise_quaternion(field, at, to);
+    case NECPNET_FIELD_ANGLE: return quantise_angle(field, at, to);
+    case NECPNET_FIELD_ENTITY: memcpy(to, at, 4); return 0;
+    default: return quantise_bytes(field, at, to);
+    }
+}
+
 NN_PRIVATE uint32_t nn_quantise(const nn_type_plan* plan, const void* state, uint32_t* row)
 {
     uint32_t clamped = 0;
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        const uint8_t* at = (const uint8_t*)state + field->field->offset;
-        uint32_t* to = row + field->word;
-        if (NN_UNLIKELY(field->hidden)) {
-            memset(to, 0, field->words * sizeof(uint32_t));
-            continue;
-        }
-        switch (field->field->kind) {
-        case NECPNET_FIELD_BOOL:
-        case NECPNET_FIELD_INTEGER:
-        case NECPNET_FIELD_ENUM: clamped += quantise_integer(field, at, to); break;
-        case NECPNET_FIELD_FLOAT:
-        case NECPNET_FIELD_VEC2:
-        case NECPNET_FIELD_VEC3: clamped += quantise_floats(field, at, to); break;
-        case NECPNET_FIELD_QUAT: clamped += quantise_quaternion(field, at, to); break;
-        case NECPNET_FIELD_ANGLE: clamped += quantise_angle(field, at, to); break;
-        case NECPNET_FIELD_ENTITY: memcpy(to, at, 4); break;
-        default: clamped += quantise_bytes(field, at, to); break;
-        }
-    }
+    for (unsigned i = 0; i < plan->field_count; i++) clamped += quantise_field(&plan->fields[i], state, row);
     return clamped;
+}
+
+NN_PRIVATE const necpnet_field* nn_quantise_find_clamped(const nn_type_plan* plan, const void* state, uint32_t* row)
+{
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        if (quantise_field(&plan->fields[i], state, row)) return plan->fields[i].field;
+    }
+    return NULL;
 }
 
 /* ---- row to struct */

@@ -13,6 +13,9 @@
  */
 NN_PRIVATE uint32_t nn_quantise(const nn_type_plan* plan, const void* state, uint32_t* row);
 
+/* nn_quantise_find_clamped - the first field that nn_quantise would clamp, or NULL; row is scratch. */
+NN_PRIVATE const necpnet_field* nn_quantise_find_clamped(const nn_type_plan* plan, const void* state, uint32_t* row);
+
 /* nn_dequantise - the struct of a row; bytes of the struct that belong to no field become 0. */
 NN_PRIVATE void nn_dequantise(const nn_type_plan* plan, const uint32_t* row, void* state);
 

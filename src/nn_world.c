@@ -430,6 +430,24 @@ static bool world_hold_slow(necpnet_world* world, nn_world_slot* slot, const uin
     return held;
 }
 
+/* strict: values out of range are the application's mistake. What was committed before stays; of a new entity, what was
+ * clamped is taken. */
+static void world_refuse_values(necpnet_world* world, const nn_world_slot* slot, const nn_type_plan* plan)
+{
+    uint32_t place = (uint32_t)(slot - world->slots);
+    if (!world->has_refused) {
+        const necpnet_field* field = nn_quantise_find_clamped(plan, slot->state, world->scratch_row);
+        nn_log_write(&world->config.logger, NECPNET_LOG_ERROR, "world: entity %u, type %s (%u), field %s (%u): %s",
+                     (unsigned)nn_entity_of(slot->generation, (uint16_t)place), plan->type->name,
+                     (unsigned)plan->type->id, field ? field->name : "", field ? (unsigned)field->id : 0u,
+                     necpnet_result_text(NECPNET_ERR_OUT_OF_RANGE));
+        (void)nn_quantise(plan, slot->state, world->scratch_row);
+    }
+    world->has_refused = true;
+    if (slot->versions == 0) return;
+    memcpy(world->scratch_row, nn_world_row(world, slot, slot->version), plan->row_words * sizeof(uint32_t));
+}
+
 /* Returns whether the slot stays dirty. */
 static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
 {
@@ -441,7 +459,9 @@ static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_
     const nn_type_plan* plan = world_plan(world, slot);
     bool is_new = slot->versions == 0;
     bool held = false;
-    world->statistics.values_clamped += nn_quantise(plan, slot->state, world->scratch_row);
+    uint32_t clamped = nn_quantise(plan, slot->state, world->scratch_row);
+    world->statistics.values_clamped += clamped;
+    if (NN_UNLIKELY(clamped > 0) && world->config.strict) world_refuse_values(world, slot, plan);
     bool changed = is_new;
     if (is_new) {
         slot->slow_tick = tick;
@@ -465,6 +485,7 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
     world->commit++;
     world->tick = tick;
     uint32_t kept = 0;
+    world->has_refused = false;
     for (uint32_t i = 0; i < world->dirty_count; i++) {
         nn_world_slot* slot = &world->slots[world->dirty[i]];
         if (world_commit_slot(world, slot, tick)) {
@@ -474,5 +495,5 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
         }
     }
     world->dirty_count = kept;
-    return NECPNET_OK;
+    return world->has_refused ? NECPNET_ERR_OUT_OF_RANGE : NECPNET_OK;
 }

@@ -66,6 +66,7 @@ struct necpnet_world {
     uint32_t follower_count;
     uint32_t commit_gap; /* ticks between the last two commits */
     /* nn_rewind */
+    bool has_refused; /* strict: the commit at hand met a value out of range */
     bool is_rewound;
     necpnet_entity* rewound; /* whose present structs are kept, one behind the other */
     uint32_t rewound_count;

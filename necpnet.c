@@ -5395,6 +5395,419 @@ NN_PRIVATE bool nn_utf8_valid(const uint8_t* data, size_t bytes)
 }
 /* ---- end src/nn_utf8.c ------------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_json.h ----------------------------------------------------------------------------------------- */
+/* nn_json - texts of JSON (RFC 8259), strict: one value and nothing behind it, no name twice in an object, valid UTF-8, no
+ * NUL in strings, at most NN_JSON_DEPTH_MAX levels. nn_json_check is ours; the tree is cJSON's (nn_dep_cjson.c), whose
+ * version 1.7.15 takes -01, raw control characters and bytes behind the value.
+ */
+#ifndef NN_JSON_H
+#define NN_JSON_H
+
+
+#define NN_JSON_DEPTH_MAX 16
+#define NN_JSON_TEXT_BYTES_MAX (4u << 20)
+
+/* nn_json_check - whether it is JSON; *out_at: where it is not. */
+NN_PRIVATE bool nn_json_check(const char* text, size_t bytes, size_t* out_at, const char** out_problem);
+
+typedef struct nn_json nn_json; /* a value in a tree */
+
+typedef enum nn_json_kind {
+    NN_JSON_NULL = 0,
+    NN_JSON_BOOL = 1,
+    NN_JSON_NUMBER = 2,
+    NN_JSON_STRING = 3,
+    NN_JSON_ARRAY = 4,
+    NN_JSON_OBJECT = 5
+} nn_json_kind;
+
+/* nn_json_is_built - false: nn_json_parse gives NULL. */
+NN_PRIVATE bool nn_json_is_built(void);
+
+/* nn_json_parse - text that nn_json_check has passed. NULL: no memory, a name twice, or over 256 names in one object. The tree is cJSON's own memory
+ * (malloc): to be destroyed before the caller returns. */
+NN_PRIVATE nn_json* nn_json_parse(const char* text, size_t bytes);
+NN_PRIVATE void nn_json_destroy(nn_json* root);
+
+NN_PRIVATE nn_json_kind nn_json_kind_of(const nn_json* value);
+NN_PRIVATE double nn_json_number(const nn_json* value);
+NN_PRIVATE bool nn_json_bool(const nn_json* value);
+NN_PRIVATE const char* nn_json_text(const nn_json* value);
+
+/* nn_json_first, nn_json_next - the members of an array or object, NULL at the end; nn_json_name - of an object's. */
+NN_PRIVATE const nn_json* nn_json_first(const nn_json* value);
+NN_PRIVATE const nn_json* nn_json_next(const nn_json* member);
+NN_PRIVATE const char* nn_json_name(const nn_json* member);
+
+/* nn_json_find - a member of an object by name, or NULL. */
+NN_PRIVATE const nn_json* nn_json_find(const nn_json* object, const char* name);
+
+#endif
+/* ---- end src/nn_json.h ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_json.c ----------------------------------------------------------------------------------------- */
+/* nn_json - is it JSON? Reads once, without memory. */
+
+
+typedef struct json_scan {
+    const char* at;
+    const char* end;
+    const char* problem;
+} json_scan;
+
+static bool json_fail(json_scan* scan, const char* problem)
+{
+    if (!scan->problem) scan->problem = problem;
+    return false;
+}
+
+static int json_peek(const json_scan* scan)
+{
+    return scan->at < scan->end ? (int)(uint8_t)*scan->at : -1;
+}
+
+static void json_skip_space(json_scan* scan)
+{
+    while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\t' || *scan->at == '\n' || *scan->at == '\r')) {
+        scan->at++;
+    }
+}
+
+static bool json_digits(json_scan* scan)
+{
+    const char* first = scan->at;
+    while (json_peek(scan) >= '0' && json_peek(scan) <= '9') scan->at++;
+    return scan->at > first || json_fail(scan, "a digit is missing");
+}
+
+static bool json_scan_number(json_scan* scan)
+{
+    if (json_peek(scan) == '-') scan->at++;
+    if (json_peek(scan) == '0') {
+        scan->at++;
+        if (json_peek(scan) >= '0' && json_peek(scan) <= '9') return json_fail(scan, "a number begins with 0");
+    } else if (!json_digits(scan)) {
+        return false;
+    }
+    if (json_peek(scan) == '.') {
+        scan->at++;
+        if (!json_digits(scan)) return false;
+    }
+    if (json_peek(scan) == 'e' || json_peek(scan) == 'E') {
+        scan->at++;
+        if (json_peek(scan) == '+' || json_peek(scan) == '-') scan->at++;
+        return json_digits(scan);
+    }
+    return true;
+}
+
+/* Four hexadecimal digits, or -1. */
+static int json_hex(json_scan* scan)
+{
+    int value = 0;
+    for (int i = 0; i < 4; i++) {
+        int c = json_peek(scan);
+        int digit = -1;
+        if (c >= '0' && c <= '9') digit = c - '0';
+        if (c >= 'a' && c <= 'f') digit = c - 'a' + 10;
+        if (c >= 'A' && c <= 'F') digit = c - 'A' + 10;
+        if (digit < 0) return -1;
+        value = value * 16 + digit;
+        scan->at++;
+    }
+    return value;
+}
+
+static bool json_scan_escape(json_scan* scan)
+{
+    int c = json_peek(scan);
+    if (c <= 0 || !strchr("\"\\/bfnrtu", c)) return json_fail(scan, "an escape that JSON does not have");
+    scan->at++;
+    if (c != 'u') return true;
+    int unit = json_hex(scan);
+    if (unit < 0) return json_fail(scan, "\\u wants four hexadecimal digits");
+    if (unit == 0) return json_fail(scan, "a NUL in a string");
+    if (unit >= 0xdc00 && unit <= 0xdfff) return json_fail(scan, "half of a surrogate pair");
+    if (unit < 0xd800 || unit > 0xdbff) return true;
+    bool paired = scan->end - scan->at >= 2 && scan->at[0] == '\\' && scan->at[1] == 'u';
+    if (paired) scan->at += 2;
+    int low = paired ? json_hex(scan) : -1;
+    return (low >= 0xdc00 && low <= 0xdfff) || json_fail(scan, "half of a surrogate pair");
+}
+
+static bool json_scan_string(json_scan* scan)
+{
+    if (json_peek(scan) != '"') return json_fail(scan, "a string in double quotes is missing");
+    scan->at++;
+    for (;;) {
+        const char* first = scan->at;
+        while (scan->at < scan->end && *scan->at != '"' && *scan->at != '\\') {
+            if ((uint8_t)*scan->at < 0x20) return json_fail(scan, "a control character in a string");
+            scan->at++;
+        }
+        if (!nn_utf8_valid((const uint8_t*)first, (size_t)(scan->at - first))) {
+            return json_fail(scan, "a string that is not UTF-8");
+        }
+        int c = json_peek(scan);
+        if (c < 0) return json_fail(scan, "a string without an end");
+        scan->at++;
+        if (c == '"') return true;
+        if (!json_scan_escape(scan)) return false;
+    }
+}
+
+static bool json_scan_word(json_scan* scan)
+{
+    static const char* const words[] = {"true", "false", "null"};
+    for (size_t i = 0; i < NN_COUNT(words); i++) {
+        size_t bytes = strlen(words[i]);
+        if ((size_t)(scan->end - scan->at) < bytes || memcmp(scan->at, words[i], bytes) != 0) continue;
+        scan->at += bytes;
+        return true;
+    }
+    return json_fail(scan, "no value");
+}
+
+/* Everything but arrays and objects. */
+static bool json_scan_leaf(json_scan* scan)
+{
+    int c = json_peek(scan);
+    if (c == '"') return json_scan_string(scan);
+    if (c == '-' || (c >= '0' && c <= '9')) return json_scan_number(scan);
+    return json_scan_word(scan);
+}
+
+/* A member's name and colon. */
+static bool json_scan_name(json_scan* scan)
+{
+    json_skip_space(scan);
+    if (!json_scan_string(scan)) return false;
+    json_skip_space(scan);
+    if (json_peek(scan) != ':') return json_fail(scan, "a colon is missing");
+    scan->at++;
+    return true;
+}
+
+/* Behind a value: the ends of what it closes, and the comma to the next. *depth 0: the whole is read. */
+static bool json_scan_ends(json_scan* scan, const char* closes, int* depth)
+{
+    for (;;) {
+        json_skip_space(scan);
+        if (*depth == 0) return true;
+        int c = json_peek(scan);
+        if (c == ',') {
+            scan->at++;
+            return closes[*depth - 1] == ']' || json_scan_name(scan);
+        }
+        if (c != closes[*depth - 1]) return json_fail(scan, "a comma or a closing bracket is missing");
+        scan->at++;
+        --*depth;
+    }
+}
+
+static bool json_scan_value(json_scan* scan)
+{
+    char closes[NN_JSON_DEPTH_MAX];
+    int depth = 0;
+    do {
+        json_skip_space(scan);
+        int c = json_peek(scan);
+        if (c == '[' || c == '{') {
+            if (depth == NN_JSON_DEPTH_MAX) return json_fail(scan, "too many levels");
+            closes[depth] = c == '[' ? ']' : '}';
+            scan->at++;
+            json_skip_space(scan);
+            bool is_empty = json_peek(scan) == closes[depth++];
+            if (!is_empty) {
+                if (c == '{' && !json_scan_name(scan)) return false;
+                continue;
+            }
+            scan->at++;
+            depth--;
+        } else if (!json_scan_leaf(scan)) {
+            return false;
+        }
+        if (!json_scan_ends(scan, closes, &depth)) return false;
+    } while (depth);
+    return scan->at == scan->end || json_fail(scan, "something stands behind the value");
+}
+
+NN_PRIVATE bool nn_json_check(const char* text, size_t bytes, size_t* out_at, const char** out_problem)
+{
+    json_scan scan = {text, text + bytes, NULL};
+    bool valid = bytes <= NN_JSON_TEXT_BYTES_MAX ? json_scan_value(&scan) : json_fail(&scan, "the text is too long");
+    *out_at = (size_t)(scan.at - text);
+    *out_problem = scan.problem;
+    return valid;
+}
+/* ---- end src/nn_json.c ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_dep_cjson.c ------------------------------------------------------------------------------------ */
+/* nn_dep_cjson - trees of nn_json by cJSON, or nothing. */
+
+#if NECPNET_WITH_CJSON
+
+#include <cjson/cJSON.h>
+
+static const cJSON* cjson_of(const nn_json* value)
+{
+    return (const cJSON*)(const void*)value;
+}
+
+static const nn_json* cjson_value(const cJSON* value)
+{
+    return (const nn_json*)(const void*)value;
+}
+
+#define CJSON_NAMES_MAX 256 /* of one object: looking for one that stands twice is quadratic */
+
+/* No object has a name twice. */
+static bool cjson_is_unambiguous(const cJSON* value)
+{
+    if (cJSON_IsObject(value) && cJSON_GetArraySize(value) > CJSON_NAMES_MAX) return false;
+    for (const cJSON* member = value->child; member; member = member->next) {
+        for (const cJSON* other = member->next; cJSON_IsObject(value) && other; other = other->next) {
+            if (!strcmp(member->string, other->string)) return false;
+        }
+        if (!cjson_is_unambiguous(member)) return false; /* as deep as NN_JSON_DEPTH_MAX */
+    }
+    return true;
+}
+
+NN_PRIVATE bool nn_json_is_built(void)
+{
+    return true;
+}
+
+NN_PRIVATE nn_json* nn_json_parse(const char* text, size_t bytes)
+{
+    cJSON* root = cJSON_ParseWithLength(text, bytes);
+    if (root && !cjson_is_unambiguous(root)) {
+        cJSON_Delete(root);
+        root = NULL;
+    }
+    return (nn_json*)(void*)root;
+}
+
+NN_PRIVATE void nn_json_destroy(nn_json* root)
+{
+    cJSON_Delete((cJSON*)(void*)root);
+}
+
+NN_PRIVATE nn_json_kind nn_json_kind_of(const nn_json* value)
+{
+    const cJSON* it = cjson_of(value);
+    if (cJSON_IsBool(it)) return NN_JSON_BOOL;
+    if (cJSON_IsNumber(it)) return NN_JSON_NUMBER;
+    if (cJSON_IsString(it)) return NN_JSON_STRING;
+    if (cJSON_IsArray(it)) return NN_JSON_ARRAY;
+    return cJSON_IsObject(it) ? NN_JSON_OBJECT : NN_JSON_NULL;
+}
+
+NN_PRIVATE double nn_json_number(const nn_json* value)
+{
+    return cjson_of(value)->valuedouble;
+}
+
+NN_PRIVATE bool nn_json_bool(const nn_json* value)
+{
+    return cJSON_IsTrue(cjson_of(value)) != 0;
+}
+
+NN_PRIVATE const char* nn_json_text(const nn_json* value)
+{
+    return cjson_of(value)->valuestring;
+}
+
+NN_PRIVATE const nn_json* nn_json_first(const nn_json* value)
+{
+    return cjson_value(cjson_of(value)->child);
+}
+
+NN_PRIVATE const nn_json* nn_json_next(const nn_json* member)
+{
+    return cjson_value(cjson_of(member)->next);
+}
+
+NN_PRIVATE const char* nn_json_name(const nn_json* member)
+{
+    return cjson_of(member)->string;
+}
+
+NN_PRIVATE const nn_json* nn_json_find(const nn_json* object, const char* name)
+{
+    return cjson_value(cJSON_GetObjectItemCaseSensitive(cjson_of(object), name));
+}
+
+#else
+
+NN_PRIVATE bool nn_json_is_built(void)
+{
+    return false;
+}
+
+NN_PRIVATE nn_json* nn_json_parse(const char* text, size_t bytes)
+{
+    (void)text, (void)bytes;
+    return NULL;
+}
+
+NN_PRIVATE void nn_json_destroy(nn_json* root)
+{
+    (void)root;
+}
+
+NN_PRIVATE nn_json_kind nn_json_kind_of(const nn_json* value)
+{
+    (void)value;
+    return NN_JSON_NULL;
+}
+
+NN_PRIVATE double nn_json_number(const nn_json* value)
+{
+    (void)value;
+    return 0;
+}
+
+NN_PRIVATE bool nn_json_bool(const nn_json* value)
+{
+    (void)value;
+    return false;
+}
+
+NN_PRIVATE const char* nn_json_text(const nn_json* value)
+{
+    (void)value;
+    return "";
+}
+
+NN_PRIVATE const nn_json* nn_json_first(const nn_json* value)
+{
+    (void)value;
+    return NULL;
+}
+
+NN_PRIVATE const nn_json* nn_json_next(const nn_json* member)
+{
+    (void)member;
+    return NULL;
+}
+
+NN_PRIVATE const char* nn_json_name(const nn_json* member)
+{
+    (void)member;
+    return "";
+}
+
+NN_PRIVATE const nn_json* nn_json_find(const nn_json* object, const char* name)
+{
+    (void)object, (void)name;
+    return NULL;
+}
+
+#endif
+/* ---- end src/nn_dep_cjson.c -------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_http.h ----------------------------------------------------------------------------------------- */
 /* nn_http - the head of an HTTP/1.1 request or response (RFC 9110, RFC 9112), strict.
  *
@@ -17250,6 +17663,8 @@ typedef struct nn_field_plan {
     uint8_t components; /* numbers coded alike; 0 for ENTITY, STRING, BYTES */
     uint8_t bits;       /* of one component, or of a length */
     bool wide;          /* a component takes two words, low one first */
+    bool hidden;        /* of a map: the struct has no such field */
+    uint8_t room;       /* STRING, BYTES: what the struct has; differs from the field's count in a map */
     uint64_t range;     /* a component is 0 .. range; QUAT: even, its middle is 0 */
     int64_t base;       /* INTEGER, ENUM: the value of 0 */
     double step;        /* the quantum in use (ANGLE: a whole number of them makes a turn) */
@@ -17263,6 +17678,7 @@ typedef struct nn_type_plan {
     uint16_t blend_count;       /* floating components that are interpolated: FLOAT, VEC2, VEC3, ANGLE */
     bool restricted;            /* has OWNER_ONLY or NOT_OWNER fields */
     bool slow;                  /* has SLOW fields */
+    int16_t own;                /* index of the type in the reader's schema; of a map: -1 if it has none */
     uint32_t model;             /* place of its first word in a codec model */
     const uint32_t* row_zeroes; /* the row of a struct of zeroes */
 } nn_type_plan;
@@ -17278,8 +17694,24 @@ struct necpnet_schema {
     uint64_t hash;
 };
 
+/* nn_schema_make - a schema of types that are known to be right. OK | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_schema_make(const necpnet_allocator* allocator, const necpnet_entity_type* types,
+                                         int type_count, necpnet_schema** out_schema);
+
 /* nn_field_bytes - what a field takes in its struct. */
 NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field);
+
+/* nn_schema_kind_name - "vec2"; "" for a number that is none. */
+NN_PRIVATE const char* nn_schema_kind_name(unsigned kind);
+
+/* nn_schema_integer_bytes - the smallest storage for a range: 1, 2, 4 or 8; signed where min is negative. */
+NN_PRIVATE uint8_t nn_schema_integer_bytes(double min, double max);
+
+/* nn_schema_align - the next place of a number of so many bytes (1, 2, 4, 8), as C puts it. */
+NN_INLINE uint32_t nn_schema_align(uint32_t at, uint32_t bytes)
+{
+    return (at + bytes - 1) / bytes * bytes;
+}
 
 /* nn_schema_index - a type's number by its id, or -1. */
 NN_PRIVATE int nn_schema_index(const necpnet_schema* schema, uint16_t type_id);
@@ -17374,6 +17806,7 @@ static void schema_plan_field(nn_field_plan* plan, const necpnet_field* field, u
     plan->word = word;
     plan->components = 1;
     plan->step = field->step;
+    plan->room = (uint8_t)field->count;
     switch (field->kind) {
     case NECPNET_FIELD_BOOL: plan->range = 1; break;
     case NECPNET_FIELD_INTEGER:
@@ -17707,6 +18140,7 @@ static void schema_build_type(schema_carver* carver, necpnet_schema* schema, con
     for (int i = 0; i < type->field_count; i++) schema_plan_zeroes(&plans[i], zeroes);
     plan->row_zeroes = zeroes;
     plan->model = schema->model_words;
+    plan->own = (int16_t)index;
     schema->model_words += plan->row_words;
 }
 
@@ -17745,6 +18179,12 @@ necpnet_result necpnet_schema_create(const necpnet_allocator* allocator, const n
     for (int i = 0; i < type_count; i++) {
         if (!schema_check_type(logger, types, i)) return NECPNET_ERR_BAD_SCHEMA;
     }
+    return nn_schema_make(allocator, types, type_count, out_schema);
+}
+
+NN_PRIVATE necpnet_result nn_schema_make(const necpnet_allocator* allocator, const necpnet_entity_type* types,
+                                         int type_count, necpnet_schema** out_schema)
+{
     nn_alloc alloc;
     nn_alloc_init(&alloc, allocator);
     size_t bytes = schema_build(NULL, types, type_count);
@@ -17800,6 +18240,903 @@ const necpnet_entity_type* necpnet_schema_find_type(const necpnet_schema* schema
 }
 /* ---- end src/nn_schema.c ----------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_schema_text.c ---------------------------------------------------------------------------------- */
+/* nn_schema_text - schemas as JSON. */
+
+#include <stdio.h>
+
+NN_PRIVATE const char* nn_schema_kind_name(unsigned kind)
+{
+    static const char* const names[] = {"bool", "integer", "enum",   "float",  "vec2", "vec3",
+                                        "quat", "angle",   "entity", "string", "bytes"};
+    return kind < NN_COUNT(names) ? names[kind] : "";
+}
+
+NN_PRIVATE uint8_t nn_schema_integer_bytes(double min, double max)
+{
+    for (unsigned bytes = 1; bytes < 8; bytes *= 2) {
+        double most = (double)((UINT64_C(1) << (min < 0 ? bytes * 8 - 1 : bytes * 8)) - 1);
+        if (max <= most && min >= -most - 1) return (uint8_t)bytes;
+    }
+    return 8;
+}
+
+/* Text that is counted on beyond its room. */
+typedef struct schema_text {
+    char* to;
+    size_t room;
+    size_t used;
+} schema_text;
+
+static void schema_text_put(schema_text* text, const char* piece)
+{
+    size_t bytes = strlen(piece);
+    if (text->used < text->room) {
+        nn_copy(text->to + text->used, piece, nn_min_size(bytes, text->room - text->used));
+    }
+    text->used += bytes;
+}
+
+static void schema_text_put_name(schema_text* text, const char* name)
+{
+    schema_text_put(text, "\"");
+    for (; *name; name++) {
+        char piece[8] = {*name, 0};
+        if (*name == '"' || *name == '\\') {
+            piece[0] = '\\';
+            piece[1] = *name;
+        } else if ((uint8_t)*name < 0x20) {
+            (void)snprintf(piece, sizeof piece, "\\u%04x", (unsigned)(uint8_t)*name);
+        }
+        schema_text_put(text, piece);
+    }
+    schema_text_put(text, "\"");
+}
+
+/* Whether 15 digits read back as the value: both they and the power of ten are exact then, and one division rounds as a
+ * reader does (Clinger 1990). scientific: "d.dddddddddddddde+xx", whatever the point is. */
+static bool schema_text_is_exact(const char* scientific, double value)
+{
+    double digits = 0;
+    int exponent = -14;
+    const char* c = scientific + (*scientific == '-');
+    for (; *c && *c != 'e'; c++) {
+        if (*c >= '0' && *c <= '9') digits = digits * 10 + (*c - '0');
+    }
+    if (*c != 'e') return false;
+    int power = 0;
+    for (const char* d = c + 2; *d >= '0' && *d <= '9'; d++) power = power * 10 + (*d - '0');
+    exponent += c[1] == '-' ? -power : power;
+    if (exponent < -22 || exponent > 22) return false;
+    double ten = 1;
+    for (int i = 0; i < (exponent < 0 ? -exponent : exponent); i++) ten *= 10;
+    double back = exponent < 0 ? digits / ten : digits * ten;
+    return (*scientific == '-' ? -back : back) == value;
+}
+
+/* In 15 digits where they are enough, else 17; a point whatever the locale. */
+static void schema_text_put_double(schema_text* text, double value)
+{
+    char digits[40];
+    (void)snprintf(digits, sizeof digits, "%.14e", value + 0.0);
+    bool exact = schema_text_is_exact(digits, value);
+    (void)snprintf(digits, sizeof digits, exact ? "%.15g" : "%.17g", value + 0.0);
+    for (char* c = digits; *c; c++) {
+        if (*c == ',') *c = '.';
+    }
+    schema_text_put(text, digits);
+}
+
+static void schema_text_put_member(schema_text* text, const char* name, double value)
+{
+    schema_text_put(text, ", \"");
+    schema_text_put(text, name);
+    schema_text_put(text, "\": ");
+    schema_text_put_double(text, value);
+}
+
+static void schema_text_put_range(schema_text* text, const necpnet_field* field)
+{
+    switch (field->kind) {
+    case NECPNET_FIELD_INTEGER:
+        schema_text_put_member(text, "min", field->min);
+        schema_text_put_member(text, "max", field->max);
+        break;
+    case NECPNET_FIELD_ENUM: schema_text_put_member(text, "max", field->max); break;
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_VEC2:
+    case NECPNET_FIELD_VEC3:
+        schema_text_put_member(text, "min", field->min);
+        schema_text_put_member(text, "max", field->max);
+        schema_text_put_member(text, "step", field->step);
+        break;
+    case NECPNET_FIELD_QUAT:
+    case NECPNET_FIELD_ANGLE: schema_text_put_member(text, "step", field->step); break;
+    case NECPNET_FIELD_STRING:
+    case NECPNET_FIELD_BYTES: schema_text_put_member(text, "count", (double)field->count); break;
+    default: break;
+    }
+}
+
+/* What necpnet_schema_from_json would not choose by itself. */
+static void schema_text_put_storage(schema_text* text, const necpnet_field* field)
+{
+    if (field->kind == NECPNET_FIELD_INTEGER || field->kind == NECPNET_FIELD_ENUM) {
+        char storage[40];
+        bool is_signed = (field->flags & NECPNET_FIELD_SIGNED) != 0;
+        if (field->storage_bytes == nn_schema_integer_bytes(field->min, field->max) && is_signed == (field->min < 0)) {
+            return;
+        }
+        (void)snprintf(storage, sizeof storage, ", \"storage\": \"%sint%u\"", is_signed ? "" : "u",
+                       field->storage_bytes * 8u);
+        schema_text_put(text, storage);
+    } else if (field->storage_bytes == 8) {
+        schema_text_put(text, ", \"double\": true");
+    }
+}
+
+static void schema_text_put_flags(schema_text* text, uint32_t flags)
+{
+    if (flags & NECPNET_FIELD_OWNER_ONLY) schema_text_put(text, ", \"ownerOnly\": true");
+    if (flags & NECPNET_FIELD_NOT_OWNER) schema_text_put(text, ", \"notOwner\": true");
+    if (flags & NECPNET_FIELD_INTERPOLATE) schema_text_put(text, ", \"interpolate\": true");
+    if (flags & NECPNET_FIELD_REQUIRED) schema_text_put(text, ", \"required\": true");
+    if (flags & NECPNET_FIELD_SLOW) schema_text_put(text, ", \"slow\": true");
+}
+
+static void schema_text_put_type(schema_text* text, const necpnet_entity_type* type)
+{
+    uint32_t end = 0;
+    uint32_t align = 1;
+    schema_text_put(text, "{\"name\": ");
+    schema_text_put_name(text, type->name);
+    schema_text_put_member(text, "id", type->id);
+    schema_text_put(text, ", \"fields\": [\n");
+    for (int i = 0; i < type->field_count; i++) {
+        const necpnet_field* field = &type->fields[i];
+        schema_text_put(text, "    {\"name\": ");
+        schema_text_put_name(text, field->name);
+        schema_text_put_member(text, "id", field->id);
+        schema_text_put(text, ", \"kind\": \"");
+        schema_text_put(text, nn_schema_kind_name(field->kind));
+        schema_text_put(text, "\"");
+        schema_text_put_range(text, field);
+        schema_text_put_storage(text, field);
+        schema_text_put_flags(text, field->flags);
+        if (field->offset != nn_schema_align(end, field->storage_bytes)) {
+            schema_text_put_member(text, "offset", field->offset);
+        }
+        end = field->offset + nn_field_bytes(field) > end ? field->offset + nn_field_bytes(field) : end;
+        if (field->storage_bytes > align) align = field->storage_bytes;
+        schema_text_put(text, i + 1 < type->field_count ? "},\n" : "}\n");
+    }
+    schema_text_put(text, "  ]");
+    if (type->struct_bytes != nn_schema_align(end, align)) {
+        schema_text_put_member(text, "structBytes", type->struct_bytes);
+    }
+    schema_text_put(text, "}");
+}
+
+necpnet_result necpnet_schema_to_json(const necpnet_schema* schema, char* text, size_t text_bytes, size_t* out_bytes)
+{
+    if (!schema || (!text && text_bytes) || !out_bytes) return NECPNET_ERR_INVALID_ARGUMENT;
+    schema_text out = {text, text_bytes ? text_bytes - 1 : 0, 0};
+    schema_text_put(&out, "{\"types\": [");
+    for (int i = 0; i < schema->type_count; i++) {
+        schema_text_put(&out, i ? ", " : "\n  ");
+        schema_text_put_type(&out, &schema->types[i]);
+    }
+    schema_text_put(&out, "\n]}\n");
+    *out_bytes = out.used;
+    if (text_bytes) text[nn_min_size(out.used, text_bytes - 1)] = 0;
+    return out.used < text_bytes || !text ? NECPNET_OK : NECPNET_ERR_BUFFER_TOO_SMALL;
+}
+/* ---- end src/nn_schema_text.c ------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_schema_json.c ---------------------------------------------------------------------------------- */
+/* nn_schema_json - schemas out of JSON. Every name that is not known is refused: a misspelt flag would be a silent one. */
+
+#define SCHEMA_JSON_COUNT_MAX 255
+
+/* A type on its way: its names are the tree's. */
+typedef struct schema_json_type {
+    necpnet_field* fields;
+    int capacity;
+} schema_json_type;
+
+typedef struct schema_json {
+    const necpnet_logger* logger;
+    nn_alloc* alloc;
+    necpnet_entity_type* types;
+    schema_json_type* owned; /* one a type */
+    int type_count;
+    const char* type_name; /* for the texts of refusals; NULL: none */
+    const char* field_name;
+} schema_json;
+
+static bool schema_json_refuse(const schema_json* json, const char* name, const char* problem)
+{
+    nn_log_write(json->logger, NECPNET_LOG_ERROR, "schema: %s%s%s%s%s%s%s", json->type_name ? "type " : "",
+                 json->type_name ? json->type_name : "", json->field_name ? ", field " : "",
+                 json->field_name ? json->field_name : "", json->type_name ? ": " : "", name, problem);
+    return false;
+}
+
+/* ---- members of one value ---------------------------------------------------------------------------------------- */
+
+static const nn_json* schema_json_of_kind(const schema_json* json, const nn_json* object, const char* name,
+                                          nn_json_kind kind, bool* ok)
+{
+    const nn_json* value = nn_json_find(object, name);
+    if (value && nn_json_kind_of(value) != kind) {
+        static const char* const kinds[] = {"",
+                                            " must be true or false",
+                                            " must be a number",
+                                            " must be a text",
+                                            " must be a list",
+                                            " must be an object"};
+        *ok = schema_json_refuse(json, name, kinds[kind]);
+        return NULL;
+    }
+    return value;
+}
+
+/* A whole number within limits; otherwise unchanged. */
+static bool schema_json_whole(const schema_json* json, const nn_json* object, const char* name, uint32_t low,
+                              uint32_t high, bool must, uint32_t* out)
+{
+    bool ok = true;
+    const nn_json* value = schema_json_of_kind(json, object, name, NN_JSON_NUMBER, &ok);
+    if (!ok) return false;
+    if (!value) return !must || schema_json_refuse(json, name, " is missing");
+    double number = nn_json_number(value);
+    if (!(number >= low && number <= high) || (double)(uint32_t)number != number) {
+        return schema_json_refuse(json, name, " is out of range, or no whole number");
+    }
+    *out = (uint32_t)number;
+    return true;
+}
+
+static bool schema_json_double(const schema_json* json, const nn_json* object, const char* name, bool must, double* out)
+{
+    bool ok = true;
+    const nn_json* value = schema_json_of_kind(json, object, name, NN_JSON_NUMBER, &ok);
+    if (!ok) return false;
+    if (!value) return !must || schema_json_refuse(json, name, " is missing");
+    *out = nn_json_number(value);
+    return true;
+}
+
+static bool schema_json_only(const schema_json* json, const nn_json* object, const char* const* names, size_t count)
+{
+    for (const nn_json* member = nn_json_first(object); member; member = nn_json_next(member)) {
+        bool known = false;
+        for (size_t i = 0; i < count; i++) known = known || !strcmp(nn_json_name(member), names[i]);
+        if (!known) return schema_json_refuse(json, nn_json_name(member), " is no word of a schema");
+    }
+    return true;
+}
+
+/* ---- a field ------------------------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char* name;
+    uint32_t flag;
+} schema_json_flags[] = {
+    {"ownerOnly", NECPNET_FIELD_OWNER_ONLY},
+    {"notOwner", NECPNET_FIELD_NOT_OWNER},
+    {"interpolate", NECPNET_FIELD_INTERPOLATE},
+    {"required", NECPNET_FIELD_REQUIRED},
+    {"slow", NECPNET_FIELD_SLOW},
+};
+
+static const struct {
+    const char* name;
+    uint8_t bytes;
+    bool is_signed;
+} schema_json_storages[] = {
+    {"uint8", 1, false}, {"uint16", 2, false}, {"uint32", 4, false}, {"uint64", 8, false},
+    {"int8", 1, true},   {"int16", 2, true},   {"int32", 4, true},   {"int64", 8, true},
+};
+
+static bool schema_json_is_integer(const necpnet_field* field)
+{
+    return field->kind == NECPNET_FIELD_INTEGER || field->kind == NECPNET_FIELD_ENUM;
+}
+
+static bool schema_json_kind(const schema_json* json, const nn_json* object, necpnet_field* field)
+{
+    bool ok = true;
+    const nn_json* kind = schema_json_of_kind(json, object, "kind", NN_JSON_STRING, &ok);
+    if (!kind) return ok && schema_json_refuse(json, "kind", " is missing");
+    for (unsigned i = 0; i <= NECPNET_FIELD_BYTES; i++) {
+        if (strcmp(nn_schema_kind_name(i), nn_json_text(kind)) != 0) continue;
+        field->kind = (uint8_t)i;
+        return true;
+    }
+    return schema_json_refuse(json, nn_json_text(kind), " is no kind of field");
+}
+
+/* min, max and step as the macros of necpnet.h fill them. */
+static bool schema_json_range(const schema_json* json, const nn_json* object, necpnet_field* field)
+{
+    bool ok = true;
+    field->step = 1;
+    switch (field->kind) {
+    case NECPNET_FIELD_BOOL: field->max = 1; break;
+    case NECPNET_FIELD_INTEGER:
+        return schema_json_double(json, object, "min", true, &field->min) &&
+               schema_json_double(json, object, "max", true, &field->max);
+    case NECPNET_FIELD_ENUM: {
+        const nn_json* values = schema_json_of_kind(json, object, "values", NN_JSON_ARRAY, &ok);
+        if (!ok) return false;
+        if (values) {
+            field->max = -1;
+            for (const nn_json* value = nn_json_first(values); value; value = nn_json_next(value)) field->max++;
+        }
+        return schema_json_double(json, object, "max", !values, &field->max);
+    }
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_VEC2:
+    case NECPNET_FIELD_VEC3:
+        return schema_json_double(json, object, "min", true, &field->min) &&
+               schema_json_double(json, object, "max", true, &field->max) &&
+               schema_json_double(json, object, "step", true, &field->step);
+    case NECPNET_FIELD_QUAT:
+        field->min = -1;
+        field->max = 1;
+        return schema_json_double(json, object, "step", true, &field->step);
+    case NECPNET_FIELD_ANGLE: return schema_json_double(json, object, "step", true, &field->step);
+    default: break;
+    }
+    return true;
+}
+
+static bool schema_json_storage(const schema_json* json, const nn_json* object, necpnet_field* field)
+{
+    bool ok = true;
+    const nn_json* is_double = schema_json_of_kind(json, object, "double", NN_JSON_BOOL, &ok);
+    const nn_json* storage = schema_json_of_kind(json, object, "storage", NN_JSON_STRING, &ok);
+    if (!ok) return false;
+    switch (field->kind) {
+    case NECPNET_FIELD_BOOL: field->storage_bytes = sizeof(bool); break;
+    case NECPNET_FIELD_STRING:
+    case NECPNET_FIELD_BYTES: field->storage_bytes = 1; break;
+    case NECPNET_FIELD_ENTITY: field->storage_bytes = 4; break;
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM:
+        field->storage_bytes = nn_schema_integer_bytes(field->min, field->max);
+        if (field->min < 0) field->flags |= NECPNET_FIELD_SIGNED;
+        break;
+    default: field->storage_bytes = is_double && nn_json_bool(is_double) ? 8 : 4; break;
+    }
+    if (!storage) return true;
+    for (size_t i = 0; i < NN_COUNT(schema_json_storages) && schema_json_is_integer(field); i++) {
+        if (strcmp(schema_json_storages[i].name, nn_json_text(storage)) != 0) continue;
+        field->storage_bytes = schema_json_storages[i].bytes;
+        field->flags &= ~NECPNET_FIELD_SIGNED;
+        if (schema_json_storages[i].is_signed) field->flags |= NECPNET_FIELD_SIGNED;
+        return true;
+    }
+    return schema_json_refuse(json, "storage", " must be uint8 .. uint64 or int8 .. int64, of an integer or enum");
+}
+
+/* end: where the struct ends so far; moved behind the field. */
+static bool schema_json_place(const schema_json* json, const nn_json* object, necpnet_field* field, uint32_t* end,
+                              uint32_t* align)
+{
+    uint32_t at = nn_schema_align(*end, field->storage_bytes);
+    if (!schema_json_whole(json, object, "offset", 0, NN_STRUCT_BYTES_MAX, false, &at)) return false;
+    field->offset = at;
+    if (at + nn_field_bytes(field) > *end) *end = at + nn_field_bytes(field);
+    if (field->storage_bytes > *align) *align = field->storage_bytes;
+    return true;
+}
+
+static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_field* field, uint32_t* end,
+                              uint32_t* align)
+{
+    static const char* const words[] = {"name",     "id",          "kind",     "min",     "max",    "step",
+                                        "count",    "values",      "double",   "storage", "offset", "ownerOnly",
+                                        "notOwner", "interpolate", "required", "slow",    "about"};
+    bool ok = true;
+    uint32_t id = 0;
+    uint32_t count = 1;
+    json->field_name = "(no name)";
+    if (nn_json_kind_of(object) != NN_JSON_OBJECT) return schema_json_refuse(json, "a field", " must be an object");
+    const nn_json* name = schema_json_of_kind(json, object, "name", NN_JSON_STRING, &ok);
+    if (!name) return ok && schema_json_refuse(json, "name", " is missing");
+    field->name = json->field_name = nn_json_text(name);
+    if (!schema_json_only(json, object, words, NN_COUNT(words))) return false;
+    if (!schema_json_whole(json, object, "id", 1, 65535, true, &id) || !schema_json_kind(json, object, field))
+        return false;
+    bool counted = field->kind == NECPNET_FIELD_STRING || field->kind == NECPNET_FIELD_BYTES;
+    if (!schema_json_whole(json, object, "count", 1, SCHEMA_JSON_COUNT_MAX, counted, &count)) return false;
+    field->id = (uint16_t)id;
+    field->count = count;
+    for (size_t i = 0; i < NN_COUNT(schema_json_flags); i++) {
+        const nn_json* flag = schema_json_of_kind(json, object, schema_json_flags[i].name, NN_JSON_BOOL, &ok);
+        if (!ok) return false;
+        if (flag && nn_json_bool(flag)) field->flags |= schema_json_flags[i].flag;
+    }
+    return schema_json_range(json, object, field) && schema_json_storage(json, object, field) &&
+           schema_json_place(json, object, field, end, align);
+}
+
+/* ---- types ------------------------------------------------------------------------------------------------------- */
+
+static int schema_json_length(const nn_json* list)
+{
+    int count = 0;
+    for (const nn_json* member = nn_json_first(list); member; member = nn_json_next(member)) count++;
+    return count;
+}
+
+/* OK, or BAD_SCHEMA (said why) or OUT_OF_MEMORY. */
+static necpnet_result schema_json_read_type(schema_json* json, const nn_json* object, int index)
+{
+    static const char* const words[] = {"name", "id", "fields", "structBytes", "about"};
+    necpnet_entity_type* type = &json->types[index];
+    bool ok = true;
+    uint32_t id = 0;
+    json->field_name = NULL;
+    json->type_name = "(no name)";
+    if (nn_json_kind_of(object) != NN_JSON_OBJECT) {
+        (void)schema_json_refuse(json, "a type", " must be an object");
+        return NECPNET_ERR_BAD_SCHEMA;
+    }
+    const nn_json* name = schema_json_of_kind(json, object, "name", NN_JSON_STRING, &ok);
+    if (name) type->name = json->type_name = nn_json_text(name);
+    const nn_json* fields = ok ? schema_json_of_kind(json, object, "fields", NN_JSON_ARRAY, &ok) : NULL;
+    if (!ok || !schema_json_only(json, object, words, NN_COUNT(words))) return NECPNET_ERR_BAD_SCHEMA;
+    int count = fields ? schema_json_length(fields) : 0;
+    if (!name || count < 1 || count > NECPNET_FIELDS_MAX) {
+        (void)schema_json_refuse(json, name ? "fields" : "name", name ? " must be a list of 1 .. 64" : " is missing");
+        return NECPNET_ERR_BAD_SCHEMA;
+    }
+    if (!schema_json_whole(json, object, "id", 1, 65535, true, &id)) return NECPNET_ERR_BAD_SCHEMA;
+    type->id = (uint16_t)id;
+    json->owned[index].fields = (necpnet_field*)nn_alloc_take(json->alloc, (size_t)count * sizeof(necpnet_field));
+    if (!json->owned[index].fields) return NECPNET_ERR_OUT_OF_MEMORY;
+    json->owned[index].capacity = count;
+    type->fields = json->owned[index].fields;
+    uint32_t end = 0;
+    uint32_t align = 1;
+    for (const nn_json* field = nn_json_first(fields); field; field = nn_json_next(field)) {
+        if (!schema_json_field(json, field, &json->owned[index].fields[type->field_count++], &end, &align)) {
+            return NECPNET_ERR_BAD_SCHEMA;
+        }
+    }
+    json->field_name = NULL;
+    type->struct_bytes = nn_schema_align(end, align);
+    return schema_json_whole(json, object, "structBytes", 1, NN_STRUCT_BYTES_MAX, false, &type->struct_bytes)
+               ? NECPNET_OK
+               : NECPNET_ERR_BAD_SCHEMA;
+}
+
+static necpnet_result schema_json_read(schema_json* json, const nn_json* root)
+{
+    static const char* const words[] = {"types", "events", "name", "about"};
+    bool ok = true;
+    if (nn_json_kind_of(root) != NN_JSON_OBJECT) {
+        (void)schema_json_refuse(json, "a schema", " must be an object");
+        return NECPNET_ERR_BAD_SCHEMA;
+    }
+    const nn_json* types = schema_json_of_kind(json, root, "types", NN_JSON_ARRAY, &ok);
+    if (!ok || !schema_json_only(json, root, words, NN_COUNT(words))) return NECPNET_ERR_BAD_SCHEMA;
+    int count = types ? schema_json_length(types) : 0;
+    if (count < 1 || count > NECPNET_ENTITY_TYPES_MAX) {
+        (void)schema_json_refuse(json, "types", " must be a list of 1 .. 256");
+        return NECPNET_ERR_BAD_SCHEMA;
+    }
+    json->types = (necpnet_entity_type*)nn_alloc_take(json->alloc, (size_t)count * sizeof(necpnet_entity_type));
+    json->owned = (schema_json_type*)nn_alloc_take(json->alloc, (size_t)count * sizeof(schema_json_type));
+    json->type_count = count;
+    if (!json->types || !json->owned) return NECPNET_ERR_OUT_OF_MEMORY;
+    int index = 0;
+    for (const nn_json* type = nn_json_first(types); type; type = nn_json_next(type)) {
+        necpnet_result result = schema_json_read_type(json, type, index++);
+        if (result) return result;
+    }
+    return NECPNET_OK;
+}
+
+static void schema_json_give(schema_json* json)
+{
+    for (int i = 0; json->owned && i < json->type_count; i++) {
+        nn_alloc_give(json->alloc, json->owned[i].fields, (size_t)json->owned[i].capacity * sizeof(necpnet_field));
+    }
+    nn_alloc_give(json->alloc, json->owned, (size_t)json->type_count * sizeof(schema_json_type));
+    nn_alloc_give(json->alloc, json->types, (size_t)json->type_count * sizeof(necpnet_entity_type));
+}
+
+/* "line 3, column 7" of a place in a text. */
+static void schema_json_say_where(const necpnet_logger* logger, const char* text, size_t at, const char* problem)
+{
+    unsigned line = 1;
+    unsigned column = 1;
+    for (size_t i = 0; i < at; i++) {
+        column = text[i] == '\n' ? 1 : column + 1;
+        line += text[i] == '\n';
+    }
+    nn_log_write(logger, NECPNET_LOG_ERROR, "schema: line %u, column %u: %s", line, column, problem);
+}
+
+necpnet_result necpnet_schema_from_json(const necpnet_allocator* allocator, const necpnet_logger* logger,
+                                        const char* text, size_t bytes, necpnet_schema** out_schema)
+{
+    size_t at = 0;
+    const char* problem = NULL;
+    nn_alloc alloc;
+    schema_json json;
+    if (!text || !out_schema) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!nn_json_is_built()) return NECPNET_ERR_UNSUPPORTED;
+    if (!nn_json_check(text, bytes, &at, &problem)) {
+        schema_json_say_where(logger, text, at, problem);
+        return NECPNET_ERR_BAD_SCHEMA;
+    }
+    nn_json* root = nn_json_parse(text, bytes);
+    if (!root) {
+        nn_log_write(logger, NECPNET_LOG_ERROR, "schema: a name stands twice in one object, or there is no memory");
+        return NECPNET_ERR_BAD_SCHEMA;
+    }
+    nn_alloc_init(&alloc, allocator);
+    memset(&json, 0, sizeof json);
+    json.logger = logger;
+    json.alloc = &alloc;
+    necpnet_result result = schema_json_read(&json, root);
+    if (result == NECPNET_OK) {
+        result = necpnet_schema_create(allocator, logger, json.types, json.type_count, out_schema);
+    } else if (result == NECPNET_ERR_OUT_OF_MEMORY) {
+        nn_log_write(logger, NECPNET_LOG_ERROR, "schema: no memory");
+    }
+    schema_json_give(&json);
+    nn_json_destroy(root);
+    return result;
+}
+/* ---- end src/nn_schema_json.c ------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_schema_map.h ----------------------------------------------------------------------------------- */
+/* nn_schema_map - schemas of two versions: one described on the wire, and read by the structs of another.
+ *
+ * Rows are the writer's, and so is what they take on the wire. A map is the writer's schema whose fields lie where the
+ * reader's structs have them; fields and types that the reader does not have are hidden: read, and put nowhere.
+ */
+#ifndef NN_SCHEMA_MAP_H
+#define NN_SCHEMA_MAP_H
+
+
+#define NN_SCHEMA_DIFFERENCE_BYTES_MAX 256 /* of a text, with its NUL */
+
+/* nn_schema_describe - the wire form; src/PROTOCOL.md "State". The writer may overflow: then it does not fit. */
+NN_PRIVATE void nn_schema_describe(const necpnet_schema* schema, nn_writer* writer);
+
+/* nn_schema_described_bytes - how long that is. */
+NN_PRIVATE size_t nn_schema_described_bytes(const necpnet_schema* schema);
+
+/* nn_schema_read - a schema out of its wire form, with structs laid out as C does.
+ *
+ * OK | ERR_PROTOCOL (no such form) | ERR_BAD_SCHEMA (logged) | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_schema_read(const necpnet_allocator* allocator, const necpnet_logger* logger,
+                                         nn_reader* reader, necpnet_schema** out_schema);
+
+/* nn_schema_differs - whether a reader cannot follow a writer: a required field is missing or of another kind. text gets
+ * the first difference, "" if there is none. */
+NN_PRIVATE bool nn_schema_differs(const necpnet_schema* reader, const necpnet_schema* writer,
+                                  char text[NN_SCHEMA_DIFFERENCE_BYTES_MAX]);
+
+/* nn_schema_map - for schemas that do not differ so. reader and writer may go before the map.
+ *
+ * OK | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_schema_map(const necpnet_allocator* allocator, const necpnet_schema* reader,
+                                        const necpnet_schema* writer, necpnet_schema** out_map);
+
+#endif
+/* ---- end src/nn_schema_map.h ------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_schema_map.c ----------------------------------------------------------------------------------- */
+/* nn_schema_map - description, comparison and map of schemas. */
+
+
+#include <stdio.h>
+
+#define SCHEMA_FORMAT 1 /* first byte of a description */
+#define SCHEMA_FLAGS_WIRE \
+    (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_REQUIRED | NECPNET_FIELD_SLOW)
+#define SCHEMA_TYPE_HEAD_BYTES 4   /* of a type without its name: id, number of fields, length of the name */
+#define SCHEMA_FIELD_HEAD_BYTES 30 /* of a field: id, kind, flags, count, length of the name, min, max, step */
+
+/* ---- the wire form ------------------------------------------------------------------------------------------------ */
+
+static void schema_write_name(nn_writer* writer, const char* name)
+{
+    size_t bytes = strlen(name);
+    nn_write_u8(writer, (uint8_t)bytes);
+    nn_write_bytes(writer, name, bytes);
+}
+
+static void schema_write_double(nn_writer* writer, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    nn_write_u64(writer, bits);
+}
+
+NN_PRIVATE void nn_schema_describe(const necpnet_schema* schema, nn_writer* writer)
+{
+    nn_write_u8(writer, SCHEMA_FORMAT);
+    nn_write_u16(writer, (uint16_t)schema->type_count);
+    for (int i = 0; i < schema->type_count; i++) {
+        const necpnet_entity_type* type = &schema->types[i];
+        nn_write_u16(writer, type->id);
+        nn_write_u8(writer, (uint8_t)type->field_count);
+        schema_write_name(writer, type->name);
+        for (int j = 0; j < type->field_count; j++) {
+            const necpnet_field* field = &type->fields[j];
+            nn_write_u16(writer, field->id);
+            nn_write_u8(writer, field->kind);
+            nn_write_u8(writer, (uint8_t)(field->flags & SCHEMA_FLAGS_WIRE));
+            nn_write_u8(writer, (uint8_t)field->count);
+            schema_write_name(writer, field->name);
+            schema_write_double(writer, field->min);
+            schema_write_double(writer, field->max);
+            schema_write_double(writer, field->step);
+        }
+    }
+}
+
+NN_PRIVATE size_t nn_schema_described_bytes(const necpnet_schema* schema)
+{
+    size_t bytes = 3;
+    for (int i = 0; i < schema->type_count; i++) {
+        const necpnet_entity_type* type = &schema->types[i];
+        bytes += SCHEMA_TYPE_HEAD_BYTES + strlen(type->name);
+        for (int j = 0; j < type->field_count; j++) bytes += SCHEMA_FIELD_HEAD_BYTES + strlen(type->fields[j].name);
+    }
+    return bytes;
+}
+
+/* A schema on its way: one block for all. */
+typedef struct schema_draft {
+    necpnet_entity_type types[NECPNET_ENTITY_TYPES_MAX];
+    char (*names)[NECPNET_NAME_BYTES_MAX + 1]; /* of types and fields, in the order of the wire */
+    necpnet_field* fields;
+    size_t name_count;
+    size_t field_count;
+    size_t field_capacity;
+} schema_draft;
+
+static const char* schema_read_name(nn_reader* reader, schema_draft* draft)
+{
+    char* name = draft->names[draft->name_count++];
+    size_t bytes = nn_read_u8(reader);
+    if (bytes > NECPNET_NAME_BYTES_MAX) {
+        reader->failed = true;
+        bytes = 0;
+    }
+    nn_read_copy(reader, name, bytes);
+    name[bytes] = 0;
+    return name;
+}
+
+static double schema_read_double(nn_reader* reader)
+{
+    uint64_t bits = nn_read_u64(reader);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static uint8_t schema_storage_bytes(const necpnet_field* field)
+{
+    switch (field->kind) {
+    case NECPNET_FIELD_BOOL: return (uint8_t)sizeof(bool);
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM: return nn_schema_integer_bytes(field->min, field->max);
+    case NECPNET_FIELD_STRING:
+    case NECPNET_FIELD_BYTES: return 1;
+    default: return 4;
+    }
+}
+
+static void schema_read_field(nn_reader* reader, schema_draft* draft, uint32_t* end)
+{
+    necpnet_field* field = &draft->fields[draft->field_count++];
+    field->id = nn_read_u16(reader);
+    field->kind = nn_read_u8(reader);
+    field->flags = nn_read_u8(reader) & SCHEMA_FLAGS_WIRE;
+    field->count = nn_read_u8(reader);
+    field->name = schema_read_name(reader, draft);
+    field->min = schema_read_double(reader);
+    field->max = schema_read_double(reader);
+    field->step = schema_read_double(reader);
+    bool is_integer = field->kind == NECPNET_FIELD_INTEGER || field->kind == NECPNET_FIELD_ENUM;
+    if (is_integer && field->min < 0) field->flags |= NECPNET_FIELD_SIGNED;
+    bool is_number =
+        field->kind == NECPNET_FIELD_FLOAT || field->kind == NECPNET_FIELD_VEC2 || field->kind == NECPNET_FIELD_VEC3;
+    field->storage_bytes = schema_storage_bytes(field);
+    if (is_number && (field->max > 1e38 || field->min < -1e38)) field->storage_bytes = 8;
+    field->offset = nn_schema_align(*end, field->storage_bytes);
+    *end = field->offset + nn_field_bytes(field);
+}
+
+static bool schema_read_draft(nn_reader* reader, schema_draft* draft, int type_count)
+{
+    for (int i = 0; i < type_count && !reader->failed; i++) {
+        necpnet_entity_type* type = &draft->types[i];
+        uint32_t end = 0;
+        type->id = nn_read_u16(reader);
+        type->field_count = nn_read_u8(reader);
+        type->name = schema_read_name(reader, draft);
+        type->fields = draft->fields + draft->field_count;
+        if (reader->failed || (size_t)type->field_count > draft->field_capacity - draft->field_count) return false;
+        for (int j = 0; j < type->field_count; j++) schema_read_field(reader, draft, &end);
+        type->struct_bytes = nn_schema_align(end, 8);
+    }
+    return !reader->failed && nn_reader_left(reader) == 0;
+}
+
+NN_PRIVATE necpnet_result nn_schema_read(const necpnet_allocator* allocator, const necpnet_logger* logger,
+                                         nn_reader* reader, necpnet_schema** out_schema)
+{
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, allocator);
+    if (nn_read_u8(reader) != SCHEMA_FORMAT) return NECPNET_ERR_PROTOCOL;
+    int type_count = nn_read_u16(reader);
+    if (reader->failed || type_count < 1 || type_count > NECPNET_ENTITY_TYPES_MAX) return NECPNET_ERR_PROTOCOL;
+    size_t fields_max = nn_reader_left(reader) / SCHEMA_FIELD_HEAD_BYTES + 1; /* as many as may have come */
+    size_t names_max = fields_max + (size_t)type_count;
+    schema_draft* draft = (schema_draft*)nn_alloc_take(&alloc, sizeof *draft);
+    necpnet_field* fields = (necpnet_field*)nn_alloc_take(&alloc, fields_max * sizeof(necpnet_field));
+    void* names = nn_alloc_take(&alloc, names_max * sizeof(draft->names[0]));
+    necpnet_result result = NECPNET_ERR_OUT_OF_MEMORY;
+    if (draft && fields && names) {
+        draft->fields = fields;
+        draft->field_capacity = fields_max;
+        draft->names = (char(*)[NECPNET_NAME_BYTES_MAX + 1]) names;
+        result = schema_read_draft(reader, draft, type_count)
+                     ? necpnet_schema_create(allocator, logger, draft->types, type_count, out_schema)
+                     : NECPNET_ERR_PROTOCOL;
+    }
+    nn_alloc_give(&alloc, names, names_max * sizeof(draft->names[0]));
+    nn_alloc_give(&alloc, fields, fields_max * sizeof(necpnet_field));
+    nn_alloc_give(&alloc, draft, sizeof *draft);
+    return result;
+}
+
+/* ---- comparison --------------------------------------------------------------------------------------------------- */
+
+static const necpnet_field* schema_find_field(const necpnet_entity_type* type, uint16_t id)
+{
+    for (int i = 0; type && i < type->field_count; i++) {
+        if (type->fields[i].id == id) return &type->fields[i];
+    }
+    return NULL;
+}
+
+static bool schema_say(char* text, const necpnet_entity_type* type, const necpnet_field* field, const char* problem)
+{
+    (void)snprintf(text, NN_SCHEMA_DIFFERENCE_BYTES_MAX, "type %s (%u), field %s (%u): required, %s", type->name,
+                   (unsigned)type->id, field->name, (unsigned)field->id, problem);
+    return true;
+}
+
+/* One field that one side requires, against the other's of that id. */
+static bool schema_field_differs(const necpnet_entity_type* type, const necpnet_field* reads,
+                                 const necpnet_field* writes, char* text)
+{
+    uint32_t flags = (reads ? reads->flags : 0) | (writes ? writes->flags : 0);
+    if (!(flags & NECPNET_FIELD_REQUIRED)) return false;
+    if (!writes) return schema_say(text, type, reads, "and the writer does not have it");
+    if (!reads) return schema_say(text, type, writes, "and the reader does not have it");
+    if (reads->kind == writes->kind) return false;
+    char kinds[80];
+    (void)snprintf(kinds, sizeof kinds, "and of kind %s at the reader, %s at the writer",
+                   nn_schema_kind_name(reads->kind), nn_schema_kind_name(writes->kind));
+    return schema_say(text, type, reads, kinds);
+}
+
+NN_PRIVATE bool nn_schema_differs(const necpnet_schema* reader, const necpnet_schema* writer,
+                                  char text[NN_SCHEMA_DIFFERENCE_BYTES_MAX])
+{
+    text[0] = 0;
+    for (int i = 0; i < reader->type_count; i++) {
+        const necpnet_entity_type* reads = &reader->types[i];
+        const necpnet_entity_type* writes = necpnet_schema_find_type(writer, reads->id);
+        for (int j = 0; j < reads->field_count; j++) {
+            const necpnet_field* field = &reads->fields[j];
+            if (schema_field_differs(reads, field, schema_find_field(writes, field->id), text)) return true;
+        }
+        for (int j = 0; writes && j < writes->field_count; j++) {
+            const necpnet_field* field = &writes->fields[j];
+            if (schema_find_field(reads, field->id)) continue; /* looked at above */
+            if (schema_field_differs(writes, NULL, field, text)) return true;
+        }
+    }
+    return false;
+}
+
+necpnet_result necpnet_schema_compare(const necpnet_schema* reader, const necpnet_schema* writer, char* text,
+                                      size_t text_bytes)
+{
+    char difference[NN_SCHEMA_DIFFERENCE_BYTES_MAX];
+    if (!reader || !writer || (!text && text_bytes)) return NECPNET_ERR_INVALID_ARGUMENT;
+    bool differs = nn_schema_differs(reader, writer, difference);
+    if (text_bytes) {
+        size_t bytes = nn_min_size(strlen(difference), text_bytes - 1);
+        memcpy(text, difference, bytes);
+        text[bytes] = 0;
+    }
+    return differs ? NECPNET_ERR_SCHEMA_DIFFERS : NECPNET_OK;
+}
+
+/* ---- the map ------------------------------------------------------------------------------------------------------ */
+
+/* The writer's field where the reader has it; false: hidden. */
+static bool schema_map_field(const necpnet_entity_type* reads, necpnet_field* field)
+{
+    const necpnet_field* own = schema_find_field(reads, field->id);
+    if (!own || own->kind != field->kind) return false;
+    uint32_t ours = NECPNET_FIELD_SIGNED | NECPNET_FIELD_INTERPOLATE;
+    field->flags = (field->flags & ~ours) | (own->flags & ours);
+    field->offset = own->offset;
+    field->storage_bytes = own->storage_bytes;
+    field->name = own->name;
+    return true;
+}
+
+/* After the map is built: which fields are hidden, and how large the reader's texts are. */
+static void schema_map_plan(nn_type_plan* plan, const necpnet_entity_type* reads, int own)
+{
+    nn_field_plan* fields = (nn_field_plan*)(uintptr_t)(const void*)plan->fields; /* the map's own block */
+    plan->own = (int16_t)own;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const necpnet_field* field = schema_find_field(reads, fields[i].field->id);
+        if (!reads) continue; /* a type of the writer alone: nobody looks at its structs */
+        fields[i].hidden = !field || field->kind != fields[i].field->kind;
+        if (!fields[i].hidden) fields[i].room = (uint8_t)field->count;
+    }
+}
+
+NN_PRIVATE necpnet_result nn_schema_map(const necpnet_allocator* allocator, const necpnet_schema* reader,
+                                        const necpnet_schema* writer, necpnet_schema** out_map)
+{
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, allocator);
+    size_t field_count = 0;
+    for (int i = 0; i < writer->type_count; i++) field_count += (size_t)writer->types[i].field_count;
+    size_t types_bytes = (size_t)writer->type_count * sizeof(necpnet_entity_type);
+    necpnet_entity_type* types = (necpnet_entity_type*)nn_alloc_take(&alloc, types_bytes);
+    necpnet_field* fields = (necpnet_field*)nn_alloc_take(&alloc, field_count * sizeof(necpnet_field));
+    necpnet_result result = types && fields ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
+    necpnet_field* at = fields;
+    for (int i = 0; i < writer->type_count && !result; i++) {
+        const necpnet_entity_type* reads = necpnet_schema_find_type(reader, writer->types[i].id);
+        types[i] = writer->types[i];
+        types[i].fields = at;
+        if (reads) {
+            types[i].struct_bytes = reads->struct_bytes;
+            types[i].name = reads->name;
+        }
+        for (int j = 0; j < writer->types[i].field_count; j++, at++) {
+            *at = writer->types[i].fields[j];
+            if (reads && !schema_map_field(reads, at)) at->flags &= ~NECPNET_FIELD_INTERPOLATE;
+        }
+    }
+    if (!result) result = nn_schema_make(allocator, types, writer->type_count, out_map);
+    nn_alloc_give(&alloc, fields, field_count * sizeof(necpnet_field));
+    nn_alloc_give(&alloc, types, types_bytes);
+    if (result) return result;
+    for (int i = 0; i < (*out_map)->type_count; i++) {
+        nn_type_plan* plan = &(*out_map)->plans[i];
+        int own = nn_schema_index(reader, plan->type->id);
+        schema_map_plan(plan, own < 0 ? NULL : &reader->types[own], own);
+    }
+    (*out_map)->hash = writer->hash;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_schema_map.c ------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_quantise.h ------------------------------------------------------------------------------------- */
 /* nn_quantise - structs to rows of integers and back: the only part of state sync that touches floats.
  *
@@ -17814,6 +19151,9 @@ const necpnet_entity_type* necpnet_schema_find_type(const necpnet_schema* schema
  * Returns how many values were clamped; floats by more than half a step.
  */
 NN_PRIVATE uint32_t nn_quantise(const nn_type_plan* plan, const void* state, uint32_t* row);
+
+/* nn_quantise_find_clamped - the first field that nn_quantise would clamp, or NULL; row is scratch. */
+NN_PRIVATE const necpnet_field* nn_quantise_find_clamped(const nn_type_plan* plan, const void* state, uint32_t* row);
 
 /* nn_dequantise - the struct of a row; bytes of the struct that belong to no field become 0. */
 NN_PRIVATE void nn_dequantise(const nn_type_plan* plan, const uint32_t* row, void* state);
@@ -17889,6 +19229,16 @@ static int64_t quantise_load_integer(const uint8_t* at, unsigned bytes, bool is_
         return (int64_t)value;
     }
     }
+}
+
+/* What a struct of another version cannot hold becomes the most that it can. */
+static int64_t quantise_fit(const necpnet_field* field, int64_t value)
+{
+    bool is_signed = (field->flags & NECPNET_FIELD_SIGNED) != 0;
+    if (field->storage_bytes == 8) return !is_signed && value < 0 ? 0 : value;
+    int64_t most = (INT64_C(1) << (field->storage_bytes * 8 - (is_signed ? 1 : 0))) - 1;
+    int64_t least = is_signed ? -most - 1 : 0;
+    return value < least ? least : value > most ? most : value;
 }
 
 static void quantise_store_integer(uint8_t* at, unsigned bytes, int64_t value)
@@ -18026,7 +19376,7 @@ static uint32_t quantise_quaternion(const nn_field_plan* plan, const uint8_t* at
 
 static uint32_t quantise_bytes(const nn_field_plan* plan, const uint8_t* at, uint32_t* row)
 {
-    uint32_t count = plan->field->count;
+    uint32_t count = plan->room < plan->field->count ? plan->room : plan->field->count;
     uint32_t clamped = 0;
     if (plan->field->kind == NECPNET_FIELD_STRING) {
         uint32_t length = 0;
@@ -18045,27 +19395,42 @@ static uint32_t quantise_bytes(const nn_field_plan* plan, const uint8_t* at, uin
     return clamped;
 }
 
+/* One field. Returns how many of its values were clamped. */
+static uint32_t quantise_field(const nn_field_plan* field, const void* state, uint32_t* row)
+{
+    const uint8_t* at = (const uint8_t*)state + field->field->offset;
+    uint32_t* to = row + field->word;
+    if (NN_UNLIKELY(field->hidden)) {
+        memset(to, 0, field->words * sizeof(uint32_t));
+        return 0;
+    }
+    switch (field->field->kind) {
+    case NECPNET_FIELD_BOOL:
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM: return quantise_integer(field, at, to);
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_VEC2:
+    case NECPNET_FIELD_VEC3: return quantise_floats(field, at, to);
+    case NECPNET_FIELD_QUAT: return quantise_quaternion(field, at, to);
+    case NECPNET_FIELD_ANGLE: return quantise_angle(field, at, to);
+    case NECPNET_FIELD_ENTITY: memcpy(to, at, 4); return 0;
+    default: return quantise_bytes(field, at, to);
+    }
+}
+
 NN_PRIVATE uint32_t nn_quantise(const nn_type_plan* plan, const void* state, uint32_t* row)
 {
     uint32_t clamped = 0;
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        const uint8_t* at = (const uint8_t*)state + field->field->offset;
-        uint32_t* to = row + field->word;
-        switch (field->field->kind) {
-        case NECPNET_FIELD_BOOL:
-        case NECPNET_FIELD_INTEGER:
-        case NECPNET_FIELD_ENUM: clamped += quantise_integer(field, at, to); break;
-        case NECPNET_FIELD_FLOAT:
-        case NECPNET_FIELD_VEC2:
-        case NECPNET_FIELD_VEC3: clamped += quantise_floats(field, at, to); break;
-        case NECPNET_FIELD_QUAT: clamped += quantise_quaternion(field, at, to); break;
-        case NECPNET_FIELD_ANGLE: clamped += quantise_angle(field, at, to); break;
-        case NECPNET_FIELD_ENTITY: memcpy(to, at, 4); break;
-        default: clamped += quantise_bytes(field, at, to); break;
-        }
-    }
+    for (unsigned i = 0; i < plan->field_count; i++) clamped += quantise_field(&plan->fields[i], state, row);
     return clamped;
+}
+
+NN_PRIVATE const necpnet_field* nn_quantise_find_clamped(const nn_type_plan* plan, const void* state, uint32_t* row)
+{
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        if (quantise_field(&plan->fields[i], state, row)) return plan->fields[i].field;
+    }
+    return NULL;
 }
 
 /* ---- row to struct */
@@ -18100,10 +19465,21 @@ static void quantise_store_quaternion(const necpnet_field* field, uint8_t* at, c
     for (unsigned i = 0; i < 4; i++) quantise_store_number(at + i * field->storage_bytes, field->storage_bytes, q[i]);
 }
 
+/* A struct of another version may have less room: a text is cut before the character that does not fit. */
+static uint32_t quantise_cut(const nn_field_plan* plan, const uint32_t* row, uint32_t count)
+{
+    if (plan->field->kind == NECPNET_FIELD_BYTES) return plan->room;
+    uint32_t cut = plan->room - 1u;
+    while (cut && ((row[cut >> 2] >> (8 * (cut & 3))) & 0xc0) == 0x80) cut--;
+    return cut < count ? cut : count;
+}
+
 static void quantise_restore_bytes(const nn_field_plan* plan, const uint32_t* row, uint8_t* at)
 {
     uint32_t count = plan->field->count;
-    if (plan->field->kind == NECPNET_FIELD_STRING) count = *row++;
+    bool is_text = plan->field->kind == NECPNET_FIELD_STRING;
+    if (is_text) count = *row++;
+    if (NN_UNLIKELY(count + is_text > plan->room)) count = quantise_cut(plan, row, count);
     for (uint32_t i = 0; i < count; i++) at[i] = (uint8_t)(row[i >> 2] >> (8 * (i & 3)));
 }
 
@@ -18111,6 +19487,7 @@ static void quantise_restore(const nn_field_plan* plan, const uint32_t* row, uin
 {
     const necpnet_field* field = plan->field;
     double q[4];
+    if (NN_UNLIKELY(plan->hidden)) return;
     switch (field->kind) {
     case NECPNET_FIELD_BOOL: {
         bool value = row[0] != 0;
@@ -18119,7 +19496,8 @@ static void quantise_restore(const nn_field_plan* plan, const uint32_t* row, uin
     }
     case NECPNET_FIELD_INTEGER:
     case NECPNET_FIELD_ENUM:
-        quantise_store_integer(at, field->storage_bytes, (int64_t)((uint64_t)plan->base + quantise_word(plan, row)));
+        quantise_store_integer(at, field->storage_bytes,
+                               quantise_fit(field, (int64_t)((uint64_t)plan->base + quantise_word(plan, row))));
         break;
     case NECPNET_FIELD_FLOAT:
     case NECPNET_FIELD_VEC2:
@@ -18178,7 +19556,7 @@ static void quantise_blend(const nn_field_plan* plan, const uint32_t* a, const u
         double from = (double)quantise_word(plan, a);
         double value = from + ((double)quantise_word(plan, b) - from) * share;
         uint64_t steps = value <= 0 ? 0 : nn_min_u64((uint64_t)(value + 0.5), plan->range);
-        quantise_store_integer(at, field->storage_bytes, (int64_t)((uint64_t)plan->base + steps));
+        quantise_store_integer(at, field->storage_bytes, quantise_fit(field, (int64_t)((uint64_t)plan->base + steps)));
         break;
     }
     case NECPNET_FIELD_QUAT: quantise_blend_quaternion(plan, a, b, share, at); break;
@@ -18228,7 +19606,7 @@ NN_PRIVATE bool nn_row_near(const nn_type_plan* plan, const uint32_t* a, const u
         const nn_field_plan* field = &plan->fields[i];
         const uint32_t* x = a + field->word;
         const uint32_t* y = b + field->word;
-        if (!memcmp(x, y, field->words * sizeof(uint32_t))) continue;
+        if (field->hidden || !memcmp(x, y, field->words * sizeof(uint32_t))) continue;
         if (!(field->field->flags & NECPNET_FIELD_INTERPOLATE)) return false;
         bool quaternion = field->field->kind == NECPNET_FIELD_QUAT;
         if (quaternion && x[0] != y[0]) return false;
@@ -19314,6 +20692,7 @@ struct necpnet_world {
     uint32_t follower_count;
     uint32_t commit_gap; /* ticks between the last two commits */
     /* nn_rewind */
+    bool has_refused; /* strict: the commit at hand met a value out of range */
     bool is_rewound;
     necpnet_entity* rewound; /* whose present structs are kept, one behind the other */
     uint32_t rewound_count;
@@ -19779,6 +21158,24 @@ static bool world_hold_slow(necpnet_world* world, nn_world_slot* slot, const uin
     return held;
 }
 
+/* strict: values out of range are the application's mistake. What was committed before stays; of a new entity, what was
+ * clamped is taken. */
+static void world_refuse_values(necpnet_world* world, const nn_world_slot* slot, const nn_type_plan* plan)
+{
+    uint32_t place = (uint32_t)(slot - world->slots);
+    if (!world->has_refused) {
+        const necpnet_field* field = nn_quantise_find_clamped(plan, slot->state, world->scratch_row);
+        nn_log_write(&world->config.logger, NECPNET_LOG_ERROR, "world: entity %u, type %s (%u), field %s (%u): %s",
+                     (unsigned)nn_entity_of(slot->generation, (uint16_t)place), plan->type->name,
+                     (unsigned)plan->type->id, field ? field->name : "", field ? (unsigned)field->id : 0u,
+                     necpnet_result_text(NECPNET_ERR_OUT_OF_RANGE));
+        (void)nn_quantise(plan, slot->state, world->scratch_row);
+    }
+    world->has_refused = true;
+    if (slot->versions == 0) return;
+    memcpy(world->scratch_row, nn_world_row(world, slot, slot->version), plan->row_words * sizeof(uint32_t));
+}
+
 /* Returns whether the slot stays dirty. */
 static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
 {
@@ -19790,7 +21187,9 @@ static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_
     const nn_type_plan* plan = world_plan(world, slot);
     bool is_new = slot->versions == 0;
     bool held = false;
-    world->statistics.values_clamped += nn_quantise(plan, slot->state, world->scratch_row);
+    uint32_t clamped = nn_quantise(plan, slot->state, world->scratch_row);
+    world->statistics.values_clamped += clamped;
+    if (NN_UNLIKELY(clamped > 0) && world->config.strict) world_refuse_values(world, slot, plan);
     bool changed = is_new;
     if (is_new) {
         slot->slow_tick = tick;
@@ -19814,6 +21213,7 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
     world->commit++;
     world->tick = tick;
     uint32_t kept = 0;
+    world->has_refused = false;
     for (uint32_t i = 0; i < world->dirty_count; i++) {
         nn_world_slot* slot = &world->slots[world->dirty[i]];
         if (world_commit_slot(world, slot, tick)) {
@@ -19823,7 +21223,7 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
         }
     }
     world->dirty_count = kept;
-    return NECPNET_OK;
+    return world->has_refused ? NECPNET_ERR_OUT_OF_RANGE : NECPNET_OK;
 }
 /* ---- end src/nn_world.c ------------------------------------------------------------------------------------------ */
 
@@ -21236,15 +22636,15 @@ typedef struct nn_view_slot {
     nn_view_entity* entity; /* NULL: not in view */
     uint32_t entered_tick;  /* of the first full state of this entity, or of the last in which its owner was told */
     uint32_t left_tick;
-    uint16_t generation; /* of the entity that is or was here; 0: never one */
-    uint16_t announced;  /* generation that the application knows; 0: none */
-    uint8_t type;        /* index */
-    uint8_t announced_type;
-    bool typed;  /* type is that of the last entity here */
-    bool left;   /* left_tick counts */
-    bool queued; /* in the queue of events */
-    bool stale;  /* not seen since nn_view_renew */
-    bool ended;  /* what was announced went with its connection: the same number may mean another entity */
+    uint16_t generation;     /* of the entity that is or was here; 0: never one */
+    uint16_t announced;      /* generation that the application knows; 0: none */
+    uint8_t type;            /* index */
+    uint16_t announced_type; /* its id */
+    bool typed;              /* type is that of the last entity here */
+    bool left;               /* left_tick counts */
+    bool queued;             /* in the queue of events */
+    bool stale;              /* not seen since nn_view_renew */
+    bool ended;              /* what was announced went with its connection: the same number may mean another entity */
 } nn_view_slot;
 
 typedef struct nn_view_predictor {
@@ -21262,10 +22662,11 @@ struct necpnet_view {
     nn_alloc alloc;
     necpnet_logger logger;
     necpnet_view_config config;
-    const necpnet_schema* schema;
-    nn_view_slot* slots;    /* by slot */
-    uint32_t slot_capacity; /* 0, or a power of two */
-    uint16_t* queue;        /* ring of slots with events, room for slot_capacity */
+    const necpnet_schema* schema; /* rows are by it: the application's, or map */
+    necpnet_schema* map;          /* of a server with another version; NULL: none */
+    nn_view_slot* slots;          /* by slot */
+    uint32_t slot_capacity;       /* 0, or a power of two */
+    uint16_t* queue;              /* ring of slots with events, room for slot_capacity */
     uint32_t queue_first;
     uint32_t queue_count;
     uint32_t entity_count;
@@ -21275,7 +22676,7 @@ struct necpnet_view {
     uint8_t* structs;              /* scratch, two structs of any type */
     uint32_t struct_bytes;         /* of the largest type */
     uint16_t* model;               /* of the codec */
-    nn_view_predictor* predictors; /* by type index */
+    nn_view_predictor* predictors; /* by type index in the application's schema */
     nn_view_input* inputs;         /* ring; NULL until a type is predicted */
     uint32_t input_first;
     uint32_t input_count;
@@ -21338,7 +22739,12 @@ NN_PRIVATE nn_view_slot* nn_view_find(const necpnet_view* view, necpnet_entity e
 /* nn_view_row - the row of the index-th oldest state of an entity. */
 NN_PRIVATE uint32_t* nn_view_row(const necpnet_view* view, const nn_view_slot* slot, unsigned index);
 
-/* nn_view_get_schema - for the schema hash in SETUP. */
+/* nn_view_follow_schema - before the first state of a connection: what the server writes by (a change is a reset); NULL: the application's schema.
+ *
+ * OK | ERR_SCHEMA_DIFFERS (text, NECPNET_REASON_BYTES_MAX + 1 bytes, says what) | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_view_follow_schema(necpnet_view* view, const necpnet_schema* writer, char* text);
+
+/* nn_view_get_schema - the application's, for the schema hash in SETUP. */
 NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view);
 
 #endif
@@ -21422,7 +22828,7 @@ necpnet_result necpnet_view_create(const necpnet_view_config* config, necpnet_vi
     view->structs = (uint8_t*)nn_alloc_take(from, 2u * view->struct_bytes);
     view->model = (uint16_t*)nn_alloc_take(from, view->schema->model_words * sizeof(uint16_t));
     view->predictors =
-        (nn_view_predictor*)nn_alloc_take(from, (size_t)view->schema->type_count * sizeof(nn_view_predictor));
+        (nn_view_predictor*)nn_alloc_take(from, (size_t)view->config.schema->type_count * sizeof(nn_view_predictor));
     if (!view->row || !view->other_row || !view->structs || !view->model || !view->predictors) {
         necpnet_view_destroy(view);
         return NECPNET_ERR_OUT_OF_MEMORY;
@@ -21469,7 +22875,8 @@ void necpnet_view_destroy(necpnet_view* view)
     nn_alloc_give(to, view->other_row, row_bytes);
     nn_alloc_give(to, view->structs, 2u * view->struct_bytes);
     nn_alloc_give(to, view->model, view->schema->model_words * sizeof(uint16_t));
-    nn_alloc_give(to, view->predictors, (size_t)view->schema->type_count * sizeof(nn_view_predictor));
+    nn_alloc_give(to, view->predictors, (size_t)view->config.schema->type_count * sizeof(nn_view_predictor));
+    necpnet_schema_destroy(view->map);
     nn_alloc_give(to, view->inputs, NN_VIEW_INPUTS * sizeof(nn_view_input));
     nn_alloc alloc = view->alloc;
     nn_alloc_give(&alloc, view, sizeof *view);
@@ -21562,6 +22969,74 @@ static void view_note_renewed(necpnet_view* view)
         if (view->slots[i].stale) view_leave(view, &view->slots[i]);
         view->slots[i].stale = false;
     }
+}
+
+/* The scratch memory that a schema needs. */
+typedef struct view_scratch {
+    uint32_t* row;
+    uint32_t* other_row;
+    uint8_t* structs;
+    uint16_t* model;
+} view_scratch;
+
+static bool view_take_scratch(nn_alloc* alloc, const necpnet_schema* schema, view_scratch* out)
+{
+    size_t row_bytes = view_row_words_max(schema) * sizeof(uint32_t);
+    out->row = (uint32_t*)nn_alloc_take(alloc, row_bytes);
+    out->other_row = (uint32_t*)nn_alloc_take(alloc, row_bytes);
+    out->structs = (uint8_t*)nn_alloc_take(alloc, 2u * view_struct_bytes_max(schema));
+    out->model = (uint16_t*)nn_alloc_take(alloc, schema->model_words * sizeof(uint16_t));
+    return out->row && out->other_row && out->structs && out->model;
+}
+
+static void view_give_scratch(nn_alloc* alloc, const necpnet_schema* schema, const view_scratch* scratch)
+{
+    size_t row_bytes = view_row_words_max(schema) * sizeof(uint32_t);
+    nn_alloc_give(alloc, scratch->row, row_bytes);
+    nn_alloc_give(alloc, scratch->other_row, row_bytes);
+    nn_alloc_give(alloc, scratch->structs, 2u * view_struct_bytes_max(schema));
+    nn_alloc_give(alloc, scratch->model, schema->model_words * sizeof(uint16_t));
+}
+
+/* Read by another schema from now on; map is taken. */
+static necpnet_result view_change_schema(necpnet_view* view, const necpnet_schema* schema, necpnet_schema* map)
+{
+    view_scratch before = {view->row, view->other_row, view->structs, view->model};
+    view_scratch after;
+    if (!view_take_scratch(&view->alloc, schema, &after)) {
+        view_give_scratch(&view->alloc, schema, &after);
+        necpnet_schema_destroy(map);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    nn_view_reset(view); /* what is known is by the schema that goes */
+    view_give_scratch(&view->alloc, view->schema, &before);
+    view->row = after.row;
+    view->other_row = after.other_row;
+    view->structs = after.structs;
+    view->model = after.model;
+    view->struct_bytes = view_struct_bytes_max(schema);
+    view->schema = schema;
+    necpnet_schema_destroy(view->map);
+    view->map = map;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_view_follow_schema(necpnet_view* view, const necpnet_schema* writer, char* text)
+{
+    char difference[NN_SCHEMA_DIFFERENCE_BYTES_MAX];
+    const necpnet_schema* own = view->config.schema;
+    uint64_t hash = writer ? writer->hash : own->hash;
+    text[0] = 0;
+    if (hash == view->schema->hash) return NECPNET_OK;
+    if (hash == own->hash) return view_change_schema(view, own, NULL);
+    if (nn_schema_differs(own, writer, difference)) {
+        memcpy(text, difference, NECPNET_REASON_BYTES_MAX);
+        text[NECPNET_REASON_BYTES_MAX] = 0;
+        return NECPNET_ERR_SCHEMA_DIFFERS;
+    }
+    necpnet_schema* map = NULL;
+    necpnet_result result = nn_schema_map(&view->alloc.allocator, own, writer, &map);
+    return result ? result : view_change_schema(view, map, map);
 }
 
 /* ---- states */
@@ -21848,7 +23323,7 @@ NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view)
 
 NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view)
 {
-    return view->schema;
+    return view->config.schema;
 }
 
 NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local_us, uint32_t tick_hz)
@@ -21869,7 +23344,7 @@ bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
         if (slot->announced && (slot->announced != present || slot->ended)) {
             out_event->type = NECPNET_VIEW_LEFT;
             out_event->entity = nn_entity_of(slot->announced, place);
-            out_event->type_id = view->schema->types[slot->announced_type].id;
+            out_event->type_id = slot->announced_type;
             slot->announced = 0;
             slot->ended = false;
             return true; /* whoever came instead is told next */
@@ -21877,12 +23352,12 @@ bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
         view->queue_first = (view->queue_first + 1) & (view->slot_capacity - 1);
         view->queue_count--;
         slot->queued = false;
-        if (present && slot->announced != present) {
+        if (present && slot->announced != present && view_plan(view, slot)->own >= 0) {
             out_event->type = NECPNET_VIEW_ENTERED;
             out_event->entity = nn_entity_of(present, place);
             out_event->type_id = view->schema->types[slot->type].id;
             slot->announced = present;
-            slot->announced_type = slot->type;
+            slot->announced_type = out_event->type_id;
             return true;
         }
     }
@@ -21894,7 +23369,7 @@ necpnet_entity necpnet_view_next(const necpnet_view* view, necpnet_entity entity
     if (!view) return NECPNET_ENTITY_NONE;
     for (uint32_t place = (entity & 0xffff) + 1; place < view->slot_capacity; place++) {
         const nn_view_slot* slot = &view->slots[place];
-        if (slot->entity) return nn_entity_of(slot->generation, (uint16_t)place);
+        if (slot->entity && view_plan(view, slot)->own >= 0) return nn_entity_of(slot->generation, (uint16_t)place);
     }
     return NECPNET_ENTITY_NONE;
 }
@@ -22046,7 +23521,8 @@ NN_PRIVATE necpnet_result nn_view_set_predicted(necpnet_view* view, const nn_vie
 {
     nn_view_entity* entity = slot->entity;
     const nn_type_plan* plan = show_plan(view, slot);
-    bool wanted = entity->owner && view->predictors[slot->type].step;
+    int own = plan->own;
+    bool wanted = entity->owner && own >= 0 && view->predictors[own].step;
     if (wanted == (entity->predicted != NULL)) return NECPNET_OK;
     if (!wanted) {
         nn_alloc_give(&view->alloc, entity->predicted, plan->type->struct_bytes);
@@ -22076,7 +23552,7 @@ static void show_replay_entity(necpnet_view* view, const nn_view_slot* slot)
 {
     nn_view_entity* entity = slot->entity;
     const nn_type_plan* plan = show_plan(view, slot);
-    nn_view_predictor predictor = view->predictors[slot->type];
+    nn_view_predictor predictor = view->predictors[plan->own];
     uint8_t* before = view->structs;
     double shown[NECPNET_FIELDS_MAX * 3];
     double now[NECPNET_FIELDS_MAX * 3];
@@ -22120,7 +23596,7 @@ static void show_replay(necpnet_view* view)
 necpnet_result necpnet_view_set_prediction(necpnet_view* view, uint16_t type_id, necpnet_view_step step, void* user)
 {
     if (!view) return NECPNET_ERR_INVALID_ARGUMENT;
-    int type = nn_schema_index(view->schema, type_id);
+    int type = nn_schema_index(view->config.schema, type_id);
     if (type < 0) return NECPNET_ERR_NOT_FOUND;
     if (step && !view->inputs) {
         view->inputs = (nn_view_input*)nn_alloc_take(&view->alloc, NN_VIEW_INPUTS * sizeof(nn_view_input));
@@ -22129,7 +23605,7 @@ necpnet_result necpnet_view_set_prediction(necpnet_view* view, uint16_t type_id,
     view->predictors[type].step = step;
     view->predictors[type].user = user;
     for (uint32_t i = 1; i < view->slot_capacity; i++) {
-        if (!view->slots[i].entity || view->slots[i].type != type) continue;
+        if (!view->slots[i].entity || show_plan(view, &view->slots[i])->own != type) continue;
         necpnet_result result = nn_view_set_predicted(view, &view->slots[i]);
         if (result) return result;
     }
@@ -22151,7 +23627,7 @@ necpnet_result necpnet_view_predict(necpnet_view* view, uint32_t tick, const voi
     for (uint32_t i = 1; view->own_count && i < view->slot_capacity; i++) {
         const nn_view_slot* slot = &view->slots[i];
         if (!slot->entity || !slot->entity->predicted) continue;
-        nn_view_predictor predictor = view->predictors[slot->type];
+        nn_view_predictor predictor = view->predictors[show_plan(view, slot)->own];
         predictor.step(slot->entity->predicted, place->data, bytes, predictor.user);
     }
     return NECPNET_OK;
@@ -23567,6 +25043,8 @@ NN_PRIVATE void nn_link_free_streams(necpnet_link* link)
 #define NN_CONTROL_RENEW 2      /* from a server: milliseconds (4) until the credential expires */
 #define NN_CONTROL_CREDENTIAL 3 /* from a client: kind of SETUP's credential (1), token and proof, or text to the end */
 #define NN_CONTROL_RENEWED 4    /* from a server: -1 x the result (4) of judging it */
+#define NN_CONTROL_SCHEMA 5     /* from a server: hash (8), nn_schema_describe */
+#define NN_CONTROL_SCHEMA_TAKEN 6 /* from a client: hash (8) */
 
 typedef enum nn_connection_state {
     NN_CONNECTION_NONE = 0,
@@ -23602,6 +25080,9 @@ typedef struct nn_state_sink {
     necpnet_result (*read)(void* user, nn_reader* reader, uint64_t now_us);
     void (*clock)(void* user, int64_t server_minus_local_us, uint32_t tick_hz);
     void (*reset)(void* user);
+    /* OK, or why the writer cannot be followed, and text (NECPNET_REASON_BYTES_MAX + 1) says so. writer NULL: the same
+     * schema as ours. The pointer NULL: other versions are refused. */
+    necpnet_result (*follow)(void* user, const necpnet_schema* writer, char* text);
     void (*renew)(void* user,
                   bool ordered); /* the same world over another connection: all is sent anew, nothing leaves for that */
     void* user;
@@ -23612,6 +25093,7 @@ typedef struct nn_connection {
     nn_session* session;
     nn_follower* follower;    /* server: how the world serves this peer; made and ended by the connection */
     necpnet_world* world;     /* server: NULL without */
+    bool schema_waits;        /* server: the client has another version and has not taken ours yet */
     nn_state_sink state_sink; /* client: read is NULL without */
     nn_connection_state state;
     necpnet_transport_kind transport;
@@ -23689,6 +25171,17 @@ NN_INLINE bool nn_connection_is_udp(const nn_connection* connection)
 {
     return NECPNET_WITH_UDP && connection->transport == NECPNET_TRANSPORT_UDP;
 }
+
+/* nn_connection_schema_fits - false: it is too large to be told, and other versions of it are refused. */
+NN_PRIVATE bool nn_connection_schema_fits(const necpnet_schema* schema);
+
+/* nn_connection_tell_schema - server: states wait until the client has taken it. OK | ERR_OUT_OF_MEMORY | ERR_WOULD_BLOCK */
+NN_PRIVATE necpnet_result nn_connection_tell_schema(nn_connection* connection, const necpnet_schema* schema);
+
+/* nn_connection_take_schema - a CONTROL message, if it is about schemas; else false. *out_result: OK, or why reading ends;
+ * the connection is closed with a reason then, but for ERR_PROTOCOL. */
+NN_PRIVATE bool nn_connection_take_schema(nn_connection* connection, const uint8_t* data, size_t bytes,
+                                          necpnet_result* out_result);
 
 /* nn_connection_init - no connection yet; nothing is taken. session is borrowed. */
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
@@ -23897,7 +25390,7 @@ static bool connection_state_has_room(const nn_connection* connection)
 static bool connection_state_ready(void* user, uint64_t now_us)
 {
     const nn_connection* connection = (const nn_connection*)user;
-    return connection->follower && connection_state_has_room(connection) &&
+    return connection->follower && !connection->schema_waits && connection_state_has_room(connection) &&
            nn_follower_ready(connection->follower, now_us);
 }
 
@@ -23937,6 +25430,9 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         necpnet_result result = nn_world_follow(connection->world, open->follow, ordered, &connection->follower);
         if (result) return result;
         nn_session_set_source(session, NN_SOURCE_STATE, source);
+        const necpnet_schema* schema = nn_world_get_schema(connection->world);
+        connection->schema_waits = false;
+        if (open->peer->schema_hash != schema->hash) return nn_connection_tell_schema(connection, schema);
     }
     return NECPNET_OK;
 }
@@ -24217,6 +25713,14 @@ static necpnet_result connection_read_control(nn_connection* connection)
     size_t bytes;
     while (nn_session_poll_control(connection->session, &data, &bytes)) {
         if (bytes == 0) return connection_refuse(connection, "an empty CONTROL message");
+        necpnet_result result = NECPNET_OK;
+        if (nn_connection_take_schema(connection, data, bytes, &result)) {
+            if (result == NECPNET_ERR_PROTOCOL && connection->state == NN_CONNECTION_OPEN) {
+                return connection_refuse(connection, "a CONTROL message about the schema is malformed");
+            }
+            if (result) return result;
+            continue;
+        }
         if (!connection->take_control) continue;
         if (!connection->take_control(connection->deliver_user, data[0], data + 1, bytes - 1)) {
             return connection_refuse(connection, "a CONTROL message is malformed");
@@ -24780,6 +26284,85 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
     }
 }
 /* ---- end src/nn_connection_send.c -------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_connection_schema.c ---------------------------------------------------------------------------- */
+/* nn_connection_schema - a server and a client of two versions: the server says by what schema it writes states, and writes
+ * none until the client has said that it can read them. */
+
+
+#define CONNECTION_SCHEMA_HEAD_BYTES 9 /* kind, hash */
+
+NN_PRIVATE bool nn_connection_schema_fits(const necpnet_schema* schema)
+{
+    return nn_schema_described_bytes(schema) <= NN_CONTROL_MESSAGE_BYTES_MAX - CONNECTION_SCHEMA_HEAD_BYTES;
+}
+
+NN_PRIVATE necpnet_result nn_connection_tell_schema(nn_connection* connection, const necpnet_schema* schema)
+{
+    nn_alloc* alloc = connection->settings->alloc;
+    size_t bytes = CONNECTION_SCHEMA_HEAD_BYTES + nn_schema_described_bytes(schema);
+    uint8_t* message = (uint8_t*)nn_alloc_take(alloc, bytes);
+    if (!message) return NECPNET_ERR_OUT_OF_MEMORY;
+    nn_writer writer = nn_writer_of(message, bytes);
+    nn_write_u8(&writer, NN_CONTROL_SCHEMA);
+    nn_write_u64(&writer, schema->hash);
+    nn_schema_describe(schema, &writer);
+    NN_ASSERT(!writer.failed && nn_writer_bytes(&writer) == bytes);
+    necpnet_result result = nn_session_send_control(connection->session, message, bytes);
+    nn_alloc_give(alloc, message, bytes);
+    connection->schema_waits = true;
+    return result;
+}
+
+/* The client's side of it. */
+static necpnet_result connection_follow(nn_connection* connection, nn_reader* reader, uint64_t hash)
+{
+    char text[NECPNET_REASON_BYTES_MAX + 1] = "the server's schema cannot be read";
+    uint8_t taken[CONNECTION_SCHEMA_HEAD_BYTES];
+    necpnet_schema* writer = NULL;
+    const nn_state_sink* sink = &connection->state_sink;
+    necpnet_result result =
+        nn_schema_read(&connection->settings->alloc->allocator, connection->settings->logger, reader, &writer);
+    if (result == NECPNET_OK && writer->hash != hash) result = NECPNET_ERR_PROTOCOL;
+    if (result == NECPNET_OK) result = sink->follow(sink->user, writer, text);
+    necpnet_schema_destroy(writer);
+    if (result == NECPNET_OK) {
+        nn_log_write(connection->settings->logger, NECPNET_LOG_INFO, "the server has another version of the schema");
+        taken[0] = NN_CONTROL_SCHEMA_TAKEN;
+        nn_store_u64(taken + 1, hash);
+        result = nn_session_send_control(connection->session, taken, sizeof taken);
+    }
+    if (result == NECPNET_OK) return NECPNET_OK;
+    nn_close close = nn_close_of(result, 0, result == NECPNET_ERR_OUT_OF_MEMORY ? "no memory" : text);
+    nn_connection_close(connection, &close, 0, connection->now_us);
+    return result;
+}
+
+NN_PRIVATE bool nn_connection_take_schema(nn_connection* connection, const uint8_t* data, size_t bytes,
+                                          necpnet_result* out_result)
+{
+    bool is_server = connection->settings->is_server;
+    nn_reader reader = nn_reader_of(data, bytes);
+    uint8_t kind = nn_read_u8(&reader);
+    uint64_t hash = nn_read_u64(&reader);
+    *out_result = NECPNET_OK;
+    if (kind == NN_CONTROL_SCHEMA) {
+        if (reader.failed || is_server) {
+            *out_result = NECPNET_ERR_PROTOCOL;
+        } else if (connection->state_sink.follow) {
+            *out_result = connection_follow(connection, &reader, hash);
+        }
+        return true;
+    }
+    if (kind != NN_CONTROL_SCHEMA_TAKEN) return false;
+    if (reader.failed || !is_server || nn_reader_left(&reader)) {
+        *out_result = NECPNET_ERR_PROTOCOL;
+    } else if (connection->world && hash == necpnet_schema_get_hash(nn_world_get_schema(connection->world))) {
+        connection->schema_waits = false;
+    }
+    return true;
+}
+/* ---- end src/nn_connection_schema.c ------------------------------------------------------------------------------ */
 
 /* ---- begin src/nn_connection_path.c ------------------------------------------------------------------------------ */
 /* nn_connection_path - where a UDP peer is: proof of a new address, the change to it, our own change of address; and how large
@@ -25479,6 +27062,11 @@ static void client_view_reset(void* user)
     nn_view_reset((necpnet_view*)user);
 }
 
+static necpnet_result client_view_follow(void* user, const necpnet_schema* writer, char* text)
+{
+    return nn_view_follow_schema((necpnet_view*)user, writer, text);
+}
+
 static void client_view_renew(void* user, bool ordered)
 {
     nn_view_renew((necpnet_view*)user, ordered);
@@ -25517,7 +27105,8 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
         if (result) return result;
     }
     if (config->view) {
-        nn_state_sink sink = {client_view_read, client_view_clock, client_view_reset, client_view_renew, config->view};
+        nn_state_sink sink = {client_view_read,   client_view_clock, client_view_reset,
+                              client_view_follow, client_view_renew, config->view};
         client->state_sink = sink;
     }
     necpnet_socket_config sockets;
@@ -25824,6 +27413,7 @@ static bool client_comes_back(necpnet_result reason)
     case NECPNET_ERR_CLOSED:
     case NECPNET_ERR_KICKED:
     case NECPNET_ERR_TOKEN_REVOKED:
+    case NECPNET_ERR_SCHEMA_DIFFERS:
     case NECPNET_ERR_REPLACED: return false;
     default: return true;
     }
@@ -26225,6 +27815,10 @@ static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_s
     open->bandwidth_limit = client->bandwidth_limit;
     open->seed = nn_random_u64(&client->endpoint.random);
     client->connection.state_sink = client->state_sink;
+    const nn_state_sink* sink = &client->state_sink;
+    char text[NECPNET_REASON_BYTES_MAX + 1];
+    bool same = setup->schema_hash && setup->schema_hash == nn_client_schema_hash(client);
+    if (same && sink->follow) (void)sink->follow(sink->user, NULL, text); /* back from another version, perhaps */
     necpnet_result result = nn_connection_begin(&client->connection, open, client->endpoint.now_us);
     if (result) {
         client->connection.web = NULL; /* the attempt's still */
@@ -26262,7 +27856,8 @@ static void client_connected(necpnet_client* client, nn_attempt* attempt, const 
     if (result == NECPNET_OK && setup.role != NN_ROLE_SERVER) result = NECPNET_ERR_PROTOCOL;
     if (result == NECPNET_OK && setup.channel_count != client->endpoint.channel_count)
         result = NECPNET_ERR_CHANNELS_DIFFER;
-    if (result == NECPNET_OK && own_hash && setup.schema_hash && own_hash != setup.schema_hash) {
+    bool differs = own_hash && setup.schema_hash && own_hash != setup.schema_hash;
+    if (result == NECPNET_OK && differs && !client->state_sink.follow) {
         result = NECPNET_ERR_SCHEMA_DIFFERS;
     }
     bool resumed = client->session_id && result == NECPNET_OK && setup.session_id == client->session_id;
@@ -28639,9 +30234,11 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
     if (!nn_setup_compare_channels(setup, &own, text, NN_SETUP_DIFFERENCE_BYTES_MAX))
         return NECPNET_ERR_CHANNELS_DIFFER;
     *out_drop = NECPNET_DROP_SCHEMA;
-    if (setup->schema_hash && schema_hash && setup->schema_hash != schema_hash) {
-        static const char differs[] = "the schemas have different hashes; build client and server from the same schema";
-        memcpy(text, differs, sizeof differs);
+    bool differs = setup->schema_hash && schema_hash && setup->schema_hash != schema_hash;
+    if (differs && !nn_connection_schema_fits(nn_world_get_schema(server->config.world))) {
+        static const char differs_text[] =
+            "the schemas have different hashes, and the server's is too large to be told";
+        memcpy(text, differs_text, sizeof differs_text);
         return NECPNET_ERR_SCHEMA_DIFFERS;
     }
     *out_drop = NECPNET_DROP_FULL;
@@ -34869,7 +36466,8 @@ typedef enum nn_runner_kind {
     NN_RUNNER_STATE = 6, /* a STATE frame, from its length on */
     NN_RUNNER_CLOCK = 7,
     NN_RUNNER_RESET = 8,
-    NN_RUNNER_RENEW = 9
+    NN_RUNNER_RENEW = 9,
+    NN_RUNNER_FOLLOW = 10 /* nn_schema_describe of the server's schema; without bytes: it is ours */
 } nn_runner_kind;
 
 /* One record of a ring. Behind it (or elsewhere) stand name, text and data, each as long as it says; texts have a NUL. */
@@ -35306,6 +36904,21 @@ necpnet_result necpnet_runner_send_input(necpnet_runner* runner, uint32_t tick, 
 
 /* ---- events -- */
 
+/* The I/O thread has found that it can be followed. */
+static void runner_follow(necpnet_runner* runner, nn_runner_record* record)
+{
+    char text[NECPNET_REASON_BYTES_MAX + 1];
+    necpnet_schema* writer = NULL;
+    necpnet_result result = NECPNET_OK;
+    if (record->data_bytes) {
+        nn_reader reader = nn_reader_of(nn_runner_payload(record), record->data_bytes);
+        result = nn_schema_read(&runner->allocator, &runner->logger, &reader, &writer);
+    }
+    if (result == NECPNET_OK) result = nn_view_follow_schema(runner->view, writer, text);
+    necpnet_schema_destroy(writer);
+    if (result != NECPNET_OK) nn_atomic_exchange(&runner->view_failed, (uint32_t) - (int)result);
+}
+
 static void runner_feed_view(necpnet_runner* runner, nn_runner_record* record)
 {
     if (record->kind == NN_RUNNER_STATE) {
@@ -35318,6 +36931,8 @@ static void runner_feed_view(necpnet_runner* runner, nn_runner_record* record)
         }
     } else if (record->kind == NN_RUNNER_CLOCK) {
         nn_view_set_clock(runner->view, record->as.feed.offset_us, record->as.feed.tick_hz);
+    } else if (record->kind == NN_RUNNER_FOLLOW) {
+        runner_follow(runner, record);
     } else if (record->kind == NN_RUNNER_RENEW) {
         nn_view_renew(runner->view, record->as.feed.offset_us != 0);
     } else {
@@ -35519,6 +37134,32 @@ static void runner_state_reset(void* user)
     runner_feed(runner, NN_RUNNER_RESET, 0, 0);
 }
 
+/* Whether it can be followed is known here: the view's own schema does not change. The view learns it in its turn. */
+static necpnet_result runner_state_follow(void* user, const necpnet_schema* writer, char* text)
+{
+    necpnet_runner* runner = (necpnet_runner*)user;
+    char difference[NN_SCHEMA_DIFFERENCE_BYTES_MAX];
+    nn_runner_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = NN_RUNNER_FOLLOW;
+    text[0] = 0;
+    if (!writer) return runner_report(runner, &record, NULL, NULL, NULL) ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
+    if (nn_schema_differs(nn_view_get_schema(runner->view), writer, difference)) {
+        memcpy(text, difference, NECPNET_REASON_BYTES_MAX);
+        text[NECPNET_REASON_BYTES_MAX] = 0;
+        return NECPNET_ERR_SCHEMA_DIFFERS;
+    }
+    size_t bytes = nn_schema_described_bytes(writer);
+    uint8_t* description = (uint8_t*)nn_alloc_take(&runner->io_alloc, bytes);
+    if (!description) return NECPNET_ERR_OUT_OF_MEMORY;
+    nn_writer to = nn_writer_of(description, bytes);
+    nn_schema_describe(writer, &to);
+    record.data_bytes = (uint32_t)bytes;
+    bool reported = runner_report(runner, &record, NULL, NULL, description);
+    nn_alloc_give(&runner->io_alloc, description, bytes);
+    return reported ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
+}
+
 static void runner_state_renew(void* user, bool ordered)
 {
     runner_feed((necpnet_runner*)user, NN_RUNNER_RENEW, ordered, 0);
@@ -35526,7 +37167,8 @@ static void runner_state_renew(void* user, bool ordered)
 
 NN_PRIVATE void nn_runner_set_state_sink(necpnet_runner* runner)
 {
-    nn_state_sink sink = {runner_state_read, runner_state_clock, runner_state_reset, runner_state_renew, runner};
+    nn_state_sink sink = {runner_state_read,   runner_state_clock, runner_state_reset,
+                          runner_state_follow, runner_state_renew, runner};
     nn_client_set_state_sink(runner->client, &sink);
 }
 

@@ -7,7 +7,8 @@
 #include "nn_delivery.h"
 #include "nn_fragments.h"
 
-#define NN_RECEIVED_RANGES_MAX 32 /* of one channel in a RECEIVED frame; what is beyond is sent again and dropped */
+#define NN_RECEIVED_PARTIAL_MAX 16 /* messages half received in a row of RECEIVED; of others all is sent again */
+#define NN_RECEIVED_RANGES_MAX 32  /* of one channel in a RECEIVED frame; what is beyond is sent again and dropped */
 
 /* A message that arrives in fragments. Its memory grows with what has arrived. */
 typedef struct nn_reassembly {

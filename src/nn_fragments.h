@@ -6,7 +6,7 @@
 #include "nn_blocks.h"
 
 #define NN_FRAGMENT_UNIT_BYTES 16
-#define NN_FRAGMENTED_AT_ONCE_MAX 16   /* messages of a reliable (un)ordered channel that are partly with the peer */
+#define NN_FRAGMENTED_AT_ONCE_MAX 128  /* messages of a reliable (un)ordered channel that are partly with the peer */
 #define NN_FRAGMENTS_UNRELIABLE_MAX 32 /* of a message that is not reliable ordered or unordered .. */
 #define NN_FRAGMENT_BYTES_TYPICAL 1152 /* .. of which each carries about so much: 36,864 bytes in all */
 #define NN_FRAGMENTED_BYTES_UNRELIABLE_MAX (NN_FRAGMENTS_UNRELIABLE_MAX * NN_FRAGMENT_BYTES_TYPICAL)

@@ -86,7 +86,6 @@ typedef struct nn_session {
     bool holds_reliable; /* since the carrier changed, until the peer's RECEIVED */
     bool received_due;   /* RECEIVED must be written (carrier changed, or lost) */
     bool peer_decompresses;
-    uint8_t class_at; /* deficit round robin: whose turn */
     nn_session_class classes[NN_SESSION_CLASSES];
     nn_source sources[NN_SOURCES];
     uint32_t* peer_windows;         /* NULL, or channel_count entries */

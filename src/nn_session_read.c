@@ -94,7 +94,7 @@ static void session_write_row(const nn_channel_receive* receiver, nn_writer* wri
     nn_write_u16(writer, receiver->next);
     uint8_t* counts = writer->at; /* partial messages, ranges */
     nn_write_u16(writer, 0);
-    for (const nn_reassembly* at = receiver->assemblies; at; at = at->next) {
+    for (const nn_reassembly* at = receiver->assemblies; at && counts[0] < NN_RECEIVED_PARTIAL_MAX; at = at->next) {
         uint32_t units = nn_reassembly_prefix(at);
         if (units == 0) continue;
         if (nn_writer_left(writer) < SESSION_PARTIAL_BYTES_MAX) break;
@@ -172,7 +172,7 @@ static necpnet_result session_read_row(nn_session* session, nn_reader* reader, c
     uint16_t next = nn_read_u16(reader);
     unsigned partial = nn_read_u8(reader);
     unsigned ranges = nn_read_u8(reader);
-    if (reader->failed || index < 0 || partial > NN_FRAGMENTED_AT_ONCE_MAX || ranges > NN_RECEIVED_RANGES_MAX) {
+    if (reader->failed || index < 0 || partial > NN_RECEIVED_PARTIAL_MAX || ranges > NN_RECEIVED_RANGES_MAX) {
         return session_refuse(out_text, "a RECEIVED frame is malformed");
     }
     nn_channel_send* sender = session->senders ? session->senders[index] : NULL;

@@ -6,8 +6,9 @@
 #include "nn_frame.h"
 #include "nn_session.h"
 
-#define SESSION_QUANTUM_BYTES 64 /* a round's share for each unit of weight */
-#define SESSION_TURN_BYTES 512   /* of one channel, before its class goes on to the next */
+#define SESSION_QUANTUM_BYTES 64     /* a round's share for each unit of weight */
+#define SESSION_DEBT_BYTES_MAX 16384 /* a message of a WebSocket full of one class */
+#define SESSION_TURN_BYTES 512       /* of one channel, before its class goes on to the next */
 #define SESSION_CREDIT_BYTES_MAX 10
 #define SESSION_ROOM_MIN 4 /* fewer bytes hold no frame worth looking for */
 
@@ -150,26 +151,43 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
     return written;
 }
 
+/* A round: every class gets its share; one that has nothing to send keeps no more than one. */
+static void session_begin_round(nn_session* session, unsigned waiting)
+{
+    for (unsigned i = 0; i < NN_SESSION_CLASSES; i++) {
+        nn_session_class* row = &session->classes[i];
+        int32_t share = session_weights[i] * SESSION_QUANTUM_BYTES;
+        row->deficit += share;
+        if (!(waiting >> i & 1) && row->deficit > share) row->deficit = share;
+    }
+}
+
+/* Whether a class has some of its share left, but nothing that fits into this packet. */
+static bool session_share_is_left(const nn_session* session, const session_turns* turns)
+{
+    for (unsigned i = 0; i < NN_SESSION_CLASSES; i++) {
+        if ((turns->stopped >> i & 1) && session->classes[i].deficit > 0) return true;
+    }
+    return false;
+}
+
+/* The first class that has something left of its share goes on; when none has, a round begins. So what is urgent leaves
+ * with the next packet, and yet gets no more than its share where all want more than there is. */
 static void session_write_turns(nn_session* session, session_turns* turns, nn_message_packet* packet)
 {
-    unsigned at = session->class_at;
-    unsigned resume = NN_SESSION_CLASSES; /* the first class that found no room: the next packet goes on with it */
     while (turns->classes && !packet->closed && nn_writer_left(packet->writer) >= SESSION_ROOM_MIN) {
-        nn_session_class* row = &session->classes[at];
-        if (!(turns->classes >> at & 1)) {
-            if (row->deficit > 0 && !(turns->stopped >> at & 1)) row->deficit = 0;
-            at = (at + 1) % NN_SESSION_CLASSES;
+        unsigned at = 0;
+        while (at < NN_SESSION_CLASSES && (!(turns->classes >> at & 1) || session->classes[at].deficit <= 0)) at++;
+        if (at == NN_SESSION_CLASSES && !session_share_is_left(session, turns)) {
+            session_begin_round(session, turns->classes | turns->stopped);
             continue;
         }
-        if (row->deficit <= 0) row->deficit += session_weights[at] * SESSION_QUANTUM_BYTES;
-        while (row->deficit > 0 && (turns->classes >> at & 1) && !packet->closed &&
-               nn_writer_left(packet->writer) >= SESSION_ROOM_MIN) {
-            row->deficit -= (int32_t)session_take_turn(session, turns, at, row->deficit, packet);
-        }
-        if (resume == NN_SESSION_CLASSES && (turns->stopped >> at & 1)) resume = at;
-        if (row->deficit <= 0) at = (at + 1) % NN_SESSION_CLASSES;
+        if (at == NN_SESSION_CLASSES) at = nn_lowest_bit(turns->classes); /* into the room that is left, on account */
+        nn_session_class* row = &session->classes[at];
+        int32_t allowance = row->deficit > 0 ? row->deficit : SESSION_QUANTUM_BYTES;
+        row->deficit -= (int32_t)session_take_turn(session, turns, at, allowance, packet);
+        if (row->deficit < -SESSION_DEBT_BYTES_MAX) row->deficit = -SESSION_DEBT_BYTES_MAX;
     }
-    session->class_at = (uint8_t)(resume < NN_SESSION_CLASSES ? resume : at);
 }
 
 static session_turns session_list_turns(const nn_session* session, uint64_t now_us)

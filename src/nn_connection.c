@@ -563,27 +563,18 @@ static uint64_t connection_timeout_us(const nn_connection* connection)
     return (uint64_t)ms * 1000;
 }
 
-/* Up to an eighth less, another each time: connections that began together do not ping in step. */
-static uint64_t connection_spread(const nn_connection* connection, uint64_t interval_us)
-{
-    uint64_t mixed = (connection->ping_id + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ connection->remote_id;
-    mixed = (mixed ^ mixed >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
-    return interval_us - interval_us / 8 * (mixed >> 56) / 256;
-}
-
 /* When the next PING should leave. */
 static uint64_t connection_ping_at_us(const nn_connection* connection)
 {
     const nn_connection_settings* settings = connection->settings;
     if (connection->suspended || connection->peer_suspended || connection->ping_pending) return NN_NEVER;
     bool udp = nn_connection_is_udp(connection);
-    uint64_t idle_us =
-        connection_spread(connection, (uint64_t)(udp ? settings->udp_ping_ms : settings->websocket_ping_ms) * 1000);
+    uint64_t idle_us = (uint64_t)(udp ? settings->udp_ping_ms : settings->websocket_ping_ms) * 1000;
     /* the client asks after idle time; the server only when that fails, so that both do not */
     uint64_t at_us = settings->is_server ? nn_max_u64(connection->heard_us, connection->pinged_us) + idle_us * 2
                                          : connection->sent_us + idle_us;
     if (!settings->is_server) {
-        uint64_t interval_us = connection_spread(connection, nn_clock_sync_interval_us(&connection->clock));
+        uint64_t interval_us = nn_clock_sync_interval_us(&connection->clock);
         bool wants_clock = udp || connection->state_sink.read || connection->clock.count < NN_CLOCK_SYNC_SAMPLES;
         if (wants_clock) at_us = nn_min_u64(at_us, connection->pinged_us + interval_us);
     }

@@ -10648,7 +10648,7 @@ NN_PRIVATE void nn_delivery_clear(nn_blocks* blocks, nn_receive_memory* memory, 
 
 
 #define NN_FRAGMENT_UNIT_BYTES 16
-#define NN_FRAGMENTED_AT_ONCE_MAX 16   /* messages of a reliable (un)ordered channel that are partly with the peer */
+#define NN_FRAGMENTED_AT_ONCE_MAX 128  /* messages of a reliable (un)ordered channel that are partly with the peer */
 #define NN_FRAGMENTS_UNRELIABLE_MAX 32 /* of a message that is not reliable ordered or unordered .. */
 #define NN_FRAGMENT_BYTES_TYPICAL 1152 /* .. of which each carries about so much: 36,864 bytes in all */
 #define NN_FRAGMENTED_BYTES_UNRELIABLE_MAX (NN_FRAGMENTS_UNRELIABLE_MAX * NN_FRAGMENT_BYTES_TYPICAL)
@@ -11590,7 +11590,8 @@ NN_PRIVATE bool nn_channel_send_has_room(const nn_channel_send* channel)
 #define NN_CHANNEL_RECEIVE_H
 
 
-#define NN_RECEIVED_RANGES_MAX 32 /* of one channel in a RECEIVED frame; what is beyond is sent again and dropped */
+#define NN_RECEIVED_PARTIAL_MAX 16 /* messages half received in a row of RECEIVED; of others all is sent again */
+#define NN_RECEIVED_RANGES_MAX 32  /* of one channel in a RECEIVED frame; what is beyond is sent again and dropped */
 
 /* A message that arrives in fragments. Its memory grows with what has arrived. */
 typedef struct nn_reassembly {
@@ -12311,7 +12312,6 @@ typedef struct nn_session {
     bool holds_reliable; /* since the carrier changed, until the peer's RECEIVED */
     bool received_due;   /* RECEIVED must be written (carrier changed, or lost) */
     bool peer_decompresses;
-    uint8_t class_at; /* deficit round robin: whose turn */
     nn_session_class classes[NN_SESSION_CLASSES];
     nn_source sources[NN_SOURCES];
     uint32_t* peer_windows;         /* NULL, or channel_count entries */
@@ -13074,7 +13074,7 @@ static void session_write_row(const nn_channel_receive* receiver, nn_writer* wri
     nn_write_u16(writer, receiver->next);
     uint8_t* counts = writer->at; /* partial messages, ranges */
     nn_write_u16(writer, 0);
-    for (const nn_reassembly* at = receiver->assemblies; at; at = at->next) {
+    for (const nn_reassembly* at = receiver->assemblies; at && counts[0] < NN_RECEIVED_PARTIAL_MAX; at = at->next) {
         uint32_t units = nn_reassembly_prefix(at);
         if (units == 0) continue;
         if (nn_writer_left(writer) < SESSION_PARTIAL_BYTES_MAX) break;
@@ -13152,7 +13152,7 @@ static necpnet_result session_read_row(nn_session* session, nn_reader* reader, c
     uint16_t next = nn_read_u16(reader);
     unsigned partial = nn_read_u8(reader);
     unsigned ranges = nn_read_u8(reader);
-    if (reader->failed || index < 0 || partial > NN_FRAGMENTED_AT_ONCE_MAX || ranges > NN_RECEIVED_RANGES_MAX) {
+    if (reader->failed || index < 0 || partial > NN_RECEIVED_PARTIAL_MAX || ranges > NN_RECEIVED_RANGES_MAX) {
         return session_refuse(out_text, "a RECEIVED frame is malformed");
     }
     nn_channel_send* sender = session->senders ? session->senders[index] : NULL;
@@ -13219,8 +13219,9 @@ NN_PRIVATE necpnet_result nn_session_read(nn_session* session, uint8_t type, nn_
  * overdraw by its last message, which it pays back in later rounds.
  */
 
-#define SESSION_QUANTUM_BYTES 64 /* a round's share for each unit of weight */
-#define SESSION_TURN_BYTES 512   /* of one channel, before its class goes on to the next */
+#define SESSION_QUANTUM_BYTES 64     /* a round's share for each unit of weight */
+#define SESSION_DEBT_BYTES_MAX 16384 /* a message of a WebSocket full of one class */
+#define SESSION_TURN_BYTES 512       /* of one channel, before its class goes on to the next */
 #define SESSION_CREDIT_BYTES_MAX 10
 #define SESSION_ROOM_MIN 4 /* fewer bytes hold no frame worth looking for */
 
@@ -13363,26 +13364,43 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
     return written;
 }
 
+/* A round: every class gets its share; one that has nothing to send keeps no more than one. */
+static void session_begin_round(nn_session* session, unsigned waiting)
+{
+    for (unsigned i = 0; i < NN_SESSION_CLASSES; i++) {
+        nn_session_class* row = &session->classes[i];
+        int32_t share = session_weights[i] * SESSION_QUANTUM_BYTES;
+        row->deficit += share;
+        if (!(waiting >> i & 1) && row->deficit > share) row->deficit = share;
+    }
+}
+
+/* Whether a class has some of its share left, but nothing that fits into this packet. */
+static bool session_share_is_left(const nn_session* session, const session_turns* turns)
+{
+    for (unsigned i = 0; i < NN_SESSION_CLASSES; i++) {
+        if ((turns->stopped >> i & 1) && session->classes[i].deficit > 0) return true;
+    }
+    return false;
+}
+
+/* The first class that has something left of its share goes on; when none has, a round begins. So what is urgent leaves
+ * with the next packet, and yet gets no more than its share where all want more than there is. */
 static void session_write_turns(nn_session* session, session_turns* turns, nn_message_packet* packet)
 {
-    unsigned at = session->class_at;
-    unsigned resume = NN_SESSION_CLASSES; /* the first class that found no room: the next packet goes on with it */
     while (turns->classes && !packet->closed && nn_writer_left(packet->writer) >= SESSION_ROOM_MIN) {
-        nn_session_class* row = &session->classes[at];
-        if (!(turns->classes >> at & 1)) {
-            if (row->deficit > 0 && !(turns->stopped >> at & 1)) row->deficit = 0;
-            at = (at + 1) % NN_SESSION_CLASSES;
+        unsigned at = 0;
+        while (at < NN_SESSION_CLASSES && (!(turns->classes >> at & 1) || session->classes[at].deficit <= 0)) at++;
+        if (at == NN_SESSION_CLASSES && !session_share_is_left(session, turns)) {
+            session_begin_round(session, turns->classes | turns->stopped);
             continue;
         }
-        if (row->deficit <= 0) row->deficit += session_weights[at] * SESSION_QUANTUM_BYTES;
-        while (row->deficit > 0 && (turns->classes >> at & 1) && !packet->closed &&
-               nn_writer_left(packet->writer) >= SESSION_ROOM_MIN) {
-            row->deficit -= (int32_t)session_take_turn(session, turns, at, row->deficit, packet);
-        }
-        if (resume == NN_SESSION_CLASSES && (turns->stopped >> at & 1)) resume = at;
-        if (row->deficit <= 0) at = (at + 1) % NN_SESSION_CLASSES;
+        if (at == NN_SESSION_CLASSES) at = nn_lowest_bit(turns->classes); /* into the room that is left, on account */
+        nn_session_class* row = &session->classes[at];
+        int32_t allowance = row->deficit > 0 ? row->deficit : SESSION_QUANTUM_BYTES;
+        row->deficit -= (int32_t)session_take_turn(session, turns, at, allowance, packet);
+        if (row->deficit < -SESSION_DEBT_BYTES_MAX) row->deficit = -SESSION_DEBT_BYTES_MAX;
     }
-    session->class_at = (uint8_t)(resume < NN_SESSION_CLASSES ? resume : at);
 }
 
 static session_turns session_list_turns(const nn_session* session, uint64_t now_us)

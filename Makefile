@@ -25,7 +25,7 @@ build = cmake --preset $(1) && cmake --build --preset $(1) -j $(JOBS)
 programs = necpnet-server necpnet-cli
 
 .DEFAULT_GOAL := help
-.PHONY: help deps run dev build test check quick bench fuzz sim sim-night format amalgamate asan tsan wasm mingw \
+.PHONY: help deps run dev build test check quick bench fuzz sim sim-night sim-plants format amalgamate asan tsan wasm mingw \
         coverage profile-cpu profile-mem health install clean
 
 help: ## this list
@@ -76,6 +76,9 @@ sim: ## the simulated worlds, as many seeds as CI runs; SEED=n: one of them, wit
 sim-night: ## SEEDS simulated worlds (10000), with a line every hundred
 	cmake --preset dev && cmake --build --preset dev -j $(JOBS) --target sim_world
 	SIM_PROGRESS=1 build/dev/tests/sim_world --seeds $(SEEDS)
+
+sim-plants: ## proof that the simulated worlds see: known kinds of bugs planted one at a time, each must be caught
+	python3 tools/plant_bugs.py
 
 format: ## lay out every file of ours
 	python3 tools/format.py

@@ -248,7 +248,7 @@ void sim_crash(sim_process* process)
     sim* world = process->world;
     if (!process->alive) return;
     process->alive = false;
-    sim_note(world, process, "is gone", process->memory.live, 0);
+    sim_note(world, process, "is gone", 0, 0);
     if (!process->is_server) sim_wire_drop(process);
     if (necpnet_link_remove(world->link, process->host)) sim_fail(world, "%s has no host", process->name);
     necpnet_client_destroy(process->client);

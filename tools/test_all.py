@@ -88,6 +88,7 @@ def steps():
     if glob.glob(os.path.join(ROOT, "tests/sim_*.c")):  # without one there would be a step that cannot fail
         after = next(at for at, step in enumerate(out) if step.name == "unit-api")
         out.insert(after + 1, Step("sim", ctest("dev", "sim"), 600, "dev-build", "dev"))
+        out.insert(after + 2, Step("plants", [[PY, "tools/plant_bugs.py", "--check"]]))
     if glob.glob(os.path.join(ROOT, "tests/fuzz_*.c")):
         out.append(Step("fuzz", build("fuzz") + [[PY, "tools/fuzz.py", "--seconds", FUZZ_SECONDS]], 600, needs="clang"))
     for folder in ("tests/e2e", "wasm/test", "server/test", "bindings/cpp/test"):

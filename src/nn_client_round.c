@@ -369,7 +369,7 @@ static void client_handshake_failed(necpnet_client* client, nn_attempt* attempt)
 NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
                                          size_t bytes)
 {
-    if (client->state != NECPNET_CLIENT_CONNECTING) return;
+    if (client->state != NECPNET_CLIENT_CONNECTING && !client->is_probing) return;
     for (int i = 0; i < client->attempt_count; i++) {
         nn_attempt* attempt = &client->attempts[i];
         if (!attempt->handshake || !necpnet_address_equal(&attempt->address, from)) continue;

@@ -138,6 +138,95 @@ static void run(vectors* v, necpnet_security security)
     nn_handshake_server_destroy(server);
 }
 
+/* A ticket, the RESUME that shows it, and both answers; the second holds the next ticket. */
+static void run_resume(vectors* v, necpnet_security security)
+{
+    nn_alloc alloc;
+    necpnet_allocator allocator = test_allocator();
+    nn_alloc_init(&alloc, &allocator);
+    uint8_t streams[2] = {11, 22};
+    const necpnet_entropy entropy[2] = {{fill, &streams[0]}, {fill, &streams[1]}};
+    static const uint8_t salt[NN_TICKET_SALT_BYTES] = {9, 8, 7, 6, 5, 4, 3, 2, 1};
+    nn_ticket_keys ticket_keys;
+    nn_ticket ticket;
+    memset(&ticket_keys, 0, sizeof ticket_keys);
+    memset(&ticket, 0, sizeof ticket);
+    ticket_keys.count = 1;
+    ticket_keys.suite = security == NECPNET_SECURITY_NONE ? NN_SUITE_NONE : NN_SUITE_CHACHA20_POLY1305;
+    ticket_keys.keys[0].id = 0x0a0b0c0d;
+    memset(ticket_keys.keys[0].bytes, 0x77, sizeof ticket_keys.keys[0].bytes);
+    ticket.number = 3;
+    ticket.session = UINT64_C(0x100000005);
+    memset(ticket.session_tag, 0x33, sizeof ticket.session_tag);
+    ticket.client_id = 77;
+    ticket.server_id = 42;
+    ticket.issued_us = WALL_US;
+    ticket.expires_us = WALL_US + 3600000000u;
+    ticket.identity_expires_us = 12345;
+    ticket.epoch = 2;
+    ticket.flags = NN_TICKET_ENCRYPTED;
+    memset(ticket.secret, 0x44, sizeof ticket.secret);
+    memset(ticket.user_data, 0x5a, sizeof ticket.user_data);
+    uint8_t sealed[NN_TICKET_BYTES], proof[NN_TICKET_PROOF_BYTES];
+    TEST_OK(nn_ticket_seal(&ticket_keys, &ticket, salt, sealed));
+    nn_ticket_proof(ticket.secret, sealed, proof);
+    say(v, "security", &(uint8_t){(uint8_t)security}, 1);
+    say(v, "ticket_key", ticket_keys.keys[0].bytes, NECPNET_TOKEN_KEY_BYTES);
+    say(v, "ticket", sealed, sizeof sealed);
+    say(v, "ticket_proof", proof, sizeof proof);
+    nn_handshake_server_config server_config;
+    nn_handshake_client_config client_config;
+    memset(&server_config, 0, sizeof server_config);
+    memset(&client_config, 0, sizeof client_config);
+    server_config.entropy = &entropy[0];
+    server_config.security = security;
+    server_config.server_id = 42;
+    server_config.suites = 1u << NN_SUITE_CHACHA20_POLY1305;
+    server_config.ticket_keys = &ticket_keys;
+    client_config.alloc = &alloc;
+    client_config.entropy = &entropy[1];
+    client_config.security = security;
+    client_config.ticket = sealed;
+    client_config.ticket_bytes = sizeof sealed;
+    client_config.ticket_secret = ticket.secret;
+    client_config.setup = "the SETUP frame";
+    client_config.setup_bytes = 15;
+    client_config.suites = 1u << NN_SUITE_CHACHA20_POLY1305;
+    client_config.client_connection_id = 0xc1c2c3c4;
+    client_config.timeout_us = 5000000;
+    nn_handshake_server* server = NULL;
+    nn_handshake_client client;
+    nn_handshake_outcome out;
+    nn_connection_keys keys;
+    necpnet_address from;
+    uint8_t datagram[NN_HANDSHAKE_BYTES], reply[NN_HANDSHAKE_BYTES];
+    size_t bytes = 0;
+    TEST_OK(necpnet_address_parse("192.0.2.1:4433", &from));
+    TEST_OK(nn_handshake_server_create(&alloc, &server_config, 5000000, &server));
+    TEST_OK(nn_handshake_client_init(&client, &client_config, 0));
+    nn_handshake_client_write(&client, 0, datagram, &bytes);
+    say_padded(v, "resume", datagram);
+    nn_handshake_server_read(server, &from, datagram, bytes, 6000000, WALL_US + 1, reply, &out);
+    TEST_EQUAL(out.kind, NN_HANDSHAKE_ADMIT);
+    TEST_EQUAL(out.ticket.number, 3);
+    nn_handshake_server_refuse(server, &out.pending, NECPNET_ERR_SESSION_LOST, "not here", reply, &bytes);
+    say(v, "refuse", reply, bytes);
+    nn_handshake_server_read(server, &from, datagram, NN_HANDSHAKE_BYTES, 6000001, WALL_US + 1, reply, &out);
+    TEST_EQUAL(out.kind, NN_HANDSHAKE_ADMIT);
+    ticket.number = 4;
+    TEST_OK(nn_handshake_server_accept(server, &out.pending, &alloc, 0x51525354, "the SETUP_OK frame", 18, &ticket,
+                                       reply, &bytes, &keys));
+    say(v, "accept", reply, bytes);
+    TEST_EQUAL(nn_handshake_client_read(&client, reply, bytes, 0), NN_HANDSHAKE_DONE);
+    say(v, "next_ticket_secret", client.ticket_secret, NN_SECRET_BYTES);
+    say(v, "client_secret", client.keys.send_secret, NN_SECRET_BYTES);
+    say(v, "server_secret", client.keys.receive_secret, NN_SECRET_BYTES);
+    nn_aead_destroy(keys.send);
+    nn_aead_destroy(keys.receive);
+    nn_handshake_client_reset(&client);
+    nn_handshake_server_destroy(server);
+}
+
 TEST(test_handshake_bytes_are_those_of_the_vectors)
 {
     if (!nn_aead_suites()) TEST_SKIP("no crypto library");
@@ -146,6 +235,8 @@ TEST(test_handshake_bytes_are_those_of_the_vectors)
     run(&made, NECPNET_SECURITY_TOKEN);
     run(&made, NECPNET_SECURITY_OPEN);
     run(&made, NECPNET_SECURITY_NONE);
+    run_resume(&made, NECPNET_SECURITY_TOKEN);
+    run_resume(&made, NECPNET_SECURITY_NONE);
     if (getenv("NECPNET_WRITE_VECTORS")) {
         FILE* file = fopen(VECTORS, "wb");
         TEST_CHECK(file != NULL);

@@ -226,6 +226,54 @@ def read_case(case):
     assert keys.expand(server, b"phase", 32) == case["server_secret_next_phase"]
 
 
+def read_ticket(keys, sealed, ticket_key, number):
+    assert len(sealed) == 216 and struct.unpack("<II", sealed[:8]) == (0x0a0b0c0d, number)
+    secret = keys.extract(keys.hash(sealed[:32]), ticket_key)
+    plain = keys.open(secret, b"ticket", 0, sealed[:32], sealed[32:200], sealed[200:])
+    assert struct.unpack("<Q", plain[:8]) == (0x100000005,) and plain[8:24] == b"\x33" * 16
+    assert struct.unpack("<QQQQQII", plain[24:72]) == (
+        77, 42, 1790000000000000, 1790000000000000 + 3600000000, 12345, 2, 1)
+    assert plain[104:] == b"\x5a" * 64
+    return plain[72:104]
+
+
+def read_resume(case):
+    security = case["security"][0]
+    plain = security == 2
+    suite = 0 if plain else 1
+    keys = Keys(plain)
+    secret = read_ticket(keys, case["ticket"], case["ticket_key"], 3)
+    assert secret == b"\x44" * 32 and sip(secret[:16], case["ticket"]) == case["ticket_proof"]
+    resume = case["resume"] + bytes(1200 - len(case["resume"]))
+    head(resume, 5, security, 0)
+    assert struct.unpack("<I", resume[8:12]) == (1 << suite,)
+    assert struct.unpack("<H", resume[44:46]) == (216,) and resume[46:262] == case["ticket"] and not any(resume[262:266])
+    (n,) = struct.unpack("<H", resume[266:268])
+    tag = resume[268 + n:284 + n]
+    assert not any(resume[284 + n:])
+    t1 = keys.hash(resume[:268])
+    setup_secret = keys.extract(t1, secret)
+    assert keys.open(setup_secret, b"setup", 0, b"", resume[268:268 + n], tag) == b"the SETUP frame"
+
+    refuse = case["refuse"]
+    head(refuse, 6, security, suite)
+    number, n = struct.unpack("<QH", refuse[8:18])
+    said = keys.open(setup_secret, b"refuse", number, refuse[:18], refuse[18:18 + n], refuse[18 + n:])
+    assert struct.unpack("<i", said[:4]) == (-124,) and said[4:] == b"not here"
+
+    accept = case["accept"]
+    head(accept, 4, security, suite)
+    (n,) = struct.unpack("<H", accept[40:42])
+    assert len(accept) == 42 + n + 16 and any(accept[8:40])
+    master = keys.extract(keys.hash(t1, tag, accept[:42]), secret, b"")
+    inside = keys.open(master, b"accept", 0, accept[:42], accept[42:42 + n], accept[42 + n:])
+    assert struct.unpack("<IB", inside[:5]) == (0x51525354, 216) and inside[221:] == b"the SETUP_OK frame"
+    assert keys.expand(master, b"ticket", 32) == case["next_ticket_secret"]
+    assert read_ticket(keys, inside[5:221], case["ticket_key"], 4) == case["next_ticket_secret"]
+    assert keys.expand(master, b"client", 32) == case["client_secret"]
+    assert keys.expand(master, b"server", 32) == case["server_secret"]
+
+
 def main():
     cases = []
     with open("tests/vectors/handshake.txt", encoding="ascii") as file:
@@ -237,13 +285,13 @@ def main():
     failed = 0
     for case in cases:
         try:
-            read_case(case)
+            (read_resume if "resume" in case else read_case)(case)
         except Exception as error:  # a wrong field may break anything; say which case
             failed += 1
             print("security %d: %r at line %d" % (case["security"][0], error, error.__traceback__.tb_next.tb_lineno))
-    if len(cases) != 3:
+    if len(cases) != 5:
         failed += 1
-        print("expected 3 cases, found %d" % len(cases))
+        print("expected 5 cases, found %d" % len(cases))
     print("%d passed, %d failed" % (len(cases) - failed, failed))
     return 1 if failed else 0
 

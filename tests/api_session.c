@@ -207,7 +207,7 @@ TEST(test_session_loses_and_doubles_nothing_under_cuts_and_loss)
         static struct talk talk;
         struct net_client* client = talk_begin(&talk, seed);
         talk_hasten(&talk);
-        talk.bytes_max = seed % 3 == 0 ? 20000 : 300;
+        talk.bytes_max = seed % 3 == 0 ? 8000 : 300;
         talk.net.link_config.latency_us = 5000 + talk_random(&talk, 40000);
         talk.net.link_config.jitter_us = talk_random(&talk, 10000);
         talk.net.link_config.loss_ppm = talk_random(&talk, 150000);
@@ -231,6 +231,8 @@ TEST(test_session_loses_and_doubles_nothing_under_cuts_and_loss)
         TEST_HINT("seed %llu", (unsigned long long)seed);
         TEST_EQUAL(client->connected, 1);
         TEST_EQUAL(client->disconnected, 0);
+        talk.net.link_config.loss_ppm = 0; /* what is left is much, and a link that loses a packet in seven is slow */
+        TEST_OK(necpnet_link_configure(talk.net.link, client->transport, &talk.net.link_config));
         talk_settle(&talk, 60000);
         TEST_EQUAL(client->connected, 1);
         necpnet_peer_info info;

@@ -144,7 +144,8 @@ static void run_resume(vectors* v, necpnet_security security)
     nn_alloc alloc;
     necpnet_allocator allocator = test_allocator();
     nn_alloc_init(&alloc, &allocator);
-    uint8_t streams[2] = {11, 22};
+    static nn_random streams[2];
+    for (unsigned i = 0; i < 2; i++) nn_random_seed(&streams[i], 11 + i);
     const necpnet_entropy entropy[2] = {{fill, &streams[0]}, {fill, &streams[1]}};
     static const uint8_t salt[NN_TICKET_SALT_BYTES] = {9, 8, 7, 6, 5, 4, 3, 2, 1};
     nn_ticket_keys ticket_keys;

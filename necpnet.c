@@ -3421,10 +3421,11 @@ NN_PRIVATE necpnet_result nn_ticket_seal(const nn_ticket_keys* keys, const nn_ti
 {
     NN_ASSERT(keys->count >= 1);
     uint8_t secret[NN_SECRET_BYTES];
-    nn_writer writer = nn_writer_of(out, NN_TICKET_BYTES);
-    nn_write_u32(&writer, keys->keys[0].id);
-    nn_write_u32(&writer, ticket->number);
-    nn_write_bytes(&writer, salt, NN_TICKET_SALT_BYTES);
+    uint8_t* plain = out + NN_TICKET_HEADER_BYTES;
+    nn_writer writer = nn_writer_of(plain, NN_TICKET_PLAIN_BYTES);
+    nn_store_u32(out, keys->keys[0].id);
+    nn_store_u32(out + 4, ticket->number);
+    memcpy(out + 8, salt, NN_TICKET_SALT_BYTES);
     nn_write_u64(&writer, ticket->session);
     nn_write_bytes(&writer, ticket->session_tag, NN_SESSION_TAG_BYTES);
     nn_write_u64(&writer, ticket->client_id);
@@ -3436,9 +3437,8 @@ NN_PRIVATE necpnet_result nn_ticket_seal(const nn_ticket_keys* keys, const nn_ti
     nn_write_u32(&writer, ticket->flags);
     nn_write_bytes(&writer, ticket->secret, NN_SECRET_BYTES);
     nn_write_bytes(&writer, ticket->user_data, NECPNET_USER_DATA_BYTES);
-    NN_ASSERT(!writer.failed && nn_writer_bytes(&writer) == NN_TICKET_HEADER_BYTES + NN_TICKET_PLAIN_BYTES);
+    NN_ASSERT(!writer.failed && nn_writer_bytes(&writer) == NN_TICKET_PLAIN_BYTES);
     necpnet_result result = ticket_secret_of(keys, &keys->keys[0], out, secret);
-    uint8_t* plain = out + NN_TICKET_HEADER_BYTES;
     if (!result) {
         result = nn_key_message_seal(keys->suite, secret, ticket_label, 0, out, NN_TICKET_HEADER_BYTES, plain,
                                      NN_TICKET_PLAIN_BYTES, plain + NN_TICKET_PLAIN_BYTES);
@@ -27923,7 +27923,7 @@ static void client_handshake_failed(necpnet_client* client, nn_attempt* attempt)
 NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
                                          size_t bytes)
 {
-    if (client->state != NECPNET_CLIENT_CONNECTING) return;
+    if (client->state != NECPNET_CLIENT_CONNECTING && !client->is_probing) return;
     for (int i = 0; i < client->attempt_count; i++) {
         nn_attempt* attempt = &client->attempts[i];
         if (!attempt->handshake || !necpnet_address_equal(&attempt->address, from)) continue;

@@ -570,7 +570,7 @@ TEST(test_functions_write_into_buffers_of_every_size_and_not_behind_them)
     setup.tick_hz = 60;
     setup.channel_count = 3;
     for (int i = 0; i < 3; i++) {
-        setup.channels[i].mode = (necpnet_channel_mode)(i + 2);
+        setup.channels[i].mode = (uint8_t)(i + 2);
         setup.channels[i].message_bytes_max = 1000;
         setup.channels[i].window_bytes = 100000;
     }

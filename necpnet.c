@@ -32049,7 +32049,7 @@ NN_PRIVATE necpnet_result nn_net_open(nn_net_kind kind, bool ipv6, int* out_desc
 NN_PRIVATE void nn_net_close(int descriptor);
 
 /* Whether several sockets can share a port. */
-#if defined(SO_REUSEPORT)
+#if defined(SO_REUSEPORT) && !defined(_WIN32)
 #define NN_NET_SHARES_PORTS true
 #else
 #define NN_NET_SHARES_PORTS false

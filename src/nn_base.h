@@ -33,7 +33,8 @@
 #endif
 /* What a small build may leave out: nothing that begins it is ever reached then, and the compiler drops the rest.
  * UDP: datagrams, their handshake and loss recovery. HTTP: streams of bytes, so heads, WebSocket frames and TLS; without,
- * transports carry messages (NECPNET_TRANSPORT_MESSAGES, a browser's WebSockets). SERVER: the world's writer. */
+ * transports carry messages (NECPNET_TRANSPORT_MESSAGES, a browser's WebSockets). SERVER: the world's writer,
+ * and compressing what is sent. */
 #ifndef NECPNET_WITH_UDP
 #define NECPNET_WITH_UDP 1
 #endif

@@ -11,6 +11,7 @@ import { WebSocket } from "./websocket.mjs";
 
 const folder = join(root, "build/wasm/package");
 const WASM_GZIP_BYTES_MAX = 60000;
+const WANDERERS = 200; // the server's `bots`
 
 globalThis.crypto ??= webcrypto;
 
@@ -117,7 +118,9 @@ async function checkEntities() {
   const own = client.entities.find((one) => one.own);
   check(own.type === "player" && own.name === "ent" && own.platform === 2, "the described schema reads the server's player");
   check(entered.some((one) => one.id === own.id && one.type === "player"), "the event `entered` names it");
-  check(client.entities.filter((one) => one.type === "wanderer").length === 20, "twenty wanderers are in view");
+  const count = () => client.entities.filter((one) => one.type === "wanderer").length;
+  await until("the wanderers are in view", () => (client.frame(), count() === WANDERERS));
+  check(count() === WANDERERS, "all wanderers are in view");
   const [x, y] = own.position;
   check(x > 0 && x < 40 && y > 0 && y < 24, `it stands at ${x.toFixed(2)}, ${y.toFixed(2)}`);
   const wanderers = client.entities.filter((one) => one.type === "wanderer").map((one) => [one.id, ...one.position]);

@@ -61,7 +61,8 @@
 #endif
 /* What a small build may leave out: nothing that begins it is ever reached then, and the compiler drops the rest.
  * UDP: datagrams, their handshake and loss recovery. HTTP: streams of bytes, so heads, WebSocket frames and TLS; without,
- * transports carry messages (NECPNET_TRANSPORT_MESSAGES, a browser's WebSockets). SERVER: the world's writer. */
+ * transports carry messages (NECPNET_TRANSPORT_MESSAGES, a browser's WebSockets). SERVER: the world's writer,
+ * and compressing what is sent. */
 #ifndef NECPNET_WITH_UDP
 #define NECPNET_WITH_UDP 1
 #endif
@@ -4972,6 +4973,7 @@ NN_PRIVATE bool nn_compress_is_built(void);
 
 NN_PRIVATE size_t nn_compress(const void* data, size_t bytes, void* out, size_t out_bytes_max)
 {
+    if (!NECPNET_WITH_SERVER) return 0; /* a small build reads what is compressed, and sends as it is */
     if (bytes == 0 || bytes > LZ4_MAX_INPUT_SIZE || out_bytes_max == 0) return 0;
     int room = out_bytes_max > INT_MAX ? INT_MAX : (int)out_bytes_max;
     int written = LZ4_compress_default((const char*)data, (char*)out, (int)bytes, room);

@@ -1525,6 +1525,11 @@ NECPNET_API necpnet_result necpnet_schema_compare(const necpnet_schema* reader, 
 typedef uint32_t necpnet_entity;
 #define NECPNET_ENTITY_NONE 0u
 
+typedef enum necpnet_codec {
+    NECPNET_CODEC_DEFAULT = 0, /* Huffman codes; records are shared by clients that have seen the same */
+    NECPNET_CODEC_THIN = 1     /* arithmetic coding: fewer bytes for several times the work */
+} necpnet_codec;
+
 typedef struct necpnet_world_config {
     size_t struct_bytes;
     necpnet_allocator allocator;
@@ -1538,6 +1543,7 @@ typedef struct necpnet_world_config {
                                      10 Hz at 60 ticks a second */
     bool strict;                  /* a value out of its field's range is an error of commit; else it is clamped and
                                      counted; default false */
+    necpnet_codec codec;          /* of states to all clients that come; default NECPNET_CODEC_DEFAULT */
 } necpnet_world_config;
 
 /* necpnet_world_config_default - fill all fields but schema and stamp struct_bytes.

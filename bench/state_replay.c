@@ -1,42 +1,83 @@
-/* bench/state_replay - recorded motion through state sync: bits an update, kilobits a second, nanoseconds.
+/* bench/state_replay - recorded motion through the public API: a server, a client and a link in memory.
  *
- *   state_replay FILE.bin --objects N --hz H --age K [--position-units U] [--quaternion-max Q]
+ *   state_replay FILE.bin --objects N --hz H --age K --codec default|thin [--parent-object I]
+ *                [--position-units U --quaternion-max Q] [--loss P --seed S] [--transport udp|ws]
  *
- * FILE holds little-endian int32, for each frame and object: largest, a, b, c (a unit quaternion, its three smaller components
- * in 0 .. Q), x, y, z (in 1/U), and a flag. Each frame is committed as a tick and written for one follower; its acknowledgement
- * comes K frames later, so deltas are against states K frames old. The view reads each frame, and every row is compared with the
- * world's. Compiles the whole library as part of itself, because followers are not public.
+ * FILE holds little-endian int32, for each frame and object: largest, a, b, c (a unit quaternion's three smaller components,
+ * 0 .. Q, default 511), x, y, z (in 1/U, default 512), and a flag. Each frame is committed as a tick and sent; the link's
+ * round trip is such that the newest acknowledged state is K frames old (over WebSocket: the last one sent, whatever K).
+ * After each tick every entity's newest state in the view is compared, number for number, with the record of its tick; without
+ * loss that must be the tick just sent. P is in percent, or a share if below 1, each way; after the last frame the link heals,
+ * and then all must be equal. --parent-object names the entity that others may ride on.
+ *
+ * One line of JSON: kbps (frames of state alone), kB_per_s_wire (all datagrams to the client, with IP and UDP headers),
+ * bits_per_update, encode_ns and decode_ns (CPU of commit and server update, of client update, for each update: with sealing,
+ * packets and the link), mismatches (0, or the program fails). The first 2 K + 32 frames, which hold whole states, are compared
+ * but not counted in the rest.
  */
-#define NECPNET_WITH_PLATFORM 0
-#include "../necpnet.c"
+#include "necpnet.h"
 
+#include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define REPLAY_NUMBERS 8 /* of one record */
-#define REPLAY_AGE_MAX 200
+#define REPLAY_HALF_ROOT 0.7071067811865476
+#define REPLAY_STEP_US 1000
+#define REPLAY_TIMEOUT_US 20000000
+#define REPLAY_UDP_IP_BYTES 28
+#ifdef NECPNET_BENCH_PLAIN
+#define REPLAY_SECURITY NECPNET_SECURITY_NONE
+#else
+#define REPLAY_SECURITY NECPNET_SECURITY_OPEN /* packets are encrypted */
+#endif
 
 typedef struct replay_object {
     double position[3];
     double rotation[4];
+    necpnet_entity parent;
     bool flag;
 } replay_object;
 
-typedef struct replay {
+typedef struct replay_options {
     const char* path;
+    const char* codec;
+    const char* transport;
     uint32_t objects;
     uint32_t hz;
     uint32_t age;
-    double position_unit;
-    double quaternion_max;
+    int64_t parent; /* -1: none */
+    double units;
+    int32_t quaternion_max;
+    double loss;
+    uint64_t seed;
+} replay_options;
+
+typedef struct replay {
+    replay_options options;
     int32_t* records;
     uint32_t frames;
     necpnet_schema* schema;
     necpnet_world* world;
     necpnet_view* view;
-    nn_follower* follower;
+    necpnet_link* link;
+    necpnet_server* server;
+    necpnet_client* client;
+    necpnet_link_config link_config;
+    const necpnet_transport* server_transport;
+    const necpnet_transport* client_transport;
     necpnet_entity* entities;
+    uint64_t now_us;
+    uint64_t started_us; /* of tick 0 */
+    uint64_t entropy;
+    uint64_t mismatches;
+    uint64_t encode_ns;
+    uint64_t decode_ns;
+    bool connected;
+    bool failed;
 } replay;
 
 static uint64_t replay_now_ns(void)
@@ -53,196 +94,440 @@ static void replay_need(necpnet_result result, const char* what)
     exit(1);
 }
 
+static void replay_log(necpnet_log_level level, const char* text, void* user)
+{
+    (void)user;
+    (void)level;
+    fprintf(stderr, "state_replay: %s\n", text);
+}
+
+/* ---- records */
+
+static int32_t* replay_record(const replay* r, uint32_t frame, uint32_t object)
+{
+    return r->records + ((size_t)frame * r->options.objects + object) * REPLAY_NUMBERS;
+}
+
+static int32_t replay_middle(const replay* r)
+{
+    return (r->options.quaternion_max + 1) / 2;
+}
+
+static double replay_step(const replay* r)
+{
+    return 2 * REPLAY_HALF_ROOT / (double)r->options.quaternion_max;
+}
+
+/* The four components in steps, the largest found by the root. */
+static void replay_unfold(const replay* r, const int32_t* record, double q[4])
+{
+    double left = 1 / (replay_step(r) * replay_step(r));
+    unsigned place = 1;
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == (unsigned)record[0]) continue;
+        q[i] = (double)(record[place++] - replay_middle(r));
+        left -= q[i] * q[i];
+    }
+    q[record[0] & 3] = sqrt(left > 0 ? left : 0);
+}
+
+/* Numbers of a quaternion as the library will take them: after rounding, another component may be the largest. */
+static bool replay_settle(const replay* r, int32_t* record)
+{
+    double q[4];
+    unsigned largest = 0;
+    unsigned place = 1;
+    replay_unfold(r, record, q);
+    for (unsigned i = 1; i < 4; i++) {
+        if (fabs(q[i]) > fabs(q[largest])) largest = i;
+    }
+    if (largest == (unsigned)record[0]) return false;
+    double scale = q[largest] < 0 ? -1 : 1;
+    double most = fabs(q[largest]) - 1;
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == largest) continue;
+        double value = q[i] * scale;
+        if (i == (unsigned)record[0])
+            value = value < 0 ? -most : most; /* as large as the largest: a step less, for good */
+        record[place++] = (int32_t)lround(value) + replay_middle(r);
+    }
+    record[0] = (int32_t)largest;
+    return true;
+}
+
 static bool replay_load(replay* r)
 {
-    FILE* file = fopen(r->path, "rb");
+    FILE* file = fopen(r->options.path, "rb");
     if (!file) return false;
     fseek(file, 0, SEEK_END);
     long bytes = ftell(file);
     fseek(file, 0, SEEK_SET);
-    size_t frame_bytes = r->objects * REPLAY_NUMBERS * sizeof(int32_t);
+    size_t frame_bytes = r->options.objects * REPLAY_NUMBERS * sizeof(int32_t);
     r->frames = (uint32_t)((size_t)bytes / frame_bytes);
     r->records = (int32_t*)malloc(frame_bytes * r->frames + 1);
     bool whole = r->records && fread(r->records, frame_bytes, r->frames, file) == r->frames;
     fclose(file);
+    for (size_t i = 0; whole && i < (size_t)r->frames * r->options.objects; i++) {
+        int32_t* record = r->records + i * REPLAY_NUMBERS;
+        if (record[0] < 0 || record[0] > 3) return false;
+        for (int j = 1; j < 4; j++) {
+            if (record[j] < 0 || record[j] > r->options.quaternion_max) return false;
+        }
+        for (int tries = 0; tries < 4 && replay_settle(r, record); tries++) {
+        }
+    }
     return whole && r->frames > 0;
 }
 
 static void replay_convert(const replay* r, const int32_t* record, replay_object* object)
 {
-    double left = 1.0;
-    unsigned place = 1;
-    for (unsigned i = 0; i < 4; i++) {
-        if (i == (unsigned)record[0]) continue;
-        double value = ((double)record[place++] / r->quaternion_max * 2 - 1) * 0.7071067811865476;
-        object->rotation[i] = value;
-        left -= value * value;
-    }
-    object->rotation[record[0] & 3] = quantise_root(left < 0.25 ? 0.25 : left);
-    for (unsigned i = 0; i < 3; i++) object->position[i] = (double)record[4 + i] * r->position_unit;
+    double q[4];
+    replay_unfold(r, record, q);
+    for (unsigned i = 0; i < 4; i++) object->rotation[i] = q[i] * replay_step(r);
+    for (unsigned i = 0; i < 3; i++) object->position[i] = (double)record[4 + i] / r->options.units;
     object->flag = record[7] != 0;
 }
 
-static void replay_open(replay* r)
+/* Whether what was received is the record. */
+static bool replay_equal(const replay* r, const int32_t* record, const replay_object* object)
+{
+    unsigned place = 1;
+    for (unsigned i = 0; i < 3; i++) {
+        if (lround(object->position[i] * r->options.units) != record[4 + i]) return false;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == (unsigned)record[0]) {
+            if (!(object->rotation[i] > 0)) return false;
+            continue;
+        }
+        if (lround(object->rotation[i] / replay_step(r)) + replay_middle(r) != record[place++]) return false;
+    }
+    return object->flag == (record[7] != 0);
+}
+
+/* ---- the endpoints */
+
+static void replay_open_world(replay* r)
 {
     int32_t most = 1;
-    for (size_t i = 0; i < (size_t)r->frames * r->objects; i++) {
+    for (size_t i = 0; i < (size_t)r->frames * r->options.objects; i++) {
         for (int j = 4; j < 7; j++) {
             int32_t value = abs(r->records[i * REPLAY_NUMBERS + (size_t)j]);
             if (value > most) most = value;
         }
     }
-    double reach = (double)most * r->position_unit;
-    double step = 2 * 0.7071067811865476 / r->quaternion_max;
+    double reach = (double)most / r->options.units;
     const necpnet_field fields[] = {
-        NECPNET_VEC3(replay_object, position, 1, -reach, reach, r->position_unit, NECPNET_FIELD_INTERPOLATE),
-        NECPNET_QUAT(replay_object, rotation, 2, step, NECPNET_FIELD_INTERPOLATE),
+        NECPNET_VEC3(replay_object, position, 1, -reach, reach, 1 / r->options.units, NECPNET_FIELD_INTERPOLATE),
+        NECPNET_QUAT(replay_object, rotation, 2, replay_step(r), NECPNET_FIELD_INTERPOLATE),
         NECPNET_BOOL(replay_object, flag, 3, 0),
     };
     const necpnet_entity_type type = {"object", 1, sizeof(replay_object), fields, 3};
-    replay_need(necpnet_schema_create(NULL, NULL, &type, 1, &r->schema), "schema");
+    necpnet_logger logger;
+    memset(&logger, 0, sizeof logger);
+    logger.write = replay_log;
+    logger.level = NECPNET_LOG_WARNING;
+    replay_need(necpnet_schema_create(NULL, &logger, &type, 1, &r->schema), "schema");
     necpnet_world_config world;
     necpnet_world_config_default(&world);
     world.schema = r->schema;
-    world.send_hz = r->hz;
+    world.logger = logger;
+    world.send_hz = 120;
     world.client_bytes_per_s = UINT32_MAX;
+    world.codec = strcmp(r->options.codec, "thin") ? NECPNET_CODEC_DEFAULT : NECPNET_CODEC_THIN;
     replay_need(necpnet_world_create(&world, &r->world), "world");
     necpnet_view_config view;
     necpnet_view_config_default(&view);
     view.schema = r->schema;
+    view.logger = logger;
     replay_need(necpnet_view_create(&view, &r->view), "view");
-    nn_view_set_clock(r->view, 0, r->hz);
-    replay_need(nn_world_follow(r->world, 1, false, &r->follower), "follow");
-    r->entities = (necpnet_entity*)calloc(r->objects, sizeof(necpnet_entity));
-    for (uint32_t i = 0; i < r->objects; i++) {
+    r->entities = (necpnet_entity*)calloc(r->options.objects, sizeof(necpnet_entity));
+    if (!r->entities) exit(1);
+    for (uint32_t i = 0; i < r->options.objects; i++) {
         replay_object first;
-        replay_convert(r, r->records + (size_t)i * REPLAY_NUMBERS, &first);
+        memset(&first, 0, sizeof first);
+        replay_convert(r, replay_record(r, 0, i), &first);
         replay_need(necpnet_world_spawn(r->world, 1, &first, &r->entities[i]), "spawn");
     }
 }
 
-static uint64_t replay_mismatches(const replay* r)
+/* Not random: equal runs are equal. */
+static bool replay_fill(void* to, size_t bytes, void* user)
 {
-    uint64_t wrong = 0;
-    for (uint32_t i = 0; i < r->objects; i++) {
-        const nn_world_slot* slot = &r->world->slots[r->entities[i] & 0xffff];
-        const nn_view_slot* seen = nn_view_find(r->view, r->entities[i]);
-        const uint32_t* row = nn_world_row(r->world, slot, slot->version);
-        if (!seen || memcmp(nn_view_row(r->view, seen, seen->entity->count - 1u), row,
-                            r->schema->plans[0].row_words * sizeof(uint32_t))) {
-            wrong++;
-        }
+    replay* r = (replay*)user;
+    for (size_t i = 0; i < bytes; i++) {
+        r->entropy = r->entropy * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        ((uint8_t*)to)[i] = (uint8_t)(r->entropy >> 56);
     }
-    return wrong;
+    return true;
+}
+
+static void replay_set_loss(replay* r, double share)
+{
+    r->link_config.loss_ppm = (uint32_t)(share * 1e6);
+    replay_need(necpnet_link_configure(r->link, r->client_transport, &r->link_config), "link");
+}
+
+static void replay_open_link(replay* r)
+{
+    const char* url = strcmp(r->options.transport, "ws") ? "udp://server:7777" : "ws://server:7777/ws";
+    uint32_t round_trip_us = (r->options.age - 1) * 1000000u / r->options.hz + 2000;
+    necpnet_link_config_default(&r->link_config);
+    r->link_config.seed = r->options.seed;
+    r->link_config.latency_us = round_trip_us / 2;
+    r->now_us = 1000000;
+    replay_need(necpnet_link_create(&r->link_config, &r->link), "link");
+    necpnet_link_advance(r->link, r->now_us);
+    replay_need(necpnet_link_add_server(r->link, 7777, &r->server_transport), "link");
+    replay_need(necpnet_link_add_client(r->link, &r->client_transport), "link");
+    necpnet_server_config server;
+    necpnet_server_config_default(&server);
+    server.transport = r->server_transport;
+    server.world = r->world;
+    server.tick_hz = r->options.hz;
+    server.security = REPLAY_SECURITY;
+    server.entropy.fill = replay_fill;
+    server.entropy.user = r;
+    replay_need(necpnet_server_create(&server, &r->server), "server");
+    replay_need(necpnet_server_set_wall_time(r->server, UINT64_C(1700000000000000), r->now_us), "server");
+    necpnet_client_config client;
+    necpnet_client_config_default(&client);
+    client.transport = r->client_transport;
+    client.view = r->view;
+    client.security = REPLAY_SECURITY;
+    client.entropy.fill = replay_fill;
+    client.entropy.user = r;
+    replay_need(necpnet_client_create(&client, &r->client), "client");
+    necpnet_client_update(r->client, r->now_us);
+    replay_need(necpnet_client_connect(r->client, &url, 1), "connect");
+}
+
+static void replay_drain(replay* r)
+{
+    necpnet_event event;
+    necpnet_view_event seen;
+    while (necpnet_server_poll(r->server, &event)) {
+    }
+    while (necpnet_view_poll(r->view, &seen)) {
+    }
+    while (necpnet_client_poll(r->client, &event)) {
+        if (event.type == NECPNET_EVENT_CONNECTED) r->connected = true;
+        if (event.type == NECPNET_EVENT_DISCONNECTED || event.type == NECPNET_EVENT_CONNECT_FAILED) r->failed = true;
+    }
+    if (r->failed) {
+        fprintf(stderr, "state_replay: the connection was lost: %s\n", event.text ? event.text : "");
+        exit(1);
+    }
+}
+
+/* Some time passes; what it costs each side is counted. */
+static void replay_pass(replay* r, uint64_t us)
+{
+    r->now_us += us;
+    necpnet_link_advance(r->link, r->now_us);
+    uint64_t began = replay_now_ns();
+    necpnet_client_update(r->client, r->now_us);
+    uint64_t between = replay_now_ns();
+    necpnet_server_update(r->server, r->now_us);
+    uint64_t end = replay_now_ns();
+    r->decode_ns += between - began;
+    r->encode_ns += end - between;
+    replay_drain(r);
+}
+
+/* ---- ticks */
+
+/* tick: 1 for the first frame. */
+static void replay_commit(replay* r, uint32_t tick)
+{
+    uint32_t frame = tick <= r->frames ? tick - 1 : r->frames - 1;
+    for (uint32_t i = 0; i < r->options.objects; i++) {
+        const int32_t* record = replay_record(r, frame, i);
+        if (tick > 1 && frame > 0 && !memcmp(record, replay_record(r, frame - 1, i), REPLAY_NUMBERS * sizeof *record))
+            continue;
+        replay_convert(r, record, (replay_object*)necpnet_world_get(r->world, r->entities[i]));
+        necpnet_world_mark(r->world, r->entities[i]);
+    }
+    uint64_t began = replay_now_ns();
+    replay_need(necpnet_world_commit(r->world, tick), "commit");
+    r->encode_ns += replay_now_ns() - began;
+}
+
+/* Every entity in view against the record: of the tick that the view has in whole, or (may_lag) of its own state's tick. */
+static void replay_compare(replay* r, bool may_lag)
+{
+    necpnet_view_statistics statistics;
+    necpnet_view_get_statistics(r->view, &statistics);
+    if (statistics.states == 0) return;
+    for (uint32_t i = 0; i < r->options.objects; i++) {
+        replay_object object;
+        uint32_t tick = 0;
+        if (necpnet_view_get_latest(r->view, r->entities[i], &object, sizeof object, &tick)) {
+            if (!may_lag) r->mismatches++;
+            continue;
+        }
+        if (!may_lag) tick = statistics.tick;
+        uint32_t frame = tick <= r->frames ? tick - 1 : r->frames - 1;
+        if (!replay_equal(r, replay_record(r, frame, i), &object)) r->mismatches++;
+    }
+}
+
+typedef struct replay_figures {
+    uint64_t state_bytes;
+    uint64_t wire_bytes;
+    uint64_t updates;
+} replay_figures;
+
+static replay_figures replay_measure(const replay* r)
+{
+    replay_figures figures;
+    necpnet_world_statistics world;
+    necpnet_statistics statistics;
+    memset(&figures, 0, sizeof figures);
+    necpnet_world_get_statistics(r->world, &world);
+    figures.state_bytes = world.bytes_sent;
+    figures.updates = world.updates_sent;
+    if (necpnet_client_get_statistics(r->client, &statistics) == NECPNET_OK) {
+        bool udp = statistics.transport == NECPNET_TRANSPORT_UDP;
+        figures.wire_bytes = statistics.bytes_received + (udp ? REPLAY_UDP_IP_BYTES * statistics.packets_received : 0);
+    }
+    return figures;
+}
+
+/* Figures between two moments, so many ticks apart; printed when all has been compared. */
+typedef struct replay_result {
+    double seconds;
+    double bytes;
+    double wire_bytes;
+    double updates;
+    double encode_ns;
+    double decode_ns;
+} replay_result;
+
+static replay_result replay_finish(const replay* r, const replay_figures* from, uint32_t ticks)
+{
+    replay_figures to = replay_measure(r);
+    replay_result result;
+    result.seconds = (double)ticks / (double)r->options.hz;
+    result.bytes = (double)(to.state_bytes - from->state_bytes);
+    result.wire_bytes = (double)(to.wire_bytes - from->wire_bytes);
+    result.updates = to.updates > from->updates ? (double)(to.updates - from->updates) : 1;
+    result.encode_ns = (double)r->encode_ns;
+    result.decode_ns = (double)r->decode_ns;
+    return result;
+}
+
+static void replay_print(const replay* r, const replay_result* result)
+{
+    const replay_options* o = &r->options;
+    printf("{\"bench\":\"state_replay\",\"file\":\"%s\",\"codec\":\"%s\",\"transport\":\"%s\",\"age\":%u,\"loss\":%g,",
+           o->path, o->codec, o->transport, (unsigned)o->age, o->loss);
+    printf("\"kbps\":%.1f,\"kB_per_s_wire\":%.3f,\"bits_per_update\":%.2f,\"updates_per_s\":%.0f,",
+           result->bytes * 8 / result->seconds / 1000, result->wire_bytes / result->seconds / 1000,
+           result->bytes * 8 / result->updates, result->updates / result->seconds);
+    printf("\"encode_ns\":%.0f,\"decode_ns\":%.0f,\"mismatches\":%llu}\n", result->encode_ns / result->updates,
+           result->decode_ns / result->updates, (unsigned long long)r->mismatches);
 }
 
 static void replay_run(replay* r)
 {
-    static uint8_t frame[NN_STATE_FRAME_BYTES_MAX];
-    struct {
-        uint32_t values[8];
-        uint32_t count;
-    } waiting[REPLAY_AGE_MAX + 1];
-    memset(waiting, 0, sizeof waiting);
-    uint64_t bytes = 0;
-    uint64_t wrong = 0;
-    uint64_t frames_sent = 0;
-    uint64_t encode_ns = 0;
-    uint64_t decode_ns = 0;
-    uint64_t commit_ns = 0;
-    uint64_t updates_before = 0;
-    uint32_t warm = r->age + 1; /* whole states until the first acknowledgement: not counted */
-    for (uint32_t tick = 1; tick <= r->frames; tick++) {
-        const int32_t* records = r->records + (size_t)(tick - 1) * r->objects * REPLAY_NUMBERS;
-        uint64_t now_us = (uint64_t)tick * 1000000 / r->hz + 1000000;
-        for (uint32_t i = 0; i < r->objects; i++) {
-            replay_convert(r, records + (size_t)i * REPLAY_NUMBERS,
-                           (replay_object*)necpnet_world_get(r->world, r->entities[i]));
-            necpnet_world_mark(r->world, r->entities[i]);
+    uint64_t began_us = r->now_us;
+    uint32_t warm = 2 * r->options.age + 32;
+    uint32_t healing = r->options.loss > 0 ? 4 * r->options.hz : r->options.age;
+    replay_figures from;
+    replay_result result;
+    memset(&result, 0, sizeof result);
+    replay_commit(r, 1);
+    while (!r->connected) {
+        if (r->now_us - began_us > REPLAY_TIMEOUT_US) {
+            fprintf(stderr, "state_replay: no connection\n");
+            exit(1);
         }
-        uint64_t began = replay_now_ns();
-        replay_need(necpnet_world_commit(r->world, tick), "commit");
-        commit_ns += replay_now_ns() - began;
-        uint32_t at = tick % (r->age + 1);
-        for (uint32_t i = 0; i < waiting[at].count; i++) nn_follower_acked(r->follower, waiting[at].values[i]);
-        waiting[at].count = 0;
-        uint32_t back = (tick + r->age) % (r->age + 1);
-        if (r->age == 0) back = 0;
-        if (tick == warm) updates_before = r->world->statistics.updates_sent;
-        for (;;) {
-            uint32_t value = 0;
-            nn_writer writer = nn_writer_of(frame, sizeof frame);
-            began = replay_now_ns();
-            bool wrote = nn_follower_write(r->follower, &writer, sizeof frame, &value, now_us);
-            uint64_t written = replay_now_ns();
-            if (!wrote) break;
-            nn_reader reader = nn_reader_of(frame + 1, nn_writer_bytes(&writer) - 1);
-            replay_need(nn_view_read(r->view, &reader, now_us), nn_view_get_error(r->view));
-            if (waiting[back].count < 8) waiting[back].values[waiting[back].count++] = value;
-            if (tick < warm) continue;
-            encode_ns += written - began;
-            decode_ns += replay_now_ns() - written;
-            bytes += nn_writer_bytes(&writer);
-            frames_sent++;
-        }
-        wrong += replay_mismatches(r);
+        replay_pass(r, REPLAY_STEP_US);
     }
-    double seconds = (double)(r->frames - warm + 1) / (double)r->hz;
-    double updates = (double)(r->world->statistics.updates_sent - updates_before);
-    double packet_overhead = 23 + 28; /* necpnet's header and tag; IP and UDP: of frames that each take one packet */
-    printf("{\"bench\":\"state_replay\",\"file\":\"%s\",\"age\":%u,\"kbps\":%.1f,\"kB_per_s_wire\":%.2f,\"bits_per_"
-           "update\":%.1f,"
-           "\"updates_per_s\":%.0f,\"encode_ns\":%.0f,\"decode_ns\":%.0f,\"commit_ns\":%.0f,\"full\":%llu,"
-           "\"mismatches\":%llu}\n",
-           r->path, (unsigned)r->age, (double)bytes * 8 / seconds / 1000,
-           ((double)bytes + (double)frames_sent * packet_overhead) / seconds / 1000, (double)bytes * 8 / updates,
-           updates / seconds, (double)encode_ns / updates, (double)decode_ns / updates,
-           (double)commit_ns / r->frames / r->objects, (unsigned long long)r->world->statistics.full_sent,
-           (unsigned long long)wrong);
-    if (wrong) exit(1);
+    replay_set_loss(r, r->options.loss);
+    from = replay_measure(r);
+    r->started_us = r->now_us;
+    for (uint32_t tick = 2; tick <= r->frames + healing; tick++) {
+        if (tick == r->frames + 1) replay_set_loss(r, 0);
+        if (tick == warm) {
+            from = replay_measure(r);
+            r->encode_ns = r->decode_ns = 0;
+        }
+        uint64_t due_us = r->started_us + (uint64_t)(tick - 1) * 1000000 / r->options.hz;
+        while (r->now_us + REPLAY_STEP_US < due_us) replay_pass(r, REPLAY_STEP_US);
+        replay_commit(r, tick);
+        replay_pass(r, due_us - r->now_us);
+        replay_compare(r, r->options.loss > 0 || tick < warm);
+        if (tick == r->frames) result = replay_finish(r, &from, r->frames - warm + 1);
+    }
+    replay_compare(r, false);
+    replay_print(r, &result);
 }
 
 int main(int argc, char** argv)
 {
-    replay r;
-    memset(&r, 0, sizeof r);
-    r.hz = 60;
-    r.age = 6;
-    r.position_unit = 1.0 / 512;
-    r.quaternion_max = 511;
-    r.path = argc > 1 ? argv[1] : NULL;
+    static replay r;
+    replay_options* o = &r.options;
+    o->path = argc > 1 ? argv[1] : NULL;
+    o->codec = "default";
+    o->transport = "udp";
+    o->hz = 60;
+    o->age = 6;
+    o->parent = -1;
+    o->units = 512;
+    o->quaternion_max = 511;
+    o->seed = 1;
     for (int i = 2; i + 1 < argc; i += 2) {
         double number = strtod(argv[i + 1], NULL);
         if (!strcmp(argv[i], "--objects"))
-            r.objects = (uint32_t)number;
+            o->objects = (uint32_t)number;
         else if (!strcmp(argv[i], "--hz"))
-            r.hz = (uint32_t)number;
+            o->hz = (uint32_t)number;
         else if (!strcmp(argv[i], "--age"))
-            r.age = (uint32_t)number;
+            o->age = (uint32_t)number;
+        else if (!strcmp(argv[i], "--codec"))
+            o->codec = argv[i + 1];
+        else if (!strcmp(argv[i], "--transport"))
+            o->transport = argv[i + 1];
+        else if (!strcmp(argv[i], "--parent-object"))
+            o->parent = (int64_t)number;
         else if (!strcmp(argv[i], "--position-units"))
-            r.position_unit = 1.0 / number;
+            o->units = number;
         else if (!strcmp(argv[i], "--quaternion-max"))
-            r.quaternion_max = number;
+            o->quaternion_max = (int32_t)number;
+        else if (!strcmp(argv[i], "--loss"))
+            o->loss = number < 1 ? number : number / 100;
+        else if (!strcmp(argv[i], "--seed"))
+            o->seed = (uint64_t)number;
         else
-            r.path = NULL;
+            o->path = NULL;
     }
-    if (!r.path || r.objects == 0 || r.objects > 4096 || r.hz == 0 || r.hz > 120 || r.age == 0 || r.age > 25) {
-        fprintf(stderr, "usage: state_replay FILE.bin --objects 1..4096 --hz 1..120 --age 1..25 [--position-units U] "
-                        "[--quaternion-max Q]\n");
+    bool codec = !strcmp(o->codec, "default") || !strcmp(o->codec, "thin");
+    bool transport = !strcmp(o->transport, "udp") || !strcmp(o->transport, "ws");
+    if (!o->path || argc % 2 || o->objects < 1 || o->objects > 4096 || o->hz < 1 || o->hz > 120 || o->age < 1 ||
+        o->age > 30 || !codec || !transport || !(o->units > 0) || o->quaternion_max < 15 || o->quaternion_max > 14141 ||
+        o->loss < 0 || o->loss > 0.9 || o->parent >= (int64_t)o->objects) {
+        fprintf(stderr, "usage: state_replay FILE.bin --objects 1..4096 --hz 1..120 --age 1..30 --codec default|thin "
+                        "[--parent-object I] [--position-units U] [--quaternion-max Q] [--loss P] [--seed S] "
+                        "[--transport udp|ws]\n");
         return 2;
     }
     if (!replay_load(&r)) {
-        fprintf(stderr, "state_replay: %s: cannot be read, or holds no frame of %u objects\n", r.path,
-                (unsigned)r.objects);
+        fprintf(stderr, "state_replay: %s: cannot be read, or holds no frames of %u objects with quaternions 0 .. %d\n",
+                o->path, (unsigned)o->objects, (int)o->quaternion_max);
         return 1;
     }
-    replay_open(&r);
+    replay_open_world(&r);
+    replay_open_link(&r);
     replay_run(&r);
-    nn_world_unfollow(r.world, r.follower);
+    necpnet_client_destroy(r.client);
+    necpnet_server_destroy(r.server);
+    necpnet_link_destroy(r.link);
     necpnet_view_destroy(r.view);
     necpnet_world_destroy(r.world);
     necpnet_schema_destroy(r.schema);
     free(r.entities);
     free(r.records);
-    return 0;
+    return r.mismatches != 0;
 }

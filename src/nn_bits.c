@@ -62,10 +62,14 @@ NN_PRIVATE void nn_bits_rewind(nn_bit_writer* writer, size_t bit_count)
 
 NN_PRIVATE unsigned nn_bits_for(uint64_t value_max)
 {
+#if defined(__GNUC__) || defined(__clang__)
+    return value_max ? 64u - (unsigned)__builtin_clzll(value_max) : 0;
+#else
     unsigned bits = 0;
     while (value_max) {
         bits++;
         value_max >>= 1;
     }
     return bits;
+#endif
 }

@@ -54,6 +54,7 @@ NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer pee
     follower->world = world;
     follower->peer = peer;
     follower->ordered = ordered;
+    follower->thin = world->config.codec == NECPNET_CODEC_THIN;
     follower->record_bits = FOLLOWER_RECORD_BITS_FIRST * 16;
     follower->frame_first = 1;
     follower->frame_next = 1;
@@ -75,7 +76,8 @@ NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower)
     nn_alloc_give(&world->alloc, follower->states, follower->state_capacity * sizeof(nn_follower_state));
     nn_alloc_give(&world->alloc, follower->pending, follower->pending_capacity * sizeof(uint16_t));
     nn_alloc_give(&world->alloc, follower->order, follower->pending_capacity * sizeof(uint64_t));
-    nn_alloc_give(&world->alloc, follower->entries, follower->entry_capacity * sizeof(nn_follower_entry));
+    nn_alloc_give(&world->alloc, follower->recent, follower->pending_capacity * sizeof(uint16_t));
+    nn_alloc_give(&world->alloc, follower->entries, follower->entry_capacity * sizeof(uint16_t));
     nn_alloc_give(&world->alloc, follower->frames, follower->frame_capacity * sizeof(nn_follower_frame));
     nn_alloc_give(&world->alloc, follower, sizeof *follower);
 }
@@ -133,16 +135,21 @@ static bool follower_reserve(nn_follower* follower)
     uint32_t capacity = world->slot_capacity;
     if (follower->pending_capacity < capacity) {
         uint16_t* pending = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
+        uint16_t* recent = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
         uint64_t* order = (uint64_t*)nn_alloc_take(alloc, capacity * sizeof(uint64_t));
-        if (!pending || !order) {
+        if (!pending || !recent || !order) {
             nn_alloc_give(alloc, pending, capacity * sizeof(uint16_t));
+            nn_alloc_give(alloc, recent, capacity * sizeof(uint16_t));
             nn_alloc_give(alloc, order, capacity * sizeof(uint64_t));
             return false;
         }
         nn_copy(pending, follower->pending, follower->pending_count * sizeof(uint16_t));
+        nn_copy(recent, follower->recent, follower->recent_count * sizeof(uint16_t));
         nn_alloc_give(alloc, follower->pending, follower->pending_capacity * sizeof(uint16_t));
+        nn_alloc_give(alloc, follower->recent, follower->pending_capacity * sizeof(uint16_t));
         nn_alloc_give(alloc, follower->order, follower->pending_capacity * sizeof(uint64_t));
         follower->pending = pending;
+        follower->recent = recent;
         follower->order = order;
         follower->pending_capacity = capacity;
     }
@@ -163,7 +170,7 @@ static void follower_notice(nn_follower* follower, uint16_t place)
     if (slot->flags & NN_SLOT_COMMITTED) {
         if (state->generation !=
             slot->generation) { /* a new entity; its state or its leave makes the former one leave */
-            uint8_t known = state->flags & NN_FOLLOWER_KNOWN;
+            uint8_t known = state->flags & (NN_FOLLOWER_KNOWN | NN_FOLLOWER_RECENT);
             nn_follower_unpend(follower, place);
             memset(state, 0, sizeof *state);
             state->flags = known;
@@ -176,8 +183,7 @@ static void follower_notice(nn_follower* follower, uint16_t place)
         state->sent_tick -= FOLLOWER_LEAVE_HEAD_START;
         nn_follower_pend(follower, place);
     } else {
-        nn_follower_unpend(follower, place);
-        memset(state, 0, sizeof *state);
+        nn_follower_forget(follower, place);
     }
 }
 
@@ -216,9 +222,9 @@ static bool follower_has_something(const nn_follower* follower)
     const necpnet_world* world = follower->world;
     uint32_t input;
     if (follower->frame_next - follower->frame_first >= NN_FOLLOWER_RECORDS_MAX) return false;
-    if (follower->pending_count) return true;
+    if (follower->pending_count || follower->walk_from) return true;
     if (world->commit <= follower->sent_commit) return false;
-    if (follower->trailing) return true;
+    if (follower->trailing || follower->moving_count) return true;
     if (world->newest && world->slots[world->newest].changed > follower->seen) return true;
     return nn_follower_input(follower, &input) && input != follower->input_sent;
 }
@@ -255,34 +261,57 @@ NN_PRIVATE void nn_follower_refill(nn_follower* follower, uint64_t now_us)
 
 /* ---- what became of frames */
 
-static void follower_ack_entry(nn_follower* follower, const nn_follower_entry* entry, uint32_t tick)
+NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place)
 {
-    nn_follower_state* state = &follower->states[entry->place];
-    const nn_world_slot* slot = &follower->world->slots[entry->place];
-    if (state->generation != entry->generation) return;
-    if (entry->kind == NN_FOLLOWER_LEAVE) {
-        nn_follower_unpend(follower, entry->place);
-        memset(state, 0, sizeof *state);
-        return;
-    }
-    if ((uint16_t)(entry->index - state->floor_index - 1) >= 0x8000) return;
-    if ((state->flags & NN_FOLLOWER_BASE) && (uint16_t)(entry->index - state->base_index - 1) >= 0x8000) return;
-    /* If it came late, newer states may have pushed its baseline out of the view, which then could not read it. */
-    if (entry->kind == NN_FOLLOWER_UPDATE && (uint16_t)(state->sent_index - entry->base_index) >= NN_VIEW_STATES)
-        return;
-    nn_follower_set_base(state, entry->version, tick, entry->index);
-    if (state->flags & NN_FOLLOWER_LEAVING) return;
-    if (nn_follower_has_newest(follower, state, slot)) nn_follower_unpend(follower, entry->place);
+    nn_follower_state* state = &follower->states[place];
+    uint8_t kept = state->flags & NN_FOLLOWER_RECENT;
+    nn_follower_unpend(follower, place);
+    memset(state, 0, sizeof *state);
+    state->flags = kept;
 }
 
-static void follower_lose_entry(nn_follower* follower, const nn_follower_entry* entry)
+static uint64_t follower_bit(const nn_follower_state* state, uint32_t number)
 {
-    nn_follower_state* state = &follower->states[entry->place];
-    const nn_world_slot* slot = &follower->world->slots[entry->place];
-    if (state->generation != entry->generation || entry->index != state->sent_index) return;
-    if (entry->kind != NN_FOLLOWER_LEAVE && (state->flags & NN_FOLLOWER_LEAVING)) return; /* the leave is under way */
-    if (slot->generation != entry->generation && !(state->flags & NN_FOLLOWER_LEAVING)) return;
-    nn_follower_pend(follower, entry->place);
+    uint32_t back = state->number - 1 - number;
+    return back < 64 ? (state->sent | state->full) & UINT64_C(1) << back : 0;
+}
+
+NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number)
+{
+    nn_follower_state* state = &follower->states[place];
+    const nn_world_slot* slot = &follower->world->slots[place];
+    uint64_t bit = follower_bit(state, number);
+    if (!bit) return; /* of a former entity, or too long ago */
+    state->acked |= bit;
+    if (!(state->sent & bit)) {
+        if (state->flags & NN_FOLLOWER_LEAVING) nn_follower_forget(follower, place);
+        return;
+    }
+    bool newest = !(state->acked & (bit - 1));
+    if ((state->full & bit) && (uint16_t)(number - state->floor) < 0x8000) {
+        state->flags &= (uint8_t)~NN_FOLLOWER_FULL;
+    }
+    if (newest) {
+        state->flags |= NN_FOLLOWER_BASE;
+        state->base_tick = follower->ticks[number & 63];
+    }
+    if (state->flags & NN_FOLLOWER_LEAVING) return;
+    if (nn_follower_has_newest(follower, state, slot)) nn_follower_unpend(follower, place);
+}
+
+static void follower_missed(nn_follower* follower, uint16_t place, uint32_t number)
+{
+    nn_follower_state* state = &follower->states[place];
+    const nn_world_slot* slot = &follower->world->slots[place];
+    nn_follower_age(follower, state);
+    uint64_t bit = follower_bit(state, number);
+    uint64_t newer = bit ? bit - 1 : UINT64_MAX;     /* it may be too long ago for the masks */
+    if ((state->sent | state->full) & newer) return; /* something newer is under way */
+    if (!bit && (state->flags & NN_FOLLOWER_SURE)) return;
+    bool leaving = (state->flags & NN_FOLLOWER_LEAVING) != 0;
+    if ((state->sent & bit) && leaving) return; /* the leave is under way, or will be */
+    if (slot->generation != state->generation && !leaving) return;
+    nn_follower_pend(follower, place);
 }
 
 static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
@@ -292,12 +321,15 @@ static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
     if (!frame->open) return;
     /* So late that the view may have dropped it: see NN_STATE_WINDOW_TICKS. */
     if (follower->sent_tick - frame->tick >= NN_STATE_WINDOW_TICKS) acked = false;
+    uint32_t back = follower->frame_next - 1 - value;
+    if (back >= NN_FRAME_LATE_MAX) acked = false;
+    if (acked) follower->known |= UINT64_C(1) << back;
     for (uint32_t i = 0; i < frame->count; i++) {
-        const nn_follower_entry* entry = &follower->entries[(frame->first + i) & (follower->entry_capacity - 1)];
+        uint16_t place = follower->entries[(frame->first + i) & (follower->entry_capacity - 1)];
         if (acked) {
-            follower_ack_entry(follower, entry, frame->tick);
+            nn_follower_arrived(follower, place, value);
         } else {
-            follower_lose_entry(follower, entry);
+            follower_missed(follower, place, value);
         }
     }
     frame->open = false;

@@ -7,9 +7,10 @@
 #define NN_FOLLOWER_H
 
 #include "nn_bytes.h"
+#include "nn_track.h"
 #include "nn_world.h"
 
-#define NN_STATE_FRAME_BYTES_MIN 40 /* a budget below this writes nothing */
+#define NN_STATE_FRAME_BYTES_MIN 48 /* a budget below this writes nothing */
 #define NN_FOLLOWER_RECORDS_MAX 256 /* frames neither acked nor lost; then nothing is written until one is */
 
 /* nn_world_follow - a new client of the world.
@@ -52,37 +53,31 @@ NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value);
 /* ---- what nn_follower.c and nn_follower_write.c share */
 
 typedef enum nn_follower_flag {
-    NN_FOLLOWER_KNOWN = 1,  /* the client may have it, or a former entity of the slot */
-    NN_FOLLOWER_BASE = 2,   /* base_* name a state that it surely has */
-    NN_FOLLOWER_OWNER = 4,  /* and it was sent as its own */
-    NN_FOLLOWER_LEAVING = 8 /* it is gone, and the client may not know */
+    NN_FOLLOWER_KNOWN = 1,   /* the client may have it, or a former entity of the slot */
+    NN_FOLLOWER_BASE = 2,    /* base_tick names a state that it surely has */
+    NN_FOLLOWER_OWNER = 4,   /* it is to be the client's own */
+    NN_FOLLOWER_LEAVING = 8, /* it is gone, and the client may not know */
+    NN_FOLLOWER_FULL = 16,   /* nothing but a full state will do until one after floor has arrived */
+    NN_FOLLOWER_SURE = 32,   /* the newest of the sendings that the masks no longer hold has arrived */
+    NN_FOLLOWER_RECENT = 64  /* in the list of what was sent of late */
 } nn_follower_flag;
 
-/* One a client and entity. */
+/* One a client and entity. In the masks bit i is frame number - 1 - i. */
 typedef struct nn_follower_state {
-    uint32_t base_version;
+    uint64_t sent;   /* frames with a state of it */
+    uint64_t full;   /* frames with a whole state of it, or (not in sent) that it left */
+    uint64_t acked;  /* of both, those that arrived */
+    uint32_t number; /* the frame that comes next, when the masks were brought up to date */
     uint32_t base_tick;
     uint32_t sent_version;
     uint32_t sent_tick;
     uint16_t generation;
-    uint16_t base_index;  /* which sending the base was */
-    uint16_t sent_index;  /* sendings so far */
-    uint16_t floor_index; /* acks of sendings up to this one say nothing */
-    uint16_t pending;     /* place in the pending list plus 1; 0: not in it */
-    uint8_t flags;        /* nn_follower_flag */
+    uint16_t floor;   /* low bits of the first frame number that counts for NN_FOLLOWER_FULL */
+    uint16_t pending; /* place in the pending list plus 1; 0: not in it */
+    uint8_t flags;    /* nn_follower_flag */
 } nn_follower_state;
 
-typedef enum nn_follower_kind { NN_FOLLOWER_UPDATE = 0, NN_FOLLOWER_FULL = 1, NN_FOLLOWER_LEAVE = 2 } nn_follower_kind;
-
-/* One a record in a frame that is neither acked nor lost. */
-typedef struct nn_follower_entry {
-    uint32_t version;
-    uint16_t place;
-    uint16_t generation;
-    uint16_t index;
-    uint16_t base_index; /* UPDATE: of the baseline that it was written against */
-    uint8_t kind;        /* nn_follower_kind */
-} nn_follower_entry;
+typedef enum nn_follower_kind { NN_FOLLOWER_UPDATE = 0, NN_FOLLOWER_WHOLE = 1, NN_FOLLOWER_LEAVE = 2 } nn_follower_kind;
 
 typedef struct nn_follower_frame {
     uint32_t first; /* number of its first entry */
@@ -96,21 +91,29 @@ struct nn_follower {
     nn_follower* next; /* in its bucket */
     necpnet_peer peer;
     bool ordered;
+    bool thin;                 /* the thin codec */
     nn_follower_state* states; /* by slot */
     uint32_t state_capacity;
     uint16_t* pending; /* slots with something to send; room for pending_capacity */
     uint32_t pending_count;
     uint32_t pending_capacity;
-    uint64_t* order;            /* scratch for choosing, as large as pending */
-    nn_follower_entry* entries; /* ring by number, a power of two */
+    uint64_t* order;  /* scratch for choosing, as large as pending */
+    uint16_t* recent; /* slots of which something was sent within the masks, rising; as large as pending */
+    uint32_t recent_count;
+    uint32_t moving_count; /* of them those that were moving, as of the last frame */
+    uint16_t* entries;     /* ring by number, a power of two: the slots in frames that are neither acked nor lost */
     uint32_t entry_capacity;
     uint32_t entry_next;
     nn_follower_frame* frames; /* ring by value, a power of two; none when ordered */
     uint32_t frame_capacity;
     uint32_t frame_first; /* the oldest value that is open */
-    uint32_t frame_next;
+    uint32_t frame_next;  /* value of the next one: its number */
+    uint64_t known;       /* bit i: frame frame_next - 1 - i has arrived */
+    uint32_t ticks[64];   /* of the last frames, by number */
     uint64_t seen;        /* commit up to which the change list was walked */
     uint64_t sent_commit; /* of the last frame */
+    uint64_t walk_commit; /* of the last frame with moving entities */
+    uint16_t walk_from;   /* the slot to go on with among those; 0: from the beginning */
     uint32_t sent_tick;
     uint32_t quiet_tick;   /* the client had all until then, without a frame; counts when after sent_tick */
     uint32_t input_now;    /* inputs processed as of the commit input_commit + 1 */
@@ -141,17 +144,30 @@ NN_INLINE bool nn_follower_owns(const nn_follower* follower, const nn_world_slot
 NN_INLINE bool nn_follower_has_newest(const nn_follower* follower, const nn_follower_state* state,
                                       const nn_world_slot* slot)
 {
-    return (state->flags & NN_FOLLOWER_BASE) && state->base_version == slot->version &&
+    return (state->flags & NN_FOLLOWER_BASE) && !(state->flags & NN_FOLLOWER_FULL) &&
+           state->base_tick >= nn_world_version_tick(slot, slot->version) &&
            nn_follower_owns(follower, slot) == ((state->flags & NN_FOLLOWER_OWNER) != 0);
 }
 
-NN_INLINE void nn_follower_set_base(nn_follower_state* state, uint32_t version, uint32_t tick, uint16_t index)
-{
-    state->flags |= NN_FOLLOWER_BASE;
-    state->base_version = version;
-    state->base_tick = tick;
-    state->base_index = index;
-}
+/* nn_follower_age - bring a state's masks up to the frame that comes next. */
+NN_PRIVATE void nn_follower_age(const nn_follower* follower, nn_follower_state* state);
+
+/* nn_follower_known - what the frame that comes next, of room bytes, can refer to. */
+NN_PRIVATE nn_known nn_follower_known(const nn_follower* follower, size_t room);
+
+/* nn_follower_timeline - the states of a slot that the client has, as it will find them (nn_track_timeline); 0 when it must
+ * get a whole one. The masks are up to date. */
+NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, uint16_t place, const nn_known* known,
+                                         nn_timeline* timeline);
+
+/* nn_follower_can_update - whether there is a timeline. */
+NN_PRIVATE bool nn_follower_can_update(const nn_follower* follower, uint16_t place, const nn_known* known);
+
+/* nn_follower_moves - as nn_track_moves. */
+NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, uint16_t place, const nn_known* known);
+
+/* nn_follower_arrived - a state of a slot, or its leave, in a frame has arrived. */
+NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number);
 
 /* nn_follower_input - the input whose effect the last commit holds; false before the first. */
 NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tick);
@@ -159,6 +175,9 @@ NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tic
 /* nn_follower_pend, nn_follower_unpend - a slot has something to send, or no longer. */
 NN_PRIVATE void nn_follower_pend(nn_follower* follower, uint16_t place);
 NN_PRIVATE void nn_follower_unpend(nn_follower* follower, uint16_t place);
+
+/* nn_follower_forget - the client has nothing of this slot, and needs nothing. */
+NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place);
 
 /* nn_follower_sync - take note of what changed in the world since the last time. False without memory: try again later. */
 NN_PRIVATE bool nn_follower_sync(nn_follower* follower);

@@ -4,7 +4,7 @@
 #include "nn_frame.h"
 #include "nn_row.h"
 
-#define FOLLOWER_HEAD_BYTES_MAX 28    /* type, length 2, flags, three varints of at most 8 */
+#define FOLLOWER_HEAD_BYTES_MAX 32    /* type, length 2, flags, three varints of at most 8, two slots */
 #define FOLLOWER_TRAILING_ORDERED 1   /* frames after the last change, which tell that nothing moves any more */
 #define FOLLOWER_TRAILING_UNORDERED 3 /* some of them may be lost */
 #define FOLLOWER_ENTRIES_FIRST 64
@@ -66,40 +66,314 @@ static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
 
 /* ---- writing */
 
+#define FOLLOWER_LIST_BITS 8 /* to begin and end the list of other records, at most */
+
 typedef struct follower_writing {
-    nn_bit_writer bits;
-    size_t bits_max;
-    bool budget_limited; /* by the budget, not by the packet */
+    nn_encoder encoder;
+    nn_known known;
+    uint64_t ticks_hash; /* of the known frames' ticks */
+    size_t bits_max;     /* of all records */
+    size_t walk_max;     /* of the moving ones */
+    uint32_t moving;     /* how many the client takes for moving */
+    uint32_t waiting;    /* others that are pending */
+    uint32_t own;        /* moving and pending ones of the client's own, which go with every frame */
+    uint32_t records;
     unsigned gap_order;
-    uint32_t usual_age; /* of most baselines; 0: none */
-    uint16_t former;    /* slot of the record before */
+    uint16_t former;     /* slot of the record before */
+    bool budget_limited; /* by the budget, not by the packet */
+    bool own_complete;   /* the own entities all found room */
+    uint16_t walk_from;  /* slots of the moving ones in this frame; 0: from the first on */
+    uint16_t walk_to;    /* 0: to the last */
 } follower_writing;
 
-static bool follower_can_delta(const nn_follower* follower, const nn_follower_state* state, const nn_world_slot* slot)
+typedef struct follower_mark {
+    size_t bit_count;
+    size_t at;
+} follower_mark;
+
+static follower_mark follower_begin_record(follower_writing* writing, nn_world_coding* coding)
 {
-    return (state->flags & NN_FOLLOWER_BASE) &&
-           (uint16_t)(state->sent_index - state->base_index) < NN_VIEW_STATES - 1 &&
-           nn_world_row(follower->world, slot, state->base_version);
+    follower_mark mark = {writing->encoder.bits.bit_count, 0};
+    if (writing->encoder.thin) memcpy(&coding->thin_before, writing->encoder.thin, sizeof coding->thin_before);
+    return mark;
 }
 
-/* The baseline age that most of the chosen have (Boyer and Moore's majority vote). */
-static uint32_t follower_usual_age(const nn_follower* follower, uint32_t count)
+/* Takes the record back if it found no room. */
+static bool follower_end_record(follower_writing* writing, nn_world_coding* coding, follower_mark mark, size_t bits_max)
 {
-    uint32_t candidate = 0;
-    uint32_t votes = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const nn_follower_state* state = &follower->states[(uint16_t)follower->order[i]];
-        uint32_t age = follower->world->tick - state->base_tick;
-        if (!(state->flags & NN_FOLLOWER_BASE) || age == 0 || age > 255) continue;
-        if (votes == 0) candidate = age;
-        if (candidate == age) {
-            votes++;
-        } else {
-            votes--;
-        }
-    }
-    return candidate;
+    nn_encoder* encoder = &writing->encoder;
+    if (!encoder->bits.failed && nn_encoder_bits(encoder) + FOLLOWER_LIST_BITS <= bits_max) return true;
+    nn_bits_rewind(&encoder->bits, mark.bit_count);
+    if (encoder->thin) memcpy(encoder->thin, &coding->thin_before, sizeof coding->thin_before);
+    return false;
 }
+
+/* ---- the cache: a record follows from its entity, its version, the known states, and how it is written */
+
+static uint64_t follower_mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
+static uint64_t follower_hash_ticks(const nn_follower* follower, const nn_known* known)
+{
+    uint64_t hash = follower->world->tick;
+    for (uint64_t bits = known->frames; bits; bits &= bits - 1) {
+        hash = follower_mix(hash, follower->ticks[(known->number - 1 - nn_lowest_bit(bits)) & 63]);
+    }
+    return hash;
+}
+
+static uint64_t follower_key(const nn_follower* follower, const follower_writing* writing, uint16_t place, bool special)
+{
+    const nn_follower_state* state = &follower->states[place];
+    const nn_world_slot* slot = &follower->world->slots[place];
+    uint64_t mask = (UINT64_C(1) << writing->known.reach) - 1;
+    uint64_t known = state->acked & mask;
+    uint64_t hash = follower_mix(writing->ticks_hash, (uint64_t)place << 32 | slot->version);
+    /* masks count from the newest known frame on, so that clients of different round trips differ by ticks alone */
+    unsigned first = writing->known.frames ? nn_lowest_bit(writing->known.frames) : 0;
+    hash = follower_mix(hash, known >> first);
+    hash = follower_mix(hash, (state->full & known) >> first);
+    hash = follower_mix(hash, (uint64_t)state->generation << 8 | (uint64_t)(state->flags & NN_FOLLOWER_OWNER) |
+                                  (special ? 1u : 0u));
+    if (!known) hash = follower_mix(hash, nn_world_version_at(slot, state->base_tick));
+    return hash ? hash : 1;
+}
+
+static nn_cached_record* follower_cached(const nn_follower* follower, uint64_t key)
+{
+    nn_record_cache* cache = follower->world->cache;
+    return cache && !follower->thin ? &cache->records[key >> 40 & (NN_CACHE_RECORDS - 1)] : NULL;
+}
+
+static void follower_put_cached(nn_encoder* encoder, const nn_cached_record* record)
+{
+    for (unsigned done = 0; done < record->bits; done += 32) {
+        unsigned bits = record->bits - done < 32u ? record->bits - done : 32u;
+        uint64_t piece = 0;
+        for (unsigned i = 0; i < (bits + 7) / 8; i++) piece |= (uint64_t)record->data[done / 8 + i] << (8 * i);
+        nn_bits_write(&encoder->bits, piece, bits);
+    }
+}
+
+static void follower_keep_cached(nn_cached_record* record, uint64_t key, const nn_encoder* encoder, size_t from)
+{
+    size_t bits = encoder->bits.bit_count - from;
+    if (encoder->bits.failed || bits > NN_CACHE_RECORD_BYTES * 8) return;
+    nn_bit_reader reader = nn_bit_reader_of(encoder->bits.begin, encoder->bits.bytes_max);
+    reader.bit_at = from;
+    record->key = key;
+    record->bits = (uint16_t)bits;
+    for (unsigned i = 0; i * 8 < bits; i++) {
+        record->data[i] = (uint8_t)nn_bits_read(&reader, bits - i * 8 < 8 ? (unsigned)(bits - i * 8) : 8u);
+    }
+}
+
+/* ---- records */
+
+/* An update. False if the client lacks what it would follow from; then nothing was written. */
+static bool follower_write_update(nn_follower* follower, follower_writing* writing, uint16_t place, bool special)
+{
+    necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[place];
+    const nn_type_plan* plan = &world->schema->plans[slot->type];
+    bool owner = (follower->states[place].flags & NN_FOLLOWER_OWNER) != 0;
+    nn_encoder* encoder = &writing->encoder;
+    nn_timeline timeline;
+    if (!nn_follower_can_update(follower, place, &writing->known)) return false;
+    uint64_t key = world->cache ? follower_key(follower, writing, place, special) : 0;
+    nn_cached_record* cached = follower_cached(follower, key);
+    if (cached && cached->key == key) {
+        world->cache_hits++;
+        follower_put_cached(encoder, cached);
+        return true;
+    }
+    if (!nn_follower_timeline(follower, place, &writing->known, &timeline)) return false;
+    size_t from = encoder->bits.bit_count;
+    nn_predict(plan, &timeline, owner, &world->coding->prediction);
+    nn_codec_write(encoder, plan, &world->coding->prediction, nn_world_row(world, slot, slot->version), owner, special);
+    world->cache_misses++;
+    if (cached) follower_keep_cached(cached, key, encoder, from);
+    return true;
+}
+
+static void follower_write_whole(nn_follower* follower, follower_writing* writing, uint16_t place)
+{
+    const necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[place];
+    const nn_follower_state* state = &follower->states[place];
+    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
+    nn_put_bits(&writing->encoder, state->generation, 16);
+    nn_put_bits(&writing->encoder, slot->type, world->schema->type_bits);
+    nn_put_bits(&writing->encoder, owner, 1);
+    nn_row_write(&world->schema->plans[slot->type], &writing->encoder, nn_world_row(world, slot, slot->version), owner);
+}
+
+/* Nothing, in the place of an update that the client expects. */
+static void follower_write_skip(nn_follower* follower, follower_writing* writing, uint16_t place)
+{
+    necpnet_world* world = follower->world;
+    const nn_type_plan* plan = &world->schema->plans[world->slots[place].type];
+    nn_follower_state* state = &follower->states[place];
+    nn_timeline timeline;
+    uint8_t flags = state->flags;
+    state->flags &= (uint8_t)~NN_FOLLOWER_FULL; /* the client expects what it knows */
+    uint32_t count = nn_follower_timeline(follower, place, &writing->known, &timeline);
+    state->flags = flags;
+    NN_ASSERT(count); /* it moves */
+    if (!count) return;
+    nn_predict(plan, &timeline, false, &world->coding->prediction);
+    nn_codec_write_skip(&writing->encoder, plan, &world->coding->prediction, false);
+}
+
+/* ---- book-keeping */
+
+/* Keeps the list of recent slots in order. */
+static void follower_note_recent(nn_follower* follower, uint16_t place)
+{
+    nn_follower_state* state = &follower->states[place];
+    if (state->flags & NN_FOLLOWER_RECENT) return;
+    uint32_t at = follower->recent_count++;
+    for (; at > 0 && follower->recent[at - 1] > place; at--) follower->recent[at] = follower->recent[at - 1];
+    follower->recent[at] = place;
+    state->flags |= NN_FOLLOWER_RECENT;
+}
+
+static void follower_note_sent(nn_follower* follower, uint16_t place, nn_follower_kind kind)
+{
+    necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[place];
+    nn_follower_state* state = &follower->states[place];
+    follower_note_recent(follower, place);
+    nn_follower_age(follower, state);
+    state->sent = state->sent << 1 | (kind != NN_FOLLOWER_LEAVE);
+    state->full = state->full << 1 | (kind != NN_FOLLOWER_UPDATE);
+    state->acked <<= 1;
+    state->number++;
+    state->sent_tick = world->tick;
+    world->statistics.updates_sent++;
+    if (kind == NN_FOLLOWER_WHOLE) world->statistics.full_sent++;
+    follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)] = place;
+    if (kind == NN_FOLLOWER_LEAVE) {
+        nn_follower_unpend(follower, place);
+        return;
+    }
+    state->flags |= NN_FOLLOWER_KNOWN;
+    state->sent_version = slot->version;
+    /* Own entities go with every frame until acked, so that a frame's input tick never runs ahead of them. */
+    if (follower->ordered || !(state->flags & NN_FOLLOWER_OWNER)) nn_follower_unpend(follower, place);
+}
+
+/* The owner changed since it was sent: what the client has shows other fields. */
+static void follower_check_owner(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
+{
+    bool owner = nn_follower_owns(follower, slot);
+    if (owner == ((state->flags & NN_FOLLOWER_OWNER) != 0)) return;
+    state->flags &= (uint8_t)~NN_FOLLOWER_OWNER;
+    if (owner) state->flags |= NN_FOLLOWER_OWNER;
+    state->flags |= NN_FOLLOWER_FULL;
+    state->floor = (uint16_t)follower->frame_next;
+}
+
+/* Nothing visible changed against the last state that has arrived: it is as good as the newest. */
+static bool follower_needs_nothing(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
+{
+    if (nn_follower_has_newest(follower, state, slot)) return true;
+    uint64_t all = state->sent | state->full;
+    bool newest_arrived = all ? (state->acked & state->sent & all & (~all + 1)) != 0 : state->flags & NN_FOLLOWER_SURE;
+    if (!(state->flags & NN_FOLLOWER_BASE) || (state->flags & NN_FOLLOWER_FULL) || !newest_arrived) return false;
+    const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
+    uint32_t version = nn_world_version_at(slot, state->base_tick);
+    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
+    if (!version || !nn_row_visible_equal(plan, nn_world_row(follower->world, slot, version),
+                                          nn_world_row(follower->world, slot, slot->version), owner)) {
+        return false;
+    }
+    state->base_tick = follower->world->tick;
+    return true;
+}
+
+/* Whether the slot still has the entity that the client is to see. */
+static bool follower_is_there(const nn_follower_state* state, const nn_world_slot* slot)
+{
+    return (slot->flags & NN_SLOT_ALIVE) && (slot->flags & NN_SLOT_COMMITTED) && slot->generation == state->generation;
+}
+
+static bool follower_was_sent(const nn_follower* follower, const nn_follower_state* state, const nn_world_slot* slot)
+{
+    return state->sent_version == slot->version && state->sent_tick == follower->world->tick;
+}
+
+/* ---- moving entities: every one that the client takes for moving, by slot, without saying which */
+
+/* Brings the masks of recent slots up to date, forgets those that are not, and counts what moves. */
+static void follower_count_moving(nn_follower* follower, follower_writing* writing)
+{
+    uint32_t kept = 0;
+    uint32_t pending = 0;
+    writing->moving = 0;
+    for (uint32_t i = 0; i < follower->recent_count; i++) {
+        uint16_t place = follower->recent[i];
+        nn_follower_state* state = &follower->states[place];
+        nn_follower_age(follower, state);
+        if (!(state->sent | state->full)) {
+            state->flags &= (uint8_t)~NN_FOLLOWER_RECENT;
+            continue;
+        }
+        follower->recent[kept++] = place;
+        if (!nn_follower_moves(follower, place, &writing->known)) continue;
+        writing->moving++;
+        if (state->pending) pending++;
+        if (state->pending && nn_follower_owns(follower, &follower->world->slots[place])) writing->own++;
+    }
+    follower->recent_count = kept;
+    writing->waiting = follower->pending_count - pending;
+}
+
+/* One moving entity. False if it found no room. What cannot be an update is skipped, to follow among the others. */
+static bool follower_write_moving(nn_follower* follower, follower_writing* writing, uint16_t place)
+{
+    necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[place];
+    nn_follower_state* state = &follower->states[place];
+    size_t bits_max = writing->records ? writing->walk_max : writing->bits_max;
+    follower_mark mark = follower_begin_record(writing, world->coding);
+    bool there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
+    if (there) follower_check_owner(follower, state, slot);
+    bool updated = there && follower_write_update(follower, writing, place, true);
+    if (!updated) follower_write_skip(follower, writing, place);
+    if (!follower_end_record(writing, world->coding, mark, bits_max)) return false;
+    if (updated) {
+        follower_note_sent(follower, place, NN_FOLLOWER_UPDATE);
+        writing->records++;
+    } else if (there) {
+        nn_follower_pend(follower, place);
+    }
+    return true;
+}
+
+static void follower_walk(nn_follower* follower, follower_writing* writing)
+{
+    const necpnet_world* world = follower->world;
+    writing->walk_from = follower->walk_from;
+    writing->walk_to = 0;
+    bool walk = writing->moving && (writing->walk_from || world->commit > follower->walk_commit);
+    nn_put_bits(&writing->encoder, walk, 1);
+    follower->walk_from = 0;
+    if (!walk) return;
+    follower->walk_commit = world->commit;
+    for (uint32_t i = 0; i < follower->recent_count; i++) {
+        uint16_t place = follower->recent[i];
+        if (place < writing->walk_from || !nn_follower_moves(follower, place, &writing->known)) continue;
+        if (follower_write_moving(follower, writing, place)) continue;
+        writing->walk_to = follower->walk_from = place;
+        break;
+    }
+}
+
+/* ---- all others, by their slots */
 
 static unsigned follower_gap_order(const nn_follower* follower, uint32_t count)
 {
@@ -108,137 +382,75 @@ static unsigned follower_gap_order(const nn_follower* follower, uint32_t count)
     return bits ? (bits - 1) & 15 : 0;
 }
 
-/* The owner changed since it was sent: what the client has shows other fields. */
-static void follower_check_owner(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
-{
-    bool owner = nn_follower_owns(follower, slot);
-    if (owner == ((state->flags & NN_FOLLOWER_OWNER) != 0)) return;
-    state->flags &= (uint8_t) ~(NN_FOLLOWER_BASE | NN_FOLLOWER_OWNER);
-    if (owner) state->flags |= NN_FOLLOWER_OWNER;
-    state->floor_index = state->sent_index;
-}
-
-/* Writes one record, or leaves bits as they were when there is no room. */
+/* Writes one record, or leaves all as it was when there is no room. */
 static bool follower_write_record(nn_follower* follower, follower_writing* writing, uint16_t place,
-                                  nn_follower_kind kind)
+                                  nn_follower_kind* kind)
 {
     necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[place];
-    const nn_follower_state* state = &follower->states[place];
-    const nn_type_plan* plan = &world->schema->plans[slot->type];
-    nn_bit_writer* bits = &writing->bits;
-    size_t mark = bits->bit_count;
-    memcpy(world->model_before, world->model + plan->model, plan->row_words * sizeof(uint16_t));
-    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
-    nn_bits_write(bits, 1, 1);
-    nn_golomb_write(bits, (uint16_t)(place - writing->former - 1), writing->gap_order);
-    if (kind == NN_FOLLOWER_UPDATE) {
-        uint32_t age = world->tick - state->base_tick;
-        nn_bits_write(bits, 0, 1);
-        nn_bits_write(bits, age == writing->usual_age, 1);
-        if (age != writing->usual_age) nn_golomb_write(bits, age, 4);
-        if (plan->restricted) nn_bits_write(bits, owner, 1);
-        nn_row_write_delta(plan, world->model, bits, nn_world_row(world, slot, state->base_version),
-                           nn_world_row(world, slot, slot->version), owner);
-    } else {
-        nn_bits_write(bits, kind == NN_FOLLOWER_FULL ? 1 : 3, 2);
-        nn_bits_write(bits, state->generation, 16);
-        if (kind == NN_FOLLOWER_FULL) {
-            nn_bits_write(bits, slot->type, world->schema->type_bits);
-            nn_bits_write(bits, owner, 1);
-            nn_row_write(plan, bits, nn_world_row(world, slot, slot->version), owner);
+    nn_encoder* encoder = &writing->encoder;
+    follower_mark mark = follower_begin_record(writing, world->coding);
+    nn_put_bits(encoder, 1, 1);
+    nn_put_golomb(encoder, (uint16_t)(place - writing->former - 1), writing->gap_order);
+    if (*kind == NN_FOLLOWER_UPDATE && !nn_follower_can_update(follower, place, &writing->known)) {
+        *kind = NN_FOLLOWER_WHOLE;
+    }
+    if (*kind == NN_FOLLOWER_UPDATE) {
+        nn_put_bits(encoder, 0, 1);
+        (void)follower_write_update(follower, writing, place, false);
+    }
+    if (*kind != NN_FOLLOWER_UPDATE) {
+        nn_put_bits(encoder, *kind == NN_FOLLOWER_WHOLE ? 1 : 3, 2);
+        if (*kind == NN_FOLLOWER_WHOLE) {
+            follower_write_whole(follower, writing, place);
+        } else {
+            nn_put_bits(encoder, follower->states[place].generation, 16);
         }
     }
-    if (bits->failed || bits->bit_count + 1 > writing->bits_max) { /* the last bit ends the list */
-        nn_bits_rewind(bits, mark);
-        memcpy(world->model + plan->model, world->model_before, plan->row_words * sizeof(uint16_t));
-        return false;
-    }
+    if (!follower_end_record(writing, world->coding, mark, writing->bits_max)) return false;
     writing->former = place;
     return true;
 }
 
-/* Book-keeping of a record that was written. */
-static void follower_note_sent(nn_follower* follower, uint16_t place, nn_follower_kind kind)
-{
-    necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[place];
-    nn_follower_state* state = &follower->states[place];
-    state->sent_index++;
-    if ((uint16_t)(state->sent_index - state->floor_index) > NN_FOLLOWER_RECORDS_MAX) {
-        state->floor_index = (uint16_t)(state->sent_index - NN_FOLLOWER_RECORDS_MAX); /* older ones are settled */
-    }
-    state->sent_tick = world->tick;
-    world->statistics.updates_sent++;
-    if (kind == NN_FOLLOWER_FULL) world->statistics.full_sent++;
-    if (!follower->ordered) {
-        nn_follower_entry* entry = &follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)];
-        entry->version = slot->version;
-        entry->place = place;
-        entry->generation = state->generation;
-        entry->index = state->sent_index;
-        entry->base_index = state->base_index;
-        entry->kind = (uint8_t)kind;
-    }
-    if (kind == NN_FOLLOWER_LEAVE) {
-        nn_follower_unpend(follower, place);
-        if (follower->ordered) memset(state, 0, sizeof *state);
-        return;
-    }
-    state->flags |= NN_FOLLOWER_KNOWN;
-    state->sent_version = slot->version;
-    if (follower->ordered) nn_follower_set_base(state, slot->version, world->tick, state->sent_index);
-    /* Own entities go with every frame until acked, so that a frame's input tick never runs ahead of them. */
-    if (follower->ordered || !(state->flags & NN_FOLLOWER_OWNER)) nn_follower_unpend(follower, place);
-}
-
-/* The client has the newest state (versions only rise, so whatever was sent after the baseline is the same one). Or
- * nothing visible changed against what was sent last, and that has arrived: the baseline is as good as the newest. */
-static bool follower_needs_nothing(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
-{
-    if (nn_follower_has_newest(follower, state, slot)) return true;
-    if (!(state->flags & NN_FOLLOWER_BASE) || state->sent_index != state->base_index) return false;
-    const uint32_t* base = nn_world_row(follower->world, slot, state->base_version);
-    const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
-    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
-    if (!base || !nn_row_visible_equal(plan, base, nn_world_row(follower->world, slot, slot->version), owner)) {
-        return false;
-    }
-    state->base_version = slot->version;
-    return true;
-}
-
 /* Records for the chosen. What finds no room begins the next frame. When it is the budget that is short, all others wait
- * with it, so that even a large state gets its turn. Returns whether the own entities all found room. */
-static bool follower_write_records(nn_follower* follower, follower_writing* writing, uint32_t count)
+ * with it, so that even a large state gets its turn. */
+static void follower_write_records(nn_follower* follower, follower_writing* writing, uint32_t count)
 {
     const necpnet_world* world = follower->world;
-    bool own_complete = true;
     follower->start = 0;
+    writing->gap_order = follower_gap_order(follower, count);
+    bool begun = false;
     for (uint32_t i = 0; i < count; i++) {
         uint16_t place = (uint16_t)follower->order[i];
         const nn_world_slot* slot = &world->slots[place];
         nn_follower_state* state = &follower->states[place];
         nn_follower_kind kind = NN_FOLLOWER_LEAVE;
+        nn_follower_age(follower, state);
         if (!(state->flags & NN_FOLLOWER_LEAVING)) {
-            if (slot->versions == 0 || slot->generation != state->generation) continue; /* gone with the next commit */
+            if (!follower_is_there(state, slot)) continue; /* gone with the next commit */
             follower_check_owner(follower, state, slot);
             if (follower_needs_nothing(follower, state, slot)) {
                 nn_follower_unpend(follower, place);
                 continue;
             }
-            if (follower->again && state->sent_version == slot->version && state->sent_tick == world->tick) continue;
-            kind = follower_can_delta(follower, state, slot) ? NN_FOLLOWER_UPDATE : NN_FOLLOWER_FULL;
+            if (state->number == follower->frame_next + 1) continue; /* in this frame already */
+            if (follower->again && follower_was_sent(follower, state, slot)) continue;
+            kind = NN_FOLLOWER_UPDATE;
         }
-        if (follower_write_record(follower, writing, place, kind)) {
+        if (!begun) {
+            nn_put_bits(&writing->encoder, 1, 1);
+            nn_put_bits(&writing->encoder, writing->gap_order, 4);
+            begun = true;
+        }
+        if (follower_write_record(follower, writing, place, &kind)) {
             follower_note_sent(follower, place, kind);
+            writing->records++;
             continue;
         }
         if (!follower->start) follower->start = place;
-        if (nn_follower_owns(follower, slot)) own_complete = false;
+        if (nn_follower_owns(follower, slot)) writing->own_complete = false;
         if (writing->budget_limited) break;
     }
-    return own_complete;
+    nn_put_bits(&writing->encoder, 0, 1); /* no list, or its end */
 }
 
 /* Room to remember one more frame. */
@@ -262,10 +474,9 @@ static bool follower_reserve_frame(nn_follower* follower)
 /* Room to remember one more frame of up to count records. */
 static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 {
-    if (follower->ordered) return true;
-    if (!follower_reserve_frame(follower)) return false;
+    if (!follower->ordered && !follower_reserve_frame(follower)) return false;
     uint32_t first = follower->entry_next;
-    if (follower->frame_first != follower->frame_next) {
+    if (!follower->ordered && follower->frame_first != follower->frame_next) {
         first = nn_follower_frame_of(follower, follower->frame_first)->first;
     }
     uint32_t needed = follower->entry_next - first + count;
@@ -273,12 +484,12 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
     uint32_t capacity = follower->entry_capacity ? follower->entry_capacity : FOLLOWER_ENTRIES_FIRST;
     while (capacity < needed) capacity *= 2;
     nn_alloc* alloc = &follower->world->alloc;
-    nn_follower_entry* entries = (nn_follower_entry*)nn_alloc_take(alloc, capacity * sizeof(nn_follower_entry));
+    uint16_t* entries = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
     if (!entries) return false;
     for (uint32_t number = first; number != follower->entry_next; number++) {
         entries[number & (capacity - 1)] = follower->entries[number & (follower->entry_capacity - 1)];
     }
-    nn_alloc_give(alloc, follower->entries, follower->entry_capacity * sizeof(nn_follower_entry));
+    nn_alloc_give(alloc, follower->entries, follower->entry_capacity * sizeof(uint16_t));
     follower->entries = entries;
     follower->entry_capacity = capacity;
     return true;
@@ -287,37 +498,43 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 #define FOLLOWER_FRAME_COMPLETE 1u
 #define FOLLOWER_FRAME_INPUT 2u
 #define FOLLOWER_FRAME_QUIET 4u
+#define FOLLOWER_FRAME_THIN 8u
+#define FOLLOWER_FRAME_FROM 16u
+#define FOLLOWER_FRAME_TO 32u
 
-static void follower_write_frame(nn_follower* follower, nn_writer* writer, const follower_writing* writing,
-                                 bool own_complete)
+static void follower_write_frame(nn_follower* follower, nn_writer* writer, follower_writing* writing)
 {
     const necpnet_world* world = follower->world;
     uint32_t input = 0;
     bool has_input = nn_follower_input(follower, &input);
-    if (!own_complete) { /* an own entity stayed behind: so must the input */
+    if (!writing->own_complete) { /* an own entity stayed behind: so must the input */
         input = follower->input_sent;
         has_input = input != 0;
     }
-    bool complete = true; /* all that is still pending was sent, and waits for its ack */
+    bool complete = !writing->walk_to; /* all that is still pending was sent, and waits for its ack */
     for (uint32_t i = 0; complete && i < follower->pending_count; i++) {
         const nn_follower_state* state = &follower->states[follower->pending[i]];
         complete =
             state->sent_version == world->slots[follower->pending[i]].version && (state->flags & NN_FOLLOWER_OWNER);
     }
-    size_t records = nn_bits_bytes(&writing->bits);
+    size_t records = nn_encoder_end(&writing->encoder);
     bool quiet =
         follower->sent_commit && follower->quiet_tick > follower->sent_tick && follower->quiet_tick < world->tick;
     uint32_t quiet_age = world->tick - follower->quiet_tick;
     size_t bytes = 1 + nn_varint_bytes(world->tick) + (has_input ? nn_varint_bytes(input) : 0) +
-                   (quiet ? nn_varint_bytes(quiet_age) : 0) + records;
+                   (quiet ? nn_varint_bytes(quiet_age) : 0) + (writing->walk_from ? 2u : 0u) +
+                   (writing->walk_to ? 2u : 0u) + records;
     unsigned flags = (complete ? FOLLOWER_FRAME_COMPLETE : 0) | (has_input ? FOLLOWER_FRAME_INPUT : 0) |
-                     (quiet ? FOLLOWER_FRAME_QUIET : 0);
+                     (quiet ? FOLLOWER_FRAME_QUIET : 0) | (follower->thin ? FOLLOWER_FRAME_THIN : 0) |
+                     (writing->walk_from ? FOLLOWER_FRAME_FROM : 0) | (writing->walk_to ? FOLLOWER_FRAME_TO : 0);
     nn_write_u8(writer, NN_FRAME_STATE);
     nn_write_varint(writer, bytes);
     nn_write_u8(writer, (uint8_t)flags);
     nn_write_varint(writer, world->tick);
     if (has_input) nn_write_varint(writer, input);
     if (quiet) nn_write_varint(writer, quiet_age);
+    if (writing->walk_from) nn_write_u16(writer, writing->walk_from);
+    if (writing->walk_to) nn_write_u16(writer, writing->walk_to);
     nn_write_bytes(writer, world->frame, records);
     if (has_input) follower->input_sent = input;
 }
@@ -326,44 +543,88 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, const
 static void follower_plan_next(nn_follower* follower, const follower_writing* writing, bool written, uint64_t now_us)
 {
     bool budget = follower->allowance / 1000000u >= NN_STATE_FRAME_BYTES_MIN;
-    follower->again = written && follower->start && !writing->budget_limited && budget;
+    bool more = follower->start || follower->walk_from;
+    follower->again = written && more && !writing->budget_limited && budget;
     if (!follower->again) nn_follower_schedule(follower, now_us);
 }
 
-/* Fills writing with records. Returns how many; own_complete as of follower_write_records. */
-static uint32_t follower_encode(nn_follower* follower, follower_writing* writing, size_t room, uint32_t count,
-                                bool* own_complete)
+/* Which frames the client is known to have: 12 bits of this one's number; then, if any, how far back the newest of them
+ * is, and the oldest, and which between them are missing. */
+static void follower_write_known(follower_writing* writing)
 {
-    necpnet_world* world = follower->world;
-    uint64_t sent_before = world->statistics.updates_sent;
-    writing->bits = nn_bit_writer_of(world->frame, room);
-    writing->bits_max = room * 8;
-    writing->gap_order = follower_gap_order(follower, count);
-    writing->usual_age = follower_usual_age(follower, count);
-    nn_bits_write(&writing->bits, writing->usual_age, 8);
-    nn_bits_write(&writing->bits, writing->gap_order, 4);
-    size_t head_bits = writing->bits.bit_count;
-    nn_row_model_reset(world->schema, world->model);
-    *own_complete = follower_write_records(follower, writing, count);
-    uint32_t records = (uint32_t)(world->statistics.updates_sent - sent_before);
-    if (records) {
-        uint32_t mean = (uint32_t)((writing->bits.bit_count - head_bits) * 16 / records);
-        follower->record_bits = (follower->record_bits * 3 + mean) / 4;
+    const nn_known* known = &writing->known;
+    nn_encoder* encoder = &writing->encoder;
+    nn_put_bits(encoder, known->number & 0xfff, 12);
+    nn_put_bits(encoder, known->reach != 0, 1);
+    if (!known->reach) return;
+    unsigned newest = nn_lowest_bit(known->frames);
+    uint64_t missing = ~known->frames & ((UINT64_C(1) << known->reach) - 1);
+    missing &= ~((UINT64_C(1) << newest) - 1);
+    nn_put_golomb(encoder, newest, 2);
+    nn_put_bits(encoder, known->reach, 6);
+    nn_put_golomb(encoder, nn_bit_count(missing), 0);
+    unsigned at = newest;
+    for (; missing; missing &= missing - 1) {
+        unsigned next = nn_lowest_bit(missing);
+        nn_put_golomb(encoder, next - at - 1, 3);
+        at = next;
     }
-    nn_bits_write(&writing->bits, 0, 1);
-    NN_ASSERT(!writing->bits.failed);
-    return records;
 }
 
-static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first, uint32_t records)
+/* Shares between the moving and the others when not all find room. */
+static void follower_share_room(const nn_follower* follower, follower_writing* writing)
 {
-    if (follower->ordered) return 0;
-    nn_follower_frame* frame = nn_follower_frame_of(follower, follower->frame_next);
+    size_t others = (size_t)(writing->waiting + writing->own) * follower->record_bits / 16 + writing->own * 32;
+    size_t half = writing->bits_max / 2;
+    writing->walk_max = writing->bits_max - (others < half ? others : half);
+}
+
+/* Fills writing with records. */
+static void follower_encode(nn_follower* follower, follower_writing* writing, size_t room)
+{
+    necpnet_world* world = follower->world;
+    nn_world_coding* coding = world->coding;
+    writing->bits_max = room * 8;
+    writing->own_complete = true;
+    writing->encoder =
+        nn_encoder_of(world->schema->tables, follower->thin ? &coding->thin : NULL, world->frame, room + 8);
+    if (world->cache) writing->ticks_hash = follower_hash_ticks(follower, &writing->known);
+    follower_write_known(writing);
+    follower_share_room(follower, writing);
+    size_t head_bits = nn_encoder_bits(&writing->encoder);
+    follower_walk(follower, writing);
+    bool stuck = writing->walk_to && !writing->records && writing->budget_limited; /* what is large gets its turn */
+    if (stuck) writing->own_complete = false;
+    uint32_t count =
+        stuck ? 0 : follower_choose(follower, room - nn_min_size(room, nn_encoder_bits(&writing->encoder) / 8));
+    follower_write_records(follower, writing, count);
+    if (writing->records) {
+        uint32_t mean = (uint32_t)((nn_encoder_bits(&writing->encoder) - head_bits) * 16 / writing->records);
+        follower->record_bits = (follower->record_bits * 3 + mean) / 4;
+    }
+    NN_ASSERT(!writing->encoder.bits.failed);
+    follower->moving_count = writing->moving;
+}
+
+static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first)
+{
+    uint32_t number = follower->frame_next++;
+    follower->ticks[number & 63] = follower->world->tick;
+    follower->known <<= 1;
+    if (follower->ordered) { /* it will arrive before whatever is written next */
+        follower->known |= 1;
+        follower->frame_first = follower->frame_next;
+        for (uint32_t i = entry_first; i != follower->entry_next; i++) {
+            nn_follower_arrived(follower, follower->entries[i & (follower->entry_capacity - 1)], number);
+        }
+        return 0;
+    }
+    nn_follower_frame* frame = nn_follower_frame_of(follower, number);
     frame->first = entry_first;
-    frame->count = records;
+    frame->count = follower->entry_next - entry_first;
     frame->tick = follower->world->tick;
     frame->open = true;
-    return follower->frame_next++;
+    return number;
 }
 
 /* Whether a frame without records is worth sending: an input was processed, or the last one had some. */
@@ -378,6 +639,19 @@ static bool follower_has_news(nn_follower* follower, bool own_complete)
     return own_complete && nn_follower_input(follower, &input) && input != follower->input_sent;
 }
 
+/* Takes note of the world and of what the client knows. False if nothing can be written now. */
+static bool follower_prepare(nn_follower* follower, follower_writing* writing, size_t budget)
+{
+    necpnet_world* world = follower->world;
+    if (budget < NN_STATE_FRAME_BYTES_MIN || !nn_follower_sync(follower)) return false;
+    if (world->follower_count > 1 && !world->cache) {
+        world->cache = (nn_record_cache*)nn_alloc_take(&world->alloc, sizeof(nn_record_cache)); /* or go without */
+    }
+    writing->known = nn_follower_known(follower, budget - FOLLOWER_HEAD_BYTES_MAX);
+    follower_count_moving(follower, writing);
+    return follower_reserve_entries(follower, writing->moving + follower->pending_count);
+}
+
 NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,
                                   uint64_t now_us)
 {
@@ -390,33 +664,27 @@ NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size
     follower_writing writing;
     memset(&writing, 0, sizeof writing);
     writing.budget_limited = budget < packet;
-    uint32_t count = 0;
-    bool possible = budget >= NN_STATE_FRAME_BYTES_MIN && nn_follower_sync(follower);
-    if (possible) {
-        count = follower_choose(follower, budget - FOLLOWER_HEAD_BYTES_MAX);
-        possible = follower_reserve_entries(follower, count);
-    }
-    if (!possible) {
+    if (!follower_prepare(follower, &writing, budget)) {
         follower_plan_next(follower, &writing, false, now_us);
         return false;
     }
     uint32_t entry_first = follower->entry_next;
-    bool own_complete = true;
-    uint32_t records = follower_encode(follower, &writing, budget - FOLLOWER_HEAD_BYTES_MAX, count, &own_complete);
-    if (!records && !follower_has_news(follower, own_complete)) {
+    follower_encode(follower, &writing, budget - FOLLOWER_HEAD_BYTES_MAX);
+    if (!writing.records && !follower_has_news(follower, writing.own_complete)) {
         follower_plan_next(follower, &writing, false, now_us);
         return false;
     }
-    if (records) follower->trailing = follower->ordered ? FOLLOWER_TRAILING_ORDERED : FOLLOWER_TRAILING_UNORDERED;
+    if (writing.records)
+        follower->trailing = follower->ordered ? FOLLOWER_TRAILING_ORDERED : FOLLOWER_TRAILING_UNORDERED;
     size_t before = nn_writer_bytes(writer);
-    follower_write_frame(follower, writer, &writing, own_complete);
+    follower_write_frame(follower, writer, &writing);
     size_t bytes = nn_writer_bytes(writer) - before;
     NN_ASSERT(!writer->failed && bytes <= budget);
     follower->allowance -= (uint64_t)bytes * 1000000u;
     follower->sent_commit = world->commit;
     follower->sent_tick = world->tick;
     world->statistics.bytes_sent += bytes;
-    *out_value = follower_remember_frame(follower, entry_first, records);
+    *out_value = follower_remember_frame(follower, entry_first);
     follower_plan_next(follower, &writing, true, now_us);
     return true;
 }

@@ -470,6 +470,13 @@ NN_PRIVATE necpnet_result nn_schema_make(const necpnet_allocator* allocator, con
     schema_build(schema, types, type_count);
     schema->alloc = alloc;
     schema->block_bytes = bytes;
+    size_t blob_bytes;
+    const uint8_t* blob = nn_tables_blob(&blob_bytes);
+    schema->tables = (nn_tables*)nn_alloc_take(&schema->alloc, sizeof(nn_tables));
+    if (!schema->tables || !nn_tables_load(schema->tables, blob, blob_bytes)) {
+        necpnet_schema_destroy(schema);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
     schema->hash = schema_hash(schema);
     *out_schema = schema;
     return NECPNET_OK;
@@ -479,6 +486,7 @@ void necpnet_schema_destroy(necpnet_schema* schema)
 {
     if (!schema) return;
     nn_alloc alloc = schema->alloc;
+    nn_alloc_give(&alloc, schema->tables, sizeof(nn_tables));
     nn_alloc_give(&alloc, schema, schema->block_bytes);
 }
 

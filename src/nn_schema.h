@@ -7,6 +7,7 @@
 #define NN_SCHEMA_H
 
 #include "nn_alloc.h"
+#include "nn_tables.h"
 
 #define NN_STRUCT_BYTES_MAX 4096       /* of one entity's struct */
 #define NN_STATE_BYTES_MAX 1000        /* of a whole state on the wire: it must fit one packet of any path */
@@ -52,6 +53,7 @@ struct necpnet_schema {
     unsigned type_bits;   /* of a type's number */
     uint32_t model_words; /* of all types */
     uint64_t hash;
+    nn_tables* tables; /* of the codec */
 };
 
 /* nn_schema_make - a schema of types that are known to be right. OK | ERR_OUT_OF_MEMORY */

@@ -78,10 +78,10 @@ necpnet_result necpnet_view_create(const necpnet_view_config* config, necpnet_vi
     view->row = (uint32_t*)nn_alloc_take(from, row_bytes);
     view->other_row = (uint32_t*)nn_alloc_take(from, row_bytes);
     view->structs = (uint8_t*)nn_alloc_take(from, 2u * view->struct_bytes);
-    view->model = (uint16_t*)nn_alloc_take(from, view->schema->model_words * sizeof(uint16_t));
+    view->coding = (nn_view_coding*)nn_alloc_take(from, sizeof(nn_view_coding));
     view->predictors =
         (nn_view_predictor*)nn_alloc_take(from, (size_t)view->config.schema->type_count * sizeof(nn_view_predictor));
-    if (!view->row || !view->other_row || !view->structs || !view->model || !view->predictors) {
+    if (!view->row || !view->other_row || !view->structs || !view->coding || !view->predictors) {
         necpnet_view_destroy(view);
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -118,15 +118,19 @@ static void view_release_entity(necpnet_view* view, nn_view_slot* slot)
 void necpnet_view_destroy(necpnet_view* view)
 {
     if (!view) return;
-    for (uint32_t i = 0; i < view->slot_capacity; i++) view_release_entity(view, &view->slots[i]);
+    for (uint32_t i = 0; i < view->slot_capacity; i++) {
+        view_release_entity(view, &view->slots[i]);
+        nn_track_reset(&view->slots[i].track, &view->alloc);
+    }
     size_t row_bytes = view_row_words_max(view->schema) * sizeof(uint32_t);
     nn_alloc* to = &view->alloc;
     nn_alloc_give(to, view->slots, view->slot_capacity * sizeof(nn_view_slot));
     nn_alloc_give(to, view->queue, view->slot_capacity * sizeof(uint16_t));
+    nn_alloc_give(to, view->recent, view->slot_capacity * sizeof(uint16_t));
     nn_alloc_give(to, view->row, row_bytes);
     nn_alloc_give(to, view->other_row, row_bytes);
     nn_alloc_give(to, view->structs, 2u * view->struct_bytes);
-    nn_alloc_give(to, view->model, view->schema->model_words * sizeof(uint16_t));
+    nn_alloc_give(to, view->coding, sizeof(nn_view_coding));
     nn_alloc_give(to, view->predictors, (size_t)view->config.schema->type_count * sizeof(nn_view_predictor));
     necpnet_schema_destroy(view->map);
     nn_alloc_give(to, view->inputs, NN_VIEW_INPUTS * sizeof(nn_view_input));
@@ -140,13 +144,19 @@ static bool view_reserve_slot(necpnet_view* view, uint16_t place)
     uint32_t capacity = view->slot_capacity ? view->slot_capacity : VIEW_SLOTS_FIRST;
     while (capacity <= place) capacity *= 2;
     uint16_t* queue = (uint16_t*)nn_alloc_take(&view->alloc, capacity * sizeof(uint16_t));
-    if (!queue) return false;
-    nn_view_slot* slots = (nn_view_slot*)nn_alloc_grow(
-        &view->alloc, view->slots, view->slot_capacity * sizeof(nn_view_slot), capacity * sizeof(nn_view_slot));
+    uint16_t* recent = (uint16_t*)nn_alloc_take(&view->alloc, capacity * sizeof(uint16_t));
+    nn_view_slot* slots = queue && recent ? (nn_view_slot*)nn_alloc_grow(&view->alloc, view->slots,
+                                                                         view->slot_capacity * sizeof(nn_view_slot),
+                                                                         capacity * sizeof(nn_view_slot))
+                                          : NULL;
     if (!slots) {
         nn_alloc_give(&view->alloc, queue, capacity * sizeof(uint16_t));
+        nn_alloc_give(&view->alloc, recent, capacity * sizeof(uint16_t));
         return false;
     }
+    nn_copy(recent, view->recent, view->recent_count * sizeof(uint16_t));
+    nn_alloc_give(&view->alloc, view->recent, view->slot_capacity * sizeof(uint16_t));
+    view->recent = recent;
     for (uint32_t i = 0; i < view->queue_count; i++) {
         queue[i] = view->queue[(view->queue_first + i) & (view->slot_capacity - 1)];
     }
@@ -182,6 +192,18 @@ NN_PRIVATE nn_view_slot* nn_view_find(const necpnet_view* view, necpnet_entity e
     return slot->entity && slot->generation == entity >> 16 ? slot : NULL;
 }
 
+/* Frames are numbered anew on another connection. */
+static void view_forget_tracks(necpnet_view* view)
+{
+    for (uint32_t i = 0; i < view->slot_capacity; i++) {
+        view->slots[i].recent = false;
+        nn_track_reset(&view->slots[i].track, &view->alloc);
+    }
+    view->recent_count = 0;
+    view->numbered = false;
+    view->newest_number = 0;
+}
+
 NN_PRIVATE void nn_view_reset(necpnet_view* view)
 {
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
@@ -193,6 +215,7 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view)
         slot->typed = false;
         slot->left = false;
     }
+    view_forget_tracks(view);
     nn_playback_reset(&view->playback);
     view->complete_count = 0;
     view->renewing = 0;
@@ -212,6 +235,7 @@ NN_PRIVATE void nn_view_renew(necpnet_view* view, bool ordered)
     for (uint32_t i = 0; i < view->slot_capacity; i++) view->slots[i].stale = view->slots[i].entity != NULL;
     view->renewing = ordered ? 1 : VIEW_RENEWING_FRAMES;
     view->complete_count = 0;
+    view_forget_tracks(view);
 }
 
 static void view_note_renewed(necpnet_view* view)
@@ -228,7 +252,6 @@ typedef struct view_scratch {
     uint32_t* row;
     uint32_t* other_row;
     uint8_t* structs;
-    uint16_t* model;
 } view_scratch;
 
 static bool view_take_scratch(nn_alloc* alloc, const necpnet_schema* schema, view_scratch* out)
@@ -237,8 +260,7 @@ static bool view_take_scratch(nn_alloc* alloc, const necpnet_schema* schema, vie
     out->row = (uint32_t*)nn_alloc_take(alloc, row_bytes);
     out->other_row = (uint32_t*)nn_alloc_take(alloc, row_bytes);
     out->structs = (uint8_t*)nn_alloc_take(alloc, 2u * view_struct_bytes_max(schema));
-    out->model = (uint16_t*)nn_alloc_take(alloc, schema->model_words * sizeof(uint16_t));
-    return out->row && out->other_row && out->structs && out->model;
+    return out->row && out->other_row && out->structs;
 }
 
 static void view_give_scratch(nn_alloc* alloc, const necpnet_schema* schema, const view_scratch* scratch)
@@ -247,13 +269,12 @@ static void view_give_scratch(nn_alloc* alloc, const necpnet_schema* schema, con
     nn_alloc_give(alloc, scratch->row, row_bytes);
     nn_alloc_give(alloc, scratch->other_row, row_bytes);
     nn_alloc_give(alloc, scratch->structs, 2u * view_struct_bytes_max(schema));
-    nn_alloc_give(alloc, scratch->model, schema->model_words * sizeof(uint16_t));
 }
 
 /* Read by another schema from now on; map is taken. */
 static necpnet_result view_change_schema(necpnet_view* view, const necpnet_schema* schema, necpnet_schema* map)
 {
-    view_scratch before = {view->row, view->other_row, view->structs, view->model};
+    view_scratch before = {view->row, view->other_row, view->structs};
     view_scratch after;
     if (!view_take_scratch(&view->alloc, schema, &after)) {
         view_give_scratch(&view->alloc, schema, &after);
@@ -265,7 +286,6 @@ static necpnet_result view_change_schema(necpnet_view* view, const necpnet_schem
     view->row = after.row;
     view->other_row = after.other_row;
     view->structs = after.structs;
-    view->model = after.model;
     view->struct_bytes = view_struct_bytes_max(schema);
     view->schema = schema;
     necpnet_schema_destroy(view->map);
@@ -354,12 +374,35 @@ static necpnet_result view_add_state(necpnet_view* view, nn_view_slot* slot, uin
     return NECPNET_OK;
 }
 
-static const uint32_t* view_find_state(const necpnet_view* view, const nn_view_slot* slot, uint32_t tick)
+/* ---- tracks */
+
+static void view_note_recent(necpnet_view* view, nn_view_slot* slot)
 {
-    for (unsigned i = slot->entity->count; i-- > 0;) {
-        if (slot->entity->ticks[slot->entity->order[i]] == tick) return nn_view_row(view, slot, i);
+    uint16_t place = (uint16_t)(slot - view->slots);
+    if (slot->recent) return;
+    uint32_t at = view->recent_count++;
+    for (; at > 0 && view->recent[at - 1] > place; at--) view->recent[at] = view->recent[at - 1];
+    view->recent[at] = place;
+    slot->recent = true;
+}
+
+/* Slots of which no frame to come can take anything for moving leave the list. */
+static void view_forget_recent(necpnet_view* view)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < view->recent_count; i++) {
+        uint16_t place = view->recent[i];
+        nn_view_slot* slot = &view->slots[place];
+        const nn_track* track = &slot->track;
+        uint32_t newest = track->count ? track->states[track->count - 1].number : 0;
+        if (track->count && view->newest_number - newest <= NN_FRAME_LATE_MAX + NN_KNOWN_FRAMES) {
+            view->recent[kept++] = place;
+            continue;
+        }
+        slot->recent = false;
+        if (!slot->entity) nn_track_reset(&slot->track, &view->alloc);
     }
-    return NULL;
+    view->recent_count = kept;
 }
 
 /* ---- frames: src/PROTOCOL.md "State" */
@@ -367,14 +410,20 @@ static const uint32_t* view_find_state(const necpnet_view* view, const nn_view_s
 #define VIEW_FRAME_COMPLETE 1u
 #define VIEW_FRAME_INPUT 2u
 #define VIEW_FRAME_QUIET 4u
+#define VIEW_FRAME_THIN 8u
+#define VIEW_FRAME_FROM 16u
+#define VIEW_FRAME_TO 32u
+#define VIEW_FRAME_ALL 63u
 
 typedef struct view_frame {
-    nn_bit_reader bits;
+    nn_decoder decoder;
+    nn_known known;
     uint32_t tick;
     uint32_t input;
     uint32_t quiet_age; /* 0: not told */
-    uint32_t usual_age;
-    unsigned gap_order;
+    uint16_t walk_from; /* slots of moving entities in it */
+    uint16_t walk_to;   /* not 0: those before it */
+    bool late;          /* it came after others that are so much newer that it is not taken */
     bool complete;
     bool has_input;
 } view_frame;
@@ -386,23 +435,44 @@ static necpnet_result view_refuse(necpnet_view* view, const char* text)
     return NECPNET_ERR_BAD_DATA;
 }
 
-static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn_view_slot* slot)
+/* Keeps what came of a slot for frames to come. row: NULL for a leave. */
+static necpnet_result view_track(necpnet_view* view, const view_frame* frame, nn_view_slot* slot, uint8_t type,
+                                 nn_track_kind kind, bool owner, const uint32_t* row)
 {
-    if (!slot || !slot->typed) return view_refuse(view, "an update of an unknown entity");
-    const nn_type_plan* plan = view_plan(view, slot);
-    uint64_t age = frame->usual_age;
-    if (!nn_bits_read(&frame->bits, 1)) age = nn_golomb_read(&frame->bits, 4);
-    if (age == 0 || age > frame->tick) return view_refuse(view, "a baseline of no tick");
-    bool owner = plan->restricted && nn_bits_read(&frame->bits, 1);
-    const uint32_t* base = slot->entity ? view_find_state(view, slot, frame->tick - (uint32_t)age) : NULL;
-    /* It may be of before the entity left or entered, or so late that 32 newer states have come meanwhile. */
-    bool excused = !slot->entity || frame->tick <= slot->entered_tick || slot->entity->count == NN_VIEW_STATES;
-    if (!base && !excused) return view_refuse(view, "an update against no baseline");
-    if (!base) view->statistics.late++;
-    if (!nn_row_read_delta(plan, view->model, &frame->bits, base, view->row, owner)) {
-        return view_refuse(view, "an update does not decode");
+    nn_track_state state;
+    memset(&state, 0, sizeof state);
+    state.number = frame->known.number;
+    state.tick = frame->tick;
+    state.kind = (uint8_t)kind;
+    state.owner = owner;
+    uint32_t newest = view->newest_number;
+    if ((int32_t)(state.number - newest) > 0) newest = state.number;
+    uint16_t words = view->schema->plans[type].row_words;
+    necpnet_result result = nn_track_add(&slot->track, &view->alloc, type, words, newest, &state, row);
+    if (result == NECPNET_OK) view_note_recent(view, slot);
+    return result;
+}
+
+/* An update of a slot, which follows from its timeline. */
+static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn_view_slot* slot, bool may_skip)
+{
+    nn_timeline timeline;
+    bool owner = false;
+    if (!nn_track_timeline(&slot->track, &frame->known, frame->tick, &timeline, &owner)) {
+        return view_refuse(view, "an update against no baseline");
     }
-    return base ? view_add_state(view, slot, frame->tick) : NECPNET_OK;
+    if (timeline.ticks[0] >= frame->tick) return view_refuse(view, "a baseline of no tick");
+    uint8_t type = slot->track.type;
+    const nn_type_plan* plan = &view->schema->plans[type];
+    nn_predict(plan, &timeline, owner, &view->coding->prediction);
+    nn_codec_result read = nn_codec_read(&frame->decoder, plan, &view->coding->prediction, view->row, owner, may_skip);
+    if (read == NN_CODEC_SKIP) return NECPNET_OK;
+    if (read == NN_CODEC_BAD) return view_refuse(view, "an update does not decode");
+    necpnet_result result = view_track(view, frame, slot, type, NN_TRACK_UPDATE, owner, view->row);
+    /* It may be of before the entity left, or entered again. */
+    bool shown = slot->entity && slot->type == type && frame->tick > slot->entered_tick;
+    if (result || !shown) return result;
+    return view_add_state(view, slot, frame->tick);
 }
 
 static necpnet_result view_enter(necpnet_view* view, uint16_t place, uint16_t generation, uint8_t type, uint32_t tick)
@@ -435,22 +505,24 @@ static bool view_is_late(const nn_view_slot* slot, uint16_t generation, uint32_t
 
 static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint16_t place)
 {
-    uint16_t generation = (uint16_t)nn_bits_read(&frame->bits, 16);
-    int type = (int)nn_bits_read(&frame->bits, view->schema->type_bits);
-    bool owner = nn_bits_read(&frame->bits, 1) != 0;
-    if (frame->bits.failed || generation == 0) return view_refuse(view, "a state without an entity");
+    nn_decoder* decoder = &frame->decoder;
+    uint16_t generation = (uint16_t)nn_get_bits(decoder, 16);
+    int type = (int)nn_get_bits(decoder, view->schema->type_bits);
+    bool owner = nn_get_bits(decoder, 1) != 0;
+    if (decoder->bits.failed || generation == 0) return view_refuse(view, "a state without an entity");
     if (type >= view->schema->type_count) return view_refuse(view, "a state of no type");
-    if (!nn_row_read(&view->schema->plans[type], &frame->bits, view->row, owner)) {
+    if (!nn_row_read(&view->schema->plans[type], decoder, view->row, owner)) {
         return view_refuse(view, "a state does not decode");
     }
     if (!view_reserve_slot(view, place)) return NECPNET_ERR_OUT_OF_MEMORY;
     nn_view_slot* slot = &view->slots[place];
-    if (view_is_late(slot, generation, frame->tick)) return NECPNET_OK;
-    slot->stale = false;
     if (slot->entity && slot->generation == generation && slot->type != type) {
         return view_refuse(view, "an entity of two types");
     }
-    necpnet_result result = view_enter(view, place, generation, (uint8_t)type, frame->tick);
+    necpnet_result result = view_track(view, frame, slot, (uint8_t)type, NN_TRACK_FULL, owner, view->row);
+    if (result || view_is_late(slot, generation, frame->tick)) return result;
+    slot->stale = false;
+    result = view_enter(view, place, generation, (uint8_t)type, frame->tick);
     if (result) return result;
     if (frame->tick >= slot->entered_tick) {
         slot->entered_tick = frame->tick;
@@ -463,10 +535,12 @@ static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint
 
 static necpnet_result view_read_leave(necpnet_view* view, view_frame* frame, uint16_t place)
 {
-    uint16_t generation = (uint16_t)nn_bits_read(&frame->bits, 16);
-    if (frame->bits.failed || generation == 0) return view_refuse(view, "a leave without an entity");
+    uint16_t generation = (uint16_t)nn_get_bits(&frame->decoder, 16);
+    if (frame->decoder.bits.failed || generation == 0) return view_refuse(view, "a leave without an entity");
     if (!view_reserve_slot(view, place)) return NECPNET_ERR_OUT_OF_MEMORY;
     nn_view_slot* slot = &view->slots[place];
+    necpnet_result result = view_track(view, frame, slot, slot->track.type, NN_TRACK_LEAVE, false, NULL);
+    if (result) return result;
     if (slot->entity && frame->tick < slot->entered_tick) return NECPNET_OK; /* of a former entity, long gone */
     if (slot->left && frame->tick <= slot->left_tick) return NECPNET_OK;
     view_leave(view, slot);
@@ -476,28 +550,81 @@ static necpnet_result view_read_leave(necpnet_view* view, view_frame* frame, uin
     return NECPNET_OK;
 }
 
-static necpnet_result view_read_records(necpnet_view* view, view_frame* frame)
+/* One of what is moving, in the order of slots. */
+static necpnet_result view_read_moving(necpnet_view* view, view_frame* frame)
 {
+    if (!nn_get_bits(&frame->decoder, 1)) return NECPNET_OK;
+    for (uint32_t i = 0; i < view->recent_count; i++) {
+        uint16_t place = view->recent[i];
+        nn_view_slot* slot = &view->slots[place];
+        const nn_type_plan* plan = &view->schema->plans[slot->track.type];
+        if (place < frame->walk_from || (frame->walk_to && place >= frame->walk_to)) continue;
+        if (plan->restricted || !nn_track_moves(&slot->track, &frame->known, frame->tick, plan)) continue;
+        necpnet_result result = view_read_update(view, frame, slot, true);
+        if (result) return result;
+    }
+    return NECPNET_OK;
+}
+
+static necpnet_result view_read_others(necpnet_view* view, view_frame* frame)
+{
+    nn_decoder* decoder = &frame->decoder;
     uint16_t place = 0;
-    nn_row_model_reset(view->schema, view->model);
-    while (nn_bits_read(&frame->bits, 1)) {
-        uint64_t gap = nn_golomb_read(&frame->bits, frame->gap_order);
+    if (!nn_get_bits(decoder, 1)) return NECPNET_OK;
+    unsigned gap_order = (unsigned)nn_get_bits(decoder, 4);
+    while (nn_get_bits(decoder, 1)) {
+        uint64_t gap = nn_get_golomb(decoder, gap_order);
         if (gap > UINT16_MAX) return view_refuse(view, "a slot out of range");
         place = (uint16_t)(place + gap + 1);
-        if (frame->bits.failed || place == 0) return view_refuse(view, "a slot out of range");
+        if (decoder->bits.failed || place == 0) return view_refuse(view, "a slot out of range");
         necpnet_result result;
-        if (!nn_bits_read(&frame->bits, 1)) {
-            result = view_read_update(view, frame, place < view->slot_capacity ? &view->slots[place] : NULL);
-        } else if (!nn_bits_read(&frame->bits, 1)) {
+        if (!nn_get_bits(decoder, 1)) {
+            if (place >= view->slot_capacity) return view_refuse(view, "an update of an unknown entity");
+            result = view_read_update(view, frame, &view->slots[place], false);
+        } else if (!nn_get_bits(decoder, 1)) {
             result = view_read_full(view, frame, place);
         } else {
             result = view_read_leave(view, frame, place);
         }
         if (result) return result;
     }
-    if (frame->bits.failed) return view_refuse(view, "the list of records has no end");
-    if (frame->bits.bit_count - frame->bits.bit_at >= 8) return view_refuse(view, "bytes behind the last record");
     return NECPNET_OK;
+}
+
+static necpnet_result view_read_records(necpnet_view* view, view_frame* frame)
+{
+    necpnet_result result = view_read_moving(view, frame);
+    if (result == NECPNET_OK) result = view_read_others(view, frame);
+    if (result) return result;
+    if (frame->decoder.bits.failed) return view_refuse(view, "the list of records has no end");
+    if (nn_decoder_left(&frame->decoder)) return view_refuse(view, "bytes behind the last record");
+    return NECPNET_OK;
+}
+
+/* The frame's number, and which frames before it are known to have come. */
+static bool view_read_known(necpnet_view* view, view_frame* frame)
+{
+    nn_decoder* decoder = &frame->decoder;
+    uint32_t number = (uint32_t)nn_get_bits(decoder, 12);
+    if (view->numbered) {
+        uint32_t ahead = (number - view->newest_number) & 0xfff;
+        number = view->newest_number + ahead - (ahead >= 2048 ? 4096 : 0);
+        frame->late = view->newest_number - number < 4096 && view->newest_number - number >= NN_FRAME_LATE_MAX;
+    }
+    frame->known.number = number;
+    if (!nn_get_bits(decoder, 1)) return !decoder->bits.failed;
+    uint64_t newest = nn_get_golomb(decoder, 2);
+    uint32_t reach = (uint32_t)nn_get_bits(decoder, 6);
+    uint64_t missing = nn_get_golomb(decoder, 0);
+    if (decoder->bits.failed || newest >= reach || missing >= reach - newest) return false;
+    frame->known.reach = reach;
+    frame->known.frames = ((UINT64_C(1) << reach) - 1) & ~((UINT64_C(1) << newest) - 1);
+    for (uint64_t at = newest; missing > 0; missing--) {
+        at += nn_get_golomb(decoder, 3) + 1;
+        if (decoder->bits.failed || at + 1 >= reach) return false;
+        frame->known.frames &= ~(UINT64_C(1) << at);
+    }
+    return !decoder->bits.failed;
 }
 
 static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view_frame* frame)
@@ -510,19 +637,19 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
     uint64_t tick = nn_read_varint(&head);
     uint64_t input = flags & VIEW_FRAME_INPUT ? nn_read_varint(&head) : 0;
     uint64_t quiet_age = flags & VIEW_FRAME_QUIET ? nn_read_varint(&head) : 0;
+    if (flags & VIEW_FRAME_FROM) frame->walk_from = nn_read_u16(&head);
+    if (flags & VIEW_FRAME_TO) frame->walk_to = nn_read_u16(&head);
     if (head.failed || tick > UINT32_MAX || input > UINT32_MAX || quiet_age > tick)
         return view_refuse(view, "the head does not decode");
-    if (flags & ~(VIEW_FRAME_COMPLETE | VIEW_FRAME_INPUT | VIEW_FRAME_QUIET))
-        return view_refuse(view, "an unknown flag");
-    frame->bits = nn_bit_reader_of(head.at, nn_reader_left(&head));
+    if (flags & ~VIEW_FRAME_ALL) return view_refuse(view, "an unknown flag");
     frame->tick = (uint32_t)tick;
     frame->input = (uint32_t)input;
     frame->quiet_age = (uint32_t)quiet_age;
     frame->complete = (flags & VIEW_FRAME_COMPLETE) != 0;
     frame->has_input = (flags & VIEW_FRAME_INPUT) != 0;
-    frame->usual_age = (uint32_t)nn_bits_read(&frame->bits, 8);
-    frame->gap_order = (unsigned)nn_bits_read(&frame->bits, 4);
-    if (frame->bits.failed) return view_refuse(view, "the head does not decode");
+    nn_thin* thin = flags & VIEW_FRAME_THIN ? &view->coding->thin : NULL;
+    frame->decoder = nn_decoder_of(view->schema->tables, thin, head.at, nn_reader_left(&head));
+    if (!view_read_known(view, frame)) return view_refuse(view, "the head does not decode");
     view->statistics.states++;
     view->statistics.bytes += 1 + nn_varint_bytes(bytes) + bytes;
     return NECPNET_OK;
@@ -542,14 +669,21 @@ NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, ui
     if (result) return result;
     if (view->any && view->newest_tick >= NN_STATE_WINDOW_TICKS &&
         frame.tick <= view->newest_tick - NN_STATE_WINDOW_TICKS) {
+        frame.late = true;
+    }
+    if (frame.late) {
         view->statistics.late++;
         return NECPNET_OK;
     }
     bool newest = !view->any || frame.tick > view->newest_tick;
+    bool ahead = !view->numbered || (int32_t)(frame.known.number - view->newest_number) > 0;
+    view_forget_recent(view);
     if (newest) nn_playback_arrived(&view->playback, frame.tick, now_us);
     if (frame.quiet_age) view_note_complete(view, frame.tick - frame.quiet_age);
     result = view_read_records(view, &frame);
     if (result) return result;
+    if (ahead) view->newest_number = frame.known.number;
+    view->numbered = true;
     if (newest) {
         view->any = true;
         view->newest_tick = frame.tick;

@@ -5,7 +5,9 @@
 #include "nn_alloc.h"
 #include "nn_bytes.h"
 #include "nn_playback.h"
+#include "nn_codec.h"
 #include "nn_schema.h"
+#include "nn_track.h"
 #include "nn_world.h"
 
 #define NN_VIEW_INPUTS 256       /* unacknowledged inputs */
@@ -29,6 +31,7 @@ typedef struct nn_view_entity {
 
 typedef struct nn_view_slot {
     nn_view_entity* entity; /* NULL: not in view */
+    nn_track track;         /* what frames to come may refer to; outlives the entity for a while */
     uint32_t entered_tick;  /* of the first full state of this entity, or of the last in which its owner was told */
     uint32_t left_tick;
     uint16_t generation;     /* of the entity that is or was here; 0: never one */
@@ -39,8 +42,15 @@ typedef struct nn_view_slot {
     bool left;               /* left_tick counts */
     bool queued;             /* in the queue of events */
     bool stale;              /* not seen since nn_view_renew */
+    bool recent;             /* in the list of what came of late */
     bool ended;              /* what was announced went with its connection: the same number may mean another entity */
 } nn_view_slot;
+
+/* Scratch of the codec. */
+typedef struct nn_view_coding {
+    nn_prediction prediction;
+    nn_thin thin;
+} nn_view_coding;
 
 typedef struct nn_view_predictor {
     necpnet_view_step step;
@@ -68,9 +78,13 @@ struct necpnet_view {
     uint32_t own_count; /* entities with a predicted struct */
     uint32_t* row;      /* scratch, one row of any type */
     uint32_t* other_row;
-    uint8_t* structs;              /* scratch, two structs of any type */
-    uint32_t struct_bytes;         /* of the largest type */
-    uint16_t* model;               /* of the codec */
+    uint8_t* structs;      /* scratch, two structs of any type */
+    uint32_t struct_bytes; /* of the largest type */
+    nn_view_coding* coding;
+    uint16_t* recent; /* slots whose tracks have recent states, rising; room for slot_capacity */
+    uint32_t recent_count;
+    uint32_t newest_number; /* of a frame, once numbered */
+    bool numbered;
     nn_view_predictor* predictors; /* by type index in the application's schema */
     nn_view_input* inputs;         /* ring; NULL until a type is predicted */
     uint32_t input_first;

@@ -37,6 +37,8 @@ static bool world_check_config(const necpnet_world_config* config)
         wrong = "history_ticks: 8 .. 256";
     else if (config->slow_ticks < 1 || config->slow_ticks > 1000)
         wrong = "slow_ticks: 1 .. 1,000";
+    else if ((int)config->codec < NECPNET_CODEC_DEFAULT || config->codec > NECPNET_CODEC_THIN)
+        wrong = "codec: NECPNET_CODEC_DEFAULT or NECPNET_CODEC_THIN";
     if (wrong) nn_log_write(&config->logger, NECPNET_LOG_ERROR, "world config: %s", wrong);
     return !wrong;
 }
@@ -70,11 +72,9 @@ necpnet_result necpnet_world_create(const necpnet_world_config* config, necpnet_
     world->dirty = (uint16_t*)nn_alloc_take(from, world->slot_capacity * sizeof(uint16_t));
     world->scratch_row = (uint32_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint32_t));
     world->frame = (uint8_t*)nn_alloc_take(from, NN_STATE_FRAME_BYTES_MAX);
-    world->model = (uint16_t*)nn_alloc_take(from, world->schema->model_words * sizeof(uint16_t));
-    world->model_before = (uint16_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint16_t));
+    world->coding = (nn_world_coding*)nn_alloc_take(from, sizeof(nn_world_coding));
     world->buckets = (nn_follower**)nn_alloc_take(from, world->bucket_count * sizeof(nn_follower*));
-    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->model ||
-        !world->model_before || !world->buckets) {
+    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->coding || !world->buckets) {
         necpnet_world_destroy(world);
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -100,18 +100,31 @@ static uint32_t* world_row_place(const nn_type_plan* plan, const nn_world_slot* 
     return slot->history + slot->capacity + (size_t)place * plan->row_words;
 }
 
+NN_PRIVATE uint32_t nn_world_version_at(const nn_world_slot* slot, uint32_t tick)
+{
+    for (uint32_t i = 0; i < slot->versions; i++) {
+        if (nn_world_version_tick(slot, slot->version - i) <= tick) return slot->version - i;
+    }
+    return 0;
+}
+
 NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_world_slot* slot, uint32_t version)
 {
     if (slot->version - version >= slot->versions) return NULL;
     return world_row_place(world_plan(world, slot), slot, version);
 }
 
+static void world_release_state(necpnet_world* world, nn_world_slot* slot)
+{
+    nn_alloc_give(&world->alloc, slot->state, world_plan(world, slot)->type->struct_bytes);
+    slot->state = NULL;
+}
+
 static void world_release_slot(necpnet_world* world, nn_world_slot* slot)
 {
     const nn_type_plan* plan = world_plan(world, slot);
-    nn_alloc_give(&world->alloc, slot->state, plan->type->struct_bytes);
+    world_release_state(world, slot);
     nn_alloc_give(&world->alloc, slot->history, world_history_bytes(plan, slot->capacity));
-    slot->state = NULL;
     slot->history = NULL;
     slot->capacity = 0;
     slot->versions = 0;
@@ -127,8 +140,8 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc_give(to, world->dirty, world->slot_capacity * sizeof(uint16_t));
     nn_alloc_give(to, world->scratch_row, world_row_words_max(world->schema) * sizeof(uint32_t));
     nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
-    nn_alloc_give(to, world->model, world->schema->model_words * sizeof(uint16_t));
-    nn_alloc_give(to, world->model_before, world_row_words_max(world->schema) * sizeof(uint16_t));
+    nn_alloc_give(to, world->coding, sizeof(nn_world_coding));
+    nn_alloc_give(to, world->cache, sizeof(nn_record_cache));
     nn_alloc_give(to, world->buckets, world->bucket_count * sizeof(nn_follower*));
     nn_alloc_give(to, world->rewound, world->rewound_capacity * sizeof(necpnet_entity));
     nn_alloc_give(to, world->present, world->present_bytes);
@@ -220,6 +233,7 @@ static necpnet_result world_fill_slot(necpnet_world* world, uint16_t place, int 
     }
     world_take_slot(world, place);
     nn_world_slot* slot = &world->slots[place];
+    world_release_slot(world, slot);
     if (state) memcpy(copy, state, plan->type->struct_bytes);
     slot->state = copy;
     slot->history = history;
@@ -280,7 +294,7 @@ necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity
     if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
     nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
-    world_release_slot(world, slot);
+    world_release_state(world, slot); /* its history stays: clients may still be sent deltas of others against it */
     slot->flags &= (uint8_t)~NN_SLOT_ALIVE;
     slot->freed_tick = world->tick;
     if (slot->flags & NN_SLOT_COMMITTED) world_mark(world, slot);
@@ -399,6 +413,10 @@ static void world_add_version(necpnet_world* world, nn_world_slot* slot, uint32_
 {
     const nn_type_plan* plan = world_plan(world, slot);
     world_reserve_version(world, slot, tick);
+    if (slot->versions == slot->capacity) { /* what the oldest stood for is forgotten */
+        uint32_t next = slot->history[(slot->version - slot->versions + 2) & (slot->capacity - 1u)];
+        world->history_from = (uint32_t)nn_max_u64(world->history_from, next);
+    }
     slot->version++;
     if (slot->version == 0) slot->version = 1;
     slot->history[slot->version & (slot->capacity - 1u)] = tick;

@@ -3,6 +3,7 @@
 #define NN_WORLD_H
 
 #include "nn_alloc.h"
+#include "nn_codec.h"
 #include "nn_schema.h"
 
 /* A slot is used again only when no client can still take in a frame of its former entity: a view drops frames that are
@@ -41,6 +42,29 @@ typedef struct nn_world_slot {
     uint8_t flags; /* nn_slot_flag */
 } nn_world_slot;
 
+/* Records of updates that other followers may use, by what they follow from. */
+#define NN_CACHE_RECORDS 4096 /* power of two */
+#define NN_CACHE_RECORD_BYTES 28
+
+typedef struct nn_cached_record {
+    uint64_t key; /* 0: none */
+    uint16_t bits;
+    bool moves; /* the entity moves */
+    bool kept;  /* data counts */
+    uint8_t data[NN_CACHE_RECORD_BYTES];
+} nn_cached_record;
+
+typedef struct nn_record_cache {
+    nn_cached_record records[NN_CACHE_RECORDS];
+} nn_record_cache;
+
+typedef struct nn_world_coding {
+    nn_prediction prediction;
+    nn_thin thin;
+    nn_thin thin_before; /* a record that may find no room */
+    uint8_t record[NN_STATE_BYTES_MAX * 4];
+} nn_world_coding;
+
 struct necpnet_world {
     nn_alloc alloc;
     necpnet_logger logger;
@@ -52,17 +76,20 @@ struct necpnet_world {
     uint32_t slot_count; /* highest slot ever used */
     uint32_t dirty_count;
     uint32_t entity_count;
-    uint32_t tick;       /* of the last commit */
-    uint64_t commit;     /* commits so far */
-    uint16_t newest;     /* head of the change list: the slot that changed last */
-    uint16_t free_first; /* slots to use again, the longest free first */
+    uint32_t tick;         /* of the last commit */
+    uint32_t history_from; /* from this tick on, every slot's history is whole */
+    uint64_t commit;       /* commits so far */
+    uint16_t newest;       /* head of the change list: the slot that changed last */
+    uint16_t free_first;   /* slots to use again, the longest free first */
     uint16_t free_last;
-    uint32_t* scratch_row;  /* one row of any type */
-    uint8_t* frame;         /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
-    uint16_t* model_before; /* of one type, before a record that may find no room */
-    uint16_t* model;        /* of the codec */
-    nn_follower** buckets;  /* by peer */
-    uint32_t bucket_count;  /* power of two */
+    uint32_t* scratch_row;   /* one row of any type */
+    uint8_t* frame;          /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
+    nn_world_coding* coding; /* scratch of the codec */
+    nn_record_cache* cache;  /* NULL while one follower alone would use it */
+    uint64_t cache_hits;
+    uint64_t cache_misses;
+    nn_follower** buckets; /* by peer */
+    uint32_t bucket_count; /* power of two */
     uint32_t follower_count;
     uint32_t commit_gap; /* ticks between the last two commits */
     /* nn_rewind */
@@ -96,6 +123,9 @@ NN_INLINE uint32_t nn_world_version_tick(const nn_world_slot* slot, uint32_t ver
 {
     return slot->history[version & (slot->capacity - 1u)];
 }
+
+/* nn_world_version_at - the version that was true at a tick; 0 if the history no longer has it. */
+NN_PRIVATE uint32_t nn_world_version_at(const nn_world_slot* slot, uint32_t tick);
 
 /* nn_world_row - a version's row, or NULL if the history no longer has it. */
 NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_world_slot* slot, uint32_t version);

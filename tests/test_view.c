@@ -209,7 +209,9 @@ TEST(test_view_moves_evenly_when_the_budget_is_short)
     for (int i = 0; i < 60; i++) TEST_OK(necpnet_world_spawn(s.world, RUNNER, NULL, &entities[i]));
     for (uint32_t tick = 1; tick < 600; tick++) {
         for (int i = 0; i < 60; i++) {
-            ((runner*)necpnet_world_get(s.world, entities[i]))->position[0] += 0.1f;
+            runner* r = (runner*)necpnet_world_get(s.world, entities[i]);
+            r->position[0] += 0.1f;
+            r->colour = (tick * 60 + (uint32_t)i) * 2654435761u >> 8; /* what nobody can predict */
             TEST_OK(necpnet_world_mark(s.world, entities[i]));
         }
         TEST_OK(scene_tick(&s));

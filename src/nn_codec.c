@@ -54,13 +54,14 @@ static unsigned codec_turn_context(const nn_prediction* prediction, unsigned ind
 static bool codec_list_events(const nn_type_plan* plan, const nn_prediction* prediction, bool owner, bool may_skip,
                               nn_event_list* events)
 {
-    bool moving = may_skip;
     unsigned class_index;
+    unsigned quiet = 0;
+    bool moving = may_skip || prediction->moving;
     events->count = 0;
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        if (codec_is_moving(prediction, i)) moving = true;
+    for (unsigned i = 0; i < plan->field_count && quiet < 7; i++) {
+        if (!codec_is_moving(prediction, i) && nn_field_visible(&plan->fields[i], owner)) quiet++;
     }
-    if (moving) nn_event_add(events, NN_CONTEXT_EXCEPTION, 0);
+    if (moving) nn_event_add(events, NN_CONTEXT_EXCEPTION + quiet, 0);
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
         if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;

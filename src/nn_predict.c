@@ -1,12 +1,14 @@
 /* nn_predict - the grid, the bank of predictors, and which of them to believe. */
 #include "nn_predict.h"
 
-#define PREDICT_SHIFT 16       /* series are in 1/16 of a step */
-#define PREDICT_LEAD_MAX 64    /* steps that a predictor may look ahead */
-#define PREDICT_PAST_LEAD 12   /* and when its past is judged */
-#define PREDICT_GAP_STEPS 4    /* a longer gap between known states is rest, not motion */
-#define PREDICT_PAST_POINTS 4  /* newest points that predictors are judged by; the very newest counts twice */
-#define PREDICT_FIXED (1 << 7) /* of an error */
+#define PREDICT_SHIFT 16           /* series are in 1/16 of a step */
+#define PREDICT_LEAD_MAX 64        /* steps that a predictor may look ahead */
+#define PREDICT_PAST_LEAD 12       /* and when its past is judged */
+#define PREDICT_GAP_STEPS 4        /* a longer gap between known states is rest, not motion */
+#define PREDICT_FEW_POINTS 2       /* newest points that predictors are judged by; the very newest counts twice */
+#define PREDICT_MANY_POINTS 6      /* where all is smooth */
+#define PREDICT_FIXED (1 << 7)     /* of an error */
+#define PREDICT_ROUGH INT64_C(256) /* an error of two steps */
 #define PREDICT_OFF_MAX (INT64_C(1) << 40)
 #define PREDICT_WEIGHT_MAX INT64_C(0xffffffff)
 
@@ -17,13 +19,15 @@ typedef struct predict_grid {
     uint32_t lead;    /* whole steps, for judging */
     uint8_t at[NN_TIMELINE_MAX];
     uint8_t share[NN_TIMELINE_MAX]; /* 16: the state itself */
+    bool even;                      /* every point is a state */
 } predict_grid;
 
 /* One field's components over the grid, newest first. */
 typedef struct predict_series {
     int64_t x[3][NN_TIMELINE_MAX];
-    unsigned count; /* components */
-    unsigned size;
+    unsigned count;  /* components */
+    unsigned size;   /* points that there are */
+    unsigned loaded; /* of them */
 } predict_series;
 
 /* What was chosen for a field. */
@@ -66,6 +70,7 @@ static void predict_lay_grid(const nn_timeline* timeline, predict_grid* grid)
     grid->lead = (uint32_t)nn_min_u64(nn_max_u64(((uint64_t)ahead + step / 2) / step, 1), PREDICT_PAST_LEAD);
     uint32_t state = 0;
     uint32_t reach = timeline->ticks[0] - timeline->ticks[timeline->count - 1];
+    grid->even = true;
     for (grid->size = 0; grid->size < NN_TIMELINE_MAX; grid->size++) {
         uint64_t back = (uint64_t)grid->size * step;
         if (back > reach) break;
@@ -79,6 +84,7 @@ static void predict_lay_grid(const nn_timeline* timeline, predict_grid* grid)
         }
         grid->at[grid->size] = (uint8_t)state;
         grid->share[grid->size] = (uint8_t)share;
+        if (state != grid->size || timeline->ticks[state] != tick) grid->even = false;
     }
 }
 
@@ -148,15 +154,25 @@ static int64_t predict_way(const nn_field_plan* field, int64_t from, int64_t to)
     return way;
 }
 
-static void predict_load_series(const nn_field_plan* field, const nn_timeline* timeline, const predict_grid* grid,
+/* An even grid: its points are the states. */
+static void predict_load_even(const nn_field_plan* field, const nn_timeline* timeline, uint32_t to,
+                              predict_series* series)
+{
+    unsigned largest = timeline->rows[0][field->word];
+    int64_t value[3] = {0, 0, 0};
+    for (uint32_t i = series->loaded; i < to; i++) {
+        predict_load(field, timeline->rows[i] + field->word, largest, value);
+        for (unsigned k = 0; k < series->count; k++) series->x[k][i] = value[k] * PREDICT_SHIFT;
+    }
+}
+
+static void predict_load_uneven(const nn_field_plan* field, const nn_timeline* timeline, const predict_grid* grid,
                                 predict_series* series)
 {
     unsigned largest = timeline->rows[0][field->word];
     int64_t newer[3] = {0, 0, 0};
     int64_t value[3] = {0, 0, 0};
     uint32_t state = UINT32_MAX;
-    series->count = field->components;
-    series->size = grid->size;
     for (uint32_t i = 0; i < grid->size; i++) {
         while (state != grid->at[i]) {
             state = state == UINT32_MAX ? 0 : state + 1;
@@ -173,14 +189,30 @@ static void predict_load_series(const nn_field_plan* field, const nn_timeline* t
     }
 }
 
+/* Points 0 .. to - 1 at least. */
+static void predict_load_series(const nn_field_plan* field, const nn_timeline* timeline, const predict_grid* grid,
+                                uint32_t to, predict_series* series)
+{
+    if (to > grid->size) to = grid->size;
+    if (series->loaded >= to) return;
+    if (grid->even && field->field->kind != NECPNET_FIELD_ANGLE) {
+        predict_load_even(field, timeline, to, series);
+        series->loaded = to;
+    } else {
+        predict_load_uneven(field, timeline, grid, series);
+        series->loaded = grid->size;
+    }
+}
+
 /* ---- the bank */
 
-#define PREDICT_BANK 10
+#define PREDICT_BANK 13
+#define PREDICT_NEAR_SPAN 5 /* of the first six */
 
 /* Points that a predictor looks at. */
-static const uint8_t predict_span[PREDICT_BANK] = {1, 2, 3, 2, 5, 3, 9, 8, 16, 9};
+static const uint8_t predict_span[PREDICT_BANK] = {1, 2, 3, 2, 5, 3, 9, 8, 16, 24, 9, 17, 23};
 
-static int64_t predict_quadratic(const int64_t* x, unsigned spacing, int64_t lead)
+NN_INLINE int64_t predict_quadratic(const int64_t* x, unsigned spacing, int64_t lead)
 {
     int64_t a = x[0];
     int64_t b = x[spacing];
@@ -189,8 +221,8 @@ static int64_t predict_quadratic(const int64_t* x, unsigned spacing, int64_t lea
     return a + (3 * a - 4 * b + c) * lead / (32 * apart) + (a - 2 * b + c) * lead * lead / (512 * apart * apart);
 }
 
-/* Least squares: a line through 8 or 16 points, a parabola through 9. */
-static int64_t predict_line(const int64_t* x, int points, int64_t lead)
+/* Least squares: a line, a parabola. Slopes are in sixteenths a step. */
+NN_INLINE int64_t predict_line(const int64_t* x, int points, int64_t lead)
 {
     int64_t sum = 0;
     int64_t moment = 0;
@@ -198,27 +230,31 @@ static int64_t predict_line(const int64_t* x, int points, int64_t lead)
         sum += x[i];
         moment += (points - 1 - 2 * i) * x[i];
     }
-    int64_t slope = 16 * moment / (points == 8 ? 84 : 680); /* sixteenths a step */
+    int64_t slope = 16 * moment / (points * (points * points - 1) / 6);
     return sum / points + slope * (8 * (points - 1) + lead) / 256;
 }
 
-static int64_t predict_parabola(const int64_t* x, int64_t lead)
+NN_INLINE int64_t predict_parabola(const int64_t* x, int half, int64_t lead)
 {
+    int points = 2 * half + 1;
+    int squares = half * (half + 1);
     int64_t sum = 0;
-    int64_t slope = 0;
+    int64_t moment = 0;
     int64_t bend = 0;
-    for (int i = -4; i <= 4; i++) {
-        int64_t value = x[4 - i];
+    for (int i = -half; i <= half; i++) {
+        int64_t value = x[half - i];
         sum += value;
-        slope += i * value;
-        bend += (3 * i * i - 20) * value;
+        moment += i * value;
+        bend += (3 * i * i - squares) * value;
     }
-    int64_t at = 64 + lead;
-    return sum / 9 + 16 * slope / 60 * at / 256 + 16 * bend / 2772 * (3 * at * at - 5120) / 8192;
+    int64_t at = 16 * half + lead;
+    int64_t slope = 16 * moment / (points * (points * points - 1) / 12);
+    int64_t curve = 16 * bend / (points * (points * points - 1) / 4 * (points * points - 4) / 5);
+    return sum / points + slope * at / 256 + curve * (3 * at * at - 256 * squares) / 4096;
 }
 
 /* lead: sixteenths of a step beyond x[0]. */
-static int64_t predict_by(unsigned predictor, const int64_t* x, int64_t lead)
+NN_INLINE int64_t predict_by(unsigned predictor, const int64_t* x, int64_t lead)
 {
     switch (predictor) {
     case 1: return x[0] + (x[0] - x[1]) * lead / 16;
@@ -229,7 +265,10 @@ static int64_t predict_by(unsigned predictor, const int64_t* x, int64_t lead)
     case 6: return predict_quadratic(x, 4, lead);
     case 7: return predict_line(x, 8, lead);
     case 8: return predict_line(x, 16, lead);
-    case 9: return predict_parabola(x, lead);
+    case 9: return predict_line(x, 24, lead);
+    case 10: return predict_parabola(x, 4, lead);
+    case 11: return predict_parabola(x, 8, lead);
+    case 12: return predict_parabola(x, 11, lead);
     default: return x[0];
     }
 }
@@ -248,58 +287,95 @@ static unsigned predict_bank_of(const nn_field_plan* field)
 }
 
 /* How far off a predictor was for the newest points, seen from lead steps before each. False if it sees too little. */
-static bool predict_judge(const predict_series* series, unsigned predictor, unsigned lead, int64_t errors[3])
+NN_INLINE bool predict_judge(const predict_series* series, unsigned predictor, unsigned lead, unsigned most,
+                             int64_t errors[3])
 {
-    int64_t weight = 0;
-    int64_t sums[3] = {0, 0, 0};
-    for (unsigned i = 0; i < PREDICT_PAST_POINTS; i++) {
-        if (i + lead + predict_span[predictor] > series->size) break;
-        int64_t counts = i ? 1 : 2;
-        weight += counts;
-        for (unsigned k = 0; k < series->count; k++) {
+    unsigned seen = lead + predict_span[predictor];
+    if (seen > series->size) return false;
+    unsigned points = series->size - seen + 1 < most ? series->size - seen + 1 : most;
+    for (unsigned k = 0; k < series->count; k++) {
+        int64_t sum = 0;
+        for (unsigned i = 0; i < points; i++) {
             int64_t off = series->x[k][i] - predict_by(predictor, series->x[k] + i + lead, (int64_t)lead * 16);
-            sums[k] += predict_clamp(off < 0 ? -off : off, 0, PREDICT_OFF_MAX) * counts;
+            off = off < 0 ? -off : off;
+            if (off > PREDICT_OFF_MAX) off = PREDICT_OFF_MAX;
+            sum += i ? off : 2 * off;
         }
+        sum *= PREDICT_FIXED / PREDICT_SHIFT;
+        errors[k] = points == most ? sum / (int64_t)(most + 1) : sum / (int64_t)(points + 1);
     }
-    if (!weight) return false;
-    for (unsigned k = 0; k < series->count; k++) errors[k] = sums[k] * (PREDICT_FIXED / PREDICT_SHIFT) / weight;
     return true;
 }
 
-/* Predictors that look far back are better when all is smooth, and guess when it is not: they must win clearly then. */
-static int64_t predict_handicap(unsigned predictor, int64_t error)
+typedef struct predict_race {
+    const predict_series* series;
+    predict_choice* choice;
+    unsigned lead;
+    int64_t best;
+    int64_t second;
+} predict_race;
+
+NN_INLINE void predict_try(predict_race* race, unsigned predictor, unsigned points)
 {
-    int64_t rough = error > 2 * PREDICT_FIXED ? error - 2 * PREDICT_FIXED : 0;
-    if (predictor >= 6) return error + rough / 4;
-    if (predictor >= 4) return error + rough / 8;
-    return error;
+    int64_t errors[3] = {0, 0, 0};
+    if (!predict_judge(race->series, predictor, race->lead, points, errors)) return;
+    int64_t error = errors[0] + errors[1] + errors[2];
+    if (predictor >= 4 && error > PREDICT_ROUGH * race->series->count) {
+        error += (error - PREDICT_ROUGH * (int64_t)race->series->count) / 8; /* it guesses */
+    }
+    if (error < race->best) {
+        race->second = race->best;
+        race->choice->second = race->choice->best;
+        race->best = error;
+        race->choice->best = predictor;
+        memcpy(race->choice->error, errors, sizeof errors);
+    } else if (error < race->second) {
+        race->second = error;
+        race->choice->second = predictor;
+    }
 }
 
-static void predict_choose(const predict_series* series, unsigned bank, uint32_t lead, predict_choice* choice)
+/* Those that look far back are asked only when all is smooth. */
+static void predict_choose(const nn_field_plan* field, const nn_timeline* timeline, const predict_grid* grid,
+                           unsigned bank, predict_series* series, predict_choice* choice)
 {
-    unsigned judged = lead;
-    if (judged > (series->size - 1) / 2) judged = (series->size - 1) / 2;
-    if (judged < 1) judged = 1;
-    int64_t best = INT64_MAX;
-    int64_t second = INT64_MAX;
+    uint32_t lead = grid->lead;
+    series->count = field->components;
+    series->size = grid->size;
+    series->loaded = 0;
+    predict_load_series(field, timeline, grid, lead + PREDICT_NEAR_SPAN + PREDICT_FEW_POINTS - 1, series);
+    predict_race race = {series, choice, lead, INT64_MAX, INT64_MAX};
+    if (race.lead > (series->size - 1) / 2) race.lead = (series->size - 1) / 2;
+    if (race.lead < 1) race.lead = 1;
     memset(choice, 0, sizeof *choice);
-    for (unsigned i = 0; i < bank; i++) {
-        int64_t errors[3] = {0, 0, 0};
-        if (!predict_judge(series, i, judged, errors)) continue;
-        int64_t error = predict_handicap(i, (errors[0] + errors[1] + errors[2]) / series->count);
-        if (error < best) {
-            second = best;
-            choice->second = choice->best;
-            best = error;
-            choice->best = i;
-            memcpy(choice->error, errors, sizeof errors);
-        } else if (error < second) {
-            second = error;
-            choice->second = i;
-        }
+    predict_try(&race, 0, PREDICT_FEW_POINTS);
+    predict_try(&race, 1, PREDICT_FEW_POINTS);
+    predict_try(&race, 2, PREDICT_FEW_POINTS);
+    if (bank > 3) {
+        predict_try(&race, 3, PREDICT_FEW_POINTS);
+        predict_try(&race, 4, PREDICT_FEW_POINTS);
+        predict_try(&race, 5, PREDICT_FEW_POINTS);
+    }
+    if (race.best <= PREDICT_ROUGH * (int64_t)series->count && bank > 3) {
+        predict_load_series(field, timeline, grid, grid->size, series);
+        race.best = race.second = INT64_MAX;
+        memset(choice, 0, sizeof *choice);
+        predict_try(&race, 0, PREDICT_MANY_POINTS);
+        predict_try(&race, 1, PREDICT_MANY_POINTS);
+        predict_try(&race, 2, PREDICT_MANY_POINTS);
+        predict_try(&race, 3, PREDICT_MANY_POINTS);
+        predict_try(&race, 4, PREDICT_MANY_POINTS);
+        predict_try(&race, 5, PREDICT_MANY_POINTS);
+        predict_try(&race, 6, PREDICT_MANY_POINTS);
+        predict_try(&race, 7, PREDICT_MANY_POINTS);
+        predict_try(&race, 8, PREDICT_MANY_POINTS);
+        predict_try(&race, 9, PREDICT_MANY_POINTS);
+        predict_try(&race, 10, PREDICT_MANY_POINTS);
+        predict_try(&race, 11, PREDICT_MANY_POINTS);
+        predict_try(&race, 12, PREDICT_MANY_POINTS);
     }
     for (unsigned k = 0; k < series->count; k++) {
-        if (judged < lead) choice->error[k] = choice->error[k] * (int64_t)lead / (int64_t)judged;
+        if (race.lead < lead) choice->error[k] = choice->error[k] * (int64_t)lead / (int64_t)race.lead;
         choice->mean += choice->error[k];
     }
     choice->mean /= series->count;
@@ -416,8 +492,7 @@ static void predict_field(const nn_field_plan* field, unsigned index, const nn_t
         }
         return;
     }
-    predict_load_series(field, timeline, grid, &series);
-    predict_choose(&series, bank, grid->lead, &choice);
+    predict_choose(field, timeline, grid, bank, &series, &choice);
     prediction->group_error[index] = predict_limit(choice.mean);
     if (field->field->kind == NECPNET_FIELD_QUAT) {
         predict_quaternion(field, index, &series, &choice, grid, prediction);

@@ -33,11 +33,11 @@
 
 /* Contexts of events, which have a level in the default codec and a probability of their own in the thin one. */
 #define NN_CONTEXT_EXCEPTION 0
-#define NN_CONTEXT_QUIET 1                      /* by kind of field */
-#define NN_CONTEXT_WHOLE 13                     /* by kind of field: it changed of late */
-#define NN_CONTEXT_TURN 25                      /* by 8 classes of margin */
-#define NN_CONTEXT_CHANGED 33                   /* by 1 .. 3 components, then class; these alone may be certain */
-#define NN_CONTEXT_EVENTS (33 + 3 * NN_CLASSES) /* how many there are */
+#define NN_CONTEXT_QUIET 8                      /* by kind of field */
+#define NN_CONTEXT_WHOLE 20                     /* by kind of field: it changed of late */
+#define NN_CONTEXT_TURN 32                      /* by 8 classes of margin */
+#define NN_CONTEXT_CHANGED 40                   /* by 1 .. 3 components, then class; these alone may be certain */
+#define NN_CONTEXT_EVENTS (40 + 3 * NN_CLASSES) /* how many there are */
 #define NN_CONTEXT_SIGN NN_CONTEXT_EVENTS       /* 3 leans by 9 triples of classes */
 #define NN_CONTEXT_SIZE (NN_CONTEXT_SIGN + 27)  /* by class, 64 nodes of a tree */
 #define NN_CONTEXTS (NN_CONTEXT_SIZE + 27 * 64)

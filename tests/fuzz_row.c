@@ -142,7 +142,7 @@ static void fuzz_delta(const nn_type_plan* plan, const uint8_t* data, size_t siz
     nn_timeline timeline;
     memset(&timeline, 0, sizeof timeline);
     timeline.now = 10;
-    timeline.count = size % 3 + 1;
+    timeline.count = (uint32_t)(size % 3) + 1;
     for (uint32_t i = 0; i < timeline.count; i++) { /* between what was read and zeroes */
         timeline.ticks[i] = 9 - 2 * i;
         timeline.rows[i] = i == 1 ? plan->row_zeroes : fuzz.base;

@@ -207,7 +207,8 @@ static void predict_load_series(const nn_field_plan* field, const nn_timeline* t
 /* ---- the bank */
 
 #define PREDICT_BANK 13
-#define PREDICT_NEAR_SPAN 5 /* of the first six */
+#define PREDICT_COUNTER_RANGE 4096 /* integers of a smaller range count, they do not move */
+#define PREDICT_NEAR_SPAN 5        /* of the first six */
 
 /* Points that a predictor looks at. */
 static const uint8_t predict_span[PREDICT_BANK] = {1, 2, 3, 2, 5, 3, 9, 8, 16, 24, 9, 17, 23};
@@ -221,8 +222,26 @@ NN_INLINE int64_t predict_quadratic(const int64_t* x, unsigned spacing, int64_t 
     return a + (3 * a - 4 * b + c) * lead / (32 * apart) + (a - 2 * b + c) * lead * lead / (512 * apart * apart);
 }
 
-/* Least squares: a line, a parabola. Slopes are in sixteenths a step. */
-NN_INLINE int64_t predict_line(const int64_t* x, int points, int64_t lead)
+/* Least squares: a line, a parabola, from sums over the points. Slopes are in sixteenths a step. */
+NN_INLINE int64_t predict_line_of(int points, int64_t sum, int64_t moment, int64_t lead)
+{
+    int64_t slope = 16 * moment / (points * (points * points - 1) / 6);
+    return sum / points + slope * (8 * (points - 1) + lead) / 256;
+}
+
+NN_INLINE int64_t predict_parabola_of(int half, int64_t sum, int64_t moment, int64_t squared, int64_t lead)
+{
+    int points = 2 * half + 1;
+    int squares = half * (half + 1);
+    int64_t at = 16 * half + lead;
+    int64_t slope = 16 * moment / (points * (points * points - 1) / 12);
+    int64_t curve =
+        16 * (3 * squared - squares * sum) / (points * (points * points - 1) / 4 * (points * points - 4) / 5);
+    return sum / points + slope * at / 256 + curve * (3 * at * at - 256 * squares) / 4096;
+}
+
+/* For so many windows, each a point further back than the one before; sums are carried from one to the next. */
+NN_INLINE void predict_line(const int64_t* x, int points, int64_t lead, unsigned windows, int64_t* values)
 {
     int64_t sum = 0;
     int64_t moment = 0;
@@ -230,53 +249,64 @@ NN_INLINE int64_t predict_line(const int64_t* x, int points, int64_t lead)
         sum += x[i];
         moment += (points - 1 - 2 * i) * x[i];
     }
-    int64_t slope = 16 * moment / (points * (points * points - 1) / 6);
-    return sum / points + slope * (8 * (points - 1) + lead) / 256;
+    values[0] = predict_line_of(points, sum, moment, lead);
+    for (unsigned i = 1; i < windows; i++, x++) {
+        sum += x[points] - x[0];
+        moment += 2 * sum - (points - 1) * x[0] - (points + 1) * x[points];
+        values[i] = predict_line_of(points, sum, moment, lead);
+    }
 }
 
-NN_INLINE int64_t predict_parabola(const int64_t* x, int half, int64_t lead)
+NN_INLINE void predict_parabola(const int64_t* x, int half, int64_t lead, unsigned windows, int64_t* values)
 {
     int points = 2 * half + 1;
-    int squares = half * (half + 1);
     int64_t sum = 0;
     int64_t moment = 0;
-    int64_t bend = 0;
+    int64_t squared = 0;
     for (int i = -half; i <= half; i++) {
         int64_t value = x[half - i];
         sum += value;
         moment += i * value;
-        bend += (3 * i * i - squares) * value;
+        squared += i * i * value;
     }
-    int64_t at = 16 * half + lead;
-    int64_t slope = 16 * moment / (points * (points * points - 1) / 12);
-    int64_t curve = 16 * bend / (points * (points * points - 1) / 4 * (points * points - 4) / 5);
-    return sum / points + slope * at / 256 + curve * (3 * at * at - 256 * squares) / 4096;
+    values[0] = predict_parabola_of(half, sum, moment, squared, lead);
+    for (unsigned i = 1; i < windows; i++, x++) {
+        squared += 2 * moment + sum - (half + 1) * (half + 1) * x[0] + half * half * x[points];
+        moment += sum - (half + 1) * x[0] - half * x[points];
+        sum += x[points] - x[0];
+        values[i] = predict_parabola_of(half, sum, moment, squared, lead);
+    }
 }
 
-/* lead: sixteenths of a step beyond x[0]. */
-NN_INLINE int64_t predict_by(unsigned predictor, const int64_t* x, int64_t lead)
+/* Predictions of windows that begin at x[0], x[1], ..; lead: sixteenths of a step beyond the first point of each. */
+NN_INLINE void predict_by(unsigned predictor, const int64_t* x, int64_t lead, unsigned windows, int64_t* values)
 {
     switch (predictor) {
-    case 1: return x[0] + (x[0] - x[1]) * lead / 16;
-    case 2: return x[0] + (x[0] - x[2]) * lead / 32;
-    case 3: return x[0] + (x[0] - x[1]) * lead / 32;
-    case 4: return predict_quadratic(x, 2, lead);
-    case 5: return predict_quadratic(x, 1, lead);
-    case 6: return predict_quadratic(x, 4, lead);
-    case 7: return predict_line(x, 8, lead);
-    case 8: return predict_line(x, 16, lead);
-    case 9: return predict_line(x, 24, lead);
-    case 10: return predict_parabola(x, 4, lead);
-    case 11: return predict_parabola(x, 8, lead);
-    case 12: return predict_parabola(x, 11, lead);
-    default: return x[0];
+    case 7: predict_line(x, 8, lead, windows, values); return;
+    case 8: predict_line(x, 16, lead, windows, values); return;
+    case 9: predict_line(x, 24, lead, windows, values); return;
+    case 10: predict_parabola(x, 4, lead, windows, values); return;
+    case 11: predict_parabola(x, 8, lead, windows, values); return;
+    case 12: predict_parabola(x, 11, lead, windows, values); return;
+    default: break;
+    }
+    for (unsigned i = 0; i < windows; i++, x++) {
+        switch (predictor) {
+        case 1: values[i] = x[0] + (x[0] - x[1]) * lead / 16; break;
+        case 2: values[i] = x[0] + (x[0] - x[2]) * lead / 32; break;
+        case 3: values[i] = x[0] + (x[0] - x[1]) * lead / 32; break;
+        case 4: values[i] = predict_quadratic(x, 2, lead); break;
+        case 5: values[i] = predict_quadratic(x, 1, lead); break;
+        case 6: values[i] = predict_quadratic(x, 4, lead); break;
+        default: values[i] = x[0]; break;
+        }
     }
 }
 
 static unsigned predict_bank_of(const nn_field_plan* field)
 {
     switch (field->field->kind) {
-    case NECPNET_FIELD_INTEGER: return field->field->flags & NECPNET_FIELD_INTERPOLATE ? PREDICT_BANK : 3;
+    case NECPNET_FIELD_INTEGER: return field->range >= PREDICT_COUNTER_RANGE ? PREDICT_BANK : 3;
     case NECPNET_FIELD_FLOAT:
     case NECPNET_FIELD_VEC2:
     case NECPNET_FIELD_VEC3:
@@ -294,9 +324,11 @@ NN_INLINE bool predict_judge(const predict_series* series, unsigned predictor, u
     if (seen > series->size) return false;
     unsigned points = series->size - seen + 1 < most ? series->size - seen + 1 : most;
     for (unsigned k = 0; k < series->count; k++) {
+        int64_t values[PREDICT_MANY_POINTS];
         int64_t sum = 0;
+        predict_by(predictor, series->x[k] + lead, (int64_t)lead * 16, points, values);
         for (unsigned i = 0; i < points; i++) {
-            int64_t off = series->x[k][i] - predict_by(predictor, series->x[k] + i + lead, (int64_t)lead * 16);
+            int64_t off = series->x[k][i] - values[i];
             off = off < 0 ? -off : off;
             if (off > PREDICT_OFF_MAX) off = PREDICT_OFF_MAX;
             sum += i ? off : 2 * off;
@@ -393,8 +425,10 @@ static void predict_values(const predict_series* series, const predict_choice* c
                            int64_t* values, uint32_t* errors, int8_t* leans)
 {
     for (unsigned k = 0; k < series->count; k++) {
-        values[k] = predict_by(choice->best, series->x[k], grid->lead_16);
-        int64_t lean = predict_by(choice->second, series->x[k], grid->lead_16) - values[k];
+        int64_t other;
+        predict_by(choice->best, series->x[k], grid->lead_16, 1, &values[k]);
+        predict_by(choice->second, series->x[k], grid->lead_16, 1, &other);
+        int64_t lean = other - values[k];
         int64_t apart = (lean < 0 ? -lean : lean) * (PREDICT_FIXED / PREDICT_SHIFT);
         if (apart > PREDICT_WEIGHT_MAX) apart = PREDICT_WEIGHT_MAX;
         errors[k] = predict_limit((3 * choice->error[k] + 3 * choice->mean + 2 * apart) / 8);

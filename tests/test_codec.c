@@ -4,6 +4,7 @@
 
 #include "kit_state.h"
 #include "nn_codec.h"
+#include "nn_hash.h"
 #include "nn_quantise.h"
 #include "nn_row.h"
 
@@ -202,6 +203,58 @@ TEST(test_codec_nothing_changed_costs_an_event)
         TEST_AT_MOST(encoder.bits.bit_count, 1);
         necpnet_schema_destroy(s->schema);
     }
+}
+
+/* ---- the same everywhere */
+
+/* Frames of a fixed motion, as their hash: a change of it is a change of the protocol. */
+static uint64_t hash_of_motion(scene* s, bool thin)
+{
+    const necpnet_entity_type type = {"body", 1, sizeof(body), body_fields, 3};
+    necpnet_allocator allocator = test_allocator();
+    uint64_t hash = NN_FNV1A64_BASIS;
+    memset(s, 0, sizeof *s);
+    TEST_OK(necpnet_schema_create(&allocator, NULL, &type, 1, &s->schema));
+    const nn_type_plan* plan = &s->schema->plans[0];
+    uint32_t noise = 1;
+    for (uint32_t i = 0; i < STATES; i++) { /* a throw, a turn, some trembling */
+        uint32_t* row = s->rows[i];
+        noise = noise * 1664525u + 1013904223u;
+        row[0] = 100000 + i * 7 + (noise >> 30);
+        row[1] = 100000 + i * 40 - i * i;
+        row[2] = 99990 + (i > 20 ? 0 : i);
+        row[3] = i < 30 ? 3 : 0;
+        row[4] = 707 + i * 9;
+        row[5] = 700 + (noise >> 29);
+        row[6] = i < 30 ? 690 + i * 20 : 1300 - i;
+        row[7] = i / 16 & 1;
+    }
+    for (uint32_t at = 8; at < STATES; at++) {
+        nn_timeline timeline;
+        nn_encoder encoder = nn_encoder_of(s->schema->tables, thin ? &s->thin : NULL, s->bytes, sizeof s->bytes);
+        for (uint32_t lag = 1; lag < 8; lag++) {
+            timeline.now = 1000 + at;
+            timeline.count = 0;
+            for (uint32_t i = at - lag; timeline.count < NN_TIMELINE_MAX; i--) {
+                if (i % 5 != 3 || lag < 4) { /* some are not known */
+                    timeline.ticks[timeline.count] = 1000 + i;
+                    timeline.rows[timeline.count++] = s->rows[i];
+                }
+                if (i == 0) break;
+            }
+            nn_predict(plan, &timeline, false, &s->prediction);
+            nn_codec_write(&encoder, plan, &s->prediction, s->rows[at], false, lag % 2 != 0);
+        }
+        hash = nn_fnv1a64(hash, s->bytes, nn_encoder_end(&encoder));
+    }
+    necpnet_schema_destroy(s->schema);
+    return hash;
+}
+
+TEST(test_codec_writes_the_same_bits_on_every_machine)
+{
+    TEST_EQUAL(hash_of_motion(&the_scene, false), UINT64_C(1031766635754118065));
+    TEST_EQUAL(hash_of_motion(&the_scene, true), UINT64_C(3571632385622547546));
 }
 
 /* ---- hostile */

@@ -1002,12 +1002,16 @@ NN_PRIVATE void nn_bits_rewind(nn_bit_writer* writer, size_t bit_count)
 
 NN_PRIVATE unsigned nn_bits_for(uint64_t value_max)
 {
+#if defined(__GNUC__) || defined(__clang__)
+    return value_max ? 64u - (unsigned)__builtin_clzll(value_max) : 0;
+#else
     unsigned bits = 0;
     while (value_max) {
         bits++;
         value_max >>= 1;
     }
     return bits;
+#endif
 }
 /* ---- end src/nn_bits.c ------------------------------------------------------------------------------------------- */
 
@@ -17658,6 +17662,977 @@ NECPNET_API int necpnet_web_get_port(const necpnet_web* web)
 }
 /* ---- end src/nn_web_api.c ---------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_huffman.h -------------------------------------------------------------------------------------- */
+/* nn_huffman - canonical Huffman codes from code lengths, and lengths from weights.
+ *
+ * Codes are given out by rising length, then by rising symbol, as in RFC 1951 3.2.2, and written from their top bit down.
+ */
+#ifndef NN_HUFFMAN_H
+#define NN_HUFFMAN_H
+
+
+#define NN_HUFFMAN_BITS_MAX 15
+#define NN_HUFFMAN_SYMBOLS_MAX 64
+
+/* One code. Storage of the arrays is the owner's: symbol_count entries each. */
+typedef struct nn_huffman {
+    uint16_t* codes; /* of each symbol, its bits in the order of writing, the first one lowest */
+    uint8_t* bits;   /* of each symbol */
+    uint8_t* sorted; /* symbols in the order of their codes */
+    uint16_t first[NN_HUFFMAN_BITS_MAX + 2]; /* by length: the first code, and how many there are */
+    uint16_t count[NN_HUFFMAN_BITS_MAX + 2];
+    uint8_t symbol_count;
+} nn_huffman;
+
+/* nn_huffman_build - codes for the lengths in huffman->bits, 1 .. NN_HUFFMAN_BITS_MAX each. False unless they fill the
+ * code exactly (Kraft's sum is 1). */
+NN_PRIVATE bool nn_huffman_build(nn_huffman* huffman);
+
+/* nn_huffman_lengths - lengths from weights, none longer than NN_HUFFMAN_BITS_MAX; a weight of 0 counts as 1. The same on
+ * every machine. count: 2 .. NN_HUFFMAN_SYMBOLS_MAX; weights below 2^48. */
+NN_PRIVATE void nn_huffman_lengths(const uint64_t* weights, unsigned count, uint8_t* bits);
+
+NN_INLINE void nn_huffman_write(const nn_huffman* huffman, nn_bit_writer* writer, unsigned symbol)
+{
+    nn_bits_write(writer, huffman->codes[symbol], huffman->bits[symbol]);
+}
+
+/* nn_huffman_read - the next symbol; 0 with the reader failed when the bits end. */
+NN_PRIVATE unsigned nn_huffman_read(const nn_huffman* huffman, nn_bit_reader* reader);
+
+#endif
+/* ---- end src/nn_huffman.h ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_huffman.c -------------------------------------------------------------------------------------- */
+/* nn_huffman - canonical Huffman codes. */
+
+NN_PRIVATE bool nn_huffman_build(nn_huffman* huffman)
+{
+    uint32_t code = 0;
+    unsigned place = 0;
+    memset(huffman->count, 0, sizeof huffman->count);
+    for (unsigned i = 0; i < huffman->symbol_count; i++) {
+        if (huffman->bits[i] < 1 || huffman->bits[i] > NN_HUFFMAN_BITS_MAX) return false;
+        huffman->count[huffman->bits[i]]++;
+    }
+    for (unsigned length = 1; length <= NN_HUFFMAN_BITS_MAX; length++) {
+        code <<= 1;
+        huffman->first[length] = (uint16_t)code;
+        for (unsigned i = 0; i < huffman->symbol_count; i++) {
+            if (huffman->bits[i] != length) continue;
+            uint32_t reversed = 0;
+            for (unsigned j = 0; j < length; j++) reversed |= (code >> j & 1u) << (length - 1 - j);
+            huffman->codes[i] = (uint16_t)reversed;
+            huffman->sorted[place++] = (uint8_t)i;
+            code++;
+        }
+        if (code > 1u << length) return false;
+    }
+    return code == 1u << NN_HUFFMAN_BITS_MAX;
+}
+
+/* The lightest node that has no parent yet; among equals the first. */
+static unsigned huffman_lightest(const uint64_t* weights, const uint8_t* parents, unsigned count)
+{
+    unsigned lightest = count;
+    for (unsigned i = 0; i < count; i++) {
+        if (!parents[i] && (lightest == count || weights[i] < weights[lightest])) lightest = i;
+    }
+    return lightest;
+}
+
+/* The plain algorithm; returns the longest length. */
+static unsigned huffman_grow(const uint64_t* weights, unsigned count, uint8_t* bits)
+{
+    uint64_t sums[2 * NN_HUFFMAN_SYMBOLS_MAX];
+    uint8_t parents[2 * NN_HUFFMAN_SYMBOLS_MAX]; /* 0: none; never the parent of anything is node 0 */
+    unsigned nodes = count;
+    unsigned longest = 0;
+    memset(parents, 0, sizeof parents);
+    memcpy(sums, weights, count * sizeof *weights);
+    for (; nodes < 2 * count - 1; nodes++) {
+        unsigned a = huffman_lightest(sums, parents, nodes);
+        parents[a] = (uint8_t)nodes;
+        unsigned b = huffman_lightest(sums, parents, nodes);
+        parents[b] = (uint8_t)nodes;
+        sums[nodes] = sums[a] + sums[b];
+    }
+    for (unsigned i = 0; i < count; i++) {
+        unsigned length = 0;
+        for (unsigned at = i; at != nodes - 1; at = parents[at]) length++;
+        bits[i] = (uint8_t)length;
+        if (length > longest) longest = length;
+    }
+    return longest;
+}
+
+NN_PRIVATE void nn_huffman_lengths(const uint64_t* weights, unsigned count, uint8_t* bits)
+{
+    uint64_t flatter[NN_HUFFMAN_SYMBOLS_MAX];
+    NN_ASSERT(count >= 2 && count <= NN_HUFFMAN_SYMBOLS_MAX);
+    for (unsigned i = 0; i < count; i++) flatter[i] = weights[i] ? weights[i] : 1;
+    while (huffman_grow(flatter, count, bits) > NN_HUFFMAN_BITS_MAX) { /* too deep: flatten and try again */
+        for (unsigned i = 0; i < count; i++) flatter[i] = flatter[i] / 2 + 1;
+    }
+}
+
+NN_PRIVATE unsigned nn_huffman_read(const nn_huffman* huffman, nn_bit_reader* reader)
+{
+    uint32_t code = 0;
+    unsigned passed = 0;
+    for (unsigned length = 1; length <= NN_HUFFMAN_BITS_MAX; length++) {
+        code = code << 1 | (uint32_t)nn_bits_read(reader, 1);
+        if (reader->failed) return 0;
+        if (code - huffman->first[length] < huffman->count[length]) {
+            return huffman->sorted[passed + code - huffman->first[length]];
+        }
+        passed += huffman->count[length];
+    }
+    reader->failed = true; /* a complete code has no such bits */
+    return 0;
+}
+/* ---- end src/nn_huffman.c ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_tables.h --------------------------------------------------------------------------------------- */
+/* nn_tables - what the state codec knows before it sees anything: code lengths and probabilities, trained on recorded
+ * motion and shipped as one versioned blob (tools/train_tables.c makes nn_tables_data.c). src/PROTOCOL.md "Tables".
+ */
+#ifndef NN_TABLES_H
+#define NN_TABLES_H
+
+
+#define NN_TABLES_VERSION 1
+
+/* Sizes of residuals: 0 .. 7 each its own symbol, then two an octave up to 2^19, then an escape. */
+#define NN_SIZE_SYMBOLS 41
+#define NN_SIZE_ESCAPE 40
+#define NN_SIZE_ESCAPE_FROM (UINT64_C(1) << 19)
+
+/* Classes of residuals, by the size to expect: half octaves from 1/8 of a step on; then two special ones. */
+#define NN_CLASSES 25
+#define NN_CLASS_NEW 25   /* a field that was quiet */
+#define NN_CLASS_OTHER 26 /* what is 2 or more in a group coded together, less 2 */
+#define NN_CLASS_COUNT 27
+
+/* Three components of small class are coded together: each 0, +1, -1 or other; not all 0. */
+#define NN_GROUP_CLASSES 8
+#define NN_GROUP_SYMBOLS 63
+
+/* Events: bits that are mostly 0, coded up to four at a time. */
+#define NN_EVENT_LEVELS 6
+#define NN_EVENT_NONE 255 /* as a level: certain, not coded */
+#define NN_EVENTS_MAX 4
+#define NN_EVENT_TABLES 209
+#define NN_EVENT_SYMBOLS 2560
+
+/* Contexts of events, which have a level in the default codec and a probability of their own in the thin one. */
+#define NN_CONTEXT_EXCEPTION 0
+#define NN_CONTEXT_QUIET 8                      /* by kind of field */
+#define NN_CONTEXT_WHOLE 20                     /* by kind of field: it changed of late */
+#define NN_CONTEXT_TURN 32                      /* by 8 classes of margin */
+#define NN_CONTEXT_CHANGED 40                   /* by 1 .. 3 components, then class; these alone may be certain */
+#define NN_CONTEXT_EVENTS (40 + 3 * NN_CLASSES) /* how many there are */
+#define NN_CONTEXT_SIGN NN_CONTEXT_EVENTS       /* 3 leans by 9 triples of classes */
+#define NN_CONTEXT_SIZE (NN_CONTEXT_SIGN + 27)  /* by class, 64 nodes of a tree */
+#define NN_CONTEXTS (NN_CONTEXT_SIZE + 27 * 64)
+
+typedef struct nn_tables {
+    uint8_t event_levels[NN_CONTEXT_EVENTS];
+    uint16_t event_odds[NN_EVENT_LEVELS]; /* that an event of the level is 1, of 65,536 */
+    uint16_t priors[NN_CONTEXTS];         /* thin codec: that the bit is 1, of 65,536 */
+    uint64_t hash;                        /* of the blob */
+    nn_huffman sizes[NN_CLASS_COUNT];
+    nn_huffman groups[NN_GROUP_CLASSES];
+    nn_huffman events[NN_EVENT_TABLES];
+    uint8_t event_table[NN_EVENTS_MAX + 1][1296]; /* by number of events and their levels, falling, to base 6 */
+    uint16_t codes[NN_CLASS_COUNT * NN_SIZE_SYMBOLS + NN_GROUP_CLASSES * NN_GROUP_SYMBOLS + NN_EVENT_SYMBOLS];
+    uint8_t bits[NN_CLASS_COUNT * NN_SIZE_SYMBOLS + NN_GROUP_CLASSES * NN_GROUP_SYMBOLS + NN_EVENT_SYMBOLS];
+    uint8_t sorted[NN_CLASS_COUNT * NN_SIZE_SYMBOLS + NN_GROUP_CLASSES * NN_GROUP_SYMBOLS + NN_EVENT_SYMBOLS];
+} nn_tables;
+
+/* nn_tables_load - tables of a blob. False if it is none, or of another version; tables are then undefined. */
+NN_PRIVATE bool nn_tables_load(nn_tables* tables, const void* blob, size_t bytes);
+
+/* nn_tables_blob - the blob that is built in. */
+NN_PRIVATE const uint8_t* nn_tables_blob(size_t* out_bytes);
+
+#endif
+/* ---- end src/nn_tables.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_tables.c --------------------------------------------------------------------------------------- */
+/* nn_tables - the blob read and its codes built. */
+
+
+#define TABLES_MAGIC 0x6274706eu /* "nptb" */
+
+typedef struct tables_carver {
+    nn_tables* tables;
+    size_t used;
+} tables_carver;
+
+static void tables_carve(tables_carver* carver, nn_huffman* huffman, unsigned symbols)
+{
+    huffman->codes = carver->tables->codes + carver->used;
+    huffman->bits = carver->tables->bits + carver->used;
+    huffman->sorted = carver->tables->sorted + carver->used;
+    huffman->symbol_count = (uint8_t)symbols;
+    carver->used += symbols;
+}
+
+/* Lengths stand two a byte, the first in the low half. */
+static bool tables_read_code(nn_reader* reader, nn_huffman* huffman)
+{
+    uint8_t pair = 0;
+    for (unsigned i = 0; i < huffman->symbol_count; i++) {
+        if (i % 2 == 0) pair = nn_read_u8(reader);
+        huffman->bits[i] = i % 2 ? pair >> 4 : pair & 15;
+    }
+    return !reader->failed && nn_huffman_build(huffman);
+}
+
+/* The code of several events together, from their odds as if they knew nothing of each other. */
+static bool tables_build_events(const nn_tables* tables, nn_huffman* huffman, const uint8_t* levels, unsigned count)
+{
+    uint64_t weights[1 << NN_EVENTS_MAX];
+    for (unsigned symbol = 0; symbol < 1u << count; symbol++) {
+        uint64_t weight = UINT64_C(1) << 47;
+        for (unsigned i = 0; i < count; i++) {
+            uint64_t odds = tables->event_odds[levels[i]];
+            weight = (weight >> 16) * (symbol >> i & 1 ? odds : 65536 - odds);
+        }
+        weights[symbol] = weight;
+    }
+    nn_huffman_lengths(weights, 1u << count, huffman->bits);
+    return nn_huffman_build(huffman);
+}
+
+/* All multisets of levels, written as falling digits. */
+static bool tables_build_all_events(tables_carver* carver)
+{
+    nn_tables* tables = carver->tables;
+    unsigned table = 0;
+    for (unsigned count = 1; count <= NN_EVENTS_MAX; count++) {
+        unsigned keys = 1;
+        for (unsigned i = 0; i < count; i++) keys *= NN_EVENT_LEVELS;
+        for (unsigned key = 0; key < keys; key++) {
+            uint8_t levels[NN_EVENTS_MAX];
+            unsigned rest = key;
+            bool falling = true;
+            for (unsigned i = 0; i < count; i++) {
+                levels[i] = (uint8_t)(rest % NN_EVENT_LEVELS);
+                rest /= NN_EVENT_LEVELS;
+                if (i && levels[i] > levels[i - 1]) falling = false;
+            }
+            if (!falling) continue;
+            tables_carve(carver, &tables->events[table], 1u << count);
+            if (!tables_build_events(tables, &tables->events[table], levels, count)) return false;
+            tables->event_table[count][key] = (uint8_t)table++;
+        }
+    }
+    NN_ASSERT(table == NN_EVENT_TABLES);
+    return true;
+}
+
+NN_PRIVATE bool nn_tables_load(nn_tables* tables, const void* blob, size_t bytes)
+{
+    nn_reader reader = nn_reader_of(blob, bytes);
+    tables_carver carver = {tables, 0};
+    memset(tables, 0, sizeof *tables);
+    if (nn_read_u32(&reader) != TABLES_MAGIC || nn_read_u8(&reader) != NN_TABLES_VERSION) return false;
+    for (unsigned i = 0; i < NN_EVENT_LEVELS; i++) tables->event_odds[i] = nn_read_u16(&reader);
+    for (unsigned i = 0; i < NN_CONTEXT_EVENTS; i++) {
+        tables->event_levels[i] = nn_read_u8(&reader);
+        bool certain = tables->event_levels[i] == NN_EVENT_NONE && i >= NN_CONTEXT_CHANGED;
+        if (tables->event_levels[i] >= NN_EVENT_LEVELS && !certain) return false;
+    }
+    for (unsigned i = 0; i < NN_CLASS_COUNT; i++) {
+        tables_carve(&carver, &tables->sizes[i], NN_SIZE_SYMBOLS);
+        if (!tables_read_code(&reader, &tables->sizes[i])) return false;
+    }
+    for (unsigned i = 0; i < NN_GROUP_CLASSES; i++) {
+        tables_carve(&carver, &tables->groups[i], NN_GROUP_SYMBOLS);
+        if (!tables_read_code(&reader, &tables->groups[i])) return false;
+    }
+    for (unsigned i = 0; i < NN_CONTEXTS; i++) {
+        tables->priors[i] = nn_read_u16(&reader);
+        if (tables->priors[i] < 32 || tables->priors[i] > 65504) return false;
+    }
+    if (reader.failed || nn_reader_left(&reader)) return false;
+    tables->hash = nn_fnv1a64(NN_FNV1A64_BASIS, blob, bytes);
+    return tables_build_all_events(&carver);
+}
+/* ---- end src/nn_tables.c ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_tables_data.c ---------------------------------------------------------------------------------- */
+/* nn_tables_data - the codec's tables, version 1. Made by tools/train_tables.c; do not edit. */
+
+/* clang-format off */
+static const uint8_t tables_data[] = {
+    110,112,116,98,1,6,1,102,6,10,23,112,61,51,115,51,179,0,0,1,2,3,3,3,
+    4,4,3,4,2,3,5,5,2,4,4,4,4,0,4,2,4,4,4,4,4,4,4,4,
+    4,4,3,3,3,2,1,1,0,3,3,3,3,4,4,4,4,4,5,5,5,5,5,5,
+    5,5,5,5,4,5,4,5,255,255,3,3,4,4,5,5,5,5,255,255,255,255,255,255,
+    255,255,255,255,255,255,255,255,255,255,255,4,4,4,5,5,5,255,255,255,255,255,255,255,
+    255,255,255,255,255,255,255,255,255,255,255,255,33,85,102,102,101,101,135,152,170,186,186,187,
+    203,187,187,187,187,187,187,187,12,33,84,102,118,101,118,135,153,169,185,186,187,187,188,187,
+    187,187,187,187,187,12,33,84,102,118,101,118,135,153,169,170,170,187,187,188,187,187,187,187,
+    187,187,12,33,84,101,119,102,118,135,152,153,169,170,170,170,187,187,187,187,187,171,170,11,
+    33,83,118,134,119,135,152,169,170,170,170,187,187,188,187,187,187,187,187,187,12,33,83,119,
+    135,103,120,169,170,183,123,187,187,187,188,187,187,187,187,187,187,12,33,83,102,135,118,119,
+    169,186,187,187,203,204,204,204,204,204,204,204,204,204,12,34,50,101,119,118,118,136,186,203,
+    203,204,204,204,205,204,204,204,204,204,204,13,34,50,85,119,118,135,169,187,203,204,220,200,
+    220,222,221,221,221,221,221,221,14,35,50,68,101,101,135,151,186,187,203,155,204,204,221,205,
+    204,204,204,204,204,13,35,51,68,84,84,117,135,169,186,186,187,187,204,205,204,204,204,204,
+    204,204,13,51,67,68,68,67,100,102,152,186,186,203,156,204,205,204,204,204,204,204,204,13,
+    67,68,68,68,51,84,85,119,168,186,139,203,203,205,204,204,204,204,204,204,13,69,68,68,
+    84,51,67,100,118,151,169,186,187,139,203,204,204,204,204,204,204,12,69,85,85,85,51,51,
+    83,117,135,137,186,204,204,204,205,204,204,204,204,204,13,85,85,85,85,67,51,67,100,118,
+    152,186,203,135,219,204,204,204,204,204,204,13,86,86,102,102,68,51,51,83,117,135,169,138,
+    203,204,221,205,204,204,204,204,13,103,102,102,118,68,51,51,67,101,134,168,184,219,221,221,
+    221,221,221,221,221,13,103,102,118,103,68,68,51,67,83,117,151,185,203,221,221,221,205,204,
+    204,204,13,103,118,119,119,85,68,67,51,67,100,134,152,186,204,204,204,204,204,188,187,12,
+    104,119,119,103,101,85,68,51,51,83,118,152,201,204,204,204,204,204,204,204,12,120,119,135,
+    119,101,85,68,67,51,67,101,149,185,220,204,204,204,204,204,204,13,120,119,135,136,102,86,
+    85,67,51,51,84,118,184,220,204,204,204,204,204,204,13,134,136,136,136,119,101,85,68,52,
+    51,67,116,183,220,204,204,204,204,204,204,13,134,137,153,153,119,119,102,69,68,51,51,99,
+    151,181,204,204,204,204,204,188,12,49,101,102,87,85,84,101,134,122,137,136,183,203,204,204,
+    204,204,204,204,204,12,49,84,85,102,84,101,118,135,169,187,203,204,204,204,204,187,187,187,
+    187,187,12,85,42,136,26,136,91,170,90,136,154,170,138,170,171,170,90,136,138,170,138,170,
+    170,186,170,170,170,170,170,186,154,170,7,68,41,119,42,103,73,153,73,119,121,153,122,153,
+    154,170,73,119,121,153,122,153,169,170,153,153,169,170,153,170,153,153,6,52,58,119,42,103,
+    73,170,73,119,122,153,122,153,170,170,57,119,122,153,106,137,170,170,153,170,169,170,169,170,
+    153,153,6,68,56,102,57,86,57,153,73,102,105,120,105,120,153,154,73,86,105,119,89,119,
+    153,153,137,153,153,169,153,153,153,153,6,68,71,86,72,86,56,136,72,102,104,119,89,119,
+    137,153,73,86,88,119,89,103,137,136,121,136,136,153,137,153,136,137,5,85,70,102,71,86,
+    55,119,87,102,103,103,104,103,120,136,87,86,103,102,88,102,119,119,104,119,119,136,120,119,
+    119,120,5,102,102,102,102,102,102,102,102,102,102,102,102,102,102,102,102,102,102,102,102,102,
+    102,102,102,102,102,102,102,102,102,102,5,102,102,102,102,102,102,102,102,102,102,102,102,102,
+    102,102,102,102,102,102,102,102,102,102,102,102,102,102,102,102,102,102,5,64,0,98,0,41,
+    3,78,35,94,45,66,52,7,58,0,128,22,93,132,53,101,95,104,32,182,53,88,176,221,
+    178,138,37,0,128,0,128,0,128,0,128,64,0,0,128,199,25,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,0,128,255,86,143,83,96,69,42,53,157,30,208,12,150,
+    5,205,0,81,42,84,51,103,53,10,83,82,139,199,117,103,100,207,145,165,144,148,170,102,
+    180,57,187,186,184,124,181,244,192,0,178,234,175,233,183,105,176,0,102,221,158,109,117,18,
+    215,90,239,175,244,103,80,170,83,201,89,195,137,197,178,138,205,203,223,174,234,222,244,53,
+    250,188,251,83,252,136,253,21,254,189,253,112,253,156,253,183,253,91,254,4,255,192,255,192,
+    255,192,255,192,255,192,255,74,110,61,109,24,111,100,172,87,211,200,231,52,243,184,248,221,
+    250,116,253,235,253,129,254,1,255,86,255,192,255,192,255,192,255,192,255,192,255,192,255,192,
+    255,192,255,192,255,192,255,192,255,183,229,61,200,238,182,204,166,91,164,215,159,208,143,128,
+    132,217,174,240,140,162,137,244,137,9,134,26,131,225,125,245,125,192,119,85,98,7,63,200,
+    76,116,86,150,97,125,94,77,85,41,106,73,128,203,57,0,128,104,0,19,1,64,0,18,
+    10,117,97,173,1,0,128,33,6,61,43,6,99,5,127,0,128,184,12,0,128,0,128,72,
+    7,235,97,42,115,211,69,235,109,130,112,14,126,0,128,0,128,0,128,184,12,0,128,0,
+    128,0,128,0,128,0,128,194,51,27,94,223,121,124,123,132,96,34,104,95,83,166,80,77,
+    108,108,101,210,112,188,126,44,124,0,128,0,128,0,128,0,128,0,128,0,128,0,128,184,
+    12,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,104,0,95,1,64,0,84,8,182,76,177,1,0,128,233,5,218,50,223,85,205,126,0,
+    128,230,14,0,128,0,128,237,7,20,97,243,96,23,80,139,117,61,110,160,125,0,128,0,
+    128,0,128,230,14,0,128,0,128,0,128,0,128,0,128,92,73,13,89,147,107,247,115,81,
+    96,254,85,194,84,15,101,218,103,18,92,13,104,64,117,111,123,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,230,14,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,104,0,70,1,64,0,175,7,145,82,170,1,0,128,81,
+    5,207,49,103,89,209,126,0,128,74,11,0,128,0,128,28,9,83,96,154,100,92,84,248,
+    109,120,103,169,125,0,128,0,128,0,128,74,11,0,128,0,128,0,128,0,128,0,128,153,
+    78,149,98,124,110,223,114,25,97,243,96,245,86,106,100,217,108,22,110,221,102,70,115,122,
+    123,0,128,0,128,0,128,0,128,0,128,0,128,0,128,74,11,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,104,0,47,1,64,0,41,
+    5,200,88,164,1,0,128,144,4,60,54,51,97,213,126,0,128,202,7,0,128,0,128,33,
+    9,4,81,91,97,12,91,135,117,70,106,176,125,0,128,0,128,0,128,202,7,0,128,0,
+    128,0,128,0,128,0,128,175,96,248,64,42,88,53,109,30,95,228,90,114,87,152,99,105,
+    107,60,112,119,116,150,113,135,123,0,128,0,128,0,128,0,128,0,128,0,128,0,128,202,
+    7,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,104,0,248,0,64,0,189,3,100,107,163,1,0,128,39,4,242,48,157,107,202,127,0,
+    128,147,7,0,128,0,128,11,12,142,126,34,78,207,94,233,122,67,116,149,127,0,128,0,
+    128,0,128,147,7,0,128,0,128,0,128,0,128,0,128,86,97,84,51,187,103,113,59,34,
+    135,244,102,153,100,118,115,51,112,255,106,5,123,151,125,66,127,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,147,7,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,104,0,127,2,64,0,124,4,184,41,158,1,0,128,126,
+    4,171,35,180,28,254,127,0,128,147,4,0,128,0,128,106,20,112,93,15,88,39,92,152,
+    103,176,116,253,127,0,128,0,128,0,128,147,4,0,128,0,128,0,128,0,128,0,128,146,
+    112,192,46,151,119,89,73,20,159,212,157,189,82,163,107,243,17,16,229,137,114,53,126,253,
+    127,0,128,0,128,0,128,0,128,0,128,0,128,0,128,147,4,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,104,0,255,0,64,0,91,
+    7,191,104,162,1,0,128,56,8,21,29,141,106,124,127,0,128,215,6,0,128,0,128,89,
+    43,160,71,41,108,46,81,246,115,29,114,250,126,0,128,0,128,0,128,215,6,0,128,0,
+    128,0,128,0,128,0,128,178,118,212,52,16,103,24,109,252,114,59,121,147,85,46,93,102,
+    127,166,110,171,109,159,121,250,125,0,128,0,128,0,128,0,128,0,128,0,128,0,128,215,
+    6,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,104,0,15,1,64,0,86,10,121,98,161,1,0,128,75,16,202,49,119,104,215,127,0,
+    128,58,6,0,128,0,128,169,70,253,62,211,107,79,51,3,113,162,111,174,127,0,128,0,
+    128,0,128,58,6,0,128,0,128,0,128,0,128,0,128,4,136,10,73,245,89,32,105,235,
+    75,190,84,181,106,186,90,157,109,52,107,48,121,65,120,102,127,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,58,6,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,104,0,34,2,64,0,157,13,0,51,163,1,0,128,210,
+    33,16,31,206,184,102,122,0,128,145,7,0,128,0,128,246,96,142,59,111,78,13,73,72,
+    111,156,223,70,117,0,128,0,128,0,128,145,7,0,128,0,128,0,128,0,128,0,128,145,
+    136,184,97,33,97,178,104,101,72,46,104,194,80,167,95,119,101,192,118,122,103,193,19,60,
+    108,0,128,0,128,0,128,0,128,0,128,0,128,0,128,145,7,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,104,0,158,1,64,0,208,
+    22,213,64,159,1,0,128,234,55,77,32,150,139,237,126,0,128,9,5,0,128,0,128,7,
+    115,136,74,197,59,207,52,202,110,162,55,223,125,0,128,0,128,0,128,9,5,0,128,0,
+    128,0,128,0,128,0,128,72,148,255,101,164,96,122,94,100,67,117,90,74,61,119,81,243,
+    100,200,106,116,202,182,113,28,124,0,128,0,128,0,128,0,128,0,128,0,128,0,128,9,
+    5,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,104,0,103,1,64,0,62,40,50,75,162,1,0,128,49,77,176,21,202,92,62,126,0,
+    128,10,7,0,128,0,128,223,122,138,100,116,67,150,62,213,109,60,107,137,124,0,128,0,
+    128,0,128,10,7,0,128,0,128,0,128,0,128,0,128,132,154,203,116,165,109,22,112,178,
+    62,218,82,163,76,58,85,68,97,248,100,144,114,194,102,93,121,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,10,7,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,104,0,210,1,64,0,104,72,170,61,162,1,0,128,36,
+    103,52,27,135,128,189,118,0,128,177,6,0,128,0,128,101,119,194,113,70,61,255,39,98,
+    94,141,191,187,110,0,128,0,128,0,128,177,6,0,128,0,128,0,128,0,128,0,128,5,
+    149,63,117,128,113,175,132,153,74,218,69,44,115,228,73,0,92,236,96,194,101,220,222,175,
+    97,0,128,0,128,0,128,0,128,0,128,0,128,0,128,177,6,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,104,0,123,2,64,0,28,
+    113,170,43,169,1,0,128,128,109,19,27,114,128,24,123,0,128,140,10,0,128,0,128,216,
+    119,174,112,210,77,220,58,148,77,161,39,143,118,0,128,0,128,0,128,140,10,0,128,0,
+    128,0,128,0,128,0,128,232,126,71,116,108,120,150,127,207,101,192,75,104,93,37,113,4,
+    81,78,91,185,218,77,94,6,113,0,128,0,128,0,128,0,128,0,128,0,128,0,128,140,
+    10,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,104,0,220,3,64,0,60,147,114,67,167,1,0,128,193,118,252,39,112,32,60,51,0,
+    128,189,9,0,128,0,128,217,129,60,122,125,115,221,57,223,51,234,101,184,51,0,128,0,
+    128,0,128,189,9,0,128,0,128,0,128,0,128,0,128,50,150,216,128,186,126,241,113,194,
+    115,248,64,70,60,219,57,59,54,75,85,118,101,176,105,165,234,82,79,0,128,0,128,0,
+    128,0,128,0,128,0,128,189,9,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,104,0,64,5,64,0,45,174,22,21,177,1,0,128,131,
+    119,174,66,189,25,130,120,0,128,168,14,0,128,0,128,115,124,123,123,243,128,78,69,139,
+    109,151,85,128,124,0,128,0,128,0,128,168,14,0,128,0,128,0,128,0,128,0,128,253,
+    150,116,117,94,133,44,113,47,133,235,91,156,61,162,46,94,81,21,173,41,79,3,125,20,
+    112,83,119,0,128,0,128,0,128,0,128,0,128,0,128,168,14,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,104,0,229,9,64,0,206,
+    188,63,75,173,1,0,128,66,108,243,94,181,24,235,17,0,128,254,12,0,128,0,128,130,
+    114,97,126,42,156,91,68,230,63,89,71,231,13,0,128,0,128,0,128,254,12,0,128,0,
+    128,0,128,0,128,0,128,21,128,218,113,83,127,164,127,127,120,240,107,53,84,119,73,68,
+    73,14,81,45,76,249,96,48,94,201,88,0,128,0,128,0,128,0,128,0,128,0,128,254,
+    12,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,104,0,254,14,64,0,54,209,114,9,188,1,0,128,224,116,128,130,9,44,50,94,0,
+    128,34,20,0,128,0,128,54,138,228,124,36,159,44,77,71,63,54,161,218,85,0,128,0,
+    128,0,128,34,20,0,128,0,128,0,128,0,128,0,128,154,146,212,143,157,124,167,126,161,
+    111,158,131,130,95,233,67,10,76,35,83,206,70,227,222,151,84,207,112,0,128,0,128,0,
+    128,0,128,0,128,0,128,34,20,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,104,0,62,25,64,0,47,217,218,4,182,1,0,128,65,
+    122,121,152,221,28,235,108,0,128,85,17,0,128,0,128,39,138,198,111,233,168,8,97,43,
+    61,201,132,208,94,0,128,0,128,0,128,85,17,0,128,0,128,0,128,0,128,0,128,176,
+    146,177,141,208,106,199,126,154,127,172,121,16,114,73,80,16,71,70,78,141,72,251,21,166,
+    76,0,128,0,128,0,128,0,128,0,128,0,128,0,128,85,17,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,104,0,130,45,64,0,181,
+    223,160,2,201,1,0,128,197,128,45,176,43,15,154,111,0,128,222,25,0,128,0,128,99,
+    129,79,106,8,153,112,122,34,54,208,57,248,98,0,128,0,128,0,128,222,25,0,128,0,
+    128,0,128,0,128,0,128,78,149,83,126,65,94,70,133,51,128,199,122,113,134,245,90,109,
+    84,250,76,154,65,251,74,72,82,0,128,0,128,0,128,0,128,0,128,0,128,0,128,222,
+    25,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,104,0,14,72,64,0,28,227,220,1,199,1,0,128,31,120,134,187,254,19,119,99,0,
+    128,236,24,0,128,0,128,250,121,30,123,142,166,217,145,176,76,97,53,97,81,0,128,0,
+    128,0,128,236,24,0,128,0,128,0,128,0,128,0,128,173,154,130,124,89,121,73,125,250,
+    121,69,125,133,122,102,105,38,78,6,71,113,65,151,65,130,64,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,236,24,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,104,0,120,108,84,0,195,223,135,1,234,1,0,128,31,
+    142,246,186,198,22,130,80,0,128,171,37,0,128,0,128,221,124,36,167,7,150,132,162,7,
+    86,84,46,215,58,0,128,0,128,0,128,171,37,0,128,0,128,0,128,0,128,0,128,212,
+    175,252,125,224,123,82,191,101,96,42,127,117,122,192,109,180,98,85,73,198,65,116,62,86,
+    41,236,127,0,128,0,128,0,128,0,128,0,128,0,128,171,37,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,104,0,89,145,83,0,192,
+    225,115,1,233,1,0,128,104,111,33,190,219,36,104,63,0,128,74,37,0,128,0,128,126,
+    133,246,126,105,159,181,154,245,106,74,85,56,42,0,128,0,128,0,128,74,37,0,128,0,
+    128,0,128,0,128,0,128,123,177,116,112,140,115,76,127,41,119,197,121,247,125,24,124,210,
+    119,164,87,229,69,200,29,220,41,249,127,0,128,0,128,0,128,0,128,0,128,0,128,74,
+    37,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,104,0,109,164,152,0,23,228,250,1,45,2,0,128,232,105,183,181,176,51,31,41,0,
+    128,237,54,0,128,0,128,216,149,252,122,5,183,43,170,104,139,233,53,185,24,0,128,0,
+    128,0,128,237,54,0,128,0,128,0,128,0,128,0,128,7,175,254,113,228,109,163,129,192,
+    129,56,167,236,128,114,97,36,112,197,99,12,66,102,66,204,28,77,127,0,128,0,128,0,
+    128,0,128,0,128,0,128,237,54,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,104,0,12,184,95,0,179,220,148,2,245,1,0,128,119,
+    71,251,196,43,88,38,28,0,128,247,40,0,128,0,128,37,78,23,124,251,182,74,162,147,
+    152,210,54,152,16,0,128,0,128,0,128,247,40,0,128,0,128,0,128,0,128,0,128,36,
+    47,199,130,0,105,132,137,109,113,66,86,163,96,235,128,222,137,135,108,176,62,55,41,133,
+    31,81,122,0,128,0,128,0,128,0,128,0,128,0,128,247,40,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,104,0,188,214,167,0,184,
+    203,96,10,60,2,0,128,103,61,125,208,169,127,3,6,0,128,5,58,0,128,0,128,106,
+    43,29,137,20,140,189,177,217,170,102,73,47,180,0,128,0,128,0,128,5,58,0,128,0,
+    128,0,128,0,128,0,128,57,26,244,136,170,118,104,128,228,114,156,134,231,138,136,168,75,
+    119,242,114,139,103,60,38,224,45,57,2,0,128,0,128,0,128,0,128,0,128,0,128,5,
+    58,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,104,0,253,9,64,0,142,65,237,11,160,1,0,128,233,27,134,82,160,138,238,111,0,
+    128,169,5,0,128,0,128,209,24,21,141,20,136,37,84,229,118,50,115,115,99,0,128,0,
+    128,0,128,169,5,0,128,0,128,0,128,0,128,0,128,128,45,109,104,31,118,155,183,57,
+    145,148,104,199,94,27,29,180,213,244,199,26,135,127,17,85,81,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,169,5,0,128,0,128,0,128,0,128,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,104,0,73,1,180,0,177,40,3,81,72,2,0,128,235,
+    25,152,53,137,61,0,128,0,128,71,60,0,128,0,128,122,35,196,106,133,96,130,66,43,
+    62,120,123,0,128,0,128,0,128,0,128,71,60,0,128,0,128,0,128,0,128,0,128,174,
+    51,30,100,81,111,180,119,20,84,71,94,26,77,69,66,160,70,196,105,87,119,0,128,0,
+    128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,71,60,0,128,0,128,0,128,0,
+    128,0,128,0,128,0,128,0,128,0,128,0,128,0,128,
+};
+/* clang-format on */
+
+NN_PRIVATE const uint8_t* nn_tables_blob(size_t* out_bytes)
+{
+    *out_bytes = sizeof tables_data;
+    return tables_data;
+}
+/* ---- end src/nn_tables_data.c ------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_coder.h ---------------------------------------------------------------------------------------- */
+/* nn_coder - bits, events and residuals in and out: by static Huffman codes (default), or by an adaptive binary arithmetic
+ * coder that begins each frame with trained probabilities (thin). The same calls for both.
+ */
+#ifndef NN_CODER_H
+#define NN_CODER_H
+
+
+/* Events of one record, in the order in which they are written. */
+#define NN_EVENTS_RECORD_MAX 200
+
+typedef struct nn_event_list {
+    uint16_t contexts[NN_EVENTS_RECORD_MAX];
+    uint8_t values[NN_EVENTS_RECORD_MAX];
+    unsigned count;
+} nn_event_list;
+
+/* Adaptive probabilities and the interval of the arithmetic coder. */
+typedef struct nn_thin {
+    uint32_t low;
+    uint32_t high;
+    uint32_t code; /* reading */
+    size_t at;     /* byte to read or write next */
+    uint16_t odds[NN_CONTEXTS];
+} nn_thin;
+
+typedef struct nn_encoder {
+    nn_bit_writer bits;
+    const nn_tables* tables;
+    nn_thin* thin; /* NULL: default codec */
+} nn_encoder;
+
+typedef struct nn_decoder {
+    nn_bit_reader bits;
+    const nn_tables* tables;
+    nn_thin* thin;
+} nn_decoder;
+
+/* nn_encoder_of, nn_decoder_of - thin: scratch, or NULL for the default codec. */
+NN_PRIVATE nn_encoder nn_encoder_of(const nn_tables* tables, nn_thin* thin, void* data, size_t bytes);
+NN_PRIVATE nn_decoder nn_decoder_of(const nn_tables* tables, nn_thin* thin, const void* data, size_t bytes);
+
+/* nn_encoder_bits - bits used so far, and those that ending will take. nn_encoder_end - bytes used in all. */
+NN_PRIVATE size_t nn_encoder_bits(const nn_encoder* encoder);
+NN_PRIVATE size_t nn_encoder_end(nn_encoder* encoder);
+
+/* nn_decoder_left - whether more than the padding of the last byte has not been read. */
+NN_PRIVATE bool nn_decoder_left(const nn_decoder* decoder);
+
+/* nn_put_bits, nn_get_bits - plain bits, 0 .. 64. */
+NN_PRIVATE void nn_put_bits(nn_encoder* encoder, uint64_t value, unsigned bits);
+NN_PRIVATE uint64_t nn_get_bits(nn_decoder* decoder, unsigned bits);
+
+/* nn_put_golomb, nn_get_golomb - Exp-Golomb code of an order: value + 2^order in binary, behind a 0 for each bit that it is
+ * longer than order + 1. value below 2^60, order at most 60. */
+NN_PRIVATE void nn_put_golomb(nn_encoder* encoder, uint64_t value, unsigned order);
+NN_PRIVATE uint64_t nn_get_golomb(nn_decoder* decoder, unsigned order);
+
+/* nn_put_events, nn_get_events - all events of a list; get fills in values. */
+NN_PRIVATE void nn_put_events(nn_encoder* encoder, const nn_event_list* events);
+NN_PRIVATE void nn_get_events(nn_decoder* decoder, nn_event_list* events);
+
+NN_INLINE void nn_event_add(nn_event_list* events, unsigned context, unsigned value)
+{
+    events->contexts[events->count] = (uint16_t)context;
+    events->values[events->count++] = (uint8_t)value;
+}
+
+/* nn_coder_class - the class of an expected error in 1/128 of a step, and the shift beyond the last class. */
+NN_INLINE unsigned nn_coder_class(uint32_t error, unsigned* out_shift)
+{
+    *out_shift = 0;
+    if (error < 16) return 0;
+    unsigned top = nn_bits_for(error) - 1;
+    unsigned index = (top - 4) * 2 + (error >> (top - 1) & 1) + 1;
+    if (index < NN_CLASSES) return index;
+    *out_shift = (index - (NN_CLASSES - 2)) / 2;
+    return index - 2 * *out_shift;
+}
+
+/* nn_put_size, nn_get_size - a size of a class; below 2^60. */
+NN_PRIVATE void nn_put_size(nn_encoder* encoder, unsigned class_index, unsigned shift, uint64_t size);
+NN_PRIVATE uint64_t nn_get_size(nn_decoder* decoder, unsigned class_index, unsigned shift);
+
+/* nn_put_sign, nn_get_sign - 1 is negative; lean says which sign is likely. */
+NN_PRIVATE void nn_put_sign(nn_encoder* encoder, unsigned class_index, int lean, unsigned negative);
+NN_PRIVATE unsigned nn_get_sign(nn_decoder* decoder, unsigned class_index, int lean);
+
+/* nn_put_group, nn_get_group - default codec alone: three digits 0 .. 3 (0, +1, -1, other), not all 0. */
+NN_PRIVATE void nn_put_group(nn_encoder* encoder, unsigned class_index, const unsigned digits[3]);
+NN_PRIVATE void nn_get_group(nn_decoder* decoder, unsigned class_index, unsigned digits[3]);
+
+/* What tools/train_tables.c counts: that a symbol was written, and with how many extra bits. Nothing elsewhere. */
+#ifndef NN_CODER_COUNT
+#define NN_CODER_COUNT(what, index, symbol) ((void)0)
+#endif
+
+#endif
+/* ---- end src/nn_coder.h ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_coder.c ---------------------------------------------------------------------------------------- */
+/* nn_coder - Huffman codes, or the arithmetic coder: a carryless binary one in the manner of Martin's range coder, 32 bits
+ * wide, with 16-bit probabilities. */
+
+#define CODER_RATE 6 /* an adaptive probability goes 1/64 of the way to each bit */
+#define CODER_HALF 32768u
+#define CODER_GOLOMB_BITS_MAX 60
+
+/* ---- the arithmetic coder */
+
+static uint32_t coder_split(const nn_thin* thin, uint32_t odds)
+{
+    uint32_t range = thin->high - thin->low;
+    return thin->low + (range >> 16) * odds + ((range & 0xffff) * odds >> 16);
+}
+
+static void coder_write_byte(nn_encoder* encoder)
+{
+    nn_thin* thin = encoder->thin;
+    if (thin->at < encoder->bits.bytes_max) {
+        encoder->bits.begin[thin->at++] = (uint8_t)(thin->high >> 24);
+    } else {
+        encoder->bits.failed = true;
+    }
+}
+
+static void coder_encode(nn_encoder* encoder, uint32_t odds, unsigned bit)
+{
+    nn_thin* thin = encoder->thin;
+    uint32_t middle = coder_split(thin, odds);
+    if (bit) {
+        thin->high = middle;
+    } else {
+        thin->low = middle + 1;
+    }
+    while (!((thin->low ^ thin->high) >> 24)) {
+        coder_write_byte(encoder);
+        thin->low <<= 8;
+        thin->high = thin->high << 8 | 255;
+    }
+}
+
+/* Behind the end stand zeroes; more than four of them are too many. */
+static uint32_t coder_read_byte(nn_decoder* decoder)
+{
+    nn_thin* thin = decoder->thin;
+    size_t bytes = decoder->bits.bit_count / 8;
+    uint32_t byte = thin->at < bytes ? decoder->bits.begin[thin->at] : 0;
+    thin->at++;
+    if (thin->at > bytes + 4) decoder->bits.failed = true;
+    return byte;
+}
+
+static unsigned coder_decode(nn_decoder* decoder, uint32_t odds)
+{
+    nn_thin* thin = decoder->thin;
+    uint32_t middle = coder_split(thin, odds);
+    unsigned bit = thin->code <= middle;
+    if (bit) {
+        thin->high = middle;
+    } else {
+        thin->low = middle + 1;
+    }
+    while (!((thin->low ^ thin->high) >> 24)) {
+        thin->low <<= 8;
+        thin->high = thin->high << 8 | 255;
+        thin->code = thin->code << 8 | coder_read_byte(decoder);
+    }
+    return bit;
+}
+
+static void coder_learn(uint16_t* odds, unsigned bit)
+{
+    if (bit) {
+        *odds = (uint16_t)(*odds + ((65504u - *odds) >> CODER_RATE));
+    } else {
+        *odds = (uint16_t)(*odds - ((*odds - 32u) >> CODER_RATE));
+    }
+}
+
+static void coder_put(nn_encoder* encoder, unsigned context, unsigned bit)
+{
+    NN_CODER_COUNT(2, context, bit);
+    coder_encode(encoder, encoder->thin->odds[context], bit);
+    coder_learn(&encoder->thin->odds[context], bit);
+}
+
+static unsigned coder_get(nn_decoder* decoder, unsigned context)
+{
+    unsigned bit = coder_decode(decoder, decoder->thin->odds[context]);
+    coder_learn(&decoder->thin->odds[context], bit);
+    return bit;
+}
+
+static void coder_reset_thin(nn_thin* thin, const nn_tables* tables)
+{
+    thin->low = 0;
+    thin->high = UINT32_MAX;
+    thin->code = 0;
+    thin->at = 0;
+    memcpy(thin->odds, tables->priors, sizeof thin->odds);
+}
+
+/* ---- both */
+
+NN_PRIVATE nn_encoder nn_encoder_of(const nn_tables* tables, nn_thin* thin, void* data, size_t bytes)
+{
+    nn_encoder encoder;
+    encoder.bits = nn_bit_writer_of(data, bytes);
+    encoder.tables = tables;
+    encoder.thin = thin;
+    if (thin) coder_reset_thin(thin, tables);
+    return encoder;
+}
+
+NN_PRIVATE nn_decoder nn_decoder_of(const nn_tables* tables, nn_thin* thin, const void* data, size_t bytes)
+{
+    nn_decoder decoder;
+    decoder.bits = nn_bit_reader_of(data, bytes);
+    decoder.tables = tables;
+    decoder.thin = thin;
+    if (thin) {
+        coder_reset_thin(thin, tables);
+        for (unsigned i = 0; i < 4; i++) thin->code = thin->code << 8 | coder_read_byte(&decoder);
+    }
+    return decoder;
+}
+
+NN_PRIVATE size_t nn_encoder_bits(const nn_encoder* encoder)
+{
+    if (!encoder->thin) return encoder->bits.bit_count;
+    return encoder->thin->at * 8 + 8;
+}
+
+/* Low and high differ in their top byte, so that of high with zeroes behind it lies between them. */
+NN_PRIVATE size_t nn_encoder_end(nn_encoder* encoder)
+{
+    nn_thin* thin = encoder->thin;
+    if (!thin) return nn_bits_bytes(&encoder->bits);
+    if (thin->low) coder_write_byte(encoder);
+    return thin->at;
+}
+
+NN_PRIVATE bool nn_decoder_left(const nn_decoder* decoder)
+{
+    if (!decoder->thin) return decoder->bits.bit_count - decoder->bits.bit_at >= 8;
+    return decoder->thin->at < decoder->bits.bit_count / 8;
+}
+
+NN_PRIVATE void nn_put_bits(nn_encoder* encoder, uint64_t value, unsigned bits)
+{
+    if (!encoder->thin) {
+        nn_bits_write(&encoder->bits, value, bits);
+        return;
+    }
+    for (unsigned i = 0; i < bits; i++) coder_encode(encoder, CODER_HALF, value >> i & 1);
+}
+
+NN_PRIVATE uint64_t nn_get_bits(nn_decoder* decoder, unsigned bits)
+{
+    if (!decoder->thin) return nn_bits_read(&decoder->bits, bits);
+    uint64_t value = 0;
+    for (unsigned i = 0; i < bits; i++) value |= (uint64_t)coder_decode(decoder, CODER_HALF) << i;
+    return value;
+}
+
+NN_PRIVATE void nn_put_golomb(nn_encoder* encoder, uint64_t value, unsigned order)
+{
+    NN_ASSERT(order <= CODER_GOLOMB_BITS_MAX && value < UINT64_C(1) << CODER_GOLOMB_BITS_MAX);
+    uint64_t shifted = value + (UINT64_C(1) << order);
+    unsigned longer = nn_bits_for(shifted) - 1 - order;
+    nn_put_bits(encoder, 0, longer);
+    nn_put_bits(encoder, 1, 1);
+    nn_put_bits(encoder, shifted & ((UINT64_C(1) << (order + longer)) - 1), order + longer);
+}
+
+NN_PRIVATE uint64_t nn_get_golomb(nn_decoder* decoder, unsigned order)
+{
+    unsigned longer = 0;
+    while (!nn_get_bits(decoder, 1)) {
+        longer++;
+        if (decoder->bits.failed || order + longer > CODER_GOLOMB_BITS_MAX) {
+            decoder->bits.failed = true;
+            return 0;
+        }
+    }
+    uint64_t low = nn_get_bits(decoder, order + longer);
+    return (low | UINT64_C(1) << (order + longer)) - (UINT64_C(1) << order);
+}
+
+/* ---- events */
+
+/* Up to four events that are not certain, by falling level: which they are, and their code. */
+typedef struct coder_pack {
+    unsigned count;
+    unsigned next; /* event to go on with */
+    unsigned places[NN_EVENTS_MAX];
+    const nn_huffman* huffman;
+} coder_pack;
+
+static void coder_pack_events(const nn_tables* tables, const nn_event_list* events, coder_pack* pack)
+{
+    unsigned key = 0;
+    unsigned digit = 1;
+    pack->count = 0;
+    while (pack->next < events->count && pack->count < NN_EVENTS_MAX) {
+        unsigned event = pack->next++;
+        uint8_t level = tables->event_levels[events->contexts[event]];
+        if (level == NN_EVENT_NONE) continue;
+        unsigned place = pack->count++;
+        for (; place > 0 && tables->event_levels[events->contexts[pack->places[place - 1]]] < level; place--) {
+            pack->places[place] = pack->places[place - 1];
+        }
+        pack->places[place] = event;
+    }
+    for (unsigned i = 0; i < pack->count; i++, digit *= NN_EVENT_LEVELS) {
+        key += tables->event_levels[events->contexts[pack->places[i]]] * digit;
+    }
+    pack->huffman = &tables->events[tables->event_table[pack->count][key]];
+}
+
+NN_PRIVATE void nn_put_events(nn_encoder* encoder, const nn_event_list* events)
+{
+    coder_pack pack;
+    pack.next = 0;
+    while (encoder->thin && pack.next < events->count) {
+        unsigned event = pack.next++;
+        if (encoder->tables->event_levels[events->contexts[event]] == NN_EVENT_NONE) continue;
+        coder_put(encoder, events->contexts[event], events->values[event]);
+    }
+    while (pack.next < events->count) {
+        coder_pack_events(encoder->tables, events, &pack);
+        if (!pack.count) break;
+        unsigned symbol = 0;
+        for (unsigned i = 0; i < pack.count; i++) symbol |= (unsigned)events->values[pack.places[i]] << i;
+        nn_huffman_write(pack.huffman, &encoder->bits, symbol);
+    }
+    for (unsigned i = 0; i < events->count; i++) NN_CODER_COUNT(3, events->contexts[i], events->values[i]);
+}
+
+NN_PRIVATE void nn_get_events(nn_decoder* decoder, nn_event_list* events)
+{
+    coder_pack pack;
+    pack.next = 0;
+    for (unsigned i = 0; i < events->count; i++) {
+        bool certain = decoder->tables->event_levels[events->contexts[i]] == NN_EVENT_NONE;
+        events->values[i] = certain ? 1 : decoder->thin ? (uint8_t)coder_get(decoder, events->contexts[i]) : 0;
+    }
+    while (!decoder->thin && pack.next < events->count) {
+        coder_pack_events(decoder->tables, events, &pack);
+        if (!pack.count) break;
+        unsigned symbol = nn_huffman_read(pack.huffman, &decoder->bits);
+        for (unsigned i = 0; i < pack.count; i++) events->values[pack.places[i]] = symbol >> i & 1;
+    }
+}
+
+/* ---- sizes and signs */
+
+static unsigned coder_size_symbol(uint64_t size, unsigned* out_bits)
+{
+    *out_bits = 0;
+    if (size < 8) return (unsigned)size;
+    if (size >= NN_SIZE_ESCAPE_FROM) return NN_SIZE_ESCAPE;
+    unsigned top = nn_bits_for(size) - 1;
+    *out_bits = top - 1;
+    return 8 + (top - 3) * 2 + (unsigned)(size >> (top - 1) & 1);
+}
+
+NN_PRIVATE void nn_put_size(nn_encoder* encoder, unsigned class_index, unsigned shift, uint64_t size)
+{
+    unsigned bits;
+    uint64_t high = size >> shift;
+    unsigned symbol = coder_size_symbol(high, &bits);
+    NN_CODER_COUNT(0, class_index, symbol);
+    if (encoder->thin) {
+        unsigned node = 1;
+        for (unsigned i = 6; i-- > 0;) {
+            unsigned bit = symbol >> i & 1;
+            coder_put(encoder, NN_CONTEXT_SIZE + class_index * 64 + node, bit);
+            node = node * 2 + bit;
+        }
+    } else {
+        nn_huffman_write(&encoder->tables->sizes[class_index], &encoder->bits, symbol);
+    }
+    if (symbol == NN_SIZE_ESCAPE) {
+        nn_put_golomb(encoder, high - NN_SIZE_ESCAPE_FROM, 19);
+    } else {
+        nn_put_bits(encoder, high & ((UINT64_C(1) << bits) - 1), bits);
+    }
+    nn_put_bits(encoder, size & ((UINT64_C(1) << shift) - 1), shift);
+}
+
+NN_PRIVATE uint64_t nn_get_size(nn_decoder* decoder, unsigned class_index, unsigned shift)
+{
+    unsigned symbol;
+    uint64_t high;
+    if (decoder->thin) {
+        unsigned node = 1;
+        for (unsigned i = 0; i < 6; i++) {
+            node = node * 2 + coder_get(decoder, NN_CONTEXT_SIZE + class_index * 64 + node);
+        }
+        symbol = node - 64;
+    } else {
+        symbol = nn_huffman_read(&decoder->tables->sizes[class_index], &decoder->bits);
+    }
+    if (symbol > NN_SIZE_ESCAPE) decoder->bits.failed = true;
+    if (decoder->bits.failed) return 0;
+    if (symbol < 8) {
+        high = symbol;
+    } else if (symbol == NN_SIZE_ESCAPE) {
+        high = nn_get_golomb(decoder, 19) + NN_SIZE_ESCAPE_FROM;
+        if (high >> (59 - shift)) decoder->bits.failed = true;
+    } else {
+        unsigned top = 3 + (symbol - 8) / 2;
+        high = (2 + ((symbol - 8) & 1)) << (top - 1);
+        high |= nn_get_bits(decoder, top - 1);
+    }
+    if (decoder->bits.failed) return 0;
+    return high << shift | nn_get_bits(decoder, shift);
+}
+
+static unsigned coder_sign_context(unsigned class_index, int lean)
+{
+    return NN_CONTEXT_SIGN + (unsigned)(lean + 1) * 9 + class_index / 3;
+}
+
+NN_PRIVATE void nn_put_sign(nn_encoder* encoder, unsigned class_index, int lean, unsigned negative)
+{
+    if (encoder->thin) {
+        coder_put(encoder, coder_sign_context(class_index, lean), negative);
+    } else {
+        nn_bits_write(&encoder->bits, negative, 1);
+    }
+}
+
+NN_PRIVATE unsigned nn_get_sign(nn_decoder* decoder, unsigned class_index, int lean)
+{
+    if (decoder->thin) return coder_get(decoder, coder_sign_context(class_index, lean));
+    return (unsigned)nn_bits_read(&decoder->bits, 1);
+}
+
+/* ---- groups of three */
+
+NN_PRIVATE void nn_put_group(nn_encoder* encoder, unsigned class_index, const unsigned digits[3])
+{
+    unsigned symbol = digits[0] + digits[1] * 4 + digits[2] * 16 - 1;
+    NN_CODER_COUNT(1, class_index, symbol);
+    nn_huffman_write(&encoder->tables->groups[class_index], &encoder->bits, symbol);
+}
+
+NN_PRIVATE void nn_get_group(nn_decoder* decoder, unsigned class_index, unsigned digits[3])
+{
+    unsigned symbol = nn_huffman_read(&decoder->tables->groups[class_index], &decoder->bits) + 1;
+    digits[0] = symbol & 3;
+    digits[1] = symbol >> 2 & 3;
+    digits[2] = symbol >> 4;
+}
+/* ---- end src/nn_coder.c ------------------------------------------------------------------------------------------ */
+
 /* ---- begin src/nn_schema.h --------------------------------------------------------------------------------------- */
 /* nn_schema - checked types, and the plan of each: where a field stands in a row of integers and how wide it is.
  *
@@ -17712,6 +18687,7 @@ struct necpnet_schema {
     unsigned type_bits;   /* of a type's number */
     uint32_t model_words; /* of all types */
     uint64_t hash;
+    nn_tables* tables; /* of the codec */
 };
 
 /* nn_schema_make - a schema of types that are known to be right. OK | ERR_OUT_OF_MEMORY */
@@ -18213,6 +19189,13 @@ NN_PRIVATE necpnet_result nn_schema_make(const necpnet_allocator* allocator, con
     schema_build(schema, types, type_count);
     schema->alloc = alloc;
     schema->block_bytes = bytes;
+    size_t blob_bytes;
+    const uint8_t* blob = nn_tables_blob(&blob_bytes);
+    schema->tables = (nn_tables*)nn_alloc_take(&schema->alloc, sizeof(nn_tables));
+    if (!schema->tables || !nn_tables_load(schema->tables, blob, blob_bytes)) {
+        necpnet_schema_destroy(schema);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
     schema->hash = schema_hash(schema);
     *out_schema = schema;
     return NECPNET_OK;
@@ -18222,6 +19205,7 @@ void necpnet_schema_destroy(necpnet_schema* schema)
 {
     if (!schema) return;
     nn_alloc alloc = schema->alloc;
+    nn_alloc_give(&alloc, schema->tables, sizeof(nn_tables));
     nn_alloc_give(&alloc, schema, schema->block_bytes);
 }
 
@@ -19701,97 +20685,25 @@ NN_PRIVATE double nn_blend_difference(const nn_type_plan* plan, const double* a,
 /* ---- end src/nn_quantise.c --------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_row.h ------------------------------------------------------------------------------------------ */
-/* nn_row - rows as bits: whole, or what changed against a row that the reader is known to have.
- *
- * A whole row costs the width of its ranges. A delta costs a bit a field, and for each changed component an Exp-Golomb
- * code whose order follows the sizes that the same component of the same type had earlier in the frame; nothing is
- * carried from frame to frame. A delta can be skipped without its baseline. src/PROTOCOL.md "State".
+/* nn_row - rows as bits, whole: the first state of an entity that a reader gets. src/PROTOCOL.md "State".
  */
 #ifndef NN_ROW_H
 #define NN_ROW_H
 
 
-/* A codec model is model_words numbers of a schema: the mean size in sixteenths of a bit, one a word of each type. */
-
-/* nn_row_model_reset - at the start of each frame. */
-NN_PRIVATE void nn_row_model_reset(const necpnet_schema* schema, uint16_t* model);
-
 /* nn_row_write, nn_row_read - a whole row; fields that the client may not see are left out, and read as of a struct of
  * zeroes. read returns false if the bits hold no row of the type. */
-NN_PRIVATE void nn_row_write(const nn_type_plan* plan, nn_bit_writer* writer, const uint32_t* row, bool owner);
-NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_bit_reader* reader, uint32_t* row, bool owner);
-
-/* nn_row_write_delta, nn_row_read_delta - row against base. read with base NULL skips (row is scratch). */
-NN_PRIVATE void nn_row_write_delta(const nn_type_plan* plan, uint16_t* model, nn_bit_writer* writer,
-                                   const uint32_t* base, const uint32_t* row, bool owner);
-NN_PRIVATE bool nn_row_read_delta(const nn_type_plan* plan, uint16_t* model, nn_bit_reader* reader,
-                                  const uint32_t* base, uint32_t* row, bool owner);
+NN_PRIVATE void nn_row_write(const nn_type_plan* plan, nn_encoder* encoder, const uint32_t* row, bool owner);
+NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_decoder* decoder, uint32_t* row, bool owner);
 
 /* nn_row_visible_equal - whether a client sees two rows alike. */
 NN_PRIVATE bool nn_row_visible_equal(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, bool owner);
-
-/* nn_golomb_write, nn_golomb_read - Exp-Golomb code of an order: value + 2^order in binary, behind a 0 for each bit that
- * it is longer than order + 1. value below 2^60, order at most 60. */
-NN_PRIVATE void nn_golomb_write(nn_bit_writer* writer, uint64_t value, unsigned order);
-NN_PRIVATE uint64_t nn_golomb_read(nn_bit_reader* reader, unsigned order);
 
 #endif
 /* ---- end src/nn_row.h -------------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_row.c ------------------------------------------------------------------------------------------ */
-/* nn_row - rows as bits. Integers alone. */
-
-#define ROW_GOLOMB_BITS_MAX 60
-#define ROW_MEAN_STEP 4 /* a mean moves a quarter of the way to each new size */
-
-NN_PRIVATE void nn_golomb_write(nn_bit_writer* writer, uint64_t value, unsigned order)
-{
-    NN_ASSERT(order <= ROW_GOLOMB_BITS_MAX && value < UINT64_C(1) << ROW_GOLOMB_BITS_MAX);
-    uint64_t shifted = value + (UINT64_C(1) << order);
-    unsigned longer = nn_bits_for(shifted) - 1 - order;
-    nn_bits_write(writer, 0, longer);
-    nn_bits_write(writer, 1, 1);
-    nn_bits_write(writer, shifted, order + longer); /* without its top bit: the writer takes the low ones */
-}
-
-NN_PRIVATE uint64_t nn_golomb_read(nn_bit_reader* reader, unsigned order)
-{
-    unsigned longer = 0;
-    while (!nn_bits_read(reader, 1)) {
-        longer++;
-        if (reader->failed || order + longer > ROW_GOLOMB_BITS_MAX) {
-            reader->failed = true;
-            return 0;
-        }
-    }
-    uint64_t low = nn_bits_read(reader, order + longer);
-    return (low | UINT64_C(1) << (order + longer)) - (UINT64_C(1) << order);
-}
-
-NN_PRIVATE void nn_row_model_reset(const necpnet_schema* schema, uint16_t* model)
-{
-    for (int i = 0; i < schema->type_count; i++) {
-        const nn_type_plan* plan = &schema->plans[i];
-        for (unsigned j = 0; j < plan->field_count; j++) {
-            const nn_field_plan* field = &plan->fields[j];
-            uint16_t* mean = model + plan->model + field->word;
-            for (unsigned k = 0; k < field->words; k++) mean[k] = (uint16_t)(field->bits * 16u / 3u);
-        }
-    }
-}
-
-/* The order of a component's code; then the mean takes in the size. */
-static unsigned row_order(const uint16_t* mean)
-{
-    unsigned bits = (*mean + 8u) / 16u;
-    return bits ? bits - 1 : 0;
-}
-
-static void row_learn(uint16_t* mean, uint64_t value)
-{
-    int size = (int)nn_bits_for(value) * 16;
-    *mean = (uint16_t)((int)*mean + (size - (int)*mean) / ROW_MEAN_STEP);
-}
+/* nn_row - whole rows as bits. Integers alone. */
 
 static uint64_t row_load(const nn_field_plan* plan, const uint32_t* at)
 {
@@ -19804,107 +20716,23 @@ static void row_store(const nn_field_plan* plan, uint32_t* at, uint64_t value)
     if (plan->wide) at[1] = (uint32_t)(value >> 32);
 }
 
-/* ---- residuals: the signed way from base to value, folded so that small ones are small numbers */
-
-static uint64_t row_residual(const nn_field_plan* plan, uint64_t base, uint64_t value)
-{
-    int64_t way = (int64_t)(value - base);
-    if (plan->field->kind == NECPNET_FIELD_ANGLE) {
-        int64_t turn = (int64_t)plan->range + 1;
-        if (way > turn / 2) way -= turn;
-        if (way < -(turn / 2)) way += turn;
-    }
-    return way < 0 ? (uint64_t)(-way) * 2 - 1 : (uint64_t)way * 2;
-}
-
-/* False when it leads out of the range. */
-static bool row_apply(const nn_field_plan* plan, uint64_t base, uint64_t residual, uint64_t* out_value)
-{
-    int64_t way = residual & 1 ? -(int64_t)(residual / 2) - 1 : (int64_t)(residual / 2);
-    int64_t value = (int64_t)base + way;
-    if (plan->field->kind == NECPNET_FIELD_ANGLE) {
-        int64_t turn = (int64_t)plan->range + 1;
-        if (value < 0) value += turn;
-        if (value >= turn) value -= turn;
-    }
-    *out_value = (uint64_t)value;
-    return value >= 0 && (uint64_t)value <= plan->range;
-}
-
-static void row_write_numbers(const nn_field_plan* plan, uint16_t* mean, nn_bit_writer* writer, const uint32_t* base,
-                              const uint32_t* row)
+static void row_write_whole(const nn_field_plan* plan, nn_encoder* encoder, const uint32_t* row)
 {
     unsigned stride = plan->wide ? 2 : 1;
-    for (unsigned i = 0; i < plan->components; i++, base += stride, row += stride, mean += stride) {
-        uint64_t residual = row_residual(plan, row_load(plan, base), row_load(plan, row));
-        if (plan->components == 1) residual--; /* changed, so not 0 */
-        nn_golomb_write(writer, residual, row_order(mean));
-        row_learn(mean, residual);
-    }
+    for (unsigned i = 0; i < plan->components; i++) nn_put_bits(encoder, row_load(plan, row + i * stride), plan->bits);
 }
 
-static bool row_read_numbers(const nn_field_plan* plan, uint16_t* mean, nn_bit_reader* reader, const uint32_t* base,
-                             uint32_t* row)
-{
-    unsigned stride = plan->wide ? 2 : 1;
-    for (unsigned i = 0; i < plan->components; i++, row += stride, mean += stride) {
-        uint64_t residual = nn_golomb_read(reader, row_order(mean));
-        row_learn(mean, residual);
-        if (plan->components == 1) residual++;
-        if (!base) continue;
-        uint64_t value;
-        if (!row_apply(plan, row_load(plan, base), residual, &value)) return false;
-        row_store(plan, row, value);
-        base += stride;
-    }
-    return !reader->failed;
-}
-
-/* ---- quaternions: when the largest component is another, whole */
-
-static void row_write_whole(const nn_field_plan* plan, nn_bit_writer* writer, const uint32_t* row)
-{
-    unsigned stride = plan->wide ? 2 : 1;
-    for (unsigned i = 0; i < plan->components; i++) nn_bits_write(writer, row_load(plan, row + i * stride), plan->bits);
-}
-
-static bool row_read_whole(const nn_field_plan* plan, nn_bit_reader* reader, uint32_t* row)
+static bool row_read_whole(const nn_field_plan* plan, nn_decoder* decoder, uint32_t* row)
 {
     unsigned stride = plan->wide ? 2 : 1;
     bool good = true;
     for (unsigned i = 0; i < plan->components; i++) {
-        uint64_t value = nn_bits_read(reader, plan->bits);
+        uint64_t value = nn_get_bits(decoder, plan->bits);
         if (value > plan->range) good = false;
         row_store(plan, row + i * stride, value);
     }
-    return good && !reader->failed;
+    return good && !decoder->bits.failed;
 }
-
-static void row_write_quaternion(const nn_field_plan* plan, uint16_t* mean, nn_bit_writer* writer, const uint32_t* base,
-                                 const uint32_t* row)
-{
-    bool same = base[0] == row[0];
-    nn_bits_write(writer, !same, 1);
-    if (same) {
-        row_write_numbers(plan, mean + 1, writer, base + 1, row + 1);
-    } else {
-        nn_bits_write(writer, row[0], 2);
-        row_write_whole(plan, writer, row + 1);
-    }
-}
-
-static bool row_read_quaternion(const nn_field_plan* plan, uint16_t* mean, nn_bit_reader* reader, const uint32_t* base,
-                                uint32_t* row)
-{
-    if (nn_bits_read(reader, 1)) {
-        row[0] = (uint32_t)nn_bits_read(reader, 2);
-        return row_read_whole(plan, reader, row + 1);
-    }
-    if (base) row[0] = base[0];
-    return row_read_numbers(plan, mean + 1, reader, base ? base + 1 : NULL, row + 1);
-}
-
-/* ---- strings whole, bytes by their changed range */
 
 static unsigned row_byte(const uint32_t* words, uint32_t index)
 {
@@ -19917,50 +20745,29 @@ static void row_set_byte(uint32_t* words, uint32_t index, unsigned byte)
     words[index >> 2] = (words[index >> 2] & ~(0xffu << shift)) | (uint32_t)byte << shift;
 }
 
-static void row_write_string(const nn_field_plan* plan, nn_bit_writer* writer, const uint32_t* row)
+static void row_write_string(const nn_field_plan* plan, nn_encoder* encoder, const uint32_t* row)
 {
-    nn_bits_write(writer, row[0], plan->bits);
-    for (uint32_t i = 0; i < row[0]; i++) nn_bits_write(writer, row_byte(row + 1, i), 8);
+    nn_put_bits(encoder, row[0], plan->bits);
+    for (uint32_t i = 0; i < row[0]; i++) nn_put_bits(encoder, row_byte(row + 1, i), 8);
 }
 
-static bool row_read_string(const nn_field_plan* plan, nn_bit_reader* reader, uint32_t* row)
+static bool row_read_string(const nn_field_plan* plan, nn_decoder* decoder, uint32_t* row)
 {
-    uint32_t length = (uint32_t)nn_bits_read(reader, plan->bits);
+    uint32_t length = (uint32_t)nn_get_bits(decoder, plan->bits);
     if (length >= plan->field->count) return false;
     memset(row, 0, plan->words * sizeof(uint32_t));
     row[0] = length;
     for (uint32_t i = 0; i < length; i++) {
-        unsigned byte = (unsigned)nn_bits_read(reader, 8);
+        unsigned byte = (unsigned)nn_get_bits(decoder, 8);
         if (byte == 0) return false; /* a NUL inside would make two rows of one text */
         row_set_byte(row + 1, i, byte);
     }
-    return !reader->failed;
-}
-
-static void row_write_bytes(const nn_field_plan* plan, nn_bit_writer* writer, const uint32_t* base, const uint32_t* row)
-{
-    uint32_t begin = 0;
-    uint32_t end = plan->field->count;
-    while (begin + 1 < end && row_byte(base, begin) == row_byte(row, begin)) begin++;
-    while (end - 1 > begin && row_byte(base, end - 1) == row_byte(row, end - 1)) end--;
-    nn_bits_write(writer, begin, plan->bits);
-    nn_bits_write(writer, end - begin - 1, plan->bits);
-    for (uint32_t i = begin; i < end; i++) nn_bits_write(writer, row_byte(row, i), 8);
-}
-
-static bool row_read_bytes(const nn_field_plan* plan, nn_bit_reader* reader, const uint32_t* base, uint32_t* row)
-{
-    uint32_t begin = (uint32_t)nn_bits_read(reader, plan->bits);
-    uint32_t end = begin + (uint32_t)nn_bits_read(reader, plan->bits) + 1;
-    if (end > plan->field->count) return false;
-    if (base) memcpy(row, base, plan->words * sizeof(uint32_t));
-    for (uint32_t i = begin; i < end; i++) row_set_byte(row, i, (unsigned)nn_bits_read(reader, 8));
-    return !reader->failed;
+    return !decoder->bits.failed;
 }
 
 /* ---- whole rows */
 
-NN_PRIVATE void nn_row_write(const nn_type_plan* plan, nn_bit_writer* writer, const uint32_t* row, bool owner)
+NN_PRIVATE void nn_row_write(const nn_type_plan* plan, nn_encoder* encoder, const uint32_t* row, bool owner)
 {
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
@@ -19968,20 +20775,20 @@ NN_PRIVATE void nn_row_write(const nn_type_plan* plan, nn_bit_writer* writer, co
         if (!nn_field_visible(field, owner)) continue;
         switch (field->field->kind) {
         case NECPNET_FIELD_QUAT:
-            nn_bits_write(writer, at[0], 2);
-            row_write_whole(field, writer, at + 1);
+            nn_put_bits(encoder, at[0], 2);
+            row_write_whole(field, encoder, at + 1);
             break;
-        case NECPNET_FIELD_ENTITY: nn_bits_write(writer, at[0], 32); break;
-        case NECPNET_FIELD_STRING: row_write_string(field, writer, at); break;
+        case NECPNET_FIELD_ENTITY: nn_put_bits(encoder, at[0], 32); break;
+        case NECPNET_FIELD_STRING: row_write_string(field, encoder, at); break;
         case NECPNET_FIELD_BYTES:
-            for (uint32_t j = 0; j < field->field->count; j++) nn_bits_write(writer, row_byte(at, j), 8);
+            for (uint32_t j = 0; j < field->field->count; j++) nn_put_bits(encoder, row_byte(at, j), 8);
             break;
-        default: row_write_whole(field, writer, at); break;
+        default: row_write_whole(field, encoder, at); break;
         }
     }
 }
 
-NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_bit_reader* reader, uint32_t* row, bool owner)
+NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_decoder* decoder, uint32_t* row, bool owner)
 {
     memcpy(row, plan->row_zeroes, plan->row_words * sizeof(uint32_t));
     for (unsigned i = 0; i < plan->field_count; i++) {
@@ -19991,22 +20798,20 @@ NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_bit_reader* reader, uin
         if (!nn_field_visible(field, owner)) continue;
         switch (field->field->kind) {
         case NECPNET_FIELD_QUAT:
-            at[0] = (uint32_t)nn_bits_read(reader, 2);
-            good = row_read_whole(field, reader, at + 1);
+            at[0] = (uint32_t)nn_get_bits(decoder, 2);
+            good = row_read_whole(field, decoder, at + 1);
             break;
-        case NECPNET_FIELD_ENTITY: at[0] = (uint32_t)nn_bits_read(reader, 32); break;
-        case NECPNET_FIELD_STRING: good = row_read_string(field, reader, at); break;
+        case NECPNET_FIELD_ENTITY: at[0] = (uint32_t)nn_get_bits(decoder, 32); break;
+        case NECPNET_FIELD_STRING: good = row_read_string(field, decoder, at); break;
         case NECPNET_FIELD_BYTES:
-            for (uint32_t j = 0; j < field->field->count; j++) row_set_byte(at, j, (unsigned)nn_bits_read(reader, 8));
+            for (uint32_t j = 0; j < field->field->count; j++) row_set_byte(at, j, (unsigned)nn_get_bits(decoder, 8));
             break;
-        default: good = row_read_whole(field, reader, at); break;
+        default: good = row_read_whole(field, decoder, at); break;
         }
-        if (!good || reader->failed) return false;
+        if (!good || decoder->bits.failed) return false;
     }
     return true;
 }
-
-/* ---- deltas */
 
 static bool row_field_equal(const nn_field_plan* field, const uint32_t* a, const uint32_t* b)
 {
@@ -20021,53 +20826,1339 @@ NN_PRIVATE bool nn_row_visible_equal(const nn_type_plan* plan, const uint32_t* a
     }
     return true;
 }
+/* ---- end src/nn_row.c -------------------------------------------------------------------------------------------- */
 
-NN_PRIVATE void nn_row_write_delta(const nn_type_plan* plan, uint16_t* model, nn_bit_writer* writer,
-                                   const uint32_t* base, const uint32_t* row, bool owner)
+/* ---- begin src/nn_predict.h -------------------------------------------------------------------------------------- */
+/* nn_predict - what a state will be, from states that both sides surely have. Integers alone.
+ *
+ * A timeline is the states of one entity that the receiver is known to have. It is read on a grid of equal steps; each
+ * field then takes, out of a bank of predictors, the one that would have been best for the newest states, and its past
+ * error says how far off it may be now. Both sides compute the same, so the choice costs no bits. src/PROTOCOL.md "State".
+ */
+#ifndef NN_PREDICT_H
+#define NN_PREDICT_H
+
+
+#define NN_TIMELINE_MAX 28 /* states of a timeline, and points of its grid */
+#define NN_QUIET_STATES 8  /* a field that was the same in so many known states is quiet: it is held */
+
+/* Known states, newest first. */
+typedef struct nn_timeline {
+    uint32_t now; /* the tick to predict */
+    uint32_t count;
+    uint32_t ticks[NN_TIMELINE_MAX];
+    const uint32_t* rows[NN_TIMELINE_MAX];
+} nn_timeline;
+
+/* A prediction. Errors are in 1/128 of a step, of the size that the true value has probably missed it by. */
+typedef struct nn_prediction {
+    uint32_t row[NN_ROW_WORDS_MAX];
+    uint32_t error[NN_ROW_WORDS_MAX];         /* by word of a row: of the first word of each component */
+    int8_t lean[NN_ROW_WORDS_MAX];            /* which way the second best predictor lies: -1, 0, 1 */
+    uint32_t group_error[NECPNET_FIELDS_MAX]; /* mean of a field's components */
+    uint32_t turn_margin[NECPNET_FIELDS_MAX]; /* QUAT: how far the second largest component is below the largest */
+    uint64_t moving;                          /* bit of each field that is not quiet */
+} nn_prediction;
+
+/* nn_predict - fills prediction for all fields; for hidden ones it means nothing. timeline->count: at least 1. */
+NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline, bool owner,
+                           nn_prediction* prediction);
+
+/* nn_predict_square - the square of a unit quaternion's length in steps of a field. */
+NN_PRIVATE uint64_t nn_predict_square(const nn_field_plan* field);
+
+/* nn_predict_turn - the words of a quaternion (four) with another component left out, its sign such that this one is
+ * positive. to: four words. */
+NN_PRIVATE void nn_predict_turn(const nn_field_plan* field, const uint32_t* words, unsigned largest, uint32_t* to);
+
+/* nn_predict_root - the integer root of a number, cut. */
+NN_PRIVATE uint64_t nn_predict_root(uint64_t value);
+
+#endif
+/* ---- end src/nn_predict.h ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_predict.c -------------------------------------------------------------------------------------- */
+/* nn_predict - the grid, the bank of predictors, and which of them to believe. */
+
+#define PREDICT_SHIFT 16           /* series are in 1/16 of a step */
+#define PREDICT_LEAD_MAX 64        /* steps that a predictor may look ahead */
+#define PREDICT_PAST_LEAD 12       /* and when its past is judged */
+#define PREDICT_GAP_STEPS 4        /* a longer gap between known states is rest, not motion */
+#define PREDICT_FEW_POINTS 2       /* newest points that predictors are judged by; the very newest counts twice */
+#define PREDICT_MANY_POINTS 6      /* where all is smooth */
+#define PREDICT_FIXED (1 << 7)     /* of an error */
+#define PREDICT_ROUGH INT64_C(256) /* an error of two steps */
+#define PREDICT_OFF_MAX (INT64_C(1) << 40)
+#define PREDICT_WEIGHT_MAX INT64_C(0xffffffff)
+
+/* Points of the grid: the state at or before each, and how far towards it from the next newer one, in sixteenths. */
+typedef struct predict_grid {
+    uint32_t size;
+    uint32_t lead_16; /* sixteenths of a step from the newest state to now */
+    uint32_t lead;    /* whole steps, for judging */
+    uint8_t at[NN_TIMELINE_MAX];
+    uint8_t share[NN_TIMELINE_MAX]; /* 16: the state itself */
+    bool even;                      /* every point is a state */
+} predict_grid;
+
+/* One field's components over the grid, newest first. */
+typedef struct predict_series {
+    int64_t x[3][NN_TIMELINE_MAX];
+    unsigned count;  /* components */
+    unsigned size;   /* points that there are */
+    unsigned loaded; /* of them */
+} predict_series;
+
+/* What was chosen for a field. */
+typedef struct predict_choice {
+    unsigned best;
+    unsigned second;
+    int64_t error[3]; /* in 1/128 of a step */
+    int64_t mean;
+} predict_choice;
+
+NN_PRIVATE uint64_t nn_predict_root(uint64_t value)
 {
+    if (value < 2) return value;
+    uint64_t root = 1;
+    while (root * root < value && root < UINT64_C(1) << 31) root <<= 1;
+    for (;;) { /* Newton from above */
+        uint64_t next = (root + value / root) / 2;
+        if (next >= root) return root;
+        root = next;
+    }
+}
+
+static int64_t predict_clamp(int64_t value, int64_t min, int64_t max)
+{
+    return value < min ? min : value > max ? max : value;
+}
+
+/* ---- the grid */
+
+static void predict_lay_grid(const nn_timeline* timeline, predict_grid* grid)
+{
+    uint32_t step = UINT32_MAX;
+    for (uint32_t i = 0; i + 1 < timeline->count && i < NN_QUIET_STATES; i++) {
+        uint32_t gap = timeline->ticks[i] - timeline->ticks[i + 1];
+        if (gap < step) step = gap;
+    }
+    uint32_t ahead = timeline->now - timeline->ticks[0];
+    if (timeline->count < 2) step = ahead;
+    grid->lead_16 = (uint32_t)nn_min_u64((uint64_t)ahead * 16 / step, PREDICT_LEAD_MAX * 16);
+    grid->lead = (uint32_t)nn_min_u64(nn_max_u64(((uint64_t)ahead + step / 2) / step, 1), PREDICT_PAST_LEAD);
+    uint32_t state = 0;
+    uint32_t reach = timeline->ticks[0] - timeline->ticks[timeline->count - 1];
+    grid->even = true;
+    for (grid->size = 0; grid->size < NN_TIMELINE_MAX; grid->size++) {
+        uint64_t back = (uint64_t)grid->size * step;
+        if (back > reach) break;
+        uint32_t tick = timeline->ticks[0] - (uint32_t)back;
+        while (timeline->ticks[state] > tick) state++;
+        uint32_t share = 16;
+        if (timeline->ticks[state] != tick) {
+            uint32_t newer = timeline->ticks[state - 1];
+            uint32_t gap = newer - timeline->ticks[state];
+            if (gap <= (uint64_t)PREDICT_GAP_STEPS * step) share = (newer - tick) * 16 / gap;
+        }
+        grid->at[grid->size] = (uint8_t)state;
+        grid->share[grid->size] = (uint8_t)share;
+        if (state != grid->size || timeline->ticks[state] != tick) grid->even = false;
+    }
+}
+
+/* ---- series */
+
+NN_PRIVATE uint64_t nn_predict_square(const nn_field_plan* field)
+{
+    return (uint64_t)(1.0 / (field->step * field->step) + 0.5);
+}
+
+/* The four components of a quaternion, the one left out found by the root. */
+static void predict_unfold(const nn_field_plan* field, const uint32_t* words, int64_t q[4])
+{
+    int64_t middle = (int64_t)(field->range / 2);
+    int64_t left = (int64_t)nn_predict_square(field);
+    unsigned place = 1;
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == words[0]) continue;
+        q[i] = (int64_t)words[place++] - middle;
+        left -= q[i] * q[i];
+    }
+    q[words[0] & 3] = (int64_t)nn_predict_root(left > 0 ? (uint64_t)left : 0);
+}
+
+static void predict_fold(const nn_field_plan* field, const int64_t q[4], unsigned largest, uint32_t* to)
+{
+    int64_t middle = (int64_t)(field->range / 2);
+    unsigned place = 1;
+    to[0] = largest;
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == largest) continue;
+        int64_t value = q[largest] < 0 ? -q[i] : q[i];
+        if (value > middle) value = middle;
+        if (value < -middle) value = -middle;
+        to[place++] = (uint32_t)(value + middle);
+    }
+}
+
+NN_PRIVATE void nn_predict_turn(const nn_field_plan* field, const uint32_t* words, unsigned largest, uint32_t* to)
+{
+    int64_t q[4];
+    predict_unfold(field, words, q);
+    predict_fold(field, q, largest, to);
+}
+
+/* A state's components in steps; a quaternion's seen as one whose component `largest` is left out. */
+static void predict_load(const nn_field_plan* field, const uint32_t* words, unsigned largest, int64_t* values)
+{
+    uint32_t turned[4];
+    if (field->field->kind == NECPNET_FIELD_QUAT) {
+        if (words[0] != largest) {
+            nn_predict_turn(field, words, largest, turned);
+            words = turned;
+        }
+        words++;
+    }
+    for (unsigned i = 0; i < field->components; i++) values[i] = (int64_t)words[i];
+}
+
+/* The short way round from one angle to another. */
+static int64_t predict_way(const nn_field_plan* field, int64_t from, int64_t to)
+{
+    int64_t turn = (int64_t)field->range + 1;
+    int64_t way = (to - from) % turn;
+    if (way > turn / 2) way -= turn;
+    if (way < -(turn / 2)) way += turn;
+    return way;
+}
+
+/* An even grid: its points are the states. */
+static void predict_load_even(const nn_field_plan* field, const nn_timeline* timeline, uint32_t to,
+                              predict_series* series)
+{
+    unsigned largest = timeline->rows[0][field->word];
+    int64_t value[3] = {0, 0, 0};
+    for (uint32_t i = series->loaded; i < to; i++) {
+        predict_load(field, timeline->rows[i] + field->word, largest, value);
+        for (unsigned k = 0; k < series->count; k++) series->x[k][i] = value[k] * PREDICT_SHIFT;
+    }
+}
+
+static void predict_load_uneven(const nn_field_plan* field, const nn_timeline* timeline, const predict_grid* grid,
+                                predict_series* series)
+{
+    unsigned largest = timeline->rows[0][field->word];
+    int64_t newer[3] = {0, 0, 0};
+    int64_t value[3] = {0, 0, 0};
+    uint32_t state = UINT32_MAX;
+    for (uint32_t i = 0; i < grid->size; i++) {
+        while (state != grid->at[i]) {
+            state = state == UINT32_MAX ? 0 : state + 1;
+            memcpy(newer, value, sizeof newer);
+            predict_load(field, timeline->rows[state] + field->word, largest, value);
+            if (state > 0 && field->field->kind == NECPNET_FIELD_ANGLE) {
+                value[0] = newer[0] + predict_way(field, newer[0], value[0]);
+            }
+        }
+        int64_t share = grid->share[i];
+        for (unsigned k = 0; k < series->count; k++) {
+            series->x[k][i] = value[k] * share + (share == 16 ? 0 : newer[k] * (16 - share));
+        }
+    }
+}
+
+/* Points 0 .. to - 1 at least. */
+static void predict_load_series(const nn_field_plan* field, const nn_timeline* timeline, const predict_grid* grid,
+                                uint32_t to, predict_series* series)
+{
+    if (to > grid->size) to = grid->size;
+    if (series->loaded >= to) return;
+    if (grid->even && field->field->kind != NECPNET_FIELD_ANGLE) {
+        predict_load_even(field, timeline, to, series);
+        series->loaded = to;
+    } else {
+        predict_load_uneven(field, timeline, grid, series);
+        series->loaded = grid->size;
+    }
+}
+
+/* ---- the bank */
+
+#define PREDICT_BANK 13
+#define PREDICT_COUNTER_RANGE 4096 /* integers of a smaller range count, they do not move */
+#define PREDICT_NEAR_SPAN 5        /* of the first six */
+
+/* Points that a predictor looks at. */
+static const uint8_t predict_span[PREDICT_BANK] = {1, 2, 3, 2, 5, 3, 9, 8, 16, 24, 9, 17, 23};
+
+NN_INLINE int64_t predict_quadratic(const int64_t* x, unsigned spacing, int64_t lead)
+{
+    int64_t a = x[0];
+    int64_t b = x[spacing];
+    int64_t c = x[2 * spacing];
+    int64_t apart = (int64_t)spacing;
+    return a + (3 * a - 4 * b + c) * lead / (32 * apart) + (a - 2 * b + c) * lead * lead / (512 * apart * apart);
+}
+
+/* Least squares: a line, a parabola, from sums over the points. Slopes are in sixteenths a step. */
+NN_INLINE int64_t predict_line_of(int points, int64_t sum, int64_t moment, int64_t lead)
+{
+    int64_t slope = 16 * moment / (points * (points * points - 1) / 6);
+    return sum / points + slope * (8 * (points - 1) + lead) / 256;
+}
+
+NN_INLINE int64_t predict_parabola_of(int half, int64_t sum, int64_t moment, int64_t squared, int64_t lead)
+{
+    int points = 2 * half + 1;
+    int squares = half * (half + 1);
+    int64_t at = 16 * half + lead;
+    int64_t slope = 16 * moment / (points * (points * points - 1) / 12);
+    int64_t curve =
+        16 * (3 * squared - squares * sum) / (points * (points * points - 1) / 4 * (points * points - 4) / 5);
+    return sum / points + slope * at / 256 + curve * (3 * at * at - 256 * squares) / 4096;
+}
+
+/* For so many windows, each a point further back than the one before; sums are carried from one to the next. */
+NN_INLINE void predict_line(const int64_t* x, int points, int64_t lead, unsigned windows, int64_t* values)
+{
+    int64_t sum = 0;
+    int64_t moment = 0;
+    for (int i = 0; i < points; i++) {
+        sum += x[i];
+        moment += (points - 1 - 2 * i) * x[i];
+    }
+    values[0] = predict_line_of(points, sum, moment, lead);
+    for (unsigned i = 1; i < windows; i++, x++) {
+        sum += x[points] - x[0];
+        moment += 2 * sum - (points - 1) * x[0] - (points + 1) * x[points];
+        values[i] = predict_line_of(points, sum, moment, lead);
+    }
+}
+
+NN_INLINE void predict_parabola(const int64_t* x, int half, int64_t lead, unsigned windows, int64_t* values)
+{
+    int points = 2 * half + 1;
+    int64_t sum = 0;
+    int64_t moment = 0;
+    int64_t squared = 0;
+    for (int i = -half; i <= half; i++) {
+        int64_t value = x[half - i];
+        sum += value;
+        moment += i * value;
+        squared += i * i * value;
+    }
+    values[0] = predict_parabola_of(half, sum, moment, squared, lead);
+    for (unsigned i = 1; i < windows; i++, x++) {
+        squared += 2 * moment + sum - (half + 1) * (half + 1) * x[0] + half * half * x[points];
+        moment += sum - (half + 1) * x[0] - half * x[points];
+        sum += x[points] - x[0];
+        values[i] = predict_parabola_of(half, sum, moment, squared, lead);
+    }
+}
+
+/* Predictions of windows that begin at x[0], x[1], ..; lead: sixteenths of a step beyond the first point of each. */
+NN_INLINE void predict_by(unsigned predictor, const int64_t* x, int64_t lead, unsigned windows, int64_t* values)
+{
+    switch (predictor) {
+    case 7: predict_line(x, 8, lead, windows, values); return;
+    case 8: predict_line(x, 16, lead, windows, values); return;
+    case 9: predict_line(x, 24, lead, windows, values); return;
+    case 10: predict_parabola(x, 4, lead, windows, values); return;
+    case 11: predict_parabola(x, 8, lead, windows, values); return;
+    case 12: predict_parabola(x, 11, lead, windows, values); return;
+    default: break;
+    }
+    for (unsigned i = 0; i < windows; i++, x++) {
+        switch (predictor) {
+        case 1: values[i] = x[0] + (x[0] - x[1]) * lead / 16; break;
+        case 2: values[i] = x[0] + (x[0] - x[2]) * lead / 32; break;
+        case 3: values[i] = x[0] + (x[0] - x[1]) * lead / 32; break;
+        case 4: values[i] = predict_quadratic(x, 2, lead); break;
+        case 5: values[i] = predict_quadratic(x, 1, lead); break;
+        case 6: values[i] = predict_quadratic(x, 4, lead); break;
+        default: values[i] = x[0]; break;
+        }
+    }
+}
+
+static unsigned predict_bank_of(const nn_field_plan* field)
+{
+    switch (field->field->kind) {
+    case NECPNET_FIELD_INTEGER: return field->range >= PREDICT_COUNTER_RANGE ? PREDICT_BANK : 3;
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_VEC2:
+    case NECPNET_FIELD_VEC3:
+    case NECPNET_FIELD_QUAT:
+    case NECPNET_FIELD_ANGLE: return PREDICT_BANK;
+    default: return 1;
+    }
+}
+
+/* How far off a predictor was for the newest points, seen from lead steps before each. False if it sees too little. */
+NN_INLINE bool predict_judge(const predict_series* series, unsigned predictor, unsigned lead, unsigned most,
+                             int64_t errors[3])
+{
+    unsigned seen = lead + predict_span[predictor];
+    if (seen > series->size) return false;
+    unsigned points = series->size - seen + 1 < most ? series->size - seen + 1 : most;
+    for (unsigned k = 0; k < series->count; k++) {
+        int64_t values[PREDICT_MANY_POINTS];
+        int64_t sum = 0;
+        predict_by(predictor, series->x[k] + lead, (int64_t)lead * 16, points, values);
+        for (unsigned i = 0; i < points; i++) {
+            int64_t off = series->x[k][i] - values[i];
+            off = off < 0 ? -off : off;
+            if (off > PREDICT_OFF_MAX) off = PREDICT_OFF_MAX;
+            sum += i ? off : 2 * off;
+        }
+        sum *= PREDICT_FIXED / PREDICT_SHIFT;
+        errors[k] = points == most ? sum / (int64_t)(most + 1) : sum / (int64_t)(points + 1);
+    }
+    return true;
+}
+
+typedef struct predict_race {
+    const predict_series* series;
+    predict_choice* choice;
+    unsigned lead;
+    int64_t best;
+    int64_t second;
+} predict_race;
+
+NN_INLINE void predict_try(predict_race* race, unsigned predictor, unsigned points)
+{
+    int64_t errors[3] = {0, 0, 0};
+    if (!predict_judge(race->series, predictor, race->lead, points, errors)) return;
+    int64_t error = errors[0] + errors[1] + errors[2];
+    if (predictor >= 4 && error > PREDICT_ROUGH * race->series->count) {
+        error += (error - PREDICT_ROUGH * (int64_t)race->series->count) / 8; /* it guesses */
+    }
+    if (error < race->best) {
+        race->second = race->best;
+        race->choice->second = race->choice->best;
+        race->best = error;
+        race->choice->best = predictor;
+        memcpy(race->choice->error, errors, sizeof errors);
+    } else if (error < race->second) {
+        race->second = error;
+        race->choice->second = predictor;
+    }
+}
+
+/* Those that look far back are asked only when all is smooth. */
+static void predict_choose(const nn_field_plan* field, const nn_timeline* timeline, const predict_grid* grid,
+                           unsigned bank, predict_series* series, predict_choice* choice)
+{
+    uint32_t lead = grid->lead;
+    series->count = field->components;
+    series->size = grid->size;
+    series->loaded = 0;
+    predict_load_series(field, timeline, grid, lead + PREDICT_NEAR_SPAN + PREDICT_FEW_POINTS - 1, series);
+    predict_race race = {series, choice, lead, INT64_MAX, INT64_MAX};
+    if (race.lead > (series->size - 1) / 2) race.lead = (series->size - 1) / 2;
+    if (race.lead < 1) race.lead = 1;
+    memset(choice, 0, sizeof *choice);
+    predict_try(&race, 0, PREDICT_FEW_POINTS);
+    predict_try(&race, 1, PREDICT_FEW_POINTS);
+    predict_try(&race, 2, PREDICT_FEW_POINTS);
+    if (bank > 3) {
+        predict_try(&race, 3, PREDICT_FEW_POINTS);
+        predict_try(&race, 4, PREDICT_FEW_POINTS);
+        predict_try(&race, 5, PREDICT_FEW_POINTS);
+    }
+    if (race.best <= PREDICT_ROUGH * (int64_t)series->count && bank > 3) {
+        predict_load_series(field, timeline, grid, grid->size, series);
+        race.best = race.second = INT64_MAX;
+        memset(choice, 0, sizeof *choice);
+        predict_try(&race, 0, PREDICT_MANY_POINTS);
+        predict_try(&race, 1, PREDICT_MANY_POINTS);
+        predict_try(&race, 2, PREDICT_MANY_POINTS);
+        predict_try(&race, 3, PREDICT_MANY_POINTS);
+        predict_try(&race, 4, PREDICT_MANY_POINTS);
+        predict_try(&race, 5, PREDICT_MANY_POINTS);
+        predict_try(&race, 6, PREDICT_MANY_POINTS);
+        predict_try(&race, 7, PREDICT_MANY_POINTS);
+        predict_try(&race, 8, PREDICT_MANY_POINTS);
+        predict_try(&race, 9, PREDICT_MANY_POINTS);
+        predict_try(&race, 10, PREDICT_MANY_POINTS);
+        predict_try(&race, 11, PREDICT_MANY_POINTS);
+        predict_try(&race, 12, PREDICT_MANY_POINTS);
+    }
+    for (unsigned k = 0; k < series->count; k++) {
+        if (race.lead < lead) choice->error[k] = choice->error[k] * (int64_t)lead / (int64_t)race.lead;
+        choice->mean += choice->error[k];
+    }
+    choice->mean /= series->count;
+}
+
+/* ---- fields */
+
+static uint32_t predict_limit(int64_t error)
+{
+    return (uint32_t)(error > PREDICT_WEIGHT_MAX ? PREDICT_WEIGHT_MAX : error);
+}
+
+/* Values of the best predictor, and the errors to expect. */
+static void predict_values(const predict_series* series, const predict_choice* choice, const predict_grid* grid,
+                           int64_t* values, uint32_t* errors, int8_t* leans)
+{
+    for (unsigned k = 0; k < series->count; k++) {
+        int64_t other;
+        predict_by(choice->best, series->x[k], grid->lead_16, 1, &values[k]);
+        predict_by(choice->second, series->x[k], grid->lead_16, 1, &other);
+        int64_t lean = other - values[k];
+        int64_t apart = (lean < 0 ? -lean : lean) * (PREDICT_FIXED / PREDICT_SHIFT);
+        if (apart > PREDICT_WEIGHT_MAX) apart = PREDICT_WEIGHT_MAX;
+        errors[k] = predict_limit((3 * choice->error[k] + 3 * choice->mean + 2 * apart) / 8);
+        leans[k] = (int8_t)(lean >= PREDICT_SHIFT / 2 ? 1 : lean <= -PREDICT_SHIFT / 2 ? -1 : 0);
+    }
+}
+
+static void predict_numbers(const nn_field_plan* field, const predict_series* series, const predict_choice* choice,
+                            const predict_grid* grid, nn_prediction* prediction)
+{
+    int64_t values[3];
+    predict_values(series, choice, grid, values, prediction->error + field->word, prediction->lean + field->word);
+    for (unsigned k = 0; k < field->components; k++) {
+        int64_t steps;
+        if (field->field->kind == NECPNET_FIELD_ANGLE) {
+            int64_t turn = (int64_t)field->range + 1;
+            steps = values[k] % (turn * PREDICT_SHIFT);
+            if (steps < 0) steps += turn * PREDICT_SHIFT;
+            steps = (steps + PREDICT_SHIFT / 2) / PREDICT_SHIFT % turn;
+        } else {
+            int64_t most = (int64_t)field->range * PREDICT_SHIFT;
+            steps = (predict_clamp(values[k], 0, most) + PREDICT_SHIFT / 2) / PREDICT_SHIFT;
+        }
+        prediction->row[field->word + k] = (uint32_t)steps;
+    }
+}
+
+static void predict_quaternion(const nn_field_plan* field, unsigned index, const predict_series* series,
+                               const predict_choice* choice, const predict_grid* grid, nn_prediction* prediction)
+{
+    int64_t values[3];
+    int64_t middle = (int64_t)(field->range / 2);
+    int64_t left = (int64_t)nn_predict_square(field) * PREDICT_SHIFT * PREDICT_SHIFT;
+    int64_t second = 0;
+    uint32_t* words = prediction->row + field->word;
+    unsigned largest = words[0] & 3;
+    predict_values(series, choice, grid, values, prediction->error + field->word + 1,
+                   prediction->lean + field->word + 1);
+    for (unsigned k = 0; k < 3; k++) {
+        values[k] = predict_clamp(values[k] - middle * PREDICT_SHIFT, -middle * 32, middle * 32);
+        left -= values[k] * values[k];
+        second = (int64_t)nn_max_u64((uint64_t)second, (uint64_t)(values[k] * values[k]));
+    }
+    if (left >= second) { /* the same component stays the largest */
+        int64_t length = middle * PREDICT_SHIFT * 181 / 128;
+        prediction->turn_margin[index] = predict_limit((left - second) * 8 / (length + 1));
+        for (unsigned k = 0; k < 3; k++) {
+            int64_t steps = predict_clamp(values[k], -middle * PREDICT_SHIFT, middle * PREDICT_SHIFT);
+            words[1 + k] = (uint32_t)((steps + middle * PREDICT_SHIFT + PREDICT_SHIFT / 2) / PREDICT_SHIFT);
+        }
+        return;
+    }
+    int64_t q[4];
+    unsigned place = 0;
+    unsigned most = largest;
+    q[largest] = (int64_t)nn_predict_root(left > 0 ? (uint64_t)left : 0) / PREDICT_SHIFT;
+    for (unsigned i = 0; i < 4; i++) {
+        if (i != largest) q[i] = values[place++] / PREDICT_SHIFT;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        if (q[i] * q[i] > q[most] * q[most]) most = i;
+    }
+    predict_fold(field, q, most, words);
+    prediction->turn_margin[index] = 0;
+    for (unsigned k = 1; k < 4; k++) {
+        prediction->error[field->word + k] = prediction->group_error[index];
+        prediction->lean[field->word + k] = 0;
+    }
+}
+
+static bool predict_is_quiet(const nn_field_plan* field, const nn_timeline* timeline)
+{
+    for (uint32_t i = 1; i < timeline->count && i < NN_QUIET_STATES; i++) {
+        const uint32_t* newest = timeline->rows[0] + field->word;
+        const uint32_t* older = timeline->rows[i] + field->word;
+        for (unsigned k = 0; k < field->words; k++) {
+            if (newest[k] != older[k]) return false;
+        }
+    }
+    return true;
+}
+
+static void predict_field(const nn_field_plan* field, unsigned index, const nn_timeline* timeline,
+                          const predict_grid* grid, nn_prediction* prediction)
+{
+    predict_series series;
+    predict_choice choice;
+    unsigned bank = predict_bank_of(field);
+    prediction->moving |= UINT64_C(1) << index;
+    prediction->group_error[index] = PREDICT_FIXED;
+    if (bank == 1 || field->wide) {
+        for (unsigned k = 0; k < field->words; k++) {
+            prediction->error[field->word + k] = PREDICT_FIXED;
+            prediction->lean[field->word + k] = 0;
+        }
+        return;
+    }
+    predict_choose(field, timeline, grid, bank, &series, &choice);
+    prediction->group_error[index] = predict_limit(choice.mean);
+    if (field->field->kind == NECPNET_FIELD_QUAT) {
+        predict_quaternion(field, index, &series, &choice, grid, prediction);
+    } else {
+        predict_numbers(field, &series, &choice, grid, prediction);
+    }
+}
+
+NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline, bool owner, nn_prediction* prediction)
+{
+    predict_grid grid;
+    bool laid = false;
+    NN_ASSERT(timeline->count >= 1 && timeline->count <= NN_TIMELINE_MAX);
+    prediction->moving = 0;
+    memcpy(prediction->row, timeline->rows[0], plan->row_words * sizeof(uint32_t));
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (!nn_field_visible(field, owner) || predict_is_quiet(field, timeline)) continue;
+        if (!laid) predict_lay_grid(timeline, &grid);
+        laid = true;
+        predict_field(field, i, timeline, &grid, prediction);
+    }
+}
+/* ---- end src/nn_predict.c ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_codec.h ---------------------------------------------------------------------------------------- */
+/* nn_codec - a state of an entity against what is predicted of it, in and out.
+ *
+ * A record is its events (did the quiet fields change, is each moving one exactly as predicted, has a quaternion turned)
+ * and then the residuals of what is not as predicted. Everything but the residuals follows from the prediction, which
+ * both sides have. src/PROTOCOL.md "State".
+ */
+#ifndef NN_CODEC_H
+#define NN_CODEC_H
+
+
+/* nn_codec_write - row, as predicted from known states. may_skip: the reader expects
+ * it, and a skip could come in its place. */
+NN_PRIVATE void nn_codec_write(nn_encoder* encoder, const nn_type_plan* plan, const nn_prediction* prediction,
+                               const uint32_t* row, bool owner, bool may_skip);
+
+/* nn_codec_write_skip - nothing in the place of a state. */
+NN_PRIVATE void nn_codec_write_skip(nn_encoder* encoder, const nn_type_plan* plan, const nn_prediction* prediction,
+                                    bool owner);
+
+typedef enum nn_codec_result { NN_CODEC_ROW = 0, NN_CODEC_SKIP = 1, NN_CODEC_BAD = 2 } nn_codec_result;
+
+/* nn_codec_read - row is filled, hidden fields as they are in the prediction. */
+NN_PRIVATE nn_codec_result nn_codec_read(nn_decoder* decoder, const nn_type_plan* plan, const nn_prediction* prediction,
+                                         uint32_t* row, bool owner, bool may_skip);
+
+#endif
+/* ---- end src/nn_codec.h ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_codec.c ---------------------------------------------------------------------------------------- */
+/* nn_codec - events and residuals of rows. */
+
+/* ---- what both directions know of a record before it */
+
+static bool codec_is_moving(const nn_prediction* prediction, unsigned index)
+{
+    return prediction->moving >> index & 1;
+}
+
+/* Components with residuals; 0 for fields that are coded whole. */
+static unsigned codec_components(const nn_field_plan* field)
+{
+    switch (field->field->kind) {
+    case NECPNET_FIELD_BOOL:
+    case NECPNET_FIELD_ENUM: return 0;
+    default: return field->components;
+    }
+}
+
+/* Word of a component in the row. */
+static unsigned codec_word(const nn_field_plan* field, unsigned component)
+{
+    if (field->field->kind == NECPNET_FIELD_QUAT) return field->word + 1u + component;
+    return field->word + component * (field->wide ? 2u : 1u);
+}
+
+static uint32_t codec_mean_error(const nn_field_plan* field, const nn_prediction* prediction)
+{
+    uint64_t sum = 0;
+    unsigned count = field->components;
+    for (unsigned i = 0; i < count; i++) sum += prediction->error[codec_word(field, i)];
+    return (uint32_t)(sum / count);
+}
+
+static unsigned codec_changed_context(const nn_field_plan* field, const nn_prediction* prediction, unsigned* out_class)
+{
+    unsigned shift;
+    unsigned count = codec_components(field);
+    *out_class = 0;
+    if (!count) return NN_CONTEXT_WHOLE + (unsigned)field->field->kind;
+    *out_class = nn_coder_class(codec_mean_error(field, prediction), &shift);
+    return NN_CONTEXT_CHANGED + (count - 1) * NN_CLASSES + *out_class;
+}
+
+static unsigned codec_turn_context(const nn_prediction* prediction, unsigned index)
+{
+    uint64_t ratio = (uint64_t)prediction->turn_margin[index] * 4 / ((uint64_t)prediction->group_error[index] + 32);
+    unsigned bits = nn_bits_for(ratio);
+    return NN_CONTEXT_TURN + (bits > 7 ? 7 : bits);
+}
+
+/* The events of a record without their values. Returns whether a first event says if something out of the way comes. */
+static bool codec_list_events(const nn_type_plan* plan, const nn_prediction* prediction, bool owner, bool may_skip,
+                              nn_event_list* events)
+{
+    unsigned class_index;
+    unsigned quiet = 0;
+    bool moving = may_skip || prediction->moving;
+    events->count = 0;
+    for (unsigned i = 0; i < plan->field_count && quiet < 7; i++) {
+        if (!codec_is_moving(prediction, i) && nn_field_visible(&plan->fields[i], owner)) quiet++;
+    }
+    if (moving) nn_event_add(events, NN_CONTEXT_EXCEPTION + quiet, 0);
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
+        nn_event_add(events, codec_changed_context(field, prediction, &class_index), 0);
+        if (field->field->kind == NECPNET_FIELD_QUAT) nn_event_add(events, codec_turn_context(prediction, i), 0);
+    }
+    return moving;
+}
+
+static void codec_list_quiet(const nn_type_plan* plan, const nn_prediction* prediction, bool owner,
+                             nn_event_list* events)
+{
+    events->count = 0;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
+        nn_event_add(events, NN_CONTEXT_QUIET + field->field->kind, 0);
+    }
+}
+
+static bool codec_is_certain(const nn_tables* tables, unsigned context)
+{
+    return tables->event_levels[context] == NN_EVENT_NONE;
+}
+
+/* ---- numbers */
+
+static uint64_t codec_load(const nn_field_plan* field, const uint32_t* words)
+{
+    return field->wide ? (uint64_t)words[0] | (uint64_t)words[1] << 32 : words[0];
+}
+
+static int64_t codec_residual(const nn_field_plan* field, uint64_t from, uint64_t to)
+{
+    int64_t way = (int64_t)(to - from);
+    if (field->field->kind == NECPNET_FIELD_ANGLE) {
+        int64_t turn = (int64_t)field->range + 1;
+        if (way > turn / 2) way -= turn;
+        if (way < -(turn / 2)) way += turn;
+    }
+    return way;
+}
+
+/* Adds a residual to the predicted word in place. False when it leads out of the range. */
+static bool codec_apply(const nn_field_plan* field, uint32_t* words, int64_t residual)
+{
+    int64_t value = (int64_t)codec_load(field, words) + residual;
+    if (field->field->kind == NECPNET_FIELD_ANGLE) {
+        int64_t turn = (int64_t)field->range + 1;
+        if (value < 0) value += turn;
+        if (value >= turn) value -= turn;
+    }
+    if (value < 0 || (uint64_t)value > field->range) return false;
+    words[0] = (uint32_t)value;
+    if (field->wide) words[1] = (uint32_t)((uint64_t)value >> 32);
+    return true;
+}
+
+/* How the components of one field are coded, one after the other. */
+typedef struct codec_field {
+    const nn_field_plan* field;
+    const nn_prediction* prediction;
+    unsigned class_index; /* of the whole field */
+    bool fresh;           /* it was quiet: nothing is known of its errors */
+    bool together;        /* as a group of three */
+    bool known_changed;   /* not all residuals are 0 */
+    uint64_t seen;        /* sizes of the residuals before */
+} codec_field;
+
+static unsigned codec_class(const codec_field* at, unsigned component, unsigned* out_shift)
+{
+    uint64_t mean = component ? at->seen * 128 / component : 0;
+    *out_shift = 0;
+    if (at->fresh && !component) return NN_CLASS_NEW;
+    if (at->fresh) return nn_coder_class((uint32_t)nn_min_u64(mean, UINT32_MAX), out_shift);
+    uint64_t error = at->prediction->error[codec_word(at->field, component)];
+    if (component) error = (5 * error + 3 * mean) / 8;
+    return nn_coder_class((uint32_t)nn_min_u64(error, UINT32_MAX), out_shift);
+}
+
+/* The least that the size of a component can be: 1 for the only one of a field that changed. */
+static unsigned codec_least(const codec_field* at, unsigned component)
+{
+    return at->known_changed && !at->seen && component + 1 == at->field->components;
+}
+
+static void codec_put_number(nn_encoder* encoder, codec_field* at, unsigned component, int64_t residual)
+{
+    unsigned shift;
+    unsigned class_index = codec_class(at, component, &shift);
+    uint64_t size = residual < 0 ? (uint64_t)-residual : (uint64_t)residual;
+    nn_put_size(encoder, class_index, shift, size - codec_least(at, component));
+    if (size) {
+        int lean = at->fresh ? 0 : at->prediction->lean[codec_word(at->field, component)];
+        nn_put_sign(encoder, class_index, lean, residual < 0);
+    }
+    at->seen += size;
+}
+
+static int64_t codec_get_number(nn_decoder* decoder, codec_field* at, unsigned component)
+{
+    unsigned shift;
+    unsigned class_index = codec_class(at, component, &shift);
+    uint64_t size = nn_get_size(decoder, class_index, shift) + codec_least(at, component);
+    if (decoder->bits.failed) return 0;
+    int lean = at->fresh ? 0 : at->prediction->lean[codec_word(at->field, component)];
+    bool negative = size && nn_get_sign(decoder, class_index, lean);
+    at->seen += size;
+    return negative ? -(int64_t)size : (int64_t)size;
+}
+
+static void codec_put_group(nn_encoder* encoder, const codec_field* at, const int64_t residuals[3])
+{
+    unsigned digits[3];
+    for (unsigned i = 0; i < 3; i++) {
+        digits[i] = residuals[i] == 0 ? 0 : residuals[i] == 1 ? 1 : residuals[i] == -1 ? 2 : 3;
+    }
+    nn_put_group(encoder, at->class_index, digits);
+    for (unsigned i = 0; i < 3; i++) {
+        if (digits[i] != 3) continue;
+        uint64_t size = residuals[i] < 0 ? (uint64_t)-residuals[i] : (uint64_t)residuals[i];
+        nn_put_size(encoder, NN_CLASS_OTHER, 0, size - 2);
+        nn_put_sign(encoder, NN_CLASS_OTHER, 0, residuals[i] < 0);
+    }
+}
+
+static void codec_get_group(nn_decoder* decoder, const codec_field* at, int64_t residuals[3])
+{
+    unsigned digits[3];
+    nn_get_group(decoder, at->class_index, digits);
+    for (unsigned i = 0; i < 3; i++) {
+        residuals[i] = digits[i] == 1 ? 1 : digits[i] == 2 ? -1 : 0;
+        if (digits[i] != 3) continue;
+        int64_t size = (int64_t)nn_get_size(decoder, NN_CLASS_OTHER, 0) + 2;
+        residuals[i] = nn_get_sign(decoder, NN_CLASS_OTHER, 0) ? -size : size;
+    }
+}
+
+static codec_field codec_field_of(const nn_tables* tables, bool thin, const nn_field_plan* field,
+                                  const nn_prediction* prediction, bool fresh)
+{
+    codec_field at;
+    memset(&at, 0, sizeof at);
+    at.field = field;
+    at.prediction = prediction;
+    at.fresh = fresh;
+    unsigned context = fresh ? 0 : codec_changed_context(field, prediction, &at.class_index);
+    at.known_changed = fresh || !codec_is_certain(tables, context);
+    at.together = !thin && !fresh && at.known_changed && field->components == 3 && at.class_index < NN_GROUP_CLASSES;
+    return at;
+}
+
+/* turned: the quaternion has another largest component than predicted; row's stands for it already. */
+static void codec_put_numbers(nn_encoder* encoder, codec_field* at, const uint32_t* from, const uint32_t* row,
+                              bool turned)
+{
+    int64_t residuals[3];
+    const nn_field_plan* field = at->field;
+    if (turned) at->known_changed = at->together = false;
+    for (unsigned i = 0; i < field->components; i++) {
+        unsigned word = codec_word(field, i);
+        residuals[i] =
+            codec_residual(field, codec_load(field, from + word - field->word), codec_load(field, row + word));
+    }
+    if (at->together) {
+        codec_put_group(encoder, at, residuals);
+        return;
+    }
+    for (unsigned i = 0; i < field->components; i++) codec_put_number(encoder, at, i, residuals[i]);
+}
+
+static bool codec_get_numbers(nn_decoder* decoder, codec_field* at, uint32_t* row, bool turned)
+{
+    int64_t residuals[3] = {0, 0, 0};
+    const nn_field_plan* field = at->field;
+    if (turned) at->known_changed = at->together = false;
+    if (at->together) codec_get_group(decoder, at, residuals);
+    for (unsigned i = 0; i < field->components; i++) {
+        if (!at->together) residuals[i] = codec_get_number(decoder, at, i);
+        if (decoder->bits.failed || !codec_apply(field, row + codec_word(field, i), residuals[i])) return false;
+    }
+    return true;
+}
+
+/* ---- turned quaternions: which component is the largest now */
+
+/* Numbers 0 .. 2 of the others than the predicted largest, the larger ones first. */
+static void codec_order_turns(const nn_field_plan* field, const uint32_t* predicted, unsigned order[3])
+{
+    int64_t middle = (int64_t)(field->range / 2);
+    int64_t sizes[3];
+    unsigned place = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == predicted[0]) continue;
+        int64_t value = (int64_t)predicted[1 + place] - middle;
+        unsigned at = place++;
+        value = value < 0 ? -value : value;
+        for (; at > 0 && sizes[at - 1] < value; at--) {
+            sizes[at] = sizes[at - 1];
+            order[at] = order[at - 1];
+        }
+        sizes[at] = value;
+        order[at] = i;
+    }
+}
+
+static void codec_put_turn(nn_encoder* encoder, const nn_field_plan* field, const uint32_t* predicted, unsigned largest)
+{
+    unsigned order[3];
+    codec_order_turns(field, predicted, order);
+    nn_put_bits(encoder, largest != order[0], 1);
+    if (largest != order[0]) nn_put_bits(encoder, largest == order[2], 1);
+}
+
+static unsigned codec_get_turn(nn_decoder* decoder, const nn_field_plan* field, const uint32_t* predicted)
+{
+    unsigned order[3];
+    codec_order_turns(field, predicted, order);
+    if (!nn_get_bits(decoder, 1)) return order[0];
+    return order[1 + nn_get_bits(decoder, 1)];
+}
+
+/* ---- bytes */
+
+static unsigned codec_byte(const uint32_t* words, uint32_t index)
+{
+    return (words[index >> 2] >> (8 * (index & 3))) & 0xff;
+}
+
+static void codec_set_byte(uint32_t* words, uint32_t index, unsigned byte)
+{
+    unsigned shift = 8 * (index & 3);
+    words[index >> 2] = (words[index >> 2] & ~(0xffu << shift)) | (uint32_t)byte << shift;
+}
+
+/* The changed range of bytes; of a string first its new length, which the range does not exceed. */
+static void codec_put_bytes(nn_encoder* encoder, const nn_field_plan* field, const uint32_t* from, const uint32_t* row)
+{
+    uint32_t begin = 0;
+    uint32_t end = field->field->count;
+    if (field->field->kind == NECPNET_FIELD_STRING) {
+        end = *row++;
+        from++;
+        nn_put_bits(encoder, end, field->bits);
+    }
+    while (begin < end && codec_byte(from, begin) == codec_byte(row, begin)) begin++;
+    while (end > begin && codec_byte(from, end - 1) == codec_byte(row, end - 1)) end--;
+    nn_put_bits(encoder, begin, field->bits);
+    nn_put_bits(encoder, end - begin, nn_bits_for(field->field->count - begin));
+    for (uint32_t i = begin; i < end; i++) nn_put_bits(encoder, codec_byte(row, i), 8);
+}
+
+static bool codec_get_bytes(nn_decoder* decoder, const nn_field_plan* field, uint32_t* row)
+{
+    uint32_t length = field->field->count;
+    bool string = field->field->kind == NECPNET_FIELD_STRING;
+    if (string) {
+        length = (uint32_t)nn_get_bits(decoder, field->bits);
+        if (length >= field->field->count) return false;
+        *row++ = length;
+    }
+    uint32_t begin = (uint32_t)nn_get_bits(decoder, field->bits);
+    if (begin > length) return false;
+    uint32_t count = (uint32_t)nn_get_bits(decoder, nn_bits_for(field->field->count - begin));
+    if (count > length - begin) return false;
+    for (uint32_t i = begin; i < begin + count; i++) codec_set_byte(row, i, (unsigned)nn_get_bits(decoder, 8));
+    if (!string) return !decoder->bits.failed;
+    for (uint32_t i = 0; i < field->field->count; i++) {
+        if (i >= length) codec_set_byte(row, i, 0);
+        if (i < length && !codec_byte(row, i)) return false; /* a NUL inside would make two rows of one text */
+    }
+    return !decoder->bits.failed;
+}
+
+/* ---- fields */
+
+/* A field that is not as predicted. */
+static void codec_put_field(nn_encoder* encoder, codec_field* at, const uint32_t* row, bool turned)
+{
+    const nn_field_plan* field = at->field;
+    const uint32_t* predicted = at->prediction->row + field->word;
+    uint32_t other[4];
+    switch (field->field->kind) {
+    case NECPNET_FIELD_BOOL: break; /* the other one */
+    case NECPNET_FIELD_ENUM: nn_put_bits(encoder, row[field->word], field->bits); break;
+    case NECPNET_FIELD_ENTITY: nn_put_bits(encoder, row[field->word], 32); break;
+    case NECPNET_FIELD_STRING:
+    case NECPNET_FIELD_BYTES: codec_put_bytes(encoder, field, predicted, row + field->word); break;
+    default:
+        if (turned) {
+            codec_put_turn(encoder, field, predicted, row[field->word]);
+            nn_predict_turn(field, predicted, row[field->word], other);
+        }
+        codec_put_numbers(encoder, at, turned ? other : predicted, row, turned);
+        break;
+    }
+}
+
+/* row holds what was predicted. */
+static bool codec_get_field(nn_decoder* decoder, codec_field* at, uint32_t* row, bool turned)
+{
+    const nn_field_plan* field = at->field;
+    const uint32_t* predicted = at->prediction->row + field->word;
+    uint32_t* words = row + field->word;
+    switch (field->field->kind) {
+    case NECPNET_FIELD_BOOL: words[0] ^= 1; return true;
+    case NECPNET_FIELD_ENUM:
+        words[0] = (uint32_t)nn_get_bits(decoder, field->bits);
+        return words[0] <= field->range && !decoder->bits.failed;
+    case NECPNET_FIELD_ENTITY: words[0] = (uint32_t)nn_get_bits(decoder, 32); return !decoder->bits.failed;
+    case NECPNET_FIELD_STRING:
+    case NECPNET_FIELD_BYTES: return codec_get_bytes(decoder, field, words);
+    default:
+        if (turned) nn_predict_turn(field, predicted, codec_get_turn(decoder, field, predicted), words);
+        return codec_get_numbers(decoder, at, row, turned);
+    }
+}
+
+static bool codec_field_differs(const nn_field_plan* field, const uint32_t* a, const uint32_t* b)
+{
+    for (unsigned i = 0; i < field->words; i++) {
+        if (a[field->word + i] != b[field->word + i]) return true;
+    }
+    return false;
+}
+
+static bool codec_is_turned(const nn_field_plan* field, const uint32_t* predicted, const uint32_t* row)
+{
+    return field->field->kind == NECPNET_FIELD_QUAT && predicted[field->word] != row[field->word];
+}
+
+/* ---- records */
+
+/* Values of the events that codec_list_events lists. Returns whether a quiet field changed. */
+static bool codec_set_events(const nn_type_plan* plan, const nn_prediction* prediction, const uint32_t* row, bool owner,
+                             bool first, nn_event_list* events)
+{
+    bool quiet_changed = false;
+    unsigned place = first ? 1 : 0;
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
         if (!nn_field_visible(field, owner)) continue;
-        bool changed = !row_field_equal(field, base, row);
-        nn_bits_write(writer, changed, 1);
-        if (!changed || field->field->kind == NECPNET_FIELD_BOOL) continue;
-        const uint32_t* from = base + field->word;
-        const uint32_t* at = row + field->word;
-        uint16_t* mean = model + plan->model + field->word;
-        switch (field->field->kind) {
-        case NECPNET_FIELD_QUAT: row_write_quaternion(field, mean, writer, from, at); break;
-        case NECPNET_FIELD_ENTITY: nn_bits_write(writer, at[0], 32); break;
-        case NECPNET_FIELD_STRING: row_write_string(field, writer, at); break;
-        case NECPNET_FIELD_BYTES: row_write_bytes(field, writer, from, at); break;
-        default: row_write_numbers(field, mean, writer, from, at); break;
+        bool changed = codec_field_differs(field, prediction->row, row);
+        if (!codec_is_moving(prediction, i)) {
+            quiet_changed = quiet_changed || changed;
+            continue;
         }
+        events->values[place++] = changed;
+        if (field->field->kind == NECPNET_FIELD_QUAT) {
+            events->values[place++] = codec_is_turned(field, prediction->row, row);
+        }
+    }
+    if (first) events->values[0] = quiet_changed;
+    return quiet_changed;
+}
+
+static void codec_write_quiet(nn_encoder* encoder, const nn_type_plan* plan, const nn_prediction* prediction,
+                              const uint32_t* row, bool owner)
+{
+    nn_event_list events;
+    unsigned place = 0;
+    codec_list_quiet(plan, prediction, owner, &events);
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
+        events.values[place++] = codec_field_differs(field, prediction->row, row);
+    }
+    nn_put_events(encoder, &events);
+    place = 0;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
+        if (!events.values[place++]) continue;
+        codec_field at = codec_field_of(encoder->tables, encoder->thin != NULL, field, prediction, true);
+        bool turned = codec_is_turned(field, prediction->row, row);
+        if (field->field->kind == NECPNET_FIELD_QUAT) nn_put_bits(encoder, turned, 1);
+        codec_put_field(encoder, &at, row, turned);
     }
 }
 
-NN_PRIVATE bool nn_row_read_delta(const nn_type_plan* plan, uint16_t* model, nn_bit_reader* reader,
-                                  const uint32_t* base, uint32_t* row, bool owner)
+NN_PRIVATE void nn_codec_write(nn_encoder* encoder, const nn_type_plan* plan, const nn_prediction* prediction,
+                               const uint32_t* row, bool owner, bool may_skip)
 {
-    if (base) memcpy(row, base, plan->row_words * sizeof(uint32_t));
+    nn_event_list events;
+    bool first = codec_list_events(plan, prediction, owner, may_skip, &events);
+    bool quiet = codec_set_events(plan, prediction, row, owner, first, &events);
+    unsigned place = first ? 1 : 0;
+    nn_put_events(encoder, &events);
+    if (may_skip && quiet) nn_put_bits(encoder, 0, 1);
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
-        if (!nn_field_visible(field, owner) || !nn_bits_read(reader, 1)) continue;
-        const uint32_t* from = base ? base + field->word : NULL;
-        uint32_t* at = row + field->word;
-        uint16_t* mean = model + plan->model + field->word;
-        bool good = true;
-        switch (field->field->kind) {
-        case NECPNET_FIELD_BOOL: at[0] ^= 1; break;
-        case NECPNET_FIELD_QUAT: good = row_read_quaternion(field, mean, reader, from, at); break;
-        case NECPNET_FIELD_ENTITY: at[0] = (uint32_t)nn_bits_read(reader, 32); break;
-        case NECPNET_FIELD_STRING: good = row_read_string(field, reader, at); break;
-        case NECPNET_FIELD_BYTES: good = row_read_bytes(field, reader, from, at); break;
-        default: good = row_read_numbers(field, mean, reader, from, at); break;
-        }
-        if (!good) return false;
+        if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
+        bool changed = events.values[place] || codec_is_certain(encoder->tables, events.contexts[place]);
+        place++;
+        bool turned = false;
+        if (field->field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
+        if (!changed) continue;
+        codec_field at = codec_field_of(encoder->tables, encoder->thin != NULL, field, prediction, false);
+        codec_put_field(encoder, &at, row, turned);
     }
-    return !reader->failed;
+    if (quiet || !first) codec_write_quiet(encoder, plan, prediction, row, owner);
 }
-/* ---- end src/nn_row.c -------------------------------------------------------------------------------------------- */
+
+NN_PRIVATE void nn_codec_write_skip(nn_encoder* encoder, const nn_type_plan* plan, const nn_prediction* prediction,
+                                    bool owner)
+{
+    nn_event_list events;
+    (void)codec_list_events(plan, prediction, owner, true, &events);
+    events.values[0] = 1;
+    nn_put_events(encoder, &events);
+    nn_put_bits(encoder, 1, 1);
+}
+
+static bool codec_read_quiet(nn_decoder* decoder, const nn_type_plan* plan, const nn_prediction* prediction,
+                             uint32_t* row, bool owner)
+{
+    nn_event_list events;
+    unsigned place = 0;
+    codec_list_quiet(plan, prediction, owner, &events);
+    nn_get_events(decoder, &events);
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
+        if (!events.values[place++]) continue;
+        codec_field at = codec_field_of(decoder->tables, decoder->thin != NULL, field, prediction, true);
+        bool turned = field->field->kind == NECPNET_FIELD_QUAT && nn_get_bits(decoder, 1);
+        if (!codec_get_field(decoder, &at, row, turned)) return false;
+    }
+    return !decoder->bits.failed;
+}
+
+NN_PRIVATE nn_codec_result nn_codec_read(nn_decoder* decoder, const nn_type_plan* plan, const nn_prediction* prediction,
+                                         uint32_t* row, bool owner, bool may_skip)
+{
+    nn_event_list events;
+    bool first = codec_list_events(plan, prediction, owner, may_skip, &events);
+    unsigned place = first ? 1 : 0;
+    nn_get_events(decoder, &events);
+    bool quiet = !first || events.values[0];
+    if (may_skip && quiet && nn_get_bits(decoder, 1)) return decoder->bits.failed ? NN_CODEC_BAD : NN_CODEC_SKIP;
+    memcpy(row, prediction->row, plan->row_words * sizeof(uint32_t));
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
+        bool changed = events.values[place++];
+        bool turned = false;
+        if (field->field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
+        if (!changed) continue;
+        codec_field at = codec_field_of(decoder->tables, decoder->thin != NULL, field, prediction, false);
+        if (!codec_get_field(decoder, &at, row, turned)) return NN_CODEC_BAD;
+    }
+    if (quiet && !codec_read_quiet(decoder, plan, prediction, row, owner)) return NN_CODEC_BAD;
+    return decoder->bits.failed ? NN_CODEC_BAD : NN_CODEC_ROW;
+}
+/* ---- end src/nn_codec.c ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_track.h ---------------------------------------------------------------------------------------- */
+/* nn_track - which states of an entity both sides have, on the reader's side: what came of it, by the number of the frame.
+ *
+ * A frame says which earlier frames its writer knows to have arrived. What those held of an entity is its timeline, from
+ * which it is predicted. src/PROTOCOL.md "State".
+ */
+#ifndef NN_TRACK_H
+#define NN_TRACK_H
+
+
+#define NN_KNOWN_FRAMES 63   /* a frame refers to so many frames before it */
+#define NN_FRAME_LATE_MAX 64 /* a frame so many numbers behind the newest is dropped, its acknowledgement a loss */
+#define NN_TRACK_STATES_MAX 128
+#define NN_MOVING_STATES 3 /* an entity moves while so many newest known states are not all the same */
+
+/* The frames that are known to have arrived, as of one frame. */
+typedef struct nn_known {
+    uint32_t number; /* of the frame that says so */
+    uint64_t frames; /* bit i: frame number - 1 - i is known */
+    uint32_t reach;  /* frames back for which the bits count; states of older frames are known if they are the newest */
+} nn_known;
+
+typedef enum nn_track_kind { NN_TRACK_UPDATE = 0, NN_TRACK_FULL = 1, NN_TRACK_LEAVE = 2 } nn_track_kind;
+
+typedef struct nn_track_state {
+    uint32_t number;
+    uint32_t tick;
+    uint16_t place; /* of its row */
+    uint8_t kind;   /* nn_track_kind; nothing before FULL and LEAVE is of use after them */
+    bool owner;
+} nn_track_state;
+
+/* Zero is a good beginning. */
+typedef struct nn_track {
+    nn_track_state* states; /* by rising number */
+    uint32_t* rows;         /* capacity rows */
+    uint16_t count;
+    uint16_t capacity;
+    uint16_t row_words;
+    uint8_t type; /* index */
+} nn_track;
+
+NN_PRIVATE void nn_track_reset(nn_track* track, nn_alloc* alloc);
+
+/* nn_track_add - the state that a frame brought. newest: the newest frame number so far, for what may be forgotten.
+ * Returns OK | ERR_OUT_OF_MEMORY. */
+NN_PRIVATE necpnet_result nn_track_add(nn_track* track, nn_alloc* alloc, uint8_t type, uint16_t row_words,
+                                       uint32_t newest, const nn_track_state* state, const uint32_t* row);
+
+/* nn_track_timeline - the known states, newest first; 0 when there are none. out_owner: of the newest. */
+NN_PRIVATE uint32_t nn_track_timeline(const nn_track* track, const nn_known* known, uint32_t tick,
+                                      nn_timeline* timeline, bool* out_owner);
+
+/* nn_track_moves - whether the newest known states of the frames within reach are not all the same, and older than tick. */
+NN_PRIVATE bool nn_track_moves(const nn_track* track, const nn_known* known, uint32_t tick, const nn_type_plan* plan);
+
+NN_INLINE bool nn_known_has(const nn_known* known, uint32_t number)
+{
+    uint32_t back = known->number - 1 - number;
+    return back < known->reach && (known->frames >> back & 1);
+}
+
+#endif
+/* ---- end src/nn_track.h ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_track.c ---------------------------------------------------------------------------------------- */
+/* nn_track - states by frame number. */
+
+
+#define TRACK_STATES_FIRST 2
+
+NN_PRIVATE void nn_track_reset(nn_track* track, nn_alloc* alloc)
+{
+    nn_alloc_give(alloc, track->states, track->capacity * sizeof(nn_track_state));
+    nn_alloc_give(alloc, track->rows, (size_t)track->capacity * track->row_words * sizeof(uint32_t));
+    memset(track, 0, sizeof *track);
+}
+
+/* Forgets what no frame to come can refer to: beyond reach of the latest one that is still taken, all but the newest. */
+static void track_forget(nn_track* track, uint32_t newest)
+{
+    unsigned out = 0;
+    while (out + 1u < track->count && newest - track->states[out + 1].number > NN_FRAME_LATE_MAX + NN_KNOWN_FRAMES) {
+        out++;
+    }
+    if (!out && track->count == NN_TRACK_STATES_MAX) out = 1;
+    for (unsigned i = 0; i < out; i++) { /* their rows' places go to the end, to be used again */
+        nn_track_state gone = track->states[0];
+        memmove(track->states, track->states + 1, (track->count - 1u) * sizeof(nn_track_state));
+        track->states[--track->count] = gone;
+    }
+}
+
+static bool track_grow(nn_track* track, nn_alloc* alloc)
+{
+    uint16_t capacity = track->capacity ? (uint16_t)(track->capacity * 2) : TRACK_STATES_FIRST;
+    size_t row_bytes = track->row_words * sizeof(uint32_t);
+    nn_track_state* states = (nn_track_state*)nn_alloc_take(alloc, capacity * sizeof(nn_track_state));
+    uint32_t* rows = (uint32_t*)nn_alloc_take(alloc, capacity * row_bytes);
+    if (!states || !rows) {
+        nn_alloc_give(alloc, states, capacity * sizeof(nn_track_state));
+        nn_alloc_give(alloc, rows, capacity * row_bytes);
+        return false;
+    }
+    nn_copy(states, track->states, track->count * sizeof(nn_track_state));
+    nn_copy(rows, track->rows, track->capacity * row_bytes);
+    for (uint16_t i = track->capacity; i < capacity; i++) states[i].place = i;
+    nn_alloc_give(alloc, track->states, track->capacity * sizeof(nn_track_state));
+    nn_alloc_give(alloc, track->rows, track->capacity * row_bytes);
+    track->states = states;
+    track->rows = rows;
+    track->capacity = capacity;
+    return true;
+}
+
+NN_PRIVATE necpnet_result nn_track_add(nn_track* track, nn_alloc* alloc, uint8_t type, uint16_t row_words,
+                                       uint32_t newest, const nn_track_state* state, const uint32_t* row)
+{
+    if (track->type != type || track->row_words != row_words) nn_track_reset(track, alloc);
+    track->type = type;
+    track->row_words = row_words;
+    track_forget(track, newest);
+    if (track->count == track->capacity && !track_grow(track, alloc)) return NECPNET_ERR_OUT_OF_MEMORY;
+    unsigned at = track->count;
+    uint16_t place = track->states[at].place;
+    while (at > 0 && (int32_t)(track->states[at - 1].number - state->number) > 0) {
+        track->states[at] = track->states[at - 1];
+        at--;
+    }
+    track->states[at] = *state;
+    track->states[at].place = place;
+    track->count++;
+    if (row) memcpy(track->rows + (size_t)place * row_words, row, row_words * sizeof(uint32_t));
+    return NECPNET_OK;
+}
+
+static const uint32_t* track_row(const nn_track* track, unsigned index)
+{
+    return track->rows + (size_t)track->states[index].place * track->row_words;
+}
+
+NN_PRIVATE uint32_t nn_track_timeline(const nn_track* track, const nn_known* known, uint32_t tick,
+                                      nn_timeline* timeline, bool* out_owner)
+{
+    timeline->now = tick;
+    timeline->count = 0;
+    for (unsigned i = track->count; i-- > 0 && timeline->count < NN_TIMELINE_MAX;) {
+        const nn_track_state* state = &track->states[i];
+        uint32_t back = known->number - 1 - state->number;
+        if (back >= UINT32_MAX / 2) continue; /* of a newer frame, or this one */
+        bool old = back >= known->reach;
+        if (old && timeline->count) break;
+        if (!old && !(known->frames >> back & 1)) continue;
+        if (state->kind == NN_TRACK_LEAVE) break;
+        if (!timeline->count) *out_owner = state->owner;
+        if (timeline->count && state->tick >= timeline->ticks[timeline->count - 1]) continue;
+        timeline->ticks[timeline->count] = state->tick;
+        timeline->rows[timeline->count++] = track_row(track, i);
+        if (old || state->kind == NN_TRACK_FULL) break;
+    }
+    return timeline->count;
+}
+
+NN_PRIVATE bool nn_track_moves(const nn_track* track, const nn_known* known, uint32_t tick, const nn_type_plan* plan)
+{
+    const uint32_t* newest = NULL;
+    unsigned seen = 0;
+    for (unsigned i = track->count; i-- > 0 && seen < NN_MOVING_STATES;) {
+        const nn_track_state* state = &track->states[i];
+        if (!nn_known_has(known, state->number)) continue;
+        if (state->kind == NN_TRACK_LEAVE || state->tick >= tick) return false;
+        if (newest && memcmp(newest, track_row(track, i), plan->row_words * sizeof(uint32_t))) return true;
+        if (!newest) newest = track_row(track, i);
+        seen++;
+        if (state->kind == NN_TRACK_FULL) return false;
+    }
+    return false;
+}
+/* ---- end src/nn_track.c ------------------------------------------------------------------------------------------ */
 
 /* ---- begin src/nn_interest.h ------------------------------------------------------------------------------------- */
 /* nn_interest - who sees what: entities and observers over the cells of a grid, in rooms.
@@ -20687,6 +22778,29 @@ typedef struct nn_world_slot {
     uint8_t flags; /* nn_slot_flag */
 } nn_world_slot;
 
+/* Records of updates that other followers may use, by what they follow from. */
+#define NN_CACHE_RECORDS 4096 /* power of two */
+#define NN_CACHE_RECORD_BYTES 28
+
+typedef struct nn_cached_record {
+    uint64_t key; /* 0: none */
+    uint16_t bits;
+    bool moves; /* the entity moves */
+    bool kept;  /* data counts */
+    uint8_t data[NN_CACHE_RECORD_BYTES];
+} nn_cached_record;
+
+typedef struct nn_record_cache {
+    nn_cached_record records[NN_CACHE_RECORDS];
+} nn_record_cache;
+
+typedef struct nn_world_coding {
+    nn_prediction prediction;
+    nn_thin thin;
+    nn_thin thin_before; /* a record that may find no room */
+    uint8_t record[NN_STATE_BYTES_MAX * 4];
+} nn_world_coding;
+
 struct necpnet_world {
     nn_alloc alloc;
     necpnet_logger logger;
@@ -20698,17 +22812,20 @@ struct necpnet_world {
     uint32_t slot_count; /* highest slot ever used */
     uint32_t dirty_count;
     uint32_t entity_count;
-    uint32_t tick;       /* of the last commit */
-    uint64_t commit;     /* commits so far */
-    uint16_t newest;     /* head of the change list: the slot that changed last */
-    uint16_t free_first; /* slots to use again, the longest free first */
+    uint32_t tick;         /* of the last commit */
+    uint32_t history_from; /* from this tick on, every slot's history is whole */
+    uint64_t commit;       /* commits so far */
+    uint16_t newest;       /* head of the change list: the slot that changed last */
+    uint16_t free_first;   /* slots to use again, the longest free first */
     uint16_t free_last;
-    uint32_t* scratch_row;  /* one row of any type */
-    uint8_t* frame;         /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
-    uint16_t* model_before; /* of one type, before a record that may find no room */
-    uint16_t* model;        /* of the codec */
-    nn_follower** buckets;  /* by peer */
-    uint32_t bucket_count;  /* power of two */
+    uint32_t* scratch_row;   /* one row of any type */
+    uint8_t* frame;          /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
+    nn_world_coding* coding; /* scratch of the codec */
+    nn_record_cache* cache;  /* NULL while one follower alone would use it */
+    uint64_t cache_hits;
+    uint64_t cache_misses;
+    nn_follower** buckets; /* by peer */
+    uint32_t bucket_count; /* power of two */
     uint32_t follower_count;
     uint32_t commit_gap; /* ticks between the last two commits */
     /* nn_rewind */
@@ -20742,6 +22859,9 @@ NN_INLINE uint32_t nn_world_version_tick(const nn_world_slot* slot, uint32_t ver
 {
     return slot->history[version & (slot->capacity - 1u)];
 }
+
+/* nn_world_version_at - the version that was true at a tick; 0 if the history no longer has it. */
+NN_PRIVATE uint32_t nn_world_version_at(const nn_world_slot* slot, uint32_t tick);
 
 /* nn_world_row - a version's row, or NULL if the history no longer has it. */
 NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_world_slot* slot, uint32_t version);
@@ -20785,6 +22905,8 @@ static bool world_check_config(const necpnet_world_config* config)
         wrong = "history_ticks: 8 .. 256";
     else if (config->slow_ticks < 1 || config->slow_ticks > 1000)
         wrong = "slow_ticks: 1 .. 1,000";
+    else if ((int)config->codec < NECPNET_CODEC_DEFAULT || config->codec > NECPNET_CODEC_THIN)
+        wrong = "codec: NECPNET_CODEC_DEFAULT or NECPNET_CODEC_THIN";
     if (wrong) nn_log_write(&config->logger, NECPNET_LOG_ERROR, "world config: %s", wrong);
     return !wrong;
 }
@@ -20818,11 +22940,9 @@ necpnet_result necpnet_world_create(const necpnet_world_config* config, necpnet_
     world->dirty = (uint16_t*)nn_alloc_take(from, world->slot_capacity * sizeof(uint16_t));
     world->scratch_row = (uint32_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint32_t));
     world->frame = (uint8_t*)nn_alloc_take(from, NN_STATE_FRAME_BYTES_MAX);
-    world->model = (uint16_t*)nn_alloc_take(from, world->schema->model_words * sizeof(uint16_t));
-    world->model_before = (uint16_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint16_t));
+    world->coding = (nn_world_coding*)nn_alloc_take(from, sizeof(nn_world_coding));
     world->buckets = (nn_follower**)nn_alloc_take(from, world->bucket_count * sizeof(nn_follower*));
-    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->model ||
-        !world->model_before || !world->buckets) {
+    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->coding || !world->buckets) {
         necpnet_world_destroy(world);
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -20848,18 +22968,31 @@ static uint32_t* world_row_place(const nn_type_plan* plan, const nn_world_slot* 
     return slot->history + slot->capacity + (size_t)place * plan->row_words;
 }
 
+NN_PRIVATE uint32_t nn_world_version_at(const nn_world_slot* slot, uint32_t tick)
+{
+    for (uint32_t i = 0; i < slot->versions; i++) {
+        if (nn_world_version_tick(slot, slot->version - i) <= tick) return slot->version - i;
+    }
+    return 0;
+}
+
 NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_world_slot* slot, uint32_t version)
 {
     if (slot->version - version >= slot->versions) return NULL;
     return world_row_place(world_plan(world, slot), slot, version);
 }
 
+static void world_release_state(necpnet_world* world, nn_world_slot* slot)
+{
+    nn_alloc_give(&world->alloc, slot->state, world_plan(world, slot)->type->struct_bytes);
+    slot->state = NULL;
+}
+
 static void world_release_slot(necpnet_world* world, nn_world_slot* slot)
 {
     const nn_type_plan* plan = world_plan(world, slot);
-    nn_alloc_give(&world->alloc, slot->state, plan->type->struct_bytes);
+    world_release_state(world, slot);
     nn_alloc_give(&world->alloc, slot->history, world_history_bytes(plan, slot->capacity));
-    slot->state = NULL;
     slot->history = NULL;
     slot->capacity = 0;
     slot->versions = 0;
@@ -20875,8 +23008,8 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc_give(to, world->dirty, world->slot_capacity * sizeof(uint16_t));
     nn_alloc_give(to, world->scratch_row, world_row_words_max(world->schema) * sizeof(uint32_t));
     nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
-    nn_alloc_give(to, world->model, world->schema->model_words * sizeof(uint16_t));
-    nn_alloc_give(to, world->model_before, world_row_words_max(world->schema) * sizeof(uint16_t));
+    nn_alloc_give(to, world->coding, sizeof(nn_world_coding));
+    nn_alloc_give(to, world->cache, sizeof(nn_record_cache));
     nn_alloc_give(to, world->buckets, world->bucket_count * sizeof(nn_follower*));
     nn_alloc_give(to, world->rewound, world->rewound_capacity * sizeof(necpnet_entity));
     nn_alloc_give(to, world->present, world->present_bytes);
@@ -20968,6 +23101,7 @@ static necpnet_result world_fill_slot(necpnet_world* world, uint16_t place, int 
     }
     world_take_slot(world, place);
     nn_world_slot* slot = &world->slots[place];
+    world_release_slot(world, slot);
     if (state) memcpy(copy, state, plan->type->struct_bytes);
     slot->state = copy;
     slot->history = history;
@@ -21028,7 +23162,7 @@ necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity
     if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
     nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
-    world_release_slot(world, slot);
+    world_release_state(world, slot); /* its history stays: clients may still be sent deltas of others against it */
     slot->flags &= (uint8_t)~NN_SLOT_ALIVE;
     slot->freed_tick = world->tick;
     if (slot->flags & NN_SLOT_COMMITTED) world_mark(world, slot);
@@ -21147,6 +23281,10 @@ static void world_add_version(necpnet_world* world, nn_world_slot* slot, uint32_
 {
     const nn_type_plan* plan = world_plan(world, slot);
     world_reserve_version(world, slot, tick);
+    if (slot->versions == slot->capacity) { /* what the oldest stood for is forgotten */
+        uint32_t next = slot->history[(slot->version - slot->versions + 2) & (slot->capacity - 1u)];
+        world->history_from = (uint32_t)nn_max_u64(world->history_from, next);
+    }
     slot->version++;
     if (slot->version == 0) slot->version = 1;
     slot->history[slot->version & (slot->capacity - 1u)] = tick;
@@ -21567,7 +23705,7 @@ necpnet_result necpnet_world_load(necpnet_world* world, const void* data, size_t
 #define NN_FOLLOWER_H
 
 
-#define NN_STATE_FRAME_BYTES_MIN 40 /* a budget below this writes nothing */
+#define NN_STATE_FRAME_BYTES_MIN 48 /* a budget below this writes nothing */
 #define NN_FOLLOWER_RECORDS_MAX 256 /* frames neither acked nor lost; then nothing is written until one is */
 
 /* nn_world_follow - a new client of the world.
@@ -21610,37 +23748,31 @@ NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value);
 /* ---- what nn_follower.c and nn_follower_write.c share */
 
 typedef enum nn_follower_flag {
-    NN_FOLLOWER_KNOWN = 1,  /* the client may have it, or a former entity of the slot */
-    NN_FOLLOWER_BASE = 2,   /* base_* name a state that it surely has */
-    NN_FOLLOWER_OWNER = 4,  /* and it was sent as its own */
-    NN_FOLLOWER_LEAVING = 8 /* it is gone, and the client may not know */
+    NN_FOLLOWER_KNOWN = 1,   /* the client may have it, or a former entity of the slot */
+    NN_FOLLOWER_BASE = 2,    /* base_tick names a state that it surely has */
+    NN_FOLLOWER_OWNER = 4,   /* it is to be the client's own */
+    NN_FOLLOWER_LEAVING = 8, /* it is gone, and the client may not know */
+    NN_FOLLOWER_FULL = 16,   /* nothing but a full state will do until one after floor has arrived */
+    NN_FOLLOWER_SURE = 32,   /* the newest of the sendings that the masks no longer hold has arrived */
+    NN_FOLLOWER_RECENT = 64  /* in the list of what was sent of late */
 } nn_follower_flag;
 
-/* One a client and entity. */
+/* One a client and entity. In the masks bit i is frame number - 1 - i. */
 typedef struct nn_follower_state {
-    uint32_t base_version;
+    uint64_t sent;   /* frames with a state of it */
+    uint64_t full;   /* frames with a whole state of it, or (not in sent) that it left */
+    uint64_t acked;  /* of both, those that arrived */
+    uint32_t number; /* the frame that comes next, when the masks were brought up to date */
     uint32_t base_tick;
     uint32_t sent_version;
     uint32_t sent_tick;
     uint16_t generation;
-    uint16_t base_index;  /* which sending the base was */
-    uint16_t sent_index;  /* sendings so far */
-    uint16_t floor_index; /* acks of sendings up to this one say nothing */
-    uint16_t pending;     /* place in the pending list plus 1; 0: not in it */
-    uint8_t flags;        /* nn_follower_flag */
+    uint16_t floor;   /* low bits of the first frame number that counts for NN_FOLLOWER_FULL */
+    uint16_t pending; /* place in the pending list plus 1; 0: not in it */
+    uint8_t flags;    /* nn_follower_flag */
 } nn_follower_state;
 
-typedef enum nn_follower_kind { NN_FOLLOWER_UPDATE = 0, NN_FOLLOWER_FULL = 1, NN_FOLLOWER_LEAVE = 2 } nn_follower_kind;
-
-/* One a record in a frame that is neither acked nor lost. */
-typedef struct nn_follower_entry {
-    uint32_t version;
-    uint16_t place;
-    uint16_t generation;
-    uint16_t index;
-    uint16_t base_index; /* UPDATE: of the baseline that it was written against */
-    uint8_t kind;        /* nn_follower_kind */
-} nn_follower_entry;
+typedef enum nn_follower_kind { NN_FOLLOWER_UPDATE = 0, NN_FOLLOWER_WHOLE = 1, NN_FOLLOWER_LEAVE = 2 } nn_follower_kind;
 
 typedef struct nn_follower_frame {
     uint32_t first; /* number of its first entry */
@@ -21654,21 +23786,29 @@ struct nn_follower {
     nn_follower* next; /* in its bucket */
     necpnet_peer peer;
     bool ordered;
+    bool thin;                 /* the thin codec */
     nn_follower_state* states; /* by slot */
     uint32_t state_capacity;
     uint16_t* pending; /* slots with something to send; room for pending_capacity */
     uint32_t pending_count;
     uint32_t pending_capacity;
-    uint64_t* order;            /* scratch for choosing, as large as pending */
-    nn_follower_entry* entries; /* ring by number, a power of two */
+    uint64_t* order;  /* scratch for choosing, as large as pending */
+    uint16_t* recent; /* slots of which something was sent within the masks, rising; as large as pending */
+    uint32_t recent_count;
+    uint32_t moving_count; /* of them those that were moving, as of the last frame */
+    uint16_t* entries;     /* ring by number, a power of two: the slots in frames that are neither acked nor lost */
     uint32_t entry_capacity;
     uint32_t entry_next;
     nn_follower_frame* frames; /* ring by value, a power of two; none when ordered */
     uint32_t frame_capacity;
     uint32_t frame_first; /* the oldest value that is open */
-    uint32_t frame_next;
+    uint32_t frame_next;  /* value of the next one: its number */
+    uint64_t known;       /* bit i: frame frame_next - 1 - i has arrived */
+    uint32_t ticks[64];   /* of the last frames, by number */
     uint64_t seen;        /* commit up to which the change list was walked */
     uint64_t sent_commit; /* of the last frame */
+    uint64_t walk_commit; /* of the last frame with moving entities */
+    uint16_t walk_from;   /* the slot to go on with among those; 0: from the beginning */
     uint32_t sent_tick;
     uint32_t quiet_tick;   /* the client had all until then, without a frame; counts when after sent_tick */
     uint32_t input_now;    /* inputs processed as of the commit input_commit + 1 */
@@ -21699,17 +23839,30 @@ NN_INLINE bool nn_follower_owns(const nn_follower* follower, const nn_world_slot
 NN_INLINE bool nn_follower_has_newest(const nn_follower* follower, const nn_follower_state* state,
                                       const nn_world_slot* slot)
 {
-    return (state->flags & NN_FOLLOWER_BASE) && state->base_version == slot->version &&
+    return (state->flags & NN_FOLLOWER_BASE) && !(state->flags & NN_FOLLOWER_FULL) &&
+           state->base_tick >= nn_world_version_tick(slot, slot->version) &&
            nn_follower_owns(follower, slot) == ((state->flags & NN_FOLLOWER_OWNER) != 0);
 }
 
-NN_INLINE void nn_follower_set_base(nn_follower_state* state, uint32_t version, uint32_t tick, uint16_t index)
-{
-    state->flags |= NN_FOLLOWER_BASE;
-    state->base_version = version;
-    state->base_tick = tick;
-    state->base_index = index;
-}
+/* nn_follower_age - bring a state's masks up to the frame that comes next. */
+NN_PRIVATE void nn_follower_age(const nn_follower* follower, nn_follower_state* state);
+
+/* nn_follower_known - what the frame that comes next, of room bytes, can refer to. */
+NN_PRIVATE nn_known nn_follower_known(const nn_follower* follower, size_t room);
+
+/* nn_follower_timeline - the states of a slot that the client has, as it will find them (nn_track_timeline); 0 when it must
+ * get a whole one. The masks are up to date. */
+NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, uint16_t place, const nn_known* known,
+                                         nn_timeline* timeline);
+
+/* nn_follower_can_update - whether there is a timeline. */
+NN_PRIVATE bool nn_follower_can_update(const nn_follower* follower, uint16_t place, const nn_known* known);
+
+/* nn_follower_moves - as nn_track_moves. */
+NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, uint16_t place, const nn_known* known);
+
+/* nn_follower_arrived - a state of a slot, or its leave, in a frame has arrived. */
+NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number);
 
 /* nn_follower_input - the input whose effect the last commit holds; false before the first. */
 NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tick);
@@ -21717,6 +23870,9 @@ NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tic
 /* nn_follower_pend, nn_follower_unpend - a slot has something to send, or no longer. */
 NN_PRIVATE void nn_follower_pend(nn_follower* follower, uint16_t place);
 NN_PRIVATE void nn_follower_unpend(nn_follower* follower, uint16_t place);
+
+/* nn_follower_forget - the client has nothing of this slot, and needs nothing. */
+NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place);
 
 /* nn_follower_sync - take note of what changed in the world since the last time. False without memory: try again later. */
 NN_PRIVATE bool nn_follower_sync(nn_follower* follower);
@@ -21786,6 +23942,7 @@ NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer pee
     follower->world = world;
     follower->peer = peer;
     follower->ordered = ordered;
+    follower->thin = world->config.codec == NECPNET_CODEC_THIN;
     follower->record_bits = FOLLOWER_RECORD_BITS_FIRST * 16;
     follower->frame_first = 1;
     follower->frame_next = 1;
@@ -21807,7 +23964,8 @@ NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower)
     nn_alloc_give(&world->alloc, follower->states, follower->state_capacity * sizeof(nn_follower_state));
     nn_alloc_give(&world->alloc, follower->pending, follower->pending_capacity * sizeof(uint16_t));
     nn_alloc_give(&world->alloc, follower->order, follower->pending_capacity * sizeof(uint64_t));
-    nn_alloc_give(&world->alloc, follower->entries, follower->entry_capacity * sizeof(nn_follower_entry));
+    nn_alloc_give(&world->alloc, follower->recent, follower->pending_capacity * sizeof(uint16_t));
+    nn_alloc_give(&world->alloc, follower->entries, follower->entry_capacity * sizeof(uint16_t));
     nn_alloc_give(&world->alloc, follower->frames, follower->frame_capacity * sizeof(nn_follower_frame));
     nn_alloc_give(&world->alloc, follower, sizeof *follower);
 }
@@ -21865,16 +24023,21 @@ static bool follower_reserve(nn_follower* follower)
     uint32_t capacity = world->slot_capacity;
     if (follower->pending_capacity < capacity) {
         uint16_t* pending = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
+        uint16_t* recent = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
         uint64_t* order = (uint64_t*)nn_alloc_take(alloc, capacity * sizeof(uint64_t));
-        if (!pending || !order) {
+        if (!pending || !recent || !order) {
             nn_alloc_give(alloc, pending, capacity * sizeof(uint16_t));
+            nn_alloc_give(alloc, recent, capacity * sizeof(uint16_t));
             nn_alloc_give(alloc, order, capacity * sizeof(uint64_t));
             return false;
         }
         nn_copy(pending, follower->pending, follower->pending_count * sizeof(uint16_t));
+        nn_copy(recent, follower->recent, follower->recent_count * sizeof(uint16_t));
         nn_alloc_give(alloc, follower->pending, follower->pending_capacity * sizeof(uint16_t));
+        nn_alloc_give(alloc, follower->recent, follower->pending_capacity * sizeof(uint16_t));
         nn_alloc_give(alloc, follower->order, follower->pending_capacity * sizeof(uint64_t));
         follower->pending = pending;
+        follower->recent = recent;
         follower->order = order;
         follower->pending_capacity = capacity;
     }
@@ -21895,7 +24058,7 @@ static void follower_notice(nn_follower* follower, uint16_t place)
     if (slot->flags & NN_SLOT_COMMITTED) {
         if (state->generation !=
             slot->generation) { /* a new entity; its state or its leave makes the former one leave */
-            uint8_t known = state->flags & NN_FOLLOWER_KNOWN;
+            uint8_t known = state->flags & (NN_FOLLOWER_KNOWN | NN_FOLLOWER_RECENT);
             nn_follower_unpend(follower, place);
             memset(state, 0, sizeof *state);
             state->flags = known;
@@ -21908,8 +24071,7 @@ static void follower_notice(nn_follower* follower, uint16_t place)
         state->sent_tick -= FOLLOWER_LEAVE_HEAD_START;
         nn_follower_pend(follower, place);
     } else {
-        nn_follower_unpend(follower, place);
-        memset(state, 0, sizeof *state);
+        nn_follower_forget(follower, place);
     }
 }
 
@@ -21948,9 +24110,9 @@ static bool follower_has_something(const nn_follower* follower)
     const necpnet_world* world = follower->world;
     uint32_t input;
     if (follower->frame_next - follower->frame_first >= NN_FOLLOWER_RECORDS_MAX) return false;
-    if (follower->pending_count) return true;
+    if (follower->pending_count || follower->walk_from) return true;
     if (world->commit <= follower->sent_commit) return false;
-    if (follower->trailing) return true;
+    if (follower->trailing || follower->moving_count) return true;
     if (world->newest && world->slots[world->newest].changed > follower->seen) return true;
     return nn_follower_input(follower, &input) && input != follower->input_sent;
 }
@@ -21987,34 +24149,57 @@ NN_PRIVATE void nn_follower_refill(nn_follower* follower, uint64_t now_us)
 
 /* ---- what became of frames */
 
-static void follower_ack_entry(nn_follower* follower, const nn_follower_entry* entry, uint32_t tick)
+NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place)
 {
-    nn_follower_state* state = &follower->states[entry->place];
-    const nn_world_slot* slot = &follower->world->slots[entry->place];
-    if (state->generation != entry->generation) return;
-    if (entry->kind == NN_FOLLOWER_LEAVE) {
-        nn_follower_unpend(follower, entry->place);
-        memset(state, 0, sizeof *state);
-        return;
-    }
-    if ((uint16_t)(entry->index - state->floor_index - 1) >= 0x8000) return;
-    if ((state->flags & NN_FOLLOWER_BASE) && (uint16_t)(entry->index - state->base_index - 1) >= 0x8000) return;
-    /* If it came late, newer states may have pushed its baseline out of the view, which then could not read it. */
-    if (entry->kind == NN_FOLLOWER_UPDATE && (uint16_t)(state->sent_index - entry->base_index) >= NN_VIEW_STATES)
-        return;
-    nn_follower_set_base(state, entry->version, tick, entry->index);
-    if (state->flags & NN_FOLLOWER_LEAVING) return;
-    if (nn_follower_has_newest(follower, state, slot)) nn_follower_unpend(follower, entry->place);
+    nn_follower_state* state = &follower->states[place];
+    uint8_t kept = state->flags & NN_FOLLOWER_RECENT;
+    nn_follower_unpend(follower, place);
+    memset(state, 0, sizeof *state);
+    state->flags = kept;
 }
 
-static void follower_lose_entry(nn_follower* follower, const nn_follower_entry* entry)
+static uint64_t follower_bit(const nn_follower_state* state, uint32_t number)
 {
-    nn_follower_state* state = &follower->states[entry->place];
-    const nn_world_slot* slot = &follower->world->slots[entry->place];
-    if (state->generation != entry->generation || entry->index != state->sent_index) return;
-    if (entry->kind != NN_FOLLOWER_LEAVE && (state->flags & NN_FOLLOWER_LEAVING)) return; /* the leave is under way */
-    if (slot->generation != entry->generation && !(state->flags & NN_FOLLOWER_LEAVING)) return;
-    nn_follower_pend(follower, entry->place);
+    uint32_t back = state->number - 1 - number;
+    return back < 64 ? (state->sent | state->full) & UINT64_C(1) << back : 0;
+}
+
+NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number)
+{
+    nn_follower_state* state = &follower->states[place];
+    const nn_world_slot* slot = &follower->world->slots[place];
+    uint64_t bit = follower_bit(state, number);
+    if (!bit) return; /* of a former entity, or too long ago */
+    state->acked |= bit;
+    if (!(state->sent & bit)) {
+        if (state->flags & NN_FOLLOWER_LEAVING) nn_follower_forget(follower, place);
+        return;
+    }
+    bool newest = !(state->acked & (bit - 1));
+    if ((state->full & bit) && (uint16_t)(number - state->floor) < 0x8000) {
+        state->flags &= (uint8_t)~NN_FOLLOWER_FULL;
+    }
+    if (newest) {
+        state->flags |= NN_FOLLOWER_BASE;
+        state->base_tick = follower->ticks[number & 63];
+    }
+    if (state->flags & NN_FOLLOWER_LEAVING) return;
+    if (nn_follower_has_newest(follower, state, slot)) nn_follower_unpend(follower, place);
+}
+
+static void follower_missed(nn_follower* follower, uint16_t place, uint32_t number)
+{
+    nn_follower_state* state = &follower->states[place];
+    const nn_world_slot* slot = &follower->world->slots[place];
+    nn_follower_age(follower, state);
+    uint64_t bit = follower_bit(state, number);
+    uint64_t newer = bit ? bit - 1 : UINT64_MAX;     /* it may be too long ago for the masks */
+    if ((state->sent | state->full) & newer) return; /* something newer is under way */
+    if (!bit && (state->flags & NN_FOLLOWER_SURE)) return;
+    bool leaving = (state->flags & NN_FOLLOWER_LEAVING) != 0;
+    if ((state->sent & bit) && leaving) return; /* the leave is under way, or will be */
+    if (slot->generation != state->generation && !leaving) return;
+    nn_follower_pend(follower, place);
 }
 
 static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
@@ -22024,12 +24209,15 @@ static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
     if (!frame->open) return;
     /* So late that the view may have dropped it: see NN_STATE_WINDOW_TICKS. */
     if (follower->sent_tick - frame->tick >= NN_STATE_WINDOW_TICKS) acked = false;
+    uint32_t back = follower->frame_next - 1 - value;
+    if (back >= NN_FRAME_LATE_MAX) acked = false;
+    if (acked) follower->known |= UINT64_C(1) << back;
     for (uint32_t i = 0; i < frame->count; i++) {
-        const nn_follower_entry* entry = &follower->entries[(frame->first + i) & (follower->entry_capacity - 1)];
+        uint16_t place = follower->entries[(frame->first + i) & (follower->entry_capacity - 1)];
         if (acked) {
-            follower_ack_entry(follower, entry, frame->tick);
+            nn_follower_arrived(follower, place, value);
         } else {
-            follower_lose_entry(follower, entry);
+            follower_missed(follower, place, value);
         }
     }
     frame->open = false;
@@ -22050,11 +24238,158 @@ NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value)
 }
 /* ---- end src/nn_follower.c --------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_follower_known.c ------------------------------------------------------------------------------- */
+/* nn_follower_known - what a client is known to have: masks of frames, and the timelines that follow from them. */
+
+NN_PRIVATE void nn_follower_age(const nn_follower* follower, nn_follower_state* state)
+{
+    uint32_t frames = follower->frame_next - state->number;
+    if (!frames || frames == UINT32_MAX) return; /* it is in the frame that is being written */
+    uint64_t all = state->sent | state->full;
+    uint64_t gone = frames < 64 ? all >> (64 - frames) : all;
+    if (gone) { /* bits leave at the top: the lowest of those is the newest */
+        uint64_t newest = gone & (~gone + 1);
+        uint64_t bit = frames < 64 ? newest << (64 - frames) : newest;
+        state->flags &= (uint8_t)~NN_FOLLOWER_SURE;
+        if (state->acked & state->sent & bit) state->flags |= NN_FOLLOWER_SURE;
+    }
+    state->sent = frames < 64 ? state->sent << frames : 0;
+    state->full = frames < 64 ? state->full << frames : 0;
+    state->acked = frames < 64 ? state->acked << frames : 0;
+    state->number = follower->frame_next;
+}
+
+/* Frames between the newest and the oldest known one that are not known. */
+static unsigned follower_missing(const nn_known* known)
+{
+    return known->reach - nn_lowest_bit(known->frames) - nn_bit_count(known->frames);
+}
+
+NN_PRIVATE nn_known nn_follower_known(const nn_follower* follower, size_t room)
+{
+    const necpnet_world* world = follower->world;
+    uint32_t oldest = (uint32_t)nn_min_u64(world->config.history_ticks, NN_STATE_WINDOW_TICKS) - 1;
+    nn_known known;
+    known.number = follower->frame_next;
+    known.frames = 0;
+    known.reach = 0;
+    for (uint32_t i = 0; i < NN_KNOWN_FRAMES && i + 1 < follower->frame_next; i++) {
+        if (!(follower->known >> i & 1)) continue;
+        uint32_t tick = follower->ticks[(follower->frame_next - 1 - i) & 63];
+        if (world->tick - tick >= oldest || tick < world->history_from) break;
+        known.frames |= UINT64_C(1) << i;
+        known.reach = i + 1;
+    }
+    while (known.reach &&
+           24 + 8 * follower_missing(&known) > room * 4) { /* the list of gaps must not fill a small frame */
+        known.frames &= ~(UINT64_C(1) << (known.reach - 1));
+        while (known.reach && !(known.frames >> (known.reach - 1) & 1)) known.reach--;
+    }
+    return known;
+}
+
+static uint64_t follower_mask(uint32_t reach)
+{
+    return (UINT64_C(1) << reach) - 1; /* reach is at most 63 */
+}
+
+/* The state from before the frames within reach, if it is surely the newest of those that the client may have. */
+static uint32_t follower_old_state(const nn_follower* follower, uint16_t place, const nn_known* known,
+                                   nn_timeline* timeline)
+{
+    const nn_follower_state* state = &follower->states[place];
+    const nn_world_slot* slot = &follower->world->slots[place];
+    uint64_t older = (state->sent | state->full) & ~follower_mask(known->reach);
+    bool sure = (state->flags & NN_FOLLOWER_SURE) != 0;
+    if (older) sure = (state->acked & state->sent & older & (~older + 1)) != 0;
+    uint32_t version = nn_world_version_at(slot, state->base_tick);
+    if (!sure || !version || !(state->flags & NN_FOLLOWER_BASE)) return 0;
+    timeline->ticks[0] = state->base_tick;
+    timeline->rows[0] = nn_world_row(follower->world, slot, version);
+    timeline->count = 1;
+    return 1;
+}
+
+/* The version that was true at a tick, at or before one that was true later. */
+static uint32_t follower_version_before(const nn_world_slot* slot, uint32_t version, uint32_t tick)
+{
+    uint32_t oldest = slot->version - slot->versions + 1;
+    while (nn_world_version_tick(slot, version) > tick) {
+        if (version == oldest) return 0;
+        version--;
+    }
+    return version;
+}
+
+NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, uint16_t place, const nn_known* known,
+                                         nn_timeline* timeline)
+{
+    const nn_follower_state* state = &follower->states[place];
+    const nn_world_slot* slot = &follower->world->slots[place];
+    uint32_t version = slot->version;
+    timeline->now = follower->world->tick;
+    timeline->count = 0;
+    if (!slot->versions || (state->flags & NN_FOLLOWER_FULL)) return 0;
+    uint64_t within = state->acked & follower_mask(known->reach);
+    if (!within) return follower_old_state(follower, place, known, timeline);
+    for (; within && timeline->count < NN_TIMELINE_MAX; within &= within - 1) {
+        unsigned bit = nn_lowest_bit(within);
+        if (!(state->sent >> bit & 1)) break; /* it had left */
+        uint32_t tick = follower->ticks[(known->number - 1 - bit) & 63];
+        if (timeline->count && tick >= timeline->ticks[timeline->count - 1]) continue;
+        version = follower_version_before(slot, version, tick);
+        if (!version) return 0;
+        timeline->ticks[timeline->count] = tick;
+        timeline->rows[timeline->count++] = nn_world_row(follower->world, slot, version);
+        if (state->full >> bit & 1) break;
+    }
+    return timeline->count;
+}
+
+NN_PRIVATE bool nn_follower_can_update(const nn_follower* follower, uint16_t place, const nn_known* known)
+{
+    const nn_follower_state* state = &follower->states[place];
+    uint64_t within = state->acked & follower_mask(known->reach);
+    nn_timeline timeline;
+    if (state->flags & NN_FOLLOWER_FULL) return false;
+    if (within) return (state->sent & within & (~within + 1)) != 0;
+    return follower_old_state(follower, place, known, &timeline) != 0;
+}
+
+NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, uint16_t place, const nn_known* known)
+{
+    const nn_follower_state* state = &follower->states[place];
+    const nn_world_slot* slot = &follower->world->slots[place];
+    const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
+    uint64_t within = state->acked & follower_mask(known->reach);
+    uint32_t version = slot->version;
+    uint32_t newest = 0;
+    if (plan->restricted || !slot->versions) return false;
+    for (unsigned seen = 0; within && seen < NN_MOVING_STATES; within &= within - 1, seen++) {
+        unsigned bit = nn_lowest_bit(within);
+        if (!(state->sent >> bit & 1)) return false;
+        uint32_t tick = follower->ticks[(known->number - 1 - bit) & 63];
+        if (tick >= follower->world->tick) return false;
+        version = follower_version_before(slot, version, tick);
+        NN_ASSERT(version); /* what is known is within the history: nn_follower_known */
+        if (!version) return false;
+        if (newest && newest != version &&
+            memcmp(nn_world_row(follower->world, slot, newest), nn_world_row(follower->world, slot, version),
+                   plan->row_words * sizeof(uint32_t))) {
+            return true;
+        }
+        if (!newest) newest = version;
+        if (state->full >> bit & 1) return false;
+    }
+    return false;
+}
+/* ---- end src/nn_follower_known.c --------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_follower_write.c ------------------------------------------------------------------------------- */
 /* nn_follower_write - choose what goes into a frame, and write it. src/PROTOCOL.md "State". */
 
 
-#define FOLLOWER_HEAD_BYTES_MAX 28    /* type, length 2, flags, three varints of at most 8 */
+#define FOLLOWER_HEAD_BYTES_MAX 32    /* type, length 2, flags, three varints of at most 8, two slots */
 #define FOLLOWER_TRAILING_ORDERED 1   /* frames after the last change, which tell that nothing moves any more */
 #define FOLLOWER_TRAILING_UNORDERED 3 /* some of them may be lost */
 #define FOLLOWER_ENTRIES_FIRST 64
@@ -22116,40 +24451,314 @@ static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
 
 /* ---- writing */
 
+#define FOLLOWER_LIST_BITS 8 /* to begin and end the list of other records, at most */
+
 typedef struct follower_writing {
-    nn_bit_writer bits;
-    size_t bits_max;
-    bool budget_limited; /* by the budget, not by the packet */
+    nn_encoder encoder;
+    nn_known known;
+    uint64_t ticks_hash; /* of the known frames' ticks */
+    size_t bits_max;     /* of all records */
+    size_t walk_max;     /* of the moving ones */
+    uint32_t moving;     /* how many the client takes for moving */
+    uint32_t waiting;    /* others that are pending */
+    uint32_t own;        /* moving and pending ones of the client's own, which go with every frame */
+    uint32_t records;
     unsigned gap_order;
-    uint32_t usual_age; /* of most baselines; 0: none */
-    uint16_t former;    /* slot of the record before */
+    uint16_t former;     /* slot of the record before */
+    bool budget_limited; /* by the budget, not by the packet */
+    bool own_complete;   /* the own entities all found room */
+    uint16_t walk_from;  /* slots of the moving ones in this frame; 0: from the first on */
+    uint16_t walk_to;    /* 0: to the last */
 } follower_writing;
 
-static bool follower_can_delta(const nn_follower* follower, const nn_follower_state* state, const nn_world_slot* slot)
+typedef struct follower_mark {
+    size_t bit_count;
+    size_t at;
+} follower_mark;
+
+static follower_mark follower_begin_record(follower_writing* writing, nn_world_coding* coding)
 {
-    return (state->flags & NN_FOLLOWER_BASE) &&
-           (uint16_t)(state->sent_index - state->base_index) < NN_VIEW_STATES - 1 &&
-           nn_world_row(follower->world, slot, state->base_version);
+    follower_mark mark = {writing->encoder.bits.bit_count, 0};
+    if (writing->encoder.thin) memcpy(&coding->thin_before, writing->encoder.thin, sizeof coding->thin_before);
+    return mark;
 }
 
-/* The baseline age that most of the chosen have (Boyer and Moore's majority vote). */
-static uint32_t follower_usual_age(const nn_follower* follower, uint32_t count)
+/* Takes the record back if it found no room. */
+static bool follower_end_record(follower_writing* writing, nn_world_coding* coding, follower_mark mark, size_t bits_max)
 {
-    uint32_t candidate = 0;
-    uint32_t votes = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const nn_follower_state* state = &follower->states[(uint16_t)follower->order[i]];
-        uint32_t age = follower->world->tick - state->base_tick;
-        if (!(state->flags & NN_FOLLOWER_BASE) || age == 0 || age > 255) continue;
-        if (votes == 0) candidate = age;
-        if (candidate == age) {
-            votes++;
-        } else {
-            votes--;
-        }
-    }
-    return candidate;
+    nn_encoder* encoder = &writing->encoder;
+    if (!encoder->bits.failed && nn_encoder_bits(encoder) + FOLLOWER_LIST_BITS <= bits_max) return true;
+    nn_bits_rewind(&encoder->bits, mark.bit_count);
+    if (encoder->thin) memcpy(encoder->thin, &coding->thin_before, sizeof coding->thin_before);
+    return false;
 }
+
+/* ---- the cache: a record follows from its entity, its version, the known states, and how it is written */
+
+static uint64_t follower_mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
+static uint64_t follower_hash_ticks(const nn_follower* follower, const nn_known* known)
+{
+    uint64_t hash = follower->world->tick;
+    for (uint64_t bits = known->frames; bits; bits &= bits - 1) {
+        hash = follower_mix(hash, follower->ticks[(known->number - 1 - nn_lowest_bit(bits)) & 63]);
+    }
+    return hash;
+}
+
+static uint64_t follower_key(const nn_follower* follower, const follower_writing* writing, uint16_t place, bool special)
+{
+    const nn_follower_state* state = &follower->states[place];
+    const nn_world_slot* slot = &follower->world->slots[place];
+    uint64_t mask = (UINT64_C(1) << writing->known.reach) - 1;
+    uint64_t known = state->acked & mask;
+    uint64_t hash = follower_mix(writing->ticks_hash, (uint64_t)place << 32 | slot->version);
+    /* masks count from the newest known frame on, so that clients of different round trips differ by ticks alone */
+    unsigned first = writing->known.frames ? nn_lowest_bit(writing->known.frames) : 0;
+    hash = follower_mix(hash, known >> first);
+    hash = follower_mix(hash, (state->full & known) >> first);
+    hash = follower_mix(hash, (uint64_t)state->generation << 8 | (uint64_t)(state->flags & NN_FOLLOWER_OWNER) |
+                                  (special ? 1u : 0u));
+    if (!known) hash = follower_mix(hash, nn_world_version_at(slot, state->base_tick));
+    return hash ? hash : 1;
+}
+
+static nn_cached_record* follower_cached(const nn_follower* follower, uint64_t key)
+{
+    nn_record_cache* cache = follower->world->cache;
+    return cache && !follower->thin ? &cache->records[key >> 40 & (NN_CACHE_RECORDS - 1)] : NULL;
+}
+
+static void follower_put_cached(nn_encoder* encoder, const nn_cached_record* record)
+{
+    for (unsigned done = 0; done < record->bits; done += 32) {
+        unsigned bits = record->bits - done < 32u ? record->bits - done : 32u;
+        uint64_t piece = 0;
+        for (unsigned i = 0; i < (bits + 7) / 8; i++) piece |= (uint64_t)record->data[done / 8 + i] << (8 * i);
+        nn_bits_write(&encoder->bits, piece, bits);
+    }
+}
+
+static void follower_keep_cached(nn_cached_record* record, uint64_t key, const nn_encoder* encoder, size_t from)
+{
+    size_t bits = encoder->bits.bit_count - from;
+    if (encoder->bits.failed || bits > NN_CACHE_RECORD_BYTES * 8) return;
+    nn_bit_reader reader = nn_bit_reader_of(encoder->bits.begin, encoder->bits.bytes_max);
+    reader.bit_at = from;
+    record->key = key;
+    record->bits = (uint16_t)bits;
+    for (unsigned i = 0; i * 8 < bits; i++) {
+        record->data[i] = (uint8_t)nn_bits_read(&reader, bits - i * 8 < 8 ? (unsigned)(bits - i * 8) : 8u);
+    }
+}
+
+/* ---- records */
+
+/* An update. False if the client lacks what it would follow from; then nothing was written. */
+static bool follower_write_update(nn_follower* follower, follower_writing* writing, uint16_t place, bool special)
+{
+    necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[place];
+    const nn_type_plan* plan = &world->schema->plans[slot->type];
+    bool owner = (follower->states[place].flags & NN_FOLLOWER_OWNER) != 0;
+    nn_encoder* encoder = &writing->encoder;
+    nn_timeline timeline;
+    if (!nn_follower_can_update(follower, place, &writing->known)) return false;
+    uint64_t key = world->cache ? follower_key(follower, writing, place, special) : 0;
+    nn_cached_record* cached = follower_cached(follower, key);
+    if (cached && cached->key == key) {
+        world->cache_hits++;
+        follower_put_cached(encoder, cached);
+        return true;
+    }
+    if (!nn_follower_timeline(follower, place, &writing->known, &timeline)) return false;
+    size_t from = encoder->bits.bit_count;
+    nn_predict(plan, &timeline, owner, &world->coding->prediction);
+    nn_codec_write(encoder, plan, &world->coding->prediction, nn_world_row(world, slot, slot->version), owner, special);
+    world->cache_misses++;
+    if (cached) follower_keep_cached(cached, key, encoder, from);
+    return true;
+}
+
+static void follower_write_whole(nn_follower* follower, follower_writing* writing, uint16_t place)
+{
+    const necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[place];
+    const nn_follower_state* state = &follower->states[place];
+    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
+    nn_put_bits(&writing->encoder, state->generation, 16);
+    nn_put_bits(&writing->encoder, slot->type, world->schema->type_bits);
+    nn_put_bits(&writing->encoder, owner, 1);
+    nn_row_write(&world->schema->plans[slot->type], &writing->encoder, nn_world_row(world, slot, slot->version), owner);
+}
+
+/* Nothing, in the place of an update that the client expects. */
+static void follower_write_skip(nn_follower* follower, follower_writing* writing, uint16_t place)
+{
+    necpnet_world* world = follower->world;
+    const nn_type_plan* plan = &world->schema->plans[world->slots[place].type];
+    nn_follower_state* state = &follower->states[place];
+    nn_timeline timeline;
+    uint8_t flags = state->flags;
+    state->flags &= (uint8_t)~NN_FOLLOWER_FULL; /* the client expects what it knows */
+    uint32_t count = nn_follower_timeline(follower, place, &writing->known, &timeline);
+    state->flags = flags;
+    NN_ASSERT(count); /* it moves */
+    if (!count) return;
+    nn_predict(plan, &timeline, false, &world->coding->prediction);
+    nn_codec_write_skip(&writing->encoder, plan, &world->coding->prediction, false);
+}
+
+/* ---- book-keeping */
+
+/* Keeps the list of recent slots in order. */
+static void follower_note_recent(nn_follower* follower, uint16_t place)
+{
+    nn_follower_state* state = &follower->states[place];
+    if (state->flags & NN_FOLLOWER_RECENT) return;
+    uint32_t at = follower->recent_count++;
+    for (; at > 0 && follower->recent[at - 1] > place; at--) follower->recent[at] = follower->recent[at - 1];
+    follower->recent[at] = place;
+    state->flags |= NN_FOLLOWER_RECENT;
+}
+
+static void follower_note_sent(nn_follower* follower, uint16_t place, nn_follower_kind kind)
+{
+    necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[place];
+    nn_follower_state* state = &follower->states[place];
+    follower_note_recent(follower, place);
+    nn_follower_age(follower, state);
+    state->sent = state->sent << 1 | (kind != NN_FOLLOWER_LEAVE);
+    state->full = state->full << 1 | (kind != NN_FOLLOWER_UPDATE);
+    state->acked <<= 1;
+    state->number++;
+    state->sent_tick = world->tick;
+    world->statistics.updates_sent++;
+    if (kind == NN_FOLLOWER_WHOLE) world->statistics.full_sent++;
+    follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)] = place;
+    if (kind == NN_FOLLOWER_LEAVE) {
+        nn_follower_unpend(follower, place);
+        return;
+    }
+    state->flags |= NN_FOLLOWER_KNOWN;
+    state->sent_version = slot->version;
+    /* Own entities go with every frame until acked, so that a frame's input tick never runs ahead of them. */
+    if (follower->ordered || !(state->flags & NN_FOLLOWER_OWNER)) nn_follower_unpend(follower, place);
+}
+
+/* The owner changed since it was sent: what the client has shows other fields. */
+static void follower_check_owner(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
+{
+    bool owner = nn_follower_owns(follower, slot);
+    if (owner == ((state->flags & NN_FOLLOWER_OWNER) != 0)) return;
+    state->flags &= (uint8_t)~NN_FOLLOWER_OWNER;
+    if (owner) state->flags |= NN_FOLLOWER_OWNER;
+    state->flags |= NN_FOLLOWER_FULL;
+    state->floor = (uint16_t)follower->frame_next;
+}
+
+/* Nothing visible changed against the last state that has arrived: it is as good as the newest. */
+static bool follower_needs_nothing(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
+{
+    if (nn_follower_has_newest(follower, state, slot)) return true;
+    uint64_t all = state->sent | state->full;
+    bool newest_arrived = all ? (state->acked & state->sent & all & (~all + 1)) != 0 : state->flags & NN_FOLLOWER_SURE;
+    if (!(state->flags & NN_FOLLOWER_BASE) || (state->flags & NN_FOLLOWER_FULL) || !newest_arrived) return false;
+    const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
+    uint32_t version = nn_world_version_at(slot, state->base_tick);
+    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
+    if (!version || !nn_row_visible_equal(plan, nn_world_row(follower->world, slot, version),
+                                          nn_world_row(follower->world, slot, slot->version), owner)) {
+        return false;
+    }
+    state->base_tick = follower->world->tick;
+    return true;
+}
+
+/* Whether the slot still has the entity that the client is to see. */
+static bool follower_is_there(const nn_follower_state* state, const nn_world_slot* slot)
+{
+    return (slot->flags & NN_SLOT_ALIVE) && (slot->flags & NN_SLOT_COMMITTED) && slot->generation == state->generation;
+}
+
+static bool follower_was_sent(const nn_follower* follower, const nn_follower_state* state, const nn_world_slot* slot)
+{
+    return state->sent_version == slot->version && state->sent_tick == follower->world->tick;
+}
+
+/* ---- moving entities: every one that the client takes for moving, by slot, without saying which */
+
+/* Brings the masks of recent slots up to date, forgets those that are not, and counts what moves. */
+static void follower_count_moving(nn_follower* follower, follower_writing* writing)
+{
+    uint32_t kept = 0;
+    uint32_t pending = 0;
+    writing->moving = 0;
+    for (uint32_t i = 0; i < follower->recent_count; i++) {
+        uint16_t place = follower->recent[i];
+        nn_follower_state* state = &follower->states[place];
+        nn_follower_age(follower, state);
+        if (!(state->sent | state->full)) {
+            state->flags &= (uint8_t)~NN_FOLLOWER_RECENT;
+            continue;
+        }
+        follower->recent[kept++] = place;
+        if (!nn_follower_moves(follower, place, &writing->known)) continue;
+        writing->moving++;
+        if (state->pending) pending++;
+        if (state->pending && nn_follower_owns(follower, &follower->world->slots[place])) writing->own++;
+    }
+    follower->recent_count = kept;
+    writing->waiting = follower->pending_count - pending;
+}
+
+/* One moving entity. False if it found no room. What cannot be an update is skipped, to follow among the others. */
+static bool follower_write_moving(nn_follower* follower, follower_writing* writing, uint16_t place)
+{
+    necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[place];
+    nn_follower_state* state = &follower->states[place];
+    size_t bits_max = writing->records ? writing->walk_max : writing->bits_max;
+    follower_mark mark = follower_begin_record(writing, world->coding);
+    bool there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
+    if (there) follower_check_owner(follower, state, slot);
+    bool updated = there && follower_write_update(follower, writing, place, true);
+    if (!updated) follower_write_skip(follower, writing, place);
+    if (!follower_end_record(writing, world->coding, mark, bits_max)) return false;
+    if (updated) {
+        follower_note_sent(follower, place, NN_FOLLOWER_UPDATE);
+        writing->records++;
+    } else if (there) {
+        nn_follower_pend(follower, place);
+    }
+    return true;
+}
+
+static void follower_walk(nn_follower* follower, follower_writing* writing)
+{
+    const necpnet_world* world = follower->world;
+    writing->walk_from = follower->walk_from;
+    writing->walk_to = 0;
+    bool walk = writing->moving && (writing->walk_from || world->commit > follower->walk_commit);
+    nn_put_bits(&writing->encoder, walk, 1);
+    follower->walk_from = 0;
+    if (!walk) return;
+    follower->walk_commit = world->commit;
+    for (uint32_t i = 0; i < follower->recent_count; i++) {
+        uint16_t place = follower->recent[i];
+        if (place < writing->walk_from || !nn_follower_moves(follower, place, &writing->known)) continue;
+        if (follower_write_moving(follower, writing, place)) continue;
+        writing->walk_to = follower->walk_from = place;
+        break;
+    }
+}
+
+/* ---- all others, by their slots */
 
 static unsigned follower_gap_order(const nn_follower* follower, uint32_t count)
 {
@@ -22158,137 +24767,75 @@ static unsigned follower_gap_order(const nn_follower* follower, uint32_t count)
     return bits ? (bits - 1) & 15 : 0;
 }
 
-/* The owner changed since it was sent: what the client has shows other fields. */
-static void follower_check_owner(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
-{
-    bool owner = nn_follower_owns(follower, slot);
-    if (owner == ((state->flags & NN_FOLLOWER_OWNER) != 0)) return;
-    state->flags &= (uint8_t) ~(NN_FOLLOWER_BASE | NN_FOLLOWER_OWNER);
-    if (owner) state->flags |= NN_FOLLOWER_OWNER;
-    state->floor_index = state->sent_index;
-}
-
-/* Writes one record, or leaves bits as they were when there is no room. */
+/* Writes one record, or leaves all as it was when there is no room. */
 static bool follower_write_record(nn_follower* follower, follower_writing* writing, uint16_t place,
-                                  nn_follower_kind kind)
+                                  nn_follower_kind* kind)
 {
     necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[place];
-    const nn_follower_state* state = &follower->states[place];
-    const nn_type_plan* plan = &world->schema->plans[slot->type];
-    nn_bit_writer* bits = &writing->bits;
-    size_t mark = bits->bit_count;
-    memcpy(world->model_before, world->model + plan->model, plan->row_words * sizeof(uint16_t));
-    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
-    nn_bits_write(bits, 1, 1);
-    nn_golomb_write(bits, (uint16_t)(place - writing->former - 1), writing->gap_order);
-    if (kind == NN_FOLLOWER_UPDATE) {
-        uint32_t age = world->tick - state->base_tick;
-        nn_bits_write(bits, 0, 1);
-        nn_bits_write(bits, age == writing->usual_age, 1);
-        if (age != writing->usual_age) nn_golomb_write(bits, age, 4);
-        if (plan->restricted) nn_bits_write(bits, owner, 1);
-        nn_row_write_delta(plan, world->model, bits, nn_world_row(world, slot, state->base_version),
-                           nn_world_row(world, slot, slot->version), owner);
-    } else {
-        nn_bits_write(bits, kind == NN_FOLLOWER_FULL ? 1 : 3, 2);
-        nn_bits_write(bits, state->generation, 16);
-        if (kind == NN_FOLLOWER_FULL) {
-            nn_bits_write(bits, slot->type, world->schema->type_bits);
-            nn_bits_write(bits, owner, 1);
-            nn_row_write(plan, bits, nn_world_row(world, slot, slot->version), owner);
+    nn_encoder* encoder = &writing->encoder;
+    follower_mark mark = follower_begin_record(writing, world->coding);
+    nn_put_bits(encoder, 1, 1);
+    nn_put_golomb(encoder, (uint16_t)(place - writing->former - 1), writing->gap_order);
+    if (*kind == NN_FOLLOWER_UPDATE && !nn_follower_can_update(follower, place, &writing->known)) {
+        *kind = NN_FOLLOWER_WHOLE;
+    }
+    if (*kind == NN_FOLLOWER_UPDATE) {
+        nn_put_bits(encoder, 0, 1);
+        (void)follower_write_update(follower, writing, place, false);
+    }
+    if (*kind != NN_FOLLOWER_UPDATE) {
+        nn_put_bits(encoder, *kind == NN_FOLLOWER_WHOLE ? 1 : 3, 2);
+        if (*kind == NN_FOLLOWER_WHOLE) {
+            follower_write_whole(follower, writing, place);
+        } else {
+            nn_put_bits(encoder, follower->states[place].generation, 16);
         }
     }
-    if (bits->failed || bits->bit_count + 1 > writing->bits_max) { /* the last bit ends the list */
-        nn_bits_rewind(bits, mark);
-        memcpy(world->model + plan->model, world->model_before, plan->row_words * sizeof(uint16_t));
-        return false;
-    }
+    if (!follower_end_record(writing, world->coding, mark, writing->bits_max)) return false;
     writing->former = place;
     return true;
 }
 
-/* Book-keeping of a record that was written. */
-static void follower_note_sent(nn_follower* follower, uint16_t place, nn_follower_kind kind)
-{
-    necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[place];
-    nn_follower_state* state = &follower->states[place];
-    state->sent_index++;
-    if ((uint16_t)(state->sent_index - state->floor_index) > NN_FOLLOWER_RECORDS_MAX) {
-        state->floor_index = (uint16_t)(state->sent_index - NN_FOLLOWER_RECORDS_MAX); /* older ones are settled */
-    }
-    state->sent_tick = world->tick;
-    world->statistics.updates_sent++;
-    if (kind == NN_FOLLOWER_FULL) world->statistics.full_sent++;
-    if (!follower->ordered) {
-        nn_follower_entry* entry = &follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)];
-        entry->version = slot->version;
-        entry->place = place;
-        entry->generation = state->generation;
-        entry->index = state->sent_index;
-        entry->base_index = state->base_index;
-        entry->kind = (uint8_t)kind;
-    }
-    if (kind == NN_FOLLOWER_LEAVE) {
-        nn_follower_unpend(follower, place);
-        if (follower->ordered) memset(state, 0, sizeof *state);
-        return;
-    }
-    state->flags |= NN_FOLLOWER_KNOWN;
-    state->sent_version = slot->version;
-    if (follower->ordered) nn_follower_set_base(state, slot->version, world->tick, state->sent_index);
-    /* Own entities go with every frame until acked, so that a frame's input tick never runs ahead of them. */
-    if (follower->ordered || !(state->flags & NN_FOLLOWER_OWNER)) nn_follower_unpend(follower, place);
-}
-
-/* The client has the newest state (versions only rise, so whatever was sent after the baseline is the same one). Or
- * nothing visible changed against what was sent last, and that has arrived: the baseline is as good as the newest. */
-static bool follower_needs_nothing(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
-{
-    if (nn_follower_has_newest(follower, state, slot)) return true;
-    if (!(state->flags & NN_FOLLOWER_BASE) || state->sent_index != state->base_index) return false;
-    const uint32_t* base = nn_world_row(follower->world, slot, state->base_version);
-    const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
-    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
-    if (!base || !nn_row_visible_equal(plan, base, nn_world_row(follower->world, slot, slot->version), owner)) {
-        return false;
-    }
-    state->base_version = slot->version;
-    return true;
-}
-
 /* Records for the chosen. What finds no room begins the next frame. When it is the budget that is short, all others wait
- * with it, so that even a large state gets its turn. Returns whether the own entities all found room. */
-static bool follower_write_records(nn_follower* follower, follower_writing* writing, uint32_t count)
+ * with it, so that even a large state gets its turn. */
+static void follower_write_records(nn_follower* follower, follower_writing* writing, uint32_t count)
 {
     const necpnet_world* world = follower->world;
-    bool own_complete = true;
     follower->start = 0;
+    writing->gap_order = follower_gap_order(follower, count);
+    bool begun = false;
     for (uint32_t i = 0; i < count; i++) {
         uint16_t place = (uint16_t)follower->order[i];
         const nn_world_slot* slot = &world->slots[place];
         nn_follower_state* state = &follower->states[place];
         nn_follower_kind kind = NN_FOLLOWER_LEAVE;
+        nn_follower_age(follower, state);
         if (!(state->flags & NN_FOLLOWER_LEAVING)) {
-            if (slot->versions == 0 || slot->generation != state->generation) continue; /* gone with the next commit */
+            if (!follower_is_there(state, slot)) continue; /* gone with the next commit */
             follower_check_owner(follower, state, slot);
             if (follower_needs_nothing(follower, state, slot)) {
                 nn_follower_unpend(follower, place);
                 continue;
             }
-            if (follower->again && state->sent_version == slot->version && state->sent_tick == world->tick) continue;
-            kind = follower_can_delta(follower, state, slot) ? NN_FOLLOWER_UPDATE : NN_FOLLOWER_FULL;
+            if (state->number == follower->frame_next + 1) continue; /* in this frame already */
+            if (follower->again && follower_was_sent(follower, state, slot)) continue;
+            kind = NN_FOLLOWER_UPDATE;
         }
-        if (follower_write_record(follower, writing, place, kind)) {
+        if (!begun) {
+            nn_put_bits(&writing->encoder, 1, 1);
+            nn_put_bits(&writing->encoder, writing->gap_order, 4);
+            begun = true;
+        }
+        if (follower_write_record(follower, writing, place, &kind)) {
             follower_note_sent(follower, place, kind);
+            writing->records++;
             continue;
         }
         if (!follower->start) follower->start = place;
-        if (nn_follower_owns(follower, slot)) own_complete = false;
+        if (nn_follower_owns(follower, slot)) writing->own_complete = false;
         if (writing->budget_limited) break;
     }
-    return own_complete;
+    nn_put_bits(&writing->encoder, 0, 1); /* no list, or its end */
 }
 
 /* Room to remember one more frame. */
@@ -22312,10 +24859,9 @@ static bool follower_reserve_frame(nn_follower* follower)
 /* Room to remember one more frame of up to count records. */
 static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 {
-    if (follower->ordered) return true;
-    if (!follower_reserve_frame(follower)) return false;
+    if (!follower->ordered && !follower_reserve_frame(follower)) return false;
     uint32_t first = follower->entry_next;
-    if (follower->frame_first != follower->frame_next) {
+    if (!follower->ordered && follower->frame_first != follower->frame_next) {
         first = nn_follower_frame_of(follower, follower->frame_first)->first;
     }
     uint32_t needed = follower->entry_next - first + count;
@@ -22323,12 +24869,12 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
     uint32_t capacity = follower->entry_capacity ? follower->entry_capacity : FOLLOWER_ENTRIES_FIRST;
     while (capacity < needed) capacity *= 2;
     nn_alloc* alloc = &follower->world->alloc;
-    nn_follower_entry* entries = (nn_follower_entry*)nn_alloc_take(alloc, capacity * sizeof(nn_follower_entry));
+    uint16_t* entries = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
     if (!entries) return false;
     for (uint32_t number = first; number != follower->entry_next; number++) {
         entries[number & (capacity - 1)] = follower->entries[number & (follower->entry_capacity - 1)];
     }
-    nn_alloc_give(alloc, follower->entries, follower->entry_capacity * sizeof(nn_follower_entry));
+    nn_alloc_give(alloc, follower->entries, follower->entry_capacity * sizeof(uint16_t));
     follower->entries = entries;
     follower->entry_capacity = capacity;
     return true;
@@ -22337,37 +24883,43 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 #define FOLLOWER_FRAME_COMPLETE 1u
 #define FOLLOWER_FRAME_INPUT 2u
 #define FOLLOWER_FRAME_QUIET 4u
+#define FOLLOWER_FRAME_THIN 8u
+#define FOLLOWER_FRAME_FROM 16u
+#define FOLLOWER_FRAME_TO 32u
 
-static void follower_write_frame(nn_follower* follower, nn_writer* writer, const follower_writing* writing,
-                                 bool own_complete)
+static void follower_write_frame(nn_follower* follower, nn_writer* writer, follower_writing* writing)
 {
     const necpnet_world* world = follower->world;
     uint32_t input = 0;
     bool has_input = nn_follower_input(follower, &input);
-    if (!own_complete) { /* an own entity stayed behind: so must the input */
+    if (!writing->own_complete) { /* an own entity stayed behind: so must the input */
         input = follower->input_sent;
         has_input = input != 0;
     }
-    bool complete = true; /* all that is still pending was sent, and waits for its ack */
+    bool complete = !writing->walk_to; /* all that is still pending was sent, and waits for its ack */
     for (uint32_t i = 0; complete && i < follower->pending_count; i++) {
         const nn_follower_state* state = &follower->states[follower->pending[i]];
         complete =
             state->sent_version == world->slots[follower->pending[i]].version && (state->flags & NN_FOLLOWER_OWNER);
     }
-    size_t records = nn_bits_bytes(&writing->bits);
+    size_t records = nn_encoder_end(&writing->encoder);
     bool quiet =
         follower->sent_commit && follower->quiet_tick > follower->sent_tick && follower->quiet_tick < world->tick;
     uint32_t quiet_age = world->tick - follower->quiet_tick;
     size_t bytes = 1 + nn_varint_bytes(world->tick) + (has_input ? nn_varint_bytes(input) : 0) +
-                   (quiet ? nn_varint_bytes(quiet_age) : 0) + records;
+                   (quiet ? nn_varint_bytes(quiet_age) : 0) + (writing->walk_from ? 2u : 0u) +
+                   (writing->walk_to ? 2u : 0u) + records;
     unsigned flags = (complete ? FOLLOWER_FRAME_COMPLETE : 0) | (has_input ? FOLLOWER_FRAME_INPUT : 0) |
-                     (quiet ? FOLLOWER_FRAME_QUIET : 0);
+                     (quiet ? FOLLOWER_FRAME_QUIET : 0) | (follower->thin ? FOLLOWER_FRAME_THIN : 0) |
+                     (writing->walk_from ? FOLLOWER_FRAME_FROM : 0) | (writing->walk_to ? FOLLOWER_FRAME_TO : 0);
     nn_write_u8(writer, NN_FRAME_STATE);
     nn_write_varint(writer, bytes);
     nn_write_u8(writer, (uint8_t)flags);
     nn_write_varint(writer, world->tick);
     if (has_input) nn_write_varint(writer, input);
     if (quiet) nn_write_varint(writer, quiet_age);
+    if (writing->walk_from) nn_write_u16(writer, writing->walk_from);
+    if (writing->walk_to) nn_write_u16(writer, writing->walk_to);
     nn_write_bytes(writer, world->frame, records);
     if (has_input) follower->input_sent = input;
 }
@@ -22376,44 +24928,88 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, const
 static void follower_plan_next(nn_follower* follower, const follower_writing* writing, bool written, uint64_t now_us)
 {
     bool budget = follower->allowance / 1000000u >= NN_STATE_FRAME_BYTES_MIN;
-    follower->again = written && follower->start && !writing->budget_limited && budget;
+    bool more = follower->start || follower->walk_from;
+    follower->again = written && more && !writing->budget_limited && budget;
     if (!follower->again) nn_follower_schedule(follower, now_us);
 }
 
-/* Fills writing with records. Returns how many; own_complete as of follower_write_records. */
-static uint32_t follower_encode(nn_follower* follower, follower_writing* writing, size_t room, uint32_t count,
-                                bool* own_complete)
+/* Which frames the client is known to have: 12 bits of this one's number; then, if any, how far back the newest of them
+ * is, and the oldest, and which between them are missing. */
+static void follower_write_known(follower_writing* writing)
 {
-    necpnet_world* world = follower->world;
-    uint64_t sent_before = world->statistics.updates_sent;
-    writing->bits = nn_bit_writer_of(world->frame, room);
-    writing->bits_max = room * 8;
-    writing->gap_order = follower_gap_order(follower, count);
-    writing->usual_age = follower_usual_age(follower, count);
-    nn_bits_write(&writing->bits, writing->usual_age, 8);
-    nn_bits_write(&writing->bits, writing->gap_order, 4);
-    size_t head_bits = writing->bits.bit_count;
-    nn_row_model_reset(world->schema, world->model);
-    *own_complete = follower_write_records(follower, writing, count);
-    uint32_t records = (uint32_t)(world->statistics.updates_sent - sent_before);
-    if (records) {
-        uint32_t mean = (uint32_t)((writing->bits.bit_count - head_bits) * 16 / records);
-        follower->record_bits = (follower->record_bits * 3 + mean) / 4;
+    const nn_known* known = &writing->known;
+    nn_encoder* encoder = &writing->encoder;
+    nn_put_bits(encoder, known->number & 0xfff, 12);
+    nn_put_bits(encoder, known->reach != 0, 1);
+    if (!known->reach) return;
+    unsigned newest = nn_lowest_bit(known->frames);
+    uint64_t missing = ~known->frames & ((UINT64_C(1) << known->reach) - 1);
+    missing &= ~((UINT64_C(1) << newest) - 1);
+    nn_put_golomb(encoder, newest, 2);
+    nn_put_bits(encoder, known->reach, 6);
+    nn_put_golomb(encoder, nn_bit_count(missing), 0);
+    unsigned at = newest;
+    for (; missing; missing &= missing - 1) {
+        unsigned next = nn_lowest_bit(missing);
+        nn_put_golomb(encoder, next - at - 1, 3);
+        at = next;
     }
-    nn_bits_write(&writing->bits, 0, 1);
-    NN_ASSERT(!writing->bits.failed);
-    return records;
 }
 
-static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first, uint32_t records)
+/* Shares between the moving and the others when not all find room. */
+static void follower_share_room(const nn_follower* follower, follower_writing* writing)
 {
-    if (follower->ordered) return 0;
-    nn_follower_frame* frame = nn_follower_frame_of(follower, follower->frame_next);
+    size_t others = (size_t)(writing->waiting + writing->own) * follower->record_bits / 16 + writing->own * 32;
+    size_t half = writing->bits_max / 2;
+    writing->walk_max = writing->bits_max - (others < half ? others : half);
+}
+
+/* Fills writing with records. */
+static void follower_encode(nn_follower* follower, follower_writing* writing, size_t room)
+{
+    necpnet_world* world = follower->world;
+    nn_world_coding* coding = world->coding;
+    writing->bits_max = room * 8;
+    writing->own_complete = true;
+    writing->encoder =
+        nn_encoder_of(world->schema->tables, follower->thin ? &coding->thin : NULL, world->frame, room + 8);
+    if (world->cache) writing->ticks_hash = follower_hash_ticks(follower, &writing->known);
+    follower_write_known(writing);
+    follower_share_room(follower, writing);
+    size_t head_bits = nn_encoder_bits(&writing->encoder);
+    follower_walk(follower, writing);
+    bool stuck = writing->walk_to && !writing->records && writing->budget_limited; /* what is large gets its turn */
+    if (stuck) writing->own_complete = false;
+    uint32_t count =
+        stuck ? 0 : follower_choose(follower, room - nn_min_size(room, nn_encoder_bits(&writing->encoder) / 8));
+    follower_write_records(follower, writing, count);
+    if (writing->records) {
+        uint32_t mean = (uint32_t)((nn_encoder_bits(&writing->encoder) - head_bits) * 16 / writing->records);
+        follower->record_bits = (follower->record_bits * 3 + mean) / 4;
+    }
+    NN_ASSERT(!writing->encoder.bits.failed);
+    follower->moving_count = writing->moving;
+}
+
+static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first)
+{
+    uint32_t number = follower->frame_next++;
+    follower->ticks[number & 63] = follower->world->tick;
+    follower->known <<= 1;
+    if (follower->ordered) { /* it will arrive before whatever is written next */
+        follower->known |= 1;
+        follower->frame_first = follower->frame_next;
+        for (uint32_t i = entry_first; i != follower->entry_next; i++) {
+            nn_follower_arrived(follower, follower->entries[i & (follower->entry_capacity - 1)], number);
+        }
+        return 0;
+    }
+    nn_follower_frame* frame = nn_follower_frame_of(follower, number);
     frame->first = entry_first;
-    frame->count = records;
+    frame->count = follower->entry_next - entry_first;
     frame->tick = follower->world->tick;
     frame->open = true;
-    return follower->frame_next++;
+    return number;
 }
 
 /* Whether a frame without records is worth sending: an input was processed, or the last one had some. */
@@ -22428,6 +25024,19 @@ static bool follower_has_news(nn_follower* follower, bool own_complete)
     return own_complete && nn_follower_input(follower, &input) && input != follower->input_sent;
 }
 
+/* Takes note of the world and of what the client knows. False if nothing can be written now. */
+static bool follower_prepare(nn_follower* follower, follower_writing* writing, size_t budget)
+{
+    necpnet_world* world = follower->world;
+    if (budget < NN_STATE_FRAME_BYTES_MIN || !nn_follower_sync(follower)) return false;
+    if (world->follower_count > 1 && !world->cache) {
+        world->cache = (nn_record_cache*)nn_alloc_take(&world->alloc, sizeof(nn_record_cache)); /* or go without */
+    }
+    writing->known = nn_follower_known(follower, budget - FOLLOWER_HEAD_BYTES_MAX);
+    follower_count_moving(follower, writing);
+    return follower_reserve_entries(follower, writing->moving + follower->pending_count);
+}
+
 NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,
                                   uint64_t now_us)
 {
@@ -22440,33 +25049,27 @@ NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size
     follower_writing writing;
     memset(&writing, 0, sizeof writing);
     writing.budget_limited = budget < packet;
-    uint32_t count = 0;
-    bool possible = budget >= NN_STATE_FRAME_BYTES_MIN && nn_follower_sync(follower);
-    if (possible) {
-        count = follower_choose(follower, budget - FOLLOWER_HEAD_BYTES_MAX);
-        possible = follower_reserve_entries(follower, count);
-    }
-    if (!possible) {
+    if (!follower_prepare(follower, &writing, budget)) {
         follower_plan_next(follower, &writing, false, now_us);
         return false;
     }
     uint32_t entry_first = follower->entry_next;
-    bool own_complete = true;
-    uint32_t records = follower_encode(follower, &writing, budget - FOLLOWER_HEAD_BYTES_MAX, count, &own_complete);
-    if (!records && !follower_has_news(follower, own_complete)) {
+    follower_encode(follower, &writing, budget - FOLLOWER_HEAD_BYTES_MAX);
+    if (!writing.records && !follower_has_news(follower, writing.own_complete)) {
         follower_plan_next(follower, &writing, false, now_us);
         return false;
     }
-    if (records) follower->trailing = follower->ordered ? FOLLOWER_TRAILING_ORDERED : FOLLOWER_TRAILING_UNORDERED;
+    if (writing.records)
+        follower->trailing = follower->ordered ? FOLLOWER_TRAILING_ORDERED : FOLLOWER_TRAILING_UNORDERED;
     size_t before = nn_writer_bytes(writer);
-    follower_write_frame(follower, writer, &writing, own_complete);
+    follower_write_frame(follower, writer, &writing);
     size_t bytes = nn_writer_bytes(writer) - before;
     NN_ASSERT(!writer->failed && bytes <= budget);
     follower->allowance -= (uint64_t)bytes * 1000000u;
     follower->sent_commit = world->commit;
     follower->sent_tick = world->tick;
     world->statistics.bytes_sent += bytes;
-    *out_value = follower_remember_frame(follower, entry_first, records);
+    *out_value = follower_remember_frame(follower, entry_first);
     follower_plan_next(follower, &writing, true, now_us);
     return true;
 }
@@ -22654,6 +25257,7 @@ typedef struct nn_view_entity {
 
 typedef struct nn_view_slot {
     nn_view_entity* entity; /* NULL: not in view */
+    nn_track track;         /* what frames to come may refer to; outlives the entity for a while */
     uint32_t entered_tick;  /* of the first full state of this entity, or of the last in which its owner was told */
     uint32_t left_tick;
     uint16_t generation;     /* of the entity that is or was here; 0: never one */
@@ -22664,8 +25268,15 @@ typedef struct nn_view_slot {
     bool left;               /* left_tick counts */
     bool queued;             /* in the queue of events */
     bool stale;              /* not seen since nn_view_renew */
+    bool recent;             /* in the list of what came of late */
     bool ended;              /* what was announced went with its connection: the same number may mean another entity */
 } nn_view_slot;
+
+/* Scratch of the codec. */
+typedef struct nn_view_coding {
+    nn_prediction prediction;
+    nn_thin thin;
+} nn_view_coding;
 
 typedef struct nn_view_predictor {
     necpnet_view_step step;
@@ -22693,9 +25304,13 @@ struct necpnet_view {
     uint32_t own_count; /* entities with a predicted struct */
     uint32_t* row;      /* scratch, one row of any type */
     uint32_t* other_row;
-    uint8_t* structs;              /* scratch, two structs of any type */
-    uint32_t struct_bytes;         /* of the largest type */
-    uint16_t* model;               /* of the codec */
+    uint8_t* structs;      /* scratch, two structs of any type */
+    uint32_t struct_bytes; /* of the largest type */
+    nn_view_coding* coding;
+    uint16_t* recent; /* slots whose tracks have recent states, rising; room for slot_capacity */
+    uint32_t recent_count;
+    uint32_t newest_number; /* of a frame, once numbered */
+    bool numbered;
     nn_view_predictor* predictors; /* by type index in the application's schema */
     nn_view_input* inputs;         /* ring; NULL until a type is predicted */
     uint32_t input_first;
@@ -22846,10 +25461,10 @@ necpnet_result necpnet_view_create(const necpnet_view_config* config, necpnet_vi
     view->row = (uint32_t*)nn_alloc_take(from, row_bytes);
     view->other_row = (uint32_t*)nn_alloc_take(from, row_bytes);
     view->structs = (uint8_t*)nn_alloc_take(from, 2u * view->struct_bytes);
-    view->model = (uint16_t*)nn_alloc_take(from, view->schema->model_words * sizeof(uint16_t));
+    view->coding = (nn_view_coding*)nn_alloc_take(from, sizeof(nn_view_coding));
     view->predictors =
         (nn_view_predictor*)nn_alloc_take(from, (size_t)view->config.schema->type_count * sizeof(nn_view_predictor));
-    if (!view->row || !view->other_row || !view->structs || !view->model || !view->predictors) {
+    if (!view->row || !view->other_row || !view->structs || !view->coding || !view->predictors) {
         necpnet_view_destroy(view);
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -22886,15 +25501,19 @@ static void view_release_entity(necpnet_view* view, nn_view_slot* slot)
 void necpnet_view_destroy(necpnet_view* view)
 {
     if (!view) return;
-    for (uint32_t i = 0; i < view->slot_capacity; i++) view_release_entity(view, &view->slots[i]);
+    for (uint32_t i = 0; i < view->slot_capacity; i++) {
+        view_release_entity(view, &view->slots[i]);
+        nn_track_reset(&view->slots[i].track, &view->alloc);
+    }
     size_t row_bytes = view_row_words_max(view->schema) * sizeof(uint32_t);
     nn_alloc* to = &view->alloc;
     nn_alloc_give(to, view->slots, view->slot_capacity * sizeof(nn_view_slot));
     nn_alloc_give(to, view->queue, view->slot_capacity * sizeof(uint16_t));
+    nn_alloc_give(to, view->recent, view->slot_capacity * sizeof(uint16_t));
     nn_alloc_give(to, view->row, row_bytes);
     nn_alloc_give(to, view->other_row, row_bytes);
     nn_alloc_give(to, view->structs, 2u * view->struct_bytes);
-    nn_alloc_give(to, view->model, view->schema->model_words * sizeof(uint16_t));
+    nn_alloc_give(to, view->coding, sizeof(nn_view_coding));
     nn_alloc_give(to, view->predictors, (size_t)view->config.schema->type_count * sizeof(nn_view_predictor));
     necpnet_schema_destroy(view->map);
     nn_alloc_give(to, view->inputs, NN_VIEW_INPUTS * sizeof(nn_view_input));
@@ -22908,13 +25527,19 @@ static bool view_reserve_slot(necpnet_view* view, uint16_t place)
     uint32_t capacity = view->slot_capacity ? view->slot_capacity : VIEW_SLOTS_FIRST;
     while (capacity <= place) capacity *= 2;
     uint16_t* queue = (uint16_t*)nn_alloc_take(&view->alloc, capacity * sizeof(uint16_t));
-    if (!queue) return false;
-    nn_view_slot* slots = (nn_view_slot*)nn_alloc_grow(
-        &view->alloc, view->slots, view->slot_capacity * sizeof(nn_view_slot), capacity * sizeof(nn_view_slot));
+    uint16_t* recent = (uint16_t*)nn_alloc_take(&view->alloc, capacity * sizeof(uint16_t));
+    nn_view_slot* slots = queue && recent ? (nn_view_slot*)nn_alloc_grow(&view->alloc, view->slots,
+                                                                         view->slot_capacity * sizeof(nn_view_slot),
+                                                                         capacity * sizeof(nn_view_slot))
+                                          : NULL;
     if (!slots) {
         nn_alloc_give(&view->alloc, queue, capacity * sizeof(uint16_t));
+        nn_alloc_give(&view->alloc, recent, capacity * sizeof(uint16_t));
         return false;
     }
+    nn_copy(recent, view->recent, view->recent_count * sizeof(uint16_t));
+    nn_alloc_give(&view->alloc, view->recent, view->slot_capacity * sizeof(uint16_t));
+    view->recent = recent;
     for (uint32_t i = 0; i < view->queue_count; i++) {
         queue[i] = view->queue[(view->queue_first + i) & (view->slot_capacity - 1)];
     }
@@ -22950,6 +25575,18 @@ NN_PRIVATE nn_view_slot* nn_view_find(const necpnet_view* view, necpnet_entity e
     return slot->entity && slot->generation == entity >> 16 ? slot : NULL;
 }
 
+/* Frames are numbered anew on another connection. */
+static void view_forget_tracks(necpnet_view* view)
+{
+    for (uint32_t i = 0; i < view->slot_capacity; i++) {
+        view->slots[i].recent = false;
+        nn_track_reset(&view->slots[i].track, &view->alloc);
+    }
+    view->recent_count = 0;
+    view->numbered = false;
+    view->newest_number = 0;
+}
+
 NN_PRIVATE void nn_view_reset(necpnet_view* view)
 {
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
@@ -22961,6 +25598,7 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view)
         slot->typed = false;
         slot->left = false;
     }
+    view_forget_tracks(view);
     nn_playback_reset(&view->playback);
     view->complete_count = 0;
     view->renewing = 0;
@@ -22980,6 +25618,7 @@ NN_PRIVATE void nn_view_renew(necpnet_view* view, bool ordered)
     for (uint32_t i = 0; i < view->slot_capacity; i++) view->slots[i].stale = view->slots[i].entity != NULL;
     view->renewing = ordered ? 1 : VIEW_RENEWING_FRAMES;
     view->complete_count = 0;
+    view_forget_tracks(view);
 }
 
 static void view_note_renewed(necpnet_view* view)
@@ -22996,7 +25635,6 @@ typedef struct view_scratch {
     uint32_t* row;
     uint32_t* other_row;
     uint8_t* structs;
-    uint16_t* model;
 } view_scratch;
 
 static bool view_take_scratch(nn_alloc* alloc, const necpnet_schema* schema, view_scratch* out)
@@ -23005,8 +25643,7 @@ static bool view_take_scratch(nn_alloc* alloc, const necpnet_schema* schema, vie
     out->row = (uint32_t*)nn_alloc_take(alloc, row_bytes);
     out->other_row = (uint32_t*)nn_alloc_take(alloc, row_bytes);
     out->structs = (uint8_t*)nn_alloc_take(alloc, 2u * view_struct_bytes_max(schema));
-    out->model = (uint16_t*)nn_alloc_take(alloc, schema->model_words * sizeof(uint16_t));
-    return out->row && out->other_row && out->structs && out->model;
+    return out->row && out->other_row && out->structs;
 }
 
 static void view_give_scratch(nn_alloc* alloc, const necpnet_schema* schema, const view_scratch* scratch)
@@ -23015,13 +25652,12 @@ static void view_give_scratch(nn_alloc* alloc, const necpnet_schema* schema, con
     nn_alloc_give(alloc, scratch->row, row_bytes);
     nn_alloc_give(alloc, scratch->other_row, row_bytes);
     nn_alloc_give(alloc, scratch->structs, 2u * view_struct_bytes_max(schema));
-    nn_alloc_give(alloc, scratch->model, schema->model_words * sizeof(uint16_t));
 }
 
 /* Read by another schema from now on; map is taken. */
 static necpnet_result view_change_schema(necpnet_view* view, const necpnet_schema* schema, necpnet_schema* map)
 {
-    view_scratch before = {view->row, view->other_row, view->structs, view->model};
+    view_scratch before = {view->row, view->other_row, view->structs};
     view_scratch after;
     if (!view_take_scratch(&view->alloc, schema, &after)) {
         view_give_scratch(&view->alloc, schema, &after);
@@ -23033,7 +25669,6 @@ static necpnet_result view_change_schema(necpnet_view* view, const necpnet_schem
     view->row = after.row;
     view->other_row = after.other_row;
     view->structs = after.structs;
-    view->model = after.model;
     view->struct_bytes = view_struct_bytes_max(schema);
     view->schema = schema;
     necpnet_schema_destroy(view->map);
@@ -23122,12 +25757,35 @@ static necpnet_result view_add_state(necpnet_view* view, nn_view_slot* slot, uin
     return NECPNET_OK;
 }
 
-static const uint32_t* view_find_state(const necpnet_view* view, const nn_view_slot* slot, uint32_t tick)
+/* ---- tracks */
+
+static void view_note_recent(necpnet_view* view, nn_view_slot* slot)
 {
-    for (unsigned i = slot->entity->count; i-- > 0;) {
-        if (slot->entity->ticks[slot->entity->order[i]] == tick) return nn_view_row(view, slot, i);
+    uint16_t place = (uint16_t)(slot - view->slots);
+    if (slot->recent) return;
+    uint32_t at = view->recent_count++;
+    for (; at > 0 && view->recent[at - 1] > place; at--) view->recent[at] = view->recent[at - 1];
+    view->recent[at] = place;
+    slot->recent = true;
+}
+
+/* Slots of which no frame to come can take anything for moving leave the list. */
+static void view_forget_recent(necpnet_view* view)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < view->recent_count; i++) {
+        uint16_t place = view->recent[i];
+        nn_view_slot* slot = &view->slots[place];
+        const nn_track* track = &slot->track;
+        uint32_t newest = track->count ? track->states[track->count - 1].number : 0;
+        if (track->count && view->newest_number - newest <= NN_FRAME_LATE_MAX + NN_KNOWN_FRAMES) {
+            view->recent[kept++] = place;
+            continue;
+        }
+        slot->recent = false;
+        if (!slot->entity) nn_track_reset(&slot->track, &view->alloc);
     }
-    return NULL;
+    view->recent_count = kept;
 }
 
 /* ---- frames: src/PROTOCOL.md "State" */
@@ -23135,14 +25793,20 @@ static const uint32_t* view_find_state(const necpnet_view* view, const nn_view_s
 #define VIEW_FRAME_COMPLETE 1u
 #define VIEW_FRAME_INPUT 2u
 #define VIEW_FRAME_QUIET 4u
+#define VIEW_FRAME_THIN 8u
+#define VIEW_FRAME_FROM 16u
+#define VIEW_FRAME_TO 32u
+#define VIEW_FRAME_ALL 63u
 
 typedef struct view_frame {
-    nn_bit_reader bits;
+    nn_decoder decoder;
+    nn_known known;
     uint32_t tick;
     uint32_t input;
     uint32_t quiet_age; /* 0: not told */
-    uint32_t usual_age;
-    unsigned gap_order;
+    uint16_t walk_from; /* slots of moving entities in it */
+    uint16_t walk_to;   /* not 0: those before it */
+    bool late;          /* it came after others that are so much newer that it is not taken */
     bool complete;
     bool has_input;
 } view_frame;
@@ -23154,23 +25818,44 @@ static necpnet_result view_refuse(necpnet_view* view, const char* text)
     return NECPNET_ERR_BAD_DATA;
 }
 
-static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn_view_slot* slot)
+/* Keeps what came of a slot for frames to come. row: NULL for a leave. */
+static necpnet_result view_track(necpnet_view* view, const view_frame* frame, nn_view_slot* slot, uint8_t type,
+                                 nn_track_kind kind, bool owner, const uint32_t* row)
 {
-    if (!slot || !slot->typed) return view_refuse(view, "an update of an unknown entity");
-    const nn_type_plan* plan = view_plan(view, slot);
-    uint64_t age = frame->usual_age;
-    if (!nn_bits_read(&frame->bits, 1)) age = nn_golomb_read(&frame->bits, 4);
-    if (age == 0 || age > frame->tick) return view_refuse(view, "a baseline of no tick");
-    bool owner = plan->restricted && nn_bits_read(&frame->bits, 1);
-    const uint32_t* base = slot->entity ? view_find_state(view, slot, frame->tick - (uint32_t)age) : NULL;
-    /* It may be of before the entity left or entered, or so late that 32 newer states have come meanwhile. */
-    bool excused = !slot->entity || frame->tick <= slot->entered_tick || slot->entity->count == NN_VIEW_STATES;
-    if (!base && !excused) return view_refuse(view, "an update against no baseline");
-    if (!base) view->statistics.late++;
-    if (!nn_row_read_delta(plan, view->model, &frame->bits, base, view->row, owner)) {
-        return view_refuse(view, "an update does not decode");
+    nn_track_state state;
+    memset(&state, 0, sizeof state);
+    state.number = frame->known.number;
+    state.tick = frame->tick;
+    state.kind = (uint8_t)kind;
+    state.owner = owner;
+    uint32_t newest = view->newest_number;
+    if ((int32_t)(state.number - newest) > 0) newest = state.number;
+    uint16_t words = view->schema->plans[type].row_words;
+    necpnet_result result = nn_track_add(&slot->track, &view->alloc, type, words, newest, &state, row);
+    if (result == NECPNET_OK) view_note_recent(view, slot);
+    return result;
+}
+
+/* An update of a slot, which follows from its timeline. */
+static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn_view_slot* slot, bool may_skip)
+{
+    nn_timeline timeline;
+    bool owner = false;
+    if (!nn_track_timeline(&slot->track, &frame->known, frame->tick, &timeline, &owner)) {
+        return view_refuse(view, "an update against no baseline");
     }
-    return base ? view_add_state(view, slot, frame->tick) : NECPNET_OK;
+    if (timeline.ticks[0] >= frame->tick) return view_refuse(view, "a baseline of no tick");
+    uint8_t type = slot->track.type;
+    const nn_type_plan* plan = &view->schema->plans[type];
+    nn_predict(plan, &timeline, owner, &view->coding->prediction);
+    nn_codec_result read = nn_codec_read(&frame->decoder, plan, &view->coding->prediction, view->row, owner, may_skip);
+    if (read == NN_CODEC_SKIP) return NECPNET_OK;
+    if (read == NN_CODEC_BAD) return view_refuse(view, "an update does not decode");
+    necpnet_result result = view_track(view, frame, slot, type, NN_TRACK_UPDATE, owner, view->row);
+    /* It may be of before the entity left, or entered again. */
+    bool shown = slot->entity && slot->type == type && frame->tick > slot->entered_tick;
+    if (result || !shown) return result;
+    return view_add_state(view, slot, frame->tick);
 }
 
 static necpnet_result view_enter(necpnet_view* view, uint16_t place, uint16_t generation, uint8_t type, uint32_t tick)
@@ -23203,22 +25888,24 @@ static bool view_is_late(const nn_view_slot* slot, uint16_t generation, uint32_t
 
 static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint16_t place)
 {
-    uint16_t generation = (uint16_t)nn_bits_read(&frame->bits, 16);
-    int type = (int)nn_bits_read(&frame->bits, view->schema->type_bits);
-    bool owner = nn_bits_read(&frame->bits, 1) != 0;
-    if (frame->bits.failed || generation == 0) return view_refuse(view, "a state without an entity");
+    nn_decoder* decoder = &frame->decoder;
+    uint16_t generation = (uint16_t)nn_get_bits(decoder, 16);
+    int type = (int)nn_get_bits(decoder, view->schema->type_bits);
+    bool owner = nn_get_bits(decoder, 1) != 0;
+    if (decoder->bits.failed || generation == 0) return view_refuse(view, "a state without an entity");
     if (type >= view->schema->type_count) return view_refuse(view, "a state of no type");
-    if (!nn_row_read(&view->schema->plans[type], &frame->bits, view->row, owner)) {
+    if (!nn_row_read(&view->schema->plans[type], decoder, view->row, owner)) {
         return view_refuse(view, "a state does not decode");
     }
     if (!view_reserve_slot(view, place)) return NECPNET_ERR_OUT_OF_MEMORY;
     nn_view_slot* slot = &view->slots[place];
-    if (view_is_late(slot, generation, frame->tick)) return NECPNET_OK;
-    slot->stale = false;
     if (slot->entity && slot->generation == generation && slot->type != type) {
         return view_refuse(view, "an entity of two types");
     }
-    necpnet_result result = view_enter(view, place, generation, (uint8_t)type, frame->tick);
+    necpnet_result result = view_track(view, frame, slot, (uint8_t)type, NN_TRACK_FULL, owner, view->row);
+    if (result || view_is_late(slot, generation, frame->tick)) return result;
+    slot->stale = false;
+    result = view_enter(view, place, generation, (uint8_t)type, frame->tick);
     if (result) return result;
     if (frame->tick >= slot->entered_tick) {
         slot->entered_tick = frame->tick;
@@ -23231,10 +25918,12 @@ static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint
 
 static necpnet_result view_read_leave(necpnet_view* view, view_frame* frame, uint16_t place)
 {
-    uint16_t generation = (uint16_t)nn_bits_read(&frame->bits, 16);
-    if (frame->bits.failed || generation == 0) return view_refuse(view, "a leave without an entity");
+    uint16_t generation = (uint16_t)nn_get_bits(&frame->decoder, 16);
+    if (frame->decoder.bits.failed || generation == 0) return view_refuse(view, "a leave without an entity");
     if (!view_reserve_slot(view, place)) return NECPNET_ERR_OUT_OF_MEMORY;
     nn_view_slot* slot = &view->slots[place];
+    necpnet_result result = view_track(view, frame, slot, slot->track.type, NN_TRACK_LEAVE, false, NULL);
+    if (result) return result;
     if (slot->entity && frame->tick < slot->entered_tick) return NECPNET_OK; /* of a former entity, long gone */
     if (slot->left && frame->tick <= slot->left_tick) return NECPNET_OK;
     view_leave(view, slot);
@@ -23244,28 +25933,81 @@ static necpnet_result view_read_leave(necpnet_view* view, view_frame* frame, uin
     return NECPNET_OK;
 }
 
-static necpnet_result view_read_records(necpnet_view* view, view_frame* frame)
+/* One of what is moving, in the order of slots. */
+static necpnet_result view_read_moving(necpnet_view* view, view_frame* frame)
 {
+    if (!nn_get_bits(&frame->decoder, 1)) return NECPNET_OK;
+    for (uint32_t i = 0; i < view->recent_count; i++) {
+        uint16_t place = view->recent[i];
+        nn_view_slot* slot = &view->slots[place];
+        const nn_type_plan* plan = &view->schema->plans[slot->track.type];
+        if (place < frame->walk_from || (frame->walk_to && place >= frame->walk_to)) continue;
+        if (plan->restricted || !nn_track_moves(&slot->track, &frame->known, frame->tick, plan)) continue;
+        necpnet_result result = view_read_update(view, frame, slot, true);
+        if (result) return result;
+    }
+    return NECPNET_OK;
+}
+
+static necpnet_result view_read_others(necpnet_view* view, view_frame* frame)
+{
+    nn_decoder* decoder = &frame->decoder;
     uint16_t place = 0;
-    nn_row_model_reset(view->schema, view->model);
-    while (nn_bits_read(&frame->bits, 1)) {
-        uint64_t gap = nn_golomb_read(&frame->bits, frame->gap_order);
+    if (!nn_get_bits(decoder, 1)) return NECPNET_OK;
+    unsigned gap_order = (unsigned)nn_get_bits(decoder, 4);
+    while (nn_get_bits(decoder, 1)) {
+        uint64_t gap = nn_get_golomb(decoder, gap_order);
         if (gap > UINT16_MAX) return view_refuse(view, "a slot out of range");
         place = (uint16_t)(place + gap + 1);
-        if (frame->bits.failed || place == 0) return view_refuse(view, "a slot out of range");
+        if (decoder->bits.failed || place == 0) return view_refuse(view, "a slot out of range");
         necpnet_result result;
-        if (!nn_bits_read(&frame->bits, 1)) {
-            result = view_read_update(view, frame, place < view->slot_capacity ? &view->slots[place] : NULL);
-        } else if (!nn_bits_read(&frame->bits, 1)) {
+        if (!nn_get_bits(decoder, 1)) {
+            if (place >= view->slot_capacity) return view_refuse(view, "an update of an unknown entity");
+            result = view_read_update(view, frame, &view->slots[place], false);
+        } else if (!nn_get_bits(decoder, 1)) {
             result = view_read_full(view, frame, place);
         } else {
             result = view_read_leave(view, frame, place);
         }
         if (result) return result;
     }
-    if (frame->bits.failed) return view_refuse(view, "the list of records has no end");
-    if (frame->bits.bit_count - frame->bits.bit_at >= 8) return view_refuse(view, "bytes behind the last record");
     return NECPNET_OK;
+}
+
+static necpnet_result view_read_records(necpnet_view* view, view_frame* frame)
+{
+    necpnet_result result = view_read_moving(view, frame);
+    if (result == NECPNET_OK) result = view_read_others(view, frame);
+    if (result) return result;
+    if (frame->decoder.bits.failed) return view_refuse(view, "the list of records has no end");
+    if (nn_decoder_left(&frame->decoder)) return view_refuse(view, "bytes behind the last record");
+    return NECPNET_OK;
+}
+
+/* The frame's number, and which frames before it are known to have come. */
+static bool view_read_known(necpnet_view* view, view_frame* frame)
+{
+    nn_decoder* decoder = &frame->decoder;
+    uint32_t number = (uint32_t)nn_get_bits(decoder, 12);
+    if (view->numbered) {
+        uint32_t ahead = (number - view->newest_number) & 0xfff;
+        number = view->newest_number + ahead - (ahead >= 2048 ? 4096 : 0);
+        frame->late = view->newest_number - number < 4096 && view->newest_number - number >= NN_FRAME_LATE_MAX;
+    }
+    frame->known.number = number;
+    if (!nn_get_bits(decoder, 1)) return !decoder->bits.failed;
+    uint64_t newest = nn_get_golomb(decoder, 2);
+    uint32_t reach = (uint32_t)nn_get_bits(decoder, 6);
+    uint64_t missing = nn_get_golomb(decoder, 0);
+    if (decoder->bits.failed || newest >= reach || missing >= reach - newest) return false;
+    frame->known.reach = reach;
+    frame->known.frames = ((UINT64_C(1) << reach) - 1) & ~((UINT64_C(1) << newest) - 1);
+    for (uint64_t at = newest; missing > 0; missing--) {
+        at += nn_get_golomb(decoder, 3) + 1;
+        if (decoder->bits.failed || at + 1 >= reach) return false;
+        frame->known.frames &= ~(UINT64_C(1) << at);
+    }
+    return !decoder->bits.failed;
 }
 
 static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view_frame* frame)
@@ -23278,19 +26020,19 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
     uint64_t tick = nn_read_varint(&head);
     uint64_t input = flags & VIEW_FRAME_INPUT ? nn_read_varint(&head) : 0;
     uint64_t quiet_age = flags & VIEW_FRAME_QUIET ? nn_read_varint(&head) : 0;
+    if (flags & VIEW_FRAME_FROM) frame->walk_from = nn_read_u16(&head);
+    if (flags & VIEW_FRAME_TO) frame->walk_to = nn_read_u16(&head);
     if (head.failed || tick > UINT32_MAX || input > UINT32_MAX || quiet_age > tick)
         return view_refuse(view, "the head does not decode");
-    if (flags & ~(VIEW_FRAME_COMPLETE | VIEW_FRAME_INPUT | VIEW_FRAME_QUIET))
-        return view_refuse(view, "an unknown flag");
-    frame->bits = nn_bit_reader_of(head.at, nn_reader_left(&head));
+    if (flags & ~VIEW_FRAME_ALL) return view_refuse(view, "an unknown flag");
     frame->tick = (uint32_t)tick;
     frame->input = (uint32_t)input;
     frame->quiet_age = (uint32_t)quiet_age;
     frame->complete = (flags & VIEW_FRAME_COMPLETE) != 0;
     frame->has_input = (flags & VIEW_FRAME_INPUT) != 0;
-    frame->usual_age = (uint32_t)nn_bits_read(&frame->bits, 8);
-    frame->gap_order = (unsigned)nn_bits_read(&frame->bits, 4);
-    if (frame->bits.failed) return view_refuse(view, "the head does not decode");
+    nn_thin* thin = flags & VIEW_FRAME_THIN ? &view->coding->thin : NULL;
+    frame->decoder = nn_decoder_of(view->schema->tables, thin, head.at, nn_reader_left(&head));
+    if (!view_read_known(view, frame)) return view_refuse(view, "the head does not decode");
     view->statistics.states++;
     view->statistics.bytes += 1 + nn_varint_bytes(bytes) + bytes;
     return NECPNET_OK;
@@ -23310,14 +26052,21 @@ NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, ui
     if (result) return result;
     if (view->any && view->newest_tick >= NN_STATE_WINDOW_TICKS &&
         frame.tick <= view->newest_tick - NN_STATE_WINDOW_TICKS) {
+        frame.late = true;
+    }
+    if (frame.late) {
         view->statistics.late++;
         return NECPNET_OK;
     }
     bool newest = !view->any || frame.tick > view->newest_tick;
+    bool ahead = !view->numbered || (int32_t)(frame.known.number - view->newest_number) > 0;
+    view_forget_recent(view);
     if (newest) nn_playback_arrived(&view->playback, frame.tick, now_us);
     if (frame.quiet_age) view_note_complete(view, frame.tick - frame.quiet_age);
     result = view_read_records(view, &frame);
     if (result) return result;
+    if (ahead) view->newest_number = frame.known.number;
+    view->numbered = true;
     if (newest) {
         view->any = true;
         view->newest_tick = frame.tick;

@@ -11432,7 +11432,10 @@ static bool channel_write_reliable(nn_channel_send* channel, nn_message_packet* 
 static uint16_t channel_find_lost(nn_channel_send* channel)
 {
     if (!nn_channel_send_in_range(channel, channel->lost_scan)) channel->lost_scan = channel->first;
-    while (channel_entry(channel, channel->lost_scan)->state != NN_SEND_LOST) channel->lost_scan++;
+    while (channel_entry(channel, channel->lost_scan)->state != NN_SEND_LOST) {
+        channel->lost_scan++; /* never beyond what was sent: the ring's next entries are those of old ids again */
+        if (channel->lost_scan == channel->fresh) channel->lost_scan = channel->first;
+    }
     return channel->lost_scan;
 }
 

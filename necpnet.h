@@ -19,7 +19,8 @@
  *    cc -std=c11 -c necpnet.c                                  WebSocket and plaintext UDP, nothing but a C library
  *    cc -std=c11 -DNECPNET_WITH_MBEDTLS=1 -c necpnet.c         with encryption (link mbedtls mbedx509 mbedcrypto)
  *    cc -std=c11 -DNECPNET_WITH_SODIUM=1 -c necpnet.c          the same, UDP alone, several times faster (link sodium)
- *    NECPNET_WITH_PLATFORM MBEDTLS LZ4 ZLIB OPUS CJSON SODIUM  each 0 or 1
+ *    NECPNET_WITH_MBEDTLS SODIUM LZ4 ZLIB CJSON                each 0 (default) or 1
+ *    NECPNET_WITH_PLATFORM UDP HTTP SERVER                     each 1 (default) or 0
  *
  * How it is driven
  *
@@ -334,8 +335,8 @@ typedef enum necpnet_event_type {
  * its groups and user data stay, what is sent on reliable channels waits, and arrives exactly once, in order, once the
  * client is back, over whatever transport. DISCONNECTED comes when the window has passed, or at once when one side left in
  * good order, was kicked or replaced, or broke the protocol. MOVED says that a session changed its connection while it had
- * one: from WebSocket to UDP, or a client came back before its loss was noticed. State sync begins anew with each connection; numbered
- * inputs go on. */
+ * one: from WebSocket to UDP, or a client came back before its loss was noticed. State sync begins anew with each connection;
+ * numbered inputs go on. */
 
 /* One event. Pointers are views until the next poll or update of the instance. */
 typedef struct necpnet_event {
@@ -630,7 +631,7 @@ NECPNET_API size_t necpnet_client_dispatch(necpnet_client* client);
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NO_SUCH_CHANNEL | ERR_MESSAGE_TOO_LARGE | ERR_NOT_CONNECTED
  *          | ERR_WOULD_BLOCK (queue full; nothing queued, EVENT_WRITABLE follows) | ERR_OUT_OF_MEMORY
  * Thread   owner.      Callback  safe.      Allocates  yes.
- * See      tests/api_echo.c
+ * See      tests/api_connection.c
  */
 NECPNET_API necpnet_result necpnet_client_send(necpnet_client* client, int channel, const void* data, size_t bytes);
 
@@ -934,8 +935,8 @@ NECPNET_API necpnet_result necpnet_server_create(const necpnet_server_config* co
  */
 NECPNET_API void necpnet_server_destroy(necpnet_server* server);
 
-/* necpnet_server_set_wall_time - tell the wall time, for the expiry of tokens alone. Once before tokens are used, then
- * whenever the clock was set.
+/* necpnet_server_set_wall_time - tell the wall time, for what expires (tokens, tickets, credentials) and revocation. Once before
+ * tokens are used, then whenever the clock was set.
  *
  *   wall_us  microseconds since 1970; necpnet_wall_time_us().
  *   now_us   in the time of update.
@@ -1008,6 +1009,9 @@ NECPNET_API size_t necpnet_server_dispatch(necpnet_server* server);
 
 /* necpnet_server_send - queue one message for a peer.
  *
+ * For a suspended peer messages on reliable channels wait until it is back; those on unreliable ones are dropped, and the
+ * result is OK, as if they had been lost on the way.
+ *
  *   channel  0 .. config.channel_count - 1.
  *   data     borrowed until return; may be NULL only if bytes is 0.
  *   bytes    0 .. the channel's message_bytes_max.
@@ -1029,7 +1033,7 @@ NECPNET_API necpnet_result necpnet_server_send(necpnet_server* server, necpnet_p
 NECPNET_API necpnet_result necpnet_server_send_with(necpnet_server* server, necpnet_peer peer, int channel,
                                                     const void* data, size_t bytes, const necpnet_send_options* options);
 
-/* necpnet_server_broadcast - queue one message for every connected peer but one; stored once.
+/* necpnet_server_broadcast - queue one message for every peer but one, suspended ones as in send; stored once.
  *
  *   except          NECPNET_PEER_NONE: for all.
  *   options         NULL, or as in send_with (receipts arrive once a peer).
@@ -1109,7 +1113,9 @@ NECPNET_API necpnet_result necpnet_server_revoke_client(necpnet_server* server, 
  */
 NECPNET_API necpnet_result necpnet_server_revoke_token(necpnet_server* server, const uint8_t* token_id);
 
-/* necpnet_server_set_token_epoch - refuse all connect tokens of an older epoch from now on. Sessions go on.
+/* necpnet_server_set_token_epoch - refuse all connect tokens of an older epoch from now on, and resume tickets made before.
+ * Sessions go on; one that loses its connection before it has its next ticket (half of ticket_lifetime_ms) needs a token to
+ * return.
  *
  *   epoch  at least the present one.
  *

@@ -3501,7 +3501,7 @@ NN_PRIVATE void nn_ticket_proof(const uint8_t secret[NN_SECRET_BYTES], const uin
 /* ---- begin src/nn_handshake_wire.h ------------------------------------------------------------------------------- */
 /* nn_handshake_wire - HELLO, RETRY, AUTH, ACCEPT, RESUME and REFUSE as bytes (PROTOCOL.md "Handshake").
  *
- * The first byte of a handshake datagram is below 0x80; sealed packets have its top bit set. The version stands second
+ * The first byte of a handshake datagram is below 0x10; sealed packets have its top bit set. The version stands second
  * in every message of every version.
  */
 #ifndef NN_HANDSHAKE_WIRE_H
@@ -3585,7 +3585,7 @@ typedef struct nn_resume {
 
 typedef struct nn_accept {
     nn_handshake_head head;
-    uint8_t key[32];       /* ephemeral X25519; in answer to RESUME a nonce; zeroes in SECURITY_NONE's answer to AUTH */
+    uint8_t key[32];       /* ephemeral X25519; in answer to RESUME, and in SECURITY_NONE, random bytes */
     const uint8_t* sealed; /* server connection id 4, ticket bytes 1, ticket, SETUP_OK */
     size_t sealed_bytes;
     const uint8_t* tag;

@@ -4,7 +4,7 @@
 #include "nn_frame.h"
 #include "nn_sequence.h"
 
-#define CHANNEL_RING_ENTRIES_MIN 8
+#define CHANNEL_RING_ENTRIES_MIN 4
 #define CHANNEL_FRAGMENT_BYTES_MIN 128 /* less room than this at the end of a packet is left empty */
 
 static nn_send_entry* channel_entry(const nn_channel_send* channel, uint16_t position)

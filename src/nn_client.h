@@ -124,6 +124,7 @@ struct necpnet_client {
     uint32_t event_count;
     nn_client_query queries[NN_CLIENT_QUERIES_MAX];
     nn_state_sink state_sink;
+    nn_clock_sync clock; /* of the session */
     void* user_data;
 };
 

@@ -278,7 +278,7 @@ static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_s
     open->resumed = resumed;
     open->bandwidth_limit = client->bandwidth_limit;
     open->seed = nn_random_u64(&client->endpoint.random);
-    client->connection.state_sink = client->state_sink;
+    client->connection.state_sink = &client->state_sink;
     const nn_state_sink* sink = &client->state_sink;
     char text[NECPNET_REASON_BYTES_MAX + 1];
     bool same = setup->schema_hash && setup->schema_hash == nn_client_schema_hash(client);

@@ -87,10 +87,10 @@ necpnet_result necpnet_client_get_channel_statistics(const necpnet_client* clien
 necpnet_result necpnet_client_server_time_us(const necpnet_client* client, uint64_t now_us, uint64_t* out_time_us)
 {
     if (!client || !out_time_us) return NECPNET_ERR_INVALID_ARGUMENT;
-    if (client->connection.state == NN_CONNECTION_NONE || !nn_clock_sync_is_ready(&client->connection.clock)) {
+    if (client->connection.state == NN_CONNECTION_NONE || !nn_clock_sync_is_ready(&client->clock)) {
         return NECPNET_ERR_NOT_CONNECTED;
     }
-    *out_time_us = nn_clock_sync_server_us(&client->connection.clock, now_us);
+    *out_time_us = nn_clock_sync_server_us(&client->clock, now_us);
     return NECPNET_OK;
 }
 
@@ -125,8 +125,7 @@ necpnet_result necpnet_client_set_bandwidth_limit(necpnet_client* client, uint32
 {
     if (!client || bytes_per_s < 1000) return NECPNET_ERR_INVALID_ARGUMENT;
     client->bandwidth_limit = bytes_per_s;
-    if (client->connection.state != NN_CONNECTION_NONE)
-        nn_congestion_set_limit(&client->connection.congestion, bytes_per_s);
+    nn_connection_set_limit(&client->connection, bytes_per_s);
     return NECPNET_OK;
 }
 

@@ -35,6 +35,8 @@ NN_PRIVATE void nn_client_init_connection(necpnet_client* client)
 {
     nn_connection_init(&client->connection, &client->endpoint.settings, nn_client_session(client),
                        client->config.inputs_max);
+    nn_clock_sync_init(&client->clock);
+    client->connection.clock = &client->clock;
     client->connection.take_control = client_take_control;
     client->connection.deliver_user = client;
 }

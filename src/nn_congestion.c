@@ -127,12 +127,11 @@ NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_byt
     congestion->rtt_us = CONGESTION_RTT_FIRST_US;
     congestion->floor_rate = CONGESTION_FLOOR_RATE / 3;
     congestion->datagram_bytes = NECPNET_DATAGRAM_BYTES_DEFAULT;
-    congestion->limit_bytes_per_s = limit_bytes_per_s;
-    congestion->pace_at_us = congestion->limit_at_us = congestion->sent_at_us = now_us;
+    nn_limit_init(&congestion->limit, limit_bytes_per_s, now_us);
+    congestion->pace_at_us = congestion->sent_at_us = now_us;
     congestion->round_at_us = congestion->judged_at_us = congestion->rate_slot_at_us = now_us;
     congestion->base_slot_at_us = congestion->base_seen_at_us = now_us;
     congestion->pace_bytes = (int64_t)congestion->datagram_bytes * CONGESTION_BURST_PACKETS;
-    congestion->limit_bytes = congestion->datagram_bytes;
     congestion->round_queue_us = UINT32_MAX;
     congestion->loss_least_ppm[0] = congestion->loss_least_ppm[1] = NN_CONGESTION_LOSS_PPM_MAX + 1;
     congestion->step_packets = 1;
@@ -140,16 +139,10 @@ NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_byt
     for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion_forget_base(congestion, i);
 }
 
-NN_PRIVATE void nn_congestion_set_limit(nn_congestion* congestion, uint32_t limit_bytes_per_s)
-{
-    congestion->limit_bytes_per_s = limit_bytes_per_s;
-    if (congestion->limit_bytes > congestion->datagram_bytes) congestion->limit_bytes = congestion->datagram_bytes;
-}
-
 NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t datagram_bytes)
 {
     NN_ASSERT(datagram_bytes > 0);
-    congestion->datagram_bytes = datagram_bytes;
+    congestion->datagram_bytes = congestion->limit.datagram_bytes = datagram_bytes;
     congestion_set_window(congestion, congestion->window_bytes);
 }
 
@@ -213,14 +206,19 @@ static void congestion_fill_pace(nn_congestion* congestion, uint64_t now_us)
     }
 }
 
+static void limit_refill(nn_limit* limit, uint64_t now_us)
+{
+    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return;
+    uint64_t rate = nn_max_u64(limit->bytes_per_s, 1);
+    uint64_t most = nn_max_u64(rate * CONGESTION_LIMIT_BURST_US / CONGESTION_SECOND_US, limit->datagram_bytes);
+    limit->bytes += congestion_earned(&limit->at_us, rate, now_us);
+    if (limit->bytes > (int64_t)most) limit->bytes = (int64_t)most;
+}
+
 static void congestion_refill(nn_congestion* congestion, uint64_t now_us)
 {
     congestion_fill_pace(congestion, now_us);
-    if (congestion->limit_bytes_per_s == NN_CONGESTION_UNLIMITED) return;
-    uint64_t limit = nn_max_u64(congestion->limit_bytes_per_s, 1);
-    uint64_t most = nn_max_u64(limit * CONGESTION_LIMIT_BURST_US / CONGESTION_SECOND_US, congestion->datagram_bytes);
-    congestion->limit_bytes += congestion_earned(&congestion->limit_at_us, limit, now_us);
-    if (congestion->limit_bytes > (int64_t)most) congestion->limit_bytes = (int64_t)most;
+    limit_refill(&congestion->limit, now_us);
 }
 
 NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us)
@@ -230,19 +228,11 @@ NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_u
     if (congestion_is_paced(congestion, now_us)) room += congestion->datagram_bytes;
     int64_t budget = (int64_t)room - (int64_t)congestion->flight_bytes;
     if (congestion->pace_bytes < budget) budget = congestion->pace_bytes;
-    if (congestion->limit_bytes_per_s != NN_CONGESTION_UNLIMITED && congestion->limit_bytes < budget) {
-        budget = congestion->limit_bytes;
+    if (congestion->limit.bytes_per_s != NN_CONGESTION_UNLIMITED && congestion->limit.bytes < budget) {
+        budget = congestion->limit.bytes;
     }
     if (budget <= 0) return 0;
     return nn_max_size((size_t)budget, congestion->datagram_bytes);
-}
-
-NN_PRIVATE size_t nn_congestion_limit_room(nn_congestion* congestion, uint64_t now_us)
-{
-    if (congestion->limit_bytes_per_s == NN_CONGESTION_UNLIMITED) return SIZE_MAX;
-    congestion_refill(congestion, now_us);
-    if (congestion->limit_bytes <= 0) return 0;
-    return nn_max_size((size_t)congestion->limit_bytes, congestion->datagram_bytes);
 }
 
 /* When a bucket holds a byte again. */
@@ -252,16 +242,50 @@ static uint64_t congestion_bucket_deadline(int64_t bytes, uint64_t at_us, uint64
     return at_us + ((uint64_t)(1 - bytes) * CONGESTION_SECOND_US + rate - 1) / rate;
 }
 
+/* ---- the limit ---- */
+
+NN_PRIVATE void nn_limit_init(nn_limit* limit, uint32_t bytes_per_s, uint64_t now_us)
+{
+    limit->at_us = now_us;
+    limit->bytes = limit->datagram_bytes = NECPNET_DATAGRAM_BYTES_DEFAULT;
+    limit->bytes_per_s = bytes_per_s;
+}
+
+NN_PRIVATE void nn_limit_set(nn_limit* limit, uint32_t bytes_per_s)
+{
+    limit->bytes_per_s = bytes_per_s;
+    if (limit->bytes > limit->datagram_bytes) limit->bytes = limit->datagram_bytes;
+}
+
+NN_PRIVATE size_t nn_limit_room(nn_limit* limit, uint64_t now_us)
+{
+    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return SIZE_MAX;
+    limit_refill(limit, now_us);
+    if (limit->bytes <= 0) return 0;
+    return nn_max_size((size_t)limit->bytes, limit->datagram_bytes);
+}
+
+NN_PRIVATE void nn_limit_sent(nn_limit* limit, uint32_t bytes, uint64_t now_us)
+{
+    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return;
+    limit_refill(limit, now_us);
+    int64_t debt_max = (int64_t)nn_max_u64(limit->bytes_per_s / 4, limit->datagram_bytes);
+    limit->bytes -= bytes;
+    if (limit->bytes < -debt_max) limit->bytes = -debt_max;
+}
+
+NN_PRIVATE uint64_t nn_limit_deadline_us(const nn_limit* limit)
+{
+    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return 0;
+    return congestion_bucket_deadline(limit->bytes, limit->at_us, nn_max_u64(limit->bytes_per_s, 1));
+}
+
 NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us)
 {
     congestion_refill(congestion, now_us);
     uint64_t deadline =
         congestion_bucket_deadline(congestion->pace_bytes, congestion->pace_at_us, nn_congestion_rate(congestion));
-    if (congestion->limit_bytes_per_s != NN_CONGESTION_UNLIMITED) {
-        uint64_t limit = congestion_bucket_deadline(congestion->limit_bytes, congestion->limit_at_us,
-                                                    nn_max_u64(congestion->limit_bytes_per_s, 1));
-        deadline = nn_max_u64(deadline, limit);
-    }
+    deadline = nn_max_u64(deadline, nn_limit_deadline_us(&congestion->limit));
     uint64_t paced = congestion_is_paced(congestion, now_us) ? congestion->datagram_bytes : 0;
     if (congestion->flight_bytes >= congestion->window_bytes + paced) return NN_NEVER;
     if (congestion->flight_bytes >= congestion_window_now(congestion, now_us) + paced) {
@@ -286,12 +310,8 @@ static void congestion_after_idle(nn_congestion* congestion, uint64_t now_us)
 
 NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us)
 {
-    congestion_refill(congestion, now_us);
-    if (congestion->limit_bytes_per_s != NN_CONGESTION_UNLIMITED) {
-        int64_t debt_max = (int64_t)nn_max_u64(congestion->limit_bytes_per_s / 4, congestion->datagram_bytes);
-        congestion->limit_bytes -= bytes;
-        if (congestion->limit_bytes < -debt_max) congestion->limit_bytes = -debt_max;
-    }
+    congestion_fill_pace(congestion, now_us);
+    nn_limit_sent(&congestion->limit, bytes, now_us);
     if (!in_flight) return; /* acknowledgements alone are not paced (RFC 9002 7.7): they must not hold up data */
     congestion_after_idle(congestion, now_us);
     congestion->sent_at_us = now_us;

@@ -24,14 +24,21 @@
 #define NN_CONGESTION_IDLE_US 1000000u      /* after so long without sending, and each time again, half the window */
 #define NN_CONGESTION_UNLIMITED UINT32_MAX
 
+/* A bandwidth limit. By itself for WebSocket, where TCP sees to the rest. */
+typedef struct nn_limit {
+    uint64_t at_us;
+    int64_t bytes;        /* in the bucket */
+    uint32_t bytes_per_s; /* NN_CONGESTION_UNLIMITED */
+    uint32_t datagram_bytes;
+} nn_limit;
+
 typedef struct nn_congestion {
     uint64_t window_bytes;
     uint64_t flight_bytes;
     uint64_t rtt_us;     /* smoothed, for pacing and rounds */
     uint64_t pace_at_us; /* when pace_bytes was counted */
     int64_t pace_bytes;  /* that the pacer lets go; below 0 after an overshoot */
-    uint64_t limit_at_us;
-    int64_t limit_bytes; /* of the bandwidth limit's bucket */
+    nn_limit limit;
     uint64_t sent_at_us; /* when something in flight left last */
     uint64_t round_at_us;
     uint64_t round_bytes; /* acknowledged in this round */
@@ -54,7 +61,6 @@ typedef struct nn_congestion {
     uint32_t loss_ppm;            /* smoothed */
     uint32_t loss_least_ppm[2];   /* in the rate's slots */
     uint32_t excess_window_bytes; /* the window when loss rose above that; 0 none */
-    uint32_t limit_bytes_per_s;   /* NN_CONGESTION_UNLIMITED */
     uint32_t floor_rate;          /* bytes a second that it never goes below */
     uint32_t datagram_bytes;
     uint32_t slot_rounds; /* in the rate's slot; and those with no more than the target in the queue */
@@ -69,17 +75,21 @@ typedef struct nn_congestion {
     bool window_used; /* in this round the window was at least half full: not application-limited */
 } nn_congestion;
 
+NN_PRIVATE void nn_limit_init(nn_limit* limit, uint32_t bytes_per_s, uint64_t now_us);
+NN_PRIVATE void nn_limit_set(nn_limit* limit, uint32_t bytes_per_s);
+NN_PRIVATE void nn_limit_sent(nn_limit* limit, uint32_t bytes, uint64_t now_us);
+
+/* nn_limit_room - bytes that it lets go now: 0, or at least a whole datagram; SIZE_MAX without a limit.
+ * nn_limit_deadline_us - when that, 0 when last asked, is more. */
+NN_PRIVATE size_t nn_limit_room(nn_limit* limit, uint64_t now_us);
+NN_PRIVATE uint64_t nn_limit_deadline_us(const nn_limit* limit);
+
 /* nn_congestion_init - limit_bytes_per_s: NN_CONGESTION_UNLIMITED for none. */
 NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_bytes_per_s, uint64_t now_us);
-NN_PRIVATE void nn_congestion_set_limit(nn_congestion* congestion, uint32_t limit_bytes_per_s);
 NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t datagram_bytes);
 
 /* nn_congestion_budget - bytes that may leave now: 0, or at least a whole datagram. */
 NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us);
-
-/* nn_congestion_limit_room - bytes that the bandwidth limit alone lets go now: 0, or at least a whole datagram; SIZE_MAX
- * without a limit. For WebSocket, where TCP sees to the rest. */
-NN_PRIVATE size_t nn_congestion_limit_room(nn_congestion* congestion, uint64_t now_us);
 
 /* nn_congestion_deadline_us - when the budget, 0 now, may be more by the passing of time alone; NN_NEVER if only an
  * acknowledgement can raise it; 0 if it is not 0 now. */

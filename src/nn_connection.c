@@ -15,13 +15,15 @@ NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char
     return close;
 }
 
+static const nn_state_sink connection_no_sink = {NULL, NULL, NULL, NULL, NULL, NULL};
+
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
                                    nn_session* session, uint32_t inputs_max)
 {
     memset(connection, 0, sizeof *connection);
     connection->settings = settings;
     connection->session = session;
-    nn_clock_sync_init(&connection->clock);
+    connection->state_sink = &connection_no_sink;
     nn_inputs_init(&connection->inputs, settings->alloc, inputs_max);
     nn_input_receiver_init(&connection->input_receiver);
 }
@@ -31,8 +33,12 @@ static void connection_release(nn_connection* connection)
 {
     if (NECPNET_WITH_SERVER && connection->follower) nn_world_unfollow(connection->world, connection->follower);
     nn_connection_leave_web(connection);
-    if (nn_connection_is_udp(connection)) nn_recovery_reset(&connection->recovery);
-    nn_phases_reset(&connection->phases);
+    if (connection->udp) {
+        nn_recovery_reset(&connection->udp->recovery);
+        nn_phases_reset(&connection->udp->phases);
+        nn_alloc_give(connection->settings->alloc, connection->udp, sizeof *connection->udp);
+        connection->udp = NULL;
+    }
     connection->follower = NULL;
     connection->transport = NECPNET_TRANSPORT_NONE;
 }
@@ -41,8 +47,8 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection)
 {
     if (!connection->settings) return; /* never initialised */
     connection_release(connection);
-    if (connection->has_begun && connection->state_sink.reset) {
-        connection->state_sink.reset(connection->state_sink.user);
+    if (connection->has_begun && connection->state_sink->reset) {
+        connection->state_sink->reset(connection->state_sink->user);
     }
     nn_inputs_reset(&connection->inputs);
     connection->state = NN_CONNECTION_NONE;
@@ -62,6 +68,7 @@ NN_PRIVATE void nn_connection_detach(nn_connection* connection)
     connection->suspended = kept.suspended;
     connection->tick_hz = kept.tick_hz;
     connection->now_us = kept.now_us;
+    connection->close = kept.close;
     connection->has_begun = kept.has_begun;
     connection->heard_us = kept.heard_us;
     connection->clock = kept.clock;
@@ -126,7 +133,7 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         connection->suspend_pending = connection->loading || connection->suspended;
         connection->input_pending = connection->inputs.count > 0;
         connection->input_receiver.ack_due = connection->input_receiver.has_tick;
-        if (connection->state_sink.renew) connection->state_sink.renew(connection->state_sink.user, ordered);
+        if (connection->state_sink->renew) connection->state_sink->renew(connection->state_sink->user, ordered);
     } else {
         nn_session_begin(session, ordered);
     }
@@ -149,6 +156,33 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
     return NECPNET_OK;
 }
 
+static necpnet_result connection_begin_udp(nn_connection* connection, const nn_connection_open* open, uint64_t now_us)
+{
+    nn_alloc* alloc = connection->settings->alloc;
+    nn_connection_udp* udp = (nn_connection_udp*)nn_alloc_take(alloc, sizeof *udp);
+    if (!udp) {
+        nn_aead_destroy(open->keys->send);
+        nn_aead_destroy(open->keys->receive);
+        nn_wipe(open->keys, sizeof *open->keys);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    connection->udp = udp;
+    connection->transport = NECPNET_TRANSPORT_UDP;
+    connection->local_id = open->local_id;
+    connection->remote_id = open->remote_id;
+    nn_phases_init(&udp->phases, alloc, open->keys, (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
+    nn_acks_init(&udp->acks, NN_ACKS_DELAY_US_DEFAULT);
+    nn_recovery_init(&udp->recovery, alloc, &udp->acks, &udp->congestion, open->seed);
+    udp->path_seed = open->seed;
+    uint32_t bytes_max = connection->settings->datagram_bytes_max;
+    if (open->peer->datagram_bytes_max < bytes_max) bytes_max = open->peer->datagram_bytes_max;
+    nn_packet_size_init(&udp->size, bytes_max, now_us);
+    nn_congestion_init(&udp->congestion, open->bandwidth_limit, now_us);
+    nn_connection_set_size(connection);
+    if (open->rtt_us) nn_recovery_seed_rtt(&udp->recovery, open->rtt_us, now_us);
+    return NECPNET_OK;
+}
+
 NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const nn_connection_open* open,
                                               uint64_t now_us)
 {
@@ -162,28 +196,15 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     if (open->web || !NECPNET_WITH_UDP) {
         connection->transport = NECPNET_TRANSPORT_WEBSOCKET;
         connection->web = open->web;
+        nn_limit_init(&connection->limit, open->bandwidth_limit, now_us);
     } else {
-        connection->transport = NECPNET_TRANSPORT_UDP;
-        connection->local_id = open->local_id;
-        connection->remote_id = open->remote_id;
-        nn_phases_init(&connection->phases, connection->settings->alloc, open->keys,
-                       (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
-        nn_acks_init(&connection->acks, NN_ACKS_DELAY_US_DEFAULT);
-        nn_recovery_init(&connection->recovery, connection->settings->alloc, &connection->acks, &connection->congestion,
-                         open->seed);
-        connection->path_seed = open->seed;
-        uint32_t bytes_max = connection->settings->datagram_bytes_max;
-        if (open->peer->datagram_bytes_max < bytes_max) bytes_max = open->peer->datagram_bytes_max;
-        nn_packet_size_init(&connection->size, bytes_max, now_us);
+        necpnet_result result = connection_begin_udp(connection, open, now_us);
+        if (result) return result;
     }
-    nn_congestion_init(&connection->congestion, open->bandwidth_limit, now_us);
-    if (nn_connection_is_udp(connection)) nn_connection_set_size(connection);
-    if (nn_connection_is_udp(connection) && open->rtt_us)
-        nn_recovery_seed_rtt(&connection->recovery, open->rtt_us, now_us);
-    if (connection->state_sink.clock) {
-        bool has_clock = open->resumed && nn_clock_sync_is_ready(&connection->clock);
-        int64_t offset_us = has_clock ? nn_clock_sync_offset_us(&connection->clock, now_us) : 0;
-        connection->state_sink.clock(connection->state_sink.user, offset_us, connection->tick_hz);
+    if (connection->state_sink->clock) {
+        bool has_clock = open->resumed && nn_clock_sync_is_ready(connection->clock);
+        int64_t offset_us = has_clock ? nn_clock_sync_offset_us(connection->clock, now_us) : 0;
+        connection->state_sink->clock(connection->state_sink->user, offset_us, connection->tick_hz);
     }
     return connection_open_session(connection, open);
 }
@@ -197,7 +218,7 @@ static void connection_acked(void* user, const nn_contents* contents)
             nn_follower_acked(connection->follower, contents->frames[i].value);
         }
         if (contents->frames[i].kind == NN_SENT_SIZE_PROBE) {
-            nn_packet_size_acked(&connection->size, contents->frames[i].value, connection->now_us);
+            nn_packet_size_acked(&connection->udp->size, contents->frames[i].value, connection->now_us);
             nn_connection_set_size(connection);
         }
     }
@@ -215,7 +236,7 @@ static void connection_lost(void* user, const nn_contents* contents)
         case NN_SENT_INPUT: connection->input_pending = connection->inputs.count > 0; break;
         case NN_SENT_INPUT_ACK: connection->input_receiver.ack_due = connection->input_receiver.has_tick; break;
         case NN_SENT_SIZE_PROBE:
-            nn_packet_size_lost(&connection->size, contents->frames[i].value, connection->now_us);
+            nn_packet_size_lost(&connection->udp->size, contents->frames[i].value, connection->now_us);
             break;
         case NN_SENT_SUSPEND: connection->suspend_pending = true; break;
         default: break;
@@ -227,15 +248,15 @@ static void connection_lost(void* user, const nn_contents* contents)
 /* The recovery tells a probed packet as lost, too: the statistics count what it counts. */
 static void connection_count_losses(nn_connection* connection, uint64_t acked_before, uint64_t lost_before)
 {
-    const nn_recovery* recovery = &connection->recovery;
-    for (uint64_t i = acked_before; i < recovery->packets_acked; i++) nn_loss_add(&connection->loss, false);
-    for (uint64_t i = lost_before; i < recovery->packets_lost; i++) nn_loss_add(&connection->loss, true);
+    const nn_recovery* recovery = &connection->udp->recovery;
+    for (uint64_t i = acked_before; i < recovery->packets_acked; i++) nn_loss_add(&connection->udp->loss, false);
+    for (uint64_t i = lost_before; i < recovery->packets_lost; i++) nn_loss_add(&connection->udp->loss, true);
 }
 
 static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
 {
-    nn_recovery* recovery = &connection->recovery;
     if (!nn_connection_is_udp(connection)) return false;
+    nn_recovery* recovery = &connection->udp->recovery;
     uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
     necpnet_result result =
         nn_recovery_read_ack(recovery, reader, connection->now_us, connection_acked, connection_lost, connection);
@@ -246,21 +267,21 @@ static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
 
 static void connection_run_recovery(nn_connection* connection)
 {
-    nn_recovery* recovery = &connection->recovery;
+    nn_recovery* recovery = &connection->udp->recovery;
     uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
-    connection->probes += nn_recovery_on_deadline(recovery, connection->now_us, connection_lost, connection);
+    connection->udp->probes += nn_recovery_on_deadline(recovery, connection->now_us, connection_lost, connection);
     connection_count_losses(connection, acked, lost);
     nn_connection_watch_size(connection);
 }
 
 NN_PRIVATE void nn_connection_repeat_flight(nn_connection* connection)
 {
-    nn_recovery_repeat(&connection->recovery, connection_lost, connection);
+    nn_recovery_repeat(&connection->udp->recovery, connection_lost, connection);
 }
 
 NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t before_us)
 {
-    nn_recovery_lose_before(&connection->recovery, before_us, connection_lost, connection);
+    nn_recovery_lose_before(&connection->udp->recovery, before_us, connection_lost, connection);
 }
 
 static void connection_end(nn_connection* connection, const nn_close* close, bool by_peer)
@@ -317,10 +338,10 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
     }
     nn_jitter_add(&connection->jitter, pong->received_at_us + pong->hold_us, now_us);
     if (connection->settings->is_server) return;
-    if (!nn_clock_sync_add(&connection->clock, pong->sent_at_us, pong->received_at_us, pong->hold_us, now_us)) return;
-    if (connection->state_sink.clock) {
-        connection->state_sink.clock(connection->state_sink.user, nn_clock_sync_offset_us(&connection->clock, now_us),
-                                     connection->tick_hz);
+    if (!nn_clock_sync_add(connection->clock, pong->sent_at_us, pong->received_at_us, pong->hold_us, now_us)) return;
+    if (connection->state_sink->clock) {
+        connection->state_sink->clock(connection->state_sink->user, nn_clock_sync_offset_us(connection->clock, now_us),
+                                      connection->tick_hz);
     }
 }
 
@@ -335,10 +356,10 @@ static necpnet_result connection_read_input(nn_connection* connection, nn_reader
 
 static necpnet_result connection_read_state(nn_connection* connection, nn_reader* reader)
 {
-    if (connection->settings->is_server || !connection->state_sink.read) {
+    if (connection->settings->is_server || !connection->state_sink->read) {
         return connection_refuse(connection, "STATE to a side that did not ask for it");
     }
-    necpnet_result result = connection->state_sink.read(connection->state_sink.user, reader, connection->now_us);
+    necpnet_result result = connection->state_sink->read(connection->state_sink->user, reader, connection->now_us);
     if (result == NECPNET_ERR_BAD_DATA) return connection_refuse(connection, "STATE frame does not decode");
     if (result == NECPNET_ERR_LIMIT_REACHED) {
         nn_close close = nn_close_of(result, 0, "more entities than the view's entities_max");
@@ -488,17 +509,17 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
     nn_packet packet;
     necpnet_drop why = NECPNET_DROP_MALFORMED;
     connection->now_us = now_us;
-    if (connection->state == NN_CONNECTION_NONE || connection->state == NN_CONNECTION_CLOSED) {
+    if (!connection->udp || connection->state == NN_CONNECTION_CLOSED) {
         return NECPNET_DROP_UNKNOWN_CONNECTION;
     }
-    if (!nn_packet_parse(data, bytes, connection->acks.largest, &packet, &why)) return why;
-    if (!nn_acks_is_new(&connection->acks, packet.number)) {
+    if (!nn_packet_parse(data, bytes, connection->udp->acks.largest, &packet, &why)) return why;
+    if (!nn_acks_is_new(&connection->udp->acks, packet.number)) {
         connection->packets_duplicate++;
         return NECPNET_DROP_REPLAY;
     }
-    uint64_t next_number = nn_recovery_next_number(&connection->recovery);
-    uint64_t keep_us = nn_recovery_probe_us(&connection->recovery) * 3; /* RFC 9001 6.5 */
-    if (!nn_phases_open(&connection->phases, data, &packet, next_number, keep_us, now_us, &why)) return why;
+    uint64_t next_number = nn_recovery_next_number(&connection->udp->recovery);
+    uint64_t keep_us = nn_recovery_probe_us(&connection->udp->recovery) * 3; /* RFC 9001 6.5 */
+    if (!nn_phases_open(&connection->udp->phases, data, &packet, next_number, keep_us, now_us, &why)) return why;
     connection->heard_us = now_us;
     connection->packets_received++;
     connection->bytes_received += bytes;
@@ -509,18 +530,18 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
         if (nn_read_u8(&reader) == NN_FRAME_CLOSE) connection->state = NN_CONNECTION_CLOSED;
         return NECPNET_DROP_COUNT;
     }
-    bool is_newest = connection->acks.largest == NN_PACKET_NONE || packet.number > connection->acks.largest;
+    bool is_newest = connection->udp->acks.largest == NN_PACKET_NONE || packet.number > connection->udp->acks.largest;
     nn_connection_note_source(connection, from, bytes, is_newest);
     bool eliciting = false;
     connection->state_came = false;
     necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &eliciting);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) { /* not acknowledged: what it carried will come again, in other packets */
-        nn_acks_refuse(&connection->acks, packet.number);
+        nn_acks_refuse(&connection->udp->acks, packet.number);
         return NECPNET_DROP_MEMORY;
     }
-    nn_acks_add(&connection->acks, packet.number, eliciting, (packet.flags & NN_PACKET_ACK_NOW) != 0, now_us);
+    nn_acks_add(&connection->udp->acks, packet.number, eliciting, (packet.flags & NN_PACKET_ACK_NOW) != 0, now_us);
     if (connection->state_came || bytes >= NN_ACKS_BULK_BYTES) {
-        nn_acks_hurry(&connection->acks, now_us + NN_ACKS_HURRY_US);
+        nn_acks_hurry(&connection->udp->acks, now_us + NN_ACKS_HURRY_US);
     }
     return NECPNET_DROP_COUNT;
 }
@@ -574,8 +595,8 @@ static uint64_t connection_ping_at_us(const nn_connection* connection)
     uint64_t at_us = settings->is_server ? nn_max_u64(connection->heard_us, connection->pinged_us) + idle_us * 2
                                          : connection->sent_us + idle_us;
     if (!settings->is_server) {
-        uint64_t interval_us = nn_clock_sync_interval_us(&connection->clock);
-        bool wants_clock = udp || connection->state_sink.read || connection->clock.count < NN_CLOCK_SYNC_SAMPLES;
+        uint64_t interval_us = nn_clock_sync_interval_us(connection->clock);
+        bool wants_clock = udp || connection->state_sink->read || connection->clock->count < NN_CLOCK_SYNC_SAMPLES;
         if (wants_clock) at_us = nn_min_u64(at_us, connection->pinged_us + interval_us);
     }
     return at_us;
@@ -595,10 +616,10 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
         connection_end(connection, &close, false);
         return;
     }
-    if (nn_connection_is_udp(connection) && now_us >= nn_recovery_deadline_us(&connection->recovery)) {
+    if (nn_connection_is_udp(connection) && now_us >= nn_recovery_deadline_us(&connection->udp->recovery)) {
         connection_run_recovery(connection);
     }
-    nn_connection_update_path(connection);
+    if (nn_connection_is_udp(connection)) nn_connection_update_path(connection);
     if (now_us >= connection_ping_at_us(connection)) connection->ping_pending = true;
 }
 
@@ -616,10 +637,10 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     }
     if (at_us > now_us) return at_us;
     if (connection->is_stalled) return now_us + NN_CONNECTION_STALL_US;
-    if (udp) return nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
+    if (udp) return nn_max_u64(now_us, nn_congestion_deadline_us(&connection->udp->congestion, now_us));
     bool is_blocked = connection->web && necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES;
     if (is_blocked) return NN_NEVER; /* on_session_writable comes */
-    return nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
+    return nn_max_u64(now_us, nn_limit_deadline_us(&connection->limit));
 }
 
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us)
@@ -633,8 +654,8 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
         nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
     if (nn_connection_is_udp(connection)) {
-        at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->recovery));
-        at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->acks));
+        at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->udp->recovery));
+        at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->udp->acks));
         at_us = nn_min_u64(at_us, nn_connection_path_deadline_us(connection));
     }
     return nn_min_u64(at_us, connection_output_at_us(connection, now_us));
@@ -644,12 +665,21 @@ NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, ui
                                                    size_t bytes)
 {
     size_t least = NN_PACKET_OVERHEAD_BYTES_MAX + NN_INPUT_EXTRA_BYTES; /* inputs are never cut */
-    if (nn_connection_is_udp(connection) && bytes + least > connection->size.base) {
+    if (nn_connection_is_udp(connection) && bytes + least > connection->udp->size.base) {
         return NECPNET_ERR_MESSAGE_TOO_LARGE;
     }
     necpnet_result result = nn_inputs_push(&connection->inputs, tick, data, bytes);
     if (result == NECPNET_OK) connection->input_pending = true;
     return result;
+}
+
+NN_PRIVATE void nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s)
+{
+    if (nn_connection_is_udp(connection)) {
+        nn_limit_set(&connection->udp->congestion.limit, bytes_per_s);
+    } else {
+        nn_limit_set(&connection->limit, bytes_per_s);
+    }
 }
 
 NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended)

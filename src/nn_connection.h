@@ -87,20 +87,38 @@ typedef struct nn_state_sink {
     void* user;
 } nn_state_sink;
 
+/* What a connection over UDP has besides: taken when it begins, given back with the carrier. */
+typedef struct nn_connection_udp {
+    nn_phases phases; /* its keys */
+    nn_acks acks;
+    nn_recovery recovery;
+    nn_congestion congestion;
+    nn_loss loss;
+    nn_path path;         /* an address that the peer seems to have moved to */
+    necpnet_address from; /* of the packet being read */
+    necpnet_address response_to;
+    uint64_t response; /* PATH_RESPONSE to be sent */
+    uint64_t path_seed;
+    uint64_t path_count;
+    nn_packet_size size; /* how large its packets are */
+    uint32_t probes;     /* packets to send whatever the window says */
+    bool response_pending;
+} nn_connection_udp;
+
 typedef struct nn_connection {
     const nn_connection_settings* settings;
     nn_session* session;
-    nn_follower* follower;    /* server: how the world serves this peer; made and ended by the connection */
-    necpnet_world* world;     /* server: NULL without */
-    bool schema_waits;        /* server: the client has another version and has not taken ours yet */
-    nn_state_sink state_sink; /* client: read is NULL without */
+    nn_follower* follower;           /* server: how the world serves this peer; made and ended by the connection */
+    necpnet_world* world;            /* server: NULL without */
+    const nn_state_sink* state_sink; /* client: read is NULL without */
     nn_connection_state state;
     necpnet_transport_kind transport;
     necpnet_address address;
     bool encrypted;
-    bool has_begun; /* at some time since init */
-    bool loading;   /* this side asked for patience */
-    bool suspended; /* this side is in the background */
+    bool schema_waits; /* server: the client has another version and has not taken ours yet */
+    bool has_begun;    /* at some time since init */
+    bool loading;      /* this side asked for patience */
+    bool suspended;    /* this side is in the background */
     bool peer_loading;
     bool peer_suspended;
     bool suspend_pending; /* a SUSPEND frame is to be sent */
@@ -113,34 +131,23 @@ typedef struct nn_connection {
     bool state_came;           /* the packet being read holds state */
     bool is_stalled;           /* there is output, but the last flush could not write it */
     uint8_t closes_left;       /* CLOSE packets that may still be sent */
-    nn_close close;
+    nn_close close;            /* why it ended; kept by nn_connection_detach, for the owner to tell */
     /* UDP */
     uint32_t local_id;
     uint32_t remote_id;
-    nn_packet_size size; /* how large its packets are */
-    uint32_t probes;     /* packets to send whatever the window says */
-    nn_phases phases;    /* its keys */
-    nn_acks acks;
-    nn_recovery recovery;
-    nn_congestion congestion;
-    nn_path path;         /* an address that the peer seems to have moved to */
-    necpnet_address from; /* of the packet being read */
-    necpnet_address response_to;
-    uint64_t response; /* PATH_RESPONSE to be sent */
-    uint64_t path_seed;
-    uint64_t path_count;
+    nn_connection_udp* udp;
     uint32_t migrations; /* changes of address so far */
-    bool response_pending;
+    uint32_t tick_hz;    /* client: the server's */
     /* WebSocket */
     necpnet_web_connection* web;
+    nn_limit limit;
     uint64_t input_ack_at_us;
     uint64_t state_at_bytes; /* carrier bytes written before the last STATE frame */
     uint32_t web_rtt_us;
     uint32_t web_rtt_min_us;
     uint32_t web_rtt_variance_us;
     /* both */
-    uint32_t tick_hz; /* client: the server's */
-    uint64_t now_us;  /* of the call under way */
+    uint64_t now_us; /* of the call under way */
     uint64_t started_us;
     uint64_t heard_us;
     uint64_t sent_us;
@@ -148,7 +155,7 @@ typedef struct nn_connection {
     uint64_t ping_id;
     nn_pong pong;
     uint64_t linger_until_us;
-    nn_clock_sync clock;
+    nn_clock_sync* clock; /* client: borrowed; NULL in a server */
     nn_inputs inputs;
     nn_input_receiver input_receiver;
     nn_input_function deliver_input;  /* server */
@@ -156,7 +163,6 @@ typedef struct nn_connection {
     void* deliver_user;               /* of both */
     nn_rate send_rate;
     nn_rate receive_rate;
-    nn_loss loss;
     nn_jitter jitter;
     uint64_t packets_sent;
     uint64_t packets_received;
@@ -190,7 +196,7 @@ NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connectio
 NN_PRIVATE void nn_connection_reset(nn_connection* connection);
 
 /* nn_connection_detach - the carrier is over, the session goes on: give back what belonged to the carrier and say nothing.
- * Inputs, clock, patience and what the endpoint set stay; begin with open.resumed follows, or reset. */
+ * Inputs, clock, close, patience and what the endpoint set stay; begin with open.resumed follows, or reset. */
 NN_PRIVATE void nn_connection_detach(nn_connection* connection);
 
 /* nn_connection_may_resume - of a CLOSED one: whether the network took it, so that the session may go on over another. */
@@ -266,6 +272,9 @@ NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t be
 
 /* nn_connection_has_own - whether frames of its own wait (between the two files). */
 NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection);
+
+/* nn_connection_set_limit - another bandwidth limit; nothing while it has no carrier. */
+NN_PRIVATE void nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s);
 
 /* nn_connection_budget - bytes that would leave at once. */
 NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t now_us);

@@ -13,18 +13,18 @@ static uint64_t connection_new_challenge(nn_connection* connection)
 {
     uint8_t key[NN_SIPHASH_KEY_BYTES];
     uint8_t text[8];
-    nn_store_u64(key, connection->path_seed);
-    nn_store_u64(key + 8, ~connection->path_seed);
-    nn_store_u64(text, ++connection->path_count);
+    nn_store_u64(key, connection->udp->path_seed);
+    nn_store_u64(key + 8, ~connection->udp->path_seed);
+    nn_store_u64(text, ++connection->udp->path_count);
     return nn_siphash64(key, text, sizeof text);
 }
 
 NN_PRIVATE void nn_connection_note_source(nn_connection* connection, const necpnet_address* from, size_t bytes,
                                           bool is_newest)
 {
-    connection->from = *from;
+    connection->udp->from = *from;
     if (necpnet_address_equal(from, &connection->address)) return;
-    nn_path* path = &connection->path;
+    nn_path* path = &connection->udp->path;
     bool is_known = path->is_open && necpnet_address_equal(from, &path->address);
     /* servers stay where they are (RFC 9000 9); an overtaken packet from where the peer was says nothing */
     if (!is_known && (!is_newest || !connection->settings->is_server)) return;
@@ -41,14 +41,15 @@ NN_PRIVATE void nn_connection_note_source(nn_connection* connection, const necpn
 static size_t connection_send_path(nn_connection* connection, const necpnet_address* to, nn_frame_type type,
                                    uint64_t value)
 {
-    nn_recovery* recovery = &connection->recovery;
+    nn_recovery* recovery = &connection->udp->recovery;
     uint8_t* packet = connection->settings->scratch;
     uint64_t number = nn_recovery_next_number(recovery);
-    uint8_t flags = nn_phases_before_send(&connection->phases, number, recovery->largest_acked, connection->now_us);
+    uint8_t flags =
+        nn_phases_before_send(&connection->udp->phases, number, recovery->largest_acked, connection->now_us);
     size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, recovery->largest_acked, flags);
     nn_writer writer = nn_writer_of(packet + header_bytes, NN_PATH_BYTES);
     nn_frame_write_path(&writer, type, value);
-    size_t bytes = nn_packet_seal(connection->phases.send, packet, header_bytes, NN_PATH_BYTES, number);
+    size_t bytes = nn_packet_seal(connection->udp->phases.send, packet, header_bytes, NN_PATH_BYTES, number);
     const necpnet_transport* transport = connection->settings->transport;
     transport->send_datagram(transport->user, to, packet, bytes);
     nn_recovery_sent(recovery, number, (uint32_t)bytes, false, NULL, connection->now_us); /* repeated by nn_path */
@@ -60,69 +61,72 @@ static size_t connection_send_path(nn_connection* connection, const necpnet_addr
 
 NN_PRIVATE void nn_connection_flush_path(nn_connection* connection)
 {
-    nn_path* path = &connection->path;
+    nn_path* path = &connection->udp->path;
     uint64_t now_us = connection->now_us;
-    if (connection->response_pending) {
-        connection->response_pending = false;
-        bool is_unproven = path->is_open && necpnet_address_equal(&connection->response_to, &path->address);
+    if (connection->udp->response_pending) {
+        connection->udp->response_pending = false;
+        bool is_unproven = path->is_open && necpnet_address_equal(&connection->udp->response_to, &path->address);
         if (!is_unproven || nn_path_send(path, CONNECTION_PATH_PACKET_BYTES)) {
-            connection_send_path(connection, &connection->response_to, NN_FRAME_PATH_RESPONSE, connection->response);
+            connection_send_path(connection, &connection->udp->response_to, NN_FRAME_PATH_RESPONSE,
+                                 connection->udp->response);
         }
     }
     if (nn_path_wants_challenge(path, CONNECTION_PATH_PACKET_BYTES, now_us)) {
         size_t bytes = connection_send_path(connection, &path->address, NN_FRAME_PATH_CHALLENGE, path->challenge);
-        nn_path_challenged(path, bytes, nn_recovery_probe_us(&connection->recovery), now_us);
+        nn_path_challenged(path, bytes, nn_recovery_probe_us(&connection->udp->recovery), now_us);
     }
 }
 
 NN_PRIVATE void nn_connection_update_path(nn_connection* connection)
 {
-    if (connection->path.is_open && connection->now_us >= connection->path.until_us) nn_path_end(&connection->path);
+    if (connection->udp->path.is_open && connection->now_us >= connection->udp->path.until_us)
+        nn_path_end(&connection->udp->path);
 }
 
 NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connection)
 {
-    if (connection->response_pending) return connection->now_us;
-    uint64_t at_us = nn_path_deadline_us(&connection->path, CONNECTION_PATH_PACKET_BYTES);
+    if (connection->udp->response_pending) return connection->now_us;
+    uint64_t at_us = nn_path_deadline_us(&connection->udp->path, CONNECTION_PATH_PACKET_BYTES);
     /* one that is due already waits for the window or the path: something else will wake us */
-    uint64_t probe_us = connection->size.next_us > connection->now_us ? connection->size.next_us : NN_NEVER;
+    uint64_t probe_us = connection->udp->size.next_us > connection->now_us ? connection->udp->size.next_us : NN_NEVER;
     return nn_min_u64(at_us, probe_us);
 }
 
 NN_PRIVATE void nn_connection_set_size(nn_connection* connection)
 {
-    bool can_grow = connection->size.bytes_max > connection->size.base;
-    connection->recovery.large_bytes = can_grow ? (uint16_t)connection->size.base : UINT16_MAX;
-    nn_congestion_set_datagram(&connection->congestion, connection->size.bytes);
+    bool can_grow = connection->udp->size.bytes_max > connection->udp->size.base;
+    connection->udp->recovery.large_bytes = can_grow ? (uint16_t)connection->udp->size.base : UINT16_MAX;
+    nn_congestion_set_datagram(&connection->udp->congestion, connection->udp->size.bytes);
 }
 
 /* After losses: whether packets beyond the base have stopped coming through. */
 NN_PRIVATE void nn_connection_watch_size(nn_connection* connection)
 {
-    nn_recovery* recovery = &connection->recovery;
-    if (recovery->large_lost < NN_PACKET_SIZE_LOSSES || connection->size.bytes <= connection->size.base) return;
+    nn_recovery* recovery = &connection->udp->recovery;
+    if (recovery->large_lost < NN_PACKET_SIZE_LOSSES || connection->udp->size.bytes <= connection->udp->size.base)
+        return;
     recovery->large_lost = 0;
-    nn_packet_size_black_hole(&connection->size, connection->now_us);
+    nn_packet_size_black_hole(&connection->udp->size, connection->now_us);
     nn_connection_set_size(connection);
 }
 
 /* Another way with another round trip and bandwidth: what was learnt of the former is void (RFC 9000 9.4). */
 static void connection_forget_way(nn_connection* connection, uint32_t rtt_us)
 {
-    uint32_t limit = connection->congestion.limit_bytes_per_s;
+    uint32_t limit = connection->udp->congestion.limit.bytes_per_s;
     nn_connection_lose_flight(connection, NN_NEVER);
-    nn_congestion_init(&connection->congestion, limit, connection->now_us);
-    nn_packet_size_begin(&connection->size, connection->now_us);
+    nn_congestion_init(&connection->udp->congestion, limit, connection->now_us);
+    nn_packet_size_begin(&connection->udp->size, connection->now_us);
     nn_connection_set_size(connection);
-    nn_recovery_forget_rtt(&connection->recovery);
-    if (rtt_us) nn_recovery_seed_rtt(&connection->recovery, rtt_us, connection->now_us);
+    nn_recovery_forget_rtt(&connection->udp->recovery);
+    if (rtt_us) nn_recovery_seed_rtt(&connection->udp->recovery, rtt_us, connection->now_us);
 }
 
 static void connection_change_path(nn_connection* connection)
 {
-    nn_path path = connection->path;
+    nn_path path = connection->udp->path;
     uint64_t now_us = connection->now_us;
-    nn_path_end(&connection->path);
+    nn_path_end(&connection->udp->path);
     if (nn_path_same_host(&path.address, &connection->address)) {
         nn_connection_lose_flight(connection, path.is_behind ? NN_NEVER : path.began_us);
     } else {
@@ -135,14 +139,14 @@ static void connection_change_path(nn_connection* connection)
 
 NN_PRIVATE void nn_connection_read_challenge(nn_connection* connection, uint64_t challenge)
 {
-    connection->response = challenge;
-    connection->response_to = connection->from;
-    connection->response_pending = true;
+    connection->udp->response = challenge;
+    connection->udp->response_to = connection->udp->from;
+    connection->udp->response_pending = true;
 }
 
 NN_PRIVATE void nn_connection_read_response(nn_connection* connection, uint64_t response)
 {
-    if (nn_path_is_answer(&connection->path, &connection->from, response)) connection_change_path(connection);
+    if (nn_path_is_answer(&connection->udp->path, &connection->udp->from, response)) connection_change_path(connection);
 }
 
 NN_PRIVATE void nn_connection_moved(nn_connection* connection, uint64_t now_us)

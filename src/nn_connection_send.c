@@ -56,7 +56,8 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
 
 static uint8_t connection_begin_phase(nn_connection* connection, uint64_t number)
 {
-    return nn_phases_before_send(&connection->phases, number, connection->recovery.largest_acked, connection->now_us);
+    return nn_phases_before_send(&connection->udp->phases, number, connection->udp->recovery.largest_acked,
+                                 connection->now_us);
 }
 
 /* Seal what stands behind the header and hand it to the transport. */
@@ -64,14 +65,14 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
                                    bool eliciting, const nn_contents* contents)
 {
     uint8_t* packet = connection->settings->scratch;
-    size_t bytes = nn_packet_seal(connection->phases.send, packet, header_bytes, frames_bytes, number);
+    size_t bytes = nn_packet_seal(connection->udp->phases.send, packet, header_bytes, frames_bytes, number);
     const necpnet_transport* transport = connection->settings->transport;
     transport->send_datagram(transport->user, &connection->address, packet, bytes); /* a refusal is a lost packet */
-    if (nn_path_send(&connection->path, bytes)) {
-        transport->send_datagram(transport->user, &connection->path.address, packet, bytes);
+    if (nn_path_send(&connection->udp->path, bytes)) {
+        transport->send_datagram(transport->user, &connection->udp->path.address, packet, bytes);
         connection->bytes_sent += bytes;
     }
-    nn_recovery_sent(&connection->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
+    nn_recovery_sent(&connection->udp->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
     connection->packets_sent++;
     connection->bytes_sent += bytes;
     nn_rate_add(&connection->send_rate, bytes, connection->now_us);
@@ -81,38 +82,39 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
 /* How large a packet may be. Where nothing answers it may be for its size: a probe of the base size will tell. */
 static uint32_t connection_packet_bytes(const nn_connection* connection)
 {
-    bool is_doubtful = connection->probes && connection->recovery.probes >= NN_PACKET_SIZE_TIMEOUTS;
-    return is_doubtful ? connection->size.base : connection->size.bytes;
+    bool is_doubtful = connection->udp->probes && connection->udp->recovery.probes >= NN_PACKET_SIZE_TIMEOUTS;
+    return is_doubtful ? connection->udp->size.base : connection->udp->size.bytes;
 }
 
 /* One packet with acknowledgements and, if allowed, everything else. Returns whether one left. */
 static bool connection_make_packet(nn_connection* connection, bool eliciting_too)
 {
-    uint64_t number = nn_recovery_next_number(&connection->recovery);
+    uint64_t number = nn_recovery_next_number(&connection->udp->recovery);
     uint8_t flags = connection_begin_phase(connection, number);
-    if (nn_recovery_wants_ack(&connection->recovery)) flags |= NN_PACKET_ACK_NOW;
+    if (nn_recovery_wants_ack(&connection->udp->recovery)) flags |= NN_PACKET_ACK_NOW;
     uint8_t* packet = connection->settings->scratch;
     size_t header_bytes =
-        nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
+        nn_packet_begin(packet, connection->remote_id, number, connection->udp->recovery.largest_acked, flags);
     size_t room = connection_packet_bytes(connection) - header_bytes - NN_PACKET_TAG_BYTES;
     nn_writer writer = nn_writer_of(packet + header_bytes, room);
     nn_contents contents;
     contents.count = 0;
     bool eliciting = false;
-    bool acked = nn_acks_wants(&connection->acks) && nn_acks_write(&connection->acks, &writer, connection->now_us);
-    if (eliciting_too && nn_recovery_reserve(&connection->recovery) != NECPNET_OK) eliciting_too = false;
+    bool acked =
+        nn_acks_wants(&connection->udp->acks) && nn_acks_write(&connection->udp->acks, &writer, connection->now_us);
+    if (eliciting_too && nn_recovery_reserve(&connection->udp->recovery) != NECPNET_OK) eliciting_too = false;
     eliciting = connection_write_own(connection, &writer, &contents, eliciting_too);
     if (eliciting_too && nn_session_write(connection->session, &writer, &contents, connection->now_us))
         eliciting = true;
-    if (eliciting_too && connection->probes && !eliciting && nn_writer_left(&writer) >= NN_PING_BYTES_MAX) {
+    if (eliciting_too && connection->udp->probes && !eliciting && nn_writer_left(&writer) >= NN_PING_BYTES_MAX) {
         connection->ping_pending = true; /* a probe with nothing else to say */
         eliciting = connection_write_own(connection, &writer, &contents, true);
     }
     size_t frames_bytes = nn_writer_bytes(&writer);
     if (frames_bytes == 0) return false;
     connection_send_packet(connection, header_bytes, frames_bytes, number, eliciting, &contents);
-    if (acked) nn_acks_sent(&connection->acks, number);
-    if (connection->probes && eliciting) connection->probes--;
+    if (acked) nn_acks_sent(&connection->udp->acks, number);
+    if (connection->udp->probes && eliciting) connection->udp->probes--;
     return true;
 }
 
@@ -125,9 +127,10 @@ NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection)
 /* A packet of padding, to learn whether the path takes its size. Nobody waits for it. */
 static void connection_probe_size(nn_connection* connection)
 {
-    nn_recovery* recovery = &connection->recovery;
-    uint32_t bytes = nn_packet_size_wants(&connection->size, connection->now_us);
-    if (!bytes || connection->path.is_open || nn_congestion_budget(&connection->congestion, connection->now_us) == 0) {
+    nn_recovery* recovery = &connection->udp->recovery;
+    uint32_t bytes = nn_packet_size_wants(&connection->udp->size, connection->now_us);
+    if (!bytes || connection->udp->path.is_open ||
+        nn_congestion_budget(&connection->udp->congestion, connection->now_us) == 0) {
         return;
     }
     if (nn_recovery_reserve(recovery) != NECPNET_OK) return;
@@ -141,7 +144,7 @@ static void connection_probe_size(nn_connection* connection)
     contents.count = 0;
     nn_contents_add(&contents, NN_SENT_SIZE_PROBE, 0, 0, bytes);
     connection_send_packet(connection, header_bytes, frames_bytes, number, true, &contents);
-    nn_packet_size_sent(&connection->size, bytes);
+    nn_packet_size_sent(&connection->udp->size, bytes);
 }
 
 static void connection_flush_packets(nn_connection* connection)
@@ -149,12 +152,13 @@ static void connection_flush_packets(nn_connection* connection)
     uint64_t now_us = connection->now_us;
     connection_probe_size(connection);
     for (int i = 0; i < NN_CONNECTION_BURST_PACKETS_MAX; i++) {
-        bool output = connection->probes > 0 || nn_connection_has_own(connection) ||
+        bool output = connection->udp->probes > 0 || nn_connection_has_own(connection) ||
                       nn_session_has_output(connection->session, now_us);
-        bool ack_due = now_us >= nn_acks_deadline_us(&connection->acks);
+        bool ack_due = now_us >= nn_acks_deadline_us(&connection->udp->acks);
         if (!output && !ack_due) return;
-        bool allowed = output && (connection->probes > 0 ||
-                                  nn_congestion_budget(&connection->congestion, now_us) >= connection->size.bytes);
+        bool allowed =
+            output && (connection->udp->probes > 0 ||
+                       nn_congestion_budget(&connection->udp->congestion, now_us) >= connection->udp->size.bytes);
         if (!allowed && !ack_due && !connection->pong_pending) return;
         if (!connection_make_packet(connection, allowed)) {
             connection->is_stalled = true;
@@ -180,7 +184,7 @@ static void connection_flush_messages(nn_connection* connection)
         bool output = nn_session_has_output(connection->session, now_us);
         bool own = nn_connection_has_own(connection) || connection->input_receiver.ack_due;
         if ((!output && !own) || !connection_web_has_room(connection)) return;
-        size_t room = nn_congestion_limit_room(&connection->congestion, now_us);
+        size_t room = nn_limit_room(&connection->limit, now_us);
         if (room == 0) return;
         nn_writer writer = nn_writer_of(message, nn_min_size(room, NN_WEB_SESSION_BYTES_MAX));
         connection_write_own(connection, &writer, NULL, true);
@@ -191,7 +195,7 @@ static void connection_flush_messages(nn_connection* connection)
             return;
         }
         nn_session_count_written(connection->session, bytes);
-        nn_congestion_on_sent(&connection->congestion, (uint32_t)bytes, false, now_us);
+        nn_limit_sent(&connection->limit, (uint32_t)bytes, now_us);
         connection->packets_sent++;
         connection->bytes_sent += bytes;
         connection->sent_us = now_us;
@@ -217,11 +221,11 @@ static void connection_send_close(nn_connection* connection)
         connection->state = NN_CONNECTION_CLOSED;
         return;
     }
-    uint64_t number = nn_recovery_next_number(&connection->recovery);
+    uint64_t number = nn_recovery_next_number(&connection->udp->recovery);
     uint8_t flags = connection_begin_phase(connection, number);
     size_t header_bytes =
-        nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
-    size_t room = connection->size.bytes - header_bytes - NN_PACKET_TAG_BYTES;
+        nn_packet_begin(packet, connection->remote_id, number, connection->udp->recovery.largest_acked, flags);
+    size_t room = connection->udp->size.bytes - header_bytes - NN_PACKET_TAG_BYTES;
     nn_writer writer = nn_writer_of(packet + header_bytes, room);
     nn_close close = connection->close;
     size_t fixed = NN_CLOSE_BYTES_MAX - NECPNET_REASON_BYTES_MAX;
@@ -239,7 +243,7 @@ static void connection_begin_closing(nn_connection* connection)
     connection->state = NN_CONNECTION_CLOSING;
     connection->closes_left = NN_CONNECTION_CLOSES_MAX;
     if (nn_connection_is_udp(connection)) {
-        uint64_t wait_us = nn_recovery_probe_us(&connection->recovery) * 3;
+        uint64_t wait_us = nn_recovery_probe_us(&connection->udp->recovery) * 3;
         connection->linger_until_us = connection->now_us + nn_min_u64(wait_us, NN_CONNECTION_CLOSING_US_MAX);
     }
     connection_send_close(connection);
@@ -281,28 +285,29 @@ NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t
     size_t queued = nn_session_queued_bytes(connection->session);
     size_t room;
     if (nn_connection_is_udp(connection)) {
-        room = nn_congestion_budget((nn_congestion*)&connection->congestion, now_us);
+        room = nn_congestion_budget(&connection->udp->congestion, now_us);
     } else {
         size_t pending = connection->web ? necpnet_web_pending(connection->web) : 0;
         room = pending < NN_CONNECTION_UNSENT_BYTES ? NN_CONNECTION_UNSENT_BYTES - pending : 0;
-        room = nn_min_size(room, nn_congestion_limit_room((nn_congestion*)&connection->congestion, now_us));
+        room = nn_min_size(room, nn_limit_room((nn_limit*)&connection->limit, now_us));
     }
     return room > queued ? room - queued : 0;
 }
 
 static void connection_fill_udp(const nn_connection* connection, necpnet_statistics* out)
 {
-    const nn_recovery* recovery = &connection->recovery;
+    const nn_recovery* recovery = &connection->udp->recovery;
     out->rtt_us = recovery->rtt_us;
     out->rtt_min_us = recovery->rtt_min_us;
     out->rtt_variance_us = recovery->rtt_variance_us;
+    out->loss_ppm = nn_loss_ppm(&connection->udp->loss);
     out->packets_lost = recovery->packets_lost;
-    out->congestion_bytes = (uint32_t)nn_min_u64(connection->congestion.window_bytes, UINT32_MAX);
-    out->flight_bytes = (uint32_t)nn_min_u64(connection->congestion.flight_bytes, UINT32_MAX);
-    out->datagram_bytes = connection->size.bytes;
-    out->key_phase = connection->phases.count;
+    out->congestion_bytes = (uint32_t)nn_min_u64(connection->udp->congestion.window_bytes, UINT32_MAX);
+    out->flight_bytes = (uint32_t)nn_min_u64(connection->udp->congestion.flight_bytes, UINT32_MAX);
+    out->datagram_bytes = connection->udp->size.bytes;
+    out->key_phase = connection->udp->phases.count;
     out->migrations = connection->migrations;
-    out->memory_bytes += nn_recovery_memory_bytes(recovery);
+    out->memory_bytes += sizeof *connection->udp + nn_recovery_memory_bytes(recovery);
 }
 
 NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64_t now_us, necpnet_statistics* out)
@@ -311,9 +316,8 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
     out->transport = connection->transport;
     out->encrypted = connection->encrypted;
     out->jitter_us = nn_jitter_us(&connection->jitter);
-    out->loss_ppm = nn_loss_ppm(&connection->loss);
-    out->clock_offset_us = nn_clock_sync_offset_us(&connection->clock, now_us);
-    out->clock_error_us = nn_clock_sync_error_us(&connection->clock, now_us);
+    out->clock_offset_us = connection->clock ? nn_clock_sync_offset_us(connection->clock, now_us) : 0;
+    out->clock_error_us = connection->clock ? nn_clock_sync_error_us(connection->clock, now_us) : UINT32_MAX;
     out->packets_sent = connection->packets_sent;
     out->packets_received = connection->packets_received;
     out->packets_duplicate = connection->packets_duplicate;

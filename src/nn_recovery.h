@@ -13,7 +13,7 @@
 #include "nn_contents.h"
 
 #define NN_RECOVERY_FLIGHT_MAX 4096u /* ack-eliciting packets kept at once */
-#define NN_RECOVERY_RING_FIRST 4u
+#define NN_RECOVERY_RING_FIRST 2u
 #define NN_RECOVERY_PACKET_THRESHOLD 3u /* RFC 9002 6.1.1; raised by spurious losses */
 #define NN_RECOVERY_PACKET_THRESHOLD_MAX 64u
 #define NN_RECOVERY_GRANULARITY_US 1000u  /* RFC 9002 6.1.2 */

@@ -523,8 +523,8 @@ static bool server_poll_life(nn_peer* peer, necpnet_event* out_event)
         if (peer->tell_suspended) { /* both at once: in their order */
             out_event->resumed = false;
             out_event->type = NECPNET_EVENT_SUSPENDED;
-            out_event->reason = peer->close.reason;
-            out_event->text = peer->close.text;
+            out_event->reason = peer->connection.close.reason;
+            out_event->text = peer->connection.close.text;
             peer->tell_suspended = false;
             return true;
         }
@@ -554,9 +554,9 @@ static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_even
     bool is_over = peer->tell_disconnected;
     peer->tell_disconnected = peer->tell_suspended = false;
     *out_event = nn_event_of(is_over ? NECPNET_EVENT_DISCONNECTED : NECPNET_EVENT_SUSPENDED, nn_peer_name(peer));
-    out_event->reason = peer->close.reason;
-    out_event->code = peer->close.code;
-    out_event->text = peer->close.text;
+    out_event->reason = peer->connection.close.reason;
+    out_event->code = peer->connection.close.code;
+    out_event->text = peer->connection.close.text;
     out_event->count = is_over ? peer->lost_count : 0;
     return true;
 }

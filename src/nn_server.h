@@ -85,7 +85,6 @@ typedef struct nn_peer {
     struct nn_peer* next_suspended;
     uint32_t group_count; /* that it is in */
     /* the session's life */
-    nn_close close;      /* why the last connection ended; DISCONNECTED tells it */
     uint64_t give_up_us; /* suspended: when the window has passed */
     uint64_t kept_bytes; /* suspended: as counted in kept_bytes of the server */
     uint64_t lost_count; /* ended: reliable messages that were not acknowledged */

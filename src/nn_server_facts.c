@@ -59,7 +59,7 @@ static void server_add_connection(const nn_connection* connection, necpnet_serve
     out->packets_received += connection->packets_received;
     out->bytes_sent += connection->bytes_sent;
     out->bytes_received += connection->bytes_received;
-    if (connection->transport == NECPNET_TRANSPORT_UDP) out->packets_lost += connection->recovery.packets_lost;
+    if (connection->transport == NECPNET_TRANSPORT_UDP) out->packets_lost += connection->udp->recovery.packets_lost;
 }
 
 necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpnet_server_statistics* out_statistics)
@@ -117,7 +117,7 @@ necpnet_result necpnet_server_set_bandwidth_limit(necpnet_server* server, necpne
     }
     nn_peer* found = nn_server_find(server, peer);
     if (!found) return NECPNET_ERR_NOT_FOUND;
-    nn_congestion_set_limit(&found->connection.congestion, bytes_per_s);
+    nn_connection_set_limit(&found->connection, bytes_per_s);
     nn_server_mark_dirty(server, found);
     return NECPNET_OK;
 }

@@ -234,7 +234,7 @@ static void server_forget_totals(necpnet_server* server, const nn_peer* peer)
     totals->packets_received += connection->packets_received;
     totals->bytes_sent += connection->bytes_sent;
     totals->bytes_received += connection->bytes_received;
-    if (connection->transport == NECPNET_TRANSPORT_UDP) totals->packets_lost += connection->recovery.packets_lost;
+    if (connection->transport == NECPNET_TRANSPORT_UDP) totals->packets_lost += connection->udp->recovery.packets_lost;
     for (int i = 0; i < server->endpoint.channel_count; i++) {
         necpnet_channel_statistics channel;
         if (nn_session_get_channel_statistics(&peer->session, i, &channel)) continue;

@@ -42,7 +42,7 @@ NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const 
         server->connected_count--;
     }
     nn_server_drop_offer(server, peer);
-    peer->close = *close;
+    peer->connection.close = *close;
     peer->has_ended = true;
     peer->tell_suspended = peer->tell_resumed = peer->tell_moved = false;
     peer->tell_disconnected = true;
@@ -83,7 +83,6 @@ NN_PRIVATE void nn_server_bound_kept(necpnet_server* server)
 
 static void session_suspend(necpnet_server* server, nn_peer* peer)
 {
-    peer->close = peer->connection.close;
     nn_connection_detach(&peer->connection);
     peer->is_heard = true;
     peer->ticket_shown = 0;
@@ -372,7 +371,7 @@ NN_PRIVATE void nn_server_run_session(necpnet_server* server, nn_peer* peer, uin
     if (peer->offer && now_us >= peer->offer->until_us) nn_server_drop_offer(server, peer);
     if (peer->is_suspended) {
         if (now_us >= peer->give_up_us) {
-            nn_close close = peer->close;
+            nn_close close = peer->connection.close;
             nn_server_end_peer(server, peer, &close);
         }
         return;

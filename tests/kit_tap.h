@@ -92,9 +92,9 @@ static inline necpnet_result tap_send_datagram(void* user, const necpnet_address
     harm harmed = harm_take(&self->out);
     nn_connection* connection = &self->client->connection;
     if (self->watch) self->watch(self, true, data, bytes);
-    bool live = connection->state != NN_CONNECTION_NONE;
-    uint64_t largest = live ? nn_recovery_next_number(&connection->recovery) - 1 : NN_PACKET_NONE;
-    if (!harm_datagram(&harmed, live ? connection->phases.send : NULL, largest, data, &bytes)) return NECPNET_OK;
+    bool live = connection->udp != NULL;
+    uint64_t largest = live ? nn_recovery_next_number(&connection->udp->recovery) - 1 : NN_PACKET_NONE;
+    if (!harm_datagram(&harmed, live ? connection->udp->phases.send : NULL, largest, data, &bytes)) return NECPNET_OK;
     if (harmed.kind == HARM_TWICE) (void)self->inner->send_datagram(self->inner->user, to, harm_bytes, bytes);
     return self->inner->send_datagram(self->inner->user, to, harm_bytes, bytes);
 }
@@ -105,10 +105,10 @@ static inline void tap_on_datagram(void* user, const necpnet_address* from, uint
     harm harmed = harm_take(&self->in);
     nn_connection* connection = &self->client->connection;
     if (self->watch) self->watch(self, false, data, bytes);
-    bool live = connection->state != NN_CONNECTION_NONE;
+    bool live = connection->udp != NULL;
     size_t whole = bytes;
-    if (!harm_datagram(&harmed, live ? connection->phases.receive : NULL,
-                       live ? connection->acks.largest : NN_PACKET_NONE, data, &bytes)) {
+    if (!harm_datagram(&harmed, live ? connection->udp->phases.receive : NULL,
+                       live ? connection->udp->acks.largest : NN_PACKET_NONE, data, &bytes)) {
         return;
     }
     uint8_t* exact = (uint8_t*)malloc(bytes + 1);

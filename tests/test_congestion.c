@@ -286,7 +286,7 @@ TEST(test_congestion_limit_caps_the_rate_exactly)
     static const uint32_t limits[] = {1000, 20000, 333333, 5000000};
     for (size_t i = 0; i < NN_COUNT(limits); i++) {
         link_begin(12500000, 10000, 1000000, 0, 9);
-        nn_congestion_set_limit(&link.congestion, limits[i]);
+        nn_limit_set(&link.congestion.limit, limits[i]);
         link_run(2000000, 0);
         link_run(10000000, 0);
         double rate = (double)link.sent * LINK_PACKET / 10.0;
@@ -328,7 +328,7 @@ TEST(test_congestion_acknowledgements_do_not_hold_up_data)
     nn_congestion_init(&congestion, NN_CONGESTION_UNLIMITED, 1000000);
     for (uint64_t i = 0; i < 10000; i++) nn_congestion_on_sent(&congestion, 33, false, 1000000 + i);
     TEST_AT_LEAST(nn_congestion_budget(&congestion, 1010000), 1200);
-    nn_congestion_set_limit(&congestion, 20000); /* a limit counts them, but owes a quarter of a second at most */
+    nn_limit_set(&congestion.limit, 20000); /* a limit counts them, but owes a quarter of a second at most */
     for (uint64_t i = 0; i < 10000; i++) nn_congestion_on_sent(&congestion, 33, false, 1010000 + i);
     TEST_EQUAL(nn_congestion_budget(&congestion, 1200000), 0);
     TEST_AT_LEAST(nn_congestion_budget(&congestion, 1300000), 1200);

@@ -317,11 +317,12 @@ static uint64_t number_of(const uint8_t* data, size_t bytes, uint64_t near)
 static void watch_nonces(tap* self, bool outward, const uint8_t* data, size_t bytes)
 {
     const nn_connection* connection = &self->client->connection;
-    if (!(data[0] & NN_PACKET_FORM) || connection->state == NN_CONNECTION_NONE || !connection->phases.send) return;
+    if (!(data[0] & NN_PACKET_FORM) || !connection->udp || !connection->udp->phases.send) return;
     if (outward) {
-        note_nonce(connection->phases.send, number_of(data, bytes, nn_recovery_next_number(&connection->recovery) - 1));
+        note_nonce(connection->udp->phases.send,
+                   number_of(data, bytes, nn_recovery_next_number(&connection->udp->recovery) - 1));
     } else {
-        note_nonce(connection->phases.receive, number_of(data, bytes, connection->acks.largest));
+        note_nonce(connection->udp->phases.receive, number_of(data, bytes, connection->udp->acks.largest));
     }
 }
 

@@ -387,7 +387,7 @@ TEST(test_recovery_delivers_all_over_5_percent_loss_and_reordering)
         nn_acks receiver;
         nn_acks_init(&receiver, NN_ACKS_DELAY_US_DEFAULT);
         recovery_begin(seed);
-        nn_congestion_set_limit(&recovery_congestion, 2000000);
+        nn_limit_set(&recovery_congestion.limit, 2000000);
         memset(recovery_there, 0, sizeof recovery_there);
         memset(recovery_back, 0, sizeof recovery_back);
         memset(recovery_arrived, 0, sizeof recovery_arrived);

@@ -8169,14 +8169,21 @@ NN_PRIVATE void nn_acks_peer_done(nn_acks* acks, uint64_t largest)
 #define NN_CONGESTION_IDLE_US 1000000u      /* after so long without sending, and each time again, half the window */
 #define NN_CONGESTION_UNLIMITED UINT32_MAX
 
+/* A bandwidth limit. By itself for WebSocket, where TCP sees to the rest. */
+typedef struct nn_limit {
+    uint64_t at_us;
+    int64_t bytes;        /* in the bucket */
+    uint32_t bytes_per_s; /* NN_CONGESTION_UNLIMITED */
+    uint32_t datagram_bytes;
+} nn_limit;
+
 typedef struct nn_congestion {
     uint64_t window_bytes;
     uint64_t flight_bytes;
     uint64_t rtt_us;     /* smoothed, for pacing and rounds */
     uint64_t pace_at_us; /* when pace_bytes was counted */
     int64_t pace_bytes;  /* that the pacer lets go; below 0 after an overshoot */
-    uint64_t limit_at_us;
-    int64_t limit_bytes; /* of the bandwidth limit's bucket */
+    nn_limit limit;
     uint64_t sent_at_us; /* when something in flight left last */
     uint64_t round_at_us;
     uint64_t round_bytes; /* acknowledged in this round */
@@ -8199,7 +8206,6 @@ typedef struct nn_congestion {
     uint32_t loss_ppm;            /* smoothed */
     uint32_t loss_least_ppm[2];   /* in the rate's slots */
     uint32_t excess_window_bytes; /* the window when loss rose above that; 0 none */
-    uint32_t limit_bytes_per_s;   /* NN_CONGESTION_UNLIMITED */
     uint32_t floor_rate;          /* bytes a second that it never goes below */
     uint32_t datagram_bytes;
     uint32_t slot_rounds; /* in the rate's slot; and those with no more than the target in the queue */
@@ -8214,17 +8220,21 @@ typedef struct nn_congestion {
     bool window_used; /* in this round the window was at least half full: not application-limited */
 } nn_congestion;
 
+NN_PRIVATE void nn_limit_init(nn_limit* limit, uint32_t bytes_per_s, uint64_t now_us);
+NN_PRIVATE void nn_limit_set(nn_limit* limit, uint32_t bytes_per_s);
+NN_PRIVATE void nn_limit_sent(nn_limit* limit, uint32_t bytes, uint64_t now_us);
+
+/* nn_limit_room - bytes that it lets go now: 0, or at least a whole datagram; SIZE_MAX without a limit.
+ * nn_limit_deadline_us - when that, 0 when last asked, is more. */
+NN_PRIVATE size_t nn_limit_room(nn_limit* limit, uint64_t now_us);
+NN_PRIVATE uint64_t nn_limit_deadline_us(const nn_limit* limit);
+
 /* nn_congestion_init - limit_bytes_per_s: NN_CONGESTION_UNLIMITED for none. */
 NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_bytes_per_s, uint64_t now_us);
-NN_PRIVATE void nn_congestion_set_limit(nn_congestion* congestion, uint32_t limit_bytes_per_s);
 NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t datagram_bytes);
 
 /* nn_congestion_budget - bytes that may leave now: 0, or at least a whole datagram. */
 NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us);
-
-/* nn_congestion_limit_room - bytes that the bandwidth limit alone lets go now: 0, or at least a whole datagram; SIZE_MAX
- * without a limit. For WebSocket, where TCP sees to the rest. */
-NN_PRIVATE size_t nn_congestion_limit_room(nn_congestion* congestion, uint64_t now_us);
 
 /* nn_congestion_deadline_us - when the budget, 0 now, may be more by the passing of time alone; NN_NEVER if only an
  * acknowledgement can raise it; 0 if it is not 0 now. */
@@ -8379,12 +8389,11 @@ NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_byt
     congestion->rtt_us = CONGESTION_RTT_FIRST_US;
     congestion->floor_rate = CONGESTION_FLOOR_RATE / 3;
     congestion->datagram_bytes = NECPNET_DATAGRAM_BYTES_DEFAULT;
-    congestion->limit_bytes_per_s = limit_bytes_per_s;
-    congestion->pace_at_us = congestion->limit_at_us = congestion->sent_at_us = now_us;
+    nn_limit_init(&congestion->limit, limit_bytes_per_s, now_us);
+    congestion->pace_at_us = congestion->sent_at_us = now_us;
     congestion->round_at_us = congestion->judged_at_us = congestion->rate_slot_at_us = now_us;
     congestion->base_slot_at_us = congestion->base_seen_at_us = now_us;
     congestion->pace_bytes = (int64_t)congestion->datagram_bytes * CONGESTION_BURST_PACKETS;
-    congestion->limit_bytes = congestion->datagram_bytes;
     congestion->round_queue_us = UINT32_MAX;
     congestion->loss_least_ppm[0] = congestion->loss_least_ppm[1] = NN_CONGESTION_LOSS_PPM_MAX + 1;
     congestion->step_packets = 1;
@@ -8392,16 +8401,10 @@ NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_byt
     for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion_forget_base(congestion, i);
 }
 
-NN_PRIVATE void nn_congestion_set_limit(nn_congestion* congestion, uint32_t limit_bytes_per_s)
-{
-    congestion->limit_bytes_per_s = limit_bytes_per_s;
-    if (congestion->limit_bytes > congestion->datagram_bytes) congestion->limit_bytes = congestion->datagram_bytes;
-}
-
 NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t datagram_bytes)
 {
     NN_ASSERT(datagram_bytes > 0);
-    congestion->datagram_bytes = datagram_bytes;
+    congestion->datagram_bytes = congestion->limit.datagram_bytes = datagram_bytes;
     congestion_set_window(congestion, congestion->window_bytes);
 }
 
@@ -8465,14 +8468,19 @@ static void congestion_fill_pace(nn_congestion* congestion, uint64_t now_us)
     }
 }
 
+static void limit_refill(nn_limit* limit, uint64_t now_us)
+{
+    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return;
+    uint64_t rate = nn_max_u64(limit->bytes_per_s, 1);
+    uint64_t most = nn_max_u64(rate * CONGESTION_LIMIT_BURST_US / CONGESTION_SECOND_US, limit->datagram_bytes);
+    limit->bytes += congestion_earned(&limit->at_us, rate, now_us);
+    if (limit->bytes > (int64_t)most) limit->bytes = (int64_t)most;
+}
+
 static void congestion_refill(nn_congestion* congestion, uint64_t now_us)
 {
     congestion_fill_pace(congestion, now_us);
-    if (congestion->limit_bytes_per_s == NN_CONGESTION_UNLIMITED) return;
-    uint64_t limit = nn_max_u64(congestion->limit_bytes_per_s, 1);
-    uint64_t most = nn_max_u64(limit * CONGESTION_LIMIT_BURST_US / CONGESTION_SECOND_US, congestion->datagram_bytes);
-    congestion->limit_bytes += congestion_earned(&congestion->limit_at_us, limit, now_us);
-    if (congestion->limit_bytes > (int64_t)most) congestion->limit_bytes = (int64_t)most;
+    limit_refill(&congestion->limit, now_us);
 }
 
 NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us)
@@ -8482,19 +8490,11 @@ NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_u
     if (congestion_is_paced(congestion, now_us)) room += congestion->datagram_bytes;
     int64_t budget = (int64_t)room - (int64_t)congestion->flight_bytes;
     if (congestion->pace_bytes < budget) budget = congestion->pace_bytes;
-    if (congestion->limit_bytes_per_s != NN_CONGESTION_UNLIMITED && congestion->limit_bytes < budget) {
-        budget = congestion->limit_bytes;
+    if (congestion->limit.bytes_per_s != NN_CONGESTION_UNLIMITED && congestion->limit.bytes < budget) {
+        budget = congestion->limit.bytes;
     }
     if (budget <= 0) return 0;
     return nn_max_size((size_t)budget, congestion->datagram_bytes);
-}
-
-NN_PRIVATE size_t nn_congestion_limit_room(nn_congestion* congestion, uint64_t now_us)
-{
-    if (congestion->limit_bytes_per_s == NN_CONGESTION_UNLIMITED) return SIZE_MAX;
-    congestion_refill(congestion, now_us);
-    if (congestion->limit_bytes <= 0) return 0;
-    return nn_max_size((size_t)congestion->limit_bytes, congestion->datagram_bytes);
 }
 
 /* When a bucket holds a byte again. */
@@ -8504,16 +8504,50 @@ static uint64_t congestion_bucket_deadline(int64_t bytes, uint64_t at_us, uint64
     return at_us + ((uint64_t)(1 - bytes) * CONGESTION_SECOND_US + rate - 1) / rate;
 }
 
+/* ---- the limit ---- */
+
+NN_PRIVATE void nn_limit_init(nn_limit* limit, uint32_t bytes_per_s, uint64_t now_us)
+{
+    limit->at_us = now_us;
+    limit->bytes = limit->datagram_bytes = NECPNET_DATAGRAM_BYTES_DEFAULT;
+    limit->bytes_per_s = bytes_per_s;
+}
+
+NN_PRIVATE void nn_limit_set(nn_limit* limit, uint32_t bytes_per_s)
+{
+    limit->bytes_per_s = bytes_per_s;
+    if (limit->bytes > limit->datagram_bytes) limit->bytes = limit->datagram_bytes;
+}
+
+NN_PRIVATE size_t nn_limit_room(nn_limit* limit, uint64_t now_us)
+{
+    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return SIZE_MAX;
+    limit_refill(limit, now_us);
+    if (limit->bytes <= 0) return 0;
+    return nn_max_size((size_t)limit->bytes, limit->datagram_bytes);
+}
+
+NN_PRIVATE void nn_limit_sent(nn_limit* limit, uint32_t bytes, uint64_t now_us)
+{
+    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return;
+    limit_refill(limit, now_us);
+    int64_t debt_max = (int64_t)nn_max_u64(limit->bytes_per_s / 4, limit->datagram_bytes);
+    limit->bytes -= bytes;
+    if (limit->bytes < -debt_max) limit->bytes = -debt_max;
+}
+
+NN_PRIVATE uint64_t nn_limit_deadline_us(const nn_limit* limit)
+{
+    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return 0;
+    return congestion_bucket_deadline(limit->bytes, limit->at_us, nn_max_u64(limit->bytes_per_s, 1));
+}
+
 NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us)
 {
     congestion_refill(congestion, now_us);
     uint64_t deadline =
         congestion_bucket_deadline(congestion->pace_bytes, congestion->pace_at_us, nn_congestion_rate(congestion));
-    if (congestion->limit_bytes_per_s != NN_CONGESTION_UNLIMITED) {
-        uint64_t limit = congestion_bucket_deadline(congestion->limit_bytes, congestion->limit_at_us,
-                                                    nn_max_u64(congestion->limit_bytes_per_s, 1));
-        deadline = nn_max_u64(deadline, limit);
-    }
+    deadline = nn_max_u64(deadline, nn_limit_deadline_us(&congestion->limit));
     uint64_t paced = congestion_is_paced(congestion, now_us) ? congestion->datagram_bytes : 0;
     if (congestion->flight_bytes >= congestion->window_bytes + paced) return NN_NEVER;
     if (congestion->flight_bytes >= congestion_window_now(congestion, now_us) + paced) {
@@ -8538,12 +8572,8 @@ static void congestion_after_idle(nn_congestion* congestion, uint64_t now_us)
 
 NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us)
 {
-    congestion_refill(congestion, now_us);
-    if (congestion->limit_bytes_per_s != NN_CONGESTION_UNLIMITED) {
-        int64_t debt_max = (int64_t)nn_max_u64(congestion->limit_bytes_per_s / 4, congestion->datagram_bytes);
-        congestion->limit_bytes -= bytes;
-        if (congestion->limit_bytes < -debt_max) congestion->limit_bytes = -debt_max;
-    }
+    congestion_fill_pace(congestion, now_us);
+    nn_limit_sent(&congestion->limit, bytes, now_us);
     if (!in_flight) return; /* acknowledgements alone are not paced (RFC 9002 7.7): they must not hold up data */
     congestion_after_idle(congestion, now_us);
     congestion->sent_at_us = now_us;
@@ -8814,7 +8844,7 @@ NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us,
 
 
 #define NN_RECOVERY_FLIGHT_MAX 4096u /* ack-eliciting packets kept at once */
-#define NN_RECOVERY_RING_FIRST 4u
+#define NN_RECOVERY_RING_FIRST 2u
 #define NN_RECOVERY_PACKET_THRESHOLD 3u /* RFC 9002 6.1.1; raised by spurious losses */
 #define NN_RECOVERY_PACKET_THRESHOLD_MAX 64u
 #define NN_RECOVERY_GRANULARITY_US 1000u  /* RFC 9002 6.1.2 */
@@ -11028,7 +11058,7 @@ NN_INLINE bool nn_channel_send_in_range(const nn_channel_send* channel, uint16_t
 /* nn_channel_send - the sending half of a channel. */
 
 
-#define CHANNEL_RING_ENTRIES_MIN 8
+#define CHANNEL_RING_ENTRIES_MIN 4
 #define CHANNEL_FRAGMENT_BYTES_MIN 128 /* less room than this at the end of a packet is left empty */
 
 static nn_send_entry* channel_entry(const nn_channel_send* channel, uint16_t position)
@@ -27860,20 +27890,38 @@ typedef struct nn_state_sink {
     void* user;
 } nn_state_sink;
 
+/* What a connection over UDP has besides: taken when it begins, given back with the carrier. */
+typedef struct nn_connection_udp {
+    nn_phases phases; /* its keys */
+    nn_acks acks;
+    nn_recovery recovery;
+    nn_congestion congestion;
+    nn_loss loss;
+    nn_path path;         /* an address that the peer seems to have moved to */
+    necpnet_address from; /* of the packet being read */
+    necpnet_address response_to;
+    uint64_t response; /* PATH_RESPONSE to be sent */
+    uint64_t path_seed;
+    uint64_t path_count;
+    nn_packet_size size; /* how large its packets are */
+    uint32_t probes;     /* packets to send whatever the window says */
+    bool response_pending;
+} nn_connection_udp;
+
 typedef struct nn_connection {
     const nn_connection_settings* settings;
     nn_session* session;
-    nn_follower* follower;    /* server: how the world serves this peer; made and ended by the connection */
-    necpnet_world* world;     /* server: NULL without */
-    bool schema_waits;        /* server: the client has another version and has not taken ours yet */
-    nn_state_sink state_sink; /* client: read is NULL without */
+    nn_follower* follower;           /* server: how the world serves this peer; made and ended by the connection */
+    necpnet_world* world;            /* server: NULL without */
+    const nn_state_sink* state_sink; /* client: read is NULL without */
     nn_connection_state state;
     necpnet_transport_kind transport;
     necpnet_address address;
     bool encrypted;
-    bool has_begun; /* at some time since init */
-    bool loading;   /* this side asked for patience */
-    bool suspended; /* this side is in the background */
+    bool schema_waits; /* server: the client has another version and has not taken ours yet */
+    bool has_begun;    /* at some time since init */
+    bool loading;      /* this side asked for patience */
+    bool suspended;    /* this side is in the background */
     bool peer_loading;
     bool peer_suspended;
     bool suspend_pending; /* a SUSPEND frame is to be sent */
@@ -27886,34 +27934,23 @@ typedef struct nn_connection {
     bool state_came;           /* the packet being read holds state */
     bool is_stalled;           /* there is output, but the last flush could not write it */
     uint8_t closes_left;       /* CLOSE packets that may still be sent */
-    nn_close close;
+    nn_close close;            /* why it ended; kept by nn_connection_detach, for the owner to tell */
     /* UDP */
     uint32_t local_id;
     uint32_t remote_id;
-    nn_packet_size size; /* how large its packets are */
-    uint32_t probes;     /* packets to send whatever the window says */
-    nn_phases phases;    /* its keys */
-    nn_acks acks;
-    nn_recovery recovery;
-    nn_congestion congestion;
-    nn_path path;         /* an address that the peer seems to have moved to */
-    necpnet_address from; /* of the packet being read */
-    necpnet_address response_to;
-    uint64_t response; /* PATH_RESPONSE to be sent */
-    uint64_t path_seed;
-    uint64_t path_count;
+    nn_connection_udp* udp;
     uint32_t migrations; /* changes of address so far */
-    bool response_pending;
+    uint32_t tick_hz;    /* client: the server's */
     /* WebSocket */
     necpnet_web_connection* web;
+    nn_limit limit;
     uint64_t input_ack_at_us;
     uint64_t state_at_bytes; /* carrier bytes written before the last STATE frame */
     uint32_t web_rtt_us;
     uint32_t web_rtt_min_us;
     uint32_t web_rtt_variance_us;
     /* both */
-    uint32_t tick_hz; /* client: the server's */
-    uint64_t now_us;  /* of the call under way */
+    uint64_t now_us; /* of the call under way */
     uint64_t started_us;
     uint64_t heard_us;
     uint64_t sent_us;
@@ -27921,7 +27958,7 @@ typedef struct nn_connection {
     uint64_t ping_id;
     nn_pong pong;
     uint64_t linger_until_us;
-    nn_clock_sync clock;
+    nn_clock_sync* clock; /* client: borrowed; NULL in a server */
     nn_inputs inputs;
     nn_input_receiver input_receiver;
     nn_input_function deliver_input;  /* server */
@@ -27929,7 +27966,6 @@ typedef struct nn_connection {
     void* deliver_user;               /* of both */
     nn_rate send_rate;
     nn_rate receive_rate;
-    nn_loss loss;
     nn_jitter jitter;
     uint64_t packets_sent;
     uint64_t packets_received;
@@ -27963,7 +27999,7 @@ NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connectio
 NN_PRIVATE void nn_connection_reset(nn_connection* connection);
 
 /* nn_connection_detach - the carrier is over, the session goes on: give back what belonged to the carrier and say nothing.
- * Inputs, clock, patience and what the endpoint set stay; begin with open.resumed follows, or reset. */
+ * Inputs, clock, close, patience and what the endpoint set stay; begin with open.resumed follows, or reset. */
 NN_PRIVATE void nn_connection_detach(nn_connection* connection);
 
 /* nn_connection_may_resume - of a CLOSED one: whether the network took it, so that the session may go on over another. */
@@ -28040,6 +28076,9 @@ NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t be
 /* nn_connection_has_own - whether frames of its own wait (between the two files). */
 NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection);
 
+/* nn_connection_set_limit - another bandwidth limit; nothing while it has no carrier. */
+NN_PRIVATE void nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s);
+
 /* nn_connection_budget - bytes that would leave at once. */
 NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t now_us);
 
@@ -28075,13 +28114,15 @@ NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char
     return close;
 }
 
+static const nn_state_sink connection_no_sink = {NULL, NULL, NULL, NULL, NULL, NULL};
+
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
                                    nn_session* session, uint32_t inputs_max)
 {
     memset(connection, 0, sizeof *connection);
     connection->settings = settings;
     connection->session = session;
-    nn_clock_sync_init(&connection->clock);
+    connection->state_sink = &connection_no_sink;
     nn_inputs_init(&connection->inputs, settings->alloc, inputs_max);
     nn_input_receiver_init(&connection->input_receiver);
 }
@@ -28091,8 +28132,12 @@ static void connection_release(nn_connection* connection)
 {
     if (NECPNET_WITH_SERVER && connection->follower) nn_world_unfollow(connection->world, connection->follower);
     nn_connection_leave_web(connection);
-    if (nn_connection_is_udp(connection)) nn_recovery_reset(&connection->recovery);
-    nn_phases_reset(&connection->phases);
+    if (connection->udp) {
+        nn_recovery_reset(&connection->udp->recovery);
+        nn_phases_reset(&connection->udp->phases);
+        nn_alloc_give(connection->settings->alloc, connection->udp, sizeof *connection->udp);
+        connection->udp = NULL;
+    }
     connection->follower = NULL;
     connection->transport = NECPNET_TRANSPORT_NONE;
 }
@@ -28101,8 +28146,8 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection)
 {
     if (!connection->settings) return; /* never initialised */
     connection_release(connection);
-    if (connection->has_begun && connection->state_sink.reset) {
-        connection->state_sink.reset(connection->state_sink.user);
+    if (connection->has_begun && connection->state_sink->reset) {
+        connection->state_sink->reset(connection->state_sink->user);
     }
     nn_inputs_reset(&connection->inputs);
     connection->state = NN_CONNECTION_NONE;
@@ -28122,6 +28167,7 @@ NN_PRIVATE void nn_connection_detach(nn_connection* connection)
     connection->suspended = kept.suspended;
     connection->tick_hz = kept.tick_hz;
     connection->now_us = kept.now_us;
+    connection->close = kept.close;
     connection->has_begun = kept.has_begun;
     connection->heard_us = kept.heard_us;
     connection->clock = kept.clock;
@@ -28186,7 +28232,7 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         connection->suspend_pending = connection->loading || connection->suspended;
         connection->input_pending = connection->inputs.count > 0;
         connection->input_receiver.ack_due = connection->input_receiver.has_tick;
-        if (connection->state_sink.renew) connection->state_sink.renew(connection->state_sink.user, ordered);
+        if (connection->state_sink->renew) connection->state_sink->renew(connection->state_sink->user, ordered);
     } else {
         nn_session_begin(session, ordered);
     }
@@ -28209,6 +28255,33 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
     return NECPNET_OK;
 }
 
+static necpnet_result connection_begin_udp(nn_connection* connection, const nn_connection_open* open, uint64_t now_us)
+{
+    nn_alloc* alloc = connection->settings->alloc;
+    nn_connection_udp* udp = (nn_connection_udp*)nn_alloc_take(alloc, sizeof *udp);
+    if (!udp) {
+        nn_aead_destroy(open->keys->send);
+        nn_aead_destroy(open->keys->receive);
+        nn_wipe(open->keys, sizeof *open->keys);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    connection->udp = udp;
+    connection->transport = NECPNET_TRANSPORT_UDP;
+    connection->local_id = open->local_id;
+    connection->remote_id = open->remote_id;
+    nn_phases_init(&udp->phases, alloc, open->keys, (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
+    nn_acks_init(&udp->acks, NN_ACKS_DELAY_US_DEFAULT);
+    nn_recovery_init(&udp->recovery, alloc, &udp->acks, &udp->congestion, open->seed);
+    udp->path_seed = open->seed;
+    uint32_t bytes_max = connection->settings->datagram_bytes_max;
+    if (open->peer->datagram_bytes_max < bytes_max) bytes_max = open->peer->datagram_bytes_max;
+    nn_packet_size_init(&udp->size, bytes_max, now_us);
+    nn_congestion_init(&udp->congestion, open->bandwidth_limit, now_us);
+    nn_connection_set_size(connection);
+    if (open->rtt_us) nn_recovery_seed_rtt(&udp->recovery, open->rtt_us, now_us);
+    return NECPNET_OK;
+}
+
 NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const nn_connection_open* open,
                                               uint64_t now_us)
 {
@@ -28222,28 +28295,15 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     if (open->web || !NECPNET_WITH_UDP) {
         connection->transport = NECPNET_TRANSPORT_WEBSOCKET;
         connection->web = open->web;
+        nn_limit_init(&connection->limit, open->bandwidth_limit, now_us);
     } else {
-        connection->transport = NECPNET_TRANSPORT_UDP;
-        connection->local_id = open->local_id;
-        connection->remote_id = open->remote_id;
-        nn_phases_init(&connection->phases, connection->settings->alloc, open->keys,
-                       (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
-        nn_acks_init(&connection->acks, NN_ACKS_DELAY_US_DEFAULT);
-        nn_recovery_init(&connection->recovery, connection->settings->alloc, &connection->acks, &connection->congestion,
-                         open->seed);
-        connection->path_seed = open->seed;
-        uint32_t bytes_max = connection->settings->datagram_bytes_max;
-        if (open->peer->datagram_bytes_max < bytes_max) bytes_max = open->peer->datagram_bytes_max;
-        nn_packet_size_init(&connection->size, bytes_max, now_us);
+        necpnet_result result = connection_begin_udp(connection, open, now_us);
+        if (result) return result;
     }
-    nn_congestion_init(&connection->congestion, open->bandwidth_limit, now_us);
-    if (nn_connection_is_udp(connection)) nn_connection_set_size(connection);
-    if (nn_connection_is_udp(connection) && open->rtt_us)
-        nn_recovery_seed_rtt(&connection->recovery, open->rtt_us, now_us);
-    if (connection->state_sink.clock) {
-        bool has_clock = open->resumed && nn_clock_sync_is_ready(&connection->clock);
-        int64_t offset_us = has_clock ? nn_clock_sync_offset_us(&connection->clock, now_us) : 0;
-        connection->state_sink.clock(connection->state_sink.user, offset_us, connection->tick_hz);
+    if (connection->state_sink->clock) {
+        bool has_clock = open->resumed && nn_clock_sync_is_ready(connection->clock);
+        int64_t offset_us = has_clock ? nn_clock_sync_offset_us(connection->clock, now_us) : 0;
+        connection->state_sink->clock(connection->state_sink->user, offset_us, connection->tick_hz);
     }
     return connection_open_session(connection, open);
 }
@@ -28257,7 +28317,7 @@ static void connection_acked(void* user, const nn_contents* contents)
             nn_follower_acked(connection->follower, contents->frames[i].value);
         }
         if (contents->frames[i].kind == NN_SENT_SIZE_PROBE) {
-            nn_packet_size_acked(&connection->size, contents->frames[i].value, connection->now_us);
+            nn_packet_size_acked(&connection->udp->size, contents->frames[i].value, connection->now_us);
             nn_connection_set_size(connection);
         }
     }
@@ -28275,7 +28335,7 @@ static void connection_lost(void* user, const nn_contents* contents)
         case NN_SENT_INPUT: connection->input_pending = connection->inputs.count > 0; break;
         case NN_SENT_INPUT_ACK: connection->input_receiver.ack_due = connection->input_receiver.has_tick; break;
         case NN_SENT_SIZE_PROBE:
-            nn_packet_size_lost(&connection->size, contents->frames[i].value, connection->now_us);
+            nn_packet_size_lost(&connection->udp->size, contents->frames[i].value, connection->now_us);
             break;
         case NN_SENT_SUSPEND: connection->suspend_pending = true; break;
         default: break;
@@ -28287,15 +28347,15 @@ static void connection_lost(void* user, const nn_contents* contents)
 /* The recovery tells a probed packet as lost, too: the statistics count what it counts. */
 static void connection_count_losses(nn_connection* connection, uint64_t acked_before, uint64_t lost_before)
 {
-    const nn_recovery* recovery = &connection->recovery;
-    for (uint64_t i = acked_before; i < recovery->packets_acked; i++) nn_loss_add(&connection->loss, false);
-    for (uint64_t i = lost_before; i < recovery->packets_lost; i++) nn_loss_add(&connection->loss, true);
+    const nn_recovery* recovery = &connection->udp->recovery;
+    for (uint64_t i = acked_before; i < recovery->packets_acked; i++) nn_loss_add(&connection->udp->loss, false);
+    for (uint64_t i = lost_before; i < recovery->packets_lost; i++) nn_loss_add(&connection->udp->loss, true);
 }
 
 static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
 {
-    nn_recovery* recovery = &connection->recovery;
     if (!nn_connection_is_udp(connection)) return false;
+    nn_recovery* recovery = &connection->udp->recovery;
     uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
     necpnet_result result =
         nn_recovery_read_ack(recovery, reader, connection->now_us, connection_acked, connection_lost, connection);
@@ -28306,21 +28366,21 @@ static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
 
 static void connection_run_recovery(nn_connection* connection)
 {
-    nn_recovery* recovery = &connection->recovery;
+    nn_recovery* recovery = &connection->udp->recovery;
     uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
-    connection->probes += nn_recovery_on_deadline(recovery, connection->now_us, connection_lost, connection);
+    connection->udp->probes += nn_recovery_on_deadline(recovery, connection->now_us, connection_lost, connection);
     connection_count_losses(connection, acked, lost);
     nn_connection_watch_size(connection);
 }
 
 NN_PRIVATE void nn_connection_repeat_flight(nn_connection* connection)
 {
-    nn_recovery_repeat(&connection->recovery, connection_lost, connection);
+    nn_recovery_repeat(&connection->udp->recovery, connection_lost, connection);
 }
 
 NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t before_us)
 {
-    nn_recovery_lose_before(&connection->recovery, before_us, connection_lost, connection);
+    nn_recovery_lose_before(&connection->udp->recovery, before_us, connection_lost, connection);
 }
 
 static void connection_end(nn_connection* connection, const nn_close* close, bool by_peer)
@@ -28377,10 +28437,10 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
     }
     nn_jitter_add(&connection->jitter, pong->received_at_us + pong->hold_us, now_us);
     if (connection->settings->is_server) return;
-    if (!nn_clock_sync_add(&connection->clock, pong->sent_at_us, pong->received_at_us, pong->hold_us, now_us)) return;
-    if (connection->state_sink.clock) {
-        connection->state_sink.clock(connection->state_sink.user, nn_clock_sync_offset_us(&connection->clock, now_us),
-                                     connection->tick_hz);
+    if (!nn_clock_sync_add(connection->clock, pong->sent_at_us, pong->received_at_us, pong->hold_us, now_us)) return;
+    if (connection->state_sink->clock) {
+        connection->state_sink->clock(connection->state_sink->user, nn_clock_sync_offset_us(connection->clock, now_us),
+                                      connection->tick_hz);
     }
 }
 
@@ -28395,10 +28455,10 @@ static necpnet_result connection_read_input(nn_connection* connection, nn_reader
 
 static necpnet_result connection_read_state(nn_connection* connection, nn_reader* reader)
 {
-    if (connection->settings->is_server || !connection->state_sink.read) {
+    if (connection->settings->is_server || !connection->state_sink->read) {
         return connection_refuse(connection, "STATE to a side that did not ask for it");
     }
-    necpnet_result result = connection->state_sink.read(connection->state_sink.user, reader, connection->now_us);
+    necpnet_result result = connection->state_sink->read(connection->state_sink->user, reader, connection->now_us);
     if (result == NECPNET_ERR_BAD_DATA) return connection_refuse(connection, "STATE frame does not decode");
     if (result == NECPNET_ERR_LIMIT_REACHED) {
         nn_close close = nn_close_of(result, 0, "more entities than the view's entities_max");
@@ -28548,17 +28608,17 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
     nn_packet packet;
     necpnet_drop why = NECPNET_DROP_MALFORMED;
     connection->now_us = now_us;
-    if (connection->state == NN_CONNECTION_NONE || connection->state == NN_CONNECTION_CLOSED) {
+    if (!connection->udp || connection->state == NN_CONNECTION_CLOSED) {
         return NECPNET_DROP_UNKNOWN_CONNECTION;
     }
-    if (!nn_packet_parse(data, bytes, connection->acks.largest, &packet, &why)) return why;
-    if (!nn_acks_is_new(&connection->acks, packet.number)) {
+    if (!nn_packet_parse(data, bytes, connection->udp->acks.largest, &packet, &why)) return why;
+    if (!nn_acks_is_new(&connection->udp->acks, packet.number)) {
         connection->packets_duplicate++;
         return NECPNET_DROP_REPLAY;
     }
-    uint64_t next_number = nn_recovery_next_number(&connection->recovery);
-    uint64_t keep_us = nn_recovery_probe_us(&connection->recovery) * 3; /* RFC 9001 6.5 */
-    if (!nn_phases_open(&connection->phases, data, &packet, next_number, keep_us, now_us, &why)) return why;
+    uint64_t next_number = nn_recovery_next_number(&connection->udp->recovery);
+    uint64_t keep_us = nn_recovery_probe_us(&connection->udp->recovery) * 3; /* RFC 9001 6.5 */
+    if (!nn_phases_open(&connection->udp->phases, data, &packet, next_number, keep_us, now_us, &why)) return why;
     connection->heard_us = now_us;
     connection->packets_received++;
     connection->bytes_received += bytes;
@@ -28569,18 +28629,18 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
         if (nn_read_u8(&reader) == NN_FRAME_CLOSE) connection->state = NN_CONNECTION_CLOSED;
         return NECPNET_DROP_COUNT;
     }
-    bool is_newest = connection->acks.largest == NN_PACKET_NONE || packet.number > connection->acks.largest;
+    bool is_newest = connection->udp->acks.largest == NN_PACKET_NONE || packet.number > connection->udp->acks.largest;
     nn_connection_note_source(connection, from, bytes, is_newest);
     bool eliciting = false;
     connection->state_came = false;
     necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &eliciting);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) { /* not acknowledged: what it carried will come again, in other packets */
-        nn_acks_refuse(&connection->acks, packet.number);
+        nn_acks_refuse(&connection->udp->acks, packet.number);
         return NECPNET_DROP_MEMORY;
     }
-    nn_acks_add(&connection->acks, packet.number, eliciting, (packet.flags & NN_PACKET_ACK_NOW) != 0, now_us);
+    nn_acks_add(&connection->udp->acks, packet.number, eliciting, (packet.flags & NN_PACKET_ACK_NOW) != 0, now_us);
     if (connection->state_came || bytes >= NN_ACKS_BULK_BYTES) {
-        nn_acks_hurry(&connection->acks, now_us + NN_ACKS_HURRY_US);
+        nn_acks_hurry(&connection->udp->acks, now_us + NN_ACKS_HURRY_US);
     }
     return NECPNET_DROP_COUNT;
 }
@@ -28634,8 +28694,8 @@ static uint64_t connection_ping_at_us(const nn_connection* connection)
     uint64_t at_us = settings->is_server ? nn_max_u64(connection->heard_us, connection->pinged_us) + idle_us * 2
                                          : connection->sent_us + idle_us;
     if (!settings->is_server) {
-        uint64_t interval_us = nn_clock_sync_interval_us(&connection->clock);
-        bool wants_clock = udp || connection->state_sink.read || connection->clock.count < NN_CLOCK_SYNC_SAMPLES;
+        uint64_t interval_us = nn_clock_sync_interval_us(connection->clock);
+        bool wants_clock = udp || connection->state_sink->read || connection->clock->count < NN_CLOCK_SYNC_SAMPLES;
         if (wants_clock) at_us = nn_min_u64(at_us, connection->pinged_us + interval_us);
     }
     return at_us;
@@ -28655,10 +28715,10 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
         connection_end(connection, &close, false);
         return;
     }
-    if (nn_connection_is_udp(connection) && now_us >= nn_recovery_deadline_us(&connection->recovery)) {
+    if (nn_connection_is_udp(connection) && now_us >= nn_recovery_deadline_us(&connection->udp->recovery)) {
         connection_run_recovery(connection);
     }
-    nn_connection_update_path(connection);
+    if (nn_connection_is_udp(connection)) nn_connection_update_path(connection);
     if (now_us >= connection_ping_at_us(connection)) connection->ping_pending = true;
 }
 
@@ -28676,10 +28736,10 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     }
     if (at_us > now_us) return at_us;
     if (connection->is_stalled) return now_us + NN_CONNECTION_STALL_US;
-    if (udp) return nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
+    if (udp) return nn_max_u64(now_us, nn_congestion_deadline_us(&connection->udp->congestion, now_us));
     bool is_blocked = connection->web && necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES;
     if (is_blocked) return NN_NEVER; /* on_session_writable comes */
-    return nn_max_u64(now_us, nn_congestion_deadline_us((nn_congestion*)&connection->congestion, now_us));
+    return nn_max_u64(now_us, nn_limit_deadline_us(&connection->limit));
 }
 
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us)
@@ -28693,8 +28753,8 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
         nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
     if (nn_connection_is_udp(connection)) {
-        at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->recovery));
-        at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->acks));
+        at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->udp->recovery));
+        at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->udp->acks));
         at_us = nn_min_u64(at_us, nn_connection_path_deadline_us(connection));
     }
     return nn_min_u64(at_us, connection_output_at_us(connection, now_us));
@@ -28704,12 +28764,21 @@ NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, ui
                                                    size_t bytes)
 {
     size_t least = NN_PACKET_OVERHEAD_BYTES_MAX + NN_INPUT_EXTRA_BYTES; /* inputs are never cut */
-    if (nn_connection_is_udp(connection) && bytes + least > connection->size.base) {
+    if (nn_connection_is_udp(connection) && bytes + least > connection->udp->size.base) {
         return NECPNET_ERR_MESSAGE_TOO_LARGE;
     }
     necpnet_result result = nn_inputs_push(&connection->inputs, tick, data, bytes);
     if (result == NECPNET_OK) connection->input_pending = true;
     return result;
+}
+
+NN_PRIVATE void nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s)
+{
+    if (nn_connection_is_udp(connection)) {
+        nn_limit_set(&connection->udp->congestion.limit, bytes_per_s);
+    } else {
+        nn_limit_set(&connection->limit, bytes_per_s);
+    }
 }
 
 NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended)
@@ -28777,7 +28846,8 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
 
 static uint8_t connection_begin_phase(nn_connection* connection, uint64_t number)
 {
-    return nn_phases_before_send(&connection->phases, number, connection->recovery.largest_acked, connection->now_us);
+    return nn_phases_before_send(&connection->udp->phases, number, connection->udp->recovery.largest_acked,
+                                 connection->now_us);
 }
 
 /* Seal what stands behind the header and hand it to the transport. */
@@ -28785,14 +28855,14 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
                                    bool eliciting, const nn_contents* contents)
 {
     uint8_t* packet = connection->settings->scratch;
-    size_t bytes = nn_packet_seal(connection->phases.send, packet, header_bytes, frames_bytes, number);
+    size_t bytes = nn_packet_seal(connection->udp->phases.send, packet, header_bytes, frames_bytes, number);
     const necpnet_transport* transport = connection->settings->transport;
     transport->send_datagram(transport->user, &connection->address, packet, bytes); /* a refusal is a lost packet */
-    if (nn_path_send(&connection->path, bytes)) {
-        transport->send_datagram(transport->user, &connection->path.address, packet, bytes);
+    if (nn_path_send(&connection->udp->path, bytes)) {
+        transport->send_datagram(transport->user, &connection->udp->path.address, packet, bytes);
         connection->bytes_sent += bytes;
     }
-    nn_recovery_sent(&connection->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
+    nn_recovery_sent(&connection->udp->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
     connection->packets_sent++;
     connection->bytes_sent += bytes;
     nn_rate_add(&connection->send_rate, bytes, connection->now_us);
@@ -28802,38 +28872,39 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
 /* How large a packet may be. Where nothing answers it may be for its size: a probe of the base size will tell. */
 static uint32_t connection_packet_bytes(const nn_connection* connection)
 {
-    bool is_doubtful = connection->probes && connection->recovery.probes >= NN_PACKET_SIZE_TIMEOUTS;
-    return is_doubtful ? connection->size.base : connection->size.bytes;
+    bool is_doubtful = connection->udp->probes && connection->udp->recovery.probes >= NN_PACKET_SIZE_TIMEOUTS;
+    return is_doubtful ? connection->udp->size.base : connection->udp->size.bytes;
 }
 
 /* One packet with acknowledgements and, if allowed, everything else. Returns whether one left. */
 static bool connection_make_packet(nn_connection* connection, bool eliciting_too)
 {
-    uint64_t number = nn_recovery_next_number(&connection->recovery);
+    uint64_t number = nn_recovery_next_number(&connection->udp->recovery);
     uint8_t flags = connection_begin_phase(connection, number);
-    if (nn_recovery_wants_ack(&connection->recovery)) flags |= NN_PACKET_ACK_NOW;
+    if (nn_recovery_wants_ack(&connection->udp->recovery)) flags |= NN_PACKET_ACK_NOW;
     uint8_t* packet = connection->settings->scratch;
     size_t header_bytes =
-        nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
+        nn_packet_begin(packet, connection->remote_id, number, connection->udp->recovery.largest_acked, flags);
     size_t room = connection_packet_bytes(connection) - header_bytes - NN_PACKET_TAG_BYTES;
     nn_writer writer = nn_writer_of(packet + header_bytes, room);
     nn_contents contents;
     contents.count = 0;
     bool eliciting = false;
-    bool acked = nn_acks_wants(&connection->acks) && nn_acks_write(&connection->acks, &writer, connection->now_us);
-    if (eliciting_too && nn_recovery_reserve(&connection->recovery) != NECPNET_OK) eliciting_too = false;
+    bool acked =
+        nn_acks_wants(&connection->udp->acks) && nn_acks_write(&connection->udp->acks, &writer, connection->now_us);
+    if (eliciting_too && nn_recovery_reserve(&connection->udp->recovery) != NECPNET_OK) eliciting_too = false;
     eliciting = connection_write_own(connection, &writer, &contents, eliciting_too);
     if (eliciting_too && nn_session_write(connection->session, &writer, &contents, connection->now_us))
         eliciting = true;
-    if (eliciting_too && connection->probes && !eliciting && nn_writer_left(&writer) >= NN_PING_BYTES_MAX) {
+    if (eliciting_too && connection->udp->probes && !eliciting && nn_writer_left(&writer) >= NN_PING_BYTES_MAX) {
         connection->ping_pending = true; /* a probe with nothing else to say */
         eliciting = connection_write_own(connection, &writer, &contents, true);
     }
     size_t frames_bytes = nn_writer_bytes(&writer);
     if (frames_bytes == 0) return false;
     connection_send_packet(connection, header_bytes, frames_bytes, number, eliciting, &contents);
-    if (acked) nn_acks_sent(&connection->acks, number);
-    if (connection->probes && eliciting) connection->probes--;
+    if (acked) nn_acks_sent(&connection->udp->acks, number);
+    if (connection->udp->probes && eliciting) connection->udp->probes--;
     return true;
 }
 
@@ -28846,9 +28917,10 @@ NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection)
 /* A packet of padding, to learn whether the path takes its size. Nobody waits for it. */
 static void connection_probe_size(nn_connection* connection)
 {
-    nn_recovery* recovery = &connection->recovery;
-    uint32_t bytes = nn_packet_size_wants(&connection->size, connection->now_us);
-    if (!bytes || connection->path.is_open || nn_congestion_budget(&connection->congestion, connection->now_us) == 0) {
+    nn_recovery* recovery = &connection->udp->recovery;
+    uint32_t bytes = nn_packet_size_wants(&connection->udp->size, connection->now_us);
+    if (!bytes || connection->udp->path.is_open ||
+        nn_congestion_budget(&connection->udp->congestion, connection->now_us) == 0) {
         return;
     }
     if (nn_recovery_reserve(recovery) != NECPNET_OK) return;
@@ -28862,7 +28934,7 @@ static void connection_probe_size(nn_connection* connection)
     contents.count = 0;
     nn_contents_add(&contents, NN_SENT_SIZE_PROBE, 0, 0, bytes);
     connection_send_packet(connection, header_bytes, frames_bytes, number, true, &contents);
-    nn_packet_size_sent(&connection->size, bytes);
+    nn_packet_size_sent(&connection->udp->size, bytes);
 }
 
 static void connection_flush_packets(nn_connection* connection)
@@ -28870,12 +28942,13 @@ static void connection_flush_packets(nn_connection* connection)
     uint64_t now_us = connection->now_us;
     connection_probe_size(connection);
     for (int i = 0; i < NN_CONNECTION_BURST_PACKETS_MAX; i++) {
-        bool output = connection->probes > 0 || nn_connection_has_own(connection) ||
+        bool output = connection->udp->probes > 0 || nn_connection_has_own(connection) ||
                       nn_session_has_output(connection->session, now_us);
-        bool ack_due = now_us >= nn_acks_deadline_us(&connection->acks);
+        bool ack_due = now_us >= nn_acks_deadline_us(&connection->udp->acks);
         if (!output && !ack_due) return;
-        bool allowed = output && (connection->probes > 0 ||
-                                  nn_congestion_budget(&connection->congestion, now_us) >= connection->size.bytes);
+        bool allowed =
+            output && (connection->udp->probes > 0 ||
+                       nn_congestion_budget(&connection->udp->congestion, now_us) >= connection->udp->size.bytes);
         if (!allowed && !ack_due && !connection->pong_pending) return;
         if (!connection_make_packet(connection, allowed)) {
             connection->is_stalled = true;
@@ -28901,7 +28974,7 @@ static void connection_flush_messages(nn_connection* connection)
         bool output = nn_session_has_output(connection->session, now_us);
         bool own = nn_connection_has_own(connection) || connection->input_receiver.ack_due;
         if ((!output && !own) || !connection_web_has_room(connection)) return;
-        size_t room = nn_congestion_limit_room(&connection->congestion, now_us);
+        size_t room = nn_limit_room(&connection->limit, now_us);
         if (room == 0) return;
         nn_writer writer = nn_writer_of(message, nn_min_size(room, NN_WEB_SESSION_BYTES_MAX));
         connection_write_own(connection, &writer, NULL, true);
@@ -28912,7 +28985,7 @@ static void connection_flush_messages(nn_connection* connection)
             return;
         }
         nn_session_count_written(connection->session, bytes);
-        nn_congestion_on_sent(&connection->congestion, (uint32_t)bytes, false, now_us);
+        nn_limit_sent(&connection->limit, (uint32_t)bytes, now_us);
         connection->packets_sent++;
         connection->bytes_sent += bytes;
         connection->sent_us = now_us;
@@ -28938,11 +29011,11 @@ static void connection_send_close(nn_connection* connection)
         connection->state = NN_CONNECTION_CLOSED;
         return;
     }
-    uint64_t number = nn_recovery_next_number(&connection->recovery);
+    uint64_t number = nn_recovery_next_number(&connection->udp->recovery);
     uint8_t flags = connection_begin_phase(connection, number);
     size_t header_bytes =
-        nn_packet_begin(packet, connection->remote_id, number, connection->recovery.largest_acked, flags);
-    size_t room = connection->size.bytes - header_bytes - NN_PACKET_TAG_BYTES;
+        nn_packet_begin(packet, connection->remote_id, number, connection->udp->recovery.largest_acked, flags);
+    size_t room = connection->udp->size.bytes - header_bytes - NN_PACKET_TAG_BYTES;
     nn_writer writer = nn_writer_of(packet + header_bytes, room);
     nn_close close = connection->close;
     size_t fixed = NN_CLOSE_BYTES_MAX - NECPNET_REASON_BYTES_MAX;
@@ -28960,7 +29033,7 @@ static void connection_begin_closing(nn_connection* connection)
     connection->state = NN_CONNECTION_CLOSING;
     connection->closes_left = NN_CONNECTION_CLOSES_MAX;
     if (nn_connection_is_udp(connection)) {
-        uint64_t wait_us = nn_recovery_probe_us(&connection->recovery) * 3;
+        uint64_t wait_us = nn_recovery_probe_us(&connection->udp->recovery) * 3;
         connection->linger_until_us = connection->now_us + nn_min_u64(wait_us, NN_CONNECTION_CLOSING_US_MAX);
     }
     connection_send_close(connection);
@@ -29002,28 +29075,29 @@ NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t
     size_t queued = nn_session_queued_bytes(connection->session);
     size_t room;
     if (nn_connection_is_udp(connection)) {
-        room = nn_congestion_budget((nn_congestion*)&connection->congestion, now_us);
+        room = nn_congestion_budget(&connection->udp->congestion, now_us);
     } else {
         size_t pending = connection->web ? necpnet_web_pending(connection->web) : 0;
         room = pending < NN_CONNECTION_UNSENT_BYTES ? NN_CONNECTION_UNSENT_BYTES - pending : 0;
-        room = nn_min_size(room, nn_congestion_limit_room((nn_congestion*)&connection->congestion, now_us));
+        room = nn_min_size(room, nn_limit_room((nn_limit*)&connection->limit, now_us));
     }
     return room > queued ? room - queued : 0;
 }
 
 static void connection_fill_udp(const nn_connection* connection, necpnet_statistics* out)
 {
-    const nn_recovery* recovery = &connection->recovery;
+    const nn_recovery* recovery = &connection->udp->recovery;
     out->rtt_us = recovery->rtt_us;
     out->rtt_min_us = recovery->rtt_min_us;
     out->rtt_variance_us = recovery->rtt_variance_us;
+    out->loss_ppm = nn_loss_ppm(&connection->udp->loss);
     out->packets_lost = recovery->packets_lost;
-    out->congestion_bytes = (uint32_t)nn_min_u64(connection->congestion.window_bytes, UINT32_MAX);
-    out->flight_bytes = (uint32_t)nn_min_u64(connection->congestion.flight_bytes, UINT32_MAX);
-    out->datagram_bytes = connection->size.bytes;
-    out->key_phase = connection->phases.count;
+    out->congestion_bytes = (uint32_t)nn_min_u64(connection->udp->congestion.window_bytes, UINT32_MAX);
+    out->flight_bytes = (uint32_t)nn_min_u64(connection->udp->congestion.flight_bytes, UINT32_MAX);
+    out->datagram_bytes = connection->udp->size.bytes;
+    out->key_phase = connection->udp->phases.count;
     out->migrations = connection->migrations;
-    out->memory_bytes += nn_recovery_memory_bytes(recovery);
+    out->memory_bytes += sizeof *connection->udp + nn_recovery_memory_bytes(recovery);
 }
 
 NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64_t now_us, necpnet_statistics* out)
@@ -29032,9 +29106,8 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
     out->transport = connection->transport;
     out->encrypted = connection->encrypted;
     out->jitter_us = nn_jitter_us(&connection->jitter);
-    out->loss_ppm = nn_loss_ppm(&connection->loss);
-    out->clock_offset_us = nn_clock_sync_offset_us(&connection->clock, now_us);
-    out->clock_error_us = nn_clock_sync_error_us(&connection->clock, now_us);
+    out->clock_offset_us = connection->clock ? nn_clock_sync_offset_us(connection->clock, now_us) : 0;
+    out->clock_error_us = connection->clock ? nn_clock_sync_error_us(connection->clock, now_us) : UINT32_MAX;
     out->packets_sent = connection->packets_sent;
     out->packets_received = connection->packets_received;
     out->packets_duplicate = connection->packets_duplicate;
@@ -29092,7 +29165,7 @@ static necpnet_result connection_follow(nn_connection* connection, nn_reader* re
     char text[NECPNET_REASON_BYTES_MAX + 1] = "the server's schema cannot be read";
     uint8_t taken[CONNECTION_SCHEMA_HEAD_BYTES];
     necpnet_schema* writer = NULL;
-    const nn_state_sink* sink = &connection->state_sink;
+    const nn_state_sink* sink = connection->state_sink;
     necpnet_result result =
         nn_schema_read(&connection->settings->alloc->allocator, connection->settings->logger, reader, &writer);
     if (result == NECPNET_OK && writer->hash != hash) result = NECPNET_ERR_PROTOCOL;
@@ -29121,7 +29194,7 @@ NN_PRIVATE bool nn_connection_take_schema(nn_connection* connection, const uint8
     if (kind == NN_CONTROL_SCHEMA) {
         if (reader.failed || is_server) {
             *out_result = NECPNET_ERR_PROTOCOL;
-        } else if (connection->state_sink.follow) {
+        } else if (connection->state_sink->follow) {
             *out_result = connection_follow(connection, &reader, hash);
         }
         return true;
@@ -29149,18 +29222,18 @@ static uint64_t connection_new_challenge(nn_connection* connection)
 {
     uint8_t key[NN_SIPHASH_KEY_BYTES];
     uint8_t text[8];
-    nn_store_u64(key, connection->path_seed);
-    nn_store_u64(key + 8, ~connection->path_seed);
-    nn_store_u64(text, ++connection->path_count);
+    nn_store_u64(key, connection->udp->path_seed);
+    nn_store_u64(key + 8, ~connection->udp->path_seed);
+    nn_store_u64(text, ++connection->udp->path_count);
     return nn_siphash64(key, text, sizeof text);
 }
 
 NN_PRIVATE void nn_connection_note_source(nn_connection* connection, const necpnet_address* from, size_t bytes,
                                           bool is_newest)
 {
-    connection->from = *from;
+    connection->udp->from = *from;
     if (necpnet_address_equal(from, &connection->address)) return;
-    nn_path* path = &connection->path;
+    nn_path* path = &connection->udp->path;
     bool is_known = path->is_open && necpnet_address_equal(from, &path->address);
     /* servers stay where they are (RFC 9000 9); an overtaken packet from where the peer was says nothing */
     if (!is_known && (!is_newest || !connection->settings->is_server)) return;
@@ -29177,14 +29250,15 @@ NN_PRIVATE void nn_connection_note_source(nn_connection* connection, const necpn
 static size_t connection_send_path(nn_connection* connection, const necpnet_address* to, nn_frame_type type,
                                    uint64_t value)
 {
-    nn_recovery* recovery = &connection->recovery;
+    nn_recovery* recovery = &connection->udp->recovery;
     uint8_t* packet = connection->settings->scratch;
     uint64_t number = nn_recovery_next_number(recovery);
-    uint8_t flags = nn_phases_before_send(&connection->phases, number, recovery->largest_acked, connection->now_us);
+    uint8_t flags =
+        nn_phases_before_send(&connection->udp->phases, number, recovery->largest_acked, connection->now_us);
     size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, recovery->largest_acked, flags);
     nn_writer writer = nn_writer_of(packet + header_bytes, NN_PATH_BYTES);
     nn_frame_write_path(&writer, type, value);
-    size_t bytes = nn_packet_seal(connection->phases.send, packet, header_bytes, NN_PATH_BYTES, number);
+    size_t bytes = nn_packet_seal(connection->udp->phases.send, packet, header_bytes, NN_PATH_BYTES, number);
     const necpnet_transport* transport = connection->settings->transport;
     transport->send_datagram(transport->user, to, packet, bytes);
     nn_recovery_sent(recovery, number, (uint32_t)bytes, false, NULL, connection->now_us); /* repeated by nn_path */
@@ -29196,69 +29270,72 @@ static size_t connection_send_path(nn_connection* connection, const necpnet_addr
 
 NN_PRIVATE void nn_connection_flush_path(nn_connection* connection)
 {
-    nn_path* path = &connection->path;
+    nn_path* path = &connection->udp->path;
     uint64_t now_us = connection->now_us;
-    if (connection->response_pending) {
-        connection->response_pending = false;
-        bool is_unproven = path->is_open && necpnet_address_equal(&connection->response_to, &path->address);
+    if (connection->udp->response_pending) {
+        connection->udp->response_pending = false;
+        bool is_unproven = path->is_open && necpnet_address_equal(&connection->udp->response_to, &path->address);
         if (!is_unproven || nn_path_send(path, CONNECTION_PATH_PACKET_BYTES)) {
-            connection_send_path(connection, &connection->response_to, NN_FRAME_PATH_RESPONSE, connection->response);
+            connection_send_path(connection, &connection->udp->response_to, NN_FRAME_PATH_RESPONSE,
+                                 connection->udp->response);
         }
     }
     if (nn_path_wants_challenge(path, CONNECTION_PATH_PACKET_BYTES, now_us)) {
         size_t bytes = connection_send_path(connection, &path->address, NN_FRAME_PATH_CHALLENGE, path->challenge);
-        nn_path_challenged(path, bytes, nn_recovery_probe_us(&connection->recovery), now_us);
+        nn_path_challenged(path, bytes, nn_recovery_probe_us(&connection->udp->recovery), now_us);
     }
 }
 
 NN_PRIVATE void nn_connection_update_path(nn_connection* connection)
 {
-    if (connection->path.is_open && connection->now_us >= connection->path.until_us) nn_path_end(&connection->path);
+    if (connection->udp->path.is_open && connection->now_us >= connection->udp->path.until_us)
+        nn_path_end(&connection->udp->path);
 }
 
 NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connection)
 {
-    if (connection->response_pending) return connection->now_us;
-    uint64_t at_us = nn_path_deadline_us(&connection->path, CONNECTION_PATH_PACKET_BYTES);
+    if (connection->udp->response_pending) return connection->now_us;
+    uint64_t at_us = nn_path_deadline_us(&connection->udp->path, CONNECTION_PATH_PACKET_BYTES);
     /* one that is due already waits for the window or the path: something else will wake us */
-    uint64_t probe_us = connection->size.next_us > connection->now_us ? connection->size.next_us : NN_NEVER;
+    uint64_t probe_us = connection->udp->size.next_us > connection->now_us ? connection->udp->size.next_us : NN_NEVER;
     return nn_min_u64(at_us, probe_us);
 }
 
 NN_PRIVATE void nn_connection_set_size(nn_connection* connection)
 {
-    bool can_grow = connection->size.bytes_max > connection->size.base;
-    connection->recovery.large_bytes = can_grow ? (uint16_t)connection->size.base : UINT16_MAX;
-    nn_congestion_set_datagram(&connection->congestion, connection->size.bytes);
+    bool can_grow = connection->udp->size.bytes_max > connection->udp->size.base;
+    connection->udp->recovery.large_bytes = can_grow ? (uint16_t)connection->udp->size.base : UINT16_MAX;
+    nn_congestion_set_datagram(&connection->udp->congestion, connection->udp->size.bytes);
 }
 
 /* After losses: whether packets beyond the base have stopped coming through. */
 NN_PRIVATE void nn_connection_watch_size(nn_connection* connection)
 {
-    nn_recovery* recovery = &connection->recovery;
-    if (recovery->large_lost < NN_PACKET_SIZE_LOSSES || connection->size.bytes <= connection->size.base) return;
+    nn_recovery* recovery = &connection->udp->recovery;
+    if (recovery->large_lost < NN_PACKET_SIZE_LOSSES || connection->udp->size.bytes <= connection->udp->size.base)
+        return;
     recovery->large_lost = 0;
-    nn_packet_size_black_hole(&connection->size, connection->now_us);
+    nn_packet_size_black_hole(&connection->udp->size, connection->now_us);
     nn_connection_set_size(connection);
 }
 
 /* Another way with another round trip and bandwidth: what was learnt of the former is void (RFC 9000 9.4). */
 static void connection_forget_way(nn_connection* connection, uint32_t rtt_us)
 {
-    uint32_t limit = connection->congestion.limit_bytes_per_s;
+    uint32_t limit = connection->udp->congestion.limit.bytes_per_s;
     nn_connection_lose_flight(connection, NN_NEVER);
-    nn_congestion_init(&connection->congestion, limit, connection->now_us);
-    nn_packet_size_begin(&connection->size, connection->now_us);
+    nn_congestion_init(&connection->udp->congestion, limit, connection->now_us);
+    nn_packet_size_begin(&connection->udp->size, connection->now_us);
     nn_connection_set_size(connection);
-    nn_recovery_forget_rtt(&connection->recovery);
-    if (rtt_us) nn_recovery_seed_rtt(&connection->recovery, rtt_us, connection->now_us);
+    nn_recovery_forget_rtt(&connection->udp->recovery);
+    if (rtt_us) nn_recovery_seed_rtt(&connection->udp->recovery, rtt_us, connection->now_us);
 }
 
 static void connection_change_path(nn_connection* connection)
 {
-    nn_path path = connection->path;
+    nn_path path = connection->udp->path;
     uint64_t now_us = connection->now_us;
-    nn_path_end(&connection->path);
+    nn_path_end(&connection->udp->path);
     if (nn_path_same_host(&path.address, &connection->address)) {
         nn_connection_lose_flight(connection, path.is_behind ? NN_NEVER : path.began_us);
     } else {
@@ -29271,14 +29348,14 @@ static void connection_change_path(nn_connection* connection)
 
 NN_PRIVATE void nn_connection_read_challenge(nn_connection* connection, uint64_t challenge)
 {
-    connection->response = challenge;
-    connection->response_to = connection->from;
-    connection->response_pending = true;
+    connection->udp->response = challenge;
+    connection->udp->response_to = connection->udp->from;
+    connection->udp->response_pending = true;
 }
 
 NN_PRIVATE void nn_connection_read_response(nn_connection* connection, uint64_t response)
 {
-    if (nn_path_is_answer(&connection->path, &connection->from, response)) connection_change_path(connection);
+    if (nn_path_is_answer(&connection->udp->path, &connection->udp->from, response)) connection_change_path(connection);
 }
 
 NN_PRIVATE void nn_connection_moved(nn_connection* connection, uint64_t now_us)
@@ -29634,6 +29711,7 @@ struct necpnet_client {
     uint32_t event_count;
     nn_client_query queries[NN_CLIENT_QUERIES_MAX];
     nn_state_sink state_sink;
+    nn_clock_sync clock; /* of the session */
     void* user_data;
 };
 
@@ -30139,6 +30217,8 @@ NN_PRIVATE void nn_client_init_connection(necpnet_client* client)
 {
     nn_connection_init(&client->connection, &client->endpoint.settings, nn_client_session(client),
                        client->config.inputs_max);
+    nn_clock_sync_init(&client->clock);
+    client->connection.clock = &client->clock;
     client->connection.take_control = client_take_control;
     client->connection.deliver_user = client;
 }
@@ -30586,7 +30666,7 @@ static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_s
     open->resumed = resumed;
     open->bandwidth_limit = client->bandwidth_limit;
     open->seed = nn_random_u64(&client->endpoint.random);
-    client->connection.state_sink = client->state_sink;
+    client->connection.state_sink = &client->state_sink;
     const nn_state_sink* sink = &client->state_sink;
     char text[NECPNET_REASON_BYTES_MAX + 1];
     bool same = setup->schema_hash && setup->schema_hash == nn_client_schema_hash(client);
@@ -31252,10 +31332,10 @@ necpnet_result necpnet_client_get_channel_statistics(const necpnet_client* clien
 necpnet_result necpnet_client_server_time_us(const necpnet_client* client, uint64_t now_us, uint64_t* out_time_us)
 {
     if (!client || !out_time_us) return NECPNET_ERR_INVALID_ARGUMENT;
-    if (client->connection.state == NN_CONNECTION_NONE || !nn_clock_sync_is_ready(&client->connection.clock)) {
+    if (client->connection.state == NN_CONNECTION_NONE || !nn_clock_sync_is_ready(&client->clock)) {
         return NECPNET_ERR_NOT_CONNECTED;
     }
-    *out_time_us = nn_clock_sync_server_us(&client->connection.clock, now_us);
+    *out_time_us = nn_clock_sync_server_us(&client->clock, now_us);
     return NECPNET_OK;
 }
 
@@ -31290,8 +31370,7 @@ necpnet_result necpnet_client_set_bandwidth_limit(necpnet_client* client, uint32
 {
     if (!client || bytes_per_s < 1000) return NECPNET_ERR_INVALID_ARGUMENT;
     client->bandwidth_limit = bytes_per_s;
-    if (client->connection.state != NN_CONNECTION_NONE)
-        nn_congestion_set_limit(&client->connection.congestion, bytes_per_s);
+    nn_connection_set_limit(&client->connection, bytes_per_s);
     return NECPNET_OK;
 }
 
@@ -31470,7 +31549,6 @@ typedef struct nn_peer {
     struct nn_peer* next_suspended;
     uint32_t group_count; /* that it is in */
     /* the session's life */
-    nn_close close;      /* why the last connection ended; DISCONNECTED tells it */
     uint64_t give_up_us; /* suspended: when the window has passed */
     uint64_t kept_bytes; /* suspended: as counted in kept_bytes of the server */
     uint64_t lost_count; /* ended: reliable messages that were not acknowledged */
@@ -32174,8 +32252,8 @@ static bool server_poll_life(nn_peer* peer, necpnet_event* out_event)
         if (peer->tell_suspended) { /* both at once: in their order */
             out_event->resumed = false;
             out_event->type = NECPNET_EVENT_SUSPENDED;
-            out_event->reason = peer->close.reason;
-            out_event->text = peer->close.text;
+            out_event->reason = peer->connection.close.reason;
+            out_event->text = peer->connection.close.text;
             peer->tell_suspended = false;
             return true;
         }
@@ -32205,9 +32283,9 @@ static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_even
     bool is_over = peer->tell_disconnected;
     peer->tell_disconnected = peer->tell_suspended = false;
     *out_event = nn_event_of(is_over ? NECPNET_EVENT_DISCONNECTED : NECPNET_EVENT_SUSPENDED, nn_peer_name(peer));
-    out_event->reason = peer->close.reason;
-    out_event->code = peer->close.code;
-    out_event->text = peer->close.text;
+    out_event->reason = peer->connection.close.reason;
+    out_event->code = peer->connection.close.code;
+    out_event->text = peer->connection.close.text;
     out_event->count = is_over ? peer->lost_count : 0;
     return true;
 }
@@ -32510,7 +32588,7 @@ static void server_forget_totals(necpnet_server* server, const nn_peer* peer)
     totals->packets_received += connection->packets_received;
     totals->bytes_sent += connection->bytes_sent;
     totals->bytes_received += connection->bytes_received;
-    if (connection->transport == NECPNET_TRANSPORT_UDP) totals->packets_lost += connection->recovery.packets_lost;
+    if (connection->transport == NECPNET_TRANSPORT_UDP) totals->packets_lost += connection->udp->recovery.packets_lost;
     for (int i = 0; i < server->endpoint.channel_count; i++) {
         necpnet_channel_statistics channel;
         if (nn_session_get_channel_statistics(&peer->session, i, &channel)) continue;
@@ -32621,7 +32699,7 @@ NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const 
         server->connected_count--;
     }
     nn_server_drop_offer(server, peer);
-    peer->close = *close;
+    peer->connection.close = *close;
     peer->has_ended = true;
     peer->tell_suspended = peer->tell_resumed = peer->tell_moved = false;
     peer->tell_disconnected = true;
@@ -32662,7 +32740,6 @@ NN_PRIVATE void nn_server_bound_kept(necpnet_server* server)
 
 static void session_suspend(necpnet_server* server, nn_peer* peer)
 {
-    peer->close = peer->connection.close;
     nn_connection_detach(&peer->connection);
     peer->is_heard = true;
     peer->ticket_shown = 0;
@@ -32951,7 +33028,7 @@ NN_PRIVATE void nn_server_run_session(necpnet_server* server, nn_peer* peer, uin
     if (peer->offer && now_us >= peer->offer->until_us) nn_server_drop_offer(server, peer);
     if (peer->is_suspended) {
         if (now_us >= peer->give_up_us) {
-            nn_close close = peer->close;
+            nn_close close = peer->connection.close;
             nn_server_end_peer(server, peer, &close);
         }
         return;
@@ -33970,7 +34047,7 @@ static void server_add_connection(const nn_connection* connection, necpnet_serve
     out->packets_received += connection->packets_received;
     out->bytes_sent += connection->bytes_sent;
     out->bytes_received += connection->bytes_received;
-    if (connection->transport == NECPNET_TRANSPORT_UDP) out->packets_lost += connection->recovery.packets_lost;
+    if (connection->transport == NECPNET_TRANSPORT_UDP) out->packets_lost += connection->udp->recovery.packets_lost;
 }
 
 necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpnet_server_statistics* out_statistics)
@@ -34028,7 +34105,7 @@ necpnet_result necpnet_server_set_bandwidth_limit(necpnet_server* server, necpne
     }
     nn_peer* found = nn_server_find(server, peer);
     if (!found) return NECPNET_ERR_NOT_FOUND;
-    nn_congestion_set_limit(&found->connection.congestion, bytes_per_s);
+    nn_connection_set_limit(&found->connection, bytes_per_s);
     nn_server_mark_dirty(server, found);
     return NECPNET_OK;
 }

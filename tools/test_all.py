@@ -9,7 +9,8 @@ Steps, in this order; each runs even when an earlier one failed, unless it stand
   dev           build with all warnings as errors; exports; unit, API and simulation tests
   faults        the tools themselves, against deliberate faults
   release       build of everything; install, then a program built on the installed package
-  asan, tsan    unit and API tests under the sanitizers
+  asan          unit and API tests under the address and undefined behaviour sanitizers
+  tsan          the tests with threads under the thread sanitizer (`make tsan` runs all)
   bare          unit and API tests with no library at all
   mbedtls-3.6   unit and API tests on the newer Mbed TLS
   wasm, mingw   the browser and the Windows builds; unit and simulation tests under Node.js, unit and API tests under wine
@@ -37,6 +38,7 @@ LOGS = os.path.join(ROOT, "build/test")
 JOBS = os.environ.get("JOBS") or str(os.cpu_count() or 2)
 FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS", "5")
 PY = sys.executable or "python3"
+THREADED = ("test_loop", "test_runner", "test_socket", "test_workers", "api_sockets", "api_wake", "api_tls", "api_pool")
 
 
 def build(preset, *targets):
@@ -75,7 +77,8 @@ def steps():
         Step("install", [[PY, "tools/check_install.py"]], 300, "release-build"),
         Step("readme", [[PY, "tools/check_readme.py"]], 120, "release-build"),
         Step("asan", build("asan") + ctest("asan", "unit|api"), 900, None, "asan"),
-        Step("tsan", build("tsan") + ctest("tsan", "api"), 900, None, "tsan"),
+        Step("tsan", build("tsan", *THREADED) + ctest("tsan", "unit|api", "-R", "^(%s)$" % "|".join(THREADED)), 900, None,
+             "tsan"),
         Step("bare", build("bare") + ctest("bare", "unit|api"), 600, None, "bare"),
         Step("mbedtls-3.6", [["tools/mbedtls36_deps.sh"]] + build("mbedtls36") + ctest("mbedtls36", "unit|api"), 900, None,
              "mbedtls36"),

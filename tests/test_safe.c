@@ -209,7 +209,7 @@ TEST(test_strangers_meet_silence_and_memory_stays_flat)
         struct test_random random = test_random_begin(test_seed());
         for (int i = 0; i < 10000; i++) {
             uint8_t datagram[1300];
-            size_t bytes = test_random_below(&random, i % 2 ? 60 : sizeof datagram);
+            size_t bytes = (size_t)test_random_below(&random, i % 2 ? 60 : sizeof datagram);
             test_random_bytes(&random, datagram, sizeof datagram);
             stranger_says(datagram, bytes);
             if (i % 100 == 99) run(1);

@@ -193,10 +193,14 @@ async function checkRestart(server, pages, native) {
     document.querySelector("#status").dataset.state !== "connected" && document.querySelector("#status").textContent), 10);
   const text = await pages[0].evaluate(() => document.querySelector("#status").textContent);
   check(text.length > 15, `the page says so: "${text}"`);
-  native.names.clear();
   await sleep(700);
   const again = await startServer(["--port", String(server.tcp_port), "--udp-port", String(server.udp_port)]);
   const began = Date.now();
+  await until("all three are connected again", async () => {
+    const answer = await fetch(`http://127.0.0.1:${server.tcp_port}/health`);
+    return (await answer.json()).peers.connected === 3;
+  }, 30);
+  native.names.clear(); /* until then everyone still showed the world of before */
   await everybodySees(pages, native, "ada,ben,nat", 30);
   check(true, `all three are back ${((Date.now() - began) / 1000).toFixed(1)} s after the server`);
   const after = await Promise.all(pages.map((page) => page.evaluate(() => window.sameDocument)));

@@ -1392,6 +1392,7 @@ typedef enum necpnet_field_kind {
 #define NECPNET_FIELD_INTERPOLATE 8u  /* the view blends it between two states (numbers, vectors, quaternions, angles) */
 #define NECPNET_FIELD_REQUIRED 16u    /* a reader without it, or of another kind, cannot follow: ERR_SCHEMA_DIFFERS */
 #define NECPNET_FIELD_SLOW 32u        /* the 10 Hz class: see necpnet_world_config.slow_ticks */
+#define NECPNET_FIELD_POSITION 64u    /* VEC2, VEC3, one a type: where the entity stands; see necpnet_world_config.interest_cell */
 
 /* One field of a struct. Made by the macros below. */
 typedef struct necpnet_field {
@@ -1536,6 +1537,12 @@ typedef enum necpnet_codec {
     NECPNET_CODEC_THIN = 1     /* arithmetic coding: fewer bytes for several times the work */
 } necpnet_codec;
 
+typedef enum necpnet_plane {
+    NECPNET_PLANE_XY = 0,
+    NECPNET_PLANE_XZ = 1,
+    NECPNET_PLANE_YZ = 2
+} necpnet_plane;
+
 typedef struct necpnet_world_config {
     size_t struct_bytes;
     necpnet_allocator allocator;
@@ -1550,6 +1557,13 @@ typedef struct necpnet_world_config {
     bool strict;                  /* a value out of its field's range is an error of commit; else it is clamped and
                                      counted; default false */
     necpnet_codec codec;          /* of states to all clients that come; default NECPNET_CODEC_DEFAULT */
+    double interest_cell; /* side of a cell, in units of NECPNET_FIELD_POSITION; 0, the default: no grid, all see their rooms */
+    uint32_t interest_radius; /* cells around its own that a client sees; 0 .. 15, default 2. An entity leaves its view
+                                 only beyond radius + 1 */
+    necpnet_plane interest_plane; /* which two numbers of a VEC3; default NECPNET_PLANE_XY */
+    bool (*can_see)(void* user, necpnet_peer peer, necpnet_entity entity); /* optional: whether a client may see an entity
+                                 that comes into its view and is not its own. Must not call the world */
+    void* can_see_user;
 } necpnet_world_config;
 
 /* necpnet_world_config_default - fill all fields but schema and stamp struct_bytes.
@@ -1611,6 +1625,76 @@ NECPNET_API necpnet_result necpnet_world_mark(necpnet_world* world, necpnet_enti
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
 NECPNET_API necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet_entity entity, necpnet_peer owner);
+
+/* Who sees what: a client sees an entity that is in one of its rooms and, in a world with a grid, near it. Entities of a type
+ * without NECPNET_FIELD_POSITION are seen in their whole room, and everyone sees its own. All begin in room 0, clients when
+ * they connect (NECPNET_EVENT_PEER_CONNECTED); a client that looks from nowhere sees no entity that has a position. */
+
+/* necpnet_world_set_room - the room that an entity is in, as of the next commit.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_set_room(necpnet_world* world, necpnet_entity entity, uint32_t room);
+
+/* necpnet_world_join_room, necpnet_world_leave_room - a client sees what is in a room, or no longer. It may be in up to 255
+ * rooms, and stays in them while its session lasts.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (the peer follows no state; leave: it is not in the room)
+ *          | ERR_LIMIT_REACHED (rooms) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_join_room(necpnet_world* world, necpnet_peer peer, uint32_t room);
+NECPNET_API necpnet_result necpnet_world_leave_room(necpnet_world* world, necpnet_peer peer, uint32_t room);
+
+/* necpnet_world_set_observer - the entity from which a client looks; NECPNET_ENTITY_NONE: from nowhere. When the entity goes,
+ * the client looks from where it was last.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (peer, entity) | ERR_INVALID_STATE (no grid, or a type without
+ *          position) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_set_observer(necpnet_world* world, necpnet_peer peer, necpnet_entity entity);
+
+/* necpnet_world_set_observer_at - the fixed place from which a client looks.
+ *
+ *   x, y  in the plane of interest_plane.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT (also no number, or too far) | ERR_NOT_FOUND (peer) | ERR_INVALID_STATE (no grid)
+ *          | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_set_observer_at(necpnet_world* world, necpnet_peer peer, double x, double y);
+
+/* necpnet_world_refilter - ask can_see again about what is in view, because its answers changed.
+ *
+ *   peer    NECPNET_PEER_NONE: all.
+ *   entity  NECPNET_ENTITY_NONE: all, which costs a walk over the world for each such peer.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_refilter(necpnet_world* world, necpnet_peer peer, necpnet_entity entity);
+
+/* necpnet_world_set_priority - who goes first when a client's budget is short: those with the largest product of priority and
+ * ticks of waiting. Nothing starves: between two turns of an entity, another has at most as many as their priorities' ratio,
+ * plus two.
+ *
+ *   priority  1 .. 255; 16 at first.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_set_priority(necpnet_world* world, necpnet_entity entity, uint32_t priority);
+
+/* necpnet_world_set_interval - the least ticks between two states of an entity: 6 make 10 Hz of 60 ticks a second.
+ *
+ *   ticks  1 .. 1,000; 1 at first.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_set_interval(necpnet_world* world, necpnet_entity entity, uint32_t ticks);
 
 /* necpnet_world_next - walk over all entities in the order of their slots.
  *

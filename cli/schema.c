@@ -23,6 +23,7 @@ static const struct {
     {"interpolate", NECPNET_FIELD_INTERPOLATE},
     {"required", NECPNET_FIELD_REQUIRED},
     {"slow", NECPNET_FIELD_SLOW},
+    {"position", NECPNET_FIELD_POSITION},
 };
 
 const char* schema_kind_name(unsigned kind)

@@ -4,8 +4,6 @@
 
 #define FOLLOWER_BURST_BYTES 1200u     /* budget that may be saved up, at least */
 #define FOLLOWER_RECORD_BITS_FIRST 96u /* guess of a record's size */
-#define FOLLOWER_NEW_HEAD_START 32u    /* ticks of waiting that an entity unknown to the client begins with */
-#define FOLLOWER_LEAVE_HEAD_START 64u
 
 /* ---- following */
 
@@ -15,7 +13,7 @@ static nn_follower** follower_bucket(const necpnet_world* world, necpnet_peer pe
     return &world->buckets[(mixed >> 32) & (world->bucket_count - 1)];
 }
 
-static nn_follower* follower_find(const necpnet_world* world, necpnet_peer peer)
+NN_PRIVATE nn_follower* nn_follower_find(const necpnet_world* world, necpnet_peer peer)
 {
     nn_follower* follower = *follower_bucket(world, peer);
     while (follower && follower->peer != peer) follower = follower->next;
@@ -44,49 +42,95 @@ static void follower_spread(necpnet_world* world)
     nn_alloc_give(&world->alloc, former, former_count * sizeof(nn_follower*));
 }
 
+static void follower_unlink(necpnet_world* world, const nn_follower* follower)
+{
+    nn_follower** at = follower_bucket(world, follower->peer);
+    while (*at != follower) at = &(*at)->next;
+    *at = follower->next;
+}
+
+static nn_follower* follower_create(necpnet_world* world, necpnet_peer peer)
+{
+    nn_follower* follower = (nn_follower*)nn_alloc_take(&world->alloc, sizeof *follower);
+    if (!follower) return NULL;
+    follower->world = world;
+    follower->peer = peer;
+    follower->parked = true;
+    if (nn_follower_look(follower)) {
+        nn_observer_reset(&follower->observer);
+        nn_alloc_give(&world->alloc, follower, sizeof *follower);
+        return NULL;
+    }
+    if (world->follower_count >= world->bucket_count) follower_spread(world);
+    nn_follower** bucket = follower_bucket(world, peer);
+    follower->next = *bucket;
+    *bucket = follower;
+    return follower;
+}
+
 NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer peer, bool ordered,
                                           nn_follower** out_follower)
 {
-    if (follower_find(world, peer)) return NECPNET_ERR_ALREADY_EXISTS;
-    nn_follower* follower = (nn_follower*)nn_alloc_take(&world->alloc, sizeof *follower);
+    nn_follower* follower = nn_follower_find(world, peer);
+    if (follower && !follower->parked) return NECPNET_ERR_ALREADY_EXISTS;
+    if (!follower) follower = follower_create(world, peer);
     if (!follower) return NECPNET_ERR_OUT_OF_MEMORY;
-    if (world->follower_count >= world->bucket_count) follower_spread(world);
-    follower->world = world;
-    follower->peer = peer;
+    follower->parked = false;
     follower->ordered = ordered;
     follower->thin = world->config.codec == NECPNET_CODEC_THIN;
     follower->record_bits = FOLLOWER_RECORD_BITS_FIRST * 16;
     follower->frame_first = 1;
     follower->frame_next = 1;
-    nn_follower** bucket = follower_bucket(world, peer);
-    follower->next = *bucket;
-    *bucket = follower;
+    follower->quiet_most = UINT32_MAX;
+    follower->rescan = true;
     world->follower_count++;
     *out_follower = follower;
     return NECPNET_OK;
 }
 
+/* Whether it looks at the world in a way of its own. */
+static bool follower_is_placed(const nn_follower* follower)
+{
+    const nn_observer* observer = &follower->observer;
+    return follower->watched || observer->x != NN_INTEREST_NOWHERE || observer->room_count != 1 ||
+           observer->rooms[0] != 0;
+}
+
 NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower)
 {
     if (!follower) return;
-    nn_follower** at = follower_bucket(world, follower->peer);
-    while (*at != follower) at = &(*at)->next;
-    *at = follower->next;
     world->follower_count--;
-    nn_alloc_give(&world->alloc, follower->states, follower->state_capacity * sizeof(nn_follower_state));
-    nn_alloc_give(&world->alloc, follower->pending, follower->pending_capacity * sizeof(uint16_t));
-    nn_alloc_give(&world->alloc, follower->order, follower->pending_capacity * sizeof(uint64_t));
-    nn_alloc_give(&world->alloc, follower->recent, follower->pending_capacity * sizeof(uint16_t));
+    nn_follower_clear(follower);
     nn_alloc_give(&world->alloc, follower->entries, follower->entry_capacity * sizeof(uint16_t));
     nn_alloc_give(&world->alloc, follower->frames, follower->frame_capacity * sizeof(nn_follower_frame));
+    nn_follower kept;
+    memset(&kept, 0, sizeof kept);
+    kept.world = world;
+    kept.next = follower->next;
+    kept.peer = follower->peer;
+    kept.parked = true;
+    kept.observer = follower->observer;
+    kept.watched = follower->watched;
+    *follower = kept; /* its address is the observer's */
+    if (!follower_is_placed(follower)) nn_world_forget(world, follower->peer);
+}
+
+NN_PRIVATE void nn_world_forget(necpnet_world* world, necpnet_peer peer)
+{
+    nn_follower* follower = nn_follower_find(world, peer);
+    if (!follower || !follower->parked) return;
+    nn_world_slot* watched = nn_world_find(world, follower->watched);
+    if (watched) watched->watchers--;
+    nn_observer_reset(&follower->observer);
+    follower_unlink(world, follower);
     nn_alloc_give(&world->alloc, follower, sizeof *follower);
 }
 
 necpnet_result necpnet_world_set_input(necpnet_world* world, necpnet_peer peer, uint32_t tick)
 {
     if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
-    nn_follower* follower = follower_find(world, peer);
-    if (!follower) return NECPNET_ERR_NOT_FOUND;
+    nn_follower* follower = nn_follower_find(world, peer);
+    if (!follower || follower->parked) return NECPNET_ERR_NOT_FOUND;
     if (follower->has_input && tick <= follower->input_now) return NECPNET_OK;
     if (follower->has_input && world->commit > follower->input_commit) {
         follower->input_before = follower->input_now;
@@ -109,109 +153,29 @@ NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tic
 
 NN_PRIVATE void nn_follower_pend(nn_follower* follower, uint16_t place)
 {
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     if (state->pending) return;
-    NN_ASSERT(follower->pending_count < follower->pending_capacity);
+    NN_ASSERT(follower->pending_count < follower->state_capacity);
     follower->pending[follower->pending_count++] = place;
     state->pending = (uint16_t)follower->pending_count;
 }
 
 NN_PRIVATE void nn_follower_unpend(nn_follower* follower, uint16_t place)
 {
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     if (!state->pending) return;
     uint16_t last = follower->pending[--follower->pending_count];
     follower->pending[state->pending - 1] = last;
-    follower->states[last].pending = state->pending;
+    nn_follower_state_of(follower, last)->pending = state->pending;
     state->pending = 0;
-}
-
-/* Room for every slot of the world; all places are pending at most once. */
-static bool follower_reserve(nn_follower* follower)
-{
-    const necpnet_world* world = follower->world;
-    nn_alloc* alloc = &follower->world->alloc;
-    if (world->slot_count < follower->state_capacity) return true;
-    uint32_t capacity = world->slot_capacity;
-    if (follower->pending_capacity < capacity) {
-        uint16_t* pending = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
-        uint16_t* recent = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
-        uint64_t* order = (uint64_t*)nn_alloc_take(alloc, capacity * sizeof(uint64_t));
-        if (!pending || !recent || !order) {
-            nn_alloc_give(alloc, pending, capacity * sizeof(uint16_t));
-            nn_alloc_give(alloc, recent, capacity * sizeof(uint16_t));
-            nn_alloc_give(alloc, order, capacity * sizeof(uint64_t));
-            return false;
-        }
-        nn_copy(pending, follower->pending, follower->pending_count * sizeof(uint16_t));
-        nn_copy(recent, follower->recent, follower->recent_count * sizeof(uint16_t));
-        nn_alloc_give(alloc, follower->pending, follower->pending_capacity * sizeof(uint16_t));
-        nn_alloc_give(alloc, follower->recent, follower->pending_capacity * sizeof(uint16_t));
-        nn_alloc_give(alloc, follower->order, follower->pending_capacity * sizeof(uint64_t));
-        follower->pending = pending;
-        follower->recent = recent;
-        follower->order = order;
-        follower->pending_capacity = capacity;
-    }
-    nn_follower_state* states =
-        (nn_follower_state*)nn_alloc_grow(alloc, follower->states, follower->state_capacity * sizeof(nn_follower_state),
-                                          capacity * sizeof(nn_follower_state));
-    if (!states) return false;
-    follower->states = states;
-    follower->state_capacity = capacity;
-    return true;
-}
-
-/* A slot changed in the world: note what this client then needs. */
-static void follower_notice(nn_follower* follower, uint16_t place)
-{
-    const nn_world_slot* slot = &follower->world->slots[place];
-    nn_follower_state* state = &follower->states[place];
-    if (slot->flags & NN_SLOT_COMMITTED) {
-        if (state->generation !=
-            slot->generation) { /* a new entity; its state or its leave makes the former one leave */
-            uint8_t known = state->flags & (NN_FOLLOWER_KNOWN | NN_FOLLOWER_RECENT);
-            nn_follower_unpend(follower, place);
-            memset(state, 0, sizeof *state);
-            state->flags = known;
-            state->generation = slot->generation;
-            state->sent_tick = follower->world->tick - FOLLOWER_NEW_HEAD_START;
-        }
-        nn_follower_pend(follower, place);
-    } else if (state->flags & NN_FOLLOWER_KNOWN) {
-        state->flags |= NN_FOLLOWER_LEAVING;
-        state->sent_tick -= FOLLOWER_LEAVE_HEAD_START;
-        nn_follower_pend(follower, place);
-    } else {
-        nn_follower_forget(follower, place);
-    }
-}
-
-/* The tick before a slot left the state that the client has; the present one for a slot without such a state. */
-static uint32_t follower_still_until(const nn_follower* follower, uint16_t place)
-{
-    const nn_world_slot* slot = &follower->world->slots[place];
-    const nn_follower_state* state = &follower->states[place];
-    bool known = (state->flags & NN_FOLLOWER_KNOWN) && state->generation == slot->generation;
-    if (!known || !(slot->flags & NN_SLOT_COMMITTED) || slot->versions == 0) return follower->world->tick;
-    if (slot->version == state->sent_version) return follower->world->tick;
-    if (!nn_world_row(follower->world, slot, state->sent_version + 1)) return 0;
-    return nn_world_version_tick(slot, state->sent_version + 1) - 1;
+    if (!follower->pending_count) follower->quiet_most = UINT32_MAX;
 }
 
 NN_PRIVATE bool nn_follower_sync(nn_follower* follower)
 {
-    const necpnet_world* world = follower->world;
-    if (!follower_reserve(follower)) return false;
-    uint32_t quiet = follower->pending_count ? 0 : world->tick;
-    for (uint16_t place = world->newest; place; place = world->slots[place].older) {
-        if (world->slots[place].changed <= follower->seen) break;
-        uint32_t still = follower_still_until(follower, place);
-        if (still < quiet) quiet = still;
-        follower_notice(follower, place);
-    }
-    follower->quiet_tick = quiet;
-    follower->seen = world->commit;
+    if (follower->rescan && !nn_follower_rescan(follower)) return false;
+    follower->quiet_tick = (uint32_t)nn_min_u64(follower->world->tick, follower->quiet_most);
+    if (follower->pending_count) follower->quiet_most = 0;
     return true;
 }
 
@@ -222,10 +186,9 @@ static bool follower_has_something(const nn_follower* follower)
     const necpnet_world* world = follower->world;
     uint32_t input;
     if (follower->frame_next - follower->frame_first >= NN_FOLLOWER_RECORDS_MAX) return false;
-    if (follower->pending_count || follower->walk_from) return true;
+    if (follower->pending_count || follower->walk_from || follower->rescan) return true;
     if (world->commit <= follower->sent_commit) return false;
     if (follower->trailing || follower->moving_count) return true;
-    if (world->newest && world->slots[world->newest].changed > follower->seen) return true;
     return nn_follower_input(follower, &input) && input != follower->input_sent;
 }
 
@@ -263,28 +226,31 @@ NN_PRIVATE void nn_follower_refill(nn_follower* follower, uint64_t now_us)
 
 NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place)
 {
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     uint8_t kept = state->flags & NN_FOLLOWER_RECENT;
     nn_follower_unpend(follower, place);
     memset(state, 0, sizeof *state);
-    state->flags = kept;
+    state->place = place;
+    state->flags = kept; /* it leaves the list of recent ones with the next frame */
+    if (!kept) nn_follower_drop(follower, place);
 }
 
 static uint64_t follower_bit(const nn_follower_state* state, uint32_t number)
 {
-    uint32_t back = state->number - 1 - number;
+    uint32_t back = (uint16_t)(state->number - 1u - number);
     return back < 64 ? (state->sent | state->full) & UINT64_C(1) << back : 0;
 }
 
 NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number)
 {
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     const nn_world_slot* slot = &follower->world->slots[place];
-    uint64_t bit = follower_bit(state, number);
+    uint64_t bit = state ? follower_bit(state, number) : 0;
     if (!bit) return; /* of a former entity, or too long ago */
     state->acked |= bit;
-    if (!(state->sent & bit)) {
-        if (state->flags & NN_FOLLOWER_LEAVING) nn_follower_forget(follower, place);
+    if (!(state->sent & bit)) { /* it left, unless it came back since */
+        bool is_last = !((state->sent | state->full) & (bit - 1));
+        if ((state->flags & NN_FOLLOWER_LEAVING) && is_last) nn_follower_forget(follower, place);
         return;
     }
     bool newest = !(state->acked & (bit - 1));
@@ -301,8 +267,9 @@ NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint3
 
 static void follower_missed(nn_follower* follower, uint16_t place, uint32_t number)
 {
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     const nn_world_slot* slot = &follower->world->slots[place];
+    if (!state) return;
     nn_follower_age(follower, state);
     uint64_t bit = follower_bit(state, number);
     uint64_t newer = bit ? bit - 1 : UINT64_MAX;     /* it may be too long ago for the masks */
@@ -312,6 +279,7 @@ static void follower_missed(nn_follower* follower, uint16_t place, uint32_t numb
     if ((state->sent & bit) && leaving) return; /* the leave is under way, or will be */
     if (slot->generation != state->generation && !leaving) return;
     nn_follower_pend(follower, place);
+    follower->quiet_most = 0;
 }
 
 static void follower_settle(nn_follower* follower, uint32_t value, bool acked)

@@ -23,8 +23,12 @@
 NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer peer, bool ordered,
                                           nn_follower** out_follower);
 
-/* nn_world_unfollow - the client is gone; entities that it owns stay its own until the application says otherwise. */
+/* nn_world_unfollow - the client's connection is gone; entities that it owns stay its own until the application says
+ * otherwise. The rooms it is in and where it looks from are kept for its next one. */
 NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower);
+
+/* nn_world_forget - the client will not return. After nn_world_unfollow. */
+NN_PRIVATE void nn_world_forget(necpnet_world* world, necpnet_peer peer);
 
 /* nn_follower_deadline_us - when the next frame is due; NN_NEVER while there is nothing to say (a commit, an ack or a
  * loss may change that). */
@@ -59,18 +63,20 @@ typedef enum nn_follower_flag {
     NN_FOLLOWER_LEAVING = 8, /* it is gone, and the client may not know */
     NN_FOLLOWER_FULL = 16,   /* nothing but a full state will do until one after floor has arrived */
     NN_FOLLOWER_SURE = 32,   /* the newest of the sendings that the masks no longer hold has arrived */
-    NN_FOLLOWER_RECENT = 64  /* in the list of what was sent of late */
+    NN_FOLLOWER_RECENT = 64, /* in the list of what was sent of late */
+    NN_FOLLOWER_SEEN = 128   /* in view */
 } nn_follower_flag;
 
-/* One a client and entity. In the masks bit i is frame number - 1 - i. */
+/* One a client and entity that is in view, or that it may still have. In the masks bit i is frame number - 1 - i. */
 typedef struct nn_follower_state {
-    uint64_t sent;   /* frames with a state of it */
-    uint64_t full;   /* frames with a whole state of it, or (not in sent) that it left */
-    uint64_t acked;  /* of both, those that arrived */
-    uint32_t number; /* the frame that comes next, when the masks were brought up to date */
+    uint64_t sent;  /* frames with a state of it */
+    uint64_t full;  /* frames with a whole state of it, or (not in sent) that it left */
+    uint64_t acked; /* of both, those that arrived */
     uint32_t base_tick;
     uint32_t sent_version;
     uint32_t sent_tick;
+    uint16_t place;  /* its slot */
+    uint16_t number; /* low bits of the frame that comes next, when the masks were brought up to date */
     uint16_t generation;
     uint16_t floor;   /* low bits of the first frame number that counts for NN_FOLLOWER_FULL */
     uint16_t pending; /* place in the pending list plus 1; 0: not in it */
@@ -91,14 +97,19 @@ struct nn_follower {
     nn_follower* next; /* in its bucket */
     necpnet_peer peer;
     bool ordered;
-    bool thin;                 /* the thin codec */
-    nn_follower_state* states; /* by slot */
+    bool thin;   /* the thin codec */
+    bool parked; /* without a connection: only the observer counts */
+    bool rescan; /* for want of memory it does not hold all that it sees */
+    nn_observer observer;
+    necpnet_entity watched;    /* what it looks from; NECPNET_ENTITY_NONE: from a fixed place, or nowhere */
+    nn_follower_state* states; /* in no order */
+    uint32_t state_count;
     uint32_t state_capacity;
-    uint16_t* pending; /* slots with something to send; room for pending_capacity */
+    uint16_t* index; /* hash of slots: place in states plus 1 */
+    unsigned index_bits;
+    uint16_t* pending; /* slots with something to send; room for state_capacity */
     uint32_t pending_count;
-    uint32_t pending_capacity;
-    uint64_t* order;  /* scratch for choosing, as large as pending */
-    uint16_t* recent; /* slots of which something was sent within the masks, rising; as large as pending */
+    uint16_t* recent; /* slots of which something was sent within the masks, rising; room for state_capacity */
     uint32_t recent_count;
     uint32_t moving_count; /* of them those that were moving, as of the last frame */
     uint16_t* entries;     /* ring by number, a power of two: the slots in frames that are neither acked nor lost */
@@ -110,11 +121,11 @@ struct nn_follower {
     uint32_t frame_next;  /* value of the next one: its number */
     uint64_t known;       /* bit i: frame frame_next - 1 - i has arrived */
     uint32_t ticks[64];   /* of the last frames, by number */
-    uint64_t seen;        /* commit up to which the change list was walked */
     uint64_t sent_commit; /* of the last frame */
     uint64_t walk_commit; /* of the last frame with moving entities */
     uint16_t walk_from;   /* the slot to go on with among those; 0: from the beginning */
     uint32_t sent_tick;
+    uint32_t quiet_most;   /* quiet_tick is at most this: what became pending since was true until then */
     uint32_t quiet_tick;   /* the client had all until then, without a frame; counts when after sent_tick */
     uint32_t input_now;    /* inputs processed as of the commit input_commit + 1 */
     uint32_t input_before; /* and as of earlier ones */
@@ -149,6 +160,30 @@ NN_INLINE bool nn_follower_has_newest(const nn_follower* follower, const nn_foll
            nn_follower_owns(follower, slot) == ((state->flags & NN_FOLLOWER_OWNER) != 0);
 }
 
+/* nn_follower_state_of - what is known of a slot, or NULL. Holds until the next nn_follower_add or nn_follower_forget. */
+NN_PRIVATE nn_follower_state* nn_follower_state_of(const nn_follower* follower, uint16_t place);
+
+/* nn_follower_add - the same, of a slot that there may be nothing of yet; NULL without memory. */
+NN_PRIVATE nn_follower_state* nn_follower_add(nn_follower* follower, uint16_t place);
+
+/* nn_follower_drop - away with it; it is in no list. */
+NN_PRIVATE void nn_follower_drop(nn_follower* follower, uint16_t place);
+
+/* nn_follower_shrink - give back memory of which most is not in use. */
+NN_PRIVATE void nn_follower_shrink(nn_follower* follower);
+
+/* nn_follower_clear - away with all states. */
+NN_PRIVATE void nn_follower_clear(nn_follower* follower);
+
+/* nn_follower_find - the one of a peer, or NULL. */
+NN_PRIVATE nn_follower* nn_follower_find(const necpnet_world* world, necpnet_peer peer);
+
+/* nn_follower_look - begin to see, as everyone does: room 0, from nowhere. OK | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_follower_look(nn_follower* follower);
+
+/* nn_follower_rescan - compare all that it holds with all that it is to see. False without memory. */
+NN_PRIVATE bool nn_follower_rescan(nn_follower* follower);
+
 /* nn_follower_age - bring a state's masks up to the frame that comes next. */
 NN_PRIVATE void nn_follower_age(const nn_follower* follower, nn_follower_state* state);
 
@@ -179,7 +214,7 @@ NN_PRIVATE void nn_follower_unpend(nn_follower* follower, uint16_t place);
 /* nn_follower_forget - the client has nothing of this slot, and needs nothing. */
 NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place);
 
-/* nn_follower_sync - take note of what changed in the world since the last time. False without memory: try again later. */
+/* nn_follower_sync - before a frame. False without memory: try again later. */
 NN_PRIVATE bool nn_follower_sync(nn_follower* follower);
 
 /* nn_follower_schedule - the next frame one interval later; keeps its phase, late frames are not made up for. */

@@ -3,9 +3,10 @@
 
 NN_PRIVATE void nn_follower_age(const nn_follower* follower, nn_follower_state* state)
 {
-    uint32_t frames = follower->frame_next - state->number;
-    if (!frames || frames == UINT32_MAX) return; /* it is in the frame that is being written */
+    uint32_t frames = (uint16_t)(follower->frame_next - state->number);
     uint64_t all = state->sent | state->full;
+    if (!all) state->number = (uint16_t)follower->frame_next;
+    if (!all || !frames || frames == UINT16_MAX) return; /* UINT16_MAX: it is in the frame that is being written */
     uint64_t gone = frames < 64 ? all >> (64 - frames) : all;
     if (gone) { /* bits leave at the top: the lowest of those is the newest */
         uint64_t newest = gone & (~gone + 1);
@@ -16,7 +17,7 @@ NN_PRIVATE void nn_follower_age(const nn_follower* follower, nn_follower_state* 
     state->sent = frames < 64 ? state->sent << frames : 0;
     state->full = frames < 64 ? state->full << frames : 0;
     state->acked = frames < 64 ? state->acked << frames : 0;
-    state->number = follower->frame_next;
+    state->number = (uint16_t)follower->frame_next;
 }
 
 /* Frames between the newest and the oldest known one that are not known. */
@@ -57,7 +58,7 @@ static uint64_t follower_mask(uint32_t reach)
 static uint32_t follower_old_state(const nn_follower* follower, uint16_t place, const nn_known* known,
                                    nn_timeline* timeline)
 {
-    const nn_follower_state* state = &follower->states[place];
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
     const nn_world_slot* slot = &follower->world->slots[place];
     uint64_t older = (state->sent | state->full) & ~follower_mask(known->reach);
     bool sure = (state->flags & NN_FOLLOWER_SURE) != 0;
@@ -84,7 +85,7 @@ static uint32_t follower_version_before(const nn_world_slot* slot, uint32_t vers
 NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, uint16_t place, const nn_known* known,
                                          nn_timeline* timeline)
 {
-    const nn_follower_state* state = &follower->states[place];
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
     const nn_world_slot* slot = &follower->world->slots[place];
     uint32_t version = slot->version;
     timeline->now = follower->world->tick;
@@ -108,7 +109,7 @@ NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, uint16_t p
 
 NN_PRIVATE bool nn_follower_can_update(const nn_follower* follower, uint16_t place, const nn_known* known)
 {
-    const nn_follower_state* state = &follower->states[place];
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
     uint64_t within = state->acked & follower_mask(known->reach);
     nn_timeline timeline;
     if (state->flags & NN_FOLLOWER_FULL) return false;
@@ -118,7 +119,7 @@ NN_PRIVATE bool nn_follower_can_update(const nn_follower* follower, uint16_t pla
 
 NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, uint16_t place, const nn_known* known)
 {
-    const nn_follower_state* state = &follower->states[place];
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
     const nn_world_slot* slot = &follower->world->slots[place];
     const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
     uint64_t within = state->acked & follower_mask(known->reach);

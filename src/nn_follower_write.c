@@ -9,6 +9,7 @@
 #define FOLLOWER_TRAILING_UNORDERED 3 /* some of them may be lost */
 #define FOLLOWER_ENTRIES_FIRST 64
 #define FOLLOWER_FRAMES_FIRST 8
+#define FOLLOWER_WAIT_MAX 0xffffffu /* ticks; times a priority it fits 32 bits */
 
 /* ---- choosing */
 
@@ -43,13 +44,14 @@ static void follower_sort(uint64_t* keys, uint32_t count)
 static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
 {
     const necpnet_world* world = follower->world;
-    uint64_t* order = follower->order;
     uint32_t count = follower->pending_count;
+    uint64_t* order = world->order;
     uint64_t fit = (uint64_t)room_bytes * 8 * 16 / (follower->record_bits ? follower->record_bits : 1) + 1;
     uint32_t chosen = fit < count ? (uint32_t)fit : count;
     for (uint32_t i = 0; i < count; i++) {
         uint16_t place = follower->pending[i];
-        uint64_t waited = world->tick - follower->states[place].sent_tick;
+        uint64_t waited = nn_min_u64(world->tick - nn_follower_state_of(follower, place)->sent_tick, FOLLOWER_WAIT_MAX);
+        waited *= world->slots[place].priority;
         if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = UINT32_MAX;
         order[i] = (UINT32_MAX - waited) << 16 | place;
     }
@@ -127,7 +129,7 @@ static uint64_t follower_hash_ticks(const nn_follower* follower, const nn_known*
 
 static uint64_t follower_key(const nn_follower* follower, const follower_writing* writing, uint16_t place, bool special)
 {
-    const nn_follower_state* state = &follower->states[place];
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
     const nn_world_slot* slot = &follower->world->slots[place];
     uint64_t mask = (UINT64_C(1) << writing->known.reach) - 1;
     uint64_t known = state->acked & mask;
@@ -179,7 +181,7 @@ static bool follower_write_update(nn_follower* follower, follower_writing* writi
     necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[place];
     const nn_type_plan* plan = &world->schema->plans[slot->type];
-    bool owner = (follower->states[place].flags & NN_FOLLOWER_OWNER) != 0;
+    bool owner = (nn_follower_state_of(follower, place)->flags & NN_FOLLOWER_OWNER) != 0;
     nn_encoder* encoder = &writing->encoder;
     nn_timeline timeline;
     if (!nn_follower_can_update(follower, place, &writing->known)) return false;
@@ -203,7 +205,7 @@ static void follower_write_whole(nn_follower* follower, follower_writing* writin
 {
     const necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[place];
-    const nn_follower_state* state = &follower->states[place];
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
     bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
     nn_put_bits(&writing->encoder, state->generation, 16);
     nn_put_bits(&writing->encoder, slot->type, world->schema->type_bits);
@@ -216,7 +218,7 @@ static void follower_write_skip(nn_follower* follower, follower_writing* writing
 {
     necpnet_world* world = follower->world;
     const nn_type_plan* plan = &world->schema->plans[world->slots[place].type];
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     nn_timeline timeline;
     uint8_t flags = state->flags;
     state->flags &= (uint8_t)~NN_FOLLOWER_FULL; /* the client expects what it knows */
@@ -233,7 +235,7 @@ static void follower_write_skip(nn_follower* follower, follower_writing* writing
 /* Keeps the list of recent slots in order. */
 static void follower_note_recent(nn_follower* follower, uint16_t place)
 {
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     if (state->flags & NN_FOLLOWER_RECENT) return;
     uint32_t at = follower->recent_count++;
     for (; at > 0 && follower->recent[at - 1] > place; at--) follower->recent[at] = follower->recent[at - 1];
@@ -245,7 +247,7 @@ static void follower_note_sent(nn_follower* follower, uint16_t place, nn_followe
 {
     necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[place];
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     follower_note_recent(follower, place);
     nn_follower_age(follower, state);
     state->sent = state->sent << 1 | (kind != NN_FOLLOWER_LEAVE);
@@ -316,10 +318,11 @@ static void follower_count_moving(nn_follower* follower, follower_writing* writi
     writing->moving = 0;
     for (uint32_t i = 0; i < follower->recent_count; i++) {
         uint16_t place = follower->recent[i];
-        nn_follower_state* state = &follower->states[place];
+        nn_follower_state* state = nn_follower_state_of(follower, place);
         nn_follower_age(follower, state);
         if (!(state->sent | state->full)) {
             state->flags &= (uint8_t)~NN_FOLLOWER_RECENT;
+            if (!(state->flags & (NN_FOLLOWER_SEEN | NN_FOLLOWER_KNOWN))) nn_follower_drop(follower, place);
             continue;
         }
         follower->recent[kept++] = place;
@@ -329,6 +332,7 @@ static void follower_count_moving(nn_follower* follower, follower_writing* writi
         if (state->pending && nn_follower_owns(follower, &follower->world->slots[place])) writing->own++;
     }
     follower->recent_count = kept;
+    nn_follower_shrink(follower);
     writing->waiting = follower->pending_count - pending;
 }
 
@@ -337,7 +341,7 @@ static bool follower_write_moving(nn_follower* follower, follower_writing* writi
 {
     necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[place];
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     size_t bits_max = writing->records ? writing->walk_max : writing->bits_max;
     follower_mark mark = follower_begin_record(writing, world->coding);
     bool there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
@@ -403,7 +407,7 @@ static bool follower_write_record(nn_follower* follower, follower_writing* writi
         if (*kind == NN_FOLLOWER_WHOLE) {
             follower_write_whole(follower, writing, place);
         } else {
-            nn_put_bits(encoder, follower->states[place].generation, 16);
+            nn_put_bits(encoder, nn_follower_state_of(follower, place)->generation, 16);
         }
     }
     if (!follower_end_record(writing, world->coding, mark, writing->bits_max)) return false;
@@ -420,9 +424,9 @@ static void follower_write_records(nn_follower* follower, follower_writing* writ
     writing->gap_order = follower_gap_order(follower, count);
     bool begun = false;
     for (uint32_t i = 0; i < count; i++) {
-        uint16_t place = (uint16_t)follower->order[i];
+        uint16_t place = (uint16_t)world->order[i];
         const nn_world_slot* slot = &world->slots[place];
-        nn_follower_state* state = &follower->states[place];
+        nn_follower_state* state = nn_follower_state_of(follower, place);
         nn_follower_kind kind = NN_FOLLOWER_LEAVE;
         nn_follower_age(follower, state);
         if (!(state->flags & NN_FOLLOWER_LEAVING)) {
@@ -432,7 +436,7 @@ static void follower_write_records(nn_follower* follower, follower_writing* writ
                 nn_follower_unpend(follower, place);
                 continue;
             }
-            if (state->number == follower->frame_next + 1) continue; /* in this frame already */
+            if (state->number == (uint16_t)(follower->frame_next + 1)) continue; /* in this frame already */
             if (follower->again && follower_was_sent(follower, state, slot)) continue;
             kind = NN_FOLLOWER_UPDATE;
         }
@@ -513,7 +517,7 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
     }
     bool complete = !writing->walk_to; /* all that is still pending was sent, and waits for its ack */
     for (uint32_t i = 0; complete && i < follower->pending_count; i++) {
-        const nn_follower_state* state = &follower->states[follower->pending[i]];
+        const nn_follower_state* state = nn_follower_state_of(follower, follower->pending[i]);
         complete =
             state->sent_version == world->slots[follower->pending[i]].version && (state->flags & NN_FOLLOWER_OWNER);
     }
@@ -639,6 +643,19 @@ static bool follower_has_news(nn_follower* follower, bool own_complete)
     return own_complete && nn_follower_input(follower, &input) && input != follower->input_sent;
 }
 
+/* Room to choose among all that is pending; followers take turns in it. */
+static bool follower_reserve_order(necpnet_world* world, uint32_t count)
+{
+    if (count <= world->order_capacity) return true;
+    uint32_t capacity = count + count / 2;
+    uint64_t* order = (uint64_t*)nn_alloc_take(&world->alloc, capacity * sizeof(uint64_t));
+    if (!order) return false;
+    nn_alloc_give(&world->alloc, world->order, world->order_capacity * sizeof(uint64_t));
+    world->order = order;
+    world->order_capacity = capacity;
+    return true;
+}
+
 /* Takes note of the world and of what the client knows. False if nothing can be written now. */
 static bool follower_prepare(nn_follower* follower, follower_writing* writing, size_t budget)
 {
@@ -649,7 +666,8 @@ static bool follower_prepare(nn_follower* follower, follower_writing* writing, s
     }
     writing->known = nn_follower_known(follower, budget - FOLLOWER_HEAD_BYTES_MAX);
     follower_count_moving(follower, writing);
-    return follower_reserve_entries(follower, writing->moving + follower->pending_count);
+    uint32_t pending = follower->pending_count + writing->moving; /* a moving one that is skipped becomes pending */
+    return follower_reserve_order(world, pending) && follower_reserve_entries(follower, pending);
 }
 
 NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,

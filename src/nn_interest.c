@@ -343,6 +343,14 @@ NN_PRIVATE void nn_observer_init(nn_observer* observer, nn_interest* interest, v
     observer->y = NN_INTEREST_NOWHERE;
 }
 
+NN_PRIVATE nn_sight nn_observer_sight(const nn_observer* observer, uint16_t place)
+{
+    const nn_interest* interest = observer->interest;
+    uint32_t cell = place < interest->entity_capacity ? interest->entities[place].cell : 0;
+    if (!observer_watches(observer, cell)) return NN_SIGHT_NONE;
+    return observer_reaches(observer, cell) ? NN_SIGHT_FULL : NN_SIGHT_MARGIN;
+}
+
 static void observer_unwatch_room(nn_observer* observer, uint32_t index, bool tell)
 {
     uint32_t window = observer_window(observer);

@@ -90,6 +90,15 @@ NN_PRIVATE void nn_interest_take(nn_interest* interest, uint16_t place);
 /* nn_interest_changed - tells it to all who watch the entity's cell. */
 NN_PRIVATE void nn_interest_changed(nn_interest* interest, uint16_t place);
 
+typedef enum nn_sight {
+    NN_SIGHT_NONE = 0,
+    NN_SIGHT_MARGIN = 1, /* beyond radius, within radius + 1: what was in view stays so */
+    NN_SIGHT_FULL = 2
+} nn_sight;
+
+/* nn_observer_sight - how an entity stands to an observer. */
+NN_PRIVATE nn_sight nn_observer_sight(const nn_observer* observer, uint16_t place);
+
 /* nn_observer_init - in no room. radius: 0 .. NN_INTEREST_RADIUS_MAX cells. */
 NN_PRIVATE void nn_observer_init(nn_observer* observer, nn_interest* interest, void* user, uint32_t radius);
 

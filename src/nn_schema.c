@@ -10,7 +10,7 @@
 #define SCHEMA_TURN 6.283185307179586
 #define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
 #define SCHEMA_FLOAT_MAX 3.402823466e38     /* FLT_MAX, rounded down */
-#define SCHEMA_FLAGS_ALL 63u
+#define SCHEMA_FLAGS_ALL 127u
 
 /* For the texts of refusals. */
 typedef struct schema_check {
@@ -219,9 +219,16 @@ static bool schema_check_field(const schema_check* check, int index)
         !schema_is_float_kind(field->kind)) {
         return schema_refuse(check, "only numbers, vectors, quaternions and angles can be interpolated");
     }
+    if ((field->flags & NECPNET_FIELD_POSITION) && field->kind != NECPNET_FIELD_VEC2 &&
+        field->kind != NECPNET_FIELD_VEC3) {
+        return schema_refuse(check, "only a vector of 2 or 3 numbers can be the POSITION");
+    }
     if (!schema_check_storage(check) || !schema_check_range(check)) return false;
     for (int i = 0; i < index; i++) {
         const necpnet_field* other = &check->type->fields[i];
+        if (other->flags & field->flags & NECPNET_FIELD_POSITION) {
+            return schema_refuse(check, "another field of the type is its POSITION");
+        }
         if (other->id == field->id) return schema_refuse(check, "another field of the type has the same id");
         if (other->offset < field->offset + nn_field_bytes(field) &&
             field->offset < other->offset + nn_field_bytes(other)) {

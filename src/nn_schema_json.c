@@ -95,6 +95,7 @@ static const struct {
     {"interpolate", NECPNET_FIELD_INTERPOLATE},
     {"required", NECPNET_FIELD_REQUIRED},
     {"slow", NECPNET_FIELD_SLOW},
+    {"position", NECPNET_FIELD_POSITION},
 };
 
 static const struct {
@@ -203,9 +204,9 @@ static bool schema_json_place(const schema_json* json, const nn_json* object, ne
 static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_field* field, uint32_t* end,
                               uint32_t* align)
 {
-    static const char* const words[] = {"name",     "id",          "kind",     "min",     "max",    "step",
-                                        "count",    "values",      "double",   "storage", "offset", "ownerOnly",
-                                        "notOwner", "interpolate", "required", "slow",    "about"};
+    static const char* const words[] = {"name",     "id",          "kind",     "min",     "max",      "step",
+                                        "count",    "values",      "double",   "storage", "offset",   "ownerOnly",
+                                        "notOwner", "interpolate", "required", "slow",    "position", "about"};
     bool ok = true;
     uint32_t id = 0;
     uint32_t count = 1;

@@ -140,6 +140,7 @@ static void schema_text_put_flags(schema_text* text, uint32_t flags)
     if (flags & NECPNET_FIELD_INTERPOLATE) schema_text_put(text, ", \"interpolate\": true");
     if (flags & NECPNET_FIELD_REQUIRED) schema_text_put(text, ", \"required\": true");
     if (flags & NECPNET_FIELD_SLOW) schema_text_put(text, ", \"slow\": true");
+    if (flags & NECPNET_FIELD_POSITION) schema_text_put(text, ", \"position\": true");
 }
 
 static void schema_text_put_type(schema_text* text, const necpnet_entity_type* type)

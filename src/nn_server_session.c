@@ -55,6 +55,7 @@ NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const 
         nn_world_unfollow(server->config.world, peer->connection.follower);
         peer->connection.follower = NULL;
     }
+    if (server->config.world) nn_world_forget(server->config.world, nn_peer_name(peer));
     nn_server_mark_ready(server, peer);
 }
 

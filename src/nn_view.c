@@ -197,6 +197,8 @@ static void view_forget_tracks(necpnet_view* view)
 {
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
         view->slots[i].recent = false;
+        view->slots[i].entered_number = 0;
+        view->slots[i].left_number = 0;
         nn_track_reset(&view->slots[i].track, &view->alloc);
     }
     view->recent_count = 0;
@@ -496,11 +498,18 @@ static necpnet_result view_enter(necpnet_view* view, uint16_t place, uint16_t ge
     return NECPNET_OK;
 }
 
-/* Whether a full state is from before what this slot shows now. */
-static bool view_is_late(const nn_view_slot* slot, uint16_t generation, uint32_t tick)
+/* Whether a frame was written before another one. */
+static bool view_is_before(const view_frame* frame, uint32_t tick, uint32_t number)
 {
-    if (slot->left && tick <= slot->left_tick) return true;
-    return slot->entity && slot->generation != generation && tick <= slot->entered_tick;
+    if (frame->tick != tick) return frame->tick < tick;
+    return (int32_t)(frame->known.number - number) < 0;
+}
+
+/* Whether a full state is from before what this slot shows now. */
+static bool view_is_late(const nn_view_slot* slot, uint16_t generation, const view_frame* frame)
+{
+    if (slot->left && view_is_before(frame, slot->left_tick, slot->left_number)) return true;
+    return slot->entity && slot->generation != generation && frame->tick <= slot->entered_tick;
 }
 
 static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint16_t place)
@@ -520,12 +529,13 @@ static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint
         return view_refuse(view, "an entity of two types");
     }
     necpnet_result result = view_track(view, frame, slot, (uint8_t)type, NN_TRACK_FULL, owner, view->row);
-    if (result || view_is_late(slot, generation, frame->tick)) return result;
+    if (result || view_is_late(slot, generation, frame)) return result;
     slot->stale = false;
     result = view_enter(view, place, generation, (uint8_t)type, frame->tick);
     if (result) return result;
     if (frame->tick >= slot->entered_tick) {
         slot->entered_tick = frame->tick;
+        slot->entered_number = frame->known.number;
         slot->entity->owner = owner;
     }
     result = view_add_state(view, slot, frame->tick);
@@ -541,12 +551,14 @@ static necpnet_result view_read_leave(necpnet_view* view, view_frame* frame, uin
     nn_view_slot* slot = &view->slots[place];
     necpnet_result result = view_track(view, frame, slot, slot->track.type, NN_TRACK_LEAVE, false, NULL);
     if (result) return result;
-    if (slot->entity && frame->tick < slot->entered_tick) return NECPNET_OK; /* of a former entity, long gone */
-    if (slot->left && frame->tick <= slot->left_tick) return NECPNET_OK;
+    /* Of a former entity, long gone, or of one that came back. */
+    if (slot->entity && view_is_before(frame, slot->entered_tick, slot->entered_number)) return NECPNET_OK;
+    if (slot->left && view_is_before(frame, slot->left_tick, slot->left_number)) return NECPNET_OK;
     view_leave(view, slot);
     slot->generation = generation; /* it may have overtaken the state that enters it */
     slot->left = true;
     slot->left_tick = frame->tick;
+    slot->left_number = frame->known.number;
     return NECPNET_OK;
 }
 

@@ -34,6 +34,8 @@ typedef struct nn_view_slot {
     nn_track track;         /* what frames to come may refer to; outlives the entity for a while */
     uint32_t entered_tick;  /* of the first full state of this entity, or of the last in which its owner was told */
     uint32_t left_tick;
+    uint32_t entered_number; /* of the frames of those ticks, which decide between two of one tick; 0: before all */
+    uint32_t left_number;
     uint16_t generation;     /* of the entity that is or was here; 0: never one */
     uint16_t announced;      /* generation that the application knows; 0: none */
     uint8_t type;            /* index */

@@ -8,6 +8,7 @@
 #define WORLD_SLOTS_FIRST 64
 #define WORLD_BUCKETS_FIRST 16
 #define WORLD_HISTORY_FIRST 2
+#define WORLD_PRIORITY 16
 
 necpnet_result necpnet_world_config_default(necpnet_world_config* config)
 {
@@ -19,6 +20,7 @@ necpnet_result necpnet_world_config_default(necpnet_world_config* config)
     config->client_bytes_per_s = 32000;
     config->history_ticks = 64;
     config->slow_ticks = 6;
+    config->interest_radius = 2;
     return NECPNET_OK;
 }
 
@@ -39,6 +41,12 @@ static bool world_check_config(const necpnet_world_config* config)
         wrong = "slow_ticks: 1 .. 1,000";
     else if ((int)config->codec < NECPNET_CODEC_DEFAULT || config->codec > NECPNET_CODEC_THIN)
         wrong = "codec: NECPNET_CODEC_DEFAULT or NECPNET_CODEC_THIN";
+    else if (!(config->interest_cell >= 0 && config->interest_cell <= 1e12))
+        wrong = "interest_cell: 0 (no grid), or a size up to 1e12";
+    else if (config->interest_radius > NN_INTEREST_RADIUS_MAX)
+        wrong = "interest_radius: 0 .. 15";
+    else if ((int)config->interest_plane < NECPNET_PLANE_XY || config->interest_plane > NECPNET_PLANE_YZ)
+        wrong = "interest_plane: NECPNET_PLANE_XY, NECPNET_PLANE_XZ or NECPNET_PLANE_YZ";
     if (wrong) nn_log_write(&config->logger, NECPNET_LOG_ERROR, "world config: %s", wrong);
     return !wrong;
 }
@@ -73,10 +81,17 @@ necpnet_result necpnet_world_create(const necpnet_world_config* config, necpnet_
     world->scratch_row = (uint32_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint32_t));
     world->frame = (uint8_t*)nn_alloc_take(from, NN_STATE_FRAME_BYTES_MAX);
     world->coding = (nn_world_coding*)nn_alloc_take(from, sizeof(nn_world_coding));
+    world->grids = (nn_world_grid*)nn_alloc_take(from, (size_t)world->schema->type_count * sizeof(nn_world_grid));
     world->buckets = (nn_follower**)nn_alloc_take(from, world->bucket_count * sizeof(nn_follower*));
-    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->coding || !world->buckets) {
+    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->coding || !world->buckets ||
+        !world->grids) {
         necpnet_world_destroy(world);
         return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    necpnet_result result = nn_world_begin_sight(world);
+    if (result) {
+        necpnet_world_destroy(world);
+        return result;
     }
     *out_world = world;
     return NECPNET_OK;
@@ -134,6 +149,7 @@ void necpnet_world_destroy(necpnet_world* world)
 {
     if (!world) return;
     NN_ASSERT(world->follower_count == 0);
+    nn_world_end_sight(world);
     for (uint32_t i = 1; world->slots && i <= world->slot_count; i++) world_release_slot(world, &world->slots[i]);
     nn_alloc* to = &world->alloc;
     nn_alloc_give(to, world->slots, world->slot_capacity * sizeof(nn_world_slot));
@@ -142,6 +158,8 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
     nn_alloc_give(to, world->coding, sizeof(nn_world_coding));
     nn_alloc_give(to, world->cache, sizeof(nn_record_cache));
+    nn_alloc_give(to, world->grids, (size_t)world->schema->type_count * sizeof(nn_world_grid));
+    nn_alloc_give(to, world->order, world->order_capacity * sizeof(uint64_t));
     nn_alloc_give(to, world->buckets, world->bucket_count * sizeof(nn_follower*));
     nn_alloc_give(to, world->rewound, world->rewound_capacity * sizeof(necpnet_entity));
     nn_alloc_give(to, world->present, world->present_bytes);
@@ -243,7 +261,11 @@ static necpnet_result world_fill_slot(necpnet_world* world, uint16_t place, int 
     slot->owner = NECPNET_PEER_NONE;
     slot->owner_committed = NECPNET_PEER_NONE;
     slot->generation = generation;
-    slot->flags = (uint8_t)((slot->flags & (NN_SLOT_LISTED | NN_SLOT_DIRTY)) | NN_SLOT_ALIVE);
+    slot->room = 0;
+    slot->watchers = 0;
+    slot->interval = 1;
+    slot->priority = WORLD_PRIORITY;
+    slot->flags = (uint8_t)((slot->flags & NN_SLOT_DIRTY) | NN_SLOT_ALIVE);
     world_mark(world, slot);
     world->entity_count++;
     return NECPNET_OK;
@@ -362,30 +384,6 @@ NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world)
 
 /* ---- commit */
 
-static void world_unlist(necpnet_world* world, nn_world_slot* slot)
-{
-    if (!(slot->flags & NN_SLOT_LISTED)) return;
-    if (slot->newer)
-        world->slots[slot->newer].older = slot->older;
-    else
-        world->newest = slot->older;
-    if (slot->older) world->slots[slot->older].newer = slot->newer;
-    slot->flags &= (uint8_t)~NN_SLOT_LISTED;
-}
-
-/* To the head of the change list: followers walk it until what they have seen. */
-static void world_list(necpnet_world* world, nn_world_slot* slot)
-{
-    world_unlist(world, slot);
-    uint16_t place = world_place_of(world, slot);
-    slot->newer = 0;
-    slot->older = world->newest;
-    if (world->newest) world->slots[world->newest].newer = place;
-    world->newest = place;
-    slot->changed = world->commit;
-    slot->flags |= NN_SLOT_LISTED;
-}
-
 /* A larger history while its oldest row is still needed: it was true until the next one came. Without memory the oldest is
  * overwritten, which costs clients with older baselines a full state, and rewind that moment. */
 static void world_reserve_version(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
@@ -469,9 +467,12 @@ static void world_refuse_values(necpnet_world* world, const nn_world_slot* slot,
 /* Returns whether the slot stays dirty. */
 static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
 {
+    uint16_t place = world_place_of(world, slot);
+    necpnet_peer former_owner = slot->owner_committed;
     if (!(slot->flags & NN_SLOT_ALIVE)) {
-        if (slot->flags & NN_SLOT_COMMITTED) world_list(world, slot);
+        bool was_seen = (slot->flags & NN_SLOT_COMMITTED) != 0;
         slot->flags &= (uint8_t)~NN_SLOT_COMMITTED;
+        if (was_seen) nn_world_hide(world, place);
         return false;
     }
     const nn_type_plan* plan = world_plan(world, slot);
@@ -488,11 +489,15 @@ static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_
         if (plan->slow) held = world_hold_slow(world, slot, former, tick);
         changed = memcmp(former, world->scratch_row, plan->row_words * sizeof(uint32_t)) != 0;
     }
+    if (changed && !is_new && tick - nn_world_version_tick(slot, slot->version) < slot->interval) {
+        changed = false;
+        held = true;
+    }
     if (changed) world_add_version(world, slot, tick);
-    if (changed || slot->owner != slot->owner_committed) world_list(world, slot);
     slot->owner_committed = slot->owner;
     slot->flags |= NN_SLOT_COMMITTED;
-    return held;
+    bool placed = nn_world_show(world, place, changed || slot->owner != former_owner, former_owner);
+    return held || !placed;
 }
 
 necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
@@ -513,5 +518,6 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
         }
     }
     world->dirty_count = kept;
+    nn_world_look(world);
     return world->has_refused ? NECPNET_ERR_OUT_OF_RANGE : NECPNET_OK;
 }

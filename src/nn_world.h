@@ -4,6 +4,7 @@
 
 #include "nn_alloc.h"
 #include "nn_codec.h"
+#include "nn_interest.h"
 #include "nn_schema.h"
 
 /* A slot is used again only when no client can still take in a frame of its former entity: a view drops frames that are
@@ -19,8 +20,7 @@ typedef struct nn_follower nn_follower; /* nn_follower.h */
 typedef enum nn_slot_flag {
     NN_SLOT_ALIVE = 1,     /* has an entity */
     NN_SLOT_COMMITTED = 2, /* that clients may know */
-    NN_SLOT_DIRTY = 4,     /* in the dirty list */
-    NN_SLOT_LISTED = 8     /* in the change list */
+    NN_SLOT_DIRTY = 4      /* in the dirty list */
 } nn_slot_flag;
 
 typedef struct nn_world_slot {
@@ -28,16 +28,17 @@ typedef struct nn_world_slot {
     uint32_t* history;  /* capacity ticks, then capacity rows; version v is at v modulo capacity */
     necpnet_peer owner; /* as the application says */
     necpnet_peer owner_committed;
-    uint64_t changed;   /* number of the commit that changed it last */
     uint32_t version;   /* of its newest row; never 0 when committed; goes on when the slot is used again */
     uint32_t slow_tick; /* when its slow fields changed last */
     uint32_t freed_tick;
+    uint32_t room;
+    uint32_t watchers; /* followers that look from it */
     uint16_t versions; /* rows in the history */
     uint16_t capacity; /* power of two */
     uint16_t generation;
-    uint16_t newer; /* change list, 0 ends */
-    uint16_t older;
     uint16_t next_free;
+    uint16_t interval; /* least ticks between two versions */
+    uint8_t priority;
     uint8_t type;  /* index; kept after despawn */
     uint8_t flags; /* nn_slot_flag */
 } nn_world_slot;
@@ -57,6 +58,17 @@ typedef struct nn_cached_record {
 typedef struct nn_record_cache {
     nn_cached_record records[NN_CACHE_RECORDS];
 } nn_record_cache;
+
+/* How a type's positions become cells, in 2^-30 of a cell. */
+#define NN_GRID_ONE (INT64_C(1) << 30)
+
+typedef struct nn_world_grid {
+    int64_t origin; /* of a position of 0 steps */
+    int64_t cells_per_step;
+    uint16_t x; /* words of the row */
+    uint16_t y;
+    bool is_placed;
+} nn_world_grid;
 
 typedef struct nn_world_coding {
     nn_prediction prediction;
@@ -79,7 +91,6 @@ struct necpnet_world {
     uint32_t tick;         /* of the last commit */
     uint32_t history_from; /* from this tick on, every slot's history is whole */
     uint64_t commit;       /* commits so far */
-    uint16_t newest;       /* head of the change list: the slot that changed last */
     uint16_t free_first;   /* slots to use again, the longest free first */
     uint16_t free_last;
     uint32_t* scratch_row;   /* one row of any type */
@@ -88,6 +99,11 @@ struct necpnet_world {
     nn_record_cache* cache;  /* NULL while one follower alone would use it */
     uint64_t cache_hits;
     uint64_t cache_misses;
+    nn_interest interest;
+    nn_world_grid* grids; /* by type */
+    bool watched_moved;   /* what a follower looks from was committed */
+    uint64_t* order;      /* scratch of followers for choosing */
+    uint32_t order_capacity;
     nn_follower** buckets; /* by peer */
     uint32_t bucket_count; /* power of two */
     uint32_t follower_count;
@@ -107,6 +123,19 @@ NN_INLINE necpnet_entity nn_entity_of(uint16_t generation, uint16_t slot)
 {
     return (necpnet_entity)generation << 16 | slot;
 }
+
+/* nn_world_begin_sight, nn_world_end_sight - with the world. Begin: OK | ERR_BAD_CONFIG */
+NN_PRIVATE necpnet_result nn_world_begin_sight(necpnet_world* world);
+NN_PRIVATE void nn_world_end_sight(necpnet_world* world);
+
+/* nn_world_show - a slot was committed; changed: its row or owner. False without memory to place it: show it again. */
+NN_PRIVATE bool nn_world_show(necpnet_world* world, uint16_t place, bool changed, necpnet_peer former_owner);
+
+/* nn_world_hide - a slot's entity is gone, and no longer COMMITTED. */
+NN_PRIVATE void nn_world_hide(necpnet_world* world, uint16_t place);
+
+/* nn_world_look - after a commit: those who look from entities move with them. */
+NN_PRIVATE void nn_world_look(necpnet_world* world);
 
 /* nn_world_get_schema - for the schema hash in SETUP. */
 NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world);

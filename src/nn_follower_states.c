@@ -1,0 +1,128 @@
+/* nn_follower_states - what a follower holds of slots: a compact array, found by a hash, so that memory goes with what is
+ * in view and not with the world. */
+#include "nn_follower.h"
+
+#define STATES_STEP 8 /* an eighth more, and so many */
+#define STATES_INDEX_BITS_MIN 4
+
+static uint32_t states_bucket(uint16_t place, unsigned bits)
+{
+    return (uint32_t)(place * UINT32_C(0x9e3779b1)) >> (32 - bits);
+}
+
+/* Where the index has a slot, or the empty bucket where it would be. */
+static uint32_t states_find(const nn_follower* follower, uint16_t place)
+{
+    uint32_t mask = (UINT32_C(1) << follower->index_bits) - 1;
+    uint32_t at = states_bucket(place, follower->index_bits);
+    while (follower->index[at] && follower->states[follower->index[at] - 1].place != place) at = (at + 1) & mask;
+    return at;
+}
+
+NN_PRIVATE nn_follower_state* nn_follower_state_of(const nn_follower* follower, uint16_t place)
+{
+    if (!follower->index) return NULL;
+    uint16_t number = follower->index[states_find(follower, place)];
+    return number ? &follower->states[number - 1] : NULL;
+}
+
+static void states_give(nn_follower* follower)
+{
+    nn_alloc* to = &follower->world->alloc;
+    nn_alloc_give(to, follower->states, follower->state_capacity * sizeof(nn_follower_state));
+    nn_alloc_give(to, follower->pending, follower->state_capacity * sizeof(uint16_t));
+    nn_alloc_give(to, follower->recent, follower->state_capacity * sizeof(uint16_t));
+    if (follower->index) nn_alloc_give(to, follower->index, sizeof(uint16_t) << follower->index_bits);
+}
+
+static bool states_resize(nn_follower* follower, uint32_t capacity)
+{
+    nn_alloc* alloc = &follower->world->alloc;
+    nn_follower larger = *follower;
+    larger.state_capacity = capacity;
+    larger.index_bits = STATES_INDEX_BITS_MIN;
+    while ((UINT32_C(1) << larger.index_bits) < capacity + capacity / 4) larger.index_bits++;
+    larger.states = (nn_follower_state*)nn_alloc_take(alloc, capacity * sizeof(nn_follower_state));
+    larger.pending = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
+    larger.recent = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
+    larger.index = (uint16_t*)nn_alloc_take(alloc, sizeof(uint16_t) << larger.index_bits);
+    if (!larger.states || !larger.pending || !larger.recent || !larger.index) {
+        states_give(&larger);
+        return false;
+    }
+    nn_copy(larger.states, follower->states, follower->state_count * sizeof(nn_follower_state));
+    nn_copy(larger.pending, follower->pending, follower->pending_count * sizeof(uint16_t));
+    nn_copy(larger.recent, follower->recent, follower->recent_count * sizeof(uint16_t));
+    for (uint32_t i = 0; i < larger.state_count; i++) {
+        larger.index[states_find(&larger, larger.states[i].place)] = (uint16_t)(i + 1);
+    }
+    states_give(follower);
+    follower->states = larger.states;
+    follower->pending = larger.pending;
+    follower->recent = larger.recent;
+    follower->index = larger.index;
+    follower->index_bits = larger.index_bits;
+    follower->state_capacity = capacity;
+    return true;
+}
+
+NN_PRIVATE nn_follower_state* nn_follower_add(nn_follower* follower, uint16_t place)
+{
+    nn_follower_state* state = nn_follower_state_of(follower, place);
+    if (state) return state;
+    uint32_t count = follower->state_count;
+    if (count == follower->state_capacity && !states_resize(follower, count + count / STATES_STEP + STATES_STEP)) {
+        return NULL;
+    }
+    state = &follower->states[count];
+    memset(state, 0, sizeof *state);
+    follower->index[states_find(follower, place)] = (uint16_t)(count + 1);
+    state->place = place;
+    follower->state_count++;
+    return state;
+}
+
+/* Those behind an emptied bucket move up, so that no search ends too early. */
+static void states_close_gap(nn_follower* follower, uint32_t gap)
+{
+    uint32_t mask = (UINT32_C(1) << follower->index_bits) - 1;
+    for (uint32_t at = (gap + 1) & mask; follower->index[at]; at = (at + 1) & mask) {
+        uint32_t home = states_bucket(follower->states[follower->index[at] - 1].place, follower->index_bits);
+        if (((at - home) & mask) < ((at - gap) & mask)) continue;
+        follower->index[gap] = follower->index[at];
+        gap = at;
+    }
+    follower->index[gap] = 0;
+}
+
+NN_PRIVATE void nn_follower_drop(nn_follower* follower, uint16_t place)
+{
+    uint32_t bucket = states_find(follower, place);
+    uint16_t number = follower->index[bucket];
+    NN_ASSERT(number && !follower->states[number - 1].pending);
+    if (!number) return;
+    states_close_gap(follower, bucket);
+    const nn_follower_state* last = &follower->states[--follower->state_count];
+    if (last->place == place) return;
+    follower->index[states_find(follower, last->place)] = number;
+    follower->states[number - 1] = *last;
+}
+
+NN_PRIVATE void nn_follower_shrink(nn_follower* follower)
+{
+    uint32_t capacity = follower->state_count + follower->state_count / STATES_STEP + STATES_STEP;
+    if (capacity < follower->state_capacity / 2) (void)states_resize(follower, capacity);
+}
+
+NN_PRIVATE void nn_follower_clear(nn_follower* follower)
+{
+    states_give(follower);
+    follower->states = NULL;
+    follower->pending = NULL;
+    follower->recent = NULL;
+    follower->index = NULL;
+    follower->state_count = 0;
+    follower->state_capacity = 0;
+    follower->pending_count = 0;
+    follower->recent_count = 0;
+}

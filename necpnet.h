@@ -1628,7 +1628,7 @@ NECPNET_API necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet
 
 /* Who sees what: a client sees an entity that is in one of its rooms and, in a world with a grid, near it. Entities of a type
  * without NECPNET_FIELD_POSITION are seen in their whole room, and everyone sees its own. All begin in room 0, clients when
- * they connect (NECPNET_EVENT_PEER_CONNECTED); a client that looks from nowhere sees no entity that has a position. */
+ * they connect (NECPNET_EVENT_CONNECTED); a client that looks from nowhere sees no entity that has a position. */
 
 /* necpnet_world_set_room - the room that an entity is in, as of the next commit.
  *

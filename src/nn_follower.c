@@ -226,13 +226,13 @@ NN_PRIVATE void nn_follower_refill(nn_follower* follower, uint64_t now_us)
 
 NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place)
 {
-    nn_follower_state* state = nn_follower_state_of(follower, place);
-    uint8_t kept = state->flags & NN_FOLLOWER_RECENT;
+    uint32_t kept = 0;
     nn_follower_unpend(follower, place);
-    memset(state, 0, sizeof *state);
-    state->place = place;
-    state->flags = kept; /* it leaves the list of recent ones with the next frame */
-    if (!kept) nn_follower_drop(follower, place);
+    for (uint32_t i = 0; i < follower->recent_count; i++) {
+        if (follower->recent[i] != place) follower->recent[kept++] = follower->recent[i];
+    }
+    follower->recent_count = kept;
+    nn_follower_drop(follower, place);
 }
 
 static uint64_t follower_bit(const nn_follower_state* state, uint32_t number)

@@ -322,7 +322,6 @@ static void follower_count_moving(nn_follower* follower, follower_writing* writi
         nn_follower_age(follower, state);
         if (!(state->sent | state->full)) {
             state->flags &= (uint8_t)~NN_FOLLOWER_RECENT;
-            if (!(state->flags & (NN_FOLLOWER_SEEN | NN_FOLLOWER_KNOWN))) nn_follower_drop(follower, place);
             continue;
         }
         follower->recent[kept++] = place;

@@ -12,7 +12,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUT = os.path.join(ROOT, "docs/events.md")
 FLAGS = {"interpolate": "interpolated", "required": "required", "slow": "slow class", "ownerOnly": "owner only",
-         "notOwner": "not to the owner"}
+         "notOwner": "not to the owner", "position": "position for interest"}
 
 
 def limits(field):

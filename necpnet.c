@@ -18762,7 +18762,7 @@ NN_INLINE bool nn_field_visible(const nn_field_plan* plan, bool owner)
 #define SCHEMA_TURN 6.283185307179586
 #define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
 #define SCHEMA_FLOAT_MAX 3.402823466e38     /* FLT_MAX, rounded down */
-#define SCHEMA_FLAGS_ALL 63u
+#define SCHEMA_FLAGS_ALL 127u
 
 /* For the texts of refusals. */
 typedef struct schema_check {
@@ -18971,9 +18971,16 @@ static bool schema_check_field(const schema_check* check, int index)
         !schema_is_float_kind(field->kind)) {
         return schema_refuse(check, "only numbers, vectors, quaternions and angles can be interpolated");
     }
+    if ((field->flags & NECPNET_FIELD_POSITION) && field->kind != NECPNET_FIELD_VEC2 &&
+        field->kind != NECPNET_FIELD_VEC3) {
+        return schema_refuse(check, "only a vector of 2 or 3 numbers can be the POSITION");
+    }
     if (!schema_check_storage(check) || !schema_check_range(check)) return false;
     for (int i = 0; i < index; i++) {
         const necpnet_field* other = &check->type->fields[i];
+        if (other->flags & field->flags & NECPNET_FIELD_POSITION) {
+            return schema_refuse(check, "another field of the type is its POSITION");
+        }
         if (other->id == field->id) return schema_refuse(check, "another field of the type has the same id");
         if (other->offset < field->offset + nn_field_bytes(field) &&
             field->offset < other->offset + nn_field_bytes(other)) {
@@ -19419,6 +19426,7 @@ static void schema_text_put_flags(schema_text* text, uint32_t flags)
     if (flags & NECPNET_FIELD_INTERPOLATE) schema_text_put(text, ", \"interpolate\": true");
     if (flags & NECPNET_FIELD_REQUIRED) schema_text_put(text, ", \"required\": true");
     if (flags & NECPNET_FIELD_SLOW) schema_text_put(text, ", \"slow\": true");
+    if (flags & NECPNET_FIELD_POSITION) schema_text_put(text, ", \"position\": true");
 }
 
 static void schema_text_put_type(schema_text* text, const necpnet_entity_type* type)
@@ -19565,6 +19573,7 @@ static const struct {
     {"interpolate", NECPNET_FIELD_INTERPOLATE},
     {"required", NECPNET_FIELD_REQUIRED},
     {"slow", NECPNET_FIELD_SLOW},
+    {"position", NECPNET_FIELD_POSITION},
 };
 
 static const struct {
@@ -19673,9 +19682,9 @@ static bool schema_json_place(const schema_json* json, const nn_json* object, ne
 static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_field* field, uint32_t* end,
                               uint32_t* align)
 {
-    static const char* const words[] = {"name",     "id",          "kind",     "min",     "max",    "step",
-                                        "count",    "values",      "double",   "storage", "offset", "ownerOnly",
-                                        "notOwner", "interpolate", "required", "slow",    "about"};
+    static const char* const words[] = {"name",     "id",          "kind",     "min",     "max",      "step",
+                                        "count",    "values",      "double",   "storage", "offset",   "ownerOnly",
+                                        "notOwner", "interpolate", "required", "slow",    "position", "about"};
     bool ok = true;
     uint32_t id = 0;
     uint32_t count = 1;
@@ -22285,6 +22294,15 @@ NN_PRIVATE void nn_interest_take(nn_interest* interest, uint16_t place);
 /* nn_interest_changed - tells it to all who watch the entity's cell. */
 NN_PRIVATE void nn_interest_changed(nn_interest* interest, uint16_t place);
 
+typedef enum nn_sight {
+    NN_SIGHT_NONE = 0,
+    NN_SIGHT_MARGIN = 1, /* beyond radius, within radius + 1: what was in view stays so */
+    NN_SIGHT_FULL = 2
+} nn_sight;
+
+/* nn_observer_sight - how an entity stands to an observer. */
+NN_PRIVATE nn_sight nn_observer_sight(const nn_observer* observer, uint16_t place);
+
 /* nn_observer_init - in no room. radius: 0 .. NN_INTEREST_RADIUS_MAX cells. */
 NN_PRIVATE void nn_observer_init(nn_observer* observer, nn_interest* interest, void* user, uint32_t radius);
 
@@ -22648,6 +22666,14 @@ NN_PRIVATE void nn_observer_init(nn_observer* observer, nn_interest* interest, v
     observer->y = NN_INTEREST_NOWHERE;
 }
 
+NN_PRIVATE nn_sight nn_observer_sight(const nn_observer* observer, uint16_t place)
+{
+    const nn_interest* interest = observer->interest;
+    uint32_t cell = place < interest->entity_capacity ? interest->entities[place].cell : 0;
+    if (!observer_watches(observer, cell)) return NN_SIGHT_NONE;
+    return observer_reaches(observer, cell) ? NN_SIGHT_FULL : NN_SIGHT_MARGIN;
+}
+
 static void observer_unwatch_room(nn_observer* observer, uint32_t index, bool tell)
 {
     uint32_t window = observer_window(observer);
@@ -22788,8 +22814,7 @@ typedef struct nn_follower nn_follower; /* nn_follower.h */
 typedef enum nn_slot_flag {
     NN_SLOT_ALIVE = 1,     /* has an entity */
     NN_SLOT_COMMITTED = 2, /* that clients may know */
-    NN_SLOT_DIRTY = 4,     /* in the dirty list */
-    NN_SLOT_LISTED = 8     /* in the change list */
+    NN_SLOT_DIRTY = 4      /* in the dirty list */
 } nn_slot_flag;
 
 typedef struct nn_world_slot {
@@ -22797,16 +22822,17 @@ typedef struct nn_world_slot {
     uint32_t* history;  /* capacity ticks, then capacity rows; version v is at v modulo capacity */
     necpnet_peer owner; /* as the application says */
     necpnet_peer owner_committed;
-    uint64_t changed;   /* number of the commit that changed it last */
     uint32_t version;   /* of its newest row; never 0 when committed; goes on when the slot is used again */
     uint32_t slow_tick; /* when its slow fields changed last */
     uint32_t freed_tick;
+    uint32_t room;
+    uint32_t watchers; /* followers that look from it */
     uint16_t versions; /* rows in the history */
     uint16_t capacity; /* power of two */
     uint16_t generation;
-    uint16_t newer; /* change list, 0 ends */
-    uint16_t older;
     uint16_t next_free;
+    uint16_t interval; /* least ticks between two versions */
+    uint8_t priority;
     uint8_t type;  /* index; kept after despawn */
     uint8_t flags; /* nn_slot_flag */
 } nn_world_slot;
@@ -22826,6 +22852,17 @@ typedef struct nn_cached_record {
 typedef struct nn_record_cache {
     nn_cached_record records[NN_CACHE_RECORDS];
 } nn_record_cache;
+
+/* How a type's positions become cells, in 2^-30 of a cell. */
+#define NN_GRID_ONE (INT64_C(1) << 30)
+
+typedef struct nn_world_grid {
+    int64_t origin; /* of a position of 0 steps */
+    int64_t cells_per_step;
+    uint16_t x; /* words of the row */
+    uint16_t y;
+    bool is_placed;
+} nn_world_grid;
 
 typedef struct nn_world_coding {
     nn_prediction prediction;
@@ -22848,7 +22885,6 @@ struct necpnet_world {
     uint32_t tick;         /* of the last commit */
     uint32_t history_from; /* from this tick on, every slot's history is whole */
     uint64_t commit;       /* commits so far */
-    uint16_t newest;       /* head of the change list: the slot that changed last */
     uint16_t free_first;   /* slots to use again, the longest free first */
     uint16_t free_last;
     uint32_t* scratch_row;   /* one row of any type */
@@ -22857,6 +22893,11 @@ struct necpnet_world {
     nn_record_cache* cache;  /* NULL while one follower alone would use it */
     uint64_t cache_hits;
     uint64_t cache_misses;
+    nn_interest interest;
+    nn_world_grid* grids; /* by type */
+    bool watched_moved;   /* what a follower looks from was committed */
+    uint64_t* order;      /* scratch of followers for choosing */
+    uint32_t order_capacity;
     nn_follower** buckets; /* by peer */
     uint32_t bucket_count; /* power of two */
     uint32_t follower_count;
@@ -22876,6 +22917,19 @@ NN_INLINE necpnet_entity nn_entity_of(uint16_t generation, uint16_t slot)
 {
     return (necpnet_entity)generation << 16 | slot;
 }
+
+/* nn_world_begin_sight, nn_world_end_sight - with the world. Begin: OK | ERR_BAD_CONFIG */
+NN_PRIVATE necpnet_result nn_world_begin_sight(necpnet_world* world);
+NN_PRIVATE void nn_world_end_sight(necpnet_world* world);
+
+/* nn_world_show - a slot was committed; changed: its row or owner. False without memory to place it: show it again. */
+NN_PRIVATE bool nn_world_show(necpnet_world* world, uint16_t place, bool changed, necpnet_peer former_owner);
+
+/* nn_world_hide - a slot's entity is gone, and no longer COMMITTED. */
+NN_PRIVATE void nn_world_hide(necpnet_world* world, uint16_t place);
+
+/* nn_world_look - after a commit: those who look from entities move with them. */
+NN_PRIVATE void nn_world_look(necpnet_world* world);
 
 /* nn_world_get_schema - for the schema hash in SETUP. */
 NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world);
@@ -22909,6 +22963,7 @@ NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_wor
 #define WORLD_SLOTS_FIRST 64
 #define WORLD_BUCKETS_FIRST 16
 #define WORLD_HISTORY_FIRST 2
+#define WORLD_PRIORITY 16
 
 necpnet_result necpnet_world_config_default(necpnet_world_config* config)
 {
@@ -22920,6 +22975,7 @@ necpnet_result necpnet_world_config_default(necpnet_world_config* config)
     config->client_bytes_per_s = 32000;
     config->history_ticks = 64;
     config->slow_ticks = 6;
+    config->interest_radius = 2;
     return NECPNET_OK;
 }
 
@@ -22940,6 +22996,12 @@ static bool world_check_config(const necpnet_world_config* config)
         wrong = "slow_ticks: 1 .. 1,000";
     else if ((int)config->codec < NECPNET_CODEC_DEFAULT || config->codec > NECPNET_CODEC_THIN)
         wrong = "codec: NECPNET_CODEC_DEFAULT or NECPNET_CODEC_THIN";
+    else if (!(config->interest_cell >= 0 && config->interest_cell <= 1e12))
+        wrong = "interest_cell: 0 (no grid), or a size up to 1e12";
+    else if (config->interest_radius > NN_INTEREST_RADIUS_MAX)
+        wrong = "interest_radius: 0 .. 15";
+    else if ((int)config->interest_plane < NECPNET_PLANE_XY || config->interest_plane > NECPNET_PLANE_YZ)
+        wrong = "interest_plane: NECPNET_PLANE_XY, NECPNET_PLANE_XZ or NECPNET_PLANE_YZ";
     if (wrong) nn_log_write(&config->logger, NECPNET_LOG_ERROR, "world config: %s", wrong);
     return !wrong;
 }
@@ -22974,10 +23036,17 @@ necpnet_result necpnet_world_create(const necpnet_world_config* config, necpnet_
     world->scratch_row = (uint32_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint32_t));
     world->frame = (uint8_t*)nn_alloc_take(from, NN_STATE_FRAME_BYTES_MAX);
     world->coding = (nn_world_coding*)nn_alloc_take(from, sizeof(nn_world_coding));
+    world->grids = (nn_world_grid*)nn_alloc_take(from, (size_t)world->schema->type_count * sizeof(nn_world_grid));
     world->buckets = (nn_follower**)nn_alloc_take(from, world->bucket_count * sizeof(nn_follower*));
-    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->coding || !world->buckets) {
+    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->coding || !world->buckets ||
+        !world->grids) {
         necpnet_world_destroy(world);
         return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    necpnet_result result = nn_world_begin_sight(world);
+    if (result) {
+        necpnet_world_destroy(world);
+        return result;
     }
     *out_world = world;
     return NECPNET_OK;
@@ -23035,6 +23104,7 @@ void necpnet_world_destroy(necpnet_world* world)
 {
     if (!world) return;
     NN_ASSERT(world->follower_count == 0);
+    nn_world_end_sight(world);
     for (uint32_t i = 1; world->slots && i <= world->slot_count; i++) world_release_slot(world, &world->slots[i]);
     nn_alloc* to = &world->alloc;
     nn_alloc_give(to, world->slots, world->slot_capacity * sizeof(nn_world_slot));
@@ -23043,6 +23113,8 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
     nn_alloc_give(to, world->coding, sizeof(nn_world_coding));
     nn_alloc_give(to, world->cache, sizeof(nn_record_cache));
+    nn_alloc_give(to, world->grids, (size_t)world->schema->type_count * sizeof(nn_world_grid));
+    nn_alloc_give(to, world->order, world->order_capacity * sizeof(uint64_t));
     nn_alloc_give(to, world->buckets, world->bucket_count * sizeof(nn_follower*));
     nn_alloc_give(to, world->rewound, world->rewound_capacity * sizeof(necpnet_entity));
     nn_alloc_give(to, world->present, world->present_bytes);
@@ -23144,7 +23216,11 @@ static necpnet_result world_fill_slot(necpnet_world* world, uint16_t place, int 
     slot->owner = NECPNET_PEER_NONE;
     slot->owner_committed = NECPNET_PEER_NONE;
     slot->generation = generation;
-    slot->flags = (uint8_t)((slot->flags & (NN_SLOT_LISTED | NN_SLOT_DIRTY)) | NN_SLOT_ALIVE);
+    slot->room = 0;
+    slot->watchers = 0;
+    slot->interval = 1;
+    slot->priority = WORLD_PRIORITY;
+    slot->flags = (uint8_t)((slot->flags & NN_SLOT_DIRTY) | NN_SLOT_ALIVE);
     world_mark(world, slot);
     world->entity_count++;
     return NECPNET_OK;
@@ -23263,30 +23339,6 @@ NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world)
 
 /* ---- commit */
 
-static void world_unlist(necpnet_world* world, nn_world_slot* slot)
-{
-    if (!(slot->flags & NN_SLOT_LISTED)) return;
-    if (slot->newer)
-        world->slots[slot->newer].older = slot->older;
-    else
-        world->newest = slot->older;
-    if (slot->older) world->slots[slot->older].newer = slot->newer;
-    slot->flags &= (uint8_t)~NN_SLOT_LISTED;
-}
-
-/* To the head of the change list: followers walk it until what they have seen. */
-static void world_list(necpnet_world* world, nn_world_slot* slot)
-{
-    world_unlist(world, slot);
-    uint16_t place = world_place_of(world, slot);
-    slot->newer = 0;
-    slot->older = world->newest;
-    if (world->newest) world->slots[world->newest].newer = place;
-    world->newest = place;
-    slot->changed = world->commit;
-    slot->flags |= NN_SLOT_LISTED;
-}
-
 /* A larger history while its oldest row is still needed: it was true until the next one came. Without memory the oldest is
  * overwritten, which costs clients with older baselines a full state, and rewind that moment. */
 static void world_reserve_version(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
@@ -23370,9 +23422,12 @@ static void world_refuse_values(necpnet_world* world, const nn_world_slot* slot,
 /* Returns whether the slot stays dirty. */
 static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
 {
+    uint16_t place = world_place_of(world, slot);
+    necpnet_peer former_owner = slot->owner_committed;
     if (!(slot->flags & NN_SLOT_ALIVE)) {
-        if (slot->flags & NN_SLOT_COMMITTED) world_list(world, slot);
+        bool was_seen = (slot->flags & NN_SLOT_COMMITTED) != 0;
         slot->flags &= (uint8_t)~NN_SLOT_COMMITTED;
+        if (was_seen) nn_world_hide(world, place);
         return false;
     }
     const nn_type_plan* plan = world_plan(world, slot);
@@ -23389,11 +23444,15 @@ static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_
         if (plan->slow) held = world_hold_slow(world, slot, former, tick);
         changed = memcmp(former, world->scratch_row, plan->row_words * sizeof(uint32_t)) != 0;
     }
+    if (changed && !is_new && tick - nn_world_version_tick(slot, slot->version) < slot->interval) {
+        changed = false;
+        held = true;
+    }
     if (changed) world_add_version(world, slot, tick);
-    if (changed || slot->owner != slot->owner_committed) world_list(world, slot);
     slot->owner_committed = slot->owner;
     slot->flags |= NN_SLOT_COMMITTED;
-    return held;
+    bool placed = nn_world_show(world, place, changed || slot->owner != former_owner, former_owner);
+    return held || !placed;
 }
 
 necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
@@ -23414,6 +23473,7 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
         }
     }
     world->dirty_count = kept;
+    nn_world_look(world);
     return world->has_refused ? NECPNET_ERR_OUT_OF_RANGE : NECPNET_OK;
 }
 /* ---- end src/nn_world.c ------------------------------------------------------------------------------------------ */
@@ -23751,8 +23811,12 @@ necpnet_result necpnet_world_load(necpnet_world* world, const void* data, size_t
 NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer peer, bool ordered,
                                           nn_follower** out_follower);
 
-/* nn_world_unfollow - the client is gone; entities that it owns stay its own until the application says otherwise. */
+/* nn_world_unfollow - the client's connection is gone; entities that it owns stay its own until the application says
+ * otherwise. The rooms it is in and where it looks from are kept for its next one. */
 NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower);
+
+/* nn_world_forget - the client will not return. After nn_world_unfollow. */
+NN_PRIVATE void nn_world_forget(necpnet_world* world, necpnet_peer peer);
 
 /* nn_follower_deadline_us - when the next frame is due; NN_NEVER while there is nothing to say (a commit, an ack or a
  * loss may change that). */
@@ -23787,18 +23851,20 @@ typedef enum nn_follower_flag {
     NN_FOLLOWER_LEAVING = 8, /* it is gone, and the client may not know */
     NN_FOLLOWER_FULL = 16,   /* nothing but a full state will do until one after floor has arrived */
     NN_FOLLOWER_SURE = 32,   /* the newest of the sendings that the masks no longer hold has arrived */
-    NN_FOLLOWER_RECENT = 64  /* in the list of what was sent of late */
+    NN_FOLLOWER_RECENT = 64, /* in the list of what was sent of late */
+    NN_FOLLOWER_SEEN = 128   /* in view */
 } nn_follower_flag;
 
-/* One a client and entity. In the masks bit i is frame number - 1 - i. */
+/* One a client and entity that is in view, or that it may still have. In the masks bit i is frame number - 1 - i. */
 typedef struct nn_follower_state {
-    uint64_t sent;   /* frames with a state of it */
-    uint64_t full;   /* frames with a whole state of it, or (not in sent) that it left */
-    uint64_t acked;  /* of both, those that arrived */
-    uint32_t number; /* the frame that comes next, when the masks were brought up to date */
+    uint64_t sent;  /* frames with a state of it */
+    uint64_t full;  /* frames with a whole state of it, or (not in sent) that it left */
+    uint64_t acked; /* of both, those that arrived */
     uint32_t base_tick;
     uint32_t sent_version;
     uint32_t sent_tick;
+    uint16_t place;  /* its slot */
+    uint16_t number; /* low bits of the frame that comes next, when the masks were brought up to date */
     uint16_t generation;
     uint16_t floor;   /* low bits of the first frame number that counts for NN_FOLLOWER_FULL */
     uint16_t pending; /* place in the pending list plus 1; 0: not in it */
@@ -23819,14 +23885,19 @@ struct nn_follower {
     nn_follower* next; /* in its bucket */
     necpnet_peer peer;
     bool ordered;
-    bool thin;                 /* the thin codec */
-    nn_follower_state* states; /* by slot */
+    bool thin;   /* the thin codec */
+    bool parked; /* without a connection: only the observer counts */
+    bool rescan; /* for want of memory it does not hold all that it sees */
+    nn_observer observer;
+    necpnet_entity watched;    /* what it looks from; NECPNET_ENTITY_NONE: from a fixed place, or nowhere */
+    nn_follower_state* states; /* in no order */
+    uint32_t state_count;
     uint32_t state_capacity;
-    uint16_t* pending; /* slots with something to send; room for pending_capacity */
+    uint16_t* index; /* hash of slots: place in states plus 1 */
+    unsigned index_bits;
+    uint16_t* pending; /* slots with something to send; room for state_capacity */
     uint32_t pending_count;
-    uint32_t pending_capacity;
-    uint64_t* order;  /* scratch for choosing, as large as pending */
-    uint16_t* recent; /* slots of which something was sent within the masks, rising; as large as pending */
+    uint16_t* recent; /* slots of which something was sent within the masks, rising; room for state_capacity */
     uint32_t recent_count;
     uint32_t moving_count; /* of them those that were moving, as of the last frame */
     uint16_t* entries;     /* ring by number, a power of two: the slots in frames that are neither acked nor lost */
@@ -23838,11 +23909,11 @@ struct nn_follower {
     uint32_t frame_next;  /* value of the next one: its number */
     uint64_t known;       /* bit i: frame frame_next - 1 - i has arrived */
     uint32_t ticks[64];   /* of the last frames, by number */
-    uint64_t seen;        /* commit up to which the change list was walked */
     uint64_t sent_commit; /* of the last frame */
     uint64_t walk_commit; /* of the last frame with moving entities */
     uint16_t walk_from;   /* the slot to go on with among those; 0: from the beginning */
     uint32_t sent_tick;
+    uint32_t quiet_most;   /* quiet_tick is at most this: what became pending since was true until then */
     uint32_t quiet_tick;   /* the client had all until then, without a frame; counts when after sent_tick */
     uint32_t input_now;    /* inputs processed as of the commit input_commit + 1 */
     uint32_t input_before; /* and as of earlier ones */
@@ -23877,6 +23948,30 @@ NN_INLINE bool nn_follower_has_newest(const nn_follower* follower, const nn_foll
            nn_follower_owns(follower, slot) == ((state->flags & NN_FOLLOWER_OWNER) != 0);
 }
 
+/* nn_follower_state_of - what is known of a slot, or NULL. Holds until the next nn_follower_add or nn_follower_forget. */
+NN_PRIVATE nn_follower_state* nn_follower_state_of(const nn_follower* follower, uint16_t place);
+
+/* nn_follower_add - the same, of a slot that there may be nothing of yet; NULL without memory. */
+NN_PRIVATE nn_follower_state* nn_follower_add(nn_follower* follower, uint16_t place);
+
+/* nn_follower_drop - away with it; it is in no list. */
+NN_PRIVATE void nn_follower_drop(nn_follower* follower, uint16_t place);
+
+/* nn_follower_shrink - give back memory of which most is not in use. */
+NN_PRIVATE void nn_follower_shrink(nn_follower* follower);
+
+/* nn_follower_clear - away with all states. */
+NN_PRIVATE void nn_follower_clear(nn_follower* follower);
+
+/* nn_follower_find - the one of a peer, or NULL. */
+NN_PRIVATE nn_follower* nn_follower_find(const necpnet_world* world, necpnet_peer peer);
+
+/* nn_follower_look - begin to see, as everyone does: room 0, from nowhere. OK | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_follower_look(nn_follower* follower);
+
+/* nn_follower_rescan - compare all that it holds with all that it is to see. False without memory. */
+NN_PRIVATE bool nn_follower_rescan(nn_follower* follower);
+
 /* nn_follower_age - bring a state's masks up to the frame that comes next. */
 NN_PRIVATE void nn_follower_age(const nn_follower* follower, nn_follower_state* state);
 
@@ -23907,7 +24002,7 @@ NN_PRIVATE void nn_follower_unpend(nn_follower* follower, uint16_t place);
 /* nn_follower_forget - the client has nothing of this slot, and needs nothing. */
 NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place);
 
-/* nn_follower_sync - take note of what changed in the world since the last time. False without memory: try again later. */
+/* nn_follower_sync - before a frame. False without memory: try again later. */
 NN_PRIVATE bool nn_follower_sync(nn_follower* follower);
 
 /* nn_follower_schedule - the next frame one interval later; keeps its phase, late frames are not made up for. */
@@ -23925,8 +24020,6 @@ NN_PRIVATE void nn_follower_refill(nn_follower* follower, uint64_t now_us);
 
 #define FOLLOWER_BURST_BYTES 1200u     /* budget that may be saved up, at least */
 #define FOLLOWER_RECORD_BITS_FIRST 96u /* guess of a record's size */
-#define FOLLOWER_NEW_HEAD_START 32u    /* ticks of waiting that an entity unknown to the client begins with */
-#define FOLLOWER_LEAVE_HEAD_START 64u
 
 /* ---- following */
 
@@ -23936,7 +24029,7 @@ static nn_follower** follower_bucket(const necpnet_world* world, necpnet_peer pe
     return &world->buckets[(mixed >> 32) & (world->bucket_count - 1)];
 }
 
-static nn_follower* follower_find(const necpnet_world* world, necpnet_peer peer)
+NN_PRIVATE nn_follower* nn_follower_find(const necpnet_world* world, necpnet_peer peer)
 {
     nn_follower* follower = *follower_bucket(world, peer);
     while (follower && follower->peer != peer) follower = follower->next;
@@ -23965,49 +24058,95 @@ static void follower_spread(necpnet_world* world)
     nn_alloc_give(&world->alloc, former, former_count * sizeof(nn_follower*));
 }
 
+static void follower_unlink(necpnet_world* world, const nn_follower* follower)
+{
+    nn_follower** at = follower_bucket(world, follower->peer);
+    while (*at != follower) at = &(*at)->next;
+    *at = follower->next;
+}
+
+static nn_follower* follower_create(necpnet_world* world, necpnet_peer peer)
+{
+    nn_follower* follower = (nn_follower*)nn_alloc_take(&world->alloc, sizeof *follower);
+    if (!follower) return NULL;
+    follower->world = world;
+    follower->peer = peer;
+    follower->parked = true;
+    if (nn_follower_look(follower)) {
+        nn_observer_reset(&follower->observer);
+        nn_alloc_give(&world->alloc, follower, sizeof *follower);
+        return NULL;
+    }
+    if (world->follower_count >= world->bucket_count) follower_spread(world);
+    nn_follower** bucket = follower_bucket(world, peer);
+    follower->next = *bucket;
+    *bucket = follower;
+    return follower;
+}
+
 NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer peer, bool ordered,
                                           nn_follower** out_follower)
 {
-    if (follower_find(world, peer)) return NECPNET_ERR_ALREADY_EXISTS;
-    nn_follower* follower = (nn_follower*)nn_alloc_take(&world->alloc, sizeof *follower);
+    nn_follower* follower = nn_follower_find(world, peer);
+    if (follower && !follower->parked) return NECPNET_ERR_ALREADY_EXISTS;
+    if (!follower) follower = follower_create(world, peer);
     if (!follower) return NECPNET_ERR_OUT_OF_MEMORY;
-    if (world->follower_count >= world->bucket_count) follower_spread(world);
-    follower->world = world;
-    follower->peer = peer;
+    follower->parked = false;
     follower->ordered = ordered;
     follower->thin = world->config.codec == NECPNET_CODEC_THIN;
     follower->record_bits = FOLLOWER_RECORD_BITS_FIRST * 16;
     follower->frame_first = 1;
     follower->frame_next = 1;
-    nn_follower** bucket = follower_bucket(world, peer);
-    follower->next = *bucket;
-    *bucket = follower;
+    follower->quiet_most = UINT32_MAX;
+    follower->rescan = true;
     world->follower_count++;
     *out_follower = follower;
     return NECPNET_OK;
 }
 
+/* Whether it looks at the world in a way of its own. */
+static bool follower_is_placed(const nn_follower* follower)
+{
+    const nn_observer* observer = &follower->observer;
+    return follower->watched || observer->x != NN_INTEREST_NOWHERE || observer->room_count != 1 ||
+           observer->rooms[0] != 0;
+}
+
 NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower)
 {
     if (!follower) return;
-    nn_follower** at = follower_bucket(world, follower->peer);
-    while (*at != follower) at = &(*at)->next;
-    *at = follower->next;
     world->follower_count--;
-    nn_alloc_give(&world->alloc, follower->states, follower->state_capacity * sizeof(nn_follower_state));
-    nn_alloc_give(&world->alloc, follower->pending, follower->pending_capacity * sizeof(uint16_t));
-    nn_alloc_give(&world->alloc, follower->order, follower->pending_capacity * sizeof(uint64_t));
-    nn_alloc_give(&world->alloc, follower->recent, follower->pending_capacity * sizeof(uint16_t));
+    nn_follower_clear(follower);
     nn_alloc_give(&world->alloc, follower->entries, follower->entry_capacity * sizeof(uint16_t));
     nn_alloc_give(&world->alloc, follower->frames, follower->frame_capacity * sizeof(nn_follower_frame));
+    nn_follower kept;
+    memset(&kept, 0, sizeof kept);
+    kept.world = world;
+    kept.next = follower->next;
+    kept.peer = follower->peer;
+    kept.parked = true;
+    kept.observer = follower->observer;
+    kept.watched = follower->watched;
+    *follower = kept; /* its address is the observer's */
+    if (!follower_is_placed(follower)) nn_world_forget(world, follower->peer);
+}
+
+NN_PRIVATE void nn_world_forget(necpnet_world* world, necpnet_peer peer)
+{
+    nn_follower* follower = nn_follower_find(world, peer);
+    if (!follower || !follower->parked) return;
+    nn_world_slot* watched = nn_world_find(world, follower->watched);
+    if (watched) watched->watchers--;
+    nn_observer_reset(&follower->observer);
+    follower_unlink(world, follower);
     nn_alloc_give(&world->alloc, follower, sizeof *follower);
 }
 
 necpnet_result necpnet_world_set_input(necpnet_world* world, necpnet_peer peer, uint32_t tick)
 {
     if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
-    nn_follower* follower = follower_find(world, peer);
-    if (!follower) return NECPNET_ERR_NOT_FOUND;
+    nn_follower* follower = nn_follower_find(world, peer);
+    if (!follower || follower->parked) return NECPNET_ERR_NOT_FOUND;
     if (follower->has_input && tick <= follower->input_now) return NECPNET_OK;
     if (follower->has_input && world->commit > follower->input_commit) {
         follower->input_before = follower->input_now;
@@ -24030,109 +24169,29 @@ NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tic
 
 NN_PRIVATE void nn_follower_pend(nn_follower* follower, uint16_t place)
 {
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     if (state->pending) return;
-    NN_ASSERT(follower->pending_count < follower->pending_capacity);
+    NN_ASSERT(follower->pending_count < follower->state_capacity);
     follower->pending[follower->pending_count++] = place;
     state->pending = (uint16_t)follower->pending_count;
 }
 
 NN_PRIVATE void nn_follower_unpend(nn_follower* follower, uint16_t place)
 {
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     if (!state->pending) return;
     uint16_t last = follower->pending[--follower->pending_count];
     follower->pending[state->pending - 1] = last;
-    follower->states[last].pending = state->pending;
+    nn_follower_state_of(follower, last)->pending = state->pending;
     state->pending = 0;
-}
-
-/* Room for every slot of the world; all places are pending at most once. */
-static bool follower_reserve(nn_follower* follower)
-{
-    const necpnet_world* world = follower->world;
-    nn_alloc* alloc = &follower->world->alloc;
-    if (world->slot_count < follower->state_capacity) return true;
-    uint32_t capacity = world->slot_capacity;
-    if (follower->pending_capacity < capacity) {
-        uint16_t* pending = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
-        uint16_t* recent = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
-        uint64_t* order = (uint64_t*)nn_alloc_take(alloc, capacity * sizeof(uint64_t));
-        if (!pending || !recent || !order) {
-            nn_alloc_give(alloc, pending, capacity * sizeof(uint16_t));
-            nn_alloc_give(alloc, recent, capacity * sizeof(uint16_t));
-            nn_alloc_give(alloc, order, capacity * sizeof(uint64_t));
-            return false;
-        }
-        nn_copy(pending, follower->pending, follower->pending_count * sizeof(uint16_t));
-        nn_copy(recent, follower->recent, follower->recent_count * sizeof(uint16_t));
-        nn_alloc_give(alloc, follower->pending, follower->pending_capacity * sizeof(uint16_t));
-        nn_alloc_give(alloc, follower->recent, follower->pending_capacity * sizeof(uint16_t));
-        nn_alloc_give(alloc, follower->order, follower->pending_capacity * sizeof(uint64_t));
-        follower->pending = pending;
-        follower->recent = recent;
-        follower->order = order;
-        follower->pending_capacity = capacity;
-    }
-    nn_follower_state* states =
-        (nn_follower_state*)nn_alloc_grow(alloc, follower->states, follower->state_capacity * sizeof(nn_follower_state),
-                                          capacity * sizeof(nn_follower_state));
-    if (!states) return false;
-    follower->states = states;
-    follower->state_capacity = capacity;
-    return true;
-}
-
-/* A slot changed in the world: note what this client then needs. */
-static void follower_notice(nn_follower* follower, uint16_t place)
-{
-    const nn_world_slot* slot = &follower->world->slots[place];
-    nn_follower_state* state = &follower->states[place];
-    if (slot->flags & NN_SLOT_COMMITTED) {
-        if (state->generation !=
-            slot->generation) { /* a new entity; its state or its leave makes the former one leave */
-            uint8_t known = state->flags & (NN_FOLLOWER_KNOWN | NN_FOLLOWER_RECENT);
-            nn_follower_unpend(follower, place);
-            memset(state, 0, sizeof *state);
-            state->flags = known;
-            state->generation = slot->generation;
-            state->sent_tick = follower->world->tick - FOLLOWER_NEW_HEAD_START;
-        }
-        nn_follower_pend(follower, place);
-    } else if (state->flags & NN_FOLLOWER_KNOWN) {
-        state->flags |= NN_FOLLOWER_LEAVING;
-        state->sent_tick -= FOLLOWER_LEAVE_HEAD_START;
-        nn_follower_pend(follower, place);
-    } else {
-        nn_follower_forget(follower, place);
-    }
-}
-
-/* The tick before a slot left the state that the client has; the present one for a slot without such a state. */
-static uint32_t follower_still_until(const nn_follower* follower, uint16_t place)
-{
-    const nn_world_slot* slot = &follower->world->slots[place];
-    const nn_follower_state* state = &follower->states[place];
-    bool known = (state->flags & NN_FOLLOWER_KNOWN) && state->generation == slot->generation;
-    if (!known || !(slot->flags & NN_SLOT_COMMITTED) || slot->versions == 0) return follower->world->tick;
-    if (slot->version == state->sent_version) return follower->world->tick;
-    if (!nn_world_row(follower->world, slot, state->sent_version + 1)) return 0;
-    return nn_world_version_tick(slot, state->sent_version + 1) - 1;
+    if (!follower->pending_count) follower->quiet_most = UINT32_MAX;
 }
 
 NN_PRIVATE bool nn_follower_sync(nn_follower* follower)
 {
-    const necpnet_world* world = follower->world;
-    if (!follower_reserve(follower)) return false;
-    uint32_t quiet = follower->pending_count ? 0 : world->tick;
-    for (uint16_t place = world->newest; place; place = world->slots[place].older) {
-        if (world->slots[place].changed <= follower->seen) break;
-        uint32_t still = follower_still_until(follower, place);
-        if (still < quiet) quiet = still;
-        follower_notice(follower, place);
-    }
-    follower->quiet_tick = quiet;
-    follower->seen = world->commit;
+    if (follower->rescan && !nn_follower_rescan(follower)) return false;
+    follower->quiet_tick = (uint32_t)nn_min_u64(follower->world->tick, follower->quiet_most);
+    if (follower->pending_count) follower->quiet_most = 0;
     return true;
 }
 
@@ -24143,10 +24202,9 @@ static bool follower_has_something(const nn_follower* follower)
     const necpnet_world* world = follower->world;
     uint32_t input;
     if (follower->frame_next - follower->frame_first >= NN_FOLLOWER_RECORDS_MAX) return false;
-    if (follower->pending_count || follower->walk_from) return true;
+    if (follower->pending_count || follower->walk_from || follower->rescan) return true;
     if (world->commit <= follower->sent_commit) return false;
     if (follower->trailing || follower->moving_count) return true;
-    if (world->newest && world->slots[world->newest].changed > follower->seen) return true;
     return nn_follower_input(follower, &input) && input != follower->input_sent;
 }
 
@@ -24184,28 +24242,31 @@ NN_PRIVATE void nn_follower_refill(nn_follower* follower, uint64_t now_us)
 
 NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place)
 {
-    nn_follower_state* state = &follower->states[place];
-    uint8_t kept = state->flags & NN_FOLLOWER_RECENT;
+    uint32_t kept = 0;
     nn_follower_unpend(follower, place);
-    memset(state, 0, sizeof *state);
-    state->flags = kept;
+    for (uint32_t i = 0; i < follower->recent_count; i++) {
+        if (follower->recent[i] != place) follower->recent[kept++] = follower->recent[i];
+    }
+    follower->recent_count = kept;
+    nn_follower_drop(follower, place);
 }
 
 static uint64_t follower_bit(const nn_follower_state* state, uint32_t number)
 {
-    uint32_t back = state->number - 1 - number;
+    uint32_t back = (uint16_t)(state->number - 1u - number);
     return back < 64 ? (state->sent | state->full) & UINT64_C(1) << back : 0;
 }
 
 NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number)
 {
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     const nn_world_slot* slot = &follower->world->slots[place];
-    uint64_t bit = follower_bit(state, number);
+    uint64_t bit = state ? follower_bit(state, number) : 0;
     if (!bit) return; /* of a former entity, or too long ago */
     state->acked |= bit;
-    if (!(state->sent & bit)) {
-        if (state->flags & NN_FOLLOWER_LEAVING) nn_follower_forget(follower, place);
+    if (!(state->sent & bit)) { /* it left, unless it came back since */
+        bool is_last = !((state->sent | state->full) & (bit - 1));
+        if ((state->flags & NN_FOLLOWER_LEAVING) && is_last) nn_follower_forget(follower, place);
         return;
     }
     bool newest = !(state->acked & (bit - 1));
@@ -24222,8 +24283,9 @@ NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint3
 
 static void follower_missed(nn_follower* follower, uint16_t place, uint32_t number)
 {
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     const nn_world_slot* slot = &follower->world->slots[place];
+    if (!state) return;
     nn_follower_age(follower, state);
     uint64_t bit = follower_bit(state, number);
     uint64_t newer = bit ? bit - 1 : UINT64_MAX;     /* it may be too long ago for the masks */
@@ -24233,6 +24295,7 @@ static void follower_missed(nn_follower* follower, uint16_t place, uint32_t numb
     if ((state->sent & bit) && leaving) return; /* the leave is under way, or will be */
     if (slot->generation != state->generation && !leaving) return;
     nn_follower_pend(follower, place);
+    follower->quiet_most = 0;
 }
 
 static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
@@ -24271,14 +24334,505 @@ NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value)
 }
 /* ---- end src/nn_follower.c --------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_follower_states.c ------------------------------------------------------------------------------ */
+/* nn_follower_states - what a follower holds of slots: a compact array, found by a hash, so that memory goes with what is
+ * in view and not with the world. */
+
+#define STATES_STEP 8 /* an eighth more, and so many */
+#define STATES_INDEX_BITS_MIN 4
+
+static uint32_t states_bucket(uint16_t place, unsigned bits)
+{
+    return (uint32_t)(place * UINT32_C(0x9e3779b1)) >> (32 - bits);
+}
+
+/* Where the index has a slot, or the empty bucket where it would be. */
+static uint32_t states_find(const nn_follower* follower, uint16_t place)
+{
+    uint32_t mask = (UINT32_C(1) << follower->index_bits) - 1;
+    uint32_t at = states_bucket(place, follower->index_bits);
+    while (follower->index[at] && follower->states[follower->index[at] - 1].place != place) at = (at + 1) & mask;
+    return at;
+}
+
+NN_PRIVATE nn_follower_state* nn_follower_state_of(const nn_follower* follower, uint16_t place)
+{
+    if (!follower->index) return NULL;
+    uint16_t number = follower->index[states_find(follower, place)];
+    return number ? &follower->states[number - 1] : NULL;
+}
+
+static void states_give(nn_follower* follower)
+{
+    nn_alloc* to = &follower->world->alloc;
+    nn_alloc_give(to, follower->states, follower->state_capacity * sizeof(nn_follower_state));
+    nn_alloc_give(to, follower->pending, follower->state_capacity * sizeof(uint16_t));
+    nn_alloc_give(to, follower->recent, follower->state_capacity * sizeof(uint16_t));
+    if (follower->index) nn_alloc_give(to, follower->index, sizeof(uint16_t) << follower->index_bits);
+}
+
+static bool states_resize(nn_follower* follower, uint32_t capacity)
+{
+    nn_alloc* alloc = &follower->world->alloc;
+    nn_follower larger = *follower;
+    larger.state_capacity = capacity;
+    larger.index_bits = STATES_INDEX_BITS_MIN;
+    while ((UINT32_C(1) << larger.index_bits) < capacity + capacity / 4) larger.index_bits++;
+    larger.states = (nn_follower_state*)nn_alloc_take(alloc, capacity * sizeof(nn_follower_state));
+    larger.pending = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
+    larger.recent = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
+    larger.index = (uint16_t*)nn_alloc_take(alloc, sizeof(uint16_t) << larger.index_bits);
+    if (!larger.states || !larger.pending || !larger.recent || !larger.index) {
+        states_give(&larger);
+        return false;
+    }
+    nn_copy(larger.states, follower->states, follower->state_count * sizeof(nn_follower_state));
+    nn_copy(larger.pending, follower->pending, follower->pending_count * sizeof(uint16_t));
+    nn_copy(larger.recent, follower->recent, follower->recent_count * sizeof(uint16_t));
+    for (uint32_t i = 0; i < larger.state_count; i++) {
+        larger.index[states_find(&larger, larger.states[i].place)] = (uint16_t)(i + 1);
+    }
+    states_give(follower);
+    follower->states = larger.states;
+    follower->pending = larger.pending;
+    follower->recent = larger.recent;
+    follower->index = larger.index;
+    follower->index_bits = larger.index_bits;
+    follower->state_capacity = capacity;
+    return true;
+}
+
+NN_PRIVATE nn_follower_state* nn_follower_add(nn_follower* follower, uint16_t place)
+{
+    nn_follower_state* state = nn_follower_state_of(follower, place);
+    if (state) return state;
+    uint32_t count = follower->state_count;
+    if (count == follower->state_capacity && !states_resize(follower, count + count / STATES_STEP + STATES_STEP)) {
+        return NULL;
+    }
+    state = &follower->states[count];
+    memset(state, 0, sizeof *state);
+    follower->index[states_find(follower, place)] = (uint16_t)(count + 1);
+    state->place = place;
+    follower->state_count++;
+    return state;
+}
+
+/* Those behind an emptied bucket move up, so that no search ends too early. */
+static void states_close_gap(nn_follower* follower, uint32_t gap)
+{
+    uint32_t mask = (UINT32_C(1) << follower->index_bits) - 1;
+    for (uint32_t at = (gap + 1) & mask; follower->index[at]; at = (at + 1) & mask) {
+        uint32_t home = states_bucket(follower->states[follower->index[at] - 1].place, follower->index_bits);
+        if (((at - home) & mask) < ((at - gap) & mask)) continue;
+        follower->index[gap] = follower->index[at];
+        gap = at;
+    }
+    follower->index[gap] = 0;
+}
+
+NN_PRIVATE void nn_follower_drop(nn_follower* follower, uint16_t place)
+{
+    uint32_t bucket = states_find(follower, place);
+    uint16_t number = follower->index[bucket];
+    NN_ASSERT(number && !follower->states[number - 1].pending);
+    if (!number) return;
+    states_close_gap(follower, bucket);
+    const nn_follower_state* last = &follower->states[--follower->state_count];
+    if (last->place == place) return;
+    follower->index[states_find(follower, last->place)] = number;
+    follower->states[number - 1] = *last;
+}
+
+NN_PRIVATE void nn_follower_shrink(nn_follower* follower)
+{
+    uint32_t capacity = follower->state_count + follower->state_count / STATES_STEP + STATES_STEP;
+    if (capacity < follower->state_capacity / 2) (void)states_resize(follower, capacity);
+}
+
+NN_PRIVATE void nn_follower_clear(nn_follower* follower)
+{
+    states_give(follower);
+    follower->states = NULL;
+    follower->pending = NULL;
+    follower->recent = NULL;
+    follower->index = NULL;
+    follower->state_count = 0;
+    follower->state_capacity = 0;
+    follower->pending_count = 0;
+    follower->recent_count = 0;
+}
+/* ---- end src/nn_follower_states.c -------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_follower_sight.c ------------------------------------------------------------------------------- */
+/* nn_follower_sight - who sees what of a world: nn_interest tells what comes into view, changes and leaves; here it becomes
+ * what a follower has to send. An owner always sees its own. */
+
+#define SIGHT_NEW_HEAD_START 32u /* ticks of waiting that an entity unknown to the client begins with */
+#define SIGHT_LEAVE_HEAD_START 64u
+
+/* ---- one follower, one slot */
+
+static bool sight_allows(const nn_follower* follower, uint16_t place)
+{
+    const necpnet_world_config* config = &follower->world->config;
+    if (!config->can_see) return true;
+    necpnet_entity entity = nn_entity_of(follower->world->slots[place].generation, place);
+    return config->can_see(config->can_see_user, follower->peer, entity);
+}
+
+static void sight_begin(nn_follower* follower, uint16_t place)
+{
+    const nn_world_slot* slot = &follower->world->slots[place];
+    nn_follower_state* state = nn_follower_add(follower, place);
+    if (!state) {
+        follower->rescan = true;
+        return;
+    }
+    bool same = state->generation == slot->generation;
+    if (same && (state->flags & NN_FOLLOWER_SEEN)) return;
+    state->flags |= NN_FOLLOWER_SEEN;
+    if (!same) { /* its state or its leave makes a former entity leave */
+        uint8_t kept = state->flags & (NN_FOLLOWER_KNOWN | NN_FOLLOWER_RECENT | NN_FOLLOWER_SEEN);
+        nn_follower_unpend(follower, place);
+        memset(state, 0, sizeof *state);
+        state->place = place;
+        state->flags = kept;
+        state->generation = slot->generation;
+    } else { /* it left, and the client may have heard of it or not */
+        state->flags &= (uint8_t)~NN_FOLLOWER_LEAVING;
+        state->flags |= NN_FOLLOWER_FULL;
+        state->floor = (uint16_t)follower->frame_next;
+    }
+    state->sent_tick = follower->world->tick - SIGHT_NEW_HEAD_START;
+    nn_follower_pend(follower, place);
+}
+
+static void sight_end(nn_follower* follower, uint16_t place)
+{
+    nn_follower_state* state = nn_follower_state_of(follower, place);
+    if (!state || !(state->flags & NN_FOLLOWER_SEEN)) return;
+    state->flags &= (uint8_t)~NN_FOLLOWER_SEEN;
+    if (!(state->flags & NN_FOLLOWER_KNOWN)) {
+        nn_follower_forget(follower, place);
+        return;
+    }
+    state->flags |= NN_FOLLOWER_LEAVING;
+    state->sent_tick -= SIGHT_LEAVE_HEAD_START;
+    nn_follower_pend(follower, place);
+}
+
+static bool sight_owns(const nn_follower* follower, uint16_t place)
+{
+    const nn_world_slot* slot = &follower->world->slots[place];
+    return (slot->flags & NN_SLOT_COMMITTED) && nn_follower_owns(follower, slot);
+}
+
+static void sight_changed(void* user, uint16_t place)
+{
+    nn_follower* follower = (nn_follower*)user;
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
+    if (!state || !(state->flags & NN_FOLLOWER_SEEN)) return;
+    uint32_t before = follower->world->tick - 1;
+    if (state->flags & NN_FOLLOWER_KNOWN) follower->quiet_most = (uint32_t)nn_min_u64(follower->quiet_most, before);
+    nn_follower_pend(follower, place);
+}
+
+static void sight_enter(void* user, uint16_t place)
+{
+    nn_follower* follower = (nn_follower*)user;
+    if (!follower->parked && (sight_owns(follower, place) || sight_allows(follower, place))) {
+        sight_begin(follower, place);
+    }
+}
+
+static void sight_leave(void* user, uint16_t place)
+{
+    nn_follower* follower = (nn_follower*)user;
+    if (!follower->parked && !sight_owns(follower, place)) sight_end(follower, place);
+}
+
+/* Whether a slot is to be in view, asked anew. */
+static void sight_check(nn_follower* follower, uint16_t place)
+{
+    const nn_world_slot* slot = &follower->world->slots[place];
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
+    bool seen = state && (state->flags & NN_FOLLOWER_SEEN) && state->generation == slot->generation;
+    bool sees = (slot->flags & NN_SLOT_COMMITTED) != 0;
+    if (sees && !nn_follower_owns(follower, slot)) {
+        nn_sight sight = nn_observer_sight(&follower->observer, place);
+        sees = sight == NN_SIGHT_FULL || (sight == NN_SIGHT_MARGIN && seen);
+        sees = sees && sight_allows(follower, place);
+    }
+    if (sees) {
+        sight_begin(follower, place);
+    } else {
+        sight_end(follower, place);
+    }
+}
+
+NN_PRIVATE bool nn_follower_rescan(nn_follower* follower)
+{
+    follower->rescan = false;
+    for (uint32_t place = 1; place <= follower->world->slot_count && !follower->rescan; place++) {
+        sight_check(follower, (uint16_t)place);
+    }
+    return !follower->rescan;
+}
+
+NN_PRIVATE necpnet_result nn_follower_look(nn_follower* follower)
+{
+    nn_observer_init(&follower->observer, &follower->world->interest, follower,
+                     follower->world->config.interest_radius);
+    return nn_observer_join(&follower->observer, 0);
+}
+
+/* ---- the world */
+
+static bool sight_plan(nn_world_grid* grid, const nn_type_plan* plan, const necpnet_world_config* config)
+{
+    static const uint8_t axes[3][2] = {{0, 1}, {0, 2}, {1, 2}};
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (!(field->field->flags & NECPNET_FIELD_POSITION)) continue;
+        bool flat = field->field->kind == NECPNET_FIELD_VEC2;
+        double steps = field->step / config->interest_cell;
+        double begin = field->field->min / config->interest_cell;
+        double end = field->field->max / config->interest_cell;
+        if (!(steps <= 1 && begin >= -1e9 && end <= 1e9)) {
+            nn_log_write(&config->logger, NECPNET_LOG_ERROR,
+                         "world config: interest_cell: type %s, field %s: must be at least a step of it, and cut its "
+                         "range into at most 1,000,000,000 cells to each side",
+                         plan->type->name, field->field->name);
+            return false;
+        }
+        grid->is_placed = true;
+        grid->x = (uint16_t)(field->word + (flat ? 0 : axes[config->interest_plane][0]));
+        grid->y = (uint16_t)(field->word + (flat ? 1 : axes[config->interest_plane][1]));
+        grid->cells_per_step = (int64_t)(steps * NN_GRID_ONE + 0.5);
+        grid->origin = (int64_t)(begin * NN_GRID_ONE + (begin < 0 ? -0.5 : 0.5));
+    }
+    return true;
+}
+
+NN_PRIVATE necpnet_result nn_world_begin_sight(necpnet_world* world)
+{
+    static const nn_interest_events events = {sight_enter, sight_leave, sight_changed};
+    nn_interest_init(&world->interest, &world->alloc, &events);
+    if (world->config.interest_cell <= 0) return NECPNET_OK;
+    for (int i = 0; i < world->schema->type_count; i++) {
+        if (!sight_plan(&world->grids[i], &world->schema->plans[i], &world->config)) return NECPNET_ERR_BAD_CONFIG;
+    }
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_world_end_sight(necpnet_world* world)
+{
+    for (uint32_t i = 0; world->buckets && i < world->bucket_count; i++) {
+        while (world->buckets[i]) nn_world_forget(world, world->buckets[i]->peer); /* all are parked */
+    }
+    if (world->interest.alloc) nn_interest_reset(&world->interest);
+}
+
+static int32_t sight_cell(const nn_world_grid* grid, uint32_t steps)
+{
+    int64_t at = grid->origin + (int64_t)steps * grid->cells_per_step;
+    return (int32_t)(at >= 0 ? at / NN_GRID_ONE : -((-at + NN_GRID_ONE - 1) / NN_GRID_ONE));
+}
+
+static bool sight_cell_of(const necpnet_world* world, const nn_world_slot* slot, int32_t* out_x, int32_t* out_y)
+{
+    const nn_world_grid* grid = &world->grids[slot->type];
+    const uint32_t* row = slot->versions ? nn_world_row(world, slot, slot->version) : NULL;
+    *out_x = *out_y = NN_INTEREST_NOWHERE;
+    if (!grid->is_placed || !row) return false;
+    *out_x = sight_cell(grid, row[grid->x]);
+    *out_y = sight_cell(grid, row[grid->y]);
+    return true;
+}
+
+NN_PRIVATE bool nn_world_show(necpnet_world* world, uint16_t place, bool changed, necpnet_peer former_owner)
+{
+    nn_world_slot* slot = &world->slots[place];
+    int32_t x, y;
+    (void)sight_cell_of(world, slot, &x, &y);
+    bool placed = nn_interest_put(&world->interest, place, slot->room, x, y) == NECPNET_OK;
+    if (slot->watchers) world->watched_moved = true;
+    necpnet_peer owner = slot->owner_committed;
+    nn_follower* own = owner != NECPNET_PEER_NONE ? nn_follower_find(world, owner) : NULL;
+    if (own && !own->parked) {
+        sight_begin(own, place);
+        if (changed) sight_changed(own, place);
+    }
+    if (changed) nn_interest_changed(&world->interest, place);
+    if (former_owner == owner) return placed;
+    nn_follower* former = former_owner != NECPNET_PEER_NONE ? nn_follower_find(world, former_owner) : NULL;
+    if (former && !former->parked) {
+        sight_changed(former, place); /* it may go on seeing it, but no longer as its own */
+        sight_check(former, place);
+    }
+    return placed;
+}
+
+NN_PRIVATE void nn_world_hide(necpnet_world* world, uint16_t place)
+{
+    necpnet_peer owner = world->slots[place].owner_committed;
+    nn_follower* own = owner != NECPNET_PEER_NONE ? nn_follower_find(world, owner) : NULL;
+    nn_interest_take(&world->interest, place);
+    if (own && !own->parked) sight_end(own, place);
+}
+
+/* Where it looks from, as of the last commit; what it watches may be gone: then it stays where that was last. */
+static necpnet_result sight_follow(nn_follower* follower)
+{
+    int32_t x, y;
+    const nn_world_slot* slot = nn_world_find(follower->world, follower->watched);
+    if (!slot || !(slot->flags & NN_SLOT_COMMITTED)) return NECPNET_OK;
+    (void)sight_cell_of(follower->world, slot, &x, &y);
+    return nn_observer_move(&follower->observer, x, y);
+}
+
+NN_PRIVATE void nn_world_look(necpnet_world* world)
+{
+    if (!world->watched_moved) return;
+    world->watched_moved = false;
+    for (uint32_t i = 0; i < world->bucket_count; i++) {
+        for (nn_follower* at = world->buckets[i]; at; at = at->next) {
+            if (at->watched && sight_follow(at))
+                world->watched_moved = true; /* no memory: again after the next commit */
+        }
+    }
+}
+
+/* ---- the application's part */
+
+necpnet_result necpnet_world_set_room(necpnet_world* world, necpnet_entity entity, uint32_t room)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_world_slot* slot = nn_world_find(world, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    slot->room = room;
+    return necpnet_world_mark(world, entity);
+}
+
+necpnet_result necpnet_world_join_room(necpnet_world* world, necpnet_peer peer, uint32_t room)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_follower* follower = nn_follower_find(world, peer);
+    if (!follower) return NECPNET_ERR_NOT_FOUND;
+    return nn_observer_join(&follower->observer, room);
+}
+
+necpnet_result necpnet_world_leave_room(necpnet_world* world, necpnet_peer peer, uint32_t room)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_follower* follower = nn_follower_find(world, peer);
+    if (!follower) return NECPNET_ERR_NOT_FOUND;
+    return nn_observer_part(&follower->observer, room);
+}
+
+/* What was watched so far, no longer. */
+static void sight_unwatch(nn_follower* follower)
+{
+    nn_world_slot* slot = nn_world_find(follower->world, follower->watched);
+    if (slot && slot->watchers) slot->watchers--;
+    follower->watched = NECPNET_ENTITY_NONE;
+}
+
+necpnet_result necpnet_world_set_observer(necpnet_world* world, necpnet_peer peer, necpnet_entity entity)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_follower* follower = nn_follower_find(world, peer);
+    nn_world_slot* slot = nn_world_find(world, entity);
+    if (!follower || (!slot && entity != NECPNET_ENTITY_NONE)) return NECPNET_ERR_NOT_FOUND;
+    if (!slot) {
+        necpnet_result result = nn_observer_move(&follower->observer, NN_INTEREST_NOWHERE, NN_INTEREST_NOWHERE);
+        if (result == NECPNET_OK) sight_unwatch(follower);
+        return result;
+    }
+    if (!world->grids[slot->type].is_placed) return NECPNET_ERR_INVALID_STATE;
+    sight_unwatch(follower);
+    follower->watched = entity;
+    slot->watchers++;
+    return sight_follow(follower);
+}
+
+static bool sight_cell_at(double position, double cell, int32_t* out_cell)
+{
+    double at = position / cell;
+    if (!(at > -1e9 && at < 1e9)) return false; /* nor NaN */
+    *out_cell = (int32_t)at - (at < (double)(int32_t)at ? 1 : 0);
+    return true;
+}
+
+necpnet_result necpnet_world_set_observer_at(necpnet_world* world, necpnet_peer peer, double x, double y)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (world->config.interest_cell <= 0) return NECPNET_ERR_INVALID_STATE;
+    nn_follower* follower = nn_follower_find(world, peer);
+    if (!follower) return NECPNET_ERR_NOT_FOUND;
+    int32_t cell_x, cell_y;
+    double cell = world->config.interest_cell;
+    if (!sight_cell_at(x, cell, &cell_x) || !sight_cell_at(y, cell, &cell_y)) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = nn_observer_move(&follower->observer, cell_x, cell_y);
+    if (result == NECPNET_OK) sight_unwatch(follower);
+    return result;
+}
+
+static void sight_refilter(nn_follower* follower, necpnet_entity entity)
+{
+    if (follower->parked) return;
+    if (entity == NECPNET_ENTITY_NONE) {
+        if (!nn_follower_rescan(follower)) follower->rescan = true;
+        return;
+    }
+    sight_check(follower, (uint16_t)entity);
+}
+
+necpnet_result necpnet_world_refilter(necpnet_world* world, necpnet_peer peer, necpnet_entity entity)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (entity != NECPNET_ENTITY_NONE && !nn_world_find(world, entity)) return NECPNET_ERR_NOT_FOUND;
+    if (peer != NECPNET_PEER_NONE) {
+        nn_follower* follower = nn_follower_find(world, peer);
+        if (!follower) return NECPNET_ERR_NOT_FOUND;
+        sight_refilter(follower, entity);
+        return NECPNET_OK;
+    }
+    for (uint32_t i = 0; i < world->bucket_count; i++) {
+        for (nn_follower* at = world->buckets[i]; at; at = at->next) sight_refilter(at, entity);
+    }
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_world_set_priority(necpnet_world* world, necpnet_entity entity, uint32_t priority)
+{
+    if (!world || priority < 1 || priority > 255) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_world_slot* slot = nn_world_find(world, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    slot->priority = (uint8_t)priority;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_world_set_interval(necpnet_world* world, necpnet_entity entity, uint32_t ticks)
+{
+    if (!world || ticks < 1 || ticks > 1000) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_world_slot* slot = nn_world_find(world, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    slot->interval = (uint16_t)ticks;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_follower_sight.c --------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_follower_known.c ------------------------------------------------------------------------------- */
 /* nn_follower_known - what a client is known to have: masks of frames, and the timelines that follow from them. */
 
 NN_PRIVATE void nn_follower_age(const nn_follower* follower, nn_follower_state* state)
 {
-    uint32_t frames = follower->frame_next - state->number;
-    if (!frames || frames == UINT32_MAX) return; /* it is in the frame that is being written */
+    uint32_t frames = (uint16_t)(follower->frame_next - state->number);
     uint64_t all = state->sent | state->full;
+    if (!all) state->number = (uint16_t)follower->frame_next;
+    if (!all || !frames || frames == UINT16_MAX) return; /* UINT16_MAX: it is in the frame that is being written */
     uint64_t gone = frames < 64 ? all >> (64 - frames) : all;
     if (gone) { /* bits leave at the top: the lowest of those is the newest */
         uint64_t newest = gone & (~gone + 1);
@@ -24289,7 +24843,7 @@ NN_PRIVATE void nn_follower_age(const nn_follower* follower, nn_follower_state* 
     state->sent = frames < 64 ? state->sent << frames : 0;
     state->full = frames < 64 ? state->full << frames : 0;
     state->acked = frames < 64 ? state->acked << frames : 0;
-    state->number = follower->frame_next;
+    state->number = (uint16_t)follower->frame_next;
 }
 
 /* Frames between the newest and the oldest known one that are not known. */
@@ -24330,7 +24884,7 @@ static uint64_t follower_mask(uint32_t reach)
 static uint32_t follower_old_state(const nn_follower* follower, uint16_t place, const nn_known* known,
                                    nn_timeline* timeline)
 {
-    const nn_follower_state* state = &follower->states[place];
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
     const nn_world_slot* slot = &follower->world->slots[place];
     uint64_t older = (state->sent | state->full) & ~follower_mask(known->reach);
     bool sure = (state->flags & NN_FOLLOWER_SURE) != 0;
@@ -24357,7 +24911,7 @@ static uint32_t follower_version_before(const nn_world_slot* slot, uint32_t vers
 NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, uint16_t place, const nn_known* known,
                                          nn_timeline* timeline)
 {
-    const nn_follower_state* state = &follower->states[place];
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
     const nn_world_slot* slot = &follower->world->slots[place];
     uint32_t version = slot->version;
     timeline->now = follower->world->tick;
@@ -24381,7 +24935,7 @@ NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, uint16_t p
 
 NN_PRIVATE bool nn_follower_can_update(const nn_follower* follower, uint16_t place, const nn_known* known)
 {
-    const nn_follower_state* state = &follower->states[place];
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
     uint64_t within = state->acked & follower_mask(known->reach);
     nn_timeline timeline;
     if (state->flags & NN_FOLLOWER_FULL) return false;
@@ -24391,7 +24945,7 @@ NN_PRIVATE bool nn_follower_can_update(const nn_follower* follower, uint16_t pla
 
 NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, uint16_t place, const nn_known* known)
 {
-    const nn_follower_state* state = &follower->states[place];
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
     const nn_world_slot* slot = &follower->world->slots[place];
     const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
     uint64_t within = state->acked & follower_mask(known->reach);
@@ -24427,6 +24981,7 @@ NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, uint16_t place, c
 #define FOLLOWER_TRAILING_UNORDERED 3 /* some of them may be lost */
 #define FOLLOWER_ENTRIES_FIRST 64
 #define FOLLOWER_FRAMES_FIRST 8
+#define FOLLOWER_WAIT_MAX 0xffffffu /* ticks; times a priority it fits 32 bits */
 
 /* ---- choosing */
 
@@ -24461,13 +25016,14 @@ static void follower_sort(uint64_t* keys, uint32_t count)
 static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
 {
     const necpnet_world* world = follower->world;
-    uint64_t* order = follower->order;
     uint32_t count = follower->pending_count;
+    uint64_t* order = world->order;
     uint64_t fit = (uint64_t)room_bytes * 8 * 16 / (follower->record_bits ? follower->record_bits : 1) + 1;
     uint32_t chosen = fit < count ? (uint32_t)fit : count;
     for (uint32_t i = 0; i < count; i++) {
         uint16_t place = follower->pending[i];
-        uint64_t waited = world->tick - follower->states[place].sent_tick;
+        uint64_t waited = nn_min_u64(world->tick - nn_follower_state_of(follower, place)->sent_tick, FOLLOWER_WAIT_MAX);
+        waited *= world->slots[place].priority;
         if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = UINT32_MAX;
         order[i] = (UINT32_MAX - waited) << 16 | place;
     }
@@ -24545,7 +25101,7 @@ static uint64_t follower_hash_ticks(const nn_follower* follower, const nn_known*
 
 static uint64_t follower_key(const nn_follower* follower, const follower_writing* writing, uint16_t place, bool special)
 {
-    const nn_follower_state* state = &follower->states[place];
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
     const nn_world_slot* slot = &follower->world->slots[place];
     uint64_t mask = (UINT64_C(1) << writing->known.reach) - 1;
     uint64_t known = state->acked & mask;
@@ -24597,7 +25153,7 @@ static bool follower_write_update(nn_follower* follower, follower_writing* writi
     necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[place];
     const nn_type_plan* plan = &world->schema->plans[slot->type];
-    bool owner = (follower->states[place].flags & NN_FOLLOWER_OWNER) != 0;
+    bool owner = (nn_follower_state_of(follower, place)->flags & NN_FOLLOWER_OWNER) != 0;
     nn_encoder* encoder = &writing->encoder;
     nn_timeline timeline;
     if (!nn_follower_can_update(follower, place, &writing->known)) return false;
@@ -24621,7 +25177,7 @@ static void follower_write_whole(nn_follower* follower, follower_writing* writin
 {
     const necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[place];
-    const nn_follower_state* state = &follower->states[place];
+    const nn_follower_state* state = nn_follower_state_of(follower, place);
     bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
     nn_put_bits(&writing->encoder, state->generation, 16);
     nn_put_bits(&writing->encoder, slot->type, world->schema->type_bits);
@@ -24634,7 +25190,7 @@ static void follower_write_skip(nn_follower* follower, follower_writing* writing
 {
     necpnet_world* world = follower->world;
     const nn_type_plan* plan = &world->schema->plans[world->slots[place].type];
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     nn_timeline timeline;
     uint8_t flags = state->flags;
     state->flags &= (uint8_t)~NN_FOLLOWER_FULL; /* the client expects what it knows */
@@ -24651,7 +25207,7 @@ static void follower_write_skip(nn_follower* follower, follower_writing* writing
 /* Keeps the list of recent slots in order. */
 static void follower_note_recent(nn_follower* follower, uint16_t place)
 {
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     if (state->flags & NN_FOLLOWER_RECENT) return;
     uint32_t at = follower->recent_count++;
     for (; at > 0 && follower->recent[at - 1] > place; at--) follower->recent[at] = follower->recent[at - 1];
@@ -24663,7 +25219,7 @@ static void follower_note_sent(nn_follower* follower, uint16_t place, nn_followe
 {
     necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[place];
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     follower_note_recent(follower, place);
     nn_follower_age(follower, state);
     state->sent = state->sent << 1 | (kind != NN_FOLLOWER_LEAVE);
@@ -24734,7 +25290,7 @@ static void follower_count_moving(nn_follower* follower, follower_writing* writi
     writing->moving = 0;
     for (uint32_t i = 0; i < follower->recent_count; i++) {
         uint16_t place = follower->recent[i];
-        nn_follower_state* state = &follower->states[place];
+        nn_follower_state* state = nn_follower_state_of(follower, place);
         nn_follower_age(follower, state);
         if (!(state->sent | state->full)) {
             state->flags &= (uint8_t)~NN_FOLLOWER_RECENT;
@@ -24747,6 +25303,7 @@ static void follower_count_moving(nn_follower* follower, follower_writing* writi
         if (state->pending && nn_follower_owns(follower, &follower->world->slots[place])) writing->own++;
     }
     follower->recent_count = kept;
+    nn_follower_shrink(follower);
     writing->waiting = follower->pending_count - pending;
 }
 
@@ -24755,7 +25312,7 @@ static bool follower_write_moving(nn_follower* follower, follower_writing* writi
 {
     necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[place];
-    nn_follower_state* state = &follower->states[place];
+    nn_follower_state* state = nn_follower_state_of(follower, place);
     size_t bits_max = writing->records ? writing->walk_max : writing->bits_max;
     follower_mark mark = follower_begin_record(writing, world->coding);
     bool there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
@@ -24821,7 +25378,7 @@ static bool follower_write_record(nn_follower* follower, follower_writing* writi
         if (*kind == NN_FOLLOWER_WHOLE) {
             follower_write_whole(follower, writing, place);
         } else {
-            nn_put_bits(encoder, follower->states[place].generation, 16);
+            nn_put_bits(encoder, nn_follower_state_of(follower, place)->generation, 16);
         }
     }
     if (!follower_end_record(writing, world->coding, mark, writing->bits_max)) return false;
@@ -24838,9 +25395,9 @@ static void follower_write_records(nn_follower* follower, follower_writing* writ
     writing->gap_order = follower_gap_order(follower, count);
     bool begun = false;
     for (uint32_t i = 0; i < count; i++) {
-        uint16_t place = (uint16_t)follower->order[i];
+        uint16_t place = (uint16_t)world->order[i];
         const nn_world_slot* slot = &world->slots[place];
-        nn_follower_state* state = &follower->states[place];
+        nn_follower_state* state = nn_follower_state_of(follower, place);
         nn_follower_kind kind = NN_FOLLOWER_LEAVE;
         nn_follower_age(follower, state);
         if (!(state->flags & NN_FOLLOWER_LEAVING)) {
@@ -24850,7 +25407,7 @@ static void follower_write_records(nn_follower* follower, follower_writing* writ
                 nn_follower_unpend(follower, place);
                 continue;
             }
-            if (state->number == follower->frame_next + 1) continue; /* in this frame already */
+            if (state->number == (uint16_t)(follower->frame_next + 1)) continue; /* in this frame already */
             if (follower->again && follower_was_sent(follower, state, slot)) continue;
             kind = NN_FOLLOWER_UPDATE;
         }
@@ -24931,7 +25488,7 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
     }
     bool complete = !writing->walk_to; /* all that is still pending was sent, and waits for its ack */
     for (uint32_t i = 0; complete && i < follower->pending_count; i++) {
-        const nn_follower_state* state = &follower->states[follower->pending[i]];
+        const nn_follower_state* state = nn_follower_state_of(follower, follower->pending[i]);
         complete =
             state->sent_version == world->slots[follower->pending[i]].version && (state->flags & NN_FOLLOWER_OWNER);
     }
@@ -25057,6 +25614,19 @@ static bool follower_has_news(nn_follower* follower, bool own_complete)
     return own_complete && nn_follower_input(follower, &input) && input != follower->input_sent;
 }
 
+/* Room to choose among all that is pending; followers take turns in it. */
+static bool follower_reserve_order(necpnet_world* world, uint32_t count)
+{
+    if (count <= world->order_capacity) return true;
+    uint32_t capacity = count + count / 2;
+    uint64_t* order = (uint64_t*)nn_alloc_take(&world->alloc, capacity * sizeof(uint64_t));
+    if (!order) return false;
+    nn_alloc_give(&world->alloc, world->order, world->order_capacity * sizeof(uint64_t));
+    world->order = order;
+    world->order_capacity = capacity;
+    return true;
+}
+
 /* Takes note of the world and of what the client knows. False if nothing can be written now. */
 static bool follower_prepare(nn_follower* follower, follower_writing* writing, size_t budget)
 {
@@ -25067,7 +25637,8 @@ static bool follower_prepare(nn_follower* follower, follower_writing* writing, s
     }
     writing->known = nn_follower_known(follower, budget - FOLLOWER_HEAD_BYTES_MAX);
     follower_count_moving(follower, writing);
-    return follower_reserve_entries(follower, writing->moving + follower->pending_count);
+    uint32_t pending = follower->pending_count + writing->moving; /* a moving one that is skipped becomes pending */
+    return follower_reserve_order(world, pending) && follower_reserve_entries(follower, pending);
 }
 
 NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,
@@ -25293,6 +25864,8 @@ typedef struct nn_view_slot {
     nn_track track;         /* what frames to come may refer to; outlives the entity for a while */
     uint32_t entered_tick;  /* of the first full state of this entity, or of the last in which its owner was told */
     uint32_t left_tick;
+    uint32_t entered_number; /* of the frames of those ticks, which decide between two of one tick; 0: before all */
+    uint32_t left_number;
     uint16_t generation;     /* of the entity that is or was here; 0: never one */
     uint16_t announced;      /* generation that the application knows; 0: none */
     uint8_t type;            /* index */
@@ -25613,6 +26186,8 @@ static void view_forget_tracks(necpnet_view* view)
 {
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
         view->slots[i].recent = false;
+        view->slots[i].entered_number = 0;
+        view->slots[i].left_number = 0;
         nn_track_reset(&view->slots[i].track, &view->alloc);
     }
     view->recent_count = 0;
@@ -25912,11 +26487,18 @@ static necpnet_result view_enter(necpnet_view* view, uint16_t place, uint16_t ge
     return NECPNET_OK;
 }
 
-/* Whether a full state is from before what this slot shows now. */
-static bool view_is_late(const nn_view_slot* slot, uint16_t generation, uint32_t tick)
+/* Whether a frame was written before another one. */
+static bool view_is_before(const view_frame* frame, uint32_t tick, uint32_t number)
 {
-    if (slot->left && tick <= slot->left_tick) return true;
-    return slot->entity && slot->generation != generation && tick <= slot->entered_tick;
+    if (frame->tick != tick) return frame->tick < tick;
+    return (int32_t)(frame->known.number - number) < 0;
+}
+
+/* Whether a full state is from before what this slot shows now. */
+static bool view_is_late(const nn_view_slot* slot, uint16_t generation, const view_frame* frame)
+{
+    if (slot->left && view_is_before(frame, slot->left_tick, slot->left_number)) return true;
+    return slot->entity && slot->generation != generation && frame->tick <= slot->entered_tick;
 }
 
 static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint16_t place)
@@ -25936,12 +26518,13 @@ static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint
         return view_refuse(view, "an entity of two types");
     }
     necpnet_result result = view_track(view, frame, slot, (uint8_t)type, NN_TRACK_FULL, owner, view->row);
-    if (result || view_is_late(slot, generation, frame->tick)) return result;
+    if (result || view_is_late(slot, generation, frame)) return result;
     slot->stale = false;
     result = view_enter(view, place, generation, (uint8_t)type, frame->tick);
     if (result) return result;
     if (frame->tick >= slot->entered_tick) {
         slot->entered_tick = frame->tick;
+        slot->entered_number = frame->known.number;
         slot->entity->owner = owner;
     }
     result = view_add_state(view, slot, frame->tick);
@@ -25957,12 +26540,14 @@ static necpnet_result view_read_leave(necpnet_view* view, view_frame* frame, uin
     nn_view_slot* slot = &view->slots[place];
     necpnet_result result = view_track(view, frame, slot, slot->track.type, NN_TRACK_LEAVE, false, NULL);
     if (result) return result;
-    if (slot->entity && frame->tick < slot->entered_tick) return NECPNET_OK; /* of a former entity, long gone */
-    if (slot->left && frame->tick <= slot->left_tick) return NECPNET_OK;
+    /* Of a former entity, long gone, or of one that came back. */
+    if (slot->entity && view_is_before(frame, slot->entered_tick, slot->entered_number)) return NECPNET_OK;
+    if (slot->left && view_is_before(frame, slot->left_tick, slot->left_number)) return NECPNET_OK;
     view_leave(view, slot);
     slot->generation = generation; /* it may have overtaken the state that enters it */
     slot->left = true;
     slot->left_tick = frame->tick;
+    slot->left_number = frame->known.number;
     return NECPNET_OK;
 }
 
@@ -32712,6 +33297,7 @@ NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const 
         nn_world_unfollow(server->config.world, peer->connection.follower);
         peer->connection.follower = NULL;
     }
+    if (server->config.world) nn_world_forget(server->config.world, nn_peer_name(peer));
     nn_server_mark_ready(server, peer);
 }
 

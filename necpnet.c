@@ -23869,6 +23869,7 @@ typedef struct nn_follower_state {
     uint16_t floor;   /* low bits of the first frame number that counts for NN_FOLLOWER_FULL */
     uint16_t pending; /* place in the pending list plus 1; 0: not in it */
     uint8_t flags;    /* nn_follower_flag */
+    bool moves;       /* the client takes it for moving, as of the frame that is being written */
 } nn_follower_state;
 
 typedef enum nn_follower_kind { NN_FOLLOWER_UPDATE = 0, NN_FOLLOWER_WHOLE = 1, NN_FOLLOWER_LEAVE = 2 } nn_follower_kind;
@@ -24951,7 +24952,7 @@ NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, uint16_t place, c
     uint64_t within = state->acked & follower_mask(known->reach);
     uint32_t version = slot->version;
     uint32_t newest = 0;
-    if (plan->restricted || !slot->versions) return false;
+    if (plan->restricted || !slot->versions || !(within & (within - 1))) return false; /* it takes two */
     for (unsigned seen = 0; within && seen < NN_MOVING_STATES; within &= within - 1, seen++) {
         unsigned bit = nn_lowest_bit(within);
         if (!(state->sent >> bit & 1)) return false;
@@ -25297,7 +25298,8 @@ static void follower_count_moving(nn_follower* follower, follower_writing* writi
             continue;
         }
         follower->recent[kept++] = place;
-        if (!nn_follower_moves(follower, place, &writing->known)) continue;
+        state->moves = nn_follower_moves(follower, place, &writing->known);
+        if (!state->moves) continue;
         writing->moving++;
         if (state->pending) pending++;
         if (state->pending && nn_follower_owns(follower, &follower->world->slots[place])) writing->own++;
@@ -25341,7 +25343,7 @@ static void follower_walk(nn_follower* follower, follower_writing* writing)
     follower->walk_commit = world->commit;
     for (uint32_t i = 0; i < follower->recent_count; i++) {
         uint16_t place = follower->recent[i];
-        if (place < writing->walk_from || !nn_follower_moves(follower, place, &writing->known)) continue;
+        if (place < writing->walk_from || !nn_follower_state_of(follower, place)->moves) continue;
         if (follower_write_moving(follower, writing, place)) continue;
         writing->walk_to = follower->walk_from = place;
         break;

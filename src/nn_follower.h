@@ -81,6 +81,7 @@ typedef struct nn_follower_state {
     uint16_t floor;   /* low bits of the first frame number that counts for NN_FOLLOWER_FULL */
     uint16_t pending; /* place in the pending list plus 1; 0: not in it */
     uint8_t flags;    /* nn_follower_flag */
+    bool moves;       /* the client takes it for moving, as of the frame that is being written */
 } nn_follower_state;
 
 typedef enum nn_follower_kind { NN_FOLLOWER_UPDATE = 0, NN_FOLLOWER_WHOLE = 1, NN_FOLLOWER_LEAVE = 2 } nn_follower_kind;

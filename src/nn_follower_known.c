@@ -125,7 +125,7 @@ NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, uint16_t place, c
     uint64_t within = state->acked & follower_mask(known->reach);
     uint32_t version = slot->version;
     uint32_t newest = 0;
-    if (plan->restricted || !slot->versions) return false;
+    if (plan->restricted || !slot->versions || !(within & (within - 1))) return false; /* it takes two */
     for (unsigned seen = 0; within && seen < NN_MOVING_STATES; within &= within - 1, seen++) {
         unsigned bit = nn_lowest_bit(within);
         if (!(state->sent >> bit & 1)) return false;

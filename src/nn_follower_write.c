@@ -325,7 +325,8 @@ static void follower_count_moving(nn_follower* follower, follower_writing* writi
             continue;
         }
         follower->recent[kept++] = place;
-        if (!nn_follower_moves(follower, place, &writing->known)) continue;
+        state->moves = nn_follower_moves(follower, place, &writing->known);
+        if (!state->moves) continue;
         writing->moving++;
         if (state->pending) pending++;
         if (state->pending && nn_follower_owns(follower, &follower->world->slots[place])) writing->own++;
@@ -369,7 +370,7 @@ static void follower_walk(nn_follower* follower, follower_writing* writing)
     follower->walk_commit = world->commit;
     for (uint32_t i = 0; i < follower->recent_count; i++) {
         uint16_t place = follower->recent[i];
-        if (place < writing->walk_from || !nn_follower_moves(follower, place, &writing->known)) continue;
+        if (place < writing->walk_from || !nn_follower_state_of(follower, place)->moves) continue;
         if (follower_write_moving(follower, writing, place)) continue;
         writing->walk_to = follower->walk_from = place;
         break;

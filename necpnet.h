@@ -1096,7 +1096,7 @@ NECPNET_API necpnet_result necpnet_server_kick(necpnet_server* server, necpnet_p
  * ERR_TOKEN_REVOKED. Tokens issued later are taken. Forgotten when the last such token has expired. Text credentials are
  * authorize's to refuse. With several servers or workers: tell each.
  *
- *   client_id  of its identity; necpnet_token_client_id.
+ *   client_id  of its identity; necpnet_token_client_id. 0, nobody's, is refused.
  *
  * Returns  OK (also when memory is short: then every token issued until now is refused) | ERR_INVALID_ARGUMENT
  *          | ERR_INVALID_STATE (necpnet_server_set_wall_time first)
@@ -1114,8 +1114,7 @@ NECPNET_API necpnet_result necpnet_server_revoke_client(necpnet_server* server, 
 NECPNET_API necpnet_result necpnet_server_revoke_token(necpnet_server* server, const uint8_t* token_id);
 
 /* necpnet_server_set_token_epoch - refuse all connect tokens of an older epoch from now on, and resume tickets made before.
- * Sessions go on; one that loses its connection before it has its next ticket (half of ticket_lifetime_ms) needs a token to
- * return.
+ * Sessions go on, and get a new ticket with the next update; one without a connection just then needs a token to return.
  *
  *   epoch  at least the present one.
  *

@@ -111,7 +111,7 @@ static void server_end_revoked(necpnet_server* server, bool by_client, uint64_t 
 
 necpnet_result necpnet_server_revoke_client(necpnet_server* server, uint64_t client_id)
 {
-    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!server || client_id == 0) return NECPNET_ERR_INVALID_ARGUMENT;
     if (!server->has_wall) return NECPNET_ERR_INVALID_STATE;
     nn_handshake_server_revoke_client(server->handshake, client_id, nn_server_wall_us(server));
     server_end_revoked(server, true, client_id, NULL);
@@ -133,5 +133,11 @@ necpnet_result necpnet_server_set_token_epoch(necpnet_server* server, uint32_t e
     if (!server || epoch < server->config.token_epoch) return NECPNET_ERR_INVALID_ARGUMENT;
     server->config.token_epoch = epoch;
     nn_handshake_server_set_epoch(server->handshake, epoch);
+    for (uint32_t i = 0; i < server->slot_count; i++) { /* the tickets that they have are of the epoch before */
+        nn_peer* peer = server->peers[i];
+        if (!peer || peer->ticket_due_us == NN_NEVER) continue;
+        peer->ticket_due_us = server->endpoint.now_us;
+        nn_server_mark_dirty(server, peer);
+    }
     return NECPNET_OK;
 }

@@ -318,6 +318,7 @@ TEST(test_revocation_checks_its_arguments)
     TEST_EQUAL(necpnet_server_revoke_client(NULL, 1), NECPNET_ERR_INVALID_ARGUMENT);
     TEST_EQUAL(necpnet_server_set_token_epoch(NULL, 1), NECPNET_ERR_INVALID_ARGUMENT);
     net_serve(&office.net);
+    TEST_EQUAL(necpnet_server_revoke_client(office.net.server, 0), NECPNET_ERR_INVALID_ARGUMENT);
     TEST_EQUAL(necpnet_server_revoke_token(office.net.server, NULL), NECPNET_ERR_INVALID_ARGUMENT);
     TEST_EQUAL(necpnet_server_revoke_token(office.net.server, id), NECPNET_ERR_INVALID_ARGUMENT);
     make_token(&office.net, 5, 0, office.token);

@@ -475,6 +475,28 @@ TEST(test_ticket_expires_and_is_renewed_before)
     net_end(&talk.net);
 }
 
+TEST(test_new_epoch_gives_open_sessions_new_tickets)
+{
+    static struct talk talk;
+    struct net_client* client = talk_begin(&talk, 21);
+    talk_hasten(&talk);
+    net_serve(&talk.net);
+    talk_join(&talk, transports, 1);
+    talk_run(&talk, 1000);
+    TEST_OK(necpnet_server_set_token_epoch(talk.net.server, 7));
+    talk_run(&talk, 500);
+    talk_block(&talk, true);
+    talk_run(&talk, 2000);
+    TEST_EQUAL(client->suspended, 1);
+    talk_block(&talk, false);
+    talk_run(&talk, 4000);
+    TEST_EQUAL(client->resumed, 1);
+    TEST_EQUAL(client->disconnected, 0);
+    TEST_EQUAL(talk_drops(&talk, NECPNET_DROP_TICKET_EXPIRED), 0);
+    talk_settle(&talk, 5000);
+    net_end(&talk.net);
+}
+
 TEST(test_session_that_was_encrypted_does_not_go_on_without)
 {
     static struct talk talk;

@@ -9,6 +9,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 ARGS ?=
 HTTP ?= http://127.0.0.1:8080
 SEEDS ?= 10000
+MINUTES ?= 60
 SEED ?=
 T ?= 60
 SECONDS_EACH ?= $(T)
@@ -25,7 +26,7 @@ build = cmake --preset $(1) && cmake --build --preset $(1) -j $(JOBS)
 programs = necpnet-server necpnet-cli
 
 .DEFAULT_GOAL := help
-.PHONY: help deps run dev build test check quick bench fuzz sim sim-night sim-plants format amalgamate asan tsan wasm mingw \
+.PHONY: help deps run dev build test check quick bench fuzz sim sim-night sim-plants soak format amalgamate asan tsan wasm mingw \
         coverage profile-cpu profile-mem health install clean
 
 help: ## this list
@@ -76,6 +77,10 @@ sim: ## the simulated worlds, as many seeds as CI runs; SEED=n: one of them, wit
 sim-night: ## SEEDS simulated worlds (10000), with a line every hundred
 	cmake --preset dev && cmake --build --preset dev -j $(JOBS) --target sim_world
 	SIM_PROGRESS=1 build/dev/tests/sim_world --seeds $(SEEDS)
+
+soak: ## MINUTES (60) of load and faults on the server: its memory and descriptors must stay level
+	$(call build,release) --target $(programs)
+	python3 tools/soak.py --minutes $(MINUTES)
 
 sim-plants: ## proof that the simulated worlds see: known kinds of bugs planted one at a time, each must be caught
 	python3 tools/plant_bugs.py

@@ -10,6 +10,9 @@
  * shrinking by equal shares that makes flows of ours equal. Whoever fills queues until they overflow, as TCP does, finds
  * ours gone down to its least bandwidth.
  *
+ * Jitter is no queue: what samples turn back and forth by is taken for part of the base, and a lost packet that comes after
+ * all is taken off the losses.
+ *
  * Slow start ends when samples in a row show a queue (HyStart, Ha and Rhee 2011), or much loss.
  */
 #include "nn_congestion.h"
@@ -37,6 +40,59 @@
 #define CONGESTION_RATE_SLOT_US 10000000u
 #define CONGESTION_RATE_SLOT_FULL_US 4000000u
 #define CONGESTION_SECOND_US 1000000u
+#define CONGESTION_JITTER_NONE_US 1000u
+#define CONGESTION_JITTER_SLOW_US 25000u /* packets that take longer are seen by themselves */
+#define CONGESTION_JITTER_SAMPLES 16u
+#define CONGESTION_JITTER_FADE 4u
+#define CONGESTION_JITTER_TIMES 8u
+#define CONGESTION_JITTER_BETWEEN_US 16000u
+#define CONGESTION_ROUND_SAMPLES 8u /* where there is jitter; but no more than .. */
+#define CONGESTION_ROUND_RTTS 4u
+
+static uint64_t congestion_rate_max(const nn_congestion* congestion)
+{
+    return nn_max_u64(congestion->rate_max[0], congestion->rate_max[1]);
+}
+
+/* ---- jitter -- */
+
+/* How far a sample stands out between its two neighbours, as a peak or a hollow. A queue rises and falls over many samples
+ * and shows next to nothing here, whoever fills it; but for the packets that stand between two of ours. */
+static uint32_t congestion_turn(const nn_congestion* congestion, uint32_t queue)
+{
+    uint32_t before = congestion->seen_us[1];
+    uint32_t middle = congestion->seen_us[0];
+    if (middle > before && middle > queue) return middle - (before > queue ? before : queue);
+    if (middle < before && middle < queue) return (before < queue ? before : queue) - middle;
+    return 0;
+}
+
+static void congestion_see_jitter(nn_congestion* congestion, uint32_t queue)
+{
+    uint64_t packet_us =
+        (uint64_t)congestion->datagram_bytes * CONGESTION_SECOND_US / (congestion_rate_max(congestion) + 1);
+    uint64_t between_us = packet_us * 2;
+    if (packet_us < CONGESTION_JITTER_SLOW_US || !congestion_rate_max(congestion)) {
+        between_us = nn_min_u64(between_us, CONGESTION_JITTER_BETWEEN_US);
+    }
+    uint64_t usual = CONGESTION_JITTER_NONE_US + between_us;
+    uint64_t turn = congestion->jitter_samples >= 2 ? congestion_turn(congestion, queue) : 0;
+    turn = turn > usual ? turn - usual : 0;
+    if (congestion->jitter_samples < CONGESTION_JITTER_SAMPLES) congestion->jitter_samples++;
+    uint64_t samples = congestion->jitter_samples;
+    if (turn < congestion->jitter_us) samples *= CONGESTION_JITTER_FADE;
+    congestion->jitter_us = (uint32_t)((congestion->jitter_us * (samples - 1) + turn) / samples);
+    congestion->seen_us[1] = congestion->seen_us[0];
+    congestion->seen_us[0] = queue;
+}
+
+/* Of what a sample shows above the base so much is jitter: where packets keep their order one that is late holds up those
+ * behind it, so that the more are sent the fewer come as fast as the base. */
+static uint32_t congestion_jitter_of(const nn_congestion* congestion, uint32_t queue)
+{
+    uint64_t jitter = (uint64_t)congestion->jitter_us * CONGESTION_JITTER_TIMES;
+    return (uint32_t)nn_min_u64(queue, jitter);
+}
 
 /* ---- the base -- */
 
@@ -78,6 +134,11 @@ static uint32_t congestion_see(nn_congestion* congestion, uint32_t rtt, uint32_t
     if (rtt < *least) *least = rtt;
     uint32_t base = congestion_base_of(congestion, size);
     uint32_t queue = rtt - base;
+    congestion_see_jitter(congestion, queue);
+    uint32_t jitter = congestion_jitter_of(congestion, queue);
+    queue -= jitter;
+    base += jitter;
+    if (congestion->round_samples < UINT8_MAX) congestion->round_samples++;
     if (queue < congestion->round_queue_us) {
         congestion->round_queue_us = queue;
         congestion->round_base_us = base;
@@ -86,11 +147,6 @@ static uint32_t congestion_see(nn_congestion* congestion, uint32_t rtt, uint32_t
 }
 
 /* ---- the window -- */
-
-static uint64_t congestion_rate_max(const nn_congestion* congestion)
-{
-    return nn_max_u64(congestion->rate_max[0], congestion->rate_max[1]);
-}
 
 static uint64_t congestion_window_min(const nn_congestion* congestion)
 {
@@ -345,6 +401,13 @@ NN_PRIVATE void nn_congestion_on_lost(nn_congestion* congestion, uint32_t bytes,
     congestion->lost_bytes += bytes;
 }
 
+NN_PRIVATE void nn_congestion_on_spurious(nn_congestion* congestion, uint32_t bytes)
+{
+    congestion->spurious_bytes = (uint32_t)nn_min_u64((uint64_t)congestion->spurious_bytes + bytes, INT32_MAX);
+    congestion->acked_bytes += bytes;
+    congestion->round_bytes += bytes;
+}
+
 /* At the end of a round. A path may lose packets at random: that much is the least share of 10 to 20 s. What is lost
  * beyond is lost to a buffer too short to show a queue, and the window shrinks; but when as much is lost after a quarter of
  * the window went, this is how the path is. Much loss shrinks it in any case. */
@@ -359,7 +422,9 @@ static void congestion_judge_loss(nn_congestion* congestion, uint64_t now_us)
     }
     congestion->judged_at_us = now_us;
     congestion->hold = false;
-    uint32_t lost_ppm = (uint32_t)(congestion->lost_bytes * 1000000u / all);
+    uint64_t spurious = nn_min_u64(congestion->spurious_bytes, congestion->lost_bytes);
+    congestion->spurious_bytes -= (uint32_t)spurious;
+    uint32_t lost_ppm = (uint32_t)((congestion->lost_bytes - spurious) * 1000000u / all);
     congestion->acked_bytes = congestion->lost_bytes = 0;
     bool first = congestion->loss_least_ppm[1] > NN_CONGESTION_LOSS_PPM_MAX;
     congestion->loss_ppm = first ? lost_ppm : (uint32_t)((congestion->loss_ppm * UINT64_C(3) + lost_ppm) / 4);
@@ -429,6 +494,8 @@ static void congestion_slow_start_sample(nn_congestion* congestion, uint32_t que
         return;
     }
     if (++congestion->above_samples < CONGESTION_ABOVE_SAMPLES) return;
+    if (congestion->jitter_us && congestion->jitter_samples < CONGESTION_JITTER_SAMPLES / 2)
+        return; /* too few to tell */
     uint64_t base = congestion->round_base_us;
     uint64_t window = congestion->window_bytes * base / (base + queue);
     uint64_t carried = congestion_round_rate(congestion, now_us) * base / CONGESTION_SECOND_US;
@@ -554,6 +621,7 @@ static void congestion_close_round(nn_congestion* congestion, uint64_t now_us)
     congestion->round_at_us = now_us;
     congestion->round_bytes = 0;
     congestion->round_queue_us = UINT32_MAX;
+    congestion->round_samples = 0;
     congestion->window_used = congestion->flight_bytes * 2 >= congestion->window_bytes;
 }
 
@@ -564,7 +632,9 @@ NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us,
     congestion->rtt_us = smoothed_us;
     uint32_t queue = congestion_see(congestion, rtt, bytes, now_us);
     if (congestion->slow_start) congestion_slow_start_sample(congestion, queue, now_us);
-    if (now_us - congestion->round_at_us >= nn_max_u64(congestion_rtt_us(congestion), CONGESTION_ROUND_US_MIN)) {
+    uint64_t round_us = nn_max_u64(congestion_rtt_us(congestion), CONGESTION_ROUND_US_MIN);
+    bool few = congestion->jitter_us && congestion->round_samples < CONGESTION_ROUND_SAMPLES;
+    if (now_us - congestion->round_at_us >= round_us * (few ? CONGESTION_ROUND_RTTS : 1)) {
         congestion_close_round(congestion, now_us);
     }
 }

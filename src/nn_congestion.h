@@ -56,6 +56,9 @@ typedef struct nn_congestion {
     uint32_t round_queue_us;                                              /* least of this round; UINT32_MAX none */
     uint32_t round_base_us;                                               /* and what it stood on */
     uint32_t round_rtt_us;                                                /* least of the last round; 0 none */
+    uint32_t seen_us[2];          /* the queue that the last two samples showed, newest first */
+    uint32_t jitter_us;           /* how far samples turn back from their neighbours, smoothed */
+    uint32_t spurious_bytes;      /* counted as lost, and arrived after all: to be taken off */
     uint32_t floor_queue_us;      /* standing queue when the window came down to its least */
     uint32_t queue_us;            /* standing queue of the last round */
     uint32_t loss_ppm;            /* smoothed */
@@ -67,9 +70,11 @@ typedef struct nn_congestion {
     uint32_t slot_rounds_free;
     uint32_t step_packets; /* growth of a round; doubles while the queue is short */
     uint8_t base_slot;
-    uint8_t above_samples; /* in a row with a queue, in slow start */
-    uint8_t floor_rounds;  /* in a row over the target with the least window: the path itself is longer now */
-    uint8_t settle_rounds; /* to wait: the queue does not show the last step yet */
+    uint8_t jitter_samples; /* saturates */
+    uint8_t round_samples;  /* of this round; saturates */
+    uint8_t above_samples;  /* in a row with a queue, in slow start */
+    uint8_t floor_rounds;   /* in a row over the target with the least window: the path itself is longer now */
+    uint8_t settle_rounds;  /* to wait: the queue does not show the last step yet */
     bool slow_start;
     bool hold;        /* loss without gain: do not grow in this round */
     bool window_used; /* in this round the window was at least half full: not application-limited */
@@ -99,6 +104,7 @@ NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_
 NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us);
 NN_PRIVATE void nn_congestion_on_acked(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);
 NN_PRIVATE void nn_congestion_on_lost(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);
+NN_PRIVATE void nn_congestion_on_spurious(nn_congestion* congestion, uint32_t bytes); /* told as lost before */
 NN_PRIVATE void nn_congestion_on_forgotten(nn_congestion* congestion, uint32_t bytes);
 
 /* nn_congestion_on_rtt - one round-trip sample (less the peer's delay) of a packet of so many bytes, and the smoothed

@@ -10,7 +10,7 @@
 #define RECOVERY_NONE UINT64_MAX
 #define RECOVERY_RTT_MAX_US 60000000u
 #define RECOVERY_TIME_EIGHTHS_FIRST 9u /* RFC 9002 6.1.2 */
-#define RECOVERY_TIME_EIGHTHS_MAX 16u
+#define RECOVERY_TIME_EIGHTHS_MAX 24u
 #define RECOVERY_SKIP_MIN \
     256u /* packets between two left-out numbers; NN_RECOVERY_SKIPS of them cover the ACK window */
 #define RECOVERY_SKIP_SPREAD 1024u
@@ -299,7 +299,7 @@ static void recovery_spurious(nn_recovery* recovery, uint64_t number, uint64_t l
     recovery->packets_spurious++;
     uint64_t distance = largest - number + 1;
     if (distance > recovery->packet_threshold) {
-        recovery->packet_threshold = (uint8_t)nn_min_u64(distance, NN_RECOVERY_PACKET_THRESHOLD_MAX);
+        recovery->packet_threshold = (uint16_t)nn_min_u64(distance, NN_RECOVERY_PACKET_THRESHOLD_MAX);
     }
     if (recovery->time_eighths < RECOVERY_TIME_EIGHTHS_MAX) recovery->time_eighths++;
 }
@@ -379,6 +379,7 @@ static uint64_t recovery_settle(nn_recovery* recovery, const recovery_range* ran
         if (packet->state == RECOVERY_LOST) {
             uint64_t largest = recovery->largest_acked == RECOVERY_NONE ? range->high : recovery->largest_acked;
             recovery_spurious(recovery, packet->number, nn_max_u64(largest, packet->number));
+            nn_congestion_on_spurious(recovery->congestion, packet->bytes);
         } else {
             recovery->flight--;
             nn_congestion_on_acked(recovery->congestion, packet->bytes, now_us);

@@ -15,7 +15,7 @@
 #define NN_RECOVERY_FLIGHT_MAX 4096u /* ack-eliciting packets kept at once */
 #define NN_RECOVERY_RING_FIRST 2u
 #define NN_RECOVERY_PACKET_THRESHOLD 3u /* RFC 9002 6.1.1; raised by spurious losses */
-#define NN_RECOVERY_PACKET_THRESHOLD_MAX 64u
+#define NN_RECOVERY_PACKET_THRESHOLD_MAX 512u
 #define NN_RECOVERY_GRANULARITY_US 1000u  /* RFC 9002 6.1.2 */
 #define NN_RECOVERY_RTT_FIRST_US 100000u  /* before a sample */
 #define NN_RECOVERY_PROBE_US_MAX 2000000u /* a probe timeout never backs off beyond */
@@ -54,8 +54,8 @@ typedef struct nn_recovery {
     uint32_t peer_delay_us; /* the peer's largest ACK delay */
     uint32_t asked;         /* packets since one asked for an ACK */
     uint8_t probes;         /* probe timeouts in a row */
-    uint8_t packet_threshold;
-    uint8_t time_eighths; /* time threshold in eighths of a round trip; raised by spurious losses */
+    uint8_t time_eighths;   /* time threshold in eighths of a round trip; raised by spurious losses */
+    uint16_t packet_threshold;
     uint16_t large_bytes; /* packets beyond this are large; UINT16_MAX: none is */
     uint8_t large_lost; /* large packets lost in a row, none acknowledged since; saturates; the owner may set it to 0 */
     bool large_came;    /* one was acknowledged by the ACK being read */

@@ -549,7 +549,7 @@ static void congestion_grow(nn_congestion* congestion, uint64_t base, uint64_t t
         congestion->step_packets = 1;
         step = nn_min_u64(step, window * (target - congestion->queue_us) / (base + congestion->queue_us));
     } else if (congestion->step_packets < 1024) {
-        congestion->step_packets *= 2;
+        congestion->step_packets = (uint16_t)(congestion->step_packets * 2);
     }
     congestion_set_window(congestion, window + step + 1);
 }
@@ -613,8 +613,9 @@ static void congestion_close_round(nn_congestion* congestion, uint64_t now_us)
     congestion_judge_loss(congestion, now_us);
     if (!congestion->slow_start && congestion->window_used && !draining) {
         congestion_steer(congestion);
-        if (now_us - congestion->base_seen_at_us >= nn_max_u64(NN_CONGESTION_DRAIN_US, congestion->rtt_us * 40)) {
-            congestion->drain_until_us = now_us + congestion->rtt_us * 2;
+        if (now_us - congestion->base_seen_at_us >=
+            nn_max_u64(NN_CONGESTION_DRAIN_US, (uint64_t)congestion->rtt_us * 40)) {
+            congestion->drain_until_us = now_us + (uint64_t)congestion->rtt_us * 2;
             congestion->base_seen_at_us = now_us;
         }
     }
@@ -629,7 +630,7 @@ NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us,
                                      uint64_t now_us)
 {
     uint32_t rtt = (uint32_t)nn_min_u64(rtt_us, UINT32_MAX - 1);
-    congestion->rtt_us = smoothed_us;
+    congestion->rtt_us = (uint32_t)nn_min_u64(smoothed_us, UINT32_MAX);
     uint32_t queue = congestion_see(congestion, rtt, bytes, now_us);
     if (congestion->slow_start) congestion_slow_start_sample(congestion, queue, now_us);
     uint64_t round_us = nn_max_u64(congestion_rtt_us(congestion), CONGESTION_ROUND_US_MIN);

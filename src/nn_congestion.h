@@ -35,7 +35,6 @@ typedef struct nn_limit {
 typedef struct nn_congestion {
     uint64_t window_bytes;
     uint64_t flight_bytes;
-    uint64_t rtt_us;     /* smoothed, for pacing and rounds */
     uint64_t pace_at_us; /* when pace_bytes was counted */
     int64_t pace_bytes;  /* that the pacer lets go; below 0 after an overshoot */
     nn_limit limit;
@@ -66,9 +65,10 @@ typedef struct nn_congestion {
     uint32_t excess_window_bytes; /* the window when loss rose above that; 0 none */
     uint32_t floor_rate;          /* bytes a second that it never goes below */
     uint32_t datagram_bytes;
+    uint32_t rtt_us;      /* smoothed, for pacing and rounds */
     uint32_t slot_rounds; /* in the rate's slot; and those with no more than the target in the queue */
     uint32_t slot_rounds_free;
-    uint32_t step_packets; /* growth of a round; doubles while the queue is short */
+    uint16_t step_packets; /* growth of a round; doubles while the queue is short */
     uint8_t base_slot;
     uint8_t jitter_samples; /* saturates */
     uint8_t round_samples;  /* of this round; saturates */

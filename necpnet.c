@@ -8180,7 +8180,6 @@ typedef struct nn_limit {
 typedef struct nn_congestion {
     uint64_t window_bytes;
     uint64_t flight_bytes;
-    uint64_t rtt_us;     /* smoothed, for pacing and rounds */
     uint64_t pace_at_us; /* when pace_bytes was counted */
     int64_t pace_bytes;  /* that the pacer lets go; below 0 after an overshoot */
     nn_limit limit;
@@ -8201,6 +8200,9 @@ typedef struct nn_congestion {
     uint32_t round_queue_us;                                              /* least of this round; UINT32_MAX none */
     uint32_t round_base_us;                                               /* and what it stood on */
     uint32_t round_rtt_us;                                                /* least of the last round; 0 none */
+    uint32_t seen_us[2];          /* the queue that the last two samples showed, newest first */
+    uint32_t jitter_us;           /* how far samples turn back from their neighbours, smoothed */
+    uint32_t spurious_bytes;      /* counted as lost, and arrived after all: to be taken off */
     uint32_t floor_queue_us;      /* standing queue when the window came down to its least */
     uint32_t queue_us;            /* standing queue of the last round */
     uint32_t loss_ppm;            /* smoothed */
@@ -8208,13 +8210,16 @@ typedef struct nn_congestion {
     uint32_t excess_window_bytes; /* the window when loss rose above that; 0 none */
     uint32_t floor_rate;          /* bytes a second that it never goes below */
     uint32_t datagram_bytes;
+    uint32_t rtt_us;      /* smoothed, for pacing and rounds */
     uint32_t slot_rounds; /* in the rate's slot; and those with no more than the target in the queue */
     uint32_t slot_rounds_free;
-    uint32_t step_packets; /* growth of a round; doubles while the queue is short */
+    uint16_t step_packets; /* growth of a round; doubles while the queue is short */
     uint8_t base_slot;
-    uint8_t above_samples; /* in a row with a queue, in slow start */
-    uint8_t floor_rounds;  /* in a row over the target with the least window: the path itself is longer now */
-    uint8_t settle_rounds; /* to wait: the queue does not show the last step yet */
+    uint8_t jitter_samples; /* saturates */
+    uint8_t round_samples;  /* of this round; saturates */
+    uint8_t above_samples;  /* in a row with a queue, in slow start */
+    uint8_t floor_rounds;   /* in a row over the target with the least window: the path itself is longer now */
+    uint8_t settle_rounds;  /* to wait: the queue does not show the last step yet */
     bool slow_start;
     bool hold;        /* loss without gain: do not grow in this round */
     bool window_used; /* in this round the window was at least half full: not application-limited */
@@ -8244,6 +8249,7 @@ NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_
 NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us);
 NN_PRIVATE void nn_congestion_on_acked(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);
 NN_PRIVATE void nn_congestion_on_lost(nn_congestion* congestion, uint32_t bytes, uint64_t now_us);
+NN_PRIVATE void nn_congestion_on_spurious(nn_congestion* congestion, uint32_t bytes); /* told as lost before */
 NN_PRIVATE void nn_congestion_on_forgotten(nn_congestion* congestion, uint32_t bytes);
 
 /* nn_congestion_on_rtt - one round-trip sample (less the peer's delay) of a packet of so many bytes, and the smoothed
@@ -8273,6 +8279,9 @@ NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion);
  * shrinking by equal shares that makes flows of ours equal. Whoever fills queues until they overflow, as TCP does, finds
  * ours gone down to its least bandwidth.
  *
+ * Jitter is no queue: what samples turn back and forth by is taken for part of the base, and a lost packet that comes after
+ * all is taken off the losses.
+ *
  * Slow start ends when samples in a row show a queue (HyStart, Ha and Rhee 2011), or much loss.
  */
 
@@ -8299,6 +8308,59 @@ NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion);
 #define CONGESTION_RATE_SLOT_US 10000000u
 #define CONGESTION_RATE_SLOT_FULL_US 4000000u
 #define CONGESTION_SECOND_US 1000000u
+#define CONGESTION_JITTER_NONE_US 1000u
+#define CONGESTION_JITTER_SLOW_US 25000u /* packets that take longer are seen by themselves */
+#define CONGESTION_JITTER_SAMPLES 16u
+#define CONGESTION_JITTER_FADE 4u
+#define CONGESTION_JITTER_TIMES 8u
+#define CONGESTION_JITTER_BETWEEN_US 16000u
+#define CONGESTION_ROUND_SAMPLES 8u /* where there is jitter; but no more than .. */
+#define CONGESTION_ROUND_RTTS 4u
+
+static uint64_t congestion_rate_max(const nn_congestion* congestion)
+{
+    return nn_max_u64(congestion->rate_max[0], congestion->rate_max[1]);
+}
+
+/* ---- jitter -- */
+
+/* How far a sample stands out between its two neighbours, as a peak or a hollow. A queue rises and falls over many samples
+ * and shows next to nothing here, whoever fills it; but for the packets that stand between two of ours. */
+static uint32_t congestion_turn(const nn_congestion* congestion, uint32_t queue)
+{
+    uint32_t before = congestion->seen_us[1];
+    uint32_t middle = congestion->seen_us[0];
+    if (middle > before && middle > queue) return middle - (before > queue ? before : queue);
+    if (middle < before && middle < queue) return (before < queue ? before : queue) - middle;
+    return 0;
+}
+
+static void congestion_see_jitter(nn_congestion* congestion, uint32_t queue)
+{
+    uint64_t packet_us =
+        (uint64_t)congestion->datagram_bytes * CONGESTION_SECOND_US / (congestion_rate_max(congestion) + 1);
+    uint64_t between_us = packet_us * 2;
+    if (packet_us < CONGESTION_JITTER_SLOW_US || !congestion_rate_max(congestion)) {
+        between_us = nn_min_u64(between_us, CONGESTION_JITTER_BETWEEN_US);
+    }
+    uint64_t usual = CONGESTION_JITTER_NONE_US + between_us;
+    uint64_t turn = congestion->jitter_samples >= 2 ? congestion_turn(congestion, queue) : 0;
+    turn = turn > usual ? turn - usual : 0;
+    if (congestion->jitter_samples < CONGESTION_JITTER_SAMPLES) congestion->jitter_samples++;
+    uint64_t samples = congestion->jitter_samples;
+    if (turn < congestion->jitter_us) samples *= CONGESTION_JITTER_FADE;
+    congestion->jitter_us = (uint32_t)((congestion->jitter_us * (samples - 1) + turn) / samples);
+    congestion->seen_us[1] = congestion->seen_us[0];
+    congestion->seen_us[0] = queue;
+}
+
+/* Of what a sample shows above the base so much is jitter: where packets keep their order one that is late holds up those
+ * behind it, so that the more are sent the fewer come as fast as the base. */
+static uint32_t congestion_jitter_of(const nn_congestion* congestion, uint32_t queue)
+{
+    uint64_t jitter = (uint64_t)congestion->jitter_us * CONGESTION_JITTER_TIMES;
+    return (uint32_t)nn_min_u64(queue, jitter);
+}
 
 /* ---- the base -- */
 
@@ -8340,6 +8402,11 @@ static uint32_t congestion_see(nn_congestion* congestion, uint32_t rtt, uint32_t
     if (rtt < *least) *least = rtt;
     uint32_t base = congestion_base_of(congestion, size);
     uint32_t queue = rtt - base;
+    congestion_see_jitter(congestion, queue);
+    uint32_t jitter = congestion_jitter_of(congestion, queue);
+    queue -= jitter;
+    base += jitter;
+    if (congestion->round_samples < UINT8_MAX) congestion->round_samples++;
     if (queue < congestion->round_queue_us) {
         congestion->round_queue_us = queue;
         congestion->round_base_us = base;
@@ -8348,11 +8415,6 @@ static uint32_t congestion_see(nn_congestion* congestion, uint32_t rtt, uint32_t
 }
 
 /* ---- the window -- */
-
-static uint64_t congestion_rate_max(const nn_congestion* congestion)
-{
-    return nn_max_u64(congestion->rate_max[0], congestion->rate_max[1]);
-}
 
 static uint64_t congestion_window_min(const nn_congestion* congestion)
 {
@@ -8607,6 +8669,13 @@ NN_PRIVATE void nn_congestion_on_lost(nn_congestion* congestion, uint32_t bytes,
     congestion->lost_bytes += bytes;
 }
 
+NN_PRIVATE void nn_congestion_on_spurious(nn_congestion* congestion, uint32_t bytes)
+{
+    congestion->spurious_bytes = (uint32_t)nn_min_u64((uint64_t)congestion->spurious_bytes + bytes, INT32_MAX);
+    congestion->acked_bytes += bytes;
+    congestion->round_bytes += bytes;
+}
+
 /* At the end of a round. A path may lose packets at random: that much is the least share of 10 to 20 s. What is lost
  * beyond is lost to a buffer too short to show a queue, and the window shrinks; but when as much is lost after a quarter of
  * the window went, this is how the path is. Much loss shrinks it in any case. */
@@ -8621,7 +8690,9 @@ static void congestion_judge_loss(nn_congestion* congestion, uint64_t now_us)
     }
     congestion->judged_at_us = now_us;
     congestion->hold = false;
-    uint32_t lost_ppm = (uint32_t)(congestion->lost_bytes * 1000000u / all);
+    uint64_t spurious = nn_min_u64(congestion->spurious_bytes, congestion->lost_bytes);
+    congestion->spurious_bytes -= (uint32_t)spurious;
+    uint32_t lost_ppm = (uint32_t)((congestion->lost_bytes - spurious) * 1000000u / all);
     congestion->acked_bytes = congestion->lost_bytes = 0;
     bool first = congestion->loss_least_ppm[1] > NN_CONGESTION_LOSS_PPM_MAX;
     congestion->loss_ppm = first ? lost_ppm : (uint32_t)((congestion->loss_ppm * UINT64_C(3) + lost_ppm) / 4);
@@ -8691,6 +8762,8 @@ static void congestion_slow_start_sample(nn_congestion* congestion, uint32_t que
         return;
     }
     if (++congestion->above_samples < CONGESTION_ABOVE_SAMPLES) return;
+    if (congestion->jitter_us && congestion->jitter_samples < CONGESTION_JITTER_SAMPLES / 2)
+        return; /* too few to tell */
     uint64_t base = congestion->round_base_us;
     uint64_t window = congestion->window_bytes * base / (base + queue);
     uint64_t carried = congestion_round_rate(congestion, now_us) * base / CONGESTION_SECOND_US;
@@ -8744,7 +8817,7 @@ static void congestion_grow(nn_congestion* congestion, uint64_t base, uint64_t t
         congestion->step_packets = 1;
         step = nn_min_u64(step, window * (target - congestion->queue_us) / (base + congestion->queue_us));
     } else if (congestion->step_packets < 1024) {
-        congestion->step_packets *= 2;
+        congestion->step_packets = (uint16_t)(congestion->step_packets * 2);
     }
     congestion_set_window(congestion, window + step + 1);
 }
@@ -8808,14 +8881,16 @@ static void congestion_close_round(nn_congestion* congestion, uint64_t now_us)
     congestion_judge_loss(congestion, now_us);
     if (!congestion->slow_start && congestion->window_used && !draining) {
         congestion_steer(congestion);
-        if (now_us - congestion->base_seen_at_us >= nn_max_u64(NN_CONGESTION_DRAIN_US, congestion->rtt_us * 40)) {
-            congestion->drain_until_us = now_us + congestion->rtt_us * 2;
+        if (now_us - congestion->base_seen_at_us >=
+            nn_max_u64(NN_CONGESTION_DRAIN_US, (uint64_t)congestion->rtt_us * 40)) {
+            congestion->drain_until_us = now_us + (uint64_t)congestion->rtt_us * 2;
             congestion->base_seen_at_us = now_us;
         }
     }
     congestion->round_at_us = now_us;
     congestion->round_bytes = 0;
     congestion->round_queue_us = UINT32_MAX;
+    congestion->round_samples = 0;
     congestion->window_used = congestion->flight_bytes * 2 >= congestion->window_bytes;
 }
 
@@ -8823,10 +8898,12 @@ NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us,
                                      uint64_t now_us)
 {
     uint32_t rtt = (uint32_t)nn_min_u64(rtt_us, UINT32_MAX - 1);
-    congestion->rtt_us = smoothed_us;
+    congestion->rtt_us = (uint32_t)nn_min_u64(smoothed_us, UINT32_MAX);
     uint32_t queue = congestion_see(congestion, rtt, bytes, now_us);
     if (congestion->slow_start) congestion_slow_start_sample(congestion, queue, now_us);
-    if (now_us - congestion->round_at_us >= nn_max_u64(congestion_rtt_us(congestion), CONGESTION_ROUND_US_MIN)) {
+    uint64_t round_us = nn_max_u64(congestion_rtt_us(congestion), CONGESTION_ROUND_US_MIN);
+    bool few = congestion->jitter_us && congestion->round_samples < CONGESTION_ROUND_SAMPLES;
+    if (now_us - congestion->round_at_us >= round_us * (few ? CONGESTION_ROUND_RTTS : 1)) {
         congestion_close_round(congestion, now_us);
     }
 }
@@ -8846,7 +8923,7 @@ NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us,
 #define NN_RECOVERY_FLIGHT_MAX 4096u /* ack-eliciting packets kept at once */
 #define NN_RECOVERY_RING_FIRST 2u
 #define NN_RECOVERY_PACKET_THRESHOLD 3u /* RFC 9002 6.1.1; raised by spurious losses */
-#define NN_RECOVERY_PACKET_THRESHOLD_MAX 64u
+#define NN_RECOVERY_PACKET_THRESHOLD_MAX 512u
 #define NN_RECOVERY_GRANULARITY_US 1000u  /* RFC 9002 6.1.2 */
 #define NN_RECOVERY_RTT_FIRST_US 100000u  /* before a sample */
 #define NN_RECOVERY_PROBE_US_MAX 2000000u /* a probe timeout never backs off beyond */
@@ -8885,8 +8962,8 @@ typedef struct nn_recovery {
     uint32_t peer_delay_us; /* the peer's largest ACK delay */
     uint32_t asked;         /* packets since one asked for an ACK */
     uint8_t probes;         /* probe timeouts in a row */
-    uint8_t packet_threshold;
-    uint8_t time_eighths; /* time threshold in eighths of a round trip; raised by spurious losses */
+    uint8_t time_eighths;   /* time threshold in eighths of a round trip; raised by spurious losses */
+    uint16_t packet_threshold;
     uint16_t large_bytes; /* packets beyond this are large; UINT16_MAX: none is */
     uint8_t large_lost; /* large packets lost in a row, none acknowledged since; saturates; the owner may set it to 0 */
     bool large_came;    /* one was acknowledged by the ACK being read */
@@ -8981,7 +9058,7 @@ NN_PRIVATE size_t nn_recovery_memory_bytes(const nn_recovery* recovery);
 #define RECOVERY_NONE UINT64_MAX
 #define RECOVERY_RTT_MAX_US 60000000u
 #define RECOVERY_TIME_EIGHTHS_FIRST 9u /* RFC 9002 6.1.2 */
-#define RECOVERY_TIME_EIGHTHS_MAX 16u
+#define RECOVERY_TIME_EIGHTHS_MAX 24u
 #define RECOVERY_SKIP_MIN \
     256u /* packets between two left-out numbers; NN_RECOVERY_SKIPS of them cover the ACK window */
 #define RECOVERY_SKIP_SPREAD 1024u
@@ -9270,7 +9347,7 @@ static void recovery_spurious(nn_recovery* recovery, uint64_t number, uint64_t l
     recovery->packets_spurious++;
     uint64_t distance = largest - number + 1;
     if (distance > recovery->packet_threshold) {
-        recovery->packet_threshold = (uint8_t)nn_min_u64(distance, NN_RECOVERY_PACKET_THRESHOLD_MAX);
+        recovery->packet_threshold = (uint16_t)nn_min_u64(distance, NN_RECOVERY_PACKET_THRESHOLD_MAX);
     }
     if (recovery->time_eighths < RECOVERY_TIME_EIGHTHS_MAX) recovery->time_eighths++;
 }
@@ -9350,6 +9427,7 @@ static uint64_t recovery_settle(nn_recovery* recovery, const recovery_range* ran
         if (packet->state == RECOVERY_LOST) {
             uint64_t largest = recovery->largest_acked == RECOVERY_NONE ? range->high : recovery->largest_acked;
             recovery_spurious(recovery, packet->number, nn_max_u64(largest, packet->number));
+            nn_congestion_on_spurious(recovery->congestion, packet->bytes);
         } else {
             recovery->flight--;
             nn_congestion_on_acked(recovery->congestion, packet->bytes, now_us);
@@ -34272,7 +34350,7 @@ static void server_end_revoked(necpnet_server* server, bool by_client, uint64_t 
 
 necpnet_result necpnet_server_revoke_client(necpnet_server* server, uint64_t client_id)
 {
-    if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!server || client_id == 0) return NECPNET_ERR_INVALID_ARGUMENT;
     if (!server->has_wall) return NECPNET_ERR_INVALID_STATE;
     nn_handshake_server_revoke_client(server->handshake, client_id, nn_server_wall_us(server));
     server_end_revoked(server, true, client_id, NULL);
@@ -34294,6 +34372,12 @@ necpnet_result necpnet_server_set_token_epoch(necpnet_server* server, uint32_t e
     if (!server || epoch < server->config.token_epoch) return NECPNET_ERR_INVALID_ARGUMENT;
     server->config.token_epoch = epoch;
     nn_handshake_server_set_epoch(server->handshake, epoch);
+    for (uint32_t i = 0; i < server->slot_count; i++) { /* the tickets that they have are of the epoch before */
+        nn_peer* peer = server->peers[i];
+        if (!peer || peer->ticket_due_us == NN_NEVER) continue;
+        peer->ticket_due_us = server->endpoint.now_us;
+        nn_server_mark_dirty(server, peer);
+    }
     return NECPNET_OK;
 }
 /* ---- end src/nn_server_credentials.c ----------------------------------------------------------------------------- */

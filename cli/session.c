@@ -52,14 +52,18 @@ static bool make_token(const cli_options* options, char* text)
 {
     necpnet_token_key key;
     necpnet_token_config config;
+    char subject[80];
     if (!hex_key(options->key, &key)) {
         cli_fail("--key wants ID:HEX with 64 hexadecimal digits, as the server's token_keys have it");
         return false;
     }
+    /* Each token is for a user of its own: a server may keep one session a user, and a load of many clients are many. */
+    static unsigned tokens;
+    snprintf(subject, sizeof subject, "%s %llu %u", options->name, (unsigned long long)necpnet_time_us(), tokens++);
     necpnet_token_config_default(&config);
     config.issued_us = necpnet_wall_time_us();
     config.server_id = options->server_id;
-    config.client_id = necpnet_token_client_id("necpnet", options->name);
+    config.client_id = necpnet_token_client_id("necpnet", subject);
     config.urls = options->urls;
     config.url_count = options->url_count;
     snprintf((char*)config.user_data, sizeof config.user_data, "%s", options->name);

@@ -175,7 +175,8 @@ TEST(test_load_refuses_what_is_damaged_and_leaves_the_world_empty)
         for (int round = 0; round < 60; round++) {
             size_t length = bytes;
             memcpy(again, saved, bytes);
-            if (nn_random_below(&stage.random, 3) == 0) length = nn_random_below(&stage.random, (uint32_t)bytes);
+            if (nn_random_below(&stage.random, 3) == 0)
+                length = (size_t)nn_random_below(&stage.random, (uint32_t)bytes);
             if (length > 17)
                 again[17 + nn_random_below(&stage.random, (uint32_t)length - 17)] ^=
                     (uint8_t)(1 + nn_random_below(&stage.random, 255));

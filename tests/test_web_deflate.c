@@ -254,9 +254,9 @@ TEST(test_web_deflate_reads_fragments_with_pings_between)
     kit_end* stream = begin_hostile(&shared, 1000);
     say_frame(stream, 0x41, HELLO, 3);
     say_frame(stream, 0x89, "p", 1);
-    say_frame(stream, 0x00, HELLO + 3, 2);
+    say_frame(stream, 0x00, &HELLO[3], 2);
     say_frame(stream, 0x00, "", 0);
-    say_frame(stream, 0x80, HELLO + 5, 2);
+    say_frame(stream, 0x80, &HELLO[5], 2);
     say_frame(stream, 0x81, "plain", 5); /* each message says for itself */
     say_frame(stream, 0xc1, "", 0);      /* what some make of an empty message */
     say_frame(stream, 0xc2, "\x00", 1);

@@ -422,13 +422,14 @@ NN_PRIVATE void nn_dequantise_between(const nn_type_plan* plan, const uint32_t* 
     }
 }
 
-NN_PRIVATE bool nn_row_near(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, uint64_t steps)
+NN_PRIVATE bool nn_row_near(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, uint64_t fields,
+                            uint64_t steps)
 {
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
         const uint32_t* x = a + field->word;
         const uint32_t* y = b + field->word;
-        if (field->hidden || !memcmp(x, y, field->words * sizeof(uint32_t))) continue;
+        if (field->hidden || !(fields >> i & 1) || !memcmp(x, y, field->words * sizeof(uint32_t))) continue;
         if (!(field->field->flags & NECPNET_FIELD_INTERPOLATE)) return false;
         bool quaternion = field->field->kind == NECPNET_FIELD_QUAT;
         if (quaternion && x[0] != y[0]) return false;

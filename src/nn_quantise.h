@@ -24,8 +24,10 @@ NN_PRIVATE void nn_dequantise(const nn_type_plan* plan, const uint32_t* row, voi
 NN_PRIVATE void nn_dequantise_between(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, double share,
                                       void* state);
 
-/* nn_row_near - whether two rows differ by at most some steps in INTERPOLATE fields and not at all in others. */
-NN_PRIVATE bool nn_row_near(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, uint64_t steps);
+/* nn_row_near - whether two rows differ by at most some steps in INTERPOLATE fields and not at all in others. fields: bit of
+ * each that counts. */
+NN_PRIVATE bool nn_row_near(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, uint64_t fields,
+                            uint64_t steps);
 
 /* nn_blend_read, nn_blend_shift - the plan's blend_count floating components out of a struct; and what is added to them
  * times scale. Angles wrap. */

@@ -141,6 +141,21 @@ static void show_forget_inputs(necpnet_view* view)
     }
 }
 
+/* The fields that a prediction answers for: what moves, and what the replayed inputs changed of the server's word. What they
+ * left alone (a score) is news, and no mistake. */
+static uint64_t show_predicted_fields(const nn_type_plan* plan, const uint8_t* said, const uint8_t* replayed)
+{
+    uint64_t fields = 0;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (field->hidden) continue;
+        bool moves = (field->field->flags & NECPNET_FIELD_INTERPOLATE) != 0;
+        size_t offset = field->field->offset;
+        if (moves || memcmp(said + offset, replayed + offset, nn_field_bytes(field->field))) fields |= UINT64_C(1) << i;
+    }
+    return fields;
+}
+
 /* Rewind to the server's state, apply what it has not seen yet, and compare with what was predicted before. */
 static void show_replay_entity(necpnet_view* view, const nn_view_slot* slot)
 {
@@ -148,10 +163,12 @@ static void show_replay_entity(necpnet_view* view, const nn_view_slot* slot)
     const nn_type_plan* plan = show_plan(view, slot);
     nn_view_predictor predictor = view->predictors[plan->own];
     uint8_t* before = view->structs;
+    uint8_t* said = view->structs + view->struct_bytes;
     double shown[NECPNET_FIELDS_MAX * 3];
     double now[NECPNET_FIELDS_MAX * 3];
     memcpy(before, entity->predicted, plan->type->struct_bytes);
     nn_dequantise(plan, nn_view_row(view, slot, entity->count - 1u), entity->predicted);
+    memcpy(said, entity->predicted, plan->type->struct_bytes);
     for (uint32_t i = 0; i < view->input_count; i++) {
         const nn_view_input* input = &view->inputs[(view->input_first + i) % NN_VIEW_INPUTS];
         predictor.step(entity->predicted, input->data, input->bytes, predictor.user);
@@ -162,7 +179,8 @@ static void show_replay_entity(necpnet_view* view, const nn_view_slot* slot)
     }
     nn_quantise(plan, before, view->row);
     nn_quantise(plan, entity->predicted, view->other_row);
-    bool right = nn_row_near(plan, view->row, view->other_row, SHOW_NEAR_STEPS);
+    uint64_t fields = show_predicted_fields(plan, said, (const uint8_t*)entity->predicted);
+    bool right = nn_row_near(plan, view->row, view->other_row, fields, SHOW_NEAR_STEPS);
     nn_blend_read(plan, entity->predicted, now);
     if (!right) {
         double difference[NECPNET_FIELDS_MAX * 3];

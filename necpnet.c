@@ -5403,18 +5403,12 @@ NN_PRIVATE bool nn_utf8_valid(const uint8_t* data, size_t bytes)
 
 /* ---- begin src/nn_json.h ----------------------------------------------------------------------------------------- */
 /* nn_json - texts of JSON (RFC 8259), strict: one value and nothing behind it, no name twice in an object, valid UTF-8, no
- * NUL in strings, at most NN_JSON_DEPTH_MAX levels. nn_json_check is ours; the tree is cJSON's (nn_dep_cjson.c), whose
- * version 1.7.15 takes -01, raw control characters and bytes behind the value.
+ * NUL in strings, at most NECPNET_JSON_DEPTH_MAX levels. The check is ours (necpnet_json_check); the tree is cJSON's
+ * (nn_dep_cjson.c), whose version 1.7.15 takes -01, raw control characters and bytes behind the value.
  */
 #ifndef NN_JSON_H
 #define NN_JSON_H
 
-
-#define NN_JSON_DEPTH_MAX 16
-#define NN_JSON_TEXT_BYTES_MAX (4u << 20)
-
-/* nn_json_check - whether it is JSON; *out_at: where it is not. */
-NN_PRIVATE bool nn_json_check(const char* text, size_t bytes, size_t* out_at, const char** out_problem);
 
 typedef struct nn_json nn_json; /* a value in a tree */
 
@@ -5430,8 +5424,8 @@ typedef enum nn_json_kind {
 /* nn_json_is_built - false: nn_json_parse gives NULL. */
 NN_PRIVATE bool nn_json_is_built(void);
 
-/* nn_json_parse - text that nn_json_check has passed. NULL: no memory, a name twice, or over 256 names in one object. The tree is cJSON's own memory
- * (malloc): to be destroyed before the caller returns. */
+/* nn_json_parse - text that necpnet_json_check has passed. NULL: no memory, a name twice, or over 256 names in one object. The tree is
+ * cJSON's own memory (malloc): to be destroyed before the caller returns. */
 NN_PRIVATE nn_json* nn_json_parse(const char* text, size_t bytes);
 NN_PRIVATE void nn_json_destroy(nn_json* root);
 
@@ -5453,6 +5447,8 @@ NN_PRIVATE const nn_json* nn_json_find(const nn_json* object, const char* name);
 
 /* ---- begin src/nn_json.c ----------------------------------------------------------------------------------------- */
 /* nn_json - is it JSON? Reads once, without memory. */
+
+#include <stdio.h>
 
 
 typedef struct json_scan {
@@ -5613,13 +5609,13 @@ static bool json_scan_ends(json_scan* scan, const char* closes, int* depth)
 
 static bool json_scan_value(json_scan* scan)
 {
-    char closes[NN_JSON_DEPTH_MAX];
+    char closes[NECPNET_JSON_DEPTH_MAX];
     int depth = 0;
     do {
         json_skip_space(scan);
         int c = json_peek(scan);
         if (c == '[' || c == '{') {
-            if (depth == NN_JSON_DEPTH_MAX) return json_fail(scan, "too many levels");
+            if (depth == NECPNET_JSON_DEPTH_MAX) return json_fail(scan, "too many levels");
             closes[depth] = c == '[' ? ']' : '}';
             scan->at++;
             json_skip_space(scan);
@@ -5638,13 +5634,20 @@ static bool json_scan_value(json_scan* scan)
     return scan->at == scan->end || json_fail(scan, "something stands behind the value");
 }
 
-NN_PRIVATE bool nn_json_check(const char* text, size_t bytes, size_t* out_at, const char** out_problem)
+necpnet_result necpnet_json_check(const char* text, size_t bytes, char* error, size_t error_bytes)
 {
+    if ((!text && bytes) || (!error && error_bytes)) return NECPNET_ERR_INVALID_ARGUMENT;
     json_scan scan = {text, text + bytes, NULL};
-    bool valid = bytes <= NN_JSON_TEXT_BYTES_MAX ? json_scan_value(&scan) : json_fail(&scan, "the text is too long");
-    *out_at = (size_t)(scan.at - text);
-    *out_problem = scan.problem;
-    return valid;
+    bool valid = bytes <= NECPNET_JSON_BYTES_MAX ? json_scan_value(&scan) : json_fail(&scan, "the text is too long");
+    if (valid) return NECPNET_OK;
+    unsigned line = 1;
+    unsigned column = 1;
+    for (const char* at = text; at < scan.at; at++) {
+        column = *at == '\n' ? 1 : column + 1;
+        line += *at == '\n';
+    }
+    if (error_bytes) snprintf(error, error_bytes, "line %u, column %u: %s", line, column, scan.problem);
+    return NECPNET_ERR_BAD_DATA;
 }
 /* ---- end src/nn_json.c ------------------------------------------------------------------------------------------- */
 
@@ -5675,7 +5678,7 @@ static bool cjson_is_unambiguous(const cJSON* value)
         for (const cJSON* other = member->next; cJSON_IsObject(value) && other; other = other->next) {
             if (!strcmp(member->string, other->string)) return false;
         }
-        if (!cjson_is_unambiguous(member)) return false; /* as deep as NN_JSON_DEPTH_MAX */
+        if (!cjson_is_unambiguous(member)) return false; /* as deep as NECPNET_JSON_DEPTH_MAX */
     }
     return true;
 }
@@ -19874,29 +19877,16 @@ static void schema_json_give(schema_json* json)
     nn_alloc_give(json->alloc, json->types, (size_t)json->type_count * sizeof(necpnet_entity_type));
 }
 
-/* "line 3, column 7" of a place in a text. */
-static void schema_json_say_where(const necpnet_logger* logger, const char* text, size_t at, const char* problem)
-{
-    unsigned line = 1;
-    unsigned column = 1;
-    for (size_t i = 0; i < at; i++) {
-        column = text[i] == '\n' ? 1 : column + 1;
-        line += text[i] == '\n';
-    }
-    nn_log_write(logger, NECPNET_LOG_ERROR, "schema: line %u, column %u: %s", line, column, problem);
-}
-
 necpnet_result necpnet_schema_from_json(const necpnet_allocator* allocator, const necpnet_logger* logger,
                                         const char* text, size_t bytes, necpnet_schema** out_schema)
 {
-    size_t at = 0;
-    const char* problem = NULL;
+    char error[128];
     nn_alloc alloc;
     schema_json json;
     if (!text || !out_schema) return NECPNET_ERR_INVALID_ARGUMENT;
     if (!nn_json_is_built()) return NECPNET_ERR_UNSUPPORTED;
-    if (!nn_json_check(text, bytes, &at, &problem)) {
-        schema_json_say_where(logger, text, at, problem);
+    if (necpnet_json_check(text, bytes, error, sizeof error) != NECPNET_OK) {
+        nn_log_write(logger, NECPNET_LOG_ERROR, "schema: %s", error);
         return NECPNET_ERR_BAD_SCHEMA;
     }
     nn_json* root = nn_json_parse(text, bytes);

@@ -78,6 +78,8 @@ extern "C" {
 #define NECPNET_TOKEN_TEXT_BYTES_MAX 2048      /* a token bundle as text, with NUL */
 #define NECPNET_TOKEN_ID_BYTES 16              /* what names a connect token, in order to revoke it */
 #define NECPNET_USER_DATA_BYTES 64             /* application bytes inside a connect token */
+#define NECPNET_JSON_DEPTH_MAX 32              /* arrays and objects within each other in a text of JSON */
+#define NECPNET_JSON_BYTES_MAX (4u << 20)      /* of a text of JSON */
 #define NECPNET_DATAGRAM_BYTES_MAX 65507       /* largest UDP payload over IPv4 */
 #define NECPNET_DATAGRAM_BYTES_DEFAULT 1200    /* to begin with: fits every IPv6 path (RFC 9000 14) */
 #define NECPNET_DATAGRAM_BYTES_ETHERNET 1472   /* default of datagram_bytes_max: Ethernet's 1,500 less IPv4 and UDP */
@@ -1477,6 +1479,19 @@ NECPNET_API uint64_t necpnet_schema_get_hash(const necpnet_schema* schema);
  */
 NECPNET_API const necpnet_entity_type* necpnet_schema_get_type(const necpnet_schema* schema, int index);
 NECPNET_API const necpnet_entity_type* necpnet_schema_find_type(const necpnet_schema* schema, uint16_t id);
+
+/* necpnet_json_check - whether a text is one JSON value (RFC 8259) and nothing behind it: for bodies and messages from outside,
+ * before a lenient reader builds the tree. At most NECPNET_JSON_DEPTH_MAX arrays and objects within each other; no NUL in a
+ * string, raw or escaped; no lone surrogates; UTF-8. Names that stand twice in an object are not looked for.
+ *
+ *   text   need not end in NUL; borrowed until return; may be NULL only if bytes is 0.
+ *   bytes  0 .. NECPNET_JSON_BYTES_MAX.
+ *   error  gets "line 3, column 7: a colon is missing"; may be NULL only if error_bytes is 0. Written only on ERR_BAD_DATA.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_DATA
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_json_check(const char* text, size_t bytes, char* error, size_t error_bytes);
 
 /* necpnet_schema_from_json - a schema described in JSON; its hash is that of the same description in C.
  *

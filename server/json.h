@@ -6,16 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define JSON_DEPTH_MAX 32
 #define JSON_KEYS_MAX 256 /* of one object: looking for keys that stand twice is quadratic */
 
-/* json_check - whether the text is one JSON value and nothing behind it.
- *
- *   error  gets "line 3, column 7: ..." where it is not; may be NULL with 0.
- */
-bool json_check(const char* json, size_t bytes, char* error, size_t error_bytes);
-
-/* json_parse - check, parse, and refuse an object that has a key twice. cJSON_Delete the result; NULL: error says why. */
+/* json_parse - what necpnet_json_check passes, as a tree; refuses an object that has a key twice or over JSON_KEYS_MAX keys.
+ * cJSON_Delete the result; NULL: error says why. */
 cJSON* json_parse(const char* json, size_t bytes, char* error, size_t error_bytes);
 
 #endif

@@ -25,7 +25,7 @@ static bool cjson_is_unambiguous(const cJSON* value)
         for (const cJSON* other = member->next; cJSON_IsObject(value) && other; other = other->next) {
             if (!strcmp(member->string, other->string)) return false;
         }
-        if (!cjson_is_unambiguous(member)) return false; /* as deep as NN_JSON_DEPTH_MAX */
+        if (!cjson_is_unambiguous(member)) return false; /* as deep as NECPNET_JSON_DEPTH_MAX */
     }
     return true;
 }

@@ -1,6 +1,8 @@
 /* nn_json - is it JSON? Reads once, without memory. */
 #include "nn_json.h"
 
+#include <stdio.h>
+
 #include "nn_utf8.h"
 
 typedef struct json_scan {
@@ -161,13 +163,13 @@ static bool json_scan_ends(json_scan* scan, const char* closes, int* depth)
 
 static bool json_scan_value(json_scan* scan)
 {
-    char closes[NN_JSON_DEPTH_MAX];
+    char closes[NECPNET_JSON_DEPTH_MAX];
     int depth = 0;
     do {
         json_skip_space(scan);
         int c = json_peek(scan);
         if (c == '[' || c == '{') {
-            if (depth == NN_JSON_DEPTH_MAX) return json_fail(scan, "too many levels");
+            if (depth == NECPNET_JSON_DEPTH_MAX) return json_fail(scan, "too many levels");
             closes[depth] = c == '[' ? ']' : '}';
             scan->at++;
             json_skip_space(scan);
@@ -186,11 +188,18 @@ static bool json_scan_value(json_scan* scan)
     return scan->at == scan->end || json_fail(scan, "something stands behind the value");
 }
 
-NN_PRIVATE bool nn_json_check(const char* text, size_t bytes, size_t* out_at, const char** out_problem)
+necpnet_result necpnet_json_check(const char* text, size_t bytes, char* error, size_t error_bytes)
 {
+    if ((!text && bytes) || (!error && error_bytes)) return NECPNET_ERR_INVALID_ARGUMENT;
     json_scan scan = {text, text + bytes, NULL};
-    bool valid = bytes <= NN_JSON_TEXT_BYTES_MAX ? json_scan_value(&scan) : json_fail(&scan, "the text is too long");
-    *out_at = (size_t)(scan.at - text);
-    *out_problem = scan.problem;
-    return valid;
+    bool valid = bytes <= NECPNET_JSON_BYTES_MAX ? json_scan_value(&scan) : json_fail(&scan, "the text is too long");
+    if (valid) return NECPNET_OK;
+    unsigned line = 1;
+    unsigned column = 1;
+    for (const char* at = text; at < scan.at; at++) {
+        column = *at == '\n' ? 1 : column + 1;
+        line += *at == '\n';
+    }
+    if (error_bytes) snprintf(error, error_bytes, "line %u, column %u: %s", line, column, scan.problem);
+    return NECPNET_ERR_BAD_DATA;
 }

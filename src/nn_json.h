@@ -1,17 +1,11 @@
 /* nn_json - texts of JSON (RFC 8259), strict: one value and nothing behind it, no name twice in an object, valid UTF-8, no
- * NUL in strings, at most NN_JSON_DEPTH_MAX levels. nn_json_check is ours; the tree is cJSON's (nn_dep_cjson.c), whose
- * version 1.7.15 takes -01, raw control characters and bytes behind the value.
+ * NUL in strings, at most NECPNET_JSON_DEPTH_MAX levels. The check is ours (necpnet_json_check); the tree is cJSON's
+ * (nn_dep_cjson.c), whose version 1.7.15 takes -01, raw control characters and bytes behind the value.
  */
 #ifndef NN_JSON_H
 #define NN_JSON_H
 
 #include "nn_base.h"
-
-#define NN_JSON_DEPTH_MAX 16
-#define NN_JSON_TEXT_BYTES_MAX (4u << 20)
-
-/* nn_json_check - whether it is JSON; *out_at: where it is not. */
-NN_PRIVATE bool nn_json_check(const char* text, size_t bytes, size_t* out_at, const char** out_problem);
 
 typedef struct nn_json nn_json; /* a value in a tree */
 
@@ -27,8 +21,8 @@ typedef enum nn_json_kind {
 /* nn_json_is_built - false: nn_json_parse gives NULL. */
 NN_PRIVATE bool nn_json_is_built(void);
 
-/* nn_json_parse - text that nn_json_check has passed. NULL: no memory, a name twice, or over 256 names in one object. The tree is cJSON's own memory
- * (malloc): to be destroyed before the caller returns. */
+/* nn_json_parse - text that necpnet_json_check has passed. NULL: no memory, a name twice, or over 256 names in one object. The tree is
+ * cJSON's own memory (malloc): to be destroyed before the caller returns. */
 NN_PRIVATE nn_json* nn_json_parse(const char* text, size_t bytes);
 NN_PRIVATE void nn_json_destroy(nn_json* root);
 

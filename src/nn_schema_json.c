@@ -318,29 +318,16 @@ static void schema_json_give(schema_json* json)
     nn_alloc_give(json->alloc, json->types, (size_t)json->type_count * sizeof(necpnet_entity_type));
 }
 
-/* "line 3, column 7" of a place in a text. */
-static void schema_json_say_where(const necpnet_logger* logger, const char* text, size_t at, const char* problem)
-{
-    unsigned line = 1;
-    unsigned column = 1;
-    for (size_t i = 0; i < at; i++) {
-        column = text[i] == '\n' ? 1 : column + 1;
-        line += text[i] == '\n';
-    }
-    nn_log_write(logger, NECPNET_LOG_ERROR, "schema: line %u, column %u: %s", line, column, problem);
-}
-
 necpnet_result necpnet_schema_from_json(const necpnet_allocator* allocator, const necpnet_logger* logger,
                                         const char* text, size_t bytes, necpnet_schema** out_schema)
 {
-    size_t at = 0;
-    const char* problem = NULL;
+    char error[128];
     nn_alloc alloc;
     schema_json json;
     if (!text || !out_schema) return NECPNET_ERR_INVALID_ARGUMENT;
     if (!nn_json_is_built()) return NECPNET_ERR_UNSUPPORTED;
-    if (!nn_json_check(text, bytes, &at, &problem)) {
-        schema_json_say_where(logger, text, at, problem);
+    if (necpnet_json_check(text, bytes, error, sizeof error) != NECPNET_OK) {
+        nn_log_write(logger, NECPNET_LOG_ERROR, "schema: %s", error);
         return NECPNET_ERR_BAD_SCHEMA;
     }
     nn_json* root = nn_json_parse(text, bytes);

@@ -1,4 +1,4 @@
-/* fuzz_text.c - texts that people and backends hand over: addresses, URLs, UTF-8, base64, token bundles, reasons.
+/* fuzz_text.c - texts that people and backends hand over: addresses, URLs, UTF-8, base64, token bundles, JSON.
  *
  * The first byte of an input chooses the parser, the rest is the text. What is accepted must mean the same when it is
  * written and read again, and must not depend on the pieces in which it comes.
@@ -118,6 +118,23 @@ static void fuzz_token(const char* text)
     }
 }
 
+/* Strict: what passes ends in a bracket, a quote, a letter or a digit, is UTF-8, and no longer passes with more behind it. */
+static void fuzz_json(char* text, size_t bytes)
+{
+    char error[160];
+    char little[8];
+    memset(error, 0x5A, sizeof error);
+    bool valid = necpnet_json_check(text, bytes, error, sizeof error) == NECPNET_OK;
+    fuzz_check((necpnet_json_check(text, bytes, little, sizeof little) == NECPNET_OK) == valid,
+               "judged twice, otherwise");
+    fuzz_check(valid ? error[0] == 0x5A : memcmp(error, "line ", 5) == 0, "a refusal that says nothing");
+    if (!valid) return;
+    fuzz_check(memchr(text, 0, bytes) == NULL && nn_utf8_valid((const uint8_t*)text, bytes), "no text passes for JSON");
+    text[bytes] = ']'; /* where its NUL stood */
+    fuzz_check(necpnet_json_check(text, bytes + 1, NULL, 0) != NECPNET_OK, "more than a value passes for JSON");
+    text[bytes] = 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
 {
     if (size < 1) return 0;
@@ -134,6 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     case 2: fuzz_utf8(data, size); break;
     case 3: fuzz_base64(data, size, (kind & 8) != 0); break;
     case 4: fuzz_token(text); break;
+    case 5: fuzz_json(text, size); break;
     default: break;
     }
     free(text);

@@ -129,9 +129,7 @@ TEST(test_schema_json_goes_there_and_back)
     TEST_OK(necpnet_schema_to_json(schema, text, sizeof text, &bytes));
     TEST_EQUAL(bytes, measured);
     TEST_EQUAL(strlen(text), bytes);
-    size_t at = 0;
-    const char* problem = NULL;
-    TEST_CHECK(nn_json_check(text, bytes, &at, &problem));
+    TEST_OK(necpnet_json_check(text, bytes, NULL, 0));
     for (size_t room = 0; room <= bytes + 1; room++) {
         char small[4096];
         size_t out = 0;
@@ -201,22 +199,41 @@ TEST(test_schema_json_is_strict_json)
         "1 2",
         "\xef\xbb\xbf{}",
     };
-    size_t at = 0;
-    const char* problem = NULL;
+    char error[128];
     for (size_t i = 0; i < NN_COUNT(good); i++) {
         TEST_HINT("%s", good[i]);
-        TEST_CHECK(nn_json_check(good[i], strlen(good[i]), &at, &problem));
+        TEST_OK(necpnet_json_check(good[i], strlen(good[i]), error, sizeof error));
     }
     for (size_t i = 0; i < NN_COUNT(bad); i++) {
         TEST_HINT("%s", bad[i]);
-        TEST_CHECK(!nn_json_check(bad[i], strlen(bad[i]), &at, &problem));
-        TEST_CHECK(problem != NULL);
-        TEST_AT_MOST(at, strlen(bad[i]));
+        error[0] = 0;
+        TEST_EQUAL(necpnet_json_check(bad[i], strlen(bad[i]), error, sizeof error), NECPNET_ERR_BAD_DATA);
+        TEST_CHECK(strncmp(error, "line 1, column ", 15) == 0);
     }
-    char deep[64];
-    memset(deep, '[', sizeof deep);
-    TEST_CHECK(!nn_json_check(deep, sizeof deep, &at, &problem));
-    TEST_CHECK(!nn_json_check("\"a\0b\"", 5, &at, &problem));
+    TEST_EQUAL(necpnet_json_check("\"a\0b\"", 5, NULL, 0), NECPNET_ERR_BAD_DATA);
+    TEST_EQUAL(necpnet_json_check("12345", 2, NULL, 0), NECPNET_OK);
+    TEST_EQUAL(necpnet_json_check("\"abc\"", 4, NULL, 0), NECPNET_ERR_BAD_DATA);
+    TEST_EQUAL(necpnet_json_check("{\"a\":\n 1,\n  b}", 16, error, sizeof error), NECPNET_ERR_BAD_DATA);
+    TEST_EQUAL_STRING(error, "line 3, column 3: a string in double quotes is missing");
+    TEST_EQUAL(necpnet_json_check(NULL, 1, NULL, 0), NECPNET_ERR_INVALID_ARGUMENT);
+    TEST_EQUAL(necpnet_json_check("1", 1, NULL, 1), NECPNET_ERR_INVALID_ARGUMENT);
+    TEST_EQUAL(necpnet_json_check(NULL, 0, error, sizeof error), NECPNET_ERR_BAD_DATA);
+}
+
+TEST(test_json_has_named_limits)
+{
+    char deep[2 * NECPNET_JSON_DEPTH_MAX + 2];
+    memset(deep, '[', sizeof deep / 2);
+    memset(deep + sizeof deep / 2, ']', sizeof deep / 2);
+    TEST_EQUAL(necpnet_json_check(deep, sizeof deep, NULL, 0), NECPNET_ERR_BAD_DATA);
+    TEST_OK(necpnet_json_check(deep + 1, sizeof deep - 2, NULL, 0));
+    char* long_text = (char*)malloc(NECPNET_JSON_BYTES_MAX + 1);
+    TEST_CHECK(long_text != NULL);
+    memset(long_text, ' ', NECPNET_JSON_BYTES_MAX + 1);
+    long_text[0] = '1';
+    TEST_OK(necpnet_json_check(long_text, NECPNET_JSON_BYTES_MAX, NULL, 0));
+    TEST_EQUAL(necpnet_json_check(long_text, NECPNET_JSON_BYTES_MAX + 1, NULL, 0), NECPNET_ERR_BAD_DATA);
+    free(long_text);
 }
 
 TEST(test_schema_json_refuses_by_name)

@@ -1578,6 +1578,9 @@ typedef struct necpnet_world_config {
     bool (*can_see)(void* user, necpnet_peer peer, necpnet_entity entity); /* optional: whether a client may see an entity
                                  that comes into its view and is not its own. Must not call the world */
     void* can_see_user;
+    uint64_t (*time_ns)(void* user); /* optional: a clock, for interest_ns and encode_ns of the statistics alone; NULL, the
+                                 default: they stay 0 */
+    void* time_user;
 } necpnet_world_config;
 
 /* necpnet_world_config_default - fill all fields but schema and stamp struct_bytes.
@@ -1843,6 +1846,10 @@ typedef struct necpnet_world_statistics {
     uint64_t bytes_sent;   /* of state frames */
     uint64_t full_sent;    /* of them, records without a baseline */
     uint64_t values_clamped; /* out of their field's range */
+    uint64_t records_made;   /* updates predicted and coded */
+    uint64_t records_shared; /* updates copied from another client that follows from the same */
+    uint64_t interest_ns;    /* in commit: quantising, history, who sees what; with config.time_ns */
+    uint64_t encode_ns;      /* what a client lacks, its frames, what became of them; with config.time_ns */
 } necpnet_world_statistics;
 
 /* necpnet_world_get_statistics - figures since create.

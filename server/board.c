@@ -52,6 +52,10 @@ static void board_add_world(necpnet_world_statistics* sum, const necpnet_world_s
     sum->bytes_sent += more->bytes_sent;
     sum->full_sent += more->full_sent;
     sum->values_clamped += more->values_clamped;
+    sum->records_made += more->records_made;
+    sum->records_shared += more->records_shared;
+    sum->interest_ns += more->interest_ns;
+    sum->encode_ns += more->encode_ns;
 }
 
 void board_read(board* shared, board_figures* out_figures)

@@ -307,12 +307,20 @@ static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
     }
 }
 
+static void follower_settle_timed(nn_follower* follower, uint32_t value, bool acked)
+{
+    necpnet_world* world = follower->world;
+    uint64_t began_ns = nn_world_time_ns(world);
+    follower_settle(follower, value, acked);
+    world->statistics.encode_ns += nn_world_time_ns(world) - began_ns;
+}
+
 NN_PRIVATE void nn_follower_acked(nn_follower* follower, uint32_t value)
 {
-    follower_settle(follower, value, true);
+    follower_settle_timed(follower, value, true);
 }
 
 NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value)
 {
-    follower_settle(follower, value, false);
+    follower_settle_timed(follower, value, false);
 }

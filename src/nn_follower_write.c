@@ -188,7 +188,7 @@ static bool follower_write_update(nn_follower* follower, follower_writing* writi
     uint64_t key = world->cache ? follower_key(follower, writing, place, special) : 0;
     nn_cached_record* cached = follower_cached(follower, key);
     if (cached && cached->key == key) {
-        world->cache_hits++;
+        world->statistics.records_shared++;
         follower_put_cached(encoder, cached);
         return true;
     }
@@ -196,7 +196,7 @@ static bool follower_write_update(nn_follower* follower, follower_writing* writi
     size_t from = encoder->bits.bit_count;
     nn_predict(plan, &timeline, owner, &world->coding->prediction);
     nn_codec_write(encoder, plan, &world->coding->prediction, nn_world_row(world, slot, slot->version), owner, special);
-    world->cache_misses++;
+    world->statistics.records_made++;
     if (cached) follower_keep_cached(cached, key, encoder, from);
     return true;
 }
@@ -670,11 +670,10 @@ static bool follower_prepare(nn_follower* follower, follower_writing* writing, s
     return follower_reserve_order(world, pending) && follower_reserve_entries(follower, pending);
 }
 
-NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,
-                                  uint64_t now_us)
+static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,
+                           uint64_t now_us)
 {
     necpnet_world* world = follower->world;
-    if (!nn_follower_ready(follower, now_us) || writer->failed) return false;
     size_t packet = nn_min_size(nn_min_size(budget_bytes, nn_writer_left(writer)), NN_STATE_FRAME_BYTES_MAX);
     if (packet < NN_STATE_FRAME_BYTES_MIN) return false; /* the next packet has more room */
     nn_follower_refill(follower, now_us);
@@ -705,4 +704,15 @@ NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size
     *out_value = follower_remember_frame(follower, entry_first);
     follower_plan_next(follower, &writing, true, now_us);
     return true;
+}
+
+NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,
+                                  uint64_t now_us)
+{
+    necpnet_world* world = follower->world;
+    if (!nn_follower_ready(follower, now_us) || writer->failed) return false;
+    uint64_t began_ns = nn_world_time_ns(world);
+    bool written = follower_write(follower, writer, budget_bytes, out_value, now_us);
+    world->statistics.encode_ns += nn_world_time_ns(world) - began_ns;
+    return written;
 }

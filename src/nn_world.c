@@ -504,6 +504,7 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
 {
     if (!world || (world->commit > 0 && tick <= world->tick)) return NECPNET_ERR_INVALID_ARGUMENT;
     if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
+    uint64_t began_ns = nn_world_time_ns(world);
     world->commit_gap = world->commit ? tick - world->tick : 1;
     world->commit++;
     world->tick = tick;
@@ -519,5 +520,6 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
     }
     world->dirty_count = kept;
     nn_world_look(world);
+    world->statistics.interest_ns += nn_world_time_ns(world) - began_ns;
     return world->has_refused ? NECPNET_ERR_OUT_OF_RANGE : NECPNET_OK;
 }

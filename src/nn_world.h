@@ -97,8 +97,6 @@ struct necpnet_world {
     uint8_t* frame;          /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
     nn_world_coding* coding; /* scratch of the codec */
     nn_record_cache* cache;  /* NULL while one follower alone would use it */
-    uint64_t cache_hits;
-    uint64_t cache_misses;
     nn_interest interest;
     nn_world_grid* grids; /* by type */
     bool watched_moved;   /* what a follower looks from was committed */
@@ -118,6 +116,12 @@ struct necpnet_world {
     size_t present_bytes;
     necpnet_world_statistics statistics;
 };
+
+/* nn_world_time_ns - by the application's clock, for its statistics; 0 without one. */
+NN_INLINE uint64_t nn_world_time_ns(const necpnet_world* world)
+{
+    return world->config.time_ns ? world->config.time_ns(world->config.time_user) : 0;
+}
 
 NN_INLINE necpnet_entity nn_entity_of(uint16_t generation, uint16_t slot)
 {

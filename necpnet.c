@@ -22962,8 +22962,6 @@ struct necpnet_world {
     uint8_t* frame;          /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
     nn_world_coding* coding; /* scratch of the codec */
     nn_record_cache* cache;  /* NULL while one follower alone would use it */
-    uint64_t cache_hits;
-    uint64_t cache_misses;
     nn_interest interest;
     nn_world_grid* grids; /* by type */
     bool watched_moved;   /* what a follower looks from was committed */
@@ -22983,6 +22981,12 @@ struct necpnet_world {
     size_t present_bytes;
     necpnet_world_statistics statistics;
 };
+
+/* nn_world_time_ns - by the application's clock, for its statistics; 0 without one. */
+NN_INLINE uint64_t nn_world_time_ns(const necpnet_world* world)
+{
+    return world->config.time_ns ? world->config.time_ns(world->config.time_user) : 0;
+}
 
 NN_INLINE necpnet_entity nn_entity_of(uint16_t generation, uint16_t slot)
 {
@@ -23530,6 +23534,7 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
 {
     if (!world || (world->commit > 0 && tick <= world->tick)) return NECPNET_ERR_INVALID_ARGUMENT;
     if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
+    uint64_t began_ns = nn_world_time_ns(world);
     world->commit_gap = world->commit ? tick - world->tick : 1;
     world->commit++;
     world->tick = tick;
@@ -23545,6 +23550,7 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
     }
     world->dirty_count = kept;
     nn_world_look(world);
+    world->statistics.interest_ns += nn_world_time_ns(world) - began_ns;
     return world->has_refused ? NECPNET_ERR_OUT_OF_RANGE : NECPNET_OK;
 }
 /* ---- end src/nn_world.c ------------------------------------------------------------------------------------------ */
@@ -24395,14 +24401,22 @@ static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
     }
 }
 
+static void follower_settle_timed(nn_follower* follower, uint32_t value, bool acked)
+{
+    necpnet_world* world = follower->world;
+    uint64_t began_ns = nn_world_time_ns(world);
+    follower_settle(follower, value, acked);
+    world->statistics.encode_ns += nn_world_time_ns(world) - began_ns;
+}
+
 NN_PRIVATE void nn_follower_acked(nn_follower* follower, uint32_t value)
 {
-    follower_settle(follower, value, true);
+    follower_settle_timed(follower, value, true);
 }
 
 NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value)
 {
-    follower_settle(follower, value, false);
+    follower_settle_timed(follower, value, false);
 }
 /* ---- end src/nn_follower.c --------------------------------------------------------------------------------------- */
 
@@ -25232,7 +25246,7 @@ static bool follower_write_update(nn_follower* follower, follower_writing* writi
     uint64_t key = world->cache ? follower_key(follower, writing, place, special) : 0;
     nn_cached_record* cached = follower_cached(follower, key);
     if (cached && cached->key == key) {
-        world->cache_hits++;
+        world->statistics.records_shared++;
         follower_put_cached(encoder, cached);
         return true;
     }
@@ -25240,7 +25254,7 @@ static bool follower_write_update(nn_follower* follower, follower_writing* writi
     size_t from = encoder->bits.bit_count;
     nn_predict(plan, &timeline, owner, &world->coding->prediction);
     nn_codec_write(encoder, plan, &world->coding->prediction, nn_world_row(world, slot, slot->version), owner, special);
-    world->cache_misses++;
+    world->statistics.records_made++;
     if (cached) follower_keep_cached(cached, key, encoder, from);
     return true;
 }
@@ -25714,11 +25728,10 @@ static bool follower_prepare(nn_follower* follower, follower_writing* writing, s
     return follower_reserve_order(world, pending) && follower_reserve_entries(follower, pending);
 }
 
-NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,
-                                  uint64_t now_us)
+static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,
+                           uint64_t now_us)
 {
     necpnet_world* world = follower->world;
-    if (!nn_follower_ready(follower, now_us) || writer->failed) return false;
     size_t packet = nn_min_size(nn_min_size(budget_bytes, nn_writer_left(writer)), NN_STATE_FRAME_BYTES_MAX);
     if (packet < NN_STATE_FRAME_BYTES_MIN) return false; /* the next packet has more room */
     nn_follower_refill(follower, now_us);
@@ -25749,6 +25762,17 @@ NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size
     *out_value = follower_remember_frame(follower, entry_first);
     follower_plan_next(follower, &writing, true, now_us);
     return true;
+}
+
+NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,
+                                  uint64_t now_us)
+{
+    necpnet_world* world = follower->world;
+    if (!nn_follower_ready(follower, now_us) || writer->failed) return false;
+    uint64_t began_ns = nn_world_time_ns(world);
+    bool written = follower_write(follower, writer, budget_bytes, out_value, now_us);
+    world->statistics.encode_ns += nn_world_time_ns(world) - began_ns;
+    return written;
 }
 /* ---- end src/nn_follower_write.c --------------------------------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
  *    9  web                 HTTP upgrade and WebSocket for servers and clients of any kind
  *   10  platform            clock, loop, sockets, runner
  *   11  pool                several connections, shared by address
+ *   12  presence            who is here, and who hears of it
  *
  * How to build
  *
@@ -2747,6 +2748,292 @@ NECPNET_API bool necpnet_pool_poll(necpnet_pool* pool, necpnet_client** out_clie
  */
 NECPNET_API necpnet_result necpnet_pool_get_health(const necpnet_pool* pool, const char* name,
                                                    necpnet_pool_health* out_health);
+
+/* ------------------------------------------------------------------------------------------------- 12 presence -- */
+
+/* Who is here, for a server of any size: status, zone and location, last seen; friends and watch lists hear of changes. A
+ * machine without network, clock or database: the application says who connects and which friends a player has (from its
+ * own store), and sends what poll gives to whom it is for (necpnet_presence_write; a client reads it by
+ * necpnet_presence_read).
+ *
+ *    connect(presence, player, ONLINE)        when EVENT_CONNECTED, not resumed
+ *    add_friend(presence, player, friend)     for each friend
+ *    disconnect(presence, player, true)       when EVENT_SUSPENDED or EVENT_DISCONNECTED by a loss
+ *    update(presence, now_us)                 with the server's update, then
+ *    while (poll(presence, &change)) send what changed to change.watcher
+ *
+ * A change reaches a watcher at once, if it was told nothing for interval_ms, else at the end of that time together with all
+ * others: at most one message a watcher and interval, however much happens (who was offline begins anew). Invisible is shown to others exactly as offline,
+ * from when it begins: same last seen, no zone, no location, and nothing is told of what the player does. */
+
+typedef struct necpnet_presence necpnet_presence;
+
+/* A player: the client_id of its identity. 0 is nobody. */
+typedef uint64_t necpnet_player;
+
+#define NECPNET_PRESENCE_LOCATION_BYTES_MAX 63 /* without NUL; a byte on the wire */
+#define NECPNET_PRESENCE_NAME "necpnet.presence" /* of the named messages that carry necpnet_presence_write's bytes */
+
+typedef enum necpnet_presence_status {
+    NECPNET_PRESENCE_OFFLINE = 0,
+    NECPNET_PRESENCE_ONLINE = 1,
+    NECPNET_PRESENCE_AWAY = 2,
+    NECPNET_PRESENCE_BUSY = 3,
+    NECPNET_PRESENCE_INVISIBLE = 4, /* only the player sees it; others see OFFLINE */
+    NECPNET_PRESENCE_IN_GAME = 5
+} necpnet_presence_status;
+
+/* What somebody sees of a player. */
+typedef struct necpnet_presence_info {
+    necpnet_player player;
+    necpnet_presence_status status;
+    uint32_t zone;          /* the application's number; 0: none */
+    uint64_t last_seen_us;  /* wall time; of one who is here the present; 0: not known */
+    const char* location;   /* never NULL, "" if none; a view until the next call that changes the presence */
+} necpnet_presence_info;
+
+typedef struct necpnet_presence_config {
+    size_t struct_bytes;
+    necpnet_allocator allocator;
+    necpnet_logger logger;
+    uint32_t players_max;  /* known at once: here, seen by somebody, or offline and remembered; of the last the one that is
+                              longest offline is forgotten for a new one; 1 .. 16,777,215, default 65,536 */
+    uint32_t friends_max;  /* of a player; 0 .. 65,535, default 256 */
+    uint32_t watches_max;  /* whom a player watches beside friends; 0 .. 65,535, default 256 */
+    uint32_t watchers_max; /* who watch a player beside friends; 0 .. 16,777,215, default 16,384 */
+    uint32_t interval_ms;  /* between two messages to a watcher; 1 .. 60,000, default 1,000 */
+    uint32_t grace_ms;     /* how long a lost player is shown as before; 0 .. 3,600,000, default 30,000 */
+    uint64_t seed;         /* of the table of players: a random number, so that nobody can choose ids that collide;
+                              default 0 */
+} necpnet_presence_config;
+
+/* necpnet_presence_config_default - fill all fields and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_presence_config_default(necpnet_presence_config* config);
+
+/* necpnet_presence_create - nobody is here yet.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_OUT_OF_MEMORY
+ * Thread   becomes the owner.   Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_presence_create(const necpnet_presence_config* config,
+                                                   necpnet_presence** out_presence);
+
+/* necpnet_presence_destroy - release everything.
+ *
+ *   presence  NULL does nothing.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_presence_destroy(necpnet_presence* presence);
+
+/* necpnet_presence_set_wall_time - tell the wall time, in which last_seen_us is. Before the first connect, then whenever the
+ * clock was set.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_presence_set_wall_time(necpnet_presence* presence, uint64_t wall_us, uint64_t now_us);
+
+/* necpnet_presence_update - the time; whose grace is over goes offline.
+ *
+ *   now_us  monotonic; a smaller value than before counts as the last one.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_presence_update(necpnet_presence* presence, uint64_t now_us);
+
+/* necpnet_presence_deadline_us - when update has work even if nothing changes (or a little before); UINT64_MAX: never.
+ *
+ * Returns  time in the terms of update.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint64_t necpnet_presence_deadline_us(const necpnet_presence* presence);
+
+/* necpnet_presence_connect - a player has one connection more. The first one makes it visible, or ends its grace, in which its
+ * status, zone, location, friends and watch list were kept; what it sees and changed meanwhile follows by poll (all that are
+ * not offline, if it was offline itself).
+ *
+ *   status  of one who was offline (ONLINE, AWAY, BUSY, INVISIBLE, IN_GAME); else ignored.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY | ERR_LIMIT_REACHED (players_max)
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_presence_connect(necpnet_presence* presence, necpnet_player player,
+                                                    necpnet_presence_status status);
+
+/* necpnet_presence_disconnect - a player has one connection less. After the last one it is offline, and its watch list and
+ * friendships with others who are offline are dropped: they are told anew with the next connect.
+ *
+ *   lost  true: it may come back: offline after grace_ms, last seen now. false: it has left: offline at once; also for a
+ *         player whose grace runs.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (no connection)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_presence_disconnect(necpnet_presence* presence, necpnet_player player, bool lost);
+
+/* necpnet_presence_forget - a player who is offline, as if never seen: erasure of personal data.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_INVALID_STATE (not offline: disconnect first)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_presence_forget(necpnet_presence* presence, necpnet_player player);
+
+/* necpnet_presence_remember - when a player was last seen, from a store; an earlier time than the known one is ignored.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY | ERR_LIMIT_REACHED
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_presence_remember(necpnet_presence* presence, necpnet_player player,
+                                                     uint64_t last_seen_us);
+
+/* necpnet_presence_set_status, necpnet_presence_set_place - of a player who is here or in grace.
+ *
+ *   status    anything but OFFLINE.
+ *   location  at most NECPNET_PRESENCE_LOCATION_BYTES_MAX bytes of UTF-8; NULL is empty; copied.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_OUT_OF_MEMORY (set_place)
+ * Thread   owner.      Callback  safe.      Allocates  set_place: yes.
+ */
+NECPNET_API necpnet_result necpnet_presence_set_status(necpnet_presence* presence, necpnet_player player,
+                                                       necpnet_presence_status status);
+NECPNET_API necpnet_result necpnet_presence_set_place(necpnet_presence* presence, necpnet_player player, uint32_t zone,
+                                                      const char* location);
+
+/* necpnet_presence_add_friend - two players see each other, as long as one of them is here or in grace; again is OK.
+ *
+ *   player  here or in grace.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_OUT_OF_MEMORY | ERR_LIMIT_REACHED (friends_max of either,
+ *          players_max)
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_presence_add_friend(necpnet_presence* presence, necpnet_player player,
+                                                       necpnet_player other);
+
+/* necpnet_presence_remove_friend - neither sees the other any more, unless it watches.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (no friends)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_presence_remove_friend(necpnet_presence* presence, necpnet_player player,
+                                                          necpnet_player other);
+
+/* necpnet_presence_watch - one sees the other. Whether it may is the application's to decide. Again is OK.
+ *
+ *   watcher  here or in grace.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_OUT_OF_MEMORY | ERR_LIMIT_REACHED (watches_max, watchers_max,
+ *          players_max)
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_presence_watch(necpnet_presence* presence, necpnet_player watcher,
+                                                  necpnet_player player);
+
+/* necpnet_presence_unwatch - it does no longer, unless they are friends.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (not watched)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_presence_unwatch(necpnet_presence* presence, necpnet_player watcher,
+                                                    necpnet_player player);
+
+/* necpnet_presence_refresh - tell a watcher of all whom it sees, offline or not: for a further device of a player, or after an
+ * update could not be sent.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_presence_refresh(necpnet_presence* presence, necpnet_player player);
+
+/* necpnet_presence_get - a player as a viewer sees it.
+ *
+ *   viewer    the player itself: as it is; anybody else, or 0: as others see it. Whether it may look is the application's to
+ *             decide.
+ *   out_info  of an unknown player: OFFLINE, last seen 0.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_presence_get(const necpnet_presence* presence, necpnet_player viewer,
+                                                necpnet_player player, necpnet_presence_info* out_info);
+
+/* necpnet_presence_get_seen - all whom a player sees: friends, and those it watches.
+ *
+ *   infos_max  friends_max + watches_max always suffices.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_BUFFER_TOO_SMALL
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_presence_get_seen(const necpnet_presence* presence, necpnet_player player,
+                                                     necpnet_presence_info* infos, size_t infos_max, size_t* out_count);
+
+/* necpnet_presence_next - walk over all players whom others can see: of a zone, for a list.
+ *
+ *   player  0 for the first; else the one before (it may be offline by now, but not forgotten).
+ *
+ * Returns  the next; 0 after the last.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_player necpnet_presence_next(const necpnet_presence* presence, necpnet_player player);
+
+/* What one watcher is to be told. */
+typedef struct necpnet_presence_change {
+    necpnet_player watcher;
+    const necpnet_presence_info* items; /* a view until the next call that changes the presence */
+    size_t count;                       /* 1 .. friends_max + watches_max */
+} necpnet_presence_change;
+
+/* necpnet_presence_poll - the next watcher that has something to hear, and all of it. It is not told again for interval_ms.
+ *
+ * Returns  whether there was one.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API bool necpnet_presence_poll(necpnet_presence* presence, necpnet_presence_change* out_change);
+
+typedef struct necpnet_presence_statistics {
+    uint32_t players;      /* known */
+    uint32_t here;         /* of them: with connections, invisible ones too */
+    uint32_t grace;        /* of them: lost, and still shown */
+    uint64_t edges;        /* pairs who see each other, or one the other */
+    uint64_t changes;      /* of what others see of a player */
+    uint64_t told;         /* items given by poll */
+    uint64_t updates;      /* how often poll gave some */
+    uint64_t coalesced;    /* changes that replaced one not yet told */
+    uint64_t memory_bytes; /* held now */
+} necpnet_presence_statistics;
+
+/* necpnet_presence_get_statistics - figures since create.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_presence_get_statistics(const necpnet_presence* presence,
+                                                           necpnet_presence_statistics* out_statistics);
+
+/* necpnet_presence_write - what poll or get_seen gave as bytes for a message, 9 to 87 an item (src/PROTOCOL.md). Last seen to
+ * the second.
+ *
+ *   bytes      of data; 4 + 87 x count always suffice.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BUFFER_TOO_SMALL
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_presence_write(const necpnet_presence_info* items, size_t count, void* data,
+                                                  size_t bytes, size_t* out_bytes);
+
+/* necpnet_presence_read - such a message. Locations are views into data.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_DATA | ERR_BUFFER_TOO_SMALL (more than items_max)
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_presence_read(const void* data, size_t bytes, necpnet_presence_info* items,
+                                                 size_t items_max, size_t* out_count);
 
 #ifdef __cplusplus
 }

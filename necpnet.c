@@ -27305,6 +27305,1074 @@ necpnet_result necpnet_view_read_many(necpnet_view* view, uint16_t type_id, cons
 }
 /* ---- end src/nn_columns.c ---------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_presence.h ------------------------------------------------------------------------------------- */
+/* nn_presence - who is here: the inside of necpnet.h section 12.
+ *
+ * A record a player; between two records an edge for friendship and for watching, stored at both ends with its place at the
+ * other, so that a change finds all who see it, and a watcher all that changed, without looking anything up. An edge has no
+ * history: a watcher that was told rests for the interval, and then gets what is marked.
+ */
+#ifndef NN_PRESENCE_H
+#define NN_PRESENCE_H
+
+
+#define NN_PRESENCE_NOBODY UINT32_MAX
+#define NN_PRESENCE_PLAYERS_MAX ((1u << 24) - 1) /* an edge has 24 bits for its other end */
+
+/* Bits of an edge, at the end that it is read from. */
+#define NN_PRESENCE_FRIEND 0x01u  /* at both ends */
+#define NN_PRESENCE_WATCHES 0x02u /* this end watches the other */
+#define NN_PRESENCE_WATCHED 0x04u /* the other watches this end */
+#define NN_PRESENCE_PENDING 0x08u /* the other changed, this end was not told */
+#define NN_PRESENCE_SEES (NN_PRESENCE_FRIEND | NN_PRESENCE_WATCHES)
+#define NN_PRESENCE_SEEN (NN_PRESENCE_FRIEND | NN_PRESENCE_WATCHED)
+
+typedef struct nn_presence_edge {
+    uint32_t other; /* record << 8 | bits */
+    uint32_t back;  /* its place among the other's edges */
+} nn_presence_edge;
+
+/* A list through records, oldest first; a record is in at most one of the lives and one of the turns. */
+typedef struct nn_presence_list {
+    uint32_t first;
+    uint32_t last;
+} nn_presence_list;
+
+typedef struct nn_presence_link {
+    uint32_t next;
+    uint32_t before;
+} nn_presence_link;
+
+typedef enum nn_presence_life {
+    NN_PRESENCE_FREE,  /* no player's; chained by life.next */
+    NN_PRESENCE_HERE,  /* has connections */
+    NN_PRESENCE_GRACE, /* lost; still shown as before. In lists.grace by lost_us */
+    NN_PRESENCE_GONE   /* offline. In lists.gone: the first is forgotten when room is needed, unless somebody sees it */
+} nn_presence_life;
+
+typedef enum nn_presence_turn {
+    NN_PRESENCE_SILENT, /* in no list; may be told at once */
+    NN_PRESENCE_READY,  /* in lists.ready */
+    NN_PRESENCE_RESTS   /* in lists.resting by told_us */
+} nn_presence_turn;
+
+typedef struct nn_presence_record {
+    necpnet_player player;
+    uint64_t seen_us; /* wall time: when last visible, as far as it is not now; 0: not known */
+    uint64_t lost_us; /* GRACE: since when */
+    uint64_t told_us; /* RESTS: since when */
+    nn_presence_edge* edges;
+    char* location; /* NULL: none */
+    uint32_t edge_count;
+    uint32_t edges_room;
+    uint32_t zone;
+    uint32_t connections;
+    uint32_t hash_next;
+    uint32_t watched; /* edges by which others watch it */
+    nn_presence_link life_link;
+    nn_presence_link turn_link;
+    uint16_t friends;
+    uint16_t watches;
+    uint8_t status; /* as its player set it */
+    uint8_t life;
+    uint8_t turn;
+    bool pending; /* some edge is */
+} nn_presence_record;
+
+struct necpnet_presence {
+    nn_alloc alloc;
+    necpnet_presence_config config;
+    uint64_t now_us;
+    uint64_t wall_offset_us; /* wall time less now, modulo 2^64 */
+    nn_presence_record* records;
+    uint32_t* heads; /* of the hash's chains; a power of two */
+    uint32_t room;   /* of records, and of heads */
+    uint32_t used;   /* records ever used */
+    uint32_t free_first;
+    nn_presence_list grace;
+    nn_presence_list gone;
+    nn_presence_list ready;
+    nn_presence_list resting;
+    necpnet_presence_info* items; /* of the update that poll gave */
+    uint32_t items_max;
+    necpnet_presence_statistics statistics;
+};
+
+NN_PRIVATE void nn_presence_init(necpnet_presence* presence);
+
+/* nn_presence_find - the record of a player, or NOBODY. */
+NN_PRIVATE uint32_t nn_presence_find(const necpnet_presence* presence, necpnet_player player);
+
+/* nn_presence_reach - the record of a player, made if there is none.
+ *
+ * OK | ERR_OUT_OF_MEMORY | ERR_LIMIT_REACHED */
+NN_PRIVATE necpnet_result nn_presence_reach(necpnet_presence* presence, necpnet_player player, uint32_t* out_at);
+
+/* nn_presence_drop - forget a record and all its edges. */
+NN_PRIVATE void nn_presence_drop(necpnet_presence* presence, uint32_t at);
+
+/* nn_presence_find_edge - its place among the edges of a, or NOBODY. */
+NN_PRIVATE uint32_t nn_presence_find_edge(const necpnet_presence* presence, uint32_t a, uint32_t b);
+
+/* nn_presence_join - set bits of the edge between a and b (FRIEND, or WATCHES as seen from a), made if there is none.
+ *
+ *   out_new  whether they were not set before.
+ *
+ * OK | ERR_OUT_OF_MEMORY | ERR_LIMIT_REACHED */
+NN_PRIVATE necpnet_result nn_presence_join(necpnet_presence* presence, uint32_t a, uint32_t b, uint32_t bits,
+                                           bool* out_new);
+
+/* nn_presence_part - clear bits of the edge at a place of a's; removed when none is left. Returns whether it was removed: then
+ * the last edge of a stands at the place. */
+NN_PRIVATE bool nn_presence_part(necpnet_presence* presence, uint32_t a, uint32_t place, uint32_t bits);
+
+/* nn_presence_set_life - move a record between the lists of lives. */
+NN_PRIVATE void nn_presence_set_life(necpnet_presence* presence, uint32_t at, nn_presence_life life);
+
+/* nn_presence_is_visible - whether others see it as anything but offline. */
+NN_PRIVATE bool nn_presence_is_visible(const nn_presence_record* record);
+
+/* nn_presence_show - as others see it; location is a view. */
+NN_PRIVATE void nn_presence_show(const necpnet_presence* presence, const nn_presence_record* record,
+                                 necpnet_presence_info* out_info);
+
+/* nn_presence_mark - what others see of it changed: those who see it are told in their turn. */
+NN_PRIVATE void nn_presence_mark(necpnet_presence* presence, uint32_t at);
+
+/* nn_presence_mark_for - mark the edge at a place of the watcher's. */
+NN_PRIVATE void nn_presence_mark_for(necpnet_presence* presence, uint32_t watcher, uint32_t place);
+
+/* nn_presence_end_grace - it is offline; its watch list, and friendships with others who are offline, are dropped. */
+NN_PRIVATE void nn_presence_end_grace(necpnet_presence* presence, uint32_t at, uint64_t since_us);
+
+/* nn_presence_take_turn - the next watcher with something to hear, resting from now on; NOBODY: none. */
+NN_PRIVATE uint32_t nn_presence_take_turn(necpnet_presence* presence);
+
+/* nn_presence_wake - those who have rested. */
+NN_PRIVATE void nn_presence_wake(necpnet_presence* presence);
+
+NN_INLINE uint32_t nn_presence_other(const nn_presence_edge* edge)
+{
+    return edge->other >> 8;
+}
+
+#endif
+/* ---- end src/nn_presence.h --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_presence.c ------------------------------------------------------------------------------------- */
+/* nn_presence - records, edges between them, and whose turn it is. */
+
+
+#define PRESENCE_ROOM_FIRST 64u
+#define PRESENCE_EDGES_FIRST 4u
+
+/* ---------------------------------------------------------------------------------------------------- lists -- */
+
+static nn_presence_link* presence_link_of(necpnet_presence* presence, uint32_t at, bool is_turn)
+{
+    nn_presence_record* record = &presence->records[at];
+    return is_turn ? &record->turn_link : &record->life_link;
+}
+
+static void presence_append(necpnet_presence* presence, nn_presence_list* list, uint32_t at, bool is_turn)
+{
+    nn_presence_link* link = presence_link_of(presence, at, is_turn);
+    link->next = NN_PRESENCE_NOBODY;
+    link->before = list->last;
+    if (list->last == NN_PRESENCE_NOBODY) {
+        list->first = at;
+    } else {
+        presence_link_of(presence, list->last, is_turn)->next = at;
+    }
+    list->last = at;
+}
+
+static void presence_unlink(necpnet_presence* presence, nn_presence_list* list, uint32_t at, bool is_turn)
+{
+    nn_presence_link link = *presence_link_of(presence, at, is_turn);
+    if (link.before == NN_PRESENCE_NOBODY) {
+        list->first = link.next;
+    } else {
+        presence_link_of(presence, link.before, is_turn)->next = link.next;
+    }
+    if (link.next == NN_PRESENCE_NOBODY) {
+        list->last = link.before;
+    } else {
+        presence_link_of(presence, link.next, is_turn)->before = link.before;
+    }
+}
+
+static nn_presence_list* presence_list_of_life(necpnet_presence* presence, unsigned life)
+{
+    if (life == NN_PRESENCE_GRACE) return &presence->grace;
+    if (life == NN_PRESENCE_GONE) return &presence->gone;
+    return NULL;
+}
+
+NN_PRIVATE void nn_presence_set_life(necpnet_presence* presence, uint32_t at, nn_presence_life life)
+{
+    nn_presence_record* record = &presence->records[at];
+    nn_presence_list* from = presence_list_of_life(presence, record->life);
+    nn_presence_list* to = presence_list_of_life(presence, life);
+    necpnet_presence_statistics* statistics = &presence->statistics;
+    if (from) presence_unlink(presence, from, at, false);
+    if (to) presence_append(presence, to, at, false);
+    statistics->here -= record->life == NN_PRESENCE_HERE;
+    statistics->grace -= record->life == NN_PRESENCE_GRACE;
+    record->life = (uint8_t)life;
+    statistics->here += record->life == NN_PRESENCE_HERE;
+    statistics->grace += record->life == NN_PRESENCE_GRACE;
+}
+
+static void presence_set_turn(necpnet_presence* presence, uint32_t at, nn_presence_turn turn)
+{
+    nn_presence_record* record = &presence->records[at];
+    nn_presence_list* lists[3] = {NULL, &presence->ready, &presence->resting};
+    if (lists[record->turn]) presence_unlink(presence, lists[record->turn], at, true);
+    if (lists[turn]) presence_append(presence, lists[turn], at, true);
+    record->turn = (uint8_t)turn;
+}
+
+/* ---------------------------------------------------------------------------------------------------- records -- */
+
+NN_PRIVATE void nn_presence_init(necpnet_presence* presence)
+{
+    static const nn_presence_list none = {NN_PRESENCE_NOBODY, NN_PRESENCE_NOBODY};
+    presence->grace = presence->gone = presence->ready = presence->resting = none;
+    presence->free_first = NN_PRESENCE_NOBODY;
+}
+
+/* Keyed: players name whom they watch, and must not be able to choose ids that share a chain. */
+static uint32_t* presence_chain(const necpnet_presence* presence, necpnet_player player)
+{
+    uint8_t key[NN_SIPHASH_KEY_BYTES] = {0};
+    uint8_t id[8];
+    nn_store_u64(key, presence->config.seed);
+    nn_store_u64(id, player);
+    return &presence->heads[(uint32_t)nn_siphash64(key, id, sizeof id) & (presence->room - 1)];
+}
+
+NN_PRIVATE uint32_t nn_presence_find(const necpnet_presence* presence, necpnet_player player)
+{
+    if (!presence->room) return NN_PRESENCE_NOBODY;
+    uint32_t at = *presence_chain(presence, player);
+    while (at != NN_PRESENCE_NOBODY && presence->records[at].player != player) at = presence->records[at].hash_next;
+    return at;
+}
+
+static void presence_chain_up(necpnet_presence* presence, uint32_t at)
+{
+    uint32_t* head = presence_chain(presence, presence->records[at].player);
+    presence->records[at].hash_next = *head;
+    *head = at;
+}
+
+static necpnet_result presence_grow(necpnet_presence* presence)
+{
+    uint32_t room = presence->room ? presence->room * 2 : PRESENCE_ROOM_FIRST;
+    uint32_t* heads = (uint32_t*)nn_alloc_take(&presence->alloc, room * sizeof *heads);
+    if (!heads) return NECPNET_ERR_OUT_OF_MEMORY;
+    nn_presence_record* records = (nn_presence_record*)nn_alloc_grow(
+        &presence->alloc, presence->records, presence->room * sizeof *records, room * sizeof *records);
+    if (!records) {
+        nn_alloc_give(&presence->alloc, heads, room * sizeof *heads);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    nn_alloc_give(&presence->alloc, presence->heads, presence->room * sizeof *heads);
+    presence->records = records;
+    presence->heads = heads;
+    presence->room = room;
+    for (uint32_t i = 0; i < room; i++) heads[i] = NN_PRESENCE_NOBODY;
+    for (uint32_t i = 0; i < presence->used; i++) {
+        if (records[i].life != NN_PRESENCE_FREE) presence_chain_up(presence, i);
+    }
+    return NECPNET_OK;
+}
+
+/* The oldest of those who are offline and whom nobody sees. Seen ones that it passes go to the end: each is looked at once
+ * in a while, not each time. */
+static uint32_t presence_find_forgettable(necpnet_presence* presence)
+{
+    for (int tries = 0; tries < 16 && presence->gone.first != NN_PRESENCE_NOBODY; tries++) {
+        uint32_t at = presence->gone.first;
+        if (presence->records[at].edge_count == 0) return at;
+        nn_presence_set_life(presence, at, NN_PRESENCE_GONE);
+    }
+    return NN_PRESENCE_NOBODY;
+}
+
+NN_PRIVATE necpnet_result nn_presence_reach(necpnet_presence* presence, necpnet_player player, uint32_t* out_at)
+{
+    uint32_t at = nn_presence_find(presence, player);
+    if (at != NN_PRESENCE_NOBODY) {
+        *out_at = at;
+        return NECPNET_OK;
+    }
+    if (presence->free_first == NN_PRESENCE_NOBODY && presence->used == presence->config.players_max) {
+        at = presence_find_forgettable(presence);
+        if (at == NN_PRESENCE_NOBODY) return NECPNET_ERR_LIMIT_REACHED;
+        nn_presence_drop(presence, at);
+    }
+    if (presence->free_first != NN_PRESENCE_NOBODY) {
+        at = presence->free_first;
+        presence->free_first = presence->records[at].life_link.next;
+    } else {
+        if (presence->used == presence->room) {
+            necpnet_result result = presence_grow(presence);
+            if (result != NECPNET_OK) return result;
+        }
+        at = presence->used++;
+    }
+    nn_presence_record* record = &presence->records[at];
+    memset(record, 0, sizeof *record);
+    record->player = player;
+    presence_chain_up(presence, at);
+    nn_presence_set_life(presence, at, NN_PRESENCE_GONE);
+    presence->statistics.players++;
+    *out_at = at;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_presence_drop(necpnet_presence* presence, uint32_t at)
+{
+    nn_presence_record* record = &presence->records[at];
+    uint32_t* chain = presence_chain(presence, record->player);
+    while (record->edge_count) (void)nn_presence_part(presence, at, record->edge_count - 1, 0xff);
+    nn_alloc_give(&presence->alloc, record->edges, record->edges_room * sizeof *record->edges);
+    if (record->location) nn_alloc_give(&presence->alloc, record->location, strlen(record->location) + 1);
+    presence_set_turn(presence, at, NN_PRESENCE_SILENT);
+    nn_presence_set_life(presence, at, NN_PRESENCE_FREE);
+    while (*chain != at) chain = &presence->records[*chain].hash_next;
+    *chain = record->hash_next;
+    memset(record, 0, sizeof *record);
+    record->life_link.next = presence->free_first;
+    presence->free_first = at;
+    presence->statistics.players--;
+}
+
+/* ------------------------------------------------------------------------------------------------------ edges -- */
+
+NN_PRIVATE uint32_t nn_presence_find_edge(const necpnet_presence* presence, uint32_t a, uint32_t b)
+{
+    const nn_presence_record* left = &presence->records[a];
+    const nn_presence_record* right = &presence->records[b];
+    if (left->edge_count <= right->edge_count) {
+        for (uint32_t i = 0; i < left->edge_count; i++) {
+            if (nn_presence_other(&left->edges[i]) == b) return i;
+        }
+    } else {
+        for (uint32_t i = 0; i < right->edge_count; i++) {
+            if (nn_presence_other(&right->edges[i]) == a) return right->edges[i].back;
+        }
+    }
+    return NN_PRESENCE_NOBODY;
+}
+
+/* Room for one more: an eighth more each time, because what is unused counts for every player. */
+static necpnet_result presence_reserve_edge(necpnet_presence* presence, nn_presence_record* record)
+{
+    const necpnet_presence_config* config = &presence->config;
+    uint32_t edges_max = config->friends_max + config->watches_max + config->watchers_max;
+    if (record->edge_count < record->edges_room) return NECPNET_OK;
+    NN_ASSERT(record->edge_count < edges_max); /* each kind has its own limit */
+    uint32_t room = record->edges_room + record->edges_room / 8 + PRESENCE_EDGES_FIRST;
+    if (room > edges_max) room = edges_max;
+    nn_presence_edge* edges = (nn_presence_edge*)nn_alloc_grow(
+        &presence->alloc, record->edges, record->edges_room * sizeof *edges, room * sizeof *edges);
+    if (!edges) return NECPNET_ERR_OUT_OF_MEMORY;
+    record->edges = edges;
+    record->edges_room = room;
+    return NECPNET_OK;
+}
+
+static necpnet_result presence_make_edge(necpnet_presence* presence, uint32_t a, uint32_t b, uint32_t* out_place)
+{
+    nn_presence_record* left = &presence->records[a];
+    nn_presence_record* right = &presence->records[b];
+    necpnet_result result = presence_reserve_edge(presence, left);
+    if (result == NECPNET_OK) result = presence_reserve_edge(presence, right);
+    if (result != NECPNET_OK) return result;
+    left->edges[left->edge_count].other = b << 8;
+    left->edges[left->edge_count].back = right->edge_count;
+    right->edges[right->edge_count].other = a << 8;
+    right->edges[right->edge_count].back = left->edge_count;
+    right->edge_count++;
+    *out_place = left->edge_count++;
+    presence->statistics.edges++;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_result nn_presence_join(necpnet_presence* presence, uint32_t a, uint32_t b, uint32_t bits,
+                                           bool* out_new)
+{
+    nn_presence_record* left = &presence->records[a];
+    nn_presence_record* right = &presence->records[b];
+    uint32_t place = nn_presence_find_edge(presence, a, b);
+    *out_new = place == NN_PRESENCE_NOBODY || !(left->edges[place].other & bits);
+    if (!*out_new) return NECPNET_OK;
+    if (bits == NN_PRESENCE_FRIEND) {
+        if (left->friends >= presence->config.friends_max || right->friends >= presence->config.friends_max) {
+            return NECPNET_ERR_LIMIT_REACHED;
+        }
+    } else if (left->watches >= presence->config.watches_max || right->watched >= presence->config.watchers_max) {
+        return NECPNET_ERR_LIMIT_REACHED;
+    }
+    if (place == NN_PRESENCE_NOBODY) {
+        necpnet_result result = presence_make_edge(presence, a, b, &place);
+        if (result != NECPNET_OK) return result;
+    }
+    nn_presence_edge* edge = &left->edges[place];
+    nn_presence_edge* back = &right->edges[edge->back];
+    edge->other |= bits;
+    back->other |= bits == NN_PRESENCE_FRIEND ? NN_PRESENCE_FRIEND : NN_PRESENCE_WATCHED;
+    if (bits == NN_PRESENCE_FRIEND) {
+        left->friends++;
+        right->friends++;
+    } else {
+        left->watches++;
+        right->watched++;
+    }
+    return NECPNET_OK;
+}
+
+/* Takes out the edge at a place; the last one fills it, and its other end learns that. */
+static void presence_cut(necpnet_presence* presence, uint32_t a, uint32_t place)
+{
+    nn_presence_record* record = &presence->records[a];
+    uint32_t last = --record->edge_count;
+    if (place == last) return;
+    nn_presence_edge moved = record->edges[last];
+    record->edges[place] = moved;
+    presence->records[nn_presence_other(&moved)].edges[moved.back].back = place;
+}
+
+NN_PRIVATE bool nn_presence_part(necpnet_presence* presence, uint32_t a, uint32_t place, uint32_t bits)
+{
+    nn_presence_record* left = &presence->records[a];
+    nn_presence_edge* edge = &left->edges[place];
+    uint32_t b = nn_presence_other(edge);
+    nn_presence_record* right = &presence->records[b];
+    nn_presence_edge* back = &right->edges[edge->back];
+    bits &= edge->other;
+    if (bits & NN_PRESENCE_FRIEND) {
+        left->friends--;
+        right->friends--;
+        back->other &= ~NN_PRESENCE_FRIEND;
+    }
+    if (bits & NN_PRESENCE_WATCHES) {
+        left->watches--;
+        right->watched--;
+        back->other &= ~NN_PRESENCE_WATCHED;
+    }
+    if (bits & NN_PRESENCE_WATCHED) {
+        right->watches--;
+        left->watched--;
+        back->other &= ~NN_PRESENCE_WATCHES;
+    }
+    edge->other &= ~bits;
+    if (!(edge->other & NN_PRESENCE_SEES)) edge->other &= ~NN_PRESENCE_PENDING;
+    if (!(back->other & NN_PRESENCE_SEES)) back->other &= ~NN_PRESENCE_PENDING;
+    if (edge->other & (NN_PRESENCE_SEES | NN_PRESENCE_SEEN)) return false;
+    uint32_t back_place = edge->back;
+    presence_cut(presence, a, place);
+    presence_cut(presence, b, back_place);
+    presence->statistics.edges--;
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------ what is seen -- */
+
+NN_PRIVATE bool nn_presence_is_visible(const nn_presence_record* record)
+{
+    return (record->life == NN_PRESENCE_HERE || record->life == NN_PRESENCE_GRACE) &&
+           record->status != NECPNET_PRESENCE_INVISIBLE;
+}
+
+NN_PRIVATE void nn_presence_show(const necpnet_presence* presence, const nn_presence_record* record,
+                                 necpnet_presence_info* out_info)
+{
+    bool visible = nn_presence_is_visible(record);
+    out_info->player = record->player;
+    out_info->status = visible ? (necpnet_presence_status)record->status : NECPNET_PRESENCE_OFFLINE;
+    out_info->zone = visible ? record->zone : 0;
+    out_info->location = visible && record->location ? record->location : "";
+    out_info->last_seen_us = visible ? presence->now_us + presence->wall_offset_us : record->seen_us;
+}
+
+NN_PRIVATE void nn_presence_mark_for(necpnet_presence* presence, uint32_t watcher, uint32_t place)
+{
+    nn_presence_record* record = &presence->records[watcher];
+    if (record->edges[place].other & NN_PRESENCE_PENDING) {
+        presence->statistics.coalesced++;
+        return;
+    }
+    record->edges[place].other |= NN_PRESENCE_PENDING;
+    record->pending = true;
+    if (record->life == NN_PRESENCE_HERE && record->turn == NN_PRESENCE_SILENT) {
+        presence_set_turn(presence, watcher, NN_PRESENCE_READY);
+    }
+}
+
+NN_PRIVATE void nn_presence_mark(necpnet_presence* presence, uint32_t at)
+{
+    const nn_presence_record* record = &presence->records[at];
+    presence->statistics.changes++;
+    for (uint32_t i = 0; i < record->edge_count; i++) {
+        const nn_presence_edge* edge = &record->edges[i];
+        if (!(edge->other & NN_PRESENCE_SEEN)) continue;
+        uint32_t watcher = nn_presence_other(edge);
+        /* who is offline hears of it when it is back */
+        if (presence->records[watcher].life == NN_PRESENCE_GONE) continue;
+        nn_presence_mark_for(presence, watcher, edge->back);
+    }
+}
+
+NN_PRIVATE void nn_presence_end_grace(necpnet_presence* presence, uint32_t at, uint64_t since_us)
+{
+    nn_presence_record* record = &presence->records[at];
+    bool was_visible = nn_presence_is_visible(record);
+    if (was_visible) record->seen_us = since_us + presence->wall_offset_us;
+    nn_presence_set_life(presence, at, NN_PRESENCE_GONE);
+    presence_set_turn(presence, at, NN_PRESENCE_SILENT);
+    record->status = NECPNET_PRESENCE_OFFLINE;
+    record->connections = 0;
+    record->zone = 0;
+    record->pending = false;
+    if (record->location) nn_alloc_give(&presence->alloc, record->location, strlen(record->location) + 1);
+    record->location = NULL;
+    if (was_visible) nn_presence_mark(presence, at);
+    for (uint32_t i = record->edge_count; i-- > 0;) {
+        nn_presence_edge* edge = &record->edges[i];
+        bool both_gone = presence->records[nn_presence_other(edge)].life == NN_PRESENCE_GONE;
+        edge->other &= ~NN_PRESENCE_PENDING;
+        (void)nn_presence_part(presence, at, i, NN_PRESENCE_WATCHES | (both_gone ? NN_PRESENCE_FRIEND : 0u));
+    }
+    if (record->edge_count == 0) {
+        nn_alloc_give(&presence->alloc, record->edges, record->edges_room * sizeof *record->edges);
+        record->edges = NULL;
+        record->edges_room = 0;
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------- turns -- */
+
+NN_PRIVATE uint32_t nn_presence_take_turn(necpnet_presence* presence)
+{
+    uint32_t at = presence->ready.first;
+    if (at == NN_PRESENCE_NOBODY) return at;
+    presence->records[at].told_us = presence->now_us;
+    presence_set_turn(presence, at, NN_PRESENCE_RESTS);
+    return at;
+}
+
+NN_PRIVATE void nn_presence_wake(necpnet_presence* presence)
+{
+    uint64_t interval_us = (uint64_t)presence->config.interval_ms * 1000u;
+    for (;;) {
+        uint32_t at = presence->resting.first;
+        if (at == NN_PRESENCE_NOBODY || presence->records[at].told_us + interval_us > presence->now_us) return;
+        bool ready = presence->records[at].pending && presence->records[at].life == NN_PRESENCE_HERE;
+        presence_set_turn(presence, at, ready ? NN_PRESENCE_READY : NN_PRESENCE_SILENT);
+    }
+}
+/* ---- end src/nn_presence.c --------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_presence_api.c --------------------------------------------------------------------------------- */
+/* nn_presence_api - the public calls, and presence as bytes. */
+
+
+necpnet_result necpnet_presence_config_default(necpnet_presence_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->players_max = 65536;
+    config->friends_max = 256;
+    config->watches_max = 256;
+    config->watchers_max = 16384;
+    config->interval_ms = 1000;
+    config->grace_ms = 30000;
+    return NECPNET_OK;
+}
+
+static bool presence_check_config(const necpnet_presence_config* config)
+{
+    const necpnet_logger* logger = &config->logger;
+    return nn_config_allocator(logger, &config->allocator) &&
+           nn_config_range(logger, "players_max", config->players_max, 1, NN_PRESENCE_PLAYERS_MAX) &&
+           nn_config_range(logger, "friends_max", config->friends_max, 0, 65535) &&
+           nn_config_range(logger, "watches_max", config->watches_max, 0, 65535) &&
+           nn_config_range(logger, "watchers_max", config->watchers_max, 0, NN_PRESENCE_PLAYERS_MAX) &&
+           nn_config_range(logger, "interval_ms", config->interval_ms, 1, 60000) &&
+           nn_config_range(logger, "grace_ms", config->grace_ms, 0, 3600000);
+}
+
+necpnet_result necpnet_presence_create(const necpnet_presence_config* config, necpnet_presence** out_presence)
+{
+    if (!config || !out_presence) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    if (!presence_check_config(config)) return NECPNET_ERR_BAD_CONFIG;
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, &config->allocator);
+    necpnet_presence* presence = (necpnet_presence*)nn_alloc_take(&alloc, sizeof *presence);
+    if (!presence) return NECPNET_ERR_OUT_OF_MEMORY;
+    presence->alloc = alloc;
+    presence->config = *config;
+    presence->items_max = config->friends_max + config->watches_max;
+    nn_presence_init(presence);
+    if (presence->items_max) {
+        presence->items =
+            (necpnet_presence_info*)nn_alloc_take(&presence->alloc, presence->items_max * sizeof *presence->items);
+        if (!presence->items) {
+            necpnet_presence_destroy(presence);
+            return NECPNET_ERR_OUT_OF_MEMORY;
+        }
+    }
+    *out_presence = presence;
+    return NECPNET_OK;
+}
+
+void necpnet_presence_destroy(necpnet_presence* presence)
+{
+    if (!presence) return;
+    for (uint32_t i = 0; i < presence->used; i++) {
+        nn_presence_record* record = &presence->records[i];
+        nn_alloc_give(&presence->alloc, record->edges, record->edges_room * sizeof *record->edges);
+        if (record->location) nn_alloc_give(&presence->alloc, record->location, strlen(record->location) + 1);
+    }
+    nn_alloc_give(&presence->alloc, presence->records, presence->room * sizeof *presence->records);
+    nn_alloc_give(&presence->alloc, presence->heads, presence->room * sizeof *presence->heads);
+    nn_alloc_give(&presence->alloc, presence->items, presence->items_max * sizeof *presence->items);
+    nn_alloc alloc = presence->alloc;
+    nn_alloc_give(&alloc, presence, sizeof *presence);
+}
+
+/* -------------------------------------------------------------------------------------------------------- time -- */
+
+necpnet_result necpnet_presence_set_wall_time(necpnet_presence* presence, uint64_t wall_us, uint64_t now_us)
+{
+    if (!presence) return NECPNET_ERR_INVALID_ARGUMENT;
+    presence->wall_offset_us = wall_us - now_us;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_presence_update(necpnet_presence* presence, uint64_t now_us)
+{
+    if (!presence) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (now_us > presence->now_us) presence->now_us = now_us;
+    uint64_t grace_us = (uint64_t)presence->config.grace_ms * 1000u;
+    for (;;) {
+        uint32_t at = presence->grace.first;
+        if (at == NN_PRESENCE_NOBODY || presence->records[at].lost_us + grace_us > presence->now_us) break;
+        nn_presence_end_grace(presence, at, presence->records[at].lost_us);
+    }
+    nn_presence_wake(presence);
+    return NECPNET_OK;
+}
+
+uint64_t necpnet_presence_deadline_us(const necpnet_presence* presence)
+{
+    if (!presence) return NN_NEVER;
+    uint64_t deadline_us = NN_NEVER;
+    if (presence->ready.first != NN_PRESENCE_NOBODY) return presence->now_us;
+    if (presence->grace.first != NN_PRESENCE_NOBODY) {
+        deadline_us = presence->records[presence->grace.first].lost_us + (uint64_t)presence->config.grace_ms * 1000u;
+    }
+    if (presence->resting.first != NN_PRESENCE_NOBODY) {
+        deadline_us = nn_min_u64(deadline_us, presence->records[presence->resting.first].told_us +
+                                                  (uint64_t)presence->config.interval_ms * 1000u);
+    }
+    return deadline_us;
+}
+
+/* ------------------------------------------------------------------------------------------------ coming, going -- */
+
+static bool presence_may_set(necpnet_presence_status status)
+{
+    return status > NECPNET_PRESENCE_OFFLINE && status <= NECPNET_PRESENCE_IN_GAME;
+}
+
+/* All that this watcher sees and that is not offline is told anew. */
+static void presence_mark_all(necpnet_presence* presence, uint32_t at, bool offline_too)
+{
+    const nn_presence_record* record = &presence->records[at];
+    for (uint32_t i = 0; i < record->edge_count; i++) {
+        if (!(record->edges[i].other & NN_PRESENCE_SEES)) continue;
+        const nn_presence_record* other = &presence->records[nn_presence_other(&record->edges[i])];
+        if (offline_too || nn_presence_is_visible(other)) nn_presence_mark_for(presence, at, i);
+    }
+}
+
+necpnet_result necpnet_presence_connect(necpnet_presence* presence, necpnet_player player,
+                                        necpnet_presence_status status)
+{
+    uint32_t at;
+    if (!presence || !player || !presence_may_set(status)) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = nn_presence_reach(presence, player, &at);
+    if (result != NECPNET_OK) return result;
+    nn_presence_record* record = &presence->records[at];
+    bool was_gone = record->life == NN_PRESENCE_GONE;
+    record->connections++;
+    if (was_gone) record->status = (uint8_t)status;
+    if (record->connections > 1) return NECPNET_OK;
+    nn_presence_set_life(presence, at, NN_PRESENCE_HERE);
+    if (was_gone) {
+        if (nn_presence_is_visible(record)) nn_presence_mark(presence, at);
+        presence_mark_all(presence, at, false);
+    } else {
+        /* what changed while it was away is marked already; this gives it its turn */
+        for (uint32_t i = 0; i < record->edge_count; i++) {
+            if (!(record->edges[i].other & NN_PRESENCE_PENDING)) continue;
+            record->edges[i].other &= ~NN_PRESENCE_PENDING;
+            nn_presence_mark_for(presence, at, i);
+        }
+    }
+    return NECPNET_OK;
+}
+
+/* The record of one who is here or in grace. */
+static nn_presence_record* presence_find_alive(necpnet_presence* presence, necpnet_player player, uint32_t* out_at)
+{
+    uint32_t at = nn_presence_find(presence, player);
+    if (at == NN_PRESENCE_NOBODY || presence->records[at].life == NN_PRESENCE_GONE) return NULL;
+    *out_at = at;
+    return &presence->records[at];
+}
+
+necpnet_result necpnet_presence_disconnect(necpnet_presence* presence, necpnet_player player, bool lost)
+{
+    uint32_t at;
+    if (!presence || !player) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_presence_record* record = presence_find_alive(presence, player, &at);
+    if (!record || (lost && record->connections == 0)) return NECPNET_ERR_NOT_FOUND;
+    if (record->connections > 1) {
+        record->connections--;
+        return NECPNET_OK;
+    }
+    record->connections = 0;
+    if (lost && presence->config.grace_ms) {
+        record->lost_us = presence->now_us;
+        nn_presence_set_life(presence, at, NN_PRESENCE_GRACE);
+    } else {
+        nn_presence_end_grace(presence, at, record->life == NN_PRESENCE_GRACE ? record->lost_us : presence->now_us);
+    }
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_presence_forget(necpnet_presence* presence, necpnet_player player)
+{
+    if (!presence || !player) return NECPNET_ERR_INVALID_ARGUMENT;
+    uint32_t at = nn_presence_find(presence, player);
+    if (at == NN_PRESENCE_NOBODY) return NECPNET_ERR_NOT_FOUND;
+    if (presence->records[at].life != NN_PRESENCE_GONE) return NECPNET_ERR_INVALID_STATE;
+    nn_presence_drop(presence, at);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_presence_remember(necpnet_presence* presence, necpnet_player player, uint64_t last_seen_us)
+{
+    uint32_t at;
+    if (!presence || !player) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = nn_presence_reach(presence, player, &at);
+    if (result != NECPNET_OK) return result;
+    if (last_seen_us > presence->records[at].seen_us) presence->records[at].seen_us = last_seen_us;
+    return NECPNET_OK;
+}
+
+/* ------------------------------------------------------------------------------------------- status and place -- */
+
+necpnet_result necpnet_presence_set_status(necpnet_presence* presence, necpnet_player player,
+                                           necpnet_presence_status status)
+{
+    uint32_t at;
+    if (!presence || !player || !presence_may_set(status)) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_presence_record* record = presence_find_alive(presence, player, &at);
+    if (!record) return NECPNET_ERR_NOT_FOUND;
+    if (record->status == (uint8_t)status) return NECPNET_OK;
+    bool was_visible = nn_presence_is_visible(record);
+    record->status = (uint8_t)status;
+    bool is_visible = nn_presence_is_visible(record);
+    if (was_visible && !is_visible) record->seen_us = presence->now_us + presence->wall_offset_us;
+    if (was_visible || is_visible) nn_presence_mark(presence, at);
+    return NECPNET_OK;
+}
+
+/* OK: location may be NULL. */
+static bool presence_location_is_right(const char* location)
+{
+    if (!location) return true;
+    size_t bytes = strlen(location);
+    return bytes <= NECPNET_PRESENCE_LOCATION_BYTES_MAX && nn_utf8_valid((const uint8_t*)location, bytes);
+}
+
+necpnet_result necpnet_presence_set_place(necpnet_presence* presence, necpnet_player player, uint32_t zone,
+                                          const char* location)
+{
+    uint32_t at;
+    if (!presence || !player || !presence_location_is_right(location)) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_presence_record* record = presence_find_alive(presence, player, &at);
+    if (!record) return NECPNET_ERR_NOT_FOUND;
+    if (!location) location = "";
+    bool moved = strcmp(record->location ? record->location : "", location) != 0;
+    if (!moved && record->zone == zone) return NECPNET_OK;
+    if (moved) {
+        char* copy = NULL;
+        if (location[0]) {
+            copy = (char*)nn_alloc_take(&presence->alloc, strlen(location) + 1);
+            if (!copy) return NECPNET_ERR_OUT_OF_MEMORY;
+            memcpy(copy, location, strlen(location));
+        }
+        if (record->location) nn_alloc_give(&presence->alloc, record->location, strlen(record->location) + 1);
+        record->location = copy;
+    }
+    record->zone = zone;
+    if (nn_presence_is_visible(record)) nn_presence_mark(presence, at);
+    return NECPNET_OK;
+}
+
+/* --------------------------------------------------------------------------------------------- who sees whom -- */
+
+/* An edge from one who is here (or in grace) to another; what it shows is told unless the other is offline. */
+static necpnet_result presence_join_players(necpnet_presence* presence, necpnet_player from, necpnet_player to,
+                                            uint32_t bits)
+{
+    uint32_t a, b;
+    bool is_new;
+    if (!presence || !from || !to || from == to) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!presence_find_alive(presence, from, &a)) return NECPNET_ERR_NOT_FOUND;
+    necpnet_result result = nn_presence_reach(presence, to, &b);
+    if (result == NECPNET_OK) result = nn_presence_join(presence, a, b, bits, &is_new);
+    if (result != NECPNET_OK || !is_new) return result;
+    uint32_t place = nn_presence_find_edge(presence, a, b);
+    if (nn_presence_is_visible(&presence->records[b])) nn_presence_mark_for(presence, a, place);
+    if (bits == NN_PRESENCE_FRIEND && nn_presence_is_visible(&presence->records[a]) &&
+        presence->records[b].life != NN_PRESENCE_GONE) {
+        nn_presence_mark_for(presence, b, presence->records[a].edges[place].back);
+    }
+    return NECPNET_OK;
+}
+
+static necpnet_result presence_part_players(necpnet_presence* presence, necpnet_player from, necpnet_player to,
+                                            uint32_t bits)
+{
+    if (!presence || !from || !to || from == to) return NECPNET_ERR_INVALID_ARGUMENT;
+    uint32_t a = nn_presence_find(presence, from);
+    uint32_t b = nn_presence_find(presence, to);
+    if (a == NN_PRESENCE_NOBODY || b == NN_PRESENCE_NOBODY) return NECPNET_ERR_NOT_FOUND;
+    uint32_t place = nn_presence_find_edge(presence, a, b);
+    if (place == NN_PRESENCE_NOBODY || !(presence->records[a].edges[place].other & bits)) return NECPNET_ERR_NOT_FOUND;
+    (void)nn_presence_part(presence, a, place, bits);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_presence_add_friend(necpnet_presence* presence, necpnet_player player, necpnet_player other)
+{
+    return presence_join_players(presence, player, other, NN_PRESENCE_FRIEND);
+}
+
+necpnet_result necpnet_presence_remove_friend(necpnet_presence* presence, necpnet_player player, necpnet_player other)
+{
+    return presence_part_players(presence, player, other, NN_PRESENCE_FRIEND);
+}
+
+necpnet_result necpnet_presence_watch(necpnet_presence* presence, necpnet_player watcher, necpnet_player player)
+{
+    return presence_join_players(presence, watcher, player, NN_PRESENCE_WATCHES);
+}
+
+necpnet_result necpnet_presence_unwatch(necpnet_presence* presence, necpnet_player watcher, necpnet_player player)
+{
+    return presence_part_players(presence, watcher, player, NN_PRESENCE_WATCHES);
+}
+
+necpnet_result necpnet_presence_refresh(necpnet_presence* presence, necpnet_player player)
+{
+    uint32_t at;
+    if (!presence || !player) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!presence_find_alive(presence, player, &at)) return NECPNET_ERR_NOT_FOUND;
+    presence_mark_all(presence, at, true);
+    return NECPNET_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------ reading -- */
+
+necpnet_result necpnet_presence_get(const necpnet_presence* presence, necpnet_player viewer, necpnet_player player,
+                                    necpnet_presence_info* out_info)
+{
+    if (!presence || !player || !out_info) return NECPNET_ERR_INVALID_ARGUMENT;
+    uint32_t at = nn_presence_find(presence, player);
+    if (at == NN_PRESENCE_NOBODY) {
+        memset(out_info, 0, sizeof *out_info);
+        out_info->player = player;
+        out_info->location = "";
+        return NECPNET_OK;
+    }
+    const nn_presence_record* record = &presence->records[at];
+    nn_presence_show(presence, record, out_info);
+    if (viewer == player && record->life != NN_PRESENCE_GONE) {
+        out_info->status = (necpnet_presence_status)record->status;
+        out_info->zone = record->zone;
+        out_info->location = record->location ? record->location : "";
+        out_info->last_seen_us = presence->now_us + presence->wall_offset_us;
+    }
+    return NECPNET_OK;
+}
+
+necpnet_player necpnet_presence_next(const necpnet_presence* presence, necpnet_player player)
+{
+    uint32_t at = 0;
+    if (!presence) return 0;
+    if (player) {
+        at = nn_presence_find(presence, player);
+        if (at == NN_PRESENCE_NOBODY) return 0;
+        at++;
+    }
+    for (; at < presence->used; at++) {
+        if (nn_presence_is_visible(&presence->records[at])) return presence->records[at].player;
+    }
+    return 0;
+}
+
+necpnet_result necpnet_presence_get_seen(const necpnet_presence* presence, necpnet_player player,
+                                         necpnet_presence_info* infos, size_t infos_max, size_t* out_count)
+{
+    if (!presence || !player || !out_count || (!infos && infos_max)) return NECPNET_ERR_INVALID_ARGUMENT;
+    uint32_t at = nn_presence_find(presence, player);
+    if (at == NN_PRESENCE_NOBODY) return NECPNET_ERR_NOT_FOUND;
+    const nn_presence_record* record = &presence->records[at];
+    size_t count = 0;
+    for (uint32_t i = 0; i < record->edge_count; i++) {
+        if (!(record->edges[i].other & NN_PRESENCE_SEES)) continue;
+        if (count == infos_max) return NECPNET_ERR_BUFFER_TOO_SMALL;
+        nn_presence_show(presence, &presence->records[nn_presence_other(&record->edges[i])], &infos[count++]);
+    }
+    *out_count = count;
+    return NECPNET_OK;
+}
+
+bool necpnet_presence_poll(necpnet_presence* presence, necpnet_presence_change* out_change)
+{
+    if (!presence || !out_change) return false;
+    for (;;) {
+        uint32_t at = nn_presence_take_turn(presence);
+        if (at == NN_PRESENCE_NOBODY) return false;
+        nn_presence_record* record = &presence->records[at];
+        if (record->life != NN_PRESENCE_HERE) continue; /* lost since; told when it is back */
+        size_t count = 0;
+        record->pending = false;
+        for (uint32_t i = 0; i < record->edge_count; i++) {
+            nn_presence_edge* edge = &record->edges[i];
+            if (!(edge->other & NN_PRESENCE_PENDING)) continue;
+            edge->other &= ~NN_PRESENCE_PENDING;
+            nn_presence_show(presence, &presence->records[nn_presence_other(edge)], &presence->items[count++]);
+        }
+        if (count == 0) continue;
+        presence->statistics.updates++;
+        presence->statistics.told += count;
+        out_change->watcher = record->player;
+        out_change->items = presence->items;
+        out_change->count = count;
+        return true;
+    }
+}
+
+necpnet_result necpnet_presence_get_statistics(const necpnet_presence* presence,
+                                               necpnet_presence_statistics* out_statistics)
+{
+    if (!presence || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    *out_statistics = presence->statistics;
+    out_statistics->memory_bytes = presence->alloc.bytes;
+    return NECPNET_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------ as bytes -- */
+
+#define PRESENCE_HAS_ZONE 0x10u
+#define PRESENCE_HAS_LOCATION 0x20u
+#define PRESENCE_HAS_SEEN 0x40u
+
+necpnet_result necpnet_presence_write(const necpnet_presence_info* items, size_t count, void* data, size_t bytes,
+                                      size_t* out_bytes)
+{
+    if ((!items && count) || (!data && bytes) || !out_bytes || count > UINT32_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_writer writer = nn_writer_of(data, bytes);
+    nn_write_varint(&writer, count);
+    for (size_t i = 0; i < count; i++) {
+        const necpnet_presence_info* item = &items[i];
+        if (item->status > NECPNET_PRESENCE_IN_GAME || item->last_seen_us / 1000000u > NN_VARINT_MAX ||
+            !presence_location_is_right(item->location)) {
+            return NECPNET_ERR_INVALID_ARGUMENT;
+        }
+        bool has_location = item->location && item->location[0];
+        unsigned head = (unsigned)item->status | (item->zone ? PRESENCE_HAS_ZONE : 0u) |
+                        (has_location ? PRESENCE_HAS_LOCATION : 0u) | (item->last_seen_us ? PRESENCE_HAS_SEEN : 0u);
+        nn_write_u64(&writer, item->player);
+        nn_write_u8(&writer, (uint8_t)head);
+        if (item->zone) nn_write_varint(&writer, item->zone);
+        if (has_location) {
+            size_t location_bytes = strlen(item->location) + 1;
+            nn_write_u8(&writer, (uint8_t)location_bytes);
+            nn_write_bytes(&writer, item->location, location_bytes);
+        }
+        if (item->last_seen_us) nn_write_varint(&writer, item->last_seen_us / 1000000u);
+    }
+    if (writer.failed) return NECPNET_ERR_BUFFER_TOO_SMALL;
+    *out_bytes = nn_writer_bytes(&writer);
+    return NECPNET_OK;
+}
+
+/* The location with its NUL, a view; NULL: it is wrong. */
+static const char* presence_read_location(nn_reader* reader)
+{
+    size_t bytes = nn_read_u8(reader);
+    const uint8_t* view = nn_read_view(reader, bytes);
+    if (!view || bytes < 2 || bytes > NECPNET_PRESENCE_LOCATION_BYTES_MAX + 1) return NULL;
+    if (memchr(view, 0, bytes) != view + bytes - 1 || !nn_utf8_valid(view, bytes - 1)) return NULL;
+    return (const char*)view;
+}
+
+static bool presence_read_item(nn_reader* reader, necpnet_presence_info* out_item)
+{
+    memset(out_item, 0, sizeof *out_item);
+    out_item->location = "";
+    out_item->player = nn_read_u64(reader);
+    unsigned head = nn_read_u8(reader);
+    if ((head & 0x80u) || (head & 0x0fu) > NECPNET_PRESENCE_IN_GAME) return false;
+    out_item->status = (necpnet_presence_status)(head & 0x0fu);
+    if (head & PRESENCE_HAS_ZONE) {
+        uint64_t zone = nn_read_varint(reader);
+        if (zone == 0 || zone > UINT32_MAX) return false;
+        out_item->zone = (uint32_t)zone;
+    }
+    if (head & PRESENCE_HAS_LOCATION) {
+        out_item->location = presence_read_location(reader);
+        if (!out_item->location) return false;
+    }
+    if (head & PRESENCE_HAS_SEEN) {
+        uint64_t seconds = nn_read_varint(reader);
+        if (seconds == 0 || seconds > UINT64_MAX / 1000000u) return false;
+        out_item->last_seen_us = seconds * 1000000u;
+    }
+    return !reader->failed && out_item->player != 0;
+}
+
+necpnet_result necpnet_presence_read(const void* data, size_t bytes, necpnet_presence_info* items, size_t items_max,
+                                     size_t* out_count)
+{
+    if ((!data && bytes) || (!items && items_max) || !out_count) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_reader reader = nn_reader_of(data, bytes);
+    uint64_t count = nn_read_varint(&reader);
+    if (reader.failed || count > nn_reader_left(&reader) / 9) return NECPNET_ERR_BAD_DATA;
+    if (count > items_max) return NECPNET_ERR_BUFFER_TOO_SMALL;
+    for (size_t i = 0; i < (size_t)count; i++) {
+        if (!presence_read_item(&reader, &items[i])) return NECPNET_ERR_BAD_DATA;
+    }
+    if (nn_reader_left(&reader)) return NECPNET_ERR_BAD_DATA;
+    *out_count = (size_t)count;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_presence_api.c ----------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_link.h ----------------------------------------------------------------------------------------- */
 /* nn_link - the inside of the simulated network: hosts, packets on their way, streams as pairs of ends.
  *

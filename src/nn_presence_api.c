@@ -1,4 +1,4 @@
-/* nn_presence - the public calls, and presence as bytes. */
+/* nn_presence_api - the public calls, and presence as bytes. */
 #include "nn_presence.h"
 
 #include "nn_bytes.h"

@@ -1385,7 +1385,7 @@ typedef enum necpnet_field_kind {
     NECPNET_FIELD_ANGLE = 7,   /* storage: float, radians, any value; wraps; step */
     NECPNET_FIELD_ENTITY = 8,  /* storage: necpnet_entity */
     NECPNET_FIELD_STRING = 9,  /* storage: char[count], NUL-terminated UTF-8 */
-    NECPNET_FIELD_BYTES = 10   /* storage: uint8_t[count], all of them */
+    NECPNET_FIELD_BYTES = 10   /* storage: uint8_t[count]; all of them, or as many as a length says */
 } necpnet_field_kind;
 
 #define NECPNET_FIELD_SIGNED 1u       /* integer storage is signed */
@@ -1395,6 +1395,8 @@ typedef enum necpnet_field_kind {
 #define NECPNET_FIELD_REQUIRED 16u    /* a reader without it, or of another kind, cannot follow: ERR_SCHEMA_DIFFERS */
 #define NECPNET_FIELD_SLOW 32u        /* the 10 Hz class: see necpnet_world_config.slow_ticks */
 #define NECPNET_FIELD_POSITION 64u    /* VEC2, VEC3, one a type: where the entity stands; see necpnet_world_config.interest_cell */
+#define NECPNET_FIELD_ARRAY 128u      /* count values of the kind, one behind the other; not of STRING and BYTES */
+#define NECPNET_FIELD_BOUNDED 256u    /* ARRAY and BYTES: only the first of them count, as many as the length member says */
 
 /* One field of a struct. Made by the macros below. */
 typedef struct necpnet_field {
@@ -1403,25 +1405,35 @@ typedef struct necpnet_field {
     uint8_t kind;     /* necpnet_field_kind */
     uint8_t storage_bytes; /* of one number: 1, 2, 4 or 8 */
     uint32_t offset;  /* in the struct */
-    uint32_t count;   /* STRING and BYTES: their size, at most 255; else 1 */
+    uint32_t count;   /* STRING and BYTES: their size; ARRAY: how many values; at most NECPNET_FIELD_COUNT_MAX; else 1 */
     uint32_t flags;
     double min;
     double max;
     double step; /* FLOAT, VEC2, VEC3, ANGLE: quantum; QUAT: quantum of a component, 0.0001 .. 0.1 */
+    uint32_t length_offset; /* BOUNDED: of the length member in the struct; else 0 */
+    uint32_t length_bytes;  /* BOUNDED: its size, an unsigned integer of 1, 2 or 4; else 0 */
 } necpnet_field;
 
 typedef struct necpnet_entity_type {
     const char* name;
     uint16_t id; /* 1 .. 65,535, unique in its schema */
-    uint32_t struct_bytes; /* at most 4,096; its state as it travels takes at most 1,000 */
+    uint32_t struct_bytes; /* 1 .. NECPNET_STRUCT_BYTES_MAX */
     const necpnet_field* fields;
-    int field_count; /* 1 .. 64 */
+    int field_count; /* 1 .. NECPNET_FIELDS_MAX */
 } necpnet_entity_type;
+
+#define NECPNET_ENTITY_TYPES_MAX 256
+#define NECPNET_FIELDS_MAX 64
+#define NECPNET_FIELD_COUNT_MAX 255   /* bytes of a text, with its NUL, or of raw bytes; values of an array */
+#define NECPNET_STRUCT_BYTES_MAX 4096 /* of an entity type */
+#define NECPNET_STATE_BYTES_MAX 1000  /* of a whole state as it travels: it must fit one packet of any path */
+#define NECPNET_STATE_WORDS_MAX 1200  /* of a state in memory: one for each number (two beyond a range of 2^32), one more for a
+                                         quaternion or a length, one for four bytes of text */
 
 #define NECPNET_MEMBER_BYTES(type, member) sizeof(((type*)0)->member)
 #define NECPNET_FIELD_OF(type, member, id, kind, number_bytes, count, flags, min, max, step) \
     {#member, (id), (kind), (uint8_t)(number_bytes), (uint32_t)offsetof(type, member), (uint32_t)(count), (flags), \
-     (double)(min), (double)(max), (double)(step)}
+     (double)(min), (double)(max), (double)(step), 0, 0}
 #define NECPNET_BOOL(type, member, id, flags) \
     NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_BOOL, 1, 1, flags, 0, 1, 1)
 #define NECPNET_INTEGER(type, member, id, min, max, flags) \
@@ -1445,8 +1457,55 @@ typedef struct necpnet_entity_type {
 #define NECPNET_BYTES(type, member, id, flags) \
     NECPNET_FIELD_OF(type, member, id, NECPNET_FIELD_BYTES, 1, NECPNET_MEMBER_BYTES(type, member), flags, 0, 0, 1)
 
-#define NECPNET_ENTITY_TYPES_MAX 256
-#define NECPNET_FIELDS_MAX 64
+/* Arrays: members like float speeds[8], float places[8][2]. All values count; in a _LIST the first ones, as many as the
+ * struct's unsigned member `length` says. Only the range of values that changed is sent. */
+#define NECPNET_ELEMENTS(type, member) (NECPNET_MEMBER_BYTES(type, member) / NECPNET_MEMBER_BYTES(type, member[0]))
+#define NECPNET_ARRAY_OF(type, member, id, kind, numbers, flags, min, max, step) \
+    NECPNET_FIELD_OF(type, member, id, kind, NECPNET_MEMBER_BYTES(type, member[0]) / (numbers), \
+                     NECPNET_ELEMENTS(type, member), (flags) | NECPNET_FIELD_ARRAY, min, max, step)
+#define NECPNET_LIST_OF(type, member, length, id, kind, numbers, flags, min, max, step) \
+    {#member, (id), (kind), (uint8_t)(NECPNET_MEMBER_BYTES(type, member[0]) / (numbers)), \
+     (uint32_t)offsetof(type, member), (uint32_t)NECPNET_ELEMENTS(type, member), \
+     (flags) | ((kind) == NECPNET_FIELD_BYTES ? 0u : NECPNET_FIELD_ARRAY) | NECPNET_FIELD_BOUNDED, (double)(min), \
+     (double)(max), (double)(step), (uint32_t)offsetof(type, length), (uint32_t)NECPNET_MEMBER_BYTES(type, length)}
+#define NECPNET_BOOL_ARRAY(type, member, id, flags) \
+    NECPNET_ARRAY_OF(type, member, id, NECPNET_FIELD_BOOL, 1, flags, 0, 1, 1)
+#define NECPNET_INTEGER_ARRAY(type, member, id, min, max, flags) \
+    NECPNET_ARRAY_OF(type, member, id, NECPNET_FIELD_INTEGER, 1, flags, min, max, 1)
+#define NECPNET_ENUM_ARRAY(type, member, id, max, flags) \
+    NECPNET_ARRAY_OF(type, member, id, NECPNET_FIELD_ENUM, 1, flags, 0, max, 1)
+#define NECPNET_FLOAT_ARRAY(type, member, id, min, max, step, flags) \
+    NECPNET_ARRAY_OF(type, member, id, NECPNET_FIELD_FLOAT, 1, flags, min, max, step)
+#define NECPNET_VEC2_ARRAY(type, member, id, min, max, step, flags) \
+    NECPNET_ARRAY_OF(type, member, id, NECPNET_FIELD_VEC2, 2, flags, min, max, step)
+#define NECPNET_VEC3_ARRAY(type, member, id, min, max, step, flags) \
+    NECPNET_ARRAY_OF(type, member, id, NECPNET_FIELD_VEC3, 3, flags, min, max, step)
+#define NECPNET_QUAT_ARRAY(type, member, id, step, flags) \
+    NECPNET_ARRAY_OF(type, member, id, NECPNET_FIELD_QUAT, 4, flags, -1, 1, step)
+#define NECPNET_ANGLE_ARRAY(type, member, id, step, flags) \
+    NECPNET_ARRAY_OF(type, member, id, NECPNET_FIELD_ANGLE, 1, flags, 0, 0, step)
+#define NECPNET_ENTITY_ARRAY(type, member, id, flags) \
+    NECPNET_ARRAY_OF(type, member, id, NECPNET_FIELD_ENTITY, 1, flags, 0, 0, 1)
+#define NECPNET_BOOL_LIST(type, member, length, id, flags) \
+    NECPNET_LIST_OF(type, member, length, id, NECPNET_FIELD_BOOL, 1, flags, 0, 1, 1)
+#define NECPNET_INTEGER_LIST(type, member, length, id, min, max, flags) \
+    NECPNET_LIST_OF(type, member, length, id, NECPNET_FIELD_INTEGER, 1, flags, min, max, 1)
+#define NECPNET_ENUM_LIST(type, member, length, id, max, flags) \
+    NECPNET_LIST_OF(type, member, length, id, NECPNET_FIELD_ENUM, 1, flags, 0, max, 1)
+#define NECPNET_FLOAT_LIST(type, member, length, id, min, max, step, flags) \
+    NECPNET_LIST_OF(type, member, length, id, NECPNET_FIELD_FLOAT, 1, flags, min, max, step)
+#define NECPNET_VEC2_LIST(type, member, length, id, min, max, step, flags) \
+    NECPNET_LIST_OF(type, member, length, id, NECPNET_FIELD_VEC2, 2, flags, min, max, step)
+#define NECPNET_VEC3_LIST(type, member, length, id, min, max, step, flags) \
+    NECPNET_LIST_OF(type, member, length, id, NECPNET_FIELD_VEC3, 3, flags, min, max, step)
+#define NECPNET_QUAT_LIST(type, member, length, id, step, flags) \
+    NECPNET_LIST_OF(type, member, length, id, NECPNET_FIELD_QUAT, 4, flags, -1, 1, step)
+#define NECPNET_ANGLE_LIST(type, member, length, id, step, flags) \
+    NECPNET_LIST_OF(type, member, length, id, NECPNET_FIELD_ANGLE, 1, flags, 0, 0, step)
+#define NECPNET_ENTITY_LIST(type, member, length, id, flags) \
+    NECPNET_LIST_OF(type, member, length, id, NECPNET_FIELD_ENTITY, 1, flags, 0, 0, 1)
+#define NECPNET_BYTES_LIST(type, member, length, id, flags) \
+    NECPNET_LIST_OF(type, member, length, id, NECPNET_FIELD_BYTES, 1, flags, 0, 0, 1)
 
 /* necpnet_schema_create - check the types and fix their wire form. Immutable; may be shared by many instances.
  *
@@ -1499,13 +1558,16 @@ NECPNET_API necpnet_result necpnet_json_check(const char* text, size_t bytes, ch
  *     {"types": [{"name": "player", "id": 1, "fields": [
  *         {"name": "position", "id": 1, "kind": "vec2", "min": -100, "max": 100, "step": 0.01, "interpolate": true},
  *         {"name": "team", "id": 2, "kind": "enum", "values": ["red", "blue"], "required": true},
- *         {"name": "nick", "id": 3, "kind": "string", "count": 24, "slow": true}]}]}
+ *         {"name": "nick", "id": 3, "kind": "string", "count": 24, "slow": true},
+ *         {"name": "ammunition", "id": 4, "kind": "integer", "min": 0, "max": 999, "count": 6},
+ *         {"name": "marks", "id": 5, "kind": "vec2", "min": -100, "max": 100, "step": 1, "count": 8, "bounded": true}]}]}
  *
  * kind: bool, integer, enum, float, vec2, vec3, quat, angle, entity, string, bytes. Flags: ownerOnly, notOwner,
- * interpolate, required, slow. An enum has max or values. Structs are laid out in the order of the file, as C does it: the
- * smallest integer that holds the range, float unless "double": true; "storage" ("uint8" .. "int64"), "offset" and, of a
- * type, "structBytes" say otherwise. "about" may stand anywhere; "events" beside "types" is not read. Any other name is
- * refused.
+ * interpolate, required, slow, position. An enum has max or values. "count" makes an array of a number, "bounded" a list
+ * of an array or of bytes. Structs are laid out in the order of the file, as C does it: the smallest integer that holds
+ * the range, float unless "double": true, the length of a list behind it in a uint8_t; "storage" ("uint8" .. "int64"),
+ * "offset", "lengthOffset", "lengthBytes" and, of a type, "structBytes" say otherwise. "about" may stand anywhere;
+ * "events" beside "types" is not read. Any other name is refused.
  *
  *   allocator, logger  NULL: malloc, silent. The logger gets what is refused and where.
  *   text               need not end in NUL; borrowed until return.
@@ -1813,14 +1875,16 @@ NECPNET_API necpnet_result necpnet_world_save(const necpnet_world* world, void* 
 NECPNET_API necpnet_result necpnet_world_load(necpnet_world* world, const void* data, size_t bytes);
 
 /* Columns: for engines that keep each component in an array of its own. */
+#define NECPNET_COLUMN_LENGTH 0x10000u /* with a field_id: the length member of that list */
+
 typedef struct necpnet_column {
-    uint16_t field_id;   /* of a field of the type */
+    uint32_t field_id;   /* of a field of the type; an array's column holds all of it for each entity */
     const void* data;    /* the component of the first entity; as wide as the struct's member */
     size_t stride_bytes; /* from one entity's to the next one's; 0: the same for all */
 } necpnet_column;
 
 typedef struct necpnet_column_out {
-    uint16_t field_id;
+    uint32_t field_id;
     void* data;
     size_t stride_bytes;
 } necpnet_column_out;

@@ -7,12 +7,14 @@
  *       repeated float position = 1;
  *       string name = 2;  // @necpnet count=24
  *       Team team = 3;
+ *       repeated int32 ammunition = 4;  // @necpnet count=6 min=0 max=999
+ *       repeated fixed32 crew = 5;      // @necpnet kind=entity count=8 bounded
  *     }
  *     enum Team { RED = 0; BLUE = 1; }
  *
- * Read are messages, enums (at the top or inside a message) and scalar fields; syntax, package, option, reserved and
- * comments are passed over. Without a comment an int32 has its whole range, an int64 2^53, a uint32 from 0; float, double,
- * string and bytes need one. Messages in messages, maps, oneofs, imports and services are refused by name.
+ * Read are messages, enums (at the top or inside a message), scalar and repeated fields; syntax, package, option, reserved
+ * and comments are passed over. Without a comment an int32 has its whole range, an int64 2^53, a uint32 from 0; float,
+ * double, string and bytes need one, and repeated its count; bounded makes a list of it. Messages in messages, maps, oneofs, imports and services are refused by name.
  */
 #include <ctype.h>
 #include <math.h>
@@ -336,10 +338,17 @@ static bool put_field(proto_reader* reader, proto_field* field, proto_text* out)
     }
     reader->note[0] = 0;
     bool vector = strncmp(field->kind, "vec", 3) == 0 || strcmp(field->kind, "quat") == 0;
+    bool repeatable = strcmp(field->kind, "string") != 0 && strcmp(field->kind, "bytes") != 0;
     bool number = strcmp(field->kind, "float") == 0 || strncmp(field->kind, "vec", 3) == 0;
     bool text = strcmp(field->kind, "string") == 0 || strcmp(field->kind, "bytes") == 0;
-    if (field->repeated != vector) {
-        return wrong(reader, "field %s: repeated is for kind=vec2, vec3 and quat, and they need it", field->name);
+    if (field->repeated && !repeatable) {
+        return wrong(reader, "field %s: strings and bytes cannot be repeated", field->name);
+    }
+    if (!field->repeated && (vector || (repeatable && field->has_count))) {
+        return wrong(reader, "field %s: kind=vec2, vec3, quat and arrays (count=..) need repeated", field->name);
+    }
+    if (field->repeated && !vector && !field->has_count) {
+        return wrong(reader, "field %s: put // @necpnet count=.. before it", field->name);
     }
     if (number && !(field->has_min && field->has_max && field->has_step)) {
         return wrong(reader, "field %s: put // @necpnet min=.. max=.. step=.. before it", field->name);
@@ -476,8 +485,15 @@ static const char* type_of(const necpnet_field* field)
     case NECPNET_FIELD_ANGLE: return wide ? "double" : "float";
     case NECPNET_FIELD_STRING: return "string";
     case NECPNET_FIELD_BYTES: return "bytes";
-    default: return wide ? "repeated double" : "repeated float";
+    default: return wide ? "double" : "float";
     }
+}
+
+/* A vector is repeated for itself; an array of vectors puts their numbers one behind the other. */
+static bool is_repeated(const necpnet_field* field)
+{
+    return (field->flags & NECPNET_FIELD_ARRAY) ||
+           (field->kind >= NECPNET_FIELD_VEC2 && field->kind <= NECPNET_FIELD_QUAT);
 }
 
 static void put_note(proto_text* out, const necpnet_field* field)
@@ -491,7 +507,8 @@ static void put_note(proto_text* out, const necpnet_field* field)
     if (ranged) put(out, " min=%.17g", field->min);
     if (ranged || field->kind == NECPNET_FIELD_ENUM) put(out, " max=%.17g", field->max);
     if (stepped) put(out, " step=%.17g", field->step);
-    if (field->count > 1 || field->kind == NECPNET_FIELD_BYTES) put(out, " count=%u", (unsigned)field->count);
+    if (field->kind >= NECPNET_FIELD_STRING || (field->flags & NECPNET_FIELD_ARRAY))
+        put(out, " count=%u", (unsigned)field->count);
     for (unsigned i = 0; (name = schema_flag_name(i, &flag)) != NULL; i++) {
         if (field->flags & flag) put(out, " %s", name);
     }
@@ -507,7 +524,8 @@ char* proto_of(const necpnet_schema* schema)
         put(&out, "\n// @necpnet id=%u\nmessage %s {\n", (unsigned)type->id, type->name);
         for (int j = 0; j < type->field_count; j++) {
             put_note(&out, &type->fields[j]);
-            put(&out, "  %s %s = %u;\n", type_of(&type->fields[j]), type->fields[j].name, (unsigned)type->fields[j].id);
+            put(&out, "  %s%s %s = %u;\n", is_repeated(&type->fields[j]) ? "repeated " : "", type_of(&type->fields[j]),
+                type->fields[j].name, (unsigned)type->fields[j].id);
         }
         put(&out, "}\n");
     }

@@ -10,6 +10,7 @@
 #include "cli.h"
 
 #define SCHEMA_FILE_BYTES_MAX (4u << 20)
+#define FORM_FLAGS (NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED) /* they make another kind of it */
 
 static const char* const kind_names[] = {"bool", "integer", "enum",   "float",  "vec2", "vec3",
                                          "quat", "angle",   "entity", "string", "bytes"};
@@ -24,6 +25,7 @@ static const struct {
     {"required", NECPNET_FIELD_REQUIRED},
     {"slow", NECPNET_FIELD_SLOW},
     {"position", NECPNET_FIELD_POSITION},
+    {"bounded", NECPNET_FIELD_BOUNDED},
 };
 
 const char* schema_kind_name(unsigned kind)
@@ -111,8 +113,8 @@ static unsigned bits_of(double range)
     return bits;
 }
 
-/* Of a whole state on the wire. */
-static unsigned field_bits(const necpnet_field* field)
+/* Of one value of a whole state on the wire, or of a text. */
+static unsigned value_bits(const necpnet_field* field)
 {
     double steps = field->step > 0 ? floor((field->max - field->min) / field->step + 0.5) : 0;
     switch (field->kind) {
@@ -130,6 +132,23 @@ static unsigned field_bits(const necpnet_field* field)
     }
 }
 
+/* Of a whole state on the wire, at most. */
+static unsigned field_bits(const necpnet_field* field)
+{
+    unsigned bits = value_bits(field) * (field->flags & NECPNET_FIELD_ARRAY ? field->count : 1);
+    return bits + (field->flags & NECPNET_FIELD_BOUNDED ? bits_of(field->count) : 0);
+}
+
+const char* schema_form_name(const necpnet_field* field, char text[SCHEMA_FORM_BYTES])
+{
+    const char* many = field->flags & NECPNET_FIELD_BOUNDED ? "<=" : "";
+    if (field->flags & NECPNET_FIELD_ARRAY)
+        snprintf(text, SCHEMA_FORM_BYTES, "%s[%s%u]", schema_kind_name(field->kind), many, (unsigned)field->count);
+    else
+        snprintf(text, SCHEMA_FORM_BYTES, "%s", schema_kind_name(field->kind));
+    return text;
+}
+
 static void print_range(const necpnet_field* field, char* to, size_t bytes)
 {
     switch (field->kind) {
@@ -140,8 +159,10 @@ static void print_range(const necpnet_field* field, char* to, size_t bytes)
     case NECPNET_FIELD_VEC3: snprintf(to, bytes, "%.6g .. %.6g by %.6g", field->min, field->max, field->step); break;
     case NECPNET_FIELD_QUAT:
     case NECPNET_FIELD_ANGLE: snprintf(to, bytes, "by %.6g", field->step); break;
-    case NECPNET_FIELD_STRING:
-    case NECPNET_FIELD_BYTES: snprintf(to, bytes, "%u bytes", (unsigned)field->count); break;
+    case NECPNET_FIELD_STRING: snprintf(to, bytes, "%u bytes", (unsigned)field->count); break;
+    case NECPNET_FIELD_BYTES:
+        snprintf(to, bytes, "%s%u bytes", field->flags & NECPNET_FIELD_BOUNDED ? "<= " : "", (unsigned)field->count);
+        break;
     default: *to = 0; break;
     }
 }
@@ -153,8 +174,9 @@ static void print_type(const necpnet_entity_type* type)
     for (int i = 0; i < type->field_count; i++) {
         const necpnet_field* field = &type->fields[i];
         char range[96];
+        char form[SCHEMA_FORM_BYTES];
         print_range(field, range, sizeof range);
-        printf("  %5u  %-20s %-8s %-32s %4u bits ", (unsigned)field->id, field->name, schema_kind_name(field->kind),
+        printf("  %5u  %-20s %-8s %-32s %4u bits ", (unsigned)field->id, field->name, schema_form_name(field, form),
                range, field_bits(field));
         for (size_t j = 0; j < sizeof flag_names / sizeof flag_names[0]; j++) {
             if (field->flags & flag_names[j].flag) printf(" %s", flag_names[j].name);
@@ -198,13 +220,18 @@ static void list_changes(const necpnet_schema* a, const necpnet_schema* b, const
             const necpnet_field* now = find_field(other, field->id);
             char before[96];
             char after[96];
+            char form[SCHEMA_FORM_BYTES];
+            char form_now[SCHEMA_FORM_BYTES];
             print_range(field, before, sizeof before);
             if (now) print_range(now, after, sizeof after);
             if (!now) {
                 printf("  %s.%s (%u) %s\n", type->name, field->name, (unsigned)field->id, gone);
-            } else if (compare && now->kind != field->kind) {
+            } else if (compare && (now->kind != field->kind || ((now->flags ^ field->flags) & FORM_FLAGS))) {
                 printf("  %s.%s (%u) was %s, is %s: read as missing\n", type->name, field->name, (unsigned)field->id,
-                       schema_kind_name(field->kind), schema_kind_name(now->kind));
+                       schema_form_name(field, form), schema_form_name(now, form_now));
+            } else if (compare && now->count != field->count) {
+                printf("  %s.%s (%u) was %s %s, is %s %s\n", type->name, field->name, (unsigned)field->id,
+                       schema_form_name(field, form), before, schema_form_name(now, form_now), after);
             } else if (compare && strcmp(before, after) != 0) {
                 printf("  %s.%s (%u) was %s, is %s\n", type->name, field->name, (unsigned)field->id, before, after);
             }

@@ -9,6 +9,11 @@ const char* schema_kind_name(unsigned kind);
 /* The flags of fields by index, in the words of JSON; NULL behind the last. */
 const char* schema_flag_name(unsigned index, uint32_t* out_flag);
 
+#define SCHEMA_FORM_BYTES 32
+
+/* schema_form_name - "vec2", of an array "vec2[8]", of a list "vec2[<=8]". */
+const char* schema_form_name(const necpnet_field* field, char text[SCHEMA_FORM_BYTES]);
+
 /* proto_to_json - a proto3 file as a schema in JSON; NULL: said why. To be freed. */
 char* proto_to_json(const char* path, const char* text);
 

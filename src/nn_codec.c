@@ -1,6 +1,8 @@
 /* nn_codec - events and residuals of rows. */
 #include "nn_codec.h"
 
+#include "nn_row.h"
+
 /* ---- what both directions know of a record before it */
 
 static bool codec_is_moving(const nn_prediction* prediction, unsigned index)
@@ -11,7 +13,7 @@ static bool codec_is_moving(const nn_prediction* prediction, unsigned index)
 /* Components with residuals; 0 for fields that are coded whole. */
 static unsigned codec_components(const nn_field_plan* field)
 {
-    switch (field->field->kind) {
+    switch (field->kind) {
     case NECPNET_FIELD_BOOL:
     case NECPNET_FIELD_ENUM: return 0;
     default: return field->components;
@@ -21,7 +23,7 @@ static unsigned codec_components(const nn_field_plan* field)
 /* Word of a component in the row. */
 static unsigned codec_word(const nn_field_plan* field, unsigned component)
 {
-    if (field->field->kind == NECPNET_FIELD_QUAT) return field->word + 1u + component;
+    if (field->kind == NECPNET_FIELD_QUAT) return field->word + 1u + component;
     return field->word + component * (field->wide ? 2u : 1u);
 }
 
@@ -38,7 +40,7 @@ static unsigned codec_changed_context(const nn_field_plan* field, const nn_predi
     unsigned shift;
     unsigned count = codec_components(field);
     *out_class = 0;
-    if (!count) return NN_CONTEXT_WHOLE + (unsigned)field->field->kind;
+    if (!count) return NN_CONTEXT_WHOLE + (unsigned)field->kind;
     *out_class = nn_coder_class(codec_mean_error(field, prediction), &shift);
     return NN_CONTEXT_CHANGED + (count - 1) * NN_CLASSES + *out_class;
 }
@@ -66,7 +68,7 @@ static bool codec_list_events(const nn_type_plan* plan, const nn_prediction* pre
         const nn_field_plan* field = &plan->fields[i];
         if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
         nn_event_add(events, codec_changed_context(field, prediction, &class_index), 0);
-        if (field->field->kind == NECPNET_FIELD_QUAT) nn_event_add(events, codec_turn_context(prediction, i), 0);
+        if (field->kind == NECPNET_FIELD_QUAT) nn_event_add(events, codec_turn_context(prediction, i), 0);
     }
     return moving;
 }
@@ -78,7 +80,7 @@ static void codec_list_quiet(const nn_type_plan* plan, const nn_prediction* pred
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
         if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        nn_event_add(events, NN_CONTEXT_QUIET + field->field->kind, 0);
+        nn_event_add(events, NN_CONTEXT_QUIET + field->kind, 0);
     }
 }
 
@@ -97,7 +99,7 @@ static uint64_t codec_load(const nn_field_plan* field, const uint32_t* words)
 static int64_t codec_residual(const nn_field_plan* field, uint64_t from, uint64_t to)
 {
     int64_t way = (int64_t)(to - from);
-    if (field->field->kind == NECPNET_FIELD_ANGLE) {
+    if (field->kind == NECPNET_FIELD_ANGLE) {
         int64_t turn = (int64_t)field->range + 1;
         if (way > turn / 2) way -= turn;
         if (way < -(turn / 2)) way += turn;
@@ -109,7 +111,7 @@ static int64_t codec_residual(const nn_field_plan* field, uint64_t from, uint64_
 static bool codec_apply(const nn_field_plan* field, uint32_t* words, int64_t residual)
 {
     int64_t value = (int64_t)codec_load(field, words) + residual;
-    if (field->field->kind == NECPNET_FIELD_ANGLE) {
+    if (field->kind == NECPNET_FIELD_ANGLE) {
         int64_t turn = (int64_t)field->range + 1;
         if (value < 0) value += turn;
         if (value >= turn) value -= turn;
@@ -284,56 +286,43 @@ static unsigned codec_get_turn(nn_decoder* decoder, const nn_field_plan* field, 
     return order[1 + nn_get_bits(decoder, 1)];
 }
 
-/* ---- bytes */
+/* ---- texts, bytes and arrays: their items */
 
-static unsigned codec_byte(const uint32_t* words, uint32_t index)
-{
-    return (words[index >> 2] >> (8 * (index & 3))) & 0xff;
-}
-
-static void codec_set_byte(uint32_t* words, uint32_t index, unsigned byte)
-{
-    unsigned shift = 8 * (index & 3);
-    words[index >> 2] = (words[index >> 2] & ~(0xffu << shift)) | (uint32_t)byte << shift;
-}
-
-/* The changed range of bytes; of a string first its new length, which the range does not exceed. */
-static void codec_put_bytes(nn_encoder* encoder, const nn_field_plan* field, const uint32_t* from, const uint32_t* row)
+/* The changed range of items; where they have a length, first the new one, which the range does not exceed. */
+static void codec_put_items(nn_encoder* encoder, const nn_field_plan* field, const uint32_t* from, const uint32_t* row)
 {
     uint32_t begin = 0;
     uint32_t end = field->field->count;
-    if (field->field->kind == NECPNET_FIELD_STRING) {
+    if (field->has_length) {
         end = *row++;
         from++;
         nn_put_bits(encoder, end, field->bits);
     }
-    while (begin < end && codec_byte(from, begin) == codec_byte(row, begin)) begin++;
-    while (end > begin && codec_byte(from, end - 1) == codec_byte(row, end - 1)) end--;
+    while (begin < end && nn_row_item_equal(field, from, row, begin)) begin++;
+    while (end > begin && nn_row_item_equal(field, from, row, end - 1)) end--;
     nn_put_bits(encoder, begin, field->bits);
     nn_put_bits(encoder, end - begin, nn_bits_for(field->field->count - begin));
-    for (uint32_t i = begin; i < end; i++) nn_put_bits(encoder, codec_byte(row, i), 8);
+    nn_row_put_items(field, encoder, row, begin, end);
 }
 
-static bool codec_get_bytes(nn_decoder* decoder, const nn_field_plan* field, uint32_t* row)
+/* row holds what was predicted. */
+static bool codec_get_items(nn_decoder* decoder, const nn_field_plan* field, uint32_t* row)
 {
     uint32_t length = field->field->count;
-    bool string = field->field->kind == NECPNET_FIELD_STRING;
-    if (string) {
+    if (field->has_length) {
         length = (uint32_t)nn_get_bits(decoder, field->bits);
-        if (length >= field->field->count) return false;
+        if (length > nn_field_length_max(field->field)) return false;
         *row++ = length;
+        nn_row_clear_items(field, row, length);
     }
     uint32_t begin = (uint32_t)nn_get_bits(decoder, field->bits);
     if (begin > length) return false;
     uint32_t count = (uint32_t)nn_get_bits(decoder, nn_bits_for(field->field->count - begin));
-    if (count > length - begin) return false;
-    for (uint32_t i = begin; i < begin + count; i++) codec_set_byte(row, i, (unsigned)nn_get_bits(decoder, 8));
-    if (!string) return !decoder->bits.failed;
-    for (uint32_t i = 0; i < field->field->count; i++) {
-        if (i >= length) codec_set_byte(row, i, 0);
-        if (i < length && !codec_byte(row, i)) return false; /* a NUL inside would make two rows of one text */
+    if (count > length - begin || !nn_row_get_items(field, decoder, row, begin, begin + count)) return false;
+    for (uint32_t i = 0; field->kind == NECPNET_FIELD_STRING && i < length; i++) {
+        if (!(row[i >> 2] >> (8 * (i & 3)) & 0xff)) return false; /* a NUL inside would make two rows of one text */
     }
-    return !decoder->bits.failed;
+    return true;
 }
 
 /* ---- fields */
@@ -344,12 +333,12 @@ static void codec_put_field(nn_encoder* encoder, codec_field* at, const uint32_t
     const nn_field_plan* field = at->field;
     const uint32_t* predicted = at->prediction->row + field->word;
     uint32_t other[4];
-    switch (field->field->kind) {
+    switch (field->kind) {
     case NECPNET_FIELD_BOOL: break; /* the other one */
     case NECPNET_FIELD_ENUM: nn_put_bits(encoder, row[field->word], field->bits); break;
     case NECPNET_FIELD_ENTITY: nn_put_bits(encoder, row[field->word], 32); break;
     case NECPNET_FIELD_STRING:
-    case NECPNET_FIELD_BYTES: codec_put_bytes(encoder, field, predicted, row + field->word); break;
+    case NECPNET_FIELD_BYTES: codec_put_items(encoder, field, predicted, row + field->word); break;
     default:
         if (turned) {
             codec_put_turn(encoder, field, predicted, row[field->word]);
@@ -366,14 +355,14 @@ static bool codec_get_field(nn_decoder* decoder, codec_field* at, uint32_t* row,
     const nn_field_plan* field = at->field;
     const uint32_t* predicted = at->prediction->row + field->word;
     uint32_t* words = row + field->word;
-    switch (field->field->kind) {
+    switch (field->kind) {
     case NECPNET_FIELD_BOOL: words[0] ^= 1; return true;
     case NECPNET_FIELD_ENUM:
         words[0] = (uint32_t)nn_get_bits(decoder, field->bits);
         return words[0] <= field->range && !decoder->bits.failed;
     case NECPNET_FIELD_ENTITY: words[0] = (uint32_t)nn_get_bits(decoder, 32); return !decoder->bits.failed;
     case NECPNET_FIELD_STRING:
-    case NECPNET_FIELD_BYTES: return codec_get_bytes(decoder, field, words);
+    case NECPNET_FIELD_BYTES: return codec_get_items(decoder, field, words);
     default:
         if (turned) nn_predict_turn(field, predicted, codec_get_turn(decoder, field, predicted), words);
         return codec_get_numbers(decoder, at, row, turned);
@@ -390,7 +379,7 @@ static bool codec_field_differs(const nn_field_plan* field, const uint32_t* a, c
 
 static bool codec_is_turned(const nn_field_plan* field, const uint32_t* predicted, const uint32_t* row)
 {
-    return field->field->kind == NECPNET_FIELD_QUAT && predicted[field->word] != row[field->word];
+    return field->kind == NECPNET_FIELD_QUAT && predicted[field->word] != row[field->word];
 }
 
 /* ---- records */
@@ -410,7 +399,7 @@ static bool codec_set_events(const nn_type_plan* plan, const nn_prediction* pred
             continue;
         }
         events->values[place++] = changed;
-        if (field->field->kind == NECPNET_FIELD_QUAT) {
+        if (field->kind == NECPNET_FIELD_QUAT) {
             events->values[place++] = codec_is_turned(field, prediction->row, row);
         }
     }
@@ -437,7 +426,7 @@ static void codec_write_quiet(nn_encoder* encoder, const nn_type_plan* plan, con
         if (!events.values[place++]) continue;
         codec_field at = codec_field_of(encoder->tables, encoder->thin != NULL, field, prediction, true);
         bool turned = codec_is_turned(field, prediction->row, row);
-        if (field->field->kind == NECPNET_FIELD_QUAT) nn_put_bits(encoder, turned, 1);
+        if (field->kind == NECPNET_FIELD_QUAT) nn_put_bits(encoder, turned, 1);
         codec_put_field(encoder, &at, row, turned);
     }
 }
@@ -457,7 +446,7 @@ NN_PRIVATE void nn_codec_write(nn_encoder* encoder, const nn_type_plan* plan, co
         bool changed = events.values[place] || codec_is_certain(encoder->tables, events.contexts[place]);
         place++;
         bool turned = false;
-        if (field->field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
+        if (field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
         if (!changed) continue;
         codec_field at = codec_field_of(encoder->tables, encoder->thin != NULL, field, prediction, false);
         codec_put_field(encoder, &at, row, turned);
@@ -487,7 +476,7 @@ static bool codec_read_quiet(nn_decoder* decoder, const nn_type_plan* plan, cons
         if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
         if (!events.values[place++]) continue;
         codec_field at = codec_field_of(decoder->tables, decoder->thin != NULL, field, prediction, true);
-        bool turned = field->field->kind == NECPNET_FIELD_QUAT && nn_get_bits(decoder, 1);
+        bool turned = field->kind == NECPNET_FIELD_QUAT && nn_get_bits(decoder, 1);
         if (!codec_get_field(decoder, &at, row, turned)) return false;
     }
     return !decoder->bits.failed;
@@ -508,7 +497,7 @@ NN_PRIVATE nn_codec_result nn_codec_read(nn_decoder* decoder, const nn_type_plan
         if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
         bool changed = events.values[place++];
         bool turned = false;
-        if (field->field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
+        if (field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
         if (!changed) continue;
         codec_field at = codec_field_of(decoder->tables, decoder->thin != NULL, field, prediction, false);
         if (!codec_get_field(decoder, &at, row, turned)) return NN_CODEC_BAD;

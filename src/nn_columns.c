@@ -9,7 +9,7 @@ typedef struct column_plan {
     uint32_t bytes;
 } column_plan;
 
-static const necpnet_field* column_field(const nn_type_plan* plan, uint16_t field_id)
+static const necpnet_field* column_field(const nn_type_plan* plan, uint32_t field_id)
 {
     for (unsigned i = 0; i < plan->field_count; i++) {
         if (plan->fields[i].field->id == field_id) return plan->fields[i].field;
@@ -18,18 +18,20 @@ static const necpnet_field* column_field(const nn_type_plan* plan, uint16_t fiel
 }
 
 static necpnet_result column_resolve(const necpnet_schema* schema, const necpnet_logger* logger, uint16_t type_id,
-                                     uint16_t field_id, bool has_data, column_plan* out)
+                                     uint32_t field_id, bool has_data, column_plan* out)
 {
     int type = nn_schema_index(schema, type_id);
+    bool length = (field_id & NECPNET_COLUMN_LENGTH) != 0;
     if (type < 0 || !has_data) return type < 0 ? NECPNET_ERR_NOT_FOUND : NECPNET_ERR_INVALID_ARGUMENT;
-    const necpnet_field* field = column_field(&schema->plans[type], field_id);
-    if (!field) {
-        nn_log_write(logger, NECPNET_LOG_ERROR, "type %u (%s) has no field %u", (unsigned)type_id,
-                     schema->types[type].name, (unsigned)field_id);
+    const necpnet_field* field = column_field(&schema->plans[type], field_id & ~NECPNET_COLUMN_LENGTH);
+    if (!field || (length && !field->length_bytes)) {
+        nn_log_write(logger, NECPNET_LOG_ERROR, "type %u (%s) has no %s %u", (unsigned)type_id,
+                     schema->types[type].name, length ? "list" : "field",
+                     (unsigned)(field_id & ~NECPNET_COLUMN_LENGTH));
         return NECPNET_ERR_NOT_FOUND;
     }
-    out->offset = field->offset;
-    out->bytes = nn_field_bytes(field);
+    out->offset = length ? field->length_offset : field->offset;
+    out->bytes = length ? field->length_bytes : nn_field_bytes(field);
     return NECPNET_OK;
 }
 

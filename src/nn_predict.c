@@ -134,7 +134,7 @@ NN_PRIVATE void nn_predict_turn(const nn_field_plan* field, const uint32_t* word
 static void predict_load(const nn_field_plan* field, const uint32_t* words, unsigned largest, int64_t* values)
 {
     uint32_t turned[4];
-    if (field->field->kind == NECPNET_FIELD_QUAT) {
+    if (field->kind == NECPNET_FIELD_QUAT) {
         if (words[0] != largest) {
             nn_predict_turn(field, words, largest, turned);
             words = turned;
@@ -178,7 +178,7 @@ static void predict_load_uneven(const nn_field_plan* field, const nn_timeline* t
             state = state == UINT32_MAX ? 0 : state + 1;
             memcpy(newer, value, sizeof newer);
             predict_load(field, timeline->rows[state] + field->word, largest, value);
-            if (state > 0 && field->field->kind == NECPNET_FIELD_ANGLE) {
+            if (state > 0 && field->kind == NECPNET_FIELD_ANGLE) {
                 value[0] = newer[0] + predict_way(field, newer[0], value[0]);
             }
         }
@@ -195,7 +195,7 @@ static void predict_load_series(const nn_field_plan* field, const nn_timeline* t
 {
     if (to > grid->size) to = grid->size;
     if (series->loaded >= to) return;
-    if (grid->even && field->field->kind != NECPNET_FIELD_ANGLE) {
+    if (grid->even && field->kind != NECPNET_FIELD_ANGLE) {
         predict_load_even(field, timeline, to, series);
         series->loaded = to;
     } else {
@@ -305,7 +305,7 @@ NN_INLINE void predict_by(unsigned predictor, const int64_t* x, int64_t lead, un
 
 static unsigned predict_bank_of(const nn_field_plan* field)
 {
-    switch (field->field->kind) {
+    switch (field->kind) {
     case NECPNET_FIELD_INTEGER: return field->range >= PREDICT_COUNTER_RANGE ? PREDICT_BANK : 3;
     case NECPNET_FIELD_FLOAT:
     case NECPNET_FIELD_VEC2:
@@ -443,7 +443,7 @@ static void predict_numbers(const nn_field_plan* field, const predict_series* se
     predict_values(series, choice, grid, values, prediction->error + field->word, prediction->lean + field->word);
     for (unsigned k = 0; k < field->components; k++) {
         int64_t steps;
-        if (field->field->kind == NECPNET_FIELD_ANGLE) {
+        if (field->kind == NECPNET_FIELD_ANGLE) {
             int64_t turn = (int64_t)field->range + 1;
             steps = values[k] % (turn * PREDICT_SHIFT);
             if (steps < 0) steps += turn * PREDICT_SHIFT;
@@ -528,7 +528,7 @@ static void predict_field(const nn_field_plan* field, unsigned index, const nn_t
     }
     predict_choose(field, timeline, grid, bank, &series, &choice);
     prediction->group_error[index] = predict_limit(choice.mean);
-    if (field->field->kind == NECPNET_FIELD_QUAT) {
+    if (field->kind == NECPNET_FIELD_QUAT) {
         predict_quaternion(field, index, &series, &choice, grid, prediction);
     } else {
         predict_numbers(field, &series, &choice, grid, prediction);

@@ -196,48 +196,75 @@ static uint32_t quantise_quaternion(const nn_field_plan* plan, const uint8_t* at
     return 0;
 }
 
-static uint32_t quantise_bytes(const nn_field_plan* plan, const uint8_t* at, uint32_t* row)
+/* The length member of a list; what is out of range is clamped. */
+static uint32_t quantise_length(const necpnet_field* field, const void* state, uint32_t most, uint32_t* out_clamped)
 {
+    int64_t length = quantise_load_integer((const uint8_t*)state + field->length_offset, field->length_bytes, false);
+    *out_clamped = length > (int64_t)most;
+    return *out_clamped ? most : (uint32_t)length;
+}
+
+static uint32_t quantise_bytes(const nn_field_plan* plan, const void* state, uint32_t* row)
+{
+    const uint8_t* at = (const uint8_t*)state + plan->field->offset;
     uint32_t count = plan->room < plan->field->count ? plan->room : plan->field->count;
     uint32_t clamped = 0;
-    if (plan->field->kind == NECPNET_FIELD_STRING) {
+    memset(row, 0, (size_t)plan->words * sizeof(uint32_t));
+    if (plan->kind == NECPNET_FIELD_STRING) {
         uint32_t length = 0;
         while (length < count && at[length]) length++;
         if (length == count) { /* no NUL: cut */
             length--;
             clamped = 1;
         }
-        *row++ = length;
         count = length;
-        memset(row, 0, (size_t)(plan->words - 1) * sizeof(uint32_t));
-    } else {
-        memset(row, 0, (size_t)plan->words * sizeof(uint32_t));
+    } else if (plan->has_length) {
+        count = quantise_length(plan->field, state, count, &clamped);
     }
+    if (plan->has_length) *row++ = count;
     for (uint32_t i = 0; i < count; i++) row[i >> 2] |= (uint32_t)at[i] << (8 * (i & 3));
+    return clamped;
+}
+
+/* A field that is no text and no array, or one value of an array. */
+static uint32_t quantise_value(const nn_field_plan* plan, const uint8_t* at, uint32_t* to)
+{
+    switch (plan->kind) {
+    case NECPNET_FIELD_BOOL:
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM: return quantise_integer(plan, at, to);
+    case NECPNET_FIELD_QUAT: return quantise_quaternion(plan, at, to);
+    case NECPNET_FIELD_ANGLE: return quantise_angle(plan, at, to);
+    case NECPNET_FIELD_ENTITY: memcpy(to, at, 4); return 0;
+    default: return quantise_floats(plan, at, to);
+    }
+}
+
+static uint32_t quantise_array(const nn_field_plan* plan, const void* state, uint32_t* row)
+{
+    const uint8_t* at = (const uint8_t*)state + plan->field->offset;
+    uint32_t stride = nn_field_value_bytes(plan->field);
+    uint32_t count = plan->room < plan->field->count ? plan->room : plan->field->count;
+    uint32_t clamped = 0;
+    memset(row, 0, (size_t)plan->words * sizeof(uint32_t));
+    if (plan->has_length) *row++ = count = quantise_length(plan->field, state, count, &clamped);
+    for (uint32_t i = 0; i < count; i++) {
+        clamped += quantise_value(plan->element, at + i * stride, row + i * plan->element->words);
+    }
     return clamped;
 }
 
 /* One field. Returns how many of its values were clamped. */
 static uint32_t quantise_field(const nn_field_plan* field, const void* state, uint32_t* row)
 {
-    const uint8_t* at = (const uint8_t*)state + field->field->offset;
     uint32_t* to = row + field->word;
     if (NN_UNLIKELY(field->hidden)) {
         memset(to, 0, field->words * sizeof(uint32_t));
         return 0;
     }
-    switch (field->field->kind) {
-    case NECPNET_FIELD_BOOL:
-    case NECPNET_FIELD_INTEGER:
-    case NECPNET_FIELD_ENUM: return quantise_integer(field, at, to);
-    case NECPNET_FIELD_FLOAT:
-    case NECPNET_FIELD_VEC2:
-    case NECPNET_FIELD_VEC3: return quantise_floats(field, at, to);
-    case NECPNET_FIELD_QUAT: return quantise_quaternion(field, at, to);
-    case NECPNET_FIELD_ANGLE: return quantise_angle(field, at, to);
-    case NECPNET_FIELD_ENTITY: memcpy(to, at, 4); return 0;
-    default: return quantise_bytes(field, at, to);
-    }
+    if (field->element) return quantise_array(field, state, to);
+    if (field->kind >= NECPNET_FIELD_STRING) return quantise_bytes(field, state, to);
+    return quantise_value(field, (const uint8_t*)state + field->field->offset, to);
 }
 
 NN_PRIVATE uint32_t nn_quantise(const nn_type_plan* plan, const void* state, uint32_t* row)
@@ -288,29 +315,32 @@ static void quantise_store_quaternion(const necpnet_field* field, uint8_t* at, c
 }
 
 /* A struct of another version may have less room: a text is cut before the character that does not fit. */
-static uint32_t quantise_cut(const nn_field_plan* plan, const uint32_t* row, uint32_t count)
+static uint32_t quantise_cut(const nn_field_plan* plan, const uint32_t* items)
 {
-    if (plan->field->kind == NECPNET_FIELD_BYTES) return plan->room;
+    if (plan->kind != NECPNET_FIELD_STRING) return plan->room;
     uint32_t cut = plan->room - 1u;
-    while (cut && ((row[cut >> 2] >> (8 * (cut & 3))) & 0xc0) == 0x80) cut--;
-    return cut < count ? cut : count;
+    while (cut && ((items[cut >> 2] >> (8 * (cut & 3))) & 0xc0) == 0x80) cut--;
+    return cut;
 }
 
-static void quantise_restore_bytes(const nn_field_plan* plan, const uint32_t* row, uint8_t* at)
+/* How many items the struct gets of a text, bytes or an array; its length member, if it has one, is written. */
+static uint32_t quantise_restore_length(const nn_field_plan* plan, const uint32_t* row, void* state)
 {
-    uint32_t count = plan->field->count;
-    bool is_text = plan->field->kind == NECPNET_FIELD_STRING;
-    if (is_text) count = *row++;
-    if (NN_UNLIKELY(count + is_text > plan->room)) count = quantise_cut(plan, row, count);
-    for (uint32_t i = 0; i < count; i++) at[i] = (uint8_t)(row[i >> 2] >> (8 * (i & 3)));
+    const necpnet_field* field = plan->field;
+    bool is_text = plan->kind == NECPNET_FIELD_STRING;
+    uint32_t count = plan->has_length ? row[0] : field->count;
+    if (NN_UNLIKELY(count + is_text > plan->room)) count = quantise_cut(plan, row + plan->has_length);
+    if (plan->has_length && !is_text) {
+        quantise_store_integer((uint8_t*)state + field->length_offset, field->length_bytes, (int64_t)count);
+    }
+    return count;
 }
 
-static void quantise_restore(const nn_field_plan* plan, const uint32_t* row, uint8_t* at)
+static void quantise_restore_value(const nn_field_plan* plan, const uint32_t* row, uint8_t* at)
 {
     const necpnet_field* field = plan->field;
     double q[4];
-    if (NN_UNLIKELY(plan->hidden)) return;
-    switch (field->kind) {
+    switch (plan->kind) {
     case NECPNET_FIELD_BOOL: {
         bool value = row[0] != 0;
         memcpy(at, &value, sizeof value);
@@ -335,8 +365,28 @@ static void quantise_restore(const nn_field_plan* plan, const uint32_t* row, uin
         quantise_store_quaternion(field, at, q);
         break;
     case NECPNET_FIELD_ANGLE: quantise_store_number(at, field->storage_bytes, quantise_angle_of(plan, row[0])); break;
-    case NECPNET_FIELD_ENTITY: memcpy(at, row, 4); break;
-    default: quantise_restore_bytes(plan, row, at); break;
+    default: memcpy(at, row, 4); break; /* ENTITY */
+    }
+}
+
+static void quantise_restore(const nn_field_plan* plan, const uint32_t* row, void* state)
+{
+    uint8_t* at = (uint8_t*)state + plan->field->offset;
+    if (NN_UNLIKELY(plan->hidden)) return;
+    if (plan->kind < NECPNET_FIELD_STRING) {
+        quantise_restore_value(plan, row, at);
+        return;
+    }
+    const nn_field_plan* element = plan->element;
+    uint32_t count = quantise_restore_length(plan, row, state);
+    uint32_t stride = nn_field_value_bytes(plan->field);
+    row += plan->has_length;
+    for (uint32_t i = 0; i < count; i++) {
+        if (element) {
+            quantise_restore_value(element, row + i * element->words, at + i * stride);
+        } else {
+            at[i] = (uint8_t)(row[i >> 2] >> (8 * (i & 3)));
+        }
     }
 }
 
@@ -345,7 +395,7 @@ NN_PRIVATE void nn_dequantise(const nn_type_plan* plan, const uint32_t* row, voi
     memset(state, 0, plan->type->struct_bytes);
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
-        quantise_restore(field, row + field->word, (uint8_t*)state + field->field->offset);
+        quantise_restore(field, row + field->word, state);
     }
 }
 
@@ -411,13 +461,12 @@ NN_PRIVATE void nn_dequantise_between(const nn_type_plan* plan, const uint32_t* 
     memset(state, 0, plan->type->struct_bytes);
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
-        uint8_t* at = (uint8_t*)state + field->field->offset;
         const uint32_t* from = a + field->word;
         const uint32_t* to = b + field->word;
         if ((field->field->flags & NECPNET_FIELD_INTERPOLATE) && memcmp(from, to, field->words * sizeof(uint32_t))) {
-            quantise_blend(field, from, to, share, at);
+            quantise_blend(field, from, to, share, (uint8_t*)state + field->field->offset);
         } else {
-            quantise_restore(field, share < 1.0 ? from : to, at);
+            quantise_restore(field, share < 1.0 ? from : to, state);
         }
     }
 }

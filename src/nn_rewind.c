@@ -68,7 +68,9 @@ static void rewind_write_fields(const nn_type_plan* plan, const rewind_moment* m
     rewind_write(plan, moment, scratch);
     for (unsigned i = 0; i < plan->field_count; i++) {
         const necpnet_field* field = plan->fields[i].field;
-        memcpy((uint8_t*)state + field->offset, (const uint8_t*)scratch + field->offset, nn_field_bytes(field));
+        const uint8_t* from = (const uint8_t*)scratch;
+        memcpy((uint8_t*)state + field->offset, from + field->offset, nn_field_bytes(field));
+        memcpy((uint8_t*)state + field->length_offset, from + field->length_offset, field->length_bytes);
     }
 }
 

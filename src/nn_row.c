@@ -41,45 +41,108 @@ static void row_set_byte(uint32_t* words, uint32_t index, unsigned byte)
     words[index >> 2] = (words[index >> 2] & ~(0xffu << shift)) | (uint32_t)byte << shift;
 }
 
-static void row_write_string(const nn_field_plan* plan, nn_encoder* encoder, const uint32_t* row)
+/* ---- values: a field that is no text and no array, or one value of an array */
+
+static void row_write_value(const nn_field_plan* plan, nn_encoder* encoder, const uint32_t* at)
 {
-    nn_put_bits(encoder, row[0], plan->bits);
-    for (uint32_t i = 0; i < row[0]; i++) nn_put_bits(encoder, row_byte(row + 1, i), 8);
+    switch (plan->kind) {
+    case NECPNET_FIELD_QUAT:
+        nn_put_bits(encoder, at[0], 2);
+        row_write_whole(plan, encoder, at + 1);
+        break;
+    case NECPNET_FIELD_ENTITY: nn_put_bits(encoder, at[0], 32); break;
+    default: row_write_whole(plan, encoder, at); break;
+    }
 }
 
-static bool row_read_string(const nn_field_plan* plan, nn_decoder* decoder, uint32_t* row)
+static bool row_read_value(const nn_field_plan* plan, nn_decoder* decoder, uint32_t* at)
 {
-    uint32_t length = (uint32_t)nn_get_bits(decoder, plan->bits);
-    if (length >= plan->field->count) return false;
-    memset(row, 0, plan->words * sizeof(uint32_t));
-    row[0] = length;
-    for (uint32_t i = 0; i < length; i++) {
+    switch (plan->kind) {
+    case NECPNET_FIELD_QUAT: at[0] = (uint32_t)nn_get_bits(decoder, 2); return row_read_whole(plan, decoder, at + 1);
+    case NECPNET_FIELD_ENTITY: at[0] = (uint32_t)nn_get_bits(decoder, 32); return !decoder->bits.failed;
+    default: return row_read_whole(plan, decoder, at);
+    }
+}
+
+/* ---- items */
+
+NN_PRIVATE void nn_row_put_items(const nn_field_plan* field, nn_encoder* encoder, const uint32_t* items, uint32_t begin,
+                                 uint32_t end)
+{
+    const nn_field_plan* element = field->element;
+    for (uint32_t i = begin; i < end; i++) {
+        if (element) {
+            row_write_value(element, encoder, items + i * element->words);
+        } else {
+            nn_put_bits(encoder, row_byte(items, i), 8);
+        }
+    }
+}
+
+NN_PRIVATE bool nn_row_get_items(const nn_field_plan* field, nn_decoder* decoder, uint32_t* items, uint32_t begin,
+                                 uint32_t end)
+{
+    const nn_field_plan* element = field->element;
+    for (uint32_t i = begin; i < end; i++) {
+        if (element) {
+            if (!row_read_value(element, decoder, items + i * element->words)) return false;
+            continue;
+        }
         unsigned byte = (unsigned)nn_get_bits(decoder, 8);
-        if (byte == 0) return false; /* a NUL inside would make two rows of one text */
-        row_set_byte(row + 1, i, byte);
+        if (byte == 0 && field->kind == NECPNET_FIELD_STRING) return false; /* two rows of one text */
+        row_set_byte(items, i, byte);
     }
     return !decoder->bits.failed;
 }
 
+NN_PRIVATE bool nn_row_item_equal(const nn_field_plan* field, const uint32_t* a, const uint32_t* b, uint32_t index)
+{
+    const nn_field_plan* element = field->element;
+    if (!element) return row_byte(a, index) == row_byte(b, index);
+    uint32_t at = index * element->words;
+    return !memcmp(a + at, b + at, element->words * sizeof(uint32_t));
+}
+
+NN_PRIVATE void nn_row_clear_items(const nn_field_plan* field, uint32_t* items, uint32_t begin)
+{
+    uint32_t from = field->element ? begin * field->element->words : (begin + 3) / 4;
+    for (uint32_t i = begin; !field->element && i < 4 * from; i++) row_set_byte(items, i, 0);
+    for (uint32_t i = from; i + field->has_length < field->words; i++) items[i] = 0;
+}
+
 /* ---- whole rows */
+
+static void row_write_items(const nn_field_plan* plan, nn_encoder* encoder, const uint32_t* at)
+{
+    uint32_t count = plan->field->count;
+    if (plan->has_length) {
+        count = *at++;
+        nn_put_bits(encoder, count, plan->bits);
+    }
+    nn_row_put_items(plan, encoder, at, 0, count);
+}
+
+static bool row_read_items(const nn_field_plan* plan, nn_decoder* decoder, uint32_t* at)
+{
+    uint32_t count = plan->field->count;
+    if (plan->has_length) {
+        count = (uint32_t)nn_get_bits(decoder, plan->bits);
+        if (count > nn_field_length_max(plan->field)) return false;
+        *at++ = count;
+        nn_row_clear_items(plan, at, 0);
+    }
+    return nn_row_get_items(plan, decoder, at, 0, count);
+}
 
 NN_PRIVATE void nn_row_write(const nn_type_plan* plan, nn_encoder* encoder, const uint32_t* row, bool owner)
 {
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
-        const uint32_t* at = row + field->word;
         if (!nn_field_visible(field, owner)) continue;
-        switch (field->field->kind) {
-        case NECPNET_FIELD_QUAT:
-            nn_put_bits(encoder, at[0], 2);
-            row_write_whole(field, encoder, at + 1);
-            break;
-        case NECPNET_FIELD_ENTITY: nn_put_bits(encoder, at[0], 32); break;
-        case NECPNET_FIELD_STRING: row_write_string(field, encoder, at); break;
-        case NECPNET_FIELD_BYTES:
-            for (uint32_t j = 0; j < field->field->count; j++) nn_put_bits(encoder, row_byte(at, j), 8);
-            break;
-        default: row_write_whole(field, encoder, at); break;
+        if (field->kind >= NECPNET_FIELD_STRING) {
+            row_write_items(field, encoder, row + field->word);
+        } else {
+            row_write_value(field, encoder, row + field->word);
         }
     }
 }
@@ -90,20 +153,9 @@ NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_decoder* decoder, uint3
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
         uint32_t* at = row + field->word;
-        bool good = true;
         if (!nn_field_visible(field, owner)) continue;
-        switch (field->field->kind) {
-        case NECPNET_FIELD_QUAT:
-            at[0] = (uint32_t)nn_get_bits(decoder, 2);
-            good = row_read_whole(field, decoder, at + 1);
-            break;
-        case NECPNET_FIELD_ENTITY: at[0] = (uint32_t)nn_get_bits(decoder, 32); break;
-        case NECPNET_FIELD_STRING: good = row_read_string(field, decoder, at); break;
-        case NECPNET_FIELD_BYTES:
-            for (uint32_t j = 0; j < field->field->count; j++) row_set_byte(at, j, (unsigned)nn_get_bits(decoder, 8));
-            break;
-        default: good = row_read_whole(field, decoder, at); break;
-        }
+        bool good = field->kind >= NECPNET_FIELD_STRING ? row_read_items(field, decoder, at)
+                                                        : row_read_value(field, decoder, at);
         if (!good || decoder->bits.failed) return false;
     }
     return true;

@@ -78,23 +78,39 @@ static bool load_component(const nn_field_plan* field, const uint32_t* words, un
     return value <= field->range;
 }
 
+/* A field that is no text and no array, or one value of an array. */
+static bool load_value_holds(const nn_field_plan* field, const uint32_t* words)
+{
+    if (field->kind == NECPNET_FIELD_QUAT) {
+        return words[0] <= 3 && words[1] <= field->range && words[2] <= field->range && words[3] <= field->range;
+    }
+    for (unsigned c = 0; c < field->components; c++) {
+        if (!load_component(field, words, c)) return false;
+    }
+    return true;
+}
+
+static bool load_items_hold(const nn_field_plan* field, const uint32_t* words)
+{
+    const nn_field_plan* element = field->element;
+    uint32_t count = field->field->count;
+    if (field->has_length) count = *words++;
+    if (field->has_length && count > nn_field_length_max(field->field)) return false;
+    for (uint32_t i = 0; element && i < count; i++) {
+        if (!load_value_holds(element, words + i * element->words)) return false;
+    }
+    return true;
+}
+
 /* Whether a row of words could have come from a struct. */
 static bool load_row_holds(const nn_type_plan* plan, const uint32_t* row)
 {
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
         const uint32_t* words = row + field->word;
-        if (field->field->kind == NECPNET_FIELD_QUAT) {
-            if (words[0] > 3) return false;
-            for (unsigned c = 1; c < 4; c++) {
-                if (words[c] > field->range) return false;
-            }
-            continue;
-        }
-        if (field->field->kind == NECPNET_FIELD_STRING && words[0] >= field->field->count) return false;
-        for (unsigned c = 0; c < field->components; c++) {
-            if (!load_component(field, words, c)) return false;
-        }
+        bool holds =
+            field->kind >= NECPNET_FIELD_STRING ? load_items_hold(field, words) : load_value_holds(field, words);
+        if (!holds) return false;
     }
     return true;
 }

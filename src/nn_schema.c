@@ -10,7 +10,9 @@
 #define SCHEMA_TURN 6.283185307179586
 #define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
 #define SCHEMA_FLOAT_MAX 3.402823466e38     /* FLT_MAX, rounded down */
-#define SCHEMA_FLAGS_ALL 127u
+#define SCHEMA_FLAGS_ALL 511u
+#define SCHEMA_FLAGS_HASHED \
+    (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED)
 
 /* For the texts of refusals. */
 typedef struct schema_check {
@@ -56,17 +58,33 @@ static bool schema_is_float_kind(uint8_t kind)
            kind == NECPNET_FIELD_QUAT || kind == NECPNET_FIELD_ANGLE;
 }
 
-NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field)
+static bool schema_is_text(uint8_t kind)
+{
+    return kind == NECPNET_FIELD_STRING || kind == NECPNET_FIELD_BYTES;
+}
+
+NN_PRIVATE uint32_t nn_field_value_bytes(const necpnet_field* field)
 {
     uint32_t number = field->storage_bytes;
     switch (field->kind) {
     case NECPNET_FIELD_VEC2: return number * 2;
     case NECPNET_FIELD_VEC3: return number * 3;
     case NECPNET_FIELD_QUAT: return number * 4;
-    case NECPNET_FIELD_STRING:
-    case NECPNET_FIELD_BYTES: return field->count;
     default: return number;
     }
+}
+
+NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field)
+{
+    bool many = schema_is_text(field->kind) || (field->flags & NECPNET_FIELD_ARRAY);
+    return many ? nn_field_value_bytes(field) * field->count : nn_field_value_bytes(field);
+}
+
+NN_PRIVATE uint32_t nn_field_end(const necpnet_field* field)
+{
+    uint32_t end = field->offset + nn_field_bytes(field);
+    uint32_t length_end = field->length_offset + field->length_bytes;
+    return (field->flags & NECPNET_FIELD_BOUNDED) && length_end > end ? length_end : end;
 }
 
 /* ---- plans */
@@ -76,11 +94,12 @@ static uint64_t schema_round(double value)
     return (uint64_t)(value + 0.5);
 }
 
-static void schema_plan_field(nn_field_plan* plan, const necpnet_field* field, uint16_t word)
+/* One value of a field. */
+static void schema_plan_value(nn_field_plan* plan, const necpnet_field* field)
 {
     memset(plan, 0, sizeof *plan);
     plan->field = field;
-    plan->word = word;
+    plan->kind = field->kind;
     plan->components = 1;
     plan->step = field->step;
     plan->room = (uint8_t)field->count;
@@ -111,9 +130,26 @@ static void schema_plan_field(nn_field_plan* plan, const necpnet_field* field, u
     plan->words = (uint16_t)(plan->components * (plan->wide ? 2 : 1));
     if (field->kind == NECPNET_FIELD_QUAT) plan->words = 4;
     if (field->kind == NECPNET_FIELD_ENTITY) plan->words = 1;
-    if (field->kind == NECPNET_FIELD_STRING) plan->words = (uint16_t)(1 + (field->count + 3) / 4);
-    if (field->kind == NECPNET_FIELD_BYTES) plan->words = (uint16_t)((field->count + 3) / 4);
-    plan->bits = (uint8_t)nn_bits_for(plan->components ? plan->range : field->count - 1);
+    plan->bits = (uint8_t)nn_bits_for(plan->range);
+}
+
+/* element: filled for an ARRAY, and kept as long as the plan. */
+static void schema_plan_field(nn_field_plan* plan, nn_field_plan* element, const necpnet_field* field, uint16_t word)
+{
+    schema_plan_value(plan, field);
+    plan->word = word;
+    bool array = (field->flags & NECPNET_FIELD_ARRAY) != 0;
+    if (!array && !schema_is_text(field->kind)) return;
+    plan->has_length = field->kind == NECPNET_FIELD_STRING || (field->flags & NECPNET_FIELD_BOUNDED);
+    plan->bits = (uint8_t)nn_bits_for(plan->has_length ? nn_field_length_max(field) : field->count - 1);
+    plan->words = (uint16_t)((field->count + 3) / 4 + plan->has_length);
+    if (!array) return;
+    schema_plan_value(element, field);
+    plan->element = element;
+    plan->kind = NECPNET_FIELD_BYTES;
+    plan->components = 0;
+    plan->wide = false;
+    plan->words = (uint16_t)(field->count * element->words + plan->has_length);
 }
 
 /* ---- checks */
@@ -174,6 +210,59 @@ static bool schema_check_range(const schema_check* check)
     }
 }
 
+/* Whether bytes from offset on lie in the struct. */
+static bool schema_lies_within(const necpnet_entity_type* type, uint32_t offset, uint32_t bytes)
+{
+    return offset <= type->struct_bytes && bytes <= type->struct_bytes - offset;
+}
+
+static bool schema_check_length(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    if (!(field->flags & NECPNET_FIELD_BOUNDED)) {
+        return (!field->length_offset && !field->length_bytes) ||
+               schema_refuse(check, "it has a length member and is not BOUNDED");
+    }
+    if (!(field->flags & NECPNET_FIELD_ARRAY) && field->kind != NECPNET_FIELD_BYTES) {
+        return schema_refuse(check, "only an ARRAY or BYTES can be BOUNDED");
+    }
+    if (field->length_bytes != 1 && field->length_bytes != 2 && field->length_bytes != 4) {
+        return schema_refuse(check, "the length member must be an unsigned integer of 1, 2 or 4 bytes");
+    }
+    if (!schema_lies_within(check->type, field->length_offset, field->length_bytes)) {
+        return schema_refuse(check, "its length member lies beyond the end of the struct");
+    }
+    return true;
+}
+
+static bool schema_check_count(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    bool array = (field->flags & NECPNET_FIELD_ARRAY) != 0;
+    if (array && schema_is_text(field->kind)) {
+        return schema_refuse(check, "strings and bytes cannot be the values of an ARRAY");
+    }
+    if (array && (field->flags & (NECPNET_FIELD_INTERPOLATE | NECPNET_FIELD_POSITION))) {
+        return schema_refuse(check, "an ARRAY cannot be interpolated, nor be the POSITION");
+    }
+    if (field->kind == NECPNET_FIELD_STRING && (field->count < 2 || field->count > NECPNET_FIELD_COUNT_MAX)) {
+        return schema_refuse(check, "count of a string must be 2 .. 255 (its NUL is counted)");
+    }
+    if (field->kind == NECPNET_FIELD_BYTES && (field->count < 1 || field->count > NECPNET_FIELD_COUNT_MAX)) {
+        return schema_refuse(check, "count of bytes must be 1 .. 255");
+    }
+    if (array && (field->count < 1 || field->count > NECPNET_FIELD_COUNT_MAX)) {
+        return schema_refuse(check, "count of an ARRAY must be 1 .. 255");
+    }
+    if (!array && !schema_is_text(field->kind) && field->count != 1) {
+        return schema_refuse(check, "count must be 1, or the field an ARRAY");
+    }
+    if (!schema_lies_within(check->type, field->offset, nn_field_bytes(field))) {
+        return schema_refuse(check, "it lies beyond the end of the struct");
+    }
+    return schema_check_length(check);
+}
+
 static bool schema_check_storage(const schema_check* check)
 {
     const necpnet_field* field = check->field;
@@ -189,20 +278,23 @@ static bool schema_check_storage(const schema_check* check)
     default: fits = bytes == 4 || bytes == 8; break;
     }
     if (!fits) return schema_refuse(check, "storage_bytes does not fit the kind; is the struct's member of that type?");
-    if (field->kind == NECPNET_FIELD_STRING && (field->count < 2 || field->count > 255)) {
-        return schema_refuse(check, "count of a string must be 2 .. 255 (its NUL is counted)");
-    }
-    if (field->kind == NECPNET_FIELD_BYTES && (field->count < 1 || field->count > 255)) {
-        return schema_refuse(check, "count of bytes must be 1 .. 255");
-    }
-    if (field->kind != NECPNET_FIELD_STRING && field->kind != NECPNET_FIELD_BYTES && field->count != 1) {
-        return schema_refuse(check, "count must be 1");
-    }
-    uint32_t size = nn_field_bytes(field);
-    if (field->offset > check->type->struct_bytes || size > check->type->struct_bytes - field->offset) {
-        return schema_refuse(check, "it lies beyond the end of the struct");
-    }
-    return true;
+    return schema_check_count(check);
+}
+
+static bool schema_meet(uint32_t a, uint32_t a_bytes, uint32_t b, uint32_t b_bytes)
+{
+    return a_bytes && b_bytes && a < b + b_bytes && b < a + a_bytes;
+}
+
+/* A field is its values, and its length member if it has one. */
+static bool schema_overlap(const necpnet_field* a, const necpnet_field* b)
+{
+    uint32_t a_bytes = nn_field_bytes(a);
+    uint32_t b_bytes = nn_field_bytes(b);
+    return schema_meet(a->offset, a_bytes, b->offset, b_bytes) ||
+           schema_meet(a->length_offset, a->length_bytes, b->offset, b_bytes) ||
+           schema_meet(a->offset, a_bytes, b->length_offset, b->length_bytes) ||
+           schema_meet(a->length_offset, a->length_bytes, b->length_offset, b->length_bytes);
 }
 
 static bool schema_check_field(const schema_check* check, int index)
@@ -230,29 +322,40 @@ static bool schema_check_field(const schema_check* check, int index)
             return schema_refuse(check, "another field of the type is its POSITION");
         }
         if (other->id == field->id) return schema_refuse(check, "another field of the type has the same id");
-        if (other->offset < field->offset + nn_field_bytes(field) &&
-            field->offset < other->offset + nn_field_bytes(other)) {
-            return schema_refuse(check, "it overlaps another field in the struct");
-        }
+        if (schema_overlap(field, other)) return schema_refuse(check, "it overlaps another field in the struct");
+    }
+    if (schema_meet(field->offset, nn_field_bytes(field), field->length_offset, field->length_bytes)) {
+        return schema_refuse(check, "its length member lies within it");
     }
     return true;
 }
 
-/* Of a whole state, as nn_row_write makes it. */
-static uint32_t schema_state_bits(const necpnet_entity_type* type)
+static uint32_t schema_value_bits(const nn_field_plan* plan)
 {
-    uint32_t bits = 0;
+    switch (plan->field->kind) {
+    case NECPNET_FIELD_QUAT: return 2 + 3u * plan->bits;
+    case NECPNET_FIELD_ENTITY: return 32;
+    default: return (uint32_t)plan->components * plan->bits;
+    }
+}
+
+/* Of a whole state, as nn_row_write makes it, and of its row. */
+static void schema_measure(const necpnet_entity_type* type, uint32_t* out_bits, uint32_t* out_words)
+{
+    *out_bits = *out_words = 0;
     for (int i = 0; i < type->field_count; i++) {
         nn_field_plan plan;
-        schema_plan_field(&plan, &type->fields[i], 0);
-        bits += (uint32_t)plan.components * plan.bits;
-        if (type->fields[i].kind == NECPNET_FIELD_QUAT) bits += 2;
-        if (type->fields[i].kind == NECPNET_FIELD_ENTITY) bits += 32;
-        if (type->fields[i].kind == NECPNET_FIELD_STRING || type->fields[i].kind == NECPNET_FIELD_BYTES) {
-            bits += type->fields[i].count * 8;
+        nn_field_plan element;
+        const necpnet_field* field = &type->fields[i];
+        schema_plan_field(&plan, &element, field, 0);
+        *out_words += plan.words;
+        if (plan.has_length) *out_bits += plan.bits;
+        if (plan.element) {
+            *out_bits += field->count * schema_value_bits(&element);
+        } else {
+            *out_bits += schema_is_text(field->kind) ? nn_field_length_max(field) * 8 : schema_value_bits(&plan);
         }
     }
-    return bits;
 }
 
 static bool schema_check_type(const necpnet_logger* logger, const necpnet_entity_type* types, int index)
@@ -275,9 +378,13 @@ static bool schema_check_type(const necpnet_logger* logger, const necpnet_entity
         if (!schema_check_field(&check, i)) return false;
     }
     check.field = NULL;
-    if (schema_state_bits(type) > NN_STATE_BYTES_MAX * 8u) {
+    uint32_t bits;
+    uint32_t words;
+    schema_measure(type, &bits, &words);
+    if (bits > NN_STATE_BYTES_MAX * 8u) {
         return schema_refuse(&check, "a state of it takes more than 1,000 bytes, which one packet may not hold");
     }
+    if (words > NN_ROW_WORDS_MAX) return schema_refuse(&check, "a state of it takes more than 1,200 words of memory");
     return true;
 }
 
@@ -303,8 +410,13 @@ static uint64_t schema_zero_of(const nn_field_plan* plan)
 
 static void schema_plan_zeroes(const nn_field_plan* plan, uint32_t* row)
 {
-    uint64_t zero = schema_zero_of(plan);
     uint32_t* at = row + plan->word;
+    if (plan->element && !plan->has_length) {
+        for (uint32_t i = 0; i < plan->field->count; i++)
+            schema_plan_zeroes(plan->element, at + i * plan->element->words);
+    }
+    if (plan->element) return; /* of a list none, and zeroes behind */
+    uint64_t zero = schema_zero_of(plan);
     if (plan->field->kind == NECPNET_FIELD_QUAT) *at++ = 3; /* (0, 0, 0, 1) */
     for (unsigned i = 0; i < plan->components; i++) {
         *at++ = (uint32_t)zero;
@@ -318,14 +430,17 @@ static bool schema_is_blended(const necpnet_field* field)
            field->kind != NECPNET_FIELD_QUAT;
 }
 
-static void schema_plan_type(nn_type_plan* plan, nn_field_plan* fields, const necpnet_entity_type* type)
+/* elements: as many as the type has arrays. */
+static void schema_plan_type(nn_type_plan* plan, nn_field_plan* fields, nn_field_plan* elements,
+                             const necpnet_entity_type* type)
 {
     plan->type = type;
     plan->fields = fields;
     plan->field_count = (uint16_t)type->field_count;
     for (int i = 0; i < type->field_count; i++) {
         const necpnet_field* field = &type->fields[i];
-        schema_plan_field(&fields[i], field, plan->row_words);
+        schema_plan_field(&fields[i], elements, field, plan->row_words);
+        if (fields[i].element) elements++;
         plan->row_words = (uint16_t)(plan->row_words + fields[i].words);
         if (field->flags & (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER)) plan->restricted = true;
         if (field->flags & NECPNET_FIELD_SLOW) plan->slow = true;
@@ -362,7 +477,7 @@ static uint64_t schema_hash(const necpnet_schema* schema)
             const necpnet_field* field = plan->fields[j].field;
             schema_hash_bytes(&hash, field->id, 2);
             schema_hash_bytes(&hash, field->kind, 1);
-            schema_hash_bytes(&hash, field->flags & (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER), 1);
+            schema_hash_bytes(&hash, field->flags & SCHEMA_FLAGS_HASHED, 2);
             schema_hash_bytes(&hash, field->count, 1);
             schema_hash_bytes(&hash, plan->fields[j].range, 8);
             if (field->kind == NECPNET_FIELD_INTEGER || schema_is_float_kind(field->kind)) {
@@ -401,11 +516,12 @@ static void schema_build_type(schema_carver* carver, necpnet_schema* schema, con
     necpnet_field* fields = (necpnet_field*)schema_carve(carver, (size_t)type->field_count * sizeof(necpnet_field));
     nn_field_plan* plans = (nn_field_plan*)schema_carve(carver, (size_t)type->field_count * sizeof(nn_field_plan));
     const char* type_name = schema_carve_name(carver, type->name);
-    uint32_t row_words = 0;
+    uint32_t row_words;
+    uint32_t bits;
+    size_t arrays = 0;
+    schema_measure(type, &bits, &row_words);
     for (int i = 0; i < type->field_count; i++) { /* by rising id: insertion sort */
-        nn_field_plan measured;
-        schema_plan_field(&measured, &type->fields[i], 0);
-        row_words += measured.words;
+        arrays += (type->fields[i].flags & NECPNET_FIELD_ARRAY) != 0;
         const char* name = schema_carve_name(carver, type->fields[i].name);
         if (!fields) continue;
         int place = i;
@@ -413,6 +529,7 @@ static void schema_build_type(schema_carver* carver, necpnet_schema* schema, con
         fields[place] = type->fields[i];
         fields[place].name = name;
     }
+    nn_field_plan* elements = (nn_field_plan*)schema_carve(carver, arrays * sizeof(nn_field_plan));
     uint32_t* zeroes = (uint32_t*)schema_carve(carver, row_words * sizeof(uint32_t));
     if (!schema) return;
     necpnet_entity_type* copy = &schema->types[index];
@@ -420,12 +537,10 @@ static void schema_build_type(schema_carver* carver, necpnet_schema* schema, con
     copy->name = type_name;
     copy->fields = fields;
     nn_type_plan* plan = &schema->plans[index];
-    schema_plan_type(plan, plans, copy);
+    schema_plan_type(plan, plans, elements, copy);
     for (int i = 0; i < type->field_count; i++) schema_plan_zeroes(&plans[i], zeroes);
     plan->row_zeroes = zeroes;
-    plan->model = schema->model_words;
     plan->own = (int16_t)index;
-    schema->model_words += plan->row_words;
 }
 
 /* Measures with memory NULL, builds otherwise. */

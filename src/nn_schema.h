@@ -9,23 +9,26 @@
 #include "nn_alloc.h"
 #include "nn_tables.h"
 
-#define NN_STRUCT_BYTES_MAX 4096       /* of one entity's struct */
-#define NN_STATE_BYTES_MAX 1000        /* of a whole state on the wire: it must fit one packet of any path */
-#define NN_ROW_WORDS_MAX 1200          /* 4,096 bytes of struct are less */
+#define NN_STRUCT_BYTES_MAX NECPNET_STRUCT_BYTES_MAX
+#define NN_STATE_BYTES_MAX NECPNET_STATE_BYTES_MAX
+#define NN_ROW_WORDS_MAX NECPNET_STATE_WORDS_MAX
 #define NN_FIELD_RANGE_MAX 0xfffffffeu /* steps of a float: fits a word with a residual's sign in 64 bits */
 
 /* One field in a row. BOOL, INTEGER, ENUM, FLOAT, ANGLE: one component; VEC2, VEC3: two, three; QUAT: which component
  * is the largest, then the other three; ENTITY: the number; STRING: its length, then bytes, four a word, zeroes behind;
- * BYTES: four a word. */
+ * BYTES: four a word, BOUNDED behind their length; ARRAY: its values, BOUNDED behind their number, zeroes behind. */
 typedef struct nn_field_plan {
     const necpnet_field* field;
-    uint16_t word; /* first in the row */
+    const struct nn_field_plan* element; /* ARRAY: the plan of one value, its word 0; else NULL */
+    uint16_t word;                       /* first in the row */
     uint16_t words;
-    uint8_t components; /* numbers coded alike; 0 for ENTITY, STRING, BYTES */
-    uint8_t bits;       /* of one component, or of a length */
+    uint8_t kind;       /* necpnet_field_kind by which it is coded: of an ARRAY, BYTES */
+    uint8_t components; /* numbers coded alike; 0 for ENTITY, STRING, BYTES, ARRAY */
+    uint8_t bits;       /* of one component, of a length, or of a place in BYTES or an ARRAY */
+    bool has_length;    /* the first word says how many bytes or values follow */
     bool wide;          /* a component takes two words, low one first */
     bool hidden;        /* of a map: the struct has no such field */
-    uint8_t room;       /* STRING, BYTES: what the struct has; differs from the field's count in a map */
+    uint8_t room;       /* STRING, BYTES, ARRAY: what the struct has; differs from the field's count in a map */
     uint64_t range;     /* a component is 0 .. range; QUAT: even, its middle is 0 */
     int64_t base;       /* INTEGER, ENUM: the value of 0 */
     double step;        /* the quantum in use (ANGLE: a whole number of them makes a turn) */
@@ -40,7 +43,6 @@ typedef struct nn_type_plan {
     bool restricted;            /* has OWNER_ONLY or NOT_OWNER fields */
     bool slow;                  /* has SLOW fields */
     int16_t own;                /* index of the type in the reader's schema; of a map: -1 if it has none */
-    uint32_t model;             /* place of its first word in a codec model */
     const uint32_t* row_zeroes; /* the row of a struct of zeroes */
 } nn_type_plan;
 
@@ -50,8 +52,7 @@ struct necpnet_schema {
     necpnet_entity_type* types; /* by rising id; the index is the type's number on the wire */
     nn_type_plan* plans;
     int type_count;
-    unsigned type_bits;   /* of a type's number */
-    uint32_t model_words; /* of all types */
+    unsigned type_bits; /* of a type's number */
     uint64_t hash;
     nn_tables* tables; /* of the codec */
 };
@@ -60,8 +61,24 @@ struct necpnet_schema {
 NN_PRIVATE necpnet_result nn_schema_make(const necpnet_allocator* allocator, const necpnet_entity_type* types,
                                          int type_count, necpnet_schema** out_schema);
 
-/* nn_field_bytes - what a field takes in its struct. */
+/* nn_field_bytes - what a field takes in its struct, without its length member; nn_field_value_bytes - one value of an array. */
 NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field);
+NN_PRIVATE uint32_t nn_field_value_bytes(const necpnet_field* field);
+
+/* nn_field_end - where the struct ends that has nothing behind a field and its length member. */
+NN_PRIVATE uint32_t nn_field_end(const necpnet_field* field);
+
+/* nn_field_form - the flags that make another kind of thing of a field. */
+NN_INLINE uint32_t nn_field_form(const necpnet_field* field)
+{
+    return field->flags & (NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED);
+}
+
+/* nn_field_length_max - of a field that has a length. */
+NN_INLINE uint32_t nn_field_length_max(const necpnet_field* field)
+{
+    return field->kind == NECPNET_FIELD_STRING ? field->count - 1 : field->count;
+}
 
 /* nn_schema_kind_name - "vec2"; "" for a number that is none. */
 NN_PRIVATE const char* nn_schema_kind_name(unsigned kind);

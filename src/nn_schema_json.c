@@ -3,8 +3,6 @@
 #include "nn_log.h"
 #include "nn_schema.h"
 
-#define SCHEMA_JSON_COUNT_MAX 255
-
 /* A type on its way: its names are the tree's. */
 typedef struct schema_json_type {
     necpnet_field* fields;
@@ -96,6 +94,7 @@ static const struct {
     {"required", NECPNET_FIELD_REQUIRED},
     {"slow", NECPNET_FIELD_SLOW},
     {"position", NECPNET_FIELD_POSITION},
+    {"bounded", NECPNET_FIELD_BOUNDED},
 };
 
 static const struct {
@@ -196,17 +195,28 @@ static bool schema_json_place(const schema_json* json, const nn_json* object, ne
     uint32_t at = nn_schema_align(*end, field->storage_bytes);
     if (!schema_json_whole(json, object, "offset", 0, NN_STRUCT_BYTES_MAX, false, &at)) return false;
     field->offset = at;
-    if (at + nn_field_bytes(field) > *end) *end = at + nn_field_bytes(field);
-    if (field->storage_bytes > *align) *align = field->storage_bytes;
+    if (field->flags & NECPNET_FIELD_BOUNDED) {
+        field->length_bytes = 1;
+        if (!schema_json_whole(json, object, "lengthBytes", 1, 4, false, &field->length_bytes)) return false;
+        field->length_offset = nn_schema_align(at + nn_field_bytes(field), field->length_bytes);
+        if (!schema_json_whole(json, object, "lengthOffset", 0, NN_STRUCT_BYTES_MAX, false, &field->length_offset)) {
+            return false;
+        }
+    } else if (nn_json_find(object, "lengthBytes") || nn_json_find(object, "lengthOffset")) {
+        return schema_json_refuse(json, "lengthBytes and lengthOffset", " are of fields that are bounded");
+    }
+    *end = (uint32_t)nn_max_u64(*end, nn_field_end(field));
+    *align = (uint32_t)nn_max_u64(*align, nn_max_u64(field->storage_bytes, field->length_bytes));
     return true;
 }
 
 static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_field* field, uint32_t* end,
                               uint32_t* align)
 {
-    static const char* const words[] = {"name",     "id",          "kind",     "min",     "max",      "step",
-                                        "count",    "values",      "double",   "storage", "offset",   "ownerOnly",
-                                        "notOwner", "interpolate", "required", "slow",    "position", "about"};
+    static const char* const words[] = {"name",        "id",          "kind",        "min",     "max",      "step",
+                                        "count",       "values",      "double",      "storage", "offset",   "ownerOnly",
+                                        "notOwner",    "interpolate", "required",    "slow",    "position", "about",
+                                        "lengthBytes", "bounded",     "lengthOffset"};
     bool ok = true;
     uint32_t id = 0;
     uint32_t count = 1;
@@ -219,7 +229,8 @@ static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_
     if (!schema_json_whole(json, object, "id", 1, 65535, true, &id) || !schema_json_kind(json, object, field))
         return false;
     bool counted = field->kind == NECPNET_FIELD_STRING || field->kind == NECPNET_FIELD_BYTES;
-    if (!schema_json_whole(json, object, "count", 1, SCHEMA_JSON_COUNT_MAX, counted, &count)) return false;
+    if (!counted && nn_json_find(object, "count")) field->flags |= NECPNET_FIELD_ARRAY;
+    if (!schema_json_whole(json, object, "count", 1, NECPNET_FIELD_COUNT_MAX, counted, &count)) return false;
     field->id = (uint16_t)id;
     field->count = count;
     for (size_t i = 0; i < NN_COUNT(schema_json_flags); i++) {

@@ -5,11 +5,12 @@
 
 #include <stdio.h>
 
-#define SCHEMA_FORMAT 1 /* first byte of a description */
+#define SCHEMA_FORMAT 2 /* first byte of a description */
 #define SCHEMA_FLAGS_WIRE \
-    (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_REQUIRED | NECPNET_FIELD_SLOW)
+    (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_REQUIRED | NECPNET_FIELD_SLOW | \
+     NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED)
 #define SCHEMA_TYPE_HEAD_BYTES 4   /* of a type without its name: id, number of fields, length of the name */
-#define SCHEMA_FIELD_HEAD_BYTES 30 /* of a field: id, kind, flags, count, length of the name, min, max, step */
+#define SCHEMA_FIELD_HEAD_BYTES 31 /* of a field: id, kind, flags, count, length of the name, min, max, step */
 
 /* ---- the wire form ------------------------------------------------------------------------------------------------ */
 
@@ -40,7 +41,7 @@ NN_PRIVATE void nn_schema_describe(const necpnet_schema* schema, nn_writer* writ
             const necpnet_field* field = &type->fields[j];
             nn_write_u16(writer, field->id);
             nn_write_u8(writer, field->kind);
-            nn_write_u8(writer, (uint8_t)(field->flags & SCHEMA_FLAGS_WIRE));
+            nn_write_u16(writer, (uint16_t)(field->flags & SCHEMA_FLAGS_WIRE));
             nn_write_u8(writer, (uint8_t)field->count);
             schema_write_name(writer, field->name);
             schema_write_double(writer, field->min);
@@ -109,7 +110,7 @@ static void schema_read_field(nn_reader* reader, schema_draft* draft, uint32_t* 
     necpnet_field* field = &draft->fields[draft->field_count++];
     field->id = nn_read_u16(reader);
     field->kind = nn_read_u8(reader);
-    field->flags = nn_read_u8(reader) & SCHEMA_FLAGS_WIRE;
+    field->flags = nn_read_u16(reader) & SCHEMA_FLAGS_WIRE;
     field->count = nn_read_u8(reader);
     field->name = schema_read_name(reader, draft);
     field->min = schema_read_double(reader);
@@ -122,7 +123,11 @@ static void schema_read_field(nn_reader* reader, schema_draft* draft, uint32_t* 
     field->storage_bytes = schema_storage_bytes(field);
     if (is_number && (field->max > 1e38 || field->min < -1e38)) field->storage_bytes = 8;
     field->offset = nn_schema_align(*end, field->storage_bytes);
-    *end = field->offset + nn_field_bytes(field);
+    if (field->flags & NECPNET_FIELD_BOUNDED) {
+        field->length_offset = field->offset + nn_field_bytes(field);
+        field->length_bytes = 1;
+    }
+    *end = nn_field_end(field);
 }
 
 static bool schema_read_draft(nn_reader* reader, schema_draft* draft, int type_count)
@@ -186,6 +191,18 @@ static bool schema_say(char* text, const necpnet_entity_type* type, const necpne
     return true;
 }
 
+/* Whether one can be read as the other. */
+static bool schema_field_like(const necpnet_field* a, const necpnet_field* b)
+{
+    return a->kind == b->kind && nn_field_form(a) == nn_field_form(b);
+}
+
+static const char* schema_form_name(const necpnet_field* field)
+{
+    if (field->flags & NECPNET_FIELD_BOUNDED) return " list";
+    return field->flags & NECPNET_FIELD_ARRAY ? " array" : "";
+}
+
 /* One field that one side requires, against the other's of that id. */
 static bool schema_field_differs(const necpnet_entity_type* type, const necpnet_field* reads,
                                  const necpnet_field* writes, char* text)
@@ -194,10 +211,11 @@ static bool schema_field_differs(const necpnet_entity_type* type, const necpnet_
     if (!(flags & NECPNET_FIELD_REQUIRED)) return false;
     if (!writes) return schema_say(text, type, reads, "and the writer does not have it");
     if (!reads) return schema_say(text, type, writes, "and the reader does not have it");
-    if (reads->kind == writes->kind) return false;
+    if (schema_field_like(reads, writes)) return false;
     char kinds[80];
-    (void)snprintf(kinds, sizeof kinds, "and of kind %s at the reader, %s at the writer",
-                   nn_schema_kind_name(reads->kind), nn_schema_kind_name(writes->kind));
+    (void)snprintf(kinds, sizeof kinds, "and of kind %s%s at the reader, %s%s at the writer",
+                   nn_schema_kind_name(reads->kind), schema_form_name(reads), nn_schema_kind_name(writes->kind),
+                   schema_form_name(writes));
     return schema_say(text, type, reads, kinds);
 }
 
@@ -241,11 +259,13 @@ necpnet_result necpnet_schema_compare(const necpnet_schema* reader, const necpne
 static bool schema_map_field(const necpnet_entity_type* reads, necpnet_field* field)
 {
     const necpnet_field* own = schema_find_field(reads, field->id);
-    if (!own || own->kind != field->kind) return false;
+    if (!own || !schema_field_like(own, field)) return false;
     uint32_t ours = NECPNET_FIELD_SIGNED | NECPNET_FIELD_INTERPOLATE;
     field->flags = (field->flags & ~ours) | (own->flags & ours);
     field->offset = own->offset;
     field->storage_bytes = own->storage_bytes;
+    field->length_offset = own->length_offset;
+    field->length_bytes = own->length_bytes;
     field->name = own->name;
     return true;
 }
@@ -258,7 +278,7 @@ static void schema_map_plan(nn_type_plan* plan, const necpnet_entity_type* reads
     for (unsigned i = 0; i < plan->field_count; i++) {
         const necpnet_field* field = schema_find_field(reads, fields[i].field->id);
         if (!reads) continue; /* a type of the writer alone: nobody looks at its structs */
-        fields[i].hidden = !field || field->kind != fields[i].field->kind;
+        fields[i].hidden = !field || !schema_field_like(field, fields[i].field);
         if (!fields[i].hidden) fields[i].room = (uint8_t)field->count;
     }
 }

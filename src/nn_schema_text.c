@@ -110,9 +110,10 @@ static void schema_text_put_range(schema_text* text, const necpnet_field* field)
         break;
     case NECPNET_FIELD_QUAT:
     case NECPNET_FIELD_ANGLE: schema_text_put_member(text, "step", field->step); break;
-    case NECPNET_FIELD_STRING:
-    case NECPNET_FIELD_BYTES: schema_text_put_member(text, "count", (double)field->count); break;
     default: break;
+    }
+    if (field->kind >= NECPNET_FIELD_STRING || (field->flags & NECPNET_FIELD_ARRAY)) {
+        schema_text_put_member(text, "count", (double)field->count);
     }
 }
 
@@ -141,6 +142,7 @@ static void schema_text_put_flags(schema_text* text, uint32_t flags)
     if (flags & NECPNET_FIELD_REQUIRED) schema_text_put(text, ", \"required\": true");
     if (flags & NECPNET_FIELD_SLOW) schema_text_put(text, ", \"slow\": true");
     if (flags & NECPNET_FIELD_POSITION) schema_text_put(text, ", \"position\": true");
+    if (flags & NECPNET_FIELD_BOUNDED) schema_text_put(text, ", \"bounded\": true");
 }
 
 static void schema_text_put_type(schema_text* text, const necpnet_entity_type* type)
@@ -165,8 +167,14 @@ static void schema_text_put_type(schema_text* text, const necpnet_entity_type* t
         if (field->offset != nn_schema_align(end, field->storage_bytes)) {
             schema_text_put_member(text, "offset", field->offset);
         }
-        end = field->offset + nn_field_bytes(field) > end ? field->offset + nn_field_bytes(field) : end;
-        if (field->storage_bytes > align) align = field->storage_bytes;
+        if (field->flags & NECPNET_FIELD_BOUNDED) {
+            if (field->length_bytes != 1) schema_text_put_member(text, "lengthBytes", field->length_bytes);
+            if (field->length_offset != nn_schema_align(field->offset + nn_field_bytes(field), field->length_bytes)) {
+                schema_text_put_member(text, "lengthOffset", field->length_offset);
+            }
+        }
+        end = (uint32_t)nn_max_u64(end, nn_field_end(field));
+        align = (uint32_t)nn_max_u64(align, nn_max_u64(field->storage_bytes, field->length_bytes));
         schema_text_put(text, i + 1 < type->field_count ? "},\n" : "}\n");
     }
     schema_text_put(text, "  ]");

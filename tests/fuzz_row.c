@@ -69,16 +69,22 @@ static void read_schema(nn_reader* reader)
         uint8_t form = nn_read_u8(reader);
         field->name = "field";
         field->id = (uint16_t)(i + 1);
-        field->kind = (uint8_t)(form % 12);
+        field->kind = (uint8_t)((form & 15) % 12);
         field->storage_bytes = (uint8_t)(1u << ((form >> 4) & 3));
         field->count = form & 0x80 ? nn_read_u8(reader) : 1;
-        field->flags = nn_read_u8(reader) & 0x7f;
+        uint8_t flags = nn_read_u8(reader);
+        field->flags = flags & 0x80 ? (flags & 0x77u) | NECPNET_FIELD_ARRAY : flags & 0x7fu;
+        if (form & 0x40) field->flags |= NECPNET_FIELD_BOUNDED;
         field->min = read_number(reader);
         field->max = read_number(reader);
         field->step = read_number(reader);
         offset = (offset + 7) & ~7u;
         field->offset = offset;
         offset += nn_field_bytes(field);
+        if (!(field->flags & NECPNET_FIELD_BOUNDED)) continue;
+        field->length_offset = offset;
+        field->length_bytes = 1u << (flags & 3);
+        offset += field->length_bytes;
     }
     fuzz.type.name = "type";
     fuzz.type.id = 1;
@@ -121,7 +127,10 @@ static void fuzz_struct(const nn_type_plan* plan, nn_reader* reader, bool owner)
     if (bytes) memcpy(fuzz.state, nn_read_view(reader, bytes), bytes);
     /* A bool that is neither 0 nor 1 is no bool in C. */
     for (int i = 0; i < fuzz.type.field_count; i++) {
-        if (fuzz.fields[i].kind == NECPNET_FIELD_BOOL) fuzz.state[fuzz.fields[i].offset] &= 1;
+        const necpnet_field* field = &fuzz.fields[i];
+        for (uint32_t k = 0; field->kind == NECPNET_FIELD_BOOL && k < field->count; k++) {
+            fuzz.state[field->offset + k] &= 1;
+        }
     }
     (void)nn_quantise(plan, fuzz.state, fuzz.row);
     nn_encoder encoder = nn_encoder_of(fuzz.schema->tables, NULL, fuzz.bits, sizeof fuzz.bits);

@@ -51,7 +51,16 @@ static void kit_field_random(necpnet_field* field, nn_random* random)
     }
     bool number = field->kind == NECPNET_FIELD_INTEGER ||
                   (field->kind >= NECPNET_FIELD_FLOAT && field->kind <= NECPNET_FIELD_ANGLE);
-    if (number && nn_random_below(random, 2)) field->flags |= NECPNET_FIELD_INTERPOLATE;
+    bool many = nn_random_below(random, 6) == 0 && field->kind != NECPNET_FIELD_STRING;
+    if (many && field->kind != NECPNET_FIELD_BYTES) {
+        field->flags |= NECPNET_FIELD_ARRAY;
+        field->count = 1 + (uint32_t)nn_random_below(random, 7);
+    }
+    if (many && nn_random_below(random, 2)) {
+        field->flags |= NECPNET_FIELD_BOUNDED;
+        field->length_bytes = 1u << nn_random_below(random, 3);
+    }
+    if (number && !many && nn_random_below(random, 2)) field->flags |= NECPNET_FIELD_INTERPOLATE;
     if (nn_random_below(random, 8) == 0) field->flags |= NECPNET_FIELD_SLOW;
 }
 
@@ -76,6 +85,8 @@ void kit_schema_random(kit_schema* kit, nn_random* random, bool restricted)
             if (restricted && who == 0) field->flags |= NECPNET_FIELD_OWNER_ONLY;
             if (restricted && who == 1) field->flags |= NECPNET_FIELD_NOT_OWNER;
             offset += nn_field_bytes(field) + (uint32_t)nn_random_below(random, 4);
+            field->length_offset = field->length_bytes ? offset : 0;
+            offset += field->length_bytes;
         }
         type->struct_bytes = offset + 1;
     }
@@ -167,11 +178,25 @@ static void kit_field_move(const necpnet_field* field, nn_random* random, uint8_
     }
 }
 
+/* An array value by value: near ones change here and there. */
+static void kit_values_move(const necpnet_field* field, nn_random* random, void* state, bool near)
+{
+    uint8_t* at = (uint8_t*)state + field->offset;
+    uint32_t many = field->flags & NECPNET_FIELD_ARRAY ? field->count : 1;
+    for (uint32_t i = 0; i < many; i++) {
+        if (i && near && nn_random_below(random, 3)) continue;
+        kit_field_move(field, random, at + i * nn_field_value_bytes(field), near);
+    }
+    if (!field->length_bytes || (near && nn_random_below(random, 4))) return;
+    uint32_t length = (uint32_t)nn_random_below(random, field->count + 1);
+    memcpy((uint8_t*)state + field->length_offset, &length, field->length_bytes);
+}
+
 void kit_state_random(const necpnet_entity_type* type, nn_random* random, void* state)
 {
     memset(state, 0, type->struct_bytes);
     for (int i = 0; i < type->field_count; i++) {
-        kit_field_move(&type->fields[i], random, (uint8_t*)state + type->fields[i].offset, false);
+        kit_values_move(&type->fields[i], random, state, false);
     }
 }
 
@@ -180,6 +205,6 @@ void kit_state_move(const necpnet_entity_type* type, nn_random* random, void* st
     for (int i = 0; i < type->field_count; i++) {
         if (nn_random_below(random, 2)) continue;
         bool near = nn_random_below(random, 10) != 0;
-        kit_field_move(&type->fields[i], random, (uint8_t*)state + type->fields[i].offset, near);
+        kit_values_move(&type->fields[i], random, state, near);
     }
 }

@@ -69,16 +69,45 @@ static size_t stage_save(const struct stage* stage, int which, uint8_t* data, si
     return bytes;
 }
 
-static double number_at(const necpnet_field* field, const uint8_t* state, unsigned component)
+static double number_at(const necpnet_field* field, const uint8_t* at, unsigned component)
 {
     float narrow;
     double wide;
     if (field->storage_bytes == 8) {
-        memcpy(&wide, state + field->offset + component * 8, 8);
+        memcpy(&wide, at + component * 8, 8);
         return wide;
     }
-    memcpy(&narrow, state + field->offset + component * 4, 4);
+    memcpy(&narrow, at + component * 4, 4);
     return (double)narrow;
+}
+
+/* A field that is no text, or one value of an array. */
+static void check_value_alike(const nn_field_plan* plan, const uint8_t* a, const uint8_t* b)
+{
+    const necpnet_field* field = plan->field;
+    switch (field->kind) {
+    case NECPNET_FIELD_QUAT:
+    case NECPNET_FIELD_ANGLE: break;
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_VEC2:
+    case NECPNET_FIELD_VEC3:
+        for (unsigned c = 0; c < plan->components; c++) {
+            double x = number_at(field, a, c);
+            TEST_NEAR(number_at(field, b, c), x, plan->step * 0.51 + (x < 0 ? -x : x) * 1e-6);
+        }
+        break;
+    default: TEST_EQUAL_BYTES(a, b, nn_field_value_bytes(field));
+    }
+}
+
+/* Of a list those that count, and how many they are. */
+static uint32_t check_counts_alike(const necpnet_field* field, const uint8_t* a, const uint8_t* b)
+{
+    uint32_t count = 0;
+    if (!field->length_bytes) return field->count;
+    TEST_EQUAL_BYTES(a + field->length_offset, b + field->length_offset, field->length_bytes);
+    memcpy(&count, a + field->length_offset, field->length_bytes);
+    return count;
 }
 
 /* Numbers to the quantum (and what a float can tell apart), all else to the bit. Quaternions and angles have two ways to say
@@ -92,21 +121,15 @@ static void check_alike(const struct stage* stage, necpnet_entity entity)
     for (unsigned i = 0; i < plan->field_count; i++) {
         const necpnet_field* field = plan->fields[i].field;
         TEST_HINT("field %u of kind %d", (unsigned)field->id, (int)field->kind);
-        switch (field->kind) {
-        case NECPNET_FIELD_QUAT:
-        case NECPNET_FIELD_ANGLE: break;
-        case NECPNET_FIELD_FLOAT:
-        case NECPNET_FIELD_VEC2:
-        case NECPNET_FIELD_VEC3:
-            for (unsigned c = 0; c < plan->fields[i].components; c++) {
-                double x = number_at(field, a, c);
-                TEST_NEAR(number_at(field, b, c), x, plan->fields[i].step * 0.51 + (x < 0 ? -x : x) * 1e-6);
-            }
-            break;
-        case NECPNET_FIELD_STRING:
+        if (field->kind == NECPNET_FIELD_STRING) {
             TEST_EQUAL_STRING((const char*)a + field->offset, (const char*)b + field->offset);
-            break;
-        default: TEST_EQUAL_BYTES(a + field->offset, b + field->offset, nn_field_bytes(field));
+            continue;
+        }
+        uint32_t count = check_counts_alike(field, a, b);
+        const nn_field_plan* value = plan->fields[i].element ? plan->fields[i].element : &plan->fields[i];
+        for (uint32_t k = 0; k < count; k++) {
+            uint32_t at = field->offset + k * nn_field_value_bytes(field);
+            check_value_alike(value, a + at, b + at);
         }
     }
 }

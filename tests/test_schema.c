@@ -74,7 +74,7 @@ static void refuse_field(necpnet_field field, const char* text)
 
 static necpnet_field good_field(void)
 {
-    necpnet_field field = {"weight", 3, NECPNET_FIELD_FLOAT, 4, 0, 1, 0, 0, 10, 0.5};
+    necpnet_field field = {"weight", 3, NECPNET_FIELD_FLOAT, 4, 0, 1, 0, 0, 10, 0.5, 0, 0};
     return field;
 }
 
@@ -197,7 +197,8 @@ TEST(test_schema_refuses_a_state_larger_than_a_packet)
 {
     static necpnet_field fields[5];
     for (int i = 0; i < 5; i++) {
-        necpnet_field field = {"text", (uint16_t)(i + 1), NECPNET_FIELD_BYTES, 1, (uint32_t)i * 255, 255, 0, 0, 0, 1};
+        necpnet_field field = {"text", (uint16_t)(i + 1), NECPNET_FIELD_BYTES, 1, (uint32_t)i * 255, 255, 0, 0, 0, 1, 0,
+                               0};
         fields[i] = field;
     }
     necpnet_entity_type type = {"book", 1, 1300, fields, 5};

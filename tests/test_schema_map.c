@@ -91,9 +91,9 @@ TEST(test_schema_description_goes_there_and_back)
     size_t bytes = describe(schema, wire, sizeof wire);
     TEST_EQUAL(bytes, nn_schema_described_bytes(schema));
     TEST_EQUAL_BYTES(wire,
-                     "\x01\x02\x00\x02\x00\x01\x04"
-                     "door\x01\x00\x00\x00\x01\x02on",
-                     19);
+                     "\x02\x02\x00\x02\x00\x01\x04"
+                     "door\x01\x00\x00\x00\x00\x01\x02on",
+                     20);
     TEST_OK(read_description(wire, bytes, &read));
     TEST_EQUAL(necpnet_schema_get_hash(read), necpnet_schema_get_hash(schema));
     TEST_EQUAL_STRING(read->types[1].fields[0].name, "position");

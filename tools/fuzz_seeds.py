@@ -141,6 +141,11 @@ def row_seeds():
         for fields in (1, 3):
             write("row", "%d_%d" % (kind, fields),
                   bytes([fields]) + (field + number(-2 if kind > 2 else 0) + number(100) + small) * fields + b"\1" + row)
+        for bounded in (0, 0x40) if kind not in (9, 10) else ():
+            array = bytes([kind | storage << 4 | 0x80 | bounded, 5, 0x80 | (kind & 1)])
+            write("row", "array_%d_%d" % (kind, bounded >> 6),
+                  b"\2" + (array + number(-2 if kind > 2 else 0) + number(100) + small) * 2 + b"\1" + row)
+    write("row", "list_10", b"\1" + bytes([10 | 0xc0, 9, 0]) + number(0) + number(100) + small + b"\1" + row)
 
 
 def handshake_seeds():

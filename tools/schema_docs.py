@@ -15,6 +15,13 @@ FLAGS = {"interpolate": "interpolated", "required": "required", "slow": "slow cl
          "notOwner": "not to the owner", "position": "position for interest"}
 
 
+def form(field):
+    """Kind, and how many of it."""
+    if "count" not in field or field["kind"] in ("string", "bytes"):
+        return field["kind"]
+    return "%s, %s%d" % (field["kind"], "up to " if field.get("bounded") else "", field["count"])
+
+
 def limits(field):
     """Range, step and size in words."""
     kind = field["kind"]
@@ -26,7 +33,9 @@ def limits(field):
         return "%s .. %s by %s" % (field["min"], field["max"], field["step"])
     if kind in ("quat", "angle"):
         return "by %s" % field["step"]
-    return "%d bytes" % field["count"] if "count" in field else ""
+    if kind in ("string", "bytes"):
+        return "%s%d bytes" % ("up to " if field.get("bounded") else "", field["count"])
+    return ""
 
 
 def table(out, thing):
@@ -38,7 +47,7 @@ def table(out, thing):
         notes = [FLAGS[name] for name in FLAGS if field.get(name)]
         if field.get("about"):
             notes.append(field["about"])
-        out.append("| %d | `%s` | %s | %s | %s |" % (field["id"], field["name"], field["kind"], limits(field), "; ".join(notes)))
+        out.append("| %d | `%s` | %s | %s | %s |" % (field["id"], field["name"], form(field), limits(field), "; ".join(notes)))
 
 
 def page():

@@ -73,15 +73,16 @@ WASM_EXPORT int wasm_schema_add_type(wasm_schema* schema, const char* name, int 
 }
 
 /* How many numbers of storage_bytes a field of a kind has. */
-static uint32_t schema_numbers(int kind, int count)
+static uint32_t schema_numbers(int kind, int count, int flags)
 {
+    uint32_t many = flags & (int)NECPNET_FIELD_ARRAY ? (uint32_t)count : 1;
     switch (kind) {
-    case NECPNET_FIELD_VEC2: return 2;
-    case NECPNET_FIELD_VEC3: return 3;
-    case NECPNET_FIELD_QUAT: return 4;
+    case NECPNET_FIELD_VEC2: return 2 * many;
+    case NECPNET_FIELD_VEC3: return 3 * many;
+    case NECPNET_FIELD_QUAT: return 4 * many;
     case NECPNET_FIELD_STRING:
     case NECPNET_FIELD_BYTES: return (uint32_t)count;
-    default: return 1;
+    default: return many;
     }
 }
 
@@ -99,6 +100,8 @@ WASM_EXPORT int wasm_schema_add_field(wasm_schema* schema, const char* name, int
     necpnet_field* field = &type->fields[type->field_count];
     uint32_t align = (uint32_t)storage_bytes;
     uint32_t offset = (type->bytes + align - 1) / align * align;
+    uint32_t end = offset + align * schema_numbers(kind, count, flags);
+    bool bounded = (flags & (int)NECPNET_FIELD_BOUNDED) != 0; /* its length is a byte behind it */
     snprintf(type->field_names[type->field_count], SCHEMA_NAME_BYTES, "%s", name);
     necpnet_field made = {type->field_names[type->field_count],
                           (uint16_t)id,
@@ -109,10 +112,12 @@ WASM_EXPORT int wasm_schema_add_field(wasm_schema* schema, const char* name, int
                           (uint32_t)flags,
                           min,
                           max,
-                          step};
+                          step,
+                          bounded ? end : 0,
+                          bounded ? 1 : 0};
     *field = made;
     type->field_count++;
-    type->bytes = offset + align * schema_numbers(kind, count);
+    type->bytes = end + bounded;
     if (align > type->align) type->align = align;
     return NECPNET_OK;
 }
@@ -142,9 +147,11 @@ static size_t schema_write(char* to, size_t bytes_max, const necpnet_schema* sch
         for (int k = 0; k < type->field_count; k++) {
             const necpnet_field* field = &type->fields[k];
             SCHEMA_PUT(
-                "%s{\"name\":\"%s\",\"id\":%u,\"kind\":%u,\"storageBytes\":%u,\"offset\":%u,\"count\":%u,\"flags\":%u}",
+                "%s{\"name\":\"%s\",\"id\":%u,\"kind\":%u,\"storageBytes\":%u,\"offset\":%u,\"count\":%u,\"flags\":%u",
                 k ? "," : "", field->name, (unsigned)field->id, (unsigned)field->kind, (unsigned)field->storage_bytes,
                 (unsigned)field->offset, (unsigned)field->count, (unsigned)field->flags);
+            SCHEMA_PUT(",\"lengthOffset\":%u,\"lengthBytes\":%u}", (unsigned)field->length_offset,
+                       (unsigned)field->length_bytes);
         }
         SCHEMA_PUT("]}");
     }

@@ -38,6 +38,10 @@ SCHEMA = {"types": [{"name": "ship", "id": 5, "fields": [
     {"name": "on", "id": 7, "kind": "bool"},
     {"name": "target", "id": 8, "kind": "entity"},
     {"name": "nick", "id": 9, "kind": "string", "count": 24},
+    {"name": "flags", "id": 10, "kind": "bool", "count": 3},
+    {"name": "marks", "id": 11, "kind": "vec2", "min": -5, "max": 5, "step": 0.5, "count": 8, "bounded": True, "double": True},
+    {"name": "crew", "id": 12, "kind": "entity", "count": 4, "bounded": True},
+    {"name": "log", "id": 13, "kind": "bytes", "count": 9, "bounded": True},
     {"name": "keys", "id": 300, "kind": "bytes", "count": 6, "ownerOnly": True}]}]}
 
 PROTO = """syntax = "proto3";
@@ -57,6 +61,9 @@ message Ship {
   /* @necpnet min=0
      @necpnet max=1 step=0.1 */
   double heat = 8;
+  repeated int32 ammunition = 20; // @necpnet count=6 min=0 max=999
+  repeated Team teams = 21; // @necpnet count=5 bounded
+  repeated float path = 22; // @necpnet kind=vec3 min=0 max=9 step=1 count=4 bounded
 }
 // @necpnet id=77
 message Door { bool open = 1; }
@@ -69,7 +76,11 @@ BAD = [
     ("message A { map<int32, int32> m = 1; }", "'map' in a message"),
     ("message A { oneof x { int32 a = 1; } }", "'oneof' in a message"),
     ("message A { message B { } }", "'message' in a message"),
-    ("message A { repeated int32 x = 1; }", "repeated is for"),
+    ("message A { repeated int32 x = 1; }", "field x: put // @necpnet count=.."),
+    ("message A { // @necpnet count=3\n int32 x = 1; }", "field x: kind=vec2, vec3, quat and arrays (count=..) need repeated"),
+    ("message A { // @necpnet count=3\n repeated string x = 1; }", "field x: strings and bytes cannot be repeated"),
+    ("message A { // @necpnet bounded\n int32 x = 1; }", "field x (1): only an ARRAY or BYTES can be BOUNDED"),
+    ("message A { // @necpnet count=256\n repeated int32 x = 1; }", "field x: count is out of range"),
     ("message A { int32 x = 0; }", "'0' is no number of 1 .. 65535"),
     ("message A { int32 x = 1;", "a message without an end"),
     ("message A { int32 x }", "'=' is expected, not '}'"),
@@ -106,7 +117,8 @@ def main():
         code, out, error = run("print", game)
         check("a proto of others", code == 0, error)
         for line in ("Ship (1)", "Door (77)", "vec2     -10 .. 10 by 0.5", "string   16 bytes", "-2147483648 .. 2147483647",
-                     "enum     0 .. 4", "enum     0 .. 1", "0 .. 9007199254740992", "float    0 .. 1 by 0.1"):
+                     "enum     0 .. 4", "enum     0 .. 1", "0 .. 9007199254740992", "float    0 .. 1 by 0.1",
+                     "integer[6] 0 .. 999", "enum[<=5] 0 .. 4", "vec3[<=4] 0 .. 9 by 1", "51 bits  bounded"):
             check("has " + line, line in out, out)
 
         newer = json.loads(json.dumps(SCHEMA))

@@ -7,7 +7,9 @@ export const FieldKind = {
 } as const;
 
 const SIGNED = 1;
-const FLAGS = { ownerOnly: 2, notOwner: 4, interpolate: 8, required: 16, slow: 32 } as const;
+const ARRAY = 128;
+const BOUNDED = 256;
+const FLAGS = { ownerOnly: 2, notOwner: 4, interpolate: 8, required: 16, slow: 32, position: 64, bounded: 256 } as const;
 
 /** One field, as the server's schema has it: same id, kind, range and step. */
 export interface FieldDescription {
@@ -17,8 +19,10 @@ export interface FieldDescription {
   min?: number;
   max?: number;
   step?: number;
-  /** string and bytes: size in the struct, a string's with its closing NUL. */
+  /** string and bytes: size in the struct, a string's with its closing NUL. Others: an array of so many. */
   count?: number;
+  /** Arrays and bytes: at most count of them. */
+  bounded?: boolean;
   /** float, vec2, vec3: float64 instead of float32. */
   double?: boolean;
   ownerOnly?: boolean;
@@ -26,6 +30,7 @@ export interface FieldDescription {
   interpolate?: boolean;
   required?: boolean;
   slow?: boolean;
+  position?: boolean;
 }
 
 export interface TypeDescription {
@@ -45,6 +50,8 @@ export interface FieldLayout {
   offset: number;
   count: number;
   flags: number;
+  lengthOffset: number;
+  lengthBytes: number;
 }
 
 export interface TypeLayout {
@@ -72,6 +79,7 @@ function storageBytes(field: FieldDescription): number {
 function fieldFlags(field: FieldDescription): number {
   let flags = field.kind === "integer" && (field.min ?? 0) < 0 ? SIGNED : 0;
   for (const name of Object.keys(FLAGS) as (keyof typeof FLAGS)[]) if (field[name]) flags |= FLAGS[name];
+  if (field.count !== undefined && field.kind !== "string" && field.kind !== "bytes") flags |= ARRAY;
   return flags;
 }
 
@@ -166,14 +174,38 @@ function numbersOf(kind: number): number {
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
+/** How many items of an array or of bytes count. */
+function lengthOf(core: Core, field: FieldLayout, at: number): number {
+  if (!(field.flags & BOUNDED)) return field.count;
+  const place = at + field.lengthOffset;
+  const length = field.lengthBytes === 1 ? core.data.getUint8(place)
+    : field.lengthBytes === 2 ? core.data.getUint16(place, true) : core.data.getUint32(place, true);
+  return Math.min(length, field.count);
+}
+
+function setLength(core: Core, field: FieldLayout, at: number, length: number): void {
+  if (!(field.flags & BOUNDED)) return;
+  const place = at + field.lengthOffset;
+  if (field.lengthBytes === 1) core.data.setUint8(place, length);
+  else if (field.lengthBytes === 2) core.data.setUint16(place, length, true);
+  else core.data.setUint32(place, length, true);
+}
+
 function readField(core: Core, field: FieldLayout, at: number): unknown {
   const place = at + field.offset;
+  if (!(field.flags & ARRAY)) return readValue(core, field, place, at);
+  const stride = field.storageBytes * numbersOf(field.kind);
+  return Array.from({ length: lengthOf(core, field, at) }, (_, i) => readValue(core, field, place + i * stride, at));
+}
+
+/** A field that is no array, or one value of one. */
+function readValue(core: Core, field: FieldLayout, place: number, at: number): unknown {
   if (field.kind === FieldKind.string) {
     const bytes = core.module.HEAPU8.subarray(place, place + field.count);
     const end = bytes.indexOf(0);
     return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
   }
-  if (field.kind === FieldKind.bytes) return core.bytes(place, field.count);
+  if (field.kind === FieldKind.bytes) return core.bytes(place, lengthOf(core, field, at));
   const data = core.data;
   if (field.kind === FieldKind.bool) return data.getUint8(place) !== 0;
   const numbers = numbersOf(field.kind);
@@ -183,12 +215,21 @@ function readField(core: Core, field: FieldLayout, at: number): unknown {
 
 function writeField(core: Core, field: FieldLayout, at: number, value: any): void {
   const place = at + field.offset;
+  if (!(field.flags & ARRAY)) return writeValue(core, field, place, at, value);
+  const stride = field.storageBytes * numbersOf(field.kind);
+  const length = Math.min(value.length, field.count);
+  for (let i = 0; i < length; i++) writeValue(core, field, place + i * stride, at, value[i]);
+  setLength(core, field, at, length);
+}
+
+/** A field that is no array, or one value of one. */
+function writeValue(core: Core, field: FieldLayout, place: number, at: number, value: any): void {
   if (field.kind === FieldKind.string || field.kind === FieldKind.bytes) {
     const from: Uint8Array = field.kind === FieldKind.string ? encoder.encode(value) : value;
     const room = field.kind === FieldKind.string ? field.count - 1 : field.count;
     const to = core.module.HEAPU8.subarray(place, place + field.count);
     to.fill(0).set(from.subarray(0, room));
-    return;
+    return setLength(core, field, at, Math.min(from.length, room));
   }
   const data = core.data;
   if (field.kind === FieldKind.bool) return data.setUint8(place, value ? 1 : 0);

@@ -18757,23 +18757,26 @@ NN_PRIVATE void nn_get_group(nn_decoder* decoder, unsigned class_index, unsigned
 #define NN_SCHEMA_H
 
 
-#define NN_STRUCT_BYTES_MAX 4096       /* of one entity's struct */
-#define NN_STATE_BYTES_MAX 1000        /* of a whole state on the wire: it must fit one packet of any path */
-#define NN_ROW_WORDS_MAX 1200          /* 4,096 bytes of struct are less */
+#define NN_STRUCT_BYTES_MAX NECPNET_STRUCT_BYTES_MAX
+#define NN_STATE_BYTES_MAX NECPNET_STATE_BYTES_MAX
+#define NN_ROW_WORDS_MAX NECPNET_STATE_WORDS_MAX
 #define NN_FIELD_RANGE_MAX 0xfffffffeu /* steps of a float: fits a word with a residual's sign in 64 bits */
 
 /* One field in a row. BOOL, INTEGER, ENUM, FLOAT, ANGLE: one component; VEC2, VEC3: two, three; QUAT: which component
  * is the largest, then the other three; ENTITY: the number; STRING: its length, then bytes, four a word, zeroes behind;
- * BYTES: four a word. */
+ * BYTES: four a word, BOUNDED behind their length; ARRAY: its values, BOUNDED behind their number, zeroes behind. */
 typedef struct nn_field_plan {
     const necpnet_field* field;
-    uint16_t word; /* first in the row */
+    const struct nn_field_plan* element; /* ARRAY: the plan of one value, its word 0; else NULL */
+    uint16_t word;                       /* first in the row */
     uint16_t words;
-    uint8_t components; /* numbers coded alike; 0 for ENTITY, STRING, BYTES */
-    uint8_t bits;       /* of one component, or of a length */
+    uint8_t kind;       /* necpnet_field_kind by which it is coded: of an ARRAY, BYTES */
+    uint8_t components; /* numbers coded alike; 0 for ENTITY, STRING, BYTES, ARRAY */
+    uint8_t bits;       /* of one component, of a length, or of a place in BYTES or an ARRAY */
+    bool has_length;    /* the first word says how many bytes or values follow */
     bool wide;          /* a component takes two words, low one first */
     bool hidden;        /* of a map: the struct has no such field */
-    uint8_t room;       /* STRING, BYTES: what the struct has; differs from the field's count in a map */
+    uint8_t room;       /* STRING, BYTES, ARRAY: what the struct has; differs from the field's count in a map */
     uint64_t range;     /* a component is 0 .. range; QUAT: even, its middle is 0 */
     int64_t base;       /* INTEGER, ENUM: the value of 0 */
     double step;        /* the quantum in use (ANGLE: a whole number of them makes a turn) */
@@ -18788,7 +18791,6 @@ typedef struct nn_type_plan {
     bool restricted;            /* has OWNER_ONLY or NOT_OWNER fields */
     bool slow;                  /* has SLOW fields */
     int16_t own;                /* index of the type in the reader's schema; of a map: -1 if it has none */
-    uint32_t model;             /* place of its first word in a codec model */
     const uint32_t* row_zeroes; /* the row of a struct of zeroes */
 } nn_type_plan;
 
@@ -18798,8 +18800,7 @@ struct necpnet_schema {
     necpnet_entity_type* types; /* by rising id; the index is the type's number on the wire */
     nn_type_plan* plans;
     int type_count;
-    unsigned type_bits;   /* of a type's number */
-    uint32_t model_words; /* of all types */
+    unsigned type_bits; /* of a type's number */
     uint64_t hash;
     nn_tables* tables; /* of the codec */
 };
@@ -18808,8 +18809,24 @@ struct necpnet_schema {
 NN_PRIVATE necpnet_result nn_schema_make(const necpnet_allocator* allocator, const necpnet_entity_type* types,
                                          int type_count, necpnet_schema** out_schema);
 
-/* nn_field_bytes - what a field takes in its struct. */
+/* nn_field_bytes - what a field takes in its struct, without its length member; nn_field_value_bytes - one value of an array. */
 NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field);
+NN_PRIVATE uint32_t nn_field_value_bytes(const necpnet_field* field);
+
+/* nn_field_end - where the struct ends that has nothing behind a field and its length member. */
+NN_PRIVATE uint32_t nn_field_end(const necpnet_field* field);
+
+/* nn_field_form - the flags that make another kind of thing of a field. */
+NN_INLINE uint32_t nn_field_form(const necpnet_field* field)
+{
+    return field->flags & (NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED);
+}
+
+/* nn_field_length_max - of a field that has a length. */
+NN_INLINE uint32_t nn_field_length_max(const necpnet_field* field)
+{
+    return field->kind == NECPNET_FIELD_STRING ? field->count - 1 : field->count;
+}
 
 /* nn_schema_kind_name - "vec2"; "" for a number that is none. */
 NN_PRIVATE const char* nn_schema_kind_name(unsigned kind);
@@ -18843,7 +18860,9 @@ NN_INLINE bool nn_field_visible(const nn_field_plan* plan, bool owner)
 #define SCHEMA_TURN 6.283185307179586
 #define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
 #define SCHEMA_FLOAT_MAX 3.402823466e38     /* FLT_MAX, rounded down */
-#define SCHEMA_FLAGS_ALL 127u
+#define SCHEMA_FLAGS_ALL 511u
+#define SCHEMA_FLAGS_HASHED \
+    (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED)
 
 /* For the texts of refusals. */
 typedef struct schema_check {
@@ -18889,17 +18908,33 @@ static bool schema_is_float_kind(uint8_t kind)
            kind == NECPNET_FIELD_QUAT || kind == NECPNET_FIELD_ANGLE;
 }
 
-NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field)
+static bool schema_is_text(uint8_t kind)
+{
+    return kind == NECPNET_FIELD_STRING || kind == NECPNET_FIELD_BYTES;
+}
+
+NN_PRIVATE uint32_t nn_field_value_bytes(const necpnet_field* field)
 {
     uint32_t number = field->storage_bytes;
     switch (field->kind) {
     case NECPNET_FIELD_VEC2: return number * 2;
     case NECPNET_FIELD_VEC3: return number * 3;
     case NECPNET_FIELD_QUAT: return number * 4;
-    case NECPNET_FIELD_STRING:
-    case NECPNET_FIELD_BYTES: return field->count;
     default: return number;
     }
+}
+
+NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field)
+{
+    bool many = schema_is_text(field->kind) || (field->flags & NECPNET_FIELD_ARRAY);
+    return many ? nn_field_value_bytes(field) * field->count : nn_field_value_bytes(field);
+}
+
+NN_PRIVATE uint32_t nn_field_end(const necpnet_field* field)
+{
+    uint32_t end = field->offset + nn_field_bytes(field);
+    uint32_t length_end = field->length_offset + field->length_bytes;
+    return (field->flags & NECPNET_FIELD_BOUNDED) && length_end > end ? length_end : end;
 }
 
 /* ---- plans */
@@ -18909,11 +18944,12 @@ static uint64_t schema_round(double value)
     return (uint64_t)(value + 0.5);
 }
 
-static void schema_plan_field(nn_field_plan* plan, const necpnet_field* field, uint16_t word)
+/* One value of a field. */
+static void schema_plan_value(nn_field_plan* plan, const necpnet_field* field)
 {
     memset(plan, 0, sizeof *plan);
     plan->field = field;
-    plan->word = word;
+    plan->kind = field->kind;
     plan->components = 1;
     plan->step = field->step;
     plan->room = (uint8_t)field->count;
@@ -18944,9 +18980,26 @@ static void schema_plan_field(nn_field_plan* plan, const necpnet_field* field, u
     plan->words = (uint16_t)(plan->components * (plan->wide ? 2 : 1));
     if (field->kind == NECPNET_FIELD_QUAT) plan->words = 4;
     if (field->kind == NECPNET_FIELD_ENTITY) plan->words = 1;
-    if (field->kind == NECPNET_FIELD_STRING) plan->words = (uint16_t)(1 + (field->count + 3) / 4);
-    if (field->kind == NECPNET_FIELD_BYTES) plan->words = (uint16_t)((field->count + 3) / 4);
-    plan->bits = (uint8_t)nn_bits_for(plan->components ? plan->range : field->count - 1);
+    plan->bits = (uint8_t)nn_bits_for(plan->range);
+}
+
+/* element: filled for an ARRAY, and kept as long as the plan. */
+static void schema_plan_field(nn_field_plan* plan, nn_field_plan* element, const necpnet_field* field, uint16_t word)
+{
+    schema_plan_value(plan, field);
+    plan->word = word;
+    bool array = (field->flags & NECPNET_FIELD_ARRAY) != 0;
+    if (!array && !schema_is_text(field->kind)) return;
+    plan->has_length = field->kind == NECPNET_FIELD_STRING || (field->flags & NECPNET_FIELD_BOUNDED);
+    plan->bits = (uint8_t)nn_bits_for(plan->has_length ? nn_field_length_max(field) : field->count - 1);
+    plan->words = (uint16_t)((field->count + 3) / 4 + plan->has_length);
+    if (!array) return;
+    schema_plan_value(element, field);
+    plan->element = element;
+    plan->kind = NECPNET_FIELD_BYTES;
+    plan->components = 0;
+    plan->wide = false;
+    plan->words = (uint16_t)(field->count * element->words + plan->has_length);
 }
 
 /* ---- checks */
@@ -19007,6 +19060,59 @@ static bool schema_check_range(const schema_check* check)
     }
 }
 
+/* Whether bytes from offset on lie in the struct. */
+static bool schema_lies_within(const necpnet_entity_type* type, uint32_t offset, uint32_t bytes)
+{
+    return offset <= type->struct_bytes && bytes <= type->struct_bytes - offset;
+}
+
+static bool schema_check_length(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    if (!(field->flags & NECPNET_FIELD_BOUNDED)) {
+        return (!field->length_offset && !field->length_bytes) ||
+               schema_refuse(check, "it has a length member and is not BOUNDED");
+    }
+    if (!(field->flags & NECPNET_FIELD_ARRAY) && field->kind != NECPNET_FIELD_BYTES) {
+        return schema_refuse(check, "only an ARRAY or BYTES can be BOUNDED");
+    }
+    if (field->length_bytes != 1 && field->length_bytes != 2 && field->length_bytes != 4) {
+        return schema_refuse(check, "the length member must be an unsigned integer of 1, 2 or 4 bytes");
+    }
+    if (!schema_lies_within(check->type, field->length_offset, field->length_bytes)) {
+        return schema_refuse(check, "its length member lies beyond the end of the struct");
+    }
+    return true;
+}
+
+static bool schema_check_count(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    bool array = (field->flags & NECPNET_FIELD_ARRAY) != 0;
+    if (array && schema_is_text(field->kind)) {
+        return schema_refuse(check, "strings and bytes cannot be the values of an ARRAY");
+    }
+    if (array && (field->flags & (NECPNET_FIELD_INTERPOLATE | NECPNET_FIELD_POSITION))) {
+        return schema_refuse(check, "an ARRAY cannot be interpolated, nor be the POSITION");
+    }
+    if (field->kind == NECPNET_FIELD_STRING && (field->count < 2 || field->count > NECPNET_FIELD_COUNT_MAX)) {
+        return schema_refuse(check, "count of a string must be 2 .. 255 (its NUL is counted)");
+    }
+    if (field->kind == NECPNET_FIELD_BYTES && (field->count < 1 || field->count > NECPNET_FIELD_COUNT_MAX)) {
+        return schema_refuse(check, "count of bytes must be 1 .. 255");
+    }
+    if (array && (field->count < 1 || field->count > NECPNET_FIELD_COUNT_MAX)) {
+        return schema_refuse(check, "count of an ARRAY must be 1 .. 255");
+    }
+    if (!array && !schema_is_text(field->kind) && field->count != 1) {
+        return schema_refuse(check, "count must be 1, or the field an ARRAY");
+    }
+    if (!schema_lies_within(check->type, field->offset, nn_field_bytes(field))) {
+        return schema_refuse(check, "it lies beyond the end of the struct");
+    }
+    return schema_check_length(check);
+}
+
 static bool schema_check_storage(const schema_check* check)
 {
     const necpnet_field* field = check->field;
@@ -19022,20 +19128,23 @@ static bool schema_check_storage(const schema_check* check)
     default: fits = bytes == 4 || bytes == 8; break;
     }
     if (!fits) return schema_refuse(check, "storage_bytes does not fit the kind; is the struct's member of that type?");
-    if (field->kind == NECPNET_FIELD_STRING && (field->count < 2 || field->count > 255)) {
-        return schema_refuse(check, "count of a string must be 2 .. 255 (its NUL is counted)");
-    }
-    if (field->kind == NECPNET_FIELD_BYTES && (field->count < 1 || field->count > 255)) {
-        return schema_refuse(check, "count of bytes must be 1 .. 255");
-    }
-    if (field->kind != NECPNET_FIELD_STRING && field->kind != NECPNET_FIELD_BYTES && field->count != 1) {
-        return schema_refuse(check, "count must be 1");
-    }
-    uint32_t size = nn_field_bytes(field);
-    if (field->offset > check->type->struct_bytes || size > check->type->struct_bytes - field->offset) {
-        return schema_refuse(check, "it lies beyond the end of the struct");
-    }
-    return true;
+    return schema_check_count(check);
+}
+
+static bool schema_meet(uint32_t a, uint32_t a_bytes, uint32_t b, uint32_t b_bytes)
+{
+    return a_bytes && b_bytes && a < b + b_bytes && b < a + a_bytes;
+}
+
+/* A field is its values, and its length member if it has one. */
+static bool schema_overlap(const necpnet_field* a, const necpnet_field* b)
+{
+    uint32_t a_bytes = nn_field_bytes(a);
+    uint32_t b_bytes = nn_field_bytes(b);
+    return schema_meet(a->offset, a_bytes, b->offset, b_bytes) ||
+           schema_meet(a->length_offset, a->length_bytes, b->offset, b_bytes) ||
+           schema_meet(a->offset, a_bytes, b->length_offset, b->length_bytes) ||
+           schema_meet(a->length_offset, a->length_bytes, b->length_offset, b->length_bytes);
 }
 
 static bool schema_check_field(const schema_check* check, int index)
@@ -19063,29 +19172,40 @@ static bool schema_check_field(const schema_check* check, int index)
             return schema_refuse(check, "another field of the type is its POSITION");
         }
         if (other->id == field->id) return schema_refuse(check, "another field of the type has the same id");
-        if (other->offset < field->offset + nn_field_bytes(field) &&
-            field->offset < other->offset + nn_field_bytes(other)) {
-            return schema_refuse(check, "it overlaps another field in the struct");
-        }
+        if (schema_overlap(field, other)) return schema_refuse(check, "it overlaps another field in the struct");
+    }
+    if (schema_meet(field->offset, nn_field_bytes(field), field->length_offset, field->length_bytes)) {
+        return schema_refuse(check, "its length member lies within it");
     }
     return true;
 }
 
-/* Of a whole state, as nn_row_write makes it. */
-static uint32_t schema_state_bits(const necpnet_entity_type* type)
+static uint32_t schema_value_bits(const nn_field_plan* plan)
 {
-    uint32_t bits = 0;
+    switch (plan->field->kind) {
+    case NECPNET_FIELD_QUAT: return 2 + 3u * plan->bits;
+    case NECPNET_FIELD_ENTITY: return 32;
+    default: return (uint32_t)plan->components * plan->bits;
+    }
+}
+
+/* Of a whole state, as nn_row_write makes it, and of its row. */
+static void schema_measure(const necpnet_entity_type* type, uint32_t* out_bits, uint32_t* out_words)
+{
+    *out_bits = *out_words = 0;
     for (int i = 0; i < type->field_count; i++) {
         nn_field_plan plan;
-        schema_plan_field(&plan, &type->fields[i], 0);
-        bits += (uint32_t)plan.components * plan.bits;
-        if (type->fields[i].kind == NECPNET_FIELD_QUAT) bits += 2;
-        if (type->fields[i].kind == NECPNET_FIELD_ENTITY) bits += 32;
-        if (type->fields[i].kind == NECPNET_FIELD_STRING || type->fields[i].kind == NECPNET_FIELD_BYTES) {
-            bits += type->fields[i].count * 8;
+        nn_field_plan element;
+        const necpnet_field* field = &type->fields[i];
+        schema_plan_field(&plan, &element, field, 0);
+        *out_words += plan.words;
+        if (plan.has_length) *out_bits += plan.bits;
+        if (plan.element) {
+            *out_bits += field->count * schema_value_bits(&element);
+        } else {
+            *out_bits += schema_is_text(field->kind) ? nn_field_length_max(field) * 8 : schema_value_bits(&plan);
         }
     }
-    return bits;
 }
 
 static bool schema_check_type(const necpnet_logger* logger, const necpnet_entity_type* types, int index)
@@ -19108,9 +19228,13 @@ static bool schema_check_type(const necpnet_logger* logger, const necpnet_entity
         if (!schema_check_field(&check, i)) return false;
     }
     check.field = NULL;
-    if (schema_state_bits(type) > NN_STATE_BYTES_MAX * 8u) {
+    uint32_t bits;
+    uint32_t words;
+    schema_measure(type, &bits, &words);
+    if (bits > NN_STATE_BYTES_MAX * 8u) {
         return schema_refuse(&check, "a state of it takes more than 1,000 bytes, which one packet may not hold");
     }
+    if (words > NN_ROW_WORDS_MAX) return schema_refuse(&check, "a state of it takes more than 1,200 words of memory");
     return true;
 }
 
@@ -19136,8 +19260,13 @@ static uint64_t schema_zero_of(const nn_field_plan* plan)
 
 static void schema_plan_zeroes(const nn_field_plan* plan, uint32_t* row)
 {
-    uint64_t zero = schema_zero_of(plan);
     uint32_t* at = row + plan->word;
+    if (plan->element && !plan->has_length) {
+        for (uint32_t i = 0; i < plan->field->count; i++)
+            schema_plan_zeroes(plan->element, at + i * plan->element->words);
+    }
+    if (plan->element) return; /* of a list none, and zeroes behind */
+    uint64_t zero = schema_zero_of(plan);
     if (plan->field->kind == NECPNET_FIELD_QUAT) *at++ = 3; /* (0, 0, 0, 1) */
     for (unsigned i = 0; i < plan->components; i++) {
         *at++ = (uint32_t)zero;
@@ -19151,14 +19280,17 @@ static bool schema_is_blended(const necpnet_field* field)
            field->kind != NECPNET_FIELD_QUAT;
 }
 
-static void schema_plan_type(nn_type_plan* plan, nn_field_plan* fields, const necpnet_entity_type* type)
+/* elements: as many as the type has arrays. */
+static void schema_plan_type(nn_type_plan* plan, nn_field_plan* fields, nn_field_plan* elements,
+                             const necpnet_entity_type* type)
 {
     plan->type = type;
     plan->fields = fields;
     plan->field_count = (uint16_t)type->field_count;
     for (int i = 0; i < type->field_count; i++) {
         const necpnet_field* field = &type->fields[i];
-        schema_plan_field(&fields[i], field, plan->row_words);
+        schema_plan_field(&fields[i], elements, field, plan->row_words);
+        if (fields[i].element) elements++;
         plan->row_words = (uint16_t)(plan->row_words + fields[i].words);
         if (field->flags & (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER)) plan->restricted = true;
         if (field->flags & NECPNET_FIELD_SLOW) plan->slow = true;
@@ -19195,7 +19327,7 @@ static uint64_t schema_hash(const necpnet_schema* schema)
             const necpnet_field* field = plan->fields[j].field;
             schema_hash_bytes(&hash, field->id, 2);
             schema_hash_bytes(&hash, field->kind, 1);
-            schema_hash_bytes(&hash, field->flags & (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER), 1);
+            schema_hash_bytes(&hash, field->flags & SCHEMA_FLAGS_HASHED, 2);
             schema_hash_bytes(&hash, field->count, 1);
             schema_hash_bytes(&hash, plan->fields[j].range, 8);
             if (field->kind == NECPNET_FIELD_INTEGER || schema_is_float_kind(field->kind)) {
@@ -19234,11 +19366,12 @@ static void schema_build_type(schema_carver* carver, necpnet_schema* schema, con
     necpnet_field* fields = (necpnet_field*)schema_carve(carver, (size_t)type->field_count * sizeof(necpnet_field));
     nn_field_plan* plans = (nn_field_plan*)schema_carve(carver, (size_t)type->field_count * sizeof(nn_field_plan));
     const char* type_name = schema_carve_name(carver, type->name);
-    uint32_t row_words = 0;
+    uint32_t row_words;
+    uint32_t bits;
+    size_t arrays = 0;
+    schema_measure(type, &bits, &row_words);
     for (int i = 0; i < type->field_count; i++) { /* by rising id: insertion sort */
-        nn_field_plan measured;
-        schema_plan_field(&measured, &type->fields[i], 0);
-        row_words += measured.words;
+        arrays += (type->fields[i].flags & NECPNET_FIELD_ARRAY) != 0;
         const char* name = schema_carve_name(carver, type->fields[i].name);
         if (!fields) continue;
         int place = i;
@@ -19246,6 +19379,7 @@ static void schema_build_type(schema_carver* carver, necpnet_schema* schema, con
         fields[place] = type->fields[i];
         fields[place].name = name;
     }
+    nn_field_plan* elements = (nn_field_plan*)schema_carve(carver, arrays * sizeof(nn_field_plan));
     uint32_t* zeroes = (uint32_t*)schema_carve(carver, row_words * sizeof(uint32_t));
     if (!schema) return;
     necpnet_entity_type* copy = &schema->types[index];
@@ -19253,12 +19387,10 @@ static void schema_build_type(schema_carver* carver, necpnet_schema* schema, con
     copy->name = type_name;
     copy->fields = fields;
     nn_type_plan* plan = &schema->plans[index];
-    schema_plan_type(plan, plans, copy);
+    schema_plan_type(plan, plans, elements, copy);
     for (int i = 0; i < type->field_count; i++) schema_plan_zeroes(&plans[i], zeroes);
     plan->row_zeroes = zeroes;
-    plan->model = schema->model_words;
     plan->own = (int16_t)index;
-    schema->model_words += plan->row_words;
 }
 
 /* Measures with memory NULL, builds otherwise. */
@@ -19477,9 +19609,10 @@ static void schema_text_put_range(schema_text* text, const necpnet_field* field)
         break;
     case NECPNET_FIELD_QUAT:
     case NECPNET_FIELD_ANGLE: schema_text_put_member(text, "step", field->step); break;
-    case NECPNET_FIELD_STRING:
-    case NECPNET_FIELD_BYTES: schema_text_put_member(text, "count", (double)field->count); break;
     default: break;
+    }
+    if (field->kind >= NECPNET_FIELD_STRING || (field->flags & NECPNET_FIELD_ARRAY)) {
+        schema_text_put_member(text, "count", (double)field->count);
     }
 }
 
@@ -19508,6 +19641,7 @@ static void schema_text_put_flags(schema_text* text, uint32_t flags)
     if (flags & NECPNET_FIELD_REQUIRED) schema_text_put(text, ", \"required\": true");
     if (flags & NECPNET_FIELD_SLOW) schema_text_put(text, ", \"slow\": true");
     if (flags & NECPNET_FIELD_POSITION) schema_text_put(text, ", \"position\": true");
+    if (flags & NECPNET_FIELD_BOUNDED) schema_text_put(text, ", \"bounded\": true");
 }
 
 static void schema_text_put_type(schema_text* text, const necpnet_entity_type* type)
@@ -19532,8 +19666,14 @@ static void schema_text_put_type(schema_text* text, const necpnet_entity_type* t
         if (field->offset != nn_schema_align(end, field->storage_bytes)) {
             schema_text_put_member(text, "offset", field->offset);
         }
-        end = field->offset + nn_field_bytes(field) > end ? field->offset + nn_field_bytes(field) : end;
-        if (field->storage_bytes > align) align = field->storage_bytes;
+        if (field->flags & NECPNET_FIELD_BOUNDED) {
+            if (field->length_bytes != 1) schema_text_put_member(text, "lengthBytes", field->length_bytes);
+            if (field->length_offset != nn_schema_align(field->offset + nn_field_bytes(field), field->length_bytes)) {
+                schema_text_put_member(text, "lengthOffset", field->length_offset);
+            }
+        }
+        end = (uint32_t)nn_max_u64(end, nn_field_end(field));
+        align = (uint32_t)nn_max_u64(align, nn_max_u64(field->storage_bytes, field->length_bytes));
         schema_text_put(text, i + 1 < type->field_count ? "},\n" : "}\n");
     }
     schema_text_put(text, "  ]");
@@ -19561,8 +19701,6 @@ necpnet_result necpnet_schema_to_json(const necpnet_schema* schema, char* text, 
 
 /* ---- begin src/nn_schema_json.c ---------------------------------------------------------------------------------- */
 /* nn_schema_json - schemas out of JSON. Every name that is not known is refused: a misspelt flag would be a silent one. */
-
-#define SCHEMA_JSON_COUNT_MAX 255
 
 /* A type on its way: its names are the tree's. */
 typedef struct schema_json_type {
@@ -19655,6 +19793,7 @@ static const struct {
     {"required", NECPNET_FIELD_REQUIRED},
     {"slow", NECPNET_FIELD_SLOW},
     {"position", NECPNET_FIELD_POSITION},
+    {"bounded", NECPNET_FIELD_BOUNDED},
 };
 
 static const struct {
@@ -19755,17 +19894,28 @@ static bool schema_json_place(const schema_json* json, const nn_json* object, ne
     uint32_t at = nn_schema_align(*end, field->storage_bytes);
     if (!schema_json_whole(json, object, "offset", 0, NN_STRUCT_BYTES_MAX, false, &at)) return false;
     field->offset = at;
-    if (at + nn_field_bytes(field) > *end) *end = at + nn_field_bytes(field);
-    if (field->storage_bytes > *align) *align = field->storage_bytes;
+    if (field->flags & NECPNET_FIELD_BOUNDED) {
+        field->length_bytes = 1;
+        if (!schema_json_whole(json, object, "lengthBytes", 1, 4, false, &field->length_bytes)) return false;
+        field->length_offset = nn_schema_align(at + nn_field_bytes(field), field->length_bytes);
+        if (!schema_json_whole(json, object, "lengthOffset", 0, NN_STRUCT_BYTES_MAX, false, &field->length_offset)) {
+            return false;
+        }
+    } else if (nn_json_find(object, "lengthBytes") || nn_json_find(object, "lengthOffset")) {
+        return schema_json_refuse(json, "lengthBytes and lengthOffset", " are of fields that are bounded");
+    }
+    *end = (uint32_t)nn_max_u64(*end, nn_field_end(field));
+    *align = (uint32_t)nn_max_u64(*align, nn_max_u64(field->storage_bytes, field->length_bytes));
     return true;
 }
 
 static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_field* field, uint32_t* end,
                               uint32_t* align)
 {
-    static const char* const words[] = {"name",     "id",          "kind",     "min",     "max",      "step",
-                                        "count",    "values",      "double",   "storage", "offset",   "ownerOnly",
-                                        "notOwner", "interpolate", "required", "slow",    "position", "about"};
+    static const char* const words[] = {"name",        "id",          "kind",        "min",     "max",      "step",
+                                        "count",       "values",      "double",      "storage", "offset",   "ownerOnly",
+                                        "notOwner",    "interpolate", "required",    "slow",    "position", "about",
+                                        "lengthBytes", "bounded",     "lengthOffset"};
     bool ok = true;
     uint32_t id = 0;
     uint32_t count = 1;
@@ -19778,7 +19928,8 @@ static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_
     if (!schema_json_whole(json, object, "id", 1, 65535, true, &id) || !schema_json_kind(json, object, field))
         return false;
     bool counted = field->kind == NECPNET_FIELD_STRING || field->kind == NECPNET_FIELD_BYTES;
-    if (!schema_json_whole(json, object, "count", 1, SCHEMA_JSON_COUNT_MAX, counted, &count)) return false;
+    if (!counted && nn_json_find(object, "count")) field->flags |= NECPNET_FIELD_ARRAY;
+    if (!schema_json_whole(json, object, "count", 1, NECPNET_FIELD_COUNT_MAX, counted, &count)) return false;
     field->id = (uint16_t)id;
     field->count = count;
     for (size_t i = 0; i < NN_COUNT(schema_json_flags); i++) {
@@ -19954,11 +20105,12 @@ NN_PRIVATE necpnet_result nn_schema_map(const necpnet_allocator* allocator, cons
 
 #include <stdio.h>
 
-#define SCHEMA_FORMAT 1 /* first byte of a description */
+#define SCHEMA_FORMAT 2 /* first byte of a description */
 #define SCHEMA_FLAGS_WIRE \
-    (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_REQUIRED | NECPNET_FIELD_SLOW)
+    (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_REQUIRED | NECPNET_FIELD_SLOW | \
+     NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED)
 #define SCHEMA_TYPE_HEAD_BYTES 4   /* of a type without its name: id, number of fields, length of the name */
-#define SCHEMA_FIELD_HEAD_BYTES 30 /* of a field: id, kind, flags, count, length of the name, min, max, step */
+#define SCHEMA_FIELD_HEAD_BYTES 31 /* of a field: id, kind, flags, count, length of the name, min, max, step */
 
 /* ---- the wire form ------------------------------------------------------------------------------------------------ */
 
@@ -19989,7 +20141,7 @@ NN_PRIVATE void nn_schema_describe(const necpnet_schema* schema, nn_writer* writ
             const necpnet_field* field = &type->fields[j];
             nn_write_u16(writer, field->id);
             nn_write_u8(writer, field->kind);
-            nn_write_u8(writer, (uint8_t)(field->flags & SCHEMA_FLAGS_WIRE));
+            nn_write_u16(writer, (uint16_t)(field->flags & SCHEMA_FLAGS_WIRE));
             nn_write_u8(writer, (uint8_t)field->count);
             schema_write_name(writer, field->name);
             schema_write_double(writer, field->min);
@@ -20058,7 +20210,7 @@ static void schema_read_field(nn_reader* reader, schema_draft* draft, uint32_t* 
     necpnet_field* field = &draft->fields[draft->field_count++];
     field->id = nn_read_u16(reader);
     field->kind = nn_read_u8(reader);
-    field->flags = nn_read_u8(reader) & SCHEMA_FLAGS_WIRE;
+    field->flags = nn_read_u16(reader) & SCHEMA_FLAGS_WIRE;
     field->count = nn_read_u8(reader);
     field->name = schema_read_name(reader, draft);
     field->min = schema_read_double(reader);
@@ -20071,7 +20223,11 @@ static void schema_read_field(nn_reader* reader, schema_draft* draft, uint32_t* 
     field->storage_bytes = schema_storage_bytes(field);
     if (is_number && (field->max > 1e38 || field->min < -1e38)) field->storage_bytes = 8;
     field->offset = nn_schema_align(*end, field->storage_bytes);
-    *end = field->offset + nn_field_bytes(field);
+    if (field->flags & NECPNET_FIELD_BOUNDED) {
+        field->length_offset = field->offset + nn_field_bytes(field);
+        field->length_bytes = 1;
+    }
+    *end = nn_field_end(field);
 }
 
 static bool schema_read_draft(nn_reader* reader, schema_draft* draft, int type_count)
@@ -20135,6 +20291,18 @@ static bool schema_say(char* text, const necpnet_entity_type* type, const necpne
     return true;
 }
 
+/* Whether one can be read as the other. */
+static bool schema_field_like(const necpnet_field* a, const necpnet_field* b)
+{
+    return a->kind == b->kind && nn_field_form(a) == nn_field_form(b);
+}
+
+static const char* schema_form_name(const necpnet_field* field)
+{
+    if (field->flags & NECPNET_FIELD_BOUNDED) return " list";
+    return field->flags & NECPNET_FIELD_ARRAY ? " array" : "";
+}
+
 /* One field that one side requires, against the other's of that id. */
 static bool schema_field_differs(const necpnet_entity_type* type, const necpnet_field* reads,
                                  const necpnet_field* writes, char* text)
@@ -20143,10 +20311,11 @@ static bool schema_field_differs(const necpnet_entity_type* type, const necpnet_
     if (!(flags & NECPNET_FIELD_REQUIRED)) return false;
     if (!writes) return schema_say(text, type, reads, "and the writer does not have it");
     if (!reads) return schema_say(text, type, writes, "and the reader does not have it");
-    if (reads->kind == writes->kind) return false;
+    if (schema_field_like(reads, writes)) return false;
     char kinds[80];
-    (void)snprintf(kinds, sizeof kinds, "and of kind %s at the reader, %s at the writer",
-                   nn_schema_kind_name(reads->kind), nn_schema_kind_name(writes->kind));
+    (void)snprintf(kinds, sizeof kinds, "and of kind %s%s at the reader, %s%s at the writer",
+                   nn_schema_kind_name(reads->kind), schema_form_name(reads), nn_schema_kind_name(writes->kind),
+                   schema_form_name(writes));
     return schema_say(text, type, reads, kinds);
 }
 
@@ -20190,11 +20359,13 @@ necpnet_result necpnet_schema_compare(const necpnet_schema* reader, const necpne
 static bool schema_map_field(const necpnet_entity_type* reads, necpnet_field* field)
 {
     const necpnet_field* own = schema_find_field(reads, field->id);
-    if (!own || own->kind != field->kind) return false;
+    if (!own || !schema_field_like(own, field)) return false;
     uint32_t ours = NECPNET_FIELD_SIGNED | NECPNET_FIELD_INTERPOLATE;
     field->flags = (field->flags & ~ours) | (own->flags & ours);
     field->offset = own->offset;
     field->storage_bytes = own->storage_bytes;
+    field->length_offset = own->length_offset;
+    field->length_bytes = own->length_bytes;
     field->name = own->name;
     return true;
 }
@@ -20207,7 +20378,7 @@ static void schema_map_plan(nn_type_plan* plan, const necpnet_entity_type* reads
     for (unsigned i = 0; i < plan->field_count; i++) {
         const necpnet_field* field = schema_find_field(reads, fields[i].field->id);
         if (!reads) continue; /* a type of the writer alone: nobody looks at its structs */
-        fields[i].hidden = !field || field->kind != fields[i].field->kind;
+        fields[i].hidden = !field || !schema_field_like(field, fields[i].field);
         if (!fields[i].hidden) fields[i].room = (uint8_t)field->count;
     }
 }
@@ -20490,48 +20661,75 @@ static uint32_t quantise_quaternion(const nn_field_plan* plan, const uint8_t* at
     return 0;
 }
 
-static uint32_t quantise_bytes(const nn_field_plan* plan, const uint8_t* at, uint32_t* row)
+/* The length member of a list; what is out of range is clamped. */
+static uint32_t quantise_length(const necpnet_field* field, const void* state, uint32_t most, uint32_t* out_clamped)
 {
+    int64_t length = quantise_load_integer((const uint8_t*)state + field->length_offset, field->length_bytes, false);
+    *out_clamped = length > (int64_t)most;
+    return *out_clamped ? most : (uint32_t)length;
+}
+
+static uint32_t quantise_bytes(const nn_field_plan* plan, const void* state, uint32_t* row)
+{
+    const uint8_t* at = (const uint8_t*)state + plan->field->offset;
     uint32_t count = plan->room < plan->field->count ? plan->room : plan->field->count;
     uint32_t clamped = 0;
-    if (plan->field->kind == NECPNET_FIELD_STRING) {
+    memset(row, 0, (size_t)plan->words * sizeof(uint32_t));
+    if (plan->kind == NECPNET_FIELD_STRING) {
         uint32_t length = 0;
         while (length < count && at[length]) length++;
         if (length == count) { /* no NUL: cut */
             length--;
             clamped = 1;
         }
-        *row++ = length;
         count = length;
-        memset(row, 0, (size_t)(plan->words - 1) * sizeof(uint32_t));
-    } else {
-        memset(row, 0, (size_t)plan->words * sizeof(uint32_t));
+    } else if (plan->has_length) {
+        count = quantise_length(plan->field, state, count, &clamped);
     }
+    if (plan->has_length) *row++ = count;
     for (uint32_t i = 0; i < count; i++) row[i >> 2] |= (uint32_t)at[i] << (8 * (i & 3));
+    return clamped;
+}
+
+/* A field that is no text and no array, or one value of an array. */
+static uint32_t quantise_value(const nn_field_plan* plan, const uint8_t* at, uint32_t* to)
+{
+    switch (plan->kind) {
+    case NECPNET_FIELD_BOOL:
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM: return quantise_integer(plan, at, to);
+    case NECPNET_FIELD_QUAT: return quantise_quaternion(plan, at, to);
+    case NECPNET_FIELD_ANGLE: return quantise_angle(plan, at, to);
+    case NECPNET_FIELD_ENTITY: memcpy(to, at, 4); return 0;
+    default: return quantise_floats(plan, at, to);
+    }
+}
+
+static uint32_t quantise_array(const nn_field_plan* plan, const void* state, uint32_t* row)
+{
+    const uint8_t* at = (const uint8_t*)state + plan->field->offset;
+    uint32_t stride = nn_field_value_bytes(plan->field);
+    uint32_t count = plan->room < plan->field->count ? plan->room : plan->field->count;
+    uint32_t clamped = 0;
+    memset(row, 0, (size_t)plan->words * sizeof(uint32_t));
+    if (plan->has_length) *row++ = count = quantise_length(plan->field, state, count, &clamped);
+    for (uint32_t i = 0; i < count; i++) {
+        clamped += quantise_value(plan->element, at + i * stride, row + i * plan->element->words);
+    }
     return clamped;
 }
 
 /* One field. Returns how many of its values were clamped. */
 static uint32_t quantise_field(const nn_field_plan* field, const void* state, uint32_t* row)
 {
-    const uint8_t* at = (const uint8_t*)state + field->field->offset;
     uint32_t* to = row + field->word;
     if (NN_UNLIKELY(field->hidden)) {
         memset(to, 0, field->words * sizeof(uint32_t));
         return 0;
     }
-    switch (field->field->kind) {
-    case NECPNET_FIELD_BOOL:
-    case NECPNET_FIELD_INTEGER:
-    case NECPNET_FIELD_ENUM: return quantise_integer(field, at, to);
-    case NECPNET_FIELD_FLOAT:
-    case NECPNET_FIELD_VEC2:
-    case NECPNET_FIELD_VEC3: return quantise_floats(field, at, to);
-    case NECPNET_FIELD_QUAT: return quantise_quaternion(field, at, to);
-    case NECPNET_FIELD_ANGLE: return quantise_angle(field, at, to);
-    case NECPNET_FIELD_ENTITY: memcpy(to, at, 4); return 0;
-    default: return quantise_bytes(field, at, to);
-    }
+    if (field->element) return quantise_array(field, state, to);
+    if (field->kind >= NECPNET_FIELD_STRING) return quantise_bytes(field, state, to);
+    return quantise_value(field, (const uint8_t*)state + field->field->offset, to);
 }
 
 NN_PRIVATE uint32_t nn_quantise(const nn_type_plan* plan, const void* state, uint32_t* row)
@@ -20582,29 +20780,32 @@ static void quantise_store_quaternion(const necpnet_field* field, uint8_t* at, c
 }
 
 /* A struct of another version may have less room: a text is cut before the character that does not fit. */
-static uint32_t quantise_cut(const nn_field_plan* plan, const uint32_t* row, uint32_t count)
+static uint32_t quantise_cut(const nn_field_plan* plan, const uint32_t* items)
 {
-    if (plan->field->kind == NECPNET_FIELD_BYTES) return plan->room;
+    if (plan->kind != NECPNET_FIELD_STRING) return plan->room;
     uint32_t cut = plan->room - 1u;
-    while (cut && ((row[cut >> 2] >> (8 * (cut & 3))) & 0xc0) == 0x80) cut--;
-    return cut < count ? cut : count;
+    while (cut && ((items[cut >> 2] >> (8 * (cut & 3))) & 0xc0) == 0x80) cut--;
+    return cut;
 }
 
-static void quantise_restore_bytes(const nn_field_plan* plan, const uint32_t* row, uint8_t* at)
+/* How many items the struct gets of a text, bytes or an array; its length member, if it has one, is written. */
+static uint32_t quantise_restore_length(const nn_field_plan* plan, const uint32_t* row, void* state)
 {
-    uint32_t count = plan->field->count;
-    bool is_text = plan->field->kind == NECPNET_FIELD_STRING;
-    if (is_text) count = *row++;
-    if (NN_UNLIKELY(count + is_text > plan->room)) count = quantise_cut(plan, row, count);
-    for (uint32_t i = 0; i < count; i++) at[i] = (uint8_t)(row[i >> 2] >> (8 * (i & 3)));
+    const necpnet_field* field = plan->field;
+    bool is_text = plan->kind == NECPNET_FIELD_STRING;
+    uint32_t count = plan->has_length ? row[0] : field->count;
+    if (NN_UNLIKELY(count + is_text > plan->room)) count = quantise_cut(plan, row + plan->has_length);
+    if (plan->has_length && !is_text) {
+        quantise_store_integer((uint8_t*)state + field->length_offset, field->length_bytes, (int64_t)count);
+    }
+    return count;
 }
 
-static void quantise_restore(const nn_field_plan* plan, const uint32_t* row, uint8_t* at)
+static void quantise_restore_value(const nn_field_plan* plan, const uint32_t* row, uint8_t* at)
 {
     const necpnet_field* field = plan->field;
     double q[4];
-    if (NN_UNLIKELY(plan->hidden)) return;
-    switch (field->kind) {
+    switch (plan->kind) {
     case NECPNET_FIELD_BOOL: {
         bool value = row[0] != 0;
         memcpy(at, &value, sizeof value);
@@ -20629,8 +20830,28 @@ static void quantise_restore(const nn_field_plan* plan, const uint32_t* row, uin
         quantise_store_quaternion(field, at, q);
         break;
     case NECPNET_FIELD_ANGLE: quantise_store_number(at, field->storage_bytes, quantise_angle_of(plan, row[0])); break;
-    case NECPNET_FIELD_ENTITY: memcpy(at, row, 4); break;
-    default: quantise_restore_bytes(plan, row, at); break;
+    default: memcpy(at, row, 4); break; /* ENTITY */
+    }
+}
+
+static void quantise_restore(const nn_field_plan* plan, const uint32_t* row, void* state)
+{
+    uint8_t* at = (uint8_t*)state + plan->field->offset;
+    if (NN_UNLIKELY(plan->hidden)) return;
+    if (plan->kind < NECPNET_FIELD_STRING) {
+        quantise_restore_value(plan, row, at);
+        return;
+    }
+    const nn_field_plan* element = plan->element;
+    uint32_t count = quantise_restore_length(plan, row, state);
+    uint32_t stride = nn_field_value_bytes(plan->field);
+    row += plan->has_length;
+    for (uint32_t i = 0; i < count; i++) {
+        if (element) {
+            quantise_restore_value(element, row + i * element->words, at + i * stride);
+        } else {
+            at[i] = (uint8_t)(row[i >> 2] >> (8 * (i & 3)));
+        }
     }
 }
 
@@ -20639,7 +20860,7 @@ NN_PRIVATE void nn_dequantise(const nn_type_plan* plan, const uint32_t* row, voi
     memset(state, 0, plan->type->struct_bytes);
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
-        quantise_restore(field, row + field->word, (uint8_t*)state + field->field->offset);
+        quantise_restore(field, row + field->word, state);
     }
 }
 
@@ -20705,13 +20926,12 @@ NN_PRIVATE void nn_dequantise_between(const nn_type_plan* plan, const uint32_t* 
     memset(state, 0, plan->type->struct_bytes);
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
-        uint8_t* at = (uint8_t*)state + field->field->offset;
         const uint32_t* from = a + field->word;
         const uint32_t* to = b + field->word;
         if ((field->field->flags & NECPNET_FIELD_INTERPOLATE) && memcmp(from, to, field->words * sizeof(uint32_t))) {
-            quantise_blend(field, from, to, share, at);
+            quantise_blend(field, from, to, share, (uint8_t*)state + field->field->offset);
         } else {
-            quantise_restore(field, share < 1.0 ? from : to, at);
+            quantise_restore(field, share < 1.0 ? from : to, state);
         }
     }
 }
@@ -20809,6 +21029,17 @@ NN_PRIVATE double nn_blend_difference(const nn_type_plan* plan, const double* a,
 NN_PRIVATE void nn_row_write(const nn_type_plan* plan, nn_encoder* encoder, const uint32_t* row, bool owner);
 NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_decoder* decoder, uint32_t* row, bool owner);
 
+/* nn_row_put_items, nn_row_get_items - bytes of STRING and BYTES, or values of an ARRAY: from begin to before end of those at
+ * `items` (behind the length, if there is one). get returns false if they are none. */
+NN_PRIVATE void nn_row_put_items(const nn_field_plan* field, nn_encoder* encoder, const uint32_t* items, uint32_t begin,
+                                 uint32_t end);
+NN_PRIVATE bool nn_row_get_items(const nn_field_plan* field, nn_decoder* decoder, uint32_t* items, uint32_t begin,
+                                 uint32_t end);
+
+/* nn_row_item_equal - whether an item is the same in both; nn_row_clear_items - those from begin to the last are zeroes. */
+NN_PRIVATE bool nn_row_item_equal(const nn_field_plan* field, const uint32_t* a, const uint32_t* b, uint32_t index);
+NN_PRIVATE void nn_row_clear_items(const nn_field_plan* field, uint32_t* items, uint32_t begin);
+
 /* nn_row_visible_equal - whether a client sees two rows alike. */
 NN_PRIVATE bool nn_row_visible_equal(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, bool owner);
 
@@ -20858,45 +21089,108 @@ static void row_set_byte(uint32_t* words, uint32_t index, unsigned byte)
     words[index >> 2] = (words[index >> 2] & ~(0xffu << shift)) | (uint32_t)byte << shift;
 }
 
-static void row_write_string(const nn_field_plan* plan, nn_encoder* encoder, const uint32_t* row)
+/* ---- values: a field that is no text and no array, or one value of an array */
+
+static void row_write_value(const nn_field_plan* plan, nn_encoder* encoder, const uint32_t* at)
 {
-    nn_put_bits(encoder, row[0], plan->bits);
-    for (uint32_t i = 0; i < row[0]; i++) nn_put_bits(encoder, row_byte(row + 1, i), 8);
+    switch (plan->kind) {
+    case NECPNET_FIELD_QUAT:
+        nn_put_bits(encoder, at[0], 2);
+        row_write_whole(plan, encoder, at + 1);
+        break;
+    case NECPNET_FIELD_ENTITY: nn_put_bits(encoder, at[0], 32); break;
+    default: row_write_whole(plan, encoder, at); break;
+    }
 }
 
-static bool row_read_string(const nn_field_plan* plan, nn_decoder* decoder, uint32_t* row)
+static bool row_read_value(const nn_field_plan* plan, nn_decoder* decoder, uint32_t* at)
 {
-    uint32_t length = (uint32_t)nn_get_bits(decoder, plan->bits);
-    if (length >= plan->field->count) return false;
-    memset(row, 0, plan->words * sizeof(uint32_t));
-    row[0] = length;
-    for (uint32_t i = 0; i < length; i++) {
+    switch (plan->kind) {
+    case NECPNET_FIELD_QUAT: at[0] = (uint32_t)nn_get_bits(decoder, 2); return row_read_whole(plan, decoder, at + 1);
+    case NECPNET_FIELD_ENTITY: at[0] = (uint32_t)nn_get_bits(decoder, 32); return !decoder->bits.failed;
+    default: return row_read_whole(plan, decoder, at);
+    }
+}
+
+/* ---- items */
+
+NN_PRIVATE void nn_row_put_items(const nn_field_plan* field, nn_encoder* encoder, const uint32_t* items, uint32_t begin,
+                                 uint32_t end)
+{
+    const nn_field_plan* element = field->element;
+    for (uint32_t i = begin; i < end; i++) {
+        if (element) {
+            row_write_value(element, encoder, items + i * element->words);
+        } else {
+            nn_put_bits(encoder, row_byte(items, i), 8);
+        }
+    }
+}
+
+NN_PRIVATE bool nn_row_get_items(const nn_field_plan* field, nn_decoder* decoder, uint32_t* items, uint32_t begin,
+                                 uint32_t end)
+{
+    const nn_field_plan* element = field->element;
+    for (uint32_t i = begin; i < end; i++) {
+        if (element) {
+            if (!row_read_value(element, decoder, items + i * element->words)) return false;
+            continue;
+        }
         unsigned byte = (unsigned)nn_get_bits(decoder, 8);
-        if (byte == 0) return false; /* a NUL inside would make two rows of one text */
-        row_set_byte(row + 1, i, byte);
+        if (byte == 0 && field->kind == NECPNET_FIELD_STRING) return false; /* two rows of one text */
+        row_set_byte(items, i, byte);
     }
     return !decoder->bits.failed;
 }
 
+NN_PRIVATE bool nn_row_item_equal(const nn_field_plan* field, const uint32_t* a, const uint32_t* b, uint32_t index)
+{
+    const nn_field_plan* element = field->element;
+    if (!element) return row_byte(a, index) == row_byte(b, index);
+    uint32_t at = index * element->words;
+    return !memcmp(a + at, b + at, element->words * sizeof(uint32_t));
+}
+
+NN_PRIVATE void nn_row_clear_items(const nn_field_plan* field, uint32_t* items, uint32_t begin)
+{
+    uint32_t from = field->element ? begin * field->element->words : (begin + 3) / 4;
+    for (uint32_t i = begin; !field->element && i < 4 * from; i++) row_set_byte(items, i, 0);
+    for (uint32_t i = from; i + field->has_length < field->words; i++) items[i] = 0;
+}
+
 /* ---- whole rows */
+
+static void row_write_items(const nn_field_plan* plan, nn_encoder* encoder, const uint32_t* at)
+{
+    uint32_t count = plan->field->count;
+    if (plan->has_length) {
+        count = *at++;
+        nn_put_bits(encoder, count, plan->bits);
+    }
+    nn_row_put_items(plan, encoder, at, 0, count);
+}
+
+static bool row_read_items(const nn_field_plan* plan, nn_decoder* decoder, uint32_t* at)
+{
+    uint32_t count = plan->field->count;
+    if (plan->has_length) {
+        count = (uint32_t)nn_get_bits(decoder, plan->bits);
+        if (count > nn_field_length_max(plan->field)) return false;
+        *at++ = count;
+        nn_row_clear_items(plan, at, 0);
+    }
+    return nn_row_get_items(plan, decoder, at, 0, count);
+}
 
 NN_PRIVATE void nn_row_write(const nn_type_plan* plan, nn_encoder* encoder, const uint32_t* row, bool owner)
 {
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
-        const uint32_t* at = row + field->word;
         if (!nn_field_visible(field, owner)) continue;
-        switch (field->field->kind) {
-        case NECPNET_FIELD_QUAT:
-            nn_put_bits(encoder, at[0], 2);
-            row_write_whole(field, encoder, at + 1);
-            break;
-        case NECPNET_FIELD_ENTITY: nn_put_bits(encoder, at[0], 32); break;
-        case NECPNET_FIELD_STRING: row_write_string(field, encoder, at); break;
-        case NECPNET_FIELD_BYTES:
-            for (uint32_t j = 0; j < field->field->count; j++) nn_put_bits(encoder, row_byte(at, j), 8);
-            break;
-        default: row_write_whole(field, encoder, at); break;
+        if (field->kind >= NECPNET_FIELD_STRING) {
+            row_write_items(field, encoder, row + field->word);
+        } else {
+            row_write_value(field, encoder, row + field->word);
         }
     }
 }
@@ -20907,20 +21201,9 @@ NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_decoder* decoder, uint3
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
         uint32_t* at = row + field->word;
-        bool good = true;
         if (!nn_field_visible(field, owner)) continue;
-        switch (field->field->kind) {
-        case NECPNET_FIELD_QUAT:
-            at[0] = (uint32_t)nn_get_bits(decoder, 2);
-            good = row_read_whole(field, decoder, at + 1);
-            break;
-        case NECPNET_FIELD_ENTITY: at[0] = (uint32_t)nn_get_bits(decoder, 32); break;
-        case NECPNET_FIELD_STRING: good = row_read_string(field, decoder, at); break;
-        case NECPNET_FIELD_BYTES:
-            for (uint32_t j = 0; j < field->field->count; j++) row_set_byte(at, j, (unsigned)nn_get_bits(decoder, 8));
-            break;
-        default: good = row_read_whole(field, decoder, at); break;
-        }
+        bool good = field->kind >= NECPNET_FIELD_STRING ? row_read_items(field, decoder, at)
+                                                        : row_read_value(field, decoder, at);
         if (!good || decoder->bits.failed) return false;
     }
     return true;
@@ -21126,7 +21409,7 @@ NN_PRIVATE void nn_predict_turn(const nn_field_plan* field, const uint32_t* word
 static void predict_load(const nn_field_plan* field, const uint32_t* words, unsigned largest, int64_t* values)
 {
     uint32_t turned[4];
-    if (field->field->kind == NECPNET_FIELD_QUAT) {
+    if (field->kind == NECPNET_FIELD_QUAT) {
         if (words[0] != largest) {
             nn_predict_turn(field, words, largest, turned);
             words = turned;
@@ -21170,7 +21453,7 @@ static void predict_load_uneven(const nn_field_plan* field, const nn_timeline* t
             state = state == UINT32_MAX ? 0 : state + 1;
             memcpy(newer, value, sizeof newer);
             predict_load(field, timeline->rows[state] + field->word, largest, value);
-            if (state > 0 && field->field->kind == NECPNET_FIELD_ANGLE) {
+            if (state > 0 && field->kind == NECPNET_FIELD_ANGLE) {
                 value[0] = newer[0] + predict_way(field, newer[0], value[0]);
             }
         }
@@ -21187,7 +21470,7 @@ static void predict_load_series(const nn_field_plan* field, const nn_timeline* t
 {
     if (to > grid->size) to = grid->size;
     if (series->loaded >= to) return;
-    if (grid->even && field->field->kind != NECPNET_FIELD_ANGLE) {
+    if (grid->even && field->kind != NECPNET_FIELD_ANGLE) {
         predict_load_even(field, timeline, to, series);
         series->loaded = to;
     } else {
@@ -21297,7 +21580,7 @@ NN_INLINE void predict_by(unsigned predictor, const int64_t* x, int64_t lead, un
 
 static unsigned predict_bank_of(const nn_field_plan* field)
 {
-    switch (field->field->kind) {
+    switch (field->kind) {
     case NECPNET_FIELD_INTEGER: return field->range >= PREDICT_COUNTER_RANGE ? PREDICT_BANK : 3;
     case NECPNET_FIELD_FLOAT:
     case NECPNET_FIELD_VEC2:
@@ -21435,7 +21718,7 @@ static void predict_numbers(const nn_field_plan* field, const predict_series* se
     predict_values(series, choice, grid, values, prediction->error + field->word, prediction->lean + field->word);
     for (unsigned k = 0; k < field->components; k++) {
         int64_t steps;
-        if (field->field->kind == NECPNET_FIELD_ANGLE) {
+        if (field->kind == NECPNET_FIELD_ANGLE) {
             int64_t turn = (int64_t)field->range + 1;
             steps = values[k] % (turn * PREDICT_SHIFT);
             if (steps < 0) steps += turn * PREDICT_SHIFT;
@@ -21520,7 +21803,7 @@ static void predict_field(const nn_field_plan* field, unsigned index, const nn_t
     }
     predict_choose(field, timeline, grid, bank, &series, &choice);
     prediction->group_error[index] = predict_limit(choice.mean);
-    if (field->field->kind == NECPNET_FIELD_QUAT) {
+    if (field->kind == NECPNET_FIELD_QUAT) {
         predict_quaternion(field, index, &series, &choice, grid, prediction);
     } else {
         predict_numbers(field, &series, &choice, grid, prediction);
@@ -21576,6 +21859,7 @@ NN_PRIVATE nn_codec_result nn_codec_read(nn_decoder* decoder, const nn_type_plan
 /* ---- begin src/nn_codec.c ---------------------------------------------------------------------------------------- */
 /* nn_codec - events and residuals of rows. */
 
+
 /* ---- what both directions know of a record before it */
 
 static bool codec_is_moving(const nn_prediction* prediction, unsigned index)
@@ -21586,7 +21870,7 @@ static bool codec_is_moving(const nn_prediction* prediction, unsigned index)
 /* Components with residuals; 0 for fields that are coded whole. */
 static unsigned codec_components(const nn_field_plan* field)
 {
-    switch (field->field->kind) {
+    switch (field->kind) {
     case NECPNET_FIELD_BOOL:
     case NECPNET_FIELD_ENUM: return 0;
     default: return field->components;
@@ -21596,7 +21880,7 @@ static unsigned codec_components(const nn_field_plan* field)
 /* Word of a component in the row. */
 static unsigned codec_word(const nn_field_plan* field, unsigned component)
 {
-    if (field->field->kind == NECPNET_FIELD_QUAT) return field->word + 1u + component;
+    if (field->kind == NECPNET_FIELD_QUAT) return field->word + 1u + component;
     return field->word + component * (field->wide ? 2u : 1u);
 }
 
@@ -21613,7 +21897,7 @@ static unsigned codec_changed_context(const nn_field_plan* field, const nn_predi
     unsigned shift;
     unsigned count = codec_components(field);
     *out_class = 0;
-    if (!count) return NN_CONTEXT_WHOLE + (unsigned)field->field->kind;
+    if (!count) return NN_CONTEXT_WHOLE + (unsigned)field->kind;
     *out_class = nn_coder_class(codec_mean_error(field, prediction), &shift);
     return NN_CONTEXT_CHANGED + (count - 1) * NN_CLASSES + *out_class;
 }
@@ -21641,7 +21925,7 @@ static bool codec_list_events(const nn_type_plan* plan, const nn_prediction* pre
         const nn_field_plan* field = &plan->fields[i];
         if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
         nn_event_add(events, codec_changed_context(field, prediction, &class_index), 0);
-        if (field->field->kind == NECPNET_FIELD_QUAT) nn_event_add(events, codec_turn_context(prediction, i), 0);
+        if (field->kind == NECPNET_FIELD_QUAT) nn_event_add(events, codec_turn_context(prediction, i), 0);
     }
     return moving;
 }
@@ -21653,7 +21937,7 @@ static void codec_list_quiet(const nn_type_plan* plan, const nn_prediction* pred
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
         if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        nn_event_add(events, NN_CONTEXT_QUIET + field->field->kind, 0);
+        nn_event_add(events, NN_CONTEXT_QUIET + field->kind, 0);
     }
 }
 
@@ -21672,7 +21956,7 @@ static uint64_t codec_load(const nn_field_plan* field, const uint32_t* words)
 static int64_t codec_residual(const nn_field_plan* field, uint64_t from, uint64_t to)
 {
     int64_t way = (int64_t)(to - from);
-    if (field->field->kind == NECPNET_FIELD_ANGLE) {
+    if (field->kind == NECPNET_FIELD_ANGLE) {
         int64_t turn = (int64_t)field->range + 1;
         if (way > turn / 2) way -= turn;
         if (way < -(turn / 2)) way += turn;
@@ -21684,7 +21968,7 @@ static int64_t codec_residual(const nn_field_plan* field, uint64_t from, uint64_
 static bool codec_apply(const nn_field_plan* field, uint32_t* words, int64_t residual)
 {
     int64_t value = (int64_t)codec_load(field, words) + residual;
-    if (field->field->kind == NECPNET_FIELD_ANGLE) {
+    if (field->kind == NECPNET_FIELD_ANGLE) {
         int64_t turn = (int64_t)field->range + 1;
         if (value < 0) value += turn;
         if (value >= turn) value -= turn;
@@ -21859,56 +22143,43 @@ static unsigned codec_get_turn(nn_decoder* decoder, const nn_field_plan* field, 
     return order[1 + nn_get_bits(decoder, 1)];
 }
 
-/* ---- bytes */
+/* ---- texts, bytes and arrays: their items */
 
-static unsigned codec_byte(const uint32_t* words, uint32_t index)
-{
-    return (words[index >> 2] >> (8 * (index & 3))) & 0xff;
-}
-
-static void codec_set_byte(uint32_t* words, uint32_t index, unsigned byte)
-{
-    unsigned shift = 8 * (index & 3);
-    words[index >> 2] = (words[index >> 2] & ~(0xffu << shift)) | (uint32_t)byte << shift;
-}
-
-/* The changed range of bytes; of a string first its new length, which the range does not exceed. */
-static void codec_put_bytes(nn_encoder* encoder, const nn_field_plan* field, const uint32_t* from, const uint32_t* row)
+/* The changed range of items; where they have a length, first the new one, which the range does not exceed. */
+static void codec_put_items(nn_encoder* encoder, const nn_field_plan* field, const uint32_t* from, const uint32_t* row)
 {
     uint32_t begin = 0;
     uint32_t end = field->field->count;
-    if (field->field->kind == NECPNET_FIELD_STRING) {
+    if (field->has_length) {
         end = *row++;
         from++;
         nn_put_bits(encoder, end, field->bits);
     }
-    while (begin < end && codec_byte(from, begin) == codec_byte(row, begin)) begin++;
-    while (end > begin && codec_byte(from, end - 1) == codec_byte(row, end - 1)) end--;
+    while (begin < end && nn_row_item_equal(field, from, row, begin)) begin++;
+    while (end > begin && nn_row_item_equal(field, from, row, end - 1)) end--;
     nn_put_bits(encoder, begin, field->bits);
     nn_put_bits(encoder, end - begin, nn_bits_for(field->field->count - begin));
-    for (uint32_t i = begin; i < end; i++) nn_put_bits(encoder, codec_byte(row, i), 8);
+    nn_row_put_items(field, encoder, row, begin, end);
 }
 
-static bool codec_get_bytes(nn_decoder* decoder, const nn_field_plan* field, uint32_t* row)
+/* row holds what was predicted. */
+static bool codec_get_items(nn_decoder* decoder, const nn_field_plan* field, uint32_t* row)
 {
     uint32_t length = field->field->count;
-    bool string = field->field->kind == NECPNET_FIELD_STRING;
-    if (string) {
+    if (field->has_length) {
         length = (uint32_t)nn_get_bits(decoder, field->bits);
-        if (length >= field->field->count) return false;
+        if (length > nn_field_length_max(field->field)) return false;
         *row++ = length;
+        nn_row_clear_items(field, row, length);
     }
     uint32_t begin = (uint32_t)nn_get_bits(decoder, field->bits);
     if (begin > length) return false;
     uint32_t count = (uint32_t)nn_get_bits(decoder, nn_bits_for(field->field->count - begin));
-    if (count > length - begin) return false;
-    for (uint32_t i = begin; i < begin + count; i++) codec_set_byte(row, i, (unsigned)nn_get_bits(decoder, 8));
-    if (!string) return !decoder->bits.failed;
-    for (uint32_t i = 0; i < field->field->count; i++) {
-        if (i >= length) codec_set_byte(row, i, 0);
-        if (i < length && !codec_byte(row, i)) return false; /* a NUL inside would make two rows of one text */
+    if (count > length - begin || !nn_row_get_items(field, decoder, row, begin, begin + count)) return false;
+    for (uint32_t i = 0; field->kind == NECPNET_FIELD_STRING && i < length; i++) {
+        if (!(row[i >> 2] >> (8 * (i & 3)) & 0xff)) return false; /* a NUL inside would make two rows of one text */
     }
-    return !decoder->bits.failed;
+    return true;
 }
 
 /* ---- fields */
@@ -21919,12 +22190,12 @@ static void codec_put_field(nn_encoder* encoder, codec_field* at, const uint32_t
     const nn_field_plan* field = at->field;
     const uint32_t* predicted = at->prediction->row + field->word;
     uint32_t other[4];
-    switch (field->field->kind) {
+    switch (field->kind) {
     case NECPNET_FIELD_BOOL: break; /* the other one */
     case NECPNET_FIELD_ENUM: nn_put_bits(encoder, row[field->word], field->bits); break;
     case NECPNET_FIELD_ENTITY: nn_put_bits(encoder, row[field->word], 32); break;
     case NECPNET_FIELD_STRING:
-    case NECPNET_FIELD_BYTES: codec_put_bytes(encoder, field, predicted, row + field->word); break;
+    case NECPNET_FIELD_BYTES: codec_put_items(encoder, field, predicted, row + field->word); break;
     default:
         if (turned) {
             codec_put_turn(encoder, field, predicted, row[field->word]);
@@ -21941,14 +22212,14 @@ static bool codec_get_field(nn_decoder* decoder, codec_field* at, uint32_t* row,
     const nn_field_plan* field = at->field;
     const uint32_t* predicted = at->prediction->row + field->word;
     uint32_t* words = row + field->word;
-    switch (field->field->kind) {
+    switch (field->kind) {
     case NECPNET_FIELD_BOOL: words[0] ^= 1; return true;
     case NECPNET_FIELD_ENUM:
         words[0] = (uint32_t)nn_get_bits(decoder, field->bits);
         return words[0] <= field->range && !decoder->bits.failed;
     case NECPNET_FIELD_ENTITY: words[0] = (uint32_t)nn_get_bits(decoder, 32); return !decoder->bits.failed;
     case NECPNET_FIELD_STRING:
-    case NECPNET_FIELD_BYTES: return codec_get_bytes(decoder, field, words);
+    case NECPNET_FIELD_BYTES: return codec_get_items(decoder, field, words);
     default:
         if (turned) nn_predict_turn(field, predicted, codec_get_turn(decoder, field, predicted), words);
         return codec_get_numbers(decoder, at, row, turned);
@@ -21965,7 +22236,7 @@ static bool codec_field_differs(const nn_field_plan* field, const uint32_t* a, c
 
 static bool codec_is_turned(const nn_field_plan* field, const uint32_t* predicted, const uint32_t* row)
 {
-    return field->field->kind == NECPNET_FIELD_QUAT && predicted[field->word] != row[field->word];
+    return field->kind == NECPNET_FIELD_QUAT && predicted[field->word] != row[field->word];
 }
 
 /* ---- records */
@@ -21985,7 +22256,7 @@ static bool codec_set_events(const nn_type_plan* plan, const nn_prediction* pred
             continue;
         }
         events->values[place++] = changed;
-        if (field->field->kind == NECPNET_FIELD_QUAT) {
+        if (field->kind == NECPNET_FIELD_QUAT) {
             events->values[place++] = codec_is_turned(field, prediction->row, row);
         }
     }
@@ -22012,7 +22283,7 @@ static void codec_write_quiet(nn_encoder* encoder, const nn_type_plan* plan, con
         if (!events.values[place++]) continue;
         codec_field at = codec_field_of(encoder->tables, encoder->thin != NULL, field, prediction, true);
         bool turned = codec_is_turned(field, prediction->row, row);
-        if (field->field->kind == NECPNET_FIELD_QUAT) nn_put_bits(encoder, turned, 1);
+        if (field->kind == NECPNET_FIELD_QUAT) nn_put_bits(encoder, turned, 1);
         codec_put_field(encoder, &at, row, turned);
     }
 }
@@ -22032,7 +22303,7 @@ NN_PRIVATE void nn_codec_write(nn_encoder* encoder, const nn_type_plan* plan, co
         bool changed = events.values[place] || codec_is_certain(encoder->tables, events.contexts[place]);
         place++;
         bool turned = false;
-        if (field->field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
+        if (field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
         if (!changed) continue;
         codec_field at = codec_field_of(encoder->tables, encoder->thin != NULL, field, prediction, false);
         codec_put_field(encoder, &at, row, turned);
@@ -22062,7 +22333,7 @@ static bool codec_read_quiet(nn_decoder* decoder, const nn_type_plan* plan, cons
         if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
         if (!events.values[place++]) continue;
         codec_field at = codec_field_of(decoder->tables, decoder->thin != NULL, field, prediction, true);
-        bool turned = field->field->kind == NECPNET_FIELD_QUAT && nn_get_bits(decoder, 1);
+        bool turned = field->kind == NECPNET_FIELD_QUAT && nn_get_bits(decoder, 1);
         if (!codec_get_field(decoder, &at, row, turned)) return false;
     }
     return !decoder->bits.failed;
@@ -22083,7 +22354,7 @@ NN_PRIVATE nn_codec_result nn_codec_read(nn_decoder* decoder, const nn_type_plan
         if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
         bool changed = events.values[place++];
         bool turned = false;
-        if (field->field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
+        if (field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
         if (!changed) continue;
         codec_field at = codec_field_of(decoder->tables, decoder->thin != NULL, field, prediction, false);
         if (!codec_get_field(decoder, &at, row, turned)) return NN_CODEC_BAD;
@@ -23624,7 +23895,9 @@ static void rewind_write_fields(const nn_type_plan* plan, const rewind_moment* m
     rewind_write(plan, moment, scratch);
     for (unsigned i = 0; i < plan->field_count; i++) {
         const necpnet_field* field = plan->fields[i].field;
-        memcpy((uint8_t*)state + field->offset, (const uint8_t*)scratch + field->offset, nn_field_bytes(field));
+        const uint8_t* from = (const uint8_t*)scratch;
+        memcpy((uint8_t*)state + field->offset, from + field->offset, nn_field_bytes(field));
+        memcpy((uint8_t*)state + field->length_offset, from + field->length_offset, field->length_bytes);
     }
 }
 
@@ -23779,23 +24052,39 @@ static bool load_component(const nn_field_plan* field, const uint32_t* words, un
     return value <= field->range;
 }
 
+/* A field that is no text and no array, or one value of an array. */
+static bool load_value_holds(const nn_field_plan* field, const uint32_t* words)
+{
+    if (field->kind == NECPNET_FIELD_QUAT) {
+        return words[0] <= 3 && words[1] <= field->range && words[2] <= field->range && words[3] <= field->range;
+    }
+    for (unsigned c = 0; c < field->components; c++) {
+        if (!load_component(field, words, c)) return false;
+    }
+    return true;
+}
+
+static bool load_items_hold(const nn_field_plan* field, const uint32_t* words)
+{
+    const nn_field_plan* element = field->element;
+    uint32_t count = field->field->count;
+    if (field->has_length) count = *words++;
+    if (field->has_length && count > nn_field_length_max(field->field)) return false;
+    for (uint32_t i = 0; element && i < count; i++) {
+        if (!load_value_holds(element, words + i * element->words)) return false;
+    }
+    return true;
+}
+
 /* Whether a row of words could have come from a struct. */
 static bool load_row_holds(const nn_type_plan* plan, const uint32_t* row)
 {
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
         const uint32_t* words = row + field->word;
-        if (field->field->kind == NECPNET_FIELD_QUAT) {
-            if (words[0] > 3) return false;
-            for (unsigned c = 1; c < 4; c++) {
-                if (words[c] > field->range) return false;
-            }
-            continue;
-        }
-        if (field->field->kind == NECPNET_FIELD_STRING && words[0] >= field->field->count) return false;
-        for (unsigned c = 0; c < field->components; c++) {
-            if (!load_component(field, words, c)) return false;
-        }
+        bool holds =
+            field->kind >= NECPNET_FIELD_STRING ? load_items_hold(field, words) : load_value_holds(field, words);
+        if (!holds) return false;
     }
     return true;
 }
@@ -27204,7 +27493,7 @@ typedef struct column_plan {
     uint32_t bytes;
 } column_plan;
 
-static const necpnet_field* column_field(const nn_type_plan* plan, uint16_t field_id)
+static const necpnet_field* column_field(const nn_type_plan* plan, uint32_t field_id)
 {
     for (unsigned i = 0; i < plan->field_count; i++) {
         if (plan->fields[i].field->id == field_id) return plan->fields[i].field;
@@ -27213,18 +27502,20 @@ static const necpnet_field* column_field(const nn_type_plan* plan, uint16_t fiel
 }
 
 static necpnet_result column_resolve(const necpnet_schema* schema, const necpnet_logger* logger, uint16_t type_id,
-                                     uint16_t field_id, bool has_data, column_plan* out)
+                                     uint32_t field_id, bool has_data, column_plan* out)
 {
     int type = nn_schema_index(schema, type_id);
+    bool length = (field_id & NECPNET_COLUMN_LENGTH) != 0;
     if (type < 0 || !has_data) return type < 0 ? NECPNET_ERR_NOT_FOUND : NECPNET_ERR_INVALID_ARGUMENT;
-    const necpnet_field* field = column_field(&schema->plans[type], field_id);
-    if (!field) {
-        nn_log_write(logger, NECPNET_LOG_ERROR, "type %u (%s) has no field %u", (unsigned)type_id,
-                     schema->types[type].name, (unsigned)field_id);
+    const necpnet_field* field = column_field(&schema->plans[type], field_id & ~NECPNET_COLUMN_LENGTH);
+    if (!field || (length && !field->length_bytes)) {
+        nn_log_write(logger, NECPNET_LOG_ERROR, "type %u (%s) has no %s %u", (unsigned)type_id,
+                     schema->types[type].name, length ? "list" : "field",
+                     (unsigned)(field_id & ~NECPNET_COLUMN_LENGTH));
         return NECPNET_ERR_NOT_FOUND;
     }
-    out->offset = field->offset;
-    out->bytes = nn_field_bytes(field);
+    out->offset = length ? field->length_offset : field->offset;
+    out->bytes = length ? field->length_bytes : nn_field_bytes(field);
     return NECPNET_OK;
 }
 

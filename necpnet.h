@@ -1235,6 +1235,15 @@ typedef enum necpnet_drop {
  */
 NECPNET_API const char* necpnet_drop_name(necpnet_drop drop);
 
+/* What went over one kind of transport. */
+typedef struct necpnet_traffic {
+    uint64_t packets_sent; /* datagrams, or WebSocket messages */
+    uint64_t packets_received;
+    uint64_t packets_lost; /* sent and declared lost */
+    uint64_t bytes_sent;   /* as necpnet_statistics has it */
+    uint64_t bytes_received;
+} necpnet_traffic;
+
 typedef struct necpnet_server_statistics {
     uint32_t peers;             /* sessions */
     uint32_t peers_connected;
@@ -1244,11 +1253,8 @@ typedef struct necpnet_server_statistics {
     uint32_t web_connections;   /* TCP connections of any kind */
     uint64_t sessions_total;
     uint64_t sessions_resumed;  /* times that one went on over another connection */
-    uint64_t packets_sent;
-    uint64_t packets_received;
-    uint64_t packets_lost;
-    uint64_t bytes_sent;
-    uint64_t bytes_received;
+    necpnet_traffic udp;
+    necpnet_traffic websocket;
     uint64_t messages_sent;
     uint64_t messages_received;
     uint64_t deflate_bytes_saved; /* by permessage-deflate, of what was sent */

@@ -24,6 +24,15 @@ static void board_add_ticks(board_ticks* sum, const board_ticks* more)
     sum->max_us = board_worse(sum->max_us, more->max_us);
 }
 
+static void board_add_traffic(necpnet_traffic* sum, const necpnet_traffic* more)
+{
+    sum->packets_sent += more->packets_sent;
+    sum->packets_received += more->packets_received;
+    sum->packets_lost += more->packets_lost;
+    sum->bytes_sent += more->bytes_sent;
+    sum->bytes_received += more->bytes_received;
+}
+
 static void board_add_server(necpnet_server_statistics* sum, const necpnet_server_statistics* more)
 {
     sum->peers += more->peers;
@@ -32,11 +41,10 @@ static void board_add_server(necpnet_server_statistics* sum, const necpnet_serve
     sum->peers_websocket += more->peers_websocket;
     sum->web_connections += more->web_connections;
     sum->sessions_total += more->sessions_total;
-    sum->packets_sent += more->packets_sent;
-    sum->packets_received += more->packets_received;
-    sum->packets_lost += more->packets_lost;
-    sum->bytes_sent += more->bytes_sent;
-    sum->bytes_received += more->bytes_received;
+    sum->peers_suspended += more->peers_suspended;
+    sum->sessions_resumed += more->sessions_resumed;
+    board_add_traffic(&sum->udp, &more->udp);
+    board_add_traffic(&sum->websocket, &more->websocket);
     sum->messages_sent += more->messages_sent;
     sum->messages_received += more->messages_received;
     sum->deflate_bytes_saved += more->deflate_bytes_saved;
@@ -70,6 +78,10 @@ void board_read(board* shared, board_figures* out_figures)
         board_add_server(&out_figures->server, &more->server);
         board_add_world(&out_figures->world, &more->world);
         board_add_ticks(&out_figures->ticks, &more->ticks);
+        for (int j = 0; j < 2 * BOARD_LATENCY_BUCKETS; j++) {
+            out_figures->latency[j / BOARD_LATENCY_BUCKETS][j % BOARD_LATENCY_BUCKETS] +=
+                more->latency[j / BOARD_LATENCY_BUCKETS][j % BOARD_LATENCY_BUCKETS];
+        }
         out_figures->rest_active += more->rest_active;
         out_figures->rest_forwarded += more->rest_forwarded;
         out_figures->rest_refused += more->rest_refused;

@@ -20,6 +20,13 @@
         100, 250, 500, 1000, 2500, 5000, 10000, 16000 \
     }
 
+/* Upper bounds of the round trips' histogram, in milliseconds; the last takes what is more. */
+#define BOARD_LATENCY_BUCKETS 16
+#define BOARD_LATENCY_BOUNDS_MS \
+    { \
+        1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 4000 \
+    }
+
 typedef struct board_ticks {
     uint32_t hz;
     uint64_t count;                       /* since the start */
@@ -40,10 +47,11 @@ typedef struct board_figures {
     necpnet_server_statistics server;
     necpnet_world_statistics world;
     board_ticks ticks;
-    uint32_t rest_active;            /* REST requests on their way through the edge */
-    uint64_t rest_forwarded;         /* since the start */
-    uint64_t rest_refused;           /* answered by the edge itself */
-    char game[BOARD_GAME_BYTES_MAX]; /* one JSON object */
+    uint64_t latency[2][BOARD_LATENCY_BUCKETS]; /* UDP, WebSocket: round trips of clients, sampled; since the start */
+    uint32_t rest_active;                       /* REST requests on their way through the edge */
+    uint64_t rest_forwarded;                    /* since the start */
+    uint64_t rest_refused;                      /* answered by the edge itself */
+    char game[BOARD_GAME_BYTES_MAX];            /* one JSON object */
 } board_figures;
 
 typedef struct board {

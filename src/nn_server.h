@@ -168,6 +168,12 @@ NN_PRIVATE void nn_server_move(necpnet_server* server, nn_peer* peer, const necp
 /* nn_server_peer_moved - its connection has another address than before. */
 NN_PRIVATE void nn_server_peer_moved(necpnet_server* server, nn_peer* peer, const necpnet_address* before);
 
+/* nn_server_count_traffic - add what a connection carried: before it is detached, or for an answer. nn_server_count_peer - and
+ * the messages of its session. */
+NN_PRIVATE void nn_server_count_traffic(const nn_connection* connection, necpnet_server_statistics* sums);
+NN_PRIVATE void nn_server_count_peer(const necpnet_server* server, const nn_peer* peer,
+                                     necpnet_server_statistics* sums);
+
 /* nn_server_release - give a peer back, with everything it holds. */
 NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer);
 NN_PRIVATE void nn_server_mark_dirty(necpnet_server* server, nn_peer* peer);

@@ -53,13 +53,26 @@ necpnet_result necpnet_server_get_channel_statistics(const necpnet_server* serve
     return found ? nn_session_get_channel_statistics(&found->session, channel, out_statistics) : NECPNET_ERR_NOT_FOUND;
 }
 
-static void server_add_connection(const nn_connection* connection, necpnet_server_statistics* out)
+NN_PRIVATE void nn_server_count_traffic(const nn_connection* connection, necpnet_server_statistics* sums)
 {
-    out->packets_sent += connection->packets_sent;
-    out->packets_received += connection->packets_received;
-    out->bytes_sent += connection->bytes_sent;
-    out->bytes_received += connection->bytes_received;
-    if (connection->transport == NECPNET_TRANSPORT_UDP) out->packets_lost += connection->udp->recovery.packets_lost;
+    bool is_udp = nn_connection_is_udp(connection);
+    necpnet_traffic* traffic = is_udp ? &sums->udp : &sums->websocket;
+    traffic->packets_sent += connection->packets_sent;
+    traffic->packets_received += connection->packets_received;
+    traffic->bytes_sent += connection->bytes_sent;
+    traffic->bytes_received += connection->bytes_received;
+    if (connection->udp) traffic->packets_lost += connection->udp->recovery.packets_lost;
+}
+
+NN_PRIVATE void nn_server_count_peer(const necpnet_server* server, const nn_peer* peer, necpnet_server_statistics* sums)
+{
+    nn_server_count_traffic(&peer->connection, sums);
+    for (int i = 0; i < server->endpoint.channel_count; i++) {
+        necpnet_channel_statistics channel;
+        if (nn_session_get_channel_statistics(&peer->session, i, &channel)) continue;
+        sums->messages_sent += channel.messages_sent;
+        sums->messages_received += channel.messages_received;
+    }
 }
 
 necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpnet_server_statistics* out_statistics)
@@ -69,13 +82,7 @@ necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpn
     for (uint32_t slot = 0; slot < server->slot_count; slot++) {
         const nn_peer* peer = server->peers[slot];
         if (!peer) continue;
-        server_add_connection(&peer->connection, &out);
-        for (int i = 0; i < server->endpoint.channel_count; i++) {
-            necpnet_channel_statistics channel;
-            if (nn_session_get_channel_statistics(&peer->session, i, &channel)) continue;
-            out.messages_sent += channel.messages_sent;
-            out.messages_received += channel.messages_received;
-        }
+        nn_server_count_peer(server, peer, &out);
         if (peer->has_ended || peer->is_suspended) continue;
         if (peer->connection.transport == NECPNET_TRANSPORT_UDP) {
             out.peers_udp++;

@@ -226,23 +226,6 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     return NECPNET_OK;
 }
 
-static void server_forget_totals(necpnet_server* server, const nn_peer* peer)
-{
-    const nn_connection* connection = &peer->connection;
-    necpnet_server_statistics* totals = &server->totals;
-    totals->packets_sent += connection->packets_sent;
-    totals->packets_received += connection->packets_received;
-    totals->bytes_sent += connection->bytes_sent;
-    totals->bytes_received += connection->bytes_received;
-    if (connection->transport == NECPNET_TRANSPORT_UDP) totals->packets_lost += connection->udp->recovery.packets_lost;
-    for (int i = 0; i < server->endpoint.channel_count; i++) {
-        necpnet_channel_statistics channel;
-        if (nn_session_get_channel_statistics(&peer->session, i, &channel)) continue;
-        totals->messages_sent += channel.messages_sent;
-        totals->messages_received += channel.messages_received;
-    }
-}
-
 static void server_unlink(nn_peer** first, nn_peer* peer, size_t next_offset)
 {
     nn_peer** at = first;
@@ -252,7 +235,7 @@ static void server_unlink(nn_peer** first, nn_peer* peer, size_t next_offset)
 
 NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
 {
-    server_forget_totals(server, peer);
+    nn_server_count_peer(server, peer, &server->totals);
     nn_deadlines_set(&server->deadlines, &peer->deadline, NN_NEVER);
     server_leave_bucket(server, peer, &peer->connection.address);
     server_unlink(nn_server_client_bucket(server, peer->identity.client_id), peer, offsetof(nn_peer, next_client));

@@ -84,6 +84,7 @@ NN_PRIVATE void nn_server_bound_kept(necpnet_server* server)
 
 static void session_suspend(necpnet_server* server, nn_peer* peer)
 {
+    nn_server_count_traffic(&peer->connection, &server->totals);
     nn_connection_detach(&peer->connection);
     peer->is_heard = true;
     peer->ticket_shown = 0;
@@ -123,6 +124,7 @@ NN_PRIVATE necpnet_result nn_server_resume(necpnet_server* server, nn_peer* peer
 {
     bool was_suspended = peer->is_suspended;
     peer->is_heard = true;
+    nn_server_count_traffic(&peer->connection, &server->totals);
     nn_connection_detach(&peer->connection);
     nn_server_move(server, peer, open->address);
     open->resumed = true;

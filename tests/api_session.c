@@ -189,6 +189,9 @@ TEST(test_session_goes_on_after_a_cut)
         necpnet_peer_info info;
         TEST_OK(necpnet_server_get_peer(talk.net.server, peer, &info));
         TEST_CHECK(info.suspended && !info.connected);
+        necpnet_server_statistics traffic;
+        TEST_OK(necpnet_server_get_statistics(talk.net.server, &traffic));
+        TEST_AT_LEAST(traffic.udp.bytes_sent + traffic.websocket.bytes_sent, 100); /* of the connection that is lost */
         talk_block(&talk, false);
         talk_run(&talk, 8000);
         TEST_HINT("%s", transports[t]);
@@ -305,6 +308,19 @@ static necpnet_transport_kind talk_transport(const struct net_client* client)
     return statistics.transport;
 }
 
+/* What the server has sent by each transport never becomes less, whatever becomes of the connections. */
+static void expect_growing_traffic(const struct talk* talk, necpnet_server_statistics* before)
+{
+    necpnet_server_statistics now;
+    TEST_OK(necpnet_server_get_statistics(talk->net.server, &now));
+    TEST_AT_LEAST(now.udp.bytes_sent, before->udp.bytes_sent);
+    TEST_AT_LEAST(now.udp.packets_received, before->udp.packets_received);
+    TEST_AT_LEAST(now.udp.packets_lost, before->udp.packets_lost);
+    TEST_AT_LEAST(now.websocket.bytes_sent, before->websocket.bytes_sent);
+    TEST_AT_LEAST(now.websocket.packets_received, before->websocket.packets_received);
+    *before = now;
+}
+
 TEST(test_session_lives_on_websocket_while_udp_is_blocked_and_moves_there_and_back)
 {
     TEST_EACH_SEED (seed, 8) {
@@ -324,8 +340,13 @@ TEST(test_session_lives_on_websocket_while_udp_is_blocked_and_moves_there_and_ba
         TEST_EQUAL(client->connected, 1);
         TEST_EQUAL(talk_transport(client), NECPNET_TRANSPORT_WEBSOCKET);
         talk.speaks = true;
+        necpnet_server_statistics traffic;
+        memset(&traffic, 0, sizeof traffic);
         talk_run(&talk, 6000);
         TEST_EQUAL(talk_transport(client), NECPNET_TRANSPORT_WEBSOCKET);
+        expect_growing_traffic(&talk, &traffic);
+        TEST_EQUAL(traffic.udp.bytes_sent, 0);
+        TEST_AT_LEAST(traffic.websocket.bytes_sent, 1000);
         uint32_t tried = wall.resumes;
         TEST_AT_LEAST(tried, 3);
         TEST_AT_MOST(tried, 60); /* at growing intervals */
@@ -337,8 +358,11 @@ TEST(test_session_lives_on_websocket_while_udp_is_blocked_and_moves_there_and_ba
         TEST_EQUAL(talk.net.server_suspended, 0);
         TEST_EQUAL(client->moved, 1);
         TEST_EQUAL(talk.net.server_moved, 1);
+        expect_growing_traffic(&talk, &traffic);
+        TEST_AT_LEAST(traffic.udp.bytes_sent, 1000);
         wall.is_shut = true;
         talk_run(&talk, 4000);
+        expect_growing_traffic(&talk, &traffic);
         TEST_EQUAL(talk_transport(client), NECPNET_TRANSPORT_WEBSOCKET);
         TEST_EQUAL(client->suspended, 0); /* WebSocket was there before UDP was given up */
         talk_settle(&talk, 20000);

@@ -14,6 +14,14 @@ static void metrics_one(text* out, const char* name, const char* type, const cha
     text_format(out, "necpnet_%s %" PRIu64 "\n", name, value);
 }
 
+/* A counter of both transports. */
+static void metrics_both(text* out, const char* name, const char* about, uint64_t udp, uint64_t websocket)
+{
+    metrics_begin(out, name, "counter", about);
+    text_format(out, "necpnet_%s{transport=\"udp\"} %" PRIu64 "\n", name, udp);
+    text_format(out, "necpnet_%s{transport=\"websocket\"} %" PRIu64 "\n", name, websocket);
+}
+
 static void metrics_put_server(text* out, const board_figures* figures)
 {
     const necpnet_server_statistics* server = &figures->server;
@@ -23,11 +31,16 @@ static void metrics_put_server(text* out, const board_figures* figures)
     metrics_one(out, "sessions", "gauge", "Sessions now, also those that wait for their client.", server->peers);
     metrics_one(out, "web_connections", "gauge", "TCP connections of any kind.", server->web_connections);
     metrics_one(out, "sessions_started_total", "counter", "Sessions since the start.", server->sessions_total);
-    metrics_one(out, "packets_sent_total", "counter", "Packets sent to clients.", server->packets_sent);
-    metrics_one(out, "packets_received_total", "counter", "Packets received from clients.", server->packets_received);
-    metrics_one(out, "packets_lost_total", "counter", "Packets sent and declared lost.", server->packets_lost);
-    metrics_one(out, "sent_bytes_total", "counter", "Bytes sent to clients.", server->bytes_sent);
-    metrics_one(out, "received_bytes_total", "counter", "Bytes received from clients.", server->bytes_received);
+    metrics_both(out, "packets_sent_total", "Packets sent to clients.", server->udp.packets_sent,
+                 server->websocket.packets_sent);
+    metrics_both(out, "packets_received_total", "Packets received from clients.", server->udp.packets_received,
+                 server->websocket.packets_received);
+    metrics_one(out, "packets_lost_total", "counter", "Packets sent over UDP and declared lost.",
+                server->udp.packets_lost);
+    metrics_both(out, "sent_bytes_total", "Bytes sent to clients.", server->udp.bytes_sent,
+                 server->websocket.bytes_sent);
+    metrics_both(out, "received_bytes_total", "Bytes received from clients.", server->udp.bytes_received,
+                 server->websocket.bytes_received);
     metrics_one(out, "messages_sent_total", "counter", "Messages taken from the game.", server->messages_sent);
     metrics_one(out, "messages_received_total", "counter", "Messages handed to the game.", server->messages_received);
     metrics_one(out, "deflate_saved_bytes_total", "counter", "Bytes that permessage-deflate did not send.",

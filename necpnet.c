@@ -33691,6 +33691,12 @@ NN_PRIVATE void nn_server_move(necpnet_server* server, nn_peer* peer, const necp
 /* nn_server_peer_moved - its connection has another address than before. */
 NN_PRIVATE void nn_server_peer_moved(necpnet_server* server, nn_peer* peer, const necpnet_address* before);
 
+/* nn_server_count_traffic - add what a connection carried: before it is detached, or for an answer. nn_server_count_peer - and
+ * the messages of its session. */
+NN_PRIVATE void nn_server_count_traffic(const nn_connection* connection, necpnet_server_statistics* sums);
+NN_PRIVATE void nn_server_count_peer(const necpnet_server* server, const nn_peer* peer,
+                                     necpnet_server_statistics* sums);
+
 /* nn_server_release - give a peer back, with everything it holds. */
 NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer);
 NN_PRIVATE void nn_server_mark_dirty(necpnet_server* server, nn_peer* peer);
@@ -34639,23 +34645,6 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     return NECPNET_OK;
 }
 
-static void server_forget_totals(necpnet_server* server, const nn_peer* peer)
-{
-    const nn_connection* connection = &peer->connection;
-    necpnet_server_statistics* totals = &server->totals;
-    totals->packets_sent += connection->packets_sent;
-    totals->packets_received += connection->packets_received;
-    totals->bytes_sent += connection->bytes_sent;
-    totals->bytes_received += connection->bytes_received;
-    if (connection->transport == NECPNET_TRANSPORT_UDP) totals->packets_lost += connection->udp->recovery.packets_lost;
-    for (int i = 0; i < server->endpoint.channel_count; i++) {
-        necpnet_channel_statistics channel;
-        if (nn_session_get_channel_statistics(&peer->session, i, &channel)) continue;
-        totals->messages_sent += channel.messages_sent;
-        totals->messages_received += channel.messages_received;
-    }
-}
-
 static void server_unlink(nn_peer** first, nn_peer* peer, size_t next_offset)
 {
     nn_peer** at = first;
@@ -34665,7 +34654,7 @@ static void server_unlink(nn_peer** first, nn_peer* peer, size_t next_offset)
 
 NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
 {
-    server_forget_totals(server, peer);
+    nn_server_count_peer(server, peer, &server->totals);
     nn_deadlines_set(&server->deadlines, &peer->deadline, NN_NEVER);
     server_leave_bucket(server, peer, &peer->connection.address);
     server_unlink(nn_server_client_bucket(server, peer->identity.client_id), peer, offsetof(nn_peer, next_client));
@@ -34800,6 +34789,7 @@ NN_PRIVATE void nn_server_bound_kept(necpnet_server* server)
 
 static void session_suspend(necpnet_server* server, nn_peer* peer)
 {
+    nn_server_count_traffic(&peer->connection, &server->totals);
     nn_connection_detach(&peer->connection);
     peer->is_heard = true;
     peer->ticket_shown = 0;
@@ -34839,6 +34829,7 @@ NN_PRIVATE necpnet_result nn_server_resume(necpnet_server* server, nn_peer* peer
 {
     bool was_suspended = peer->is_suspended;
     peer->is_heard = true;
+    nn_server_count_traffic(&peer->connection, &server->totals);
     nn_connection_detach(&peer->connection);
     nn_server_move(server, peer, open->address);
     open->resumed = true;
@@ -36107,13 +36098,26 @@ necpnet_result necpnet_server_get_channel_statistics(const necpnet_server* serve
     return found ? nn_session_get_channel_statistics(&found->session, channel, out_statistics) : NECPNET_ERR_NOT_FOUND;
 }
 
-static void server_add_connection(const nn_connection* connection, necpnet_server_statistics* out)
+NN_PRIVATE void nn_server_count_traffic(const nn_connection* connection, necpnet_server_statistics* sums)
 {
-    out->packets_sent += connection->packets_sent;
-    out->packets_received += connection->packets_received;
-    out->bytes_sent += connection->bytes_sent;
-    out->bytes_received += connection->bytes_received;
-    if (connection->transport == NECPNET_TRANSPORT_UDP) out->packets_lost += connection->udp->recovery.packets_lost;
+    bool is_udp = nn_connection_is_udp(connection);
+    necpnet_traffic* traffic = is_udp ? &sums->udp : &sums->websocket;
+    traffic->packets_sent += connection->packets_sent;
+    traffic->packets_received += connection->packets_received;
+    traffic->bytes_sent += connection->bytes_sent;
+    traffic->bytes_received += connection->bytes_received;
+    if (connection->udp) traffic->packets_lost += connection->udp->recovery.packets_lost;
+}
+
+NN_PRIVATE void nn_server_count_peer(const necpnet_server* server, const nn_peer* peer, necpnet_server_statistics* sums)
+{
+    nn_server_count_traffic(&peer->connection, sums);
+    for (int i = 0; i < server->endpoint.channel_count; i++) {
+        necpnet_channel_statistics channel;
+        if (nn_session_get_channel_statistics(&peer->session, i, &channel)) continue;
+        sums->messages_sent += channel.messages_sent;
+        sums->messages_received += channel.messages_received;
+    }
 }
 
 necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpnet_server_statistics* out_statistics)
@@ -36123,13 +36127,7 @@ necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpn
     for (uint32_t slot = 0; slot < server->slot_count; slot++) {
         const nn_peer* peer = server->peers[slot];
         if (!peer) continue;
-        server_add_connection(&peer->connection, &out);
-        for (int i = 0; i < server->endpoint.channel_count; i++) {
-            necpnet_channel_statistics channel;
-            if (nn_session_get_channel_statistics(&peer->session, i, &channel)) continue;
-            out.messages_sent += channel.messages_sent;
-            out.messages_received += channel.messages_received;
-        }
+        nn_server_count_peer(server, peer, &out);
         if (peer->has_ended || peer->is_suspended) continue;
         if (peer->connection.transport == NECPNET_TRANSPORT_UDP) {
             out.peers_udp++;

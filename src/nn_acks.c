@@ -63,7 +63,7 @@ static void acks_advance(nn_acks* acks, uint64_t number)
     }
 }
 
-NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, bool at_once, uint64_t now_us)
+static void acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, bool may_wait, bool at_once, uint64_t now_us)
 {
     NN_ASSERT(nn_acks_is_new(acks, number));
     bool in_order = acks->largest == ACKS_NONE ? number == 0 : number == acks->largest + 1;
@@ -85,15 +85,27 @@ NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, 
         acks->urgent--;
     }
     if (acks->eliciting < UINT8_MAX) acks->eliciting++;
-    unsigned many = acks->largest < NN_ACKS_LATER_FROM ? NN_ACKS_ELICITING_FIRST : NN_ACKS_ELICITING_LATER;
+    may_wait = may_wait && sparse;
+    unsigned many = acks->largest < NN_ACKS_LATER_FROM && !may_wait ? NN_ACKS_ELICITING_FIRST : NN_ACKS_ELICITING_LATER;
     uint64_t interval_us = many == NN_ACKS_ELICITING_LATER ? NN_ACKS_INTERVAL_US : 0;
     if (at_once || urgent || acks->eliciting >= NN_ACKS_ELICITING_MAX) {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us);
     } else if (acks->eliciting >= many) {
         acks->deadline_us = nn_min_u64(acks->deadline_us, nn_max_u64(now_us, acks->reported_at_us + interval_us));
     } else {
-        acks->deadline_us = nn_min_u64(acks->deadline_us, now_us + acks->delay_us_max);
+        uint64_t delay_us = may_wait ? NN_ACKS_LATER_US : acks->delay_us_max;
+        acks->deadline_us = nn_min_u64(acks->deadline_us, now_us + delay_us);
     }
+}
+
+NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, bool at_once, uint64_t now_us)
+{
+    acks_add(acks, number, ack_eliciting, false, at_once, now_us);
+}
+
+NN_PRIVATE void nn_acks_add_later(nn_acks* acks, uint64_t number, bool at_once, uint64_t now_us)
+{
+    acks_add(acks, number, true, true, at_once, now_us);
 }
 
 NN_PRIVATE void nn_acks_hurry(nn_acks* acks, uint64_t at_us)

@@ -13,6 +13,7 @@
 #define NN_ACKS_ELICITING_MAX 32u /* .. unless they come so fast that an ACK left within .. */
 #define NN_ACKS_INTERVAL_US 1000u /* .. then this long after it, or at so many: the flood's other fifth */
 #define NN_ACKS_DELAY_US_DEFAULT 18000u /* two packets of a game that sends 60 a second */
+#define NN_ACKS_LATER_US 200000u        /* nobody waits for what is sent once and never again */
 #define NN_ACKS_HURRY_US 10000u         /* state (the next baseline) and bulk are told sooner .. */
 #define NN_ACKS_BULK_BYTES 512u         /* .. which is packets of so much */
 #define NN_ACKS_URGENT 2u /* packets behind one that came out of order are told at once, too: an ACK may get lost .. */
@@ -51,6 +52,10 @@ NN_PRIVATE bool nn_acks_is_new(const nn_acks* acks, uint64_t number);
  *   at_once        it has NN_PACKET_ACK_NOW; elicits an ACK by itself.
  */
 NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, bool at_once, uint64_t now_us);
+
+/* nn_acks_add_later - nn_acks_add for a packet of unreliable messages alone: while they come sparsely its ACK may take
+ * NN_ACKS_LATER_US, or until there are NN_ACKS_ELICITING_LATER. */
+NN_PRIVATE void nn_acks_add_later(nn_acks* acks, uint64_t number, bool at_once, uint64_t now_us);
 
 /* nn_acks_hurry - the ACK that is due shall leave in so long at the latest. */
 NN_PRIVATE void nn_acks_hurry(nn_acks* acks, uint64_t at_us);

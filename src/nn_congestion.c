@@ -364,6 +364,11 @@ static void congestion_after_idle(nn_congestion* congestion, uint64_t now_us)
     }
 }
 
+NN_PRIVATE bool nn_congestion_is_used(const nn_congestion* congestion, uint64_t bytes)
+{
+    return (congestion->flight_bytes + bytes) * 2 >= congestion->window_bytes;
+}
+
 NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us)
 {
     congestion_fill_pace(congestion, now_us);
@@ -373,7 +378,7 @@ NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes,
     congestion->sent_at_us = now_us;
     congestion->pace_bytes -= bytes;
     congestion->flight_bytes += bytes;
-    if (congestion->flight_bytes * 2 >= congestion->window_bytes) congestion->window_used = true;
+    if (nn_congestion_is_used(congestion, 0)) congestion->window_used = true;
 }
 
 NN_PRIVATE void nn_congestion_on_forgotten(nn_congestion* congestion, uint32_t bytes)
@@ -623,7 +628,7 @@ static void congestion_close_round(nn_congestion* congestion, uint64_t now_us)
     congestion->round_bytes = 0;
     congestion->round_queue_us = UINT32_MAX;
     congestion->round_samples = 0;
-    congestion->window_used = congestion->flight_bytes * 2 >= congestion->window_bytes;
+    congestion->window_used = nn_congestion_is_used(congestion, 0);
 }
 
 NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us, uint64_t smoothed_us, uint32_t bytes,

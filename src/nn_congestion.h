@@ -115,6 +115,9 @@ NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us,
 /* nn_congestion_on_persistent - nothing came through for several probe timeouts (RFC 9002 7.6). */
 NN_PRIVATE void nn_congestion_on_persistent(nn_congestion* congestion, uint64_t now_us);
 
+/* nn_congestion_is_used - whether with so many bytes more in flight the window is at least half full. */
+NN_PRIVATE bool nn_congestion_is_used(const nn_congestion* congestion, uint64_t bytes);
+
 /* nn_congestion_rate - the pacer's bytes a second. */
 NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion);
 

@@ -462,16 +462,28 @@ static necpnet_result connection_read_control(nn_connection* connection)
     return NECPNET_OK;
 }
 
+/* What the frames of a packet want, as bits. */
+#define CONNECTION_WANTS_ACK 1u
+#define CONNECTION_WANTS_LATER 2u /* an ACK, but it may wait .. */
+#define CONNECTION_WANTS_FATE 4u  /* .. unless this is there, too: no ACK by itself, but the sender would repeat it */
+
+static unsigned connection_frame_wants(const nn_connection* connection, uint8_t type, const nn_reader* reader)
+{
+    if (type == NN_FRAME_INPUT_ACK) return CONNECTION_WANTS_FATE;
+    if (nn_session_is_unreliable(connection->session, type, reader)) return CONNECTION_WANTS_LATER;
+    return nn_frame_is_ack_eliciting(type) ? CONNECTION_WANTS_ACK : 0;
+}
+
 /* All frames of a packet or message. */
 static necpnet_result connection_read_frames(nn_connection* connection, const uint8_t* data, size_t bytes,
-                                             bool* out_eliciting)
+                                             unsigned* out_wants)
 {
     nn_reader reader = nn_reader_of(data, bytes);
     bool acked = false;
     bool refused = false; /* for want of memory: that frame will come again, those behind it still count */
     while (nn_reader_left(&reader)) {
         uint8_t type = nn_read_u8(&reader);
-        if (nn_frame_is_ack_eliciting(type)) *out_eliciting = true;
+        *out_wants |= connection_frame_wants(connection, type, &reader);
         necpnet_result result = NECPNET_OK;
         switch (type) {
         case NN_FRAME_PADDING: break;
@@ -532,14 +544,19 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
     }
     bool is_newest = connection->udp->acks.largest == NN_PACKET_NONE || packet.number > connection->udp->acks.largest;
     nn_connection_note_source(connection, from, bytes, is_newest);
-    bool eliciting = false;
+    unsigned wants = 0;
     connection->state_came = false;
-    necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &eliciting);
+    necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &wants);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) { /* not acknowledged: what it carried will come again, in other packets */
         nn_acks_refuse(&connection->udp->acks, packet.number);
         return NECPNET_DROP_MEMORY;
     }
-    nn_acks_add(&connection->udp->acks, packet.number, eliciting, (packet.flags & NN_PACKET_ACK_NOW) != 0, now_us);
+    bool at_once = (packet.flags & NN_PACKET_ACK_NOW) != 0;
+    if (wants == CONNECTION_WANTS_LATER) {
+        nn_acks_add_later(&connection->udp->acks, packet.number, at_once, now_us);
+    } else {
+        nn_acks_add(&connection->udp->acks, packet.number, (wants & ~CONNECTION_WANTS_FATE) != 0, at_once, now_us);
+    }
     if (connection->state_came || bytes >= NN_ACKS_BULK_BYTES) {
         nn_acks_hurry(&connection->udp->acks, now_us + NN_ACKS_HURRY_US);
     }
@@ -549,7 +566,7 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
 NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const uint8_t* data, size_t bytes,
                                               uint64_t now_us)
 {
-    bool eliciting = false;
+    unsigned wants = 0;
     connection->now_us = now_us;
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
     connection->heard_us = now_us;
@@ -557,7 +574,7 @@ NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const u
     connection->bytes_received += bytes;
     nn_rate_add(&connection->receive_rate, bytes, now_us);
     nn_session_count_received(connection->session, bytes, now_us);
-    necpnet_result result = connection_read_frames(connection, data, bytes, &eliciting);
+    necpnet_result result = connection_read_frames(connection, data, bytes, &wants);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) {
         nn_close close = nn_close_of(result, 0, "the receiver is out of memory");
         nn_connection_close(connection, &close, 0, now_us);

@@ -86,6 +86,16 @@ static uint32_t connection_packet_bytes(const nn_connection* connection)
     return is_doubtful ? connection->udp->size.base : connection->udp->size.bytes;
 }
 
+/* Whether the ACK of a packet of unreliable messages is wanted soon: something hangs on the next one. */
+static bool connection_hurries(const nn_connection* connection, size_t bytes)
+{
+    const nn_connection_udp* udp = connection->udp;
+    uint64_t acked = udp->recovery.largest_acked;
+    bool phase_is_confirmed = acked != NN_PACKET_NONE && acked >= udp->phases.send_first;
+    return udp->probes > 0 || udp->path.is_open || !phase_is_confirmed || nn_recovery_hurries(&udp->recovery) ||
+           nn_congestion_is_used(&udp->congestion, bytes);
+}
+
 /* One packet with acknowledgements and, if allowed, everything else. Returns whether one left. */
 static bool connection_make_packet(nn_connection* connection, bool eliciting_too)
 {
@@ -103,16 +113,21 @@ static bool connection_make_packet(nn_connection* connection, bool eliciting_too
     bool acked =
         nn_acks_wants(&connection->udp->acks) && nn_acks_write(&connection->udp->acks, &writer, connection->now_us);
     if (eliciting_too && nn_recovery_reserve(&connection->udp->recovery) != NECPNET_OK) eliciting_too = false;
-    eliciting = connection_write_own(connection, &writer, &contents, eliciting_too);
+    bool own = connection_write_own(connection, &writer, &contents, eliciting_too);
+    eliciting = own;
     if (eliciting_too && nn_session_write(connection->session, &writer, &contents, connection->now_us))
         eliciting = true;
     if (eliciting_too && connection->udp->probes && !eliciting && nn_writer_left(&writer) >= NN_PING_BYTES_MAX) {
         connection->ping_pending = true; /* a probe with nothing else to say */
-        eliciting = connection_write_own(connection, &writer, &contents, true);
+        own = eliciting = connection_write_own(connection, &writer, &contents, true);
     }
     size_t frames_bytes = nn_writer_bytes(&writer);
     if (frames_bytes == 0) return false;
+    bool later = eliciting && !own && contents.count == 0; /* neither ours nor remembered: unreliable messages alone */
+    if (later && connection_hurries(connection, header_bytes + frames_bytes)) packet[0] |= NN_PACKET_ACK_NOW;
+    later = later && !(packet[0] & NN_PACKET_ACK_NOW);
     connection_send_packet(connection, header_bytes, frames_bytes, number, eliciting, &contents);
+    if (later) nn_recovery_sent_later(&connection->udp->recovery);
     if (acked) nn_acks_sent(&connection->udp->acks, number);
     if (connection->udp->probes && eliciting) connection->udp->probes--;
     return true;

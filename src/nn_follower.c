@@ -83,6 +83,7 @@ NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer pee
     follower->frame_next = 1;
     follower->quiet_most = UINT32_MAX;
     follower->rescan = true;
+    follower->greeting = ordered ? 1 : NN_STATE_GREETING_FRAMES;
     world->follower_count++;
     *out_follower = follower;
     return NECPNET_OK;
@@ -188,7 +189,7 @@ static bool follower_has_something(const nn_follower* follower)
     if (follower->frame_next - follower->frame_first >= NN_FOLLOWER_RECORDS_MAX) return false;
     if (follower->pending_count || follower->walk_from || follower->rescan) return true;
     if (world->commit <= follower->sent_commit) return false;
-    if (follower->trailing || follower->moving_count) return true;
+    if (follower->trailing || follower->greeting || follower->moving_count) return true;
     return nn_follower_input(follower, &input) && input != follower->input_sent;
 }
 
@@ -292,6 +293,7 @@ static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
     uint32_t back = follower->frame_next - 1 - value;
     if (back >= NN_FRAME_LATE_MAX) acked = false;
     if (acked) follower->known |= UINT64_C(1) << back;
+    if (acked && frame->complete && follower->greeting) follower->greeting--;
     for (uint32_t i = 0; i < frame->count; i++) {
         uint16_t place = follower->entries[(frame->first + i) & (follower->entry_capacity - 1)];
         if (acked) {

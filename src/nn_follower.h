@@ -91,6 +91,7 @@ typedef struct nn_follower_frame {
     uint32_t count;
     uint32_t tick;
     bool open;
+    bool complete;
 } nn_follower_frame;
 
 struct nn_follower {
@@ -140,7 +141,9 @@ struct nn_follower {
     uint32_t record_bits; /* mean size of a record, in sixteenths of a bit */
     uint16_t start;       /* the slot to begin with: the first that found no room */
     uint8_t trailing;
-    bool again; /* the last frame left something behind that the budget allows: another one at once */
+    uint8_t
+        greeting; /* complete frames that a client from before must get until it drops what it was not told of again */
+    bool again;   /* the last frame left something behind that the budget allows: another one at once */
 };
 
 NN_INLINE nn_follower_frame* nn_follower_frame_of(const nn_follower* follower, uint32_t value)

@@ -84,6 +84,7 @@ typedef struct follower_writing {
     uint16_t former;     /* slot of the record before */
     bool budget_limited; /* by the budget, not by the packet */
     bool own_complete;   /* the own entities all found room */
+    bool complete;       /* all that had changed is in it, or was sent before */
     uint16_t walk_from;  /* slots of the moving ones in this frame; 0: from the first on */
     uint16_t walk_to;    /* 0: to the last */
 } follower_writing;
@@ -120,7 +121,7 @@ static uint64_t follower_mix(uint64_t hash, uint64_t value)
 
 static uint64_t follower_hash_ticks(const nn_follower* follower, const nn_known* known)
 {
-    uint64_t hash = follower->world->tick;
+    uint64_t hash = follower_mix(0, follower->world->tick);
     for (uint64_t bits = known->frames; bits; bits &= bits - 1) {
         hash = follower_mix(hash, follower->ticks[(known->number - 1 - nn_lowest_bit(bits)) & 63]);
     }
@@ -140,7 +141,7 @@ static uint64_t follower_key(const nn_follower* follower, const follower_writing
     hash = follower_mix(hash, (state->full & known) >> first);
     hash = follower_mix(hash, (uint64_t)state->generation << 8 | (uint64_t)(state->flags & NN_FOLLOWER_OWNER) |
                                   (special ? 1u : 0u));
-    if (!known) hash = follower_mix(hash, nn_world_version_at(slot, state->base_tick));
+    if (!known) hash = follower_mix(hash, state->base_tick); /* and by that its version */
     return hash ? hash : 1;
 }
 
@@ -521,6 +522,7 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
         complete =
             state->sent_version == world->slots[follower->pending[i]].version && (state->flags & NN_FOLLOWER_OWNER);
     }
+    writing->complete = complete;
     size_t records = nn_encoder_end(&writing->encoder);
     bool quiet =
         follower->sent_commit && follower->quiet_tick > follower->sent_tick && follower->quiet_tick < world->tick;
@@ -610,13 +612,14 @@ static void follower_encode(nn_follower* follower, follower_writing* writing, si
     follower->moving_count = writing->moving;
 }
 
-static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first)
+static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first, bool complete)
 {
     uint32_t number = follower->frame_next++;
     follower->ticks[number & 63] = follower->world->tick;
     follower->known <<= 1;
     if (follower->ordered) { /* it will arrive before whatever is written next */
         follower->known |= 1;
+        if (complete) follower->greeting = 0;
         follower->frame_first = follower->frame_next;
         for (uint32_t i = entry_first; i != follower->entry_next; i++) {
             nn_follower_arrived(follower, follower->entries[i & (follower->entry_capacity - 1)], number);
@@ -628,6 +631,7 @@ static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_fi
     frame->count = follower->entry_next - entry_first;
     frame->tick = follower->world->tick;
     frame->open = true;
+    frame->complete = complete;
     return number;
 }
 
@@ -640,6 +644,7 @@ static bool follower_has_news(nn_follower* follower, bool own_complete)
         follower->trailing--;
         return true;
     }
+    if (follower->greeting) return true;
     return own_complete && nn_follower_input(follower, &input) && input != follower->input_sent;
 }
 
@@ -701,7 +706,7 @@ static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budg
     follower->sent_commit = world->commit;
     follower->sent_tick = world->tick;
     world->statistics.bytes_sent += bytes;
-    *out_value = follower_remember_frame(follower, entry_first);
+    *out_value = follower_remember_frame(follower, entry_first, writing.complete);
     follower_plan_next(follower, &writing, true, now_us);
     return true;
 }

@@ -31,6 +31,7 @@ struct nn_recovery_packet {
     uint64_t sent_at_us;
     uint32_t bytes;
     uint8_t state;
+    bool later; /* its ACK may take longer */
     nn_contents contents;
 };
 
@@ -102,7 +103,7 @@ NN_PRIVATE void nn_recovery_reset(nn_recovery* recovery)
     }
     if (recovery->ring) nn_alloc_give(recovery->alloc, recovery->ring, nn_recovery_memory_bytes(recovery));
     recovery->ring = NULL;
-    recovery->capacity = recovery->first = recovery->count = recovery->flight = 0;
+    recovery->capacity = recovery->first = recovery->count = recovery->flight = recovery->flight_soon = 0;
     recovery->loss_at_us = NN_NEVER;
 }
 
@@ -138,11 +139,15 @@ static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint6
         return;
     }
     if (latest < recovery->rtt_min_us) recovery->rtt_min_us = latest;
-    uint32_t delay = (uint32_t)nn_min_u64(delay_us, recovery->peer_delay_us);
+    uint32_t delay = (uint32_t)delay_us;
     uint32_t adjusted = latest >= recovery->rtt_min_us + delay ? latest - delay : latest;
     uint32_t difference = adjusted > recovery->rtt_us ? adjusted - recovery->rtt_us : recovery->rtt_us - adjusted;
     recovery->rtt_variance_us = (3 * recovery->rtt_variance_us + difference) / 4;
     recovery->rtt_us = (uint32_t)((7 * (uint64_t)recovery->rtt_us + adjusted) / 8);
+    if (delay > recovery->peer_delay_us) { /* told too roughly to show a queue */
+        recovery->congestion->rtt_us = recovery->rtt_us;
+        return;
+    }
     nn_congestion_on_rtt(recovery->congestion, adjusted, recovery->rtt_us, bytes, now_us);
 }
 
@@ -162,6 +167,7 @@ NN_PRIVATE uint64_t nn_recovery_probe_us(const nn_recovery* recovery)
 static uint64_t recovery_probe_at(const nn_recovery* recovery)
 {
     uint64_t once = nn_recovery_probe_us(recovery);
+    if (!recovery->flight_soon) once += NN_ACKS_LATER_US;
     uint64_t wait = once << nn_min_u64(recovery->probes, 10);
     return recovery->eliciting_at_us + nn_max_u64(once, nn_min_u64(wait, NN_RECOVERY_PROBE_US_MAX));
 }
@@ -218,6 +224,11 @@ NN_PRIVATE bool nn_recovery_wants_ack(const nn_recovery* recovery)
     return recovery->asked + 1 >= NN_RECOVERY_ACK_REQUEST_PACKETS;
 }
 
+NN_PRIVATE bool nn_recovery_hurries(const nn_recovery* recovery)
+{
+    return recovery->hurry > 0 || recovery->probes > 0 || !recovery->has_rtt;
+}
+
 NN_PRIVATE void nn_recovery_sent(nn_recovery* recovery, uint64_t number, uint32_t bytes, bool ack_eliciting,
                                  const nn_contents* contents, uint64_t now_us)
 {
@@ -231,19 +242,35 @@ NN_PRIVATE void nn_recovery_sent(nn_recovery* recovery, uint64_t number, uint32_
     recovery->asked = nn_recovery_wants_ack(recovery) ? 0 : recovery->asked + 1;
     nn_congestion_on_sent(recovery->congestion, bytes, ack_eliciting, now_us);
     if (!ack_eliciting) return;
+    if (recovery->hurry) recovery->hurry--;
     NN_ASSERT(recovery->count < recovery->capacity);
     nn_recovery_packet* packet = recovery_at(recovery, recovery->count++);
     packet->number = number;
     packet->sent_at_us = now_us;
     packet->bytes = bytes;
     packet->state = RECOVERY_SENT;
+    packet->later = false;
     packet->contents.count = 0;
     if (contents) {
         packet->contents.count = contents->count;
         nn_copy(packet->contents.frames, contents->frames, contents->count * sizeof contents->frames[0]);
     }
     recovery->flight++;
+    recovery->flight_soon++;
     recovery->eliciting_at_us = now_us;
+}
+
+NN_PRIVATE void nn_recovery_sent_later(nn_recovery* recovery)
+{
+    recovery_at(recovery, recovery->count - 1)->later = true;
+    recovery->flight_soon--;
+}
+
+/* A packet is in flight no more. */
+static void recovery_land(nn_recovery* recovery, const nn_recovery_packet* packet)
+{
+    recovery->flight--;
+    if (!packet->later) recovery->flight_soon--;
 }
 
 /* ---- losses (RFC 9002 6.1) ---- */
@@ -259,11 +286,12 @@ static void recovery_lose(nn_recovery* recovery, nn_recovery_packet* packet, uin
 {
     bool told = packet->state == RECOVERY_PROBED;
     packet->state = RECOVERY_LOST;
-    recovery->flight--;
+    recovery_land(recovery, packet);
     if (recovery_is_size_probe(packet)) {
         nn_congestion_on_forgotten(recovery->congestion, packet->bytes);
     } else {
         recovery->packets_lost++;
+        recovery->hurry = NN_RECOVERY_HURRY_PACKETS;
         nn_congestion_on_lost(recovery->congestion, packet->bytes, now_us);
         if (packet->bytes > recovery->large_bytes && !recovery->large_came && recovery->large_lost < UINT8_MAX) {
             recovery->large_lost++;
@@ -381,7 +409,7 @@ static uint64_t recovery_settle(nn_recovery* recovery, const recovery_range* ran
             recovery_spurious(recovery, packet->number, nn_max_u64(largest, packet->number));
             nn_congestion_on_spurious(recovery->congestion, packet->bytes);
         } else {
-            recovery->flight--;
+            recovery_land(recovery, packet);
             nn_congestion_on_acked(recovery->congestion, packet->bytes, now_us);
             newest_sent_at = nn_max_u64(packet->sent_at_us, 1);
         }
@@ -406,6 +434,8 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
     uint32_t newest = recovery_find(recovery, largest);
     bool samples = ahead && newest < recovery->count && recovery_at(recovery, newest)->number == largest;
     uint32_t bytes = samples ? recovery_at(recovery, newest)->bytes : 0;
+    uint64_t delay_max_us =
+        samples && recovery_at(recovery, newest)->later ? NN_ACKS_LATER_US : recovery->peer_delay_us;
     uint64_t sent_at = 0;
     bool progress = false;
     recovery->large_came = false;
@@ -420,7 +450,7 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
     }
     nn_acks_peer_done(recovery->acks, largest);
     if (samples && sent_at && now_us >= sent_at) {
-        recovery_sample_rtt(recovery, now_us - sent_at, ack.delay_us, bytes, now_us);
+        recovery_sample_rtt(recovery, now_us - sent_at, nn_min_u64(ack.delay_us, delay_max_us), bytes, now_us);
     }
     if (progress) recovery->probes = 0;
     recovery_detect(recovery, now_us, lost, user);
@@ -466,7 +496,7 @@ NN_PRIVATE void nn_recovery_lose_all(nn_recovery* recovery, nn_recovery_function
         nn_congestion_on_forgotten(recovery->congestion, packet->bytes);
         if (packet->state == RECOVERY_SENT && packet->contents.count) lost(user, &packet->contents);
     }
-    recovery->first = recovery->count = recovery->flight = 0;
+    recovery->first = recovery->count = recovery->flight = recovery->flight_soon = 0;
     recovery->probes = 0;
     recovery->loss_at_us = NN_NEVER;
 }
@@ -479,7 +509,7 @@ NN_PRIVATE void nn_recovery_lose_before(nn_recovery* recovery, uint64_t before_u
         if (!recovery_in_flight(packet) || packet->sent_at_us >= before_us) continue;
         bool told = packet->state == RECOVERY_PROBED;
         packet->state = RECOVERY_LOST;
-        recovery->flight--;
+        recovery_land(recovery, packet);
         nn_congestion_on_forgotten(recovery->congestion, packet->bytes);
         if (!told && packet->contents.count) lost(user, &packet->contents);
     }

@@ -21,6 +21,7 @@
 #define NN_RECOVERY_PROBE_US_MAX 2000000u /* a probe timeout never backs off beyond */
 #define NN_RECOVERY_PERSISTENT_PROBES 3u
 #define NN_RECOVERY_ACK_REQUEST_PACKETS 64u /* at least so often a packet asks for an ACK */
+#define NN_RECOVERY_HURRY_PACKETS 8u        /* after a loss so many want their ACK soon */
 #define NN_RECOVERY_SKIPS 4u                /* skipped packet numbers remembered */
 
 typedef struct nn_recovery_packet nn_recovery_packet;
@@ -47,6 +48,7 @@ typedef struct nn_recovery {
     uint32_t first;            /* place of the oldest kept */
     uint32_t count;            /* kept: in flight, and lost ones for a while */
     uint32_t flight;           /* ack-eliciting packets in flight */
+    uint32_t flight_soon;      /* of these: whose ACK is not let wait */
     uint32_t rtt_us;
     uint32_t rtt_min_us;
     uint32_t rtt_latest_us;
@@ -58,6 +60,7 @@ typedef struct nn_recovery {
     uint16_t packet_threshold;
     uint16_t large_bytes; /* packets beyond this are large; UINT16_MAX: none is */
     uint8_t large_lost; /* large packets lost in a row, none acknowledged since; saturates; the owner may set it to 0 */
+    uint8_t hurry;      /* packets left of NN_RECOVERY_HURRY_PACKETS */
     bool large_came;    /* one was acknowledged by the ACK being read */
     bool has_rtt;
 } nn_recovery;
@@ -88,6 +91,10 @@ NN_PRIVATE uint64_t nn_recovery_next_number(const nn_recovery* recovery);
 /* nn_recovery_wants_ack - whether the next packet should carry NN_PACKET_ACK_NOW. */
 NN_PRIVATE bool nn_recovery_wants_ack(const nn_recovery* recovery);
 
+/* nn_recovery_hurries - whether the ACK of the next packet is wanted soon: something was lost lately, nothing answers, or
+ * the round trip is not known. */
+NN_PRIVATE bool nn_recovery_hurries(const nn_recovery* recovery);
+
 /* nn_recovery_sent - a packet left.
  *
  *   number         from nn_recovery_next_number.
@@ -97,6 +104,10 @@ NN_PRIVATE bool nn_recovery_wants_ack(const nn_recovery* recovery);
  */
 NN_PRIVATE void nn_recovery_sent(nn_recovery* recovery, uint64_t number, uint32_t bytes, bool ack_eliciting,
                                  const nn_contents* contents, uint64_t now_us);
+
+/* nn_recovery_sent_later - of the packet just given to nn_recovery_sent: unreliable messages alone, so that its ACK may take
+ * NN_ACKS_LATER_US. */
+NN_PRIVATE void nn_recovery_sent_later(nn_recovery* recovery);
 
 /* nn_recovery_read_ack - an ACK frame behind its type byte. At most one ACK frame a packet (the caller sees to it).
  *

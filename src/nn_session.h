@@ -162,6 +162,10 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
 NN_PRIVATE necpnet_result nn_session_read(nn_session* session, uint8_t type, nn_reader* reader, uint64_t now_us,
                                           const char** out_text);
 
+/* nn_session_is_unreliable - whether a frame of type MESSAGE, MESSAGE_LAST or FRAGMENT, behind its type byte, is of an unreliable
+ * channel. Reads nothing. */
+NN_PRIVATE bool nn_session_is_unreliable(const nn_session* session, uint8_t type, const nn_reader* reader);
+
 /* nn_session_acked, nn_session_lost - what became of a packet; frames of other kinds are skipped. */
 NN_PRIVATE void nn_session_acked(nn_session* session, const nn_contents* contents, uint64_t now_us);
 NN_PRIVATE void nn_session_lost(nn_session* session, const nn_contents* contents, uint64_t now_us);

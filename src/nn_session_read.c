@@ -8,6 +8,14 @@
 #define SESSION_PARTIAL_BYTES_MAX 6   /* id and units */
 #define SESSION_RANGE_BYTES_MAX 8     /* gap and length */
 
+NN_PRIVATE bool nn_session_is_unreliable(const nn_session* session, uint8_t type, const nn_reader* reader)
+{
+    if (type != NN_FRAME_MESSAGE && type != NN_FRAME_MESSAGE_LAST && type != NN_FRAME_FRAGMENT) return false;
+    int index = nn_reader_left(reader) ? nn_session_index(session, reader->at[0]) : -1;
+    return index >= 0 && index < session->config.channel_count &&
+           !nn_channel_is_reliable(session->config.channels[index].mode);
+}
+
 static necpnet_result session_refuse(const char** out_text, const char* text)
 {
     *out_text = text;

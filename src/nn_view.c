@@ -229,13 +229,10 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view)
     view->replay = false;
 }
 
-/* How many complete frames it takes until nothing that was sent can still be on its way: one may overtake another, or be lost. */
-#define VIEW_RENEWING_FRAMES 3
-
 NN_PRIVATE void nn_view_renew(necpnet_view* view, bool ordered)
 {
     for (uint32_t i = 0; i < view->slot_capacity; i++) view->slots[i].stale = view->slots[i].entity != NULL;
-    view->renewing = ordered ? 1 : VIEW_RENEWING_FRAMES;
+    view->renewing = ordered ? 1 : NN_STATE_GREETING_FRAMES;
     view->complete_count = 0;
     view_forget_tracks(view);
 }

@@ -10,6 +10,8 @@
 /* A slot is used again only when no client can still take in a frame of its former entity: a view drops frames that are
  * this many ticks older than its newest one. On the wire (src/PROTOCOL.md). */
 #define NN_STATE_WINDOW_TICKS 128
+/* Complete frames until nothing that was sent can still be on its way: one may overtake another, or be lost. */
+#define NN_STATE_GREETING_FRAMES 3
 #define NN_STATE_FRAME_BYTES_MAX 16000 /* of one frame; fits one WebSocket message */
 #define NN_VIEW_STATES 32              /* received states that a view keeps an entity; deltas refer to no older one */
 #define NN_WORLD_SLOTS_MAX 65535

@@ -193,6 +193,70 @@ TEST(test_acks_behind_a_gap_are_told_at_once_where_packets_are_sparse)
     TEST_EQUAL(nn_acks_deadline_us(&acks), NN_NEVER); /* nothing is due */
 }
 
+TEST(test_acks_of_sparse_unreliable_messages_wait_for_the_eighth_or_200_ms)
+{
+    nn_acks acks;
+    nn_acks_init(&acks, 18000);
+    uint8_t frame[64];
+    nn_writer writer = nn_writer_of(frame, sizeof frame);
+    uint64_t now_us = 1000;
+    nn_acks_add_later(&acks, 0, false, now_us); /* nothing was before it to be sparse behind */
+    TEST_EQUAL(nn_acks_deadline_us(&acks), now_us + 18000);
+    TEST_CHECK(nn_acks_write(&acks, &writer, now_us));
+    uint64_t number = 1;
+    for (unsigned i = 1; i <= 8; i++) { /* from the beginning on, not from packet 128 */
+        now_us += NN_ACKS_SPARSE_US;
+        nn_acks_add_later(&acks, number++, false, now_us);
+        TEST_EQUAL(nn_acks_deadline_us(&acks), i < 8 ? 1000 + NN_ACKS_SPARSE_US + NN_ACKS_LATER_US : now_us);
+        TEST_CHECK(nn_acks_wants(&acks)); /* a packet that leaves takes it along */
+    }
+    writer = nn_writer_of(frame, sizeof frame);
+    TEST_CHECK(nn_acks_write(&acks, &writer, now_us));
+    now_us += 50000;
+    nn_acks_add_later(&acks, number++, false, now_us);
+    TEST_EQUAL(nn_acks_deadline_us(&acks), now_us + NN_ACKS_LATER_US);
+    now_us += NN_ACKS_SPARSE_US;
+    nn_acks_add(&acks, number, true, false, now_us); /* the second, and one that somebody waits for */
+    TEST_EQUAL(acks.eliciting, NN_ACKS_ELICITING_FIRST);
+    TEST_EQUAL(nn_acks_deadline_us(&acks), now_us);
+}
+
+TEST(test_acks_of_unreliable_messages_wait_for_nothing_that_hurries)
+{
+    static const char* const cases[] = {"dense", "behind a gap", "asked for", "another packet"};
+    for (unsigned i = 0; i < 4; i++) {
+        TEST_HINT("%s", cases[i]);
+        nn_acks acks;
+        nn_acks_init(&acks, 18000);
+        uint8_t frame[64];
+        nn_writer writer = nn_writer_of(frame, sizeof frame);
+        for (uint64_t number = 0; number < 200; number++) {
+            nn_acks_add(&acks, number, true, false, 1000 * number);
+        }
+        uint64_t now_us = 1000000;
+        TEST_CHECK(nn_acks_write(&acks, &writer, now_us));
+        nn_acks_add_later(&acks, 200, false, now_us);
+        TEST_EQUAL(nn_acks_deadline_us(&acks), now_us + NN_ACKS_LATER_US);
+        now_us += i == 0 ? NN_ACKS_SPARSE_US - 1 : 50000;
+        if (i < 3) {
+            nn_acks_add_later(&acks, i == 1 ? 202 : 201, i == 2, now_us);
+        } else {
+            nn_acks_add(&acks, 201, true, false, now_us);
+        }
+        TEST_EQUAL(nn_acks_deadline_us(&acks), i == 0 || i == 3 ? now_us + 18000 : now_us);
+        if (i != 1) continue;
+        writer = nn_writer_of(frame, sizeof frame);
+        TEST_CHECK(nn_acks_write(&acks, &writer, now_us));
+        for (uint64_t number = 203; number < 206; number++) { /* two more, should that ACK get lost */
+            now_us += 50000;
+            nn_acks_add_later(&acks, number, false, now_us);
+            TEST_EQUAL(nn_acks_deadline_us(&acks), number < 205 ? now_us : now_us + NN_ACKS_LATER_US);
+            writer = nn_writer_of(frame, sizeof frame);
+            TEST_CHECK(nn_acks_write(&acks, &writer, now_us));
+        }
+    }
+}
+
 TEST(test_acks_of_a_side_that_sends_nothing_else_stay_short)
 {
     nn_acks acks;

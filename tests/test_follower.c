@@ -317,6 +317,35 @@ TEST(test_follower_late_client_is_whole_soon)
     sim_end(s);
 }
 
+/* The world goes empty while the client is away: it hears of that, whatever gets lost, and then nothing more. */
+TEST(test_follower_view_that_comes_back_to_an_empty_world_forgets_what_it_saw)
+{
+    sim* s = &the_sim;
+    sim_begin(s, 11, false);
+    s->loss_ppm = 0;
+    s->budget = 1200;
+    for (int i = 0; i < 300; i++) sim_step(s, true);
+    for (int i = 0; i < s->client_count; i++) {
+        sim_client* client = &s->clients[i];
+        TEST_GREATER(client->view->entity_count, 0);
+        nn_world_unfollow(s->world, client->follower);
+        memset(client->packets, 0, sizeof client->packets);
+        nn_view_renew(client->view, client->ordered);
+    }
+    necpnet_entity entity;
+    while ((entity = necpnet_world_next(s->world, 0)) != 0) TEST_OK(necpnet_world_despawn(s->world, entity));
+    for (int i = 0; i < s->client_count; i++) {
+        TEST_OK(nn_world_follow(s->world, s->clients[i].peer, i == 0, &s->clients[i].follower));
+    }
+    s->loss_ppm = 300000;
+    for (int i = 0; i < 300; i++) sim_step(s, false);
+    for (int i = 0; i < s->client_count; i++) {
+        TEST_EQUAL(s->clients[i].view->entity_count, 0);
+        TEST_EQUAL(nn_follower_deadline_us(s->clients[i].follower), NN_NEVER);
+    }
+    sim_end(s);
+}
+
 /* ---- budget */
 
 typedef struct brick {

@@ -180,6 +180,65 @@ TEST(test_recovery_probes_with_back_off_and_gives_contents_again_once)
     nn_recovery_reset(&recovery_one);
 }
 
+TEST(test_recovery_waits_longer_where_only_packets_whose_ack_may_wait_are_in_flight)
+{
+    recovery_begin(1);
+    (void)recovery_send(0, 1000000);
+    TEST_OK(recovery_ack(0, 0, 0, 1040000)); /* 40 ms, variance 20 ms */
+    uint64_t once = 40000 + 4 * 20000 + NN_ACKS_DELAY_US_DEFAULT;
+    (void)recovery_send(1, 2000000);
+    nn_recovery_sent_later(&recovery_one);
+    TEST_EQUAL(nn_recovery_deadline_us(&recovery_one), 2000000 + once + NN_ACKS_LATER_US);
+    (void)recovery_send(2, 2010000);
+    TEST_EQUAL(nn_recovery_deadline_us(&recovery_one), 2010000 + once);
+    TEST_OK(recovery_ack(2, 2, 0, 2040000)); /* 2 has come: 1 is late by itself, and no timeout waits for it */
+    TEST_EQUAL(recovery_one.flight, 1);
+    TEST_EQUAL(recovery_one.flight_soon, 0);
+    TEST_OK(recovery_ack(0, 2, 0, 2041000));
+    TEST_EQUAL(nn_recovery_deadline_us(&recovery_one), NN_NEVER);
+    nn_recovery_reset(&recovery_one);
+}
+
+TEST(test_recovery_takes_the_whole_delay_of_an_ack_that_was_let_wait)
+{
+    recovery_begin(1);
+    (void)recovery_send(0, 1000000);
+    TEST_OK(recovery_ack(0, 0, 0, 1050000));
+    uint64_t delay_us = nn_acks_delay_decode(nn_acks_delay_encode(NN_ACKS_LATER_US));
+    (void)recovery_send(1, 2000000);
+    nn_recovery_sent_later(&recovery_one);
+    TEST_OK(recovery_ack(0, 1, delay_us, 2050000 + delay_us));
+    TEST_EQUAL(recovery_one.rtt_us, 50000);
+    (void)recovery_send(2, 3000000); /* of another it is cut to what was agreed */
+    TEST_OK(recovery_ack(0, 2, delay_us, 3050000 + delay_us));
+    TEST_EQUAL(recovery_one.rtt_us, (7 * 50000 + 50000 + delay_us - NN_ACKS_DELAY_US_DEFAULT) / 8);
+    uint32_t rtt_us = recovery_one.rtt_us;
+    (void)recovery_send(3, 4000000);
+    nn_recovery_sent_later(&recovery_one);
+    TEST_OK(recovery_ack(0, 3, 2000000, 4050000 + 2000000)); /* nor does a liar gain more than the 200 ms */
+    TEST_GREATER(recovery_one.rtt_us, rtt_us + 200000);
+    nn_recovery_reset(&recovery_one);
+}
+
+TEST(test_recovery_hurries_until_the_round_trip_is_known_and_after_a_loss)
+{
+    recovery_begin(1);
+    TEST_CHECK(nn_recovery_hurries(&recovery_one));
+    (void)recovery_send(0, 1000000);
+    TEST_OK(recovery_ack(0, 0, 0, 1050000));
+    TEST_CHECK(!nn_recovery_hurries(&recovery_one));
+    for (uint32_t i = 1; i < 5; i++) (void)recovery_send(i, 2000000);
+    TEST_OK(recovery_ack(4, 4, 0, 2050000));
+    TEST_EQUAL(recovery_one.packets_lost, 1);
+    for (uint32_t i = 0; i < NN_RECOVERY_HURRY_PACKETS; i++) {
+        TEST_CHECK(nn_recovery_hurries(&recovery_one));
+        (void)recovery_send(5 + i, 2050000);
+    }
+    TEST_CHECK(!nn_recovery_hurries(&recovery_one));
+    TEST_GREATER(recovery_on_deadline(nn_recovery_deadline_us(&recovery_one)) + recovery_one.packets_lost, 1);
+    nn_recovery_reset(&recovery_one);
+}
+
 TEST(test_recovery_late_acknowledgement_of_a_lost_packet_is_told_and_raises_the_threshold)
 {
     recovery_begin(1);

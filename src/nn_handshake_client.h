@@ -12,7 +12,7 @@
 #define NN_HANDSHAKE_RESEND_US_MAX UINT64_C(1000000)
 #define NN_HANDSHAKE_AUTHS_MAX 4             /* unanswered AUTHs before a new cookie is asked for */
 #define NN_HANDSHAKE_PAIR_US UINT64_C(20000) /* HELLO follows RESUME by this */
-#define NN_HANDSHAKE_DOUBTS_MAX 4 /* HELLOs answered, the RESUMEs beside them not: the ticket is not known there */
+#define NN_HANDSHAKE_DOUBTS_MAX 6 /* HELLOs answered, the RESUMEs beside them not: the ticket is not known there */
 
 typedef enum nn_handshake_state {
     NN_HANDSHAKE_WAITING = 0,

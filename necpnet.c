@@ -7800,6 +7800,7 @@ NN_INLINE void nn_contents_add(nn_contents* contents, nn_sent_kind kind, uint8_t
 #define NN_ACKS_ELICITING_MAX 32u /* .. unless they come so fast that an ACK left within .. */
 #define NN_ACKS_INTERVAL_US 1000u /* .. then this long after it, or at so many: the flood's other fifth */
 #define NN_ACKS_DELAY_US_DEFAULT 18000u /* two packets of a game that sends 60 a second */
+#define NN_ACKS_LATER_US 200000u        /* nobody waits for what is sent once and never again */
 #define NN_ACKS_HURRY_US 10000u         /* state (the next baseline) and bulk are told sooner .. */
 #define NN_ACKS_BULK_BYTES 512u         /* .. which is packets of so much */
 #define NN_ACKS_URGENT 2u /* packets behind one that came out of order are told at once, too: an ACK may get lost .. */
@@ -7838,6 +7839,10 @@ NN_PRIVATE bool nn_acks_is_new(const nn_acks* acks, uint64_t number);
  *   at_once        it has NN_PACKET_ACK_NOW; elicits an ACK by itself.
  */
 NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, bool at_once, uint64_t now_us);
+
+/* nn_acks_add_later - nn_acks_add for a packet of unreliable messages alone: while they come sparsely its ACK may take
+ * NN_ACKS_LATER_US, or until there are NN_ACKS_ELICITING_LATER. */
+NN_PRIVATE void nn_acks_add_later(nn_acks* acks, uint64_t number, bool at_once, uint64_t now_us);
 
 /* nn_acks_hurry - the ACK that is due shall leave in so long at the latest. */
 NN_PRIVATE void nn_acks_hurry(nn_acks* acks, uint64_t at_us);
@@ -7938,7 +7943,7 @@ static void acks_advance(nn_acks* acks, uint64_t number)
     }
 }
 
-NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, bool at_once, uint64_t now_us)
+static void acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, bool may_wait, bool at_once, uint64_t now_us)
 {
     NN_ASSERT(nn_acks_is_new(acks, number));
     bool in_order = acks->largest == ACKS_NONE ? number == 0 : number == acks->largest + 1;
@@ -7960,15 +7965,27 @@ NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, 
         acks->urgent--;
     }
     if (acks->eliciting < UINT8_MAX) acks->eliciting++;
-    unsigned many = acks->largest < NN_ACKS_LATER_FROM ? NN_ACKS_ELICITING_FIRST : NN_ACKS_ELICITING_LATER;
+    may_wait = may_wait && sparse;
+    unsigned many = acks->largest < NN_ACKS_LATER_FROM && !may_wait ? NN_ACKS_ELICITING_FIRST : NN_ACKS_ELICITING_LATER;
     uint64_t interval_us = many == NN_ACKS_ELICITING_LATER ? NN_ACKS_INTERVAL_US : 0;
     if (at_once || urgent || acks->eliciting >= NN_ACKS_ELICITING_MAX) {
         acks->deadline_us = nn_min_u64(acks->deadline_us, now_us);
     } else if (acks->eliciting >= many) {
         acks->deadline_us = nn_min_u64(acks->deadline_us, nn_max_u64(now_us, acks->reported_at_us + interval_us));
     } else {
-        acks->deadline_us = nn_min_u64(acks->deadline_us, now_us + acks->delay_us_max);
+        uint64_t delay_us = may_wait ? NN_ACKS_LATER_US : acks->delay_us_max;
+        acks->deadline_us = nn_min_u64(acks->deadline_us, now_us + delay_us);
     }
+}
+
+NN_PRIVATE void nn_acks_add(nn_acks* acks, uint64_t number, bool ack_eliciting, bool at_once, uint64_t now_us)
+{
+    acks_add(acks, number, ack_eliciting, false, at_once, now_us);
+}
+
+NN_PRIVATE void nn_acks_add_later(nn_acks* acks, uint64_t number, bool at_once, uint64_t now_us)
+{
+    acks_add(acks, number, true, true, at_once, now_us);
 }
 
 NN_PRIVATE void nn_acks_hurry(nn_acks* acks, uint64_t at_us)
@@ -8262,6 +8279,9 @@ NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us,
 
 /* nn_congestion_on_persistent - nothing came through for several probe timeouts (RFC 9002 7.6). */
 NN_PRIVATE void nn_congestion_on_persistent(nn_congestion* congestion, uint64_t now_us);
+
+/* nn_congestion_is_used - whether with so many bytes more in flight the window is at least half full. */
+NN_PRIVATE bool nn_congestion_is_used(const nn_congestion* congestion, uint64_t bytes);
 
 /* nn_congestion_rate - the pacer's bytes a second. */
 NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion);
@@ -8635,6 +8655,11 @@ static void congestion_after_idle(nn_congestion* congestion, uint64_t now_us)
     }
 }
 
+NN_PRIVATE bool nn_congestion_is_used(const nn_congestion* congestion, uint64_t bytes)
+{
+    return (congestion->flight_bytes + bytes) * 2 >= congestion->window_bytes;
+}
+
 NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us)
 {
     congestion_fill_pace(congestion, now_us);
@@ -8644,7 +8669,7 @@ NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes,
     congestion->sent_at_us = now_us;
     congestion->pace_bytes -= bytes;
     congestion->flight_bytes += bytes;
-    if (congestion->flight_bytes * 2 >= congestion->window_bytes) congestion->window_used = true;
+    if (nn_congestion_is_used(congestion, 0)) congestion->window_used = true;
 }
 
 NN_PRIVATE void nn_congestion_on_forgotten(nn_congestion* congestion, uint32_t bytes)
@@ -8894,7 +8919,7 @@ static void congestion_close_round(nn_congestion* congestion, uint64_t now_us)
     congestion->round_bytes = 0;
     congestion->round_queue_us = UINT32_MAX;
     congestion->round_samples = 0;
-    congestion->window_used = congestion->flight_bytes * 2 >= congestion->window_bytes;
+    congestion->window_used = nn_congestion_is_used(congestion, 0);
 }
 
 NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us, uint64_t smoothed_us, uint32_t bytes,
@@ -8932,6 +8957,7 @@ NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us,
 #define NN_RECOVERY_PROBE_US_MAX 2000000u /* a probe timeout never backs off beyond */
 #define NN_RECOVERY_PERSISTENT_PROBES 3u
 #define NN_RECOVERY_ACK_REQUEST_PACKETS 64u /* at least so often a packet asks for an ACK */
+#define NN_RECOVERY_HURRY_PACKETS 8u        /* after a loss so many want their ACK soon */
 #define NN_RECOVERY_SKIPS 4u                /* skipped packet numbers remembered */
 
 typedef struct nn_recovery_packet nn_recovery_packet;
@@ -8958,6 +8984,7 @@ typedef struct nn_recovery {
     uint32_t first;            /* place of the oldest kept */
     uint32_t count;            /* kept: in flight, and lost ones for a while */
     uint32_t flight;           /* ack-eliciting packets in flight */
+    uint32_t flight_soon;      /* of these: whose ACK is not let wait */
     uint32_t rtt_us;
     uint32_t rtt_min_us;
     uint32_t rtt_latest_us;
@@ -8969,6 +8996,7 @@ typedef struct nn_recovery {
     uint16_t packet_threshold;
     uint16_t large_bytes; /* packets beyond this are large; UINT16_MAX: none is */
     uint8_t large_lost; /* large packets lost in a row, none acknowledged since; saturates; the owner may set it to 0 */
+    uint8_t hurry;      /* packets left of NN_RECOVERY_HURRY_PACKETS */
     bool large_came;    /* one was acknowledged by the ACK being read */
     bool has_rtt;
 } nn_recovery;
@@ -8999,6 +9027,10 @@ NN_PRIVATE uint64_t nn_recovery_next_number(const nn_recovery* recovery);
 /* nn_recovery_wants_ack - whether the next packet should carry NN_PACKET_ACK_NOW. */
 NN_PRIVATE bool nn_recovery_wants_ack(const nn_recovery* recovery);
 
+/* nn_recovery_hurries - whether the ACK of the next packet is wanted soon: something was lost lately, nothing answers, or
+ * the round trip is not known. */
+NN_PRIVATE bool nn_recovery_hurries(const nn_recovery* recovery);
+
 /* nn_recovery_sent - a packet left.
  *
  *   number         from nn_recovery_next_number.
@@ -9008,6 +9040,10 @@ NN_PRIVATE bool nn_recovery_wants_ack(const nn_recovery* recovery);
  */
 NN_PRIVATE void nn_recovery_sent(nn_recovery* recovery, uint64_t number, uint32_t bytes, bool ack_eliciting,
                                  const nn_contents* contents, uint64_t now_us);
+
+/* nn_recovery_sent_later - of the packet just given to nn_recovery_sent: unreliable messages alone, so that its ACK may take
+ * NN_ACKS_LATER_US. */
+NN_PRIVATE void nn_recovery_sent_later(nn_recovery* recovery);
 
 /* nn_recovery_read_ack - an ACK frame behind its type byte. At most one ACK frame a packet (the caller sees to it).
  *
@@ -9082,6 +9118,7 @@ struct nn_recovery_packet {
     uint64_t sent_at_us;
     uint32_t bytes;
     uint8_t state;
+    bool later; /* its ACK may take longer */
     nn_contents contents;
 };
 
@@ -9153,7 +9190,7 @@ NN_PRIVATE void nn_recovery_reset(nn_recovery* recovery)
     }
     if (recovery->ring) nn_alloc_give(recovery->alloc, recovery->ring, nn_recovery_memory_bytes(recovery));
     recovery->ring = NULL;
-    recovery->capacity = recovery->first = recovery->count = recovery->flight = 0;
+    recovery->capacity = recovery->first = recovery->count = recovery->flight = recovery->flight_soon = 0;
     recovery->loss_at_us = NN_NEVER;
 }
 
@@ -9189,11 +9226,15 @@ static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint6
         return;
     }
     if (latest < recovery->rtt_min_us) recovery->rtt_min_us = latest;
-    uint32_t delay = (uint32_t)nn_min_u64(delay_us, recovery->peer_delay_us);
+    uint32_t delay = (uint32_t)delay_us;
     uint32_t adjusted = latest >= recovery->rtt_min_us + delay ? latest - delay : latest;
     uint32_t difference = adjusted > recovery->rtt_us ? adjusted - recovery->rtt_us : recovery->rtt_us - adjusted;
     recovery->rtt_variance_us = (3 * recovery->rtt_variance_us + difference) / 4;
     recovery->rtt_us = (uint32_t)((7 * (uint64_t)recovery->rtt_us + adjusted) / 8);
+    if (delay > recovery->peer_delay_us) { /* told too roughly to show a queue */
+        recovery->congestion->rtt_us = recovery->rtt_us;
+        return;
+    }
     nn_congestion_on_rtt(recovery->congestion, adjusted, recovery->rtt_us, bytes, now_us);
 }
 
@@ -9213,6 +9254,7 @@ NN_PRIVATE uint64_t nn_recovery_probe_us(const nn_recovery* recovery)
 static uint64_t recovery_probe_at(const nn_recovery* recovery)
 {
     uint64_t once = nn_recovery_probe_us(recovery);
+    if (!recovery->flight_soon) once += NN_ACKS_LATER_US;
     uint64_t wait = once << nn_min_u64(recovery->probes, 10);
     return recovery->eliciting_at_us + nn_max_u64(once, nn_min_u64(wait, NN_RECOVERY_PROBE_US_MAX));
 }
@@ -9269,6 +9311,11 @@ NN_PRIVATE bool nn_recovery_wants_ack(const nn_recovery* recovery)
     return recovery->asked + 1 >= NN_RECOVERY_ACK_REQUEST_PACKETS;
 }
 
+NN_PRIVATE bool nn_recovery_hurries(const nn_recovery* recovery)
+{
+    return recovery->hurry > 0 || recovery->probes > 0 || !recovery->has_rtt;
+}
+
 NN_PRIVATE void nn_recovery_sent(nn_recovery* recovery, uint64_t number, uint32_t bytes, bool ack_eliciting,
                                  const nn_contents* contents, uint64_t now_us)
 {
@@ -9282,19 +9329,35 @@ NN_PRIVATE void nn_recovery_sent(nn_recovery* recovery, uint64_t number, uint32_
     recovery->asked = nn_recovery_wants_ack(recovery) ? 0 : recovery->asked + 1;
     nn_congestion_on_sent(recovery->congestion, bytes, ack_eliciting, now_us);
     if (!ack_eliciting) return;
+    if (recovery->hurry) recovery->hurry--;
     NN_ASSERT(recovery->count < recovery->capacity);
     nn_recovery_packet* packet = recovery_at(recovery, recovery->count++);
     packet->number = number;
     packet->sent_at_us = now_us;
     packet->bytes = bytes;
     packet->state = RECOVERY_SENT;
+    packet->later = false;
     packet->contents.count = 0;
     if (contents) {
         packet->contents.count = contents->count;
         nn_copy(packet->contents.frames, contents->frames, contents->count * sizeof contents->frames[0]);
     }
     recovery->flight++;
+    recovery->flight_soon++;
     recovery->eliciting_at_us = now_us;
+}
+
+NN_PRIVATE void nn_recovery_sent_later(nn_recovery* recovery)
+{
+    recovery_at(recovery, recovery->count - 1)->later = true;
+    recovery->flight_soon--;
+}
+
+/* A packet is in flight no more. */
+static void recovery_land(nn_recovery* recovery, const nn_recovery_packet* packet)
+{
+    recovery->flight--;
+    if (!packet->later) recovery->flight_soon--;
 }
 
 /* ---- losses (RFC 9002 6.1) ---- */
@@ -9310,11 +9373,12 @@ static void recovery_lose(nn_recovery* recovery, nn_recovery_packet* packet, uin
 {
     bool told = packet->state == RECOVERY_PROBED;
     packet->state = RECOVERY_LOST;
-    recovery->flight--;
+    recovery_land(recovery, packet);
     if (recovery_is_size_probe(packet)) {
         nn_congestion_on_forgotten(recovery->congestion, packet->bytes);
     } else {
         recovery->packets_lost++;
+        recovery->hurry = NN_RECOVERY_HURRY_PACKETS;
         nn_congestion_on_lost(recovery->congestion, packet->bytes, now_us);
         if (packet->bytes > recovery->large_bytes && !recovery->large_came && recovery->large_lost < UINT8_MAX) {
             recovery->large_lost++;
@@ -9432,7 +9496,7 @@ static uint64_t recovery_settle(nn_recovery* recovery, const recovery_range* ran
             recovery_spurious(recovery, packet->number, nn_max_u64(largest, packet->number));
             nn_congestion_on_spurious(recovery->congestion, packet->bytes);
         } else {
-            recovery->flight--;
+            recovery_land(recovery, packet);
             nn_congestion_on_acked(recovery->congestion, packet->bytes, now_us);
             newest_sent_at = nn_max_u64(packet->sent_at_us, 1);
         }
@@ -9457,6 +9521,8 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
     uint32_t newest = recovery_find(recovery, largest);
     bool samples = ahead && newest < recovery->count && recovery_at(recovery, newest)->number == largest;
     uint32_t bytes = samples ? recovery_at(recovery, newest)->bytes : 0;
+    uint64_t delay_max_us =
+        samples && recovery_at(recovery, newest)->later ? NN_ACKS_LATER_US : recovery->peer_delay_us;
     uint64_t sent_at = 0;
     bool progress = false;
     recovery->large_came = false;
@@ -9471,7 +9537,7 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
     }
     nn_acks_peer_done(recovery->acks, largest);
     if (samples && sent_at && now_us >= sent_at) {
-        recovery_sample_rtt(recovery, now_us - sent_at, ack.delay_us, bytes, now_us);
+        recovery_sample_rtt(recovery, now_us - sent_at, nn_min_u64(ack.delay_us, delay_max_us), bytes, now_us);
     }
     if (progress) recovery->probes = 0;
     recovery_detect(recovery, now_us, lost, user);
@@ -9517,7 +9583,7 @@ NN_PRIVATE void nn_recovery_lose_all(nn_recovery* recovery, nn_recovery_function
         nn_congestion_on_forgotten(recovery->congestion, packet->bytes);
         if (packet->state == RECOVERY_SENT && packet->contents.count) lost(user, &packet->contents);
     }
-    recovery->first = recovery->count = recovery->flight = 0;
+    recovery->first = recovery->count = recovery->flight = recovery->flight_soon = 0;
     recovery->probes = 0;
     recovery->loss_at_us = NN_NEVER;
 }
@@ -9530,7 +9596,7 @@ NN_PRIVATE void nn_recovery_lose_before(nn_recovery* recovery, uint64_t before_u
         if (!recovery_in_flight(packet) || packet->sent_at_us >= before_us) continue;
         bool told = packet->state == RECOVERY_PROBED;
         packet->state = RECOVERY_LOST;
-        recovery->flight--;
+        recovery_land(recovery, packet);
         nn_congestion_on_forgotten(recovery->congestion, packet->bytes);
         if (!told && packet->contents.count) lost(user, &packet->contents);
     }
@@ -12508,6 +12574,10 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
 NN_PRIVATE necpnet_result nn_session_read(nn_session* session, uint8_t type, nn_reader* reader, uint64_t now_us,
                                           const char** out_text);
 
+/* nn_session_is_unreliable - whether a frame of type MESSAGE, MESSAGE_LAST or FRAGMENT, behind its type byte, is of an unreliable
+ * channel. Reads nothing. */
+NN_PRIVATE bool nn_session_is_unreliable(const nn_session* session, uint8_t type, const nn_reader* reader);
+
 /* nn_session_acked, nn_session_lost - what became of a packet; frames of other kinds are skipped. */
 NN_PRIVATE void nn_session_acked(nn_session* session, const nn_contents* contents, uint64_t now_us);
 NN_PRIVATE void nn_session_lost(nn_session* session, const nn_contents* contents, uint64_t now_us);
@@ -13108,6 +13178,14 @@ NN_PRIVATE size_t nn_session_memory_bytes(const nn_session* session)
 #define SESSION_PARTIAL_BYTES_MAX 6   /* id and units */
 #define SESSION_RANGE_BYTES_MAX 8     /* gap and length */
 
+NN_PRIVATE bool nn_session_is_unreliable(const nn_session* session, uint8_t type, const nn_reader* reader)
+{
+    if (type != NN_FRAME_MESSAGE && type != NN_FRAME_MESSAGE_LAST && type != NN_FRAME_FRAGMENT) return false;
+    int index = nn_reader_left(reader) ? nn_session_index(session, reader->at[0]) : -1;
+    return index >= 0 && index < session->config.channel_count &&
+           !nn_channel_is_reliable(session->config.channels[index].mode);
+}
+
 static necpnet_result session_refuse(const char** out_text, const char* text)
 {
     *out_text = text;
@@ -13601,7 +13679,7 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
 #define NN_HANDSHAKE_RESEND_US_MAX UINT64_C(1000000)
 #define NN_HANDSHAKE_AUTHS_MAX 4             /* unanswered AUTHs before a new cookie is asked for */
 #define NN_HANDSHAKE_PAIR_US UINT64_C(20000) /* HELLO follows RESUME by this */
-#define NN_HANDSHAKE_DOUBTS_MAX 4 /* HELLOs answered, the RESUMEs beside them not: the ticket is not known there */
+#define NN_HANDSHAKE_DOUBTS_MAX 6 /* HELLOs answered, the RESUMEs beside them not: the ticket is not known there */
 
 typedef enum nn_handshake_state {
     NN_HANDSHAKE_WAITING = 0,
@@ -23146,6 +23224,8 @@ NN_PRIVATE necpnet_result nn_observer_part(nn_observer* observer, uint32_t room)
 /* A slot is used again only when no client can still take in a frame of its former entity: a view drops frames that are
  * this many ticks older than its newest one. On the wire (src/PROTOCOL.md). */
 #define NN_STATE_WINDOW_TICKS 128
+/* Complete frames until nothing that was sent can still be on its way: one may overtake another, or be lost. */
+#define NN_STATE_GREETING_FRAMES 3
 #define NN_STATE_FRAME_BYTES_MAX 16000 /* of one frame; fits one WebSocket message */
 #define NN_VIEW_STATES 32              /* received states that a view keeps an entity; deltas refer to no older one */
 #define NN_WORLD_SLOTS_MAX 65535
@@ -24245,6 +24325,7 @@ typedef struct nn_follower_frame {
     uint32_t count;
     uint32_t tick;
     bool open;
+    bool complete;
 } nn_follower_frame;
 
 struct nn_follower {
@@ -24294,7 +24375,9 @@ struct nn_follower {
     uint32_t record_bits; /* mean size of a record, in sixteenths of a bit */
     uint16_t start;       /* the slot to begin with: the first that found no room */
     uint8_t trailing;
-    bool again; /* the last frame left something behind that the budget allows: another one at once */
+    uint8_t
+        greeting; /* complete frames that a client from before must get until it drops what it was not told of again */
+    bool again;   /* the last frame left something behind that the budget allows: another one at once */
 };
 
 NN_INLINE nn_follower_frame* nn_follower_frame_of(const nn_follower* follower, uint32_t value)
@@ -24466,6 +24549,7 @@ NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer pee
     follower->frame_next = 1;
     follower->quiet_most = UINT32_MAX;
     follower->rescan = true;
+    follower->greeting = ordered ? 1 : NN_STATE_GREETING_FRAMES;
     world->follower_count++;
     *out_follower = follower;
     return NECPNET_OK;
@@ -24571,7 +24655,7 @@ static bool follower_has_something(const nn_follower* follower)
     if (follower->frame_next - follower->frame_first >= NN_FOLLOWER_RECORDS_MAX) return false;
     if (follower->pending_count || follower->walk_from || follower->rescan) return true;
     if (world->commit <= follower->sent_commit) return false;
-    if (follower->trailing || follower->moving_count) return true;
+    if (follower->trailing || follower->greeting || follower->moving_count) return true;
     return nn_follower_input(follower, &input) && input != follower->input_sent;
 }
 
@@ -24675,6 +24759,7 @@ static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
     uint32_t back = follower->frame_next - 1 - value;
     if (back >= NN_FRAME_LATE_MAX) acked = false;
     if (acked) follower->known |= UINT64_C(1) << back;
+    if (acked && frame->complete && follower->greeting) follower->greeting--;
     for (uint32_t i = 0; i < frame->count; i++) {
         uint16_t place = follower->entries[(frame->first + i) & (follower->entry_capacity - 1)];
         if (acked) {
@@ -25431,6 +25516,7 @@ typedef struct follower_writing {
     uint16_t former;     /* slot of the record before */
     bool budget_limited; /* by the budget, not by the packet */
     bool own_complete;   /* the own entities all found room */
+    bool complete;       /* all that had changed is in it, or was sent before */
     uint16_t walk_from;  /* slots of the moving ones in this frame; 0: from the first on */
     uint16_t walk_to;    /* 0: to the last */
 } follower_writing;
@@ -25467,7 +25553,7 @@ static uint64_t follower_mix(uint64_t hash, uint64_t value)
 
 static uint64_t follower_hash_ticks(const nn_follower* follower, const nn_known* known)
 {
-    uint64_t hash = follower->world->tick;
+    uint64_t hash = follower_mix(0, follower->world->tick);
     for (uint64_t bits = known->frames; bits; bits &= bits - 1) {
         hash = follower_mix(hash, follower->ticks[(known->number - 1 - nn_lowest_bit(bits)) & 63]);
     }
@@ -25487,7 +25573,7 @@ static uint64_t follower_key(const nn_follower* follower, const follower_writing
     hash = follower_mix(hash, (state->full & known) >> first);
     hash = follower_mix(hash, (uint64_t)state->generation << 8 | (uint64_t)(state->flags & NN_FOLLOWER_OWNER) |
                                   (special ? 1u : 0u));
-    if (!known) hash = follower_mix(hash, nn_world_version_at(slot, state->base_tick));
+    if (!known) hash = follower_mix(hash, state->base_tick); /* and by that its version */
     return hash ? hash : 1;
 }
 
@@ -25868,6 +25954,7 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
         complete =
             state->sent_version == world->slots[follower->pending[i]].version && (state->flags & NN_FOLLOWER_OWNER);
     }
+    writing->complete = complete;
     size_t records = nn_encoder_end(&writing->encoder);
     bool quiet =
         follower->sent_commit && follower->quiet_tick > follower->sent_tick && follower->quiet_tick < world->tick;
@@ -25957,13 +26044,14 @@ static void follower_encode(nn_follower* follower, follower_writing* writing, si
     follower->moving_count = writing->moving;
 }
 
-static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first)
+static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first, bool complete)
 {
     uint32_t number = follower->frame_next++;
     follower->ticks[number & 63] = follower->world->tick;
     follower->known <<= 1;
     if (follower->ordered) { /* it will arrive before whatever is written next */
         follower->known |= 1;
+        if (complete) follower->greeting = 0;
         follower->frame_first = follower->frame_next;
         for (uint32_t i = entry_first; i != follower->entry_next; i++) {
             nn_follower_arrived(follower, follower->entries[i & (follower->entry_capacity - 1)], number);
@@ -25975,6 +26063,7 @@ static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_fi
     frame->count = follower->entry_next - entry_first;
     frame->tick = follower->world->tick;
     frame->open = true;
+    frame->complete = complete;
     return number;
 }
 
@@ -25987,6 +26076,7 @@ static bool follower_has_news(nn_follower* follower, bool own_complete)
         follower->trailing--;
         return true;
     }
+    if (follower->greeting) return true;
     return own_complete && nn_follower_input(follower, &input) && input != follower->input_sent;
 }
 
@@ -26048,7 +26138,7 @@ static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budg
     follower->sent_commit = world->commit;
     follower->sent_tick = world->tick;
     world->statistics.bytes_sent += bytes;
-    *out_value = follower_remember_frame(follower, entry_first);
+    *out_value = follower_remember_frame(follower, entry_first, writing.complete);
     follower_plan_next(follower, &writing, true, now_us);
     return true;
 }
@@ -26604,13 +26694,10 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view)
     view->replay = false;
 }
 
-/* How many complete frames it takes until nothing that was sent can still be on its way: one may overtake another, or be lost. */
-#define VIEW_RENEWING_FRAMES 3
-
 NN_PRIVATE void nn_view_renew(necpnet_view* view, bool ordered)
 {
     for (uint32_t i = 0; i < view->slot_capacity; i++) view->slots[i].stale = view->slots[i].entity != NULL;
-    view->renewing = ordered ? 1 : VIEW_RENEWING_FRAMES;
+    view->renewing = ordered ? 1 : NN_STATE_GREETING_FRAMES;
     view->complete_count = 0;
     view_forget_tracks(view);
 }
@@ -30620,16 +30707,28 @@ static necpnet_result connection_read_control(nn_connection* connection)
     return NECPNET_OK;
 }
 
+/* What the frames of a packet want, as bits. */
+#define CONNECTION_WANTS_ACK 1u
+#define CONNECTION_WANTS_LATER 2u /* an ACK, but it may wait .. */
+#define CONNECTION_WANTS_FATE 4u  /* .. unless this is there, too: no ACK by itself, but the sender would repeat it */
+
+static unsigned connection_frame_wants(const nn_connection* connection, uint8_t type, const nn_reader* reader)
+{
+    if (type == NN_FRAME_INPUT_ACK) return CONNECTION_WANTS_FATE;
+    if (nn_session_is_unreliable(connection->session, type, reader)) return CONNECTION_WANTS_LATER;
+    return nn_frame_is_ack_eliciting(type) ? CONNECTION_WANTS_ACK : 0;
+}
+
 /* All frames of a packet or message. */
 static necpnet_result connection_read_frames(nn_connection* connection, const uint8_t* data, size_t bytes,
-                                             bool* out_eliciting)
+                                             unsigned* out_wants)
 {
     nn_reader reader = nn_reader_of(data, bytes);
     bool acked = false;
     bool refused = false; /* for want of memory: that frame will come again, those behind it still count */
     while (nn_reader_left(&reader)) {
         uint8_t type = nn_read_u8(&reader);
-        if (nn_frame_is_ack_eliciting(type)) *out_eliciting = true;
+        *out_wants |= connection_frame_wants(connection, type, &reader);
         necpnet_result result = NECPNET_OK;
         switch (type) {
         case NN_FRAME_PADDING: break;
@@ -30690,14 +30789,19 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
     }
     bool is_newest = connection->udp->acks.largest == NN_PACKET_NONE || packet.number > connection->udp->acks.largest;
     nn_connection_note_source(connection, from, bytes, is_newest);
-    bool eliciting = false;
+    unsigned wants = 0;
     connection->state_came = false;
-    necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &eliciting);
+    necpnet_result result = connection_read_frames(connection, packet.frames, packet.frames_bytes, &wants);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) { /* not acknowledged: what it carried will come again, in other packets */
         nn_acks_refuse(&connection->udp->acks, packet.number);
         return NECPNET_DROP_MEMORY;
     }
-    nn_acks_add(&connection->udp->acks, packet.number, eliciting, (packet.flags & NN_PACKET_ACK_NOW) != 0, now_us);
+    bool at_once = (packet.flags & NN_PACKET_ACK_NOW) != 0;
+    if (wants == CONNECTION_WANTS_LATER) {
+        nn_acks_add_later(&connection->udp->acks, packet.number, at_once, now_us);
+    } else {
+        nn_acks_add(&connection->udp->acks, packet.number, (wants & ~CONNECTION_WANTS_FATE) != 0, at_once, now_us);
+    }
     if (connection->state_came || bytes >= NN_ACKS_BULK_BYTES) {
         nn_acks_hurry(&connection->udp->acks, now_us + NN_ACKS_HURRY_US);
     }
@@ -30707,7 +30811,7 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
 NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const uint8_t* data, size_t bytes,
                                               uint64_t now_us)
 {
-    bool eliciting = false;
+    unsigned wants = 0;
     connection->now_us = now_us;
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
     connection->heard_us = now_us;
@@ -30715,7 +30819,7 @@ NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const u
     connection->bytes_received += bytes;
     nn_rate_add(&connection->receive_rate, bytes, now_us);
     nn_session_count_received(connection->session, bytes, now_us);
-    necpnet_result result = connection_read_frames(connection, data, bytes, &eliciting);
+    necpnet_result result = connection_read_frames(connection, data, bytes, &wants);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) {
         nn_close close = nn_close_of(result, 0, "the receiver is out of memory");
         nn_connection_close(connection, &close, 0, now_us);
@@ -30935,6 +31039,16 @@ static uint32_t connection_packet_bytes(const nn_connection* connection)
     return is_doubtful ? connection->udp->size.base : connection->udp->size.bytes;
 }
 
+/* Whether the ACK of a packet of unreliable messages is wanted soon: something hangs on the next one. */
+static bool connection_hurries(const nn_connection* connection, size_t bytes)
+{
+    const nn_connection_udp* udp = connection->udp;
+    uint64_t acked = udp->recovery.largest_acked;
+    bool phase_is_confirmed = acked != NN_PACKET_NONE && acked >= udp->phases.send_first;
+    return udp->probes > 0 || udp->path.is_open || !phase_is_confirmed || nn_recovery_hurries(&udp->recovery) ||
+           nn_congestion_is_used(&udp->congestion, bytes);
+}
+
 /* One packet with acknowledgements and, if allowed, everything else. Returns whether one left. */
 static bool connection_make_packet(nn_connection* connection, bool eliciting_too)
 {
@@ -30952,16 +31066,21 @@ static bool connection_make_packet(nn_connection* connection, bool eliciting_too
     bool acked =
         nn_acks_wants(&connection->udp->acks) && nn_acks_write(&connection->udp->acks, &writer, connection->now_us);
     if (eliciting_too && nn_recovery_reserve(&connection->udp->recovery) != NECPNET_OK) eliciting_too = false;
-    eliciting = connection_write_own(connection, &writer, &contents, eliciting_too);
+    bool own = connection_write_own(connection, &writer, &contents, eliciting_too);
+    eliciting = own;
     if (eliciting_too && nn_session_write(connection->session, &writer, &contents, connection->now_us))
         eliciting = true;
     if (eliciting_too && connection->udp->probes && !eliciting && nn_writer_left(&writer) >= NN_PING_BYTES_MAX) {
         connection->ping_pending = true; /* a probe with nothing else to say */
-        eliciting = connection_write_own(connection, &writer, &contents, true);
+        own = eliciting = connection_write_own(connection, &writer, &contents, true);
     }
     size_t frames_bytes = nn_writer_bytes(&writer);
     if (frames_bytes == 0) return false;
+    bool later = eliciting && !own && contents.count == 0; /* neither ours nor remembered: unreliable messages alone */
+    if (later && connection_hurries(connection, header_bytes + frames_bytes)) packet[0] |= NN_PACKET_ACK_NOW;
+    later = later && !(packet[0] & NN_PACKET_ACK_NOW);
     connection_send_packet(connection, header_bytes, frames_bytes, number, eliciting, &contents);
+    if (later) nn_recovery_sent_later(&connection->udp->recovery);
     if (acked) nn_acks_sent(&connection->udp->acks, number);
     if (connection->udp->probes && eliciting) connection->udp->probes--;
     return true;

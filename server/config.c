@@ -90,10 +90,29 @@ static const config_row config_rows[] = {
     ROW_NUMBER(token_epoch, 0, UINT32_MAX, "0", NULL, "connect tokens of an older epoch are refused"),
     ROW_NUMBER(token_lifetime_s, 1, 45, "45", NULL, "how long a connect token may wait to be used"),
     ROW_TEXT(jwt_secret, 1024, "", "JWT_SECRET", true,
-             "HS256 key, at least 32 bytes, of the JWTs that POST /api/v1/connect-tokens and WebSocket clients show"),
+             "HS256 key, at least 32 bytes, of the JWTs that callers of the API and WebSocket clients show"),
+    ROW_TEXT(jwt_secret_file, CONFIG_PATH_BYTES_MAX, "", "JWT_SECRET_FILE", false,
+             "the same key as the raw bytes of a file, instead of jwt_secret"),
+    ROW_TEXT(
+        jwks_file, CONFIG_PATH_BYTES_MAX, "", NULL, false,
+        "JWK set (RFC 7517) of the keys that sign JWTs, found by kid: RSA (RS256), P-256 (ES256), oct (HS256); read "
+        "again when it changes"),
     ROW_TEXT(jwt_issuer, 255, "", NULL, false, "the only iss that is taken; empty: any"),
     ROW_TEXT(jwt_audience, 255, "", NULL, false, "the only aud that is taken; empty: any"),
+    ROW_NUMBER(jwt_lifetime_s, 60, 86400, "3600", NULL, "of JWTs that this server makes: rotation, service tokens"),
     ROW_LIST(cors_origins, "CORS_ORIGINS", "origins whose pages may call the API, or *"),
+    ROW_TEXT(
+        store, CONFIG_PATH_BYTES_MAX, "automatic", "DATABASE_URL", true,
+        "memory:, or sqlite:FILE; automatic: memory: in development, else sqlite:necpnet.db where SQLite is built in"),
+    ROW_TEXT(cache, 1024, "memory:", "REDIS_URL", true, "memory:"),
+    ROW_TEXT(bus, 1024, "local:", "NATS_URL", true, "local:"),
+    ROW_NUMBER(audit_days, 1, 3650, "90", NULL, "how long records of security events are kept"),
+    ROW_NUMBER(rate_health, 0, 1000000, "5000", NULL,
+               "requests a second of one address for /health and /metrics, twice as many at once; 0: any number"),
+    ROW_NUMBER(rate_read, 0, 1000000, "200", NULL, "the same for reading, of one address and of one player"),
+    ROW_NUMBER(rate_write, 0, 1000000, "100", NULL, "the same for changing"),
+    ROW_NUMBER(rate_token, 0, 1000000, "100", NULL, "the same for making credentials, and for showing wrong ones"),
+    ROW_NUMBER(rate_admin, 0, 1000000, "100", NULL, "the same for the routes of administrators"),
     ROW_BOOL(metrics_enabled, "true", "METRICS_ENABLED", "whether GET /metrics is there"),
     ROW_TEXT(web_directory, CONFIG_PATH_BYTES_MAX, "", NULL, false,
              "files of the demo page; empty: found beside the program or where it was installed"),
@@ -695,6 +714,26 @@ static void config_check_readable(config_reader* reader, const char* key, const 
     text_format(reader->report, "%s cannot be read: %s\n", path, strerror(errno));
 }
 
+bool config_takes_jwt(const config* loaded)
+{
+    return loaded->jwt_secret[0] || loaded->jwt_secret_file[0] || loaded->jwks_file[0];
+}
+
+static void config_check_store(config_reader* reader)
+{
+    config* out = reader->out;
+    if (strcmp(out->store, "automatic") == 0) {
+        free(out->store);
+        out->store = text_copy(SERVER_WITH_SQLITE && out->mode == CONFIG_PRODUCTION ? "sqlite:necpnet.db" : "memory:");
+        if (!out->store) out->store = text_copy("");
+    }
+    bool sqlite = strncmp(out->store, "sqlite:", 7) == 0 && out->store[7];
+    config_wrong(reader, !sqlite && strcmp(out->store, "memory:") != 0, "store", "neither memory: nor sqlite:FILE");
+    config_wrong(reader, sqlite && !SERVER_WITH_SQLITE, "store", "this build has no SQLite; memory: is what it has");
+    config_wrong(reader, strcmp(out->cache, "memory:") != 0, "cache", "memory: is the only cache of this build");
+    config_wrong(reader, strcmp(out->bus, "local:") != 0, "bus", "local: is the only bus of this build");
+}
+
 static void config_check(config_reader* reader)
 {
     config* out = reader->out;
@@ -706,12 +745,12 @@ static void config_check(config_reader* reader)
     }
     bool keyed = out->token_keys.count > 0 || out->token_key_file[0] != 0;
     if (out->mode == CONFIG_AUTOMATIC) {
-        bool configured = reader->has_file || keyed || out->jwt_secret[0];
+        bool configured = reader->has_file || keyed || config_takes_jwt(out);
         out->mode = configured ? CONFIG_PRODUCTION : CONFIG_DEVELOPMENT;
     }
     config_wrong(
         reader,
-        out->mode == CONFIG_PRODUCTION && out->security == NECPNET_SECURITY_TOKEN && !keyed && !out->jwt_secret[0],
+        out->mode == CONFIG_PRODUCTION && out->security == NECPNET_SECURITY_TOKEN && !keyed && !config_takes_jwt(out),
         "token_keys",
         "missing: nobody could join. Production needs a key that the backend which makes connect tokens shares (make "
         "one with: openssl rand -hex 32), or a jwt_secret, so that this server makes them; or say mode development");
@@ -724,6 +763,11 @@ static void config_check(config_reader* reader)
                  "has a meaning with security open alone");
     config_wrong(reader, out->jwt_secret[0] && strlen(out->jwt_secret) < CONFIG_JWT_SECRET_BYTES_MIN, "jwt_secret",
                  "shorter than 32 bytes (RFC 7518 3.2); make one with: openssl rand -base64 48");
+    config_wrong(reader, out->jwt_secret[0] && out->jwt_secret_file[0], "jwt_secret_file",
+                 "jwt_secret is given, too; keep one of them");
+    config_check_readable(reader, "jwt_secret_file", out->jwt_secret_file);
+    config_check_readable(reader, "jwks_file", out->jwks_file);
+    config_check_store(reader);
     config_wrong(reader, out->ws_path[0] != '/' || strpbrk(out->ws_path, "?# %") != NULL, "ws_path",
                  "a path is wanted that begins with / and has no ?, #, % or blank");
     config_check_urls(reader);

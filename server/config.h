@@ -8,7 +8,7 @@
 
 #define CONFIG_LIST_MAX NECPNET_URLS_MAX
 #define CONFIG_TOKEN_KEYS_MAX 16
-#define CONFIG_KEYS_MAX 64 /* rows of the table */
+#define CONFIG_KEYS_MAX 96 /* rows of the table */
 #define CONFIG_WORKERS_MAX 64
 #define CONFIG_FILE_BYTES_MAX ((size_t)1 << 20)
 #define CONFIG_JWT_SECRET_BYTES_MIN 32 /* RFC 7518 3.2: an HS256 key is at least as long as its hash */
@@ -69,9 +69,21 @@ typedef struct config {
     int64_t token_epoch;
     int64_t token_lifetime_s;
     char* jwt_secret;
+    char* jwt_secret_file;
+    char* jwks_file;
     char* jwt_issuer;
     char* jwt_audience;
+    int64_t jwt_lifetime_s;
     config_list cors_origins;
+    char* store;
+    char* cache;
+    char* bus;
+    int64_t audit_days;
+    int64_t rate_health;
+    int64_t rate_read;
+    int64_t rate_write;
+    int64_t rate_token;
+    int64_t rate_admin;
     bool metrics_enabled;
     char* web_directory;
     int64_t http_threads;
@@ -113,6 +125,9 @@ config_result config_load(config* out, int argument_count, char** arguments, con
                           text* report);
 
 void config_release(config* loaded);
+
+/* config_takes_jwt - whether some key for JWTs is configured. */
+bool config_takes_jwt(const config* loaded);
 
 /* config_help - the whole --help. */
 void config_help(text* out);

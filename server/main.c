@@ -166,6 +166,8 @@ static void main_greet(const config* settings, const tokens* office, const char*
 
 /* All workers of the process; the first runs on the main thread. */
 typedef struct main_crew {
+    services known;
+    rest* back;
     necpnet_workers* shared; /* NULL: one worker */
     worker* workers[CONFIG_WORKERS_MAX];
     pthread_t threads[CONFIG_WORKERS_MAX];
@@ -173,9 +175,9 @@ typedef struct main_crew {
     int running; /* threads, and the first */
 } main_crew;
 
-static necpnet_result main_make_workers(main_crew* crew, const config* settings, tokens* office, const pages* files,
-                                        board* figures, const char** out_what)
+static necpnet_result main_make_workers(main_crew* crew, const char** out_what)
 {
+    const config* settings = crew->known.settings;
     necpnet_result result = NECPNET_OK;
     if (settings->workers > 1) {
         necpnet_workers_config shared;
@@ -184,9 +186,12 @@ static necpnet_result main_make_workers(main_crew* crew, const config* settings,
         shared.count_max = (uint32_t)settings->workers;
         if (result == NECPNET_OK) result = necpnet_workers_create(&shared, &crew->shared);
     }
+    if (result == NECPNET_OK) {
+        *out_what = "the REST server";
+        result = rest_start(&crew->known, &crew->back);
+    }
     while (result == NECPNET_OK && crew->count < (int)settings->workers) {
-        const worker* first = crew->count > 0 ? crew->workers[0] : NULL;
-        result = worker_create(settings, &arena_game, office, files, figures, crew->count, first, crew->shared,
+        result = worker_create(&arena_game, &crew->known, crew->back, crew->count, crew->shared,
                                &crew->workers[crew->count], out_what);
         if (result == NECPNET_OK) crew->count++;
     }
@@ -219,24 +224,34 @@ static bool main_run_workers(main_crew* crew)
     return in_order;
 }
 
-static void main_end_workers(main_crew* crew)
+/* Those that post to loops end first, then the loops' last posts are taken, then the loops end. */
+static void main_end(main_crew* crew)
 {
+    rest_stop(crew->back);
+    services_stop(&crew->known);
+    for (int i = 0; i < crew->count; i++) worker_settle(crew->workers[i]);
     while (crew->count > 0) worker_destroy(crew->workers[--crew->count]);
+    services_end(&crew->known);
     necpnet_workers_destroy(crew->shared);
 }
 
 static int main_run(const config* settings, const pages* files)
 {
     static board figures;
+    static main_crew crew;
     tokens office;
     char host[96];
-    main_crew crew = {0};
+    char opened[512] = "";
     const char* what = "entropy";
     necpnet_result result = tokens_begin(&office, settings);
     board_begin(&figures, (int)settings->workers);
-    if (result == NECPNET_OK) result = main_make_workers(&crew, settings, &office, files, &figures, &what);
+    if (result == NECPNET_OK) {
+        what = opened;
+        result = services_begin(&crew.known, settings, &office, files, &figures, opened, sizeof(opened));
+    }
+    if (result == NECPNET_OK) result = main_make_workers(&crew, &what);
     if (result != NECPNET_OK) {
-        main_end_workers(&crew);
+        main_end(&crew);
         main_explain(settings, result, what);
         board_end(&figures);
         return EXIT_ENVIRONMENT;
@@ -254,7 +269,7 @@ static int main_run(const config* settings, const pages* files)
         code = main_run_workers(&crew) ? EXIT_IN_ORDER : EXIT_FORCED;
         if (settings->ready_file[0]) (void)unlink(settings->ready_file);
     }
-    main_end_workers(&crew);
+    main_end(&crew);
     board_end(&figures);
     memset(office.keys, 0, sizeof(office.keys));
     LOG(NECPNET_LOG_INFO, "ended", "good bye", LOG_NUMBER("exit_code", code), LOG_END);

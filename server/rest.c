@@ -7,31 +7,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include "audit.h"
 #include "log.h"
+#include "routes.h"
 
 struct rest {
-    api known;
+    const services* known;
     struct mg_context* civet;
     int port;
     char secret[REST_SECRET_BYTES];
-};
-
-enum {
-    REST_GET = 1, /* and HEAD */
-    REST_POST = 2
-};
-
-typedef struct rest_route {
-    unsigned methods;
-    const char* path;
-    rest_handler handler;
-} rest_route;
-
-/* What the seeds name stands at the root and below /api/v1/network. Every other path is a file, or missing. */
-static const rest_route rest_routes[] = {
-    {REST_GET, "/health", api_health},    {REST_GET, "/api/v1/network/health", api_health},
-    {REST_GET, "/metrics", api_metrics},  {REST_GET, "/api/v1/network/metrics", api_metrics},
-    {REST_GET, "/api/v1/game", api_game}, {REST_POST, "/api/v1/connect-tokens", api_connect_tokens},
 };
 
 const char* rest_header(const rest_request* request, const char* name)
@@ -49,9 +33,23 @@ void rest_refuse(rest_answer* answer, const rest_request* request, int status, c
     forward_error_json(&answer->body, status, message, details, request->trace_id);
 }
 
-bool rest_query(const rest_request* request, const char* name, char* value, size_t value_bytes)
+void rest_refuse_field(rest_answer* answer, const rest_request* request, const field_fault* fault)
 {
-    return mg_get_var(request->query, strlen(request->query), name, value, value_bytes) >= 0;
+    char details[256];
+    fields_say(fault, details, sizeof(details));
+    rest_refuse(answer, request, 400, fault->message, details);
+}
+
+void rest_refuse_desk(rest_answer* answer, const rest_request* request, desk_result result)
+{
+    if (result == DESK_NOT_FOUND) {
+        rest_refuse(answer, request, 404, "there is no such object", NULL);
+    } else if (result == DESK_CONFLICT) {
+        rest_refuse(answer, request, 409, "somebody else changed it meanwhile; read it again", NULL);
+    } else {
+        text_put(&answer->headers, "Retry-After: 1\r\n");
+        rest_refuse(answer, request, 503, "the store does not answer; try again in a moment", NULL);
+    }
 }
 
 /* --------------------------------------------------------------------------------------------- one request -- */
@@ -95,45 +93,194 @@ static void rest_add_origin(const config* settings, const rest_request* request,
     }
 }
 
-static void rest_answer_options(rest_answer* answer, const rest_request* request, unsigned methods)
+static void rest_answer_options(rest_answer* answer, const rest_request* request, const char* methods)
 {
-    const char* allowed = methods == REST_POST ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
     answer->status = 204;
-    text_format(&answer->headers, "Allow: %s\r\n", allowed);
+    text_format(&answer->headers, "Allow: %s\r\n", methods);
     if (rest_header(request, "Access-Control-Request-Method")[0]) {
         text_format(&answer->headers,
                     "Access-Control-Allow-Methods: %s\r\nAccess-Control-Allow-Headers: Authorization, Content-Type, "
-                    "Traceparent\r\nAccess-Control-Max-Age: 600\r\n",
-                    allowed);
+                    "Traceparent\r\nAccess-Control-Expose-Headers: Retry-After, X-Trace-Id\r\n"
+                    "Access-Control-Max-Age: 600\r\n",
+                    methods);
     }
 }
 
-static void rest_route_request(const api* known, const rest_request* request, rest_answer* answer)
+/* -------------------------------------------------------------------------------------------------- judging -- */
+
+bool rest_is_local(const char* host)
 {
-    unsigned method = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0 ? REST_GET
-                      : strcmp(request->method, "POST") == 0                                      ? REST_POST
-                                                                                                  : 0;
-    const rest_route files = {REST_GET, NULL, api_files};
-    const rest_route* route = &files;
-    for (size_t i = 0; i < sizeof(rest_routes) / sizeof(rest_routes[0]); i++) {
-        if (strcmp(rest_routes[i].path, request->path) == 0) route = &rest_routes[i];
+    static const char* const names[] = {"localhost", "127.0.0.1", "[::1]"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t bytes = strlen(names[i]);
+        if (strncasecmp(host, names[i], bytes) == 0 && (host[bytes] == 0 || host[bytes] == ':')) return true;
     }
+    return false;
+}
+
+/* Headers that are looked at: each at most once, and UTF-8. */
+static bool rest_check_headers(const rest_request* request, rest_answer* answer, const struct mg_request_info* info)
+{
+    static const char* const names[] = {"Authorization", "Content-Type", "Origin", "If-None-Match", "Traceparent"};
+    field_fault fault = {.place = "header", .reason = "duplicate"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        int count = 0;
+        bool whole = true;
+        for (int j = 0; j < info->num_headers; j++) {
+            const char* value = info->http_headers[j].value;
+            if (strcasecmp(info->http_headers[j].name, names[i]) != 0) continue;
+            count++;
+            whole = whole && text_is_utf8(value, strlen(value));
+        }
+        if (count <= 1 && whole) continue;
+        if (count <= 1) fault.reason = "encoding";
+        snprintf(fault.field, sizeof(fault.field), "%s", names[i]);
+        snprintf(fault.message, sizeof(fault.message), "%s: %s", names[i],
+                 count > 1 ? "it stands there more than once" : "it is not UTF-8");
+        rest_refuse_field(answer, request, &fault);
+        return false;
+    }
+    return true;
+}
+
+static bool rest_refuse_often(const services* known, const rest_request* request, rest_answer* answer,
+                              limit_class class_, uint32_t wait_s)
+{
+    char details[64];
+    text_format(&answer->headers, "Retry-After: %u\r\n", wait_s);
+    snprintf(details, sizeof(details), "{\"limit\":\"%s\",\"retry_after_s\":%u}", limits_class_name(class_), wait_s);
+    rest_refuse(answer, request, 429, "too many requests; slow down", details);
+    audit_write(known, request, "rate_limited", limits_class_name(class_), NULL);
+    return false;
+}
+
+/* One request more of this caller; false: answered with 429. */
+static bool rest_take(const services* known, const rest_request* request, rest_answer* answer, limit_class class_,
+                      const char* kind, const char* name)
+{
+    char caller[IDENTITY_SUBJECT_BYTES_MAX + 4];
+    snprintf(caller, sizeof(caller), "%s:%s", kind, name);
+    uint32_t wait_s = limits_take(known->buckets, class_, caller, necpnet_time_us());
+    return wait_s == 0 || rest_refuse_often(known, request, answer, class_, wait_s);
+}
+
+/* In development mode whoever is on this machine is its developer; a page of another origin is a player. */
+static bool rest_identify_developer(const services* known, rest_request* request, rest_answer* answer)
+{
+    const config* settings = known->settings;
+    const char* origin = strstr(rest_header(request, "Origin"), "://");
+    bool local = rest_is_local(request->host);
+    if (!local && settings->public_urls.count == 0) {
+        rest_refuse(answer, request, 403,
+                    "development mode trusts this machine alone: ask as localhost, or set public_urls", NULL);
+        return false;
+    }
+    request->who.role = local && (!origin || strcmp(origin + 3, request->host) == 0) ? ROLE_ADMIN : ROLE_PLAYER;
+    snprintf(request->who.subject, sizeof(request->who.subject), "developer");
+    snprintf(request->who.issuer, sizeof(request->who.issuer), "necpnet development");
+    request->who.client_id = necpnet_token_client_id(request->who.issuer, request->who.subject);
+    return true;
+}
+
+static bool rest_identify(const services* known, rest_request* request, rest_answer* answer)
+{
+    const char* authorization = rest_header(request, "Authorization");
+    const char* why = "Authorization: Bearer with a JWT is wanted";
+    necpnet_result result = NECPNET_ERR_TOKEN_MISSING;
+    if (known->settings->mode == CONFIG_DEVELOPMENT && authorization[0] == 0)
+        return rest_identify_developer(known, request, answer);
+    if (strncasecmp(authorization, "Bearer ", 7) == 0 || keyring_count(known->keys) == 0) {
+        const char* jwt = authorization[0] ? authorization + 7 : "";
+        result = identity_verify(&known->identities, jwt, necpnet_wall_time_us(), &request->who, &why);
+    }
+    if (result == NECPNET_OK) return true;
+    if (result == NECPNET_ERR_UNSUPPORTED) {
+        rest_refuse(answer, request, 501, why, NULL);
+        return false;
+    }
+    if (authorization[0] && !rest_take(known, request, answer, LIMIT_TOKEN, "f", request->from)) return false;
+    text_format(&answer->headers, "WWW-Authenticate: Bearer%s\r\n", authorization[0] ? " error=\"invalid_token\"" : "");
+    rest_refuse(answer, request, 401, why, NULL);
+    if (authorization[0]) audit_write(known, request, "credential_refused", why, NULL);
+    return false;
+}
+
+static bool rest_read_fields(const route_match* match, rest_request* request, rest_answer* answer)
+{
+    field_fault fault;
+    bool takes_body = false;
+    for (const field* row = match->found->fields; row && row->name; row++) takes_body |= row->place == FIELD_IN_BODY;
+    bool right = routes_take_path(match, &request->values, &fault) &&
+                 (!match->found->path || fields_take_query(&request->values, request->query, NULL, &fault));
+    if (right && request->body_bytes > 0 && match->found->path) {
+        if (takes_body && strncasecmp(rest_header(request, "Content-Type"), "application/json", 16) != 0) {
+            rest_refuse(answer, request, 415, "the body is wanted as application/json", NULL);
+            return false;
+        }
+        right = fields_take_body(&request->values, request->body, request->body_bytes, &fault);
+    }
+    right = right && fields_finish(&request->values, &fault);
+    if (!right) rest_refuse_field(answer, request, &fault);
+    return right;
+}
+
+static bool rest_judge_object(const services* known, const route* row, rest_request* request, rest_answer* answer)
+{
+    const char* object = row->rule.owner ? fields_text(&request->values, row->rule.object) : "";
+    switch (rules_judge_object(known, &row->rule, &request->who, object)) {
+    case RULE_ALLOWED: return true;
+    case RULE_MISSING: rest_refuse_desk(answer, request, DESK_NOT_FOUND); return false;
+    case RULE_UNAVAILABLE: rest_refuse_desk(answer, request, DESK_DOWN); return false;
+    default:
+        rest_refuse(answer, request, 403, "this object is somebody else's", NULL);
+        audit_write(known, request, "forbidden", "object", NULL);
+        return false;
+    }
+}
+
+/* Whether the rule of a route lets the request in; else it is answered. */
+static bool rest_judge(const services* known, const route_match* match, rest_request* request, rest_answer* answer)
+{
+    const route* row = match->found;
+    if (!rest_take(known, request, answer, row->rule.limit, "a", request->from)) return false;
+    if (!(row->rule.roles & ROLE_ANYONE)) {
+        if (!rest_identify(known, request, answer)) return false;
+        if (rules_judge_role(&row->rule, &request->who) != RULE_ALLOWED) {
+            rest_refuse(answer, request, 403, "your role may not do this", NULL);
+            audit_write(known, request, "forbidden", "role", NULL);
+            return false;
+        }
+        if (!rest_take(known, request, answer, row->rule.limit, "p", request->who.subject)) return false;
+    }
+    return rest_read_fields(match, request, answer) && rest_judge_object(known, row, request, answer);
+}
+
+static void rest_route_request(const services* known, rest_request* request, rest_answer* answer)
+{
+    route_match match;
+    routes_find(request->method, request->path, &match);
+    request->route = match.found && match.found->path ? match.found->path : "(file)";
+    fields_begin(&request->values, match.found ? match.found->fields : NULL);
     rest_add_origin(known->settings, request, answer);
     if (strcmp(request->method, "OPTIONS") == 0) {
-        rest_answer_options(answer, request, route->methods);
-    } else if (route->methods & method) {
-        route->handler(known, request, answer);
-    } else {
-        text_format(&answer->headers, "Allow: %s\r\n",
-                    route->methods == REST_POST ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+        rest_answer_options(answer, request, match.methods);
+    } else if (!match.found) {
+        text_format(&answer->headers, "Allow: %s\r\n", match.methods);
         rest_refuse(answer, request, 405, "this resource does not have that method; see the Allow header", NULL);
+    } else if (match.found->flags & ROUTE_UPGRADE) {
+        text_put(&answer->headers, "Upgrade: websocket\r\n");
+        rest_refuse(answer, request, 426, "this is a WebSocket: upgrade the connection (RFC 6455)", NULL);
+    } else if (rest_judge(known, &match, request, answer)) {
+        match.found->handler(known, request, answer);
     }
+    fields_end(&request->values);
     if (answer->body.failed || answer->headers.failed) {
         rest_refuse(answer, request, 500, "the answer could not be made; the server is short of memory", NULL);
     }
 }
 
-static void rest_send(struct mg_connection* connection, const rest_request* request, const rest_answer* answer)
+static void rest_send(const services* known, struct mg_connection* connection, const rest_request* request,
+                      const rest_answer* answer)
 {
     char buffer[2048];
     text head;
@@ -141,8 +288,12 @@ static void rest_send(struct mg_connection* connection, const rest_request* requ
     text_begin(&head, buffer, sizeof(buffer));
     text_format(&head, "HTTP/1.1 %d %s\r\n", answer->status, forward_status_name(answer->status));
     if (!bare) text_format(&head, "Content-Type: %s\r\nContent-Length: %zu\r\n", answer->type, answer->body.bytes);
-    text_format(&head, "X-Content-Type-Options: nosniff\r\nX-Trace-Id: %s\r\n", request->trace_id);
+    text_format(&head, "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nX-Trace-Id: %s\r\n",
+                request->trace_id);
     if (!strstr(answer->headers.to, "Cache-Control:")) text_put(&head, "Cache-Control: no-store\r\n");
+    if (!strstr(answer->headers.to, "Content-Security-Policy:"))
+        text_put(&head, "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
+    if (known->settings->certificate_file[0]) text_put(&head, "Strict-Transport-Security: max-age=31536000\r\n");
     text_format(&head, "%sConnection: close\r\n\r\n", answer->headers.to);
     if (head.failed) return; /* cannot be: every header has a limit far below */
     if (mg_write(connection, buffer, head.bytes) <= 0 || bare || strcmp(request->method, "HEAD") == 0) return;
@@ -170,9 +321,11 @@ static int rest_serve(rest* server, struct mg_connection* connection, const stru
 {
     char host[256];
     char from[64];
+    char shortened[64];
     rest_request request = {.method = info->request_method,
                             .path = info->local_uri_raw ? info->local_uri_raw : "",
                             .query = info->query_string ? info->query_string : "",
+                            .route = "(none)",
                             .connection = connection};
     rest_answer answer = {.status = 200, .type = "application/json; charset=utf-8"};
     text_begin_growing(&answer.body);
@@ -186,18 +339,19 @@ static int rest_serve(rest* server, struct mg_connection* connection, const stru
     char* body = NULL;
     if (!text_equal_secret(rest_header(&request, FORWARD_SECRET_HEADER), server->secret)) {
         rest_refuse(&answer, &request, 403, "this port is the server's own; use the public one", NULL);
-    } else if (body_bytes > (size_t)server->known.settings->http_body_bytes_max) {
+    } else if (body_bytes > (size_t)server->known->settings->http_body_bytes_max) {
         rest_refuse(&answer, &request, 413, "the body is larger than this server takes", NULL);
     } else if (!(body = rest_read_body(connection, body_bytes))) {
         rest_refuse(&answer, &request, 400, "the body did not come whole", NULL);
-    } else {
+    } else if (rest_check_headers(&request, &answer, info)) {
         request.body = body;
         request.body_bytes = body_bytes;
-        rest_route_request(&server->known, &request, &answer);
+        rest_route_request(server->known, &request, &answer);
     }
-    if (!answer.headers.failed) rest_send(connection, &request, &answer);
-    LOG(NECPNET_LOG_DEBUG, "request", "answered", LOG_TEXT("method", request.method), LOG_TEXT("path", request.path),
-        LOG_NUMBER("status", answer.status), LOG_TEXT("from", from), LOG_TEXT("trace_id", request.trace_id), LOG_END);
+    if (!answer.headers.failed) rest_send(server->known, connection, &request, &answer);
+    LOG(NECPNET_LOG_DEBUG, "request", "answered", LOG_TEXT("method", request.method), LOG_TEXT("route", request.route),
+        LOG_NUMBER("status", answer.status), LOG_TEXT("from", audit_shorten(from, shortened, sizeof(shortened))),
+        LOG_TEXT("trace_id", request.trace_id), LOG_END);
     int status = answer.status;
     free(body);
     text_end(&answer.body);
@@ -239,7 +393,7 @@ static bool rest_make_secret(rest* server)
     return true;
 }
 
-necpnet_result rest_start(const api* known, rest** out_rest)
+necpnet_result rest_start(const services* known, rest** out_rest)
 {
     char threads[16];
     char timeout[16];
@@ -266,7 +420,7 @@ necpnet_result rest_start(const api* known, rest** out_rest)
     struct mg_server_port ports[1];
     rest* server = calloc(1, sizeof(*server));
     if (!server) return NECPNET_ERR_OUT_OF_MEMORY;
-    server->known = *known;
+    server->known = known;
     snprintf(threads, sizeof(threads), "%d", (int)known->settings->http_threads);
     snprintf(timeout, sizeof(timeout), "%d", (int)known->settings->http_timeout_ms);
     if (!rest_make_secret(server)) {

@@ -11,6 +11,7 @@
 #define WORKER_SAMPLES 512 /* tick times kept for the percentiles */
 
 struct worker {
+    services* known;
     const config* settings;
     const game_interface* game;
     void* world_of_game; /* the game's instance */
@@ -18,7 +19,6 @@ struct worker {
     necpnet_loop* loop;
     necpnet_server* server;
     edge* front;
-    rest* back; /* of the first worker alone */
     int index;
     necpnet_workers* crew; /* NULL: alone */
     board* figures;
@@ -218,9 +218,10 @@ bool worker_run(worker* at, const atomic_int* signals)
 
 /* -------------------------------------------------------------------------------------------------------- life -- */
 
-static void worker_configure(worker* at, const tokens* office, necpnet_server_config* server)
+static void worker_configure(worker* at, necpnet_server_config* server)
 {
     const config* settings = at->settings;
+    const tokens* office = at->known->office;
     server->logger = log_of_library();
     server->loop = at->loop;
     server->bind_address = settings->bind_address;
@@ -244,9 +245,9 @@ static void worker_configure(worker* at, const tokens* office, necpnet_server_co
     }
     server->server_id = (uint64_t)settings->server_id;
     server->token_epoch = (uint32_t)settings->token_epoch;
-    if (settings->jwt_secret[0]) {
+    if (config_takes_jwt(settings)) {
         server->authorize = identity_authorize;
-        server->authorize_user = (void*)(uintptr_t)settings; /* read alone */
+        server->authorize_user = &at->known->identities;
     }
     server->world = at->world;
     server->peers_max = (uint32_t)settings->peers_max;
@@ -275,29 +276,29 @@ static necpnet_result worker_open_game(worker* at)
     return at->game->create(&game, &at->world_of_game, &at->world);
 }
 
-static necpnet_result worker_open_server(worker* at, tokens* office)
+static necpnet_result worker_open_server(worker* at)
 {
+    tokens* office = at->known->office;
     necpnet_server_config server;
     necpnet_result result = necpnet_server_config_default(&server);
     if (result != NECPNET_OK) return result;
-    worker_configure(at, office, &server);
+    worker_configure(at, &server);
     result = necpnet_server_create(&server, &at->server);
     if (result != NECPNET_OK) return result;
     at->game->start(at->world_of_game, at->server);
     return necpnet_server_get_ports(at->server, &office->udp_port, &office->tcp_port);
 }
 
-necpnet_result worker_create(const config* settings, const game_interface* game, tokens* office, const pages* files,
-                             board* figures, int index, const worker* first, necpnet_workers* crew, worker** out_worker,
-                             const char** out_what)
+necpnet_result worker_create(const game_interface* game, services* known, const rest* back, int index,
+                             necpnet_workers* crew, worker** out_worker, const char** out_what)
 {
-    const api known = {.settings = settings, .office = office, .files = files, .figures = figures};
     worker* at = calloc(1, sizeof(*at));
     *out_what = "memory";
     if (!at) return NECPNET_ERR_OUT_OF_MEMORY;
-    at->settings = settings;
+    at->known = known;
+    at->settings = known->settings;
     at->game = game;
-    at->figures = figures;
+    at->figures = known->figures;
     at->index = index;
     at->crew = crew;
     at->ticks.hz = game->tick_hz;
@@ -310,24 +311,24 @@ necpnet_result worker_create(const config* settings, const game_interface* game,
         *out_what = "the game";
         result = worker_open_game(at);
     }
-    if (result == NECPNET_OK) result = edge_create(settings, &at->front);
+    if (result == NECPNET_OK) result = edge_create(at->settings, &at->front);
     if (result == NECPNET_OK) {
         *out_what = "the ports";
-        result = worker_open_server(at, office);
-    }
-    if (result == NECPNET_OK) {
-        *out_what = "the REST server";
-        worker_publish(at, at->began_us);
-        if (!first) result = rest_start(&known, &at->back);
+        result = worker_open_server(at);
     }
     if (result != NECPNET_OK) {
         worker_destroy(at);
         return result;
     }
-    const rest* back = first ? first->back : at->back;
+    worker_publish(at, at->began_us);
     edge_attach(at->front, necpnet_server_get_web(at->server), rest_port(back), rest_secret(back));
     *out_worker = at;
     return NECPNET_OK;
+}
+
+void worker_settle(worker* at)
+{
+    (void)necpnet_loop_step(at->loop, 0);
 }
 
 void worker_destroy(worker* at)
@@ -336,7 +337,6 @@ void worker_destroy(worker* at)
     if (at->world_of_game && at->server) at->game->stop(at->world_of_game);
     necpnet_server_destroy(at->server);
     edge_destroy(at->front);
-    rest_stop(at->back);
     at->game->destroy(at->world_of_game);
     necpnet_loop_destroy(at->loop);
     free(at);

@@ -1,6 +1,5 @@
 /* worker.h - one thread, one loop, one necpnet_server: UDP and the public TCP port, the game, the edge before civetweb. A worker
- * shares nothing but the board that it puts up, REST, which the first one has, and the office's ports, which are set before
- * other threads exist.
+ * shares nothing but the services of its process; what other threads want of it they post to its loop.
  */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
@@ -18,18 +17,17 @@
 
 typedef struct worker worker;
 
-/* worker_create - open the ports, make the game, start REST.
+/* worker_create - open the ports, make the game.
  *
- *   office    its ports are set.
+ *   known     its office's ports are set.
+ *   back      the REST server.
  *   index     0 .. settings->workers - 1.
- *   first     whose REST is used; NULL: starts it.
  *   crew      whom the ports are shared with; NULL: nobody.
  *   out_what  on failure: which step failed; static text.
  *
- * Returns  OK | as necpnet_server_create, rest_start and the game's create */
-necpnet_result worker_create(const config* settings, const game_interface* game, tokens* office, const pages* files,
-                             board* figures, int index, const worker* first, necpnet_workers* crew, worker** out_worker,
-                             const char** out_what);
+ * Returns  OK | as necpnet_server_create and the game's create */
+necpnet_result worker_create(const game_interface* game, services* known, const rest* back, int index,
+                             necpnet_workers* crew, worker** out_worker, const char** out_what);
 
 /* worker_run - until drained.
  *
@@ -38,7 +36,10 @@ necpnet_result worker_create(const config* settings, const game_interface* game,
  * Returns  whether it ended in good order: false after a second signal. */
 bool worker_run(worker* at, const atomic_int* signals);
 
-/* worker_destroy - REST, server, game, loop; the first one last. NULL does nothing. */
+/* worker_settle - after everything that posts to loops has ended, before worker_destroy: takes the last posts. */
+void worker_settle(worker* at);
+
+/* worker_destroy - server, game, loop. NULL does nothing. */
 void worker_destroy(worker* at);
 
 #endif

@@ -1,7 +1,7 @@
 /* files - the demo page and what it loads; GET of any path that is no other route. */
 #include <string.h>
 
-#include "rest.h"
+#include "api.h"
 
 /* Scripts only from here; WebAssembly may be compiled; data goes to any WebSocket, so that a page can play elsewhere. */
 #define FILES_POLICY \
@@ -20,7 +20,7 @@ static const char files_not_built[] =
     "<p>What works without it: <a href=\"/health\">/health</a>, <a href=\"/metrics\">/metrics</a>, "
     "<a href=\"/api/v1/game\">/api/v1/game</a>, and native clients: <code>necpnet --help</code>.</p></html>\n";
 
-void api_files(const api* known, const rest_request* request, rest_answer* answer)
+void api_files(const services* known, const rest_request* request, rest_answer* answer)
 {
     char tag[48];
     const char* type = NULL;
@@ -38,6 +38,5 @@ void api_files(const api* known, const rest_request* request, rest_answer* answe
         break;
     }
     text_put(&answer->headers, "Cache-Control: no-cache\r\nContent-Security-Policy: " FILES_POLICY "\r\n");
-    text_put(&answer->headers, "Referrer-Policy: no-referrer\r\n");
     if (tag[0]) text_format(&answer->headers, "ETag: %s\r\n", tag);
 }

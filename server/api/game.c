@@ -1,7 +1,7 @@
 /* game - GET /api/v1/game: the game's own description of itself; with several workers a list of them. */
-#include "rest.h"
+#include "api.h"
 
-void api_game(const api* known, const rest_request* request, rest_answer* answer)
+void api_game(const services* known, const rest_request* request, rest_answer* answer)
 {
     (void)request;
     board_figures figures;

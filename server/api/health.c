@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "rest.h"
+#include "api.h"
 
 /* Resident memory of the process; 0 where the system does not tell. */
 static uint64_t health_resident_bytes(void)
@@ -17,7 +17,7 @@ static uint64_t health_resident_bytes(void)
     return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-void api_health(const api* known, const rest_request* request, rest_answer* answer)
+void api_health(const services* known, const rest_request* request, rest_answer* answer)
 {
     (void)request;
     board_figures figures;

@@ -1,7 +1,7 @@
 /* metrics - GET /metrics: Prometheus text format 0.0.4. */
 #include <inttypes.h>
 
-#include "rest.h"
+#include "api.h"
 
 static void metrics_begin(text* out, const char* name, const char* type, const char* about)
 {
@@ -77,7 +77,7 @@ static void metrics_put_ticks(text* out, const board_ticks* ticks)
     metrics_one(out, "ticks_skipped_total", "counter", "Ticks left out to catch up.", ticks->skipped);
 }
 
-void api_metrics(const api* known, const rest_request* request, rest_answer* answer)
+void api_metrics(const services* known, const rest_request* request, rest_answer* answer)
 {
     board_figures figures;
     text* out = &answer->body;

@@ -47,7 +47,7 @@ export async function start(args = [], env = {}) {
     const folder = scratch();
     const ready = path.join(folder, "ready.json");
     const child = spawn(SERVER, ["--port", "0", "--udp-port", "0", "--ready-file", ready, ...args],
-                        { env: { ...cleanEnvironment(), NECPNET_LOG_LEVEL: "debug", ...env }, stdio: ["ignore", "pipe", "pipe"] });
+                        { env: { ...cleanEnvironment(), NECPNET_LOG_LEVEL: "debug", NECPNET_STORE: "memory:", ...env }, stdio: ["ignore", "pipe", "pipe"] });
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (data) => (stdout += data));

@@ -1,0 +1,15 @@
+/* api.h - the handlers of the routes, one file a resource. A handler is called with a caller whom the rule lets in and with values
+ * that fit the table; it writes the answer's body, or refuses.
+ */
+#ifndef SERVER_API_H
+#define SERVER_API_H
+
+#include "../rest.h"
+
+void api_health(const services* known, const rest_request* request, rest_answer* answer);
+void api_metrics(const services* known, const rest_request* request, rest_answer* answer);
+void api_game(const services* known, const rest_request* request, rest_answer* answer);
+void api_connect_tokens(const services* known, const rest_request* request, rest_answer* answer);
+void api_files(const services* known, const rest_request* request, rest_answer* answer);
+
+#endif

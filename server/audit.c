@@ -1,0 +1,76 @@
+/* audit - what happened that concerns safety. */
+#include "audit.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+
+const char* audit_shorten(const char* address, char* to, size_t to_bytes)
+{
+    necpnet_address parsed;
+    snprintf(to, to_bytes, "unknown");
+    if (necpnet_address_parse(address, &parsed) != NECPNET_OK) return to;
+    identity_shorten_address(&parsed);
+    char whole[NECPNET_ADDRESS_TEXT_BYTES_MAX];
+    if (necpnet_address_format(&parsed, whole, sizeof(whole)) != NECPNET_OK) return to;
+    char* end = whole[0] == '[' ? strchr(whole, ']') : strchr(whole, ':'); /* the port, 0, is left out */
+    if (end) *end = 0;
+    snprintf(to, to_bytes, "%s", whole[0] == '[' ? whole + 1 : whole);
+    return to;
+}
+
+static void audit_store(const services* known, const rest_request* request, const char* event, const char* detail,
+                        const char* object, const char* from)
+{
+    static atomic_uint sequence;
+    char id[48];
+    char buffer[1200];
+    text body;
+    uint64_t now_us = necpnet_wall_time_us();
+    const char* who = request->who.role == ROLE_ANYONE ? NULL : request->who.subject;
+    snprintf(id, sizeof(id), "%020" PRIu64 "-%08x", now_us, atomic_fetch_add(&sequence, 1u));
+    text_begin(&body, buffer, sizeof(buffer));
+    text_put(&body, "{\"event\":");
+    text_json(&body, event);
+    text_put(&body, ",\"detail\":");
+    text_json(&body, detail);
+    text_put(&body, ",\"actor\":");
+    text_json(&body, who);
+    text_format(&body, ",\"role\":\"%s\",\"object\":", identity_role_name(request->who.role));
+    text_json(&body, object);
+    text_put(&body, ",\"route\":");
+    text_json(&body, request->route);
+    text_format(&body, ",\"from\":\"%s\",\"trace_id\":\"%s\"}", from, request->trace_id);
+    if (body.failed) return;
+    store_write write = {.expected = STORE_ANY,
+                         .record = {.collection = AUDIT_COLLECTION,
+                                    .id = id,
+                                    .subjects = {who ? who : object, who ? object : NULL},
+                                    .body = buffer,
+                                    .body_bytes = body.bytes,
+                                    .expires_us = now_us + (uint64_t)known->settings->audit_days * 86400u * 1000000u}};
+    if (write.record.subjects[0] && write.record.subjects[1] &&
+        strcmp(write.record.subjects[0], write.record.subjects[1]) == 0)
+        write.record.subjects[1] = NULL;
+    desk_result result = store_post_all(known->records, &write, 1, NULL, NULL, NULL);
+    if (result != DESK_OK)
+        LOG(NECPNET_LOG_ERROR, "audit_lost", "the store did not take an audit record",
+            LOG_TEXT("result", desk_result_name(result)), LOG_END);
+}
+
+void audit_write(const services* known, const rest_request* request, const char* event, const char* detail,
+                 const char* object)
+{
+    char from[64];
+    char caller[72];
+    snprintf(caller, sizeof(caller), "a:%s", request->from);
+    if (limits_take(known->buckets, LIMIT_AUDIT, caller, necpnet_time_us()) > 0) return;
+    audit_shorten(request->from, from, sizeof(from));
+    LOG(NECPNET_LOG_WARNING, event, detail, LOG_TEXT("route", request->route),
+        LOG_TEXT("role", identity_role_name(request->who.role)), LOG_TEXT("from", from),
+        LOG_TEXT("trace_id", request->trace_id), LOG_END);
+    audit_store(known, request, event, detail, object, from);
+}

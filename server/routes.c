@@ -1,0 +1,154 @@
+/* routes - the one table of routes, and how a request finds its row. */
+#include "routes.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/api.h"
+
+#define PLAYERS (ROLE_PLAYER | ROLE_SERVICE | ROLE_ADMIN)
+
+/* ------------------------------------------------------------------------------------------------- parameters -- */
+
+static const field connect_token_fields[] = {
+    QUERY_CHOICE("transport", "any|udp|websocket"),
+    BODY_FIELD("player", FIELD_TEXT, false, 0, 24),
+    BODY_CHOICE("transport", false, "any|udp|websocket"),
+    BODY_FIELD("subject", FIELD_TEXT, false, 1, 63),
+    FIELDS_END,
+};
+
+/* ------------------------------------------------------------------------------------------------------ routes -- */
+
+/* clang-format off */
+static const route routes_table[] = {
+    /* health and figures */
+    {"GET", "/health", ROUTE_SEED, {ROLE_ANYONE, NULL, NULL, LIMIT_HEALTH}, NULL, api_health},
+    {"GET", "/metrics", ROUTE_SEED, {ROLE_ANYONE, NULL, NULL, LIMIT_HEALTH}, NULL, api_metrics},
+    {"GET", "/api/v1/game", 0, {ROLE_ANYONE, NULL, NULL, LIMIT_READ}, NULL, api_game},
+
+    /* credentials */
+    {"POST", "/api/v1/connect-tokens", 0, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, connect_token_fields, api_connect_tokens},
+
+    {NULL, NULL, 0, {0, NULL, NULL, LIMIT_NONE}, NULL, NULL},
+};
+/* clang-format on */
+
+/* Every other path is a file of the page, or missing. */
+static const route routes_files = {"GET", NULL, 0, {ROLE_ANYONE, NULL, NULL, LIMIT_NONE}, NULL, api_files};
+
+/* ------------------------------------------------------------------------------------------------------ lookup -- */
+
+/* Whether a path fits a template; the parameters' places are noted. */
+static bool route_fits(const char* template_, const char* path, route_match* match)
+{
+    int count = 0;
+    while (*template_) {
+        if (*template_ == '{') {
+            size_t bytes = strcspn(path, "/");
+            if (bytes == 0 || count == FIELDS_MAX) return false;
+            match->parts[count] = path;
+            match->part_bytes[count++] = bytes;
+            path += bytes;
+            template_ += strcspn(template_, "}") + 1;
+        } else if (*template_++ != *path++) {
+            return false;
+        }
+    }
+    return *path == 0;
+}
+
+static bool route_is(const route* row, const char* path, route_match* match)
+{
+    const size_t prefix = sizeof(ROUTES_PREFIX) - 1;
+    if (route_fits(row->path, path, match)) return true;
+    return (row->flags & ROUTE_SEED) && strncmp(path, ROUTES_PREFIX, prefix) == 0 &&
+           route_fits(row->path, path + prefix, match);
+}
+
+static void route_allow(route_match* match, const char* method)
+{
+    size_t bytes = strlen(match->methods);
+    bool get = strcmp(method, "GET") == 0;
+    snprintf(match->methods + bytes, sizeof(match->methods) - bytes, "%s%s", method, get ? ", HEAD, " : ", ");
+}
+
+void routes_find(const char* method, const char* path, route_match* out_match)
+{
+    const char* wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    route_match row_match;
+    memset(out_match, 0, sizeof(*out_match));
+    for (const route* row = routes_table; row->path; row++) {
+        memset(&row_match, 0, sizeof(row_match));
+        if (!route_is(row, path, &row_match)) continue;
+        route_allow(out_match, row->method);
+        if (out_match->found || strcmp(row->method, wanted) != 0) continue;
+        memcpy(out_match->parts, row_match.parts, sizeof(row_match.parts));
+        memcpy(out_match->part_bytes, row_match.part_bytes, sizeof(row_match.part_bytes));
+        out_match->found = row;
+    }
+    if (out_match->methods[0] == 0) {
+        route_allow(out_match, routes_files.method);
+        if (strcmp(wanted, "GET") == 0) out_match->found = &routes_files;
+    }
+    size_t bytes = strlen(out_match->methods);
+    snprintf(out_match->methods + bytes, sizeof(out_match->methods) - bytes, "OPTIONS");
+}
+
+bool routes_take_path(const route_match* match, field_values* values, field_fault* fault)
+{
+    const char* at = match->found->path;
+    for (int i = 0; at && (at = strchr(at, '{')) != NULL; i++) {
+        char name[64];
+        size_t bytes = strcspn(++at, "}");
+        snprintf(name, sizeof(name), "%.*s", (int)bytes, at);
+        if (!fields_take_path(values, name, match->parts[i], match->part_bytes[i], fault)) return false;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------- description -- */
+
+const route* routes_list(void)
+{
+    return routes_table;
+}
+
+static void route_describe_fields(text* out, const field* fields)
+{
+    static const char* const places[] = {"", "path", "query", "body"};
+    static const char* const kinds[] = {"text", "id", "integer", "bool", "choice", "texts", "object"};
+    for (const field* row = fields; row && row->name; row++) {
+        text_format(out, "%s{\"name\":\"%s\",\"in\":\"%s\",\"kind\":\"%s\",\"required\":%s", row == fields ? "" : ",",
+                    row->name, places[row->place], kinds[row->kind], row->required ? "true" : "false");
+        if (row->choices) text_format(out, ",\"choices\":\"%s\"", row->choices);
+        if (row->kind != FIELD_CHOICE && row->kind != FIELD_BOOL)
+            text_format(out, ",\"low\":%" PRId64 ",\"high\":%" PRId64, row->low, row->high);
+        if (row->count_max) text_format(out, ",\"count_max\":%d", row->count_max);
+        text_put(out, "}");
+    }
+}
+
+void routes_describe(text* out)
+{
+    static const char* const roles[] = {"anyone", "player", "service", "admin"};
+    text_put(out, "[");
+    for (const route* row = routes_table; row->path; row++) {
+        bool first = true;
+        text_format(out, "%s{\"method\":\"%s\",\"path\":\"%s\",\"seed\":%s,\"upgrade\":%s,\"roles\":[",
+                    row == routes_table ? "" : ",\n ", row->method, row->path,
+                    row->flags & ROUTE_SEED ? "true" : "false", row->flags & ROUTE_UPGRADE ? "true" : "false");
+        for (unsigned i = 0; i < 4; i++) {
+            if (!(row->rule.roles & 1u << i)) continue;
+            text_format(out, "%s\"%s\"", first ? "" : ",", roles[i]);
+            first = false;
+        }
+        text_put(out, "],\"object\":");
+        text_json(out, row->rule.owner ? row->rule.object : NULL);
+        text_format(out, ",\"limit\":\"%s\",\"fields\":[", limits_class_name(row->rule.limit));
+        route_describe_fields(out, row->fields);
+        text_put(out, "]}");
+    }
+    text_put(out, "]\n");
+}

@@ -1,0 +1,75 @@
+/* services - what a process has. */
+#include "services.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void services_keep(void* user)
+{
+    services* known = user;
+    keyring_refresh(known->keys);
+}
+
+/* The keeper has no jobs, only its idle moments. */
+static void services_no_work(desk_job* first, void* user)
+{
+    (void)first;
+    (void)user;
+}
+
+static necpnet_result services_begin_identities(services* out, char* what, size_t what_bytes)
+{
+    char why[256];
+    desk_config keeper = {.queue_max = 1, .work = services_no_work, .idle = services_keep, .user = out};
+    necpnet_result result = keyring_create(out->settings, &out->keys, why, sizeof(why));
+    snprintf(what, what_bytes, "the JWT keys (%s)", why);
+    if (result != NECPNET_OK) return result;
+    snprintf(what, what_bytes, "the list of revocations");
+    result = revocations_create(out->records, &out->revoked);
+    out->identities = (identity_office){.settings = out->settings, .keys = out->keys, .revoked = out->revoked};
+    if (result != NECPNET_OK) return result;
+    snprintf(what, what_bytes, "a thread");
+    return desk_create(&keeper, &out->keeper);
+}
+
+necpnet_result services_begin(services* out, const config* settings, tokens* office, const pages* files, board* figures,
+                              char* what, size_t what_bytes)
+{
+    *out = (services){.settings = settings, .office = office, .files = files, .figures = figures};
+    snprintf(what, what_bytes, "the rate limits");
+    necpnet_result result = limits_create(settings, &out->buckets);
+    if (result == NECPNET_OK) {
+        char why[256];
+        result = store_open(settings->store, true, &out->records, why, sizeof(why));
+        if (result != NECPNET_OK) snprintf(what, what_bytes, "the store %s (%s)", settings->store, why);
+    }
+    if (result == NECPNET_OK) {
+        snprintf(what, what_bytes, "the cache %s", settings->cache);
+        result = cache_open(settings->cache, &out->values);
+    }
+    if (result == NECPNET_OK) {
+        snprintf(what, what_bytes, "the bus %s", settings->bus);
+        result = bus_open(settings->bus, &out->events);
+    }
+    return result == NECPNET_OK ? services_begin_identities(out, what, what_bytes) : result;
+}
+
+void services_stop(services* known)
+{
+    desk_destroy(known->keeper);
+    known->keeper = NULL;
+    if (known->records) store_stop(known->records);
+    if (known->values) cache_stop(known->values);
+}
+
+void services_end(services* known)
+{
+    services_stop(known);
+    revocations_destroy(known->revoked);
+    keyring_destroy(known->keys);
+    store_close(known->records);
+    cache_close(known->values);
+    bus_close(known->events);
+    limits_destroy(known->buckets);
+    memset(known, 0, sizeof(*known));
+}

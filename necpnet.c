@@ -30080,6 +30080,7 @@ typedef struct nn_connection {
     bool state_came;           /* the packet being read holds state */
     bool is_stalled;           /* there is output, but the last flush could not write it */
     uint8_t closes_left;       /* CLOSE packets that may still be sent */
+    uint8_t ping_early;        /* in 1,024ths of an interval: so that those that began together do not ask together */
     nn_close close;            /* why it ended; kept by nn_connection_detach, for the owner to tell */
     /* UDP */
     uint32_t local_id;
@@ -30218,6 +30219,9 @@ NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connecti
 /* nn_connection_repeat_flight - send again what is in flight; nn_connection_lose_flight - and forget what left before. */
 NN_PRIVATE void nn_connection_repeat_flight(nn_connection* connection);
 NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t before_us);
+
+/* nn_connection_ping_at_us - when the next PING is due; NN_NEVER (between the files). */
+NN_PRIVATE uint64_t nn_connection_ping_at_us(const nn_connection* connection);
 
 /* nn_connection_has_own - whether frames of its own wait (between the two files). */
 NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection);
@@ -30438,6 +30442,7 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     connection->encrypted = open->encrypted;
     connection->tick_hz = open->peer->tick_hz;
     connection->started_us = connection->heard_us = connection->sent_us = connection->pinged_us = now_us;
+    connection->ping_early = (uint8_t)(open->seed >> 24);
     if (open->web || !NECPNET_WITH_UDP) {
         connection->transport = NECPNET_TRANSPORT_WEBSOCKET;
         connection->web = open->web;
@@ -30846,18 +30851,29 @@ static uint64_t connection_timeout_us(const nn_connection* connection)
     return (uint64_t)ms * 1000;
 }
 
+/* A thousand connections that began in one moment come apart: each asks up to a quarter early in its own measure, and the first
+ * time after any part of the interval. */
+static uint64_t connection_ping_interval_us(const nn_connection* connection, uint64_t interval_us)
+{
+    bool is_first = connection->ping_id == 0;
+    return is_first ? interval_us * (connection->ping_early + 1u) / 256
+                    : interval_us - interval_us * connection->ping_early / 1024;
+}
+
 /* When the next PING should leave. */
-static uint64_t connection_ping_at_us(const nn_connection* connection)
+NN_PRIVATE uint64_t nn_connection_ping_at_us(const nn_connection* connection)
 {
     const nn_connection_settings* settings = connection->settings;
     if (connection->suspended || connection->peer_suspended || connection->ping_pending) return NN_NEVER;
     bool udp = nn_connection_is_udp(connection);
     uint64_t idle_us = (uint64_t)(udp ? settings->udp_ping_ms : settings->websocket_ping_ms) * 1000;
     /* the client asks after idle time; the server only when that fails, so that both do not */
-    uint64_t at_us = settings->is_server ? nn_max_u64(connection->heard_us, connection->pinged_us) + idle_us * 2
-                                         : connection->sent_us + idle_us;
+    uint64_t early_us = idle_us * connection->ping_early / 1024;
+    uint64_t at_us = settings->is_server
+                         ? nn_max_u64(connection->heard_us, connection->pinged_us) + (idle_us - early_us) * 2
+                         : connection->sent_us + idle_us - early_us;
     if (!settings->is_server) {
-        uint64_t interval_us = nn_clock_sync_interval_us(connection->clock);
+        uint64_t interval_us = connection_ping_interval_us(connection, nn_clock_sync_interval_us(connection->clock));
         bool wants_clock = udp || connection->state_sink->read || connection->clock->count < NN_CLOCK_SYNC_SAMPLES;
         if (wants_clock) at_us = nn_min_u64(at_us, connection->pinged_us + interval_us);
     }
@@ -30882,7 +30898,7 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
         connection_run_recovery(connection);
     }
     if (nn_connection_is_udp(connection)) nn_connection_update_path(connection);
-    if (now_us >= connection_ping_at_us(connection)) connection->ping_pending = true;
+    if (now_us >= nn_connection_ping_at_us(connection)) connection->ping_pending = true;
 }
 
 /* When what waits to be sent can be: now, at a time, or when something arrives. */
@@ -30913,7 +30929,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
         return nn_min_u64(connection->linger_until_us, repeat_us);
     }
     uint64_t at_us =
-        nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
+        nn_min_u64(connection->heard_us + connection_timeout_us(connection), nn_connection_ping_at_us(connection));
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
     if (nn_connection_is_udp(connection)) {
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->udp->recovery));
@@ -30962,6 +30978,15 @@ static uint8_t connection_patience(const nn_connection* connection)
                      (connection->loading ? NN_SUSPEND_LOADING : 0u));
 }
 
+/* A PING of the client's that is due soon goes along with what leaves anyway. */
+static bool connection_ping_joins(const nn_connection* connection)
+{
+    if (connection->settings->is_server || connection->ping_pending) return connection->ping_pending;
+    uint64_t soon_us = connection->now_us + nn_clock_sync_interval_us(connection->clock) / 4;
+    return nn_connection_ping_at_us(connection) <= soon_us &&
+           nn_session_has_output(connection->session, connection->now_us);
+}
+
 /* PONG, PING, SUSPEND, inputs: whatever is pending and fits. Returns whether anything asks for an ACK. */
 static bool connection_write_own(nn_connection* connection, nn_writer* writer, nn_contents* contents,
                                  bool eliciting_too)
@@ -30982,7 +31007,7 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
         }
     }
     if (!eliciting_too) return false;
-    if (connection->ping_pending && nn_writer_left(writer) >= NN_PING_BYTES_MAX) {
+    if (nn_writer_left(writer) >= NN_PING_BYTES_MAX && connection_ping_joins(connection)) {
         nn_ping ping = {++connection->ping_id, now_us};
         nn_frame_write_ping(writer, &ping);
         connection->ping_pending = false;

@@ -193,6 +193,7 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     connection->encrypted = open->encrypted;
     connection->tick_hz = open->peer->tick_hz;
     connection->started_us = connection->heard_us = connection->sent_us = connection->pinged_us = now_us;
+    connection->ping_early = (uint8_t)(open->seed >> 24);
     if (open->web || !NECPNET_WITH_UDP) {
         connection->transport = NECPNET_TRANSPORT_WEBSOCKET;
         connection->web = open->web;
@@ -601,18 +602,29 @@ static uint64_t connection_timeout_us(const nn_connection* connection)
     return (uint64_t)ms * 1000;
 }
 
+/* A thousand connections that began in one moment come apart: each asks up to a quarter early in its own measure, and the first
+ * time after any part of the interval. */
+static uint64_t connection_ping_interval_us(const nn_connection* connection, uint64_t interval_us)
+{
+    bool is_first = connection->ping_id == 0;
+    return is_first ? interval_us * (connection->ping_early + 1u) / 256
+                    : interval_us - interval_us * connection->ping_early / 1024;
+}
+
 /* When the next PING should leave. */
-static uint64_t connection_ping_at_us(const nn_connection* connection)
+NN_PRIVATE uint64_t nn_connection_ping_at_us(const nn_connection* connection)
 {
     const nn_connection_settings* settings = connection->settings;
     if (connection->suspended || connection->peer_suspended || connection->ping_pending) return NN_NEVER;
     bool udp = nn_connection_is_udp(connection);
     uint64_t idle_us = (uint64_t)(udp ? settings->udp_ping_ms : settings->websocket_ping_ms) * 1000;
     /* the client asks after idle time; the server only when that fails, so that both do not */
-    uint64_t at_us = settings->is_server ? nn_max_u64(connection->heard_us, connection->pinged_us) + idle_us * 2
-                                         : connection->sent_us + idle_us;
+    uint64_t early_us = idle_us * connection->ping_early / 1024;
+    uint64_t at_us = settings->is_server
+                         ? nn_max_u64(connection->heard_us, connection->pinged_us) + (idle_us - early_us) * 2
+                         : connection->sent_us + idle_us - early_us;
     if (!settings->is_server) {
-        uint64_t interval_us = nn_clock_sync_interval_us(connection->clock);
+        uint64_t interval_us = connection_ping_interval_us(connection, nn_clock_sync_interval_us(connection->clock));
         bool wants_clock = udp || connection->state_sink->read || connection->clock->count < NN_CLOCK_SYNC_SAMPLES;
         if (wants_clock) at_us = nn_min_u64(at_us, connection->pinged_us + interval_us);
     }
@@ -637,7 +649,7 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
         connection_run_recovery(connection);
     }
     if (nn_connection_is_udp(connection)) nn_connection_update_path(connection);
-    if (now_us >= connection_ping_at_us(connection)) connection->ping_pending = true;
+    if (now_us >= nn_connection_ping_at_us(connection)) connection->ping_pending = true;
 }
 
 /* When what waits to be sent can be: now, at a time, or when something arrives. */
@@ -668,7 +680,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
         return nn_min_u64(connection->linger_until_us, repeat_us);
     }
     uint64_t at_us =
-        nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection_ping_at_us(connection));
+        nn_min_u64(connection->heard_us + connection_timeout_us(connection), nn_connection_ping_at_us(connection));
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
     if (nn_connection_is_udp(connection)) {
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->udp->recovery));

@@ -131,6 +131,7 @@ typedef struct nn_connection {
     bool state_came;           /* the packet being read holds state */
     bool is_stalled;           /* there is output, but the last flush could not write it */
     uint8_t closes_left;       /* CLOSE packets that may still be sent */
+    uint8_t ping_early;        /* in 1,024ths of an interval: so that those that began together do not ask together */
     nn_close close;            /* why it ended; kept by nn_connection_detach, for the owner to tell */
     /* UDP */
     uint32_t local_id;
@@ -269,6 +270,9 @@ NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connecti
 /* nn_connection_repeat_flight - send again what is in flight; nn_connection_lose_flight - and forget what left before. */
 NN_PRIVATE void nn_connection_repeat_flight(nn_connection* connection);
 NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t before_us);
+
+/* nn_connection_ping_at_us - when the next PING is due; NN_NEVER (between the files). */
+NN_PRIVATE uint64_t nn_connection_ping_at_us(const nn_connection* connection);
 
 /* nn_connection_has_own - whether frames of its own wait (between the two files). */
 NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection);

@@ -9,6 +9,15 @@ static uint8_t connection_patience(const nn_connection* connection)
                      (connection->loading ? NN_SUSPEND_LOADING : 0u));
 }
 
+/* A PING of the client's that is due soon goes along with what leaves anyway. */
+static bool connection_ping_joins(const nn_connection* connection)
+{
+    if (connection->settings->is_server || connection->ping_pending) return connection->ping_pending;
+    uint64_t soon_us = connection->now_us + nn_clock_sync_interval_us(connection->clock) / 4;
+    return nn_connection_ping_at_us(connection) <= soon_us &&
+           nn_session_has_output(connection->session, connection->now_us);
+}
+
 /* PONG, PING, SUSPEND, inputs: whatever is pending and fits. Returns whether anything asks for an ACK. */
 static bool connection_write_own(nn_connection* connection, nn_writer* writer, nn_contents* contents,
                                  bool eliciting_too)
@@ -29,7 +38,7 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
         }
     }
     if (!eliciting_too) return false;
-    if (connection->ping_pending && nn_writer_left(writer) >= NN_PING_BYTES_MAX) {
+    if (nn_writer_left(writer) >= NN_PING_BYTES_MAX && connection_ping_joins(connection)) {
         nn_ping ping = {++connection->ping_id, now_us};
         nn_frame_write_ping(writer, &ping);
         connection->ping_pending = false;

@@ -330,6 +330,8 @@ TEST(test_session_lives_on_websocket_while_udp_is_blocked_and_moves_there_and_ba
         talk_hasten(&talk);
         talk.bytes_max = 3000;
         talk.net.client_config.udp_timeout_ms = talk.net.server_config.udp_timeout_ms = 2000;
+        /* what a stream loses comes late, and with it all behind it */
+        talk.net.client_config.websocket_timeout_ms = talk.net.server_config.websocket_timeout_ms = 4000;
         talk.net.client_config.upgrade_min_ms = 500;
         talk.net.client_config.upgrade_max_ms = 2000;
         talk.net.link_config.latency_us = 10000;

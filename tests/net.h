@@ -16,7 +16,9 @@
 
 #include "necpnet.h"
 
+#ifndef NET_CLIENTS_MAX
 #define NET_CLIENTS_MAX 512
+#endif
 #define NET_STEP_US 1000
 #define NET_URL_UDP "udp://server:7777"
 #define NET_URL_WEB "ws://server:7777/ws"

@@ -62,19 +62,6 @@ static void arena_end(arena_client* arena)
     necpnet_schema_destroy(arena->schema);
 }
 
-/* What others wrote, made harmless for a terminal and, with is_json, for a JSON string. */
-static const char* plain_text(const char* from, size_t bytes, bool is_json, char* to, size_t to_bytes)
-{
-    size_t used = 0;
-    for (size_t i = 0; i < bytes && from[i] && used + 2 < to_bytes; i++) {
-        unsigned char c = (unsigned char)from[i];
-        if (is_json && (c == '"' || c == '\\')) to[used++] = '\\';
-        to[used++] = c < 32 || c == 127 ? '?' : (char)c;
-    }
-    to[used] = '\0';
-    return to;
-}
-
 /* Events of one turn; false when it is over. */
 static bool arena_poll(arena_client* arena)
 {
@@ -83,7 +70,7 @@ static bool arena_poll(arena_client* arena)
         bool is_chat = event.type == NECPNET_EVENT_MESSAGE && event.name && strcmp(event.name, ARENA_MESSAGE_CHAT) == 0;
         if (is_chat && !arena->options->json) {
             char text[512];
-            printf("chat  %s\n", plain_text((const char*)event.data, event.bytes, false, text, sizeof text));
+            printf("chat  %s\n", cli_plain((const char*)event.data, event.bytes, false, text, sizeof text));
         }
         if (event.type == NECPNET_EVENT_CONNECTED && !event.resumed) arena->tick = 0;
         if (!cli_answer(arena->options, arena->client, &event)) return false;
@@ -121,7 +108,7 @@ static void print_entity(const arena_client* arena, const char* what, necpnet_en
         printf(json ? "\"event\":\"%s\",\"entity\":%u,\"type\":\"player\",\"x\":%.4f,\"y\":%.4f,\"name\":\"%s\"%s}\n"
                     : "%-6s player %u at %.3f, %.3f \"%s\"%s\n",
                what, (unsigned)entity, (double)player.position[0], (double)player.position[1],
-               plain_text(player.name, sizeof player.name, json, name, sizeof name), mine);
+               cli_plain(player.name, sizeof player.name, json, name, sizeof name), mine);
     } else {
         union {
             arena_wanderer wanderer;

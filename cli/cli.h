@@ -60,6 +60,9 @@ bool cli_answer(const cli_options* options, necpnet_client* client, const necpne
 /* cli_describe - "connected to 127.0.0.1:7777 over udp, encrypted". */
 void cli_describe(const necpnet_client* client, char* text, size_t text_bytes);
 
+/* cli_plain - what others wrote, made harmless for a terminal and, with is_json, for a JSON string. */
+const char* cli_plain(const char* from, size_t bytes, bool is_json, char* to, size_t to_bytes);
+
 /* http.c: a request without TLS; the body of the answer, or false with a reason printed. */
 bool cli_http_post(const char* url, const char* body, char* answer, size_t answer_bytes);
 

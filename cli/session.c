@@ -138,6 +138,18 @@ bool cli_connect(const cli_options* options, necpnet_client* client)
     return result == NECPNET_OK;
 }
 
+const char* cli_plain(const char* from, size_t bytes, bool is_json, char* to, size_t to_bytes)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < bytes && from[i] && used + 2 < to_bytes; i++) {
+        unsigned char c = (unsigned char)from[i];
+        if (is_json && (c == '"' || c == '\\')) to[used++] = '\\';
+        to[used++] = c < 32 || c == 127 ? '?' : (char)c;
+    }
+    to[used] = '\0';
+    return to;
+}
+
 void cli_describe(const necpnet_client* client, char* text, size_t text_bytes)
 {
     necpnet_address address;

@@ -45,6 +45,38 @@ static void print_message(const necpnet_event* event)
     fflush(stdout);
 }
 
+/* One line of JSON an event; nothing for what only the tool itself must know. */
+static void print_json(const necpnet_client* client, const necpnet_event* event)
+{
+    static const char* const names[] = {
+        [NECPNET_EVENT_CONNECTED] = "connected",           [NECPNET_EVENT_DISCONNECTED] = "disconnected",
+        [NECPNET_EVENT_CONNECT_FAILED] = "connect_failed", [NECPNET_EVENT_MESSAGE] = "message",
+        [NECPNET_EVENT_SUSPENDED] = "suspended",           [NECPNET_EVENT_MOVED] = "moved"};
+    static char text[2 * 4096 + 1];
+    size_t type = (size_t)event->type;
+    if (type >= sizeof names / sizeof names[0] || !names[type]) return;
+    printf("{\"event\":\"%s\"", names[type]);
+    if (event->type == NECPNET_EVENT_MESSAGE) {
+        size_t bytes = event->bytes < 4096 ? event->bytes : 4096;
+        printf(",\"channel\":%d,\"bytes\":%zu", event->channel, event->bytes);
+        if (event->name)
+            printf(",\"name\":\"%s\"", cli_plain(event->name, strlen(event->name), true, text, sizeof text));
+        printf(",\"text\":\"%s\"", cli_plain((const char*)event->data, bytes, true, text, sizeof text));
+    } else if (event->type == NECPNET_EVENT_CONNECTED || event->type == NECPNET_EVENT_MOVED) {
+        necpnet_statistics statistics;
+        necpnet_client_get_statistics(client, &statistics);
+        printf(",\"transport\":\"%s\",\"encrypted\":%s,\"resumed\":%s",
+               statistics.transport == NECPNET_TRANSPORT_UDP ? "udp" : "websocket",
+               statistics.encrypted ? "true" : "false", event->resumed ? "true" : "false");
+    } else {
+        printf(",\"reason\":\"%s\",\"will_reconnect\":%s", necpnet_result_name(event->reason),
+               event->will_reconnect ? "true" : "false");
+        printf(",\"text\":\"%s\"", cli_plain(event->text, strlen(event->text), true, text, sizeof text));
+    }
+    printf("}\n");
+    fflush(stdout);
+}
+
 static necpnet_client* begin(const cli_options* options)
 {
     necpnet_client_config config;
@@ -88,7 +120,11 @@ int cli_connect_command(const cli_options* options)
         necpnet_event event;
         necpnet_client_update(client, necpnet_time_us());
         while (on && necpnet_client_poll(client, &event)) {
-            if (event.type == NECPNET_EVENT_MESSAGE) print_message(&event);
+            if (options->json) {
+                print_json(client, &event);
+            } else if (event.type == NECPNET_EVENT_MESSAGE) {
+                print_message(&event);
+            }
             if (event.type == NECPNET_EVENT_CONNECTED) was_connected = true;
             on = cli_answer(options, client, &event);
         }

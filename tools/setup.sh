@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit 1
 minimal=(build-essential cmake ninja-build pkg-config python3 libmbedtls-dev libcivetweb-dev liblz4-dev libcjson-dev
     libjwt-dev libsqlite3-dev zlib1g-dev libopus-dev libsodium-dev emscripten esbuild)
 full=(git curl ca-certificates ccache clang clang-format libclang-rt-14-dev gdb gcovr valgrind
-    gcc-mingw-w64-x86-64 g++-mingw-w64-x86-64 wine wine64 chromium libenet-dev libwebsockets-dev dpkg-dev prometheus)
+    gcc-mingw-w64-x86-64 g++-mingw-w64-x86-64 wine wine64 chromium libenet-dev libwebsockets-dev dpkg-dev prometheus nginx-light)
 
 what=full
 for argument in "$@"; do

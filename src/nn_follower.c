@@ -152,29 +152,42 @@ NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tic
 
 /* ---- the pending list */
 
-NN_PRIVATE void nn_follower_pend(nn_follower* follower, uint16_t place)
+NN_PRIVATE void nn_follower_pend(nn_follower* follower, nn_follower_state* state)
 {
-    nn_follower_state* state = nn_follower_state_of(follower, place);
     if (state->pending) return;
     NN_ASSERT(follower->pending_count < follower->state_capacity);
-    follower->pending[follower->pending_count++] = place;
+    follower->pending[follower->pending_count++] = (uint16_t)(state - follower->states);
     state->pending = (uint16_t)follower->pending_count;
 }
 
-NN_PRIVATE void nn_follower_unpend(nn_follower* follower, uint16_t place)
+NN_PRIVATE void nn_follower_unpend(nn_follower* follower, nn_follower_state* state)
 {
-    nn_follower_state* state = nn_follower_state_of(follower, place);
     if (!state->pending) return;
     uint16_t last = follower->pending[--follower->pending_count];
     follower->pending[state->pending - 1] = last;
-    nn_follower_state_of(follower, last)->pending = state->pending;
+    follower->states[last].pending = state->pending;
     state->pending = 0;
     if (!follower->pending_count) follower->quiet_most = UINT32_MAX;
+}
+
+NN_PRIVATE void nn_follower_take_changes(nn_follower* follower)
+{
+    uint32_t before = follower->changed_tick - 1;
+    for (uint32_t i = 0; i < follower->changed_count; i++) {
+        nn_follower_state* state = nn_follower_state_of(follower, follower->changed[i]);
+        if (!state || !(state->flags & NN_FOLLOWER_SEEN)) continue;
+        if (state->flags & NN_FOLLOWER_KNOWN) {
+            follower->quiet_most = (uint32_t)nn_min_u64(follower->quiet_most, before);
+        }
+        nn_follower_pend(follower, state);
+    }
+    follower->changed_count = 0;
 }
 
 NN_PRIVATE bool nn_follower_sync(nn_follower* follower)
 {
     if (follower->rescan && !nn_follower_rescan(follower)) return false;
+    nn_follower_take_changes(follower);
     follower->quiet_tick = (uint32_t)nn_min_u64(follower->world->tick, follower->quiet_most);
     if (follower->pending_count) follower->quiet_most = 0;
     return true;
@@ -187,7 +200,7 @@ static bool follower_has_something(const nn_follower* follower)
     const necpnet_world* world = follower->world;
     uint32_t input;
     if (follower->frame_next - follower->frame_first >= NN_FOLLOWER_RECORDS_MAX) return false;
-    if (follower->pending_count || follower->walk_from || follower->rescan) return true;
+    if (follower->pending_count || follower->changed_count || follower->walk_from || follower->rescan) return true;
     if (world->commit <= follower->sent_commit) return false;
     if (follower->trailing || follower->greeting || follower->moving_count) return true;
     return nn_follower_input(follower, &input) && input != follower->input_sent;
@@ -225,61 +238,52 @@ NN_PRIVATE void nn_follower_refill(nn_follower* follower, uint64_t now_us)
 
 /* ---- what became of frames */
 
-NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place)
+/* The frame's bit in the masks, if it had the entity; it may have been too long ago. */
+static uint64_t follower_bit(const nn_follower* follower, const nn_follower_recent* recent, uint32_t number)
 {
-    uint32_t kept = 0;
-    nn_follower_unpend(follower, place);
-    for (uint32_t i = 0; i < follower->recent_count; i++) {
-        if (follower->recent[i] != place) follower->recent[kept++] = follower->recent[i];
-    }
-    follower->recent_count = kept;
-    nn_follower_drop(follower, place);
-}
-
-static uint64_t follower_bit(const nn_follower_state* state, uint32_t number)
-{
-    uint32_t back = (uint16_t)(state->number - 1u - number);
-    return back < 64 ? (state->sent | state->full) & UINT64_C(1) << back : 0;
+    uint32_t back = follower->frame_next - 1 - number;
+    return recent && back < 64 ? (recent->sent | recent->full) & UINT64_C(1) << back : 0;
 }
 
 NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number)
 {
-    nn_follower_state* state = nn_follower_state_of(follower, place);
-    const nn_world_slot* slot = &follower->world->slots[place];
-    uint64_t bit = state ? follower_bit(state, number) : 0;
+    nn_follower_recent* recent = nn_follower_recent_of(follower, place);
+    uint64_t bit = follower_bit(follower, recent, number);
     if (!bit) return; /* of a former entity, or too long ago */
-    state->acked |= bit;
-    if (!(state->sent & bit)) { /* it left, unless it came back since */
-        bool is_last = !((state->sent | state->full) & (bit - 1));
+    nn_follower_state* state = &follower->states[recent->state];
+    const nn_world_slot* slot = &follower->world->slots[place];
+    recent->acked |= bit;
+    if (!(recent->sent & bit)) { /* it left, unless it came back since */
+        bool is_last = !((recent->sent | recent->full) & (bit - 1));
         if ((state->flags & NN_FOLLOWER_LEAVING) && is_last) nn_follower_forget(follower, place);
         return;
     }
-    bool newest = !(state->acked & (bit - 1));
-    if ((state->full & bit) && (uint16_t)(number - state->floor) < 0x8000) {
+    bool newest = !(recent->acked & (bit - 1));
+    if ((recent->full & bit) && (uint16_t)(number - state->floor) < 0x8000) {
         state->flags &= (uint8_t)~NN_FOLLOWER_FULL;
     }
     if (newest) {
         state->flags |= NN_FOLLOWER_BASE;
         state->base_tick = follower->ticks[number & 63];
     }
-    if (state->flags & NN_FOLLOWER_LEAVING) return;
-    if (nn_follower_has_newest(follower, state, slot)) nn_follower_unpend(follower, place);
+    if (!state->pending || (state->flags & NN_FOLLOWER_LEAVING)) return;
+    if (nn_follower_has_newest(follower, state, slot)) nn_follower_unpend(follower, state);
 }
 
 static void follower_missed(nn_follower* follower, uint16_t place, uint32_t number)
 {
     nn_follower_state* state = nn_follower_state_of(follower, place);
-    const nn_world_slot* slot = &follower->world->slots[place];
     if (!state) return;
-    nn_follower_age(follower, state);
-    uint64_t bit = follower_bit(state, number);
-    uint64_t newer = bit ? bit - 1 : UINT64_MAX;     /* it may be too long ago for the masks */
-    if ((state->sent | state->full) & newer) return; /* something newer is under way */
+    const nn_world_slot* slot = &follower->world->slots[place];
+    const nn_follower_recent* recent = nn_follower_recent_of(follower, place);
+    uint64_t bit = follower_bit(follower, recent, number);
+    uint64_t newer = bit ? bit - 1 : UINT64_MAX;                   /* it may be too long ago for the masks */
+    if (recent && ((recent->sent | recent->full) & newer)) return; /* something newer is under way */
     if (!bit && (state->flags & NN_FOLLOWER_SURE)) return;
     bool leaving = (state->flags & NN_FOLLOWER_LEAVING) != 0;
-    if ((state->sent & bit) && leaving) return; /* the leave is under way, or will be */
+    if (bit && (recent->sent & bit) && leaving) return; /* the leave is under way, or will be */
     if (slot->generation != state->generation && !leaving) return;
-    nn_follower_pend(follower, place);
+    nn_follower_pend(follower, state);
     follower->quiet_most = 0;
 }
 

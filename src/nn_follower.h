@@ -12,6 +12,7 @@
 
 #define NN_STATE_FRAME_BYTES_MIN 48 /* a budget below this writes nothing */
 #define NN_FOLLOWER_RECORDS_MAX 256 /* frames neither acked nor lost; then nothing is written until one is */
+#define NN_FOLLOWER_CHANGED_MAX 48
 
 /* nn_world_follow - a new client of the world.
  *
@@ -67,24 +68,35 @@ typedef enum nn_follower_flag {
     NN_FOLLOWER_SEEN = 128   /* in view */
 } nn_follower_flag;
 
-/* One a client and entity that is in view, or that it may still have. In the masks bit i is frame number - 1 - i. */
+/* One a client and entity that is in view, or that it may still have. */
 typedef struct nn_follower_state {
-    uint64_t sent;  /* frames with a state of it */
-    uint64_t full;  /* frames with a whole state of it, or (not in sent) that it left */
-    uint64_t acked; /* of both, those that arrived */
     uint32_t base_tick;
     uint32_t sent_version;
     uint32_t sent_tick;
-    uint16_t place;  /* its slot */
-    uint16_t number; /* low bits of the frame that comes next, when the masks were brought up to date */
+    uint16_t place; /* its slot */
     uint16_t generation;
     uint16_t floor;   /* low bits of the first frame number that counts for NN_FOLLOWER_FULL */
     uint16_t pending; /* place in the pending list plus 1; 0: not in it */
     uint8_t flags;    /* nn_follower_flag */
-    bool moves;       /* the client takes it for moving, as of the frame that is being written */
 } nn_follower_state;
 
-typedef enum nn_follower_kind { NN_FOLLOWER_UPDATE = 0, NN_FOLLOWER_WHOLE = 1, NN_FOLLOWER_LEAVE = 2 } nn_follower_kind;
+typedef enum nn_follower_kind {
+    NN_FOLLOWER_NOTHING = 0,
+    NN_FOLLOWER_UPDATE = 1,
+    NN_FOLLOWER_WHOLE = 2,
+    NN_FOLLOWER_LEAVE = 3
+} nn_follower_kind;
+
+/* What became of the last 64 frames, for an entity that was in one of them. In the masks bit i is frame frame_next - 1 - i. */
+typedef struct nn_follower_recent {
+    uint64_t sent;  /* frames with a state of it */
+    uint64_t full;  /* frames with a whole state of it, or (not in sent) that it left */
+    uint64_t acked; /* of both, those that arrived */
+    uint16_t place; /* its slot */
+    uint16_t state; /* number in states */
+    uint8_t kind;   /* nn_follower_kind: what the frame that is being written has of it */
+    bool moves;     /* the client takes it for moving, as of that frame */
+} nn_follower_recent;
 
 typedef struct nn_follower_frame {
     uint32_t first; /* number of its first entry */
@@ -109,12 +121,16 @@ struct nn_follower {
     uint32_t state_capacity;
     uint16_t* index; /* hash of slots: place in states plus 1 */
     unsigned index_bits;
-    uint16_t* pending; /* slots with something to send; room for state_capacity */
+    uint16_t* pending; /* numbers of states with something to send; room for state_capacity */
     uint32_t pending_count;
-    uint16_t* recent; /* slots of which something was sent within the masks, rising; room for state_capacity */
+    nn_follower_recent* recent; /* what was sent of late, by rising slot */
     uint32_t recent_count;
-    uint32_t moving_count; /* of them those that were moving, as of the last frame */
-    uint16_t* entries;     /* ring by number, a power of two: the slots in frames that are neither acked nor lost */
+    uint32_t recent_capacity;
+    uint32_t changed_tick; /* of the first in changed */
+    uint16_t changed_count;
+    uint16_t changed[NN_FOLLOWER_CHANGED_MAX]; /* slots that changed since it was last asked what it has to send */
+    uint32_t moving_count;                     /* of them those that were moving, as of the last frame */
+    uint16_t* entries; /* ring by number, a power of two: the slots in frames that are neither acked nor lost */
     uint32_t entry_capacity;
     uint32_t entry_next;
     nn_follower_frame* frames; /* ring by value, a power of two; none when ordered */
@@ -160,18 +176,28 @@ NN_INLINE bool nn_follower_has_newest(const nn_follower* follower, const nn_foll
                                       const nn_world_slot* slot)
 {
     return (state->flags & NN_FOLLOWER_BASE) && !(state->flags & NN_FOLLOWER_FULL) &&
-           state->base_tick >= nn_world_version_tick(slot, slot->version) &&
+           state->base_tick >= follower->world->motions[state->place].changed_tick &&
            nn_follower_owns(follower, slot) == ((state->flags & NN_FOLLOWER_OWNER) != 0);
 }
 
 /* nn_follower_state_of - what is known of a slot, or NULL. Holds until the next nn_follower_add or nn_follower_forget. */
 NN_PRIVATE nn_follower_state* nn_follower_state_of(const nn_follower* follower, uint16_t place);
 
+/* nn_follower_recent_of - what was sent of a slot of late, or NULL. Holds until the next nn_follower_note or
+ * nn_follower_forget. */
+NN_PRIVATE nn_follower_recent* nn_follower_recent_of(const nn_follower* follower, uint16_t place);
+
+/* nn_follower_reserve - room for count slots more in recent; gives back what is far too much. False without memory. */
+NN_PRIVATE bool nn_follower_reserve(nn_follower* follower, uint32_t count);
+
+/* nn_follower_note - the same as nn_follower_recent_of, of a slot that was not sent of late; its room is reserved. */
+NN_PRIVATE nn_follower_recent* nn_follower_note(nn_follower* follower, nn_follower_state* state);
+
+/* nn_follower_step - a frame was written: masks move on, and what is in none of them is recent no more. */
+NN_PRIVATE void nn_follower_step(nn_follower* follower);
+
 /* nn_follower_add - the same, of a slot that there may be nothing of yet; NULL without memory. */
 NN_PRIVATE nn_follower_state* nn_follower_add(nn_follower* follower, uint16_t place);
-
-/* nn_follower_drop - away with it; it is in no list. */
-NN_PRIVATE void nn_follower_drop(nn_follower* follower, uint16_t place);
 
 /* nn_follower_shrink - give back memory of which most is not in use. */
 NN_PRIVATE void nn_follower_shrink(nn_follower* follower);
@@ -188,22 +214,24 @@ NN_PRIVATE necpnet_result nn_follower_look(nn_follower* follower);
 /* nn_follower_rescan - compare all that it holds with all that it is to see. False without memory. */
 NN_PRIVATE bool nn_follower_rescan(nn_follower* follower);
 
-/* nn_follower_age - bring a state's masks up to the frame that comes next. */
-NN_PRIVATE void nn_follower_age(const nn_follower* follower, nn_follower_state* state);
-
 /* nn_follower_known - what the frame that comes next, of room bytes, can refer to. */
 NN_PRIVATE nn_known nn_follower_known(const nn_follower* follower, size_t room);
 
 /* nn_follower_timeline - the states of a slot that the client has, as it will find them (nn_track_timeline); 0 when it must
- * get a whole one. The masks are up to date. */
-NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, uint16_t place, const nn_known* known,
+ * get a whole one. recent: NULL when there is none. */
+NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, const nn_follower_state* state,
+                                         const nn_follower_recent* recent, const nn_known* known,
                                          nn_timeline* timeline);
 
 /* nn_follower_can_update - whether there is a timeline. */
-NN_PRIVATE bool nn_follower_can_update(const nn_follower* follower, uint16_t place, const nn_known* known);
+NN_PRIVATE bool nn_follower_can_update(const nn_follower* follower, const nn_follower_state* state,
+                                       const nn_follower_recent* recent, const nn_known* known);
 
 /* nn_follower_moves - as nn_track_moves. */
-NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, uint16_t place, const nn_known* known);
+NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, const nn_follower_recent* recent, const nn_known* known);
+
+/* nn_follower_surely - whether the newest that was sent of an entity, a state, has arrived. recent: as above. */
+NN_PRIVATE bool nn_follower_surely(const nn_follower_state* state, const nn_follower_recent* recent, uint64_t frames);
 
 /* nn_follower_arrived - a state of a slot, or its leave, in a frame has arrived. */
 NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number);
@@ -211,15 +239,36 @@ NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint3
 /* nn_follower_input - the input whose effect the last commit holds; false before the first. */
 NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tick);
 
-/* nn_follower_pend, nn_follower_unpend - a slot has something to send, or no longer. */
-NN_PRIVATE void nn_follower_pend(nn_follower* follower, uint16_t place);
-NN_PRIVATE void nn_follower_unpend(nn_follower* follower, uint16_t place);
+/* nn_follower_pend, nn_follower_unpend - an entity has something to send, or no longer. */
+NN_PRIVATE void nn_follower_pend(nn_follower* follower, nn_follower_state* state);
+NN_PRIVATE void nn_follower_unpend(nn_follower* follower, nn_follower_state* state);
+
+/* nn_follower_take_changes - what changed becomes pending, where it is in view. */
+NN_PRIVATE void nn_follower_take_changes(nn_follower* follower);
 
 /* nn_follower_forget - the client has nothing of this slot, and needs nothing. */
 NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place);
 
 /* nn_follower_sync - before a frame. False without memory: try again later. */
 NN_PRIVATE bool nn_follower_sync(nn_follower* follower);
+
+/* nn_records_known - a hash of the ticks of the known frames. */
+NN_PRIVATE uint64_t nn_records_known(const nn_follower* follower, const nn_known* known);
+
+/* nn_records_key - of an update: a hash of all that it follows from but its slot. */
+NN_PRIVATE uint64_t nn_records_key(const nn_follower* follower, const nn_follower_state* state,
+                                   const nn_follower_recent* recent, const nn_known* known, uint64_t known_hash,
+                                   bool special);
+
+/* nn_records_find - the same update as another client had it in this commit, or NULL. */
+NN_PRIVATE const nn_cached_record* nn_records_find(const necpnet_world* world, const nn_world_slot* slot, uint64_t key);
+
+/* nn_records_put - write it. */
+NN_PRIVATE void nn_records_put(nn_encoder* encoder, const nn_cached_record* record);
+
+/* nn_records_keep - what was written from a bit on, for others. */
+NN_PRIVATE void nn_records_keep(necpnet_world* world, nn_world_slot* slot, uint64_t key, const nn_encoder* encoder,
+                                size_t from);
 
 /* nn_follower_schedule - the next frame one interval later; keeps its phase, late frames are not made up for. */
 NN_PRIVATE void nn_follower_schedule(nn_follower* follower, uint64_t now_us);

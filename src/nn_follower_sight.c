@@ -29,7 +29,9 @@ static void sight_begin(nn_follower* follower, uint16_t place)
     state->flags |= NN_FOLLOWER_SEEN;
     if (!same) { /* its state or its leave makes a former entity leave */
         uint8_t kept = state->flags & (NN_FOLLOWER_KNOWN | NN_FOLLOWER_RECENT | NN_FOLLOWER_SEEN);
-        nn_follower_unpend(follower, place);
+        nn_follower_recent* recent = kept & NN_FOLLOWER_RECENT ? nn_follower_recent_of(follower, place) : NULL;
+        if (recent) recent->sent = recent->full = recent->acked = 0;
+        nn_follower_unpend(follower, state);
         memset(state, 0, sizeof *state);
         state->place = place;
         state->flags = kept;
@@ -40,7 +42,7 @@ static void sight_begin(nn_follower* follower, uint16_t place)
         state->floor = (uint16_t)follower->frame_next;
     }
     state->sent_tick = follower->world->tick - SIGHT_NEW_HEAD_START;
-    nn_follower_pend(follower, place);
+    nn_follower_pend(follower, state);
 }
 
 static void sight_end(nn_follower* follower, uint16_t place)
@@ -54,7 +56,7 @@ static void sight_end(nn_follower* follower, uint16_t place)
     }
     state->flags |= NN_FOLLOWER_LEAVING;
     state->sent_tick -= SIGHT_LEAVE_HEAD_START;
-    nn_follower_pend(follower, place);
+    nn_follower_pend(follower, state);
 }
 
 static bool sight_owns(const nn_follower* follower, uint16_t place)
@@ -66,11 +68,10 @@ static bool sight_owns(const nn_follower* follower, uint16_t place)
 static void sight_changed(void* user, uint16_t place)
 {
     nn_follower* follower = (nn_follower*)user;
-    const nn_follower_state* state = nn_follower_state_of(follower, place);
-    if (!state || !(state->flags & NN_FOLLOWER_SEEN)) return;
-    uint32_t before = follower->world->tick - 1;
-    if (state->flags & NN_FOLLOWER_KNOWN) follower->quiet_most = (uint32_t)nn_min_u64(follower->quiet_most, before);
-    nn_follower_pend(follower, place);
+    if (follower->parked) return;
+    if (follower->changed_count == NN_FOLLOWER_CHANGED_MAX) nn_follower_take_changes(follower);
+    if (!follower->changed_count) follower->changed_tick = follower->world->tick;
+    follower->changed[follower->changed_count++] = place; /* looked at with the next frame, when all else is at hand */
 }
 
 static void sight_enter(void* user, uint16_t place)

@@ -10,6 +10,7 @@
 #define FOLLOWER_ENTRIES_FIRST 64
 #define FOLLOWER_FRAMES_FIRST 8
 #define FOLLOWER_WAIT_MAX 0xffffffu /* ticks; times a priority it fits 32 bits */
+#define FOLLOWER_RECORD_BITS_MIN 3  /* of a record that is not of the moving: said to be one, slot, kind */
 
 /* ---- choosing */
 
@@ -49,8 +50,9 @@ static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
     uint64_t fit = (uint64_t)room_bytes * 8 * 16 / (follower->record_bits ? follower->record_bits : 1) + 1;
     uint32_t chosen = fit < count ? (uint32_t)fit : count;
     for (uint32_t i = 0; i < count; i++) {
-        uint16_t place = follower->pending[i];
-        uint64_t waited = nn_min_u64(world->tick - nn_follower_state_of(follower, place)->sent_tick, FOLLOWER_WAIT_MAX);
+        const nn_follower_state* state = &follower->states[follower->pending[i]];
+        uint16_t place = state->place;
+        uint64_t waited = nn_min_u64(world->tick - state->sent_tick, FOLLOWER_WAIT_MAX);
         waited *= world->slots[place].priority;
         if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = UINT32_MAX;
         order[i] = (UINT32_MAX - waited) << 16 | place;
@@ -73,7 +75,7 @@ static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
 typedef struct follower_writing {
     nn_encoder encoder;
     nn_known known;
-    uint64_t ticks_hash; /* of the known frames' ticks */
+    uint64_t known_hash; /* nn_records_known */
     size_t bits_max;     /* of all records */
     size_t walk_max;     /* of the moving ones */
     uint32_t moving;     /* how many the client takes for moving */
@@ -111,102 +113,44 @@ static bool follower_end_record(follower_writing* writing, nn_world_coding* codi
     return false;
 }
 
-/* ---- the cache: a record follows from its entity, its version, the known states, and how it is written */
-
-static uint64_t follower_mix(uint64_t hash, uint64_t value)
-{
-    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
-    return hash ^ hash >> 29;
-}
-
-static uint64_t follower_hash_ticks(const nn_follower* follower, const nn_known* known)
-{
-    uint64_t hash = follower_mix(0, follower->world->tick);
-    for (uint64_t bits = known->frames; bits; bits &= bits - 1) {
-        hash = follower_mix(hash, follower->ticks[(known->number - 1 - nn_lowest_bit(bits)) & 63]);
-    }
-    return hash;
-}
-
-static uint64_t follower_key(const nn_follower* follower, const follower_writing* writing, uint16_t place, bool special)
-{
-    const nn_follower_state* state = nn_follower_state_of(follower, place);
-    const nn_world_slot* slot = &follower->world->slots[place];
-    uint64_t mask = (UINT64_C(1) << writing->known.reach) - 1;
-    uint64_t known = state->acked & mask;
-    uint64_t hash = follower_mix(writing->ticks_hash, (uint64_t)place << 32 | slot->version);
-    /* masks count from the newest known frame on, so that clients of different round trips differ by ticks alone */
-    unsigned first = writing->known.frames ? nn_lowest_bit(writing->known.frames) : 0;
-    hash = follower_mix(hash, known >> first);
-    hash = follower_mix(hash, (state->full & known) >> first);
-    hash = follower_mix(hash, (uint64_t)state->generation << 8 | (uint64_t)(state->flags & NN_FOLLOWER_OWNER) |
-                                  (special ? 1u : 0u));
-    if (!known) hash = follower_mix(hash, state->base_tick); /* and by that its version */
-    return hash ? hash : 1;
-}
-
-static nn_cached_record* follower_cached(const nn_follower* follower, uint64_t key)
-{
-    nn_record_cache* cache = follower->world->cache;
-    return cache && !follower->thin ? &cache->records[key >> 40 & (NN_CACHE_RECORDS - 1)] : NULL;
-}
-
-static void follower_put_cached(nn_encoder* encoder, const nn_cached_record* record)
-{
-    for (unsigned done = 0; done < record->bits; done += 32) {
-        unsigned bits = record->bits - done < 32u ? record->bits - done : 32u;
-        uint64_t piece = 0;
-        for (unsigned i = 0; i < (bits + 7) / 8; i++) piece |= (uint64_t)record->data[done / 8 + i] << (8 * i);
-        nn_bits_write(&encoder->bits, piece, bits);
-    }
-}
-
-static void follower_keep_cached(nn_cached_record* record, uint64_t key, const nn_encoder* encoder, size_t from)
-{
-    size_t bits = encoder->bits.bit_count - from;
-    if (encoder->bits.failed || bits > NN_CACHE_RECORD_BYTES * 8) return;
-    nn_bit_reader reader = nn_bit_reader_of(encoder->bits.begin, encoder->bits.bytes_max);
-    reader.bit_at = from;
-    record->key = key;
-    record->bits = (uint16_t)bits;
-    for (unsigned i = 0; i * 8 < bits; i++) {
-        record->data[i] = (uint8_t)nn_bits_read(&reader, bits - i * 8 < 8 ? (unsigned)(bits - i * 8) : 8u);
-    }
-}
-
 /* ---- records */
 
 /* An update. False if the client lacks what it would follow from; then nothing was written. */
-static bool follower_write_update(nn_follower* follower, follower_writing* writing, uint16_t place, bool special)
+static bool follower_write_update(const nn_follower* follower, follower_writing* writing,
+                                  const nn_follower_state* state, const nn_follower_recent* recent, bool special)
 {
+    static const nn_follower_recent none;
     necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[place];
+    nn_world_slot* slot = &world->slots[state->place];
     const nn_type_plan* plan = &world->schema->plans[slot->type];
-    bool owner = (nn_follower_state_of(follower, place)->flags & NN_FOLLOWER_OWNER) != 0;
+    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
+    bool shares = world->follower_count > 1 && !follower->thin;
     nn_encoder* encoder = &writing->encoder;
     nn_timeline timeline;
-    if (!nn_follower_can_update(follower, place, &writing->known)) return false;
-    uint64_t key = world->cache ? follower_key(follower, writing, place, special) : 0;
-    nn_cached_record* cached = follower_cached(follower, key);
-    if (cached && cached->key == key) {
-        world->statistics.records_shared++;
-        follower_put_cached(encoder, cached);
-        return true;
+    uint64_t key = 0;
+    if (!nn_follower_can_update(follower, state, recent, &writing->known)) return false;
+    if (shares) {
+        key = nn_records_key(follower, state, recent ? recent : &none, &writing->known, writing->known_hash, special);
+        const nn_cached_record* record = nn_records_find(world, slot, key);
+        if (record) {
+            world->statistics.records_shared++;
+            nn_records_put(encoder, record);
+            return true;
+        }
     }
-    if (!nn_follower_timeline(follower, place, &writing->known, &timeline)) return false;
+    if (!nn_follower_timeline(follower, state, recent, &writing->known, &timeline)) return false;
     size_t from = encoder->bits.bit_count;
     nn_predict(plan, &timeline, owner, &world->coding->prediction);
     nn_codec_write(encoder, plan, &world->coding->prediction, nn_world_row(world, slot, slot->version), owner, special);
     world->statistics.records_made++;
-    if (cached) follower_keep_cached(cached, key, encoder, from);
+    if (shares) nn_records_keep(world, slot, key, encoder, from);
     return true;
 }
 
-static void follower_write_whole(nn_follower* follower, follower_writing* writing, uint16_t place)
+static void follower_write_whole(const nn_follower* follower, follower_writing* writing, const nn_follower_state* state)
 {
     const necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[place];
-    const nn_follower_state* state = nn_follower_state_of(follower, place);
+    const nn_world_slot* slot = &world->slots[state->place];
     bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
     nn_put_bits(&writing->encoder, state->generation, 16);
     nn_put_bits(&writing->encoder, slot->type, world->schema->type_bits);
@@ -215,16 +159,15 @@ static void follower_write_whole(nn_follower* follower, follower_writing* writin
 }
 
 /* Nothing, in the place of an update that the client expects. */
-static void follower_write_skip(nn_follower* follower, follower_writing* writing, uint16_t place)
+static void follower_write_skip(const nn_follower* follower, follower_writing* writing, const nn_follower_state* state,
+                                const nn_follower_recent* recent)
 {
-    necpnet_world* world = follower->world;
-    const nn_type_plan* plan = &world->schema->plans[world->slots[place].type];
-    nn_follower_state* state = nn_follower_state_of(follower, place);
+    const necpnet_world* world = follower->world;
+    const nn_type_plan* plan = &world->schema->plans[world->slots[state->place].type];
+    nn_follower_state expected = *state;
     nn_timeline timeline;
-    uint8_t flags = state->flags;
-    state->flags &= (uint8_t)~NN_FOLLOWER_FULL; /* the client expects what it knows */
-    uint32_t count = nn_follower_timeline(follower, place, &writing->known, &timeline);
-    state->flags = flags;
+    expected.flags &= (uint8_t)~NN_FOLLOWER_FULL; /* the client expects what it knows */
+    uint32_t count = nn_follower_timeline(follower, &expected, recent, &writing->known, &timeline);
     NN_ASSERT(count); /* it moves */
     if (!count) return;
     nn_predict(plan, &timeline, false, &world->coding->prediction);
@@ -233,40 +176,25 @@ static void follower_write_skip(nn_follower* follower, follower_writing* writing
 
 /* ---- book-keeping */
 
-/* Keeps the list of recent slots in order. */
-static void follower_note_recent(nn_follower* follower, uint16_t place)
-{
-    nn_follower_state* state = nn_follower_state_of(follower, place);
-    if (state->flags & NN_FOLLOWER_RECENT) return;
-    uint32_t at = follower->recent_count++;
-    for (; at > 0 && follower->recent[at - 1] > place; at--) follower->recent[at] = follower->recent[at - 1];
-    follower->recent[at] = place;
-    state->flags |= NN_FOLLOWER_RECENT;
-}
-
-static void follower_note_sent(nn_follower* follower, uint16_t place, nn_follower_kind kind)
+static void follower_note_sent(nn_follower* follower, nn_follower_state* state, nn_follower_recent* recent,
+                               nn_follower_kind kind)
 {
     necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[place];
-    nn_follower_state* state = nn_follower_state_of(follower, place);
-    follower_note_recent(follower, place);
-    nn_follower_age(follower, state);
-    state->sent = state->sent << 1 | (kind != NN_FOLLOWER_LEAVE);
-    state->full = state->full << 1 | (kind != NN_FOLLOWER_UPDATE);
-    state->acked <<= 1;
-    state->number++;
+    const nn_world_slot* slot = &world->slots[state->place];
+    if (!recent) recent = nn_follower_note(follower, state);
+    recent->kind = (uint8_t)kind;
     state->sent_tick = world->tick;
     world->statistics.updates_sent++;
     if (kind == NN_FOLLOWER_WHOLE) world->statistics.full_sent++;
-    follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)] = place;
+    follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)] = state->place;
     if (kind == NN_FOLLOWER_LEAVE) {
-        nn_follower_unpend(follower, place);
+        nn_follower_unpend(follower, state);
         return;
     }
     state->flags |= NN_FOLLOWER_KNOWN;
     state->sent_version = slot->version;
     /* Own entities go with every frame until acked, so that a frame's input tick never runs ahead of them. */
-    if (follower->ordered || !(state->flags & NN_FOLLOWER_OWNER)) nn_follower_unpend(follower, place);
+    if (follower->ordered || !(state->flags & NN_FOLLOWER_OWNER)) nn_follower_unpend(follower, state);
 }
 
 /* The owner changed since it was sent: what the client has shows other fields. */
@@ -281,12 +209,12 @@ static void follower_check_owner(nn_follower* follower, nn_follower_state* state
 }
 
 /* Nothing visible changed against the last state that has arrived: it is as good as the newest. */
-static bool follower_needs_nothing(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
+static bool follower_needs_nothing(const nn_follower* follower, nn_follower_state* state,
+                                   const nn_follower_recent* recent, const nn_world_slot* slot)
 {
     if (nn_follower_has_newest(follower, state, slot)) return true;
-    uint64_t all = state->sent | state->full;
-    bool newest_arrived = all ? (state->acked & state->sent & all & (~all + 1)) != 0 : state->flags & NN_FOLLOWER_SURE;
-    if (!(state->flags & NN_FOLLOWER_BASE) || (state->flags & NN_FOLLOWER_FULL) || !newest_arrived) return false;
+    if (!(state->flags & NN_FOLLOWER_BASE) || (state->flags & NN_FOLLOWER_FULL)) return false;
+    if (!nn_follower_surely(state, recent, UINT64_MAX)) return false;
     const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
     uint32_t version = nn_world_version_at(slot, state->base_tick);
     bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
@@ -311,50 +239,41 @@ static bool follower_was_sent(const nn_follower* follower, const nn_follower_sta
 
 /* ---- moving entities: every one that the client takes for moving, by slot, without saying which */
 
-/* Brings the masks of recent slots up to date, forgets those that are not, and counts what moves. */
+/* Finds out what moves. */
 static void follower_count_moving(nn_follower* follower, follower_writing* writing)
 {
-    uint32_t kept = 0;
     uint32_t pending = 0;
     writing->moving = 0;
     for (uint32_t i = 0; i < follower->recent_count; i++) {
-        uint16_t place = follower->recent[i];
-        nn_follower_state* state = nn_follower_state_of(follower, place);
-        nn_follower_age(follower, state);
-        if (!(state->sent | state->full)) {
-            state->flags &= (uint8_t)~NN_FOLLOWER_RECENT;
-            continue;
-        }
-        follower->recent[kept++] = place;
-        state->moves = nn_follower_moves(follower, place, &writing->known);
-        if (!state->moves) continue;
+        nn_follower_recent* recent = &follower->recent[i];
+        recent->moves = nn_follower_moves(follower, recent, &writing->known);
+        if (!recent->moves) continue;
         writing->moving++;
-        if (state->pending) pending++;
-        if (state->pending && nn_follower_owns(follower, &follower->world->slots[place])) writing->own++;
+        if (!follower->states[recent->state].pending) continue;
+        pending++;
+        if (nn_follower_owns(follower, &follower->world->slots[recent->place])) writing->own++;
     }
-    follower->recent_count = kept;
-    nn_follower_shrink(follower);
     writing->waiting = follower->pending_count - pending;
 }
 
 /* One moving entity. False if it found no room. What cannot be an update is skipped, to follow among the others. */
-static bool follower_write_moving(nn_follower* follower, follower_writing* writing, uint16_t place)
+static bool follower_write_moving(nn_follower* follower, follower_writing* writing, nn_follower_recent* recent)
 {
-    necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[place];
-    nn_follower_state* state = nn_follower_state_of(follower, place);
+    const necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[recent->place];
+    nn_follower_state* state = &follower->states[recent->state];
     size_t bits_max = writing->records ? writing->walk_max : writing->bits_max;
     follower_mark mark = follower_begin_record(writing, world->coding);
     bool there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
     if (there) follower_check_owner(follower, state, slot);
-    bool updated = there && follower_write_update(follower, writing, place, true);
-    if (!updated) follower_write_skip(follower, writing, place);
+    bool updated = there && follower_write_update(follower, writing, state, recent, true);
+    if (!updated) follower_write_skip(follower, writing, state, recent);
     if (!follower_end_record(writing, world->coding, mark, bits_max)) return false;
     if (updated) {
-        follower_note_sent(follower, place, NN_FOLLOWER_UPDATE);
+        follower_note_sent(follower, state, recent, NN_FOLLOWER_UPDATE);
         writing->records++;
     } else if (there) {
-        nn_follower_pend(follower, place);
+        nn_follower_pend(follower, state);
     }
     return true;
 }
@@ -370,10 +289,10 @@ static void follower_walk(nn_follower* follower, follower_writing* writing)
     if (!walk) return;
     follower->walk_commit = world->commit;
     for (uint32_t i = 0; i < follower->recent_count; i++) {
-        uint16_t place = follower->recent[i];
-        if (place < writing->walk_from || !nn_follower_state_of(follower, place)->moves) continue;
-        if (follower_write_moving(follower, writing, place)) continue;
-        writing->walk_to = follower->walk_from = place;
+        nn_follower_recent* recent = &follower->recent[i];
+        if (recent->place < writing->walk_from || !recent->moves) continue;
+        if (follower_write_moving(follower, writing, recent)) continue;
+        writing->walk_to = follower->walk_from = recent->place;
         break;
     }
 }
@@ -388,27 +307,29 @@ static unsigned follower_gap_order(const nn_follower* follower, uint32_t count)
 }
 
 /* Writes one record, or leaves all as it was when there is no room. */
-static bool follower_write_record(nn_follower* follower, follower_writing* writing, uint16_t place,
+static bool follower_write_record(const nn_follower* follower, follower_writing* writing,
+                                  const nn_follower_state* state, const nn_follower_recent* recent,
                                   nn_follower_kind* kind)
 {
-    necpnet_world* world = follower->world;
+    const necpnet_world* world = follower->world;
+    uint16_t place = state->place;
     nn_encoder* encoder = &writing->encoder;
     follower_mark mark = follower_begin_record(writing, world->coding);
     nn_put_bits(encoder, 1, 1);
     nn_put_golomb(encoder, (uint16_t)(place - writing->former - 1), writing->gap_order);
-    if (*kind == NN_FOLLOWER_UPDATE && !nn_follower_can_update(follower, place, &writing->known)) {
+    if (*kind == NN_FOLLOWER_UPDATE && !nn_follower_can_update(follower, state, recent, &writing->known)) {
         *kind = NN_FOLLOWER_WHOLE;
     }
     if (*kind == NN_FOLLOWER_UPDATE) {
         nn_put_bits(encoder, 0, 1);
-        (void)follower_write_update(follower, writing, place, false);
+        (void)follower_write_update(follower, writing, state, recent, false);
     }
     if (*kind != NN_FOLLOWER_UPDATE) {
         nn_put_bits(encoder, *kind == NN_FOLLOWER_WHOLE ? 1 : 3, 2);
         if (*kind == NN_FOLLOWER_WHOLE) {
-            follower_write_whole(follower, writing, place);
+            follower_write_whole(follower, writing, state);
         } else {
-            nn_put_bits(encoder, nn_follower_state_of(follower, place)->generation, 16);
+            nn_put_bits(encoder, state->generation, 16);
         }
     }
     if (!follower_end_record(writing, world->coding, mark, writing->bits_max)) return false;
@@ -428,16 +349,16 @@ static void follower_write_records(nn_follower* follower, follower_writing* writ
         uint16_t place = (uint16_t)world->order[i];
         const nn_world_slot* slot = &world->slots[place];
         nn_follower_state* state = nn_follower_state_of(follower, place);
+        nn_follower_recent* recent = state->flags & NN_FOLLOWER_RECENT ? nn_follower_recent_of(follower, place) : NULL;
         nn_follower_kind kind = NN_FOLLOWER_LEAVE;
-        nn_follower_age(follower, state);
         if (!(state->flags & NN_FOLLOWER_LEAVING)) {
             if (!follower_is_there(state, slot)) continue; /* gone with the next commit */
             follower_check_owner(follower, state, slot);
-            if (follower_needs_nothing(follower, state, slot)) {
-                nn_follower_unpend(follower, place);
+            if (follower_needs_nothing(follower, state, recent, slot)) {
+                nn_follower_unpend(follower, state);
                 continue;
             }
-            if (state->number == (uint16_t)(follower->frame_next + 1)) continue; /* in this frame already */
+            if (recent && recent->kind) continue; /* in this frame already */
             if (follower->again && follower_was_sent(follower, state, slot)) continue;
             kind = NN_FOLLOWER_UPDATE;
         }
@@ -446,8 +367,8 @@ static void follower_write_records(nn_follower* follower, follower_writing* writ
             nn_put_bits(&writing->encoder, writing->gap_order, 4);
             begun = true;
         }
-        if (follower_write_record(follower, writing, place, &kind)) {
-            follower_note_sent(follower, place, kind);
+        if (follower_write_record(follower, writing, state, recent, &kind)) {
+            follower_note_sent(follower, state, recent, kind);
             writing->records++;
             continue;
         }
@@ -518,9 +439,8 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
     }
     bool complete = !writing->walk_to; /* all that is still pending was sent, and waits for its ack */
     for (uint32_t i = 0; complete && i < follower->pending_count; i++) {
-        const nn_follower_state* state = nn_follower_state_of(follower, follower->pending[i]);
-        complete =
-            state->sent_version == world->slots[follower->pending[i]].version && (state->flags & NN_FOLLOWER_OWNER);
+        const nn_follower_state* state = &follower->states[follower->pending[i]];
+        complete = state->sent_version == world->slots[state->place].version && (state->flags & NN_FOLLOWER_OWNER);
     }
     writing->complete = complete;
     size_t records = nn_encoder_end(&writing->encoder);
@@ -594,7 +514,7 @@ static void follower_encode(nn_follower* follower, follower_writing* writing, si
     writing->own_complete = true;
     writing->encoder =
         nn_encoder_of(world->schema->tables, follower->thin ? &coding->thin : NULL, world->frame, room + 8);
-    if (world->cache) writing->ticks_hash = follower_hash_ticks(follower, &writing->known);
+    writing->known_hash = nn_records_known(follower, &writing->known);
     follower_write_known(writing);
     follower_share_room(follower, writing);
     size_t head_bits = nn_encoder_bits(&writing->encoder);
@@ -617,6 +537,7 @@ static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_fi
     uint32_t number = follower->frame_next++;
     follower->ticks[number & 63] = follower->world->tick;
     follower->known <<= 1;
+    nn_follower_step(follower);
     if (follower->ordered) { /* it will arrive before whatever is written next */
         follower->known |= 1;
         if (complete) follower->greeting = 0;
@@ -666,13 +587,13 @@ static bool follower_prepare(nn_follower* follower, follower_writing* writing, s
 {
     necpnet_world* world = follower->world;
     if (budget < NN_STATE_FRAME_BYTES_MIN || !nn_follower_sync(follower)) return false;
-    if (world->follower_count > 1 && !world->cache) {
-        world->cache = (nn_record_cache*)nn_alloc_take(&world->alloc, sizeof(nn_record_cache)); /* or go without */
-    }
     writing->known = nn_follower_known(follower, budget - FOLLOWER_HEAD_BYTES_MAX);
     follower_count_moving(follower, writing);
     uint32_t pending = follower->pending_count + writing->moving; /* a moving one that is skipped becomes pending */
-    return follower_reserve_order(world, pending) && follower_reserve_entries(follower, pending);
+    uint32_t others = (uint32_t)nn_min_u64(follower->pending_count, budget * 8 / FOLLOWER_RECORD_BITS_MIN);
+    nn_follower_shrink(follower);
+    return follower_reserve_order(world, pending) && follower_reserve_entries(follower, writing->moving + others) &&
+           nn_follower_reserve(follower, others);
 }
 
 static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,

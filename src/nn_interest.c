@@ -2,6 +2,7 @@
 #include "nn_interest.h"
 
 #define INTEREST_FIRST 64
+#define INTEREST_WATCHERS_STEP 2 /* a quarter more, and so many */
 
 NN_PRIVATE void nn_interest_init(nn_interest* interest, nn_alloc* alloc, const nn_interest_events* events)
 {
@@ -12,12 +13,15 @@ NN_PRIVATE void nn_interest_init(nn_interest* interest, nn_alloc* alloc, const n
 
 NN_PRIVATE void nn_interest_reset(nn_interest* interest)
 {
-    NN_ASSERT(interest->watch_count == 0);
     nn_alloc* to = interest->alloc;
+    for (uint32_t number = 1; number < interest->cell_capacity; number++) {
+        const nn_interest_cell* cell = &interest->cells[number];
+        NN_ASSERT(cell->watcher_count == 0);
+        nn_alloc_give(to, cell->watchers, cell->watcher_capacity * sizeof(nn_observer*));
+    }
     nn_alloc_give(to, interest->entities, interest->entity_capacity * sizeof(nn_interest_entity));
     nn_alloc_give(to, interest->cells, interest->cell_capacity * sizeof(nn_interest_cell));
     nn_alloc_give(to, interest->buckets, interest->cell_capacity * sizeof(uint32_t));
-    nn_alloc_give(to, interest->watches, interest->watch_capacity * sizeof(nn_interest_watch));
     nn_interest_init(interest, to, &interest->events);
 }
 
@@ -72,29 +76,11 @@ static bool interest_reserve_cells(nn_interest* interest, uint32_t count)
     interest->buckets = buckets;
     interest->cell_capacity = capacity;
     for (uint32_t number = 1; number < former; number++) {
-        if (cells[number].first_entity || cells[number].first_watch) interest_link_bucket(interest, number);
+        if (cells[number].first_entity || cells[number].watcher_capacity) interest_link_bucket(interest, number);
     }
     for (uint32_t number = capacity - 1; number >= (former ? former : 1); number--) {
         cells[number].next = interest->cell_free;
         interest->cell_free = number;
-    }
-    return true;
-}
-
-static bool interest_reserve_watches(nn_interest* interest, uint32_t count)
-{
-    uint32_t former = interest->watch_capacity;
-    if (interest->watch_count + count + 1 <= former) return true;
-    uint32_t capacity = former ? former : INTEREST_FIRST;
-    while (capacity < interest->watch_count + count + 1) capacity *= 2;
-    nn_interest_watch* watches = (nn_interest_watch*)nn_alloc_grow(
-        interest->alloc, interest->watches, former * sizeof(nn_interest_watch), capacity * sizeof(nn_interest_watch));
-    if (!watches) return false;
-    interest->watches = watches;
-    interest->watch_capacity = capacity;
-    for (uint32_t number = capacity - 1; number >= (former ? former : 1); number--) {
-        watches[number].next = interest->watch_free;
-        interest->watch_free = number;
     }
     return true;
 }
@@ -132,7 +118,10 @@ static uint32_t interest_need_cell(nn_interest* interest, uint32_t room, int32_t
 static void interest_release_cell(nn_interest* interest, uint32_t number)
 {
     nn_interest_cell* cell = &interest->cells[number];
-    if (cell->first_entity || cell->first_watch) return;
+    if (cell->first_entity || cell->watcher_count) return;
+    nn_alloc_give(interest->alloc, cell->watchers, cell->watcher_capacity * sizeof(nn_observer*));
+    cell->watchers = NULL;
+    cell->watcher_capacity = 0;
     uint32_t* at = &interest->buckets[interest_bucket(interest, cell->room, cell->x, cell->y)];
     while (*at != number) at = &interest->cells[*at].next;
     *at = cell->next;
@@ -182,8 +171,7 @@ static bool observer_watches(const nn_observer* observer, uint32_t cell_number)
     const nn_interest_cell* cell = &interest->cells[cell_number];
     uint32_t index = observer_find_room(observer, cell->room);
     if (index == observer->room_count) return false;
-    uint32_t watch = *observer_place(observer, index, cell->x, cell->y);
-    return watch && interest->watches[watch].cell == cell_number;
+    return *observer_place(observer, index, cell->x, cell->y) == cell_number;
 }
 
 /* How many cells away from the observer's own. */
@@ -213,49 +201,33 @@ static void observer_tell_enter(const nn_observer* observer, uint32_t cell_numbe
     }
 }
 
-/* Room for a cell and a watch is reserved. */
-static void observer_watch(nn_observer* observer, uint32_t room_index, int32_t x, int32_t y)
+/* Room for one watcher more. The cell is there for its sake, so it stays with the room even while nobody stands in it. */
+static bool interest_reserve_watcher(nn_interest* interest, nn_interest_cell* cell)
 {
-    nn_interest* interest = observer->interest;
-    uint32_t* place = observer_place(observer, room_index, x, y);
-    if (*place) return; /* places are unique within the window: it is this cell's */
-    uint32_t cell_number = interest_need_cell(interest, observer->rooms[room_index], x, y);
-    nn_interest_cell* cell = &interest->cells[cell_number];
-    uint32_t number = interest->watch_free;
-    nn_interest_watch* watch = &interest->watches[number];
-    interest->watch_free = watch->next;
-    interest->watch_count++;
-    watch->observer = observer;
-    watch->cell = cell_number;
-    watch->former = 0;
-    watch->next = cell->first_watch;
-    if (cell->first_watch) interest->watches[cell->first_watch].former = number;
-    cell->first_watch = number;
-    *place = number;
-    observer_tell_enter(observer, cell_number);
+    if (cell->watcher_count < cell->watcher_capacity) return true;
+    uint32_t capacity = cell->watcher_capacity + cell->watcher_capacity / 4 + INTEREST_WATCHERS_STEP;
+    nn_observer** watchers = (nn_observer**)nn_alloc_take(interest->alloc, capacity * sizeof(nn_observer*));
+    if (!watchers) return false;
+    nn_copy(watchers, cell->watchers, cell->watcher_count * sizeof(nn_observer*));
+    nn_alloc_give(interest->alloc, cell->watchers, cell->watcher_capacity * sizeof(nn_observer*));
+    cell->watchers = watchers;
+    cell->watcher_capacity = capacity;
+    return true;
 }
 
 static void observer_unwatch(nn_observer* observer, uint32_t* place, bool tell)
 {
     nn_interest* interest = observer->interest;
     uint32_t number = *place;
-    nn_interest_watch* watch = &interest->watches[number];
-    nn_interest_cell* cell = &interest->cells[watch->cell];
+    nn_interest_cell* cell = &interest->cells[number];
+    uint32_t at = 0;
     *place = 0;
-    if (watch->former)
-        interest->watches[watch->former].next = watch->next;
-    else
-        cell->first_watch = watch->next;
-    if (watch->next) interest->watches[watch->next].former = watch->former;
-    uint32_t cell_number = watch->cell;
-    watch->observer = NULL;
-    watch->next = interest->watch_free;
-    interest->watch_free = number;
-    interest->watch_count--;
-    for (uint32_t at = cell->first_entity; at && tell; at = interest->entities[at].next) {
-        interest->events.leave(observer->user, (uint16_t)at);
+    while (cell->watchers[at] != observer) at++;
+    cell->watchers[at] = cell->watchers[--cell->watcher_count];
+    for (uint32_t entity = cell->first_entity; entity && tell; entity = interest->entities[entity].next) {
+        interest->events.leave(observer->user, (uint16_t)entity);
     }
-    interest_release_cell(interest, cell_number);
+    interest_release_cell(interest, number);
 }
 
 /* ---- entities */
@@ -295,13 +267,15 @@ NN_PRIVATE necpnet_result nn_interest_put(nn_interest* interest, uint16_t place,
     if (!interest_reserve_cells(interest, 1)) return NECPNET_ERR_OUT_OF_MEMORY;
     uint32_t now = interest_need_cell(interest, room, x, y);
     if (before) {
-        for (uint32_t at = interest->cells[before].first_watch; at; at = interest->watches[at].next) {
-            const nn_observer* observer = interest->watches[at].observer;
+        const nn_interest_cell* left = &interest->cells[before];
+        for (uint32_t i = 0; i < left->watcher_count; i++) {
+            const nn_observer* observer = left->watchers[i];
             if (!observer_watches(observer, now)) interest->events.leave(observer->user, place);
         }
     }
-    for (uint32_t at = interest->cells[now].first_watch; at; at = interest->watches[at].next) {
-        const nn_observer* observer = interest->watches[at].observer;
+    const nn_interest_cell* entered = &interest->cells[now];
+    for (uint32_t i = 0; i < entered->watcher_count; i++) {
+        const nn_observer* observer = entered->watchers[i];
         if (!observer_reaches(observer, now)) continue;
         if (observer_watches(observer, before) && observer_reaches(observer, before)) continue;
         interest->events.enter(observer->user, place);
@@ -315,9 +289,7 @@ NN_PRIVATE void nn_interest_take(nn_interest* interest, uint16_t place)
 {
     if (place >= interest->entity_capacity || !interest->entities[place].cell) return;
     const nn_interest_cell* cell = &interest->cells[interest->entities[place].cell];
-    for (uint32_t at = cell->first_watch; at; at = interest->watches[at].next) {
-        interest->events.leave(interest->watches[at].observer->user, place);
-    }
+    for (uint32_t i = 0; i < cell->watcher_count; i++) interest->events.leave(cell->watchers[i]->user, place);
     interest_leave_cell(interest, place);
 }
 
@@ -325,9 +297,7 @@ NN_PRIVATE void nn_interest_changed(nn_interest* interest, uint16_t place)
 {
     if (place >= interest->entity_capacity || !interest->entities[place].cell) return;
     const nn_interest_cell* cell = &interest->cells[interest->entities[place].cell];
-    for (uint32_t at = cell->first_watch; at; at = interest->watches[at].next) {
-        interest->events.changed(interest->watches[at].observer->user, place);
-    }
+    for (uint32_t i = 0; i < cell->watcher_count; i++) interest->events.changed(cell->watchers[i]->user, place);
 }
 
 /* ---- observers */
@@ -370,24 +340,68 @@ NN_PRIVATE void nn_observer_reset(nn_observer* observer)
     nn_observer_init(observer, observer->interest, observer->user, observer->radius);
 }
 
-/* Cells up to the edge of the number range: those beyond do not exist. */
-static void observer_watch_room(nn_observer* observer, uint32_t index)
+/* ---- windows: nowhere, and the cells within radius + 1, up to the edge of the number range: those beyond do not exist */
+
+/* index: of the room among the observer's, or their number for one that it is to join. */
+typedef bool observer_visit(nn_observer* observer, uint32_t index, uint32_t room, int32_t x, int32_t y);
+
+/* False when a visit says so; then the rest is left out. */
+static bool observer_each(nn_observer* observer, uint32_t index, uint32_t room, int32_t x, int32_t y,
+                          observer_visit* visit)
 {
-    observer_watch(observer, index, NN_INTEREST_NOWHERE, NN_INTEREST_NOWHERE);
-    if (observer->x == NN_INTEREST_NOWHERE) return;
+    if (!visit(observer, index, room, NN_INTEREST_NOWHERE, NN_INTEREST_NOWHERE)) return false;
+    if (x == NN_INTEREST_NOWHERE) return true;
     int64_t radius = (int64_t)observer->radius + 1;
-    for (int64_t y = observer->y - radius; y <= observer->y + radius; y++) {
-        for (int64_t x = observer->x - radius; x <= observer->x + radius; x++) {
-            if (x <= INT32_MIN || x > INT32_MAX || y <= INT32_MIN || y > INT32_MAX) continue;
-            observer_watch(observer, index, (int32_t)x, (int32_t)y);
+    for (int64_t to_y = y - radius; to_y <= y + radius; to_y++) {
+        for (int64_t to_x = x - radius; to_x <= x + radius; to_x++) {
+            if (to_x <= INT32_MIN || to_x > INT32_MAX || to_y <= INT32_MIN || to_y > INT32_MAX) continue;
+            if (!visit(observer, index, room, (int32_t)to_x, (int32_t)to_y)) return false;
         }
     }
+    return true;
 }
 
-static bool observer_reserve_watches(const nn_observer* observer, uint32_t rooms)
+/* A cell with a place for this observer, unless it has one. */
+static bool observer_reserve_cell(nn_observer* observer, uint32_t index, uint32_t room, int32_t x, int32_t y)
 {
-    uint32_t count = rooms * observer_window(observer);
-    return interest_reserve_cells(observer->interest, count) && interest_reserve_watches(observer->interest, count);
+    nn_interest* interest = observer->interest;
+    if (!interest_reserve_cells(interest, 1)) return false;
+    uint32_t number = interest_need_cell(interest, room, x, y);
+    if (index < observer->room_count && *observer_place(observer, index, x, y) == number) return true;
+    if (interest_reserve_watcher(interest, &interest->cells[number])) return true;
+    interest_release_cell(interest, number);
+    return false;
+}
+
+static bool observer_release_cell(nn_observer* observer, uint32_t index, uint32_t room, int32_t x, int32_t y)
+{
+    (void)index;
+    uint32_t number = interest_find_cell(observer->interest, room, x, y);
+    if (number) interest_release_cell(observer->interest, number);
+    return true;
+}
+
+/* All that is needed to stand at (x, y) in a room; nothing is left behind when memory ends half-way. */
+static bool observer_reserve(nn_observer* observer, uint32_t index, uint32_t room, int32_t x, int32_t y)
+{
+    if (observer_each(observer, index, room, x, y, observer_reserve_cell)) return true;
+    (void)observer_each(observer, index, room, x, y, observer_release_cell);
+    return false;
+}
+
+/* The cell has a place for it. */
+static bool observer_watch(nn_observer* observer, uint32_t index, uint32_t room, int32_t x, int32_t y)
+{
+    nn_interest* interest = observer->interest;
+    uint32_t* place = observer_place(observer, index, x, y);
+    if (*place) return true; /* places are unique within the window: it is this cell's */
+    uint32_t number = interest_find_cell(interest, room, x, y);
+    nn_interest_cell* cell = &interest->cells[number];
+    NN_ASSERT(number && cell->watcher_count < cell->watcher_capacity);
+    cell->watchers[cell->watcher_count++] = observer;
+    *place = number;
+    observer_tell_enter(observer, number);
+    return true;
 }
 
 /* After a move: cells beyond reach are let go, and what others hold may have come near. */
@@ -397,7 +411,7 @@ static void observer_leave_far(nn_observer* observer, uint32_t index)
     for (uint32_t i = 1; i < window; i++) {
         uint32_t* place = &observer->windows[(size_t)index * window + i];
         if (!*place) continue;
-        uint32_t cell_number = observer->interest->watches[*place].cell;
+        uint32_t cell_number = *place;
         const nn_interest_cell* cell = &observer->interest->cells[cell_number];
         bool far_off = observer->x == NN_INTEREST_NOWHERE;
         if (far_off || observer_distance(observer, cell) > (int32_t)observer->radius + 1) {
@@ -411,12 +425,18 @@ static void observer_leave_far(nn_observer* observer, uint32_t index)
 NN_PRIVATE necpnet_result nn_observer_move(nn_observer* observer, int32_t x, int32_t y)
 {
     if (observer->x == x && observer->y == y) return NECPNET_OK;
-    if (!observer_reserve_watches(observer, observer->room_count)) return NECPNET_ERR_OUT_OF_MEMORY;
+    for (uint32_t index = 0; index < observer->room_count; index++) {
+        if (observer_reserve(observer, index, observer->rooms[index], x, y)) continue;
+        while (index-- > 0) {
+            (void)observer_each(observer, index, observer->rooms[index], x, y, observer_release_cell);
+        }
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
     observer->x = x;
     observer->y = y;
     for (uint32_t index = 0; index < observer->room_count; index++) {
         observer_leave_far(observer, index);
-        observer_watch_room(observer, index);
+        (void)observer_each(observer, index, observer->rooms[index], x, y, observer_watch);
     }
     return NECPNET_OK;
 }
@@ -449,9 +469,13 @@ NN_PRIVATE necpnet_result nn_observer_join(nn_observer* observer, uint32_t room)
 {
     if (observer_find_room(observer, room) < observer->room_count) return NECPNET_OK;
     if (observer->room_count >= NN_INTEREST_ROOMS_MAX) return NECPNET_ERR_LIMIT_REACHED;
-    if (!observer_reserve_watches(observer, 1) || !observer_reserve_room(observer)) return NECPNET_ERR_OUT_OF_MEMORY;
-    observer->rooms[observer->room_count] = room;
-    observer_watch_room(observer, observer->room_count++);
+    if (!observer_reserve_room(observer) ||
+        !observer_reserve(observer, observer->room_count, room, observer->x, observer->y)) {
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    uint32_t index = observer->room_count++;
+    observer->rooms[index] = room;
+    (void)observer_each(observer, index, room, observer->x, observer->y, observer_watch);
     return NECPNET_OK;
 }
 

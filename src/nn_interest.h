@@ -31,7 +31,9 @@ typedef struct nn_interest_cell {
     uint32_t room;
     uint32_t next;         /* in its bucket or among the free ones; 0 ends */
     uint32_t first_entity; /* place; 0 none */
-    uint32_t first_watch;  /* number; 0 none */
+    uint32_t watcher_count;
+    uint32_t watcher_capacity;
+    nn_observer** watchers; /* in no order */
 } nn_interest_cell;
 
 typedef struct nn_interest_entity {
@@ -39,13 +41,6 @@ typedef struct nn_interest_entity {
     uint16_t next; /* in its cell */
     uint16_t former;
 } nn_interest_entity;
-
-typedef struct nn_interest_watch {
-    nn_observer* observer;
-    uint32_t cell;
-    uint32_t next; /* in its cell, or among the free ones */
-    uint32_t former;
-} nn_interest_watch;
 
 typedef struct nn_interest {
     nn_alloc* alloc;
@@ -57,10 +52,6 @@ typedef struct nn_interest {
     uint32_t cell_count; /* in use */
     uint32_t cell_free;
     uint32_t* buckets; /* as many as cells, by key */
-    nn_interest_watch* watches;
-    uint32_t watch_capacity;
-    uint32_t watch_count;
-    uint32_t watch_free;
 } nn_interest;
 
 /* One who sees; in the caller's storage, at one address while in use. */
@@ -68,7 +59,8 @@ struct nn_observer {
     nn_interest* interest;
     void* user;
     uint32_t* rooms;
-    uint32_t* windows; /* a room: the watch of nowhere, then side * side watches, the cell (x, y) at x, y modulo side */
+    uint32_t*
+        windows; /* a room: numbers of the cells that it watches: nowhere, then side * side, (x, y) at x, y modulo side */
     uint32_t room_count;
     uint32_t room_capacity;
     int32_t x, y; /* the cell in the middle; NN_INTEREST_NOWHERE before the first move */

@@ -78,13 +78,14 @@ necpnet_result necpnet_world_create(const necpnet_world_config* config, necpnet_
     nn_alloc* from = &world->alloc;
     world->slots = (nn_world_slot*)nn_alloc_take(from, world->slot_capacity * sizeof(nn_world_slot));
     world->dirty = (uint16_t*)nn_alloc_take(from, world->slot_capacity * sizeof(uint16_t));
+    world->motions = (nn_world_motion*)nn_alloc_take(from, world->slot_capacity * sizeof(nn_world_motion));
     world->scratch_row = (uint32_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint32_t));
     world->frame = (uint8_t*)nn_alloc_take(from, NN_STATE_FRAME_BYTES_MAX);
     world->coding = (nn_world_coding*)nn_alloc_take(from, sizeof(nn_world_coding));
     world->grids = (nn_world_grid*)nn_alloc_take(from, (size_t)world->schema->type_count * sizeof(nn_world_grid));
     world->buckets = (nn_follower**)nn_alloc_take(from, world->bucket_count * sizeof(nn_follower*));
-    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->coding || !world->buckets ||
-        !world->grids) {
+    if (!world->slots || !world->dirty || !world->motions || !world->scratch_row || !world->frame || !world->coding ||
+        !world->buckets || !world->grids) {
         necpnet_world_destroy(world);
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -154,10 +155,11 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc* to = &world->alloc;
     nn_alloc_give(to, world->slots, world->slot_capacity * sizeof(nn_world_slot));
     nn_alloc_give(to, world->dirty, world->slot_capacity * sizeof(uint16_t));
+    nn_alloc_give(to, world->motions, world->slot_capacity * sizeof(nn_world_motion));
     nn_alloc_give(to, world->scratch_row, world_row_words_max(world->schema) * sizeof(uint32_t));
     nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
     nn_alloc_give(to, world->coding, sizeof(nn_world_coding));
-    nn_alloc_give(to, world->cache, sizeof(nn_record_cache));
+    nn_alloc_give(to, world->cache.records, world->cache.capacity * sizeof(nn_cached_record));
     nn_alloc_give(to, world->grids, (size_t)world->schema->type_count * sizeof(nn_world_grid));
     nn_alloc_give(to, world->order, world->order_capacity * sizeof(uint64_t));
     nn_alloc_give(to, world->buckets, world->bucket_count * sizeof(nn_follower*));
@@ -191,16 +193,25 @@ static bool world_grow(necpnet_world* world)
 {
     uint32_t capacity = world->slot_capacity * 2;
     if (capacity > NN_WORLD_SLOTS_MAX + 1) capacity = NN_WORLD_SLOTS_MAX + 1;
-    uint16_t* dirty = (uint16_t*)nn_alloc_take(&world->alloc, capacity * sizeof(uint16_t));
-    if (!dirty) return false;
-    nn_world_slot* slots = (nn_world_slot*)nn_alloc_grow(
-        &world->alloc, world->slots, world->slot_capacity * sizeof(nn_world_slot), capacity * sizeof(nn_world_slot));
+    uint32_t former = world->slot_capacity;
+    nn_alloc* alloc = &world->alloc;
+    uint16_t* dirty = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
+    nn_world_motion* motions = (nn_world_motion*)nn_alloc_take(alloc, capacity * sizeof(nn_world_motion));
+    nn_world_slot* slots = NULL;
+    if (dirty && motions) {
+        slots = (nn_world_slot*)nn_alloc_grow(alloc, world->slots, former * sizeof(nn_world_slot),
+                                              capacity * sizeof(nn_world_slot));
+    }
     if (!slots) {
-        nn_alloc_give(&world->alloc, dirty, capacity * sizeof(uint16_t));
+        nn_alloc_give(alloc, dirty, capacity * sizeof(uint16_t));
+        nn_alloc_give(alloc, motions, capacity * sizeof(nn_world_motion));
         return false;
     }
     nn_copy(dirty, world->dirty, world->dirty_count * sizeof(uint16_t));
-    nn_alloc_give(&world->alloc, world->dirty, world->slot_capacity * sizeof(uint16_t));
+    nn_copy(motions, world->motions, former * sizeof(nn_world_motion));
+    nn_alloc_give(alloc, world->dirty, former * sizeof(uint16_t));
+    nn_alloc_give(alloc, world->motions, former * sizeof(nn_world_motion));
+    world->motions = motions;
     world->slots = slots;
     world->dirty = dirty;
     world->slot_capacity = capacity;
@@ -407,6 +418,14 @@ static void world_reserve_version(necpnet_world* world, nn_world_slot* slot, uin
     slot->capacity = larger.capacity;
 }
 
+static void world_note_motion(const necpnet_world* world, const nn_world_slot* slot, uint32_t tick)
+{
+    nn_world_motion* motion = &world->motions[world_place_of(world, slot)];
+    if (slot->versions == 0 || tick - motion->changed_tick != 1) motion->run_tick = tick;
+    if (world_plan(world, slot)->restricted) motion->run_tick = UINT32_MAX;
+    motion->changed_tick = tick;
+}
+
 static void world_add_version(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
 {
     const nn_type_plan* plan = world_plan(world, slot);
@@ -418,6 +437,7 @@ static void world_add_version(necpnet_world* world, nn_world_slot* slot, uint32_
     slot->version++;
     if (slot->version == 0) slot->version = 1;
     slot->history[slot->version & (slot->capacity - 1u)] = tick;
+    world_note_motion(world, slot, tick);
     memcpy(world_row_place(plan, slot, slot->version), world->scratch_row, plan->row_words * sizeof(uint32_t));
     if (slot->versions < slot->capacity) slot->versions++;
 }
@@ -489,7 +509,7 @@ static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_
         if (plan->slow) held = world_hold_slow(world, slot, former, tick);
         changed = memcmp(former, world->scratch_row, plan->row_words * sizeof(uint32_t)) != 0;
     }
-    if (changed && !is_new && tick - nn_world_version_tick(slot, slot->version) < slot->interval) {
+    if (changed && !is_new && tick - world->motions[place].changed_tick < slot->interval) {
         changed = false;
         held = true;
     }

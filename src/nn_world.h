@@ -30,8 +30,10 @@ typedef struct nn_world_slot {
     uint32_t* history;  /* capacity ticks, then capacity rows; version v is at v modulo capacity */
     necpnet_peer owner; /* as the application says */
     necpnet_peer owner_committed;
-    uint32_t version;   /* of its newest row; never 0 when committed; goes on when the slot is used again */
-    uint32_t slow_tick; /* when its slow fields changed last */
+    uint32_t version;       /* of its newest row; never 0 when committed; goes on when the slot is used again */
+    uint32_t record_first;  /* nn_record_cache: number of its newest record, of record_commit */
+    uint32_t record_commit; /* low bits */
+    uint32_t slow_tick;     /* when its slow fields changed last */
     uint32_t freed_tick;
     uint32_t room;
     uint32_t watchers; /* followers that look from it */
@@ -45,20 +47,30 @@ typedef struct nn_world_slot {
     uint8_t flags; /* nn_slot_flag */
 } nn_world_slot;
 
-/* Records of updates that other followers may use, by what they follow from. */
-#define NN_CACHE_RECORDS 4096 /* power of two */
-#define NN_CACHE_RECORD_BYTES 28
+/* When an entity's row changed of late: what all who follow it ask with every frame, close together. */
+typedef struct nn_world_motion {
+    uint32_t changed_tick;
+    uint32_t
+        run_tick; /* it changed in each tick from this one to changed_tick; UINT32_MAX: its type does not count as moving */
+} nn_world_motion;
+
+/* Records of updates that other followers may use: those of one commit, for each slot a chain, told apart by a hash of what
+ * they follow from. */
+#define NN_CACHE_RECORDS_MAX 65536
+#define NN_CACHE_RECORD_WORDS 4
 
 typedef struct nn_cached_record {
-    uint64_t key; /* 0: none */
-    uint16_t bits;
-    bool moves; /* the entity moves */
-    bool kept;  /* data counts */
-    uint8_t data[NN_CACHE_RECORD_BYTES];
+    uint64_t key;
+    uint64_t data[NN_CACHE_RECORD_WORDS];
+    uint32_t next; /* of its slot: number, 0 ends */
+    uint32_t bits;
 } nn_cached_record;
 
 typedef struct nn_record_cache {
-    nn_cached_record records[NN_CACHE_RECORDS];
+    nn_cached_record* records; /* from 1 on */
+    uint32_t count;            /* the number that comes next; 0: none yet */
+    uint32_t capacity;
+    uint64_t commit;
 } nn_record_cache;
 
 /* How a type's positions become cells, in 2^-30 of a cell. */
@@ -84,8 +96,9 @@ struct necpnet_world {
     necpnet_logger logger;
     necpnet_world_config config;
     const necpnet_schema* schema;
-    nn_world_slot* slots; /* 1 .. slot_count; place 0 unused */
-    uint16_t* dirty;      /* room for slot_capacity */
+    nn_world_slot* slots;     /* 1 .. slot_count; place 0 unused */
+    nn_world_motion* motions; /* by slot, room for slot_capacity */
+    uint16_t* dirty;          /* room for slot_capacity */
     uint32_t slot_capacity;
     uint32_t slot_count; /* highest slot ever used */
     uint32_t dirty_count;
@@ -98,7 +111,7 @@ struct necpnet_world {
     uint32_t* scratch_row;   /* one row of any type */
     uint8_t* frame;          /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
     nn_world_coding* coding; /* scratch of the codec */
-    nn_record_cache* cache;  /* NULL while one follower alone would use it */
+    nn_record_cache cache;   /* empty while one follower alone would use it */
     nn_interest interest;
     nn_world_grid* grids; /* by type */
     bool watched_moved;   /* what a follower looks from was committed */

@@ -24,14 +24,14 @@ NN_PRIVATE uint64_t nn_records_key(const nn_follower* follower, const nn_followe
                                    bool special)
 {
     const nn_world_slot* slot = &follower->world->slots[state->place];
-    uint64_t held = recent->acked & ((UINT64_C(1) << known->reach) - 1);
+    uint64_t held = recent ? recent->acked & ((UINT64_C(1) << known->reach) - 1) : 0;
     /* masks count from the newest known frame on, so that clients of different round trips differ by ticks alone */
     unsigned first = known->frames ? nn_lowest_bit(known->frames) : 0;
     uint64_t how = (state->flags & NN_FOLLOWER_OWNER ? 1u : 0u) | (special ? 2u : 0u);
     uint64_t hash = records_mix(known_hash, (uint64_t)state->generation << 34 | how << 32 | slot->version);
     hash = records_mix(hash, held >> first);
-    hash = records_mix(hash, (recent->full & held) >> first);
-    return held ? hash : records_mix(hash, state->base_tick); /* and by that its version */
+    if (!held) return records_mix(hash, state->base_tick); /* and by that its version */
+    return records_mix(hash, (recent->full & held) >> first);
 }
 
 NN_PRIVATE const nn_cached_record* nn_records_find(const necpnet_world* world, const nn_world_slot* slot, uint64_t key)

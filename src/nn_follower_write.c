@@ -119,7 +119,6 @@ static bool follower_end_record(follower_writing* writing, nn_world_coding* codi
 static bool follower_write_update(const nn_follower* follower, follower_writing* writing,
                                   const nn_follower_state* state, const nn_follower_recent* recent, bool special)
 {
-    static const nn_follower_recent none;
     necpnet_world* world = follower->world;
     nn_world_slot* slot = &world->slots[state->place];
     const nn_type_plan* plan = &world->schema->plans[slot->type];
@@ -130,7 +129,7 @@ static bool follower_write_update(const nn_follower* follower, follower_writing*
     uint64_t key = 0;
     if (!nn_follower_can_update(follower, state, recent, &writing->known)) return false;
     if (shares) {
-        key = nn_records_key(follower, state, recent ? recent : &none, &writing->known, writing->known_hash, special);
+        key = nn_records_key(follower, state, recent, &writing->known, writing->known_hash, special);
         const nn_cached_record* record = nn_records_find(world, slot, key);
         if (record) {
             world->statistics.records_shared++;

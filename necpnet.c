@@ -22655,7 +22655,9 @@ typedef struct nn_interest_cell {
     uint32_t room;
     uint32_t next;         /* in its bucket or among the free ones; 0 ends */
     uint32_t first_entity; /* place; 0 none */
-    uint32_t first_watch;  /* number; 0 none */
+    uint32_t watcher_count;
+    uint32_t watcher_capacity;
+    nn_observer** watchers; /* in no order */
 } nn_interest_cell;
 
 typedef struct nn_interest_entity {
@@ -22663,13 +22665,6 @@ typedef struct nn_interest_entity {
     uint16_t next; /* in its cell */
     uint16_t former;
 } nn_interest_entity;
-
-typedef struct nn_interest_watch {
-    nn_observer* observer;
-    uint32_t cell;
-    uint32_t next; /* in its cell, or among the free ones */
-    uint32_t former;
-} nn_interest_watch;
 
 typedef struct nn_interest {
     nn_alloc* alloc;
@@ -22681,10 +22676,6 @@ typedef struct nn_interest {
     uint32_t cell_count; /* in use */
     uint32_t cell_free;
     uint32_t* buckets; /* as many as cells, by key */
-    nn_interest_watch* watches;
-    uint32_t watch_capacity;
-    uint32_t watch_count;
-    uint32_t watch_free;
 } nn_interest;
 
 /* One who sees; in the caller's storage, at one address while in use. */
@@ -22692,7 +22683,8 @@ struct nn_observer {
     nn_interest* interest;
     void* user;
     uint32_t* rooms;
-    uint32_t* windows; /* a room: the watch of nowhere, then side * side watches, the cell (x, y) at x, y modulo side */
+    uint32_t*
+        windows; /* a room: numbers of the cells that it watches: nowhere, then side * side, (x, y) at x, y modulo side */
     uint32_t room_count;
     uint32_t room_capacity;
     int32_t x, y; /* the cell in the middle; NN_INTEREST_NOWHERE before the first move */
@@ -22745,6 +22737,7 @@ NN_PRIVATE necpnet_result nn_observer_part(nn_observer* observer, uint32_t room)
 /* nn_interest - cells, who stands in them, who watches them. Numbers instead of pointers, so that the pools may move. */
 
 #define INTEREST_FIRST 64
+#define INTEREST_WATCHERS_STEP 2 /* a quarter more, and so many */
 
 NN_PRIVATE void nn_interest_init(nn_interest* interest, nn_alloc* alloc, const nn_interest_events* events)
 {
@@ -22755,12 +22748,15 @@ NN_PRIVATE void nn_interest_init(nn_interest* interest, nn_alloc* alloc, const n
 
 NN_PRIVATE void nn_interest_reset(nn_interest* interest)
 {
-    NN_ASSERT(interest->watch_count == 0);
     nn_alloc* to = interest->alloc;
+    for (uint32_t number = 1; number < interest->cell_capacity; number++) {
+        const nn_interest_cell* cell = &interest->cells[number];
+        NN_ASSERT(cell->watcher_count == 0);
+        nn_alloc_give(to, cell->watchers, cell->watcher_capacity * sizeof(nn_observer*));
+    }
     nn_alloc_give(to, interest->entities, interest->entity_capacity * sizeof(nn_interest_entity));
     nn_alloc_give(to, interest->cells, interest->cell_capacity * sizeof(nn_interest_cell));
     nn_alloc_give(to, interest->buckets, interest->cell_capacity * sizeof(uint32_t));
-    nn_alloc_give(to, interest->watches, interest->watch_capacity * sizeof(nn_interest_watch));
     nn_interest_init(interest, to, &interest->events);
 }
 
@@ -22815,29 +22811,11 @@ static bool interest_reserve_cells(nn_interest* interest, uint32_t count)
     interest->buckets = buckets;
     interest->cell_capacity = capacity;
     for (uint32_t number = 1; number < former; number++) {
-        if (cells[number].first_entity || cells[number].first_watch) interest_link_bucket(interest, number);
+        if (cells[number].first_entity || cells[number].watcher_capacity) interest_link_bucket(interest, number);
     }
     for (uint32_t number = capacity - 1; number >= (former ? former : 1); number--) {
         cells[number].next = interest->cell_free;
         interest->cell_free = number;
-    }
-    return true;
-}
-
-static bool interest_reserve_watches(nn_interest* interest, uint32_t count)
-{
-    uint32_t former = interest->watch_capacity;
-    if (interest->watch_count + count + 1 <= former) return true;
-    uint32_t capacity = former ? former : INTEREST_FIRST;
-    while (capacity < interest->watch_count + count + 1) capacity *= 2;
-    nn_interest_watch* watches = (nn_interest_watch*)nn_alloc_grow(
-        interest->alloc, interest->watches, former * sizeof(nn_interest_watch), capacity * sizeof(nn_interest_watch));
-    if (!watches) return false;
-    interest->watches = watches;
-    interest->watch_capacity = capacity;
-    for (uint32_t number = capacity - 1; number >= (former ? former : 1); number--) {
-        watches[number].next = interest->watch_free;
-        interest->watch_free = number;
     }
     return true;
 }
@@ -22875,7 +22853,10 @@ static uint32_t interest_need_cell(nn_interest* interest, uint32_t room, int32_t
 static void interest_release_cell(nn_interest* interest, uint32_t number)
 {
     nn_interest_cell* cell = &interest->cells[number];
-    if (cell->first_entity || cell->first_watch) return;
+    if (cell->first_entity || cell->watcher_count) return;
+    nn_alloc_give(interest->alloc, cell->watchers, cell->watcher_capacity * sizeof(nn_observer*));
+    cell->watchers = NULL;
+    cell->watcher_capacity = 0;
     uint32_t* at = &interest->buckets[interest_bucket(interest, cell->room, cell->x, cell->y)];
     while (*at != number) at = &interest->cells[*at].next;
     *at = cell->next;
@@ -22925,8 +22906,7 @@ static bool observer_watches(const nn_observer* observer, uint32_t cell_number)
     const nn_interest_cell* cell = &interest->cells[cell_number];
     uint32_t index = observer_find_room(observer, cell->room);
     if (index == observer->room_count) return false;
-    uint32_t watch = *observer_place(observer, index, cell->x, cell->y);
-    return watch && interest->watches[watch].cell == cell_number;
+    return *observer_place(observer, index, cell->x, cell->y) == cell_number;
 }
 
 /* How many cells away from the observer's own. */
@@ -22956,49 +22936,33 @@ static void observer_tell_enter(const nn_observer* observer, uint32_t cell_numbe
     }
 }
 
-/* Room for a cell and a watch is reserved. */
-static void observer_watch(nn_observer* observer, uint32_t room_index, int32_t x, int32_t y)
+/* Room for one watcher more. The cell is there for its sake, so it stays with the room even while nobody stands in it. */
+static bool interest_reserve_watcher(nn_interest* interest, nn_interest_cell* cell)
 {
-    nn_interest* interest = observer->interest;
-    uint32_t* place = observer_place(observer, room_index, x, y);
-    if (*place) return; /* places are unique within the window: it is this cell's */
-    uint32_t cell_number = interest_need_cell(interest, observer->rooms[room_index], x, y);
-    nn_interest_cell* cell = &interest->cells[cell_number];
-    uint32_t number = interest->watch_free;
-    nn_interest_watch* watch = &interest->watches[number];
-    interest->watch_free = watch->next;
-    interest->watch_count++;
-    watch->observer = observer;
-    watch->cell = cell_number;
-    watch->former = 0;
-    watch->next = cell->first_watch;
-    if (cell->first_watch) interest->watches[cell->first_watch].former = number;
-    cell->first_watch = number;
-    *place = number;
-    observer_tell_enter(observer, cell_number);
+    if (cell->watcher_count < cell->watcher_capacity) return true;
+    uint32_t capacity = cell->watcher_capacity + cell->watcher_capacity / 4 + INTEREST_WATCHERS_STEP;
+    nn_observer** watchers = (nn_observer**)nn_alloc_take(interest->alloc, capacity * sizeof(nn_observer*));
+    if (!watchers) return false;
+    nn_copy(watchers, cell->watchers, cell->watcher_count * sizeof(nn_observer*));
+    nn_alloc_give(interest->alloc, cell->watchers, cell->watcher_capacity * sizeof(nn_observer*));
+    cell->watchers = watchers;
+    cell->watcher_capacity = capacity;
+    return true;
 }
 
 static void observer_unwatch(nn_observer* observer, uint32_t* place, bool tell)
 {
     nn_interest* interest = observer->interest;
     uint32_t number = *place;
-    nn_interest_watch* watch = &interest->watches[number];
-    nn_interest_cell* cell = &interest->cells[watch->cell];
+    nn_interest_cell* cell = &interest->cells[number];
+    uint32_t at = 0;
     *place = 0;
-    if (watch->former)
-        interest->watches[watch->former].next = watch->next;
-    else
-        cell->first_watch = watch->next;
-    if (watch->next) interest->watches[watch->next].former = watch->former;
-    uint32_t cell_number = watch->cell;
-    watch->observer = NULL;
-    watch->next = interest->watch_free;
-    interest->watch_free = number;
-    interest->watch_count--;
-    for (uint32_t at = cell->first_entity; at && tell; at = interest->entities[at].next) {
-        interest->events.leave(observer->user, (uint16_t)at);
+    while (cell->watchers[at] != observer) at++;
+    cell->watchers[at] = cell->watchers[--cell->watcher_count];
+    for (uint32_t entity = cell->first_entity; entity && tell; entity = interest->entities[entity].next) {
+        interest->events.leave(observer->user, (uint16_t)entity);
     }
-    interest_release_cell(interest, cell_number);
+    interest_release_cell(interest, number);
 }
 
 /* ---- entities */
@@ -23038,13 +23002,15 @@ NN_PRIVATE necpnet_result nn_interest_put(nn_interest* interest, uint16_t place,
     if (!interest_reserve_cells(interest, 1)) return NECPNET_ERR_OUT_OF_MEMORY;
     uint32_t now = interest_need_cell(interest, room, x, y);
     if (before) {
-        for (uint32_t at = interest->cells[before].first_watch; at; at = interest->watches[at].next) {
-            const nn_observer* observer = interest->watches[at].observer;
+        const nn_interest_cell* left = &interest->cells[before];
+        for (uint32_t i = 0; i < left->watcher_count; i++) {
+            const nn_observer* observer = left->watchers[i];
             if (!observer_watches(observer, now)) interest->events.leave(observer->user, place);
         }
     }
-    for (uint32_t at = interest->cells[now].first_watch; at; at = interest->watches[at].next) {
-        const nn_observer* observer = interest->watches[at].observer;
+    const nn_interest_cell* entered = &interest->cells[now];
+    for (uint32_t i = 0; i < entered->watcher_count; i++) {
+        const nn_observer* observer = entered->watchers[i];
         if (!observer_reaches(observer, now)) continue;
         if (observer_watches(observer, before) && observer_reaches(observer, before)) continue;
         interest->events.enter(observer->user, place);
@@ -23058,9 +23024,7 @@ NN_PRIVATE void nn_interest_take(nn_interest* interest, uint16_t place)
 {
     if (place >= interest->entity_capacity || !interest->entities[place].cell) return;
     const nn_interest_cell* cell = &interest->cells[interest->entities[place].cell];
-    for (uint32_t at = cell->first_watch; at; at = interest->watches[at].next) {
-        interest->events.leave(interest->watches[at].observer->user, place);
-    }
+    for (uint32_t i = 0; i < cell->watcher_count; i++) interest->events.leave(cell->watchers[i]->user, place);
     interest_leave_cell(interest, place);
 }
 
@@ -23068,9 +23032,7 @@ NN_PRIVATE void nn_interest_changed(nn_interest* interest, uint16_t place)
 {
     if (place >= interest->entity_capacity || !interest->entities[place].cell) return;
     const nn_interest_cell* cell = &interest->cells[interest->entities[place].cell];
-    for (uint32_t at = cell->first_watch; at; at = interest->watches[at].next) {
-        interest->events.changed(interest->watches[at].observer->user, place);
-    }
+    for (uint32_t i = 0; i < cell->watcher_count; i++) interest->events.changed(cell->watchers[i]->user, place);
 }
 
 /* ---- observers */
@@ -23113,24 +23075,68 @@ NN_PRIVATE void nn_observer_reset(nn_observer* observer)
     nn_observer_init(observer, observer->interest, observer->user, observer->radius);
 }
 
-/* Cells up to the edge of the number range: those beyond do not exist. */
-static void observer_watch_room(nn_observer* observer, uint32_t index)
+/* ---- windows: nowhere, and the cells within radius + 1, up to the edge of the number range: those beyond do not exist */
+
+/* index: of the room among the observer's, or their number for one that it is to join. */
+typedef bool observer_visit(nn_observer* observer, uint32_t index, uint32_t room, int32_t x, int32_t y);
+
+/* False when a visit says so; then the rest is left out. */
+static bool observer_each(nn_observer* observer, uint32_t index, uint32_t room, int32_t x, int32_t y,
+                          observer_visit* visit)
 {
-    observer_watch(observer, index, NN_INTEREST_NOWHERE, NN_INTEREST_NOWHERE);
-    if (observer->x == NN_INTEREST_NOWHERE) return;
+    if (!visit(observer, index, room, NN_INTEREST_NOWHERE, NN_INTEREST_NOWHERE)) return false;
+    if (x == NN_INTEREST_NOWHERE) return true;
     int64_t radius = (int64_t)observer->radius + 1;
-    for (int64_t y = observer->y - radius; y <= observer->y + radius; y++) {
-        for (int64_t x = observer->x - radius; x <= observer->x + radius; x++) {
-            if (x <= INT32_MIN || x > INT32_MAX || y <= INT32_MIN || y > INT32_MAX) continue;
-            observer_watch(observer, index, (int32_t)x, (int32_t)y);
+    for (int64_t to_y = y - radius; to_y <= y + radius; to_y++) {
+        for (int64_t to_x = x - radius; to_x <= x + radius; to_x++) {
+            if (to_x <= INT32_MIN || to_x > INT32_MAX || to_y <= INT32_MIN || to_y > INT32_MAX) continue;
+            if (!visit(observer, index, room, (int32_t)to_x, (int32_t)to_y)) return false;
         }
     }
+    return true;
 }
 
-static bool observer_reserve_watches(const nn_observer* observer, uint32_t rooms)
+/* A cell with a place for this observer, unless it has one. */
+static bool observer_reserve_cell(nn_observer* observer, uint32_t index, uint32_t room, int32_t x, int32_t y)
 {
-    uint32_t count = rooms * observer_window(observer);
-    return interest_reserve_cells(observer->interest, count) && interest_reserve_watches(observer->interest, count);
+    nn_interest* interest = observer->interest;
+    if (!interest_reserve_cells(interest, 1)) return false;
+    uint32_t number = interest_need_cell(interest, room, x, y);
+    if (index < observer->room_count && *observer_place(observer, index, x, y) == number) return true;
+    if (interest_reserve_watcher(interest, &interest->cells[number])) return true;
+    interest_release_cell(interest, number);
+    return false;
+}
+
+static bool observer_release_cell(nn_observer* observer, uint32_t index, uint32_t room, int32_t x, int32_t y)
+{
+    (void)index;
+    uint32_t number = interest_find_cell(observer->interest, room, x, y);
+    if (number) interest_release_cell(observer->interest, number);
+    return true;
+}
+
+/* All that is needed to stand at (x, y) in a room; nothing is left behind when memory ends half-way. */
+static bool observer_reserve(nn_observer* observer, uint32_t index, uint32_t room, int32_t x, int32_t y)
+{
+    if (observer_each(observer, index, room, x, y, observer_reserve_cell)) return true;
+    (void)observer_each(observer, index, room, x, y, observer_release_cell);
+    return false;
+}
+
+/* The cell has a place for it. */
+static bool observer_watch(nn_observer* observer, uint32_t index, uint32_t room, int32_t x, int32_t y)
+{
+    nn_interest* interest = observer->interest;
+    uint32_t* place = observer_place(observer, index, x, y);
+    if (*place) return true; /* places are unique within the window: it is this cell's */
+    uint32_t number = interest_find_cell(interest, room, x, y);
+    nn_interest_cell* cell = &interest->cells[number];
+    NN_ASSERT(number && cell->watcher_count < cell->watcher_capacity);
+    cell->watchers[cell->watcher_count++] = observer;
+    *place = number;
+    observer_tell_enter(observer, number);
+    return true;
 }
 
 /* After a move: cells beyond reach are let go, and what others hold may have come near. */
@@ -23140,7 +23146,7 @@ static void observer_leave_far(nn_observer* observer, uint32_t index)
     for (uint32_t i = 1; i < window; i++) {
         uint32_t* place = &observer->windows[(size_t)index * window + i];
         if (!*place) continue;
-        uint32_t cell_number = observer->interest->watches[*place].cell;
+        uint32_t cell_number = *place;
         const nn_interest_cell* cell = &observer->interest->cells[cell_number];
         bool far_off = observer->x == NN_INTEREST_NOWHERE;
         if (far_off || observer_distance(observer, cell) > (int32_t)observer->radius + 1) {
@@ -23154,12 +23160,18 @@ static void observer_leave_far(nn_observer* observer, uint32_t index)
 NN_PRIVATE necpnet_result nn_observer_move(nn_observer* observer, int32_t x, int32_t y)
 {
     if (observer->x == x && observer->y == y) return NECPNET_OK;
-    if (!observer_reserve_watches(observer, observer->room_count)) return NECPNET_ERR_OUT_OF_MEMORY;
+    for (uint32_t index = 0; index < observer->room_count; index++) {
+        if (observer_reserve(observer, index, observer->rooms[index], x, y)) continue;
+        while (index-- > 0) {
+            (void)observer_each(observer, index, observer->rooms[index], x, y, observer_release_cell);
+        }
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
     observer->x = x;
     observer->y = y;
     for (uint32_t index = 0; index < observer->room_count; index++) {
         observer_leave_far(observer, index);
-        observer_watch_room(observer, index);
+        (void)observer_each(observer, index, observer->rooms[index], x, y, observer_watch);
     }
     return NECPNET_OK;
 }
@@ -23192,9 +23204,13 @@ NN_PRIVATE necpnet_result nn_observer_join(nn_observer* observer, uint32_t room)
 {
     if (observer_find_room(observer, room) < observer->room_count) return NECPNET_OK;
     if (observer->room_count >= NN_INTEREST_ROOMS_MAX) return NECPNET_ERR_LIMIT_REACHED;
-    if (!observer_reserve_watches(observer, 1) || !observer_reserve_room(observer)) return NECPNET_ERR_OUT_OF_MEMORY;
-    observer->rooms[observer->room_count] = room;
-    observer_watch_room(observer, observer->room_count++);
+    if (!observer_reserve_room(observer) ||
+        !observer_reserve(observer, observer->room_count, room, observer->x, observer->y)) {
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    uint32_t index = observer->room_count++;
+    observer->rooms[index] = room;
+    (void)observer_each(observer, index, room, observer->x, observer->y, observer_watch);
     return NECPNET_OK;
 }
 
@@ -23244,8 +23260,10 @@ typedef struct nn_world_slot {
     uint32_t* history;  /* capacity ticks, then capacity rows; version v is at v modulo capacity */
     necpnet_peer owner; /* as the application says */
     necpnet_peer owner_committed;
-    uint32_t version;   /* of its newest row; never 0 when committed; goes on when the slot is used again */
-    uint32_t slow_tick; /* when its slow fields changed last */
+    uint32_t version;       /* of its newest row; never 0 when committed; goes on when the slot is used again */
+    uint32_t record_first;  /* nn_record_cache: number of its newest record, of record_commit */
+    uint32_t record_commit; /* low bits */
+    uint32_t slow_tick;     /* when its slow fields changed last */
     uint32_t freed_tick;
     uint32_t room;
     uint32_t watchers; /* followers that look from it */
@@ -23259,20 +23277,30 @@ typedef struct nn_world_slot {
     uint8_t flags; /* nn_slot_flag */
 } nn_world_slot;
 
-/* Records of updates that other followers may use, by what they follow from. */
-#define NN_CACHE_RECORDS 4096 /* power of two */
-#define NN_CACHE_RECORD_BYTES 28
+/* When an entity's row changed of late: what all who follow it ask with every frame, close together. */
+typedef struct nn_world_motion {
+    uint32_t changed_tick;
+    uint32_t
+        run_tick; /* it changed in each tick from this one to changed_tick; UINT32_MAX: its type does not count as moving */
+} nn_world_motion;
+
+/* Records of updates that other followers may use: those of one commit, for each slot a chain, told apart by a hash of what
+ * they follow from. */
+#define NN_CACHE_RECORDS_MAX 65536
+#define NN_CACHE_RECORD_WORDS 4
 
 typedef struct nn_cached_record {
-    uint64_t key; /* 0: none */
-    uint16_t bits;
-    bool moves; /* the entity moves */
-    bool kept;  /* data counts */
-    uint8_t data[NN_CACHE_RECORD_BYTES];
+    uint64_t key;
+    uint64_t data[NN_CACHE_RECORD_WORDS];
+    uint32_t next; /* of its slot: number, 0 ends */
+    uint32_t bits;
 } nn_cached_record;
 
 typedef struct nn_record_cache {
-    nn_cached_record records[NN_CACHE_RECORDS];
+    nn_cached_record* records; /* from 1 on */
+    uint32_t count;            /* the number that comes next; 0: none yet */
+    uint32_t capacity;
+    uint64_t commit;
 } nn_record_cache;
 
 /* How a type's positions become cells, in 2^-30 of a cell. */
@@ -23298,8 +23326,9 @@ struct necpnet_world {
     necpnet_logger logger;
     necpnet_world_config config;
     const necpnet_schema* schema;
-    nn_world_slot* slots; /* 1 .. slot_count; place 0 unused */
-    uint16_t* dirty;      /* room for slot_capacity */
+    nn_world_slot* slots;     /* 1 .. slot_count; place 0 unused */
+    nn_world_motion* motions; /* by slot, room for slot_capacity */
+    uint16_t* dirty;          /* room for slot_capacity */
     uint32_t slot_capacity;
     uint32_t slot_count; /* highest slot ever used */
     uint32_t dirty_count;
@@ -23312,7 +23341,7 @@ struct necpnet_world {
     uint32_t* scratch_row;   /* one row of any type */
     uint8_t* frame;          /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
     nn_world_coding* coding; /* scratch of the codec */
-    nn_record_cache* cache;  /* NULL while one follower alone would use it */
+    nn_record_cache cache;   /* empty while one follower alone would use it */
     nn_interest interest;
     nn_world_grid* grids; /* by type */
     bool watched_moved;   /* what a follower looks from was committed */
@@ -23459,13 +23488,14 @@ necpnet_result necpnet_world_create(const necpnet_world_config* config, necpnet_
     nn_alloc* from = &world->alloc;
     world->slots = (nn_world_slot*)nn_alloc_take(from, world->slot_capacity * sizeof(nn_world_slot));
     world->dirty = (uint16_t*)nn_alloc_take(from, world->slot_capacity * sizeof(uint16_t));
+    world->motions = (nn_world_motion*)nn_alloc_take(from, world->slot_capacity * sizeof(nn_world_motion));
     world->scratch_row = (uint32_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint32_t));
     world->frame = (uint8_t*)nn_alloc_take(from, NN_STATE_FRAME_BYTES_MAX);
     world->coding = (nn_world_coding*)nn_alloc_take(from, sizeof(nn_world_coding));
     world->grids = (nn_world_grid*)nn_alloc_take(from, (size_t)world->schema->type_count * sizeof(nn_world_grid));
     world->buckets = (nn_follower**)nn_alloc_take(from, world->bucket_count * sizeof(nn_follower*));
-    if (!world->slots || !world->dirty || !world->scratch_row || !world->frame || !world->coding || !world->buckets ||
-        !world->grids) {
+    if (!world->slots || !world->dirty || !world->motions || !world->scratch_row || !world->frame || !world->coding ||
+        !world->buckets || !world->grids) {
         necpnet_world_destroy(world);
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -23535,10 +23565,11 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc* to = &world->alloc;
     nn_alloc_give(to, world->slots, world->slot_capacity * sizeof(nn_world_slot));
     nn_alloc_give(to, world->dirty, world->slot_capacity * sizeof(uint16_t));
+    nn_alloc_give(to, world->motions, world->slot_capacity * sizeof(nn_world_motion));
     nn_alloc_give(to, world->scratch_row, world_row_words_max(world->schema) * sizeof(uint32_t));
     nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
     nn_alloc_give(to, world->coding, sizeof(nn_world_coding));
-    nn_alloc_give(to, world->cache, sizeof(nn_record_cache));
+    nn_alloc_give(to, world->cache.records, world->cache.capacity * sizeof(nn_cached_record));
     nn_alloc_give(to, world->grids, (size_t)world->schema->type_count * sizeof(nn_world_grid));
     nn_alloc_give(to, world->order, world->order_capacity * sizeof(uint64_t));
     nn_alloc_give(to, world->buckets, world->bucket_count * sizeof(nn_follower*));
@@ -23572,16 +23603,25 @@ static bool world_grow(necpnet_world* world)
 {
     uint32_t capacity = world->slot_capacity * 2;
     if (capacity > NN_WORLD_SLOTS_MAX + 1) capacity = NN_WORLD_SLOTS_MAX + 1;
-    uint16_t* dirty = (uint16_t*)nn_alloc_take(&world->alloc, capacity * sizeof(uint16_t));
-    if (!dirty) return false;
-    nn_world_slot* slots = (nn_world_slot*)nn_alloc_grow(
-        &world->alloc, world->slots, world->slot_capacity * sizeof(nn_world_slot), capacity * sizeof(nn_world_slot));
+    uint32_t former = world->slot_capacity;
+    nn_alloc* alloc = &world->alloc;
+    uint16_t* dirty = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
+    nn_world_motion* motions = (nn_world_motion*)nn_alloc_take(alloc, capacity * sizeof(nn_world_motion));
+    nn_world_slot* slots = NULL;
+    if (dirty && motions) {
+        slots = (nn_world_slot*)nn_alloc_grow(alloc, world->slots, former * sizeof(nn_world_slot),
+                                              capacity * sizeof(nn_world_slot));
+    }
     if (!slots) {
-        nn_alloc_give(&world->alloc, dirty, capacity * sizeof(uint16_t));
+        nn_alloc_give(alloc, dirty, capacity * sizeof(uint16_t));
+        nn_alloc_give(alloc, motions, capacity * sizeof(nn_world_motion));
         return false;
     }
     nn_copy(dirty, world->dirty, world->dirty_count * sizeof(uint16_t));
-    nn_alloc_give(&world->alloc, world->dirty, world->slot_capacity * sizeof(uint16_t));
+    nn_copy(motions, world->motions, former * sizeof(nn_world_motion));
+    nn_alloc_give(alloc, world->dirty, former * sizeof(uint16_t));
+    nn_alloc_give(alloc, world->motions, former * sizeof(nn_world_motion));
+    world->motions = motions;
     world->slots = slots;
     world->dirty = dirty;
     world->slot_capacity = capacity;
@@ -23788,6 +23828,14 @@ static void world_reserve_version(necpnet_world* world, nn_world_slot* slot, uin
     slot->capacity = larger.capacity;
 }
 
+static void world_note_motion(const necpnet_world* world, const nn_world_slot* slot, uint32_t tick)
+{
+    nn_world_motion* motion = &world->motions[world_place_of(world, slot)];
+    if (slot->versions == 0 || tick - motion->changed_tick != 1) motion->run_tick = tick;
+    if (world_plan(world, slot)->restricted) motion->run_tick = UINT32_MAX;
+    motion->changed_tick = tick;
+}
+
 static void world_add_version(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
 {
     const nn_type_plan* plan = world_plan(world, slot);
@@ -23799,6 +23847,7 @@ static void world_add_version(necpnet_world* world, nn_world_slot* slot, uint32_
     slot->version++;
     if (slot->version == 0) slot->version = 1;
     slot->history[slot->version & (slot->capacity - 1u)] = tick;
+    world_note_motion(world, slot, tick);
     memcpy(world_row_place(plan, slot, slot->version), world->scratch_row, plan->row_words * sizeof(uint32_t));
     if (slot->versions < slot->capacity) slot->versions++;
 }
@@ -23870,7 +23919,7 @@ static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_
         if (plan->slow) held = world_hold_slow(world, slot, former, tick);
         changed = memcmp(former, world->scratch_row, plan->row_words * sizeof(uint32_t)) != 0;
     }
-    if (changed && !is_new && tick - nn_world_version_tick(slot, slot->version) < slot->interval) {
+    if (changed && !is_new && tick - world->motions[place].changed_tick < slot->interval) {
         changed = false;
         held = true;
     }
@@ -24246,6 +24295,7 @@ necpnet_result necpnet_world_load(necpnet_world* world, const void* data, size_t
 
 #define NN_STATE_FRAME_BYTES_MIN 48 /* a budget below this writes nothing */
 #define NN_FOLLOWER_RECORDS_MAX 256 /* frames neither acked nor lost; then nothing is written until one is */
+#define NN_FOLLOWER_CHANGED_MAX 48
 
 /* nn_world_follow - a new client of the world.
  *
@@ -24301,24 +24351,35 @@ typedef enum nn_follower_flag {
     NN_FOLLOWER_SEEN = 128   /* in view */
 } nn_follower_flag;
 
-/* One a client and entity that is in view, or that it may still have. In the masks bit i is frame number - 1 - i. */
+/* One a client and entity that is in view, or that it may still have. */
 typedef struct nn_follower_state {
-    uint64_t sent;  /* frames with a state of it */
-    uint64_t full;  /* frames with a whole state of it, or (not in sent) that it left */
-    uint64_t acked; /* of both, those that arrived */
     uint32_t base_tick;
     uint32_t sent_version;
     uint32_t sent_tick;
-    uint16_t place;  /* its slot */
-    uint16_t number; /* low bits of the frame that comes next, when the masks were brought up to date */
+    uint16_t place; /* its slot */
     uint16_t generation;
     uint16_t floor;   /* low bits of the first frame number that counts for NN_FOLLOWER_FULL */
     uint16_t pending; /* place in the pending list plus 1; 0: not in it */
     uint8_t flags;    /* nn_follower_flag */
-    bool moves;       /* the client takes it for moving, as of the frame that is being written */
 } nn_follower_state;
 
-typedef enum nn_follower_kind { NN_FOLLOWER_UPDATE = 0, NN_FOLLOWER_WHOLE = 1, NN_FOLLOWER_LEAVE = 2 } nn_follower_kind;
+typedef enum nn_follower_kind {
+    NN_FOLLOWER_NOTHING = 0,
+    NN_FOLLOWER_UPDATE = 1,
+    NN_FOLLOWER_WHOLE = 2,
+    NN_FOLLOWER_LEAVE = 3
+} nn_follower_kind;
+
+/* What became of the last 64 frames, for an entity that was in one of them. In the masks bit i is frame frame_next - 1 - i. */
+typedef struct nn_follower_recent {
+    uint64_t sent;  /* frames with a state of it */
+    uint64_t full;  /* frames with a whole state of it, or (not in sent) that it left */
+    uint64_t acked; /* of both, those that arrived */
+    uint16_t place; /* its slot */
+    uint16_t state; /* number in states */
+    uint8_t kind;   /* nn_follower_kind: what the frame that is being written has of it */
+    bool moves;     /* the client takes it for moving, as of that frame */
+} nn_follower_recent;
 
 typedef struct nn_follower_frame {
     uint32_t first; /* number of its first entry */
@@ -24343,12 +24404,16 @@ struct nn_follower {
     uint32_t state_capacity;
     uint16_t* index; /* hash of slots: place in states plus 1 */
     unsigned index_bits;
-    uint16_t* pending; /* slots with something to send; room for state_capacity */
+    uint16_t* pending; /* numbers of states with something to send; room for state_capacity */
     uint32_t pending_count;
-    uint16_t* recent; /* slots of which something was sent within the masks, rising; room for state_capacity */
+    nn_follower_recent* recent; /* what was sent of late, by rising slot */
     uint32_t recent_count;
-    uint32_t moving_count; /* of them those that were moving, as of the last frame */
-    uint16_t* entries;     /* ring by number, a power of two: the slots in frames that are neither acked nor lost */
+    uint32_t recent_capacity;
+    uint32_t changed_tick; /* of the first in changed */
+    uint16_t changed_count;
+    uint16_t changed[NN_FOLLOWER_CHANGED_MAX]; /* slots that changed since it was last asked what it has to send */
+    uint32_t moving_count;                     /* of them those that were moving, as of the last frame */
+    uint16_t* entries; /* ring by number, a power of two: the slots in frames that are neither acked nor lost */
     uint32_t entry_capacity;
     uint32_t entry_next;
     nn_follower_frame* frames; /* ring by value, a power of two; none when ordered */
@@ -24394,18 +24459,28 @@ NN_INLINE bool nn_follower_has_newest(const nn_follower* follower, const nn_foll
                                       const nn_world_slot* slot)
 {
     return (state->flags & NN_FOLLOWER_BASE) && !(state->flags & NN_FOLLOWER_FULL) &&
-           state->base_tick >= nn_world_version_tick(slot, slot->version) &&
+           state->base_tick >= follower->world->motions[state->place].changed_tick &&
            nn_follower_owns(follower, slot) == ((state->flags & NN_FOLLOWER_OWNER) != 0);
 }
 
 /* nn_follower_state_of - what is known of a slot, or NULL. Holds until the next nn_follower_add or nn_follower_forget. */
 NN_PRIVATE nn_follower_state* nn_follower_state_of(const nn_follower* follower, uint16_t place);
 
+/* nn_follower_recent_of - what was sent of a slot of late, or NULL. Holds until the next nn_follower_note or
+ * nn_follower_forget. */
+NN_PRIVATE nn_follower_recent* nn_follower_recent_of(const nn_follower* follower, uint16_t place);
+
+/* nn_follower_reserve - room for count slots more in recent; gives back what is far too much. False without memory. */
+NN_PRIVATE bool nn_follower_reserve(nn_follower* follower, uint32_t count);
+
+/* nn_follower_note - the same as nn_follower_recent_of, of a slot that was not sent of late; its room is reserved. */
+NN_PRIVATE nn_follower_recent* nn_follower_note(nn_follower* follower, nn_follower_state* state);
+
+/* nn_follower_step - a frame was written: masks move on, and what is in none of them is recent no more. */
+NN_PRIVATE void nn_follower_step(nn_follower* follower);
+
 /* nn_follower_add - the same, of a slot that there may be nothing of yet; NULL without memory. */
 NN_PRIVATE nn_follower_state* nn_follower_add(nn_follower* follower, uint16_t place);
-
-/* nn_follower_drop - away with it; it is in no list. */
-NN_PRIVATE void nn_follower_drop(nn_follower* follower, uint16_t place);
 
 /* nn_follower_shrink - give back memory of which most is not in use. */
 NN_PRIVATE void nn_follower_shrink(nn_follower* follower);
@@ -24422,22 +24497,24 @@ NN_PRIVATE necpnet_result nn_follower_look(nn_follower* follower);
 /* nn_follower_rescan - compare all that it holds with all that it is to see. False without memory. */
 NN_PRIVATE bool nn_follower_rescan(nn_follower* follower);
 
-/* nn_follower_age - bring a state's masks up to the frame that comes next. */
-NN_PRIVATE void nn_follower_age(const nn_follower* follower, nn_follower_state* state);
-
 /* nn_follower_known - what the frame that comes next, of room bytes, can refer to. */
 NN_PRIVATE nn_known nn_follower_known(const nn_follower* follower, size_t room);
 
 /* nn_follower_timeline - the states of a slot that the client has, as it will find them (nn_track_timeline); 0 when it must
- * get a whole one. The masks are up to date. */
-NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, uint16_t place, const nn_known* known,
+ * get a whole one. recent: NULL when there is none. */
+NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, const nn_follower_state* state,
+                                         const nn_follower_recent* recent, const nn_known* known,
                                          nn_timeline* timeline);
 
 /* nn_follower_can_update - whether there is a timeline. */
-NN_PRIVATE bool nn_follower_can_update(const nn_follower* follower, uint16_t place, const nn_known* known);
+NN_PRIVATE bool nn_follower_can_update(const nn_follower* follower, const nn_follower_state* state,
+                                       const nn_follower_recent* recent, const nn_known* known);
 
 /* nn_follower_moves - as nn_track_moves. */
-NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, uint16_t place, const nn_known* known);
+NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, const nn_follower_recent* recent, const nn_known* known);
+
+/* nn_follower_surely - whether the newest that was sent of an entity, a state, has arrived. recent: as above. */
+NN_PRIVATE bool nn_follower_surely(const nn_follower_state* state, const nn_follower_recent* recent, uint64_t frames);
 
 /* nn_follower_arrived - a state of a slot, or its leave, in a frame has arrived. */
 NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number);
@@ -24445,15 +24522,36 @@ NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint3
 /* nn_follower_input - the input whose effect the last commit holds; false before the first. */
 NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tick);
 
-/* nn_follower_pend, nn_follower_unpend - a slot has something to send, or no longer. */
-NN_PRIVATE void nn_follower_pend(nn_follower* follower, uint16_t place);
-NN_PRIVATE void nn_follower_unpend(nn_follower* follower, uint16_t place);
+/* nn_follower_pend, nn_follower_unpend - an entity has something to send, or no longer. */
+NN_PRIVATE void nn_follower_pend(nn_follower* follower, nn_follower_state* state);
+NN_PRIVATE void nn_follower_unpend(nn_follower* follower, nn_follower_state* state);
+
+/* nn_follower_take_changes - what changed becomes pending, where it is in view. */
+NN_PRIVATE void nn_follower_take_changes(nn_follower* follower);
 
 /* nn_follower_forget - the client has nothing of this slot, and needs nothing. */
 NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place);
 
 /* nn_follower_sync - before a frame. False without memory: try again later. */
 NN_PRIVATE bool nn_follower_sync(nn_follower* follower);
+
+/* nn_records_known - a hash of the ticks of the known frames. */
+NN_PRIVATE uint64_t nn_records_known(const nn_follower* follower, const nn_known* known);
+
+/* nn_records_key - of an update: a hash of all that it follows from but its slot. */
+NN_PRIVATE uint64_t nn_records_key(const nn_follower* follower, const nn_follower_state* state,
+                                   const nn_follower_recent* recent, const nn_known* known, uint64_t known_hash,
+                                   bool special);
+
+/* nn_records_find - the same update as another client had it in this commit, or NULL. */
+NN_PRIVATE const nn_cached_record* nn_records_find(const necpnet_world* world, const nn_world_slot* slot, uint64_t key);
+
+/* nn_records_put - write it. */
+NN_PRIVATE void nn_records_put(nn_encoder* encoder, const nn_cached_record* record);
+
+/* nn_records_keep - what was written from a bit on, for others. */
+NN_PRIVATE void nn_records_keep(necpnet_world* world, nn_world_slot* slot, uint64_t key, const nn_encoder* encoder,
+                                size_t from);
 
 /* nn_follower_schedule - the next frame one interval later; keeps its phase, late frames are not made up for. */
 NN_PRIVATE void nn_follower_schedule(nn_follower* follower, uint64_t now_us);
@@ -24618,29 +24716,42 @@ NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tic
 
 /* ---- the pending list */
 
-NN_PRIVATE void nn_follower_pend(nn_follower* follower, uint16_t place)
+NN_PRIVATE void nn_follower_pend(nn_follower* follower, nn_follower_state* state)
 {
-    nn_follower_state* state = nn_follower_state_of(follower, place);
     if (state->pending) return;
     NN_ASSERT(follower->pending_count < follower->state_capacity);
-    follower->pending[follower->pending_count++] = place;
+    follower->pending[follower->pending_count++] = (uint16_t)(state - follower->states);
     state->pending = (uint16_t)follower->pending_count;
 }
 
-NN_PRIVATE void nn_follower_unpend(nn_follower* follower, uint16_t place)
+NN_PRIVATE void nn_follower_unpend(nn_follower* follower, nn_follower_state* state)
 {
-    nn_follower_state* state = nn_follower_state_of(follower, place);
     if (!state->pending) return;
     uint16_t last = follower->pending[--follower->pending_count];
     follower->pending[state->pending - 1] = last;
-    nn_follower_state_of(follower, last)->pending = state->pending;
+    follower->states[last].pending = state->pending;
     state->pending = 0;
     if (!follower->pending_count) follower->quiet_most = UINT32_MAX;
+}
+
+NN_PRIVATE void nn_follower_take_changes(nn_follower* follower)
+{
+    uint32_t before = follower->changed_tick - 1;
+    for (uint32_t i = 0; i < follower->changed_count; i++) {
+        nn_follower_state* state = nn_follower_state_of(follower, follower->changed[i]);
+        if (!state || !(state->flags & NN_FOLLOWER_SEEN)) continue;
+        if (state->flags & NN_FOLLOWER_KNOWN) {
+            follower->quiet_most = (uint32_t)nn_min_u64(follower->quiet_most, before);
+        }
+        nn_follower_pend(follower, state);
+    }
+    follower->changed_count = 0;
 }
 
 NN_PRIVATE bool nn_follower_sync(nn_follower* follower)
 {
     if (follower->rescan && !nn_follower_rescan(follower)) return false;
+    nn_follower_take_changes(follower);
     follower->quiet_tick = (uint32_t)nn_min_u64(follower->world->tick, follower->quiet_most);
     if (follower->pending_count) follower->quiet_most = 0;
     return true;
@@ -24653,7 +24764,7 @@ static bool follower_has_something(const nn_follower* follower)
     const necpnet_world* world = follower->world;
     uint32_t input;
     if (follower->frame_next - follower->frame_first >= NN_FOLLOWER_RECORDS_MAX) return false;
-    if (follower->pending_count || follower->walk_from || follower->rescan) return true;
+    if (follower->pending_count || follower->changed_count || follower->walk_from || follower->rescan) return true;
     if (world->commit <= follower->sent_commit) return false;
     if (follower->trailing || follower->greeting || follower->moving_count) return true;
     return nn_follower_input(follower, &input) && input != follower->input_sent;
@@ -24691,61 +24802,52 @@ NN_PRIVATE void nn_follower_refill(nn_follower* follower, uint64_t now_us)
 
 /* ---- what became of frames */
 
-NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place)
+/* The frame's bit in the masks, if it had the entity; it may have been too long ago. */
+static uint64_t follower_bit(const nn_follower* follower, const nn_follower_recent* recent, uint32_t number)
 {
-    uint32_t kept = 0;
-    nn_follower_unpend(follower, place);
-    for (uint32_t i = 0; i < follower->recent_count; i++) {
-        if (follower->recent[i] != place) follower->recent[kept++] = follower->recent[i];
-    }
-    follower->recent_count = kept;
-    nn_follower_drop(follower, place);
-}
-
-static uint64_t follower_bit(const nn_follower_state* state, uint32_t number)
-{
-    uint32_t back = (uint16_t)(state->number - 1u - number);
-    return back < 64 ? (state->sent | state->full) & UINT64_C(1) << back : 0;
+    uint32_t back = follower->frame_next - 1 - number;
+    return recent && back < 64 ? (recent->sent | recent->full) & UINT64_C(1) << back : 0;
 }
 
 NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number)
 {
-    nn_follower_state* state = nn_follower_state_of(follower, place);
-    const nn_world_slot* slot = &follower->world->slots[place];
-    uint64_t bit = state ? follower_bit(state, number) : 0;
+    nn_follower_recent* recent = nn_follower_recent_of(follower, place);
+    uint64_t bit = follower_bit(follower, recent, number);
     if (!bit) return; /* of a former entity, or too long ago */
-    state->acked |= bit;
-    if (!(state->sent & bit)) { /* it left, unless it came back since */
-        bool is_last = !((state->sent | state->full) & (bit - 1));
+    nn_follower_state* state = &follower->states[recent->state];
+    const nn_world_slot* slot = &follower->world->slots[place];
+    recent->acked |= bit;
+    if (!(recent->sent & bit)) { /* it left, unless it came back since */
+        bool is_last = !((recent->sent | recent->full) & (bit - 1));
         if ((state->flags & NN_FOLLOWER_LEAVING) && is_last) nn_follower_forget(follower, place);
         return;
     }
-    bool newest = !(state->acked & (bit - 1));
-    if ((state->full & bit) && (uint16_t)(number - state->floor) < 0x8000) {
+    bool newest = !(recent->acked & (bit - 1));
+    if ((recent->full & bit) && (uint16_t)(number - state->floor) < 0x8000) {
         state->flags &= (uint8_t)~NN_FOLLOWER_FULL;
     }
     if (newest) {
         state->flags |= NN_FOLLOWER_BASE;
         state->base_tick = follower->ticks[number & 63];
     }
-    if (state->flags & NN_FOLLOWER_LEAVING) return;
-    if (nn_follower_has_newest(follower, state, slot)) nn_follower_unpend(follower, place);
+    if (!state->pending || (state->flags & NN_FOLLOWER_LEAVING)) return;
+    if (nn_follower_has_newest(follower, state, slot)) nn_follower_unpend(follower, state);
 }
 
 static void follower_missed(nn_follower* follower, uint16_t place, uint32_t number)
 {
     nn_follower_state* state = nn_follower_state_of(follower, place);
-    const nn_world_slot* slot = &follower->world->slots[place];
     if (!state) return;
-    nn_follower_age(follower, state);
-    uint64_t bit = follower_bit(state, number);
-    uint64_t newer = bit ? bit - 1 : UINT64_MAX;     /* it may be too long ago for the masks */
-    if ((state->sent | state->full) & newer) return; /* something newer is under way */
+    const nn_world_slot* slot = &follower->world->slots[place];
+    const nn_follower_recent* recent = nn_follower_recent_of(follower, place);
+    uint64_t bit = follower_bit(follower, recent, number);
+    uint64_t newer = bit ? bit - 1 : UINT64_MAX;                   /* it may be too long ago for the masks */
+    if (recent && ((recent->sent | recent->full) & newer)) return; /* something newer is under way */
     if (!bit && (state->flags & NN_FOLLOWER_SURE)) return;
     bool leaving = (state->flags & NN_FOLLOWER_LEAVING) != 0;
-    if ((state->sent & bit) && leaving) return; /* the leave is under way, or will be */
+    if (bit && (recent->sent & bit) && leaving) return; /* the leave is under way, or will be */
     if (slot->generation != state->generation && !leaving) return;
-    nn_follower_pend(follower, place);
+    nn_follower_pend(follower, state);
     follower->quiet_most = 0;
 }
 
@@ -24795,8 +24897,9 @@ NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value)
 /* ---- end src/nn_follower.c --------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_follower_states.c ------------------------------------------------------------------------------ */
-/* nn_follower_states - what a follower holds of slots: a compact array, found by a hash, so that memory goes with what is
- * in view and not with the world. */
+/* nn_follower_states - what a follower holds of slots, so that memory goes with what is in view and not with the world: a
+ * compact array of all, found by a hash, and one in the order of slots of those that were sent of late, which every frame
+ * walks through. */
 
 #define STATES_STEP 8 /* an eighth more, and so many */
 #define STATES_INDEX_BITS_MIN 4
@@ -24827,7 +24930,6 @@ static void states_give(nn_follower* follower)
     nn_alloc* to = &follower->world->alloc;
     nn_alloc_give(to, follower->states, follower->state_capacity * sizeof(nn_follower_state));
     nn_alloc_give(to, follower->pending, follower->state_capacity * sizeof(uint16_t));
-    nn_alloc_give(to, follower->recent, follower->state_capacity * sizeof(uint16_t));
     if (follower->index) nn_alloc_give(to, follower->index, sizeof(uint16_t) << follower->index_bits);
 }
 
@@ -24840,22 +24942,19 @@ static bool states_resize(nn_follower* follower, uint32_t capacity)
     while ((UINT32_C(1) << larger.index_bits) < capacity + capacity / 4) larger.index_bits++;
     larger.states = (nn_follower_state*)nn_alloc_take(alloc, capacity * sizeof(nn_follower_state));
     larger.pending = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
-    larger.recent = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
     larger.index = (uint16_t*)nn_alloc_take(alloc, sizeof(uint16_t) << larger.index_bits);
-    if (!larger.states || !larger.pending || !larger.recent || !larger.index) {
+    if (!larger.states || !larger.pending || !larger.index) {
         states_give(&larger);
         return false;
     }
     nn_copy(larger.states, follower->states, follower->state_count * sizeof(nn_follower_state));
     nn_copy(larger.pending, follower->pending, follower->pending_count * sizeof(uint16_t));
-    nn_copy(larger.recent, follower->recent, follower->recent_count * sizeof(uint16_t));
     for (uint32_t i = 0; i < larger.state_count; i++) {
         larger.index[states_find(&larger, larger.states[i].place)] = (uint16_t)(i + 1);
     }
     states_give(follower);
     follower->states = larger.states;
     follower->pending = larger.pending;
-    follower->recent = larger.recent;
     follower->index = larger.index;
     follower->index_bits = larger.index_bits;
     follower->state_capacity = capacity;
@@ -24891,7 +24990,8 @@ static void states_close_gap(nn_follower* follower, uint32_t gap)
     follower->index[gap] = 0;
 }
 
-NN_PRIVATE void nn_follower_drop(nn_follower* follower, uint16_t place)
+/* Away with it; it is in no list. The last one takes its place. */
+static void states_drop(nn_follower* follower, uint16_t place)
 {
     uint32_t bucket = states_find(follower, place);
     uint16_t number = follower->index[bucket];
@@ -24902,6 +25002,110 @@ NN_PRIVATE void nn_follower_drop(nn_follower* follower, uint16_t place)
     if (last->place == place) return;
     follower->index[states_find(follower, last->place)] = number;
     follower->states[number - 1] = *last;
+    if (last->pending) follower->pending[last->pending - 1] = (uint16_t)(number - 1);
+    if (last->flags & NN_FOLLOWER_RECENT) {
+        nn_follower_recent_of(follower, last->place)->state = (uint16_t)(number - 1);
+    }
+}
+
+/* ---- what was sent of late */
+
+/* The first at or behind a slot. */
+static uint32_t recent_search(const nn_follower* follower, uint16_t place)
+{
+    uint32_t first = 0;
+    uint32_t count = follower->recent_count;
+    while (count > 0) {
+        uint32_t half = count / 2;
+        if (follower->recent[first + half].place < place) {
+            first += half + 1;
+            count -= half + 1;
+        } else {
+            count = half;
+        }
+    }
+    return first;
+}
+
+NN_PRIVATE nn_follower_recent* nn_follower_recent_of(const nn_follower* follower, uint16_t place)
+{
+    uint32_t at = recent_search(follower, place);
+    return at < follower->recent_count && follower->recent[at].place == place ? &follower->recent[at] : NULL;
+}
+
+static bool recent_resize(nn_follower* follower, uint32_t capacity)
+{
+    nn_alloc* alloc = &follower->world->alloc;
+    nn_follower_recent* recent = (nn_follower_recent*)nn_alloc_take(alloc, capacity * sizeof *recent);
+    if (!recent) return false;
+    nn_copy(recent, follower->recent, follower->recent_count * sizeof *recent);
+    nn_alloc_give(alloc, follower->recent, follower->recent_capacity * sizeof *recent);
+    follower->recent = recent;
+    follower->recent_capacity = capacity;
+    return true;
+}
+
+NN_PRIVATE bool nn_follower_reserve(nn_follower* follower, uint32_t count)
+{
+    uint32_t needed = follower->recent_count + count;
+    uint32_t capacity = needed + needed / STATES_STEP + STATES_STEP;
+    if (needed > follower->recent_capacity) return recent_resize(follower, capacity);
+    if (capacity < follower->recent_capacity / 2) (void)recent_resize(follower, capacity);
+    return true;
+}
+
+NN_PRIVATE nn_follower_recent* nn_follower_note(nn_follower* follower, nn_follower_state* state)
+{
+    uint32_t at = follower->recent_count++;
+    NN_ASSERT(at < follower->recent_capacity);
+    nn_follower_recent* recent = follower->recent;
+    for (; at > 0 && recent[at - 1].place > state->place; at--) recent[at] = recent[at - 1];
+    memset(&recent[at], 0, sizeof *recent);
+    recent[at].place = state->place;
+    recent[at].state = (uint16_t)(state - follower->states);
+    state->flags |= NN_FOLLOWER_RECENT;
+    return &recent[at];
+}
+
+NN_PRIVATE void nn_follower_step(nn_follower* follower)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < follower->recent_count; i++) {
+        nn_follower_recent* recent = &follower->recent[i];
+        if ((recent->sent | recent->full) >> 63) { /* the newest of those that the masks no longer hold */
+            nn_follower_state* state = &follower->states[recent->state];
+            state->flags &= (uint8_t)~NN_FOLLOWER_SURE;
+            if ((recent->acked & recent->sent) >> 63) state->flags |= NN_FOLLOWER_SURE;
+        }
+        bool is_state = recent->kind == NN_FOLLOWER_UPDATE || recent->kind == NN_FOLLOWER_WHOLE;
+        recent->sent = recent->sent << 1 | is_state;
+        recent->full = recent->full << 1 | (recent->kind >= NN_FOLLOWER_WHOLE);
+        recent->acked <<= 1;
+        recent->kind = NN_FOLLOWER_NOTHING;
+        if (recent->sent | recent->full) {
+            if (kept != i) follower->recent[kept] = *recent;
+            kept++;
+        } else {
+            follower->states[recent->state].flags &= (uint8_t)~NN_FOLLOWER_RECENT;
+        }
+    }
+    follower->recent_count = kept;
+}
+
+static void recent_remove(nn_follower* follower, uint16_t place)
+{
+    nn_follower_recent* recent = nn_follower_recent_of(follower, place);
+    if (!recent) return;
+    const nn_follower_recent* end = follower->recent + --follower->recent_count;
+    memmove(recent, recent + 1, (size_t)(end - recent) * sizeof *recent);
+}
+
+NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place)
+{
+    nn_follower_state* state = nn_follower_state_of(follower, place);
+    nn_follower_unpend(follower, state);
+    if (state->flags & NN_FOLLOWER_RECENT) recent_remove(follower, place);
+    states_drop(follower, place);
 }
 
 NN_PRIVATE void nn_follower_shrink(nn_follower* follower)
@@ -24913,6 +25117,7 @@ NN_PRIVATE void nn_follower_shrink(nn_follower* follower)
 NN_PRIVATE void nn_follower_clear(nn_follower* follower)
 {
     states_give(follower);
+    nn_alloc_give(&follower->world->alloc, follower->recent, follower->recent_capacity * sizeof(nn_follower_recent));
     follower->states = NULL;
     follower->pending = NULL;
     follower->recent = NULL;
@@ -24921,6 +25126,8 @@ NN_PRIVATE void nn_follower_clear(nn_follower* follower)
     follower->state_capacity = 0;
     follower->pending_count = 0;
     follower->recent_count = 0;
+    follower->recent_capacity = 0;
+    follower->changed_count = 0;
 }
 /* ---- end src/nn_follower_states.c -------------------------------------------------------------------------------- */
 
@@ -24954,7 +25161,9 @@ static void sight_begin(nn_follower* follower, uint16_t place)
     state->flags |= NN_FOLLOWER_SEEN;
     if (!same) { /* its state or its leave makes a former entity leave */
         uint8_t kept = state->flags & (NN_FOLLOWER_KNOWN | NN_FOLLOWER_RECENT | NN_FOLLOWER_SEEN);
-        nn_follower_unpend(follower, place);
+        nn_follower_recent* recent = kept & NN_FOLLOWER_RECENT ? nn_follower_recent_of(follower, place) : NULL;
+        if (recent) recent->sent = recent->full = recent->acked = 0;
+        nn_follower_unpend(follower, state);
         memset(state, 0, sizeof *state);
         state->place = place;
         state->flags = kept;
@@ -24965,7 +25174,7 @@ static void sight_begin(nn_follower* follower, uint16_t place)
         state->floor = (uint16_t)follower->frame_next;
     }
     state->sent_tick = follower->world->tick - SIGHT_NEW_HEAD_START;
-    nn_follower_pend(follower, place);
+    nn_follower_pend(follower, state);
 }
 
 static void sight_end(nn_follower* follower, uint16_t place)
@@ -24979,7 +25188,7 @@ static void sight_end(nn_follower* follower, uint16_t place)
     }
     state->flags |= NN_FOLLOWER_LEAVING;
     state->sent_tick -= SIGHT_LEAVE_HEAD_START;
-    nn_follower_pend(follower, place);
+    nn_follower_pend(follower, state);
 }
 
 static bool sight_owns(const nn_follower* follower, uint16_t place)
@@ -24991,11 +25200,10 @@ static bool sight_owns(const nn_follower* follower, uint16_t place)
 static void sight_changed(void* user, uint16_t place)
 {
     nn_follower* follower = (nn_follower*)user;
-    const nn_follower_state* state = nn_follower_state_of(follower, place);
-    if (!state || !(state->flags & NN_FOLLOWER_SEEN)) return;
-    uint32_t before = follower->world->tick - 1;
-    if (state->flags & NN_FOLLOWER_KNOWN) follower->quiet_most = (uint32_t)nn_min_u64(follower->quiet_most, before);
-    nn_follower_pend(follower, place);
+    if (follower->parked) return;
+    if (follower->changed_count == NN_FOLLOWER_CHANGED_MAX) nn_follower_take_changes(follower);
+    if (!follower->changed_count) follower->changed_tick = follower->world->tick;
+    follower->changed[follower->changed_count++] = place; /* looked at with the next frame, when all else is at hand */
 }
 
 static void sight_enter(void* user, uint16_t place)
@@ -25287,25 +25495,6 @@ necpnet_result necpnet_world_set_interval(necpnet_world* world, necpnet_entity e
 /* ---- begin src/nn_follower_known.c ------------------------------------------------------------------------------- */
 /* nn_follower_known - what a client is known to have: masks of frames, and the timelines that follow from them. */
 
-NN_PRIVATE void nn_follower_age(const nn_follower* follower, nn_follower_state* state)
-{
-    uint32_t frames = (uint16_t)(follower->frame_next - state->number);
-    uint64_t all = state->sent | state->full;
-    if (!all) state->number = (uint16_t)follower->frame_next;
-    if (!all || !frames || frames == UINT16_MAX) return; /* UINT16_MAX: it is in the frame that is being written */
-    uint64_t gone = frames < 64 ? all >> (64 - frames) : all;
-    if (gone) { /* bits leave at the top: the lowest of those is the newest */
-        uint64_t newest = gone & (~gone + 1);
-        uint64_t bit = frames < 64 ? newest << (64 - frames) : newest;
-        state->flags &= (uint8_t)~NN_FOLLOWER_SURE;
-        if (state->acked & state->sent & bit) state->flags |= NN_FOLLOWER_SURE;
-    }
-    state->sent = frames < 64 ? state->sent << frames : 0;
-    state->full = frames < 64 ? state->full << frames : 0;
-    state->acked = frames < 64 ? state->acked << frames : 0;
-    state->number = (uint16_t)follower->frame_next;
-}
-
 /* Frames between the newest and the oldest known one that are not known. */
 static unsigned follower_missing(const nn_known* known)
 {
@@ -25340,27 +25529,32 @@ static uint64_t follower_mask(uint32_t reach)
     return (UINT64_C(1) << reach) - 1; /* reach is at most 63 */
 }
 
-/* The state from before the frames within reach, if it is surely the newest of those that the client may have. */
-static uint32_t follower_old_state(const nn_follower* follower, uint16_t place, const nn_known* known,
-                                   nn_timeline* timeline)
+NN_PRIVATE bool nn_follower_surely(const nn_follower_state* state, const nn_follower_recent* recent, uint64_t frames)
 {
-    const nn_follower_state* state = nn_follower_state_of(follower, place);
-    const nn_world_slot* slot = &follower->world->slots[place];
-    uint64_t older = (state->sent | state->full) & ~follower_mask(known->reach);
-    bool sure = (state->flags & NN_FOLLOWER_SURE) != 0;
-    if (older) sure = (state->acked & state->sent & older & (~older + 1)) != 0;
-    uint32_t version = nn_world_version_at(slot, state->base_tick);
-    if (!sure || !version || !(state->flags & NN_FOLLOWER_BASE)) return 0;
-    timeline->ticks[0] = state->base_tick;
-    timeline->rows[0] = nn_world_row(follower->world, slot, version);
-    timeline->count = 1;
-    return 1;
+    uint64_t of_them = recent ? (recent->sent | recent->full) & frames : 0;
+    if (of_them) return (recent->acked & recent->sent & of_them & (~of_them + 1)) != 0;
+    return (state->flags & NN_FOLLOWER_SURE) != 0;
 }
 
-/* The version that was true at a tick, at or before one that was true later. */
+/* The version in the client's state from before the frames within reach, if that is surely the newest of those that it may
+ * have; else 0. */
+static uint32_t follower_old_version(const nn_follower* follower, const nn_follower_state* state,
+                                     const nn_follower_recent* recent, const nn_known* known)
+{
+    if (!(state->flags & NN_FOLLOWER_BASE)) return 0;
+    if (!nn_follower_surely(state, recent, ~follower_mask(known->reach))) return 0;
+    return nn_world_version_at(&follower->world->slots[state->place], state->base_tick);
+}
+
+/* The version that was true at a tick, at or before one that was true later. Ticks of versions rise by one at least, so the one
+ * so many versions before is true then or earlier: mostly it is that one. */
 static uint32_t follower_version_before(const nn_world_slot* slot, uint32_t version, uint32_t tick)
 {
     uint32_t oldest = slot->version - slot->versions + 1;
+    uint32_t at = nn_world_version_tick(slot, version);
+    if (at <= tick) return version;
+    uint32_t back = at - tick;
+    if (back <= version - oldest && nn_world_version_tick(slot, version - back + 1) > tick) return version - back;
     while (nn_world_version_tick(slot, version) > tick) {
         if (version == oldest) return 0;
         version--;
@@ -25368,69 +25562,173 @@ static uint32_t follower_version_before(const nn_world_slot* slot, uint32_t vers
     return version;
 }
 
-NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, uint16_t place, const nn_known* known,
-                                         nn_timeline* timeline)
+NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, const nn_follower_state* state,
+                                         const nn_follower_recent* recent, const nn_known* known, nn_timeline* timeline)
 {
-    const nn_follower_state* state = nn_follower_state_of(follower, place);
-    const nn_world_slot* slot = &follower->world->slots[place];
+    const necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[state->place];
     uint32_t version = slot->version;
-    timeline->now = follower->world->tick;
+    timeline->now = world->tick;
     timeline->count = 0;
     if (!slot->versions || (state->flags & NN_FOLLOWER_FULL)) return 0;
-    uint64_t within = state->acked & follower_mask(known->reach);
-    if (!within) return follower_old_state(follower, place, known, timeline);
+    uint64_t within = recent ? recent->acked & follower_mask(known->reach) : 0;
+    if (!within) {
+        version = follower_old_version(follower, state, recent, known);
+        if (!version) return 0;
+        timeline->ticks[0] = state->base_tick;
+        timeline->rows[0] = nn_world_row(world, slot, version);
+        return timeline->count = 1;
+    }
     for (; within && timeline->count < NN_TIMELINE_MAX; within &= within - 1) {
         unsigned bit = nn_lowest_bit(within);
-        if (!(state->sent >> bit & 1)) break; /* it had left */
+        if (!(recent->sent >> bit & 1)) break; /* it had left */
         uint32_t tick = follower->ticks[(known->number - 1 - bit) & 63];
         if (timeline->count && tick >= timeline->ticks[timeline->count - 1]) continue;
         version = follower_version_before(slot, version, tick);
         if (!version) return 0;
         timeline->ticks[timeline->count] = tick;
-        timeline->rows[timeline->count++] = nn_world_row(follower->world, slot, version);
-        if (state->full >> bit & 1) break;
+        timeline->rows[timeline->count++] = nn_world_row(world, slot, version);
+        if (recent->full >> bit & 1) break;
     }
     return timeline->count;
 }
 
-NN_PRIVATE bool nn_follower_can_update(const nn_follower* follower, uint16_t place, const nn_known* known)
+NN_PRIVATE bool nn_follower_can_update(const nn_follower* follower, const nn_follower_state* state,
+                                       const nn_follower_recent* recent, const nn_known* known)
 {
-    const nn_follower_state* state = nn_follower_state_of(follower, place);
-    uint64_t within = state->acked & follower_mask(known->reach);
-    nn_timeline timeline;
     if (state->flags & NN_FOLLOWER_FULL) return false;
-    if (within) return (state->sent & within & (~within + 1)) != 0;
-    return follower_old_state(follower, place, known, &timeline) != 0;
+    uint64_t within = recent ? recent->acked & follower_mask(known->reach) : 0;
+    if (within) return (recent->sent & within & (~within + 1)) != 0;
+    return follower_old_version(follower, state, recent, known) != 0;
 }
 
-NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, uint16_t place, const nn_known* known)
+NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, const nn_follower_recent* recent, const nn_known* known)
 {
-    const nn_follower_state* state = nn_follower_state_of(follower, place);
-    const nn_world_slot* slot = &follower->world->slots[place];
-    const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
-    uint64_t within = state->acked & follower_mask(known->reach);
-    uint32_t version = slot->version;
-    uint32_t newest = 0;
-    if (plan->restricted || !slot->versions || !(within & (within - 1))) return false; /* it takes two */
-    for (unsigned seen = 0; within && seen < NN_MOVING_STATES; within &= within - 1, seen++) {
+    uint64_t within = recent->acked & follower_mask(known->reach);
+    if (!(within & (within - 1))) return false; /* it takes two */
+    const necpnet_world* world = follower->world;
+    const nn_world_motion* motion = &world->motions[recent->place];
+    uint32_t ticks[NN_MOVING_STATES];
+    unsigned count = 0;
+    for (; within && count < NN_MOVING_STATES; within &= within - 1) {
         unsigned bit = nn_lowest_bit(within);
-        if (!(state->sent >> bit & 1)) return false;
-        uint32_t tick = follower->ticks[(known->number - 1 - bit) & 63];
-        if (tick >= follower->world->tick) return false;
-        version = follower_version_before(slot, version, tick);
-        NN_ASSERT(version); /* what is known is within the history: nn_follower_known */
-        if (!version) return false;
-        if (newest && newest != version &&
-            memcmp(nn_world_row(follower->world, slot, newest), nn_world_row(follower->world, slot, version),
-                   plan->row_words * sizeof(uint32_t))) {
+        if (!(recent->sent >> bit & 1)) break;
+        ticks[count++] = follower->ticks[(known->number - 1 - bit) & 63];
+        if (recent->full >> bit & 1) break;
+    }
+    if (count < 2 || ticks[0] >= world->tick || motion->changed_tick <= ticks[count - 1]) return false;
+    /* a version is made when something changes: that of the next tick is another */
+    if (ticks[0] - ticks[1] == 1 && ticks[0] >= motion->run_tick && ticks[0] <= motion->changed_tick) return true;
+    const nn_world_slot* slot = &world->slots[recent->place];
+    const nn_type_plan* plan = &world->schema->plans[slot->type];
+    if (plan->restricted || !slot->versions) return false;
+    uint32_t newest = follower_version_before(slot, slot->version, ticks[0]);
+    uint32_t version = newest;
+    for (unsigned i = 1; i < count && version; i++) {
+        version = follower_version_before(slot, version, ticks[i]);
+        if (version == newest) continue;
+        if (version + 1 == newest) return true;
+        if (version && memcmp(nn_world_row(world, slot, newest), nn_world_row(world, slot, version),
+                              plan->row_words * sizeof(uint32_t))) {
             return true;
         }
-        if (!newest) newest = version;
-        if (state->full >> bit & 1) return false;
     }
+    NN_ASSERT(version); /* what is known is within the history: nn_follower_known */
     return false;
 }
 /* ---- end src/nn_follower_known.c --------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_follower_records.c ----------------------------------------------------------------------------- */
+/* nn_follower_records - updates that one client was sent and others may be: a record follows from its entity, its version, the
+ * known states, and how it is written. Kept for one commit, as a chain a slot. */
+
+#define RECORDS_FIRST 64
+
+static uint64_t records_mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
+NN_PRIVATE uint64_t nn_records_known(const nn_follower* follower, const nn_known* known)
+{
+    uint64_t hash = records_mix(0, follower->world->tick);
+    for (uint64_t bits = known->frames; bits; bits &= bits - 1) {
+        hash = records_mix(hash, follower->ticks[(known->number - 1 - nn_lowest_bit(bits)) & 63]);
+    }
+    return hash;
+}
+
+NN_PRIVATE uint64_t nn_records_key(const nn_follower* follower, const nn_follower_state* state,
+                                   const nn_follower_recent* recent, const nn_known* known, uint64_t known_hash,
+                                   bool special)
+{
+    const nn_world_slot* slot = &follower->world->slots[state->place];
+    uint64_t held = recent ? recent->acked & ((UINT64_C(1) << known->reach) - 1) : 0;
+    /* masks count from the newest known frame on, so that clients of different round trips differ by ticks alone */
+    unsigned first = known->frames ? nn_lowest_bit(known->frames) : 0;
+    uint64_t how = (state->flags & NN_FOLLOWER_OWNER ? 1u : 0u) | (special ? 2u : 0u);
+    uint64_t hash = records_mix(known_hash, (uint64_t)state->generation << 34 | how << 32 | slot->version);
+    hash = records_mix(hash, held >> first);
+    if (!held) return records_mix(hash, state->base_tick); /* and by that its version */
+    return records_mix(hash, (recent->full & held) >> first);
+}
+
+NN_PRIVATE const nn_cached_record* nn_records_find(const necpnet_world* world, const nn_world_slot* slot, uint64_t key)
+{
+    const nn_record_cache* cache = &world->cache;
+    if (cache->commit != world->commit || slot->record_commit != (uint32_t)world->commit) return NULL;
+    for (uint32_t at = slot->record_first; at; at = cache->records[at].next) {
+        if (cache->records[at].key == key) return &cache->records[at];
+    }
+    return NULL;
+}
+
+/* A place for one record more; those of former commits are forgotten. NULL: there is none. */
+static nn_cached_record* records_take(necpnet_world* world)
+{
+    nn_record_cache* cache = &world->cache;
+    if (cache->commit != world->commit || !cache->count) cache->count = 1; /* 0 is none */
+    cache->commit = world->commit;
+    if (cache->count == cache->capacity || !cache->capacity) {
+        uint32_t capacity = cache->capacity ? cache->capacity * 2 : RECORDS_FIRST;
+        if (capacity > NN_CACHE_RECORDS_MAX) return NULL;
+        nn_cached_record* records =
+            (nn_cached_record*)nn_alloc_grow(&world->alloc, cache->records, cache->capacity * sizeof(nn_cached_record),
+                                             capacity * sizeof(nn_cached_record));
+        if (!records) return NULL;
+        cache->records = records;
+        cache->capacity = capacity;
+    }
+    return &cache->records[cache->count++];
+}
+
+NN_PRIVATE void nn_records_keep(necpnet_world* world, nn_world_slot* slot, uint64_t key, const nn_encoder* encoder,
+                                size_t from)
+{
+    size_t bits = encoder->bits.bit_count - from;
+    if (encoder->bits.failed || bits > NN_CACHE_RECORD_WORDS * 64) return;
+    nn_cached_record* record = records_take(world);
+    if (!record) return;
+    nn_bit_reader reader = nn_bit_reader_of(encoder->bits.begin, encoder->bits.bytes_max);
+    reader.bit_at = from;
+    record->key = key;
+    record->bits = (uint32_t)bits;
+    record->next = slot->record_commit == (uint32_t)world->commit ? slot->record_first : 0;
+    for (unsigned i = 0; i * 64 < bits; i++) {
+        record->data[i] = nn_bits_read(&reader, bits - i * 64 < 64 ? (unsigned)(bits - i * 64) : 64u);
+    }
+    slot->record_first = (uint32_t)(record - world->cache.records);
+    slot->record_commit = (uint32_t)world->commit;
+}
+
+NN_PRIVATE void nn_records_put(nn_encoder* encoder, const nn_cached_record* record)
+{
+    for (unsigned i = 0; i * 64 < record->bits; i++) {
+        nn_bits_write(&encoder->bits, record->data[i], record->bits - i * 64 < 64 ? record->bits - i * 64 : 64u);
+    }
+}
+/* ---- end src/nn_follower_records.c ------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_follower_write.c ------------------------------------------------------------------------------- */
 /* nn_follower_write - choose what goes into a frame, and write it. src/PROTOCOL.md "State". */
@@ -25442,6 +25740,7 @@ NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, uint16_t place, c
 #define FOLLOWER_ENTRIES_FIRST 64
 #define FOLLOWER_FRAMES_FIRST 8
 #define FOLLOWER_WAIT_MAX 0xffffffu /* ticks; times a priority it fits 32 bits */
+#define FOLLOWER_RECORD_BITS_MIN 3  /* of a record that is not of the moving: said to be one, slot, kind */
 
 /* ---- choosing */
 
@@ -25481,8 +25780,9 @@ static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
     uint64_t fit = (uint64_t)room_bytes * 8 * 16 / (follower->record_bits ? follower->record_bits : 1) + 1;
     uint32_t chosen = fit < count ? (uint32_t)fit : count;
     for (uint32_t i = 0; i < count; i++) {
-        uint16_t place = follower->pending[i];
-        uint64_t waited = nn_min_u64(world->tick - nn_follower_state_of(follower, place)->sent_tick, FOLLOWER_WAIT_MAX);
+        const nn_follower_state* state = &follower->states[follower->pending[i]];
+        uint16_t place = state->place;
+        uint64_t waited = nn_min_u64(world->tick - state->sent_tick, FOLLOWER_WAIT_MAX);
         waited *= world->slots[place].priority;
         if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = UINT32_MAX;
         order[i] = (UINT32_MAX - waited) << 16 | place;
@@ -25505,7 +25805,7 @@ static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
 typedef struct follower_writing {
     nn_encoder encoder;
     nn_known known;
-    uint64_t ticks_hash; /* of the known frames' ticks */
+    uint64_t known_hash; /* nn_records_known */
     size_t bits_max;     /* of all records */
     size_t walk_max;     /* of the moving ones */
     uint32_t moving;     /* how many the client takes for moving */
@@ -25543,102 +25843,43 @@ static bool follower_end_record(follower_writing* writing, nn_world_coding* codi
     return false;
 }
 
-/* ---- the cache: a record follows from its entity, its version, the known states, and how it is written */
-
-static uint64_t follower_mix(uint64_t hash, uint64_t value)
-{
-    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
-    return hash ^ hash >> 29;
-}
-
-static uint64_t follower_hash_ticks(const nn_follower* follower, const nn_known* known)
-{
-    uint64_t hash = follower_mix(0, follower->world->tick);
-    for (uint64_t bits = known->frames; bits; bits &= bits - 1) {
-        hash = follower_mix(hash, follower->ticks[(known->number - 1 - nn_lowest_bit(bits)) & 63]);
-    }
-    return hash;
-}
-
-static uint64_t follower_key(const nn_follower* follower, const follower_writing* writing, uint16_t place, bool special)
-{
-    const nn_follower_state* state = nn_follower_state_of(follower, place);
-    const nn_world_slot* slot = &follower->world->slots[place];
-    uint64_t mask = (UINT64_C(1) << writing->known.reach) - 1;
-    uint64_t known = state->acked & mask;
-    uint64_t hash = follower_mix(writing->ticks_hash, (uint64_t)place << 32 | slot->version);
-    /* masks count from the newest known frame on, so that clients of different round trips differ by ticks alone */
-    unsigned first = writing->known.frames ? nn_lowest_bit(writing->known.frames) : 0;
-    hash = follower_mix(hash, known >> first);
-    hash = follower_mix(hash, (state->full & known) >> first);
-    hash = follower_mix(hash, (uint64_t)state->generation << 8 | (uint64_t)(state->flags & NN_FOLLOWER_OWNER) |
-                                  (special ? 1u : 0u));
-    if (!known) hash = follower_mix(hash, state->base_tick); /* and by that its version */
-    return hash ? hash : 1;
-}
-
-static nn_cached_record* follower_cached(const nn_follower* follower, uint64_t key)
-{
-    nn_record_cache* cache = follower->world->cache;
-    return cache && !follower->thin ? &cache->records[key >> 40 & (NN_CACHE_RECORDS - 1)] : NULL;
-}
-
-static void follower_put_cached(nn_encoder* encoder, const nn_cached_record* record)
-{
-    for (unsigned done = 0; done < record->bits; done += 32) {
-        unsigned bits = record->bits - done < 32u ? record->bits - done : 32u;
-        uint64_t piece = 0;
-        for (unsigned i = 0; i < (bits + 7) / 8; i++) piece |= (uint64_t)record->data[done / 8 + i] << (8 * i);
-        nn_bits_write(&encoder->bits, piece, bits);
-    }
-}
-
-static void follower_keep_cached(nn_cached_record* record, uint64_t key, const nn_encoder* encoder, size_t from)
-{
-    size_t bits = encoder->bits.bit_count - from;
-    if (encoder->bits.failed || bits > NN_CACHE_RECORD_BYTES * 8) return;
-    nn_bit_reader reader = nn_bit_reader_of(encoder->bits.begin, encoder->bits.bytes_max);
-    reader.bit_at = from;
-    record->key = key;
-    record->bits = (uint16_t)bits;
-    for (unsigned i = 0; i * 8 < bits; i++) {
-        record->data[i] = (uint8_t)nn_bits_read(&reader, bits - i * 8 < 8 ? (unsigned)(bits - i * 8) : 8u);
-    }
-}
-
 /* ---- records */
 
 /* An update. False if the client lacks what it would follow from; then nothing was written. */
-static bool follower_write_update(nn_follower* follower, follower_writing* writing, uint16_t place, bool special)
+static bool follower_write_update(const nn_follower* follower, follower_writing* writing,
+                                  const nn_follower_state* state, const nn_follower_recent* recent, bool special)
 {
     necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[place];
+    nn_world_slot* slot = &world->slots[state->place];
     const nn_type_plan* plan = &world->schema->plans[slot->type];
-    bool owner = (nn_follower_state_of(follower, place)->flags & NN_FOLLOWER_OWNER) != 0;
+    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
+    bool shares = world->follower_count > 1 && !follower->thin;
     nn_encoder* encoder = &writing->encoder;
     nn_timeline timeline;
-    if (!nn_follower_can_update(follower, place, &writing->known)) return false;
-    uint64_t key = world->cache ? follower_key(follower, writing, place, special) : 0;
-    nn_cached_record* cached = follower_cached(follower, key);
-    if (cached && cached->key == key) {
-        world->statistics.records_shared++;
-        follower_put_cached(encoder, cached);
-        return true;
+    uint64_t key = 0;
+    if (!nn_follower_can_update(follower, state, recent, &writing->known)) return false;
+    if (shares) {
+        key = nn_records_key(follower, state, recent, &writing->known, writing->known_hash, special);
+        const nn_cached_record* record = nn_records_find(world, slot, key);
+        if (record) {
+            world->statistics.records_shared++;
+            nn_records_put(encoder, record);
+            return true;
+        }
     }
-    if (!nn_follower_timeline(follower, place, &writing->known, &timeline)) return false;
+    if (!nn_follower_timeline(follower, state, recent, &writing->known, &timeline)) return false;
     size_t from = encoder->bits.bit_count;
     nn_predict(plan, &timeline, owner, &world->coding->prediction);
     nn_codec_write(encoder, plan, &world->coding->prediction, nn_world_row(world, slot, slot->version), owner, special);
     world->statistics.records_made++;
-    if (cached) follower_keep_cached(cached, key, encoder, from);
+    if (shares) nn_records_keep(world, slot, key, encoder, from);
     return true;
 }
 
-static void follower_write_whole(nn_follower* follower, follower_writing* writing, uint16_t place)
+static void follower_write_whole(const nn_follower* follower, follower_writing* writing, const nn_follower_state* state)
 {
     const necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[place];
-    const nn_follower_state* state = nn_follower_state_of(follower, place);
+    const nn_world_slot* slot = &world->slots[state->place];
     bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
     nn_put_bits(&writing->encoder, state->generation, 16);
     nn_put_bits(&writing->encoder, slot->type, world->schema->type_bits);
@@ -25647,16 +25888,15 @@ static void follower_write_whole(nn_follower* follower, follower_writing* writin
 }
 
 /* Nothing, in the place of an update that the client expects. */
-static void follower_write_skip(nn_follower* follower, follower_writing* writing, uint16_t place)
+static void follower_write_skip(const nn_follower* follower, follower_writing* writing, const nn_follower_state* state,
+                                const nn_follower_recent* recent)
 {
-    necpnet_world* world = follower->world;
-    const nn_type_plan* plan = &world->schema->plans[world->slots[place].type];
-    nn_follower_state* state = nn_follower_state_of(follower, place);
+    const necpnet_world* world = follower->world;
+    const nn_type_plan* plan = &world->schema->plans[world->slots[state->place].type];
+    nn_follower_state expected = *state;
     nn_timeline timeline;
-    uint8_t flags = state->flags;
-    state->flags &= (uint8_t)~NN_FOLLOWER_FULL; /* the client expects what it knows */
-    uint32_t count = nn_follower_timeline(follower, place, &writing->known, &timeline);
-    state->flags = flags;
+    expected.flags &= (uint8_t)~NN_FOLLOWER_FULL; /* the client expects what it knows */
+    uint32_t count = nn_follower_timeline(follower, &expected, recent, &writing->known, &timeline);
     NN_ASSERT(count); /* it moves */
     if (!count) return;
     nn_predict(plan, &timeline, false, &world->coding->prediction);
@@ -25665,40 +25905,25 @@ static void follower_write_skip(nn_follower* follower, follower_writing* writing
 
 /* ---- book-keeping */
 
-/* Keeps the list of recent slots in order. */
-static void follower_note_recent(nn_follower* follower, uint16_t place)
-{
-    nn_follower_state* state = nn_follower_state_of(follower, place);
-    if (state->flags & NN_FOLLOWER_RECENT) return;
-    uint32_t at = follower->recent_count++;
-    for (; at > 0 && follower->recent[at - 1] > place; at--) follower->recent[at] = follower->recent[at - 1];
-    follower->recent[at] = place;
-    state->flags |= NN_FOLLOWER_RECENT;
-}
-
-static void follower_note_sent(nn_follower* follower, uint16_t place, nn_follower_kind kind)
+static void follower_note_sent(nn_follower* follower, nn_follower_state* state, nn_follower_recent* recent,
+                               nn_follower_kind kind)
 {
     necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[place];
-    nn_follower_state* state = nn_follower_state_of(follower, place);
-    follower_note_recent(follower, place);
-    nn_follower_age(follower, state);
-    state->sent = state->sent << 1 | (kind != NN_FOLLOWER_LEAVE);
-    state->full = state->full << 1 | (kind != NN_FOLLOWER_UPDATE);
-    state->acked <<= 1;
-    state->number++;
+    const nn_world_slot* slot = &world->slots[state->place];
+    if (!recent) recent = nn_follower_note(follower, state);
+    recent->kind = (uint8_t)kind;
     state->sent_tick = world->tick;
     world->statistics.updates_sent++;
     if (kind == NN_FOLLOWER_WHOLE) world->statistics.full_sent++;
-    follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)] = place;
+    follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)] = state->place;
     if (kind == NN_FOLLOWER_LEAVE) {
-        nn_follower_unpend(follower, place);
+        nn_follower_unpend(follower, state);
         return;
     }
     state->flags |= NN_FOLLOWER_KNOWN;
     state->sent_version = slot->version;
     /* Own entities go with every frame until acked, so that a frame's input tick never runs ahead of them. */
-    if (follower->ordered || !(state->flags & NN_FOLLOWER_OWNER)) nn_follower_unpend(follower, place);
+    if (follower->ordered || !(state->flags & NN_FOLLOWER_OWNER)) nn_follower_unpend(follower, state);
 }
 
 /* The owner changed since it was sent: what the client has shows other fields. */
@@ -25713,12 +25938,12 @@ static void follower_check_owner(nn_follower* follower, nn_follower_state* state
 }
 
 /* Nothing visible changed against the last state that has arrived: it is as good as the newest. */
-static bool follower_needs_nothing(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
+static bool follower_needs_nothing(const nn_follower* follower, nn_follower_state* state,
+                                   const nn_follower_recent* recent, const nn_world_slot* slot)
 {
     if (nn_follower_has_newest(follower, state, slot)) return true;
-    uint64_t all = state->sent | state->full;
-    bool newest_arrived = all ? (state->acked & state->sent & all & (~all + 1)) != 0 : state->flags & NN_FOLLOWER_SURE;
-    if (!(state->flags & NN_FOLLOWER_BASE) || (state->flags & NN_FOLLOWER_FULL) || !newest_arrived) return false;
+    if (!(state->flags & NN_FOLLOWER_BASE) || (state->flags & NN_FOLLOWER_FULL)) return false;
+    if (!nn_follower_surely(state, recent, UINT64_MAX)) return false;
     const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
     uint32_t version = nn_world_version_at(slot, state->base_tick);
     bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
@@ -25743,50 +25968,41 @@ static bool follower_was_sent(const nn_follower* follower, const nn_follower_sta
 
 /* ---- moving entities: every one that the client takes for moving, by slot, without saying which */
 
-/* Brings the masks of recent slots up to date, forgets those that are not, and counts what moves. */
+/* Finds out what moves. */
 static void follower_count_moving(nn_follower* follower, follower_writing* writing)
 {
-    uint32_t kept = 0;
     uint32_t pending = 0;
     writing->moving = 0;
     for (uint32_t i = 0; i < follower->recent_count; i++) {
-        uint16_t place = follower->recent[i];
-        nn_follower_state* state = nn_follower_state_of(follower, place);
-        nn_follower_age(follower, state);
-        if (!(state->sent | state->full)) {
-            state->flags &= (uint8_t)~NN_FOLLOWER_RECENT;
-            continue;
-        }
-        follower->recent[kept++] = place;
-        state->moves = nn_follower_moves(follower, place, &writing->known);
-        if (!state->moves) continue;
+        nn_follower_recent* recent = &follower->recent[i];
+        recent->moves = nn_follower_moves(follower, recent, &writing->known);
+        if (!recent->moves) continue;
         writing->moving++;
-        if (state->pending) pending++;
-        if (state->pending && nn_follower_owns(follower, &follower->world->slots[place])) writing->own++;
+        if (!follower->states[recent->state].pending) continue;
+        pending++;
+        if (nn_follower_owns(follower, &follower->world->slots[recent->place])) writing->own++;
     }
-    follower->recent_count = kept;
-    nn_follower_shrink(follower);
     writing->waiting = follower->pending_count - pending;
 }
 
 /* One moving entity. False if it found no room. What cannot be an update is skipped, to follow among the others. */
-static bool follower_write_moving(nn_follower* follower, follower_writing* writing, uint16_t place)
+static bool follower_write_moving(nn_follower* follower, follower_writing* writing, nn_follower_recent* recent)
 {
-    necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[place];
-    nn_follower_state* state = nn_follower_state_of(follower, place);
+    const necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[recent->place];
+    nn_follower_state* state = &follower->states[recent->state];
     size_t bits_max = writing->records ? writing->walk_max : writing->bits_max;
     follower_mark mark = follower_begin_record(writing, world->coding);
     bool there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
     if (there) follower_check_owner(follower, state, slot);
-    bool updated = there && follower_write_update(follower, writing, place, true);
-    if (!updated) follower_write_skip(follower, writing, place);
+    bool updated = there && follower_write_update(follower, writing, state, recent, true);
+    if (!updated) follower_write_skip(follower, writing, state, recent);
     if (!follower_end_record(writing, world->coding, mark, bits_max)) return false;
     if (updated) {
-        follower_note_sent(follower, place, NN_FOLLOWER_UPDATE);
+        follower_note_sent(follower, state, recent, NN_FOLLOWER_UPDATE);
         writing->records++;
     } else if (there) {
-        nn_follower_pend(follower, place);
+        nn_follower_pend(follower, state);
     }
     return true;
 }
@@ -25802,10 +26018,10 @@ static void follower_walk(nn_follower* follower, follower_writing* writing)
     if (!walk) return;
     follower->walk_commit = world->commit;
     for (uint32_t i = 0; i < follower->recent_count; i++) {
-        uint16_t place = follower->recent[i];
-        if (place < writing->walk_from || !nn_follower_state_of(follower, place)->moves) continue;
-        if (follower_write_moving(follower, writing, place)) continue;
-        writing->walk_to = follower->walk_from = place;
+        nn_follower_recent* recent = &follower->recent[i];
+        if (recent->place < writing->walk_from || !recent->moves) continue;
+        if (follower_write_moving(follower, writing, recent)) continue;
+        writing->walk_to = follower->walk_from = recent->place;
         break;
     }
 }
@@ -25820,27 +26036,29 @@ static unsigned follower_gap_order(const nn_follower* follower, uint32_t count)
 }
 
 /* Writes one record, or leaves all as it was when there is no room. */
-static bool follower_write_record(nn_follower* follower, follower_writing* writing, uint16_t place,
+static bool follower_write_record(const nn_follower* follower, follower_writing* writing,
+                                  const nn_follower_state* state, const nn_follower_recent* recent,
                                   nn_follower_kind* kind)
 {
-    necpnet_world* world = follower->world;
+    const necpnet_world* world = follower->world;
+    uint16_t place = state->place;
     nn_encoder* encoder = &writing->encoder;
     follower_mark mark = follower_begin_record(writing, world->coding);
     nn_put_bits(encoder, 1, 1);
     nn_put_golomb(encoder, (uint16_t)(place - writing->former - 1), writing->gap_order);
-    if (*kind == NN_FOLLOWER_UPDATE && !nn_follower_can_update(follower, place, &writing->known)) {
+    if (*kind == NN_FOLLOWER_UPDATE && !nn_follower_can_update(follower, state, recent, &writing->known)) {
         *kind = NN_FOLLOWER_WHOLE;
     }
     if (*kind == NN_FOLLOWER_UPDATE) {
         nn_put_bits(encoder, 0, 1);
-        (void)follower_write_update(follower, writing, place, false);
+        (void)follower_write_update(follower, writing, state, recent, false);
     }
     if (*kind != NN_FOLLOWER_UPDATE) {
         nn_put_bits(encoder, *kind == NN_FOLLOWER_WHOLE ? 1 : 3, 2);
         if (*kind == NN_FOLLOWER_WHOLE) {
-            follower_write_whole(follower, writing, place);
+            follower_write_whole(follower, writing, state);
         } else {
-            nn_put_bits(encoder, nn_follower_state_of(follower, place)->generation, 16);
+            nn_put_bits(encoder, state->generation, 16);
         }
     }
     if (!follower_end_record(writing, world->coding, mark, writing->bits_max)) return false;
@@ -25860,16 +26078,16 @@ static void follower_write_records(nn_follower* follower, follower_writing* writ
         uint16_t place = (uint16_t)world->order[i];
         const nn_world_slot* slot = &world->slots[place];
         nn_follower_state* state = nn_follower_state_of(follower, place);
+        nn_follower_recent* recent = state->flags & NN_FOLLOWER_RECENT ? nn_follower_recent_of(follower, place) : NULL;
         nn_follower_kind kind = NN_FOLLOWER_LEAVE;
-        nn_follower_age(follower, state);
         if (!(state->flags & NN_FOLLOWER_LEAVING)) {
             if (!follower_is_there(state, slot)) continue; /* gone with the next commit */
             follower_check_owner(follower, state, slot);
-            if (follower_needs_nothing(follower, state, slot)) {
-                nn_follower_unpend(follower, place);
+            if (follower_needs_nothing(follower, state, recent, slot)) {
+                nn_follower_unpend(follower, state);
                 continue;
             }
-            if (state->number == (uint16_t)(follower->frame_next + 1)) continue; /* in this frame already */
+            if (recent && recent->kind) continue; /* in this frame already */
             if (follower->again && follower_was_sent(follower, state, slot)) continue;
             kind = NN_FOLLOWER_UPDATE;
         }
@@ -25878,8 +26096,8 @@ static void follower_write_records(nn_follower* follower, follower_writing* writ
             nn_put_bits(&writing->encoder, writing->gap_order, 4);
             begun = true;
         }
-        if (follower_write_record(follower, writing, place, &kind)) {
-            follower_note_sent(follower, place, kind);
+        if (follower_write_record(follower, writing, state, recent, &kind)) {
+            follower_note_sent(follower, state, recent, kind);
             writing->records++;
             continue;
         }
@@ -25950,9 +26168,8 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
     }
     bool complete = !writing->walk_to; /* all that is still pending was sent, and waits for its ack */
     for (uint32_t i = 0; complete && i < follower->pending_count; i++) {
-        const nn_follower_state* state = nn_follower_state_of(follower, follower->pending[i]);
-        complete =
-            state->sent_version == world->slots[follower->pending[i]].version && (state->flags & NN_FOLLOWER_OWNER);
+        const nn_follower_state* state = &follower->states[follower->pending[i]];
+        complete = state->sent_version == world->slots[state->place].version && (state->flags & NN_FOLLOWER_OWNER);
     }
     writing->complete = complete;
     size_t records = nn_encoder_end(&writing->encoder);
@@ -26026,7 +26243,7 @@ static void follower_encode(nn_follower* follower, follower_writing* writing, si
     writing->own_complete = true;
     writing->encoder =
         nn_encoder_of(world->schema->tables, follower->thin ? &coding->thin : NULL, world->frame, room + 8);
-    if (world->cache) writing->ticks_hash = follower_hash_ticks(follower, &writing->known);
+    writing->known_hash = nn_records_known(follower, &writing->known);
     follower_write_known(writing);
     follower_share_room(follower, writing);
     size_t head_bits = nn_encoder_bits(&writing->encoder);
@@ -26049,6 +26266,7 @@ static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_fi
     uint32_t number = follower->frame_next++;
     follower->ticks[number & 63] = follower->world->tick;
     follower->known <<= 1;
+    nn_follower_step(follower);
     if (follower->ordered) { /* it will arrive before whatever is written next */
         follower->known |= 1;
         if (complete) follower->greeting = 0;
@@ -26098,13 +26316,13 @@ static bool follower_prepare(nn_follower* follower, follower_writing* writing, s
 {
     necpnet_world* world = follower->world;
     if (budget < NN_STATE_FRAME_BYTES_MIN || !nn_follower_sync(follower)) return false;
-    if (world->follower_count > 1 && !world->cache) {
-        world->cache = (nn_record_cache*)nn_alloc_take(&world->alloc, sizeof(nn_record_cache)); /* or go without */
-    }
     writing->known = nn_follower_known(follower, budget - FOLLOWER_HEAD_BYTES_MAX);
     follower_count_moving(follower, writing);
     uint32_t pending = follower->pending_count + writing->moving; /* a moving one that is skipped becomes pending */
-    return follower_reserve_order(world, pending) && follower_reserve_entries(follower, pending);
+    uint32_t others = (uint32_t)nn_min_u64(follower->pending_count, budget * 8 / FOLLOWER_RECORD_BITS_MIN);
+    nn_follower_shrink(follower);
+    return follower_reserve_order(world, pending) && follower_reserve_entries(follower, writing->moving + others) &&
+           nn_follower_reserve(follower, others);
 }
 
 static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budget_bytes, uint32_t* out_value,

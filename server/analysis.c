@@ -137,12 +137,12 @@ void analysis_sample(analysis* at, const board_figures* figures, uint64_t second
         at->values[i] = is_gauge ? now[i] : now[i] < at->totals[i] ? now[i] : now[i] - at->totals[i];
     }
     memcpy(at->totals, now, sizeof(now));
-    for (int i = 0; i < at->route_count; i++) {
+    for (int i = 0; at->has_totals && i < at->route_count; i++) {
         analysis_route* route = &at->routes[i];
         memcpy(&at->values[route->series], route->figures, sizeof(route->figures));
         memset(route->figures, 0, sizeof(route->figures));
     }
-    /* what came before the first sample has no second */
+    /* totals from before the first sample have no second */
     if (at->has_totals) (void)history_add(at->kept, second, at->values);
     at->has_totals = true;
     at->sampled_s = second;

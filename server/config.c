@@ -64,6 +64,7 @@ static const config_row config_rows[] = {
                "development: loopback only, random token key, anyone gets a token. automatic: development unless there "
                "is a configuration file, a token key or a JWT secret"),
     ROW_TEXT(server_name, 63, "necpnet", NULL, false, "told to clients that ask before they connect"),
+    ROW_TEXT(region, 63, "local", NULL, false, "where this node is, as answers and figures say it"),
     ROW_NUMBER(server_id, 1, INT64_MAX, "1", NULL, "names this process in connect tokens"),
     ROW_TEXT(
         bind_address, 63, "", "SERVER_ADDR", false,
@@ -129,6 +130,8 @@ static const config_row config_rows[] = {
     ROW_CHOICE(take_over, "replace|refuse|allow", "replace", NULL,
                "when a user who is here joins again: the first ends, the second is refused, or both play"),
     ROW_NUMBER(bandwidth_limit, 1000, UINT32_MAX, "4294967295", NULL, "bytes a second sent to one client"),
+    ROW_NUMBER(history_minutes, 1, 44640, "1440", NULL,
+               "how far back /network/analysis looks; a day of it takes about 8 MB"),
     ROW_NUMBER(state_hz, 1, 120, "20", NULL, "states of the world sent to a client a second"),
     ROW_NUMBER(state_bytes_per_s, 1000, UINT32_MAX, "32000", NULL, "budget of state for one client"),
     ROW_NUMBER(bots, 0, 1000, "200", NULL, "wanderers in the arena"),

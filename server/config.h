@@ -53,6 +53,7 @@ typedef enum config_source {
 typedef struct config {
     int64_t mode;
     char* server_name;
+    char* region;
     int64_t server_id;
     char* bind_address;
     int64_t port;
@@ -96,6 +97,7 @@ typedef struct config {
     int64_t resume_window_ms;
     int64_t take_over; /* necpnet_take_over */
     int64_t bandwidth_limit;
+    int64_t history_minutes;
     int64_t state_hz;
     int64_t state_bytes_per_s;
     int64_t bots;

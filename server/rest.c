@@ -317,11 +317,21 @@ static char* rest_read_body(struct mg_connection* connection, size_t bytes)
     return body;
 }
 
+static void rest_count(const services* known, const rest_request* request, const rest_answer* answer, uint64_t spent_us)
+{
+    char name[64];
+    const char* method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+    bool known_route = request->route[0] == '/'; /* then the method is one of the table, too */
+    snprintf(name, sizeof(name), "%s%s%s", known_route ? method : "", known_route ? " " : "", request->route);
+    analysis_count_route(known->past, "http", name, spent_us, answer->status >= 500);
+}
+
 static int rest_serve(rest* server, struct mg_connection* connection, const struct mg_request_info* info)
 {
     char host[256];
     char from[64];
     char shortened[64];
+    uint64_t began_us = necpnet_time_us();
     rest_request request = {.method = info->request_method,
                             .path = info->local_uri_raw ? info->local_uri_raw : "",
                             .query = info->query_string ? info->query_string : "",
@@ -349,6 +359,7 @@ static int rest_serve(rest* server, struct mg_connection* connection, const stru
         rest_route_request(server->known, &request, &answer);
     }
     if (!answer.headers.failed) rest_send(server->known, connection, &request, &answer);
+    rest_count(server->known, &request, &answer, necpnet_time_us() - began_us);
     LOG(NECPNET_LOG_DEBUG, "request", "answered", LOG_TEXT("method", request.method), LOG_TEXT("route", request.route),
         LOG_NUMBER("status", answer.status), LOG_TEXT("from", audit_shorten(from, shortened, sizeof(shortened))),
         LOG_TEXT("trace_id", request.trace_id), LOG_END);

@@ -8,6 +8,7 @@
 #include "api/api.h"
 
 #define PLAYERS (ROLE_PLAYER | ROLE_SERVICE | ROLE_ADMIN)
+#define OPERATORS (ROLE_SERVICE | ROLE_ADMIN)
 
 /* ------------------------------------------------------------------------------------------------- parameters -- */
 
@@ -19,6 +20,15 @@ static const field connect_token_fields[] = {
     FIELDS_END,
 };
 
+/* A span back from now, "15m", and its cut; region: this node's, or 404. */
+#define ANALYSIS_FRAME \
+    QUERY_ID("timeframe", 8), QUERY_CHOICE("granularity", "second|minute|hour|day"), QUERY_ID("region", 63)
+
+static const field analysis_fields[] = {ANALYSIS_FRAME, QUERY_CHOICE("protocol", "any|udp|websocket"), FIELDS_END};
+static const field analysis_route_fields[] = {ANALYSIS_FRAME, QUERY_CHOICE("route_type", "any|http|websocket|udp"),
+                                              FIELDS_END};
+static const field analysis_capacity_fields[] = {ANALYSIS_FRAME, FIELDS_END};
+
 /* ------------------------------------------------------------------------------------------------------ routes -- */
 
 /* clang-format off */
@@ -27,6 +37,11 @@ static const route routes_table[] = {
     {"GET", "/health", ROUTE_SEED, {ROLE_ANYONE, NULL, NULL, LIMIT_HEALTH}, NULL, api_health},
     {"GET", "/metrics", ROUTE_SEED, {ROLE_ANYONE, NULL, NULL, LIMIT_HEALTH}, NULL, api_metrics},
     {"GET", "/api/v1/game", 0, {ROLE_ANYONE, NULL, NULL, LIMIT_READ}, NULL, api_game},
+
+    {"GET", "/network/analysis/traffic", ROUTE_SEED, {OPERATORS, NULL, NULL, LIMIT_READ}, analysis_fields, api_analysis_traffic},
+    {"GET", "/network/analysis/connections", ROUTE_SEED, {OPERATORS, NULL, NULL, LIMIT_READ}, analysis_fields, api_analysis_connections},
+    {"GET", "/network/analysis/routes", ROUTE_SEED, {OPERATORS, NULL, NULL, LIMIT_READ}, analysis_route_fields, api_analysis_routes},
+    {"GET", "/network/analysis/capacity", ROUTE_SEED, {OPERATORS, NULL, NULL, LIMIT_READ}, analysis_capacity_fields, api_analysis_capacity},
 
     /* credentials */
     {"POST", "/api/v1/connect-tokens", 0, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, connect_token_fields, api_connect_tokens},

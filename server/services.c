@@ -7,7 +7,10 @@
 static void services_keep(void* user)
 {
     services* known = user;
+    board_figures figures;
     keyring_refresh(known->keys);
+    board_read(known->figures, &figures);
+    if (figures.at_us) analysis_sample(known->past, &figures, necpnet_wall_time_us() / 1000000u);
 }
 
 /* The keeper has no jobs, only its idle moments. */
@@ -36,6 +39,9 @@ necpnet_result services_begin(services* out, const config* settings, tokens* off
                               char* what, size_t what_bytes)
 {
     *out = (services){.settings = settings, .office = office, .files = files, .figures = figures};
+    snprintf(what, what_bytes, "memory for the history");
+    out->past = analysis_create(settings->region, (uint32_t)settings->history_minutes);
+    if (!out->past) return NECPNET_ERR_OUT_OF_MEMORY;
     snprintf(what, what_bytes, "the rate limits");
     necpnet_result result = limits_create(settings, &out->buckets);
     if (result == NECPNET_OK) {
@@ -71,5 +77,6 @@ void services_end(services* known)
     cache_close(known->values);
     bus_close(known->events);
     limits_destroy(known->buckets);
+    analysis_destroy(known->past);
     memset(known, 0, sizeof(*known));
 }

@@ -4,6 +4,7 @@
 #ifndef SERVER_SERVICES_H
 #define SERVER_SERVICES_H
 
+#include "analysis.h"
 #include "board.h"
 #include "bus/bus.h"
 #include "cache/cache.h"
@@ -28,7 +29,8 @@ typedef struct services {
     keyring* keys;
     revocations* revoked;
     identity_office identities;
-    desk* keeper; /* a thread that looks after files once a second */
+    analysis* past;
+    desk* keeper; /* a thread that looks after files, and samples the board, once a second */
 } services;
 
 /* services_begin - opens store, cache and bus as the configuration says.

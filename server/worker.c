@@ -8,7 +8,8 @@
 #include "identity.h"
 #include "log.h"
 
-#define WORKER_SAMPLES 512 /* tick times kept for the percentiles */
+#define WORKER_LATENCY_SAMPLES 256 /* peers looked at a second */
+#define WORKER_SAMPLES 512         /* tick times kept for the percentiles */
 
 struct worker {
     services* known;
@@ -27,6 +28,9 @@ struct worker {
     uint64_t began_us;
     uint64_t tick; /* the last one that ran */
     uint64_t published_us;
+    uint64_t sampled_us;  /* when round trips were last looked at, */
+    necpnet_peer sampled; /* and of whom last */
+    uint64_t latency[2][BOARD_LATENCY_BUCKETS];
     uint64_t wall_us; /* when the wall clock was last told */
     uint64_t drain_ends_us;
     bool draining;
@@ -142,6 +146,7 @@ static void worker_publish(worker* at, uint64_t now_us)
         at->ticks.max_us = sorted[count - 1];
     }
     figures.ticks = at->ticks;
+    memcpy(figures.latency, at->latency, sizeof(figures.latency));
     (void)necpnet_server_get_statistics(at->server, &figures.server);
     if (at->world) (void)necpnet_world_get_statistics(at->world, &figures.world);
     edge_get_figures(at->front, &front);
@@ -150,6 +155,24 @@ static void worker_publish(worker* at, uint64_t now_us)
     figures.rest_refused = front.refused;
     if (at->game->describe(at->world_of_game, figures.game, sizeof(figures.game)) == 0) memcpy(figures.game, "{}", 3);
     board_put_up(at->figures, at->index, &figures);
+}
+
+/* Round trips of some peers, another lot each second. */
+static void worker_sample_latency(worker* at, uint64_t now_us)
+{
+    static const uint32_t bounds_ms[BOARD_LATENCY_BUCKETS] = BOARD_LATENCY_BOUNDS_MS;
+    if (now_us < at->sampled_us + 1000000u) return;
+    at->sampled_us = now_us;
+    for (int i = 0; i < WORKER_LATENCY_SAMPLES; i++) {
+        necpnet_statistics statistics;
+        at->sampled = necpnet_server_next_peer(at->server, at->sampled);
+        if (at->sampled == NECPNET_PEER_NONE) break; /* the next lot begins with the first */
+        if (necpnet_server_get_peer_statistics(at->server, at->sampled, &statistics) != NECPNET_OK) continue;
+        if (statistics.rtt_us == 0) continue; /* none measured */
+        int bucket = 0;
+        while (bucket < BOARD_LATENCY_BUCKETS - 1 && statistics.rtt_us > bounds_ms[bucket] * 1000u) bucket++;
+        at->latency[statistics.transport != NECPNET_TRANSPORT_UDP][bucket]++;
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------------- drain -- */
@@ -195,6 +218,7 @@ static void worker_turn(worker* at, uint64_t now_us)
     }
     worker_poll(at);
     if (edge_work(at->front, now_us)) (void)necpnet_server_update(at->server, now_us);
+    worker_sample_latency(at, now_us);
     if (now_us >= at->published_us + BOARD_PERIOD_US) worker_publish(at, now_us);
 }
 

@@ -158,6 +158,7 @@ static cJSON* ask_routes(analysis* at, analysis_frame frame, const char* type)
 TEST(test_analysis_ranks_routes)
 {
     analysis* at = make();
+    analysis_count_route(at, "websocket", "session.hello", 10, false); /* before the first sample */
     live(at, BEGAN, 0, 0, 0);
     cJSON* none = ask_routes(at, frame_of("1m", "minute", 60, 1, BEGAN + 1), NULL);
     TEST_EQUAL(cJSON_GetArraySize(member(none, "routes")), 0);
@@ -180,6 +181,7 @@ TEST(test_analysis_ranks_routes)
     cJSON_Delete(all);
     cJSON* web = ask_routes(at, frame_of("1m", "minute", 60, 1, BEGAN + 51), "websocket");
     TEST_EQUAL(cJSON_GetArraySize(member(web, "routes")), 1);
+    TEST_EQUAL((int)number(cJSON_GetArrayItem(member(web, "routes"), 0), "count"), 51);
     cJSON_Delete(web);
     analysis_destroy(at);
 }

@@ -10,6 +10,10 @@ void api_health(const services* known, const rest_request* request, rest_answer*
 void api_metrics(const services* known, const rest_request* request, rest_answer* answer);
 void api_game(const services* known, const rest_request* request, rest_answer* answer);
 void api_connect_tokens(const services* known, const rest_request* request, rest_answer* answer);
+void api_analysis_traffic(const services* known, const rest_request* request, rest_answer* answer);
+void api_analysis_connections(const services* known, const rest_request* request, rest_answer* answer);
+void api_analysis_routes(const services* known, const rest_request* request, rest_answer* answer);
+void api_analysis_capacity(const services* known, const rest_request* request, rest_answer* answer);
 void api_files(const services* known, const rest_request* request, rest_answer* answer);
 
 #endif

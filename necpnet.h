@@ -14,14 +14,15 @@
  *   10  platform            clock, loop, sockets, runner
  *   11  pool                several connections, shared by address
  *   12  presence            who is here, and who hears of it
+ *   13  voice               speech between players
  *
  * How to build
  *
  *    cc -std=c11 -c necpnet.c                                  WebSocket and plaintext UDP, nothing but a C library
  *    cc -std=c11 -DNECPNET_WITH_MBEDTLS=1 -c necpnet.c         with encryption (link mbedtls mbedx509 mbedcrypto)
  *    cc -std=c11 -DNECPNET_WITH_SODIUM=1 -c necpnet.c          the same, UDP alone, several times faster (link sodium)
- *    NECPNET_WITH_MBEDTLS SODIUM LZ4 ZLIB CJSON                each 0 (default) or 1
- *    NECPNET_WITH_PLATFORM UDP HTTP SERVER                     each 1 (default) or 0
+ *    NECPNET_WITH_MBEDTLS SODIUM LZ4 ZLIB CJSON OPUS SPEEXDSP  each 0 (default) or 1
+ *    NECPNET_WITH_PLATFORM UDP HTTP SERVER VOICE               each 1 (default) or 0
  *
  * How it is driven
  *
@@ -426,6 +427,7 @@ typedef struct necpnet_loop necpnet_loop;           /* section 10 */
 typedef struct necpnet_schema necpnet_schema;       /* section 7 */
 typedef struct necpnet_world necpnet_world;         /* section 7 */
 typedef struct necpnet_view necpnet_view;           /* section 7 */
+typedef struct necpnet_voice necpnet_voice;         /* section 13 */
 
 /* What TLS needs. Paths are read once at create; copied. */
 typedef struct necpnet_tls_config {
@@ -451,6 +453,7 @@ typedef struct necpnet_client_config {
     int channel_count;           /* 1 .. NECPNET_CHANNELS_MAX */
     necpnet_tls_config tls;      /* for wss:// */
     necpnet_view* view;          /* NULL (default), or the view that follows the server's world; borrowed */
+    necpnet_voice* voice;        /* NULL (default), or what speaks and hears over this client; borrowed; of one client */
     uint32_t connect_timeout_ms; /* of one address; 100 .. 60,000, default 5,000 */
     uint32_t connect_stagger_ms; /* before the next address is tried beside the first (RFC 8305); 10 .. 5,000, default 250 */
     bool reconnect;              /* by itself after a loss; default true */
@@ -2692,7 +2695,7 @@ typedef struct necpnet_runner necpnet_runner;
  *                and logger are called on both threads. A transport of your own is called on the I/O thread, and must wait.
  *   ring_bytes   of each ring: 64 KB .. 64 MB; rounded up to a power of two.
  *
- * Returns  as necpnet_client_create | ERR_UNSUPPORTED (the transport cannot wait) | ERR_LIMIT_REACHED (no thread)
+ * Returns  as necpnet_client_create | ERR_UNSUPPORTED (the transport cannot wait; config.voice) | ERR_LIMIT_REACHED (no thread)
  * Thread   becomes the owner (game's thread).   Callback  no.   Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_runner_create(const necpnet_client_config* config, uint32_t ring_bytes,
@@ -3104,6 +3107,303 @@ NECPNET_API necpnet_result necpnet_presence_write(const necpnet_presence_info* i
  */
 NECPNET_API necpnet_result necpnet_presence_read(const void* data, size_t bytes, necpnet_presence_info* items,
                                                  size_t items_max, size_t* out_count);
+
+/* ---------------------------------------------------------------------------------------------------- 13 voice -- */
+
+/* Speech between players: PCM in, Opus over the wire, PCM out. On a client a necpnet_voice encodes what the microphone
+ * gives, and decodes, mixes and places what comes; given to the client's config it sends and receives over that client's
+ * connection, UDP or WebSocket. On a server a necpnet_voice_hub, given to the server's config, forwards packets without
+ * decoding them to who may and can hear. No device is touched: the application moves PCM. docs/voice.md
+ *
+ *    necpnet_voice_create(&voice_config, &voice);
+ *    client_config.voice = voice;
+ *    for each 10 ms block of the sound card:
+ *        necpnet_voice_push(voice, 0, microphone, 480, now_us);
+ *        necpnet_voice_pull(voice, speaker, 480, now_us);
+ */
+typedef struct necpnet_voice_hub necpnet_voice_hub;
+typedef uint32_t necpnet_voice_group;
+
+#define NECPNET_VOICE_STREAMS_MAX 4            /* of one sender; 2 bits on the wire. 0 is the microphone, mono */
+#define NECPNET_VOICE_PAYLOAD_BYTES_MAX 1023   /* of one packet; 10 bits on the wire */
+#define NECPNET_VOICE_UNIT_SAMPLES 480         /* 10 ms at 48 kHz: what time is counted in on the wire */
+#define NECPNET_VOICE_PACKET_UNITS_MAX 6       /* 60 ms of one packet */
+#define NECPNET_VOICE_LEVEL_MAX 15             /* loudness, in steps of 4 dB below full scale; 0: -60 dB and less */
+#define NECPNET_VOICE_KEY_BYTES 32             /* of end-to-end encryption */
+#define NECPNET_VOICE_GROUPS_OF_ONE_MAX 16     /* groups that one peer is in at a time; others are refused */
+#define NECPNET_VOICE_WHISPERS_MAX 8           /* open whispers of one peer */
+#define NECPNET_VOICE_USERS_MAX 1024           /* of whom volume, mute or place is kept on a client */
+
+typedef enum necpnet_voice_kind {
+    NECPNET_VOICE_CHANNEL = 0,   /* all members hear each other, wherever they are */
+    NECPNET_VOICE_PROXIMITY = 1, /* members in the same zone and within the radius hear each other */
+    NECPNET_VOICE_WHISPER = 2    /* one to one; made by necpnet_voice_whisper */
+} necpnet_voice_kind;
+
+typedef enum necpnet_voice_codec {
+    NECPNET_VOICE_OPUS = 0,    /* ERR_UNSUPPORTED without NECPNET_WITH_OPUS */
+    NECPNET_VOICE_PCM = 1,     /* 16 bits, mono, 10 ms a packet, 97 kB a second: a LAN, tests */
+    NECPNET_VOICE_EXTERNAL = 2 /* the application encodes and decodes (a browser's WebCodecs): on_packet and push_packet */
+} necpnet_voice_codec;
+
+typedef enum necpnet_voice_activation {
+    NECPNET_VOICE_ACTIVITY = 0, /* sends while somebody speaks */
+    NECPNET_VOICE_PUSH_TO_TALK = 1, /* sends while necpnet_voice_set_talking says so */
+    NECPNET_VOICE_ALWAYS = 2
+} necpnet_voice_activation;
+
+/* One encoded packet, for NECPNET_VOICE_EXTERNAL. */
+typedef struct necpnet_voice_packet {
+    uint64_t user;         /* received: the sender's client id; 0 not known yet */
+    uint32_t number;       /* received: of the stream, as the server counts them */
+    necpnet_voice_kind kind;
+    int stream;            /* 0 .. NECPNET_VOICE_STREAMS_MAX - 1, of the sender */
+    uint8_t sequence;      /* counts packets */
+    uint16_t time;         /* of its first sample, in units of 10 ms, modulo 1,024 */
+    uint8_t level;         /* 0 .. NECPNET_VOICE_LEVEL_MAX */
+    const uint8_t* data;   /* Opus; NULL with 0 bytes: silence follows */
+    size_t bytes;
+} necpnet_voice_packet;
+
+typedef struct necpnet_voice_config {
+    size_t struct_bytes;
+    necpnet_allocator allocator;
+    necpnet_logger logger;
+    necpnet_entropy entropy;     /* for end-to-end keys alone; default the platform's */
+    necpnet_voice_codec codec;   /* default OPUS */
+    uint32_t input_hz;           /* of what push is given; 8,000 .. 96,000, default 48,000. Another rate needs
+                                    NECPNET_WITH_SPEEXDSP, else ERR_UNSUPPORTED */
+    uint32_t output_hz;          /* of what pull gives; the same */
+    uint32_t output_channels;    /* 1 or 2 (default), interleaved */
+    uint32_t frame_ms;           /* of a packet: 10, 20 (default), 40 or 60 */
+    uint32_t bitrate_bps;        /* at most; 6,000 .. 128,000, default 24,000; a stereo stream has twice as much */
+    uint32_t bitrate_min_bps;    /* adapting goes no lower; 6,000 .. bitrate_bps, default 10,000 */
+    uint32_t complexity;         /* of Opus, 0 .. 10, default 5 */
+    bool adapt;                  /* bitrate, FEC, complexity and frame length follow the listeners' reports; default true */
+    bool fec;                    /* packets carry the one before once more, coarsely, where listeners report loss; default
+                                    true; with adapt false: always, for loss_percent */
+    uint32_t loss_percent;       /* to be expected before the first report, or always with adapt false; 0 .. 30, default 0 */
+    bool dtx;                    /* Opus sends next to nothing while nobody speaks; default true */
+    necpnet_voice_activation activation; /* default ACTIVITY */
+    uint32_t activity_db;        /* louder than the room by so much is speech; 3 .. 40, default 9 */
+    uint32_t hangover_ms;        /* goes on so long after the last speech, or after the key was let go; 0 .. 2,000,
+                                    default 300 */
+    uint32_t delay_min_ms;       /* of the jitter buffer's target; 0 .. 500, default 10 */
+    uint32_t delay_max_ms;       /* delay_min_ms .. 500, default 240 */
+    uint32_t speakers_max;       /* streams heard at a time, about 45 KB each; 1 .. 64, default 8 */
+    float near_distance;         /* proximity: full volume up to here; default 2 */
+    float far_distance;          /* and silence from here on; default 40 */
+    void (*on_packet)(const necpnet_voice_packet* packet, void* user); /* EXTERNAL: what arrived, as it arrived, fit for a
+                                    decoder behind a jitter buffer; inside the client's update; default NULL */
+    void (*on_pcm)(uint64_t user_id, int stream, const float* pcm, size_t frames, uint32_t channels, void* user);
+                                 /* each stream's 10 ms at 48 kHz before it is mixed, for an engine that places sounds
+                                    itself; inside pull; default NULL */
+    void* user;                  /* of both */
+} necpnet_voice_config;
+
+/* necpnet_voice_config_default - fill all fields and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_voice_config_default(necpnet_voice_config* config);
+
+/* necpnet_voice_create - the voice of one player. Give it to necpnet_client_config.voice.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_OUT_OF_MEMORY
+ *          | ERR_UNSUPPORTED (NECPNET_WITH_VOICE, _OPUS or _SPEEXDSP is 0; the log says which)
+ * Thread   becomes the owner.   Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_create(const necpnet_voice_config* config, necpnet_voice** out_voice);
+
+/* necpnet_voice_destroy - after its client.
+ *
+ *   voice  NULL does nothing.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_voice_destroy(necpnet_voice* voice);
+
+/* necpnet_voice_push - sound from the microphone, or of the game (streams 1 .. 3).
+ *
+ *   stream   0: the microphone, mono, subject to activation; 1 .. 3: open them with necpnet_voice_open_stream.
+ *   pcm      -1 .. 1, interleaved; borrowed until return.
+ *   frames   samples of each channel; any number up to a second.
+ *   now_us   in the time of the client's update.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (no such stream) | ERR_OUT_OF_MEMORY | ERR_UNSUPPORTED (EXTERNAL)
+ * Thread   owner.      Callback  safe.      Allocates  the first time.
+ */
+NECPNET_API necpnet_result necpnet_voice_push(necpnet_voice* voice, int stream, const float* pcm, size_t frames,
+                                              uint64_t now_us);
+
+/* necpnet_voice_push_packet - the same, encoded already. NECPNET_VOICE_EXTERNAL alone.
+ *
+ *   packet  of its fields stream, time, level, data and bytes are read; the sequence is counted here.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT (also bytes that are no Opus packet of 10 .. 60 ms) | ERR_UNSUPPORTED
+ *          | ERR_WOULD_BLOCK (16 packets wait) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  the first time.
+ */
+NECPNET_API necpnet_result necpnet_voice_push_packet(necpnet_voice* voice, const necpnet_voice_packet* packet);
+
+/* necpnet_voice_pull - the next samples for the loudspeaker: all who speak, mixed. Silence where nobody does.
+ *
+ *   pcm      gets frames x output_channels samples, -1 .. 1.
+ *   frames   1 .. a second.
+ *   now_us   when they are taken: the clock of the sound card's callback.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_UNSUPPORTED (EXTERNAL)
+ * Thread   owner.      Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_pull(necpnet_voice* voice, float* pcm, size_t frames, uint64_t now_us);
+
+/* necpnet_voice_open_stream - a stream of game audio: music, a radio, a cutscene. Not subject to activation.
+ *
+ *   stream    1 .. NECPNET_VOICE_STREAMS_MAX - 1.
+ *   channels  1 or 2.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_ALREADY_EXISTS | ERR_OUT_OF_MEMORY | ERR_UNSUPPORTED (PCM, EXTERNAL)
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_open_stream(necpnet_voice* voice, int stream, uint32_t channels);
+
+/* necpnet_voice_close_stream - its end is told to those who hear it.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_voice_close_stream(necpnet_voice* voice, int stream);
+
+/* necpnet_voice_set_group - to whom a stream goes; at first to the first group that the server put this player into.
+ *
+ *   group  of VOICE_EVENT_JOINED; 0: to nobody.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (not in it)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_voice_set_group(necpnet_voice* voice, int stream, necpnet_voice_group group);
+
+/* necpnet_voice_whisper - ask the server for a way to one player alone; VOICE_EVENT_JOINED of kind WHISPER and with that
+ * user follows if the server allows it: give its group to necpnet_voice_set_group.
+ *
+ *   on  false: give it up.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT (user 0) | ERR_NOT_CONNECTED | ERR_WOULD_BLOCK | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_whisper(necpnet_voice* voice, uint64_t user_id, bool on);
+
+/* necpnet_voice_set_talking - PUSH_TO_TALK: the key is down, or up.  necpnet_voice_set_muted - this player sends nothing of
+ * the microphone.  necpnet_voice_set_deafened - nor hears anything; the server is told, and sends nothing.
+ * necpnet_voice_set_loopback - hear oneself through encoder, jitter buffer and decoder, with no network: the test of a
+ * microphone; others hear nothing meanwhile.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  set_deafened: yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_set_talking(necpnet_voice* voice, bool talking);
+NECPNET_API necpnet_result necpnet_voice_set_muted(necpnet_voice* voice, bool muted);
+NECPNET_API necpnet_result necpnet_voice_set_deafened(necpnet_voice* voice, bool deafened);
+NECPNET_API necpnet_result necpnet_voice_set_loopback(necpnet_voice* voice, bool loopback);
+
+/* necpnet_voice_set_user_volume - of one speaker; kept while he is silent or away.
+ *
+ *   volume  0 .. 4, 1 at first. 0 mutes: the server is told, and sends nothing of him.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_LIMIT_REACHED (NECPNET_VOICE_USERS_MAX) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_set_user_volume(necpnet_voice* voice, uint64_t user_id, float volume);
+
+/* necpnet_voice_set_listener - where the ears are, for groups of kind PROXIMITY.  necpnet_voice_set_user_position - where a
+ * speaker is; without, he is heard at full volume in the middle.
+ *
+ *   position  3 numbers, in the unit of near_distance; borrowed until return.
+ *   right     3 numbers, the direction of the right ear, of length 1.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | set_user_position: as set_user_volume
+ * Thread   owner.      Callback  safe.      Allocates  set_user_position: yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_set_listener(necpnet_voice* voice, const float* position, const float* right);
+NECPNET_API necpnet_result necpnet_voice_set_user_position(necpnet_voice* voice, uint64_t user_id,
+                                                           const float* position);
+
+/* necpnet_voice_set_key - end-to-end encryption in the manner of SFrame (RFC 9605): from now on packets are sealed under
+ * this key, and those of others with the same key id are opened. The server has no key and reads the header alone. Keys
+ * reach the players by another way; a new one when somebody leaves. The last 4 key ids are kept for receiving.
+ *
+ *   key_id  1 .. 255.
+ *   key     NECPNET_VOICE_KEY_BYTES; copied. NULL: stop sealing, and forget this key id.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NO_ENTROPY | ERR_UNSUPPORTED (needs NECPNET_WITH_MBEDTLS or _SODIUM)
+ *          | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_set_key(necpnet_voice* voice, uint32_t key_id, const uint8_t* key);
+
+typedef enum necpnet_voice_event_type {
+    NECPNET_VOICE_EVENT_NONE = 0,
+    NECPNET_VOICE_EVENT_JOINED = 1,      /* the server put this player into a group.  group, kind, user, is_silenced */
+    NECPNET_VOICE_EVENT_LEFT = 2,        /* and took him out.  group */
+    NECPNET_VOICE_EVENT_SPEAKING = 3,    /* somebody began to speak.  user, stream, kind */
+    NECPNET_VOICE_EVENT_SILENT = 4,      /* and stopped.  user, stream */
+    NECPNET_VOICE_EVENT_KEY_MISSING = 5, /* sealed packets came that no key opens; once for each stream.  user, key_id */
+    NECPNET_VOICE_EVENT_TALKING = 6,     /* this player's own stream began to be sent.  stream */
+    NECPNET_VOICE_EVENT_QUIET = 7        /* and stopped.  stream */
+} necpnet_voice_event_type;
+
+typedef struct necpnet_voice_event {
+    necpnet_voice_event_type type;
+    uint64_t user;
+    int stream;
+    necpnet_voice_group group;
+    necpnet_voice_kind kind;
+    uint32_t key_id;
+    bool is_silenced; /* the server forwards nothing of this player to this group */
+} necpnet_voice_event;
+
+/* necpnet_voice_poll - take the next event. The oldest of more than 64 are dropped.
+ *
+ * Returns  whether there was one.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API bool necpnet_voice_poll(necpnet_voice* voice, necpnet_voice_event* out_event);
+
+/* Since create, all streams together; a unit is 10 ms of sound. */
+typedef struct necpnet_voice_statistics {
+    uint64_t packets_sent;
+    uint64_t bytes_sent;         /* payloads */
+    uint64_t packets_dropped;    /* encoded, and not sent in time: older than 200 ms, or 16 waited */
+    uint64_t packets_received;
+    uint64_t packets_late;       /* came after their time */
+    uint64_t packets_lost;       /* never came, as the numbers of others tell */
+    uint64_t packets_duplicate;
+    uint64_t packets_refused;    /* no Opus, no room for another speaker, no key */
+    uint64_t units_decoded;
+    uint64_t units_recovered;    /* by FEC from the packet behind */
+    uint64_t units_concealed;    /* made up by the decoder */
+    uint64_t units_comfort;      /* the decoder's noise while the sender sends none (DTX) */
+    uint64_t samples_shortened;  /* taken out to make the delay smaller */
+    uint64_t samples_lengthened; /* put in to make it larger */
+    uint32_t delay_ms;           /* of the speaker with the largest: target of his jitter buffer */
+    uint32_t speakers;           /* heard now */
+    uint32_t bitrate_bps;        /* of the microphone's stream, as adapted */
+    uint32_t frame_ms;
+    uint32_t fec_percent;        /* loss that its FEC is made for; 0: none */
+    uint32_t complexity;
+    uint32_t loss_ppm;           /* as listeners report */
+    uint32_t jitter_ms;
+    uint32_t level;              /* of the microphone, 0 .. NECPNET_VOICE_LEVEL_MAX */
+} necpnet_voice_statistics;
+
+/* necpnet_voice_get_statistics - figures of the whole voice.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_voice_get_statistics(const necpnet_voice* voice,
+                                                        necpnet_voice_statistics* out_statistics);
 
 #ifdef __cplusplus
 }

@@ -94,6 +94,7 @@ necpnet_result necpnet_runner_create(const necpnet_client_config* config, uint32
         return NECPNET_ERR_INVALID_ARGUMENT;
     }
     if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    if (config->voice) return NECPNET_ERR_UNSUPPORTED; /* it lives on one thread, and PCM is wanted on the game's */
     uint32_t capacity = RUNNER_RING_BYTES_MIN;
     while (capacity < ring_bytes) capacity *= 2;
     nn_alloc alloc;

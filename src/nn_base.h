@@ -22,6 +22,9 @@
 #ifndef NECPNET_WITH_OPUS
 #define NECPNET_WITH_OPUS 0
 #endif
+#ifndef NECPNET_WITH_SPEEXDSP
+#define NECPNET_WITH_SPEEXDSP 0
+#endif
 #ifndef NECPNET_WITH_ZLIB
 #define NECPNET_WITH_ZLIB 0
 #endif
@@ -34,7 +37,7 @@
 /* What a small build may leave out: nothing that begins it is ever reached then, and the compiler drops the rest.
  * UDP: datagrams, their handshake and loss recovery. HTTP: streams of bytes, so heads, WebSocket frames and TLS; without,
  * transports carry messages (NECPNET_TRANSPORT_MESSAGES, a browser's WebSockets). SERVER: the world's writer,
- * and compressing what is sent. */
+ * and compressing what is sent. VOICE: speech; what is asked of it then is ERR_UNSUPPORTED. */
 #ifndef NECPNET_WITH_UDP
 #define NECPNET_WITH_UDP 1
 #endif
@@ -43,6 +46,9 @@
 #endif
 #ifndef NECPNET_WITH_SERVER
 #define NECPNET_WITH_SERVER 1
+#endif
+#ifndef NECPNET_WITH_VOICE
+#define NECPNET_WITH_VOICE 1
 #endif
 /* Tests and simulations only: an AEAD that authenticates with SipHash and does not encrypt. */
 #ifndef NECPNET_WITH_NULL_AEAD

@@ -2,6 +2,7 @@
 #include "nn_client.h"
 
 #include "nn_view.h"
+#include "nn_voice.h"
 
 necpnet_result necpnet_client_config_default(necpnet_client_config* config)
 {
@@ -127,6 +128,26 @@ static void client_view_renew(void* user, bool ordered)
     nn_view_renew((necpnet_view*)user, ordered);
 }
 
+static bool client_voice_ready(void* user, uint64_t now_us)
+{
+    return nn_voice_ready((const necpnet_voice*)user, now_us);
+}
+
+static bool client_voice_write(void* user, nn_writer* writer, uint64_t now_us)
+{
+    return nn_voice_write_frames((necpnet_voice*)user, writer, now_us);
+}
+
+static bool client_voice_read(void* user, uint8_t type, nn_reader* reader, uint64_t now_us)
+{
+    return nn_voice_read_frame((necpnet_voice*)user, type, reader, now_us);
+}
+
+static uint64_t client_voice_deadline_us(void* user)
+{
+    return nn_voice_deadline_us((const necpnet_voice*)user);
+}
+
 NN_PRIVATE void nn_client_set_state_sink(necpnet_client* client, const nn_state_sink* sink)
 {
     client->state_sink = *sink;
@@ -158,6 +179,12 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     if (config->security == NECPNET_SECURITY_OPEN && nn_aead_suites()) {
         result = nn_key_of_passphrase(config->passphrase, client->psk);
         if (result) return result;
+    }
+    if (NECPNET_WITH_VOICE && config->voice) {
+        nn_voice_port port = {client_voice_ready, client_voice_write, client_voice_read, client_voice_deadline_us,
+                              config->voice};
+        client->voice_port = port;
+        client->endpoint.has_voice = true;
     }
     if (config->view) {
         nn_state_sink sink = {client_view_read,   client_view_clock, client_view_reset,
@@ -228,6 +255,7 @@ void necpnet_client_destroy(necpnet_client* client)
         nn_endpoint_end(&client->endpoint);
     }
     nn_client_end_attempts(client);
+    if (NECPNET_WITH_VOICE && client->connection.voice) nn_voice_disconnected(client->config.voice);
     nn_connection_reset(&client->connection);
     nn_session_reset(&client->sessions[0]);
     nn_session_reset(&client->sessions[1]);
@@ -276,6 +304,7 @@ necpnet_result necpnet_client_update(necpnet_client* client, uint64_t now_us)
     nn_client_run_queries(client, now_us);
     nn_client_ask_renewal(client, now_us);
     nn_connection_update(&client->connection, now_us);
+    nn_client_run_voice(client);
     nn_connection_flush(&client->connection, now_us);
     if (client->connection.state == NN_CONNECTION_CLOSED) nn_client_lose(client);
     nn_client_run_session(client, now_us);
@@ -288,6 +317,7 @@ uint64_t necpnet_client_deadline_us(const necpnet_client* client)
     if (!client) return NN_NEVER;
     uint64_t now_us = client->endpoint.now_us;
     if (client->connection.state == NN_CONNECTION_CLOSED) return now_us; /* its end is to be told */
+    if (NECPNET_WITH_VOICE && client->connection.speaks && nn_voice_next_control(client->config.voice)) return now_us;
     uint64_t at_us = nn_connection_deadline_us(&client->connection, now_us);
     at_us = nn_min_u64(at_us, nn_client_round_deadline_us(client));
     at_us = nn_min_u64(at_us, nn_client_query_deadline_us(client));

@@ -124,6 +124,7 @@ struct necpnet_client {
     uint32_t event_count;
     nn_client_query queries[NN_CLIENT_QUERIES_MAX];
     nn_state_sink state_sink;
+    nn_voice_port voice_port;
     nn_clock_sync clock; /* of the session */
     void* user_data;
 };
@@ -200,6 +201,9 @@ NN_PRIVATE void nn_client_query_resolved(necpnet_client* client, uint64_t reques
                                          int count, necpnet_result reason);
 NN_PRIVATE void nn_client_run_queries(necpnet_client* client, uint64_t now_us);
 NN_PRIVATE uint64_t nn_client_query_deadline_us(const necpnet_client* client);
+
+/* nn_client_run_voice - what the voice says on CONTROL. */
+NN_PRIVATE void nn_client_run_voice(necpnet_client* client);
 
 /* nn_client_set_state_sink - STATE frames go there instead of config.view (a runner). */
 NN_PRIVATE void nn_client_set_state_sink(necpnet_client* client, const nn_state_sink* sink);

@@ -1,6 +1,8 @@
 /* nn_client_session - the life of a client's session beyond its connections: waiting, tickets, moving. */
 #include "nn_client.h"
 
+#include "nn_voice.h"
+
 NN_PRIVATE void nn_client_forget_ticket(necpnet_client* client)
 {
     nn_wipe(client->ticket, sizeof client->ticket);
@@ -25,6 +27,9 @@ static bool client_take_control(void* user, uint8_t kind, const uint8_t* data, s
     necpnet_client* client = (necpnet_client*)user;
     if (kind == NN_CONTROL_RENEW || kind == NN_CONTROL_RENEWED)
         return nn_client_take_renewal(client, kind, data, bytes);
+    if (NECPNET_WITH_VOICE && (kind == NN_CONTROL_VOICE_STREAM || kind == NN_CONTROL_VOICE_GROUP)) {
+        return !client->config.voice || nn_voice_take_control(client->config.voice, kind, data, bytes);
+    }
     if (kind != NN_CONTROL_TICKET) return true; /* of a later version */
     if (bytes < NN_SECRET_BYTES) return false;
     nn_client_take_ticket(client, data + NN_SECRET_BYTES, bytes - NN_SECRET_BYTES, data);
@@ -39,12 +44,25 @@ NN_PRIVATE void nn_client_init_connection(necpnet_client* client)
     client->connection.clock = &client->clock;
     client->connection.take_control = client_take_control;
     client->connection.deliver_user = client;
+    if (NECPNET_WITH_VOICE && client->config.voice) client->connection.voice = &client->voice_port;
+}
+
+NN_PRIVATE void nn_client_run_voice(necpnet_client* client)
+{
+    necpnet_voice* voice = client->config.voice;
+    const uint8_t* wish;
+    if (!NECPNET_WITH_VOICE || !voice || !client->connection.speaks) return;
+    while ((wish = nn_voice_next_control(voice)) != NULL) {
+        if (nn_session_send_control(nn_client_session(client), wish, NN_VOICE_WISH_BYTES) != NECPNET_OK) return;
+        nn_voice_drop_control(voice);
+    }
 }
 
 /* The session is over: the next begins empty but for what was never sent; what was received can still be polled. */
 static void client_change_session(necpnet_client* client)
 {
     nn_session* old = nn_client_session(client);
+    if (NECPNET_WITH_VOICE && client->config.voice) nn_voice_disconnected(client->config.voice);
     nn_connection_reset(&client->connection);
     client->session ^= 1;
     nn_session_reset(nn_client_session(client));
@@ -136,6 +154,9 @@ NN_PRIVATE void nn_client_joined(necpnet_client* client, const nn_setup* setup, 
     client->is_throttled = false;
     nn_client_event* event = nn_client_push(client, moved ? NECPNET_EVENT_MOVED : NECPNET_EVENT_CONNECTED, "");
     event->event.resumed = resumed && !moved;
+    if (NECPNET_WITH_VOICE && client->config.voice) {
+        nn_voice_connected(client->config.voice, resumed || moved, client->endpoint.now_us);
+    }
     if (resumed) return;
     event->event.count = client->lost_count;
     client->lost_count = 0;

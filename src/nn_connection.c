@@ -63,6 +63,7 @@ NN_PRIVATE void nn_connection_detach(nn_connection* connection)
     connection->session = kept.session;
     connection->world = kept.world;
     connection->state_sink = kept.state_sink;
+    connection->voice = kept.voice;
     connection->address = kept.address;
     connection->loading = kept.loading;
     connection->suspended = kept.suspended;
@@ -124,6 +125,27 @@ static bool connection_state_write(void* user, nn_writer* writer, nn_contents* c
     return true;
 }
 
+/* WebSocket: what would wait in buffers between is too old when it arrives. */
+static bool connection_voice_has_room(const nn_connection* connection)
+{
+    const nn_session* session = connection->session;
+    return connection->transport != NECPNET_TRANSPORT_WEBSOCKET ||
+           session->carrier_bytes_written - session->peer_bytes_received < NN_CONNECTION_UNHEARD_VOICE;
+}
+
+static bool connection_voice_ready(void* user, uint64_t now_us)
+{
+    const nn_connection* connection = (const nn_connection*)user;
+    return connection_voice_has_room(connection) && connection->voice->ready(connection->voice->user, now_us);
+}
+
+static bool connection_voice_write(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us)
+{
+    const nn_connection* connection = (const nn_connection*)user;
+    (void)contents; /* nobody asks what became of it */
+    return connection->voice->write(connection->voice->user, writer, now_us);
+}
+
 static necpnet_result connection_open_session(nn_connection* connection, const nn_connection_open* open)
 {
     nn_session* session = connection->session;
@@ -143,6 +165,12 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         if (mode != NECPNET_RELIABLE_ORDERED && mode != NECPNET_RELIABLE_UNORDERED) continue;
         necpnet_result result = nn_session_set_peer_window(session, i, open->peer->channels[i].window_bytes);
         if (result) return result;
+    }
+    if (NECPNET_WITH_VOICE && connection->voice) {
+        connection->speaks = (open->peer->features & NN_FEATURE_VOICE) != 0;
+        nn_source source = {connection_voice_ready, connection_voice_write, connection};
+        nn_source none = {NULL, NULL, NULL};
+        nn_session_set_source(session, NN_SOURCE_VOICE, connection->speaks ? source : none);
     }
     if (NECPNET_WITH_SERVER && connection->world && (open->peer->features & NN_FEATURE_STATE)) {
         nn_source source = {connection_state_ready, connection_state_write, connection};
@@ -424,7 +452,10 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
     case NN_FRAME_INPUT: return connection_read_input(connection, reader);
     case NN_FRAME_STATE: connection->state_came = true; return connection_read_state(connection, reader);
-    default: read = false; break;
+    default:
+        read = NECPNET_WITH_VOICE && connection->speaks && type >= NN_FRAME_VOICE && type <= NN_FRAME_VOICE_REPORT &&
+               connection->voice->read(connection->voice->user, type, reader, connection->now_us);
+        break;
     }
     if (read) return NECPNET_OK;
     char text[64];
@@ -660,6 +691,9 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     uint64_t at_us = has_output ? now_us : nn_session_deadline_us(connection->session);
     if (connection->follower && connection_state_has_room(connection)) {
         at_us = nn_min_u64(at_us, nn_follower_deadline_us(connection->follower));
+    }
+    if (NECPNET_WITH_VOICE && connection->speaks && connection_voice_has_room(connection)) {
+        at_us = nn_min_u64(at_us, connection->voice->deadline_us(connection->voice->user));
     }
     if (connection->input_receiver.ack_due && !udp) {
         at_us = nn_min_u64(at_us, connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US);

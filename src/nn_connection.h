@@ -28,6 +28,7 @@
 
 #define NN_CONNECTION_UNSENT_BYTES 16384    /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
 #define NN_CONNECTION_UNHEARD_BYTES 65536   /* WebSocket: written and not reported received; beyond it state waits */
+#define NN_CONNECTION_UNHEARD_VOICE 24576   /* .. and voice */
 #define NN_CONNECTION_STALL_US 10000        /* until output that found no room or memory is tried again */
 #define NN_CONNECTION_BURST_MESSAGES_MAX 16 /* WebSocket: of one flush; the rest in the next */
 #define NN_CONNECTION_INPUT_ACK_US 50000    /* WebSocket: between two INPUT_ACK frames */
@@ -87,6 +88,15 @@ typedef struct nn_state_sink {
     void* user;
 } nn_state_sink;
 
+/* Who says and hears VOICE frames: a client's voice, or a server's hub. */
+typedef struct nn_voice_port {
+    bool (*ready)(void* user, uint64_t now_us);
+    bool (*write)(void* user, nn_writer* writer, uint64_t now_us);              /* whole frames that fit */
+    bool (*read)(void* user, uint8_t type, nn_reader* reader, uint64_t now_us); /* behind the type; false: malformed */
+    uint64_t (*deadline_us)(void* user);                                        /* when ready becomes true by itself */
+    void* user;
+} nn_voice_port;
+
 /* What a connection over UDP has besides: taken when it begins, given back with the carrier. */
 typedef struct nn_connection_udp {
     nn_phases phases; /* its keys */
@@ -111,10 +121,12 @@ typedef struct nn_connection {
     nn_follower* follower;           /* server: how the world serves this peer; made and ended by the connection */
     necpnet_world* world;            /* server: NULL without */
     const nn_state_sink* state_sink; /* client: read is NULL without */
+    const nn_voice_port* voice;      /* NULL without */
     nn_connection_state state;
     necpnet_transport_kind transport;
     necpnet_address address;
     bool encrypted;
+    bool speaks;       /* both sides have voice */
     bool schema_waits; /* server: the client has another version and has not taken ours yet */
     bool has_begun;    /* at some time since init */
     bool loading;      /* this side asked for patience */

@@ -124,8 +124,10 @@ static bool connection_make_packet(nn_connection* connection, bool eliciting_too
     if (eliciting_too && nn_recovery_reserve(&connection->udp->recovery) != NECPNET_OK) eliciting_too = false;
     bool own = connection_write_own(connection, &writer, &contents, eliciting_too);
     eliciting = own;
-    if (eliciting_too && nn_session_write(connection->session, &writer, &contents, connection->now_us))
-        eliciting = true;
+    if (eliciting_too) {
+        size_t written = nn_session_write(connection->session, &writer, &contents, connection->now_us);
+        if (written > connection->session->silent_bytes) eliciting = true;
+    }
     if (eliciting_too && connection->udp->probes && !eliciting && nn_writer_left(&writer) >= NN_PING_BYTES_MAX) {
         connection->ping_pending = true; /* a probe with nothing else to say */
         own = eliciting = connection_write_own(connection, &writer, &contents, true);

@@ -133,6 +133,7 @@ NN_PRIVATE void nn_endpoint_setup(const nn_endpoint* endpoint, uint64_t schema_h
     out->features |= NN_FEATURE_LZ4;
 #endif
     if (schema_hash) out->features |= NN_FEATURE_STATE;
+    if (NECPNET_WITH_VOICE && endpoint->has_voice) out->features |= NN_FEATURE_VOICE;
     out->schema_hash = schema_hash;
     out->datagram_bytes_max = endpoint->settings.datagram_bytes_max;
 }

@@ -14,6 +14,7 @@ typedef struct nn_endpoint {
     const necpnet_transport* transport;
     const necpnet_transport* own_transport; /* NULL: the application's */
     bool attached;
+    bool has_voice;   /* VOICE frames are understood */
     necpnet_web* web; /* NULL: the transport has no streams */
     necpnet_channel_config* channels;
     int channel_count;

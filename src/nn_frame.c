@@ -5,6 +5,7 @@
 
 NN_PRIVATE const char* nn_frame_name(uint8_t type)
 {
+    if (type > NN_FRAME_VOICE && type < NN_FRAME_VOICE_REPORT) return "VOICE";
     switch (type) {
     case NN_FRAME_PADDING: return "PADDING";
     case NN_FRAME_PING: return "PING";
@@ -24,6 +25,7 @@ NN_PRIVATE const char* nn_frame_name(uint8_t type)
     case NN_FRAME_INPUT: return "INPUT";
     case NN_FRAME_INPUT_ACK: return "INPUT_ACK";
     case NN_FRAME_VOICE: return "VOICE";
+    case NN_FRAME_VOICE_REPORT: return "VOICE_REPORT";
     case NN_FRAME_EVENT: return "EVENT";
     default: return "UNKNOWN";
     }
@@ -31,6 +33,8 @@ NN_PRIVATE const char* nn_frame_name(uint8_t type)
 
 NN_PRIVATE bool nn_frame_is_ack_eliciting(uint8_t type)
 {
+    if (type >= NN_FRAME_VOICE && type <= NN_FRAME_VOICE_REPORT)
+        return false; /* told by reports, and never sent again */
     switch (type) {
     case NN_FRAME_PADDING:
     case NN_FRAME_PONG:

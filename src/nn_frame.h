@@ -26,15 +26,16 @@ typedef enum nn_frame_type {
     NN_FRAME_STATE = 0x20,
     NN_FRAME_INPUT = 0x21, /* nn_inputs */
     NN_FRAME_INPUT_ACK = 0x22,
-    NN_FRAME_VOICE = 0x30,
+    NN_FRAME_VOICE = 0x30, /* .. 0x3B: nn_voice_frame */
+    NN_FRAME_VOICE_REPORT = 0x3C,
     NN_FRAME_EVENT = 0x40
 } nn_frame_type;
 
 /* nn_frame_name - "MESSAGE" and so on; "UNKNOWN". Static text. */
 NN_PRIVATE const char* nn_frame_name(uint8_t type);
 
-/* nn_frame_is_ack_eliciting - whether a packet with it wants an ACK (RFC 9000 13.2). All but PADDING, ACK, PONG, CLOSE and
- * INPUT_ACK. */
+/* nn_frame_is_ack_eliciting - whether a packet with it wants an ACK (RFC 9000 13.2). All but PADDING, ACK, PONG, CLOSE,
+ * INPUT_ACK, VOICE and VOICE_REPORT. */
 NN_PRIVATE bool nn_frame_is_ack_eliciting(uint8_t type);
 
 typedef struct nn_ping {

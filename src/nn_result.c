@@ -48,6 +48,12 @@ const char* necpnet_version(void)
 #if NECPNET_WITH_ZLIB
         " zlib"
 #endif
+#if NECPNET_WITH_OPUS
+        " opus"
+#endif
+#if NECPNET_WITH_SPEEXDSP
+        " speexdsp"
+#endif
 #if NECPNET_WITH_PLATFORM
         " platform"
 #endif

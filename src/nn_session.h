@@ -99,7 +99,8 @@ typedef struct nn_session {
     uint32_t state_tick_reported;
     uint32_t peer_state_tick; /* as of the peer's last RECEIVED */
     size_t queue_bytes;
-    uint64_t outstanding; /* reliable messages queued or unacknowledged, control included */
+    uint32_t silent_bytes; /* of the last nn_session_write: voice, which wants no ACK */
+    uint64_t outstanding;  /* reliable messages queued or unacknowledged, control included */
 } nn_session;
 
 /* nn_session_init - nothing allocated yet. nn_session_reset - release everything; init before use again. */

@@ -131,7 +131,9 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
         turns->classes &= ~(1u << class_at);
         (void)source->write(source->user, writer, packet->contents, packet->now_us);
         NN_ASSERT(!writer->failed);
-        return nn_writer_bytes(writer) - before;
+        size_t written = nn_writer_bytes(writer) - before;
+        if (class_at == SESSION_CLASS_VOICE) session->silent_bytes += (uint32_t)written;
+        return written;
     }
     uint64_t waiting = turns->channels[class_at];
     uint64_t later = waiting & (UINT64_MAX << row->next_channel);
@@ -221,6 +223,7 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
     size_t begin = nn_writer_bytes(writer);
     nn_message_packet packet;
     NN_ASSERT(session->ordered == (contents == NULL));
+    session->silent_bytes = 0;
     memset(&packet, 0, sizeof packet);
     packet.writer = writer;
     packet.contents = contents;

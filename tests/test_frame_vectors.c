@@ -9,6 +9,7 @@
 #include "nn_packet.h"
 #include "nn_query.h"
 #include "nn_setup.h"
+#include "nn_voice_frame.h"
 #include "test.h"
 
 #define VECTORS "tests/vectors/frames.txt"
@@ -149,6 +150,32 @@ static void say_inputs(void)
     nn_inputs_reset(&inputs);
 }
 
+static void say_voice(uint8_t kind, uint8_t codec, uint32_t number, size_t payload_bytes)
+{
+    static uint8_t payload[NECPNET_VOICE_PAYLOAD_BYTES_MAX];
+    for (size_t i = 0; i < sizeof payload; i++) payload[i] = (uint8_t)(i * 7 + 1);
+    nn_voice_frame frame = {kind, codec, 11, 250, 1000, number, payload, payload_bytes};
+    nn_writer writer = writer_of_bytes();
+    nn_voice_write(&writer, &frame);
+    put_line("voice", nn_writer_bytes(&writer));
+    put("kind=%d,codec=%d,level=11,sequence=250,time=1000,number=%u,payload=", kind, codec, number);
+    put_hex(payload, payload_bytes);
+    put("\n");
+}
+
+static void say_voices(void)
+{
+    say_voice(NECPNET_VOICE_CHANNEL, NN_VOICE_CODEC_OPUS, 63, 3);
+    say_voice(NECPNET_VOICE_PROXIMITY, NN_VOICE_CODEC_PCM, 64, 256);
+    say_voice(NECPNET_VOICE_WHISPER, NN_VOICE_CODEC_SEALED, 16384, 0);
+    say_voice(NECPNET_VOICE_WHISPER, NN_VOICE_CODEC_OPUS, NN_VOICE_NUMBER_MAX, NECPNET_VOICE_PAYLOAD_BYTES_MAX);
+    nn_voice_report reports[2] = {{3, 0, 0}, {70000, 255, 40}};
+    nn_writer writer = writer_of_bytes();
+    nn_voice_write_reports(&writer, reports, 2);
+    put_line("voice_report", nn_writer_bytes(&writer));
+    put("3:0:0;70000:255:40\n");
+}
+
 static void say_setup(nn_setup_role role, nn_credential_kind kind, size_t credential_bytes)
 {
     static nn_setup setup;
@@ -228,6 +255,7 @@ TEST(test_frame_bytes_are_those_of_the_vectors)
     say_close(NECPNET_ERR_DRAINING, 5, true, NN_CLOSE_RETRY_MS_MAX, "down-for-a-day");
     say_acks();
     say_inputs();
+    say_voices();
     say_setup(NN_ROLE_CLIENT, NN_CREDENTIAL_NONE, 0);
     say_setup(NN_ROLE_CLIENT, NN_CREDENTIAL_TOKEN, NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES);
     say_setup(NN_ROLE_CLIENT, NN_CREDENTIAL_TEXT, 100);

@@ -22,8 +22,8 @@ import parts as part_list
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wsign-conversion", "-Wundef", "-Werror",
             "-ffp-contract=off"]
 C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes", "-Wvla"]
-ADAPTERS = {"MBEDTLS": "mbedtls/ssl.h", "LZ4": "lz4.h", "OPUS": "opus/opus.h", "ZLIB": "zlib.h", "CJSON": "cjson/cJSON.h",
-            "SODIUM": "sodium.h"}
+ADAPTERS = {"MBEDTLS": "mbedtls/ssl.h", "LZ4": "lz4.h", "OPUS": "opus/opus.h", "SPEEXDSP": "speex/speex_resampler.h", "ZLIB": "zlib.h",
+            "CJSON": "cjson/cJSON.h", "SODIUM": "sodium.h"}
 EXTRA = {"OPUS": ["-isystem", "/usr/include/opus"], "CJSON": ["-isystem", "/usr/include/cjson"]}
 
 

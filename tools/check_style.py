@@ -28,6 +28,7 @@ LIBRARIES = {
     "mbedtls": (r"mbedtls/|psa/", r"\b(?:mbedtls|psa)_\w+"),
     "lz4": (r"lz4(?:hc|frame)?\.h", r"\bLZ4F?_\w+"),
     "opus": (r"opus(?:/opus)?\w*\.h", r"\bopus_(?:en|de)coder_\w+|\bopus_(?:en|de)code\w*"),
+    "speexdsp": (r"speex/\w+\.h", r"\bspeex_resampler_\w+"),
     "zlib": (r"zlib\.h", r"\b(?:in|de)flate(?:Init2?|End|Reset|SetDictionary)_?\b"),
     "cjson": (r"(?:cjson/)?cJSON\.h", r"\bcJSON_\w+"),
     "sodium": (r"sodium\.h", r"\b(?:sodium|crypto_aead)_\w+"),

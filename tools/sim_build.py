@@ -6,7 +6,7 @@ import os
 import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SWITCHES = ["-DNECPNET_WITH_%s=0" % name for name in ("PLATFORM", "MBEDTLS", "LZ4", "ZLIB", "OPUS", "CJSON", "SODIUM")]
+SWITCHES = ["-DNECPNET_WITH_%s=0" % name for name in ("PLATFORM", "MBEDTLS", "LZ4", "ZLIB", "OPUS", "SPEEXDSP", "CJSON", "SODIUM")]
 FLAGS = ["-std=c11", "-D_GNU_SOURCE=1", "-ffp-contract=off", "-I", ROOT, "-I", os.path.join(ROOT, "tests"), "-I",
          os.path.join(ROOT, "src")] + SWITCHES
 HEAD = """#include "necpnet.h"

@@ -86,6 +86,25 @@ def input_frame(r, known):
     return ";".join(found)
 
 
+def voice(r, known):
+    kind = r.data[0]
+    length = (kind & 3) << 8 | r.fixed(1)
+    number = r.varint()
+    sequence = r.fixed(1)
+    fields = r.fixed(2)
+    assert kind >> 4 == 3 and kind >> 2 & 3 < 3
+    return "kind=%d,codec=%d,level=%d,sequence=%d,time=%d,number=%d,payload=%s" % (
+        kind >> 2 & 3, fields >> 14, fields >> 10 & 15, sequence, fields & 1023, number, r.take(length).hex())
+
+
+def voice_report(r, known):
+    rows = []
+    for _ in range(r.fixed(1)):
+        number = r.varint()
+        rows.append("%d:%d:%d" % (number, r.fixed(1), r.fixed(1)))
+    return ";".join(rows)
+
+
 def fnv1a(data):
     value = 0xcbf29ce484222325
     for byte in data:
@@ -139,7 +158,7 @@ def header(r, known):
 
 READERS = {"ping": (0x01, ping), "pong": (0x02, pong), "ack": (0x03, ack), "path_challenge": (0x09, path_challenge),
            "setup": (0x0b, setup), "close": (0x0c, close), "suspend": (0x0d, suspend), "input": (0x21, input_frame),
-           "input_ack": (0x22, input_ack), "query": (0x10, query), "answer": (0x11, answer), "header": (None, header)}
+           "input_ack": (0x22, input_ack), "voice": (None, voice), "voice_report": (0x3c, voice_report), "query": (0x10, query), "answer": (0x11, answer), "header": (None, header)}
 
 
 def main():

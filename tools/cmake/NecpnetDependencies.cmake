@@ -1,7 +1,7 @@
 # Finds what necpnet can use, and makes one option NECPNET_WITH_X for each: ON when found, an error when asked for and
 # absent. Each found library is an imported target necpnet_dep::x.
 
-set(NECPNET_ADAPTERS MBEDTLS LZ4 OPUS ZLIB CJSON SODIUM)
+set(NECPNET_ADAPTERS MBEDTLS LZ4 OPUS SPEEXDSP ZLIB CJSON SODIUM)
 if(EMSCRIPTEN)
   # tools/wasm_deps.sh builds these from Debian's source packages.
   list(APPEND CMAKE_FIND_ROOT_PATH ${CMAKE_CURRENT_SOURCE_DIR}/build/wasm-deps)
@@ -51,6 +51,7 @@ endif()
 
 necpnet_find(NAME LZ4 HEADER lz4.h LIBRARIES lz4 APT liblz4-dev)
 necpnet_find(NAME OPUS HEADER opus.h SUFFIXES opus LIBRARIES opus APT libopus-dev)
+necpnet_find(NAME SPEEXDSP HEADER speex/speex_resampler.h LIBRARIES speexdsp APT libspeexdsp-dev)
 necpnet_find(NAME ZLIB HEADER zlib.h LIBRARIES z APT zlib1g-dev)
 necpnet_find(NAME CJSON HEADER cJSON.h SUFFIXES cjson LIBRARIES cjson APT libcjson-dev)
 necpnet_find(NAME SODIUM HEADER sodium.h LIBRARIES sodium APT libsodium-dev)

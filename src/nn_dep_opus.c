@@ -3,7 +3,7 @@
 
 #if NECPNET_WITH_OPUS
 
-#include <opus.h>
+#include <opus/opus.h>
 
 #define OPUS_HZ 48000
 

@@ -24,7 +24,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wsig
 C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes", "-Wvla"]
 ADAPTERS = {"MBEDTLS": "mbedtls/ssl.h", "LZ4": "lz4.h", "OPUS": "opus/opus.h", "SPEEXDSP": "speex/speex_resampler.h", "ZLIB": "zlib.h",
             "CJSON": "cjson/cJSON.h", "SODIUM": "sodium.h"}
-EXTRA = {"OPUS": ["-isystem", "/usr/include/opus"], "CJSON": ["-isystem", "/usr/include/cjson"]}
+EXTRA = {"CJSON": ["-isystem", "/usr/include/cjson"]}
 
 
 def has(header):

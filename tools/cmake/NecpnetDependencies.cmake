@@ -50,7 +50,7 @@ if(MbedTLS_FOUND AND NOT TARGET necpnet_dep::mbedtls)
 endif()
 
 necpnet_find(NAME LZ4 HEADER lz4.h LIBRARIES lz4 APT liblz4-dev)
-necpnet_find(NAME OPUS HEADER opus.h SUFFIXES opus LIBRARIES opus APT libopus-dev)
+necpnet_find(NAME OPUS HEADER opus/opus.h LIBRARIES opus APT libopus-dev)
 necpnet_find(NAME SPEEXDSP HEADER speex/speex_resampler.h LIBRARIES speexdsp APT libspeexdsp-dev)
 necpnet_find(NAME ZLIB HEADER zlib.h LIBRARIES z APT zlib1g-dev)
 necpnet_find(NAME CJSON HEADER cJSON.h SUFFIXES cjson LIBRARIES cjson APT libcjson-dev)

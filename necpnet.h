@@ -1406,6 +1406,10 @@ typedef enum necpnet_field_kind {
 #define NECPNET_FIELD_POSITION 64u    /* VEC2, VEC3, one a type: where the entity stands; see necpnet_world_config.interest_cell */
 #define NECPNET_FIELD_ARRAY 128u      /* count values of the kind, one behind the other; not of STRING and BYTES */
 #define NECPNET_FIELD_BOUNDED 256u    /* ARRAY and BYTES: only the first of them count, as many as the length member says */
+/* at most so many states a second of the field, 1 .. 1,000 Hz; fields of one rate in an entity change together. Not with SLOW.
+ * At most NECPNET_RATES_MAX rates a type, SLOW among them. */
+#define NECPNET_FIELD_RATE(hz) ((uint32_t)(hz) << 16)
+#define NECPNET_RATES_MAX 8
 
 /* One field of a struct. Made by the macros below. */
 typedef struct necpnet_field {
@@ -1572,7 +1576,7 @@ NECPNET_API necpnet_result necpnet_json_check(const char* text, size_t bytes, ch
  *         {"name": "marks", "id": 5, "kind": "vec2", "min": -100, "max": 100, "step": 1, "count": 8, "bounded": true}]}]}
  *
  * kind: bool, integer, enum, float, vec2, vec3, quat, angle, entity, string, bytes. Flags: ownerOnly, notOwner,
- * interpolate, required, slow, position. An enum has max or values. "count" makes an array of a number, "bounded" a list
+ * interpolate, required, slow, position; "rate" is NECPNET_FIELD_RATE. An enum has max or values. "count" makes an array of a number, "bounded" a list
  * of an array or of bytes. Structs are laid out in the order of the file, as C does it: the smallest integer that holds
  * the range, float unless "double": true, the length of a list behind it in a uint8_t; "storage" ("uint8" .. "int64"),
  * "offset", "lengthOffset", "lengthBytes" and, of a type, "structBytes" say otherwise. "about" may stand anywhere;
@@ -1640,6 +1644,7 @@ typedef struct necpnet_world_config {
     uint32_t history_ticks;       /* states kept for deltas and rewind; 8 .. 256, default 64 */
     uint32_t slow_ticks;          /* least ticks between two states of a NECPNET_FIELD_SLOW field; 1 .. 1,000, default 6:
                                      10 Hz at 60 ticks a second */
+    uint32_t tick_hz;             /* ticks a second, for NECPNET_FIELD_RATE; 1 .. 1,000, default 60 */
     bool strict;                  /* a value out of its field's range is an error of commit; else it is clamped and
                                      counted; default false */
     necpnet_codec codec;          /* of states to all clients that come; default NECPNET_CODEC_DEFAULT */
@@ -1765,9 +1770,9 @@ NECPNET_API necpnet_result necpnet_world_set_observer_at(necpnet_world* world, n
  */
 NECPNET_API necpnet_result necpnet_world_refilter(necpnet_world* world, necpnet_peer peer, necpnet_entity entity);
 
-/* necpnet_world_set_priority - who goes first when a client's budget is short: those with the largest product of priority and
- * ticks of waiting. Nothing starves: between two turns of an entity, another has at most as many as their priorities' ratio,
- * plus two.
+/* necpnet_world_set_priority - who goes first when a client's budget is short: those with the largest product of weight and
+ * ticks of waiting. An entity's weight for a client is priority / (1 + how many cells of the grid it is away). Nothing
+ * starves: docs/state-sync.md has the bound.
  *
  *   priority  1 .. 255; 16 at first.
  *

@@ -181,6 +181,7 @@ static void print_type(const necpnet_entity_type* type)
         for (size_t j = 0; j < sizeof flag_names / sizeof flag_names[0]; j++) {
             if (field->flags & flag_names[j].flag) printf(" %s", flag_names[j].name);
         }
+        if (field->flags >> 16) printf(" %u Hz", (unsigned)(field->flags >> 16));
         printf("\n");
         bits += field_bits(field);
     }

@@ -89,13 +89,14 @@ typedef enum nn_follower_kind {
 
 /* What became of the last 64 frames, for an entity that was in one of them. In the masks bit i is frame frame_next - 1 - i. */
 typedef struct nn_follower_recent {
-    uint64_t sent;  /* frames with a state of it */
-    uint64_t full;  /* frames with a whole state of it, or (not in sent) that it left */
-    uint64_t acked; /* of both, those that arrived */
-    uint16_t place; /* its slot */
-    uint16_t state; /* number in states */
-    uint8_t kind;   /* nn_follower_kind: what the frame that is being written has of it */
-    bool moves;     /* the client takes it for moving, as of that frame */
+    uint64_t sent;   /* frames with a state of it */
+    uint64_t full;   /* frames with a whole state of it, or (not in sent) that it left */
+    uint64_t acked;  /* of both, those that arrived */
+    uint16_t place;  /* its slot */
+    uint16_t state;  /* number in states */
+    uint8_t kind;    /* nn_follower_kind: what the frame that is being written has of it */
+    bool moves;      /* the client takes it for moving, as of that frame */
+    bool is_skipped; /* in that frame others go first */
 } nn_follower_recent;
 
 typedef struct nn_follower_frame {
@@ -135,13 +136,18 @@ struct nn_follower {
     uint32_t entry_next;
     nn_follower_frame* frames; /* ring by value, a power of two; none when ordered */
     uint32_t frame_capacity;
-    uint32_t frame_first; /* the oldest value that is open */
-    uint32_t frame_next;  /* value of the next one: its number */
-    uint64_t known;       /* bit i: frame frame_next - 1 - i has arrived */
-    uint32_t ticks[64];   /* of the last frames, by number */
-    uint64_t sent_commit; /* of the last frame */
-    uint64_t walk_commit; /* of the last frame with moving entities */
-    uint16_t walk_from;   /* the slot to go on with among those; 0: from the beginning */
+    uint32_t frame_first;   /* the oldest value that is open */
+    uint32_t frame_next;    /* value of the next one: its number */
+    uint64_t known;         /* bit i: frame frame_next - 1 - i has arrived */
+    uint32_t ticks[64];     /* of the last frames, by number */
+    uint64_t sent_commit;   /* of the last frame */
+    uint64_t walk_commit;   /* of the last frame with moving entities */
+    uint16_t walk_from;     /* the slot to go on with among those; 0: from the beginning */
+    uint32_t walk_tick;     /* when it began at the beginning */
+    uint32_t walk_end_tick; /* of the last frame of the walk */
+    uint32_t walk_ticks;    /* that it took the last time; 0: all found room at once */
+    uint32_t weight_most;   /* of what it sees; so far, while it walks */
+    uint32_t weight_past;   /* as of the last walk */
     uint32_t sent_tick;
     uint32_t quiet_most;   /* quiet_tick is at most this: what became pending since was true until then */
     uint32_t quiet_tick;   /* the client had all until then, without a frame; counts when after sent_tick */

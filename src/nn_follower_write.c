@@ -9,8 +9,10 @@
 #define FOLLOWER_TRAILING_UNORDERED 3 /* some of them may be lost */
 #define FOLLOWER_ENTRIES_FIRST 64
 #define FOLLOWER_FRAMES_FIRST 8
-#define FOLLOWER_WAIT_MAX 0xffffffu /* ticks; times a priority it fits 32 bits */
-#define FOLLOWER_RECORD_BITS_MIN 3  /* of a record that is not of the moving: said to be one, slot, kind */
+#define FOLLOWER_WAIT_MAX 0xffffffu /* ticks; times a weight it fits 40 bits */
+#define FOLLOWER_FIRST UINT64_C(0xffffffffffff)
+#define FOLLOWER_WEIGHT_ONE 256u
+#define FOLLOWER_RECORD_BITS_MIN 3 /* of a record that is not of the moving: said to be one, slot, kind */
 
 /* ---- choosing */
 
@@ -40,6 +42,13 @@ static void follower_sort(uint64_t* keys, uint32_t count)
     }
 }
 
+/* How much an entity's waiting counts: its priority, and less by how many cells it is away. */
+static uint32_t follower_weight(const nn_follower* follower, uint16_t place)
+{
+    uint32_t away = nn_observer_distance(&follower->observer, place);
+    return follower->world->slots[place].priority * FOLLOWER_WEIGHT_ONE / (1 + away);
+}
+
 /* Slots for this frame into order[]: own entities first, then by slot from start on. Returns how many; fewer than are
  * pending if the room is short, those that waited longest. */
 static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
@@ -53,9 +62,9 @@ static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
         const nn_follower_state* state = &follower->states[follower->pending[i]];
         uint16_t place = state->place;
         uint64_t waited = nn_min_u64(world->tick - state->sent_tick, FOLLOWER_WAIT_MAX);
-        waited *= world->slots[place].priority;
-        if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = UINT32_MAX;
-        order[i] = (UINT32_MAX - waited) << 16 | place;
+        waited *= follower_weight(follower, place);
+        if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = FOLLOWER_FIRST;
+        order[i] = (FOLLOWER_FIRST - waited) << 16 | place;
     }
     if (chosen < count) follower_sort(order, count);
     for (uint32_t i = 0; i < chosen; i++) {
@@ -246,6 +255,7 @@ static void follower_count_moving(nn_follower* follower, follower_writing* writi
     for (uint32_t i = 0; i < follower->recent_count; i++) {
         nn_follower_recent* recent = &follower->recent[i];
         recent->moves = nn_follower_moves(follower, recent, &writing->known);
+        recent->is_skipped = false;
         if (!recent->moves) continue;
         writing->moving++;
         if (!follower->states[recent->state].pending) continue;
@@ -265,7 +275,7 @@ static bool follower_write_moving(nn_follower* follower, follower_writing* writi
     follower_mark mark = follower_begin_record(writing, world->coding);
     bool there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
     if (there) follower_check_owner(follower, state, slot);
-    bool updated = there && follower_write_update(follower, writing, state, recent, true);
+    bool updated = there && !recent->is_skipped && follower_write_update(follower, writing, state, recent, true);
     if (!updated) follower_write_skip(follower, writing, state, recent);
     if (!follower_end_record(writing, world->coding, mark, bits_max)) return false;
     if (updated) {
@@ -275,6 +285,31 @@ static bool follower_write_moving(nn_follower* follower, follower_writing* writi
         nn_follower_pend(follower, state);
     }
     return true;
+}
+
+/* Whether an entity is left out this time. When not all find room in a frame, walking through them takes several; what
+ * counts less then gets a turn not in every walk, but when it has waited as long as its weight is less than the largest. */
+static bool follower_skips(nn_follower* follower, const nn_follower_recent* recent)
+{
+    const necpnet_world* world = follower->world;
+    if (!follower->walk_ticks) return false;
+    const nn_follower_state* state = &follower->states[recent->state];
+    uint32_t weight = follower_weight(follower, recent->place);
+    if (weight > follower->weight_most) follower->weight_most = weight;
+    if (nn_follower_owns(follower, &world->slots[recent->place])) return false;
+    uint64_t waited = nn_min_u64(world->tick - state->sent_tick, FOLLOWER_WAIT_MAX);
+    return waited * weight * 4 < (uint64_t)follower->walk_ticks * follower->weight_past * 3;
+}
+
+/* A walk begins at the first slot: what the last one took says whether there is room for all. */
+static void follower_begin_walk(nn_follower* follower)
+{
+    uint32_t tick = follower->world->tick;
+    bool one_frame = follower->walk_tick == follower->walk_end_tick;
+    follower->walk_ticks = one_frame ? 0 : tick - follower->walk_tick;
+    follower->walk_tick = tick;
+    follower->weight_past = follower->weight_most;
+    follower->weight_most = 0;
 }
 
 static void follower_walk(nn_follower* follower, follower_writing* writing)
@@ -287,9 +322,12 @@ static void follower_walk(nn_follower* follower, follower_writing* writing)
     follower->walk_from = 0;
     if (!walk) return;
     follower->walk_commit = world->commit;
+    if (!writing->walk_from) follower_begin_walk(follower);
+    follower->walk_end_tick = world->tick;
     for (uint32_t i = 0; i < follower->recent_count; i++) {
         nn_follower_recent* recent = &follower->recent[i];
         if (recent->place < writing->walk_from || !recent->moves) continue;
+        recent->is_skipped = follower_skips(follower, recent);
         if (follower_write_moving(follower, writing, recent)) continue;
         writing->walk_to = follower->walk_from = recent->place;
         break;
@@ -357,7 +395,7 @@ static void follower_write_records(nn_follower* follower, follower_writing* writ
                 nn_follower_unpend(follower, state);
                 continue;
             }
-            if (recent && recent->kind) continue; /* in this frame already */
+            if (recent && (recent->kind || recent->is_skipped)) continue; /* in this frame already, or not its turn */
             if (follower->again && follower_was_sent(follower, state, slot)) continue;
             kind = NN_FOLLOWER_UPDATE;
         }

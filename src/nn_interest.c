@@ -321,6 +321,15 @@ NN_PRIVATE nn_sight nn_observer_sight(const nn_observer* observer, uint16_t plac
     return observer_reaches(observer, cell) ? NN_SIGHT_FULL : NN_SIGHT_MARGIN;
 }
 
+NN_PRIVATE uint32_t nn_observer_distance(const nn_observer* observer, uint16_t place)
+{
+    const nn_interest* interest = observer->interest;
+    uint32_t number = place < interest->entity_capacity ? interest->entities[place].cell : 0;
+    const nn_interest_cell* cell = &interest->cells[number];
+    if (!number || cell->x == NN_INTEREST_NOWHERE || observer->x == NN_INTEREST_NOWHERE) return 0;
+    return (uint32_t)observer_distance(observer, cell);
+}
+
 static void observer_unwatch_room(nn_observer* observer, uint32_t index, bool tell)
 {
     uint32_t window = observer_window(observer);

@@ -91,6 +91,9 @@ typedef enum nn_sight {
 /* nn_observer_sight - how an entity stands to an observer. */
 NN_PRIVATE nn_sight nn_observer_sight(const nn_observer* observer, uint16_t place);
 
+/* nn_observer_distance - how many cells away from its own an entity stands that it watches; 0 for what is nowhere. */
+NN_PRIVATE uint32_t nn_observer_distance(const nn_observer* observer, uint16_t place);
+
 /* nn_observer_init - in no room. radius: 0 .. NN_INTEREST_RADIUS_MAX cells. */
 NN_PRIVATE void nn_observer_init(nn_observer* observer, nn_interest* interest, void* user, uint32_t radius);
 

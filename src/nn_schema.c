@@ -10,7 +10,7 @@
 #define SCHEMA_TURN 6.283185307179586
 #define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
 #define SCHEMA_FLOAT_MAX 3.402823466e38     /* FLT_MAX, rounded down */
-#define SCHEMA_FLAGS_ALL 511u
+#define SCHEMA_FLAGS_ALL (511u | NECPNET_FIELD_RATE(0xffff))
 #define SCHEMA_FLAGS_HASHED \
     (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED)
 
@@ -297,6 +297,21 @@ static bool schema_overlap(const necpnet_field* a, const necpnet_field* b)
            schema_meet(a->length_offset, a->length_bytes, b->length_offset, b->length_bytes);
 }
 
+/* The rates of a type's fields up to this one. */
+static int schema_count_rates(const necpnet_entity_type* type, int index)
+{
+    int count = 0;
+    for (int i = 0; i <= index; i++) {
+        uint32_t rate = type->fields[i].flags & (NECPNET_FIELD_RATE(0xffff) | NECPNET_FIELD_SLOW);
+        bool is_new = rate != 0;
+        for (int j = 0; j < i && is_new; j++) {
+            is_new = (type->fields[j].flags & (NECPNET_FIELD_RATE(0xffff) | NECPNET_FIELD_SLOW)) != rate;
+        }
+        count += is_new;
+    }
+    return count;
+}
+
 static bool schema_check_field(const schema_check* check, int index)
 {
     const necpnet_field* field = check->field;
@@ -306,6 +321,13 @@ static bool schema_check_field(const schema_check* check, int index)
     if (field->flags & ~SCHEMA_FLAGS_ALL) return schema_refuse(check, "unknown flag");
     if ((field->flags & NECPNET_FIELD_OWNER_ONLY) && (field->flags & NECPNET_FIELD_NOT_OWNER)) {
         return schema_refuse(check, "OWNER_ONLY and NOT_OWNER together: nobody would get it");
+    }
+    if (nn_field_rate(field) > NN_FIELD_RATE_MAX) return schema_refuse(check, "the rate must be 1 .. 1,000 Hz");
+    if (nn_field_rate(field) && (field->flags & NECPNET_FIELD_SLOW)) {
+        return schema_refuse(check, "SLOW and a rate together: one of them");
+    }
+    if (schema_count_rates(check->type, index) > NECPNET_RATES_MAX) {
+        return schema_refuse(check, "the fields of a type have at most 8 rates");
     }
     if ((field->flags & NECPNET_FIELD_INTERPOLATE) && field->kind != NECPNET_FIELD_INTEGER &&
         !schema_is_float_kind(field->kind)) {
@@ -430,6 +452,17 @@ static bool schema_is_blended(const necpnet_field* field)
            field->kind != NECPNET_FIELD_QUAT;
 }
 
+/* The field's rate among those of its type; that there is room was checked. */
+static uint8_t schema_plan_rate(nn_type_plan* plan, const necpnet_field* field)
+{
+    uint32_t rate = nn_field_rate(field);
+    uint8_t index = 0;
+    if (!rate && !(field->flags & NECPNET_FIELD_SLOW)) return 0;
+    while (index < plan->rate_count && plan->rates[index] != rate) index++;
+    if (index == plan->rate_count) plan->rates[plan->rate_count++] = (uint16_t)rate;
+    return (uint8_t)(index + 1);
+}
+
 /* elements: as many as the type has arrays. */
 static void schema_plan_type(nn_type_plan* plan, nn_field_plan* fields, nn_field_plan* elements,
                              const necpnet_entity_type* type)
@@ -443,7 +476,7 @@ static void schema_plan_type(nn_type_plan* plan, nn_field_plan* fields, nn_field
         if (fields[i].element) elements++;
         plan->row_words = (uint16_t)(plan->row_words + fields[i].words);
         if (field->flags & (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER)) plan->restricted = true;
-        if (field->flags & NECPNET_FIELD_SLOW) plan->slow = true;
+        fields[i].rate = schema_plan_rate(plan, field);
         if (schema_is_blended(field)) plan->blend_count = (uint16_t)(plan->blend_count + fields[i].components);
     }
 }

@@ -28,6 +28,7 @@ typedef struct nn_field_plan {
     bool has_length;    /* the first word says how many bytes or values follow */
     bool wide;          /* a component takes two words, low one first */
     bool hidden;        /* of a map: the struct has no such field */
+    uint8_t rate;       /* index in the type's rates plus 1; 0: with every tick */
     uint8_t room;       /* STRING, BYTES, ARRAY: what the struct has; differs from the field's count in a map */
     uint64_t range;     /* a component is 0 .. range; QUAT: even, its middle is 0 */
     int64_t base;       /* INTEGER, ENUM: the value of 0 */
@@ -39,11 +40,12 @@ typedef struct nn_type_plan {
     const nn_field_plan* fields;
     uint16_t field_count;
     uint16_t row_words;
-    uint16_t blend_count;       /* floating components that are interpolated: FLOAT, VEC2, VEC3, ANGLE */
-    bool restricted;            /* has OWNER_ONLY or NOT_OWNER fields */
-    bool slow;                  /* has SLOW fields */
-    int16_t own;                /* index of the type in the reader's schema; of a map: -1 if it has none */
-    const uint32_t* row_zeroes; /* the row of a struct of zeroes */
+    uint16_t blend_count; /* floating components that are interpolated: FLOAT, VEC2, VEC3, ANGLE */
+    bool restricted;      /* has OWNER_ONLY or NOT_OWNER fields */
+    uint8_t rate_count;
+    uint16_t rates[NECPNET_RATES_MAX]; /* of its fields: Hz; 0: SLOW */
+    int16_t own;                       /* index of the type in the reader's schema; of a map: -1 if it has none */
+    const uint32_t* row_zeroes;        /* the row of a struct of zeroes */
 } nn_type_plan;
 
 struct necpnet_schema {
@@ -56,6 +58,14 @@ struct necpnet_schema {
     uint64_t hash;
     nn_tables* tables; /* of the codec */
 };
+
+#define NN_FIELD_RATE_MAX 1000u
+
+/* nn_field_rate - in Hz; 0: as its class says. */
+NN_INLINE uint32_t nn_field_rate(const necpnet_field* field)
+{
+    return field->flags >> 16;
+}
 
 /* nn_schema_make - a schema of types that are known to be right. OK | ERR_OUT_OF_MEMORY */
 NN_PRIVATE necpnet_result nn_schema_make(const necpnet_allocator* allocator, const necpnet_entity_type* types,

@@ -213,10 +213,10 @@ static bool schema_json_place(const schema_json* json, const nn_json* object, ne
 static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_field* field, uint32_t* end,
                               uint32_t* align)
 {
-    static const char* const words[] = {"name",        "id",          "kind",        "min",     "max",      "step",
-                                        "count",       "values",      "double",      "storage", "offset",   "ownerOnly",
-                                        "notOwner",    "interpolate", "required",    "slow",    "position", "about",
-                                        "lengthBytes", "bounded",     "lengthOffset"};
+    static const char* const words[] = {
+        "name",     "id",      "kind",        "min",       "max",          "step",        "count",    "values",
+        "double",   "storage", "offset",      "ownerOnly", "notOwner",     "interpolate", "required", "slow",
+        "position", "about",   "lengthBytes", "bounded",   "lengthOffset", "rate"};
     bool ok = true;
     uint32_t id = 0;
     uint32_t count = 1;
@@ -238,6 +238,9 @@ static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_
         if (!ok) return false;
         if (flag && nn_json_bool(flag)) field->flags |= schema_json_flags[i].flag;
     }
+    uint32_t rate = 0;
+    if (!schema_json_whole(json, object, "rate", 1, NN_FIELD_RATE_MAX, false, &rate)) return false;
+    field->flags |= NECPNET_FIELD_RATE(rate);
     return schema_json_range(json, object, field) && schema_json_storage(json, object, field) &&
            schema_json_place(json, object, field, end, align);
 }

@@ -20,6 +20,7 @@ necpnet_result necpnet_world_config_default(necpnet_world_config* config)
     config->client_bytes_per_s = 32000;
     config->history_ticks = 64;
     config->slow_ticks = 6;
+    config->tick_hz = 60;
     config->interest_radius = 2;
     return NECPNET_OK;
 }
@@ -39,6 +40,8 @@ static bool world_check_config(const necpnet_world_config* config)
         wrong = "history_ticks: 8 .. 256";
     else if (config->slow_ticks < 1 || config->slow_ticks > 1000)
         wrong = "slow_ticks: 1 .. 1,000";
+    else if (config->tick_hz < 1 || config->tick_hz > 1000)
+        wrong = "tick_hz: 1 .. 1,000";
     else if ((int)config->codec < NECPNET_CODEC_DEFAULT || config->codec > NECPNET_CODEC_THIN)
         wrong = "codec: NECPNET_CODEC_DEFAULT or NECPNET_CODEC_THIN";
     else if (!(config->interest_cell >= 0 && config->interest_cell <= 1e12))
@@ -130,9 +133,25 @@ NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_wor
     return world_row_place(world_plan(world, slot), slot, version);
 }
 
+/* Behind the struct: when the fields of each rate changed last. */
+static size_t world_rates_at(const nn_type_plan* plan)
+{
+    return (plan->type->struct_bytes + sizeof(uint32_t) - 1) / sizeof(uint32_t) * sizeof(uint32_t);
+}
+
+static size_t world_state_bytes(const nn_type_plan* plan)
+{
+    return world_rates_at(plan) + plan->rate_count * sizeof(uint32_t);
+}
+
+static uint32_t* world_rate_ticks(const nn_type_plan* plan, const nn_world_slot* slot)
+{
+    return (uint32_t*)(void*)((uint8_t*)slot->state + world_rates_at(plan));
+}
+
 static void world_release_state(necpnet_world* world, nn_world_slot* slot)
 {
-    nn_alloc_give(&world->alloc, slot->state, world_plan(world, slot)->type->struct_bytes);
+    nn_alloc_give(&world->alloc, slot->state, world_state_bytes(world_plan(world, slot)));
     slot->state = NULL;
 }
 
@@ -252,11 +271,11 @@ static necpnet_result world_fill_slot(necpnet_world* world, uint16_t place, int 
                                       const void* state)
 {
     const nn_type_plan* plan = &world->schema->plans[type];
-    void* copy = nn_alloc_take(&world->alloc, plan->type->struct_bytes);
+    void* copy = nn_alloc_take(&world->alloc, world_state_bytes(plan));
     size_t history_bytes = world_history_bytes(plan, WORLD_HISTORY_FIRST);
     uint32_t* history = (uint32_t*)nn_alloc_take(&world->alloc, history_bytes);
     if (!copy || !history) {
-        nn_alloc_give(&world->alloc, copy, plan->type->struct_bytes);
+        nn_alloc_give(&world->alloc, copy, world_state_bytes(plan));
         nn_alloc_give(&world->alloc, history, history_bytes);
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -442,27 +461,39 @@ static void world_add_version(necpnet_world* world, nn_world_slot* slot, uint32_
     if (slot->versions < slot->capacity) slot->versions++;
 }
 
-/* Keeps slow fields at their former values until they are due. Returns whether some are held back. */
-static bool world_hold_slow(necpnet_world* world, nn_world_slot* slot, const uint32_t* former, uint32_t tick)
+/* Ticks between two changes of the fields of a rate. */
+static uint32_t world_rate_interval(const necpnet_world* world, uint16_t rate)
+{
+    return rate ? (world->config.tick_hz + rate - 1u) / rate : world->config.slow_ticks;
+}
+
+/* Keeps fields at their former values until their rate is due. Returns whether some are held back. */
+static bool world_hold_rates(necpnet_world* world, nn_world_slot* slot, const uint32_t* former, uint32_t tick)
 {
     const nn_type_plan* plan = world_plan(world, slot);
-    bool due = tick - slot->slow_tick >= world->config.slow_ticks;
+    uint32_t* ticks = world_rate_ticks(plan, slot);
+    bool due[NECPNET_RATES_MAX];
+    bool taken[NECPNET_RATES_MAX];
     bool held = false;
-    bool taken = false;
+    for (unsigned i = 0; i < plan->rate_count; i++) {
+        due[i] = tick - ticks[i] >= world_rate_interval(world, plan->rates[i]);
+        taken[i] = false;
+    }
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
-        if (!(field->field->flags & NECPNET_FIELD_SLOW)) continue;
         uint32_t* now = world->scratch_row + field->word;
         size_t bytes = field->words * sizeof(uint32_t);
-        if (!memcmp(now, former + field->word, bytes)) continue;
-        if (due) {
-            taken = true;
+        if (!field->rate || !memcmp(now, former + field->word, bytes)) continue;
+        if (due[field->rate - 1]) {
+            taken[field->rate - 1] = true;
         } else {
             memcpy(now, former + field->word, bytes);
             held = true;
         }
     }
-    if (taken) slot->slow_tick = tick;
+    for (unsigned i = 0; i < plan->rate_count; i++) {
+        if (taken[i]) ticks[i] = tick;
+    }
     return held;
 }
 
@@ -503,10 +534,10 @@ static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_
     if (NN_UNLIKELY(clamped > 0) && world->config.strict) world_refuse_values(world, slot, plan);
     bool changed = is_new;
     if (is_new) {
-        slot->slow_tick = tick;
+        for (unsigned i = 0; i < plan->rate_count; i++) world_rate_ticks(plan, slot)[i] = tick;
     } else {
         const uint32_t* former = nn_world_row(world, slot, slot->version);
-        if (plan->slow) held = world_hold_slow(world, slot, former, tick);
+        if (plan->rate_count) held = world_hold_rates(world, slot, former, tick);
         changed = memcmp(former, world->scratch_row, plan->row_words * sizeof(uint32_t)) != 0;
     }
     if (changed && !is_new && tick - world->motions[place].changed_tick < slot->interval) {

@@ -33,7 +33,6 @@ typedef struct nn_world_slot {
     uint32_t version;       /* of its newest row; never 0 when committed; goes on when the slot is used again */
     uint32_t record_first;  /* nn_record_cache: number of its newest record, of record_commit */
     uint32_t record_commit; /* low bits */
-    uint32_t slow_tick;     /* when its slow fields changed last */
     uint32_t freed_tick;
     uint32_t room;
     uint32_t watchers; /* followers that look from it */

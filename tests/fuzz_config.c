@@ -209,9 +209,9 @@ static void fuzz_world(input* in, bool is_view)
     static const necpnet_field fields[] = {NECPNET_INTEGER(thing, value, 1, 0, 100, 0)};
     static const necpnet_entity_type type = {"thing", 1, sizeof(thing), fields, 1};
     static const size_t world_fields[] = {
-        FIELD(necpnet_world_config, entities_max), FIELD(necpnet_world_config, send_hz),
+        FIELD(necpnet_world_config, entities_max),       FIELD(necpnet_world_config, send_hz),
         FIELD(necpnet_world_config, client_bytes_per_s), FIELD(necpnet_world_config, history_ticks),
-        FIELD(necpnet_world_config, slow_ticks)};
+        FIELD(necpnet_world_config, slow_ticks),         FIELD(necpnet_world_config, tick_hz)};
     static const size_t view_fields[] = {
         FIELD(necpnet_view_config, entities_max), FIELD(necpnet_view_config, delay_min_ms),
         FIELD(necpnet_view_config, delay_max_ms), FIELD(necpnet_view_config, extrapolation_max_ms)};

@@ -78,6 +78,27 @@ static necpnet_field good_field(void)
     return field;
 }
 
+TEST(test_schema_holds_so_many_rates_and_refuses_the_next)
+{
+    necpnet_field fields[NECPNET_RATES_MAX + 2];
+    necpnet_entity_type type = {"thing", 9, 64, fields, 0};
+    necpnet_schema* schema = NULL;
+    for (int i = 0; i < NECPNET_RATES_MAX + 2; i++) {
+        fields[i] = good_field();
+        fields[i].id = (uint16_t)(i + 1);
+        fields[i].offset = (uint32_t)(i * 4);
+        fields[i].flags = i < 2 ? NECPNET_FIELD_SLOW : NECPNET_FIELD_RATE(i); /* the first two share theirs */
+    }
+    type.field_count = NECPNET_RATES_MAX + 1;
+    TEST_OK(make(&type, 1, &schema));
+    TEST_EQUAL(schema->plans[0].rate_count, NECPNET_RATES_MAX);
+    TEST_EQUAL(schema->plans[0].fields[1].rate, schema->plans[0].fields[0].rate);
+    necpnet_schema_destroy(schema);
+    type.field_count = NECPNET_RATES_MAX + 2;
+    TEST_EQUAL(make(&type, 1, &schema), NECPNET_ERR_BAD_SCHEMA);
+    TEST_CHECK(strstr(last_line, "at most 8 rates") != NULL);
+}
+
 TEST(test_schema_refusals_name_type_and_field)
 {
     double nothing = 0.0;
@@ -91,8 +112,14 @@ TEST(test_schema_refusals_name_type_and_field)
     f.kind = 99;
     refuse_field(f, "field weight (3): unknown kind");
     f = good_field();
-    f.flags = 1u << 20;
+    f.flags = 1u << 15;
     refuse_field(f, "unknown flag");
+    f = good_field();
+    f.flags = NECPNET_FIELD_RATE(1001);
+    refuse_field(f, "the rate must be 1 .. 1,000 Hz");
+    f = good_field();
+    f.flags = NECPNET_FIELD_RATE(5) | NECPNET_FIELD_SLOW;
+    refuse_field(f, "SLOW and a rate together");
     f = good_field();
     f.flags = NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER;
     refuse_field(f, "nobody would get it");

@@ -27,7 +27,7 @@ static const necpnet_field ship_fields[] = {
     NECPNET_ANGLE(ship, heading, 4, 0.01, 0),
     NECPNET_INTEGER(ship, colour, 5, 0, 0xffffff, NECPNET_FIELD_SLOW),
     NECPNET_INTEGER(ship, depth, 6, -500, 20, NECPNET_FIELD_SIGNED),
-    NECPNET_BOOL(ship, docked, 7, 0),
+    NECPNET_BOOL(ship, docked, 7, NECPNET_FIELD_RATE(4)),
     NECPNET_ENUM(ship, team, 8, 3, 0),
     NECPNET_ENTITY_REFERENCE(ship, target, 9, 0),
     NECPNET_STRING(ship, name, 10, 0),
@@ -45,7 +45,7 @@ static const char ship_json[] =
     "{\"name\": \"heading\", \"id\": 4, \"kind\": \"angle\", \"step\": 0.01},"
     "{\"name\": \"colour\", \"id\": 5, \"kind\": \"integer\", \"min\": 0, \"max\": 16777215, \"slow\": true},"
     "{\"name\": \"depth\", \"id\": 6, \"kind\": \"integer\", \"min\": -500, \"max\": 20},"
-    "{\"name\": \"docked\", \"id\": 7, \"kind\": \"bool\", \"slow\": false},"
+    "{\"name\": \"docked\", \"id\": 7, \"kind\": \"bool\", \"slow\": false, \"rate\": 4},"
     "{\"name\": \"team\", \"id\": 8, \"kind\": \"enum\", \"values\": [\"red\", \"green\", \"blue\", \"none\"]},"
     "{\"name\": \"target\", \"id\": 9, \"kind\": \"entity\"},"
     "{\"name\": \"name\", \"id\": 10, \"kind\": \"string\", \"count\": 24},"
@@ -264,6 +264,7 @@ TEST(test_schema_json_refuses_by_name)
         {ONE("{\"name\":\"f\",\"id\":1,\"kind\":\"bool\",\"intepolate\":true}"),
          "type t, field f: intepolate is no word"},
         {ONE("{\"name\":\"f\",\"id\":1,\"kind\":\"bool\",\"slow\":1}"), "type t, field f: slow must be true or false"},
+        {ONE("{\"name\":\"f\",\"id\":1,\"kind\":\"bool\",\"rate\":0}"), "type t, field f: rate must be"},
         {ONE("{\"name\":\"f\",\"id\":1,\"kind\":\"integer\",\"max\":1}"), "type t, field f: min is missing"},
         {ONE("{\"name\":\"f\",\"id\":1,\"kind\":\"integer\",\"min\":\"0\",\"max\":1}"),
          "type t, field f: min must be a number"},

@@ -45,6 +45,8 @@ def table(out, thing):
     out.append("| id | field | kind | range | notes |\n| --- | --- | --- | --- | --- |")
     for field in sorted(thing["fields"], key=lambda one: one["id"]):
         notes = [FLAGS[name] for name in FLAGS if field.get(name)]
+        if field.get("rate"):
+            notes.append("%d Hz" % field["rate"])
         if field.get("about"):
             notes.append(field["about"])
         out.append("| %d | `%s` | %s | %s | %s |" % (field["id"], field["name"], form(field), limits(field), "; ".join(notes)))

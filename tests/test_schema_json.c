@@ -264,7 +264,7 @@ TEST(test_schema_json_refuses_by_name)
         {ONE("{\"name\":\"f\",\"id\":1,\"kind\":\"bool\",\"intepolate\":true}"),
          "type t, field f: intepolate is no word"},
         {ONE("{\"name\":\"f\",\"id\":1,\"kind\":\"bool\",\"slow\":1}"), "type t, field f: slow must be true or false"},
-        {ONE("{\"name\":\"f\",\"id\":1,\"kind\":\"bool\",\"rate\":0}"), "type t, field f: rate must be"},
+        {ONE("{\"name\":\"f\",\"id\":1,\"kind\":\"bool\",\"rate\":0}"), "type t, field f: rate is out of range"},
         {ONE("{\"name\":\"f\",\"id\":1,\"kind\":\"integer\",\"max\":1}"), "type t, field f: min is missing"},
         {ONE("{\"name\":\"f\",\"id\":1,\"kind\":\"integer\",\"min\":\"0\",\"max\":1}"),
          "type t, field f: min must be a number"},

@@ -19692,6 +19692,7 @@ typedef struct nn_field_plan {
     bool has_length;    /* the first word says how many bytes or values follow */
     bool wide;          /* a component takes two words, low one first */
     bool hidden;        /* of a map: the struct has no such field */
+    uint8_t rate;       /* index in the type's rates plus 1; 0: with every tick */
     uint8_t room;       /* STRING, BYTES, ARRAY: what the struct has; differs from the field's count in a map */
     uint64_t range;     /* a component is 0 .. range; QUAT: even, its middle is 0 */
     int64_t base;       /* INTEGER, ENUM: the value of 0 */
@@ -19703,11 +19704,12 @@ typedef struct nn_type_plan {
     const nn_field_plan* fields;
     uint16_t field_count;
     uint16_t row_words;
-    uint16_t blend_count;       /* floating components that are interpolated: FLOAT, VEC2, VEC3, ANGLE */
-    bool restricted;            /* has OWNER_ONLY or NOT_OWNER fields */
-    bool slow;                  /* has SLOW fields */
-    int16_t own;                /* index of the type in the reader's schema; of a map: -1 if it has none */
-    const uint32_t* row_zeroes; /* the row of a struct of zeroes */
+    uint16_t blend_count; /* floating components that are interpolated: FLOAT, VEC2, VEC3, ANGLE */
+    bool restricted;      /* has OWNER_ONLY or NOT_OWNER fields */
+    uint8_t rate_count;
+    uint16_t rates[NECPNET_RATES_MAX]; /* of its fields: Hz; 0: SLOW */
+    int16_t own;                       /* index of the type in the reader's schema; of a map: -1 if it has none */
+    const uint32_t* row_zeroes;        /* the row of a struct of zeroes */
 } nn_type_plan;
 
 struct necpnet_schema {
@@ -19720,6 +19722,14 @@ struct necpnet_schema {
     uint64_t hash;
     nn_tables* tables; /* of the codec */
 };
+
+#define NN_FIELD_RATE_MAX 1000u
+
+/* nn_field_rate - in Hz; 0: as its class says. */
+NN_INLINE uint32_t nn_field_rate(const necpnet_field* field)
+{
+    return field->flags >> 16;
+}
 
 /* nn_schema_make - a schema of types that are known to be right. OK | ERR_OUT_OF_MEMORY */
 NN_PRIVATE necpnet_result nn_schema_make(const necpnet_allocator* allocator, const necpnet_entity_type* types,
@@ -19776,7 +19786,7 @@ NN_INLINE bool nn_field_visible(const nn_field_plan* plan, bool owner)
 #define SCHEMA_TURN 6.283185307179586
 #define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
 #define SCHEMA_FLOAT_MAX 3.402823466e38     /* FLT_MAX, rounded down */
-#define SCHEMA_FLAGS_ALL 511u
+#define SCHEMA_FLAGS_ALL (511u | NECPNET_FIELD_RATE(0xffff))
 #define SCHEMA_FLAGS_HASHED \
     (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED)
 
@@ -20063,6 +20073,21 @@ static bool schema_overlap(const necpnet_field* a, const necpnet_field* b)
            schema_meet(a->length_offset, a->length_bytes, b->length_offset, b->length_bytes);
 }
 
+/* The rates of a type's fields up to this one. */
+static int schema_count_rates(const necpnet_entity_type* type, int index)
+{
+    int count = 0;
+    for (int i = 0; i <= index; i++) {
+        uint32_t rate = type->fields[i].flags & (NECPNET_FIELD_RATE(0xffff) | NECPNET_FIELD_SLOW);
+        bool is_new = rate != 0;
+        for (int j = 0; j < i && is_new; j++) {
+            is_new = (type->fields[j].flags & (NECPNET_FIELD_RATE(0xffff) | NECPNET_FIELD_SLOW)) != rate;
+        }
+        count += is_new;
+    }
+    return count;
+}
+
 static bool schema_check_field(const schema_check* check, int index)
 {
     const necpnet_field* field = check->field;
@@ -20072,6 +20097,13 @@ static bool schema_check_field(const schema_check* check, int index)
     if (field->flags & ~SCHEMA_FLAGS_ALL) return schema_refuse(check, "unknown flag");
     if ((field->flags & NECPNET_FIELD_OWNER_ONLY) && (field->flags & NECPNET_FIELD_NOT_OWNER)) {
         return schema_refuse(check, "OWNER_ONLY and NOT_OWNER together: nobody would get it");
+    }
+    if (nn_field_rate(field) > NN_FIELD_RATE_MAX) return schema_refuse(check, "the rate must be 1 .. 1,000 Hz");
+    if (nn_field_rate(field) && (field->flags & NECPNET_FIELD_SLOW)) {
+        return schema_refuse(check, "SLOW and a rate together: one of them");
+    }
+    if (schema_count_rates(check->type, index) > NECPNET_RATES_MAX) {
+        return schema_refuse(check, "the fields of a type have at most 8 rates");
     }
     if ((field->flags & NECPNET_FIELD_INTERPOLATE) && field->kind != NECPNET_FIELD_INTEGER &&
         !schema_is_float_kind(field->kind)) {
@@ -20196,6 +20228,17 @@ static bool schema_is_blended(const necpnet_field* field)
            field->kind != NECPNET_FIELD_QUAT;
 }
 
+/* The field's rate among those of its type; that there is room was checked. */
+static uint8_t schema_plan_rate(nn_type_plan* plan, const necpnet_field* field)
+{
+    uint32_t rate = nn_field_rate(field);
+    uint8_t index = 0;
+    if (!rate && !(field->flags & NECPNET_FIELD_SLOW)) return 0;
+    while (index < plan->rate_count && plan->rates[index] != rate) index++;
+    if (index == plan->rate_count) plan->rates[plan->rate_count++] = (uint16_t)rate;
+    return (uint8_t)(index + 1);
+}
+
 /* elements: as many as the type has arrays. */
 static void schema_plan_type(nn_type_plan* plan, nn_field_plan* fields, nn_field_plan* elements,
                              const necpnet_entity_type* type)
@@ -20209,7 +20252,7 @@ static void schema_plan_type(nn_type_plan* plan, nn_field_plan* fields, nn_field
         if (fields[i].element) elements++;
         plan->row_words = (uint16_t)(plan->row_words + fields[i].words);
         if (field->flags & (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER)) plan->restricted = true;
-        if (field->flags & NECPNET_FIELD_SLOW) plan->slow = true;
+        fields[i].rate = schema_plan_rate(plan, field);
         if (schema_is_blended(field)) plan->blend_count = (uint16_t)(plan->blend_count + fields[i].components);
     }
 }
@@ -20558,6 +20601,7 @@ static void schema_text_put_flags(schema_text* text, uint32_t flags)
     if (flags & NECPNET_FIELD_SLOW) schema_text_put(text, ", \"slow\": true");
     if (flags & NECPNET_FIELD_POSITION) schema_text_put(text, ", \"position\": true");
     if (flags & NECPNET_FIELD_BOUNDED) schema_text_put(text, ", \"bounded\": true");
+    if (flags >> 16) schema_text_put_member(text, "rate", flags >> 16);
 }
 
 static void schema_text_put_type(schema_text* text, const necpnet_entity_type* type)
@@ -20828,10 +20872,10 @@ static bool schema_json_place(const schema_json* json, const nn_json* object, ne
 static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_field* field, uint32_t* end,
                               uint32_t* align)
 {
-    static const char* const words[] = {"name",        "id",          "kind",        "min",     "max",      "step",
-                                        "count",       "values",      "double",      "storage", "offset",   "ownerOnly",
-                                        "notOwner",    "interpolate", "required",    "slow",    "position", "about",
-                                        "lengthBytes", "bounded",     "lengthOffset"};
+    static const char* const words[] = {
+        "name",     "id",      "kind",        "min",       "max",          "step",        "count",    "values",
+        "double",   "storage", "offset",      "ownerOnly", "notOwner",     "interpolate", "required", "slow",
+        "position", "about",   "lengthBytes", "bounded",   "lengthOffset", "rate"};
     bool ok = true;
     uint32_t id = 0;
     uint32_t count = 1;
@@ -20853,6 +20897,9 @@ static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_
         if (!ok) return false;
         if (flag && nn_json_bool(flag)) field->flags |= schema_json_flags[i].flag;
     }
+    uint32_t rate = 0;
+    if (!schema_json_whole(json, object, "rate", 1, NN_FIELD_RATE_MAX, false, &rate)) return false;
+    field->flags |= NECPNET_FIELD_RATE(rate);
     return schema_json_range(json, object, field) && schema_json_storage(json, object, field) &&
            schema_json_place(json, object, field, end, align);
 }
@@ -23553,6 +23600,9 @@ typedef enum nn_sight {
 /* nn_observer_sight - how an entity stands to an observer. */
 NN_PRIVATE nn_sight nn_observer_sight(const nn_observer* observer, uint16_t place);
 
+/* nn_observer_distance - how many cells away from its own an entity stands that it watches; 0 for what is nowhere. */
+NN_PRIVATE uint32_t nn_observer_distance(const nn_observer* observer, uint16_t place);
+
 /* nn_observer_init - in no room. radius: 0 .. NN_INTEREST_RADIUS_MAX cells. */
 NN_PRIVATE void nn_observer_init(nn_observer* observer, nn_interest* interest, void* user, uint32_t radius);
 
@@ -23894,6 +23944,15 @@ NN_PRIVATE nn_sight nn_observer_sight(const nn_observer* observer, uint16_t plac
     return observer_reaches(observer, cell) ? NN_SIGHT_FULL : NN_SIGHT_MARGIN;
 }
 
+NN_PRIVATE uint32_t nn_observer_distance(const nn_observer* observer, uint16_t place)
+{
+    const nn_interest* interest = observer->interest;
+    uint32_t number = place < interest->entity_capacity ? interest->entities[place].cell : 0;
+    const nn_interest_cell* cell = &interest->cells[number];
+    if (!number || cell->x == NN_INTEREST_NOWHERE || observer->x == NN_INTEREST_NOWHERE) return 0;
+    return (uint32_t)observer_distance(observer, cell);
+}
+
 static void observer_unwatch_room(nn_observer* observer, uint32_t index, bool tell)
 {
     uint32_t window = observer_window(observer);
@@ -24101,7 +24160,6 @@ typedef struct nn_world_slot {
     uint32_t version;       /* of its newest row; never 0 when committed; goes on when the slot is used again */
     uint32_t record_first;  /* nn_record_cache: number of its newest record, of record_commit */
     uint32_t record_commit; /* low bits */
-    uint32_t slow_tick;     /* when its slow fields changed last */
     uint32_t freed_tick;
     uint32_t room;
     uint32_t watchers; /* followers that look from it */
@@ -24268,6 +24326,7 @@ necpnet_result necpnet_world_config_default(necpnet_world_config* config)
     config->client_bytes_per_s = 32000;
     config->history_ticks = 64;
     config->slow_ticks = 6;
+    config->tick_hz = 60;
     config->interest_radius = 2;
     return NECPNET_OK;
 }
@@ -24287,6 +24346,8 @@ static bool world_check_config(const necpnet_world_config* config)
         wrong = "history_ticks: 8 .. 256";
     else if (config->slow_ticks < 1 || config->slow_ticks > 1000)
         wrong = "slow_ticks: 1 .. 1,000";
+    else if (config->tick_hz < 1 || config->tick_hz > 1000)
+        wrong = "tick_hz: 1 .. 1,000";
     else if ((int)config->codec < NECPNET_CODEC_DEFAULT || config->codec > NECPNET_CODEC_THIN)
         wrong = "codec: NECPNET_CODEC_DEFAULT or NECPNET_CODEC_THIN";
     else if (!(config->interest_cell >= 0 && config->interest_cell <= 1e12))
@@ -24378,9 +24439,25 @@ NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_wor
     return world_row_place(world_plan(world, slot), slot, version);
 }
 
+/* Behind the struct: when the fields of each rate changed last. */
+static size_t world_rates_at(const nn_type_plan* plan)
+{
+    return (plan->type->struct_bytes + sizeof(uint32_t) - 1) / sizeof(uint32_t) * sizeof(uint32_t);
+}
+
+static size_t world_state_bytes(const nn_type_plan* plan)
+{
+    return world_rates_at(plan) + plan->rate_count * sizeof(uint32_t);
+}
+
+static uint32_t* world_rate_ticks(const nn_type_plan* plan, const nn_world_slot* slot)
+{
+    return (uint32_t*)(void*)((uint8_t*)slot->state + world_rates_at(plan));
+}
+
 static void world_release_state(necpnet_world* world, nn_world_slot* slot)
 {
-    nn_alloc_give(&world->alloc, slot->state, world_plan(world, slot)->type->struct_bytes);
+    nn_alloc_give(&world->alloc, slot->state, world_state_bytes(world_plan(world, slot)));
     slot->state = NULL;
 }
 
@@ -24500,11 +24577,11 @@ static necpnet_result world_fill_slot(necpnet_world* world, uint16_t place, int 
                                       const void* state)
 {
     const nn_type_plan* plan = &world->schema->plans[type];
-    void* copy = nn_alloc_take(&world->alloc, plan->type->struct_bytes);
+    void* copy = nn_alloc_take(&world->alloc, world_state_bytes(plan));
     size_t history_bytes = world_history_bytes(plan, WORLD_HISTORY_FIRST);
     uint32_t* history = (uint32_t*)nn_alloc_take(&world->alloc, history_bytes);
     if (!copy || !history) {
-        nn_alloc_give(&world->alloc, copy, plan->type->struct_bytes);
+        nn_alloc_give(&world->alloc, copy, world_state_bytes(plan));
         nn_alloc_give(&world->alloc, history, history_bytes);
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -24690,27 +24767,39 @@ static void world_add_version(necpnet_world* world, nn_world_slot* slot, uint32_
     if (slot->versions < slot->capacity) slot->versions++;
 }
 
-/* Keeps slow fields at their former values until they are due. Returns whether some are held back. */
-static bool world_hold_slow(necpnet_world* world, nn_world_slot* slot, const uint32_t* former, uint32_t tick)
+/* Ticks between two changes of the fields of a rate. */
+static uint32_t world_rate_interval(const necpnet_world* world, uint16_t rate)
+{
+    return rate ? (world->config.tick_hz + rate - 1u) / rate : world->config.slow_ticks;
+}
+
+/* Keeps fields at their former values until their rate is due. Returns whether some are held back. */
+static bool world_hold_rates(necpnet_world* world, nn_world_slot* slot, const uint32_t* former, uint32_t tick)
 {
     const nn_type_plan* plan = world_plan(world, slot);
-    bool due = tick - slot->slow_tick >= world->config.slow_ticks;
+    uint32_t* ticks = world_rate_ticks(plan, slot);
+    bool due[NECPNET_RATES_MAX];
+    bool taken[NECPNET_RATES_MAX];
     bool held = false;
-    bool taken = false;
+    for (unsigned i = 0; i < plan->rate_count; i++) {
+        due[i] = tick - ticks[i] >= world_rate_interval(world, plan->rates[i]);
+        taken[i] = false;
+    }
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
-        if (!(field->field->flags & NECPNET_FIELD_SLOW)) continue;
         uint32_t* now = world->scratch_row + field->word;
         size_t bytes = field->words * sizeof(uint32_t);
-        if (!memcmp(now, former + field->word, bytes)) continue;
-        if (due) {
-            taken = true;
+        if (!field->rate || !memcmp(now, former + field->word, bytes)) continue;
+        if (due[field->rate - 1]) {
+            taken[field->rate - 1] = true;
         } else {
             memcpy(now, former + field->word, bytes);
             held = true;
         }
     }
-    if (taken) slot->slow_tick = tick;
+    for (unsigned i = 0; i < plan->rate_count; i++) {
+        if (taken[i]) ticks[i] = tick;
+    }
     return held;
 }
 
@@ -24751,10 +24840,10 @@ static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_
     if (NN_UNLIKELY(clamped > 0) && world->config.strict) world_refuse_values(world, slot, plan);
     bool changed = is_new;
     if (is_new) {
-        slot->slow_tick = tick;
+        for (unsigned i = 0; i < plan->rate_count; i++) world_rate_ticks(plan, slot)[i] = tick;
     } else {
         const uint32_t* former = nn_world_row(world, slot, slot->version);
-        if (plan->slow) held = world_hold_slow(world, slot, former, tick);
+        if (plan->rate_count) held = world_hold_rates(world, slot, former, tick);
         changed = memcmp(former, world->scratch_row, plan->row_words * sizeof(uint32_t)) != 0;
     }
     if (changed && !is_new && tick - world->motions[place].changed_tick < slot->interval) {
@@ -25210,13 +25299,14 @@ typedef enum nn_follower_kind {
 
 /* What became of the last 64 frames, for an entity that was in one of them. In the masks bit i is frame frame_next - 1 - i. */
 typedef struct nn_follower_recent {
-    uint64_t sent;  /* frames with a state of it */
-    uint64_t full;  /* frames with a whole state of it, or (not in sent) that it left */
-    uint64_t acked; /* of both, those that arrived */
-    uint16_t place; /* its slot */
-    uint16_t state; /* number in states */
-    uint8_t kind;   /* nn_follower_kind: what the frame that is being written has of it */
-    bool moves;     /* the client takes it for moving, as of that frame */
+    uint64_t sent;   /* frames with a state of it */
+    uint64_t full;   /* frames with a whole state of it, or (not in sent) that it left */
+    uint64_t acked;  /* of both, those that arrived */
+    uint16_t place;  /* its slot */
+    uint16_t state;  /* number in states */
+    uint8_t kind;    /* nn_follower_kind: what the frame that is being written has of it */
+    bool moves;      /* the client takes it for moving, as of that frame */
+    bool is_skipped; /* in that frame others go first */
 } nn_follower_recent;
 
 typedef struct nn_follower_frame {
@@ -25256,13 +25346,18 @@ struct nn_follower {
     uint32_t entry_next;
     nn_follower_frame* frames; /* ring by value, a power of two; none when ordered */
     uint32_t frame_capacity;
-    uint32_t frame_first; /* the oldest value that is open */
-    uint32_t frame_next;  /* value of the next one: its number */
-    uint64_t known;       /* bit i: frame frame_next - 1 - i has arrived */
-    uint32_t ticks[64];   /* of the last frames, by number */
-    uint64_t sent_commit; /* of the last frame */
-    uint64_t walk_commit; /* of the last frame with moving entities */
-    uint16_t walk_from;   /* the slot to go on with among those; 0: from the beginning */
+    uint32_t frame_first;   /* the oldest value that is open */
+    uint32_t frame_next;    /* value of the next one: its number */
+    uint64_t known;         /* bit i: frame frame_next - 1 - i has arrived */
+    uint32_t ticks[64];     /* of the last frames, by number */
+    uint64_t sent_commit;   /* of the last frame */
+    uint64_t walk_commit;   /* of the last frame with moving entities */
+    uint16_t walk_from;     /* the slot to go on with among those; 0: from the beginning */
+    uint32_t walk_tick;     /* when it began at the beginning */
+    uint32_t walk_end_tick; /* of the last frame of the walk */
+    uint32_t walk_ticks;    /* that it took the last time; 0: all found room at once */
+    uint32_t weight_most;   /* of what it sees; so far, while it walks */
+    uint32_t weight_past;   /* as of the last walk */
     uint32_t sent_tick;
     uint32_t quiet_most;   /* quiet_tick is at most this: what became pending since was true until then */
     uint32_t quiet_tick;   /* the client had all until then, without a frame; counts when after sent_tick */
@@ -26577,8 +26672,10 @@ NN_PRIVATE void nn_records_put(nn_encoder* encoder, const nn_cached_record* reco
 #define FOLLOWER_TRAILING_UNORDERED 3 /* some of them may be lost */
 #define FOLLOWER_ENTRIES_FIRST 64
 #define FOLLOWER_FRAMES_FIRST 8
-#define FOLLOWER_WAIT_MAX 0xffffffu /* ticks; times a priority it fits 32 bits */
-#define FOLLOWER_RECORD_BITS_MIN 3  /* of a record that is not of the moving: said to be one, slot, kind */
+#define FOLLOWER_WAIT_MAX 0xffffffu /* ticks; times a weight it fits 40 bits */
+#define FOLLOWER_FIRST UINT64_C(0xffffffffffff)
+#define FOLLOWER_WEIGHT_ONE 256u
+#define FOLLOWER_RECORD_BITS_MIN 3 /* of a record that is not of the moving: said to be one, slot, kind */
 
 /* ---- choosing */
 
@@ -26608,6 +26705,13 @@ static void follower_sort(uint64_t* keys, uint32_t count)
     }
 }
 
+/* How much an entity's waiting counts: its priority, and less by how many cells it is away. */
+static uint32_t follower_weight(const nn_follower* follower, uint16_t place)
+{
+    uint32_t away = nn_observer_distance(&follower->observer, place);
+    return follower->world->slots[place].priority * FOLLOWER_WEIGHT_ONE / (1 + away);
+}
+
 /* Slots for this frame into order[]: own entities first, then by slot from start on. Returns how many; fewer than are
  * pending if the room is short, those that waited longest. */
 static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
@@ -26621,9 +26725,9 @@ static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
         const nn_follower_state* state = &follower->states[follower->pending[i]];
         uint16_t place = state->place;
         uint64_t waited = nn_min_u64(world->tick - state->sent_tick, FOLLOWER_WAIT_MAX);
-        waited *= world->slots[place].priority;
-        if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = UINT32_MAX;
-        order[i] = (UINT32_MAX - waited) << 16 | place;
+        waited *= follower_weight(follower, place);
+        if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = FOLLOWER_FIRST;
+        order[i] = (FOLLOWER_FIRST - waited) << 16 | place;
     }
     if (chosen < count) follower_sort(order, count);
     for (uint32_t i = 0; i < chosen; i++) {
@@ -26814,6 +26918,7 @@ static void follower_count_moving(nn_follower* follower, follower_writing* writi
     for (uint32_t i = 0; i < follower->recent_count; i++) {
         nn_follower_recent* recent = &follower->recent[i];
         recent->moves = nn_follower_moves(follower, recent, &writing->known);
+        recent->is_skipped = false;
         if (!recent->moves) continue;
         writing->moving++;
         if (!follower->states[recent->state].pending) continue;
@@ -26833,7 +26938,7 @@ static bool follower_write_moving(nn_follower* follower, follower_writing* writi
     follower_mark mark = follower_begin_record(writing, world->coding);
     bool there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
     if (there) follower_check_owner(follower, state, slot);
-    bool updated = there && follower_write_update(follower, writing, state, recent, true);
+    bool updated = there && !recent->is_skipped && follower_write_update(follower, writing, state, recent, true);
     if (!updated) follower_write_skip(follower, writing, state, recent);
     if (!follower_end_record(writing, world->coding, mark, bits_max)) return false;
     if (updated) {
@@ -26843,6 +26948,31 @@ static bool follower_write_moving(nn_follower* follower, follower_writing* writi
         nn_follower_pend(follower, state);
     }
     return true;
+}
+
+/* Whether an entity is left out this time. When not all find room in a frame, walking through them takes several; what
+ * counts less then gets a turn not in every walk, but when it has waited as long as its weight is less than the largest. */
+static bool follower_skips(nn_follower* follower, const nn_follower_recent* recent)
+{
+    const necpnet_world* world = follower->world;
+    if (!follower->walk_ticks) return false;
+    const nn_follower_state* state = &follower->states[recent->state];
+    uint32_t weight = follower_weight(follower, recent->place);
+    if (weight > follower->weight_most) follower->weight_most = weight;
+    if (nn_follower_owns(follower, &world->slots[recent->place])) return false;
+    uint64_t waited = nn_min_u64(world->tick - state->sent_tick, FOLLOWER_WAIT_MAX);
+    return waited * weight * 4 < (uint64_t)follower->walk_ticks * follower->weight_past * 3;
+}
+
+/* A walk begins at the first slot: what the last one took says whether there is room for all. */
+static void follower_begin_walk(nn_follower* follower)
+{
+    uint32_t tick = follower->world->tick;
+    bool one_frame = follower->walk_tick == follower->walk_end_tick;
+    follower->walk_ticks = one_frame ? 0 : tick - follower->walk_tick;
+    follower->walk_tick = tick;
+    follower->weight_past = follower->weight_most;
+    follower->weight_most = 0;
 }
 
 static void follower_walk(nn_follower* follower, follower_writing* writing)
@@ -26855,9 +26985,12 @@ static void follower_walk(nn_follower* follower, follower_writing* writing)
     follower->walk_from = 0;
     if (!walk) return;
     follower->walk_commit = world->commit;
+    if (!writing->walk_from) follower_begin_walk(follower);
+    follower->walk_end_tick = world->tick;
     for (uint32_t i = 0; i < follower->recent_count; i++) {
         nn_follower_recent* recent = &follower->recent[i];
         if (recent->place < writing->walk_from || !recent->moves) continue;
+        recent->is_skipped = follower_skips(follower, recent);
         if (follower_write_moving(follower, writing, recent)) continue;
         writing->walk_to = follower->walk_from = recent->place;
         break;
@@ -26925,7 +27058,7 @@ static void follower_write_records(nn_follower* follower, follower_writing* writ
                 nn_follower_unpend(follower, state);
                 continue;
             }
-            if (recent && recent->kind) continue; /* in this frame already */
+            if (recent && (recent->kind || recent->is_skipped)) continue; /* in this frame already, or not its turn */
             if (follower->again && follower_was_sent(follower, state, slot)) continue;
             kind = NN_FOLLOWER_UPDATE;
         }

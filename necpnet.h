@@ -2634,7 +2634,7 @@ NECPNET_API void necpnet_workers_destroy(necpnet_workers* workers);
 
 typedef struct necpnet_workers_statistics {
     uint32_t count;        /* servers now */
-    uint32_t handed_over;  /* datagrams that came to the wrong server; wraps */
+    uint32_t handed_over;  /* datagrams and streams that came to the wrong server; wraps */
     uint64_t dropped;      /* of them: for want of room, or their server had gone */
     uint32_t tokens_spent;
 } necpnet_workers_statistics;

@@ -182,6 +182,8 @@ NN_PRIVATE size_t nn_socket_kept_bytes_of(const nn_socket_buffers* buffers, cons
  * the stream failed. */
 NN_PRIVATE void nn_socket_listening_ready(nn_watch* watch, unsigned what);
 NN_PRIVATE void nn_socket_accept(nn_socket* socket);
+NN_PRIVATE void nn_socket_adopt(nn_socket* socket, int descriptor, const necpnet_address* from, uint8_t* data,
+                                size_t bytes); /* what another worker accepted, and read from it */
 NN_PRIVATE void nn_socket_serve_streams(nn_socket* socket);
 NN_PRIVATE void nn_socket_expire_streams(nn_socket* socket, uint64_t now_us);
 NN_PRIVATE bool nn_socket_write(necpnet_stream* stream, const uint8_t* first, size_t first_bytes, const uint8_t* second,

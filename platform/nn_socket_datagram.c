@@ -60,9 +60,15 @@ NN_PRIVATE void nn_socket_receive_handed_over(nn_socket* socket)
     while (at != end && socket->attached) {
         nn_handed_over record;
         memcpy(&record, at, sizeof record);
-        socket->sink.on_datagram(socket->sink.user, &record.from, at + sizeof record, record.bytes);
+        uint8_t* data = at + sizeof record;
         at += nn_handed_over_bytes(record.bytes);
+        if (record.descriptor == NN_NET_NONE) {
+            socket->sink.on_datagram(socket->sink.user, &record.from, data, record.bytes);
+        } else {
+            nn_socket_adopt(socket, record.descriptor, &record.from, data, record.bytes);
+        }
     }
+    nn_workers_close_streams(at, (uint32_t)(end - at));
 }
 
 /* As many slots as are filled, and twice as many after a call that filled them all: a slot that stays empty costs. */

@@ -1,4 +1,5 @@
 /* nn_socket_stream - byte streams of the socket transport: accept, connect, corked writes, back-pressure, closing. */
+#include "nn_platform.h"
 #include "nn_socket.h"
 
 #if !defined(__EMSCRIPTEN__)
@@ -339,6 +340,50 @@ static void socket_refuse_one(nn_socket* socket)
     if (nn_net_open(NN_NET_UDP, false, &descriptor) == NECPNET_OK) socket->spare_descriptor = descriptor;
 }
 
+/* A stream of somebody who connected; NULL: nobody wants it, and it is closed. */
+static necpnet_stream* socket_welcome(nn_socket* socket, int descriptor, const necpnet_address* from)
+{
+    necpnet_stream* stream = stream_new(socket, descriptor, NN_STREAM_OPEN);
+    if (!stream) {
+        nn_net_close(descriptor);
+        return NULL;
+    }
+    void* context = socket->sink.on_accept(socket->sink.user, stream, from);
+    if (stream->state != NN_STREAM_OPEN) return NULL; /* the sink has closed it, or detached */
+    stream->as.context = context;
+    if (context) {
+        stream_wish(stream);
+        return stream;
+    }
+    stream_kill(stream);
+    return NULL;
+}
+
+NN_PRIVATE void nn_socket_adopt(nn_socket* socket, int descriptor, const necpnet_address* from, uint8_t* data,
+                                size_t bytes)
+{
+    necpnet_stream* stream = socket_welcome(socket, descriptor, from);
+    if (stream && stream->state == NN_STREAM_OPEN) socket->sink.on_data(stream->as.context, data, bytes);
+}
+
+NN_PRIVATE bool nn_platform_workers_hand_stream(const necpnet_transport* transport, necpnet_stream* stream,
+                                                uint32_t worker, const necpnet_address* from, const uint8_t* data,
+                                                size_t bytes)
+{
+    nn_socket* socket = (nn_socket*)transport->user;
+    int descriptor = stream->watch.descriptor;
+    if (!socket->workers || worker == socket->worker || stream->state != NN_STREAM_OPEN || stream->queue_bytes)
+        return false;
+    nn_loop_watch(socket->loop, &stream->watch, 0); /* before another thread has it */
+    if (!nn_workers_hand(socket->workers, worker, from, descriptor, data, bytes)) {
+        stream_wish(stream);
+        return false;
+    }
+    stream->watch.descriptor = NN_NET_NONE;
+    stream_drop_queue(stream);
+    return true;
+}
+
 NN_PRIVATE void nn_socket_accept(nn_socket* socket)
 {
     socket->listening_ready = false;
@@ -359,19 +404,7 @@ NN_PRIVATE void nn_socket_accept(nn_socket* socket)
         }
         socket->descriptors_said = socket->descriptors_said && socket->spare_descriptor == NN_NET_NONE;
         if (!NN_NET_ACCEPTED_IS_TUNED) nn_net_tune_tcp(descriptor, NN_SOCKET_UNSENT_BYTES_MAX);
-        necpnet_stream* stream = stream_new(socket, descriptor, NN_STREAM_OPEN);
-        if (!stream) {
-            nn_net_close(descriptor);
-            continue;
-        }
-        void* context = socket->sink.on_accept(socket->sink.user, stream, &from);
-        if (stream->state != NN_STREAM_OPEN) continue; /* the sink has closed it, or detached */
-        stream->as.context = context;
-        if (context) {
-            stream_wish(stream);
-        } else {
-            stream_kill(stream);
-        }
+        (void)socket_welcome(socket, descriptor, &from);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "nn_workers.h"
 
 #include "nn_handshake_wire.h"
+#include "nn_net.h"
 #include "nn_packet.h"
 #include "nn_platform.h"
 
@@ -108,6 +109,7 @@ NN_PRIVATE void nn_workers_leave(necpnet_workers* workers, uint32_t place)
     nn_mutex_lock(&workers->mutex);
     nn_mutex_lock(&inbox->mutex);
     uint8_t* block = inbox->filling < inbox->reading ? inbox->filling : inbox->reading;
+    nn_workers_close_streams(inbox->filling, inbox->bytes);
     inbox->loop = NULL;
     inbox->filling = inbox->reading = NULL;
     inbox->bytes = 0;
@@ -133,25 +135,45 @@ NN_PRIVATE bool nn_workers_divert(necpnet_workers* workers, uint32_t place, cons
         return false;
     }
     if (to == place || to >= workers->count_max) return false;
+    (void)nn_workers_hand(workers, to, from, NN_NET_NONE, data, bytes);
+    return true;
+}
+
+NN_PRIVATE bool nn_workers_hand(necpnet_workers* workers, uint32_t to, const necpnet_address* from, int descriptor,
+                                const uint8_t* data, size_t bytes)
+{
+    if (to >= workers->count_max) return false;
     nn_inbox* inbox = &workers->inboxes[to];
     size_t needed = nn_handed_over_bytes(bytes);
     nn_mutex_lock(&inbox->mutex);
-    if (inbox->loop && needed <= NN_WORKERS_INBOX_BYTES - inbox->bytes) {
+    bool fits = inbox->loop && needed <= NN_WORKERS_INBOX_BYTES - inbox->bytes;
+    if (fits) {
         nn_handed_over record;
         memset(&record, 0, sizeof record);
         record.from = *from;
         record.bytes = (uint32_t)bytes;
+        record.descriptor = descriptor;
         memcpy(inbox->filling + inbox->bytes, &record, sizeof record);
         memcpy(inbox->filling + inbox->bytes + sizeof record, data, bytes);
         inbox->bytes += (uint32_t)needed;
         nn_atomic_store(&inbox->waiting, 1);
         nn_atomic_add(&workers->handed_over, 1);
         nn_loop_wake(inbox->loop); /* under the lock: the loop may not go meanwhile */
-    } else {
+    } else if (descriptor == NN_NET_NONE) {
         inbox->dropped++;
     }
     nn_mutex_unlock(&inbox->mutex);
-    return true;
+    return fits;
+}
+
+NN_PRIVATE void nn_workers_close_streams(const uint8_t* records, uint32_t bytes)
+{
+    for (const uint8_t* at = records; at != records + bytes;) {
+        nn_handed_over record;
+        memcpy(&record, at, sizeof record);
+        if (record.descriptor != NN_NET_NONE) nn_net_close(record.descriptor);
+        at += nn_handed_over_bytes(record.bytes);
+    }
 }
 
 NN_PRIVATE uint8_t* nn_workers_take(necpnet_workers* workers, uint32_t place, uint32_t* out_bytes)
@@ -242,6 +264,19 @@ NN_PRIVATE necpnet_result nn_platform_workers_spend(void* user, const uint8_t* i
     (void)expires_us;
     (void)wall_us;
     return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE bool nn_platform_workers_hand_stream(const necpnet_transport* transport, necpnet_stream* stream,
+                                                uint32_t worker, const necpnet_address* from, const uint8_t* data,
+                                                size_t bytes)
+{
+    (void)transport;
+    (void)stream;
+    (void)worker;
+    (void)from;
+    (void)data;
+    (void)bytes;
+    return false;
 }
 
 NN_PRIVATE uint32_t nn_platform_worker_of(const necpnet_transport* transport)

@@ -22,6 +22,7 @@
 typedef struct nn_handed_over {
     necpnet_address from;
     uint32_t bytes;
+    int32_t descriptor; /* of a stream that these bytes were read from; NN_NET_NONE: they are a datagram */
 } nn_handed_over;
 
 typedef struct nn_inbox {
@@ -59,6 +60,14 @@ NN_PRIVATE void nn_workers_leave(necpnet_workers* workers, uint32_t place);
 /* nn_workers_divert - hand a datagram to the worker that its connection id names. False: it is the receiver's own. */
 NN_PRIVATE bool nn_workers_divert(necpnet_workers* workers, uint32_t place, const necpnet_address* from,
                                   const uint8_t* data, size_t bytes);
+
+/* nn_workers_hand - hand bytes to a worker: a datagram, or a stream's descriptor and what was read from it. False: it is not
+ * there, or its inbox is full; then nothing changed. */
+NN_PRIVATE bool nn_workers_hand(necpnet_workers* workers, uint32_t to, const necpnet_address* from, int descriptor,
+                                const uint8_t* data, size_t bytes);
+
+/* nn_workers_close_streams - close the descriptors among records that nobody will take. */
+NN_PRIVATE void nn_workers_close_streams(const uint8_t* records, uint32_t bytes);
 
 /* nn_workers_take - what others handed over: records one behind the other; a view until the next take. */
 NN_PRIVATE uint8_t* nn_workers_take(necpnet_workers* workers, uint32_t place, uint32_t* out_bytes);

@@ -212,7 +212,7 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     web.deflate.enabled = config->websocket_deflate;
     web.deflate.sessions = config->websocket_deflate;
     nn_web_session_hooks hooks = {
-        client, nn_client_session_open, nn_client_session_message, nn_client_session_close, NULL, NULL};
+        client, nn_client_session_open, nn_client_session_message, nn_client_session_close, NULL, NULL, NULL};
     necpnet_sink sink = {client,         client_on_datagram, client_on_accept, nn_web_on_open,
                          nn_web_on_data, nn_web_on_writable, nn_web_on_close,  client_on_resolved};
     return nn_endpoint_attach(&client->endpoint, config->transport, &sockets, &web, &hooks, &sink);

@@ -232,6 +232,26 @@ static necpnet_result client_start_udp(necpnet_client* client, nn_attempt* attem
     return result;
 }
 
+/* Of several workers behind an address one has the session: the ticket says which, and so does the path, where there is room. */
+static void client_write_path(const necpnet_client* client, const nn_url* url, char* out, size_t bytes_max)
+{
+    size_t bytes = strlen(url->path);
+    memcpy(out, url->path, bytes + 1);
+    size_t room = bytes < NECPNET_URL_BYTES_MAX ? NECPNET_URL_BYTES_MAX - bytes : 0;
+    if (!client->is_resuming || room < sizeof NN_WEB_WORKER_QUERY + 4) return;
+    char digits[4];
+    unsigned worker = client->ticket[NN_TICKET_WORKER_AT];
+    digits[0] = (char)('0' + worker / 100);
+    digits[1] = (char)('0' + worker / 10 % 10);
+    digits[2] = (char)('0' + worker % 10);
+    digits[3] = '\0';
+    nn_writer writer = nn_writer_of((uint8_t*)out + bytes, bytes_max - bytes);
+    nn_write_u8(&writer, (uint8_t)(strchr(url->path, '?') ? '&' : '?'));
+    nn_write_bytes(&writer, NN_WEB_WORKER_QUERY, sizeof NN_WEB_WORKER_QUERY - 1);
+    nn_write_bytes(&writer, digits, sizeof digits);
+    NN_ASSERT(!writer.failed);
+}
+
 static void client_start(necpnet_client* client, nn_attempt* attempt)
 {
     const nn_url* url = &client->urls[attempt->url];
@@ -241,7 +261,9 @@ static void client_start(necpnet_client* client, nn_attempt* attempt)
     if (NECPNET_WITH_UDP && url->scheme == NN_URL_UDP) {
         result = client_start_udp(client, attempt);
     } else {
-        result = nn_web_connect_session(client->endpoint.web, &attempt->address, url->host, url->path,
+        char path[sizeof url->path + sizeof NN_WEB_WORKER_QUERY + 4];
+        client_write_path(client, url, path, sizeof path);
+        result = nn_web_connect_session(client->endpoint.web, &attempt->address, url->host, path,
                                         url->scheme == NN_URL_WSS, attempt, &attempt->web);
     }
     if (result) client_fail(client, attempt, result, url->text);

@@ -7,6 +7,7 @@
 #define NN_HANDSHAKE_WIRE_H
 
 #include "nn_aead.h"
+#include "nn_ticket.h"
 #include "nn_token.h"
 
 #define NN_HANDSHAKE_BYTES 1200u /* HELLO, AUTH and RESUME are exactly this long: no amplification */
@@ -38,7 +39,7 @@ NN_INLINE bool nn_handshake_is(const uint8_t* data, size_t bytes)
     return bytes > 0 && data[0] >= 1 && data[0] <= 0x0f;
 }
 
-#define NN_RESUME_WORKER_AT (46u + 7u) /* in a RESUME: the highest byte of its ticket's number */
+#define NN_RESUME_WORKER_AT (46u + NN_TICKET_WORKER_AT) /* in a RESUME: the highest byte of its ticket's number */
 
 /* The first 8 bytes of every message. */
 typedef struct nn_handshake_head {

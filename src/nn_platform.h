@@ -18,6 +18,12 @@ NN_PRIVATE necpnet_result nn_platform_workers_reserve(void* user, uint64_t wall_
 NN_PRIVATE necpnet_result nn_platform_workers_spend(void* user, const uint8_t* id, uint64_t expires_us,
                                                     uint64_t wall_us);
 
+/* nn_platform_workers_hand_stream - give an accepted stream of a transport of sockets to another worker, with the bytes that
+ * were read from it. False: there is no such worker, or no room. True: the stream is at its end here. */
+NN_PRIVATE bool nn_platform_workers_hand_stream(const necpnet_transport* transport, necpnet_stream* stream,
+                                                uint32_t worker, const necpnet_address* from, const uint8_t* data,
+                                                size_t bytes);
+
 /* nn_platform_read_file - a whole file. bytes does not count the NUL that is put behind the last byte; the block has
  * bytes + 1 bytes and goes back with nn_alloc_give(alloc, out, bytes + 1).
  *
@@ -60,6 +66,19 @@ NN_INLINE necpnet_result nn_platform_workers_spend(void* user, const uint8_t* id
     (void)expires_us;
     (void)wall_us;
     return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_INLINE bool nn_platform_workers_hand_stream(const necpnet_transport* transport, necpnet_stream* stream,
+                                               uint32_t worker, const necpnet_address* from, const uint8_t* data,
+                                               size_t bytes)
+{
+    (void)transport;
+    (void)stream;
+    (void)worker;
+    (void)from;
+    (void)data;
+    (void)bytes;
+    return false;
 }
 
 NN_INLINE necpnet_result nn_platform_read_file(nn_alloc* alloc, const char* path, uint8_t** out, size_t* out_bytes)

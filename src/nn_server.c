@@ -117,6 +117,13 @@ static void server_on_datagram(void* user, const necpnet_address* from, uint8_t*
     nn_server_datagram((necpnet_server*)user, from, data, bytes);
 }
 
+static bool server_hand_stream(void* user, necpnet_stream* stream, uint32_t worker, const necpnet_address* from,
+                               const uint8_t* data, size_t bytes)
+{
+    return nn_platform_workers_hand_stream(((necpnet_server*)user)->endpoint.transport, stream, worker, from, data,
+                                           bytes);
+}
+
 static void* server_on_accept(void* user, necpnet_stream* stream, const necpnet_address* from)
 {
     return nn_web_on_accept(((necpnet_server*)user)->endpoint.web, stream, from);
@@ -219,7 +226,8 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
                                   nn_server_session_message,
                                   nn_server_session_close,
                                   nn_server_session_writable,
-                                  nn_server_web_drop};
+                                  nn_server_web_drop,
+                                  config->workers ? server_hand_stream : NULL};
     necpnet_sink sink = {server,         server_on_datagram, server_on_accept, nn_web_on_open,
                          nn_web_on_data, nn_web_on_writable, nn_web_on_close,  server_on_resolved};
     necpnet_result result = nn_endpoint_attach(&server->endpoint, config->transport, &sockets, &web, &hooks, &sink);

@@ -8,7 +8,8 @@
 
 #include "nn_key_schedule.h"
 
-#define NN_TICKET_BYTES 216u /* key id 4, number 4, salt 24, ciphertext 168, tag 16 */
+#define NN_TICKET_BYTES 216u   /* key id 4, number 4, salt 24, ciphertext 168, tag 16 */
+#define NN_TICKET_WORKER_AT 7u /* the number's highest byte: the worker that has the session */
 #define NN_TICKET_PLAIN_BYTES 168u
 #define NN_TICKET_SALT_BYTES 24u
 #define NN_TICKET_HEADER_BYTES (8u + NN_TICKET_SALT_BYTES)

@@ -36,7 +36,13 @@ typedef struct nn_web_session_hooks {
     void (*on_session_writable)(void* user, necpnet_web_connection* connection);
     /* something on the way to a session met refusal, and was not the application's; NULL: not told */
     void (*on_drop)(void* user, const necpnet_address* from, necpnet_drop drop);
+    /* a request for a session names the worker that has it: whether its stream was handed over, with these bytes that came
+     * over it; NULL: there is no other */
+    bool (*on_session_elsewhere)(void* user, necpnet_stream* stream, uint32_t worker, const necpnet_address* from,
+                                 const uint8_t* data, size_t bytes);
 } nn_web_session_hooks;
+
+#define NN_WEB_WORKER_QUERY "worker=" /* in the query of a session's URL: decimal, below 256 */
 
 /* nn_web_create - a web on somebody's transport; does not attach.
  *

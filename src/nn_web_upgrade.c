@@ -112,6 +112,32 @@ static void upgrade_default_answer(const necpnet_web* web, const necpnet_web_req
     }
 }
 
+/* The worker that a query names; -1: none. */
+static int upgrade_worker(const char* query)
+{
+    const size_t name_bytes = sizeof NN_WEB_WORKER_QUERY - 1;
+    for (const char* at = query; at && *at; at = strchr(at, '&'), at = at ? at + 1 : NULL) {
+        if (strncmp(at, NN_WEB_WORKER_QUERY, name_bytes) != 0) continue;
+        int worker = 0;
+        const char* digit = at + name_bytes;
+        for (; *digit >= '0' && *digit <= '9' && worker < 256; digit++) worker = worker * 10 + (*digit - '0');
+        bool ends = *digit == '\0' || *digit == '&';
+        return ends && digit != at + name_bytes && worker < 256 ? worker : -1;
+    }
+    return -1;
+}
+
+/* Whether another worker has the session that is asked for, and now the stream. What TLS has made of it stays here. */
+static bool upgrade_goes_elsewhere(necpnet_web_connection* connection, const necpnet_web_request* request)
+{
+    const nn_web_session_hooks* hooks = &connection->web->hooks;
+    if (!hooks->on_session_elsewhere || connection->tls) return false;
+    int worker = upgrade_worker(request->query);
+    if (worker < 0) return false;
+    return hooks->on_session_elsewhere(hooks->user, connection->stream, (uint32_t)worker, &connection->address,
+                                       (const uint8_t*)request->raw, request->raw_bytes);
+}
+
 static void upgrade_act(necpnet_web_connection* connection, const nn_http_head* head,
                         const necpnet_web_request* request, const char* key, const necpnet_web_answer* answer)
 {
@@ -126,6 +152,11 @@ static void upgrade_act(necpnet_web_connection* connection, const nn_http_head* 
     case NECPNET_WEB_ACCEPT:
     case NECPNET_WEB_SESSION:
         if (answer->action == NECPNET_WEB_ACCEPT) connection->is_seen = true; /* whatever comes of it */
+        if (request->is_upgrade && answer->action == NECPNET_WEB_SESSION &&
+            upgrade_goes_elsewhere(connection, request)) {
+            nn_web_connection_end(connection, NECPNET_OK, NN_WEBSOCKET_CODE_LOST, NULL, true);
+            break;
+        }
         if (request->is_upgrade) {
             upgrade_accept(connection, head, request, key, answer);
             break;

@@ -324,7 +324,8 @@ static void on_session_close(void* user, necpnet_web_connection* connection, nec
     world.session_reason = reason;
 }
 
-static const nn_web_session_hooks hooks = {NULL, on_session_open, on_session_message, on_session_close, NULL, NULL};
+static const nn_web_session_hooks hooks = {NULL, on_session_open, on_session_message, on_session_close, NULL, NULL,
+                                           NULL};
 
 static void* session_accept(void* user, necpnet_stream* stream, const necpnet_address* from)
 {

@@ -24,7 +24,7 @@ struct crew {
     int joined[SERVERS_MAX]; /* peers that ever connected */
     necpnet_client* clients[CLIENTS_MAX];
     int client_count;
-    int connected, failed;
+    int connected, resumed, suspended, failed;
     necpnet_result reason;
     uint32_t echoes[CLIENTS_MAX];
 };
@@ -135,6 +135,8 @@ static void crew_turn_clients(struct crew* crew)
         TEST_OK(necpnet_client_update(crew->clients[i], necpnet_time_us()));
         while (necpnet_client_poll(crew->clients[i], &event)) {
             if (event.type == NECPNET_EVENT_CONNECTED) crew->connected++;
+            if (event.type == NECPNET_EVENT_CONNECTED && event.resumed) crew->resumed++;
+            if (event.type == NECPNET_EVENT_SUSPENDED) crew->suspended++;
             if (event.type == NECPNET_EVENT_CONNECT_FAILED || event.type == NECPNET_EVENT_DISCONNECTED) {
                 crew->failed++;
                 crew->reason = event.reason;
@@ -342,6 +344,133 @@ TEST(test_workers_need_not_hand_over_where_the_kernel_steers)
 #else
     TEST_SKIP("no SO_ATTACH_REUSEPORT_CBPF here");
 #endif
+}
+
+/* ---- sessions that go on: whichever worker the new connection reaches, the one that has the session gets it -- */
+
+#define LINES 16
+#define CUTS 3
+
+/* A client's own sockets, whose wire can be cut. */
+struct line {
+    necpnet_transport outer;
+    const necpnet_transport* inner;
+    necpnet_stream* stream;
+    bool is_shut;
+};
+
+static struct line lines[LINES];
+
+static struct line* line_of(void* user)
+{
+    for (int i = 0; i < LINES; i++) {
+        if (lines[i].inner && lines[i].inner->user == user) return &lines[i];
+    }
+    return NULL;
+}
+
+static necpnet_result line_send(void* user, const necpnet_address* to, const uint8_t* data, size_t bytes)
+{
+    const struct line* line = line_of(user);
+    return line->is_shut ? NECPNET_OK : line->inner->send_datagram(user, to, data, bytes);
+}
+
+static necpnet_result line_open(void* user, const necpnet_address* to, const char* url, void* context,
+                                necpnet_stream** out_stream)
+{
+    struct line* line = line_of(user);
+    necpnet_result result = line->inner->open_stream(user, to, url, context, out_stream);
+    line->stream = result == NECPNET_OK ? *out_stream : NULL;
+    return result;
+}
+
+static void line_add_client(struct crew* crew, struct line* line, const char* url)
+{
+    necpnet_socket_config sockets;
+    necpnet_client_config config;
+    necpnet_client* client = NULL;
+    TEST_OK(necpnet_socket_config_default(&sockets));
+    sockets.udp_port = 0;
+    sockets.allocator = crew->allocator;
+    memset(line, 0, sizeof *line);
+    TEST_OK(necpnet_socket_create(&sockets, &line->inner));
+    line->outer = *line->inner;
+    line->outer.send_datagram = line_send;
+    line->outer.open_stream = line_open;
+    TEST_OK(necpnet_client_config_default(&config));
+    config.allocator = crew->allocator;
+    config.security = crew->security;
+    config.transport = &line->outer;
+    config.udp_ping_ms = 50;
+    config.udp_timeout_ms = 200;
+    config.reconnect_delay_min_ms = config.reconnect_delay_max_ms = 20;
+    TEST_OK(necpnet_client_create(&config, &client));
+    TEST_OK(necpnet_client_update(client, necpnet_time_us()));
+    TEST_OK(necpnet_client_connect(client, &url, 1));
+    crew->clients[crew->client_count++] = client;
+}
+
+/* Nothing of it comes through any more; a stream's other end hears of it. */
+static void line_cut(struct line* line)
+{
+    line->is_shut = true;
+    if (line->stream) nn_net_shut(line->stream->watch.descriptor);
+    line->stream = NULL;
+}
+
+/* From another port, which the system gives to any of the workers. */
+static void line_mend(struct line* line)
+{
+    line->is_shut = false;
+    TEST_OK(line->inner->rebind(line->inner->user));
+}
+
+/* Echoes over sessions that are cut again and again; how many connections reached another worker than the session's. */
+static uint32_t handed_over_by_cuts(bool web, bool* out_supported)
+{
+    struct crew crew;
+    char url[64];
+    *out_supported = crew_begin(&crew, 4, true, NECPNET_SECURITY_OPEN);
+    if (!*out_supported) return 0;
+    make_url(&crew, web, url);
+    for (int i = 0; i < LINES; i++) line_add_client(&crew, &lines[i], url);
+    CREW_UNTIL(&crew, crew_turn(&crew), crew.connected == LINES);
+    crew_echo(&crew, 0, 1); /* a session of which nobody was heard does not wait */
+    CREW_UNTIL(&crew, crew_turn(&crew), crew_echoes(&crew) == LINES);
+    uint32_t echoes = 1;
+    for (int cut = 0; cut < CUTS; cut++) {
+        crew_echo(&crew, echoes, 3);
+        for (int i = 0; i < LINES; i++) line_cut(&lines[i]);
+        CREW_UNTIL(&crew, crew_turn(&crew), crew.suspended == LINES * (cut + 1));
+        for (int i = 0; i < LINES; i++) line_mend(&lines[i]);
+        echoes += 3;
+        CREW_UNTIL(&crew, crew_turn(&crew), crew.connected == LINES * (cut + 2));
+        CREW_UNTIL(&crew, crew_turn(&crew), crew_echoes(&crew) == LINES * echoes); /* crew_turn checks their order */
+    }
+    TEST_EQUAL(crew.resumed, LINES * CUTS);
+    TEST_EQUAL(crew.failed, 0);
+    necpnet_workers_statistics statistics;
+    TEST_OK(necpnet_workers_get_statistics(crew.workers, &statistics));
+    crew_end(&crew);
+    for (int i = 0; i < LINES; i++) necpnet_socket_destroy(lines[i].inner);
+    memset(lines, 0, sizeof lines);
+    return statistics.handed_over;
+}
+
+TEST(test_workers_hand_a_udp_session_over_to_the_one_that_has_it)
+{
+    bool supported;
+    uint32_t handed_over = handed_over_by_cuts(false, &supported);
+    if (!supported) TEST_SKIP("this system cannot share a port");
+    TEST_GREATER(handed_over, 4); /* 48 times one of four at random */
+}
+
+TEST(test_workers_hand_a_websocket_session_over_to_the_one_that_has_it)
+{
+    bool supported;
+    uint32_t handed_over = handed_over_by_cuts(true, &supported);
+    if (!supported) TEST_SKIP("this system cannot share a port");
+    TEST_GREATER(handed_over, 4);
 }
 
 /* ---- tokens -- */

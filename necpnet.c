@@ -1533,6 +1533,12 @@ NN_PRIVATE necpnet_result nn_platform_workers_reserve(void* user, uint64_t wall_
 NN_PRIVATE necpnet_result nn_platform_workers_spend(void* user, const uint8_t* id, uint64_t expires_us,
                                                     uint64_t wall_us);
 
+/* nn_platform_workers_hand_stream - give an accepted stream of a transport of sockets to another worker, with the bytes that
+ * were read from it. False: there is no such worker, or no room. True: the stream is at its end here. */
+NN_PRIVATE bool nn_platform_workers_hand_stream(const necpnet_transport* transport, necpnet_stream* stream,
+                                                uint32_t worker, const necpnet_address* from, const uint8_t* data,
+                                                size_t bytes);
+
 /* nn_platform_read_file - a whole file. bytes does not count the NUL that is put behind the last byte; the block has
  * bytes + 1 bytes and goes back with nn_alloc_give(alloc, out, bytes + 1).
  *
@@ -1575,6 +1581,19 @@ NN_INLINE necpnet_result nn_platform_workers_spend(void* user, const uint8_t* id
     (void)expires_us;
     (void)wall_us;
     return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_INLINE bool nn_platform_workers_hand_stream(const necpnet_transport* transport, necpnet_stream* stream,
+                                               uint32_t worker, const necpnet_address* from, const uint8_t* data,
+                                               size_t bytes)
+{
+    (void)transport;
+    (void)stream;
+    (void)worker;
+    (void)from;
+    (void)data;
+    (void)bytes;
+    return false;
 }
 
 NN_INLINE necpnet_result nn_platform_read_file(nn_alloc* alloc, const char* path, uint8_t** out, size_t* out_bytes)
@@ -3365,7 +3384,8 @@ NN_PRIVATE necpnet_result nn_key_of_passphrase(const char* passphrase, uint8_t o
 #define NN_TICKET_H
 
 
-#define NN_TICKET_BYTES 216u /* key id 4, number 4, salt 24, ciphertext 168, tag 16 */
+#define NN_TICKET_BYTES 216u   /* key id 4, number 4, salt 24, ciphertext 168, tag 16 */
+#define NN_TICKET_WORKER_AT 7u /* the number's highest byte: the worker that has the session */
 #define NN_TICKET_PLAIN_BYTES 168u
 #define NN_TICKET_SALT_BYTES 24u
 #define NN_TICKET_HEADER_BYTES (8u + NN_TICKET_SALT_BYTES)
@@ -3549,7 +3569,7 @@ NN_INLINE bool nn_handshake_is(const uint8_t* data, size_t bytes)
     return bytes > 0 && data[0] >= 1 && data[0] <= 0x0f;
 }
 
-#define NN_RESUME_WORKER_AT (46u + 7u) /* in a RESUME: the highest byte of its ticket's number */
+#define NN_RESUME_WORKER_AT (46u + NN_TICKET_WORKER_AT) /* in a RESUME: the highest byte of its ticket's number */
 
 /* The first 8 bytes of every message. */
 typedef struct nn_handshake_head {
@@ -16299,7 +16319,13 @@ typedef struct nn_web_session_hooks {
     void (*on_session_writable)(void* user, necpnet_web_connection* connection);
     /* something on the way to a session met refusal, and was not the application's; NULL: not told */
     void (*on_drop)(void* user, const necpnet_address* from, necpnet_drop drop);
+    /* a request for a session names the worker that has it: whether its stream was handed over, with these bytes that came
+     * over it; NULL: there is no other */
+    bool (*on_session_elsewhere)(void* user, necpnet_stream* stream, uint32_t worker, const necpnet_address* from,
+                                 const uint8_t* data, size_t bytes);
 } nn_web_session_hooks;
+
+#define NN_WEB_WORKER_QUERY "worker=" /* in the query of a session's URL: decimal, below 256 */
 
 /* nn_web_create - a web on somebody's transport; does not attach.
  *
@@ -17529,6 +17555,32 @@ static void upgrade_default_answer(const necpnet_web* web, const necpnet_web_req
     }
 }
 
+/* The worker that a query names; -1: none. */
+static int upgrade_worker(const char* query)
+{
+    const size_t name_bytes = sizeof NN_WEB_WORKER_QUERY - 1;
+    for (const char* at = query; at && *at; at = strchr(at, '&'), at = at ? at + 1 : NULL) {
+        if (strncmp(at, NN_WEB_WORKER_QUERY, name_bytes) != 0) continue;
+        int worker = 0;
+        const char* digit = at + name_bytes;
+        for (; *digit >= '0' && *digit <= '9' && worker < 256; digit++) worker = worker * 10 + (*digit - '0');
+        bool ends = *digit == '\0' || *digit == '&';
+        return ends && digit != at + name_bytes && worker < 256 ? worker : -1;
+    }
+    return -1;
+}
+
+/* Whether another worker has the session that is asked for, and now the stream. What TLS has made of it stays here. */
+static bool upgrade_goes_elsewhere(necpnet_web_connection* connection, const necpnet_web_request* request)
+{
+    const nn_web_session_hooks* hooks = &connection->web->hooks;
+    if (!hooks->on_session_elsewhere || connection->tls) return false;
+    int worker = upgrade_worker(request->query);
+    if (worker < 0) return false;
+    return hooks->on_session_elsewhere(hooks->user, connection->stream, (uint32_t)worker, &connection->address,
+                                       (const uint8_t*)request->raw, request->raw_bytes);
+}
+
 static void upgrade_act(necpnet_web_connection* connection, const nn_http_head* head,
                         const necpnet_web_request* request, const char* key, const necpnet_web_answer* answer)
 {
@@ -17543,6 +17595,11 @@ static void upgrade_act(necpnet_web_connection* connection, const nn_http_head* 
     case NECPNET_WEB_ACCEPT:
     case NECPNET_WEB_SESSION:
         if (answer->action == NECPNET_WEB_ACCEPT) connection->is_seen = true; /* whatever comes of it */
+        if (request->is_upgrade && answer->action == NECPNET_WEB_SESSION &&
+            upgrade_goes_elsewhere(connection, request)) {
+            nn_web_connection_end(connection, NECPNET_OK, NN_WEBSOCKET_CODE_LOST, NULL, true);
+            break;
+        }
         if (request->is_upgrade) {
             upgrade_accept(connection, head, request, key, answer);
             break;
@@ -35747,7 +35804,7 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     web.deflate.enabled = config->websocket_deflate;
     web.deflate.sessions = config->websocket_deflate;
     nn_web_session_hooks hooks = {
-        client, nn_client_session_open, nn_client_session_message, nn_client_session_close, NULL, NULL};
+        client, nn_client_session_open, nn_client_session_message, nn_client_session_close, NULL, NULL, NULL};
     necpnet_sink sink = {client,         client_on_datagram, client_on_accept, nn_web_on_open,
                          nn_web_on_data, nn_web_on_writable, nn_web_on_close,  client_on_resolved};
     return nn_endpoint_attach(&client->endpoint, config->transport, &sockets, &web, &hooks, &sink);
@@ -36410,6 +36467,26 @@ static necpnet_result client_start_udp(necpnet_client* client, nn_attempt* attem
     return result;
 }
 
+/* Of several workers behind an address one has the session: the ticket says which, and so does the path, where there is room. */
+static void client_write_path(const necpnet_client* client, const nn_url* url, char* out, size_t bytes_max)
+{
+    size_t bytes = strlen(url->path);
+    memcpy(out, url->path, bytes + 1);
+    size_t room = bytes < NECPNET_URL_BYTES_MAX ? NECPNET_URL_BYTES_MAX - bytes : 0;
+    if (!client->is_resuming || room < sizeof NN_WEB_WORKER_QUERY + 4) return;
+    char digits[4];
+    unsigned worker = client->ticket[NN_TICKET_WORKER_AT];
+    digits[0] = (char)('0' + worker / 100);
+    digits[1] = (char)('0' + worker / 10 % 10);
+    digits[2] = (char)('0' + worker % 10);
+    digits[3] = '\0';
+    nn_writer writer = nn_writer_of((uint8_t*)out + bytes, bytes_max - bytes);
+    nn_write_u8(&writer, (uint8_t)(strchr(url->path, '?') ? '&' : '?'));
+    nn_write_bytes(&writer, NN_WEB_WORKER_QUERY, sizeof NN_WEB_WORKER_QUERY - 1);
+    nn_write_bytes(&writer, digits, sizeof digits);
+    NN_ASSERT(!writer.failed);
+}
+
 static void client_start(necpnet_client* client, nn_attempt* attempt)
 {
     const nn_url* url = &client->urls[attempt->url];
@@ -36419,7 +36496,9 @@ static void client_start(necpnet_client* client, nn_attempt* attempt)
     if (NECPNET_WITH_UDP && url->scheme == NN_URL_UDP) {
         result = client_start_udp(client, attempt);
     } else {
-        result = nn_web_connect_session(client->endpoint.web, &attempt->address, url->host, url->path,
+        char path[sizeof url->path + sizeof NN_WEB_WORKER_QUERY + 4];
+        client_write_path(client, url, path, sizeof path);
+        result = nn_web_connect_session(client->endpoint.web, &attempt->address, url->host, path,
                                         url->scheme == NN_URL_WSS, attempt, &attempt->web);
     }
     if (result) client_fail(client, attempt, result, url->text);
@@ -37642,6 +37721,13 @@ static void server_on_datagram(void* user, const necpnet_address* from, uint8_t*
     nn_server_datagram((necpnet_server*)user, from, data, bytes);
 }
 
+static bool server_hand_stream(void* user, necpnet_stream* stream, uint32_t worker, const necpnet_address* from,
+                               const uint8_t* data, size_t bytes)
+{
+    return nn_platform_workers_hand_stream(((necpnet_server*)user)->endpoint.transport, stream, worker, from, data,
+                                           bytes);
+}
+
 static void* server_on_accept(void* user, necpnet_stream* stream, const necpnet_address* from)
 {
     return nn_web_on_accept(((necpnet_server*)user)->endpoint.web, stream, from);
@@ -37744,7 +37830,8 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
                                   nn_server_session_message,
                                   nn_server_session_close,
                                   nn_server_session_writable,
-                                  nn_server_web_drop};
+                                  nn_server_web_drop,
+                                  config->workers ? server_hand_stream : NULL};
     necpnet_sink sink = {server,         server_on_datagram, server_on_accept, nn_web_on_open,
                          nn_web_on_data, nn_web_on_writable, nn_web_on_close,  server_on_resolved};
     necpnet_result result = nn_endpoint_attach(&server->endpoint, config->transport, &sockets, &web, &hooks, &sink);
@@ -42676,6 +42763,7 @@ NN_PRIVATE bool nn_resolver_take(nn_resolver* resolver, nn_resolved* out)
 typedef struct nn_handed_over {
     necpnet_address from;
     uint32_t bytes;
+    int32_t descriptor; /* of a stream that these bytes were read from; NN_NET_NONE: they are a datagram */
 } nn_handed_over;
 
 typedef struct nn_inbox {
@@ -42713,6 +42801,14 @@ NN_PRIVATE void nn_workers_leave(necpnet_workers* workers, uint32_t place);
 /* nn_workers_divert - hand a datagram to the worker that its connection id names. False: it is the receiver's own. */
 NN_PRIVATE bool nn_workers_divert(necpnet_workers* workers, uint32_t place, const necpnet_address* from,
                                   const uint8_t* data, size_t bytes);
+
+/* nn_workers_hand - hand bytes to a worker: a datagram, or a stream's descriptor and what was read from it. False: it is not
+ * there, or its inbox is full; then nothing changed. */
+NN_PRIVATE bool nn_workers_hand(necpnet_workers* workers, uint32_t to, const necpnet_address* from, int descriptor,
+                                const uint8_t* data, size_t bytes);
+
+/* nn_workers_close_streams - close the descriptors among records that nobody will take. */
+NN_PRIVATE void nn_workers_close_streams(const uint8_t* records, uint32_t bytes);
 
 /* nn_workers_take - what others handed over: records one behind the other; a view until the next take. */
 NN_PRIVATE uint8_t* nn_workers_take(necpnet_workers* workers, uint32_t place, uint32_t* out_bytes);
@@ -42834,6 +42930,7 @@ NN_PRIVATE void nn_workers_leave(necpnet_workers* workers, uint32_t place)
     nn_mutex_lock(&workers->mutex);
     nn_mutex_lock(&inbox->mutex);
     uint8_t* block = inbox->filling < inbox->reading ? inbox->filling : inbox->reading;
+    nn_workers_close_streams(inbox->filling, inbox->bytes);
     inbox->loop = NULL;
     inbox->filling = inbox->reading = NULL;
     inbox->bytes = 0;
@@ -42859,25 +42956,45 @@ NN_PRIVATE bool nn_workers_divert(necpnet_workers* workers, uint32_t place, cons
         return false;
     }
     if (to == place || to >= workers->count_max) return false;
+    (void)nn_workers_hand(workers, to, from, NN_NET_NONE, data, bytes);
+    return true;
+}
+
+NN_PRIVATE bool nn_workers_hand(necpnet_workers* workers, uint32_t to, const necpnet_address* from, int descriptor,
+                                const uint8_t* data, size_t bytes)
+{
+    if (to >= workers->count_max) return false;
     nn_inbox* inbox = &workers->inboxes[to];
     size_t needed = nn_handed_over_bytes(bytes);
     nn_mutex_lock(&inbox->mutex);
-    if (inbox->loop && needed <= NN_WORKERS_INBOX_BYTES - inbox->bytes) {
+    bool fits = inbox->loop && needed <= NN_WORKERS_INBOX_BYTES - inbox->bytes;
+    if (fits) {
         nn_handed_over record;
         memset(&record, 0, sizeof record);
         record.from = *from;
         record.bytes = (uint32_t)bytes;
+        record.descriptor = descriptor;
         memcpy(inbox->filling + inbox->bytes, &record, sizeof record);
         memcpy(inbox->filling + inbox->bytes + sizeof record, data, bytes);
         inbox->bytes += (uint32_t)needed;
         nn_atomic_store(&inbox->waiting, 1);
         nn_atomic_add(&workers->handed_over, 1);
         nn_loop_wake(inbox->loop); /* under the lock: the loop may not go meanwhile */
-    } else {
+    } else if (descriptor == NN_NET_NONE) {
         inbox->dropped++;
     }
     nn_mutex_unlock(&inbox->mutex);
-    return true;
+    return fits;
+}
+
+NN_PRIVATE void nn_workers_close_streams(const uint8_t* records, uint32_t bytes)
+{
+    for (const uint8_t* at = records; at != records + bytes;) {
+        nn_handed_over record;
+        memcpy(&record, at, sizeof record);
+        if (record.descriptor != NN_NET_NONE) nn_net_close(record.descriptor);
+        at += nn_handed_over_bytes(record.bytes);
+    }
 }
 
 NN_PRIVATE uint8_t* nn_workers_take(necpnet_workers* workers, uint32_t place, uint32_t* out_bytes)
@@ -42968,6 +43085,19 @@ NN_PRIVATE necpnet_result nn_platform_workers_spend(void* user, const uint8_t* i
     (void)expires_us;
     (void)wall_us;
     return NECPNET_ERR_UNSUPPORTED;
+}
+
+NN_PRIVATE bool nn_platform_workers_hand_stream(const necpnet_transport* transport, necpnet_stream* stream,
+                                                uint32_t worker, const necpnet_address* from, const uint8_t* data,
+                                                size_t bytes)
+{
+    (void)transport;
+    (void)stream;
+    (void)worker;
+    (void)from;
+    (void)data;
+    (void)bytes;
+    return false;
 }
 
 NN_PRIVATE uint32_t nn_platform_worker_of(const necpnet_transport* transport)
@@ -43160,6 +43290,8 @@ NN_PRIVATE size_t nn_socket_kept_bytes_of(const nn_socket_buffers* buffers, cons
  * the stream failed. */
 NN_PRIVATE void nn_socket_listening_ready(nn_watch* watch, unsigned what);
 NN_PRIVATE void nn_socket_accept(nn_socket* socket);
+NN_PRIVATE void nn_socket_adopt(nn_socket* socket, int descriptor, const necpnet_address* from, uint8_t* data,
+                                size_t bytes); /* what another worker accepted, and read from it */
 NN_PRIVATE void nn_socket_serve_streams(nn_socket* socket);
 NN_PRIVATE void nn_socket_expire_streams(nn_socket* socket, uint64_t now_us);
 NN_PRIVATE bool nn_socket_write(necpnet_stream* stream, const uint8_t* first, size_t first_bytes, const uint8_t* second,
@@ -43652,9 +43784,15 @@ NN_PRIVATE void nn_socket_receive_handed_over(nn_socket* socket)
     while (at != end && socket->attached) {
         nn_handed_over record;
         memcpy(&record, at, sizeof record);
-        socket->sink.on_datagram(socket->sink.user, &record.from, at + sizeof record, record.bytes);
+        uint8_t* data = at + sizeof record;
         at += nn_handed_over_bytes(record.bytes);
+        if (record.descriptor == NN_NET_NONE) {
+            socket->sink.on_datagram(socket->sink.user, &record.from, data, record.bytes);
+        } else {
+            nn_socket_adopt(socket, record.descriptor, &record.from, data, record.bytes);
+        }
     }
+    nn_workers_close_streams(at, (uint32_t)(end - at));
 }
 
 /* As many slots as are filled, and twice as many after a call that filled them all: a slot that stays empty costs. */
@@ -44316,6 +44454,50 @@ static void socket_refuse_one(nn_socket* socket)
     if (nn_net_open(NN_NET_UDP, false, &descriptor) == NECPNET_OK) socket->spare_descriptor = descriptor;
 }
 
+/* A stream of somebody who connected; NULL: nobody wants it, and it is closed. */
+static necpnet_stream* socket_welcome(nn_socket* socket, int descriptor, const necpnet_address* from)
+{
+    necpnet_stream* stream = stream_new(socket, descriptor, NN_STREAM_OPEN);
+    if (!stream) {
+        nn_net_close(descriptor);
+        return NULL;
+    }
+    void* context = socket->sink.on_accept(socket->sink.user, stream, from);
+    if (stream->state != NN_STREAM_OPEN) return NULL; /* the sink has closed it, or detached */
+    stream->as.context = context;
+    if (context) {
+        stream_wish(stream);
+        return stream;
+    }
+    stream_kill(stream);
+    return NULL;
+}
+
+NN_PRIVATE void nn_socket_adopt(nn_socket* socket, int descriptor, const necpnet_address* from, uint8_t* data,
+                                size_t bytes)
+{
+    necpnet_stream* stream = socket_welcome(socket, descriptor, from);
+    if (stream && stream->state == NN_STREAM_OPEN) socket->sink.on_data(stream->as.context, data, bytes);
+}
+
+NN_PRIVATE bool nn_platform_workers_hand_stream(const necpnet_transport* transport, necpnet_stream* stream,
+                                                uint32_t worker, const necpnet_address* from, const uint8_t* data,
+                                                size_t bytes)
+{
+    nn_socket* socket = (nn_socket*)transport->user;
+    int descriptor = stream->watch.descriptor;
+    if (!socket->workers || worker == socket->worker || stream->state != NN_STREAM_OPEN || stream->queue_bytes)
+        return false;
+    nn_loop_watch(socket->loop, &stream->watch, 0); /* before another thread has it */
+    if (!nn_workers_hand(socket->workers, worker, from, descriptor, data, bytes)) {
+        stream_wish(stream);
+        return false;
+    }
+    stream->watch.descriptor = NN_NET_NONE;
+    stream_drop_queue(stream);
+    return true;
+}
+
 NN_PRIVATE void nn_socket_accept(nn_socket* socket)
 {
     socket->listening_ready = false;
@@ -44336,19 +44518,7 @@ NN_PRIVATE void nn_socket_accept(nn_socket* socket)
         }
         socket->descriptors_said = socket->descriptors_said && socket->spare_descriptor == NN_NET_NONE;
         if (!NN_NET_ACCEPTED_IS_TUNED) nn_net_tune_tcp(descriptor, NN_SOCKET_UNSENT_BYTES_MAX);
-        necpnet_stream* stream = stream_new(socket, descriptor, NN_STREAM_OPEN);
-        if (!stream) {
-            nn_net_close(descriptor);
-            continue;
-        }
-        void* context = socket->sink.on_accept(socket->sink.user, stream, &from);
-        if (stream->state != NN_STREAM_OPEN) continue; /* the sink has closed it, or detached */
-        stream->as.context = context;
-        if (context) {
-            stream_wish(stream);
-        } else {
-            stream_kill(stream);
-        }
+        (void)socket_welcome(socket, descriptor, &from);
     }
 }
 

@@ -428,6 +428,7 @@ typedef struct necpnet_schema necpnet_schema;       /* section 7 */
 typedef struct necpnet_world necpnet_world;         /* section 7 */
 typedef struct necpnet_view necpnet_view;           /* section 7 */
 typedef struct necpnet_voice necpnet_voice;         /* section 13 */
+typedef struct necpnet_voice_hub necpnet_voice_hub; /* section 13 */
 
 /* What TLS needs. Paths are read once at create; copied. */
 typedef struct necpnet_tls_config {
@@ -880,6 +881,7 @@ typedef struct necpnet_server_config {
     const necpnet_channel_config* channels;
     int channel_count;
     necpnet_world* world;       /* NULL (default), or the world that clients follow; borrowed */
+    necpnet_voice_hub* voice_hub; /* NULL (default), or what forwards speech between peers; borrowed; of one server */
     uint32_t peers_max;         /* 1 .. 8,000,000 (24 bits of the connection id, 1 to tell a slot's connections apart),
                                    default 1,024 */
     uint32_t peers_per_address_max; /* default 64 */
@@ -3126,7 +3128,6 @@ NECPNET_API necpnet_result necpnet_presence_read(const void* data, size_t bytes,
  *        necpnet_voice_push(voice, 0, microphone, 480, now_us);
  *        necpnet_voice_pull(voice, speaker, 480, now_us);
  */
-typedef struct necpnet_voice_hub necpnet_voice_hub;
 typedef uint32_t necpnet_voice_group;
 
 #define NECPNET_VOICE_STREAMS_MAX 4            /* of one sender; 2 bits on the wire. 0 is the microphone, mono */
@@ -3409,6 +3410,183 @@ typedef struct necpnet_voice_statistics {
  */
 NECPNET_API necpnet_result necpnet_voice_get_statistics(const necpnet_voice* voice,
                                                         necpnet_voice_statistics* out_statistics);
+
+/* -- voice on a server -- */
+
+/* Forwards packets of speech to who may and can hear them, without decoding: members of a group, of whom those in the same
+ * zone and within the radius where the group is of kind PROXIMITY, the loudest few for each listener. One hub belongs to
+ * one server (necpnet_server_config.voice_hub); each session of the server may join its groups. With several workers each
+ * has a hub of its own, and their peers do not hear each other. */
+typedef struct necpnet_voice_hub_config {
+    size_t struct_bytes;
+    necpnet_allocator allocator;
+    necpnet_logger logger;
+    uint32_t groups_max;         /* whispers included; 1 .. 1,000,000, default 16,384 */
+    uint32_t loudest;            /* streams forwarded to one listener at a time, whispers not counted; 1 .. 16, default 6 */
+    uint32_t packets_per_s_max;  /* of one sender, all his streams; 10 .. 1,000, default 120; more are dropped */
+    uint32_t bytes_per_s_max;    /* of their payloads; 1,000 .. 1,000,000, default 16,000 */
+    bool pcm;                    /* forward raw samples, too (bytes_per_s_max must allow 97,000); default false */
+    bool sealed;                 /* forward what is sealed end to end, of which the header alone can be checked; default true */
+    uint32_t talk_ms_max;        /* talk without a pause of 0.4 s for so long is told: VOICE_HUB_CONTINUOUS; 5,000 ..
+                                    3,600,000, default 60,000 */
+    uint32_t spam_silence_ms;    /* a sender of spam is not forwarded for so long; 0 (default: he is told of, no more) ..
+                                    3,600,000 */
+    bool (*may_whisper)(necpnet_peer from, necpnet_peer to, void* user); /* NULL (default): nobody may */
+    void* user;
+} necpnet_voice_hub_config;
+
+/* necpnet_voice_hub_config_default - fill all fields and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_voice_hub_config_default(necpnet_voice_hub_config* config);
+
+/* necpnet_voice_hub_create - a hub without groups.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_CONFIG | ERR_OUT_OF_MEMORY
+ *          | ERR_UNSUPPORTED (NECPNET_WITH_VOICE is 0)
+ * Thread   becomes the owner: that of its server.   Callback  no.   Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_hub_create(const necpnet_voice_hub_config* config,
+                                                    necpnet_voice_hub** out_hub);
+
+/* necpnet_voice_hub_destroy - after its server.
+ *
+ *   hub  NULL does nothing.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_voice_hub_destroy(necpnet_voice_hub* hub);
+
+/* necpnet_voice_hub_group_create - a group without members.
+ *
+ *   kind         CHANNEL or PROXIMITY.
+ *   radius       PROXIMITY: how far a voice is heard; more than 0. Else ignored.
+ *   members_max  1 .. 1,000,000.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_LIMIT_REACHED (groups_max) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_hub_group_create(necpnet_voice_hub* hub, necpnet_voice_kind kind, float radius,
+                                                          uint32_t members_max, necpnet_voice_group* out_group);
+
+/* necpnet_voice_hub_group_destroy - its members are told.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_hub_group_destroy(necpnet_voice_hub* hub, necpnet_voice_group group);
+
+/* necpnet_voice_hub_join, necpnet_voice_hub_leave - membership of a session of the hub's server, from EVENT_CONNECTED on;
+ * it ends with the session. The player is told. Joining again is OK.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (the group, the peer; leave: not in it)
+ *          | ERR_LIMIT_REACHED (members_max, NECPNET_VOICE_GROUPS_OF_ONE_MAX) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_hub_join(necpnet_voice_hub* hub, necpnet_voice_group group, necpnet_peer peer);
+NECPNET_API necpnet_result necpnet_voice_hub_leave(necpnet_voice_hub* hub, necpnet_voice_group group, necpnet_peer peer);
+
+/* necpnet_voice_hub_silence - nothing of this member is forwarded to a group, or anywhere (group 0). He is told.
+ * necpnet_voice_hub_deafen - nothing is forwarded to him.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_hub_silence(necpnet_voice_hub* hub, necpnet_voice_group group,
+                                                     necpnet_peer peer, bool silenced);
+NECPNET_API necpnet_result necpnet_voice_hub_deafen(necpnet_voice_hub* hub, necpnet_peer peer, bool deafened);
+
+/* necpnet_voice_hub_set_position - where a player speaks and hears, for groups of kind PROXIMITY; before the first call he
+ * neither hears nor is heard there.
+ *
+ *   zone      players of different zones do not hear each other.
+ *   position  3 numbers; borrowed until return.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT (also what is no number) | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_voice_hub_set_position(necpnet_voice_hub* hub, necpnet_peer peer, uint32_t zone,
+                                                          const float* position);
+
+typedef enum necpnet_voice_hub_event_type {
+    NECPNET_VOICE_HUB_NONE = 0,
+    NECPNET_VOICE_HUB_SPEAKING = 1,    /* peer, stream, group: began to be forwarded */
+    NECPNET_VOICE_HUB_SILENT = 2,      /* peer, stream, group: has stopped */
+    NECPNET_VOICE_HUB_FLOOD = 3,       /* peer: sends more than the limits, for a second */
+    NECPNET_VOICE_HUB_NOISE = 4,       /* peer: loud, with none of the ups and downs of speech, for 3 s */
+    NECPNET_VOICE_HUB_KEYING = 5,      /* peer: begins anew over and over: 8 times more than 3 a second */
+    NECPNET_VOICE_HUB_CONTINUOUS = 6,  /* peer: talk_ms_max without a pause */
+    NECPNET_VOICE_HUB_BAD_PACKET = 7,  /* peer, group: what is no Opus, or not allowed here; at most one a second and peer */
+    NECPNET_VOICE_HUB_STRANGER = 8,    /* peer, group: speaks to a group that he is not in; likewise */
+    NECPNET_VOICE_HUB_QUALITY = 9,     /* peer, stream, loss_ppm, jitter_ms: what his listeners report has changed */
+    NECPNET_VOICE_HUB_WHISPERS = 10,   /* peer, other, group: may whisper to the other now */
+    NECPNET_VOICE_HUB_WHISPER_ENDED = 11 /* peer, other, group */
+} necpnet_voice_hub_event_type;
+
+typedef struct necpnet_voice_hub_event {
+    necpnet_voice_hub_event_type type;
+    necpnet_peer peer;
+    necpnet_peer other;
+    uint64_t user; /* client id of peer */
+    necpnet_voice_group group;
+    int stream;
+    uint32_t loss_ppm;
+    uint32_t jitter_ms;
+} necpnet_voice_hub_event;
+
+/* necpnet_voice_hub_poll - take the next event. The oldest of more than 1,024 are dropped.
+ *
+ * Returns  whether there was one.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API bool necpnet_voice_hub_poll(necpnet_voice_hub* hub, necpnet_voice_hub_event* out_event);
+
+typedef struct necpnet_voice_hub_statistics {
+    uint32_t members;          /* sessions */
+    uint32_t groups;           /* whispers included */
+    uint32_t speaking;         /* streams */
+    uint64_t packets_received;
+    uint64_t packets_forwarded; /* copies to listeners */
+    uint64_t bytes_forwarded;   /* of payloads */
+    uint64_t packets_limited;   /* dropped: over a sender's limits */
+    uint64_t packets_bad;       /* dropped: not what they should be */
+    uint64_t packets_stranger;  /* dropped: to a group that the sender is not in */
+    uint64_t packets_silenced;  /* dropped: of a silenced sender */
+    uint64_t copies_unheard;    /* not made: out of range, deaf, muted */
+    uint64_t copies_quiet;      /* not made: the listener hears `loudest` others */
+    uint64_t copies_stale;      /* dropped: the listener's connection did not take them in 200 ms, or 32 waited */
+    uint64_t memory_bytes;
+} necpnet_voice_hub_statistics;
+
+/* necpnet_voice_hub_get_statistics - figures of the whole hub since it was made.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_voice_hub_get_statistics(const necpnet_voice_hub* hub,
+                                                            necpnet_voice_hub_statistics* out_statistics);
+
+typedef struct necpnet_voice_member_info {
+    uint32_t groups;        /* that he is in */
+    uint32_t streams;       /* that he ever sent */
+    bool has_voice;         /* his client understands voice, and is connected */
+    bool is_silenced;       /* everywhere, by necpnet_voice_hub_silence or for spam */
+    bool is_deafened;       /* by the application, or his own wish */
+    uint64_t packets_sent;     /* that came from him */
+    uint64_t packets_received; /* that were queued for him */
+    uint64_t bytes_received;
+    uint32_t spam_events;
+} necpnet_voice_member_info;
+
+/* necpnet_voice_hub_get_member - facts of one member.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_voice_hub_get_member(const necpnet_voice_hub* hub, necpnet_peer peer,
+                                                        necpnet_voice_member_info* out_info);
 
 #ifdef __cplusplus
 }

@@ -128,6 +128,12 @@ static void client_view_renew(void* user, bool ordered)
     nn_view_renew((necpnet_view*)user, ordered);
 }
 
+static void client_voice_open(void* user, bool speaks)
+{
+    (void)user; /* nn_client_joined tells more */
+    (void)speaks;
+}
+
 static bool client_voice_ready(void* user, uint64_t now_us)
 {
     return nn_voice_ready((const necpnet_voice*)user, now_us);
@@ -181,8 +187,8 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
         if (result) return result;
     }
     if (NECPNET_WITH_VOICE && config->voice) {
-        nn_voice_port port = {client_voice_ready, client_voice_write, client_voice_read, client_voice_deadline_us,
-                              config->voice};
+        nn_voice_port port = {client_voice_open, client_voice_ready,       client_voice_write,
+                              client_voice_read, client_voice_deadline_us, config->voice};
         client->voice_port = port;
         client->endpoint.has_voice = true;
     }

@@ -31,6 +31,8 @@ NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connectio
 /* What belongs to the present carrier. */
 static void connection_release(nn_connection* connection)
 {
+    if (NECPNET_WITH_VOICE && connection->speaks) connection->voice->open(connection->voice->user, false);
+    connection->speaks = false;
     if (NECPNET_WITH_SERVER && connection->follower) nn_world_unfollow(connection->world, connection->follower);
     nn_connection_leave_web(connection);
     if (connection->udp) {
@@ -136,7 +138,8 @@ static bool connection_voice_has_room(const nn_connection* connection)
 static bool connection_voice_ready(void* user, uint64_t now_us)
 {
     const nn_connection* connection = (const nn_connection*)user;
-    return connection_voice_has_room(connection) && connection->voice->ready(connection->voice->user, now_us);
+    return connection->speaks && connection_voice_has_room(connection) &&
+           connection->voice->ready(connection->voice->user, now_us);
 }
 
 static bool connection_voice_write(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us)
@@ -171,6 +174,7 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         nn_source source = {connection_voice_ready, connection_voice_write, connection};
         nn_source none = {NULL, NULL, NULL};
         nn_session_set_source(session, NN_SOURCE_VOICE, connection->speaks ? source : none);
+        if (connection->speaks) connection->voice->open(connection->voice->user, true);
     }
     if (NECPNET_WITH_SERVER && connection->world && (open->peer->features & NN_FEATURE_STATE)) {
         nn_source source = {connection_state_ready, connection_state_write, connection};

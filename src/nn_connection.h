@@ -24,6 +24,7 @@
 #include "nn_setup.h"
 #include "nn_statistics.h"
 #include "nn_view.h"
+#include "nn_voice_frame.h"
 #include "nn_web.h"
 
 #define NN_CONNECTION_UNSENT_BYTES 16384    /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
@@ -87,15 +88,6 @@ typedef struct nn_state_sink {
                   bool ordered); /* the same world over another connection: all is sent anew, nothing leaves for that */
     void* user;
 } nn_state_sink;
-
-/* Who says and hears VOICE frames: a client's voice, or a server's hub. */
-typedef struct nn_voice_port {
-    bool (*ready)(void* user, uint64_t now_us);
-    bool (*write)(void* user, nn_writer* writer, uint64_t now_us);              /* whole frames that fit */
-    bool (*read)(void* user, uint8_t type, nn_reader* reader, uint64_t now_us); /* behind the type; false: malformed */
-    uint64_t (*deadline_us)(void* user);                                        /* when ready becomes true by itself */
-    void* user;
-} nn_voice_port;
 
 /* What a connection over UDP has besides: taken when it begins, given back with the carrier. */
 typedef struct nn_connection_udp {

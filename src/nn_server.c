@@ -4,6 +4,7 @@
 #include "nn_bits.h"
 #include "nn_platform.h"
 #include "nn_upgrade.h"
+#include "nn_voice_hub.h"
 #include "nn_world.h"
 
 necpnet_result necpnet_server_config_default(necpnet_server_config* config)
@@ -249,11 +250,33 @@ static bool server_take_ticket_keys(necpnet_server* server, const necpnet_server
     return nn_endpoint_random(&server->endpoint, &keys->keys[0], sizeof keys->keys[0]);
 }
 
+static void server_voice_wake(void* user, necpnet_peer name)
+{
+    necpnet_server* server = (necpnet_server*)user;
+    nn_peer* peer = nn_server_find(server, name);
+    if (peer) nn_server_mark_dirty(server, peer);
+}
+
+static necpnet_result server_voice_control(void* user, necpnet_peer name, const void* data, size_t bytes)
+{
+    necpnet_server* server = (necpnet_server*)user;
+    nn_peer* peer = nn_server_find(server, name);
+    if (!peer || peer->has_ended) return NECPNET_ERR_NOT_FOUND;
+    necpnet_result result = nn_session_send_control(&peer->session, data, bytes);
+    if (result == NECPNET_OK) nn_server_mark_dirty(server, peer);
+    return result;
+}
+
 static necpnet_result server_begin(necpnet_server* server, const necpnet_server_config* config)
 {
     necpnet_result result = nn_endpoint_init(&server->endpoint, &config->allocator, &config->logger, &config->entropy,
                                              config->channels, config->channel_count, config->datagram_bytes_max, true);
     if (result) return result;
+    if (NECPNET_WITH_VOICE && config->voice_hub) {
+        nn_voice_server calls = {server_voice_wake, server_voice_control, server};
+        config->voice_hub->server = calls;
+        server->endpoint.has_voice = true;
+    }
     nn_connection_settings* settings = &server->endpoint.settings;
     settings->udp_ping_ms = config->udp_ping_ms;
     settings->udp_timeout_ms = config->udp_timeout_ms;
@@ -450,6 +473,7 @@ necpnet_result necpnet_server_update(necpnet_server* server, uint64_t now_us)
 {
     if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
     server_end_views(server);
+    if (NECPNET_WITH_VOICE && server->config.voice_hub) nn_voice_hub_set_time(server->config.voice_hub, now_us);
     nn_endpoint_begin(&server->endpoint, now_us);
     nn_server_end_greetings(server, server->endpoint.now_us);
     nn_handshake_server_expire(server->handshake, server->endpoint.now_us);

@@ -174,6 +174,9 @@ NN_PRIVATE void nn_server_count_traffic(const nn_connection* connection, necpnet
 NN_PRIVATE void nn_server_count_peer(const necpnet_server* server, const nn_peer* peer,
                                      necpnet_server_statistics* sums);
 
+/* nn_server_leave_voice - nothing of this peer is forwarded any more. */
+NN_PRIVATE void nn_server_leave_voice(necpnet_server* server, nn_peer* peer);
+
 /* nn_server_release - give a peer back, with everything it holds. */
 NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer);
 NN_PRIVATE void nn_server_mark_dirty(necpnet_server* server, nn_peer* peer);

@@ -2,6 +2,7 @@
 #include "nn_server.h"
 
 #include "nn_hash.h"
+#include "nn_voice_hub.h"
 
 NN_PRIVATE necpnet_peer nn_peer_name(const nn_peer* peer)
 {
@@ -178,9 +179,20 @@ static nn_peer* server_take_peer(necpnet_server* server)
     return (nn_peer*)nn_alloc_take(&server->endpoint.alloc, sizeof(nn_peer));
 }
 
+NN_PRIVATE void nn_server_leave_voice(necpnet_server* server, nn_peer* peer)
+{
+    if (!NECPNET_WITH_VOICE || !server->config.voice_hub) return;
+    nn_voice_hub_detach(server->config.voice_hub, nn_peer_name(peer));
+    peer->connection.voice = NULL;
+    peer->connection.speaks = false;
+}
+
 static bool peer_take_control(void* user, uint8_t kind, const uint8_t* data, size_t bytes)
 {
     nn_peer* peer = (nn_peer*)user;
+    if (NECPNET_WITH_VOICE && kind == NN_CONTROL_VOICE_WISH && peer->server->config.voice_hub) {
+        return nn_voice_hub_take_wish(peer->server->config.voice_hub, nn_peer_name(peer), data, bytes);
+    }
     if (kind == NN_CONTROL_CREDENTIAL) return nn_peer_read_credential(peer->server, peer, data, bytes);
     return true; /* of a later version */
 }
@@ -216,6 +228,11 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     peer->connection.deliver_input = peer_deliver_input;
     peer->connection.take_control = peer_take_control;
     peer->connection.deliver_user = peer;
+    if (NECPNET_WITH_VOICE && server->config.voice_hub) {
+        const nn_voice_port* port = NULL; /* without memory: a peer without voice */
+        (void)nn_voice_hub_attach(server->config.voice_hub, nn_peer_name(peer), identity->client_id, &port);
+        peer->connection.voice = port;
+    }
     server_enter_bucket(server, peer);
     nn_peer** client = nn_server_client_bucket(server, identity->client_id);
     peer->next_client = *client;
@@ -255,6 +272,7 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
         nn_blocks_give(&server->endpoint.blocks, input, input->capacity);
     }
     nn_server_leave_groups(server, peer);
+    nn_server_leave_voice(server, peer);
     nn_connection_reset(&peer->connection);
     nn_session_reset(&peer->session);
     server->peers[peer->slot] = NULL;

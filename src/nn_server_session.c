@@ -48,6 +48,7 @@ NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const 
     peer->tell_disconnected = true;
     peer->lost_count = nn_session_unacked(&peer->session);
     server->ended_count++;
+    nn_server_leave_voice(server, peer);
     nn_session_discard(&peer->session);
     nn_connection_leave_web(&peer->connection);
     nn_server_leave_groups(server, peer);

@@ -60,6 +60,17 @@ NN_PRIVATE void nn_voice_write_reports(nn_writer* writer, const nn_voice_report*
 /* nn_voice_read_reports - at most NN_VOICE_REPORT_ROWS_MAX; false: malformed. */
 NN_PRIVATE bool nn_voice_read_reports(nn_reader* reader, nn_voice_report* out, uint32_t* out_count);
 
+/* Who says and hears VOICE frames behind a connection: a client's voice, or a member of a server's hub. */
+typedef struct nn_voice_port {
+    void (*open)(void* user,
+                 bool speaks); /* a connection is there, and whether the other side has voice; false: gone */
+    bool (*ready)(void* user, uint64_t now_us);
+    bool (*write)(void* user, nn_writer* writer, uint64_t now_us);              /* whole frames that fit; whether any */
+    bool (*read)(void* user, uint8_t type, nn_reader* reader, uint64_t now_us); /* behind the type; false: malformed */
+    uint64_t (*deadline_us)(void* user);                                        /* when ready becomes true by itself */
+    void* user;
+} nn_voice_port;
+
 /* What an Opus packet says of itself (RFC 6716 3). */
 typedef struct nn_opus_facts {
     uint32_t samples; /* at 48 kHz, all frames of the packet */

@@ -4,7 +4,8 @@
 #define JITTER_MEMORY 256u    /* packets that the histogram remembers */
 #define JITTER_WEIGHT 65536u  /* of one packet when it comes */
 #define JITTER_PERCENT 99u    /* of packets that should be here in time */
-#define JITTER_LOSS_FEC 655u  /* of 65,536: from 1 % on one packet more is held */
+#define JITTER_LOSS_FEC 655u  /* of 65,536: from 1 % on one packet more is held .. */
+#define JITTER_LOSS_NONE 131u /* .. until it is less than a fifth */
 #define JITTER_LATE_US 12000  /* played behind its place by more: made shorter */
 #define JITTER_EARLY_US 4000  /* before it by more: longer; less than a piece, or it would run dry before */
 #define JITTER_FORCE_US 60000 /* far off: also where it may be heard */
@@ -74,7 +75,9 @@ static void jitter_set_target(nn_voice_jitter* jitter)
     uint32_t bin = 0;
     while (bin + 1 < NN_VOICE_BINS && sum + jitter->bins[bin] < wanted) sum += jitter->bins[bin++];
     uint64_t target_us = (uint64_t)(bin + 1) * NN_VOICE_BIN_US + NN_VOICE_UNIT_US; /* a piece is taken at once */
-    if (jitter->loss_scaled >= JITTER_LOSS_FEC) {
+    if (jitter->loss_scaled >= JITTER_LOSS_FEC) jitter->holds_more = true;
+    if (jitter->loss_scaled < JITTER_LOSS_NONE) jitter->holds_more = false;
+    if (jitter->holds_more) {
         target_us += (uint64_t)(jitter->last_units ? jitter->last_units : 2) * NN_VOICE_UNIT_US;
     }
     if (jitter->packets < JITTER_UNKNOWN) target_us = nn_max_u64(target_us, JITTER_UNKNOWN_US);

@@ -75,6 +75,7 @@ typedef struct nn_voice_jitter {
     uint32_t jitter_us; /* mean above the least way, of late */
     /* loss, as told in reports */
     uint32_t loss_scaled; /* of 65,536, smoothed */
+    bool holds_more;      /* for the next packet, which may hold a lost one */
     uint32_t report_lost, report_expected;
     uint8_t last_sequence; /* of the newest packet */
     uint64_t seen;         /* bit n: sequence last_sequence - n came */

@@ -9,9 +9,11 @@
 #define SEND_SPEECH_DB (-55.0f)   /* quieter is never speech */
 #define SEND_FLOOR_DB (-70.0f)    /* of the room, to begin with */
 #define SEND_FLOOR_RISE_DB 0.012f /* a 10 ms: 1.2 dB a second */
-#define SEND_FEC_BPS 12000u       /* Opus spares nothing for FEC below */
-#define SEND_LONG_BPS 14000u      /* below, frames of 40 ms save a third of the headers */
-#define SEND_LOSS_HIGH 15u        /* percent: the path may be full; less is sent */
+#define SEND_FEC_BPS \
+    20000u /* with less, and losses, Opus spares nothing for FEC, or narrows the band (bench/voice_quality) */
+#define SEND_LONG_BPS 14000u /* below, frames of 40 ms save a third of the headers */
+#define SEND_LOSS_HIGH 15u   /* percent: the path may be full; less is sent */
+#define SEND_FEC_PERCENT 10u /* the least that the library is told: up to 5 it makes no FEC at 24 kbit/s */
 
 NN_PRIVATE uint8_t nn_voice_level(float db)
 {
@@ -28,6 +30,9 @@ static void send_apply(nn_voice_send* send)
     const nn_voice_adapt* adapt = &send->adapt;
     settings->bitrate_bps = adapt->bitrate_bps;
     settings->fec_percent = voice->fec ? adapt->loss_percent : 0;
+    if (voice->adapt && settings->fec_percent && settings->fec_percent < SEND_FEC_PERCENT) {
+        settings->fec_percent = SEND_FEC_PERCENT;
+    }
     settings->complexity = voice->complexity;
     settings->dtx = voice->dtx && !send->config.is_music;
     settings->units = voice->frame_ms / 10;
@@ -50,7 +55,7 @@ NN_PRIVATE void nn_voice_send_report(nn_voice_send* send, uint8_t loss, uint8_t 
     adapt->loss_ppm = (uint32_t)loss * 1000000u / 255;
     adapt->jitter_ms = jitter_ms;
     if (!send->config.voice->adapt) return;
-    uint32_t slow = (adapt->loss_percent * 3 + percent) / 4;
+    uint32_t slow = (adapt->loss_percent * 7 + percent) / 8;
     adapt->loss_percent = percent > slow ? percent : slow;
     if (adapt->loss_percent > 30) adapt->loss_percent = 30;
     if (percent >= SEND_LOSS_HIGH) {

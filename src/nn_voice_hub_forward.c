@@ -1,0 +1,491 @@
+/* nn_voice_hub_forward - a packet on its way: judged, numbered, queued for those who hear it; reports back to the sender. */
+#include "nn_voice_hub.h"
+
+#define FORWARD_OVERTAKE 24 /* level x 16: so much louder than the quietest takes its place */
+#define FORWARD_SCAN_US 100000u
+
+/* -- numbers of streams -- */
+
+static void forward_forget_number(necpnet_voice_hub* hub, uint32_t number)
+{
+    uint8_t message[1 + 13];
+    nn_writer writer = nn_writer_of(message, sizeof message);
+    nn_write_u8(&writer, NN_CONTROL_VOICE_STREAM);
+    nn_write_u32(&writer, number);
+    nn_write_u8(&writer, 0xff);
+    nn_write_u64(&writer, 0);
+    uint64_t bit = UINT64_C(1) << (number & 63u);
+    for (uint32_t i = 0; i < hub->member_capacity; i++) {
+        nn_voice_member* member = hub->members[i];
+        if (!member || number / 64 >= member->told_words || !(member->told[number / 64] & bit)) continue;
+        member->told[number / 64] &= ~bit;
+        (void)hub->server.control(hub->server.user, member->peer, message, sizeof message);
+    }
+}
+
+NN_PRIVATE void nn_voice_hub_end_streams(nn_voice_member* member)
+{
+    necpnet_voice_hub* hub = member->hub;
+    for (int i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
+        if (!member->streams[i]) continue;
+        uint32_t number = member->streams[i] - 1;
+        forward_forget_number(hub, number);
+        memset(&hub->streams[number], 0, sizeof hub->streams[number]);
+        if (number < hub->stream_free) hub->stream_free = number;
+        member->streams[i] = 0;
+    }
+}
+
+/* A stream's number, given when first used: the least that is free, so that most take one byte. False: none, no memory. */
+static bool forward_number(nn_voice_member* member, uint32_t stream, uint32_t* out_number)
+{
+    necpnet_voice_hub* hub = member->hub;
+    if (member->streams[stream]) {
+        *out_number = member->streams[stream] - 1;
+        return true;
+    }
+    while (hub->stream_free < hub->stream_capacity && hub->streams[hub->stream_free].member) hub->stream_free++;
+    if (hub->stream_free == hub->stream_capacity) {
+        uint32_t capacity = hub->stream_capacity ? hub->stream_capacity * 2 : 64;
+        if (capacity > NN_VOICE_STREAM_NUMBERS_MAX) return false;
+        nn_voice_stream* streams = (nn_voice_stream*)nn_alloc_grow(
+            &hub->alloc, hub->streams, hub->stream_capacity * sizeof *streams, capacity * sizeof *streams);
+        if (!streams) return false;
+        hub->streams = streams;
+        hub->stream_capacity = capacity;
+    }
+    *out_number = hub->stream_free;
+    member->streams[stream] = *out_number + 1;
+    hub->streams[*out_number].member = member;
+    hub->streams[*out_number].stream = (uint8_t)stream;
+    return true;
+}
+
+/* The listener learns whose number it is, before the first packet. False: not now. */
+static bool forward_introduce(nn_voice_member* listener, uint32_t number)
+{
+    necpnet_voice_hub* hub = listener->hub;
+    uint32_t word = number / 64;
+    if (word >= listener->told_words) {
+        uint32_t words = word + 1;
+        uint64_t* told = (uint64_t*)nn_alloc_grow(&hub->alloc, listener->told, listener->told_words * sizeof *told,
+                                                  words * sizeof *told);
+        if (!told) return false;
+        listener->told = told;
+        listener->told_words = words;
+    }
+    uint64_t bit = UINT64_C(1) << (number & 63u);
+    if (listener->told[word] & bit) return true;
+    const nn_voice_stream* stream = &hub->streams[number];
+    uint8_t message[1 + 13];
+    nn_writer writer = nn_writer_of(message, sizeof message);
+    nn_write_u8(&writer, NN_CONTROL_VOICE_STREAM);
+    nn_write_u32(&writer, number);
+    nn_write_u8(&writer, stream->stream);
+    nn_write_u64(&writer, stream->member->user);
+    if (hub->server.control(hub->server.user, listener->peer, message, sizeof message)) return false;
+    listener->told[word] |= bit;
+    return true;
+}
+
+/* -- what waits for a listener -- */
+
+static void forward_release(necpnet_voice_hub* hub, nn_voice_parcel* parcel)
+{
+    if (--parcel->references == 0) nn_blocks_give(&hub->blocks, parcel, parcel->capacity);
+}
+
+static void forward_drop_first(nn_voice_member* member)
+{
+    forward_release(member->hub, member->queue[member->first]);
+    member->first = (member->first + 1) & (NN_VOICE_QUEUE_MAX - 1);
+    member->count--;
+}
+
+NN_PRIVATE void nn_voice_hub_drop_queue(nn_voice_member* member)
+{
+    while (member->count) forward_drop_first(member);
+}
+
+static void forward_queue(nn_voice_member* listener, nn_voice_parcel* parcel)
+{
+    necpnet_voice_hub* hub = listener->hub;
+    if (!listener->queue) {
+        listener->queue = (nn_voice_parcel**)nn_alloc_take(&hub->alloc, NN_VOICE_QUEUE_MAX * sizeof *listener->queue);
+        if (!listener->queue) return;
+    }
+    if (listener->count == NN_VOICE_QUEUE_MAX) {
+        forward_drop_first(listener);
+        hub->counts.copies_stale++;
+    }
+    listener->queue[(listener->first + listener->count) & (NN_VOICE_QUEUE_MAX - 1)] = parcel;
+    listener->count++;
+    parcel->references++;
+    listener->packets_received++;
+    listener->bytes_received += parcel->bytes;
+    hub->counts.packets_forwarded++;
+    hub->counts.bytes_forwarded += parcel->bytes;
+    if (hub->server.wake) hub->server.wake(hub->server.user, listener->peer);
+}
+
+/* -- who hears it -- */
+
+/* Whether a stream is, or gets, among the loudest that a listener hears. */
+static bool forward_is_loud(nn_voice_member* listener, uint32_t number, uint16_t level, uint64_t now_us)
+{
+    uint32_t most = listener->hub->config.loudest;
+    nn_voice_loud* place = NULL;
+    nn_voice_loud* quietest = NULL;
+    for (uint32_t i = 0; i < most; i++) {
+        nn_voice_loud* loud = &listener->loud[i];
+        if (loud->number == number + 1) {
+            loud->level = level;
+            loud->until_us = now_us + NN_VOICE_SLOT_US;
+            return true;
+        }
+        if (loud->number == 0 || now_us >= loud->until_us) {
+            if (!place) place = loud;
+        } else if (!quietest || loud->level < quietest->level) {
+            quietest = loud;
+        }
+    }
+    if (!place && quietest && level > quietest->level + FORWARD_OVERTAKE) place = quietest;
+    if (!place) return false;
+    place->number = number + 1;
+    place->level = level;
+    place->until_us = now_us + NN_VOICE_SLOT_US;
+    return true;
+}
+
+static bool forward_is_near(const nn_voice_member* a, const nn_voice_member* b, float radius)
+{
+    float square = 0;
+    for (int i = 0; i < 3; i++) square += (a->position[i] - b->position[i]) * (a->position[i] - b->position[i]);
+    return a->zone == b->zone && square <= radius * radius;
+}
+
+/* One packet for one listener, if he is to have it. */
+static void forward_to(nn_voice_member* listener, nn_voice_member* sender, uint32_t number, nn_voice_parcel* parcel,
+                       bool is_whisper)
+{
+    necpnet_voice_hub* hub = sender->hub;
+    if (listener == sender || !listener->is_open) return;
+    if (listener->is_deafened || listener->wishes_deaf || nn_voice_hub_is_muted(listener, sender->user)) {
+        hub->counts.copies_unheard++;
+        return;
+    }
+    if (!is_whisper && !forward_is_loud(listener, number, hub->streams[number].level, hub->now_us)) {
+        hub->counts.copies_quiet++;
+        return;
+    }
+    if (forward_introduce(listener, number)) forward_queue(listener, parcel);
+}
+
+static void forward_near(nn_voice_group* group, nn_voice_member* sender, uint32_t number, nn_voice_parcel* parcel)
+{
+    uint32_t seen[27];
+    uint32_t heard = 0;
+    size_t count = 0;
+    if (!sender->has_position) return;
+    for (int i = 0; i < 27; i++) {
+        uint32_t cell = nn_voice_hub_cell(sender, group->radius, i % 3 - 1, i / 3 % 3 - 1, i / 9 - 1);
+        bool is_seen = false; /* two cells may fall into one bucket */
+        for (size_t k = 0; k < count && !is_seen; k++) is_seen = seen[k] == cell;
+        if (is_seen) continue;
+        seen[count++] = cell;
+        for (nn_voice_row* row = group->cells[cell]; row; row = row->next) {
+            if (!forward_is_near(row->member, sender, group->radius)) continue;
+            heard++;
+            forward_to(row->member, sender, number, parcel, false);
+        }
+    }
+    sender->hub->counts.copies_unheard += group->count > heard ? group->count - heard : 0;
+}
+
+static void forward_all(nn_voice_group* group, nn_voice_member* sender, uint32_t number, nn_voice_parcel* parcel)
+{
+    switch (group->kind) {
+    case NECPNET_VOICE_PROXIMITY: forward_near(group, sender, number, parcel); break;
+    case NECPNET_VOICE_WHISPER: forward_to(group->to, sender, number, parcel, true); break;
+    default:
+        for (uint32_t i = 0; i < group->count; i++) {
+            forward_to(group->rows[i]->member, sender, number, parcel, false);
+        }
+        break;
+    }
+}
+
+/* -- who speaks -- */
+
+static void forward_note(necpnet_voice_hub* hub, uint32_t number, const nn_voice_frame* frame, uint32_t group)
+{
+    nn_voice_stream* stream = &hub->streams[number];
+    int32_t level = (int32_t)stream->level + ((int32_t)frame->level * 16 - (int32_t)stream->level) / 4;
+    stream->level = (uint16_t)(level < 0 ? 0 : level);
+    bool began = !stream->is_speaking && frame->bytes > 0;
+    bool ended = stream->is_speaking && frame->bytes == 0;
+    stream->heard_us = hub->now_us;
+    stream->group = group;
+    if (!began && !ended) return;
+    stream->is_speaking = began;
+    necpnet_voice_hub_event* event =
+        nn_voice_hub_tell(hub, began ? NECPNET_VOICE_HUB_SPEAKING : NECPNET_VOICE_HUB_SILENT, stream->member);
+    event->stream = stream->stream;
+    event->group = group;
+}
+
+NN_PRIVATE void nn_voice_hub_scan(necpnet_voice_hub* hub)
+{
+    if (hub->now_us - hub->scanned_us < FORWARD_SCAN_US) return;
+    hub->scanned_us = hub->now_us;
+    for (uint32_t i = 0; i < hub->stream_capacity; i++) {
+        nn_voice_stream* stream = &hub->streams[i];
+        if (!stream->member || !stream->is_speaking || hub->now_us - stream->heard_us < NN_VOICE_QUIET_US) continue;
+        stream->is_speaking = false;
+        necpnet_voice_hub_event* event = nn_voice_hub_tell(hub, NECPNET_VOICE_HUB_SILENT, stream->member);
+        event->stream = stream->stream;
+        event->group = stream->group;
+    }
+}
+
+/* -- a packet -- */
+
+static bool forward_is_right(const necpnet_voice_hub* hub, const nn_voice_frame* frame)
+{
+    if (frame->bytes == 0) return true;
+    switch (frame->codec) {
+    case NN_VOICE_CODEC_PCM: return hub->config.pcm && nn_voice_units(frame->codec, frame->payload, frame->bytes) > 0;
+    case NN_VOICE_CODEC_SEALED: return hub->config.sealed && frame->bytes > NN_AEAD_TAG_BYTES;
+    default: return nn_voice_units(frame->codec, frame->payload, frame->bytes) > 0;
+    }
+}
+
+static nn_voice_row* forward_row(nn_voice_member* member, uint32_t group)
+{
+    for (size_t i = 0; i < NN_VOICE_ROWS_MAX; i++) {
+        nn_voice_row* row = &member->rows[i];
+        if (row->group && row->group->number == group) return row;
+    }
+    return NULL;
+}
+
+/* The frame as every listener gets it. NULL without memory. */
+static nn_voice_parcel* forward_pack(necpnet_voice_hub* hub, const nn_voice_frame* frame)
+{
+    uint32_t capacity;
+    size_t room = NN_VOICE_HEADER_BYTES_MAX + frame->bytes;
+    nn_voice_parcel* parcel = (nn_voice_parcel*)nn_blocks_take(&hub->blocks, sizeof *parcel + room, &capacity);
+    if (!parcel) return NULL;
+    nn_writer writer = nn_writer_of(parcel + 1, room);
+    nn_voice_write(&writer, frame);
+    parcel->references = 1;
+    parcel->capacity = capacity;
+    parcel->at_us = hub->now_us;
+    parcel->bytes = (uint32_t)nn_writer_bytes(&writer);
+    return parcel;
+}
+
+static void forward_frame(nn_voice_member* member, nn_voice_frame* frame)
+{
+    necpnet_voice_hub* hub = member->hub;
+    uint32_t stream = frame->number & 3u, group = frame->number >> 2, number;
+    uint64_t now_us = hub->now_us;
+    hub->counts.packets_received++;
+    member->packets_sent++;
+    if (!nn_voice_watch_allows(member, frame->bytes, now_us)) {
+        hub->counts.packets_limited++;
+        return;
+    }
+    nn_voice_row* row = forward_row(member, group);
+    if (!row) {
+        hub->counts.packets_stranger++;
+        nn_voice_watch_refused(member, NECPNET_VOICE_HUB_STRANGER, group, now_us);
+        return;
+    }
+    if (!forward_is_right(hub, frame)) {
+        hub->counts.packets_bad++;
+        nn_voice_watch_refused(member, NECPNET_VOICE_HUB_BAD_PACKET, group, now_us);
+        return;
+    }
+    if (stream == 0) nn_voice_watch_packet(member, frame->level, frame->bytes, now_us);
+    if (member->is_silenced || row->is_silenced || now_us < member->watch.silenced_until_us) {
+        hub->counts.packets_silenced++;
+        return;
+    }
+    if (!forward_number(member, stream, &number)) return;
+    frame->number = number;
+    frame->kind = row->group->kind;
+    hub->streams[number].kind = frame->kind;
+    forward_note(hub, number, frame, group);
+    nn_voice_parcel* parcel = forward_pack(hub, frame);
+    if (!parcel) return;
+    forward_all(row->group, member, number, parcel);
+    forward_release(hub, parcel);
+}
+
+/* -- reports -- */
+
+static const uint8_t forward_losses[NN_VOICE_BUCKETS] = {0,  5,  12, 25,
+                                                         38, 51, 76, 128}; /* in 255ths: 0, 2, 5 .. 50 % */
+
+/* What an eighth of the listeners, at least one, have or exceed: one who lies among many says little. */
+static void forward_judge(const nn_voice_stream* stream, uint8_t* out_loss, uint8_t* out_jitter_ms)
+{
+    uint32_t total = (uint32_t)stream->now.total + stream->before.total;
+    uint32_t wanted = total / 8 + 1, sum = 0;
+    uint32_t bucket = NN_VOICE_BUCKETS - 1;
+    for (; bucket > 0; bucket--) {
+        sum += (uint32_t)stream->now.count[bucket] + stream->before.count[bucket];
+        if (sum >= wanted) break;
+    }
+    uint32_t jitter_ms = total ? (stream->now.jitter_sum + stream->before.jitter_sum) / total : 0;
+    *out_loss = forward_losses[bucket];
+    *out_jitter_ms = (uint8_t)nn_min_u64(jitter_ms, 255);
+}
+
+static void forward_report(nn_voice_stream* stream, const nn_voice_report* report, uint64_t now_us)
+{
+    uint32_t bucket = NN_VOICE_BUCKETS - 1;
+    while (bucket > 0 && report->loss < forward_losses[bucket]) bucket--;
+    if (bucket == 0 && report->loss) bucket = 1;
+    if (now_us - stream->window_us >= NN_VOICE_WINDOW_US) {
+        bool is_next = now_us - stream->window_us < 2 * NN_VOICE_WINDOW_US;
+        stream->before = stream->now;
+        if (!is_next) memset(&stream->before, 0, sizeof stream->before);
+        memset(&stream->now, 0, sizeof stream->now);
+        stream->window_us = now_us;
+        stream->report_due = true;
+    }
+    if (stream->now.total == UINT16_MAX) return;
+    stream->now.count[bucket]++;
+    stream->now.total++;
+    stream->now.jitter_sum += report->jitter_ms;
+    uint8_t loss, jitter_ms;
+    forward_judge(stream, &loss, &jitter_ms);
+    if (loss > stream->told_loss) stream->report_due = true; /* at once: the sender should know */
+}
+
+static bool forward_read_reports(nn_voice_member* member, nn_reader* reader)
+{
+    necpnet_voice_hub* hub = member->hub;
+    nn_voice_report reports[NN_VOICE_REPORT_ROWS_MAX];
+    uint32_t count;
+    if (!nn_voice_read_reports(reader, reports, &count)) return false;
+    if (member->report_us && hub->now_us - member->report_us < NN_VOICE_TELL_US) return true;
+    member->report_us = hub->now_us;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t number = reports[i].number;
+        bool hears = number / 64 < member->told_words && (member->told[number / 64] >> (number & 63u) & 1u);
+        if (!hears || !hub->streams[number].member) continue;
+        forward_report(&hub->streams[number], &reports[i], hub->now_us);
+        if (hub->streams[number].report_due && hub->server.wake) {
+            hub->server.wake(hub->server.user, hub->streams[number].member->peer);
+        }
+    }
+    return true;
+}
+
+static bool forward_report_due(const nn_voice_member* member, uint64_t now_us, uint64_t* out_at_us)
+{
+    bool is_due = false;
+    for (int i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
+        if (!member->streams[i]) continue;
+        const nn_voice_stream* stream = &member->hub->streams[member->streams[i] - 1];
+        if (!stream->report_due) continue;
+        uint64_t at_us = stream->told_us + NN_VOICE_TELL_US;
+        if (now_us >= at_us) is_due = true;
+        if (out_at_us && at_us < *out_at_us) *out_at_us = at_us;
+    }
+    return is_due;
+}
+
+static bool forward_write_reports(nn_voice_member* member, nn_writer* writer, uint64_t now_us)
+{
+    nn_voice_report reports[NECPNET_VOICE_STREAMS_MAX];
+    uint32_t count = 0;
+    if (nn_writer_left(writer) < 2 + NECPNET_VOICE_STREAMS_MAX * 6) return false;
+    for (uint32_t i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
+        if (!member->streams[i]) continue;
+        nn_voice_stream* stream = &member->hub->streams[member->streams[i] - 1];
+        if (!stream->report_due || now_us < stream->told_us + NN_VOICE_TELL_US) continue;
+        stream->report_due = false;
+        stream->told_us = now_us;
+        reports[count].number = i;
+        forward_judge(stream, &reports[count].loss, &reports[count].jitter_ms);
+        if (reports[count].loss != stream->told_loss) {
+            necpnet_voice_hub_event* event = nn_voice_hub_tell(member->hub, NECPNET_VOICE_HUB_QUALITY, member);
+            event->stream = (int)i;
+            event->loss_ppm = (uint32_t)reports[count].loss * 1000000u / 255;
+            event->jitter_ms = reports[count].jitter_ms;
+        }
+        stream->told_loss = reports[count].loss;
+        stream->told_jitter_ms = reports[count].jitter_ms;
+        count++;
+    }
+    if (count) nn_voice_write_reports(writer, reports, count);
+    return count > 0;
+}
+
+/* -- the connection -- */
+
+static void forward_port_open(void* user, bool speaks)
+{
+    nn_voice_member* member = (nn_voice_member*)user;
+    member->is_open = speaks;
+    if (!speaks) nn_voice_hub_drop_queue(member);
+    if (speaks) nn_voice_hub_settle(member);
+}
+
+static bool forward_port_ready(void* user, uint64_t now_us)
+{
+    const nn_voice_member* member = (const nn_voice_member*)user;
+    return member->count > 0 || forward_report_due(member, now_us, NULL);
+}
+
+static bool forward_port_write(void* user, nn_writer* writer, uint64_t now_us)
+{
+    nn_voice_member* member = (nn_voice_member*)user;
+    bool wrote = forward_report_due(member, now_us, NULL) && forward_write_reports(member, writer, now_us);
+    while (member->count) {
+        nn_voice_parcel* parcel = member->queue[member->first];
+        if (now_us >= parcel->at_us + NN_VOICE_QUEUE_US) {
+            member->hub->counts.copies_stale++;
+            forward_drop_first(member);
+            continue;
+        }
+        if (nn_writer_left(writer) < parcel->bytes) break;
+        nn_write_bytes(writer, parcel + 1, parcel->bytes);
+        forward_drop_first(member);
+        wrote = true;
+    }
+    return wrote;
+}
+
+static bool forward_port_read(void* user, uint8_t type, nn_reader* reader, uint64_t now_us)
+{
+    nn_voice_member* member = (nn_voice_member*)user;
+    nn_voice_frame frame;
+    nn_voice_hub_set_time(member->hub, now_us);
+    if (member->rows_due) nn_voice_hub_settle(member);
+    if (type == NN_VOICE_FRAME_LAST) return forward_read_reports(member, reader);
+    if (!nn_voice_read(type, reader, &frame)) return false;
+    forward_frame(member, &frame);
+    return true;
+}
+
+static uint64_t forward_port_deadline_us(void* user)
+{
+    uint64_t at_us = NN_NEVER;
+    (void)forward_report_due((const nn_voice_member*)user, 0, &at_us);
+    return at_us;
+}
+
+NN_PRIVATE void nn_voice_port_of(nn_voice_member* member)
+{
+    member->port.open = forward_port_open;
+    member->port.ready = forward_port_ready;
+    member->port.write = forward_port_write;
+    member->port.read = forward_port_read;
+    member->port.deadline_us = forward_port_deadline_us;
+    member->port.user = member;
+}

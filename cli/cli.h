@@ -30,6 +30,8 @@ typedef struct cli_options {
     uint32_t bytes;        /* --bytes */
     const char* transport; /* --transport udp|ws: which of the token's urls */
     int channel;           /* --channel */
+    const char* in_file;   /* --in: a WAV file, or - for raw samples */
+    const char* out_file;  /* --out */
     bool json;             /* --json */
     bool verbose;          /* --verbose */
     const char* rest[16];  /* what is no option and no url */
@@ -73,5 +75,6 @@ int cli_watch_command(const cli_options* options);
 int cli_play_command(const cli_options* options);
 int cli_load_command(const cli_options* options);
 int cli_token_command(const cli_options* options);
+int cli_talk_command(const cli_options* options);
 
 #endif

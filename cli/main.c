@@ -20,6 +20,7 @@ static const struct {
     {"query", cli_query_command, "udp://..", "name, players and ping of a server, without connecting"},
     {"watch", cli_watch_command, "[URL..]", "follow the arena: entities as they enter, change and leave"},
     {"play", cli_play_command, "[URL..]", "walk about in the arena; arrow keys or wasd steer, q ends"},
+    {"talk", cli_talk_command, "[URL..]", "say --in FILE.wav to the others, and write what they say to --out FILE.wav"},
     {"load", cli_load_command, "[URL..]",
      "--clients N sending --rate R messages a second for --seconds S; percentiles"},
     {"token", cli_token_command, "URL..", "make a connect token with --key ID:HEX; or `token read TEXT`"},
@@ -55,6 +56,7 @@ static void print_help(void)
            "  --bytes B          load: of a message (default 64)\n"
            "  --seconds S        stop after so long (load: default 10; else until Ctrl-C)\n"
            "  --count N          ping: how often (default: until Ctrl-C)\n"
+           "  --in, --out FILE   talk: WAV of 16 bits; -: raw 16 bits, mono, 48,000 Hz from and to a pipe\n"
            "  --json             machine-readable output\n"
            "  --verbose          the library's log on standard error\n\n"
            "exit codes: 0 done, 1 network or server, 2 command line\n"

@@ -37,6 +37,7 @@ typedef struct text_option {
 static const text_option texts[] = {
     {"--token", offsetof(cli_options, token)}, {"--token-url", offsetof(cli_options, token_url)},
     {"--key", offsetof(cli_options, key)},     {"--ca", offsetof(cli_options, ca_file)},
+    {"--in", offsetof(cli_options, in_file)},  {"--out", offsetof(cli_options, out_file)},
     {"--name", offsetof(cli_options, name)},   {"--transport", offsetof(cli_options, transport)},
 };
 

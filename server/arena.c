@@ -404,6 +404,18 @@ static void arena_tick(void* at, uint32_t tick)
     arena_walk_bots(game);
 }
 
+static uint32_t arena_places(const void* at, uint32_t* from, game_place* out, uint32_t count)
+{
+    const arena* game = at;
+    uint32_t written = 0;
+    for (; *from < game->body_count && written < count; (*from)++) {
+        const arena_body* body = &game->bodies[*from];
+        if (body->peer == NECPNET_PEER_NONE) continue;
+        out[written++] = (game_place){body->peer, 0, {body->state->position[0], body->state->position[1], 0}};
+    }
+    return written;
+}
+
 static size_t arena_describe(const void* at, char* json, size_t json_bytes)
 {
     const arena* game = at;
@@ -450,4 +462,5 @@ const game_interface arena_game = {
     .message = arena_message,
     .tick = arena_tick,
     .describe = arena_describe,
+    .places = arena_places,
 };

@@ -36,6 +36,13 @@ typedef enum config_deflate {
     CONFIG_DEFLATE_CONTEXT,
 } config_deflate;
 
+typedef enum config_voice {
+    CONFIG_VOICE_OFF = 0,
+    CONFIG_VOICE_ALL = 1,  /* everybody hears everybody */
+    CONFIG_VOICE_NEAR = 2, /* who is near */
+    CONFIG_VOICE_BOTH = 3  /* a player chooses to whom he speaks */
+} config_voice;
+
 typedef enum config_log_format {
     CONFIG_LOG_AUTOMATIC = 0, /* plain on a terminal, else JSON */
     CONFIG_LOG_JSON = 1,
@@ -101,6 +108,9 @@ typedef struct config {
     int64_t state_hz;
     int64_t state_bytes_per_s;
     int64_t bots;
+    int64_t voice; /* config_voice */
+    int64_t voice_radius;
+    int64_t voice_loudest;
     int64_t drain_ms;
     int64_t log_level;
     int64_t log_format;

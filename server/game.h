@@ -17,6 +17,13 @@ typedef struct game_config {
     uint32_t state_bytes_per_s; /* budget of state a client */
 } game_config;
 
+/* Where a player speaks and hears. */
+typedef struct game_place {
+    necpnet_peer peer;
+    uint32_t zone; /* players of different zones do not hear each other */
+    float position[3];
+} game_place;
+
 typedef struct game_interface {
     const char* name; /* "arena" */
     uint32_t tick_hz; /* 1 .. 1,000 */
@@ -48,6 +55,10 @@ typedef struct game_interface {
     /* describe - the game as one JSON object with a NUL, for GET /api/v1/game.
      * Returns  bytes without the NUL; 0 when it does not fit. */
     size_t (*describe)(const void* game, char* json, size_t json_bytes);
+    /* places - where players are, in portions. NULL: nowhere.
+     *   from  0 at first; moved on by each call.
+     * Returns  how many were written; 0 after the last. */
+    uint32_t (*places)(const void* game, uint32_t* from, game_place* out, uint32_t count);
 } game_interface;
 
 extern const game_interface arena_game;

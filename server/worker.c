@@ -7,6 +7,7 @@
 #include "edge.h"
 #include "identity.h"
 #include "log.h"
+#include "voice.h"
 
 #define WORKER_LATENCY_SAMPLES 256 /* peers looked at a second */
 #define WORKER_SAMPLES 512         /* tick times kept for the percentiles */
@@ -20,6 +21,7 @@ struct worker {
     necpnet_loop* loop;
     necpnet_server* server;
     edge* front;
+    voice* speech; /* NULL: off */
     int index;
     necpnet_workers* crew; /* NULL: alone */
     board* figures;
@@ -101,6 +103,7 @@ static void worker_on_connected(worker* at, const necpnet_event* event)
         at->game->rejoin(at->world_of_game, event->peer, &info);
         return;
     }
+    voice_join(at->speech, event->peer);
     necpnet_result result = at->game->join(at->world_of_game, event->peer, &info);
     if (result != NECPNET_OK) (void)necpnet_server_kick(at->server, event->peer, 1, necpnet_result_text(result), 1000);
 }
@@ -217,6 +220,7 @@ static void worker_turn(worker* at, uint64_t now_us)
             LOG_TEXT("result", necpnet_result_name(result)), LOG_END);
     }
     worker_poll(at);
+    voice_work(at->speech, at->game, at->world_of_game, now_us);
     if (edge_work(at->front, now_us)) (void)necpnet_server_update(at->server, now_us);
     worker_sample_latency(at, now_us);
     if (now_us >= at->published_us + BOARD_PERIOD_US) worker_publish(at, now_us);
@@ -274,6 +278,7 @@ static void worker_configure(worker* at, necpnet_server_config* server)
         server->authorize_user = &at->known->identities;
     }
     server->world = at->world;
+    server->voice_hub = voice_hub(at->speech);
     server->peers_max = (uint32_t)settings->peers_max;
     server->peers_per_address_max = (uint32_t)settings->peers_per_address_max;
     server->tick_hz = at->game->tick_hz;
@@ -336,6 +341,7 @@ necpnet_result worker_create(const game_interface* game, services* known, const 
         result = worker_open_game(at);
     }
     if (result == NECPNET_OK) result = edge_create(at->settings, &at->front);
+    if (result == NECPNET_OK) result = voice_create(at->settings, &at->speech);
     if (result == NECPNET_OK) {
         *out_what = "the ports";
         result = worker_open_server(at);
@@ -360,6 +366,7 @@ void worker_destroy(worker* at)
     if (!at) return;
     if (at->world_of_game && at->server) at->game->stop(at->world_of_game);
     necpnet_server_destroy(at->server);
+    voice_destroy(at->speech);
     edge_destroy(at->front);
     at->game->destroy(at->world_of_game);
     necpnet_loop_destroy(at->loop);

@@ -5406,6 +5406,17 @@ NN_PRIVATE void nn_voice_write_reports(nn_writer* writer, const nn_voice_report*
 /* nn_voice_read_reports - at most NN_VOICE_REPORT_ROWS_MAX; false: malformed. */
 NN_PRIVATE bool nn_voice_read_reports(nn_reader* reader, nn_voice_report* out, uint32_t* out_count);
 
+/* Who says and hears VOICE frames behind a connection: a client's voice, or a member of a server's hub. */
+typedef struct nn_voice_port {
+    void (*open)(void* user,
+                 bool speaks); /* a connection is there, and whether the other side has voice; false: gone */
+    bool (*ready)(void* user, uint64_t now_us);
+    bool (*write)(void* user, nn_writer* writer, uint64_t now_us);              /* whole frames that fit; whether any */
+    bool (*read)(void* user, uint8_t type, nn_reader* reader, uint64_t now_us); /* behind the type; false: malformed */
+    uint64_t (*deadline_us)(void* user);                                        /* when ready becomes true by itself */
+    void* user;
+} nn_voice_port;
+
 /* What an Opus packet says of itself (RFC 6716 3). */
 typedef struct nn_opus_facts {
     uint32_t samples; /* at 48 kHz, all frames of the packet */
@@ -30167,6 +30178,7 @@ typedef struct nn_voice_jitter {
     uint32_t jitter_us; /* mean above the least way, of late */
     /* loss, as told in reports */
     uint32_t loss_scaled; /* of 65,536, smoothed */
+    bool holds_more;      /* for the next packet, which may hold a lost one */
     uint32_t report_lost, report_expected;
     uint8_t last_sequence; /* of the newest packet */
     uint64_t seen;         /* bit n: sequence last_sequence - n came */
@@ -30217,7 +30229,8 @@ NN_PRIVATE bool nn_voice_jitter_report(nn_voice_jitter* jitter, uint8_t* out_los
 #define JITTER_MEMORY 256u    /* packets that the histogram remembers */
 #define JITTER_WEIGHT 65536u  /* of one packet when it comes */
 #define JITTER_PERCENT 99u    /* of packets that should be here in time */
-#define JITTER_LOSS_FEC 655u  /* of 65,536: from 1 % on one packet more is held */
+#define JITTER_LOSS_FEC 655u  /* of 65,536: from 1 % on one packet more is held .. */
+#define JITTER_LOSS_NONE 131u /* .. until it is less than a fifth */
 #define JITTER_LATE_US 12000  /* played behind its place by more: made shorter */
 #define JITTER_EARLY_US 4000  /* before it by more: longer; less than a piece, or it would run dry before */
 #define JITTER_FORCE_US 60000 /* far off: also where it may be heard */
@@ -30287,7 +30300,9 @@ static void jitter_set_target(nn_voice_jitter* jitter)
     uint32_t bin = 0;
     while (bin + 1 < NN_VOICE_BINS && sum + jitter->bins[bin] < wanted) sum += jitter->bins[bin++];
     uint64_t target_us = (uint64_t)(bin + 1) * NN_VOICE_BIN_US + NN_VOICE_UNIT_US; /* a piece is taken at once */
-    if (jitter->loss_scaled >= JITTER_LOSS_FEC) {
+    if (jitter->loss_scaled >= JITTER_LOSS_FEC) jitter->holds_more = true;
+    if (jitter->loss_scaled < JITTER_LOSS_NONE) jitter->holds_more = false;
+    if (jitter->holds_more) {
         target_us += (uint64_t)(jitter->last_units ? jitter->last_units : 2) * NN_VOICE_UNIT_US;
     }
     if (jitter->packets < JITTER_UNKNOWN) target_us = nn_max_u64(target_us, JITTER_UNKNOWN_US);
@@ -30747,9 +30762,11 @@ NN_PRIVATE uint8_t nn_voice_level(float db);
 #define SEND_SPEECH_DB (-55.0f)   /* quieter is never speech */
 #define SEND_FLOOR_DB (-70.0f)    /* of the room, to begin with */
 #define SEND_FLOOR_RISE_DB 0.012f /* a 10 ms: 1.2 dB a second */
-#define SEND_FEC_BPS 12000u       /* Opus spares nothing for FEC below */
-#define SEND_LONG_BPS 14000u      /* below, frames of 40 ms save a third of the headers */
-#define SEND_LOSS_HIGH 15u        /* percent: the path may be full; less is sent */
+#define SEND_FEC_BPS \
+    20000u /* with less, and losses, Opus spares nothing for FEC, or narrows the band (bench/voice_quality) */
+#define SEND_LONG_BPS 14000u /* below, frames of 40 ms save a third of the headers */
+#define SEND_LOSS_HIGH 15u   /* percent: the path may be full; less is sent */
+#define SEND_FEC_PERCENT 10u /* the least that the library is told: up to 5 it makes no FEC at 24 kbit/s */
 
 NN_PRIVATE uint8_t nn_voice_level(float db)
 {
@@ -30766,6 +30783,9 @@ static void send_apply(nn_voice_send* send)
     const nn_voice_adapt* adapt = &send->adapt;
     settings->bitrate_bps = adapt->bitrate_bps;
     settings->fec_percent = voice->fec ? adapt->loss_percent : 0;
+    if (voice->adapt && settings->fec_percent && settings->fec_percent < SEND_FEC_PERCENT) {
+        settings->fec_percent = SEND_FEC_PERCENT;
+    }
     settings->complexity = voice->complexity;
     settings->dtx = voice->dtx && !send->config.is_music;
     settings->units = voice->frame_ms / 10;
@@ -30788,7 +30808,7 @@ NN_PRIVATE void nn_voice_send_report(nn_voice_send* send, uint8_t loss, uint8_t 
     adapt->loss_ppm = (uint32_t)loss * 1000000u / 255;
     adapt->jitter_ms = jitter_ms;
     if (!send->config.voice->adapt) return;
-    uint32_t slow = (adapt->loss_percent * 3 + percent) / 4;
+    uint32_t slow = (adapt->loss_percent * 7 + percent) / 8;
     adapt->loss_percent = percent > slow ? percent : slow;
     if (adapt->loss_percent > 30) adapt->loss_percent = 30;
     if (percent >= SEND_LOSS_HIGH) {
@@ -32292,6 +32312,1416 @@ NN_PRIVATE bool nn_voice_write_frames(necpnet_voice* voice, nn_writer* writer, u
 }
 /* ---- end src/nn_voice_wire.c ------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_voice_hub.h ------------------------------------------------------------------------------------ */
+/* nn_voice_hub - who speaks to whom on a server: members, groups, what waits for each listener.
+ *
+ * nn_voice_hub        groups, members, wishes, the public functions
+ * nn_voice_hub_forward  a packet on its way: judged, numbered, queued for those who hear it; reports back to the sender
+ * nn_voice_hub_watch  limits of a sender, and what is no ordinary speech
+ *
+ * A packet is stored once, as it goes over the wire to every listener, and counted. Members live as long as sessions.
+ */
+#ifndef NN_VOICE_HUB_H
+#define NN_VOICE_HUB_H
+
+
+#define NN_VOICE_ROWS_MAX (NECPNET_VOICE_GROUPS_OF_ONE_MAX + NECPNET_VOICE_WHISPERS_MAX)
+#define NN_VOICE_LOUDEST_MAX 16u
+#define NN_VOICE_QUEUE_MAX 32u    /* packets that wait for one listener; a power of two */
+#define NN_VOICE_QUEUE_US 200000u /* older ones are dropped */
+#define NN_VOICE_CELLS 256u       /* buckets of a proximity group's grid; a power of two */
+#define NN_VOICE_HUB_EVENTS_MAX 1024u
+#define NN_VOICE_MUTED_MAX 1024u /* users that one listener does not want to hear */
+#define NN_VOICE_STREAM_NUMBERS_MAX 65536u
+#define NN_VOICE_SLOT_US 300000u   /* a place among the loudest is kept so long */
+#define NN_VOICE_QUIET_US 400000u  /* without a packet: SILENT */
+#define NN_VOICE_WINDOW_US 400000u /* reports of listeners are gathered so long .. */
+#define NN_VOICE_TELL_US 40000u    /* .. and told to the sender no more often */
+#define NN_VOICE_BUCKETS 8u        /* of loss, in reports gathered */
+#define NN_VOICE_WISHES_PER_S 10u
+
+/* A packet, stored once for all who hear it. */
+typedef struct nn_voice_parcel {
+    uint32_t references;
+    uint32_t capacity;
+    uint64_t at_us;
+    uint32_t bytes; /* the frame follows */
+} nn_voice_parcel;
+
+struct nn_voice_member;
+
+typedef struct nn_voice_group {
+    uint32_t number; /* 0: free */
+    uint8_t kind;
+    float radius;
+    uint32_t members_max;
+    uint32_t count, capacity;
+    struct nn_voice_row** rows;
+    struct nn_voice_row** cells; /* PROXIMITY: NN_VOICE_CELLS lists */
+    struct nn_voice_member* to;  /* WHISPER */
+} nn_voice_group;
+
+/* A membership. */
+typedef struct nn_voice_row {
+    struct nn_voice_member* member;
+    nn_voice_group* group; /* NULL: free */
+    uint32_t place;        /* among the group's rows */
+    uint32_t cell;
+    bool in_cell;
+    bool is_silenced;
+    bool is_told; /* that he is in it */
+    struct nn_voice_row* next;
+    struct nn_voice_row* previous;
+} nn_voice_row;
+
+/* One of the loudest that a listener hears now. */
+typedef struct nn_voice_loud {
+    uint32_t number; /* + 1; 0 free */
+    uint16_t level;  /* smoothed, x 16 */
+    uint64_t until_us;
+} nn_voice_loud;
+
+/* What listeners tell of a stream, by how much they lose. */
+typedef struct nn_voice_gathered {
+    uint16_t count[NN_VOICE_BUCKETS];
+    uint16_t total;
+
+    uint32_t jitter_sum; /* ms */
+} nn_voice_gathered;
+
+typedef struct nn_voice_stream {
+    struct nn_voice_member* member; /* NULL: the number is free */
+    uint8_t stream;
+    uint8_t kind; /* of the last packet */
+    bool is_speaking;
+    bool report_due;
+    uint8_t told_loss; /* in 255ths */
+    uint8_t told_jitter_ms;
+    uint16_t level; /* smoothed, x 16 */
+    uint32_t group; /* of the last packet */
+    uint64_t heard_us;
+    uint64_t told_us;
+    uint64_t window_us;
+    nn_voice_gathered now, before;
+} nn_voice_stream;
+
+/* What is known of a sender's ways. */
+typedef struct nn_voice_watch {
+    uint64_t packets_credit, bytes_credit; /* in millionths */
+    uint64_t credit_us;
+    uint64_t second_us; /* of the present second .. */
+    uint32_t limited;   /* .. packets over the limits */
+    uint64_t talk_us;   /* when the present talk began; 0: silent */
+    uint64_t voiced_us; /* last packet with sound */
+    uint64_t starts_us;
+    uint64_t starts;         /* talks begun of late, in millionths */
+    int32_t mean, deviation; /* of levels, x 4,096 */
+    uint64_t steady_us;      /* since when loud and steady; 0 */
+    uint64_t flagged_us[4];  /* FLOOD, NOISE, KEYING, CONTINUOUS: last told; 0 never */
+    uint64_t refused_us;     /* BAD_PACKET or STRANGER told */
+    uint64_t silenced_until_us;
+    uint32_t events;
+} nn_voice_watch;
+
+typedef struct nn_voice_member {
+    necpnet_voice_hub* hub;
+    necpnet_peer peer;
+    uint64_t user;
+    nn_voice_port port;
+    bool is_open; /* connected, with voice */
+    bool is_silenced, is_deafened, wishes_deaf;
+    bool has_position;
+    bool rows_due; /* some are to be told */
+    uint32_t zone;
+    float position[3];
+    nn_voice_row rows[NN_VOICE_ROWS_MAX];
+    uint32_t streams[NECPNET_VOICE_STREAMS_MAX]; /* number + 1; 0 none */
+    nn_voice_loud loud[NN_VOICE_LOUDEST_MAX];
+    nn_voice_watch watch;
+    nn_voice_parcel** queue; /* a ring of NN_VOICE_QUEUE_MAX; made when first used */
+    uint32_t first, count;
+    uint64_t* told; /* bit a stream number whose sender he knows */
+    uint32_t told_words;
+    uint64_t* muted; /* users, sorted */
+    uint32_t muted_count, muted_capacity;
+    uint32_t whispered; /* whispers to him */
+    uint64_t wish_us;
+    uint32_t wishes;    /* in that second */
+    uint64_t report_us; /* his last report that counted */
+    uint64_t packets_sent, packets_received, bytes_received;
+} nn_voice_member;
+
+/* What a hub asks of its server. */
+typedef struct nn_voice_server {
+    void (*wake)(void* user, necpnet_peer peer); /* there is something to send */
+    necpnet_result (*control)(void* user, necpnet_peer peer, const void* data, size_t bytes);
+    void* user;
+} nn_voice_server;
+
+struct necpnet_voice_hub {
+    necpnet_voice_hub_config config;
+    nn_alloc alloc;
+    nn_blocks blocks;
+    nn_voice_server server;
+    uint64_t now_us;
+    nn_voice_member** members; /* by the slot in a peer's name */
+    uint32_t member_capacity, member_count;
+    nn_voice_group** groups; /* by number - 1 */
+    uint32_t group_capacity, group_count, group_free;
+    nn_voice_stream* streams;              /* by number */
+    uint32_t stream_capacity, stream_free; /* none is free below it */
+    uint64_t scanned_us;
+    necpnet_voice_hub_event* events; /* NN_VOICE_HUB_EVENTS_MAX */
+    uint32_t event_first, event_count;
+    necpnet_voice_hub_statistics counts;
+};
+
+/* nn_voice_hub_attach - a session of the server. OK | ERR_OUT_OF_MEMORY. nn_voice_hub_detach - it is over; nobody: nothing. */
+NN_PRIVATE necpnet_result nn_voice_hub_attach(necpnet_voice_hub* hub, necpnet_peer peer, uint64_t user,
+                                              const nn_voice_port** out_port);
+NN_PRIVATE void nn_voice_hub_detach(necpnet_voice_hub* hub, necpnet_peer peer);
+
+/* nn_voice_hub_take_wish - NN_CONTROL_VOICE_WISH of a client. False: malformed. */
+NN_PRIVATE bool nn_voice_hub_take_wish(necpnet_voice_hub* hub, necpnet_peer peer, const uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_voice_hub_set_time(necpnet_voice_hub* hub, uint64_t now_us);
+
+/* Between the files of the hub. */
+NN_PRIVATE nn_voice_member* nn_voice_hub_find(const necpnet_voice_hub* hub, necpnet_peer peer);
+NN_PRIVATE necpnet_voice_hub_event* nn_voice_hub_tell(necpnet_voice_hub* hub, necpnet_voice_hub_event_type type,
+                                                      const nn_voice_member* member);
+NN_PRIVATE void nn_voice_hub_place(nn_voice_row* row);
+NN_PRIVATE void nn_voice_hub_settle(nn_voice_member* member);
+NN_PRIVATE bool nn_voice_hub_is_muted(const nn_voice_member* member, uint64_t user);
+NN_PRIVATE void nn_voice_hub_end_streams(nn_voice_member* member);
+NN_PRIVATE void nn_voice_hub_drop_queue(nn_voice_member* member);
+NN_PRIVATE void nn_voice_hub_scan(necpnet_voice_hub* hub);
+NN_PRIVATE void nn_voice_port_of(nn_voice_member* member);
+NN_PRIVATE uint32_t nn_voice_hub_cell(const nn_voice_member* member, float radius, int dx, int dy, int dz);
+
+/* nn_voice_watch_allows - whether a packet of so many bytes is within the sender's limits.
+ * nn_voice_watch_packet - one that is forwarded, of that loudness. */
+NN_PRIVATE bool nn_voice_watch_allows(nn_voice_member* member, size_t bytes, uint64_t now_us);
+NN_PRIVATE void nn_voice_watch_packet(nn_voice_member* member, uint8_t level, size_t bytes, uint64_t now_us);
+NN_PRIVATE void nn_voice_watch_refused(nn_voice_member* member, necpnet_voice_hub_event_type type, uint32_t group,
+                                       uint64_t now_us);
+
+#endif
+/* ---- end src/nn_voice_hub.h -------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_voice_hub.c ------------------------------------------------------------------------------------ */
+/* nn_voice_hub - who speaks to whom on a server: groups, members, wishes. Packets: nn_voice_hub_forward. */
+
+
+#include <math.h>
+
+necpnet_result necpnet_voice_hub_config_default(necpnet_voice_hub_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->logger.level = NECPNET_LOG_OFF;
+    config->groups_max = 16384;
+    config->loudest = 6;
+    config->packets_per_s_max = 120;
+    config->bytes_per_s_max = 16000;
+    config->sealed = true;
+    config->talk_ms_max = 60000;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_voice_hub_create(const necpnet_voice_hub_config* config, necpnet_voice_hub** out_hub)
+{
+    if (!config || !out_hub) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!NECPNET_WITH_VOICE) return NECPNET_ERR_UNSUPPORTED;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    const necpnet_logger* log = &config->logger;
+    bool ok = nn_config_allocator(log, &config->allocator) &&
+              nn_config_range(log, "groups_max", config->groups_max, 1, 1000000) &&
+              nn_config_range(log, "loudest", config->loudest, 1, NN_VOICE_LOUDEST_MAX) &&
+              nn_config_range(log, "packets_per_s_max", config->packets_per_s_max, 10, 1000) &&
+              nn_config_range(log, "bytes_per_s_max", config->bytes_per_s_max, 1000, 1000000) &&
+              nn_config_range(log, "talk_ms_max", config->talk_ms_max, 5000, 3600000) &&
+              nn_config_range(log, "spam_silence_ms", config->spam_silence_ms, 0, 3600000);
+    if (!ok) return NECPNET_ERR_BAD_CONFIG;
+    nn_alloc first;
+    nn_alloc_init(&first, &config->allocator);
+    necpnet_voice_hub* hub = (necpnet_voice_hub*)nn_alloc_take(&first, sizeof *hub);
+    if (!hub) return NECPNET_ERR_OUT_OF_MEMORY;
+    hub->config = *config;
+    nn_alloc_init(&hub->alloc, &config->allocator);
+    nn_blocks_init(&hub->blocks, &hub->alloc);
+    hub->events = (necpnet_voice_hub_event*)nn_alloc_take(&hub->alloc, NN_VOICE_HUB_EVENTS_MAX * sizeof *hub->events);
+    if (!hub->events) {
+        necpnet_voice_hub_destroy(hub);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    *out_hub = hub;
+    return NECPNET_OK;
+}
+
+static void hub_free_group(necpnet_voice_hub* hub, nn_voice_group* group)
+{
+    nn_alloc_give(&hub->alloc, group->rows, group->capacity * sizeof *group->rows);
+    nn_alloc_give(&hub->alloc, group->cells, group->cells ? NN_VOICE_CELLS * sizeof *group->cells : 0);
+    hub->groups[group->number - 1] = NULL;
+    if (group->number - 1 < hub->group_free) hub->group_free = group->number - 1;
+    hub->group_count--;
+    nn_alloc_give(&hub->alloc, group, sizeof *group);
+}
+
+void necpnet_voice_hub_destroy(necpnet_voice_hub* hub)
+{
+    if (!hub) return;
+    nn_alloc* alloc = &hub->alloc;
+    for (uint32_t i = 0; i < hub->member_capacity; i++) {
+        if (hub->members[i]) nn_voice_hub_detach(hub, hub->members[i]->peer);
+    }
+    for (uint32_t i = 0; i < hub->group_capacity; i++) {
+        if (hub->groups[i]) hub_free_group(hub, hub->groups[i]);
+    }
+    nn_alloc_give(alloc, hub->members, hub->member_capacity * sizeof *hub->members);
+    nn_alloc_give(alloc, hub->groups, hub->group_capacity * sizeof *hub->groups);
+    nn_alloc_give(alloc, hub->streams, hub->stream_capacity * sizeof *hub->streams);
+    nn_alloc_give(alloc, hub->events, NN_VOICE_HUB_EVENTS_MAX * sizeof *hub->events);
+    nn_blocks_reset(&hub->blocks);
+    nn_alloc last;
+    nn_alloc_init(&last, &alloc->allocator);
+    last.bytes = sizeof *hub;
+    nn_alloc_give(&last, hub, sizeof *hub);
+}
+
+NN_PRIVATE void nn_voice_hub_set_time(necpnet_voice_hub* hub, uint64_t now_us)
+{
+    if (now_us > hub->now_us) hub->now_us = now_us;
+}
+
+NN_PRIVATE necpnet_voice_hub_event* nn_voice_hub_tell(necpnet_voice_hub* hub, necpnet_voice_hub_event_type type,
+                                                      const nn_voice_member* member)
+{
+    if (hub->event_count == NN_VOICE_HUB_EVENTS_MAX) {
+        hub->event_first = (hub->event_first + 1) % NN_VOICE_HUB_EVENTS_MAX;
+        hub->event_count--;
+    }
+    uint32_t at = (hub->event_first + hub->event_count++) % NN_VOICE_HUB_EVENTS_MAX;
+    necpnet_voice_hub_event* event = &hub->events[at];
+    memset(event, 0, sizeof *event);
+    event->type = type;
+    event->peer = member->peer;
+    event->user = member->user;
+    return event;
+}
+
+bool necpnet_voice_hub_poll(necpnet_voice_hub* hub, necpnet_voice_hub_event* out_event)
+{
+    if (!hub || !out_event) return false;
+    nn_voice_hub_scan(hub);
+    if (hub->event_count == 0) return false;
+    *out_event = hub->events[hub->event_first];
+    hub->event_first = (hub->event_first + 1) % NN_VOICE_HUB_EVENTS_MAX;
+    hub->event_count--;
+    return true;
+}
+
+/* -- members -- */
+
+NN_PRIVATE nn_voice_member* nn_voice_hub_find(const necpnet_voice_hub* hub, necpnet_peer peer)
+{
+    uint32_t slot = (uint32_t)peer - 1;
+    if (slot >= hub->member_capacity || !hub->members[slot]) return NULL;
+    return hub->members[slot]->peer == peer ? hub->members[slot] : NULL;
+}
+
+NN_PRIVATE necpnet_result nn_voice_hub_attach(necpnet_voice_hub* hub, necpnet_peer peer, uint64_t user,
+                                              const nn_voice_port** out_port)
+{
+    uint32_t slot = (uint32_t)peer - 1;
+    if (slot >= hub->member_capacity) {
+        uint32_t capacity = hub->member_capacity ? hub->member_capacity * 2 : 16;
+        while (capacity <= slot) capacity *= 2;
+        nn_voice_member** members = (nn_voice_member**)nn_alloc_grow(
+            &hub->alloc, hub->members, hub->member_capacity * sizeof *members, capacity * sizeof *members);
+        if (!members) return NECPNET_ERR_OUT_OF_MEMORY;
+        hub->members = members;
+        hub->member_capacity = capacity;
+    }
+    NN_ASSERT(!hub->members[slot]);
+    nn_voice_member* member = (nn_voice_member*)nn_alloc_take(&hub->alloc, sizeof *member);
+    if (!member) return NECPNET_ERR_OUT_OF_MEMORY;
+    member->hub = hub;
+    member->peer = peer;
+    member->user = user;
+    nn_voice_port_of(member);
+    hub->members[slot] = member;
+    hub->member_count++;
+    *out_port = &member->port;
+    return NECPNET_OK;
+}
+
+/* -- the grid of a proximity group -- */
+
+static int32_t hub_cell_at(float x, float radius)
+{
+    float cell = floorf(x / radius);
+    return cell < -1e9f ? -1000000000 : cell > 1e9f ? 1000000000 : (int32_t)cell;
+}
+
+NN_PRIVATE uint32_t nn_voice_hub_cell(const nn_voice_member* member, float radius, int dx, int dy, int dz)
+{
+    uint32_t x = (uint32_t)(hub_cell_at(member->position[0], radius) + dx);
+    uint32_t y = (uint32_t)(hub_cell_at(member->position[1], radius) + dy);
+    uint32_t z = (uint32_t)(hub_cell_at(member->position[2], radius) + dz);
+    uint32_t hash = x * 0x9e3779b1u ^ y * 0x85ebca77u ^ z * 0xc2b2ae3du ^ member->zone * 0x27d4eb2fu;
+    hash ^= hash >> 15;
+    return hash & (NN_VOICE_CELLS - 1);
+}
+
+static void hub_unplace(nn_voice_row* row)
+{
+    if (!row->in_cell) return;
+    if (row->next) row->next->previous = row->previous;
+    if (row->previous) {
+        row->previous->next = row->next;
+    } else {
+        row->group->cells[row->cell] = row->next;
+    }
+    row->in_cell = false;
+}
+
+NN_PRIVATE void nn_voice_hub_place(nn_voice_row* row)
+{
+    nn_voice_group* group = row->group;
+    if (!group->cells || !row->member->has_position) return;
+    uint32_t cell = nn_voice_hub_cell(row->member, group->radius, 0, 0, 0);
+    if (row->in_cell && row->cell == cell) return;
+    hub_unplace(row);
+    row->cell = cell;
+    row->previous = NULL;
+    row->next = group->cells[cell];
+    if (row->next) row->next->previous = row;
+    group->cells[cell] = row;
+    row->in_cell = true;
+}
+
+/* -- groups -- */
+
+static nn_voice_group* hub_group(const necpnet_voice_hub* hub, uint32_t number)
+{
+    return number >= 1 && number <= hub->group_capacity ? hub->groups[number - 1] : NULL;
+}
+
+static necpnet_result hub_make_group(necpnet_voice_hub* hub, uint8_t kind, float radius, uint32_t members_max,
+                                     nn_voice_group** out)
+{
+    if (hub->group_count >= hub->config.groups_max) return NECPNET_ERR_LIMIT_REACHED;
+    while (hub->group_free < hub->group_capacity && hub->groups[hub->group_free]) hub->group_free++;
+    if (hub->group_free == hub->group_capacity) {
+        uint32_t capacity = hub->group_capacity ? hub->group_capacity * 2 : 16;
+        nn_voice_group** groups = (nn_voice_group**)nn_alloc_grow(
+            &hub->alloc, hub->groups, hub->group_capacity * sizeof *groups, capacity * sizeof *groups);
+        if (!groups) return NECPNET_ERR_OUT_OF_MEMORY;
+        hub->groups = groups;
+        hub->group_capacity = capacity;
+    }
+    nn_voice_group* group = (nn_voice_group*)nn_alloc_take(&hub->alloc, sizeof *group);
+    if (group && kind == NECPNET_VOICE_PROXIMITY) {
+        group->cells = (nn_voice_row**)nn_alloc_take(&hub->alloc, NN_VOICE_CELLS * sizeof *group->cells);
+    }
+    if (!group || (kind == NECPNET_VOICE_PROXIMITY && !group->cells)) {
+        nn_alloc_give(&hub->alloc, group, sizeof *group);
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    group->number = hub->group_free + 1;
+    group->kind = kind;
+    group->radius = radius;
+    group->members_max = members_max;
+    hub->groups[hub->group_free] = group;
+    hub->group_count++;
+    *out = group;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_voice_hub_group_create(necpnet_voice_hub* hub, necpnet_voice_kind kind, float radius,
+                                              uint32_t members_max, necpnet_voice_group* out_group)
+{
+    nn_voice_group* group;
+    bool is_near = kind == NECPNET_VOICE_PROXIMITY;
+    if (!hub || !out_group || (!is_near && kind != NECPNET_VOICE_CHANNEL) || members_max < 1 || members_max > 1000000 ||
+        (is_near && !(radius > 0.0f && radius < 1e9f))) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    necpnet_result result = hub_make_group(hub, (uint8_t)kind, radius, members_max, &group);
+    if (result == NECPNET_OK) *out_group = group->number;
+    return result;
+}
+
+static nn_voice_row* hub_row(nn_voice_member* member, const nn_voice_group* group)
+{
+    for (size_t i = 0; i < NN_VOICE_ROWS_MAX; i++) {
+        if (member->rows[i].group == group) return &member->rows[i];
+    }
+    return NULL;
+}
+
+/* VOICE_GROUP to a member: in, or out. */
+static bool hub_tell_group(nn_voice_member* member, const nn_voice_group* group, uint8_t flags)
+{
+    uint8_t message[1 + 14];
+    nn_writer writer = nn_writer_of(message, sizeof message);
+    nn_write_u8(&writer, NN_CONTROL_VOICE_GROUP);
+    nn_write_u32(&writer, group->number);
+    nn_write_u8(&writer, group->kind);
+    nn_write_u8(&writer, flags);
+    nn_write_u64(&writer, group->to ? group->to->user : 0);
+    const nn_voice_server* server = &member->hub->server;
+    if (!server->control) return false;
+    return server->control(server->user, member->peer, message, nn_writer_bytes(&writer)) == NECPNET_OK;
+}
+
+NN_PRIVATE void nn_voice_hub_settle(nn_voice_member* member)
+{
+    bool is_due = false;
+    for (size_t i = 0; i < NN_VOICE_ROWS_MAX && member->rows_due; i++) {
+        nn_voice_row* row = &member->rows[i];
+        if (!row->group || row->is_told) continue;
+        bool is_silenced = row->is_silenced || member->is_silenced;
+        uint8_t flags = (uint8_t)(NN_VOICE_MEMBER | (is_silenced ? NN_VOICE_SILENCED : 0u));
+        row->is_told = hub_tell_group(member, row->group, flags);
+        is_due = is_due || !row->is_told;
+    }
+    member->rows_due = is_due;
+}
+
+static void hub_tell_rows(nn_voice_member* member)
+{
+    member->rows_due = true;
+    if (!member->is_open) return; /* when it is */
+    nn_voice_hub_settle(member);
+}
+
+static necpnet_result hub_enter(nn_voice_group* group, nn_voice_member* member, uint32_t rows_from, uint32_t rows_to)
+{
+    necpnet_voice_hub* hub = member->hub;
+    uint32_t at = rows_from;
+    if (hub_row(member, group)) return NECPNET_OK;
+    while (at < rows_to && member->rows[at].group) at++;
+    if (at == rows_to || group->count == group->members_max) return NECPNET_ERR_LIMIT_REACHED;
+    if (group->count == group->capacity) {
+        uint32_t capacity = group->capacity ? group->capacity * 2 : group->kind == NECPNET_VOICE_WHISPER ? 1 : 8;
+        nn_voice_row** rows = (nn_voice_row**)nn_alloc_grow(&hub->alloc, group->rows, group->capacity * sizeof *rows,
+                                                            capacity * sizeof *rows);
+        if (!rows) return NECPNET_ERR_OUT_OF_MEMORY;
+        group->rows = rows;
+        group->capacity = capacity;
+    }
+    nn_voice_row* row = &member->rows[at];
+    memset(row, 0, sizeof *row);
+    row->member = member;
+    row->group = group;
+    row->place = group->count;
+    group->rows[group->count++] = row;
+    nn_voice_hub_place(row);
+    hub_tell_rows(member);
+    return NECPNET_OK;
+}
+
+static void hub_exit(nn_voice_row* row, bool tells)
+{
+    nn_voice_group* group = row->group;
+    hub_unplace(row);
+    group->count--;
+    group->rows[row->place] = group->rows[group->count];
+    group->rows[row->place]->place = row->place;
+    if (tells && row->is_told) (void)hub_tell_group(row->member, group, 0);
+    memset(row, 0, sizeof *row);
+}
+
+necpnet_result necpnet_voice_hub_join(necpnet_voice_hub* hub, necpnet_voice_group group, necpnet_peer peer)
+{
+    if (!hub) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_voice_group* found = hub_group(hub, group);
+    nn_voice_member* member = nn_voice_hub_find(hub, peer);
+    if (!found || !member || found->kind == NECPNET_VOICE_WHISPER) return NECPNET_ERR_NOT_FOUND;
+    return hub_enter(found, member, 0, NECPNET_VOICE_GROUPS_OF_ONE_MAX);
+}
+
+necpnet_result necpnet_voice_hub_leave(necpnet_voice_hub* hub, necpnet_voice_group group, necpnet_peer peer)
+{
+    if (!hub) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_voice_group* found = hub_group(hub, group);
+    nn_voice_member* member = nn_voice_hub_find(hub, peer);
+    nn_voice_row* row = found && member ? hub_row(member, found) : NULL;
+    if (!row || found->kind == NECPNET_VOICE_WHISPER) return NECPNET_ERR_NOT_FOUND;
+    hub_exit(row, true);
+    return NECPNET_OK;
+}
+
+static void hub_end_group(necpnet_voice_hub* hub, nn_voice_group* group)
+{
+    while (group->count) hub_exit(group->rows[group->count - 1], true);
+    if (group->to) group->to->whispered--;
+    hub_free_group(hub, group);
+}
+
+necpnet_result necpnet_voice_hub_group_destroy(necpnet_voice_hub* hub, necpnet_voice_group group)
+{
+    if (!hub) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_voice_group* found = hub_group(hub, group);
+    if (!found || found->kind == NECPNET_VOICE_WHISPER) return NECPNET_ERR_NOT_FOUND;
+    hub_end_group(hub, found);
+    return NECPNET_OK;
+}
+
+static void hub_end_whisper(necpnet_voice_hub* hub, nn_voice_group* group, const nn_voice_member* from)
+{
+    necpnet_voice_hub_event* event = nn_voice_hub_tell(hub, NECPNET_VOICE_HUB_WHISPER_ENDED, from);
+    event->other = group->to->peer;
+    event->group = group->number;
+    hub_end_group(hub, group);
+}
+
+NN_PRIVATE void nn_voice_hub_detach(necpnet_voice_hub* hub, necpnet_peer peer)
+{
+    nn_voice_member* member = nn_voice_hub_find(hub, peer);
+    if (!member) return;
+    for (size_t i = 0; i < NN_VOICE_ROWS_MAX; i++) {
+        nn_voice_group* group = member->rows[i].group;
+        if (!group) continue;
+        if (group->kind == NECPNET_VOICE_WHISPER) {
+            hub_end_whisper(hub, group, member);
+        } else {
+            hub_exit(&member->rows[i], false);
+        }
+    }
+    for (uint32_t i = 0; i < hub->group_capacity && member->whispered; i++) {
+        nn_voice_group* group = hub->groups[i];
+        if (group && group->to == member) hub_end_whisper(hub, group, group->rows[0]->member);
+    }
+    nn_voice_hub_end_streams(member);
+    nn_voice_hub_drop_queue(member);
+    nn_alloc_give(&hub->alloc, member->queue, member->queue ? NN_VOICE_QUEUE_MAX * sizeof *member->queue : 0);
+    nn_alloc_give(&hub->alloc, member->told, member->told_words * sizeof *member->told);
+    nn_alloc_give(&hub->alloc, member->muted, member->muted_capacity * sizeof *member->muted);
+    hub->members[(uint32_t)peer - 1] = NULL;
+    hub->member_count--;
+    nn_alloc_give(&hub->alloc, member, sizeof *member);
+}
+
+/* -- what the application says of members -- */
+
+necpnet_result necpnet_voice_hub_silence(necpnet_voice_hub* hub, necpnet_voice_group group, necpnet_peer peer,
+                                         bool silenced)
+{
+    if (!hub) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_voice_member* member = nn_voice_hub_find(hub, peer);
+    if (!member) return NECPNET_ERR_NOT_FOUND;
+    if (group == 0) {
+        member->is_silenced = silenced;
+        if (!silenced) member->watch.silenced_until_us = 0;
+        for (size_t i = 0; i < NN_VOICE_ROWS_MAX; i++) member->rows[i].is_told = false;
+    } else {
+        nn_voice_group* found = hub_group(hub, group);
+        nn_voice_row* row = found ? hub_row(member, found) : NULL;
+        if (!row) return NECPNET_ERR_NOT_FOUND;
+        row->is_silenced = silenced;
+        row->is_told = false;
+    }
+    hub_tell_rows(member);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_voice_hub_deafen(necpnet_voice_hub* hub, necpnet_peer peer, bool deafened)
+{
+    if (!hub) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_voice_member* member = nn_voice_hub_find(hub, peer);
+    if (!member) return NECPNET_ERR_NOT_FOUND;
+    member->is_deafened = deafened;
+    if (deafened) nn_voice_hub_drop_queue(member);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_voice_hub_set_position(necpnet_voice_hub* hub, necpnet_peer peer, uint32_t zone,
+                                              const float* position)
+{
+    if (!hub || !position) return NECPNET_ERR_INVALID_ARGUMENT;
+    for (int i = 0; i < 3; i++) {
+        if (!(position[i] > -1e18f && position[i] < 1e18f)) return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    nn_voice_member* member = nn_voice_hub_find(hub, peer);
+    if (!member) return NECPNET_ERR_NOT_FOUND;
+    member->zone = zone;
+    memcpy(member->position, position, sizeof member->position);
+    member->has_position = true;
+    for (size_t i = 0; i < NECPNET_VOICE_GROUPS_OF_ONE_MAX; i++) {
+        if (member->rows[i].group) nn_voice_hub_place(&member->rows[i]);
+    }
+    return NECPNET_OK;
+}
+
+/* -- wishes of clients -- */
+
+static uint32_t hub_muted_place(const nn_voice_member* member, uint64_t user)
+{
+    uint32_t low = 0, high = member->muted_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (member->muted[middle] < user) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+NN_PRIVATE bool nn_voice_hub_is_muted(const nn_voice_member* member, uint64_t user)
+{
+    if (member->muted_count == 0) return false;
+    uint32_t place = hub_muted_place(member, user);
+    return place < member->muted_count && member->muted[place] == user;
+}
+
+/* Beyond the limit, or without memory, the client itself plays nothing of the user. */
+static void hub_mute(nn_voice_member* member, uint64_t user, bool muted)
+{
+    uint32_t place = hub_muted_place(member, user);
+    bool is_muted = place < member->muted_count && member->muted[place] == user;
+    if (is_muted == muted) return;
+    uint64_t* at = member->muted + place;
+    if (!muted) {
+        member->muted_count--;
+        memmove(at, at + 1, (member->muted_count - place) * sizeof *at);
+        return;
+    }
+    if (member->muted_count == NN_VOICE_MUTED_MAX) return;
+    if (member->muted_count == member->muted_capacity) {
+        uint32_t capacity = member->muted_capacity ? member->muted_capacity * 2 : 4;
+        uint64_t* users = (uint64_t*)nn_alloc_grow(&member->hub->alloc, member->muted,
+                                                   member->muted_capacity * sizeof *users, capacity * sizeof *users);
+        if (!users) return;
+        member->muted = users;
+        member->muted_capacity = capacity;
+        at = users + place;
+    }
+    memmove(at + 1, at, (member->muted_count - place) * sizeof *at);
+    *at = user;
+    member->muted_count++;
+}
+
+static nn_voice_group* hub_whisper(const nn_voice_member* from, const nn_voice_member* to)
+{
+    for (size_t i = NECPNET_VOICE_GROUPS_OF_ONE_MAX; i < NN_VOICE_ROWS_MAX; i++) {
+        if (from->rows[i].group && from->rows[i].group->to == to) return from->rows[i].group;
+    }
+    return NULL;
+}
+
+static void hub_set_whisper(nn_voice_member* member, uint64_t user, bool on)
+{
+    necpnet_voice_hub* hub = member->hub;
+    nn_voice_member* to = NULL;
+    for (uint32_t i = 0; i < hub->member_capacity && !to; i++) {
+        nn_voice_member* at = hub->members[i];
+        if (at && at != member && at->user == user) to = at;
+    }
+    if (!to) return;
+    nn_voice_group* group = hub_whisper(member, to);
+    if ((group != NULL) == on) return;
+    if (!on) {
+        hub_end_whisper(hub, group, member);
+        return;
+    }
+    bool may = hub->config.may_whisper && hub->config.may_whisper(member->peer, to->peer, hub->config.user);
+    if (!may || hub_make_group(hub, NECPNET_VOICE_WHISPER, 0, 1, &group)) return;
+    group->to = to;
+    to->whispered++;
+    if (hub_enter(group, member, NECPNET_VOICE_GROUPS_OF_ONE_MAX, NN_VOICE_ROWS_MAX)) {
+        hub_end_group(hub, group);
+        return;
+    }
+    necpnet_voice_hub_event* event = nn_voice_hub_tell(hub, NECPNET_VOICE_HUB_WHISPERS, member);
+    event->other = to->peer;
+    event->group = group->number;
+}
+
+NN_PRIVATE bool nn_voice_hub_take_wish(necpnet_voice_hub* hub, necpnet_peer peer, const uint8_t* data, size_t bytes)
+{
+    nn_reader reader = nn_reader_of(data, bytes);
+    uint8_t wish = nn_read_u8(&reader);
+    uint64_t user = nn_read_u64(&reader);
+    nn_voice_member* member = nn_voice_hub_find(hub, peer);
+    if (reader.failed) return false;
+    if (!member) return true;
+    switch (wish) {
+    case NN_VOICE_WISH_DEAF:
+    case NN_VOICE_WISH_HEAR: member->wishes_deaf = wish == NN_VOICE_WISH_DEAF; break;
+    case NN_VOICE_WISH_MUTE:
+    case NN_VOICE_WISH_UNMUTE: hub_mute(member, user, wish == NN_VOICE_WISH_MUTE); break;
+    case NN_VOICE_WISH_WHISPER:
+    case NN_VOICE_WISH_END_WHISPER: /* these look for somebody among all */
+        if (hub->now_us - member->wish_us >= 1000000) {
+            member->wish_us = hub->now_us;
+            member->wishes = 0;
+        }
+        if (++member->wishes <= NN_VOICE_WISHES_PER_S) hub_set_whisper(member, user, wish == NN_VOICE_WISH_WHISPER);
+        break;
+    default: break; /* of a later version */
+    }
+    return true;
+}
+
+/* -- facts -- */
+
+necpnet_result necpnet_voice_hub_get_statistics(const necpnet_voice_hub* hub,
+                                                necpnet_voice_hub_statistics* out_statistics)
+{
+    if (!hub || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    *out_statistics = hub->counts;
+    out_statistics->members = hub->member_count;
+    out_statistics->groups = hub->group_count;
+    for (uint32_t i = 0; i < hub->stream_capacity; i++) {
+        out_statistics->speaking += hub->streams[i].member && hub->streams[i].is_speaking ? 1u : 0u;
+    }
+    out_statistics->memory_bytes = hub->alloc.bytes;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_voice_hub_get_member(const necpnet_voice_hub* hub, necpnet_peer peer,
+                                            necpnet_voice_member_info* out_info)
+{
+    if (!hub || !out_info) return NECPNET_ERR_INVALID_ARGUMENT;
+    const nn_voice_member* member = nn_voice_hub_find(hub, peer);
+    if (!member) return NECPNET_ERR_NOT_FOUND;
+    memset(out_info, 0, sizeof *out_info);
+    for (size_t i = 0; i < NN_VOICE_ROWS_MAX; i++) out_info->groups += member->rows[i].group ? 1u : 0u;
+    for (int i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) out_info->streams += member->streams[i] ? 1u : 0u;
+    out_info->has_voice = member->is_open;
+    out_info->is_silenced = member->is_silenced || hub->now_us < member->watch.silenced_until_us;
+    out_info->is_deafened = member->is_deafened || member->wishes_deaf;
+    out_info->packets_sent = member->packets_sent;
+    out_info->packets_received = member->packets_received;
+    out_info->bytes_received = member->bytes_received;
+    out_info->spam_events = member->watch.events;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_voice_hub.c -------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_voice_hub_watch.c ------------------------------------------------------------------------------ */
+/* nn_voice_hub_watch - limits of a sender, and what is no ordinary speech.
+ *
+ * Limits are token buckets of half a second. Spam is told of three kinds. FLOOD: over the limits by a tenth of a
+ * second's packets within a second. NOISE: three seconds of sound, loud (-28 dB and more in the mean) and so even that
+ * levels differ from their mean by less than 2.4 dB; speech has syllables and breath: tests/test_voice_hub.c measures
+ * it. KEYING: eight
+ * beginnings more than three a second. CONTINUOUS is told besides and is no spam: somebody left a key pressed, or
+ * plays music.
+ */
+
+#define WATCH_BURST_US 500000u
+#define WATCH_TELL_US 10000000u   /* the same is not told more often */
+#define WATCH_SOUND_LEVEL 3u      /* quieter is a pause */
+#define WATCH_GAP_US 120000u      /* without sound: the next is a new beginning */
+#define WATCH_PAUSE_US 400000u    /* without sound: the talk is over */
+#define WATCH_STARTS_PER_S 3u     /* beginnings that are forgotten again .. */
+#define WATCH_STARTS_MAX 8000000u /* .. in millionths: so many more are too many */
+#define WATCH_STEADY_US 3000000u
+#define WATCH_LOUD (9 * 4096)      /* mean level */
+#define WATCH_EVEN (4096 * 6 / 10) /* mean deviation of levels */
+
+static void watch_tell(nn_voice_member* member, necpnet_voice_hub_event_type type, bool is_spam, uint64_t now_us)
+{
+    nn_voice_watch* watch = &member->watch;
+    uint64_t* told_us = &watch->flagged_us[type - NECPNET_VOICE_HUB_FLOOD];
+    if (*told_us && now_us < *told_us + WATCH_TELL_US) return;
+    *told_us = now_us;
+    (void)nn_voice_hub_tell(member->hub, type, member);
+    if (!is_spam) return;
+    watch->events++;
+    if (member->hub->config.spam_silence_ms) {
+        watch->silenced_until_us = now_us + (uint64_t)member->hub->config.spam_silence_ms * 1000;
+    }
+}
+
+/* What comes back to a bucket; full is half a second's worth. */
+static uint64_t watch_refill(uint64_t credit, uint64_t per_s, uint64_t passed_us)
+{
+    return nn_min_u64(credit + passed_us * per_s, per_s * WATCH_BURST_US);
+}
+
+NN_PRIVATE bool nn_voice_watch_allows(nn_voice_member* member, size_t bytes, uint64_t now_us)
+{
+    const necpnet_voice_hub_config* config = &member->hub->config;
+    nn_voice_watch* watch = &member->watch;
+    uint64_t passed_us = watch->credit_us ? nn_min_u64(now_us - watch->credit_us, WATCH_BURST_US) : WATCH_BURST_US;
+    watch->packets_credit = watch_refill(watch->packets_credit, config->packets_per_s_max, passed_us);
+    watch->bytes_credit = watch_refill(watch->bytes_credit, config->bytes_per_s_max, passed_us);
+    watch->credit_us = now_us;
+    uint64_t bytes_cost = (uint64_t)bytes * 1000000u;
+    if (watch->packets_credit >= 1000000u && watch->bytes_credit >= bytes_cost) {
+        watch->packets_credit -= 1000000u;
+        watch->bytes_credit -= bytes_cost;
+        return true;
+    }
+    if (now_us - watch->second_us >= 1000000) {
+        watch->second_us = now_us;
+        watch->limited = 0;
+    }
+    if (++watch->limited > config->packets_per_s_max / 10) {
+        watch_tell(member, NECPNET_VOICE_HUB_FLOOD, true, now_us);
+    }
+    return false;
+}
+
+/* How loud, and how even. */
+static void watch_level(nn_voice_member* member, uint8_t level, uint64_t now_us)
+{
+    nn_voice_watch* watch = &member->watch;
+    int32_t now = (int32_t)level * 4096;
+    watch->mean += (now - watch->mean) / 32;
+    int32_t off = now > watch->mean ? now - watch->mean : watch->mean - now;
+    watch->deviation += (off - watch->deviation) / 32;
+    bool is_steady = watch->mean >= WATCH_LOUD && watch->deviation < WATCH_EVEN;
+    if (!is_steady) {
+        watch->steady_us = 0;
+    } else if (watch->steady_us == 0) {
+        watch->steady_us = now_us;
+    } else if (now_us - watch->steady_us >= WATCH_STEADY_US) {
+        watch_tell(member, NECPNET_VOICE_HUB_NOISE, true, now_us);
+    }
+}
+
+static void watch_start(nn_voice_member* member, uint64_t now_us)
+{
+    nn_voice_watch* watch = &member->watch;
+    uint64_t gone = nn_min_u64((now_us - watch->starts_us) * WATCH_STARTS_PER_S, watch->starts);
+    watch->starts = watch->starts - gone + 1000000u;
+    watch->starts_us = now_us;
+    if (watch->starts > WATCH_STARTS_MAX) watch_tell(member, NECPNET_VOICE_HUB_KEYING, true, now_us);
+}
+
+NN_PRIVATE void nn_voice_watch_packet(nn_voice_member* member, uint8_t level, size_t bytes, uint64_t now_us)
+{
+    nn_voice_watch* watch = &member->watch;
+    bool has_sound = bytes > 0 && level >= WATCH_SOUND_LEVEL;
+    bool is_anew = now_us - watch->voiced_us >= WATCH_PAUSE_US;
+    if (bytes == 0 || (has_sound && is_anew)) { /* a pause is a change */
+        watch->steady_us = 0;
+        watch->mean = (int32_t)level * 4096;
+        watch->deviation = WATCH_EVEN * 5 / 2;
+    }
+    if (bytes) watch_level(member, level, now_us);
+    if (!has_sound) return;
+    if (now_us - watch->voiced_us >= WATCH_GAP_US) watch_start(member, now_us);
+    if (watch->talk_us == 0 || is_anew) watch->talk_us = now_us;
+    watch->voiced_us = now_us;
+    if (now_us - watch->talk_us >= (uint64_t)member->hub->config.talk_ms_max * 1000) {
+        watch_tell(member, NECPNET_VOICE_HUB_CONTINUOUS, false, now_us);
+        watch->talk_us = now_us;
+    }
+}
+
+NN_PRIVATE void nn_voice_watch_refused(nn_voice_member* member, necpnet_voice_hub_event_type type, uint32_t group,
+                                       uint64_t now_us)
+{
+    nn_voice_watch* watch = &member->watch;
+    if (watch->refused_us && now_us - watch->refused_us < 1000000) return;
+    watch->refused_us = now_us;
+    nn_voice_hub_tell(member->hub, type, member)->group = group;
+}
+/* ---- end src/nn_voice_hub_watch.c -------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_voice_hub_forward.c ---------------------------------------------------------------------------- */
+/* nn_voice_hub_forward - a packet on its way: judged, numbered, queued for those who hear it; reports back to the sender. */
+
+#define FORWARD_OVERTAKE 24 /* level x 16: so much louder than the quietest takes its place */
+#define FORWARD_SCAN_US 100000u
+
+/* -- numbers of streams -- */
+
+static void forward_forget_number(necpnet_voice_hub* hub, uint32_t number)
+{
+    uint8_t message[1 + 13];
+    nn_writer writer = nn_writer_of(message, sizeof message);
+    nn_write_u8(&writer, NN_CONTROL_VOICE_STREAM);
+    nn_write_u32(&writer, number);
+    nn_write_u8(&writer, 0xff);
+    nn_write_u64(&writer, 0);
+    uint64_t bit = UINT64_C(1) << (number & 63u);
+    for (uint32_t i = 0; i < hub->member_capacity; i++) {
+        nn_voice_member* member = hub->members[i];
+        if (!member || number / 64 >= member->told_words || !(member->told[number / 64] & bit)) continue;
+        member->told[number / 64] &= ~bit;
+        (void)hub->server.control(hub->server.user, member->peer, message, sizeof message);
+    }
+}
+
+NN_PRIVATE void nn_voice_hub_end_streams(nn_voice_member* member)
+{
+    necpnet_voice_hub* hub = member->hub;
+    for (int i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
+        if (!member->streams[i]) continue;
+        uint32_t number = member->streams[i] - 1;
+        forward_forget_number(hub, number);
+        memset(&hub->streams[number], 0, sizeof hub->streams[number]);
+        if (number < hub->stream_free) hub->stream_free = number;
+        member->streams[i] = 0;
+    }
+}
+
+/* A stream's number, given when first used: the least that is free, so that most take one byte. False: none, no memory. */
+static bool forward_number(nn_voice_member* member, uint32_t stream, uint32_t* out_number)
+{
+    necpnet_voice_hub* hub = member->hub;
+    if (member->streams[stream]) {
+        *out_number = member->streams[stream] - 1;
+        return true;
+    }
+    while (hub->stream_free < hub->stream_capacity && hub->streams[hub->stream_free].member) hub->stream_free++;
+    if (hub->stream_free == hub->stream_capacity) {
+        uint32_t capacity = hub->stream_capacity ? hub->stream_capacity * 2 : 64;
+        if (capacity > NN_VOICE_STREAM_NUMBERS_MAX) return false;
+        nn_voice_stream* streams = (nn_voice_stream*)nn_alloc_grow(
+            &hub->alloc, hub->streams, hub->stream_capacity * sizeof *streams, capacity * sizeof *streams);
+        if (!streams) return false;
+        hub->streams = streams;
+        hub->stream_capacity = capacity;
+    }
+    *out_number = hub->stream_free;
+    member->streams[stream] = *out_number + 1;
+    hub->streams[*out_number].member = member;
+    hub->streams[*out_number].stream = (uint8_t)stream;
+    return true;
+}
+
+/* The listener learns whose number it is, before the first packet. False: not now. */
+static bool forward_introduce(nn_voice_member* listener, uint32_t number)
+{
+    necpnet_voice_hub* hub = listener->hub;
+    uint32_t word = number / 64;
+    if (word >= listener->told_words) {
+        uint32_t words = word + 1;
+        uint64_t* told = (uint64_t*)nn_alloc_grow(&hub->alloc, listener->told, listener->told_words * sizeof *told,
+                                                  words * sizeof *told);
+        if (!told) return false;
+        listener->told = told;
+        listener->told_words = words;
+    }
+    uint64_t bit = UINT64_C(1) << (number & 63u);
+    if (listener->told[word] & bit) return true;
+    const nn_voice_stream* stream = &hub->streams[number];
+    uint8_t message[1 + 13];
+    nn_writer writer = nn_writer_of(message, sizeof message);
+    nn_write_u8(&writer, NN_CONTROL_VOICE_STREAM);
+    nn_write_u32(&writer, number);
+    nn_write_u8(&writer, stream->stream);
+    nn_write_u64(&writer, stream->member->user);
+    if (hub->server.control(hub->server.user, listener->peer, message, sizeof message)) return false;
+    listener->told[word] |= bit;
+    return true;
+}
+
+/* -- what waits for a listener -- */
+
+static void forward_release(necpnet_voice_hub* hub, nn_voice_parcel* parcel)
+{
+    if (--parcel->references == 0) nn_blocks_give(&hub->blocks, parcel, parcel->capacity);
+}
+
+static void forward_drop_first(nn_voice_member* member)
+{
+    forward_release(member->hub, member->queue[member->first]);
+    member->first = (member->first + 1) & (NN_VOICE_QUEUE_MAX - 1);
+    member->count--;
+}
+
+NN_PRIVATE void nn_voice_hub_drop_queue(nn_voice_member* member)
+{
+    while (member->count) forward_drop_first(member);
+}
+
+static void forward_queue(nn_voice_member* listener, nn_voice_parcel* parcel)
+{
+    necpnet_voice_hub* hub = listener->hub;
+    if (!listener->queue) {
+        listener->queue = (nn_voice_parcel**)nn_alloc_take(&hub->alloc, NN_VOICE_QUEUE_MAX * sizeof *listener->queue);
+        if (!listener->queue) return;
+    }
+    if (listener->count == NN_VOICE_QUEUE_MAX) {
+        forward_drop_first(listener);
+        hub->counts.copies_stale++;
+    }
+    listener->queue[(listener->first + listener->count) & (NN_VOICE_QUEUE_MAX - 1)] = parcel;
+    listener->count++;
+    parcel->references++;
+    listener->packets_received++;
+    listener->bytes_received += parcel->bytes;
+    hub->counts.packets_forwarded++;
+    hub->counts.bytes_forwarded += parcel->bytes;
+    if (hub->server.wake) hub->server.wake(hub->server.user, listener->peer);
+}
+
+/* -- who hears it -- */
+
+/* Whether a stream is, or gets, among the loudest that a listener hears. */
+static bool forward_is_loud(nn_voice_member* listener, uint32_t number, uint16_t level, uint64_t now_us)
+{
+    uint32_t most = listener->hub->config.loudest;
+    nn_voice_loud* place = NULL;
+    nn_voice_loud* quietest = NULL;
+    for (uint32_t i = 0; i < most; i++) {
+        nn_voice_loud* loud = &listener->loud[i];
+        if (loud->number == number + 1) {
+            loud->level = level;
+            loud->until_us = now_us + NN_VOICE_SLOT_US;
+            return true;
+        }
+        if (loud->number == 0 || now_us >= loud->until_us) {
+            if (!place) place = loud;
+        } else if (!quietest || loud->level < quietest->level) {
+            quietest = loud;
+        }
+    }
+    if (!place && quietest && level > quietest->level + FORWARD_OVERTAKE) place = quietest;
+    if (!place) return false;
+    place->number = number + 1;
+    place->level = level;
+    place->until_us = now_us + NN_VOICE_SLOT_US;
+    return true;
+}
+
+static bool forward_is_near(const nn_voice_member* a, const nn_voice_member* b, float radius)
+{
+    float square = 0;
+    for (int i = 0; i < 3; i++) square += (a->position[i] - b->position[i]) * (a->position[i] - b->position[i]);
+    return a->zone == b->zone && square <= radius * radius;
+}
+
+/* One packet for one listener, if he is to have it. */
+static void forward_to(nn_voice_member* listener, nn_voice_member* sender, uint32_t number, nn_voice_parcel* parcel,
+                       bool is_whisper)
+{
+    necpnet_voice_hub* hub = sender->hub;
+    if (listener == sender || !listener->is_open) return;
+    if (listener->is_deafened || listener->wishes_deaf || nn_voice_hub_is_muted(listener, sender->user)) {
+        hub->counts.copies_unheard++;
+        return;
+    }
+    if (!is_whisper && !forward_is_loud(listener, number, hub->streams[number].level, hub->now_us)) {
+        hub->counts.copies_quiet++;
+        return;
+    }
+    if (forward_introduce(listener, number)) forward_queue(listener, parcel);
+}
+
+static void forward_near(nn_voice_group* group, nn_voice_member* sender, uint32_t number, nn_voice_parcel* parcel)
+{
+    uint32_t seen[27];
+    uint32_t heard = 0;
+    size_t count = 0;
+    if (!sender->has_position) return;
+    for (int i = 0; i < 27; i++) {
+        uint32_t cell = nn_voice_hub_cell(sender, group->radius, i % 3 - 1, i / 3 % 3 - 1, i / 9 - 1);
+        bool is_seen = false; /* two cells may fall into one bucket */
+        for (size_t k = 0; k < count && !is_seen; k++) is_seen = seen[k] == cell;
+        if (is_seen) continue;
+        seen[count++] = cell;
+        for (nn_voice_row* row = group->cells[cell]; row; row = row->next) {
+            if (!forward_is_near(row->member, sender, group->radius)) continue;
+            heard++;
+            forward_to(row->member, sender, number, parcel, false);
+        }
+    }
+    sender->hub->counts.copies_unheard += group->count > heard ? group->count - heard : 0;
+}
+
+static void forward_all(nn_voice_group* group, nn_voice_member* sender, uint32_t number, nn_voice_parcel* parcel)
+{
+    switch (group->kind) {
+    case NECPNET_VOICE_PROXIMITY: forward_near(group, sender, number, parcel); break;
+    case NECPNET_VOICE_WHISPER: forward_to(group->to, sender, number, parcel, true); break;
+    default:
+        for (uint32_t i = 0; i < group->count; i++) {
+            forward_to(group->rows[i]->member, sender, number, parcel, false);
+        }
+        break;
+    }
+}
+
+/* -- who speaks -- */
+
+static void forward_note(necpnet_voice_hub* hub, uint32_t number, const nn_voice_frame* frame, uint32_t group)
+{
+    nn_voice_stream* stream = &hub->streams[number];
+    int32_t level = (int32_t)stream->level + ((int32_t)frame->level * 16 - (int32_t)stream->level) / 4;
+    stream->level = (uint16_t)(level < 0 ? 0 : level);
+    bool began = !stream->is_speaking && frame->bytes > 0;
+    bool ended = stream->is_speaking && frame->bytes == 0;
+    stream->heard_us = hub->now_us;
+    stream->group = group;
+    if (!began && !ended) return;
+    stream->is_speaking = began;
+    necpnet_voice_hub_event* event =
+        nn_voice_hub_tell(hub, began ? NECPNET_VOICE_HUB_SPEAKING : NECPNET_VOICE_HUB_SILENT, stream->member);
+    event->stream = stream->stream;
+    event->group = group;
+}
+
+NN_PRIVATE void nn_voice_hub_scan(necpnet_voice_hub* hub)
+{
+    if (hub->now_us - hub->scanned_us < FORWARD_SCAN_US) return;
+    hub->scanned_us = hub->now_us;
+    for (uint32_t i = 0; i < hub->stream_capacity; i++) {
+        nn_voice_stream* stream = &hub->streams[i];
+        if (!stream->member || !stream->is_speaking || hub->now_us - stream->heard_us < NN_VOICE_QUIET_US) continue;
+        stream->is_speaking = false;
+        necpnet_voice_hub_event* event = nn_voice_hub_tell(hub, NECPNET_VOICE_HUB_SILENT, stream->member);
+        event->stream = stream->stream;
+        event->group = stream->group;
+    }
+}
+
+/* -- a packet -- */
+
+static bool forward_is_right(const necpnet_voice_hub* hub, const nn_voice_frame* frame)
+{
+    if (frame->bytes == 0) return true;
+    switch (frame->codec) {
+    case NN_VOICE_CODEC_PCM: return hub->config.pcm && nn_voice_units(frame->codec, frame->payload, frame->bytes) > 0;
+    case NN_VOICE_CODEC_SEALED: return hub->config.sealed && frame->bytes > NN_AEAD_TAG_BYTES;
+    default: return nn_voice_units(frame->codec, frame->payload, frame->bytes) > 0;
+    }
+}
+
+static nn_voice_row* forward_row(nn_voice_member* member, uint32_t group)
+{
+    for (size_t i = 0; i < NN_VOICE_ROWS_MAX; i++) {
+        nn_voice_row* row = &member->rows[i];
+        if (row->group && row->group->number == group) return row;
+    }
+    return NULL;
+}
+
+/* The frame as every listener gets it. NULL without memory. */
+static nn_voice_parcel* forward_pack(necpnet_voice_hub* hub, const nn_voice_frame* frame)
+{
+    uint32_t capacity;
+    size_t room = NN_VOICE_HEADER_BYTES_MAX + frame->bytes;
+    nn_voice_parcel* parcel = (nn_voice_parcel*)nn_blocks_take(&hub->blocks, sizeof *parcel + room, &capacity);
+    if (!parcel) return NULL;
+    nn_writer writer = nn_writer_of(parcel + 1, room);
+    nn_voice_write(&writer, frame);
+    parcel->references = 1;
+    parcel->capacity = capacity;
+    parcel->at_us = hub->now_us;
+    parcel->bytes = (uint32_t)nn_writer_bytes(&writer);
+    return parcel;
+}
+
+static void forward_frame(nn_voice_member* member, nn_voice_frame* frame)
+{
+    necpnet_voice_hub* hub = member->hub;
+    uint32_t stream = frame->number & 3u, group = frame->number >> 2, number;
+    uint64_t now_us = hub->now_us;
+    hub->counts.packets_received++;
+    member->packets_sent++;
+    if (!nn_voice_watch_allows(member, frame->bytes, now_us)) {
+        hub->counts.packets_limited++;
+        return;
+    }
+    nn_voice_row* row = forward_row(member, group);
+    if (!row) {
+        hub->counts.packets_stranger++;
+        nn_voice_watch_refused(member, NECPNET_VOICE_HUB_STRANGER, group, now_us);
+        return;
+    }
+    if (!forward_is_right(hub, frame)) {
+        hub->counts.packets_bad++;
+        nn_voice_watch_refused(member, NECPNET_VOICE_HUB_BAD_PACKET, group, now_us);
+        return;
+    }
+    if (stream == 0) nn_voice_watch_packet(member, frame->level, frame->bytes, now_us);
+    if (member->is_silenced || row->is_silenced || now_us < member->watch.silenced_until_us) {
+        hub->counts.packets_silenced++;
+        return;
+    }
+    if (!forward_number(member, stream, &number)) return;
+    frame->number = number;
+    frame->kind = row->group->kind;
+    hub->streams[number].kind = frame->kind;
+    forward_note(hub, number, frame, group);
+    nn_voice_parcel* parcel = forward_pack(hub, frame);
+    if (!parcel) return;
+    forward_all(row->group, member, number, parcel);
+    forward_release(hub, parcel);
+}
+
+/* -- reports -- */
+
+static const uint8_t forward_losses[NN_VOICE_BUCKETS] = {0,  5,  12, 25,
+                                                         38, 51, 76, 128}; /* in 255ths: 0, 2, 5 .. 50 % */
+
+/* What an eighth of the listeners, at least one, have or exceed: one who lies among many says little. */
+static void forward_judge(const nn_voice_stream* stream, uint8_t* out_loss, uint8_t* out_jitter_ms)
+{
+    uint32_t total = (uint32_t)stream->now.total + stream->before.total;
+    uint32_t wanted = total / 8 + 1, sum = 0;
+    uint32_t bucket = NN_VOICE_BUCKETS - 1;
+    for (; bucket > 0; bucket--) {
+        sum += (uint32_t)stream->now.count[bucket] + stream->before.count[bucket];
+        if (sum >= wanted) break;
+    }
+    uint32_t jitter_ms = total ? (stream->now.jitter_sum + stream->before.jitter_sum) / total : 0;
+    *out_loss = forward_losses[bucket];
+    *out_jitter_ms = (uint8_t)nn_min_u64(jitter_ms, 255);
+}
+
+static void forward_report(nn_voice_stream* stream, const nn_voice_report* report, uint64_t now_us)
+{
+    uint32_t bucket = NN_VOICE_BUCKETS - 1;
+    while (bucket > 0 && report->loss < forward_losses[bucket]) bucket--;
+    if (bucket == 0 && report->loss) bucket = 1;
+    if (now_us - stream->window_us >= NN_VOICE_WINDOW_US) {
+        bool is_next = now_us - stream->window_us < 2 * NN_VOICE_WINDOW_US;
+        stream->before = stream->now;
+        if (!is_next) memset(&stream->before, 0, sizeof stream->before);
+        memset(&stream->now, 0, sizeof stream->now);
+        stream->window_us = now_us;
+        stream->report_due = true;
+    }
+    if (stream->now.total == UINT16_MAX) return;
+    stream->now.count[bucket]++;
+    stream->now.total++;
+    stream->now.jitter_sum += report->jitter_ms;
+    uint8_t loss, jitter_ms;
+    forward_judge(stream, &loss, &jitter_ms);
+    if (loss > stream->told_loss) stream->report_due = true; /* at once: the sender should know */
+}
+
+static bool forward_read_reports(nn_voice_member* member, nn_reader* reader)
+{
+    necpnet_voice_hub* hub = member->hub;
+    nn_voice_report reports[NN_VOICE_REPORT_ROWS_MAX];
+    uint32_t count;
+    if (!nn_voice_read_reports(reader, reports, &count)) return false;
+    if (member->report_us && hub->now_us - member->report_us < NN_VOICE_TELL_US) return true;
+    member->report_us = hub->now_us;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t number = reports[i].number;
+        bool hears = number / 64 < member->told_words && (member->told[number / 64] >> (number & 63u) & 1u);
+        if (!hears || !hub->streams[number].member) continue;
+        forward_report(&hub->streams[number], &reports[i], hub->now_us);
+        if (hub->streams[number].report_due && hub->server.wake) {
+            hub->server.wake(hub->server.user, hub->streams[number].member->peer);
+        }
+    }
+    return true;
+}
+
+static bool forward_report_due(const nn_voice_member* member, uint64_t now_us, uint64_t* out_at_us)
+{
+    bool is_due = false;
+    for (int i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
+        if (!member->streams[i]) continue;
+        const nn_voice_stream* stream = &member->hub->streams[member->streams[i] - 1];
+        if (!stream->report_due) continue;
+        uint64_t at_us = stream->told_us + NN_VOICE_TELL_US;
+        if (now_us >= at_us) is_due = true;
+        if (out_at_us && at_us < *out_at_us) *out_at_us = at_us;
+    }
+    return is_due;
+}
+
+static bool forward_write_reports(nn_voice_member* member, nn_writer* writer, uint64_t now_us)
+{
+    nn_voice_report reports[NECPNET_VOICE_STREAMS_MAX];
+    uint32_t count = 0;
+    if (nn_writer_left(writer) < 2 + NECPNET_VOICE_STREAMS_MAX * 6) return false;
+    for (uint32_t i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
+        if (!member->streams[i]) continue;
+        nn_voice_stream* stream = &member->hub->streams[member->streams[i] - 1];
+        if (!stream->report_due || now_us < stream->told_us + NN_VOICE_TELL_US) continue;
+        stream->report_due = false;
+        stream->told_us = now_us;
+        reports[count].number = i;
+        forward_judge(stream, &reports[count].loss, &reports[count].jitter_ms);
+        if (reports[count].loss != stream->told_loss) {
+            necpnet_voice_hub_event* event = nn_voice_hub_tell(member->hub, NECPNET_VOICE_HUB_QUALITY, member);
+            event->stream = (int)i;
+            event->loss_ppm = (uint32_t)reports[count].loss * 1000000u / 255;
+            event->jitter_ms = reports[count].jitter_ms;
+        }
+        stream->told_loss = reports[count].loss;
+        stream->told_jitter_ms = reports[count].jitter_ms;
+        count++;
+    }
+    if (count) nn_voice_write_reports(writer, reports, count);
+    return count > 0;
+}
+
+/* -- the connection -- */
+
+static void forward_port_open(void* user, bool speaks)
+{
+    nn_voice_member* member = (nn_voice_member*)user;
+    member->is_open = speaks;
+    if (!speaks) nn_voice_hub_drop_queue(member);
+    if (speaks) nn_voice_hub_settle(member);
+}
+
+static bool forward_port_ready(void* user, uint64_t now_us)
+{
+    const nn_voice_member* member = (const nn_voice_member*)user;
+    return member->count > 0 || forward_report_due(member, now_us, NULL);
+}
+
+static bool forward_port_write(void* user, nn_writer* writer, uint64_t now_us)
+{
+    nn_voice_member* member = (nn_voice_member*)user;
+    bool wrote = forward_report_due(member, now_us, NULL) && forward_write_reports(member, writer, now_us);
+    while (member->count) {
+        nn_voice_parcel* parcel = member->queue[member->first];
+        if (now_us >= parcel->at_us + NN_VOICE_QUEUE_US) {
+            member->hub->counts.copies_stale++;
+            forward_drop_first(member);
+            continue;
+        }
+        if (nn_writer_left(writer) < parcel->bytes) break;
+        nn_write_bytes(writer, parcel + 1, parcel->bytes);
+        forward_drop_first(member);
+        wrote = true;
+    }
+    return wrote;
+}
+
+static bool forward_port_read(void* user, uint8_t type, nn_reader* reader, uint64_t now_us)
+{
+    nn_voice_member* member = (nn_voice_member*)user;
+    nn_voice_frame frame;
+    nn_voice_hub_set_time(member->hub, now_us);
+    if (member->rows_due) nn_voice_hub_settle(member);
+    if (type == NN_VOICE_FRAME_LAST) return forward_read_reports(member, reader);
+    if (!nn_voice_read(type, reader, &frame)) return false;
+    forward_frame(member, &frame);
+    return true;
+}
+
+static uint64_t forward_port_deadline_us(void* user)
+{
+    uint64_t at_us = NN_NEVER;
+    (void)forward_report_due((const nn_voice_member*)user, 0, &at_us);
+    return at_us;
+}
+
+NN_PRIVATE void nn_voice_port_of(nn_voice_member* member)
+{
+    member->port.open = forward_port_open;
+    member->port.ready = forward_port_ready;
+    member->port.write = forward_port_write;
+    member->port.read = forward_port_read;
+    member->port.deadline_us = forward_port_deadline_us;
+    member->port.user = member;
+}
+/* ---- end src/nn_voice_hub_forward.c ------------------------------------------------------------------------------ */
+
 /* ---- begin src/nn_link.h ----------------------------------------------------------------------------------------- */
 /* nn_link - the inside of the simulated network: hosts, packets on their way, streams as pairs of ends.
  *
@@ -33578,15 +35008,6 @@ typedef struct nn_state_sink {
     void* user;
 } nn_state_sink;
 
-/* Who says and hears VOICE frames: a client's voice, or a server's hub. */
-typedef struct nn_voice_port {
-    bool (*ready)(void* user, uint64_t now_us);
-    bool (*write)(void* user, nn_writer* writer, uint64_t now_us);              /* whole frames that fit */
-    bool (*read)(void* user, uint8_t type, nn_reader* reader, uint64_t now_us); /* behind the type; false: malformed */
-    uint64_t (*deadline_us)(void* user);                                        /* when ready becomes true by itself */
-    void* user;
-} nn_voice_port;
-
 /* What a connection over UDP has besides: taken when it begins, given back with the carrier. */
 typedef struct nn_connection_udp {
     nn_phases phases; /* its keys */
@@ -33833,6 +35254,8 @@ NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connectio
 /* What belongs to the present carrier. */
 static void connection_release(nn_connection* connection)
 {
+    if (NECPNET_WITH_VOICE && connection->speaks) connection->voice->open(connection->voice->user, false);
+    connection->speaks = false;
     if (NECPNET_WITH_SERVER && connection->follower) nn_world_unfollow(connection->world, connection->follower);
     nn_connection_leave_web(connection);
     if (connection->udp) {
@@ -33938,7 +35361,8 @@ static bool connection_voice_has_room(const nn_connection* connection)
 static bool connection_voice_ready(void* user, uint64_t now_us)
 {
     const nn_connection* connection = (const nn_connection*)user;
-    return connection_voice_has_room(connection) && connection->voice->ready(connection->voice->user, now_us);
+    return connection->speaks && connection_voice_has_room(connection) &&
+           connection->voice->ready(connection->voice->user, now_us);
 }
 
 static bool connection_voice_write(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us)
@@ -33973,6 +35397,7 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         nn_source source = {connection_voice_ready, connection_voice_write, connection};
         nn_source none = {NULL, NULL, NULL};
         nn_session_set_source(session, NN_SOURCE_VOICE, connection->speaks ? source : none);
+        if (connection->speaks) connection->voice->open(connection->voice->user, true);
     }
     if (NECPNET_WITH_SERVER && connection->world && (open->peer->features & NN_FEATURE_STATE)) {
         nn_source source = {connection_state_ready, connection_state_write, connection};
@@ -35720,6 +37145,12 @@ static void client_view_renew(void* user, bool ordered)
     nn_view_renew((necpnet_view*)user, ordered);
 }
 
+static void client_voice_open(void* user, bool speaks)
+{
+    (void)user; /* nn_client_joined tells more */
+    (void)speaks;
+}
+
 static bool client_voice_ready(void* user, uint64_t now_us)
 {
     return nn_voice_ready((const necpnet_voice*)user, now_us);
@@ -35773,8 +37204,8 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
         if (result) return result;
     }
     if (NECPNET_WITH_VOICE && config->voice) {
-        nn_voice_port port = {client_voice_ready, client_voice_write, client_voice_read, client_voice_deadline_us,
-                              config->voice};
+        nn_voice_port port = {client_voice_open, client_voice_ready,       client_voice_write,
+                              client_voice_read, client_voice_deadline_us, config->voice};
         client->voice_port = port;
         client->endpoint.has_voice = true;
     }
@@ -37507,6 +38938,9 @@ NN_PRIVATE void nn_server_count_traffic(const nn_connection* connection, necpnet
 NN_PRIVATE void nn_server_count_peer(const necpnet_server* server, const nn_peer* peer,
                                      necpnet_server_statistics* sums);
 
+/* nn_server_leave_voice - nothing of this peer is forwarded any more. */
+NN_PRIVATE void nn_server_leave_voice(necpnet_server* server, nn_peer* peer);
+
 /* nn_server_release - give a peer back, with everything it holds. */
 NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer);
 NN_PRIVATE void nn_server_mark_dirty(necpnet_server* server, nn_peer* peer);
@@ -37853,11 +39287,33 @@ static bool server_take_ticket_keys(necpnet_server* server, const necpnet_server
     return nn_endpoint_random(&server->endpoint, &keys->keys[0], sizeof keys->keys[0]);
 }
 
+static void server_voice_wake(void* user, necpnet_peer name)
+{
+    necpnet_server* server = (necpnet_server*)user;
+    nn_peer* peer = nn_server_find(server, name);
+    if (peer) nn_server_mark_dirty(server, peer);
+}
+
+static necpnet_result server_voice_control(void* user, necpnet_peer name, const void* data, size_t bytes)
+{
+    necpnet_server* server = (necpnet_server*)user;
+    nn_peer* peer = nn_server_find(server, name);
+    if (!peer || peer->has_ended) return NECPNET_ERR_NOT_FOUND;
+    necpnet_result result = nn_session_send_control(&peer->session, data, bytes);
+    if (result == NECPNET_OK) nn_server_mark_dirty(server, peer);
+    return result;
+}
+
 static necpnet_result server_begin(necpnet_server* server, const necpnet_server_config* config)
 {
     necpnet_result result = nn_endpoint_init(&server->endpoint, &config->allocator, &config->logger, &config->entropy,
                                              config->channels, config->channel_count, config->datagram_bytes_max, true);
     if (result) return result;
+    if (NECPNET_WITH_VOICE && config->voice_hub) {
+        nn_voice_server calls = {server_voice_wake, server_voice_control, server};
+        config->voice_hub->server = calls;
+        server->endpoint.has_voice = true;
+    }
     nn_connection_settings* settings = &server->endpoint.settings;
     settings->udp_ping_ms = config->udp_ping_ms;
     settings->udp_timeout_ms = config->udp_timeout_ms;
@@ -38054,6 +39510,7 @@ necpnet_result necpnet_server_update(necpnet_server* server, uint64_t now_us)
 {
     if (!server) return NECPNET_ERR_INVALID_ARGUMENT;
     server_end_views(server);
+    if (NECPNET_WITH_VOICE && server->config.voice_hub) nn_voice_hub_set_time(server->config.voice_hub, now_us);
     nn_endpoint_begin(&server->endpoint, now_us);
     nn_server_end_greetings(server, server->endpoint.now_us);
     nn_handshake_server_expire(server->handshake, server->endpoint.now_us);
@@ -38415,9 +39872,20 @@ static nn_peer* server_take_peer(necpnet_server* server)
     return (nn_peer*)nn_alloc_take(&server->endpoint.alloc, sizeof(nn_peer));
 }
 
+NN_PRIVATE void nn_server_leave_voice(necpnet_server* server, nn_peer* peer)
+{
+    if (!NECPNET_WITH_VOICE || !server->config.voice_hub) return;
+    nn_voice_hub_detach(server->config.voice_hub, nn_peer_name(peer));
+    peer->connection.voice = NULL;
+    peer->connection.speaks = false;
+}
+
 static bool peer_take_control(void* user, uint8_t kind, const uint8_t* data, size_t bytes)
 {
     nn_peer* peer = (nn_peer*)user;
+    if (NECPNET_WITH_VOICE && kind == NN_CONTROL_VOICE_WISH && peer->server->config.voice_hub) {
+        return nn_voice_hub_take_wish(peer->server->config.voice_hub, nn_peer_name(peer), data, bytes);
+    }
     if (kind == NN_CONTROL_CREDENTIAL) return nn_peer_read_credential(peer->server, peer, data, bytes);
     return true; /* of a later version */
 }
@@ -38453,6 +39921,11 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     peer->connection.deliver_input = peer_deliver_input;
     peer->connection.take_control = peer_take_control;
     peer->connection.deliver_user = peer;
+    if (NECPNET_WITH_VOICE && server->config.voice_hub) {
+        const nn_voice_port* port = NULL; /* without memory: a peer without voice */
+        (void)nn_voice_hub_attach(server->config.voice_hub, nn_peer_name(peer), identity->client_id, &port);
+        peer->connection.voice = port;
+    }
     server_enter_bucket(server, peer);
     nn_peer** client = nn_server_client_bucket(server, identity->client_id);
     peer->next_client = *client;
@@ -38492,6 +39965,7 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
         nn_blocks_give(&server->endpoint.blocks, input, input->capacity);
     }
     nn_server_leave_groups(server, peer);
+    nn_server_leave_voice(server, peer);
     nn_connection_reset(&peer->connection);
     nn_session_reset(&peer->session);
     server->peers[peer->slot] = NULL;
@@ -38571,6 +40045,7 @@ NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const 
     peer->tell_disconnected = true;
     peer->lost_count = nn_session_unacked(&peer->session);
     server->ended_count++;
+    nn_server_leave_voice(server, peer);
     nn_session_discard(&peer->session);
     nn_connection_leave_web(&peer->connection);
     nn_server_leave_groups(server, peer);

@@ -17540,7 +17540,7 @@ static void upgrade_accept(necpnet_web_connection* connection, const nn_http_hea
     }
     nn_extension_wish wish;
     char extensions[NN_EXTENSION_TEXT_BYTES_MAX];
-    bool wishes = nn_web_deflate_wishes(web, is_session, &wish);
+    bool wishes = !answer->no_deflate && nn_web_deflate_wishes(web, is_session, &wish);
     (void)nn_extension_answer(head, wishes ? &wish : NULL, &connection->compression, extensions); /* its form is good */
     if (!upgrade_write_accept(connection, key, extensions, answer->headers)) {
         upgrade_end_out_of_memory(connection);
@@ -24771,6 +24771,11 @@ uint16_t necpnet_world_get_type(const necpnet_world* world, necpnet_entity entit
 {
     const nn_world_slot* slot = world ? nn_world_find(world, entity) : NULL;
     return slot ? world->schema->types[slot->type].id : 0;
+}
+
+const necpnet_schema* necpnet_world_get_schema(const necpnet_world* world)
+{
+    return world ? world->schema : NULL;
 }
 
 necpnet_result necpnet_world_get_statistics(const necpnet_world* world, necpnet_world_statistics* out_statistics)
@@ -39063,6 +39068,7 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
     config->peers_max = 1024;
     config->peers_per_address_max = 64;
     config->handshakes_max = 1024;
+    config->web_connections_max = 1024;
     config->handshake_timeout_ms = 5000;
     config->tick_hz = 60;
     config->udp_ping_ms = 1000;
@@ -39251,7 +39257,8 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     web.queue_bytes_max = config->queue_bytes_max;
     web.deflate = config->deflate;
     web.head_timeout_ms = config->handshake_timeout_ms;
-    web.connections_max = (uint32_t)nn_min_u64((uint64_t)config->peers_max + config->handshakes_max, 1u << 24);
+    web.connections_max = (uint32_t)nn_min_u64(
+        (uint64_t)config->peers_max + config->handshakes_max + config->web_connections_max, 1u << 24);
     web.handlers.on_request = server_on_request;
     if (server->handlers.on_open) web.handlers.on_open = server_on_open;
     if (server->handlers.on_message) web.handlers.on_message = server_on_message;

@@ -886,6 +886,7 @@ typedef struct necpnet_server_config {
                                    default 1,024 */
     uint32_t peers_per_address_max; /* default 64 */
     uint32_t handshakes_max;    /* WebSocket connections that have not finished SETUP; default 1,024 */
+    uint32_t web_connections_max; /* TCP connections that web answers itself, beside those of peers; default 1,024 */
     uint32_t handshake_timeout_ms; /* from TCP accept to SETUP; default 5,000 */
     uint32_t tick_hz;           /* 1 .. 1,000, default 60: ticks are now_us * tick_hz / 1,000,000 */
     uint32_t udp_ping_ms;       /* as in necpnet_client_config */
@@ -1806,6 +1807,13 @@ NECPNET_API necpnet_entity necpnet_world_next(const necpnet_world* world, necpne
  */
 NECPNET_API uint16_t necpnet_world_get_type(const necpnet_world* world, necpnet_entity entity);
 
+/* necpnet_world_get_schema - the schema of its config: what the fields of an entity's struct are.
+ *
+ * Returns  borrowed from whoever made the world; NULL for NULL.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API const necpnet_schema* necpnet_world_get_schema(const necpnet_world* world);
+
 /* necpnet_world_set_input - the next commit holds the effect of a client's inputs up to this tick. Its view then replays
  * only later ones. Call it where the inputs of NECPNET_EVENT_INPUT are applied.
  *
@@ -2339,6 +2347,7 @@ typedef struct necpnet_web_answer {
     const char* headers;         /* NULL or "Name: value\r\n" lines; borrowed until on_request returns */
     const char* subprotocol;     /* ACCEPT: NULL or one that was offered; borrowed until on_request returns */
     void* user_data;             /* of the connection */
+    bool no_deflate;             /* ACCEPT, SESSION: agree on no compression, whatever is offered */
 } necpnet_web_answer;
 
 struct necpnet_web_handlers {

@@ -74,6 +74,7 @@ int cli_query_command(const cli_options* options);
 int cli_watch_command(const cli_options* options);
 int cli_play_command(const cli_options* options);
 int cli_load_command(const cli_options* options);
+int cli_rpc_command(const cli_options* options);
 int cli_token_command(const cli_options* options);
 int cli_talk_command(const cli_options* options);
 

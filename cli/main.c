@@ -23,6 +23,7 @@ static const struct {
     {"talk", cli_talk_command, "[URL..]", "say --in FILE.wav to the others, and write what they say to --out FILE.wav"},
     {"load", cli_load_command, "[URL..]",
      "--clients N sending --rate R messages a second for --seconds S; percentiles"},
+    {"rpc", cli_rpc_command, "[METHOD [PARAMS]]", "one JSON-RPC call to necpnet-server, or those on standard input"},
     {"token", cli_token_command, "URL..", "make a connect token with --key ID:HEX; or `token read TEXT`"},
 };
 

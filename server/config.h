@@ -103,6 +103,17 @@ typedef struct config {
     int64_t peers_per_address_max;
     int64_t resume_window_ms;
     int64_t take_over; /* necpnet_take_over */
+    int64_t rpc_connections_max;
+    int64_t rpc_rate;
+    int64_t rpc_idle_s;
+    char* event_directory;
+    char* partner_crafting_url;
+    char* partner_player_url;
+    char* partner_guild_url;
+    char* partner_analytics_url;
+    char* partner_notification_url;
+    char* partner_token;
+    int64_t partner_timeout_ms;
     int64_t bandwidth_limit;
     int64_t history_minutes;
     int64_t state_hz;

@@ -21,6 +21,7 @@ typedef enum edge_step {
 
 /* One request and its two connections. */
 typedef struct edge_splice {
+    edge_guest guest; /* its handlers are NULL: it is no guest */
     edge* owner;
     necpnet_web_connection* client;  /* NULL: gone */
     necpnet_web_connection* backend; /* NULL: not yet, or gone */
@@ -41,8 +42,15 @@ typedef struct edge_splice {
     bool closed; /* both connections were told to close */
 } edge_splice;
 
+typedef struct edge_hosting {
+    edge_upgrade decide;
+    void* user;
+} edge_hosting;
+
 struct edge {
     const config* settings;
+    edge_hosting hosts[EDGE_HOSTS_MAX];
+    int host_count;
     necpnet_web_handlers handlers;
     necpnet_web* web;
     necpnet_address rest;
@@ -139,6 +147,11 @@ static void edge_on_request(necpnet_web_connection* connection, const necpnet_we
 {
     edge* at = user;
     if (request->is_upgrade) {
+        for (int i = 0; i < at->host_count; i++) {
+            if (!at->hosts[i].decide(connection, request, answer, at->hosts[i].user)) continue;
+            if (answer->action == NECPNET_WEB_REFUSE) at->refused++;
+            return;
+        }
         edge_on_upgrade(at, request, answer);
         return;
     }
@@ -168,6 +181,21 @@ static void edge_on_request(necpnet_web_connection* connection, const necpnet_we
         forward_body_begin(&splice->framing, &plan, (uint64_t)at->settings->http_body_bytes_max);
         if (splice->request.bytes > FORWARD_HEAD_BYTES_MAX) edge_refuse(splice, 431, "the request's head is too large");
     }
+}
+
+/* The handlers of a guest's connection, or NULL. */
+static const necpnet_web_handlers* edge_handlers_of(const necpnet_web_connection* connection)
+{
+    const edge_guest* guest = necpnet_web_get_user_data(connection);
+    return guest ? guest->handlers : NULL;
+}
+
+static void edge_on_message(necpnet_web_connection* connection, necpnet_web_kind kind, const uint8_t* data,
+                            size_t bytes, void* user)
+{
+    (void)user;
+    const necpnet_web_handlers* own = edge_handlers_of(connection);
+    if (own && own->on_message) own->on_message(connection, kind, data, bytes, own->user);
 }
 
 static void edge_from_client(edge_splice* splice, const uint8_t* data, size_t bytes)
@@ -217,6 +245,11 @@ static void edge_on_raw(necpnet_web_connection* connection, const uint8_t* data,
 
 static void edge_on_open(necpnet_web_connection* connection, void* user)
 {
+    const necpnet_web_handlers* own = edge_handlers_of(connection);
+    if (own) {
+        if (own->on_open) own->on_open(connection, own->user);
+        return;
+    }
     (void)user;
     edge_splice* splice = necpnet_web_get_user_data(connection);
     if (!splice || connection != splice->backend || splice->step != EDGE_CONNECTING) return;
@@ -235,6 +268,11 @@ static void edge_on_open(necpnet_web_connection* connection, void* user)
 
 static void edge_on_writable(necpnet_web_connection* connection, void* user)
 {
+    const necpnet_web_handlers* own = edge_handlers_of(connection);
+    if (own) {
+        if (own->on_writable) own->on_writable(connection, own->user);
+        return;
+    }
     (void)user;
     edge_splice* splice = necpnet_web_get_user_data(connection);
     if (!splice || connection != splice->client) return;
@@ -247,9 +285,11 @@ static void edge_on_writable(necpnet_web_connection* connection, void* user)
 static void edge_on_close(necpnet_web_connection* connection, int code, const char* reason_text, necpnet_result reason,
                           void* user)
 {
-    (void)code;
-    (void)reason_text;
-    (void)reason;
+    const necpnet_web_handlers* own = edge_handlers_of(connection);
+    if (own) {
+        if (own->on_close) own->on_close(connection, code, reason_text, reason, own->user);
+        return;
+    }
     (void)user;
     edge_splice* splice = necpnet_web_get_user_data(connection);
     if (!splice) return;
@@ -351,6 +391,11 @@ static void edge_sweep(edge* at)
     }
 }
 
+void edge_host(edge* at, edge_upgrade decide, void* user)
+{
+    if (at->host_count < EDGE_HOSTS_MAX) at->hosts[at->host_count++] = (edge_hosting){decide, user};
+}
+
 bool edge_work(edge* at, uint64_t now_us)
 {
     bool queued = false;
@@ -380,6 +425,7 @@ necpnet_result edge_create(const config* settings, edge** out_edge)
     at->end = &at->first;
     at->handlers = (necpnet_web_handlers){.on_request = edge_on_request,
                                           .on_open = edge_on_open,
+                                          .on_message = edge_on_message,
                                           .on_raw = edge_on_raw,
                                           .on_writable = edge_on_writable,
                                           .on_close = edge_on_close,

@@ -17,6 +17,19 @@
 
 typedef struct edge edge;
 
+/* The user data of a WebSocket that somebody else serves begins with this: the connection's calls go there, with the handlers' own
+ * user. */
+typedef struct edge_guest {
+    const necpnet_web_handlers* handlers; /* on_open, on_message, on_writable, on_close; borrowed */
+} edge_guest;
+
+/* Judges a WebSocket upgrade. Returns false: not mine, the next one is asked. True: answer is filled (refused, or accepted with a
+ * user_data that begins with an edge_guest). */
+typedef bool (*edge_upgrade)(necpnet_web_connection* connection, const necpnet_web_request* request,
+                             necpnet_web_answer* answer, void* user);
+
+#define EDGE_HOSTS_MAX 4
+
 typedef struct edge_figures {
     uint32_t active; /* requests under way */
     uint64_t forwarded;
@@ -35,6 +48,9 @@ const necpnet_web_handlers* edge_handlers(edge* at);
 
 /* edge_attach - once the server and the REST server are up. secret is borrowed until edge_destroy. */
 void edge_attach(edge* at, necpnet_web* web, int rest_port, const char* secret);
+
+/* edge_host - asks decide about upgrades, in the order of these calls, before the edge's own (necpnet.v1 at ws_path). */
+void edge_host(edge* at, edge_upgrade decide, void* user);
 
 /* edge_work - what callbacks left to do, and deadlines; after each update.
  *

@@ -82,7 +82,7 @@ char* fields_decode(const char* encoded, size_t bytes, bool plus)
             int high = bytes - i > 2 ? field_hex(encoded[i + 1]) : -1;
             int low = bytes - i > 2 ? field_hex(encoded[i + 2]) : -1;
             right = high >= 0 && low >= 0;
-            c = right ? (char)(high << 4 | low) : 0;
+            c = right ? (char)((unsigned)high << 4 | (unsigned)low) : '\0';
             i += 2;
         }
         right = right && c != 0;

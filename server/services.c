@@ -57,6 +57,14 @@ necpnet_result services_begin(services* out, const config* settings, tokens* off
         snprintf(what, what_bytes, "the bus %s", settings->bus);
         result = bus_open(settings->bus, &out->events);
     }
+    if (result == NECPNET_OK) {
+        out->kinds = events_open(settings->event_directory, what, what_bytes);
+        if (!out->kinds) result = NECPNET_ERR_FILE;
+    }
+    if (result == NECPNET_OK) {
+        snprintf(what, what_bytes, "the partner services");
+        result = partners_create(settings, out->events, &out->partners);
+    }
     return result == NECPNET_OK ? services_begin_identities(out, what, what_bytes) : result;
 }
 
@@ -64,6 +72,7 @@ void services_stop(services* known)
 {
     desk_destroy(known->keeper);
     known->keeper = NULL;
+    partners_stop(known->partners);
     if (known->records) store_stop(known->records);
     if (known->values) cache_stop(known->values);
 }
@@ -75,7 +84,9 @@ void services_end(services* known)
     keyring_destroy(known->keys);
     store_close(known->records);
     cache_close(known->values);
+    partners_destroy(known->partners);
     bus_close(known->events);
+    events_close(known->kinds);
     limits_destroy(known->buckets);
     analysis_destroy(known->past);
     memset(known, 0, sizeof(*known));

@@ -10,9 +10,11 @@
 #include "cache/cache.h"
 #include "config.h"
 #include "desk.h"
+#include "events.h"
 #include "identity.h"
 #include "rate_limits.h"
 #include "pages.h"
+#include "partners.h"
 #include "revocations.h"
 #include "store/store.h"
 #include "tokens.h"
@@ -25,6 +27,8 @@ typedef struct services {
     store* records;
     cache* values;
     bus* events;
+    events* kinds; /* schemas of events */
+    partners* partners;
     limits* buckets;
     keyring* keys;
     revocations* revoked;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "edge.h"
+#include "gateway.h"
 #include "identity.h"
 #include "log.h"
 #include "voice.h"
@@ -22,6 +23,7 @@ struct worker {
     necpnet_server* server;
     edge* front;
     voice* speech; /* NULL: off */
+    gateway* hall;
     int index;
     necpnet_workers* crew; /* NULL: alone */
     board* figures;
@@ -119,6 +121,7 @@ static void worker_poll(worker* at)
 {
     necpnet_event event;
     while (necpnet_server_poll(at->server, &event)) {
+        if (gateway_on_event(at->hall, &event)) continue;
         switch (event.type) {
         case NECPNET_EVENT_CONNECTED: worker_on_connected(at, &event); break;
         case NECPNET_EVENT_DISCONNECTED: worker_on_disconnected(at, &event); break;
@@ -185,6 +188,7 @@ static void worker_begin_drain(worker* at, uint64_t now_us)
     at->draining = true;
     at->drain_ends_us = now_us + (uint64_t)at->settings->drain_ms * 1000u;
     (void)necpnet_server_drain(at->server, WORKER_RETRY_MS);
+    gateway_drain(at->hall, WORKER_RETRY_MS);
     LOG(NECPNET_LOG_INFO, "draining", "no new sessions; a second signal ends at once",
         LOG_NUMBER("drain_ms", at->settings->drain_ms), LOG_END);
     worker_publish(at, now_us);
@@ -221,7 +225,9 @@ static void worker_turn(worker* at, uint64_t now_us)
     }
     worker_poll(at);
     voice_work(at->speech, at->game, at->world_of_game, now_us);
-    if (edge_work(at->front, now_us)) (void)necpnet_server_update(at->server, now_us);
+    bool queued = edge_work(at->front, now_us);
+    if (gateway_work(at->hall, now_us)) queued = true;
+    if (queued) (void)necpnet_server_update(at->server, now_us);
     worker_sample_latency(at, now_us);
     if (now_us >= at->published_us + BOARD_PERIOD_US) worker_publish(at, now_us);
 }
@@ -280,6 +286,7 @@ static void worker_configure(worker* at, necpnet_server_config* server)
     server->world = at->world;
     server->voice_hub = voice_hub(at->speech);
     server->peers_max = (uint32_t)settings->peers_max;
+    server->web_connections_max = (uint32_t)(settings->rpc_connections_max + settings->http_connections_max * 2);
     server->peers_per_address_max = (uint32_t)settings->peers_per_address_max;
     server->tick_hz = at->game->tick_hz;
     server->resume_window_ms = (uint32_t)settings->resume_window_ms;
@@ -343,6 +350,12 @@ necpnet_result worker_create(const game_interface* game, services* known, const 
     if (result == NECPNET_OK) result = edge_create(at->settings, &at->front);
     if (result == NECPNET_OK) result = voice_create(at->settings, &at->speech);
     if (result == NECPNET_OK) {
+        gateway_config hall = {
+            .known = known, .world = at->world, .state_hz = WORKER_STATE_HZ, .loop = at->loop, .index = index};
+        result = gateway_create(&hall, &at->hall);
+        edge_host(at->front, gateway_on_upgrade, at->hall);
+    }
+    if (result == NECPNET_OK) {
         *out_what = "the ports";
         result = worker_open_server(at);
     }
@@ -351,6 +364,7 @@ necpnet_result worker_create(const game_interface* game, services* known, const 
         return result;
     }
     worker_publish(at, at->began_us);
+    gateway_attach(at->hall, at->server);
     edge_attach(at->front, necpnet_server_get_web(at->server), rest_port(back), rest_secret(back));
     *out_worker = at;
     return NECPNET_OK;
@@ -368,6 +382,8 @@ void worker_destroy(worker* at)
     necpnet_server_destroy(at->server);
     voice_destroy(at->speech);
     edge_destroy(at->front);
+    gateway_destroy(at->hall);
+    if (at->loop) (void)necpnet_loop_step(at->loop, 0); /* what the bus had posted */
     at->game->destroy(at->world_of_game);
     necpnet_loop_destroy(at->loop);
     free(at);

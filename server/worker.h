@@ -13,6 +13,7 @@
 
 #define WORKER_TICKS_AT_ONCE_MAX 5      /* after a pause; those before are skipped */
 #define WORKER_WALL_PERIOD_US 10000000u /* between looks at the wall clock */
+#define WORKER_STATE_HZ 10              /* of the world as JSON */
 #define WORKER_RETRY_MS 2000u           /* what clients are told when the server drains */
 
 typedef struct worker worker;

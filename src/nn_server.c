@@ -26,6 +26,7 @@ necpnet_result necpnet_server_config_default(necpnet_server_config* config)
     config->peers_max = 1024;
     config->peers_per_address_max = 64;
     config->handshakes_max = 1024;
+    config->web_connections_max = 1024;
     config->handshake_timeout_ms = 5000;
     config->tick_hz = 60;
     config->udp_ping_ms = 1000;
@@ -214,7 +215,8 @@ static necpnet_result server_attach(necpnet_server* server, const necpnet_server
     web.queue_bytes_max = config->queue_bytes_max;
     web.deflate = config->deflate;
     web.head_timeout_ms = config->handshake_timeout_ms;
-    web.connections_max = (uint32_t)nn_min_u64((uint64_t)config->peers_max + config->handshakes_max, 1u << 24);
+    web.connections_max = (uint32_t)nn_min_u64(
+        (uint64_t)config->peers_max + config->handshakes_max + config->web_connections_max, 1u << 24);
     web.handlers.on_request = server_on_request;
     if (server->handlers.on_open) web.handlers.on_open = server_on_open;
     if (server->handlers.on_message) web.handlers.on_message = server_on_message;

@@ -86,7 +86,7 @@ static void upgrade_accept(necpnet_web_connection* connection, const nn_http_hea
     }
     nn_extension_wish wish;
     char extensions[NN_EXTENSION_TEXT_BYTES_MAX];
-    bool wishes = nn_web_deflate_wishes(web, is_session, &wish);
+    bool wishes = !answer->no_deflate && nn_web_deflate_wishes(web, is_session, &wish);
     (void)nn_extension_answer(head, wishes ? &wish : NULL, &connection->compression, extensions); /* its form is good */
     if (!upgrade_write_accept(connection, key, extensions, answer->headers)) {
         upgrade_end_out_of_memory(connection);

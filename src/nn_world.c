@@ -399,6 +399,11 @@ uint16_t necpnet_world_get_type(const necpnet_world* world, necpnet_entity entit
     return slot ? world->schema->types[slot->type].id : 0;
 }
 
+const necpnet_schema* necpnet_world_get_schema(const necpnet_world* world)
+{
+    return world ? world->schema : NULL;
+}
+
 necpnet_result necpnet_world_get_statistics(const necpnet_world* world, necpnet_world_statistics* out_statistics)
 {
     if (!world || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;

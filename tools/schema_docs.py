@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""schema_docs.py - docs/events.md out of schemas/*.json: every entity type and event, field by field.
+"""schema_docs.py - docs/events.md out of schemas/: every entity type and event, field by field.
 
     tools/schema_docs.py           write it
     tools/schema_docs.py --check   exit 1 if it is not what the schemas say (CI)
@@ -52,9 +52,57 @@ def table(out, thing):
         out.append("| %d | `%s` | %s | %s | %s |" % (field["id"], field["name"], form(field), limits(field), "; ".join(notes)))
 
 
+def words(rule):
+    """What a value of a JSON Schema may be, in words."""
+    parts = []
+    if "enum" in rule:
+        parts.append(", ".join(json.dumps(one) for one in rule["enum"]))
+    for low, high, unit in (("minimum", "maximum", ""), ("minLength", "maxLength", " characters"), ("minItems", "maxItems", " items")):
+        if low in rule and high in rule:
+            parts.append("%s .. %s%s" % (rule[low], rule[high], unit))
+        elif low in rule:
+            parts.append("at least %s%s" % (rule[low], unit))
+        elif high in rule:
+            parts.append("at most %s%s" % (rule[high], unit))
+    return "; ".join(parts)
+
+
+def properties(out, rule, prefix=""):
+    for name, one in sorted(rule.get("properties", {}).items(), key=lambda pair: pair[1]["x-id"]):
+        kind = one["type"]
+        if kind == "array":
+            kind = "array of " + one["items"]["type"]
+        elif kind == "object" and "properties" not in one:
+            kind = "object, any"
+        needed = "required" if name in rule.get("required", []) else ""
+        out.append("| %d | `%s%s` | %s | %s | %s | %s |" %
+                   (one["x-id"], prefix, name, kind, words(one), needed, one.get("description", "")))
+        properties(out, one, prefix + name + ".")
+        properties(out, one.get("items", {}), prefix + name + "[].")
+
+
+def events(out):
+    """The events of necpnet-server."""
+    out.append("\n## Events of necpnet-server\n")
+    out.append("JSON Schemas in `schemas/events`, one a type and version; `event_directory` of the server adds others. As JSON an event\n"
+               "is `{\"type\", \"version\", \"category\", \"time\", \"from\", \"data\"}`; as bytes what Protocol Buffers write, with these ids as\n"
+               "field numbers (boolean bool, integer sint64, number double, array repeated, an object of any form its JSON as string), inside\n"
+               "an envelope: topic 1 string, epoch 2 uint64, offset 3 uint64, number of the type 4 uint32, version 5 uint32, time 6 uint64\n"
+               "(milliseconds since 1970), from 7 string, data 8 message. How they are sent: `server/README.md`.")
+    found = []
+    for path in glob.glob(os.path.join(ROOT, "schemas/events/*.json")):
+        with open(path, encoding="utf-8") as file:
+            found.append(json.load(file))
+    for one in sorted(found, key=lambda schema: (schema["x-id"], schema["x-version"])):
+        out.append("\n### %s, version %d (%d)\n" % (one["title"], one["x-version"], one["x-id"]))
+        out.append("%s Published by: %s.\n" % (one["description"], ", ".join(one["x-publish"])))
+        out.append("| id | property | type | values | | |\n| --- | --- | --- | --- | --- | --- |")
+        properties(out, one)
+
+
 def page():
     out = ["# Entity types and events",
-           "\nMade by `tools/schema_docs.py` from `schemas/*.json`; change those. `necpnet schema print FILE` adds what each",
+           "\nMade by `tools/schema_docs.py` from `schemas/`; change those. `necpnet schema print FILE` adds what each",
            "field costs on the wire; `necpnet schema check FILE OLDER` says who can follow whom."]
     for path in sorted(glob.glob(os.path.join(ROOT, "schemas/*.json"))):
         with open(path, encoding="utf-8") as file:
@@ -64,6 +112,7 @@ def page():
             out.append(schema["about"])
         for thing in schema.get("types", []) + schema.get("events", []):
             table(out, thing)
+    events(out)
     return "\n".join(out) + "\n"
 
 
@@ -72,7 +121,7 @@ def main():
     if "--check" in sys.argv[1:]:
         with open(OUT, encoding="utf-8") as file:
             if file.read() != text:
-                print("docs/events.md is not what schemas/*.json say.\n  fix: tools/schema_docs.py")
+                print("docs/events.md is not what schemas/ says.\n  fix: tools/schema_docs.py")
                 return 1
         return 0
     with open(OUT, "w", encoding="utf-8") as file:

@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 minimal=(build-essential cmake ninja-build pkg-config python3 libmbedtls-dev libcivetweb-dev liblz4-dev libcjson-dev
-    libjwt-dev libsqlite3-dev zlib1g-dev libopus-dev libspeexdsp-dev libsodium-dev emscripten esbuild)
+    libjwt-dev libsqlite3-dev libcurl4-gnutls-dev zlib1g-dev libopus-dev libspeexdsp-dev libsodium-dev emscripten esbuild)
 full=(git curl ca-certificates ccache clang clang-format libclang-rt-14-dev gdb gcovr valgrind
     gcc-mingw-w64-x86-64 g++-mingw-w64-x86-64 wine wine64 chromium libenet-dev libwebsockets-dev dpkg-dev prometheus
     nginx-light espeak-ng)
@@ -31,9 +31,9 @@ fi
 elsewhere() {
     cat <<'TEXT'
 setup.sh: this is not Debian or Ubuntu; install these yourself, then run the same make verb again:
-  macOS    brew install cmake ninja mbedtls lz4 cjson opus speexdsp libsodium civetweb libjwt sqlite emscripten esbuild node ccache
+  macOS    brew install cmake ninja mbedtls lz4 cjson opus speexdsp libsodium civetweb libjwt sqlite curl emscripten esbuild node ccache
   Fedora   dnf install gcc gcc-c++ cmake ninja-build mbedtls-devel civetweb-devel lz4-devel cjson-devel libjwt-devel \
-               sqlite-devel zlib-devel opus-devel speexdsp-devel libsodium-devel emscripten nodejs ccache; npm install -g esbuild
+               sqlite-devel libcurl-devel zlib-devel opus-devel speexdsp-devel libsodium-devel emscripten nodejs ccache; npm install -g esbuild
   Windows  the client: MSYS2, then pacman -S mingw-w64-ucrt-x86_64-{gcc,cmake,ninja,mbedtls,lz4,cjson,opus,speexdsp,libsodium}
            the server: WSL with Debian 12, then tools/setup.sh
 Only a C compiler and CMake are a must: what is not found is left out, and CMake says so.

@@ -1,0 +1,89 @@
+/* gateway.h - sessions, topics, presence and JSON-RPC of one worker: who is connected over whatever, what they subscribed to, and
+ * how an event of one reaches the others. JSON-RPC clients (WebSocket, subprotocol jsonrpc2.necpnet) and binary clients
+ * (necpnet.v1) share all of it: a binary client says the same JSON-RPC in messages named GATEWAY_RPC_NAME, and gets and
+ * publishes events as messages named GATEWAY_EVENT_NAME (events.h). Everything on the worker's thread; nothing blocks.
+ */
+#ifndef SERVER_GATEWAY_H
+#define SERVER_GATEWAY_H
+
+#include "edge.h"
+#include "events.h"
+#include "services.h"
+#include "topics.h"
+
+#define GATEWAY_SUBPROTOCOL "jsonrpc2.necpnet"
+#define GATEWAY_RPC_NAME "necpnet.rpc"
+#define GATEWAY_EVENT_NAME "necpnet.event"
+
+#define GATEWAY_MESSAGE_BYTES_MAX (64u << 10) /* of a client's text; more closes with 1009 */
+#define GATEWAY_PENDING_BYTES_MAX \
+    (768u << 10)                    /* not taken by a client's network: it falls behind; at 1 MB it would be cut */
+#define GATEWAY_SESSION_ID_BYTES 33 /* 32 hexadecimal digits and NUL */
+
+/* Close codes of our own (RFC 6455 7.4.2). */
+enum {
+    GATEWAY_CLOSE_REPLACED = 4001, /* the same user connected again */
+    GATEWAY_CLOSE_EXPIRED = 4002,  /* the JWT has expired */
+    GATEWAY_CLOSE_IDLE = 4003,     /* nothing was said for session_idle_s */
+    GATEWAY_CLOSE_NO_HELLO = 4004, /* session.hello did not come */
+    GATEWAY_CLOSE_KICKED = 4005    /* ended by an operator */
+};
+
+typedef struct gateway gateway;
+
+typedef struct gateway_config {
+    const services* known; /* borrowed */
+    necpnet_world* world;  /* NULL: state.subscribe finds nothing */
+    uint32_t state_hz;
+    necpnet_loop* loop; /* for what the bus says */
+    int index;          /* of the worker: part of the node's name */
+} gateway_config;
+
+/* gateway_create - before the server.
+ *
+ * Returns  OK | ERR_OUT_OF_MEMORY | ERR_NO_ENTROPY | ERR_INTERNAL (the log has it) */
+necpnet_result gateway_create(const gateway_config* wish, gateway** out_gateway);
+
+/* gateway_attach - the server is up. */
+void gateway_attach(gateway* at, necpnet_server* server);
+
+/* gateway_destroy - after the server. NULL does nothing. */
+void gateway_destroy(gateway* at);
+
+/* gateway_on_upgrade - the edge_upgrade of the edge: takes WebSockets that want JSON-RPC. */
+bool gateway_on_upgrade(necpnet_web_connection* connection, const necpnet_web_request* request,
+                        necpnet_web_answer* answer, void* user);
+
+/* gateway_on_event - what poll gave, before the game sees it. Returns whether it was for the gateway alone. */
+bool gateway_on_event(gateway* at, const necpnet_event* event);
+
+/* gateway_work - time passes: presence, deadlines, state. After each update.
+ *
+ * Returns  whether it queued something: then another update sends it. */
+bool gateway_work(gateway* at, uint64_t now_us);
+
+/* gateway_drain - tells JSON-RPC clients to come back after retry_ms, and closes them. */
+void gateway_drain(gateway* at, uint32_t retry_ms);
+
+typedef struct gateway_figures {
+    uint32_t connections; /* JSON-RPC over WebSocket, now */
+    uint32_t sessions;    /* with those of binary clients and suspended ones */
+    uint32_t suspended;
+    uint64_t sessions_total;
+    uint64_t resumed;
+    uint64_t replaced;
+    uint64_t idle;
+    uint64_t expired;
+    uint64_t lost;       /* suspended and not resumed */
+    uint64_t session_ms; /* of all that ended, together */
+    uint64_t calls;
+    uint64_t call_errors;
+    uint64_t refused; /* calls over a limit */
+    uint32_t groups;
+    topics_figures topics;
+    necpnet_presence_statistics presence;
+} gateway_figures;
+
+void gateway_get_figures(const gateway* at, gateway_figures* out_figures);
+
+#endif

@@ -1,0 +1,400 @@
+/* gateway_cluster - workers and nodes hear each other over the bus: events, presence, who is where, who is alive.
+ *
+ * Every worker is a node. What is published on one is published again on the others, in their own order: an offset and an epoch are
+ * of one node, and a client that resumes on another learns that it cannot recover. Presence goes as others see it: an
+ * invisible player is offline on the bus as well. A node that says nothing for CLUSTER_SILENCE_US is dropped with its players.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway_inside.h"
+#include "log.h"
+#include "routing.h"
+
+#define CLUSTER_ALIVE_US 2000000u
+#define CLUSTER_SILENCE_US 10000000u
+#define CLUSTER_NODES_MAX 1024
+#define CLUSTER_CHAINS 4096
+#define CLUSTER_NAME_BYTES 128
+
+/* Bus topics; the origin's 8 bytes begin every message. */
+#define CLUSTER_EVENT "necpnet.event"
+#define CLUSTER_PRESENCE "necpnet.presence"
+#define CLUSTER_ALIVE "necpnet.alive"
+#define CLUSTER_LEFT "necpnet.left"
+#define CLUSTER_WHO "necpnet.who"
+#define CLUSTER_HERE "necpnet.here"
+#define CLUSTER_GONE "necpnet.gone"
+
+typedef struct cluster_node {
+    uint64_t origin;
+    uint64_t heard_us;
+    char name[CLUSTER_NAME_BYTES];
+} cluster_node;
+
+/* A player on another node. */
+typedef struct cluster_player {
+    struct cluster_player* next;
+    uint64_t client_id;
+    uint64_t origin;
+    uint32_t connections;
+    bool shown; /* counts as one connection in presence here */
+} cluster_player;
+
+struct gateway_cluster {
+    gateway* owner;
+    bus_subscription* subscription;
+    uint64_t origin; /* also the player that watches all of this node */
+    uint64_t said_us;
+    cluster_node nodes[CLUSTER_NODES_MAX]; /* the first is this one */
+    uint32_t node_count;
+    routing* table;
+    cluster_player* players[CLUSTER_CHAINS];
+    char name[CLUSTER_NAME_BYTES];
+};
+
+static void cluster_say(const struct gateway_cluster* cluster, const char* topic, const void* data, size_t bytes)
+{
+    text out;
+    text_begin_growing(&out);
+    text_put_bytes(&out, &cluster->origin, sizeof(cluster->origin));
+    text_put_bytes(&out, data, bytes);
+    if (!out.failed) (void)bus_publish(cluster->owner->known->events, topic, out.to, out.bytes);
+    text_end(&out);
+}
+
+/* ----------------------------------------------------------------------------------------------------- nodes -- */
+
+static void cluster_route(struct gateway_cluster* cluster)
+{
+    const char* names[CLUSTER_NODES_MAX];
+    for (uint32_t i = 0; i < cluster->node_count; i++) names[i] = cluster->nodes[i].name;
+    if (routing_set(cluster->table, names, cluster->node_count) != NECPNET_OK) {
+        LOG(NECPNET_LOG_ERROR, "routing_failed", "two nodes have one name: give each its own server_id", LOG_END);
+    }
+}
+
+static void cluster_put_name(const struct gateway_cluster* cluster, text* out, uint64_t origin)
+{
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        if (cluster->nodes[i].origin != origin) continue;
+        text_json(out, cluster->nodes[i].name);
+        return;
+    }
+    text_put(out, "null");
+}
+
+static void cluster_hear_alive(struct gateway_cluster* cluster, uint64_t origin, const uint8_t* data, size_t bytes)
+{
+    uint32_t at = 0;
+    while (at < cluster->node_count && cluster->nodes[at].origin != origin) at++;
+    if (at == CLUSTER_NODES_MAX || bytes == 0 || bytes >= CLUSTER_NAME_BYTES || !text_is_printable(data, bytes)) return;
+    cluster->nodes[at].heard_us = cluster->owner->now_us;
+    if (at < cluster->node_count) return;
+    cluster_node* node = &cluster->nodes[cluster->node_count++];
+    node->origin = origin;
+    memcpy(node->name, data, bytes);
+    node->name[bytes] = 0;
+    cluster_route(cluster);
+    cluster->said_us = 0; /* it learns of this one at once */
+    LOG(NECPNET_LOG_INFO, "node_joined", node->name, LOG_NUMBER("nodes", cluster->node_count), LOG_END);
+}
+
+static void cluster_hide(struct gateway_cluster* cluster, cluster_player* player)
+{
+    if (player->shown) (void)necpnet_presence_disconnect(cluster->owner->presence, player->client_id, false);
+    player->shown = false;
+}
+
+static void cluster_drop_node(struct gateway_cluster* cluster, uint32_t at)
+{
+    uint64_t origin = cluster->nodes[at].origin;
+    LOG(NECPNET_LOG_WARNING, "node_left", cluster->nodes[at].name, LOG_NUMBER("nodes", cluster->node_count - 1),
+        LOG_END);
+    cluster->nodes[at] = cluster->nodes[--cluster->node_count];
+    cluster_route(cluster);
+    for (int i = 0; i < CLUSTER_CHAINS; i++) {
+        cluster_player** link = &cluster->players[i];
+        while (*link) {
+            cluster_player* player = *link;
+            if (player->origin != origin) {
+                link = &player->next;
+                continue;
+            }
+            cluster_hide(cluster, player);
+            *link = player->next;
+            free(player);
+        }
+    }
+}
+
+/* --------------------------------------------------------------------------------------------------- players -- */
+
+static cluster_player* cluster_find(const struct gateway_cluster* cluster, uint64_t client_id, uint64_t origin)
+{
+    cluster_player* player = cluster->players[client_id % CLUSTER_CHAINS];
+    while (player && (player->client_id != client_id || player->origin != origin)) player = player->next;
+    return player;
+}
+
+static cluster_player* cluster_reach(struct gateway_cluster* cluster, uint64_t client_id, uint64_t origin)
+{
+    cluster_player* player = cluster_find(cluster, client_id, origin);
+    if (player || client_id == 0) return player;
+    player = calloc(1, sizeof(*player));
+    if (!player) return NULL;
+    player->client_id = client_id;
+    player->origin = origin;
+    player->next = cluster->players[client_id % CLUSTER_CHAINS];
+    cluster->players[client_id % CLUSTER_CHAINS] = player;
+    return player;
+}
+
+static void cluster_release(struct gateway_cluster* cluster, cluster_player* player)
+{
+    if (player->connections || player->shown) return;
+    cluster_player** link = &cluster->players[player->client_id % CLUSTER_CHAINS];
+    while (*link != player) link = &(*link)->next;
+    *link = player->next;
+    free(player);
+}
+
+/* Whether a client of this node has shown itself: then its own word counts. */
+static bool cluster_is_present_here(const gateway* at, uint64_t client_id)
+{
+    for (const gateway_session* session = gateway_first_of(at, client_id); session; session = session->chain) {
+        if (session->client_id == client_id && session->present) return true;
+    }
+    return false;
+}
+
+static void cluster_show(struct gateway_cluster* cluster, uint64_t origin, const necpnet_presence_info* info)
+{
+    necpnet_presence* presence = cluster->owner->presence;
+    cluster_player* player = cluster_reach(cluster, info->player, origin);
+    if (!player) return;
+    if (info->status == NECPNET_PRESENCE_OFFLINE) {
+        cluster_hide(cluster, player);
+        cluster_release(cluster, player);
+        return;
+    }
+    if (!player->shown) player->shown = necpnet_presence_connect(presence, info->player, info->status) == NECPNET_OK;
+    if (!player->shown || cluster_is_present_here(cluster->owner, info->player)) return;
+    (void)necpnet_presence_set_status(presence, info->player, info->status);
+    (void)necpnet_presence_set_place(presence, info->player, info->zone, info->location);
+}
+
+static void cluster_hear_presence(struct gateway_cluster* cluster, uint64_t origin, const uint8_t* data, size_t bytes)
+{
+    size_t count = 0;
+    size_t room = bytes / 9 + 1;
+    necpnet_presence_info* items = calloc(room, sizeof(items[0]));
+    if (items && necpnet_presence_read(data, bytes, items, room, &count) == NECPNET_OK) {
+        for (size_t i = 0; i < count; i++) cluster_show(cluster, origin, &items[i]);
+    }
+    free(items);
+}
+
+static void cluster_hear_player(struct gateway_cluster* cluster, uint64_t origin, const uint8_t* data, size_t bytes,
+                                bool here)
+{
+    uint64_t client_id;
+    if (bytes != sizeof(client_id)) return;
+    memcpy(&client_id, data, sizeof(client_id));
+    cluster_player* player =
+        here ? cluster_reach(cluster, client_id, origin) : cluster_find(cluster, client_id, origin);
+    if (!player) return;
+    player->connections += here ? 1u : player->connections ? UINT32_MAX : 0u;
+    cluster_release(cluster, player);
+}
+
+static void cluster_hear_event(struct gateway_cluster* cluster, const uint8_t* data, size_t bytes)
+{
+    gateway* at = cluster->owner;
+    events_read read;
+    char why[256];
+    if (!events_read_binary(at->catalogue, data, bytes, &read, why, sizeof(why))) {
+        LOG(NECPNET_LOG_WARNING, "bus_event_refused", why, LOG_END);
+        return;
+    }
+    (void)gateway_publish_here(at, &read.event, NULL, why, sizeof(why));
+    cJSON_Delete(read.data);
+}
+
+/* Someone new asks who is here. */
+static void cluster_tell_all(struct gateway_cluster* cluster)
+{
+    const gateway* at = cluster->owner;
+    for (const gateway_session* session = at->first; session; session = session->next) {
+        if (session->announced) cluster_say(cluster, CLUSTER_HERE, &session->client_id, sizeof(session->client_id));
+    }
+    (void)necpnet_presence_refresh(at->presence, cluster->origin);
+}
+
+static void cluster_hear(const char* topic, const void* data, size_t bytes, void* user)
+{
+    struct gateway_cluster* cluster = user;
+    const uint8_t* at = data;
+    uint64_t origin;
+    if (bytes < sizeof(origin)) return;
+    memcpy(&origin, at, sizeof(origin));
+    if (origin == cluster->origin) return;
+    at += sizeof(origin);
+    bytes -= sizeof(origin);
+    if (strcmp(topic, CLUSTER_EVENT) == 0) {
+        cluster_hear_event(cluster, at, bytes);
+    } else if (strcmp(topic, CLUSTER_PRESENCE) == 0) {
+        cluster_hear_presence(cluster, origin, at, bytes);
+    } else if (strcmp(topic, CLUSTER_ALIVE) == 0) {
+        cluster_hear_alive(cluster, origin, at, bytes);
+    } else if (strcmp(topic, CLUSTER_WHO) == 0) {
+        cluster_tell_all(cluster);
+    } else if (strcmp(topic, CLUSTER_LEFT) == 0) {
+        for (uint32_t i = 1; i < cluster->node_count; i++) {
+            if (cluster->nodes[i].origin == origin) cluster_drop_node(cluster, i);
+        }
+    } else {
+        cluster_hear_player(cluster, origin, at, bytes, strcmp(topic, CLUSTER_HERE) == 0);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------- from here -- */
+
+void gateway_cluster_say_event(gateway* at, const events_event* event)
+{
+    text binary;
+    if (!at->cluster) return;
+    text_begin_growing(&binary);
+    events_put_binary(&binary, event);
+    if (!binary.failed) cluster_say(at->cluster, CLUSTER_EVENT, binary.to, binary.bytes);
+    text_end(&binary);
+}
+
+void gateway_cluster_say_player(gateway* at, gateway_session* session, bool here)
+{
+    if (!at->cluster || session->announced == here || session->client_id == 0) return;
+    session->announced = here;
+    cluster_say(at->cluster, here ? CLUSTER_HERE : CLUSTER_GONE, &session->client_id, sizeof(session->client_id));
+    if (here) (void)necpnet_presence_watch(at->presence, at->cluster->origin, session->client_id);
+}
+
+bool gateway_cluster_take_presence(gateway* at, const necpnet_presence_change* change)
+{
+    size_t bytes = 0;
+    size_t room = 4 + change->count * 87;
+    if (!at->cluster || change->watcher != at->cluster->origin) return false;
+    necpnet_presence_info* items = malloc(change->count * sizeof(items[0]));
+    void* data = malloc(room);
+    for (size_t i = 0; items && i < change->count; i++) {
+        items[i] = change->items[i];
+        if (cluster_is_present_here(at, items[i].player)) continue;
+        items[i].status = NECPNET_PRESENCE_OFFLINE; /* what another node says of it is not for this one to repeat */
+        items[i].zone = 0;
+        items[i].location = "";
+    }
+    if (items && data && necpnet_presence_write(items, change->count, data, room, &bytes) == NECPNET_OK) {
+        cluster_say(at->cluster, CLUSTER_PRESENCE, data, bytes);
+    }
+    for (size_t i = 0; items && i < change->count; i++) {
+        bool has_session = false;
+        for (const gateway_session* one = gateway_first_of(at, items[i].player); one; one = one->chain) {
+            if (one->client_id == items[i].player) has_session = true;
+        }
+        if (!has_session) (void)necpnet_presence_unwatch(at->presence, at->cluster->origin, items[i].player);
+    }
+    free(items);
+    free(data);
+    return true;
+}
+
+void gateway_cluster_work(gateway* at)
+{
+    struct gateway_cluster* cluster = at->cluster;
+    if (!cluster || (cluster->said_us && at->now_us < cluster->said_us + CLUSTER_ALIVE_US)) return;
+    cluster->said_us = at->now_us;
+    cluster->nodes[0].heard_us = at->now_us;
+    cluster_say(cluster, CLUSTER_ALIVE, cluster->name, strlen(cluster->name));
+    for (uint32_t i = cluster->node_count; i-- > 1;) {
+        if (at->now_us >= cluster->nodes[i].heard_us + CLUSTER_SILENCE_US) cluster_drop_node(cluster, i);
+    }
+}
+
+void gateway_cluster_put_where(const gateway* at, text* out, uint64_t client_id)
+{
+    bool first = true;
+    for (const gateway_session* session = gateway_first_of(at, client_id); session; session = session->chain) {
+        if (session->client_id != client_id || !session->greeted || session->suspended) continue;
+        text_put(out, first ? "" : ",");
+        text_json(out, at->name);
+        first = false;
+    }
+    if (!at->cluster) return;
+    for (const cluster_player* player = at->cluster->players[client_id % CLUSTER_CHAINS]; player;
+         player = player->next) {
+        if (player->client_id != client_id || player->connections == 0) continue;
+        text_put(out, first ? "" : ",");
+        cluster_put_name(at->cluster, out, player->origin);
+        first = false;
+    }
+}
+
+void gateway_cluster_put_nodes(const gateway* at, text* out, const char* key)
+{
+    const struct gateway_cluster* cluster = at->cluster;
+    text_put(out, "{\"node\":");
+    text_json(out, at->name);
+    text_put(out, ",\"nodes\":[");
+    if (!cluster) text_json(out, at->name);
+    for (uint32_t i = 0; cluster && i < cluster->node_count; i++) {
+        if (i > 0) text_put(out, ",");
+        text_json(out, cluster->nodes[i].name);
+    }
+    text_put(out, "],\"owner\":");
+    uint32_t owner = cluster ? routing_find(cluster->table, routing_key(key, strlen(key))) : 0;
+    text_json(out, cluster && owner < cluster->node_count ? cluster->nodes[owner].name : at->name);
+    text_put(out, "}");
+}
+
+/* -------------------------------------------------------------------------------------------------------- life -- */
+
+necpnet_result gateway_cluster_begin(gateway* at, necpnet_loop* loop)
+{
+    struct gateway_cluster* cluster = calloc(1, sizeof(*cluster));
+    if (!cluster) return NECPNET_ERR_OUT_OF_MEMORY;
+    at->cluster = cluster;
+    cluster->owner = at;
+    cluster->origin = at->seed ? at->seed : 1;
+    snprintf(cluster->name, sizeof(cluster->name), "%s", at->name);
+    cluster->nodes[0].origin = cluster->origin;
+    memcpy(cluster->nodes[0].name, cluster->name, sizeof(cluster->name));
+    cluster->node_count = 1;
+    necpnet_result result = routing_create(ROUTING_SLOTS_SMALL, &cluster->table);
+    if (result == NECPNET_OK)
+        result = necpnet_presence_connect(at->presence, cluster->origin, NECPNET_PRESENCE_INVISIBLE);
+    if (result == NECPNET_OK) {
+        cluster_route(cluster);
+        result = bus_subscribe(at->known->events, "necpnet.*", loop, cluster_hear, cluster, &cluster->subscription);
+    }
+    if (result == NECPNET_OK) cluster_say(cluster, CLUSTER_WHO, NULL, 0);
+    return result;
+}
+
+void gateway_cluster_end(gateway* at)
+{
+    struct gateway_cluster* cluster = at->cluster;
+    if (!cluster) return;
+    at->cluster = NULL;
+    cluster_say(cluster, CLUSTER_LEFT, NULL, 0);
+    bus_unsubscribe(at->known->events, cluster->subscription);
+    for (int i = 0; i < CLUSTER_CHAINS; i++) {
+        while (cluster->players[i]) {
+            cluster_player* player = cluster->players[i];
+            cluster->players[i] = player->next;
+            free(player);
+        }
+    }
+    routing_destroy(cluster->table);
+    free(cluster);
+}

@@ -1,0 +1,195 @@
+/* gateway_inside.h - what the gateway's files share. */
+#ifndef SERVER_GATEWAY_INSIDE_H
+#define SERVER_GATEWAY_INSIDE_H
+
+#include "gateway.h"
+#include "groups.h"
+#include "rpc.h"
+
+#define GATEWAY_HEADS 4096 /* chains of sessions by client id */
+#define GATEWAY_GROUPS_MAX 65536
+#define GATEWAY_NAMES_MAX 65536    /* players known by name */
+#define GATEWAY_HELLO_US 10000000u /* until session.hello */
+#define GATEWAY_SWEEP_US 250000u
+#define GATEWAY_KEYS 16 /* of publishes, remembered by a session, so that a repeated one is not published twice */
+#define GATEWAY_RATE_BURST_S 2u
+#define GATEWAY_STATE_TOPIC "state" /* not among the rules: state.subscribe alone leads there */
+
+/* A publish that was done: its key's hash, and where it went. */
+typedef struct gateway_key {
+    uint64_t hash;
+    topics_position position;
+} gateway_key;
+
+typedef struct gateway_session {
+    edge_guest guest; /* first: the connection's user data */
+    gateway* owner;
+    struct gateway_session* next; /* of all */
+    struct gateway_session* before;
+    struct gateway_session* chain;      /* of those with the same hash of client_id */
+    struct gateway_session* peer_chain; /* of those with the same hash of peer */
+    necpnet_web_connection* connection; /* NULL: binary, or suspended */
+    necpnet_peer peer;                  /* NONE: JSON-RPC over WebSocket */
+    topics_subscriber subscriber;
+    struct gateway_session* behind_next; /* of those that fell behind in a topic */
+    bool is_behind;
+    uint64_t client_id;
+    char* subject; /* sub; of a binary client "#" and its client id in hexadecimal */
+    unsigned role;
+    bool greeted;     /* session.hello was called */
+    bool holding;     /* an answer is being made: what would overtake it waits */
+    bool present;     /* counts as a connection in presence */
+    bool was_present; /* and did when it was suspended */
+    bool closes;      /* session.close was called: ends once it is answered */
+    bool suspended;
+    bool announced; /* other nodes know that its player is here */
+    bool missed;    /* presence that could not be sent */
+    bool ended;     /* its connection is closing; it will not be resumed */
+    uint64_t began_us;
+    uint64_t heard_us;
+    uint64_t suspended_us;
+    uint64_t expires_us; /* wall time; 0: never */
+    uint64_t tokens_at_us;
+    double tokens; /* of its rate */
+    uint32_t resumes;
+    uint32_t key_next;
+    cJSON* guilds;     /* {"guilds": [..]} as the guild service answered; NULL: none */
+    gateway_key* keys; /* GATEWAY_KEYS of them once one was given */
+    char id[GATEWAY_SESSION_ID_BYTES];
+    char ticket[GATEWAY_SESSION_ID_BYTES]; /* proves whose session it is */
+} gateway_session;
+
+typedef struct gateway_name {
+    necpnet_player player;
+    struct gateway_name* next;
+    char name[];
+} gateway_name;
+
+struct gateway {
+    const services* known;
+    const config* settings;
+    const events* catalogue;
+    necpnet_server* server;
+    topics* hub;
+    necpnet_presence* presence;
+    rpc_table* methods;
+    struct gateway_state* state;
+    struct gateway_cluster* cluster; /* NULL: this worker is the only node */
+    groups* parties;
+    struct gateway_question* questions; /* to partner services, under way */
+    necpnet_loop* loop;
+    char name[128]; /* of this node */
+    necpnet_web_handlers handlers;
+    gateway_session* first;
+    gateway_session* behind;
+    gateway_session* heads[GATEWAY_HEADS];
+    gateway_session* peers[GATEWAY_HEADS];
+    gateway_name* names[GATEWAY_HEADS];
+    uint32_t name_count;
+    uint64_t now_us;
+    uint64_t wall_offset_us;
+    uint64_t swept_us;
+    uint64_t seed;
+    bool queued; /* something was sent since gateway_work */
+    bool draining;
+    gateway_figures figures;
+};
+
+/* gateway.c */
+gateway_session* gateway_first_of(const gateway* at,
+                                  uint64_t client_id); /* of the chain: compare client_id, go by ->chain */
+void gateway_chain(gateway* at, gateway_session* session);
+void gateway_unchain(gateway* at, gateway_session* session);
+necpnet_result gateway_send_text(gateway_session* session, const char* json, size_t bytes);
+bool gateway_has_room(const gateway_session* session);
+topics_taken gateway_fall_behind(gateway_session* session); /* FULL; tried again in gateway_work */
+void gateway_end_session(gateway* at, gateway_session* session);
+void gateway_set_present(gateway* at, gateway_session* session, bool present, bool lost);
+void gateway_name_player(gateway* at, uint64_t client_id, const char* name);
+void gateway_put_player(const gateway* at, text* out, uint64_t client_id);
+bool gateway_find_player(const gateway* at, const gateway_session* asks, const char* name, uint64_t* out_client_id);
+uint64_t gateway_wall_us(const gateway* at);
+bool gateway_take_rate(gateway_session* session, double cost, uint32_t* out_retry_ms);
+void gateway_handle_rpc(gateway_session* session, const char* json, size_t bytes);
+void gateway_put_hex(char* to, const uint8_t* from, size_t bytes);
+
+/* gateway_identity.c: who a WebSocket's client is. Returns NULL, or a status and why for the answer. */
+const char* gateway_identify(const gateway* at, const necpnet_web_request* request, gateway_session* session,
+                             int* out_status);
+
+/* gateway_events.c */
+typedef enum gateway_deed { GATEWAY_SUBSCRIBES, GATEWAY_PUBLISHES } gateway_deed;
+/* Whether a session may do this to a topic: NULL, or why not. */
+const char* gateway_judge_topic(const gateway* at, const gateway_session* session, const char* topic,
+                                gateway_deed deed);
+topics_taken gateway_deliver(topics_subscriber* subscriber, const topics_topic* topic, const topics_message* message,
+                             void* user);
+topics_taken gateway_gap(topics_subscriber* subscriber, const topics_topic* topic, uint64_t from, uint64_t to,
+                         void* user);
+/* Publishes; code and why as an RPC error. RPC_OK: out_position is where. */
+int gateway_publish(gateway* at, gateway_session* from, const char* topic, const events_kind* kind, const cJSON* data,
+                    const char* key, topics_position* out_position, char* why, size_t why_bytes);
+/* The same without asking whether anybody may, and for this node alone. out_position may be NULL. */
+int gateway_publish_here(gateway* at, const events_event* event, topics_position* out_position, char* why,
+                         size_t why_bytes);
+/* An event of the server's own, by type. data is taken over. */
+void gateway_announce(gateway* at, const char* topic, const char* type, const char* from, cJSON* data);
+void gateway_on_binary_event(gateway_session* session, const void* data, size_t bytes);
+
+/* gateway_presence.c */
+void gateway_tell_presence(gateway* at);
+void gateway_tell_missed(gateway_session* session); /* there is room again */
+void gateway_put_presence(const gateway* at, text* out, const necpnet_presence_info* info);
+const char* gateway_status_name(necpnet_presence_status status);
+bool gateway_status_find(const char* name, necpnet_presence_status* out_status);
+
+/* gateway_state.c */
+struct gateway_state;
+necpnet_result gateway_state_create(necpnet_world* world, uint32_t hz, struct gateway_state** out_state);
+void gateway_state_destroy(struct gateway_state* state);
+/* A client is about to follow: from now on rounds are made. False: there is no world, or no memory. */
+bool gateway_state_begin(gateway* at, topics_topic* topic);
+/* The whole world as {"tick":..,"entities":[..]}. False: there is none. */
+bool gateway_state_put_all(gateway* at, text* out);
+void gateway_state_work(gateway* at);
+
+/* gateway_cluster.c: other workers and nodes. Without a cluster these do nothing, or tell of this node alone. */
+necpnet_result gateway_cluster_begin(gateway* at, necpnet_loop* loop);
+void gateway_cluster_end(gateway* at);
+void gateway_cluster_work(gateway* at);
+void gateway_cluster_say_event(gateway* at, const events_event* event);
+void gateway_cluster_say_player(gateway* at, gateway_session* session, bool here);
+/* Whether the change was for the other nodes. */
+bool gateway_cluster_take_presence(gateway* at, const necpnet_presence_change* change);
+/* The nodes on which a player has sessions, as the inside of a list. */
+void gateway_cluster_put_where(const gateway* at, text* out, uint64_t client_id);
+void gateway_cluster_put_nodes(const gateway* at, text* out, const char* key);
+
+/* gateway_partners.c */
+void gateway_ask_friends(gateway* at, const gateway_session* session); /* once it is present */
+void gateway_ask_guilds(gateway* at, const gateway_session* session);
+bool gateway_has_guild_right(const gateway_session* session, const char* guild,
+                             const char* right); /* NULL: any member */
+void gateway_tell_analytics(gateway* at, const gateway_session* session);
+void gateway_notify(gateway* at, uint64_t client_id, const char* type,
+                    const char* data); /* unless the player is here */
+void gateway_forget_questions(gateway* at);
+
+/* gateway_groups.c */
+void gateway_leave_groups(gateway* at, const gateway_session* session);
+void method_group_create(rpc_call* call);
+void method_group_invite(rpc_call* call);
+void method_group_join(rpc_call* call);
+void method_group_leave(rpc_call* call);
+void method_group_lead(rpc_call* call);
+void method_group_list(rpc_call* call);
+void method_match_request(rpc_call* call);
+void method_match_cancel(rpc_call* call);
+void method_match_place(rpc_call* call);
+
+/* gateway_methods.c */
+void gateway_fail_result(rpc_call* call, necpnet_result result);
+extern const rpc_method gateway_methods[];
+void gateway_judge(rpc_call* call);
+
+#endif

@@ -62,7 +62,9 @@ class Soak:
         self.tcp, self.udp = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
         self.waves = []
         self.failed_waves = 0
-        self.server = subprocess.Popen([options.server, "--port", str(self.tcp), "--udp-port", str(self.udp)],
+        # the history of figures grows to its limit: here within the warm-up
+        self.server = subprocess.Popen([options.server, "--port", str(self.tcp), "--udp-port", str(self.udp),
+                                        "--history-minutes", str(max(1, int(options.minutes / 5)))],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def start_wave(self, seconds):
@@ -147,6 +149,7 @@ def main():
         if not os.access(program, os.X_OK):
             print("soak: no %s; fix: make build" % program)
             return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # leaves through the end below
     soak = Soak(options)
     try:
         return soak.run()

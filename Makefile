@@ -27,7 +27,7 @@ programs = necpnet-server necpnet-cli
 
 .DEFAULT_GOAL := help
 .PHONY: help deps run dev build test check quick bench fuzz sim sim-night sim-plants soak format amalgamate asan tsan wasm mingw \
-        coverage profile-cpu profile-mem health install clean
+        coverage profile-cpu profile-mem health docker-build docker-run docker-up docker-down k8s-deploy install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -131,6 +131,32 @@ profile-mem: ## the server under valgrind's heap profiler until you stop it, the
 health: ## ask the running server how it is (HTTP=http://host:port)
 	$(call need,curl,curl)
 	@curl -fsS --max-time 5 $(HTTP)/health && echo || { echo "make health: no healthy answer from $(HTTP)/health; is \`make run\` running?"; exit 1; }
+
+# podman or docker, whichever is there; IMAGE, NAMESPACE may be given.
+CONTAINERS ?= $(shell command -v podman || command -v docker)
+IMAGE ?= necpnet-server
+has_containers = @test -n "$(CONTAINERS)" || { echo "make $@: needs podman or docker; fix: apt-get install podman"; exit 1; }
+compose = $(CONTAINERS) compose -f server/deploy/compose.yaml
+
+docker-build: ## the server's image (IMAGE), by podman or docker
+	$(has_containers)
+	$(CONTAINERS) build -t $(IMAGE) -f server/deploy/Containerfile .
+
+docker-run: ## run the image in production mode; NECPNET_TOKEN_KEYS and JWT_SECRET come from the environment
+	$(has_containers)
+	$(CONTAINERS) run --rm -it -p 8080:8080 -p 7777:7777/udp -e NECPNET_TOKEN_KEYS -e JWT_SECRET -e NECPNET_PUBLIC_URLS $(IMAGE) $(ARGS)
+
+docker-up: ## server, Prometheus and Grafana (server/deploy/compose.yaml)
+	$(has_containers)
+	$(compose) up -d
+
+docker-down: ## end what docker-up began
+	$(has_containers)
+	$(compose) down
+
+k8s-deploy: ## apply server/deploy/kubernetes to the cluster that kubectl knows
+	$(call need,kubectl,kubernetes-client)
+	kubectl apply -k server/deploy/kubernetes
 
 install: ## install the library, its CMake package and the programs below PREFIX (/usr/local)
 	$(call build,release)

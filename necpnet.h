@@ -1409,6 +1409,7 @@ typedef enum necpnet_field_kind {
 #define NECPNET_FIELD_POSITION 64u    /* VEC2, VEC3, one a type: where the entity stands; see necpnet_world_config.interest_cell */
 #define NECPNET_FIELD_ARRAY 128u      /* count values of the kind, one behind the other; not of STRING and BYTES */
 #define NECPNET_FIELD_BOUNDED 256u    /* ARRAY and BYTES: only the first of them count, as many as the length member says */
+#define NECPNET_FIELD_SERVER 512u     /* the server alone writes it, also where a client has authority over the entity */
 /* at most so many states a second of the field, 1 .. 1,000 Hz; fields of one rate in an entity change together. Not with SLOW.
  * At most NECPNET_RATES_MAX rates a type, SLOW among them. */
 #define NECPNET_FIELD_RATE(hz) ((uint32_t)(hz) << 16)
@@ -1636,6 +1637,25 @@ typedef enum necpnet_plane {
     NECPNET_PLANE_YZ = 2
 } necpnet_plane;
 
+/* Who may write an entity. */
+typedef enum necpnet_authority {
+    NECPNET_AUTHORITY_SERVER = 0, /* the server alone; the default */
+    NECPNET_AUTHORITY_OWNER = 1,  /* the client that owns it (necpnet_world_set_owner), besides the server */
+    NECPNET_AUTHORITY_SHARED = 2  /* every client that sees it, each write against the state that it was made from: where somebody
+                                     else was faster it is answered with NECPNET_VIEW_CONFLICT and the current state */
+} necpnet_authority;
+
+/* A client's write, as necpnet_world_config.validate gets it. */
+typedef struct necpnet_write {
+    necpnet_peer peer;
+    necpnet_entity entity;
+    uint16_t type_id;
+    uint32_t number;     /* the client's writes are numbered */
+    uint32_t elapsed_us; /* since this client's last write that was taken, by its clock; in sum never more than what passed here
+                            plus 250 ms, and at most 1 s */
+    const void* before;  /* the struct as it is */
+} necpnet_write;
+
 typedef struct necpnet_world_config {
     size_t struct_bytes;
     necpnet_allocator allocator;
@@ -1661,6 +1681,13 @@ typedef struct necpnet_world_config {
     uint64_t (*time_ns)(void* user); /* optional: a clock, for interest_ns and encode_ns of the statistics alone; NULL, the
                                  default: they stay 0 */
     void* time_user;
+    bool (*validate)(void* user, const necpnet_write* write, void* state); /* optional: whether a client's write may be; state is
+                                 the struct as it would be. Change it to clamp: the client then gets that. False: refused. Called
+                                 inside necpnet_server_update, must not call the world; values are within their fields' ranges */
+    void* validate_user;
+    uint32_t check_interval_ms; /* in which the state that each client has of each entity is checked by a hash, and sent whole
+                                 where it differs; 0: never; 1,000 .. 3,600,000, default 10,000. Takes at most a fiftieth of
+                                 client_bytes_per_s, and longer where that is too little; nothing while nothing changes */
 } necpnet_world_config;
 
 /* necpnet_world_config_default - fill all fields but schema and stamp struct_bytes.
@@ -1722,6 +1749,63 @@ NECPNET_API necpnet_result necpnet_world_mark(necpnet_world* world, necpnet_enti
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
 NECPNET_API necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet_entity entity, necpnet_peer owner);
+
+/* necpnet_world_set_authority - who may write the entity. With NECPNET_AUTHORITY_OWNER its owner has authority from now on, and
+ * necpnet_world_set_owner gives it to another or takes it back (NECPNET_PEER_NONE). Each change has a sequence; what a former
+ * owner wrote before it knew is refused. When a client's session ends, its authority is the server's again.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_set_authority(necpnet_world* world, necpnet_entity entity,
+                                                       necpnet_authority authority);
+
+/* necpnet_world_get_authority - who may write the entity.
+ *
+ *   out_owner     its owner; may be NULL.
+ *   out_sequence  of the present authority; may be NULL.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_get_authority(const necpnet_world* world, necpnet_entity entity,
+                                                       necpnet_authority* out_authority, necpnet_peer* out_owner,
+                                                       uint32_t* out_sequence);
+
+/* necpnet_world_correct - the server wrote the struct of an entity over which a client has authority (it was teleported, hit):
+ * the client gets this state in place of its own, and what it wrote before it knew is refused. Marks the entity.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_correct(necpnet_world* world, necpnet_entity entity);
+
+/* necpnet_world_deny - answer NECPNET_WORLD_AUTHORITY_REQUESTED with no; yes is necpnet_world_set_owner.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (the entity, or the peer follows no state) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_deny(necpnet_world* world, necpnet_peer peer, necpnet_entity entity);
+
+typedef enum necpnet_world_event_type {
+    NECPNET_WORLD_AUTHORITY_REQUESTED = 1, /* a client wants authority over an entity that it sees */
+    NECPNET_WORLD_AUTHORITY_RELEASED = 2   /* a client gave it back, or its session ended: the server has it, the owner is
+                                              NECPNET_PEER_NONE */
+} necpnet_world_event_type;
+
+typedef struct necpnet_world_event {
+    necpnet_world_event_type type;
+    necpnet_peer peer;
+    necpnet_entity entity;
+    uint32_t sequence; /* of the entity's authority then */
+} necpnet_world_event;
+
+/* necpnet_world_poll - the next event of authority. A request that finds 4,096 waiting is denied.
+ *
+ * Returns  whether there was one.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API bool necpnet_world_poll(necpnet_world* world, necpnet_world_event* out_event);
 
 /* Who sees what: a client sees an entity that is in one of its rooms and, in a world with a grid, near it. Entities of a type
  * without NECPNET_FIELD_POSITION are seen in their whole room, and everyone sees its own. All begin in room 0, clients when
@@ -1939,6 +2023,15 @@ typedef struct necpnet_world_statistics {
     uint64_t records_shared; /* updates copied from another client that follows from the same */
     uint64_t interest_ns;    /* in commit: quantising, history, who sees what; with config.time_ns */
     uint64_t encode_ns;      /* what a client lacks, its frames, what became of them; with config.time_ns */
+    uint64_t writes_accepted;    /* of clients, those that were clamped, too */
+    uint64_t writes_clamped;     /* changed by validate */
+    uint64_t writes_refused;     /* by validate, or for want of authority; answered */
+    uint64_t writes_conflicting; /* against a state that somebody else had changed; answered */
+    uint64_t writes_late;        /* under a former authority, or to what is gone or out of view */
+    uint64_t writes_superseded;  /* that came after a newer one, which holds all of them */
+    uint64_t checks_sent;        /* hashes of entities */
+    uint64_t check_bytes;        /* of bytes_sent, what they took */
+    uint64_t repairs;            /* states sent whole because a client found its own to differ */
 } necpnet_world_statistics;
 
 /* necpnet_world_get_statistics - figures since create.
@@ -1959,17 +2052,30 @@ typedef struct necpnet_view_config {
     uint32_t delay_min_ms;         /* interpolation delay, adapted to the jitter; default 50 */
     uint32_t delay_max_ms;         /* default 500 */
     uint32_t extrapolation_max_ms; /* how far beyond the newest state; default 100 */
+    uint32_t write_hz;             /* frames of writes a second at most; 1 .. 120, default 30 */
+    uint32_t write_bytes_per_s;    /* budget of writes; 1,000 .. UINT32_MAX, default 16,000. What finds no room waits, and is
+                                      sent as it is then */
 } necpnet_view_config;
 
 typedef enum necpnet_view_event_type {
     NECPNET_VIEW_ENTERED = 1, /* the entity came into view (or was spawned) */
-    NECPNET_VIEW_LEFT = 2     /* it left, or was despawned, or the connection ended */
+    NECPNET_VIEW_LEFT = 2,    /* it left, or was despawned, or the connection ended */
+    NECPNET_VIEW_AUTHORITY_GIVEN = 3,  /* this client has authority over the entity.  sequence */
+    NECPNET_VIEW_AUTHORITY_LOST = 4,   /* no longer; the server's states are shown again.  sequence */
+    NECPNET_VIEW_AUTHORITY_DENIED = 5, /* the server said no to a request */
+    NECPNET_VIEW_WRITTEN = 6,  /* a shared entity: the write was taken.  number */
+    NECPNET_VIEW_CLAMPED = 7,  /* the server changed what was written, or what is shown; necpnet_view_get gives it.  number */
+    NECPNET_VIEW_REFUSED = 8,  /* the write was refused; necpnet_view_get gives the current state.  number */
+    NECPNET_VIEW_CONFLICT = 9  /* a shared entity: somebody else was faster; necpnet_view_get_latest gives the current state
+                                  with the next frame.  number */
 } necpnet_view_event_type;
 
 typedef struct necpnet_view_event {
     necpnet_view_event_type type;
     necpnet_entity entity;
     uint16_t type_id;
+    uint32_t number;   /* of the write; an answer stands for all earlier ones of the entity */
+    uint32_t sequence; /* of the authority */
 } necpnet_view_event;
 
 /* necpnet_view_config_default - fill all fields but schema and stamp struct_bytes.
@@ -1999,7 +2105,7 @@ NECPNET_API void necpnet_view_destroy(necpnet_view* view);
  */
 NECPNET_API necpnet_result necpnet_view_update(necpnet_view* view, uint64_t now_us);
 
-/* necpnet_view_poll - the next entity that entered or left.
+/* necpnet_view_poll - the next entity that entered or left, or what became of authority and writes.
  *
  * Returns  whether there was one.
  * Thread   owner.      Callback  safe.      Allocates  no.
@@ -2068,6 +2174,50 @@ NECPNET_API necpnet_result necpnet_view_get_tick(const necpnet_view* view, uint3
  */
 NECPNET_API bool necpnet_view_is_owner(const necpnet_view* view, necpnet_entity entity);
 
+/* necpnet_view_write - what this client makes of an entity that it has authority over, or that is shared. Shown at once, and
+ * sent with the next packets: again until it has arrived, or with a newer write in its place. Nothing is sent of what did not
+ * change. Call it as often as once a frame.
+ *
+ *   state       the struct; struct_bytes of it. Fields that are not this client's to write (NECPNET_FIELD_SERVER and
+ *               NECPNET_FIELD_NOT_OWNER, for others than the owner NECPNET_FIELD_OWNER_ONLY) are ignored.
+ *   base_tick   a shared entity: the tick of the state that this was made from, as necpnet_view_get_latest gives it;
+ *               0: the newest there is. Else ignored.
+ *   out_number  of the write, for its answer; may be NULL.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (not in view) | ERR_BUFFER_TOO_SMALL | ERR_OUT_OF_MEMORY
+ *          | ERR_NOT_CONNECTED | ERR_WOULD_BLOCK (a runner's queue is full); after the last two it is shown, and sent with the
+ *          next write or connection
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_view_write(necpnet_view* view, necpnet_entity entity, const void* state,
+                                              size_t struct_bytes, uint32_t base_tick, uint32_t* out_number);
+
+/* necpnet_view_request_authority - ask for authority over an entity. NECPNET_VIEW_AUTHORITY_GIVEN or _DENIED follows, as the
+ * server decides.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (not in view) | ERR_ALREADY_EXISTS (this client has it)
+ *          | ERR_NOT_CONNECTED | ERR_WOULD_BLOCK | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_view_request_authority(necpnet_view* view, necpnet_entity entity);
+
+/* necpnet_view_release_authority - give it back to the server. NECPNET_VIEW_AUTHORITY_LOST follows.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (no authority) | ERR_NOT_CONNECTED | ERR_WOULD_BLOCK
+ *          | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_view_release_authority(necpnet_view* view, necpnet_entity entity);
+
+/* necpnet_view_has_authority - whether this client has authority over an entity.
+ *
+ *   out_sequence  of it; may be NULL.
+ *
+ * Returns  whether it has.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API bool necpnet_view_has_authority(const necpnet_view* view, necpnet_entity entity, uint32_t* out_sequence);
+
 /* Prediction of own entities: the view replays unacknowledged inputs over the newest state of the server.
  *
  *   step  advance a struct by one input; must do what the server does with it. Called inside necpnet_view_update and
@@ -2106,6 +2256,14 @@ typedef struct necpnet_view_statistics {
     uint64_t extrapolated;   /* gets beyond the newest state */
     uint64_t corrections;    /* predictions that differed from the server */
     double correction_error; /* mean size of them, in the fields' units */
+    uint64_t writes;             /* that changed something */
+    uint64_t values_clamped;     /* of them, values out of their field's range */
+    uint64_t writes_clamped;     /* answers of the server's: changed by it */
+    uint64_t writes_refused;
+    uint64_t writes_conflicting;
+    uint64_t checks;             /* hashes of the server's compared */
+    uint64_t mismatches;         /* of them, those that differed: the server was asked to send the entity whole */
+    uint64_t repairs;            /* and did */
 } necpnet_view_statistics;
 
 /* necpnet_view_get_statistics - figures since create.

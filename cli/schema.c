@@ -26,6 +26,7 @@ static const struct {
     {"slow", NECPNET_FIELD_SLOW},
     {"position", NECPNET_FIELD_POSITION},
     {"bounded", NECPNET_FIELD_BOUNDED},
+    {"serverWrites", NECPNET_FIELD_SERVER},
 };
 
 const char* schema_kind_name(unsigned kind)

@@ -81,7 +81,10 @@ static necpnet_result runner_begin(necpnet_runner* runner, const necpnet_client_
         runner->modes[i] = (uint8_t)config->channels[i].mode;
         runner->message_bytes_max[i] = config->channels[i].message_bytes_max;
     }
-    if (runner->view) nn_runner_set_state_sink(runner);
+    if (runner->view) {
+        nn_runner_set_state_sink(runner);
+        nn_runner_set_view_out(runner);
+    }
     nn_runner_publish(runner, necpnet_time_us());
     runner->started = nn_thread_start(&runner->thread, nn_runner_run, runner);
     return runner->started ? NECPNET_OK : NECPNET_ERR_LIMIT_REACHED;
@@ -205,7 +208,7 @@ necpnet_result necpnet_runner_server_tick(const necpnet_runner* runner, uint64_t
 static necpnet_result runner_command(necpnet_runner* runner, nn_runner_record* record, const void* name,
                                      const void* text, const void* data)
 {
-    if (record->kind == NN_RUNNER_SEND || record->kind == NN_RUNNER_INPUT) {
+    if (record->kind == NN_RUNNER_SEND || record->kind == NN_RUNNER_INPUT || record->kind == NN_RUNNER_WRITE) {
         uint32_t bytes = record->name_bytes + record->data_bytes;
         if (bytes > runner->commands.capacity / 4) bytes = 0; /* elsewhere */
         bytes += (uint32_t)sizeof *record + NN_RUNNER_RESERVE_BYTES;
@@ -320,6 +323,34 @@ necpnet_result necpnet_runner_send_input(necpnet_runner* runner, uint32_t tick, 
     return runner_command(runner, &record, NULL, NULL, data);
 }
 
+static necpnet_result runner_view_say(necpnet_runner* runner, uint32_t entity, uint32_t number, const void* data,
+                                      size_t bytes)
+{
+    if (runner_state(runner) != NECPNET_CLIENT_CONNECTED) return NECPNET_ERR_NOT_CONNECTED;
+    nn_runner_record record;
+    runner_record_init(&record, NN_RUNNER_WRITE);
+    record.as.command.entity = entity;
+    record.as.command.number = number;
+    record.data_bytes = (uint32_t)bytes;
+    return runner_command(runner, &record, NULL, NULL, data);
+}
+
+static necpnet_result runner_view_write(void* user, uint32_t entity, uint32_t number, const void* data, size_t bytes)
+{
+    return runner_view_say((necpnet_runner*)user, entity, number, data, bytes);
+}
+
+static necpnet_result runner_view_tell(void* user, const void* data, size_t bytes)
+{
+    return runner_view_say((necpnet_runner*)user, 0, 0, data, bytes);
+}
+
+NN_PRIVATE void nn_runner_set_view_out(necpnet_runner* runner)
+{
+    nn_view_out out = {runner_view_write, runner_view_tell, runner};
+    nn_view_set_out(runner->view, &out);
+}
+
 /* ---- events -- */
 
 /* The I/O thread has found that it can be followed. */
@@ -351,6 +382,12 @@ static void runner_feed_view(necpnet_runner* runner, nn_runner_record* record)
         nn_view_set_clock(runner->view, record->as.feed.offset_us, record->as.feed.tick_hz);
     } else if (record->kind == NN_RUNNER_FOLLOW) {
         runner_follow(runner, record);
+    } else if (record->kind == NN_RUNNER_CONTROL) {
+        if (!nn_view_take_control(runner->view, nn_runner_payload(record), record->data_bytes)) {
+            nn_atomic_exchange(&runner->view_failed, (uint32_t)-NECPNET_ERR_BAD_DATA);
+        }
+    } else if (record->kind == NN_RUNNER_WRITTEN) {
+        nn_view_written(runner->view, record->as.feed.entity, record->as.feed.number);
     } else if (record->kind == NN_RUNNER_RENEW) {
         nn_view_renew(runner->view, record->as.feed.offset_us != 0);
     } else {

@@ -31,7 +31,10 @@ typedef enum nn_runner_kind {
     NN_RUNNER_CLOCK = 7,
     NN_RUNNER_RESET = 8,
     NN_RUNNER_RENEW = 9,
-    NN_RUNNER_FOLLOW = 10 /* nn_schema_describe of the server's schema; without bytes: it is ours */
+    NN_RUNNER_FOLLOW = 10,  /* nn_schema_describe of the server's schema; without bytes: it is ours */
+    NN_RUNNER_WRITE = 11,   /* a command: a write of an entity, or (number 0) a CONTROL message */
+    NN_RUNNER_CONTROL = 12, /* a CONTROL message about states */
+    NN_RUNNER_WRITTEN = 13  /* a write has arrived */
 } nn_runner_kind;
 
 /* One record of a ring. Behind it (or elsewhere) stand name, text and data, each as long as it says; texts have a NUL. */
@@ -50,6 +53,8 @@ typedef struct nn_runner_record {
             uint32_t linger_ms;
             int url_count;
             uint64_t wall_us;
+            uint32_t entity;
+            uint32_t number;
             necpnet_send_options options;
         } command;
         necpnet_event event;
@@ -57,6 +62,8 @@ typedef struct nn_runner_record {
             uint64_t at_us;
             int64_t offset_us;
             uint32_t tick_hz;
+            uint32_t entity;
+            uint32_t number;
         } feed;
     } as;
 } nn_runner_record;
@@ -137,6 +144,10 @@ NN_PRIVATE void nn_runner_wake(necpnet_runner* runner);
 /* nn_runner_thread - the I/O thread. */
 NN_PRIVATE void nn_runner_run(void* user);
 NN_PRIVATE void nn_runner_set_state_sink(necpnet_runner* runner);
+
+/* nn_runner_set_view_out - what the view has to say goes through the ring of commands. */
+NN_PRIVATE void nn_runner_set_view_out(necpnet_runner* runner);
+
 NN_PRIVATE void nn_runner_publish(necpnet_runner* runner, uint64_t now_us);
 NN_PRIVATE void nn_runner_drop_behind(necpnet_runner* runner);
 

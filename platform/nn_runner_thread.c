@@ -182,10 +182,34 @@ static void runner_state_renew(void* user, bool ordered)
     runner_feed((necpnet_runner*)user, NN_RUNNER_RENEW, ordered, 0);
 }
 
+static bool runner_state_control(void* user, const uint8_t* data, size_t bytes)
+{
+    necpnet_runner* runner = (necpnet_runner*)user;
+    nn_runner_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = NN_RUNNER_CONTROL;
+    record.data_bytes = (uint32_t)bytes;
+    if (!runner_report(runner, &record, NULL, NULL, data)) {
+        nn_atomic_exchange(&runner->view_failed, (uint32_t)-NECPNET_ERR_OUT_OF_MEMORY);
+    }
+    return true;
+}
+
+static void runner_state_written(void* user, uint32_t entity, uint32_t number)
+{
+    necpnet_runner* runner = (necpnet_runner*)user;
+    nn_runner_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = NN_RUNNER_WRITTEN;
+    record.as.feed.entity = entity;
+    record.as.feed.number = number;
+    (void)runner_report(runner, &record, NULL, NULL, NULL); /* unknown: the next write holds more than it must */
+}
+
 NN_PRIVATE void nn_runner_set_state_sink(necpnet_runner* runner)
 {
-    nn_state_sink sink = {runner_state_read,   runner_state_clock, runner_state_reset,
-                          runner_state_follow, runner_state_renew, runner};
+    nn_state_sink sink = {runner_state_read,  runner_state_clock,   runner_state_reset,   runner_state_follow,
+                          runner_state_renew, runner_state_control, runner_state_written, runner};
     nn_client_set_state_sink(runner->client, &sink);
 }
 
@@ -224,6 +248,17 @@ static bool runner_obey_send(necpnet_runner* runner, nn_runner_record* record)
     return true;
 }
 
+static void runner_obey_write(necpnet_runner* runner, nn_runner_record* record)
+{
+    nn_view_out out = nn_client_view_out(runner->client);
+    const uint8_t* data = nn_runner_payload(record);
+    if (record->as.command.number) { /* unsent without a connection: the view sends it with the next */
+        (void)out.write(out.user, record->as.command.entity, record->as.command.number, data, record->data_bytes);
+    } else {
+        (void)out.tell(out.user, data, record->data_bytes);
+    }
+}
+
 static bool runner_obey_one(necpnet_runner* runner, nn_runner_record* record)
 {
     const char* payload = (const char*)nn_runner_payload(record);
@@ -237,6 +272,7 @@ static bool runner_obey_one(necpnet_runner* runner, nn_runner_record* record)
         result = necpnet_client_set_token(runner->client, payload, record->as.command.wall_us);
         if (result != NECPNET_OK) runner_report_failure(runner, result);
         break;
+    case NN_RUNNER_WRITE: runner_obey_write(runner, record); break;
     case NN_RUNNER_DISCONNECT:
         necpnet_client_disconnect(runner->client, record->as.command.code, payload, record->as.command.linger_ms);
         nn_atomic_subtract(&runner->disconnects, 1);

@@ -154,6 +154,32 @@ static uint64_t client_voice_deadline_us(void* user)
     return nn_voice_deadline_us((const necpnet_voice*)user);
 }
 
+static bool client_view_control(void* user, const uint8_t* data, size_t bytes)
+{
+    return nn_view_take_control((necpnet_view*)user, data, bytes);
+}
+
+static void client_view_written(void* user, uint32_t entity, uint32_t number)
+{
+    nn_view_written((necpnet_view*)user, entity, number);
+}
+
+static necpnet_result client_write(void* user, uint32_t entity, uint32_t number, const void* data, size_t bytes)
+{
+    return nn_connection_push_write(&((necpnet_client*)user)->connection, entity, number, data, bytes);
+}
+
+static necpnet_result client_tell(void* user, const void* data, size_t bytes)
+{
+    return nn_connection_tell_state(&((necpnet_client*)user)->connection, data, bytes);
+}
+
+NN_PRIVATE nn_view_out nn_client_view_out(necpnet_client* client)
+{
+    nn_view_out out = {client_write, client_tell, client};
+    return out;
+}
+
 NN_PRIVATE void nn_client_set_state_sink(necpnet_client* client, const nn_state_sink* sink)
 {
     client->state_sink = *sink;
@@ -193,9 +219,11 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
         client->endpoint.has_voice = true;
     }
     if (config->view) {
-        nn_state_sink sink = {client_view_read,   client_view_clock, client_view_reset,
-                              client_view_follow, client_view_renew, config->view};
+        nn_state_sink sink = {client_view_read,  client_view_clock,   client_view_reset,   client_view_follow,
+                              client_view_renew, client_view_control, client_view_written, config->view};
+        nn_view_out out = nn_client_view_out(client);
         client->state_sink = sink;
+        nn_view_set_out(config->view, &out);
     }
     necpnet_socket_config sockets;
     necpnet_web_config web;
@@ -263,6 +291,10 @@ void necpnet_client_destroy(necpnet_client* client)
     nn_client_end_attempts(client);
     if (NECPNET_WITH_VOICE && client->connection.voice) nn_voice_disconnected(client->config.voice);
     nn_connection_reset(&client->connection);
+    if (client->config.view) {
+        nn_view_out none = {NULL, NULL, NULL};
+        nn_view_set_out(client->config.view, &none);
+    }
     nn_session_reset(&client->sessions[0]);
     nn_session_reset(&client->sessions[1]);
     nn_alloc_give(alloc, client->urls, (size_t)client->url_capacity * sizeof(nn_url));

@@ -64,6 +64,7 @@ typedef struct nn_client_query {
 
 struct necpnet_client {
     nn_endpoint endpoint;
+    nn_writes writes;             /* of the view's entities */
     necpnet_client_config config; /* of its pointers view alone is read after create */
     uint8_t psk[NN_PSK_BYTES];    /* OPEN */
     necpnet_client_state state;
@@ -204,6 +205,9 @@ NN_PRIVATE uint64_t nn_client_query_deadline_us(const necpnet_client* client);
 
 /* nn_client_run_voice - what the voice says on CONTROL. */
 NN_PRIVATE void nn_client_run_voice(necpnet_client* client);
+
+/* nn_client_view_out - for what the view has to say. */
+NN_PRIVATE nn_view_out nn_client_view_out(necpnet_client* client);
 
 /* nn_client_set_state_sink - STATE frames go there instead of config.view (a runner). */
 NN_PRIVATE void nn_client_set_state_sink(necpnet_client* client, const nn_state_sink* sink);

@@ -42,6 +42,11 @@ NN_PRIVATE void nn_client_init_connection(necpnet_client* client)
                        client->config.inputs_max);
     nn_clock_sync_init(&client->clock);
     client->connection.clock = &client->clock;
+    if (client->config.view) {
+        const necpnet_view_config* limits = nn_view_get_config(client->config.view);
+        nn_writes_init(&client->writes, &client->endpoint.alloc, limits->write_hz, limits->write_bytes_per_s);
+        client->connection.writes = &client->writes;
+    }
     client->connection.take_control = client_take_control;
     client->connection.deliver_user = client;
     if (NECPNET_WITH_VOICE && client->config.voice) client->connection.voice = &client->voice_port;

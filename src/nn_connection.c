@@ -15,7 +15,7 @@ NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char
     return close;
 }
 
-static const nn_state_sink connection_no_sink = {NULL, NULL, NULL, NULL, NULL, NULL};
+static const nn_state_sink connection_no_sink = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
 
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
                                    nn_session* session, uint32_t inputs_max)
@@ -53,6 +53,7 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection)
         connection->state_sink->reset(connection->state_sink->user);
     }
     nn_inputs_reset(&connection->inputs);
+    if (connection->writes) nn_writes_reset(connection->writes);
     connection->state = NN_CONNECTION_NONE;
 }
 
@@ -75,6 +76,8 @@ NN_PRIVATE void nn_connection_detach(nn_connection* connection)
     connection->has_begun = kept.has_begun;
     connection->heard_us = kept.heard_us;
     connection->clock = kept.clock;
+    connection->writes = kept.writes;
+    if (connection->writes) nn_writes_reset(connection->writes); /* the view writes all anew */
     connection->inputs = kept.inputs;
     nn_inputs_interrupt(&connection->inputs);
     connection->input_receiver = kept.input_receiver;
@@ -250,6 +253,10 @@ static void connection_acked(void* user, const nn_contents* contents)
         if (contents->frames[i].kind == NN_SENT_STATE && connection->follower) {
             nn_follower_acked(connection->follower, contents->frames[i].value);
         }
+        if (contents->frames[i].kind == NN_SENT_WRITE && connection->writes) {
+            nn_writes_acked(connection->writes, contents->frames[i].value, connection->state_sink->written,
+                            connection->state_sink->user);
+        }
         if (contents->frames[i].kind == NN_SENT_SIZE_PROBE) {
             nn_packet_size_acked(&connection->udp->size, contents->frames[i].value, connection->now_us);
             nn_connection_set_size(connection);
@@ -265,6 +272,9 @@ static void connection_lost(void* user, const nn_contents* contents)
         switch (contents->frames[i].kind) {
         case NN_SENT_STATE:
             if (connection->follower) nn_follower_lost(connection->follower, contents->frames[i].value);
+            break;
+        case NN_SENT_WRITE:
+            if (connection->writes) nn_writes_lost(connection->writes, contents->frames[i].value);
             break;
         case NN_SENT_INPUT: connection->input_pending = connection->inputs.count > 0; break;
         case NN_SENT_INPUT_ACK: connection->input_receiver.ack_due = connection->input_receiver.has_tick; break;
@@ -416,6 +426,7 @@ static necpnet_result connection_read_close(nn_connection* connection, nn_reader
 static necpnet_result connection_read_own(nn_connection* connection, uint8_t type, nn_reader* reader)
 {
     bool read = true;
+    necpnet_result result;
     uint8_t flags;
     uint32_t tick;
     uint64_t challenge;
@@ -455,6 +466,9 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     case NN_FRAME_ACK: read = connection_read_ack(connection, reader); break;
     case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
     case NN_FRAME_INPUT: return connection_read_input(connection, reader);
+    case NN_FRAME_WRITE:
+        result = nn_connection_read_writes(connection, reader);
+        return result == NECPNET_ERR_BAD_DATA ? connection_refuse(connection, "WRITE frame refused") : result;
     case NN_FRAME_STATE: connection->state_came = true; return connection_read_state(connection, reader);
     default:
         read = NECPNET_WITH_VOICE && connection->speaks && type >= NN_FRAME_VOICE && type <= NN_FRAME_VOICE_REPORT &&
@@ -489,6 +503,10 @@ static necpnet_result connection_read_control(nn_connection* connection)
             }
             if (result) return result;
             continue;
+        }
+        if (data[0] == NN_CONTROL_STATE) {
+            if (nn_connection_take_state_control(connection, data + 1, bytes - 1)) continue;
+            return connection_refuse(connection, "a CONTROL message about states is malformed");
         }
         if (!connection->take_control) continue;
         if (!connection->take_control(connection->deliver_user, data[0], data + 1, bytes - 1)) {
@@ -699,6 +717,7 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     if (NECPNET_WITH_VOICE && connection->speaks && connection_voice_has_room(connection)) {
         at_us = nn_min_u64(at_us, connection->voice->deadline_us(connection->voice->user));
     }
+    if (connection->writes) at_us = nn_min_u64(at_us, nn_writes_deadline_us(connection->writes));
     if (connection->input_receiver.ack_due && !udp) {
         at_us = nn_min_u64(at_us, connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US);
     }

@@ -10,6 +10,7 @@
 
 #include "nn_acks.h"
 #include "nn_aead.h"
+#include "nn_authority.h"
 #include "nn_clock_sync.h"
 #include "nn_congestion.h"
 #include "nn_follower.h"
@@ -26,6 +27,7 @@
 #include "nn_view.h"
 #include "nn_voice_frame.h"
 #include "nn_web.h"
+#include "nn_writes.h"
 
 #define NN_CONNECTION_UNSENT_BYTES 16384    /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
 #define NN_CONNECTION_UNHEARD_BYTES 65536   /* WebSocket: written and not reported received; beyond it state waits */
@@ -86,6 +88,8 @@ typedef struct nn_state_sink {
     necpnet_result (*follow)(void* user, const necpnet_schema* writer, char* text);
     void (*renew)(void* user,
                   bool ordered); /* the same world over another connection: all is sent anew, nothing leaves for that */
+    bool (*control)(void* user, const uint8_t* data, size_t bytes); /* behind NN_CONTROL_STATE; false: malformed */
+    nn_written_function written;                                    /* a write has arrived */
     void* user;
 } nn_state_sink;
 
@@ -161,6 +165,7 @@ typedef struct nn_connection {
     nn_pong pong;
     uint64_t linger_until_us;
     nn_clock_sync* clock; /* client: borrowed; NULL in a server */
+    nn_writes* writes;    /* client with a view: borrowed; else NULL */
     nn_inputs inputs;
     nn_input_receiver input_receiver;
     nn_input_function deliver_input;  /* server */
@@ -293,6 +298,22 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
 /* nn_connection_push_input - a numbered input of the client. */
 NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,
                                                    size_t bytes);
+
+/* nn_connection_push_write - the client's newest write of an entity. OK | ERR_NOT_CONNECTED | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_connection_push_write(nn_connection* connection, uint32_t entity, uint32_t number,
+                                                   const void* data, size_t bytes);
+
+/* nn_connection_tell_state - a CONTROL message of the view's. OK | ERR_NOT_CONNECTED | ERR_WOULD_BLOCK | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_connection_tell_state(nn_connection* connection, const void* data, size_t bytes);
+
+/* nn_connection_tell_follower - what the world has to tell this client by CONTROL. False: no room; later. */
+NN_PRIVATE bool nn_connection_tell_follower(nn_connection* connection);
+
+/* nn_connection_take_state_control - a CONTROL message with NN_CONTROL_STATE, behind that byte. False: malformed. */
+NN_PRIVATE bool nn_connection_take_state_control(nn_connection* connection, const uint8_t* data, size_t bytes);
+
+/* nn_connection_read_writes - a WRITE frame behind its type byte. */
+NN_PRIVATE necpnet_result nn_connection_read_writes(nn_connection* connection, nn_reader* reader);
 
 /* nn_connection_set_patience - tell the peer that this side loads or is in the background. */
 NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended);

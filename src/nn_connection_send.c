@@ -60,6 +60,13 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
         connection->input_pending = !is_udp && nn_inputs_wait(&connection->inputs);
         eliciting = true;
     }
+    uint32_t frame = 0;
+    if (connection->writes && !nn_contents_full(contents) &&
+        nn_writes_write(connection->writes, writer, !is_udp, &frame, connection->state_sink->written,
+                        connection->state_sink->user, now_us)) {
+        nn_contents_add(contents, NN_SENT_WRITE, 0, 0, frame);
+        eliciting = true;
+    }
     return eliciting;
 }
 
@@ -147,7 +154,8 @@ static bool connection_make_packet(nn_connection* connection, bool eliciting_too
 NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection)
 {
     return connection->pong_pending || connection->ping_pending || connection->suspend_pending ||
-           connection->input_pending;
+           connection->input_pending ||
+           (connection->writes && connection->now_us >= nn_writes_deadline_us(connection->writes));
 }
 
 /* A packet of padding, to learn whether the path takes its size. Nobody waits for it. */
@@ -291,6 +299,7 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
         return;
     }
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
+    bool told = nn_connection_tell_follower(connection);
     bool is_flushed = nn_session_flushed(connection->session);
     if (connection->state == NN_CONNECTION_OPEN || (!is_flushed && now_us < connection->linger_until_us)) {
         if (nn_connection_is_udp(connection)) {
@@ -300,6 +309,7 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
             connection_flush_messages(connection);
         }
     }
+    if (!told) connection->is_stalled = true;
     if (connection->state != NN_CONNECTION_LINGERING) return;
     if (nn_session_flushed(connection->session) || now_us >= connection->linger_until_us)
         connection_begin_closing(connection);

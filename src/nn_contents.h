@@ -17,7 +17,8 @@ typedef enum nn_sent_kind {
     NN_SENT_INPUT = 17,
     NN_SENT_INPUT_ACK = 18,
     NN_SENT_VOICE = 19,
-    NN_SENT_ACK = 32, /* value: low 32 bits of the largest packet number acknowledged */
+    NN_SENT_WRITE = 20, /* value: frame of nn_writes */
+    NN_SENT_ACK = 32,   /* value: low 32 bits of the largest packet number acknowledged */
     NN_SENT_PING = 33,
     NN_SENT_PATH = 34,
     NN_SENT_SETUP = 35,

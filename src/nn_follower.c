@@ -84,6 +84,7 @@ NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer pee
     follower->quiet_most = UINT32_MAX;
     follower->rescan = true;
     follower->greeting = ordered ? 1 : NN_STATE_GREETING_FRAMES;
+    follower->list_place = 1;
     world->follower_count++;
     *out_follower = follower;
     return NECPNET_OK;
@@ -101,6 +102,7 @@ NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower)
 {
     if (!follower) return;
     world->follower_count--;
+    nn_follower_end_authority(follower);
     nn_follower_clear(follower);
     nn_alloc_give(&world->alloc, follower->entries, follower->entry_capacity * sizeof(uint16_t));
     nn_alloc_give(&world->alloc, follower->frames, follower->frame_capacity * sizeof(nn_follower_frame));
@@ -208,6 +210,7 @@ static bool follower_has_something(const nn_follower* follower)
 
 NN_PRIVATE uint64_t nn_follower_deadline_us(const nn_follower* follower)
 {
+    if (nn_follower_has_tell(follower)) return 0;
     return follower_has_something(follower) ? follower->next_us : NN_NEVER;
 }
 

@@ -6,6 +6,7 @@
 #ifndef NN_FOLLOWER_H
 #define NN_FOLLOWER_H
 
+#include "nn_authority.h"
 #include "nn_bytes.h"
 #include "nn_track.h"
 #include "nn_world.h"
@@ -54,6 +55,44 @@ NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size
  * then acked after all must be reported once, as lost. */
 NN_PRIVATE void nn_follower_acked(nn_follower* follower, uint32_t value);
 NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value);
+
+/* nn_follower_take_writes - a WRITE frame behind its type byte.
+ *
+ * OK | ERR_BAD_DATA (close the connection) | ERR_OUT_OF_MEMORY (those from one on were not taken; they may come again)
+ */
+NN_PRIVATE necpnet_result nn_follower_take_writes(nn_follower* follower, nn_reader* reader, uint64_t now_us);
+
+/* nn_follower_take_control - a CONTROL message behind NN_CONTROL_STATE. False: malformed. */
+NN_PRIVATE bool nn_follower_take_control(nn_follower* follower, const uint8_t* data, size_t bytes);
+
+/* nn_follower_tell - what waits to be told, through send, until it has no room (false). */
+typedef necpnet_result (*nn_tell_function)(void* user, const void* data, size_t bytes);
+NN_PRIVATE bool nn_follower_tell(nn_follower* follower, nn_tell_function send, void* user);
+
+/* nn_follower_has_tell - whether something can be told now. */
+NN_PRIVATE bool nn_follower_has_tell(const nn_follower* follower);
+
+/* nn_follower_make_checks - what goes with a frame; returns its bytes, 0 for none. */
+NN_PRIVATE size_t nn_follower_make_checks(nn_follower* follower, uint8_t* to, size_t room, uint64_t now_us);
+
+/* nn_follower_repair - the client does not have what it should of a slot: it gets all of it. */
+NN_PRIVATE void nn_follower_repair(nn_follower* follower, uint16_t place);
+
+/* nn_slot_has_authority - of its owner's alone; the server may always. */
+NN_INLINE bool nn_slot_has_authority(const nn_world_slot* slot, necpnet_peer peer)
+{
+    return slot->authority == NECPNET_AUTHORITY_OWNER && slot->owner == peer && peer != NECPNET_PEER_NONE;
+}
+
+/* nn_follower_sees - whether the client may know of an entity. */
+NN_PRIVATE bool nn_follower_sees(const nn_follower* follower, const nn_world_slot* slot);
+
+/* nn_follower_may_answer - whether there is room for an answer; nn_follower_answer - to a write, counted. False: no room. */
+NN_PRIVATE bool nn_follower_may_answer(nn_follower* follower, necpnet_entity entity);
+NN_PRIVATE bool nn_follower_answer(nn_follower* follower, necpnet_entity entity, uint32_t number, nn_verdict verdict);
+
+/* nn_follower_end_authority - with the connection. */
+NN_PRIVATE void nn_follower_end_authority(nn_follower* follower);
 
 /* ---- what nn_follower.c and nn_follower_write.c share */
 
@@ -106,6 +145,26 @@ typedef struct nn_follower_frame {
     bool open;
     bool complete;
 } nn_follower_frame;
+
+/* What is to be told of an entity by CONTROL. */
+typedef struct nn_tell {
+    necpnet_entity entity;
+    uint8_t what;    /* see nn_follower_authority.c */
+    uint8_t verdict; /* of the answer that is no acceptance */
+    uint32_t number; /* of the write that it answers */
+    uint32_t accepted;
+    uint64_t accepted_commit; /* commits there were: it is told after the next */
+} nn_tell;
+
+/* What was heard of a client's writes of an entity over this connection. */
+typedef struct nn_heard {
+    necpnet_entity entity;
+    uint32_t number;     /* of the newest */
+    uint64_t began_us;   /* when the first was taken */
+    uint64_t heard_us;   /* when the last was taken */
+    uint64_t claimed_us; /* between those two by the client's clock */
+    uint16_t stamp;      /* of the last taken */
+} nn_heard;
 
 struct nn_follower {
     necpnet_world* world;
@@ -166,6 +225,17 @@ struct nn_follower {
     uint8_t
         greeting; /* complete frames that a client from before must get until it drops what it was not told of again */
     bool again;   /* the last frame left something behind that the budget allows: another one at once */
+    /* nn_authority */
+    nn_tell* tells; /* in the order in which they came */
+    uint32_t tell_count;
+    uint32_t tell_capacity;
+    uint32_t list_place; /* the slot to go on with listing what it has authority over; 0: told */
+    nn_heard* heard;     /* by rising entity */
+    uint32_t heard_count;
+    uint32_t heard_capacity;
+    /* nn_follower_check */
+    uint64_t check_us; /* when the next frame may have some */
+    uint32_t check_at; /* the place in states that was checked last */
 };
 
 NN_INLINE nn_follower_frame* nn_follower_frame_of(const nn_follower* follower, uint32_t value)

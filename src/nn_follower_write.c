@@ -1,12 +1,14 @@
 /* nn_follower_write - choose what goes into a frame, and write it. src/PROTOCOL.md "State". */
+#include "nn_check.h"
 #include "nn_follower.h"
 
 #include "nn_frame.h"
 #include "nn_row.h"
 
-#define FOLLOWER_HEAD_BYTES_MAX 32    /* type, length 2, flags, three varints of at most 8, two slots */
-#define FOLLOWER_TRAILING_ORDERED 1   /* frames after the last change, which tell that nothing moves any more */
-#define FOLLOWER_TRAILING_UNORDERED 3 /* some of them may be lost */
+#define FOLLOWER_CHECKS_BUDGET_MIN 256 /* smaller frames have no checks */
+#define FOLLOWER_HEAD_BYTES_MAX 32     /* type, length 2, flags, three varints of at most 8, two slots */
+#define FOLLOWER_TRAILING_ORDERED 1    /* frames after the last change, which tell that nothing moves any more */
+#define FOLLOWER_TRAILING_UNORDERED 3  /* some of them may be lost */
 #define FOLLOWER_ENTRIES_FIRST 64
 #define FOLLOWER_FRAMES_FIRST 8
 #define FOLLOWER_WAIT_MAX 0xffffffu /* ticks; times a weight it fits 40 bits */
@@ -98,6 +100,8 @@ typedef struct follower_writing {
     bool complete;       /* all that had changed is in it, or was sent before */
     uint16_t walk_from;  /* slots of the moving ones in this frame; 0: from the first on */
     uint16_t walk_to;    /* 0: to the last */
+    size_t check_bytes;
+    uint8_t checks[NN_CHECKS_BYTES_MAX];
 } follower_writing;
 
 typedef struct follower_mark {
@@ -464,6 +468,7 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 #define FOLLOWER_FRAME_THIN 8u
 #define FOLLOWER_FRAME_FROM 16u
 #define FOLLOWER_FRAME_TO 32u
+#define FOLLOWER_FRAME_CHECKS 64u
 
 static void follower_write_frame(nn_follower* follower, nn_writer* writer, follower_writing* writing)
 {
@@ -486,10 +491,11 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
     uint32_t quiet_age = world->tick - follower->quiet_tick;
     size_t bytes = 1 + nn_varint_bytes(world->tick) + (has_input ? nn_varint_bytes(input) : 0) +
                    (quiet ? nn_varint_bytes(quiet_age) : 0) + (writing->walk_from ? 2u : 0u) +
-                   (writing->walk_to ? 2u : 0u) + records;
+                   (writing->walk_to ? 2u : 0u) + writing->check_bytes + records;
     unsigned flags = (complete ? FOLLOWER_FRAME_COMPLETE : 0) | (has_input ? FOLLOWER_FRAME_INPUT : 0) |
                      (quiet ? FOLLOWER_FRAME_QUIET : 0) | (follower->thin ? FOLLOWER_FRAME_THIN : 0) |
-                     (writing->walk_from ? FOLLOWER_FRAME_FROM : 0) | (writing->walk_to ? FOLLOWER_FRAME_TO : 0);
+                     (writing->walk_from ? FOLLOWER_FRAME_FROM : 0) | (writing->walk_to ? FOLLOWER_FRAME_TO : 0) |
+                     (writing->check_bytes ? FOLLOWER_FRAME_CHECKS : 0);
     nn_write_u8(writer, NN_FRAME_STATE);
     nn_write_varint(writer, bytes);
     nn_write_u8(writer, (uint8_t)flags);
@@ -498,6 +504,7 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
     if (quiet) nn_write_varint(writer, quiet_age);
     if (writing->walk_from) nn_write_u16(writer, writing->walk_from);
     if (writing->walk_to) nn_write_u16(writer, writing->walk_to);
+    nn_write_bytes(writer, writing->checks, writing->check_bytes);
     nn_write_bytes(writer, world->frame, records);
     if (has_input) follower->input_sent = input;
 }
@@ -644,13 +651,23 @@ static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budg
     follower_writing writing;
     memset(&writing, 0, sizeof writing);
     writing.budget_limited = budget < packet;
+    uint64_t check_us = follower->check_us;
+    uint32_t check_at = follower->check_at;
+    if (budget >= FOLLOWER_CHECKS_BUDGET_MIN) {
+        writing.check_bytes = nn_follower_make_checks(follower, writing.checks, budget / 4, now_us);
+        budget -= writing.check_bytes;
+    }
     if (!follower_prepare(follower, &writing, budget)) {
+        follower->check_us = check_us;
+        follower->check_at = check_at;
         follower_plan_next(follower, &writing, false, now_us);
         return false;
     }
     uint32_t entry_first = follower->entry_next;
     follower_encode(follower, &writing, budget - FOLLOWER_HEAD_BYTES_MAX);
     if (!writing.records && !follower_has_news(follower, writing.own_complete)) {
+        follower->check_us = check_us; /* an unchanged world sends nothing, not even checks */
+        follower->check_at = check_at;
         follower_plan_next(follower, &writing, false, now_us);
         return false;
     }
@@ -659,11 +676,13 @@ static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budg
     size_t before = nn_writer_bytes(writer);
     follower_write_frame(follower, writer, &writing);
     size_t bytes = nn_writer_bytes(writer) - before;
-    NN_ASSERT(!writer->failed && bytes <= budget);
+    NN_ASSERT(!writer->failed && bytes <= budget + writing.check_bytes);
     follower->allowance -= (uint64_t)bytes * 1000000u;
     follower->sent_commit = world->commit;
     follower->sent_tick = world->tick;
     world->statistics.bytes_sent += bytes;
+    world->statistics.check_bytes += writing.check_bytes;
+    if (writing.check_bytes) world->statistics.checks_sent += writing.checks[1];
     *out_value = follower_remember_frame(follower, entry_first, writing.complete);
     follower_plan_next(follower, &writing, true, now_us);
     return true;

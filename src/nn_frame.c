@@ -24,6 +24,7 @@ NN_PRIVATE const char* nn_frame_name(uint8_t type)
     case NN_FRAME_STATE: return "STATE";
     case NN_FRAME_INPUT: return "INPUT";
     case NN_FRAME_INPUT_ACK: return "INPUT_ACK";
+    case NN_FRAME_WRITE: return "WRITE";
     case NN_FRAME_VOICE: return "VOICE";
     case NN_FRAME_VOICE_REPORT: return "VOICE_REPORT";
     case NN_FRAME_EVENT: return "EVENT";

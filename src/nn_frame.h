@@ -26,6 +26,7 @@ typedef enum nn_frame_type {
     NN_FRAME_STATE = 0x20,
     NN_FRAME_INPUT = 0x21, /* nn_inputs */
     NN_FRAME_INPUT_ACK = 0x22,
+    NN_FRAME_WRITE = 0x23, /* nn_writes */
     NN_FRAME_VOICE = 0x30, /* .. 0x3B: nn_voice_frame */
     NN_FRAME_VOICE_REPORT = 0x3C,
     NN_FRAME_EVENT = 0x40

@@ -399,6 +399,16 @@ NN_PRIVATE void nn_dequantise(const nn_type_plan* plan, const uint32_t* row, voi
     }
 }
 
+NN_PRIVATE void nn_dequantise_field(const nn_type_plan* plan, unsigned index, const uint32_t* row, void* state)
+{
+    const nn_field_plan* field = &plan->fields[index];
+    uint8_t* at = (uint8_t*)state + field->field->offset;
+    if (field->hidden) return;
+    if (field->kind >= NECPNET_FIELD_STRING) /* what it does not fill becomes 0 */
+        memset(at, 0, field->room * (size_t)nn_field_value_bytes(field->field));
+    quantise_restore(field, row + field->word, state);
+}
+
 /* ---- blending */
 
 static void quantise_blend_quaternion(const nn_field_plan* plan, const uint32_t* a, const uint32_t* b, double share,

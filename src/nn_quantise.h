@@ -19,6 +19,9 @@ NN_PRIVATE const necpnet_field* nn_quantise_find_clamped(const nn_type_plan* pla
 /* nn_dequantise - the struct of a row; bytes of the struct that belong to no field become 0. */
 NN_PRIVATE void nn_dequantise(const nn_type_plan* plan, const uint32_t* row, void* state);
 
+/* nn_dequantise_field - one field of a struct, by its place in the plan; the rest of it is left alone. */
+NN_PRIVATE void nn_dequantise_field(const nn_type_plan* plan, unsigned index, const uint32_t* row, void* state);
+
 /* nn_dequantise_between - the struct at a share between two rows: 0 gives a, 1 gives b, more goes on beyond b. INTERPOLATE
  * fields are blended and kept in range, others are a's before 1 and b's from 1. */
 NN_PRIVATE void nn_dequantise_between(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, double share,

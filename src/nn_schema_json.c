@@ -94,6 +94,7 @@ static const struct {
     {"required", NECPNET_FIELD_REQUIRED},
     {"slow", NECPNET_FIELD_SLOW},
     {"position", NECPNET_FIELD_POSITION},
+    {"serverWrites", NECPNET_FIELD_SERVER},
     {"bounded", NECPNET_FIELD_BOUNDED},
 };
 
@@ -214,9 +215,9 @@ static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_
                               uint32_t* align)
 {
     static const char* const words[] = {
-        "name",     "id",      "kind",        "min",       "max",          "step",        "count",    "values",
-        "double",   "storage", "offset",      "ownerOnly", "notOwner",     "interpolate", "required", "slow",
-        "position", "about",   "lengthBytes", "bounded",   "lengthOffset", "rate"};
+        "name",     "id",      "kind",        "min",       "max",          "step",        "count",       "values",
+        "double",   "storage", "offset",      "ownerOnly", "notOwner",     "interpolate", "required",    "slow",
+        "position", "about",   "lengthBytes", "bounded",   "lengthOffset", "rate",        "serverWrites"};
     bool ok = true;
     uint32_t id = 0;
     uint32_t count = 1;

@@ -8,7 +8,7 @@
 #define SCHEMA_FORMAT 2 /* first byte of a description */
 #define SCHEMA_FLAGS_WIRE \
     (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_REQUIRED | NECPNET_FIELD_SLOW | \
-     NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED)
+     NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED | NECPNET_FIELD_SERVER)
 #define SCHEMA_TYPE_HEAD_BYTES 4   /* of a type without its name: id, number of fields, length of the name */
 #define SCHEMA_FIELD_HEAD_BYTES 31 /* of a field: id, kind, flags, count, length of the name, min, max, step */
 

@@ -142,6 +142,7 @@ static void schema_text_put_flags(schema_text* text, uint32_t flags)
     if (flags & NECPNET_FIELD_REQUIRED) schema_text_put(text, ", \"required\": true");
     if (flags & NECPNET_FIELD_SLOW) schema_text_put(text, ", \"slow\": true");
     if (flags & NECPNET_FIELD_POSITION) schema_text_put(text, ", \"position\": true");
+    if (flags & NECPNET_FIELD_SERVER) schema_text_put(text, ", \"serverWrites\": true");
     if (flags & NECPNET_FIELD_BOUNDED) schema_text_put(text, ", \"bounded\": true");
     if (flags >> 16) schema_text_put_member(text, "rate", flags >> 16);
 }

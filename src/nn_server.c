@@ -419,8 +419,9 @@ necpnet_result necpnet_server_set_wall_time(necpnet_server* server, uint64_t wal
 static void server_follow_world(necpnet_server* server)
 {
     const necpnet_world* world = server->config.world;
-    if (!world || world->commit == server->world_commit) return;
+    if (!world || (world->commit == server->world_commit && world->told == server->world_told)) return;
     server->world_commit = world->commit;
+    server->world_told = world->told;
     for (uint32_t slot = 0; slot < server->slot_count; slot++) {
         nn_peer* peer = server->peers[slot];
         if (!peer || !peer->connection.follower) continue;

@@ -145,6 +145,7 @@ struct necpnet_server {
     nn_group* groups;
     uint32_t group_capacity;
     uint64_t world_commit; /* of the world, as of the last update */
+    uint64_t world_told;   /* the same */
     uint64_t wall_offset_us;
     bool has_wall;
     necpnet_server_statistics totals; /* of peers gone, and drops */

@@ -56,7 +56,10 @@ NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const 
         nn_world_unfollow(server->config.world, peer->connection.follower);
         peer->connection.follower = NULL;
     }
-    if (server->config.world) nn_world_forget(server->config.world, nn_peer_name(peer));
+    if (server->config.world) {
+        nn_world_end_peer(server->config.world, nn_peer_name(peer));
+        nn_world_forget(server->config.world, nn_peer_name(peer));
+    }
     nn_server_mark_ready(server, peer);
 }
 

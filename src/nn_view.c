@@ -19,6 +19,8 @@ necpnet_result necpnet_view_config_default(necpnet_view_config* config)
     config->delay_min_ms = 50;
     config->delay_max_ms = 500;
     config->extrapolation_max_ms = 100;
+    config->write_hz = 30;
+    config->write_bytes_per_s = 16000;
     return NECPNET_OK;
 }
 
@@ -35,6 +37,10 @@ static bool view_check_config(const necpnet_view_config* config)
         wrong = "delay_min_ms: at most delay_max_ms";
     else if (config->extrapolation_max_ms > 10000)
         wrong = "extrapolation_max_ms: at most 10,000";
+    else if (config->write_hz < 1 || config->write_hz > 120)
+        wrong = "write_hz: 1 .. 120";
+    else if (config->write_bytes_per_s < 1000)
+        wrong = "write_bytes_per_s: 1,000 or more";
     if (wrong) nn_log_write(&config->logger, NECPNET_LOG_ERROR, "view config: %s", wrong);
     return !wrong;
 }
@@ -118,6 +124,7 @@ static void view_release_entity(necpnet_view* view, nn_view_slot* slot)
 void necpnet_view_destroy(necpnet_view* view)
 {
     if (!view) return;
+    nn_view_reset_held(view);
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
         view_release_entity(view, &view->slots[i]);
         nn_track_reset(&view->slots[i].track, &view->alloc);
@@ -180,6 +187,7 @@ static void view_announce(necpnet_view* view, nn_view_slot* slot)
 static void view_leave(necpnet_view* view, nn_view_slot* slot)
 {
     if (!slot->entity) return;
+    nn_view_drop_held(view, nn_entity_of(slot->generation, (uint16_t)(slot - view->slots)));
     view_release_entity(view, slot);
     view_announce(view, slot);
 }
@@ -208,6 +216,7 @@ static void view_forget_tracks(necpnet_view* view)
 
 NN_PRIVATE void nn_view_reset(necpnet_view* view)
 {
+    nn_view_reset_held(view);
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
         nn_view_slot* slot = &view->slots[i];
         view_leave(view, slot);
@@ -235,6 +244,7 @@ NN_PRIVATE void nn_view_renew(necpnet_view* view, bool ordered)
     view->renewing = ordered ? 1 : NN_STATE_GREETING_FRAMES;
     view->complete_count = 0;
     view_forget_tracks(view);
+    nn_view_renew_held(view);
 }
 
 static void view_note_renewed(necpnet_view* view)
@@ -412,7 +422,8 @@ static void view_forget_recent(necpnet_view* view)
 #define VIEW_FRAME_THIN 8u
 #define VIEW_FRAME_FROM 16u
 #define VIEW_FRAME_TO 32u
-#define VIEW_FRAME_ALL 63u
+#define VIEW_FRAME_CHECKS 64u
+#define VIEW_FRAME_ALL 127u
 
 typedef struct view_frame {
     nn_decoder decoder;
@@ -425,6 +436,8 @@ typedef struct view_frame {
     bool late;          /* it came after others that are so much newer that it is not taken */
     bool complete;
     bool has_input;
+    bool has_checks;
+    nn_reader checks;
 } view_frame;
 
 static necpnet_result view_refuse(necpnet_view* view, const char* text)
@@ -528,6 +541,8 @@ static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint
     necpnet_result result = view_track(view, frame, slot, (uint8_t)type, NN_TRACK_FULL, owner, view->row);
     if (result || view_is_late(slot, generation, frame)) return result;
     slot->stale = false;
+    if (slot->doubtful) view->statistics.repairs++;
+    slot->doubtful = false;
     result = view_enter(view, place, generation, (uint8_t)type, frame->tick);
     if (result) return result;
     if (frame->tick >= slot->entered_tick) {
@@ -648,6 +663,9 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
     uint64_t quiet_age = flags & VIEW_FRAME_QUIET ? nn_read_varint(&head) : 0;
     if (flags & VIEW_FRAME_FROM) frame->walk_from = nn_read_u16(&head);
     if (flags & VIEW_FRAME_TO) frame->walk_to = nn_read_u16(&head);
+    frame->has_checks = (flags & VIEW_FRAME_CHECKS) != 0;
+    frame->checks = head;
+    if (frame->has_checks && !nn_view_skip_checks(&head)) return view_refuse(view, "the checks do not decode");
     if (head.failed || tick > UINT32_MAX || input > UINT32_MAX || quiet_age > tick)
         return view_refuse(view, "the head does not decode");
     if (flags & ~VIEW_FRAME_ALL) return view_refuse(view, "an unknown flag");
@@ -693,6 +711,7 @@ NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, ui
     if (result) return result;
     if (ahead) view->newest_number = frame.known.number;
     view->numbered = true;
+    if (frame.has_checks) nn_view_take_checks(view, &frame.checks, frame.tick);
     if (newest) {
         view->any = true;
         view->newest_tick = frame.tick;
@@ -716,6 +735,11 @@ NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view)
     return view->error;
 }
 
+NN_PRIVATE const necpnet_view_config* nn_view_get_config(const necpnet_view* view)
+{
+    return &view->config;
+}
+
 NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view)
 {
     return view->config.schema;
@@ -732,6 +756,7 @@ NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local
 bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
 {
     if (!view || !out_event) return false;
+    memset(out_event, 0, sizeof *out_event);
     while (view->queue_count > 0) {
         uint16_t place = view->queue[view->queue_first];
         nn_view_slot* slot = &view->slots[place];
@@ -756,7 +781,7 @@ bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
             return true;
         }
     }
-    return false;
+    return nn_view_poll_held(view, out_event);
 }
 
 necpnet_entity necpnet_view_next(const necpnet_view* view, necpnet_entity entity)

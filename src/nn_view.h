@@ -45,6 +45,7 @@ typedef struct nn_view_slot {
     bool queued;             /* in the queue of events */
     bool stale;              /* not seen since nn_view_renew */
     bool recent;             /* in the list of what came of late */
+    bool doubtful;           /* a check found it different from the server's */
     bool ended;              /* what was announced went with its connection: the same number may mean another entity */
 } nn_view_slot;
 
@@ -64,6 +65,35 @@ typedef struct nn_view_input {
     uint8_t bytes;
     uint8_t data[NN_VIEW_INPUT_BYTES];
 } nn_view_input;
+
+/* Where what the view has to say to the server goes; the client's connection, or a runner's. Its functions are NULL while there
+ * is none. */
+typedef struct nn_view_out {
+    /* A write of an entity, in the place of an older one. OK | ERR_NOT_CONNECTED | ERR_WOULD_BLOCK | ERR_OUT_OF_MEMORY */
+    necpnet_result (*write)(void* user, uint32_t entity, uint32_t number, const void* data, size_t bytes);
+    necpnet_result (*tell)(void* user, const void* data, size_t bytes); /* a CONTROL message; the same results */
+    void* user;
+} nn_view_out;
+
+/* An entity that this client writes, or may write. */
+typedef struct nn_view_held {
+    necpnet_entity entity;
+    uint32_t number;     /* of its last write; 0: none */
+    uint32_t acked;      /* of the newest that has arrived */
+    uint32_t numbers[4]; /* of the newest write with each verdict that poll has not told yet */
+    uint32_t base_tick;  /* shared: the state that the last write was based on */
+    uint32_t end_tick;   /* with ends: when the server's states hold what was written */
+    void* state;         /* what was written, shown instead of the server's; NULL: nothing */
+    uint32_t* row;       /* the same as it was sent */
+    uint32_t* changed;   /* of each field: the number of the write that changed it last */
+    uint16_t lease;      /* the sequence of its authority */
+    uint8_t mode;        /* 1: this client has authority */
+    uint8_t type;        /* index, with state */
+    uint8_t notices;     /* for poll */
+    bool confirmed;      /* mode was said over this connection */
+    bool showing;        /* state counts */
+    bool ends;           /* showing ends at end_tick */
+} nn_view_held;
 
 struct necpnet_view {
     nn_alloc alloc;
@@ -101,6 +131,11 @@ struct necpnet_view {
     uint32_t complete_count;
     uint32_t complete_tick; /* the newest of them */
     uint8_t renewing;       /* complete frames until what is stale leaves; 0: nothing is */
+    nn_view_out out;
+    nn_view_held* held; /* by rising entity */
+    uint32_t held_count;
+    uint32_t held_capacity;
+    uint32_t write_number; /* of the last write of any entity */
     nn_playback playback;
     int64_t server_minus_local_us;
     const char* error;
@@ -144,6 +179,43 @@ NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot,
 /* nn_view_set_predicted - give an own entity of a predicted type its struct, or take it away. */
 NN_PRIVATE necpnet_result nn_view_set_predicted(necpnet_view* view, const nn_view_slot* slot);
 
+/* nn_view_show_shift - what is shown jumps from shown to now, both values of nn_blend_read: it fades over. */
+NN_PRIVATE void nn_view_show_shift(necpnet_view* view, const nn_view_slot* slot, const double* shown,
+                                   const double* now);
+
+/* ---- nn_view_write */
+
+/* nn_view_set_out - NULL functions: nobody listens. */
+NN_PRIVATE void nn_view_set_out(necpnet_view* view, const nn_view_out* out);
+
+/* nn_view_take_control - a CONTROL message behind NN_CONTROL_STATE. False: malformed. */
+NN_PRIVATE bool nn_view_take_control(necpnet_view* view, const uint8_t* data, size_t bytes);
+
+/* nn_view_written - a write has arrived. */
+NN_PRIVATE void nn_view_written(necpnet_view* view, necpnet_entity entity, uint32_t number);
+
+/* nn_view_ask_repair - the state of a slot is not the server's: send it whole. */
+NN_PRIVATE void nn_view_ask_repair(necpnet_view* view, uint16_t place);
+
+/* nn_view_skip_checks - beyond those of a frame; false: malformed. nn_view_take_checks - compare; tick: of the frame. */
+NN_PRIVATE bool nn_view_skip_checks(nn_reader* reader);
+NN_PRIVATE void nn_view_take_checks(necpnet_view* view, nn_reader* reader, uint32_t tick);
+
+/* nn_view_find_held - or NULL. */
+NN_PRIVATE nn_view_held* nn_view_find_held(const necpnet_view* view, necpnet_entity entity);
+
+/* nn_view_show_held - the struct that was written, if that is to be shown. */
+NN_PRIVATE bool nn_view_show_held(necpnet_view* view, const nn_view_slot* slot, necpnet_entity entity, void* state);
+
+/* nn_view_drop_held - the entity is gone; nn_view_reset_held - the connection, and all with it; nn_view_renew_held - as
+ * nn_view_renew. */
+NN_PRIVATE void nn_view_drop_held(necpnet_view* view, necpnet_entity entity);
+NN_PRIVATE void nn_view_reset_held(necpnet_view* view);
+NN_PRIVATE void nn_view_renew_held(necpnet_view* view);
+
+/* nn_view_poll_held - the next event of authority and writes. */
+NN_PRIVATE bool nn_view_poll_held(necpnet_view* view, necpnet_view_event* out_event);
+
 /* nn_view_find - the slot of an entity in view, or NULL. */
 NN_PRIVATE nn_view_slot* nn_view_find(const necpnet_view* view, necpnet_entity entity);
 
@@ -154,6 +226,9 @@ NN_PRIVATE uint32_t* nn_view_row(const necpnet_view* view, const nn_view_slot* s
  *
  * OK | ERR_SCHEMA_DIFFERS (text, NECPNET_REASON_BYTES_MAX + 1 bytes, says what) | ERR_OUT_OF_MEMORY */
 NN_PRIVATE necpnet_result nn_view_follow_schema(necpnet_view* view, const necpnet_schema* writer, char* text);
+
+/* nn_view_get_config - the application's. */
+NN_PRIVATE const necpnet_view_config* nn_view_get_config(const necpnet_view* view);
 
 /* nn_view_get_schema - the application's, for the schema hash in SETUP. */
 NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view);

@@ -109,6 +109,11 @@ NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot,
     show_begin_shift(view, slot, values, now);
 }
 
+NN_PRIVATE void nn_view_show_shift(necpnet_view* view, const nn_view_slot* slot, const double* shown, const double* now)
+{
+    show_begin_shift(view, slot, shown, now);
+}
+
 /* ---- prediction */
 
 NN_PRIVATE necpnet_result nn_view_set_predicted(necpnet_view* view, const nn_view_slot* slot)
@@ -271,7 +276,9 @@ necpnet_result necpnet_view_get(necpnet_view* view, necpnet_entity entity, void*
     const nn_view_slot* slot = NULL;
     necpnet_result result = show_check(view, entity, state, struct_bytes, &slot);
     if (result) return result;
-    if (slot->entity->predicted) {
+    if (nn_view_show_held(view, slot, entity, state)) {
+        /* as it was written here */
+    } else if (slot->entity->predicted) {
         memcpy(state, slot->entity->predicted, show_plan(view, slot)->type->struct_bytes);
     } else if (!view->playback.begun) {
         nn_dequantise(show_plan(view, slot), nn_view_row(view, slot, slot->entity->count - 1u), state);

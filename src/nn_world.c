@@ -22,6 +22,7 @@ necpnet_result necpnet_world_config_default(necpnet_world_config* config)
     config->slow_ticks = 6;
     config->tick_hz = 60;
     config->interest_radius = 2;
+    config->check_interval_ms = 10000;
     return NECPNET_OK;
 }
 
@@ -42,6 +43,8 @@ static bool world_check_config(const necpnet_world_config* config)
         wrong = "slow_ticks: 1 .. 1,000";
     else if (config->tick_hz < 1 || config->tick_hz > 1000)
         wrong = "tick_hz: 1 .. 1,000";
+    else if (config->check_interval_ms && (config->check_interval_ms < 1000 || config->check_interval_ms > 3600000))
+        wrong = "check_interval_ms: 0 (never), or 1,000 .. 3,600,000";
     else if ((int)config->codec < NECPNET_CODEC_DEFAULT || config->codec > NECPNET_CODEC_THIN)
         wrong = "codec: NECPNET_CODEC_DEFAULT or NECPNET_CODEC_THIN";
     else if (!(config->interest_cell >= 0 && config->interest_cell <= 1e12))
@@ -170,6 +173,7 @@ void necpnet_world_destroy(necpnet_world* world)
     if (!world) return;
     NN_ASSERT(world->follower_count == 0);
     nn_world_end_sight(world);
+    nn_world_end_authority(world);
     for (uint32_t i = 1; world->slots && i <= world->slot_count; i++) world_release_slot(world, &world->slots[i]);
     nn_alloc* to = &world->alloc;
     nn_alloc_give(to, world->slots, world->slot_capacity * sizeof(nn_world_slot));
@@ -295,6 +299,11 @@ static necpnet_result world_fill_slot(necpnet_world* world, uint16_t place, int 
     slot->watchers = 0;
     slot->interval = 1;
     slot->priority = WORLD_PRIORITY;
+    slot->authority = NECPNET_AUTHORITY_SERVER;
+    slot->writer = NECPNET_PEER_NONE;
+    slot->foreign_tick = 0;
+    slot->written_us = 0;
+    slot->written_commit = 0;
     slot->flags = (uint8_t)((slot->flags & NN_SLOT_DIRTY) | NN_SLOT_ALIVE);
     world_mark(world, slot);
     world->entity_count++;
@@ -346,8 +355,9 @@ necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity
     if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
     nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
+    nn_world_change_authority(world, slot, NECPNET_PEER_NONE, NECPNET_AUTHORITY_SERVER);
     world_release_state(world, slot); /* its history stays: clients may still be sent deltas of others against it */
-    slot->flags &= (uint8_t)~NN_SLOT_ALIVE;
+    slot->flags &= (uint8_t) ~(NN_SLOT_ALIVE | NN_SLOT_TOUCHED);
     slot->freed_tick = world->tick;
     if (slot->flags & NN_SLOT_COMMITTED) world_mark(world, slot);
     uint16_t place = world_place_of(world, slot);
@@ -369,8 +379,14 @@ necpnet_result necpnet_world_mark(necpnet_world* world, necpnet_entity entity)
     if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
+    slot->flags |= NN_SLOT_TOUCHED;
     world_mark(world, slot);
     return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_world_changed(necpnet_world* world, nn_world_slot* slot)
+{
+    world_mark(world, slot);
 }
 
 necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet_entity entity, necpnet_peer owner)
@@ -378,7 +394,7 @@ necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet_entity enti
     if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
-    slot->owner = owner;
+    if (slot->owner != owner) nn_world_change_authority(world, slot, owner, slot->authority);
     world_mark(world, slot);
     return NECPNET_OK;
 }
@@ -550,6 +566,8 @@ static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_
         held = true;
     }
     if (changed) world_add_version(world, slot, tick);
+    if (changed && (slot->flags & NN_SLOT_TOUCHED)) slot->writer = NECPNET_PEER_NONE;
+    if (!held) slot->flags &= (uint8_t)~NN_SLOT_TOUCHED;
     slot->owner_committed = slot->owner;
     slot->flags |= NN_SLOT_COMMITTED;
     bool placed = nn_world_show(world, place, changed || slot->owner != former_owner, former_owner);

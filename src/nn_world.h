@@ -22,7 +22,8 @@ typedef struct nn_follower nn_follower; /* nn_follower.h */
 typedef enum nn_slot_flag {
     NN_SLOT_ALIVE = 1,     /* has an entity */
     NN_SLOT_COMMITTED = 2, /* that clients may know */
-    NN_SLOT_DIRTY = 4      /* in the dirty list */
+    NN_SLOT_DIRTY = 4,     /* in the dirty list */
+    NN_SLOT_TOUCHED = 8    /* the application marked it since the last commit */
 } nn_slot_flag;
 
 typedef struct nn_world_slot {
@@ -44,7 +45,22 @@ typedef struct nn_world_slot {
     uint8_t priority;
     uint8_t type;  /* index; kept after despawn */
     uint8_t flags; /* nn_slot_flag */
+    /* nn_authority */
+    uint8_t authority;     /* necpnet_authority */
+    uint16_t lease;        /* sequence of authority; goes on when the slot is used again */
+    uint32_t foreign_tick; /* of the newest version before the writer's own */
+    necpnet_peer writer;   /* shared: whose write the newest version is, or will be; NECPNET_PEER_NONE: the server's */
+    uint64_t written_us;   /* when a client's write was taken last; 0: never */
+    uint64_t written_commit; /* commits there were by then */
 } nn_world_slot;
+
+/* What necpnet_world_poll has to tell. */
+typedef struct nn_world_notice {
+    necpnet_world_event_type type;
+    necpnet_peer peer;
+    necpnet_entity entity;
+    uint32_t sequence;
+} nn_world_notice;
 
 /* When an entity's row changed of late: what all who follow it ask with every frame, close together. */
 typedef struct nn_world_motion {
@@ -120,6 +136,13 @@ struct necpnet_world {
     uint32_t bucket_count; /* power of two */
     uint32_t follower_count;
     uint32_t commit_gap; /* ticks between the last two commits */
+    /* nn_authority */
+    nn_world_notice* notices; /* ring */
+    uint32_t notice_capacity; /* power of two */
+    uint32_t notice_first;
+    uint32_t notice_count;
+    uint64_t told;      /* what followers were given to tell */
+    bool has_authority; /* some entity was a client's to write, at some time */
     /* nn_rewind */
     bool has_refused; /* strict: the commit at hand met a value out of range */
     bool is_rewound;
@@ -157,6 +180,20 @@ NN_PRIVATE void nn_world_look(necpnet_world* world);
 
 /* nn_world_get_schema - for the schema hash in SETUP. */
 NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world);
+
+/* nn_world_changed - a live entity's struct was written. */
+NN_PRIVATE void nn_world_changed(necpnet_world* world, nn_world_slot* slot);
+
+/* nn_world_change_authority - another owner or authority than before, or (corrected) the same anew: those who have and had it
+ * are told, and what was written under the former sequence is refused. */
+NN_PRIVATE void nn_world_change_authority(necpnet_world* world, nn_world_slot* slot, necpnet_peer owner,
+                                          uint8_t authority);
+
+/* nn_world_end_peer - its session is over: what it had authority over is the server's. Before nn_world_forget. */
+NN_PRIVATE void nn_world_end_peer(necpnet_world* world, necpnet_peer peer);
+
+/* nn_world_end_authority - with the world. */
+NN_PRIVATE void nn_world_end_authority(necpnet_world* world);
 
 /* nn_world_find - the slot of a live entity, or NULL. */
 NN_PRIVATE nn_world_slot* nn_world_find(const necpnet_world* world, necpnet_entity entity);

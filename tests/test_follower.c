@@ -81,6 +81,7 @@ static void sim_begin(sim* s, uint64_t seed, bool restricted)
     config.schema = s->schema;
     config.send_hz = 60;
     config.client_bytes_per_s = 10000000;
+    config.check_interval_ms = 1000;
     config.history_ticks = nn_random_below(&s->random, 2) ? 64 : 8;
     TEST_OK(necpnet_world_create(&config, &s->world));
     s->now_us = 1000000;
@@ -249,6 +250,7 @@ static void sim_heal(sim* s)
     for (int i = 0; i < 300; i++) sim_step(s, false);
     for (int i = 0; i < s->client_count; i++) {
         sim_compare(s, &s->clients[i]);
+        TEST_EQUAL(s->clients[i].view->statistics.mismatches, 0);              /* no check found what is not there */
         TEST_EQUAL(nn_follower_deadline_us(s->clients[i].follower), NN_NEVER); /* an idle world is silent */
     }
 }

@@ -9,7 +9,7 @@ export const FieldKind = {
 const SIGNED = 1;
 const ARRAY = 128;
 const BOUNDED = 256;
-const FLAGS = { ownerOnly: 2, notOwner: 4, interpolate: 8, required: 16, slow: 32, position: 64, bounded: 256 } as const;
+const FLAGS = { ownerOnly: 2, notOwner: 4, interpolate: 8, required: 16, slow: 32, position: 64, bounded: 256, serverWrites: 512 } as const;
 
 /** One field, as the server's schema has it: same id, kind, range and step. */
 export interface FieldDescription {
@@ -26,6 +26,7 @@ export interface FieldDescription {
   /** float, vec2, vec3: float64 instead of float32. */
   double?: boolean;
   ownerOnly?: boolean;
+  serverWrites?: boolean;
   notOwner?: boolean;
   interpolate?: boolean;
   required?: boolean;

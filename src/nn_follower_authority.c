@@ -174,7 +174,8 @@ static void authority_write_answer(nn_follower* follower, const nn_tell* tell, b
     nn_write_u8(writer, NN_STATE_ANSWER);
     nn_write_u32(writer, tell->entity);
     nn_write_varint(writer, accepted ? tell->accepted : tell->number);
-    nn_write_u8(writer, (uint8_t)(accepted ? NN_VERDICT_ACCEPTED : tell->verdict | (owner ? NN_ANSWER_OWNER : 0)));
+    uint8_t verdict = accepted ? (uint8_t)NN_VERDICT_ACCEPTED : tell->verdict;
+    nn_write_u8(writer, (uint8_t)(verdict | (owner ? NN_ANSWER_OWNER : 0u)));
     nn_write_varint(writer, world->tick);
     if (!accepted && slot) authority_write_state(world, slot, writer, owner);
 }

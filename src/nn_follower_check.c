@@ -66,6 +66,6 @@ NN_PRIVATE void nn_follower_repair(nn_follower* follower, uint16_t place)
     if (!state || (state->flags & (wanted | NN_FOLLOWER_FULL)) != wanted) return;
     state->flags |= NN_FOLLOWER_FULL;
     state->floor = (uint16_t)follower->frame_next;
-    nn_follower_pend(follower, place);
+    nn_follower_pend(follower, state);
     follower->world->statistics.repairs++;
 }

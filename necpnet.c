@@ -3955,6 +3955,7 @@ typedef enum nn_frame_type {
     NN_FRAME_STATE = 0x20,
     NN_FRAME_INPUT = 0x21, /* nn_inputs */
     NN_FRAME_INPUT_ACK = 0x22,
+    NN_FRAME_WRITE = 0x23, /* nn_writes */
     NN_FRAME_VOICE = 0x30, /* .. 0x3B: nn_voice_frame */
     NN_FRAME_VOICE_REPORT = 0x3C,
     NN_FRAME_EVENT = 0x40
@@ -4052,6 +4053,7 @@ NN_PRIVATE const char* nn_frame_name(uint8_t type)
     case NN_FRAME_STATE: return "STATE";
     case NN_FRAME_INPUT: return "INPUT";
     case NN_FRAME_INPUT_ACK: return "INPUT_ACK";
+    case NN_FRAME_WRITE: return "WRITE";
     case NN_FRAME_VOICE: return "VOICE";
     case NN_FRAME_VOICE_REPORT: return "VOICE_REPORT";
     case NN_FRAME_EVENT: return "EVENT";
@@ -8607,7 +8609,8 @@ typedef enum nn_sent_kind {
     NN_SENT_INPUT = 17,
     NN_SENT_INPUT_ACK = 18,
     NN_SENT_VOICE = 19,
-    NN_SENT_ACK = 32, /* value: low 32 bits of the largest packet number acknowledged */
+    NN_SENT_WRITE = 20, /* value: frame of nn_writes */
+    NN_SENT_ACK = 32,   /* value: low 32 bits of the largest packet number acknowledged */
     NN_SENT_PING = 33,
     NN_SENT_PATH = 34,
     NN_SENT_SETUP = 35,
@@ -11161,6 +11164,315 @@ NN_PRIVATE bool nn_input_receiver_write_ack(nn_input_receiver* receiver, nn_writ
     return true;
 }
 /* ---- end src/nn_inputs.c ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_writes.h --------------------------------------------------------------------------------------- */
+/* nn_writes - what a client writes into entities, on its way to the server: the newest of each entity, sent again until it has
+ * arrived or a newer one takes its place.
+ *
+ * A write is opaque here: nn_view_write makes it so that a newer one of an entity holds all of an older one that has not been
+ * told as arrived. src/PROTOCOL.md "WRITE" has the frame.
+ */
+#ifndef NN_WRITES_H
+#define NN_WRITES_H
+
+
+#define NN_WRITE_BYTES_MAX 1040 /* of one: a whole state and what goes before it */
+#define NN_WRITE_HEAD_BYTES 8   /* in the frame, before each: entity, length */
+#define NN_WRITE_FRAME_BYTES_MIN 32
+#define NN_WRITE_FLIGHTS_MAX 4096 /* sent and neither acked nor lost; then nothing is written until one is */
+
+typedef struct nn_write {
+    uint32_t entity;
+    uint32_t number; /* of the newest; the view's */
+    uint8_t* data;
+    uint16_t bytes;
+    uint16_t capacity;
+    bool pending; /* to be sent, again or for the first time */
+} nn_write;
+
+typedef struct nn_write_flight {
+    uint32_t frame;
+    uint32_t entity;
+    uint32_t number;
+} nn_write_flight;
+
+typedef struct nn_writes {
+    nn_alloc* alloc;
+    nn_write* list; /* by rising entity */
+    uint32_t count;
+    uint32_t capacity;
+    uint32_t pending;
+    uint32_t start; /* the entity to begin with */
+    nn_write_flight* flights;
+    uint32_t flight_count;
+    uint32_t flight_capacity;
+    uint32_t frame; /* of the next frame */
+    uint32_t hz;
+    uint32_t bytes_per_s;
+    uint64_t next_us;
+    uint64_t refilled_us;
+    uint64_t allowance; /* bytes that may be sent now, times 1,000,000 */
+} nn_writes;
+
+/* Hears that a write of an entity has arrived. */
+typedef void (*nn_written_function)(void* user, uint32_t entity, uint32_t number);
+
+/* nn_writes_init - empty; limits: frames and bytes a second. */
+NN_PRIVATE void nn_writes_init(nn_writes* writes, nn_alloc* alloc, uint32_t hz, uint32_t bytes_per_s);
+
+/* nn_writes_reset - forget all of them; the limits stay. */
+NN_PRIVATE void nn_writes_reset(nn_writes* writes);
+
+/* nn_writes_push - the newest of an entity. OK | ERR_OUT_OF_MEMORY (the former one stays) */
+NN_PRIVATE necpnet_result nn_writes_push(nn_writes* writes, uint32_t entity, uint32_t number, const void* data,
+                                         size_t bytes);
+
+/* nn_writes_deadline_us - when a frame is due; NN_NEVER while there is nothing. */
+NN_PRIVATE uint64_t nn_writes_deadline_us(const nn_writes* writes);
+
+/* nn_writes_write - one WRITE frame, type byte included.
+ *
+ *   ordered   it arrives for sure; else out_frame names it in nn_writes_acked or nn_writes_lost.
+ *   written   called for each when ordered.
+ *
+ * Returns whether one was written; else the writer is as it was.
+ */
+NN_PRIVATE bool nn_writes_write(nn_writes* writes, nn_writer* writer, bool ordered, uint32_t* out_frame,
+                                nn_written_function written, void* user, uint64_t now_us);
+
+/* nn_writes_acked, nn_writes_lost - what became of the packet with that frame. */
+NN_PRIVATE void nn_writes_acked(nn_writes* writes, uint32_t frame, nn_written_function written, void* user);
+NN_PRIVATE void nn_writes_lost(nn_writes* writes, uint32_t frame);
+
+#endif
+/* ---- end src/nn_writes.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_writes.c --------------------------------------------------------------------------------------- */
+/* nn_writes - the newest write of each entity. */
+
+
+#define WRITES_FIRST 4u
+#define WRITES_FLIGHTS_FIRST 16u
+#define WRITES_BURST_BYTES 1200u /* budget that may be saved up, at least */
+
+NN_PRIVATE void nn_writes_init(nn_writes* writes, nn_alloc* alloc, uint32_t hz, uint32_t bytes_per_s)
+{
+    memset(writes, 0, sizeof *writes);
+    writes->alloc = alloc;
+    writes->hz = hz;
+    writes->bytes_per_s = bytes_per_s;
+}
+
+NN_PRIVATE void nn_writes_reset(nn_writes* writes)
+{
+    for (uint32_t i = 0; i < writes->count; i++) {
+        nn_alloc_give(writes->alloc, writes->list[i].data, writes->list[i].capacity);
+    }
+    nn_alloc_give(writes->alloc, writes->list, writes->capacity * sizeof(nn_write));
+    nn_alloc_give(writes->alloc, writes->flights, writes->flight_capacity * sizeof(nn_write_flight));
+    nn_writes_init(writes, writes->alloc, writes->hz, writes->bytes_per_s);
+}
+
+/* Where an entity is, or would be. */
+static uint32_t writes_place(const nn_writes* writes, uint32_t entity)
+{
+    uint32_t low = 0, high = writes->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (writes->list[middle].entity < entity) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static nn_write* writes_find(const nn_writes* writes, uint32_t entity)
+{
+    uint32_t place = writes_place(writes, entity);
+    return place < writes->count && writes->list[place].entity == entity ? &writes->list[place] : NULL;
+}
+
+static nn_write* writes_add(nn_writes* writes, uint32_t entity)
+{
+    if (writes->count == writes->capacity) {
+        uint32_t capacity = writes->capacity ? writes->capacity * 2 : WRITES_FIRST;
+        nn_write* list = (nn_write*)nn_alloc_grow(writes->alloc, writes->list, writes->capacity * sizeof(nn_write),
+                                                  capacity * sizeof(nn_write));
+        if (!list) return NULL;
+        writes->list = list;
+        writes->capacity = capacity;
+    }
+    uint32_t place = writes_place(writes, entity);
+    memmove(&writes->list[place + 1], &writes->list[place], (writes->count - place) * sizeof(nn_write));
+    writes->count++;
+    nn_write* write = &writes->list[place];
+    memset(write, 0, sizeof *write);
+    write->entity = entity;
+    return write;
+}
+
+/* Those that have arrived and were not written again make room. */
+static void writes_drop(nn_writes* writes, nn_write* write)
+{
+    nn_alloc_give(writes->alloc, write->data, write->capacity);
+    if (write->pending) writes->pending--;
+    uint32_t place = (uint32_t)(write - writes->list);
+    memmove(write, write + 1, (--writes->count - place) * sizeof(nn_write));
+}
+
+NN_PRIVATE necpnet_result nn_writes_push(nn_writes* writes, uint32_t entity, uint32_t number, const void* data,
+                                         size_t bytes)
+{
+    NN_ASSERT(bytes >= 1 && bytes <= NN_WRITE_BYTES_MAX);
+    nn_write* write = writes_find(writes, entity);
+    bool is_new = !write;
+    if (is_new) write = writes_add(writes, entity);
+    if (!write) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (bytes > write->capacity) {
+        uint8_t* larger = (uint8_t*)nn_alloc_take(writes->alloc, bytes);
+        if (!larger) {
+            if (is_new) writes_drop(writes, write);
+            return NECPNET_ERR_OUT_OF_MEMORY;
+        }
+        nn_alloc_give(writes->alloc, write->data, write->capacity);
+        write->data = larger;
+        write->capacity = (uint16_t)bytes;
+    }
+    memcpy(write->data, data, bytes);
+    write->bytes = (uint16_t)bytes;
+    write->number = number;
+    if (!write->pending) writes->pending++;
+    write->pending = true;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE uint64_t nn_writes_deadline_us(const nn_writes* writes)
+{
+    return writes->pending && writes->flight_count < NN_WRITE_FLIGHTS_MAX ? writes->next_us : NN_NEVER;
+}
+
+static void writes_refill(nn_writes* writes, uint64_t now_us)
+{
+    uint64_t most = nn_max_u64((uint64_t)writes->bytes_per_s * 2 / writes->hz, WRITES_BURST_BYTES);
+    uint64_t elapsed_us = now_us > writes->refilled_us ? nn_min_u64(now_us - writes->refilled_us, 10000000u) : 0;
+    writes->refilled_us = now_us;
+    writes->allowance = nn_min_u64(writes->allowance + elapsed_us * writes->bytes_per_s, most * 1000000u);
+}
+
+static bool writes_reserve_flight(nn_writes* writes)
+{
+    if (writes->flight_count < writes->flight_capacity) return true;
+    if (writes->flight_count >= NN_WRITE_FLIGHTS_MAX) return false;
+    uint32_t capacity = writes->flight_capacity ? writes->flight_capacity * 2 : WRITES_FLIGHTS_FIRST;
+    nn_write_flight* flights = (nn_write_flight*)nn_alloc_grow(writes->alloc, writes->flights,
+                                                               writes->flight_capacity * sizeof(nn_write_flight),
+                                                               capacity * sizeof(nn_write_flight));
+    if (!flights) return false;
+    writes->flights = flights;
+    writes->flight_capacity = capacity;
+    return true;
+}
+
+/* The pending ones that fit into room bytes, from a place on: their bytes, and how many places that are. */
+static size_t writes_measure(const nn_writes* writes, uint32_t from, size_t room, uint32_t* out_count)
+{
+    size_t used = 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < writes->count; i++) {
+        const nn_write* write = &writes->list[(from + i) % writes->count];
+        size_t bytes = 4 + nn_varint_bytes(write->bytes) + write->bytes;
+        if (write->pending && used + bytes > room) break;
+        if (write->pending) used += bytes;
+        count++;
+    }
+    *out_count = count;
+    return used;
+}
+
+NN_PRIVATE bool nn_writes_write(nn_writes* writes, nn_writer* writer, bool ordered, uint32_t* out_frame,
+                                nn_written_function written, void* user, uint64_t now_us)
+{
+    if (now_us < nn_writes_deadline_us(writes) || writer->failed) return false;
+    writes_refill(writes, now_us);
+    size_t room = nn_min_size(nn_writer_left(writer), (size_t)(writes->allowance / 1000000u));
+    if (room < NN_WRITE_FRAME_BYTES_MIN) {
+        if (nn_writer_left(writer) >= NN_WRITE_FRAME_BYTES_MIN) writes->next_us = now_us + 1000000u / writes->hz;
+        return false;
+    }
+    uint32_t span;
+    uint32_t from = writes_place(writes, writes->start);
+    size_t bytes = writes_measure(writes, from, room - 5, &span); /* type, length */
+    if (!bytes) {                                                 /* a large one waits for a whole packet */
+        if (nn_writer_left(writer) >= NN_WRITE_BYTES_MAX + NN_WRITE_HEAD_BYTES)
+            writes->next_us = now_us + 1000000u / writes->hz;
+        return false;
+    }
+    uint32_t frame = writes->frame++;
+    nn_write_u8(writer, NN_FRAME_WRITE);
+    nn_write_varint(writer, bytes);
+    for (uint32_t i = 0; i < span; i++) {
+        nn_write* write = &writes->list[(from + i) % writes->count];
+        if (!write->pending) continue;
+        bool kept = ordered || writes_reserve_flight(writes);
+        nn_write_u32(writer, write->entity);
+        nn_write_varint(writer, write->bytes);
+        nn_write_bytes(writer, write->data, write->bytes);
+        if (!kept) continue; /* it may arrive, but that will not be known: it stays pending */
+        write->pending = false;
+        writes->pending--;
+        if (ordered) {
+            written(user, write->entity, write->number);
+            continue;
+        }
+        nn_write_flight flight = {frame, write->entity, write->number};
+        writes->flights[writes->flight_count++] = flight;
+    }
+    NN_ASSERT(!writer->failed);
+    writes->start = writes->list[(from + span - 1) % writes->count].entity + 1;
+    for (uint32_t i = writes->count; ordered && i-- > 0;) {
+        if (!writes->list[i].pending) writes_drop(writes, &writes->list[i]);
+    }
+    writes->allowance -= nn_min_u64(writes->allowance, (uint64_t)(bytes + 5) * 1000000u);
+    writes->next_us = now_us + 1000000u / writes->hz;
+    *out_frame = frame;
+    return true;
+}
+
+NN_PRIVATE void nn_writes_acked(nn_writes* writes, uint32_t frame, nn_written_function written, void* user)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < writes->flight_count; i++) {
+        nn_write_flight flight = writes->flights[i];
+        if (flight.frame != frame) {
+            writes->flights[kept++] = flight;
+            continue;
+        }
+        nn_write* write = writes_find(writes, flight.entity);
+        if (write && write->number == flight.number) writes_drop(writes, write);
+        written(user, flight.entity, flight.number);
+    }
+    writes->flight_count = kept;
+}
+
+NN_PRIVATE void nn_writes_lost(nn_writes* writes, uint32_t frame)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < writes->flight_count; i++) {
+        nn_write_flight flight = writes->flights[i];
+        if (flight.frame != frame) {
+            writes->flights[kept++] = flight;
+            continue;
+        }
+        nn_write* write = writes_find(writes, flight.entity);
+        if (!write || write->number != flight.number || write->pending) continue; /* a newer one holds it */
+        write->pending = true;
+        writes->pending++;
+    }
+    writes->flight_count = kept;
+}
+/* ---- end src/nn_writes.c ----------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_statistics.h ----------------------------------------------------------------------------------- */
 /* nn_statistics - smoothed figures: rates over a second, loss over 256 packets, jitter as in RFC 3550. */
@@ -19854,9 +20166,10 @@ NN_INLINE bool nn_field_visible(const nn_field_plan* plan, bool owner)
 #define SCHEMA_TURN 6.283185307179586
 #define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
 #define SCHEMA_FLOAT_MAX 3.402823466e38     /* FLT_MAX, rounded down */
-#define SCHEMA_FLAGS_ALL (511u | NECPNET_FIELD_RATE(0xffff))
+#define SCHEMA_FLAGS_ALL (1023u | NECPNET_FIELD_RATE(0xffff))
 #define SCHEMA_FLAGS_HASHED \
-    (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED)
+    (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED | \
+     NECPNET_FIELD_SERVER)
 
 /* For the texts of refusals. */
 typedef struct schema_check {
@@ -20668,6 +20981,7 @@ static void schema_text_put_flags(schema_text* text, uint32_t flags)
     if (flags & NECPNET_FIELD_REQUIRED) schema_text_put(text, ", \"required\": true");
     if (flags & NECPNET_FIELD_SLOW) schema_text_put(text, ", \"slow\": true");
     if (flags & NECPNET_FIELD_POSITION) schema_text_put(text, ", \"position\": true");
+    if (flags & NECPNET_FIELD_SERVER) schema_text_put(text, ", \"serverWrites\": true");
     if (flags & NECPNET_FIELD_BOUNDED) schema_text_put(text, ", \"bounded\": true");
     if (flags >> 16) schema_text_put_member(text, "rate", flags >> 16);
 }
@@ -20821,6 +21135,7 @@ static const struct {
     {"required", NECPNET_FIELD_REQUIRED},
     {"slow", NECPNET_FIELD_SLOW},
     {"position", NECPNET_FIELD_POSITION},
+    {"serverWrites", NECPNET_FIELD_SERVER},
     {"bounded", NECPNET_FIELD_BOUNDED},
 };
 
@@ -20941,9 +21256,9 @@ static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_
                               uint32_t* align)
 {
     static const char* const words[] = {
-        "name",     "id",      "kind",        "min",       "max",          "step",        "count",    "values",
-        "double",   "storage", "offset",      "ownerOnly", "notOwner",     "interpolate", "required", "slow",
-        "position", "about",   "lengthBytes", "bounded",   "lengthOffset", "rate"};
+        "name",     "id",      "kind",        "min",       "max",          "step",        "count",       "values",
+        "double",   "storage", "offset",      "ownerOnly", "notOwner",     "interpolate", "required",    "slow",
+        "position", "about",   "lengthBytes", "bounded",   "lengthOffset", "rate",        "serverWrites"};
     bool ok = true;
     uint32_t id = 0;
     uint32_t count = 1;
@@ -21139,7 +21454,7 @@ NN_PRIVATE necpnet_result nn_schema_map(const necpnet_allocator* allocator, cons
 #define SCHEMA_FORMAT 2 /* first byte of a description */
 #define SCHEMA_FLAGS_WIRE \
     (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_REQUIRED | NECPNET_FIELD_SLOW | \
-     NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED)
+     NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED | NECPNET_FIELD_SERVER)
 #define SCHEMA_TYPE_HEAD_BYTES 4   /* of a type without its name: id, number of fields, length of the name */
 #define SCHEMA_FIELD_HEAD_BYTES 31 /* of a field: id, kind, flags, count, length of the name, min, max, step */
 
@@ -21473,6 +21788,9 @@ NN_PRIVATE const necpnet_field* nn_quantise_find_clamped(const nn_type_plan* pla
 
 /* nn_dequantise - the struct of a row; bytes of the struct that belong to no field become 0. */
 NN_PRIVATE void nn_dequantise(const nn_type_plan* plan, const uint32_t* row, void* state);
+
+/* nn_dequantise_field - one field of a struct, by its place in the plan; the rest of it is left alone. */
+NN_PRIVATE void nn_dequantise_field(const nn_type_plan* plan, unsigned index, const uint32_t* row, void* state);
 
 /* nn_dequantise_between - the struct at a share between two rows: 0 gives a, 1 gives b, more goes on beyond b. INTERPOLATE
  * fields are blended and kept in range, others are a's before 1 and b's from 1. */
@@ -21893,6 +22211,16 @@ NN_PRIVATE void nn_dequantise(const nn_type_plan* plan, const uint32_t* row, voi
         const nn_field_plan* field = &plan->fields[i];
         quantise_restore(field, row + field->word, state);
     }
+}
+
+NN_PRIVATE void nn_dequantise_field(const nn_type_plan* plan, unsigned index, const uint32_t* row, void* state)
+{
+    const nn_field_plan* field = &plan->fields[index];
+    uint8_t* at = (uint8_t*)state + field->field->offset;
+    if (field->hidden) return;
+    if (field->kind >= NECPNET_FIELD_STRING) /* what it does not fill becomes 0 */
+        memset(at, 0, field->room * (size_t)nn_field_value_bytes(field->field));
+    quantise_restore(field, row + field->word, state);
 }
 
 /* ---- blending */
@@ -24217,7 +24545,8 @@ typedef struct nn_follower nn_follower; /* nn_follower.h */
 typedef enum nn_slot_flag {
     NN_SLOT_ALIVE = 1,     /* has an entity */
     NN_SLOT_COMMITTED = 2, /* that clients may know */
-    NN_SLOT_DIRTY = 4      /* in the dirty list */
+    NN_SLOT_DIRTY = 4,     /* in the dirty list */
+    NN_SLOT_TOUCHED = 8    /* the application marked it since the last commit */
 } nn_slot_flag;
 
 typedef struct nn_world_slot {
@@ -24239,7 +24568,22 @@ typedef struct nn_world_slot {
     uint8_t priority;
     uint8_t type;  /* index; kept after despawn */
     uint8_t flags; /* nn_slot_flag */
+    /* nn_authority */
+    uint8_t authority;     /* necpnet_authority */
+    uint16_t lease;        /* sequence of authority; goes on when the slot is used again */
+    uint32_t foreign_tick; /* of the newest version before the writer's own */
+    necpnet_peer writer;   /* shared: whose write the newest version is, or will be; NECPNET_PEER_NONE: the server's */
+    uint64_t written_us;   /* when a client's write was taken last; 0: never */
+    uint64_t written_commit; /* commits there were by then */
 } nn_world_slot;
+
+/* What necpnet_world_poll has to tell. */
+typedef struct nn_world_notice {
+    necpnet_world_event_type type;
+    necpnet_peer peer;
+    necpnet_entity entity;
+    uint32_t sequence;
+} nn_world_notice;
 
 /* When an entity's row changed of late: what all who follow it ask with every frame, close together. */
 typedef struct nn_world_motion {
@@ -24315,6 +24659,13 @@ struct necpnet_world {
     uint32_t bucket_count; /* power of two */
     uint32_t follower_count;
     uint32_t commit_gap; /* ticks between the last two commits */
+    /* nn_authority */
+    nn_world_notice* notices; /* ring */
+    uint32_t notice_capacity; /* power of two */
+    uint32_t notice_first;
+    uint32_t notice_count;
+    uint64_t told;      /* what followers were given to tell */
+    bool has_authority; /* some entity was a client's to write, at some time */
     /* nn_rewind */
     bool has_refused; /* strict: the commit at hand met a value out of range */
     bool is_rewound;
@@ -24352,6 +24703,20 @@ NN_PRIVATE void nn_world_look(necpnet_world* world);
 
 /* nn_world_get_schema - for the schema hash in SETUP. */
 NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world);
+
+/* nn_world_changed - a live entity's struct was written. */
+NN_PRIVATE void nn_world_changed(necpnet_world* world, nn_world_slot* slot);
+
+/* nn_world_change_authority - another owner or authority than before, or (corrected) the same anew: those who have and had it
+ * are told, and what was written under the former sequence is refused. */
+NN_PRIVATE void nn_world_change_authority(necpnet_world* world, nn_world_slot* slot, necpnet_peer owner,
+                                          uint8_t authority);
+
+/* nn_world_end_peer - its session is over: what it had authority over is the server's. Before nn_world_forget. */
+NN_PRIVATE void nn_world_end_peer(necpnet_world* world, necpnet_peer peer);
+
+/* nn_world_end_authority - with the world. */
+NN_PRIVATE void nn_world_end_authority(necpnet_world* world);
 
 /* nn_world_find - the slot of a live entity, or NULL. */
 NN_PRIVATE nn_world_slot* nn_world_find(const necpnet_world* world, necpnet_entity entity);
@@ -24396,6 +24761,7 @@ necpnet_result necpnet_world_config_default(necpnet_world_config* config)
     config->slow_ticks = 6;
     config->tick_hz = 60;
     config->interest_radius = 2;
+    config->check_interval_ms = 10000;
     return NECPNET_OK;
 }
 
@@ -24416,6 +24782,8 @@ static bool world_check_config(const necpnet_world_config* config)
         wrong = "slow_ticks: 1 .. 1,000";
     else if (config->tick_hz < 1 || config->tick_hz > 1000)
         wrong = "tick_hz: 1 .. 1,000";
+    else if (config->check_interval_ms && (config->check_interval_ms < 1000 || config->check_interval_ms > 3600000))
+        wrong = "check_interval_ms: 0 (never), or 1,000 .. 3,600,000";
     else if ((int)config->codec < NECPNET_CODEC_DEFAULT || config->codec > NECPNET_CODEC_THIN)
         wrong = "codec: NECPNET_CODEC_DEFAULT or NECPNET_CODEC_THIN";
     else if (!(config->interest_cell >= 0 && config->interest_cell <= 1e12))
@@ -24544,6 +24912,7 @@ void necpnet_world_destroy(necpnet_world* world)
     if (!world) return;
     NN_ASSERT(world->follower_count == 0);
     nn_world_end_sight(world);
+    nn_world_end_authority(world);
     for (uint32_t i = 1; world->slots && i <= world->slot_count; i++) world_release_slot(world, &world->slots[i]);
     nn_alloc* to = &world->alloc;
     nn_alloc_give(to, world->slots, world->slot_capacity * sizeof(nn_world_slot));
@@ -24669,6 +25038,11 @@ static necpnet_result world_fill_slot(necpnet_world* world, uint16_t place, int 
     slot->watchers = 0;
     slot->interval = 1;
     slot->priority = WORLD_PRIORITY;
+    slot->authority = NECPNET_AUTHORITY_SERVER;
+    slot->writer = NECPNET_PEER_NONE;
+    slot->foreign_tick = 0;
+    slot->written_us = 0;
+    slot->written_commit = 0;
     slot->flags = (uint8_t)((slot->flags & NN_SLOT_DIRTY) | NN_SLOT_ALIVE);
     world_mark(world, slot);
     world->entity_count++;
@@ -24720,8 +25094,9 @@ necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity
     if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
     nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
+    nn_world_change_authority(world, slot, NECPNET_PEER_NONE, NECPNET_AUTHORITY_SERVER);
     world_release_state(world, slot); /* its history stays: clients may still be sent deltas of others against it */
-    slot->flags &= (uint8_t)~NN_SLOT_ALIVE;
+    slot->flags &= (uint8_t) ~(NN_SLOT_ALIVE | NN_SLOT_TOUCHED);
     slot->freed_tick = world->tick;
     if (slot->flags & NN_SLOT_COMMITTED) world_mark(world, slot);
     uint16_t place = world_place_of(world, slot);
@@ -24743,8 +25118,14 @@ necpnet_result necpnet_world_mark(necpnet_world* world, necpnet_entity entity)
     if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
+    slot->flags |= NN_SLOT_TOUCHED;
     world_mark(world, slot);
     return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_world_changed(necpnet_world* world, nn_world_slot* slot)
+{
+    world_mark(world, slot);
 }
 
 necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet_entity entity, necpnet_peer owner)
@@ -24752,7 +25133,7 @@ necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet_entity enti
     if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
-    slot->owner = owner;
+    if (slot->owner != owner) nn_world_change_authority(world, slot, owner, slot->authority);
     world_mark(world, slot);
     return NECPNET_OK;
 }
@@ -24924,6 +25305,8 @@ static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_
         held = true;
     }
     if (changed) world_add_version(world, slot, tick);
+    if (changed && (slot->flags & NN_SLOT_TOUCHED)) slot->writer = NECPNET_PEER_NONE;
+    if (!held) slot->flags &= (uint8_t)~NN_SLOT_TOUCHED;
     slot->owner_committed = slot->owner;
     slot->flags |= NN_SLOT_COMMITTED;
     bool placed = nn_world_show(world, place, changed || slot->owner != former_owner, former_owner);
@@ -25283,6 +25666,66 @@ necpnet_result necpnet_world_load(necpnet_world* world, const void* data, size_t
 }
 /* ---- end src/nn_save.c ------------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_authority.h ------------------------------------------------------------------------------------ */
+/* nn_authority - who may write an entity: what the server's and the client's side of it share. src/PROTOCOL.md "Authority".
+ */
+#ifndef NN_AUTHORITY_H
+#define NN_AUTHORITY_H
+
+
+#define NN_CONTROL_STATE 16 /* first byte of a CONTROL message; the second: */
+
+typedef enum nn_state_control {
+    NN_STATE_LEASE = 1,  /* from a server: entity (4), sequence (2), 0 or 1 (1); with 1 the entity's state */
+    NN_STATE_LIST = 2,   /* from a server: 1 (1): all that this client has authority over follows; 0: that was all */
+    NN_STATE_DENIED = 3, /* from a server: entity (4) */
+    NN_STATE_ANSWER =
+        4, /* from a server: entity (4), number (varint), verdict (1), tick (varint); unless accepted the state */
+    NN_STATE_REQUEST = 8, /* from a client: entity (4) */
+    NN_STATE_RELEASE = 9, /* from a client: entity (4), sequence (2) */
+    NN_STATE_REPAIR = 10  /* from a client: slot (2) */
+} nn_state_control;
+
+/* Longest of them, with both bytes before. */
+#define NN_STATE_CONTROL_BYTES_MAX (2 + 4 + 8 + 1 + 8 + NN_STATE_BYTES_MAX + 8)
+
+typedef enum nn_verdict {
+    NN_VERDICT_ACCEPTED = 0,
+    NN_VERDICT_CLAMPED = 1,
+    NN_VERDICT_REFUSED = 2,
+    NN_VERDICT_CONFLICT = 3
+} nn_verdict;
+
+#define NN_VERDICTS 4
+#define NN_ANSWER_OWNER 128u /* with the verdict: the state is as its owner sees it */
+
+/* Flags of a write. */
+#define NN_WRITE_SHARED 1u /* the tick that it is based on follows */
+#define NN_WRITE_WHOLE 2u  /* all fields that the client may write are here, and no mask */
+
+/* One field of a type as a plan of its own, so that nn_row_write and nn_row_read work on a field. */
+typedef struct nn_field_alone {
+    nn_type_plan plan;
+} nn_field_alone;
+
+NN_INLINE const nn_type_plan* nn_field_of(nn_field_alone* alone, const nn_type_plan* plan, unsigned index)
+{
+    alone->plan = *plan;
+    alone->plan.fields = &plan->fields[index];
+    alone->plan.field_count = 1;
+    alone->plan.row_words = 0; /* nothing else of the row is touched */
+    return &alone->plan;
+}
+
+/* nn_field_writable - whether a client that may write an entity may write this field. */
+NN_INLINE bool nn_field_writable(const nn_field_plan* field)
+{
+    return !(field->field->flags & (NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_SERVER));
+}
+
+#endif
+/* ---- end src/nn_authority.h -------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_follower.h ------------------------------------------------------------------------------------- */
 /* nn_follower - one client that follows a world: what it is known to have, what it needs, and the STATE frames for it.
  *
@@ -25338,6 +25781,44 @@ NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size
 NN_PRIVATE void nn_follower_acked(nn_follower* follower, uint32_t value);
 NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value);
 
+/* nn_follower_take_writes - a WRITE frame behind its type byte.
+ *
+ * OK | ERR_BAD_DATA (close the connection) | ERR_OUT_OF_MEMORY (those from one on were not taken; they may come again)
+ */
+NN_PRIVATE necpnet_result nn_follower_take_writes(nn_follower* follower, nn_reader* reader, uint64_t now_us);
+
+/* nn_follower_take_control - a CONTROL message behind NN_CONTROL_STATE. False: malformed. */
+NN_PRIVATE bool nn_follower_take_control(nn_follower* follower, const uint8_t* data, size_t bytes);
+
+/* nn_follower_tell - what waits to be told, through send, until it has no room (false). */
+typedef necpnet_result (*nn_tell_function)(void* user, const void* data, size_t bytes);
+NN_PRIVATE bool nn_follower_tell(nn_follower* follower, nn_tell_function send, void* user);
+
+/* nn_follower_has_tell - whether something can be told now. */
+NN_PRIVATE bool nn_follower_has_tell(const nn_follower* follower);
+
+/* nn_follower_make_checks - what goes with a frame; returns its bytes, 0 for none. */
+NN_PRIVATE size_t nn_follower_make_checks(nn_follower* follower, uint8_t* to, size_t room, uint64_t now_us);
+
+/* nn_follower_repair - the client does not have what it should of a slot: it gets all of it. */
+NN_PRIVATE void nn_follower_repair(nn_follower* follower, uint16_t place);
+
+/* nn_slot_has_authority - of its owner's alone; the server may always. */
+NN_INLINE bool nn_slot_has_authority(const nn_world_slot* slot, necpnet_peer peer)
+{
+    return slot->authority == NECPNET_AUTHORITY_OWNER && slot->owner == peer && peer != NECPNET_PEER_NONE;
+}
+
+/* nn_follower_sees - whether the client may know of an entity. */
+NN_PRIVATE bool nn_follower_sees(const nn_follower* follower, const nn_world_slot* slot);
+
+/* nn_follower_may_answer - whether there is room for an answer; nn_follower_answer - to a write, counted. False: no room. */
+NN_PRIVATE bool nn_follower_may_answer(nn_follower* follower, necpnet_entity entity);
+NN_PRIVATE bool nn_follower_answer(nn_follower* follower, necpnet_entity entity, uint32_t number, nn_verdict verdict);
+
+/* nn_follower_end_authority - with the connection. */
+NN_PRIVATE void nn_follower_end_authority(nn_follower* follower);
+
 /* ---- what nn_follower.c and nn_follower_write.c share */
 
 typedef enum nn_follower_flag {
@@ -25389,6 +25870,26 @@ typedef struct nn_follower_frame {
     bool open;
     bool complete;
 } nn_follower_frame;
+
+/* What is to be told of an entity by CONTROL. */
+typedef struct nn_tell {
+    necpnet_entity entity;
+    uint8_t what;    /* see nn_follower_authority.c */
+    uint8_t verdict; /* of the answer that is no acceptance */
+    uint32_t number; /* of the write that it answers */
+    uint32_t accepted;
+    uint64_t accepted_commit; /* commits there were: it is told after the next */
+} nn_tell;
+
+/* What was heard of a client's writes of an entity over this connection. */
+typedef struct nn_heard {
+    necpnet_entity entity;
+    uint32_t number;     /* of the newest */
+    uint64_t began_us;   /* when the first was taken */
+    uint64_t heard_us;   /* when the last was taken */
+    uint64_t claimed_us; /* between those two by the client's clock */
+    uint16_t stamp;      /* of the last taken */
+} nn_heard;
 
 struct nn_follower {
     necpnet_world* world;
@@ -25449,6 +25950,17 @@ struct nn_follower {
     uint8_t
         greeting; /* complete frames that a client from before must get until it drops what it was not told of again */
     bool again;   /* the last frame left something behind that the budget allows: another one at once */
+    /* nn_authority */
+    nn_tell* tells; /* in the order in which they came */
+    uint32_t tell_count;
+    uint32_t tell_capacity;
+    uint32_t list_place; /* the slot to go on with listing what it has authority over; 0: told */
+    nn_heard* heard;     /* by rising entity */
+    uint32_t heard_count;
+    uint32_t heard_capacity;
+    /* nn_follower_check */
+    uint64_t check_us; /* when the next frame may have some */
+    uint32_t check_at; /* the place in states that was checked last */
 };
 
 NN_INLINE nn_follower_frame* nn_follower_frame_of(const nn_follower* follower, uint32_t value)
@@ -25654,6 +26166,7 @@ NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer pee
     follower->quiet_most = UINT32_MAX;
     follower->rescan = true;
     follower->greeting = ordered ? 1 : NN_STATE_GREETING_FRAMES;
+    follower->list_place = 1;
     world->follower_count++;
     *out_follower = follower;
     return NECPNET_OK;
@@ -25671,6 +26184,7 @@ NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower)
 {
     if (!follower) return;
     world->follower_count--;
+    nn_follower_end_authority(follower);
     nn_follower_clear(follower);
     nn_alloc_give(&world->alloc, follower->entries, follower->entry_capacity * sizeof(uint16_t));
     nn_alloc_give(&world->alloc, follower->frames, follower->frame_capacity * sizeof(nn_follower_frame));
@@ -25778,6 +26292,7 @@ static bool follower_has_something(const nn_follower* follower)
 
 NN_PRIVATE uint64_t nn_follower_deadline_us(const nn_follower* follower)
 {
+    if (nn_follower_has_tell(follower)) return 0;
     return follower_has_something(follower) ? follower->next_us : NN_NEVER;
 }
 
@@ -26736,13 +27251,763 @@ NN_PRIVATE void nn_records_put(nn_encoder* encoder, const nn_cached_record* reco
 }
 /* ---- end src/nn_follower_records.c ------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_follower_authority.c --------------------------------------------------------------------------- */
+/* nn_follower_authority - who may write an entity, on the server: authority and its sequence, and what clients are told. What they write
+ * is in nn_follower_writes.c. */
+
+
+#define AUTHORITY_TELLS_FIRST 4u
+#define AUTHORITY_TELLS_MAX 4096u /* then writes that need an answer are not taken, and come again */
+#define AUTHORITY_NOTICES_FIRST 8u
+#define AUTHORITY_NOTICES_MAX 4096u
+
+#define TELL_LEASE 1u
+#define TELL_DENIED 2u
+#define TELL_ANSWER 4u
+#define TELL_ACCEPTED 8u
+
+/* ---- events of the application's */
+
+/* False: no room. */
+static bool authority_notice(necpnet_world* world, necpnet_world_event_type type, necpnet_peer peer,
+                             necpnet_entity entity, uint32_t sequence)
+{
+    uint32_t mask = world->notice_capacity - 1;
+    for (uint32_t i = 0; i < world->notice_count; i++) {
+        const nn_world_notice* at = &world->notices[(world->notice_first + i) & mask];
+        if (at->type == type && at->peer == peer && at->entity == entity && at->sequence == sequence) return true;
+    }
+    if (world->notice_count == world->notice_capacity) {
+        uint32_t capacity = world->notice_capacity ? world->notice_capacity * 2 : AUTHORITY_NOTICES_FIRST;
+        if (capacity > AUTHORITY_NOTICES_MAX) return false;
+        nn_world_notice* larger = (nn_world_notice*)nn_alloc_take(&world->alloc, capacity * sizeof(nn_world_notice));
+        if (!larger) return false;
+        for (uint32_t i = 0; i < world->notice_count; i++) {
+            larger[i] = world->notices[(world->notice_first + i) & mask];
+        }
+        nn_alloc_give(&world->alloc, world->notices, world->notice_capacity * sizeof(nn_world_notice));
+        world->notices = larger;
+        world->notice_capacity = capacity;
+        world->notice_first = 0;
+    }
+    nn_world_notice* notice =
+        &world->notices[(world->notice_first + world->notice_count++) & (world->notice_capacity - 1)];
+    notice->type = type;
+    notice->peer = peer;
+    notice->entity = entity;
+    notice->sequence = sequence;
+    return true;
+}
+
+bool necpnet_world_poll(necpnet_world* world, necpnet_world_event* out_event)
+{
+    if (!world || !out_event) return false;
+    while (world->notice_count) {
+        nn_world_notice notice = world->notices[world->notice_first];
+        world->notice_first = (world->notice_first + 1) & (world->notice_capacity - 1);
+        world->notice_count--;
+        if (!nn_world_find(world, notice.entity)) continue; /* gone meanwhile */
+        out_event->type = notice.type;
+        out_event->peer = notice.peer;
+        out_event->entity = notice.entity;
+        out_event->sequence = notice.sequence;
+        return true;
+    }
+    return false;
+}
+
+NN_PRIVATE void nn_world_end_authority(necpnet_world* world)
+{
+    nn_alloc_give(&world->alloc, world->notices, world->notice_capacity * sizeof(nn_world_notice));
+}
+
+/* ---- what a client is to be told */
+
+static void authority_forget_told(nn_follower* follower)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < follower->tell_count; i++) {
+        if (follower->tells[i].what) follower->tells[kept++] = follower->tells[i];
+    }
+    follower->tell_count = kept;
+}
+
+static nn_tell* authority_tell(nn_follower* follower, necpnet_entity entity)
+{
+    nn_alloc* alloc = &follower->world->alloc;
+    for (uint32_t i = follower->tell_count; i-- > 0;) {
+        if (follower->tells[i].entity == entity) return &follower->tells[i];
+    }
+    if (follower->tell_count == follower->tell_capacity) authority_forget_told(follower);
+    if (follower->tell_count == follower->tell_capacity) {
+        uint32_t capacity = follower->tell_capacity ? follower->tell_capacity * 2 : AUTHORITY_TELLS_FIRST;
+        if (capacity > AUTHORITY_TELLS_MAX) return NULL;
+        nn_tell* tells = (nn_tell*)nn_alloc_grow(alloc, follower->tells, follower->tell_capacity * sizeof(nn_tell),
+                                                 capacity * sizeof(nn_tell));
+        if (!tells) return NULL;
+        follower->tells = tells;
+        follower->tell_capacity = capacity;
+    }
+    nn_tell* tell = &follower->tells[follower->tell_count++];
+    memset(tell, 0, sizeof *tell);
+    tell->entity = entity;
+    return tell;
+}
+
+NN_PRIVATE bool nn_follower_answer(nn_follower* follower, necpnet_entity entity, uint32_t number, nn_verdict verdict)
+{
+    necpnet_world_statistics* statistics = &follower->world->statistics;
+    nn_tell* tell = authority_tell(follower, entity);
+    if (!tell) return false;
+    if (verdict == NN_VERDICT_ACCEPTED) {
+        tell->what |= TELL_ACCEPTED;
+        tell->accepted = number;
+        tell->accepted_commit = follower->world->commit;
+        return true;
+    }
+    tell->what |= TELL_ANSWER;
+    tell->verdict = (uint8_t)verdict;
+    tell->number = number;
+    follower->world->told++;
+    if (verdict == NN_VERDICT_CLAMPED) statistics->writes_clamped++;
+    if (verdict == NN_VERDICT_REFUSED) statistics->writes_refused++;
+    if (verdict == NN_VERDICT_CONFLICT) statistics->writes_conflicting++;
+    return true;
+}
+
+NN_PRIVATE bool nn_follower_may_answer(nn_follower* follower, necpnet_entity entity)
+{
+    return authority_tell(follower, entity) != NULL;
+}
+
+/* Without memory all is listed anew. */
+static void authority_tell_lease(necpnet_world* world, necpnet_peer peer, necpnet_entity entity)
+{
+    nn_follower* follower = peer != NECPNET_PEER_NONE ? nn_follower_find(world, peer) : NULL;
+    if (!follower || follower->parked) return; /* it is told when it comes back */
+    nn_tell* tell = authority_tell(follower, entity);
+    if (tell) {
+        tell->what |= TELL_LEASE;
+    } else {
+        follower->list_place = 1;
+    }
+    world->told++;
+}
+
+/* The present state of an entity, as it is before the next commit. */
+static void authority_write_state(necpnet_world* world, const nn_world_slot* slot, nn_writer* writer, bool owner)
+{
+    const nn_type_plan* plan = &world->schema->plans[slot->type];
+    nn_encoder encoder = nn_encoder_of(world->schema->tables, NULL, writer->at, nn_writer_left(writer));
+    (void)nn_quantise(plan, slot->state, world->scratch_row);
+    nn_row_write(plan, &encoder, world->scratch_row, owner);
+    writer->at += nn_encoder_end(&encoder);
+    NN_ASSERT(!encoder.bits.failed);
+}
+
+static void authority_write_lease(necpnet_world* world, necpnet_peer peer, necpnet_entity entity, nn_writer* writer)
+{
+    const nn_world_slot* slot = nn_world_find(world, entity);
+    bool has = slot && nn_slot_has_authority(slot, peer);
+    nn_write_u8(writer, NN_STATE_LEASE);
+    nn_write_u32(writer, entity);
+    nn_write_u16(writer, world->slots[entity & 0xffff].lease);
+    nn_write_u8(writer, has);
+    if (has) authority_write_state(world, slot, writer, true);
+}
+
+static void authority_write_answer(nn_follower* follower, const nn_tell* tell, bool accepted, nn_writer* writer)
+{
+    necpnet_world* world = follower->world;
+    const nn_world_slot* slot = nn_world_find(world, tell->entity);
+    bool owner = !accepted && slot && slot->owner == follower->peer;
+    nn_write_u8(writer, NN_STATE_ANSWER);
+    nn_write_u32(writer, tell->entity);
+    nn_write_varint(writer, accepted ? tell->accepted : tell->number);
+    uint8_t verdict = accepted ? (uint8_t)NN_VERDICT_ACCEPTED : tell->verdict;
+    nn_write_u8(writer, (uint8_t)(verdict | (owner ? NN_ANSWER_OWNER : 0u)));
+    nn_write_varint(writer, world->tick);
+    if (!accepted && slot) authority_write_state(world, slot, writer, owner);
+}
+
+/* What of a tell can be said now. */
+static uint8_t authority_due(const necpnet_world* world, const nn_tell* tell)
+{
+    bool waits = (tell->what & TELL_ACCEPTED) && tell->accepted_commit == world->commit;
+    return waits ? (uint8_t)(tell->what & ~TELL_ACCEPTED) : tell->what;
+}
+
+NN_PRIVATE bool nn_follower_has_tell(const nn_follower* follower)
+{
+    if (follower->list_place && follower->world->has_authority) return true;
+    for (uint32_t i = 0; i < follower->tell_count; i++) {
+        if (authority_due(follower->world, &follower->tells[i])) return true;
+    }
+    return false;
+}
+
+/* One message of what is due; returns what it was. */
+static uint8_t authority_write_one(nn_follower* follower, const nn_tell* tell, uint8_t due, nn_writer* writer)
+{
+    nn_write_u8(writer, NN_CONTROL_STATE);
+    if (due & TELL_ANSWER) { /* before a lease that may come behind the write */
+        if (nn_world_find(follower->world, tell->entity)) authority_write_answer(follower, tell, false, writer);
+        return TELL_ANSWER;
+    }
+    if (due & TELL_ACCEPTED) {
+        authority_write_answer(follower, tell, true, writer);
+        return TELL_ACCEPTED;
+    }
+    if (due & TELL_LEASE) {
+        authority_write_lease(follower->world, follower->peer, tell->entity, writer);
+        return TELL_LEASE;
+    }
+    nn_write_u8(writer, NN_STATE_DENIED);
+    nn_write_u32(writer, tell->entity);
+    return TELL_DENIED;
+}
+
+/* All that the client has authority over, slot by slot. */
+static bool authority_list(nn_follower* follower, nn_tell_function send, void* user)
+{
+    uint8_t data[NN_STATE_CONTROL_BYTES_MAX];
+    uint8_t mark[3] = {NN_CONTROL_STATE, NN_STATE_LIST, 1};
+    necpnet_world* world = follower->world;
+    if (follower->list_place == 1 && send(user, mark, sizeof mark)) return false;
+    for (uint32_t place = follower->list_place; place <= world->slot_count; place++) {
+        const nn_world_slot* slot = &world->slots[place];
+        follower->list_place = place;
+        if (!(slot->flags & NN_SLOT_ALIVE) || !nn_slot_has_authority(slot, follower->peer)) continue;
+        nn_writer writer = nn_writer_of(data, sizeof data);
+        nn_write_u8(&writer, NN_CONTROL_STATE);
+        authority_write_lease(world, follower->peer, nn_entity_of(slot->generation, (uint16_t)place), &writer);
+        if (send(user, data, nn_writer_bytes(&writer))) return false; /* the mark may be said twice, that is all */
+    }
+    mark[2] = 0;
+    if (send(user, mark, sizeof mark)) return false;
+    follower->list_place = 0;
+    return true;
+}
+
+NN_PRIVATE bool nn_follower_tell(nn_follower* follower, nn_tell_function send, void* user)
+{
+    bool lists = follower->list_place && follower->world->has_authority;
+    if (lists && !authority_list(follower, send, user)) return false;
+    uint32_t kept = 0;
+    bool room = true;
+    for (uint32_t i = 0; i < follower->tell_count; i++) {
+        nn_tell* tell = &follower->tells[i];
+        uint8_t due;
+        while (room && (due = authority_due(follower->world, tell)) != 0) {
+            uint8_t data[NN_STATE_CONTROL_BYTES_MAX];
+            nn_writer writer = nn_writer_of(data, sizeof data);
+            uint8_t what = authority_write_one(follower, tell, due, &writer);
+            NN_ASSERT(!writer.failed);
+            if (nn_writer_bytes(&writer) > 1) room = send(user, data, nn_writer_bytes(&writer)) == NECPNET_OK;
+            if (room) tell->what &= (uint8_t)~what;
+        }
+        if (tell->what) follower->tells[kept++] = *tell;
+    }
+    follower->tell_count = kept;
+    return room;
+}
+
+NN_PRIVATE void nn_follower_end_authority(nn_follower* follower)
+{
+    nn_alloc* to = &follower->world->alloc;
+    nn_alloc_give(to, follower->tells, follower->tell_capacity * sizeof(nn_tell));
+    nn_alloc_give(to, follower->heard, follower->heard_capacity * sizeof(nn_heard));
+    follower->tells = NULL;
+    follower->heard = NULL;
+    follower->tell_count = follower->tell_capacity = 0;
+    follower->heard_count = follower->heard_capacity = 0;
+}
+
+/* ---- authority */
+
+NN_PRIVATE void nn_world_change_authority(necpnet_world* world, nn_world_slot* slot, necpnet_peer owner,
+                                          uint8_t authority)
+{
+    necpnet_entity entity = nn_entity_of(slot->generation, (uint16_t)(slot - world->slots));
+    necpnet_peer former = nn_slot_has_authority(slot, slot->owner) ? slot->owner : NECPNET_PEER_NONE;
+    slot->owner = owner;
+    slot->authority = authority;
+    necpnet_peer holder = nn_slot_has_authority(slot, owner) ? owner : NECPNET_PEER_NONE;
+    if (former == NECPNET_PEER_NONE && holder == NECPNET_PEER_NONE) return;
+    slot->lease++;
+    slot->written_us = 0;
+    authority_tell_lease(world, former, entity);
+    if (holder != former) authority_tell_lease(world, holder, entity);
+}
+
+necpnet_result necpnet_world_set_authority(necpnet_world* world, necpnet_entity entity, necpnet_authority authority)
+{
+    if (!world || (int)authority < NECPNET_AUTHORITY_SERVER || authority > NECPNET_AUTHORITY_SHARED) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    nn_world_slot* slot = nn_world_find(world, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    if (slot->authority == authority) return NECPNET_OK;
+    world->has_authority = true;
+    nn_world_change_authority(world, slot, slot->owner, (uint8_t)authority);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_world_get_authority(const necpnet_world* world, necpnet_entity entity,
+                                           necpnet_authority* out_authority, necpnet_peer* out_owner,
+                                           uint32_t* out_sequence)
+{
+    if (!world || !out_authority) return NECPNET_ERR_INVALID_ARGUMENT;
+    const nn_world_slot* slot = nn_world_find(world, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    *out_authority = (necpnet_authority)slot->authority;
+    if (out_owner) *out_owner = slot->owner;
+    if (out_sequence) *out_sequence = slot->lease;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_world_correct(necpnet_world* world, necpnet_entity entity)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_world_slot* slot = nn_world_find(world, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    nn_world_change_authority(world, slot, slot->owner, slot->authority);
+    return necpnet_world_mark(world, entity);
+}
+
+necpnet_result necpnet_world_deny(necpnet_world* world, necpnet_peer peer, necpnet_entity entity)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_follower* follower = peer != NECPNET_PEER_NONE ? nn_follower_find(world, peer) : NULL;
+    if (!follower || follower->parked || !nn_world_find(world, entity)) return NECPNET_ERR_NOT_FOUND;
+    nn_tell* tell = authority_tell(follower, entity);
+    if (!tell) return NECPNET_ERR_OUT_OF_MEMORY;
+    tell->what |= TELL_DENIED;
+    world->told++;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_world_end_peer(necpnet_world* world, necpnet_peer peer)
+{
+    for (uint32_t place = 1; place <= world->slot_count; place++) {
+        nn_world_slot* slot = &world->slots[place];
+        if (!(slot->flags & NN_SLOT_ALIVE) || !nn_slot_has_authority(slot, peer)) continue;
+        nn_world_change_authority(world, slot, NECPNET_PEER_NONE, slot->authority);
+        nn_world_changed(world, slot);
+        (void)authority_notice(world, NECPNET_WORLD_AUTHORITY_RELEASED, peer,
+                               nn_entity_of(slot->generation, (uint16_t)place), slot->lease);
+    }
+}
+
+NN_PRIVATE bool nn_follower_sees(const nn_follower* follower, const nn_world_slot* slot)
+{
+    const nn_follower_state* state = nn_follower_state_of(follower, (uint16_t)(slot - follower->world->slots));
+    if (slot->owner == follower->peer) return true;
+    return state && (state->flags & NN_FOLLOWER_SEEN) && state->generation == slot->generation;
+}
+
+static void authority_release(nn_follower* follower, necpnet_entity entity, uint16_t lease)
+{
+    necpnet_world* world = follower->world;
+    nn_world_slot* slot = nn_world_find(world, entity);
+    if (!slot || !nn_slot_has_authority(slot, follower->peer) || slot->lease != lease)
+        return; /* it was taken meanwhile */
+    nn_world_change_authority(world, slot, NECPNET_PEER_NONE, slot->authority);
+    nn_world_changed(world, slot);
+    (void)authority_notice(world, NECPNET_WORLD_AUTHORITY_RELEASED, follower->peer, entity, slot->lease);
+}
+
+NN_PRIVATE bool nn_follower_take_control(nn_follower* follower, const uint8_t* data, size_t bytes)
+{
+    nn_reader reader = nn_reader_of(data, bytes);
+    necpnet_world* world = follower->world;
+    uint8_t what = nn_read_u8(&reader);
+    if (what == NN_STATE_REPAIR) {
+        uint16_t place = nn_read_u16(&reader);
+        if (reader.failed || nn_reader_left(&reader)) return false;
+        nn_follower_repair(follower, place);
+        return true;
+    }
+    if (what != NN_STATE_REQUEST && what != NN_STATE_RELEASE) return !reader.failed; /* of a later version */
+    necpnet_entity entity = nn_read_u32(&reader);
+    uint16_t lease = what == NN_STATE_RELEASE ? nn_read_u16(&reader) : 0;
+    if (reader.failed || nn_reader_left(&reader)) return false;
+    if (what == NN_STATE_RELEASE) {
+        authority_release(follower, entity, lease);
+        return true;
+    }
+    const nn_world_slot* slot = nn_world_find(world, entity);
+    if (!slot || !nn_follower_sees(follower, slot) || nn_slot_has_authority(slot, follower->peer)) return true;
+    bool told = authority_notice(world, NECPNET_WORLD_AUTHORITY_REQUESTED, follower->peer, entity, slot->lease);
+    if (!told) (void)necpnet_world_deny(world, follower->peer, entity);
+    return true;
+}
+/* ---- end src/nn_follower_authority.c ----------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_follower_writes.c ------------------------------------------------------------------------------ */
+/* nn_follower_writes - what clients write into entities: who may, what was heard before, conflicts, validation. */
+
+
+#define AUTHORITY_HEARD_FIRST 4u
+#define AUTHORITY_AHEAD_US 250000u    /* that a client's clock may be ahead of what has passed here */
+#define AUTHORITY_ELAPSED_US 1000000u /* between two writes, as far as validation is told */
+#define AUTHORITY_STAMP_US 30000000u  /* beyond it a stamp of 16 bits says nothing */
+
+typedef struct authority_write {
+    necpnet_entity entity;
+    nn_world_slot* slot;
+    uint16_t lease;
+    uint16_t stamp;
+    uint32_t number;
+    uint32_t base_tick;
+    bool shared;
+    bool whole;
+    nn_reader fields;
+    uint64_t mask; /* fields of it */
+    uint64_t now_us;
+} authority_write;
+
+static nn_heard* authority_heard(nn_follower* follower, necpnet_entity entity)
+{
+    uint32_t low = 0, high = follower->heard_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (follower->heard[middle].entity < entity) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low < follower->heard_count && follower->heard[low].entity == entity) return &follower->heard[low];
+    if (follower->heard_count == follower->heard_capacity) {
+        uint32_t kept = 0; /* what is gone makes room */
+        for (uint32_t i = 0; i < follower->heard_count; i++) {
+            if (nn_world_find(follower->world, follower->heard[i].entity)) follower->heard[kept++] = follower->heard[i];
+        }
+        bool dropped = kept < follower->heard_count;
+        follower->heard_count = kept;
+        if (dropped) return authority_heard(follower, entity);
+        uint32_t capacity = follower->heard_capacity ? follower->heard_capacity * 2 : AUTHORITY_HEARD_FIRST;
+        nn_heard* heard =
+            (nn_heard*)nn_alloc_grow(&follower->world->alloc, follower->heard,
+                                     follower->heard_capacity * sizeof(nn_heard), capacity * sizeof(nn_heard));
+        if (!heard) return NULL;
+        follower->heard = heard;
+        follower->heard_capacity = capacity;
+    }
+    nn_heard* heard = &follower->heard[low];
+    memmove(heard + 1, heard, (follower->heard_count - low) * sizeof(nn_heard));
+    follower->heard_count++;
+    memset(heard, 0, sizeof *heard);
+    heard->entity = entity;
+    return heard;
+}
+
+/* The time between the last write that was taken and this one, by the client's clock, which may not outrun ours. */
+static uint32_t authority_elapsed(const nn_heard* heard, const authority_write* write, uint64_t* out_claimed_us)
+{
+    *out_claimed_us = 0;
+    if (!heard->began_us) {
+        uint64_t since = write->slot->written_us ? write->now_us - write->slot->written_us : AUTHORITY_ELAPSED_US;
+        return (uint32_t)nn_min_u64(since, AUTHORITY_ELAPSED_US);
+    }
+    uint16_t stamps = (uint16_t)(write->stamp - heard->stamp);
+    uint64_t elapsed_us = stamps < 0x8000 ? (uint64_t)stamps * 1000 : 0;
+    if (write->now_us - heard->heard_us > AUTHORITY_STAMP_US) elapsed_us = AUTHORITY_STAMP_US;
+    uint64_t most_us = write->now_us - heard->began_us + AUTHORITY_AHEAD_US;
+    uint64_t left_us = most_us > heard->claimed_us ? most_us - heard->claimed_us : 0;
+    elapsed_us = nn_min_u64(elapsed_us, left_us);
+    *out_claimed_us = heard->claimed_us + elapsed_us;
+    return (uint32_t)nn_min_u64(elapsed_us, AUTHORITY_ELAPSED_US);
+}
+
+static void authority_note_taken(nn_heard* heard, const authority_write* write, uint64_t claimed_us)
+{
+    if (!heard->began_us) heard->began_us = write->now_us;
+    heard->heard_us = write->now_us;
+    heard->claimed_us = claimed_us;
+    heard->stamp = write->stamp;
+}
+
+/* The fields of a write over a row. False: they do not decode. */
+static bool authority_decode(const necpnet_schema* schema, authority_write* write, uint32_t* row)
+{
+    const nn_type_plan* plan = &schema->plans[write->slot->type];
+    nn_decoder decoder = nn_decoder_of(schema->tables, NULL, write->fields.at, nn_reader_left(&write->fields));
+    write->mask = 0;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        if (!nn_field_writable(&plan->fields[i])) continue;
+        if (write->whole || nn_get_bits(&decoder, 1)) write->mask |= UINT64_C(1) << i;
+    }
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        nn_field_alone alone;
+        if (!(write->mask >> i & 1)) continue;
+        if (!nn_row_read(nn_field_of(&alone, plan, i), &decoder, row, true)) return false;
+    }
+    return !decoder.bits.failed && !nn_decoder_left(&decoder);
+}
+
+/* Whether somebody else has changed it since the state that a shared write is based on. */
+static bool authority_conflicts(necpnet_world* world, necpnet_peer peer, const authority_write* write)
+{
+    const nn_world_slot* slot = write->slot;
+    const nn_type_plan* plan = &world->schema->plans[slot->type];
+    bool own = slot->writer == peer;
+    if (!slot->versions || write->base_tick > world->tick) return true;
+    if (write->base_tick < (own ? slot->foreign_tick : nn_world_version_tick(slot, slot->version))) return true;
+    if (own && slot->written_commit == world->commit && !(slot->flags & NN_SLOT_TOUCHED)) return false;
+    (void)nn_quantise(plan, slot->state, world->scratch_row); /* what the next commit will make of it */
+    return memcmp(world->scratch_row, nn_world_row(world, slot, slot->version), plan->row_words * sizeof(uint32_t)) !=
+           0;
+}
+
+/* Tries a write on a copy of the struct; the copy is taken if it may. */
+static nn_verdict authority_apply(nn_follower* follower, authority_write* write, uint32_t elapsed_us,
+                                  const uint32_t* row)
+{
+    uint64_t state[NN_STRUCT_BYTES_MAX / sizeof(uint64_t)];
+    uint64_t meant[NN_STRUCT_BYTES_MAX / sizeof(uint64_t)];
+    necpnet_world* world = follower->world;
+    nn_world_slot* slot = write->slot;
+    const nn_type_plan* plan = &world->schema->plans[slot->type];
+    bool owner = slot->owner == follower->peer;
+    memcpy(state, slot->state, plan->type->struct_bytes);
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        if (!(write->mask >> i & 1) || !nn_field_visible(&plan->fields[i], owner)) continue;
+        nn_dequantise_field(plan, i, row, state);
+    }
+    bool clamped = false;
+    if (world->config.validate) {
+        necpnet_write told;
+        told.peer = follower->peer;
+        told.entity = write->entity;
+        told.type_id = plan->type->id;
+        told.number = write->number;
+        told.elapsed_us = elapsed_us;
+        told.before = slot->state;
+        memcpy(meant, state, plan->type->struct_bytes);
+        if (!world->config.validate(world->config.validate_user, &told, state)) return NN_VERDICT_REFUSED;
+        clamped = memcmp(meant, state, plan->type->struct_bytes) != 0;
+    }
+    memcpy(slot->state, state, plan->type->struct_bytes);
+    nn_world_changed(world, slot);
+    return clamped ? NN_VERDICT_CLAMPED : NN_VERDICT_ACCEPTED;
+}
+
+/* One that may be written. */
+static necpnet_result authority_judge(nn_follower* follower, authority_write* write)
+{
+    uint32_t row[NN_ROW_WORDS_MAX];
+    necpnet_world* world = follower->world;
+    nn_world_slot* slot = write->slot;
+    const nn_type_plan* plan = &world->schema->plans[slot->type];
+    nn_heard* heard = authority_heard(follower, write->entity);
+    if (!heard) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (write->number <= heard->number) {
+        world->statistics.writes_superseded++;
+        return NECPNET_OK;
+    }
+    memcpy(row, plan->row_zeroes, plan->row_words * sizeof(uint32_t));
+    if (!authority_decode(world->schema, write, row)) return NECPNET_ERR_BAD_DATA;
+    if (!nn_follower_may_answer(follower, write->entity)) return NECPNET_ERR_OUT_OF_MEMORY; /* room for an answer */
+    heard->number = write->number;
+    if (world->is_rewound) { /* what is written now would be lost */
+        (void)nn_follower_answer(follower, write->entity, write->number, NN_VERDICT_REFUSED);
+        return NECPNET_OK;
+    }
+    if (write->shared && authority_conflicts(world, follower->peer, write)) {
+        (void)nn_follower_answer(follower, write->entity, write->number, NN_VERDICT_CONFLICT);
+        return NECPNET_OK;
+    }
+    uint64_t claimed_us;
+    uint32_t elapsed_us = authority_elapsed(heard, write, &claimed_us);
+    nn_verdict verdict = authority_apply(follower, write, elapsed_us, row);
+    if (verdict != NN_VERDICT_REFUSED) {
+        authority_note_taken(heard, write, claimed_us);
+        if (write->shared && slot->writer != follower->peer) {
+            slot->foreign_tick = nn_world_version_tick(slot, slot->version);
+            slot->writer = follower->peer;
+        }
+        slot->written_us = write->now_us;
+        slot->written_commit = world->commit;
+        world->statistics.writes_accepted++;
+    }
+    if (write->shared || verdict != NN_VERDICT_ACCEPTED)
+        (void)nn_follower_answer(follower, write->entity, write->number, verdict);
+    return NECPNET_OK;
+}
+
+static necpnet_result authority_take(nn_follower* follower, necpnet_entity entity, nn_reader* data, uint64_t now_us)
+{
+    authority_write write;
+    necpnet_world* world = follower->world;
+    memset(&write, 0, sizeof write);
+    write.entity = entity;
+    write.now_us = now_us;
+    write.lease = nn_read_u16(data);
+    uint64_t number = nn_read_varint(data);
+    write.stamp = nn_read_u16(data);
+    uint8_t flags = nn_read_u8(data);
+    uint64_t base_tick = flags & NN_WRITE_SHARED ? nn_read_varint(data) : 0;
+    write.number = (uint32_t)number;
+    write.base_tick = (uint32_t)base_tick;
+    write.shared = (flags & NN_WRITE_SHARED) != 0;
+    write.whole = (flags & NN_WRITE_WHOLE) != 0;
+    write.fields = *data;
+    if (data->failed || number < 1 || number > UINT32_MAX || base_tick > UINT32_MAX ||
+        (flags & ~(NN_WRITE_SHARED | NN_WRITE_WHOLE))) {
+        return NECPNET_ERR_BAD_DATA;
+    }
+    write.slot = nn_world_find(world, entity);
+    if (!write.slot || !nn_follower_sees(follower, write.slot)) { /* gone: it will hear of that, if it does not know */
+        world->statistics.writes_late++;
+        return NECPNET_OK;
+    }
+    if (write.shared ? write.slot->authority == NECPNET_AUTHORITY_SHARED
+                     : nn_slot_has_authority(write.slot, follower->peer) && write.lease == write.slot->lease) {
+        return authority_judge(follower, &write);
+    }
+    if (!write.shared) { /* of a former owner, who is told by its lease */
+        world->statistics.writes_late++;
+        return NECPNET_OK;
+    }
+    return nn_follower_answer(follower, entity, write.number, NN_VERDICT_REFUSED) ? NECPNET_OK
+                                                                                  : NECPNET_ERR_OUT_OF_MEMORY;
+}
+
+NN_PRIVATE necpnet_result nn_follower_take_writes(nn_follower* follower, nn_reader* reader, uint64_t now_us)
+{
+    uint64_t bytes = nn_read_varint(reader);
+    if (reader->failed || bytes > nn_reader_left(reader)) return NECPNET_ERR_BAD_DATA;
+    nn_reader list = nn_reader_of(nn_read_view(reader, (size_t)bytes), (size_t)bytes);
+    while (nn_reader_left(&list)) {
+        necpnet_entity entity = nn_read_u32(&list);
+        uint64_t length = nn_read_varint(&list);
+        if (list.failed || length > nn_reader_left(&list)) return NECPNET_ERR_BAD_DATA;
+        nn_reader data = nn_reader_of(nn_read_view(&list, (size_t)length), (size_t)length);
+        necpnet_result result = authority_take(follower, entity, &data, now_us);
+        if (result) return result;
+    }
+    return NECPNET_OK;
+}
+/* ---- end src/nn_follower_writes.c -------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_check.h ---------------------------------------------------------------------------------------- */
+/* nn_check - what a follower's client has, compared now and then: a hash of an entity's state as the server knows that it
+ * arrived, which the view compares with its own. src/PROTOCOL.md "Checks".
+ */
+#ifndef NN_CHECK_H
+#define NN_CHECK_H
+
+
+#define NN_CHECKS_MAX 16 /* of one frame */
+#define NN_CHECK_BYTES_MAX 12
+#define NN_CHECKS_BYTES_MAX (2 + NN_CHECKS_MAX * NN_CHECK_BYTES_MAX)
+
+/* nn_check_hash - of the fields that the client sees. salt: another for each frame, so that two states that look alike once do
+ * not look alike for ever. */
+NN_INLINE uint16_t nn_check_hash(const nn_type_plan* plan, const uint32_t* row, bool owner, uint16_t generation,
+                                 uint8_t salt)
+{
+    uint8_t head[4] = {salt, (uint8_t)owner, (uint8_t)generation, (uint8_t)(generation >> 8)};
+    uint64_t hash = nn_fnv1a64(NN_FNV1A64_BASIS, head, sizeof head);
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (!nn_field_visible(field, owner)) continue;
+        for (uint32_t w = 0; w < field->words; w++) {
+            uint8_t word[4];
+            uint32_t value = row[field->word + w];
+            for (unsigned b = 0; b < 4; b++) word[b] = (uint8_t)(value >> (8 * b));
+            hash = nn_fnv1a64(hash, word, sizeof word);
+        }
+    }
+    hash ^= hash >> 32;
+    return (uint16_t)(hash ^ hash >> 16);
+}
+
+#endif
+/* ---- end src/nn_check.h ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_follower_check.c ------------------------------------------------------------------------------- */
+/* nn_follower_check - hashes of what a client is known to have, a few with a frame now and then, and the repair of what differs. */
+
+#define CHECK_PERIOD_US 500000u /* between two frames with checks */
+#define CHECK_SHARE 50          /* at most one byte of so many of the client's budget */
+#define CHECK_BYTES_USUAL 6     /* of one */
+#define CHECK_VISITS 64         /* states looked at for one frame */
+
+/* How many entities a frame is to check now, so that all have their turn within the interval. */
+static uint32_t check_count(const nn_follower* follower)
+{
+    const necpnet_world_config* config = &follower->world->config;
+    uint64_t interval_us = (uint64_t)config->check_interval_ms * 1000;
+    uint64_t wanted = ((uint64_t)follower->state_count * CHECK_PERIOD_US + interval_us - 1) / interval_us;
+    uint64_t bytes = (uint64_t)config->client_bytes_per_s * CHECK_PERIOD_US / 1000000 / CHECK_SHARE;
+    uint64_t most = bytes > 2 + CHECK_BYTES_USUAL ? (bytes - 2) / CHECK_BYTES_USUAL : 1;
+    return (uint32_t)nn_min_u64(nn_min_u64(wanted, most), NN_CHECKS_MAX);
+}
+
+/* Whether it is known for sure what the client has of an entity; then its row. */
+static const uint32_t* check_row(const nn_follower* follower, const nn_follower_state* state)
+{
+    const nn_world_slot* slot = &follower->world->slots[state->place];
+    uint8_t wanted = NN_FOLLOWER_BASE | NN_FOLLOWER_SEEN;
+    if ((state->flags & (wanted | NN_FOLLOWER_FULL | NN_FOLLOWER_LEAVING)) != wanted) return NULL;
+    if (!(slot->flags & NN_SLOT_COMMITTED) || slot->generation != state->generation) return NULL;
+    uint32_t version = nn_world_version_at(slot, state->base_tick);
+    return version ? nn_world_row(follower->world, slot, version) : NULL;
+}
+
+NN_PRIVATE size_t nn_follower_make_checks(nn_follower* follower, uint8_t* to, size_t room, uint64_t now_us)
+{
+    const necpnet_world* world = follower->world;
+    if (!world->config.check_interval_ms || now_us < follower->check_us || !follower->state_count) return 0;
+    uint32_t count = (uint32_t)nn_min_u64(check_count(follower), room > 2 ? (room - 2) / NN_CHECK_BYTES_MAX : 0);
+    nn_writer writer = nn_writer_of(to, nn_min_size(room, NN_CHECKS_BYTES_MAX));
+    uint8_t salt = (uint8_t)follower->frame_next;
+    uint8_t made = 0;
+    if (!count) return 0;
+    nn_write_u8(&writer, salt);
+    nn_write_u8(&writer, 0);
+    for (uint32_t i = 0; i < CHECK_VISITS && i < follower->state_count && made < count; i++) {
+        if (++follower->check_at >= follower->state_count) follower->check_at = 0;
+        const nn_follower_state* state = &follower->states[follower->check_at];
+        const uint32_t* row = check_row(follower, state);
+        if (!row) continue;
+        const nn_type_plan* plan = &world->schema->plans[world->slots[state->place].type];
+        bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
+        nn_write_u16(&writer, state->place);
+        nn_write_varint(&writer, world->tick - state->base_tick);
+        nn_write_u16(&writer, nn_check_hash(plan, row, owner, state->generation, salt));
+        made++;
+    }
+    follower->check_us = now_us + CHECK_PERIOD_US;
+    if (!made) return 0;
+    NN_ASSERT(!writer.failed);
+    to[1] = made;
+    return nn_writer_bytes(&writer);
+}
+
+NN_PRIVATE void nn_follower_repair(nn_follower* follower, uint16_t place)
+{
+    nn_follower_state* state = nn_follower_state_of(follower, place);
+    uint8_t wanted = NN_FOLLOWER_SEEN | NN_FOLLOWER_KNOWN;
+    if (!state || (state->flags & (wanted | NN_FOLLOWER_FULL)) != wanted) return;
+    state->flags |= NN_FOLLOWER_FULL;
+    state->floor = (uint16_t)follower->frame_next;
+    nn_follower_pend(follower, state);
+    follower->world->statistics.repairs++;
+}
+/* ---- end src/nn_follower_check.c --------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_follower_write.c ------------------------------------------------------------------------------- */
 /* nn_follower_write - choose what goes into a frame, and write it. src/PROTOCOL.md "State". */
 
 
-#define FOLLOWER_HEAD_BYTES_MAX 32    /* type, length 2, flags, three varints of at most 8, two slots */
-#define FOLLOWER_TRAILING_ORDERED 1   /* frames after the last change, which tell that nothing moves any more */
-#define FOLLOWER_TRAILING_UNORDERED 3 /* some of them may be lost */
+#define FOLLOWER_CHECKS_BUDGET_MIN 256 /* smaller frames have no checks */
+#define FOLLOWER_HEAD_BYTES_MAX 32     /* type, length 2, flags, three varints of at most 8, two slots */
+#define FOLLOWER_TRAILING_ORDERED 1    /* frames after the last change, which tell that nothing moves any more */
+#define FOLLOWER_TRAILING_UNORDERED 3  /* some of them may be lost */
 #define FOLLOWER_ENTRIES_FIRST 64
 #define FOLLOWER_FRAMES_FIRST 8
 #define FOLLOWER_WAIT_MAX 0xffffffu /* ticks; times a weight it fits 40 bits */
@@ -26834,6 +28099,8 @@ typedef struct follower_writing {
     bool complete;       /* all that had changed is in it, or was sent before */
     uint16_t walk_from;  /* slots of the moving ones in this frame; 0: from the first on */
     uint16_t walk_to;    /* 0: to the last */
+    size_t check_bytes;
+    uint8_t checks[NN_CHECKS_BYTES_MAX];
 } follower_writing;
 
 typedef struct follower_mark {
@@ -27200,6 +28467,7 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 #define FOLLOWER_FRAME_THIN 8u
 #define FOLLOWER_FRAME_FROM 16u
 #define FOLLOWER_FRAME_TO 32u
+#define FOLLOWER_FRAME_CHECKS 64u
 
 static void follower_write_frame(nn_follower* follower, nn_writer* writer, follower_writing* writing)
 {
@@ -27222,10 +28490,11 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
     uint32_t quiet_age = world->tick - follower->quiet_tick;
     size_t bytes = 1 + nn_varint_bytes(world->tick) + (has_input ? nn_varint_bytes(input) : 0) +
                    (quiet ? nn_varint_bytes(quiet_age) : 0) + (writing->walk_from ? 2u : 0u) +
-                   (writing->walk_to ? 2u : 0u) + records;
+                   (writing->walk_to ? 2u : 0u) + writing->check_bytes + records;
     unsigned flags = (complete ? FOLLOWER_FRAME_COMPLETE : 0) | (has_input ? FOLLOWER_FRAME_INPUT : 0) |
                      (quiet ? FOLLOWER_FRAME_QUIET : 0) | (follower->thin ? FOLLOWER_FRAME_THIN : 0) |
-                     (writing->walk_from ? FOLLOWER_FRAME_FROM : 0) | (writing->walk_to ? FOLLOWER_FRAME_TO : 0);
+                     (writing->walk_from ? FOLLOWER_FRAME_FROM : 0) | (writing->walk_to ? FOLLOWER_FRAME_TO : 0) |
+                     (writing->check_bytes ? FOLLOWER_FRAME_CHECKS : 0);
     nn_write_u8(writer, NN_FRAME_STATE);
     nn_write_varint(writer, bytes);
     nn_write_u8(writer, (uint8_t)flags);
@@ -27234,6 +28503,7 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
     if (quiet) nn_write_varint(writer, quiet_age);
     if (writing->walk_from) nn_write_u16(writer, writing->walk_from);
     if (writing->walk_to) nn_write_u16(writer, writing->walk_to);
+    nn_write_bytes(writer, writing->checks, writing->check_bytes);
     nn_write_bytes(writer, world->frame, records);
     if (has_input) follower->input_sent = input;
 }
@@ -27380,13 +28650,23 @@ static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budg
     follower_writing writing;
     memset(&writing, 0, sizeof writing);
     writing.budget_limited = budget < packet;
+    uint64_t check_us = follower->check_us;
+    uint32_t check_at = follower->check_at;
+    if (budget >= FOLLOWER_CHECKS_BUDGET_MIN) {
+        writing.check_bytes = nn_follower_make_checks(follower, writing.checks, budget / 4, now_us);
+        budget -= writing.check_bytes;
+    }
     if (!follower_prepare(follower, &writing, budget)) {
+        follower->check_us = check_us;
+        follower->check_at = check_at;
         follower_plan_next(follower, &writing, false, now_us);
         return false;
     }
     uint32_t entry_first = follower->entry_next;
     follower_encode(follower, &writing, budget - FOLLOWER_HEAD_BYTES_MAX);
     if (!writing.records && !follower_has_news(follower, writing.own_complete)) {
+        follower->check_us = check_us; /* an unchanged world sends nothing, not even checks */
+        follower->check_at = check_at;
         follower_plan_next(follower, &writing, false, now_us);
         return false;
     }
@@ -27395,11 +28675,13 @@ static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budg
     size_t before = nn_writer_bytes(writer);
     follower_write_frame(follower, writer, &writing);
     size_t bytes = nn_writer_bytes(writer) - before;
-    NN_ASSERT(!writer->failed && bytes <= budget);
+    NN_ASSERT(!writer->failed && bytes <= budget + writing.check_bytes);
     follower->allowance -= (uint64_t)bytes * 1000000u;
     follower->sent_commit = world->commit;
     follower->sent_tick = world->tick;
     world->statistics.bytes_sent += bytes;
+    world->statistics.check_bytes += writing.check_bytes;
+    if (writing.check_bytes) world->statistics.checks_sent += writing.checks[1];
     *out_value = follower_remember_frame(follower, entry_first, writing.complete);
     follower_plan_next(follower, &writing, true, now_us);
     return true;
@@ -27613,6 +28895,7 @@ typedef struct nn_view_slot {
     bool queued;             /* in the queue of events */
     bool stale;              /* not seen since nn_view_renew */
     bool recent;             /* in the list of what came of late */
+    bool doubtful;           /* a check found it different from the server's */
     bool ended;              /* what was announced went with its connection: the same number may mean another entity */
 } nn_view_slot;
 
@@ -27632,6 +28915,35 @@ typedef struct nn_view_input {
     uint8_t bytes;
     uint8_t data[NN_VIEW_INPUT_BYTES];
 } nn_view_input;
+
+/* Where what the view has to say to the server goes; the client's connection, or a runner's. Its functions are NULL while there
+ * is none. */
+typedef struct nn_view_out {
+    /* A write of an entity, in the place of an older one. OK | ERR_NOT_CONNECTED | ERR_WOULD_BLOCK | ERR_OUT_OF_MEMORY */
+    necpnet_result (*write)(void* user, uint32_t entity, uint32_t number, const void* data, size_t bytes);
+    necpnet_result (*tell)(void* user, const void* data, size_t bytes); /* a CONTROL message; the same results */
+    void* user;
+} nn_view_out;
+
+/* An entity that this client writes, or may write. */
+typedef struct nn_view_held {
+    necpnet_entity entity;
+    uint32_t number;     /* of its last write; 0: none */
+    uint32_t acked;      /* of the newest that has arrived */
+    uint32_t numbers[4]; /* of the newest write with each verdict that poll has not told yet */
+    uint32_t base_tick;  /* shared: the state that the last write was based on */
+    uint32_t end_tick;   /* with ends: when the server's states hold what was written */
+    void* state;         /* what was written, shown instead of the server's; NULL: nothing */
+    uint32_t* row;       /* the same as it was sent */
+    uint32_t* changed;   /* of each field: the number of the write that changed it last */
+    uint16_t lease;      /* the sequence of its authority */
+    uint8_t mode;        /* 1: this client has authority */
+    uint8_t type;        /* index, with state */
+    uint8_t notices;     /* for poll */
+    bool confirmed;      /* mode was said over this connection */
+    bool showing;        /* state counts */
+    bool ends;           /* showing ends at end_tick */
+} nn_view_held;
 
 struct necpnet_view {
     nn_alloc alloc;
@@ -27669,6 +28981,11 @@ struct necpnet_view {
     uint32_t complete_count;
     uint32_t complete_tick; /* the newest of them */
     uint8_t renewing;       /* complete frames until what is stale leaves; 0: nothing is */
+    nn_view_out out;
+    nn_view_held* held; /* by rising entity */
+    uint32_t held_count;
+    uint32_t held_capacity;
+    uint32_t write_number; /* of the last write of any entity */
     nn_playback playback;
     int64_t server_minus_local_us;
     const char* error;
@@ -27712,6 +29029,43 @@ NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot,
 /* nn_view_set_predicted - give an own entity of a predicted type its struct, or take it away. */
 NN_PRIVATE necpnet_result nn_view_set_predicted(necpnet_view* view, const nn_view_slot* slot);
 
+/* nn_view_show_shift - what is shown jumps from shown to now, both values of nn_blend_read: it fades over. */
+NN_PRIVATE void nn_view_show_shift(necpnet_view* view, const nn_view_slot* slot, const double* shown,
+                                   const double* now);
+
+/* ---- nn_view_write */
+
+/* nn_view_set_out - NULL functions: nobody listens. */
+NN_PRIVATE void nn_view_set_out(necpnet_view* view, const nn_view_out* out);
+
+/* nn_view_take_control - a CONTROL message behind NN_CONTROL_STATE. False: malformed. */
+NN_PRIVATE bool nn_view_take_control(necpnet_view* view, const uint8_t* data, size_t bytes);
+
+/* nn_view_written - a write has arrived. */
+NN_PRIVATE void nn_view_written(necpnet_view* view, necpnet_entity entity, uint32_t number);
+
+/* nn_view_ask_repair - the state of a slot is not the server's: send it whole. */
+NN_PRIVATE void nn_view_ask_repair(necpnet_view* view, uint16_t place);
+
+/* nn_view_skip_checks - beyond those of a frame; false: malformed. nn_view_take_checks - compare; tick: of the frame. */
+NN_PRIVATE bool nn_view_skip_checks(nn_reader* reader);
+NN_PRIVATE void nn_view_take_checks(necpnet_view* view, nn_reader* reader, uint32_t tick);
+
+/* nn_view_find_held - or NULL. */
+NN_PRIVATE nn_view_held* nn_view_find_held(const necpnet_view* view, necpnet_entity entity);
+
+/* nn_view_show_held - the struct that was written, if that is to be shown. */
+NN_PRIVATE bool nn_view_show_held(necpnet_view* view, const nn_view_slot* slot, necpnet_entity entity, void* state);
+
+/* nn_view_drop_held - the entity is gone; nn_view_reset_held - the connection, and all with it; nn_view_renew_held - as
+ * nn_view_renew. */
+NN_PRIVATE void nn_view_drop_held(necpnet_view* view, necpnet_entity entity);
+NN_PRIVATE void nn_view_reset_held(necpnet_view* view);
+NN_PRIVATE void nn_view_renew_held(necpnet_view* view);
+
+/* nn_view_poll_held - the next event of authority and writes. */
+NN_PRIVATE bool nn_view_poll_held(necpnet_view* view, necpnet_view_event* out_event);
+
 /* nn_view_find - the slot of an entity in view, or NULL. */
 NN_PRIVATE nn_view_slot* nn_view_find(const necpnet_view* view, necpnet_entity entity);
 
@@ -27722,6 +29076,9 @@ NN_PRIVATE uint32_t* nn_view_row(const necpnet_view* view, const nn_view_slot* s
  *
  * OK | ERR_SCHEMA_DIFFERS (text, NECPNET_REASON_BYTES_MAX + 1 bytes, says what) | ERR_OUT_OF_MEMORY */
 NN_PRIVATE necpnet_result nn_view_follow_schema(necpnet_view* view, const necpnet_schema* writer, char* text);
+
+/* nn_view_get_config - the application's. */
+NN_PRIVATE const necpnet_view_config* nn_view_get_config(const necpnet_view* view);
 
 /* nn_view_get_schema - the application's, for the schema hash in SETUP. */
 NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view);
@@ -27746,6 +29103,8 @@ necpnet_result necpnet_view_config_default(necpnet_view_config* config)
     config->delay_min_ms = 50;
     config->delay_max_ms = 500;
     config->extrapolation_max_ms = 100;
+    config->write_hz = 30;
+    config->write_bytes_per_s = 16000;
     return NECPNET_OK;
 }
 
@@ -27762,6 +29121,10 @@ static bool view_check_config(const necpnet_view_config* config)
         wrong = "delay_min_ms: at most delay_max_ms";
     else if (config->extrapolation_max_ms > 10000)
         wrong = "extrapolation_max_ms: at most 10,000";
+    else if (config->write_hz < 1 || config->write_hz > 120)
+        wrong = "write_hz: 1 .. 120";
+    else if (config->write_bytes_per_s < 1000)
+        wrong = "write_bytes_per_s: 1,000 or more";
     if (wrong) nn_log_write(&config->logger, NECPNET_LOG_ERROR, "view config: %s", wrong);
     return !wrong;
 }
@@ -27845,6 +29208,7 @@ static void view_release_entity(necpnet_view* view, nn_view_slot* slot)
 void necpnet_view_destroy(necpnet_view* view)
 {
     if (!view) return;
+    nn_view_reset_held(view);
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
         view_release_entity(view, &view->slots[i]);
         nn_track_reset(&view->slots[i].track, &view->alloc);
@@ -27907,6 +29271,7 @@ static void view_announce(necpnet_view* view, nn_view_slot* slot)
 static void view_leave(necpnet_view* view, nn_view_slot* slot)
 {
     if (!slot->entity) return;
+    nn_view_drop_held(view, nn_entity_of(slot->generation, (uint16_t)(slot - view->slots)));
     view_release_entity(view, slot);
     view_announce(view, slot);
 }
@@ -27935,6 +29300,7 @@ static void view_forget_tracks(necpnet_view* view)
 
 NN_PRIVATE void nn_view_reset(necpnet_view* view)
 {
+    nn_view_reset_held(view);
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
         nn_view_slot* slot = &view->slots[i];
         view_leave(view, slot);
@@ -27962,6 +29328,7 @@ NN_PRIVATE void nn_view_renew(necpnet_view* view, bool ordered)
     view->renewing = ordered ? 1 : NN_STATE_GREETING_FRAMES;
     view->complete_count = 0;
     view_forget_tracks(view);
+    nn_view_renew_held(view);
 }
 
 static void view_note_renewed(necpnet_view* view)
@@ -28139,7 +29506,8 @@ static void view_forget_recent(necpnet_view* view)
 #define VIEW_FRAME_THIN 8u
 #define VIEW_FRAME_FROM 16u
 #define VIEW_FRAME_TO 32u
-#define VIEW_FRAME_ALL 63u
+#define VIEW_FRAME_CHECKS 64u
+#define VIEW_FRAME_ALL 127u
 
 typedef struct view_frame {
     nn_decoder decoder;
@@ -28152,6 +29520,8 @@ typedef struct view_frame {
     bool late;          /* it came after others that are so much newer that it is not taken */
     bool complete;
     bool has_input;
+    bool has_checks;
+    nn_reader checks;
 } view_frame;
 
 static necpnet_result view_refuse(necpnet_view* view, const char* text)
@@ -28255,6 +29625,8 @@ static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint
     necpnet_result result = view_track(view, frame, slot, (uint8_t)type, NN_TRACK_FULL, owner, view->row);
     if (result || view_is_late(slot, generation, frame)) return result;
     slot->stale = false;
+    if (slot->doubtful) view->statistics.repairs++;
+    slot->doubtful = false;
     result = view_enter(view, place, generation, (uint8_t)type, frame->tick);
     if (result) return result;
     if (frame->tick >= slot->entered_tick) {
@@ -28375,6 +29747,9 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
     uint64_t quiet_age = flags & VIEW_FRAME_QUIET ? nn_read_varint(&head) : 0;
     if (flags & VIEW_FRAME_FROM) frame->walk_from = nn_read_u16(&head);
     if (flags & VIEW_FRAME_TO) frame->walk_to = nn_read_u16(&head);
+    frame->has_checks = (flags & VIEW_FRAME_CHECKS) != 0;
+    frame->checks = head;
+    if (frame->has_checks && !nn_view_skip_checks(&head)) return view_refuse(view, "the checks do not decode");
     if (head.failed || tick > UINT32_MAX || input > UINT32_MAX || quiet_age > tick)
         return view_refuse(view, "the head does not decode");
     if (flags & ~VIEW_FRAME_ALL) return view_refuse(view, "an unknown flag");
@@ -28420,6 +29795,7 @@ NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, ui
     if (result) return result;
     if (ahead) view->newest_number = frame.known.number;
     view->numbered = true;
+    if (frame.has_checks) nn_view_take_checks(view, &frame.checks, frame.tick);
     if (newest) {
         view->any = true;
         view->newest_tick = frame.tick;
@@ -28443,6 +29819,11 @@ NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view)
     return view->error;
 }
 
+NN_PRIVATE const necpnet_view_config* nn_view_get_config(const necpnet_view* view)
+{
+    return &view->config;
+}
+
 NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view)
 {
     return view->config.schema;
@@ -28459,6 +29840,7 @@ NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local
 bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
 {
     if (!view || !out_event) return false;
+    memset(out_event, 0, sizeof *out_event);
     while (view->queue_count > 0) {
         uint16_t place = view->queue[view->queue_first];
         nn_view_slot* slot = &view->slots[place];
@@ -28483,7 +29865,7 @@ bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
             return true;
         }
     }
-    return false;
+    return nn_view_poll_held(view, out_event);
 }
 
 necpnet_entity necpnet_view_next(const necpnet_view* view, necpnet_entity entity)
@@ -28635,6 +30017,11 @@ NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot,
     show_at(view, slot, view->playback.tick, view->structs);
     nn_blend_read(show_plan(view, slot), view->structs, now);
     show_begin_shift(view, slot, values, now);
+}
+
+NN_PRIVATE void nn_view_show_shift(necpnet_view* view, const nn_view_slot* slot, const double* shown, const double* now)
+{
+    show_begin_shift(view, slot, shown, now);
 }
 
 /* ---- prediction */
@@ -28799,7 +30186,9 @@ necpnet_result necpnet_view_get(necpnet_view* view, necpnet_entity entity, void*
     const nn_view_slot* slot = NULL;
     necpnet_result result = show_check(view, entity, state, struct_bytes, &slot);
     if (result) return result;
-    if (slot->entity->predicted) {
+    if (nn_view_show_held(view, slot, entity, state)) {
+        /* as it was written here */
+    } else if (slot->entity->predicted) {
         memcpy(state, slot->entity->predicted, show_plan(view, slot)->type->struct_bytes);
     } else if (!view->playback.begun) {
         nn_dequantise(show_plan(view, slot), nn_view_row(view, slot, slot->entity->count - 1u), state);
@@ -28832,6 +30221,578 @@ necpnet_result necpnet_view_get_tick(const necpnet_view* view, uint32_t* out_tic
     return NECPNET_OK;
 }
 /* ---- end src/nn_view_show.c -------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_view_check.c ----------------------------------------------------------------------------------- */
+/* nn_view_check - the server's hashes against what this view has. */
+
+/* The newest state of a track that was true at a tick; -1: none. */
+static int check_track(const nn_track* track, uint32_t tick)
+{
+    for (int i = (int)track->count - 1; i >= 0; i--) {
+        if (track->states[i].tick > tick) continue;
+        return track->states[i].kind == NN_TRACK_LEAVE ? -1 : i;
+    }
+    return -1;
+}
+
+/* Whether a slot holds what the server says that it held at a tick; true where that cannot be told. */
+static bool check_holds(const necpnet_view* view, const nn_view_slot* slot, uint32_t tick, uint16_t hash, uint8_t salt)
+{
+    const nn_view_entity* entity = slot->entity;
+    if (slot->left && slot->left_tick >= tick) return true; /* of before it left */
+    if (!entity) return false;
+    if (slot->entered_tick > tick || slot->stale) return true;
+    const nn_type_plan* plan = &view->schema->plans[slot->type];
+    bool owner = entity->owner;
+    int tracked = slot->track.type == slot->type ? check_track(&slot->track, tick) : -1;
+    if (tracked >= 0) {
+        const nn_track_state* state = &slot->track.states[tracked];
+        const uint32_t* row = slot->track.rows + (size_t)state->place * slot->track.row_words;
+        owner = state->owner;
+        if (nn_check_hash(plan, row, owner, slot->generation, salt) != hash) return false;
+    }
+    for (unsigned i = entity->count; i-- > 0;) {
+        if (entity->ticks[entity->order[i]] > tick) continue;
+        return nn_check_hash(plan, nn_view_row(view, slot, i), owner, slot->generation, salt) == hash;
+    }
+    return true; /* older than all that are kept */
+}
+
+NN_PRIVATE bool nn_view_skip_checks(nn_reader* reader)
+{
+    nn_read_u8(reader);
+    unsigned count = nn_read_u8(reader);
+    for (unsigned i = 0; i < count; i++) {
+        nn_read_u16(reader);
+        nn_read_varint(reader);
+        nn_read_u16(reader);
+    }
+    return !reader->failed && count > 0;
+}
+
+NN_PRIVATE void nn_view_take_checks(necpnet_view* view, nn_reader* reader, uint32_t tick)
+{
+    uint8_t salt = nn_read_u8(reader);
+    unsigned count = nn_read_u8(reader);
+    for (unsigned i = 0; i < count; i++) {
+        uint16_t place = nn_read_u16(reader);
+        uint64_t age = nn_read_varint(reader);
+        uint16_t hash = nn_read_u16(reader);
+        if (age > tick || place == 0) continue;
+        view->statistics.checks++;
+        nn_view_slot* slot = place < view->slot_capacity ? &view->slots[place] : NULL;
+        if (slot && check_holds(view, slot, tick - (uint32_t)age, hash, salt)) continue;
+        view->statistics.mismatches++;
+        if (slot) slot->doubtful = true;
+        nn_view_ask_repair(view, place);
+    }
+}
+/* ---- end src/nn_view_check.c ------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_view_write.c ----------------------------------------------------------------------------------- */
+/* nn_view_write - what this client writes into entities: its authority, the state that it shows meanwhile, the server's
+ * answers. */
+
+#define HELD_FIRST 4u
+
+/* Notices: what poll has to tell of an entity. */
+#define HELD_DENIED 1u
+#define HELD_LOST 2u
+#define HELD_GIVEN 4u
+#define HELD_VERDICT 8u /* shifted by nn_verdict */
+
+static const nn_type_plan* held_plan(const necpnet_view* view, const nn_view_held* held)
+{
+    return &view->schema->plans[held->type];
+}
+
+/* ---- the list, by rising entity */
+
+static uint32_t held_place(const necpnet_view* view, necpnet_entity entity)
+{
+    uint32_t low = 0, high = view->held_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (view->held[middle].entity < entity) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+NN_PRIVATE nn_view_held* nn_view_find_held(const necpnet_view* view, necpnet_entity entity)
+{
+    if (!view->held_count) return NULL;
+    uint32_t place = held_place(view, entity);
+    return place < view->held_count && view->held[place].entity == entity ? &view->held[place] : NULL;
+}
+
+static nn_view_held* held_add(necpnet_view* view, necpnet_entity entity)
+{
+    nn_view_held* held = nn_view_find_held(view, entity);
+    if (held) return held;
+    if (view->held_count == view->held_capacity) {
+        uint32_t capacity = view->held_capacity ? view->held_capacity * 2 : HELD_FIRST;
+        nn_view_held* list = (nn_view_held*)nn_alloc_grow(
+            &view->alloc, view->held, view->held_capacity * sizeof(nn_view_held), capacity * sizeof(nn_view_held));
+        if (!list) return NULL;
+        view->held = list;
+        view->held_capacity = capacity;
+    }
+    uint32_t place = held_place(view, entity);
+    memmove(&view->held[place + 1], &view->held[place], (view->held_count - place) * sizeof(nn_view_held));
+    view->held_count++;
+    held = &view->held[place];
+    memset(held, 0, sizeof *held);
+    held->entity = entity;
+    return held;
+}
+
+static void held_release_state(necpnet_view* view, nn_view_held* held)
+{
+    if (!held->state) return;
+    const nn_type_plan* plan = held_plan(view, held);
+    nn_alloc_give(&view->alloc, held->state, plan->type->struct_bytes);
+    nn_alloc_give(&view->alloc, held->row, plan->row_words * sizeof(uint32_t));
+    nn_alloc_give(&view->alloc, held->changed, plan->field_count * sizeof(uint32_t));
+    held->state = NULL;
+    held->row = NULL;
+    held->changed = NULL;
+    held->showing = false;
+}
+
+static bool held_take_state(necpnet_view* view, nn_view_held* held, uint8_t type)
+{
+    if (held->state) return true;
+    held->type = type;
+    const nn_type_plan* plan = held_plan(view, held);
+    held->state = nn_alloc_take(&view->alloc, plan->type->struct_bytes);
+    held->row = (uint32_t*)nn_alloc_take(&view->alloc, plan->row_words * sizeof(uint32_t));
+    held->changed = (uint32_t*)nn_alloc_take(&view->alloc, plan->field_count * sizeof(uint32_t));
+    if (held->state && held->row && held->changed) return true;
+    nn_alloc_give(&view->alloc, held->state, plan->type->struct_bytes);
+    nn_alloc_give(&view->alloc, held->row, plan->row_words * sizeof(uint32_t));
+    nn_alloc_give(&view->alloc, held->changed, plan->field_count * sizeof(uint32_t));
+    held->state = NULL;
+    held->row = NULL;
+    held->changed = NULL;
+    return false;
+}
+
+static void held_remove(necpnet_view* view, nn_view_held* held)
+{
+    held_release_state(view, held);
+    uint32_t place = (uint32_t)(held - view->held);
+    memmove(held, held + 1, (--view->held_count - place) * sizeof(nn_view_held));
+}
+
+NN_PRIVATE void nn_view_drop_held(necpnet_view* view, necpnet_entity entity)
+{
+    nn_view_held* held = nn_view_find_held(view, entity);
+    if (held) held_remove(view, held);
+}
+
+NN_PRIVATE void nn_view_reset_held(necpnet_view* view)
+{
+    while (view->held_count) held_remove(view, &view->held[view->held_count - 1]);
+    nn_alloc_give(&view->alloc, view->held, view->held_capacity * sizeof(nn_view_held));
+    view->held = NULL;
+    view->held_capacity = 0;
+}
+
+/* ---- showing */
+
+/* From now on the server's states are shown again; the picture fades over. */
+static void held_end_showing(necpnet_view* view, nn_view_held* held)
+{
+    double values[NECPNET_FIELDS_MAX * 3];
+    nn_view_slot* slot = nn_view_find(view, held->entity);
+    if (held->showing && slot && view->playback.begun) {
+        nn_blend_read(held_plan(view, held), held->state, values);
+        held->showing = false;
+        nn_view_show_after(view, slot, values);
+    }
+    held_release_state(view, held);
+}
+
+NN_PRIVATE bool nn_view_show_held(necpnet_view* view, const nn_view_slot* slot, necpnet_entity entity, void* state)
+{
+    nn_view_held* held = nn_view_find_held(view, entity);
+    if (!held || !held->showing) return false;
+    if (held->ends && view->playback.begun && view->playback.tick >= (double)held->end_tick) {
+        held_end_showing(view, held);
+        return false;
+    }
+    const nn_type_plan* plan = held_plan(view, held);
+    memcpy(state, held->state, plan->type->struct_bytes);
+    for (unsigned i = 0; i < plan->field_count; i++) { /* what the server alone writes is shown as it is there */
+        if (nn_field_writable(&plan->fields[i])) continue;
+        nn_dequantise_field(plan, i, nn_view_row(view, slot, slot->entity->count - 1u), state);
+    }
+    return true;
+}
+
+/* ---- writing */
+
+NN_PRIVATE void nn_view_set_out(necpnet_view* view, const nn_view_out* out)
+{
+    view->out = *out;
+}
+
+static bool held_writes(const nn_field_plan* field)
+{
+    return nn_field_writable(field) && !field->hidden;
+}
+
+static bool held_encode(const necpnet_view* view, const nn_view_held* held, uint32_t base_tick, uint8_t* data,
+                        size_t* out_bytes)
+{
+    const nn_type_plan* plan = held_plan(view, held);
+    unsigned writable = 0, sent = 0;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        if (!held_writes(&plan->fields[i])) continue;
+        writable++;
+        if (held->changed[i] > held->acked) sent++;
+    }
+    if (!sent) return false;
+    unsigned all =
+        0; /* on the wire a mask is over what the server lets clients write, whether or not it is known here */
+    for (unsigned i = 0; i < plan->field_count; i++) all += nn_field_writable(&plan->fields[i]);
+    bool whole = sent == writable && writable == all;
+    nn_writer writer = nn_writer_of(data, NN_WRITE_BYTES_MAX);
+    nn_write_u16(&writer, held->lease);
+    nn_write_varint(&writer, held->number);
+    nn_write_u16(&writer, (uint16_t)(view->playback.now_us / 1000));
+    nn_write_u8(&writer, (uint8_t)((base_tick ? NN_WRITE_SHARED : 0) | (whole ? NN_WRITE_WHOLE : 0)));
+    if (base_tick) nn_write_varint(&writer, base_tick);
+    nn_encoder encoder = nn_encoder_of(view->schema->tables, NULL, writer.at, nn_writer_left(&writer));
+    for (unsigned i = 0; i < plan->field_count && !whole; i++) {
+        if (!nn_field_writable(&plan->fields[i])) continue;
+        nn_put_bits(&encoder, held_writes(&plan->fields[i]) && held->changed[i] > held->acked, 1);
+    }
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        nn_field_alone alone;
+        if (!held_writes(&plan->fields[i]) || held->changed[i] <= held->acked) continue;
+        nn_row_write(nn_field_of(&alone, plan, i), &encoder, held->row, true);
+    }
+    *out_bytes = nn_writer_bytes(&writer) + nn_encoder_end(&encoder);
+    NN_ASSERT(!writer.failed && !encoder.bits.failed);
+    return true;
+}
+
+static necpnet_result held_send(necpnet_view* view, nn_view_held* held)
+{
+    uint8_t data[NN_WRITE_BYTES_MAX];
+    size_t bytes;
+    if (!held_encode(view, held, held->mode ? 0 : held->base_tick, data, &bytes)) return NECPNET_OK;
+    return view->out.write(view->out.user, held->entity, held->number, data, bytes);
+}
+
+/* All of it once more: what the server has is not known, or another than it was. */
+static void held_send_whole(necpnet_view* view, nn_view_held* held)
+{
+    const nn_type_plan* plan = held_plan(view, held);
+    held->number = ++view->write_number;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        if (held->mode || held->changed[i]) held->changed[i] = held->number;
+    }
+    if (view->out.write) (void)held_send(view, held); /* unsent: the next write has it all */
+}
+
+necpnet_result necpnet_view_write(necpnet_view* view, necpnet_entity entity, const void* state, size_t struct_bytes,
+                                  uint32_t base_tick, uint32_t* out_number)
+{
+    if (!view || !state) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_view_slot* slot = nn_view_find(view, entity);
+    if (!slot) return NECPNET_ERR_NOT_FOUND;
+    const nn_type_plan* plan = &view->schema->plans[slot->type];
+    if (struct_bytes < plan->type->struct_bytes) return NECPNET_ERR_BUFFER_TOO_SMALL;
+    if (!view->out.write) return NECPNET_ERR_NOT_CONNECTED;
+    nn_view_held* held = held_add(view, entity);
+    if (!held || !held_take_state(view, held, slot->type)) return NECPNET_ERR_OUT_OF_MEMORY;
+    unsigned last = slot->entity->count - 1u;
+    bool first = !held->showing;
+    if (first) memcpy(held->row, nn_view_row(view, slot, last), plan->row_words * sizeof(uint32_t));
+    if (first) memset(held->changed, 0, plan->field_count * sizeof(uint32_t));
+    view->statistics.values_clamped += nn_quantise(plan, state, view->row);
+    uint32_t number = view->write_number + 1;
+    bool changes = false;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        bool same = !memcmp(held->row + field->word, view->row + field->word, field->words * sizeof(uint32_t));
+        bool visible = nn_field_visible(field, held->mode || slot->entity->owner);
+        if (!held_writes(field) || !visible || (same && !(first && held->mode))) continue;
+        held->changed[i] = number;
+        changes = true;
+    }
+    memcpy(held->state, state, plan->type->struct_bytes);
+    if (changes) {
+        memcpy(held->row, view->row, plan->row_words * sizeof(uint32_t));
+        held->number = view->write_number = number;
+        held->showing = true;
+        held->ends = false;
+        held->base_tick = base_tick ? base_tick : slot->entity->ticks[slot->entity->order[last]];
+        if (first) held->acked = 0;
+        view->statistics.writes++;
+    }
+    if (out_number) *out_number = held->number;
+    return changes ? held_send(view, held) : NECPNET_OK;
+}
+
+NN_PRIVATE void nn_view_written(necpnet_view* view, necpnet_entity entity, uint32_t number)
+{
+    nn_view_held* held = nn_view_find_held(view, entity);
+    if (held && number > held->acked && number <= held->number) held->acked = number;
+}
+
+/* ---- asking */
+
+static necpnet_result held_tell(necpnet_view* view, nn_state_control what, necpnet_entity entity, uint16_t sequence)
+{
+    uint8_t data[8];
+    nn_writer writer = nn_writer_of(data, sizeof data);
+    if (!view->out.tell) return NECPNET_ERR_NOT_CONNECTED;
+    nn_write_u8(&writer, NN_CONTROL_STATE);
+    nn_write_u8(&writer, (uint8_t)what);
+    if (what == NN_STATE_REPAIR) {
+        nn_write_u16(&writer, (uint16_t)entity);
+    } else {
+        nn_write_u32(&writer, entity);
+    }
+    if (what == NN_STATE_RELEASE) nn_write_u16(&writer, sequence);
+    return view->out.tell(view->out.user, data, nn_writer_bytes(&writer));
+}
+
+necpnet_result necpnet_view_request_authority(necpnet_view* view, necpnet_entity entity)
+{
+    if (!view) return NECPNET_ERR_INVALID_ARGUMENT;
+    const nn_view_held* held = nn_view_find_held(view, entity);
+    if (!nn_view_find(view, entity)) return NECPNET_ERR_NOT_FOUND;
+    if (held && held->mode) return NECPNET_ERR_ALREADY_EXISTS;
+    return held_tell(view, NN_STATE_REQUEST, entity, 0);
+}
+
+necpnet_result necpnet_view_release_authority(necpnet_view* view, necpnet_entity entity)
+{
+    if (!view) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_view_held* held = nn_view_find_held(view, entity);
+    if (!held || !held->mode) return NECPNET_ERR_NOT_FOUND;
+    return held_tell(view, NN_STATE_RELEASE, entity, held->lease);
+}
+
+bool necpnet_view_has_authority(const necpnet_view* view, necpnet_entity entity, uint32_t* out_sequence)
+{
+    const nn_view_held* held = view ? nn_view_find_held(view, entity) : NULL;
+    if (!held || !held->mode) return false;
+    if (out_sequence) *out_sequence = held->lease;
+    return true;
+}
+
+NN_PRIVATE void nn_view_ask_repair(necpnet_view* view, uint16_t place)
+{
+    (void)held_tell(view, NN_STATE_REPAIR, place, 0); /* unsent: the next check finds it again */
+}
+
+/* ---- what the server says */
+
+static void held_lose(necpnet_view* view, nn_view_held* held)
+{
+    held_end_showing(view, held);
+    held->mode = 0;
+    held->notices = (uint8_t)((held->notices & ~HELD_GIVEN) | HELD_LOST);
+}
+
+/* The row behind a message into the scratch row; false: none. */
+static bool held_read_row(necpnet_view* view, const nn_view_slot* slot, nn_reader* reader, bool owner)
+{
+    nn_decoder decoder = nn_decoder_of(view->schema->tables, NULL, reader->at, nn_reader_left(reader));
+    return nn_row_read(&view->schema->plans[slot->type], &decoder, view->row, owner) && !nn_decoder_left(&decoder);
+}
+
+/* The server's state takes the place of what was written. */
+static void held_correct(necpnet_view* view, nn_view_held* held, const nn_view_slot* slot)
+{
+    double shown[NECPNET_FIELDS_MAX * 3];
+    double now[NECPNET_FIELDS_MAX * 3];
+    const nn_type_plan* plan = held_plan(view, held);
+    if (!held->showing) return;
+    nn_blend_read(plan, held->state, shown);
+    nn_dequantise(plan, view->row, held->state);
+    nn_blend_read(plan, held->state, now);
+    memcpy(held->row, view->row, plan->row_words * sizeof(uint32_t));
+    nn_view_show_shift(view, slot, shown, now);
+}
+
+static bool held_read_lease(necpnet_view* view, nn_reader* reader)
+{
+    necpnet_entity entity = nn_read_u32(reader);
+    uint16_t lease = nn_read_u16(reader);
+    uint8_t mode = nn_read_u8(reader);
+    if (reader->failed || mode > 1 || (entity & 0xffff) == 0) return false;
+    nn_view_held* held = nn_view_find_held(view, entity);
+    if (!mode) {
+        if (!held) return !nn_reader_left(reader);
+        held->lease = lease;
+        if (held->mode) held_lose(view, held);
+        return !nn_reader_left(reader);
+    }
+    bool had = held && held->mode;
+    held = held_add(view, entity);
+    if (!held) return true; /* writes go without authority then, and are refused by name */
+    bool same = had && held->lease == lease;
+    const nn_view_slot* slot = nn_view_find(view, entity);
+    bool has_row = nn_reader_left(reader) > 0 && slot && slot->entity;
+    if (has_row && !held_read_row(view, slot, reader, true)) return false;
+    held->mode = 1;
+    held->lease = lease;
+    held->confirmed = true;
+    held->ends = false;
+    held->base_tick = 0;
+    if (!had) held->notices = (uint8_t)((held->notices & ~HELD_DENIED) | HELD_GIVEN);
+    if (!held->showing) return true;
+    if (had && !same && has_row) { /* the server changed it: what was written before counts no more */
+        held_correct(view, held, slot);
+        held->notices |= HELD_VERDICT << NN_VERDICT_CLAMPED;
+        held->numbers[NN_VERDICT_CLAMPED] = held->number;
+        view->statistics.writes_clamped++;
+    }
+    held->acked = 0;
+    held_send_whole(view, held);
+    return true;
+}
+
+static bool held_read_list(necpnet_view* view, nn_reader* reader)
+{
+    bool begins = nn_read_u8(reader) != 0;
+    for (uint32_t i = 0; i < view->held_count; i++) {
+        nn_view_held* held = &view->held[i];
+        if (begins) {
+            held->confirmed = false;
+        } else if (held->mode && !held->confirmed) {
+            held_lose(view, held);
+        }
+    }
+    return !reader->failed && !nn_reader_left(reader);
+}
+
+static void held_count_verdict(necpnet_view* view, nn_verdict verdict)
+{
+    necpnet_view_statistics* statistics = &view->statistics;
+    if (verdict == NN_VERDICT_CLAMPED) statistics->writes_clamped++;
+    if (verdict == NN_VERDICT_REFUSED) statistics->writes_refused++;
+    if (verdict == NN_VERDICT_CONFLICT) statistics->writes_conflicting++;
+}
+
+static bool held_read_answer(necpnet_view* view, nn_reader* reader)
+{
+    necpnet_entity entity = nn_read_u32(reader);
+    uint64_t number = nn_read_varint(reader);
+    uint8_t byte = nn_read_u8(reader);
+    uint8_t verdict = byte & (NN_ANSWER_OWNER - 1u);
+    uint64_t tick = nn_read_varint(reader);
+    if (reader->failed || verdict >= NN_VERDICTS || number > UINT32_MAX || tick > UINT32_MAX) return false;
+    held_count_verdict(view, (nn_verdict)verdict);
+    nn_view_held* held = nn_view_find_held(view, entity);
+    const nn_view_slot* slot = nn_view_find(view, entity);
+    if (!held || !slot || number > held->number) return true; /* it left meanwhile */
+    if (verdict != NN_VERDICT_ACCEPTED && !held_read_row(view, slot, reader, byte != verdict)) return false;
+    held->notices |= (uint8_t)(HELD_VERDICT << verdict);
+    held->numbers[verdict] = (uint32_t)number;
+    if (!held->showing) return true;
+    bool newest = number == held->number;
+    if (held->mode) {
+        if (verdict == NN_VERDICT_ACCEPTED) return true;
+        held_correct(view, held, slot);
+        if (!newest) held_send_whole(view, held); /* what is on its way was made from what is no more */
+        return true;
+    }
+    if (!newest) return true;
+    if (verdict == NN_VERDICT_ACCEPTED) {
+        held->ends = true;
+        held->end_tick = (uint32_t)tick;
+        return true;
+    }
+    held_end_showing(view, held);
+    return true;
+}
+
+NN_PRIVATE bool nn_view_take_control(necpnet_view* view, const uint8_t* data, size_t bytes)
+{
+    nn_reader reader = nn_reader_of(data, bytes);
+    nn_view_held* held;
+    switch (nn_read_u8(&reader)) {
+    case NN_STATE_LEASE: return held_read_lease(view, &reader);
+    case NN_STATE_LIST: return held_read_list(view, &reader);
+    case NN_STATE_ANSWER: return held_read_answer(view, &reader);
+    case NN_STATE_DENIED:
+        held = held_add(view, nn_read_u32(&reader));
+        if (held && !held->mode) held->notices |= HELD_DENIED;
+        return !reader.failed && !nn_reader_left(&reader);
+    default: return !reader.failed; /* of a later version */
+    }
+}
+
+NN_PRIVATE void nn_view_renew_held(necpnet_view* view)
+{
+    for (uint32_t i = 0; i < view->held_count; i++) {
+        nn_view_held* held = &view->held[i];
+        held->acked = 0;
+        if (held->showing && !held->mode) held_send_whole(view, held);
+    }
+}
+
+/* ---- telling the application */
+
+static bool held_next_notice(nn_view_held* held, necpnet_view_event* out_event)
+{
+    static const necpnet_view_event_type verdicts[NN_VERDICTS] = {NECPNET_VIEW_WRITTEN, NECPNET_VIEW_CLAMPED,
+                                                                  NECPNET_VIEW_REFUSED, NECPNET_VIEW_CONFLICT};
+    static const struct {
+        uint8_t notice;
+        necpnet_view_event_type type;
+    } others[] = {{HELD_LOST, NECPNET_VIEW_AUTHORITY_LOST},
+                  {HELD_GIVEN, NECPNET_VIEW_AUTHORITY_GIVEN},
+                  {HELD_DENIED, NECPNET_VIEW_AUTHORITY_DENIED}};
+    out_event->sequence = held->lease;
+    for (unsigned i = 0; i < NN_VERDICTS; i++) {
+        uint8_t bit = (uint8_t)(HELD_VERDICT << i);
+        if (!(held->notices & bit)) continue;
+        held->notices &= (uint8_t)~bit;
+        out_event->type = verdicts[i];
+        out_event->number = held->numbers[i];
+        return true;
+    }
+    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (!(held->notices & others[i].notice)) continue;
+        held->notices &= (uint8_t)~others[i].notice;
+        out_event->type = others[i].type;
+        return true;
+    }
+    return false;
+}
+
+NN_PRIVATE bool nn_view_poll_held(necpnet_view* view, necpnet_view_event* out_event)
+{
+    for (uint32_t i = 0; i < view->held_count;) {
+        nn_view_held* held = &view->held[i];
+        const nn_view_slot* slot = nn_view_find(view, held->entity);
+        bool known = slot && slot->announced == held->entity >> 16;
+        if (held->notices && (known || (held->notices & HELD_LOST))) {
+            out_event->entity = held->entity;
+            out_event->type_id = known ? slot->announced_type : 0;
+            if (held_next_notice(held, out_event)) return true;
+        }
+        if (!held->mode && !held->state && !held->notices) {
+            held_remove(view, held);
+        } else {
+            i++;
+        }
+    }
+    return false;
+}
+/* ---- end src/nn_view_write.c ------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_columns.c -------------------------------------------------------------------------------------- */
 /* nn_columns - for engines that keep components in arrays: many entities in one call, from and to columns. */
@@ -35010,6 +36971,8 @@ typedef struct nn_state_sink {
     necpnet_result (*follow)(void* user, const necpnet_schema* writer, char* text);
     void (*renew)(void* user,
                   bool ordered); /* the same world over another connection: all is sent anew, nothing leaves for that */
+    bool (*control)(void* user, const uint8_t* data, size_t bytes); /* behind NN_CONTROL_STATE; false: malformed */
+    nn_written_function written;                                    /* a write has arrived */
     void* user;
 } nn_state_sink;
 
@@ -35085,6 +37048,7 @@ typedef struct nn_connection {
     nn_pong pong;
     uint64_t linger_until_us;
     nn_clock_sync* clock; /* client: borrowed; NULL in a server */
+    nn_writes* writes;    /* client with a view: borrowed; else NULL */
     nn_inputs inputs;
     nn_input_receiver input_receiver;
     nn_input_function deliver_input;  /* server */
@@ -35218,6 +37182,22 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
 NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,
                                                    size_t bytes);
 
+/* nn_connection_push_write - the client's newest write of an entity. OK | ERR_NOT_CONNECTED | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_connection_push_write(nn_connection* connection, uint32_t entity, uint32_t number,
+                                                   const void* data, size_t bytes);
+
+/* nn_connection_tell_state - a CONTROL message of the view's. OK | ERR_NOT_CONNECTED | ERR_WOULD_BLOCK | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_connection_tell_state(nn_connection* connection, const void* data, size_t bytes);
+
+/* nn_connection_tell_follower - what the world has to tell this client by CONTROL. False: no room; later. */
+NN_PRIVATE bool nn_connection_tell_follower(nn_connection* connection);
+
+/* nn_connection_take_state_control - a CONTROL message with NN_CONTROL_STATE, behind that byte. False: malformed. */
+NN_PRIVATE bool nn_connection_take_state_control(nn_connection* connection, const uint8_t* data, size_t bytes);
+
+/* nn_connection_read_writes - a WRITE frame behind its type byte. */
+NN_PRIVATE necpnet_result nn_connection_read_writes(nn_connection* connection, nn_reader* reader);
+
 /* nn_connection_set_patience - tell the peer that this side loads or is in the background. */
 NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended);
 
@@ -35243,7 +37223,7 @@ NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char
     return close;
 }
 
-static const nn_state_sink connection_no_sink = {NULL, NULL, NULL, NULL, NULL, NULL};
+static const nn_state_sink connection_no_sink = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
 
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
                                    nn_session* session, uint32_t inputs_max)
@@ -35281,6 +37261,7 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection)
         connection->state_sink->reset(connection->state_sink->user);
     }
     nn_inputs_reset(&connection->inputs);
+    if (connection->writes) nn_writes_reset(connection->writes);
     connection->state = NN_CONNECTION_NONE;
 }
 
@@ -35303,6 +37284,8 @@ NN_PRIVATE void nn_connection_detach(nn_connection* connection)
     connection->has_begun = kept.has_begun;
     connection->heard_us = kept.heard_us;
     connection->clock = kept.clock;
+    connection->writes = kept.writes;
+    if (connection->writes) nn_writes_reset(connection->writes); /* the view writes all anew */
     connection->inputs = kept.inputs;
     nn_inputs_interrupt(&connection->inputs);
     connection->input_receiver = kept.input_receiver;
@@ -35478,6 +37461,10 @@ static void connection_acked(void* user, const nn_contents* contents)
         if (contents->frames[i].kind == NN_SENT_STATE && connection->follower) {
             nn_follower_acked(connection->follower, contents->frames[i].value);
         }
+        if (contents->frames[i].kind == NN_SENT_WRITE && connection->writes) {
+            nn_writes_acked(connection->writes, contents->frames[i].value, connection->state_sink->written,
+                            connection->state_sink->user);
+        }
         if (contents->frames[i].kind == NN_SENT_SIZE_PROBE) {
             nn_packet_size_acked(&connection->udp->size, contents->frames[i].value, connection->now_us);
             nn_connection_set_size(connection);
@@ -35493,6 +37480,9 @@ static void connection_lost(void* user, const nn_contents* contents)
         switch (contents->frames[i].kind) {
         case NN_SENT_STATE:
             if (connection->follower) nn_follower_lost(connection->follower, contents->frames[i].value);
+            break;
+        case NN_SENT_WRITE:
+            if (connection->writes) nn_writes_lost(connection->writes, contents->frames[i].value);
             break;
         case NN_SENT_INPUT: connection->input_pending = connection->inputs.count > 0; break;
         case NN_SENT_INPUT_ACK: connection->input_receiver.ack_due = connection->input_receiver.has_tick; break;
@@ -35644,6 +37634,7 @@ static necpnet_result connection_read_close(nn_connection* connection, nn_reader
 static necpnet_result connection_read_own(nn_connection* connection, uint8_t type, nn_reader* reader)
 {
     bool read = true;
+    necpnet_result result;
     uint8_t flags;
     uint32_t tick;
     uint64_t challenge;
@@ -35683,6 +37674,9 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     case NN_FRAME_ACK: read = connection_read_ack(connection, reader); break;
     case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
     case NN_FRAME_INPUT: return connection_read_input(connection, reader);
+    case NN_FRAME_WRITE:
+        result = nn_connection_read_writes(connection, reader);
+        return result == NECPNET_ERR_BAD_DATA ? connection_refuse(connection, "WRITE frame refused") : result;
     case NN_FRAME_STATE: connection->state_came = true; return connection_read_state(connection, reader);
     default:
         read = NECPNET_WITH_VOICE && connection->speaks && type >= NN_FRAME_VOICE && type <= NN_FRAME_VOICE_REPORT &&
@@ -35717,6 +37711,10 @@ static necpnet_result connection_read_control(nn_connection* connection)
             }
             if (result) return result;
             continue;
+        }
+        if (data[0] == NN_CONTROL_STATE) {
+            if (nn_connection_take_state_control(connection, data + 1, bytes - 1)) continue;
+            return connection_refuse(connection, "a CONTROL message about states is malformed");
         }
         if (!connection->take_control) continue;
         if (!connection->take_control(connection->deliver_user, data[0], data + 1, bytes - 1)) {
@@ -35927,6 +37925,7 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     if (NECPNET_WITH_VOICE && connection->speaks && connection_voice_has_room(connection)) {
         at_us = nn_min_u64(at_us, connection->voice->deadline_us(connection->voice->user));
     }
+    if (connection->writes) at_us = nn_min_u64(at_us, nn_writes_deadline_us(connection->writes));
     if (connection->input_receiver.ack_due && !udp) {
         at_us = nn_min_u64(at_us, connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US);
     }
@@ -36046,6 +38045,13 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
         connection->input_pending = !is_udp && nn_inputs_wait(&connection->inputs);
         eliciting = true;
     }
+    uint32_t frame = 0;
+    if (connection->writes && !nn_contents_full(contents) &&
+        nn_writes_write(connection->writes, writer, !is_udp, &frame, connection->state_sink->written,
+                        connection->state_sink->user, now_us)) {
+        nn_contents_add(contents, NN_SENT_WRITE, 0, 0, frame);
+        eliciting = true;
+    }
     return eliciting;
 }
 
@@ -36133,7 +38139,8 @@ static bool connection_make_packet(nn_connection* connection, bool eliciting_too
 NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection)
 {
     return connection->pong_pending || connection->ping_pending || connection->suspend_pending ||
-           connection->input_pending;
+           connection->input_pending ||
+           (connection->writes && connection->now_us >= nn_writes_deadline_us(connection->writes));
 }
 
 /* A packet of padding, to learn whether the path takes its size. Nobody waits for it. */
@@ -36277,6 +38284,7 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
         return;
     }
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
+    bool told = nn_connection_tell_follower(connection);
     bool is_flushed = nn_session_flushed(connection->session);
     if (connection->state == NN_CONNECTION_OPEN || (!is_flushed && now_us < connection->linger_until_us)) {
         if (nn_connection_is_udp(connection)) {
@@ -36286,6 +38294,7 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
             connection_flush_messages(connection);
         }
     }
+    if (!told) connection->is_stalled = true;
     if (connection->state != NN_CONNECTION_LINGERING) return;
     if (nn_session_flushed(connection->session) || now_us >= connection->linger_until_us)
         connection_begin_closing(connection);
@@ -36430,6 +38439,60 @@ NN_PRIVATE bool nn_connection_take_schema(nn_connection* connection, const uint8
     return true;
 }
 /* ---- end src/nn_connection_schema.c ------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_connection_write.c ----------------------------------------------------------------------------- */
+/* nn_connection_write - what a client writes into entities and the talk about it, between the connection and what it serves. */
+
+
+static bool connection_is_up(const nn_connection* connection)
+{
+    return connection->state == NN_CONNECTION_OPEN || connection->state == NN_CONNECTION_LINGERING;
+}
+
+NN_PRIVATE necpnet_result nn_connection_push_write(nn_connection* connection, uint32_t entity, uint32_t number,
+                                                   const void* data, size_t bytes)
+{
+    if (!connection->writes || !connection_is_up(connection)) return NECPNET_ERR_NOT_CONNECTED;
+    return nn_writes_push(connection->writes, entity, number, data, bytes);
+}
+
+NN_PRIVATE necpnet_result nn_connection_tell_state(nn_connection* connection, const void* data, size_t bytes)
+{
+    if (!connection_is_up(connection)) return NECPNET_ERR_NOT_CONNECTED;
+    return nn_session_send_control(connection->session, data, bytes);
+}
+
+static necpnet_result connection_send_tell(void* user, const void* data, size_t bytes)
+{
+    return nn_session_send_control(((nn_connection*)user)->session, data, bytes);
+}
+
+NN_PRIVATE bool nn_connection_tell_follower(nn_connection* connection)
+{
+    if (!NECPNET_WITH_SERVER || !connection->follower || connection->schema_waits) return true;
+    if (!nn_follower_has_tell(connection->follower)) return true;
+    return nn_follower_tell(connection->follower, connection_send_tell, connection);
+}
+
+NN_PRIVATE bool nn_connection_take_state_control(nn_connection* connection, const uint8_t* data, size_t bytes)
+{
+    if (!connection->settings->is_server) {
+        const nn_state_sink* sink = connection->state_sink;
+        return !sink->control || sink->control(sink->user, data, bytes);
+    }
+    return !NECPNET_WITH_SERVER || !connection->follower || nn_follower_take_control(connection->follower, data, bytes);
+}
+
+NN_PRIVATE necpnet_result nn_connection_read_writes(nn_connection* connection, nn_reader* reader)
+{
+    if (!NECPNET_WITH_SERVER || !connection->follower) return NECPNET_ERR_BAD_DATA;
+    necpnet_result result = nn_follower_take_writes(connection->follower, reader, connection->now_us);
+    if (result == NECPNET_ERR_BAD_DATA) {
+        nn_log_write(connection->settings->logger, NECPNET_LOG_WARNING, "a WRITE frame does not decode");
+    }
+    return result;
+}
+/* ---- end src/nn_connection_write.c ------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_connection_path.c ------------------------------------------------------------------------------ */
 /* nn_connection_path - where a UDP peer is: proof of a new address, the change to it, our own change of address; and how large
@@ -36875,6 +38938,7 @@ typedef struct nn_client_query {
 
 struct necpnet_client {
     nn_endpoint endpoint;
+    nn_writes writes;             /* of the view's entities */
     necpnet_client_config config; /* of its pointers view alone is read after create */
     uint8_t psk[NN_PSK_BYTES];    /* OPEN */
     necpnet_client_state state;
@@ -37015,6 +39079,9 @@ NN_PRIVATE uint64_t nn_client_query_deadline_us(const necpnet_client* client);
 
 /* nn_client_run_voice - what the voice says on CONTROL. */
 NN_PRIVATE void nn_client_run_voice(necpnet_client* client);
+
+/* nn_client_view_out - for what the view has to say. */
+NN_PRIVATE nn_view_out nn_client_view_out(necpnet_client* client);
 
 /* nn_client_set_state_sink - STATE frames go there instead of config.view (a runner). */
 NN_PRIVATE void nn_client_set_state_sink(necpnet_client* client, const nn_state_sink* sink);
@@ -37176,6 +39243,32 @@ static uint64_t client_voice_deadline_us(void* user)
     return nn_voice_deadline_us((const necpnet_voice*)user);
 }
 
+static bool client_view_control(void* user, const uint8_t* data, size_t bytes)
+{
+    return nn_view_take_control((necpnet_view*)user, data, bytes);
+}
+
+static void client_view_written(void* user, uint32_t entity, uint32_t number)
+{
+    nn_view_written((necpnet_view*)user, entity, number);
+}
+
+static necpnet_result client_write(void* user, uint32_t entity, uint32_t number, const void* data, size_t bytes)
+{
+    return nn_connection_push_write(&((necpnet_client*)user)->connection, entity, number, data, bytes);
+}
+
+static necpnet_result client_tell(void* user, const void* data, size_t bytes)
+{
+    return nn_connection_tell_state(&((necpnet_client*)user)->connection, data, bytes);
+}
+
+NN_PRIVATE nn_view_out nn_client_view_out(necpnet_client* client)
+{
+    nn_view_out out = {client_write, client_tell, client};
+    return out;
+}
+
 NN_PRIVATE void nn_client_set_state_sink(necpnet_client* client, const nn_state_sink* sink)
 {
     client->state_sink = *sink;
@@ -37215,9 +39308,11 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
         client->endpoint.has_voice = true;
     }
     if (config->view) {
-        nn_state_sink sink = {client_view_read,   client_view_clock, client_view_reset,
-                              client_view_follow, client_view_renew, config->view};
+        nn_state_sink sink = {client_view_read,  client_view_clock,   client_view_reset,   client_view_follow,
+                              client_view_renew, client_view_control, client_view_written, config->view};
+        nn_view_out out = nn_client_view_out(client);
         client->state_sink = sink;
+        nn_view_set_out(config->view, &out);
     }
     necpnet_socket_config sockets;
     necpnet_web_config web;
@@ -37285,6 +39380,10 @@ void necpnet_client_destroy(necpnet_client* client)
     nn_client_end_attempts(client);
     if (NECPNET_WITH_VOICE && client->connection.voice) nn_voice_disconnected(client->config.voice);
     nn_connection_reset(&client->connection);
+    if (client->config.view) {
+        nn_view_out none = {NULL, NULL, NULL};
+        nn_view_set_out(client->config.view, &none);
+    }
     nn_session_reset(&client->sessions[0]);
     nn_session_reset(&client->sessions[1]);
     nn_alloc_give(alloc, client->urls, (size_t)client->url_capacity * sizeof(nn_url));
@@ -37486,6 +39585,11 @@ NN_PRIVATE void nn_client_init_connection(necpnet_client* client)
                        client->config.inputs_max);
     nn_clock_sync_init(&client->clock);
     client->connection.clock = &client->clock;
+    if (client->config.view) {
+        const necpnet_view_config* limits = nn_view_get_config(client->config.view);
+        nn_writes_init(&client->writes, &client->endpoint.alloc, limits->write_hz, limits->write_bytes_per_s);
+        client->connection.writes = &client->writes;
+    }
     client->connection.take_control = client_take_control;
     client->connection.deliver_user = client;
     if (NECPNET_WITH_VOICE && client->config.voice) client->connection.voice = &client->voice_port;
@@ -38914,6 +41018,7 @@ struct necpnet_server {
     nn_group* groups;
     uint32_t group_capacity;
     uint64_t world_commit; /* of the world, as of the last update */
+    uint64_t world_told;   /* the same */
     uint64_t wall_offset_us;
     bool has_wall;
     necpnet_server_statistics totals; /* of peers gone, and drops */
@@ -39461,8 +41566,9 @@ necpnet_result necpnet_server_set_wall_time(necpnet_server* server, uint64_t wal
 static void server_follow_world(necpnet_server* server)
 {
     const necpnet_world* world = server->config.world;
-    if (!world || world->commit == server->world_commit) return;
+    if (!world || (world->commit == server->world_commit && world->told == server->world_told)) return;
     server->world_commit = world->commit;
+    server->world_told = world->told;
     for (uint32_t slot = 0; slot < server->slot_count; slot++) {
         nn_peer* peer = server->peers[slot];
         if (!peer || !peer->connection.follower) continue;
@@ -40060,7 +42166,10 @@ NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const 
         nn_world_unfollow(server->config.world, peer->connection.follower);
         peer->connection.follower = NULL;
     }
-    if (server->config.world) nn_world_forget(server->config.world, nn_peer_name(peer));
+    if (server->config.world) {
+        nn_world_end_peer(server->config.world, nn_peer_name(peer));
+        nn_world_forget(server->config.world, nn_peer_name(peer));
+    }
     nn_server_mark_ready(server, peer);
 }
 
@@ -46763,7 +48872,10 @@ typedef enum nn_runner_kind {
     NN_RUNNER_CLOCK = 7,
     NN_RUNNER_RESET = 8,
     NN_RUNNER_RENEW = 9,
-    NN_RUNNER_FOLLOW = 10 /* nn_schema_describe of the server's schema; without bytes: it is ours */
+    NN_RUNNER_FOLLOW = 10,  /* nn_schema_describe of the server's schema; without bytes: it is ours */
+    NN_RUNNER_WRITE = 11,   /* a command: a write of an entity, or (number 0) a CONTROL message */
+    NN_RUNNER_CONTROL = 12, /* a CONTROL message about states */
+    NN_RUNNER_WRITTEN = 13  /* a write has arrived */
 } nn_runner_kind;
 
 /* One record of a ring. Behind it (or elsewhere) stand name, text and data, each as long as it says; texts have a NUL. */
@@ -46782,6 +48894,8 @@ typedef struct nn_runner_record {
             uint32_t linger_ms;
             int url_count;
             uint64_t wall_us;
+            uint32_t entity;
+            uint32_t number;
             necpnet_send_options options;
         } command;
         necpnet_event event;
@@ -46789,6 +48903,8 @@ typedef struct nn_runner_record {
             uint64_t at_us;
             int64_t offset_us;
             uint32_t tick_hz;
+            uint32_t entity;
+            uint32_t number;
         } feed;
     } as;
 } nn_runner_record;
@@ -46869,6 +48985,10 @@ NN_PRIVATE void nn_runner_wake(necpnet_runner* runner);
 /* nn_runner_thread - the I/O thread. */
 NN_PRIVATE void nn_runner_run(void* user);
 NN_PRIVATE void nn_runner_set_state_sink(necpnet_runner* runner);
+
+/* nn_runner_set_view_out - what the view has to say goes through the ring of commands. */
+NN_PRIVATE void nn_runner_set_view_out(necpnet_runner* runner);
+
 NN_PRIVATE void nn_runner_publish(necpnet_runner* runner, uint64_t now_us);
 NN_PRIVATE void nn_runner_drop_behind(necpnet_runner* runner);
 
@@ -46960,7 +49080,10 @@ static necpnet_result runner_begin(necpnet_runner* runner, const necpnet_client_
         runner->modes[i] = (uint8_t)config->channels[i].mode;
         runner->message_bytes_max[i] = config->channels[i].message_bytes_max;
     }
-    if (runner->view) nn_runner_set_state_sink(runner);
+    if (runner->view) {
+        nn_runner_set_state_sink(runner);
+        nn_runner_set_view_out(runner);
+    }
     nn_runner_publish(runner, necpnet_time_us());
     runner->started = nn_thread_start(&runner->thread, nn_runner_run, runner);
     return runner->started ? NECPNET_OK : NECPNET_ERR_LIMIT_REACHED;
@@ -47084,7 +49207,7 @@ necpnet_result necpnet_runner_server_tick(const necpnet_runner* runner, uint64_t
 static necpnet_result runner_command(necpnet_runner* runner, nn_runner_record* record, const void* name,
                                      const void* text, const void* data)
 {
-    if (record->kind == NN_RUNNER_SEND || record->kind == NN_RUNNER_INPUT) {
+    if (record->kind == NN_RUNNER_SEND || record->kind == NN_RUNNER_INPUT || record->kind == NN_RUNNER_WRITE) {
         uint32_t bytes = record->name_bytes + record->data_bytes;
         if (bytes > runner->commands.capacity / 4) bytes = 0; /* elsewhere */
         bytes += (uint32_t)sizeof *record + NN_RUNNER_RESERVE_BYTES;
@@ -47199,6 +49322,34 @@ necpnet_result necpnet_runner_send_input(necpnet_runner* runner, uint32_t tick, 
     return runner_command(runner, &record, NULL, NULL, data);
 }
 
+static necpnet_result runner_view_say(necpnet_runner* runner, uint32_t entity, uint32_t number, const void* data,
+                                      size_t bytes)
+{
+    if (runner_state(runner) != NECPNET_CLIENT_CONNECTED) return NECPNET_ERR_NOT_CONNECTED;
+    nn_runner_record record;
+    runner_record_init(&record, NN_RUNNER_WRITE);
+    record.as.command.entity = entity;
+    record.as.command.number = number;
+    record.data_bytes = (uint32_t)bytes;
+    return runner_command(runner, &record, NULL, NULL, data);
+}
+
+static necpnet_result runner_view_write(void* user, uint32_t entity, uint32_t number, const void* data, size_t bytes)
+{
+    return runner_view_say((necpnet_runner*)user, entity, number, data, bytes);
+}
+
+static necpnet_result runner_view_tell(void* user, const void* data, size_t bytes)
+{
+    return runner_view_say((necpnet_runner*)user, 0, 0, data, bytes);
+}
+
+NN_PRIVATE void nn_runner_set_view_out(necpnet_runner* runner)
+{
+    nn_view_out out = {runner_view_write, runner_view_tell, runner};
+    nn_view_set_out(runner->view, &out);
+}
+
 /* ---- events -- */
 
 /* The I/O thread has found that it can be followed. */
@@ -47230,6 +49381,12 @@ static void runner_feed_view(necpnet_runner* runner, nn_runner_record* record)
         nn_view_set_clock(runner->view, record->as.feed.offset_us, record->as.feed.tick_hz);
     } else if (record->kind == NN_RUNNER_FOLLOW) {
         runner_follow(runner, record);
+    } else if (record->kind == NN_RUNNER_CONTROL) {
+        if (!nn_view_take_control(runner->view, nn_runner_payload(record), record->data_bytes)) {
+            nn_atomic_exchange(&runner->view_failed, (uint32_t)-NECPNET_ERR_BAD_DATA);
+        }
+    } else if (record->kind == NN_RUNNER_WRITTEN) {
+        nn_view_written(runner->view, record->as.feed.entity, record->as.feed.number);
     } else if (record->kind == NN_RUNNER_RENEW) {
         nn_view_renew(runner->view, record->as.feed.offset_us != 0);
     } else {
@@ -47462,10 +49619,34 @@ static void runner_state_renew(void* user, bool ordered)
     runner_feed((necpnet_runner*)user, NN_RUNNER_RENEW, ordered, 0);
 }
 
+static bool runner_state_control(void* user, const uint8_t* data, size_t bytes)
+{
+    necpnet_runner* runner = (necpnet_runner*)user;
+    nn_runner_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = NN_RUNNER_CONTROL;
+    record.data_bytes = (uint32_t)bytes;
+    if (!runner_report(runner, &record, NULL, NULL, data)) {
+        nn_atomic_exchange(&runner->view_failed, (uint32_t)-NECPNET_ERR_OUT_OF_MEMORY);
+    }
+    return true;
+}
+
+static void runner_state_written(void* user, uint32_t entity, uint32_t number)
+{
+    necpnet_runner* runner = (necpnet_runner*)user;
+    nn_runner_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = NN_RUNNER_WRITTEN;
+    record.as.feed.entity = entity;
+    record.as.feed.number = number;
+    (void)runner_report(runner, &record, NULL, NULL, NULL); /* unknown: the next write holds more than it must */
+}
+
 NN_PRIVATE void nn_runner_set_state_sink(necpnet_runner* runner)
 {
-    nn_state_sink sink = {runner_state_read,   runner_state_clock, runner_state_reset,
-                          runner_state_follow, runner_state_renew, runner};
+    nn_state_sink sink = {runner_state_read,  runner_state_clock,   runner_state_reset,   runner_state_follow,
+                          runner_state_renew, runner_state_control, runner_state_written, runner};
     nn_client_set_state_sink(runner->client, &sink);
 }
 
@@ -47504,6 +49685,17 @@ static bool runner_obey_send(necpnet_runner* runner, nn_runner_record* record)
     return true;
 }
 
+static void runner_obey_write(necpnet_runner* runner, nn_runner_record* record)
+{
+    nn_view_out out = nn_client_view_out(runner->client);
+    const uint8_t* data = nn_runner_payload(record);
+    if (record->as.command.number) { /* unsent without a connection: the view sends it with the next */
+        (void)out.write(out.user, record->as.command.entity, record->as.command.number, data, record->data_bytes);
+    } else {
+        (void)out.tell(out.user, data, record->data_bytes);
+    }
+}
+
 static bool runner_obey_one(necpnet_runner* runner, nn_runner_record* record)
 {
     const char* payload = (const char*)nn_runner_payload(record);
@@ -47517,6 +49709,7 @@ static bool runner_obey_one(necpnet_runner* runner, nn_runner_record* record)
         result = necpnet_client_set_token(runner->client, payload, record->as.command.wall_us);
         if (result != NECPNET_OK) runner_report_failure(runner, result);
         break;
+    case NN_RUNNER_WRITE: runner_obey_write(runner, record); break;
     case NN_RUNNER_DISCONNECT:
         necpnet_client_disconnect(runner->client, record->as.command.code, payload, record->as.command.linger_ms);
         nn_atomic_subtract(&runner->disconnects, 1);

@@ -239,7 +239,7 @@ TEST_UNUSED static kit_end* upgraded(void)
 TEST_UNUSED static necpnet_web_connection* begin_pair(void)
 {
     necpnet_web_connection* connection = NULL;
-    necpnet_web_answer answer = {NECPNET_WEB_ACCEPT, 0, NULL, NULL, NULL, NULL};
+    necpnet_web_answer answer = {NECPNET_WEB_ACCEPT, 0, NULL, NULL, NULL, NULL, false};
     begin_server(&answer);
     begin_client();
     TEST_OK(necpnet_web_connect(world.client.web, "ws://server:81/chat?room=1", NULL, NULL, &connection));

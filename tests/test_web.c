@@ -22,7 +22,7 @@ static void expect_answer(const char* request, const char* status, int requests)
 
 TEST(test_web_answers_requests_by_name)
 {
-    necpnet_web_answer answer = {NECPNET_WEB_REFUSE, 418, "short and stout", "X-Pot: tea\r\n", NULL, NULL};
+    necpnet_web_answer answer = {NECPNET_WEB_REFUSE, 418, "short and stout", "X-Pot: tea\r\n", NULL, NULL, false};
     static const size_t pieces[] = {0, 1, 7};
     for (size_t i = 0; i < NN_COUNT(pieces); i++) {
         begin_server(&answer);
@@ -59,7 +59,7 @@ TEST(test_web_without_handler_upgrades_all_and_answers_426)
 
 TEST(test_web_tells_the_handler_what_was_asked)
 {
-    necpnet_web_answer answer = {NECPNET_WEB_ACCEPT, 0, NULL, "X-More: 1\r\n", "b", &world};
+    necpnet_web_answer answer = {NECPNET_WEB_ACCEPT, 0, NULL, "X-More: 1\r\n", "b", &world, false};
     begin_server(&answer);
     kit_end* stream = kit_wire_connect(&world.wire);
     kit_wire_say_text(stream, UPGRADE "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n\r\n");
@@ -78,7 +78,7 @@ TEST(test_web_tells_the_handler_what_was_asked)
 
 TEST(test_web_refuses_a_subprotocol_that_was_not_offered)
 {
-    necpnet_web_answer answer = {NECPNET_WEB_ACCEPT, 0, NULL, NULL, "c", NULL};
+    necpnet_web_answer answer = {NECPNET_WEB_ACCEPT, 0, NULL, NULL, "c", NULL, false};
     begin_server(&answer);
     expect_answer(UPGRADE "Sec-WebSocket-Protocol: a, b\r\n\r\n", "400", 1);
     TEST_EQUAL(world.server.closes, 1); /* it was accepted, so its end is told */
@@ -534,7 +534,7 @@ TEST(test_web_survives_each_failing_allocation)
 TEST(test_web_survives_noise_in_every_state)
 {
     TEST_EACH_SEED (seed, 200) {
-        necpnet_web_answer answer = {NECPNET_WEB_ACCEPT, 0, NULL, NULL, NULL, NULL};
+        necpnet_web_answer answer = {NECPNET_WEB_ACCEPT, 0, NULL, NULL, NULL, NULL, false};
         begin_server(&answer);
         struct test_random random = test_random_begin(seed);
         world.wire.piece = (size_t)test_random_below(&random, 12);

@@ -8,7 +8,7 @@
 
 TEST(test_web_hands_over_raw_bytes_behind_the_head)
 {
-    necpnet_web_answer answer = {NECPNET_WEB_RAW, 0, NULL, NULL, NULL, NULL};
+    necpnet_web_answer answer = {NECPNET_WEB_RAW, 0, NULL, NULL, NULL, NULL, false};
     begin_server(&answer);
     world.server.echoing = true;
     kit_end* stream = kit_wire_connect(&world.wire);
@@ -61,7 +61,7 @@ TEST(test_web_a_proxy_may_pause_in_the_request)
 
 TEST(test_web_connects_raw)
 {
-    necpnet_web_answer answer = {NECPNET_WEB_RAW, 0, NULL, NULL, NULL, NULL};
+    necpnet_web_answer answer = {NECPNET_WEB_RAW, 0, NULL, NULL, NULL, NULL, false};
     necpnet_web_connection* connection = NULL;
     necpnet_address address = {NECPNET_ADDRESS_IPV4, 0, 80, 0, {127, 0, 0, 1}};
     begin_server(&answer);
@@ -133,7 +133,7 @@ TEST(test_web_names_why_it_could_not_connect)
 
 TEST(test_web_names_a_refused_upgrade_with_its_status)
 {
-    necpnet_web_answer answer = {NECPNET_WEB_REFUSE, 404, NULL, NULL, NULL, NULL};
+    necpnet_web_answer answer = {NECPNET_WEB_REFUSE, 404, NULL, NULL, NULL, NULL, false};
     necpnet_web_connection* connection = NULL;
     begin_server(&answer);
     begin_client();
@@ -146,7 +146,7 @@ TEST(test_web_names_a_refused_upgrade_with_its_status)
 /* A server that the test plays: a raw web that answers with these bytes. */
 static void expect_from_server(const char* bytes, bool hang_up, necpnet_result reason)
 {
-    necpnet_web_answer answer = {NECPNET_WEB_RAW, 0, NULL, NULL, NULL, NULL};
+    necpnet_web_answer answer = {NECPNET_WEB_RAW, 0, NULL, NULL, NULL, NULL, false};
     necpnet_web_connection* connection = NULL;
     begin_server(&answer);
     begin_client();
@@ -169,7 +169,7 @@ TEST(test_web_names_servers_that_do_not_speak_websocket)
 
 TEST(test_web_gives_up_a_server_that_says_nothing)
 {
-    necpnet_web_answer answer = {NECPNET_WEB_RAW, 0, NULL, NULL, NULL, NULL};
+    necpnet_web_answer answer = {NECPNET_WEB_RAW, 0, NULL, NULL, NULL, NULL, false};
     necpnet_web_connection* connection = NULL;
     begin_server(&answer);
     begin_client();

@@ -198,7 +198,7 @@ TEST(test_web_deflate_answers_what_it_was_offered)
 /* A server that the test plays upgrades our client with this choice of extension. */
 static void begin_choosing_server(const necpnet_web_deflate* deflate, const char* choice)
 {
-    necpnet_web_answer answer = {NECPNET_WEB_RAW, 0, NULL, NULL, NULL, NULL};
+    necpnet_web_answer answer = {NECPNET_WEB_RAW, 0, NULL, NULL, NULL, NULL, false};
     necpnet_web_connection* connection = NULL;
     char accept[NN_UPGRADE_ACCEPT_BYTES + 1];
     char text[1024];

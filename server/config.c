@@ -884,6 +884,15 @@ static void config_show_value(const config* loaded, const config_row* row, text*
     }
 }
 
+void config_put_json(const config* loaded, text* out)
+{
+    for (size_t i = 0; i < CONFIG_ROW_COUNT; i++) {
+        text_format(out, "%s\"%s\":", i ? "," : "{", config_rows[i].key);
+        config_show_value(loaded, &config_rows[i], out);
+    }
+    text_put(out, "}");
+}
+
 void config_show(const config* loaded, text* out)
 {
     static const char* const sources[] = {"preset", "file", "environment", "flag"};
@@ -920,7 +929,9 @@ void config_help(text* out)
     text_put(
         out,
         "necpnet-server - one process for native games over UDP, browsers over WebSocket, and REST.\n\n"
-        "usage: necpnet-server [--config FILE] [--KEY VALUE]...\n\n"
+        "usage: necpnet-server [--config FILE] [--KEY VALUE]...\n"
+        "       necpnet-server migrate up|status [--config FILE] [--KEY VALUE]...   the schema of the store\n"
+        "       necpnet-server routes                                               the table of routes, as JSON\n\n"
         "Without any configuration it starts in development mode: on loopback alone, with a token key of its own,\n"
         "and prints the address of the demo page and a test token.\n\n"
         "  --config FILE     one JSON object with the keys below (also: environment NECPNET_CONFIG)\n"

@@ -158,6 +158,9 @@ void config_help(text* out);
 /* config_show - every key, its value and where it came from; secrets are hidden. */
 void config_show(const config* loaded, text* out);
 
+/* config_put_json - every key and its value as one JSON object; secrets are "(hidden)". */
+void config_put_json(const config* loaded, text* out);
+
 /* config_read_file - a whole file as text with a NUL behind it; free it. NULL: errno says why (EFBIG: too large). */
 char* config_read_file(const char* path, size_t bytes_max, size_t* out_bytes);
 

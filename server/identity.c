@@ -11,6 +11,7 @@
 #include "fields.h"
 #include "json.h"
 #include "log.h"
+#include "players.h"
 #include "revocations.h"
 #include "tokens.h"
 
@@ -336,6 +337,8 @@ necpnet_result identity_authorize(const char* credential, const necpnet_address*
     memset(out_identity, 0, sizeof(*out_identity));
     out_identity->client_id = who.client_id;
     out_identity->expires_us = who.expires_us;
+    const identity_office* office = user;
+    if (office->names) players_note(office->names, who.client_id, who.subject);
     snprintf((char*)out_identity->user_data, sizeof(out_identity->user_data), "%s", who.name);
     return NECPNET_OK;
 }

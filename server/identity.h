@@ -30,12 +30,14 @@ typedef struct identity {
 } identity;
 
 struct revocations;
+struct players;
 
 /* What identities are judged by. */
 typedef struct identity_office {
     const config* settings;
     keyring* keys;
     struct revocations* revoked; /* NULL: none */
+    struct players* names;       /* where subjects are noted; NULL: nowhere */
 } identity_office;
 
 /* identity_verify - whether the JWT is signed by a key of the ring with that key's algorithm, holds now and was not revoked.

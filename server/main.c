@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "routes.h"
 #include "worker.h"
 
 enum { EXIT_IN_ORDER = 0, EXIT_ENVIRONMENT = 1, EXIT_CONFIGURATION = 2, EXIT_FORCED = 3 };
@@ -138,7 +139,7 @@ static bool main_write_ready(const config* settings, const tokens* office, const
 }
 
 /* The first words of development mode, for a person. */
-static void main_greet(const config* settings, const tokens* office, const char* host)
+static void main_greet(const config* settings, tokens* office, const char* host)
 {
     tokens_grant grant;
     tokens_wish wish = {.host = host, .transport = TOKENS_ANY, .client_id = 1, .name = ""};
@@ -193,7 +194,10 @@ static necpnet_result main_make_workers(main_crew* crew, const char** out_what)
     while (result == NECPNET_OK && crew->count < (int)settings->workers) {
         result = worker_create(&arena_game, &crew->known, crew->back, crew->count, crew->shared,
                                &crew->workers[crew->count], out_what);
-        if (result == NECPNET_OK) crew->count++;
+        if (result != NECPNET_OK) break;
+        crew->known.workers[crew->count] = crew->workers[crew->count];
+        crew->count++;
+        atomic_store(&crew->known.worker_count, crew->count);
     }
     return result;
 }
@@ -249,6 +253,7 @@ static int main_run(const config* settings, const pages* files)
         what = opened;
         result = services_begin(&crew.known, settings, &office, files, &figures, opened, sizeof(opened));
     }
+    crew.known.signals = &main_signals;
     if (result == NECPNET_OK) result = main_make_workers(&crew, &what);
     if (result != NECPNET_OK) {
         main_end(&crew);
@@ -307,13 +312,54 @@ static int main_obey(const config* settings, config_result wish, text* said)
     return code;
 }
 
+/* `necpnet-server migrate up|status`: the store's schema. */
+static int main_migrate(const config* settings, bool up)
+{
+    char what[256];
+    text said;
+    store* records = NULL;
+    log_begin(NECPNET_LOG_WARNING, false, 2);
+    necpnet_result result = store_open(settings->store, up, &records, what, sizeof(what));
+    if (result != NECPNET_OK) {
+        fprintf(stderr, "necpnet-server: the store could not be opened: %s\n", what);
+        return EXIT_ENVIRONMENT;
+    }
+    text_begin_growing(&said);
+    bool right = store_migrations(records, &said) && !said.failed;
+    if (right) printf("%s: %s%s", store_name(records), strchr(said.to, '\n') ? "\n" : "", said.to);
+    text_end(&said);
+    store_close(records);
+    return right ? EXIT_IN_ORDER : EXIT_ENVIRONMENT;
+}
+
+static int main_print_routes(void)
+{
+    text said;
+    text_begin_growing(&said);
+    routes_describe(&said);
+    fputs(said.failed ? "" : said.to, stdout);
+    text_end(&said);
+    return EXIT_IN_ORDER;
+}
+
 int main(int argument_count, char** arguments)
 {
     config settings;
     text said;
+    bool migrates = argument_count > 2 && strcmp(arguments[1], "migrate") == 0;
+    bool up = migrates && strcmp(arguments[2], "up") == 0;
+    if (argument_count == 2 && strcmp(arguments[1], "routes") == 0) return main_print_routes();
+    if (migrates && (up || strcmp(arguments[2], "status") == 0)) {
+        arguments += 2;
+        argument_count -= 2;
+    } else {
+        migrates = false;
+    }
     text_begin_growing(&said);
     config_result wish = config_load(&settings, argument_count, arguments, main_environment, &said);
-    int code = said.failed ? EXIT_ENVIRONMENT : main_obey(&settings, wish, &said);
+    int code = said.failed                      ? EXIT_ENVIRONMENT
+               : migrates && wish == CONFIG_RUN ? main_migrate(&settings, up)
+                                                : main_obey(&settings, wish, &said);
     text_end(&said);
     config_release(&settings);
     return code;

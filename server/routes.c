@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "connections.h"
 
 #define PLAYERS (ROLE_PLAYER | ROLE_SERVICE | ROLE_ADMIN)
 #define OPERATORS (ROLE_SERVICE | ROLE_ADMIN)
@@ -29,12 +30,72 @@ static const field analysis_route_fields[] = {ANALYSIS_FRAME, QUERY_CHOICE("rout
                                               FIELDS_END};
 static const field analysis_capacity_fields[] = {ANALYSIS_FRAME, FIELDS_END};
 
+static const field health_batch_fields[] = {
+    BODY_TEXTS("services", true, 64, 32),
+    FIELDS_END,
+};
+
+static const field connections_fields[] = {
+    QUERY_CHOICE("status", "active|idle|closing"),
+    QUERY_INTEGER("limit", 1, CONNECTIONS_LIST_MAX),
+    QUERY_ID("cursor", CONNECTION_ID_BYTES - 1),
+    FIELDS_END,
+};
+
+static const field connection_fields[] = {
+    PATH_ID("connection_id", CONNECTION_ID_BYTES - 1),
+    FIELDS_END,
+};
+
+static const field udp_connect_fields[] = {
+    PATH_ID("session_id", 64),
+    BODY_FIELD("player", FIELD_TEXT, false, 0, 24),
+    FIELDS_END,
+};
+
+static const field rotate_fields[] = {
+    BODY_FIELD("lifetime_s", FIELD_INTEGER, false, 60, 86400),
+    FIELDS_END,
+};
+
+static const field revoke_fields[] = {
+    BODY_FIELD("token", FIELD_TEXT, false, 1, IDENTITY_JWT_BYTES_MAX),
+    BODY_FIELD("connect_token", FIELD_TEXT, false, 1, NECPNET_TOKEN_TEXT_BYTES_MAX),
+    BODY_FIELD("player_id", FIELD_TEXT, false, 1, IDENTITY_SUBJECT_BYTES_MAX),
+    FIELDS_END,
+};
+
+static const field service_token_fields[] = {
+    BODY_FIELD("service", FIELD_ID, true, 1, 64),
+    BODY_FIELD("lifetime_s", FIELD_INTEGER, false, 60, 86400),
+    FIELDS_END,
+};
+
+static const field audit_fields[] = {
+    QUERY_INTEGER("limit", 1, STORE_LIST_MAX),
+    QUERY_ID("cursor", 48),
+    {"player_id", FIELD_IN_QUERY, FIELD_TEXT, false, 1, IDENTITY_SUBJECT_BYTES_MAX, NULL, 0},
+    FIELDS_END,
+};
+
+static const field token_epoch_fields[] = {
+    BODY_FIELD("epoch", FIELD_INTEGER, true, 0, UINT32_MAX),
+    FIELDS_END,
+};
+
+static const field player_fields[] = {
+    {"player_id", FIELD_IN_PATH, FIELD_TEXT, true, 1, IDENTITY_SUBJECT_BYTES_MAX, NULL, 0},
+    FIELDS_END,
+};
+
 /* ------------------------------------------------------------------------------------------------------ routes -- */
 
 /* clang-format off */
 static const route routes_table[] = {
     /* health and figures */
     {"GET", "/health", ROUTE_SEED, {ROLE_ANYONE, NULL, NULL, LIMIT_HEALTH}, NULL, api_health},
+    {"POST", "/health/batch", ROUTE_SEED, {ROLE_ANYONE, NULL, NULL, LIMIT_HEALTH}, health_batch_fields, api_health_batch},
+    {"GET", "/health/ws", ROUTE_SEED | ROUTE_UPGRADE, {ROLE_ANYONE, NULL, NULL, LIMIT_HEALTH}, NULL, NULL},
     {"GET", "/metrics", ROUTE_SEED, {ROLE_ANYONE, NULL, NULL, LIMIT_HEALTH}, NULL, api_metrics},
     {"GET", "/api/v1/game", 0, {ROLE_ANYONE, NULL, NULL, LIMIT_READ}, NULL, api_game},
 
@@ -43,8 +104,39 @@ static const route routes_table[] = {
     {"GET", "/network/analysis/routes", ROUTE_SEED, {OPERATORS, NULL, NULL, LIMIT_READ}, analysis_route_fields, api_analysis_routes},
     {"GET", "/network/analysis/capacity", ROUTE_SEED, {OPERATORS, NULL, NULL, LIMIT_READ}, analysis_capacity_fields, api_analysis_capacity},
 
+    /* the API about itself */
+    {"GET", "/openapi.yaml", ROUTE_SEED, {ROLE_ANYONE, NULL, NULL, LIMIT_READ}, NULL, api_openapi},
+    {"GET", "/docs", ROUTE_SEED, {ROLE_ANYONE, NULL, NULL, LIMIT_READ}, NULL, api_docs},
+
+    /* connections; the path of the WebSocket itself is ws_path */
+    {"GET", "/ws", ROUTE_SEED | ROUTE_UPGRADE, {ROLE_ANYONE, NULL, NULL, LIMIT_WRITE}, NULL, NULL},
+    {"GET", "/ws/connections", ROUTE_SEED, {PLAYERS, NULL, NULL, LIMIT_READ}, connections_fields, api_connections},
+    {"GET", "/ws/connections/{connection_id}", ROUTE_SEED,
+     {PLAYERS, rules_owner_connection, "connection_id", LIMIT_READ}, connection_fields, api_connection},
+    {"DELETE", "/ws/connections/{connection_id}", ROUTE_SEED,
+     {PLAYERS, rules_owner_connection, "connection_id", LIMIT_WRITE}, connection_fields, api_connection_close},
+
     /* credentials */
     {"POST", "/api/v1/connect-tokens", 0, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, connect_token_fields, api_connect_tokens},
+    {"POST", "/udp/sessions/{session_id}/connect", ROUTE_SEED, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, udp_connect_fields,
+     api_udp_connect},
+    {"POST", "/api/v1/tokens/rotate", 0, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, rotate_fields, api_tokens_rotate},
+    {"POST", "/api/v1/tokens/revoke", 0, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, revoke_fields, api_tokens_revoke},
+    {"POST", "/api/v1/service-tokens", 0, {ROLE_ADMIN, NULL, NULL, LIMIT_TOKEN}, service_token_fields, api_service_tokens},
+
+    /* administration */
+    {"GET", "/api/v1/admin/sessions", 0, {ROLE_ADMIN, NULL, NULL, LIMIT_ADMIN}, connections_fields, api_connections},
+    {"GET", "/api/v1/admin/configuration", 0, {ROLE_ADMIN, NULL, NULL, LIMIT_ADMIN}, NULL, api_admin_configuration},
+    {"GET", "/api/v1/admin/audit", 0, {ROLE_ADMIN, NULL, NULL, LIMIT_ADMIN}, audit_fields, api_admin_audit},
+    {"POST", "/api/v1/admin/drain", 0, {ROLE_ADMIN, NULL, NULL, LIMIT_ADMIN}, NULL, api_admin_drain},
+    {"POST", "/api/v1/admin/token-epoch", 0, {ROLE_ADMIN, NULL, NULL, LIMIT_ADMIN}, token_epoch_fields,
+     api_admin_token_epoch},
+
+    /* what is stored about a player */
+    {"GET", "/api/v1/players/{player_id}/data", 0,
+     {ROLE_PLAYER | ROLE_ADMIN, rules_owner_player, "player_id", LIMIT_ADMIN}, player_fields, api_player_data},
+    {"DELETE", "/api/v1/players/{player_id}/data", 0,
+     {ROLE_PLAYER | ROLE_ADMIN, rules_owner_player, "player_id", LIMIT_ADMIN}, player_fields, api_player_data_erase},
 
     {NULL, NULL, 0, {0, NULL, NULL, LIMIT_NONE}, NULL, NULL},
 };

@@ -2,6 +2,7 @@
 #include "services.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void services_keep(void* user)
@@ -11,6 +12,7 @@ static void services_keep(void* user)
     keyring_refresh(known->keys);
     board_read(known->figures, &figures);
     if (figures.at_us) analysis_sample(known->past, &figures, necpnet_wall_time_us() / 1000000u);
+    health_look(known->state, known);
 }
 
 /* The keeper has no jobs, only its idle moments. */
@@ -29,8 +31,14 @@ static necpnet_result services_begin_identities(services* out, char* what, size_
     if (result != NECPNET_OK) return result;
     snprintf(what, what_bytes, "the list of revocations");
     result = revocations_create(out->records, &out->revoked);
-    out->identities = (identity_office){.settings = out->settings, .keys = out->keys, .revoked = out->revoked};
+    out->identities =
+        (identity_office){.settings = out->settings, .keys = out->keys, .revoked = out->revoked, .names = out->names};
     if (result != NECPNET_OK) return result;
+    snprintf(what, what_bytes, "memory");
+    out->state = calloc(1, sizeof(*out->state));
+    if (!out->state) return NECPNET_ERR_OUT_OF_MEMORY;
+    health_begin(out->state);
+    health_look(out->state, out);
     snprintf(what, what_bytes, "a thread");
     return desk_create(&keeper, &out->keeper);
 }
@@ -38,12 +46,17 @@ static necpnet_result services_begin_identities(services* out, char* what, size_
 necpnet_result services_begin(services* out, const config* settings, tokens* office, const pages* files, board* figures,
                               char* what, size_t what_bytes)
 {
-    *out = (services){.settings = settings, .office = office, .files = files, .figures = figures};
+    memset(out, 0, sizeof(*out));
+    out->settings = settings;
+    out->office = office;
+    out->files = files;
+    out->figures = figures;
     snprintf(what, what_bytes, "memory for the history");
     out->past = analysis_create(settings->region, (uint32_t)settings->history_minutes);
     if (!out->past) return NECPNET_ERR_OUT_OF_MEMORY;
     snprintf(what, what_bytes, "the rate limits");
     necpnet_result result = limits_create(settings, &out->buckets);
+    if (result == NECPNET_OK) result = players_create(&out->names);
     if (result == NECPNET_OK) {
         char why[256];
         result = store_open(settings->store, true, &out->records, why, sizeof(why));
@@ -89,5 +102,8 @@ void services_end(services* known)
     events_close(known->kinds);
     limits_destroy(known->buckets);
     analysis_destroy(known->past);
+    players_destroy(known->names);
+    if (known->state) health_end(known->state);
+    free(known->state);
     memset(known, 0, sizeof(*known));
 }

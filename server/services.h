@@ -4,6 +4,8 @@
 #ifndef SERVER_SERVICES_H
 #define SERVER_SERVICES_H
 
+#include <stdatomic.h>
+
 #include "analysis.h"
 #include "board.h"
 #include "bus/bus.h"
@@ -11,10 +13,12 @@
 #include "config.h"
 #include "desk.h"
 #include "events.h"
+#include "health.h"
 #include "identity.h"
 #include "rate_limits.h"
 #include "pages.h"
 #include "partners.h"
+#include "players.h"
 #include "revocations.h"
 #include "store/store.h"
 #include "tokens.h"
@@ -34,7 +38,12 @@ typedef struct services {
     revocations* revoked;
     identity_office identities;
     analysis* past;
-    desk* keeper; /* a thread that looks after files, and samples the board, once a second */
+    health* state;
+    players* names;
+    desk* keeper;        /* a thread that looks after files and health, and samples the board, once a second */
+    atomic_int* signals; /* how many SIGTERM came; an administrator's drain adds one */
+    struct worker* workers[CONFIG_WORKERS_MAX];
+    atomic_int worker_count; /* of those that run */
 } services;
 
 /* services_begin - opens store, cache and bus as the configuration says.

@@ -19,7 +19,11 @@ bool tokens_random(void* to, size_t bytes)
 
 necpnet_result tokens_begin(tokens* office, const config* settings)
 {
-    *office = (tokens){.settings = settings, .udp_port = -1, .tls = settings->certificate_file[0] != 0};
+    memset(office, 0, sizeof(*office));
+    office->settings = settings;
+    office->udp_port = -1;
+    office->tls = settings->certificate_file[0] != 0;
+    atomic_init(&office->epoch, (unsigned)settings->token_epoch);
     office->key_count = settings->token_keys.count;
     memcpy(office->keys, settings->token_keys.items, sizeof(office->keys));
     if (office->key_count > 0) return NECPNET_OK;
@@ -55,7 +59,7 @@ static void tokens_add_own_urls(const tokens* office, const tokens_wish* wish, t
     }
 }
 
-necpnet_result tokens_make(const tokens* office, const tokens_wish* wish, tokens_grant* out_grant)
+necpnet_result tokens_make(tokens* office, const tokens_wish* wish, tokens_grant* out_grant)
 {
     const char* urls[NECPNET_URLS_MAX];
     const config_list* public_urls = &office->settings->public_urls;
@@ -76,7 +80,7 @@ necpnet_result tokens_make(const tokens* office, const tokens_wish* wish, tokens
     token.server_id = (uint64_t)office->settings->server_id;
     token.issued_us = necpnet_wall_time_us();
     token.lifetime_ms = (uint32_t)office->settings->token_lifetime_s * 1000u;
-    token.epoch = (uint32_t)office->settings->token_epoch;
+    token.epoch = atomic_load(&office->epoch);
     token.urls = urls;
     token.url_count = out_grant->url_count;
     snprintf((char*)token.user_data, sizeof(token.user_data), "%s", wish->name);

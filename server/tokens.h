@@ -1,6 +1,8 @@
-/* tokens.h - the office that makes connect tokens. Immutable after tokens_begin: any thread. */
+/* tokens.h - the office that makes connect tokens. Immutable after tokens_begin but for the epoch: any thread. */
 #ifndef SERVER_TOKENS_H
 #define SERVER_TOKENS_H
+
+#include <stdatomic.h>
 
 #include "config.h"
 
@@ -11,6 +13,7 @@ typedef struct tokens {
     int tcp_port;
     int udp_port; /* -1: none */
     bool tls;
+    atomic_uint epoch; /* of the tokens that are made */
 } tokens;
 
 typedef enum tokens_transport { TOKENS_ANY = 0, TOKENS_UDP = 1, TOKENS_WEBSOCKET = 2 } tokens_transport;
@@ -37,7 +40,7 @@ necpnet_result tokens_begin(tokens* office, const config* settings);
 /* tokens_make - a token for somebody.
  *
  * Returns  OK | ERR_NOT_FOUND (no address for that transport) | as necpnet_token_create. */
-necpnet_result tokens_make(const tokens* office, const tokens_wish* wish, tokens_grant* out_grant);
+necpnet_result tokens_make(tokens* office, const tokens_wish* wish, tokens_grant* out_grant);
 
 /* tokens_random - random bytes from the operating system. */
 bool tokens_random(void* to, size_t bytes);

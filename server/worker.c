@@ -1,11 +1,16 @@
 /* worker - one thread, one loop, one server. */
 #include "worker.h"
 
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "edge.h"
 #include "gateway.h"
+#include "health_watch.h"
 #include "identity.h"
 #include "log.h"
 #include "voice.h"
@@ -24,6 +29,9 @@ struct worker {
     edge* front;
     voice* speech; /* NULL: off */
     gateway* hall;
+    health_watch* watch;
+    connection_source sources[CONNECTION_SOURCES_MAX];
+    int source_count;
     int index;
     necpnet_workers* crew; /* NULL: alone */
     board* figures;
@@ -227,6 +235,7 @@ static void worker_turn(worker* at, uint64_t now_us)
     voice_work(at->speech, at->game, at->world_of_game, now_us);
     bool queued = edge_work(at->front, now_us);
     if (gateway_work(at->hall, now_us)) queued = true;
+    if (health_watch_work(at->watch, now_us)) queued = true;
     if (queued) (void)necpnet_server_update(at->server, now_us);
     worker_sample_latency(at, now_us);
     if (now_us >= at->published_us + BOARD_PERIOD_US) worker_publish(at, now_us);
@@ -248,6 +257,165 @@ bool worker_run(worker* at, const atomic_int* signals)
         now_us = necpnet_time_us();
         if (next_us > now_us) (void)necpnet_server_wait(at->server, next_us - now_us);
     }
+}
+
+/* ----------------------------------------------------------------------------------------------------- asking -- */
+
+typedef struct worker_question {
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+    worker* at;
+    void (*run)(worker* at, void* data);
+    void (*drop)(void* data);
+    bool done;
+    bool left; /* nobody waits any more */
+    _Alignas(max_align_t) uint8_t data[];
+} worker_question;
+
+static void worker_question_end(worker_question* question)
+{
+    pthread_mutex_destroy(&question->lock);
+    pthread_cond_destroy(&question->answered);
+    free(question);
+}
+
+static void worker_answer(void* user)
+{
+    worker_question* question = user;
+    pthread_mutex_lock(&question->lock);
+    bool left = question->left;
+    pthread_mutex_unlock(&question->lock);
+    if (!left) question->run(question->at, question->data);
+    pthread_mutex_lock(&question->lock);
+    if (!left && question->left && question->drop) question->drop(question->data);
+    left = question->left;
+    question->done = true;
+    pthread_cond_signal(&question->answered);
+    pthread_mutex_unlock(&question->lock);
+    if (left) worker_question_end(question);
+}
+
+bool worker_ask(worker* at, void (*run)(worker* at, void* data), void* data, size_t bytes, void (*drop)(void* data),
+                uint32_t timeout_ms)
+{
+    worker_question* question = calloc(1, sizeof(*question) + bytes);
+    struct timespec until;
+    pthread_condattr_t clock;
+    if (!question) return false;
+    question->at = at;
+    question->run = run;
+    question->drop = drop;
+    memcpy(question->data, data, bytes);
+    pthread_mutex_init(&question->lock, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&question->answered, &clock);
+    pthread_condattr_destroy(&clock);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000u;
+    until.tv_nsec += (long)(timeout_ms % 1000u) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    if (necpnet_loop_post(at->loop, worker_answer, question) != NECPNET_OK) {
+        worker_question_end(question);
+        return false;
+    }
+    pthread_mutex_lock(&question->lock);
+    int waited = 0;
+    while (!question->done && waited == 0) {
+        waited = pthread_cond_timedwait(&question->answered, &question->lock, &until);
+    }
+    bool done = question->done;
+    if (done) memcpy(data, question->data, bytes);
+    question->left = !done;
+    pthread_mutex_unlock(&question->lock);
+    if (done) worker_question_end(question);
+    return done;
+}
+
+necpnet_server* worker_server(worker* at)
+{
+    return at->server;
+}
+
+int worker_index(const worker* at)
+{
+    return at->index;
+}
+
+void worker_publish_now(worker* at)
+{
+    worker_publish(at, necpnet_time_us());
+}
+
+/* ------------------------------------------------------------------------------------------------- connections -- */
+
+void worker_add_source(worker* at, const connection_source* source)
+{
+    int index = at->source_count;
+    if (index == CONNECTION_SOURCES_MAX) return;
+    for (; index > 0 && at->sources[index - 1].letter > source->letter; index--)
+        at->sources[index] = at->sources[index - 1];
+    at->sources[index] = *source;
+    at->source_count++;
+}
+
+int worker_source_count(const worker* at)
+{
+    return at->source_count;
+}
+
+const connection_source* worker_source(const worker* at, int index)
+{
+    return &at->sources[index];
+}
+
+static bool worker_find_session(void* user, uint64_t key, connection_row* row)
+{
+    worker* at = user;
+    necpnet_peer_info info;
+    necpnet_statistics statistics;
+    uint64_t now_us = necpnet_time_us();
+    if (necpnet_server_get_peer(at->server, key, &info) != NECPNET_OK) return false;
+    row->client_id = info.identity.client_id;
+    const char* name = (const char*)info.identity.user_data;
+    size_t bytes = strnlen(name, sizeof(row->name) - 1);
+    if (text_is_printable(name, bytes)) snprintf(row->name, sizeof(row->name), "%.*s", (int)bytes, name);
+    row->protocol = "necpnet.v1";
+    row->transport = info.transport == NECPNET_TRANSPORT_UDP ? "udp" : "websocket";
+    row->connected_us = info.connected_us;
+    row->heard_us = info.heard_us;
+    row->status = !info.connected                               ? CONNECTION_CLOSING
+                  : now_us > info.heard_us + CONNECTION_IDLE_US ? CONNECTION_IDLE
+                                                                : CONNECTION_ACTIVE;
+    identity_shorten_address(&info.address);
+    (void)necpnet_address_format(&info.address, row->from, sizeof(row->from));
+    if (necpnet_server_get_peer_statistics(at->server, key, &statistics) != NECPNET_OK) return true;
+    row->packets_sent = statistics.packets_sent;
+    row->packets_received = statistics.packets_received;
+    row->bytes_sent = statistics.bytes_sent;
+    row->bytes_received = statistics.bytes_received;
+    row->rtt_us = statistics.rtt_us;
+    row->queue_bytes = statistics.queue_bytes;
+    return true;
+}
+
+static uint64_t worker_next_session(void* user, uint64_t after, connection_row* row)
+{
+    worker* at = user;
+    necpnet_peer peer = necpnet_server_next_peer(at->server, after);
+    while (peer != NECPNET_PEER_NONE && !worker_find_session(at, peer, row)) {
+        peer = necpnet_server_next_peer(at->server, peer);
+    }
+    return peer;
+}
+
+static bool worker_close_session(void* user, uint64_t key)
+{
+    worker* at = user;
+    return necpnet_server_kick(at->server, key, 1, "closed by an operator", 1000) == NECPNET_OK;
 }
 
 /* -------------------------------------------------------------------------------------------------------- life -- */
@@ -349,6 +517,7 @@ necpnet_result worker_create(const game_interface* game, services* known, const 
     }
     if (result == NECPNET_OK) result = edge_create(at->settings, &at->front);
     if (result == NECPNET_OK) result = voice_create(at->settings, &at->speech);
+    if (result == NECPNET_OK) result = health_watch_create(known, &at->watch);
     if (result == NECPNET_OK) {
         gateway_config hall = {
             .known = known, .world = at->world, .state_hz = WORKER_STATE_HZ, .loop = at->loop, .index = index};
@@ -363,6 +532,13 @@ necpnet_result worker_create(const game_interface* game, services* known, const 
         worker_destroy(at);
         return result;
     }
+    const connection_source sessions = {.letter = 'p',
+                                        .next = worker_next_session,
+                                        .find = worker_find_session,
+                                        .close = worker_close_session,
+                                        .user = at};
+    worker_add_source(at, &sessions);
+    edge_host(at->front, health_watch_on_upgrade, at->watch);
     worker_publish(at, at->began_us);
     gateway_attach(at->hall, at->server);
     edge_attach(at->front, necpnet_server_get_web(at->server), rest_port(back), rest_secret(back));
@@ -381,6 +557,7 @@ void worker_destroy(worker* at)
     if (at->world_of_game && at->server) at->game->stop(at->world_of_game);
     necpnet_server_destroy(at->server);
     voice_destroy(at->speech);
+    health_watch_destroy(at->watch);
     edge_destroy(at->front);
     gateway_destroy(at->hall);
     if (at->loop) (void)necpnet_loop_step(at->loop, 0); /* what the bus had posted */

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "board.h"
+#include "connections.h"
 #include "config.h"
 #include "game.h"
 #include "rest.h"
@@ -36,6 +37,26 @@ necpnet_result worker_create(const game_interface* game, services* known, const 
  *
  * Returns  whether it ended in good order: false after a second signal. */
 bool worker_run(worker* at, const atomic_int* signals);
+
+/* worker_ask - let a worker's thread do something, and wait for it. From threads that may wait; the worker must exist.
+ *
+ *   run   called on the worker's thread with a copy of data.
+ *   data  gets the copy back when it was done in time.
+ *   drop  called with the copy when nobody waits any more after run was called; NULL: nothing to release.
+ *
+ * Returns  whether it was done within timeout_ms. If not it may still be done later. */
+bool worker_ask(worker* at, void (*run)(worker* at, void* data), void* data, size_t bytes, void (*drop)(void* data),
+                uint32_t timeout_ms);
+
+/* For what runs on the worker's thread. */
+necpnet_server* worker_server(worker* at);
+int worker_index(const worker* at);
+void worker_publish_now(worker* at);
+
+/* worker_add_source - something that holds connections; before worker_run. In the order of letters. */
+void worker_add_source(worker* at, const connection_source* source);
+int worker_source_count(const worker* at);
+const connection_source* worker_source(const worker* at, int index);
 
 /* worker_settle - after everything that posts to loops has ended, before worker_destroy: takes the last posts. */
 void worker_settle(worker* at);

@@ -14,6 +14,22 @@ void api_analysis_traffic(const services* known, const rest_request* request, re
 void api_analysis_connections(const services* known, const rest_request* request, rest_answer* answer);
 void api_analysis_routes(const services* known, const rest_request* request, rest_answer* answer);
 void api_analysis_capacity(const services* known, const rest_request* request, rest_answer* answer);
+void api_health_batch(const services* known, const rest_request* request, rest_answer* answer);
+void api_connections(const services* known, const rest_request* request, rest_answer* answer);
+void api_connection(const services* known, const rest_request* request, rest_answer* answer);
+void api_connection_close(const services* known, const rest_request* request, rest_answer* answer);
+void api_udp_connect(const services* known, const rest_request* request, rest_answer* answer);
+void api_tokens_rotate(const services* known, const rest_request* request, rest_answer* answer);
+void api_tokens_revoke(const services* known, const rest_request* request, rest_answer* answer);
+void api_service_tokens(const services* known, const rest_request* request, rest_answer* answer);
+void api_admin_drain(const services* known, const rest_request* request, rest_answer* answer);
+void api_admin_configuration(const services* known, const rest_request* request, rest_answer* answer);
+void api_admin_audit(const services* known, const rest_request* request, rest_answer* answer);
+void api_admin_token_epoch(const services* known, const rest_request* request, rest_answer* answer);
+void api_player_data(const services* known, const rest_request* request, rest_answer* answer);
+void api_player_data_erase(const services* known, const rest_request* request, rest_answer* answer);
+void api_openapi(const services* known, const rest_request* request, rest_answer* answer);
+void api_docs(const services* known, const rest_request* request, rest_answer* answer);
 void api_files(const services* known, const rest_request* request, rest_answer* answer);
 
 #endif

@@ -1,4 +1,4 @@
-/* connect_tokens - POST /api/v1/connect-tokens: a connect token for whoever may have one.
+/* connect_tokens - POST /api/v1/connect-tokens, POST /udp/sessions/{session_id}/connect: a connect token for whoever may have one.
  *
  * Body, optional: {"player": name, "transport": "udp" | "websocket" | "any", "subject": id}. transport may stand in the query,
  * too. subject (development alone; else it comes from the JWT) says which tokens are for one and the same player.
@@ -30,9 +30,8 @@ static void connect_refuse_field(const rest_request* request, rest_answer* answe
 
 /* For whom the token is. In development callers say so themselves, in production the JWT does. */
 static bool connect_identify(const services* known, const rest_request* request, rest_answer* answer,
-                             connect_wish* wish)
+                             const char* subject, connect_wish* wish)
 {
-    const char* subject = fields_text(&request->values, "subject");
     wish->player = fields_text(&request->values, "player");
     bool trusted = known->settings->mode == CONFIG_DEVELOPMENT && request->who.expires_us == 0;
     if (trusted) {
@@ -69,32 +68,55 @@ static void connect_put_grant(text* out, const tokens_grant* grant, const connec
         if (i > 0) text_put(out, ",");
         text_json(out, grant->urls[i]);
     }
-    text_put(out, "]}\n");
+    text_put(out, "]");
 }
 
-void api_connect_tokens(const services* known, const rest_request* request, rest_answer* answer)
+/* Makes the token. Returns whether grant and wish are filled; else it is answered. */
+static bool connect_grant(const services* known, const rest_request* request, rest_answer* answer, connect_wish* wish,
+                          tokens_grant* grant)
 {
-    connect_wish wish = {.transport = (tokens_transport)fields_number(&request->values, "transport", TOKENS_ANY)};
-    tokens_grant grant;
     board_figures figures;
-    if (!connect_identify(known, request, answer, &wish)) return;
     board_read(known->figures, &figures);
     if (figures.draining) {
         text_put(&answer->headers, "Retry-After: 2\r\n");
         rest_refuse(answer, request, 503, "the server is shutting down; ask again, perhaps elsewhere", NULL);
-        return;
+        return false;
     }
     tokens_wish order = {
-        .host = request->host, .transport = wish.transport, .client_id = wish.client_id, .name = wish.player};
-    necpnet_result result = tokens_make(known->office, &order, &grant);
+        .host = request->host, .transport = wish->transport, .client_id = wish->client_id, .name = wish->player};
+    necpnet_result result = tokens_make(known->office, &order, grant);
     if (result == NECPNET_ERR_NOT_FOUND) {
         connect_refuse_field(request, answer, "transport", "body", "this server has no address for that transport");
     } else if (result != NECPNET_OK) {
         LOG(NECPNET_LOG_ERROR, "token_failed", necpnet_result_text(result), LOG_TEXT("trace_id", request->trace_id),
             LOG_END);
         rest_refuse(answer, request, result == NECPNET_ERR_UNSUPPORTED ? 501 : 500, necpnet_result_text(result), NULL);
-    } else {
-        answer->status = 201;
-        connect_put_grant(&answer->body, &grant, &wish);
     }
+    if (result == NECPNET_OK)
+        players_note(known->names, wish->client_id, wish->subject[0] ? wish->subject : request->who.subject);
+    return result == NECPNET_OK;
+}
+
+void api_connect_tokens(const services* known, const rest_request* request, rest_answer* answer)
+{
+    connect_wish wish = {.transport = (tokens_transport)fields_number(&request->values, "transport", TOKENS_ANY)};
+    tokens_grant grant;
+    if (!connect_identify(known, request, answer, fields_text(&request->values, "subject"), &wish)) return;
+    if (!connect_grant(known, request, answer, &wish, &grant)) return;
+    answer->status = 201;
+    connect_put_grant(&answer->body, &grant, &wish);
+    text_put(&answer->body, "}\n");
+}
+
+void api_udp_connect(const services* known, const rest_request* request, rest_answer* answer)
+{
+    connect_wish wish = {.transport = TOKENS_UDP};
+    tokens_grant grant;
+    if (!connect_identify(known, request, answer, "", &wish)) return;
+    if (!connect_grant(known, request, answer, &wish, &grant)) return;
+    answer->status = 201;
+    connect_put_grant(&answer->body, &grant, &wish);
+    text_put(&answer->body, ",\"session_id\":");
+    text_json(&answer->body, fields_text(&request->values, "session_id"));
+    text_format(&answer->body, ",\"packet_bytes_max\":%d}\n", NECPNET_DATAGRAM_BYTES_ETHERNET);
 }

@@ -168,7 +168,7 @@ test("upgrades that are not for us are refused by name", async () => {
     await refused(upgrade("/elsewhere", "Sec-WebSocket-Protocol: necpnet.v1\r\n"), 404);
     await refused(upgrade("/ws", ""), 400);
     await refused(upgrade("/ws", "Sec-WebSocket-Protocol: other\r\n"), 400);
-    await refused("GET /ws HTTP/1.1\r\nHost: localhost\r\n\r\n", 404);
+    await refused("GET /ws HTTP/1.1\r\nHost: localhost\r\n\r\n", 426);
     await isWell();
 });
 

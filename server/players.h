@@ -1,0 +1,29 @@
+/* players.h - the names of players who were here lately: sessions know a client id (a hash) alone, people a subject. In memory, of
+ * fixed size; the newest push out the oldest. Any thread.
+ */
+#ifndef SERVER_PLAYERS_H
+#define SERVER_PLAYERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "necpnet.h"
+
+#define PLAYERS_PLACES 65536 /* power of two */
+
+typedef struct players players;
+
+necpnet_result players_create(players** out_names);
+void players_destroy(players* names);
+
+/* players_note - this client id is that subject; forgotten silently without memory. */
+void players_note(players* names, uint64_t client_id, const char* subject);
+
+/* players_find - the subject, copied. Returns whether it is known. */
+bool players_find(players* names, uint64_t client_id, char* subject, size_t subject_bytes);
+
+/* players_forget - a player who is erased. */
+void players_forget(players* names, uint64_t client_id);
+
+#endif

@@ -65,12 +65,17 @@ void audit_write(const services* known, const rest_request* request, const char*
                  const char* object)
 {
     char from[64];
-    char caller[72];
-    snprintf(caller, sizeof(caller), "a:%s", request->from);
-    if (limits_take(known->buckets, LIMIT_AUDIT, caller, necpnet_time_us()) > 0) return;
     audit_shorten(request->from, from, sizeof(from));
     LOG(NECPNET_LOG_WARNING, event, detail, LOG_TEXT("route", request->route),
         LOG_TEXT("role", identity_role_name(request->who.role)), LOG_TEXT("from", from),
         LOG_TEXT("trace_id", request->trace_id), LOG_END);
     audit_store(known, request, event, detail, object, from);
+}
+
+void audit_refusal(const services* known, const rest_request* request, const char* event, const char* detail)
+{
+    char caller[72];
+    snprintf(caller, sizeof(caller), "a:%s", request->from);
+    if (limits_take(known->buckets, LIMIT_AUDIT, caller, necpnet_time_us()) > 0) return;
+    audit_write(known, request, event, detail, NULL);
 }

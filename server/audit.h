@@ -1,5 +1,6 @@
 /* audit.h - what happened that concerns safety: one line in the log and one record in the store, kept for audit_days. Addresses are
- * shortened; who did it is named in the store, never in the log. One address fills neither: see LIMIT_AUDIT.
+ * shortened; who did it is named in the store, never in the log. What was refused is
+ * limited for each address (LIMIT_AUDIT), so that nobody fills them.
  */
 #ifndef SERVER_AUDIT_H
 #define SERVER_AUDIT_H
@@ -15,6 +16,9 @@
  *   object  the player whom it was done to, or NULL. */
 void audit_write(const services* known, const rest_request* request, const char* event, const char* detail,
                  const char* object);
+
+/* audit_refusal - the same for what was refused; some of many are left out. */
+void audit_refusal(const services* known, const rest_request* request, const char* event, const char* detail);
 
 /* audit_shorten - an address as it is logged and stored: without what tells one machine of a network from others. */
 const char* audit_shorten(const char* address, char* to, size_t to_bytes);

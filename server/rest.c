@@ -150,7 +150,7 @@ static bool rest_refuse_often(const services* known, const rest_request* request
     text_format(&answer->headers, "Retry-After: %u\r\n", wait_s);
     snprintf(details, sizeof(details), "{\"limit\":\"%s\",\"retry_after_s\":%u}", limits_class_name(class_), wait_s);
     rest_refuse(answer, request, 429, "too many requests; slow down", details);
-    audit_write(known, request, "rate_limited", limits_class_name(class_), NULL);
+    audit_refusal(known, request, "rate_limited", limits_class_name(class_));
     return false;
 }
 
@@ -201,7 +201,7 @@ static bool rest_identify(const services* known, rest_request* request, rest_ans
     if (authorization[0] && !rest_take(known, request, answer, LIMIT_TOKEN, "f", request->from)) return false;
     text_format(&answer->headers, "WWW-Authenticate: Bearer%s\r\n", authorization[0] ? " error=\"invalid_token\"" : "");
     rest_refuse(answer, request, 401, why, NULL);
-    if (authorization[0]) audit_write(known, request, "credential_refused", why, NULL);
+    if (authorization[0]) audit_refusal(known, request, "credential_refused", why);
     return false;
 }
 
@@ -233,7 +233,7 @@ static bool rest_judge_object(const services* known, const route* row, rest_requ
     case RULE_UNAVAILABLE: rest_refuse_desk(answer, request, DESK_DOWN); return false;
     default:
         rest_refuse(answer, request, 403, "this object is somebody else's", NULL);
-        audit_write(known, request, "forbidden", "object", NULL);
+        audit_refusal(known, request, "forbidden", "object");
         return false;
     }
 }
@@ -247,7 +247,7 @@ static bool rest_judge(const services* known, const route_match* match, rest_req
         if (!rest_identify(known, request, answer)) return false;
         if (rules_judge_role(&row->rule, &request->who) != RULE_ALLOWED) {
             rest_refuse(answer, request, 403, "your role may not do this", NULL);
-            audit_write(known, request, "forbidden", "role", NULL);
+            audit_refusal(known, request, "forbidden", "role");
             return false;
         }
         if (!rest_take(known, request, answer, row->rule.limit, "p", request->who.subject)) return false;

@@ -107,7 +107,7 @@ static bool credentials_may(const services* known, const rest_request* request, 
 {
     if (request->who.role == ROLE_ADMIN || request->who.client_id == client_id) return true;
     rest_refuse(answer, request, 403, "these are somebody else's credentials", NULL);
-    audit_write(known, request, "forbidden", "revocation", NULL);
+    audit_refusal(known, request, "forbidden", "revocation");
     return false;
 }
 

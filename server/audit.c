@@ -13,12 +13,7 @@ const char* audit_shorten(const char* address, char* to, size_t to_bytes)
     necpnet_address parsed;
     snprintf(to, to_bytes, "unknown");
     if (necpnet_address_parse(address, &parsed) != NECPNET_OK) return to;
-    identity_shorten_address(&parsed);
-    char whole[NECPNET_ADDRESS_TEXT_BYTES_MAX];
-    if (necpnet_address_format(&parsed, whole, sizeof(whole)) != NECPNET_OK) return to;
-    char* end = whole[0] == '[' ? strchr(whole, ']') : strchr(whole, ':'); /* the port, 0, is left out */
-    if (end) *end = 0;
-    snprintf(to, to_bytes, "%s", whole[0] == '[' ? whole + 1 : whole);
+    identity_put_address(&parsed, to, to_bytes);
     return to;
 }
 

@@ -328,9 +328,7 @@ necpnet_result identity_authorize(const char* credential, const necpnet_address*
     char address[NECPNET_ADDRESS_TEXT_BYTES_MAX] = "";
     necpnet_result result = identity_verify(user, credential, necpnet_wall_time_us(), &who, &why);
     if (result != NECPNET_OK) {
-        necpnet_address shortened = *from;
-        identity_shorten_address(&shortened);
-        (void)necpnet_address_format(&shortened, address, sizeof(address));
+        identity_put_address(from, address, sizeof(address));
         LOG(NECPNET_LOG_WARNING, "credential_refused", why, LOG_TEXT("from", address), LOG_END);
         return result;
     }
@@ -354,6 +352,18 @@ void identity_shorten_address(necpnet_address* address)
     } else {
         memset(address->bytes + 6, 0, 10);
     }
+}
+
+void identity_put_address(const necpnet_address* address, char* to, size_t to_bytes)
+{
+    char whole[NECPNET_ADDRESS_TEXT_BYTES_MAX];
+    necpnet_address shortened = *address;
+    identity_shorten_address(&shortened);
+    snprintf(to, to_bytes, "unknown");
+    if (necpnet_address_format(&shortened, whole, sizeof(whole)) != NECPNET_OK) return;
+    char* end = whole[0] == '[' ? strchr(whole, ']') : strchr(whole, ':'); /* the port, 0, is left out */
+    if (end) *end = 0;
+    snprintf(to, to_bytes, "%s", whole[0] == '[' ? whole + 1 : whole);
 }
 
 /* -------------------------------------------------------------------------------------------------- upgrades -- */

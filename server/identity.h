@@ -68,6 +68,9 @@ necpnet_result identity_authorize(const char* credential, const necpnet_address*
 /* identity_shorten_address - as addresses are stored and logged: IPv4 without its last byte, IPv6 as its first 48 bits, no port. */
 void identity_shorten_address(necpnet_address* address);
 
+/* identity_put_address - so shortened, as text without a port. */
+void identity_put_address(const necpnet_address* address, char* to, size_t to_bytes);
+
 /* identity_role_name - "player". */
 const char* identity_role_name(unsigned role);
 

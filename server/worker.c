@@ -390,8 +390,7 @@ static bool worker_find_session(void* user, uint64_t key, connection_row* row)
     row->status = !info.connected                               ? CONNECTION_CLOSING
                   : now_us > info.heard_us + CONNECTION_IDLE_US ? CONNECTION_IDLE
                                                                 : CONNECTION_ACTIVE;
-    identity_shorten_address(&info.address);
-    (void)necpnet_address_format(&info.address, row->from, sizeof(row->from));
+    identity_put_address(&info.address, row->from, sizeof(row->from));
     if (necpnet_server_get_peer_statistics(at->server, key, &statistics) != NECPNET_OK) return true;
     row->packets_sent = statistics.packets_sent;
     row->packets_received = statistics.packets_received;

@@ -379,6 +379,12 @@ static const char* identity_bearer(const necpnet_web_request* request)
     return NULL;
 }
 
+bool identity_upgrade_has(const necpnet_web_request* request)
+{
+    return identity_bearer(request) || strstr(request->query, "access_token=") ||
+           strstr(request->subprotocols, "necpnet.bearer.");
+}
+
 /* Takes one of the ways; two of them are refused. */
 static bool identity_take(char** found, const char* value, size_t bytes, bool decode)
 {

@@ -80,4 +80,7 @@ const char* identity_role_name(unsigned role);
  * Returns  a copy (free it), or NULL: there is none, or more than one. */
 char* identity_from_upgrade(const necpnet_web_request* request);
 
+/* identity_upgrade_has - whether an upgrade shows a JWT in any of these ways. */
+bool identity_upgrade_has(const necpnet_web_request* request);
+
 #endif

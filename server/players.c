@@ -22,16 +22,16 @@ struct players {
     player_name places[PLAYERS_PLACES];
 };
 
-necpnet_result players_create(players** out_names)
+necpnet_result players_create(player_names** out_names)
 {
-    players* names = calloc(1, sizeof(*names));
+    player_names* names = calloc(1, sizeof(*names));
     if (!names) return NECPNET_ERR_OUT_OF_MEMORY;
     pthread_mutex_init(&names->lock, NULL);
     *out_names = names;
     return NECPNET_OK;
 }
 
-void players_destroy(players* names)
+void players_destroy(player_names* names)
 {
     if (!names) return;
     for (size_t i = 0; i < PLAYERS_PLACES; i++) free(names->places[i].subject);
@@ -40,7 +40,7 @@ void players_destroy(players* names)
 }
 
 /* Client ids are hashes: their low bits are as good as any. The place of one, or the oldest that it may have. */
-static player_name* players_place(players* names, uint64_t client_id)
+static player_name* players_place(player_names* names, uint64_t client_id)
 {
     player_name* oldest = NULL;
     for (uint64_t i = 0; i < PLAYERS_PROBES; i++) {
@@ -51,7 +51,7 @@ static player_name* players_place(players* names, uint64_t client_id)
     return oldest;
 }
 
-void players_note(players* names, uint64_t client_id, const char* subject)
+void players_note(player_names* names, uint64_t client_id, const char* subject)
 {
     char* copy = text_copy(subject);
     if (!copy) return;
@@ -62,7 +62,7 @@ void players_note(players* names, uint64_t client_id, const char* subject)
     pthread_mutex_unlock(&names->lock);
 }
 
-bool players_find(players* names, uint64_t client_id, char* subject, size_t subject_bytes)
+bool players_find(player_names* names, uint64_t client_id, char* subject, size_t subject_bytes)
 {
     pthread_mutex_lock(&names->lock);
     const player_name* place = players_place(names, client_id);
@@ -72,7 +72,7 @@ bool players_find(players* names, uint64_t client_id, char* subject, size_t subj
     return found;
 }
 
-void players_forget(players* names, uint64_t client_id)
+void players_forget(player_names* names, uint64_t client_id)
 {
     pthread_mutex_lock(&names->lock);
     player_name* place = players_place(names, client_id);

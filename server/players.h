@@ -12,18 +12,18 @@
 
 #define PLAYERS_PLACES 65536 /* power of two */
 
-typedef struct players players;
+typedef struct players player_names;
 
-necpnet_result players_create(players** out_names);
-void players_destroy(players* names);
+necpnet_result players_create(player_names** out_names);
+void players_destroy(player_names* names);
 
 /* players_note - this client id is that subject; forgotten silently without memory. */
-void players_note(players* names, uint64_t client_id, const char* subject);
+void players_note(player_names* names, uint64_t client_id, const char* subject);
 
 /* players_find - the subject, copied. Returns whether it is known. */
-bool players_find(players* names, uint64_t client_id, char* subject, size_t subject_bytes);
+bool players_find(player_names* names, uint64_t client_id, char* subject, size_t subject_bytes);
 
 /* players_forget - a player who is erased. */
-void players_forget(players* names, uint64_t client_id);
+void players_forget(player_names* names, uint64_t client_id);
 
 #endif

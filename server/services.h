@@ -39,7 +39,7 @@ typedef struct services {
     identity_office identities;
     analysis* past;
     health* state;
-    players* names;
+    player_names* names;
     desk* keeper;        /* a thread that looks after files and health, and samples the board, once a second */
     atomic_int* signals; /* how many SIGTERM came; an administrator's drain adds one */
     struct worker* workers[CONFIG_WORKERS_MAX];

@@ -350,6 +350,35 @@ void worker_publish_now(worker* at)
     worker_publish(at, necpnet_time_us());
 }
 
+/* ---------------------------------------------------------------------------------------------------- upgrades -- */
+
+/* An edge_upgrade that takes none: a WebSocket that shows a JWT which is not taken is refused before anybody serves it. One that
+ * shows none goes on to those who serve it and know whether they want one. */
+static bool worker_judge_upgrade(necpnet_web_connection* connection, const necpnet_web_request* request,
+                                 necpnet_web_answer* answer, void* user)
+{
+    worker* at = user;
+    identity who;
+    const char* why = "the JWT is shown in more than one way, or not as text";
+    char from[64];
+    (void)connection;
+    if (!identity_upgrade_has(request)) return false;
+    char* jwt = identity_from_upgrade(request);
+    necpnet_result result = NECPNET_ERR_TOKEN_INVALID;
+    if (jwt) result = identity_verify(&at->known->identities, jwt, necpnet_wall_time_us(), &who, &why);
+    if (jwt) memset(jwt, 0, strlen(jwt));
+    free(jwt);
+    if (result == NECPNET_OK) return false;
+    answer->action = NECPNET_WEB_REFUSE;
+    answer->status = 401;
+    answer->headers = "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n";
+    answer->body = why;
+    identity_put_address(&request->from, from, sizeof(from));
+    LOG(NECPNET_LOG_WARNING, "credential_refused", why, LOG_TEXT("route", "(upgrade)"), LOG_TEXT("from", from),
+        LOG_END);
+    return true;
+}
+
 /* ------------------------------------------------------------------------------------------------- connections -- */
 
 void worker_add_source(worker* at, const connection_source* source)
@@ -537,6 +566,7 @@ necpnet_result worker_create(const game_interface* game, services* known, const 
                                         .close = worker_close_session,
                                         .user = at};
     worker_add_source(at, &sessions);
+    edge_host(at->front, worker_judge_upgrade, at);
     edge_host(at->front, health_watch_on_upgrade, at->watch);
     worker_publish(at, at->began_us);
     gateway_attach(at->hall, at->server);

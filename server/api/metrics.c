@@ -77,6 +77,41 @@ static void metrics_put_ticks(text* out, const board_ticks* ticks)
     metrics_one(out, "ticks_skipped_total", "counter", "Ticks left out to catch up.", ticks->skipped);
 }
 
+static void metrics_put_desk(text* out, const char* name, const desk_figures* figures)
+{
+    text_format(out, "necpnet_backend_jobs_total{backend=\"%s\",result=\"done\"} %" PRIu64 "\n", name, figures->done);
+    text_format(out, "necpnet_backend_jobs_total{backend=\"%s\",result=\"refused\"} %" PRIu64 "\n", name,
+                figures->refused);
+    text_format(out, "necpnet_backend_jobs_total{backend=\"%s\",result=\"timed_out\"} %" PRIu64 "\n", name,
+                figures->timed_out);
+    text_format(out, "necpnet_backend_jobs_total{backend=\"%s\",result=\"failed\"} %" PRIu64 "\n", name,
+                figures->failed);
+}
+
+static void metrics_put_backends(const services* known, text* out)
+{
+    desk_figures stored;
+    desk_figures cached;
+    bus_figures messages;
+    health_part parts[HEALTH_PARTS];
+    store_get_figures(known->records, &stored);
+    cache_get_figures(known->values, &cached);
+    bus_get_figures(known->events, &messages);
+    health_read(known->state, parts);
+    metrics_begin(out, "component_up", "gauge", "1 while a part of the server answers.");
+    for (int i = 0; i < HEALTH_PARTS; i++) {
+        text_format(out, "necpnet_component_up{component=\"%s\"} %d\n", health_part_text((health_part_name)i),
+                    parts[i].status != HEALTH_DOWN);
+    }
+    metrics_begin(out, "backend_jobs_total", "counter", "Jobs of store and cache.");
+    metrics_put_desk(out, "store", &stored);
+    metrics_put_desk(out, "cache", &cached);
+    metrics_one(out, "bus_published_total", "counter", "Messages published on the bus.", messages.published);
+    metrics_one(out, "bus_delivered_total", "counter", "Messages given to subscriptions.", messages.delivered);
+    metrics_one(out, "bus_dropped_total", "counter", "Messages that a full subscription lost.", messages.dropped);
+    metrics_one(out, "rate_limited_total", "counter", "Requests answered 429.", limits_refused(known->buckets));
+}
+
 void api_metrics(const services* known, const rest_request* request, rest_answer* answer)
 {
     board_figures figures;
@@ -100,4 +135,5 @@ void api_metrics(const services* known, const rest_request* request, rest_answer
                 figures.rest_forwarded);
     metrics_one(out, "rest_refused_total", "counter", "REST requests that the edge answered itself.",
                 figures.rest_refused);
+    metrics_put_backends(known, out);
 }

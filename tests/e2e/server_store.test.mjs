@@ -1,12 +1,14 @@
 // server_store - what the store has outlives the process: kill -9 while records are written, restart; migrations by the command
 // line; a player erased is gone from database, write-ahead log and server log.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import nodeTest, { after } from "node:test";
+import WebSocket from "ws";
 import { checked } from "./api_description.mjs";
 import { hs256, make, now } from "./jwt.mjs";
-import { count, run, scratch, start } from "./server_process.mjs";
+import { count, run, scratch, start, until } from "./server_process.mjs";
 
 const test = count(nodeTest);
 const SECRET = "a secret of more than thirty-two bytes!";
@@ -65,6 +67,35 @@ test("migrations are applied and told by the command line", () => {
     assert.equal(nowhere.code, 1);
     assert.match(nowhere.stderr, /could not be opened/);
     assert.match(run(["--mode", "production", "--store", "sqlite:/nowhere/x.db", "--port", "0", "--udp-port", "0"], { JWT_SECRET: SECRET }).stderr, /store/);
+});
+
+test("a store that does not answer is told, holds up nobody, and is used again when it answers", async () => {
+    const server = await start(options(), { JWT_SECRET: SECRET });
+    const admin = token("boss", "admin");
+    const messages = [];
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}/health/ws`);
+    socket.on("message", (data) => messages.push(JSON.parse(data)));
+    const health = async () => (await checked(server.base, "GET", "/health")).json;
+    // another process keeps the file to itself
+    const holder = spawn("python3", ["-c", "import sqlite3,sys\nc=sqlite3.connect(sys.argv[1],isolation_level=None)\nc.execute('BEGIN EXCLUSIVE')\nprint('held',flush=True)\ninput()\nc.execute('COMMIT')", database]);
+    try {
+        await new Promise((resolve) => holder.stdout.on("data", resolve));
+        await until("the store is down", async () => (await health()).components.store.status === "down");
+        const now = await health();
+        assert.deepEqual([now.status, now.components.cache.status, now.components.websocket.status], ["degraded", "ok", "ok"]);
+        const refused = await checked(server.base, "GET", "/api/v1/admin/audit", as(admin));
+        assert.equal(refused.status, 503);
+        assert.equal((await checked(server.base, "GET", "/ws/connections", as(admin))).status, 200, "what needs no store goes on");
+        await until("the change is told", () => messages.some((one) => one.reason === "change" && one.components.store.status === "down"));
+        assert.match((await (await fetch(server.base + "/metrics")).text()), /^necpnet_component_up\{component="store"\} 0$/m);
+        holder.stdin.end("\n");
+        await until("the store is back", async () => (await health()).status === "ok");
+        assert.equal((await checked(server.base, "GET", "/api/v1/admin/audit", as(admin))).status, 200);
+    } finally {
+        holder.kill("SIGKILL");
+        socket.terminate();
+        await server.stop();
+    }
 });
 
 test("an erased player is gone from database, log and write-ahead log", async () => {

@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import nodeTest, { after, before } from "node:test";
+import WebSocket from "ws";
 import { checked } from "./api_description.mjs";
 import { base64url, ecKey, es256, hs256, jwk, make, now, rs256, rsaKey } from "./jwt.mjs";
 import { answer, count, exchange, scratch, start, until } from "./server_process.mjs";
@@ -163,6 +164,26 @@ test("20,000 levels of nesting get 401 where they fit", async () => {
     } finally {
         await roomy.stop();
     }
+});
+
+test("a WebSocket shows its JWT in a header, in the query or as a subprotocol; a wrong one gets 401", async () => {
+    const open = (query, protocols, headers = {}) => new Promise((done) => {
+        const socket = new WebSocket(`ws://127.0.0.1:${server.port}/health/ws${query}`, protocols, { headers });
+        socket.on("open", () => { socket.terminate(); done(101); });
+        socket.on("unexpected-response", (request, response) => { done(response.statusCode); request.destroy(); });
+        socket.on("error", () => done(0));
+    });
+    const good = hs();
+    assert.equal(await open("", []), 101, "health wants none");
+    assert.equal(await open(`?access_token=${good}`, []), 101);
+    assert.equal(await open("", [], { Authorization: `Bearer ${good}` }), 101);
+    for (const token of [hs({ exp: now() - 5 }), make({ alg: "none" }, claims(), () => "AA"), hs({ aud: "other" }), "x"]) {
+        assert.equal(await open(`?access_token=${token}`, []), 401, token);
+        assert.equal(await open("", [`necpnet.bearer.${token}`]), 401, token);
+        assert.equal(await open("", [], { Authorization: `Bearer ${token}` }), 401, token);
+    }
+    for (const query of ["?access_token=%ff", "?access_token=%00", `?access_token=${good}&access_token=${good}`]) assert.equal(await open(query, []), 401, query);
+    assert.equal(await open(`?access_token=${good}`, [`necpnet.bearer.${good}`]), 401, "in two ways at once");
 });
 
 test("keys rotate by kid without a restart, and a wrong file changes nothing", async () => {

@@ -3413,12 +3413,14 @@ NECPNET_API necpnet_result necpnet_voice_push(necpnet_voice* voice, int stream, 
 /* necpnet_voice_push_packet - the same, encoded already. NECPNET_VOICE_EXTERNAL alone.
  *
  *   packet  of its fields stream, time, level, data and bytes are read; the sequence is counted here.
+ *   now_us  in the time of the client's update: what is not sent within 200 ms is dropped.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT (also bytes that are no Opus packet of 10 .. 60 ms) | ERR_UNSUPPORTED
  *          | ERR_WOULD_BLOCK (16 packets wait) | ERR_OUT_OF_MEMORY
  * Thread   owner.      Callback  safe.      Allocates  the first time.
  */
-NECPNET_API necpnet_result necpnet_voice_push_packet(necpnet_voice* voice, const necpnet_voice_packet* packet);
+NECPNET_API necpnet_result necpnet_voice_push_packet(necpnet_voice* voice, const necpnet_voice_packet* packet,
+                                                     uint64_t now_us);
 
 /* necpnet_voice_pull - the next samples for the loudspeaker: all who speak, mixed. Silence where nobody does.
  *
@@ -3441,7 +3443,7 @@ NECPNET_API necpnet_result necpnet_voice_pull(necpnet_voice* voice, float* pcm, 
  */
 NECPNET_API necpnet_result necpnet_voice_open_stream(necpnet_voice* voice, int stream, uint32_t channels);
 
-/* necpnet_voice_close_stream - its end is told to those who hear it.
+/* necpnet_voice_close_stream - those who hear it notice by its silence; what was not sent yet is dropped.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
  * Thread   owner.      Callback  safe.      Allocates  no.
@@ -3472,8 +3474,8 @@ NECPNET_API necpnet_result necpnet_voice_whisper(necpnet_voice* voice, uint64_t 
  * necpnet_voice_set_loopback - hear oneself through encoder, jitter buffer and decoder, with no network: the test of a
  * microphone; others hear nothing meanwhile.
  *
- * Returns  OK | ERR_INVALID_ARGUMENT
- * Thread   owner.      Callback  safe.      Allocates  set_deafened: yes.
+ * Returns  OK | ERR_INVALID_ARGUMENT | set_talking: ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  set_talking: the first time.
  */
 NECPNET_API necpnet_result necpnet_voice_set_talking(necpnet_voice* voice, bool talking);
 NECPNET_API necpnet_result necpnet_voice_set_muted(necpnet_voice* voice, bool muted);

@@ -212,7 +212,7 @@ necpnet_result necpnet_voice_push(necpnet_voice* voice, int stream, const float*
     return NECPNET_OK;
 }
 
-necpnet_result necpnet_voice_push_packet(necpnet_voice* voice, const necpnet_voice_packet* packet)
+necpnet_result necpnet_voice_push_packet(necpnet_voice* voice, const necpnet_voice_packet* packet, uint64_t now_us)
 {
     if (!voice || !packet || !voice_is_stream(packet->stream)) return NECPNET_ERR_INVALID_ARGUMENT;
     if (!NECPNET_WITH_VOICE || voice->config.codec != NECPNET_VOICE_EXTERNAL) return NECPNET_ERR_UNSUPPORTED;
@@ -221,6 +221,7 @@ necpnet_result necpnet_voice_push_packet(necpnet_voice* voice, const necpnet_voi
         is_right = is_right && packet->data && nn_voice_units(NN_VOICE_CODEC_OPUS, packet->data, packet->bytes) > 0;
     }
     if (!is_right) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (now_us > voice->now_us) voice->now_us = now_us;
     if (!voice->sends[packet->stream]) {
         necpnet_result result = voice_open(voice, packet->stream, 1);
         if (result) return result;

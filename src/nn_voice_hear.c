@@ -121,7 +121,7 @@ static void hear_external(necpnet_voice* voice, nn_voice_speaker* speaker, const
     const nn_voice_name* name = nn_voice_find_name(voice, frame->number);
     necpnet_voice_packet packet;
     memset(&packet, 0, sizeof packet);
-    speaker->jitter.counts.received++;
+    if (!nn_voice_jitter_observe(&speaker->jitter, frame, now_us)) return;
     if (frame->codec == NN_VOICE_CODEC_PCM && frame->bytes) {
         speaker->jitter.counts.refused++;
         return;

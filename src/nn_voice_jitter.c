@@ -191,15 +191,10 @@ static necpnet_result jitter_make_decoder(nn_voice_jitter* jitter, const nn_voic
     return NECPNET_OK;
 }
 
-NN_PRIVATE necpnet_result nn_voice_jitter_add(nn_voice_jitter* jitter, const nn_voice_codec* codec,
-                                              const nn_voice_frame* frame, uint32_t units, uint64_t now_us)
+/* What a packet's time and number tell. False: it came before. */
+static bool jitter_note(nn_voice_jitter* jitter, const nn_voice_frame* frame, uint32_t units, uint64_t now_us,
+                        int64_t* out_time)
 {
-    necpnet_result result = jitter_make_decoder(jitter, codec, frame);
-    now_us = nn_max_u64(now_us, jitter->newest_at_us);
-    if (result) {
-        jitter->counts.refused++;
-        return result;
-    }
     int64_t time = jitter_unwrap(jitter, frame->time, now_us);
     bool is_first = !jitter->has_time;
     bool is_anew = !is_first && (now_us - jitter->newest_at_us > JITTER_STALE_US ||
@@ -215,7 +210,7 @@ NN_PRIVATE necpnet_result nn_voice_jitter_add(nn_voice_jitter* jitter, const nn_
     jitter->counts.received++;
     if (!jitter_count_loss(jitter, frame->sequence) || jitter_find(jitter, time)) {
         jitter->counts.duplicate++;
-        return NECPNET_OK;
+        return false;
     }
     jitter_measure(jitter, time, now_us);
     if (units) jitter->last_units = (uint8_t)units;
@@ -224,6 +219,27 @@ NN_PRIVATE necpnet_result nn_voice_jitter_add(nn_voice_jitter* jitter, const nn_
         jitter->newest = time;
         jitter->newest_at_us = now_us;
     }
+    *out_time = time;
+    return true;
+}
+
+NN_PRIVATE bool nn_voice_jitter_observe(nn_voice_jitter* jitter, const nn_voice_frame* frame, uint64_t now_us)
+{
+    int64_t time;
+    return jitter_note(jitter, frame, 0, nn_max_u64(now_us, jitter->newest_at_us), &time);
+}
+
+NN_PRIVATE necpnet_result nn_voice_jitter_add(nn_voice_jitter* jitter, const nn_voice_codec* codec,
+                                              const nn_voice_frame* frame, uint32_t units, uint64_t now_us)
+{
+    int64_t time;
+    necpnet_result result = jitter_make_decoder(jitter, codec, frame);
+    now_us = nn_max_u64(now_us, jitter->newest_at_us);
+    if (result) {
+        jitter->counts.refused++;
+        return result;
+    }
+    if (!jitter_note(jitter, frame, units, now_us, &time)) return NECPNET_OK;
     if (jitter->play == NN_VOICE_PLAYING && time < jitter->at) {
         jitter->counts.late++;
         return NECPNET_OK;

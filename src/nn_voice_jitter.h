@@ -106,6 +106,9 @@ NN_PRIVATE void nn_voice_jitter_reset(nn_voice_jitter* jitter);
 NN_PRIVATE necpnet_result nn_voice_jitter_add(nn_voice_jitter* jitter, const nn_voice_codec* codec,
                                               const nn_voice_frame* frame, uint32_t units, uint64_t now_us);
 
+/* nn_voice_jitter_observe - instead of add, where somebody else decodes: for the reports. False: it came before. */
+NN_PRIVATE bool nn_voice_jitter_observe(nn_voice_jitter* jitter, const nn_voice_frame* frame, uint64_t now_us);
+
 /* nn_voice_jitter_pull - the next 10 ms.
  *
  *   out  480 x channels samples; written when true.

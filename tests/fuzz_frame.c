@@ -1,5 +1,7 @@
 /* fuzz_frame.c - small frames, SETUP, ACK, INPUT, packets and query datagrams from a hostile peer.
  *
+ * VOICE, reports and packets of Opus are read alone and by a hub and a voice, which must stay within their bounds.
+ *
  * The first byte of an input chooses, the rest is the frame behind its type byte (or the datagram). What is accepted must
  * keep its promises: bounds, round trips (what reads is written again and reads the same), and the books of recovery.
  */
@@ -9,6 +11,7 @@
 #include "nn_query.h"
 #include "nn_recovery.h"
 #include "nn_setup.h"
+#include "nn_voice_hub.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +128,75 @@ static void fuzz_acks(const uint8_t* data, size_t size)
     fuzz_check(congestion.flight_bytes == 0 && alloc.bytes == 0, "something is left");
 }
 
+static void fuzz_wake(void* user, necpnet_peer peer)
+{
+    (void)user;
+    (void)peer;
+}
+
+static necpnet_result fuzz_control(void* user, necpnet_peer peer, const void* data, size_t bytes)
+{
+    (void)peer;
+    const uint8_t* message = (const uint8_t*)data; /* what a hub says a voice understands */
+    if (*(necpnet_voice**)user) {
+        fuzz_check(nn_voice_take_control(*(necpnet_voice**)user, message[0], message + 1, bytes - 1),
+                   "a hub's word refused");
+    }
+    return NECPNET_OK;
+}
+
+/* Frames one behind the other, from a client of a hub; what it forwards goes to a voice. A frame is any bytes: what reads is
+ * written again and reads the same. */
+static void fuzz_voice(const uint8_t* data, size_t size)
+{
+    necpnet_voice_hub_config hub_config;
+    necpnet_voice_config config;
+    necpnet_voice_hub* hub = NULL;
+    necpnet_voice* voice = NULL;
+    necpnet_voice_group group;
+    const nn_voice_port* ports[2];
+    uint8_t out[1200];
+    float pcm[480 * 2];
+    nn_opus_facts facts;
+    if (nn_opus_read(data, size, &facts)) fuzz_check(facts.samples <= 5760, "Opus plays too long");
+    necpnet_voice_hub_config_default(&hub_config);
+    necpnet_voice_config_default(&config);
+    config.codec = NECPNET_VOICE_PCM;
+    hub_config.pcm = true;
+    if (necpnet_voice_hub_create(&hub_config, &hub) || necpnet_voice_create(&config, &voice)) abort();
+    nn_voice_server server = {fuzz_wake, fuzz_control, &voice};
+    hub->server = server;
+    for (uint32_t i = 0; i < 2; i++) {
+        if (nn_voice_hub_attach(hub, i + 1, i + 7, &ports[i])) abort();
+        ports[i]->open(ports[i]->user, true);
+    }
+    if (necpnet_voice_hub_group_create(hub, NECPNET_VOICE_CHANNEL, 0, 2, &group)) abort();
+    for (uint32_t i = 0; i < 2; i++) (void)necpnet_voice_hub_join(hub, group, i + 1);
+    nn_voice_connected(voice, false, 1000000);
+    nn_reader reader = nn_reader_of(data, size);
+    for (uint64_t now_us = 1000000; nn_reader_left(&reader) > 1; now_us += 7000) {
+        uint8_t type = nn_read_u8(&reader);
+        if (type == NN_CONTROL_VOICE_WISH) {
+            size_t take = nn_min_size(nn_reader_left(&reader), 9);
+            (void)nn_voice_hub_take_wish(hub, 1, nn_read_view(&reader, take), take);
+            continue;
+        }
+        type = (uint8_t)(NN_VOICE_FRAME_FIRST | (type & 15u));
+        if (!nn_voice_is_frame(type) || !ports[0]->read(ports[0]->user, type, &reader, now_us)) break;
+        nn_writer writer = nn_writer_of(out, sizeof out);
+        (void)ports[1]->write(ports[1]->user, &writer, now_us);
+        nn_reader forwarded = nn_reader_of(out, nn_writer_bytes(&writer));
+        while (nn_reader_left(&forwarded)) {
+            uint8_t again = nn_read_u8(&forwarded);
+            fuzz_check(nn_voice_read_frame(voice, again, &forwarded, now_us), "what a hub forwards does not read");
+        }
+        fuzz_check(necpnet_voice_pull(voice, pcm, 480, now_us) == NECPNET_OK, "pull");
+    }
+    necpnet_voice_destroy(voice);
+    voice = NULL;
+    necpnet_voice_hub_destroy(hub);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
 {
     if (size < 1) return 0;
@@ -133,6 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     size--;
     switch (kind) {
     case NN_FRAME_ACK: fuzz_acks(data, size); break;
+    case NN_FRAME_VOICE: fuzz_voice(data, size); break;
     case NN_FRAME_SETUP: fuzz_setup(nn_reader_of(data, size)); break;
     case NN_FRAME_INPUT: {
         nn_input_receiver receiver;

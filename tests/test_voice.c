@@ -433,15 +433,21 @@ TEST(test_voice_external_hands_packets_through)
     packet.time = 1000;
     packet.data = opus;
     packet.bytes = sizeof opus;
-    TEST_OK(necpnet_voice_push_packet(pair.speaker, &packet));
+    pair.now_us += 1000000; /* nothing else tells the time */
+    TEST_OK(necpnet_voice_push_packet(pair.speaker, &packet, pair.now_us));
     opus[0] = 9 << 3 | 3;
     opus[1] = 0;
-    TEST_EQUAL(necpnet_voice_push_packet(pair.speaker, &packet), NECPNET_ERR_INVALID_ARGUMENT);
+    TEST_EQUAL(necpnet_voice_push_packet(pair.speaker, &packet, pair.now_us), NECPNET_ERR_INVALID_ARGUMENT);
     nn_writer writer = nn_writer_of(bytes, sizeof bytes);
     TEST_CHECK(nn_voice_write_frames(pair.speaker, &writer, pair.now_us));
     carry(&pair, bytes, nn_writer_bytes(&writer));
     TEST_EQUAL(external_count, 1);
     TEST_EQUAL(external_bytes, 4);
+    uint64_t later_us = pair.now_us + NN_VOICE_REPORT_US;
+    TEST_CHECK(nn_voice_ready(pair.listener, later_us));
+    writer = nn_writer_of(bytes, sizeof bytes);
+    TEST_CHECK(nn_voice_write_frames(pair.listener, &writer, later_us));
+    TEST_EQUAL(bytes[0], NN_VOICE_FRAME_LAST);
     float pcm[2];
     TEST_EQUAL(necpnet_voice_push(pair.speaker, 0, pcm, 2, pair.now_us), NECPNET_ERR_UNSUPPORTED);
     TEST_EQUAL(necpnet_voice_pull(pair.listener, pcm, 1, pair.now_us), NECPNET_ERR_UNSUPPORTED);

@@ -37,7 +37,7 @@ def rows(quick):
     parse = ["-fsyntax-only"]
     found = [name for name in ADAPTERS if has(ADAPTERS[name])]
     every = [option for name in found for option in ["-DNECPNET_WITH_%s=1" % name] + EXTRA.get(name, [])]
-    small = ["-DNECPNET_WITH_%s=0" % name for name in ("UDP", "HTTP", "SERVER")]
+    small = ["-DNECPNET_WITH_%s=0" % name for name in ("UDP", "HTTP", "SERVER", "VOICE")]
     if quick:
         return [("gcc C11", "gcc", "c", parse), ("g++ C++17", "g++", "c++", parse),
                 ("g++ C++17, with " + " ".join(found), "g++", "c++", parse + every),

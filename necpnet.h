@@ -761,8 +761,9 @@ NECPNET_API necpnet_result necpnet_client_set_loading(necpnet_client* client, bo
  */
 NECPNET_API necpnet_result necpnet_client_suspend(necpnet_client* client, uint64_t now_us);
 
-/* necpnet_client_resume - back in the foreground: go on if the server still has the connection; else the client reconnects
- * and goes on with the session, if the server still has that.
+/* necpnet_client_resume - back in the foreground: go on if the server still has the connection; else (at once if it slept for
+ * loading_timeout_ms, else if nothing is heard for half a second or three round trips, over WebSocket a second) the client
+ * reconnects and goes on with the session, if the server still has that.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE (not suspended)
  * Thread   owner.      Callback  safe.      Allocates  no.
@@ -945,7 +946,8 @@ NECPNET_API necpnet_result necpnet_server_create(const necpnet_server_config* co
 NECPNET_API void necpnet_server_destroy(necpnet_server* server);
 
 /* necpnet_server_set_wall_time - tell the wall time, for what expires (tokens, tickets, credentials) and revocation. Once before
- * tokens are used, then whenever the clock was set.
+ * tokens are used, then whenever the clock was set. Where it is never told, tickets do not expire by time: each is good once, and
+ * as long as its session lives, which ends resume_window_ms after its connection.
  *
  *   wall_us  microseconds since 1970; necpnet_wall_time_us().
  *   now_us   in the time of update.

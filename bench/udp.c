@@ -1,13 +1,14 @@
 /* bench/udp - small messages over UDP on this machine, beside ENet in the same run.
  *
- * What is measured: 64-byte messages from a client to a server, reliable ordered and unreliable, one and 32 a flush:
+ * What is measured: messages of 64 bytes (or --bytes) from a client to a server, reliable ordered and unreliable, one and 32 a flush:
  * messages a second, CPU a message (both ends), and the round trip of one message. Ours is encrypted, ENet is not.
  *
  * How: both ends live on one thread pinned to one core, and are served in turn after each flush, so nothing but the work
  * itself (and the kernel's) is counted. Ours and theirs run in turn, several short rounds each after a warm-up; the best
  * round of each counts. Everything sent reliably must arrive in order, else the program fails.
  *
- *     udp [--seconds N] [--case TEXT]   seconds of each round, default 0.25; the cases whose names hold TEXT
+ *     udp [--seconds N] [--case TEXT] [--bytes N]   seconds of each round, default 0.25; the cases whose names hold TEXT;
+ *                                                   bytes of a message, 8 to 1024, default 64
  *
  * Output: a table for people, then one JSON line a figure; ratio above 1 where ours is better.
  */
@@ -29,7 +30,9 @@
 #include <sched.h>
 #endif
 
-#define BENCH_MESSAGE_BYTES 64
+#define BENCH_MESSAGE_BYTES_MAX 1024
+
+static size_t bench_bytes = 64; /* of a message */
 #define BENCH_ROUNDS 5
 #define BENCH_TRIPS 3000
 #define BENCH_DRAIN_US 2000000u
@@ -68,7 +71,7 @@ static void bench_fail(const char* format, ...)
 static void bench_arrive(const void* data, size_t bytes)
 {
     uint64_t sequence;
-    if (bytes != BENCH_MESSAGE_BYTES) bench_fail("a message of %zu bytes arrived", bytes);
+    if (bytes != bench_bytes) bench_fail("a message of %zu bytes arrived", bytes);
     memcpy(&sequence, data, sizeof sequence);
     if (bench_count.in_order && sequence != bench_count.next) {
         bench_fail("message %llu arrived instead of %llu", (unsigned long long)sequence,
@@ -164,7 +167,7 @@ static void ours_close(void)
 
 static bool ours_send(int kind, const void* data)
 {
-    necpnet_result result = necpnet_client_send(ours.client, ours_channel(kind), data, BENCH_MESSAGE_BYTES);
+    necpnet_result result = necpnet_client_send(ours.client, ours_channel(kind), data, bench_bytes);
     if (result == NECPNET_ERR_WOULD_BLOCK) return false;
     ours_check("send", result);
     return true;
@@ -262,8 +265,7 @@ static void theirs_close(void)
 
 static bool theirs_send(int kind, const void* data)
 {
-    ENetPacket* packet =
-        enet_packet_create(data, BENCH_MESSAGE_BYTES, kind == BENCH_RELIABLE ? ENET_PACKET_FLAG_RELIABLE : 0);
+    ENetPacket* packet = enet_packet_create(data, bench_bytes, kind == BENCH_RELIABLE ? ENET_PACKET_FLAG_RELIABLE : 0);
     return packet && enet_peer_send(theirs.peer, (enet_uint8)kind, packet) == 0;
 }
 
@@ -299,7 +301,7 @@ static double bench_cpu_us(void)
 
 static void bench_message(uint8_t* data)
 {
-    memset(data, 0x5A, BENCH_MESSAGE_BYTES);
+    memset(data, 0x5A, bench_bytes);
     memcpy(data, &bench_count.sent, sizeof bench_count.sent);
 }
 
@@ -312,7 +314,7 @@ static void bench_begin(bool in_order)
 /* One round of one-way messages; better figures than those in best replace them. */
 static void bench_stream(const bench_subject* subject, int kind, int batch, double seconds, bench_figures* best)
 {
-    uint8_t data[BENCH_MESSAGE_BYTES];
+    uint8_t data[BENCH_MESSAGE_BYTES_MAX];
     bench_begin(kind == BENCH_RELIABLE);
     uint64_t began = necpnet_time_us();
     uint64_t until = began + (uint64_t)(seconds * 1e6);
@@ -352,7 +354,7 @@ static int bench_order(const void* a, const void* b)
 static void bench_round_trips(const bench_subject* subject, int kind, bench_figures* best)
 {
     static double trips[BENCH_TRIPS];
-    uint8_t data[BENCH_MESSAGE_BYTES];
+    uint8_t data[BENCH_MESSAGE_BYTES_MAX];
     int count = 0;
     bench_begin(kind == BENCH_RELIABLE);
     subject->echo(true);
@@ -443,10 +445,13 @@ int main(int argc, char** argv)
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 < argc && !strcmp(argv[i], "--seconds")) {
             seconds = atof(argv[i + 1]);
+        } else if (i + 1 < argc && !strcmp(argv[i], "--bytes") && atoi(argv[i + 1]) >= 8 &&
+                   atoi(argv[i + 1]) <= BENCH_MESSAGE_BYTES_MAX) {
+            bench_bytes = (size_t)atoi(argv[i + 1]);
         } else if (i + 1 < argc && !strcmp(argv[i], "--case")) {
             bench_wanted = argv[i + 1];
         } else {
-            fprintf(stderr, "usage: udp [--seconds N] [--case TEXT]\n");
+            fprintf(stderr, "usage: udp [--seconds N] [--case TEXT] [--bytes 8..1024]\n");
             return 2;
         }
     }

@@ -409,8 +409,8 @@ static uint16_t channel_find_lost(nn_channel_send* channel)
 {
     if (!nn_channel_send_in_range(channel, channel->lost_scan)) channel->lost_scan = channel->first;
     while (channel_entry(channel, channel->lost_scan)->state != NN_SEND_LOST) {
-        channel->lost_scan++; /* never beyond what was sent: the ring's next entries are those of old ids again */
-        if (channel->lost_scan == channel->fresh) channel->lost_scan = channel->first;
+        channel->lost_scan++;
+        NN_ASSERT(channel->lost_scan != channel->fresh); /* none lost stands before it: nn_channel_send_lost */
     }
     return channel->lost_scan;
 }
@@ -491,6 +491,8 @@ NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint
         if (NN_UNLIKELY(channel->cuts) && channel_find_cut(channel, id)) continue;
         entry->state = NN_SEND_LOST;
         channel->waits = false;
+        /* the one it stood at may have arrived after all, while others behind it are still lost */
+        if (!nn_channel_send_in_range(channel, channel->lost_scan)) channel->lost_scan = channel->first;
         if (channel->lost_count++ == 0 ||
             (uint16_t)(id - channel->first) < (uint16_t)(channel->lost_scan - channel->first)) {
             channel->lost_scan = id;

@@ -151,9 +151,7 @@ necpnet_result necpnet_client_resume(necpnet_client* client, uint64_t now_us)
     if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
     if (client->state != NECPNET_CLIENT_SUSPENDED) return NECPNET_ERR_INVALID_STATE;
     client->state = NECPNET_CLIENT_CONNECTED;
-    nn_connection_set_patience(&client->connection, client->connection.loading, false);
-    client->connection.heard_us = now_us; /* the time asleep is no silence of the server's */
-    client->connection.ping_pending = true;
+    nn_connection_wake(&client->connection, now_us);
     return necpnet_client_flush(client, now_us);
 }
 

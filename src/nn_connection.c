@@ -229,6 +229,7 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     connection->tick_hz = open->peer->tick_hz;
     connection->started_us = connection->heard_us = connection->sent_us = connection->pinged_us = now_us;
     connection->ping_early = (uint8_t)(open->seed >> 24);
+    connection->answer_until_us = NN_NEVER;
     if (open->web || !NECPNET_WITH_UDP) {
         connection->transport = NECPNET_TRANSPORT_WEBSOCKET;
         connection->web = open->web;
@@ -364,6 +365,7 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
 {
     uint64_t now_us = connection->now_us;
     if (pong->sent_at_us > now_us || pong->sent_at_us < connection->started_us) return;
+    if (pong->sent_at_us >= connection->woke_us) connection->answer_until_us = NN_NEVER;
     uint64_t rtt_us = now_us - pong->sent_at_us;
     rtt_us = rtt_us > pong->hold_us ? rtt_us - pong->hold_us : 0;
     if (connection->transport == NECPNET_TRANSPORT_WEBSOCKET && rtt_us < UINT32_MAX) {
@@ -655,6 +657,11 @@ static uint64_t connection_timeout_us(const nn_connection* connection)
     return (uint64_t)ms * 1000;
 }
 
+static uint64_t connection_lost_at_us(const nn_connection* connection)
+{
+    return nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection->answer_until_us);
+}
+
 /* A thousand connections that began in one moment come apart: each asks up to a quarter early in its own measure, and the first
  * time after any part of the interval. */
 static uint64_t connection_ping_interval_us(const nn_connection* connection, uint64_t interval_us)
@@ -693,7 +700,7 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
         connection->state = NN_CONNECTION_CLOSED;
         return;
     }
-    if (now_us >= connection->heard_us + connection_timeout_us(connection)) {
+    if (now_us >= connection_lost_at_us(connection)) {
         nn_close close = nn_close_of(NECPNET_ERR_TIMEOUT, 0, necpnet_result_text(NECPNET_ERR_TIMEOUT));
         connection_end(connection, &close, false);
         return;
@@ -736,8 +743,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
         uint64_t repeat_us = connection->closes_left ? connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US : NN_NEVER;
         return nn_min_u64(connection->linger_until_us, repeat_us);
     }
-    uint64_t at_us =
-        nn_min_u64(connection->heard_us + connection_timeout_us(connection), nn_connection_ping_at_us(connection));
+    uint64_t at_us = nn_min_u64(connection_lost_at_us(connection), nn_connection_ping_at_us(connection));
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
     if (nn_connection_is_udp(connection)) {
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->udp->recovery));
@@ -773,4 +779,17 @@ NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loadi
     connection->loading = loading;
     connection->suspended = suspended;
     connection->suspend_pending = true;
+}
+
+NN_PRIVATE void nn_connection_wake(nn_connection* connection, uint64_t now_us)
+{
+    uint64_t asleep_us = now_us - connection->heard_us;
+    bool is_udp = nn_connection_is_udp(connection);
+    uint64_t rtt_us = is_udp ? nn_recovery_probe_us(&connection->udp->recovery) : connection->web_rtt_us;
+    uint64_t wait_us = nn_max_u64(rtt_us * 3, is_udp ? NN_CONNECTION_WAKE_US : NN_CONNECTION_WAKE_US * 2);
+    if (asleep_us >= (uint64_t)connection->settings->loading_timeout_ms * 1000) wait_us = 0;
+    nn_connection_set_patience(connection, connection->loading, false);
+    connection->woke_us = connection->heard_us = now_us; /* the time asleep is no silence of the peer's */
+    connection->answer_until_us = now_us + wait_us;
+    connection->ping_pending = true;
 }

@@ -35,7 +35,8 @@
 #define NN_CONNECTION_STALL_US 10000        /* until output that found no room or memory is tried again */
 #define NN_CONNECTION_BURST_MESSAGES_MAX 16 /* WebSocket: of one flush; the rest in the next */
 #define NN_CONNECTION_INPUT_ACK_US 50000    /* WebSocket: between two INPUT_ACK frames */
-#define NN_CONNECTION_CLOSES_MAX 4          /* CLOSE packets sent */
+#define NN_CONNECTION_WAKE_US 500000 /* that a peer has to answer at least, after a sleep; over WebSocket twice */
+#define NN_CONNECTION_CLOSES_MAX 4   /* CLOSE packets sent */
 #define NN_CONNECTION_CLOSE_REPEAT_US 50000
 #define NN_CONNECTION_CLOSING_US_MAX 2000000 /* that a closed side waits for the answer */
 #define NN_CONNECTION_BURST_PACKETS_MAX 256  /* of one flush; the rest in the next */
@@ -162,6 +163,8 @@ typedef struct nn_connection {
     uint64_t sent_us;
     uint64_t pinged_us;
     uint64_t ping_id;
+    uint64_t woke_us;
+    uint64_t answer_until_us; /* by then a PING from after woke_us must be answered; NN_NEVER */
     nn_pong pong;
     uint64_t linger_until_us;
     nn_clock_sync* clock; /* client: borrowed; NULL in a server */
@@ -314,6 +317,10 @@ NN_PRIVATE bool nn_connection_take_state_control(nn_connection* connection, cons
 
 /* nn_connection_read_writes - a WRITE frame behind its type byte. */
 NN_PRIVATE necpnet_result nn_connection_read_writes(nn_connection* connection, nn_reader* reader);
+
+/* nn_connection_wake - back from the background: tell the peer, and ask it. It must answer soon, and what was silent for longer
+ * than one has patience with a sleeper is lost at once. What still comes from before says nothing. */
+NN_PRIVATE void nn_connection_wake(nn_connection* connection, uint64_t now_us);
 
 /* nn_connection_set_patience - tell the peer that this side loads or is in the background. */
 NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended);

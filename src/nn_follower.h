@@ -25,6 +25,9 @@
 NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer peer, bool ordered,
                                           nn_follower** out_follower);
 
+/* nn_world_frame_bytes - of a frame in which the whole state of any one entity of a schema fits; *out_type: whose is the largest. */
+NN_PRIVATE uint32_t nn_world_frame_bytes(const necpnet_schema* schema, const char** out_type);
+
 /* nn_world_unfollow - the client's connection is gone; entities that it owns stay its own until the application says
  * otherwise. The rooms it is in and where it looks from are kept for its next one. */
 NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower);

@@ -470,6 +470,23 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 #define FOLLOWER_FRAME_TO 32u
 #define FOLLOWER_FRAME_CHECKS 64u
 
+/* Beside a row: number and known, no list of moving ones, the other list with one record in it, its slot and generation, and
+ * its end. A list of known frames leaves half of the room, but there is none before anything has arrived. */
+#define FOLLOWER_RECORD_BITS_MORE (14u + 5u + 3u + 32u + 16u + 1u + FOLLOWER_LIST_BITS)
+
+NN_PRIVATE uint32_t nn_world_frame_bytes(const necpnet_schema* schema, const char** out_type)
+{
+    uint32_t most = 0;
+    *out_type = "";
+    for (int i = 0; i < schema->type_count; i++) {
+        uint32_t bits = nn_row_bits_most(&schema->plans[i]);
+        if (bits < most) continue;
+        most = bits;
+        *out_type = schema->plans[i].type->name;
+    }
+    return FOLLOWER_HEAD_BYTES_MAX + (most + schema->type_bits + FOLLOWER_RECORD_BITS_MORE + 7u) / 8u;
+}
+
 static void follower_write_frame(nn_follower* follower, nn_writer* writer, follower_writing* writing)
 {
     const necpnet_world* world = follower->world;

@@ -161,6 +161,27 @@ NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_decoder* decoder, uint3
     return true;
 }
 
+static uint32_t row_value_bits(const nn_field_plan* field)
+{
+    if (field->kind == NECPNET_FIELD_ENTITY) return 32;
+    return (field->kind == NECPNET_FIELD_QUAT ? 2u : 0u) + (uint32_t)field->components * field->bits;
+}
+
+NN_PRIVATE uint32_t nn_row_bits_most(const nn_type_plan* plan)
+{
+    uint32_t bits = 0;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (field->kind < NECPNET_FIELD_STRING) {
+            bits += row_value_bits(field);
+            continue;
+        }
+        uint32_t items = field->has_length ? nn_field_length_max(field->field) : field->field->count;
+        bits += (field->has_length ? field->bits : 0u) + items * (field->element ? row_value_bits(field->element) : 8u);
+    }
+    return bits;
+}
+
 static bool row_field_equal(const nn_field_plan* field, const uint32_t* a, const uint32_t* b)
 {
     return !memcmp(a + field->word, b + field->word, field->words * sizeof(uint32_t));

@@ -11,6 +11,9 @@
 NN_PRIVATE void nn_row_write(const nn_type_plan* plan, nn_encoder* encoder, const uint32_t* row, bool owner);
 NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_decoder* decoder, uint32_t* row, bool owner);
 
+/* nn_row_bits_most - of a whole row, whatever it holds and whoever sees it. */
+NN_PRIVATE uint32_t nn_row_bits_most(const nn_type_plan* plan);
+
 /* nn_row_put_items, nn_row_get_items - bytes of STRING and BYTES, or values of an ARRAY: from begin to before end of those at
  * `items` (behind the length, if there is one). get returns false if they are none. */
 NN_PRIVATE void nn_row_put_items(const nn_field_plan* field, nn_encoder* encoder, const uint32_t* items, uint32_t begin,

@@ -112,6 +112,26 @@ static necpnet_result server_check(const necpnet_server_config* c)
     return ok ? NECPNET_OK : NECPNET_ERR_BAD_CONFIG;
 }
 
+/* An entity is never cut: whatever it holds, it must fit into one packet, or its state would never arrive. */
+static necpnet_result server_check_world(const necpnet_server_config* c)
+{
+    const char* type;
+    if (!c->world) return NECPNET_OK;
+    bool has_udp = c->transport ? (c->transport->flags & NECPNET_TRANSPORT_DATAGRAMS) != 0 : c->udp_port >= 0;
+    uint32_t frame = nn_world_frame_bytes(nn_world_get_schema(c->world), &type);
+    uint32_t datagram =
+        c->datagram_bytes_max < NECPNET_DATAGRAM_BYTES_DEFAULT ? c->datagram_bytes_max : NECPNET_DATAGRAM_BYTES_DEFAULT;
+    uint32_t room = NN_STATE_FRAME_BYTES_MAX;
+    if (NECPNET_WITH_UDP && has_udp) room = datagram - NN_PACKET_OVERHEAD_BYTES_MAX;
+    if (frame <= room) return NECPNET_OK;
+    nn_log_write(
+        &c->logger, NECPNET_LOG_ERROR,
+        "config.world: an entity of type %s may take %u bytes, but a packet holds %u: give its texts and arrays a "
+        "smaller count, or make it several types",
+        type, (unsigned)frame, (unsigned)room);
+    return NECPNET_ERR_BAD_CONFIG;
+}
+
 /* -- the sink -- */
 
 static void server_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
@@ -338,6 +358,7 @@ necpnet_result necpnet_server_create(const necpnet_server_config* config, necpne
     if (!config || !out_server) return NECPNET_ERR_INVALID_ARGUMENT;
     if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
     necpnet_result result = server_check(config);
+    if (result == NECPNET_OK) result = server_check_world(config);
     if (result) return result;
     nn_alloc first;
     nn_alloc_init(&first, &config->allocator);

@@ -44,6 +44,16 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
         memcpy(text, differs_text, sizeof differs_text);
         return NECPNET_ERR_SCHEMA_DIFFERS;
     }
+    const char* type = "";
+    uint32_t frame = 0;
+    if (setup->schema_hash && schema_hash)
+        frame = nn_world_frame_bytes(nn_world_get_schema(server->config.world), &type);
+    if (setup->datagram_bytes_max < NECPNET_DATAGRAM_BYTES_DEFAULT &&
+        frame + NN_PACKET_OVERHEAD_BYTES_MAX > setup->datagram_bytes_max) {
+        static const char small[] = "the client's datagram_bytes_max is too small for an entity of the server's world";
+        memcpy(text, small, sizeof small);
+        return NECPNET_ERR_UNSUPPORTED;
+    }
     *out_drop = NECPNET_DROP_FULL;
     static const char draining[] = "the server is shutting down";
     memcpy(text, draining, sizeof draining);

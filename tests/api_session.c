@@ -855,4 +855,49 @@ TEST(test_resume_without_memory_comes_later_or_ends_by_name)
     }
 }
 
+/* ---- the background ------------------------------------------------------------------------------------------------------- */
+
+/* Milliseconds from resume until something that was sent then is back; the server has patience with a sleeper for so long. */
+static uint32_t wake_after(const char* url, uint32_t asleep_ms, uint32_t server_patience_ms, uint32_t resumed)
+{
+    static struct net net;
+    net_begin(&net);
+    net.echo = true;
+    net.link_config.latency_us = 20000;
+    net.client_config.loading_timeout_ms = 20000;
+    net.server_config.loading_timeout_ms = server_patience_ms;
+    net_serve(&net);
+    struct net_client* client = net_join(&net, url);
+    NET_RUN_UNTIL(&net, 5000, client->connected);
+    TEST_OK(necpnet_client_send(client->client, NECPNET_CHANNEL_RELIABLE, "x", 1));
+    net_run(&net, 2000);
+    TEST_EQUAL(client->messages, 1);
+    TEST_OK(necpnet_client_suspend(client->client, net.now_us));
+    net_run(&net, 200);
+    necpnet_client* own = client->client;
+    client->client = NULL; /* the system gives it no time */
+    net_run(&net, asleep_ms);
+    client->client = own;
+    TEST_OK(necpnet_client_resume(own, net.now_us));
+    (void)necpnet_client_send(own, NECPNET_CHANNEL_RELIABLE, "y", 1);
+    uint64_t woke_us = net.now_us;
+    NET_RUN_UNTIL(&net, 20000, client->messages == 2);
+    TEST_HINT("%s, asleep %u ms, patience %u ms", url, asleep_ms, server_patience_ms);
+    TEST_EQUAL(client->messages, 2);
+    TEST_EQUAL(client->resumed, resumed);
+    TEST_EQUAL(client->disconnected, 0);
+    net_end(&net);
+    return (uint32_t)((net.now_us - woke_us) / 1000);
+}
+
+TEST(test_session_of_a_sleeper_goes_on_without_the_usual_timeout)
+{
+    TEST_AT_MOST(wake_after(NET_URL_UDP, 10000, 20000, 0), 60); /* it was kept: a round trip */
+    TEST_AT_MOST(wake_after(NET_URL_UDP, 30000, 20000, 1),
+                 400); /* surely not: the ticket at once, after a short random wait */
+    TEST_AT_MOST(wake_after(NET_URL_UDP, 10000, 6000, 1), 1000); /* unknown: half a second, then the ticket */
+    TEST_AT_MOST(wake_after(NET_URL_WEB, 10000, 80000, 0), 60);
+    TEST_AT_MOST(wake_after(NET_URL_WEB, 90000, 70000, 1), 600);
+}
+
 TEST_MAIN

@@ -3,7 +3,7 @@
  * On the simulated link live one server with a world, two honest clients (0 over UDP, 1 over WebSocket), two hostile ones
  * (2 over UDP, 3 over WebSocket) and a stranger without a connection. An input is a program: an operation byte and its
  * arguments, again and again. Operations send, step the time, call the interface of everybody with good and bad arguments,
- * drop, double and damage what the UDP clients exchange, and put frames of the program's own into the packets and messages
+ * drop, double and damage what the UDP clients exchange, cut a line until sessions go on by their tickets, replay a client's RESUME as a stranger, and put frames of the program's own into the packets and messages
  * of the hostile ones, sealed with the right keys, in both directions.
  *
  * Whatever the program: nothing crashes or leaks; the server's memory stays within its limits; the stranger gets no more
@@ -56,6 +56,8 @@ static struct fuzz {
     uint64_t entropy;
     size_t live_bytes;
     int steps;
+    uint8_t resume[NN_HANDSHAKE_BYTES]; /* the last that a client sent */
+    uint32_t resumes;
     necpnet_link* link;
     const necpnet_transport* server_transport;
     necpnet_server* server;
@@ -286,6 +288,14 @@ static void begin_world(const necpnet_allocator* allocator)
     check(!necpnet_view_create(&view_config, &fuzz.view), "view");
 }
 
+static void watch_resume(tap* self, bool outward, const uint8_t* data, size_t bytes)
+{
+    (void)self;
+    if (!outward || bytes != sizeof fuzz.resume || data[0] != NN_HANDSHAKE_RESUME) return;
+    memcpy(fuzz.resume, data, bytes);
+    fuzz.resumes++;
+}
+
 static void begin_client(int index, const necpnet_client_config* config)
 {
     static const char* const urls[2] = {"udp://server:7777", "ws://server:7777/ws"};
@@ -294,6 +304,7 @@ static void begin_client(int index, const necpnet_client_config* config)
     necpnet_client_config own = *config;
     check(!necpnet_link_add_client(fuzz.link, &inner), "host");
     tap_begin(self, inner);
+    self->watch = watch_resume;
     own.transport = &self->transport;
     own.view = index == HONEST ? fuzz.view : NULL;
     check(!necpnet_client_create(&own, &self->client), "client");
@@ -536,6 +547,26 @@ static void arm(void)
     *(which & 4 ? &fuzz.taps[index].in : &fuzz.taps[index].out) = harmed;
 }
 
+/* The line of a client is dead for longer than anybody waits: what follows is RESUME, over UDP or as a ticket in SETUP. */
+static void cut(int index)
+{
+    const necpnet_transport* line = fuzz.taps[index].inner;
+    (void)necpnet_link_block(fuzz.link, line, true, true);
+    for (int i = 0; i < 90; i++) step(100000);
+    (void)necpnet_link_block(fuzz.link, line, false, false);
+    for (int i = 0; i < 10; i++) step(50000);
+}
+
+/* The last RESUME that any client sent, damaged, from the stranger. */
+static void stolen_resume(const uint8_t* data, size_t bytes)
+{
+    uint8_t whole[NN_HANDSHAKE_BYTES];
+    if (!fuzz.resumes) return;
+    memcpy(whole, fuzz.resume, sizeof whole);
+    for (size_t i = 0; i + 2 < bytes; i += 3) whole[(data[i] | data[i + 1] << 8) % sizeof whole] ^= data[i + 2];
+    stranger_datagram(whole, sizeof whole, false);
+}
+
 static void operate(void)
 {
     size_t bytes;
@@ -565,6 +596,12 @@ static void operate(void)
     case 10: {
         uint32_t tick = next_u8();
         (void)necpnet_view_predict(fuzz.view, tick, pattern, 4);
+        break;
+    }
+    case 11: cut(operation >> 4 & 3); break;
+    case 12: {
+        const uint8_t* data = next_data(&bytes);
+        stolen_resume(data, bytes);
         break;
     }
     default:

@@ -192,10 +192,80 @@ def test_network():
             subprocess.run(["ip", "netns", "del", namespace], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def client_port(namespace, port):
+    """The local port of the one client in a namespace; None while it has none."""
+    out = subprocess.run([*namespace, "ss", "-Huan"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    ports = [line.split()[3].rsplit(":", 1)[1] for line in out.splitlines() if len(line.split()) > 3]
+    ports = [found for found in ports if found.isdigit() and int(found) != port]
+    return int(ports[0]) if ports else None
+
+
+def test_translator():
+    """A translator of addresses gives the client another port each time, as one does that forgot its mapping: nftables, without
+    conntrack, on the client's side of the cable."""
+    if os.name != "posix" or not hasattr(os, "geteuid") or os.geteuid() != 0 or not all(map(shutil.which, ("ip", "ss", "nft"))):
+        print("skipped: a translated port needs root, ip and ss (iproute2) and nft (nftables)")
+        return
+    here, there = f"nnport{os.getpid()}a", f"nnport{os.getpid()}b"
+    try:
+        run("ip", "netns", "add", here)
+    except subprocess.CalledProcessError:
+        print("skipped: network namespaces are not permitted here")
+        return
+    server = process = None
+    inside, outside = ("ip", "netns", "exec", here), ("ip", "netns", "exec", there)
+    try:
+        run("ip", "netns", "add", there)
+        run(*inside, "ip", "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", there)
+        for namespace, address in ((inside, "10.78.1.1/16"), (outside, "10.78.0.1/16")):
+            run(*namespace, "ip", "address", "add", address, "dev", "cable")
+            run(*namespace, "ip", "link", "set", "lo", "up")
+            run(*namespace, "ip", "link", "set", "cable", "up")
+        try:
+            run(*inside, "nft", "add", "table", "ip", "port")
+        except subprocess.CalledProcessError:
+            print("skipped: the kernel has no nftables, or they are not permitted here")
+            return
+        server = Server(outside, ("--mode", "production", "--token-keys", "1:" + "5a" * 32, "--bind-address", "10.78.0.1"))
+        process = load(f"10.78.0.1:{server.port}", 1, inside)
+        time.sleep(2)
+        own = client_port(inside, server.port)
+        assert own, "the client has no socket"
+        changes = 0
+        while process.poll() is None and changes < (SECONDS - 4) / CHANGE_S:
+            shown = 40000 + changes
+            rules = f"""
+                flush table ip port
+                table ip port {{
+                    chain out {{
+                        type filter hook postrouting priority 300;
+                        ip daddr 10.78.0.1 udp dport {server.port} udp sport set {shown}
+                    }}
+                    chain in {{
+                        type filter hook prerouting priority -300;
+                        ip saddr 10.78.0.1 udp dport {shown} udp dport set {own}
+                        ip saddr 10.78.0.1 udp dport 40000-50000 drop
+                    }}
+                }}"""
+            subprocess.run([*inside, "nft", "-f", "-"], check=True, input=rules, text=True)
+            changes += 1
+            time.sleep(CHANGE_S)
+        judge("another port of a translator", process, changes)
+    finally:
+        if process and process.poll() is None:
+            process.kill()
+            process.wait()
+        if server:
+            server.stop()
+        for namespace in (here, there):
+            subprocess.run(["ip", "netns", "del", namespace], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 if __name__ == "__main__":
     for program in (SERVER, CLIENT):
         if not os.path.exists(program):
             sys.exit(f"path.test.py: {program} is not built; fix: cmake --build {BUILD}")
     test_nat()
     test_network()
+    test_translator()
     print("path: all right")

@@ -12787,8 +12787,8 @@ static uint16_t channel_find_lost(nn_channel_send* channel)
 {
     if (!nn_channel_send_in_range(channel, channel->lost_scan)) channel->lost_scan = channel->first;
     while (channel_entry(channel, channel->lost_scan)->state != NN_SEND_LOST) {
-        channel->lost_scan++; /* never beyond what was sent: the ring's next entries are those of old ids again */
-        if (channel->lost_scan == channel->fresh) channel->lost_scan = channel->first;
+        channel->lost_scan++;
+        NN_ASSERT(channel->lost_scan != channel->fresh); /* none lost stands before it: nn_channel_send_lost */
     }
     return channel->lost_scan;
 }
@@ -12869,6 +12869,8 @@ NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint
         if (NN_UNLIKELY(channel->cuts) && channel_find_cut(channel, id)) continue;
         entry->state = NN_SEND_LOST;
         channel->waits = false;
+        /* the one it stood at may have arrived after all, while others behind it are still lost */
+        if (!nn_channel_send_in_range(channel, channel->lost_scan)) channel->lost_scan = channel->first;
         if (channel->lost_count++ == 0 ||
             (uint16_t)(id - channel->first) < (uint16_t)(channel->lost_scan - channel->first)) {
             channel->lost_scan = id;
@@ -22388,6 +22390,9 @@ NN_PRIVATE double nn_blend_difference(const nn_type_plan* plan, const double* a,
 NN_PRIVATE void nn_row_write(const nn_type_plan* plan, nn_encoder* encoder, const uint32_t* row, bool owner);
 NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_decoder* decoder, uint32_t* row, bool owner);
 
+/* nn_row_bits_most - of a whole row, whatever it holds and whoever sees it. */
+NN_PRIVATE uint32_t nn_row_bits_most(const nn_type_plan* plan);
+
 /* nn_row_put_items, nn_row_get_items - bytes of STRING and BYTES, or values of an ARRAY: from begin to before end of those at
  * `items` (behind the length, if there is one). get returns false if they are none. */
 NN_PRIVATE void nn_row_put_items(const nn_field_plan* field, nn_encoder* encoder, const uint32_t* items, uint32_t begin,
@@ -22566,6 +22571,27 @@ NN_PRIVATE bool nn_row_read(const nn_type_plan* plan, nn_decoder* decoder, uint3
         if (!good || decoder->bits.failed) return false;
     }
     return true;
+}
+
+static uint32_t row_value_bits(const nn_field_plan* field)
+{
+    if (field->kind == NECPNET_FIELD_ENTITY) return 32;
+    return (field->kind == NECPNET_FIELD_QUAT ? 2u : 0u) + (uint32_t)field->components * field->bits;
+}
+
+NN_PRIVATE uint32_t nn_row_bits_most(const nn_type_plan* plan)
+{
+    uint32_t bits = 0;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (field->kind < NECPNET_FIELD_STRING) {
+            bits += row_value_bits(field);
+            continue;
+        }
+        uint32_t items = field->has_length ? nn_field_length_max(field->field) : field->field->count;
+        bits += (field->has_length ? field->bits : 0u) + items * (field->element ? row_value_bits(field->element) : 8u);
+    }
+    return bits;
 }
 
 static bool row_field_equal(const nn_field_plan* field, const uint32_t* a, const uint32_t* b)
@@ -25750,6 +25776,9 @@ NN_INLINE bool nn_field_writable(const nn_field_plan* field)
 NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer peer, bool ordered,
                                           nn_follower** out_follower);
 
+/* nn_world_frame_bytes - of a frame in which the whole state of any one entity of a schema fits; *out_type: whose is the largest. */
+NN_PRIVATE uint32_t nn_world_frame_bytes(const necpnet_schema* schema, const char** out_type);
+
 /* nn_world_unfollow - the client's connection is gone; entities that it owns stay its own until the application says
  * otherwise. The rooms it is in and where it looks from are kept for its next one. */
 NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower);
@@ -28468,6 +28497,23 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 #define FOLLOWER_FRAME_FROM 16u
 #define FOLLOWER_FRAME_TO 32u
 #define FOLLOWER_FRAME_CHECKS 64u
+
+/* Beside a row: number and known, no list of moving ones, the other list with one record in it, its slot and generation, and
+ * its end. A list of known frames leaves half of the room, but there is none before anything has arrived. */
+#define FOLLOWER_RECORD_BITS_MORE (14u + 5u + 3u + 32u + 16u + 1u + FOLLOWER_LIST_BITS)
+
+NN_PRIVATE uint32_t nn_world_frame_bytes(const necpnet_schema* schema, const char** out_type)
+{
+    uint32_t most = 0;
+    *out_type = "";
+    for (int i = 0; i < schema->type_count; i++) {
+        uint32_t bits = nn_row_bits_most(&schema->plans[i]);
+        if (bits < most) continue;
+        most = bits;
+        *out_type = schema->plans[i].type->name;
+    }
+    return FOLLOWER_HEAD_BYTES_MAX + (most + schema->type_bits + FOLLOWER_RECORD_BITS_MORE + 7u) / 8u;
+}
 
 static void follower_write_frame(nn_follower* follower, nn_writer* writer, follower_writing* writing)
 {
@@ -36918,7 +36964,8 @@ NN_PRIVATE void nn_link_free_streams(necpnet_link* link)
 #define NN_CONNECTION_STALL_US 10000        /* until output that found no room or memory is tried again */
 #define NN_CONNECTION_BURST_MESSAGES_MAX 16 /* WebSocket: of one flush; the rest in the next */
 #define NN_CONNECTION_INPUT_ACK_US 50000    /* WebSocket: between two INPUT_ACK frames */
-#define NN_CONNECTION_CLOSES_MAX 4          /* CLOSE packets sent */
+#define NN_CONNECTION_WAKE_US 500000 /* that a peer has to answer at least, after a sleep; over WebSocket twice */
+#define NN_CONNECTION_CLOSES_MAX 4   /* CLOSE packets sent */
 #define NN_CONNECTION_CLOSE_REPEAT_US 50000
 #define NN_CONNECTION_CLOSING_US_MAX 2000000 /* that a closed side waits for the answer */
 #define NN_CONNECTION_BURST_PACKETS_MAX 256  /* of one flush; the rest in the next */
@@ -37045,6 +37092,8 @@ typedef struct nn_connection {
     uint64_t sent_us;
     uint64_t pinged_us;
     uint64_t ping_id;
+    uint64_t woke_us;
+    uint64_t answer_until_us; /* by then a PING from after woke_us must be answered; NN_NEVER */
     nn_pong pong;
     uint64_t linger_until_us;
     nn_clock_sync* clock; /* client: borrowed; NULL in a server */
@@ -37197,6 +37246,10 @@ NN_PRIVATE bool nn_connection_take_state_control(nn_connection* connection, cons
 
 /* nn_connection_read_writes - a WRITE frame behind its type byte. */
 NN_PRIVATE necpnet_result nn_connection_read_writes(nn_connection* connection, nn_reader* reader);
+
+/* nn_connection_wake - back from the background: tell the peer, and ask it. It must answer soon, and what was silent for longer
+ * than one has patience with a sleeper is lost at once. What still comes from before says nothing. */
+NN_PRIVATE void nn_connection_wake(nn_connection* connection, uint64_t now_us);
 
 /* nn_connection_set_patience - tell the peer that this side loads or is in the background. */
 NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended);
@@ -37437,6 +37490,7 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     connection->tick_hz = open->peer->tick_hz;
     connection->started_us = connection->heard_us = connection->sent_us = connection->pinged_us = now_us;
     connection->ping_early = (uint8_t)(open->seed >> 24);
+    connection->answer_until_us = NN_NEVER;
     if (open->web || !NECPNET_WITH_UDP) {
         connection->transport = NECPNET_TRANSPORT_WEBSOCKET;
         connection->web = open->web;
@@ -37572,6 +37626,7 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
 {
     uint64_t now_us = connection->now_us;
     if (pong->sent_at_us > now_us || pong->sent_at_us < connection->started_us) return;
+    if (pong->sent_at_us >= connection->woke_us) connection->answer_until_us = NN_NEVER;
     uint64_t rtt_us = now_us - pong->sent_at_us;
     rtt_us = rtt_us > pong->hold_us ? rtt_us - pong->hold_us : 0;
     if (connection->transport == NECPNET_TRANSPORT_WEBSOCKET && rtt_us < UINT32_MAX) {
@@ -37863,6 +37918,11 @@ static uint64_t connection_timeout_us(const nn_connection* connection)
     return (uint64_t)ms * 1000;
 }
 
+static uint64_t connection_lost_at_us(const nn_connection* connection)
+{
+    return nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection->answer_until_us);
+}
+
 /* A thousand connections that began in one moment come apart: each asks up to a quarter early in its own measure, and the first
  * time after any part of the interval. */
 static uint64_t connection_ping_interval_us(const nn_connection* connection, uint64_t interval_us)
@@ -37901,7 +37961,7 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
         connection->state = NN_CONNECTION_CLOSED;
         return;
     }
-    if (now_us >= connection->heard_us + connection_timeout_us(connection)) {
+    if (now_us >= connection_lost_at_us(connection)) {
         nn_close close = nn_close_of(NECPNET_ERR_TIMEOUT, 0, necpnet_result_text(NECPNET_ERR_TIMEOUT));
         connection_end(connection, &close, false);
         return;
@@ -37944,8 +38004,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
         uint64_t repeat_us = connection->closes_left ? connection->sent_us + NN_CONNECTION_CLOSE_REPEAT_US : NN_NEVER;
         return nn_min_u64(connection->linger_until_us, repeat_us);
     }
-    uint64_t at_us =
-        nn_min_u64(connection->heard_us + connection_timeout_us(connection), nn_connection_ping_at_us(connection));
+    uint64_t at_us = nn_min_u64(connection_lost_at_us(connection), nn_connection_ping_at_us(connection));
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
     if (nn_connection_is_udp(connection)) {
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->udp->recovery));
@@ -37981,6 +38040,19 @@ NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loadi
     connection->loading = loading;
     connection->suspended = suspended;
     connection->suspend_pending = true;
+}
+
+NN_PRIVATE void nn_connection_wake(nn_connection* connection, uint64_t now_us)
+{
+    uint64_t asleep_us = now_us - connection->heard_us;
+    bool is_udp = nn_connection_is_udp(connection);
+    uint64_t rtt_us = is_udp ? nn_recovery_probe_us(&connection->udp->recovery) : connection->web_rtt_us;
+    uint64_t wait_us = nn_max_u64(rtt_us * 3, is_udp ? NN_CONNECTION_WAKE_US : NN_CONNECTION_WAKE_US * 2);
+    if (asleep_us >= (uint64_t)connection->settings->loading_timeout_ms * 1000) wait_us = 0;
+    nn_connection_set_patience(connection, connection->loading, false);
+    connection->woke_us = connection->heard_us = now_us; /* the time asleep is no silence of the peer's */
+    connection->answer_until_us = now_us + wait_us;
+    connection->ping_pending = true;
 }
 /* ---- end src/nn_connection.c ------------------------------------------------------------------------------------- */
 
@@ -40805,9 +40877,7 @@ necpnet_result necpnet_client_resume(necpnet_client* client, uint64_t now_us)
     if (!client) return NECPNET_ERR_INVALID_ARGUMENT;
     if (client->state != NECPNET_CLIENT_SUSPENDED) return NECPNET_ERR_INVALID_STATE;
     client->state = NECPNET_CLIENT_CONNECTED;
-    nn_connection_set_patience(&client->connection, client->connection.loading, false);
-    client->connection.heard_us = now_us; /* the time asleep is no silence of the server's */
-    client->connection.ping_pending = true;
+    nn_connection_wake(&client->connection, now_us);
     return necpnet_client_flush(client, now_us);
 }
 
@@ -41259,6 +41329,26 @@ static necpnet_result server_check(const necpnet_server_config* c)
     return ok ? NECPNET_OK : NECPNET_ERR_BAD_CONFIG;
 }
 
+/* An entity is never cut: whatever it holds, it must fit into one packet, or its state would never arrive. */
+static necpnet_result server_check_world(const necpnet_server_config* c)
+{
+    const char* type;
+    if (!c->world) return NECPNET_OK;
+    bool has_udp = c->transport ? (c->transport->flags & NECPNET_TRANSPORT_DATAGRAMS) != 0 : c->udp_port >= 0;
+    uint32_t frame = nn_world_frame_bytes(nn_world_get_schema(c->world), &type);
+    uint32_t datagram =
+        c->datagram_bytes_max < NECPNET_DATAGRAM_BYTES_DEFAULT ? c->datagram_bytes_max : NECPNET_DATAGRAM_BYTES_DEFAULT;
+    uint32_t room = NN_STATE_FRAME_BYTES_MAX;
+    if (NECPNET_WITH_UDP && has_udp) room = datagram - NN_PACKET_OVERHEAD_BYTES_MAX;
+    if (frame <= room) return NECPNET_OK;
+    nn_log_write(
+        &c->logger, NECPNET_LOG_ERROR,
+        "config.world: an entity of type %s may take %u bytes, but a packet holds %u: give its texts and arrays a "
+        "smaller count, or make it several types",
+        type, (unsigned)frame, (unsigned)room);
+    return NECPNET_ERR_BAD_CONFIG;
+}
+
 /* -- the sink -- */
 
 static void server_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
@@ -41485,6 +41575,7 @@ necpnet_result necpnet_server_create(const necpnet_server_config* config, necpne
     if (!config || !out_server) return NECPNET_ERR_INVALID_ARGUMENT;
     if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
     necpnet_result result = server_check(config);
+    if (result == NECPNET_OK) result = server_check_world(config);
     if (result) return result;
     nn_alloc first;
     nn_alloc_init(&first, &config->allocator);
@@ -42549,6 +42640,16 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
             "the schemas have different hashes, and the server's is too large to be told";
         memcpy(text, differs_text, sizeof differs_text);
         return NECPNET_ERR_SCHEMA_DIFFERS;
+    }
+    const char* type = "";
+    uint32_t frame = 0;
+    if (setup->schema_hash && schema_hash)
+        frame = nn_world_frame_bytes(nn_world_get_schema(server->config.world), &type);
+    if (setup->datagram_bytes_max < NECPNET_DATAGRAM_BYTES_DEFAULT &&
+        frame + NN_PACKET_OVERHEAD_BYTES_MAX > setup->datagram_bytes_max) {
+        static const char small[] = "the client's datagram_bytes_max is too small for an entity of the server's world";
+        memcpy(text, small, sizeof small);
+        return NECPNET_ERR_UNSUPPORTED;
     }
     *out_drop = NECPNET_DROP_FULL;
     static const char draining[] = "the server is shutting down";

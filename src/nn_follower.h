@@ -189,6 +189,7 @@ struct nn_follower {
     nn_follower_recent* recent; /* what was sent of late, by rising slot */
     uint32_t recent_count;
     uint32_t recent_capacity;
+    uint32_t recent_hint;  /* where the last one was found: searches come by rising slot */
     uint32_t changed_tick; /* of the first in changed */
     uint16_t changed_count;
     uint16_t changed[NN_FOLLOWER_CHANGED_MAX]; /* slots that changed since it was last asked what it has to send */
@@ -202,6 +203,7 @@ struct nn_follower {
     uint32_t frame_next;    /* value of the next one: its number */
     uint64_t known;         /* bit i: frame frame_next - 1 - i has arrived */
     uint32_t ticks[64];     /* of the last frames, by number */
+    uint32_t even_frames;   /* the last so many were a tick apart */
     uint64_t sent_commit;   /* of the last frame */
     uint64_t walk_commit;   /* of the last frame with moving entities */
     uint16_t walk_from;     /* the slot to go on with among those; 0: from the beginning */
@@ -264,7 +266,7 @@ NN_PRIVATE nn_follower_state* nn_follower_state_of(const nn_follower* follower, 
 
 /* nn_follower_recent_of - what was sent of a slot of late, or NULL. Holds until the next nn_follower_note or
  * nn_follower_forget. */
-NN_PRIVATE nn_follower_recent* nn_follower_recent_of(const nn_follower* follower, uint16_t place);
+NN_PRIVATE nn_follower_recent* nn_follower_recent_of(nn_follower* follower, uint16_t place);
 
 /* nn_follower_reserve - room for count slots more in recent; gives back what is far too much. False without memory. */
 NN_PRIVATE bool nn_follower_reserve(nn_follower* follower, uint32_t count);

@@ -13,14 +13,13 @@ NN_PRIVATE nn_known nn_follower_known(const nn_follower* follower, size_t room)
     uint32_t oldest = (uint32_t)nn_min_u64(world->config.history_ticks, NN_STATE_WINDOW_TICKS) - 1;
     nn_known known;
     known.number = follower->frame_next;
-    known.frames = 0;
-    known.reach = 0;
-    for (uint32_t i = 0; i < NN_KNOWN_FRAMES && i + 1 < follower->frame_next; i++) {
-        if (!(follower->known >> i & 1)) continue;
-        uint32_t tick = follower->ticks[(follower->frame_next - 1 - i) & 63];
-        if (world->tick - tick >= oldest || tick < world->history_from) break;
-        known.frames |= UINT64_C(1) << i;
-        known.reach = i + 1;
+    known.frames = follower->known & ((UINT64_C(1) << NN_KNOWN_FRAMES) - 1);
+    known.reach = nn_bits_for(known.frames);
+    while (known.reach) { /* the older a frame, the smaller its tick */
+        uint32_t tick = follower->ticks[(follower->frame_next - known.reach) & 63];
+        if (world->tick - tick < oldest && tick >= world->history_from) break;
+        known.frames &= ~(UINT64_C(1) << (known.reach - 1));
+        known.reach = nn_bits_for(known.frames);
     }
     while (known.reach &&
            24 + 8 * follower_missing(&known) > room * 4) { /* the list of gaps must not fill a small frame */
@@ -85,15 +84,24 @@ NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, const nn_f
         timeline->rows[0] = nn_world_row(world, slot, version);
         return timeline->count = 1;
     }
+    const nn_world_motion* motion = &world->motions[state->place];
+    const uint32_t* rows = slot->history + slot->capacity;
+    uint32_t row_words = world->schema->plans[slot->type].row_words;
+    uint32_t former = motion->changed_tick; /* of version */
     for (; within && timeline->count < NN_TIMELINE_MAX; within &= within - 1) {
         unsigned bit = nn_lowest_bit(within);
         if (!(recent->sent >> bit & 1)) break; /* it had left */
         uint32_t tick = follower->ticks[(known->number - 1 - bit) & 63];
         if (timeline->count && tick >= timeline->ticks[timeline->count - 1]) continue;
-        version = follower_version_before(slot, version, tick);
-        if (!version) return 0;
+        if (tick < former && tick >= motion->run_tick) { /* one version a tick */
+            version -= former - tick;
+            former = tick;
+        } else if (tick < former) {
+            version = follower_version_before(slot, version, tick);
+        }
+        if (!version || slot->version - version >= slot->versions) return 0; /* beyond the history */
         timeline->ticks[timeline->count] = tick;
-        timeline->rows[timeline->count++] = nn_world_row(world, slot, version);
+        timeline->rows[timeline->count++] = rows + (size_t)(version & (slot->capacity - 1u)) * row_words;
         if (recent->full >> bit & 1) break;
     }
     return timeline->count;

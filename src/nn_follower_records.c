@@ -13,6 +13,11 @@ static uint64_t records_mix(uint64_t hash, uint64_t value)
 NN_PRIVATE uint64_t nn_records_known(const nn_follower* follower, const nn_known* known)
 {
     uint64_t hash = records_mix(0, follower->world->tick);
+    if (known->reach && known->reach < follower->even_frames) { /* a frame a tick: the newest tells them all */
+        unsigned newest = nn_lowest_bit(known->frames);
+        hash = records_mix(hash, follower->ticks[(known->number - 1 - newest) & 63]);
+        return records_mix(hash, known->frames >> newest);
+    }
     for (uint64_t bits = known->frames; bits; bits &= bits - 1) {
         hash = records_mix(hash, follower->ticks[(known->number - 1 - nn_lowest_bit(bits)) & 63]);
     }

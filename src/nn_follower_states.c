@@ -5,6 +5,7 @@
 
 #define STATES_STEP 8 /* an eighth more, and so many */
 #define STATES_INDEX_BITS_MIN 4
+#define RECENT_STEPS_MAX 6 /* then halves are faster */
 
 static uint32_t states_bucket(uint16_t place, unsigned bits)
 {
@@ -129,10 +130,20 @@ static uint32_t recent_search(const nn_follower* follower, uint16_t place)
     return first;
 }
 
-NN_PRIVATE nn_follower_recent* nn_follower_recent_of(const nn_follower* follower, uint16_t place)
+NN_PRIVATE nn_follower_recent* nn_follower_recent_of(nn_follower* follower, uint16_t place)
 {
-    uint32_t at = recent_search(follower, place);
-    return at < follower->recent_count && follower->recent[at].place == place ? &follower->recent[at] : NULL;
+    const nn_follower_recent* recent = follower->recent;
+    uint32_t count = follower->recent_count;
+    uint32_t at = follower->recent_hint;
+    uint32_t most = at + RECENT_STEPS_MAX < count ? at + RECENT_STEPS_MAX : count;
+    while (at < most && recent[at].place < place) at++;
+    bool found = at < count && recent[at].place == place;
+    if (!found) {
+        at = recent_search(follower, place);
+        found = at < count && recent[at].place == place;
+    }
+    follower->recent_hint = at;
+    return found ? &follower->recent[at] : NULL;
 }
 
 static bool recent_resize(nn_follower* follower, uint32_t capacity)

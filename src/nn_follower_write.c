@@ -596,6 +596,8 @@ static void follower_encode(nn_follower* follower, follower_writing* writing, si
 static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first, bool complete)
 {
     uint32_t number = follower->frame_next++;
+    bool even = follower->world->tick - follower->ticks[(number - 1) & 63] == 1;
+    follower->even_frames = even ? follower->even_frames + 1 : 1;
     follower->ticks[number & 63] = follower->world->tick;
     follower->known <<= 1;
     nn_follower_step(follower);

@@ -2,6 +2,8 @@
  * Method: net.h, a world of two types, both transports, loss. */
 #include "net.h"
 
+#include <math.h>
+
 typedef struct thing {
     float position[2];
     uint16_t health;
@@ -29,7 +31,7 @@ struct stage {
     uint32_t committed;
 };
 
-static void stage_begin(struct stage* stage)
+static void stage_begin_at(struct stage* stage, uint32_t bytes_per_s)
 {
     memset(stage, 0, sizeof *stage);
     net_begin(&stage->net);
@@ -39,8 +41,14 @@ static void stage_begin(struct stage* stage)
     config.allocator = stage->net.allocator;
     config.schema = stage->schema;
     config.send_hz = 30;
+    config.client_bytes_per_s = bytes_per_s;
     TEST_OK(necpnet_world_create(&config, &stage->world));
     stage->net.server_config.world = stage->world;
+}
+
+static void stage_begin(struct stage* stage)
+{
+    stage_begin_at(stage, 32000);
 }
 
 static struct net_client* stage_join(struct stage* stage, const char* url)
@@ -238,6 +246,136 @@ TEST(test_view_goes_on_over_a_new_connection_and_drops_what_left_meanwhile)
         TEST_EQUAL(stage.seen[0].left, 1);    /* but the one that is gone */
         stage_compare(&stage);
         stage_end(&stage);
+    }
+}
+
+/* -- how much, and how soon -- */
+
+/* One in three walks, turning a little; now and then one is hurt. */
+static void stroll(struct stage* stage, uint64_t now_us)
+{
+    static uint32_t noise;
+    static float headings[65536];
+    necpnet_entity entity = NECPNET_ENTITY_NONE;
+    (void)now_us;
+    while ((entity = necpnet_world_next(stage->world, entity)) != NECPNET_ENTITY_NONE) {
+        thing* state = (thing*)necpnet_world_get(stage->world, entity);
+        float* heading = &headings[entity & 0xffff];
+        noise = noise * 1664525u + 1013904223u;
+        if (entity % 3) continue;
+        *heading += (float)((int)(noise >> 24) - 128) * 0.0005f;
+        if (state->position[0] > 90 || state->position[0] < -90) *heading = state->position[0] > 0 ? 3.1f : 0;
+        if (state->position[1] > 90 || state->position[1] < -90) *heading = state->position[1] > 0 ? -1.6f : 1.6f;
+        state->position[0] += 0.05f * cosf(*heading); /* 3 units a second */
+        state->position[1] += 0.05f * sinf(*heading);
+        if ((noise >> 8) % 200 == 0) state->health = (uint16_t)((noise >> 12) % 1000);
+        TEST_OK(necpnet_world_mark(stage->world, entity));
+    }
+}
+
+static void stage_fill(struct stage* stage, int count)
+{
+    for (int i = 0; i < count; i++) {
+        thing start = {{(float)(i % 20) * 9 - 90, (float)(i / 20) * 7 - 80}, 100, ""};
+        necpnet_entity entity;
+        snprintf(start.name, sizeof start.name, "t%d", i);
+        TEST_OK(necpnet_world_spawn(stage->world, 1, &start, &entity));
+    }
+}
+
+TEST(test_deltas_save_four_fifths_and_more_of_full_states)
+{
+    for (size_t t = 0; t < 2; t++) {
+        for (uint32_t loss_percent = 0; loss_percent <= 30; loss_percent += 10) {
+            struct stage stage;
+            necpnet_world_statistics whole, before, after;
+            stage_begin_at(&stage, 100000);
+            stage.net.link_config.latency_us = 30000;
+            net_serve(&stage.net);
+            stage_fill(&stage, 150);
+            struct net_client* client = stage_join(&stage, transports[t]);
+            stage_run(&stage, 2000, NULL);
+            TEST_OK(necpnet_world_get_statistics(stage.world, &whole));
+            TEST_EQUAL(whole.full_sent, 150);
+            stage.net.link_config.loss_ppm = loss_percent * 10000;
+            TEST_OK(necpnet_link_configure(stage.net.link, client->transport, &stage.net.link_config));
+            stage_run(&stage, 1000, stroll);
+            TEST_OK(necpnet_world_get_statistics(stage.world, &before));
+            stage_run(&stage, 8000, stroll);
+            TEST_OK(necpnet_world_get_statistics(stage.world, &after));
+            uint64_t updates = after.updates_sent - before.updates_sent;
+            uint64_t bytes = after.bytes_sent - before.bytes_sent;
+            uint64_t full = updates * whole.bytes_sent / whole.full_sent;
+            printf("%s, %2u %% loss: %llu updates of %.2f bytes, %.2f bytes whole: %.1f %% saved\n",
+                   t ? "WebSocket" : "UDP", (unsigned)loss_percent, (unsigned long long)updates,
+                   (double)bytes / (double)updates, (double)whole.bytes_sent / (double)whole.full_sent,
+                   100.0 - 100.0 * (double)bytes / (double)full);
+            TEST_GREATER(updates, 2000);
+            TEST_AT_MOST(bytes * 5, full);
+            TEST_AT_MOST(after.full_sent - before.full_sent, updates / 100);
+            stage_end(&stage);
+        }
+    }
+}
+
+static uint32_t stage_lacks(struct stage* stage, int view)
+{
+    necpnet_entity entity = NECPNET_ENTITY_NONE;
+    uint32_t lacks = 0;
+    while ((entity = necpnet_world_next(stage->world, entity)) != NECPNET_ENTITY_NONE) {
+        thing seen;
+        const thing* real = (const thing*)necpnet_world_get(stage->world, entity);
+        if (necpnet_view_get_latest(stage->seen[view].view, entity, &seen, sizeof seen, NULL)) {
+            lacks++;
+        } else if (entity % 3 && seen.health != real->health) { /* of those that rest */
+            lacks++;
+        }
+    }
+    return lacks;
+}
+
+/* 300 entities, a third in motion, at a budget that takes most of a second for all of their states. */
+TEST(test_client_that_joins_late_or_returns_is_whole_within_a_second_at_its_budget)
+{
+    for (size_t t = 0; t < 2; t++) {
+        for (uint32_t loss_percent = 0; loss_percent <= 5; loss_percent += 5) {
+            struct stage stage;
+            stage_begin_at(&stage, 8000);
+            stage.net.link_config.latency_us = 25000;
+            stage.net.link_config.loss_ppm = loss_percent * 10000;
+            stage.net.client_config.udp_timeout_ms = stage.net.server_config.udp_timeout_ms = 2000;
+            stage.net.client_config.websocket_ping_ms = stage.net.server_config.websocket_ping_ms = 500;
+            stage.net.client_config.websocket_timeout_ms = stage.net.server_config.websocket_timeout_ms = 2000;
+            net_serve(&stage.net);
+            stage_fill(&stage, 300);
+            stage_run(&stage, 5000, stroll); /* it is late */
+            struct net_client* client = stage_join(&stage, transports[t]);
+            for (int ms = 0; ms < 5000 && !client->connected; ms++) stage_run(&stage, 1, stroll);
+            uint32_t joined_ms = 0, returned_ms = 0;
+            while (stage_lacks(&stage, 0) && joined_ms < 3000) {
+                stage_run(&stage, 5, stroll);
+                joined_ms += 5;
+            }
+            TEST_OK(necpnet_link_block(stage.net.link, client->transport, true, true));
+            stage_run(&stage, 4000, stroll);
+            necpnet_entity entity = NECPNET_ENTITY_NONE;
+            while ((entity = necpnet_world_next(stage.world, entity)) != NECPNET_ENTITY_NONE) {
+                ((thing*)necpnet_world_get(stage.world, entity))->health = 555; /* while it is away, all change */
+                TEST_OK(necpnet_world_mark(stage.world, entity));
+            }
+            TEST_OK(necpnet_link_block(stage.net.link, client->transport, false, false));
+            for (int ms = 0; ms < 20000 && !client->resumed; ms++) stage_run(&stage, 1, stroll);
+            while (stage_lacks(&stage, 0) && returned_ms < 3000) {
+                stage_run(&stage, 5, stroll);
+                returned_ms += 5;
+            }
+            printf("%s, %u %% loss: whole %u ms after joining, %u ms after returning\n", t ? "WebSocket" : "UDP",
+                   (unsigned)loss_percent, (unsigned)joined_ms, (unsigned)returned_ms);
+            TEST_EQUAL(client->resumed, 1);
+            TEST_AT_MOST(joined_ms, 1000);
+            TEST_AT_MOST(returned_ms, 1000);
+            stage_end(&stage);
+        }
     }
 }
 

@@ -141,6 +141,7 @@ static void sim_settle(sim* world)
     }
     settings->tick_hz = 20 + (uint32_t)sim_random(world, 41);
     settings->has_state = sim_chance(world, 600000);
+    settings->has_rooms = settings->has_state && world->seed % 2;
     settings->faults_ms = (uint32_t)sim_choose(world, 150, 4000);
     settings->failing_ppm = sim_chance(world, 300000) ? (uint32_t)sim_choose(world, 100, 20000) : 0;
     settings->has_attacker = sim_chance(world, 700000);
@@ -233,7 +234,7 @@ static bool sim_client_is_well(sim* world, sim_process* client, char* text, size
     if (!necpnet_client_get_statistics(client->client, &statistics) && statistics.key_phase) {
         sim_count(world, SIM_KEYS_CHANGED);
     }
-    return sim_state_equal(client, text, text_bytes);
+    return sim_state_equal(client, peer, text, text_bytes);
 }
 
 /* What did not arrive was lost with a session that ended, and told with the next. */

@@ -298,6 +298,7 @@ sim_peer* sim_peer_of(sim_process* server, necpnet_peer peer)
     made->client = sim_process_at(world, &info.address);
     made->connected = true;
     made->input_next = UINT32_MAX;
+    made->rooms = 1;
     if (!made->client || made->client->is_server || made->client == world->attacker) {
         sim_fail(world, "a session for somebody who is no client");
     }

@@ -7,6 +7,14 @@
 
 #define SIM_ENTITIES_MAX 60
 #define SIM_CHANGES_MAX 8 /* entities changed in a tick */
+#define SIM_SLOTS (SIM_ENTITIES_MAX + 140 + 1024 + 1)
+#define SIM_ROOMS 3
+
+/* Who sees an entity: its owner, and who is in its room. */
+struct sim_thing {
+    necpnet_peer owner;
+    uint8_t room;
+};
 
 /* Numbers that quantising keeps exactly, so that server and client can be compared byte for byte. */
 typedef struct sim_body {
@@ -69,6 +77,7 @@ necpnet_result sim_state_serve(sim_process* server, necpnet_server_config* confi
     entities.client_bytes_per_s = (uint32_t)sim_choose(world, 4000, 64000);
     necpnet_result result = necpnet_world_create(&entities, &server->entities);
     config->world = server->entities;
+    server->things = (struct sim_thing*)calloc(SIM_SLOTS, sizeof(struct sim_thing));
     server->tick_at_us = world->now_us;
     return result;
 }
@@ -91,7 +100,9 @@ void sim_state_release(sim_process* process)
 {
     necpnet_world_destroy(process->entities);
     necpnet_view_destroy(process->view);
+    free(process->things);
     process->entities = NULL;
+    process->things = NULL;
     process->view = NULL;
 }
 
@@ -152,7 +163,10 @@ static void sim_state_spawn(sim* world, sim_process* server)
         coin.value = (uint16_t)sim_random(world, 60001);
         result = necpnet_world_spawn(server->entities, 2, &coin, &entity);
     }
-    if (result == NECPNET_OK) sim_note(world, server, "spawns", entity, 0);
+    if (result != NECPNET_OK) return;
+    server->things[entity & 0xffff].owner = NECPNET_PEER_NONE;
+    server->things[entity & 0xffff].room = 0;
+    sim_note(world, server, "spawns", entity, 0);
 }
 
 static void sim_state_change(sim* world, sim_process* server, necpnet_entity entity)
@@ -176,7 +190,31 @@ static void sim_state_own(sim* world, sim_process* server, necpnet_entity entity
         if (peer->server == server && peer->connected && sim_chance(world, 400000)) owner = peer->peer;
     }
     necpnet_world_set_owner(server->entities, entity, owner);
+    server->things[entity & 0xffff].owner = owner;
     sim_count(world, SIM_OWNER_CHANGED);
+}
+
+/* An entity changes its room, or a client comes to one or leaves it. */
+static void sim_state_change_rooms(sim* world, sim_process* server, necpnet_entity entity)
+{
+    uint32_t room = (uint32_t)sim_random(world, SIM_ROOMS);
+    if (entity && sim_chance(world, 100000)) {
+        necpnet_world_set_room(server->entities, entity, room);
+        server->things[entity & 0xffff].room = (uint8_t)room;
+        sim_note(world, server, "puts into a room", entity, room);
+    }
+    for (int i = 0; i < world->peer_count; i++) {
+        sim_peer* peer = world->peers[i];
+        if (peer->server != server || !peer->connected || !sim_chance(world, 20000)) continue;
+        if (peer->rooms >> room & 1) {
+            if (necpnet_world_leave_room(server->entities, peer->peer, room)) continue;
+            peer->rooms &= ~(1u << room);
+        } else {
+            if (necpnet_world_join_room(server->entities, peer->peer, room)) continue;
+            peer->rooms |= 1u << room;
+        }
+        sim_note(world, server, "changes the rooms of a peer", peer->peer, peer->rooms);
+    }
 }
 
 void sim_state_tick(sim_process* server)
@@ -197,6 +235,7 @@ void sim_state_tick(sim_process* server)
         necpnet_entity entity = sim_any_entity(world, server->entities);
         if (sim_chance(world, 150000)) sim_state_spawn(world, server);
         if (entity && sim_chance(world, 50000)) sim_state_own(world, server, entity);
+        if (world->settings.has_rooms) sim_state_change_rooms(world, server, entity);
         if (entity && sim_chance(world, 50000)) {
             sim_note(world, server, "despawns", entity, 0);
             necpnet_world_despawn(server->entities, entity);
@@ -308,7 +347,7 @@ static bool sim_entity_equal(const sim_process* client, necpnet_world* entities,
     return equal;
 }
 
-bool sim_state_equal(sim_process* client, char* text, size_t text_bytes)
+bool sim_state_equal(sim_process* client, const sim_peer* peer, char* text, size_t text_bytes)
 {
     sim* world = client->world;
     necpnet_world* entities = world->server->entities;
@@ -316,6 +355,8 @@ bool sim_state_equal(sim_process* client, char* text, size_t text_bytes)
     necpnet_entity at = NECPNET_ENTITY_NONE;
     uint32_t count = 0, seen = 0;
     while ((at = necpnet_world_next(entities, at)) != NECPNET_ENTITY_NONE) {
+        const struct sim_thing* thing = &world->server->things[at & 0xffff];
+        if (thing->owner != peer->peer && !(peer->rooms >> thing->room & 1)) continue; /* counted below if it is seen */
         count++;
         if (!sim_entity_equal(client, entities, at, text, text_bytes)) return false;
     }

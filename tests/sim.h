@@ -100,6 +100,7 @@ typedef struct sim_peer {
     sim_log down[SIM_CHANNELS_MAX];  /* server to client */
     sim_cursor up[SIM_CHANNELS_MAX]; /* where it stands in the client's logs */
     uint32_t input_next;             /* index of the client's next input; UINT32_MAX unknown */
+    uint32_t rooms;                  /* bits: those of the world that it is in */
 } sim_peer;
 
 typedef struct sim_memory {
@@ -184,6 +185,7 @@ struct sim_process {
     uint32_t tick;
     /* state */
     necpnet_world* entities;
+    struct sim_thing* things; /* server: by slot, what the world does not tell */
     necpnet_view* view;
     uint32_t* inputs; /* client: ticks sent */
     uint32_t input_count;
@@ -200,6 +202,7 @@ typedef struct sim_settings {
     necpnet_channel_config channels[SIM_CHANNELS_MAX];
     int channel_count;
     bool has_state;
+    bool has_rooms; /* entities and clients in rooms */
     uint32_t tick_hz;
     uint32_t faults_ms; /* mean time between faults */
     uint32_t failing_ppm;
@@ -322,7 +325,7 @@ void sim_state_tick(sim_process* server);
 void sim_state_look(sim_process* client);
 void sim_state_input(sim_process* server, sim_peer* peer, const necpnet_event* event);
 void sim_state_send_input(sim_process* client);
-bool sim_state_equal(sim_process* client, char* text, size_t text_bytes);
+bool sim_state_equal(sim_process* client, const sim_peer* peer, char* text, size_t text_bytes);
 
 /* ---- faults -- */
 void sim_faults(sim* world);

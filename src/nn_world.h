@@ -27,25 +27,24 @@ typedef enum nn_slot_flag {
 } nn_slot_flag;
 
 typedef struct nn_world_slot {
-    uint32_t* history; /* capacity ticks, then capacity rows; version v is at v modulo capacity */
+    void* state;        /* the application's struct */
+    uint32_t* history;  /* capacity ticks, then capacity rows; version v is at v modulo capacity */
+    necpnet_peer owner; /* as the application says */
     necpnet_peer owner_committed;
     uint32_t version;       /* of its newest row; never 0 when committed; goes on when the slot is used again */
     uint32_t record_first;  /* nn_record_cache: number of its newest record, of record_commit */
     uint32_t record_commit; /* low bits */
-    uint16_t versions;      /* rows in the history */
-    uint16_t capacity;      /* power of two */
-    uint16_t generation;
-    uint8_t type;  /* index; kept after despawn */
-    uint8_t flags; /* nn_slot_flag */
-    uint8_t priority;
-    /* what is above is read with every record, what follows is not */
-    void* state;        /* the application's struct */
-    necpnet_peer owner; /* as the application says */
     uint32_t freed_tick;
     uint32_t room;
     uint32_t watchers; /* followers that look from it */
+    uint16_t versions; /* rows in the history */
+    uint16_t capacity; /* power of two */
+    uint16_t generation;
     uint16_t next_free;
     uint16_t interval; /* least ticks between two versions */
+    uint8_t priority;
+    uint8_t type;  /* index; kept after despawn */
+    uint8_t flags; /* nn_slot_flag */
     /* nn_authority */
     uint8_t authority;     /* necpnet_authority */
     uint16_t lease;        /* sequence of authority; goes on when the slot is used again */

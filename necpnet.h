@@ -1717,12 +1717,57 @@ NECPNET_API void necpnet_world_destroy(necpnet_world* world);
  *   type_id  of the schema.
  *   state    the struct; NULL: zeroes; copied.
  *
- * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (type) | ERR_LIMIT_REACHED | ERR_INVALID_STATE (rewound)
- *          | ERR_OUT_OF_MEMORY
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (type) | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY
+ *          | ERR_INVALID_STATE (rewound, or the type is one of objects)
  * Thread   owner.      Callback  safe.      Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const void* state,
                                                necpnet_entity* out_entity);
+
+/* All that an engine says of an entity when it comes into being: each can be changed later by a function of its own. */
+typedef struct necpnet_entity_descriptor {
+    size_t struct_bytes;
+    uint16_t type_id;        /* must be set */
+    const void* state;       /* the struct; NULL (default): zeroes; copied */
+    necpnet_peer owner;      /* whose it is: inputs, owner-only fields; default NECPNET_PEER_NONE */
+    necpnet_authority authority; /* who may write it; default NECPNET_AUTHORITY_SERVER */
+    uint32_t room;           /* default 0 */
+    uint32_t priority;       /* 1 .. 255, default 16: necpnet_world_set_priority */
+    uint32_t interval_ticks; /* the rate: least ticks between two of its states, 1 .. 1,000; default 1. 3 of 60 make 20 Hz */
+    uint64_t user_id;        /* the engine's own number of it; default 0: none */
+} necpnet_entity_descriptor;
+
+/* necpnet_entity_descriptor_default - fill all fields but type_id and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_entity_descriptor_default(necpnet_entity_descriptor* descriptor);
+
+/* necpnet_world_spawn_with - a new entity, all said of it at once.
+ *
+ * Returns  as necpnet_world_spawn, and ERR_BAD_STRUCT_BYTES | ERR_ALREADY_EXISTS (user_id); after an error there is none
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_spawn_with(necpnet_world* world, const necpnet_entity_descriptor* descriptor,
+                                                    necpnet_entity* out_entity);
+
+/* necpnet_world_set_user_id - the engine's own number of an entity, known here alone; it goes with the entity.
+ *
+ *   user_id  0: none.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_ALREADY_EXISTS (another has it) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_set_user_id(necpnet_world* world, necpnet_entity entity, uint64_t user_id);
+
+/* necpnet_world_get_user_id, necpnet_world_find_user_id - both ways.
+ *
+ * Returns  the number, 0 for none; the entity, NECPNET_ENTITY_NONE for none.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint64_t necpnet_world_get_user_id(const necpnet_world* world, necpnet_entity entity);
+NECPNET_API necpnet_entity necpnet_world_find_user_id(const necpnet_world* world, uint64_t user_id);
 
 /* necpnet_world_despawn - remove an entity, here and on every client.
  *
@@ -1747,7 +1792,7 @@ NECPNET_API necpnet_result necpnet_world_mark(necpnet_world* world, necpnet_enti
 
 /* necpnet_world_set_owner - whose the entity is (input, owner-only fields); NECPNET_PEER_NONE: the server's.
  *
- * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_INVALID_STATE (a session's object)
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
 NECPNET_API necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet_entity entity, necpnet_peer owner);
@@ -1808,6 +1853,88 @@ typedef struct necpnet_world_event {
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
 NECPNET_API bool necpnet_world_poll(necpnet_world* world, necpnet_world_event* out_event);
+
+/* Objects: entities of which there is one for a whole world (the state of a match) or one for each session (an inventory).
+ * They are of the same schema as others and are read, written, marked and despawned like them; but a world's object is in
+ * view of every client, a session's of that client alone and its own, whatever rooms, grid and filter say. A type is one of
+ * objects or of other entities, of worlds or of sessions: clients find an object by its type. */
+
+/* necpnet_world_open_object - the world's object of a type, or a session's; made, a struct of zeroes, when it is not there.
+ *
+ *   peer  NECPNET_PEER_NONE: the world's; else that session's, which goes when the session ends.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (type, or the peer follows no state) | ERR_LIMIT_REACHED
+ *          | ERR_INVALID_STATE (rewound, or the type is used otherwise) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_open_object(necpnet_world* world, uint16_t type_id, necpnet_peer peer,
+                                                     necpnet_entity* out_entity);
+
+/* necpnet_world_find_object - the same where it is there.
+ *
+ * Returns  the entity, or NECPNET_ENTITY_NONE.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_entity necpnet_world_find_object(const necpnet_world* world, uint16_t type_id, necpnet_peer peer);
+
+/* Variables: typed values by key, beside entities; of a world, for all its clients, or of one session. Changes alone travel,
+ * reliable and in the order in which they were made; of a variable that changed twice before it was told, only the last
+ * value. Who comes later is told all. A world tells with its next commit. */
+#define NECPNET_VARIABLES_MAX 4096   /* of a world, and of each session; lately removed ones may count */
+#define NECPNET_VALUE_BYTES_MAX 1024 /* of a text without its NUL, or of bytes */
+#define NECPNET_WATCHES_MAX 64       /* of a view */
+
+typedef enum necpnet_value_type {
+    NECPNET_VALUE_NONE = 0, /* there is no such variable */
+    NECPNET_VALUE_BOOL = 1,
+    NECPNET_VALUE_INTEGER = 2,
+    NECPNET_VALUE_NUMBER = 3,
+    NECPNET_VALUE_STRING = 4,
+    NECPNET_VALUE_BYTES = 5
+} necpnet_value_type;
+
+typedef struct necpnet_value {
+    necpnet_value_type type;
+    bool boolean;     /* BOOL; each member counts for its type alone */
+    int64_t integer;  /* INTEGER */
+    double number;    /* NUMBER */
+    const void* data; /* STRING (UTF-8; given back with a NUL behind it), BYTES; may be NULL only if bytes is 0 */
+    size_t bytes;
+} necpnet_value;
+
+/* necpnet_value_of_bool, .. - a value of each type; of a text until its NUL. Texts and bytes are borrowed.
+ *
+ * Returns  the value; type NONE for a NULL text, or NULL with bytes.
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_value necpnet_value_of_bool(bool value);
+NECPNET_API necpnet_value necpnet_value_of_integer(int64_t value);
+NECPNET_API necpnet_value necpnet_value_of_number(double value);
+NECPNET_API necpnet_value necpnet_value_of_string(const char* text);
+NECPNET_API necpnet_value necpnet_value_of_bytes(const void* data, size_t bytes);
+
+/* necpnet_world_set_variable - set a variable; of type NONE: remove it.
+ *
+ *   peer   NECPNET_PEER_NONE: of the world; else of that session, with which it goes.
+ *   key    1 .. NECPNET_NAME_BYTES_MAX bytes of UTF-8.
+ *   value  copied.
+ *
+ * Returns  OK (also where it was the same) | ERR_INVALID_ARGUMENT (also what is no UTF-8) | ERR_MESSAGE_TOO_LARGE
+ *          | ERR_NOT_FOUND (the peer follows no state; nothing to remove) | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_set_variable(necpnet_world* world, necpnet_peer peer, const char* key,
+                                                      necpnet_value value);
+
+/* necpnet_world_get_variable - what was set.
+ *
+ *   out_value  its data is a view until the variable changes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_get_variable(const necpnet_world* world, necpnet_peer peer, const char* key,
+                                                      necpnet_value* out_value);
 
 /* Who sees what: a client sees an entity that is in one of its rooms and, in a world with a grid, near it. Entities of a type
  * without NECPNET_FIELD_POSITION are seen in their whole room, and everyone sees its own. All begin in room 0, clients when
@@ -1962,7 +2089,7 @@ NECPNET_API necpnet_result necpnet_world_rewind(necpnet_world* world, uint32_t t
  */
 NECPNET_API necpnet_result necpnet_world_restore(necpnet_world* world);
 
-/* necpnet_world_save - all entities as bytes, as of the last commit: what clients know of them, so each field to its
+/* necpnet_world_save - all entities but objects of sessions as bytes, as of the last commit: what clients know of them, so each field to its
  * quantum; members that are no field and owners are not kept.
  *
  *   data       where to; NULL only if bytes is 0, to ask for the size.
@@ -2078,6 +2205,7 @@ typedef struct necpnet_view_event {
     uint16_t type_id;
     uint32_t number;   /* of the write; an answer stands for all earlier ones of the entity */
     uint32_t sequence; /* of the authority */
+    uint64_t user_id; /* LEFT: what necpnet_view_set_user_id said; no longer known */
 } necpnet_view_event;
 
 /* necpnet_view_config_default - fill all fields but schema and stamp struct_bytes.
@@ -2114,6 +2242,48 @@ NECPNET_API necpnet_result necpnet_view_update(necpnet_view* view, uint64_t now_
  */
 NECPNET_API bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event);
 
+/* What a view shows otherwise than it did when it was asked last. Lists of structs of arrays, each as long as its count; views
+ * until the next call with this view. */
+typedef struct necpnet_changes {
+    const necpnet_entity* entered;
+    const uint16_t* entered_types; /* ids */
+    uint32_t entered_count;
+    const necpnet_entity* left;
+    const uint16_t* left_types;
+    const uint64_t* left_user_ids; /* 0: none */
+    uint32_t left_count;
+    const necpnet_entity* changed; /* those that entered, too, with all fields */
+    const uint16_t* changed_types;
+    const uint64_t* changed_fields; /* bit i: the field of place i in the schema's type, which has them by rising id */
+    uint32_t changed_count;
+} necpnet_changes;
+
+/* necpnet_view_take_changes - in the place of necpnet_view_poll and of looking at every entity: once a frame, after
+ * necpnet_view_update. A field has changed when necpnet_view_get gives another value than at the call before. The cost goes
+ * with what moves, not with what is in view. From the first call on each entity's struct is kept once more.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_OUT_OF_MEMORY (nothing was taken: call again)
+ * Thread   owner.      Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_view_take_changes(necpnet_view* view, necpnet_changes* out_changes);
+
+/* necpnet_view_set_user_id - the engine's own number of an entity that was told as entered; it goes when LEFT is told.
+ *
+ *   user_id  0: none.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND | ERR_ALREADY_EXISTS (another has it) | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_view_set_user_id(necpnet_view* view, necpnet_entity entity, uint64_t user_id);
+
+/* necpnet_view_get_user_id, necpnet_view_find_user_id - both ways.
+ *
+ * Returns  the number, 0 for none; the entity, NECPNET_ENTITY_NONE for none.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint64_t necpnet_view_get_user_id(const necpnet_view* view, necpnet_entity entity);
+NECPNET_API necpnet_entity necpnet_view_find_user_id(const necpnet_view* view, uint64_t user_id);
+
 /* necpnet_view_next - walk over all entities in view.
  *
  * Returns  the next after entity (NECPNET_ENTITY_NONE: the first), or NECPNET_ENTITY_NONE.
@@ -2148,6 +2318,57 @@ NECPNET_API necpnet_result necpnet_view_get(necpnet_view* view, necpnet_entity e
 NECPNET_API necpnet_result necpnet_view_read_many(necpnet_view* view, uint16_t type_id, const necpnet_entity* entities,
                                                   int count, const necpnet_column_out* columns, int column_count,
                                                   int* out_count);
+
+/* necpnet_view_find_object - the world's or this session's object of a type.
+ *
+ * Returns  the entity, or NECPNET_ENTITY_NONE while it is not in view.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_entity necpnet_view_find_object(const necpnet_view* view, uint16_t type_id);
+
+typedef enum necpnet_scope {
+    NECPNET_SCOPE_WORLD = 0,  /* for all clients */
+    NECPNET_SCOPE_SESSION = 1 /* for this one */
+} necpnet_scope;
+
+typedef struct necpnet_variable_change {
+    necpnet_scope scope;
+    const char* key;
+    necpnet_value value; /* NONE: it was removed */
+} necpnet_variable_change;
+
+/* necpnet_view_get_variable - a variable as the server set it.
+ *
+ *   out_value  its data is a view until the next necpnet_client_update (of a runner: poll).
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_view_get_variable(const necpnet_view* view, necpnet_scope scope, const char* key,
+                                                     necpnet_value* out_value);
+
+/* necpnet_view_poll_variable - the next variable that changed since it was polled last, in the order of changes; those of
+ * the world first. When a session ends all its variables are removed.
+ *
+ *   out_change  key and data are views until the next necpnet_client_update (of a runner: poll).
+ *
+ * Returns  whether there was one.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API bool necpnet_view_poll_variable(necpnet_view* view, necpnet_variable_change* out_change);
+
+typedef void (*necpnet_view_watcher)(void* user, const necpnet_variable_change* change);
+
+/* necpnet_view_watch - be called, inside necpnet_view_update, when a variable changes, and first for what is there.
+ *
+ *   key      of the variable; with * at its end: of all whose keys begin so.
+ *   watcher  in the place of one for the same scope and key; NULL: no longer. It may call the view.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (NULL, and there is none) | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_view_watch(necpnet_view* view, necpnet_scope scope, const char* key,
+                                              necpnet_view_watcher watcher, void* user);
 
 /* necpnet_view_get_latest - the newest state received, not interpolated, and its tick.
  *

@@ -388,6 +388,9 @@ static void runner_feed_view(necpnet_runner* runner, nn_runner_record* record)
         }
     } else if (record->kind == NN_RUNNER_WRITTEN) {
         nn_view_written(runner->view, record->as.feed.entity, record->as.feed.number);
+    } else if (record->kind == NN_RUNNER_VARIABLES) {
+        necpnet_result result = nn_view_read_variables(runner->view, nn_runner_payload(record), record->data_bytes);
+        if (result != NECPNET_OK) nn_atomic_exchange(&runner->view_failed, (uint32_t) - (int)result);
     } else if (record->kind == NN_RUNNER_RENEW) {
         nn_view_renew(runner->view, record->as.feed.offset_us != 0);
     } else {

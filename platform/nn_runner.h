@@ -31,10 +31,11 @@ typedef enum nn_runner_kind {
     NN_RUNNER_CLOCK = 7,
     NN_RUNNER_RESET = 8,
     NN_RUNNER_RENEW = 9,
-    NN_RUNNER_FOLLOW = 10,  /* nn_schema_describe of the server's schema; without bytes: it is ours */
-    NN_RUNNER_WRITE = 11,   /* a command: a write of an entity, or (number 0) a CONTROL message */
-    NN_RUNNER_CONTROL = 12, /* a CONTROL message about states */
-    NN_RUNNER_WRITTEN = 13  /* a write has arrived */
+    NN_RUNNER_FOLLOW = 10,   /* nn_schema_describe of the server's schema; without bytes: it is ours */
+    NN_RUNNER_WRITE = 11,    /* a command: a write of an entity, or (number 0) a CONTROL message */
+    NN_RUNNER_CONTROL = 12,  /* a CONTROL message about states */
+    NN_RUNNER_WRITTEN = 13,  /* a write has arrived */
+    NN_RUNNER_VARIABLES = 14 /* a message about variables */
 } nn_runner_kind;
 
 /* One record of a ring. Behind it (or elsewhere) stand name, text and data, each as long as it says; texts have a NUL. */

@@ -177,6 +177,16 @@ static necpnet_result runner_state_follow(void* user, const necpnet_schema* writ
     return reported ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
 }
 
+static necpnet_result runner_state_variables(void* user, const uint8_t* data, size_t bytes)
+{
+    necpnet_runner* runner = (necpnet_runner*)user;
+    nn_runner_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = NN_RUNNER_VARIABLES;
+    record.data_bytes = (uint32_t)bytes;
+    return runner_report(runner, &record, NULL, NULL, data) ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
+}
+
 static void runner_state_renew(void* user, bool ordered)
 {
     runner_feed((necpnet_runner*)user, NN_RUNNER_RENEW, ordered, 0);
@@ -208,8 +218,9 @@ static void runner_state_written(void* user, uint32_t entity, uint32_t number)
 
 NN_PRIVATE void nn_runner_set_state_sink(necpnet_runner* runner)
 {
-    nn_state_sink sink = {runner_state_read,  runner_state_clock,   runner_state_reset,   runner_state_follow,
-                          runner_state_renew, runner_state_control, runner_state_written, runner};
+    nn_state_sink sink = {runner_state_read,    runner_state_clock,     runner_state_reset,
+                          runner_state_follow,  runner_state_variables, runner_state_renew,
+                          runner_state_control, runner_state_written,   runner};
     nn_client_set_state_sink(runner->client, &sink);
 }
 

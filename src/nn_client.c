@@ -123,6 +123,11 @@ static necpnet_result client_view_follow(void* user, const necpnet_schema* write
     return nn_view_follow_schema((necpnet_view*)user, writer, text);
 }
 
+static necpnet_result client_view_variables(void* user, const uint8_t* data, size_t bytes)
+{
+    return nn_view_read_variables((necpnet_view*)user, data, bytes);
+}
+
 static void client_view_renew(void* user, bool ordered)
 {
     nn_view_renew((necpnet_view*)user, ordered);
@@ -219,8 +224,9 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
         client->endpoint.has_voice = true;
     }
     if (config->view) {
-        nn_state_sink sink = {client_view_read,  client_view_clock,   client_view_reset,   client_view_follow,
-                              client_view_renew, client_view_control, client_view_written, config->view};
+        nn_state_sink sink = {client_view_read,    client_view_clock,     client_view_reset,
+                              client_view_follow,  client_view_variables, client_view_renew,
+                              client_view_control, client_view_written,   config->view};
         nn_view_out out = nn_client_view_out(client);
         client->state_sink = sink;
         nn_view_set_out(config->view, &out);

@@ -35,12 +35,66 @@ static necpnet_result column_resolve(const necpnet_schema* schema, const necpnet
     return NECPNET_OK;
 }
 
+#define COLUMN_CHUNK 64 /* entities at a time: a bit each */
+
+/* One column into the structs of a chunk. Returns which were changed. size is a constant where it matters: no call is left of
+ * the copying then. */
+NN_INLINE uint64_t column_write(uint8_t* const* states, int count, const uint8_t* from, size_t stride, size_t size)
+{
+    uint64_t changed = 0;
+    for (int i = 0; i < count; i++, from += stride) {
+        if (!memcmp(states[i], from, size)) continue;
+        memcpy(states[i], from, size);
+        changed |= UINT64_C(1) << i;
+    }
+    return changed;
+}
+
+static uint64_t column_write_chunk(uint8_t* const* states, int count, const uint8_t* from, size_t stride, size_t size)
+{
+    switch (size) {
+    case 1: return column_write(states, count, from, stride, 1);
+    case 2: return column_write(states, count, from, stride, 2);
+    case 4: return column_write(states, count, from, stride, 4);
+    case 8: return column_write(states, count, from, stride, 8);
+    case 12: return column_write(states, count, from, stride, 12);
+    case 16: return column_write(states, count, from, stride, 16);
+    default: return column_write(states, count, from, stride, size);
+    }
+}
+
+/* The columns' rows from `first` on, for the entities of a chunk. Returns how many it changed. */
+static int columns_write(necpnet_world* world, const necpnet_entity* entities, int count, int first,
+                         const necpnet_column* columns, const column_plan* plans, int column_count)
+{
+    nn_world_slot* slots[COLUMN_CHUNK];
+    uint8_t* states[COLUMN_CHUNK];
+    uint64_t changed = 0;
+    int changed_count = 0;
+    for (int i = 0; i < count; i++) slots[i] = nn_world_find(world, entities[first + i]);
+    for (int c = 0; c < column_count; c++) {
+        size_t stride = columns[c].stride_bytes;
+        const uint8_t* from = (const uint8_t*)columns[c].data + (size_t)first * stride;
+        for (int i = 0; i < count; i++) states[i] = (uint8_t*)slots[i]->state + plans[c].offset;
+        changed |= column_write_chunk(states, count, from, stride, plans[c].bytes);
+    }
+    for (int i = 0; i < count; i++) {
+        if (!(changed >> i & 1)) continue;
+        slots[i]->flags |= NN_SLOT_TOUCHED;
+        nn_world_mark(world, slots[i]);
+        changed_count++;
+    }
+    return changed_count;
+}
+
 static necpnet_result columns_check_entities(const necpnet_world* world, uint16_t type_id,
                                              const necpnet_entity* entities, int count)
 {
+    int index = nn_schema_index(world->schema, type_id);
     for (int i = 0; i < count; i++) {
+        const nn_world_slot* slot = nn_world_find(world, entities[i]);
+        if (slot && slot->type == index) continue;
         uint16_t type = necpnet_world_get_type(world, entities[i]);
-        if (type == type_id) continue;
         nn_log_write(&world->logger, NECPNET_LOG_ERROR, "entity %u at place %d is %s %u", (unsigned)entities[i], i,
                      type ? "of type" : "gone; wanted type", (unsigned)(type ? type : type_id));
         return NECPNET_ERR_NOT_FOUND;
@@ -65,19 +119,9 @@ necpnet_result necpnet_world_update_many(necpnet_world* world, uint16_t type_id,
     necpnet_result result = columns_check_entities(world, type_id, entities, count);
     if (result) return result;
     int changed = 0;
-    for (int i = 0; i < count; i++) {
-        uint8_t* state = (uint8_t*)necpnet_world_get(world, entities[i]);
-        bool differs = false;
-        for (int c = 0; c < column_count; c++) {
-            const uint8_t* from = (const uint8_t*)columns[c].data + (size_t)i * columns[c].stride_bytes;
-            uint8_t* to = state + plans[c].offset;
-            if (!memcmp(to, from, plans[c].bytes)) continue;
-            memcpy(to, from, plans[c].bytes);
-            differs = true;
-        }
-        if (!differs) continue;
-        necpnet_world_mark(world, entities[i]);
-        changed++;
+    for (int first = 0; first < count; first += COLUMN_CHUNK) {
+        int some = count - first < COLUMN_CHUNK ? count - first : COLUMN_CHUNK;
+        changed += columns_write(world, entities, some, first, columns, plans, column_count);
     }
     if (out_changed) *out_changed = changed;
     return NECPNET_OK;
@@ -99,7 +143,8 @@ necpnet_result necpnet_view_read_many(necpnet_view* view, uint16_t type_id, cons
     uint64_t state[NN_STRUCT_BYTES_MAX / sizeof(uint64_t)];
     int found = 0;
     for (int i = 0; i < count; i++) {
-        if (necpnet_view_get_type(view, entities[i]) != type_id) continue;
+        const nn_view_slot* slot = nn_view_find(view, entities[i]);
+        if (!slot || view->schema->types[slot->type].id != type_id) continue;
         if (necpnet_view_get(view, entities[i], state, sizeof state) != NECPNET_OK) continue;
         for (int c = 0; c < column_count; c++) {
             memcpy((uint8_t*)columns[c].data + (size_t)i * columns[c].stride_bytes,

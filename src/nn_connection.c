@@ -15,7 +15,7 @@ NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char
     return close;
 }
 
-static const nn_state_sink connection_no_sink = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+static const nn_state_sink connection_no_sink = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
 
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
                                    nn_session* session, uint32_t inputs_max)
@@ -184,6 +184,7 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         necpnet_result result = nn_world_follow(connection->world, open->follow, ordered, &connection->follower);
         if (result) return result;
         nn_session_set_source(session, NN_SOURCE_STATE, source);
+        if (open->resumed) nn_follower_renew_variables(connection->follower);
         const necpnet_schema* schema = nn_world_get_schema(connection->world);
         connection->schema_waits = false;
         if (open->peer->schema_hash != schema->hash) return nn_connection_tell_schema(connection, schema);
@@ -502,6 +503,13 @@ static necpnet_result connection_read_control(nn_connection* connection)
         if (nn_connection_take_schema(connection, data, bytes, &result)) {
             if (result == NECPNET_ERR_PROTOCOL && connection->state == NN_CONNECTION_OPEN) {
                 return connection_refuse(connection, "a CONTROL message about the schema is malformed");
+            }
+            if (result) return result;
+            continue;
+        }
+        if (nn_connection_take_variables(connection, data, bytes, &result)) {
+            if (result == NECPNET_ERR_PROTOCOL && connection->state == NN_CONNECTION_OPEN) {
+                return connection_refuse(connection, "a CONTROL message about variables is malformed");
             }
             if (result) return result;
             continue;

@@ -48,7 +48,10 @@
 #define NN_CONTROL_CREDENTIAL 3 /* from a client: kind of SETUP's credential (1), token and proof, or text to the end */
 #define NN_CONTROL_RENEWED 4    /* from a server: -1 x the result (4) of judging it */
 #define NN_CONTROL_SCHEMA 5     /* from a server: hash (8), nn_schema_describe */
-#define NN_CONTROL_SCHEMA_TAKEN 6 /* from a client: hash (8) */
+#define NN_CONTROL_SCHEMA_TAKEN 6           /* from a client: hash (8) */
+#define NN_CONTROL_VARIABLES 10             /* from a server: nn_follower_write_variables */
+#define NN_CONNECTION_VARIABLES_BYTES 4096  /* of one such message */
+#define NN_CONNECTION_VARIABLES_QUEUE 32768 /* and of what waits on CONTROL; then they wait, too */
 
 typedef enum nn_connection_state {
     NN_CONNECTION_NONE = 0,
@@ -87,6 +90,8 @@ typedef struct nn_state_sink {
     /* OK, or why the writer cannot be followed, and text (NECPNET_REASON_BYTES_MAX + 1) says so. writer NULL: the same
      * schema as ours. The pointer NULL: other versions are refused. */
     necpnet_result (*follow)(void* user, const necpnet_schema* writer, char* text);
+    /* a message about variables: OK | ERR_PROTOCOL | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY */
+    necpnet_result (*variables)(void* user, const uint8_t* data, size_t bytes);
     void (*renew)(void* user,
                   bool ordered); /* the same world over another connection: all is sent anew, nothing leaves for that */
     bool (*control)(void* user, const uint8_t* data, size_t bytes); /* behind NN_CONTROL_STATE; false: malformed */
@@ -200,6 +205,13 @@ NN_PRIVATE necpnet_result nn_connection_tell_schema(nn_connection* connection, c
  * the connection is closed with a reason then, but for ERR_PROTOCOL. */
 NN_PRIVATE bool nn_connection_take_schema(nn_connection* connection, const uint8_t* data, size_t bytes,
                                           necpnet_result* out_result);
+
+/* nn_connection_tell_variables - server: changes of variables, as far as CONTROL has room. */
+NN_PRIVATE void nn_connection_tell_variables(nn_connection* connection);
+
+/* nn_connection_take_variables - a CONTROL message, if it is about variables; as nn_connection_take_schema. */
+NN_PRIVATE bool nn_connection_take_variables(nn_connection* connection, const uint8_t* data, size_t bytes,
+                                             necpnet_result* out_result);
 
 /* nn_connection_init - no connection yet; nothing is taken. session is borrowed. */
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,

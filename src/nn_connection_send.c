@@ -301,6 +301,9 @@ NN_PRIVATE void nn_connection_flush(nn_connection* connection, uint64_t now_us)
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
     bool told = nn_connection_tell_follower(connection);
     bool is_flushed = nn_session_flushed(connection->session);
+    if (NECPNET_WITH_SERVER && connection->follower && connection->state == NN_CONNECTION_OPEN) {
+        nn_connection_tell_variables(connection);
+    }
     if (connection->state == NN_CONNECTION_OPEN || (!is_flushed && now_us < connection->linger_until_us)) {
         if (nn_connection_is_udp(connection)) {
             nn_connection_flush_path(connection);

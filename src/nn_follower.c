@@ -90,12 +90,12 @@ NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer pee
     return NECPNET_OK;
 }
 
-/* Whether it looks at the world in a way of its own. */
+/* Whether it looks at the world in a way of its own, or has something of its own in it. */
 static bool follower_is_placed(const nn_follower* follower)
 {
     const nn_observer* observer = &follower->observer;
-    return follower->watched || observer->x != NN_INTEREST_NOWHERE || observer->room_count != 1 ||
-           observer->rooms[0] != 0;
+    return follower->watched || follower->own_variables || follower->object_count ||
+           observer->x != NN_INTEREST_NOWHERE || observer->room_count != 1 || observer->rooms[0] != 0;
 }
 
 NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower)
@@ -114,6 +114,9 @@ NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower)
     kept.parked = true;
     kept.observer = follower->observer;
     kept.watched = follower->watched;
+    kept.own_variables = follower->own_variables;
+    kept.objects = follower->objects;
+    kept.object_count = follower->object_count;
     *follower = kept; /* its address is the observer's */
     if (!follower_is_placed(follower)) nn_world_forget(world, follower->peer);
 }
@@ -124,6 +127,8 @@ NN_PRIVATE void nn_world_forget(necpnet_world* world, necpnet_peer peer)
     if (!follower || !follower->parked) return;
     nn_world_slot* watched = nn_world_find(world, follower->watched);
     if (watched) watched->watchers--;
+    nn_follower_end_variables(follower);
+    nn_follower_end_objects(follower);
     nn_observer_reset(&follower->observer);
     follower_unlink(world, follower);
     nn_alloc_give(&world->alloc, follower, sizeof *follower);
@@ -211,6 +216,7 @@ static bool follower_has_something(const nn_follower* follower)
 NN_PRIVATE uint64_t nn_follower_deadline_us(const nn_follower* follower)
 {
     if (nn_follower_has_tell(follower)) return 0;
+    if (!follower->tells_later && nn_follower_lacks_variables(follower)) return 0;
     return follower_has_something(follower) ? follower->next_us : NN_NEVER;
 }
 

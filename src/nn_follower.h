@@ -15,6 +15,12 @@
 #define NN_FOLLOWER_RECORDS_MAX 256 /* frames neither acked nor lost; then nothing is written until one is */
 #define NN_FOLLOWER_CHANGED_MAX 48
 
+/* What a client has been told of variables. */
+typedef struct nn_told {
+    uint64_t number; /* of the last change told */
+    bool renews;     /* whatever it knew, it is told anew */
+} nn_told;
+
 /* nn_world_follow - a new client of the world.
  *
  *   ordered  true: nothing is lost (WebSocket); what was written last is the baseline, acked and lost are not called.
@@ -34,6 +40,21 @@ NN_PRIVATE void nn_world_unfollow(necpnet_world* world, nn_follower* follower);
 
 /* nn_world_forget - the client will not return. After nn_world_unfollow. */
 NN_PRIVATE void nn_world_forget(necpnet_world* world, necpnet_peer peer);
+
+/* nn_follower_lacks_variables - whether there are changes that it was not told. */
+NN_PRIVATE bool nn_follower_lacks_variables(const nn_follower* follower);
+
+/* nn_follower_write_variables - a message about some of them; the writer has room for NN_VARIABLE_RECORD_BYTES_MAX + 1 at least.
+ * When it is sent, told[*out_scope] becomes *out_told. False: nothing to tell. */
+NN_PRIVATE bool nn_follower_write_variables(const nn_follower* follower, nn_writer* writer, int* out_scope,
+                                            nn_told* out_told);
+
+/* nn_follower_renew_variables - the client may know of others: another connection of its session. */
+NN_PRIVATE void nn_follower_renew_variables(nn_follower* follower);
+
+/* nn_follower_end_variables, nn_follower_end_objects - the session is over. */
+NN_PRIVATE void nn_follower_end_variables(nn_follower* follower);
+NN_PRIVATE void nn_follower_end_objects(nn_follower* follower);
 
 /* nn_follower_deadline_us - when the next frame is due; NN_NEVER while there is nothing to say (a commit, an ack or a
  * loss may change that). */
@@ -239,8 +260,13 @@ struct nn_follower {
     uint32_t heard_count;
     uint32_t heard_capacity;
     /* nn_follower_check */
-    uint64_t check_us; /* when the next frame may have some */
-    uint32_t check_at; /* the place in states that was checked last */
+    uint64_t check_us;           /* when the next frame may have some */
+    uint32_t check_at;           /* the place in states that was checked last */
+    nn_told told[2];             /* of the world's variables, and of the session's */
+    nn_variables* own_variables; /* of the session; NULL: never any */
+    necpnet_entity* objects;     /* of the session; some may be gone */
+    uint32_t object_count;
+    bool tells_later; /* CONTROL has no room for variables now */
 };
 
 NN_INLINE nn_follower_frame* nn_follower_frame_of(const nn_follower* follower, uint32_t value)

@@ -95,7 +95,9 @@ static void sight_check(nn_follower* follower, uint16_t place)
     const nn_follower_state* state = nn_follower_state_of(follower, place);
     bool seen = state && (state->flags & NN_FOLLOWER_SEEN) && state->generation == slot->generation;
     bool sees = (slot->flags & NN_SLOT_COMMITTED) != 0;
-    if (sees && !nn_follower_owns(follower, slot)) {
+    if (sees && slot->scope == NN_SCOPE_SESSION) {
+        sees = nn_follower_owns(follower, slot);
+    } else if (sees && slot->scope == NN_SCOPE_NORMAL && !nn_follower_owns(follower, slot)) {
         nn_sight sight = nn_observer_sight(&follower->observer, place);
         sees = sight == NN_SIGHT_FULL || (sight == NN_SIGHT_MARGIN && seen);
         sees = sees && sight_allows(follower, place);
@@ -187,12 +189,37 @@ static bool sight_cell_of(const necpnet_world* world, const nn_world_slot* slot,
     return true;
 }
 
+/* An entity that stands in no cell: there is one of its type for all. */
+static void sight_show_all(necpnet_world* world, uint16_t place, bool changed)
+{
+    for (uint32_t i = 0; i < world->bucket_count; i++) {
+        for (nn_follower* at = world->buckets[i]; at; at = at->next) {
+            if (at->parked) continue;
+            sight_begin(at, place);
+            if (changed) sight_changed(at, place);
+        }
+    }
+}
+
+static void sight_hide_all(necpnet_world* world, uint16_t place)
+{
+    for (uint32_t i = 0; i < world->bucket_count; i++) {
+        for (nn_follower* at = world->buckets[i]; at; at = at->next) {
+            if (!at->parked) sight_end(at, place);
+        }
+    }
+}
+
 NN_PRIVATE bool nn_world_show(necpnet_world* world, uint16_t place, bool changed, necpnet_peer former_owner)
 {
     nn_world_slot* slot = &world->slots[place];
     int32_t x, y;
-    (void)sight_cell_of(world, slot, &x, &y);
-    bool placed = nn_interest_put(&world->interest, place, slot->room, x, y) == NECPNET_OK;
+    bool placed = true;
+    if (slot->scope == NN_SCOPE_NORMAL) {
+        (void)sight_cell_of(world, slot, &x, &y);
+        placed = nn_interest_put(&world->interest, place, slot->room, x, y) == NECPNET_OK;
+    }
+    if (slot->scope == NN_SCOPE_WORLD) sight_show_all(world, place, changed);
     if (slot->watchers) world->watched_moved = true;
     necpnet_peer owner = slot->owner_committed;
     nn_follower* own = owner != NECPNET_PEER_NONE ? nn_follower_find(world, owner) : NULL;
@@ -215,6 +242,7 @@ NN_PRIVATE void nn_world_hide(necpnet_world* world, uint16_t place)
     necpnet_peer owner = world->slots[place].owner_committed;
     nn_follower* own = owner != NECPNET_PEER_NONE ? nn_follower_find(world, owner) : NULL;
     nn_interest_take(&world->interest, place);
+    if (world->slots[place].scope == NN_SCOPE_WORLD) sight_hide_all(world, place);
     if (own && !own->parked) sight_end(own, place);
 }
 

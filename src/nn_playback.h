@@ -1,15 +1,16 @@
 /* nn_playback - when to show what: the view's time behind the server's, adapted to the jitter of arrival.
  *
- * Each new frame tells how late its tick arrived by the local clock. The delay follows the latest of the last frames plus
- * one frame's gap, so that there is nearly always a state on either side of the moment shown; it changes by at most a
- * twentieth of real time, so that motion keeps its speed.
+ * Each new frame tells how late its tick arrived by the local clock, and until when the frame before it had to do: so much
+ * delay was needed to have a state on either side of the moment shown, jitter, gap and loss together. The delay is what
+ * nearly all of the last frames needed. The picture falls back by at most a twentieth of real time and catches up by a
+ * fiftieth, so that motion keeps its speed.
  */
 #ifndef NN_PLAYBACK_H
 #define NN_PLAYBACK_H
 
 #include "nn_base.h"
 
-#define NN_PLAYBACK_SAMPLES 64
+#define NN_PLAYBACK_SAMPLES 128
 #define NN_PLAYBACK_GAPS 16
 
 typedef struct nn_playback {
@@ -17,12 +18,14 @@ typedef struct nn_playback {
     uint32_t delay_min_us; /* limits of the delay behind the promptest frame */
     uint32_t delay_max_us;
     int64_t late_us[NN_PLAYBACK_SAMPLES]; /* arrival minus the tick's own time: an unknown constant plus the delay */
+    int64_t need_us[NN_PLAYBACK_SAMPLES]; /* the same for the frame before it: until then it is what there is */
     uint32_t late_count;
     uint32_t gaps[NN_PLAYBACK_GAPS]; /* ticks between frames */
     uint32_t gap_count;
     uint32_t newest_tick;
     bool begun;
     int64_t offset_us; /* shown moment = local time - offset */
+    int64_t target_us; /* what offset goes to */
     int64_t least_us;  /* of late_us */
     uint64_t now_us;
     double tick; /* shown moment in ticks of the server */

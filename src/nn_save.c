@@ -1,7 +1,8 @@
 /* nn_save - a world as bytes, and back.
  *
  *   "NNWS", version (1), schema hash (8), tick (4), number of entities (varint); then each entity by rising slot: slots
- *   skipped (varint), generation (2), type id (varint), the words of its row (varints); SipHash-2-4 of all before (8, key 0).
+ *   skipped (varint), generation (2), scope (1: 1 the world's object of its type), type id (varint), the words of its row
+ *   (varints); SipHash-2-4 of all before (8, key 0). Objects of sessions are not in it.
  */
 #include "nn_bytes.h"
 #include "nn_hash.h"
@@ -9,7 +10,7 @@
 #include "nn_quantise.h"
 #include "nn_world.h"
 
-#define SAVE_VERSION 1
+#define SAVE_VERSION 2
 #define SAVE_HEAD_BYTES 17
 #define SAVE_HASH_BYTES 8
 
@@ -23,11 +24,12 @@ static size_t save_entity(nn_writer* writer, const necpnet_world* world, uint32_
     const uint32_t* row = nn_world_row(world, slot, slot->version);
     uint32_t words = world->schema->plans[slot->type].row_words;
     uint16_t type_id = world->schema->types[slot->type].id;
-    size_t bytes = nn_varint_bytes(place - former - 1) + 2 + nn_varint_bytes(type_id);
+    size_t bytes = nn_varint_bytes(place - former - 1) + 3 + nn_varint_bytes(type_id);
     for (uint32_t i = 0; i < words; i++) bytes += nn_varint_bytes(row[i]);
     if (!writer) return bytes;
     nn_write_varint(writer, place - former - 1);
     nn_write_u16(writer, slot->generation);
+    nn_write_u8(writer, slot->scope);
     nn_write_varint(writer, type_id);
     for (uint32_t i = 0; i < words; i++) nn_write_varint(writer, row[i]);
     return bytes;
@@ -41,7 +43,7 @@ static size_t save_entities(nn_writer* writer, const necpnet_world* world, uint3
     *out_count = 0;
     for (uint32_t place = 1; place <= world->slot_count; place++) {
         const nn_world_slot* slot = &world->slots[place];
-        if (!(slot->flags & NN_SLOT_ALIVE) || slot->versions == 0) continue;
+        if (!(slot->flags & NN_SLOT_ALIVE) || slot->versions == 0 || slot->scope == NN_SCOPE_SESSION) continue;
         bytes += save_entity(writer, world, place, former);
         former = place;
         (*out_count)++;
@@ -126,11 +128,12 @@ static necpnet_result load_entity(necpnet_world* world, nn_reader* reader, uint3
     uint64_t state[NN_STRUCT_BYTES_MAX / sizeof(uint64_t)];
     uint64_t place = nn_read_varint(reader);
     uint16_t generation = nn_read_u16(reader);
+    unsigned scope = nn_read_u8(reader);
     uint64_t type_id = nn_read_varint(reader);
     if (reader->failed || place > NN_WORLD_SLOTS_MAX) return load_refuse(world, "an entity's head does not decode");
     place += *former + 1;
     int type = type_id <= UINT16_MAX ? nn_schema_index(world->schema, (uint16_t)type_id) : -1;
-    if (place > NN_WORLD_SLOTS_MAX || generation == 0 || type < 0) {
+    if (place > NN_WORLD_SLOTS_MAX || generation == 0 || type < 0 || scope > NN_SCOPE_WORLD) {
         return load_refuse(world, "an entity has a number or type that cannot be");
     }
     const nn_type_plan* plan = &world->schema->plans[type];
@@ -143,7 +146,11 @@ static necpnet_result load_entity(necpnet_world* world, nn_reader* reader, uint3
     if (!load_row_holds(plan, world->scratch_row)) return load_refuse(world, "a value is out of its field's range");
     nn_dequantise(plan, world->scratch_row, state);
     *former = (uint32_t)place;
-    return nn_world_spawn_at(world, nn_entity_of(generation, (uint16_t)place), type, state);
+    necpnet_entity entity = nn_entity_of(generation, (uint16_t)place);
+    necpnet_result result = nn_world_spawn_at(world, entity, type, state);
+    if (result || scope == NN_SCOPE_NORMAL) return result;
+    result = nn_world_adopt_object(world, entity);
+    return result == NECPNET_ERR_BAD_DATA ? load_refuse(world, "a type has two objects of the world") : result;
 }
 
 static void load_undo(necpnet_world* world)

@@ -268,6 +268,12 @@ NN_PRIVATE necpnet_result nn_session_send_control(nn_session* session, const voi
     return result;
 }
 
+NN_PRIVATE size_t nn_session_control_bytes(const nn_session* session)
+{
+    const nn_channel_send* sender = session->senders ? session->senders[session_control(session)] : NULL;
+    return sender ? sender->queue_bytes : 0;
+}
+
 NN_PRIVATE uint64_t nn_session_unacked(const nn_session* session)
 {
     uint64_t count = 0;

@@ -189,6 +189,9 @@ NN_INLINE bool nn_session_has_event(const nn_session* session)
     return session->delivered.first || session->writable;
 }
 
+/* nn_session_control_bytes - queued on CONTROL, in flight or not. */
+NN_PRIVATE size_t nn_session_control_bytes(const nn_session* session);
+
 NN_INLINE size_t nn_session_queued_bytes(const nn_session* session)
 {
     return session->queue_bytes;

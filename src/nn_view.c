@@ -78,6 +78,8 @@ necpnet_result necpnet_view_create(const necpnet_view_config* config, necpnet_vi
     view->schema = config->schema;
     view->error = "";
     view->struct_bytes = view_struct_bytes_max(view->schema);
+    nn_view_begin_variables(view);
+    nn_user_ids_init(&view->user_ids, &view->alloc);
     nn_playback_init(&view->playback, config->delay_min_ms, config->delay_max_ms);
     size_t row_bytes = view_row_words_max(view->schema) * sizeof(uint32_t);
     nn_alloc* from = &view->alloc;
@@ -115,6 +117,7 @@ static void view_release_entity(necpnet_view* view, nn_view_slot* slot)
     if (entity->predicted) view->own_count--;
     nn_alloc_give(&view->alloc, entity->rows, (size_t)entity->capacity * plan->row_words * sizeof(uint32_t));
     nn_alloc_give(&view->alloc, entity->predicted, plan->type->struct_bytes);
+    nn_alloc_give(&view->alloc, entity->told, plan->type->struct_bytes);
     nn_alloc_give(&view->alloc, entity->shift, plan->blend_count * sizeof(double));
     nn_alloc_give(&view->alloc, entity, sizeof *entity);
     slot->entity = NULL;
@@ -129,6 +132,9 @@ void necpnet_view_destroy(necpnet_view* view)
         view_release_entity(view, &view->slots[i]);
         nn_track_reset(&view->slots[i].track, &view->alloc);
     }
+    nn_view_end_variables(view);
+    nn_view_end_changes(view);
+    nn_user_ids_reset(&view->user_ids);
     size_t row_bytes = view_row_words_max(view->schema) * sizeof(uint32_t);
     nn_alloc* to = &view->alloc;
     nn_alloc_give(to, view->slots, view->slot_capacity * sizeof(nn_view_slot));
@@ -227,6 +233,7 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view)
         slot->left = false;
     }
     view_forget_tracks(view);
+    nn_view_forget_variables(view);
     nn_playback_reset(&view->playback);
     view->complete_count = 0;
     view->renewing = 0;
@@ -354,6 +361,7 @@ static necpnet_result view_add_state(necpnet_view* view, nn_view_slot* slot, uin
     nn_view_entity* entity = slot->entity;
     const nn_type_plan* plan = view_plan(view, slot);
     unsigned at = entity->count;
+    nn_view_note_change(view, slot);
     while (at > 0 && entity->ticks[entity->order[at - 1]] > tick) at--;
     size_t row_bytes = plan->row_words * sizeof(uint32_t);
     if (at > 0 && entity->ticks[entity->order[at - 1]] == tick) {
@@ -755,7 +763,11 @@ NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local
 
 bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
 {
-    if (!view || !out_event) return false;
+    return view && out_event && (nn_view_poll_sight(view, out_event) || nn_view_poll_held(view, out_event));
+}
+
+NN_PRIVATE bool nn_view_poll_sight(necpnet_view* view, necpnet_view_event* out_event)
+{
     memset(out_event, 0, sizeof *out_event);
     while (view->queue_count > 0) {
         uint16_t place = view->queue[view->queue_first];
@@ -765,6 +777,8 @@ bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
             out_event->type = NECPNET_VIEW_LEFT;
             out_event->entity = nn_entity_of(slot->announced, place);
             out_event->type_id = slot->announced_type;
+            out_event->user_id = slot->user_id;
+            (void)nn_user_ids_change(&view->user_ids, out_event->entity, &slot->user_id, 0);
             slot->announced = 0;
             slot->ended = false;
             return true; /* whoever came instead is told next */
@@ -781,7 +795,34 @@ bool necpnet_view_poll(necpnet_view* view, necpnet_view_event* out_event)
             return true;
         }
     }
-    return nn_view_poll_held(view, out_event);
+    return false;
+}
+
+/* The slot of an entity that the application knows of, whether it is still in view or not. */
+static nn_view_slot* view_find_announced(const necpnet_view* view, necpnet_entity entity)
+{
+    uint32_t place = entity & 0xffff;
+    if (!view || place >= view->slot_capacity) return NULL;
+    nn_view_slot* slot = &view->slots[place];
+    return slot->announced && slot->announced == entity >> 16 ? slot : NULL;
+}
+
+necpnet_result necpnet_view_set_user_id(necpnet_view* view, necpnet_entity entity, uint64_t user_id)
+{
+    if (!view) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_view_slot* slot = view_find_announced(view, entity);
+    return slot ? nn_user_ids_change(&view->user_ids, entity, &slot->user_id, user_id) : NECPNET_ERR_NOT_FOUND;
+}
+
+uint64_t necpnet_view_get_user_id(const necpnet_view* view, necpnet_entity entity)
+{
+    const nn_view_slot* slot = view_find_announced(view, entity);
+    return slot ? slot->user_id : 0;
+}
+
+necpnet_entity necpnet_view_find_user_id(const necpnet_view* view, uint64_t user_id)
+{
+    return view ? nn_user_ids_find(&view->user_ids, user_id) : NECPNET_ENTITY_NONE;
 }
 
 necpnet_entity necpnet_view_next(const necpnet_view* view, necpnet_entity entity)

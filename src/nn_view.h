@@ -8,6 +8,8 @@
 #include "nn_codec.h"
 #include "nn_schema.h"
 #include "nn_track.h"
+#include "nn_user_ids.h"
+#include "nn_variables.h"
 #include "nn_world.h"
 
 #define NN_VIEW_INPUTS 256       /* unacknowledged inputs */
@@ -18,6 +20,7 @@
 typedef struct nn_view_entity {
     uint32_t* rows;    /* capacity rows */
     void* predicted;   /* own and predicted: the struct with all inputs applied */
+    void* told;        /* the struct as nn_changes told it last; NULL: not yet */
     double* shift;     /* blend_count: what is added to the picture, fading away since shift_us; NULL: never was */
     uint64_t shift_us; /* 0: nothing to add */
     uint32_t ticks[NN_VIEW_STATES];
@@ -46,6 +49,8 @@ typedef struct nn_view_slot {
     bool stale;              /* not seen since nn_view_renew */
     bool recent;             /* in the list of what came of late */
     bool doubtful;           /* a check found it different from the server's */
+    bool active;             /* in the list of what may have changed */
+    uint64_t user_id;        /* of what was announced; 0: none */
     bool ended;              /* what was announced went with its connection: the same number may mean another entity */
 } nn_view_slot;
 
@@ -94,6 +99,36 @@ typedef struct nn_view_held {
     bool showing;        /* state counts */
     bool ends;           /* showing ends at end_tick */
 } nn_view_held;
+/* Who is told of changes of a variable, or of all whose keys begin alike. */
+typedef struct nn_view_watch {
+    necpnet_view_watcher watcher; /* NULL: it ends */
+    void* user;
+    uint64_t seen;  /* number of the change it was told last */
+    uint64_t since; /* and when it began */
+    uint8_t scope;
+    uint8_t bytes;
+    char key[NECPNET_NAME_BYTES_MAX];
+} nn_view_watch;
+
+typedef struct nn_change_list {
+    necpnet_entity* entities;
+    uint16_t* types;
+    uint64_t* marks; /* user ids, or fields */
+    uint32_t count;
+    uint32_t capacity;
+} nn_change_list;
+
+typedef struct nn_changes {
+    nn_change_list entered;
+    nn_change_list left;
+    nn_change_list changed;
+    uint16_t* active; /* slots that may show something else than was told */
+    uint32_t active_count;
+    uint32_t active_capacity;
+    uint8_t* scratch; /* a struct of any type */
+    uint32_t scratch_bytes;
+    bool scans; /* active is not all: look at all slots */
+} nn_changes;
 
 struct necpnet_view {
     nn_alloc alloc;
@@ -137,6 +172,13 @@ struct necpnet_view {
     uint32_t held_capacity;
     uint32_t write_number; /* of the last write of any entity */
     nn_playback playback;
+    nn_variables variables[2]; /* by necpnet_scope */
+    uint64_t variables_polled[2];
+    nn_user_ids user_ids;
+    nn_changes* changes; /* NULL: never asked for */
+    nn_view_watch* watches;
+    uint32_t watch_count;
+    uint32_t watch_capacity;
     int64_t server_minus_local_us;
     const char* error;
     double correction_sum;
@@ -149,6 +191,29 @@ struct necpnet_view {
  *         | ERR_LIMIT_REACHED (more entities than entities_max) | ERR_OUT_OF_MEMORY
  */
 NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, uint64_t now_us);
+
+/* nn_view_read_variables - a CONTROL message about variables, behind its kind.
+ *
+ * Returns OK | ERR_PROTOCOL (it is none) | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY
+ */
+NN_PRIVATE necpnet_result nn_view_read_variables(necpnet_view* view, const uint8_t* data, size_t bytes);
+
+/* nn_view_begin_variables, nn_view_end_variables - with the view; nn_view_forget_variables - with a session. */
+NN_PRIVATE void nn_view_begin_variables(necpnet_view* view);
+NN_PRIVATE void nn_view_end_variables(necpnet_view* view);
+NN_PRIVATE void nn_view_forget_variables(necpnet_view* view);
+
+/* nn_view_note_change - a slot with an entity may show something else from now on. */
+NN_PRIVATE void nn_view_note_change(necpnet_view* view, nn_view_slot* slot);
+
+/* nn_view_end_changes - with the view. */
+NN_PRIVATE void nn_view_end_changes(necpnet_view* view);
+
+/* nn_view_poll_sight - the next ENTERED or LEFT. */
+NN_PRIVATE bool nn_view_poll_sight(necpnet_view* view, necpnet_view_event* out_event);
+
+/* nn_view_tell_watchers - of what they have not seen. */
+NN_PRIVATE void nn_view_tell_watchers(necpnet_view* view);
 
 /* nn_view_get_error - what was wrong with the last frame that nn_view_read refused; static text. */
 NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view);

@@ -162,8 +162,9 @@ static uint64_t show_predicted_fields(const nn_type_plan* plan, const uint8_t* s
 }
 
 /* Rewind to the server's state, apply what it has not seen yet, and compare with what was predicted before. */
-static void show_replay_entity(necpnet_view* view, const nn_view_slot* slot)
+static void show_replay_entity(necpnet_view* view, nn_view_slot* slot)
 {
+    nn_view_note_change(view, slot);
     nn_view_entity* entity = slot->entity;
     const nn_type_plan* plan = show_plan(view, slot);
     nn_view_predictor predictor = view->predictors[plan->own];
@@ -205,7 +206,7 @@ static void show_replay(necpnet_view* view)
     show_forget_inputs(view);
     if (!view->own_count) return;
     for (uint32_t i = 1; i < view->slot_capacity; i++) {
-        const nn_view_slot* slot = &view->slots[i];
+        nn_view_slot* slot = &view->slots[i];
         if (slot->entity && slot->entity->predicted) show_replay_entity(view, slot);
     }
 }
@@ -223,6 +224,7 @@ necpnet_result necpnet_view_set_prediction(necpnet_view* view, uint16_t type_id,
     view->predictors[type].user = user;
     for (uint32_t i = 1; i < view->slot_capacity; i++) {
         if (!view->slots[i].entity || show_plan(view, &view->slots[i])->own != type) continue;
+        nn_view_note_change(view, &view->slots[i]);
         necpnet_result result = nn_view_set_predicted(view, &view->slots[i]);
         if (result) return result;
     }
@@ -242,8 +244,9 @@ necpnet_result necpnet_view_predict(necpnet_view* view, uint32_t tick, const voi
     memcpy(place->data, input, bytes);
     view->input_last = tick;
     for (uint32_t i = 1; view->own_count && i < view->slot_capacity; i++) {
-        const nn_view_slot* slot = &view->slots[i];
+        nn_view_slot* slot = &view->slots[i];
         if (!slot->entity || !slot->entity->predicted) continue;
+        nn_view_note_change(view, slot);
         nn_view_predictor predictor = view->predictors[show_plan(view, slot)->own];
         predictor.step(slot->entity->predicted, place->data, bytes, predictor.user);
     }
@@ -257,6 +260,7 @@ necpnet_result necpnet_view_update(necpnet_view* view, uint64_t now_us)
     if (!view) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_playback_update(&view->playback, now_us);
     show_replay(view);
+    nn_view_tell_watchers(view);
     return NECPNET_OK;
 }
 

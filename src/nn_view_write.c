@@ -241,6 +241,7 @@ necpnet_result necpnet_view_write(necpnet_view* view, necpnet_entity entity, con
         changes = true;
     }
     memcpy(held->state, state, plan->type->struct_bytes);
+    nn_view_note_change(view, slot);
     if (changes) {
         memcpy(held->row, view->row, plan->row_words * sizeof(uint32_t));
         held->number = view->write_number = number;

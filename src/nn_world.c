@@ -83,6 +83,8 @@ necpnet_result necpnet_world_create(const necpnet_world_config* config, necpnet_
     world->bucket_count = WORLD_BUCKETS_FIRST;
     nn_alloc* from = &world->alloc;
     world->slots = (nn_world_slot*)nn_alloc_take(from, world->slot_capacity * sizeof(nn_world_slot));
+    nn_variables_init(&world->variables, &world->alloc);
+    nn_user_ids_init(&world->user_ids, &world->alloc);
     world->dirty = (uint16_t*)nn_alloc_take(from, world->slot_capacity * sizeof(uint16_t));
     world->motions = (nn_world_motion*)nn_alloc_take(from, world->slot_capacity * sizeof(nn_world_motion));
     world->scratch_row = (uint32_t*)nn_alloc_take(from, world_row_words_max(world->schema) * sizeof(uint32_t));
@@ -174,6 +176,9 @@ void necpnet_world_destroy(necpnet_world* world)
     NN_ASSERT(world->follower_count == 0);
     nn_world_end_sight(world);
     nn_world_end_authority(world);
+    nn_variables_reset(&world->variables);
+    nn_user_ids_reset(&world->user_ids);
+    nn_alloc_give(&world->alloc, world->objects, world->object_count * sizeof(necpnet_entity));
     for (uint32_t i = 1; world->slots && i <= world->slot_count; i++) world_release_slot(world, &world->slots[i]);
     nn_alloc* to = &world->alloc;
     nn_alloc_give(to, world->slots, world->slot_capacity * sizeof(nn_world_slot));
@@ -205,7 +210,7 @@ static uint16_t world_place_of(const necpnet_world* world, const nn_world_slot* 
     return (uint16_t)(slot - world->slots);
 }
 
-static void world_mark(necpnet_world* world, nn_world_slot* slot)
+NN_PRIVATE void nn_world_mark(necpnet_world* world, nn_world_slot* slot)
 {
     if (slot->flags & NN_SLOT_DIRTY) return;
     slot->flags |= NN_SLOT_DIRTY;
@@ -295,6 +300,7 @@ static necpnet_result world_fill_slot(necpnet_world* world, uint16_t place, int 
     slot->owner = NECPNET_PEER_NONE;
     slot->owner_committed = NECPNET_PEER_NONE;
     slot->generation = generation;
+    slot->scope = NN_SCOPE_NORMAL;
     slot->room = 0;
     slot->watchers = 0;
     slot->interval = 1;
@@ -305,7 +311,7 @@ static necpnet_result world_fill_slot(necpnet_world* world, uint16_t place, int 
     slot->written_us = 0;
     slot->written_commit = 0;
     slot->flags = (uint8_t)((slot->flags & NN_SLOT_DIRTY) | NN_SLOT_ALIVE);
-    world_mark(world, slot);
+    nn_world_mark(world, slot);
     world->entity_count++;
     return NECPNET_OK;
 }
@@ -317,6 +323,12 @@ necpnet_result necpnet_world_spawn(necpnet_world* world, uint16_t type_id, const
     if (world->is_rewound) return NECPNET_ERR_INVALID_STATE;
     int type = nn_schema_index(world->schema, type_id);
     if (type < 0) return NECPNET_ERR_NOT_FOUND;
+    if (world->type_scopes[type]) return NECPNET_ERR_INVALID_STATE;
+    return nn_world_spawn(world, type, state, out_entity);
+}
+
+NN_PRIVATE necpnet_result nn_world_spawn(necpnet_world* world, int type, const void* state, necpnet_entity* out_entity)
+{
     if (world->entity_count >= world->config.entities_max) return NECPNET_ERR_LIMIT_REACHED;
     uint16_t place = 0;
     necpnet_result result = world_choose_slot(world, &place);
@@ -356,10 +368,11 @@ necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity
     nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
     nn_world_change_authority(world, slot, NECPNET_PEER_NONE, NECPNET_AUTHORITY_SERVER);
+    (void)nn_user_ids_change(&world->user_ids, entity, &slot->user_id, 0);
     world_release_state(world, slot); /* its history stays: clients may still be sent deltas of others against it */
     slot->flags &= (uint8_t) ~(NN_SLOT_ALIVE | NN_SLOT_TOUCHED);
     slot->freed_tick = world->tick;
-    if (slot->flags & NN_SLOT_COMMITTED) world_mark(world, slot);
+    if (slot->flags & NN_SLOT_COMMITTED) nn_world_mark(world, slot);
     uint16_t place = world_place_of(world, slot);
     world_free_slot(world, place);
     world->entity_count--;
@@ -380,13 +393,13 @@ necpnet_result necpnet_world_mark(necpnet_world* world, necpnet_entity entity)
     nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
     slot->flags |= NN_SLOT_TOUCHED;
-    world_mark(world, slot);
+    nn_world_mark(world, slot);
     return NECPNET_OK;
 }
 
 NN_PRIVATE void nn_world_changed(necpnet_world* world, nn_world_slot* slot)
 {
-    world_mark(world, slot);
+    nn_world_mark(world, slot);
 }
 
 necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet_entity entity, necpnet_peer owner)
@@ -394,9 +407,63 @@ necpnet_result necpnet_world_set_owner(necpnet_world* world, necpnet_entity enti
     if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_world_slot* slot = nn_world_find(world, entity);
     if (!slot) return NECPNET_ERR_NOT_FOUND;
+    if (slot->scope == NN_SCOPE_SESSION) return NECPNET_ERR_INVALID_STATE;
     if (slot->owner != owner) nn_world_change_authority(world, slot, owner, slot->authority);
-    world_mark(world, slot);
+    nn_world_mark(world, slot);
     return NECPNET_OK;
+}
+
+necpnet_result necpnet_world_set_user_id(necpnet_world* world, necpnet_entity entity, uint64_t user_id)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_world_slot* slot = nn_world_find(world, entity);
+    return slot ? nn_user_ids_change(&world->user_ids, entity, &slot->user_id, user_id) : NECPNET_ERR_NOT_FOUND;
+}
+
+uint64_t necpnet_world_get_user_id(const necpnet_world* world, necpnet_entity entity)
+{
+    const nn_world_slot* slot = world ? nn_world_find(world, entity) : NULL;
+    return slot ? slot->user_id : 0;
+}
+
+necpnet_entity necpnet_world_find_user_id(const necpnet_world* world, uint64_t user_id)
+{
+    return world ? nn_user_ids_find(&world->user_ids, user_id) : NECPNET_ENTITY_NONE;
+}
+
+necpnet_result necpnet_entity_descriptor_default(necpnet_entity_descriptor* descriptor)
+{
+    if (!descriptor) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(descriptor, 0, sizeof *descriptor);
+    descriptor->struct_bytes = sizeof *descriptor;
+    descriptor->owner = NECPNET_PEER_NONE;
+    descriptor->authority = NECPNET_AUTHORITY_SERVER;
+    descriptor->priority = WORLD_PRIORITY;
+    descriptor->interval_ticks = 1;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_world_spawn_with(necpnet_world* world, const necpnet_entity_descriptor* descriptor,
+                                        necpnet_entity* out_entity)
+{
+    if (!world || !descriptor || !out_entity) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (descriptor->struct_bytes != sizeof *descriptor) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    if (nn_user_ids_find(&world->user_ids, descriptor->user_id)) return NECPNET_ERR_ALREADY_EXISTS;
+    necpnet_entity entity = NECPNET_ENTITY_NONE;
+    necpnet_result result = necpnet_world_spawn(world, descriptor->type_id, descriptor->state, &entity);
+    if (result) return result;
+    result = necpnet_world_set_priority(world, entity, descriptor->priority);
+    if (result == NECPNET_OK) result = necpnet_world_set_interval(world, entity, descriptor->interval_ticks);
+    if (result == NECPNET_OK) result = necpnet_world_set_room(world, entity, descriptor->room);
+    if (result == NECPNET_OK) result = necpnet_world_set_owner(world, entity, descriptor->owner);
+    if (result == NECPNET_OK) result = necpnet_world_set_authority(world, entity, descriptor->authority);
+    if (result == NECPNET_OK) result = necpnet_world_set_user_id(world, entity, descriptor->user_id);
+    if (result) {
+        (void)necpnet_world_despawn(world, entity);
+    } else {
+        *out_entity = entity;
+    }
+    return result;
 }
 
 necpnet_entity necpnet_world_next(const necpnet_world* world, necpnet_entity entity)

@@ -6,6 +6,8 @@
 #include "nn_codec.h"
 #include "nn_interest.h"
 #include "nn_schema.h"
+#include "nn_user_ids.h"
+#include "nn_variables.h"
 
 /* A slot is used again only when no client can still take in a frame of its former entity: a view drops frames that are
  * this many ticks older than its newest one. On the wire (src/PROTOCOL.md). */
@@ -26,8 +28,16 @@ typedef enum nn_slot_flag {
     NN_SLOT_TOUCHED = 8    /* the application marked it since the last commit */
 } nn_slot_flag;
 
+/* Who sees it, whatever rooms, grid and filter say. */
+typedef enum nn_slot_scope {
+    NN_SCOPE_NORMAL = 0,
+    NN_SCOPE_WORLD = 1,  /* the object of a type: all */
+    NN_SCOPE_SESSION = 2 /* its owner alone */
+} nn_slot_scope;
+
 typedef struct nn_world_slot {
     void* state;        /* the application's struct */
+    uint64_t user_id;   /* 0: none */
     uint32_t* history;  /* capacity ticks, then capacity rows; version v is at v modulo capacity */
     necpnet_peer owner; /* as the application says */
     necpnet_peer owner_committed;
@@ -52,6 +62,7 @@ typedef struct nn_world_slot {
     necpnet_peer writer;   /* shared: whose write the newest version is, or will be; NECPNET_PEER_NONE: the server's */
     uint64_t written_us;   /* when a client's write was taken last; 0: never */
     uint64_t written_commit; /* commits there were by then */
+    uint8_t scope;           /* nn_slot_scope */
 } nn_world_slot;
 
 /* What necpnet_world_poll has to tell. */
@@ -143,6 +154,11 @@ struct necpnet_world {
     uint32_t notice_count;
     uint64_t told;      /* what followers were given to tell */
     bool has_authority; /* some entity was a client's to write, at some time */
+    nn_user_ids user_ids;
+    nn_variables variables;  /* for all */
+    necpnet_entity* objects; /* of the world; some may be gone */
+    uint32_t object_count;
+    uint8_t type_scopes[NECPNET_ENTITY_TYPES_MAX]; /* nn_slot_scope that objects of a type have */
     /* nn_rewind */
     bool has_refused; /* strict: the commit at hand met a value out of range */
     bool is_rewound;
@@ -197,6 +213,15 @@ NN_PRIVATE void nn_world_end_authority(necpnet_world* world);
 
 /* nn_world_find - the slot of a live entity, or NULL. */
 NN_PRIVATE nn_world_slot* nn_world_find(const necpnet_world* world, necpnet_entity entity);
+
+/* nn_world_mark - it is looked at with the next commit. */
+NN_PRIVATE void nn_world_mark(necpnet_world* world, nn_world_slot* slot);
+
+/* nn_world_spawn - necpnet_world_spawn for a type's number, of objects too. */
+NN_PRIVATE necpnet_result nn_world_spawn(necpnet_world* world, int type, const void* state, necpnet_entity* out_entity);
+
+/* nn_world_adopt_object - a live entity is the world's object of its type. OK | ERR_BAD_DATA (there is one) | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_world_adopt_object(necpnet_world* world, necpnet_entity entity);
 
 /* nn_world_spawn_at - an entity under a given number, beyond all slots used so far; those between stay free.
  * OK | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY */

@@ -144,7 +144,7 @@ static bool stage_entropy(void* to, size_t bytes, void* user)
 
 static struct test_random stage_random;
 
-static void stage_begin(stage* at, uint32_t latency_us, uint32_t bots)
+static void stage_begin_lossy(stage* at, uint32_t latency_us, uint32_t loss_ppm, uint32_t bots)
 {
     necpnet_link_config link;
     necpnet_server_config server;
@@ -156,6 +156,7 @@ static void stage_begin(stage* at, uint32_t latency_us, uint32_t bots)
     at->now_us = 1000000;
     TEST_OK(necpnet_link_config_default(&link));
     link.latency_us = latency_us;
+    link.loss_ppm = loss_ppm;
     TEST_OK(necpnet_link_create(&link, &at->link));
     TEST_OK(necpnet_link_add_server(at->link, PORT, &transport));
     TEST_OK(necpnet_schema_create(NULL, NULL, arena_types, ARENA_TYPE_COUNT, &at->schema));
@@ -168,6 +169,11 @@ static void stage_begin(stage* at, uint32_t latency_us, uint32_t bots)
     server.tick_hz = ARENA_TICK_HZ;
     TEST_OK(necpnet_server_create(&server, &at->server));
     arena_game.start(at->game, at->server);
+}
+
+static void stage_begin(stage* at, uint32_t latency_us, uint32_t bots)
+{
+    stage_begin_lossy(at, latency_us, 0, bots);
 }
 
 static person* stage_join(stage* at)
@@ -345,6 +351,116 @@ TEST(test_arena_a_predicted_player_is_where_the_server_puts_it)
 {
     check_prediction(0);
     check_prediction(200);
+}
+
+/* Each input carries its number as its aim, which the server's player then has: so a predicted place is compared with the
+ * server's after the same input. */
+typedef struct race {
+    int32_t predicted[256][2]; /* by number */
+    int inputs;
+    int answered; /* inputs that moved the shown player in the call that made them */
+    int compared;
+    int off;       /* of them: not exactly where the server has it */
+    int32_t worst; /* in steps */
+    int64_t total;
+} race;
+
+static void race_act(stage* at, person* someone, race* r, int x, int y)
+{
+    arena_player before, after;
+    int number = (r->inputs + 1) & 255;
+    TEST_OK(necpnet_view_get(someone->view, someone->own, &before, sizeof(before)));
+    arena_input input = {.move_x = (int8_t)x, .move_y = (int8_t)y, .aim = (uint8_t)number};
+    if (!person_act(at, someone, input)) return;
+    TEST_OK(necpnet_view_get(someone->view, someone->own, &after, sizeof(after)));
+    r->inputs++;
+    r->answered += (after.position[0] - before.position[0]) * (float)x > 0 ||
+                   (after.position[1] - before.position[1]) * (float)y > 0;
+    r->predicted[number][0] = arena_steps(after.position[0]);
+    r->predicted[number][1] = arena_steps(after.position[1]);
+}
+
+static void race_compare(const stage* at, const person* someone, race* r)
+{
+    const arena_player* server = necpnet_world_get(at->world, someone->own);
+    int number = (int)((double)server->aim / ARENA_AIM_STEP + 0.5) & 255;
+    if (r->inputs < 60) return;
+    int32_t dx = arena_steps(server->position[0]) - r->predicted[number][0];
+    int32_t dy = arena_steps(server->position[1]) - r->predicted[number][1];
+    int32_t error = arena_root(dx * dx + dy * dy);
+    r->compared++;
+    r->off += error > 0;
+    r->total += error;
+    if (error > r->worst) r->worst = error;
+}
+
+/* A second of it: what was off, in units. */
+static void race_second(stage* at, person* someone, person* other, race* r, int second)
+{
+    race before = *r;
+    r->worst = 0;
+    for (int i = 0; i < 2 * ARENA_TICK_HZ; i++) {
+        int phase = second * 2 * ARENA_TICK_HZ + i;
+        stage_step(at);
+        race_compare(at, someone, r);
+        race_act(at, someone, r, phase % 200 < 100 ? 127 : -127, phase % 330 < 165 ? 90 : -90);
+        if (!other) continue;
+        const arena_player* target = necpnet_world_get(at->world, someone->own);
+        const arena_player* self = necpnet_world_get(at->world, other->own);
+        person_move(at, other,
+                    arena_clamp(arena_steps(target->position[0]) - arena_steps(self->position[0]), -127, 127),
+                    arena_clamp(arena_steps(target->position[1]) - arena_steps(self->position[1]), -127, 127));
+    }
+    if (!test_run_state.verbose) return;
+    necpnet_view_statistics statistics;
+    TEST_OK(necpnet_view_get_statistics(someone->view, &statistics));
+    printf("second %2d: off %3d of %3d, mean %.3f, worst %.3f units; corrections so far %u, mean %.3f units\n", second,
+           r->off - before.off, r->compared - before.compared,
+           (double)(r->total - before.total) / (r->compared - before.compared + 1) / ARENA_UNIT,
+           (double)r->worst / ARENA_UNIT, (unsigned)statistics.corrections, statistics.correction_error);
+}
+
+/* 200 ms there and back, 5 % lost each way: alone a player is where it was predicted to be; one who is pushed is not, and that is
+ * counted, stays small, and is over when the other is gone. */
+TEST(test_arena_prediction_at_200_ms_and_5_percent_loss)
+{
+    stage at;
+    race r;
+    necpnet_view_statistics statistics;
+    memset(&r, 0, sizeof(r));
+    stage_begin_lossy(&at, 100000, 50000, 200);
+    person* someone = stage_join(&at);
+    stage_wait_for(&at, someone);
+    stage_run(&at, 120);
+    for (int second = 0; second < 10; second++) race_second(&at, someone, NULL, &r, second);
+    TEST_OK(necpnet_view_get_statistics(someone->view, &statistics));
+    TEST_HINT("off %d of %d, worst %d steps; corrections %u", r.off, r.compared, (int)r.worst,
+              (unsigned)statistics.corrections);
+    TEST_GREATER(r.inputs, 550);
+    TEST_AT_LEAST(r.answered * 10, r.inputs * 9); /* but where a wall is in the way */
+    TEST_GREATER(r.compared, 1000);
+    TEST_AT_MOST(r.off * 50, r.compared);
+    TEST_AT_MOST(statistics.corrections, 5);
+
+    person* other = stage_join(&at);
+    stage_wait_for(&at, other);
+    uint64_t before = statistics.corrections;
+    int off = r.off;
+    for (int second = 10; second < 20; second++) race_second(&at, someone, other, &r, second);
+    TEST_OK(necpnet_view_get_statistics(someone->view, &statistics));
+    TEST_GREATER(r.off, off);
+    TEST_GREATER(statistics.corrections, before);
+    TEST_AT_MOST(r.worst, 2 * ARENA_UNIT);
+    TEST_CHECK(statistics.correction_error < 1.0);
+    TEST_OK(necpnet_client_disconnect(other->client, 0, "", 0));
+    stage_run(&at, 10 * ARENA_TICK_HZ); /* until its session is over, should all its CLOSEs be lost */
+    person_leave(other);
+    at.count--;
+    for (int second = 20; second < 23; second++) race_second(&at, someone, NULL, &r, second);
+    off = r.off;
+    race_second(&at, someone, NULL, &r, 23);
+    TEST_EQUAL(r.off, off);
+    stage_end(&at);
 }
 
 TEST(test_arena_players_see_each_other_and_make_room)

@@ -234,7 +234,7 @@ TEST(test_load_names_what_does_not_fit)
     seal(saved, bytes);
     TEST_EQUAL(necpnet_world_load(stage.worlds[1], saved, bytes), NECPNET_ERR_SCHEMA_DIFFERS);
     saved[6] ^= 1;
-    saved[4] = 2;
+    saved[4] ^= 1; /* another version */
     seal(saved, bytes);
     TEST_EQUAL(necpnet_world_load(stage.worlds[1], saved, bytes), NECPNET_ERR_BAD_DATA);
     stage_end(&stage);

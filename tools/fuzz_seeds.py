@@ -148,6 +148,14 @@ def row_seeds():
     write("row", "list_10", b"\1" + bytes([10 | 0xc0, 9, 0]) + number(0) + number(100) + small + b"\1" + row)
 
 
+def variable_seeds():
+    messages = [b"\6\1a\1\1\2ab\2" + bytes(range(8)), b"\0\1c\3" + struct.pack("<d", 0.5), b"\1\4name\4\3\0abc",
+                b"\0\1d\5\2\0\0\1", b"\4\1a\0", b"\2\1b\1\0", b"\4"]
+    write("variables", "each", b"".join(bytes([len(message)]) + message for message in messages))
+    for at, message in enumerate(messages):
+        write("variables", str(at), bytes([len(message)]) + message)
+
+
 def handshake_seeds():
     for at, (name, data) in enumerate(vectors("handshake.txt")):
         if 32 <= len(data) <= 1200 and 1 <= data[0] <= 6 and data[1] == 1:
@@ -168,6 +176,7 @@ def main():
     endpoint_seeds(frames)
     text_seeds()
     row_seeds()
+    variable_seeds()
     config_seeds()
     handshake_seeds()
     small = [frame for name, frame in frames if name not in ("query", "answer", "header") and len(frame) <= 40]

@@ -1409,6 +1409,7 @@ typedef enum necpnet_field_kind {
 #define NECPNET_FIELD_REQUIRED 16u    /* a reader without it, or of another kind, cannot follow: ERR_SCHEMA_DIFFERS */
 #define NECPNET_FIELD_SLOW 32u        /* the 10 Hz class: see necpnet_world_config.slow_ticks */
 #define NECPNET_FIELD_POSITION 64u    /* VEC2, VEC3, one a type: where the entity stands; see necpnet_world_config.interest_cell */
+#define NECPNET_FIELD_PARENT 4096u    /* ENTITY, one a type: what carries it (a vehicle, a platform): both move as one, for fewer bits */
 #define NECPNET_FIELD_ARRAY 128u      /* count values of the kind, one behind the other; not of STRING and BYTES */
 #define NECPNET_FIELD_BOUNDED 256u    /* ARRAY and BYTES: only the first of them count, as many as the length member says */
 #define NECPNET_FIELD_SERVER 512u     /* the server alone writes it, also where a client has authority over the entity */

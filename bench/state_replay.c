@@ -8,7 +8,8 @@
  * round trip is such that the newest acknowledged state is K frames old (over WebSocket: the last one sent, whatever K).
  * After each tick every entity's newest state in the view is compared, number for number, with the record of its tick; without
  * loss that must be the tick just sent. P is in percent, or a share if below 1, each way; after the last frame the link heals,
- * and then all must be equal. --parent-object names the entity that others may ride on.
+ * and then all must be equal. --parent-object: all others name this one in a NECPNET_FIELD_PARENT; without it the library
+ * finds out by itself what carries others.
  *
  * One line of JSON: kbps (frames of state alone), kB_per_s_wire (all datagrams to the client, with IP and UDP headers),
  * bits_per_update, encode_ns and decode_ns (CPU of commit and server update, of client update, for each update: with sealing,
@@ -207,6 +208,19 @@ static bool replay_equal(const replay* r, const int32_t* record, const replay_ob
 
 /* ---- the endpoints */
 
+/* With --parent-object all others name it as their parent. */
+static void replay_spawn(replay* r, uint32_t object)
+{
+    replay_object first;
+    int64_t parent = r->options.parent;
+    if (r->entities[object]) return;
+    if (parent >= 0 && object != (uint32_t)parent) replay_spawn(r, (uint32_t)parent);
+    memset(&first, 0, sizeof first);
+    replay_convert(r, replay_record(r, 0, object), &first);
+    if (parent >= 0 && object != (uint32_t)parent) first.parent = r->entities[parent];
+    replay_need(necpnet_world_spawn(r->world, 1, &first, &r->entities[object]), "spawn");
+}
+
 static void replay_open_world(replay* r)
 {
     int32_t most = 1;
@@ -221,8 +235,9 @@ static void replay_open_world(replay* r)
         NECPNET_VEC3(replay_object, position, 1, -reach, reach, 1 / r->options.units, NECPNET_FIELD_INTERPOLATE),
         NECPNET_QUAT(replay_object, rotation, 2, replay_step(r), NECPNET_FIELD_INTERPOLATE),
         NECPNET_BOOL(replay_object, flag, 3, 0),
+        NECPNET_ENTITY_REFERENCE(replay_object, parent, 4, NECPNET_FIELD_PARENT),
     };
-    const necpnet_entity_type type = {"object", 1, sizeof(replay_object), fields, 3};
+    const necpnet_entity_type type = {"object", 1, sizeof(replay_object), fields, r->options.parent < 0 ? 3 : 4};
     necpnet_logger logger;
     memset(&logger, 0, sizeof logger);
     logger.write = replay_log;
@@ -243,12 +258,7 @@ static void replay_open_world(replay* r)
     replay_need(necpnet_view_create(&view, &r->view), "view");
     r->entities = (necpnet_entity*)calloc(r->options.objects, sizeof(necpnet_entity));
     if (!r->entities) exit(1);
-    for (uint32_t i = 0; i < r->options.objects; i++) {
-        replay_object first;
-        memset(&first, 0, sizeof first);
-        replay_convert(r, replay_record(r, 0, i), &first);
-        replay_need(necpnet_world_spawn(r->world, 1, &first, &r->entities[i]), "spawn");
-    }
+    for (uint32_t i = 0; i < r->options.objects; i++) replay_spawn(r, i);
 }
 
 /* Not random: equal runs are equal. */

@@ -25,6 +25,7 @@ static const struct {
     {"required", NECPNET_FIELD_REQUIRED},
     {"slow", NECPNET_FIELD_SLOW},
     {"position", NECPNET_FIELD_POSITION},
+    {"parent", NECPNET_FIELD_PARENT},
     {"bounded", NECPNET_FIELD_BOUNDED},
     {"serverWrites", NECPNET_FIELD_SERVER},
 };

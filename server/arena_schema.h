@@ -89,7 +89,7 @@ static const necpnet_field arena_player_fields[] = {
     NECPNET_STRING(arena_player, name, 7, 0),
     NECPNET_INTEGER(arena_player, wins, 8, 0, 65535, NECPNET_FIELD_SLOW),
     NECPNET_INTEGER(arena_player, health, 9, 0, ARENA_HEALTH_MAX, 0),
-    NECPNET_ENTITY_REFERENCE(arena_player, ride, 10, 0),
+    NECPNET_ENTITY_REFERENCE(arena_player, ride, 10, NECPNET_FIELD_PARENT),
 };
 
 static const necpnet_field arena_wanderer_fields[] = {

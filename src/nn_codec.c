@@ -342,7 +342,7 @@ static void codec_put_field(nn_encoder* encoder, codec_field* at, const uint32_t
     default:
         if (turned) {
             codec_put_turn(encoder, field, predicted, row[field->word]);
-            nn_predict_turn(field, predicted, row[field->word], other);
+            nn_quaternion_turn(field, predicted, row[field->word], other);
         }
         codec_put_numbers(encoder, at, turned ? other : predicted, row, turned);
         break;
@@ -364,7 +364,7 @@ static bool codec_get_field(nn_decoder* decoder, codec_field* at, uint32_t* row,
     case NECPNET_FIELD_STRING:
     case NECPNET_FIELD_BYTES: return codec_get_items(decoder, field, words);
     default:
-        if (turned) nn_predict_turn(field, predicted, codec_get_turn(decoder, field, predicted), words);
+        if (turned) nn_quaternion_turn(field, predicted, codec_get_turn(decoder, field, predicted), words);
         return codec_get_numbers(decoder, at, row, turned);
     }
 }

@@ -86,7 +86,7 @@ static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
 typedef struct follower_writing {
     nn_encoder encoder;
     nn_known known;
-    uint64_t known_hash; /* nn_records_known */
+    uint64_t known_hash; /* nn_records_known, and what the leads do */
     size_t bits_max;     /* of all records */
     size_t walk_max;     /* of the moving ones */
     uint32_t moving;     /* how many the client takes for moving */
@@ -96,6 +96,7 @@ typedef struct follower_writing {
     unsigned gap_order;
     uint16_t former;     /* slot of the record before */
     bool budget_limited; /* by the budget, not by the packet */
+    bool leading;        /* it is leads that are being written */
     bool own_complete;   /* the own entities all found room */
     bool complete;       /* all that had changed is in it, or was sent before */
     uint16_t walk_from;  /* slots of the moving ones in this frame; 0: from the first on */
@@ -152,7 +153,7 @@ static bool follower_write_update(const nn_follower* follower, follower_writing*
     }
     if (!nn_follower_timeline(follower, state, recent, &writing->known, &timeline)) return false;
     size_t from = encoder->bits.bit_count;
-    nn_predict(plan, &timeline, owner, &world->coding->prediction);
+    nn_predict(plan, &timeline, owner, writing->leading ? NULL : &world->coding->leads, &world->coding->prediction);
     nn_codec_write(encoder, plan, &world->coding->prediction, nn_world_row(world, slot, slot->version), owner, special);
     world->statistics.records_made++;
     if (shares) nn_records_keep(world, slot, key, encoder, from);
@@ -182,7 +183,7 @@ static void follower_write_skip(const nn_follower* follower, follower_writing* w
     uint32_t count = nn_follower_timeline(follower, &expected, recent, &writing->known, &timeline);
     NN_ASSERT(count); /* it moves */
     if (!count) return;
-    nn_predict(plan, &timeline, false, &world->coding->prediction);
+    nn_predict(plan, &timeline, false, writing->leading ? NULL : &world->coding->leads, &world->coding->prediction);
     nn_codec_write_skip(&writing->encoder, plan, &world->coding->prediction, false);
 }
 
@@ -269,26 +270,100 @@ static void follower_count_moving(nn_follower* follower, follower_writing* writi
     writing->waiting = follower->pending_count - pending;
 }
 
-/* One moving entity. False if it found no room. What cannot be an update is skipped, to follow among the others. */
-static bool follower_write_moving(nn_follower* follower, follower_writing* writing, nn_follower_recent* recent)
+/* What became of a moving entity's place in a frame. */
+typedef struct follower_moved {
+    bool there;   /* it is to be seen */
+    bool updated; /* else it was skipped */
+} follower_moved;
+
+/* One moving entity's bits. False if it found no room. What cannot be an update is skipped. */
+static bool follower_put_moving(nn_follower* follower, follower_writing* writing, nn_follower_recent* recent,
+                                follower_moved* moved)
 {
     const necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[recent->place];
     nn_follower_state* state = &follower->states[recent->state];
     size_t bits_max = writing->records ? writing->walk_max : writing->bits_max;
     follower_mark mark = follower_begin_record(writing, world->coding);
-    bool there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
-    if (there) follower_check_owner(follower, state, slot);
-    bool updated = there && !recent->is_skipped && follower_write_update(follower, writing, state, recent, true);
-    if (!updated) follower_write_skip(follower, writing, state, recent);
-    if (!follower_end_record(writing, world->coding, mark, bits_max)) return false;
-    if (updated) {
+    moved->there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
+    if (moved->there) follower_check_owner(follower, state, slot);
+    moved->updated =
+        moved->there && !recent->is_skipped && follower_write_update(follower, writing, state, recent, true);
+    if (!moved->updated) follower_write_skip(follower, writing, state, recent);
+    return follower_end_record(writing, world->coding, mark, bits_max);
+}
+
+/* It is in the frame. What was skipped follows among the others. */
+static void follower_note_moved(nn_follower* follower, follower_writing* writing, nn_follower_recent* recent,
+                                follower_moved moved)
+{
+    nn_follower_state* state = &follower->states[recent->state];
+    if (moved.updated) {
         follower_note_sent(follower, state, recent, NN_FOLLOWER_UPDATE);
         writing->records++;
-    } else if (there) {
+    } else if (moved.there) {
         nn_follower_pend(follower, state);
     }
+}
+
+/* What a lead does, for those that come after it. */
+static void follower_set_lead(const nn_follower* follower, const follower_writing* writing,
+                              const nn_follower_recent* recent, nn_lead* lead)
+{
+    const necpnet_world* world = follower->world;
+    const nn_world_slot* slot = &world->slots[lead->place];
+    const nn_follower_state* state = &follower->states[recent->state];
+    nn_timeline timeline;
+    if (!nn_follower_timeline(follower, state, recent, &writing->known, &timeline)) return;
+    nn_lead_set(lead, &world->schema->plans[slot->type], &timeline, nn_world_row(world, slot, slot->version));
+}
+
+/* Leads first, with their names. False if they found no room. */
+static bool follower_write_leads(nn_follower* follower, follower_writing* writing)
+{
+    nn_leads* leads = &follower->world->coding->leads;
+    follower_moved moved[NN_LEADS_MAX];
+    nn_put_bits(&writing->encoder, leads->count - 1, 3);
+    for (unsigned i = 0; i < leads->count; i++) nn_put_bits(&writing->encoder, leads->leads[i].place, 16);
+    for (unsigned i = 0; i < leads->count; i++) {
+        nn_follower_recent* recent = nn_follower_recent_of(follower, leads->leads[i].place);
+        recent->is_skipped = false;
+        if (!follower_put_moving(follower, writing, recent, &moved[i])) return false;
+    }
+    uint64_t hash = writing->known_hash;
+    bool present = false;
+    for (unsigned i = 0; i < leads->count; i++) {
+        nn_lead* lead = &leads->leads[i];
+        nn_follower_recent* recent = nn_follower_recent_of(follower, lead->place);
+        if (moved[i].updated) follower_set_lead(follower, writing, recent, lead);
+        const nn_follower_state* state = &follower->states[recent->state];
+        hash = nn_records_key(follower, state, recent, &writing->known, hash, lead->present) + lead->place;
+        present = present || lead->present;
+        follower_note_moved(follower, writing, recent, moved[i]);
+    }
+    if (present) writing->known_hash = hash;
     return true;
+}
+
+/* Those that others may ride on, or that there are none. */
+static void follower_walk_leads(nn_follower* follower, follower_writing* writing)
+{
+    nn_world_coding* coding = follower->world->coding;
+    nn_encoder* encoder = &writing->encoder;
+    size_t bit_count = encoder->bits.bit_count;
+    if (encoder->thin) memcpy(&coding->thin_leads, encoder->thin, sizeof coding->thin_leads);
+    nn_follower_choose_leads(follower, &coding->leads);
+    if (coding->leads.count) {
+        nn_put_bits(encoder, 1, 1);
+        writing->leading = true;
+        bool written = follower_write_leads(follower, writing);
+        writing->leading = false;
+        if (written) return;
+        nn_bits_rewind(&encoder->bits, bit_count);
+        if (encoder->thin) memcpy(encoder->thin, &coding->thin_leads, sizeof coding->thin_leads);
+        coding->leads.count = 0;
+    }
+    nn_put_bits(encoder, 0, 1);
 }
 
 /* Whether an entity is left out this time. When not all find room in a frame, walking through them takes several; what
@@ -324,17 +399,23 @@ static void follower_walk(nn_follower* follower, follower_writing* writing)
     bool walk = writing->moving && (writing->walk_from || world->commit > follower->walk_commit);
     nn_put_bits(&writing->encoder, walk, 1);
     follower->walk_from = 0;
+    world->coding->leads.count = 0;
     if (!walk) return;
     follower->walk_commit = world->commit;
     if (!writing->walk_from) follower_begin_walk(follower);
     follower->walk_end_tick = world->tick;
+    follower_walk_leads(follower, writing);
     for (uint32_t i = 0; i < follower->recent_count; i++) {
         nn_follower_recent* recent = &follower->recent[i];
         if (recent->place < writing->walk_from || !recent->moves) continue;
+        if (nn_leads_find(&world->coding->leads, recent->place)) continue;
+        follower_moved moved;
         recent->is_skipped = follower_skips(follower, recent);
-        if (follower_write_moving(follower, writing, recent)) continue;
-        writing->walk_to = follower->walk_from = recent->place;
-        break;
+        if (!follower_put_moving(follower, writing, recent, &moved)) {
+            writing->walk_to = follower->walk_from = recent->place;
+            break;
+        }
+        follower_note_moved(follower, writing, recent, moved);
     }
 }
 

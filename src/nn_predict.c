@@ -1,54 +1,61 @@
-/* nn_predict - the grid, the bank of predictors, and which of them to believe. */
+/* nn_predict - the grid, and which predictor to believe for each field. */
 #include "nn_predict.h"
 
-#define PREDICT_SHIFT 16           /* series are in 1/16 of a step */
+#include "nn_spin.h"
+
 #define PREDICT_LEAD_MAX 64        /* steps that a predictor may look ahead */
-#define PREDICT_PAST_LEAD 12       /* and when its past is judged */
 #define PREDICT_GAP_STEPS 4        /* a longer gap between known states is rest, not motion */
-#define PREDICT_FEW_POINTS 2       /* newest points that predictors are judged by; the very newest counts twice */
-#define PREDICT_MANY_POINTS 6      /* where all is smooth */
 #define PREDICT_FIXED (1 << 7)     /* of an error */
+#define PREDICT_EXACT INT64_C(48)  /* what rounding leaves */
+#define PREDICT_DOUBT INT64_C(96)  /* an error that may be chance */
+#define PREDICT_NEAR_POINTS 8      /* beyond the lead, that the first predictors look at */
 #define PREDICT_ROUGH INT64_C(256) /* an error of two steps */
-#define PREDICT_OFF_MAX (INT64_C(1) << 40)
 #define PREDICT_WEIGHT_MAX INT64_C(0xffffffff)
+#define PREDICT_COUNTER_RANGE 4096 /* integers of a smaller range count, they do not move */
+#define PREDICT_RIDE_WINDOWS 2     /* riding is judged by */
+#define PREDICT_SPIN_FIRST NN_BANK_NUMBERS
+#define PREDICT_RIDE_FIRST (PREDICT_SPIN_FIRST + NN_SPIN_NUMBERS)
+#define PREDICT_DRIFT_FIRST (PREDICT_RIDE_FIRST + NN_LEADS_ENTITY_MAX)
+#define PREDICT_COUNT (PREDICT_DRIFT_FIRST + NN_LEADS_ENTITY_MAX)
+
+/* What looks at more points is believed a little more, in sixteenths. */
+static const uint8_t predict_trust[PREDICT_COUNT] = {0, 0, 0, 0, 0, 0, 0, 4, 3, 2, 3, 3, 3, 3, 4, 5, 6, 6, 3, 3};
 
 /* Points of the grid: the state at or before each, and how far towards it from the next newer one, in sixteenths. */
 typedef struct predict_grid {
+    const nn_timeline* timeline;
     uint32_t size;
     uint32_t lead_16; /* sixteenths of a step from the newest state to now */
     uint32_t lead;    /* whole steps, for judging */
     uint8_t at[NN_TIMELINE_MAX];
     uint8_t share[NN_TIMELINE_MAX]; /* 16: the state itself */
-    bool even;                      /* every point is a state */
+    uint32_t ticks[NN_TIMELINE_MAX];
+    bool even;                           /* every point is a state */
+    nn_lead* leads[NN_LEADS_ENTITY_MAX]; /* that it may follow */
+    unsigned lead_count;
+    const nn_field_plan* position; /* what riding is about */
+    const nn_field_plan* rotation;
 } predict_grid;
 
-/* One field's components over the grid, newest first. */
-typedef struct predict_series {
-    int64_t x[3][NN_TIMELINE_MAX];
-    unsigned count;  /* components */
-    unsigned size;   /* points that there are */
-    unsigned loaded; /* of them */
-} predict_series;
-
-/* What was chosen for a field. */
-typedef struct predict_choice {
+/* A field on its way to a prediction. */
+typedef struct predict_race {
+    const nn_field_plan* field;
+    const predict_grid* grid;
+    unsigned lead;     /* that predictors are judged over */
+    unsigned largest;  /* QUAT: the component that is left out */
+    bool turned;       /* QUAT: a state has left out another one */
+    int64_t before[4]; /* QUAT: the state before, then */
+    int64_t angle;     /* ANGLE: the state before, and with its turns */
+    int64_t followed;
+    nn_series series;
+    nn_spin spin;
     unsigned best;
     unsigned second;
+    int64_t least; /* what it is best by */
+    int64_t next;
     int64_t error[3]; /* in 1/128 of a step */
     int64_t mean;
-} predict_choice;
-
-NN_PRIVATE uint64_t nn_predict_root(uint64_t value)
-{
-    if (value < 2) return value;
-    uint64_t root = 1;
-    while (root * root < value && root < UINT64_C(1) << 31) root <<= 1;
-    for (;;) { /* Newton from above */
-        uint64_t next = (root + value / root) / 2;
-        if (next >= root) return root;
-        root = next;
-    }
-}
+} predict_race;
 
 static int64_t predict_clamp(int64_t value, int64_t min, int64_t max)
 {
@@ -66,8 +73,9 @@ static void predict_lay_grid(const nn_timeline* timeline, predict_grid* grid)
     }
     uint32_t ahead = timeline->now - timeline->ticks[0];
     if (timeline->count < 2) step = ahead;
+    grid->timeline = timeline;
     grid->lead_16 = (uint32_t)nn_min_u64((uint64_t)ahead * 16 / step, PREDICT_LEAD_MAX * 16);
-    grid->lead = (uint32_t)nn_min_u64(nn_max_u64(((uint64_t)ahead + step / 2) / step, 1), PREDICT_PAST_LEAD);
+    grid->lead = (uint32_t)nn_min_u64(nn_max_u64(((uint64_t)ahead + step / 2) / step, 1), NN_BANK_LEAD_MAX);
     uint32_t state = 0;
     uint32_t reach = timeline->ticks[0] - timeline->ticks[timeline->count - 1];
     grid->even = true;
@@ -84,333 +92,331 @@ static void predict_lay_grid(const nn_timeline* timeline, predict_grid* grid)
         }
         grid->at[grid->size] = (uint8_t)state;
         grid->share[grid->size] = (uint8_t)share;
+        grid->ticks[grid->size] = tick;
         if (state != grid->size || timeline->ticks[state] != tick) grid->even = false;
     }
 }
 
 /* ---- series */
 
-NN_PRIVATE uint64_t nn_predict_square(const nn_field_plan* field)
+/* A quaternion without its component `largest`, its sign such that it goes on from the state before. What comes first has
+ * it positive; from the first state on that leaves out another one, all four are looked at. */
+static void predict_load_quaternion(predict_race* race, uint32_t state, const uint32_t* words, int64_t values[3])
 {
-    return (uint64_t)(1.0 / (field->step * field->step) + 0.5);
-}
-
-/* The four components of a quaternion, the one left out found by the root. */
-static void predict_unfold(const nn_field_plan* field, const uint32_t* words, int64_t q[4])
-{
-    int64_t middle = (int64_t)(field->range / 2);
-    int64_t left = (int64_t)nn_predict_square(field);
-    unsigned place = 1;
-    for (unsigned i = 0; i < 4; i++) {
-        if (i == words[0]) continue;
-        q[i] = (int64_t)words[place++] - middle;
-        left -= q[i] * q[i];
+    const nn_field_plan* field = race->field;
+    int64_t middle = (int64_t)(field->range / 2) * 16;
+    if (words[0] == race->largest && !race->turned) {
+        for (unsigned i = 0; i < 3; i++) values[i] = (int64_t)words[1 + i] * 16;
+        return;
     }
-    q[words[0] & 3] = (int64_t)nn_predict_root(left > 0 ? (uint64_t)left : 0);
-}
-
-static void predict_fold(const nn_field_plan* field, const int64_t q[4], unsigned largest, uint32_t* to)
-{
-    int64_t middle = (int64_t)(field->range / 2);
-    unsigned place = 1;
-    to[0] = largest;
-    for (unsigned i = 0; i < 4; i++) {
-        if (i == largest) continue;
-        int64_t value = q[largest] < 0 ? -q[i] : q[i];
-        if (value > middle) value = middle;
-        if (value < -middle) value = -middle;
-        to[place++] = (uint32_t)(value + middle);
-    }
-}
-
-NN_PRIVATE void nn_predict_turn(const nn_field_plan* field, const uint32_t* words, unsigned largest, uint32_t* to)
-{
     int64_t q[4];
-    predict_unfold(field, words, q);
-    predict_fold(field, q, largest, to);
-}
-
-/* A state's components in steps; a quaternion's seen as one whose component `largest` is left out. */
-static void predict_load(const nn_field_plan* field, const uint32_t* words, unsigned largest, int64_t* values)
-{
-    uint32_t turned[4];
-    if (field->kind == NECPNET_FIELD_QUAT) {
-        if (words[0] != largest) {
-            nn_predict_turn(field, words, largest, turned);
-            words = turned;
-        }
-        words++;
+    unsigned place = 0;
+    if (!race->turned) nn_quaternion_unfold(field, race->grid->timeline->rows[state - 1] + field->word, race->before);
+    race->turned = true;
+    nn_quaternion_unfold(field, words, q);
+    int64_t along = 0;
+    for (unsigned i = 0; i < 4; i++) along += q[i] * race->before[i];
+    for (unsigned i = 0; i < 4; i++) {
+        race->before[i] = along < 0 ? -q[i] : q[i];
+        if (i != race->largest) values[place++] = race->before[i] + middle;
     }
-    for (unsigned i = 0; i < field->components; i++) values[i] = (int64_t)words[i];
 }
 
-/* The short way round from one angle to another. */
-static int64_t predict_way(const nn_field_plan* field, int64_t from, int64_t to)
+/* A state's components in sixteenths. States are loaded one by one, newest first. */
+static void predict_load(predict_race* race, uint32_t state, int64_t values[3])
 {
-    int64_t turn = (int64_t)field->range + 1;
-    int64_t way = (to - from) % turn;
+    const nn_field_plan* field = race->field;
+    const uint32_t* words = race->grid->timeline->rows[state] + field->word;
+    if (field->kind == NECPNET_FIELD_QUAT) {
+        predict_load_quaternion(race, state, words, values);
+        return;
+    }
+    for (unsigned i = 0; i < field->components; i++) values[i] = (int64_t)words[i] * 16;
+}
+
+/* Angles are followed the short way round, from state to newer state. newer: that one as it is in its row, followed: as it
+ * was followed. */
+static void predict_follow(const nn_field_plan* field, int64_t newer, int64_t followed, int64_t* value)
+{
+    int64_t turn = ((int64_t)field->range + 1) * 16;
+    int64_t way = *value - newer;
     if (way > turn / 2) way -= turn;
     if (way < -(turn / 2)) way += turn;
-    return way;
+    *value = followed + way;
 }
 
-/* An even grid: its points are the states. */
-static void predict_load_even(const nn_field_plan* field, const nn_timeline* timeline, uint32_t to,
-                              predict_series* series)
+/* The next older state of an angle: its turns are counted. */
+static void predict_load_angle(predict_race* race, uint32_t state, int64_t* value)
 {
-    unsigned largest = timeline->rows[0][field->word];
-    int64_t value[3] = {0, 0, 0};
-    for (uint32_t i = series->loaded; i < to; i++) {
-        predict_load(field, timeline->rows[i] + field->word, largest, value);
-        for (unsigned k = 0; k < series->count; k++) series->x[k][i] = value[k] * PREDICT_SHIFT;
+    predict_load(race, state, value);
+    int64_t raw = *value;
+    if (state > 0) predict_follow(race->field, race->angle, race->followed, value);
+    race->angle = raw;
+    race->followed = *value;
+}
+
+static void predict_load_state(predict_race* race, uint32_t state, int64_t values[3])
+{
+    if (race->field->kind == NECPNET_FIELD_ANGLE) {
+        predict_load_angle(race, state, values);
+    } else {
+        predict_load(race, state, values);
     }
 }
 
-static void predict_load_uneven(const nn_field_plan* field, const nn_timeline* timeline, const predict_grid* grid,
-                                predict_series* series)
+/* What is far away is looked at coarsely: by how many bits, the nearest points say. */
+static void predict_scale(predict_race* race, int64_t (*raw)[NN_TIMELINE_MAX])
 {
-    unsigned largest = timeline->rows[0][field->word];
+    nn_series* series = &race->series;
+    unsigned near = race->lead + PREDICT_NEAR_POINTS;
+    for (unsigned c = 0; c < series->count; c++) {
+        uint64_t most = 0;
+        for (unsigned i = 0; i < near && i < series->size; i++) {
+            most = nn_max_u64(most, (uint64_t)(raw[c][i] < 0 ? -raw[c][i] : raw[c][i]));
+        }
+        unsigned bits = nn_bits_for(most);
+        series->scale[c] = (uint8_t)(bits > NN_SERIES_BITS ? bits - NN_SERIES_BITS : 0);
+    }
+}
+
+static void predict_keep(predict_race* race, unsigned to, int64_t (*raw)[NN_TIMELINE_MAX])
+{
+    nn_series* series = &race->series;
+    if (!series->loaded) predict_scale(race, raw);
+    for (unsigned c = 0; c < series->count; c++) {
+        for (unsigned i = series->loaded; i < to; i++) {
+            series->x[c][i] = (int32_t)predict_clamp(raw[c][i] >> series->scale[c], -NN_SERIES_FAR, NN_SERIES_FAR);
+        }
+    }
+    series->loaded = to;
+}
+
+/* Points up to `to` at least, from what is loaded on. An even grid: its points are the states. */
+static void predict_load_even(predict_race* race, unsigned to)
+{
+    nn_series* series = &race->series;
+    int64_t raw[3][NN_TIMELINE_MAX];
+    int64_t value[3] = {0, 0, 0};
+    for (unsigned i = series->loaded; i < to; i++) {
+        predict_load_state(race, i, value);
+        for (unsigned c = 0; c < series->count; c++) raw[c][i] = value[c] - series->base[c];
+    }
+    predict_keep(race, to, raw);
+}
+
+static void predict_load_uneven(predict_race* race)
+{
+    const predict_grid* grid = race->grid;
+    nn_series* series = &race->series;
+    int64_t raw[3][NN_TIMELINE_MAX];
     int64_t newer[3] = {0, 0, 0};
     int64_t value[3] = {0, 0, 0};
     uint32_t state = UINT32_MAX;
     for (uint32_t i = 0; i < grid->size; i++) {
         while (state != grid->at[i]) {
-            state = state == UINT32_MAX ? 0 : state + 1;
+            state++;
             memcpy(newer, value, sizeof newer);
-            predict_load(field, timeline->rows[state] + field->word, largest, value);
-            if (state > 0 && field->kind == NECPNET_FIELD_ANGLE) {
-                value[0] = newer[0] + predict_way(field, newer[0], value[0]);
-            }
+            predict_load_state(race, state, value);
         }
         int64_t share = grid->share[i];
-        for (unsigned k = 0; k < series->count; k++) {
-            series->x[k][i] = value[k] * share + (share == 16 ? 0 : newer[k] * (16 - share));
+        for (unsigned c = 0; c < series->count; c++) {
+            int64_t mixed = share == 16 ? value[c] : (value[c] * share + newer[c] * (16 - share)) / 16;
+            raw[c][i] = mixed - series->base[c];
         }
     }
+    predict_keep(race, grid->size, raw);
 }
 
-/* Points 0 .. to - 1 at least. */
-static void predict_load_series(const nn_field_plan* field, const nn_timeline* timeline, const predict_grid* grid,
-                                uint32_t to, predict_series* series)
+static void predict_load_points(predict_race* race, unsigned to)
 {
-    if (to > grid->size) to = grid->size;
-    if (series->loaded >= to) return;
-    if (grid->even && field->kind != NECPNET_FIELD_ANGLE) {
-        predict_load_even(field, timeline, to, series);
-        series->loaded = to;
+    unsigned size = race->grid->size;
+    if (to > size) to = size;
+    if (race->series.loaded >= to) return;
+    if (race->grid->even) {
+        predict_load_even(race, to);
     } else {
-        predict_load_uneven(field, timeline, grid, series);
-        series->loaded = grid->size;
+        predict_load_uneven(race);
     }
 }
 
-/* ---- the bank */
-
-#define PREDICT_BANK 13
-#define PREDICT_COUNTER_RANGE 4096 /* integers of a smaller range count, they do not move */
-#define PREDICT_NEAR_SPAN 5        /* of the first six */
-
-/* Points that a predictor looks at. */
-static const uint8_t predict_span[PREDICT_BANK] = {1, 2, 3, 2, 5, 3, 9, 8, 16, 24, 9, 17, 23};
-
-NN_INLINE int64_t predict_quadratic(const int64_t* x, unsigned spacing, int64_t lead)
+static void predict_begin(predict_race* race, const nn_field_plan* field, const predict_grid* grid)
 {
-    int64_t a = x[0];
-    int64_t b = x[spacing];
-    int64_t c = x[2 * spacing];
-    int64_t apart = (int64_t)spacing;
-    return a + (3 * a - 4 * b + c) * lead / (32 * apart) + (a - 2 * b + c) * lead * lead / (512 * apart * apart);
+    int64_t value[3] = {0, 0, 0};
+    nn_series* series = &race->series;
+    race->field = field;
+    race->grid = grid;
+    race->largest = grid->timeline->rows[0][field->word]; /* of a QUAT */
+    race->turned = false;
+    race->spin.sought = false;
+    series->count = field->components;
+    series->size = grid->size;
+    series->loaded = 0;
+    series->summed = false;
+    predict_load(race, 0, value);
+    for (unsigned c = 0; c < series->count; c++) {
+        series->base[c] = value[c];
+        memset(series->x[c] + grid->size, 0, NN_BANK_WINDOWS * sizeof series->x[c][0]);
+    }
+    race->lead = grid->lead;
+    if (race->lead > (grid->size - 1) / 2) race->lead = (grid->size - 1) / 2;
+    if (race->lead < 1) race->lead = 1;
 }
 
-/* Least squares: a line, a parabola, from sums over the points. Slopes are in sixteenths a step. */
-NN_INLINE int64_t predict_line_of(int points, int64_t sum, int64_t moment, int64_t lead)
+/* ---- riding on another entity */
+
+static int64_t predict_point(const predict_race* race, unsigned component, unsigned point)
 {
-    int64_t slope = 16 * moment / (points * (points * points - 1) / 6);
-    return sum / points + slope * (8 * (points - 1) + lead) / 256;
+    return (int64_t)race->series.x[component][point] * (INT64_C(1) << race->series.scale[component]);
 }
 
-NN_INLINE int64_t predict_parabola_of(int half, int64_t sum, int64_t moment, int64_t squared, int64_t lead)
+/* What the state at point `from` becomes when it goes along with a lead up to a tick, from the newest point on. */
+static bool predict_ride(const predict_race* race, nn_lead* lead, unsigned from, uint32_t to, int64_t values[3])
 {
-    int points = 2 * half + 1;
-    int squares = half * (half + 1);
-    int64_t at = 16 * half + lead;
-    int64_t slope = 16 * moment / (points * (points * points - 1) / 12);
-    int64_t curve =
-        16 * (3 * squared - squares * sum) / (points * (points * points - 1) / 4 * (points * points - 4) / 5);
-    return sum / points + slope * at / 256 + curve * (3 * at * at - 256 * squares) / 4096;
-}
-
-/* For so many windows, each a point further back than the one before; sums are carried from one to the next. */
-NN_INLINE void predict_line(const int64_t* x, int points, int64_t lead, unsigned windows, int64_t* values)
-{
-    int64_t sum = 0;
-    int64_t moment = 0;
-    for (int i = 0; i < points; i++) {
-        sum += x[i];
-        moment += (points - 1 - 2 * i) * x[i];
-    }
-    values[0] = predict_line_of(points, sum, moment, lead);
-    for (unsigned i = 1; i < windows; i++, x++) {
-        sum += x[points] - x[0];
-        moment += 2 * sum - (points - 1) * x[0] - (points + 1) * x[points];
-        values[i] = predict_line_of(points, sum, moment, lead);
-    }
-}
-
-NN_INLINE void predict_parabola(const int64_t* x, int half, int64_t lead, unsigned windows, int64_t* values)
-{
-    int points = 2 * half + 1;
-    int64_t sum = 0;
-    int64_t moment = 0;
-    int64_t squared = 0;
-    for (int i = -half; i <= half; i++) {
-        int64_t value = x[half - i];
-        sum += value;
-        moment += i * value;
-        squared += i * i * value;
-    }
-    values[0] = predict_parabola_of(half, sum, moment, squared, lead);
-    for (unsigned i = 1; i < windows; i++, x++) {
-        squared += 2 * moment + sum - (half + 1) * (half + 1) * x[0] + half * half * x[points];
-        moment += sum - (half + 1) * x[0] - half * x[points];
-        sum += x[points] - x[0];
-        values[i] = predict_parabola_of(half, sum, moment, squared, lead);
-    }
-}
-
-/* Predictions of windows that begin at x[0], x[1], ..; lead: sixteenths of a step beyond the first point of each. */
-NN_INLINE void predict_by(unsigned predictor, const int64_t* x, int64_t lead, unsigned windows, int64_t* values)
-{
-    switch (predictor) {
-    case 7: predict_line(x, 8, lead, windows, values); return;
-    case 8: predict_line(x, 16, lead, windows, values); return;
-    case 9: predict_line(x, 24, lead, windows, values); return;
-    case 10: predict_parabola(x, 4, lead, windows, values); return;
-    case 11: predict_parabola(x, 8, lead, windows, values); return;
-    case 12: predict_parabola(x, 11, lead, windows, values); return;
-    default: break;
-    }
-    for (unsigned i = 0; i < windows; i++, x++) {
-        switch (predictor) {
-        case 1: values[i] = x[0] + (x[0] - x[1]) * lead / 16; break;
-        case 2: values[i] = x[0] + (x[0] - x[2]) * lead / 32; break;
-        case 3: values[i] = x[0] + (x[0] - x[1]) * lead / 32; break;
-        case 4: values[i] = predict_quadratic(x, 2, lead); break;
-        case 5: values[i] = predict_quadratic(x, 1, lead); break;
-        case 6: values[i] = predict_quadratic(x, 4, lead); break;
-        default: values[i] = x[0]; break;
+    const predict_grid* grid = race->grid;
+    const nn_field_plan* field = race->field;
+    if (from >= grid->size || grid->timeline->ticks[grid->at[from]] != grid->ticks[from]) return false;
+    uint32_t tick = grid->ticks[from];
+    const uint32_t* words = grid->timeline->rows[grid->at[from]] + field->word;
+    if (field == grid->position) {
+        int64_t position[3] = {(int64_t)words[0] * 16, (int64_t)words[1] * 16, 0};
+        if (field->components == 3) position[2] = (int64_t)words[2] * 16;
+        if (!nn_lead_carry(lead, field, tick, to, position, values)) return false;
+    } else {
+        int64_t before[4];
+        int64_t after[4];
+        unsigned place = 0;
+        nn_quaternion_unfold(field, words, before);
+        if (!nn_lead_turn_with(lead, tick, to, before, after)) return false;
+        for (unsigned i = 0; i < 4; i++) {
+            if (i == race->largest) continue;
+            values[place++] = (after[race->largest] < 0 ? -after[i] : after[i]) + (int64_t)(field->range / 2) * 16;
         }
     }
+    for (unsigned c = 0; c < field->components; c++) values[c] -= race->series.base[c];
+    return true;
 }
 
-static unsigned predict_bank_of(const nn_field_plan* field)
+/* The same, and half as fast on as it went from its lead at the last step. */
+static bool predict_drift(const predict_race* race, nn_lead* lead, unsigned from, uint32_t to, int64_t lead_16,
+                          int64_t values[3])
 {
-    switch (field->kind) {
-    case NECPNET_FIELD_INTEGER: return field->range >= PREDICT_COUNTER_RANGE ? PREDICT_BANK : 3;
-    case NECPNET_FIELD_FLOAT:
-    case NECPNET_FIELD_VEC2:
-    case NECPNET_FIELD_VEC3:
-    case NECPNET_FIELD_QUAT:
-    case NECPNET_FIELD_ANGLE: return PREDICT_BANK;
-    default: return 1;
+    int64_t last[3];
+    if (from + 1 >= race->grid->size || !predict_ride(race, lead, from, to, values) ||
+        !predict_ride(race, lead, from + 1, race->grid->ticks[from], last)) {
+        return false;
     }
-}
-
-/* How far off a predictor was for the newest points, seen from lead steps before each. False if it sees too little. */
-NN_INLINE bool predict_judge(const predict_series* series, unsigned predictor, unsigned lead, unsigned most,
-                             int64_t errors[3])
-{
-    unsigned seen = lead + predict_span[predictor];
-    if (seen > series->size) return false;
-    unsigned points = series->size - seen + 1 < most ? series->size - seen + 1 : most;
-    for (unsigned k = 0; k < series->count; k++) {
-        int64_t values[PREDICT_MANY_POINTS];
-        int64_t sum = 0;
-        predict_by(predictor, series->x[k] + lead, (int64_t)lead * 16, points, values);
-        for (unsigned i = 0; i < points; i++) {
-            int64_t off = series->x[k][i] - values[i];
-            off = off < 0 ? -off : off;
-            if (off > PREDICT_OFF_MAX) off = PREDICT_OFF_MAX;
-            sum += i ? off : 2 * off;
-        }
-        sum *= PREDICT_FIXED / PREDICT_SHIFT;
-        errors[k] = points == most ? sum / (int64_t)(most + 1) : sum / (int64_t)(points + 1);
+    for (unsigned c = 0; c < race->series.count; c++) {
+        values[c] += (predict_point(race, c, from) - last[c]) * lead_16 / 32;
     }
     return true;
 }
 
-typedef struct predict_race {
-    const predict_series* series;
-    predict_choice* choice;
-    unsigned lead;
-    int64_t best;
-    int64_t second;
-} predict_race;
-
-NN_INLINE void predict_try(predict_race* race, unsigned predictor, unsigned points)
+static bool predict_along(const predict_race* race, unsigned predictor, unsigned from, uint32_t to, int64_t lead_16,
+                          int64_t values[3])
 {
-    int64_t errors[3] = {0, 0, 0};
-    if (!predict_judge(race->series, predictor, race->lead, points, errors)) return;
-    int64_t error = errors[0] + errors[1] + errors[2];
-    if (predictor >= 4 && error > PREDICT_ROUGH * race->series->count) {
-        error += (error - PREDICT_ROUGH * (int64_t)race->series->count) / 8; /* it guesses */
-    }
-    if (error < race->best) {
-        race->second = race->best;
-        race->choice->second = race->choice->best;
-        race->best = error;
-        race->choice->best = predictor;
-        memcpy(race->choice->error, errors, sizeof errors);
-    } else if (error < race->second) {
-        race->second = error;
-        race->choice->second = predictor;
-    }
+    nn_lead* const* leads = race->grid->leads;
+    if (predictor < PREDICT_DRIFT_FIRST)
+        return predict_ride(race, leads[predictor - PREDICT_RIDE_FIRST], from, to, values);
+    return predict_drift(race, leads[predictor - PREDICT_DRIFT_FIRST], from, to, lead_16, values);
 }
 
-/* Those that look far back are asked only when all is smooth. */
-static void predict_choose(const nn_field_plan* field, const nn_timeline* timeline, const predict_grid* grid,
-                           unsigned bank, predict_series* series, predict_choice* choice)
+static bool predict_judge_along(const predict_race* race, unsigned predictor, int64_t errors[3])
 {
-    uint32_t lead = grid->lead;
-    series->count = field->components;
-    series->size = grid->size;
-    series->loaded = 0;
-    predict_load_series(field, timeline, grid, lead + PREDICT_NEAR_SPAN + PREDICT_FEW_POINTS - 1, series);
-    predict_race race = {series, choice, lead, INT64_MAX, INT64_MAX};
-    if (race.lead > (series->size - 1) / 2) race.lead = (series->size - 1) / 2;
-    if (race.lead < 1) race.lead = 1;
-    memset(choice, 0, sizeof *choice);
-    predict_try(&race, 0, PREDICT_FEW_POINTS);
-    predict_try(&race, 1, PREDICT_FEW_POINTS);
-    predict_try(&race, 2, PREDICT_FEW_POINTS);
-    if (bank > 3) {
-        predict_try(&race, 3, PREDICT_FEW_POINTS);
-        predict_try(&race, 4, PREDICT_FEW_POINTS);
-        predict_try(&race, 5, PREDICT_FEW_POINTS);
+    int64_t off[3][NN_BANK_WINDOWS];
+    unsigned windows = 0;
+    for (; windows < PREDICT_RIDE_WINDOWS; windows++) {
+        int64_t values[3];
+        uint32_t to = race->grid->ticks[windows];
+        if (!predict_along(race, predictor, windows + race->lead, to, race->lead * 16, values)) break;
+        for (unsigned c = 0; c < race->series.count; c++) off[c][windows] = predict_point(race, c, windows) - values[c];
     }
-    if (race.best <= PREDICT_ROUGH * (int64_t)series->count && bank > 3) {
-        predict_load_series(field, timeline, grid, grid->size, series);
-        race.best = race.second = INT64_MAX;
-        memset(choice, 0, sizeof *choice);
-        predict_try(&race, 0, PREDICT_MANY_POINTS);
-        predict_try(&race, 1, PREDICT_MANY_POINTS);
-        predict_try(&race, 2, PREDICT_MANY_POINTS);
-        predict_try(&race, 3, PREDICT_MANY_POINTS);
-        predict_try(&race, 4, PREDICT_MANY_POINTS);
-        predict_try(&race, 5, PREDICT_MANY_POINTS);
-        predict_try(&race, 6, PREDICT_MANY_POINTS);
-        predict_try(&race, 7, PREDICT_MANY_POINTS);
-        predict_try(&race, 8, PREDICT_MANY_POINTS);
-        predict_try(&race, 9, PREDICT_MANY_POINTS);
-        predict_try(&race, 10, PREDICT_MANY_POINTS);
-        predict_try(&race, 11, PREDICT_MANY_POINTS);
-        predict_try(&race, 12, PREDICT_MANY_POINTS);
+    for (unsigned c = 0; windows && c < race->series.count; c++) errors[c] = nn_bank_weigh(off[c], windows);
+    return windows > 0;
+}
+
+/* ---- the race */
+
+static bool predict_judge(predict_race* race, unsigned predictor, int64_t errors[3])
+{
+    if (predictor < PREDICT_SPIN_FIRST) return nn_bank_judge(&race->series, predictor, race->lead, errors);
+    if (predictor >= PREDICT_RIDE_FIRST) return predict_judge_along(race, predictor, errors);
+    return nn_spin_judge(&race->spin, race->field, &race->series, predictor - PREDICT_SPIN_FIRST, race->lead, errors);
+}
+
+/* Whether it sees enough. */
+static bool predict_try(predict_race* race, unsigned predictor)
+{
+    int64_t errors[3] = {0, 0, 0};
+    int64_t rough = PREDICT_ROUGH * (int64_t)race->series.count;
+    if (!predict_judge(race, predictor, errors)) return false;
+    int64_t error = errors[0] + errors[1] + errors[2];
+    if (predictor >= 4 && predictor < PREDICT_RIDE_FIRST && error > rough)
+        error += (error - rough) / 8; /* it guesses */
+    int64_t doubt = predictor < PREDICT_RIDE_FIRST ? PREDICT_DOUBT * (int64_t)race->series.count : error;
+    error -= (error < doubt ? error : doubt) * predict_trust[predictor] / 16;
+    if (error < race->least) {
+        race->next = race->least;
+        race->second = race->best;
+        race->least = error;
+        race->best = predictor;
+        memcpy(race->error, errors, sizeof errors);
+    } else if (error < race->next) {
+        race->next = error;
+        race->second = predictor;
     }
-    for (unsigned k = 0; k < series->count; k++) {
-        if (race.lead < lead) choice->error[k] = choice->error[k] * (int64_t)lead / (int64_t)race.lead;
-        choice->mean += choice->error[k];
+    return true;
+}
+
+/* What looks far back, for what is smooth: lines if it goes straight on, else curves; waves for what turns. */
+static void predict_choose_smooth(predict_race* race)
+{
+    predict_load_points(race, race->grid->size);
+    predict_try(race, 7);
+    if (race->field->kind == NECPNET_FIELD_QUAT) {
+        unsigned tries = 2;
+        for (unsigned i = NN_SPIN_NUMBERS; i-- > 0 && tries;) tries -= predict_try(race, PREDICT_SPIN_FIRST + i);
+        if (race->spin.found) return;
+    } else {
+        predict_try(race, 8);
+        if (race->best == 7 || race->best == 8) return;
     }
-    choice->mean /= series->count;
+    predict_try(race, 6);
+    predict_try(race, 9);
+    predict_try(race, 10);
+    if (race->grid->lead_16 % 16 || race->least <= PREDICT_EXACT * (int64_t)race->series.count) return;
+    predict_try(race, NN_BANK_CUBIC);
+    predict_try(race, NN_BANK_CUBIC + 1);
+}
+
+static void predict_choose(predict_race* race, bool counter)
+{
+    const predict_grid* grid = race->grid;
+    int64_t rough = PREDICT_ROUGH * (int64_t)race->series.count;
+    race->best = race->second = 0;
+    race->least = race->next = INT64_MAX;
+    memset(race->error, 0, sizeof race->error);
+    predict_load_points(race, race->lead + PREDICT_NEAR_POINTS);
+    predict_try(race, 0);
+    predict_try(race, 1);
+    predict_try(race, counter ? 2 : 5);
+    if (race->field == grid->position || race->field == grid->rotation) {
+        for (unsigned i = 0; i < grid->lead_count; i++) {
+            predict_try(race, PREDICT_RIDE_FIRST + i);
+            if (race->field == grid->position) predict_try(race, PREDICT_DRIFT_FIRST + i);
+        }
+    }
+    if (!counter) {
+        predict_try(race, 4);
+        predict_try(race, 2);
+        predict_try(race, 3);
+        if (race->least <= rough) predict_choose_smooth(race);
+    }
+    race->mean = 0;
+    for (unsigned c = 0; c < race->series.count; c++) {
+        if (race->lead < grid->lead) race->error[c] = race->error[c] * (int64_t)grid->lead / (int64_t)race->lead;
+        race->mean += race->error[c];
+    }
+    race->mean /= race->series.count;
 }
 
 /* ---- fields */
@@ -420,133 +426,177 @@ static uint32_t predict_limit(int64_t error)
     return (uint32_t)(error > PREDICT_WEIGHT_MAX ? PREDICT_WEIGHT_MAX : error);
 }
 
-/* Values of the best predictor, and the errors to expect. */
-static void predict_values(const predict_series* series, const predict_choice* choice, const predict_grid* grid,
-                           int64_t* values, uint32_t* errors, int8_t* leans)
+/* What a predictor says, in sixteenths from the newest point; none of it if it cannot. */
+static void predict_by(const predict_race* race, unsigned predictor, int64_t values[3])
 {
-    for (unsigned k = 0; k < series->count; k++) {
-        int64_t other;
-        predict_by(choice->best, series->x[k], grid->lead_16, 1, &values[k]);
-        predict_by(choice->second, series->x[k], grid->lead_16, 1, &other);
-        int64_t lean = other - values[k];
-        int64_t apart = (lean < 0 ? -lean : lean) * (PREDICT_FIXED / PREDICT_SHIFT);
-        if (apart > PREDICT_WEIGHT_MAX) apart = PREDICT_WEIGHT_MAX;
-        errors[k] = predict_limit((3 * choice->error[k] + 3 * choice->mean + 2 * apart) / 8);
-        leans[k] = (int8_t)(lean >= PREDICT_SHIFT / 2 ? 1 : lean <= -PREDICT_SHIFT / 2 ? -1 : 0);
+    const predict_grid* grid = race->grid;
+    memset(values, 0, 3 * sizeof *values);
+    if (predictor < PREDICT_SPIN_FIRST) {
+        for (unsigned c = 0; c < race->series.count; c++) {
+            values[c] = nn_bank_predict(&race->series, c, predictor, grid->lead_16);
+        }
+    } else if (predictor < PREDICT_RIDE_FIRST) {
+        nn_spin_predict(&race->spin, &race->series, predictor - PREDICT_SPIN_FIRST, grid->lead_16, values);
+    } else if (!predict_along(race, predictor, 0, grid->timeline->now, grid->lead_16, values)) {
+        memset(values, 0, 3 * sizeof *values);
     }
 }
 
-static void predict_numbers(const nn_field_plan* field, const predict_series* series, const predict_choice* choice,
-                            const predict_grid* grid, nn_prediction* prediction)
+/* Values of the best predictor, and the errors to expect. */
+static void predict_values(const predict_race* race, int64_t* values, uint32_t* errors, int8_t* leans)
+{
+    int64_t best[3];
+    int64_t second[3];
+    predict_by(race, race->best, best);
+    predict_by(race, race->second, second);
+    for (unsigned c = 0; c < race->series.count; c++) {
+        int64_t lean = second[c] - best[c];
+        int64_t apart = (lean < 0 ? -lean : lean) * (PREDICT_FIXED / 16);
+        if (apart > PREDICT_WEIGHT_MAX) apart = PREDICT_WEIGHT_MAX;
+        errors[c] = predict_limit((3 * race->error[c] + 3 * race->mean + 2 * apart) / 8);
+        leans[c] = (int8_t)(lean >= 8 ? 1 : lean <= -8 ? -1 : 0);
+        values[c] = race->series.base[c] + best[c];
+    }
+}
+
+static void predict_numbers(const predict_race* race, nn_prediction* prediction)
 {
     int64_t values[3];
-    predict_values(series, choice, grid, values, prediction->error + field->word, prediction->lean + field->word);
-    for (unsigned k = 0; k < field->components; k++) {
+    const nn_field_plan* field = race->field;
+    predict_values(race, values, prediction->error + field->word, prediction->lean + field->word);
+    for (unsigned c = 0; c < field->components; c++) {
         int64_t steps;
         if (field->kind == NECPNET_FIELD_ANGLE) {
             int64_t turn = (int64_t)field->range + 1;
-            steps = values[k] % (turn * PREDICT_SHIFT);
-            if (steps < 0) steps += turn * PREDICT_SHIFT;
-            steps = (steps + PREDICT_SHIFT / 2) / PREDICT_SHIFT % turn;
+            steps = values[c] % (turn * 16);
+            if (steps < 0) steps += turn * 16;
+            steps = (steps + 8) / 16 % turn;
         } else {
-            int64_t most = (int64_t)field->range * PREDICT_SHIFT;
-            steps = (predict_clamp(values[k], 0, most) + PREDICT_SHIFT / 2) / PREDICT_SHIFT;
+            steps = (predict_clamp(values[c], 0, (int64_t)field->range * 16) + 8) / 16;
         }
-        prediction->row[field->word + k] = (uint32_t)steps;
+        prediction->row[field->word + c] = (uint32_t)steps;
     }
 }
 
-static void predict_quaternion(const nn_field_plan* field, unsigned index, const predict_series* series,
-                               const predict_choice* choice, const predict_grid* grid, nn_prediction* prediction)
+static void predict_quaternion(const predict_race* race, unsigned index, nn_prediction* prediction)
 {
+    const nn_field_plan* field = race->field;
     int64_t values[3];
+    int64_t q[4];
     int64_t middle = (int64_t)(field->range / 2);
-    int64_t left = (int64_t)nn_predict_square(field) * PREDICT_SHIFT * PREDICT_SHIFT;
+    int64_t left = nn_quaternion_square(field);
     int64_t second = 0;
-    uint32_t* words = prediction->row + field->word;
-    unsigned largest = words[0] & 3;
-    predict_values(series, choice, grid, values, prediction->error + field->word + 1,
-                   prediction->lean + field->word + 1);
-    for (unsigned k = 0; k < 3; k++) {
-        values[k] = predict_clamp(values[k] - middle * PREDICT_SHIFT, -middle * 32, middle * 32);
-        left -= values[k] * values[k];
-        second = (int64_t)nn_max_u64((uint64_t)second, (uint64_t)(values[k] * values[k]));
+    unsigned largest = race->largest & 3;
+    unsigned place = 0;
+    predict_values(race, values, prediction->error + field->word + 1, prediction->lean + field->word + 1);
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == largest) continue;
+        q[i] = predict_clamp(values[place++] - middle * 16, -middle * 32, middle * 32);
+        left -= q[i] * q[i];
+        second = (int64_t)nn_max_u64((uint64_t)second, (uint64_t)(q[i] * q[i]));
     }
     if (left >= second) { /* the same component stays the largest */
-        int64_t length = middle * PREDICT_SHIFT * 181 / 128;
+        int64_t length = middle * 16 * 181 / 128;
         prediction->turn_margin[index] = predict_limit((left - second) * 8 / (length + 1));
-        for (unsigned k = 0; k < 3; k++) {
-            int64_t steps = predict_clamp(values[k], -middle * PREDICT_SHIFT, middle * PREDICT_SHIFT);
-            words[1 + k] = (uint32_t)((steps + middle * PREDICT_SHIFT + PREDICT_SHIFT / 2) / PREDICT_SHIFT);
-        }
+        q[largest] = 0;
+        nn_quaternion_fold(field, q, largest, prediction->row + field->word);
         return;
     }
-    int64_t q[4];
-    unsigned place = 0;
     unsigned most = largest;
-    q[largest] = (int64_t)nn_predict_root(left > 0 ? (uint64_t)left : 0) / PREDICT_SHIFT;
-    for (unsigned i = 0; i < 4; i++) {
-        if (i != largest) q[i] = values[place++] / PREDICT_SHIFT;
-    }
+    q[largest] = (int64_t)nn_quaternion_root(left > 0 ? (uint64_t)left : 0);
     for (unsigned i = 0; i < 4; i++) {
         if (q[i] * q[i] > q[most] * q[most]) most = i;
     }
-    predict_fold(field, q, most, words);
+    nn_quaternion_fold(field, q, most, prediction->row + field->word);
     prediction->turn_margin[index] = 0;
-    for (unsigned k = 1; k < 4; k++) {
-        prediction->error[field->word + k] = prediction->group_error[index];
-        prediction->lean[field->word + k] = 0;
+    for (unsigned i = 1; i < 4; i++) {
+        prediction->error[field->word + i] = prediction->group_error[index];
+        prediction->lean[field->word + i] = 0;
     }
 }
 
-static bool predict_is_quiet(const nn_field_plan* field, const nn_timeline* timeline)
+static bool predict_is_counter(const nn_field_plan* field)
 {
-    for (uint32_t i = 1; i < timeline->count && i < NN_QUIET_STATES; i++) {
-        const uint32_t* newest = timeline->rows[0] + field->word;
-        const uint32_t* older = timeline->rows[i] + field->word;
-        for (unsigned k = 0; k < field->words; k++) {
-            if (newest[k] != older[k]) return false;
-        }
-    }
-    return true;
+    return field->kind == NECPNET_FIELD_INTEGER && field->range < PREDICT_COUNTER_RANGE;
 }
 
-static void predict_field(const nn_field_plan* field, unsigned index, const nn_timeline* timeline,
-                          const predict_grid* grid, nn_prediction* prediction)
+/* Whether it is a number that moves; others are held. */
+static bool predict_is_number(const nn_field_plan* field)
 {
-    predict_series series;
-    predict_choice choice;
-    unsigned bank = predict_bank_of(field);
-    prediction->moving |= UINT64_C(1) << index;
+    switch (field->kind) {
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_VEC2:
+    case NECPNET_FIELD_VEC3:
+    case NECPNET_FIELD_QUAT:
+    case NECPNET_FIELD_ANGLE: return !field->wide;
+    default: return false;
+    }
+}
+
+static void predict_field(const nn_field_plan* field, unsigned index, const predict_grid* grid,
+                          nn_prediction* prediction)
+{
+    predict_race race;
     prediction->group_error[index] = PREDICT_FIXED;
-    if (bank == 1 || field->wide) {
-        for (unsigned k = 0; k < field->words; k++) {
-            prediction->error[field->word + k] = PREDICT_FIXED;
-            prediction->lean[field->word + k] = 0;
+    if (!predict_is_number(field)) {
+        for (unsigned i = 0; i < field->words; i++) {
+            prediction->error[field->word + i] = PREDICT_FIXED;
+            prediction->lean[field->word + i] = 0;
         }
         return;
     }
-    predict_choose(field, timeline, grid, bank, &series, &choice);
-    prediction->group_error[index] = predict_limit(choice.mean);
+    predict_begin(&race, field, grid);
+    predict_choose(&race, predict_is_counter(field));
+    prediction->group_error[index] = predict_limit(race.mean);
     if (field->kind == NECPNET_FIELD_QUAT) {
-        predict_quaternion(field, index, &series, &choice, grid, prediction);
+        predict_quaternion(&race, index, prediction);
     } else {
-        predict_numbers(field, &series, &choice, grid, prediction);
+        predict_numbers(&race, prediction);
     }
 }
 
-NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline, bool owner, nn_prediction* prediction)
+/* Fields that were not the same in the newest states. */
+static uint64_t predict_find_moving(const nn_type_plan* plan, const nn_timeline* timeline)
+{
+    uint64_t moving = 0;
+    const uint32_t* newest = timeline->rows[0];
+    for (uint32_t i = 1; i < timeline->count && i < NN_QUIET_STATES; i++) {
+        const uint32_t* older = timeline->rows[i];
+        if (older == newest || !memcmp(older, newest, plan->row_words * sizeof *newest)) continue;
+        for (unsigned j = 0; j < plan->field_count; j++) {
+            const nn_field_plan* field = &plan->fields[j];
+            if (moving >> j & 1) continue;
+            for (unsigned k = field->word; k < (unsigned)field->word + field->words; k++) {
+                if (newest[k] == older[k]) continue;
+                moving |= UINT64_C(1) << j;
+                break;
+            }
+        }
+    }
+    return moving;
+}
+
+NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline, bool owner, nn_leads* leads,
+                           nn_prediction* prediction)
 {
     predict_grid grid;
-    bool laid = false;
     NN_ASSERT(timeline->count >= 1 && timeline->count <= NN_TIMELINE_MAX);
-    prediction->moving = 0;
     memcpy(prediction->row, timeline->rows[0], plan->row_words * sizeof(uint32_t));
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (!nn_field_visible(field, owner) || predict_is_quiet(field, timeline)) continue;
-        if (!laid) predict_lay_grid(timeline, &grid);
-        laid = true;
-        predict_field(field, i, timeline, &grid, prediction);
+    prediction->moving = 0;
+    uint64_t moving = predict_find_moving(plan, timeline);
+    if (!moving) return;
+    predict_lay_grid(timeline, &grid);
+    grid.position = grid.rotation = NULL;
+    grid.lead_count = leads && leads->count ? nn_leads_of(leads, plan, timeline->rows[0], grid.leads) : 0;
+    if (grid.lead_count) {
+        grid.position = nn_lead_position(plan);
+        grid.rotation = nn_lead_rotation(plan);
+    }
+    for (; moving; moving &= moving - 1) {
+        unsigned i = nn_lowest_bit(moving);
+        if (!nn_field_visible(&plan->fields[i], owner)) continue;
+        prediction->moving |= UINT64_C(1) << i;
+        predict_field(&plan->fields[i], i, &grid, prediction);
     }
 }

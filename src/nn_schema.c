@@ -10,7 +10,7 @@
 #define SCHEMA_TURN 6.283185307179586
 #define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
 #define SCHEMA_FLOAT_MAX 3.402823466e38     /* FLT_MAX, rounded down */
-#define SCHEMA_FLAGS_ALL (1023u | NECPNET_FIELD_RATE(0xffff))
+#define SCHEMA_FLAGS_ALL (1023u | NECPNET_FIELD_PARENT | NECPNET_FIELD_RATE(0xffff))
 #define SCHEMA_FLAGS_HASHED \
     (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED | \
      NECPNET_FIELD_SERVER)
@@ -334,6 +334,10 @@ static bool schema_check_field(const schema_check* check, int index)
         !schema_is_float_kind(field->kind)) {
         return schema_refuse(check, "only numbers, vectors, quaternions and angles can be interpolated");
     }
+    if ((field->flags & NECPNET_FIELD_PARENT) &&
+        (field->kind != NECPNET_FIELD_ENTITY || (field->flags & NECPNET_FIELD_ARRAY))) {
+        return schema_refuse(check, "only a reference to an entity can be the PARENT");
+    }
     if ((field->flags & NECPNET_FIELD_POSITION) && field->kind != NECPNET_FIELD_VEC2 &&
         field->kind != NECPNET_FIELD_VEC3) {
         return schema_refuse(check, "only a vector of 2 or 3 numbers can be the POSITION");
@@ -341,6 +345,9 @@ static bool schema_check_field(const schema_check* check, int index)
     if (!schema_check_storage(check) || !schema_check_range(check)) return false;
     for (int i = 0; i < index; i++) {
         const necpnet_field* other = &check->type->fields[i];
+        if (other->flags & field->flags & NECPNET_FIELD_PARENT) {
+            return schema_refuse(check, "another field of the type is its PARENT");
+        }
         if (other->flags & field->flags & NECPNET_FIELD_POSITION) {
             return schema_refuse(check, "another field of the type is its POSITION");
         }
@@ -477,6 +484,7 @@ static void schema_plan_type(nn_type_plan* plan, nn_field_plan* fields, nn_field
         if (fields[i].element) elements++;
         plan->row_words = (uint16_t)(plan->row_words + fields[i].words);
         if (field->flags & (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER)) plan->restricted = true;
+        if (field->flags & NECPNET_FIELD_PARENT) plan->parent = (uint16_t)(fields[i].word + 1u);
         fields[i].rate = schema_plan_rate(plan, field);
         if (schema_is_blended(field)) plan->blend_count = (uint16_t)(plan->blend_count + fields[i].components);
     }

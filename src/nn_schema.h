@@ -43,6 +43,7 @@ typedef struct nn_type_plan {
     uint16_t blend_count; /* floating components that are interpolated: FLOAT, VEC2, VEC3, ANGLE */
     bool restricted;      /* has OWNER_ONLY or NOT_OWNER fields */
     uint8_t rate_count;
+    uint16_t parent;                   /* word of the PARENT field plus 1; 0: none */
     uint16_t rates[NECPNET_RATES_MAX]; /* of its fields: Hz; 0: SLOW */
     int16_t own;                       /* index of the type in the reader's schema; of a map: -1 if it has none */
     const uint32_t* row_zeroes;        /* the row of a struct of zeroes */

@@ -95,6 +95,7 @@ static const struct {
     {"slow", NECPNET_FIELD_SLOW},
     {"position", NECPNET_FIELD_POSITION},
     {"serverWrites", NECPNET_FIELD_SERVER},
+    {"parent", NECPNET_FIELD_PARENT},
     {"bounded", NECPNET_FIELD_BOUNDED},
 };
 
@@ -217,7 +218,7 @@ static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_
     static const char* const words[] = {
         "name",     "id",      "kind",        "min",       "max",          "step",        "count",       "values",
         "double",   "storage", "offset",      "ownerOnly", "notOwner",     "interpolate", "required",    "slow",
-        "position", "about",   "lengthBytes", "bounded",   "lengthOffset", "rate",        "serverWrites"};
+        "position", "about",   "lengthBytes", "bounded",   "lengthOffset", "rate",        "serverWrites", "parent"};
     bool ok = true;
     uint32_t id = 0;
     uint32_t count = 1;

@@ -143,6 +143,7 @@ static void schema_text_put_flags(schema_text* text, uint32_t flags)
     if (flags & NECPNET_FIELD_SLOW) schema_text_put(text, ", \"slow\": true");
     if (flags & NECPNET_FIELD_POSITION) schema_text_put(text, ", \"position\": true");
     if (flags & NECPNET_FIELD_SERVER) schema_text_put(text, ", \"serverWrites\": true");
+    if (flags & NECPNET_FIELD_PARENT) schema_text_put(text, ", \"parent\": true");
     if (flags & NECPNET_FIELD_BOUNDED) schema_text_put(text, ", \"bounded\": true");
     if (flags >> 16) schema_text_put_member(text, "rate", flags >> 16);
 }

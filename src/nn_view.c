@@ -473,8 +473,9 @@ static necpnet_result view_track(necpnet_view* view, const view_frame* frame, nn
     return result;
 }
 
-/* An update of a slot, which follows from its timeline. */
-static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn_view_slot* slot, bool may_skip)
+/* An update of a slot, which follows from its timeline. lead: what others may ride on, or NULL. */
+static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn_view_slot* slot, bool may_skip,
+                                       nn_lead* lead)
 {
     nn_timeline timeline;
     bool owner = false;
@@ -484,10 +485,11 @@ static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn
     if (timeline.ticks[0] >= frame->tick) return view_refuse(view, "a baseline of no tick");
     uint8_t type = slot->track.type;
     const nn_type_plan* plan = &view->schema->plans[type];
-    nn_predict(plan, &timeline, owner, &view->coding->prediction);
+    nn_predict(plan, &timeline, owner, lead ? NULL : &view->coding->leads, &view->coding->prediction);
     nn_codec_result read = nn_codec_read(&frame->decoder, plan, &view->coding->prediction, view->row, owner, may_skip);
     if (read == NN_CODEC_SKIP) return NECPNET_OK;
     if (read == NN_CODEC_BAD) return view_refuse(view, "an update does not decode");
+    if (lead) nn_lead_set(lead, plan, &timeline, view->row);
     necpnet_result result = view_track(view, frame, slot, type, NN_TRACK_UPDATE, owner, view->row);
     /* It may be of before the entity left, or entered again. */
     bool shown = slot->entity && slot->type == type && frame->tick > slot->entered_tick;
@@ -582,17 +584,48 @@ static necpnet_result view_read_leave(necpnet_view* view, view_frame* frame, uin
     return NECPNET_OK;
 }
 
-/* One of what is moving, in the order of slots. */
+static bool view_moves(const necpnet_view* view, const view_frame* frame, const nn_view_slot* slot)
+{
+    const nn_type_plan* plan = &view->schema->plans[slot->track.type];
+    return slot->recent && !plan->restricted && nn_track_moves(&slot->track, &frame->known, frame->tick, plan);
+}
+
+/* Those that others may ride on come first, by name. */
+static necpnet_result view_read_leads(necpnet_view* view, view_frame* frame)
+{
+    nn_leads* leads = &view->coding->leads;
+    if (!nn_get_bits(&frame->decoder, 1)) return NECPNET_OK;
+    unsigned count = (unsigned)nn_get_bits(&frame->decoder, 3) + 1;
+    for (unsigned i = 0; i < count; i++) {
+        nn_lead* lead = &leads->leads[i];
+        lead->place = (uint16_t)nn_get_bits(&frame->decoder, 16);
+        lead->present = false;
+        if (lead->place >= view->slot_capacity || nn_leads_find(leads, lead->place) ||
+            !view_moves(view, frame, &view->slots[lead->place])) {
+            return view_refuse(view, "a lead that does not move");
+        }
+        leads->count = i + 1;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        nn_lead* lead = &leads->leads[i];
+        necpnet_result result = view_read_update(view, frame, &view->slots[lead->place], true, lead);
+        if (result) return result;
+    }
+    return NECPNET_OK;
+}
+
+/* What is moving, leads first, then the others in the order of slots. */
 static necpnet_result view_read_moving(necpnet_view* view, view_frame* frame)
 {
+    view->coding->leads.count = 0;
     if (!nn_get_bits(&frame->decoder, 1)) return NECPNET_OK;
+    necpnet_result led = view_read_leads(view, frame);
+    if (led) return led;
     for (uint32_t i = 0; i < view->recent_count; i++) {
         uint16_t place = view->recent[i];
-        nn_view_slot* slot = &view->slots[place];
-        const nn_type_plan* plan = &view->schema->plans[slot->track.type];
         if (place < frame->walk_from || (frame->walk_to && place >= frame->walk_to)) continue;
-        if (plan->restricted || !nn_track_moves(&slot->track, &frame->known, frame->tick, plan)) continue;
-        necpnet_result result = view_read_update(view, frame, slot, true);
+        if (!view_moves(view, frame, &view->slots[place]) || nn_leads_find(&view->coding->leads, place)) continue;
+        necpnet_result result = view_read_update(view, frame, &view->slots[place], true, NULL);
         if (result) return result;
     }
     return NECPNET_OK;
@@ -612,7 +645,7 @@ static necpnet_result view_read_others(necpnet_view* view, view_frame* frame)
         necpnet_result result;
         if (!nn_get_bits(decoder, 1)) {
             if (place >= view->slot_capacity) return view_refuse(view, "an update of an unknown entity");
-            result = view_read_update(view, frame, &view->slots[place], false);
+            result = view_read_update(view, frame, &view->slots[place], false, NULL);
         } else if (!nn_get_bits(decoder, 1)) {
             result = view_read_full(view, frame, place);
         } else {

@@ -57,6 +57,7 @@ typedef struct nn_view_slot {
 /* Scratch of the codec. */
 typedef struct nn_view_coding {
     nn_prediction prediction;
+    nn_leads leads; /* of the frame at hand */
     nn_thin thin;
 } nn_view_coding;
 

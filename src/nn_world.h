@@ -17,6 +17,7 @@
 #define NN_STATE_FRAME_BYTES_MAX 16000 /* of one frame; fits one WebSocket message */
 #define NN_VIEW_STATES 32              /* received states that a view keeps an entity; deltas refer to no older one */
 #define NN_WORLD_SLOTS_MAX 65535
+#define NN_CARRIERS_MAX 2       /* found in a commit, beside those that PARENT fields name */
 #define NN_WORLD_NAP_SLOTS 1024 /* beyond entities_max, for slots that wait for their next use */
 
 typedef struct nn_follower nn_follower; /* nn_follower.h */
@@ -112,8 +113,10 @@ typedef struct nn_world_grid {
 
 typedef struct nn_world_coding {
     nn_prediction prediction;
+    nn_leads leads; /* of the frame at hand */
     nn_thin thin;
     nn_thin thin_before; /* a record that may find no room */
+    nn_thin thin_leads;  /* the leads, which may find none either */
     uint8_t record[NN_STATE_BYTES_MAX * 4];
 } nn_world_coding;
 
@@ -139,9 +142,12 @@ struct necpnet_world {
     nn_world_coding* coding; /* scratch of the codec */
     nn_record_cache cache;   /* empty while one follower alone would use it */
     nn_interest interest;
-    nn_world_grid* grids; /* by type */
-    bool watched_moved;   /* what a follower looks from was committed */
-    uint64_t* order;      /* scratch of followers for choosing */
+    nn_world_grid* grids;               /* by type */
+    uint16_t carriers[NN_CARRIERS_MAX]; /* slots that others seem to move with, as of carrier_commit */
+    uint32_t carrier_count;
+    uint64_t carrier_commit;
+    bool watched_moved; /* what a follower looks from was committed */
+    uint64_t* order;    /* scratch of followers for choosing */
     uint32_t order_capacity;
     nn_follower** buckets; /* by peer */
     uint32_t bucket_count; /* power of two */
@@ -235,6 +241,9 @@ NN_INLINE uint32_t nn_world_version_tick(const nn_world_slot* slot, uint32_t ver
 
 /* nn_world_version_at - the version that was true at a tick; 0 if the history no longer has it. */
 NN_PRIVATE uint32_t nn_world_version_at(const nn_world_slot* slot, uint32_t tick);
+
+/* nn_world_find_carriers - into carriers, once a commit. */
+NN_PRIVATE void nn_world_find_carriers(necpnet_world* world);
 
 /* nn_world_row - a version's row, or NULL if the history no longer has it. */
 NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_world_slot* slot, uint32_t version);

@@ -75,9 +75,14 @@ void kit_schema_random(kit_schema* kit, nn_random* random, bool restricted)
         type->fields = kit->fields[i];
         type->field_count = 1 + (int)nn_random_below(random, KIT_FIELDS_MAX);
         uint32_t offset = 0;
+        bool rides = false;
         for (int j = 0; j < type->field_count; j++) {
             necpnet_field* field = &kit->fields[i][j];
             kit_field_random(field, random);
+            if (field->kind == NECPNET_FIELD_ENTITY && !(field->flags & NECPNET_FIELD_ARRAY) && !rides) {
+                field->flags |= NECPNET_FIELD_PARENT;
+                rides = true;
+            }
             field->name = "field";
             field->id = (uint16_t)(1 + nn_random_below(random, 1000) * KIT_FIELDS_MAX + (uint64_t)j);
             field->offset = offset;
@@ -161,6 +166,7 @@ static void kit_field_move(const necpnet_field* field, nn_random* random, uint8_
     case NECPNET_FIELD_QUAT: kit_quaternion(field, random, at, near); break;
     case NECPNET_FIELD_ENTITY: {
         uint32_t value = (uint32_t)nn_random_u64(random);
+        if (nn_random_below(random, 4)) value = 1u << 16 | (1 + value % 8); /* one of the first: it may be there */
         memcpy(at, &value, 4);
         break;
     }

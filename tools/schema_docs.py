@@ -13,7 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUT = os.path.join(ROOT, "docs/events.md")
 FLAGS = {"interpolate": "interpolated", "required": "required", "slow": "slow class", "ownerOnly": "owner only",
          "notOwner": "not to the owner", "position": "position for interest",
-         "serverWrites": "written by the server alone"}
+         "serverWrites": "written by the server alone", "parent": "what carries it"}
 
 
 def form(field):

@@ -15,6 +15,7 @@
 static void train_count(int what, unsigned index, unsigned symbol);
 
 #include "../src/nn_alloc.c"
+#include "../src/nn_bank.c"
 #include "../src/nn_bits.c"
 #include "../src/nn_bytes.c"
 #include "../src/nn_codec.c"
@@ -22,7 +23,10 @@ static void train_count(int what, unsigned index, unsigned symbol);
 #include "../src/nn_hash.c"
 #include "../src/nn_huffman.c"
 #include "../src/nn_log.c"
+#include "../src/nn_lead.c"
 #include "../src/nn_predict.c"
+#include "../src/nn_quaternion.c"
+#include "../src/nn_spin.c"
 #include "../src/nn_row.c"
 #include "../src/nn_schema.c"
 #include "../src/nn_tables.c"
@@ -183,6 +187,37 @@ static bool train_equal(const train_scene* scene, unsigned a, unsigned b, unsign
     return !memcmp(train_row(scene, a, object), train_row(scene, b, object), scene->words * sizeof(uint32_t));
 }
 
+static bool train_moves(const train_scene* scene, unsigned newest, unsigned object)
+{
+    for (unsigned i = 1; i < TRAIN_STILL; i++) {
+        if (!train_equal(scene, newest, newest - i, object)) return true;
+    }
+    return false;
+}
+
+static void train_know(const train_scene* scene, unsigned frame, unsigned age, unsigned object, bool moving,
+                       nn_timeline* timeline)
+{
+    timeline->now = frame;
+    timeline->count = moving ? NN_TIMELINE_MAX : 1;
+    for (unsigned i = 0; i < timeline->count; i++) {
+        timeline->ticks[i] = frame - age - i;
+        timeline->rows[i] = train_row(scene, frame - age - i, object);
+    }
+}
+
+/* The first object of a scene is what others may ride on, while it moves. */
+static void train_lead(const train_scene* scene, unsigned frame, unsigned age, nn_leads* leads)
+{
+    nn_timeline timeline;
+    leads->count = 0;
+    if (!train_moves(scene, frame - age, 0)) return;
+    train_know(scene, frame, age, 0, true, &timeline);
+    leads->count = 1;
+    leads->leads[0].place = 1;
+    nn_lead_set(&leads->leads[0], &scene->schema->plans[0], &timeline, train_row(scene, frame, 0));
+}
+
 /* Frames from first to last, each predicted from those age and more frames before. Returns bits; updates are counted. */
 static double train_write(const train_scene* scene, const nn_tables* tables, bool thin, unsigned age, unsigned first,
                           unsigned last, double* updates)
@@ -190,24 +225,18 @@ static double train_write(const train_scene* scene, const nn_tables* tables, boo
     static nn_thin state;
     static uint8_t bytes[1 << 20];
     static nn_prediction prediction;
+    static nn_leads leads;
     const nn_type_plan* plan = &scene->schema->plans[0];
     double bits = 0;
     for (unsigned frame = first; frame < last; frame++) {
         nn_encoder encoder = nn_encoder_of(tables, thin ? &state : NULL, bytes, sizeof bytes);
+        train_lead(scene, frame, age, &leads);
         for (unsigned object = 0; object < scene->objects; object++) {
-            bool moving = false;
-            for (unsigned i = 1; i < TRAIN_STILL; i++) {
-                if (!train_equal(scene, frame - age, frame - age - i, object)) moving = true;
-            }
+            bool moving = train_moves(scene, frame - age, object);
             if (!moving && train_equal(scene, frame, frame - age, object)) continue;
             nn_timeline timeline;
-            timeline.now = frame;
-            timeline.count = moving ? NN_TIMELINE_MAX : 1;
-            for (unsigned i = 0; i < timeline.count; i++) {
-                timeline.ticks[i] = frame - age - i;
-                timeline.rows[i] = train_row(scene, frame - age - i, object);
-            }
-            nn_predict(plan, &timeline, false, &prediction);
+            train_know(scene, frame, age, object, moving, &timeline);
+            nn_predict(plan, &timeline, false, object ? &leads : NULL, &prediction);
             nn_codec_write(&encoder, plan, &prediction, train_row(scene, frame, object), false, moving);
             (*updates)++;
         }

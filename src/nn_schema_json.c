@@ -216,8 +216,8 @@ static bool schema_json_field(schema_json* json, const nn_json* object, necpnet_
                               uint32_t* align)
 {
     static const char* const words[] = {
-        "name",     "id",      "kind",        "min",       "max",          "step",        "count",       "values",
-        "double",   "storage", "offset",      "ownerOnly", "notOwner",     "interpolate", "required",    "slow",
+        "name",     "id",      "kind",        "min",       "max",          "step",        "count",        "values",
+        "double",   "storage", "offset",      "ownerOnly", "notOwner",     "interpolate", "required",     "slow",
         "position", "about",   "lengthBytes", "bounded",   "lengthOffset", "rate",        "serverWrites", "parent"};
     bool ok = true;
     uint32_t id = 0;

@@ -27730,7 +27730,7 @@ NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, const nn_follower
 NN_PRIVATE bool nn_follower_surely(const nn_follower_state* state, const nn_follower_recent* recent, uint64_t frames);
 
 /* nn_follower_choose_leads - of those that the client takes for moving, as of the frame that is being written. */
-NN_PRIVATE void nn_follower_choose_leads(const nn_follower* follower, nn_leads* leads);
+NN_PRIVATE void nn_follower_choose_leads(nn_follower* follower, nn_leads* leads);
 
 /* nn_follower_arrived - a state of a slot, or its leave, in a frame has arrived. */
 NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number);
@@ -29761,7 +29761,7 @@ NN_PRIVATE void nn_follower_repair(nn_follower* follower, uint16_t place)
  * nn_carriers.c found. */
 
 /* The client has the entity, and takes it for moving. */
-static void leads_add(const nn_follower* follower, nn_leads* leads, uint16_t place)
+static void leads_add(nn_follower* follower, nn_leads* leads, uint16_t place)
 {
     const necpnet_world* world = follower->world;
     const nn_follower_recent* recent = nn_follower_recent_of(follower, place);
@@ -29772,7 +29772,7 @@ static void leads_add(const nn_follower* follower, nn_leads* leads, uint16_t pla
     leads->count++;
 }
 
-NN_PRIVATE void nn_follower_choose_leads(const nn_follower* follower, nn_leads* leads)
+NN_PRIVATE void nn_follower_choose_leads(nn_follower* follower, nn_leads* leads)
 {
     necpnet_world* world = follower->world;
     leads->count = 0;

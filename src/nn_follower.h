@@ -341,7 +341,7 @@ NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, const nn_follower
 NN_PRIVATE bool nn_follower_surely(const nn_follower_state* state, const nn_follower_recent* recent, uint64_t frames);
 
 /* nn_follower_choose_leads - of those that the client takes for moving, as of the frame that is being written. */
-NN_PRIVATE void nn_follower_choose_leads(const nn_follower* follower, nn_leads* leads);
+NN_PRIVATE void nn_follower_choose_leads(nn_follower* follower, nn_leads* leads);
 
 /* nn_follower_arrived - a state of a slot, or its leave, in a frame has arrived. */
 NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number);

@@ -3,7 +3,7 @@
 #include "nn_follower.h"
 
 /* The client has the entity, and takes it for moving. */
-static void leads_add(const nn_follower* follower, nn_leads* leads, uint16_t place)
+static void leads_add(nn_follower* follower, nn_leads* leads, uint16_t place)
 {
     const necpnet_world* world = follower->world;
     const nn_follower_recent* recent = nn_follower_recent_of(follower, place);
@@ -14,7 +14,7 @@ static void leads_add(const nn_follower* follower, nn_leads* leads, uint16_t pla
     leads->count++;
 }
 
-NN_PRIVATE void nn_follower_choose_leads(const nn_follower* follower, nn_leads* leads)
+NN_PRIVATE void nn_follower_choose_leads(nn_follower* follower, nn_leads* leads)
 {
     necpnet_world* world = follower->world;
     leads->count = 0;

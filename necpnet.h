@@ -2112,6 +2112,26 @@ NECPNET_API necpnet_result necpnet_world_save(const necpnet_world* world, void* 
  */
 NECPNET_API necpnet_result necpnet_world_load(necpnet_world* world, const void* data, size_t bytes);
 
+/* Where a recording goes. docs/recording.md has its format. */
+typedef struct necpnet_recorder {
+    bool (*write)(void* user, const void* data, size_t bytes); /* the next bytes; false: they could not be kept, and it ends */
+    void* user;
+} necpnet_recorder;
+
+/* necpnet_world_record - record all entities from now on, as one sees them who owns none, whatever their room or place; written
+ * inside necpnet_world_commit. necpnet_replay_create reads it.
+ *
+ *   recorder     copied; NULL: the recording ends.
+ *   tick_hz      ticks a second of the world; 1 .. 1,000.
+ *   every_ticks  1 .. 1,000: at most one frame in so many ticks.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_ALREADY_EXISTS (it records) | ERR_OUT_OF_MEMORY | ERR_IO (the recorder did not take
+ *          it; at the end: at some time) | ERR_INVALID_STATE (the end of none)
+ * Thread   owner.      Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_world_record(necpnet_world* world, const necpnet_recorder* recorder,
+                                                uint32_t tick_hz, uint32_t every_ticks);
+
 /* Columns: for engines that keep each component in an array of its own. */
 #define NECPNET_COLUMN_LENGTH 0x10000u /* with a field_id: the length member of that list */
 
@@ -2441,6 +2461,91 @@ NECPNET_API necpnet_result necpnet_view_release_authority(necpnet_view* view, ne
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
 NECPNET_API bool necpnet_view_has_authority(const necpnet_view* view, necpnet_entity entity, uint32_t* out_sequence);
+
+/* necpnet_view_record - record what the view receives, from before its first state on, over any reconnect.
+ *
+ *   recorder  copied; called inside the client's update (a runner's poll). NULL: the recording ends.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_ALREADY_EXISTS (it records) | ERR_INVALID_STATE (states have come already; the end of
+ *          none) | ERR_IO (the recorder did not take it, or there was no memory; at the end: at some time)
+ * Thread   owner.      Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_view_record(necpnet_view* view, const necpnet_recorder* recorder);
+
+/* A recording, replayed into a view of its own. */
+typedef struct necpnet_replay necpnet_replay;
+
+typedef struct necpnet_replay_config {
+    size_t struct_bytes;
+    necpnet_allocator allocator;
+    necpnet_logger logger;
+    size_t (*read)(void* user, void* data, size_t bytes); /* must be set: the next bytes, at most so many; 0: the end */
+    void* user;
+    const necpnet_schema* schema; /* of the application's structs, borrowed until destroy; NULL, the default: the recording's,
+                                     laid out as C does */
+} necpnet_replay_config;
+
+typedef struct necpnet_replay_info {
+    uint64_t records; /* that took effect */
+    uint64_t frames;  /* of them, frames of states */
+    uint64_t bytes;   /* read so far */
+    uint64_t time_us; /* of the last record */
+    uint32_t tick_hz;
+    bool is_whole;     /* the end was reached, and all was right */
+    const char* error; /* what is wrong, with record and byte; "" */
+} necpnet_replay_info;
+
+/* necpnet_replay_config_default - fill all fields but read and stamp struct_bytes.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_replay_config_default(necpnet_replay_config* config);
+
+/* necpnet_replay_create - read the beginning of a recording.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_DATA (the log says what is wrong) | ERR_SCHEMA_DIFFERS
+ *          | ERR_OUT_OF_MEMORY
+ * Thread   becomes the owner.   Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_replay_create(const necpnet_replay_config* config, necpnet_replay** out_replay);
+
+/* necpnet_replay_destroy - with its view.
+ *
+ * Thread   owner.      Callback  no.        Allocates  no.
+ */
+NECPNET_API void necpnet_replay_destroy(necpnet_replay* replay);
+
+/* necpnet_replay_update - move on to a time of the recording, in which its first frame is at 0; not backwards.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_CLOSED (the end) | ERR_BAD_DATA (cut or damaged: necpnet_replay_get_info says where;
+ *          what came before is shown) | ERR_SCHEMA_DIFFERS | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_replay_update(necpnet_replay* replay, uint64_t time_us);
+
+/* necpnet_replay_next_us - the time of the next record; UINT64_MAX when there is none, or it is damaged.
+ *
+ * Returns  the time.
+ * Thread   owner.      Callback  no.        Allocates  yes.
+ */
+NECPNET_API uint64_t necpnet_replay_next_us(necpnet_replay* replay);
+
+/* necpnet_replay_get_view, necpnet_replay_get_schema - what it is shown in, to be read and polled; its schema, which tells where
+ * each field of a struct is. Both are the replay's.
+ *
+ * Returns  it; NULL for NULL.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_view* necpnet_replay_get_view(const necpnet_replay* replay);
+NECPNET_API const necpnet_schema* necpnet_replay_get_schema(const necpnet_replay* replay);
+
+/* necpnet_replay_get_info - how far it is, and what is wrong.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_replay_get_info(const necpnet_replay* replay, necpnet_replay_info* out_info);
 
 /* Prediction of own entities: the view replays unacknowledged inputs over the newest state of the server.
  *

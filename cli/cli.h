@@ -28,6 +28,7 @@ typedef struct cli_options {
     uint32_t seconds;      /* --seconds; 0: until interrupted */
     uint32_t count;        /* --count */
     uint32_t bytes;        /* --bytes */
+    uint32_t serve;        /* --serve PORT */
     const char* transport; /* --transport udp|ws: which of the token's urls */
     int channel;           /* --channel */
     const char* in_file;   /* --in: a WAV file, or - for raw samples */
@@ -75,6 +76,8 @@ int cli_watch_command(const cli_options* options);
 int cli_play_command(const cli_options* options);
 int cli_load_command(const cli_options* options);
 int cli_rpc_command(const cli_options* options);
+int cli_record_command(const cli_options* options);
+int cli_replay_command(const cli_options* options);
 int cli_token_command(const cli_options* options);
 int cli_talk_command(const cli_options* options);
 

@@ -24,6 +24,10 @@ static const struct {
     {"load", cli_load_command, "[URL..]",
      "--clients N sending --rate R messages a second for --seconds S; percentiles"},
     {"rpc", cli_rpc_command, "[METHOD [PARAMS]]", "one JSON-RPC call to necpnet-server, or those on standard input"},
+    {"record", cli_record_command, "[URL..]",
+     "write what a client sees into FILE: necpnet record URL FILE (--seconds S)"},
+    {"replay", cli_replay_command, "FILE",
+     "what is in a recording; --json: every entity over time; --serve PORT: again for clients"},
     {"token", cli_token_command, "URL..", "make a connect token with --key ID:HEX; or `token read TEXT`"},
 };
 
@@ -56,6 +60,7 @@ static void print_help(void)
            "  --rate R           load: messages a second and client (default 20)\n"
            "  --bytes B          load: of a message (default 64)\n"
            "  --seconds S        stop after so long (load: default 10; else until Ctrl-C)\n"
+           "  --serve PORT       replay: serve it to clients, open, over udp and ws\n"
            "  --count N          ping: how often (default: until Ctrl-C)\n"
            "  --in, --out FILE   talk: WAV of 16 bits; -: raw 16 bits, mono, 48,000 Hz from and to a pipe\n"
            "  --json             machine-readable output\n"

@@ -26,7 +26,7 @@ typedef struct number_option {
 static const number_option numbers[] = {
     {"--clients", 1, 9000, offsetof(cli_options, clients)},  {"--rate", 1, 100000, offsetof(cli_options, rate)},
     {"--seconds", 1, 86400, offsetof(cli_options, seconds)}, {"--count", 1, 1000000, offsetof(cli_options, count)},
-    {"--bytes", 8, 65536, offsetof(cli_options, bytes)},
+    {"--bytes", 8, 65536, offsetof(cli_options, bytes)},     {"--serve", 1, 65535, offsetof(cli_options, serve)},
 };
 
 typedef struct text_option {

@@ -235,6 +235,10 @@ NN_PRIVATE void nn_follower_schedule(nn_follower* follower, uint64_t now_us)
 
 NN_PRIVATE void nn_follower_refill(nn_follower* follower, uint64_t now_us)
 {
+    if (follower->records) {
+        follower->allowance = UINT64_C(1000000) * NN_STATE_FRAME_BYTES_MAX;
+        return;
+    }
     uint64_t rate = follower->world->config.client_bytes_per_s;
     uint64_t most = rate * 2 / follower->world->config.send_hz;
     if (most < FOLLOWER_BURST_BYTES) most = FOLLOWER_BURST_BYTES;

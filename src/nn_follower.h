@@ -195,9 +195,10 @@ struct nn_follower {
     nn_follower* next; /* in its bucket */
     necpnet_peer peer;
     bool ordered;
-    bool thin;   /* the thin codec */
-    bool parked; /* without a connection: only the observer counts */
-    bool rescan; /* for want of memory it does not hold all that it sees */
+    bool thin;    /* the thin codec */
+    bool parked;  /* without a connection: only the observer counts */
+    bool rescan;  /* for want of memory it does not hold all that it sees */
+    bool records; /* of a recording: it sees everything, and nothing limits it */
     nn_observer observer;
     necpnet_entity watched;    /* what it looks from; NECPNET_ENTITY_NONE: from a fixed place, or nowhere */
     nn_follower_state* states; /* in no order */

@@ -11,7 +11,7 @@
 static bool sight_allows(const nn_follower* follower, uint16_t place)
 {
     const necpnet_world_config* config = &follower->world->config;
-    if (!config->can_see) return true;
+    if (!config->can_see || follower->records) return true;
     necpnet_entity entity = nn_entity_of(follower->world->slots[place].generation, place);
     return config->can_see(config->can_see_user, follower->peer, entity);
 }
@@ -85,7 +85,7 @@ static void sight_enter(void* user, uint16_t place)
 static void sight_leave(void* user, uint16_t place)
 {
     nn_follower* follower = (nn_follower*)user;
-    if (!follower->parked && !sight_owns(follower, place)) sight_end(follower, place);
+    if (!follower->parked && !follower->records && !sight_owns(follower, place)) sight_end(follower, place);
 }
 
 /* Whether a slot is to be in view, asked anew. */
@@ -96,8 +96,8 @@ static void sight_check(nn_follower* follower, uint16_t place)
     bool seen = state && (state->flags & NN_FOLLOWER_SEEN) && state->generation == slot->generation;
     bool sees = (slot->flags & NN_SLOT_COMMITTED) != 0;
     if (sees && slot->scope == NN_SCOPE_SESSION) {
-        sees = nn_follower_owns(follower, slot);
-    } else if (sees && slot->scope == NN_SCOPE_NORMAL && !nn_follower_owns(follower, slot)) {
+        sees = follower->records || nn_follower_owns(follower, slot);
+    } else if (sees && !follower->records && slot->scope == NN_SCOPE_NORMAL && !nn_follower_owns(follower, slot)) {
         nn_sight sight = nn_observer_sight(&follower->observer, place);
         sees = sight == NN_SIGHT_FULL || (sight == NN_SIGHT_MARGIN && seen);
         sees = sees && sight_allows(follower, place);
@@ -228,6 +228,11 @@ NN_PRIVATE bool nn_world_show(necpnet_world* world, uint16_t place, bool changed
         if (changed) sight_changed(own, place);
     }
     if (changed) nn_interest_changed(&world->interest, place);
+    nn_follower* recording = nn_world_recording_follower(world);
+    if (recording) {
+        sight_begin(recording, place);
+        if (changed) sight_changed(recording, place);
+    }
     if (former_owner == owner) return placed;
     nn_follower* former = former_owner != NECPNET_PEER_NONE ? nn_follower_find(world, former_owner) : NULL;
     if (former && !former->parked) {
@@ -244,6 +249,8 @@ NN_PRIVATE void nn_world_hide(necpnet_world* world, uint16_t place)
     nn_interest_take(&world->interest, place);
     if (world->slots[place].scope == NN_SCOPE_WORLD) sight_hide_all(world, place);
     if (own && !own->parked) sight_end(own, place);
+    nn_follower* recording = nn_world_recording_follower(world);
+    if (recording) sight_end(recording, place);
 }
 
 /* Where it looks from, as of the last commit; what it watches may be gone: then it stays where that was last. */

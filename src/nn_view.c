@@ -127,6 +127,7 @@ static void view_release_entity(necpnet_view* view, nn_view_slot* slot)
 void necpnet_view_destroy(necpnet_view* view)
 {
     if (!view) return;
+    if (view->recording.on) (void)nn_recording_end(&view->recording);
     nn_view_reset_held(view);
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
         view_release_entity(view, &view->slots[i]);
@@ -222,6 +223,7 @@ static void view_forget_tracks(necpnet_view* view)
 
 NN_PRIVATE void nn_view_reset(necpnet_view* view)
 {
+    nn_recording_add(&view->recording, NN_RECORD_RESET, NULL, 0, 0);
     nn_view_reset_held(view);
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
         nn_view_slot* slot = &view->slots[i];
@@ -247,6 +249,8 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view)
 
 NN_PRIVATE void nn_view_renew(necpnet_view* view, bool ordered)
 {
+    uint8_t how = ordered;
+    nn_recording_add(&view->recording, NN_RECORD_RENEW, &how, 1, 0);
     for (uint32_t i = 0; i < view->slot_capacity; i++) view->slots[i].stale = view->slots[i].entity != NULL;
     view->renewing = ordered ? 1 : NN_STATE_GREETING_FRAMES;
     view->complete_count = 0;
@@ -306,6 +310,7 @@ static necpnet_result view_change_schema(necpnet_view* view, const necpnet_schem
     view->schema = schema;
     necpnet_schema_destroy(view->map);
     view->map = map;
+    nn_recording_add_schema(&view->recording, schema, 0);
     return NECPNET_OK;
 }
 
@@ -729,7 +734,7 @@ static void view_note_complete(necpnet_view* view, uint32_t tick)
     view->complete[view->complete_count++ % NN_VIEW_STATES] = tick;
 }
 
-NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, uint64_t now_us)
+static necpnet_result view_read(necpnet_view* view, nn_reader* reader, uint64_t now_us)
 {
     view_frame frame;
     memset(&frame, 0, sizeof frame);
@@ -771,6 +776,16 @@ NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, ui
     return NECPNET_OK;
 }
 
+NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, uint64_t now_us)
+{
+    const uint8_t* begin = reader->at;
+    necpnet_result result = view_read(view, reader, now_us);
+    if (result == NECPNET_OK) {
+        nn_recording_add(&view->recording, NN_RECORD_STATE, begin, (size_t)(reader->at - begin), now_us);
+    }
+    return result;
+}
+
 NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view)
 {
     return view->error;
@@ -790,6 +805,7 @@ NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local
 {
     view->server_minus_local_us = server_minus_local_us;
     if (tick_hz) view->playback.tick_hz = tick_hz;
+    nn_view_record_clock(view);
 }
 
 /* ---- events and walking */

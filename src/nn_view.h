@@ -6,6 +6,7 @@
 #include "nn_bytes.h"
 #include "nn_playback.h"
 #include "nn_codec.h"
+#include "nn_record.h"
 #include "nn_schema.h"
 #include "nn_track.h"
 #include "nn_user_ids.h"
@@ -167,6 +168,7 @@ struct necpnet_view {
     uint32_t complete_count;
     uint32_t complete_tick; /* the newest of them */
     uint8_t renewing;       /* complete frames until what is stale leaves; 0: nothing is */
+    nn_recording recording;
     nn_view_out out;
     nn_view_held* held; /* by rising entity */
     uint32_t held_count;
@@ -266,6 +268,9 @@ NN_PRIVATE void nn_view_ask_repair(necpnet_view* view, uint16_t place);
 /* nn_view_skip_checks - beyond those of a frame; false: malformed. nn_view_take_checks - compare; tick: of the frame. */
 NN_PRIVATE bool nn_view_skip_checks(nn_reader* reader);
 NN_PRIVATE void nn_view_take_checks(necpnet_view* view, nn_reader* reader, uint32_t tick);
+
+/* nn_view_record_clock - after nn_view_set_clock. */
+NN_PRIVATE void nn_view_record_clock(necpnet_view* view);
 
 /* nn_view_find_held - or NULL. */
 NN_PRIVATE nn_view_held* nn_view_find_held(const necpnet_view* view, necpnet_entity entity);

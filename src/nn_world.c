@@ -173,6 +173,7 @@ static void world_release_slot(necpnet_world* world, nn_world_slot* slot)
 void necpnet_world_destroy(necpnet_world* world)
 {
     if (!world) return;
+    nn_world_end_record(world);
     NN_ASSERT(world->follower_count == 0);
     nn_world_end_sight(world);
     nn_world_end_authority(world);
@@ -661,6 +662,7 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
     }
     world->dirty_count = kept;
     nn_world_look(world);
+    nn_world_record_commit(world);
     world->statistics.interest_ns += nn_world_time_ns(world) - began_ns;
     return world->has_refused ? NECPNET_ERR_OUT_OF_RANGE : NECPNET_OK;
 }

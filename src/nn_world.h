@@ -20,7 +20,8 @@
 #define NN_CARRIERS_MAX 2       /* found in a commit, beside those that PARENT fields name */
 #define NN_WORLD_NAP_SLOTS 1024 /* beyond entities_max, for slots that wait for their next use */
 
-typedef struct nn_follower nn_follower; /* nn_follower.h */
+typedef struct nn_follower nn_follower;             /* nn_follower.h */
+typedef struct nn_world_recorder nn_world_recorder; /* nn_world_record.c */
 
 typedef enum nn_slot_flag {
     NN_SLOT_ALIVE = 1,     /* has an entity */
@@ -158,7 +159,8 @@ struct necpnet_world {
     uint32_t notice_capacity; /* power of two */
     uint32_t notice_first;
     uint32_t notice_count;
-    uint64_t told;      /* what followers were given to tell */
+    uint64_t told;               /* what followers were given to tell */
+    nn_world_recorder* recorder; /* NULL: none */
     bool has_authority; /* some entity was a client's to write, at some time */
     nn_user_ids user_ids;
     nn_variables variables;  /* for all */
@@ -202,6 +204,12 @@ NN_PRIVATE void nn_world_look(necpnet_world* world);
 
 /* nn_world_get_schema - for the schema hash in SETUP. */
 NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world);
+
+/* nn_world_recording_follower - who sees everything, for a recording; NULL: none. nn_world_record_commit - after a commit.
+ * nn_world_end_record - with the world. */
+NN_PRIVATE nn_follower* nn_world_recording_follower(const necpnet_world* world);
+NN_PRIVATE void nn_world_record_commit(necpnet_world* world);
+NN_PRIVATE void nn_world_end_record(necpnet_world* world);
 
 /* nn_world_changed - a live entity's struct was written. */
 NN_PRIVATE void nn_world_changed(necpnet_world* world, nn_world_slot* slot);

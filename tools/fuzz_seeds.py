@@ -3,7 +3,7 @@
 
 usage: tools/fuzz_seeds.py
 
-Writes tests/corpus/<name>/seed_* for endpoint, text, row, config and handshake and tests/corpus/{endpoint,frame,session,http,websocket}.dict.
+Writes tests/corpus/<name>/seed_* for endpoint, text, row, config, handshake and record and tests/corpus/{endpoint,frame,session,http,websocket}.dict.
 What fuzzers found themselves lies beside it and is left alone. The forms of the inputs are told at the heads of
 tests/fuzz_*.c.
 """
@@ -171,6 +171,20 @@ def config_seeds():
             write("config", "%d_%d" % (kind, value), bytes([kind]) + changes)
 
 
+def record_seeds():
+    write("record", "head", b"\0NNRC\x01")
+    write("record", "version", b"\0NNRC\x02")
+    write("record", "schema", b"\0NNRC\x01\x01\x03\0\2\0\0\0\0\0")
+
+    def forged(*records):
+        return b"\1" + b"".join(bytes([kind]) + struct.pack("<H", len(data)) + data for kind, data in records)
+
+    write("record", "clock", forged((2, b"\0" * 8 + b"\x3c"), (4, b"\1"), (5, b"")))
+    # an empty frame, then one with a whole state
+    write("record", "states", forged((3, b"\x05\1\1\1\0\0"), (3, b"\x10\1\2\2\0" + b"\x55" * 12)))
+    write("record", "end", forged((6, b"\1"), (3, b"\x05\1\1\1\0\0")))
+
+
 def main():
     frames = vectors("frames.txt")
     endpoint_seeds(frames)
@@ -179,6 +193,7 @@ def main():
     variable_seeds()
     config_seeds()
     handshake_seeds()
+    record_seeds()
     small = [frame for name, frame in frames if name not in ("query", "answer", "header") and len(frame) <= 40]
     dictionary("endpoint", small)
     dictionary("frame", small + [b"\x40\x00", b"\x80\0\0\0", b"\xff" * 8])

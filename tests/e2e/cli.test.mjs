@@ -1,6 +1,8 @@
 // cli - the `necpnet` tool against a real server: every command, over both transports, and its exit codes.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import nodeTest, { after, before } from "node:test";
 import { BUILD, count, start } from "./server_process.mjs";
@@ -109,4 +111,50 @@ test("a foreign key is refused, and the reason told", async () => {
     const foreign = await cli("connect", ws(), "--key", "3:" + "00".repeat(32), "--seconds", "3");
     assert.equal(foreign.code, 1);
     assert.match(foreign.stderr, /ERR_TOKEN_INVALID/);
+});
+
+test("record writes what a client sees; replay tells it, finds damage, and serves it again", async () => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), "necpnet-record-"));
+    const file = path.join(folder, "match.nnrc");
+    try {
+        const player = cli("play", udp(), ...mine(), "--name", "recorded", "--seconds", "4");
+        const recorded = await cli("record", ws(), file, ...mine(), "--seconds", "3", "--json");
+        await player;
+        assert.equal(recorded.code, 0, recorded.stderr);
+        const told = JSON.parse(recorded.stdout);
+        assert.ok(told.frames > 20 && told.bytes === statSync(file).size, recorded.stdout);
+        const replayed = await cli("replay", file);
+        assert.equal(replayed.code, 0, replayed.stderr);
+        assert.match(replayed.stdout, new RegExp(`${told.frames} frames .* ${told.bytes} bytes`));
+        const lines = (await cli("replay", file, "--json")).stdout.trim().split("\n").map((line) => JSON.parse(line));
+        const summary = lines.pop();
+        assert.ok(summary.whole && summary.seconds > 1.5 && summary.entities > 100, JSON.stringify(summary));
+        const own = lines.filter((line) => line.type === "player" && line.name === "recorded");
+        assert.ok(own.length > 10 && own.some((line) => line.position[0] !== own[0].position[0]), "the player walked");
+
+        const port = 20000 + (process.pid % 20000);
+        const serving = cli("replay", file, "--serve", String(port), "--seconds", "4");
+        const seen = await cli("watch", `udp://127.0.0.1:${port}`, "--open", "--seconds", "2", "--json");
+        assert.equal(seen.code, 0, seen.stderr);
+        assert.match(seen.stdout, /"name":"recorded"/);
+        assert.equal((await serving).code, 0);
+
+        const bytes = readFileSync(file);
+        writeFileSync(file, bytes.subarray(0, bytes.length - 7));
+        const cut = await cli("replay", file);
+        assert.equal(cut.code, 1);
+        assert.match(cut.stderr, /record \d+ at byte \d+: .*cut/);
+        assert.match(cut.stdout, /not whole/);
+        bytes[bytes.length >> 1] ^= 4;
+        writeFileSync(file, bytes);
+        const damaged = await cli("replay", file);
+        assert.equal(damaged.code, 1);
+        assert.match(damaged.stderr, /record \d+ at byte \d+: /);
+        writeFileSync(file, "not a recording");
+        assert.match((await cli("replay", file)).stderr, /no recording of necpnet's/);
+        assert.equal((await cli("replay")).code, 2);
+        assert.equal((await cli("record", udp())).code, 2);
+    } finally {
+        rmSync(folder, { recursive: true, force: true });
+    }
 });

@@ -32,7 +32,8 @@ static const uint32_t* check_row(const nn_follower* follower, const nn_follower_
 NN_PRIVATE size_t nn_follower_make_checks(nn_follower* follower, uint8_t* to, size_t room, uint64_t now_us)
 {
     const necpnet_world* world = follower->world;
-    if (follower->records || !world->config.check_interval_ms || now_us < follower->check_us || !follower->state_count) return 0;
+    if (follower->records || !world->config.check_interval_ms || now_us < follower->check_us || !follower->state_count)
+        return 0;
     uint32_t count = (uint32_t)nn_min_u64(check_count(follower), room > 2 ? (room - 2) / NN_CHECK_BYTES_MAX : 0);
     nn_writer writer = nn_writer_of(to, nn_min_size(room, NN_CHECKS_BYTES_MAX));
     uint8_t salt = (uint8_t)follower->frame_next;
@@ -52,7 +53,8 @@ NN_PRIVATE size_t nn_follower_make_checks(nn_follower* follower, uint8_t* to, si
         nn_write_u16(&writer, nn_check_hash(plan, row, owner, state->generation, salt));
         made++;
     }
-    follower->check_us = now_us + CHECK_PERIOD_US;
+    uint64_t interval_us = (uint64_t)world->config.check_interval_ms * 1000;
+    follower->check_us = now_us + nn_max_u64(CHECK_PERIOD_US, interval_us / follower->state_count);
     if (!made) return 0;
     NN_ASSERT(!writer.failed);
     to[1] = made;

@@ -259,10 +259,10 @@ void method_match_place(rpc_call* call)
 {
     gateway_session* session = groups_session(call);
     gateway* at = session->owner;
-    const cJSON* players = rpc_json(call, "players");
+    const cJSON* chosen = rpc_json(call, "players");
     const cJSON* player;
     groups_group* group = NULL;
-    cJSON_ArrayForEach(player, players)
+    cJSON_ArrayForEach(player, chosen)
     {
         uint64_t client_id;
         necpnet_result result = NECPNET_ERR_INVALID_ARGUMENT;
@@ -277,6 +277,6 @@ void method_match_place(rpc_call* call)
         while (group && !ended) (void)groups_leave(at->parties, group, group->members[0], &ended);
         return;
     }
-    cJSON_ArrayForEach(player, players) match_tell_player(call, player->valuestring, group->id);
+    cJSON_ArrayForEach(player, chosen) match_tell_player(call, player->valuestring, group->id);
     groups_put(at, call->result, group);
 }

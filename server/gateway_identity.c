@@ -26,6 +26,23 @@ static char* identity_query(const char* query, const char* name)
     return NULL;
 }
 
+/* A page of another site that was let in by a browser on this machine is no operator. */
+static bool identity_is_foreign_page(const necpnet_web_request* request)
+{
+    static const char* const local[] = {"http://localhost",  "https://localhost", "http://127.0.0.1",
+                                        "https://127.0.0.1", "http://[::1]",      "https://[::1]"};
+    for (int i = 0; i < request->header_count; i++) {
+        if (strcasecmp(request->headers[i].name, "Origin") != 0) continue;
+        const char* origin = request->headers[i].value;
+        for (size_t k = 0; k < sizeof(local) / sizeof(local[0]); k++) {
+            size_t bytes = strlen(local[k]);
+            if (strncasecmp(origin, local[k], bytes) == 0 && (origin[bytes] == 0 || origin[bytes] == ':')) return false;
+        }
+        return true;
+    }
+    return false;
+}
+
 /* Development: ?player=NAME&role=ROLE; a guest without. */
 static const char* identity_make_up(const necpnet_web_request* request, gateway_session* session, int* out_status)
 {
@@ -37,6 +54,7 @@ static const char* identity_make_up(const necpnet_web_request* request, gateway_
     session->role = ROLE_PLAYER;
     if (role && strcmp(role, "service") == 0) session->role = ROLE_SERVICE;
     if (role && strcmp(role, "admin") == 0) session->role = ROLE_ADMIN;
+    if (identity_is_foreign_page(request)) session->role = ROLE_PLAYER;
     if (!player) {
         (void)tokens_random(&random, sizeof(random));
         snprintf(guest, sizeof(guest), "guest-%08" PRIx64, random & 0xffffffffu);

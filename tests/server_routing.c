@@ -5,7 +5,7 @@
 
 #define NODES 40
 
-static char texts[NODES][16];
+static char texts[NODES][24];
 static const char* names[NODES];
 
 static routing* make(uint32_t slots, const char* const* list, uint32_t count)

@@ -348,6 +348,16 @@ test("a publish that is repeated with its key is done once", async () => {
     client.socket.close();
 });
 
+test("in development a page of another site is a player, whatever it says", async () => {
+    for (const [origin, role] of [["https://evil.example", "player"], ["http://localhost.evil.example", "player"], ["null", "player"],
+                                  ["http://localhost:3000", "admin"], ["http://127.0.0.1", "admin"]]) {
+        const page = await join("player=page&role=admin", { origin });
+        assert.equal(page.hello.role, role, origin);
+        page.socket.close();
+        await page.closed;
+    }
+});
+
 test("roles and topics are kept apart", async () => {
     const player = await join("player=pete");
     const admin = await join("player=ada&role=admin");

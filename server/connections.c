@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules.h"
 #include "worker.h"
 
 /* An id taken apart. */
@@ -47,27 +48,36 @@ static bool connection_fits(const connection_filter* filter, const connection_ro
            (filter->client_id == 0 || filter->client_id == row->client_id);
 }
 
+/* One row for the answer. */
+typedef struct connection_visitor {
+    connection_ask* ask;
+    int index; /* of the worker */
+    char letter;
+} connection_visitor;
+
+static bool connections_take(uint64_t key, connection_row* row, void* user)
+{
+    const connection_visitor* visitor = user;
+    connection_ask* ask = visitor->ask;
+    if (!connection_fits(&ask->filter, row)) return true;
+    if (ask->count == ask->filter.limit) {
+        ask->more = true;
+        return false;
+    }
+    connection_name(row, visitor->index, visitor->letter, key);
+    ask->rows[ask->count++] = *row;
+    return true;
+}
+
 static void connections_fill(worker* at, void* data)
 {
     connection_ask* ask = data;
-    connection_row row;
     ask->rows = malloc(ask->filter.limit * sizeof(*ask->rows));
-    for (int i = 0; ask->rows && i < worker_source_count(at); i++) {
+    for (int i = 0; ask->rows && !ask->more && i < worker_source_count(at); i++) {
         const connection_source* source = worker_source(at, i);
+        connection_visitor visitor = {ask, worker_index(at), source->letter};
         if (source->letter < ask->from.letter) continue;
-        uint64_t key = source->letter == ask->from.letter ? ask->from.key : 0;
-        memset(&row, 0, sizeof(row));
-        while ((key = source->next(source->user, key, &row)) != 0) {
-            connection_name(&row, worker_index(at), source->letter, key);
-            if (connection_fits(&ask->filter, &row)) {
-                if (ask->count == ask->filter.limit) {
-                    ask->more = true;
-                    return;
-                }
-                ask->rows[ask->count++] = row;
-            }
-            memset(&row, 0, sizeof(row));
-        }
+        source->each(source->user, source->letter == ask->from.letter ? ask->from.key : 0, connections_take, &visitor);
     }
 }
 
@@ -152,6 +162,50 @@ desk_result connections_close(const services* known, const char* id)
 {
     connection_one one = {.close = true};
     return connections_touch_one(known, id, &one);
+}
+
+#define CONNECTION_TOPICS_BYTES 4224 /* 32 of 131 bytes and a NUL */
+
+typedef struct connection_order {
+    connection_key key;
+    bool subscribe;
+    int count;
+    necpnet_result result;
+    char why[160];
+    char topics[CONNECTION_TOPICS_BYTES];
+} connection_order;
+
+static void connections_obey(worker* at, void* data)
+{
+    connection_order* order = data;
+    const char* topic = order->topics;
+    order->result = NECPNET_ERR_NOT_FOUND;
+    for (int i = 0; i < worker_source_count(at); i++) {
+        const connection_source* source = worker_source(at, i);
+        if (source->letter != order->key.letter) continue;
+        order->result = NECPNET_OK;
+        for (int n = 0; n < order->count && order->result == NECPNET_OK; n++, topic += strlen(topic) + 1) {
+            const char* why = "";
+            order->result = source->change_topic(source->user, order->key.key, topic, order->subscribe, &why);
+            if (order->result != NECPNET_OK) snprintf(order->why, sizeof(order->why), "%s", why);
+        }
+    }
+}
+
+necpnet_result connections_change_topics(const services* known, const char* id, const char* topics, int count,
+                                         bool subscribe, char* why, size_t why_bytes)
+{
+    connection_order order = {.subscribe = subscribe, .count = count};
+    size_t bytes = 0;
+    for (int i = 0; i < count; i++) bytes += strlen(topics + bytes) + 1;
+    if (bytes > sizeof(order.topics)) return NECPNET_ERR_LIMIT_REACHED;
+    memcpy(order.topics, topics, bytes);
+    if (!connection_parse(known, id, &order.key)) return NECPNET_ERR_NOT_FOUND;
+    if (!worker_ask(known->workers[order.key.worker], connections_obey, &order, sizeof(order), NULL,
+                    CONNECTIONS_WAIT_MS))
+        return NECPNET_ERR_TIMEOUT;
+    snprintf(why, why_bytes, "%s", order.why);
+    return order.result;
 }
 
 rule_object rules_owner_connection(const services* known, const identity* who, const char* object)

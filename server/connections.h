@@ -4,7 +4,6 @@
 #ifndef SERVER_CONNECTIONS_H
 #define SERVER_CONNECTIONS_H
 
-#include "rules.h"
 #include "services.h"
 
 #define CONNECTION_ID_BYTES 40
@@ -43,15 +42,21 @@ typedef struct connection_row {
     char topics[CONNECTION_TOPICS_MAX][CONNECTION_TOPIC_BYTES];
 } connection_row;
 
+/* Takes a row (its id is filled in afterwards). Returns whether more are wanted. */
+typedef bool (*connection_visit)(uint64_t key, connection_row* row, void* user);
+
 /* What holds connections on a worker; called on its thread. */
 typedef struct connection_source {
     char letter; /* of its ids */
-    /* next - fills the row that comes behind the key after (which may have gone; 0: the first). Returns its key; 0: there is none. */
-    uint64_t (*next)(void* user, uint64_t after, connection_row* row);
+    /* each - visits rows in an order of its own, those behind the key after (which may have gone; 0: all). Keys are never 0. */
+    void (*each)(void* user, uint64_t after, connection_visit visit, void* visitor);
     /* find - the row of that very key. */
     bool (*find)(void* user, uint64_t key, connection_row* row);
     /* close - ends it, and with it its session. Returns whether it was there. */
     bool (*close)(void* user, uint64_t key);
+    /* change_topic - subscribes it, or ends its subscription, with its own rights.
+     * Returns OK | ERR_NOT_FOUND (no such connection) | ERR_REFUSED (why says why not) | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY */
+    necpnet_result (*change_topic)(void* user, uint64_t key, const char* topic, bool subscribe, const char** why);
     void* user;
 } connection_source;
 
@@ -82,7 +87,13 @@ desk_result connections_list(const services* known, const connection_filter* fil
 desk_result connections_find(const services* known, const char* id, connection_row* out_row);
 desk_result connections_close(const services* known, const char* id);
 
-/* rules_owner_connection - the rule_owner of connections. */
-rule_object rules_owner_connection(const services* known, const identity* who, const char* object);
+/* connections_change_topics - all of the topics, or up to the first that is refused.
+ *
+ *   topics  names, each with its NUL, one behind the other.
+ *   why     at least 160 bytes: on ERR_REFUSED the reason.
+ *
+ * Returns  OK | ERR_NOT_FOUND | ERR_REFUSED | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY | ERR_TIMEOUT (a worker hangs) */
+necpnet_result connections_change_topics(const services* known, const char* id, const char* topics, int count,
+                                         bool subscribe, char* why, size_t why_bytes);
 
 #endif

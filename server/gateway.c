@@ -101,6 +101,7 @@ static gateway_session* gateway_new_session(gateway* at)
     gateway_put_hex(session->ticket, random + 16, 16);
     session->guest.handlers = &at->handlers;
     session->owner = at;
+    session->serial = ++at->serial;
     session->began_us = session->heard_us = session->tokens_at_us = at->now_us;
     session->tokens = 1e9; /* cut to the burst when it is first looked at */
     session->next = at->first;
@@ -379,7 +380,7 @@ static gateway_session** gateway_peer_head(gateway* at, necpnet_peer peer)
     return &at->peers[(peer ^ peer >> 32) % GATEWAY_HEADS];
 }
 
-static gateway_session* gateway_session_of(gateway* at, necpnet_peer peer)
+gateway_session* gateway_session_of(gateway* at, necpnet_peer peer)
 {
     gateway_session* session = *gateway_peer_head(at, peer);
     while (session && session->peer != peer) session = session->peer_chain;

@@ -6,6 +6,7 @@
 #ifndef SERVER_GATEWAY_H
 #define SERVER_GATEWAY_H
 
+#include "connections.h"
 #include "edge.h"
 #include "events.h"
 #include "services.h"
@@ -83,6 +84,14 @@ typedef struct gateway_figures {
     topics_figures topics;
     necpnet_presence_statistics presence;
 } gateway_figures;
+
+/* gateway_source - its connections for the API, to be given to worker_add_source. */
+connection_source gateway_source(gateway* at);
+
+/* gateway_fill_topics, gateway_change_topic - the topics of a client of necpnet.v1; as connection_source has it. */
+void gateway_fill_topics(gateway* at, necpnet_peer peer, connection_row* row);
+necpnet_result gateway_change_topic(gateway* at, necpnet_peer peer, const char* topic, bool subscribe,
+                                    const char** why);
 
 void gateway_get_figures(const gateway* at, gateway_figures* out_figures);
 

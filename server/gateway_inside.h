@@ -42,9 +42,10 @@ typedef struct gateway_session {
     bool was_present; /* and did when it was suspended */
     bool closes;      /* session.close was called: ends once it is answered */
     bool suspended;
-    bool announced; /* other nodes know that its player is here */
-    bool missed;    /* presence that could not be sent */
-    bool ended;     /* its connection is closing; it will not be resumed */
+    bool announced;  /* other nodes know that its player is here */
+    bool missed;     /* presence that could not be sent */
+    bool ended;      /* its connection is closing; it will not be resumed */
+    uint64_t serial; /* 1, 2, ..: the newest session stands first */
     uint64_t began_us;
     uint64_t heard_us;
     uint64_t suspended_us;
@@ -81,6 +82,7 @@ struct gateway {
     char name[128]; /* of this node */
     necpnet_web_handlers handlers;
     gateway_session* first;
+    uint64_t serial;
     gateway_session* behind;
     gateway_session* heads[GATEWAY_HEADS];
     gateway_session* peers[GATEWAY_HEADS];
@@ -104,6 +106,7 @@ necpnet_result gateway_send_text(gateway_session* session, const char* json, siz
 bool gateway_has_room(const gateway_session* session);
 topics_taken gateway_fall_behind(gateway_session* session); /* FULL; tried again in gateway_work */
 void gateway_end_session(gateway* at, gateway_session* session);
+gateway_session* gateway_session_of(gateway* at, necpnet_peer peer); /* NULL: none */
 void gateway_set_present(gateway* at, gateway_session* session, bool present, bool lost);
 void gateway_name_player(gateway* at, uint64_t client_id, const char* name);
 void gateway_put_player(const gateway* at, text* out, uint64_t client_id);

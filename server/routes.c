@@ -47,6 +47,12 @@ static const field connection_fields[] = {
     FIELDS_END,
 };
 
+static const field connection_topics_fields[] = {
+    PATH_ID("connection_id", CONNECTION_ID_BYTES - 1),
+    BODY_TEXTS("topics", true, CONNECTION_TOPIC_BYTES - 1, 32),
+    FIELDS_END,
+};
+
 static const field udp_connect_fields[] = {
     PATH_ID("session_id", 64),
     BODY_FIELD("player", FIELD_TEXT, false, 0, 24),
@@ -115,6 +121,11 @@ static const route routes_table[] = {
      {PLAYERS, rules_owner_connection, "connection_id", LIMIT_READ}, connection_fields, api_connection},
     {"DELETE", "/ws/connections/{connection_id}", ROUTE_SEED,
      {PLAYERS, rules_owner_connection, "connection_id", LIMIT_WRITE}, connection_fields, api_connection_close},
+
+    {"POST", "/connections/{connection_id}/subscribe", ROUTE_SEED,
+     {PLAYERS, rules_owner_connection, "connection_id", LIMIT_WRITE}, connection_topics_fields, api_connection_subscribe},
+    {"POST", "/connections/{connection_id}/unsubscribe", ROUTE_SEED,
+     {PLAYERS, rules_owner_connection, "connection_id", LIMIT_WRITE}, connection_topics_fields, api_connection_unsubscribe},
 
     /* credentials */
     {"POST", "/api/v1/connect-tokens", 0, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, connect_token_fields, api_connect_tokens},

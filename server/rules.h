@@ -50,4 +50,7 @@ rule_verdict rules_judge_object(const struct services* known, const rule* asked,
 /* rules_owner_player - for objects that are players: a player's own is named by its sub. */
 rule_object rules_owner_player(const struct services* known, const identity* who, const char* object);
 
+/* rules_owner_connection - for connections (connections.c): whose they are by their client ids. Waits for a worker. */
+rule_object rules_owner_connection(const struct services* known, const identity* who, const char* object);
+
 #endif

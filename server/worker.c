@@ -420,6 +420,7 @@ static bool worker_find_session(void* user, uint64_t key, connection_row* row)
                   : now_us > info.heard_us + CONNECTION_IDLE_US ? CONNECTION_IDLE
                                                                 : CONNECTION_ACTIVE;
     identity_put_address(&info.address, row->from, sizeof(row->from));
+    gateway_fill_topics(at->hall, key, row);
     if (necpnet_server_get_peer_statistics(at->server, key, &statistics) != NECPNET_OK) return true;
     row->packets_sent = statistics.packets_sent;
     row->packets_received = statistics.packets_received;
@@ -430,14 +431,21 @@ static bool worker_find_session(void* user, uint64_t key, connection_row* row)
     return true;
 }
 
-static uint64_t worker_next_session(void* user, uint64_t after, connection_row* row)
+static void worker_each_session(void* user, uint64_t after, connection_visit visit, void* visitor)
 {
     worker* at = user;
+    connection_row row;
     necpnet_peer peer = necpnet_server_next_peer(at->server, after);
-    while (peer != NECPNET_PEER_NONE && !worker_find_session(at, peer, row)) {
-        peer = necpnet_server_next_peer(at->server, peer);
+    for (; peer != NECPNET_PEER_NONE; peer = necpnet_server_next_peer(at->server, peer)) {
+        memset(&row, 0, sizeof(row));
+        if (worker_find_session(at, peer, &row) && !visit(peer, &row, visitor)) return;
     }
-    return peer;
+}
+
+static necpnet_result worker_change_topic(void* user, uint64_t key, const char* topic, bool subscribe, const char** why)
+{
+    worker* at = user;
+    return gateway_change_topic(at->hall, key, topic, subscribe, why);
 }
 
 static bool worker_close_session(void* user, uint64_t key)
@@ -561,11 +569,14 @@ necpnet_result worker_create(const game_interface* game, services* known, const 
         return result;
     }
     const connection_source sessions = {.letter = 'p',
-                                        .next = worker_next_session,
+                                        .each = worker_each_session,
                                         .find = worker_find_session,
                                         .close = worker_close_session,
+                                        .change_topic = worker_change_topic,
                                         .user = at};
+    const connection_source calls = gateway_source(at->hall);
     worker_add_source(at, &sessions);
+    worker_add_source(at, &calls);
     edge_host(at->front, worker_judge_upgrade, at);
     edge_host(at->front, health_watch_on_upgrade, at->watch);
     worker_publish(at, at->began_us);

@@ -18,6 +18,8 @@ void api_health_batch(const services* known, const rest_request* request, rest_a
 void api_connections(const services* known, const rest_request* request, rest_answer* answer);
 void api_connection(const services* known, const rest_request* request, rest_answer* answer);
 void api_connection_close(const services* known, const rest_request* request, rest_answer* answer);
+void api_connection_subscribe(const services* known, const rest_request* request, rest_answer* answer);
+void api_connection_unsubscribe(const services* known, const rest_request* request, rest_answer* answer);
 void api_udp_connect(const services* known, const rest_request* request, rest_answer* answer);
 void api_tokens_rotate(const services* known, const rest_request* request, rest_answer* answer);
 void api_tokens_revoke(const services* known, const rest_request* request, rest_answer* answer);

@@ -1,7 +1,9 @@
-/* connections - GET /ws/connections, GET and DELETE /ws/connections/{connection_id}, GET /api/v1/admin/sessions. A player sees and
+/* connections - GET /ws/connections, GET and DELETE /ws/connections/{connection_id}, GET /api/v1/admin/sessions,
+ * POST /connections/{connection_id}/subscribe and /unsubscribe. A player sees and
  * closes his own, services and administrators those of all.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,4 +93,40 @@ void api_connection_close(const services* known, const rest_request* request, re
     }
     audit_write(known, request, "connection_closed", "by request", NULL);
     answer->status = 204;
+}
+
+static void connection_change_topics(const services* known, const rest_request* request, rest_answer* answer,
+                                     bool subscribe)
+{
+    char why[160] = "";
+    char topics[33 * CONNECTION_TOPIC_BYTES];
+    size_t bytes = 0;
+    int count = 0;
+    const char* id = fields_text(&request->values, "connection_id");
+    const cJSON* item;
+    cJSON_ArrayForEach(item, fields_get(&request->values, "topics")->json)
+    {
+        bytes += (size_t)snprintf(topics + bytes, sizeof(topics) - bytes, "%s", item->valuestring) + 1;
+        count++;
+    }
+    necpnet_result result = connections_change_topics(known, id, topics, count, subscribe, why, sizeof(why));
+    if (result == NECPNET_OK) {
+        api_connection(known, request, answer);
+    } else if (result == NECPNET_ERR_NOT_FOUND) {
+        rest_refuse_desk(answer, request, DESK_NOT_FOUND);
+    } else if (result == NECPNET_ERR_REFUSED || result == NECPNET_ERR_LIMIT_REACHED) {
+        rest_refuse(answer, request, 403, why[0] ? why : "the limit of topics is reached", NULL);
+    } else {
+        rest_refuse_desk(answer, request, DESK_DOWN);
+    }
+}
+
+void api_connection_subscribe(const services* known, const rest_request* request, rest_answer* answer)
+{
+    connection_change_topics(known, request, answer, true);
+}
+
+void api_connection_unsubscribe(const services* known, const rest_request* request, rest_answer* answer)
+{
+    connection_change_topics(known, request, answer, false);
 }

@@ -84,7 +84,7 @@ test("table and description name the same routes, parameters and fields", () => 
 });
 
 // A request that is right but for who asks.
-const sample = { player_id: "ada", session_id: "craft-1", services: ["store"], service: "guild", epoch: 0, connection_id: "0.p0000000000000001" };
+const sample = { player_id: "ada", session_id: "craft-1", services: ["store"], topics: ["chat.lobby"], service: "guild", epoch: 0, connection_id: "0.p0000000000000001" };
 function requestOf(row, object) {
     const at = row.path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(name === row.object && object ? object : sample[name] ?? "1h"));
     const body = Object.fromEntries(row.fields.filter((one) => one.in === "body" && one.required).map((one) => [one.name, sample[one.name]]));
@@ -253,6 +253,37 @@ test("lists are read page by page", async () => {
     const active = (await checked(server.base, "GET", "/ws/connections?status=active", { headers: headers("service") })).json.connections;
     assert.ok(active.length >= 5 && active.every((one) => one.status === "active" && one.from === "127.0.0.0"));
     assert.equal((await checked(server.base, "GET", "/ws/connections?cursor=99.p0000000000000001", { headers: headers("admin") })).json.connections.length, 0);
+});
+
+test("a connection is subscribed with its own rights, over whatever it came", async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}/ws?access_token=${token("player", "rita", { jti: randomUUID() })}`, ["jsonrpc2.necpnet"]);
+    const messages = [];
+    socket.on("message", (data) => messages.push(JSON.parse(data)));
+    await new Promise((resolve, reject) => { socket.on("open", resolve); socket.on("error", reject); });
+    socket.send('{"jsonrpc":"2.0","id":1,"method":"session.hello","params":{}}');
+    await until("the hello", () => messages.some((one) => one.id === 1));
+    who.rita = ["player", "rita"];
+    const mine = (await checked(server.base, "GET", "/ws/connections", { headers: headers("rita") })).json.connections[0];
+    assert.deepEqual([mine.protocol, mine.status, mine.from], ["jsonrpc2.necpnet", "active", "127.0.0.0"]);
+    const change = (name, id, verb, topics) => checked(server.base, "POST", `/connections/${id}/${verb}`, { headers: headers(name, json), body: JSON.stringify({ topics }) });
+    const changed = await change("rita", mine.id, "subscribe", ["chat.lobby", "chat.trade"]);
+    assert.equal(changed.status, 200);
+    assert.ok(["chat.lobby", "chat.trade"].every((name) => changed.json.topics.includes(name)));
+    socket.send('{"jsonrpc":"2.0","id":2,"method":"event.publish","params":{"topic":"chat.lobby","type":"chat.message","data":{"text":"hi"}}}');
+    await until("the message", () => messages.some((one) => one.method === "topic.message" && one.params.topic === "chat.lobby"));
+    assert.equal((await change("admin", mine.id, "subscribe", ["admin.secret"])).status, 403, "an administrator gives no rights that the player lacks");
+    assert.equal((await change("rita", mine.id, "subscribe", ["no topic"])).status, 403);
+    assert.equal((await change("player", mine.id, "subscribe", ["chat.lobby"])).status, 403, "somebody else's");
+    const left = await change("service", mine.id, "unsubscribe", ["chat.lobby"]);
+    assert.ok(!left.json.topics.includes("chat.lobby"));
+    assert.equal((await change("rita", mine.id, "unsubscribe", ["chat.lobby"])).status, 200, "again changes nothing");
+    assert.equal((await change("admin", "0.g00000000000000ff", "subscribe", ["chat.lobby"])).status, 404);
+    const closed = new Promise((resolve) => socket.on("close", resolve));
+    assert.equal((await checked(server.base, "DELETE", `/ws/connections/${mine.id}`, { headers: headers("admin") })).status, 204);
+    assert.equal(await closed, 4005);
+    const binary = await play(server, "p1").catch(() => null);
+    const native = (await checked(server.base, "GET", "/ws/connections", { headers: headers("p1") })).json.connections[0] ?? binary;
+    assert.equal((await change("p1", native.id, "subscribe", ["chat.lobby"])).json.topics[0], "chat.lobby");
 });
 
 test("security events are kept, and read by administrators", async () => {

@@ -77,6 +77,24 @@ static void partner_free(partner_job* job)
     free(job);
 }
 
+/* Whether one may be asked now. Behind the lock. */
+static partner_result partner_admit(partners* all, partner_state* state, uint64_t now_us)
+{
+    if (all->stopping || !all->has_thread) return PARTNER_NONE;
+    if (all->count >= PARTNERS_QUEUE_MAX) {
+        state->figures.refused++;
+        return PARTNER_BUSY;
+    }
+    if (state->open_until_us && (now_us < state->open_until_us || state->trying)) {
+        state->figures.refused++;
+        return PARTNER_OPEN;
+    }
+    state->trying = state->open_until_us != 0;
+    return PARTNER_OK;
+}
+
+#if SERVER_WITH_CURL
+
 /* On the loop. */
 static void partner_deliver(void* user)
 {
@@ -106,24 +124,6 @@ static void partner_judge(partner_state* state, partner who, bool failed, uint64
     }
     state->open_until_us = now_us + PARTNERS_BREAK_US;
 }
-
-/* Whether one may be asked now. Behind the lock. */
-static partner_result partner_admit(partners* all, partner_state* state, uint64_t now_us)
-{
-    if (all->stopping || !all->has_thread) return PARTNER_NONE;
-    if (all->count >= PARTNERS_QUEUE_MAX) {
-        state->figures.refused++;
-        return PARTNER_BUSY;
-    }
-    if (state->open_until_us && (now_us < state->open_until_us || state->trying)) {
-        state->figures.refused++;
-        return PARTNER_OPEN;
-    }
-    state->trying = state->open_until_us != 0;
-    return PARTNER_OK;
-}
-
-#if SERVER_WITH_CURL
 
 static size_t partner_take(char* data, size_t one, size_t count, void* user)
 {

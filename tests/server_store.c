@@ -1,6 +1,6 @@
 /* server_store - the contract of the store, kept by every backend alike: the same tests run over memory and SQLite (and over
  * whatever is added to backends below). Jobs of another thread and answers on a loop are real; SQLite writes to a file of its own
- * below /tmp. That writes outlive a killed process is shown with a real kill: server_kill9 in tests/e2e/server_store.test.mjs.
+ * below /tmp. That writes outlive a killed process is shown with a real kill in tests/e2e/server_store.test.mjs.
  */
 #include "test.h"
 

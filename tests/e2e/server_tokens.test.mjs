@@ -153,10 +153,10 @@ test("hostile tokens of every kind get 401", async () => {
     for (const secret of [signature, SECRET.toString("latin1"), keys.oct.toString("latin1"), "player-1"]) assert.ok(!log.includes(secret), "no secret and no player in the log");
 });
 
-test("20,000 levels of nesting get 401 where they fit", async () => {
+test("the deepest nesting that a head lets through gets 401", async () => {
     const roomy = await start(["--mode", "production", "--bind-address", "127.0.0.1"], { JWT_SECRET: SECRET.toString("base64") });
     try {
-        // WebSocket upgrades and heads share a limit of 8 KB: the deepest token that fits has about 2,900 levels
+        // a head has 8 KB: the deepest token that fits has about 2,900 levels (tests/server_identity.c: 20,000)
         const levels = 2900;
         const token = make('{"alg":"HS256"}', `{"sub":"a","exp":${now() + 60},"x":${"[".repeat(levels)}${"]".repeat(levels)}}`, hs256(SECRET.toString("base64")));
         assert.ok(token.length < 8000);

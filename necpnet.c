@@ -21790,6 +21790,161 @@ NN_PRIVATE necpnet_result nn_schema_map(const necpnet_allocator* allocator, cons
 }
 /* ---- end src/nn_schema_map.c ------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_record.h --------------------------------------------------------------------------------------- */
+/* nn_record - recordings of what a view receives: records with times and a chained check. docs/recording.md has the format.
+ */
+#ifndef NN_RECORD_H
+#define NN_RECORD_H
+
+
+#define NN_RECORD_VERSION 1
+#define NN_RECORD_HEAD_BYTES 5
+#define NN_RECORD_BYTES_MAX 300000 /* of one record's content */
+
+typedef enum nn_record_kind {
+    NN_RECORD_SCHEMA = 1, /* nn_schema_describe */
+    NN_RECORD_CLOCK = 2,  /* server minus local (8), ticks a second (varint) */
+    NN_RECORD_STATE = 3,  /* a STATE frame from its length on */
+    NN_RECORD_RENEW = 4,  /* 1: ordered */
+    NN_RECORD_RESET = 5,
+    NN_RECORD_END = 6 /* number of records before (varint) */
+} nn_record_kind;
+
+/* Zero: nothing is recorded. */
+typedef struct nn_recording {
+    necpnet_recorder to;
+    nn_alloc* alloc;
+    uint64_t at_us; /* of the last record */
+    uint64_t count;
+    uint32_t check; /* of the last record */
+    bool on;
+    bool failed; /* to would not take it */
+    bool begun;  /* at_us counts */
+} nn_recording;
+
+/* nn_recording_begin - writes the head. OK | ERR_IO */
+NN_PRIVATE necpnet_result nn_recording_begin(nn_recording* recording, nn_alloc* alloc, const necpnet_recorder* to);
+
+/* nn_recording_end - writes the last record. OK | ERR_IO (now or before) */
+NN_PRIVATE necpnet_result nn_recording_end(nn_recording* recording);
+
+/* nn_recording_add - one record, at a time; 0: that of the one before. The first time is the beginning, an earlier one than the
+ * last counts as that. Nothing when not on. */
+NN_PRIVATE void nn_recording_add(nn_recording* recording, nn_record_kind kind, const void* data, size_t bytes,
+                                 uint64_t now_us);
+
+/* nn_recording_add_schema - the schema by which what follows is written. */
+NN_PRIVATE void nn_recording_add_schema(nn_recording* recording, const necpnet_schema* schema, uint64_t now_us);
+
+/* nn_record_check - of a record behind another. */
+NN_PRIVATE uint32_t nn_record_check(uint32_t before, const void* record, size_t bytes);
+
+/* nn_record_head - the first bytes of a recording. */
+NN_PRIVATE const uint8_t* nn_record_head(void);
+
+#endif
+/* ---- end src/nn_record.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_record.c --------------------------------------------------------------------------------------- */
+/* nn_record - writing recordings. */
+
+
+#define RECORD_PREFIX_BYTES_MAX (4 + 1 + 8 + 8) /* check of the one before, kind, length, time */
+
+static const uint8_t record_head[NN_RECORD_HEAD_BYTES] = {'N', 'N', 'R', 'C', NN_RECORD_VERSION};
+static const uint8_t record_key[NN_SIPHASH_KEY_BYTES] = {0};
+
+NN_PRIVATE const uint8_t* nn_record_head(void)
+{
+    return record_head;
+}
+
+NN_PRIVATE uint32_t nn_record_check(uint32_t before, const void* record, size_t bytes)
+{
+    uint8_t key[NN_SIPHASH_KEY_BYTES];
+    memcpy(key, record_key, sizeof key);
+    nn_store_u32(key, before);
+    return (uint32_t)nn_siphash64(key, record, bytes);
+}
+
+static bool recording_put(nn_recording* recording, const void* data, size_t bytes)
+{
+    if (recording->failed) return false;
+    recording->failed = !recording->to.write(recording->to.user, data, bytes);
+    return !recording->failed;
+}
+
+NN_PRIVATE necpnet_result nn_recording_begin(nn_recording* recording, nn_alloc* alloc, const necpnet_recorder* to)
+{
+    memset(recording, 0, sizeof *recording);
+    recording->to = *to;
+    recording->alloc = alloc;
+    if (!recording_put(recording, record_head, sizeof record_head)) return NECPNET_ERR_IO;
+    recording->check = nn_record_check(0, record_head, sizeof record_head);
+    recording->on = true;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_recording_add(nn_recording* recording, nn_record_kind kind, const void* data, size_t bytes,
+                                 uint64_t now_us)
+{
+    if (!recording->on || recording->failed) return;
+    uint64_t before_us = recording->begun ? recording->at_us : now_us;
+    if (!now_us) now_us = before_us; /* at the time of the one before */
+    uint64_t passed_us = now_us > before_us ? now_us - before_us : 0;
+    if (bytes > NN_RECORD_BYTES_MAX - 8) {
+        recording->failed = true;
+        return;
+    }
+    size_t content = nn_varint_bytes(passed_us) + bytes;
+    size_t room = 1 + nn_varint_bytes(content) + content + 4;
+    uint8_t* record = (uint8_t*)nn_alloc_take(recording->alloc, room);
+    if (!record) {
+        recording->failed = true; /* with a gap it could not be replayed */
+        return;
+    }
+    nn_writer writer = nn_writer_of(record, room);
+    nn_write_u8(&writer, (uint8_t)kind);
+    nn_write_varint(&writer, content);
+    nn_write_varint(&writer, passed_us);
+    nn_write_bytes(&writer, data, bytes);
+    recording->check = nn_record_check(recording->check, record, nn_writer_bytes(&writer));
+    nn_write_u32(&writer, recording->check);
+    NN_ASSERT(!writer.failed && nn_writer_left(&writer) == 0);
+    (void)recording_put(recording, record, room);
+    nn_alloc_give(recording->alloc, record, room);
+    recording->at_us = before_us + passed_us;
+    recording->begun = before_us > 0;
+    recording->count++;
+}
+
+NN_PRIVATE void nn_recording_add_schema(nn_recording* recording, const necpnet_schema* schema, uint64_t now_us)
+{
+    if (!recording->on || recording->failed) return;
+    size_t bytes = nn_schema_described_bytes(schema);
+    uint8_t* data = (uint8_t*)nn_alloc_take(recording->alloc, bytes);
+    if (!data) {
+        recording->failed = true;
+        return;
+    }
+    nn_writer writer = nn_writer_of(data, bytes);
+    nn_schema_describe(schema, &writer);
+    nn_recording_add(recording, NN_RECORD_SCHEMA, data, bytes, now_us);
+    nn_alloc_give(recording->alloc, data, bytes);
+}
+
+NN_PRIVATE necpnet_result nn_recording_end(nn_recording* recording)
+{
+    uint8_t count[8];
+    nn_writer writer = nn_writer_of(count, sizeof count);
+    if (!recording->on) return NECPNET_ERR_INVALID_STATE;
+    nn_write_varint(&writer, recording->count);
+    nn_recording_add(recording, NN_RECORD_END, count, nn_writer_bytes(&writer), recording->at_us);
+    recording->on = false;
+    return recording->failed ? NECPNET_ERR_IO : NECPNET_OK;
+}
+/* ---- end src/nn_record.c ----------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_quantise.h ------------------------------------------------------------------------------------- */
 /* nn_quantise - structs to rows of integers and back: the only part of state sync that touches floats.
  *
@@ -25992,7 +26147,8 @@ NN_PRIVATE necpnet_result nn_user_ids_change(nn_user_ids* ids, necpnet_entity en
 #define NN_CARRIERS_MAX 2       /* found in a commit, beside those that PARENT fields name */
 #define NN_WORLD_NAP_SLOTS 1024 /* beyond entities_max, for slots that wait for their next use */
 
-typedef struct nn_follower nn_follower; /* nn_follower.h */
+typedef struct nn_follower nn_follower;             /* nn_follower.h */
+typedef struct nn_world_recorder nn_world_recorder; /* nn_world_record.c */
 
 typedef enum nn_slot_flag {
     NN_SLOT_ALIVE = 1,     /* has an entity */
@@ -26130,7 +26286,8 @@ struct necpnet_world {
     uint32_t notice_capacity; /* power of two */
     uint32_t notice_first;
     uint32_t notice_count;
-    uint64_t told;      /* what followers were given to tell */
+    uint64_t told;               /* what followers were given to tell */
+    nn_world_recorder* recorder; /* NULL: none */
     bool has_authority; /* some entity was a client's to write, at some time */
     nn_user_ids user_ids;
     nn_variables variables;  /* for all */
@@ -26174,6 +26331,12 @@ NN_PRIVATE void nn_world_look(necpnet_world* world);
 
 /* nn_world_get_schema - for the schema hash in SETUP. */
 NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world);
+
+/* nn_world_recording_follower - who sees everything, for a recording; NULL: none. nn_world_record_commit - after a commit.
+ * nn_world_end_record - with the world. */
+NN_PRIVATE nn_follower* nn_world_recording_follower(const necpnet_world* world);
+NN_PRIVATE void nn_world_record_commit(necpnet_world* world);
+NN_PRIVATE void nn_world_end_record(necpnet_world* world);
 
 /* nn_world_changed - a live entity's struct was written. */
 NN_PRIVATE void nn_world_changed(necpnet_world* world, nn_world_slot* slot);
@@ -26395,6 +26558,7 @@ static void world_release_slot(necpnet_world* world, nn_world_slot* slot)
 void necpnet_world_destroy(necpnet_world* world)
 {
     if (!world) return;
+    nn_world_end_record(world);
     NN_ASSERT(world->follower_count == 0);
     nn_world_end_sight(world);
     nn_world_end_authority(world);
@@ -26883,6 +27047,7 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
     }
     world->dirty_count = kept;
     nn_world_look(world);
+    nn_world_record_commit(world);
     world->statistics.interest_ns += nn_world_time_ns(world) - began_ns;
     return world->has_refused ? NECPNET_ERR_OUT_OF_RANGE : NECPNET_OK;
 }
@@ -27584,9 +27749,10 @@ struct nn_follower {
     nn_follower* next; /* in its bucket */
     necpnet_peer peer;
     bool ordered;
-    bool thin;   /* the thin codec */
-    bool parked; /* without a connection: only the observer counts */
-    bool rescan; /* for want of memory it does not hold all that it sees */
+    bool thin;    /* the thin codec */
+    bool parked;  /* without a connection: only the observer counts */
+    bool rescan;  /* for want of memory it does not hold all that it sees */
+    bool records; /* of a recording: it sees everything, and nothing limits it */
     nn_observer observer;
     necpnet_entity watched;    /* what it looks from; NECPNET_ENTITY_NONE: from a fixed place, or nowhere */
     nn_follower_state* states; /* in no order */
@@ -28015,6 +28181,10 @@ NN_PRIVATE void nn_follower_schedule(nn_follower* follower, uint64_t now_us)
 
 NN_PRIVATE void nn_follower_refill(nn_follower* follower, uint64_t now_us)
 {
+    if (follower->records) {
+        follower->allowance = UINT64_C(1000000) * NN_STATE_FRAME_BYTES_MAX;
+        return;
+    }
     uint64_t rate = follower->world->config.client_bytes_per_s;
     uint64_t most = rate * 2 / follower->world->config.send_hz;
     if (most < FOLLOWER_BURST_BYTES) most = FOLLOWER_BURST_BYTES;
@@ -28379,7 +28549,7 @@ NN_PRIVATE void nn_follower_clear(nn_follower* follower)
 static bool sight_allows(const nn_follower* follower, uint16_t place)
 {
     const necpnet_world_config* config = &follower->world->config;
-    if (!config->can_see) return true;
+    if (!config->can_see || follower->records) return true;
     necpnet_entity entity = nn_entity_of(follower->world->slots[place].generation, place);
     return config->can_see(config->can_see_user, follower->peer, entity);
 }
@@ -28453,7 +28623,7 @@ static void sight_enter(void* user, uint16_t place)
 static void sight_leave(void* user, uint16_t place)
 {
     nn_follower* follower = (nn_follower*)user;
-    if (!follower->parked && !sight_owns(follower, place)) sight_end(follower, place);
+    if (!follower->parked && !follower->records && !sight_owns(follower, place)) sight_end(follower, place);
 }
 
 /* Whether a slot is to be in view, asked anew. */
@@ -28464,8 +28634,8 @@ static void sight_check(nn_follower* follower, uint16_t place)
     bool seen = state && (state->flags & NN_FOLLOWER_SEEN) && state->generation == slot->generation;
     bool sees = (slot->flags & NN_SLOT_COMMITTED) != 0;
     if (sees && slot->scope == NN_SCOPE_SESSION) {
-        sees = nn_follower_owns(follower, slot);
-    } else if (sees && slot->scope == NN_SCOPE_NORMAL && !nn_follower_owns(follower, slot)) {
+        sees = follower->records || nn_follower_owns(follower, slot);
+    } else if (sees && !follower->records && slot->scope == NN_SCOPE_NORMAL && !nn_follower_owns(follower, slot)) {
         nn_sight sight = nn_observer_sight(&follower->observer, place);
         sees = sight == NN_SIGHT_FULL || (sight == NN_SIGHT_MARGIN && seen);
         sees = sees && sight_allows(follower, place);
@@ -28596,6 +28766,11 @@ NN_PRIVATE bool nn_world_show(necpnet_world* world, uint16_t place, bool changed
         if (changed) sight_changed(own, place);
     }
     if (changed) nn_interest_changed(&world->interest, place);
+    nn_follower* recording = nn_world_recording_follower(world);
+    if (recording) {
+        sight_begin(recording, place);
+        if (changed) sight_changed(recording, place);
+    }
     if (former_owner == owner) return placed;
     nn_follower* former = former_owner != NECPNET_PEER_NONE ? nn_follower_find(world, former_owner) : NULL;
     if (former && !former->parked) {
@@ -28612,6 +28787,8 @@ NN_PRIVATE void nn_world_hide(necpnet_world* world, uint16_t place)
     nn_interest_take(&world->interest, place);
     if (world->slots[place].scope == NN_SCOPE_WORLD) sight_hide_all(world, place);
     if (own && !own->parked) sight_end(own, place);
+    nn_follower* recording = nn_world_recording_follower(world);
+    if (recording) sight_end(recording, place);
 }
 
 /* Where it looks from, as of the last commit; what it watches may be gone: then it stays where that was last. */
@@ -29717,7 +29894,8 @@ static const uint32_t* check_row(const nn_follower* follower, const nn_follower_
 NN_PRIVATE size_t nn_follower_make_checks(nn_follower* follower, uint8_t* to, size_t room, uint64_t now_us)
 {
     const necpnet_world* world = follower->world;
-    if (!world->config.check_interval_ms || now_us < follower->check_us || !follower->state_count) return 0;
+    if (follower->records || !world->config.check_interval_ms || now_us < follower->check_us || !follower->state_count)
+        return 0;
     uint32_t count = (uint32_t)nn_min_u64(check_count(follower), room > 2 ? (room - 2) / NN_CHECK_BYTES_MAX : 0);
     nn_writer writer = nn_writer_of(to, nn_min_size(room, NN_CHECKS_BYTES_MAX));
     uint8_t salt = (uint8_t)follower->frame_next;
@@ -29737,7 +29915,8 @@ NN_PRIVATE size_t nn_follower_make_checks(nn_follower* follower, uint8_t* to, si
         nn_write_u16(&writer, nn_check_hash(plan, row, owner, state->generation, salt));
         made++;
     }
-    follower->check_us = now_us + CHECK_PERIOD_US;
+    uint64_t interval_us = (uint64_t)world->config.check_interval_ms * 1000;
+    follower->check_us = now_us + nn_max_u64(CHECK_PERIOD_US, interval_us / follower->state_count);
     if (!made) return 0;
     NN_ASSERT(!writer.failed);
     to[1] = made;
@@ -30589,6 +30768,100 @@ NN_PRIVATE bool nn_follower_write(nn_follower* follower, nn_writer* writer, size
 }
 /* ---- end src/nn_follower_write.c --------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_world_record.c --------------------------------------------------------------------------------- */
+/* nn_world_record - a world as a recording: what a client would receive that sees everything and has all the room it wants. */
+
+#define RECORD_PEER UINT64_MAX /* no client has this number */
+#define RECORD_FRAMES_MAX 4096 /* of one commit: more than the largest world takes */
+#define RECORD_BYTES (NN_STATE_FRAME_BYTES_MAX + 16)
+
+struct nn_world_recorder {
+    nn_recording recording;
+    nn_follower* follower;
+    uint32_t tick_hz;
+    uint32_t every_ticks;
+    uint32_t first_tick;
+    uint32_t next_tick;
+    bool begun;
+    uint8_t frame[RECORD_BYTES];
+};
+
+static necpnet_result world_record_end(necpnet_world* world)
+{
+    nn_world_recorder* recorder = world->recorder;
+    if (!recorder) return NECPNET_ERR_INVALID_STATE;
+    necpnet_result result = nn_recording_end(&recorder->recording);
+    nn_world_unfollow(world, recorder->follower);
+    nn_world_forget(world, RECORD_PEER);
+    nn_alloc_give(&world->alloc, recorder, sizeof *recorder);
+    world->recorder = NULL;
+    return result;
+}
+
+necpnet_result necpnet_world_record(necpnet_world* world, const necpnet_recorder* recorder, uint32_t tick_hz,
+                                    uint32_t every_ticks)
+{
+    if (!world) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!recorder) return world_record_end(world);
+    if (!recorder->write || tick_hz < 1 || tick_hz > 1000 || every_ticks < 1 || every_ticks > 1000) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    if (world->recorder) return NECPNET_ERR_ALREADY_EXISTS;
+    nn_world_recorder* made = (nn_world_recorder*)nn_alloc_take(&world->alloc, sizeof *made);
+    if (!made) return NECPNET_ERR_OUT_OF_MEMORY;
+    necpnet_result result = nn_world_follow(world, RECORD_PEER, true, &made->follower);
+    if (result) {
+        nn_alloc_give(&world->alloc, made, sizeof *made);
+        return result;
+    }
+    made->follower->records = true;
+    made->tick_hz = tick_hz;
+    made->every_ticks = every_ticks;
+    world->recorder = made;
+    result = nn_recording_begin(&made->recording, &world->alloc, recorder);
+    uint8_t clock[16];
+    nn_writer writer = nn_writer_of(clock, sizeof clock);
+    nn_write_u64(&writer, 0);
+    nn_write_varint(&writer, tick_hz);
+    nn_recording_add_schema(&made->recording, world->schema, 0);
+    nn_recording_add(&made->recording, NN_RECORD_CLOCK, clock, nn_writer_bytes(&writer), 0);
+    if (result) (void)world_record_end(world);
+    return result;
+}
+
+NN_PRIVATE nn_follower* nn_world_recording_follower(const necpnet_world* world)
+{
+    return world->recorder ? world->recorder->follower : NULL;
+}
+
+NN_PRIVATE void nn_world_record_commit(necpnet_world* world)
+{
+    nn_world_recorder* recorder = world->recorder;
+    if (!recorder || (recorder->begun && world->tick < recorder->next_tick)) return;
+    if (!recorder->begun) recorder->first_tick = world->tick;
+    recorder->begun = true;
+    recorder->next_tick = world->tick + recorder->every_ticks;
+    necpnet_world_statistics kept = world->statistics; /* of what clients get */
+    uint64_t time_us = 1000000 + (uint64_t)(world->tick - recorder->first_tick) * 1000000 / recorder->tick_hz;
+    nn_follower* follower = recorder->follower;
+    for (unsigned i = 0; i < RECORD_FRAMES_MAX; i++) {
+        uint32_t value;
+        nn_writer writer = nn_writer_of(recorder->frame, RECORD_BYTES);
+        follower->next_us = 0;
+        if (!nn_follower_write(follower, &writer, NN_STATE_FRAME_BYTES_MAX, &value, time_us)) break;
+        nn_recording_add(&recorder->recording, NN_RECORD_STATE, recorder->frame + 1, nn_writer_bytes(&writer) - 1,
+                         time_us);
+        if (!follower->pending_count && !follower->walk_from) break;
+    }
+    world->statistics = kept;
+}
+
+NN_PRIVATE void nn_world_end_record(necpnet_world* world)
+{
+    if (world->recorder) (void)world_record_end(world);
+}
+/* ---- end src/nn_world_record.c ----------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_playback.h ------------------------------------------------------------------------------------- */
 /* nn_playback - when to show what: the view's time behind the server's, adapted to the jitter of arrival.
  *
@@ -30921,6 +31194,7 @@ struct necpnet_view {
     uint32_t complete_count;
     uint32_t complete_tick; /* the newest of them */
     uint8_t renewing;       /* complete frames until what is stale leaves; 0: nothing is */
+    nn_recording recording;
     nn_view_out out;
     nn_view_held* held; /* by rising entity */
     uint32_t held_count;
@@ -31020,6 +31294,9 @@ NN_PRIVATE void nn_view_ask_repair(necpnet_view* view, uint16_t place);
 /* nn_view_skip_checks - beyond those of a frame; false: malformed. nn_view_take_checks - compare; tick: of the frame. */
 NN_PRIVATE bool nn_view_skip_checks(nn_reader* reader);
 NN_PRIVATE void nn_view_take_checks(necpnet_view* view, nn_reader* reader, uint32_t tick);
+
+/* nn_view_record_clock - after nn_view_set_clock. */
+NN_PRIVATE void nn_view_record_clock(necpnet_view* view);
 
 /* nn_view_find_held - or NULL. */
 NN_PRIVATE nn_view_held* nn_view_find_held(const necpnet_view* view, necpnet_entity entity);
@@ -31181,6 +31458,7 @@ static void view_release_entity(necpnet_view* view, nn_view_slot* slot)
 void necpnet_view_destroy(necpnet_view* view)
 {
     if (!view) return;
+    if (view->recording.on) (void)nn_recording_end(&view->recording);
     nn_view_reset_held(view);
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
         view_release_entity(view, &view->slots[i]);
@@ -31276,6 +31554,7 @@ static void view_forget_tracks(necpnet_view* view)
 
 NN_PRIVATE void nn_view_reset(necpnet_view* view)
 {
+    nn_recording_add(&view->recording, NN_RECORD_RESET, NULL, 0, 0);
     nn_view_reset_held(view);
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
         nn_view_slot* slot = &view->slots[i];
@@ -31301,6 +31580,8 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view)
 
 NN_PRIVATE void nn_view_renew(necpnet_view* view, bool ordered)
 {
+    uint8_t how = ordered;
+    nn_recording_add(&view->recording, NN_RECORD_RENEW, &how, 1, 0);
     for (uint32_t i = 0; i < view->slot_capacity; i++) view->slots[i].stale = view->slots[i].entity != NULL;
     view->renewing = ordered ? 1 : NN_STATE_GREETING_FRAMES;
     view->complete_count = 0;
@@ -31360,6 +31641,7 @@ static necpnet_result view_change_schema(necpnet_view* view, const necpnet_schem
     view->schema = schema;
     necpnet_schema_destroy(view->map);
     view->map = map;
+    nn_recording_add_schema(&view->recording, schema, 0);
     return NECPNET_OK;
 }
 
@@ -31783,7 +32065,7 @@ static void view_note_complete(necpnet_view* view, uint32_t tick)
     view->complete[view->complete_count++ % NN_VIEW_STATES] = tick;
 }
 
-NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, uint64_t now_us)
+static necpnet_result view_read(necpnet_view* view, nn_reader* reader, uint64_t now_us)
 {
     view_frame frame;
     memset(&frame, 0, sizeof frame);
@@ -31825,6 +32107,16 @@ NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, ui
     return NECPNET_OK;
 }
 
+NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, uint64_t now_us)
+{
+    const uint8_t* begin = reader->at;
+    necpnet_result result = view_read(view, reader, now_us);
+    if (result == NECPNET_OK) {
+        nn_recording_add(&view->recording, NN_RECORD_STATE, begin, (size_t)(reader->at - begin), now_us);
+    }
+    return result;
+}
+
 NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view)
 {
     return view->error;
@@ -31844,6 +32136,7 @@ NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local
 {
     view->server_minus_local_us = server_minus_local_us;
     if (tick_hz) view->playback.tick_hz = tick_hz;
+    nn_view_record_clock(view);
 }
 
 /* ---- events and walking */
@@ -32842,6 +33135,309 @@ NN_PRIVATE bool nn_view_poll_held(necpnet_view* view, necpnet_view_event* out_ev
     return false;
 }
 /* ---- end src/nn_view_write.c ------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_view_record.c ---------------------------------------------------------------------------------- */
+/* nn_view_record - what a view receives, as a recording. */
+
+necpnet_result necpnet_view_record(necpnet_view* view, const necpnet_recorder* recorder)
+{
+    if (!view || (recorder && !recorder->write)) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (!recorder) return nn_recording_end(&view->recording);
+    if (view->recording.on) return NECPNET_ERR_ALREADY_EXISTS;
+    if (view->numbered) return NECPNET_ERR_INVALID_STATE; /* what comes next follows from what came before */
+    necpnet_result result = nn_recording_begin(&view->recording, &view->alloc, recorder);
+    nn_recording_add_schema(&view->recording, view->schema, 0);
+    return result;
+}
+
+NN_PRIVATE void nn_view_record_clock(necpnet_view* view)
+{
+    uint8_t data[16];
+    nn_writer writer = nn_writer_of(data, sizeof data);
+    nn_write_u64(&writer, (uint64_t)view->server_minus_local_us);
+    nn_write_varint(&writer, view->playback.tick_hz);
+    nn_recording_add(&view->recording, NN_RECORD_CLOCK, data, nn_writer_bytes(&writer), 0);
+}
+/* ---- end src/nn_view_record.c ------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_replay.c --------------------------------------------------------------------------------------- */
+/* nn_replay - a recording fed into a view again. What is read may be cut, damaged or made by somebody who means harm: each
+ * record's check, length and time are judged before it counts. */
+
+#include <stdio.h>
+
+#define REPLAY_TIME_MAX (UINT64_C(1) << 53) /* 285 years */
+#define REPLAY_TEXT_BYTES 160
+#define REPLAY_BEGIN_US 1000000 /* the view's time at 0 of the recording */
+
+struct necpnet_replay {
+    nn_alloc alloc;
+    necpnet_replay_config config;
+    necpnet_schema* own_schema; /* as the recording describes it, where the application brought none */
+    necpnet_view* view;
+    uint8_t* content; /* of the record that comes next */
+    size_t capacity;
+    size_t bytes;
+    uint8_t kind;  /* of it; 0: none is there */
+    size_t behind; /* where in content its own bytes begin */
+    uint64_t next_us;
+    uint32_t check;
+    bool over;
+    necpnet_result result;
+    char error[REPLAY_TEXT_BYTES];
+    necpnet_replay_info info;
+};
+
+necpnet_result necpnet_replay_config_default(necpnet_replay_config* config)
+{
+    if (!config) return NECPNET_ERR_INVALID_ARGUMENT;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    return NECPNET_OK;
+}
+
+static necpnet_result replay_refuse(necpnet_replay* replay, const char* why)
+{
+    (void)snprintf(replay->error, sizeof replay->error, "record %llu at byte %llu: %s",
+                   (unsigned long long)replay->info.records + 1, (unsigned long long)replay->info.bytes, why);
+    nn_log_write(&replay->config.logger, NECPNET_LOG_WARNING, "recording: %s", replay->error);
+    replay->kind = 0;
+    replay->result = NECPNET_ERR_BAD_DATA;
+    return replay->result;
+}
+
+static size_t replay_read(necpnet_replay* replay, void* to, size_t bytes)
+{
+    size_t got = 0;
+    while (got < bytes) {
+        size_t more = replay->config.read(replay->config.user, (uint8_t*)to + got, bytes - got);
+        if (more == 0 || more > bytes - got) break;
+        got += more;
+    }
+    return got;
+}
+
+static bool replay_reserve(necpnet_replay* replay, size_t bytes)
+{
+    if (bytes <= replay->capacity) return true;
+    size_t capacity = replay->capacity ? replay->capacity : 1024;
+    while (capacity < bytes) capacity *= 2;
+    uint8_t* content = (uint8_t*)nn_alloc_grow(&replay->alloc, replay->content, replay->capacity, capacity);
+    if (!content) return false;
+    replay->content = content;
+    replay->capacity = capacity;
+    return true;
+}
+
+/* The next record into content; its check and time are right then. */
+static necpnet_result replay_fetch(necpnet_replay* replay)
+{
+    uint8_t head[9];
+    uint8_t check[4];
+    if (replay->result || replay->kind || replay->over) return replay->result;
+    size_t got = replay_read(replay, head, 2);
+    if (got == 0) return replay_refuse(replay, "the recording was cut: its end is missing");
+    size_t length_bytes = got == 2 ? (size_t)1 << (head[1] >> 6) : 0;
+    if (got < 2 || replay_read(replay, head + 2, length_bytes - 1) < length_bytes - 1) {
+        return replay_refuse(replay, "cut within its length");
+    }
+    nn_reader reader = nn_reader_of(head + 1, length_bytes);
+    uint64_t bytes = nn_read_varint(&reader);
+    if (bytes < 1 || bytes > NN_RECORD_BYTES_MAX) return replay_refuse(replay, "of a length that none has");
+    size_t prefix = 1 + length_bytes;
+    if (!replay_reserve(replay, prefix + (size_t)bytes)) return NECPNET_ERR_OUT_OF_MEMORY;
+    memcpy(replay->content, head, prefix);
+    if (replay_read(replay, replay->content + prefix, (size_t)bytes) < bytes || replay_read(replay, check, 4) < 4) {
+        return replay_refuse(replay, "the recording was cut within it");
+    }
+    uint32_t expected = nn_record_check(replay->check, replay->content, prefix + (size_t)bytes);
+    if (expected != nn_load_u32(check)) return replay_refuse(replay, "damaged: its check does not fit");
+    reader = nn_reader_of(replay->content + prefix, (size_t)bytes);
+    uint64_t passed_us = nn_read_varint(&reader);
+    if (reader.failed || passed_us > REPLAY_TIME_MAX || replay->next_us + passed_us > REPLAY_TIME_MAX) {
+        return replay_refuse(replay, "of a time that cannot be");
+    }
+    if (head[0] < NN_RECORD_SCHEMA || head[0] > NN_RECORD_END) return replay_refuse(replay, "of an unknown kind");
+    replay->check = expected;
+    replay->next_us += passed_us;
+    replay->kind = head[0];
+    replay->behind = (size_t)(reader.at - replay->content);
+    replay->bytes = prefix + (size_t)bytes;
+    return NECPNET_OK;
+}
+
+static necpnet_result replay_schema(necpnet_replay* replay, nn_reader* reader)
+{
+    char text[NECPNET_REASON_BYTES_MAX + 1] = "";
+    necpnet_schema* writer = NULL;
+    necpnet_result result = nn_schema_read(&replay->alloc.allocator, &replay->config.logger, reader, &writer);
+    if (result == NECPNET_ERR_OUT_OF_MEMORY) return result;
+    if (result) return replay_refuse(replay, "its schema does not decode");
+    if (!replay->view) { /* the first */
+        necpnet_view_config config;
+        const necpnet_schema* schema = replay->config.schema;
+        if (!schema) schema = replay->own_schema = writer;
+        (void)necpnet_view_config_default(&config);
+        config.allocator = replay->alloc.allocator;
+        config.logger = replay->config.logger;
+        config.schema = schema;
+        config.entities_max = NN_WORLD_SLOTS_MAX;
+        result = necpnet_view_create(&config, &replay->view);
+        if (result) {
+            if (!replay->own_schema) necpnet_schema_destroy(writer);
+            return result;
+        }
+    }
+    result = nn_view_follow_schema(replay->view, writer, text);
+    if (writer != replay->own_schema) necpnet_schema_destroy(writer);
+    if (result != NECPNET_ERR_SCHEMA_DIFFERS) return result;
+    (void)replay_refuse(replay, text);
+    return replay->result = result;
+}
+
+static necpnet_result replay_obey(necpnet_replay* replay, nn_reader* reader)
+{
+    uint64_t offset_us;
+    uint64_t number;
+    necpnet_result result;
+    if (replay->kind == NN_RECORD_SCHEMA) return replay_schema(replay, reader);
+    if (!replay->view) return replay_refuse(replay, "the first is not a schema");
+    switch ((nn_record_kind)replay->kind) {
+    case NN_RECORD_CLOCK:
+        offset_us = nn_read_u64(reader);
+        number = nn_read_varint(reader);
+        if (reader->failed || number > 1000) return replay_refuse(replay, "a clock that does not decode");
+        (void)offset_us; /* of the one who recorded it; here the recording's own time counts */
+        nn_view_set_clock(replay->view, 0, (uint32_t)number);
+        if (number) replay->info.tick_hz = (uint32_t)number;
+        break;
+    case NN_RECORD_STATE:
+        result = nn_view_read(replay->view, reader, REPLAY_BEGIN_US + replay->next_us);
+        if (result == NECPNET_ERR_OUT_OF_MEMORY) return result;
+        if (result) return replay_refuse(replay, nn_view_get_error(replay->view));
+        replay->info.frames++;
+        break;
+    case NN_RECORD_RENEW: nn_view_renew(replay->view, nn_read_u8(reader) != 0); break;
+    case NN_RECORD_RESET: nn_view_reset(replay->view); break;
+    case NN_RECORD_END:
+    default:
+        number = nn_read_varint(reader);
+        if (!reader->failed && number != replay->info.records) {
+            return replay_refuse(replay, "the end counts other records than there were");
+        }
+        replay->over = true;
+        replay->info.is_whole = true;
+        break;
+    }
+    if (reader->failed || nn_reader_left(reader)) return replay_refuse(replay, "of another length than its kind has");
+    return NECPNET_OK;
+}
+
+/* The record that was fetched takes effect. */
+static necpnet_result replay_take(necpnet_replay* replay)
+{
+    nn_reader reader = nn_reader_of(replay->content + replay->behind, replay->bytes - replay->behind);
+    necpnet_result result = replay_obey(replay, &reader);
+    if (result) {
+        if (!replay->result) replay->result = result;
+        return result;
+    }
+    replay->info.records++;
+    replay->info.bytes += replay->bytes + 4;
+    replay->info.time_us = replay->next_us;
+    replay->kind = 0;
+    return NECPNET_OK;
+}
+
+static necpnet_result replay_begin(necpnet_replay* replay)
+{
+    uint8_t head[NN_RECORD_HEAD_BYTES];
+    size_t got = replay_read(replay, head, sizeof head);
+    if (got < sizeof head || memcmp(head, nn_record_head(), 4) != 0) {
+        return replay_refuse(replay, "this is no recording of necpnet's");
+    }
+    if (head[4] != NN_RECORD_VERSION) {
+        char text[80];
+        (void)snprintf(text, sizeof text, "of version %u; this reads version %u", (unsigned)head[4],
+                       (unsigned)NN_RECORD_VERSION);
+        return replay_refuse(replay, text);
+    }
+    replay->info.bytes = sizeof head;
+    replay->info.tick_hz = 60;
+    replay->check = nn_record_check(0, head, sizeof head);
+    necpnet_result result = replay_fetch(replay);
+    if (result == NECPNET_OK) result = replay_take(replay);
+    return result;
+}
+
+necpnet_result necpnet_replay_create(const necpnet_replay_config* config, necpnet_replay** out_replay)
+{
+    if (!config || !out_replay || !config->read) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    nn_alloc alloc;
+    nn_alloc_init(&alloc, &config->allocator);
+    necpnet_replay* replay = (necpnet_replay*)nn_alloc_take(&alloc, sizeof *replay);
+    if (!replay) return NECPNET_ERR_OUT_OF_MEMORY;
+    replay->alloc = alloc;
+    replay->config = *config;
+    necpnet_result result = replay_begin(replay);
+    if (result) {
+        necpnet_replay_destroy(replay);
+        return result;
+    }
+    *out_replay = replay;
+    return NECPNET_OK;
+}
+
+void necpnet_replay_destroy(necpnet_replay* replay)
+{
+    if (!replay) return;
+    necpnet_view_destroy(replay->view);
+    necpnet_schema_destroy(replay->own_schema);
+    nn_alloc_give(&replay->alloc, replay->content, replay->capacity);
+    nn_alloc alloc = replay->alloc;
+    nn_alloc_give(&alloc, replay, sizeof *replay);
+}
+
+necpnet_result necpnet_replay_update(necpnet_replay* replay, uint64_t time_us)
+{
+    if (!replay) return NECPNET_ERR_INVALID_ARGUMENT;
+    while (!replay->result && !replay->over) {
+        necpnet_result result = replay_fetch(replay);
+        if (result == NECPNET_OK && replay->next_us > time_us) break;
+        if (result == NECPNET_OK) result = replay_take(replay);
+        if (result == NECPNET_ERR_OUT_OF_MEMORY) return replay->result = result;
+    }
+    if (time_us > replay->next_us && (replay->over || replay->result)) time_us = replay->next_us;
+    (void)necpnet_view_update(replay->view, REPLAY_BEGIN_US + time_us);
+    if (replay->result) return replay->result;
+    return replay->over ? NECPNET_ERR_CLOSED : NECPNET_OK;
+}
+
+uint64_t necpnet_replay_next_us(necpnet_replay* replay)
+{
+    if (!replay || replay->over || replay_fetch(replay)) return UINT64_MAX;
+    return replay->next_us;
+}
+
+necpnet_view* necpnet_replay_get_view(const necpnet_replay* replay)
+{
+    return replay ? replay->view : NULL;
+}
+
+const necpnet_schema* necpnet_replay_get_schema(const necpnet_replay* replay)
+{
+    return replay ? nn_view_get_schema(replay->view) : NULL;
+}
+
+necpnet_result necpnet_replay_get_info(const necpnet_replay* replay, necpnet_replay_info* out_info)
+{
+    if (!replay || !out_info) return NECPNET_ERR_INVALID_ARGUMENT;
+    *out_info = replay->info;
+    out_info->error = replay->error;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_replay.c ----------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_columns.c -------------------------------------------------------------------------------------- */
 /* nn_columns - for engines that keep components in arrays: many entities in one call, from and to columns. */

@@ -23925,7 +23925,7 @@ static void predict_begin(predict_race* race, const nn_field_plan* field, const 
     race->grid = grid;
     race->largest = grid->timeline->rows[0][field->word]; /* of a QUAT */
     race->turned = false;
-    race->spin.sought = false;
+    race->spin.sought = race->spin.found = false;
     series->count = field->components;
     series->size = grid->size;
     series->loaded = 0;

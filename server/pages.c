@@ -121,7 +121,12 @@ static bool pages_take(int descriptor, text* out)
 pages_result pages_read(const pages* found, const char* path, const char* known_tag, text* out, char* out_tag,
                         const char** out_type)
 {
+    char page[512];
     if (strcmp(path, "/") == 0) path = "/index.html";
+    if (!strchr(path, '.') && strlen(path) < 256) { /* a page by its name: /dashboard */
+        snprintf(page, sizeof(page), "%s.html", path);
+        path = page;
+    }
     *out_type = pages_type(path);
     out_tag[0] = 0;
     if (!*out_type || !pages_is_plain(path)) return PAGES_MISSING;

@@ -85,18 +85,21 @@ if [ ${#missing[@]} -gt 0 ]; then
     rm -f /tmp/necpnet-setup.$$.log
 fi
 
-# npm packages of the tests, exactly as their lock files say.
-if [ $what = full ] && command -v npm >/dev/null; then
+# npm packages exactly as their lock files say: of the tests, and (also for `make run`, where npm is there) of the dashboard.
+where=.
+[ $what = full ] || where=server/web
+if command -v npm >/dev/null; then
     while read -r lock; do
         folder=$(dirname "$lock")
         if [ ! -d "$folder/node_modules" ] || [ "$lock" -nt "$folder/node_modules/.package-lock.json" ]; then
             echo "setup.sh: npm ci in $folder"
             (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error) || {
                 echo "setup.sh: npm ci failed in $folder; is the registry reachable (npm config get registry)?"
-                exit 1
+                [ $what = full ] && exit 1
+                break # only the dashboard will be missing
             }
             touch "$folder/node_modules/.package-lock.json"
         fi
-    done < <(find . -name package-lock.json -not -path '*/node_modules/*' -not -path './build/*' | sort)
+    done < <(find $where -name package-lock.json -not -path '*/node_modules/*' -not -path './build/*' | sort)
 fi
 echo "setup.sh: nothing missing"

@@ -563,7 +563,8 @@ static void stolen_resume(const uint8_t* data, size_t bytes)
     uint8_t whole[NN_HANDSHAKE_BYTES];
     if (!fuzz.resumes) return;
     memcpy(whole, fuzz.resume, sizeof whole);
-    for (size_t i = 0; i + 2 < bytes; i += 3) whole[(data[i] | data[i + 1] << 8) % sizeof whole] ^= data[i + 2];
+    for (size_t i = 0; i + 2 < bytes; i += 3)
+        whole[((size_t)data[i] | (size_t)data[i + 1] << 8) % sizeof whole] ^= data[i + 2];
     stranger_datagram(whole, sizeof whole, false);
 }
 

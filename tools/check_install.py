@@ -61,7 +61,7 @@ def main():
                     ["./by_pkg_config"], cwd=scratch)
         for name in ("necpnet.h", "necpnet.c"):
             shutil.copy(os.path.join(ROOT, name), scratch)
-        attempt("two files", ["cc", "-std=c11", "-I.", "stranger.c", "necpnet.c", "-o", "by_two_files", "-lpthread"],
+        attempt("two files", ["cc", "-std=c11", "-I.", "stranger.c", "necpnet.c", "-o", "by_two_files", "-lpthread", "-lm"],
                 ["./by_two_files"], cwd=scratch)
     sys.exit(1 if failed else 0)
 

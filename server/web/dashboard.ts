@@ -180,10 +180,9 @@ async function showRoutes(): Promise<void> {
 }
 
 async function showSessions(): Promise<void> {
-  type Session = { player: string; connected?: boolean; state?: string; role: string; topics?: number | string[]; resumed?: number };
+  type Session = { player: string; protocol: string; status: string; topics: number; resumes: number };
   const { sessions } = await rpc.call<{ sessions: Session[] }>("session.list", {});
-  fill("sessions", sessions.map((one) => row([one.player, one.state ?? (one.connected === false ? "away" : "connected"), one.role,
-    String(Array.isArray(one.topics) ? one.topics.length : one.topics ?? 0), String(one.resumed ?? 0)], [3, 4])), "no session");
+  fill("sessions", sessions.map((one) => row([one.player, one.protocol, one.status, String(one.topics), String(one.resumes)], [3, 4])), "no session");
 }
 
 function complain(error: unknown): void {

@@ -48,6 +48,7 @@ const BACK_MS = [500, 1000, 2000, 5000];
 export class Rpc {
   onOpen: () => void = () => {};
   onLost: (why: string) => void = () => {};
+  isOpen = false; /* and has said hello */
   private readonly handlers = new Map<string, (params: never) => void>();
   private readonly waiting = new Map<number, { done: (result: never) => void; failed: (error: Error) => void }>();
   private socket: WebSocket | null = null;
@@ -73,10 +74,12 @@ export class Rpc {
     socket.onopen = () => {
       this.call("session.hello", {}).then(() => {
         this.tries = 0;
+        this.isOpen = true;
         this.onOpen();
       }, (error: Error) => this.onLost(error.message));
     };
     socket.onclose = (event) => {
+      if (this.socket === socket) this.isOpen = false;
       for (const one of this.waiting.values()) one.failed(new Error("the connection is lost"));
       this.waiting.clear();
       if (this.closed || this.socket !== socket) return;

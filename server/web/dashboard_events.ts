@@ -50,16 +50,22 @@ export class Events {
   async begin(): Promise<void> {
     const { types } = await this.rpc.call<{ types: (Schema & { title?: string; "x-version"?: number })[] }>("event.types", {});
     for (const schema of types) this.schemas.set(`${schema.title}.${schema["x-version"] ?? 1}`, schema);
-    for (const topic of this.topics) await this.rpc.call("topic.subscribe", { topic }).catch(() => {});
+    for (const topic of [...this.topics]) await this.request(topic);
   }
 
   private async subscribe(topic: string): Promise<void> {
     if (!topic || this.topics.has(topic)) return;
+    this.topics.add(topic);
+    this.drawTopics();
+    if (this.rpc.isOpen) await this.request(topic); /* else begin does */
+  }
+
+  private async request(topic: string): Promise<void> {
     try {
       await this.rpc.call("topic.subscribe", { topic });
-      this.topics.add(topic);
-      this.drawTopics();
     } catch (error) {
+      if (!this.rpc.isOpen) return;
+      this.topics.delete(topic);
       this.drawTopics((error as Error).message);
     }
   }

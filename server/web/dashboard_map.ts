@@ -2,15 +2,14 @@
 import type { Rpc } from "./dashboard_api";
 
 interface Entity {
-  id: number;
+  entity: number;
   type: string;
-  [field: string]: unknown;
+  fields: Record<string, unknown>; /* those that changed */
 }
 
 interface Changed {
-  entered?: Entity[];
-  changed?: Entity[];
-  left?: number[];
+  entities: Entity[];
+  gone?: number[];
 }
 
 const CELLS = 4; /* zones a side where the world has no names for them */
@@ -23,21 +22,21 @@ export class WorldMap {
 
   constructor(rpc: Rpc) {
     this.rpc = rpc;
-    rpc.on<Changed>("state.changed", (changes) => this.take(changes));
+    rpc.on<{ state: Changed }>("state.changed", (news) => this.take(news.state));
     new ResizeObserver(() => this.draw()).observe(this.canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
 
   async begin(): Promise<void> {
     this.entities.clear();
-    const answer = await this.rpc.call<{ entities: Entity[] }>("state.subscribe", {});
-    this.take({ entered: answer.entities });
+    const answer = await this.rpc.call<{ state: Changed }>("state.subscribe", {});
+    this.take(answer.state);
   }
 
   private take(changes: Changed): void {
-    for (const id of changes.left ?? []) this.entities.delete(id);
-    for (const entity of [...(changes.entered ?? []), ...(changes.changed ?? [])]) {
-      this.entities.set(entity.id, { ...this.entities.get(entity.id), ...entity });
+    for (const id of changes.gone ?? []) this.entities.delete(id);
+    for (const news of changes.entities) {
+      this.entities.set(news.entity, { ...news, fields: { ...this.entities.get(news.entity)?.fields, ...news.fields } });
     }
     if (this.due) return;
     this.due = true;
@@ -51,7 +50,7 @@ export class WorldMap {
   private places(): [number, number, string][] {
     const found: [number, number, string][] = [];
     for (const entity of this.entities.values()) {
-      const position = entity["position"] as number[] | undefined;
+      const position = entity.fields["position"] as number[] | undefined;
       if (Array.isArray(position) && position.length >= 2) found.push([position[0]!, position[1]!, entity.type]);
     }
     return found;

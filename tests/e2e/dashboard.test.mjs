@@ -50,7 +50,7 @@ const clientsOf = (page) => page.locator(".card b").first().textContent().then(N
 
 test("nobody sees anything without a token, and a player's token is refused with the reason", async () => {
     const { page } = await open(null);
-    await page.waitForSelector("#refused:not([hidden])");
+    await page.waitForSelector("#refused:not([hidden])", { timeout: 10000 });
     assert.match(await page.textContent("#refused"), /Sign in/);
     assert.ok(await page.isHidden("main"));
     await page.fill("#token", makeJwt(SECRET, "player-1", "player"));
@@ -69,7 +69,8 @@ test("fifty clients join and are counted; plots and tables move", async () => {
     load = spawn(path.resolve(BUILD, "bin/necpnet"), ["load", `ws://127.0.0.1:${server.port}/ws`, "--clients", String(CLIENTS), "--rate", "10", "--seconds", "120", "--key", KEY],
         { stdio: "ignore" });
     await until("fifty clients", async () => await clientsOf(page) === CLIENTS, 30000);
-    await until("fifty rows", async () => await page.locator("#connections tbody tr").count() === CLIENTS, 15000);
+    // and the page's own JSON-RPC
+    await until("fifty-one rows", async () => await page.locator("#connections tbody tr").count() === CLIENTS + 1, 15000);
     assert.match(await page.locator("#status b").textContent(), /Healthy/);
     await until("traffic in the cards", async () => /[1-9].*B\/s/.test(await page.locator(".card b").nth(1).textContent()), 15000);
     const drawn = () => page.locator("#plot-clients canvas").evaluate((canvas) => {
@@ -116,7 +117,7 @@ test("the inspector shows what is published, filtered and paused", async () => {
     assert.match(await page.textContent("#events tbody"), /system\.notice/);
     assert.equal(await page.locator("#events dt").first().textContent(), "text");
     await page.check("#event-pause");
-    await publish("second notice");
+    assert.ok((await publish("second notice")).result);
     await page.waitForTimeout(500);
     assert.ok(!/second notice/.test(await page.textContent("#events tbody")), "paused");
     await page.uncheck("#event-pause");

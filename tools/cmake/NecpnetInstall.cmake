@@ -6,7 +6,7 @@ set(NECPNET_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/necpnet)
 # What a user of the static library has to link beside it.
 set(NECPNET_PRIVATE_LIBS "")
 set(NECPNET_PRIVATE_CFLAGS "")
-foreach(pair MBEDTLS:-lmbedtls:-lmbedx509:-lmbedcrypto SODIUM:-lsodium LZ4:-llz4 OPUS:-lopus ZLIB:-lz CJSON:-lcjson)
+foreach(pair MBEDTLS:-lmbedtls:-lmbedx509:-lmbedcrypto SODIUM:-lsodium LZ4:-llz4 OPUS:-lopus ZLIB:-lz CJSON:-lcjson SPEEXDSP:-lspeexdsp)
   string(REPLACE ":" ";" pair ${pair})
   list(POP_FRONT pair name)
   if(NECPNET_WITH_${name})

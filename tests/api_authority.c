@@ -515,7 +515,7 @@ TEST(test_authority_outlives_a_connection)
         TEST_OK(necpnet_link_block(stage.net.link, stage.net.clients[client].transport, true, true));
         stage_walk(&stage, client, &state, 1, 100); /* it does not know yet */
         STAGE_UNTIL(&stage, 40000, stage.net.clients[client].suspended > 0);
-        snprintf(state.label, sizeof state.label, "away %d", client);
+        snprintf(state.label, sizeof state.label, "away %u", (unsigned)client & 15u);
         (void)necpnet_view_write(stage.views[client], stage.crate, &state, sizeof state, 0, NULL);
         TEST_OK(necpnet_link_block(stage.net.link, stage.net.clients[client].transport, false, false));
         STAGE_UNTIL(&stage, 60000, stage.net.clients[client].resumed > 0);

@@ -125,7 +125,8 @@ static uint32_t next_u16(void)
 /* A length byte and so many bytes. */
 static const uint8_t* next_data(size_t* out_bytes)
 {
-    size_t bytes = nn_min_size(next_u8(), (size_t)(fuzz.end - fuzz.at));
+    uint8_t wanted = next_u8(); /* before what is left is looked at */
+    size_t bytes = nn_min_size(wanted, (size_t)(fuzz.end - fuzz.at));
     const uint8_t* data = fuzz.at;
     fuzz.at += bytes;
     *out_bytes = bytes;

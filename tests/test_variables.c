@@ -163,7 +163,7 @@ TEST(test_variables_reach_a_reader_that_follows)
         begin(&b);
         begin(&reader);
         for (int round = 0; round < 60; round++) {
-            char key[8];
+            char key[16];
             for (int i = 0; i < 5; i++) {
                 size_t k = (size_t)test_random_below(&random, 30);
                 snprintf(key, sizeof key, "k%d", (int)k);
@@ -189,7 +189,7 @@ TEST(test_variables_reach_a_reader_that_follows)
             }
         }
         for (int k = 0; k < 30; k++) {
-            char key[8];
+            char key[16];
             snprintf(key, sizeof key, "k%d", k);
             const nn_variable* at = find(&reader, key);
             TEST_EQUAL(at && at->type != NECPNET_VALUE_NONE, there[k]);

@@ -475,7 +475,7 @@ TEST(test_presence_hostile_bytes_are_refused_or_mean_what_they_say)
         necpnet_presence_info items[16];
         size_t count, bytes;
         for (int round = 0; round < 200; round++) {
-            size_t length = test_random_below(&random, sizeof data);
+            size_t length = (size_t)test_random_below(&random, sizeof data);
             test_random_bytes(&random, data, length);
             if (length) data[0] = (uint8_t)test_random_below(&random, 4);
             for (size_t i = 1; i < length; i++) {

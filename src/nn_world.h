@@ -161,7 +161,7 @@ struct necpnet_world {
     uint32_t notice_count;
     uint64_t told;               /* what followers were given to tell */
     nn_world_recorder* recorder; /* NULL: none */
-    bool has_authority; /* some entity was a client's to write, at some time */
+    bool has_authority;          /* some entity was a client's to write, at some time */
     nn_user_ids user_ids;
     nn_variables variables;  /* for all */
     necpnet_entity* objects; /* of the world; some may be gone */

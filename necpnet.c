@@ -38305,8 +38305,8 @@ static void hub_mute(nn_voice_member* member, uint64_t user, bool muted)
     uint32_t place = hub_muted_place(member, user);
     bool is_muted = place < member->muted_count && member->muted[place] == user;
     if (is_muted == muted) return;
-    uint64_t* at = member->muted + place;
     if (!muted) {
+        uint64_t* at = member->muted + place;
         member->muted_count--;
         memmove(at, at + 1, (member->muted_count - place) * sizeof *at);
         return;
@@ -38319,8 +38319,8 @@ static void hub_mute(nn_voice_member* member, uint64_t user, bool muted)
         if (!users) return;
         member->muted = users;
         member->muted_capacity = capacity;
-        at = users + place;
     }
+    uint64_t* at = member->muted + place;
     memmove(at + 1, at, (member->muted_count - place) * sizeof *at);
     *at = user;
     member->muted_count++;

@@ -10945,7 +10945,7 @@ typedef struct nn_inputs {
     nn_input* ring; /* NULL until the first input */
     uint32_t count;
     uint32_t first; /* oldest in the ring */
-    uint32_t sent;  /* the oldest that the present ordered carrier took; 0 over UDP */
+    uint32_t sent;  /* so many, the oldest, were written since the carrier began or lost one */
     uint32_t capacity;
     uint32_t count_max;
     uint32_t tick; /* of the newest ever pushed */
@@ -10972,16 +10972,16 @@ NN_PRIVATE necpnet_result nn_inputs_push(nn_inputs* inputs, uint32_t tick, const
 
 /* nn_inputs_write - an INPUT frame, type byte included, with as many as fit, oldest first, newest last.
  *
+ * ordered  The carrier loses nothing: only those that were not written yet. Otherwise all that are not acknowledged.
+ *
  * Returns  how many; 0 (nothing written) if there is none or none fits.
  */
-NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer);
+NN_PRIVATE uint32_t nn_inputs_write(nn_inputs* inputs, nn_writer* writer, bool ordered);
 
-/* nn_inputs_taken - an ordered carrier has the next count: they are not written again while it lives. nn_inputs_interrupt - it
- * is gone. */
-NN_PRIVATE void nn_inputs_taken(nn_inputs* inputs, uint32_t count);
+/* nn_inputs_interrupt - what was written is lost, or its carrier gone: all are to be written again. */
 NN_PRIVATE void nn_inputs_interrupt(nn_inputs* inputs);
 
-/* nn_inputs_wait - whether any is to be written. */
+/* nn_inputs_wait - whether any was not written yet. */
 NN_INLINE bool nn_inputs_wait(const nn_inputs* inputs)
 {
     return inputs->count > inputs->sent;
@@ -11068,11 +11068,11 @@ NN_PRIVATE necpnet_result nn_inputs_push(nn_inputs* inputs, uint32_t tick, const
     return NECPNET_OK;
 }
 
-NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer)
+NN_PRIVATE uint32_t nn_inputs_write(nn_inputs* inputs, nn_writer* writer, bool ordered)
 {
-    if (!nn_inputs_wait(inputs) || writer->failed) return 0;
     size_t room = nn_writer_left(writer);
-    uint32_t from = inputs->sent;
+    uint32_t from = ordered ? inputs->sent : 0;
+    if (from == inputs->count || writer->failed) return 0;
     uint32_t tick = inputs_at(inputs, from)->tick;
     size_t used = 1 + nn_varint_bytes(tick) + 1; /* type, first tick, count */
     uint32_t count = 0;
@@ -11096,13 +11096,8 @@ NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer)
         tick = input->tick;
     }
     NN_ASSERT(!writer->failed);
+    if (inputs->sent < from + count) inputs->sent = from + count;
     return count;
-}
-
-NN_PRIVATE void nn_inputs_taken(nn_inputs* inputs, uint32_t count)
-{
-    NN_ASSERT(count <= inputs->count - inputs->sent);
-    inputs->sent += count;
 }
 
 NN_PRIVATE void nn_inputs_interrupt(nn_inputs* inputs)
@@ -40371,8 +40366,9 @@ typedef struct nn_connection {
     bool suspended;    /* this side is in the background */
     bool peer_loading;
     bool peer_suspended;
-    bool suspend_pending; /* a SUSPEND frame is to be sent */
-    bool input_pending;   /* an INPUT frame is to be sent */
+    bool suspend_pending;    /* a SUSPEND frame is to be sent */
+    bool input_pending;      /* an INPUT frame is to be sent */
+    uint8_t input_bytes_max; /* of one input: inputs are not cut, and the session may move to UDP */
     bool ping_pending;
     bool pong_pending;
     bool closed_by_peer;
@@ -40732,9 +40728,18 @@ static bool connection_voice_write(void* user, nn_writer* writer, nn_contents* c
     return connection->voice->write(connection->voice->user, writer, now_us);
 }
 
+/* The largest datagram that both sides take. */
+static uint32_t connection_datagram_bytes(const nn_connection* connection, const nn_connection_open* open)
+{
+    return (uint32_t)nn_min_u64(connection->settings->datagram_bytes_max, open->peer->datagram_bytes_max);
+}
+
 static necpnet_result connection_open_session(nn_connection* connection, const nn_connection_open* open)
 {
     nn_session* session = connection->session;
+    uint32_t least = NN_PACKET_OVERHEAD_BYTES_MAX + NN_INPUT_EXTRA_BYTES;
+    connection->input_bytes_max =
+        (uint8_t)nn_min_u64(connection_datagram_bytes(connection, open) - least, NN_INPUT_BYTES_MAX);
     bool ordered = connection->transport == NECPNET_TRANSPORT_WEBSOCKET;
     if (open->resumed) {
         nn_session_carrier_changed(session, ordered);
@@ -40790,9 +40795,7 @@ static necpnet_result connection_begin_udp(nn_connection* connection, const nn_c
     nn_acks_init(&udp->acks, NN_ACKS_DELAY_US_DEFAULT);
     nn_recovery_init(&udp->recovery, alloc, &udp->acks, &udp->congestion, open->seed);
     udp->path_seed = open->seed;
-    uint32_t bytes_max = connection->settings->datagram_bytes_max;
-    if (open->peer->datagram_bytes_max < bytes_max) bytes_max = open->peer->datagram_bytes_max;
-    nn_packet_size_init(&udp->size, bytes_max, now_us);
+    nn_packet_size_init(&udp->size, connection_datagram_bytes(connection, open), now_us);
     nn_congestion_init(&udp->congestion, open->bandwidth_limit, now_us);
     nn_connection_set_size(connection);
     if (open->rtt_us) nn_recovery_seed_rtt(&udp->recovery, open->rtt_us, now_us);
@@ -40858,7 +40861,10 @@ static void connection_lost(void* user, const nn_contents* contents)
         case NN_SENT_WRITE:
             if (connection->writes) nn_writes_lost(connection->writes, contents->frames[i].value);
             break;
-        case NN_SENT_INPUT: connection->input_pending = connection->inputs.count > 0; break;
+        case NN_SENT_INPUT:
+            nn_inputs_interrupt(&connection->inputs);
+            connection->input_pending = connection->inputs.count > 0;
+            break;
         case NN_SENT_INPUT_ACK: connection->input_receiver.ack_due = connection->input_receiver.has_tick; break;
         case NN_SENT_SIZE_PROBE:
             nn_packet_size_lost(&connection->udp->size, contents->frames[i].value, connection->now_us);
@@ -41036,7 +41042,7 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
         break;
     case NN_FRAME_INPUT_ACK:
         read = nn_frame_read_input_ack(reader, &tick) && nn_inputs_acked(&connection->inputs, tick);
-        if (read && connection->inputs.count == 0) connection->input_pending = false;
+        if (read) connection->input_pending = nn_inputs_wait(&connection->inputs); /* not all fit into one packet */
         break;
     case NN_FRAME_PATH_CHALLENGE:
         read = nn_frame_read_path(reader, &challenge) && nn_connection_is_udp(connection);
@@ -41344,10 +41350,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
 NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,
                                                    size_t bytes)
 {
-    size_t least = NN_PACKET_OVERHEAD_BYTES_MAX + NN_INPUT_EXTRA_BYTES; /* inputs are never cut */
-    if (nn_connection_is_udp(connection) && bytes + least > connection->udp->size.base) {
-        return NECPNET_ERR_MESSAGE_TOO_LARGE;
-    }
+    if (bytes > connection->input_bytes_max) return NECPNET_ERR_MESSAGE_TOO_LARGE;
     necpnet_result result = nn_inputs_push(&connection->inputs, tick, data, bytes);
     if (result == NECPNET_OK) connection->input_pending = true;
     return result;
@@ -41437,10 +41440,9 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
     }
     /* in every packet until the server has them; on an ordered transport once */
     bool wants_input = is_udp ? connection->inputs.count > 0 : connection->input_pending;
-    uint32_t written = wants_input && !nn_contents_full(contents) ? nn_inputs_write(&connection->inputs, writer) : 0;
+    uint32_t written = wants_input && !nn_contents_full(contents) ? nn_inputs_write(&connection->inputs, writer, !is_udp) : 0;
     if (written) {
         nn_contents_add(contents, NN_SENT_INPUT, 0, 0, 0);
-        if (!is_udp) nn_inputs_taken(&connection->inputs, written);
         connection->input_pending = !is_udp && nn_inputs_wait(&connection->inputs);
         eliciting = true;
     }
@@ -42896,6 +42898,7 @@ uint64_t necpnet_client_deadline_us(const necpnet_client* client)
     if (!client) return NN_NEVER;
     uint64_t now_us = client->endpoint.now_us;
     if (client->connection.state == NN_CONNECTION_CLOSED) return now_us; /* its end is to be told */
+    if (client->event_count) return now_us;
     if (NECPNET_WITH_VOICE && client->connection.speaks && nn_voice_next_control(client->config.voice)) return now_us;
     uint64_t at_us = nn_connection_deadline_us(&client->connection, now_us);
     at_us = nn_min_u64(at_us, nn_client_round_deadline_us(client));

@@ -569,7 +569,8 @@ NECPNET_API necpnet_result necpnet_client_disconnect(necpnet_client* client, uin
  */
 NECPNET_API necpnet_result necpnet_client_update(necpnet_client* client, uint64_t now_us);
 
-/* necpnet_client_deadline_us - when update must be called next even if nothing arrives; UINT64_MAX: never.
+/* necpnet_client_deadline_us - when update must be called next even if nothing arrives; UINT64_MAX: never. At once while news
+ * of the connection (not messages) waits to be polled, as after necpnet_client_disconnect.
  *
  * Returns  time in the terms of update.
  * Thread   owner.      Callback  safe.      Allocates  no.
@@ -731,7 +732,7 @@ NECPNET_API necpnet_result necpnet_client_server_tick(const necpnet_client* clie
  *
  *   tick   larger than that of the input before.
  *   data   copied.
- *   bytes  1 .. 255; over UDP at least 36 fewer than a datagram has.
+ *   bytes  1 .. 255, and at least 36 fewer than both sides' datagram_bytes_max: over WebSocket too, for the session may move.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_CONNECTED | ERR_WOULD_BLOCK (inputs_max unacknowledged)
  *          | ERR_MESSAGE_TOO_LARGE (for a datagram) | ERR_OUT_OF_MEMORY

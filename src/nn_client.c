@@ -361,6 +361,7 @@ uint64_t necpnet_client_deadline_us(const necpnet_client* client)
     if (!client) return NN_NEVER;
     uint64_t now_us = client->endpoint.now_us;
     if (client->connection.state == NN_CONNECTION_CLOSED) return now_us; /* its end is to be told */
+    if (client->event_count) return now_us;
     if (NECPNET_WITH_VOICE && client->connection.speaks && nn_voice_next_control(client->config.voice)) return now_us;
     uint64_t at_us = nn_connection_deadline_us(&client->connection, now_us);
     at_us = nn_min_u64(at_us, nn_client_round_deadline_us(client));

@@ -152,9 +152,18 @@ static bool connection_voice_write(void* user, nn_writer* writer, nn_contents* c
     return connection->voice->write(connection->voice->user, writer, now_us);
 }
 
+/* The largest datagram that both sides take. */
+static uint32_t connection_datagram_bytes(const nn_connection* connection, const nn_connection_open* open)
+{
+    return (uint32_t)nn_min_u64(connection->settings->datagram_bytes_max, open->peer->datagram_bytes_max);
+}
+
 static necpnet_result connection_open_session(nn_connection* connection, const nn_connection_open* open)
 {
     nn_session* session = connection->session;
+    uint32_t least = NN_PACKET_OVERHEAD_BYTES_MAX + NN_INPUT_EXTRA_BYTES;
+    connection->input_bytes_max =
+        (uint8_t)nn_min_u64(connection_datagram_bytes(connection, open) - least, NN_INPUT_BYTES_MAX);
     bool ordered = connection->transport == NECPNET_TRANSPORT_WEBSOCKET;
     if (open->resumed) {
         nn_session_carrier_changed(session, ordered);
@@ -210,9 +219,7 @@ static necpnet_result connection_begin_udp(nn_connection* connection, const nn_c
     nn_acks_init(&udp->acks, NN_ACKS_DELAY_US_DEFAULT);
     nn_recovery_init(&udp->recovery, alloc, &udp->acks, &udp->congestion, open->seed);
     udp->path_seed = open->seed;
-    uint32_t bytes_max = connection->settings->datagram_bytes_max;
-    if (open->peer->datagram_bytes_max < bytes_max) bytes_max = open->peer->datagram_bytes_max;
-    nn_packet_size_init(&udp->size, bytes_max, now_us);
+    nn_packet_size_init(&udp->size, connection_datagram_bytes(connection, open), now_us);
     nn_congestion_init(&udp->congestion, open->bandwidth_limit, now_us);
     nn_connection_set_size(connection);
     if (open->rtt_us) nn_recovery_seed_rtt(&udp->recovery, open->rtt_us, now_us);
@@ -278,7 +285,10 @@ static void connection_lost(void* user, const nn_contents* contents)
         case NN_SENT_WRITE:
             if (connection->writes) nn_writes_lost(connection->writes, contents->frames[i].value);
             break;
-        case NN_SENT_INPUT: connection->input_pending = connection->inputs.count > 0; break;
+        case NN_SENT_INPUT:
+            nn_inputs_interrupt(&connection->inputs);
+            connection->input_pending = connection->inputs.count > 0;
+            break;
         case NN_SENT_INPUT_ACK: connection->input_receiver.ack_due = connection->input_receiver.has_tick; break;
         case NN_SENT_SIZE_PROBE:
             nn_packet_size_lost(&connection->udp->size, contents->frames[i].value, connection->now_us);
@@ -456,7 +466,7 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
         break;
     case NN_FRAME_INPUT_ACK:
         read = nn_frame_read_input_ack(reader, &tick) && nn_inputs_acked(&connection->inputs, tick);
-        if (read && connection->inputs.count == 0) connection->input_pending = false;
+        if (read) connection->input_pending = nn_inputs_wait(&connection->inputs); /* not all fit into one packet */
         break;
     case NN_FRAME_PATH_CHALLENGE:
         read = nn_frame_read_path(reader, &challenge) && nn_connection_is_udp(connection);
@@ -764,10 +774,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
 NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,
                                                    size_t bytes)
 {
-    size_t least = NN_PACKET_OVERHEAD_BYTES_MAX + NN_INPUT_EXTRA_BYTES; /* inputs are never cut */
-    if (nn_connection_is_udp(connection) && bytes + least > connection->udp->size.base) {
-        return NECPNET_ERR_MESSAGE_TOO_LARGE;
-    }
+    if (bytes > connection->input_bytes_max) return NECPNET_ERR_MESSAGE_TOO_LARGE;
     necpnet_result result = nn_inputs_push(&connection->inputs, tick, data, bytes);
     if (result == NECPNET_OK) connection->input_pending = true;
     return result;

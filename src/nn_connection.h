@@ -135,8 +135,9 @@ typedef struct nn_connection {
     bool suspended;    /* this side is in the background */
     bool peer_loading;
     bool peer_suspended;
-    bool suspend_pending; /* a SUSPEND frame is to be sent */
-    bool input_pending;   /* an INPUT frame is to be sent */
+    bool suspend_pending;    /* a SUSPEND frame is to be sent */
+    bool input_pending;      /* an INPUT frame is to be sent */
+    uint8_t input_bytes_max; /* of one input: inputs are not cut, and the session may move to UDP */
     bool ping_pending;
     bool pong_pending;
     bool closed_by_peer;

@@ -59,11 +59,11 @@ NN_PRIVATE necpnet_result nn_inputs_push(nn_inputs* inputs, uint32_t tick, const
     return NECPNET_OK;
 }
 
-NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer)
+NN_PRIVATE uint32_t nn_inputs_write(nn_inputs* inputs, nn_writer* writer, bool ordered)
 {
-    if (!nn_inputs_wait(inputs) || writer->failed) return 0;
     size_t room = nn_writer_left(writer);
-    uint32_t from = inputs->sent;
+    uint32_t from = ordered ? inputs->sent : 0;
+    if (from == inputs->count || writer->failed) return 0;
     uint32_t tick = inputs_at(inputs, from)->tick;
     size_t used = 1 + nn_varint_bytes(tick) + 1; /* type, first tick, count */
     uint32_t count = 0;
@@ -87,13 +87,8 @@ NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer)
         tick = input->tick;
     }
     NN_ASSERT(!writer->failed);
+    if (inputs->sent < from + count) inputs->sent = from + count;
     return count;
-}
-
-NN_PRIVATE void nn_inputs_taken(nn_inputs* inputs, uint32_t count)
-{
-    NN_ASSERT(count <= inputs->count - inputs->sent);
-    inputs->sent += count;
 }
 
 NN_PRIVATE void nn_inputs_interrupt(nn_inputs* inputs)

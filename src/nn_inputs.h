@@ -20,7 +20,7 @@ typedef struct nn_inputs {
     nn_input* ring; /* NULL until the first input */
     uint32_t count;
     uint32_t first; /* oldest in the ring */
-    uint32_t sent;  /* the oldest that the present ordered carrier took; 0 over UDP */
+    uint32_t sent;  /* so many, the oldest, were written since the carrier began or lost one */
     uint32_t capacity;
     uint32_t count_max;
     uint32_t tick; /* of the newest ever pushed */
@@ -47,16 +47,16 @@ NN_PRIVATE necpnet_result nn_inputs_push(nn_inputs* inputs, uint32_t tick, const
 
 /* nn_inputs_write - an INPUT frame, type byte included, with as many as fit, oldest first, newest last.
  *
+ * ordered  The carrier loses nothing: only those that were not written yet. Otherwise all that are not acknowledged.
+ *
  * Returns  how many; 0 (nothing written) if there is none or none fits.
  */
-NN_PRIVATE uint32_t nn_inputs_write(const nn_inputs* inputs, nn_writer* writer);
+NN_PRIVATE uint32_t nn_inputs_write(nn_inputs* inputs, nn_writer* writer, bool ordered);
 
-/* nn_inputs_taken - an ordered carrier has the next count: they are not written again while it lives. nn_inputs_interrupt - it
- * is gone. */
-NN_PRIVATE void nn_inputs_taken(nn_inputs* inputs, uint32_t count);
+/* nn_inputs_interrupt - what was written is lost, or its carrier gone: all are to be written again. */
 NN_PRIVATE void nn_inputs_interrupt(nn_inputs* inputs);
 
-/* nn_inputs_wait - whether any is to be written. */
+/* nn_inputs_wait - whether any was not written yet. */
 NN_INLINE bool nn_inputs_wait(const nn_inputs* inputs)
 {
     return inputs->count > inputs->sent;

@@ -288,6 +288,7 @@ TEST(test_group_reaches_its_members_alone)
 struct inputs {
     uint32_t count;
     uint32_t last_tick;
+    uint32_t bytes;
 };
 
 static void take_input(struct net* net, const necpnet_event* event)
@@ -295,7 +296,7 @@ static void take_input(struct net* net, const necpnet_event* event)
     struct inputs* inputs = (struct inputs*)net->user;
     if (event->type != NECPNET_EVENT_INPUT) return;
     TEST_GREATER(event->tick, inputs->last_tick);
-    TEST_EQUAL(event->bytes, 2);
+    TEST_EQUAL(event->bytes, inputs->bytes);
     inputs->last_tick = event->tick;
     inputs->count++;
 }
@@ -304,7 +305,7 @@ TEST(test_inputs_arrive_once_in_order_under_loss)
 {
     for (size_t t = 0; t < 2; t++) {
         struct net net;
-        struct inputs inputs = {0, 0};
+        struct inputs inputs = {0, 0, 2};
         net_begin(&net);
         net.link_config.loss_ppm = 200000;
         net.link_config.latency_us = 20000;
@@ -322,6 +323,29 @@ TEST(test_inputs_arrive_once_in_order_under_loss)
         NET_RUN_UNTIL(&net, 10000, inputs.count == 200);
         TEST_EQUAL(inputs.count, 200);
         TEST_EQUAL(inputs.last_tick, 200);
+        net_end(&net);
+    }
+}
+
+TEST(test_inputs_that_do_not_fit_into_one_packet_follow_at_once)
+{
+    for (size_t t = 0; t < 2; t++) {
+        struct net net;
+        struct inputs inputs = {0, 0, 250};
+        uint8_t data[250];
+        memset(data, 7, sizeof data);
+        net_begin(&net);
+        net.on_server_event = take_input;
+        net.user = &inputs;
+        net_serve(&net);
+        struct net_client* client = net_join(&net, transports[t]);
+        NET_RUN_UNTIL(&net, 2000, client->connected);
+        net_run(&net, 200);
+        for (uint32_t tick = 1; tick <= 20; tick++) {
+            TEST_OK(necpnet_client_send_input(client->client, tick, data, sizeof data));
+        }
+        net_run(&net, 500); /* no ping of this time carries them */
+        TEST_EQUAL(inputs.count, 20);
         net_end(&net);
     }
 }
@@ -345,6 +369,24 @@ TEST(test_server_time_is_known_within_five_milliseconds)
         TEST_GREATER(input_tick, tick);
         net_end(&net);
     }
+}
+
+TEST(test_deadline_is_now_while_news_of_the_connection_waits)
+{
+    struct net net;
+    net_begin(&net);
+    net.link_config.latency_us = 100000;
+    net_serve(&net);
+    struct net_client* client = net_join(&net, NET_URL_UDP);
+    net_run(&net, 50); /* the answer is on its way */
+    TEST_GREATER(necpnet_client_deadline_us(client->client), net.now_us);
+    TEST_OK(necpnet_client_disconnect(client->client, 0, NULL, 0));
+    TEST_AT_MOST(necpnet_client_deadline_us(client->client), net.now_us);
+    necpnet_event event;
+    TEST_CHECK(necpnet_client_poll(client->client, &event));
+    TEST_EQUAL(event.type, NECPNET_EVENT_DISCONNECTED);
+    TEST_EQUAL(necpnet_client_deadline_us(client->client), UINT64_MAX);
+    net_end(&net);
 }
 
 TEST(test_query_answers_without_a_connection)

@@ -205,6 +205,24 @@ TEST(test_every_mode_passes_with_the_smallest_packets_under_loss)
     net_end(&net);
 }
 
+TEST(test_inputs_over_websocket_fit_a_datagram_too_for_the_session_may_move)
+{
+    uint8_t data[255];
+    memset(data, 3, sizeof data);
+    for (uint32_t datagram = 64; datagram <= 291; datagram += 227) {
+        struct net net;
+        net_begin(&net);
+        net.server_config.datagram_bytes_max = datagram;
+        net_serve(&net);
+        struct net_client* client = net_join(&net, NET_URL_WEB);
+        NET_RUN_UNTIL(&net, 2000, client->connected);
+        TEST_OK(necpnet_client_send_input(client->client, 1, data, datagram - 36));
+        necpnet_result result = necpnet_client_send_input(client->client, 2, data, datagram - 35);
+        TEST_EQUAL(result, datagram == 64 ? NECPNET_ERR_MESSAGE_TOO_LARGE : NECPNET_ERR_INVALID_ARGUMENT);
+        net_end(&net);
+    }
+}
+
 TEST(test_inputs_and_close_pass_with_the_smallest_packets)
 {
     struct net net;

@@ -144,7 +144,7 @@ static void say_inputs(void)
     TEST_OK(nn_inputs_push(&inputs, 1001, "\x03", 1));
     TEST_OK(nn_inputs_push(&inputs, 1200, "\x04\x05\x06", 3));
     nn_writer writer = writer_of_bytes();
-    TEST_EQUAL(nn_inputs_write(&inputs, &writer), 3);
+    TEST_EQUAL(nn_inputs_write(&inputs, &writer, false), 3);
     put_line("input", nn_writer_bytes(&writer));
     put("1000:0102;1001:03;1200:040506\n");
     nn_inputs_reset(&inputs);

@@ -65,7 +65,7 @@ TEST(test_inputs_arrive_once_and_in_order_on_a_bad_path)
                 }
             }
             nn_writer writer = nn_writer_of(inputs_frame, 100 + (size_t)test_random_below(&random, 400));
-            if (nn_inputs_write(&inputs, &writer)) {
+            if (nn_inputs_write(&inputs, &writer, false)) {
                 size_t place = (size_t)test_random_below(&random, 8);
                 if (test_random_below(&random, 100) < 70) {
                     TEST_OK(inputs_read(&receiver, inputs_frame, nn_writer_bytes(&writer)));
@@ -121,12 +121,12 @@ TEST(test_inputs_write_the_oldest_that_fit)
     for (uint32_t i = 0; i < 256; i++) TEST_OK(inputs_push(&inputs, i * 3, 2));
     for (size_t room = 0; room < 40; room++) {
         nn_writer writer = nn_writer_of(inputs_frame, room);
-        uint32_t count = nn_inputs_write(&inputs, &writer);
+        uint32_t count = nn_inputs_write(&inputs, &writer, false);
         TEST_EQUAL(count, room < 6 ? 0 : 1 + (room - 6) / 4);
         TEST_AT_MOST(nn_writer_bytes(&writer), room);
     }
     nn_writer writer = nn_writer_of(inputs_frame, sizeof inputs_frame);
-    TEST_EQUAL(nn_inputs_write(&inputs, &writer), 256);
+    TEST_EQUAL(nn_inputs_write(&inputs, &writer, false), 256);
     TEST_OK(inputs_read(&receiver, inputs_frame, nn_writer_bytes(&writer)));
     TEST_EQUAL(inputs_count, 256);
     TEST_EQUAL(receiver.tick, 765);
@@ -176,7 +176,7 @@ TEST(test_inputs_that_find_no_memory_come_again)
     for (uint8_t tick = 1; tick <= 3; tick++) TEST_OK(nn_inputs_push(&inputs, tick, &tick, 1));
     for (int round = 0; round < 2; round++) {
         nn_writer writer = nn_writer_of(frame, sizeof frame);
-        TEST_EQUAL(nn_inputs_write(&inputs, &writer), 3);
+        TEST_EQUAL(nn_inputs_write(&inputs, &writer, false), 3);
         nn_reader reader = nn_reader_of(frame + 1, nn_writer_bytes(&writer) - 1);
         inputs_refused = round ? 0 : 2;
         necpnet_result result = nn_input_receiver_read(&receiver, &reader, inputs_deliver, NULL);

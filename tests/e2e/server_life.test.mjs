@@ -107,6 +107,7 @@ test("development mode greets, and writes its ready file", async () => {
         assert.ok(token, server.stdout());
         assert.equal(server.facts.pid, server.child.pid);
         assert.equal(server.facts.url, `http://127.0.0.1:${server.port}/`);
+        await until("the log", () => /"listening".*\n/.test(server.stderr()));
         const lines = server.stderr().trim().split("\n").map((line) => JSON.parse(line));
         const up = lines.find((line) => line.event === "listening");
         assert.equal(up.tcp_port, server.port);

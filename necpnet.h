@@ -1546,6 +1546,24 @@ NECPNET_API necpnet_result necpnet_schema_create(const necpnet_allocator* alloca
  */
 NECPNET_API void necpnet_schema_destroy(necpnet_schema* schema);
 
+/* necpnet_schema_set_tables - codec tables learned from this game's own motion, beside those that are built in. A server uses them
+ * for clients that have the same (SETUP tells their hash), the built-in ones for all others. tools/train_tables.c makes them.
+ *
+ *   schema  no world or view uses it yet.
+ *   blob    "Tables" in src/PROTOCOL.md; NULL: those built in alone; copied.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_DATA (no tables, or of another version) | ERR_OUT_OF_MEMORY
+ * Thread   any.        Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_schema_set_tables(necpnet_schema* schema, const void* blob, size_t bytes);
+
+/* necpnet_schema_get_tables_hash - of its own tables, without any of those built in.
+ *
+ * Returns  the hash; 0 for NULL.
+ * Thread   any.        Callback  safe.      Allocates  no.
+ */
+NECPNET_API uint64_t necpnet_schema_get_tables_hash(const necpnet_schema* schema);
+
 /* necpnet_schema_get_hash - equal for equal wire forms, on every machine.
  *
  * Returns  the hash; 0 for NULL.
@@ -1674,7 +1692,8 @@ typedef struct necpnet_world_config {
     uint32_t tick_hz;             /* ticks a second, for NECPNET_FIELD_RATE; 1 .. 1,000, default 60 */
     bool strict;                  /* a value out of its field's range is an error of commit; else it is clamped and
                                      counted; default false */
-    necpnet_codec codec;          /* of states to all clients that come; default NECPNET_CODEC_DEFAULT */
+    necpnet_codec codec;          /* of states to all clients that come; default NECPNET_CODEC_DEFAULT. One client:
+                                     necpnet_world_set_codec, one type: necpnet_world_set_type_codec */
     double interest_cell; /* side of a cell, in units of NECPNET_FIELD_POSITION; 0, the default: no grid, all see their rooms */
     uint32_t interest_radius; /* cells around its own that a client sees; 0 .. 15, default 2. An entity leaves its view
                                  only beyond radius + 1 */
@@ -2007,6 +2026,22 @@ NECPNET_API necpnet_result necpnet_world_set_priority(necpnet_world* world, necp
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
 NECPNET_API necpnet_result necpnet_world_set_interval(necpnet_world* world, necpnet_entity entity, uint32_t ticks);
+
+/* necpnet_world_set_codec - of all states to one client, from its next frame on, while it is connected; a client that comes has
+ * world_config.codec.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (the peer follows no state)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_set_codec(necpnet_world* world, necpnet_peer peer, necpnet_codec codec);
+
+/* necpnet_world_set_type_codec - of the states of one type to all clients: thin for this type alone; a client whose codec is thin has
+ * all types so. Frames to all clients are then written by the arithmetic coder, and share no records.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (no such type)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_world_set_type_codec(necpnet_world* world, uint16_t type_id, necpnet_codec codec);
 
 /* necpnet_world_next - walk over all entities in the order of their slots.
  *

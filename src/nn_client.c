@@ -190,9 +190,9 @@ NN_PRIVATE void nn_client_set_state_sink(necpnet_client* client, const nn_state_
     client->state_sink = *sink;
 }
 
-NN_PRIVATE uint64_t nn_client_schema_hash(const necpnet_client* client)
+NN_PRIVATE const necpnet_schema* nn_client_schema(const necpnet_client* client)
 {
-    return client->config.view ? necpnet_schema_get_hash(nn_view_get_schema(client->config.view)) : 0;
+    return client->config.view ? nn_view_get_schema(client->config.view) : NULL;
 }
 
 static necpnet_result client_begin(necpnet_client* client, const necpnet_client_config* config)

@@ -130,8 +130,8 @@ struct necpnet_client {
     void* user_data;
 };
 
-/* nn_client_schema_hash - of the view's schema; 0 without. */
-NN_PRIVATE uint64_t nn_client_schema_hash(const necpnet_client* client);
+/* nn_client_schema - the view's; NULL without. */
+NN_PRIVATE const necpnet_schema* nn_client_schema(const necpnet_client* client);
 NN_PRIVATE nn_session* nn_client_session(necpnet_client* client);
 
 /* nn_client_push - queue an event; text (cut) and name are copied. The oldest is dropped when nobody polls. */

@@ -200,7 +200,7 @@ static necpnet_result client_start_udp(necpnet_client* client, nn_attempt* attem
 {
     uint8_t frame[NN_HANDSHAKE_SETUP_BYTES_MAX];
     nn_setup setup;
-    nn_endpoint_setup(&client->endpoint, nn_client_schema_hash(client), &setup);
+    nn_endpoint_setup(&client->endpoint, nn_client_schema(client), &setup);
     setup.session_id = client->session_id;
     nn_handshake_client_config config;
     memset(&config, 0, sizeof config);
@@ -303,7 +303,7 @@ static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_s
     client->connection.state_sink = &client->state_sink;
     const nn_state_sink* sink = &client->state_sink;
     char text[NECPNET_REASON_BYTES_MAX + 1];
-    bool same = setup->schema_hash && setup->schema_hash == nn_client_schema_hash(client);
+    bool same = setup->schema_hash && setup->schema_hash == necpnet_schema_get_hash(nn_client_schema(client));
     if (same && sink->follow) (void)sink->follow(sink->user, NULL, text); /* back from another version, perhaps */
     necpnet_result result = nn_connection_begin(&client->connection, open, client->endpoint.now_us);
     if (result) {
@@ -336,7 +336,7 @@ static void client_connected(necpnet_client* client, nn_attempt* attempt, const 
 {
     nn_setup setup;
     nn_reader reader = nn_reader_of(data, bytes);
-    uint64_t own_hash = nn_client_schema_hash(client);
+    uint64_t own_hash = necpnet_schema_get_hash(nn_client_schema(client));
     necpnet_result result =
         nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
     if (result == NECPNET_OK && setup.role != NN_ROLE_SERVER) result = NECPNET_ERR_PROTOCOL;
@@ -426,7 +426,7 @@ NN_PRIVATE void nn_client_session_open(void* user, necpnet_web_connection* conne
     if (!client_win(client, attempt)) return;
     nn_setup setup;
     uint8_t credential[NN_TICKET_BYTES + NN_TICKET_PROOF_BYTES]; /* longer than a token with its proof */
-    nn_endpoint_setup(&client->endpoint, nn_client_schema_hash(client), &setup);
+    nn_endpoint_setup(&client->endpoint, nn_client_schema(client), &setup);
     setup.session_id = client->session_id;
     if (client->is_resuming) {
         memcpy(credential, client->ticket, NN_TICKET_BYTES);

@@ -424,7 +424,7 @@ static void codec_write_quiet(nn_encoder* encoder, const nn_type_plan* plan, con
         const nn_field_plan* field = &plan->fields[i];
         if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
         if (!events.values[place++]) continue;
-        codec_field at = codec_field_of(encoder->tables, encoder->thin != NULL, field, prediction, true);
+        codec_field at = codec_field_of(encoder->tables, nn_encoder_adapts(encoder), field, prediction, true);
         bool turned = codec_is_turned(field, prediction->row, row);
         if (field->kind == NECPNET_FIELD_QUAT) nn_put_bits(encoder, turned, 1);
         codec_put_field(encoder, &at, row, turned);
@@ -448,7 +448,7 @@ NN_PRIVATE void nn_codec_write(nn_encoder* encoder, const nn_type_plan* plan, co
         bool turned = false;
         if (field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
         if (!changed) continue;
-        codec_field at = codec_field_of(encoder->tables, encoder->thin != NULL, field, prediction, false);
+        codec_field at = codec_field_of(encoder->tables, nn_encoder_adapts(encoder), field, prediction, false);
         codec_put_field(encoder, &at, row, turned);
     }
     if (quiet || !first) codec_write_quiet(encoder, plan, prediction, row, owner);
@@ -475,7 +475,7 @@ static bool codec_read_quiet(nn_decoder* decoder, const nn_type_plan* plan, cons
         const nn_field_plan* field = &plan->fields[i];
         if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
         if (!events.values[place++]) continue;
-        codec_field at = codec_field_of(decoder->tables, decoder->thin != NULL, field, prediction, true);
+        codec_field at = codec_field_of(decoder->tables, nn_decoder_adapts(decoder), field, prediction, true);
         bool turned = field->kind == NECPNET_FIELD_QUAT && nn_get_bits(decoder, 1);
         if (!codec_get_field(decoder, &at, row, turned)) return false;
     }
@@ -499,7 +499,7 @@ NN_PRIVATE nn_codec_result nn_codec_read(nn_decoder* decoder, const nn_type_plan
         bool turned = false;
         if (field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
         if (!changed) continue;
-        codec_field at = codec_field_of(decoder->tables, decoder->thin != NULL, field, prediction, false);
+        codec_field at = codec_field_of(decoder->tables, nn_decoder_adapts(decoder), field, prediction, false);
         if (!codec_get_field(decoder, &at, row, turned)) return NN_CODEC_BAD;
     }
     if (quiet && !codec_read_quiet(decoder, plan, prediction, row, owner)) return NN_CODEC_BAD;

@@ -109,6 +109,7 @@ NN_PRIVATE nn_encoder nn_encoder_of(const nn_tables* tables, nn_thin* thin, void
     encoder.bits = nn_bit_writer_of(data, bytes);
     encoder.tables = tables;
     encoder.thin = thin;
+    encoder.plain = false;
     if (thin) coder_reset_thin(thin, tables);
     return encoder;
 }
@@ -119,6 +120,7 @@ NN_PRIVATE nn_decoder nn_decoder_of(const nn_tables* tables, nn_thin* thin, cons
     decoder.bits = nn_bit_reader_of(data, bytes);
     decoder.tables = tables;
     decoder.thin = thin;
+    decoder.plain = false;
     if (thin) {
         coder_reset_thin(thin, tables);
         for (unsigned i = 0; i < 4; i++) thin->code = thin->code << 8 | coder_read_byte(&decoder);
@@ -162,6 +164,31 @@ NN_PRIVATE uint64_t nn_get_bits(nn_decoder* decoder, unsigned bits)
     uint64_t value = 0;
     for (unsigned i = 0; i < bits; i++) value |= (uint64_t)coder_decode(decoder, CODER_HALF) << i;
     return value;
+}
+
+/* A symbol of a Huffman code, also among the bits of the arithmetic coder. */
+static void coder_put_symbol(nn_encoder* encoder, const nn_huffman* huffman, unsigned symbol)
+{
+    if (!encoder->thin) {
+        nn_huffman_write(huffman, &encoder->bits, symbol);
+    } else {
+        nn_put_bits(encoder, huffman->codes[symbol], huffman->bits[symbol]);
+    }
+}
+
+static unsigned coder_get_symbol(nn_decoder* decoder, const nn_huffman* huffman)
+{
+    if (!decoder->thin) return nn_huffman_read(huffman, &decoder->bits);
+    uint32_t code = 0;
+    unsigned passed = 0;
+    for (unsigned length = 1; length <= NN_HUFFMAN_BITS_MAX; length++) {
+        code = code << 1 | coder_decode(decoder, CODER_HALF);
+        uint32_t place = code - huffman->first[length];
+        if (place < huffman->count[length]) return huffman->sorted[passed + place];
+        passed += huffman->count[length];
+    }
+    decoder->bits.failed = true; /* a complete code has no such bits */
+    return 0;
 }
 
 NN_PRIVATE void nn_put_golomb(nn_encoder* encoder, uint64_t value, unsigned order)
@@ -223,7 +250,7 @@ NN_PRIVATE void nn_put_events(nn_encoder* encoder, const nn_event_list* events)
 {
     coder_pack pack;
     pack.next = 0;
-    while (encoder->thin && pack.next < events->count) {
+    while (nn_encoder_adapts(encoder) && pack.next < events->count) {
         unsigned event = pack.next++;
         if (encoder->tables->event_levels[events->contexts[event]] == NN_EVENT_NONE) continue;
         coder_put(encoder, events->contexts[event], events->values[event]);
@@ -233,7 +260,7 @@ NN_PRIVATE void nn_put_events(nn_encoder* encoder, const nn_event_list* events)
         if (!pack.count) break;
         unsigned symbol = 0;
         for (unsigned i = 0; i < pack.count; i++) symbol |= (unsigned)events->values[pack.places[i]] << i;
-        nn_huffman_write(pack.huffman, &encoder->bits, symbol);
+        coder_put_symbol(encoder, pack.huffman, symbol);
     }
     for (unsigned i = 0; i < events->count; i++) NN_CODER_COUNT(3, events->contexts[i], events->values[i]);
 }
@@ -244,12 +271,14 @@ NN_PRIVATE void nn_get_events(nn_decoder* decoder, nn_event_list* events)
     pack.next = 0;
     for (unsigned i = 0; i < events->count; i++) {
         bool certain = decoder->tables->event_levels[events->contexts[i]] == NN_EVENT_NONE;
-        events->values[i] = certain ? 1 : decoder->thin ? (uint8_t)coder_get(decoder, events->contexts[i]) : 0;
+        events->values[i] = certain                      ? 1
+                            : nn_decoder_adapts(decoder) ? (uint8_t)coder_get(decoder, events->contexts[i])
+                                                         : 0;
     }
-    while (!decoder->thin && pack.next < events->count) {
+    while (!nn_decoder_adapts(decoder) && pack.next < events->count) {
         coder_pack_events(decoder->tables, events, &pack);
         if (!pack.count) break;
-        unsigned symbol = nn_huffman_read(pack.huffman, &decoder->bits);
+        unsigned symbol = coder_get_symbol(decoder, pack.huffman);
         for (unsigned i = 0; i < pack.count; i++) events->values[pack.places[i]] = symbol >> i & 1;
     }
 }
@@ -272,7 +301,7 @@ NN_PRIVATE void nn_put_size(nn_encoder* encoder, unsigned class_index, unsigned 
     uint64_t high = size >> shift;
     unsigned symbol = coder_size_symbol(high, &bits);
     NN_CODER_COUNT(0, class_index, symbol);
-    if (encoder->thin) {
+    if (nn_encoder_adapts(encoder)) {
         unsigned node = 1;
         for (unsigned i = 6; i-- > 0;) {
             unsigned bit = symbol >> i & 1;
@@ -280,7 +309,7 @@ NN_PRIVATE void nn_put_size(nn_encoder* encoder, unsigned class_index, unsigned 
             node = node * 2 + bit;
         }
     } else {
-        nn_huffman_write(&encoder->tables->sizes[class_index], &encoder->bits, symbol);
+        coder_put_symbol(encoder, &encoder->tables->sizes[class_index], symbol);
     }
     if (symbol == NN_SIZE_ESCAPE) {
         nn_put_golomb(encoder, high - NN_SIZE_ESCAPE_FROM, 19);
@@ -294,14 +323,14 @@ NN_PRIVATE uint64_t nn_get_size(nn_decoder* decoder, unsigned class_index, unsig
 {
     unsigned symbol;
     uint64_t high;
-    if (decoder->thin) {
+    if (nn_decoder_adapts(decoder)) {
         unsigned node = 1;
         for (unsigned i = 0; i < 6; i++) {
             node = node * 2 + coder_get(decoder, NN_CONTEXT_SIZE + class_index * 64 + node);
         }
         symbol = node - 64;
     } else {
-        symbol = nn_huffman_read(&decoder->tables->sizes[class_index], &decoder->bits);
+        symbol = coder_get_symbol(decoder, &decoder->tables->sizes[class_index]);
     }
     if (symbol > NN_SIZE_ESCAPE) decoder->bits.failed = true;
     if (decoder->bits.failed) return 0;
@@ -326,17 +355,17 @@ static unsigned coder_sign_context(unsigned class_index, int lean)
 
 NN_PRIVATE void nn_put_sign(nn_encoder* encoder, unsigned class_index, int lean, unsigned negative)
 {
-    if (encoder->thin) {
+    if (nn_encoder_adapts(encoder)) {
         coder_put(encoder, coder_sign_context(class_index, lean), negative);
     } else {
-        nn_bits_write(&encoder->bits, negative, 1);
+        nn_put_bits(encoder, negative, 1);
     }
 }
 
 NN_PRIVATE unsigned nn_get_sign(nn_decoder* decoder, unsigned class_index, int lean)
 {
-    if (decoder->thin) return coder_get(decoder, coder_sign_context(class_index, lean));
-    return (unsigned)nn_bits_read(&decoder->bits, 1);
+    if (nn_decoder_adapts(decoder)) return coder_get(decoder, coder_sign_context(class_index, lean));
+    return (unsigned)nn_get_bits(decoder, 1);
 }
 
 /* ---- groups of three */
@@ -345,12 +374,12 @@ NN_PRIVATE void nn_put_group(nn_encoder* encoder, unsigned class_index, const un
 {
     unsigned symbol = digits[0] + digits[1] * 4 + digits[2] * 16 - 1;
     NN_CODER_COUNT(1, class_index, symbol);
-    nn_huffman_write(&encoder->tables->groups[class_index], &encoder->bits, symbol);
+    coder_put_symbol(encoder, &encoder->tables->groups[class_index], symbol);
 }
 
 NN_PRIVATE void nn_get_group(nn_decoder* decoder, unsigned class_index, unsigned digits[3])
 {
-    unsigned symbol = nn_huffman_read(&decoder->tables->groups[class_index], &decoder->bits) + 1;
+    unsigned symbol = coder_get_symbol(decoder, &decoder->tables->groups[class_index]) + 1;
     digits[0] = symbol & 3;
     digits[1] = symbol >> 2 & 3;
     digits[2] = symbol >> 4;

@@ -28,17 +28,30 @@ typedef struct nn_encoder {
     nn_bit_writer bits;
     const nn_tables* tables;
     nn_thin* thin; /* NULL: default codec */
+    bool plain;    /* with thin: what is written now has the default codec's symbols */
 } nn_encoder;
 
 typedef struct nn_decoder {
     nn_bit_reader bits;
     const nn_tables* tables;
     nn_thin* thin;
+    bool plain;
 } nn_decoder;
 
 /* nn_encoder_of, nn_decoder_of - thin: scratch, or NULL for the default codec. */
 NN_PRIVATE nn_encoder nn_encoder_of(const nn_tables* tables, nn_thin* thin, void* data, size_t bytes);
 NN_PRIVATE nn_decoder nn_decoder_of(const nn_tables* tables, nn_thin* thin, const void* data, size_t bytes);
+
+/* nn_encoder_adapts, nn_decoder_adapts - whether symbols are the thin codec's. */
+NN_INLINE bool nn_encoder_adapts(const nn_encoder* encoder)
+{
+    return encoder->thin && !encoder->plain;
+}
+
+NN_INLINE bool nn_decoder_adapts(const nn_decoder* decoder)
+{
+    return decoder->thin && !decoder->plain;
+}
 
 /* nn_encoder_bits - bits used so far, and those that ending will take. nn_encoder_end - bytes used in all. */
 NN_PRIVATE size_t nn_encoder_bits(const nn_encoder* encoder);

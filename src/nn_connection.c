@@ -193,6 +193,7 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         necpnet_result result = nn_world_follow(connection->world, open->follow, ordered, &connection->follower);
         if (result) return result;
         nn_session_set_source(session, NN_SOURCE_STATE, source);
+        nn_follower_set_tables(connection->follower, open->peer->own_tables_hash);
         if (open->resumed) nn_follower_renew_variables(connection->follower);
         const necpnet_schema* schema = nn_world_get_schema(connection->world);
         connection->schema_waits = false;

@@ -124,7 +124,7 @@ NN_PRIVATE void nn_endpoint_end(nn_endpoint* endpoint)
     endpoint->transport->flush(endpoint->transport->user);
 }
 
-NN_PRIVATE void nn_endpoint_setup(const nn_endpoint* endpoint, uint64_t schema_hash, nn_setup* out)
+NN_PRIVATE void nn_endpoint_setup(const nn_endpoint* endpoint, const necpnet_schema* schema, nn_setup* out)
 {
     nn_setup_init(out, endpoint->is_server ? NN_ROLE_SERVER : NN_ROLE_CLIENT);
     nn_setup_set_channels(out, endpoint->channels, endpoint->channel_count);
@@ -132,9 +132,11 @@ NN_PRIVATE void nn_endpoint_setup(const nn_endpoint* endpoint, uint64_t schema_h
 #if NECPNET_WITH_LZ4
     out->features |= NN_FEATURE_LZ4;
 #endif
-    if (schema_hash) out->features |= NN_FEATURE_STATE;
+    if (schema) out->features |= NN_FEATURE_STATE;
     if (NECPNET_WITH_VOICE && endpoint->has_voice) out->features |= NN_FEATURE_VOICE;
-    out->schema_hash = schema_hash;
+    out->schema_hash = necpnet_schema_get_hash(schema);
+    if (schema) out->tables_hash = schema->tables->hash;
+    if (schema && schema->own_tables) out->own_tables_hash = schema->own_tables->hash;
     out->datagram_bytes_max = endpoint->settings.datagram_bytes_max;
 }
 

@@ -49,8 +49,8 @@ NN_PRIVATE bool nn_endpoint_random(nn_endpoint* endpoint, void* to, size_t bytes
 NN_PRIVATE void nn_endpoint_begin(nn_endpoint* endpoint, uint64_t now_us);
 NN_PRIVATE void nn_endpoint_end(nn_endpoint* endpoint);
 
-/* nn_endpoint_setup - this side's SETUP, without credential and session. */
-NN_PRIVATE void nn_endpoint_setup(const nn_endpoint* endpoint, uint64_t schema_hash, nn_setup* out);
+/* nn_endpoint_setup - this side's SETUP, without credential and session. schema: NULL without state. */
+NN_PRIVATE void nn_endpoint_setup(const nn_endpoint* endpoint, const necpnet_schema* schema, nn_setup* out);
 
 /* nn_endpoint_session_event - a session's event as the application sees it. */
 NN_PRIVATE void nn_endpoint_session_event(const nn_session_event* from, necpnet_peer peer, necpnet_event* out);

@@ -78,6 +78,7 @@ NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer pee
     follower->parked = false;
     follower->ordered = ordered;
     follower->thin = world->config.codec == NECPNET_CODEC_THIN;
+    follower->own_tables = false;
     follower->record_bits = FOLLOWER_RECORD_BITS_FIRST * 16;
     follower->frame_first = 1;
     follower->frame_next = 1;
@@ -87,6 +88,23 @@ NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer pee
     follower->list_place = 1;
     world->follower_count++;
     *out_follower = follower;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_follower_set_tables(nn_follower* follower, uint64_t own_hash)
+{
+    const nn_tables* own = follower->world->schema->own_tables;
+    follower->own_tables = own && own->hash == own_hash;
+}
+
+necpnet_result necpnet_world_set_codec(necpnet_world* world, necpnet_peer peer, necpnet_codec codec)
+{
+    if (!world || (int)codec < NECPNET_CODEC_DEFAULT || codec > NECPNET_CODEC_THIN) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    nn_follower* follower = nn_follower_find(world, peer);
+    if (!follower || follower->parked) return NECPNET_ERR_NOT_FOUND;
+    follower->thin = codec == NECPNET_CODEC_THIN;
     return NECPNET_OK;
 }
 

@@ -195,10 +195,11 @@ struct nn_follower {
     nn_follower* next; /* in its bucket */
     necpnet_peer peer;
     bool ordered;
-    bool thin;    /* the thin codec */
-    bool parked;  /* without a connection: only the observer counts */
-    bool rescan;  /* for want of memory it does not hold all that it sees */
-    bool records; /* of a recording: it sees everything, and nothing limits it */
+    bool thin;       /* the thin codec for all types */
+    bool own_tables; /* the schema's own, which the client has, too */
+    bool parked;     /* without a connection: only the observer counts */
+    bool rescan;     /* for want of memory it does not hold all that it sees */
+    bool records;    /* of a recording: it sees everything, and nothing limits it */
     nn_observer observer;
     necpnet_entity watched;    /* what it looks from; NECPNET_ENTITY_NONE: from a fixed place, or nowhere */
     nn_follower_state* states; /* in no order */
@@ -312,6 +313,9 @@ NN_PRIVATE void nn_follower_shrink(nn_follower* follower);
 
 /* nn_follower_clear - away with all states. */
 NN_PRIVATE void nn_follower_clear(nn_follower* follower);
+
+/* nn_follower_set_tables - the client said which tables it has. */
+NN_PRIVATE void nn_follower_set_tables(nn_follower* follower, uint64_t own_hash);
 
 /* nn_follower_find - the one of a peer, or NULL. */
 NN_PRIVATE nn_follower* nn_follower_find(const necpnet_world* world, necpnet_peer peer);

@@ -32,8 +32,9 @@ NN_PRIVATE uint64_t nn_records_key(const nn_follower* follower, const nn_followe
     uint64_t held = recent ? recent->acked & ((UINT64_C(1) << known->reach) - 1) : 0;
     /* masks count from the newest known frame on, so that clients of different round trips differ by ticks alone */
     unsigned first = known->frames ? nn_lowest_bit(known->frames) : 0;
-    uint64_t how = (state->flags & NN_FOLLOWER_OWNER ? 1u : 0u) | (special ? 2u : 0u);
-    uint64_t hash = records_mix(known_hash, (uint64_t)state->generation << 34 | how << 32 | slot->version);
+    uint64_t how =
+        (state->flags & NN_FOLLOWER_OWNER ? 1u : 0u) | (special ? 2u : 0u) | (follower->own_tables ? 4u : 0u);
+    uint64_t hash = records_mix(known_hash, (uint64_t)state->generation << 35 | how << 32 | slot->version);
     hash = records_mix(hash, held >> first);
     if (!held) return records_mix(hash, state->base_tick); /* and by that its version */
     return records_mix(hash, (recent->full & held) >> first);

@@ -6,7 +6,7 @@
 #include "nn_row.h"
 
 #define FOLLOWER_CHECKS_BUDGET_MIN 256 /* smaller frames have no checks */
-#define FOLLOWER_HEAD_BYTES_MAX 32     /* type, length 2, flags, three varints of at most 8, two slots */
+#define FOLLOWER_HEAD_BYTES_MAX 32     /* type, length 2, flags, three varints of at most 8, two slots; no more flags */
 #define FOLLOWER_TRAILING_ORDERED 1    /* frames after the last change, which tell that nothing moves any more */
 #define FOLLOWER_TRAILING_UNORDERED 3  /* some of them may be lost */
 #define FOLLOWER_ENTRIES_FIRST 64
@@ -127,6 +127,20 @@ static bool follower_end_record(follower_writing* writing, nn_world_coding* codi
     return false;
 }
 
+/* Bytes of the frame's head that say more than its first flags; 0: it has none. */
+static size_t follower_more_bytes(const nn_follower* follower)
+{
+    const necpnet_world* world = follower->world;
+    bool mixed = !follower->thin && world->thin_type_count;
+    if (!mixed && !follower->own_tables) return 0;
+    return 1 + (mixed ? ((size_t)world->schema->type_count + 7) / 8 : 0);
+}
+
+static bool follower_is_thin(const nn_follower* follower, uint8_t type)
+{
+    return follower->thin || (follower->world->thin_types[type / 32] >> (type % 32) & 1);
+}
+
 /* ---- records */
 
 /* An update. False if the client lacks what it would follow from; then nothing was written. */
@@ -137,8 +151,8 @@ static bool follower_write_update(const nn_follower* follower, follower_writing*
     nn_world_slot* slot = &world->slots[state->place];
     const nn_type_plan* plan = &world->schema->plans[slot->type];
     bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
-    bool shares = world->follower_count > 1 && !follower->thin;
     nn_encoder* encoder = &writing->encoder;
+    bool shares = world->follower_count > 1 && !encoder->thin;
     nn_timeline timeline;
     uint64_t key = 0;
     if (!nn_follower_can_update(follower, state, recent, &writing->known)) return false;
@@ -154,6 +168,7 @@ static bool follower_write_update(const nn_follower* follower, follower_writing*
     if (!nn_follower_timeline(follower, state, recent, &writing->known, &timeline)) return false;
     size_t from = encoder->bits.bit_count;
     nn_predict(plan, &timeline, owner, writing->leading ? NULL : &world->coding->leads, &world->coding->prediction);
+    encoder->plain = !follower_is_thin(follower, slot->type);
     nn_codec_write(encoder, plan, &world->coding->prediction, nn_world_row(world, slot, slot->version), owner, special);
     world->statistics.records_made++;
     if (shares) nn_records_keep(world, slot, key, encoder, from);
@@ -184,6 +199,7 @@ static void follower_write_skip(const nn_follower* follower, follower_writing* w
     NN_ASSERT(count); /* it moves */
     if (!count) return;
     nn_predict(plan, &timeline, false, writing->leading ? NULL : &world->coding->leads, &world->coding->prediction);
+    writing->encoder.plain = !follower_is_thin(follower, world->slots[state->place].type);
     nn_codec_write_skip(&writing->encoder, plan, &world->coding->prediction, false);
 }
 
@@ -550,6 +566,9 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 #define FOLLOWER_FRAME_FROM 16u
 #define FOLLOWER_FRAME_TO 32u
 #define FOLLOWER_FRAME_CHECKS 64u
+#define FOLLOWER_FRAME_MORE 128u
+#define FOLLOWER_MORE_TABLES 1u
+#define FOLLOWER_MORE_TYPES 2u
 
 /* Beside a row: number and known, no list of moving ones, the other list with one record in it, its slot and generation, and
  * its end. A list of known frames leaves half of the room, but there is none before anything has arrived. */
@@ -565,7 +584,19 @@ NN_PRIVATE uint32_t nn_world_frame_bytes(const necpnet_schema* schema, const cha
         most = bits;
         *out_type = schema->plans[i].type->name;
     }
-    return FOLLOWER_HEAD_BYTES_MAX + (most + schema->type_bits + FOLLOWER_RECORD_BITS_MORE + 7u) / 8u;
+    uint32_t more = 1u + ((uint32_t)schema->type_count + 7u) / 8u;
+    return FOLLOWER_HEAD_BYTES_MAX + more + (most + schema->type_bits + FOLLOWER_RECORD_BITS_MORE + 7u) / 8u;
+}
+
+static void follower_write_more(const nn_follower* follower, nn_writer* writer)
+{
+    const necpnet_world* world = follower->world;
+    bool mixed = !follower->thin && world->thin_type_count;
+    unsigned more = (follower->own_tables ? FOLLOWER_MORE_TABLES : 0) | (mixed ? FOLLOWER_MORE_TYPES : 0);
+    nn_write_u8(writer, (uint8_t)more);
+    for (int i = 0; mixed && i < world->schema->type_count; i += 8) {
+        nn_write_u8(writer, (uint8_t)(world->thin_types[i / 32] >> (i % 32)));
+    }
 }
 
 static void follower_write_frame(nn_follower* follower, nn_writer* writer, follower_writing* writing)
@@ -587,16 +618,18 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
     bool quiet =
         follower->sent_commit && follower->quiet_tick > follower->sent_tick && follower->quiet_tick < world->tick;
     uint32_t quiet_age = world->tick - follower->quiet_tick;
-    size_t bytes = 1 + nn_varint_bytes(world->tick) + (has_input ? nn_varint_bytes(input) : 0) +
+    size_t more = follower_more_bytes(follower);
+    size_t bytes = 1 + more + nn_varint_bytes(world->tick) + (has_input ? nn_varint_bytes(input) : 0) +
                    (quiet ? nn_varint_bytes(quiet_age) : 0) + (writing->walk_from ? 2u : 0u) +
                    (writing->walk_to ? 2u : 0u) + writing->check_bytes + records;
     unsigned flags = (complete ? FOLLOWER_FRAME_COMPLETE : 0) | (has_input ? FOLLOWER_FRAME_INPUT : 0) |
-                     (quiet ? FOLLOWER_FRAME_QUIET : 0) | (follower->thin ? FOLLOWER_FRAME_THIN : 0) |
-                     (writing->walk_from ? FOLLOWER_FRAME_FROM : 0) | (writing->walk_to ? FOLLOWER_FRAME_TO : 0) |
-                     (writing->check_bytes ? FOLLOWER_FRAME_CHECKS : 0);
+                     (quiet ? FOLLOWER_FRAME_QUIET : 0) | (writing->encoder.thin ? FOLLOWER_FRAME_THIN : 0) |
+                     (more ? FOLLOWER_FRAME_MORE : 0) | (writing->walk_from ? FOLLOWER_FRAME_FROM : 0) |
+                     (writing->walk_to ? FOLLOWER_FRAME_TO : 0) | (writing->check_bytes ? FOLLOWER_FRAME_CHECKS : 0);
     nn_write_u8(writer, NN_FRAME_STATE);
     nn_write_varint(writer, bytes);
     nn_write_u8(writer, (uint8_t)flags);
+    if (more) follower_write_more(follower, writer);
     nn_write_varint(writer, world->tick);
     if (has_input) nn_write_varint(writer, input);
     if (quiet) nn_write_varint(writer, quiet_age);
@@ -654,8 +687,9 @@ static void follower_encode(nn_follower* follower, follower_writing* writing, si
     nn_world_coding* coding = world->coding;
     writing->bits_max = room * 8;
     writing->own_complete = true;
-    writing->encoder =
-        nn_encoder_of(world->schema->tables, follower->thin ? &coding->thin : NULL, world->frame, room + 8);
+    const nn_tables* tables = follower->own_tables ? world->schema->own_tables : world->schema->tables;
+    bool thin = follower->thin || world->thin_type_count;
+    writing->encoder = nn_encoder_of(tables, thin ? &coding->thin : NULL, world->frame, room + 8);
     writing->known_hash = nn_records_known(follower, &writing->known);
     follower_write_known(writing);
     follower_share_room(follower, writing);
@@ -730,8 +764,9 @@ static bool follower_reserve_order(necpnet_world* world, uint32_t count)
 static bool follower_prepare(nn_follower* follower, follower_writing* writing, size_t budget)
 {
     necpnet_world* world = follower->world;
-    if (budget < NN_STATE_FRAME_BYTES_MIN || !nn_follower_sync(follower)) return false;
-    writing->known = nn_follower_known(follower, budget - FOLLOWER_HEAD_BYTES_MAX);
+    size_t more = follower_more_bytes(follower);
+    if (budget < NN_STATE_FRAME_BYTES_MIN + more || !nn_follower_sync(follower)) return false;
+    writing->known = nn_follower_known(follower, budget - FOLLOWER_HEAD_BYTES_MAX - more);
     follower_count_moving(follower, writing);
     uint32_t pending = follower->pending_count + writing->moving; /* a moving one that is skipped becomes pending */
     uint32_t others = (uint32_t)nn_min_u64(follower->pending_count, budget * 8 / FOLLOWER_RECORD_BITS_MIN);
@@ -764,7 +799,7 @@ static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budg
         return false;
     }
     uint32_t entry_first = follower->entry_next;
-    follower_encode(follower, &writing, budget - FOLLOWER_HEAD_BYTES_MAX);
+    follower_encode(follower, &writing, budget - FOLLOWER_HEAD_BYTES_MAX - follower_more_bytes(follower));
     if (!writing.records && !follower_has_news(follower, writing.own_complete)) {
         follower->check_us = check_us; /* an unchanged world sends nothing, not even checks */
         follower->check_at = check_at;

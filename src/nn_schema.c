@@ -651,7 +651,31 @@ void necpnet_schema_destroy(necpnet_schema* schema)
     if (!schema) return;
     nn_alloc alloc = schema->alloc;
     nn_alloc_give(&alloc, schema->tables, sizeof(nn_tables));
+    nn_alloc_give(&alloc, schema->own_tables, sizeof(nn_tables));
     nn_alloc_give(&alloc, schema, schema->block_bytes);
+}
+
+necpnet_result necpnet_schema_set_tables(necpnet_schema* schema, const void* blob, size_t bytes)
+{
+    if (!schema || (!blob && bytes)) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_tables* tables = NULL;
+    if (blob) {
+        tables = (nn_tables*)nn_alloc_take(&schema->alloc, sizeof(nn_tables));
+        if (!tables) return NECPNET_ERR_OUT_OF_MEMORY;
+        if (!nn_tables_load(tables, blob, bytes)) {
+            nn_alloc_give(&schema->alloc, tables, sizeof(nn_tables));
+            return NECPNET_ERR_BAD_DATA;
+        }
+    }
+    nn_alloc_give(&schema->alloc, schema->own_tables, sizeof(nn_tables));
+    schema->own_tables = tables;
+    return NECPNET_OK;
+}
+
+uint64_t necpnet_schema_get_tables_hash(const necpnet_schema* schema)
+{
+    if (!schema) return 0;
+    return schema->own_tables ? schema->own_tables->hash : schema->tables->hash;
 }
 
 uint64_t necpnet_schema_get_hash(const necpnet_schema* schema)

@@ -57,7 +57,8 @@ struct necpnet_schema {
     int type_count;
     unsigned type_bits; /* of a type's number */
     uint64_t hash;
-    nn_tables* tables; /* of the codec */
+    nn_tables* tables;     /* of the codec: those that everyone has */
+    nn_tables* own_tables; /* of necpnet_schema_set_tables; NULL: none */
 };
 
 #define NN_FIELD_RATE_MAX 1000u

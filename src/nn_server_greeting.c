@@ -3,6 +3,8 @@
 
 #include "nn_query.h"
 
+#include <stdio.h>
+
 NN_PRIVATE uint64_t nn_server_wall_us(const necpnet_server* server)
 {
     return server->has_wall ? server->endpoint.now_us + server->wall_offset_us : 0;
@@ -18,16 +20,26 @@ NN_PRIVATE void nn_server_count_drop(necpnet_server* server, necpnet_drop drop, 
                  necpnet_drop_name(drop));
 }
 
+/* Whether states can be coded so that the client can read them: by the schema's own tables, or by those that everyone has. */
+static bool server_shares_tables(const nn_setup* own, const nn_setup* setup, char* text, size_t text_bytes)
+{
+    if (!setup->tables_hash || setup->tables_hash == own->tables_hash) return true;
+    if (own->own_tables_hash && setup->own_tables_hash == own->own_tables_hash) return true;
+    (void)snprintf(text, text_bytes, "the codec's tables differ: client %08x%08x, server %08x%08x",
+                   (unsigned)(setup->tables_hash >> 32), (unsigned)setup->tables_hash,
+                   (unsigned)(own->tables_hash >> 32), (unsigned)own->tables_hash);
+    return false;
+}
+
 /* What SETUP says, held against this server. Fills text with the way out. */
 NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn_setup* setup, char* text,
                                           size_t text_bytes, necpnet_drop* out_drop)
 {
     nn_setup own;
-    uint64_t schema_hash =
-        server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
-    nn_endpoint_setup(&server->endpoint, schema_hash, &own);
+    const necpnet_schema* schema = server->config.world ? nn_world_get_schema(server->config.world) : NULL;
+    uint64_t schema_hash = necpnet_schema_get_hash(schema);
+    nn_endpoint_setup(&server->endpoint, schema, &own);
     NN_ASSERT(text_bytes >= NECPNET_REASON_BYTES_MAX + 1);
-    (void)text_bytes;
     *out_drop = NECPNET_DROP_MALFORMED;
     if (setup->role != NN_ROLE_CLIENT) {
         memcpy(text, "SETUP of a server", 18);
@@ -38,16 +50,17 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
         return NECPNET_ERR_CHANNELS_DIFFER;
     *out_drop = NECPNET_DROP_SCHEMA;
     bool differs = setup->schema_hash && schema_hash && setup->schema_hash != schema_hash;
-    if (differs && !nn_connection_schema_fits(nn_world_get_schema(server->config.world))) {
+    if (differs && !nn_connection_schema_fits(schema)) {
         static const char differs_text[] =
             "the schemas have different hashes, and the server's is too large to be told";
         memcpy(text, differs_text, sizeof differs_text);
         return NECPNET_ERR_SCHEMA_DIFFERS;
     }
+    if (setup->schema_hash && schema_hash && !server_shares_tables(&own, setup, text, text_bytes))
+        return NECPNET_ERR_SCHEMA_DIFFERS;
     const char* type = "";
     uint32_t frame = 0;
-    if (setup->schema_hash && schema_hash)
-        frame = nn_world_frame_bytes(nn_world_get_schema(server->config.world), &type);
+    if (setup->schema_hash && schema_hash) frame = nn_world_frame_bytes(schema, &type);
     if (setup->datagram_bytes_max < NECPNET_DATAGRAM_BYTES_DEFAULT &&
         frame + NN_PACKET_OVERHEAD_BYTES_MAX > setup->datagram_bytes_max) {
         static const char small[] = "the client's datagram_bytes_max is too small for an entity of the server's world";
@@ -62,9 +75,8 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
 
 NN_PRIVATE void nn_server_answer_setup(necpnet_server* server, const nn_peer* peer, nn_setup* out)
 {
-    uint64_t schema_hash =
-        server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
-    nn_endpoint_setup(&server->endpoint, schema_hash, out);
+    const necpnet_schema* schema = server->config.world ? nn_world_get_schema(server->config.world) : NULL;
+    nn_endpoint_setup(&server->endpoint, schema, out);
     out->tick_hz = server->config.tick_hz;
     out->tick = necpnet_server_tick(server);
     out->time_us = server->endpoint.now_us;

@@ -13,6 +13,7 @@
 #define SETUP_WINDOW_MAX (64u << 20)
 #define SETUP_DATAGRAM_BYTES_MIN 64u
 #define SETUP_TICK_HZ_MAX 1000u
+#define SETUP_TABLES_BYTES 16u /* two hashes */
 
 static bool setup_has_credit(uint8_t mode)
 {
@@ -91,6 +92,7 @@ static size_t setup_body_bytes(const nn_setup* setup)
     bytes += 1;
     if (setup->credential_kind >= NN_CREDENTIAL_TEXT) bytes += nn_varint_bytes(setup->credential_bytes);
     if (setup->credential_kind != NN_CREDENTIAL_NONE) bytes += setup->credential_bytes;
+    if (setup->tables_hash) bytes += SETUP_TABLES_BYTES;
     return bytes;
 }
 
@@ -121,6 +123,10 @@ NN_PRIVATE void nn_setup_write(nn_writer* writer, const nn_setup* setup)
     if (setup->credential_kind >= NN_CREDENTIAL_TEXT) nn_write_varint(writer, setup->credential_bytes);
     if (setup->credential_kind != NN_CREDENTIAL_NONE) {
         nn_write_bytes(writer, setup->credential, setup->credential_bytes);
+    }
+    if (setup->tables_hash) {
+        nn_write_u64(writer, setup->tables_hash);
+        nn_write_u64(writer, setup->own_tables_hash);
     }
 }
 
@@ -211,6 +217,10 @@ NN_PRIVATE necpnet_result nn_setup_read(nn_reader* reader, nn_setup* out)
     out->datagram_bytes_max = (uint32_t)nn_min_u64(datagram_bytes, NECPNET_DATAGRAM_BYTES_MAX);
     out->tick_hz = (uint32_t)tick_hz;
     if (!setup_read_channels(&body, out) || !setup_read_credential(&body, out)) return NECPNET_ERR_PROTOCOL;
+    if (nn_reader_left(&body) >= SETUP_TABLES_BYTES) {
+        out->tables_hash = nn_read_u64(&body);
+        out->own_tables_hash = nn_read_u64(&body);
+    }
     return NECPNET_OK; /* what is left of the body belongs to later versions */
 }
 

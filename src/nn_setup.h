@@ -44,6 +44,8 @@ typedef struct nn_setup {
     uint32_t datagram_bytes_max; /* largest that the writer takes: 64 .. NECPNET_DATAGRAM_BYTES_MAX */
     uint64_t session_id;         /* client: the session it would go on with, 0 none; server: the session */
     uint64_t schema_hash;        /* 0 none */
+    uint64_t tables_hash;        /* of the codec's tables that everyone has; 0 where there is no schema, or not told */
+    uint64_t own_tables_hash;    /* of the schema's own; 0 none */
     uint32_t tick_hz;            /* server's; 0 from a client */
     uint32_t tick;               /* server's, now */
     uint64_t time_us;            /* server's clock, now */

@@ -436,7 +436,9 @@ static void view_forget_recent(necpnet_view* view)
 #define VIEW_FRAME_FROM 16u
 #define VIEW_FRAME_TO 32u
 #define VIEW_FRAME_CHECKS 64u
-#define VIEW_FRAME_ALL 127u
+#define VIEW_FRAME_MORE 128u
+#define VIEW_MORE_TABLES 1u
+#define VIEW_MORE_TYPES 2u
 
 typedef struct view_frame {
     nn_decoder decoder;
@@ -450,6 +452,7 @@ typedef struct view_frame {
     bool complete;
     bool has_input;
     bool has_checks;
+    const uint8_t* thin_types; /* bits of those whose updates the thin codec is for; NULL: all */
     nn_reader checks;
 } view_frame;
 
@@ -491,6 +494,7 @@ static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn
     uint8_t type = slot->track.type;
     const nn_type_plan* plan = &view->schema->plans[type];
     nn_predict(plan, &timeline, owner, lead ? NULL : &view->coding->leads, &view->coding->prediction);
+    frame->decoder.plain = frame->thin_types && !(frame->thin_types[type / 8] >> (type % 8) & 1);
     nn_codec_result read = nn_codec_read(&frame->decoder, plan, &view->coding->prediction, view->row, owner, may_skip);
     if (read == NN_CODEC_SKIP) return NECPNET_OK;
     if (read == NN_CODEC_BAD) return view_refuse(view, "an update does not decode");
@@ -704,6 +708,9 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
     const uint8_t* body = nn_read_view(reader, (size_t)bytes);
     nn_reader head = nn_reader_of(body, (size_t)bytes);
     uint8_t flags = nn_read_u8(&head);
+    uint8_t more = flags & VIEW_FRAME_MORE ? nn_read_u8(&head) : 0;
+    if (more & ~(VIEW_MORE_TABLES | VIEW_MORE_TYPES)) return view_refuse(view, "an unknown flag");
+    if (more & VIEW_MORE_TYPES) frame->thin_types = nn_read_view(&head, ((size_t)view->schema->type_count + 7) / 8);
     uint64_t tick = nn_read_varint(&head);
     uint64_t input = flags & VIEW_FRAME_INPUT ? nn_read_varint(&head) : 0;
     uint64_t quiet_age = flags & VIEW_FRAME_QUIET ? nn_read_varint(&head) : 0;
@@ -714,14 +721,15 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
     if (frame->has_checks && !nn_view_skip_checks(&head)) return view_refuse(view, "the checks do not decode");
     if (head.failed || tick > UINT32_MAX || input > UINT32_MAX || quiet_age > tick)
         return view_refuse(view, "the head does not decode");
-    if (flags & ~VIEW_FRAME_ALL) return view_refuse(view, "an unknown flag");
+    const nn_tables* tables = more & VIEW_MORE_TABLES ? view->config.schema->own_tables : view->schema->tables;
+    if (!tables) return view_refuse(view, "it is coded by tables that the view's schema does not have");
     frame->tick = (uint32_t)tick;
     frame->input = (uint32_t)input;
     frame->quiet_age = (uint32_t)quiet_age;
     frame->complete = (flags & VIEW_FRAME_COMPLETE) != 0;
     frame->has_input = (flags & VIEW_FRAME_INPUT) != 0;
     nn_thin* thin = flags & VIEW_FRAME_THIN ? &view->coding->thin : NULL;
-    frame->decoder = nn_decoder_of(view->schema->tables, thin, head.at, nn_reader_left(&head));
+    frame->decoder = nn_decoder_of(tables, thin, head.at, nn_reader_left(&head));
     if (!view_read_known(view, frame)) return view_refuse(view, "the head does not decode");
     view->statistics.states++;
     view->statistics.bytes += 1 + nn_varint_bytes(bytes) + bytes;

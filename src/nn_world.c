@@ -467,6 +467,24 @@ necpnet_result necpnet_world_spawn_with(necpnet_world* world, const necpnet_enti
     return result;
 }
 
+necpnet_result necpnet_world_set_type_codec(necpnet_world* world, uint16_t type_id, necpnet_codec codec)
+{
+    if (!world || (int)codec < NECPNET_CODEC_DEFAULT || codec > NECPNET_CODEC_THIN) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    int index = nn_schema_index(world->schema, type_id);
+    if (index < 0) return NECPNET_ERR_NOT_FOUND;
+    uint32_t* word = &world->thin_types[index / 32];
+    uint32_t bit = UINT32_C(1) << (index % 32);
+    if ((*word & bit) != 0) world->thin_type_count--;
+    *word &= ~bit;
+    if (codec == NECPNET_CODEC_THIN) {
+        *word |= bit;
+        world->thin_type_count++;
+    }
+    return NECPNET_OK;
+}
+
 necpnet_entity necpnet_world_next(const necpnet_world* world, necpnet_entity entity)
 {
     if (!world) return NECPNET_ENTITY_NONE;

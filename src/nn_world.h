@@ -138,8 +138,10 @@ struct necpnet_world {
     uint64_t commit;       /* commits so far */
     uint16_t free_first;   /* slots to use again, the longest free first */
     uint16_t free_last;
-    uint32_t* scratch_row;   /* one row of any type */
-    uint8_t* frame;          /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
+    uint32_t* scratch_row;                              /* one row of any type */
+    uint8_t* frame;                                     /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
+    uint32_t thin_types[NECPNET_ENTITY_TYPES_MAX / 32]; /* bits of those that the thin codec is for */
+    uint32_t thin_type_count;
     nn_world_coding* coding; /* scratch of the codec */
     nn_record_cache cache;   /* empty while one follower alone would use it */
     nn_interest interest;

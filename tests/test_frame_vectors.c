@@ -198,6 +198,10 @@ static void say_setup(nn_setup_role role, nn_credential_kind kind, size_t creden
         setup.tick = 123456;
         setup.time_us = UINT64_C(2057600000);
     }
+    if (kind == NN_CREDENTIAL_NONE || role == NN_ROLE_SERVER) { /* others leave it out */
+        setup.tables_hash = UINT64_C(0x2827262524232221);
+        setup.own_tables_hash = role == NN_ROLE_SERVER ? UINT64_C(0x3837363534333231) : 0;
+    }
     setup.credential_kind = kind;
     setup.credential = credential;
     setup.credential_bytes = credential_bytes;
@@ -211,7 +215,7 @@ static void say_setup(nn_setup_role role, nn_credential_kind kind, size_t creden
         wide(nn_setup_channels_hash(&setup)));
     put("credential=%d:", (int)kind);
     put_hex(credential, credential_bytes);
-    put("\n");
+    put(",tables=%llu/%llu\n", wide(setup.tables_hash), wide(setup.own_tables_hash));
 }
 
 static void say_datagrams(void)

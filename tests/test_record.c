@@ -334,7 +334,8 @@ TEST(test_record_made_by_somebody_who_means_harm_is_refused_by_name)
         size_t bytes;
         const char* text;
     } forged[] = {
-        {NN_RECORD_STATE, {4, 0x80, 0, 0, 0}, 5, "unknown flag"},
+        {NN_RECORD_STATE, {5, 0x80, 4, 0, 0, 0}, 6, "unknown flag"},
+        {NN_RECORD_STATE, {5, 0x80, 1, 0, 0, 0}, 6, "tables"},
         {NN_RECORD_STATE, {200, 1, 2}, 3, "exceeds"},
         {NN_RECORD_CLOCK, {1, 2, 3}, 3, "clock"},
         {NN_RECORD_RENEW, {1, 2}, 2, "length"},

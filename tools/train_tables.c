@@ -2,13 +2,14 @@
  *
  *   cc -O2 -I. -o build/train_tables tools/train_tables.c -lm
  *   build/train_tables [--check] [--frames MOST] [FILE.bin:OBJECTS:QUATERNION_MAX ..] > src/nn_tables_data.c
+ *   build/train_tables --blob TABLES.bin [--frames MOST] [FILE.bin:OBJECTS:QUATERNION_MAX ..]
  *
  * A FILE holds little-endian int32, eight for each frame and object: largest, a, b, c (0 .. QUATERNION_MAX), x, y, z, flag.
  * Beside the files come scenes of characters, vehicles and shots that are simulated here, so that fields of other kinds
  * are learned, too. Each scene is written as a client would get it, with baselines 1 to 10 frames old, through the codec
  * itself, which counts its symbols (NN_CODER_COUNT). All scenes weigh the same. The first two thirds of each are learned;
  * the sizes that the tables give for the rest, and for scenes of other seeds, go to stderr. --check prints those of the
- * tables in use and learns nothing.
+ * tables in use and learns nothing. --blob writes what necpnet_schema_set_tables takes, for a game's own.
  */
 #define NECPNET_UNAMALGAMATED 1
 #define NN_CODER_COUNT(what, index, symbol) train_count(what, index, symbol)
@@ -383,8 +384,18 @@ static void train_print(size_t bytes)
            "    *out_bytes = sizeof tables_data;\n    return tables_data;\n}\n");
 }
 
+static int train_save(const char* path, size_t bytes)
+{
+    FILE* file = fopen(path, "wb");
+    bool written = file && fwrite(train_blob, 1, bytes, file) == bytes;
+    if (file && fclose(file)) written = false;
+    if (!written) fprintf(stderr, "train_tables: %s: cannot be written\n", path);
+    return written ? 0 : 1;
+}
+
 int main(int argc, char** argv)
 {
+    const char* blob_path = NULL;
     static nn_tables tables;
     static train_scene scenes[32];
     unsigned learned = 0;
@@ -395,6 +406,8 @@ int main(int argc, char** argv)
     for (int i = 1; i < argc && learned < 20; i++) {
         if (!strcmp(argv[i], "--check")) {
             check = true;
+        } else if (!strcmp(argv[i], "--blob") && i + 1 < argc) {
+            blob_path = argv[++i];
         } else if (!strcmp(argv[i], "--frames") && i + 1 < argc) {
             train_frames = (unsigned)atoi(argv[++i]);
         } else if (!train_read_file(&scenes[learned++], argv[i])) {
@@ -415,6 +428,7 @@ int main(int argc, char** argv)
         if (!nn_tables_load(&tables, train_blob, bytes)) return 1;
     }
     for (unsigned i = 0; i < all; i++) train_report(&scenes[i], &tables);
+    if (blob_path && !check) return train_save(blob_path, bytes);
     if (!check) train_print(bytes);
     return 0;
 }

@@ -128,9 +128,10 @@ def setup(r, known):
     assert stated == fnv1a(bytes([len(rows)]) + b"".join(bytes([m]) + b.to_bytes(4, "little") for m, b, _ in rows))
     kind = r.fixed(1)
     credential = r.take(0 if kind == 0 else 196 + 16 if kind == 1 else r.varint())
+    tables = (r.fixed(8), r.fixed(8)) if body.at < len(body.data) else (0, 0)
     assert body.at == len(body.data)
-    return text + "channels=%s,hash=%d,credential=%d:%s" % (";".join("%d/%d/%d" % row for row in rows), stated, kind,
-                                                           credential.hex())
+    return text + "channels=%s,hash=%d,credential=%d:%s,tables=%d/%d" % (
+        ";".join("%d/%d/%d" % row for row in rows), stated, kind, credential.hex(), *tables)
 
 
 def query(r, known):

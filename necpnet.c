@@ -4236,6 +4236,8 @@ typedef struct nn_setup {
     uint32_t datagram_bytes_max; /* largest that the writer takes: 64 .. NECPNET_DATAGRAM_BYTES_MAX */
     uint64_t session_id;         /* client: the session it would go on with, 0 none; server: the session */
     uint64_t schema_hash;        /* 0 none */
+    uint64_t tables_hash;        /* of the codec's tables that everyone has; 0 where there is no schema, or not told */
+    uint64_t own_tables_hash;    /* of the schema's own; 0 none */
     uint32_t tick_hz;            /* server's; 0 from a client */
     uint32_t tick;               /* server's, now */
     uint64_t time_us;            /* server's clock, now */
@@ -4292,6 +4294,7 @@ NN_PRIVATE bool nn_setup_compare_channels(const nn_setup* client, const nn_setup
 #define SETUP_WINDOW_MAX (64u << 20)
 #define SETUP_DATAGRAM_BYTES_MIN 64u
 #define SETUP_TICK_HZ_MAX 1000u
+#define SETUP_TABLES_BYTES 16u /* two hashes */
 
 static bool setup_has_credit(uint8_t mode)
 {
@@ -4370,6 +4373,7 @@ static size_t setup_body_bytes(const nn_setup* setup)
     bytes += 1;
     if (setup->credential_kind >= NN_CREDENTIAL_TEXT) bytes += nn_varint_bytes(setup->credential_bytes);
     if (setup->credential_kind != NN_CREDENTIAL_NONE) bytes += setup->credential_bytes;
+    if (setup->tables_hash) bytes += SETUP_TABLES_BYTES;
     return bytes;
 }
 
@@ -4400,6 +4404,10 @@ NN_PRIVATE void nn_setup_write(nn_writer* writer, const nn_setup* setup)
     if (setup->credential_kind >= NN_CREDENTIAL_TEXT) nn_write_varint(writer, setup->credential_bytes);
     if (setup->credential_kind != NN_CREDENTIAL_NONE) {
         nn_write_bytes(writer, setup->credential, setup->credential_bytes);
+    }
+    if (setup->tables_hash) {
+        nn_write_u64(writer, setup->tables_hash);
+        nn_write_u64(writer, setup->own_tables_hash);
     }
 }
 
@@ -4490,6 +4498,10 @@ NN_PRIVATE necpnet_result nn_setup_read(nn_reader* reader, nn_setup* out)
     out->datagram_bytes_max = (uint32_t)nn_min_u64(datagram_bytes, NECPNET_DATAGRAM_BYTES_MAX);
     out->tick_hz = (uint32_t)tick_hz;
     if (!setup_read_channels(&body, out) || !setup_read_credential(&body, out)) return NECPNET_ERR_PROTOCOL;
+    if (nn_reader_left(&body) >= SETUP_TABLES_BYTES) {
+        out->tables_hash = nn_read_u64(&body);
+        out->own_tables_hash = nn_read_u64(&body);
+    }
     return NECPNET_OK; /* what is left of the body belongs to later versions */
 }
 
@@ -19620,17 +19632,30 @@ typedef struct nn_encoder {
     nn_bit_writer bits;
     const nn_tables* tables;
     nn_thin* thin; /* NULL: default codec */
+    bool plain;    /* with thin: what is written now has the default codec's symbols */
 } nn_encoder;
 
 typedef struct nn_decoder {
     nn_bit_reader bits;
     const nn_tables* tables;
     nn_thin* thin;
+    bool plain;
 } nn_decoder;
 
 /* nn_encoder_of, nn_decoder_of - thin: scratch, or NULL for the default codec. */
 NN_PRIVATE nn_encoder nn_encoder_of(const nn_tables* tables, nn_thin* thin, void* data, size_t bytes);
 NN_PRIVATE nn_decoder nn_decoder_of(const nn_tables* tables, nn_thin* thin, const void* data, size_t bytes);
+
+/* nn_encoder_adapts, nn_decoder_adapts - whether symbols are the thin codec's. */
+NN_INLINE bool nn_encoder_adapts(const nn_encoder* encoder)
+{
+    return encoder->thin && !encoder->plain;
+}
+
+NN_INLINE bool nn_decoder_adapts(const nn_decoder* decoder)
+{
+    return decoder->thin && !decoder->plain;
+}
 
 /* nn_encoder_bits - bits used so far, and those that ending will take. nn_encoder_end - bytes used in all. */
 NN_PRIVATE size_t nn_encoder_bits(const nn_encoder* encoder);
@@ -19801,6 +19826,7 @@ NN_PRIVATE nn_encoder nn_encoder_of(const nn_tables* tables, nn_thin* thin, void
     encoder.bits = nn_bit_writer_of(data, bytes);
     encoder.tables = tables;
     encoder.thin = thin;
+    encoder.plain = false;
     if (thin) coder_reset_thin(thin, tables);
     return encoder;
 }
@@ -19811,6 +19837,7 @@ NN_PRIVATE nn_decoder nn_decoder_of(const nn_tables* tables, nn_thin* thin, cons
     decoder.bits = nn_bit_reader_of(data, bytes);
     decoder.tables = tables;
     decoder.thin = thin;
+    decoder.plain = false;
     if (thin) {
         coder_reset_thin(thin, tables);
         for (unsigned i = 0; i < 4; i++) thin->code = thin->code << 8 | coder_read_byte(&decoder);
@@ -19854,6 +19881,31 @@ NN_PRIVATE uint64_t nn_get_bits(nn_decoder* decoder, unsigned bits)
     uint64_t value = 0;
     for (unsigned i = 0; i < bits; i++) value |= (uint64_t)coder_decode(decoder, CODER_HALF) << i;
     return value;
+}
+
+/* A symbol of a Huffman code, also among the bits of the arithmetic coder. */
+static void coder_put_symbol(nn_encoder* encoder, const nn_huffman* huffman, unsigned symbol)
+{
+    if (!encoder->thin) {
+        nn_huffman_write(huffman, &encoder->bits, symbol);
+    } else {
+        nn_put_bits(encoder, huffman->codes[symbol], huffman->bits[symbol]);
+    }
+}
+
+static unsigned coder_get_symbol(nn_decoder* decoder, const nn_huffman* huffman)
+{
+    if (!decoder->thin) return nn_huffman_read(huffman, &decoder->bits);
+    uint32_t code = 0;
+    unsigned passed = 0;
+    for (unsigned length = 1; length <= NN_HUFFMAN_BITS_MAX; length++) {
+        code = code << 1 | coder_decode(decoder, CODER_HALF);
+        uint32_t place = code - huffman->first[length];
+        if (place < huffman->count[length]) return huffman->sorted[passed + place];
+        passed += huffman->count[length];
+    }
+    decoder->bits.failed = true; /* a complete code has no such bits */
+    return 0;
 }
 
 NN_PRIVATE void nn_put_golomb(nn_encoder* encoder, uint64_t value, unsigned order)
@@ -19915,7 +19967,7 @@ NN_PRIVATE void nn_put_events(nn_encoder* encoder, const nn_event_list* events)
 {
     coder_pack pack;
     pack.next = 0;
-    while (encoder->thin && pack.next < events->count) {
+    while (nn_encoder_adapts(encoder) && pack.next < events->count) {
         unsigned event = pack.next++;
         if (encoder->tables->event_levels[events->contexts[event]] == NN_EVENT_NONE) continue;
         coder_put(encoder, events->contexts[event], events->values[event]);
@@ -19925,7 +19977,7 @@ NN_PRIVATE void nn_put_events(nn_encoder* encoder, const nn_event_list* events)
         if (!pack.count) break;
         unsigned symbol = 0;
         for (unsigned i = 0; i < pack.count; i++) symbol |= (unsigned)events->values[pack.places[i]] << i;
-        nn_huffman_write(pack.huffman, &encoder->bits, symbol);
+        coder_put_symbol(encoder, pack.huffman, symbol);
     }
     for (unsigned i = 0; i < events->count; i++) NN_CODER_COUNT(3, events->contexts[i], events->values[i]);
 }
@@ -19936,12 +19988,14 @@ NN_PRIVATE void nn_get_events(nn_decoder* decoder, nn_event_list* events)
     pack.next = 0;
     for (unsigned i = 0; i < events->count; i++) {
         bool certain = decoder->tables->event_levels[events->contexts[i]] == NN_EVENT_NONE;
-        events->values[i] = certain ? 1 : decoder->thin ? (uint8_t)coder_get(decoder, events->contexts[i]) : 0;
+        events->values[i] = certain                      ? 1
+                            : nn_decoder_adapts(decoder) ? (uint8_t)coder_get(decoder, events->contexts[i])
+                                                         : 0;
     }
-    while (!decoder->thin && pack.next < events->count) {
+    while (!nn_decoder_adapts(decoder) && pack.next < events->count) {
         coder_pack_events(decoder->tables, events, &pack);
         if (!pack.count) break;
-        unsigned symbol = nn_huffman_read(pack.huffman, &decoder->bits);
+        unsigned symbol = coder_get_symbol(decoder, pack.huffman);
         for (unsigned i = 0; i < pack.count; i++) events->values[pack.places[i]] = symbol >> i & 1;
     }
 }
@@ -19964,7 +20018,7 @@ NN_PRIVATE void nn_put_size(nn_encoder* encoder, unsigned class_index, unsigned 
     uint64_t high = size >> shift;
     unsigned symbol = coder_size_symbol(high, &bits);
     NN_CODER_COUNT(0, class_index, symbol);
-    if (encoder->thin) {
+    if (nn_encoder_adapts(encoder)) {
         unsigned node = 1;
         for (unsigned i = 6; i-- > 0;) {
             unsigned bit = symbol >> i & 1;
@@ -19972,7 +20026,7 @@ NN_PRIVATE void nn_put_size(nn_encoder* encoder, unsigned class_index, unsigned 
             node = node * 2 + bit;
         }
     } else {
-        nn_huffman_write(&encoder->tables->sizes[class_index], &encoder->bits, symbol);
+        coder_put_symbol(encoder, &encoder->tables->sizes[class_index], symbol);
     }
     if (symbol == NN_SIZE_ESCAPE) {
         nn_put_golomb(encoder, high - NN_SIZE_ESCAPE_FROM, 19);
@@ -19986,14 +20040,14 @@ NN_PRIVATE uint64_t nn_get_size(nn_decoder* decoder, unsigned class_index, unsig
 {
     unsigned symbol;
     uint64_t high;
-    if (decoder->thin) {
+    if (nn_decoder_adapts(decoder)) {
         unsigned node = 1;
         for (unsigned i = 0; i < 6; i++) {
             node = node * 2 + coder_get(decoder, NN_CONTEXT_SIZE + class_index * 64 + node);
         }
         symbol = node - 64;
     } else {
-        symbol = nn_huffman_read(&decoder->tables->sizes[class_index], &decoder->bits);
+        symbol = coder_get_symbol(decoder, &decoder->tables->sizes[class_index]);
     }
     if (symbol > NN_SIZE_ESCAPE) decoder->bits.failed = true;
     if (decoder->bits.failed) return 0;
@@ -20018,17 +20072,17 @@ static unsigned coder_sign_context(unsigned class_index, int lean)
 
 NN_PRIVATE void nn_put_sign(nn_encoder* encoder, unsigned class_index, int lean, unsigned negative)
 {
-    if (encoder->thin) {
+    if (nn_encoder_adapts(encoder)) {
         coder_put(encoder, coder_sign_context(class_index, lean), negative);
     } else {
-        nn_bits_write(&encoder->bits, negative, 1);
+        nn_put_bits(encoder, negative, 1);
     }
 }
 
 NN_PRIVATE unsigned nn_get_sign(nn_decoder* decoder, unsigned class_index, int lean)
 {
-    if (decoder->thin) return coder_get(decoder, coder_sign_context(class_index, lean));
-    return (unsigned)nn_bits_read(&decoder->bits, 1);
+    if (nn_decoder_adapts(decoder)) return coder_get(decoder, coder_sign_context(class_index, lean));
+    return (unsigned)nn_get_bits(decoder, 1);
 }
 
 /* ---- groups of three */
@@ -20037,12 +20091,12 @@ NN_PRIVATE void nn_put_group(nn_encoder* encoder, unsigned class_index, const un
 {
     unsigned symbol = digits[0] + digits[1] * 4 + digits[2] * 16 - 1;
     NN_CODER_COUNT(1, class_index, symbol);
-    nn_huffman_write(&encoder->tables->groups[class_index], &encoder->bits, symbol);
+    coder_put_symbol(encoder, &encoder->tables->groups[class_index], symbol);
 }
 
 NN_PRIVATE void nn_get_group(nn_decoder* decoder, unsigned class_index, unsigned digits[3])
 {
-    unsigned symbol = nn_huffman_read(&decoder->tables->groups[class_index], &decoder->bits) + 1;
+    unsigned symbol = coder_get_symbol(decoder, &decoder->tables->groups[class_index]) + 1;
     digits[0] = symbol & 3;
     digits[1] = symbol >> 2 & 3;
     digits[2] = symbol >> 4;
@@ -20107,7 +20161,8 @@ struct necpnet_schema {
     int type_count;
     unsigned type_bits; /* of a type's number */
     uint64_t hash;
-    nn_tables* tables; /* of the codec */
+    nn_tables* tables;     /* of the codec: those that everyone has */
+    nn_tables* own_tables; /* of necpnet_schema_set_tables; NULL: none */
 };
 
 #define NN_FIELD_RATE_MAX 1000u
@@ -20814,7 +20869,31 @@ void necpnet_schema_destroy(necpnet_schema* schema)
     if (!schema) return;
     nn_alloc alloc = schema->alloc;
     nn_alloc_give(&alloc, schema->tables, sizeof(nn_tables));
+    nn_alloc_give(&alloc, schema->own_tables, sizeof(nn_tables));
     nn_alloc_give(&alloc, schema, schema->block_bytes);
+}
+
+necpnet_result necpnet_schema_set_tables(necpnet_schema* schema, const void* blob, size_t bytes)
+{
+    if (!schema || (!blob && bytes)) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_tables* tables = NULL;
+    if (blob) {
+        tables = (nn_tables*)nn_alloc_take(&schema->alloc, sizeof(nn_tables));
+        if (!tables) return NECPNET_ERR_OUT_OF_MEMORY;
+        if (!nn_tables_load(tables, blob, bytes)) {
+            nn_alloc_give(&schema->alloc, tables, sizeof(nn_tables));
+            return NECPNET_ERR_BAD_DATA;
+        }
+    }
+    nn_alloc_give(&schema->alloc, schema->own_tables, sizeof(nn_tables));
+    schema->own_tables = tables;
+    return NECPNET_OK;
+}
+
+uint64_t necpnet_schema_get_tables_hash(const necpnet_schema* schema)
+{
+    if (!schema) return 0;
+    return schema->own_tables ? schema->own_tables->hash : schema->tables->hash;
 }
 
 uint64_t necpnet_schema_get_hash(const necpnet_schema* schema)
@@ -24729,7 +24808,7 @@ static void codec_write_quiet(nn_encoder* encoder, const nn_type_plan* plan, con
         const nn_field_plan* field = &plan->fields[i];
         if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
         if (!events.values[place++]) continue;
-        codec_field at = codec_field_of(encoder->tables, encoder->thin != NULL, field, prediction, true);
+        codec_field at = codec_field_of(encoder->tables, nn_encoder_adapts(encoder), field, prediction, true);
         bool turned = codec_is_turned(field, prediction->row, row);
         if (field->kind == NECPNET_FIELD_QUAT) nn_put_bits(encoder, turned, 1);
         codec_put_field(encoder, &at, row, turned);
@@ -24753,7 +24832,7 @@ NN_PRIVATE void nn_codec_write(nn_encoder* encoder, const nn_type_plan* plan, co
         bool turned = false;
         if (field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
         if (!changed) continue;
-        codec_field at = codec_field_of(encoder->tables, encoder->thin != NULL, field, prediction, false);
+        codec_field at = codec_field_of(encoder->tables, nn_encoder_adapts(encoder), field, prediction, false);
         codec_put_field(encoder, &at, row, turned);
     }
     if (quiet || !first) codec_write_quiet(encoder, plan, prediction, row, owner);
@@ -24780,7 +24859,7 @@ static bool codec_read_quiet(nn_decoder* decoder, const nn_type_plan* plan, cons
         const nn_field_plan* field = &plan->fields[i];
         if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
         if (!events.values[place++]) continue;
-        codec_field at = codec_field_of(decoder->tables, decoder->thin != NULL, field, prediction, true);
+        codec_field at = codec_field_of(decoder->tables, nn_decoder_adapts(decoder), field, prediction, true);
         bool turned = field->kind == NECPNET_FIELD_QUAT && nn_get_bits(decoder, 1);
         if (!codec_get_field(decoder, &at, row, turned)) return false;
     }
@@ -24804,7 +24883,7 @@ NN_PRIVATE nn_codec_result nn_codec_read(nn_decoder* decoder, const nn_type_plan
         bool turned = false;
         if (field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
         if (!changed) continue;
-        codec_field at = codec_field_of(decoder->tables, decoder->thin != NULL, field, prediction, false);
+        codec_field at = codec_field_of(decoder->tables, nn_decoder_adapts(decoder), field, prediction, false);
         if (!codec_get_field(decoder, &at, row, turned)) return NN_CODEC_BAD;
     }
     if (quiet && !codec_read_quiet(decoder, plan, prediction, row, owner)) return NN_CODEC_BAD;
@@ -26260,8 +26339,10 @@ struct necpnet_world {
     uint64_t commit;       /* commits so far */
     uint16_t free_first;   /* slots to use again, the longest free first */
     uint16_t free_last;
-    uint32_t* scratch_row;   /* one row of any type */
-    uint8_t* frame;          /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
+    uint32_t* scratch_row;                              /* one row of any type */
+    uint8_t* frame;                                     /* where followers write records, NN_STATE_FRAME_BYTES_MAX */
+    uint32_t thin_types[NECPNET_ENTITY_TYPES_MAX / 32]; /* bits of those that the thin codec is for */
+    uint32_t thin_type_count;
     nn_world_coding* coding; /* scratch of the codec */
     nn_record_cache cache;   /* empty while one follower alone would use it */
     nn_interest interest;
@@ -26845,6 +26926,24 @@ necpnet_result necpnet_world_spawn_with(necpnet_world* world, const necpnet_enti
         *out_entity = entity;
     }
     return result;
+}
+
+necpnet_result necpnet_world_set_type_codec(necpnet_world* world, uint16_t type_id, necpnet_codec codec)
+{
+    if (!world || (int)codec < NECPNET_CODEC_DEFAULT || codec > NECPNET_CODEC_THIN) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    int index = nn_schema_index(world->schema, type_id);
+    if (index < 0) return NECPNET_ERR_NOT_FOUND;
+    uint32_t* word = &world->thin_types[index / 32];
+    uint32_t bit = UINT32_C(1) << (index % 32);
+    if ((*word & bit) != 0) world->thin_type_count--;
+    *word &= ~bit;
+    if (codec == NECPNET_CODEC_THIN) {
+        *word |= bit;
+        world->thin_type_count++;
+    }
+    return NECPNET_OK;
 }
 
 necpnet_entity necpnet_world_next(const necpnet_world* world, necpnet_entity entity)
@@ -27744,10 +27843,11 @@ struct nn_follower {
     nn_follower* next; /* in its bucket */
     necpnet_peer peer;
     bool ordered;
-    bool thin;    /* the thin codec */
-    bool parked;  /* without a connection: only the observer counts */
-    bool rescan;  /* for want of memory it does not hold all that it sees */
-    bool records; /* of a recording: it sees everything, and nothing limits it */
+    bool thin;       /* the thin codec for all types */
+    bool own_tables; /* the schema's own, which the client has, too */
+    bool parked;     /* without a connection: only the observer counts */
+    bool rescan;     /* for want of memory it does not hold all that it sees */
+    bool records;    /* of a recording: it sees everything, and nothing limits it */
     nn_observer observer;
     necpnet_entity watched;    /* what it looks from; NECPNET_ENTITY_NONE: from a fixed place, or nowhere */
     nn_follower_state* states; /* in no order */
@@ -27861,6 +27961,9 @@ NN_PRIVATE void nn_follower_shrink(nn_follower* follower);
 
 /* nn_follower_clear - away with all states. */
 NN_PRIVATE void nn_follower_clear(nn_follower* follower);
+
+/* nn_follower_set_tables - the client said which tables it has. */
+NN_PRIVATE void nn_follower_set_tables(nn_follower* follower, uint64_t own_hash);
 
 /* nn_follower_find - the one of a peer, or NULL. */
 NN_PRIVATE nn_follower* nn_follower_find(const necpnet_world* world, necpnet_peer peer);
@@ -28019,6 +28122,7 @@ NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer pee
     follower->parked = false;
     follower->ordered = ordered;
     follower->thin = world->config.codec == NECPNET_CODEC_THIN;
+    follower->own_tables = false;
     follower->record_bits = FOLLOWER_RECORD_BITS_FIRST * 16;
     follower->frame_first = 1;
     follower->frame_next = 1;
@@ -28028,6 +28132,23 @@ NN_PRIVATE necpnet_result nn_world_follow(necpnet_world* world, necpnet_peer pee
     follower->list_place = 1;
     world->follower_count++;
     *out_follower = follower;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE void nn_follower_set_tables(nn_follower* follower, uint64_t own_hash)
+{
+    const nn_tables* own = follower->world->schema->own_tables;
+    follower->own_tables = own && own->hash == own_hash;
+}
+
+necpnet_result necpnet_world_set_codec(necpnet_world* world, necpnet_peer peer, necpnet_codec codec)
+{
+    if (!world || (int)codec < NECPNET_CODEC_DEFAULT || codec > NECPNET_CODEC_THIN) {
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    }
+    nn_follower* follower = nn_follower_find(world, peer);
+    if (!follower || follower->parked) return NECPNET_ERR_NOT_FOUND;
+    follower->thin = codec == NECPNET_CODEC_THIN;
     return NECPNET_OK;
 }
 
@@ -29116,8 +29237,9 @@ NN_PRIVATE uint64_t nn_records_key(const nn_follower* follower, const nn_followe
     uint64_t held = recent ? recent->acked & ((UINT64_C(1) << known->reach) - 1) : 0;
     /* masks count from the newest known frame on, so that clients of different round trips differ by ticks alone */
     unsigned first = known->frames ? nn_lowest_bit(known->frames) : 0;
-    uint64_t how = (state->flags & NN_FOLLOWER_OWNER ? 1u : 0u) | (special ? 2u : 0u);
-    uint64_t hash = records_mix(known_hash, (uint64_t)state->generation << 34 | how << 32 | slot->version);
+    uint64_t how =
+        (state->flags & NN_FOLLOWER_OWNER ? 1u : 0u) | (special ? 2u : 0u) | (follower->own_tables ? 4u : 0u);
+    uint64_t hash = records_mix(known_hash, (uint64_t)state->generation << 35 | how << 32 | slot->version);
     hash = records_mix(hash, held >> first);
     if (!held) return records_mix(hash, state->base_tick); /* and by that its version */
     return records_mix(hash, (recent->full & held) >> first);
@@ -29969,7 +30091,7 @@ NN_PRIVATE void nn_follower_choose_leads(nn_follower* follower, nn_leads* leads)
 
 
 #define FOLLOWER_CHECKS_BUDGET_MIN 256 /* smaller frames have no checks */
-#define FOLLOWER_HEAD_BYTES_MAX 32     /* type, length 2, flags, three varints of at most 8, two slots */
+#define FOLLOWER_HEAD_BYTES_MAX 32     /* type, length 2, flags, three varints of at most 8, two slots; no more flags */
 #define FOLLOWER_TRAILING_ORDERED 1    /* frames after the last change, which tell that nothing moves any more */
 #define FOLLOWER_TRAILING_UNORDERED 3  /* some of them may be lost */
 #define FOLLOWER_ENTRIES_FIRST 64
@@ -30090,6 +30212,20 @@ static bool follower_end_record(follower_writing* writing, nn_world_coding* codi
     return false;
 }
 
+/* Bytes of the frame's head that say more than its first flags; 0: it has none. */
+static size_t follower_more_bytes(const nn_follower* follower)
+{
+    const necpnet_world* world = follower->world;
+    bool mixed = !follower->thin && world->thin_type_count;
+    if (!mixed && !follower->own_tables) return 0;
+    return 1 + (mixed ? ((size_t)world->schema->type_count + 7) / 8 : 0);
+}
+
+static bool follower_is_thin(const nn_follower* follower, uint8_t type)
+{
+    return follower->thin || (follower->world->thin_types[type / 32] >> (type % 32) & 1);
+}
+
 /* ---- records */
 
 /* An update. False if the client lacks what it would follow from; then nothing was written. */
@@ -30100,8 +30236,8 @@ static bool follower_write_update(const nn_follower* follower, follower_writing*
     nn_world_slot* slot = &world->slots[state->place];
     const nn_type_plan* plan = &world->schema->plans[slot->type];
     bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
-    bool shares = world->follower_count > 1 && !follower->thin;
     nn_encoder* encoder = &writing->encoder;
+    bool shares = world->follower_count > 1 && !encoder->thin;
     nn_timeline timeline;
     uint64_t key = 0;
     if (!nn_follower_can_update(follower, state, recent, &writing->known)) return false;
@@ -30117,6 +30253,7 @@ static bool follower_write_update(const nn_follower* follower, follower_writing*
     if (!nn_follower_timeline(follower, state, recent, &writing->known, &timeline)) return false;
     size_t from = encoder->bits.bit_count;
     nn_predict(plan, &timeline, owner, writing->leading ? NULL : &world->coding->leads, &world->coding->prediction);
+    encoder->plain = !follower_is_thin(follower, slot->type);
     nn_codec_write(encoder, plan, &world->coding->prediction, nn_world_row(world, slot, slot->version), owner, special);
     world->statistics.records_made++;
     if (shares) nn_records_keep(world, slot, key, encoder, from);
@@ -30147,6 +30284,7 @@ static void follower_write_skip(const nn_follower* follower, follower_writing* w
     NN_ASSERT(count); /* it moves */
     if (!count) return;
     nn_predict(plan, &timeline, false, writing->leading ? NULL : &world->coding->leads, &world->coding->prediction);
+    writing->encoder.plain = !follower_is_thin(follower, world->slots[state->place].type);
     nn_codec_write_skip(&writing->encoder, plan, &world->coding->prediction, false);
 }
 
@@ -30513,6 +30651,9 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 #define FOLLOWER_FRAME_FROM 16u
 #define FOLLOWER_FRAME_TO 32u
 #define FOLLOWER_FRAME_CHECKS 64u
+#define FOLLOWER_FRAME_MORE 128u
+#define FOLLOWER_MORE_TABLES 1u
+#define FOLLOWER_MORE_TYPES 2u
 
 /* Beside a row: number and known, no list of moving ones, the other list with one record in it, its slot and generation, and
  * its end. A list of known frames leaves half of the room, but there is none before anything has arrived. */
@@ -30528,7 +30669,19 @@ NN_PRIVATE uint32_t nn_world_frame_bytes(const necpnet_schema* schema, const cha
         most = bits;
         *out_type = schema->plans[i].type->name;
     }
-    return FOLLOWER_HEAD_BYTES_MAX + (most + schema->type_bits + FOLLOWER_RECORD_BITS_MORE + 7u) / 8u;
+    uint32_t more = 1u + ((uint32_t)schema->type_count + 7u) / 8u;
+    return FOLLOWER_HEAD_BYTES_MAX + more + (most + schema->type_bits + FOLLOWER_RECORD_BITS_MORE + 7u) / 8u;
+}
+
+static void follower_write_more(const nn_follower* follower, nn_writer* writer)
+{
+    const necpnet_world* world = follower->world;
+    bool mixed = !follower->thin && world->thin_type_count;
+    unsigned more = (follower->own_tables ? FOLLOWER_MORE_TABLES : 0) | (mixed ? FOLLOWER_MORE_TYPES : 0);
+    nn_write_u8(writer, (uint8_t)more);
+    for (int i = 0; mixed && i < world->schema->type_count; i += 8) {
+        nn_write_u8(writer, (uint8_t)(world->thin_types[i / 32] >> (i % 32)));
+    }
 }
 
 static void follower_write_frame(nn_follower* follower, nn_writer* writer, follower_writing* writing)
@@ -30550,16 +30703,18 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
     bool quiet =
         follower->sent_commit && follower->quiet_tick > follower->sent_tick && follower->quiet_tick < world->tick;
     uint32_t quiet_age = world->tick - follower->quiet_tick;
-    size_t bytes = 1 + nn_varint_bytes(world->tick) + (has_input ? nn_varint_bytes(input) : 0) +
+    size_t more = follower_more_bytes(follower);
+    size_t bytes = 1 + more + nn_varint_bytes(world->tick) + (has_input ? nn_varint_bytes(input) : 0) +
                    (quiet ? nn_varint_bytes(quiet_age) : 0) + (writing->walk_from ? 2u : 0u) +
                    (writing->walk_to ? 2u : 0u) + writing->check_bytes + records;
     unsigned flags = (complete ? FOLLOWER_FRAME_COMPLETE : 0) | (has_input ? FOLLOWER_FRAME_INPUT : 0) |
-                     (quiet ? FOLLOWER_FRAME_QUIET : 0) | (follower->thin ? FOLLOWER_FRAME_THIN : 0) |
-                     (writing->walk_from ? FOLLOWER_FRAME_FROM : 0) | (writing->walk_to ? FOLLOWER_FRAME_TO : 0) |
-                     (writing->check_bytes ? FOLLOWER_FRAME_CHECKS : 0);
+                     (quiet ? FOLLOWER_FRAME_QUIET : 0) | (writing->encoder.thin ? FOLLOWER_FRAME_THIN : 0) |
+                     (more ? FOLLOWER_FRAME_MORE : 0) | (writing->walk_from ? FOLLOWER_FRAME_FROM : 0) |
+                     (writing->walk_to ? FOLLOWER_FRAME_TO : 0) | (writing->check_bytes ? FOLLOWER_FRAME_CHECKS : 0);
     nn_write_u8(writer, NN_FRAME_STATE);
     nn_write_varint(writer, bytes);
     nn_write_u8(writer, (uint8_t)flags);
+    if (more) follower_write_more(follower, writer);
     nn_write_varint(writer, world->tick);
     if (has_input) nn_write_varint(writer, input);
     if (quiet) nn_write_varint(writer, quiet_age);
@@ -30617,8 +30772,9 @@ static void follower_encode(nn_follower* follower, follower_writing* writing, si
     nn_world_coding* coding = world->coding;
     writing->bits_max = room * 8;
     writing->own_complete = true;
-    writing->encoder =
-        nn_encoder_of(world->schema->tables, follower->thin ? &coding->thin : NULL, world->frame, room + 8);
+    const nn_tables* tables = follower->own_tables ? world->schema->own_tables : world->schema->tables;
+    bool thin = follower->thin || world->thin_type_count;
+    writing->encoder = nn_encoder_of(tables, thin ? &coding->thin : NULL, world->frame, room + 8);
     writing->known_hash = nn_records_known(follower, &writing->known);
     follower_write_known(writing);
     follower_share_room(follower, writing);
@@ -30693,8 +30849,9 @@ static bool follower_reserve_order(necpnet_world* world, uint32_t count)
 static bool follower_prepare(nn_follower* follower, follower_writing* writing, size_t budget)
 {
     necpnet_world* world = follower->world;
-    if (budget < NN_STATE_FRAME_BYTES_MIN || !nn_follower_sync(follower)) return false;
-    writing->known = nn_follower_known(follower, budget - FOLLOWER_HEAD_BYTES_MAX);
+    size_t more = follower_more_bytes(follower);
+    if (budget < NN_STATE_FRAME_BYTES_MIN + more || !nn_follower_sync(follower)) return false;
+    writing->known = nn_follower_known(follower, budget - FOLLOWER_HEAD_BYTES_MAX - more);
     follower_count_moving(follower, writing);
     uint32_t pending = follower->pending_count + writing->moving; /* a moving one that is skipped becomes pending */
     uint32_t others = (uint32_t)nn_min_u64(follower->pending_count, budget * 8 / FOLLOWER_RECORD_BITS_MIN);
@@ -30727,7 +30884,7 @@ static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budg
         return false;
     }
     uint32_t entry_first = follower->entry_next;
-    follower_encode(follower, &writing, budget - FOLLOWER_HEAD_BYTES_MAX);
+    follower_encode(follower, &writing, budget - FOLLOWER_HEAD_BYTES_MAX - follower_more_bytes(follower));
     if (!writing.records && !follower_has_news(follower, writing.own_complete)) {
         follower->check_us = check_us; /* an unchanged world sends nothing, not even checks */
         follower->check_at = check_at;
@@ -31762,7 +31919,9 @@ static void view_forget_recent(necpnet_view* view)
 #define VIEW_FRAME_FROM 16u
 #define VIEW_FRAME_TO 32u
 #define VIEW_FRAME_CHECKS 64u
-#define VIEW_FRAME_ALL 127u
+#define VIEW_FRAME_MORE 128u
+#define VIEW_MORE_TABLES 1u
+#define VIEW_MORE_TYPES 2u
 
 typedef struct view_frame {
     nn_decoder decoder;
@@ -31776,6 +31935,7 @@ typedef struct view_frame {
     bool complete;
     bool has_input;
     bool has_checks;
+    const uint8_t* thin_types; /* bits of those whose updates the thin codec is for; NULL: all */
     nn_reader checks;
 } view_frame;
 
@@ -31817,6 +31977,7 @@ static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn
     uint8_t type = slot->track.type;
     const nn_type_plan* plan = &view->schema->plans[type];
     nn_predict(plan, &timeline, owner, lead ? NULL : &view->coding->leads, &view->coding->prediction);
+    frame->decoder.plain = frame->thin_types && !(frame->thin_types[type / 8] >> (type % 8) & 1);
     nn_codec_result read = nn_codec_read(&frame->decoder, plan, &view->coding->prediction, view->row, owner, may_skip);
     if (read == NN_CODEC_SKIP) return NECPNET_OK;
     if (read == NN_CODEC_BAD) return view_refuse(view, "an update does not decode");
@@ -32030,6 +32191,9 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
     const uint8_t* body = nn_read_view(reader, (size_t)bytes);
     nn_reader head = nn_reader_of(body, (size_t)bytes);
     uint8_t flags = nn_read_u8(&head);
+    uint8_t more = flags & VIEW_FRAME_MORE ? nn_read_u8(&head) : 0;
+    if (more & ~(VIEW_MORE_TABLES | VIEW_MORE_TYPES)) return view_refuse(view, "an unknown flag");
+    if (more & VIEW_MORE_TYPES) frame->thin_types = nn_read_view(&head, ((size_t)view->schema->type_count + 7) / 8);
     uint64_t tick = nn_read_varint(&head);
     uint64_t input = flags & VIEW_FRAME_INPUT ? nn_read_varint(&head) : 0;
     uint64_t quiet_age = flags & VIEW_FRAME_QUIET ? nn_read_varint(&head) : 0;
@@ -32040,14 +32204,15 @@ static necpnet_result view_read_head(necpnet_view* view, nn_reader* reader, view
     if (frame->has_checks && !nn_view_skip_checks(&head)) return view_refuse(view, "the checks do not decode");
     if (head.failed || tick > UINT32_MAX || input > UINT32_MAX || quiet_age > tick)
         return view_refuse(view, "the head does not decode");
-    if (flags & ~VIEW_FRAME_ALL) return view_refuse(view, "an unknown flag");
+    const nn_tables* tables = more & VIEW_MORE_TABLES ? view->config.schema->own_tables : view->schema->tables;
+    if (!tables) return view_refuse(view, "it is coded by tables that the view's schema does not have");
     frame->tick = (uint32_t)tick;
     frame->input = (uint32_t)input;
     frame->quiet_age = (uint32_t)quiet_age;
     frame->complete = (flags & VIEW_FRAME_COMPLETE) != 0;
     frame->has_input = (flags & VIEW_FRAME_INPUT) != 0;
     nn_thin* thin = flags & VIEW_FRAME_THIN ? &view->coding->thin : NULL;
-    frame->decoder = nn_decoder_of(view->schema->tables, thin, head.at, nn_reader_left(&head));
+    frame->decoder = nn_decoder_of(tables, thin, head.at, nn_reader_left(&head));
     if (!view_read_known(view, frame)) return view_refuse(view, "the head does not decode");
     view->statistics.states++;
     view->statistics.bytes += 1 + nn_varint_bytes(bytes) + bytes;
@@ -40769,6 +40934,7 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
         necpnet_result result = nn_world_follow(connection->world, open->follow, ordered, &connection->follower);
         if (result) return result;
         nn_session_set_source(session, NN_SOURCE_STATE, source);
+        nn_follower_set_tables(connection->follower, open->peer->own_tables_hash);
         if (open->resumed) nn_follower_renew_variables(connection->follower);
         const necpnet_schema* schema = nn_world_get_schema(connection->world);
         connection->schema_waits = false;
@@ -42150,8 +42316,8 @@ NN_PRIVATE bool nn_endpoint_random(nn_endpoint* endpoint, void* to, size_t bytes
 NN_PRIVATE void nn_endpoint_begin(nn_endpoint* endpoint, uint64_t now_us);
 NN_PRIVATE void nn_endpoint_end(nn_endpoint* endpoint);
 
-/* nn_endpoint_setup - this side's SETUP, without credential and session. */
-NN_PRIVATE void nn_endpoint_setup(const nn_endpoint* endpoint, uint64_t schema_hash, nn_setup* out);
+/* nn_endpoint_setup - this side's SETUP, without credential and session. schema: NULL without state. */
+NN_PRIVATE void nn_endpoint_setup(const nn_endpoint* endpoint, const necpnet_schema* schema, nn_setup* out);
 
 /* nn_endpoint_session_event - a session's event as the application sees it. */
 NN_PRIVATE void nn_endpoint_session_event(const nn_session_event* from, necpnet_peer peer, necpnet_event* out);
@@ -42287,7 +42453,7 @@ NN_PRIVATE void nn_endpoint_end(nn_endpoint* endpoint)
     endpoint->transport->flush(endpoint->transport->user);
 }
 
-NN_PRIVATE void nn_endpoint_setup(const nn_endpoint* endpoint, uint64_t schema_hash, nn_setup* out)
+NN_PRIVATE void nn_endpoint_setup(const nn_endpoint* endpoint, const necpnet_schema* schema, nn_setup* out)
 {
     nn_setup_init(out, endpoint->is_server ? NN_ROLE_SERVER : NN_ROLE_CLIENT);
     nn_setup_set_channels(out, endpoint->channels, endpoint->channel_count);
@@ -42295,9 +42461,11 @@ NN_PRIVATE void nn_endpoint_setup(const nn_endpoint* endpoint, uint64_t schema_h
 #if NECPNET_WITH_LZ4
     out->features |= NN_FEATURE_LZ4;
 #endif
-    if (schema_hash) out->features |= NN_FEATURE_STATE;
+    if (schema) out->features |= NN_FEATURE_STATE;
     if (NECPNET_WITH_VOICE && endpoint->has_voice) out->features |= NN_FEATURE_VOICE;
-    out->schema_hash = schema_hash;
+    out->schema_hash = necpnet_schema_get_hash(schema);
+    if (schema) out->tables_hash = schema->tables->hash;
+    if (schema && schema->own_tables) out->own_tables_hash = schema->own_tables->hash;
     out->datagram_bytes_max = endpoint->settings.datagram_bytes_max;
 }
 
@@ -42452,8 +42620,8 @@ struct necpnet_client {
     void* user_data;
 };
 
-/* nn_client_schema_hash - of the view's schema; 0 without. */
-NN_PRIVATE uint64_t nn_client_schema_hash(const necpnet_client* client);
+/* nn_client_schema - the view's; NULL without. */
+NN_PRIVATE const necpnet_schema* nn_client_schema(const necpnet_client* client);
 NN_PRIVATE nn_session* nn_client_session(necpnet_client* client);
 
 /* nn_client_push - queue an event; text (cut) and name are copied. The oldest is dropped when nobody polls. */
@@ -42727,9 +42895,9 @@ NN_PRIVATE void nn_client_set_state_sink(necpnet_client* client, const nn_state_
     client->state_sink = *sink;
 }
 
-NN_PRIVATE uint64_t nn_client_schema_hash(const necpnet_client* client)
+NN_PRIVATE const necpnet_schema* nn_client_schema(const necpnet_client* client)
 {
-    return client->config.view ? necpnet_schema_get_hash(nn_view_get_schema(client->config.view)) : 0;
+    return client->config.view ? nn_view_get_schema(client->config.view) : NULL;
 }
 
 static necpnet_result client_begin(necpnet_client* client, const necpnet_client_config* config)
@@ -43430,7 +43598,7 @@ static necpnet_result client_start_udp(necpnet_client* client, nn_attempt* attem
 {
     uint8_t frame[NN_HANDSHAKE_SETUP_BYTES_MAX];
     nn_setup setup;
-    nn_endpoint_setup(&client->endpoint, nn_client_schema_hash(client), &setup);
+    nn_endpoint_setup(&client->endpoint, nn_client_schema(client), &setup);
     setup.session_id = client->session_id;
     nn_handshake_client_config config;
     memset(&config, 0, sizeof config);
@@ -43533,7 +43701,7 @@ static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_s
     client->connection.state_sink = &client->state_sink;
     const nn_state_sink* sink = &client->state_sink;
     char text[NECPNET_REASON_BYTES_MAX + 1];
-    bool same = setup->schema_hash && setup->schema_hash == nn_client_schema_hash(client);
+    bool same = setup->schema_hash && setup->schema_hash == necpnet_schema_get_hash(nn_client_schema(client));
     if (same && sink->follow) (void)sink->follow(sink->user, NULL, text); /* back from another version, perhaps */
     necpnet_result result = nn_connection_begin(&client->connection, open, client->endpoint.now_us);
     if (result) {
@@ -43566,7 +43734,7 @@ static void client_connected(necpnet_client* client, nn_attempt* attempt, const 
 {
     nn_setup setup;
     nn_reader reader = nn_reader_of(data, bytes);
-    uint64_t own_hash = nn_client_schema_hash(client);
+    uint64_t own_hash = necpnet_schema_get_hash(nn_client_schema(client));
     necpnet_result result =
         nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
     if (result == NECPNET_OK && setup.role != NN_ROLE_SERVER) result = NECPNET_ERR_PROTOCOL;
@@ -43656,7 +43824,7 @@ NN_PRIVATE void nn_client_session_open(void* user, necpnet_web_connection* conne
     if (!client_win(client, attempt)) return;
     nn_setup setup;
     uint8_t credential[NN_TICKET_BYTES + NN_TICKET_PROOF_BYTES]; /* longer than a token with its proof */
-    nn_endpoint_setup(&client->endpoint, nn_client_schema_hash(client), &setup);
+    nn_endpoint_setup(&client->endpoint, nn_client_schema(client), &setup);
     setup.session_id = client->session_id;
     if (client->is_resuming) {
         memcpy(credential, client->ticket, NN_TICKET_BYTES);
@@ -45983,6 +46151,8 @@ NN_PRIVATE uint64_t nn_peer_session_deadline_us(const nn_peer* peer)
 /* nn_server_greeting - how a stranger becomes a peer: datagrams of the handshake, and SETUP on a WebSocket. */
 
 
+#include <stdio.h>
+
 NN_PRIVATE uint64_t nn_server_wall_us(const necpnet_server* server)
 {
     return server->has_wall ? server->endpoint.now_us + server->wall_offset_us : 0;
@@ -45998,16 +46168,26 @@ NN_PRIVATE void nn_server_count_drop(necpnet_server* server, necpnet_drop drop, 
                  necpnet_drop_name(drop));
 }
 
+/* Whether states can be coded so that the client can read them: by the schema's own tables, or by those that everyone has. */
+static bool server_shares_tables(const nn_setup* own, const nn_setup* setup, char* text, size_t text_bytes)
+{
+    if (!setup->tables_hash || setup->tables_hash == own->tables_hash) return true;
+    if (own->own_tables_hash && setup->own_tables_hash == own->own_tables_hash) return true;
+    (void)snprintf(text, text_bytes, "the codec's tables differ: client %08x%08x, server %08x%08x",
+                   (unsigned)(setup->tables_hash >> 32), (unsigned)setup->tables_hash,
+                   (unsigned)(own->tables_hash >> 32), (unsigned)own->tables_hash);
+    return false;
+}
+
 /* What SETUP says, held against this server. Fills text with the way out. */
 NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn_setup* setup, char* text,
                                           size_t text_bytes, necpnet_drop* out_drop)
 {
     nn_setup own;
-    uint64_t schema_hash =
-        server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
-    nn_endpoint_setup(&server->endpoint, schema_hash, &own);
+    const necpnet_schema* schema = server->config.world ? nn_world_get_schema(server->config.world) : NULL;
+    uint64_t schema_hash = necpnet_schema_get_hash(schema);
+    nn_endpoint_setup(&server->endpoint, schema, &own);
     NN_ASSERT(text_bytes >= NECPNET_REASON_BYTES_MAX + 1);
-    (void)text_bytes;
     *out_drop = NECPNET_DROP_MALFORMED;
     if (setup->role != NN_ROLE_CLIENT) {
         memcpy(text, "SETUP of a server", 18);
@@ -46018,16 +46198,17 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
         return NECPNET_ERR_CHANNELS_DIFFER;
     *out_drop = NECPNET_DROP_SCHEMA;
     bool differs = setup->schema_hash && schema_hash && setup->schema_hash != schema_hash;
-    if (differs && !nn_connection_schema_fits(nn_world_get_schema(server->config.world))) {
+    if (differs && !nn_connection_schema_fits(schema)) {
         static const char differs_text[] =
             "the schemas have different hashes, and the server's is too large to be told";
         memcpy(text, differs_text, sizeof differs_text);
         return NECPNET_ERR_SCHEMA_DIFFERS;
     }
+    if (setup->schema_hash && schema_hash && !server_shares_tables(&own, setup, text, text_bytes))
+        return NECPNET_ERR_SCHEMA_DIFFERS;
     const char* type = "";
     uint32_t frame = 0;
-    if (setup->schema_hash && schema_hash)
-        frame = nn_world_frame_bytes(nn_world_get_schema(server->config.world), &type);
+    if (setup->schema_hash && schema_hash) frame = nn_world_frame_bytes(schema, &type);
     if (setup->datagram_bytes_max < NECPNET_DATAGRAM_BYTES_DEFAULT &&
         frame + NN_PACKET_OVERHEAD_BYTES_MAX > setup->datagram_bytes_max) {
         static const char small[] = "the client's datagram_bytes_max is too small for an entity of the server's world";
@@ -46042,9 +46223,8 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
 
 NN_PRIVATE void nn_server_answer_setup(necpnet_server* server, const nn_peer* peer, nn_setup* out)
 {
-    uint64_t schema_hash =
-        server->config.world ? necpnet_schema_get_hash(nn_world_get_schema(server->config.world)) : 0;
-    nn_endpoint_setup(&server->endpoint, schema_hash, out);
+    const necpnet_schema* schema = server->config.world ? nn_world_get_schema(server->config.world) : NULL;
+    nn_endpoint_setup(&server->endpoint, schema, out);
     out->tick_hz = server->config.tick_hz;
     out->tick = necpnet_server_tick(server);
     out->time_us = server->endpoint.now_us;

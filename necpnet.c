@@ -972,6 +972,15 @@ NN_PRIVATE void nn_bits_write(nn_bit_writer* writer, uint64_t value, unsigned bi
         writer->failed = true;
         return;
     }
+    size_t first = writer->bit_count >> 3;
+    if (bits <= 56 && first + 8 <= writer->bytes_max) { /* eight bytes at once; those behind count for nothing yet */
+        unsigned used = (unsigned)(writer->bit_count & 7);
+        uint64_t kept = writer->begin[first] & ((1u << used) - 1u);
+        uint64_t word = kept | (value & ((UINT64_C(1) << bits) - 1)) << used;
+        for (unsigned i = 0; i < 8; i++) writer->begin[first + i] = (uint8_t)(word >> (8 * i));
+        writer->bit_count += bits;
+        return;
+    }
     while (bits > 0) {
         size_t byte = writer->bit_count >> 3;
         unsigned used = (unsigned)(writer->bit_count & 7);
@@ -994,6 +1003,13 @@ NN_PRIVATE uint64_t nn_bits_read(nn_bit_reader* reader, unsigned bits)
     }
     uint64_t value = 0;
     unsigned done = 0;
+    size_t first = reader->bit_at >> 3;
+    if (bits <= 56 && (first + 8) * 8 <= reader->bit_count) {
+        for (unsigned i = 0; i < 8; i++) value |= (uint64_t)reader->begin[first + i] << (8 * i);
+        value = value >> (reader->bit_at & 7) & ((UINT64_C(1) << bits) - 1);
+        reader->bit_at += bits;
+        return value;
+    }
     while (done < bits) {
         unsigned used = (unsigned)(reader->bit_at & 7);
         unsigned take = 8 - used < bits - done ? 8 - used : bits - done;
@@ -19628,11 +19644,24 @@ typedef struct nn_thin {
     uint16_t odds[NN_CONTEXTS];
 } nn_thin;
 
+/* What a record that may find no room has changed. */
+#define NN_THIN_UNDO_MAX 2048 /* more than a record of all fields learns */
+
+typedef struct nn_thin_undo {
+    uint32_t low;
+    uint32_t high;
+    size_t at;
+    uint32_t count;
+    uint16_t contexts[NN_THIN_UNDO_MAX];
+    uint16_t odds[NN_THIN_UNDO_MAX];
+} nn_thin_undo;
+
 typedef struct nn_encoder {
     nn_bit_writer bits;
     const nn_tables* tables;
-    nn_thin* thin; /* NULL: default codec */
-    bool plain;    /* with thin: what is written now has the default codec's symbols */
+    nn_thin* thin;      /* NULL: default codec */
+    nn_thin_undo* undo; /* NULL: what was written stays */
+    bool plain;         /* with thin: what is written now has the default codec's symbols */
 } nn_encoder;
 
 typedef struct nn_decoder {
@@ -19656,6 +19685,11 @@ NN_INLINE bool nn_decoder_adapts(const nn_decoder* decoder)
 {
     return decoder->thin && !decoder->plain;
 }
+
+/* nn_encoder_mark - from here on all can be taken back, until the next mark. nn_encoder_rewind - take it back; bit_count: as of
+ * the mark. */
+NN_PRIVATE void nn_encoder_mark(nn_encoder* encoder);
+NN_PRIVATE void nn_encoder_rewind(nn_encoder* encoder, size_t bit_count);
 
 /* nn_encoder_bits - bits used so far, and those that ending will take. nn_encoder_end - bytes used in all. */
 NN_PRIVATE size_t nn_encoder_bits(const nn_encoder* encoder);
@@ -19798,6 +19832,12 @@ static void coder_learn(uint16_t* odds, unsigned bit)
 static void coder_put(nn_encoder* encoder, unsigned context, unsigned bit)
 {
     NN_CODER_COUNT(2, context, bit);
+    nn_thin_undo* undo = encoder->undo;
+    NN_ASSERT(!undo || undo->count < NN_THIN_UNDO_MAX);
+    if (undo && undo->count < NN_THIN_UNDO_MAX) {
+        undo->contexts[undo->count] = (uint16_t)context;
+        undo->odds[undo->count++] = encoder->thin->odds[context];
+    }
     coder_encode(encoder, encoder->thin->odds[context], bit);
     coder_learn(&encoder->thin->odds[context], bit);
 }
@@ -19827,8 +19867,34 @@ NN_PRIVATE nn_encoder nn_encoder_of(const nn_tables* tables, nn_thin* thin, void
     encoder.tables = tables;
     encoder.thin = thin;
     encoder.plain = false;
+    encoder.undo = NULL;
     if (thin) coder_reset_thin(thin, tables);
     return encoder;
+}
+
+NN_PRIVATE void nn_encoder_mark(nn_encoder* encoder)
+{
+    nn_thin_undo* undo = encoder->undo;
+    if (!encoder->thin || !undo) return;
+    undo->low = encoder->thin->low;
+    undo->high = encoder->thin->high;
+    undo->at = encoder->thin->at;
+    undo->count = 0;
+}
+
+NN_PRIVATE void nn_encoder_rewind(nn_encoder* encoder, size_t bit_count)
+{
+    nn_thin* thin = encoder->thin;
+    nn_thin_undo* undo = encoder->undo;
+    nn_bits_rewind(&encoder->bits, bit_count);
+    if (!thin || !undo) return;
+    thin->low = undo->low;
+    thin->high = undo->high;
+    thin->at = undo->at;
+    while (undo->count) { /* the newest first */
+        undo->count--;
+        thin->odds[undo->contexts[undo->count]] = undo->odds[undo->count];
+    }
 }
 
 NN_PRIVATE nn_decoder nn_decoder_of(const nn_tables* tables, nn_thin* thin, const void* data, size_t bytes)
@@ -23936,8 +24002,11 @@ static void predict_keep(predict_race* race, unsigned to, int64_t (*raw)[NN_TIME
     nn_series* series = &race->series;
     if (!series->loaded) predict_scale(race, raw);
     for (unsigned c = 0; c < series->count; c++) {
+        unsigned scale = series->scale[c];
         for (unsigned i = series->loaded; i < to; i++) {
-            series->x[c][i] = (int32_t)predict_clamp(raw[c][i] >> series->scale[c], -NN_SERIES_FAR, NN_SERIES_FAR);
+            int64_t value = raw[c][i] >> scale;
+            value = value > NN_SERIES_FAR ? NN_SERIES_FAR : value;
+            series->x[c][i] = (int32_t)(value < -NN_SERIES_FAR ? -NN_SERIES_FAR : value);
         }
     }
     series->loaded = to;
@@ -23949,7 +24018,15 @@ static void predict_load_even(predict_race* race, unsigned to)
     nn_series* series = &race->series;
     int64_t raw[3][NN_TIMELINE_MAX];
     int64_t value[3] = {0, 0, 0};
+    bool quaternion = race->field->kind == NECPNET_FIELD_QUAT;
+    bool plain = race->field->kind != NECPNET_FIELD_ANGLE;
+    unsigned first = race->field->word + (quaternion ? 1u : 0u);
     for (unsigned i = series->loaded; i < to; i++) {
+        const uint32_t* words = race->grid->timeline->rows[i] + first;
+        if (plain && (!quaternion || (words[-1] == race->largest && !race->turned))) {
+            for (unsigned c = 0; c < series->count; c++) raw[c][i] = (int64_t)words[c] * 16 - series->base[c];
+            continue;
+        }
         predict_load_state(race, i, value);
         for (unsigned c = 0; c < series->count; c++) raw[c][i] = value[c] - series->base[c];
     }
@@ -26317,8 +26394,8 @@ typedef struct nn_world_coding {
     nn_prediction prediction;
     nn_leads leads; /* of the frame at hand */
     nn_thin thin;
-    nn_thin thin_before; /* a record that may find no room */
-    nn_thin thin_leads;  /* the leads, which may find none either */
+    nn_thin_undo undo;  /* a record that may find no room */
+    nn_thin thin_leads; /* the leads, which may find none either */
     uint8_t record[NN_STATE_BYTES_MAX * 4];
 } nn_world_coding;
 
@@ -30190,25 +30267,19 @@ typedef struct follower_writing {
     uint8_t checks[NN_CHECKS_BYTES_MAX];
 } follower_writing;
 
-typedef struct follower_mark {
-    size_t bit_count;
-    size_t at;
-} follower_mark;
-
-static follower_mark follower_begin_record(follower_writing* writing, nn_world_coding* coding)
+/* Where a record begins. */
+static size_t follower_begin_record(follower_writing* writing)
 {
-    follower_mark mark = {writing->encoder.bits.bit_count, 0};
-    if (writing->encoder.thin) memcpy(&coding->thin_before, writing->encoder.thin, sizeof coding->thin_before);
-    return mark;
+    nn_encoder_mark(&writing->encoder);
+    return writing->encoder.bits.bit_count;
 }
 
 /* Takes the record back if it found no room. */
-static bool follower_end_record(follower_writing* writing, nn_world_coding* coding, follower_mark mark, size_t bits_max)
+static bool follower_end_record(follower_writing* writing, size_t mark, size_t bits_max)
 {
     nn_encoder* encoder = &writing->encoder;
     if (!encoder->bits.failed && nn_encoder_bits(encoder) + FOLLOWER_LIST_BITS <= bits_max) return true;
-    nn_bits_rewind(&encoder->bits, mark.bit_count);
-    if (encoder->thin) memcpy(encoder->thin, &coding->thin_before, sizeof coding->thin_before);
+    nn_encoder_rewind(encoder, mark);
     return false;
 }
 
@@ -30385,13 +30456,13 @@ static bool follower_put_moving(nn_follower* follower, follower_writing* writing
     const nn_world_slot* slot = &world->slots[recent->place];
     nn_follower_state* state = &follower->states[recent->state];
     size_t bits_max = writing->records ? writing->walk_max : writing->bits_max;
-    follower_mark mark = follower_begin_record(writing, world->coding);
+    size_t mark = follower_begin_record(writing);
     moved->there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
     if (moved->there) follower_check_owner(follower, state, slot);
     moved->updated =
         moved->there && !recent->is_skipped && follower_write_update(follower, writing, state, recent, true);
     if (!moved->updated) follower_write_skip(follower, writing, state, recent);
-    return follower_end_record(writing, world->coding, mark, bits_max);
+    return follower_end_record(writing, mark, bits_max);
 }
 
 /* It is in the frame. What was skipped follows among the others. */
@@ -30534,10 +30605,9 @@ static bool follower_write_record(const nn_follower* follower, follower_writing*
                                   const nn_follower_state* state, const nn_follower_recent* recent,
                                   nn_follower_kind* kind)
 {
-    const necpnet_world* world = follower->world;
     uint16_t place = state->place;
     nn_encoder* encoder = &writing->encoder;
-    follower_mark mark = follower_begin_record(writing, world->coding);
+    size_t mark = follower_begin_record(writing);
     nn_put_bits(encoder, 1, 1);
     nn_put_golomb(encoder, (uint16_t)(place - writing->former - 1), writing->gap_order);
     if (*kind == NN_FOLLOWER_UPDATE && !nn_follower_can_update(follower, state, recent, &writing->known)) {
@@ -30555,7 +30625,7 @@ static bool follower_write_record(const nn_follower* follower, follower_writing*
             nn_put_bits(encoder, state->generation, 16);
         }
     }
-    if (!follower_end_record(writing, world->coding, mark, writing->bits_max)) return false;
+    if (!follower_end_record(writing, mark, writing->bits_max)) return false;
     writing->former = place;
     return true;
 }
@@ -30775,6 +30845,7 @@ static void follower_encode(nn_follower* follower, follower_writing* writing, si
     const nn_tables* tables = follower->own_tables ? world->schema->own_tables : world->schema->tables;
     bool thin = follower->thin || world->thin_type_count;
     writing->encoder = nn_encoder_of(tables, thin ? &coding->thin : NULL, world->frame, room + 8);
+    writing->encoder.undo = &coding->undo;
     writing->known_hash = nn_records_known(follower, &writing->known);
     follower_write_known(writing);
     follower_share_room(follower, writing);

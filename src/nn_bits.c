@@ -20,6 +20,15 @@ NN_PRIVATE void nn_bits_write(nn_bit_writer* writer, uint64_t value, unsigned bi
         writer->failed = true;
         return;
     }
+    size_t first = writer->bit_count >> 3;
+    if (bits <= 56 && first + 8 <= writer->bytes_max) { /* eight bytes at once; those behind count for nothing yet */
+        unsigned used = (unsigned)(writer->bit_count & 7);
+        uint64_t kept = writer->begin[first] & ((1u << used) - 1u);
+        uint64_t word = kept | (value & ((UINT64_C(1) << bits) - 1)) << used;
+        for (unsigned i = 0; i < 8; i++) writer->begin[first + i] = (uint8_t)(word >> (8 * i));
+        writer->bit_count += bits;
+        return;
+    }
     while (bits > 0) {
         size_t byte = writer->bit_count >> 3;
         unsigned used = (unsigned)(writer->bit_count & 7);
@@ -42,6 +51,13 @@ NN_PRIVATE uint64_t nn_bits_read(nn_bit_reader* reader, unsigned bits)
     }
     uint64_t value = 0;
     unsigned done = 0;
+    size_t first = reader->bit_at >> 3;
+    if (bits <= 56 && (first + 8) * 8 <= reader->bit_count) {
+        for (unsigned i = 0; i < 8; i++) value |= (uint64_t)reader->begin[first + i] << (8 * i);
+        value = value >> (reader->bit_at & 7) & ((UINT64_C(1) << bits) - 1);
+        reader->bit_at += bits;
+        return value;
+    }
     while (done < bits) {
         unsigned used = (unsigned)(reader->bit_at & 7);
         unsigned take = 8 - used < bits - done ? 8 - used : bits - done;

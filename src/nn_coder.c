@@ -81,6 +81,12 @@ static void coder_learn(uint16_t* odds, unsigned bit)
 static void coder_put(nn_encoder* encoder, unsigned context, unsigned bit)
 {
     NN_CODER_COUNT(2, context, bit);
+    nn_thin_undo* undo = encoder->undo;
+    NN_ASSERT(!undo || undo->count < NN_THIN_UNDO_MAX);
+    if (undo && undo->count < NN_THIN_UNDO_MAX) {
+        undo->contexts[undo->count] = (uint16_t)context;
+        undo->odds[undo->count++] = encoder->thin->odds[context];
+    }
     coder_encode(encoder, encoder->thin->odds[context], bit);
     coder_learn(&encoder->thin->odds[context], bit);
 }
@@ -110,8 +116,34 @@ NN_PRIVATE nn_encoder nn_encoder_of(const nn_tables* tables, nn_thin* thin, void
     encoder.tables = tables;
     encoder.thin = thin;
     encoder.plain = false;
+    encoder.undo = NULL;
     if (thin) coder_reset_thin(thin, tables);
     return encoder;
+}
+
+NN_PRIVATE void nn_encoder_mark(nn_encoder* encoder)
+{
+    nn_thin_undo* undo = encoder->undo;
+    if (!encoder->thin || !undo) return;
+    undo->low = encoder->thin->low;
+    undo->high = encoder->thin->high;
+    undo->at = encoder->thin->at;
+    undo->count = 0;
+}
+
+NN_PRIVATE void nn_encoder_rewind(nn_encoder* encoder, size_t bit_count)
+{
+    nn_thin* thin = encoder->thin;
+    nn_thin_undo* undo = encoder->undo;
+    nn_bits_rewind(&encoder->bits, bit_count);
+    if (!thin || !undo) return;
+    thin->low = undo->low;
+    thin->high = undo->high;
+    thin->at = undo->at;
+    while (undo->count) { /* the newest first */
+        undo->count--;
+        thin->odds[undo->contexts[undo->count]] = undo->odds[undo->count];
+    }
 }
 
 NN_PRIVATE nn_decoder nn_decoder_of(const nn_tables* tables, nn_thin* thin, const void* data, size_t bytes)

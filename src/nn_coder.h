@@ -24,11 +24,24 @@ typedef struct nn_thin {
     uint16_t odds[NN_CONTEXTS];
 } nn_thin;
 
+/* What a record that may find no room has changed. */
+#define NN_THIN_UNDO_MAX 2048 /* more than a record of all fields learns */
+
+typedef struct nn_thin_undo {
+    uint32_t low;
+    uint32_t high;
+    size_t at;
+    uint32_t count;
+    uint16_t contexts[NN_THIN_UNDO_MAX];
+    uint16_t odds[NN_THIN_UNDO_MAX];
+} nn_thin_undo;
+
 typedef struct nn_encoder {
     nn_bit_writer bits;
     const nn_tables* tables;
-    nn_thin* thin; /* NULL: default codec */
-    bool plain;    /* with thin: what is written now has the default codec's symbols */
+    nn_thin* thin;      /* NULL: default codec */
+    nn_thin_undo* undo; /* NULL: what was written stays */
+    bool plain;         /* with thin: what is written now has the default codec's symbols */
 } nn_encoder;
 
 typedef struct nn_decoder {
@@ -52,6 +65,11 @@ NN_INLINE bool nn_decoder_adapts(const nn_decoder* decoder)
 {
     return decoder->thin && !decoder->plain;
 }
+
+/* nn_encoder_mark - from here on all can be taken back, until the next mark. nn_encoder_rewind - take it back; bit_count: as of
+ * the mark. */
+NN_PRIVATE void nn_encoder_mark(nn_encoder* encoder);
+NN_PRIVATE void nn_encoder_rewind(nn_encoder* encoder, size_t bit_count);
 
 /* nn_encoder_bits - bits used so far, and those that ending will take. nn_encoder_end - bytes used in all. */
 NN_PRIVATE size_t nn_encoder_bits(const nn_encoder* encoder);

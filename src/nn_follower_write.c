@@ -105,25 +105,19 @@ typedef struct follower_writing {
     uint8_t checks[NN_CHECKS_BYTES_MAX];
 } follower_writing;
 
-typedef struct follower_mark {
-    size_t bit_count;
-    size_t at;
-} follower_mark;
-
-static follower_mark follower_begin_record(follower_writing* writing, nn_world_coding* coding)
+/* Where a record begins. */
+static size_t follower_begin_record(follower_writing* writing)
 {
-    follower_mark mark = {writing->encoder.bits.bit_count, 0};
-    if (writing->encoder.thin) memcpy(&coding->thin_before, writing->encoder.thin, sizeof coding->thin_before);
-    return mark;
+    nn_encoder_mark(&writing->encoder);
+    return writing->encoder.bits.bit_count;
 }
 
 /* Takes the record back if it found no room. */
-static bool follower_end_record(follower_writing* writing, nn_world_coding* coding, follower_mark mark, size_t bits_max)
+static bool follower_end_record(follower_writing* writing, size_t mark, size_t bits_max)
 {
     nn_encoder* encoder = &writing->encoder;
     if (!encoder->bits.failed && nn_encoder_bits(encoder) + FOLLOWER_LIST_BITS <= bits_max) return true;
-    nn_bits_rewind(&encoder->bits, mark.bit_count);
-    if (encoder->thin) memcpy(encoder->thin, &coding->thin_before, sizeof coding->thin_before);
+    nn_encoder_rewind(encoder, mark);
     return false;
 }
 
@@ -300,13 +294,13 @@ static bool follower_put_moving(nn_follower* follower, follower_writing* writing
     const nn_world_slot* slot = &world->slots[recent->place];
     nn_follower_state* state = &follower->states[recent->state];
     size_t bits_max = writing->records ? writing->walk_max : writing->bits_max;
-    follower_mark mark = follower_begin_record(writing, world->coding);
+    size_t mark = follower_begin_record(writing);
     moved->there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
     if (moved->there) follower_check_owner(follower, state, slot);
     moved->updated =
         moved->there && !recent->is_skipped && follower_write_update(follower, writing, state, recent, true);
     if (!moved->updated) follower_write_skip(follower, writing, state, recent);
-    return follower_end_record(writing, world->coding, mark, bits_max);
+    return follower_end_record(writing, mark, bits_max);
 }
 
 /* It is in the frame. What was skipped follows among the others. */
@@ -449,10 +443,9 @@ static bool follower_write_record(const nn_follower* follower, follower_writing*
                                   const nn_follower_state* state, const nn_follower_recent* recent,
                                   nn_follower_kind* kind)
 {
-    const necpnet_world* world = follower->world;
     uint16_t place = state->place;
     nn_encoder* encoder = &writing->encoder;
-    follower_mark mark = follower_begin_record(writing, world->coding);
+    size_t mark = follower_begin_record(writing);
     nn_put_bits(encoder, 1, 1);
     nn_put_golomb(encoder, (uint16_t)(place - writing->former - 1), writing->gap_order);
     if (*kind == NN_FOLLOWER_UPDATE && !nn_follower_can_update(follower, state, recent, &writing->known)) {
@@ -470,7 +463,7 @@ static bool follower_write_record(const nn_follower* follower, follower_writing*
             nn_put_bits(encoder, state->generation, 16);
         }
     }
-    if (!follower_end_record(writing, world->coding, mark, writing->bits_max)) return false;
+    if (!follower_end_record(writing, mark, writing->bits_max)) return false;
     writing->former = place;
     return true;
 }
@@ -690,6 +683,7 @@ static void follower_encode(nn_follower* follower, follower_writing* writing, si
     const nn_tables* tables = follower->own_tables ? world->schema->own_tables : world->schema->tables;
     bool thin = follower->thin || world->thin_type_count;
     writing->encoder = nn_encoder_of(tables, thin ? &coding->thin : NULL, world->frame, room + 8);
+    writing->encoder.undo = &coding->undo;
     writing->known_hash = nn_records_known(follower, &writing->known);
     follower_write_known(writing);
     follower_share_room(follower, writing);

@@ -184,8 +184,11 @@ static void predict_keep(predict_race* race, unsigned to, int64_t (*raw)[NN_TIME
     nn_series* series = &race->series;
     if (!series->loaded) predict_scale(race, raw);
     for (unsigned c = 0; c < series->count; c++) {
+        unsigned scale = series->scale[c];
         for (unsigned i = series->loaded; i < to; i++) {
-            series->x[c][i] = (int32_t)predict_clamp(raw[c][i] >> series->scale[c], -NN_SERIES_FAR, NN_SERIES_FAR);
+            int64_t value = raw[c][i] >> scale;
+            value = value > NN_SERIES_FAR ? NN_SERIES_FAR : value;
+            series->x[c][i] = (int32_t)(value < -NN_SERIES_FAR ? -NN_SERIES_FAR : value);
         }
     }
     series->loaded = to;
@@ -197,7 +200,15 @@ static void predict_load_even(predict_race* race, unsigned to)
     nn_series* series = &race->series;
     int64_t raw[3][NN_TIMELINE_MAX];
     int64_t value[3] = {0, 0, 0};
+    bool quaternion = race->field->kind == NECPNET_FIELD_QUAT;
+    bool plain = race->field->kind != NECPNET_FIELD_ANGLE;
+    unsigned first = race->field->word + (quaternion ? 1u : 0u);
     for (unsigned i = series->loaded; i < to; i++) {
+        const uint32_t* words = race->grid->timeline->rows[i] + first;
+        if (plain && (!quaternion || (words[-1] == race->largest && !race->turned))) {
+            for (unsigned c = 0; c < series->count; c++) raw[c][i] = (int64_t)words[c] * 16 - series->base[c];
+            continue;
+        }
         predict_load_state(race, i, value);
         for (unsigned c = 0; c < series->count; c++) raw[c][i] = value[c] - series->base[c];
     }

@@ -116,8 +116,8 @@ typedef struct nn_world_coding {
     nn_prediction prediction;
     nn_leads leads; /* of the frame at hand */
     nn_thin thin;
-    nn_thin thin_before; /* a record that may find no room */
-    nn_thin thin_leads;  /* the leads, which may find none either */
+    nn_thin_undo undo;  /* a record that may find no room */
+    nn_thin thin_leads; /* the leads, which may find none either */
     uint8_t record[NN_STATE_BYTES_MAX * 4];
 } nn_world_coding;
 

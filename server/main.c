@@ -147,7 +147,7 @@ static void main_greet(const config* settings, tokens* office, const char* host)
     printf("necpnet-server " NECPNET_VERSION_TEXT "\n\n");
     printf("  DEVELOPMENT MODE: loopback only, anyone on this machine may join, the token key is of this process "
            "alone.\n\n");
-    printf("  page     %s://%s/\n", scheme, host);
+    printf("  page     %s://%s/   dashboard   %s://%s/dashboard\n", scheme, host, scheme, host);
     printf("  clients  %s://%s%s%s", office->tls ? "wss" : "ws", host, settings->ws_path,
            office->udp_port > 0 ? "" : "\n");
     if (office->udp_port > 0) printf(" and udp://%.*s:%d\n", (int)(strrchr(host, ':') - host), host, office->udp_port);

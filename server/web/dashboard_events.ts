@@ -98,13 +98,15 @@ export class Events {
     const row: Row = { ...message, at: new Date(), text: JSON.stringify(message).toLowerCase() };
     this.rows.unshift(row);
     this.rows.length = Math.min(this.rows.length, KEPT);
-    if (element<HTMLInputElement>("event-pause").checked) this.missed++;
-    else this.draw();
+    this.missed++;
+    this.draw();
   }
 
   private draw(): void {
-    if (element<HTMLInputElement>("event-pause").checked) return;
-    this.missed = 0;
+    const paused = element<HTMLInputElement>("event-pause").checked;
+    if (!paused) this.missed = 0;
+    element("event-missed").textContent = this.missed ? `${this.missed} new` : "";
+    if (paused) return;
     const wanted = element<HTMLInputElement>("event-filter").value.trim().toLowerCase();
     const shown = this.rows.filter((row) => !wanted || row.text.includes(wanted)).slice(0, 100);
     document.querySelector("#events tbody")!.replaceChildren(...shown.map((row) => this.line(row)));

@@ -118,7 +118,7 @@ test("the inspector shows what is published, filtered and paused", async () => {
     assert.equal(await page.locator("#events dt").first().textContent(), "text");
     await page.check("#event-pause");
     assert.ok((await publish("second notice")).result);
-    await page.waitForTimeout(500);
+    await until("the count of new ones", async () => await page.textContent("#event-missed") === "1 new");
     assert.ok(!/second notice/.test(await page.textContent("#events tbody")), "paused");
     await page.uncheck("#event-pause");
     await until("what came meanwhile", async () => /second notice/.test(await page.textContent("#events tbody")));

@@ -154,7 +154,8 @@ NN_PRIVATE void nn_client_joined(necpnet_client* client, const nn_setup* setup, 
     client->was_encrypted = client->was_encrypted || encrypted;
     client->is_suspended = client->is_probing = false;
     client->probe_delay_us = (uint64_t)client->config.upgrade_min_ms * 1000;
-    client->probe_at_us = client->endpoint.now_us + client->probe_delay_us;
+    client->probe_at_us =
+        nn_connection_is_udp(&client->connection) ? 0 : client->endpoint.now_us + client->probe_delay_us;
     if (client->is_throttled) nn_session_allow(nn_client_session(client));
     client->is_throttled = false;
     nn_client_event* event = nn_client_push(client, moved ? NECPNET_EVENT_MOVED : NECPNET_EVENT_CONNECTED, "");
@@ -183,6 +184,10 @@ NN_PRIVATE void nn_client_retire(necpnet_client* client)
 NN_PRIVATE void nn_client_probed(necpnet_client* client)
 {
     client->is_probing = false;
+    if (nn_connection_is_udp(&client->connection)) { /* the silence soon ends one way or another */
+        client->probe_at_us = client->endpoint.now_us + (uint64_t)client->config.reconnect_delay_min_ms * 1000;
+        return;
+    }
     client->probe_at_us = client->endpoint.now_us + client->probe_delay_us;
     client->probe_delay_us = nn_min_u64(client->probe_delay_us * 2, (uint64_t)client->config.upgrade_max_ms * 1000);
 }
@@ -210,7 +215,7 @@ static uint64_t client_probe_at_us(const necpnet_client* client)
     if (!client_has_url(client, !on_udp)) return NN_NEVER;
     if (!on_udp) return client->probe_at_us;
     if (connection->loading || connection->peer_loading) return NN_NEVER;
-    return connection->heard_us + (uint64_t)client->config.udp_timeout_ms * 500;
+    return nn_max_u64(client->probe_at_us, connection->heard_us + (uint64_t)client->config.udp_timeout_ms * 500);
 }
 
 NN_PRIVATE void nn_client_run_session(necpnet_client* client, uint64_t now_us)

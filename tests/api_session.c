@@ -608,6 +608,33 @@ TEST(test_restarted_server_with_the_same_ticket_keys_says_so_at_once)
     }
 }
 
+TEST(test_silent_udp_is_looked_for_elsewhere_now_and_then_not_without_a_pause)
+{
+    static const necpnet_token_key key = {1, {1, 2, 3}};
+    static const char* const urls[2] = {NET_URL_UDP, NET_URL_WEB};
+    struct net net;
+    net_begin(&net);
+    net.client_config.udp_timeout_ms = 4000;
+    net.client_config.udp_ping_ms = 500;
+    net.client_config.reconnect_delay_min_ms = 250;
+    net.server_config.ticket_keys = &key;
+    net.server_config.ticket_key_count = 1;
+    net_serve(&net);
+    struct net_client* client = net_add(&net);
+    TEST_OK(necpnet_client_connect(client->client, urls, 2));
+    net_run(&net, 300);
+    TEST_EQUAL(client->connected, 1);
+    net_crash(&net);
+    net_serve(&net); /* knows the ticket's key, not its session: says so to each who asks */
+    necpnet_server_statistics statistics;
+    NET_RUN_UNTIL(&net, 10000, client->connected == 2);
+    TEST_EQUAL(client->connected, 2);
+    necpnet_server_get_statistics(net.server, &statistics);
+    TEST_AT_LEAST(statistics.drops[NECPNET_DROP_TICKET_SESSION], 2);
+    TEST_AT_MOST(statistics.drops[NECPNET_DROP_TICKET_SESSION], 2000 / 250 + 2);
+    net_end(&net);
+}
+
 TEST(test_oldest_of_too_many_suspended_sessions_gives_way)
 {
     struct net net;

@@ -43391,7 +43391,8 @@ NN_PRIVATE void nn_client_joined(necpnet_client* client, const nn_setup* setup, 
     client->was_encrypted = client->was_encrypted || encrypted;
     client->is_suspended = client->is_probing = false;
     client->probe_delay_us = (uint64_t)client->config.upgrade_min_ms * 1000;
-    client->probe_at_us = nn_connection_is_udp(&client->connection) ? 0 : client->endpoint.now_us + client->probe_delay_us;
+    client->probe_at_us =
+        nn_connection_is_udp(&client->connection) ? 0 : client->endpoint.now_us + client->probe_delay_us;
     if (client->is_throttled) nn_session_allow(nn_client_session(client));
     client->is_throttled = false;
     nn_client_event* event = nn_client_push(client, moved ? NECPNET_EVENT_MOVED : NECPNET_EVENT_CONNECTED, "");

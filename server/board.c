@@ -85,6 +85,10 @@ void board_read(board* shared, board_figures* out_figures)
         out_figures->rest_active += more->rest_active;
         out_figures->rest_forwarded += more->rest_forwarded;
         out_figures->rest_refused += more->rest_refused;
+        out_figures->crafting.followers += more->crafting.followers;
+        for (int j = 0; j < 3; j++) out_figures->crafting.updates[j] += more->crafting.updates[j];
+        out_figures->crafting.bytes += more->crafting.bytes;
+        out_figures->crafting.skipped += more->crafting.skipped;
     }
     pthread_mutex_unlock(&shared->lock);
 }

@@ -40,6 +40,14 @@ typedef struct board_ticks {
     uint32_t max_us;
 } board_ticks;
 
+/* Followers of crafting sessions (crafting_feed.c). */
+typedef struct board_crafting {
+    uint32_t followers;
+    uint64_t updates[3]; /* sent since the start: JSON on WebSockets of their own, JSON-RPC, packets */
+    uint64_t bytes;      /* of them */
+    uint64_t skipped;    /* turns of followers whose network took no more */
+} board_crafting;
+
 typedef struct board_figures {
     uint64_t at_us; /* when they were put up; 0: never */
     uint64_t began_us;
@@ -51,7 +59,8 @@ typedef struct board_figures {
     uint32_t rest_active;                       /* REST requests on their way through the edge */
     uint64_t rest_forwarded;                    /* since the start */
     uint64_t rest_refused;                      /* answered by the edge itself */
-    char game[BOARD_GAME_BYTES_MAX];            /* one JSON object */
+    board_crafting crafting;
+    char game[BOARD_GAME_BYTES_MAX]; /* one JSON object */
 } board_figures;
 
 typedef struct board {

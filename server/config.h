@@ -36,6 +36,11 @@ typedef enum config_deflate {
     CONFIG_DEFLATE_CONTEXT,
 } config_deflate;
 
+typedef enum config_game {
+    CONFIG_GAME_ARENA = 0,
+    CONFIG_GAME_NONE = 1 /* no world: a gateway, and what runs beside games */
+} config_game;
+
 typedef enum config_voice {
     CONFIG_VOICE_OFF = 0,
     CONFIG_VOICE_ALL = 1,  /* everybody hears everybody */
@@ -118,7 +123,11 @@ typedef struct config {
     int64_t history_minutes;
     int64_t state_hz;
     int64_t state_bytes_per_s;
+    int64_t game; /* config_game */
     int64_t bots;
+    int64_t crafting_slots;
+    int64_t crafting_sessions_max;
+    int64_t crafting_keep_s;
     int64_t voice; /* config_voice */
     int64_t voice_radius;
     int64_t voice_loudest;

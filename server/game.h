@@ -62,5 +62,6 @@ typedef struct game_interface {
 } game_interface;
 
 extern const game_interface arena_game;
+extern const game_interface no_game; /* without a world; everybody may join */
 
 #endif

@@ -122,6 +122,7 @@ static void gateway_forget_behind(gateway* at, gateway_session* session)
 void gateway_end_session(gateway* at, gateway_session* session)
 {
     topics_unsubscribe_all(at->hub, &session->subscriber);
+    crafting_feed_drop_all(at->crafts, &session->crafts);
     gateway_forget_behind(at, session);
     gateway_set_present(at, session, false, false);
     gateway_cluster_say_player(at, session, false);
@@ -309,7 +310,16 @@ bool gateway_on_upgrade(necpnet_web_connection* connection, const necpnet_web_re
     }
     gateway_session* session = gateway_new_session(at);
     if (!session) return gateway_refuse(answer, 503, "the server is short of memory\n");
-    const char* why = gateway_identify(at, request, session, &status);
+    identity who;
+    const char* why = gateway_identify(at->known, request, gateway_wall_us(at), &who, &status);
+    session->role = who.role;
+    session->client_id = who.client_id;
+    session->expires_us = who.expires_us;
+    session->subject = why ? NULL : text_copy(who.subject);
+    if (!why && !session->subject) {
+        status = 503;
+        why = "the server is short of memory\n";
+    }
     if (why) {
         gateway_end_session(at, session);
         return gateway_refuse(answer, status, why);
@@ -614,6 +624,11 @@ necpnet_result gateway_create(const gateway_config* wish, gateway** out_gateway)
 void gateway_attach(gateway* at, necpnet_server* server)
 {
     at->server = server;
+}
+
+void gateway_set_crafts(gateway* at, crafting_feed* feed)
+{
+    at->crafts = feed;
 }
 
 void gateway_destroy(gateway* at)

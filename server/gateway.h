@@ -7,6 +7,7 @@
 #define SERVER_GATEWAY_H
 
 #include "connections.h"
+#include "crafting_feed.h"
 #include "edge.h"
 #include "events.h"
 #include "services.h"
@@ -32,6 +33,12 @@ enum {
 
 typedef struct gateway gateway;
 
+/* gateway_identify - who the client of a WebSocket is.
+ *
+ * Returns  NULL; else why not, with a status for the answer. */
+const char* gateway_identify(const services* known, const necpnet_web_request* request, uint64_t wall_us, identity* out,
+                             int* out_status);
+
 typedef struct gateway_config {
     const services* known; /* borrowed */
     necpnet_world* world;  /* NULL: state.subscribe finds nothing */
@@ -47,6 +54,12 @@ necpnet_result gateway_create(const gateway_config* wish, gateway** out_gateway)
 
 /* gateway_attach - the server is up. */
 void gateway_attach(gateway* at, necpnet_server* server);
+
+/* gateway_set_crafts - the feed whose sessions crafting.follow follows; before clients come. */
+void gateway_set_crafts(gateway* at, crafting_feed* feed);
+
+/* gateway_announce_crafting - the announce of crafting_feed_create: events on the player's topic. user is a gateway. */
+void gateway_announce_crafting(void* user, const crafting_news* news);
 
 /* gateway_destroy - after the server. NULL does nothing. */
 void gateway_destroy(gateway* at);

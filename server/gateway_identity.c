@@ -44,61 +44,48 @@ static bool identity_is_foreign_page(const necpnet_web_request* request)
 }
 
 /* Development: ?player=NAME&role=ROLE; a guest without. */
-static const char* identity_make_up(const necpnet_web_request* request, gateway_session* session, int* out_status)
+static const char* identity_make_up(const necpnet_web_request* request, identity* out, int* out_status)
 {
     char* player = identity_query(request->query, "player");
     char* role = identity_query(request->query, "role");
     const char* why = NULL;
     uint64_t random = 0;
-    char guest[32];
-    session->role = ROLE_PLAYER;
-    if (role && strcmp(role, "service") == 0) session->role = ROLE_SERVICE;
-    if (role && strcmp(role, "admin") == 0) session->role = ROLE_ADMIN;
-    if (identity_is_foreign_page(request)) session->role = ROLE_PLAYER;
+    out->role = ROLE_PLAYER;
+    if (role && strcmp(role, "service") == 0) out->role = ROLE_SERVICE;
+    if (role && strcmp(role, "admin") == 0) out->role = ROLE_ADMIN;
+    if (identity_is_foreign_page(request)) out->role = ROLE_PLAYER;
     if (!player) {
         (void)tokens_random(&random, sizeof(random));
-        snprintf(guest, sizeof(guest), "guest-%08" PRIx64, random & 0xffffffffu);
-        session->subject = text_copy(guest);
+        snprintf(out->subject, sizeof(out->subject), "guest-%08" PRIx64, random & 0xffffffffu);
     } else if (strlen(player) > 0 && strlen(player) <= 63 && player[0] != '#' &&
                text_is_printable(player, strlen(player))) {
-        session->subject = player;
-        player = NULL;
+        snprintf(out->subject, sizeof(out->subject), "%s", player);
     } else {
         *out_status = 400;
         why = "player is a name of at most 63 bytes\n";
     }
-    if (!why && !session->subject) {
-        *out_status = 503;
-        why = "the server is short of memory\n";
-    }
-    if (!why) session->client_id = necpnet_token_client_id("necpnet development", session->subject);
+    snprintf(out->issuer, sizeof(out->issuer), "necpnet development");
+    out->client_id = necpnet_token_client_id(out->issuer, out->subject);
     free(player);
     free(role);
     return why;
 }
 
-const char* gateway_identify(const gateway* at, const necpnet_web_request* request, gateway_session* session,
+const char* gateway_identify(const services* known, const necpnet_web_request* request, uint64_t wall_us, identity* out,
                              int* out_status)
 {
-    identity who;
     const char* why = "a JWT is wanted: Authorization: Bearer, access_token in the query, or the subprotocol "
                       "necpnet.bearer.JWT\n";
     char* jwt = identity_from_upgrade(request);
-    if (!jwt && at->settings->mode == CONFIG_DEVELOPMENT) return identity_make_up(request, session, out_status);
+    memset(out, 0, sizeof(*out));
+    out->role = ROLE_ANYONE;
+    if (!jwt && known->settings->mode == CONFIG_DEVELOPMENT) return identity_make_up(request, out, out_status);
     *out_status = 401;
     if (!jwt) return why;
-    necpnet_result result = identity_verify(&at->known->identities, jwt, gateway_wall_us(at), &who, &why);
+    necpnet_result result = identity_verify(&known->identities, jwt, wall_us, out, &why);
     free(jwt);
-    if (result != NECPNET_OK) {
-        LOG(NECPNET_LOG_WARNING, "jwt_refused", why, LOG_END);
-        *out_status = result == NECPNET_ERR_UNSUPPORTED ? 501 : 401;
-        return why;
-    }
-    session->role = who.role;
-    session->subject = text_copy(who.subject);
-    session->client_id = who.client_id;
-    session->expires_us = who.expires_us;
-    if (session->subject) return NULL;
-    *out_status = 503;
-    return "the server is short of memory\n";
+    if (result == NECPNET_OK) return NULL;
+    LOG(NECPNET_LOG_WARNING, "jwt_refused", why, LOG_END);
+    *out_status = result == NECPNET_ERR_UNSUPPORTED ? 501 : 401;
+    return why;
 }

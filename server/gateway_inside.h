@@ -2,6 +2,7 @@
 #ifndef SERVER_GATEWAY_INSIDE_H
 #define SERVER_GATEWAY_INSIDE_H
 
+#include "crafting_feed.h"
 #include "gateway.h"
 #include "groups.h"
 #include "rpc.h"
@@ -54,8 +55,9 @@ typedef struct gateway_session {
     double tokens; /* of its rate */
     uint32_t resumes;
     uint32_t key_next;
-    cJSON* guilds;     /* {"guilds": [..]} as the guild service answered; NULL: none */
-    gateway_key* keys; /* GATEWAY_KEYS of them once one was given */
+    feed_follower* crafts; /* crafting sessions that it follows */
+    cJSON* guilds;         /* {"guilds": [..]} as the guild service answered; NULL: none */
+    gateway_key* keys;     /* GATEWAY_KEYS of them once one was given */
     char id[GATEWAY_SESSION_ID_BYTES];
     char ticket[GATEWAY_SESSION_ID_BYTES]; /* proves whose session it is */
 } gateway_session;
@@ -70,6 +72,7 @@ struct gateway {
     const services* known;
     const config* settings;
     const events* catalogue;
+    crafting_feed* crafts;
     necpnet_server* server;
     topics* hub;
     necpnet_presence* presence;
@@ -115,10 +118,6 @@ uint64_t gateway_wall_us(const gateway* at);
 bool gateway_take_rate(gateway_session* session, double cost, uint32_t* out_retry_ms);
 void gateway_handle_rpc(gateway_session* session, const char* json, size_t bytes);
 void gateway_put_hex(char* to, const uint8_t* from, size_t bytes);
-
-/* gateway_identity.c: who a WebSocket's client is. Returns NULL, or a status and why for the answer. */
-const char* gateway_identify(const gateway* at, const necpnet_web_request* request, gateway_session* session,
-                             int* out_status);
 
 /* gateway_events.c */
 typedef enum gateway_deed { GATEWAY_SUBSCRIBES, GATEWAY_PUBLISHES } gateway_deed;
@@ -189,6 +188,14 @@ void method_group_list(rpc_call* call);
 void method_match_request(rpc_call* call);
 void method_match_cancel(rpc_call* call);
 void method_match_place(rpc_call* call);
+
+/* gateway_crafting.c */
+void gateway_move_crafts(gateway_session* from, gateway_session* to);
+void method_crafting_list(rpc_call* call);
+void method_crafting_get(rpc_call* call);
+void method_crafting_queue(rpc_call* call);
+void method_crafting_follow(rpc_call* call);
+void method_crafting_unfollow(rpc_call* call);
 
 /* gateway_methods.c */
 void gateway_fail_result(rpc_call* call, necpnet_result result);

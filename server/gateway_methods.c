@@ -123,6 +123,7 @@ static void hello_adopt(gateway_session* session, gateway_session* other, const 
         topics_each(&other->subscriber, hello_take_first, &next);
         hello_adopt_topic(&how, topics_find(at->hub, topics_name(next.topic)), next.offset);
     }
+    gateway_move_crafts(other, session);
     memcpy(session->id, other->id, sizeof(session->id));
     session->began_us = other->began_us;
     session->resumes = other->resumes + 1;
@@ -568,6 +569,7 @@ static void method_discover(rpc_call* call)
 #define OBJECT_SCHEMA "{\"type\":\"object\"}"
 #define PLAYERS_SCHEMA "{\"type\":\"array\",\"minItems\":1,\"maxItems\":256,\"items\":" PLAYER_TEXT "}"
 #define STATUS_SCHEMA "{\"type\":\"string\",\"enum\":[\"online\",\"away\",\"busy\",\"invisible\",\"in-game\"]}"
+#define CRAFT_SCHEMA "{\"type\":\"string\",\"minLength\":1,\"maxLength\":64}"
 #define GROUP_SCHEMA "{\"type\":\"integer\",\"minimum\":1,\"maximum\":4294967295}"
 #define PARAMS(required, properties) \
     "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[" required "],\"properties\":{" properties "}}"
@@ -639,6 +641,19 @@ const rpc_method gateway_methods[] = {
     {"match.place", "A matchmaker's answer: a group of these players, told to each of them.", BACKEND, 5,
      PARAMS("\"players\"", "\"players\":" PLAYERS_SCHEMA ",\"queue\":{\"type\":\"string\",\"maxLength\":64},\"data\":{\"type\":\"object\"}"),
      OBJECT_SCHEMA, method_match_place},
+    {"crafting.list", "Your crafting sessions; a service or admin names the player, or sees all.", EVERYBODY, 5,
+     PARAMS("", "\"player\":" PLAYER_TEXT ",\"after\":{\"type\":\"integer\",\"minimum\":0},"
+                "\"limit\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":100}"), OBJECT_SCHEMA, method_crafting_list},
+    {"crafting.get", "One crafting session.", EVERYBODY, 1, PARAMS("\"session\"", "\"session\":" CRAFT_SCHEMA), OBJECT_SCHEMA,
+     method_crafting_get},
+    {"crafting.queue", "What a player makes, what waits, and for how long.", EVERYBODY, 2, PARAMS("", "\"player\":" PLAYER_TEXT),
+     OBJECT_SCHEMA, method_crafting_queue},
+    {"crafting.follow", "A crafting session's progress and materials: as crafting.changed, over necpnet.v1 as packets.", EVERYBODY, 2,
+     PARAMS("\"session\"", "\"session\":" CRAFT_SCHEMA ",\"hz\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":60},"
+            "\"packets\":{\"type\":\"boolean\",\"description\":\"Over necpnet.v1: false for JSON.\"}"),
+     OBJECT_SCHEMA, method_crafting_follow},
+    {"crafting.unfollow", "No longer get it.", EVERYBODY, 1, PARAMS("\"session\"", "\"session\":" CRAFT_SCHEMA), OBJECT_SCHEMA,
+     method_crafting_unfollow},
     {"rpc.discover", "This table, as OpenRPC.", EVERYBODY, 10, NOTHING_SCHEMA, OBJECT_SCHEMA, method_discover},
     {NULL, NULL, 0, 0, NULL, NULL, NULL},
 };

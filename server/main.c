@@ -191,9 +191,10 @@ static necpnet_result main_make_workers(main_crew* crew, const char** out_what)
         *out_what = "the REST server";
         result = rest_start(&crew->known, &crew->back);
     }
+    const game_interface* game = settings->game == CONFIG_GAME_NONE ? &no_game : &arena_game;
     while (result == NECPNET_OK && crew->count < (int)settings->workers) {
-        result = worker_create(&arena_game, &crew->known, crew->back, crew->count, crew->shared,
-                               &crew->workers[crew->count], out_what);
+        result = worker_create(game, &crew->known, crew->back, crew->count, crew->shared, &crew->workers[crew->count],
+                               out_what);
         if (result != NECPNET_OK) break;
         crew->known.workers[crew->count] = crew->workers[crew->count];
         crew->count++;

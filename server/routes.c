@@ -7,6 +7,7 @@
 
 #include "api/api.h"
 #include "connections.h"
+#include "crafting.h"
 
 #define PLAYERS (ROLE_PLAYER | ROLE_SERVICE | ROLE_ADMIN)
 #define OPERATORS (ROLE_SERVICE | ROLE_ADMIN)
@@ -94,6 +95,54 @@ static const field player_fields[] = {
     FIELDS_END,
 };
 
+#define CRAFTING_SESSION_FIELD PATH_ID("session_id", CRAFTING_ID_BYTES - 1)
+
+static const field crafting_list_fields[] = {
+    {"player_id", FIELD_IN_QUERY, FIELD_TEXT, false, 1, IDENTITY_SUBJECT_BYTES_MAX, NULL, 0},
+    QUERY_CHOICE("status", CRAFTING_STATUSES),
+    QUERY_INTEGER("limit", 1, 1000),
+    QUERY_INTEGER("cursor", 0, INT64_C(9007199254740991)),
+    FIELDS_END,
+};
+
+static const field crafting_begin_fields[] = {
+    BODY_FIELD("player_id", FIELD_TEXT, true, 1, IDENTITY_SUBJECT_BYTES_MAX),
+    BODY_FIELD("recipe", FIELD_ID, true, 1, CRAFTING_RECIPE_BYTES - 1),
+    BODY_FIELD("duration_ms", FIELD_INTEGER, true, 100, CRAFTING_DURATION_MS_MAX),
+    BODY_FIELD("quantity", FIELD_INTEGER, false, 1, CRAFTING_QUANTITY_MAX),
+    BODY_FIELD("speed_permille", FIELD_INTEGER, false, 0, CRAFTING_SPEED_MAX),
+    BODY_FIELD("session_id", FIELD_ID, false, 1, CRAFTING_ID_BYTES - 1),
+    BODY_FIELD("materials", FIELD_OBJECT, false, 0, 4096),
+    FIELDS_END,
+};
+
+static const field crafting_session_fields[] = {CRAFTING_SESSION_FIELD, FIELDS_END};
+
+static const field crafting_progress_fields[] = {
+    CRAFTING_SESSION_FIELD,
+    BODY_FIELD("progress_ppm", FIELD_INTEGER, false, 0, CRAFTING_WHOLE_PPM),
+    BODY_FIELD("speed_permille", FIELD_INTEGER, false, 0, CRAFTING_SPEED_MAX),
+    BODY_CHOICE("status", false, "active|paused|completed|cancelled|failed"),
+    FIELDS_END,
+};
+
+static const field crafting_materials_fields[] = {
+    CRAFTING_SESSION_FIELD,
+    BODY_FIELD("available", FIELD_OBJECT, false, 0, 4096),
+    FIELDS_END,
+};
+
+/* Of a WebSocket: access_token because browsers set no headers; player and role count in development alone. */
+#define SOCKET_FIELDS \
+    QUERY_CHOICE("compression", "gzip|none"), \
+        {"access_token", FIELD_IN_QUERY, FIELD_TEXT, false, 1, IDENTITY_JWT_BYTES_MAX, NULL, 0}, \
+        {"player", FIELD_IN_QUERY, FIELD_TEXT, false, 1, 63, NULL, 0}, QUERY_CHOICE("role", "player|service|admin")
+
+static const field crafting_socket_fields[] = {CRAFTING_SESSION_FIELD, QUERY_INTEGER("hz", 1, 60), SOCKET_FIELDS,
+                                               FIELDS_END};
+static const field queue_socket_fields[] = {
+    {"player_id", FIELD_IN_PATH, FIELD_TEXT, true, 1, IDENTITY_SUBJECT_BYTES_MAX, NULL, 0}, SOCKET_FIELDS, FIELDS_END};
+
 /* ------------------------------------------------------------------------------------------------------ routes -- */
 
 /* clang-format off */
@@ -129,11 +178,33 @@ static const route routes_table[] = {
 
     /* credentials */
     {"POST", "/api/v1/connect-tokens", 0, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, connect_token_fields, api_connect_tokens},
-    {"POST", "/udp/sessions/{session_id}/connect", ROUTE_SEED, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, udp_connect_fields,
-     api_udp_connect},
+    {"POST", "/udp/sessions/{session_id}/connect", ROUTE_SEED,
+     {PLAYERS, rules_owner_udp_session, "session_id", LIMIT_TOKEN}, udp_connect_fields, api_udp_connect},
     {"POST", "/api/v1/tokens/rotate", 0, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, rotate_fields, api_tokens_rotate},
     {"POST", "/api/v1/tokens/revoke", 0, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, revoke_fields, api_tokens_revoke},
     {"POST", "/api/v1/service-tokens", 0, {ROLE_ADMIN, NULL, NULL, LIMIT_TOKEN}, service_token_fields, api_service_tokens},
+
+    /* crafting; progress and materials are the crafting service's to write, and their player's to read */
+    {"GET", "/ws/crafting/{session_id}", ROUTE_SEED | ROUTE_UPGRADE,
+     {PLAYERS, rules_owner_crafting, "session_id", LIMIT_WRITE}, crafting_socket_fields, NULL},
+    {"GET", "/ws/queue/{player_id}", ROUTE_SEED | ROUTE_UPGRADE,
+     {PLAYERS, rules_owner_player, "player_id", LIMIT_WRITE}, queue_socket_fields, NULL},
+    {"POST", "/udp/sessions/{session_id}/progress", ROUTE_SEED,
+     {PLAYERS, rules_owner_crafting, "session_id", LIMIT_WRITE}, crafting_progress_fields, api_udp_progress},
+    {"POST", "/udp/sessions/{session_id}/materials", ROUTE_SEED,
+     {PLAYERS, rules_owner_crafting, "session_id", LIMIT_WRITE}, crafting_materials_fields, api_udp_materials},
+    {"GET", "/api/v1/crafting/sessions", 0, {PLAYERS, NULL, NULL, LIMIT_READ}, crafting_list_fields, api_crafting_sessions},
+    {"POST", "/api/v1/crafting/sessions", 0, {OPERATORS, NULL, NULL, LIMIT_WRITE}, crafting_begin_fields, api_crafting_begin},
+    {"GET", "/api/v1/crafting/sessions/{session_id}", 0,
+     {PLAYERS, rules_owner_crafting, "session_id", LIMIT_READ}, crafting_session_fields, api_crafting_session},
+    {"DELETE", "/api/v1/crafting/sessions/{session_id}", 0,
+     {PLAYERS, rules_owner_crafting, "session_id", LIMIT_WRITE}, crafting_session_fields, api_crafting_cancel},
+    {"POST", "/api/v1/crafting/sessions/{session_id}/pause", 0,
+     {PLAYERS, rules_owner_crafting, "session_id", LIMIT_WRITE}, crafting_session_fields, api_crafting_pause},
+    {"POST", "/api/v1/crafting/sessions/{session_id}/resume", 0,
+     {PLAYERS, rules_owner_crafting, "session_id", LIMIT_WRITE}, crafting_session_fields, api_crafting_resume},
+    {"GET", "/api/v1/crafting/queue/{player_id}", 0,
+     {PLAYERS, rules_owner_player, "player_id", LIMIT_READ}, player_fields, api_crafting_queue},
 
     /* administration */
     {"GET", "/api/v1/admin/sessions", 0, {ROLE_ADMIN, NULL, NULL, LIMIT_ADMIN}, connections_fields, api_connections},

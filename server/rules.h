@@ -53,4 +53,10 @@ rule_object rules_owner_player(const struct services* known, const identity* who
 /* rules_owner_connection - for connections (connections.c): whose they are by their client ids. Waits for a worker. */
 rule_object rules_owner_connection(const struct services* known, const identity* who, const char* object);
 
+/* rules_owner_crafting - for crafting sessions: their player's. */
+rule_object rules_owner_crafting(const struct services* known, const identity* who, const char* object);
+
+/* rules_owner_udp_session - the same; an id that is no crafting session's is nobody's, and anybody may take it. */
+rule_object rules_owner_udp_session(const struct services* known, const identity* who, const char* object);
+
 #endif

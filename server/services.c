@@ -78,6 +78,16 @@ necpnet_result services_begin(services* out, const config* settings, tokens* off
         snprintf(what, what_bytes, "the partner services");
         result = partners_create(settings, out->events, &out->partners);
     }
+    if (result == NECPNET_OK) {
+        bool development = settings->mode == CONFIG_DEVELOPMENT;
+        crafting_config crafts = {.records = out->records,
+                                  .slots = (uint32_t)settings->crafting_slots,
+                                  .sessions_max = (uint32_t)settings->crafting_sessions_max,
+                                  .issuer = development ? "necpnet development" : settings->jwt_issuer,
+                                  .keep_us = (uint64_t)settings->crafting_keep_s * 1000000u};
+        snprintf(what, what_bytes, "the crafting sessions of the store");
+        result = crafting_create(&crafts, &out->crafts);
+    }
     return result == NECPNET_OK ? services_begin_identities(out, what, what_bytes) : result;
 }
 
@@ -93,6 +103,7 @@ void services_stop(services* known)
 void services_end(services* known)
 {
     services_stop(known);
+    crafting_destroy(known->crafts);
     revocations_destroy(known->revoked);
     keyring_destroy(known->keys);
     store_close(known->records);

@@ -11,6 +11,7 @@
 #include "bus/bus.h"
 #include "cache/cache.h"
 #include "config.h"
+#include "crafting.h"
 #include "desk.h"
 #include "events.h"
 #include "health.h"
@@ -33,6 +34,7 @@ typedef struct services {
     bus* events;
     events* kinds; /* schemas of events */
     partners* partners;
+    crafting* crafts;
     limits* buckets;
     keyring* keys;
     revocations* revoked;

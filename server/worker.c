@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "crafting_feed.h"
 #include "edge.h"
 #include "gateway.h"
 #include "health_watch.h"
@@ -29,6 +30,7 @@ struct worker {
     edge* front;
     voice* speech; /* NULL: off */
     gateway* hall;
+    crafting_feed* crafts;
     health_watch* watch;
     connection_source sources[CONNECTION_SOURCES_MAX];
     int source_count;
@@ -163,6 +165,7 @@ static void worker_publish(worker* at, uint64_t now_us)
     memcpy(figures.latency, at->latency, sizeof(figures.latency));
     (void)necpnet_server_get_statistics(at->server, &figures.server);
     if (at->world) (void)necpnet_world_get_statistics(at->world, &figures.world);
+    crafting_feed_get_figures(at->crafts, &figures.crafting);
     edge_get_figures(at->front, &front);
     figures.rest_active = front.active;
     figures.rest_forwarded = front.forwarded;
@@ -197,6 +200,7 @@ static void worker_begin_drain(worker* at, uint64_t now_us)
     at->drain_ends_us = now_us + (uint64_t)at->settings->drain_ms * 1000u;
     (void)necpnet_server_drain(at->server, WORKER_RETRY_MS);
     gateway_drain(at->hall, WORKER_RETRY_MS);
+    crafting_feed_drain(at->crafts);
     LOG(NECPNET_LOG_INFO, "draining", "no new sessions; a second signal ends at once",
         LOG_NUMBER("drain_ms", at->settings->drain_ms), LOG_END);
     worker_publish(at, now_us);
@@ -235,6 +239,7 @@ static void worker_turn(worker* at, uint64_t now_us)
     voice_work(at->speech, at->game, at->world_of_game, now_us);
     bool queued = edge_work(at->front, now_us);
     if (gateway_work(at->hall, now_us)) queued = true;
+    if (crafting_feed_work(at->crafts, now_us)) queued = true;
     if (health_watch_work(at->watch, now_us)) queued = true;
     if (queued) (void)necpnet_server_update(at->server, now_us);
     worker_sample_latency(at, now_us);
@@ -254,6 +259,8 @@ bool worker_run(worker* at, const atomic_int* signals)
         worker_turn(at, now_us);
         if (worker_is_drained(at, now_us)) return true;
         uint64_t next_us = worker_tick_begins_us(at, at->tick + 1);
+        uint64_t feed_us = crafting_feed_next_us(at->crafts, next_us);
+        if (feed_us < next_us) next_us = feed_us;
         now_us = necpnet_time_us();
         if (next_us > now_us) (void)necpnet_server_wait(at->server, next_us - now_us);
     }
@@ -490,7 +497,7 @@ static void worker_configure(worker* at, necpnet_server_config* server)
     server->world = at->world;
     server->voice_hub = voice_hub(at->speech);
     server->peers_max = (uint32_t)settings->peers_max;
-    server->web_connections_max = (uint32_t)(settings->rpc_connections_max + settings->http_connections_max * 2);
+    server->web_connections_max = (uint32_t)(settings->rpc_connections_max * 2 + settings->http_connections_max * 2);
     server->peers_per_address_max = (uint32_t)settings->peers_per_address_max;
     server->tick_hz = at->game->tick_hz;
     server->resume_window_ms = (uint32_t)settings->resume_window_ms;
@@ -561,6 +568,10 @@ necpnet_result worker_create(const game_interface* game, services* known, const 
         edge_host(at->front, gateway_on_upgrade, at->hall);
     }
     if (result == NECPNET_OK) {
+        result = crafting_feed_create(known, at->loop, index, gateway_announce_crafting, at->hall, &at->crafts);
+        if (result == NECPNET_OK) gateway_set_crafts(at->hall, at->crafts);
+    }
+    if (result == NECPNET_OK) {
         *out_what = "the ports";
         result = worker_open_server(at);
     }
@@ -579,6 +590,7 @@ necpnet_result worker_create(const game_interface* game, services* known, const 
     worker_add_source(at, &calls);
     edge_host(at->front, worker_judge_upgrade, at);
     edge_host(at->front, health_watch_on_upgrade, at->watch);
+    edge_host(at->front, crafting_feed_on_upgrade, at->crafts);
     worker_publish(at, at->began_us);
     gateway_attach(at->hall, at->server);
     edge_attach(at->front, necpnet_server_get_web(at->server), rest_port(back), rest_secret(back));
@@ -600,6 +612,7 @@ void worker_destroy(worker* at)
     health_watch_destroy(at->watch);
     edge_destroy(at->front);
     gateway_destroy(at->hall);
+    crafting_feed_destroy(at->crafts);
     if (at->loop) (void)necpnet_loop_step(at->loop, 0); /* what the bus had posted */
     at->game->destroy(at->world_of_game);
     necpnet_loop_destroy(at->loop);

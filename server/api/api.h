@@ -30,6 +30,15 @@ void api_admin_audit(const services* known, const rest_request* request, rest_an
 void api_admin_token_epoch(const services* known, const rest_request* request, rest_answer* answer);
 void api_player_data(const services* known, const rest_request* request, rest_answer* answer);
 void api_player_data_erase(const services* known, const rest_request* request, rest_answer* answer);
+void api_crafting_sessions(const services* known, const rest_request* request, rest_answer* answer);
+void api_crafting_begin(const services* known, const rest_request* request, rest_answer* answer);
+void api_crafting_session(const services* known, const rest_request* request, rest_answer* answer);
+void api_crafting_pause(const services* known, const rest_request* request, rest_answer* answer);
+void api_crafting_resume(const services* known, const rest_request* request, rest_answer* answer);
+void api_crafting_cancel(const services* known, const rest_request* request, rest_answer* answer);
+void api_crafting_queue(const services* known, const rest_request* request, rest_answer* answer);
+void api_udp_progress(const services* known, const rest_request* request, rest_answer* answer);
+void api_udp_materials(const services* known, const rest_request* request, rest_answer* answer);
 void api_openapi(const services* known, const rest_request* request, rest_answer* answer);
 void api_docs(const services* known, const rest_request* request, rest_answer* answer);
 void api_files(const services* known, const rest_request* request, rest_answer* answer);

@@ -112,6 +112,32 @@ static void metrics_put_backends(const services* known, text* out)
     metrics_one(out, "rate_limited_total", "counter", "Requests answered 429.", limits_refused(known->buckets));
 }
 
+static void metrics_put_crafting(const services* known, text* out, const board_crafting* feeds)
+{
+    static const char* const ways[] = {"websocket", "jsonrpc", "packet"};
+    crafting_figures figures;
+    crafting_get_figures(known->crafts, &figures);
+    metrics_begin(out, "crafting_sessions", "gauge", "Crafting sessions by status.");
+    for (int i = 0; i < CRAFTING_STATUS_COUNT; i++) {
+        text_format(out, "necpnet_crafting_sessions{status=\"%s\"} %" PRIu32 "\n",
+                    crafting_status_name((crafting_status)i), figures.sessions[i]);
+    }
+    metrics_one(out, "crafting_followers", "gauge", "Who follows crafting sessions and queues now.", feeds->followers);
+    metrics_one(out, "crafting_begun_total", "counter", "Crafting sessions begun.", figures.begun);
+    metrics_one(out, "crafting_completed_total", "counter", "Crafting sessions completed.", figures.completed);
+    metrics_one(out, "crafting_changes_total", "counter", "Changes of crafting sessions.", figures.changes);
+    metrics_one(out, "crafting_refused_total", "counter", "Crafting sessions over a limit.", figures.refused);
+    metrics_one(out, "crafting_unwritten_total", "counter",
+                "Completions that the store did not take; a restart finds them again.", figures.unwritten);
+    metrics_begin(out, "crafting_updates_total", "counter", "Updates sent to followers.");
+    for (int i = 0; i < 3; i++) {
+        text_format(out, "necpnet_crafting_updates_total{way=\"%s\"} %" PRIu64 "\n", ways[i], feeds->updates[i]);
+    }
+    metrics_one(out, "crafting_sent_bytes_total", "counter", "Bytes of these updates.", feeds->bytes);
+    metrics_one(out, "crafting_skipped_total", "counter", "Updates left out for followers that take no more.",
+                feeds->skipped);
+}
+
 void api_metrics(const services* known, const rest_request* request, rest_answer* answer)
 {
     board_figures figures;
@@ -135,5 +161,6 @@ void api_metrics(const services* known, const rest_request* request, rest_answer
                 figures.rest_forwarded);
     metrics_one(out, "rest_refused_total", "counter", "REST requests that the edge answered itself.",
                 figures.rest_refused);
+    metrics_put_crafting(known, out, &figures.crafting);
     metrics_put_backends(known, out);
 }

@@ -83,6 +83,7 @@ void api_player_data_erase(const services* known, const rest_request* request, r
             result = DESK_TIMEOUT;
     }
     players_forget(known->names, order.client_id);
+    crafting_forget(known->crafts, player); /* before the records go: what is still to be written is written then */
     /* The record of the erasure names nobody; it comes first, so that a player who erases himself is not named by it. */
     rest_request nobody = *request;
     if (strcmp(request->who.subject, player) == 0) nobody.who.subject[0] = 0;

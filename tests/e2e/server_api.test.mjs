@@ -84,7 +84,7 @@ test("table and description name the same routes, parameters and fields", () => 
 });
 
 // A request that is right but for who asks.
-const sample = { player_id: "ada", session_id: "craft-1", services: ["store"], topics: ["chat.lobby"], service: "guild", epoch: 0, connection_id: "0.p0000000000000001" };
+const sample = { player_id: "ada", session_id: "craft-1", recipe: "sword", duration_ms: 3600000, services: ["store"], topics: ["chat.lobby"], service: "guild", epoch: 0, connection_id: "0.p0000000000000001" };
 function requestOf(row, object) {
     const at = row.path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(name === row.object && object ? object : sample[name] ?? "1h"));
     const body = Object.fromEntries(row.fields.filter((one) => one.in === "body" && one.required).map((one) => [one.name, sample[one.name]]));
@@ -97,7 +97,12 @@ function requestOf(row, object) {
 test("every role meets own and foreign objects on every route", async () => {
     const own = (await play(server, "player")).id;
     const foreign = (await play(server, "stranger")).id;
-    const objects = { connection_id: [own, foreign], player_id: ["ada", "bob"] };
+    for (const [session_id, player_id] of [["craft-1", "ada"], ["craft-2", "bob"]]) {
+        const begun = await checked(server.base, "POST", "/api/v1/crafting/sessions",
+                                    { headers: headers("service", json), body: JSON.stringify({ session_id, player_id, recipe: "sword", duration_ms: 3600000 }) });
+        assert.equal(begun.status, 201);
+    }
+    const objects = { connection_id: [own, foreign], player_id: ["ada", "bob"], session_id: ["craft-1", "craft-2"] };
     let asked = 0;
     // what ends something comes last
     const rows = table.filter((row) => !row.upgrade && row.path !== "/api/v1/admin/drain").sort((a, b) => (a.method === "DELETE") - (b.method === "DELETE"));
@@ -177,7 +182,11 @@ test("every parameter and field with every mistake is a 400 that names it", asyn
                 const right = field.kind === "choice" ? field.choices.split("|")[0] : field.kind === "integer" ? field.low : field.kind === "bool" ? "true" : sample[field.name] ?? "x";
                 await is400(row, `${row.path}?${field.name}=${right}&${field.name}=${right}`.replace(/\{(\w+)\}/g, (_, name) => sample[name]), options, field.name, `${what} ${field.name} twice`);
             }
-            if (field.in === "body" && field.required) await is400(row, at, { headers: json, body: "{}" }, field.name, `${what} without ${field.name}`);
+            if (field.in === "body" && field.required) {
+                const body = JSON.parse(options.body ?? "{}");
+                delete body[field.name];
+                await is400(row, at, { headers: json, body: JSON.stringify(body) }, field.name, `${what} without ${field.name}`);
+            }
         }
         if (row.fields.some((one) => one.in === "body")) {
             const body = options.body ?? "{}";

@@ -464,7 +464,7 @@ static void* change_often(void* user)
 {
     bench* at = user;
     for (int i = 0; i < 200; i++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof(id), "s%d", i % 5);
         crafting_result result = set_status(at, id, i % 3 ? CRAFTING_ACTIVE : CRAFTING_PAUSED);
         if (result != CRAFTING_OK && result != CRAFTING_ENDED) return at;
@@ -480,7 +480,7 @@ TEST(test_crafting_is_changed_by_many_threads_at_once)
     pthread_t threads[4];
     bench_begin(&at, 0, 2);
     for (int i = 0; i < 5; i++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof(id), "s%d", i);
         TEST_EQUAL(begin(&at, id, i < 3 ? "ada" : "bob", 1000, &view), CRAFTING_OK);
     }

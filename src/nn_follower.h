@@ -108,8 +108,8 @@ NN_INLINE bool nn_slot_has_authority(const nn_world_slot* slot, necpnet_peer pee
     return slot->authority == NECPNET_AUTHORITY_OWNER && slot->owner == peer && peer != NECPNET_PEER_NONE;
 }
 
-/* nn_follower_sees - whether the client may know of an entity. */
-NN_PRIVATE bool nn_follower_sees(const nn_follower* follower, const nn_world_slot* slot);
+/* nn_follower_sees - whether the client may know of an entity. False without memory, too: then it is to rescan still. */
+NN_PRIVATE bool nn_follower_sees(nn_follower* follower, const nn_world_slot* slot);
 
 /* nn_follower_may_answer - whether there is room for an answer; nn_follower_answer - to a write, counted. False: no room. */
 NN_PRIVATE bool nn_follower_may_answer(nn_follower* follower, necpnet_entity entity);

@@ -349,8 +349,10 @@ NN_PRIVATE void nn_world_end_peer(necpnet_world* world, necpnet_peer peer)
     }
 }
 
-NN_PRIVATE bool nn_follower_sees(const nn_follower* follower, const nn_world_slot* slot)
+NN_PRIVATE bool nn_follower_sees(nn_follower* follower, const nn_world_slot* slot)
 {
+    /* what comes with the first packet of a connection is heard before the first frame */
+    if (follower->rescan) (void)nn_follower_rescan(follower);
     const nn_follower_state* state = nn_follower_state_of(follower, (uint16_t)(slot - follower->world->slots));
     if (slot->owner == follower->peer) return true;
     return state && (state->flags & NN_FOLLOWER_SEEN) && state->generation == slot->generation;

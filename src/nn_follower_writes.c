@@ -217,6 +217,7 @@ static necpnet_result authority_take(nn_follower* follower, necpnet_entity entit
     }
     write.slot = nn_world_find(world, entity);
     if (!write.slot || !nn_follower_sees(follower, write.slot)) { /* gone: it will hear of that, if it does not know */
+        if (write.slot && follower->rescan) return NECPNET_ERR_OUT_OF_MEMORY;
         world->statistics.writes_late++;
         return NECPNET_OK;
     }

@@ -529,6 +529,31 @@ TEST(test_authority_outlives_a_connection)
     stage_end(&stage);
 }
 
+/* It may be in the first packet of the new connection, before the server has sent anything over it. */
+TEST(test_a_shared_write_made_while_away_is_answered)
+{
+    for (int client = 0; client < 2; client++) { /* over UDP, over WebSocket */
+        struct stage stage;
+        stage_begin(&stage, 0, false);
+        TEST_OK(necpnet_world_set_authority(stage.world, stage.crate, NECPNET_AUTHORITY_SHARED));
+        stage_run(&stage, 1000);
+        TEST_OK(necpnet_link_block(stage.net.link, stage.net.clients[client].transport, true, true));
+        STAGE_UNTIL(&stage, 100000, stage.net.clients[client].suspended > 0);
+        uint32_t tick;
+        crate state;
+        TEST_OK(necpnet_view_get_latest(stage.views[client], stage.crate, &state, sizeof state, &tick));
+        snprintf(state.label, sizeof state.label, "away");
+        (void)necpnet_view_write(stage.views[client], stage.crate, &state, sizeof state, tick, NULL);
+        TEST_OK(necpnet_link_block(stage.net.link, stage.net.clients[client].transport, false, false));
+        STAGE_UNTIL(&stage, 60000, stage.net.clients[client].resumed > 0);
+        stage_run(&stage, 2000);
+        TEST_HINT("client %d", client);
+        TEST_EQUAL(stage.events[client][NECPNET_VIEW_WRITTEN], 1);
+        TEST_EQUAL_STRING(((const crate*)necpnet_world_get(stage.world, stage.crate))->label, "away");
+        stage_end(&stage);
+    }
+}
+
 TEST(test_authority_needs_no_memory_of_the_world)
 {
     TEST_EACH_ALLOCATION_FAILS {

@@ -521,7 +521,8 @@ static void world_call(void)
     thing* state = (thing*)necpnet_world_get(fuzz.world, *entity);
     switch (argument >> 5) {
     case 0:
-        if (!state) (void)necpnet_world_spawn(fuzz.world, 1, NULL, entity);
+        if (state || necpnet_world_spawn(fuzz.world, 1, NULL, entity)) break;
+        (void)necpnet_world_set_authority(fuzz.world, *entity, (necpnet_authority)((argument + 1) % 3));
         break;
     case 1: (void)necpnet_world_despawn(fuzz.world, *entity); break;
     case 2: (void)necpnet_world_set_owner(fuzz.world, *entity, hostile_peer(0)); break;

@@ -142,6 +142,7 @@ static void sim_settle(sim* world)
     settings->tick_hz = 20 + (uint32_t)sim_random(world, 41);
     settings->has_state = sim_chance(world, 600000);
     settings->has_rooms = settings->has_state && world->seed % 2;
+    settings->has_writes = settings->has_state && world->seed % 3 == 2;
     settings->faults_ms = (uint32_t)sim_choose(world, 150, 4000);
     settings->failing_ppm = sim_chance(world, 300000) ? (uint32_t)sim_choose(world, 100, 20000) : 0;
     settings->has_attacker = sim_chance(world, 700000);

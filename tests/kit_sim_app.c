@@ -274,6 +274,7 @@ void sim_client_act(sim_process* client)
     uint64_t kind = sim_random(world, 1000);
     if (kind < 700) sim_send_burst(&sender);
     if (kind >= 600 && kind < 950) sim_state_send_input(client);
+    sim_writes_act(client);
     if (kind >= 990) sim_client_do_rare(client);
 }
 

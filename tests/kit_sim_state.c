@@ -12,7 +12,6 @@
 
 /* Who sees an entity: its owner, and who is in its room. */
 struct sim_thing {
-    necpnet_peer owner;
     uint8_t room;
 };
 
@@ -47,16 +46,17 @@ static const necpnet_field sim_coin_fields[] = {
     NECPNET_INTEGER(sim_coin, value, 1, 0, 60000, 0),
     NECPNET_BYTES(sim_coin, bytes, 2, 0),
 };
-static const necpnet_entity_type sim_types[] = {
-    {"body", 1, sizeof(sim_body), sim_body_fields, 8},
-    {"coin", 2, sizeof(sim_coin), sim_coin_fields, 2},
-};
 
 void sim_state_begin(sim* world)
 {
     necpnet_allocator allocator = sim_allocator(&world->link_memory);
     if (!world->settings.has_state) return;
-    if (necpnet_schema_create(&allocator, NULL, sim_types, 2, &world->schema)) sim_fail(world, "no schema");
+    const necpnet_entity_type types[] = {{"body", 1, sizeof(sim_body), sim_body_fields, 8},
+                                         {"coin", 2, sizeof(sim_coin), sim_coin_fields, 2},
+                                         sim_puppet_type};
+    if (necpnet_schema_create(&allocator, NULL, types, world->settings.has_writes ? 3 : 2, &world->schema)) {
+        sim_fail(world, "no schema");
+    }
 }
 
 void sim_state_end(sim* world)
@@ -75,6 +75,11 @@ necpnet_result sim_state_serve(sim_process* server, necpnet_server_config* confi
     entities.entities_max = SIM_ENTITIES_MAX + 140; /* a slot rests for 129 ticks */
     entities.send_hz = 5 + (uint32_t)sim_random(world, 26);
     entities.client_bytes_per_s = (uint32_t)sim_choose(world, 4000, 64000);
+    if (world->settings.has_writes) {
+        entities.validate = sim_writes_validate;
+        entities.validate_user = server;
+        server->strings = (struct sim_string*)calloc(SIM_PUPPET_SLOTS, sizeof(struct sim_string));
+    }
     necpnet_result result = necpnet_world_create(&entities, &server->entities);
     config->world = server->entities;
     server->things = (struct sim_thing*)calloc(SIM_SLOTS, sizeof(struct sim_thing));
@@ -101,8 +106,10 @@ void sim_state_release(sim_process* process)
     necpnet_world_destroy(process->entities);
     necpnet_view_destroy(process->view);
     free(process->things);
+    free(process->strings);
     process->entities = NULL;
     process->things = NULL;
+    process->strings = NULL;
     process->view = NULL;
 }
 
@@ -164,13 +171,13 @@ static void sim_state_spawn(sim* world, sim_process* server)
         result = necpnet_world_spawn(server->entities, 2, &coin, &entity);
     }
     if (result != NECPNET_OK) return;
-    server->things[entity & 0xffff].owner = NECPNET_PEER_NONE;
     server->things[entity & 0xffff].room = 0;
     sim_note(world, server, "spawns", entity, 0);
 }
 
 static void sim_state_change(sim* world, sim_process* server, necpnet_entity entity)
 {
+    if (necpnet_world_get_type(server->entities, entity) == SIM_PUPPET) return; /* kit_sim_writes.c */
     if (necpnet_world_get_type(server->entities, entity) == 1) {
         sim_body_change(world, (sim_body*)necpnet_world_get(server->entities, entity), false);
     } else {
@@ -190,7 +197,6 @@ static void sim_state_own(sim* world, sim_process* server, necpnet_entity entity
         if (peer->server == server && peer->connected && sim_chance(world, 400000)) owner = peer->peer;
     }
     necpnet_world_set_owner(server->entities, entity, owner);
-    server->things[entity & 0xffff].owner = owner;
     sim_count(world, SIM_OWNER_CHANGED);
 }
 
@@ -226,6 +232,7 @@ void sim_state_tick(sim_process* server)
     uint32_t tick = (uint32_t)(now_us / 1000000 * hz + now_us % 1000000 * hz / 1000000);
     server->tick_at_us = world->now_us + 1000000 / hz;
     if (tick <= server->tick) return;
+    sim_writes_tick(server);
     if (!world->healing) {
         uint64_t changes = sim_random(world, SIM_CHANGES_MAX);
         for (uint64_t i = 0; i < changes; i++) {
@@ -239,6 +246,7 @@ void sim_state_tick(sim_process* server)
         if (entity && sim_chance(world, 50000)) {
             sim_note(world, server, "despawns", entity, 0);
             necpnet_world_despawn(server->entities, entity);
+            server->things[entity & 0xffff].room = 0;
         }
     }
     necpnet_result result = necpnet_world_commit(server->entities, tick);
@@ -254,6 +262,8 @@ void sim_state_look(sim_process* client)
     if (!client->view) return;
     necpnet_view_update(client->view, client->latest_us);
     while (necpnet_view_poll(client->view, &event)) {
+        sim_writes_event(client, &event);
+        if (event.type != NECPNET_VIEW_ENTERED && event.type != NECPNET_VIEW_LEFT) continue;
         sim_count(client->world, event.type == NECPNET_VIEW_ENTERED ? SIM_STATE_ENTERED : SIM_STATE_LEFT);
         sim_note(client->world, client, event.type == NECPNET_VIEW_ENTERED ? "sees" : "sees no more", event.entity,
                  event.type_id);
@@ -323,6 +333,8 @@ static bool sim_entity_equal(const sim_process* client, necpnet_world* entities,
         sim_body body;
         sim_coin coin;
     } seen;
+    if (necpnet_world_get_type(entities, entity) == SIM_PUPPET)
+        return sim_writes_equal(client, entities, entity, text, text_bytes);
     size_t bytes = necpnet_world_get_type(entities, entity) == 1 ? sizeof(sim_body) : sizeof(sim_coin);
     memset(&seen, 0, sizeof seen);
     if (necpnet_view_get_latest(client->view, entity, &seen, bytes, NULL)) {
@@ -356,7 +368,10 @@ bool sim_state_equal(sim_process* client, const sim_peer* peer, char* text, size
     uint32_t count = 0, seen = 0;
     while ((at = necpnet_world_next(entities, at)) != NECPNET_ENTITY_NONE) {
         const struct sim_thing* thing = &world->server->things[at & 0xffff];
-        if (thing->owner != peer->peer && !(peer->rooms >> thing->room & 1)) continue; /* counted below if it is seen */
+        necpnet_authority authority;
+        necpnet_peer owner = NECPNET_PEER_NONE;
+        necpnet_world_get_authority(entities, at, &authority, &owner, NULL);
+        if (owner != peer->peer && !(peer->rooms >> thing->room & 1)) continue; /* counted below if it is seen */
         count++;
         if (!sim_entity_equal(client, entities, at, text, text_bytes)) return false;
     }

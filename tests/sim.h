@@ -12,6 +12,7 @@
  *   kit_sim_flow.c    what was sent and what was delivered, channel by channel
  *   kit_sim_app.c     the applications: what they send and what they do with events
  *   kit_sim_state.c   the server's world, the clients' views, numbered inputs
+ *   kit_sim_writes.c  entities that clients write: authority, validation, conflicts
  *   kit_sim_faults.c  what goes wrong, and when
  *
  * A kit file reports by sim_fail; the test (sim_world.c) turns that into a failed check with the seed.
@@ -46,7 +47,8 @@
     X(GOT_NAMED) X(GOT_FRAGMENTED) X(GOT_LARGEST) X(GOT_TINY) X(BROADCAST) X(GROUP_SENT) X(GOT_RECEIPT) X(BLOCKED) \
     X(WRITABLE) X(HANDLER) X(DEADLINE_SENT) X(KICKED) X(KICKED_FROM_HANDLER) X(DISCONNECTED_IN_ORDER) X(DRAINED) \
     X(SUSPENDED) X(LOADING) X(QUERY_ANSWERED) X(LIMITED) \
-    X(INPUT) X(STATE_ENTERED) X(STATE_LEFT) X(STATE_CHANGED) X(OWNER_CHANGED)
+    X(INPUT) X(STATE_ENTERED) X(STATE_LEFT) X(STATE_CHANGED) X(OWNER_CHANGED) \
+    X(WRITE_TAKEN) X(WRITTEN) X(CLAMPED) X(REFUSED_WRITE) X(CONFLICT) X(AUTHORITY_GIVEN) X(AUTHORITY_LOST) X(AUTHORITY_DENIED)
 /* clang-format on */
 
 typedef enum sim_kind {
@@ -185,7 +187,8 @@ struct sim_process {
     uint32_t tick;
     /* state */
     necpnet_world* entities;
-    struct sim_thing* things; /* server: by slot, what the world does not tell */
+    struct sim_thing* things;   /* server: by slot, what the world does not tell */
+    struct sim_string* strings; /* server: by slot, of what clients write */
     necpnet_view* view;
     uint32_t* inputs; /* client: ticks sent */
     uint32_t input_count;
@@ -202,7 +205,8 @@ typedef struct sim_settings {
     necpnet_channel_config channels[SIM_CHANNELS_MAX];
     int channel_count;
     bool has_state;
-    bool has_rooms; /* entities and clients in rooms */
+    bool has_rooms;  /* entities and clients in rooms */
+    bool has_writes; /* there are entities that clients write */
     uint32_t tick_hz;
     uint32_t faults_ms; /* mean time between faults */
     uint32_t failing_ppm;
@@ -326,6 +330,24 @@ void sim_state_look(sim_process* client);
 void sim_state_input(sim_process* server, sim_peer* peer, const necpnet_event* event);
 void sim_state_send_input(sim_process* client);
 bool sim_state_equal(sim_process* client, const sim_peer* peer, char* text, size_t text_bytes);
+
+/* ---- what clients write -- */
+#define SIM_PUPPET 3 /* id of their type */
+#define SIM_PUPPET_SLOTS 2048
+struct sim_string { /* what the server remembers of a puppet */
+    necpnet_entity entity;
+    necpnet_peer writer; /* of the last write that was taken .. */
+    uint32_t sequence;   /* .. under this authority */
+    int32_t number;
+    bool corrected; /* and since then a write was clamped or refused: the writer goes on from what it is told */
+};
+extern const necpnet_entity_type sim_puppet_type;
+bool sim_writes_validate(void* user, const necpnet_write* write, void* state);
+void sim_writes_tick(sim_process* server);
+void sim_writes_act(sim_process* client);
+void sim_writes_event(sim_process* client, const necpnet_view_event* event);
+bool sim_writes_equal(const sim_process* client, necpnet_world* entities, necpnet_entity entity, char* text,
+                      size_t text_bytes);
 
 /* ---- faults -- */
 void sim_faults(sim* world);

@@ -477,6 +477,99 @@ TEST(test_runner_feeds_the_view_on_the_games_thread)
     necpnet_schema_destroy(schema);
 }
 
+/* What the game's thread writes reaches the server by the runner's thread, and the answers come back: by authority that is asked
+ * for, and into a shared entity that the server changes at the same time. */
+TEST(test_runner_carries_writes_and_their_answers)
+{
+    static const necpnet_field fields[] = {
+        NECPNET_FLOAT(struct mover, x, 1, -1000, 1000, 0.01, 0),
+        NECPNET_INTEGER(struct mover, lives, 2, 0, 100, 0),
+    };
+    static const necpnet_entity_type types[] = {{"mover", 1, sizeof(struct mover), fields, 2}};
+    for (int websocket = 0; websocket < 2; websocket++) {
+        necpnet_allocator allocator = test_allocator();
+        necpnet_schema* schema;
+        TEST_OK(necpnet_schema_create(&allocator, NULL, types, 1, &schema));
+        necpnet_world_config world_config;
+        TEST_OK(necpnet_world_config_default(&world_config));
+        world_config.allocator = allocator;
+        world_config.schema = schema;
+        necpnet_world* entities;
+        TEST_OK(necpnet_world_create(&world_config, &entities));
+        necpnet_view_config view_config;
+        TEST_OK(necpnet_view_config_default(&view_config));
+        view_config.allocator = allocator;
+        view_config.schema = schema;
+        necpnet_view* view;
+        TEST_OK(necpnet_view_create(&view_config, &view));
+        struct mover mover = {1, 1};
+        necpnet_entity own;
+        necpnet_entity shared;
+        TEST_OK(necpnet_world_spawn(entities, 1, &mover, &own));
+        TEST_OK(necpnet_world_spawn(entities, 1, &mover, &shared));
+        TEST_OK(necpnet_world_set_authority(entities, own, NECPNET_AUTHORITY_OWNER));
+        TEST_OK(necpnet_world_set_authority(entities, shared, NECPNET_AUTHORITY_SHARED));
+        struct world world;
+        world_begin(&world, websocket, entities, view);
+        world_connect(&world);
+        uint64_t until_us = necpnet_time_us() + PATIENCE_US;
+        uint32_t tick = 0, asked = 0;
+        int given = 0, written = 0, conflicts = 0, lost = 0;
+        bool released = false;
+        const struct mover* real = (const struct mover*)necpnet_world_get(entities, own);
+        while (necpnet_time_us() < until_us && !(lost && written >= 5)) {
+            necpnet_world_event told;
+            necpnet_view_event event;
+            if (tick != necpnet_server_tick(world.server)) {
+                tick = necpnet_server_tick(world.server);
+                TEST_OK(necpnet_world_commit(entities, tick));
+                struct mover state;
+                uint32_t base = 0;
+                if (necpnet_view_has_authority(view, own, NULL) && real->lives < 20 &&
+                    necpnet_view_get(view, own, &state, sizeof state) == NECPNET_OK) {
+                    state.lives++;
+                    state.x += 0.5f;
+                    TEST_OK(necpnet_view_write(view, own, &state, sizeof state, 0, NULL));
+                } else if (given && !released && real->lives >= 20) {
+                    released = necpnet_view_release_authority(view, own) == NECPNET_OK;
+                } else if (!asked) {
+                    asked = necpnet_view_request_authority(view, own) == NECPNET_OK;
+                }
+                if (necpnet_view_get_latest(view, shared, &state, sizeof state, &base) == NECPNET_OK) {
+                    state.lives = (state.lives + 1) % 100;
+                    TEST_OK(necpnet_view_write(view, shared, &state, sizeof state, base, NULL));
+                }
+            }
+            while (necpnet_world_poll(entities, &told)) {
+                if (told.type == NECPNET_WORLD_AUTHORITY_REQUESTED)
+                    TEST_OK(necpnet_world_set_owner(entities, told.entity, told.peer));
+            }
+            world_serve(&world);
+            world_hear(&world);
+            TEST_OK(necpnet_view_update(view, necpnet_time_us()));
+            while (necpnet_view_poll(view, &event)) {
+                if (event.type == NECPNET_VIEW_AUTHORITY_GIVEN) given++;
+                if (event.type == NECPNET_VIEW_AUTHORITY_LOST) lost++;
+                if (event.type == NECPNET_VIEW_WRITTEN) written++;
+                if (event.type == NECPNET_VIEW_CONFLICT) conflicts++;
+            }
+            necpnet_server_wait(world.server, 1000);
+        }
+        TEST_HINT("websocket %d: given %d, lost %d, written %d, conflicts %d", websocket, given, lost, written,
+                  conflicts);
+        TEST_AT_LEAST(real->lives, 20);
+        TEST_NEAR((double)real->x, 1 + 0.5 * (real->lives - 1), 0.02);
+        TEST_EQUAL(given, 1);
+        TEST_EQUAL(lost, 1);
+        TEST_AT_LEAST(written, 5);
+        TEST_EQUAL(world.disconnected, 0);
+        world_end(&world);
+        necpnet_view_destroy(view);
+        necpnet_world_destroy(entities);
+        necpnet_schema_destroy(schema);
+    }
+}
+
 TEST(test_runner_is_destroyed_in_the_middle_of_everything)
 {
     for (int round = 0; round < 20; round++) {

@@ -3,7 +3,7 @@
 
 usage: tools/fuzz_seeds.py
 
-Writes tests/corpus/<name>/seed_* for endpoint, text, row, config, handshake and record and tests/corpus/{endpoint,frame,session,http,websocket}.dict.
+Writes tests/corpus/<name>/seed_* for endpoint, text, row, config, handshake, record, follow and writes and tests/corpus/{endpoint,frame,session,http,websocket}.dict.
 What fuzzers found themselves lies beside it and is left alone. The forms of the inputs are told at the heads of
 tests/fuzz_*.c.
 """
@@ -185,6 +185,107 @@ def record_seeds():
     write("record", "end", forged((6, b"\1"), (3, b"\x05\1\1\1\0\0")))
 
 
+def follow_seeds():
+    """Runs of frames of each world, whole and with a frame left out, behind their schema; then what is said of authority."""
+    def record(kind, data):
+        return bytes([kind]) + struct.pack("<H", len(data)) + data
+
+    schema, runs = b"", []
+    for name, data in state_vectors():
+        if name == "schema":
+            schema = record(0, data)
+        elif name == "begin":
+            runs.append([])
+        elif name == "state":
+            runs[-1].append(record(0, data[1:]))
+    lease = lambda entity, sequence, mode: record(1, b"\1" + struct.pack("<IHB", entity, sequence, mode))
+    answer = lambda entity, verdict: record(1, b"\4" + struct.pack("<IBBB", entity, 1, verdict, 60))
+    words = lease(0x10001, 1, 1) + record(2, b"") + record(1, b"\2\1") + lease(0x10001, 2, 1) + record(2, b"")
+    words += answer(0x10001, 0) + answer(0x10005, 0) + record(1, b"\2\0") + record(1, b"\3\1\0\1\0") + lease(0x10001, 3, 0)
+    for at, run in enumerate(runs):
+        write("follow", "run_%d" % at, schema + b"".join(run[:14]))
+        write("follow", "lost_%d" % at, schema + b"".join(run[:3] + run[4:9]) + words)
+    write("follow", "own", record(0, b"") + b"".join(runs[0][:6]) + words)
+    write("follow", "changed", schema + b"".join(runs[0][:5]) + record(3, b"") + b"".join(runs[2][:5]))
+
+
+def state_vectors():
+    with open(os.path.join(ROOT, "tests/vectors/state.txt"), encoding="ascii") as file:
+        for line in file:
+            name, data, *_ = line.split()
+            yield name, b"" if name == "begin" else bytes.fromhex(data)
+
+
+class Bits:
+    def __init__(self):
+        self.value, self.count = 0, 0
+
+    def put(self, value, bits):
+        self.value |= value << self.count
+        self.count += bits
+        return self
+
+    def bytes(self):
+        return self.value.to_bytes((self.count + 7) // 8, "little")
+
+
+def write_seeds():
+    """Frames of the crate of tests/fuzz_writes.c: position 15 bits twice, health 9, list 3 + 10 each, text 3 + 8 each, secret 8, entity 32."""
+    def one(entity, sequence, number, base, fields, whole=False):
+        data = struct.pack("<HBHB", sequence, number, 16 * number, (base is not None) | 2 * whole)
+        if base is not None:
+            data += bytes([base])
+        data += fields.bytes()
+        return struct.pack("<IB", entity, len(data)) + data
+
+    def frame(client, *writes):
+        body = b"".join(writes)
+        data = bytes([len(body)]) + body if len(body) < 64 else struct.pack(">H", 0x4000 | len(body)) + body
+        return bytes([client << 2, len(data)]) + data
+
+    def full(health=100, used=2):
+        bits = Bits().put(10500, 15).put(9700, 15).put(health + 5, 9).put(used, 3)
+        for i in range(used):
+            bits.put(100 * i, 10)
+        bits.put(2, 3).put(ord("h"), 8).put(ord("i"), 8)
+        return bits.put(7, 8).put(0x10002, 32)
+
+    def partly(mask, fields):
+        bits = Bits().put(mask, 6)
+        for value, width in fields:
+            bits.put(value, width)
+        return bits
+
+    say = lambda client, data: bytes([client << 2 | 1, len(data)]) + data
+    turn, entity = b"\2\0", lambda at: 0x10001 + at
+    take = lambda what: bytes([3, 1, what])
+    # masks count the writable fields: position, health, items, label, secret, rides
+    write("writes", "whole", frame(0, one(entity(0), 1, 1, None, full(), True)) + turn + frame(0, one(entity(0), 1, 2, None, full(13), True)) +
+          frame(0, one(entity(0), 1, 3, None, full(299, 5), True)) + turn)
+    write("writes", "parts", b"".join(frame(0, one(entity(0), 1, i + 1, None, partly(1 << i, fields))) + turn for i, fields in enumerate(
+        [[(9000, 15), (11000, 15)], [(90, 9)], [(3, 3), (1, 10), (900, 10), (5, 10)], [(1, 3), (65, 8)], [(200, 8)], [(0x10004, 32)]])))
+    write("writes", "shared", frame(0, one(entity(4), 0, 1, 4, partly(2, [(77, 9)]))) + frame(1, one(entity(4), 0, 1, 4, partly(2, [(78, 9)]))) +
+          turn + frame(1, one(entity(4), 0, 2, 5, partly(2, [(79, 9)]))) + turn + turn)
+    write("writes", "wrong", frame(0, one(entity(0), 1, 1, None, partly(2, [(400, 9)]))) + frame(1, one(entity(0), 1, 1, None, full(), True)) +
+          frame(0, one(entity(5), 0, 1, None, full(), True), one(0x20001, 2, 2, None, full(), True)) + turn)
+    write("writes", "long", frame(0, one(entity(0), 1, 1, None, partly(4, [(7, 3)] + [(1, 10)] * 7))) + turn)
+    words = b""
+    for at in range(6):
+        words += say(0, b"\x08" + struct.pack("<I", entity(at))) + say(1, b"\x09" + struct.pack("<IH", entity(at), 2)) + turn
+        words += say(1, b"\x0a" + struct.pack("<H", at)) + take(at | 32 * (at & 1)) + take(16 | at) + take(64 | at)
+    write("writes", "control", words + say(0, b"\x0b\0") + say(0, b"\x08\0"))
+    writes = [bytes([0x23]) + frame(0, one(entity(at), at < 4, 1, None if at < 4 else 4, full(), True))[2:] for at in range(6)]
+    program = steps(4) + b"".join(world(at) for at in range(8)) + b"".join(world(64 + at) for at in range(8)) + steps(6)
+    for client in (2, 3):
+        for data in writes:
+            program += arm(client, 0, 6, data) + send(client, 0, 20) + steps(2)
+    for what in (b"\x10\x08\1\0\1\0", b"\x10\x09\1\0\1\0\2\0", b"\x10\x0a\1\0"):
+        for client in (2, 3):
+            program += arm(client, 0, 6, b"\5\xff\0\0" + bytes([len(what)]) + what) + send(client, 0, 20) + steps(2)
+            program += arm(client, 1, 6, b"\5\xff\0\0" + bytes([9]) + b"\x10\1" + struct.pack("<IHB", entity(0), 1, 1)) + steps(2)
+    write("endpoint", "writes", program + steps(8))
+
+
 def main():
     frames = vectors("frames.txt")
     endpoint_seeds(frames)
@@ -194,6 +295,8 @@ def main():
     config_seeds()
     handshake_seeds()
     record_seeds()
+    follow_seeds()
+    write_seeds()
     small = [frame for name, frame in frames if name not in ("query", "answer", "header") and len(frame) <= 40]
     dictionary("endpoint", small)
     dictionary("frame", small + [b"\x40\x00", b"\x80\0\0\0", b"\xff" * 8])

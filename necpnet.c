@@ -27833,8 +27833,8 @@ NN_INLINE bool nn_slot_has_authority(const nn_world_slot* slot, necpnet_peer pee
     return slot->authority == NECPNET_AUTHORITY_OWNER && slot->owner == peer && peer != NECPNET_PEER_NONE;
 }
 
-/* nn_follower_sees - whether the client may know of an entity. */
-NN_PRIVATE bool nn_follower_sees(const nn_follower* follower, const nn_world_slot* slot);
+/* nn_follower_sees - whether the client may know of an entity. False without memory, too: then it is to rescan still. */
+NN_PRIVATE bool nn_follower_sees(nn_follower* follower, const nn_world_slot* slot);
 
 /* nn_follower_may_answer - whether there is room for an answer; nn_follower_answer - to a write, counted. False: no room. */
 NN_PRIVATE bool nn_follower_may_answer(nn_follower* follower, necpnet_entity entity);
@@ -29726,8 +29726,10 @@ NN_PRIVATE void nn_world_end_peer(necpnet_world* world, necpnet_peer peer)
     }
 }
 
-NN_PRIVATE bool nn_follower_sees(const nn_follower* follower, const nn_world_slot* slot)
+NN_PRIVATE bool nn_follower_sees(nn_follower* follower, const nn_world_slot* slot)
 {
+    /* what comes with the first packet of a connection is heard before the first frame */
+    if (follower->rescan) (void)nn_follower_rescan(follower);
     const nn_follower_state* state = nn_follower_state_of(follower, (uint16_t)(slot - follower->world->slots));
     if (slot->owner == follower->peer) return true;
     return state && (state->flags & NN_FOLLOWER_SEEN) && state->generation == slot->generation;
@@ -29987,6 +29989,7 @@ static necpnet_result authority_take(nn_follower* follower, necpnet_entity entit
     }
     write.slot = nn_world_find(world, entity);
     if (!write.slot || !nn_follower_sees(follower, write.slot)) { /* gone: it will hear of that, if it does not know */
+        if (write.slot && follower->rescan) return NECPNET_ERR_OUT_OF_MEMORY;
         world->statistics.writes_late++;
         return NECPNET_OK;
     }

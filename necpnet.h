@@ -4023,14 +4023,27 @@ NECPNET_API necpnet_result necpnet_voice_hub_join(necpnet_voice_hub* hub, necpne
 NECPNET_API necpnet_result necpnet_voice_hub_leave(necpnet_voice_hub* hub, necpnet_voice_group group, necpnet_peer peer);
 
 /* necpnet_voice_hub_silence - nothing of this member is forwarded to a group, or anywhere (group 0). He is told.
- * necpnet_voice_hub_deafen - nothing is forwarded to him.
+ * necpnet_voice_hub_deafen - nothing of a group is forwarded to him, or of any (group 0).
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND
  * Thread   owner.      Callback  safe.      Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_voice_hub_silence(necpnet_voice_hub* hub, necpnet_voice_group group,
                                                      necpnet_peer peer, bool silenced);
-NECPNET_API necpnet_result necpnet_voice_hub_deafen(necpnet_voice_hub* hub, necpnet_peer peer, bool deafened);
+NECPNET_API necpnet_result necpnet_voice_hub_deafen(necpnet_voice_hub* hub, necpnet_voice_group group,
+                                                    necpnet_peer peer, bool deafened);
+
+/* necpnet_voice_hub_report - what a member loses of those who speak to a group, measured by other means than his client's own
+ * reports, and counted as one of these: the speakers adapt within 100 ms.
+ *
+ *   loss_ppm   0 .. 1,000,000.
+ *   jitter_ms  more than 255 counts as 255.
+ *
+ * Returns  OK (also where nobody speaks, or too soon after his last) | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (not in it)
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API necpnet_result necpnet_voice_hub_report(necpnet_voice_hub* hub, necpnet_voice_group group,
+                                                    necpnet_peer peer, uint32_t loss_ppm, uint32_t jitter_ms);
 
 /* necpnet_voice_hub_set_position - where a player speaks and hears, for groups of kind PROXIMITY; before the first call he
  * neither hears nor is heard there.

@@ -17,40 +17,38 @@ const char* audit_shorten(const char* address, char* to, size_t to_bytes)
     return to;
 }
 
-static void audit_store(const services* known, const rest_request* request, const char* event, const char* detail,
-                        const char* object, const char* from)
+void audit_put(const services* known, const audit_entry* entry)
 {
     static atomic_uint sequence;
     char id[48];
-    char buffer[1200];
     text body;
     uint64_t now_us = necpnet_wall_time_us();
-    const char* who = request->who.role == ROLE_ANYONE ? NULL : request->who.subject;
     snprintf(id, sizeof(id), "%020" PRIu64 "-%08x", now_us, atomic_fetch_add(&sequence, 1u));
-    text_begin(&body, buffer, sizeof(buffer));
+    text_begin_growing(&body);
     text_put(&body, "{\"event\":");
-    text_json(&body, event);
+    text_json(&body, entry->event);
     text_put(&body, ",\"detail\":");
-    text_json(&body, detail);
+    text_json(&body, entry->detail);
     text_put(&body, ",\"actor\":");
-    text_json(&body, who);
-    text_format(&body, ",\"role\":\"%s\",\"object\":", identity_role_name(request->who.role));
-    text_json(&body, object);
+    text_json(&body, entry->actor);
+    text_format(&body, ",\"role\":\"%s\",\"object\":", identity_role_name(entry->role));
+    text_json(&body, entry->object);
     text_put(&body, ",\"route\":");
-    text_json(&body, request->route);
-    text_format(&body, ",\"from\":\"%s\",\"trace_id\":\"%s\"}", from, request->trace_id);
-    if (body.failed) return;
-    store_write write = {.expected = STORE_ANY,
-                         .record = {.collection = AUDIT_COLLECTION,
-                                    .id = id,
-                                    .subjects = {who ? who : object, who ? object : NULL},
-                                    .body = buffer,
-                                    .body_bytes = body.bytes,
-                                    .expires_us = now_us + (uint64_t)known->settings->audit_days * 86400u * 1000000u}};
+    text_json(&body, entry->route);
+    text_format(&body, ",\"from\":\"%s\",\"trace_id\":\"%s\"}", entry->from, entry->trace_id);
+    store_write write = {
+        .expected = STORE_ANY,
+        .record = {.collection = AUDIT_COLLECTION,
+                   .id = id,
+                   .subjects = {entry->actor ? entry->actor : entry->object, entry->actor ? entry->object : NULL},
+                   .body = body.to,
+                   .body_bytes = body.bytes,
+                   .expires_us = now_us + (uint64_t)known->settings->audit_days * 86400u * 1000000u}};
     if (write.record.subjects[0] && write.record.subjects[1] &&
         strcmp(write.record.subjects[0], write.record.subjects[1]) == 0)
         write.record.subjects[1] = NULL;
-    desk_result result = store_post_all(known->records, &write, 1, NULL, NULL, NULL);
+    desk_result result = body.failed ? DESK_DOWN : store_post_all(known->records, &write, 1, NULL, NULL, NULL);
+    text_end(&body);
     if (result != DESK_OK)
         LOG(NECPNET_LOG_ERROR, "audit_lost", "the store did not take an audit record",
             LOG_TEXT("result", desk_result_name(result)), LOG_END);
@@ -64,7 +62,15 @@ void audit_write(const services* known, const rest_request* request, const char*
     LOG(NECPNET_LOG_WARNING, event, detail, LOG_TEXT("route", request->route),
         LOG_TEXT("role", identity_role_name(request->who.role)), LOG_TEXT("from", from),
         LOG_TEXT("trace_id", request->trace_id), LOG_END);
-    audit_store(known, request, event, detail, object, from);
+    const audit_entry entry = {.event = event,
+                               .detail = detail,
+                               .actor = request->who.role == ROLE_ANYONE ? NULL : request->who.subject,
+                               .role = request->who.role,
+                               .object = object,
+                               .route = request->route,
+                               .from = from,
+                               .trace_id = request->trace_id};
+    audit_put(known, &entry);
 }
 
 void audit_refusal(const services* known, const rest_request* request, const char* event, const char* detail)

@@ -17,6 +17,21 @@
 void audit_write(const services* known, const rest_request* request, const char* event, const char* detail,
                  const char* object);
 
+/* What audit_put writes; texts are borrowed. */
+typedef struct audit_entry {
+    const char* event;
+    const char* detail;
+    const char* actor; /* NULL: the server itself, or nobody known */
+    unsigned role;
+    const char* object; /* the user whom it was done to, or NULL */
+    const char* route;
+    const char* from; /* a shortened address, or "" */
+    const char* trace_id;
+} audit_entry;
+
+/* audit_put - a record without a line in the log, for what is kept and nothing to worry about. Does not wait; any thread. */
+void audit_put(const services* known, const audit_entry* entry);
+
 /* audit_refusal - the same for what was refused; some of many are left out. */
 void audit_refusal(const services* known, const rest_request* request, const char* event, const char* detail);
 

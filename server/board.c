@@ -83,6 +83,7 @@ void board_read(board* shared, board_figures* out_figures)
                 more->latency[j / BOARD_LATENCY_BUCKETS][j % BOARD_LATENCY_BUCKETS];
         }
         out_figures->rest_active += more->rest_active;
+        out_figures->rpc_connections += more->rpc_connections;
         out_figures->rest_forwarded += more->rest_forwarded;
         out_figures->rest_refused += more->rest_refused;
         out_figures->crafting.followers += more->crafting.followers;

@@ -60,6 +60,7 @@ typedef struct board_figures {
     uint64_t rest_forwarded;                    /* since the start */
     uint64_t rest_refused;                      /* answered by the edge itself */
     board_crafting crafting;
+    uint32_t rpc_connections;        /* WebSockets of JSON-RPC */
     char game[BOARD_GAME_BYTES_MAX]; /* one JSON object */
 } board_figures;
 

@@ -158,10 +158,20 @@ static const config_row config_rows[] = {
     ROW_NUMBER(crafting_slots, 1, 16, "1", NULL, "crafting sessions of a player that run at once; the others wait"),
     ROW_NUMBER(crafting_sessions_max, 0, 1000000, "65536", NULL, "crafting sessions at once, ended ones too"),
     ROW_NUMBER(crafting_keep_s, 0, 31536000, "86400", NULL, "how long a crafting session that ended is kept"),
-    ROW_CHOICE(voice, "off|all|near|both", "both", NULL,
-               "who hears whom: nobody, everybody, who is near; both: as the speaker chooses"),
+    ROW_CHOICE(voice, "off|all|near|both|channels", "both", NULL,
+               "who hears whom beside those who are in a voice channel together: everybody, who is near, both (as the "
+               "speaker chooses), or nobody (channels); off: no voice at all over necpnet.v1"),
     ROW_NUMBER(voice_radius, 1, 1000000, "15", NULL, "how far a voice is heard, in the game's units"),
     ROW_NUMBER(voice_loudest, 1, 16, "6", NULL, "voices that one player hears at a time"),
+    ROW_NUMBER(voice_channels_max, 1, 1000000, "16384", NULL, "voice channels at once"),
+    ROW_NUMBER(voice_idle_s, 10, 86400, "900", NULL,
+               "who is in a voice channel without a connection, and does nothing there for so long, leaves it"),
+    ROW_NUMBER(voice_report_days, 1, 3650, "30", NULL, "how long reports of voice quality are kept"),
+    ROW_LIST(stun_urls, "STUN_SERVER", "stun: URLs that WebRTC clients are told (RFC 7064)"),
+    ROW_LIST(turn_urls, "TURN_SERVER", "turn: and turns: URLs that they are told (RFC 7065), with credentials"),
+    ROW_TEXT(turn_secret, 255, "", "TURN_SECRET", true,
+             "what this server shares with the TURN servers: coturn's static-auth-secret"),
+    ROW_NUMBER(turn_lifetime_s, 60, 86400, "3600", NULL, "how long credentials for a TURN server hold"),
     ROW_NUMBER(drain_ms, 0, 3600000, "10000", NULL, "after the first SIGTERM or SIGINT: exit when empty, or then"),
     ROW_CHOICE(log_level, "trace|debug|info|warning|error|off", "info", "LOG_LEVEL", "lines below are not written"),
     ROW_CHOICE(log_format, "automatic|json|plain", "automatic", NULL,
@@ -698,6 +708,20 @@ static void config_check_origins(config_reader* reader)
     }
 }
 
+/* ICE servers: each by its scheme; TURN needs the secret that makes credentials. */
+static void config_check_ice(config_reader* reader, const char* key, const config_list* urls, const char* scheme)
+{
+    size_t bytes = strlen(scheme);
+    for (int i = 0; i < urls->count; i++) {
+        const char* rest = strncmp(urls->items[i], scheme, bytes) == 0 ? urls->items[i] + bytes : "";
+        if (*rest == 's' && rest[1] == ':') rest++;
+        if (*rest == ':' && rest[1] && rest[1] != '/') continue;
+        config_complain(reader, key, "value");
+        text_json(reader->report, urls->items[i]);
+        text_format(reader->report, " is no %s:host:port\n", scheme);
+    }
+}
+
 static bool config_is_loopback(const char* bind_address)
 {
     necpnet_address address;
@@ -802,6 +826,10 @@ static void config_check(config_reader* reader)
                  "a path is wanted that begins with / and has no ?, #, % or blank");
     config_check_urls(reader);
     config_check_origins(reader);
+    config_check_ice(reader, "stun_urls", &out->stun_urls, "stun");
+    config_check_ice(reader, "turn_urls", &out->turn_urls, "turn");
+    config_wrong(reader, out->turn_urls.count > 0 && out->turn_secret[0] == 0, "turn_secret",
+                 "missing: the TURN servers of turn_urls want credentials made with it (coturn: static-auth-secret)");
 }
 
 static config_result config_finish(config_reader* reader, config_result verb)

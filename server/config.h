@@ -43,9 +43,10 @@ typedef enum config_game {
 
 typedef enum config_voice {
     CONFIG_VOICE_OFF = 0,
-    CONFIG_VOICE_ALL = 1,  /* everybody hears everybody */
-    CONFIG_VOICE_NEAR = 2, /* who is near */
-    CONFIG_VOICE_BOTH = 3  /* a player chooses to whom he speaks */
+    CONFIG_VOICE_ALL = 1,     /* everybody hears everybody */
+    CONFIG_VOICE_NEAR = 2,    /* who is near */
+    CONFIG_VOICE_BOTH = 3,    /* a player chooses to whom he speaks */
+    CONFIG_VOICE_CHANNELS = 4 /* who is in a channel together: the others have those, too */
 } config_voice;
 
 typedef enum config_log_format {
@@ -131,6 +132,13 @@ typedef struct config {
     int64_t voice; /* config_voice */
     int64_t voice_radius;
     int64_t voice_loudest;
+    int64_t voice_channels_max;
+    int64_t voice_idle_s;
+    int64_t voice_report_days;
+    config_list stun_urls;
+    config_list turn_urls;
+    char* turn_secret;
+    int64_t turn_lifetime_s;
     int64_t drain_ms;
     int64_t log_level;
     int64_t log_format;

@@ -197,18 +197,27 @@ desk_result desk_post(desk* at, desk_job* job, uint32_t timeout_ms)
     return result;
 }
 
-desk_result desk_wait(desk* at, desk_job* job, uint32_t timeout_ms)
+desk_result desk_begin(desk* at, desk_job* job, uint32_t timeout_ms)
 {
     job->loop = NULL;
-    desk_result result = desk_queue(at, job, timeout_ms, 2);
-    if (result != DESK_OK) return result;
+    return desk_queue(at, job, timeout_ms, 2);
+}
+
+desk_result desk_await(desk* at, desk_job* job)
+{
     struct timespec until = desk_moment(job->deadline_us);
     pthread_mutex_lock(&at->lock);
     int waited = 0;
     while (!job->done && waited == 0) waited = pthread_cond_timedwait(&at->job_done, &at->lock, &until);
-    result = job->done ? job->result : DESK_TIMEOUT;
+    desk_result result = job->done ? job->result : DESK_TIMEOUT;
     pthread_mutex_unlock(&at->lock);
     return result;
+}
+
+desk_result desk_wait(desk* at, desk_job* job, uint32_t timeout_ms)
+{
+    desk_result result = desk_begin(at, job, timeout_ms);
+    return result == DESK_OK ? desk_await(at, job) : result;
 }
 
 void desk_get_figures(desk* at, desk_figures* out_figures)

@@ -72,6 +72,11 @@ desk_result desk_post(desk* at, desk_job* job, uint32_t timeout_ms);
  *
  * Returns  the job's result | DESK_BUSY | DESK_TIMEOUT | DESK_DOWN */
 desk_result desk_wait(desk* at, desk_job* job, uint32_t timeout_ms);
+
+/* desk_begin, desk_await - the same in two steps: what is begun first is done first, and begin does not wait. After DESK_OK of begin
+ * await is called. */
+desk_result desk_begin(desk* at, desk_job* job, uint32_t timeout_ms);
+desk_result desk_await(desk* at, desk_job* job);
 void desk_release(desk* at, desk_job* job);
 
 void desk_get_figures(desk* at, desk_figures* out_figures);

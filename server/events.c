@@ -95,7 +95,7 @@ static bool events_type_is_right(const char* type, const char* category)
 
 static bool events_category_is_right(const char* category)
 {
-    static const char* const known[] = {"system", "player", "world", "game", "chat", "custom"};
+    static const char* const known[] = {"system", "player", "world", "game", "chat", "voice", "custom"};
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (strcmp(category, known[i]) == 0) return true;
     }
@@ -126,7 +126,7 @@ static bool events_add(events* catalogue, cJSON* schema, const char* name, char*
     if (!schema_check(schema, error, sizeof(error))) {
         why = error;
     } else if (!cJSON_IsString(category) || !events_category_is_right(category->valuestring)) {
-        why = "x-category must be system, player, world, game, chat or custom";
+        why = "x-category must be system, player, world, game, chat, voice or custom";
     } else if (!cJSON_IsString(type) || !events_type_is_right(type->valuestring, category->valuestring)) {
         why = "title must be the type: the category, a dot, small letters, digits, _ and dots";
     } else if (!cJSON_IsString(data_type) || strcmp(data_type->valuestring, "object") != 0 ||

@@ -1,7 +1,7 @@
 /* events.h - events by schema: what their data may be, who may publish them, and the same event as JSON and as bytes.
  *
  * A schema is a file schemas/events/<type>.<version>.json: a JSON Schema (schema.h) of the data with x-category (system, player,
- * world, game, chat, custom), x-id (the number of the type, 1 .. 65,535, the same in all versions), x-version, x-publish (roles)
+ * world, game, chat, voice, custom), x-id (the number of the type, 1 .. 65,535, the same in all versions), x-version, x-publish (roles)
  * and an x-id for each property. The project's own are built in; a directory may hold more.
  *
  * As bytes the data is what Protocol Buffers write for a message with the properties' x-id as field numbers: boolean bool,

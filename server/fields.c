@@ -319,6 +319,12 @@ static bool field_set_json(field_value* value, const field* row, const cJSON* js
     case FIELD_OBJECT:
         if (!field_check_object(row, json, fault)) return false;
         break;
+    case FIELD_NUMBER:
+        if (!cJSON_IsNumber(json)) return field_refuse(fault, row->place, row->name, "type", "a number is wanted");
+        if (!(json->valuedouble >= (double)row->low && json->valuedouble <= (double)row->high))
+            return field_refuse(fault, row->place, row->name, "range",
+                                "out of range; %" PRId64 " .. %" PRId64 " is allowed", row->low, row->high);
+        break;
     }
     value->json = json;
     value->present = true;
@@ -389,6 +395,12 @@ int64_t fields_number(const field_values* values, const char* name, int64_t abse
 {
     const field_value* value = fields_get(values, name);
     return value->present ? value->number : absent;
+}
+
+double fields_real(const field_values* values, const char* name, double absent)
+{
+    const field_value* value = fields_get(values, name);
+    return value->present && value->json ? value->json->valuedouble : absent;
 }
 
 void fields_say(const field_fault* fault, char* json, size_t json_bytes)

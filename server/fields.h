@@ -21,6 +21,7 @@ typedef enum field_kind {
     FIELD_CHOICE, /* one of choices */
     FIELD_TEXTS,  /* body: a list of 1 .. count_max different texts of low .. high bytes each */
     FIELD_OBJECT, /* body: any JSON object of at most high bytes */
+    FIELD_NUMBER  /* body: low .. high, with a fraction */
 } field_kind;
 
 typedef struct field {
@@ -72,7 +73,7 @@ typedef struct field_value {
     bool present;
     char* text;        /* TEXT, ID, CHOICE */
     int64_t number;    /* INTEGER; BOOL: 0 or 1; CHOICE: the index */
-    const cJSON* json; /* TEXTS, OBJECT: inside the body */
+    const cJSON* json; /* TEXTS, OBJECT, NUMBER: inside the body */
 } field_value;
 
 typedef struct field_values {
@@ -112,6 +113,8 @@ bool fields_finish(const field_values* values, field_fault* fault);
 const field_value* fields_get(const field_values* values, const char* name);
 const char* fields_text(const field_values* values, const char* name); /* "" if absent */
 int64_t fields_number(const field_values* values, const char* name, int64_t absent);
+
+double fields_real(const field_values* values, const char* name, double absent); /* NUMBER */
 
 /* fields_say - the fault as the details of an error: {"field":..,"in":..,"reason":..}. json: at least 256 bytes. */
 void fields_say(const field_fault* fault, char* json, size_t json_bytes);

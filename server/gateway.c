@@ -126,6 +126,7 @@ void gateway_end_session(gateway* at, gateway_session* session)
     gateway_forget_behind(at, session);
     gateway_set_present(at, session, false, false);
     gateway_cluster_say_player(at, session, false);
+    gateway_voice_say_session(at, session, false);
     gateway_unchain(at, session);
     gateway_leave_groups(at, session);
     gateway_tell_analytics(at, session);
@@ -436,6 +437,7 @@ static void gateway_on_connected(gateway* at, const necpnet_event* event)
     }
     if (session->client_id) gateway_set_present(at, session, true, false);
     gateway_cluster_say_player(at, session, true);
+    gateway_voice_say_session(at, session, true);
     gateway_ask_friends(at, session);
     gateway_ask_guilds(at, session);
 }
@@ -597,6 +599,8 @@ necpnet_result gateway_create(const gateway_config* wish, gateway** out_gateway)
     if (!at) return NECPNET_ERR_OUT_OF_MEMORY;
     at->known = wish->known;
     at->loop = wish->loop;
+    at->speech = wish->speech;
+    at->index = wish->index;
     at->settings = wish->known->settings;
     at->catalogue = wish->known->kinds;
     snprintf(at->name, sizeof(at->name), "%.63s-%lld-%d", at->settings->server_name, (long long)at->settings->server_id,
@@ -617,6 +621,7 @@ necpnet_result gateway_create(const gateway_config* wish, gateway** out_gateway)
         gateway_destroy(at);
         return result;
     }
+    gateway_voice_begin(at);
     *out_gateway = at;
     return NECPNET_OK;
 }
@@ -635,6 +640,7 @@ void gateway_destroy(gateway* at)
 {
     if (!at) return;
     gateway_cluster_end(at);
+    gateway_voice_end(at);
     gateway_forget_questions(at);
     while (at->first) gateway_end_session(at, at->first);
     groups_destroy(at->parties);

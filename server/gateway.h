@@ -43,8 +43,9 @@ typedef struct gateway_config {
     const services* known; /* borrowed */
     necpnet_world* world;  /* NULL: state.subscribe finds nothing */
     uint32_t state_hz;
-    necpnet_loop* loop; /* for what the bus says */
-    int index;          /* of the worker: part of the node's name */
+    necpnet_loop* loop;   /* for what the bus says */
+    int index;            /* of the worker: part of the node's name */
+    struct voice* speech; /* what players of this worker hear of each other; NULL: off */
 } gateway_config;
 
 /* gateway_create - before the server.

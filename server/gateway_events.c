@@ -30,6 +30,7 @@ static const topic_rule topic_rules[] = {
     {"game",    true,  EVERYBODY, EVERYBODY, false, false},
     {"group",   true,  EVERYBODY, EVERYBODY, false, false},
     {"guild",   true,  EVERYBODY, EVERYBODY, false, false},
+    {"voice",   true,  EVERYBODY, BACKEND,   false, false},
     {"admin",   true,  BACKEND,   BACKEND,   false, false},
 };
 /* clang-format on */
@@ -71,8 +72,8 @@ const char* gateway_judge_topic(const gateway* at, const gateway_session* sessio
     const topic_rule* rule = events_find_rule(topic);
     const char* second = strchr(topic, '.');
     if (!rule)
-        return "topics are system, world, player.SUB, zone.NUMBER, group.NUMBER, guild.ID, chat.NAME, game.NAME and "
-               "admin.NAME";
+        return "topics are system, world, player.SUB, zone.NUMBER, group.NUMBER, guild.ID, voice.CHANNEL, chat.NAME, "
+               "game.NAME and admin.NAME";
     unsigned roles = deed == GATEWAY_SUBSCRIBES ? rule->subscribe : rule->publish;
     if (!(roles & session->role)) return "your role may not do this to the topic";
     if (session->role != ROLE_PLAYER) return NULL;
@@ -83,6 +84,9 @@ const char* gateway_judge_topic(const gateway* at, const gateway_session* sessio
     if (strcmp(rule->first, "guild") == 0 &&
         !gateway_has_guild_right(session, second + 1, deed == GATEWAY_PUBLISHES ? "chat" : NULL)) {
         return "this is the topic of a guild that you are not in, or may not speak in";
+    }
+    if (strcmp(rule->first, "voice") == 0 && !gateway_voice_is_in(at, session, second + 1)) {
+        return "this is the topic of a voice channel that you are not in";
     }
     if (rule->in_zone && deed == GATEWAY_PUBLISHES && !events_is_in_zone(at, session, second + 1)) {
         return "players publish in the zone where their presence is";

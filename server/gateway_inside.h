@@ -44,6 +44,7 @@ typedef struct gateway_session {
     bool closes;      /* session.close was called: ends once it is answered */
     bool suspended;
     bool announced;  /* other nodes know that its player is here */
+    bool switched;   /* and the switchboard */
     bool missed;     /* presence that could not be sent */
     bool ended;      /* its connection is closing; it will not be resumed */
     uint64_t serial; /* 1, 2, ..: the newest session stands first */
@@ -82,6 +83,8 @@ struct gateway {
     groups* parties;
     struct gateway_question* questions; /* to partner services, under way */
     necpnet_loop* loop;
+    struct voice* speech;
+    int index;
     char name[128]; /* of this node */
     necpnet_web_handlers handlers;
     gateway_session* first;
@@ -196,6 +199,18 @@ void method_crafting_get(rpc_call* call);
 void method_crafting_queue(rpc_call* call);
 void method_crafting_follow(rpc_call* call);
 void method_crafting_unfollow(rpc_call* call);
+
+/* gateway_voice.c: voice channels, and signals of WebRTC */
+void gateway_voice_begin(gateway* at);
+void gateway_voice_end(gateway* at);
+void gateway_voice_say_session(gateway* at, gateway_session* session, bool here); /* once it has said hello */
+/* Whether a session may hear a channel's events: services all, players those they are in. */
+bool gateway_voice_is_in(const gateway* at, const gateway_session* session, const char* channel);
+void method_voice_join(rpc_call* call);
+void method_voice_leave(rpc_call* call);
+void method_voice_signal(rpc_call* call);
+void method_voice_report(rpc_call* call);
+void method_voice_channels(rpc_call* call);
 
 /* gateway_methods.c */
 void gateway_fail_result(rpc_call* call, necpnet_result result);

@@ -189,6 +189,7 @@ static void method_hello(rpc_call* call)
     if (!session->greeted) at->figures.sessions_total += !other;
     session->greeted = true;
     gateway_cluster_say_player(at, session, true);
+    gateway_voice_say_session(at, session, true);
     if (session->connection) gateway_ask_guilds(at, session);
     if (session->connection && session->present) gateway_ask_friends(at, session);
     text_format(call->result, "{\"session\":\"%s\",\"ticket\":\"%s\",\"resumed\":%s,\"player\":", session->id,
@@ -570,6 +571,7 @@ static void method_discover(rpc_call* call)
 #define PLAYERS_SCHEMA "{\"type\":\"array\",\"minItems\":1,\"maxItems\":256,\"items\":" PLAYER_TEXT "}"
 #define STATUS_SCHEMA "{\"type\":\"string\",\"enum\":[\"online\",\"away\",\"busy\",\"invisible\",\"in-game\"]}"
 #define CRAFT_SCHEMA "{\"type\":\"string\",\"minLength\":1,\"maxLength\":64}"
+#define CHANNEL_SCHEMA "{\"type\":\"string\",\"minLength\":1,\"maxLength\":64}"
 #define GROUP_SCHEMA "{\"type\":\"integer\",\"minimum\":1,\"maximum\":4294967295}"
 #define PARAMS(required, properties) \
     "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[" required "],\"properties\":{" properties "}}"
@@ -654,6 +656,27 @@ const rpc_method gateway_methods[] = {
      OBJECT_SCHEMA, method_crafting_follow},
     {"crafting.unfollow", "No longer get it.", EVERYBODY, 1, PARAMS("\"session\"", "\"session\":" CRAFT_SCHEMA), OBJECT_SCHEMA,
      method_crafting_unfollow},
+    {"voice.join", "Be in a voice channel: the answer is that of POST /api/v1/voice-channels/{channel_id}/join, and over necpnet.v1 the group to speak to.", EVERYBODY, 2,
+     PARAMS("\"channel_id\"", "\"channel_id\":" CHANNEL_SCHEMA ",\"user_id\":" PLAYER_TEXT), OBJECT_SCHEMA, method_voice_join},
+    {"voice.leave", "No longer be in it.", EVERYBODY, 2,
+     PARAMS("\"channel_id\"", "\"channel_id\":" CHANNEL_SCHEMA ",\"user_id\":" PLAYER_TEXT), OBJECT_SCHEMA, method_voice_leave},
+    {"voice.channels", "The channels that you are in; over necpnet.v1 with the group of each.", EVERYBODY, 2, NOTHING_SCHEMA,
+     OBJECT_SCHEMA, method_voice_channels},
+    {"voice.signal", "An offer, an answer or a candidate for another user of a channel, who gets the same as a notification voice.signal.", EVERYBODY, 1,
+     PARAMS("\"type\",\"from_user_id\",\"to_user_id\",\"channel_id\"",
+            "\"type\":{\"type\":\"string\",\"enum\":[\"offer\",\"answer\",\"candidate\"]},"
+            "\"session_id\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":128,\"description\":\"One for all messages of a connection; made up if left out.\"},"
+            "\"from_user_id\":" PLAYER_TEXT ",\"to_user_id\":" PLAYER_TEXT ",\"channel_id\":" CHANNEL_SCHEMA ","
+            "\"offer\":{\"type\":\"object\"},\"answer\":{\"type\":\"object\"},\"candidate\":{\"type\":\"object\"}"),
+     OBJECT_SCHEMA, method_voice_signal},
+    {"voice.report", "How you hear the others of a channel.", EVERYBODY, 1,
+     PARAMS("\"channel_id\",\"bitrate\",\"packet_loss\",\"jitter\",\"latency\"",
+            "\"channel_id\":" CHANNEL_SCHEMA ",\"bitrate\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":10000000},"
+            "\"packet_loss\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1,\"description\":\"0 .. 1\"},"
+            "\"jitter\":{\"type\":\"number\",\"minimum\":0,\"maximum\":9,\"description\":\"Seconds.\"},"
+            "\"latency\":{\"type\":\"number\",\"minimum\":0,\"maximum\":9,\"description\":\"Seconds.\"},"
+            "\"quality\":{\"type\":\"string\",\"enum\":[\"excellent\",\"good\",\"fair\",\"poor\"]}"),
+     OBJECT_SCHEMA, method_voice_report},
     {"rpc.discover", "This table, as OpenRPC.", EVERYBODY, 10, NOTHING_SCHEMA, OBJECT_SCHEMA, method_discover},
     {NULL, NULL, 0, 0, NULL, NULL, NULL},
 };

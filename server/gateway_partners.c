@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "gateway_inside.h"
+#include "guilds.h"
 #include "json.h"
 #include "log.h"
 
@@ -89,17 +90,8 @@ static void partners_question(gateway* at, const gateway_session* session, partn
                               void (*done)(const partner_answer* answer, void* user))
 {
     char path[1024];
-    text out;
-    if (!partners_has(at->known->partners, who)) return;
-    text_begin(&out, path, sizeof(path));
-    text_put(&out, "/players/");
-    for (const char* from = session->subject; *from; from++) { /* RFC 3986 2.3 */
-        bool plain = (*from >= 'a' && *from <= 'z') || (*from >= 'A' && *from <= 'Z') ||
-                     (*from >= '0' && *from <= '9') || strchr("-._~", *from) != NULL;
-        text_format(&out, plain ? "%c" : "%%%02X", plain ? *from : (unsigned char)*from);
-    }
-    text_format(&out, "/%s", what);
-    gateway_question* question = out.failed ? NULL : calloc(1, sizeof(*question));
+    if (!partners_has(at->known->partners, who) || !guilds_path(session->subject, what, path, sizeof(path))) return;
+    gateway_question* question = calloc(1, sizeof(*question));
     if (!question) return;
     question->owner = at;
     question->client_id = session->client_id;

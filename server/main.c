@@ -103,7 +103,8 @@ static void main_explain(const config* settings, necpnet_result result, const ch
         bool udp = main_explain_port(settings, "UDP", SOCK_DGRAM, settings->udp_port);
         if (tcp || udp) return;
     }
-    if (result == NECPNET_ERR_FILE || result == NECPNET_ERR_BAD_CERTIFICATE_FILE) {
+    bool is_tls = settings->certificate_file[0] && result == NECPNET_ERR_FILE;
+    if (is_tls || result == NECPNET_ERR_BAD_CERTIFICATE_FILE) {
         fprintf(stderr,
                 "necpnet-server: the certificate %s or the key %s cannot be used: %s.\n"
                 "  fix: both are PEM, the key belongs to the certificate, has no password, and this user may read it\n",

@@ -19,7 +19,7 @@ typedef struct partner_job {
     char* url;
     char* body; /* NULL: GET */
     size_t body_bytes;
-    necpnet_loop* loop; /* NULL: nobody waits */
+    necpnet_loop* loop; /* NULL: nobody waits, or done is called here */
     void (*done)(const partner_answer* answer, void* user);
     void* user;
     text answer;
@@ -164,7 +164,11 @@ static void partner_finish(partners* all, partner_job* job, bool answered)
     partner_judge(&all->states[job->who], job->who, failed, necpnet_time_us());
     if (answered) all->states[job->who].figures.answered++;
     pthread_mutex_unlock(&all->lock);
-    if (!job->loop || necpnet_loop_post(job->loop, partner_deliver, job) != NECPNET_OK) partner_free(job);
+    if (job->done && !job->loop) {
+        partner_deliver(job);
+    } else if (!job->loop || necpnet_loop_post(job->loop, partner_deliver, job) != NECPNET_OK) {
+        partner_free(job);
+    }
 }
 
 static void partner_collect(partners* all)
@@ -317,7 +321,7 @@ void partners_destroy(partners* all)
     if (!all) return;
     partners_stop(all);
     partners_end(all);
-    while (all->first) {
+    while (all->first) { /* nobody waits any more: REST's threads have ended before */
         partner_job* job = all->first;
         all->first = job->next;
         partner_free(job);

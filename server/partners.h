@@ -61,7 +61,8 @@ void partners_destroy(partners* all);
 /* partners_has - whether it is configured. */
 bool partners_has(const partners* all, partner who);
 
-/* partners_ask - GET a path. done is called on the loop with the answer. Any thread.
+/* partners_ask - GET a path. done is called on the loop with the answer; loop NULL: on the partners' thread, where it must not wait.
+ * Any thread.
  *
  * Returns  OK (done will be called) | BUSY | OPEN | NONE */
 partner_result partners_ask(partners* all, partner who, const char* path, necpnet_loop* loop,

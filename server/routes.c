@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "connections.h"
 #include "crafting.h"
+#include "voice/switchboard.h"
 
 #define PLAYERS (ROLE_PLAYER | ROLE_SERVICE | ROLE_ADMIN)
 #define OPERATORS (ROLE_SERVICE | ROLE_ADMIN)
@@ -143,7 +144,117 @@ static const field crafting_socket_fields[] = {CRAFTING_SESSION_FIELD, QUERY_INT
 static const field queue_socket_fields[] = {
     {"player_id", FIELD_IN_PATH, FIELD_TEXT, true, 1, IDENTITY_SUBJECT_BYTES_MAX, NULL, 0}, SOCKET_FIELDS, FIELDS_END};
 
+/* Ids of channels stand in names of topics. A sub is any text. */
+#define PATH_CHANNEL PATH_ID("channel_id", CHANNELS_ID_BYTES_MAX)
+#define PATH_STREAM PATH_ID("stream_id", CHANNELS_ID_BYTES_MAX)
+#define BODY_USER(required) BODY_FIELD("user_id", FIELD_TEXT, required, 1, CHANNELS_USER_BYTES_MAX)
+#define CHANNEL_TYPES "guild|party|global|private"
+
+static const field voice_channels_fields[] = {
+    QUERY_CHOICE("type", CHANNEL_TYPES),        QUERY_CHOICE("status", "active|inactive"), QUERY_ID("guild_id", 64),
+    QUERY_INTEGER("limit", 1, SWITCH_LIST_MAX), QUERY_ID("cursor", CHANNELS_ID_BYTES_MAX), FIELDS_END,
+};
+
+static const field voice_channel_create_fields[] = {
+    BODY_FIELD("name", FIELD_TEXT, true, 1, CHANNELS_NAME_BYTES_MAX),
+    BODY_CHOICE("type", true, CHANNEL_TYPES),
+    BODY_FIELD("guild_id", FIELD_ID, false, 1, 64),
+    BODY_FIELD("max_users", FIELD_INTEGER, false, 1, CHANNELS_MEMBERS_MAX),
+    BODY_FIELD("id", FIELD_ID, false, 1, CHANNELS_ID_BYTES_MAX),
+    BODY_FIELD("owner_id", FIELD_TEXT, false, 1, CHANNELS_USER_BYTES_MAX),
+    FIELDS_END,
+};
+
+static const field voice_channel_fields[] = {PATH_CHANNEL, FIELDS_END};
+
+static const field voice_channel_change_fields[] = {
+    PATH_CHANNEL,
+    BODY_FIELD("name", FIELD_TEXT, false, 1, CHANNELS_NAME_BYTES_MAX),
+    BODY_FIELD("max_users", FIELD_INTEGER, false, 1, CHANNELS_MEMBERS_MAX),
+    BODY_FIELD("is_active", FIELD_BOOL, false, 0, 0),
+    FIELDS_END,
+};
+
+static const field voice_join_fields[] = {PATH_CHANNEL, BODY_USER(false), FIELDS_END};
+static const field voice_invite_fields[] = {PATH_CHANNEL, BODY_USER(true), FIELDS_END};
+
+static const field voice_participant_fields[] = {
+    PATH_CHANNEL,
+    {"user_id", FIELD_IN_PATH, FIELD_TEXT, true, 1, CHANNELS_USER_BYTES_MAX, NULL, 0},
+    FIELDS_END,
+};
+
+static const field voice_participant_change_fields[] = {
+    PATH_CHANNEL,
+    {"user_id", FIELD_IN_PATH, FIELD_TEXT, true, 1, CHANNELS_USER_BYTES_MAX, NULL, 0},
+    BODY_CHOICE("role", false, "member|moderator|owner"),
+    BODY_FIELD("is_muted", FIELD_BOOL, false, 0, 0),
+    BODY_FIELD("is_deafened", FIELD_BOOL, false, 0, 0),
+    FIELDS_END,
+};
+
+static const field voice_signal_fields[] = {
+    PATH_CHANNEL,
+    BODY_FIELD("channel_id", FIELD_ID, false, 1, CHANNELS_ID_BYTES_MAX), /* the second: the handler counts on it */
+    BODY_CHOICE("type", true, SIGNALS_TYPES),
+    BODY_FIELD("session_id", FIELD_TEXT, false, 1, SIGNALS_SESSION_BYTES_MAX),
+    BODY_FIELD("from_user_id", FIELD_TEXT, true, 1, CHANNELS_USER_BYTES_MAX),
+    BODY_FIELD("to_user_id", FIELD_TEXT, true, 1, CHANNELS_USER_BYTES_MAX),
+    BODY_FIELD("offer", FIELD_OBJECT, false, 0, SIGNALS_PAYLOAD_BYTES_MAX),
+    BODY_FIELD("answer", FIELD_OBJECT, false, 0, SIGNALS_PAYLOAD_BYTES_MAX),
+    BODY_FIELD("candidate", FIELD_OBJECT, false, 0, SIGNALS_PAYLOAD_BYTES_MAX),
+    FIELDS_END,
+};
+
+static const field voice_report_fields[] = {
+    PATH_CHANNEL,
+    BODY_USER(false),
+    BODY_FIELD("bitrate", FIELD_INTEGER, true, 0, 10000000),
+    BODY_FIELD("packet_loss", FIELD_NUMBER, true, 0, 1),
+    BODY_FIELD("jitter", FIELD_NUMBER, true, 0, 9),
+    BODY_FIELD("latency", FIELD_NUMBER, true, 0, 9),
+    BODY_CHOICE("quality", false, SWITCH_QUALITIES),
+    FIELDS_END,
+};
+
+static const field audio_streams_fields[] = {
+    QUERY_CHOICE("type", "voice|game"),
+    QUERY_CHOICE("status", "active|inactive"),
+    QUERY_INTEGER("limit", 1, SWITCH_LIST_MAX),
+    QUERY_ID("cursor", CHANNELS_ID_BYTES_MAX),
+    FIELDS_END,
+};
+
+static const field audio_stream_create_fields[] = {
+    BODY_FIELD("name", FIELD_TEXT, true, 1, CHANNELS_NAME_BYTES_MAX),
+    BODY_CHOICE("type", true, "voice|game"),
+    BODY_CHOICE("access", false, CHANNEL_TYPES),
+    BODY_FIELD("guild_id", FIELD_ID, false, 1, 64),
+    BODY_FIELD("sample_rate", FIELD_INTEGER, false, 8000, 96000),
+    BODY_FIELD("channels", FIELD_INTEGER, false, 1, 2),
+    BODY_FIELD("bitrate", FIELD_INTEGER, false, 6000, 510000),
+    BODY_FIELD("max_participants", FIELD_INTEGER, false, 1, CHANNELS_MEMBERS_MAX),
+    FIELDS_END,
+};
+
+static const field audio_stream_fields[] = {PATH_STREAM, FIELDS_END};
+static const field audio_participant_fields[] = {
+    PATH_STREAM,
+    BODY_USER(false),
+    BODY_CHOICE("role", false, "member|moderator"),
+    FIELDS_END,
+};
+
 /* ------------------------------------------------------------------------------------------------------ routes -- */
+
+#define CHANNEL_RULE(limit) \
+    { \
+        PLAYERS, rules_owner_channel, "channel_id", limit \
+    }
+#define STREAM_RULE(limit) \
+    { \
+        PLAYERS, rules_owner_channel, "stream_id", limit \
+    }
 
 /* clang-format off */
 static const route routes_table[] = {
@@ -175,6 +286,28 @@ static const route routes_table[] = {
      {PLAYERS, rules_owner_connection, "connection_id", LIMIT_WRITE}, connection_topics_fields, api_connection_subscribe},
     {"POST", "/connections/{connection_id}/unsubscribe", ROUTE_SEED,
      {PLAYERS, rules_owner_connection, "connection_id", LIMIT_WRITE}, connection_topics_fields, api_connection_unsubscribe},
+
+    /* voice channels, and the same as audio streams; more is said by the switchboard, which knows their members */
+    {"GET", "/api/v1/voice-channels", 0, {PLAYERS, NULL, NULL, LIMIT_READ}, voice_channels_fields, api_voice_channels},
+    {"POST", "/api/v1/voice-channels", 0, {PLAYERS, NULL, NULL, LIMIT_WRITE}, voice_channel_create_fields, api_voice_channel_create},
+    {"GET", "/api/v1/voice-channels/{channel_id}", 0, CHANNEL_RULE(LIMIT_READ), voice_channel_fields, api_voice_channel},
+    {"PUT", "/api/v1/voice-channels/{channel_id}", 0, CHANNEL_RULE(LIMIT_WRITE), voice_channel_change_fields, api_voice_channel_change},
+    {"DELETE", "/api/v1/voice-channels/{channel_id}", 0, CHANNEL_RULE(LIMIT_WRITE), voice_channel_fields, api_voice_channel_delete},
+    {"POST", "/api/v1/voice-channels/{channel_id}/join", 0, CHANNEL_RULE(LIMIT_WRITE), voice_join_fields, api_voice_channel_join},
+    {"POST", "/api/v1/voice-channels/{channel_id}/invitations", 0, CHANNEL_RULE(LIMIT_WRITE), voice_invite_fields, api_voice_channel_invite},
+    {"GET", "/api/v1/voice-channels/{channel_id}/participants", 0, CHANNEL_RULE(LIMIT_READ), voice_channel_fields, api_voice_participants},
+    {"PUT", "/api/v1/voice-channels/{channel_id}/participants/{user_id}", 0, CHANNEL_RULE(LIMIT_WRITE), voice_participant_change_fields, api_voice_participant_change},
+    {"DELETE", "/api/v1/voice-channels/{channel_id}/participants/{user_id}", 0, CHANNEL_RULE(LIMIT_WRITE), voice_participant_fields, api_voice_participant_expel},
+    {"POST", "/api/v1/voice-channels/{channel_id}/signal", 0, CHANNEL_RULE(LIMIT_WRITE), voice_signal_fields, api_voice_channel_signal},
+    {"POST", "/api/v1/voice-quality/{channel_id}/report", 0, CHANNEL_RULE(LIMIT_WRITE), voice_report_fields, api_voice_quality_report},
+    {"GET", "/audio/streams", ROUTE_SEED, {PLAYERS, NULL, NULL, LIMIT_READ}, audio_streams_fields, api_audio_streams},
+    {"POST", "/audio/streams", ROUTE_SEED, {PLAYERS, NULL, NULL, LIMIT_WRITE}, audio_stream_create_fields, api_audio_stream_create},
+    {"GET", "/audio/streams/{stream_id}", ROUTE_SEED, STREAM_RULE(LIMIT_READ), audio_stream_fields, api_audio_stream},
+    {"DELETE", "/audio/streams/{stream_id}", ROUTE_SEED, STREAM_RULE(LIMIT_WRITE), audio_stream_fields, api_audio_stream_close},
+    {"POST", "/audio/streams/{stream_id}/participants", ROUTE_SEED, STREAM_RULE(LIMIT_WRITE), audio_participant_fields, api_audio_participant_add},
+    {"GET", "/audio/streams/{stream_id}/participants", ROUTE_SEED, STREAM_RULE(LIMIT_READ), audio_stream_fields, api_audio_participants},
+    {"POST", "/api/v1/voice-channels/{channel_id}/leave", 0, {PLAYERS, NULL, NULL, LIMIT_WRITE}, voice_join_fields, api_voice_channel_leave},
+    {"GET", "/api/v1/ice-servers", 0, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, NULL, api_ice_servers},
 
     /* credentials */
     {"POST", "/api/v1/connect-tokens", 0, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, connect_token_fields, api_connect_tokens},
@@ -307,7 +440,7 @@ const route* routes_list(void)
 static void route_describe_fields(text* out, const field* fields)
 {
     static const char* const places[] = {"", "path", "query", "body"};
-    static const char* const kinds[] = {"text", "id", "integer", "bool", "choice", "texts", "object"};
+    static const char* const kinds[] = {"text", "id", "integer", "bool", "choice", "texts", "object", "number"};
     for (const field* row = fields; row && row->name; row++) {
         text_format(out, "%s{\"name\":\"%s\",\"in\":\"%s\",\"kind\":\"%s\",\"required\":%s", row == fields ? "" : ",",
                     row->name, places[row->place], kinds[row->kind], row->required ? "true" : "false");

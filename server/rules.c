@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "services.h"
+#include "voice/switchboard.h"
+
 rule_verdict rules_judge_role(const rule* asked, const identity* who)
 {
     if (asked->roles & (ROLE_ANYONE | who->role)) return RULE_ALLOWED;
@@ -25,4 +28,14 @@ rule_object rules_owner_player(const struct services* known, const identity* who
 {
     (void)known;
     return strcmp(who->subject, object) == 0 ? RULE_OBJECT_OWN : RULE_OBJECT_FOREIGN;
+}
+
+rule_object rules_owner_channel(const struct services* known, const identity* who, const char* object)
+{
+    switch_call call = {.role = who->role, .client_id = who->client_id, .subject = who->subject, .worker = -1};
+    switch (switchboard_see(known->switchboard, &call, object)) {
+    case SWITCH_MISSING: return RULE_OBJECT_MISSING;
+    case SWITCH_FORBIDDEN: return RULE_OBJECT_FOREIGN;
+    default: return RULE_OBJECT_OWN;
+    }
 }

@@ -59,4 +59,8 @@ rule_object rules_owner_crafting(const struct services* known, const identity* w
 /* rules_owner_udp_session - the same; an id that is no crafting session's is nobody's, and anybody may take it. */
 rule_object rules_owner_udp_session(const struct services* known, const identity* who, const char* object);
 
+/* rules_owner_channel - for voice channels: one's own are those that one may know of; a channel that does not exist is missing. For
+ * a channel of a guild the handler asks its service. */
+rule_object rules_owner_channel(const struct services* known, const identity* who, const char* object);
+
 #endif

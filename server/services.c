@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "voice/switchboard.h"
+
 static void services_keep(void* user)
 {
     services* known = user;
@@ -13,6 +15,7 @@ static void services_keep(void* user)
     board_read(known->figures, &figures);
     if (figures.at_us) analysis_sample(known->past, &figures, necpnet_wall_time_us() / 1000000u);
     health_look(known->state, known);
+    switchboard_keep(known->switchboard);
 }
 
 /* The keeper has no jobs, only its idle moments. */
@@ -33,6 +36,9 @@ static necpnet_result services_begin_identities(services* out, char* what, size_
     result = revocations_create(out->records, &out->revoked);
     out->identities =
         (identity_office){.settings = out->settings, .keys = out->keys, .revoked = out->revoked, .names = out->names};
+    if (result != NECPNET_OK) return result;
+    snprintf(what, what_bytes, "the voice channels of the store");
+    result = switchboard_create(out, &out->switchboard);
     if (result != NECPNET_OK) return result;
     snprintf(what, what_bytes, "memory");
     out->state = calloc(1, sizeof(*out->state));
@@ -96,6 +102,7 @@ void services_stop(services* known)
     desk_destroy(known->keeper);
     known->keeper = NULL;
     partners_stop(known->partners);
+    if (known->switchboard) switchboard_keep(known->switchboard); /* what waits for the audit */
     if (known->records) store_stop(known->records);
     if (known->values) cache_stop(known->values);
 }
@@ -104,6 +111,7 @@ void services_end(services* known)
 {
     services_stop(known);
     crafting_destroy(known->crafts);
+    switchboard_destroy(known->switchboard);
     revocations_destroy(known->revoked);
     keyring_destroy(known->keys);
     store_close(known->records);

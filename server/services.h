@@ -42,6 +42,7 @@ typedef struct services {
     analysis* past;
     health* state;
     player_names* names;
+    struct switchboard* switchboard; /* voice channels */
     desk* keeper;        /* a thread that looks after files and health, and samples the board, once a second */
     atomic_int* signals; /* how many SIGTERM came; an administrator's drain adds one */
     struct worker* workers[CONFIG_WORKERS_MAX];

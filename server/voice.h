@@ -1,11 +1,12 @@
-/* voice.h - who speaks to whom on the reference server: every player is in the groups that the configuration names. One to
- * a worker, on its thread. Channels that players make and leave will stand beside these two.
+/* voice.h - who speaks to whom on the reference server over necpnet's own transports: every player is in the groups that the
+ * configuration names, and in those of the voice channels that the switchboard puts him into. One to a worker, on its thread.
  */
 #ifndef SERVER_VOICE_H
 #define SERVER_VOICE_H
 
 #include "config.h"
 #include "game.h"
+#include "voice/switchboard.h"
 
 #define VOICE_PLACES_US 100000u /* between looks at where players are */
 
@@ -26,6 +27,20 @@ necpnet_voice_hub* voice_hub(voice* at);
 
 /* voice_join - a session began. */
 void voice_join(voice* at, necpnet_peer peer);
+
+/* voice_sync - a player is in these channels and no others. voice_gone - his session is over. */
+void voice_sync(voice* at, necpnet_peer peer, const switch_place* places, uint32_t count);
+void voice_gone(voice* at, necpnet_peer peer);
+
+/* voice_group - the group of a channel that the player is in, by its number; 0: he is not. */
+necpnet_voice_group voice_group(const voice* at, necpnet_peer peer, uint64_t number);
+
+/* voice_report - a player hears the others of a channel with so much loss. */
+void voice_report(voice* at, necpnet_peer peer, uint64_t number, uint32_t loss_ppm, uint32_t jitter_ms);
+
+/* voice_listen - who is told that a member of a channel begins to speak, or stops. One alone. */
+typedef void (*voice_listener)(const char* channel, uint64_t client_id, bool speaks, void* user);
+void voice_listen(voice* at, voice_listener listener, void* user);
 
 /* voice_work - places of players into the hub, its events into the log. */
 void voice_work(voice* at, const game_interface* game, const void* world, uint64_t now_us);

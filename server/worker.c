@@ -124,6 +124,7 @@ static void worker_on_disconnected(worker* at, const necpnet_event* event)
 {
     LOG(NECPNET_LOG_DEBUG, "peer_disconnected", event->text, LOG_TEXT("reason", necpnet_result_name(event->reason)),
         LOG_END);
+    voice_gone(at->speech, event->peer);
     at->game->leave(at->world_of_game, event->peer);
 }
 
@@ -152,6 +153,7 @@ static void worker_publish(worker* at, uint64_t now_us)
     board_figures figures = {.at_us = now_us, .began_us = at->began_us, .draining = at->draining};
     uint32_t sorted[WORKER_SAMPLES];
     edge_figures front;
+    gateway_figures hall;
     uint64_t count = at->ticks.count < WORKER_SAMPLES ? at->ticks.count : WORKER_SAMPLES;
     at->published_us = now_us;
     if (count > 0) {
@@ -167,6 +169,8 @@ static void worker_publish(worker* at, uint64_t now_us)
     if (at->world) (void)necpnet_world_get_statistics(at->world, &figures.world);
     crafting_feed_get_figures(at->crafts, &figures.crafting);
     edge_get_figures(at->front, &front);
+    gateway_get_figures(at->hall, &hall);
+    figures.rpc_connections = hall.connections;
     figures.rest_active = front.active;
     figures.rest_forwarded = front.forwarded;
     figures.rest_refused = front.refused;
@@ -562,8 +566,12 @@ necpnet_result worker_create(const game_interface* game, services* known, const 
     if (result == NECPNET_OK) result = voice_create(at->settings, &at->speech);
     if (result == NECPNET_OK) result = health_watch_create(known, &at->watch);
     if (result == NECPNET_OK) {
-        gateway_config hall = {
-            .known = known, .world = at->world, .state_hz = WORKER_STATE_HZ, .loop = at->loop, .index = index};
+        gateway_config hall = {.known = known,
+                               .world = at->world,
+                               .state_hz = WORKER_STATE_HZ,
+                               .loop = at->loop,
+                               .index = index,
+                               .speech = at->speech};
         result = gateway_create(&hall, &at->hall);
         edge_host(at->front, gateway_on_upgrade, at->hall);
     }

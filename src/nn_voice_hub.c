@@ -420,13 +420,33 @@ necpnet_result necpnet_voice_hub_silence(necpnet_voice_hub* hub, necpnet_voice_g
     return NECPNET_OK;
 }
 
-necpnet_result necpnet_voice_hub_deafen(necpnet_voice_hub* hub, necpnet_peer peer, bool deafened)
+necpnet_result necpnet_voice_hub_deafen(necpnet_voice_hub* hub, necpnet_voice_group group, necpnet_peer peer,
+                                        bool deafened)
 {
     if (!hub) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_voice_member* member = nn_voice_hub_find(hub, peer);
     if (!member) return NECPNET_ERR_NOT_FOUND;
-    member->is_deafened = deafened;
-    if (deafened) nn_voice_hub_drop_queue(member);
+    if (group == 0) {
+        member->is_deafened = deafened;
+        if (deafened) nn_voice_hub_drop_queue(member);
+        return NECPNET_OK;
+    }
+    nn_voice_group* found = hub_group(hub, group);
+    nn_voice_row* row = found ? hub_row(member, found) : NULL;
+    if (!row) return NECPNET_ERR_NOT_FOUND;
+    row->is_deafened = deafened;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_voice_hub_report(necpnet_voice_hub* hub, necpnet_voice_group group, necpnet_peer peer,
+                                        uint32_t loss_ppm, uint32_t jitter_ms)
+{
+    if (!hub || loss_ppm > 1000000) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_voice_member* member = nn_voice_hub_find(hub, peer);
+    nn_voice_group* found = member ? hub_group(hub, group) : NULL;
+    if (!found || !hub_row(member, found)) return NECPNET_ERR_NOT_FOUND;
+    uint32_t loss = (uint32_t)((uint64_t)loss_ppm * 255 / 1000000);
+    nn_voice_hub_count_report(member, group, (uint8_t)loss, (uint8_t)nn_min_u64(jitter_ms, 255));
     return NECPNET_OK;
 }
 

@@ -56,7 +56,7 @@ typedef struct nn_voice_row {
     uint32_t place;        /* among the group's rows */
     uint32_t cell;
     bool in_cell;
-    bool is_silenced;
+    bool is_silenced, is_deafened;
     bool is_told; /* that he is in it */
     struct nn_voice_row* next;
     struct nn_voice_row* previous;
@@ -184,6 +184,7 @@ NN_PRIVATE void nn_voice_hub_end_streams(nn_voice_member* member);
 NN_PRIVATE void nn_voice_hub_drop_queue(nn_voice_member* member);
 NN_PRIVATE void nn_voice_hub_scan(necpnet_voice_hub* hub);
 NN_PRIVATE void nn_voice_port_of(nn_voice_member* member);
+NN_PRIVATE void nn_voice_hub_count_report(nn_voice_member* member, uint32_t group, uint8_t loss, uint8_t jitter_ms);
 NN_PRIVATE uint32_t nn_voice_hub_cell(const nn_voice_member* member, float radius, int dx, int dy, int dz);
 
 /* nn_voice_watch_allows - whether a packet of so many bytes is within the sender's limits.

@@ -164,13 +164,13 @@ static bool forward_is_near(const nn_voice_member* a, const nn_voice_member* b, 
     return a->zone == b->zone && square <= radius * radius;
 }
 
-/* One packet for one listener, if he is to have it. */
+/* One packet for one listener, if he is to have it. is_deaf: to this group. */
 static void forward_to(nn_voice_member* listener, nn_voice_member* sender, uint32_t number, nn_voice_parcel* parcel,
-                       bool is_whisper)
+                       bool is_deaf, bool is_whisper)
 {
     necpnet_voice_hub* hub = sender->hub;
     if (listener == sender || !listener->is_open) return;
-    if (listener->is_deafened || listener->wishes_deaf || nn_voice_hub_is_muted(listener, sender->user)) {
+    if (is_deaf || listener->is_deafened || listener->wishes_deaf || nn_voice_hub_is_muted(listener, sender->user)) {
         hub->counts.copies_unheard++;
         return;
     }
@@ -196,7 +196,7 @@ static void forward_near(nn_voice_group* group, nn_voice_member* sender, uint32_
         for (nn_voice_row* row = group->cells[cell]; row; row = row->next) {
             if (!forward_is_near(row->member, sender, group->radius)) continue;
             heard++;
-            forward_to(row->member, sender, number, parcel, false);
+            forward_to(row->member, sender, number, parcel, row->is_deafened, false);
         }
     }
     sender->hub->counts.copies_unheard += group->count > heard ? group->count - heard : 0;
@@ -206,10 +206,11 @@ static void forward_all(nn_voice_group* group, nn_voice_member* sender, uint32_t
 {
     switch (group->kind) {
     case NECPNET_VOICE_PROXIMITY: forward_near(group, sender, number, parcel); break;
-    case NECPNET_VOICE_WHISPER: forward_to(group->to, sender, number, parcel, true); break;
+    case NECPNET_VOICE_WHISPER: forward_to(group->to, sender, number, parcel, false, true); break;
     default:
         for (uint32_t i = 0; i < group->count; i++) {
-            forward_to(group->rows[i]->member, sender, number, parcel, false);
+            const nn_voice_row* row = group->rows[i];
+            forward_to(row->member, sender, number, parcel, row->is_deafened, false);
         }
         break;
     }
@@ -365,22 +366,48 @@ static void forward_report(nn_voice_stream* stream, const nn_voice_report* repor
     if (loss > stream->told_loss) stream->report_due = true; /* at once: the sender should know */
 }
 
-static bool forward_read_reports(nn_voice_member* member, nn_reader* reader)
+static bool forward_hears(const nn_voice_member* member, uint32_t number)
+{
+    return number / 64 < member->told_words && (member->told[number / 64] >> (number & 63u) & 1u) &&
+           member->hub->streams[number].member;
+}
+
+static void forward_take_report(nn_voice_member* member, const nn_voice_report* report)
 {
     necpnet_voice_hub* hub = member->hub;
+    nn_voice_stream* stream = &hub->streams[report->number];
+    forward_report(stream, report, hub->now_us);
+    if (stream->report_due && hub->server.wake) hub->server.wake(hub->server.user, stream->member->peer);
+}
+
+/* Whether the member may report now: else one who does it over and over would be many. */
+static bool forward_may_report(nn_voice_member* member)
+{
+    uint64_t now_us = member->hub->now_us;
+    if (member->report_us && now_us - member->report_us < NN_VOICE_TELL_US) return false;
+    member->report_us = now_us;
+    return true;
+}
+
+NN_PRIVATE void nn_voice_hub_count_report(nn_voice_member* member, uint32_t group, uint8_t loss, uint8_t jitter_ms)
+{
+    const necpnet_voice_hub* hub = member->hub;
+    if (!forward_may_report(member)) return;
+    for (uint32_t number = 0; number < hub->stream_capacity; number++) {
+        nn_voice_report report = {number, loss, jitter_ms};
+        if (hub->streams[number].group == group && hub->streams[number].is_speaking && forward_hears(member, number))
+            forward_take_report(member, &report);
+    }
+}
+
+static bool forward_read_reports(nn_voice_member* member, nn_reader* reader)
+{
     nn_voice_report reports[NN_VOICE_REPORT_ROWS_MAX];
     uint32_t count;
     if (!nn_voice_read_reports(reader, reports, &count)) return false;
-    if (member->report_us && hub->now_us - member->report_us < NN_VOICE_TELL_US) return true;
-    member->report_us = hub->now_us;
+    if (!forward_may_report(member)) return true;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t number = reports[i].number;
-        bool hears = number / 64 < member->told_words && (member->told[number / 64] >> (number & 63u) & 1u);
-        if (!hears || !hub->streams[number].member) continue;
-        forward_report(&hub->streams[number], &reports[i], hub->now_us);
-        if (hub->streams[number].report_due && hub->server.wake) {
-            hub->server.wake(hub->server.user, hub->streams[number].member->peer);
-        }
+        if (forward_hears(member, reports[i].number)) forward_take_report(member, &reports[i]);
     }
     return true;
 }

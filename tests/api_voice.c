@@ -272,6 +272,36 @@ TEST(test_voice_settings_follow_a_loss_within_100_ms_of_its_report)
     talk_end(&talk);
 }
 
+TEST(test_voice_settings_follow_what_the_application_reports_within_100_ms)
+{
+    struct talk talk;
+    necpnet_voice_statistics statistics, before;
+    talk_begin(&talk);
+    talk_open(&talk, 2, four);
+    talk.speaks[0] = true;
+    talk_run(&talk, 1000);
+    TEST_OK(necpnet_voice_get_statistics(talk.voices[0], &before));
+    TEST_EQUAL(before.fec_percent, 0);
+    TEST_EQUAL(necpnet_voice_hub_report(NULL, talk.channel, talk.net.peers[1], 0, 0), NECPNET_ERR_INVALID_ARGUMENT);
+    TEST_EQUAL(necpnet_voice_hub_report(talk.hub, talk.channel, talk.net.peers[1], 1000001, 0),
+               NECPNET_ERR_INVALID_ARGUMENT);
+    TEST_EQUAL(necpnet_voice_hub_report(talk.hub, talk.channel + 1, talk.net.peers[1], 0, 0), NECPNET_ERR_NOT_FOUND);
+    TEST_OK(necpnet_voice_hub_report(talk.hub, talk.channel, talk.net.peers[0], 500000, 40)); /* his own: of nobody */
+    talk_run(&talk, 100);
+    TEST_OK(necpnet_voice_get_statistics(talk.voices[0], &statistics));
+    TEST_EQUAL(statistics.fec_percent, 0);
+    uint64_t reported_us = talk.net.now_us;
+    TEST_OK(necpnet_voice_hub_report(talk.hub, talk.channel, talk.net.peers[1], 200000, 40));
+    while (statistics.fec_percent == 0 && talk.net.now_us < reported_us + 1000000) {
+        talk_run(&talk, 1);
+        TEST_OK(necpnet_voice_get_statistics(talk.voices[0], &statistics));
+    }
+    TEST_CHECK(statistics.fec_percent > 0);
+    TEST_CHECK(statistics.bitrate_bps < before.bitrate_bps);
+    TEST_AT_MOST(talk.net.now_us - reported_us, 100000);
+    talk_end(&talk);
+}
+
 TEST(test_voice_goes_on_after_the_connection_was_lost)
 {
     struct talk talk;

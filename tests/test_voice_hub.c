@@ -193,7 +193,16 @@ TEST(test_hub_mute_deafen_silence_and_leave_are_enforced)
     wish[0] = NN_VOICE_WISH_HEAR;
     TEST_CHECK(nn_voice_hub_take_wish(hall.hub, peer_of(2), wish, sizeof wish));
     TEST_CHECK(!nn_voice_hub_take_wish(hall.hub, peer_of(2), wish, 8));
-    TEST_OK(necpnet_voice_hub_deafen(hall.hub, peer_of(2), true));
+    TEST_OK(necpnet_voice_hub_deafen(hall.hub, group, peer_of(2), true));
+    say(&hall, 0, group, 9);
+    TEST_EQUAL(hear(&hall, 1, NULL), 1);
+    TEST_EQUAL(hear(&hall, 2, NULL), 0);
+    TEST_OK(necpnet_voice_hub_deafen(hall.hub, group, peer_of(2), false));
+    say(&hall, 0, group, 9);
+    TEST_EQUAL(hear(&hall, 2, NULL), 1);
+    TEST_EQUAL(hear(&hall, 1, NULL), 1);
+    TEST_EQUAL(necpnet_voice_hub_deafen(hall.hub, group + 1, peer_of(2), true), NECPNET_ERR_NOT_FOUND);
+    TEST_OK(necpnet_voice_hub_deafen(hall.hub, 0, peer_of(2), true));
     TEST_OK(necpnet_voice_hub_silence(hall.hub, group, peer_of(1), true));
     TEST_EQUAL(hall.control[1][0], NN_CONTROL_VOICE_GROUP);
     TEST_EQUAL(hall.control[1][6], NN_VOICE_MEMBER | NN_VOICE_SILENCED);

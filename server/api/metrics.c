@@ -1,6 +1,7 @@
 /* metrics - GET /metrics: Prometheus text format 0.0.4. */
 #include <inttypes.h>
 
+#include "../voice/switchboard.h"
 #include "api.h"
 
 static void metrics_begin(text* out, const char* name, const char* type, const char* about)
@@ -138,6 +139,51 @@ static void metrics_put_crafting(const services* known, text* out, const board_c
                 feeds->skipped);
 }
 
+/* With the names of the signalling service. */
+static void metrics_put_voice(const services* known, const board_figures* figures, text* out)
+{
+    static const char* const qualities[] = {"excellent", "good", "fair", "poor"};
+    switch_figures voice;
+    switchboard_get_figures(known->switchboard, &voice);
+    const struct {
+        const char* name;
+        uint64_t value;
+    } operations[] = {{"create", voice.opened},       {"update", voice.changed}, {"delete", voice.closed},
+                      {"join", voice.joined},         {"leave", voice.left},     {"invite", voice.invited},
+                      {"join_refused", voice.refused}};
+    text_put(out, "# HELP webrtc_active_connections WebSocket connections now.\n"
+                  "# TYPE webrtc_active_connections gauge\n");
+    text_format(out, "webrtc_active_connections %" PRIu32 "\n",
+                figures->server.peers_websocket + figures->rpc_connections);
+    text_put(out, "# HELP webrtc_signaling_messages_total Signals from user to user.\n"
+                  "# TYPE webrtc_signaling_messages_total counter\n");
+    for (int i = 0; i < SIGNAL_TYPES; i++) {
+        text_format(out, "webrtc_signaling_messages_total{type=\"%s\"} %" PRIu64 "\n",
+                    signals_type_name((signal_type)i), voice.signals[i]);
+    }
+    text_format(out, "webrtc_signaling_messages_total{type=\"refused\"} %" PRIu64 "\n", voice.signals_refused);
+    text_put(out, "# HELP webrtc_channel_operations_total What was done to voice channels.\n"
+                  "# TYPE webrtc_channel_operations_total counter\n");
+    for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+        text_format(out, "webrtc_channel_operations_total{operation=\"%s\"} %" PRIu64 "\n", operations[i].name,
+                    operations[i].value);
+    }
+    text_put(out, "# HELP webrtc_voice_quality_reports_total Reports of voice quality.\n"
+                  "# TYPE webrtc_voice_quality_reports_total counter\n");
+    for (int i = 0; i < 4; i++) {
+        text_format(out, "webrtc_voice_quality_reports_total{quality=\"%s\"} %" PRIu64 "\n", qualities[i],
+                    voice.reports[i]);
+    }
+    text_put(out, "# HELP webrtc_signals_undelivered_total Signals to a user who has no connection.\n"
+                  "# TYPE webrtc_signals_undelivered_total counter\n");
+    text_format(out, "webrtc_signals_undelivered_total %" PRIu64 "\n", voice.signals_undelivered);
+    text_put(out, "# HELP webrtc_voice_channels Voice channels now.\n# TYPE webrtc_voice_channels gauge\n");
+    text_format(out, "webrtc_voice_channels %" PRIu32 "\n", voice.channels);
+    text_put(out, "# HELP webrtc_voice_participants Users in voice channels now.\n"
+                  "# TYPE webrtc_voice_participants gauge\n");
+    text_format(out, "webrtc_voice_participants %" PRIu32 "\n", voice.participants);
+}
+
 void api_metrics(const services* known, const rest_request* request, rest_answer* answer)
 {
     board_figures figures;
@@ -163,4 +209,5 @@ void api_metrics(const services* known, const rest_request* request, rest_answer
                 figures.rest_refused);
     metrics_put_crafting(known, out, &figures.crafting);
     metrics_put_backends(known, out);
+    metrics_put_voice(known, &figures, out);
 }

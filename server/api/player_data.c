@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../audit.h"
+#include "../voice/switchboard.h"
 #include "../worker.h"
 #include "api.h"
 
@@ -84,6 +85,7 @@ void api_player_data_erase(const services* known, const rest_request* request, r
     }
     players_forget(known->names, order.client_id);
     crafting_forget(known->crafts, player); /* before the records go: what is still to be written is written then */
+    switchboard_forget(known->switchboard, player, order.client_id);
     /* The record of the erasure names nobody; it comes first, so that a player who erases himself is not named by it. */
     rest_request nobody = *request;
     if (strcmp(request->who.subject, player) == 0) nobody.who.subject[0] = 0;

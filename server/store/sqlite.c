@@ -343,21 +343,33 @@ static int sqlite_schema_version(sqlite_backend* at)
     return code == SQLITE_OK ? version : -1;
 }
 
+/* What {bytes} and {json:name} are in SQLite. */
+static void sqlite_translate(text* out, const char* sql)
+{
+    for (const char* mark; (mark = strchr(sql, '{')) != NULL;) {
+        size_t bytes = strcspn(mark, "}");
+        text_put_bytes(out, sql, (size_t)(mark - sql));
+        if (strncmp(mark, "{json:", 6) == 0) {
+            text_format(out, "json_extract(CAST(r.body AS TEXT), '$.%.*s')", (int)(bytes - 6), mark + 6);
+        } else {
+            text_put(out, "BLOB");
+        }
+        sql = mark + bytes + 1;
+    }
+    text_put(out, sql);
+}
+
 static bool sqlite_migrate_step(sqlite_backend* at, const store_migration* step)
 {
-    char buffer[4096];
     text sql;
-    const char* bytes = step->sql;
-    text_begin(&sql, buffer, sizeof(buffer));
+    text_begin_growing(&sql);
     text_put(&sql, "BEGIN IMMEDIATE;");
-    for (const char* mark; (mark = strstr(bytes, "{bytes}")) != NULL; bytes = mark + 7) {
-        text_put_bytes(&sql, bytes, (size_t)(mark - bytes));
-        text_put(&sql, "BLOB");
-    }
-    text_put(&sql, bytes);
+    sqlite_translate(&sql, step->sql);
     text_format(&sql, "INSERT INTO migrations VALUES (%d, '%s', strftime('%%Y-%%m-%%dT%%H:%%M:%%SZ', 'now'));COMMIT;",
                 step->version, step->name);
-    if (!sql.failed && sqlite_execute(at, buffer)) return true;
+    bool right = !sql.failed && sqlite_execute(at, sql.to);
+    text_end(&sql);
+    if (right) return true;
     (void)sqlite_complain(at);
     if (!sqlite3_get_autocommit(at->database)) (void)sqlite_execute(at, "ROLLBACK");
     return false;

@@ -250,6 +250,32 @@ desk_result store_write_all(store* at, const store_write* writes, uint32_t count
     return result;
 }
 
+desk_result store_begin(store* at, const store_write* writes, uint32_t count, store_ticket** out_ticket)
+{
+    desk_result result;
+    store_job* job = store_prepare(NULL, writes, count, &result);
+    if (!job) return result;
+    result = desk_begin(at->thread, &job->desk, STORE_TIMEOUT_MS);
+    if (result == DESK_OK) {
+        *out_ticket = job;
+    } else {
+        desk_release(at->thread, &job->desk);
+    }
+    return result;
+}
+
+desk_result store_await(store* at, store_ticket* ticket)
+{
+    desk_result result = desk_await(at->thread, &ticket->desk);
+    desk_release(at->thread, &ticket->desk);
+    return result;
+}
+
+void store_forget(store* at, store_ticket* ticket)
+{
+    desk_release(at->thread, &ticket->desk);
+}
+
 static desk_result store_post_job(store* at, store_job* job, necpnet_loop* loop,
                                   void (*done)(const store_answer* answer, void* user), void* user)
 {

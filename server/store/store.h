@@ -124,6 +124,13 @@ desk_result store_ask(store* at, const store_query* query, store_answer* out_ans
 desk_result store_write_all(store* at, const store_write* writes, uint32_t count, uint64_t* out_version);
 void store_answer_end(store_answer* answer);
 
+/* store_begin - writes whose outcome is awaited later: for callers who hold a lock while they decide what to write, and want the store
+ * to do it in that order. Never waits. After DESK_OK store_await ends the ticket; else there is none. */
+typedef struct store_job store_ticket;
+desk_result store_begin(store* at, const store_write* writes, uint32_t count, store_ticket** out_ticket);
+desk_result store_await(store* at, store_ticket* ticket);
+void store_forget(store* at, store_ticket* ticket); /* the outcome is of no interest */
+
 /* The same for loops: done is called on the loop, in its next steps, unless DESK_BUSY, DESK_DOWN or DESK_INVALID is returned.
  * loop NULL with done NULL: nobody wants to know. */
 desk_result store_post(store* at, const store_query* query, necpnet_loop* loop,

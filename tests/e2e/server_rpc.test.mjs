@@ -199,7 +199,7 @@ test("errors are those of the specification", async () => {
         ["{", -32700, null], ["[1,", -32700, null], ["[]", -32600, null], ["1", -32600, null], ["[1]", [-32600]],
         ['{"jsonrpc":"2.0","method":1,"id":7}', -32600, 7], ['{"jsonrpc":"1.0","method":"x","id":"a"}', -32600, "a"],
         ['{"jsonrpc":"2.0","method":"x","params":1,"id":8}', -32600, 8], ['{"jsonrpc":"2.0","method":"x","id":1.5}', -32600, null],
-        ['{"jsonrpc":"2.0","method":"x","id":[]}', -32600, null], ['{"jsonrpc":"2.0","method":"voice.signal","id":9}', -32601, 9],
+        ['{"jsonrpc":"2.0","method":"x","id":[]}', -32600, null], ['{"jsonrpc":"2.0","method":"voice.sing","id":9}', -32601, 9],
         ['{"jsonrpc":"2.0","method":"topic.subscribe","params":{},"id":null}', -32602, null],
         ['{"jsonrpc":"2.0","method":"topic.subscribe","params":{"topic":"a","topic":"b"},"id":1}', -32700, null],
         ['{"jsonrpc":"2.0","method":"topic.subscribe","params":["a","b","c"],"id":10}', -32602, 10],

@@ -150,6 +150,9 @@ static const config_row config_rows[] = {
     ROW_NUMBER(bandwidth_limit, 1000, UINT32_MAX, "4294967295", NULL, "bytes a second sent to one client"),
     ROW_NUMBER(history_minutes, 1, 44640, "1440", NULL,
                "how far back /network/analysis looks; a day of it takes about 8 MB"),
+    ROW_NUMBER(
+        players_remembered, 1, 8000000, "65536", NULL,
+        "players who left whose name and presence are still known, beside those who are here; about 100 bytes each"),
     ROW_NUMBER(state_hz, 1, 120, "20", NULL, "states of the world sent to a client a second"),
     ROW_NUMBER(state_bytes_per_s, 1000, UINT32_MAX, "32000", NULL, "budget of state for one client"),
     ROW_CHOICE(game, "arena|none", "arena", NULL,

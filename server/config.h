@@ -122,6 +122,7 @@ typedef struct config {
     int64_t partner_timeout_ms;
     int64_t bandwidth_limit;
     int64_t history_minutes;
+    int64_t players_remembered;
     int64_t state_hz;
     int64_t state_bytes_per_s;
     int64_t game; /* config_game */

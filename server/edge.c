@@ -30,14 +30,16 @@ typedef struct edge_splice {
     int status;
     const char* message;
     uint64_t moved_us; /* when its step began, or bytes last moved */
-    text request;      /* head, rewritten, then the body */
+    uint64_t taken_us; /* when the client last took something */
+    text held;         /* of the answer, waiting for room; gone out of it are held_sent */
+    size_t held_sent;
+    text request; /* head, rewritten, then the body */
     text body;
     forward_body framing;
     size_t stray_bytes;
     bool is_head;
     bool wants_continue; /* "100 Continue" is still to be sent */
     bool answered;       /* bytes of an answer reached the client */
-    bool backend_paused;
     bool client_paused;
     bool closed; /* both connections were told to close */
 } edge_splice;
@@ -59,6 +61,7 @@ struct edge {
     edge_splice** end;
     uint32_t count;
     uint32_t backends;
+    size_t held_bytes; /* of all splices */
     uint64_t now_us;
     uint64_t swept_us;
     bool dirty; /* some splice has work for edge_work */
@@ -97,6 +100,18 @@ static bool edge_append(edge* at, edge_splice* splice)
     return true;
 }
 
+static bool edge_has_held(const edge_splice* splice)
+{
+    return splice->held.bytes > splice->held_sent;
+}
+
+static void edge_drop_held(edge_splice* splice)
+{
+    splice->owner->held_bytes -= splice->held.bytes_max;
+    text_end(&splice->held);
+    splice->held_sent = 0;
+}
+
 /* Takes out those whose connections are both gone. */
 static void edge_collect(edge* at)
 {
@@ -111,6 +126,7 @@ static void edge_collect(edge* at)
         at->count--;
         text_end(&splice->request);
         text_end(&splice->body);
+        edge_drop_held(splice);
         free(splice);
     }
     at->end = link;
@@ -217,17 +233,44 @@ static void edge_from_client(edge_splice* splice, const uint8_t* data, size_t by
     if (splice->body.failed) edge_refuse(splice, 503, "the server is short of memory");
 }
 
+/* Ends the answers of those who read least, until the rest fits. */
+static void edge_make_room(edge* at)
+{
+    while (at->held_bytes > EDGE_HELD_BYTES_MAX) {
+        edge_splice* slowest = NULL;
+        for (edge_splice* splice = at->first; splice; splice = splice->next) {
+            if (edge_has_held(splice) && (!slowest || splice->taken_us < slowest->taken_us)) slowest = splice;
+        }
+        if (!slowest) return;
+        edge_drop_held(slowest);
+        edge_set_step(slowest, EDGE_CLOSING);
+    }
+}
+
+/* Keeps bytes of an answer until the client has taken what it was given. */
+static void edge_hold(edge_splice* splice, const uint8_t* data, size_t bytes)
+{
+    size_t before = splice->held.bytes_max;
+    if (!splice->held.to) text_begin_growing(&splice->held);
+    text_put_bytes(&splice->held, data, bytes);
+    splice->owner->held_bytes += splice->held.bytes_max - before;
+    if (splice->held.failed) {
+        edge_drop_held(splice);
+        edge_set_step(splice, EDGE_CLOSING);
+    }
+    edge_make_room(splice->owner);
+}
+
 static void edge_from_backend(edge_splice* splice, const uint8_t* data, size_t bytes)
 {
     if (!splice->client || splice->step != EDGE_ANSWERING) return;
     splice->moved_us = splice->owner->now_us;
+    if (!splice->answered) splice->taken_us = splice->moved_us;
     splice->answered = true;
-    if (necpnet_web_send_raw(splice->client, data, bytes) != NECPNET_OK) {
+    if (edge_has_held(splice) || necpnet_web_pending(splice->client) + bytes > EDGE_PENDING_BYTES_MAX) {
+        edge_hold(splice, data, bytes);
+    } else if (necpnet_web_send_raw(splice->client, data, bytes) != NECPNET_OK) {
         edge_set_step(splice, EDGE_CLOSING);
-        return;
-    }
-    if (!splice->backend_paused && necpnet_web_pending(splice->client) > EDGE_ANSWER_PENDING_MAX) {
-        splice->backend_paused = necpnet_web_pause(splice->backend, true) == NECPNET_OK;
     }
 }
 
@@ -276,10 +319,8 @@ static void edge_on_writable(necpnet_web_connection* connection, void* user)
     (void)user;
     edge_splice* splice = necpnet_web_get_user_data(connection);
     if (!splice || connection != splice->client) return;
-    splice->moved_us = splice->owner->now_us;
-    if (splice->backend && splice->backend_paused) {
-        splice->backend_paused = necpnet_web_pause(splice->backend, false) != NECPNET_OK;
-    }
+    splice->moved_us = splice->taken_us = splice->owner->now_us;
+    splice->owner->dirty = true;
 }
 
 static void edge_on_close(necpnet_web_connection* connection, int code, const char* reason_text, necpnet_result reason,
@@ -301,7 +342,7 @@ static void edge_on_close(necpnet_web_connection* connection, int code, const ch
         splice->backend = NULL;
         splice->owner->backends--;
         if (splice->answered) {
-            edge_set_step(splice, EDGE_CLOSING);
+            if (!edge_has_held(splice)) edge_set_step(splice, EDGE_CLOSING);
         } else {
             edge_refuse(splice, splice->step == EDGE_CONNECTING ? 503 : 502,
                         splice->step == EDGE_CONNECTING ? "the REST server is away" : "the REST server gave no answer");
@@ -350,6 +391,30 @@ static void edge_connect(edge* at, edge_splice* splice)
     at->forwarded++;
 }
 
+/* Whether the client takes more of a held answer. */
+static bool edge_has_room(const edge_splice* splice)
+{
+    return edge_has_held(splice) && splice->client && necpnet_web_pending(splice->client) < EDGE_PENDING_BYTES_MAX;
+}
+
+/* More of a held answer to a client that has taken what it had. Returns whether bytes were queued. */
+static bool edge_give(edge_splice* splice)
+{
+    if (!edge_has_room(splice)) return false;
+    size_t left = splice->held.bytes - splice->held_sent;
+    size_t room = EDGE_PENDING_BYTES_MAX - necpnet_web_pending(splice->client);
+    size_t bytes = left < room ? left : room;
+    if (necpnet_web_send_raw(splice->client, splice->held.to + splice->held_sent, bytes) != NECPNET_OK) {
+        edge_set_step(splice, EDGE_CLOSING);
+        return false;
+    }
+    splice->held_sent += bytes;
+    if (bytes < left) return true;
+    edge_drop_held(splice);
+    if (!splice->backend) edge_set_step(splice, EDGE_CLOSING);
+    return true;
+}
+
 /* One splice's next step. Returns whether bytes were queued. */
 static bool edge_advance(edge* at, edge_splice* splice)
 {
@@ -363,6 +428,7 @@ static bool edge_advance(edge* at, edge_splice* splice)
         edge_connect(at, splice);
         queued = true;
     }
+    if (splice->step == EDGE_ANSWERING && edge_give(splice)) queued = true;
     if (splice->step == EDGE_REFUSING) {
         edge_send_refusal(splice);
         queued = true;
@@ -399,6 +465,7 @@ void edge_host(edge* at, edge_upgrade decide, void* user)
 bool edge_work(edge* at, uint64_t now_us)
 {
     bool queued = false;
+    bool more = false;
     at->now_us = now_us;
     if (now_us >= at->swept_us + EDGE_SWEEP_US) {
         at->swept_us = now_us;
@@ -409,8 +476,9 @@ bool edge_work(edge* at, uint64_t now_us)
     edge_collect(at);
     for (edge_splice* splice = at->first; splice; splice = splice->next) {
         if (edge_advance(at, splice)) queued = true;
+        if (splice->step == EDGE_ANSWERING && edge_has_room(splice)) more = true;
     }
-    at->dirty = false;
+    at->dirty = more; /* what was given may be out at once: nobody would call */
     return queued;
 }
 

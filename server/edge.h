@@ -2,18 +2,19 @@
  * civetweb on loopback, and its answer back. Never blocks; everything on the worker's thread.
  *
  * A client's connection carries one request. Its body is read to the end (it has a limit and a deadline) before civetweb
- * hears of it, so that no slow client holds one of civetweb's few threads; an answer is buffered up to EDGE_ANSWER_PENDING_MAX
- * before civetweb has to wait for a slow reader.
+ * hears of it, and an answer is held here until the client has taken it: no slow client holds one of civetweb's few threads. When
+ * the answers held take more than EDGE_HELD_BYTES_MAX, the reader that took nothing for the longest time gives way.
  */
 #ifndef SERVER_EDGE_H
 #define SERVER_EDGE_H
 
 #include "config.h"
 
-#define EDGE_BACKENDS_MAX 32                 /* requests at civetweb at once; the others wait here */
-#define EDGE_ANSWER_PENDING_MAX (512u << 10) /* of an answer, not yet taken by the client: then civetweb waits */
-#define EDGE_STRAY_BYTES_MAX (64u << 10)     /* behind a whole request: then the client is read no more */
-#define EDGE_SWEEP_US 100000u                /* between looks at deadlines */
+#define EDGE_BACKENDS_MAX 32                /* requests at civetweb at once; the others wait here */
+#define EDGE_PENDING_BYTES_MAX (256u << 10) /* of an answer, given to the client's connection ahead */
+#define EDGE_HELD_BYTES_MAX (64u << 20)     /* of all answers, waiting for that */
+#define EDGE_STRAY_BYTES_MAX (64u << 10)    /* behind a whole request: then the client is read no more */
+#define EDGE_SWEEP_US 100000u               /* between looks at deadlines */
 
 typedef struct edge edge;
 

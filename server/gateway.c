@@ -579,6 +579,7 @@ static necpnet_result gateway_open_machines(gateway* at, const gateway_config* w
     if (result == NECPNET_OK) {
         presence.logger = log_of_library();
         presence.seed = at->seed;
+        presence.players_max = (uint32_t)(at->settings->players_remembered + at->settings->peers_max);
         presence.grace_ms = (uint32_t)at->settings->resume_window_ms;
         if (gateway_has_others(at))
             presence.watches_max = 65535; /* this node watches all of its players for the others */

@@ -19,13 +19,17 @@ typedef struct player_name {
 struct players {
     pthread_mutex_t lock;
     uint64_t order;
-    player_name places[PLAYERS_PLACES];
+    size_t count; /* of places: a power of two */
+    player_name places[];
 };
 
-necpnet_result players_create(player_names** out_names)
+necpnet_result players_create(size_t players_max, player_names** out_names)
 {
-    player_names* names = calloc(1, sizeof(*names));
+    size_t count = 1;
+    while (count < players_max) count *= 2;
+    player_names* names = calloc(1, sizeof(*names) + count * sizeof(names->places[0]));
     if (!names) return NECPNET_ERR_OUT_OF_MEMORY;
+    names->count = count;
     pthread_mutex_init(&names->lock, NULL);
     *out_names = names;
     return NECPNET_OK;
@@ -34,7 +38,7 @@ necpnet_result players_create(player_names** out_names)
 void players_destroy(player_names* names)
 {
     if (!names) return;
-    for (size_t i = 0; i < PLAYERS_PLACES; i++) free(names->places[i].subject);
+    for (size_t i = 0; i < names->count; i++) free(names->places[i].subject);
     pthread_mutex_destroy(&names->lock);
     free(names);
 }
@@ -44,7 +48,7 @@ static player_name* players_place(player_names* names, uint64_t client_id)
 {
     player_name* oldest = NULL;
     for (uint64_t i = 0; i < PLAYERS_PROBES; i++) {
-        player_name* place = &names->places[(client_id + i) & (PLAYERS_PLACES - 1)];
+        player_name* place = &names->places[(client_id + i) & (names->count - 1)];
         if (place->order && place->client_id == client_id) return place;
         if (!oldest || place->order < oldest->order) oldest = place;
     }

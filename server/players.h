@@ -10,11 +10,12 @@
 
 #include "necpnet.h"
 
-#define PLAYERS_PLACES 65536 /* power of two */
-
 typedef struct players player_names;
 
-necpnet_result players_create(player_names** out_names);
+/* players_create - for so many, or a few more.
+ *
+ * Returns  OK | ERR_OUT_OF_MEMORY */
+necpnet_result players_create(size_t players_max, player_names** out_names);
 void players_destroy(player_names* names);
 
 /* players_note - this client id is that subject; forgotten silently without memory. */

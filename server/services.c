@@ -62,7 +62,9 @@ necpnet_result services_begin(services* out, const config* settings, tokens* off
     if (!out->past) return NECPNET_ERR_OUT_OF_MEMORY;
     snprintf(what, what_bytes, "the rate limits");
     necpnet_result result = limits_create(settings, &out->buckets);
-    if (result == NECPNET_OK) result = players_create(&out->names);
+    if (result == NECPNET_OK)
+        result = players_create((size_t)(settings->players_remembered + settings->peers_max * settings->workers),
+                                &out->names);
     if (result == NECPNET_OK) {
         char why[256];
         result = store_open(settings->store, true, &out->records, why, sizeof(why));

@@ -13,7 +13,7 @@ minimal=(build-essential cmake ninja-build pkg-config python3 libmbedtls-dev lib
     libjwt-dev libsqlite3-dev libcurl4-gnutls-dev zlib1g-dev libopus-dev libspeexdsp-dev libsodium-dev emscripten esbuild)
 full=(git curl ca-certificates ccache clang clang-format libclang-rt-14-dev gdb gcovr valgrind
     gcc-mingw-w64-x86-64 g++-mingw-w64-x86-64 wine wine64 chromium libenet-dev libwebsockets-dev dpkg-dev prometheus
-    apache2-utils iproute2 nftables
+    apache2-utils slowhttptest iproute2 nftables
     nginx-light espeak-ng coturn)
 
 what=full

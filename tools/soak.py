@@ -62,9 +62,10 @@ class Soak:
         self.tcp, self.udp = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
         self.waves = []
         self.failed_waves = 0
-        # the history of figures grows to its limit: here within the warm-up
+        # the history of figures and the players who are remembered grow to their limits: here within the warm-up
         self.server = subprocess.Popen([options.server, "--port", str(self.tcp), "--udp-port", str(self.udp),
-                                        "--history-minutes", str(max(1, int(options.minutes / 5)))],
+                                        "--history-minutes", str(max(1, int(options.minutes / 5))), "--players-remembered", "1",
+                                        "--peers-max", str(options.clients * 4)],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def start_wave(self, seconds):

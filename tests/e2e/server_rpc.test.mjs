@@ -8,6 +8,7 @@ import path from "node:path";
 import http from "node:http";
 import nodeTest, { after, before } from "node:test";
 import WebSocket from "ws";
+import { open as openClient } from "./rpc_client.mjs";
 import { BUILD, connect, count, sleep, start, until } from "./server_process.mjs";
 
 const test = count(nodeTest);
@@ -32,65 +33,7 @@ function jwt(claims) {
     return body + "." + createHmac("sha256", SECRET).update(body).digest("base64url");
 }
 
-// A JSON-RPC client: call(method, params) gives the whole answer; told(method) those notifications.
-class Client {
-    constructor(socket) {
-        this.socket = socket;
-        this.answers = new Map();
-        this.notifications = [];
-        this.others = [];
-        this.last = 0;
-        this.closed = new Promise((resolve) => socket.on("close", (code, reason) => resolve({ code, reason: String(reason) })));
-        socket.on("message", (data, binary) => {
-            assert.equal(binary, false);
-            const message = JSON.parse(String(data));
-            if (message.method) this.notifications.push(message);
-            else if (this.answers.has(message.id)) this.answers.get(message.id)(message);
-            else this.others.push(message);
-        });
-    }
-
-    ask(method, params) {
-        const id = ++this.last;
-        const answer = new Promise((resolve) => this.answers.set(id, resolve));
-        this.socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
-        return answer;
-    }
-
-    async call(method, params) {
-        const answer = await this.ask(method, params);
-        assert.equal(answer.error, undefined, JSON.stringify(answer.error));
-        return answer.result;
-    }
-
-    async fails(code, method, params) {
-        const answer = await this.ask(method, params);
-        assert.equal(answer.error?.code, code, JSON.stringify(answer));
-        return answer.error;
-    }
-
-    raw(text) {
-        this.socket.send(text);
-    }
-
-    told(method) {
-        return this.notifications.filter((one) => one.method === method).map((one) => one.params);
-    }
-}
-
-function open(query = "", { at = server, protocols = "jsonrpc2.necpnet", ...options } = {}) {
-    return new Promise((resolve, reject) => {
-        const socket = new WebSocket(`ws://127.0.0.1:${at.port}/ws?${query}`, protocols, { perMessageDeflate: false, ...options });
-        const client = new Client(socket);
-        socket.on("open", () => resolve(client));
-        socket.on("error", reject);
-        socket.on("unexpected-response", (request, response) => {
-            let body = "";
-            response.on("data", (data) => (body += data));
-            response.on("end", () => reject(Object.assign(new Error(body), { status: response.statusCode })));
-        });
-    });
-}
+const open = (query = "", options = {}) => openClient(query, { at: server, ...options });
 
 async function join(query, options) {
     const client = await open(query, options);

@@ -46,7 +46,7 @@ void feed_begin_sockets(crafting_feed* at)
 
 static bool sockets_refuse(crafting_feed* at, necpnet_web_answer* answer, int status, const char* why)
 {
-    snprintf(at->refusal, sizeof(at->refusal), "%s%s", why, strchr(why, '\n') ? "" : "\n");
+    snprintf(at->refusal, sizeof(at->refusal), "%.300s%s", why, strchr(why, '\n') ? "" : "\n");
     answer->action = NECPNET_WEB_REFUSE;
     answer->status = status;
     answer->body = at->refusal;

@@ -40,8 +40,8 @@
 #define SESSIONS_MAX 16000
 #define AT_ONCE 64 /* handshakes */
 #define SAMPLES_MAX 8000000u
-#define MAKERS 4       /* processes that begin sessions over REST */
-#define TURN_US 50000u /* in which each client over UDP is served, also without a packet */
+#define MAKERS 4        /* processes that begin sessions over REST */
+#define TURN_US 500000u /* in which each client over UDP is served, also without a packet */
 #define PATIENCE_US 120000000u
 #define TOKEN_KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
@@ -364,10 +364,10 @@ static void socket_receive(void* user, uint64_t now_us)
         at->resolves = 0;
         at->sink.on_resolved(at->sink.user, request, &from, 1, NECPNET_OK);
     }
-    while ((got = recv(at->fd, data, sizeof data, MSG_DONTWAIT)) > 0) {
-        if (bench.measures) bench.bytes += (uint64_t)got + 28;
-        at->sink.on_datagram(at->sink.user, &from, data, (size_t)got);
-    }
+    /* One is enough: whoever has more is readable again. */
+    if ((got = recv(at->fd, data, sizeof data, MSG_DONTWAIT)) <= 0) return;
+    if (bench.measures) bench.bytes += (uint64_t)got + 28;
+    at->sink.on_datagram(at->sink.user, &from, data, (size_t)got);
 }
 
 static necpnet_result socket_send(void* user, const necpnet_address* to, const uint8_t* data, size_t bytes)
@@ -428,6 +428,8 @@ static void udp_open(client* at)
     check("update", necpnet_client_update(at->udp, necpnet_time_us()));
     check("token", necpnet_client_set_token(at->udp, text, necpnet_wall_time_us()));
     check("connect", necpnet_client_connect(at->udp, NULL, 0));
+    check("update", necpnet_client_update(at->udp, necpnet_time_us())); /* the address is there by now */
+    check("update", necpnet_client_update(at->udp, necpnet_time_us()));
 }
 
 static void udp_follow(client* at)

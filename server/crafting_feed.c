@@ -281,14 +281,17 @@ static void feed_take_turn(crafting_feed* at, feed_follower* one)
 static void feed_take_slots(crafting_feed* at)
 {
     uint64_t now_ms = at->now_us / 1000u;
-    if (now_ms > at->wheel_ms + FEED_SLOTS) at->wheel_ms = now_ms - FEED_SLOTS;
-    while (at->wheel_ms < now_ms) {
-        feed_follower** head = &at->slots[++at->wheel_ms % FEED_SLOTS];
+    uint32_t turns = 0;
+    for (;;) {
+        feed_follower** head = &at->slots[at->wheel_ms % FEED_SLOTS];
         while (*head) {
             feed_follower* one = *head;
+            if (turns++ == FEED_TURNS_MAX) return; /* the rest once these are on their way */
             feed_unschedule(one);
             feed_take_turn(at, one);
         }
+        if (at->wheel_ms >= now_ms) return;
+        at->wheel_ms++;
     }
 }
 
@@ -325,6 +328,7 @@ bool crafting_feed_work(crafting_feed* at, uint64_t now_us)
 uint64_t crafting_feed_next_us(const crafting_feed* at, uint64_t until_us)
 {
     uint64_t next_us = UINT64_MAX;
+    if (at->slots[at->wheel_ms % FEED_SLOTS]) return 0; /* it was not done with them */
     if (at->index == 0 && at->turn_us != CRAFTING_UNKNOWN) {
         uint64_t now_us = crafting_now(at->all);
         next_us = at->now_us + (at->turn_us > now_us ? at->turn_us - now_us : 0);

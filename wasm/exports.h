@@ -73,10 +73,28 @@ WASM_EXPORT int wasm_client_predict(wasm_client* client, int type_id);
 /* Entities: look moves the view's time on and gathers all of them; rows are {id, type id, own, address of the struct}. */
 WASM_EXPORT int wasm_client_look(wasm_client* client);
 WASM_EXPORT const uint32_t* wasm_client_rows(const wasm_client* client);
-WASM_EXPORT const uint32_t* wasm_client_poll_view(wasm_client* client); /* {1 entered 2 left, id, type id}, or NULL */
-WASM_EXPORT double wasm_client_view_tick(const wasm_client* client);    /* shown now, with its fraction; -1 unknown */
+/* {1 entered 2 left or another necpnet_view_event_type, id, type id, number}, or NULL */
+WASM_EXPORT const uint32_t* wasm_client_poll_view(wasm_client* client);
+WASM_EXPORT double wasm_client_view_tick(const wasm_client* client); /* shown now, with its fraction; -1 unknown */
 /* The newest state of one entity, not interpolated: {tick, address}; NULL if it is not in view. */
 WASM_EXPORT const uint32_t* wasm_client_latest(wasm_client* client, uint32_t entity);
+
+/* Writing: edit gives {tick, address} of a struct to change, as it is shown or, of a shared entity, the newest; write sends it. At least
+ * 0: the write's number. */
+WASM_EXPORT const uint32_t* wasm_client_edit(wasm_client* client, uint32_t entity);
+WASM_EXPORT double wasm_client_write(wasm_client* client, uint32_t entity, uint32_t tick);
+/* what: 0 whether this client has authority, 1 ask for it, 2 give it back. */
+WASM_EXPORT int wasm_client_authority(wasm_client* client, uint32_t entity, int what);
+
+/* The object of a type, 0 without; variables: {scope, address of the key, type, number, address of an int64, data, bytes}, the next that
+ * changed or one by its key, or NULL. */
+WASM_EXPORT uint32_t wasm_client_object(const wasm_client* client, int type_id);
+WASM_EXPORT const double* wasm_client_poll_variable(wasm_client* client);
+WASM_EXPORT const double* wasm_client_variable(wasm_client* client, int scope, const char* key);
+
+/* What the picture shows that it did not before, instead of events 1 and 2 of poll_view: addresses and counts {entered, their types, count,
+ * left, their types, count, changed, their types, their fields, count}; NULL without memory. */
+WASM_EXPORT const uint32_t* wasm_client_changes(wasm_client* client);
 
 /* Figures: the values of wasm_statistics_names. */
 WASM_EXPORT const char* wasm_statistics_names(void);

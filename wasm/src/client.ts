@@ -43,6 +43,8 @@ export interface ConnectOptions {
   channels?: ChannelOptions[];
   /** By itself after a loss; default true. */
   reconnect?: boolean;
+  /** frame() finds out what changed since the one before: see `changes`. It costs a copy of each entity. */
+  changes?: boolean;
   /** Any numeric field of necpnet_client_config or necpnet_view_config, in camelCase; necpnet.h gives their ranges. */
   settings?: Record<string, number>;
   /** Where the compiled client comes from, or one that is loaded already. */
@@ -85,7 +87,26 @@ export interface ClientEvents {
   /** An entity came into view; its fields can be read from the next frame on. */
   entered: { id: number; type: string };
   left: { id: number; type: string };
+  /** Who writes an entity: this client from now on, no longer, or not after all. */
+  authority: { id: number; type: string; state: "given" | "lost" | "denied" };
+  /** What became of write() number `number` and all earlier ones of the entity. clamped, refused, conflict: its fields show what the
+   * server has. written and conflict: of shared entities alone. */
+  write: { id: number; type: string; number: number; verdict: "written" | "clamped" | "refused" | "conflict" };
+  /** A variable of the world or of this session was set; value null: removed. */
+  variable: { scope: Scope; key: string; value: Value | null };
   state: ClientState;
+}
+
+export type Scope = "world" | "session";
+/** Integers beyond 2^53 are a bigint. */
+export type Value = boolean | number | bigint | string | Uint8Array;
+
+/** What a frame() shows that the one before did not. */
+export interface Changes {
+  entered: readonly number[];
+  left: readonly number[];
+  /** By the number of the entity the names of its fields; of those that entered, too. */
+  changed: ReadonlyMap<number, readonly string[]>;
 }
 
 export interface SendOptions {
@@ -102,7 +123,13 @@ type Listener = (event: any) => void;
 
 const EVENT = { connected: 1, disconnected: 2, connectFailed: 3, tokenNeeded: 4, message: 5, receipt: 6, writable: 7, suspended: 11,
   moved: 12 };
+/** necpnet_view_event_type, from 3 on. */
+const AUTHORITY = { 3: "given", 4: "lost", 5: "denied" } as const;
+const VERDICTS = { 6: "written", 7: "clamped", 8: "refused", 9: "conflict" } as const;
+const SCOPES = ["world", "session"] as const;
+const VALUE = { none: 0, bool: 1, integer: 2, number: 3, string: 4, bytes: 5 };
 const RESULT_WOULD_BLOCK = -4;
+const RESULT_NOT_FOUND = -7;
 const TOKEN_RETRY_MS = [250, 500, 1000, 2000, 4000];
 const INPUTS_A_FRAME = 8;
 const IDLE_MS = 1000;
@@ -135,6 +162,7 @@ export class Client {
   private readonly types = new Map<number, TypeLayout>();
   private readonly seen = new Map<number, EntityView>();
   private shown: Entity[] = [];
+  private changesShown: Changes = { entered: [], left: [], changed: new Map() };
   private inputTick = 0;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private woken = false;
@@ -320,6 +348,7 @@ export class Client {
         this.take(at);
         if (this.destroyed) return;
       }
+      this.pollVariables();
       const state = this.state;
       if (state !== this.lastState) this.emit("state", (this.lastState = state));
     } finally {
@@ -452,19 +481,54 @@ export class Client {
       shown.push(entity as Entity);
     }
     this.shown = shown;
+    if (this.options.changes) this.takeChanges();
     this.pollView();
     return shown;
+  }
+
+  private typeName(id: number): string {
+    return this.types.get(id)?.name ?? "";
+  }
+
+  private takeChanges(): void {
+    const at = this.core.module._wasm_client_changes(this.handle);
+    if (at === 0) return;
+    const data = this.core.data;
+    const [entered, enteredTypes, enteredCount, left, leftTypes, leftCount, changed, changedTypes, fields, changedCount] =
+      Array.from({ length: 10 }, (_, i) => data.getUint32(at + i * 4, true));
+    const ids = (from: number, count: number) => Array.from({ length: count }, (_, i) => data.getUint32(from + i * 4, true));
+    const type = (from: number, i: number) => data.getUint16(from + i * 2, true);
+    const map = new Map<number, string[]>();
+    ids(changed, changedCount).forEach((id, i) => {
+      const mask = data.getBigUint64(fields + i * 8, true);
+      const all = [...(this.types.get(type(changedTypes, i))?.fields ?? [])].sort((a, b) => a.id - b.id);
+      map.set(id, all.filter((_, bit) => mask >> BigInt(bit) & 1n).map((field) => field.name));
+    });
+    const enteredTypesNames = Array.from({ length: enteredCount }, (_, i) => this.typeName(type(enteredTypes, i)));
+    const leftTypesNames = Array.from({ length: leftCount }, (_, i) => this.typeName(type(leftTypes, i)));
+    this.changesShown = { entered: ids(entered, enteredCount), left: ids(left, leftCount), changed: map };
+    const shown = this.changesShown;
+    shown.left.forEach((id, i) => this.tellLeft(id, leftTypesNames[i]));
+    shown.entered.forEach((id, i) => this.emit("entered", { id, type: enteredTypesNames[i] }));
+  }
+
+  private tellLeft(id: number, type: string): void {
+    this.seen.delete(id);
+    this.emit("left", { id, type });
   }
 
   private pollView(): void {
     const module = this.core.module;
     for (let at = module._wasm_client_poll_view(this.handle); at !== 0; at = module._wasm_client_poll_view(this.handle)) {
       const data = this.core.data;
-      const entered = data.getUint32(at, true) === 1;
+      const what = data.getUint32(at, true);
       const id = data.getUint32(at + 4, true);
-      const type = this.types.get(data.getUint32(at + 8, true))?.name ?? "";
-      if (!entered) this.seen.delete(id);
-      this.emit(entered ? "entered" : "left", { id, type });
+      const type = this.typeName(data.getUint32(at + 8, true));
+      const number = data.getUint32(at + 12, true);
+      if (what === 1) this.emit("entered", { id, type });
+      else if (what === 2) this.tellLeft(id, type);
+      else if (what in AUTHORITY) this.emit("authority", { id, type, state: AUTHORITY[what as keyof typeof AUTHORITY] });
+      else if (what in VERDICTS) this.emit("write", { id, type, number, verdict: VERDICTS[what as keyof typeof VERDICTS] });
     }
   }
 
@@ -490,6 +554,89 @@ export class Client {
     const state: Record<string, any> = {};
     for (const field of this.types.get(entity.typeId)!.fields) state[field.name] = view[field.name];
     return { tick, state };
+  }
+
+  /** What the last frame() showed that the one before did not; needs the option `changes`. */
+  get changes(): Changes {
+    return this.changesShown;
+  }
+
+  /** The object of a type, the world's or this session's, as of the last frame(). */
+  object(type: string): Entity | null {
+    const layout = this.schema?.types.find((one) => one.name === type);
+    if (!layout) throw new TypeError(`object: the schema has no type ${type}`);
+    return this.entity(this.core.module._wasm_client_object(this.handle, layout.id));
+  }
+
+  // ---- what this client writes
+
+  /** Change fields of an entity that this client has authority over, or that is shared. Shown from the next frame() on, and sent;
+   * the event `write` tells where the server sees it otherwise, and of shared entities always. Gives the number of the write. */
+  write(id: number, fields: Record<string, any>): number {
+    const { core } = this;
+    const type = this.types.get((this.seen.get(id) as any)?.typeId);
+    const at = type ? core.module._wasm_client_edit(this.handle, id) : 0;
+    if (!type || at === 0) throw core.error(RESULT_NOT_FOUND);
+    const tick = core.data.getUint32(at, true);
+    const state = new (structClass(type, true))(core) as any;
+    state.at = core.data.getUint32(at + 4, true);
+    for (const [name, value] of Object.entries(fields)) {
+      if (!type.fields.some((field) => field.name === name)) throw new TypeError(`write: ${type.name} has no field ${name}`);
+      state[name] = value;
+    }
+    const number = core.module._wasm_client_write(this.handle, id, tick);
+    core.check(number);
+    this.schedule();
+    return number;
+  }
+
+  /** Ask for authority over an entity; the event `authority` follows. */
+  requestAuthority(id: number): void {
+    this.core.check(this.core.module._wasm_client_authority(this.handle, id, 1));
+    this.schedule();
+  }
+
+  /** Give authority back to the server. */
+  releaseAuthority(id: number): void {
+    this.core.check(this.core.module._wasm_client_authority(this.handle, id, 2));
+    this.schedule();
+  }
+
+  hasAuthority(id: number): boolean {
+    return this.core.module._wasm_client_authority(this.handle, id, 0) !== 0;
+  }
+
+  // ---- variables
+
+  private readVariable(at: number): { scope: Scope; key: string; value: Value | null } {
+    const { core } = this;
+    const [scope, key, type, number, integer, from, bytes] = Array.from({ length: 7 }, (_, i) => core.data.getFloat64(at + i * 8, true));
+    let value: Value | null = null;
+    if (type === VALUE.bool) value = number !== 0;
+    if (type === VALUE.number) value = number;
+    if (type === VALUE.integer) {
+      const whole = core.data.getBigInt64(integer, true);
+      value = Number.isSafeInteger(Number(whole)) ? Number(whole) : whole;
+    }
+    if (type === VALUE.string) value = new TextDecoder().decode(core.bytes(from, bytes));
+    if (type === VALUE.bytes) value = core.bytes(from, bytes);
+    return { scope: SCOPES[scope], key: core.text(key), value };
+  }
+
+  /** A variable as the server set it; undefined where there is none. */
+  variable(key: string, scope: Scope = "world"): Value | undefined {
+    return this.core.lendText(key, (name) => {
+      const at = this.core.module._wasm_client_variable(this.handle, SCOPES.indexOf(scope), name);
+      return at === 0 ? undefined : this.readVariable(at).value ?? undefined;
+    });
+  }
+
+  private pollVariables(): void {
+    const module = this.core.module;
+    for (let at = module._wasm_client_poll_variable(this.handle); at !== 0; at = module._wasm_client_poll_variable(this.handle)) {
+      this.emit("variable", this.readVariable(at));
+      if (this.destroyed) return;
+    }
   }
 
   /** The moment of the server that frame() showed, in its ticks; null before the first state. */

@@ -50,6 +50,13 @@ export interface CoreModule {
   _wasm_client_poll_view(client: number): number;
   _wasm_client_view_tick(client: number): number;
   _wasm_client_latest(client: number, entity: number): number;
+  _wasm_client_edit(client: number, entity: number): number;
+  _wasm_client_write(client: number, entity: number, tick: number): number;
+  _wasm_client_authority(client: number, entity: number, what: number): number;
+  _wasm_client_object(client: number, type: number): number;
+  _wasm_client_poll_variable(client: number): number;
+  _wasm_client_variable(client: number, scope: number, key: number): number;
+  _wasm_client_changes(client: number): number;
   _wasm_statistics_names(): number;
   _wasm_client_statistics(client: number): number;
 }

@@ -186,6 +186,7 @@ int main(void)
 {
     necpnet_schema* schema = NULL;
     necpnet_event event;
+    necpnet_world_event told;
     int udp = 0, tcp = 0;
     uint32_t tick = 0;
     signal(SIGTERM, on_signal);
@@ -199,6 +200,10 @@ int main(void)
     while (!stopping) {
         (void)necpnet_server_update(server, necpnet_time_us());
         while (necpnet_server_poll(server, &event)) hear(&event);
+        while (necpnet_world_poll(world, &told)) { /* whoever asks gets it */
+            if (told.type == NECPNET_WORLD_AUTHORITY_REQUESTED)
+                (void)necpnet_world_set_owner(world, told.entity, told.peer);
+        }
         if (necpnet_server_tick(server) != tick) {
             tick = necpnet_server_tick(server);
             (void)necpnet_world_commit(world, tick);

@@ -131,7 +131,10 @@ async function checkTransfer(a, b) {
   await until("given back", () => (a.frame(), a.heard.authority.some((one) => one.state === "lost")));
   check(!a.hasAuthority(id) && reasonOf(() => a.releaseAuthority(id)) === "ERR_NOT_FOUND", "authority is given back");
   b.requestAuthority(id);
-  await sleep(100);
+  await until("given to the other", () => (b.frame(), b.heard.authority.some((one) => one.state === "given" && one.id === id)));
+  b.write(id, { label: "taken" });
+  await agree("both see the new owner's write", (client) => client.entity(id).label === "taken");
+  check(b.hasAuthority(id) && reasonOf(() => b.requestAuthority(id)) === "ERR_ALREADY_EXISTS", "the other asks for it, gets it, and writes");
   check(reasonOf(() => b.requestAuthority(0x10fff)) === "ERR_NOT_FOUND", "what is not there cannot be asked for");
 }
 

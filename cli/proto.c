@@ -239,7 +239,7 @@ typedef struct proto_field {
     long id;
     const char* kind;
     char range[160]; /* members of JSON */
-    bool has_min, has_max, has_step, has_count;
+    bool has_min, has_max, has_step, has_count, has_rate;
 } proto_field;
 
 static const struct {
@@ -277,7 +277,7 @@ static bool is_flag(const char* word)
 /* One word of a field's @necpnet comment. */
 static bool take_note(proto_reader* reader, proto_field* field, char* word, proto_text* out)
 {
-    static const char* const numbers[] = {"min", "max", "step", "count"};
+    static const char* const numbers[] = {"min", "max", "step", "count", "rate"};
     if (strcmp(word, "@necpnet") == 0 || strcmp(word, "*") == 0) return true; /* of a comment of several lines */
     char* value = strchr(word, '=');
     if (!value && is_flag(word)) {
@@ -292,7 +292,7 @@ static bool take_note(proto_reader* reader, proto_field* field, char* word, prot
         }
         return strcmp(field->kind, value) == 0 || wrong(reader, "field %s: %s is no kind", field->name, value);
     }
-    bool* has[] = {&field->has_min, &field->has_max, &field->has_step, &field->has_count};
+    bool* has[] = {&field->has_min, &field->has_max, &field->has_step, &field->has_count, &field->has_rate};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         char* end = NULL;
         if (strcmp(numbers[i], word) != 0) continue;
@@ -512,6 +512,7 @@ static void put_note(proto_text* out, const necpnet_field* field)
     for (unsigned i = 0; (name = schema_flag_name(i, &flag)) != NULL; i++) {
         if (field->flags & flag) put(out, " %s", name);
     }
+    if (field->flags >> 16) put(out, " rate=%u", (unsigned)(field->flags >> 16));
     put(out, "\n");
 }
 

@@ -29,14 +29,14 @@ def write(folder, name, text):
 
 
 SCHEMA = {"types": [{"name": "ship", "id": 5, "fields": [
-    {"name": "position", "id": 1, "kind": "vec3", "min": -100, "max": 100, "step": 0.01, "interpolate": True, "required": True},
+    {"name": "position", "id": 1, "kind": "vec3", "min": -100, "max": 100, "step": 0.01, "interpolate": True, "required": True, "position": True},
     {"name": "spin", "id": 2, "kind": "quat", "step": 0.001},
     {"name": "heat", "id": 3, "kind": "float", "min": -0.5, "max": 1.5, "step": 0.25, "double": True, "notOwner": True},
-    {"name": "aim", "id": 4, "kind": "angle", "step": 0.01},
+    {"name": "aim", "id": 4, "kind": "angle", "step": 0.01, "rate": 4},
     {"name": "score", "id": 5, "kind": "integer", "min": -5000000000, "max": 5000000000, "slow": True},
-    {"name": "team", "id": 6, "kind": "enum", "max": 3},
+    {"name": "team", "id": 6, "kind": "enum", "max": 3, "serverWrites": True},
     {"name": "on", "id": 7, "kind": "bool"},
-    {"name": "target", "id": 8, "kind": "entity"},
+    {"name": "target", "id": 8, "kind": "entity", "parent": True},
     {"name": "nick", "id": 9, "kind": "string", "count": 24},
     {"name": "flags", "id": 10, "kind": "bool", "count": 3},
     {"name": "marks", "id": 11, "kind": "vec2", "min": -5, "max": 5, "step": 0.5, "count": 8, "bounded": True, "double": True},
@@ -109,6 +109,10 @@ def main():
         check("proto to json", run("convert", same, back)[0] == 0)
         code, out, _ = run("check", back, ship)
         check("there and back is the same", code == 0 and "the same on the wire: yes" in out, out)
+        with open(back, encoding="utf-8") as file:
+            fields = {field["id"]: field for field in json.load(file)["types"][0]["fields"]}
+        lost = [field for field in SCHEMA["types"][0]["fields"] if fields.get(field["id"]) != field]
+        check("with every word of every field", not lost, [(field, fields.get(field["id"])) for field in lost])
         arena = os.path.join(folder, "arena.proto")
         check("the arena to proto", run("convert", "schemas/arena.json", arena)[0] == 0)
         check("and the same again", "the same on the wire: yes" in run("check", arena, "schemas/arena.json")[1])

@@ -9,7 +9,7 @@ import struct
 import sys
 
 BOOL, INTEGER, ENUM, FLOAT, VEC2, VEC3, QUAT, ANGLE, ENTITY, STRING, BYTES = range(11)
-OWNER_ONLY, NOT_OWNER, ARRAY, BOUNDED = 2, 4, 128, 256
+OWNER_ONLY, NOT_OWNER, ARRAY, BOUNDED, SERVER = 2, 4, 128, 256, 512
 TOP = 1 << 20
 
 
@@ -1083,6 +1083,64 @@ class Client:
         self.schema.checked = getattr(self.schema, "checked", 0) + 1
 
 
+def hex_words(words):
+    return ".".join("%x" % w for w in words)
+
+
+def whole_row(schema, bits, t, owner):
+    """The bits of a row without generation, type and owner."""
+    fields = schema.types[t].fields
+    row = [f.read_whole(bits) if f.sees(owner) else f.zero() for f in fields]
+    assert bits.done(), "bytes are left"
+    return hex_words(w for f, value in zip(fields, row) for w in f.words_of(value))
+
+
+def write(schema, tables, data, known):
+    r = Bytes(data)
+    assert r.fixed(1) == 0x23 and r.varint() == len(data) - r.at
+    entity = r.fixed(4)
+    assert r.varint() == len(data) - r.at
+    t = schema.types[int(known["type"])]
+    sequence, number, _, flags = r.fixed(2), r.varint(), r.fixed(2), r.fixed(1)
+    assert not flags & ~3
+    base = r.varint() if flags & 1 else 0
+    bits = Bits(r.take(len(data) - r.at), tables[0], False)
+    writable = [f for f in t.fields if not f.flags & (NOT_OWNER | SERVER)]
+    here = [f for f in writable if flags & 2 or bits.bit()]
+    text = "entity=%d,type=%s,sequence=%d,number=%d,base=%d" % (entity, known["type"], sequence, number, base)
+    for f in here:
+        text += ",%d:%s" % (f.id, hex_words(f.words_of(f.read_whole(bits))))
+    assert bits.done(), "bytes are left"
+    return text
+
+
+def control(schema, tables, data, known):
+    r = Bytes(data)
+    assert r.fixed(1) == 16
+    what = r.fixed(1)
+    if what == 2:
+        return "list,%d" % r.fixed(1)
+    text = {1: "lease", 3: "denied", 4: "answer", 8: "request", 9: "release", 10: "repair"}[what]
+    entity = r.fixed(4)
+    text += ",entity=%d" % entity
+    state, owner = False, True
+    if what == 1:
+        text += ",sequence=%d" % r.fixed(2)
+        state = r.fixed(1) != 0
+        text += ",has=%d" % state
+    elif what == 4:
+        number, verdict = r.varint(), r.fixed(1)
+        state, owner = bool(verdict & 127), bool(verdict & 128)
+        text += ",number=%d,%s,tick=%d" % (number, ("accepted", "clamped", "refused", "conflict")[verdict & 127], r.varint())
+    elif what == 9:
+        text += ",sequence=%d" % r.fixed(2)
+    if state:
+        t = int(known["state"])
+        text += ",%d:%s" % (t, whole_row(schema, Bits(r.take(len(data) - r.at), tables[0], False), t, owner))
+    assert r.at == len(data), "bytes are left"
+    return text
+
+
 def main():
     passed, failed, tables, schema, client, broken, seen = 0, 0, [], None, None, False, set()
     with open("tests/vectors/state.txt", encoding="ascii") as file:
@@ -1098,6 +1156,13 @@ def main():
                 elif name == "begin":
                     client, broken, found, meaning = Client(schema, tables), False, "", ""
                     continue
+                elif name in ("write", "control"):
+                    meaning = meaning[0]
+                    last = meaning.rsplit(",", 1)[-1].split(":")
+                    known = dict(pair.split("=", 1) for pair in meaning.split(",") if "=" in pair)
+                    known["state"] = last[0] if len(last) == 2 else ""
+                    found = {"write": write, "control": control}[name](schema, tables, bytes.fromhex(data), known)
+                    seen.add(name)
                 else:
                     if broken:  # what follows follows from it
                         continue
@@ -1112,7 +1177,7 @@ def main():
                 print("tests/vectors/state.txt:%d: %s: %r" % (number, name, error))
                 if "--trace" in sys.argv:
                     raise
-    if not getattr(schema, "checked", 0) or seen != {"update", "state", "leave"}:
+    if not getattr(schema, "checked", 0) or seen != {"update", "state", "leave", "write", "control"}:
         failed += 1
         print("not all kinds of records and checks are in the vectors")
     print("%d passed, %d failed" % (passed, failed))

@@ -257,7 +257,13 @@ void sim_crash(sim_process* process)
     process->client = NULL;
     process->server = NULL;
     for (int i = 0; i < world->peer_count; i++) {
-        if (world->peers[i]->server == process) world->peers[i]->connected = false;
+        sim_peer* peer = world->peers[i];
+        if (peer->server != process || !peer->connected) continue;
+        peer->connected = false;
+        for (int j = 0; j < world->settings.channel_count; j++) { /* nobody will say where these belong */
+            peer->client->unplaced += peer->up[j].early_count;
+            peer->up[j].early_count = 0;
+        }
     }
     if (process->memory.blocks) {
         sim_fail(world, "%s leaves %llu blocks of %llu bytes", process->name,

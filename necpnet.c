@@ -965,6 +965,25 @@ NN_PRIVATE nn_bit_reader nn_bit_reader_of(const void* data, size_t bytes)
     return reader;
 }
 
+/* Eight bytes, the lowest first; a compiler makes one move of it where that is how numbers lie in memory. */
+static uint64_t bits_load(const uint8_t* from)
+{
+    return (uint64_t)from[0] | (uint64_t)from[1] << 8 | (uint64_t)from[2] << 16 | (uint64_t)from[3] << 24 |
+           (uint64_t)from[4] << 32 | (uint64_t)from[5] << 40 | (uint64_t)from[6] << 48 | (uint64_t)from[7] << 56;
+}
+
+static void bits_store(uint8_t* to, uint64_t word)
+{
+    to[0] = (uint8_t)word;
+    to[1] = (uint8_t)(word >> 8);
+    to[2] = (uint8_t)(word >> 16);
+    to[3] = (uint8_t)(word >> 24);
+    to[4] = (uint8_t)(word >> 32);
+    to[5] = (uint8_t)(word >> 40);
+    to[6] = (uint8_t)(word >> 48);
+    to[7] = (uint8_t)(word >> 56);
+}
+
 NN_PRIVATE void nn_bits_write(nn_bit_writer* writer, uint64_t value, unsigned bits)
 {
     NN_ASSERT(bits <= 64);
@@ -977,7 +996,7 @@ NN_PRIVATE void nn_bits_write(nn_bit_writer* writer, uint64_t value, unsigned bi
         unsigned used = (unsigned)(writer->bit_count & 7);
         uint64_t kept = writer->begin[first] & ((1u << used) - 1u);
         uint64_t word = kept | (value & ((UINT64_C(1) << bits) - 1)) << used;
-        for (unsigned i = 0; i < 8; i++) writer->begin[first + i] = (uint8_t)(word >> (8 * i));
+        bits_store(writer->begin + first, word);
         writer->bit_count += bits;
         return;
     }
@@ -1005,7 +1024,7 @@ NN_PRIVATE uint64_t nn_bits_read(nn_bit_reader* reader, unsigned bits)
     unsigned done = 0;
     size_t first = reader->bit_at >> 3;
     if (bits <= 56 && (first + 8) * 8 <= reader->bit_count) {
-        for (unsigned i = 0; i < 8; i++) value |= (uint64_t)reader->begin[first + i] << (8 * i);
+        value = bits_load(reader->begin + first);
         value = value >> (reader->bit_at & 7) & ((UINT64_C(1) << bits) - 1);
         reader->bit_at += bits;
         return value;
@@ -22930,7 +22949,7 @@ NN_PRIVATE bool nn_row_visible_equal(const nn_type_plan* plan, const uint32_t* a
 #define NN_TIMELINE_H
 
 
-#define NN_TIMELINE_MAX 28 /* states of a timeline, and points of its grid */
+#define NN_TIMELINE_MAX 36 /* states of a timeline, and points of its grid */
 
 /* Known states, newest first. */
 typedef struct nn_timeline {
@@ -23282,43 +23301,427 @@ NN_PRIVATE bool nn_lead_turn_with(nn_lead* lead, uint32_t from, uint32_t to, con
 }
 /* ---- end src/nn_lead.c ------------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_series.h --------------------------------------------------------------------------------------- */
+/* nn_series - a field's past as points of an even grid, newest first, in sixteenths of a step from the newest one. Integers
+ * alone; src/PROTOCOL.md "Prediction".
+ *
+ * Points are loaded as far back as somebody asks. Where every point is a known state, which is nearly always, that is a copy.
+ */
+#ifndef NN_SERIES_H
+#define NN_SERIES_H
+
+
+#define NN_LEAD_MAX 12    /* whole steps that predictors are judged over */
+#define NN_NEAR_POINTS 8  /* beyond the lead, that predictors of what is near look at */
+#define NN_SERIES_BITS 20 /* points are that large at most */
+#define NN_SERIES_PAD 8   /* zeroes behind the end */
+
+/* The points: tick 0 of the timeline, and so on each `step` ticks earlier. */
+typedef struct nn_grid {
+    const nn_timeline* timeline;
+    uint32_t step;
+    uint32_t size;
+    uint32_t lead_16;               /* sixteenths of a step from the newest state to now */
+    uint32_t lead;                  /* whole steps, for judging */
+    bool even;                      /* every point is a state; then these count for nothing: */
+    uint8_t at[NN_TIMELINE_MAX];    /* the state at or before each point */
+    uint8_t share[NN_TIMELINE_MAX]; /* how far it is towards that one from the next newer one, in sixteenths */
+} nn_grid;
+
+typedef struct nn_series {
+    int32_t x[3][NN_TIMELINE_MAX + NN_SERIES_PAD];
+    int64_t base[3];  /* the newest, in sixteenths of a step */
+    uint8_t scale[3]; /* x is times 2 to this */
+    const nn_field_plan* field;
+    const nn_grid* grid;
+    unsigned from;     /* point of the grid that is its first: a state */
+    unsigned count;    /* components */
+    unsigned size;     /* points that there are */
+    unsigned loaded;   /* of them */
+    unsigned largest;  /* QUAT: the component that is left out */
+    bool turned;       /* QUAT: a state has left out another one */
+    int64_t before[4]; /* QUAT: the state before, then */
+    int64_t angle;     /* ANGLE: the state before, and with its turns */
+    int64_t followed;
+} nn_series;
+
+NN_PRIVATE void nn_grid_lay(nn_grid* grid, const nn_timeline* timeline);
+
+NN_INLINE uint32_t nn_grid_tick(const nn_grid* grid, unsigned point)
+{
+    return grid->timeline->ticks[0] - point * grid->step;
+}
+
+/* nn_grid_state - the row of a point, or NULL if it is no state. */
+NN_INLINE const uint32_t* nn_grid_state(const nn_grid* grid, unsigned point)
+{
+    if (point >= grid->size) return NULL;
+    unsigned at = grid->even ? point : grid->at[point];
+    return grid->timeline->ticks[at] == nn_grid_tick(grid, point) ? grid->timeline->rows[at] : NULL;
+}
+
+/* nn_series_begin - of a field that moves: points from `from` on, which is a state, at most size. */
+NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, const nn_grid* grid, unsigned from,
+                                unsigned size);
+
+/* nn_series_lead - whole steps that predictors of it are judged over. */
+NN_INLINE unsigned nn_series_lead(const nn_series* series)
+{
+    unsigned lead = (series->size - 1) / 2;
+    if (lead > series->grid->lead) lead = series->grid->lead;
+    return lead < 1 ? 1 : lead;
+}
+
+/* nn_series_load - points up to `to` at least, as far as there are. The first call finds out how coarse they are. */
+NN_PRIVATE void nn_series_load(nn_series* series, unsigned to);
+
+#endif
+/* ---- end src/nn_series.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_series.c --------------------------------------------------------------------------------------- */
+/* nn_series - the grid, and how states become points. */
+
+#define SERIES_LEAD_MAX 64   /* steps that a predictor may look ahead */
+#define SERIES_STEP_STATES 8 /* newest states whose least gap is the step */
+#define SERIES_GAP_STEPS 4   /* a longer gap between known states is rest, not motion */
+#define SERIES_FAR (1 << NN_SERIES_BITS)
+#define SERIES_RANGE_SMALL (UINT64_C(1) << 27) /* 16 times this is an int32_t */
+#define SERIES_TURN_SMALL (UINT64_C(1) << 20)  /* and of an angle that went round at every state */
+
+/* ---- the grid */
+
+/* Which states are how near to each point; from the first on that is none of its own. */
+static void grid_fill(nn_grid* grid, uint32_t reach)
+{
+    const nn_timeline* timeline = grid->timeline;
+    uint32_t state = 0;
+    for (grid->size = 0; grid->size < NN_TIMELINE_MAX; grid->size++) {
+        uint64_t back = (uint64_t)grid->size * grid->step;
+        if (back > reach) break;
+        uint32_t tick = timeline->ticks[0] - (uint32_t)back;
+        while (timeline->ticks[state] > tick) state++;
+        uint32_t share = 16;
+        if (timeline->ticks[state] != tick) {
+            uint32_t newer = timeline->ticks[state - 1];
+            uint32_t gap = newer - timeline->ticks[state];
+            if (gap <= (uint64_t)SERIES_GAP_STEPS * grid->step) share = (newer - tick) * 16 / gap;
+        }
+        grid->at[grid->size] = (uint8_t)state;
+        grid->share[grid->size] = (uint8_t)share;
+    }
+}
+
+NN_PRIVATE void nn_grid_lay(nn_grid* grid, const nn_timeline* timeline)
+{
+    const uint32_t* ticks = timeline->ticks;
+    uint32_t count = timeline->count;
+    uint32_t ahead = timeline->now - ticks[0];
+    uint32_t step = count < 2 ? ahead : UINT32_MAX;
+    for (uint32_t i = 0; i + 1 < count && i < SERIES_STEP_STATES; i++) {
+        if (ticks[i] - ticks[i + 1] < step) step = ticks[i] - ticks[i + 1];
+    }
+    grid->timeline = timeline;
+    grid->step = step;
+    grid->lead_16 = (uint32_t)nn_min_u64((uint64_t)ahead * 16 / step, SERIES_LEAD_MAX * 16);
+    grid->lead = (uint32_t)nn_min_u64(nn_max_u64(((uint64_t)ahead + step / 2) / step, 1), NN_LEAD_MAX);
+    grid->size = count;
+    grid->even = true;
+    uint32_t reach = ticks[0] - ticks[count - 1];
+    if (step == 1 && reach == count - 1) return; /* ticks fall by one at least */
+    for (uint32_t i = 0; i + 1 < count && grid->even; i++) grid->even = ticks[i] - ticks[i + 1] == step;
+    if (!grid->even) grid_fill(grid, reach);
+}
+
+/* ---- state by state */
+
+/* A quaternion without its component `largest`, its sign such that it goes on from the state before. What comes first has
+ * it positive; from the first state on that leaves out another one, all four are looked at. */
+static void series_take_quaternion(nn_series* series, uint32_t state, const uint32_t* words, int64_t values[3])
+{
+    const nn_field_plan* field = series->field;
+    int64_t middle = (int64_t)(field->range / 2) * 16;
+    if (words[0] == series->largest && !series->turned) {
+        for (unsigned i = 0; i < 3; i++) values[i] = (int64_t)words[1 + i] * 16;
+        return;
+    }
+    int64_t q[4];
+    unsigned place = 0;
+    if (!series->turned) {
+        nn_quaternion_unfold(field, series->grid->timeline->rows[state - 1] + field->word, series->before);
+    }
+    series->turned = true;
+    nn_quaternion_unfold(field, words, q);
+    int64_t along = 0;
+    for (unsigned i = 0; i < 4; i++) along += q[i] * series->before[i];
+    for (unsigned i = 0; i < 4; i++) {
+        series->before[i] = along < 0 ? -q[i] : q[i];
+        if (i != series->largest) values[place++] = series->before[i] + middle;
+    }
+}
+
+/* Angles are followed the short way round, from state to older state. */
+static void series_take_angle(nn_series* series, bool first, int64_t raw, int64_t* value)
+{
+    int64_t turn = ((int64_t)series->field->range + 1) * 16;
+    int64_t way = raw - series->angle;
+    if (way > turn / 2) way -= turn;
+    if (way < -(turn / 2)) way += turn;
+    *value = first ? raw : series->followed + way;
+    series->angle = raw;
+    series->followed = *value;
+}
+
+/* A state's components in sixteenths. States are taken one by one, newest first. */
+static void series_take(nn_series* series, uint32_t state, bool first, int64_t values[3])
+{
+    const uint32_t* words = series->grid->timeline->rows[state] + series->field->word;
+    if (series->field->kind == NECPNET_FIELD_QUAT) {
+        series_take_quaternion(series, state, words, values);
+        return;
+    }
+    if (series->field->kind == NECPNET_FIELD_ANGLE) {
+        series_take_angle(series, first, (int64_t)words[0] * 16, values);
+        return;
+    }
+    for (unsigned i = 0; i < series->count; i++) values[i] = (int64_t)words[i] * 16;
+}
+
+/* ---- points */
+
+/* What is far away is looked at coarsely: by how many bits, the nearest points say. */
+static void series_scale(nn_series* series, unsigned to, int64_t (*raw)[NN_TIMELINE_MAX])
+{
+    for (unsigned c = 0; c < series->count; c++) {
+        uint64_t most = 0;
+        for (unsigned i = 0; i < to; i++) most |= (uint64_t)(raw[c][i] < 0 ? -raw[c][i] : raw[c][i]);
+        unsigned bits = nn_bits_for(most);
+        series->scale[c] = (uint8_t)(bits > NN_SERIES_BITS ? bits - NN_SERIES_BITS : 0);
+    }
+}
+
+static void series_keep(nn_series* series, unsigned near, unsigned to, int64_t (*raw)[NN_TIMELINE_MAX])
+{
+    if (!series->loaded) series_scale(series, near < to ? near : to, raw);
+    for (unsigned c = 0; c < series->count; c++) {
+        unsigned scale = series->scale[c];
+        for (unsigned i = series->loaded; i < to; i++) {
+            int64_t value = raw[c][i] >> scale;
+            value = value > SERIES_FAR ? SERIES_FAR : value;
+            series->x[c][i] = (int32_t)(value < -SERIES_FAR ? -SERIES_FAR : value);
+        }
+    }
+    series->loaded = to;
+}
+
+/* An even grid: its points are the states. */
+static void series_load_states(nn_series* series, unsigned near, unsigned to)
+{
+    int64_t raw[3][NN_TIMELINE_MAX];
+    int64_t value[3] = {0, 0, 0};
+    for (unsigned i = series->loaded; i < to; i++) {
+        series_take(series, series->from + i, i == 0, value);
+        for (unsigned c = 0; c < series->count; c++) raw[c][i] = value[c] - series->base[c];
+    }
+    series_keep(series, near, to, raw);
+}
+
+/* Another one: all points at once. */
+static void series_load_between(nn_series* series, unsigned near)
+{
+    const nn_grid* grid = series->grid;
+    int64_t raw[3][NN_TIMELINE_MAX];
+    int64_t newer[3] = {0, 0, 0};
+    int64_t value[3] = {0, 0, 0};
+    uint32_t first = grid->at[series->from];
+    uint32_t state = first - 1;
+    for (uint32_t i = 0; i < series->size; i++) {
+        while (state != grid->at[series->from + i]) {
+            state++;
+            memcpy(newer, value, sizeof newer);
+            series_take(series, state, state == first, value);
+        }
+        int64_t share = grid->share[series->from + i];
+        for (unsigned c = 0; c < series->count; c++) {
+            int64_t mixed = share == 16 ? value[c] : (value[c] * share + newer[c] * (16 - share)) / 16;
+            raw[c][i] = mixed - series->base[c];
+        }
+    }
+    series_keep(series, near, series->size, raw);
+}
+
+/* ---- the same where states are points and numbers are small, without a detour */
+
+/* One component. Returns whether all are within the limit. */
+static bool series_copy(nn_series* series, unsigned component, unsigned word, unsigned to)
+{
+    const uint32_t* const* rows = series->grid->timeline->rows + series->from;
+    int32_t* x = series->x[component];
+    uint32_t base = rows[0][word];
+    uint32_t most = 0;
+    for (unsigned i = series->loaded; i < to; i++) {
+        uint32_t value = (rows[i][word] - base) * 16;
+        x[i] = (int32_t)value;
+        most |= value + (SERIES_FAR - 1);
+    }
+    return most <= 2 * SERIES_FAR - 1;
+}
+
+/* Three beside each other. */
+static bool series_copy_three(nn_series* series, unsigned word, unsigned to)
+{
+    const uint32_t* const* rows = series->grid->timeline->rows + series->from;
+    uint32_t base[3] = {rows[0][word], rows[0][word + 1], rows[0][word + 2]};
+    uint32_t most = 0;
+    for (unsigned i = series->loaded; i < to; i++) {
+        const uint32_t* words = rows[i] + word;
+        uint32_t a = (words[0] - base[0]) * 16;
+        uint32_t b = (words[1] - base[1]) * 16;
+        uint32_t c = (words[2] - base[2]) * 16;
+        series->x[0][i] = (int32_t)a;
+        series->x[1][i] = (int32_t)b;
+        series->x[2][i] = (int32_t)c;
+        most |= (a + (SERIES_FAR - 1)) | (b + (SERIES_FAR - 1)) | (c + (SERIES_FAR - 1));
+    }
+    return most <= 2 * SERIES_FAR - 1;
+}
+
+static bool series_copy_angle(nn_series* series, unsigned to)
+{
+    const uint32_t* const* rows = series->grid->timeline->rows + series->from;
+    unsigned word = series->field->word;
+    int32_t turn = (int32_t)series->field->range + 1;
+    uint32_t most = 0;
+    for (unsigned i = series->loaded; i < to; i++) {
+        int32_t raw = (int32_t)rows[i][word];
+        int32_t way = i ? raw - (int32_t)series->angle : 0;
+        if (2 * way > turn) way -= turn;
+        if (2 * way < -turn) way += turn;
+        series->angle = raw;
+        series->followed += way;
+        int32_t value = (int32_t)series->followed * 16;
+        series->x[0][i] = value;
+        most |= (uint32_t)value + (SERIES_FAR - 1);
+    }
+    return most <= 2 * SERIES_FAR - 1;
+}
+
+/* Values that are too large for what predictors reckon with become coarse, or end at the limit. */
+static void series_fit(nn_series* series, unsigned component, unsigned to)
+{
+    int32_t* x = series->x[component];
+    uint32_t most = 0;
+    for (unsigned i = 0; i < to && !series->loaded; i++) most |= (uint32_t)(x[i] < 0 ? -x[i] : x[i]);
+    unsigned bits = nn_bits_for(most);
+    if (!series->loaded) series->scale[component] = (uint8_t)(bits > NN_SERIES_BITS ? bits - NN_SERIES_BITS : 0);
+    unsigned scale = series->scale[component];
+    for (unsigned i = series->loaded; i < to; i++) {
+        int32_t value = x[i] >> scale;
+        value = value > SERIES_FAR ? SERIES_FAR : value;
+        x[i] = value < -SERIES_FAR ? -SERIES_FAR : value;
+    }
+}
+
+/* Whether all points up to `to` can be copied. */
+static bool series_is_plain(const nn_series* series, unsigned to)
+{
+    const nn_field_plan* field = series->field;
+    if (!series->grid->even) return false;
+    if (field->kind == NECPNET_FIELD_ANGLE) return field->range < SERIES_TURN_SMALL;
+    if (field->range >= SERIES_RANGE_SMALL || series->turned) return false;
+    if (field->kind != NECPNET_FIELD_QUAT) return true;
+    const uint32_t* const* rows = series->grid->timeline->rows + series->from;
+    for (unsigned i = series->loaded; i < to; i++) {
+        if (rows[i][field->word] != series->largest) return false;
+    }
+    return true;
+}
+
+static void series_load_plain(nn_series* series, unsigned to)
+{
+    const nn_field_plan* field = series->field;
+    unsigned word = field->word + (field->kind == NECPNET_FIELD_QUAT ? 1u : 0u);
+    bool fits = true;
+    if (field->kind == NECPNET_FIELD_ANGLE) {
+        fits = series_copy_angle(series, to);
+    } else if (series->count == 3) {
+        fits = series_copy_three(series, word, to);
+    } else {
+        for (unsigned c = 0; c < series->count; c++) fits = series_copy(series, c, word + c, to) && fits;
+    }
+    for (unsigned c = 0; c < series->count; c++) {
+        if (!series->loaded) series->scale[c] = 0;
+        if (!fits || series->scale[c]) series_fit(series, c, to);
+    }
+    series->loaded = to;
+}
+
+NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, const nn_grid* grid, unsigned from,
+                                unsigned size)
+{
+    unsigned state = grid->even ? from : grid->at[from];
+    const uint32_t* words = grid->timeline->rows[state] + field->word;
+    series->field = field;
+    series->grid = grid;
+    series->from = from;
+    series->count = field->components;
+    series->size = size;
+    series->loaded = 0;
+    series->largest = words[0];
+    series->turned = false;
+    series->angle = series->followed = 0;
+    if (field->kind == NECPNET_FIELD_QUAT) words++;
+    for (unsigned c = 0; c < series->count; c++) {
+        series->base[c] = (int64_t)words[c] * 16;
+        memset(series->x[c] + size, 0, NN_SERIES_PAD * sizeof series->x[c][0]);
+    }
+}
+
+NN_PRIVATE void nn_series_load(nn_series* series, unsigned to)
+{
+    unsigned near = nn_series_lead(series) + NN_NEAR_POINTS;
+    if (near > series->size) near = series->size;
+    if (!series->loaded && to < near) to = near;
+    if (to > series->size) to = series->size;
+    if (series->loaded >= to) return;
+    if (!series->loaded && to > near && series->grid->even) nn_series_load(series, near); /* these say how coarse */
+    if (series_is_plain(series, to)) {
+        series_load_plain(series, to);
+    } else if (series->grid->even) {
+        series_load_states(series, near, to);
+    } else {
+        series_load_between(series, near);
+    }
+}
+/* ---- end src/nn_series.c ----------------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_bank.h ----------------------------------------------------------------------------------------- */
 /* nn_bank - predictors of one number from its past, each judged by how far off it would have been of late. Integers alone;
  * src/PROTOCOL.md "Prediction".
  *
- * A series is a field's components on an even grid, newest first, in sixteenths of a step from the newest one. Four windows
- * are judged at once: what would each predictor have said of the newest four points, from as long before as now?
+ * Four windows are judged at once: what would each predictor have said of the newest four points, from as long before as now?
  */
 #ifndef NN_BANK_H
 #define NN_BANK_H
 
 
-#define NN_BANK_LEAD_MAX 12 /* whole steps that predictors are judged over */
 #define NN_BANK_WINDOWS 4
-#define NN_BANK_NEAR 6     /* predictors 0 .. 5, that look at five points at most */
-#define NN_BANK_CUBIC 11   /* and 12: for whole leads alone */
-#define NN_BANK_NUMBERS 13 /* 6 .. 12 are for what is smooth */
-#define NN_SERIES_BITS 20
-#define NN_SERIES_FAR (1 << NN_SERIES_BITS)
+#define NN_BANK_NEAR 4 /* predictors 0 .. 3, that look at five points at most */
+#define NN_BANK_WIDE 4 /* a wide parabola; this and all behind are for what is smooth */
+#define NN_BANK_LINE 5 /* lines of 24 and of 16 points */
+#define NN_BANK_PARABOLA 7
+#define NN_BANK_CUBIC 8 /* and 9: for whole leads alone */
+#define NN_BANK_NUMBERS 10
 
-typedef struct nn_series {
-    int32_t x[3][NN_TIMELINE_MAX + NN_BANK_WINDOWS]; /* behind the end: 0 */
-    int64_t base[3];                                 /* the newest, in sixteenths of a step */
-    uint8_t scale[3];                                /* x is times 2 to this */
-    unsigned count;                                  /* components */
-    unsigned size;                                   /* points that there are */
-    unsigned loaded;                                 /* of them */
-    bool summed;                                     /* sums are of these points */
-    int64_t sums[3][3][NN_TIMELINE_MAX + 1];         /* of x, i x, i i x, of the points before each */
-} nn_series;
-
-/* nn_bank_judge - errors of a predictor by component, in 1/128 of a step. lead: 1 .. NN_BANK_LEAD_MAX. False if it sees too
- * few points. */
+/* nn_bank_judge - errors of a predictor by component, in 1/128 of a step. lead: 1 .. NN_LEAD_MAX. False if it sees too few points. */
 NN_PRIVATE bool nn_bank_judge(nn_series* series, unsigned predictor, unsigned lead, int64_t errors[3]);
 
 /* nn_bank_predict - of a component, lead_16 sixteenths of a step ahead, in sixteenths from the newest one. For a predictor
  * that was judged. */
 NN_PRIVATE int64_t nn_bank_predict(const nn_series* series, unsigned component, unsigned predictor, uint32_t lead_16);
+
+/* nn_bank_dot - the sum of weight x point for n points from x on. nn_bank_dots - and for those from the next ones on. */
+NN_PRIVATE int64_t nn_bank_dot(const int32_t* x, const int64_t* weights, unsigned n);
+NN_PRIVATE void nn_bank_dots(const int32_t* x, const int64_t* weights, unsigned n, int64_t sums[NN_BANK_WINDOWS]);
 
 /* nn_bank_weigh - errors of up to four windows, newest first, to one. */
 NN_PRIVATE int64_t nn_bank_weigh(const int64_t off[NN_BANK_WINDOWS], unsigned windows);
@@ -23329,14 +23732,94 @@ NN_PRIVATE int64_t nn_bank_weigh(const int64_t off[NN_BANK_WINDOWS], unsigned wi
 /* ---- begin src/nn_bank.c ----------------------------------------------------------------------------------------- */
 /* nn_bank - lines, parabolas, and lines and parabolas of least squares. Shifts of negative numbers round down. */
 
-#define BANK_OFF_MAX (1 << 24)
-
 /* Points that a predictor looks at. */
-static const uint8_t bank_span[NN_BANK_NUMBERS] = {1, 2, 3, 2, 5, 3, 9, 24, 16, 9, 17, 9, 17};
+static const uint8_t bank_span[NN_BANK_NUMBERS] = {1, 2, 5, 3, 9, 24, 16, 9, 9, 17};
 
 /* Weights of windows, by how many there are; their sum is 8, so that sums are in 1/128 of a step. */
-static const int32_t bank_weights[NN_BANK_WINDOWS + 1][NN_BANK_WINDOWS] = {
-    {0, 0, 0, 0}, {8, 0, 0, 0}, {5, 3, 0, 0}, {4, 2, 2, 0}, {3, 2, 2, 1}};
+static const uint8_t bank_weights[NN_BANK_WINDOWS][NN_BANK_WINDOWS - 1] = {
+    {0, 0, 0}, {8, 0, 0}, {5, 3, 0}, {4, 2, 2}}; /* of four: 3, 2, 2, 1 */
+
+/* How many windows a predictor can be judged by. */
+static unsigned bank_windows(const nn_series* series, unsigned lead, unsigned span)
+{
+    unsigned seen = lead + span;
+    if (seen > series->size) return 0;
+    return series->size - seen + 1 < NN_BANK_WINDOWS ? series->size - seen + 1 : NN_BANK_WINDOWS;
+}
+
+static int64_t bank_size(int64_t off)
+{
+    return off < 0 ? -off : off;
+}
+
+NN_PRIVATE int64_t nn_bank_weigh(const int64_t off[NN_BANK_WINDOWS], unsigned windows)
+{
+    if (windows == NN_BANK_WINDOWS)
+        return 3 * bank_size(off[0]) + 2 * (bank_size(off[1]) + bank_size(off[2])) + bank_size(off[3]);
+    int64_t sum = 0;
+    for (unsigned i = 0; i < windows; i++) sum += bank_weights[windows][i] * bank_size(off[i]);
+    return sum;
+}
+
+NN_PRIVATE int64_t nn_bank_dot(const int32_t* x, const int64_t* weights, unsigned n)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < n; i++) sum += weights[i] * x[i];
+    return sum;
+}
+
+NN_PRIVATE void nn_bank_dots(const int32_t* x, const int64_t* weights, unsigned n, int64_t sums[NN_BANK_WINDOWS])
+{
+    int64_t a = 0;
+    int64_t b = 0;
+    int64_t c = 0;
+    int64_t d = 0;
+    for (unsigned i = 0; i < n; i++) {
+        int64_t weight = weights[i];
+        a += weight * x[i];
+        b += weight * x[i + 1];
+        c += weight * x[i + 2];
+        d += weight * x[i + 3];
+    }
+    sums[0] = a;
+    sums[1] = b;
+    sums[2] = c;
+    sums[3] = d;
+}
+
+/* ---- what looks at few points: how far off it is in each window */
+
+static void bank_try_near(const int32_t* x, unsigned predictor, unsigned lead, int64_t off[NN_BANK_WINDOWS])
+{
+    const int32_t* a = x + lead;
+    int32_t ahead = (int32_t)lead;
+    switch (predictor) {
+    case 0:
+        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) off[i] = x[i] - a[i];
+        break;
+    case 1:
+        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) off[i] = x[i] - a[i] - (a[i] - a[i + 1]) * ahead;
+        break;
+    case 2:
+        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
+            int32_t slope = (3 * a[i] - 4 * a[i + 2] + a[i + 4]) * 2;
+            off[i] = x[i] - a[i] - ((slope + (a[i] - 2 * a[i + 2] + a[i + 4]) * ahead) * ahead >> 3);
+        }
+        break;
+    case 3:
+        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
+            int32_t slope = 3 * a[i] - 4 * a[i + 1] + a[i + 2];
+            off[i] = x[i] - a[i] - ((slope + (a[i] - 2 * a[i + 1] + a[i + 2]) * ahead) * ahead >> 1);
+        }
+        break;
+    default:
+        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
+            int32_t slope = (3 * a[i] - 4 * a[i + 4] + a[i + 8]) * 4;
+            off[i] = x[i] - a[i] - ((slope + (a[i] - 2 * a[i + 4] + a[i + 8]) * ahead) * ahead >> 5);
+        }
+        break;
+    }
+}
 
 /* ---- least squares: what the sums of x, k x, k k x over n points (k = 0: the newest) weigh, times 2^32 */
 
@@ -23370,72 +23853,64 @@ typedef struct bank_fit {
 #define BANK_LINE_24(l) BANK_LINE(INT64_C(24), INT64_C(l))
 #define BANK_LINE_16(l) BANK_LINE(INT64_C(16), INT64_C(l))
 #define BANK_PARABOLA_9(l) BANK_PARABOLA(INT64_C(9), INT64_C(4), INT64_C(l))
-#define BANK_PARABOLA_17(l) BANK_PARABOLA(INT64_C(17), INT64_C(8), INT64_C(l))
 
 /* For whole leads. */
-static const bank_fit bank_fits[4][NN_BANK_LEAD_MAX] = {BANK_LEADS(BANK_LINE_24), BANK_LEADS(BANK_LINE_16),
-                                                        BANK_LEADS(BANK_PARABOLA_9), BANK_LEADS(BANK_PARABOLA_17)};
-
-static bank_fit bank_line_of(int64_t n, int64_t l)
-{
-    bank_fit fit = BANK_LINE(n, l);
-    return fit;
-}
-
-static bank_fit bank_parabola_of(int64_t n, int64_t l)
-{
-    int64_t h = (n - 1) / 2;
-    bank_fit fit = BANK_PARABOLA(n, h, l);
-    return fit;
-}
+static const bank_fit bank_fits[3][NN_LEAD_MAX] = {BANK_LEADS(BANK_LINE_24), BANK_LEADS(BANK_LINE_16),
+                                                   BANK_LEADS(BANK_PARABOLA_9)};
 
 static bank_fit bank_fit_of(unsigned predictor, uint32_t lead_16)
 {
-    if (lead_16 && lead_16 % 16 == 0) return bank_fits[predictor - 7][lead_16 / 16 - 1];
-    return predictor < 9 ? bank_line_of(bank_span[predictor], lead_16)
-                         : bank_parabola_of(bank_span[predictor], lead_16);
-}
-
-/* Of the n points from x[a] on. */
-static int64_t bank_apply(const nn_series* series, unsigned component, unsigned a, unsigned n, const bank_fit* fit)
-{
-    const int64_t(*sums)[NN_TIMELINE_MAX + 1] = series->sums[component];
-    int64_t from = (int64_t)a;
-    int64_t sum = sums[0][a + n] - sums[0][a];
-    int64_t raw = sums[1][a + n] - sums[1][a];
-    int64_t moment = raw - from * sum;
-    int64_t square = sums[2][a + n] - sums[2][a] - 2 * from * raw + from * from * sum;
-    return (fit->sum * sum + fit->moment * moment + fit->square * square) >> 32;
-}
-
-static void bank_sum_up(nn_series* series)
-{
-    for (unsigned c = 0; c < series->count; c++) {
-        int64_t sum = 0;
-        int64_t moment = 0;
-        int64_t square = 0;
-        for (unsigned i = 0; i < series->size; i++) {
-            int64_t value = series->x[c][i];
-            int64_t at = (int64_t)i;
-            series->sums[c][0][i] = sum;
-            series->sums[c][1][i] = moment;
-            series->sums[c][2][i] = square;
-            sum += value;
-            moment += at * value;
-            square += at * at * value;
-        }
-        series->sums[c][0][series->size] = sum;
-        series->sums[c][1][series->size] = moment;
-        series->sums[c][2][series->size] = square;
+    if (lead_16 && lead_16 % 16 == 0) return bank_fits[predictor - NN_BANK_LINE][lead_16 / 16 - 1];
+    int64_t n = bank_span[predictor];
+    int64_t h = (n - 1) / 2;
+    int64_t l = lead_16;
+    if (predictor < NN_BANK_PARABOLA) {
+        bank_fit line = BANK_LINE(n, l);
+        return line;
     }
-    series->summed = true;
+    bank_fit parabola = BANK_PARABOLA(n, h, l);
+    return parabola;
+}
+
+/* Sums of the n points from x on: of them, times k, times k k. */
+typedef struct bank_sums {
+    int64_t sum;
+    int64_t moment;
+    int64_t square;
+} bank_sums;
+
+static bank_sums bank_sum_up(const int32_t* x, unsigned n)
+{
+    int32_t sum = 0; /* of 24 at most, each 2^20; with k 2^29, with k k of nine 2^28 */
+    int32_t moment = 0;
+    int32_t square = 0;
+    for (int32_t k = 0; k < (int32_t)n; k++) {
+        sum += x[k];
+        moment += k * x[k];
+    }
+    for (int32_t k = 0; n == 9 && k < 9; k++) square += k * k * x[k];
+    bank_sums sums = {sum, moment, square};
+    return sums;
+}
+
+/* The same a point further back. */
+static void bank_sum_on(bank_sums* sums, const int32_t* x, int64_t n)
+{
+    sums->sum += x[n] - x[0];
+    sums->square += n * n * x[n] - 2 * (sums->moment + n * x[n]) + sums->sum;
+    sums->moment += n * x[n] - sums->sum;
+}
+
+static int64_t bank_apply(const bank_sums* sums, const bank_fit* fit)
+{
+    return (fit->sum * sums->sum + fit->moment * sums->moment + fit->square * sums->square) >> 32;
 }
 
 /* ---- cubes of 9 points and fourth powers of 17, whole leads: what each point weighs, the newest first, times 2^20;
  * src/PROTOCOL.md has the formula */
 
 /* clang-format off */
-static const int32_t bank_cubic[NN_BANK_LEAD_MAX][9] = {
+static const int64_t bank_cubic[NN_LEAD_MAX][9] = {
     {1864134, 116508, -632474, -674085, -299593, 199729, 532610, 407778, -466034},
     {3262235, -233019, -1606152, -1497966, -549254, 599186, 1306558, 932067, -1165085},
     {5168736, -789081, -3011063, -2646406, -844308, 1246036, 2475427, 1694667, -2245436},
@@ -23449,7 +23924,7 @@ static const int32_t bank_cubic[NN_BANK_LEAD_MAX][9] = {
     {47620178, -17121446, -38036224, -29237566, -4838883, 21046418, 34304928, 20823236, -33512066},
     {57438662, -21204538, -46420293, -35451855, -5542473, 26064603, 42126125, 25398840, -41360498},
 };
-static const int32_t bank_quartic[NN_BANK_LEAD_MAX][17] = {
+static const int64_t bank_quartic[NN_LEAD_MAX][17] = {
     {1542020, 385503, -231304, -462608, -441256, -278750, -65241, 130478, 260957, 300100, 243165, 106756, -71170, -231304, -292986, -154203, 308404},
     {2570036, 385503, -719612, -1063997, -921261, -519938, -43495, 369690, 626298, 678094, 521915, 199672, -201649, -549989, -668212, -334105, 719610},
     {3976795, 338161, -1442740, -1924825, -1586973, -828031, 33190, 757922, 1187420, 1242982, 925942, 317665, -420445, -1046955, -1240384, -599225, 1358063},
@@ -23465,110 +23940,48 @@ static const int32_t bank_quartic[NN_BANK_LEAD_MAX][17] = {
 };
 /* clang-format on */
 
-static const int32_t* bank_weights_of(unsigned predictor, unsigned lead)
+static const int64_t* bank_weights_of(unsigned predictor, unsigned lead)
 {
     return predictor == NN_BANK_CUBIC ? bank_cubic[lead - 1] : bank_quartic[lead - 1];
 }
 
-static int64_t bank_power(const int32_t* x, const int32_t* weights, unsigned points)
-{
-    int64_t sum = 0;
-    for (unsigned i = 0; i < points; i++) sum += (int64_t)weights[i] * x[i];
-    return sum >> 20;
-}
+/* ---- what looks far back */
 
-/* ---- four windows, each a point further back, whole leads */
-
-static void bank_line(const int32_t* x, unsigned apart, int32_t lead, unsigned half, int32_t values[NN_BANK_WINDOWS])
+/* What is said of the windows' points, each from `lead` points further back. */
+static void bank_say(const int32_t* x, unsigned predictor, unsigned lead, unsigned windows,
+                     int64_t values[NN_BANK_WINDOWS])
 {
-    for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) values[i] = x[i] + ((x[i] - x[i + apart]) * lead >> half);
-}
-
-static void bank_curve(const int32_t* x, unsigned apart, unsigned bits, int32_t lead, int32_t values[NN_BANK_WINDOWS])
-{
-    int32_t once = lead * (int32_t)apart;
-    int32_t twice = lead * lead;
-    for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
-        int32_t a = x[i];
-        int32_t b = x[i + apart];
-        int32_t c = x[i + 2 * apart];
-        values[i] = a + (((3 * a - 4 * b + c) * once + (a - 2 * b + c) * twice) >> (1 + 2 * bits));
-    }
-}
-
-static void bank_windows(const nn_series* series, unsigned component, unsigned predictor, unsigned lead,
-                         int32_t values[NN_BANK_WINDOWS])
-{
-    const int32_t* x = series->x[component] + lead;
-    int32_t ahead = (int32_t)lead;
-    switch (predictor) {
-    case 0: memcpy(values, x, NN_BANK_WINDOWS * sizeof *values); return;
-    case 1: bank_line(x, 1, ahead, 0, values); return;
-    case 2: bank_line(x, 2, ahead, 1, values); return;
-    case 3: bank_line(x, 1, ahead, 1, values); return;
-    case 4: bank_curve(x, 2, 1, ahead, values); return;
-    case 5: bank_curve(x, 1, 0, ahead, values); return;
-    default: bank_curve(x, 4, 2, ahead, values); return;
-    }
-}
-
-NN_PRIVATE int64_t nn_bank_weigh(const int64_t off[NN_BANK_WINDOWS], unsigned windows)
-{
-    int64_t sum = 0;
-    for (unsigned i = 0; i < windows; i++) {
-        int64_t size = off[i] < 0 ? -off[i] : off[i];
-        sum += bank_weights[windows][i] * (size > BANK_OFF_MAX ? BANK_OFF_MAX : size);
-    }
-    return sum;
-}
-
-static int32_t bank_weigh(const int32_t* x, const int32_t values[NN_BANK_WINDOWS], const int32_t* weights)
-{
-    int32_t sum = 0;
-    for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
-        int32_t off = x[i] - values[i];
-        off = off < 0 ? -off : off;
-        off = off > BANK_OFF_MAX ? BANK_OFF_MAX : off;
-        sum += off * weights[i];
-    }
-    return sum;
-}
-
-/* Predictions of windows that each begin a point further back than the one before. */
-static void bank_far_windows(const nn_series* series, unsigned component, unsigned predictor, unsigned lead,
-                             unsigned windows, int64_t values[NN_BANK_WINDOWS])
-{
+    unsigned n = bank_span[predictor];
+    x += lead;
     if (predictor >= NN_BANK_CUBIC) {
-        const int32_t* weights = bank_weights_of(predictor, lead);
-        for (unsigned i = 0; i < windows; i++) {
-            values[i] = bank_power(series->x[component] + lead + i, weights, bank_span[predictor]);
+        nn_bank_dots(x, bank_weights_of(predictor, lead), n, values);
+        for (unsigned i = 0; i < windows; i++) values[i] >>= 20;
+    } else {
+        const bank_fit* fit = &bank_fits[predictor - NN_BANK_LINE][lead - 1];
+        bank_sums sums = bank_sum_up(x, n);
+        values[0] = bank_apply(&sums, fit);
+        for (unsigned i = 1; i < windows; i++) {
+            bank_sum_on(&sums, x + i - 1, n);
+            values[i] = bank_apply(&sums, fit);
         }
-        return;
     }
-    bank_fit fit = bank_fits[predictor - 7][lead - 1];
-    for (unsigned i = 0; i < windows; i++)
-        values[i] = bank_apply(series, component, lead + i, bank_span[predictor], &fit);
 }
 
 NN_PRIVATE bool nn_bank_judge(nn_series* series, unsigned predictor, unsigned lead, int64_t errors[3])
 {
-    unsigned seen = lead + bank_span[predictor];
-    if (seen > series->size) return false;
-    unsigned windows = series->size - seen + 1;
-    if (windows > NN_BANK_WINDOWS) windows = NN_BANK_WINDOWS;
-    if (predictor > NN_BANK_NEAR && predictor < NN_BANK_CUBIC && !series->summed) bank_sum_up(series);
+    unsigned windows = bank_windows(series, lead, bank_span[predictor]);
+    if (!windows) return false;
+    nn_series_load(series, lead + bank_span[predictor] + windows - 1);
     for (unsigned c = 0; c < series->count; c++) {
-        if (predictor <= NN_BANK_NEAR) {
-            int32_t values[NN_BANK_WINDOWS];
-            bank_windows(series, c, predictor, lead, values);
-            errors[c] = bank_weigh(series->x[c], values, bank_weights[windows]);
+        const int32_t* x = series->x[c];
+        int64_t off[NN_BANK_WINDOWS];
+        if (predictor <= NN_BANK_WIDE) {
+            bank_try_near(x, predictor, lead, off);
         } else {
-            int64_t values[NN_BANK_WINDOWS];
-            bank_far_windows(series, c, predictor, lead, windows, values);
-            for (unsigned i = 0; i < windows; i++) values[i] = series->x[c][i] - values[i];
-            errors[c] = nn_bank_weigh(values, windows);
+            bank_say(x, predictor, lead, windows, off);
+            for (unsigned i = 0; i < windows; i++) off[i] = x[i] - off[i];
         }
-        errors[c] *= INT64_C(1) << series->scale[c];
+        errors[c] = nn_bank_weigh(off, windows) * (INT64_C(1) << series->scale[c]);
     }
     return true;
 }
@@ -23582,31 +23995,30 @@ static int64_t bank_ahead(const int32_t* x, unsigned apart, unsigned bits, int64
     return ((c - 4 * b) * lead * 16 * (int64_t)apart + (c - 2 * b) * lead * lead) >> (9 + 2 * bits);
 }
 
-static int64_t bank_predict(const nn_series* series, unsigned component, unsigned predictor, uint32_t lead_16)
+static int64_t bank_predict(const int32_t* x, unsigned predictor, uint32_t lead_16)
 {
-    const int32_t* x = series->x[component];
     int64_t lead = (int64_t)lead_16;
     switch (predictor) {
     case 0: return 0;
     case 1: return -x[1] * lead >> 4;
-    case 2: return -x[2] * lead >> 5;
-    case 3: return -x[1] * lead >> 5;
-    case 4: return bank_ahead(x, 2, 1, lead);
-    case 5: return bank_ahead(x, 1, 0, lead);
-    case 6: return bank_ahead(x, 4, 2, lead);
+    case 2: return bank_ahead(x, 2, 1, lead);
+    case 3: return bank_ahead(x, 1, 0, lead);
+    case NN_BANK_WIDE: return bank_ahead(x, 4, 2, lead);
     default: break;
     }
-    if (lead_16 > 16 * NN_BANK_LEAD_MAX) lead_16 = 16 * NN_BANK_LEAD_MAX;
+    if (lead_16 > 16 * NN_LEAD_MAX) lead_16 = 16 * NN_LEAD_MAX;
     if (predictor >= NN_BANK_CUBIC) {
-        return bank_power(x, bank_weights_of(predictor, lead_16 < 16 ? 1 : lead_16 / 16), bank_span[predictor]);
+        const int64_t* weights = bank_weights_of(predictor, lead_16 < 16 ? 1 : lead_16 / 16);
+        return nn_bank_dot(x, weights, bank_span[predictor]) >> 20;
     }
     bank_fit fit = bank_fit_of(predictor, lead_16);
-    return bank_apply(series, component, 0, bank_span[predictor], &fit);
+    bank_sums sums = bank_sum_up(x, bank_span[predictor]);
+    return bank_apply(&sums, &fit);
 }
 
 NN_PRIVATE int64_t nn_bank_predict(const nn_series* series, unsigned component, unsigned predictor, uint32_t lead_16)
 {
-    return bank_predict(series, component, predictor, lead_16) * (INT64_C(1) << series->scale[component]);
+    return bank_predict(series->x[component], predictor, lead_16) * (INT64_C(1) << series->scale[component]);
 }
 /* ---- end src/nn_bank.c ------------------------------------------------------------------------------------------- */
 
@@ -23618,22 +24030,27 @@ NN_PRIVATE int64_t nn_bank_predict(const nn_series* series, unsigned component, 
 #define NN_SPIN_H
 
 
-#define NN_SPIN_NUMBERS 3 /* of 9, 17, 25 points */
+#define NN_SPIN_NUMBERS 2 /* of 17, 25 points */
+#define NN_SPIN_NONE 0    /* as a rate: it does not turn */
+#define NN_SPIN_POINTS_MAX 25
 
+/* A turn, and what points weigh for the number and lead that was asked for last. */
 typedef struct nn_spin {
-    int64_t cosine;  /* of half the angle of a step, times 2^26 */
-    int64_t base[3]; /* of the series' newest values from the middle, in sixteenths */
-    bool sought;
-    bool found;
+    int32_t rate;        /* cosine of half the angle of a step, times 2^26; or NN_SPIN_NONE */
+    unsigned weighed;    /* points: 0 none yet */
+    uint32_t weighed_16; /* lead */
+    int64_t weights[NN_SPIN_POINTS_MAX];
+    int64_t sum; /* of the weights */
 } nn_spin;
 
-/* nn_spin_judge - as nn_bank_judge; number: 0 .. NN_SPIN_NUMBERS - 1. The first call finds out how fast it turns. All points
- * of the series are loaded. */
-NN_PRIVATE bool nn_spin_judge(nn_spin* spin, const nn_field_plan* field, const nn_series* series, unsigned number,
-                              unsigned lead, int64_t errors[3]);
+/* nn_spin_seek - how fast it turns. All points of the series are loaded. */
+NN_PRIVATE int32_t nn_spin_seek(const nn_series* series);
+
+/* nn_spin_judge - as nn_bank_judge; number: 0 .. NN_SPIN_NUMBERS - 1. */
+NN_PRIVATE bool nn_spin_judge(nn_spin* spin, nn_series* series, unsigned number, unsigned lead, int64_t errors[3]);
 
 /* nn_spin_predict - as nn_bank_predict, all three. */
-NN_PRIVATE void nn_spin_predict(const nn_spin* spin, const nn_series* series, unsigned number, uint32_t lead_16,
+NN_PRIVATE void nn_spin_predict(nn_spin* spin, const nn_series* series, unsigned number, uint32_t lead_16,
                                 int64_t values[3]);
 
 #endif
@@ -23647,28 +24064,33 @@ NN_PRIVATE void nn_spin_predict(const nn_spin* spin, const nn_series* series, un
 #define SPIN_PAIRS 4
 #define SPIN_NOISE 160  /* what rounding alone puts between two states, squared, in sixteenths of a step */
 #define SPIN_LEAST 1024 /* less than that is not seen to turn */
-#define SPIN_POINTS_MAX 25
 
-static const uint8_t spin_half[NN_SPIN_NUMBERS] = {4, 8, 12};
+static const uint8_t spin_half[NN_SPIN_NUMBERS] = {8, 12};
+
+/* Of the newest value, from the middle, in sixteenths. */
+static int64_t spin_base(const nn_series* series, unsigned component)
+{
+    return series->base[component] - (int64_t)(series->field->range / 2) * 16;
+}
 
 /* ---- the rate */
 
 /* The fourth component of a point, in sixteenths of a step; square: of all four. */
-static int64_t spin_fourth(const nn_spin* spin, const nn_series* series, unsigned point, int64_t square)
+static int64_t spin_fourth(const nn_series* series, unsigned point, int64_t square)
 {
     for (unsigned c = 0; c < 3; c++) {
-        int64_t x = spin->base[c] + series->x[c][point];
+        int64_t x = spin_base(series, c) + series->x[c][point];
         square -= x * x;
     }
     return square > 0 ? (int64_t)nn_quaternion_root((uint64_t)square) : 0;
 }
 
 /* The mean square of the way between points so far apart on the quaternion's sphere. */
-static int64_t spin_mean_way(const nn_spin* spin, const nn_series* series, unsigned apart, int64_t square)
+static int64_t spin_mean_way(const nn_series* series, unsigned apart, int64_t square)
 {
     int64_t sum = 0;
     for (unsigned i = 0; i < SPIN_PAIRS; i++) {
-        int64_t way = spin_fourth(spin, series, i, square) - spin_fourth(spin, series, i + apart, square);
+        int64_t way = spin_fourth(series, i, square) - spin_fourth(series, i + apart, square);
         sum += way * way;
         for (unsigned c = 0; c < 3; c++) {
             way = series->x[c][i] - series->x[c][i + apart];
@@ -23689,39 +24111,39 @@ static int64_t spin_cosine(int64_t chord, int64_t apart)
     return SPIN_ONE - square / 2 + again / 24 - (again * square >> SPIN_BITS) / 720;
 }
 
-static void spin_seek(nn_spin* spin, const nn_field_plan* field, const nn_series* series)
+NN_PRIVATE int32_t nn_spin_seek(const nn_series* series)
 {
-    int64_t square = nn_quaternion_square(field);
-    spin->sought = true;
-    spin->found = false;
-    for (unsigned c = 0; c < 3; c++) spin->base[c] = series->base[c] - (int64_t)(field->range / 2) * 16;
+    int64_t square = nn_quaternion_square(series->field);
     for (unsigned apart = 12; apart >= 3; apart /= 2) {
         if (series->size < apart + SPIN_PAIRS) continue;
-        int64_t way = spin_mean_way(spin, series, apart, square);
+        int64_t way = spin_mean_way(series, apart, square);
         if (way >= square) continue; /* too far round to tell */
-        if (way < SPIN_LEAST) return;
-        spin->cosine = spin_cosine((way << SPIN_BITS) / square, (int64_t)apart);
-        spin->found = true;
-        return;
+        if (way < SPIN_LEAST) break;
+        return (int32_t)spin_cosine((way << SPIN_BITS) / square, (int64_t)apart);
     }
+    return NN_SPIN_NONE;
 }
 
 /* ---- waves */
 
 /* What 2 half + 1 points weigh, the newest first, lead_16 sixteenths of a step ahead. */
-static void spin_weigh(const nn_spin* spin, int half, uint32_t lead_16, int64_t weights[SPIN_POINTS_MAX])
+static void spin_weigh(nn_spin* spin, int half, uint32_t lead_16)
 {
-    int64_t even[SPIN_POINTS_MAX / 2 + NN_BANK_LEAD_MAX + 2]; /* cosines of 0, 1, .. steps */
-    int64_t odd[SPIN_POINTS_MAX / 2 + NN_BANK_LEAD_MAX + 2];  /* sines, over that of one step */
+    int64_t even[NN_SPIN_POINTS_MAX / 2 + NN_LEAD_MAX + 2]; /* cosines of 0, 1, .. steps */
+    int64_t odd[NN_SPIN_POINTS_MAX / 2 + NN_LEAD_MAX + 2];  /* sines, over that of one step */
+    int64_t cosine = spin->rate;
     int at = half + (int)(lead_16 / 16);
     int64_t share = lead_16 % 16;
+    if (spin->weighed == 2u * (unsigned)half + 1 && spin->weighed_16 == lead_16) return;
+    spin->weighed = 2u * (unsigned)half + 1;
+    spin->weighed_16 = lead_16;
     even[0] = SPIN_ONE;
-    even[1] = spin->cosine;
+    even[1] = cosine;
     odd[0] = 0;
     odd[1] = SPIN_ONE;
     for (int i = 2; i <= at + 1; i++) {
-        even[i] = (2 * spin->cosine * even[i - 1] >> SPIN_BITS) - even[i - 2];
-        odd[i] = (2 * spin->cosine * odd[i - 1] >> SPIN_BITS) - odd[i - 2];
+        even[i] = (2 * cosine * even[i - 1] >> SPIN_BITS) - even[i - 2];
+        odd[i] = (2 * cosine * odd[i - 1] >> SPIN_BITS) - odd[i - 2];
     }
     int64_t evens = SPIN_ONE;
     int64_t odds = 0;
@@ -23731,57 +24153,146 @@ static void spin_weigh(const nn_spin* spin, int half, uint32_t lead_16, int64_t 
     }
     int64_t now_even = (even[at] * (16 - share) + even[at + 1] * share) / 16 * SPIN_ONE / evens;
     int64_t now_odd = (odd[at] * (16 - share) + odd[at + 1] * share) / 16 * SPIN_ONE / odds;
-    weights[half] = now_even;
+    spin->weights[half] = now_even;
+    spin->sum = now_even;
     for (int i = 1; i <= half; i++) {
         int64_t one = even[i] * now_even >> SPIN_BITS;
         int64_t other = odd[i] * now_odd >> SPIN_BITS;
-        weights[half - i] = one + other;
-        weights[half + i] = one - other;
+        spin->weights[half - i] = one + other;
+        spin->weights[half + i] = one - other;
+        spin->sum += 2 * one;
     }
 }
 
-/* From point `from` on, relative to the series' newest. */
-static int64_t spin_apply(const nn_spin* spin, const nn_series* series, unsigned component, unsigned from,
-                          unsigned points, const int64_t* weights)
+/* A sum of weight x point, relative to the series' newest. */
+static int64_t spin_say(const nn_spin* spin, const nn_series* series, unsigned component, int64_t sum)
 {
-    const int32_t* x = series->x[component] + from;
-    int64_t sum = 0;
-    for (unsigned i = 0; i < points; i++) sum += weights[i] * (spin->base[component] + x[i]);
-    return (sum >> SPIN_BITS) - spin->base[component];
+    int64_t base = spin_base(series, component);
+    return ((sum + spin->sum * base) >> SPIN_BITS) - base;
 }
 
-NN_PRIVATE bool nn_spin_judge(nn_spin* spin, const nn_field_plan* field, const nn_series* series, unsigned number,
-                              unsigned lead, int64_t errors[3])
+NN_PRIVATE bool nn_spin_judge(nn_spin* spin, nn_series* series, unsigned number, unsigned lead, int64_t errors[3])
 {
-    int64_t weights[SPIN_POINTS_MAX];
     unsigned points = 2u * spin_half[number] + 1;
-    if (lead + points > series->size) return false;
-    if (!spin->sought) spin_seek(spin, field, series);
-    if (!spin->found) return false;
+    if (lead + points > series->size || spin->rate == NN_SPIN_NONE) return false;
     unsigned windows = series->size - lead - points + 1;
     if (windows > NN_BANK_WINDOWS) windows = NN_BANK_WINDOWS;
-    spin_weigh(spin, spin_half[number], lead * 16, weights);
+    nn_series_load(series, lead + points + windows - 1);
+    spin_weigh(spin, spin_half[number], lead * 16);
     for (unsigned c = 0; c < 3; c++) {
         int64_t off[NN_BANK_WINDOWS];
-        for (unsigned i = 0; i < windows; i++) {
-            off[i] = series->x[c][i] - spin_apply(spin, series, c, lead + i, points, weights);
-        }
+        nn_bank_dots(series->x[c] + lead, spin->weights, spin->weighed, off);
+        for (unsigned i = 0; i < windows; i++) off[i] = series->x[c][i] - spin_say(spin, series, c, off[i]);
         errors[c] = nn_bank_weigh(off, windows);
     }
     return true;
 }
 
-NN_PRIVATE void nn_spin_predict(const nn_spin* spin, const nn_series* series, unsigned number, uint32_t lead_16,
+NN_PRIVATE void nn_spin_predict(nn_spin* spin, const nn_series* series, unsigned number, uint32_t lead_16,
                                 int64_t values[3])
 {
-    int64_t weights[SPIN_POINTS_MAX];
-    if (lead_16 > 16 * NN_BANK_LEAD_MAX) lead_16 = 16 * NN_BANK_LEAD_MAX;
-    spin_weigh(spin, spin_half[number], lead_16, weights);
+    if (lead_16 > 16 * NN_LEAD_MAX) lead_16 = 16 * NN_LEAD_MAX;
+    spin_weigh(spin, spin_half[number], lead_16);
     for (unsigned c = 0; c < 3; c++) {
-        values[c] = spin_apply(spin, series, c, 0, 2u * spin_half[number] + 1, weights);
+        values[c] = spin_say(spin, series, c, nn_bank_dot(series->x[c], spin->weights, spin->weighed));
     }
 }
 /* ---- end src/nn_spin.c ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_habits.h --------------------------------------------------------------------------------------- */
+/* nn_habits - what was found out about how a field moves, for as long as it counts.
+ *
+ * Which of the predictors for smooth motion do best is asked of a field's past only up to a tick that stays the same for a
+ * while (src/PROTOCOL.md "Prediction"): all frames until then, to all clients that have the same of that past, come to the
+ * same. So it is kept, under a hash of what it follows from. Whether it was kept makes no difference but of time.
+ */
+#ifndef NN_HABITS_H
+#define NN_HABITS_H
+
+
+#define NN_HABIT_NONE 255 /* as a predictor */
+
+typedef struct nn_habit {
+    uint64_t key;   /* 0: of nothing */
+    int32_t rate;   /* of a turn: see nn_spin */
+    uint16_t stamp; /* equal ones are of the same time */
+    uint8_t first;  /* the best predictors, or NN_HABIT_NONE */
+    uint8_t second;
+} nn_habit;
+
+/* Zero is a good beginning. */
+typedef struct nn_habits {
+    nn_habit* entries;
+    unsigned bits;
+    uint32_t crowded; /* how often one took the place of another of the same time */
+    uint32_t subject; /* of what is asked now: an entity's number */
+} nn_habits;
+
+NN_PRIVATE void nn_habits_reset(nn_habits* habits, nn_alloc* alloc);
+
+/* nn_habits_prepare - room, before what may keep some; without memory there is less. */
+NN_PRIVATE void nn_habits_prepare(nn_habits* habits, nn_alloc* alloc);
+
+/* nn_habits_find - what is kept under a key, or NULL. */
+NN_PRIVATE const nn_habit* nn_habits_find(const nn_habits* habits, uint64_t key);
+
+NN_PRIVATE void nn_habits_keep(nn_habits* habits, const nn_habit* habit);
+
+NN_INLINE uint64_t nn_habit_mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
+#endif
+/* ---- end src/nn_habits.h ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_habits.c --------------------------------------------------------------------------------------- */
+/* nn_habits - a table where each key has one place. */
+
+#define HABITS_BITS_FIRST 8
+#define HABITS_BITS_MAX 18
+#define HABITS_BITS_STEP 2
+
+NN_PRIVATE void nn_habits_reset(nn_habits* habits, nn_alloc* alloc)
+{
+    if (habits->entries) nn_alloc_give(alloc, habits->entries, sizeof(nn_habit) << habits->bits);
+    memset(habits, 0, sizeof *habits);
+}
+
+NN_PRIVATE void nn_habits_prepare(nn_habits* habits, nn_alloc* alloc)
+{
+    bool crowded = habits->entries && habits->crowded >> (habits->bits - 3) && habits->bits < HABITS_BITS_MAX;
+    if (habits->entries && !crowded) return;
+    unsigned bits = habits->entries ? habits->bits + HABITS_BITS_STEP : HABITS_BITS_FIRST;
+    habits->crowded = 0;
+    nn_habit* entries = (nn_habit*)nn_alloc_take(alloc, sizeof(nn_habit) << bits);
+    if (!entries) return;
+    nn_habits_reset(habits, alloc);
+    habits->entries = entries;
+    habits->bits = bits;
+}
+
+static nn_habit* habits_place(const nn_habits* habits, uint64_t key)
+{
+    return &habits->entries[key >> (64 - habits->bits)];
+}
+
+NN_PRIVATE const nn_habit* nn_habits_find(const nn_habits* habits, uint64_t key)
+{
+    if (!habits->entries) return NULL;
+    const nn_habit* habit = habits_place(habits, key);
+    return habit->key == key ? habit : NULL;
+}
+
+NN_PRIVATE void nn_habits_keep(nn_habits* habits, const nn_habit* habit)
+{
+    if (!habits->entries) return;
+    nn_habit* place = habits_place(habits, habit->key);
+    if (place->key && place->stamp == habit->stamp) habits->crowded++;
+    *place = *habit;
+}
+/* ---- end src/nn_habits.c ----------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_predict.h -------------------------------------------------------------------------------------- */
 /* nn_predict - what a state will be, from states that both sides surely have. Integers alone.
@@ -23810,63 +24321,58 @@ typedef struct nn_prediction {
  *
  *   timeline   at least one state
  *   leads      of the frame so far; NULL: none
+ *   habits     what is kept, its subject told; NULL: nothing
  */
 NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline, bool owner, nn_leads* leads,
-                           nn_prediction* prediction);
+                           nn_habits* habits, nn_prediction* prediction);
 
 #endif
 /* ---- end src/nn_predict.h ---------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_predict.c -------------------------------------------------------------------------------------- */
-/* nn_predict - the grid, and which predictor to believe for each field. */
+/* nn_predict - which predictor to believe for each field. */
 
 
-#define PREDICT_LEAD_MAX 64        /* steps that a predictor may look ahead */
-#define PREDICT_GAP_STEPS 4        /* a longer gap between known states is rest, not motion */
 #define PREDICT_FIXED (1 << 7)     /* of an error */
 #define PREDICT_EXACT INT64_C(48)  /* what rounding leaves */
 #define PREDICT_DOUBT INT64_C(96)  /* an error that may be chance */
-#define PREDICT_NEAR_POINTS 8      /* beyond the lead, that the first predictors look at */
 #define PREDICT_ROUGH INT64_C(256) /* an error of two steps */
 #define PREDICT_WEIGHT_MAX INT64_C(0xffffffff)
 #define PREDICT_COUNTER_RANGE 4096 /* integers of a smaller range count, they do not move */
+#define PREDICT_COUNTER_NEAR 2     /* predictors that those are tried with */
+#define PREDICT_GUESS_FIRST 2      /* from here on to riding they guess */
 #define PREDICT_RIDE_WINDOWS 2     /* riding is judged by */
+#define PREDICT_HABIT_STEPS 8      /* for so long what is smooth is not asked again how it moves */
+#define PREDICT_HABIT_POINTS 28    /* that are looked at then */
 #define PREDICT_SPIN_FIRST NN_BANK_NUMBERS
 #define PREDICT_RIDE_FIRST (PREDICT_SPIN_FIRST + NN_SPIN_NUMBERS)
 #define PREDICT_DRIFT_FIRST (PREDICT_RIDE_FIRST + NN_LEADS_ENTITY_MAX)
 #define PREDICT_COUNT (PREDICT_DRIFT_FIRST + NN_LEADS_ENTITY_MAX)
 
 /* What looks at more points is believed a little more, in sixteenths. */
-static const uint8_t predict_trust[PREDICT_COUNT] = {0, 0, 0, 0, 0, 0, 0, 4, 3, 2, 3, 3, 3, 3, 4, 5, 6, 6, 3, 3};
+static const uint8_t predict_trust[PREDICT_COUNT] = {0, 0, 0, 0, 0, 4, 3, 2, 3, 3, 4, 5, 6, 6, 3, 3};
 
-/* Points of the grid: the state at or before each, and how far towards it from the next newer one, in sixteenths. */
-typedef struct predict_grid {
-    const nn_timeline* timeline;
-    uint32_t size;
-    uint32_t lead_16; /* sixteenths of a step from the newest state to now */
-    uint32_t lead;    /* whole steps, for judging */
-    uint8_t at[NN_TIMELINE_MAX];
-    uint8_t share[NN_TIMELINE_MAX]; /* 16: the state itself */
-    uint32_t ticks[NN_TIMELINE_MAX];
-    bool even;                           /* every point is a state */
+/* An entity whose fields are predicted. */
+typedef struct predict_subject {
+    nn_grid grid;
     nn_lead* leads[NN_LEADS_ENTITY_MAX]; /* that it may follow */
     unsigned lead_count;
     const nn_field_plan* position; /* what riding is about */
     const nn_field_plan* rotation;
-} predict_grid;
+    nn_habits* habits;
+    bool anchored;   /* the following are known */
+    unsigned anchor; /* the point from which on habits are found out */
+    unsigned points; /* that they are found out from; 0: too few */
+    uint64_t key;    /* of all that they follow from but the field */
+} predict_subject;
 
 /* A field on its way to a prediction. */
 typedef struct predict_race {
     const nn_field_plan* field;
-    const predict_grid* grid;
-    unsigned lead;     /* that predictors are judged over */
-    unsigned largest;  /* QUAT: the component that is left out */
-    bool turned;       /* QUAT: a state has left out another one */
-    int64_t before[4]; /* QUAT: the state before, then */
-    int64_t angle;     /* ANGLE: the state before, and with its turns */
-    int64_t followed;
+    predict_subject* subject;
     nn_series series;
     nn_spin spin;
+    unsigned lead; /* that predictors are judged over */
     unsigned best;
     unsigned second;
     int64_t least; /* what it is best by */
@@ -23880,215 +24386,24 @@ static int64_t predict_clamp(int64_t value, int64_t min, int64_t max)
     return value < min ? min : value > max ? max : value;
 }
 
-/* ---- the grid */
-
-static void predict_lay_grid(const nn_timeline* timeline, predict_grid* grid)
+/* A sum of components' errors to one. */
+static int64_t predict_mean(int64_t sum, unsigned count)
 {
-    uint32_t step = UINT32_MAX;
-    for (uint32_t i = 0; i + 1 < timeline->count && i < NN_QUIET_STATES; i++) {
-        uint32_t gap = timeline->ticks[i] - timeline->ticks[i + 1];
-        if (gap < step) step = gap;
-    }
-    uint32_t ahead = timeline->now - timeline->ticks[0];
-    if (timeline->count < 2) step = ahead;
-    grid->timeline = timeline;
-    grid->lead_16 = (uint32_t)nn_min_u64((uint64_t)ahead * 16 / step, PREDICT_LEAD_MAX * 16);
-    grid->lead = (uint32_t)nn_min_u64(nn_max_u64(((uint64_t)ahead + step / 2) / step, 1), NN_BANK_LEAD_MAX);
-    uint32_t state = 0;
-    uint32_t reach = timeline->ticks[0] - timeline->ticks[timeline->count - 1];
-    grid->even = true;
-    for (grid->size = 0; grid->size < NN_TIMELINE_MAX; grid->size++) {
-        uint64_t back = (uint64_t)grid->size * step;
-        if (back > reach) break;
-        uint32_t tick = timeline->ticks[0] - (uint32_t)back;
-        while (timeline->ticks[state] > tick) state++;
-        uint32_t share = 16;
-        if (timeline->ticks[state] != tick) {
-            uint32_t newer = timeline->ticks[state - 1];
-            uint32_t gap = newer - timeline->ticks[state];
-            if (gap <= (uint64_t)PREDICT_GAP_STEPS * step) share = (newer - tick) * 16 / gap;
-        }
-        grid->at[grid->size] = (uint8_t)state;
-        grid->share[grid->size] = (uint8_t)share;
-        grid->ticks[grid->size] = tick;
-        if (state != grid->size || timeline->ticks[state] != tick) grid->even = false;
-    }
+    return count == 1 ? sum : count == 2 ? sum / 2 : sum / 3;
 }
 
-/* ---- series */
-
-/* A quaternion without its component `largest`, its sign such that it goes on from the state before. What comes first has
- * it positive; from the first state on that leaves out another one, all four are looked at. */
-static void predict_load_quaternion(predict_race* race, uint32_t state, const uint32_t* words, int64_t values[3])
+static void predict_begin(predict_race* race, const nn_field_plan* field, predict_subject* subject, unsigned from,
+                          unsigned points)
 {
-    const nn_field_plan* field = race->field;
-    int64_t middle = (int64_t)(field->range / 2) * 16;
-    if (words[0] == race->largest && !race->turned) {
-        for (unsigned i = 0; i < 3; i++) values[i] = (int64_t)words[1 + i] * 16;
-        return;
-    }
-    int64_t q[4];
-    unsigned place = 0;
-    if (!race->turned) nn_quaternion_unfold(field, race->grid->timeline->rows[state - 1] + field->word, race->before);
-    race->turned = true;
-    nn_quaternion_unfold(field, words, q);
-    int64_t along = 0;
-    for (unsigned i = 0; i < 4; i++) along += q[i] * race->before[i];
-    for (unsigned i = 0; i < 4; i++) {
-        race->before[i] = along < 0 ? -q[i] : q[i];
-        if (i != race->largest) values[place++] = race->before[i] + middle;
-    }
-}
-
-/* A state's components in sixteenths. States are loaded one by one, newest first. */
-static void predict_load(predict_race* race, uint32_t state, int64_t values[3])
-{
-    const nn_field_plan* field = race->field;
-    const uint32_t* words = race->grid->timeline->rows[state] + field->word;
-    if (field->kind == NECPNET_FIELD_QUAT) {
-        predict_load_quaternion(race, state, words, values);
-        return;
-    }
-    for (unsigned i = 0; i < field->components; i++) values[i] = (int64_t)words[i] * 16;
-}
-
-/* Angles are followed the short way round, from state to newer state. newer: that one as it is in its row, followed: as it
- * was followed. */
-static void predict_follow(const nn_field_plan* field, int64_t newer, int64_t followed, int64_t* value)
-{
-    int64_t turn = ((int64_t)field->range + 1) * 16;
-    int64_t way = *value - newer;
-    if (way > turn / 2) way -= turn;
-    if (way < -(turn / 2)) way += turn;
-    *value = followed + way;
-}
-
-/* The next older state of an angle: its turns are counted. */
-static void predict_load_angle(predict_race* race, uint32_t state, int64_t* value)
-{
-    predict_load(race, state, value);
-    int64_t raw = *value;
-    if (state > 0) predict_follow(race->field, race->angle, race->followed, value);
-    race->angle = raw;
-    race->followed = *value;
-}
-
-static void predict_load_state(predict_race* race, uint32_t state, int64_t values[3])
-{
-    if (race->field->kind == NECPNET_FIELD_ANGLE) {
-        predict_load_angle(race, state, values);
-    } else {
-        predict_load(race, state, values);
-    }
-}
-
-/* What is far away is looked at coarsely: by how many bits, the nearest points say. */
-static void predict_scale(predict_race* race, int64_t (*raw)[NN_TIMELINE_MAX])
-{
-    nn_series* series = &race->series;
-    unsigned near = race->lead + PREDICT_NEAR_POINTS;
-    for (unsigned c = 0; c < series->count; c++) {
-        uint64_t most = 0;
-        for (unsigned i = 0; i < near && i < series->size; i++) {
-            most = nn_max_u64(most, (uint64_t)(raw[c][i] < 0 ? -raw[c][i] : raw[c][i]));
-        }
-        unsigned bits = nn_bits_for(most);
-        series->scale[c] = (uint8_t)(bits > NN_SERIES_BITS ? bits - NN_SERIES_BITS : 0);
-    }
-}
-
-static void predict_keep(predict_race* race, unsigned to, int64_t (*raw)[NN_TIMELINE_MAX])
-{
-    nn_series* series = &race->series;
-    if (!series->loaded) predict_scale(race, raw);
-    for (unsigned c = 0; c < series->count; c++) {
-        unsigned scale = series->scale[c];
-        for (unsigned i = series->loaded; i < to; i++) {
-            int64_t value = raw[c][i] >> scale;
-            value = value > NN_SERIES_FAR ? NN_SERIES_FAR : value;
-            series->x[c][i] = (int32_t)(value < -NN_SERIES_FAR ? -NN_SERIES_FAR : value);
-        }
-    }
-    series->loaded = to;
-}
-
-/* Points up to `to` at least, from what is loaded on. An even grid: its points are the states. */
-static void predict_load_even(predict_race* race, unsigned to)
-{
-    nn_series* series = &race->series;
-    int64_t raw[3][NN_TIMELINE_MAX];
-    int64_t value[3] = {0, 0, 0};
-    bool quaternion = race->field->kind == NECPNET_FIELD_QUAT;
-    bool plain = race->field->kind != NECPNET_FIELD_ANGLE;
-    unsigned first = race->field->word + (quaternion ? 1u : 0u);
-    for (unsigned i = series->loaded; i < to; i++) {
-        const uint32_t* words = race->grid->timeline->rows[i] + first;
-        if (plain && (!quaternion || (words[-1] == race->largest && !race->turned))) {
-            for (unsigned c = 0; c < series->count; c++) raw[c][i] = (int64_t)words[c] * 16 - series->base[c];
-            continue;
-        }
-        predict_load_state(race, i, value);
-        for (unsigned c = 0; c < series->count; c++) raw[c][i] = value[c] - series->base[c];
-    }
-    predict_keep(race, to, raw);
-}
-
-static void predict_load_uneven(predict_race* race)
-{
-    const predict_grid* grid = race->grid;
-    nn_series* series = &race->series;
-    int64_t raw[3][NN_TIMELINE_MAX];
-    int64_t newer[3] = {0, 0, 0};
-    int64_t value[3] = {0, 0, 0};
-    uint32_t state = UINT32_MAX;
-    for (uint32_t i = 0; i < grid->size; i++) {
-        while (state != grid->at[i]) {
-            state++;
-            memcpy(newer, value, sizeof newer);
-            predict_load_state(race, state, value);
-        }
-        int64_t share = grid->share[i];
-        for (unsigned c = 0; c < series->count; c++) {
-            int64_t mixed = share == 16 ? value[c] : (value[c] * share + newer[c] * (16 - share)) / 16;
-            raw[c][i] = mixed - series->base[c];
-        }
-    }
-    predict_keep(race, grid->size, raw);
-}
-
-static void predict_load_points(predict_race* race, unsigned to)
-{
-    unsigned size = race->grid->size;
-    if (to > size) to = size;
-    if (race->series.loaded >= to) return;
-    if (race->grid->even) {
-        predict_load_even(race, to);
-    } else {
-        predict_load_uneven(race);
-    }
-}
-
-static void predict_begin(predict_race* race, const nn_field_plan* field, const predict_grid* grid)
-{
-    int64_t value[3] = {0, 0, 0};
-    nn_series* series = &race->series;
     race->field = field;
-    race->grid = grid;
-    race->largest = grid->timeline->rows[0][field->word]; /* of a QUAT */
-    race->turned = false;
-    race->spin.sought = race->spin.found = false;
-    series->count = field->components;
-    series->size = grid->size;
-    series->loaded = 0;
-    series->summed = false;
-    predict_load(race, 0, value);
-    for (unsigned c = 0; c < series->count; c++) {
-        series->base[c] = value[c];
-        memset(series->x[c] + grid->size, 0, NN_BANK_WINDOWS * sizeof series->x[c][0]);
-    }
-    race->lead = grid->lead;
-    if (race->lead > (grid->size - 1) / 2) race->lead = (grid->size - 1) / 2;
-    if (race->lead < 1) race->lead = 1;
+    race->subject = subject;
+    nn_series_begin(&race->series, field, &subject->grid, from, points);
+    race->lead = nn_series_lead(&race->series);
+    race->spin.rate = NN_SPIN_NONE;
+    race->spin.weighed = 0;
+    race->best = race->second = 0;
+    race->least = race->next = INT64_MAX;
+    memset(race->error, 0, sizeof race->error);
 }
 
 /* ---- riding on another entity */
@@ -24101,12 +24416,12 @@ static int64_t predict_point(const predict_race* race, unsigned component, unsig
 /* What the state at point `from` becomes when it goes along with a lead up to a tick, from the newest point on. */
 static bool predict_ride(const predict_race* race, nn_lead* lead, unsigned from, uint32_t to, int64_t values[3])
 {
-    const predict_grid* grid = race->grid;
     const nn_field_plan* field = race->field;
-    if (from >= grid->size || grid->timeline->ticks[grid->at[from]] != grid->ticks[from]) return false;
-    uint32_t tick = grid->ticks[from];
-    const uint32_t* words = grid->timeline->rows[grid->at[from]] + field->word;
-    if (field == grid->position) {
+    const uint32_t* words = nn_grid_state(&race->subject->grid, from);
+    if (!words) return false;
+    words += field->word;
+    uint32_t tick = nn_grid_tick(&race->subject->grid, from);
+    if (field == race->subject->position) {
         int64_t position[3] = {(int64_t)words[0] * 16, (int64_t)words[1] * 16, 0};
         if (field->components == 3) position[2] = (int64_t)words[2] * 16;
         if (!nn_lead_carry(lead, field, tick, to, position, values)) return false;
@@ -24117,8 +24432,9 @@ static bool predict_ride(const predict_race* race, nn_lead* lead, unsigned from,
         nn_quaternion_unfold(field, words, before);
         if (!nn_lead_turn_with(lead, tick, to, before, after)) return false;
         for (unsigned i = 0; i < 4; i++) {
-            if (i == race->largest) continue;
-            values[place++] = (after[race->largest] < 0 ? -after[i] : after[i]) + (int64_t)(field->range / 2) * 16;
+            if (i == race->series.largest) continue;
+            values[place++] =
+                (after[race->series.largest] < 0 ? -after[i] : after[i]) + (int64_t)(field->range / 2) * 16;
         }
     }
     for (unsigned c = 0; c < field->components; c++) values[c] -= race->series.base[c];
@@ -24130,8 +24446,8 @@ static bool predict_drift(const predict_race* race, nn_lead* lead, unsigned from
                           int64_t values[3])
 {
     int64_t last[3];
-    if (from + 1 >= race->grid->size || !predict_ride(race, lead, from, to, values) ||
-        !predict_ride(race, lead, from + 1, race->grid->ticks[from], last)) {
+    if (!predict_ride(race, lead, from, to, values) ||
+        !predict_ride(race, lead, from + 1, nn_grid_tick(&race->subject->grid, from), last)) {
         return false;
     }
     for (unsigned c = 0; c < race->series.count; c++) {
@@ -24143,7 +24459,7 @@ static bool predict_drift(const predict_race* race, nn_lead* lead, unsigned from
 static bool predict_along(const predict_race* race, unsigned predictor, unsigned from, uint32_t to, int64_t lead_16,
                           int64_t values[3])
 {
-    nn_lead* const* leads = race->grid->leads;
+    nn_lead* const* leads = race->subject->leads;
     if (predictor < PREDICT_DRIFT_FIRST)
         return predict_ride(race, leads[predictor - PREDICT_RIDE_FIRST], from, to, values);
     return predict_drift(race, leads[predictor - PREDICT_DRIFT_FIRST], from, to, lead_16, values);
@@ -24155,7 +24471,7 @@ static bool predict_judge_along(const predict_race* race, unsigned predictor, in
     unsigned windows = 0;
     for (; windows < PREDICT_RIDE_WINDOWS; windows++) {
         int64_t values[3];
-        uint32_t to = race->grid->ticks[windows];
+        uint32_t to = nn_grid_tick(&race->subject->grid, windows);
         if (!predict_along(race, predictor, windows + race->lead, to, race->lead * 16, values)) break;
         for (unsigned c = 0; c < race->series.count; c++) off[c][windows] = predict_point(race, c, windows) - values[c];
     }
@@ -24165,87 +24481,148 @@ static bool predict_judge_along(const predict_race* race, unsigned predictor, in
 
 /* ---- the race */
 
-static bool predict_judge(predict_race* race, unsigned predictor, int64_t errors[3])
+/* A predictor, and how far off it was. */
+static void predict_enter(predict_race* race, unsigned predictor, const int64_t errors[3])
 {
-    if (predictor < PREDICT_SPIN_FIRST) return nn_bank_judge(&race->series, predictor, race->lead, errors);
-    if (predictor >= PREDICT_RIDE_FIRST) return predict_judge_along(race, predictor, errors);
-    return nn_spin_judge(&race->spin, race->field, &race->series, predictor - PREDICT_SPIN_FIRST, race->lead, errors);
-}
-
-/* Whether it sees enough. */
-static bool predict_try(predict_race* race, unsigned predictor)
-{
-    int64_t errors[3] = {0, 0, 0};
-    int64_t rough = PREDICT_ROUGH * (int64_t)race->series.count;
-    if (!predict_judge(race, predictor, errors)) return false;
-    int64_t error = errors[0] + errors[1] + errors[2];
-    if (predictor >= 4 && predictor < PREDICT_RIDE_FIRST && error > rough)
-        error += (error - rough) / 8; /* it guesses */
-    int64_t doubt = predictor < PREDICT_RIDE_FIRST ? PREDICT_DOUBT * (int64_t)race->series.count : error;
+    unsigned count = race->series.count;
+    int64_t rough = PREDICT_ROUGH * (int64_t)count;
+    int64_t error = errors[0];
+    for (unsigned c = 1; c < count; c++) error += errors[c];
+    if (predictor >= PREDICT_GUESS_FIRST && predictor < PREDICT_RIDE_FIRST && error > rough)
+        error += (error - rough) / 8;
+    int64_t doubt = predictor < PREDICT_RIDE_FIRST ? PREDICT_DOUBT * (int64_t)count : error;
     error -= (error < doubt ? error : doubt) * predict_trust[predictor] / 16;
     if (error < race->least) {
         race->next = race->least;
         race->second = race->best;
         race->least = error;
         race->best = predictor;
-        memcpy(race->error, errors, sizeof errors);
+        for (unsigned c = 0; c < count; c++) race->error[c] = errors[c];
     } else if (error < race->next) {
         race->next = error;
         race->second = predictor;
     }
-    return true;
 }
 
-/* What looks far back, for what is smooth: lines if it goes straight on, else curves; waves for what turns. */
+/* Of those for what is smooth; if it sees enough. */
+static void predict_try(predict_race* race, unsigned predictor)
+{
+    int64_t errors[3] = {0, 0, 0};
+    bool sees = predictor < PREDICT_SPIN_FIRST
+                    ? nn_bank_judge(&race->series, predictor, race->lead, errors)
+                    : nn_spin_judge(&race->spin, &race->series, predictor - PREDICT_SPIN_FIRST, race->lead, errors);
+    if (sees) predict_enter(race, predictor, errors);
+}
+
+/* ---- habits: what is smooth is asked how it moves as of a tick that stays the same for some steps */
+
+/* From which point on: a state. And what there is from there on. */
+static void predict_anchor(predict_subject* subject)
+{
+    const nn_grid* grid = &subject->grid;
+    const uint32_t* ticks = grid->timeline->ticks;
+    unsigned at = ticks[0] / grid->step % PREDICT_HABIT_STEPS;
+    subject->anchored = true;
+    subject->points = 0;
+    while (at < grid->size && !nn_grid_state(grid, at)) at++;
+    if (at >= grid->size) return;
+    unsigned points = grid->size - at < PREDICT_HABIT_POINTS ? grid->size - at : PREDICT_HABIT_POINTS;
+    uint64_t key = (uint64_t)(subject->habits ? subject->habits->subject : 0) << 32 | nn_grid_tick(grid, at);
+    key = nn_habit_mix(0, key);
+    key = nn_habit_mix(key, (uint64_t)grid->step << 32 | points << 8 | grid->lead << 1 | (grid->lead_16 % 16 == 0));
+    for (unsigned i = 0; !grid->even && i < points; i++) {
+        key = nn_habit_mix(key, (uint64_t)ticks[grid->at[at + i]] << 8 | grid->share[at + i]);
+    }
+    subject->anchor = at;
+    subject->points = points;
+    subject->key = key;
+}
+
+/* Tries all of them. A second one counts while it is not much worse than the best. */
+static void predict_find_habit(predict_subject* subject, const nn_field_plan* field, nn_habit* habit)
+{
+    predict_race race;
+    predict_begin(&race, field, subject, subject->anchor, subject->points);
+    race.best = race.second = NN_HABIT_NONE;
+    nn_series_load(&race.series, subject->points);
+    if (field->kind == NECPNET_FIELD_QUAT) race.spin.rate = nn_spin_seek(&race.series);
+    predict_try(&race, NN_BANK_LINE);
+    if (race.spin.rate != NN_SPIN_NONE) {
+        for (unsigned i = 0; i < NN_SPIN_NUMBERS; i++) predict_try(&race, PREDICT_SPIN_FIRST + i);
+    } else {
+        unsigned most = subject->grid.lead_16 % 16 ? NN_BANK_CUBIC : NN_BANK_NUMBERS;
+        for (unsigned i = NN_BANK_LINE + 1; i < most; i++) predict_try(&race, i);
+        predict_try(&race, NN_BANK_WIDE);
+    }
+    if (race.least > PREDICT_ROUGH * (int64_t)race.series.count) return; /* none is worth asking */
+    habit->rate = race.spin.rate;
+    habit->first = (uint8_t)race.best;
+    if (race.next <= 2 * race.least + PREDICT_DOUBT * (int64_t)race.series.count) habit->second = (uint8_t)race.second;
+}
+
+static nn_habit predict_habit(predict_subject* subject, const nn_field_plan* field)
+{
+    nn_habit habit = {0, NN_SPIN_NONE, 0, NN_HABIT_NONE, NN_HABIT_NONE};
+    if (!subject->anchored) predict_anchor(subject);
+    if (!subject->points) return habit;
+    nn_habits* habits = subject->habits;
+    if (habits) {
+        const uint32_t* newest = nn_grid_state(&subject->grid, subject->anchor) + field->word;
+        uint64_t key = nn_habit_mix(subject->key, (uint64_t)field->word << 32 | newest[field->words - 1u]);
+        habit.key = nn_habit_mix(key, newest[0]) | 1;
+        const nn_habit* kept = nn_habits_find(habits, habit.key);
+        if (kept) return *kept;
+    }
+    predict_find_habit(subject, field, &habit);
+    habit.stamp = (uint16_t)nn_grid_tick(&subject->grid, subject->anchor);
+    if (habits) nn_habits_keep(habits, &habit);
+    return habit;
+}
+
+/* ---- */
+
+static void predict_choose_lead(predict_race* race)
+{
+    const predict_subject* subject = race->subject;
+    bool position = race->field == subject->position;
+    int64_t errors[3];
+    if (!position && race->field != subject->rotation) return;
+    for (unsigned i = 0; i < subject->lead_count; i++) {
+        if (predict_judge_along(race, PREDICT_RIDE_FIRST + i, errors))
+            predict_enter(race, PREDICT_RIDE_FIRST + i, errors);
+        if (position && predict_judge_along(race, PREDICT_DRIFT_FIRST + i, errors)) {
+            predict_enter(race, PREDICT_DRIFT_FIRST + i, errors);
+        }
+    }
+}
+
 static void predict_choose_smooth(predict_race* race)
 {
-    predict_load_points(race, race->grid->size);
-    predict_try(race, 7);
-    if (race->field->kind == NECPNET_FIELD_QUAT) {
-        unsigned tries = 2;
-        for (unsigned i = NN_SPIN_NUMBERS; i-- > 0 && tries;) tries -= predict_try(race, PREDICT_SPIN_FIRST + i);
-        if (race->spin.found) return;
-    } else {
-        predict_try(race, 8);
-        if (race->best == 7 || race->best == 8) return;
-    }
-    predict_try(race, 6);
-    predict_try(race, 9);
-    predict_try(race, 10);
-    if (race->grid->lead_16 % 16 || race->least <= PREDICT_EXACT * (int64_t)race->series.count) return;
-    predict_try(race, NN_BANK_CUBIC);
-    predict_try(race, NN_BANK_CUBIC + 1);
+    nn_habit habit = predict_habit(race->subject, race->field);
+    if (habit.first == NN_HABIT_NONE) return;
+    race->spin.rate = habit.rate;
+    predict_try(race, habit.first);
+    race->second = race->best;
+    if (race->least <= PREDICT_EXACT * (int64_t)race->series.count || habit.second == NN_HABIT_NONE) return;
+    predict_try(race, habit.second);
 }
 
 static void predict_choose(predict_race* race, bool counter)
 {
-    const predict_grid* grid = race->grid;
-    int64_t rough = PREDICT_ROUGH * (int64_t)race->series.count;
-    race->best = race->second = 0;
-    race->least = race->next = INT64_MAX;
-    memset(race->error, 0, sizeof race->error);
-    predict_load_points(race, race->lead + PREDICT_NEAR_POINTS);
-    predict_try(race, 0);
-    predict_try(race, 1);
-    predict_try(race, counter ? 2 : 5);
-    if (race->field == grid->position || race->field == grid->rotation) {
-        for (unsigned i = 0; i < grid->lead_count; i++) {
-            predict_try(race, PREDICT_RIDE_FIRST + i);
-            if (race->field == grid->position) predict_try(race, PREDICT_DRIFT_FIRST + i);
-        }
+    const nn_grid* grid = &race->subject->grid;
+    unsigned count = race->series.count;
+    nn_series_load(&race->series, race->lead + NN_NEAR_POINTS);
+    if (!counter) predict_choose_smooth(race);
+    if (race->least > PREDICT_EXACT * (int64_t)count) {
+        for (unsigned i = 0; i < (counter ? PREDICT_COUNTER_NEAR : NN_BANK_NEAR); i++) predict_try(race, i);
+        if (race->subject->lead_count) predict_choose_lead(race);
     }
-    if (!counter) {
-        predict_try(race, 4);
-        predict_try(race, 2);
-        predict_try(race, 3);
-        if (race->least <= rough) predict_choose_smooth(race);
-    }
-    race->mean = 0;
-    for (unsigned c = 0; c < race->series.count; c++) {
+    int64_t sum = 0;
+    for (unsigned c = 0; c < count; c++) {
         if (race->lead < grid->lead) race->error[c] = race->error[c] * (int64_t)grid->lead / (int64_t)race->lead;
-        race->mean += race->error[c];
+        sum += race->error[c];
     }
-    race->mean /= race->series.count;
+    race->mean = predict_mean(sum, count);
 }
 
 /* ---- fields */
@@ -24256,9 +24633,9 @@ static uint32_t predict_limit(int64_t error)
 }
 
 /* What a predictor says, in sixteenths from the newest point; none of it if it cannot. */
-static void predict_by(const predict_race* race, unsigned predictor, int64_t values[3])
+static void predict_by(predict_race* race, unsigned predictor, int64_t values[3])
 {
-    const predict_grid* grid = race->grid;
+    const nn_grid* grid = &race->subject->grid;
     memset(values, 0, 3 * sizeof *values);
     if (predictor < PREDICT_SPIN_FIRST) {
         for (unsigned c = 0; c < race->series.count; c++) {
@@ -24272,12 +24649,13 @@ static void predict_by(const predict_race* race, unsigned predictor, int64_t val
 }
 
 /* Values of the best predictor, and the errors to expect. */
-static void predict_values(const predict_race* race, int64_t* values, uint32_t* errors, int8_t* leans)
+static void predict_values(predict_race* race, int64_t* values, uint32_t* errors, int8_t* leans)
 {
     int64_t best[3];
     int64_t second[3];
     predict_by(race, race->best, best);
-    predict_by(race, race->second, second);
+    memcpy(second, best, sizeof second);
+    if (race->second != race->best) predict_by(race, race->second, second);
     for (unsigned c = 0; c < race->series.count; c++) {
         int64_t lean = second[c] - best[c];
         int64_t apart = (lean < 0 ? -lean : lean) * (PREDICT_FIXED / 16);
@@ -24288,7 +24666,7 @@ static void predict_values(const predict_race* race, int64_t* values, uint32_t* 
     }
 }
 
-static void predict_numbers(const predict_race* race, nn_prediction* prediction)
+static void predict_numbers(predict_race* race, nn_prediction* prediction)
 {
     int64_t values[3];
     const nn_field_plan* field = race->field;
@@ -24307,7 +24685,7 @@ static void predict_numbers(const predict_race* race, nn_prediction* prediction)
     }
 }
 
-static void predict_quaternion(const predict_race* race, unsigned index, nn_prediction* prediction)
+static void predict_quaternion(predict_race* race, unsigned index, nn_prediction* prediction)
 {
     const nn_field_plan* field = race->field;
     int64_t values[3];
@@ -24315,7 +24693,7 @@ static void predict_quaternion(const predict_race* race, unsigned index, nn_pred
     int64_t middle = (int64_t)(field->range / 2);
     int64_t left = nn_quaternion_square(field);
     int64_t second = 0;
-    unsigned largest = race->largest & 3;
+    unsigned largest = race->series.largest & 3;
     unsigned place = 0;
     predict_values(race, values, prediction->error + field->word + 1, prediction->lean + field->word + 1);
     for (unsigned i = 0; i < 4; i++) {
@@ -24363,7 +24741,7 @@ static bool predict_is_number(const nn_field_plan* field)
     }
 }
 
-static void predict_field(const nn_field_plan* field, unsigned index, const predict_grid* grid,
+static void predict_field(const nn_field_plan* field, unsigned index, predict_subject* subject,
                           nn_prediction* prediction)
 {
     predict_race race;
@@ -24375,7 +24753,7 @@ static void predict_field(const nn_field_plan* field, unsigned index, const pred
         }
         return;
     }
-    predict_begin(&race, field, grid);
+    predict_begin(&race, field, subject, 0, subject->grid.size);
     predict_choose(&race, predict_is_counter(field));
     prediction->group_error[index] = predict_limit(race.mean);
     if (field->kind == NECPNET_FIELD_QUAT) {
@@ -24388,45 +24766,55 @@ static void predict_field(const nn_field_plan* field, unsigned index, const pred
 /* Fields that were not the same in the newest states. */
 static uint64_t predict_find_moving(const nn_type_plan* plan, const nn_timeline* timeline)
 {
+    uint32_t differs[NN_ROW_WORDS_MAX];
     uint64_t moving = 0;
     const uint32_t* newest = timeline->rows[0];
+    unsigned words = plan->row_words;
+    memset(differs, 0, words * sizeof *differs);
     for (uint32_t i = 1; i < timeline->count && i < NN_QUIET_STATES; i++) {
         const uint32_t* older = timeline->rows[i];
-        if (older == newest || !memcmp(older, newest, plan->row_words * sizeof *newest)) continue;
-        for (unsigned j = 0; j < plan->field_count; j++) {
-            const nn_field_plan* field = &plan->fields[j];
-            if (moving >> j & 1) continue;
-            for (unsigned k = field->word; k < (unsigned)field->word + field->words; k++) {
-                if (newest[k] == older[k]) continue;
-                moving |= UINT64_C(1) << j;
-                break;
-            }
+        if (older == newest) continue;
+        unsigned k = 0;
+        for (; k + 4 <= words; k += 4) {
+            differs[k] |= newest[k] ^ older[k];
+            differs[k + 1] |= newest[k + 1] ^ older[k + 1];
+            differs[k + 2] |= newest[k + 2] ^ older[k + 2];
+            differs[k + 3] |= newest[k + 3] ^ older[k + 3];
         }
+        for (; k < words; k++) differs[k] |= newest[k] ^ older[k];
+    }
+    for (unsigned j = 0; j < plan->field_count; j++) {
+        const nn_field_plan* field = &plan->fields[j];
+        uint32_t any = 0;
+        for (unsigned k = 0; k < field->words; k++) any |= differs[field->word + k];
+        moving |= (uint64_t)(any != 0) << j;
     }
     return moving;
 }
 
 NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline, bool owner, nn_leads* leads,
-                           nn_prediction* prediction)
+                           nn_habits* habits, nn_prediction* prediction)
 {
-    predict_grid grid;
+    predict_subject subject;
     NN_ASSERT(timeline->count >= 1 && timeline->count <= NN_TIMELINE_MAX);
     memcpy(prediction->row, timeline->rows[0], plan->row_words * sizeof(uint32_t));
     prediction->moving = 0;
     uint64_t moving = predict_find_moving(plan, timeline);
     if (!moving) return;
-    predict_lay_grid(timeline, &grid);
-    grid.position = grid.rotation = NULL;
-    grid.lead_count = leads && leads->count ? nn_leads_of(leads, plan, timeline->rows[0], grid.leads) : 0;
-    if (grid.lead_count) {
-        grid.position = nn_lead_position(plan);
-        grid.rotation = nn_lead_rotation(plan);
+    nn_grid_lay(&subject.grid, timeline);
+    subject.habits = habits;
+    subject.anchored = false;
+    subject.position = subject.rotation = NULL;
+    subject.lead_count = leads && leads->count ? nn_leads_of(leads, plan, timeline->rows[0], subject.leads) : 0;
+    if (subject.lead_count) {
+        subject.position = nn_lead_position(plan);
+        subject.rotation = nn_lead_rotation(plan);
     }
     for (; moving; moving &= moving - 1) {
         unsigned i = nn_lowest_bit(moving);
         if (!nn_field_visible(&plan->fields[i], owner)) continue;
         prediction->moving |= UINT64_C(1) << i;
-        predict_field(&plan->fields[i], i, &grid, prediction);
+        predict_field(&plan->fields[i], i, &subject, prediction);
     }
 }
 /* ---- end src/nn_predict.c ---------------------------------------------------------------------------------------- */
@@ -24493,7 +24881,7 @@ static uint32_t codec_mean_error(const nn_field_plan* field, const nn_prediction
     uint64_t sum = 0;
     unsigned count = field->components;
     for (unsigned i = 0; i < count; i++) sum += prediction->error[codec_word(field, i)];
-    return (uint32_t)(sum / count);
+    return (uint32_t)(count == 3 ? sum / 3 : count == 2 ? sum / 2 : sum);
 }
 
 static unsigned codec_changed_context(const nn_field_plan* field, const nn_prediction* prediction, unsigned* out_class)
@@ -24596,7 +24984,7 @@ typedef struct codec_field {
 
 static unsigned codec_class(const codec_field* at, unsigned component, unsigned* out_shift)
 {
-    uint64_t mean = component ? at->seen * 128 / component : 0;
+    uint64_t mean = component == 2 ? at->seen * 64 : component ? at->seen * 128 : 0;
     *out_shift = 0;
     if (at->fresh && !component) return NN_CLASS_NEW;
     if (at->fresh) return nn_coder_class((uint32_t)nn_min_u64(mean, UINT32_MAX), out_shift);
@@ -26393,6 +26781,7 @@ typedef struct nn_world_grid {
 typedef struct nn_world_coding {
     nn_prediction prediction;
     nn_leads leads; /* of the frame at hand */
+    nn_habits habits;
     nn_thin thin;
     nn_thin_undo undo;  /* a record that may find no room */
     nn_thin thin_leads; /* the leads, which may find none either */
@@ -26725,6 +27114,7 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc_give(to, world->motions, world->slot_capacity * sizeof(nn_world_motion));
     nn_alloc_give(to, world->scratch_row, world_row_words_max(world->schema) * sizeof(uint32_t));
     nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
+    if (world->coding) nn_habits_reset(&world->coding->habits, to);
     nn_alloc_give(to, world->coding, sizeof(nn_world_coding));
     nn_alloc_give(to, world->cache.records, world->cache.capacity * sizeof(nn_cached_record));
     nn_alloc_give(to, world->grids, (size_t)world->schema->type_count * sizeof(nn_world_grid));
@@ -30417,6 +30807,16 @@ static bool follower_is_thin(const nn_follower* follower, uint8_t type)
 
 /* ---- records */
 
+static void follower_predict(necpnet_world* world, const follower_writing* writing, const nn_follower_state* state,
+                             const nn_timeline* timeline, bool owner)
+{
+    nn_world_coding* coding = world->coding;
+    const nn_world_slot* slot = &world->slots[state->place];
+    coding->habits.subject = nn_entity_of(state->generation, state->place);
+    nn_predict(&world->schema->plans[slot->type], timeline, owner, writing->leading ? NULL : &coding->leads,
+               &coding->habits, &coding->prediction);
+}
+
 /* An update. False if the client lacks what it would follow from; then nothing was written. */
 static bool follower_write_update(const nn_follower* follower, follower_writing* writing,
                                   const nn_follower_state* state, const nn_follower_recent* recent, bool special)
@@ -30441,7 +30841,7 @@ static bool follower_write_update(const nn_follower* follower, follower_writing*
     }
     if (!nn_follower_timeline(follower, state, recent, &writing->known, &timeline)) return false;
     size_t from = encoder->bits.bit_count;
-    nn_predict(plan, &timeline, owner, writing->leading ? NULL : &world->coding->leads, &world->coding->prediction);
+    follower_predict(world, writing, state, &timeline, owner);
     encoder->plain = !follower_is_thin(follower, slot->type);
     nn_codec_write(encoder, plan, &world->coding->prediction, nn_world_row(world, slot, slot->version), owner, special);
     world->statistics.records_made++;
@@ -30472,7 +30872,7 @@ static void follower_write_skip(const nn_follower* follower, follower_writing* w
     uint32_t count = nn_follower_timeline(follower, &expected, recent, &writing->known, &timeline);
     NN_ASSERT(count); /* it moves */
     if (!count) return;
-    nn_predict(plan, &timeline, false, writing->leading ? NULL : &world->coding->leads, &world->coding->prediction);
+    follower_predict(follower->world, writing, state, &timeline, false);
     writing->encoder.plain = !follower_is_thin(follower, world->slots[state->place].type);
     nn_codec_write_skip(&writing->encoder, plan, &world->coding->prediction, false);
 }
@@ -30968,6 +31368,7 @@ static void follower_encode(nn_follower* follower, follower_writing* writing, si
     follower_write_known(writing);
     follower_share_room(follower, writing);
     size_t head_bits = nn_encoder_bits(&writing->encoder);
+    if (writing->moving) nn_habits_prepare(&coding->habits, &world->alloc);
     follower_walk(follower, writing);
     bool stuck = writing->walk_to && !writing->records && writing->budget_limited; /* what is large gets its turn */
     if (stuck) writing->own_complete = false;
@@ -31426,6 +31827,7 @@ typedef struct nn_view_slot {
 typedef struct nn_view_coding {
     nn_prediction prediction;
     nn_leads leads; /* of the frame at hand */
+    nn_habits habits;
     nn_thin thin;
 } nn_view_coding;
 
@@ -31816,6 +32218,7 @@ void necpnet_view_destroy(necpnet_view* view)
     nn_alloc_give(to, view->row, row_bytes);
     nn_alloc_give(to, view->other_row, row_bytes);
     nn_alloc_give(to, view->structs, 2u * view->struct_bytes);
+    if (view->coding) nn_habits_reset(&view->coding->habits, to);
     nn_alloc_give(to, view->coding, sizeof(nn_view_coding));
     nn_alloc_give(to, view->predictors, (size_t)view->config.schema->type_count * sizeof(nn_view_predictor));
     necpnet_schema_destroy(view->map);
@@ -31888,6 +32291,7 @@ static void view_forget_tracks(necpnet_view* view)
         view->slots[i].left_number = 0;
         nn_track_reset(&view->slots[i].track, &view->alloc);
     }
+    nn_habits_reset(&view->coding->habits, &view->alloc);
     view->recent_count = 0;
     view->numbered = false;
     view->newest_number = 0;
@@ -32165,7 +32569,9 @@ static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn
     if (timeline.ticks[0] >= frame->tick) return view_refuse(view, "a baseline of no tick");
     uint8_t type = slot->track.type;
     const nn_type_plan* plan = &view->schema->plans[type];
-    nn_predict(plan, &timeline, owner, lead ? NULL : &view->coding->leads, &view->coding->prediction);
+    nn_view_coding* coding = view->coding;
+    coding->habits.subject = (uint32_t)(slot - view->slots);
+    nn_predict(plan, &timeline, owner, lead ? NULL : &coding->leads, &coding->habits, &coding->prediction);
     frame->decoder.plain = frame->thin_types && !(frame->thin_types[type / 8] >> (type % 8) & 1);
     nn_codec_result read = nn_codec_read(&frame->decoder, plan, &view->coding->prediction, view->row, owner, may_skip);
     if (read == NN_CODEC_SKIP) return NECPNET_OK;
@@ -32300,6 +32706,7 @@ static necpnet_result view_read_moving(necpnet_view* view, view_frame* frame)
 {
     view->coding->leads.count = 0;
     if (!nn_get_bits(&frame->decoder, 1)) return NECPNET_OK;
+    nn_habits_prepare(&view->coding->habits, &view->alloc);
     necpnet_result led = view_read_leads(view, frame);
     if (led) return led;
     for (uint32_t i = 0; i < view->recent_count; i++) {

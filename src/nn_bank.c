@@ -1,14 +1,94 @@
 /* nn_bank - lines, parabolas, and lines and parabolas of least squares. Shifts of negative numbers round down. */
 #include "nn_bank.h"
 
-#define BANK_OFF_MAX (1 << 24)
-
 /* Points that a predictor looks at. */
-static const uint8_t bank_span[NN_BANK_NUMBERS] = {1, 2, 3, 2, 5, 3, 9, 24, 16, 9, 17, 9, 17};
+static const uint8_t bank_span[NN_BANK_NUMBERS] = {1, 2, 5, 3, 9, 24, 16, 9, 9, 17};
 
 /* Weights of windows, by how many there are; their sum is 8, so that sums are in 1/128 of a step. */
-static const int32_t bank_weights[NN_BANK_WINDOWS + 1][NN_BANK_WINDOWS] = {
-    {0, 0, 0, 0}, {8, 0, 0, 0}, {5, 3, 0, 0}, {4, 2, 2, 0}, {3, 2, 2, 1}};
+static const uint8_t bank_weights[NN_BANK_WINDOWS][NN_BANK_WINDOWS - 1] = {
+    {0, 0, 0}, {8, 0, 0}, {5, 3, 0}, {4, 2, 2}}; /* of four: 3, 2, 2, 1 */
+
+/* How many windows a predictor can be judged by. */
+static unsigned bank_windows(const nn_series* series, unsigned lead, unsigned span)
+{
+    unsigned seen = lead + span;
+    if (seen > series->size) return 0;
+    return series->size - seen + 1 < NN_BANK_WINDOWS ? series->size - seen + 1 : NN_BANK_WINDOWS;
+}
+
+static int64_t bank_size(int64_t off)
+{
+    return off < 0 ? -off : off;
+}
+
+NN_PRIVATE int64_t nn_bank_weigh(const int64_t off[NN_BANK_WINDOWS], unsigned windows)
+{
+    if (windows == NN_BANK_WINDOWS)
+        return 3 * bank_size(off[0]) + 2 * (bank_size(off[1]) + bank_size(off[2])) + bank_size(off[3]);
+    int64_t sum = 0;
+    for (unsigned i = 0; i < windows; i++) sum += bank_weights[windows][i] * bank_size(off[i]);
+    return sum;
+}
+
+NN_PRIVATE int64_t nn_bank_dot(const int32_t* x, const int64_t* weights, unsigned n)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < n; i++) sum += weights[i] * x[i];
+    return sum;
+}
+
+NN_PRIVATE void nn_bank_dots(const int32_t* x, const int64_t* weights, unsigned n, int64_t sums[NN_BANK_WINDOWS])
+{
+    int64_t a = 0;
+    int64_t b = 0;
+    int64_t c = 0;
+    int64_t d = 0;
+    for (unsigned i = 0; i < n; i++) {
+        int64_t weight = weights[i];
+        a += weight * x[i];
+        b += weight * x[i + 1];
+        c += weight * x[i + 2];
+        d += weight * x[i + 3];
+    }
+    sums[0] = a;
+    sums[1] = b;
+    sums[2] = c;
+    sums[3] = d;
+}
+
+/* ---- what looks at few points: how far off it is in each window */
+
+static void bank_try_near(const int32_t* x, unsigned predictor, unsigned lead, int64_t off[NN_BANK_WINDOWS])
+{
+    const int32_t* a = x + lead;
+    int32_t ahead = (int32_t)lead;
+    switch (predictor) {
+    case 0:
+        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) off[i] = x[i] - a[i];
+        break;
+    case 1:
+        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) off[i] = x[i] - a[i] - (a[i] - a[i + 1]) * ahead;
+        break;
+    case 2:
+        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
+            int32_t slope = (3 * a[i] - 4 * a[i + 2] + a[i + 4]) * 2;
+            off[i] = x[i] - a[i] - ((slope + (a[i] - 2 * a[i + 2] + a[i + 4]) * ahead) * ahead >> 3);
+        }
+        break;
+    case 3:
+        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
+            int32_t slope = 3 * a[i] - 4 * a[i + 1] + a[i + 2];
+            off[i] = x[i] - a[i] - ((slope + (a[i] - 2 * a[i + 1] + a[i + 2]) * ahead) * ahead >> 1);
+        }
+        break;
+    default:
+        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
+            int32_t slope = (3 * a[i] - 4 * a[i + 4] + a[i + 8]) * 4;
+            off[i] = x[i] - a[i] - ((slope + (a[i] - 2 * a[i + 4] + a[i + 8]) * ahead) * ahead >> 5);
+        }
+        break;
+    }
+}
 
 /* ---- least squares: what the sums of x, k x, k k x over n points (k = 0: the newest) weigh, times 2^32 */
 
@@ -42,72 +122,64 @@ typedef struct bank_fit {
 #define BANK_LINE_24(l) BANK_LINE(INT64_C(24), INT64_C(l))
 #define BANK_LINE_16(l) BANK_LINE(INT64_C(16), INT64_C(l))
 #define BANK_PARABOLA_9(l) BANK_PARABOLA(INT64_C(9), INT64_C(4), INT64_C(l))
-#define BANK_PARABOLA_17(l) BANK_PARABOLA(INT64_C(17), INT64_C(8), INT64_C(l))
 
 /* For whole leads. */
-static const bank_fit bank_fits[4][NN_BANK_LEAD_MAX] = {BANK_LEADS(BANK_LINE_24), BANK_LEADS(BANK_LINE_16),
-                                                        BANK_LEADS(BANK_PARABOLA_9), BANK_LEADS(BANK_PARABOLA_17)};
-
-static bank_fit bank_line_of(int64_t n, int64_t l)
-{
-    bank_fit fit = BANK_LINE(n, l);
-    return fit;
-}
-
-static bank_fit bank_parabola_of(int64_t n, int64_t l)
-{
-    int64_t h = (n - 1) / 2;
-    bank_fit fit = BANK_PARABOLA(n, h, l);
-    return fit;
-}
+static const bank_fit bank_fits[3][NN_LEAD_MAX] = {BANK_LEADS(BANK_LINE_24), BANK_LEADS(BANK_LINE_16),
+                                                   BANK_LEADS(BANK_PARABOLA_9)};
 
 static bank_fit bank_fit_of(unsigned predictor, uint32_t lead_16)
 {
-    if (lead_16 && lead_16 % 16 == 0) return bank_fits[predictor - 7][lead_16 / 16 - 1];
-    return predictor < 9 ? bank_line_of(bank_span[predictor], lead_16)
-                         : bank_parabola_of(bank_span[predictor], lead_16);
-}
-
-/* Of the n points from x[a] on. */
-static int64_t bank_apply(const nn_series* series, unsigned component, unsigned a, unsigned n, const bank_fit* fit)
-{
-    const int64_t(*sums)[NN_TIMELINE_MAX + 1] = series->sums[component];
-    int64_t from = (int64_t)a;
-    int64_t sum = sums[0][a + n] - sums[0][a];
-    int64_t raw = sums[1][a + n] - sums[1][a];
-    int64_t moment = raw - from * sum;
-    int64_t square = sums[2][a + n] - sums[2][a] - 2 * from * raw + from * from * sum;
-    return (fit->sum * sum + fit->moment * moment + fit->square * square) >> 32;
-}
-
-static void bank_sum_up(nn_series* series)
-{
-    for (unsigned c = 0; c < series->count; c++) {
-        int64_t sum = 0;
-        int64_t moment = 0;
-        int64_t square = 0;
-        for (unsigned i = 0; i < series->size; i++) {
-            int64_t value = series->x[c][i];
-            int64_t at = (int64_t)i;
-            series->sums[c][0][i] = sum;
-            series->sums[c][1][i] = moment;
-            series->sums[c][2][i] = square;
-            sum += value;
-            moment += at * value;
-            square += at * at * value;
-        }
-        series->sums[c][0][series->size] = sum;
-        series->sums[c][1][series->size] = moment;
-        series->sums[c][2][series->size] = square;
+    if (lead_16 && lead_16 % 16 == 0) return bank_fits[predictor - NN_BANK_LINE][lead_16 / 16 - 1];
+    int64_t n = bank_span[predictor];
+    int64_t h = (n - 1) / 2;
+    int64_t l = lead_16;
+    if (predictor < NN_BANK_PARABOLA) {
+        bank_fit line = BANK_LINE(n, l);
+        return line;
     }
-    series->summed = true;
+    bank_fit parabola = BANK_PARABOLA(n, h, l);
+    return parabola;
+}
+
+/* Sums of the n points from x on: of them, times k, times k k. */
+typedef struct bank_sums {
+    int64_t sum;
+    int64_t moment;
+    int64_t square;
+} bank_sums;
+
+static bank_sums bank_sum_up(const int32_t* x, unsigned n)
+{
+    int32_t sum = 0; /* of 24 at most, each 2^20; with k 2^29, with k k of nine 2^28 */
+    int32_t moment = 0;
+    int32_t square = 0;
+    for (int32_t k = 0; k < (int32_t)n; k++) {
+        sum += x[k];
+        moment += k * x[k];
+    }
+    for (int32_t k = 0; n == 9 && k < 9; k++) square += k * k * x[k];
+    bank_sums sums = {sum, moment, square};
+    return sums;
+}
+
+/* The same a point further back. */
+static void bank_sum_on(bank_sums* sums, const int32_t* x, int64_t n)
+{
+    sums->sum += x[n] - x[0];
+    sums->square += n * n * x[n] - 2 * (sums->moment + n * x[n]) + sums->sum;
+    sums->moment += n * x[n] - sums->sum;
+}
+
+static int64_t bank_apply(const bank_sums* sums, const bank_fit* fit)
+{
+    return (fit->sum * sums->sum + fit->moment * sums->moment + fit->square * sums->square) >> 32;
 }
 
 /* ---- cubes of 9 points and fourth powers of 17, whole leads: what each point weighs, the newest first, times 2^20;
  * src/PROTOCOL.md has the formula */
 
 /* clang-format off */
-static const int32_t bank_cubic[NN_BANK_LEAD_MAX][9] = {
+static const int64_t bank_cubic[NN_LEAD_MAX][9] = {
     {1864134, 116508, -632474, -674085, -299593, 199729, 532610, 407778, -466034},
     {3262235, -233019, -1606152, -1497966, -549254, 599186, 1306558, 932067, -1165085},
     {5168736, -789081, -3011063, -2646406, -844308, 1246036, 2475427, 1694667, -2245436},
@@ -121,7 +193,7 @@ static const int32_t bank_cubic[NN_BANK_LEAD_MAX][9] = {
     {47620178, -17121446, -38036224, -29237566, -4838883, 21046418, 34304928, 20823236, -33512066},
     {57438662, -21204538, -46420293, -35451855, -5542473, 26064603, 42126125, 25398840, -41360498},
 };
-static const int32_t bank_quartic[NN_BANK_LEAD_MAX][17] = {
+static const int64_t bank_quartic[NN_LEAD_MAX][17] = {
     {1542020, 385503, -231304, -462608, -441256, -278750, -65241, 130478, 260957, 300100, 243165, 106756, -71170, -231304, -292986, -154203, 308404},
     {2570036, 385503, -719612, -1063997, -921261, -519938, -43495, 369690, 626298, 678094, 521915, 199672, -201649, -549989, -668212, -334105, 719610},
     {3976795, 338161, -1442740, -1924825, -1586973, -828031, 33190, 757922, 1187420, 1242982, 925942, 317665, -420445, -1046955, -1240384, -599225, 1358063},
@@ -137,110 +209,48 @@ static const int32_t bank_quartic[NN_BANK_LEAD_MAX][17] = {
 };
 /* clang-format on */
 
-static const int32_t* bank_weights_of(unsigned predictor, unsigned lead)
+static const int64_t* bank_weights_of(unsigned predictor, unsigned lead)
 {
     return predictor == NN_BANK_CUBIC ? bank_cubic[lead - 1] : bank_quartic[lead - 1];
 }
 
-static int64_t bank_power(const int32_t* x, const int32_t* weights, unsigned points)
-{
-    int64_t sum = 0;
-    for (unsigned i = 0; i < points; i++) sum += (int64_t)weights[i] * x[i];
-    return sum >> 20;
-}
+/* ---- what looks far back */
 
-/* ---- four windows, each a point further back, whole leads */
-
-static void bank_line(const int32_t* x, unsigned apart, int32_t lead, unsigned half, int32_t values[NN_BANK_WINDOWS])
+/* What is said of the windows' points, each from `lead` points further back. */
+static void bank_say(const int32_t* x, unsigned predictor, unsigned lead, unsigned windows,
+                     int64_t values[NN_BANK_WINDOWS])
 {
-    for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) values[i] = x[i] + ((x[i] - x[i + apart]) * lead >> half);
-}
-
-static void bank_curve(const int32_t* x, unsigned apart, unsigned bits, int32_t lead, int32_t values[NN_BANK_WINDOWS])
-{
-    int32_t once = lead * (int32_t)apart;
-    int32_t twice = lead * lead;
-    for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
-        int32_t a = x[i];
-        int32_t b = x[i + apart];
-        int32_t c = x[i + 2 * apart];
-        values[i] = a + (((3 * a - 4 * b + c) * once + (a - 2 * b + c) * twice) >> (1 + 2 * bits));
-    }
-}
-
-static void bank_windows(const nn_series* series, unsigned component, unsigned predictor, unsigned lead,
-                         int32_t values[NN_BANK_WINDOWS])
-{
-    const int32_t* x = series->x[component] + lead;
-    int32_t ahead = (int32_t)lead;
-    switch (predictor) {
-    case 0: memcpy(values, x, NN_BANK_WINDOWS * sizeof *values); return;
-    case 1: bank_line(x, 1, ahead, 0, values); return;
-    case 2: bank_line(x, 2, ahead, 1, values); return;
-    case 3: bank_line(x, 1, ahead, 1, values); return;
-    case 4: bank_curve(x, 2, 1, ahead, values); return;
-    case 5: bank_curve(x, 1, 0, ahead, values); return;
-    default: bank_curve(x, 4, 2, ahead, values); return;
-    }
-}
-
-NN_PRIVATE int64_t nn_bank_weigh(const int64_t off[NN_BANK_WINDOWS], unsigned windows)
-{
-    int64_t sum = 0;
-    for (unsigned i = 0; i < windows; i++) {
-        int64_t size = off[i] < 0 ? -off[i] : off[i];
-        sum += bank_weights[windows][i] * (size > BANK_OFF_MAX ? BANK_OFF_MAX : size);
-    }
-    return sum;
-}
-
-static int32_t bank_weigh(const int32_t* x, const int32_t values[NN_BANK_WINDOWS], const int32_t* weights)
-{
-    int32_t sum = 0;
-    for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
-        int32_t off = x[i] - values[i];
-        off = off < 0 ? -off : off;
-        off = off > BANK_OFF_MAX ? BANK_OFF_MAX : off;
-        sum += off * weights[i];
-    }
-    return sum;
-}
-
-/* Predictions of windows that each begin a point further back than the one before. */
-static void bank_far_windows(const nn_series* series, unsigned component, unsigned predictor, unsigned lead,
-                             unsigned windows, int64_t values[NN_BANK_WINDOWS])
-{
+    unsigned n = bank_span[predictor];
+    x += lead;
     if (predictor >= NN_BANK_CUBIC) {
-        const int32_t* weights = bank_weights_of(predictor, lead);
-        for (unsigned i = 0; i < windows; i++) {
-            values[i] = bank_power(series->x[component] + lead + i, weights, bank_span[predictor]);
+        nn_bank_dots(x, bank_weights_of(predictor, lead), n, values);
+        for (unsigned i = 0; i < windows; i++) values[i] >>= 20;
+    } else {
+        const bank_fit* fit = &bank_fits[predictor - NN_BANK_LINE][lead - 1];
+        bank_sums sums = bank_sum_up(x, n);
+        values[0] = bank_apply(&sums, fit);
+        for (unsigned i = 1; i < windows; i++) {
+            bank_sum_on(&sums, x + i - 1, n);
+            values[i] = bank_apply(&sums, fit);
         }
-        return;
     }
-    bank_fit fit = bank_fits[predictor - 7][lead - 1];
-    for (unsigned i = 0; i < windows; i++)
-        values[i] = bank_apply(series, component, lead + i, bank_span[predictor], &fit);
 }
 
 NN_PRIVATE bool nn_bank_judge(nn_series* series, unsigned predictor, unsigned lead, int64_t errors[3])
 {
-    unsigned seen = lead + bank_span[predictor];
-    if (seen > series->size) return false;
-    unsigned windows = series->size - seen + 1;
-    if (windows > NN_BANK_WINDOWS) windows = NN_BANK_WINDOWS;
-    if (predictor > NN_BANK_NEAR && predictor < NN_BANK_CUBIC && !series->summed) bank_sum_up(series);
+    unsigned windows = bank_windows(series, lead, bank_span[predictor]);
+    if (!windows) return false;
+    nn_series_load(series, lead + bank_span[predictor] + windows - 1);
     for (unsigned c = 0; c < series->count; c++) {
-        if (predictor <= NN_BANK_NEAR) {
-            int32_t values[NN_BANK_WINDOWS];
-            bank_windows(series, c, predictor, lead, values);
-            errors[c] = bank_weigh(series->x[c], values, bank_weights[windows]);
+        const int32_t* x = series->x[c];
+        int64_t off[NN_BANK_WINDOWS];
+        if (predictor <= NN_BANK_WIDE) {
+            bank_try_near(x, predictor, lead, off);
         } else {
-            int64_t values[NN_BANK_WINDOWS];
-            bank_far_windows(series, c, predictor, lead, windows, values);
-            for (unsigned i = 0; i < windows; i++) values[i] = series->x[c][i] - values[i];
-            errors[c] = nn_bank_weigh(values, windows);
+            bank_say(x, predictor, lead, windows, off);
+            for (unsigned i = 0; i < windows; i++) off[i] = x[i] - off[i];
         }
-        errors[c] *= INT64_C(1) << series->scale[c];
+        errors[c] = nn_bank_weigh(off, windows) * (INT64_C(1) << series->scale[c]);
     }
     return true;
 }
@@ -254,29 +264,28 @@ static int64_t bank_ahead(const int32_t* x, unsigned apart, unsigned bits, int64
     return ((c - 4 * b) * lead * 16 * (int64_t)apart + (c - 2 * b) * lead * lead) >> (9 + 2 * bits);
 }
 
-static int64_t bank_predict(const nn_series* series, unsigned component, unsigned predictor, uint32_t lead_16)
+static int64_t bank_predict(const int32_t* x, unsigned predictor, uint32_t lead_16)
 {
-    const int32_t* x = series->x[component];
     int64_t lead = (int64_t)lead_16;
     switch (predictor) {
     case 0: return 0;
     case 1: return -x[1] * lead >> 4;
-    case 2: return -x[2] * lead >> 5;
-    case 3: return -x[1] * lead >> 5;
-    case 4: return bank_ahead(x, 2, 1, lead);
-    case 5: return bank_ahead(x, 1, 0, lead);
-    case 6: return bank_ahead(x, 4, 2, lead);
+    case 2: return bank_ahead(x, 2, 1, lead);
+    case 3: return bank_ahead(x, 1, 0, lead);
+    case NN_BANK_WIDE: return bank_ahead(x, 4, 2, lead);
     default: break;
     }
-    if (lead_16 > 16 * NN_BANK_LEAD_MAX) lead_16 = 16 * NN_BANK_LEAD_MAX;
+    if (lead_16 > 16 * NN_LEAD_MAX) lead_16 = 16 * NN_LEAD_MAX;
     if (predictor >= NN_BANK_CUBIC) {
-        return bank_power(x, bank_weights_of(predictor, lead_16 < 16 ? 1 : lead_16 / 16), bank_span[predictor]);
+        const int64_t* weights = bank_weights_of(predictor, lead_16 < 16 ? 1 : lead_16 / 16);
+        return nn_bank_dot(x, weights, bank_span[predictor]) >> 20;
     }
     bank_fit fit = bank_fit_of(predictor, lead_16);
-    return bank_apply(series, component, 0, bank_span[predictor], &fit);
+    bank_sums sums = bank_sum_up(x, bank_span[predictor]);
+    return bank_apply(&sums, &fit);
 }
 
 NN_PRIVATE int64_t nn_bank_predict(const nn_series* series, unsigned component, unsigned predictor, uint32_t lead_16)
 {
-    return bank_predict(series, component, predictor, lead_16) * (INT64_C(1) << series->scale[component]);
+    return bank_predict(series->x[component], predictor, lead_16) * (INT64_C(1) << series->scale[component]);
 }

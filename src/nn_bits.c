@@ -13,6 +13,25 @@ NN_PRIVATE nn_bit_reader nn_bit_reader_of(const void* data, size_t bytes)
     return reader;
 }
 
+/* Eight bytes, the lowest first; a compiler makes one move of it where that is how numbers lie in memory. */
+static uint64_t bits_load(const uint8_t* from)
+{
+    return (uint64_t)from[0] | (uint64_t)from[1] << 8 | (uint64_t)from[2] << 16 | (uint64_t)from[3] << 24 |
+           (uint64_t)from[4] << 32 | (uint64_t)from[5] << 40 | (uint64_t)from[6] << 48 | (uint64_t)from[7] << 56;
+}
+
+static void bits_store(uint8_t* to, uint64_t word)
+{
+    to[0] = (uint8_t)word;
+    to[1] = (uint8_t)(word >> 8);
+    to[2] = (uint8_t)(word >> 16);
+    to[3] = (uint8_t)(word >> 24);
+    to[4] = (uint8_t)(word >> 32);
+    to[5] = (uint8_t)(word >> 40);
+    to[6] = (uint8_t)(word >> 48);
+    to[7] = (uint8_t)(word >> 56);
+}
+
 NN_PRIVATE void nn_bits_write(nn_bit_writer* writer, uint64_t value, unsigned bits)
 {
     NN_ASSERT(bits <= 64);
@@ -25,7 +44,7 @@ NN_PRIVATE void nn_bits_write(nn_bit_writer* writer, uint64_t value, unsigned bi
         unsigned used = (unsigned)(writer->bit_count & 7);
         uint64_t kept = writer->begin[first] & ((1u << used) - 1u);
         uint64_t word = kept | (value & ((UINT64_C(1) << bits) - 1)) << used;
-        for (unsigned i = 0; i < 8; i++) writer->begin[first + i] = (uint8_t)(word >> (8 * i));
+        bits_store(writer->begin + first, word);
         writer->bit_count += bits;
         return;
     }
@@ -53,7 +72,7 @@ NN_PRIVATE uint64_t nn_bits_read(nn_bit_reader* reader, unsigned bits)
     unsigned done = 0;
     size_t first = reader->bit_at >> 3;
     if (bits <= 56 && (first + 8) * 8 <= reader->bit_count) {
-        for (unsigned i = 0; i < 8; i++) value |= (uint64_t)reader->begin[first + i] << (8 * i);
+        value = bits_load(reader->begin + first);
         value = value >> (reader->bit_at & 7) & ((UINT64_C(1) << bits) - 1);
         reader->bit_at += bits;
         return value;

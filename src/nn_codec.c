@@ -32,7 +32,7 @@ static uint32_t codec_mean_error(const nn_field_plan* field, const nn_prediction
     uint64_t sum = 0;
     unsigned count = field->components;
     for (unsigned i = 0; i < count; i++) sum += prediction->error[codec_word(field, i)];
-    return (uint32_t)(sum / count);
+    return (uint32_t)(count == 3 ? sum / 3 : count == 2 ? sum / 2 : sum);
 }
 
 static unsigned codec_changed_context(const nn_field_plan* field, const nn_prediction* prediction, unsigned* out_class)
@@ -135,7 +135,7 @@ typedef struct codec_field {
 
 static unsigned codec_class(const codec_field* at, unsigned component, unsigned* out_shift)
 {
-    uint64_t mean = component ? at->seen * 128 / component : 0;
+    uint64_t mean = component == 2 ? at->seen * 64 : component ? at->seen * 128 : 0;
     *out_shift = 0;
     if (at->fresh && !component) return NN_CLASS_NEW;
     if (at->fresh) return nn_coder_class((uint32_t)nn_min_u64(mean, UINT32_MAX), out_shift);

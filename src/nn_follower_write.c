@@ -137,6 +137,16 @@ static bool follower_is_thin(const nn_follower* follower, uint8_t type)
 
 /* ---- records */
 
+static void follower_predict(necpnet_world* world, const follower_writing* writing, const nn_follower_state* state,
+                             const nn_timeline* timeline, bool owner)
+{
+    nn_world_coding* coding = world->coding;
+    const nn_world_slot* slot = &world->slots[state->place];
+    coding->habits.subject = nn_entity_of(state->generation, state->place);
+    nn_predict(&world->schema->plans[slot->type], timeline, owner, writing->leading ? NULL : &coding->leads,
+               &coding->habits, &coding->prediction);
+}
+
 /* An update. False if the client lacks what it would follow from; then nothing was written. */
 static bool follower_write_update(const nn_follower* follower, follower_writing* writing,
                                   const nn_follower_state* state, const nn_follower_recent* recent, bool special)
@@ -161,7 +171,7 @@ static bool follower_write_update(const nn_follower* follower, follower_writing*
     }
     if (!nn_follower_timeline(follower, state, recent, &writing->known, &timeline)) return false;
     size_t from = encoder->bits.bit_count;
-    nn_predict(plan, &timeline, owner, writing->leading ? NULL : &world->coding->leads, &world->coding->prediction);
+    follower_predict(world, writing, state, &timeline, owner);
     encoder->plain = !follower_is_thin(follower, slot->type);
     nn_codec_write(encoder, plan, &world->coding->prediction, nn_world_row(world, slot, slot->version), owner, special);
     world->statistics.records_made++;
@@ -192,7 +202,7 @@ static void follower_write_skip(const nn_follower* follower, follower_writing* w
     uint32_t count = nn_follower_timeline(follower, &expected, recent, &writing->known, &timeline);
     NN_ASSERT(count); /* it moves */
     if (!count) return;
-    nn_predict(plan, &timeline, false, writing->leading ? NULL : &world->coding->leads, &world->coding->prediction);
+    follower_predict(follower->world, writing, state, &timeline, false);
     writing->encoder.plain = !follower_is_thin(follower, world->slots[state->place].type);
     nn_codec_write_skip(&writing->encoder, plan, &world->coding->prediction, false);
 }
@@ -688,6 +698,7 @@ static void follower_encode(nn_follower* follower, follower_writing* writing, si
     follower_write_known(writing);
     follower_share_room(follower, writing);
     size_t head_bits = nn_encoder_bits(&writing->encoder);
+    if (writing->moving) nn_habits_prepare(&coding->habits, &world->alloc);
     follower_walk(follower, writing);
     bool stuck = writing->walk_to && !writing->records && writing->budget_limited; /* what is large gets its turn */
     if (stuck) writing->own_complete = false;

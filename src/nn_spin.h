@@ -5,24 +5,28 @@
 #define NN_SPIN_H
 
 #include "nn_bank.h"
-#include "nn_quaternion.h"
 
-#define NN_SPIN_NUMBERS 3 /* of 9, 17, 25 points */
+#define NN_SPIN_NUMBERS 2 /* of 17, 25 points */
+#define NN_SPIN_NONE 0    /* as a rate: it does not turn */
+#define NN_SPIN_POINTS_MAX 25
 
+/* A turn, and what points weigh for the number and lead that was asked for last. */
 typedef struct nn_spin {
-    int64_t cosine;  /* of half the angle of a step, times 2^26 */
-    int64_t base[3]; /* of the series' newest values from the middle, in sixteenths */
-    bool sought;
-    bool found;
+    int32_t rate;        /* cosine of half the angle of a step, times 2^26; or NN_SPIN_NONE */
+    unsigned weighed;    /* points: 0 none yet */
+    uint32_t weighed_16; /* lead */
+    int64_t weights[NN_SPIN_POINTS_MAX];
+    int64_t sum; /* of the weights */
 } nn_spin;
 
-/* nn_spin_judge - as nn_bank_judge; number: 0 .. NN_SPIN_NUMBERS - 1. The first call finds out how fast it turns. All points
- * of the series are loaded. */
-NN_PRIVATE bool nn_spin_judge(nn_spin* spin, const nn_field_plan* field, const nn_series* series, unsigned number,
-                              unsigned lead, int64_t errors[3]);
+/* nn_spin_seek - how fast it turns. All points of the series are loaded. */
+NN_PRIVATE int32_t nn_spin_seek(const nn_series* series);
+
+/* nn_spin_judge - as nn_bank_judge; number: 0 .. NN_SPIN_NUMBERS - 1. */
+NN_PRIVATE bool nn_spin_judge(nn_spin* spin, nn_series* series, unsigned number, unsigned lead, int64_t errors[3]);
 
 /* nn_spin_predict - as nn_bank_predict, all three. */
-NN_PRIVATE void nn_spin_predict(const nn_spin* spin, const nn_series* series, unsigned number, uint32_t lead_16,
+NN_PRIVATE void nn_spin_predict(nn_spin* spin, const nn_series* series, unsigned number, uint32_t lead_16,
                                 int64_t values[3]);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "nn_base.h"
 
-#define NN_TIMELINE_MAX 28 /* states of a timeline, and points of its grid */
+#define NN_TIMELINE_MAX 36 /* states of a timeline, and points of its grid */
 
 /* Known states, newest first. */
 typedef struct nn_timeline {

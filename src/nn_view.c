@@ -144,6 +144,7 @@ void necpnet_view_destroy(necpnet_view* view)
     nn_alloc_give(to, view->row, row_bytes);
     nn_alloc_give(to, view->other_row, row_bytes);
     nn_alloc_give(to, view->structs, 2u * view->struct_bytes);
+    if (view->coding) nn_habits_reset(&view->coding->habits, to);
     nn_alloc_give(to, view->coding, sizeof(nn_view_coding));
     nn_alloc_give(to, view->predictors, (size_t)view->config.schema->type_count * sizeof(nn_view_predictor));
     necpnet_schema_destroy(view->map);
@@ -216,6 +217,7 @@ static void view_forget_tracks(necpnet_view* view)
         view->slots[i].left_number = 0;
         nn_track_reset(&view->slots[i].track, &view->alloc);
     }
+    nn_habits_reset(&view->coding->habits, &view->alloc);
     view->recent_count = 0;
     view->numbered = false;
     view->newest_number = 0;
@@ -493,7 +495,9 @@ static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn
     if (timeline.ticks[0] >= frame->tick) return view_refuse(view, "a baseline of no tick");
     uint8_t type = slot->track.type;
     const nn_type_plan* plan = &view->schema->plans[type];
-    nn_predict(plan, &timeline, owner, lead ? NULL : &view->coding->leads, &view->coding->prediction);
+    nn_view_coding* coding = view->coding;
+    coding->habits.subject = (uint32_t)(slot - view->slots);
+    nn_predict(plan, &timeline, owner, lead ? NULL : &coding->leads, &coding->habits, &coding->prediction);
     frame->decoder.plain = frame->thin_types && !(frame->thin_types[type / 8] >> (type % 8) & 1);
     nn_codec_result read = nn_codec_read(&frame->decoder, plan, &view->coding->prediction, view->row, owner, may_skip);
     if (read == NN_CODEC_SKIP) return NECPNET_OK;
@@ -628,6 +632,7 @@ static necpnet_result view_read_moving(necpnet_view* view, view_frame* frame)
 {
     view->coding->leads.count = 0;
     if (!nn_get_bits(&frame->decoder, 1)) return NECPNET_OK;
+    nn_habits_prepare(&view->coding->habits, &view->alloc);
     necpnet_result led = view_read_leads(view, frame);
     if (led) return led;
     for (uint32_t i = 0; i < view->recent_count; i++) {

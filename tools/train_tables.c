@@ -237,7 +237,7 @@ static double train_write(const train_scene* scene, const nn_tables* tables, boo
             if (!moving && train_equal(scene, frame, frame - age, object)) continue;
             nn_timeline timeline;
             train_know(scene, frame, age, object, moving, &timeline);
-            nn_predict(plan, &timeline, false, object ? &leads : NULL, &prediction);
+            nn_predict(plan, &timeline, false, object ? &leads : NULL, NULL, &prediction);
             nn_codec_write(&encoder, plan, &prediction, train_row(scene, frame, object), false, moving);
             (*updates)++;
         }

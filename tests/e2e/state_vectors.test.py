@@ -4,6 +4,7 @@
 Reads tests/vectors/state.txt (tests/test_state_vectors.c says what is in it): builds the codec's tables from their blob and the rows
 from the schema's description, takes each STATE frame apart as a client would, with timelines, predictions, leads and both codecs,
 and compares every record, row by row, with what the line says. Prints "P passed, F failed"."""
+import copy
 import math
 import struct
 import sys
@@ -344,7 +345,7 @@ class Grid:
         self.whole = clamp((ahead + self.step // 2) // self.step, 1, 12)
         self.points = []  # tick, index of a, share of a
         a = 0
-        for i in range(28):
+        for i in range(36):
             tick = ticks[0] - i * self.step
             if tick < ticks[-1]:
                 break
@@ -354,7 +355,24 @@ class Grid:
             if ticks[a] != tick and ticks[a - 1] - ticks[a] <= 4 * self.step:
                 share = (ticks[a - 1] - tick) * 16 // (ticks[a - 1] - ticks[a])
             self.points.append((tick, a, share))
+        self.settle(0)
+
+    def settle(self, first):
+        self.first = first  # state that the first point is
         self.back = max(1, min(self.whole, (len(self.points) - 1) // 2))
+
+    def anchored(self):
+        """What a habit is found out from, or None."""
+        at = self.ticks[0] // self.step % 8
+        while at < len(self.points) and self.ticks[self.points[at][1]] != self.points[at][0]:
+            at += 1
+        if at >= len(self.points):
+            return None
+        grid, first = copy.copy(self), self.points[at][1]
+        grid.ticks = self.ticks[first:]
+        grid.points = [(tick, a - first, share) for tick, a, share in self.points[at:at + 28]]
+        grid.settle(first)
+        return grid
 
     def blend(self, values):
         return [values[a] if share == 16 else cut(values[a] * share + values[a - 1] * (16 - share), 16)
@@ -367,14 +385,14 @@ def legendre(i, u, h):
             35 * u ** 4 - 5 * (6 * big - 5) * u * u + 3 * (h - 1) * big * (h + 2))[i]
 
 
-POINTS = {0: 1, 1: 2, 2: 3, 3: 2, 4: 5, 5: 3, 6: 9, 7: 24, 8: 16, 9: 9, 10: 17, 11: 9, 12: 17, 13: 9, 14: 17, 15: 25}
-TRUST = {7: 4, 8: 3, 9: 2, 10: 3, 11: 3, 12: 3, 13: 3, 14: 4, 15: 5, 16: 6, 17: 6, 18: 3, 19: 3}
+POINTS = {0: 1, 1: 2, 2: 5, 3: 3, 4: 9, 5: 24, 6: 16, 7: 9, 8: 9, 9: 17, 10: 17, 11: 25}
+TRUST = {5: 4, 6: 3, 7: 2, 8: 3, 9: 3, 10: 4, 11: 5, 12: 6, 13: 6, 14: 3, 15: 3}
 CURVES = {}
 
 
 def curve(k, j):
     if (k, j) not in CURVES:
-        n, g = POINTS[k], 3 if k == 11 else 4
+        n, g = POINTS[k], 3 if k == 8 else 4
         h, weights = n // 2, []
         for at in range(n):
             weights.append(sum(cut((1 << 20) * legendre(i, h - at, h) * legendre(i, h + j, h),
@@ -430,27 +448,25 @@ def predict(k, x, lead, turn=None, base=0):
         return 0
     if k == 1:
         return -x[1] * lead >> 4
-    if k in (2, 3):
-        return -x[k == 2 and 2 or 1] * lead >> 5
-    if k in (4, 5, 6):
-        d = {4: 2, 5: 1, 6: 4}[k]
+    if k in (2, 3, 4):
+        d = {2: 2, 3: 1, 4: 4}[k]
         b, c = x[d], x[2 * d]
         return (c - 4 * b) * 16 * d * lead + (c - 2 * b) * lead * lead >> {1: 9, 2: 11, 4: 13}[d]
     lead = min(lead, 192)
     n = POINTS[k]
     s0, s1, s2 = (sum(i ** p * x[i] for i in range(n)) for p in range(3))
-    if k in (7, 8):
+    if k in (5, 6):
         v = cut(-(lead + 8 * (n - 1)) << 32, 16 * (n * (n * n - 1) // 12))
         a = (1 << 32) // n - cut(v * (n - 1), 2)
         return a * s0 + v * s1 >> 32
     h = n // 2
-    if k in (9, 10):
+    if k == 7:
         u = lead + 16 * h
         v = cut(u << 32, 16 * (n * (n * n - 1) // 12))
         w = cut((3 * u * u - 256 * h * (h + 1)) << 24, 3 * (n * (n * n - 1) * (n * n - 4) // 180))
         a = (1 << 32) // n + h * v + h * h * w - cut(h * (h + 1) * w, 3)
         return a * s0 + (-v - 2 * h * w) * s1 + w * s2 >> 32
-    if k in (11, 12):
+    if k in (8, 9):
         return sum(w * x[i] for i, w in enumerate(curve(k, lead // 16))) >> 20
     weights = turn.weights(h, lead)
     return (sum(w * (x[i] + base) for i, w in enumerate(weights)) >> 26) - base
@@ -462,12 +478,8 @@ def predict_window(k, x, j, turn, base):
         return x[0]
     if k == 1:
         return x[0] + (x[0] - x[1]) * j
-    if k == 2:
-        return x[0] + ((x[0] - x[2]) * j >> 1)
-    if k == 3:
-        return x[0] + ((x[0] - x[1]) * j >> 1)
-    if k in (4, 5, 6):
-        d = {4: 2, 5: 1, 6: 4}[k]
+    if k in (2, 3, 4):
+        d = {2: 2, 3: 1, 4: 4}[k]
         a, b, c = x[0], x[d], x[2 * d]
         return a + ((3 * a - 4 * b + c) * d * j + (a - 2 * b + c) * j * j >> {1: 1, 2: 3, 4: 5}[d])
     return predict(k, x, 16 * j, turn, base)
@@ -564,9 +576,9 @@ class Prediction:
             return
         n = field.components
         self.grid, self.leads = grid, leads
-        self.riding = [(16, 0), (18, 0), (17, 1), (19, 1)] if field is t.position else []
+        self.riding = [(12, 0), (14, 0), (13, 1), (15, 1)] if field is t.position else []
         if field is t.rotation:
-            self.riding = [(16, 0), (17, 1)]
+            self.riding = [(12, 0), (13, 1)]
         self.r2 = r2_of(field) if field.kind == QUAT else 0
         self.track(values)
         self.choose(n)
@@ -605,8 +617,6 @@ class Prediction:
             s = max(0, bits_for(size) - 20)
             self.shift.append(s)
             self.points.append([clamp(v >> s, -TOP, TOP) for v in x])
-        if field.kind == QUAT:
-            self.turn = Turn(self.way, self.r2, len(self.grid.points))
 
     def at(self, i):
         return [(self.points[c][i] << self.shift[c]) + self.newest[c] - self.middle for c in range(3)]
@@ -618,7 +628,7 @@ class Prediction:
 
     def ride(self, k, i, to):
         """Riding from the state at point i to a tick, or None; what is counted from the newest state's."""
-        which = k in (17, 19)
+        which = k in (13, 15)
         tick, a, _ = self.grid.points[i]
         if which >= len(self.leads) or self.grid.ticks[a] != tick:
             return None
@@ -636,7 +646,7 @@ class Prediction:
 
     def ride_on(self, k, i, to, lead):
         out = self.ride(k, i, to)
-        if out is None or k < 18:
+        if out is None or k < 14:
             return out
         if i + 1 >= len(self.grid.points):
             return None
@@ -651,7 +661,7 @@ class Prediction:
     def windows(self, k):
         """Errors of each component, or None where too little is known."""
         j, count, n = self.grid.back, len(self.grid.points), self.field.components
-        if k >= 16:
+        if k >= 12:
             made = []
             for i in range(2):
                 if i + j >= count:
@@ -665,69 +675,71 @@ class Prediction:
             for i in range(4):
                 if i + j + POINTS[k] > count:
                     break
-                made.append([predict_window(k, self.points[c][i + j:], j, self.turn if k >= 13 else None, self.base(c))
+                made.append([predict_window(k, self.points[c][i + j:], j, self.turn if k >= 10 else None, self.base(c))
                              for c in range(n)])
         if not made:
             return None
         weights = ((8,), (5, 3), (4, 2, 2), (3, 2, 2, 1))[len(made) - 1]
-        if k >= 16:
-            return [sum(w * min(abs(self.point(c, i) - made[i][c]), 1 << 24) for i, w in enumerate(weights)) for c in range(n)]
-        return [sum(w * min(abs(self.points[c][i] - made[i][c]), 1 << 24) for i, w in enumerate(weights)) << self.shift[c]
+        if k >= 12:
+            return [sum(w * abs(self.point(c, i) - made[i][c]) for i, w in enumerate(weights)) for c in range(n)]
+        return [sum(w * abs(self.points[c][i] - made[i][c]) for i, w in enumerate(weights)) << self.shift[c]
                 for c in range(n)]
 
     def base(self, c):
         return self.newest[c] - self.middle if self.field.kind == QUAT else 0
 
     def lead_value(self, k):
-        if k >= 16:
+        if k >= 12:
             return self.ride_on(k, 0, self.now, self.grid.lead) or [0] * self.field.components
-        return [predict(k, self.points[c], self.grid.lead, self.turn if k >= 13 else None, self.base(c)) << self.shift[c]
+        return [predict(k, self.points[c], self.grid.lead, self.turn if k >= 10 else None, self.base(c)) << self.shift[c]
                 for c in range(self.field.components)]
 
     def choose(self, n):
         self.best, self.second, self.least, self.second_least = 0, 0, math.inf, math.inf
         self.now = self.grid.now
         plain = self.field.kind == INTEGER and self.field.range < 4096
-        for k in (0, 1, 2 if plain else 5):
-            self.try_one(k, n)
-        for k, _ in self.riding:
-            self.try_one(k, n)
         if not plain:
-            for k in (4, 2, 3):
+            self.try_habit(n)
+        if self.least > 48 * n:
+            for k in (0, 1) if plain else (0, 1, 2, 3):
                 self.try_one(k, n)
-            if self.least <= 256 * n:
-                self.try_long(n)
+            for k, _ in self.riding:
+                self.try_one(k, n)
         if self.grid.back < self.grid.whole:
             self.errors = [v * self.grid.whole // self.grid.back for v in self.errors]
 
-    def try_long(self, n):
-        self.try_one(7, n)
-        if self.field.kind == QUAT:
-            if self.turn.cosine is not None:
-                tried = 0
-                for k in (15, 14, 13):
-                    if tried < 2 and self.try_one(k, n):
-                        tried += 1
-                return None
+    def try_habit(self, n):
+        grid = self.grid.anchored()
+        if grid is None:
+            return
+        habit = copy.copy(self)
+        habit.grid, habit.value = grid, self.values[grid.first]
+        habit.track(self.values[grid.first:])
+        habit.turn = Turn(habit.way, self.r2, len(grid.points)) if self.field.kind == QUAT else None
+        habit.try_one(5, n)
+        if habit.turn and habit.turn.cosine is not None:
+            tried = (10, 11)
         else:
-            self.try_one(8, n)
-            if self.best in (7, 8):
-                return None
-        for k in (6, 9, 10):
-            self.try_one(k, n)
-        if self.grid.lead % 16 == 0 and self.least > 48 * n:
-            for k in (11, 12):
-                self.try_one(k, n)
+            tried = (6, 7, 4) if grid.lead % 16 else (6, 7, 8, 9, 4)
+        for k in tried:
+            habit.try_one(k, n)
+        if habit.least > 256 * n:
+            return
+        self.turn = habit.turn
+        self.try_one(habit.best, n)
+        self.second = self.best
+        if self.least > 48 * n and habit.second_least <= 2 * habit.least + 96 * n:
+            self.try_one(habit.second, n)
 
     def try_one(self, k, n):
         errors = self.windows(k)
         if errors is None:
             return False
         total = sum(errors)
-        if 4 <= k <= 15 and total > 256 * n:
+        if 2 <= k <= 11 and total > 256 * n:
             total += (total - 256 * n) // 8
         if k in TRUST:
-            total -= (total if k >= 16 else min(total, 96 * n)) * TRUST[k] // 16
+            total -= (total if k >= 12 else min(total, 96 * n)) * TRUST[k] // 16
         if total < self.least:
             self.second, self.second_least = self.best, self.least
             self.best, self.least, self.errors = k, total, errors
@@ -831,7 +843,7 @@ class Client:
         for state in sorted(states, key=lambda s: (-s[1], -s[0])):
             if not out or out[-1][1] != state[1]:
                 out.append(state)
-        return out[:28]
+        return out[:36]
 
     def moves(self, slot):
         states = self.known_states(slot)[:3]

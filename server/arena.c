@@ -155,6 +155,7 @@ static necpnet_result arena_join(void* at, necpnet_peer peer, const necpnet_peer
     state.position[1] = arena_units(body->y);
     state.colour = arena_colours[game->joined % 16];
     state.health = ARENA_HEALTH_MAX;
+    for (int i = 0; i < 8; i++) state.voice[i] = (uint8_t)(info->identity.client_id >> 8 * i);
     state.platform = info->transport == NECPNET_TRANSPORT_UDP ? ARENA_PLATFORM_NATIVE : ARENA_PLATFORM_BROWSER;
     necpnet_result result = necpnet_world_spawn(game->world, ARENA_PLAYER, &state, &body->entity);
     if (result != NECPNET_OK) return result;

@@ -62,6 +62,7 @@ typedef struct arena_player {
     bool running;
     necpnet_entity ride;         /* the vehicle that carries it, or NECPNET_ENTITY_NONE */
     char name[ARENA_NAME_BYTES]; /* UTF-8 */
+    uint8_t voice[8];            /* its client id, little-endian: whose voice it is (section 13 of necpnet.h) */
 } arena_player;
 
 typedef struct arena_wanderer {
@@ -90,6 +91,7 @@ static const necpnet_field arena_player_fields[] = {
     NECPNET_INTEGER(arena_player, wins, 8, 0, 65535, NECPNET_FIELD_SLOW),
     NECPNET_INTEGER(arena_player, health, 9, 0, ARENA_HEALTH_MAX, 0),
     NECPNET_ENTITY_REFERENCE(arena_player, ride, 10, NECPNET_FIELD_PARENT),
+    NECPNET_BYTES(arena_player, voice, 11, 0),
 };
 
 static const necpnet_field arena_wanderer_fields[] = {

@@ -66,6 +66,24 @@ static void board_add_world(necpnet_world_statistics* sum, const necpnet_world_s
     sum->encode_ns += more->encode_ns;
 }
 
+static void board_add_voice(necpnet_voice_hub_statistics* sum, const necpnet_voice_hub_statistics* more)
+{
+    sum->members += more->members;
+    sum->groups += more->groups;
+    sum->speaking += more->speaking;
+    sum->packets_received += more->packets_received;
+    sum->packets_forwarded += more->packets_forwarded;
+    sum->bytes_forwarded += more->bytes_forwarded;
+    sum->packets_limited += more->packets_limited;
+    sum->packets_bad += more->packets_bad;
+    sum->packets_stranger += more->packets_stranger;
+    sum->packets_silenced += more->packets_silenced;
+    sum->copies_unheard += more->copies_unheard;
+    sum->copies_quiet += more->copies_quiet;
+    sum->copies_stale += more->copies_stale;
+    sum->memory_bytes += more->memory_bytes;
+}
+
 void board_read(board* shared, board_figures* out_figures)
 {
     pthread_mutex_lock(&shared->lock);
@@ -77,6 +95,7 @@ void board_read(board* shared, board_figures* out_figures)
         out_figures->draining |= more->draining;
         board_add_server(&out_figures->server, &more->server);
         board_add_world(&out_figures->world, &more->world);
+        board_add_voice(&out_figures->voice, &more->voice);
         board_add_ticks(&out_figures->ticks, &more->ticks);
         for (int j = 0; j < 2 * BOARD_LATENCY_BUCKETS; j++) {
             out_figures->latency[j / BOARD_LATENCY_BUCKETS][j % BOARD_LATENCY_BUCKETS] +=

@@ -54,6 +54,7 @@ typedef struct board_figures {
     bool draining;
     necpnet_server_statistics server;
     necpnet_world_statistics world;
+    necpnet_voice_hub_statistics voice;
     board_ticks ticks;
     uint64_t latency[2][BOARD_LATENCY_BUCKETS]; /* UDP, WebSocket: round trips of clients, sampled; since the start */
     uint32_t rest_active;                       /* REST requests on their way through the edge */

@@ -38,6 +38,8 @@ typedef struct connection_row {
     uint64_t bytes_received;
     uint32_t rtt_us;
     uint32_t queue_bytes;
+    uint64_t voice_packets_sent; /* to it */
+    uint64_t voice_packets_received;
     uint32_t topic_count;
     char topics[CONNECTION_TOPICS_MAX][CONNECTION_TOPIC_BYTES];
 } connection_row;

@@ -168,6 +168,7 @@ static void worker_publish(worker* at, uint64_t now_us)
     (void)necpnet_server_get_statistics(at->server, &figures.server);
     if (at->world) (void)necpnet_world_get_statistics(at->world, &figures.world);
     crafting_feed_get_figures(at->crafts, &figures.crafting);
+    if (at->speech) (void)necpnet_voice_hub_get_statistics(voice_hub(at->speech), &figures.voice);
     edge_get_figures(at->front, &front);
     gateway_get_figures(at->hall, &hall);
     figures.rpc_connections = hall.connections;
@@ -412,6 +413,14 @@ const connection_source* worker_source(const worker* at, int index)
     return &at->sources[index];
 }
 
+static void worker_fill_voice(const worker* at, necpnet_peer peer, connection_row* row)
+{
+    necpnet_voice_member_info member;
+    if (!at->speech || necpnet_voice_hub_get_member(voice_hub(at->speech), peer, &member) != NECPNET_OK) return;
+    row->voice_packets_sent = member.packets_received;
+    row->voice_packets_received = member.packets_sent;
+}
+
 static bool worker_find_session(void* user, uint64_t key, connection_row* row)
 {
     worker* at = user;
@@ -432,6 +441,7 @@ static bool worker_find_session(void* user, uint64_t key, connection_row* row)
                                                                 : CONNECTION_ACTIVE;
     identity_put_address(&info.address, row->from, sizeof(row->from));
     gateway_fill_topics(at->hall, key, row);
+    worker_fill_voice(at, key, row);
     if (necpnet_server_get_peer_statistics(at->server, key, &statistics) != NECPNET_OK) return true;
     row->packets_sent = statistics.packets_sent;
     row->packets_received = statistics.packets_received;

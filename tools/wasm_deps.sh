@@ -2,8 +2,8 @@
 # wasm_deps.sh - builds libraries for WebAssembly from Debian's source packages into build/wasm-deps/{include,lib}, where
 # the preset wasm looks for them.
 #
-#   tools/wasm_deps.sh            lz4
-#   tools/wasm_deps.sh lz4 opus   these
+#   tools/wasm_deps.sh        lz4 and opus
+#   tools/wasm_deps.sh lz4    these
 #
 # Quick when they are there. Needs emcc; fetches through tools/fetch_source.sh.
 set -u
@@ -18,15 +18,20 @@ build_lz4() {
         cp "$1/lib/lz4.h" "$out/include/"
 }
 
+# Without its configure, which asks for more than it tells: the codec in floating point, no custom modes, no surround; by one
+# call of emcc, which costs more than the compiler.
 build_opus() {
-    local work=$PWD/build/wasm-deps/opus
-    mkdir -p "$work" && (cd "$work" &&
-        emconfigure "$1/configure" --host=none --disable-shared --disable-asm --disable-intrinsics --disable-extra-programs \
-            --disable-doc --prefix="$out" CFLAGS="-O3" && emmake make -j"${JOBS:-2}" && emmake make install) &&
-        cp "$out/include/opus/"*.h "$out/include/"
+    local objects=$out/opus
+    mkdir -p "$objects" "$out/include/opus"
+    (cd "$objects" &&
+        emcc -Os -DOPUS_BUILD -DVAR_ARRAYS -DHAVE_LRINT -DHAVE_LRINTF -I"$1/include" -I"$1/celt" -I"$1/silk" -I"$1/silk/float" \
+            -c $(ls "$1"/celt/*.c "$1"/silk/*.c "$1"/silk/float/*.c | grep -v demo) \
+            "$1"/src/{opus,opus_decoder,opus_encoder,repacketizer,analysis,mlp,mlp_data}.c) &&
+        emar rcs "$out/lib/libopus.a" "$objects"/*.o && cp "$1/include/"*.h "$out/include/opus/"
 }
 
-for name in "${@:-lz4}"; do
+[ $# -gt 0 ] || set -- lz4 opus
+for name in "$@"; do
     [ -f "$out/lib/lib$name.a" ] && continue
     source=$(tools/fetch_source.sh "$name") || exit 1
     echo "wasm_deps.sh: building $name from $(basename "$source")"

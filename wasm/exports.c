@@ -264,6 +264,11 @@ WASM_EXPORT int wasm_client_begin(wasm_client* self, const wasm_schema* schema, 
     return necpnet_client_create(&self->config, &self->client);
 }
 
+necpnet_client_config* wasm_client_get_config(wasm_client* self)
+{
+    return &self->config;
+}
+
 WASM_EXPORT void wasm_client_destroy(wasm_client* self)
 {
     if (!self) return;

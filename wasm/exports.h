@@ -40,6 +40,8 @@ WASM_EXPORT int wasm_client_add_channel(wasm_client* client, int mode);
 WASM_EXPORT int wasm_client_set_channel_option(wasm_client* client, const char* name, double value);
 WASM_EXPORT int wasm_client_begin(wasm_client* client, const wasm_schema* schema, const char* passphrase);
 WASM_EXPORT void wasm_client_destroy(wasm_client* client);
+/* What begin will create the client with: voice.c adds the voice. */
+necpnet_client_config* wasm_client_get_config(wasm_client* client);
 
 /* urls: each NUL-terminated, one behind the other. */
 WASM_EXPORT int wasm_client_connect(wasm_client* client, const char* urls, int count);

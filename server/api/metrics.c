@@ -63,6 +63,31 @@ static void metrics_put_world(text* out, const board_figures* figures)
     metrics_one(out, "state_sent_bytes_total", "counter", "Bytes of state sent.", figures->world.bytes_sent);
 }
 
+/* Speech over necpnet.v1. */
+static void metrics_put_hub(text* out, const necpnet_voice_hub_statistics* hub)
+{
+    const struct {
+        const char* why;
+        uint64_t value;
+    } left_out[] = {{"limit", hub->packets_limited},     {"bad", hub->packets_bad},
+                    {"stranger", hub->packets_stranger}, {"silenced", hub->packets_silenced},
+                    {"unheard", hub->copies_unheard},    {"quiet", hub->copies_quiet},
+                    {"stale", hub->copies_stale}};
+    metrics_one(out, "voice_speaking", "gauge", "Streams of speech now.", hub->speaking);
+    metrics_one(out, "voice_packets_received_total", "counter", "Packets of speech from clients.",
+                hub->packets_received);
+    metrics_one(out, "voice_packets_forwarded_total", "counter", "Copies of them to listeners.",
+                hub->packets_forwarded);
+    metrics_one(out, "voice_forwarded_bytes_total", "counter", "Bytes of speech in these copies.",
+                hub->bytes_forwarded);
+    metrics_begin(out, "voice_left_out_total", "counter",
+                  "Packets dropped (limit, bad, stranger, silenced), and copies not made or dropped (unheard: out of "
+                  "range, deaf or muted; quiet; stale).");
+    for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++) {
+        text_format(out, "necpnet_voice_left_out_total{why=\"%s\"} %" PRIu64 "\n", left_out[i].why, left_out[i].value);
+    }
+}
+
 static void metrics_put_ticks(text* out, const board_ticks* ticks)
 {
     static const uint32_t bounds_us[BOARD_TICK_BUCKETS] = BOARD_TICK_BOUNDS;
@@ -201,6 +226,7 @@ void api_metrics(const services* known, const rest_request* request, rest_answer
     metrics_one(out, "draining", "gauge", "1 while the server drains.", figures.draining);
     metrics_put_server(out, &figures);
     metrics_put_world(out, &figures);
+    metrics_put_hub(out, &figures.voice);
     metrics_put_ticks(out, &figures.ticks);
     metrics_one(out, "rest_requests_active", "gauge", "REST requests under way.", figures.rest_active);
     metrics_one(out, "rest_requests_total", "counter", "REST requests forwarded to their handlers.",

@@ -5,6 +5,7 @@ import type { CoreFactory, CoreModule, Entity } from "../../wasm/src/index";
 import { Controls, inputBytes, Wish } from "./controls";
 import { Netgraph } from "./netgraph";
 import { Latest, Map, Picture, Shot } from "./picture";
+import { VoicePanel, voiceOptions } from "./voice_panel";
 
 const CHAT_LINES_MAX = 100;
 const PLAYERS_MS = 250; /* between updates of the list */
@@ -33,12 +34,15 @@ const nameInput = element<HTMLInputElement>("#name");
 const colourInput = element<HTMLInputElement>("#colour");
 nameInput.value = shorten(new URLSearchParams(location.search).get("name") ?? remember("name"));
 
+/** Whose tokens these are: of this page, as long as it is open. */
+const subject = "page-" + Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 /** A connect token from the server that serves this page; a backend of your own does the same. */
 async function fetchToken(): Promise<string> {
   const answer = await fetch("/api/v1/connect-tokens", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ player: shorten(nameInput.value), transport: "websocket" }),
+    body: JSON.stringify({ player: shorten(nameInput.value), subject, transport: "websocket" }),
   });
   if (!answer.ok) {
     const why = await answer.json().catch(() => null);
@@ -167,7 +171,7 @@ function listen(client: Client, picture: Picture): void {
   });
 }
 
-function listenToForms(client: Client): void {
+function listenToForms(current: () => Client): void {
   element("#profile").addEventListener("submit", (event) => {
     event.preventDefault();
     nameInput.blur();
@@ -175,18 +179,18 @@ function listenToForms(client: Client): void {
   nameInput.addEventListener("change", () => {
     nameInput.value = shorten(nameInput.value);
     remember("name", nameInput.value);
-    sendProfile(client);
+    sendProfile(current());
   });
   colourInput.addEventListener("change", () => {
     remember("colour", colourInput.value);
-    sendProfile(client);
+    sendProfile(current());
   });
   const say = element<HTMLInputElement>("#say");
   element("#chat form").addEventListener("submit", (event) => {
     event.preventDefault();
     const text = say.value.trim();
-    if (text && client.state === "connected") {
-      client.sendNamed("chat", text);
+    if (text && current().state === "connected") {
+      current().sendNamed("chat", text);
       say.value = "";
     }
     if (!text) say.blur();
@@ -204,19 +208,21 @@ function listenToForms(client: Client): void {
   for (const slider of sliders) {
     slider.addEventListener("input", () => {
       slider.parentElement!.querySelector("output")!.textContent = `${slider.value} ms`;
-      client.simulate(Number(sliders[0].value), Number(sliders[1].value));
+      current().simulate(Number(sliders[0].value), Number(sliders[1].value));
     });
   }
 }
 
 /** What a script may see and do; the browser test drives the page by it. */
-function expose(client: Client, controls: Controls): void {
+function expose(current: () => Client, controls: Controls, panel: VoicePanel): void {
   const player = (one: Entity) => ({ id: one.id, name: one.name as string, own: one.own, x: one.position[0] as number,
     y: one.position[1] as number, score: one.score as number, platform: one.platform as number });
   (window as any).arena = {
-    client,
-    players: () => client.entities.filter((one) => one.type === "player").map(player),
-    own: () => client.entities.filter((one) => one.type === "player" && one.own).map(player)[0] ?? null,
+    get client() { return current(); },
+    get voice() { return panel.voice; },
+    get peers() { return panel.peers; },
+    players: () => current().entities.filter((one) => one.type === "player").map(player),
+    own: () => current().entities.filter((one) => one.type === "player" && one.own).map(player)[0] ?? null,
     /** Walk as if by keys: -1 .. 1 each; without arguments the player decides again. */
     walk: (x?: number, y?: number, run = false) => {
       const wish: Wish | null = x === undefined || y === undefined ? null
@@ -232,6 +238,7 @@ function expose(client: Client, controls: Controls): void {
       const shown: { tick: number; name: string; x: number; y: number }[] = [];
       const said: { tick: number; x: number; y: number }[] = [];
       recorder = (entities) => {
+        const client = current();
         const tick = client.viewTick;
         for (const one of entities) {
           if (one.type !== "player") continue;
@@ -252,15 +259,21 @@ function expose(client: Client, controls: Controls): void {
 
 let recorder: ((entities: readonly Entity[]) => void) | null = null;
 
-async function begin(): Promise<void> {
-  const factory = (await import("./arena_core.mjs" as string)).default as CoreFactory;
-  const client = await connect({
+/** A client in the arena; with voice that of the larger core, which is loaded then. */
+async function enter(voice: boolean): Promise<Client> {
+  const loaded = voice ? await import("./arena_voice_core.mjs" as string) : await import("./arena_core.mjs" as string);
+  return connect({
     token: fetchToken,
     schema: "game",
     prediction: "game",
+    voice: voice && { ...voiceOptions, workletUrl: new URL("voice_worklet.js", import.meta.url) },
     settings: { websocketPingMs: 5000, websocketTimeoutMs: 12000, reconnectDelayMaxMs: 5000 },
-    core: { factory, wasmUrl: new URL("arena_core.wasm", import.meta.url) },
+    core: { factory: loaded.default as CoreFactory, wasmUrl: new URL(voice ? "arena_voice_core.wasm" : "arena_core.wasm", import.meta.url) },
   });
+}
+
+async function begin(): Promise<void> {
+  let client = await enter(false);
   const canvas = element<HTMLCanvasElement>("#arena");
   const controls = new Controls(canvas, element("#stick"));
   const picture = new Picture(canvas, readMap(client.core.module as never));
@@ -273,9 +286,20 @@ async function begin(): Promise<void> {
   };
   let own: [number, number] | null = null;
   let playersAtMs = -Infinity;
+  const panel = new VoicePanel(subject, async () => {
+    if (client.voice) return client;
+    const old = client;
+    client = await enter(true);
+    old.disconnect(0, "comes again with voice", 0);
+    old.destroy();
+    listen(client, picture);
+    client.simulate(Number(element<HTMLInputElement>("#latency").value), Number(element<HTMLInputElement>("#jitter-wanted").value));
+    return client;
+  });
+  picture.speaking = panel.speaking;
   listen(client, picture);
-  listenToForms(client);
-  expose(client, controls);
+  listenToForms(() => client);
+  expose(() => client, controls, panel);
   addEventListener("pagehide", () => client.disconnect(0, "the page was left", 0));
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 
@@ -285,6 +309,7 @@ async function begin(): Promise<void> {
     const entities = client.frame();
     recorder?.(entities);
     own = picture.draw(entities, nowMs, latest, controls.ghosts || ghosts.checked);
+    panel.frame(entities, nowMs);
     graph.update(client, nowMs);
     updateStatus(client, nowMs);
     if (nowMs - playersAtMs > PLAYERS_MS) {

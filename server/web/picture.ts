@@ -45,6 +45,9 @@ export class Picture {
   private top = 0;
   private shots: Shot[] = [];
 
+  /** Ids of players whose voices are heard. */
+  speaking: ReadonlySet<number> = new Set();
+
   constructor(canvas: HTMLCanvasElement, map: Map) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d")!;
@@ -215,6 +218,7 @@ export class Picture {
       this.drawBeyond(player, x, y);
       return;
     }
+    if (this.speaking.has(player.id)) this.drawVoice(x, y, radius);
     const aim = player.aim as number;
     context.fillStyle = context.strokeStyle = colourOf(player.colour);
     if (player.own) {
@@ -251,6 +255,21 @@ export class Picture {
     const nameX = Math.max(half, Math.min(this.canvas.clientWidth - half, x));
     context.strokeText(player.name, nameX, nameY);
     context.fillText(player.name, nameX, nameY);
+  }
+
+  /** Somebody speaks. */
+  private drawVoice(x: number, y: number, radius: number): void {
+    const { context, colours } = this;
+    context.strokeStyle = colours.good;
+    context.lineWidth = Math.max(1.5, radius * 0.14);
+    context.lineCap = "round";
+    for (const [distance, half] of [[1.75, 0.5], [2.2, 0.62]]) {
+      for (const side of [0, Math.PI]) {
+        context.beginPath();
+        context.arc(x, y, radius * distance, side - half, side + half);
+        context.stroke();
+      }
+    }
   }
 
   private drawHealth(health: number, x: number, y: number, radius: number): void {

@@ -1,7 +1,8 @@
 /** The client: connecting, messages, input, entities, figures. */
 
-import { Core, CoreSource, loadCore } from "./core";
+import { Core, CoreSource, loadCore, toCamel, toSnake } from "./core";
 import { Entity, Schema, SchemaDescription, structClass, StructView, TypeLayout } from "./schema";
+import { Voice, VoiceOptions } from "./voice";
 
 export const ChannelMode = {
   unreliable: 0, unreliableSequenced: 1, reliableSequenced: 2, reliableUnordered: 3, reliableOrdered: 4,
@@ -41,6 +42,8 @@ export interface ConnectOptions {
   /** Prediction of own entities: "game" for the compiled step, or steps by the name of their type (one type). */
   prediction?: "game" | Record<string, PredictionStep>;
   channels?: ChannelOptions[];
+  /** Speak and hear: the larger core with Opus is loaded, and `client.voice` is there. Default false. */
+  voice?: boolean | VoiceOptions;
   /** By itself after a loss; default true. */
   reconnect?: boolean;
   /** frame() finds out what changed since the one before: see `changes`. It costs a copy of each entity. */
@@ -134,14 +137,6 @@ const TOKEN_RETRY_MS = [250, 500, 1000, 2000, 4000];
 const INPUTS_A_FRAME = 8;
 const IDLE_MS = 1000;
 
-function toSnake(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => "_" + letter.toLowerCase());
-}
-
-function toCamel(name: string): string {
-  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
 function toBytes(data: string | ArrayBuffer | ArrayBufferView): Uint8Array {
   if (typeof data === "string") return new TextEncoder().encode(data);
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
@@ -153,6 +148,8 @@ class EntityView extends StructView {}
 export class Client {
   readonly core: Core;
   readonly schema: Schema | null;
+  /** With `voice` alone. */
+  readonly voice: Voice | null = null;
   private readonly handle: number;
   private readonly options: ConnectOptions;
   private readonly listeners = new Map<string, Set<Listener>>();
@@ -184,6 +181,7 @@ export class Client {
     this.handle = module._wasm_client_create();
     if (this.handle === 0) throw core.error(-200);
     try {
+      if (options.voice) this.voice = new Voice(core, this.handle, options.voice === true ? {} : options.voice, () => this.update());
       this.configure();
     } catch (error) {
       module._wasm_client_destroy(this.handle);
@@ -292,6 +290,7 @@ export class Client {
     if (this.timer !== null) clearTimeout(this.timer);
     if (this.tokenTimer !== null) clearTimeout(this.tokenTimer);
     this.core.module._wasm_client_destroy(this.handle);
+    this.voice?.destroy();
     this.schema?.destroy();
     this.shown = [];
     this.seen.clear();
@@ -349,6 +348,8 @@ export class Client {
         if (this.destroyed) return;
       }
       this.pollVariables();
+      this.voice?.poll();
+      if (this.destroyed) return;
       const state = this.state;
       if (state !== this.lastState) this.emit("state", (this.lastState = state));
     } finally {
@@ -657,7 +658,7 @@ export class Client {
 
 /** Load the client and begin to connect. Resolves at once; the event `connected` tells when the session is up. */
 export async function connect(options: ConnectOptions): Promise<Client> {
-  const core = options.core instanceof Core ? options.core : await loadCore(options.core);
+  const core = options.core instanceof Core ? options.core : await loadCore(options.core, Boolean(options.voice));
   const client = new Client(core, options);
   try {
     client.connect();

@@ -64,10 +64,10 @@ export interface CoreModule {
 /** What core.mjs exports by default. */
 export type CoreFactory = (options: Record<string, unknown>) => Promise<CoreModule>;
 
-/** Where the compiled client comes from; by default core.mjs and core.wasm beside this package. */
+/** Where the compiled client comes from; by default core.mjs and core.wasm beside this package, with voice voice_core. */
 export interface CoreSource {
   factory?: CoreFactory;
-  /** Address of the .wasm file. */
+  /** Address of the .wasm file; with voice that of voice_core.wasm. */
   wasmUrl?: string | URL;
   /** The .wasm file itself, where there is no fetch (Node.js, tests). */
   wasmBinary?: ArrayBuffer | Uint8Array;
@@ -89,6 +89,14 @@ export class NecpnetError extends Error {
     this.result = result;
     this.text = text;
   }
+}
+
+export function toSnake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => "_" + letter.toLowerCase());
+}
+
+export function toCamel(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 const decoder = new TextDecoder();
@@ -174,13 +182,14 @@ export class Core {
 
 const loaded = new Map<string, Promise<Core>>();
 
-/** Load the compiled client; the same source is loaded once. */
-export function loadCore(source: CoreSource = {}): Promise<Core> {
-  const key = String(source.wasmUrl ?? "core.wasm");
+/** Load the compiled client, the larger one with voice if that is wanted; the same source is loaded once. */
+export function loadCore(source: CoreSource = {}, voice = false): Promise<Core> {
+  const key = String(source.wasmUrl ?? (voice ? "voice_core.wasm" : "core.wasm"));
   const known = source.factory || source.wasmBinary || source.WebSocket ? undefined : loaded.get(key);
   if (known) return known;
   const loading = (async () => {
-    const factory = source.factory ?? ((await import(/* @vite-ignore */ "./core.mjs" as string)).default as CoreFactory);
+    const factory = source.factory ?? ((voice ? await import(/* @vite-ignore */ "./voice_core.mjs" as string)
+      : await import(/* @vite-ignore */ "./core.mjs" as string)).default as CoreFactory);
     const options: Record<string, unknown> = {};
     if (source.wasmBinary) {
       const binary = source.wasmBinary;

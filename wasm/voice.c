@@ -60,7 +60,6 @@ struct wasm_voice {
     necpnet_voice* voice;
     double event[0 VOICE_EVENT_VALUES(VALUE_COUNT)];
     double statistics[0 VOICE_STATISTICS_VALUES(VALUE_COUNT)];
-    uint32_t user[2];
     float input[WASM_VOICE_FRAMES_MAX];
     float output[WASM_VOICE_FRAMES_MAX * 2];
 };
@@ -219,12 +218,4 @@ WASM_EXPORT const double* wasm_voice_statistics(wasm_voice* self)
     const double values[] = {VOICE_STATISTICS_VALUES(VALUE_DOUBLE)};
     memcpy(self->statistics, values, sizeof values);
     return self->statistics;
-}
-
-WASM_EXPORT const uint32_t* wasm_voice_user(wasm_voice* self, const char* issuer, const char* subject)
-{
-    uint64_t user = necpnet_token_client_id(issuer, subject);
-    self->user[0] = (uint32_t)user;
-    self->user[1] = (uint32_t)(user >> 32);
-    return self->user;
 }

@@ -38,7 +38,4 @@ WASM_EXPORT const double* wasm_voice_poll(wasm_voice* voice);
 WASM_EXPORT const char* wasm_voice_statistics_names(void);
 WASM_EXPORT const double* wasm_voice_statistics(wasm_voice* voice);
 
-/* The client id of a user of the server's; for who knows others by their subjects. */
-WASM_EXPORT const uint32_t* wasm_voice_user(wasm_voice* voice, const char* issuer, const char* subject);
-
 #endif

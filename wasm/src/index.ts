@@ -7,7 +7,7 @@ export { Core, loadCore, NecpnetError } from "./core";
 export type { CoreFactory, CoreModule, CoreSource } from "./core";
 export { FieldKind } from "./schema";
 export type { Entity, FieldDescription, SchemaDescription, TypeDescription } from "./schema";
-export { loudness, Voice } from "./voice";
+export { loudness, userOf, Voice } from "./voice";
 export type { VoiceEvents, VoiceGroup, VoiceKind, VoiceOptions } from "./voice";
 export { VoicePeers } from "./voice_peers";
 export type { VoicePeersOptions, VoiceSignal } from "./voice_peers";

@@ -26,7 +26,6 @@ interface VoiceModule extends CoreModule {
   _wasm_voice_poll(voice: number): number;
   _wasm_voice_statistics_names(): number;
   _wasm_voice_statistics(voice: number): number;
-  _wasm_voice_user(voice: number, issuer: number, subject: number): number;
 }
 
 export interface VoiceOptions {
@@ -79,6 +78,16 @@ export function loudness(samples: Float32Array): number {
   for (const sample of samples) sum += sample * sample;
   const db = 10 * Math.log10(sum / Math.max(1, samples.length) + 1e-9);
   return Math.min(1, Math.max(0, (db + 60) / 60));
+}
+
+/**
+ * The user that a subject of the server's tokens is; issuer: where the server's tokens have one. As necpnet_token_client_id: the
+ * first bytes of a SHA-256. Where the page has a microphone it has this, too: https:// and localhost.
+ */
+export async function userOf(subject: string, issuer = ""): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(issuer + "\0" + subject));
+  const view = new DataView(digest);
+  return toUser(view.getUint32(0, true), view.getUint32(4, true));
 }
 
 /** The voice of a client that was made with `voice`: client.voice. */
@@ -337,13 +346,6 @@ export class Voice {
   /** Where this player hears, and the direction of his right ear. */
   setListener(position: [number, number, number], right: [number, number, number] = [1, 0, 0]): void {
     this.core.check(this.module._wasm_voice_set_listener(this.handle, ...position, ...right));
-  }
-
-  /** The user that a subject of the server's tokens is; where the server has issuers, the token's. */
-  userOf(subject: string, issuer = ""): string {
-    const at = this.core.lendText(issuer, (issuerAt) =>
-      this.core.lendText(subject, (subjectAt) => this.module._wasm_voice_user(this.handle, issuerAt, subjectAt)));
-    return toUser(this.core.data.getUint32(at, true), this.core.data.getUint32(at + 4, true));
   }
 
   /** Figures as necpnet_voice_statistics has them, in camelCase; aheadMs: what waits for the loudspeaker. */

@@ -29,12 +29,13 @@ export interface VoicePeersOptions {
   send: (signal: VoiceSignal) => void | Promise<unknown>;
   /** GET /api/v1/ice-servers. */
   iceServers?: RTCIceServer[];
-  /** The client id of a user_id, for volumes: (user) => voice.userOf(user, issuer). */
-  clientIdOf?: (user: string) => string;
+  /** The client id of a user_id, for volumes: (user) => userOf(user, issuer). */
+  clientIdOf?: (user: string) => Promise<string>;
 }
 
 interface Peer {
   user: string;
+  client: string; /* "": not known (yet) */
   polite: boolean;
   session: string; /* of the other side; "": not known yet */
   connection: RTCPeerConnection;
@@ -119,6 +120,7 @@ export class VoicePeers {
       this.remove(peer.user);
       peer = undefined;
     }
+    if (!peer && signal.type !== "offer") return; /* of somebody who has gone */
     peer ??= this.begin(signal.from_user_id);
     peer.session = session;
     const taken = peer;
@@ -128,26 +130,26 @@ export class VoicePeers {
 
   /** Once a frame, or a few times a second: volumes, and whether the way and the key are open. */
   update(): void {
-    const { voice, clientIdOf } = this.options;
+    const { voice } = this.options;
     const now = this.gate.context.currentTime;
     this.gate.gain.setTargetAtTime(this.isDirect && voice.isOpen ? 1 : 0, now, 0.01);
     for (const peer of this.peers.values()) {
-      if (clientIdOf) peer.gain.gain.setTargetAtTime(voice.volumeOf(clientIdOf(peer.user)), now, 0.02);
+      peer.gain.gain.setTargetAtTime(voice.volumeOf(peer.client), now, 0.02);
     }
   }
 
-  /** Who is heard directly now. */
-  get speaking(): string[] {
+  /** Who is heard directly now: user_id, and client id where clientIdOf is given. */
+  get speaking(): { user: string; client: string }[] {
     return [...this.peers.values()].filter((peer) => {
       peer.analyser.getFloatTimeDomainData(this.samples);
       return loudness(this.samples) > SPEAKING_LOUDNESS;
-    }).map((peer) => peer.user);
+    }).map(({ user, client }) => ({ user, client }));
   }
 
   private begin(user: string): Peer {
     const { context } = this.gate;
     const connection = new RTCPeerConnection({ iceServers: this.options.iceServers });
-    const peer: Peer = { user, polite: this.options.user < user, session: "", connection, makingOffer: false, ignoresOffer: false,
+    const peer: Peer = { user, client: "", polite: this.options.user < user, session: "", connection, makingOffer: false, ignoresOffer: false,
       work: Promise.resolve(), gain: context.createGain(), analyser: context.createAnalyser(), element: null };
     peer.analyser.fftSize = this.samples.length;
     peer.gain.connect(peer.analyser);
@@ -159,12 +161,14 @@ export class VoicePeers {
       if (connection.connectionState === "failed") connection.restartIce();
       this.settle();
     };
+    void this.options.clientIdOf?.(user).then((client) => (peer.client = client), (error) => this.onerror(user, error));
     this.peers.set(user, peer);
     return peer;
   }
 
   private addVoice(peer: Peer): void {
-    if (peer.connection.getSenders().length === 0) peer.connection.addTrack(this.outgoing.stream.getAudioTracks()[0], this.outgoing.stream);
+    if (peer.connection.getSenders().some((sender) => sender.track)) return; /* an offer that came brings one without */
+    peer.connection.addTrack(this.outgoing.stream.getAudioTracks()[0], this.outgoing.stream);
   }
 
   private hear(peer: Peer, stream: MediaStream): void {

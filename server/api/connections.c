@@ -43,8 +43,8 @@ static void connection_put(const services* known, text* out, const connection_ro
     text_format(out,
                 "],\"topic_count\":%" PRIu32 ",\"metrics\":{\"packets_sent\":%" PRIu64 ",\"packets_received\":%" PRIu64
                 ",\"bytes_sent\":%" PRIu64 ",\"bytes_received\":%" PRIu64 ",\"rtt_us\":%" PRIu32
-                ",\"queue_bytes\":%" PRIu32 ",\"voice_packets_sent\":%" PRIu64
-                ",\"voice_packets_received\":%" PRIu64 "}}",
+                ",\"queue_bytes\":%" PRIu32 ",\"voice_packets_sent\":%" PRIu64 ",\"voice_packets_received\":%" PRIu64
+                "}}",
                 row->topic_count, row->packets_sent, row->packets_received, row->bytes_sent, row->bytes_received,
                 row->rtt_us, row->queue_bytes, row->voice_packets_sent, row->voice_packets_received);
 }

@@ -75,6 +75,13 @@ typedef enum nn_stream_state {
     NN_STREAM_DEAD = 5      /* freed when the ready list comes to it */
 } nn_stream_state;
 
+/* What the system took no more of; the bytes follow in the same block. */
+typedef struct nn_stream_queue {
+    uint32_t at;
+    uint32_t bytes; /* from there on; never 0 */
+    uint32_t capacity;
+} nn_stream_queue;
+
 struct necpnet_stream {
     nn_watch watch; /* first */
     struct nn_socket* socket;
@@ -85,16 +92,13 @@ struct necpnet_stream {
     struct necpnet_stream* next; /* in socket->streams or socket->closing */
     struct necpnet_stream* previous;
     struct necpnet_stream* next_ready;
-    uint8_t* queue; /* only while the system takes no more */
-    uint32_t queue_at;
-    uint32_t queue_bytes; /* from queue_at on */
-    uint32_t queue_capacity;
+    nn_stream_queue* queue; /* NULL: the system took all */
+    uint32_t kept;          /* its record in the loop's store, plus 1; 0: none */
     int16_t reason;
     uint8_t state;
-    uint8_t ready_what; /* NN_READABLE | NN_WRITABLE */
-    bool in_ready;
-    bool paused;
-    uint32_t kept; /* its record in the loop's store, plus 1; 0: none */
+    unsigned ready_what : 2; /* NN_READABLE | NN_WRITABLE */
+    bool in_ready : 1;
+    bool paused : 1;
 };
 
 typedef struct nn_stream_list {

@@ -107,7 +107,7 @@ NN_PRIVATE bool nn_socket_keep(nn_socket_buffers* buffers, necpnet_stream* strea
     if (bytes > NN_SOCKET_KEPT_PIECE_BYTES_MAX || needed > buffers->kept_bytes_max) return false;
     if (needed > buffers->kept_back - buffers->kept_front) {
         nn_socket_flush_kept(buffers);
-        if (stream->queue_bytes || stream->state != NN_STREAM_OPEN) return false; /* it was among those written */
+        if (stream->queue || stream->state != NN_STREAM_OPEN) return false; /* it was among those written */
     }
     kept_record* record = stream->kept ? kept_record_at(buffers, stream->kept) : NULL;
     uint32_t at = kept_store(buffers, record, data, bytes);

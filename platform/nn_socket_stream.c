@@ -38,7 +38,7 @@ static bool stream_let_go(const necpnet_stream* stream)
 static void stream_mark_ready(necpnet_stream* stream, unsigned what)
 {
     nn_socket* socket = stream->socket;
-    stream->ready_what = (uint8_t)(stream->ready_what | what);
+    stream->ready_what |= what & (NN_READABLE | NN_WRITABLE);
     if (stream->in_ready) return;
     stream->in_ready = true;
     stream->next_ready = NULL;
@@ -58,11 +58,9 @@ static void stream_ready(nn_watch* watch, unsigned what)
 
 static void stream_drop_queue(necpnet_stream* stream)
 {
-    nn_alloc_give(&stream->socket->alloc, stream->queue, stream->queue_capacity);
+    nn_stream_queue* queue = stream->queue;
+    if (queue) nn_alloc_give(&stream->socket->alloc, queue, sizeof *queue + queue->capacity);
     stream->queue = NULL;
-    stream->queue_at = 0;
-    stream->queue_bytes = 0;
-    stream->queue_capacity = 0;
 }
 
 /* Forget the descriptor and all bytes. The struct stays, for the state says what is left to do with it. */
@@ -110,7 +108,7 @@ static void stream_wish(necpnet_stream* stream)
     if (stream->state == NN_STREAM_CONNECTING) {
         wishes = NN_WRITABLE;
     } else {
-        if (stream->queue_bytes) wishes |= NN_WRITABLE;
+        if (stream->queue) wishes |= NN_WRITABLE;
         if (stream->state == NN_STREAM_DRAINING || (stream->state == NN_STREAM_OPEN && !stream->paused)) {
             wishes |= NN_READABLE;
         }
@@ -121,39 +119,47 @@ static void stream_wish(necpnet_stream* stream)
 
 /* ---- writing -- */
 
+static uint8_t* stream_queued(necpnet_stream* stream)
+{
+    return (uint8_t*)(stream->queue + 1) + stream->queue->at;
+}
+
 static bool stream_queue_reserve(necpnet_stream* stream, size_t bytes)
 {
-    size_t needed = (size_t)stream->queue_bytes + bytes;
-    if (stream->queue_capacity - stream->queue_at >= needed) return true;
+    nn_stream_queue* queue = stream->queue;
+    size_t needed = (queue ? queue->bytes : 0) + bytes;
+    if (queue && queue->capacity - queue->at >= needed) return true;
     if (needed > NN_SOCKET_QUEUE_BYTES_MAX) return false;
-    if (stream->queue_capacity >= needed && stream->queue_at >= stream->queue_capacity / 2) {
-        memmove(stream->queue, stream->queue + stream->queue_at, stream->queue_bytes);
-        stream->queue_at = 0;
+    if (queue && queue->capacity >= needed && queue->at >= queue->capacity / 2) {
+        memmove(queue + 1, stream_queued(stream), queue->bytes);
+        queue->at = 0;
         return true;
     }
-    size_t capacity = stream->queue_capacity ? stream->queue_capacity : 4096;
-    while (capacity < needed) capacity *= 2;
-    uint8_t* queue = (uint8_t*)nn_alloc_take(&stream->socket->alloc, capacity);
-    if (!queue) return false;
-    nn_copy(queue, stream->queue ? stream->queue + stream->queue_at : NULL, stream->queue_bytes);
-    nn_alloc_give(&stream->socket->alloc, stream->queue, stream->queue_capacity);
-    stream->queue = queue;
-    stream->queue_at = 0;
-    stream->queue_capacity = (uint32_t)capacity;
+    size_t capacity = queue ? queue->capacity : 4096 - sizeof *queue;
+    while (capacity < needed) capacity = capacity * 2 + sizeof *queue; /* a power of two with the head */
+    nn_stream_queue* larger = (nn_stream_queue*)nn_alloc_take(&stream->socket->alloc, sizeof *queue + capacity);
+    if (!larger) return false;
+    larger->capacity = (uint32_t)capacity;
+    if (queue) {
+        larger->bytes = queue->bytes;
+        memcpy(larger + 1, stream_queued(stream), queue->bytes);
+        stream_drop_queue(stream);
+    }
+    stream->queue = larger;
     return true;
 }
 
 static void stream_queue_append(necpnet_stream* stream, const uint8_t* data, size_t bytes)
 {
-    nn_copy(stream->queue + stream->queue_at + stream->queue_bytes, data, bytes);
-    stream->queue_bytes += (uint32_t)bytes;
+    nn_copy(stream_queued(stream) + stream->queue->bytes, data, bytes);
+    stream->queue->bytes += (uint32_t)bytes;
 }
 
 NN_PRIVATE bool nn_socket_write(necpnet_stream* stream, const uint8_t* first, size_t first_bytes, const uint8_t* second,
                                 size_t second_bytes)
 {
     size_t sent = 0;
-    if (stream->queue_bytes) { /* the system took not all of what came before */
+    if (stream->queue) { /* the system took not all of what came before */
         if (!stream_queue_reserve(stream, first_bytes + second_bytes)) {
             stream_fail(stream, NECPNET_ERR_OUT_OF_MEMORY);
             return false;
@@ -195,7 +201,7 @@ NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stre
     if (stream->state > NN_STREAM_OPEN || bytes == 0) return NECPNET_OK; /* broken: on_close is on its way */
     nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
     if (!buffers) return NECPNET_ERR_OUT_OF_MEMORY;
-    if (stream->queue_bytes || stream->state == NN_STREAM_CONNECTING) {
+    if (stream->queue || stream->state == NN_STREAM_CONNECTING) {
         if (!stream_queue_reserve(stream, bytes)) return NECPNET_ERR_OUT_OF_MEMORY;
         stream_queue_append(stream, data, bytes);
         return NECPNET_OK;
@@ -203,8 +209,7 @@ NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stre
     if (buffers->cork_stream != stream && (stream->kept || stream != buffers->serving)) {
         if (nn_socket_keep(buffers, stream, data, bytes)) return NECPNET_OK;
         nn_socket_flush_kept_of(buffers, stream);
-        if (stream->queue_bytes || stream->state > NN_STREAM_OPEN)
-            return nn_socket_send_stream(user, stream, data, bytes);
+        if (stream->queue || stream->state > NN_STREAM_OPEN) return nn_socket_send_stream(user, stream, data, bytes);
     }
     if (buffers->cork_stream != stream) {
         nn_socket_flush_cork(buffers);
@@ -226,9 +231,10 @@ NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stre
 NN_PRIVATE size_t nn_socket_pending(void* user, necpnet_stream* stream)
 {
     const nn_socket_buffers* buffers = (const nn_socket_buffers*)((nn_socket*)user)->loop->buffers;
-    if (!buffers) return stream->queue_bytes;
+    size_t queued = stream->queue ? stream->queue->bytes : 0;
+    if (!buffers) return queued;
     size_t corked = buffers->cork_stream == stream ? buffers->cork_bytes : 0;
-    return stream->queue_bytes + corked + nn_socket_kept_bytes_of(buffers, stream);
+    return queued + corked + nn_socket_kept_bytes_of(buffers, stream);
 }
 
 static void stream_begin_draining(necpnet_stream* stream)
@@ -243,15 +249,15 @@ static void stream_writable(necpnet_stream* stream)
 {
     size_t sent = 0;
     necpnet_result result =
-        nn_net_write(stream->watch.descriptor, stream->queue + stream->queue_at, stream->queue_bytes, NULL, 0, &sent);
+        nn_net_write(stream->watch.descriptor, stream_queued(stream), stream->queue->bytes, NULL, 0, &sent);
     if (result == NECPNET_ERR_WOULD_BLOCK) return;
     if (result != NECPNET_OK) {
         stream_fail(stream, result);
         return;
     }
-    stream->queue_at += (uint32_t)sent;
-    stream->queue_bytes -= (uint32_t)sent;
-    if (stream->queue_bytes) return;
+    stream->queue->at += (uint32_t)sent;
+    stream->queue->bytes -= (uint32_t)sent;
+    if (stream->queue->bytes) return;
     if (stream->state == NN_STREAM_CLOSING) {
         stream_begin_draining(stream);
         return;
@@ -372,8 +378,7 @@ NN_PRIVATE bool nn_platform_workers_hand_stream(const necpnet_transport* transpo
 {
     nn_socket* socket = (nn_socket*)transport->user;
     int descriptor = stream->watch.descriptor;
-    if (!socket->workers || worker == socket->worker || stream->state != NN_STREAM_OPEN || stream->queue_bytes)
-        return false;
+    if (!socket->workers || worker == socket->worker || stream->state != NN_STREAM_OPEN || stream->queue) return false;
     nn_loop_watch(socket->loop, &stream->watch, 0); /* before another thread has it */
     if (!nn_workers_hand(socket->workers, worker, from, descriptor, data, bytes)) {
         stream_wish(stream);
@@ -451,7 +456,7 @@ static void stream_serve(necpnet_stream* stream, unsigned what, nn_socket_buffer
         if (what & NN_WRITABLE) stream_connected(stream);
         what = 0;
     }
-    if ((what & NN_WRITABLE) && stream->queue_bytes) stream_writable(stream);
+    if ((what & NN_WRITABLE) && stream->queue) stream_writable(stream);
     bool reads = stream->state == NN_STREAM_DRAINING || (stream->state == NN_STREAM_OPEN && !stream->paused);
     if ((what & NN_READABLE) && reads) stream_readable(stream, buffers, bytes_max);
 }
@@ -504,7 +509,7 @@ NN_PRIVATE void nn_socket_close_stream(void* user, necpnet_stream* stream, bool 
     stream_list_remove(&socket->streams, stream);
     stream_list_add(&socket->closing, stream);
     stream->as.until_us = necpnet_time_us() + NN_SOCKET_LINGER_US;
-    if (stream->queue_bytes) {
+    if (stream->queue) {
         stream->state = NN_STREAM_CLOSING;
         stream_wish(stream);
     } else {

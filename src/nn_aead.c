@@ -73,7 +73,7 @@ NN_PRIVATE necpnet_result nn_aead_create(nn_alloc* alloc, uint32_t suite, const 
 #endif
     if (result) return result;
     aead->alloc = alloc;
-    aead->suite = suite;
+    aead->suite = (uint16_t)suite;
     memcpy(aead->iv, iv, NN_AEAD_IV_BYTES);
     *out_aead = aead;
     return NECPNET_OK;

@@ -203,6 +203,7 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     if (result) return result;
     nn_session_init(&client->sessions[0], &client->endpoint.session_config);
     nn_session_init(&client->sessions[1], &client->endpoint.session_config);
+    nn_client_init_settings(client);
     nn_client_init_connection(client);
     nn_connection_settings* settings = &client->endpoint.settings;
     settings->udp_ping_ms = config->udp_ping_ms;

@@ -65,6 +65,7 @@ typedef struct nn_client_query {
 struct necpnet_client {
     nn_endpoint endpoint;
     nn_writes writes;             /* of the view's entities */
+    nn_inputs inputs;             /* numbered, until the server has them */
     necpnet_client_config config; /* of its pointers view alone is read after create */
     uint8_t psk[NN_PSK_BYTES];    /* OPEN */
     necpnet_client_state state;
@@ -147,6 +148,7 @@ NN_PRIVATE nn_client_event* nn_client_end_session(necpnet_client* client, const 
 
 /* nn_client_lose - the connection is CLOSED: wait with the session, or end it. */
 NN_PRIVATE void nn_client_lose(necpnet_client* client);
+NN_PRIVATE void nn_client_init_settings(necpnet_client* client);
 NN_PRIVATE void nn_client_init_connection(necpnet_client* client);
 
 /* nn_client_joined - a connection is up: what the server's SETUP and ACCEPT say of the session. */

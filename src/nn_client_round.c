@@ -300,7 +300,6 @@ static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_s
     open->resumed = resumed;
     open->bandwidth_limit = client->bandwidth_limit;
     open->seed = nn_random_u64(&client->endpoint.random);
-    client->connection.state_sink = &client->state_sink;
     const nn_state_sink* sink = &client->state_sink;
     char text[NECPNET_REASON_BYTES_MAX + 1];
     bool same = setup->schema_hash && setup->schema_hash == necpnet_schema_get_hash(nn_client_schema(client));
@@ -312,7 +311,8 @@ static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_s
         client_fail(client, attempt, result, necpnet_result_text(result));
         if (!client->is_probing) return;
         client->connection.state = NN_CONNECTION_CLOSED; /* the session has no connection any more */
-        client->connection.close = nn_close_of(NECPNET_ERR_OUT_OF_MEMORY, 0, necpnet_result_text(result));
+        nn_close close = nn_close_of(NECPNET_ERR_OUT_OF_MEMORY, 0, necpnet_result_text(result));
+        nn_connection_set_end(&client->connection, &close);
         return;
     }
     attempt->web = NULL; /* the connection's now */

@@ -36,18 +36,25 @@ static bool client_take_control(void* user, uint8_t kind, const uint8_t* data, s
     return true;
 }
 
+NN_PRIVATE void nn_client_init_settings(necpnet_client* client)
+{
+    nn_connection_settings* settings = &client->endpoint.settings;
+    settings->state_sink = &client->state_sink;
+    settings->clock = &client->clock;
+    settings->inputs = &client->inputs;
+    settings->writes = client->config.view ? &client->writes : NULL;
+    settings->take_control = client_take_control;
+}
+
 NN_PRIVATE void nn_client_init_connection(necpnet_client* client)
 {
-    nn_connection_init(&client->connection, &client->endpoint.settings, nn_client_session(client),
-                       client->config.inputs_max);
+    nn_connection_init(&client->connection, &client->endpoint.settings, nn_client_session(client));
+    nn_inputs_init(&client->inputs, &client->endpoint.alloc, client->config.inputs_max);
     nn_clock_sync_init(&client->clock);
-    client->connection.clock = &client->clock;
     if (client->config.view) {
         const necpnet_view_config* limits = nn_view_get_config(client->config.view);
         nn_writes_init(&client->writes, &client->endpoint.alloc, limits->write_hz, limits->write_bytes_per_s);
-        client->connection.writes = &client->writes;
     }
-    client->connection.take_control = client_take_control;
     client->connection.deliver_user = client;
     if (NECPNET_WITH_VOICE && client->config.voice) client->connection.voice = &client->voice_port;
 }
@@ -128,7 +135,7 @@ static bool client_wait(necpnet_client* client, const nn_close* close)
 
 NN_PRIVATE void nn_client_lose(necpnet_client* client)
 {
-    nn_close close = client->connection.close;
+    nn_close close = nn_connection_get_end(&client->connection);
     bool stop = client->stop_requested;
     bool may_resume = !stop && client->has_ticket && nn_connection_may_resume(&client->connection);
     if (client->is_probing) nn_client_end_attempts(client);

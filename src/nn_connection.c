@@ -2,6 +2,7 @@
 #include "nn_connection.h"
 
 #include "nn_log.h"
+#include "nn_text.h"
 
 NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char* text)
 {
@@ -15,16 +16,56 @@ NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char
     return close;
 }
 
-static const nn_state_sink connection_no_sink = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+NN_PRIVATE void nn_connection_settings_init(nn_connection_settings* settings, nn_alloc* alloc)
+{
+    static const nn_state_sink no_sink = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+    memset(settings, 0, sizeof *settings);
+    settings->alloc = alloc;
+    settings->state_sink = &no_sink;
+}
+
+static void connection_forget_text(nn_connection* connection)
+{
+    const char* text = connection->end.text;
+    if (text && text != necpnet_result_text(connection->end.reason)) {
+        nn_alloc_give(connection->settings->alloc, (void*)(uintptr_t)text, strlen(text) + 1);
+    }
+    connection->end.text = NULL;
+}
+
+NN_PRIVATE void nn_connection_set_end(nn_connection* connection, const nn_close* close)
+{
+    connection_forget_text(connection);
+    connection->end.reason = close->reason;
+    connection->end.code = close->code;
+    connection->end.has_retry = close->has_retry;
+    connection->end.retry_ms = close->retry_ms;
+    const char* own = necpnet_result_text(close->reason);
+    size_t bytes = nn_text_bytes(close->text, NECPNET_REASON_BYTES_MAX);
+    if (!bytes) return;
+    if (!strcmp(close->text, own)) {
+        connection->end.text = own;
+        return;
+    }
+    char* text = (char*)nn_alloc_take(connection->settings->alloc, bytes + 1);
+    if (text) memcpy(text, close->text, bytes);
+    connection->end.text = text;
+}
+
+NN_PRIVATE nn_close nn_connection_get_end(const nn_connection* connection)
+{
+    nn_close close = nn_close_of(connection->end.reason, connection->end.code, connection->end.text);
+    close.has_retry = connection->end.has_retry;
+    close.retry_ms = connection->end.retry_ms;
+    return close;
+}
 
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
-                                   nn_session* session, uint32_t inputs_max)
+                                   nn_session* session)
 {
     memset(connection, 0, sizeof *connection);
     connection->settings = settings;
     connection->session = session;
-    connection->state_sink = &connection_no_sink;
-    nn_inputs_init(&connection->inputs, settings->alloc, inputs_max);
     nn_input_receiver_init(&connection->input_receiver);
 }
 
@@ -33,11 +74,13 @@ static void connection_release(nn_connection* connection)
 {
     if (NECPNET_WITH_VOICE && connection->speaks) connection->voice->open(connection->voice->user, false);
     connection->speaks = false;
-    if (NECPNET_WITH_SERVER && connection->follower) nn_world_unfollow(connection->world, connection->follower);
+    if (NECPNET_WITH_SERVER && connection->follower)
+        nn_world_unfollow(connection->settings->world, connection->follower);
     nn_connection_leave_web(connection);
     if (connection->udp) {
         nn_recovery_reset(&connection->udp->recovery);
         nn_phases_reset(&connection->udp->phases);
+        nn_connection_end_paths(connection);
         nn_alloc_give(connection->settings->alloc, connection->udp, sizeof *connection->udp);
         connection->udp = NULL;
     }
@@ -49,11 +92,12 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection)
 {
     if (!connection->settings) return; /* never initialised */
     connection_release(connection);
-    if (connection->has_begun && connection->state_sink->reset) {
-        connection->state_sink->reset(connection->state_sink->user);
+    if (connection->has_begun && connection->settings->state_sink->reset) {
+        connection->settings->state_sink->reset(connection->settings->state_sink->user);
     }
-    nn_inputs_reset(&connection->inputs);
-    if (connection->writes) nn_writes_reset(connection->writes);
+    connection_forget_text(connection);
+    if (connection->settings->inputs) nn_inputs_reset(connection->settings->inputs);
+    if (connection->settings->writes) nn_writes_reset(connection->settings->writes);
     connection->state = NN_CONNECTION_NONE;
 }
 
@@ -64,32 +108,25 @@ NN_PRIVATE void nn_connection_detach(nn_connection* connection)
     memset(connection, 0, sizeof *connection);
     connection->settings = kept.settings;
     connection->session = kept.session;
-    connection->world = kept.world;
-    connection->state_sink = kept.state_sink;
     connection->voice = kept.voice;
     connection->address = kept.address;
     connection->loading = kept.loading;
     connection->suspended = kept.suspended;
     connection->tick_hz = kept.tick_hz;
     connection->now_us = kept.now_us;
-    connection->close = kept.close;
+    connection->end = kept.end;
     connection->has_begun = kept.has_begun;
     connection->heard_us = kept.heard_us;
-    connection->clock = kept.clock;
-    connection->writes = kept.writes;
-    if (connection->writes) nn_writes_reset(connection->writes); /* the view writes all anew */
-    connection->inputs = kept.inputs;
-    nn_inputs_interrupt(&connection->inputs);
+    if (connection->settings->writes) nn_writes_reset(connection->settings->writes); /* the view writes all anew */
+    if (connection->settings->inputs) nn_inputs_interrupt(connection->settings->inputs);
     connection->input_receiver = kept.input_receiver;
     connection->input_receiver.holds = false;
-    connection->deliver_input = kept.deliver_input;
-    connection->take_control = kept.take_control;
     connection->deliver_user = kept.deliver_user;
 }
 
 NN_PRIVATE bool nn_connection_may_resume(const nn_connection* connection)
 {
-    switch (connection->close.reason) {
+    switch (connection->end.reason) {
     case NECPNET_ERR_OUT_OF_MEMORY: return true; /* said by CLOSE, but nobody means to leave */
     case NECPNET_ERR_TIMEOUT:
     case NECPNET_ERR_CONNECTION_RESET:
@@ -158,9 +195,14 @@ static uint32_t connection_datagram_bytes(const nn_connection* connection, const
     return (uint32_t)nn_min_u64(connection->settings->datagram_bytes_max, open->peer->datagram_bytes_max);
 }
 
+/* In the order of nn_source_kind. */
+static const nn_source connection_sources[NN_SOURCES] = {{connection_voice_ready, connection_voice_write},
+                                                         {connection_state_ready, connection_state_write}};
+
 static necpnet_result connection_open_session(nn_connection* connection, const nn_connection_open* open)
 {
     nn_session* session = connection->session;
+    nn_session_set_sources(session, NULL, NULL);
     uint32_t least = NN_PACKET_OVERHEAD_BYTES_MAX + NN_INPUT_EXTRA_BYTES;
     connection->input_bytes_max =
         (uint8_t)nn_min_u64(connection_datagram_bytes(connection, open) - least, NN_INPUT_BYTES_MAX);
@@ -168,34 +210,33 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
     if (open->resumed) {
         nn_session_carrier_changed(session, ordered);
         connection->suspend_pending = connection->loading || connection->suspended;
-        connection->input_pending = connection->inputs.count > 0;
+        connection->input_pending = nn_connection_has_inputs(connection);
         connection->input_receiver.ack_due = connection->input_receiver.has_tick;
-        if (connection->state_sink->renew) connection->state_sink->renew(connection->state_sink->user, ordered);
+        if (connection->settings->state_sink->renew)
+            connection->settings->state_sink->renew(connection->settings->state_sink->user, ordered);
     } else {
         nn_session_begin(session, ordered);
     }
     nn_session_set_peer_decompresses(session, (open->peer->features & NN_FEATURE_LZ4) != 0);
-    for (int i = 0; i < session->config.channel_count; i++) {
-        necpnet_channel_mode mode = session->config.channels[i].mode;
+    for (int i = 0; i < session->config->channel_count; i++) {
+        necpnet_channel_mode mode = session->config->channels[i].mode;
         if (mode != NECPNET_RELIABLE_ORDERED && mode != NECPNET_RELIABLE_UNORDERED) continue;
         necpnet_result result = nn_session_set_peer_window(session, i, open->peer->channels[i].window_bytes);
         if (result) return result;
     }
     if (NECPNET_WITH_VOICE && connection->voice) {
         connection->speaks = (open->peer->features & NN_FEATURE_VOICE) != 0;
-        nn_source source = {connection_voice_ready, connection_voice_write, connection};
-        nn_source none = {NULL, NULL, NULL};
-        nn_session_set_source(session, NN_SOURCE_VOICE, connection->speaks ? source : none);
+        if (connection->speaks) nn_session_set_sources(session, connection_sources, connection);
         if (connection->speaks) connection->voice->open(connection->voice->user, true);
     }
-    if (NECPNET_WITH_SERVER && connection->world && (open->peer->features & NN_FEATURE_STATE)) {
-        nn_source source = {connection_state_ready, connection_state_write, connection};
-        necpnet_result result = nn_world_follow(connection->world, open->follow, ordered, &connection->follower);
+    if (NECPNET_WITH_SERVER && connection->settings->world && (open->peer->features & NN_FEATURE_STATE)) {
+        necpnet_result result =
+            nn_world_follow(connection->settings->world, open->follow, ordered, &connection->follower);
         if (result) return result;
-        nn_session_set_source(session, NN_SOURCE_STATE, source);
+        nn_session_set_sources(session, connection_sources, connection);
         nn_follower_set_tables(connection->follower, open->peer->own_tables_hash);
         if (open->resumed) nn_follower_renew_variables(connection->follower);
-        const necpnet_schema* schema = nn_world_get_schema(connection->world);
+        const necpnet_schema* schema = nn_world_get_schema(connection->settings->world);
         connection->schema_waits = false;
         if (open->peer->schema_hash != schema->hash) return nn_connection_tell_schema(connection, schema);
     }
@@ -216,7 +257,7 @@ static necpnet_result connection_begin_udp(nn_connection* connection, const nn_c
     connection->transport = NECPNET_TRANSPORT_UDP;
     connection->local_id = open->local_id;
     connection->remote_id = open->remote_id;
-    nn_phases_init(&udp->phases, alloc, open->keys, (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
+    nn_phases_init(&udp->phases, open->keys, (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
     nn_acks_init(&udp->acks, NN_ACKS_DELAY_US_DEFAULT);
     nn_recovery_init(&udp->recovery, alloc, &udp->acks, &udp->congestion, open->seed);
     udp->path_seed = open->seed;
@@ -247,10 +288,10 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
         necpnet_result result = connection_begin_udp(connection, open, now_us);
         if (result) return result;
     }
-    if (connection->state_sink->clock) {
-        bool has_clock = open->resumed && nn_clock_sync_is_ready(connection->clock);
-        int64_t offset_us = has_clock ? nn_clock_sync_offset_us(connection->clock, now_us) : 0;
-        connection->state_sink->clock(connection->state_sink->user, offset_us, connection->tick_hz);
+    if (connection->settings->state_sink->clock) {
+        bool has_clock = open->resumed && nn_clock_sync_is_ready(connection->settings->clock);
+        int64_t offset_us = has_clock ? nn_clock_sync_offset_us(connection->settings->clock, now_us) : 0;
+        connection->settings->state_sink->clock(connection->settings->state_sink->user, offset_us, connection->tick_hz);
     }
     return connection_open_session(connection, open);
 }
@@ -263,9 +304,9 @@ static void connection_acked(void* user, const nn_contents* contents)
         if (contents->frames[i].kind == NN_SENT_STATE && connection->follower) {
             nn_follower_acked(connection->follower, contents->frames[i].value);
         }
-        if (contents->frames[i].kind == NN_SENT_WRITE && connection->writes) {
-            nn_writes_acked(connection->writes, contents->frames[i].value, connection->state_sink->written,
-                            connection->state_sink->user);
+        if (contents->frames[i].kind == NN_SENT_WRITE && connection->settings->writes) {
+            nn_writes_acked(connection->settings->writes, contents->frames[i].value,
+                            connection->settings->state_sink->written, connection->settings->state_sink->user);
         }
         if (contents->frames[i].kind == NN_SENT_SIZE_PROBE) {
             nn_packet_size_acked(&connection->udp->size, contents->frames[i].value, connection->now_us);
@@ -284,11 +325,11 @@ static void connection_lost(void* user, const nn_contents* contents)
             if (connection->follower) nn_follower_lost(connection->follower, contents->frames[i].value);
             break;
         case NN_SENT_WRITE:
-            if (connection->writes) nn_writes_lost(connection->writes, contents->frames[i].value);
+            if (connection->settings->writes) nn_writes_lost(connection->settings->writes, contents->frames[i].value);
             break;
         case NN_SENT_INPUT:
-            nn_inputs_interrupt(&connection->inputs);
-            connection->input_pending = connection->inputs.count > 0;
+            if (connection->settings->inputs) nn_inputs_interrupt(connection->settings->inputs);
+            connection->input_pending = nn_connection_has_inputs(connection);
             break;
         case NN_SENT_INPUT_ACK: connection->input_receiver.ack_due = connection->input_receiver.has_tick; break;
         case NN_SENT_SIZE_PROBE:
@@ -342,7 +383,7 @@ NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t be
 
 static void connection_end(nn_connection* connection, const nn_close* close, bool by_peer)
 {
-    connection->close = *close;
+    nn_connection_set_end(connection, close);
     connection->closed_by_peer = by_peer;
     connection->state = NN_CONNECTION_CLOSED;
 }
@@ -359,9 +400,10 @@ NN_PRIVATE void nn_connection_lost(nn_connection* connection, necpnet_result rea
 {
     connection->web = NULL;
     if (connection->state == NN_CONNECTION_CLOSED || connection->state == NN_CONNECTION_NONE) return;
-    nn_close close = nn_close_of(reason, 0, text);
     /* a server that closed in good order had said CLOSE before */
-    connection_end(connection, connection->state == NN_CONNECTION_CLOSING ? &connection->close : &close, false);
+    bool is_said = connection->state == NN_CONNECTION_CLOSING;
+    nn_close close = is_said ? nn_connection_get_end(connection) : nn_close_of(reason, 0, text);
+    connection_end(connection, &close, false);
 }
 
 /* The peer broke a rule: tell it, and end. */
@@ -395,28 +437,31 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
     }
     nn_jitter_add(&connection->jitter, pong->received_at_us + pong->hold_us, now_us);
     if (connection->settings->is_server) return;
-    if (!nn_clock_sync_add(connection->clock, pong->sent_at_us, pong->received_at_us, pong->hold_us, now_us)) return;
-    if (connection->state_sink->clock) {
-        connection->state_sink->clock(connection->state_sink->user, nn_clock_sync_offset_us(connection->clock, now_us),
-                                      connection->tick_hz);
+    if (!nn_clock_sync_add(connection->settings->clock, pong->sent_at_us, pong->received_at_us, pong->hold_us, now_us))
+        return;
+    if (connection->settings->state_sink->clock) {
+        connection->settings->state_sink->clock(connection->settings->state_sink->user,
+                                                nn_clock_sync_offset_us(connection->settings->clock, now_us),
+                                                connection->tick_hz);
     }
 }
 
 static necpnet_result connection_read_input(nn_connection* connection, nn_reader* reader)
 {
     if (!connection->settings->is_server) return connection_refuse(connection, "INPUT from a server");
-    necpnet_result result = nn_input_receiver_read(&connection->input_receiver, reader, connection->deliver_input,
-                                                   connection->deliver_user);
+    necpnet_result result = nn_input_receiver_read(&connection->input_receiver, reader,
+                                                   connection->settings->deliver_input, connection->deliver_user);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) connection->input_receiver.holds = !nn_connection_is_udp(connection);
     return result == NECPNET_ERR_PROTOCOL ? connection_refuse(connection, "INPUT frame malformed") : result;
 }
 
 static necpnet_result connection_read_state(nn_connection* connection, nn_reader* reader)
 {
-    if (connection->settings->is_server || !connection->state_sink->read) {
+    if (connection->settings->is_server || !connection->settings->state_sink->read) {
         return connection_refuse(connection, "STATE to a side that did not ask for it");
     }
-    necpnet_result result = connection->state_sink->read(connection->state_sink->user, reader, connection->now_us);
+    necpnet_result result =
+        connection->settings->state_sink->read(connection->settings->state_sink->user, reader, connection->now_us);
     if (result == NECPNET_ERR_BAD_DATA) return connection_refuse(connection, "STATE frame does not decode");
     if (result == NECPNET_ERR_LIMIT_REACHED) {
         nn_close close = nn_close_of(result, 0, "more entities than the view's entities_max");
@@ -429,7 +474,7 @@ static necpnet_result connection_read_close(nn_connection* connection, nn_reader
 {
     nn_close close;
     if (!nn_frame_read_close(reader, &close)) return connection_refuse(connection, "CLOSE frame malformed");
-    if (connection->state == NN_CONNECTION_CLOSING) close = connection->close;
+    if (connection->state == NN_CONNECTION_CLOSING) close = nn_connection_get_end(connection);
     connection->close_answer_pending = nn_connection_is_udp(connection);
     connection->is_final = true;
     connection_end(connection, &close, connection->state != NN_CONNECTION_CLOSING);
@@ -450,9 +495,8 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     case NN_FRAME_PING:
         read = nn_frame_read_ping(reader, &ping);
         if (!read) break;
-        connection->pong.id = ping.id;
-        connection->pong.sent_at_us = ping.sent_at_us;
-        connection->pong.received_at_us = connection->now_us;
+        connection->pong = ping;
+        connection->pong_since_us = connection->now_us;
         connection->pong_pending = true;
         break;
     case NN_FRAME_PONG:
@@ -466,8 +510,9 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
         connection->peer_loading = (flags & NN_SUSPEND_LOADING) != 0;
         break;
     case NN_FRAME_INPUT_ACK:
-        read = nn_frame_read_input_ack(reader, &tick) && nn_inputs_acked(&connection->inputs, tick);
-        if (read) connection->input_pending = nn_inputs_wait(&connection->inputs); /* not all fit into one packet */
+        read = nn_frame_read_input_ack(reader, &tick) && connection->settings->inputs &&
+               nn_inputs_acked(connection->settings->inputs, tick);
+        if (read) connection->input_pending = nn_inputs_wait(connection->settings->inputs); /* not all fit into one packet */
         break;
     case NN_FRAME_PATH_CHALLENGE:
         read = nn_frame_read_path(reader, &challenge) && nn_connection_is_udp(connection);
@@ -529,8 +574,8 @@ static necpnet_result connection_read_control(nn_connection* connection)
             if (nn_connection_take_state_control(connection, data + 1, bytes - 1)) continue;
             return connection_refuse(connection, "a CONTROL message about states is malformed");
         }
-        if (!connection->take_control) continue;
-        if (!connection->take_control(connection->deliver_user, data[0], data + 1, bytes - 1)) {
+        if (!connection->settings->take_control) continue;
+        if (!connection->settings->take_control(connection->deliver_user, data[0], data + 1, bytes - 1)) {
             return connection_refuse(connection, "a CONTROL message is malformed");
         }
     }
@@ -660,7 +705,7 @@ NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* c
                                     uint64_t now_us)
 {
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
-    connection->close = *close;
+    nn_connection_set_end(connection, close);
     connection->is_final = true;
     connection->linger_until_us = now_us + (uint64_t)linger_ms * 1000;
     connection->state = NN_CONNECTION_LINGERING;
@@ -703,8 +748,10 @@ NN_PRIVATE uint64_t nn_connection_ping_at_us(const nn_connection* connection)
                          ? nn_max_u64(connection->heard_us, connection->pinged_us) + (idle_us - early_us) * 2
                          : connection->sent_us + idle_us - early_us;
     if (!settings->is_server) {
-        uint64_t interval_us = connection_ping_interval_us(connection, nn_clock_sync_interval_us(connection->clock));
-        bool wants_clock = udp || connection->state_sink->read || connection->clock->count < NN_CLOCK_SYNC_SAMPLES;
+        uint64_t interval_us =
+            connection_ping_interval_us(connection, nn_clock_sync_interval_us(connection->settings->clock));
+        bool wants_clock =
+            udp || connection->settings->state_sink->read || connection->settings->clock->count < NN_CLOCK_SYNC_SAMPLES;
         if (wants_clock) at_us = nn_min_u64(at_us, connection->pinged_us + interval_us);
     }
     return at_us;
@@ -743,7 +790,7 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     if (NECPNET_WITH_VOICE && connection->speaks && connection_voice_has_room(connection)) {
         at_us = nn_min_u64(at_us, connection->voice->deadline_us(connection->voice->user));
     }
-    if (connection->writes) at_us = nn_min_u64(at_us, nn_writes_deadline_us(connection->writes));
+    if (connection->settings->writes) at_us = nn_min_u64(at_us, nn_writes_deadline_us(connection->settings->writes));
     if (connection->input_receiver.ack_due && !udp) {
         at_us = nn_min_u64(at_us, connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US);
     }
@@ -776,7 +823,7 @@ NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, ui
                                                    size_t bytes)
 {
     if (bytes > connection->input_bytes_max) return NECPNET_ERR_MESSAGE_TOO_LARGE;
-    necpnet_result result = nn_inputs_push(&connection->inputs, tick, data, bytes);
+    necpnet_result result = nn_inputs_push(connection->settings->inputs, tick, data, bytes);
     if (result == NECPNET_OK) connection->input_pending = true;
     return result;
 }

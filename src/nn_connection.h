@@ -61,24 +61,6 @@ typedef enum nn_connection_state {
     NN_CONNECTION_CLOSED = 4
 } nn_connection_state;
 
-/* Shared by all connections of an endpoint; outlives them. */
-typedef struct nn_connection_settings {
-    nn_alloc* alloc;
-    const necpnet_logger* logger;
-    const necpnet_transport* transport;
-    bool is_server;
-    uint32_t udp_ping_ms;
-    uint32_t udp_timeout_ms;
-    uint32_t websocket_ping_ms;
-    uint32_t websocket_timeout_ms;
-    uint32_t loading_timeout_ms;
-    uint32_t datagram_bytes_max;
-    uint32_t key_interval_ms; /* of a key phase over UDP */
-    uint32_t queue_bytes_max; /* WebSocket: pending bytes that cut the connection */
-    uint8_t* scratch;         /* one packet or message in the making */
-    size_t scratch_bytes;     /* datagram_bytes_max, a WebSocket message or a handshake datagram, whichever is larger */
-} nn_connection_settings;
-
 /* Takes a CONTROL message, of which the connection knows nothing but the kind. False: malformed. */
 typedef bool (*nn_control_function)(void* user, uint8_t kind, const uint8_t* data, size_t bytes);
 
@@ -99,6 +81,38 @@ typedef struct nn_state_sink {
     void* user;
 } nn_state_sink;
 
+/* Shared by all connections of an endpoint; outlives them. */
+typedef struct nn_connection_settings {
+    nn_alloc* alloc;
+    const necpnet_logger* logger;
+    const necpnet_transport* transport;
+    bool is_server;
+    uint32_t udp_ping_ms;
+    uint32_t udp_timeout_ms;
+    uint32_t websocket_ping_ms;
+    uint32_t websocket_timeout_ms;
+    uint32_t loading_timeout_ms;
+    uint32_t datagram_bytes_max;
+    uint32_t key_interval_ms;         /* of a key phase over UDP */
+    uint32_t queue_bytes_max;         /* WebSocket: pending bytes that cut the connection */
+    nn_input_function deliver_input;  /* server */
+    nn_control_function take_control; /* NULL: nobody */
+    necpnet_world* world;             /* server: NULL without */
+    /* client, which has one connection at a time: */
+    const nn_state_sink* state_sink; /* read is NULL without; a server's is empty */
+    nn_clock_sync* clock;            /* NULL in a server */
+    nn_inputs* inputs;               /* the same */
+    nn_writes* writes;               /* with a view; else NULL */
+    uint8_t* scratch;                /* one packet or message in the making */
+    size_t scratch_bytes; /* datagram_bytes_max, a WebSocket message or a handshake datagram, whichever is larger */
+} nn_connection_settings;
+
+/* A PATH_RESPONSE and where the challenge came from. */
+typedef struct nn_connection_response {
+    necpnet_address to;
+    uint64_t value;
+} nn_connection_response;
+
 /* What a connection over UDP has besides: taken when it begins, given back with the carrier. */
 typedef struct nn_connection_udp {
     nn_phases phases; /* its keys */
@@ -106,48 +120,53 @@ typedef struct nn_connection_udp {
     nn_recovery recovery;
     nn_congestion congestion;
     nn_loss loss;
-    nn_path path;         /* an address that the peer seems to have moved to */
-    necpnet_address from; /* of the packet being read */
-    necpnet_address response_to;
-    uint64_t response; /* PATH_RESPONSE to be sent */
+    nn_path* path;                    /* an address that the peer seems to have moved to; NULL none */
+    nn_connection_response* response; /* to be sent; NULL none */
+    const necpnet_address* from;      /* of the packet being read */
     uint64_t path_seed;
-    uint64_t path_count;
+    uint32_t path_count;
     nn_packet_size size; /* how large its packets are */
     uint32_t probes;     /* packets to send whatever the window says */
-    bool response_pending;
 } nn_connection_udp;
+
+/* Why a connection ended: nn_close with its text apart, for nearly all have none. */
+typedef struct nn_connection_end {
+    necpnet_result reason;
+    uint32_t code;
+    uint32_t retry_ms;
+    bool has_retry;
+    const char* text; /* NULL none; the reason's own (necpnet_result_text), or taken from the allocator */
+} nn_connection_end;
 
 typedef struct nn_connection {
     const nn_connection_settings* settings;
     nn_session* session;
-    nn_follower* follower;           /* server: how the world serves this peer; made and ended by the connection */
-    necpnet_world* world;            /* server: NULL without */
-    const nn_state_sink* state_sink; /* client: read is NULL without */
-    const nn_voice_port* voice;      /* NULL without */
+    nn_follower* follower;      /* server: how the world serves this peer; made and ended by the connection */
+    const nn_voice_port* voice; /* NULL without */
     nn_connection_state state;
     necpnet_transport_kind transport;
     necpnet_address address;
-    bool encrypted;
-    bool speaks;       /* both sides have voice */
-    bool schema_waits; /* server: the client has another version and has not taken ours yet */
-    bool has_begun;    /* at some time since init */
-    bool loading;      /* this side asked for patience */
-    bool suspended;    /* this side is in the background */
-    bool peer_loading;
-    bool peer_suspended;
-    bool suspend_pending;    /* a SUSPEND frame is to be sent */
-    bool input_pending;      /* an INPUT frame is to be sent */
-    uint8_t input_bytes_max; /* of one input: inputs are not cut, and the session may move to UDP */
-    bool ping_pending;
-    bool pong_pending;
-    bool closed_by_peer;
-    bool is_final;             /* one side has, or will have, said CLOSE: the session ends with the connection */
-    bool close_answer_pending; /* the peer's CLOSE is answered once */
-    bool state_came;           /* the packet being read holds state */
-    bool is_stalled;           /* there is output, but the last flush could not write it */
-    uint8_t closes_left;       /* CLOSE packets that may still be sent */
-    uint8_t ping_early;        /* in 1,024ths of an interval: so that those that began together do not ask together */
-    nn_close close;            /* why it ended; kept by nn_connection_detach, for the owner to tell */
+    bool encrypted : 1;
+    bool speaks : 1;       /* both sides have voice */
+    bool schema_waits : 1; /* server: the client has another version and has not taken ours yet */
+    bool has_begun : 1;    /* at some time since init */
+    bool loading : 1;      /* this side asked for patience */
+    bool suspended : 1;    /* this side is in the background */
+    bool peer_loading : 1;
+    bool peer_suspended : 1;
+    bool suspend_pending : 1; /* a SUSPEND frame is to be sent */
+    bool input_pending : 1;   /* an INPUT frame is to be sent */
+    bool ping_pending : 1;
+    bool pong_pending : 1;
+    bool closed_by_peer : 1;
+    bool is_final : 1;             /* one side has, or will have, said CLOSE: the session ends with the connection */
+    bool close_answer_pending : 1; /* the peer's CLOSE is answered once */
+    bool state_came : 1;           /* the packet being read holds state */
+    bool is_stalled : 1;           /* there is output, but the last flush could not write it */
+    uint8_t input_bytes_max;       /* of one input: inputs are not cut, and the session may move to UDP */
+    uint8_t closes_left;           /* CLOSE packets that may still be sent */
+    uint8_t ping_early;    /* in 1,024ths of an interval: so that those that began together do not ask together */
+    nn_connection_end end; /* kept by nn_connection_detach, for the owner to tell; see nn_connection_get_end */
     /* UDP */
     uint32_t local_id;
     uint32_t remote_id;
@@ -171,15 +190,11 @@ typedef struct nn_connection {
     uint64_t ping_id;
     uint64_t woke_us;
     uint64_t answer_until_us; /* by then a PING from after woke_us must be answered; NN_NEVER */
-    nn_pong pong;
+    nn_ping pong;             /* what is to be answered, and */
+    uint64_t pong_since_us;
     uint64_t linger_until_us;
-    nn_clock_sync* clock; /* client: borrowed; NULL in a server */
-    nn_writes* writes;    /* client with a view: borrowed; else NULL */
-    nn_inputs inputs;
     nn_input_receiver input_receiver;
-    nn_input_function deliver_input;  /* server */
-    nn_control_function take_control; /* NULL: nobody */
-    void* deliver_user;               /* of both */
+    void* deliver_user; /* of settings' functions */
     nn_rate send_rate;
     nn_rate receive_rate;
     nn_jitter jitter;
@@ -216,7 +231,7 @@ NN_PRIVATE bool nn_connection_take_variables(nn_connection* connection, const ui
 
 /* nn_connection_init - no connection yet; nothing is taken. session is borrowed. */
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
-                                   nn_session* session, uint32_t inputs_max);
+                                   nn_session* session);
 
 /* nn_connection_reset - give back what it holds; init before use again. */
 NN_PRIVATE void nn_connection_reset(nn_connection* connection);
@@ -284,6 +299,7 @@ NN_PRIVATE void nn_connection_moved(nn_connection* connection, uint64_t now_us);
 /* nn_connection_path, between the files: an authenticated packet's source; PATH frames in and out; timers. */
 NN_PRIVATE void nn_connection_note_source(nn_connection* connection, const necpnet_address* from, size_t bytes,
                                           bool is_newest);
+NN_PRIVATE void nn_connection_end_paths(nn_connection* connection);
 NN_PRIVATE void nn_connection_read_challenge(nn_connection* connection, uint64_t challenge);
 NN_PRIVATE void nn_connection_read_response(nn_connection* connection, uint64_t response);
 NN_PRIVATE void nn_connection_set_size(nn_connection* connection);
@@ -300,6 +316,10 @@ NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t be
 NN_PRIVATE uint64_t nn_connection_ping_at_us(const nn_connection* connection);
 
 /* nn_connection_has_own - whether frames of its own wait (between the two files). */
+NN_INLINE bool nn_connection_has_inputs(const nn_connection* connection)
+{
+    return connection->settings->inputs && connection->settings->inputs->count > 0;
+}
 NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection);
 
 /* nn_connection_set_limit - another bandwidth limit; nothing while it has no carrier. */
@@ -337,6 +357,13 @@ NN_PRIVATE void nn_connection_wake(nn_connection* connection, uint64_t now_us);
 
 /* nn_connection_set_patience - tell the peer that this side loads or is in the background. */
 NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended);
+
+/* nn_connection_settings_init - an endpoint without world, view and inputs. */
+NN_PRIVATE void nn_connection_settings_init(nn_connection_settings* settings, nn_alloc* alloc);
+
+/* nn_connection_set_end, nn_connection_get_end - why it ended. Without memory the text is lost, if it is not the reason's own. */
+NN_PRIVATE void nn_connection_set_end(nn_connection* connection, const nn_close* close);
+NN_PRIVATE nn_close nn_connection_get_end(const nn_connection* connection);
 
 /* nn_close_of - a CLOSE with reason, application code and text (cut; NULL is empty). */
 NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char* text);

@@ -8,6 +8,24 @@
 /* A packet with nothing but PATH_CHALLENGE or PATH_RESPONSE. */
 #define CONNECTION_PATH_PACKET_BYTES (NN_PACKET_OVERHEAD_BYTES_MAX + NN_PATH_BYTES)
 
+static void connection_end_path(nn_connection* connection)
+{
+    nn_alloc_give(connection->settings->alloc, connection->udp->path, sizeof *connection->udp->path);
+    connection->udp->path = NULL;
+}
+
+static void connection_end_response(nn_connection* connection)
+{
+    nn_alloc_give(connection->settings->alloc, connection->udp->response, sizeof *connection->udp->response);
+    connection->udp->response = NULL;
+}
+
+NN_PRIVATE void nn_connection_end_paths(nn_connection* connection)
+{
+    connection_end_path(connection);
+    connection_end_response(connection);
+}
+
 /* Not to be guessed by the peer, who could claim another's address and answer for it otherwise. */
 static uint64_t connection_new_challenge(nn_connection* connection)
 {
@@ -22,14 +40,17 @@ static uint64_t connection_new_challenge(nn_connection* connection)
 NN_PRIVATE void nn_connection_note_source(nn_connection* connection, const necpnet_address* from, size_t bytes,
                                           bool is_newest)
 {
-    connection->udp->from = *from;
+    connection->udp->from = from;
     if (necpnet_address_equal(from, &connection->address)) return;
-    nn_path* path = &connection->udp->path;
-    bool is_known = path->is_open && necpnet_address_equal(from, &path->address);
+    nn_path* path = connection->udp->path;
+    bool is_known = path && necpnet_address_equal(from, &path->address);
     /* servers stay where they are (RFC 9000 9); an overtaken packet from where the peer was says nothing */
     if (!is_known && (!is_newest || !connection->settings->is_server)) return;
     if (!is_known) {
-        bool was_open = path->is_open;
+        bool was_open = path != NULL;
+        if (!was_open) path = (nn_path*)nn_alloc_take(connection->settings->alloc, sizeof *path);
+        if (!path) return; /* its next packet will do */
+        connection->udp->path = path;
         nn_path_begin(path, from, connection_new_challenge(connection), connection->now_us);
         /* what is in flight may have gone to nobody: say it again, to both */
         if (!was_open) nn_connection_repeat_flight(connection);
@@ -61,17 +82,17 @@ static size_t connection_send_path(nn_connection* connection, const necpnet_addr
 
 NN_PRIVATE void nn_connection_flush_path(nn_connection* connection)
 {
-    nn_path* path = &connection->udp->path;
+    nn_path* path = connection->udp->path;
+    nn_connection_response* response = connection->udp->response;
     uint64_t now_us = connection->now_us;
-    if (connection->udp->response_pending) {
-        connection->udp->response_pending = false;
-        bool is_unproven = path->is_open && necpnet_address_equal(&connection->udp->response_to, &path->address);
+    if (response) {
+        bool is_unproven = path && necpnet_address_equal(&response->to, &path->address);
         if (!is_unproven || nn_path_send(path, CONNECTION_PATH_PACKET_BYTES)) {
-            connection_send_path(connection, &connection->udp->response_to, NN_FRAME_PATH_RESPONSE,
-                                 connection->udp->response);
+            connection_send_path(connection, &response->to, NN_FRAME_PATH_RESPONSE, response->value);
         }
+        connection_end_response(connection);
     }
-    if (nn_path_wants_challenge(path, CONNECTION_PATH_PACKET_BYTES, now_us)) {
+    if (path && nn_path_wants_challenge(path, CONNECTION_PATH_PACKET_BYTES, now_us)) {
         size_t bytes = connection_send_path(connection, &path->address, NN_FRAME_PATH_CHALLENGE, path->challenge);
         nn_path_challenged(path, bytes, nn_recovery_probe_us(&connection->udp->recovery), now_us);
     }
@@ -79,14 +100,14 @@ NN_PRIVATE void nn_connection_flush_path(nn_connection* connection)
 
 NN_PRIVATE void nn_connection_update_path(nn_connection* connection)
 {
-    if (connection->udp->path.is_open && connection->now_us >= connection->udp->path.until_us)
-        nn_path_end(&connection->udp->path);
+    if (connection->udp->path && connection->now_us >= connection->udp->path->until_us) connection_end_path(connection);
 }
 
 NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connection)
 {
-    if (connection->udp->response_pending) return connection->now_us;
-    uint64_t at_us = nn_path_deadline_us(&connection->udp->path, CONNECTION_PATH_PACKET_BYTES);
+    const nn_path* path = connection->udp->path;
+    if (connection->udp->response) return connection->now_us;
+    uint64_t at_us = path ? nn_path_deadline_us(path, CONNECTION_PATH_PACKET_BYTES) : NN_NEVER;
     /* one that is due already waits for the window or the path: something else will wake us */
     uint64_t probe_us = connection->udp->size.next_us > connection->now_us ? connection->udp->size.next_us : NN_NEVER;
     return nn_min_u64(at_us, probe_us);
@@ -124,9 +145,9 @@ static void connection_forget_way(nn_connection* connection, uint32_t rtt_us)
 
 static void connection_change_path(nn_connection* connection)
 {
-    nn_path path = connection->udp->path;
+    nn_path path = *connection->udp->path;
     uint64_t now_us = connection->now_us;
-    nn_path_end(&connection->udp->path);
+    connection_end_path(connection);
     if (nn_path_same_host(&path.address, &connection->address)) {
         nn_connection_lose_flight(connection, path.is_behind ? NN_NEVER : path.began_us);
     } else {
@@ -139,14 +160,18 @@ static void connection_change_path(nn_connection* connection)
 
 NN_PRIVATE void nn_connection_read_challenge(nn_connection* connection, uint64_t challenge)
 {
-    connection->udp->response = challenge;
-    connection->udp->response_to = connection->udp->from;
-    connection->udp->response_pending = true;
+    nn_connection_response* response = connection->udp->response;
+    if (!response) response = (nn_connection_response*)nn_alloc_take(connection->settings->alloc, sizeof *response);
+    if (!response) return; /* the challenge comes again */
+    response->value = challenge;
+    response->to = *connection->udp->from;
+    connection->udp->response = response;
 }
 
 NN_PRIVATE void nn_connection_read_response(nn_connection* connection, uint64_t response)
 {
-    if (nn_path_is_answer(&connection->udp->path, &connection->udp->from, response)) connection_change_path(connection);
+    const nn_connection_udp* udp = connection->udp;
+    if (udp->path && nn_path_is_answer(udp->path, udp->from, response)) connection_change_path(connection);
 }
 
 NN_PRIVATE void nn_connection_moved(nn_connection* connection, uint64_t now_us)

@@ -35,7 +35,7 @@ static necpnet_result connection_follow(nn_connection* connection, nn_reader* re
     char text[NECPNET_REASON_BYTES_MAX + 1] = "the server's schema cannot be read";
     uint8_t taken[CONNECTION_SCHEMA_HEAD_BYTES];
     necpnet_schema* writer = NULL;
-    const nn_state_sink* sink = connection->state_sink;
+    const nn_state_sink* sink = connection->settings->state_sink;
     necpnet_result result =
         nn_schema_read(&connection->settings->alloc->allocator, connection->settings->logger, reader, &writer);
     if (result == NECPNET_OK && writer->hash != hash) result = NECPNET_ERR_PROTOCOL;
@@ -64,7 +64,7 @@ NN_PRIVATE bool nn_connection_take_schema(nn_connection* connection, const uint8
     if (kind == NN_CONTROL_SCHEMA) {
         if (reader.failed || is_server) {
             *out_result = NECPNET_ERR_PROTOCOL;
-        } else if (connection->state_sink->follow) {
+        } else if (connection->settings->state_sink->follow) {
             *out_result = connection_follow(connection, &reader, hash);
         }
         return true;
@@ -72,7 +72,8 @@ NN_PRIVATE bool nn_connection_take_schema(nn_connection* connection, const uint8
     if (kind != NN_CONTROL_SCHEMA_TAKEN) return false;
     if (reader.failed || !is_server || nn_reader_left(&reader)) {
         *out_result = NECPNET_ERR_PROTOCOL;
-    } else if (connection->world && hash == necpnet_schema_get_hash(nn_world_get_schema(connection->world))) {
+    } else if (connection->settings->world &&
+               hash == necpnet_schema_get_hash(nn_world_get_schema(connection->settings->world))) {
         connection->schema_waits = false;
     }
     return true;

@@ -13,7 +13,7 @@ static uint8_t connection_patience(const nn_connection* connection)
 static bool connection_ping_joins(const nn_connection* connection)
 {
     if (connection->settings->is_server || connection->ping_pending) return connection->ping_pending;
-    uint64_t soon_us = connection->now_us + nn_clock_sync_interval_us(connection->clock) / 4;
+    uint64_t soon_us = connection->now_us + nn_clock_sync_interval_us(connection->settings->clock) / 4;
     return nn_connection_ping_at_us(connection) <= soon_us &&
            nn_session_has_output(connection->session, connection->now_us);
 }
@@ -25,8 +25,9 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
     bool eliciting = false;
     uint64_t now_us = connection->now_us;
     if (connection->pong_pending && nn_writer_left(writer) >= NN_PONG_BYTES_MAX) {
-        connection->pong.hold_us = now_us - connection->pong.received_at_us;
-        nn_frame_write_pong(writer, &connection->pong);
+        nn_pong pong = {connection->pong.id, connection->pong.sent_at_us, connection->pong_since_us,
+                        now_us - connection->pong_since_us};
+        nn_frame_write_pong(writer, &pong);
         connection->pong_pending = false;
     }
     bool is_udp = nn_connection_is_udp(connection);
@@ -52,17 +53,19 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
         eliciting = true;
     }
     /* in every packet until the server has them; on an ordered transport once */
-    bool wants_input = is_udp ? connection->inputs.count > 0 : connection->input_pending;
-    uint32_t written = wants_input && !nn_contents_full(contents) ? nn_inputs_write(&connection->inputs, writer, !is_udp) : 0;
+    bool wants_input = is_udp ? nn_connection_has_inputs(connection) : connection->input_pending;
+    uint32_t written = wants_input && !nn_contents_full(contents)
+                           ? nn_inputs_write(connection->settings->inputs, writer, !is_udp)
+                           : 0;
     if (written) {
         nn_contents_add(contents, NN_SENT_INPUT, 0, 0, 0);
-        connection->input_pending = !is_udp && nn_inputs_wait(&connection->inputs);
+        connection->input_pending = !is_udp && nn_inputs_wait(connection->settings->inputs);
         eliciting = true;
     }
     uint32_t frame = 0;
-    if (connection->writes && !nn_contents_full(contents) &&
-        nn_writes_write(connection->writes, writer, !is_udp, &frame, connection->state_sink->written,
-                        connection->state_sink->user, now_us)) {
+    if (connection->settings->writes && !nn_contents_full(contents) &&
+        nn_writes_write(connection->settings->writes, writer, !is_udp, &frame,
+                        connection->settings->state_sink->written, connection->settings->state_sink->user, now_us)) {
         nn_contents_add(contents, NN_SENT_WRITE, 0, 0, frame);
         eliciting = true;
     }
@@ -83,8 +86,9 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
     size_t bytes = nn_packet_seal(connection->udp->phases.send, packet, header_bytes, frames_bytes, number);
     const necpnet_transport* transport = connection->settings->transport;
     transport->send_datagram(transport->user, &connection->address, packet, bytes); /* a refusal is a lost packet */
-    if (nn_path_send(&connection->udp->path, bytes)) {
-        transport->send_datagram(transport->user, &connection->udp->path.address, packet, bytes);
+    nn_path* path = connection->udp->path;
+    if (path && nn_path_send(path, bytes)) {
+        transport->send_datagram(transport->user, &path->address, packet, bytes);
         connection->bytes_sent += bytes;
     }
     nn_recovery_sent(&connection->udp->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
@@ -107,7 +111,7 @@ static bool connection_hurries(const nn_connection* connection, size_t bytes)
     const nn_connection_udp* udp = connection->udp;
     uint64_t acked = udp->recovery.largest_acked;
     bool phase_is_confirmed = acked != NN_PACKET_NONE && acked >= udp->phases.send_first;
-    return udp->probes > 0 || udp->path.is_open || !phase_is_confirmed || nn_recovery_hurries(&udp->recovery) ||
+    return udp->probes > 0 || udp->path || !phase_is_confirmed || nn_recovery_hurries(&udp->recovery) ||
            nn_congestion_is_used(&udp->congestion, bytes);
 }
 
@@ -154,7 +158,7 @@ NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection)
 {
     return connection->pong_pending || connection->ping_pending || connection->suspend_pending ||
            connection->input_pending ||
-           (connection->writes && connection->now_us >= nn_writes_deadline_us(connection->writes));
+           (connection->settings->writes && connection->now_us >= nn_writes_deadline_us(connection->settings->writes));
 }
 
 /* A packet of padding, to learn whether the path takes its size. Nobody waits for it. */
@@ -162,7 +166,7 @@ static void connection_probe_size(nn_connection* connection)
 {
     nn_recovery* recovery = &connection->udp->recovery;
     uint32_t bytes = nn_packet_size_wants(&connection->udp->size, connection->now_us);
-    if (!bytes || connection->udp->path.is_open ||
+    if (!bytes || connection->udp->path ||
         nn_congestion_budget(&connection->udp->congestion, connection->now_us) == 0) {
         return;
     }
@@ -246,9 +250,10 @@ static void connection_flush_messages(nn_connection* connection)
 static void connection_send_close(nn_connection* connection)
 {
     uint8_t* packet = connection->settings->scratch;
+    nn_close close = nn_connection_get_end(connection);
     if (connection->transport == NECPNET_TRANSPORT_WEBSOCKET) {
         nn_writer writer = nn_writer_of(packet, NN_CLOSE_BYTES_MAX);
-        nn_frame_write_close(&writer, &connection->close);
+        nn_frame_write_close(&writer, &close);
         nn_web_send_session(connection->web, packet, nn_writer_bytes(&writer));
         necpnet_web_close(connection->web, 1000, "");
         connection->state = NN_CONNECTION_CLOSED;
@@ -260,7 +265,6 @@ static void connection_send_close(nn_connection* connection)
         nn_packet_begin(packet, connection->remote_id, number, connection->udp->recovery.largest_acked, flags);
     size_t room = connection->udp->size.bytes - header_bytes - NN_PACKET_TAG_BYTES;
     nn_writer writer = nn_writer_of(packet + header_bytes, room);
-    nn_close close = connection->close;
     size_t fixed = NN_CLOSE_BYTES_MAX - NECPNET_REASON_BYTES_MAX;
     if (room < NN_CLOSE_BYTES_MAX) close.text[nn_text_bytes(close.text, room > fixed ? room - fixed : 0)] = '\0';
     nn_frame_write_close(&writer, &close);
@@ -354,8 +358,10 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
     out->transport = connection->transport;
     out->encrypted = connection->encrypted;
     out->jitter_us = nn_jitter_us(&connection->jitter);
-    out->clock_offset_us = connection->clock ? nn_clock_sync_offset_us(connection->clock, now_us) : 0;
-    out->clock_error_us = connection->clock ? nn_clock_sync_error_us(connection->clock, now_us) : UINT32_MAX;
+    out->clock_offset_us =
+        connection->settings->clock ? nn_clock_sync_offset_us(connection->settings->clock, now_us) : 0;
+    out->clock_error_us =
+        connection->settings->clock ? nn_clock_sync_error_us(connection->settings->clock, now_us) : UINT32_MAX;
     out->packets_sent = connection->packets_sent;
     out->packets_received = connection->packets_received;
     out->packets_duplicate = connection->packets_duplicate;

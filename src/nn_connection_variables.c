@@ -26,7 +26,7 @@ NN_PRIVATE void nn_connection_tell_variables(nn_connection* connection)
 NN_PRIVATE bool nn_connection_take_variables(nn_connection* connection, const uint8_t* data, size_t bytes,
                                              necpnet_result* out_result)
 {
-    const nn_state_sink* sink = connection->state_sink;
+    const nn_state_sink* sink = connection->settings->state_sink;
     *out_result = NECPNET_OK;
     if (bytes < 1 || data[0] != NN_CONTROL_VARIABLES) return false;
     if (connection->settings->is_server) {

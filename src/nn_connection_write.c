@@ -11,8 +11,8 @@ static bool connection_is_up(const nn_connection* connection)
 NN_PRIVATE necpnet_result nn_connection_push_write(nn_connection* connection, uint32_t entity, uint32_t number,
                                                    const void* data, size_t bytes)
 {
-    if (!connection->writes || !connection_is_up(connection)) return NECPNET_ERR_NOT_CONNECTED;
-    return nn_writes_push(connection->writes, entity, number, data, bytes);
+    if (!connection->settings->writes || !connection_is_up(connection)) return NECPNET_ERR_NOT_CONNECTED;
+    return nn_writes_push(connection->settings->writes, entity, number, data, bytes);
 }
 
 NN_PRIVATE necpnet_result nn_connection_tell_state(nn_connection* connection, const void* data, size_t bytes)
@@ -36,7 +36,7 @@ NN_PRIVATE bool nn_connection_tell_follower(nn_connection* connection)
 NN_PRIVATE bool nn_connection_take_state_control(nn_connection* connection, const uint8_t* data, size_t bytes)
 {
     if (!connection->settings->is_server) {
-        const nn_state_sink* sink = connection->state_sink;
+        const nn_state_sink* sink = connection->settings->state_sink;
         return !sink->control || sink->control(sink->user, data, bytes);
     }
     return !NECPNET_WITH_SERVER || !connection->follower || nn_follower_take_control(connection->follower, data, bytes);

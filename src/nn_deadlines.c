@@ -32,10 +32,9 @@ static void deadlines_place(nn_deadlines* deadlines, uint32_t index, const nn_de
     entry->deadline->place = index + 1;
 }
 
-static void deadlines_sift(nn_deadlines* deadlines, uint32_t index, nn_deadline* deadline)
+static void deadlines_sift(nn_deadlines* deadlines, uint32_t index, nn_deadlines_entry entry)
 {
     nn_deadlines_entry* heap = deadlines->heap;
-    nn_deadlines_entry entry = {deadline->at_us, deadline};
     while (index > 0) {
         uint32_t parent = (index - 1) / 2;
         if (heap[parent].at_us <= entry.at_us) break;
@@ -58,19 +57,23 @@ NN_PRIVATE void nn_deadlines_set(nn_deadlines* deadlines, nn_deadline* deadline,
     if (at_us == NN_NEVER) {
         if (deadline->place == 0) return;
         uint32_t index = deadline->place - 1;
-        nn_deadline* last = deadlines->heap[--deadlines->count].deadline;
+        nn_deadlines_entry last = deadlines->heap[--deadlines->count];
         deadline->place = 0;
-        deadline->at_us = NN_NEVER;
-        if (last != deadline) deadlines_sift(deadlines, index, last);
+        if (last.deadline != deadline) deadlines_sift(deadlines, index, last);
         return;
     }
-    deadline->at_us = at_us;
+    nn_deadlines_entry entry = {at_us, deadline};
     if (deadline->place == 0) {
         NN_ASSERT(deadlines->count < deadlines->capacity);
-        deadlines_sift(deadlines, deadlines->count++, deadline);
+        deadlines_sift(deadlines, deadlines->count++, entry);
     } else {
-        deadlines_sift(deadlines, deadline->place - 1, deadline);
+        deadlines_sift(deadlines, deadline->place - 1, entry);
     }
+}
+
+NN_PRIVATE uint64_t nn_deadlines_at_us(const nn_deadlines* deadlines, const nn_deadline* deadline)
+{
+    return deadline->place ? deadlines->heap[deadline->place - 1].at_us : NN_NEVER;
 }
 
 NN_PRIVATE uint64_t nn_deadlines_next(const nn_deadlines* deadlines)

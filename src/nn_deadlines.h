@@ -6,11 +6,10 @@
 
 /* Embedded in the item that waits. */
 typedef struct nn_deadline {
-    uint64_t at_us;
     uint32_t place; /* 1-based place in the heap; 0 not waiting */
 } nn_deadline;
 
-/* A place in the heap. The time stands here as well: sifting then looks at no item but those that it moves. */
+/* A place in the heap. The time stands here: sifting then looks at no item but those that it moves. */
 typedef struct nn_deadlines_entry {
     uint64_t at_us;
     nn_deadline* deadline;
@@ -31,6 +30,9 @@ NN_PRIVATE necpnet_result nn_deadlines_reserve(nn_deadlines* deadlines, uint32_t
 
 /* nn_deadlines_set - insert, move, or (NN_NEVER) remove. Needs reserved room. */
 NN_PRIVATE void nn_deadlines_set(nn_deadlines* deadlines, nn_deadline* deadline, uint64_t at_us);
+
+/* nn_deadlines_at_us - of an item that waits; NN_NEVER. */
+NN_PRIVATE uint64_t nn_deadlines_at_us(const nn_deadlines* deadlines, const nn_deadline* deadline);
 
 /* nn_deadlines_next - the earliest time, or NN_NEVER. */
 NN_PRIVATE uint64_t nn_deadlines_next(const nn_deadlines* deadlines);

@@ -30,7 +30,7 @@
 
 typedef struct crypto_chacha {
     nn_aead base;
-    mbedtls_chachapoly_context context;
+    uint8_t key[NN_AEAD_KEY_BYTES];
 } crypto_chacha;
 
 typedef struct crypto_gcm {
@@ -41,23 +41,17 @@ typedef struct crypto_gcm {
 static void crypto_chacha_seal(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
                                uint8_t* data, size_t bytes, uint8_t* tag)
 {
-    crypto_chacha* chacha = (crypto_chacha*)aead;
-    int error =
-        mbedtls_chachapoly_encrypt_and_tag(&chacha->context, bytes, nonce, header, header_bytes, data, data, tag);
-    if (error) nn_wipe(data, bytes); /* cannot be; nothing in clear may leave */
-    NN_ASSERT(error == 0);
+    bool is_sealed =
+        nn_aead_mbedtls_chacha_seal(((const crypto_chacha*)aead)->key, nonce, header, header_bytes, data, bytes, tag);
+    if (!is_sealed) nn_wipe(data, bytes); /* cannot be; nothing in clear may leave */
+    NN_ASSERT(is_sealed);
 }
 
 static bool crypto_chacha_open(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
                                uint8_t* data, size_t bytes, const uint8_t* tag)
 {
-    crypto_chacha* chacha = (crypto_chacha*)aead;
-    return mbedtls_chachapoly_auth_decrypt(&chacha->context, bytes, nonce, header, header_bytes, tag, data, data) == 0;
-}
-
-static void crypto_chacha_release(nn_aead* aead)
-{
-    mbedtls_chachapoly_free(&((crypto_chacha*)aead)->context);
+    return nn_aead_mbedtls_chacha_open(((const crypto_chacha*)aead)->key, nonce, header, header_bytes, data, bytes,
+                                       tag);
 }
 
 static void crypto_gcm_seal(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
@@ -87,15 +81,9 @@ static necpnet_result crypto_chacha_create(nn_alloc* alloc, const uint8_t* key, 
 {
     crypto_chacha* chacha = (crypto_chacha*)nn_alloc_take(alloc, sizeof *chacha);
     if (!chacha) return NECPNET_ERR_OUT_OF_MEMORY;
-    mbedtls_chachapoly_init(&chacha->context);
-    if (mbedtls_chachapoly_setkey(&chacha->context, key)) {
-        mbedtls_chachapoly_free(&chacha->context);
-        nn_alloc_give(alloc, chacha, sizeof *chacha);
-        return NECPNET_ERR_INTERNAL;
-    }
+    memcpy(chacha->key, key, sizeof chacha->key);
     chacha->base.seal = crypto_chacha_seal;
     chacha->base.open = crypto_chacha_open;
-    chacha->base.release = crypto_chacha_release;
     chacha->base.bytes = sizeof *chacha;
     *out_aead = &chacha->base;
     return NECPNET_OK;

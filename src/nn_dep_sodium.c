@@ -6,50 +6,37 @@
 
 #include <sodium.h>
 
-/* A key of AES-256-GCM with its schedule, which wants 16 bytes of alignment wherever the allocator puts us. */
-typedef struct sodium_aes {
-    nn_aead base;
-    uint8_t room[sizeof(crypto_aead_aes256gcm_state) + 16];
-} sodium_aes;
-
-typedef struct sodium_chacha {
+typedef struct sodium_key {
     nn_aead base;
     uint8_t key[NN_AEAD_KEY_BYTES];
-} sodium_chacha;
-
-static crypto_aead_aes256gcm_state* sodium_aes_state(nn_aead* aead)
-{
-    uint8_t* room = ((sodium_aes*)aead)->room;
-    size_t over = (size_t)((uintptr_t)room & 15u);
-    return (crypto_aead_aes256gcm_state*)(void*)(room + (over ? 16 - over : 0));
-}
+} sodium_key;
 
 static void sodium_aes_seal(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
                             uint8_t* data, size_t bytes, uint8_t* tag)
 {
-    (void)crypto_aead_aes256gcm_encrypt_detached_afternm(data, tag, NULL, data, bytes, header, header_bytes, NULL,
-                                                         nonce, sodium_aes_state(aead));
+    (void)crypto_aead_aes256gcm_encrypt_detached(data, tag, NULL, data, bytes, header, header_bytes, NULL, nonce,
+                                                 ((const sodium_key*)aead)->key);
 }
 
 static bool sodium_aes_open(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
                             uint8_t* data, size_t bytes, const uint8_t* tag)
 {
-    return crypto_aead_aes256gcm_decrypt_detached_afternm(data, NULL, data, bytes, tag, header, header_bytes, nonce,
-                                                          sodium_aes_state(aead)) == 0;
+    return crypto_aead_aes256gcm_decrypt_detached(data, NULL, data, bytes, tag, header, header_bytes, nonce,
+                                                  ((const sodium_key*)aead)->key) == 0;
 }
 
 static void sodium_chacha_seal(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
                                uint8_t* data, size_t bytes, uint8_t* tag)
 {
     (void)crypto_aead_chacha20poly1305_ietf_encrypt_detached(data, tag, NULL, data, bytes, header, header_bytes, NULL,
-                                                             nonce, ((const sodium_chacha*)aead)->key);
+                                                             nonce, ((const sodium_key*)aead)->key);
 }
 
 static bool sodium_chacha_open(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
                                uint8_t* data, size_t bytes, const uint8_t* tag)
 {
     return crypto_aead_chacha20poly1305_ietf_decrypt_detached(data, NULL, data, bytes, tag, header, header_bytes, nonce,
-                                                              ((const sodium_chacha*)aead)->key) == 0;
+                                                              ((const sodium_key*)aead)->key) == 0;
 }
 
 NN_PRIVATE bool nn_aead_sodium_has_aes(void)
@@ -59,25 +46,16 @@ NN_PRIVATE bool nn_aead_sodium_has_aes(void)
 
 NN_PRIVATE necpnet_result nn_aead_sodium_create(nn_alloc* alloc, uint32_t suite, const uint8_t* key, nn_aead** out_aead)
 {
-    if (sodium_init() < 0) return NECPNET_ERR_UNSUPPORTED;
-    if (suite == NN_SUITE_CHACHA20_POLY1305) {
-        sodium_chacha* chacha = (sodium_chacha*)nn_alloc_take(alloc, sizeof *chacha);
-        if (!chacha) return NECPNET_ERR_OUT_OF_MEMORY;
-        memcpy(chacha->key, key, sizeof chacha->key);
-        chacha->base.seal = sodium_chacha_seal;
-        chacha->base.open = sodium_chacha_open;
-        chacha->base.bytes = sizeof *chacha;
-        *out_aead = &chacha->base;
-        return NECPNET_OK;
-    }
-    if (suite != NN_SUITE_AES_256_GCM || !crypto_aead_aes256gcm_is_available()) return NECPNET_ERR_UNSUPPORTED;
-    sodium_aes* aes = (sodium_aes*)nn_alloc_take(alloc, sizeof *aes);
-    if (!aes) return NECPNET_ERR_OUT_OF_MEMORY;
-    (void)crypto_aead_aes256gcm_beforenm(sodium_aes_state(&aes->base), key);
-    aes->base.seal = sodium_aes_seal;
-    aes->base.open = sodium_aes_open;
-    aes->base.bytes = sizeof *aes;
-    *out_aead = &aes->base;
+    bool is_aes = suite == NN_SUITE_AES_256_GCM;
+    if (!is_aes && suite != NN_SUITE_CHACHA20_POLY1305) return NECPNET_ERR_UNSUPPORTED;
+    if (sodium_init() < 0 || (is_aes && !crypto_aead_aes256gcm_is_available())) return NECPNET_ERR_UNSUPPORTED;
+    sodium_key* kept = (sodium_key*)nn_alloc_take(alloc, sizeof *kept);
+    if (!kept) return NECPNET_ERR_OUT_OF_MEMORY;
+    memcpy(kept->key, key, sizeof kept->key);
+    kept->base.seal = is_aes ? sodium_aes_seal : sodium_chacha_seal;
+    kept->base.open = is_aes ? sodium_aes_open : sodium_chacha_open;
+    kept->base.bytes = sizeof *kept;
+    *out_aead = &kept->base;
     return NECPNET_OK;
 }
 
@@ -130,7 +108,7 @@ static void sodium_hmac(const crypto_auth_hmacsha256_state* keyed, const nn_span
     nn_wipe(&state, sizeof state);
 }
 
-static const uint8_t* sodium_key(const void* key)
+static const uint8_t* sodium_hmac_key(const void* key)
 {
     static const uint8_t none[1] = {0};
     return key ? (const uint8_t*)key : none;
@@ -140,7 +118,7 @@ NN_PRIVATE necpnet_result nn_hmac_sha256(const void* key, size_t key_bytes, cons
                                          uint8_t out[NN_SHA256_BYTES])
 {
     crypto_auth_hmacsha256_state keyed;
-    crypto_auth_hmacsha256_init(&keyed, sodium_key(key), key_bytes);
+    crypto_auth_hmacsha256_init(&keyed, sodium_hmac_key(key), key_bytes);
     sodium_hmac(&keyed, spans, span_count, out);
     nn_wipe(&keyed, sizeof keyed);
     return NECPNET_OK;
@@ -150,7 +128,7 @@ NN_PRIVATE necpnet_result nn_pbkdf2(const void* password, size_t password_bytes,
                                     uint32_t rounds, void* out, size_t out_bytes)
 {
     crypto_auth_hmacsha256_state keyed;
-    crypto_auth_hmacsha256_init(&keyed, sodium_key(password), password_bytes);
+    crypto_auth_hmacsha256_init(&keyed, sodium_hmac_key(password), password_bytes);
     uint32_t number = 0;
     for (size_t at = 0; at < out_bytes; at += NN_SHA256_BYTES) {
         number++;

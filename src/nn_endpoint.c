@@ -35,11 +35,11 @@ NN_PRIVATE necpnet_result nn_endpoint_init(nn_endpoint* endpoint, const necpnet_
     if (!endpoint->channels) return NECPNET_ERR_OUT_OF_MEMORY;
     memcpy(endpoint->channels, channels, (size_t)channel_count * sizeof *channels);
     endpoint->channel_count = channel_count;
+    nn_connection_settings_init(&endpoint->settings, &endpoint->alloc);
     endpoint->settings.datagram_bytes_max = datagram_bytes_max;
     endpoint->settings.scratch_bytes = nn_max_size(datagram_bytes_max, NN_WEB_SESSION_BYTES_MAX);
     endpoint->settings.scratch = (uint8_t*)nn_alloc_take(&endpoint->alloc, endpoint->settings.scratch_bytes);
     if (!endpoint->settings.scratch) return NECPNET_ERR_OUT_OF_MEMORY;
-    endpoint->settings.alloc = &endpoint->alloc;
     endpoint->settings.logger = &endpoint->logger;
     endpoint->settings.is_server = is_server;
     endpoint->session_config.alloc = &endpoint->alloc;

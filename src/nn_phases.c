@@ -3,12 +3,9 @@
 
 #include "nn_hash.h"
 
-NN_PRIVATE void nn_phases_init(nn_phases* phases, nn_alloc* alloc, nn_connection_keys* keys, uint64_t interval_us,
-                               uint64_t now_us)
+NN_PRIVATE void nn_phases_init(nn_phases* phases, nn_connection_keys* keys, uint64_t interval_us, uint64_t now_us)
 {
     memset(phases, 0, sizeof *phases);
-    phases->alloc = alloc;
-    phases->suite = keys->suite;
     phases->send = keys->send;
     phases->receive = keys->receive;
     phases->old_until_us = NN_NEVER;
@@ -37,12 +34,14 @@ static bool phases_prepare(nn_phases* phases)
     uint8_t send_secret[NN_SECRET_BYTES], receive_secret[NN_SECRET_BYTES];
     nn_aead* send = NULL;
     nn_aead* receive = NULL;
+    nn_alloc* alloc = phases->send->alloc;
+    uint32_t suite = phases->send->suite;
     memcpy(send_secret, phases->send_secret, NN_SECRET_BYTES);
     memcpy(receive_secret, phases->receive_secret, NN_SECRET_BYTES);
-    necpnet_result result = nn_key_next_phase(phases->suite, send_secret);
-    if (!result) result = nn_key_next_phase(phases->suite, receive_secret);
-    if (!result) result = nn_key_packet(phases->alloc, phases->suite, send_secret, &send);
-    if (!result) result = nn_key_packet(phases->alloc, phases->suite, receive_secret, &receive);
+    necpnet_result result = nn_key_next_phase(suite, send_secret);
+    if (!result) result = nn_key_next_phase(suite, receive_secret);
+    if (!result) result = nn_key_packet(alloc, suite, send_secret, &send);
+    if (!result) result = nn_key_packet(alloc, suite, receive_secret, &receive);
     if (result) {
         nn_aead_destroy(send);
     } else {

@@ -10,14 +10,13 @@
 #include "nn_key_schedule.h"
 #include "nn_packet.h"
 
-#define NN_PHASE_PACKETS_MAX (UINT64_C(1) << 23) /* sealed under one key: the limit of AES-GCM (RFC 9001 6.6) */
+#define NN_PHASE_PACKETS_MAX (UINT32_C(1) << 23) /* sealed under one key: the limit of AES-GCM (RFC 9001 6.6) */
 #define NN_PHASE_MS_DEFAULT 600000u
 
 typedef struct nn_phases {
-    nn_alloc* alloc;
-    uint32_t suite;
     uint32_t count; /* phases begun after the first; its lowest bit is the one in packets */
-    nn_aead* send;
+    uint32_t packets_max;
+    nn_aead* send; /* knows suite and allocator */
     nn_aead* receive;
     nn_aead* receive_old; /* of the phase before, for packets that were overtaken; NULL */
     nn_aead* send_next;   /* made when first wanted, both or neither */
@@ -27,7 +26,6 @@ typedef struct nn_phases {
     uint64_t old_until_us;  /* when receive_old goes; NN_NEVER until something came in this phase */
     uint64_t began_us;
     uint64_t interval_us;
-    uint64_t packets_max;
     uint8_t send_secret[NN_SECRET_BYTES]; /* of the newest keys made: the next ones, if there are */
     uint8_t receive_secret[NN_SECRET_BYTES];
 } nn_phases;
@@ -37,8 +35,7 @@ typedef struct nn_phases {
  *   keys         taken and wiped.
  *   interval_us  of a phase; it lasts longer while the peer has not acknowledged a packet of it.
  */
-NN_PRIVATE void nn_phases_init(nn_phases* phases, nn_alloc* alloc, nn_connection_keys* keys, uint64_t interval_us,
-                               uint64_t now_us);
+NN_PRIVATE void nn_phases_init(nn_phases* phases, nn_connection_keys* keys, uint64_t interval_us, uint64_t now_us);
 
 /* nn_phases_reset - wipe all keys; also of a zeroed struct. */
 NN_PRIVATE void nn_phases_reset(nn_phases* phases);

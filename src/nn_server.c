@@ -300,6 +300,7 @@ static necpnet_result server_begin(necpnet_server* server, const necpnet_server_
         server->endpoint.has_voice = true;
     }
     nn_connection_settings* settings = &server->endpoint.settings;
+    nn_server_init_settings(server);
     settings->udp_ping_ms = config->udp_ping_ms;
     settings->udp_timeout_ms = config->udp_timeout_ms;
     settings->key_interval_ms = config->key_interval_ms;
@@ -447,8 +448,8 @@ static void server_follow_world(necpnet_server* server)
         nn_peer* peer = server->peers[slot];
         if (!peer || !peer->connection.follower) continue;
         uint64_t at_us = nn_follower_deadline_us(peer->connection.follower);
-        if (at_us >= peer->deadline.at_us && peer->deadline.place) continue;
-        if (at_us != NN_NEVER) nn_deadlines_set(&server->deadlines, &peer->deadline, at_us);
+        if (at_us < nn_deadlines_at_us(&server->deadlines, &peer->deadline))
+            nn_deadlines_set(&server->deadlines, &peer->deadline, at_us);
     }
 }
 
@@ -565,8 +566,18 @@ static bool server_poll_input(necpnet_server* server, nn_peer* peer, necpnet_eve
     return true;
 }
 
+/* Why it ended; the text stays when the connection ends otherwise before the next poll. */
+static void server_show_end(necpnet_server* server, const nn_peer* peer, necpnet_event* out_event)
+{
+    nn_close close = nn_connection_get_end(&peer->connection);
+    memcpy(server->polled_text, close.text, sizeof close.text);
+    out_event->reason = close.reason;
+    out_event->code = close.code;
+    out_event->text = server->polled_text;
+}
+
 /* News of the session itself that come before its messages. */
-static bool server_poll_life(nn_peer* peer, necpnet_event* out_event)
+static bool server_poll_life(necpnet_server* server, nn_peer* peer, necpnet_event* out_event)
 {
     if (peer->tell_connected) {
         peer->tell_connected = false;
@@ -579,8 +590,8 @@ static bool server_poll_life(nn_peer* peer, necpnet_event* out_event)
         if (peer->tell_suspended) { /* both at once: in their order */
             out_event->resumed = false;
             out_event->type = NECPNET_EVENT_SUSPENDED;
-            out_event->reason = peer->connection.close.reason;
-            out_event->text = peer->connection.close.text;
+            server_show_end(server, peer, out_event);
+            out_event->code = 0;
             peer->tell_suspended = false;
             return true;
         }
@@ -598,7 +609,7 @@ static bool server_poll_life(nn_peer* peer, necpnet_event* out_event)
 static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_event* out_event)
 {
     nn_session_event event;
-    if (server_poll_life(peer, out_event)) return true;
+    if (server_poll_life(server, peer, out_event)) return true;
     if (server_poll_input(server, peer, out_event)) return true;
     if (nn_session_poll(&peer->session, &event)) {
         nn_endpoint_session_event(&event, nn_peer_name(peer), out_event);
@@ -610,9 +621,7 @@ static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_even
     bool is_over = peer->tell_disconnected;
     peer->tell_disconnected = peer->tell_suspended = false;
     *out_event = nn_event_of(is_over ? NECPNET_EVENT_DISCONNECTED : NECPNET_EVENT_SUSPENDED, nn_peer_name(peer));
-    out_event->reason = peer->connection.close.reason;
-    out_event->code = peer->connection.close.code;
-    out_event->text = peer->connection.close.text;
+    server_show_end(server, peer, out_event);
     out_event->count = is_over ? peer->lost_count : 0;
     return true;
 }

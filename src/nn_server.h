@@ -48,6 +48,12 @@ typedef struct nn_peer_input {
     uint32_t capacity;
 } nn_peer_input; /* the data follows */
 
+/* What a token says beyond the client's name; few texts and no open server has it. */
+typedef struct nn_peer_proof {
+    uint8_t user_data[NECPNET_USER_DATA_BYTES];
+    uint8_t token_id[NECPNET_TOKEN_ID_BYTES];
+} nn_peer_proof;
+
 typedef struct nn_peer {
     nn_carrier_kind kind;
     nn_deadline deadline;
@@ -57,23 +63,27 @@ typedef struct nn_peer {
     uint64_t order;
     nn_session session;
     nn_connection connection;
-    necpnet_identity identity;
+    /* who it is: nn_peer_set_identity, nn_peer_get_identity */
+    uint64_t client_id;
+    uint64_t expires_us;
+    nn_peer_proof* proof; /* NULL: zeroes */
     void* user_data;
     uint64_t connected_us;
     uint64_t judged_us;        /* when its last credential was judged in-band; 0 never */
     uint64_t renewal_asked_us; /* the expiry before which it was asked to renew; 0 none */
-    bool is_dirty;             /* in the dirty list: something to send */
-    bool is_ready;             /* in the ready list: something to poll */
-    bool is_suspended;         /* the connection is lost, the session waits; in the list of such */
-    bool is_heard;             /* by an earlier connection: the client knows its session */
-    bool was_encrypted;        /* at some time: the session never goes on over a transport that is not */
-    bool tell_connected;
-    bool tell_suspended;
-    bool tell_resumed;
-    bool tell_moved;
-    bool tell_disconnected;
-    bool has_ended; /* the connection is over; freed once DISCONNECTED was polled */
-    uint32_t input_count;
+    bool is_dirty : 1;         /* in the dirty list: something to send */
+    bool is_ready : 1;         /* in the ready list: something to poll */
+    bool is_suspended : 1;     /* the connection is lost, the session waits; in the list of such */
+    bool is_heard : 1;         /* by an earlier connection: the client knows its session */
+    bool was_encrypted : 1;    /* at some time: the session never goes on over a transport that is not */
+    bool tell_connected : 1;
+    bool tell_suspended : 1;
+    bool tell_resumed : 1;
+    bool tell_moved : 1;
+    bool tell_disconnected : 1;
+    bool has_ended : 1;   /* the connection is over; freed once DISCONNECTED was polled */
+    uint16_t input_count; /* waiting to be polled */
+    uint32_t group_count; /* that it is in */
     nn_peer_input* first_input;
     nn_peer_input* last_input;
     struct nn_peer* next_dirty;
@@ -81,10 +91,9 @@ typedef struct nn_peer {
     struct nn_peer* next_in_bucket;
     struct nn_peer* previous_in_bucket;
     struct nn_peer* next_client; /* in its bucket by client id */
+    /* the session's life */
     struct nn_peer* previous_suspended;
     struct nn_peer* next_suspended;
-    uint32_t group_count; /* that it is in */
-    /* the session's life */
     uint64_t give_up_us; /* suspended: when the window has passed */
     uint64_t kept_bytes; /* suspended: as counted in kept_bytes of the server */
     uint64_t lost_count; /* ended: reliable messages that were not acknowledged */
@@ -138,6 +147,7 @@ struct necpnet_server {
     nn_peer* first_ready;
     nn_peer* last_ready;
     nn_peer* polled; /* whose views the last poll gave */
+    char polled_text[NECPNET_REASON_BYTES_MAX + 1];
     nn_peer_input* polled_input;
     nn_greeting* first_greeting;
     nn_greeting* last_greeting;
@@ -156,9 +166,16 @@ NN_PRIVATE nn_peer* nn_server_find(const necpnet_server* server, necpnet_peer pe
 NN_PRIVATE necpnet_peer nn_peer_name(const nn_peer* peer);
 NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint32_t connection_id);
 
+/* nn_server_init_settings - what connections ask of their server; its config is there. */
+NN_PRIVATE void nn_server_init_settings(necpnet_server* server);
+
 /* nn_server_admit - a slot and a session for an identity. OK | ERR_SERVER_FULL | ERR_OUT_OF_MEMORY */
 NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
                                           const necpnet_address* address, nn_peer** out_peer);
+
+/* nn_peer_set_identity - also its renewal. OK | ERR_OUT_OF_MEMORY (nothing changed) */
+NN_PRIVATE necpnet_result nn_peer_set_identity(nn_peer* peer, const necpnet_identity* identity);
+NN_PRIVATE necpnet_identity nn_peer_get_identity(const nn_peer* peer);
 
 /* nn_server_new_connection_id - for the next connection of a peer: never that of its present one. */
 NN_PRIVATE uint32_t nn_server_new_connection_id(necpnet_server* server, const nn_peer* peer);

@@ -7,8 +7,8 @@
 
 static uint64_t server_expires_at_us(const necpnet_server* server, const nn_peer* peer)
 {
-    if (!peer->identity.expires_us || !server->has_wall) return NN_NEVER;
-    uint64_t wall_us = peer->identity.expires_us;
+    if (!peer->expires_us || !server->has_wall) return NN_NEVER;
+    uint64_t wall_us = peer->expires_us;
     return wall_us > server->wall_offset_us ? wall_us - server->wall_offset_us : 0;
 }
 
@@ -21,7 +21,7 @@ NN_PRIVATE uint64_t nn_server_token_expiry_us(const necpnet_server* server)
 NN_PRIVATE uint64_t nn_peer_credential_deadline_us(const necpnet_server* server, const nn_peer* peer)
 {
     uint64_t at_us = server_expires_at_us(server, peer);
-    if (at_us == NN_NEVER || peer->renewal_asked_us == peer->identity.expires_us) return at_us;
+    if (at_us == NN_NEVER || peer->renewal_asked_us == peer->expires_us) return at_us;
     return at_us > NN_RENEWAL_US ? at_us - NN_RENEWAL_US : 0;
 }
 
@@ -40,7 +40,7 @@ NN_PRIVATE void nn_peer_update_credential(necpnet_server* server, nn_peer* peer)
     nn_store_u32(message + 1, (uint32_t)nn_min_u64((at_us - now_us) / 1000, UINT32_MAX));
     /* a queue that is full now is asked again with the peer's next turn */
     if (nn_session_send_control(&peer->session, message, sizeof message)) return;
-    peer->renewal_asked_us = peer->identity.expires_us;
+    peer->renewal_asked_us = peer->expires_us;
 }
 
 /* Who a credential of kind NN_CREDENTIAL_* names. */
@@ -77,8 +77,8 @@ NN_PRIVATE bool nn_peer_read_credential(necpnet_server* server, nn_peer* peer, c
         peer->judged_us = nn_max_u64(now_us, 1);
         result = server_judge_credential(server, peer, data, bytes, &identity);
         /* a session stays its user's */
-        if (!result && identity.client_id != peer->identity.client_id) result = NECPNET_ERR_TOKEN_INVALID;
-        if (!result) peer->identity = identity;
+        if (!result && identity.client_id != peer->client_id) result = NECPNET_ERR_TOKEN_INVALID;
+        if (!result) result = nn_peer_set_identity(peer, &identity);
     }
     uint8_t answer[5];
     answer[0] = NN_CONTROL_RENEWED;
@@ -93,12 +93,14 @@ NN_PRIVATE bool nn_peer_read_credential(necpnet_server* server, nn_peer* peer, c
 /* Sessions that the revocation means end now, whatever is queued for them. */
 static void server_end_revoked(necpnet_server* server, bool by_client, uint64_t client_id, const uint8_t* token_id)
 {
+    static const uint8_t none[NECPNET_TOKEN_ID_BYTES] = {0};
     nn_close close = nn_close_of(NECPNET_ERR_TOKEN_REVOKED, 0, necpnet_result_text(NECPNET_ERR_TOKEN_REVOKED));
     for (uint32_t slot = 0; slot < server->slot_count; slot++) {
         nn_peer* peer = server->peers[slot];
         if (!peer || peer->has_ended) continue;
-        bool is_meant = by_client ? peer->identity.client_id == client_id
-                                  : memcmp(peer->identity.token_id, token_id, NECPNET_TOKEN_ID_BYTES) == 0;
+        const uint8_t* its_token = peer->proof ? peer->proof->token_id : none;
+        bool is_meant =
+            by_client ? peer->client_id == client_id : memcmp(its_token, token_id, NECPNET_TOKEN_ID_BYTES) == 0;
         if (!is_meant) continue;
         if (peer->is_suspended) {
             nn_server_end_peer(server, peer, &close);

@@ -16,7 +16,7 @@ necpnet_result necpnet_server_get_peer(const necpnet_server* server, necpnet_pee
     out_info->peer = peer;
     out_info->address = found->connection.address;
     out_info->transport = found->connection.transport;
-    out_info->identity = found->identity;
+    out_info->identity = nn_peer_get_identity(found);
     out_info->connected = !found->has_ended && !found->is_suspended;
     out_info->suspended = found->is_suspended;
     out_info->connected_us = found->connected_us;

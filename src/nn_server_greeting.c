@@ -182,7 +182,7 @@ static void server_admit_datagram(necpnet_server* server, const necpnet_address*
         }
         known = nn_server_find_session(server, &outcome->identity, setup.session_id, encrypted);
         peer = known;
-        if (known) known->identity = outcome->identity;
+        if (known) result = nn_peer_set_identity(known, &outcome->identity);
         if (!known) result = nn_server_admit(server, &outcome->identity, from, &peer);
         drop = server_drop_of(result);
     }
@@ -426,8 +426,7 @@ static necpnet_result server_receive(necpnet_server* server, const nn_setup* set
     if (result) return result;
     *out_peer = nn_server_find_session(server, &identity, setup->session_id, server->is_tls);
     *out_known = *out_peer != NULL;
-    if (*out_known) (*out_peer)->identity = identity;
-    return *out_known ? NECPNET_OK : nn_server_admit(server, &identity, from, out_peer);
+    return *out_known ? nn_peer_set_identity(*out_peer, &identity) : nn_server_admit(server, &identity, from, out_peer);
 }
 
 /* The first message of a WebSocket: SETUP and nothing else. */

@@ -115,6 +115,37 @@ static necpnet_result server_grow_slots(necpnet_server* server)
     return NECPNET_OK;
 }
 
+NN_PRIVATE necpnet_result nn_peer_set_identity(nn_peer* peer, const necpnet_identity* identity)
+{
+    static const nn_peer_proof none = {{0}, {0}};
+    bool has_proof = memcmp(identity->user_data, none.user_data, sizeof none.user_data) != 0 ||
+                     memcmp(identity->token_id, none.token_id, sizeof none.token_id) != 0;
+    if (has_proof && !peer->proof) {
+        peer->proof = (nn_peer_proof*)nn_alloc_take(&peer->server->endpoint.alloc, sizeof *peer->proof);
+        if (!peer->proof) return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    if (peer->proof) {
+        memcpy(peer->proof->user_data, identity->user_data, sizeof peer->proof->user_data);
+        memcpy(peer->proof->token_id, identity->token_id, sizeof peer->proof->token_id);
+    }
+    peer->client_id = identity->client_id;
+    peer->expires_us = identity->expires_us;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_identity nn_peer_get_identity(const nn_peer* peer)
+{
+    necpnet_identity identity;
+    memset(&identity, 0, sizeof identity);
+    identity.client_id = peer->client_id;
+    identity.expires_us = peer->expires_us;
+    if (peer->proof) {
+        memcpy(identity.user_data, peer->proof->user_data, sizeof identity.user_data);
+        memcpy(identity.token_id, peer->proof->token_id, sizeof identity.token_id);
+    }
+    return identity;
+}
+
 static bool peer_deliver_input(void* user, uint32_t tick, const void* data, size_t bytes)
 {
     nn_peer* peer = (nn_peer*)user;
@@ -179,6 +210,12 @@ static nn_peer* server_take_peer(necpnet_server* server)
     return (nn_peer*)nn_alloc_take(&server->endpoint.alloc, sizeof(nn_peer));
 }
 
+static void server_give_peer(necpnet_server* server, nn_peer* peer)
+{
+    nn_alloc_give(&server->endpoint.alloc, peer->proof, sizeof *peer->proof);
+    nn_alloc_give(&server->endpoint.alloc, peer, sizeof *peer);
+}
+
 NN_PRIVATE void nn_server_leave_voice(necpnet_server* server, nn_peer* peer)
 {
     if (!NECPNET_WITH_VOICE || !server->config.voice_hub) return;
@@ -197,6 +234,14 @@ static bool peer_take_control(void* user, uint8_t kind, const uint8_t* data, siz
     return true; /* of a later version */
 }
 
+NN_PRIVATE void nn_server_init_settings(necpnet_server* server)
+{
+    nn_connection_settings* settings = &server->endpoint.settings;
+    settings->world = server->config.world;
+    settings->deliver_input = peer_deliver_input;
+    settings->take_control = peer_take_control;
+}
+
 NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
                                           const necpnet_address* address, nn_peer** out_peer)
 {
@@ -207,26 +252,24 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     /* what a suspended session held is free again, whether or not its end was polled */
     if (!peer && nn_server_make_room(server)) peer = server_take_peer(server);
     if (!peer) return NECPNET_ERR_OUT_OF_MEMORY;
-    if (!nn_endpoint_random(&server->endpoint, peer->tag, sizeof peer->tag)) {
-        nn_alloc_give(&server->endpoint.alloc, peer, sizeof *peer);
-        return NECPNET_ERR_NO_ENTROPY;
+    peer->server = server;
+    result = nn_peer_set_identity(peer, identity);
+    if (!result && !nn_endpoint_random(&server->endpoint, peer->tag, sizeof peer->tag)) result = NECPNET_ERR_NO_ENTROPY;
+    if (result) {
+        server_give_peer(server, peer);
+        return result;
     }
     peer->tag[0] |= 1; /* 0 is no session */
     peer->slot = server->free_count ? server->free_slots[--server->free_count] : server->slot_count++;
     peer->generation = ++server->generations[peer->slot];
     peer->kind = NN_CARRIER_PEER;
-    peer->server = server;
-    peer->identity = *identity;
     peer->connected_us = server->endpoint.now_us;
     peer->ticket_issued = server->worker << 24; /* its first byte tells workers whose it is */
     peer->ticket_floor = peer->ticket_issued + 1;
     peer->ticket_due_us = NN_NEVER;
     nn_session_init(&peer->session, &server->endpoint.session_config);
-    nn_connection_init(&peer->connection, &server->endpoint.settings, &peer->session, 1);
+    nn_connection_init(&peer->connection, &server->endpoint.settings, &peer->session);
     peer->connection.address = *address;
-    peer->connection.world = server->config.world;
-    peer->connection.deliver_input = peer_deliver_input;
-    peer->connection.take_control = peer_take_control;
     peer->connection.deliver_user = peer;
     if (NECPNET_WITH_VOICE && server->config.voice_hub) {
         const nn_voice_port* port = NULL; /* without memory: a peer without voice */
@@ -255,7 +298,7 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
     nn_server_count_peer(server, peer, &server->totals);
     nn_deadlines_set(&server->deadlines, &peer->deadline, NN_NEVER);
     server_leave_bucket(server, peer, &peer->connection.address);
-    server_unlink(nn_server_client_bucket(server, peer->identity.client_id), peer, offsetof(nn_peer, next_client));
+    server_unlink(nn_server_client_bucket(server, peer->client_id), peer, offsetof(nn_peer, next_client));
     nn_server_drop_offer(server, peer);
     if (peer->has_ended) server->ended_count--;
     if (peer->is_dirty) server_unlink(&server->first_dirty, peer, offsetof(nn_peer, next_dirty));
@@ -278,7 +321,7 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
     server->peers[peer->slot] = NULL;
     server->free_slots[server->free_count++] = peer->slot;
     server->peer_count--;
-    nn_alloc_give(&server->endpoint.alloc, peer, sizeof *peer);
+    server_give_peer(server, peer);
 }
 
 NN_PRIVATE void nn_server_mark_dirty(necpnet_server* server, nn_peer* peer)

@@ -42,7 +42,7 @@ NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const 
         server->connected_count--;
     }
     nn_server_drop_offer(server, peer);
-    peer->connection.close = *close;
+    nn_connection_set_end(&peer->connection, close);
     peer->has_ended = true;
     peer->tell_suspended = peer->tell_resumed = peer->tell_moved = false;
     peer->tell_disconnected = true;
@@ -117,7 +117,7 @@ NN_PRIVATE void nn_server_lose(necpnet_server* server, nn_peer* peer)
     if (session_may_wait(server, peer)) {
         session_suspend(server, peer);
     } else {
-        nn_close close = peer->connection.close;
+        nn_close close = nn_connection_get_end(&peer->connection);
         nn_server_end_peer(server, peer, &close);
     }
 }
@@ -137,7 +137,8 @@ NN_PRIVATE necpnet_result nn_server_resume(necpnet_server* server, nn_peer* peer
     open->seed = nn_random_u64(&server->endpoint.random);
     necpnet_result result = nn_connection_begin(&peer->connection, open, server->endpoint.now_us);
     if (result) {
-        peer->connection.close = nn_close_of(NECPNET_ERR_OUT_OF_MEMORY, 0, necpnet_result_text(result));
+        nn_close close = nn_close_of(NECPNET_ERR_OUT_OF_MEMORY, 0, necpnet_result_text(result));
+        nn_connection_set_end(&peer->connection, &close);
         peer->connection.web = NULL; /* the caller's still */
         if (was_suspended) {
             nn_connection_detach(&peer->connection);
@@ -223,14 +224,14 @@ NN_PRIVATE bool nn_server_make_ticket(necpnet_server* server, nn_peer* peer, nn_
     out_ticket->number = ++peer->ticket_issued;
     out_ticket->session = nn_peer_name(peer);
     memcpy(out_ticket->session_tag, peer->tag, sizeof peer->tag);
-    out_ticket->client_id = peer->identity.client_id;
+    out_ticket->client_id = peer->client_id;
     out_ticket->server_id = server->config.server_id;
     out_ticket->issued_us = wall_us;
     out_ticket->expires_us = wall_us ? wall_us + life_us : 0;
-    out_ticket->identity_expires_us = peer->identity.expires_us;
+    out_ticket->identity_expires_us = peer->expires_us;
     out_ticket->epoch = server->config.token_epoch;
     out_ticket->flags = peer->was_encrypted ? NN_TICKET_ENCRYPTED : 0;
-    memcpy(out_ticket->user_data, peer->identity.user_data, sizeof out_ticket->user_data);
+    if (peer->proof) memcpy(out_ticket->user_data, peer->proof->user_data, sizeof out_ticket->user_data);
     peer->ticket_due_us = server->endpoint.now_us + life_us / 2;
     return true;
 }
@@ -270,7 +271,7 @@ static necpnet_result session_lost(const necpnet_server* server, const nn_ticket
     bool replaces = server->config.take_over == NECPNET_TAKE_OVER_REPLACE && ticket->client_id;
     const nn_peer* other = replaces ? *nn_server_client_bucket((necpnet_server*)server, ticket->client_id) : NULL;
     for (; other; other = other->next_client) {
-        if (other->identity.client_id == ticket->client_id && !other->has_ended) return NECPNET_ERR_REPLACED;
+        if (other->client_id == ticket->client_id && !other->has_ended) return NECPNET_ERR_REPLACED;
     }
     return NECPNET_ERR_SESSION_LOST;
 }
@@ -287,7 +288,7 @@ NN_PRIVATE necpnet_result nn_server_take(necpnet_server* server, const nn_ticket
     if (!goes_on) return NECPNET_ERR_SESSION_LOST;
     if (ticket->number < peer->ticket_floor || ticket->number > peer->ticket_issued) return NECPNET_ERR_TOKEN_SPENT;
     uint64_t wall_us = nn_server_wall_us(server);
-    if (peer->identity.expires_us && wall_us >= peer->identity.expires_us) return NECPNET_ERR_TOKEN_EXPIRED;
+    if (peer->expires_us && wall_us >= peer->expires_us) return NECPNET_ERR_TOKEN_EXPIRED;
     *out_peer = peer;
     return NECPNET_OK;
 }
@@ -330,7 +331,7 @@ NN_PRIVATE nn_peer* nn_server_find_session(const necpnet_server* server, const n
     if (session_id == 0 || identity->client_id == 0) return NULL;
     nn_peer* peer = *nn_server_client_bucket((necpnet_server*)server, identity->client_id);
     for (; peer; peer = peer->next_client) {
-        if (peer->identity.client_id != identity->client_id || peer->has_ended) continue;
+        if (peer->client_id != identity->client_id || peer->has_ended) continue;
         if (nn_load_u64(peer->tag) != session_id || (peer->was_encrypted && !encrypted)) continue;
         if (peer->is_suspended || peer->connection.state == NN_CONNECTION_OPEN) return peer;
     }
@@ -340,7 +341,7 @@ NN_PRIVATE nn_peer* nn_server_find_session(const necpnet_server* server, const n
 /* Whether a peer stands in the way of, or is replaced by, another of its client. */
 static bool session_is_rival(const nn_peer* peer, uint64_t client_id)
 {
-    return peer->identity.client_id == client_id && !peer->has_ended &&
+    return peer->client_id == client_id && !peer->has_ended &&
            (peer->is_suspended || peer->connection.state == NN_CONNECTION_OPEN);
 }
 
@@ -356,7 +357,7 @@ NN_PRIVATE necpnet_result nn_server_may_join(const necpnet_server* server, const
 
 NN_PRIVATE void nn_server_take_over(necpnet_server* server, const nn_peer* peer)
 {
-    uint64_t client_id = peer->identity.client_id;
+    uint64_t client_id = peer->client_id;
     if (server->config.take_over == NECPNET_TAKE_OVER_ALLOW || client_id == 0) return;
     nn_close close = nn_close_of(NECPNET_ERR_REPLACED, 0, necpnet_result_text(NECPNET_ERR_REPLACED));
     for (nn_peer* at = *nn_server_client_bucket(server, client_id); at; at = at->next_client) {
@@ -378,7 +379,7 @@ NN_PRIVATE void nn_server_run_session(necpnet_server* server, nn_peer* peer, uin
     if (peer->offer && now_us >= peer->offer->until_us) nn_server_drop_offer(server, peer);
     if (peer->is_suspended) {
         if (now_us >= peer->give_up_us) {
-            nn_close close = peer->connection.close;
+            nn_close close = nn_connection_get_end(&peer->connection);
             nn_server_end_peer(server, peer, &close);
         }
         return;

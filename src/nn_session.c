@@ -15,24 +15,24 @@ static const necpnet_channel_config session_control_config = {
 /* The table index of CONTROL, behind the application's channels. */
 static int session_control(const nn_session* session)
 {
-    return session->config.channel_count;
+    return session->config->channel_count;
 }
 
 static size_t session_table_bytes(const nn_session* session)
 {
-    return (size_t)(session->config.channel_count + 1) * sizeof(void*);
+    return (size_t)(session->config->channel_count + 1) * sizeof(void*);
 }
 
 static const necpnet_channel_config* session_channel_config(const nn_session* session, int index)
 {
-    return index == session_control(session) ? &session_control_config : &session->config.channels[index];
+    return index == session_control(session) ? &session_control_config : &session->config->channels[index];
 }
 
 NN_PRIVATE void nn_session_init(nn_session* session, const nn_session_config* config)
 {
     NN_ASSERT(config->channel_count >= 1 && config->channel_count <= NECPNET_CHANNELS_MAX);
     memset(session, 0, sizeof *session);
-    session->config = *config;
+    session->config = config;
     session->received_since_us = NN_NEVER;
 }
 
@@ -45,7 +45,7 @@ static void session_clear_copies(nn_session* session)
 
 NN_PRIVATE void nn_session_discard(nn_session* session)
 {
-    nn_alloc* alloc = session->config.alloc;
+    nn_alloc* alloc = session->config->alloc;
     for (int i = 0; i <= session_control(session); i++) {
         if (session->senders) nn_channel_send_destroy(session->senders[i]);
         if (session->receivers) nn_channel_receive_destroy(session->receivers[i]);
@@ -55,7 +55,7 @@ NN_PRIVATE void nn_session_discard(nn_session* session)
     session->senders = NULL;
     session->receivers = NULL;
     session_clear_copies(session);
-    if (session->copies) nn_blocks_give(session->config.blocks, session->copies, session->copies->capacity);
+    if (session->copies) nn_blocks_give(session->config->blocks, session->copies, session->copies->capacity);
     session->copies = NULL;
     session->ready = session->writable = session->credit_due = session->received_dirty = 0;
     session->control_ready = session->control_credit_due = session->control_received_dirty = false;
@@ -67,8 +67,9 @@ NN_PRIVATE void nn_session_discard(nn_session* session)
 
 NN_PRIVATE void nn_session_reset(nn_session* session)
 {
-    nn_blocks* blocks = session->config.blocks;
-    nn_receive_memory* memory = session->config.receive_memory;
+    if (!session->config) return; /* never initialised */
+    nn_blocks* blocks = session->config->blocks;
+    nn_receive_memory* memory = session->config->receive_memory;
     nn_session_discard(session);
     nn_delivery_clear(blocks, memory, &session->delivered);
     nn_delivery_clear(blocks, memory, &session->control);
@@ -76,8 +77,8 @@ NN_PRIVATE void nn_session_reset(nn_session* session)
     nn_delivery_give(blocks, memory, session->control_polled);
     session->polled = NULL;
     session->control_polled = NULL;
-    nn_alloc_give(session->config.alloc, session->peer_windows,
-                  (size_t)session->config.channel_count * sizeof *session->peer_windows);
+    nn_alloc_give(session->config->alloc, session->peer_windows,
+                  (size_t)session->config->channel_count * sizeof *session->peer_windows);
     session->peer_windows = NULL;
 }
 
@@ -85,7 +86,7 @@ NN_PRIVATE int nn_session_index(const nn_session* session, uint8_t byte)
 {
     if (byte == NN_CONTROL_CHANNEL) return session_control(session);
     int index = byte & NN_CHANNEL_BITS;
-    return index < session->config.channel_count ? index : -1;
+    return index < session->config->channel_count ? index : -1;
 }
 
 /* ---- senders --------------------------------------------------------------------------------------------------- */
@@ -116,7 +117,7 @@ NN_PRIVATE void nn_session_refresh(nn_session* session, nn_channel_send* sender)
 
 static nn_channel_send* session_sender(nn_session* session, int index)
 {
-    nn_alloc* alloc = session->config.alloc;
+    nn_alloc* alloc = session->config->alloc;
     if (!session->senders) {
         session->senders = (nn_channel_send**)nn_alloc_take(alloc, session_table_bytes(session));
         if (!session->senders) return NULL;
@@ -124,7 +125,7 @@ static nn_channel_send* session_sender(nn_session* session, int index)
     if (session->senders[index]) return session->senders[index];
     bool control = index == session_control(session);
     const necpnet_channel_config* config = session_channel_config(session, index);
-    nn_channel_send* sender = nn_channel_send_create(session->config.blocks, config, (uint8_t)index,
+    nn_channel_send* sender = nn_channel_send_create(session->config->blocks, config, (uint8_t)index,
                                                      control ? NN_CONTROL_CHANNEL : (uint8_t)index);
     if (!sender) return NULL;
     sender->holds = session->holds_reliable && nn_channel_is_reliable(config->mode);
@@ -139,14 +140,14 @@ static nn_channel_send* session_sender(nn_session* session, int index)
 
 NN_PRIVATE nn_channel_receive* nn_session_receiver(nn_session* session, int index)
 {
-    nn_alloc* alloc = session->config.alloc;
+    nn_alloc* alloc = session->config->alloc;
     if (!session->receivers) {
         session->receivers = (nn_channel_receive**)nn_alloc_take(alloc, session_table_bytes(session));
         if (!session->receivers) return NULL;
     }
     if (!session->receivers[index]) {
         session->receivers[index] = nn_channel_receive_create(
-            session->config.blocks, session->config.receive_memory, session_channel_config(session, index),
+            session->config->blocks, session->config->receive_memory, session_channel_config(session, index),
             (uint8_t)index, index == session_control(session) ? NN_CONTROL_CHANNEL : (uint8_t)index);
     }
     return session->receivers[index];
@@ -154,13 +155,13 @@ NN_PRIVATE nn_channel_receive* nn_session_receiver(nn_session* session, int inde
 
 NN_PRIVATE necpnet_result nn_session_set_peer_window(nn_session* session, int channel, uint32_t bytes)
 {
-    NN_ASSERT(channel >= 0 && channel < session->config.channel_count);
-    const necpnet_channel_config* config = &session->config.channels[channel];
+    NN_ASSERT(channel >= 0 && channel < session->config->channel_count);
+    const necpnet_channel_config* config = &session->config->channels[channel];
     if (!nn_channel_has_credit(config->mode)) return NECPNET_OK;
     if (bytes < config->message_bytes_max) return NECPNET_ERR_PROTOCOL;
     if (!session->peer_windows) {
-        session->peer_windows = (uint32_t*)nn_alloc_take(session->config.alloc, (size_t)session->config.channel_count *
-                                                                                    sizeof *session->peer_windows);
+        session->peer_windows = (uint32_t*)nn_alloc_take(
+            session->config->alloc, (size_t)session->config->channel_count * sizeof *session->peer_windows);
         if (!session->peer_windows) return NECPNET_ERR_OUT_OF_MEMORY;
     }
     session->peer_windows[channel] = bytes;
@@ -177,9 +178,10 @@ NN_PRIVATE void nn_session_set_peer_decompresses(nn_session* session, bool decom
     session->peer_decompresses = decompresses;
 }
 
-NN_PRIVATE void nn_session_set_source(nn_session* session, nn_source_kind kind, nn_source source)
+NN_PRIVATE void nn_session_set_sources(nn_session* session, const nn_source* sources, void* user)
 {
-    session->sources[kind] = source;
+    session->sources = sources;
+    session->source_user = user;
 }
 
 NN_PRIVATE necpnet_result nn_session_check(const nn_session_config* config, int channel, const void* data, size_t bytes,
@@ -223,7 +225,7 @@ static necpnet_result session_queue_payload(nn_session* session, int channel, nn
     }
     if (sender->config->redundancy && !session->copies) {
         uint32_t capacity;
-        session->copies = (nn_copies*)nn_blocks_take(session->config.blocks, sizeof *session->copies, &capacity);
+        session->copies = (nn_copies*)nn_blocks_take(session->config->blocks, sizeof *session->copies, &capacity);
         if (!session->copies) return NECPNET_ERR_OUT_OF_MEMORY;
         session->copies->capacity = capacity;
         session->copies->count = 0;
@@ -244,11 +246,11 @@ NN_PRIVATE necpnet_result nn_session_send_payload(nn_session* session, int chann
 NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, const void* data, size_t bytes,
                                           const necpnet_send_options* options, uint64_t now_us)
 {
-    necpnet_result result = nn_session_check(&session->config, channel, data, bytes, options);
+    necpnet_result result = nn_session_check(session->config, channel, data, bytes, options);
     if (result) return result;
-    bool compress = session->config.channels[channel].compress && session->peer_decompresses;
+    bool compress = session->config->channels[channel].compress && session->peer_decompresses;
     nn_payload* payload =
-        nn_payload_create(session->config.blocks, data, bytes, options ? options->name : NULL, compress);
+        nn_payload_create(session->config->blocks, data, bytes, options ? options->name : NULL, compress);
     if (!payload) return NECPNET_ERR_OUT_OF_MEMORY;
     result = nn_session_send_payload(session, channel, payload, options, now_us);
     nn_payload_release(payload);
@@ -260,7 +262,7 @@ NN_PRIVATE necpnet_result nn_session_send_control(nn_session* session, const voi
     if (bytes > NN_CONTROL_MESSAGE_BYTES_MAX) return NECPNET_ERR_MESSAGE_TOO_LARGE;
     nn_channel_send* sender = session_sender(session, session_control(session));
     if (!sender) return NECPNET_ERR_OUT_OF_MEMORY;
-    nn_payload* payload = nn_payload_create(session->config.blocks, data, bytes, NULL, false);
+    nn_payload* payload = nn_payload_create(session->config->blocks, data, bytes, NULL, false);
     if (!payload) return NECPNET_ERR_OUT_OF_MEMORY;
     necpnet_result result = nn_channel_send_queue(sender, payload, NULL);
     nn_payload_release(payload);
@@ -277,7 +279,7 @@ NN_PRIVATE size_t nn_session_control_bytes(const nn_session* session)
 NN_PRIVATE uint64_t nn_session_unacked(const nn_session* session)
 {
     uint64_t count = 0;
-    for (int i = 0; session->senders && i < session->config.channel_count; i++) {
+    for (int i = 0; session->senders && i < session->config->channel_count; i++) {
         const nn_channel_send* sender = session->senders[i];
         if (!sender || !nn_channel_is_reliable(sender->config->mode)) continue;
         bool ordered = sender->config->mode == NECPNET_RELIABLE_ORDERED;
@@ -443,7 +445,7 @@ static void session_consumed(nn_session* session, int index, const nn_delivery* 
 
 NN_PRIVATE bool nn_session_poll_control(nn_session* session, const uint8_t** out_data, size_t* out_bytes)
 {
-    nn_delivery_give(session->config.blocks, session->config.receive_memory, session->control_polled);
+    nn_delivery_give(session->config->blocks, session->config->receive_memory, session->control_polled);
     session->control_polled = nn_delivery_pop(&session->control);
     if (!session->control_polled) return false;
     session_consumed(session, session_control(session), session->control_polled);
@@ -455,7 +457,7 @@ NN_PRIVATE bool nn_session_poll_control(nn_session* session, const uint8_t** out
 NN_PRIVATE bool nn_session_poll(nn_session* session, nn_session_event* out_event)
 {
     if (session->polled) {
-        nn_delivery_give(session->config.blocks, session->config.receive_memory, session->polled);
+        nn_delivery_give(session->config->blocks, session->config->receive_memory, session->polled);
         session->polled = NULL;
     }
     nn_delivery* delivery = nn_delivery_pop(&session->delivered);
@@ -487,7 +489,7 @@ NN_PRIVATE bool nn_session_poll(nn_session* session, nn_session_event* out_event
 NN_PRIVATE necpnet_result nn_session_get_channel_statistics(const nn_session* session, int channel,
                                                             necpnet_channel_statistics* out_statistics)
 {
-    if (channel < 0 || channel >= session->config.channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
+    if (channel < 0 || channel >= session->config->channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
     const nn_channel_send* sender = session->senders ? session->senders[channel] : NULL;
     const nn_channel_receive* receiver = session->receivers ? session->receivers[channel] : NULL;
     memset(out_statistics, 0, sizeof *out_statistics);
@@ -511,7 +513,7 @@ NN_PRIVATE size_t nn_session_memory_bytes(const nn_session* session)
 {
     size_t bytes = sizeof *session + session->queue_bytes;
     if (session->copies) bytes += session->copies->capacity;
-    if (session->peer_windows) bytes += (size_t)session->config.channel_count * sizeof *session->peer_windows;
+    if (session->peer_windows) bytes += (size_t)session->config->channel_count * sizeof *session->peer_windows;
     if (session->senders) bytes += session_table_bytes(session);
     if (session->receivers) bytes += session_table_bytes(session);
     for (int i = 0; i <= session_control(session); i++) {

@@ -25,10 +25,9 @@
 
 /* An external writer that takes turns with the channels. */
 typedef struct nn_source {
-    bool (*ready)(void* user, uint64_t now_us);
+    bool (*ready)(void* user, uint64_t now_us); /* NULL: there is none of this kind */
     /* Whole frames, each with its own length or end; leaves the writer unfailed; whether it wrote anything. */
     bool (*write)(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us);
-    void* user;
 } nn_source;
 
 typedef enum nn_source_kind {
@@ -62,15 +61,10 @@ typedef struct nn_session_event {
     uint64_t receipt;
 } nn_session_event;
 
-typedef struct nn_session_class {
-    int32_t deficit;
-    uint8_t next_channel; /* where its round robin goes on */
-} nn_session_class;
-
 #define NN_SESSION_CLASSES 6 /* critical, voice, high, state, normal, low */
 
 typedef struct nn_session {
-    nn_session_config config;
+    const nn_session_config* config;
     nn_channel_send** senders;      /* NULL, or channel_count + 1 entries (the last: control), each NULL or live */
     nn_channel_receive** receivers; /* the same */
     nn_delivery_list delivered;     /* messages and receipts to be polled */
@@ -86,8 +80,10 @@ typedef struct nn_session {
     bool holds_reliable; /* since the carrier changed, until the peer's RECEIVED */
     bool received_due;   /* RECEIVED must be written (carrier changed, or lost) */
     bool peer_decompresses;
-    nn_session_class classes[NN_SESSION_CLASSES];
-    nn_source sources[NN_SOURCES];
+    uint8_t next_channels[NN_SESSION_CLASSES]; /* of each class: where its round robin goes on */
+    int32_t deficits[NN_SESSION_CLASSES];
+    const nn_source* sources;       /* NULL, or NN_SOURCES of them */
+    void* source_user;              /* of all */
     uint32_t* peer_windows;         /* NULL, or channel_count entries */
     nn_copies* copies;              /* redundancy; NULL until used */
     uint64_t carrier_bytes_written; /* ordered: since the carrier began */
@@ -100,10 +96,11 @@ typedef struct nn_session {
     uint32_t peer_state_tick; /* as of the peer's last RECEIVED */
     size_t queue_bytes;
     uint32_t silent_bytes; /* of the last nn_session_write: voice, which wants no ACK */
-    uint64_t outstanding;  /* reliable messages queued or unacknowledged, control included */
+    uint32_t outstanding;  /* reliable messages queued or unacknowledged, control included */
 } nn_session;
 
-/* nn_session_init - nothing allocated yet. nn_session_reset - release everything; init before use again. */
+/* nn_session_init - nothing allocated yet; the config is borrowed until reset. nn_session_reset - release everything, also of a zeroed
+ * struct; init before use again. */
 NN_PRIVATE void nn_session_init(nn_session* session, const nn_session_config* config);
 NN_PRIVATE void nn_session_reset(nn_session* session);
 
@@ -119,7 +116,8 @@ NN_PRIVATE necpnet_result nn_session_set_peer_window(nn_session* session, int ch
 /* nn_session_set_peer_decompresses - whether the peer's features have LZ4; false after init. */
 NN_PRIVATE void nn_session_set_peer_decompresses(nn_session* session, bool decompresses);
 
-NN_PRIVATE void nn_session_set_source(nn_session* session, nn_source_kind kind, nn_source source);
+/* nn_session_set_sources - NN_SOURCES of them, borrowed; NULL: none. */
+NN_PRIVATE void nn_session_set_sources(nn_session* session, const nn_source* sources, void* user);
 
 /* nn_session_send - results as necpnet_client_send_with without ERR_NOT_CONNECTED; options may be NULL. */
 NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, const void* data, size_t bytes,

@@ -12,8 +12,8 @@ NN_PRIVATE bool nn_session_is_unreliable(const nn_session* session, uint8_t type
 {
     if (type != NN_FRAME_MESSAGE && type != NN_FRAME_MESSAGE_LAST && type != NN_FRAME_FRAGMENT) return false;
     int index = nn_reader_left(reader) ? nn_session_index(session, reader->at[0]) : -1;
-    return index >= 0 && index < session->config.channel_count &&
-           !nn_channel_is_reliable(session->config.channels[index].mode);
+    return index >= 0 && index < session->config->channel_count &&
+           !nn_channel_is_reliable(session->config->channels[index].mode);
 }
 
 static necpnet_result session_refuse(const char** out_text, const char* text)
@@ -29,8 +29,8 @@ static necpnet_result session_read_message(nn_session* session, uint8_t type, nn
     uint8_t byte = nn_read_u8(reader);
     int index = nn_session_index(session, byte);
     if (index < 0) return session_refuse(out_text, "a message on a channel that is not in the table");
-    bool control = index == session->config.channel_count;
-    bool unreliable = !control && session->config.channels[index].mode == NECPNET_UNRELIABLE;
+    bool control = index == session->config->channel_count;
+    bool unreliable = !control && session->config->channels[index].mode == NECPNET_UNRELIABLE;
     frame.flags = control ? 0 : byte & (NN_CHANNEL_COMPRESSED | NN_CHANNEL_NAMED);
     bool fragment = type == NN_FRAME_FRAGMENT;
     if (fragment || !unreliable) frame.id = nn_read_u16(reader);
@@ -64,7 +64,7 @@ static necpnet_result session_read_credit(nn_session* session, nn_reader* reader
     int index = nn_session_index(session, nn_read_u8(reader));
     uint64_t limit = nn_read_varint(reader);
     if (reader->failed || index < 0) return session_refuse(out_text, "a CREDIT frame is malformed");
-    if (index < session->config.channel_count && !nn_channel_has_credit(session->config.channels[index].mode)) {
+    if (index < session->config->channel_count && !nn_channel_has_credit(session->config->channels[index].mode)) {
         return session_refuse(out_text, "CREDIT for a channel that has none");
     }
     nn_channel_send* sender = session->senders ? session->senders[index] : NULL;
@@ -122,8 +122,8 @@ NN_PRIVATE bool nn_session_write_received(nn_session* session, nn_writer* writer
     uint8_t* count = writer->at;
     bool all = true;
     nn_write_u8(writer, 0);
-    for (int i = 0; i <= session->config.channel_count && session->receivers; i++) {
-        bool control = i == session->config.channel_count;
+    for (int i = 0; i <= session->config->channel_count && session->receivers; i++) {
+        bool control = i == session->config->channel_count;
         uint64_t bit = control ? 0 : UINT64_C(1) << i;
         nn_channel_receive* receiver = session->receivers[i];
         bool dirty = control ? session->control_received_dirty : (session->received_dirty & bit) != 0;
@@ -217,7 +217,7 @@ static necpnet_result session_read_received(nn_session* session, nn_reader* read
     }
     if (!session->holds_reliable) return NECPNET_OK;
     session->holds_reliable = false;
-    for (int i = 0; i <= session->config.channel_count && session->senders; i++) {
+    for (int i = 0; i <= session->config->channel_count && session->senders; i++) {
         if (!session->senders[i]) continue;
         session->senders[i]->holds = false;
         nn_session_refresh(session, session->senders[i]);

@@ -27,8 +27,8 @@ typedef struct session_turns {
 
 static bool session_source_ready(const nn_session* session, nn_source_kind kind, uint64_t now_us)
 {
-    const nn_source* source = &session->sources[kind];
-    return source->ready && source->ready(source->user, now_us);
+    const nn_source* sources = session->sources;
+    return sources && sources[kind].ready && sources[kind].ready(session->source_user, now_us);
 }
 
 /* Ordered: whether there is something to tell in time. RECEIVED frames alone are not, else two ends would never rest. */
@@ -89,7 +89,7 @@ static bool session_write_credit(nn_session* session, int index, nn_writer* writ
 static void session_write_credits(nn_session* session, nn_writer* writer, nn_contents* contents)
 {
     if (session->control_credit_due) {
-        session->control_credit_due = !session_write_credit(session, session->config.channel_count, writer, contents);
+        session->control_credit_due = !session_write_credit(session, session->config->channel_count, writer, contents);
     }
     while (session->credit_due) {
         unsigned i = nn_lowest_bit(session->credit_due);
@@ -121,22 +121,20 @@ static void session_write_copies(nn_session* session, nn_message_packet* packet)
 static size_t session_take_turn(nn_session* session, session_turns* turns, unsigned class_at, int32_t allowance,
                                 nn_message_packet* packet)
 {
-    nn_session_class* row = &session->classes[class_at];
     nn_writer* writer = packet->writer;
     if (class_at == SESSION_CLASS_VOICE || class_at == SESSION_CLASS_STATE) {
         nn_source_kind kind = class_at == SESSION_CLASS_VOICE ? NN_SOURCE_VOICE : NN_SOURCE_STATE;
-        const nn_source* source = &session->sources[kind];
         size_t before = nn_writer_bytes(writer);
         turns->source[kind] = false;
         turns->classes &= ~(1u << class_at);
-        (void)source->write(source->user, writer, packet->contents, packet->now_us);
+        (void)session->sources[kind].write(session->source_user, writer, packet->contents, packet->now_us);
         NN_ASSERT(!writer->failed);
         size_t written = nn_writer_bytes(writer) - before;
         if (class_at == SESSION_CLASS_VOICE) session->silent_bytes += (uint32_t)written;
         return written;
     }
     uint64_t waiting = turns->channels[class_at];
-    uint64_t later = waiting & (UINT64_MAX << row->next_channel);
+    uint64_t later = waiting & (UINT64_MAX << session->next_channels[class_at]);
     unsigned at = nn_lowest_bit(later ? later : waiting);
     uint64_t bit = UINT64_C(1) << at;
     nn_channel_send* sender = session->senders[at];
@@ -149,7 +147,7 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
         if (session->ready & bit) turns->stopped |= 1u << class_at;
         if (!turns->channels[class_at]) turns->classes &= ~(1u << class_at);
     }
-    row->next_channel = (uint8_t)((at + 1) % NECPNET_CHANNELS_MAX);
+    session->next_channels[class_at] = (uint8_t)((at + 1) % NECPNET_CHANNELS_MAX);
     return written;
 }
 
@@ -157,10 +155,10 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
 static void session_begin_round(nn_session* session, unsigned waiting)
 {
     for (unsigned i = 0; i < NN_SESSION_CLASSES; i++) {
-        nn_session_class* row = &session->classes[i];
+        int32_t* deficit = &session->deficits[i];
         int32_t share = session_weights[i] * SESSION_QUANTUM_BYTES;
-        row->deficit += share;
-        if (!(waiting >> i & 1) && row->deficit > share) row->deficit = share;
+        *deficit += share;
+        if (!(waiting >> i & 1) && *deficit > share) *deficit = share;
     }
 }
 
@@ -168,7 +166,7 @@ static void session_begin_round(nn_session* session, unsigned waiting)
 static bool session_share_is_left(const nn_session* session, const session_turns* turns)
 {
     for (unsigned i = 0; i < NN_SESSION_CLASSES; i++) {
-        if ((turns->stopped >> i & 1) && session->classes[i].deficit > 0) return true;
+        if ((turns->stopped >> i & 1) && session->deficits[i] > 0) return true;
     }
     return false;
 }
@@ -179,16 +177,16 @@ static void session_write_turns(nn_session* session, session_turns* turns, nn_me
 {
     while (turns->classes && !packet->closed && nn_writer_left(packet->writer) >= SESSION_ROOM_MIN) {
         unsigned at = 0;
-        while (at < NN_SESSION_CLASSES && (!(turns->classes >> at & 1) || session->classes[at].deficit <= 0)) at++;
+        while (at < NN_SESSION_CLASSES && (!(turns->classes >> at & 1) || session->deficits[at] <= 0)) at++;
         if (at == NN_SESSION_CLASSES && !session_share_is_left(session, turns)) {
             session_begin_round(session, turns->classes | turns->stopped);
             continue;
         }
         if (at == NN_SESSION_CLASSES) at = nn_lowest_bit(turns->classes); /* into the room that is left, on account */
-        nn_session_class* row = &session->classes[at];
-        int32_t allowance = row->deficit > 0 ? row->deficit : SESSION_QUANTUM_BYTES;
-        row->deficit -= (int32_t)session_take_turn(session, turns, at, allowance, packet);
-        if (row->deficit < -SESSION_DEBT_BYTES_MAX) row->deficit = -SESSION_DEBT_BYTES_MAX;
+        int32_t* deficit = &session->deficits[at];
+        int32_t allowance = *deficit > 0 ? *deficit : SESSION_QUANTUM_BYTES;
+        *deficit -= (int32_t)session_take_turn(session, turns, at, allowance, packet);
+        if (*deficit < -SESSION_DEBT_BYTES_MAX) *deficit = -SESSION_DEBT_BYTES_MAX;
     }
 }
 
@@ -198,7 +196,7 @@ static session_turns session_list_turns(const nn_session* session, uint64_t now_
     memset(&turns, 0, sizeof turns);
     for (uint64_t ready = session->ready; ready; ready &= ready - 1) {
         unsigned i = nn_lowest_bit(ready);
-        unsigned class_at = session_class_of_priority[session->config.channels[i].priority];
+        unsigned class_at = session_class_of_priority[session->config->channels[i].priority];
         turns.channels[class_at] |= UINT64_C(1) << i;
         turns.classes |= 1u << class_at;
     }
@@ -235,7 +233,7 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
     if (session->credit_due || session->control_credit_due) session_write_credits(session, writer, contents);
     packet.room = nn_writer_left(writer);
     bool copies = packet.copies && packet.copies->count > 0;
-    bool sources = session->sources[0].ready || session->sources[1].ready;
+    bool sources = session->sources != NULL;
     if (!copies && !sources && !session->control_ready && (session->ready & (session->ready - 1)) == 0) {
         if (session->ready) session_write_alone(session, &packet);
         NN_ASSERT(!writer->failed);
@@ -243,7 +241,7 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
     }
     session_turns turns = session_list_turns(session, now_us);
     if (session->control_ready) {
-        nn_channel_send* control = session->senders[session->config.channel_count];
+        nn_channel_send* control = session->senders[session->config->channel_count];
         packet.others_wait = copies || session_others_wait(session, &turns, 0);
         nn_channel_send_write(control, &packet, SIZE_MAX);
         nn_session_refresh(session, control);

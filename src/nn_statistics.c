@@ -1,25 +1,27 @@
 /* nn_statistics - smoothed figures. */
 #include "nn_statistics.h"
 
+static uint32_t statistics_slot(uint64_t now_us)
+{
+    return (uint32_t)(now_us / NN_RATE_SLOT_US) + 1;
+}
+
 /* Clear the slots that time has passed over. */
-static void statistics_advance(nn_rate* rate, uint64_t slot)
+static void statistics_advance(nn_rate* rate, uint32_t slot)
 {
     if (slot <= rate->slot) return;
     if (slot - rate->slot >= NN_RATE_SLOTS) {
         memset(rate->bytes, 0, sizeof rate->bytes);
     } else {
-        for (uint64_t at = rate->slot + 1; at <= slot; at++) rate->bytes[at % NN_RATE_SLOTS] = 0;
+        for (uint32_t at = rate->slot + 1; at <= slot; at++) rate->bytes[at % NN_RATE_SLOTS] = 0;
     }
     rate->slot = slot;
 }
 
 NN_PRIVATE void nn_rate_add(nn_rate* rate, size_t bytes, uint64_t now_us)
 {
-    uint64_t slot = now_us / NN_RATE_SLOT_US;
-    if (rate->first_us == 0) {
-        rate->first_us = nn_max_u64(now_us, 1);
-        rate->slot = slot;
-    }
+    uint32_t slot = statistics_slot(now_us);
+    if (rate->slot == 0) rate->first = rate->slot = slot;
     statistics_advance(rate, slot);
     uint32_t* at = &rate->bytes[rate->slot % NN_RATE_SLOTS];
     uint64_t sum = (uint64_t)*at + bytes;
@@ -28,16 +30,17 @@ NN_PRIVATE void nn_rate_add(nn_rate* rate, size_t bytes, uint64_t now_us)
 
 NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t now_us)
 {
-    if (rate->first_us == 0) return 0;
-    uint64_t slot = nn_max_u64(now_us / NN_RATE_SLOT_US, rate->slot);
+    if (rate->slot == 0) return 0;
+    uint32_t slot = statistics_slot(now_us) > rate->slot ? statistics_slot(now_us) : rate->slot;
     uint64_t sum = 0;
-    for (uint64_t back = 0; back < NN_RATE_SLOTS && back <= rate->slot; back++) {
+    for (uint32_t back = 0; back < NN_RATE_SLOTS && back < rate->slot; back++) {
         if (slot - (rate->slot - back) < NN_RATE_SLOTS) sum += rate->bytes[(rate->slot - back) % NN_RATE_SLOTS];
     }
     /* The newest slot is not over yet, and right after the beginning there is less than a second to look at. */
-    uint64_t begin = slot >= NN_RATE_SLOTS - 1 ? (slot - (NN_RATE_SLOTS - 1)) * NN_RATE_SLOT_US : 0;
-    begin = nn_max_u64(begin, rate->first_us);
-    uint64_t span = now_us > begin ? now_us - begin : 0;
+    uint32_t begin = slot > NN_RATE_SLOTS ? slot - (NN_RATE_SLOTS - 1) : 1;
+    if (begin < rate->first) begin = rate->first;
+    uint64_t begin_us = (uint64_t)(begin - 1) * NN_RATE_SLOT_US;
+    uint64_t span = now_us > begin_us ? now_us - begin_us : 0;
     return (uint32_t)nn_min_u64(sum * 1000000u / nn_max_u64(span, NN_RATE_SLOT_US), UINT32_MAX);
 }
 
@@ -56,7 +59,7 @@ NN_PRIVATE void nn_loss_add(nn_loss* loss, bool lost)
     } else {
         *word &= ~bit;
     }
-    loss->at = (loss->at + 1) % NN_LOSS_PACKETS;
+    loss->at = (uint16_t)((loss->at + 1u) % NN_LOSS_PACKETS);
 }
 
 NN_PRIVATE uint32_t nn_loss_ppm(const nn_loss* loss)

@@ -4,14 +4,14 @@
 
 #include "nn_base.h"
 
-#define NN_RATE_SLOTS 8u
-#define NN_RATE_SLOT_US 125000u /* 8 slots are a second */
+#define NN_RATE_SLOTS 4u
+#define NN_RATE_SLOT_US 250000u /* 4 slots are a second */
 #define NN_LOSS_PACKETS 256u
 
 /* Bytes a second, counted over the last second. */
 typedef struct nn_rate {
-    uint64_t slot;     /* number of the newest slot: time / NN_RATE_SLOT_US */
-    uint64_t first_us; /* time of the first add; 0 none */
+    uint32_t slot;  /* number of the newest slot: 1 + time / NN_RATE_SLOT_US; 0: nothing was ever added */
+    uint32_t first; /* that of the first add */
     uint32_t bytes[NN_RATE_SLOTS];
 } nn_rate;
 
@@ -21,9 +21,9 @@ NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t now_us);
 /* Fates of the last 256 packets. */
 typedef struct nn_loss {
     uint64_t bits[NN_LOSS_PACKETS / 64]; /* 1: lost */
-    uint32_t at;
-    uint32_t count;
-    uint32_t lost;
+    uint16_t at;
+    uint16_t count;
+    uint16_t lost;
 } nn_loss;
 
 NN_PRIVATE void nn_loss_add(nn_loss* loss, bool lost);

@@ -76,7 +76,7 @@ NECPNET_API necpnet_result necpnet_web_pause(necpnet_web_connection* connection,
     if (connection->is_paused == paused) return NECPNET_OK;
     connection->is_paused = paused;
     if (connection->stream) web->transport->pause(web->transport->user, connection->stream, paused);
-    if (!paused && connection->held && !connection->is_resumed && connection->state != NN_WEB_ENDED) {
+    if (!paused && nn_web_connection_held(connection) && !connection->is_resumed && connection->state != NN_WEB_ENDED) {
         connection->is_resumed = true;
         web->resumed_count++;
     }
@@ -109,7 +109,10 @@ NECPNET_API necpnet_address necpnet_web_get_address(const necpnet_web_connection
 
 NECPNET_API const char* necpnet_web_get_subprotocol(const necpnet_web_connection* connection)
 {
-    return connection && connection->subprotocol ? connection->subprotocol : "";
+    if (!connection) return "";
+    bool is_open = connection->state >= NN_WEB_OPEN;
+    if (connection->is_session) return is_open ? NN_WEB_SESSION_SUBPROTOCOL : "";
+    return connection->extra && connection->extra->subprotocol ? connection->extra->subprotocol : "";
 }
 
 /* ---- a web that stands alone ------------------------------------------------------------------------------------ */

@@ -50,11 +50,41 @@ static void connection_give_text(nn_alloc* alloc, char* text)
 
 static void connection_give_held(necpnet_web_connection* connection)
 {
-    nn_web_held* held = connection->held;
+    nn_web_held* held = nn_web_connection_held(connection);
     if (!held) return;
     nn_alloc_give(connection->web->alloc, held->data, held->capacity);
     nn_alloc_give(connection->web->alloc, held, sizeof *held);
-    connection->held = NULL;
+    connection->extra->held = NULL;
+}
+
+NN_PRIVATE nn_web_extra* nn_web_connection_take_extra(necpnet_web_connection* connection)
+{
+    if (!connection->extra) {
+        connection->extra = (nn_web_extra*)nn_alloc_take(connection->web->alloc, sizeof *connection->extra);
+    }
+    return connection->extra;
+}
+
+static void connection_give_extra(necpnet_web_connection* connection)
+{
+    nn_alloc* alloc = connection->web->alloc;
+    nn_web_extra* extra = connection->extra;
+    if (!extra) return;
+    connection_give_held(connection);
+    nn_web_deflate_end_connection(connection);
+    connection_give_text(alloc, extra->subprotocol);
+    connection_give_text(alloc, extra->close_text);
+    nn_alloc_give(alloc, extra, sizeof *extra);
+    connection->extra = NULL;
+}
+
+NN_PRIVATE void nn_web_connection_set_close_text(necpnet_web_connection* connection, const char* text, size_t bytes)
+{
+    nn_web_extra* extra = memchr(text, 0, bytes) ? NULL : nn_web_connection_take_extra(connection);
+    if (!extra || !bytes) return;
+    connection_give_text(connection->web->alloc, extra->close_text);
+    extra->close_text = (char*)nn_alloc_take(connection->web->alloc, bytes + 1);
+    if (extra->close_text) memcpy(extra->close_text, text, bytes);
 }
 
 NN_PRIVATE void nn_web_connection_free(necpnet_web_connection* connection)
@@ -63,12 +93,9 @@ NN_PRIVATE void nn_web_connection_free(necpnet_web_connection* connection)
     nn_deadlines_set(&web->deadlines, &connection->deadline, NN_NEVER);
     if (connection->is_resumed) web->resumed_count--;
     nn_web_connection_give_setup(connection);
-    connection_give_held(connection);
     nn_tls_destroy(connection->tls);
     nn_websocket_reset(&connection->websocket);
-    nn_web_deflate_end_connection(connection);
-    connection_give_text(web->alloc, connection->subprotocol);
-    connection_give_text(web->alloc, connection->close_text);
+    connection_give_extra(connection);
     nn_alloc_give(web->alloc, connection, sizeof *connection);
     web->count--;
 }
@@ -98,13 +125,10 @@ NN_PRIVATE void nn_web_connection_end(necpnet_web_connection* connection, necpne
     necpnet_web* web = connection->web;
     if (connection->state == NN_WEB_ENDED) return;
     if (!connection->close_received) {
-        connection->reason = (int32_t)reason;
+        connection->reason = (int16_t)reason;
         connection->close_code = (uint16_t)code;
-        if (text && *text && !connection->close_text) {
-            size_t bytes = strlen(text) + 1;
-            connection->close_text = (char*)nn_alloc_take(web->alloc, bytes); /* without memory the text is lost */
-            if (connection->close_text) memcpy(connection->close_text, text, bytes);
-        }
+        bool has_text = connection->extra && connection->extra->close_text;
+        if (text && *text && !has_text) nn_web_connection_set_close_text(connection, text, strlen(text));
     }
     connection->state = NN_WEB_ENDED;
     nn_deadlines_set(&web->deadlines, &connection->deadline, NN_NEVER);
@@ -126,7 +150,7 @@ NN_PRIVATE void nn_web_connection_end(necpnet_web_connection* connection, necpne
 NN_PRIVATE void nn_web_connection_finish(necpnet_web_connection* connection)
 {
     necpnet_web* web = connection->web;
-    const char* text = connection->close_text ? connection->close_text : "";
+    const char* text = connection->extra && connection->extra->close_text ? connection->extra->close_text : "";
     necpnet_result reason = (necpnet_result)connection->reason;
     if (connection->is_seen && connection->is_session) {
         web->hooks.on_session_close(web->hooks.user, connection, reason, text);
@@ -161,11 +185,11 @@ NN_PRIVATE bool nn_web_connection_has_room(necpnet_web_connection* connection, s
 static bool connection_hold(necpnet_web_connection* connection, const uint8_t* data, size_t bytes)
 {
     nn_alloc* alloc = connection->web->alloc;
-    if (!connection->held) {
-        connection->held = (nn_web_held*)nn_alloc_take(alloc, sizeof *connection->held);
-        if (!connection->held) return false;
-    }
-    nn_web_held* held = connection->held;
+    nn_web_extra* extra = nn_web_connection_take_extra(connection);
+    if (!extra) return false;
+    if (!extra->held) extra->held = (nn_web_held*)nn_alloc_take(alloc, sizeof *extra->held);
+    nn_web_held* held = extra->held;
+    if (!held) return false;
     if (bytes > held->capacity - held->bytes) {
         size_t capacity = nn_max_size(held->capacity * 2, held->bytes + bytes);
         void* grown = nn_alloc_grow(alloc, held->data, held->capacity, capacity);
@@ -204,7 +228,8 @@ static size_t connection_process(necpnet_web_connection* connection, uint8_t* da
 NN_PRIVATE void nn_web_connection_input(necpnet_web_connection* connection, uint8_t* data, size_t bytes)
 {
     size_t used = 0;
-    if (NN_LIKELY(!connection->is_paused && !connection->held)) used = connection_process(connection, data, bytes);
+    if (NN_LIKELY(!connection->is_paused && !nn_web_connection_held(connection)))
+        used = connection_process(connection, data, bytes);
     if (NN_UNLIKELY(used < bytes) && connection->state != NN_WEB_ENDED &&
         !connection_hold(connection, data + used, bytes - used)) {
         nn_web_connection_end(connection, NECPNET_ERR_OUT_OF_MEMORY, NN_WEBSOCKET_CODE_LOST, NULL, true);
@@ -213,7 +238,7 @@ NN_PRIVATE void nn_web_connection_input(necpnet_web_connection* connection, uint
 
 NN_PRIVATE void nn_web_connection_resume(necpnet_web_connection* connection)
 {
-    nn_web_held* held = connection->held;
+    nn_web_held* held = nn_web_connection_held(connection);
     if (!NECPNET_WITH_HTTP || !held) return;
     size_t used = connection_process(connection, held->data, held->bytes);
     if (used == held->bytes || connection->state == NN_WEB_ENDED) {

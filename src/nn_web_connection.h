@@ -81,6 +81,16 @@ typedef struct nn_web_deflate {
     necpnet_web_statistics totals;
 } nn_web_deflate;
 
+/* What most connections never have; taken with the first of these, kept to the end. */
+typedef struct nn_web_extra {
+    nn_web_held* held;
+    char* subprotocol; /* NULL: none. A session's is not kept */
+    char* close_text;  /* NULL: none */
+    nn_extension_deflate compression;
+    nn_deflater* deflater; /* with a context of its own: NULL until the first message */
+    nn_inflater* inflater;
+} nn_web_extra;
+
 struct necpnet_web_connection {
     necpnet_web* web;
     necpnet_stream* stream; /* NULL: none yet, or gone */
@@ -88,28 +98,23 @@ struct necpnet_web_connection {
     necpnet_web_connection* previous;
     void* user_data;
     nn_web_setup* setup;
-    nn_web_held* held;
     nn_tls* tls;
-    char* subprotocol; /* NULL: none */
-    char* close_text;  /* NULL: none */
+    nn_web_extra* extra; /* NULL: nothing of it */
     nn_deadline deadline;
     uint64_t heard_us;
     necpnet_address address;
     nn_websocket websocket;
-    nn_deflater* deflater; /* with a context of its own: NULL until the first message */
-    nn_inflater* inflater;
-    nn_extension_deflate compression;
-    int32_t reason;        /* necpnet_result, once ending */
     uint32_t unstarted_ms; /* a wait that was asked for outside of update; it starts at the next. 0: none */
+    int16_t reason;        /* necpnet_result, once ending */
     uint16_t close_code;
     uint8_t state;
-    bool is_server;
-    bool is_session;
-    bool is_seen; /* the application knows it: it gets a last callback */
-    bool is_paused;
-    bool is_resumed; /* held input waits for the update */
-    bool close_sent;
-    bool close_received;
+    bool is_server : 1;
+    bool is_session : 1;
+    bool is_seen : 1; /* the application knows it: it gets a last callback */
+    bool is_paused : 1;
+    bool is_resumed : 1; /* held input waits for the update */
+    bool close_sent : 1;
+    bool close_received : 1;
 };
 
 struct necpnet_web {
@@ -139,6 +144,11 @@ struct necpnet_web {
     size_t entropy_left;
 };
 
+NN_INLINE nn_web_held* nn_web_connection_held(const necpnet_web_connection* connection)
+{
+    return connection->extra ? connection->extra->held : NULL;
+}
+
 /* nn_web_has_messages - the transport has WebSockets of its own; so has every one in a build without HTTP. */
 NN_INLINE bool nn_web_has_messages(const necpnet_web* web)
 {
@@ -153,6 +163,12 @@ NN_PRIVATE necpnet_result nn_web_connection_take(necpnet_web* web, nn_web_state 
 /* nn_web_connection_take_setup - makes the setup if it is not there; false without memory. */
 NN_PRIVATE bool nn_web_connection_take_setup(necpnet_web_connection* connection);
 NN_PRIVATE void nn_web_connection_give_setup(necpnet_web_connection* connection);
+
+/* nn_web_connection_take_extra - makes it if it is not there; NULL without memory. */
+NN_PRIVATE nn_web_extra* nn_web_connection_take_extra(necpnet_web_connection* connection);
+
+/* nn_web_connection_set_close_text - without memory it is lost. */
+NN_PRIVATE void nn_web_connection_set_close_text(necpnet_web_connection* connection, const char* text, size_t bytes);
 
 /* nn_web_connection_free - no callback; it must be in no list. */
 NN_PRIVATE void nn_web_connection_free(necpnet_web_connection* connection);

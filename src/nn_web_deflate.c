@@ -79,10 +79,12 @@ NN_PRIVATE void nn_web_deflate_destroy(necpnet_web* web)
 
 NN_PRIVATE void nn_web_deflate_end_connection(necpnet_web_connection* connection)
 {
-    nn_deflater_destroy(connection->deflater);
-    nn_inflater_destroy(connection->inflater);
-    connection->deflater = NULL;
-    connection->inflater = NULL;
+    nn_web_extra* extra = connection->extra;
+    if (!extra) return;
+    nn_deflater_destroy(extra->deflater);
+    nn_inflater_destroy(extra->inflater);
+    extra->deflater = NULL;
+    extra->inflater = NULL;
 }
 
 /* Room for so many bytes; what was in it is kept. */
@@ -108,8 +110,8 @@ static nn_deflater* deflate_make(necpnet_web* web, int bits)
 static nn_deflater* deflate_choose(necpnet_web_connection* connection, size_t bytes)
 {
     necpnet_web* web = connection->web;
-    const nn_extension_deflate* agreed = &connection->compression;
-    nn_deflater** at = &connection->deflater;
+    const nn_extension_deflate* agreed = &connection->extra->compression;
+    nn_deflater** at = &connection->extra->deflater;
     int bits = agreed->send_bits;
     if (!agreed->send_context) {
         bool small =
@@ -126,7 +128,7 @@ NN_PRIVATE size_t nn_web_deflate_message(necpnet_web_connection* connection, con
 {
     necpnet_web* web = connection->web;
     nn_web_deflate* deflate = web->deflate;
-    const nn_extension_deflate* agreed = &connection->compression;
+    const nn_extension_deflate* agreed = &connection->extra->compression;
     if (!agreed->agreed || agreed->send_bits < NN_DEFLATE_BITS_MIN) return 0;
     if (!bytes || bytes < web->config.deflate.bytes_min || bytes > UINT32_MAX) return 0;
     nn_deflater* deflater = deflate_choose(connection, bytes);
@@ -150,9 +152,9 @@ NN_PRIVATE void nn_web_deflate_sent(necpnet_web* web)
 
 static nn_inflater* deflate_reader(necpnet_web_connection* connection)
 {
-    const nn_extension_deflate* agreed = &connection->compression;
+    const nn_extension_deflate* agreed = &connection->extra->compression;
     bool own = agreed->receive_context;
-    nn_inflater** at = own ? &connection->inflater : &connection->web->deflate->inflater;
+    nn_inflater** at = own ? &connection->extra->inflater : &connection->web->deflate->inflater;
     if (!*at) *at = nn_inflater_create(connection->web->alloc, own ? agreed->receive_bits : NN_DEFLATE_BITS_MAX);
     return *at;
 }
@@ -164,7 +166,7 @@ static int deflate_read(necpnet_web_connection* connection, nn_inflater* inflate
     nn_alloc* alloc = connection->web->alloc;
     size_t most = (size_t)connection->websocket.message_bytes_max + 1; /* one more tells that there is more */
     size_t bytes = 0;
-    nn_inflater_begin(inflater, item->data, item->bytes, connection->compression.receive_context);
+    nn_inflater_begin(inflater, item->data, item->bytes, connection->extra->compression.receive_context);
     for (;;) {
         if (bytes == buffer->capacity) {
             size_t capacity = nn_max_size(buffer->capacity * 2, item->bytes * WEB_DEFLATE_GUESS);

@@ -62,7 +62,7 @@ NN_PRIVATE necpnet_result nn_web_frames_send(necpnet_web_connection* connection,
     if (NN_UNLIKELY(nn_web_has_messages(connection->web))) {
         return transport->send_stream(transport->user, connection->stream, data, bytes);
     }
-    if (NN_UNLIKELY(connection->compression.agreed) && opcode < NN_WEBSOCKET_CLOSE) {
+    if (NN_UNLIKELY(connection->websocket.deflate) && opcode < NN_WEBSOCKET_CLOSE) {
         const uint8_t* small = NULL;
         size_t small_bytes = nn_web_deflate_message(connection, data, bytes, &small);
         if (small_bytes) {
@@ -114,19 +114,8 @@ static void frames_deliver(necpnet_web_connection* connection, const nn_websocke
 /* The peer's close frame. A server ends the stream; a client waits for that (RFC 6455 7.1.1). */
 static void frames_closed(necpnet_web_connection* connection, const nn_websocket_item* item)
 {
-    if (item->bytes) {
-        connection->close_text = (char*)nn_alloc_take(connection->web->alloc, item->bytes + 1);
-        if (connection->close_text) {
-            memcpy(connection->close_text, item->data, item->bytes);
-            /* A text with a NUL ends there: give back as many bytes as strlen will count. */
-            size_t bytes = strlen(connection->close_text);
-            if (bytes != item->bytes) {
-                nn_alloc_give(connection->web->alloc, connection->close_text, item->bytes + 1);
-                connection->close_text = NULL;
-            }
-        }
-    }
-    connection->reason = connection->close_sent ? NECPNET_OK : NECPNET_ERR_CLOSED;
+    nn_web_connection_set_close_text(connection, (const char*)item->data, item->bytes); /* one with a NUL is dropped */
+    connection->reason = (int16_t)(connection->close_sent ? NECPNET_OK : NECPNET_ERR_CLOSED);
     connection->close_code = (uint16_t)item->code;
     nn_web_frames_close(connection, item->code, NULL);
     connection->close_received = true;
@@ -212,7 +201,7 @@ NN_PRIVATE void nn_web_frames_open(necpnet_web_connection* connection)
     uint32_t bytes_max = connection->is_session ? NN_WEB_SESSION_BYTES_MAX : web->config.message_bytes_max;
     nn_web_connection_give_setup(connection);
     nn_websocket_init(&connection->websocket, web->alloc, connection->is_server, bytes_max);
-    connection->websocket.deflate = connection->compression.agreed;
+    connection->websocket.deflate = connection->extra && connection->extra->compression.agreed;
     connection->state = NN_WEB_OPEN;
     connection->is_seen = true;
     connection->heard_us = web->now_us;

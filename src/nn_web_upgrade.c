@@ -44,11 +44,22 @@ static char* upgrade_copy_text(nn_alloc* alloc, const char* text)
     return copy;
 }
 
-static bool upgrade_write_accept(necpnet_web_connection* connection, const char* key, const char* extensions,
-                                 const char* headers)
+/* Keep what both agreed to; subprotocol NULL: nothing to keep. False without memory. */
+static bool upgrade_agree(necpnet_web_connection* connection, const char* subprotocol,
+                          const nn_extension_deflate* compression)
+{
+    if (!subprotocol && !compression->agreed) return true;
+    nn_web_extra* extra = nn_web_connection_take_extra(connection);
+    if (!extra) return false;
+    extra->compression = *compression;
+    if (subprotocol) extra->subprotocol = upgrade_copy_text(connection->web->alloc, subprotocol);
+    return !subprotocol || extra->subprotocol;
+}
+
+static bool upgrade_write_accept(necpnet_web_connection* connection, const char* key, const char* subprotocol,
+                                 const char* extensions, const char* headers)
 {
     nn_alloc* alloc = connection->web->alloc;
-    const char* subprotocol = connection->subprotocol;
     char small[UPGRADE_ANSWER_BYTES];
     size_t bytes_max = UPGRADE_STATIC_BYTES + (headers ? strlen(headers) : 0) + (subprotocol ? strlen(subprotocol) : 0);
     char* answer = bytes_max <= sizeof small ? small : (char*)nn_alloc_take(alloc, bytes_max);
@@ -77,18 +88,13 @@ static void upgrade_accept(necpnet_web_connection* connection, const nn_http_hea
                               NECPNET_ERR_PROTOCOL);
         return;
     }
-    if (subprotocol) {
-        connection->subprotocol = upgrade_copy_text(web->alloc, subprotocol);
-        if (!connection->subprotocol) {
-            upgrade_end_out_of_memory(connection);
-            return;
-        }
-    }
     nn_extension_wish wish;
+    nn_extension_deflate compression;
     char extensions[NN_EXTENSION_TEXT_BYTES_MAX];
     bool wishes = !answer->no_deflate && nn_web_deflate_wishes(web, is_session, &wish);
-    (void)nn_extension_answer(head, wishes ? &wish : NULL, &connection->compression, extensions); /* its form is good */
-    if (!upgrade_write_accept(connection, key, extensions, answer->headers)) {
+    (void)nn_extension_answer(head, wishes ? &wish : NULL, &compression, extensions); /* its form is good */
+    if (!upgrade_agree(connection, is_session ? NULL : subprotocol, &compression) ||
+        !upgrade_write_accept(connection, key, subprotocol, extensions, answer->headers)) {
         upgrade_end_out_of_memory(connection);
         return;
     }
@@ -301,16 +307,17 @@ static void upgrade_answer(necpnet_web_connection* connection, const uint8_t* ra
     }
     necpnet_result result = nn_upgrade_check_answer(&head, setup->key, setup->subprotocols, &subprotocol);
     nn_extension_wish wish;
+    nn_extension_deflate compression;
     bool wishes = nn_web_deflate_wishes(web, connection->is_session, &wish);
-    if (result == NECPNET_OK && !nn_extension_check_answer(&head, wishes ? &wish : NULL, &connection->compression)) {
+    if (result == NECPNET_OK && !nn_extension_check_answer(&head, wishes ? &wish : NULL, &compression)) {
         result = NECPNET_ERR_PROTOCOL;
     }
     if (result == NECPNET_OK && connection->is_session && strcmp(subprotocol, NN_WEB_SESSION_SUBPROTOCOL) != 0) {
         result = NECPNET_ERR_UPGRADE_REFUSED; /* a WebSocket server, but none of ours */
     }
-    if (result == NECPNET_OK && *subprotocol) {
-        connection->subprotocol = upgrade_copy_text(web->alloc, subprotocol);
-        if (!connection->subprotocol) result = NECPNET_ERR_OUT_OF_MEMORY;
+    if (result == NECPNET_OK &&
+        !upgrade_agree(connection, connection->is_session || !*subprotocol ? NULL : subprotocol, &compression)) {
+        result = NECPNET_ERR_OUT_OF_MEMORY;
     }
     if (result != NECPNET_OK) {
         char text[64] = "";

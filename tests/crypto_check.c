@@ -107,7 +107,7 @@ static void aead_by(const aead_vector* v, create_function create, const char* li
         return;
     }
     aead->alloc = &alloc; /* what nn_aead_create adds to a library's own */
-    aead->suite = v->suite;
+    aead->suite = (uint16_t)v->suite;
     memcpy(aead->iv, v->iv.data, sizeof aead->iv);
     judge(aead_holds(v, aead), library);
     nn_aead_destroy(aead);

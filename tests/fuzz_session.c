@@ -9,9 +9,8 @@
 #include "nn_session.h"
 
 static void fuzz_open(nn_session* session, nn_alloc* alloc, nn_blocks* blocks, nn_receive_memory* memory,
-                      necpnet_channel_config* channels)
+                      necpnet_channel_config* channels, nn_session_config* config)
 {
-    nn_session_config config;
     nn_alloc_init(alloc, NULL);
     nn_blocks_init(blocks, alloc);
     memory->held = 0;
@@ -26,13 +25,13 @@ static void fuzz_open(nn_session* session, nn_alloc* alloc, nn_blocks* blocks, n
         channels[i].queue_messages_max = 100;
         channels[i].window_bytes = 50000;
     }
-    memset(&config, 0, sizeof config);
-    config.alloc = alloc;
-    config.blocks = blocks;
-    config.channels = channels;
-    config.channel_count = 5;
-    config.receive_memory = memory;
-    nn_session_init(session, &config);
+    memset(config, 0, sizeof *config);
+    config->alloc = alloc;
+    config->blocks = blocks;
+    config->channels = channels;
+    config->channel_count = 5;
+    config->receive_memory = memory;
+    nn_session_init(session, config);
     nn_session_begin(session, false);
     nn_session_set_peer_decompresses(session, true);
     static const uint8_t message[3000];
@@ -66,9 +65,10 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes)
     nn_blocks blocks;
     nn_receive_memory memory;
     necpnet_channel_config channels[5];
+    nn_session_config config;
     nn_reader input = nn_reader_of(data, bytes);
     necpnet_result result = NECPNET_OK;
-    fuzz_open(&session, &alloc, &blocks, &memory, channels);
+    fuzz_open(&session, &alloc, &blocks, &memory, channels, &config);
     while (nn_reader_left(&input) >= 2 && result != NECPNET_ERR_PROTOCOL) {
         size_t length = nn_read_u16(&input);
         size_t taken = nn_min_size(length, nn_reader_left(&input));

@@ -55,15 +55,15 @@ void kit_world_init(kit_world* world, const struct necpnet_allocator* allocator,
 void kit_world_open(kit_world* world)
 {
     for (int i = 0; i < 2; i++) {
-        nn_session_config config;
-        memset(&config, 0, sizeof config);
-        config.alloc = &world->alloc;
-        config.blocks = &world->blocks[i];
-        config.channels = world->channels;
-        config.channel_count = KIT_CHANNELS;
-        config.is_server = i == 1;
-        config.receive_memory = &world->memory[i];
-        nn_session_init(&world->sessions[i], &config);
+        nn_session_config* config = &world->configs[i];
+        memset(config, 0, sizeof *config);
+        config->alloc = &world->alloc;
+        config->blocks = &world->blocks[i];
+        config->channels = world->channels;
+        config->channel_count = KIT_CHANNELS;
+        config->is_server = i == 1;
+        config->receive_memory = &world->memory[i];
+        nn_session_init(&world->sessions[i], config);
         nn_session_begin(&world->sessions[i], world->ordered);
         nn_session_set_peer_decompresses(&world->sessions[i], true);
         for (int c = 0; c < KIT_CHANNELS; c++) {

@@ -24,6 +24,7 @@ typedef struct kit_world {
     nn_alloc alloc;
     nn_blocks blocks[2];
     nn_receive_memory memory[2];
+    nn_session_config configs[2];
     necpnet_channel_config channels[KIT_CHANNELS]; /* by mode */
     nn_session sessions[2];
     kit_link links[2]; /* from session i */

@@ -26,6 +26,7 @@ TEST(test_deadlines_come_in_order_whatever_was_set_moved_and_removed)
             uint64_t at_us = test_random_below(&random, 4) ? now_us + test_random_below(&random, 50) : NN_NEVER;
             nn_deadlines_set(&deadlines, &items[i], at_us);
             times[i] = at_us;
+            TEST_EQUAL(nn_deadlines_at_us(&deadlines, &items[i]), at_us);
             uint64_t least = NN_NEVER;
             for (int k = 0; k < ITEMS; k++) least = nn_min_u64(least, times[k]);
             TEST_EQUAL(nn_deadlines_next(&deadlines), least);
@@ -53,7 +54,8 @@ TEST(test_deadlines_reserve_fails_without_harm)
     TEST_EACH_ALLOCATION_FAILS {
         nn_alloc alloc;
         nn_deadlines deadlines;
-        nn_deadline items[40] = {{0, 0}};
+        nn_deadline items[40];
+        memset(items, 0, sizeof items);
         nn_alloc_init(&alloc, &allocator);
         nn_deadlines_init(&deadlines, &alloc);
         if (nn_deadlines_reserve(&deadlines, 10) == NECPNET_OK) {

@@ -86,7 +86,7 @@ static void begin(struct pair* pair, uint64_t seed)
     for (int i = 0; i < 2; i++) {
         nn_connection_keys keys;
         TEST_OK(nn_key_connection(&pair->alloc, NN_SUITE_NONE, master, i == 1, &keys));
-        nn_phases_init(&pair->sides[i].phases, &pair->alloc, &keys, 600000000, pair->now_us);
+        nn_phases_init(&pair->sides[i].phases, &keys, 600000000, pair->now_us);
         TEST_CHECK(keys.send == NULL);
         pair->sides[i].largest_acked = pair->sides[i].largest_received = NN_PACKET_NONE;
     }
@@ -174,7 +174,7 @@ TEST(test_phases_are_followed_by_the_peer_whoever_begins)
         TEST_CHECK(pass(&pair, who));
         TEST_EQUAL(pair.sides[who].phases.count, 1);
         TEST_EQUAL(pair.sides[1 - who].phases.count, 1);
-        pair.sides[who].phases.packets_max = UINT64_MAX;
+        pair.sides[who].phases.packets_max = UINT32_MAX;
         for (int i = 0; i < 4; i++) TEST_CHECK(pass(&pair, i % 2));
         TEST_EQUAL(sealed_repeats, 0);
         end(&pair);
@@ -220,7 +220,7 @@ TEST(test_phases_both_begun_at_once_are_the_same_phase)
     for (int i = 0; i < 2; i++) TEST_CHECK(take(&pair, &pair.sides[1 - i], data[i], bytes[i], &why));
     for (int i = 0; i < 2; i++) {
         TEST_EQUAL(pair.sides[i].phases.count, 1);
-        pair.sides[i].phases.packets_max = UINT64_MAX;
+        pair.sides[i].phases.packets_max = UINT32_MAX;
     }
     for (int i = 0; i < 6; i++) TEST_CHECK(pass(&pair, i % 2));
     end(&pair);
@@ -361,7 +361,7 @@ TEST(test_phases_without_memory_go_on_in_the_present_one)
         for (int i = 0; i < 2; i++) {
             made[i] = nn_key_connection(&pair.alloc, NN_SUITE_NONE, master, i == 1, &keys[i]);
             if (made[i]) continue;
-            nn_phases_init(&pair.sides[i].phases, &pair.alloc, &keys[i], 1000, 0);
+            nn_phases_init(&pair.sides[i].phases, &keys[i], 1000, 0);
             pair.sides[i].largest_acked = pair.sides[i].largest_received = NN_PACKET_NONE;
         }
         for (int i = 0; i < 40 && !made[0] && !made[1]; i++) {

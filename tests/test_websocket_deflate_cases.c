@@ -52,7 +52,7 @@ static void deflate_begin(bool tests_server, const necpnet_web_deflate* deflate,
     frames.deflate = *deflate;
     frames.extensions = extensions;
     frames_begin(tests_server, 0);
-    const nn_extension_deflate* agreed = &frames.tested->connection->compression;
+    const nn_extension_deflate* agreed = &frames.tested->connection->extra->compression;
     TEST_CHECK(agreed->agreed);
     peer.allocator = test_allocator();
     nn_alloc_init(&peer.alloc, &peer.allocator);

@@ -262,6 +262,7 @@ static void channel_add_copy(const nn_channel_send* channel, nn_message_packet* 
     copy->payload = nn_payload_acquire(payload);
     copy->id = id;
     copy->channel = channel->index;
+    if (packet->contents && nn_channel_is_reliable(channel->config->mode)) packet->contents->is_copied = true;
 }
 
 static void channel_drop_fresh(nn_channel_send* channel)
@@ -481,22 +482,37 @@ NN_PRIVATE void nn_channel_send_acked(nn_channel_send* channel, uint16_t id, uin
     }
 }
 
+/* A message in flight is to be sent again. */
+static void channel_lose(nn_channel_send* channel, uint16_t id)
+{
+    nn_send_entry* entry = channel_entry(channel, id);
+    if (entry->state != NN_SEND_IN_FLIGHT) return;
+    if (NN_UNLIKELY(channel->cuts) && channel_find_cut(channel, id)) return;
+    entry->state = NN_SEND_LOST;
+    channel->waits = false;
+    /* the one it stood at may have arrived after all, while others behind it are still lost */
+    if (!nn_channel_send_in_range(channel, channel->lost_scan)) channel->lost_scan = channel->first;
+    if (channel->lost_count++ == 0 ||
+        (uint16_t)(id - channel->first) < (uint16_t)(channel->lost_scan - channel->first)) {
+        channel->lost_scan = id;
+    }
+}
+
 NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint32_t count)
 {
     for (; count > 0; count--, id++) {
         if (!nn_channel_send_in_range(channel, id)) continue;
         nn_send_entry* entry = channel_entry(channel, id);
         if (entry->in_flight > 0) entry->in_flight--;
-        if (entry->state != NN_SEND_IN_FLIGHT || entry->in_flight > 0) continue;
-        if (NN_UNLIKELY(channel->cuts) && channel_find_cut(channel, id)) continue;
-        entry->state = NN_SEND_LOST;
-        channel->waits = false;
-        /* the one it stood at may have arrived after all, while others behind it are still lost */
-        if (!nn_channel_send_in_range(channel, channel->lost_scan)) channel->lost_scan = channel->first;
-        if (channel->lost_count++ == 0 ||
-            (uint16_t)(id - channel->first) < (uint16_t)(channel->lost_scan - channel->first)) {
-            channel->lost_scan = id;
-        }
+        if (entry->in_flight == 0) channel_lose(channel, id);
+    }
+}
+
+NN_PRIVATE void nn_channel_send_doubted(nn_channel_send* channel, uint16_t id, uint32_t count)
+{
+    if (!channel->config->redundancy) return;
+    for (; count > 0; count--, id++) {
+        if (nn_channel_send_in_range(channel, id)) channel_lose(channel, id);
     }
 }
 

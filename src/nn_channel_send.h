@@ -129,6 +129,9 @@ NN_PRIVATE void nn_channel_send_copy(nn_channel_send* channel, nn_message_packet
 NN_PRIVATE void nn_channel_send_acked(nn_channel_send* channel, uint16_t id, uint32_t count,
                                       nn_delivery_list* receipts);
 NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint32_t count);
+/* nn_channel_send_doubted - of a redundant channel: send them again, though the packets that carry them may yet be
+ * acknowledged or told lost. */
+NN_PRIVATE void nn_channel_send_doubted(nn_channel_send* channel, uint16_t id, uint32_t count);
 NN_PRIVATE void nn_channel_send_fragment_acked(nn_channel_send* channel, uint16_t id, uint32_t value,
                                                nn_delivery_list* receipts);
 NN_PRIVATE void nn_channel_send_fragment_lost(nn_channel_send* channel, uint16_t id, uint32_t value);

@@ -77,7 +77,7 @@ static void client_on_datagram(void* user, const necpnet_address* from, uint8_t*
         return;
     }
     nn_connection* connection = &client->connection;
-    if (!nn_connection_is_udp(connection) || id != connection->local_id) return;
+    if (!nn_connection_is_udp(connection) || id != connection->udp->local_id) return;
     if (!necpnet_address_equal(from, &connection->address)) return; /* servers do not move */
     nn_connection_receive_packet(connection, from, data, bytes, client->endpoint.now_us);
 }

@@ -64,8 +64,9 @@ typedef struct nn_client_query {
 
 struct necpnet_client {
     nn_endpoint endpoint;
-    nn_writes writes;             /* of the view's entities */
-    nn_inputs inputs;             /* numbered, until the server has them */
+    nn_writes writes; /* of the view's entities */
+    nn_inputs inputs; /* numbered, until the server has them */
+    nn_connection_sleep sleep;
     necpnet_client_config config; /* of its pointers view alone is read after create */
     uint8_t psk[NN_PSK_BYTES];    /* OPEN */
     necpnet_client_state state;

@@ -182,7 +182,8 @@ static uint32_t client_new_id(necpnet_client* client)
 {
     for (;;) {
         uint32_t id = (uint32_t)nn_random_u64(&client->endpoint.random);
-        bool taken = id == 0 || id == client->connection.local_id;
+        const nn_connection_udp* udp = client->connection.udp;
+        bool taken = id == 0 || (udp && id == udp->local_id);
         for (int i = 0; i < client->attempt_count; i++) taken = taken || client->attempts[i].local_id == id;
         if (!taken) return id;
     }

@@ -125,8 +125,7 @@ necpnet_result necpnet_client_set_bandwidth_limit(necpnet_client* client, uint32
 {
     if (!client || bytes_per_s < 1000) return NECPNET_ERR_INVALID_ARGUMENT;
     client->bandwidth_limit = bytes_per_s;
-    nn_connection_set_limit(&client->connection, bytes_per_s);
-    return NECPNET_OK;
+    return nn_connection_set_limit(&client->connection, bytes_per_s);
 }
 
 necpnet_result necpnet_client_set_loading(necpnet_client* client, bool loading)

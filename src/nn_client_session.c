@@ -43,6 +43,8 @@ NN_PRIVATE void nn_client_init_settings(necpnet_client* client)
     settings->clock = &client->clock;
     settings->inputs = &client->inputs;
     settings->writes = client->config.view ? &client->writes : NULL;
+    settings->sleep = &client->sleep;
+    client->sleep.answer_until_us = NN_NEVER;
     settings->take_control = client_take_control;
 }
 

@@ -77,7 +77,10 @@ static void connection_release(nn_connection* connection)
     if (NECPNET_WITH_SERVER && connection->follower)
         nn_world_unfollow(connection->settings->world, connection->follower);
     nn_connection_leave_web(connection);
+    nn_alloc_give(connection->settings->alloc, connection->limit, sizeof *connection->limit);
+    connection->limit = NULL;
     if (connection->udp) {
+        nn_alloc_give(connection->settings->alloc, connection->udp->loss, sizeof *connection->udp->loss);
         nn_recovery_reset(&connection->udp->recovery);
         nn_phases_reset(&connection->udp->phases);
         nn_connection_end_paths(connection);
@@ -255,8 +258,8 @@ static necpnet_result connection_begin_udp(nn_connection* connection, const nn_c
     }
     connection->udp = udp;
     connection->transport = NECPNET_TRANSPORT_UDP;
-    connection->local_id = open->local_id;
-    connection->remote_id = open->remote_id;
+    udp->local_id = open->local_id;
+    udp->remote_id = open->remote_id;
     nn_phases_init(&udp->phases, open->keys, (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
     nn_acks_init(&udp->acks, NN_ACKS_DELAY_US_DEFAULT);
     nn_recovery_init(&udp->recovery, alloc, &udp->acks, &udp->congestion, open->seed);
@@ -265,6 +268,18 @@ static necpnet_result connection_begin_udp(nn_connection* connection, const nn_c
     nn_congestion_init(&udp->congestion, open->bandwidth_limit, now_us);
     nn_connection_set_size(connection);
     if (open->rtt_us) nn_recovery_seed_rtt(&udp->recovery, open->rtt_us, now_us);
+    return NECPNET_OK;
+}
+
+static necpnet_result connection_limit_web(nn_connection* connection, uint32_t bytes_per_s, uint64_t now_us)
+{
+    if (!connection->limit && bytes_per_s == NN_CONGESTION_UNLIMITED) return NECPNET_OK;
+    if (!connection->limit) {
+        connection->limit = (nn_limit*)nn_alloc_take(connection->settings->alloc, sizeof *connection->limit);
+        if (!connection->limit) return NECPNET_ERR_OUT_OF_MEMORY;
+        nn_limit_init(connection->limit, bytes_per_s, now_us);
+    }
+    nn_limit_set(connection->limit, bytes_per_s);
     return NECPNET_OK;
 }
 
@@ -279,11 +294,12 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     connection->tick_hz = open->peer->tick_hz;
     connection->started_us = connection->heard_us = connection->sent_us = connection->pinged_us = now_us;
     connection->ping_early = (uint8_t)(open->seed >> 24);
-    connection->answer_until_us = NN_NEVER;
+    if (connection->settings->sleep) connection->settings->sleep->answer_until_us = NN_NEVER;
     if (open->web || !NECPNET_WITH_UDP) {
         connection->transport = NECPNET_TRANSPORT_WEBSOCKET;
         connection->web = open->web;
-        nn_limit_init(&connection->limit, open->bandwidth_limit, now_us);
+        necpnet_result result = connection_limit_web(connection, open->bandwidth_limit, now_us);
+        if (result) return result;
     } else {
         necpnet_result result = connection_begin_udp(connection, open, now_us);
         if (result) return result;
@@ -345,9 +361,15 @@ static void connection_lost(void* user, const nn_contents* contents)
 /* The recovery tells a probed packet as lost, too: the statistics count what it counts. */
 static void connection_count_losses(nn_connection* connection, uint64_t acked_before, uint64_t lost_before)
 {
-    const nn_recovery* recovery = &connection->udp->recovery;
-    for (uint64_t i = acked_before; i < recovery->packets_acked; i++) nn_loss_add(&connection->udp->loss, false);
-    for (uint64_t i = lost_before; i < recovery->packets_lost; i++) nn_loss_add(&connection->udp->loss, true);
+    nn_connection_udp* udp = connection->udp;
+    const nn_recovery* recovery = &udp->recovery;
+    if (!udp->loss && recovery->packets_lost > lost_before) {
+        udp->loss = (nn_loss*)nn_alloc_take(connection->settings->alloc, sizeof *udp->loss);
+        acked_before = recovery->packets_acked > NN_LOSS_PACKETS ? recovery->packets_acked - NN_LOSS_PACKETS : 0;
+    }
+    if (!udp->loss) return; /* nothing was ever lost, or nobody can tell */
+    for (uint64_t i = acked_before; i < recovery->packets_acked; i++) nn_loss_add(udp->loss, false);
+    for (uint64_t i = lost_before; i < recovery->packets_lost; i++) nn_loss_add(udp->loss, true);
 }
 
 static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
@@ -360,6 +382,11 @@ static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
     connection_count_losses(connection, acked, lost);
     nn_connection_watch_size(connection);
     return result == NECPNET_OK;
+}
+
+static void connection_doubted(void* user, const nn_contents* contents)
+{
+    nn_session_doubted(((nn_connection*)user)->session, contents);
 }
 
 static void connection_run_recovery(nn_connection* connection)
@@ -419,7 +446,8 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
 {
     uint64_t now_us = connection->now_us;
     if (pong->sent_at_us > now_us || pong->sent_at_us < connection->started_us) return;
-    if (pong->sent_at_us >= connection->woke_us) connection->answer_until_us = NN_NEVER;
+    nn_connection_sleep* sleep = connection->settings->sleep;
+    if (sleep && pong->sent_at_us >= sleep->woke_us) sleep->answer_until_us = NN_NEVER;
     uint64_t rtt_us = now_us - pong->sent_at_us;
     rtt_us = rtt_us > pong->hold_us ? rtt_us - pong->hold_us : 0;
     if (connection->transport == NECPNET_TRANSPORT_WEBSOCKET && rtt_us < UINT32_MAX) {
@@ -628,7 +656,7 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
         }
         if (result) return result;
     }
-    if (connection->session->control.first) {
+    if (connection->session->control.last) {
         necpnet_result result = connection_read_control(connection);
         if (result) return result;
     }
@@ -723,7 +751,9 @@ static uint64_t connection_timeout_us(const nn_connection* connection)
 
 static uint64_t connection_lost_at_us(const nn_connection* connection)
 {
-    return nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection->answer_until_us);
+    const nn_connection_sleep* sleep = connection->settings->sleep;
+    uint64_t at_us = connection->heard_us + connection_timeout_us(connection);
+    return sleep ? nn_min_u64(at_us, sleep->answer_until_us) : at_us;
 }
 
 /* A thousand connections that began in one moment come apart: each asks up to a quarter early in its own measure, and the first
@@ -774,7 +804,11 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
     if (nn_connection_is_udp(connection) && now_us >= nn_recovery_deadline_us(&connection->udp->recovery)) {
         connection_run_recovery(connection);
     }
-    if (nn_connection_is_udp(connection)) nn_connection_update_path(connection);
+    if (nn_connection_is_udp(connection)) {
+        nn_connection_update_path(connection);
+        nn_recovery_doubt(&connection->udp->recovery, now_us, connection_doubted, connection);
+        nn_recovery_rest(&connection->udp->recovery, now_us);
+    }
     if (now_us >= nn_connection_ping_at_us(connection)) connection->ping_pending = true;
 }
 
@@ -799,7 +833,7 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     if (udp) return nn_max_u64(now_us, nn_congestion_deadline_us(&connection->udp->congestion, now_us));
     bool is_blocked = connection->web && necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES;
     if (is_blocked) return NN_NEVER; /* on_session_writable comes */
-    return nn_max_u64(now_us, nn_limit_deadline_us(&connection->limit));
+    return connection->limit ? nn_max_u64(now_us, nn_limit_deadline_us(connection->limit)) : now_us;
 }
 
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us)
@@ -813,6 +847,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
     if (nn_connection_is_udp(connection)) {
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->udp->recovery));
+        at_us = nn_min_u64(at_us, nn_recovery_doubt_at_us(&connection->udp->recovery));
         at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->udp->acks));
         at_us = nn_min_u64(at_us, nn_connection_path_deadline_us(connection));
     }
@@ -828,13 +863,14 @@ NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, ui
     return result;
 }
 
-NN_PRIVATE void nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s)
+NN_PRIVATE necpnet_result nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s)
 {
     if (nn_connection_is_udp(connection)) {
         nn_limit_set(&connection->udp->congestion.limit, bytes_per_s);
-    } else {
-        nn_limit_set(&connection->limit, bytes_per_s);
+        return NECPNET_OK;
     }
+    if (connection->transport != NECPNET_TRANSPORT_WEBSOCKET) return NECPNET_OK;
+    return connection_limit_web(connection, bytes_per_s, connection->now_us);
 }
 
 NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended)
@@ -852,7 +888,8 @@ NN_PRIVATE void nn_connection_wake(nn_connection* connection, uint64_t now_us)
     uint64_t wait_us = nn_max_u64(rtt_us * 3, is_udp ? NN_CONNECTION_WAKE_US : NN_CONNECTION_WAKE_US * 2);
     if (asleep_us >= (uint64_t)connection->settings->loading_timeout_ms * 1000) wait_us = 0;
     nn_connection_set_patience(connection, connection->loading, false);
-    connection->woke_us = connection->heard_us = now_us; /* the time asleep is no silence of the peer's */
-    connection->answer_until_us = now_us + wait_us;
+    connection->settings->sleep->woke_us = connection->heard_us =
+        now_us; /* the time asleep is no silence of the peer's */
+    connection->settings->sleep->answer_until_us = now_us + wait_us;
     connection->ping_pending = true;
 }

@@ -81,6 +81,12 @@ typedef struct nn_state_sink {
     void* user;
 } nn_state_sink;
 
+/* A client's background (nn_connection_wake). */
+typedef struct nn_connection_sleep {
+    uint64_t woke_us;
+    uint64_t answer_until_us; /* by then a PING from after woke_us must be answered; NN_NEVER */
+} nn_connection_sleep;
+
 /* Shared by all connections of an endpoint; outlives them. */
 typedef struct nn_connection_settings {
     nn_alloc* alloc;
@@ -103,6 +109,7 @@ typedef struct nn_connection_settings {
     nn_clock_sync* clock;            /* NULL in a server */
     nn_inputs* inputs;               /* the same */
     nn_writes* writes;               /* with a view; else NULL */
+    nn_connection_sleep* sleep;      /* NULL in a server */
     uint8_t* scratch;                /* one packet or message in the making */
     size_t scratch_bytes; /* datagram_bytes_max, a WebSocket message or a handshake datagram, whichever is larger */
 } nn_connection_settings;
@@ -115,11 +122,13 @@ typedef struct nn_connection_response {
 
 /* What a connection over UDP has besides: taken when it begins, given back with the carrier. */
 typedef struct nn_connection_udp {
+    uint32_t local_id;
+    uint32_t remote_id;
     nn_phases phases; /* its keys */
     nn_acks acks;
     nn_recovery recovery;
     nn_congestion congestion;
-    nn_loss loss;
+    nn_loss* loss;                    /* NULL: nothing was ever lost */
     nn_path* path;                    /* an address that the peer seems to have moved to; NULL none */
     nn_connection_response* response; /* to be sent; NULL none */
     const necpnet_address* from;      /* of the packet being read */
@@ -168,14 +177,12 @@ typedef struct nn_connection {
     uint8_t ping_early;    /* in 1,024ths of an interval: so that those that began together do not ask together */
     nn_connection_end end; /* kept by nn_connection_detach, for the owner to tell; see nn_connection_get_end */
     /* UDP */
-    uint32_t local_id;
-    uint32_t remote_id;
     nn_connection_udp* udp;
     uint32_t migrations; /* changes of address so far */
     uint32_t tick_hz;    /* client: the server's */
     /* WebSocket */
     necpnet_web_connection* web;
-    nn_limit limit;
+    nn_limit* limit; /* NULL: none */
     uint64_t input_ack_at_us;
     uint64_t state_at_bytes; /* carrier bytes written before the last STATE frame */
     uint32_t web_rtt_us;
@@ -188,9 +195,7 @@ typedef struct nn_connection {
     uint64_t sent_us;
     uint64_t pinged_us;
     uint64_t ping_id;
-    uint64_t woke_us;
-    uint64_t answer_until_us; /* by then a PING from after woke_us must be answered; NN_NEVER */
-    nn_ping pong;             /* what is to be answered, and */
+    nn_ping pong; /* what is to be answered, and */
     uint64_t pong_since_us;
     uint64_t linger_until_us;
     nn_input_receiver input_receiver;
@@ -322,8 +327,8 @@ NN_INLINE bool nn_connection_has_inputs(const nn_connection* connection)
 }
 NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection);
 
-/* nn_connection_set_limit - another bandwidth limit; nothing while it has no carrier. */
-NN_PRIVATE void nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s);
+/* nn_connection_set_limit - another bandwidth limit; nothing while it has no carrier. OK | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s);
 
 /* nn_connection_budget - bytes that would leave at once. */
 NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t now_us);

@@ -67,7 +67,7 @@ static size_t connection_send_path(nn_connection* connection, const necpnet_addr
     uint64_t number = nn_recovery_next_number(recovery);
     uint8_t flags =
         nn_phases_before_send(&connection->udp->phases, number, recovery->largest_acked, connection->now_us);
-    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, recovery->largest_acked, flags);
+    size_t header_bytes = nn_packet_begin(packet, connection->udp->remote_id, number, recovery->largest_acked, flags);
     nn_writer writer = nn_writer_of(packet + header_bytes, NN_PATH_BYTES);
     nn_frame_write_path(&writer, type, value);
     size_t bytes = nn_packet_seal(connection->udp->phases.send, packet, header_bytes, NN_PATH_BYTES, number);

@@ -115,19 +115,27 @@ static bool connection_hurries(const nn_connection* connection, size_t bytes)
            nn_congestion_is_used(&udp->congestion, bytes);
 }
 
+/* A server that has only a PONG to send, as it has for most of its idle clients: nothing that recovery need keep. */
+static bool connection_only_answers(const nn_connection* connection)
+{
+    return connection->settings->is_server && !connection->udp->probes && !connection->ping_pending &&
+           !connection->suspend_pending && !nn_session_has_output(connection->session, connection->now_us);
+}
+
 /* One packet with acknowledgements and, if allowed, everything else. Returns whether one left. */
 static bool connection_make_packet(nn_connection* connection, bool eliciting_too)
 {
+    if (connection->udp->recovery.capacity == 0 && connection_only_answers(connection)) eliciting_too = false;
     uint64_t number = nn_recovery_next_number(&connection->udp->recovery);
     uint8_t flags = connection_begin_phase(connection, number);
     if (nn_recovery_wants_ack(&connection->udp->recovery)) flags |= NN_PACKET_ACK_NOW;
     uint8_t* packet = connection->settings->scratch;
     size_t header_bytes =
-        nn_packet_begin(packet, connection->remote_id, number, connection->udp->recovery.largest_acked, flags);
+        nn_packet_begin(packet, connection->udp->remote_id, number, connection->udp->recovery.largest_acked, flags);
     size_t room = connection_packet_bytes(connection) - header_bytes - NN_PACKET_TAG_BYTES;
     nn_writer writer = nn_writer_of(packet + header_bytes, room);
     nn_contents contents;
-    contents.count = 0;
+    nn_contents_init(&contents);
     bool eliciting = false;
     bool acked =
         nn_acks_wants(&connection->udp->acks) && nn_acks_write(&connection->udp->acks, &writer, connection->now_us);
@@ -174,11 +182,11 @@ static void connection_probe_size(nn_connection* connection)
     uint8_t* packet = connection->settings->scratch;
     uint64_t number = nn_recovery_next_number(recovery);
     uint8_t flags = (uint8_t)(connection_begin_phase(connection, number) | NN_PACKET_ACK_NOW);
-    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, recovery->largest_acked, flags);
+    size_t header_bytes = nn_packet_begin(packet, connection->udp->remote_id, number, recovery->largest_acked, flags);
     size_t frames_bytes = bytes - header_bytes - NN_PACKET_TAG_BYTES;
     memset(packet + header_bytes, NN_FRAME_PADDING, frames_bytes);
     nn_contents contents;
-    contents.count = 0;
+    nn_contents_init(&contents);
     nn_contents_add(&contents, NN_SENT_SIZE_PROBE, 0, 0, bytes);
     connection_send_packet(connection, header_bytes, frames_bytes, number, true, &contents);
     nn_packet_size_sent(&connection->udp->size, bytes);
@@ -221,7 +229,7 @@ static void connection_flush_messages(nn_connection* connection)
         bool output = nn_session_has_output(connection->session, now_us);
         bool own = nn_connection_has_own(connection) || connection->input_receiver.ack_due;
         if ((!output && !own) || !connection_web_has_room(connection)) return;
-        size_t room = nn_limit_room(&connection->limit, now_us);
+        size_t room = connection->limit ? nn_limit_room(connection->limit, now_us) : SIZE_MAX;
         if (room == 0) return;
         nn_writer writer = nn_writer_of(message, nn_min_size(room, NN_WEB_SESSION_BYTES_MAX));
         connection_write_own(connection, &writer, NULL, true);
@@ -232,7 +240,7 @@ static void connection_flush_messages(nn_connection* connection)
             return;
         }
         nn_session_count_written(connection->session, bytes);
-        nn_limit_sent(&connection->limit, (uint32_t)bytes, now_us);
+        if (connection->limit) nn_limit_sent(connection->limit, (uint32_t)bytes, now_us);
         connection->packets_sent++;
         connection->bytes_sent += bytes;
         connection->sent_us = now_us;
@@ -262,7 +270,7 @@ static void connection_send_close(nn_connection* connection)
     uint64_t number = nn_recovery_next_number(&connection->udp->recovery);
     uint8_t flags = connection_begin_phase(connection, number);
     size_t header_bytes =
-        nn_packet_begin(packet, connection->remote_id, number, connection->udp->recovery.largest_acked, flags);
+        nn_packet_begin(packet, connection->udp->remote_id, number, connection->udp->recovery.largest_acked, flags);
     size_t room = connection->udp->size.bytes - header_bytes - NN_PACKET_TAG_BYTES;
     nn_writer writer = nn_writer_of(packet + header_bytes, room);
     size_t fixed = NN_CLOSE_BYTES_MAX - NECPNET_REASON_BYTES_MAX;
@@ -331,7 +339,7 @@ NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t
     } else {
         size_t pending = connection->web ? necpnet_web_pending(connection->web) : 0;
         room = pending < NN_CONNECTION_UNSENT_BYTES ? NN_CONNECTION_UNSENT_BYTES - pending : 0;
-        room = nn_min_size(room, nn_limit_room((nn_limit*)&connection->limit, now_us));
+        if (connection->limit) room = nn_min_size(room, nn_limit_room(connection->limit, now_us));
     }
     return room > queued ? room - queued : 0;
 }
@@ -342,7 +350,7 @@ static void connection_fill_udp(const nn_connection* connection, necpnet_statist
     out->rtt_us = recovery->rtt_us;
     out->rtt_min_us = recovery->rtt_min_us;
     out->rtt_variance_us = recovery->rtt_variance_us;
-    out->loss_ppm = nn_loss_ppm(&connection->udp->loss);
+    out->loss_ppm = connection->udp->loss ? nn_loss_ppm(connection->udp->loss) : 0;
     out->packets_lost = recovery->packets_lost;
     out->congestion_bytes = (uint32_t)nn_min_u64(connection->udp->congestion.window_bytes, UINT32_MAX);
     out->flight_bytes = (uint32_t)nn_min_u64(connection->udp->congestion.flight_bytes, UINT32_MAX);

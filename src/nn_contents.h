@@ -37,8 +37,16 @@ typedef struct nn_sent_frame {
 
 typedef struct nn_contents {
     uint8_t count;
+    bool is_copied; /* it holds a reliable message that the next packet repeats: see nn_recovery_doubt */
     nn_sent_frame frames[NN_CONTENTS_FRAMES_MAX]; /* the first count are set */
 } nn_contents;
+
+/* nn_contents_init - nothing yet. */
+NN_INLINE void nn_contents_init(nn_contents* contents)
+{
+    contents->count = 0;
+    contents->is_copied = false;
+}
 
 /* nn_contents_full - whether nothing more may be recorded. NULL (ordered transport) is never full. */
 NN_INLINE bool nn_contents_full(const nn_contents* contents)

@@ -28,8 +28,7 @@ typedef struct nn_delivery {
 #define NN_DELIVERY_NO_NAME UINT32_MAX
 
 typedef struct nn_delivery_list {
-    nn_delivery* first;
-    nn_delivery* last;
+    nn_delivery* last; /* its next is the first; NULL: empty */
 } nn_delivery_list;
 
 NN_INLINE uint8_t* nn_delivery_body(nn_delivery* delivery)
@@ -39,23 +38,21 @@ NN_INLINE uint8_t* nn_delivery_body(nn_delivery* delivery)
 
 NN_INLINE void nn_delivery_append(nn_delivery_list* list, nn_delivery* delivery)
 {
-    delivery->next = NULL;
-    if (list->last) {
-        list->last->next = delivery;
-    } else {
-        list->first = delivery;
-    }
+    delivery->next = list->last ? list->last->next : delivery;
+    if (list->last) list->last->next = delivery;
     list->last = delivery;
 }
 
 NN_INLINE nn_delivery* nn_delivery_pop(nn_delivery_list* list)
 {
-    nn_delivery* delivery = list->first;
-    if (delivery) {
-        list->first = delivery->next;
-        if (!list->first) list->last = NULL;
+    if (!list->last) return NULL;
+    nn_delivery* first = list->last->next;
+    if (first == list->last) {
+        list->last = NULL;
+    } else {
+        list->last->next = first->next;
     }
-    return delivery;
+    return first;
 }
 
 /* nn_delivery_take - a delivery with room for a body; charged when memory is given (NULL: a receipt). NULL when out of

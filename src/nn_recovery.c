@@ -107,6 +107,13 @@ NN_PRIVATE void nn_recovery_reset(nn_recovery* recovery)
     recovery->loss_at_us = NN_NEVER;
 }
 
+NN_PRIVATE void nn_recovery_rest(nn_recovery* recovery, uint64_t now_us)
+{
+    if (recovery->ring && recovery->flight == 0 && now_us - recovery->eliciting_at_us >= NN_RECOVERY_REST_US) {
+        nn_recovery_reset(recovery);
+    }
+}
+
 NN_PRIVATE size_t nn_recovery_memory_bytes(const nn_recovery* recovery)
 {
     return recovery->capacity * sizeof(nn_recovery_packet);
@@ -250,9 +257,11 @@ NN_PRIVATE void nn_recovery_sent(nn_recovery* recovery, uint64_t number, uint32_
     packet->bytes = bytes;
     packet->state = RECOVERY_SENT;
     packet->later = false;
-    packet->contents.count = 0;
+    nn_contents_init(&packet->contents);
     if (contents) {
         packet->contents.count = contents->count;
+        packet->contents.is_copied = contents->is_copied;
+        if (contents->is_copied) recovery->has_copied = true;
         nn_copy(packet->contents.frames, contents->frames, contents->count * sizeof contents->frames[0]);
     }
     recovery->flight++;
@@ -463,6 +472,40 @@ NN_PRIVATE uint64_t nn_recovery_deadline_us(const nn_recovery* recovery)
 {
     if (recovery->loss_at_us != NN_NEVER) return recovery->loss_at_us;
     return recovery->flight ? recovery_probe_at(recovery) : NN_NEVER;
+}
+
+/* The oldest that may be doubted: later than all that is acknowledged. */
+static nn_recovery_packet* recovery_next_copied(const nn_recovery* recovery)
+{
+    if (!recovery->has_copied) return NULL;
+    uint64_t from = recovery->largest_acked == RECOVERY_NONE ? 0 : recovery->largest_acked + 1;
+    for (uint32_t i = recovery_find(recovery, from); i < recovery->count; i++) {
+        nn_recovery_packet* packet = recovery_at(recovery, i);
+        if (packet->state == RECOVERY_SENT && packet->contents.is_copied) return packet;
+    }
+    return NULL;
+}
+
+static uint64_t recovery_doubt_delay(const nn_recovery* recovery)
+{
+    uint64_t variance = nn_max_u64((uint64_t)recovery->rtt_variance_us * 2, NN_RECOVERY_GRANULARITY_US);
+    return recovery->rtt_us + variance + recovery->peer_delay_us;
+}
+
+NN_PRIVATE uint64_t nn_recovery_doubt_at_us(const nn_recovery* recovery)
+{
+    const nn_recovery_packet* packet = recovery_next_copied(recovery);
+    return packet && recovery->has_rtt ? packet->sent_at_us + recovery_doubt_delay(recovery) : NN_NEVER;
+}
+
+NN_PRIVATE void nn_recovery_doubt(nn_recovery* recovery, uint64_t now_us, nn_recovery_function doubted, void* user)
+{
+    while (now_us >= nn_recovery_doubt_at_us(recovery)) {
+        nn_recovery_packet* packet = recovery_next_copied(recovery);
+        packet->contents.is_copied = false;
+        doubted(user, &packet->contents);
+    }
+    if (!recovery_next_copied(recovery)) recovery->has_copied = false;
 }
 
 NN_PRIVATE uint32_t nn_recovery_on_deadline(nn_recovery* recovery, uint64_t now_us, nn_recovery_function lost,

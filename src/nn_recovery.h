@@ -22,6 +22,7 @@
 #define NN_RECOVERY_PERSISTENT_PROBES 3u
 #define NN_RECOVERY_ACK_REQUEST_PACKETS 64u /* at least so often a packet asks for an ACK */
 #define NN_RECOVERY_HURRY_PACKETS 8u        /* after a loss so many want their ACK soon */
+#define NN_RECOVERY_REST_US 3000000u        /* beyond the longest probe timeout: no late ACK is awaited */
 #define NN_RECOVERY_SKIPS 4u                /* skipped packet numbers remembered */
 
 typedef struct nn_recovery_packet nn_recovery_packet;
@@ -62,6 +63,7 @@ typedef struct nn_recovery {
     uint8_t large_lost; /* large packets lost in a row, none acknowledged since; saturates; the owner may set it to 0 */
     uint8_t hurry;      /* packets left of NN_RECOVERY_HURRY_PACKETS */
     bool large_came;    /* one was acknowledged by the ACK being read */
+    bool has_copied;    /* one in flight is_copied, perhaps, and was not doubted */
     bool has_rtt;
 } nn_recovery;
 
@@ -75,6 +77,10 @@ NN_PRIVATE void nn_recovery_init(nn_recovery* recovery, nn_alloc* alloc, nn_acks
 
 /* nn_recovery_reset - give the memory back; contents in flight are forgotten without a call. */
 NN_PRIVATE void nn_recovery_reset(nn_recovery* recovery);
+
+/* nn_recovery_rest - give the memory back if nothing is in flight and nothing that wants an ACK has left for
+ * NN_RECOVERY_REST_US. */
+NN_PRIVATE void nn_recovery_rest(nn_recovery* recovery, uint64_t now_us);
 
 /* nn_recovery_seed_rtt - a round trip known from the handshake. */
 NN_PRIVATE void nn_recovery_seed_rtt(nn_recovery* recovery, uint64_t rtt_us, uint64_t now_us);
@@ -126,6 +132,13 @@ NN_PRIVATE uint64_t nn_recovery_deadline_us(const nn_recovery* recovery);
  */
 NN_PRIVATE uint32_t nn_recovery_on_deadline(nn_recovery* recovery, uint64_t now_us, nn_recovery_function lost,
                                             void* user);
+
+/* nn_recovery_doubt - of the packets whose messages the next one repeats (nn_contents.is_copied): those of which no ACK has
+ * come so long after that one was due, nor of any later packet. Had one of the two arrived there would be one, unless it got
+ * lost: the messages are sent again before the loss is certain, once. Nothing else changes: the packets stay in flight, and
+ * come back through `acked` and `lost` as ever. nn_recovery_doubt_at_us - when the next is due; NN_NEVER. */
+NN_PRIVATE void nn_recovery_doubt(nn_recovery* recovery, uint64_t now_us, nn_recovery_function doubted, void* user);
+NN_PRIVATE uint64_t nn_recovery_doubt_at_us(const nn_recovery* recovery);
 
 /* nn_recovery_lose_all - give everything in flight to `lost` and forget it (another path or transport goes on). */
 NN_PRIVATE void nn_recovery_lose_all(nn_recovery* recovery, nn_recovery_function lost, void* user);

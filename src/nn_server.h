@@ -48,11 +48,21 @@ typedef struct nn_peer_input {
     uint32_t capacity;
 } nn_peer_input; /* the data follows */
 
-/* What a token says beyond the client's name; few texts and no open server has it. */
+/* Of a peer's credential what is beyond the client's name: a peer of an open server has none of it. */
 typedef struct nn_peer_proof {
     uint8_t user_data[NECPNET_USER_DATA_BYTES];
     uint8_t token_id[NECPNET_TOKEN_ID_BYTES];
+    uint64_t judged_us;        /* when its last credential was judged in-band; 0 never */
+    uint64_t renewal_asked_us; /* the expiry before which it was asked to renew; 0 none */
 } nn_peer_proof;
+
+/* A session without connection, in the list of such. */
+typedef struct nn_peer_wait {
+    struct nn_peer* previous;
+    struct nn_peer* next;
+    uint64_t give_up_us; /* when the window has passed */
+    uint64_t kept_bytes; /* as counted in kept_bytes of the server */
+} nn_peer_wait;
 
 typedef struct nn_peer {
     nn_carrier_kind kind;
@@ -69,13 +79,10 @@ typedef struct nn_peer {
     nn_peer_proof* proof; /* NULL: zeroes */
     void* user_data;
     uint64_t connected_us;
-    uint64_t judged_us;        /* when its last credential was judged in-band; 0 never */
-    uint64_t renewal_asked_us; /* the expiry before which it was asked to renew; 0 none */
-    bool is_dirty : 1;         /* in the dirty list: something to send */
-    bool is_ready : 1;         /* in the ready list: something to poll */
-    bool is_suspended : 1;     /* the connection is lost, the session waits; in the list of such */
-    bool is_heard : 1;         /* by an earlier connection: the client knows its session */
-    bool was_encrypted : 1;    /* at some time: the session never goes on over a transport that is not */
+    bool is_dirty : 1;      /* in the dirty list: something to send */
+    bool is_ready : 1;      /* in the ready list: something to poll */
+    bool is_heard : 1;      /* by an earlier connection: the client knows its session */
+    bool was_encrypted : 1; /* at some time: the session never goes on over a transport that is not */
     bool tell_connected : 1;
     bool tell_suspended : 1;
     bool tell_resumed : 1;
@@ -92,11 +99,8 @@ typedef struct nn_peer {
     struct nn_peer* previous_in_bucket;
     struct nn_peer* next_client; /* in its bucket by client id */
     /* the session's life */
-    struct nn_peer* previous_suspended;
-    struct nn_peer* next_suspended;
-    uint64_t give_up_us; /* suspended: when the window has passed */
-    uint64_t kept_bytes; /* suspended: as counted in kept_bytes of the server */
-    uint64_t lost_count; /* ended: reliable messages that were not acknowledged */
+    nn_peer_wait* wait;  /* NULL: it is not suspended */
+    uint32_t lost_count; /* ended: reliable messages that were not acknowledged */
     uint8_t tag[NN_SESSION_TAG_BYTES];
     uint32_t ticket_issued; /* number of the newest ticket; 0 none */
     uint32_t ticket_floor;  /* lesser numbers are spent */
@@ -175,6 +179,7 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
 
 /* nn_peer_set_identity - also its renewal. OK | ERR_OUT_OF_MEMORY (nothing changed) */
 NN_PRIVATE necpnet_result nn_peer_set_identity(nn_peer* peer, const necpnet_identity* identity);
+NN_PRIVATE nn_peer_proof* nn_peer_take_proof(nn_peer* peer); /* NULL without memory */
 NN_PRIVATE necpnet_identity nn_peer_get_identity(const nn_peer* peer);
 
 /* nn_server_new_connection_id - for the next connection of a peer: never that of its present one. */
@@ -217,6 +222,12 @@ NN_PRIVATE uint64_t nn_server_wall_us(const necpnet_server* server);
 NN_PRIVATE void nn_server_count_drop(necpnet_server* server, necpnet_drop drop, const necpnet_address* from);
 
 /* the life of a session (nn_server_session) */
+
+/* nn_peer_is_suspended - the connection is lost, the session waits. */
+NN_INLINE bool nn_peer_is_suspended(const nn_peer* peer)
+{
+    return peer->wait != NULL;
+}
 
 /* nn_server_lose - the connection of a peer is over: its session waits, or ends. */
 NN_PRIVATE void nn_server_lose(necpnet_server* server, nn_peer* peer);

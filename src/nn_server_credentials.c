@@ -21,7 +21,7 @@ NN_PRIVATE uint64_t nn_server_token_expiry_us(const necpnet_server* server)
 NN_PRIVATE uint64_t nn_peer_credential_deadline_us(const necpnet_server* server, const nn_peer* peer)
 {
     uint64_t at_us = server_expires_at_us(server, peer);
-    if (at_us == NN_NEVER || peer->renewal_asked_us == peer->expires_us) return at_us;
+    if (at_us == NN_NEVER || (peer->proof && peer->proof->renewal_asked_us == peer->expires_us)) return at_us;
     return at_us > NN_RENEWAL_US ? at_us - NN_RENEWAL_US : 0;
 }
 
@@ -35,12 +35,14 @@ NN_PRIVATE void nn_peer_update_credential(necpnet_server* server, nn_peer* peer)
         nn_connection_close(&peer->connection, &close, 0, now_us);
         return;
     }
+    nn_peer_proof* proof = nn_peer_take_proof(peer);
+    if (!proof) return; /* again with the peer's next turn */
     uint8_t message[5];
     message[0] = NN_CONTROL_RENEW;
     nn_store_u32(message + 1, (uint32_t)nn_min_u64((at_us - now_us) / 1000, UINT32_MAX));
     /* a queue that is full now is asked again with the peer's next turn */
     if (nn_session_send_control(&peer->session, message, sizeof message)) return;
-    peer->renewal_asked_us = peer->expires_us;
+    proof->renewal_asked_us = peer->expires_us;
 }
 
 /* Who a credential of kind NN_CREDENTIAL_* names. */
@@ -73,8 +75,11 @@ NN_PRIVATE bool nn_peer_read_credential(necpnet_server* server, nn_peer* peer, c
     necpnet_identity identity;
     necpnet_result result = NECPNET_ERR_RATE_LIMITED;
     uint64_t now_us = server->endpoint.now_us;
-    if (!peer->judged_us || now_us >= peer->judged_us + NN_RENEWAL_INTERVAL_US) {
-        peer->judged_us = nn_max_u64(now_us, 1);
+    nn_peer_proof* proof = nn_peer_take_proof(peer);
+    if (!proof) {
+        result = NECPNET_ERR_OUT_OF_MEMORY;
+    } else if (!proof->judged_us || now_us >= proof->judged_us + NN_RENEWAL_INTERVAL_US) {
+        proof->judged_us = nn_max_u64(now_us, 1);
         result = server_judge_credential(server, peer, data, bytes, &identity);
         /* a session stays its user's */
         if (!result && identity.client_id != peer->client_id) result = NECPNET_ERR_TOKEN_INVALID;
@@ -102,7 +107,7 @@ static void server_end_revoked(necpnet_server* server, bool by_client, uint64_t 
         bool is_meant =
             by_client ? peer->client_id == client_id : memcmp(its_token, token_id, NECPNET_TOKEN_ID_BYTES) == 0;
         if (!is_meant) continue;
-        if (peer->is_suspended) {
+        if (nn_peer_is_suspended(peer)) {
             nn_server_end_peer(server, peer, &close);
             continue;
         }

@@ -17,8 +17,8 @@ necpnet_result necpnet_server_get_peer(const necpnet_server* server, necpnet_pee
     out_info->address = found->connection.address;
     out_info->transport = found->connection.transport;
     out_info->identity = nn_peer_get_identity(found);
-    out_info->connected = !found->has_ended && !found->is_suspended;
-    out_info->suspended = found->is_suspended;
+    out_info->connected = !found->has_ended && !nn_peer_is_suspended(found);
+    out_info->suspended = nn_peer_is_suspended(found);
     out_info->connected_us = found->connected_us;
     out_info->heard_us = found->connection.heard_us;
     out_info->input_tick = found->connection.input_receiver.tick;
@@ -83,7 +83,7 @@ necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpn
         const nn_peer* peer = server->peers[slot];
         if (!peer) continue;
         nn_server_count_peer(server, peer, &out);
-        if (peer->has_ended || peer->is_suspended) continue;
+        if (peer->has_ended || nn_peer_is_suspended(peer)) continue;
         if (peer->connection.transport == NECPNET_TRANSPORT_UDP) {
             out.peers_udp++;
         } else {
@@ -124,7 +124,8 @@ necpnet_result necpnet_server_set_bandwidth_limit(necpnet_server* server, necpne
     }
     nn_peer* found = nn_server_find(server, peer);
     if (!found) return NECPNET_ERR_NOT_FOUND;
-    nn_connection_set_limit(&found->connection, bytes_per_s);
+    necpnet_result result = nn_connection_set_limit(&found->connection, bytes_per_s);
+    if (result) return result;
     nn_server_mark_dirty(server, found);
     return NECPNET_OK;
 }

@@ -29,7 +29,7 @@ NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint
     if (slot >= server->slot_count || !server->peers[slot]) return NULL;
     nn_peer* peer = server->peers[slot];
     bool is_udp = peer->connection.transport == NECPNET_TRANSPORT_UDP;
-    if (is_udp && peer->connection.local_id == connection_id) return peer;
+    if (is_udp && peer->connection.udp->local_id == connection_id) return peer;
     return peer->offer && peer->offer->local_id == connection_id ? peer : NULL;
 }
 
@@ -115,15 +115,19 @@ static necpnet_result server_grow_slots(necpnet_server* server)
     return NECPNET_OK;
 }
 
+NN_PRIVATE nn_peer_proof* nn_peer_take_proof(nn_peer* peer)
+{
+    nn_alloc* alloc = &peer->server->endpoint.alloc;
+    if (!peer->proof) peer->proof = (nn_peer_proof*)nn_alloc_take(alloc, sizeof *peer->proof);
+    return peer->proof;
+}
+
 NN_PRIVATE necpnet_result nn_peer_set_identity(nn_peer* peer, const necpnet_identity* identity)
 {
-    static const nn_peer_proof none = {{0}, {0}};
+    static const nn_peer_proof none = {{0}, {0}, 0, 0};
     bool has_proof = memcmp(identity->user_data, none.user_data, sizeof none.user_data) != 0 ||
                      memcmp(identity->token_id, none.token_id, sizeof none.token_id) != 0;
-    if (has_proof && !peer->proof) {
-        peer->proof = (nn_peer_proof*)nn_alloc_take(&peer->server->endpoint.alloc, sizeof *peer->proof);
-        if (!peer->proof) return NECPNET_ERR_OUT_OF_MEMORY;
-    }
+    if (has_proof && !nn_peer_take_proof(peer)) return NECPNET_ERR_OUT_OF_MEMORY;
     if (peer->proof) {
         memcpy(peer->proof->user_data, identity->user_data, sizeof peer->proof->user_data);
         memcpy(peer->proof->token_id, identity->token_id, sizeof peer->proof->token_id);
@@ -186,7 +190,7 @@ NN_PRIVATE void nn_server_move(necpnet_server* server, nn_peer* peer, const necp
 /* Somebody suspended at the same address gives way. */
 static bool server_make_room_at(necpnet_server* server, const necpnet_address* address)
 {
-    for (nn_peer* peer = server->first_suspended; peer; peer = peer->next_suspended) {
+    for (nn_peer* peer = server->first_suspended; peer; peer = peer->wait->next) {
         if (memcmp(peer->connection.address.bytes, address->bytes, sizeof address->bytes) != 0) continue;
         nn_close close = nn_close_of(NECPNET_ERR_LIMIT_REACHED, 0, "given up before its time: peers_per_address_max");
         nn_server_end_peer(server, peer, &close);
@@ -212,6 +216,7 @@ static nn_peer* server_take_peer(necpnet_server* server)
 
 static void server_give_peer(necpnet_server* server, nn_peer* peer)
 {
+    nn_alloc_give(&server->endpoint.alloc, peer->wait, sizeof *peer->wait);
     nn_alloc_give(&server->endpoint.alloc, peer->proof, sizeof *peer->proof);
     nn_alloc_give(&server->endpoint.alloc, peer, sizeof *peer);
 }

@@ -5,7 +5,7 @@ static nn_peer* server_live_peer(const necpnet_server* server, necpnet_peer peer
 {
     nn_peer* found = nn_server_find(server, peer);
     if (!found || found->has_ended) return NULL;
-    bool is_live = found->is_suspended || found->connection.state == NN_CONNECTION_OPEN ||
+    bool is_live = nn_peer_is_suspended(found) || found->connection.state == NN_CONNECTION_OPEN ||
                    found->connection.state == NN_CONNECTION_LINGERING;
     return is_live ? found : NULL;
 }
@@ -13,7 +13,7 @@ static nn_peer* server_live_peer(const necpnet_server* server, necpnet_peer peer
 /* What is lost on the way to somebody who is away is lost here as well. */
 static bool server_is_in_vain(const necpnet_server* server, const nn_peer* peer, int channel)
 {
-    return peer->is_suspended && !nn_channel_is_reliable(server->endpoint.channels[channel].mode);
+    return nn_peer_is_suspended(peer) && !nn_channel_is_reliable(server->endpoint.channels[channel].mode);
 }
 
 necpnet_result necpnet_server_send_with(necpnet_server* server, necpnet_peer peer, int channel, const void* data,
@@ -83,7 +83,7 @@ necpnet_result necpnet_server_broadcast(necpnet_server* server, necpnet_peer exc
     for (uint32_t slot = 0; slot < server->slot_count; slot++) {
         nn_peer* peer = server->peers[slot];
         if (!peer || nn_peer_name(peer) == except || peer->has_ended) continue;
-        if (peer->connection.state != NN_CONNECTION_OPEN && !peer->is_suspended) continue;
+        if (peer->connection.state != NN_CONNECTION_OPEN && !nn_peer_is_suspended(peer)) continue;
         server_cast_to(server, &cast, peer);
     }
     nn_payload_release(cast.payload);
@@ -243,7 +243,7 @@ necpnet_result necpnet_server_kick(necpnet_server* server, necpnet_peer peer, ui
     nn_peer* found = server_live_peer(server, peer);
     if (!found) return NECPNET_ERR_NOT_FOUND;
     nn_close close = nn_close_of(NECPNET_ERR_KICKED, code, text);
-    if (found->is_suspended) {
+    if (nn_peer_is_suspended(found)) {
         nn_server_end_peer(server, found, &close);
         return NECPNET_OK;
     }
@@ -263,7 +263,7 @@ necpnet_result necpnet_server_drain(necpnet_server* server, uint32_t retry_ms)
         nn_close close = nn_close_of(NECPNET_ERR_DRAINING, 0, "the server is shutting down");
         close.has_retry = true;
         close.retry_ms = (uint32_t)nn_random_below(&server->endpoint.random, (uint64_t)retry_ms + 1);
-        if (peer->is_suspended) {
+        if (nn_peer_is_suspended(peer)) {
             nn_server_end_peer(server, peer, &close);
             continue;
         }

@@ -15,28 +15,28 @@ static bool session_may_wait(const necpnet_server* server, const nn_peer* peer)
 
 static void session_unlink_suspended(necpnet_server* server, nn_peer* peer)
 {
-    if (!peer->is_suspended) return;
-    if (peer->previous_suspended) {
-        peer->previous_suspended->next_suspended = peer->next_suspended;
+    nn_peer_wait* wait = peer->wait;
+    if (!wait) return;
+    if (wait->previous) {
+        wait->previous->wait->next = wait->next;
     } else {
-        server->first_suspended = peer->next_suspended;
+        server->first_suspended = wait->next;
     }
-    if (peer->next_suspended) {
-        peer->next_suspended->previous_suspended = peer->previous_suspended;
+    if (wait->next) {
+        wait->next->wait->previous = wait->previous;
     } else {
-        server->last_suspended = peer->previous_suspended;
+        server->last_suspended = wait->previous;
     }
-    peer->previous_suspended = peer->next_suspended = NULL;
-    peer->is_suspended = false;
     server->suspended_count--;
-    server->kept_bytes -= peer->kept_bytes;
-    peer->kept_bytes = 0;
+    server->kept_bytes -= wait->kept_bytes;
+    nn_alloc_give(&server->endpoint.alloc, wait, sizeof *wait);
+    peer->wait = NULL;
 }
 
 NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const nn_close* close)
 {
     if (peer->has_ended) return;
-    if (peer->is_suspended) {
+    if (nn_peer_is_suspended(peer)) {
         session_unlink_suspended(server, peer);
     } else {
         server->connected_count--;
@@ -46,7 +46,7 @@ NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const 
     peer->has_ended = true;
     peer->tell_suspended = peer->tell_resumed = peer->tell_moved = false;
     peer->tell_disconnected = true;
-    peer->lost_count = nn_session_unacked(&peer->session);
+    peer->lost_count = (uint32_t)nn_min_u64(nn_session_unacked(&peer->session), UINT32_MAX);
     server->ended_count++;
     nn_server_leave_voice(server, peer);
     nn_session_discard(&peer->session);
@@ -74,10 +74,10 @@ NN_PRIVATE bool nn_server_make_room(necpnet_server* server)
 
 NN_PRIVATE void nn_server_count_kept(necpnet_server* server, nn_peer* peer)
 {
-    if (!peer->is_suspended) return;
-    server->kept_bytes -= peer->kept_bytes;
-    peer->kept_bytes = nn_session_queued_bytes(&peer->session);
-    server->kept_bytes += peer->kept_bytes;
+    if (!nn_peer_is_suspended(peer)) return;
+    server->kept_bytes -= peer->wait->kept_bytes;
+    peer->wait->kept_bytes = nn_session_queued_bytes(&peer->session);
+    server->kept_bytes += peer->wait->kept_bytes;
 }
 
 NN_PRIVATE void nn_server_bound_kept(necpnet_server* server)
@@ -86,17 +86,17 @@ NN_PRIVATE void nn_server_bound_kept(necpnet_server* server)
     }
 }
 
-static void session_suspend(necpnet_server* server, nn_peer* peer)
+static void session_suspend(necpnet_server* server, nn_peer* peer, nn_peer_wait* wait)
 {
     nn_server_count_traffic(&peer->connection, &server->totals);
     nn_connection_detach(&peer->connection);
     peer->is_heard = true;
     peer->ticket_shown = 0;
-    peer->give_up_us = server->endpoint.now_us + (uint64_t)server->config.resume_window_ms * 1000;
-    peer->is_suspended = true;
-    peer->previous_suspended = server->last_suspended;
-    if (server->last_suspended) {
-        server->last_suspended->next_suspended = peer;
+    wait->give_up_us = server->endpoint.now_us + (uint64_t)server->config.resume_window_ms * 1000;
+    wait->previous = server->last_suspended;
+    peer->wait = wait;
+    if (wait->previous) {
+        wait->previous->wait->next = peer;
     } else {
         server->first_suspended = peer;
     }
@@ -113,9 +113,13 @@ static void session_suspend(necpnet_server* server, nn_peer* peer)
 
 NN_PRIVATE void nn_server_lose(necpnet_server* server, nn_peer* peer)
 {
-    if (peer->has_ended || peer->is_suspended) return;
+    if (peer->has_ended || nn_peer_is_suspended(peer)) return;
+    nn_peer_wait* wait = NULL; /* without memory there is no waiting */
     if (session_may_wait(server, peer)) {
-        session_suspend(server, peer);
+        wait = (nn_peer_wait*)nn_alloc_take(&server->endpoint.alloc, sizeof *wait);
+    }
+    if (wait) {
+        session_suspend(server, peer, wait);
     } else {
         nn_close close = nn_connection_get_end(&peer->connection);
         nn_server_end_peer(server, peer, &close);
@@ -126,7 +130,7 @@ NN_PRIVATE void nn_server_lose(necpnet_server* server, nn_peer* peer)
 
 NN_PRIVATE necpnet_result nn_server_resume(necpnet_server* server, nn_peer* peer, nn_connection_open* open)
 {
-    bool was_suspended = peer->is_suspended;
+    bool was_suspended = nn_peer_is_suspended(peer);
     peer->is_heard = true;
     nn_server_count_traffic(&peer->connection, &server->totals);
     nn_connection_detach(&peer->connection);
@@ -284,7 +288,7 @@ NN_PRIVATE necpnet_result nn_server_take(necpnet_server* server, const nn_ticket
     bool is_here = peer && !peer->has_ended && nn_equal_constant_time(peer->tag, ticket->session_tag, sizeof peer->tag);
     if (!is_here) return session_lost(server, ticket);
     bool is_lost = peer->connection.state == NN_CONNECTION_CLOSED && nn_connection_may_resume(&peer->connection);
-    bool goes_on = peer->is_suspended || peer->connection.state == NN_CONNECTION_OPEN || is_lost;
+    bool goes_on = nn_peer_is_suspended(peer) || peer->connection.state == NN_CONNECTION_OPEN || is_lost;
     if (!goes_on) return NECPNET_ERR_SESSION_LOST;
     if (ticket->number < peer->ticket_floor || ticket->number > peer->ticket_issued) return NECPNET_ERR_TOKEN_SPENT;
     uint64_t wall_us = nn_server_wall_us(server);
@@ -333,7 +337,7 @@ NN_PRIVATE nn_peer* nn_server_find_session(const necpnet_server* server, const n
     for (; peer; peer = peer->next_client) {
         if (peer->client_id != identity->client_id || peer->has_ended) continue;
         if (nn_load_u64(peer->tag) != session_id || (peer->was_encrypted && !encrypted)) continue;
-        if (peer->is_suspended || peer->connection.state == NN_CONNECTION_OPEN) return peer;
+        if (nn_peer_is_suspended(peer) || peer->connection.state == NN_CONNECTION_OPEN) return peer;
     }
     return NULL;
 }
@@ -342,7 +346,7 @@ NN_PRIVATE nn_peer* nn_server_find_session(const necpnet_server* server, const n
 static bool session_is_rival(const nn_peer* peer, uint64_t client_id)
 {
     return peer->client_id == client_id && !peer->has_ended &&
-           (peer->is_suspended || peer->connection.state == NN_CONNECTION_OPEN);
+           (nn_peer_is_suspended(peer) || peer->connection.state == NN_CONNECTION_OPEN);
 }
 
 NN_PRIVATE necpnet_result nn_server_may_join(const necpnet_server* server, const necpnet_identity* identity)
@@ -350,7 +354,7 @@ NN_PRIVATE necpnet_result nn_server_may_join(const necpnet_server* server, const
     if (server->config.take_over != NECPNET_TAKE_OVER_REFUSE || identity->client_id == 0) return NECPNET_OK;
     const nn_peer* peer = *nn_server_client_bucket((necpnet_server*)server, identity->client_id);
     for (; peer; peer = peer->next_client) {
-        if (session_is_rival(peer, identity->client_id) && !peer->is_suspended) return NECPNET_ERR_REFUSED;
+        if (session_is_rival(peer, identity->client_id) && !nn_peer_is_suspended(peer)) return NECPNET_ERR_REFUSED;
     }
     return NECPNET_OK;
 }
@@ -362,7 +366,7 @@ NN_PRIVATE void nn_server_take_over(necpnet_server* server, const nn_peer* peer)
     nn_close close = nn_close_of(NECPNET_ERR_REPLACED, 0, necpnet_result_text(NECPNET_ERR_REPLACED));
     for (nn_peer* at = *nn_server_client_bucket(server, client_id); at; at = at->next_client) {
         if (at == peer || !session_is_rival(at, client_id)) continue;
-        if (at->is_suspended) {
+        if (nn_peer_is_suspended(at)) {
             nn_server_end_peer(server, at, &close);
         } else {
             nn_connection_close(&at->connection, &close, 0, server->endpoint.now_us);
@@ -377,8 +381,8 @@ NN_PRIVATE void nn_server_run_session(necpnet_server* server, nn_peer* peer, uin
 {
     if (peer->has_ended) return;
     if (peer->offer && now_us >= peer->offer->until_us) nn_server_drop_offer(server, peer);
-    if (peer->is_suspended) {
-        if (now_us >= peer->give_up_us) {
+    if (nn_peer_is_suspended(peer)) {
+        if (now_us >= peer->wait->give_up_us) {
             nn_close close = nn_connection_get_end(&peer->connection);
             nn_server_end_peer(server, peer, &close);
         }
@@ -391,6 +395,6 @@ NN_PRIVATE void nn_server_run_session(necpnet_server* server, nn_peer* peer, uin
 NN_PRIVATE uint64_t nn_peer_session_deadline_us(const nn_peer* peer)
 {
     bool is_open = peer->connection.state == NN_CONNECTION_OPEN; /* one that closes gets no ticket any more */
-    uint64_t at_us = peer->is_suspended ? peer->give_up_us : is_open ? peer->ticket_due_us : NN_NEVER;
+    uint64_t at_us = nn_peer_is_suspended(peer) ? peer->wait->give_up_us : is_open ? peer->ticket_due_us : NN_NEVER;
     return peer->offer ? nn_min_u64(at_us, peer->offer->until_us) : at_us;
 }

@@ -115,6 +115,11 @@ NN_PRIVATE void nn_session_refresh(nn_session* session, nn_channel_send* sender)
     }
 }
 
+static uint32_t session_peer_window(const nn_session* session, int index)
+{
+    return session->peer_windows ? session->peer_windows[index] : session->config->channels[index].window_bytes;
+}
+
 static nn_channel_send* session_sender(nn_session* session, int index)
 {
     nn_alloc* alloc = session->config->alloc;
@@ -131,8 +136,8 @@ static nn_channel_send* session_sender(nn_session* session, int index)
     sender->holds = session->holds_reliable && nn_channel_is_reliable(config->mode);
     if (control) {
         sender->credit_limit = (uint64_t)config->window_bytes + NN_CREDIT_EXTRA_BYTES;
-    } else if (session->peer_windows && session->peer_windows[index]) {
-        sender->credit_limit = (uint64_t)session->peer_windows[index] + NN_CREDIT_EXTRA_BYTES;
+    } else if (session->has_peer_windows && session_peer_window(session, index)) {
+        sender->credit_limit = (uint64_t)session_peer_window(session, index) + NN_CREDIT_EXTRA_BYTES;
     }
     session->senders[index] = sender;
     return sender;
@@ -159,12 +164,14 @@ NN_PRIVATE necpnet_result nn_session_set_peer_window(nn_session* session, int ch
     const necpnet_channel_config* config = &session->config->channels[channel];
     if (!nn_channel_has_credit(config->mode)) return NECPNET_OK;
     if (bytes < config->message_bytes_max) return NECPNET_ERR_PROTOCOL;
-    if (!session->peer_windows) {
-        session->peer_windows = (uint32_t*)nn_alloc_take(
-            session->config->alloc, (size_t)session->config->channel_count * sizeof *session->peer_windows);
+    if (!session->peer_windows && bytes != config->window_bytes) {
+        size_t count = (size_t)session->config->channel_count;
+        session->peer_windows = (uint32_t*)nn_alloc_take(session->config->alloc, count * sizeof *session->peer_windows);
         if (!session->peer_windows) return NECPNET_ERR_OUT_OF_MEMORY;
+        for (size_t i = 0; i < count; i++) session->peer_windows[i] = session->config->channels[i].window_bytes;
     }
-    session->peer_windows[channel] = bytes;
+    if (session->peer_windows) session->peer_windows[channel] = bytes;
+    session->has_peer_windows = true;
     nn_channel_send* sender = session->senders ? session->senders[channel] : NULL;
     if (sender) {
         sender->credit_limit = nn_max_u64(sender->credit_limit, (uint64_t)bytes + NN_CREDIT_EXTRA_BYTES);
@@ -405,6 +412,17 @@ NN_PRIVATE void nn_session_lost(nn_session* session, const nn_contents* contents
     }
 }
 
+NN_PRIVATE void nn_session_doubted(nn_session* session, const nn_contents* contents)
+{
+    for (unsigned i = 0; i < contents->count; i++) {
+        const nn_sent_frame* frame = &contents->frames[i];
+        nn_channel_send* sender = frame->kind == NN_SENT_MESSAGES ? session_sender_of(session, frame) : NULL;
+        if (!sender) continue;
+        nn_channel_send_doubted(sender, frame->id, frame->value);
+        nn_session_refresh(session, sender);
+    }
+}
+
 NN_PRIVATE void nn_session_begin(nn_session* session, bool ordered)
 {
     session->ordered = ordered;
@@ -526,6 +544,7 @@ NN_PRIVATE size_t nn_session_memory_bytes(const nn_session* session)
         if (receiver->ring) bytes += receiver->capacity * sizeof *receiver->ring;
         if (receiver->bits) bytes += receiver->capacity / 8;
     }
-    for (const nn_delivery* at = session->delivered.first; at; at = at->next) bytes += at->capacity;
+    const nn_delivery* last = session->delivered.last;
+    for (const nn_delivery* at = last; at; at = at->next == last ? NULL : at->next) bytes += at->capacity;
     return bytes;
 }

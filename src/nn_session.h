@@ -80,11 +80,12 @@ typedef struct nn_session {
     bool holds_reliable; /* since the carrier changed, until the peer's RECEIVED */
     bool received_due;   /* RECEIVED must be written (carrier changed, or lost) */
     bool peer_decompresses;
+    bool has_peer_windows;                     /* they are known: reliable messages may leave */
     uint8_t next_channels[NN_SESSION_CLASSES]; /* of each class: where its round robin goes on */
     int32_t deficits[NN_SESSION_CLASSES];
     const nn_source* sources;       /* NULL, or NN_SOURCES of them */
     void* source_user;              /* of all */
-    uint32_t* peer_windows;         /* NULL, or channel_count entries */
+    uint32_t* peer_windows;         /* NULL: the peer's windows are as ours; else channel_count entries */
     nn_copies* copies;              /* redundancy; NULL until used */
     uint64_t carrier_bytes_written; /* ordered: since the carrier began */
     uint64_t carrier_bytes_received;
@@ -169,6 +170,9 @@ NN_PRIVATE bool nn_session_is_unreliable(const nn_session* session, uint8_t type
 NN_PRIVATE void nn_session_acked(nn_session* session, const nn_contents* contents, uint64_t now_us);
 NN_PRIVATE void nn_session_lost(nn_session* session, const nn_contents* contents, uint64_t now_us);
 
+/* nn_session_doubted - neither a packet nor the next, which repeats its messages, seem to have come (nn_recovery_doubt). */
+NN_PRIVATE void nn_session_doubted(nn_session* session, const nn_contents* contents);
+
 /* nn_session_write_received - RECEIVED now (ordered carriers; nn_session_write does it when due). False: no room. */
 NN_PRIVATE bool nn_session_write_received(nn_session* session, nn_writer* writer);
 
@@ -184,7 +188,7 @@ NN_PRIVATE bool nn_session_poll(nn_session* session, nn_session_event* out_event
 
 NN_INLINE bool nn_session_has_event(const nn_session* session)
 {
-    return session->delivered.first || session->writable;
+    return session->delivered.last || session->writable;
 }
 
 /* nn_session_control_bytes - queued on CONTROL, in flight or not. */

@@ -107,7 +107,7 @@ static void fuzz_acks(const uint8_t* data, size_t size)
     nn_recovery_init(&recovery, &alloc, &acks, &congestion, 1);
     for (uint32_t i = 0; i < 400; i++) {
         nn_contents contents;
-        contents.count = 0;
+        nn_contents_init(&contents);
         nn_contents_add(&contents, NN_SENT_STATE, 0, 0, i);
         if (nn_recovery_reserve(&recovery) != NECPNET_OK) break;
         nn_recovery_sent(&recovery, nn_recovery_next_number(&recovery), 100, true, &contents, now_us);

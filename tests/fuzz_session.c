@@ -46,7 +46,7 @@ static void fuzz_write(nn_session* session, bool lost)
 {
     uint8_t packet[1177];
     nn_contents contents;
-    contents.count = 0;
+    nn_contents_init(&contents);
     nn_writer writer = nn_writer_of(packet, sizeof packet);
     (void)nn_session_write(session, &writer, &contents, 0);
     if (lost) {

@@ -195,6 +195,7 @@ static void kit_lose(kit_world* world, int side)
     for (size_t i = from; i < link->sent_count; i++) {
         struct kit_sent* sent = &link->sent[i];
         if (sent->state != 0) continue;
+        if (kit_world_random(world, 100) == 0) nn_session_doubted(&world->sessions[side], &sent->contents);
         bool late = world->now_us > sent->sent_us + 120000 + world->jitter_us * 2;
         if (late || (i + 3 <= link->largest_acked && world->jitter_us == 0)) {
             sent->state = 2;

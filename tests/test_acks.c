@@ -39,7 +39,7 @@ static void acks_sender_begin(uint32_t count)
     memset(acks_told, 0, sizeof acks_told);
     for (uint32_t i = 0; i < count; i++) {
         nn_contents contents;
-        contents.count = 0;
+        nn_contents_init(&contents);
         nn_contents_add(&contents, NN_SENT_STATE, 0, 0, i);
         TEST_OK(nn_recovery_reserve(&acks_sender));
         nn_recovery_sent(&acks_sender, nn_recovery_next_number(&acks_sender), 100, true, &contents, 1000);
@@ -399,7 +399,7 @@ TEST(test_acks_largest_wraps_at_16_bits)
         memset(acks_told, 0, sizeof acks_told);
         for (uint32_t i = 0; i < 8; i++) {
             nn_contents contents;
-            contents.count = 0;
+            nn_contents_init(&contents);
             nn_contents_add(&contents, NN_SENT_STATE, 0, 0, i);
             TEST_OK(nn_recovery_reserve(&acks_sender));
             nn_recovery_sent(&acks_sender, wraps[w] - 4 + i, 100, true, &contents, 1000);

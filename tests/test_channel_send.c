@@ -48,7 +48,7 @@ static int channel_next(void)
     nn_writer writer = nn_writer_of(packet, sizeof packet);
     nn_contents contents;
     nn_message_packet message;
-    contents.count = 0;
+    nn_contents_init(&contents);
     memset(&message, 0, sizeof message);
     message.writer = &writer;
     message.contents = &contents;

@@ -389,7 +389,7 @@ TEST(test_connection_ids_run_out_and_come_round)
     nn_peer* peer = nn_server_find(net.server, first);
     TEST_CHECK(peer != NULL);
     uint32_t slot = peer->slot;
-    uint32_t last_id = peer->connection.local_id;
+    uint32_t last_id = peer->connection.udp->local_id;
     necpnet_client* client = net.clients[0].client;
     for (int round = 0; round < 12; round++) {
         TEST_OK(necpnet_client_disconnect(client, 0, NULL, 0));
@@ -406,8 +406,8 @@ TEST(test_connection_ids_run_out_and_come_round)
         TEST_NOT_EQUAL(next, first);
         peer = nn_server_find(net.server, next);
         TEST_CHECK(peer != NULL);
-        TEST_NOT_EQUAL(peer->connection.local_id, last_id);
-        last_id = peer->connection.local_id;
+        TEST_NOT_EQUAL(peer->connection.udp->local_id, last_id);
+        last_id = peer->connection.udp->local_id;
         first = next;
     }
     TEST_EQUAL(net.clients[1].disconnected, 0);

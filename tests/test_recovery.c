@@ -49,7 +49,7 @@ static void recovery_begin(uint64_t seed)
 static uint64_t recovery_send(uint32_t id, uint64_t now_us)
 {
     nn_contents contents;
-    contents.count = 0;
+    nn_contents_init(&contents);
     nn_contents_add(&contents, NN_SENT_STATE, 0, 0, id);
     TEST_OK(nn_recovery_reserve(&recovery_one));
     uint64_t number = nn_recovery_next_number(&recovery_one);
@@ -514,6 +514,72 @@ TEST(test_recovery_delivers_all_over_5_percent_loss_and_reordering)
         TEST_LESS(now, 5000000); /* 6 MB at 2 MB a second: loss has not throttled a 40 ms path */
         nn_recovery_reset(&recovery_one);
     }
+}
+
+static const nn_contents* recovery_doubted_contents[4];
+static uint32_t recovery_doubted_count;
+
+static void recovery_on_doubted(void* user, const nn_contents* contents)
+{
+    (void)user;
+    if (recovery_doubted_count < NN_COUNT(recovery_doubted_contents)) {
+        recovery_doubted_contents[recovery_doubted_count] = contents;
+    }
+    recovery_doubted_count++;
+}
+
+static void recovery_send_copied(uint16_t id, uint64_t now_us)
+{
+    nn_contents contents;
+    nn_contents_init(&contents);
+    nn_contents_add(&contents, NN_SENT_MESSAGES, 0, id, 1);
+    contents.is_copied = true;
+    TEST_OK(nn_recovery_reserve(&recovery_one));
+    nn_recovery_sent(&recovery_one, nn_recovery_next_number(&recovery_one), 100, true, &contents, now_us);
+}
+
+TEST(test_recovery_doubts_what_was_copied_once_when_no_ack_came_in_time)
+{
+    recovery_begin(1);
+    recovery_doubted_count = 0;
+    (void)recovery_send(0, 1000000);
+    TEST_OK(recovery_ack(0, 0, 0, 1050000));
+    TEST_EQUAL(nn_recovery_doubt_at_us(&recovery_one), NN_NEVER);
+    recovery_send_copied(1, 2000000);
+    recovery_send_copied(2, 2016000);
+    uint64_t at_us = nn_recovery_doubt_at_us(&recovery_one);
+    TEST_AT_LEAST(at_us, 2000000 + 50000 + NN_ACKS_DELAY_US_DEFAULT);
+    TEST_LESS(at_us, 2000000 + nn_recovery_probe_us(&recovery_one));
+    nn_recovery_doubt(&recovery_one, at_us - 1, recovery_on_doubted, NULL);
+    TEST_EQUAL(recovery_doubted_count, 0);
+    nn_recovery_doubt(&recovery_one, at_us, recovery_on_doubted, NULL);
+    TEST_EQUAL(recovery_doubted_count, 1);
+    TEST_EQUAL(recovery_doubted_contents[0]->frames[0].id, 1);
+    TEST_EQUAL(recovery_one.flight, 2); /* and stays so: nothing is lost yet */
+    TEST_EQUAL(recovery_one.packets_lost, 0);
+    TEST_EQUAL(nn_recovery_doubt_at_us(&recovery_one), at_us + 16000);
+    TEST_OK(recovery_ack(2, 2, 0, 2083000)); /* the second came: what was before it is lost or not by the usual rules */
+    TEST_EQUAL(nn_recovery_doubt_at_us(&recovery_one), NN_NEVER);
+    nn_recovery_doubt(&recovery_one, 9000000, recovery_on_doubted, NULL);
+    TEST_EQUAL(recovery_doubted_count, 1);
+    nn_recovery_reset(&recovery_one);
+}
+
+TEST(test_recovery_rests_when_nothing_is_in_flight_for_long)
+{
+    recovery_begin(1);
+    (void)recovery_send(0, 1000000);
+    nn_recovery_rest(&recovery_one, 90000000);
+    TEST_GREATER(nn_recovery_memory_bytes(&recovery_one), 0); /* in flight */
+    TEST_OK(recovery_ack(0, 0, 0, 1050000));
+    nn_recovery_rest(&recovery_one, 1000000 + NN_RECOVERY_REST_US - 1);
+    TEST_GREATER(nn_recovery_memory_bytes(&recovery_one), 0);
+    nn_recovery_rest(&recovery_one, 1000000 + NN_RECOVERY_REST_US);
+    TEST_EQUAL(nn_recovery_memory_bytes(&recovery_one), 0);
+    (void)recovery_send(0, 5000000);
+    TEST_OK(recovery_ack(1, 1, 0, 5050000));
+    TEST_EQUAL(recovery_one.packets_acked, 2);
+    nn_recovery_reset(&recovery_one);
 }
 
 TEST_MAIN

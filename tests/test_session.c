@@ -611,7 +611,7 @@ TEST(test_session_gives_sources_their_turn)
     TEST_EQUAL(nn_session_write(&world.sessions[0], &writer, &contents, 0), 1 + 1 + 1 + 2 + 2 + 64);
     TEST_EQUAL(contents.count, 2);
     TEST_EQUAL(left, 2);
-    contents.count = 0;
+    nn_contents_init(&contents);
     writer = nn_writer_of(packet, sizeof packet);
     TEST_EQUAL(nn_session_write(&world.sessions[0], &writer, &contents, 0), 1);
     TEST_EQUAL(contents.frames[0].kind, NN_SENT_STATE);

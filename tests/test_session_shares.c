@@ -69,7 +69,7 @@ TEST(test_session_shares_of_all_classes_are_16_8_8_4_4_2_and_nobody_starves)
         }
         uint8_t packet[1100];
         nn_contents contents;
-        contents.count = 0;
+        nn_contents_init(&contents);
         nn_writer writer = nn_writer_of(packet, sizeof packet);
         size_t waiting[4], low_before;
         for (int c = 0; c < 4; c++) waiting[c] = session->senders[c]->queue_messages;
@@ -111,7 +111,7 @@ TEST(test_session_critical_message_leaves_with_the_next_packet_whatever_waits)
             if (i == 0) TEST_OK(nn_session_send(session, 1, "fire", 4, NULL, 0));
             uint8_t packet[1100];
             nn_contents contents;
-            contents.count = 0;
+            nn_contents_init(&contents);
             nn_writer writer = nn_writer_of(packet, sizeof packet);
             TEST_HINT("round %d, packet %d", round, i);
             TEST_GREATER(nn_session_write(session, &writer, &contents, 0), 0);

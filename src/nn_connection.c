@@ -540,7 +540,8 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     case NN_FRAME_INPUT_ACK:
         read = nn_frame_read_input_ack(reader, &tick) && connection->settings->inputs &&
                nn_inputs_acked(connection->settings->inputs, tick);
-        if (read) connection->input_pending = nn_inputs_wait(connection->settings->inputs); /* not all fit into one packet */
+        if (read)
+            connection->input_pending = nn_inputs_wait(connection->settings->inputs); /* not all fit into one packet */
         break;
     case NN_FRAME_PATH_CHALLENGE:
         read = nn_frame_read_path(reader, &challenge) && nn_connection_is_udp(connection);

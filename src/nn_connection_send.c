@@ -54,9 +54,8 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
     }
     /* in every packet until the server has them; on an ordered transport once */
     bool wants_input = is_udp ? nn_connection_has_inputs(connection) : connection->input_pending;
-    uint32_t written = wants_input && !nn_contents_full(contents)
-                           ? nn_inputs_write(connection->settings->inputs, writer, !is_udp)
-                           : 0;
+    uint32_t written =
+        wants_input && !nn_contents_full(contents) ? nn_inputs_write(connection->settings->inputs, writer, !is_udp) : 0;
     if (written) {
         nn_contents_add(contents, NN_SENT_INPUT, 0, 0, 0);
         connection->input_pending = !is_udp && nn_inputs_wait(connection->settings->inputs);

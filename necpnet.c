@@ -1424,11 +1424,10 @@ NN_PRIVATE bool nn_base64_decode(const char* text, size_t text_bytes, bool url, 
 
 /* Embedded in the item that waits. */
 typedef struct nn_deadline {
-    uint64_t at_us;
     uint32_t place; /* 1-based place in the heap; 0 not waiting */
 } nn_deadline;
 
-/* A place in the heap. The time stands here as well: sifting then looks at no item but those that it moves. */
+/* A place in the heap. The time stands here: sifting then looks at no item but those that it moves. */
 typedef struct nn_deadlines_entry {
     uint64_t at_us;
     nn_deadline* deadline;
@@ -1449,6 +1448,9 @@ NN_PRIVATE necpnet_result nn_deadlines_reserve(nn_deadlines* deadlines, uint32_t
 
 /* nn_deadlines_set - insert, move, or (NN_NEVER) remove. Needs reserved room. */
 NN_PRIVATE void nn_deadlines_set(nn_deadlines* deadlines, nn_deadline* deadline, uint64_t at_us);
+
+/* nn_deadlines_at_us - of an item that waits; NN_NEVER. */
+NN_PRIVATE uint64_t nn_deadlines_at_us(const nn_deadlines* deadlines, const nn_deadline* deadline);
 
 /* nn_deadlines_next - the earliest time, or NN_NEVER. */
 NN_PRIVATE uint64_t nn_deadlines_next(const nn_deadlines* deadlines);
@@ -1493,10 +1495,9 @@ static void deadlines_place(nn_deadlines* deadlines, uint32_t index, const nn_de
     entry->deadline->place = index + 1;
 }
 
-static void deadlines_sift(nn_deadlines* deadlines, uint32_t index, nn_deadline* deadline)
+static void deadlines_sift(nn_deadlines* deadlines, uint32_t index, nn_deadlines_entry entry)
 {
     nn_deadlines_entry* heap = deadlines->heap;
-    nn_deadlines_entry entry = {deadline->at_us, deadline};
     while (index > 0) {
         uint32_t parent = (index - 1) / 2;
         if (heap[parent].at_us <= entry.at_us) break;
@@ -1519,19 +1520,23 @@ NN_PRIVATE void nn_deadlines_set(nn_deadlines* deadlines, nn_deadline* deadline,
     if (at_us == NN_NEVER) {
         if (deadline->place == 0) return;
         uint32_t index = deadline->place - 1;
-        nn_deadline* last = deadlines->heap[--deadlines->count].deadline;
+        nn_deadlines_entry last = deadlines->heap[--deadlines->count];
         deadline->place = 0;
-        deadline->at_us = NN_NEVER;
-        if (last != deadline) deadlines_sift(deadlines, index, last);
+        if (last.deadline != deadline) deadlines_sift(deadlines, index, last);
         return;
     }
-    deadline->at_us = at_us;
+    nn_deadlines_entry entry = {at_us, deadline};
     if (deadline->place == 0) {
         NN_ASSERT(deadlines->count < deadlines->capacity);
-        deadlines_sift(deadlines, deadlines->count++, deadline);
+        deadlines_sift(deadlines, deadlines->count++, entry);
     } else {
-        deadlines_sift(deadlines, deadline->place - 1, deadline);
+        deadlines_sift(deadlines, deadline->place - 1, entry);
     }
+}
+
+NN_PRIVATE uint64_t nn_deadlines_at_us(const nn_deadlines* deadlines, const nn_deadline* deadline)
+{
+    return deadline->place ? deadlines->heap[deadline->place - 1].at_us : NN_NEVER;
 }
 
 NN_PRIVATE uint64_t nn_deadlines_next(const nn_deadlines* deadlines)
@@ -2126,7 +2131,8 @@ typedef enum nn_suite {
     NN_SUITE_AES_256_GCM = 2        /* NIST SP 800-38D */
 } nn_suite;
 
-/* A key and what a suite has worked out from it. The nonce of a number is iv xor the number, big-endian in the last 8
+/* A key, in as few bytes as it can be kept: libsodium works its AES schedule out anew for each packet, in 17 ns of some 200,
+ * instead of keeping 512 bytes for every key of every connection. The nonce of a number is iv xor the number, big-endian in the last 8
  * bytes (RFC 9001 5.3); a number must never be sealed twice. */
 typedef struct nn_aead nn_aead;
 
@@ -2137,8 +2143,8 @@ struct nn_aead {
                  uint8_t* data, size_t bytes, const uint8_t tag[NN_AEAD_TAG_BYTES]);
     void (*release)(nn_aead* aead);
     nn_alloc* alloc;
-    size_t bytes; /* of the whole block */
-    uint32_t suite;
+    uint16_t bytes; /* of the whole block */
+    uint16_t suite;
     uint8_t iv[NN_AEAD_IV_BYTES];
 };
 
@@ -2271,7 +2277,7 @@ NN_PRIVATE necpnet_result nn_aead_create(nn_alloc* alloc, uint32_t suite, const 
 #endif
     if (result) return result;
     aead->alloc = alloc;
-    aead->suite = suite;
+    aead->suite = (uint16_t)suite;
     memcpy(aead->iv, iv, NN_AEAD_IV_BYTES);
     *out_aead = aead;
     return NECPNET_OK;
@@ -2394,7 +2400,7 @@ NN_PRIVATE uint32_t nn_aead_suites(void)
 
 typedef struct crypto_chacha {
     nn_aead base;
-    mbedtls_chachapoly_context context;
+    uint8_t key[NN_AEAD_KEY_BYTES];
 } crypto_chacha;
 
 typedef struct crypto_gcm {
@@ -2405,23 +2411,17 @@ typedef struct crypto_gcm {
 static void crypto_chacha_seal(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
                                uint8_t* data, size_t bytes, uint8_t* tag)
 {
-    crypto_chacha* chacha = (crypto_chacha*)aead;
-    int error =
-        mbedtls_chachapoly_encrypt_and_tag(&chacha->context, bytes, nonce, header, header_bytes, data, data, tag);
-    if (error) nn_wipe(data, bytes); /* cannot be; nothing in clear may leave */
-    NN_ASSERT(error == 0);
+    bool is_sealed =
+        nn_aead_mbedtls_chacha_seal(((const crypto_chacha*)aead)->key, nonce, header, header_bytes, data, bytes, tag);
+    if (!is_sealed) nn_wipe(data, bytes); /* cannot be; nothing in clear may leave */
+    NN_ASSERT(is_sealed);
 }
 
 static bool crypto_chacha_open(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
                                uint8_t* data, size_t bytes, const uint8_t* tag)
 {
-    crypto_chacha* chacha = (crypto_chacha*)aead;
-    return mbedtls_chachapoly_auth_decrypt(&chacha->context, bytes, nonce, header, header_bytes, tag, data, data) == 0;
-}
-
-static void crypto_chacha_release(nn_aead* aead)
-{
-    mbedtls_chachapoly_free(&((crypto_chacha*)aead)->context);
+    return nn_aead_mbedtls_chacha_open(((const crypto_chacha*)aead)->key, nonce, header, header_bytes, data, bytes,
+                                       tag);
 }
 
 static void crypto_gcm_seal(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
@@ -2451,15 +2451,9 @@ static necpnet_result crypto_chacha_create(nn_alloc* alloc, const uint8_t* key, 
 {
     crypto_chacha* chacha = (crypto_chacha*)nn_alloc_take(alloc, sizeof *chacha);
     if (!chacha) return NECPNET_ERR_OUT_OF_MEMORY;
-    mbedtls_chachapoly_init(&chacha->context);
-    if (mbedtls_chachapoly_setkey(&chacha->context, key)) {
-        mbedtls_chachapoly_free(&chacha->context);
-        nn_alloc_give(alloc, chacha, sizeof *chacha);
-        return NECPNET_ERR_INTERNAL;
-    }
+    memcpy(chacha->key, key, sizeof chacha->key);
     chacha->base.seal = crypto_chacha_seal;
     chacha->base.open = crypto_chacha_open;
-    chacha->base.release = crypto_chacha_release;
     chacha->base.bytes = sizeof *chacha;
     *out_aead = &chacha->base;
     return NECPNET_OK;
@@ -2693,50 +2687,37 @@ NN_PRIVATE necpnet_result nn_x25519_mbedtls(const necpnet_entropy* entropy, cons
 
 #include <sodium.h>
 
-/* A key of AES-256-GCM with its schedule, which wants 16 bytes of alignment wherever the allocator puts us. */
-typedef struct sodium_aes {
-    nn_aead base;
-    uint8_t room[sizeof(crypto_aead_aes256gcm_state) + 16];
-} sodium_aes;
-
-typedef struct sodium_chacha {
+typedef struct sodium_key {
     nn_aead base;
     uint8_t key[NN_AEAD_KEY_BYTES];
-} sodium_chacha;
-
-static crypto_aead_aes256gcm_state* sodium_aes_state(nn_aead* aead)
-{
-    uint8_t* room = ((sodium_aes*)aead)->room;
-    size_t over = (size_t)((uintptr_t)room & 15u);
-    return (crypto_aead_aes256gcm_state*)(void*)(room + (over ? 16 - over : 0));
-}
+} sodium_key;
 
 static void sodium_aes_seal(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
                             uint8_t* data, size_t bytes, uint8_t* tag)
 {
-    (void)crypto_aead_aes256gcm_encrypt_detached_afternm(data, tag, NULL, data, bytes, header, header_bytes, NULL,
-                                                         nonce, sodium_aes_state(aead));
+    (void)crypto_aead_aes256gcm_encrypt_detached(data, tag, NULL, data, bytes, header, header_bytes, NULL, nonce,
+                                                 ((const sodium_key*)aead)->key);
 }
 
 static bool sodium_aes_open(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
                             uint8_t* data, size_t bytes, const uint8_t* tag)
 {
-    return crypto_aead_aes256gcm_decrypt_detached_afternm(data, NULL, data, bytes, tag, header, header_bytes, nonce,
-                                                          sodium_aes_state(aead)) == 0;
+    return crypto_aead_aes256gcm_decrypt_detached(data, NULL, data, bytes, tag, header, header_bytes, nonce,
+                                                  ((const sodium_key*)aead)->key) == 0;
 }
 
 static void sodium_chacha_seal(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
                                uint8_t* data, size_t bytes, uint8_t* tag)
 {
     (void)crypto_aead_chacha20poly1305_ietf_encrypt_detached(data, tag, NULL, data, bytes, header, header_bytes, NULL,
-                                                             nonce, ((const sodium_chacha*)aead)->key);
+                                                             nonce, ((const sodium_key*)aead)->key);
 }
 
 static bool sodium_chacha_open(nn_aead* aead, const uint8_t* nonce, const uint8_t* header, size_t header_bytes,
                                uint8_t* data, size_t bytes, const uint8_t* tag)
 {
     return crypto_aead_chacha20poly1305_ietf_decrypt_detached(data, NULL, data, bytes, tag, header, header_bytes, nonce,
-                                                              ((const sodium_chacha*)aead)->key) == 0;
+                                                              ((const sodium_key*)aead)->key) == 0;
 }
 
 NN_PRIVATE bool nn_aead_sodium_has_aes(void)
@@ -2746,25 +2727,16 @@ NN_PRIVATE bool nn_aead_sodium_has_aes(void)
 
 NN_PRIVATE necpnet_result nn_aead_sodium_create(nn_alloc* alloc, uint32_t suite, const uint8_t* key, nn_aead** out_aead)
 {
-    if (sodium_init() < 0) return NECPNET_ERR_UNSUPPORTED;
-    if (suite == NN_SUITE_CHACHA20_POLY1305) {
-        sodium_chacha* chacha = (sodium_chacha*)nn_alloc_take(alloc, sizeof *chacha);
-        if (!chacha) return NECPNET_ERR_OUT_OF_MEMORY;
-        memcpy(chacha->key, key, sizeof chacha->key);
-        chacha->base.seal = sodium_chacha_seal;
-        chacha->base.open = sodium_chacha_open;
-        chacha->base.bytes = sizeof *chacha;
-        *out_aead = &chacha->base;
-        return NECPNET_OK;
-    }
-    if (suite != NN_SUITE_AES_256_GCM || !crypto_aead_aes256gcm_is_available()) return NECPNET_ERR_UNSUPPORTED;
-    sodium_aes* aes = (sodium_aes*)nn_alloc_take(alloc, sizeof *aes);
-    if (!aes) return NECPNET_ERR_OUT_OF_MEMORY;
-    (void)crypto_aead_aes256gcm_beforenm(sodium_aes_state(&aes->base), key);
-    aes->base.seal = sodium_aes_seal;
-    aes->base.open = sodium_aes_open;
-    aes->base.bytes = sizeof *aes;
-    *out_aead = &aes->base;
+    bool is_aes = suite == NN_SUITE_AES_256_GCM;
+    if (!is_aes && suite != NN_SUITE_CHACHA20_POLY1305) return NECPNET_ERR_UNSUPPORTED;
+    if (sodium_init() < 0 || (is_aes && !crypto_aead_aes256gcm_is_available())) return NECPNET_ERR_UNSUPPORTED;
+    sodium_key* kept = (sodium_key*)nn_alloc_take(alloc, sizeof *kept);
+    if (!kept) return NECPNET_ERR_OUT_OF_MEMORY;
+    memcpy(kept->key, key, sizeof kept->key);
+    kept->base.seal = is_aes ? sodium_aes_seal : sodium_chacha_seal;
+    kept->base.open = is_aes ? sodium_aes_open : sodium_chacha_open;
+    kept->base.bytes = sizeof *kept;
+    *out_aead = &kept->base;
     return NECPNET_OK;
 }
 
@@ -2817,7 +2789,7 @@ static void sodium_hmac(const crypto_auth_hmacsha256_state* keyed, const nn_span
     nn_wipe(&state, sizeof state);
 }
 
-static const uint8_t* sodium_key(const void* key)
+static const uint8_t* sodium_hmac_key(const void* key)
 {
     static const uint8_t none[1] = {0};
     return key ? (const uint8_t*)key : none;
@@ -2827,7 +2799,7 @@ NN_PRIVATE necpnet_result nn_hmac_sha256(const void* key, size_t key_bytes, cons
                                          uint8_t out[NN_SHA256_BYTES])
 {
     crypto_auth_hmacsha256_state keyed;
-    crypto_auth_hmacsha256_init(&keyed, sodium_key(key), key_bytes);
+    crypto_auth_hmacsha256_init(&keyed, sodium_hmac_key(key), key_bytes);
     sodium_hmac(&keyed, spans, span_count, out);
     nn_wipe(&keyed, sizeof keyed);
     return NECPNET_OK;
@@ -2837,7 +2809,7 @@ NN_PRIVATE necpnet_result nn_pbkdf2(const void* password, size_t password_bytes,
                                     uint32_t rounds, void* out, size_t out_bytes)
 {
     crypto_auth_hmacsha256_state keyed;
-    crypto_auth_hmacsha256_init(&keyed, sodium_key(password), password_bytes);
+    crypto_auth_hmacsha256_init(&keyed, sodium_hmac_key(password), password_bytes);
     uint32_t number = 0;
     for (size_t at = 0; at < out_bytes; at += NN_SHA256_BYTES) {
         number++;
@@ -4848,14 +4820,13 @@ NN_PRIVATE bool nn_packet_open(nn_aead* aead, uint8_t* data, size_t bytes, uint6
 #define NN_PHASES_H
 
 
-#define NN_PHASE_PACKETS_MAX (UINT64_C(1) << 23) /* sealed under one key: the limit of AES-GCM (RFC 9001 6.6) */
+#define NN_PHASE_PACKETS_MAX (UINT32_C(1) << 23) /* sealed under one key: the limit of AES-GCM (RFC 9001 6.6) */
 #define NN_PHASE_MS_DEFAULT 600000u
 
 typedef struct nn_phases {
-    nn_alloc* alloc;
-    uint32_t suite;
     uint32_t count; /* phases begun after the first; its lowest bit is the one in packets */
-    nn_aead* send;
+    uint32_t packets_max;
+    nn_aead* send; /* knows suite and allocator */
     nn_aead* receive;
     nn_aead* receive_old; /* of the phase before, for packets that were overtaken; NULL */
     nn_aead* send_next;   /* made when first wanted, both or neither */
@@ -4865,7 +4836,6 @@ typedef struct nn_phases {
     uint64_t old_until_us;  /* when receive_old goes; NN_NEVER until something came in this phase */
     uint64_t began_us;
     uint64_t interval_us;
-    uint64_t packets_max;
     uint8_t send_secret[NN_SECRET_BYTES]; /* of the newest keys made: the next ones, if there are */
     uint8_t receive_secret[NN_SECRET_BYTES];
 } nn_phases;
@@ -4875,8 +4845,7 @@ typedef struct nn_phases {
  *   keys         taken and wiped.
  *   interval_us  of a phase; it lasts longer while the peer has not acknowledged a packet of it.
  */
-NN_PRIVATE void nn_phases_init(nn_phases* phases, nn_alloc* alloc, nn_connection_keys* keys, uint64_t interval_us,
-                               uint64_t now_us);
+NN_PRIVATE void nn_phases_init(nn_phases* phases, nn_connection_keys* keys, uint64_t interval_us, uint64_t now_us);
 
 /* nn_phases_reset - wipe all keys; also of a zeroed struct. */
 NN_PRIVATE void nn_phases_reset(nn_phases* phases);
@@ -4906,12 +4875,9 @@ NN_PRIVATE bool nn_phases_open(nn_phases* phases, uint8_t* data, const nn_packet
 /* nn_phases - the keys of one connection's packets, phase after phase. */
 
 
-NN_PRIVATE void nn_phases_init(nn_phases* phases, nn_alloc* alloc, nn_connection_keys* keys, uint64_t interval_us,
-                               uint64_t now_us)
+NN_PRIVATE void nn_phases_init(nn_phases* phases, nn_connection_keys* keys, uint64_t interval_us, uint64_t now_us)
 {
     memset(phases, 0, sizeof *phases);
-    phases->alloc = alloc;
-    phases->suite = keys->suite;
     phases->send = keys->send;
     phases->receive = keys->receive;
     phases->old_until_us = NN_NEVER;
@@ -4940,12 +4906,14 @@ static bool phases_prepare(nn_phases* phases)
     uint8_t send_secret[NN_SECRET_BYTES], receive_secret[NN_SECRET_BYTES];
     nn_aead* send = NULL;
     nn_aead* receive = NULL;
+    nn_alloc* alloc = phases->send->alloc;
+    uint32_t suite = phases->send->suite;
     memcpy(send_secret, phases->send_secret, NN_SECRET_BYTES);
     memcpy(receive_secret, phases->receive_secret, NN_SECRET_BYTES);
-    necpnet_result result = nn_key_next_phase(phases->suite, send_secret);
-    if (!result) result = nn_key_next_phase(phases->suite, receive_secret);
-    if (!result) result = nn_key_packet(phases->alloc, phases->suite, send_secret, &send);
-    if (!result) result = nn_key_packet(phases->alloc, phases->suite, receive_secret, &receive);
+    necpnet_result result = nn_key_next_phase(suite, send_secret);
+    if (!result) result = nn_key_next_phase(suite, receive_secret);
+    if (!result) result = nn_key_packet(alloc, suite, send_secret, &send);
+    if (!result) result = nn_key_packet(alloc, suite, receive_secret, &receive);
     if (result) {
         nn_aead_destroy(send);
     } else {
@@ -8676,8 +8644,16 @@ typedef struct nn_sent_frame {
 
 typedef struct nn_contents {
     uint8_t count;
+    bool is_copied; /* it holds a reliable message that the next packet repeats: see nn_recovery_doubt */
     nn_sent_frame frames[NN_CONTENTS_FRAMES_MAX]; /* the first count are set */
 } nn_contents;
+
+/* nn_contents_init - nothing yet. */
+NN_INLINE void nn_contents_init(nn_contents* contents)
+{
+    contents->count = 0;
+    contents->is_copied = false;
+}
 
 /* nn_contents_full - whether nothing more may be recorded. NULL (ordered transport) is never full. */
 NN_INLINE bool nn_contents_full(const nn_contents* contents)
@@ -9873,6 +9849,7 @@ NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us,
 #define NN_RECOVERY_PERSISTENT_PROBES 3u
 #define NN_RECOVERY_ACK_REQUEST_PACKETS 64u /* at least so often a packet asks for an ACK */
 #define NN_RECOVERY_HURRY_PACKETS 8u        /* after a loss so many want their ACK soon */
+#define NN_RECOVERY_REST_US 3000000u        /* beyond the longest probe timeout: no late ACK is awaited */
 #define NN_RECOVERY_SKIPS 4u                /* skipped packet numbers remembered */
 
 typedef struct nn_recovery_packet nn_recovery_packet;
@@ -9913,6 +9890,7 @@ typedef struct nn_recovery {
     uint8_t large_lost; /* large packets lost in a row, none acknowledged since; saturates; the owner may set it to 0 */
     uint8_t hurry;      /* packets left of NN_RECOVERY_HURRY_PACKETS */
     bool large_came;    /* one was acknowledged by the ACK being read */
+    bool has_copied;    /* one in flight is_copied, perhaps, and was not doubted */
     bool has_rtt;
 } nn_recovery;
 
@@ -9926,6 +9904,10 @@ NN_PRIVATE void nn_recovery_init(nn_recovery* recovery, nn_alloc* alloc, nn_acks
 
 /* nn_recovery_reset - give the memory back; contents in flight are forgotten without a call. */
 NN_PRIVATE void nn_recovery_reset(nn_recovery* recovery);
+
+/* nn_recovery_rest - give the memory back if nothing is in flight and nothing that wants an ACK has left for
+ * NN_RECOVERY_REST_US. */
+NN_PRIVATE void nn_recovery_rest(nn_recovery* recovery, uint64_t now_us);
 
 /* nn_recovery_seed_rtt - a round trip known from the handshake. */
 NN_PRIVATE void nn_recovery_seed_rtt(nn_recovery* recovery, uint64_t rtt_us, uint64_t now_us);
@@ -9977,6 +9959,13 @@ NN_PRIVATE uint64_t nn_recovery_deadline_us(const nn_recovery* recovery);
  */
 NN_PRIVATE uint32_t nn_recovery_on_deadline(nn_recovery* recovery, uint64_t now_us, nn_recovery_function lost,
                                             void* user);
+
+/* nn_recovery_doubt - of the packets whose messages the next one repeats (nn_contents.is_copied): those of which no ACK has
+ * come so long after that one was due, nor of any later packet. Had one of the two arrived there would be one, unless it got
+ * lost: the messages are sent again before the loss is certain, once. Nothing else changes: the packets stay in flight, and
+ * come back through `acked` and `lost` as ever. nn_recovery_doubt_at_us - when the next is due; NN_NEVER. */
+NN_PRIVATE void nn_recovery_doubt(nn_recovery* recovery, uint64_t now_us, nn_recovery_function doubted, void* user);
+NN_PRIVATE uint64_t nn_recovery_doubt_at_us(const nn_recovery* recovery);
 
 /* nn_recovery_lose_all - give everything in flight to `lost` and forget it (another path or transport goes on). */
 NN_PRIVATE void nn_recovery_lose_all(nn_recovery* recovery, nn_recovery_function lost, void* user);
@@ -10107,6 +10096,13 @@ NN_PRIVATE void nn_recovery_reset(nn_recovery* recovery)
     recovery->ring = NULL;
     recovery->capacity = recovery->first = recovery->count = recovery->flight = recovery->flight_soon = 0;
     recovery->loss_at_us = NN_NEVER;
+}
+
+NN_PRIVATE void nn_recovery_rest(nn_recovery* recovery, uint64_t now_us)
+{
+    if (recovery->ring && recovery->flight == 0 && now_us - recovery->eliciting_at_us >= NN_RECOVERY_REST_US) {
+        nn_recovery_reset(recovery);
+    }
 }
 
 NN_PRIVATE size_t nn_recovery_memory_bytes(const nn_recovery* recovery)
@@ -10252,9 +10248,11 @@ NN_PRIVATE void nn_recovery_sent(nn_recovery* recovery, uint64_t number, uint32_
     packet->bytes = bytes;
     packet->state = RECOVERY_SENT;
     packet->later = false;
-    packet->contents.count = 0;
+    nn_contents_init(&packet->contents);
     if (contents) {
         packet->contents.count = contents->count;
+        packet->contents.is_copied = contents->is_copied;
+        if (contents->is_copied) recovery->has_copied = true;
         nn_copy(packet->contents.frames, contents->frames, contents->count * sizeof contents->frames[0]);
     }
     recovery->flight++;
@@ -10465,6 +10463,40 @@ NN_PRIVATE uint64_t nn_recovery_deadline_us(const nn_recovery* recovery)
 {
     if (recovery->loss_at_us != NN_NEVER) return recovery->loss_at_us;
     return recovery->flight ? recovery_probe_at(recovery) : NN_NEVER;
+}
+
+/* The oldest that may be doubted: later than all that is acknowledged. */
+static nn_recovery_packet* recovery_next_copied(const nn_recovery* recovery)
+{
+    if (!recovery->has_copied) return NULL;
+    uint64_t from = recovery->largest_acked == RECOVERY_NONE ? 0 : recovery->largest_acked + 1;
+    for (uint32_t i = recovery_find(recovery, from); i < recovery->count; i++) {
+        nn_recovery_packet* packet = recovery_at(recovery, i);
+        if (packet->state == RECOVERY_SENT && packet->contents.is_copied) return packet;
+    }
+    return NULL;
+}
+
+static uint64_t recovery_doubt_delay(const nn_recovery* recovery)
+{
+    uint64_t variance = nn_max_u64((uint64_t)recovery->rtt_variance_us * 2, NN_RECOVERY_GRANULARITY_US);
+    return recovery->rtt_us + variance + recovery->peer_delay_us;
+}
+
+NN_PRIVATE uint64_t nn_recovery_doubt_at_us(const nn_recovery* recovery)
+{
+    const nn_recovery_packet* packet = recovery_next_copied(recovery);
+    return packet && recovery->has_rtt ? packet->sent_at_us + recovery_doubt_delay(recovery) : NN_NEVER;
+}
+
+NN_PRIVATE void nn_recovery_doubt(nn_recovery* recovery, uint64_t now_us, nn_recovery_function doubted, void* user)
+{
+    while (now_us >= nn_recovery_doubt_at_us(recovery)) {
+        nn_recovery_packet* packet = recovery_next_copied(recovery);
+        packet->contents.is_copied = false;
+        doubted(user, &packet->contents);
+    }
+    if (!recovery_next_copied(recovery)) recovery->has_copied = false;
 }
 
 NN_PRIVATE uint32_t nn_recovery_on_deadline(nn_recovery* recovery, uint64_t now_us, nn_recovery_function lost,
@@ -11522,14 +11554,14 @@ NN_PRIVATE void nn_writes_lost(nn_writes* writes, uint32_t frame)
 #define NN_STATISTICS_H
 
 
-#define NN_RATE_SLOTS 8u
-#define NN_RATE_SLOT_US 125000u /* 8 slots are a second */
+#define NN_RATE_SLOTS 4u
+#define NN_RATE_SLOT_US 250000u /* 4 slots are a second */
 #define NN_LOSS_PACKETS 256u
 
 /* Bytes a second, counted over the last second. */
 typedef struct nn_rate {
-    uint64_t slot;     /* number of the newest slot: time / NN_RATE_SLOT_US */
-    uint64_t first_us; /* time of the first add; 0 none */
+    uint32_t slot;  /* number of the newest slot: 1 + time / NN_RATE_SLOT_US; 0: nothing was ever added */
+    uint32_t first; /* that of the first add */
     uint32_t bytes[NN_RATE_SLOTS];
 } nn_rate;
 
@@ -11539,9 +11571,9 @@ NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t now_us);
 /* Fates of the last 256 packets. */
 typedef struct nn_loss {
     uint64_t bits[NN_LOSS_PACKETS / 64]; /* 1: lost */
-    uint32_t at;
-    uint32_t count;
-    uint32_t lost;
+    uint16_t at;
+    uint16_t count;
+    uint16_t lost;
 } nn_loss;
 
 NN_PRIVATE void nn_loss_add(nn_loss* loss, bool lost);
@@ -11564,25 +11596,27 @@ NN_PRIVATE uint32_t nn_jitter_us(const nn_jitter* jitter);
 /* ---- begin src/nn_statistics.c ----------------------------------------------------------------------------------- */
 /* nn_statistics - smoothed figures. */
 
+static uint32_t statistics_slot(uint64_t now_us)
+{
+    return (uint32_t)(now_us / NN_RATE_SLOT_US) + 1;
+}
+
 /* Clear the slots that time has passed over. */
-static void statistics_advance(nn_rate* rate, uint64_t slot)
+static void statistics_advance(nn_rate* rate, uint32_t slot)
 {
     if (slot <= rate->slot) return;
     if (slot - rate->slot >= NN_RATE_SLOTS) {
         memset(rate->bytes, 0, sizeof rate->bytes);
     } else {
-        for (uint64_t at = rate->slot + 1; at <= slot; at++) rate->bytes[at % NN_RATE_SLOTS] = 0;
+        for (uint32_t at = rate->slot + 1; at <= slot; at++) rate->bytes[at % NN_RATE_SLOTS] = 0;
     }
     rate->slot = slot;
 }
 
 NN_PRIVATE void nn_rate_add(nn_rate* rate, size_t bytes, uint64_t now_us)
 {
-    uint64_t slot = now_us / NN_RATE_SLOT_US;
-    if (rate->first_us == 0) {
-        rate->first_us = nn_max_u64(now_us, 1);
-        rate->slot = slot;
-    }
+    uint32_t slot = statistics_slot(now_us);
+    if (rate->slot == 0) rate->first = rate->slot = slot;
     statistics_advance(rate, slot);
     uint32_t* at = &rate->bytes[rate->slot % NN_RATE_SLOTS];
     uint64_t sum = (uint64_t)*at + bytes;
@@ -11591,16 +11625,17 @@ NN_PRIVATE void nn_rate_add(nn_rate* rate, size_t bytes, uint64_t now_us)
 
 NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t now_us)
 {
-    if (rate->first_us == 0) return 0;
-    uint64_t slot = nn_max_u64(now_us / NN_RATE_SLOT_US, rate->slot);
+    if (rate->slot == 0) return 0;
+    uint32_t slot = statistics_slot(now_us) > rate->slot ? statistics_slot(now_us) : rate->slot;
     uint64_t sum = 0;
-    for (uint64_t back = 0; back < NN_RATE_SLOTS && back <= rate->slot; back++) {
+    for (uint32_t back = 0; back < NN_RATE_SLOTS && back < rate->slot; back++) {
         if (slot - (rate->slot - back) < NN_RATE_SLOTS) sum += rate->bytes[(rate->slot - back) % NN_RATE_SLOTS];
     }
     /* The newest slot is not over yet, and right after the beginning there is less than a second to look at. */
-    uint64_t begin = slot >= NN_RATE_SLOTS - 1 ? (slot - (NN_RATE_SLOTS - 1)) * NN_RATE_SLOT_US : 0;
-    begin = nn_max_u64(begin, rate->first_us);
-    uint64_t span = now_us > begin ? now_us - begin : 0;
+    uint32_t begin = slot > NN_RATE_SLOTS ? slot - (NN_RATE_SLOTS - 1) : 1;
+    if (begin < rate->first) begin = rate->first;
+    uint64_t begin_us = (uint64_t)(begin - 1) * NN_RATE_SLOT_US;
+    uint64_t span = now_us > begin_us ? now_us - begin_us : 0;
     return (uint32_t)nn_min_u64(sum * 1000000u / nn_max_u64(span, NN_RATE_SLOT_US), UINT32_MAX);
 }
 
@@ -11619,7 +11654,7 @@ NN_PRIVATE void nn_loss_add(nn_loss* loss, bool lost)
     } else {
         *word &= ~bit;
     }
-    loss->at = (loss->at + 1) % NN_LOSS_PACKETS;
+    loss->at = (uint16_t)((loss->at + 1u) % NN_LOSS_PACKETS);
 }
 
 NN_PRIVATE uint32_t nn_loss_ppm(const nn_loss* loss)
@@ -11965,8 +12000,7 @@ typedef struct nn_delivery {
 #define NN_DELIVERY_NO_NAME UINT32_MAX
 
 typedef struct nn_delivery_list {
-    nn_delivery* first;
-    nn_delivery* last;
+    nn_delivery* last; /* its next is the first; NULL: empty */
 } nn_delivery_list;
 
 NN_INLINE uint8_t* nn_delivery_body(nn_delivery* delivery)
@@ -11976,23 +12010,21 @@ NN_INLINE uint8_t* nn_delivery_body(nn_delivery* delivery)
 
 NN_INLINE void nn_delivery_append(nn_delivery_list* list, nn_delivery* delivery)
 {
-    delivery->next = NULL;
-    if (list->last) {
-        list->last->next = delivery;
-    } else {
-        list->first = delivery;
-    }
+    delivery->next = list->last ? list->last->next : delivery;
+    if (list->last) list->last->next = delivery;
     list->last = delivery;
 }
 
 NN_INLINE nn_delivery* nn_delivery_pop(nn_delivery_list* list)
 {
-    nn_delivery* delivery = list->first;
-    if (delivery) {
-        list->first = delivery->next;
-        if (!list->first) list->last = NULL;
+    if (!list->last) return NULL;
+    nn_delivery* first = list->last->next;
+    if (first == list->last) {
+        list->last = NULL;
+    } else {
+        list->last->next = first->next;
     }
-    return delivery;
+    return first;
 }
 
 /* nn_delivery_take - a delivery with room for a body; charged when memory is given (NULL: a receipt). NULL when out of
@@ -12390,6 +12422,9 @@ NN_PRIVATE void nn_channel_send_copy(nn_channel_send* channel, nn_message_packet
 NN_PRIVATE void nn_channel_send_acked(nn_channel_send* channel, uint16_t id, uint32_t count,
                                       nn_delivery_list* receipts);
 NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint32_t count);
+/* nn_channel_send_doubted - of a redundant channel: send them again, though the packets that carry them may yet be
+ * acknowledged or told lost. */
+NN_PRIVATE void nn_channel_send_doubted(nn_channel_send* channel, uint16_t id, uint32_t count);
 NN_PRIVATE void nn_channel_send_fragment_acked(nn_channel_send* channel, uint16_t id, uint32_t value,
                                                nn_delivery_list* receipts);
 NN_PRIVATE void nn_channel_send_fragment_lost(nn_channel_send* channel, uint16_t id, uint32_t value);
@@ -12682,6 +12717,7 @@ static void channel_add_copy(const nn_channel_send* channel, nn_message_packet* 
     copy->payload = nn_payload_acquire(payload);
     copy->id = id;
     copy->channel = channel->index;
+    if (packet->contents && nn_channel_is_reliable(channel->config->mode)) packet->contents->is_copied = true;
 }
 
 static void channel_drop_fresh(nn_channel_send* channel)
@@ -12901,22 +12937,37 @@ NN_PRIVATE void nn_channel_send_acked(nn_channel_send* channel, uint16_t id, uin
     }
 }
 
+/* A message in flight is to be sent again. */
+static void channel_lose(nn_channel_send* channel, uint16_t id)
+{
+    nn_send_entry* entry = channel_entry(channel, id);
+    if (entry->state != NN_SEND_IN_FLIGHT) return;
+    if (NN_UNLIKELY(channel->cuts) && channel_find_cut(channel, id)) return;
+    entry->state = NN_SEND_LOST;
+    channel->waits = false;
+    /* the one it stood at may have arrived after all, while others behind it are still lost */
+    if (!nn_channel_send_in_range(channel, channel->lost_scan)) channel->lost_scan = channel->first;
+    if (channel->lost_count++ == 0 ||
+        (uint16_t)(id - channel->first) < (uint16_t)(channel->lost_scan - channel->first)) {
+        channel->lost_scan = id;
+    }
+}
+
 NN_PRIVATE void nn_channel_send_lost(nn_channel_send* channel, uint16_t id, uint32_t count)
 {
     for (; count > 0; count--, id++) {
         if (!nn_channel_send_in_range(channel, id)) continue;
         nn_send_entry* entry = channel_entry(channel, id);
         if (entry->in_flight > 0) entry->in_flight--;
-        if (entry->state != NN_SEND_IN_FLIGHT || entry->in_flight > 0) continue;
-        if (NN_UNLIKELY(channel->cuts) && channel_find_cut(channel, id)) continue;
-        entry->state = NN_SEND_LOST;
-        channel->waits = false;
-        /* the one it stood at may have arrived after all, while others behind it are still lost */
-        if (!nn_channel_send_in_range(channel, channel->lost_scan)) channel->lost_scan = channel->first;
-        if (channel->lost_count++ == 0 ||
-            (uint16_t)(id - channel->first) < (uint16_t)(channel->lost_scan - channel->first)) {
-            channel->lost_scan = id;
-        }
+        if (entry->in_flight == 0) channel_lose(channel, id);
+    }
+}
+
+NN_PRIVATE void nn_channel_send_doubted(nn_channel_send* channel, uint16_t id, uint32_t count)
+{
+    if (!channel->config->redundancy) return;
+    for (; count > 0; count--, id++) {
+        if (nn_channel_send_in_range(channel, id)) channel_lose(channel, id);
     }
 }
 
@@ -13658,10 +13709,9 @@ NN_PRIVATE void nn_channel_receive_interrupt(nn_channel_receive* channel)
 
 /* An external writer that takes turns with the channels. */
 typedef struct nn_source {
-    bool (*ready)(void* user, uint64_t now_us);
+    bool (*ready)(void* user, uint64_t now_us); /* NULL: there is none of this kind */
     /* Whole frames, each with its own length or end; leaves the writer unfailed; whether it wrote anything. */
     bool (*write)(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us);
-    void* user;
 } nn_source;
 
 typedef enum nn_source_kind {
@@ -13695,15 +13745,10 @@ typedef struct nn_session_event {
     uint64_t receipt;
 } nn_session_event;
 
-typedef struct nn_session_class {
-    int32_t deficit;
-    uint8_t next_channel; /* where its round robin goes on */
-} nn_session_class;
-
 #define NN_SESSION_CLASSES 6 /* critical, voice, high, state, normal, low */
 
 typedef struct nn_session {
-    nn_session_config config;
+    const nn_session_config* config;
     nn_channel_send** senders;      /* NULL, or channel_count + 1 entries (the last: control), each NULL or live */
     nn_channel_receive** receivers; /* the same */
     nn_delivery_list delivered;     /* messages and receipts to be polled */
@@ -13719,9 +13764,12 @@ typedef struct nn_session {
     bool holds_reliable; /* since the carrier changed, until the peer's RECEIVED */
     bool received_due;   /* RECEIVED must be written (carrier changed, or lost) */
     bool peer_decompresses;
-    nn_session_class classes[NN_SESSION_CLASSES];
-    nn_source sources[NN_SOURCES];
-    uint32_t* peer_windows;         /* NULL, or channel_count entries */
+    bool has_peer_windows;                     /* they are known: reliable messages may leave */
+    uint8_t next_channels[NN_SESSION_CLASSES]; /* of each class: where its round robin goes on */
+    int32_t deficits[NN_SESSION_CLASSES];
+    const nn_source* sources;       /* NULL, or NN_SOURCES of them */
+    void* source_user;              /* of all */
+    uint32_t* peer_windows;         /* NULL: the peer's windows are as ours; else channel_count entries */
     nn_copies* copies;              /* redundancy; NULL until used */
     uint64_t carrier_bytes_written; /* ordered: since the carrier began */
     uint64_t carrier_bytes_received;
@@ -13733,10 +13781,11 @@ typedef struct nn_session {
     uint32_t peer_state_tick; /* as of the peer's last RECEIVED */
     size_t queue_bytes;
     uint32_t silent_bytes; /* of the last nn_session_write: voice, which wants no ACK */
-    uint64_t outstanding;  /* reliable messages queued or unacknowledged, control included */
+    uint32_t outstanding;  /* reliable messages queued or unacknowledged, control included */
 } nn_session;
 
-/* nn_session_init - nothing allocated yet. nn_session_reset - release everything; init before use again. */
+/* nn_session_init - nothing allocated yet; the config is borrowed until reset. nn_session_reset - release everything, also of a zeroed
+ * struct; init before use again. */
 NN_PRIVATE void nn_session_init(nn_session* session, const nn_session_config* config);
 NN_PRIVATE void nn_session_reset(nn_session* session);
 
@@ -13752,7 +13801,8 @@ NN_PRIVATE necpnet_result nn_session_set_peer_window(nn_session* session, int ch
 /* nn_session_set_peer_decompresses - whether the peer's features have LZ4; false after init. */
 NN_PRIVATE void nn_session_set_peer_decompresses(nn_session* session, bool decompresses);
 
-NN_PRIVATE void nn_session_set_source(nn_session* session, nn_source_kind kind, nn_source source);
+/* nn_session_set_sources - NN_SOURCES of them, borrowed; NULL: none. */
+NN_PRIVATE void nn_session_set_sources(nn_session* session, const nn_source* sources, void* user);
 
 /* nn_session_send - results as necpnet_client_send_with without ERR_NOT_CONNECTED; options may be NULL. */
 NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, const void* data, size_t bytes,
@@ -13804,6 +13854,9 @@ NN_PRIVATE bool nn_session_is_unreliable(const nn_session* session, uint8_t type
 NN_PRIVATE void nn_session_acked(nn_session* session, const nn_contents* contents, uint64_t now_us);
 NN_PRIVATE void nn_session_lost(nn_session* session, const nn_contents* contents, uint64_t now_us);
 
+/* nn_session_doubted - neither a packet nor the next, which repeats its messages, seem to have come (nn_recovery_doubt). */
+NN_PRIVATE void nn_session_doubted(nn_session* session, const nn_contents* contents);
+
 /* nn_session_write_received - RECEIVED now (ordered carriers; nn_session_write does it when due). False: no room. */
 NN_PRIVATE bool nn_session_write_received(nn_session* session, nn_writer* writer);
 
@@ -13819,7 +13872,7 @@ NN_PRIVATE bool nn_session_poll(nn_session* session, nn_session_event* out_event
 
 NN_INLINE bool nn_session_has_event(const nn_session* session)
 {
-    return session->delivered.first || session->writable;
+    return session->delivered.last || session->writable;
 }
 
 /* nn_session_control_bytes - queued on CONTROL, in flight or not. */
@@ -13887,24 +13940,24 @@ static const necpnet_channel_config session_control_config = {
 /* The table index of CONTROL, behind the application's channels. */
 static int session_control(const nn_session* session)
 {
-    return session->config.channel_count;
+    return session->config->channel_count;
 }
 
 static size_t session_table_bytes(const nn_session* session)
 {
-    return (size_t)(session->config.channel_count + 1) * sizeof(void*);
+    return (size_t)(session->config->channel_count + 1) * sizeof(void*);
 }
 
 static const necpnet_channel_config* session_channel_config(const nn_session* session, int index)
 {
-    return index == session_control(session) ? &session_control_config : &session->config.channels[index];
+    return index == session_control(session) ? &session_control_config : &session->config->channels[index];
 }
 
 NN_PRIVATE void nn_session_init(nn_session* session, const nn_session_config* config)
 {
     NN_ASSERT(config->channel_count >= 1 && config->channel_count <= NECPNET_CHANNELS_MAX);
     memset(session, 0, sizeof *session);
-    session->config = *config;
+    session->config = config;
     session->received_since_us = NN_NEVER;
 }
 
@@ -13917,7 +13970,7 @@ static void session_clear_copies(nn_session* session)
 
 NN_PRIVATE void nn_session_discard(nn_session* session)
 {
-    nn_alloc* alloc = session->config.alloc;
+    nn_alloc* alloc = session->config->alloc;
     for (int i = 0; i <= session_control(session); i++) {
         if (session->senders) nn_channel_send_destroy(session->senders[i]);
         if (session->receivers) nn_channel_receive_destroy(session->receivers[i]);
@@ -13927,7 +13980,7 @@ NN_PRIVATE void nn_session_discard(nn_session* session)
     session->senders = NULL;
     session->receivers = NULL;
     session_clear_copies(session);
-    if (session->copies) nn_blocks_give(session->config.blocks, session->copies, session->copies->capacity);
+    if (session->copies) nn_blocks_give(session->config->blocks, session->copies, session->copies->capacity);
     session->copies = NULL;
     session->ready = session->writable = session->credit_due = session->received_dirty = 0;
     session->control_ready = session->control_credit_due = session->control_received_dirty = false;
@@ -13939,8 +13992,9 @@ NN_PRIVATE void nn_session_discard(nn_session* session)
 
 NN_PRIVATE void nn_session_reset(nn_session* session)
 {
-    nn_blocks* blocks = session->config.blocks;
-    nn_receive_memory* memory = session->config.receive_memory;
+    if (!session->config) return; /* never initialised */
+    nn_blocks* blocks = session->config->blocks;
+    nn_receive_memory* memory = session->config->receive_memory;
     nn_session_discard(session);
     nn_delivery_clear(blocks, memory, &session->delivered);
     nn_delivery_clear(blocks, memory, &session->control);
@@ -13948,8 +14002,8 @@ NN_PRIVATE void nn_session_reset(nn_session* session)
     nn_delivery_give(blocks, memory, session->control_polled);
     session->polled = NULL;
     session->control_polled = NULL;
-    nn_alloc_give(session->config.alloc, session->peer_windows,
-                  (size_t)session->config.channel_count * sizeof *session->peer_windows);
+    nn_alloc_give(session->config->alloc, session->peer_windows,
+                  (size_t)session->config->channel_count * sizeof *session->peer_windows);
     session->peer_windows = NULL;
 }
 
@@ -13957,7 +14011,7 @@ NN_PRIVATE int nn_session_index(const nn_session* session, uint8_t byte)
 {
     if (byte == NN_CONTROL_CHANNEL) return session_control(session);
     int index = byte & NN_CHANNEL_BITS;
-    return index < session->config.channel_count ? index : -1;
+    return index < session->config->channel_count ? index : -1;
 }
 
 /* ---- senders --------------------------------------------------------------------------------------------------- */
@@ -13986,9 +14040,14 @@ NN_PRIVATE void nn_session_refresh(nn_session* session, nn_channel_send* sender)
     }
 }
 
+static uint32_t session_peer_window(const nn_session* session, int index)
+{
+    return session->peer_windows ? session->peer_windows[index] : session->config->channels[index].window_bytes;
+}
+
 static nn_channel_send* session_sender(nn_session* session, int index)
 {
-    nn_alloc* alloc = session->config.alloc;
+    nn_alloc* alloc = session->config->alloc;
     if (!session->senders) {
         session->senders = (nn_channel_send**)nn_alloc_take(alloc, session_table_bytes(session));
         if (!session->senders) return NULL;
@@ -13996,14 +14055,14 @@ static nn_channel_send* session_sender(nn_session* session, int index)
     if (session->senders[index]) return session->senders[index];
     bool control = index == session_control(session);
     const necpnet_channel_config* config = session_channel_config(session, index);
-    nn_channel_send* sender = nn_channel_send_create(session->config.blocks, config, (uint8_t)index,
+    nn_channel_send* sender = nn_channel_send_create(session->config->blocks, config, (uint8_t)index,
                                                      control ? NN_CONTROL_CHANNEL : (uint8_t)index);
     if (!sender) return NULL;
     sender->holds = session->holds_reliable && nn_channel_is_reliable(config->mode);
     if (control) {
         sender->credit_limit = (uint64_t)config->window_bytes + NN_CREDIT_EXTRA_BYTES;
-    } else if (session->peer_windows && session->peer_windows[index]) {
-        sender->credit_limit = (uint64_t)session->peer_windows[index] + NN_CREDIT_EXTRA_BYTES;
+    } else if (session->has_peer_windows && session_peer_window(session, index)) {
+        sender->credit_limit = (uint64_t)session_peer_window(session, index) + NN_CREDIT_EXTRA_BYTES;
     }
     session->senders[index] = sender;
     return sender;
@@ -14011,14 +14070,14 @@ static nn_channel_send* session_sender(nn_session* session, int index)
 
 NN_PRIVATE nn_channel_receive* nn_session_receiver(nn_session* session, int index)
 {
-    nn_alloc* alloc = session->config.alloc;
+    nn_alloc* alloc = session->config->alloc;
     if (!session->receivers) {
         session->receivers = (nn_channel_receive**)nn_alloc_take(alloc, session_table_bytes(session));
         if (!session->receivers) return NULL;
     }
     if (!session->receivers[index]) {
         session->receivers[index] = nn_channel_receive_create(
-            session->config.blocks, session->config.receive_memory, session_channel_config(session, index),
+            session->config->blocks, session->config->receive_memory, session_channel_config(session, index),
             (uint8_t)index, index == session_control(session) ? NN_CONTROL_CHANNEL : (uint8_t)index);
     }
     return session->receivers[index];
@@ -14026,16 +14085,18 @@ NN_PRIVATE nn_channel_receive* nn_session_receiver(nn_session* session, int inde
 
 NN_PRIVATE necpnet_result nn_session_set_peer_window(nn_session* session, int channel, uint32_t bytes)
 {
-    NN_ASSERT(channel >= 0 && channel < session->config.channel_count);
-    const necpnet_channel_config* config = &session->config.channels[channel];
+    NN_ASSERT(channel >= 0 && channel < session->config->channel_count);
+    const necpnet_channel_config* config = &session->config->channels[channel];
     if (!nn_channel_has_credit(config->mode)) return NECPNET_OK;
     if (bytes < config->message_bytes_max) return NECPNET_ERR_PROTOCOL;
-    if (!session->peer_windows) {
-        session->peer_windows = (uint32_t*)nn_alloc_take(session->config.alloc, (size_t)session->config.channel_count *
-                                                                                    sizeof *session->peer_windows);
+    if (!session->peer_windows && bytes != config->window_bytes) {
+        size_t count = (size_t)session->config->channel_count;
+        session->peer_windows = (uint32_t*)nn_alloc_take(session->config->alloc, count * sizeof *session->peer_windows);
         if (!session->peer_windows) return NECPNET_ERR_OUT_OF_MEMORY;
+        for (size_t i = 0; i < count; i++) session->peer_windows[i] = session->config->channels[i].window_bytes;
     }
-    session->peer_windows[channel] = bytes;
+    if (session->peer_windows) session->peer_windows[channel] = bytes;
+    session->has_peer_windows = true;
     nn_channel_send* sender = session->senders ? session->senders[channel] : NULL;
     if (sender) {
         sender->credit_limit = nn_max_u64(sender->credit_limit, (uint64_t)bytes + NN_CREDIT_EXTRA_BYTES);
@@ -14049,9 +14110,10 @@ NN_PRIVATE void nn_session_set_peer_decompresses(nn_session* session, bool decom
     session->peer_decompresses = decompresses;
 }
 
-NN_PRIVATE void nn_session_set_source(nn_session* session, nn_source_kind kind, nn_source source)
+NN_PRIVATE void nn_session_set_sources(nn_session* session, const nn_source* sources, void* user)
 {
-    session->sources[kind] = source;
+    session->sources = sources;
+    session->source_user = user;
 }
 
 NN_PRIVATE necpnet_result nn_session_check(const nn_session_config* config, int channel, const void* data, size_t bytes,
@@ -14095,7 +14157,7 @@ static necpnet_result session_queue_payload(nn_session* session, int channel, nn
     }
     if (sender->config->redundancy && !session->copies) {
         uint32_t capacity;
-        session->copies = (nn_copies*)nn_blocks_take(session->config.blocks, sizeof *session->copies, &capacity);
+        session->copies = (nn_copies*)nn_blocks_take(session->config->blocks, sizeof *session->copies, &capacity);
         if (!session->copies) return NECPNET_ERR_OUT_OF_MEMORY;
         session->copies->capacity = capacity;
         session->copies->count = 0;
@@ -14116,11 +14178,11 @@ NN_PRIVATE necpnet_result nn_session_send_payload(nn_session* session, int chann
 NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, const void* data, size_t bytes,
                                           const necpnet_send_options* options, uint64_t now_us)
 {
-    necpnet_result result = nn_session_check(&session->config, channel, data, bytes, options);
+    necpnet_result result = nn_session_check(session->config, channel, data, bytes, options);
     if (result) return result;
-    bool compress = session->config.channels[channel].compress && session->peer_decompresses;
+    bool compress = session->config->channels[channel].compress && session->peer_decompresses;
     nn_payload* payload =
-        nn_payload_create(session->config.blocks, data, bytes, options ? options->name : NULL, compress);
+        nn_payload_create(session->config->blocks, data, bytes, options ? options->name : NULL, compress);
     if (!payload) return NECPNET_ERR_OUT_OF_MEMORY;
     result = nn_session_send_payload(session, channel, payload, options, now_us);
     nn_payload_release(payload);
@@ -14132,7 +14194,7 @@ NN_PRIVATE necpnet_result nn_session_send_control(nn_session* session, const voi
     if (bytes > NN_CONTROL_MESSAGE_BYTES_MAX) return NECPNET_ERR_MESSAGE_TOO_LARGE;
     nn_channel_send* sender = session_sender(session, session_control(session));
     if (!sender) return NECPNET_ERR_OUT_OF_MEMORY;
-    nn_payload* payload = nn_payload_create(session->config.blocks, data, bytes, NULL, false);
+    nn_payload* payload = nn_payload_create(session->config->blocks, data, bytes, NULL, false);
     if (!payload) return NECPNET_ERR_OUT_OF_MEMORY;
     necpnet_result result = nn_channel_send_queue(sender, payload, NULL);
     nn_payload_release(payload);
@@ -14149,7 +14211,7 @@ NN_PRIVATE size_t nn_session_control_bytes(const nn_session* session)
 NN_PRIVATE uint64_t nn_session_unacked(const nn_session* session)
 {
     uint64_t count = 0;
-    for (int i = 0; session->senders && i < session->config.channel_count; i++) {
+    for (int i = 0; session->senders && i < session->config->channel_count; i++) {
         const nn_channel_send* sender = session->senders[i];
         if (!sender || !nn_channel_is_reliable(sender->config->mode)) continue;
         bool ordered = sender->config->mode == NECPNET_RELIABLE_ORDERED;
@@ -14275,6 +14337,17 @@ NN_PRIVATE void nn_session_lost(nn_session* session, const nn_contents* contents
     }
 }
 
+NN_PRIVATE void nn_session_doubted(nn_session* session, const nn_contents* contents)
+{
+    for (unsigned i = 0; i < contents->count; i++) {
+        const nn_sent_frame* frame = &contents->frames[i];
+        nn_channel_send* sender = frame->kind == NN_SENT_MESSAGES ? session_sender_of(session, frame) : NULL;
+        if (!sender) continue;
+        nn_channel_send_doubted(sender, frame->id, frame->value);
+        nn_session_refresh(session, sender);
+    }
+}
+
 NN_PRIVATE void nn_session_begin(nn_session* session, bool ordered)
 {
     session->ordered = ordered;
@@ -14315,7 +14388,7 @@ static void session_consumed(nn_session* session, int index, const nn_delivery* 
 
 NN_PRIVATE bool nn_session_poll_control(nn_session* session, const uint8_t** out_data, size_t* out_bytes)
 {
-    nn_delivery_give(session->config.blocks, session->config.receive_memory, session->control_polled);
+    nn_delivery_give(session->config->blocks, session->config->receive_memory, session->control_polled);
     session->control_polled = nn_delivery_pop(&session->control);
     if (!session->control_polled) return false;
     session_consumed(session, session_control(session), session->control_polled);
@@ -14327,7 +14400,7 @@ NN_PRIVATE bool nn_session_poll_control(nn_session* session, const uint8_t** out
 NN_PRIVATE bool nn_session_poll(nn_session* session, nn_session_event* out_event)
 {
     if (session->polled) {
-        nn_delivery_give(session->config.blocks, session->config.receive_memory, session->polled);
+        nn_delivery_give(session->config->blocks, session->config->receive_memory, session->polled);
         session->polled = NULL;
     }
     nn_delivery* delivery = nn_delivery_pop(&session->delivered);
@@ -14359,7 +14432,7 @@ NN_PRIVATE bool nn_session_poll(nn_session* session, nn_session_event* out_event
 NN_PRIVATE necpnet_result nn_session_get_channel_statistics(const nn_session* session, int channel,
                                                             necpnet_channel_statistics* out_statistics)
 {
-    if (channel < 0 || channel >= session->config.channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
+    if (channel < 0 || channel >= session->config->channel_count) return NECPNET_ERR_NO_SUCH_CHANNEL;
     const nn_channel_send* sender = session->senders ? session->senders[channel] : NULL;
     const nn_channel_receive* receiver = session->receivers ? session->receivers[channel] : NULL;
     memset(out_statistics, 0, sizeof *out_statistics);
@@ -14383,7 +14456,7 @@ NN_PRIVATE size_t nn_session_memory_bytes(const nn_session* session)
 {
     size_t bytes = sizeof *session + session->queue_bytes;
     if (session->copies) bytes += session->copies->capacity;
-    if (session->peer_windows) bytes += (size_t)session->config.channel_count * sizeof *session->peer_windows;
+    if (session->peer_windows) bytes += (size_t)session->config->channel_count * sizeof *session->peer_windows;
     if (session->senders) bytes += session_table_bytes(session);
     if (session->receivers) bytes += session_table_bytes(session);
     for (int i = 0; i <= session_control(session); i++) {
@@ -14396,7 +14469,8 @@ NN_PRIVATE size_t nn_session_memory_bytes(const nn_session* session)
         if (receiver->ring) bytes += receiver->capacity * sizeof *receiver->ring;
         if (receiver->bits) bytes += receiver->capacity / 8;
     }
-    for (const nn_delivery* at = session->delivered.first; at; at = at->next) bytes += at->capacity;
+    const nn_delivery* last = session->delivered.last;
+    for (const nn_delivery* at = last; at; at = at->next == last ? NULL : at->next) bytes += at->capacity;
     return bytes;
 }
 /* ---- end src/nn_session.c ---------------------------------------------------------------------------------------- */
@@ -14413,8 +14487,8 @@ NN_PRIVATE bool nn_session_is_unreliable(const nn_session* session, uint8_t type
 {
     if (type != NN_FRAME_MESSAGE && type != NN_FRAME_MESSAGE_LAST && type != NN_FRAME_FRAGMENT) return false;
     int index = nn_reader_left(reader) ? nn_session_index(session, reader->at[0]) : -1;
-    return index >= 0 && index < session->config.channel_count &&
-           !nn_channel_is_reliable(session->config.channels[index].mode);
+    return index >= 0 && index < session->config->channel_count &&
+           !nn_channel_is_reliable(session->config->channels[index].mode);
 }
 
 static necpnet_result session_refuse(const char** out_text, const char* text)
@@ -14430,8 +14504,8 @@ static necpnet_result session_read_message(nn_session* session, uint8_t type, nn
     uint8_t byte = nn_read_u8(reader);
     int index = nn_session_index(session, byte);
     if (index < 0) return session_refuse(out_text, "a message on a channel that is not in the table");
-    bool control = index == session->config.channel_count;
-    bool unreliable = !control && session->config.channels[index].mode == NECPNET_UNRELIABLE;
+    bool control = index == session->config->channel_count;
+    bool unreliable = !control && session->config->channels[index].mode == NECPNET_UNRELIABLE;
     frame.flags = control ? 0 : byte & (NN_CHANNEL_COMPRESSED | NN_CHANNEL_NAMED);
     bool fragment = type == NN_FRAME_FRAGMENT;
     if (fragment || !unreliable) frame.id = nn_read_u16(reader);
@@ -14465,7 +14539,7 @@ static necpnet_result session_read_credit(nn_session* session, nn_reader* reader
     int index = nn_session_index(session, nn_read_u8(reader));
     uint64_t limit = nn_read_varint(reader);
     if (reader->failed || index < 0) return session_refuse(out_text, "a CREDIT frame is malformed");
-    if (index < session->config.channel_count && !nn_channel_has_credit(session->config.channels[index].mode)) {
+    if (index < session->config->channel_count && !nn_channel_has_credit(session->config->channels[index].mode)) {
         return session_refuse(out_text, "CREDIT for a channel that has none");
     }
     nn_channel_send* sender = session->senders ? session->senders[index] : NULL;
@@ -14523,8 +14597,8 @@ NN_PRIVATE bool nn_session_write_received(nn_session* session, nn_writer* writer
     uint8_t* count = writer->at;
     bool all = true;
     nn_write_u8(writer, 0);
-    for (int i = 0; i <= session->config.channel_count && session->receivers; i++) {
-        bool control = i == session->config.channel_count;
+    for (int i = 0; i <= session->config->channel_count && session->receivers; i++) {
+        bool control = i == session->config->channel_count;
         uint64_t bit = control ? 0 : UINT64_C(1) << i;
         nn_channel_receive* receiver = session->receivers[i];
         bool dirty = control ? session->control_received_dirty : (session->received_dirty & bit) != 0;
@@ -14618,7 +14692,7 @@ static necpnet_result session_read_received(nn_session* session, nn_reader* read
     }
     if (!session->holds_reliable) return NECPNET_OK;
     session->holds_reliable = false;
-    for (int i = 0; i <= session->config.channel_count && session->senders; i++) {
+    for (int i = 0; i <= session->config->channel_count && session->senders; i++) {
         if (!session->senders[i]) continue;
         session->senders[i]->holds = false;
         nn_session_refresh(session, session->senders[i]);
@@ -14669,8 +14743,8 @@ typedef struct session_turns {
 
 static bool session_source_ready(const nn_session* session, nn_source_kind kind, uint64_t now_us)
 {
-    const nn_source* source = &session->sources[kind];
-    return source->ready && source->ready(source->user, now_us);
+    const nn_source* sources = session->sources;
+    return sources && sources[kind].ready && sources[kind].ready(session->source_user, now_us);
 }
 
 /* Ordered: whether there is something to tell in time. RECEIVED frames alone are not, else two ends would never rest. */
@@ -14731,7 +14805,7 @@ static bool session_write_credit(nn_session* session, int index, nn_writer* writ
 static void session_write_credits(nn_session* session, nn_writer* writer, nn_contents* contents)
 {
     if (session->control_credit_due) {
-        session->control_credit_due = !session_write_credit(session, session->config.channel_count, writer, contents);
+        session->control_credit_due = !session_write_credit(session, session->config->channel_count, writer, contents);
     }
     while (session->credit_due) {
         unsigned i = nn_lowest_bit(session->credit_due);
@@ -14763,22 +14837,20 @@ static void session_write_copies(nn_session* session, nn_message_packet* packet)
 static size_t session_take_turn(nn_session* session, session_turns* turns, unsigned class_at, int32_t allowance,
                                 nn_message_packet* packet)
 {
-    nn_session_class* row = &session->classes[class_at];
     nn_writer* writer = packet->writer;
     if (class_at == SESSION_CLASS_VOICE || class_at == SESSION_CLASS_STATE) {
         nn_source_kind kind = class_at == SESSION_CLASS_VOICE ? NN_SOURCE_VOICE : NN_SOURCE_STATE;
-        const nn_source* source = &session->sources[kind];
         size_t before = nn_writer_bytes(writer);
         turns->source[kind] = false;
         turns->classes &= ~(1u << class_at);
-        (void)source->write(source->user, writer, packet->contents, packet->now_us);
+        (void)session->sources[kind].write(session->source_user, writer, packet->contents, packet->now_us);
         NN_ASSERT(!writer->failed);
         size_t written = nn_writer_bytes(writer) - before;
         if (class_at == SESSION_CLASS_VOICE) session->silent_bytes += (uint32_t)written;
         return written;
     }
     uint64_t waiting = turns->channels[class_at];
-    uint64_t later = waiting & (UINT64_MAX << row->next_channel);
+    uint64_t later = waiting & (UINT64_MAX << session->next_channels[class_at]);
     unsigned at = nn_lowest_bit(later ? later : waiting);
     uint64_t bit = UINT64_C(1) << at;
     nn_channel_send* sender = session->senders[at];
@@ -14791,7 +14863,7 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
         if (session->ready & bit) turns->stopped |= 1u << class_at;
         if (!turns->channels[class_at]) turns->classes &= ~(1u << class_at);
     }
-    row->next_channel = (uint8_t)((at + 1) % NECPNET_CHANNELS_MAX);
+    session->next_channels[class_at] = (uint8_t)((at + 1) % NECPNET_CHANNELS_MAX);
     return written;
 }
 
@@ -14799,10 +14871,10 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
 static void session_begin_round(nn_session* session, unsigned waiting)
 {
     for (unsigned i = 0; i < NN_SESSION_CLASSES; i++) {
-        nn_session_class* row = &session->classes[i];
+        int32_t* deficit = &session->deficits[i];
         int32_t share = session_weights[i] * SESSION_QUANTUM_BYTES;
-        row->deficit += share;
-        if (!(waiting >> i & 1) && row->deficit > share) row->deficit = share;
+        *deficit += share;
+        if (!(waiting >> i & 1) && *deficit > share) *deficit = share;
     }
 }
 
@@ -14810,7 +14882,7 @@ static void session_begin_round(nn_session* session, unsigned waiting)
 static bool session_share_is_left(const nn_session* session, const session_turns* turns)
 {
     for (unsigned i = 0; i < NN_SESSION_CLASSES; i++) {
-        if ((turns->stopped >> i & 1) && session->classes[i].deficit > 0) return true;
+        if ((turns->stopped >> i & 1) && session->deficits[i] > 0) return true;
     }
     return false;
 }
@@ -14821,16 +14893,16 @@ static void session_write_turns(nn_session* session, session_turns* turns, nn_me
 {
     while (turns->classes && !packet->closed && nn_writer_left(packet->writer) >= SESSION_ROOM_MIN) {
         unsigned at = 0;
-        while (at < NN_SESSION_CLASSES && (!(turns->classes >> at & 1) || session->classes[at].deficit <= 0)) at++;
+        while (at < NN_SESSION_CLASSES && (!(turns->classes >> at & 1) || session->deficits[at] <= 0)) at++;
         if (at == NN_SESSION_CLASSES && !session_share_is_left(session, turns)) {
             session_begin_round(session, turns->classes | turns->stopped);
             continue;
         }
         if (at == NN_SESSION_CLASSES) at = nn_lowest_bit(turns->classes); /* into the room that is left, on account */
-        nn_session_class* row = &session->classes[at];
-        int32_t allowance = row->deficit > 0 ? row->deficit : SESSION_QUANTUM_BYTES;
-        row->deficit -= (int32_t)session_take_turn(session, turns, at, allowance, packet);
-        if (row->deficit < -SESSION_DEBT_BYTES_MAX) row->deficit = -SESSION_DEBT_BYTES_MAX;
+        int32_t* deficit = &session->deficits[at];
+        int32_t allowance = *deficit > 0 ? *deficit : SESSION_QUANTUM_BYTES;
+        *deficit -= (int32_t)session_take_turn(session, turns, at, allowance, packet);
+        if (*deficit < -SESSION_DEBT_BYTES_MAX) *deficit = -SESSION_DEBT_BYTES_MAX;
     }
 }
 
@@ -14840,7 +14912,7 @@ static session_turns session_list_turns(const nn_session* session, uint64_t now_
     memset(&turns, 0, sizeof turns);
     for (uint64_t ready = session->ready; ready; ready &= ready - 1) {
         unsigned i = nn_lowest_bit(ready);
-        unsigned class_at = session_class_of_priority[session->config.channels[i].priority];
+        unsigned class_at = session_class_of_priority[session->config->channels[i].priority];
         turns.channels[class_at] |= UINT64_C(1) << i;
         turns.classes |= 1u << class_at;
     }
@@ -14877,7 +14949,7 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
     if (session->credit_due || session->control_credit_due) session_write_credits(session, writer, contents);
     packet.room = nn_writer_left(writer);
     bool copies = packet.copies && packet.copies->count > 0;
-    bool sources = session->sources[0].ready || session->sources[1].ready;
+    bool sources = session->sources != NULL;
     if (!copies && !sources && !session->control_ready && (session->ready & (session->ready - 1)) == 0) {
         if (session->ready) session_write_alone(session, &packet);
         NN_ASSERT(!writer->failed);
@@ -14885,7 +14957,7 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
     }
     session_turns turns = session_list_turns(session, now_us);
     if (session->control_ready) {
-        nn_channel_send* control = session->senders[session->config.channel_count];
+        nn_channel_send* control = session->senders[session->config->channel_count];
         packet.others_wait = copies || session_others_wait(session, &turns, 0);
         nn_channel_send_write(control, &packet, SIZE_MAX);
         nn_session_refresh(session, control);
@@ -16839,6 +16911,16 @@ typedef struct nn_web_deflate {
     necpnet_web_statistics totals;
 } nn_web_deflate;
 
+/* What most connections never have; taken with the first of these, kept to the end. */
+typedef struct nn_web_extra {
+    nn_web_held* held;
+    char* subprotocol; /* NULL: none. A session's is not kept */
+    char* close_text;  /* NULL: none */
+    nn_extension_deflate compression;
+    nn_deflater* deflater; /* with a context of its own: NULL until the first message */
+    nn_inflater* inflater;
+} nn_web_extra;
+
 struct necpnet_web_connection {
     necpnet_web* web;
     necpnet_stream* stream; /* NULL: none yet, or gone */
@@ -16846,28 +16928,23 @@ struct necpnet_web_connection {
     necpnet_web_connection* previous;
     void* user_data;
     nn_web_setup* setup;
-    nn_web_held* held;
     nn_tls* tls;
-    char* subprotocol; /* NULL: none */
-    char* close_text;  /* NULL: none */
+    nn_web_extra* extra; /* NULL: nothing of it */
     nn_deadline deadline;
     uint64_t heard_us;
     necpnet_address address;
     nn_websocket websocket;
-    nn_deflater* deflater; /* with a context of its own: NULL until the first message */
-    nn_inflater* inflater;
-    nn_extension_deflate compression;
-    int32_t reason;        /* necpnet_result, once ending */
     uint32_t unstarted_ms; /* a wait that was asked for outside of update; it starts at the next. 0: none */
+    int16_t reason;        /* necpnet_result, once ending */
     uint16_t close_code;
     uint8_t state;
-    bool is_server;
-    bool is_session;
-    bool is_seen; /* the application knows it: it gets a last callback */
-    bool is_paused;
-    bool is_resumed; /* held input waits for the update */
-    bool close_sent;
-    bool close_received;
+    bool is_server : 1;
+    bool is_session : 1;
+    bool is_seen : 1; /* the application knows it: it gets a last callback */
+    bool is_paused : 1;
+    bool is_resumed : 1; /* held input waits for the update */
+    bool close_sent : 1;
+    bool close_received : 1;
 };
 
 struct necpnet_web {
@@ -16897,6 +16974,11 @@ struct necpnet_web {
     size_t entropy_left;
 };
 
+NN_INLINE nn_web_held* nn_web_connection_held(const necpnet_web_connection* connection)
+{
+    return connection->extra ? connection->extra->held : NULL;
+}
+
 /* nn_web_has_messages - the transport has WebSockets of its own; so has every one in a build without HTTP. */
 NN_INLINE bool nn_web_has_messages(const necpnet_web* web)
 {
@@ -16911,6 +16993,12 @@ NN_PRIVATE necpnet_result nn_web_connection_take(necpnet_web* web, nn_web_state 
 /* nn_web_connection_take_setup - makes the setup if it is not there; false without memory. */
 NN_PRIVATE bool nn_web_connection_take_setup(necpnet_web_connection* connection);
 NN_PRIVATE void nn_web_connection_give_setup(necpnet_web_connection* connection);
+
+/* nn_web_connection_take_extra - makes it if it is not there; NULL without memory. */
+NN_PRIVATE nn_web_extra* nn_web_connection_take_extra(necpnet_web_connection* connection);
+
+/* nn_web_connection_set_close_text - without memory it is lost. */
+NN_PRIVATE void nn_web_connection_set_close_text(necpnet_web_connection* connection, const char* text, size_t bytes);
 
 /* nn_web_connection_free - no callback; it must be in no list. */
 NN_PRIVATE void nn_web_connection_free(necpnet_web_connection* connection);
@@ -17077,11 +17165,41 @@ static void connection_give_text(nn_alloc* alloc, char* text)
 
 static void connection_give_held(necpnet_web_connection* connection)
 {
-    nn_web_held* held = connection->held;
+    nn_web_held* held = nn_web_connection_held(connection);
     if (!held) return;
     nn_alloc_give(connection->web->alloc, held->data, held->capacity);
     nn_alloc_give(connection->web->alloc, held, sizeof *held);
-    connection->held = NULL;
+    connection->extra->held = NULL;
+}
+
+NN_PRIVATE nn_web_extra* nn_web_connection_take_extra(necpnet_web_connection* connection)
+{
+    if (!connection->extra) {
+        connection->extra = (nn_web_extra*)nn_alloc_take(connection->web->alloc, sizeof *connection->extra);
+    }
+    return connection->extra;
+}
+
+static void connection_give_extra(necpnet_web_connection* connection)
+{
+    nn_alloc* alloc = connection->web->alloc;
+    nn_web_extra* extra = connection->extra;
+    if (!extra) return;
+    connection_give_held(connection);
+    nn_web_deflate_end_connection(connection);
+    connection_give_text(alloc, extra->subprotocol);
+    connection_give_text(alloc, extra->close_text);
+    nn_alloc_give(alloc, extra, sizeof *extra);
+    connection->extra = NULL;
+}
+
+NN_PRIVATE void nn_web_connection_set_close_text(necpnet_web_connection* connection, const char* text, size_t bytes)
+{
+    nn_web_extra* extra = memchr(text, 0, bytes) ? NULL : nn_web_connection_take_extra(connection);
+    if (!extra || !bytes) return;
+    connection_give_text(connection->web->alloc, extra->close_text);
+    extra->close_text = (char*)nn_alloc_take(connection->web->alloc, bytes + 1);
+    if (extra->close_text) memcpy(extra->close_text, text, bytes);
 }
 
 NN_PRIVATE void nn_web_connection_free(necpnet_web_connection* connection)
@@ -17090,12 +17208,9 @@ NN_PRIVATE void nn_web_connection_free(necpnet_web_connection* connection)
     nn_deadlines_set(&web->deadlines, &connection->deadline, NN_NEVER);
     if (connection->is_resumed) web->resumed_count--;
     nn_web_connection_give_setup(connection);
-    connection_give_held(connection);
     nn_tls_destroy(connection->tls);
     nn_websocket_reset(&connection->websocket);
-    nn_web_deflate_end_connection(connection);
-    connection_give_text(web->alloc, connection->subprotocol);
-    connection_give_text(web->alloc, connection->close_text);
+    connection_give_extra(connection);
     nn_alloc_give(web->alloc, connection, sizeof *connection);
     web->count--;
 }
@@ -17125,13 +17240,10 @@ NN_PRIVATE void nn_web_connection_end(necpnet_web_connection* connection, necpne
     necpnet_web* web = connection->web;
     if (connection->state == NN_WEB_ENDED) return;
     if (!connection->close_received) {
-        connection->reason = (int32_t)reason;
+        connection->reason = (int16_t)reason;
         connection->close_code = (uint16_t)code;
-        if (text && *text && !connection->close_text) {
-            size_t bytes = strlen(text) + 1;
-            connection->close_text = (char*)nn_alloc_take(web->alloc, bytes); /* without memory the text is lost */
-            if (connection->close_text) memcpy(connection->close_text, text, bytes);
-        }
+        bool has_text = connection->extra && connection->extra->close_text;
+        if (text && *text && !has_text) nn_web_connection_set_close_text(connection, text, strlen(text));
     }
     connection->state = NN_WEB_ENDED;
     nn_deadlines_set(&web->deadlines, &connection->deadline, NN_NEVER);
@@ -17153,7 +17265,7 @@ NN_PRIVATE void nn_web_connection_end(necpnet_web_connection* connection, necpne
 NN_PRIVATE void nn_web_connection_finish(necpnet_web_connection* connection)
 {
     necpnet_web* web = connection->web;
-    const char* text = connection->close_text ? connection->close_text : "";
+    const char* text = connection->extra && connection->extra->close_text ? connection->extra->close_text : "";
     necpnet_result reason = (necpnet_result)connection->reason;
     if (connection->is_seen && connection->is_session) {
         web->hooks.on_session_close(web->hooks.user, connection, reason, text);
@@ -17188,11 +17300,11 @@ NN_PRIVATE bool nn_web_connection_has_room(necpnet_web_connection* connection, s
 static bool connection_hold(necpnet_web_connection* connection, const uint8_t* data, size_t bytes)
 {
     nn_alloc* alloc = connection->web->alloc;
-    if (!connection->held) {
-        connection->held = (nn_web_held*)nn_alloc_take(alloc, sizeof *connection->held);
-        if (!connection->held) return false;
-    }
-    nn_web_held* held = connection->held;
+    nn_web_extra* extra = nn_web_connection_take_extra(connection);
+    if (!extra) return false;
+    if (!extra->held) extra->held = (nn_web_held*)nn_alloc_take(alloc, sizeof *extra->held);
+    nn_web_held* held = extra->held;
+    if (!held) return false;
     if (bytes > held->capacity - held->bytes) {
         size_t capacity = nn_max_size(held->capacity * 2, held->bytes + bytes);
         void* grown = nn_alloc_grow(alloc, held->data, held->capacity, capacity);
@@ -17231,7 +17343,8 @@ static size_t connection_process(necpnet_web_connection* connection, uint8_t* da
 NN_PRIVATE void nn_web_connection_input(necpnet_web_connection* connection, uint8_t* data, size_t bytes)
 {
     size_t used = 0;
-    if (NN_LIKELY(!connection->is_paused && !connection->held)) used = connection_process(connection, data, bytes);
+    if (NN_LIKELY(!connection->is_paused && !nn_web_connection_held(connection)))
+        used = connection_process(connection, data, bytes);
     if (NN_UNLIKELY(used < bytes) && connection->state != NN_WEB_ENDED &&
         !connection_hold(connection, data + used, bytes - used)) {
         nn_web_connection_end(connection, NECPNET_ERR_OUT_OF_MEMORY, NN_WEBSOCKET_CODE_LOST, NULL, true);
@@ -17240,7 +17353,7 @@ NN_PRIVATE void nn_web_connection_input(necpnet_web_connection* connection, uint
 
 NN_PRIVATE void nn_web_connection_resume(necpnet_web_connection* connection)
 {
-    nn_web_held* held = connection->held;
+    nn_web_held* held = nn_web_connection_held(connection);
     if (!NECPNET_WITH_HTTP || !held) return;
     size_t used = connection_process(connection, held->data, held->bytes);
     if (used == held->bytes || connection->state == NN_WEB_ENDED) {
@@ -17396,10 +17509,12 @@ NN_PRIVATE void nn_web_deflate_destroy(necpnet_web* web)
 
 NN_PRIVATE void nn_web_deflate_end_connection(necpnet_web_connection* connection)
 {
-    nn_deflater_destroy(connection->deflater);
-    nn_inflater_destroy(connection->inflater);
-    connection->deflater = NULL;
-    connection->inflater = NULL;
+    nn_web_extra* extra = connection->extra;
+    if (!extra) return;
+    nn_deflater_destroy(extra->deflater);
+    nn_inflater_destroy(extra->inflater);
+    extra->deflater = NULL;
+    extra->inflater = NULL;
 }
 
 /* Room for so many bytes; what was in it is kept. */
@@ -17425,8 +17540,8 @@ static nn_deflater* deflate_make(necpnet_web* web, int bits)
 static nn_deflater* deflate_choose(necpnet_web_connection* connection, size_t bytes)
 {
     necpnet_web* web = connection->web;
-    const nn_extension_deflate* agreed = &connection->compression;
-    nn_deflater** at = &connection->deflater;
+    const nn_extension_deflate* agreed = &connection->extra->compression;
+    nn_deflater** at = &connection->extra->deflater;
     int bits = agreed->send_bits;
     if (!agreed->send_context) {
         bool small =
@@ -17443,7 +17558,7 @@ NN_PRIVATE size_t nn_web_deflate_message(necpnet_web_connection* connection, con
 {
     necpnet_web* web = connection->web;
     nn_web_deflate* deflate = web->deflate;
-    const nn_extension_deflate* agreed = &connection->compression;
+    const nn_extension_deflate* agreed = &connection->extra->compression;
     if (!agreed->agreed || agreed->send_bits < NN_DEFLATE_BITS_MIN) return 0;
     if (!bytes || bytes < web->config.deflate.bytes_min || bytes > UINT32_MAX) return 0;
     nn_deflater* deflater = deflate_choose(connection, bytes);
@@ -17467,9 +17582,9 @@ NN_PRIVATE void nn_web_deflate_sent(necpnet_web* web)
 
 static nn_inflater* deflate_reader(necpnet_web_connection* connection)
 {
-    const nn_extension_deflate* agreed = &connection->compression;
+    const nn_extension_deflate* agreed = &connection->extra->compression;
     bool own = agreed->receive_context;
-    nn_inflater** at = own ? &connection->inflater : &connection->web->deflate->inflater;
+    nn_inflater** at = own ? &connection->extra->inflater : &connection->web->deflate->inflater;
     if (!*at) *at = nn_inflater_create(connection->web->alloc, own ? agreed->receive_bits : NN_DEFLATE_BITS_MAX);
     return *at;
 }
@@ -17481,7 +17596,7 @@ static int deflate_read(necpnet_web_connection* connection, nn_inflater* inflate
     nn_alloc* alloc = connection->web->alloc;
     size_t most = (size_t)connection->websocket.message_bytes_max + 1; /* one more tells that there is more */
     size_t bytes = 0;
-    nn_inflater_begin(inflater, item->data, item->bytes, connection->compression.receive_context);
+    nn_inflater_begin(inflater, item->data, item->bytes, connection->extra->compression.receive_context);
     for (;;) {
         if (bytes == buffer->capacity) {
             size_t capacity = nn_max_size(buffer->capacity * 2, item->bytes * WEB_DEFLATE_GUESS);
@@ -17628,7 +17743,7 @@ NN_PRIVATE necpnet_result nn_web_frames_send(necpnet_web_connection* connection,
     if (NN_UNLIKELY(nn_web_has_messages(connection->web))) {
         return transport->send_stream(transport->user, connection->stream, data, bytes);
     }
-    if (NN_UNLIKELY(connection->compression.agreed) && opcode < NN_WEBSOCKET_CLOSE) {
+    if (NN_UNLIKELY(connection->websocket.deflate) && opcode < NN_WEBSOCKET_CLOSE) {
         const uint8_t* small = NULL;
         size_t small_bytes = nn_web_deflate_message(connection, data, bytes, &small);
         if (small_bytes) {
@@ -17680,19 +17795,8 @@ static void frames_deliver(necpnet_web_connection* connection, const nn_websocke
 /* The peer's close frame. A server ends the stream; a client waits for that (RFC 6455 7.1.1). */
 static void frames_closed(necpnet_web_connection* connection, const nn_websocket_item* item)
 {
-    if (item->bytes) {
-        connection->close_text = (char*)nn_alloc_take(connection->web->alloc, item->bytes + 1);
-        if (connection->close_text) {
-            memcpy(connection->close_text, item->data, item->bytes);
-            /* A text with a NUL ends there: give back as many bytes as strlen will count. */
-            size_t bytes = strlen(connection->close_text);
-            if (bytes != item->bytes) {
-                nn_alloc_give(connection->web->alloc, connection->close_text, item->bytes + 1);
-                connection->close_text = NULL;
-            }
-        }
-    }
-    connection->reason = connection->close_sent ? NECPNET_OK : NECPNET_ERR_CLOSED;
+    nn_web_connection_set_close_text(connection, (const char*)item->data, item->bytes); /* one with a NUL is dropped */
+    connection->reason = (int16_t)(connection->close_sent ? NECPNET_OK : NECPNET_ERR_CLOSED);
     connection->close_code = (uint16_t)item->code;
     nn_web_frames_close(connection, item->code, NULL);
     connection->close_received = true;
@@ -17778,7 +17882,7 @@ NN_PRIVATE void nn_web_frames_open(necpnet_web_connection* connection)
     uint32_t bytes_max = connection->is_session ? NN_WEB_SESSION_BYTES_MAX : web->config.message_bytes_max;
     nn_web_connection_give_setup(connection);
     nn_websocket_init(&connection->websocket, web->alloc, connection->is_server, bytes_max);
-    connection->websocket.deflate = connection->compression.agreed;
+    connection->websocket.deflate = connection->extra && connection->extra->compression.agreed;
     connection->state = NN_WEB_OPEN;
     connection->is_seen = true;
     connection->heard_us = web->now_us;
@@ -17863,11 +17967,22 @@ static char* upgrade_copy_text(nn_alloc* alloc, const char* text)
     return copy;
 }
 
-static bool upgrade_write_accept(necpnet_web_connection* connection, const char* key, const char* extensions,
-                                 const char* headers)
+/* Keep what both agreed to; subprotocol NULL: nothing to keep. False without memory. */
+static bool upgrade_agree(necpnet_web_connection* connection, const char* subprotocol,
+                          const nn_extension_deflate* compression)
+{
+    if (!subprotocol && !compression->agreed) return true;
+    nn_web_extra* extra = nn_web_connection_take_extra(connection);
+    if (!extra) return false;
+    extra->compression = *compression;
+    if (subprotocol) extra->subprotocol = upgrade_copy_text(connection->web->alloc, subprotocol);
+    return !subprotocol || extra->subprotocol;
+}
+
+static bool upgrade_write_accept(necpnet_web_connection* connection, const char* key, const char* subprotocol,
+                                 const char* extensions, const char* headers)
 {
     nn_alloc* alloc = connection->web->alloc;
-    const char* subprotocol = connection->subprotocol;
     char small[UPGRADE_ANSWER_BYTES];
     size_t bytes_max = UPGRADE_STATIC_BYTES + (headers ? strlen(headers) : 0) + (subprotocol ? strlen(subprotocol) : 0);
     char* answer = bytes_max <= sizeof small ? small : (char*)nn_alloc_take(alloc, bytes_max);
@@ -17896,18 +18011,13 @@ static void upgrade_accept(necpnet_web_connection* connection, const nn_http_hea
                               NECPNET_ERR_PROTOCOL);
         return;
     }
-    if (subprotocol) {
-        connection->subprotocol = upgrade_copy_text(web->alloc, subprotocol);
-        if (!connection->subprotocol) {
-            upgrade_end_out_of_memory(connection);
-            return;
-        }
-    }
     nn_extension_wish wish;
+    nn_extension_deflate compression;
     char extensions[NN_EXTENSION_TEXT_BYTES_MAX];
     bool wishes = !answer->no_deflate && nn_web_deflate_wishes(web, is_session, &wish);
-    (void)nn_extension_answer(head, wishes ? &wish : NULL, &connection->compression, extensions); /* its form is good */
-    if (!upgrade_write_accept(connection, key, extensions, answer->headers)) {
+    (void)nn_extension_answer(head, wishes ? &wish : NULL, &compression, extensions); /* its form is good */
+    if (!upgrade_agree(connection, is_session ? NULL : subprotocol, &compression) ||
+        !upgrade_write_accept(connection, key, subprotocol, extensions, answer->headers)) {
         upgrade_end_out_of_memory(connection);
         return;
     }
@@ -18120,16 +18230,17 @@ static void upgrade_answer(necpnet_web_connection* connection, const uint8_t* ra
     }
     necpnet_result result = nn_upgrade_check_answer(&head, setup->key, setup->subprotocols, &subprotocol);
     nn_extension_wish wish;
+    nn_extension_deflate compression;
     bool wishes = nn_web_deflate_wishes(web, connection->is_session, &wish);
-    if (result == NECPNET_OK && !nn_extension_check_answer(&head, wishes ? &wish : NULL, &connection->compression)) {
+    if (result == NECPNET_OK && !nn_extension_check_answer(&head, wishes ? &wish : NULL, &compression)) {
         result = NECPNET_ERR_PROTOCOL;
     }
     if (result == NECPNET_OK && connection->is_session && strcmp(subprotocol, NN_WEB_SESSION_SUBPROTOCOL) != 0) {
         result = NECPNET_ERR_UPGRADE_REFUSED; /* a WebSocket server, but none of ours */
     }
-    if (result == NECPNET_OK && *subprotocol) {
-        connection->subprotocol = upgrade_copy_text(web->alloc, subprotocol);
-        if (!connection->subprotocol) result = NECPNET_ERR_OUT_OF_MEMORY;
+    if (result == NECPNET_OK &&
+        !upgrade_agree(connection, connection->is_session || !*subprotocol ? NULL : subprotocol, &compression)) {
+        result = NECPNET_ERR_OUT_OF_MEMORY;
     }
     if (result != NECPNET_OK) {
         char text[64] = "";
@@ -18949,7 +19060,7 @@ NECPNET_API necpnet_result necpnet_web_pause(necpnet_web_connection* connection,
     if (connection->is_paused == paused) return NECPNET_OK;
     connection->is_paused = paused;
     if (connection->stream) web->transport->pause(web->transport->user, connection->stream, paused);
-    if (!paused && connection->held && !connection->is_resumed && connection->state != NN_WEB_ENDED) {
+    if (!paused && nn_web_connection_held(connection) && !connection->is_resumed && connection->state != NN_WEB_ENDED) {
         connection->is_resumed = true;
         web->resumed_count++;
     }
@@ -18982,7 +19093,10 @@ NECPNET_API necpnet_address necpnet_web_get_address(const necpnet_web_connection
 
 NECPNET_API const char* necpnet_web_get_subprotocol(const necpnet_web_connection* connection)
 {
-    return connection && connection->subprotocol ? connection->subprotocol : "";
+    if (!connection) return "";
+    bool is_open = connection->state >= NN_WEB_OPEN;
+    if (connection->is_session) return is_open ? NN_WEB_SESSION_SUBPROTOCOL : "";
+    return connection->extra && connection->extra->subprotocol ? connection->extra->subprotocol : "";
 }
 
 /* ---- a web that stands alone ------------------------------------------------------------------------------------ */
@@ -41101,24 +41215,6 @@ typedef enum nn_connection_state {
     NN_CONNECTION_CLOSED = 4
 } nn_connection_state;
 
-/* Shared by all connections of an endpoint; outlives them. */
-typedef struct nn_connection_settings {
-    nn_alloc* alloc;
-    const necpnet_logger* logger;
-    const necpnet_transport* transport;
-    bool is_server;
-    uint32_t udp_ping_ms;
-    uint32_t udp_timeout_ms;
-    uint32_t websocket_ping_ms;
-    uint32_t websocket_timeout_ms;
-    uint32_t loading_timeout_ms;
-    uint32_t datagram_bytes_max;
-    uint32_t key_interval_ms; /* of a key phase over UDP */
-    uint32_t queue_bytes_max; /* WebSocket: pending bytes that cut the connection */
-    uint8_t* scratch;         /* one packet or message in the making */
-    size_t scratch_bytes;     /* datagram_bytes_max, a WebSocket message or a handshake datagram, whichever is larger */
-} nn_connection_settings;
-
 /* Takes a CONTROL message, of which the connection knows nothing but the kind. False: malformed. */
 typedef bool (*nn_control_function)(void* user, uint8_t kind, const uint8_t* data, size_t bytes);
 
@@ -41139,64 +41235,108 @@ typedef struct nn_state_sink {
     void* user;
 } nn_state_sink;
 
+/* A client's background (nn_connection_wake). */
+typedef struct nn_connection_sleep {
+    uint64_t woke_us;
+    uint64_t answer_until_us; /* by then a PING from after woke_us must be answered; NN_NEVER */
+} nn_connection_sleep;
+
+/* Shared by all connections of an endpoint; outlives them. */
+typedef struct nn_connection_settings {
+    nn_alloc* alloc;
+    const necpnet_logger* logger;
+    const necpnet_transport* transport;
+    bool is_server;
+    uint32_t udp_ping_ms;
+    uint32_t udp_timeout_ms;
+    uint32_t websocket_ping_ms;
+    uint32_t websocket_timeout_ms;
+    uint32_t loading_timeout_ms;
+    uint32_t datagram_bytes_max;
+    uint32_t key_interval_ms;         /* of a key phase over UDP */
+    uint32_t queue_bytes_max;         /* WebSocket: pending bytes that cut the connection */
+    nn_input_function deliver_input;  /* server */
+    nn_control_function take_control; /* NULL: nobody */
+    necpnet_world* world;             /* server: NULL without */
+    /* client, which has one connection at a time: */
+    const nn_state_sink* state_sink; /* read is NULL without; a server's is empty */
+    nn_clock_sync* clock;            /* NULL in a server */
+    nn_inputs* inputs;               /* the same */
+    nn_writes* writes;               /* with a view; else NULL */
+    nn_connection_sleep* sleep;      /* NULL in a server */
+    uint8_t* scratch;                /* one packet or message in the making */
+    size_t scratch_bytes; /* datagram_bytes_max, a WebSocket message or a handshake datagram, whichever is larger */
+} nn_connection_settings;
+
+/* A PATH_RESPONSE and where the challenge came from. */
+typedef struct nn_connection_response {
+    necpnet_address to;
+    uint64_t value;
+} nn_connection_response;
+
 /* What a connection over UDP has besides: taken when it begins, given back with the carrier. */
 typedef struct nn_connection_udp {
+    uint32_t local_id;
+    uint32_t remote_id;
     nn_phases phases; /* its keys */
     nn_acks acks;
     nn_recovery recovery;
     nn_congestion congestion;
-    nn_loss loss;
-    nn_path path;         /* an address that the peer seems to have moved to */
-    necpnet_address from; /* of the packet being read */
-    necpnet_address response_to;
-    uint64_t response; /* PATH_RESPONSE to be sent */
+    nn_loss* loss;                    /* NULL: nothing was ever lost */
+    nn_path* path;                    /* an address that the peer seems to have moved to; NULL none */
+    nn_connection_response* response; /* to be sent; NULL none */
+    const necpnet_address* from;      /* of the packet being read */
     uint64_t path_seed;
-    uint64_t path_count;
+    uint32_t path_count;
     nn_packet_size size; /* how large its packets are */
     uint32_t probes;     /* packets to send whatever the window says */
-    bool response_pending;
 } nn_connection_udp;
+
+/* Why a connection ended: nn_close with its text apart, for nearly all have none. */
+typedef struct nn_connection_end {
+    necpnet_result reason;
+    uint32_t code;
+    uint32_t retry_ms;
+    bool has_retry;
+    const char* text; /* NULL none; the reason's own (necpnet_result_text), or taken from the allocator */
+} nn_connection_end;
 
 typedef struct nn_connection {
     const nn_connection_settings* settings;
     nn_session* session;
-    nn_follower* follower;           /* server: how the world serves this peer; made and ended by the connection */
-    necpnet_world* world;            /* server: NULL without */
-    const nn_state_sink* state_sink; /* client: read is NULL without */
-    const nn_voice_port* voice;      /* NULL without */
+    nn_follower* follower;      /* server: how the world serves this peer; made and ended by the connection */
+    const nn_voice_port* voice; /* NULL without */
     nn_connection_state state;
     necpnet_transport_kind transport;
     necpnet_address address;
-    bool encrypted;
-    bool speaks;       /* both sides have voice */
-    bool schema_waits; /* server: the client has another version and has not taken ours yet */
-    bool has_begun;    /* at some time since init */
-    bool loading;      /* this side asked for patience */
-    bool suspended;    /* this side is in the background */
-    bool peer_loading;
-    bool peer_suspended;
-    bool suspend_pending;    /* a SUSPEND frame is to be sent */
-    bool input_pending;      /* an INPUT frame is to be sent */
-    uint8_t input_bytes_max; /* of one input: inputs are not cut, and the session may move to UDP */
-    bool ping_pending;
-    bool pong_pending;
-    bool closed_by_peer;
-    bool is_final;             /* one side has, or will have, said CLOSE: the session ends with the connection */
-    bool close_answer_pending; /* the peer's CLOSE is answered once */
-    bool state_came;           /* the packet being read holds state */
-    bool is_stalled;           /* there is output, but the last flush could not write it */
-    uint8_t closes_left;       /* CLOSE packets that may still be sent */
-    uint8_t ping_early;        /* in 1,024ths of an interval: so that those that began together do not ask together */
-    nn_close close;            /* why it ended; kept by nn_connection_detach, for the owner to tell */
+    bool encrypted : 1;
+    bool speaks : 1;       /* both sides have voice */
+    bool schema_waits : 1; /* server: the client has another version and has not taken ours yet */
+    bool has_begun : 1;    /* at some time since init */
+    bool loading : 1;      /* this side asked for patience */
+    bool suspended : 1;    /* this side is in the background */
+    bool peer_loading : 1;
+    bool peer_suspended : 1;
+    bool suspend_pending : 1; /* a SUSPEND frame is to be sent */
+    bool input_pending : 1;   /* an INPUT frame is to be sent */
+    bool ping_pending : 1;
+    bool pong_pending : 1;
+    bool closed_by_peer : 1;
+    bool is_final : 1;             /* one side has, or will have, said CLOSE: the session ends with the connection */
+    bool close_answer_pending : 1; /* the peer's CLOSE is answered once */
+    bool state_came : 1;           /* the packet being read holds state */
+    bool is_stalled : 1;           /* there is output, but the last flush could not write it */
+    uint8_t input_bytes_max;       /* of one input: inputs are not cut, and the session may move to UDP */
+    uint8_t closes_left;           /* CLOSE packets that may still be sent */
+    uint8_t ping_early;    /* in 1,024ths of an interval: so that those that began together do not ask together */
+    nn_connection_end end; /* kept by nn_connection_detach, for the owner to tell; see nn_connection_get_end */
     /* UDP */
-    uint32_t local_id;
-    uint32_t remote_id;
     nn_connection_udp* udp;
     uint32_t migrations; /* changes of address so far */
     uint32_t tick_hz;    /* client: the server's */
     /* WebSocket */
     necpnet_web_connection* web;
-    nn_limit limit;
+    nn_limit* limit; /* NULL: none */
     uint64_t input_ack_at_us;
     uint64_t state_at_bytes; /* carrier bytes written before the last STATE frame */
     uint32_t web_rtt_us;
@@ -41209,17 +41349,11 @@ typedef struct nn_connection {
     uint64_t sent_us;
     uint64_t pinged_us;
     uint64_t ping_id;
-    uint64_t woke_us;
-    uint64_t answer_until_us; /* by then a PING from after woke_us must be answered; NN_NEVER */
-    nn_pong pong;
+    nn_ping pong; /* what is to be answered, and */
+    uint64_t pong_since_us;
     uint64_t linger_until_us;
-    nn_clock_sync* clock; /* client: borrowed; NULL in a server */
-    nn_writes* writes;    /* client with a view: borrowed; else NULL */
-    nn_inputs inputs;
     nn_input_receiver input_receiver;
-    nn_input_function deliver_input;  /* server */
-    nn_control_function take_control; /* NULL: nobody */
-    void* deliver_user;               /* of both */
+    void* deliver_user; /* of settings' functions */
     nn_rate send_rate;
     nn_rate receive_rate;
     nn_jitter jitter;
@@ -41256,7 +41390,7 @@ NN_PRIVATE bool nn_connection_take_variables(nn_connection* connection, const ui
 
 /* nn_connection_init - no connection yet; nothing is taken. session is borrowed. */
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
-                                   nn_session* session, uint32_t inputs_max);
+                                   nn_session* session);
 
 /* nn_connection_reset - give back what it holds; init before use again. */
 NN_PRIVATE void nn_connection_reset(nn_connection* connection);
@@ -41324,6 +41458,7 @@ NN_PRIVATE void nn_connection_moved(nn_connection* connection, uint64_t now_us);
 /* nn_connection_path, between the files: an authenticated packet's source; PATH frames in and out; timers. */
 NN_PRIVATE void nn_connection_note_source(nn_connection* connection, const necpnet_address* from, size_t bytes,
                                           bool is_newest);
+NN_PRIVATE void nn_connection_end_paths(nn_connection* connection);
 NN_PRIVATE void nn_connection_read_challenge(nn_connection* connection, uint64_t challenge);
 NN_PRIVATE void nn_connection_read_response(nn_connection* connection, uint64_t response);
 NN_PRIVATE void nn_connection_set_size(nn_connection* connection);
@@ -41340,10 +41475,14 @@ NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t be
 NN_PRIVATE uint64_t nn_connection_ping_at_us(const nn_connection* connection);
 
 /* nn_connection_has_own - whether frames of its own wait (between the two files). */
+NN_INLINE bool nn_connection_has_inputs(const nn_connection* connection)
+{
+    return connection->settings->inputs && connection->settings->inputs->count > 0;
+}
 NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection);
 
-/* nn_connection_set_limit - another bandwidth limit; nothing while it has no carrier. */
-NN_PRIVATE void nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s);
+/* nn_connection_set_limit - another bandwidth limit; nothing while it has no carrier. OK | ERR_OUT_OF_MEMORY */
+NN_PRIVATE necpnet_result nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s);
 
 /* nn_connection_budget - bytes that would leave at once. */
 NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t now_us);
@@ -41378,6 +41517,13 @@ NN_PRIVATE void nn_connection_wake(nn_connection* connection, uint64_t now_us);
 /* nn_connection_set_patience - tell the peer that this side loads or is in the background. */
 NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended);
 
+/* nn_connection_settings_init - an endpoint without world, view and inputs. */
+NN_PRIVATE void nn_connection_settings_init(nn_connection_settings* settings, nn_alloc* alloc);
+
+/* nn_connection_set_end, nn_connection_get_end - why it ended. Without memory the text is lost, if it is not the reason's own. */
+NN_PRIVATE void nn_connection_set_end(nn_connection* connection, const nn_close* close);
+NN_PRIVATE nn_close nn_connection_get_end(const nn_connection* connection);
+
 /* nn_close_of - a CLOSE with reason, application code and text (cut; NULL is empty). */
 NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char* text);
 
@@ -41400,16 +41546,56 @@ NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char
     return close;
 }
 
-static const nn_state_sink connection_no_sink = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+NN_PRIVATE void nn_connection_settings_init(nn_connection_settings* settings, nn_alloc* alloc)
+{
+    static const nn_state_sink no_sink = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+    memset(settings, 0, sizeof *settings);
+    settings->alloc = alloc;
+    settings->state_sink = &no_sink;
+}
+
+static void connection_forget_text(nn_connection* connection)
+{
+    const char* text = connection->end.text;
+    if (text && text != necpnet_result_text(connection->end.reason)) {
+        nn_alloc_give(connection->settings->alloc, (void*)(uintptr_t)text, strlen(text) + 1);
+    }
+    connection->end.text = NULL;
+}
+
+NN_PRIVATE void nn_connection_set_end(nn_connection* connection, const nn_close* close)
+{
+    connection_forget_text(connection);
+    connection->end.reason = close->reason;
+    connection->end.code = close->code;
+    connection->end.has_retry = close->has_retry;
+    connection->end.retry_ms = close->retry_ms;
+    const char* own = necpnet_result_text(close->reason);
+    size_t bytes = nn_text_bytes(close->text, NECPNET_REASON_BYTES_MAX);
+    if (!bytes) return;
+    if (!strcmp(close->text, own)) {
+        connection->end.text = own;
+        return;
+    }
+    char* text = (char*)nn_alloc_take(connection->settings->alloc, bytes + 1);
+    if (text) memcpy(text, close->text, bytes);
+    connection->end.text = text;
+}
+
+NN_PRIVATE nn_close nn_connection_get_end(const nn_connection* connection)
+{
+    nn_close close = nn_close_of(connection->end.reason, connection->end.code, connection->end.text);
+    close.has_retry = connection->end.has_retry;
+    close.retry_ms = connection->end.retry_ms;
+    return close;
+}
 
 NN_PRIVATE void nn_connection_init(nn_connection* connection, const nn_connection_settings* settings,
-                                   nn_session* session, uint32_t inputs_max)
+                                   nn_session* session)
 {
     memset(connection, 0, sizeof *connection);
     connection->settings = settings;
     connection->session = session;
-    connection->state_sink = &connection_no_sink;
-    nn_inputs_init(&connection->inputs, settings->alloc, inputs_max);
     nn_input_receiver_init(&connection->input_receiver);
 }
 
@@ -41418,11 +41604,16 @@ static void connection_release(nn_connection* connection)
 {
     if (NECPNET_WITH_VOICE && connection->speaks) connection->voice->open(connection->voice->user, false);
     connection->speaks = false;
-    if (NECPNET_WITH_SERVER && connection->follower) nn_world_unfollow(connection->world, connection->follower);
+    if (NECPNET_WITH_SERVER && connection->follower)
+        nn_world_unfollow(connection->settings->world, connection->follower);
     nn_connection_leave_web(connection);
+    nn_alloc_give(connection->settings->alloc, connection->limit, sizeof *connection->limit);
+    connection->limit = NULL;
     if (connection->udp) {
+        nn_alloc_give(connection->settings->alloc, connection->udp->loss, sizeof *connection->udp->loss);
         nn_recovery_reset(&connection->udp->recovery);
         nn_phases_reset(&connection->udp->phases);
+        nn_connection_end_paths(connection);
         nn_alloc_give(connection->settings->alloc, connection->udp, sizeof *connection->udp);
         connection->udp = NULL;
     }
@@ -41434,11 +41625,12 @@ NN_PRIVATE void nn_connection_reset(nn_connection* connection)
 {
     if (!connection->settings) return; /* never initialised */
     connection_release(connection);
-    if (connection->has_begun && connection->state_sink->reset) {
-        connection->state_sink->reset(connection->state_sink->user);
+    if (connection->has_begun && connection->settings->state_sink->reset) {
+        connection->settings->state_sink->reset(connection->settings->state_sink->user);
     }
-    nn_inputs_reset(&connection->inputs);
-    if (connection->writes) nn_writes_reset(connection->writes);
+    connection_forget_text(connection);
+    if (connection->settings->inputs) nn_inputs_reset(connection->settings->inputs);
+    if (connection->settings->writes) nn_writes_reset(connection->settings->writes);
     connection->state = NN_CONNECTION_NONE;
 }
 
@@ -41449,32 +41641,25 @@ NN_PRIVATE void nn_connection_detach(nn_connection* connection)
     memset(connection, 0, sizeof *connection);
     connection->settings = kept.settings;
     connection->session = kept.session;
-    connection->world = kept.world;
-    connection->state_sink = kept.state_sink;
     connection->voice = kept.voice;
     connection->address = kept.address;
     connection->loading = kept.loading;
     connection->suspended = kept.suspended;
     connection->tick_hz = kept.tick_hz;
     connection->now_us = kept.now_us;
-    connection->close = kept.close;
+    connection->end = kept.end;
     connection->has_begun = kept.has_begun;
     connection->heard_us = kept.heard_us;
-    connection->clock = kept.clock;
-    connection->writes = kept.writes;
-    if (connection->writes) nn_writes_reset(connection->writes); /* the view writes all anew */
-    connection->inputs = kept.inputs;
-    nn_inputs_interrupt(&connection->inputs);
+    if (connection->settings->writes) nn_writes_reset(connection->settings->writes); /* the view writes all anew */
+    if (connection->settings->inputs) nn_inputs_interrupt(connection->settings->inputs);
     connection->input_receiver = kept.input_receiver;
     connection->input_receiver.holds = false;
-    connection->deliver_input = kept.deliver_input;
-    connection->take_control = kept.take_control;
     connection->deliver_user = kept.deliver_user;
 }
 
 NN_PRIVATE bool nn_connection_may_resume(const nn_connection* connection)
 {
-    switch (connection->close.reason) {
+    switch (connection->end.reason) {
     case NECPNET_ERR_OUT_OF_MEMORY: return true; /* said by CLOSE, but nobody means to leave */
     case NECPNET_ERR_TIMEOUT:
     case NECPNET_ERR_CONNECTION_RESET:
@@ -41543,9 +41728,14 @@ static uint32_t connection_datagram_bytes(const nn_connection* connection, const
     return (uint32_t)nn_min_u64(connection->settings->datagram_bytes_max, open->peer->datagram_bytes_max);
 }
 
+/* In the order of nn_source_kind. */
+static const nn_source connection_sources[NN_SOURCES] = {{connection_voice_ready, connection_voice_write},
+                                                         {connection_state_ready, connection_state_write}};
+
 static necpnet_result connection_open_session(nn_connection* connection, const nn_connection_open* open)
 {
     nn_session* session = connection->session;
+    nn_session_set_sources(session, NULL, NULL);
     uint32_t least = NN_PACKET_OVERHEAD_BYTES_MAX + NN_INPUT_EXTRA_BYTES;
     connection->input_bytes_max =
         (uint8_t)nn_min_u64(connection_datagram_bytes(connection, open) - least, NN_INPUT_BYTES_MAX);
@@ -41553,34 +41743,33 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
     if (open->resumed) {
         nn_session_carrier_changed(session, ordered);
         connection->suspend_pending = connection->loading || connection->suspended;
-        connection->input_pending = connection->inputs.count > 0;
+        connection->input_pending = nn_connection_has_inputs(connection);
         connection->input_receiver.ack_due = connection->input_receiver.has_tick;
-        if (connection->state_sink->renew) connection->state_sink->renew(connection->state_sink->user, ordered);
+        if (connection->settings->state_sink->renew)
+            connection->settings->state_sink->renew(connection->settings->state_sink->user, ordered);
     } else {
         nn_session_begin(session, ordered);
     }
     nn_session_set_peer_decompresses(session, (open->peer->features & NN_FEATURE_LZ4) != 0);
-    for (int i = 0; i < session->config.channel_count; i++) {
-        necpnet_channel_mode mode = session->config.channels[i].mode;
+    for (int i = 0; i < session->config->channel_count; i++) {
+        necpnet_channel_mode mode = session->config->channels[i].mode;
         if (mode != NECPNET_RELIABLE_ORDERED && mode != NECPNET_RELIABLE_UNORDERED) continue;
         necpnet_result result = nn_session_set_peer_window(session, i, open->peer->channels[i].window_bytes);
         if (result) return result;
     }
     if (NECPNET_WITH_VOICE && connection->voice) {
         connection->speaks = (open->peer->features & NN_FEATURE_VOICE) != 0;
-        nn_source source = {connection_voice_ready, connection_voice_write, connection};
-        nn_source none = {NULL, NULL, NULL};
-        nn_session_set_source(session, NN_SOURCE_VOICE, connection->speaks ? source : none);
+        if (connection->speaks) nn_session_set_sources(session, connection_sources, connection);
         if (connection->speaks) connection->voice->open(connection->voice->user, true);
     }
-    if (NECPNET_WITH_SERVER && connection->world && (open->peer->features & NN_FEATURE_STATE)) {
-        nn_source source = {connection_state_ready, connection_state_write, connection};
-        necpnet_result result = nn_world_follow(connection->world, open->follow, ordered, &connection->follower);
+    if (NECPNET_WITH_SERVER && connection->settings->world && (open->peer->features & NN_FEATURE_STATE)) {
+        necpnet_result result =
+            nn_world_follow(connection->settings->world, open->follow, ordered, &connection->follower);
         if (result) return result;
-        nn_session_set_source(session, NN_SOURCE_STATE, source);
+        nn_session_set_sources(session, connection_sources, connection);
         nn_follower_set_tables(connection->follower, open->peer->own_tables_hash);
         if (open->resumed) nn_follower_renew_variables(connection->follower);
-        const necpnet_schema* schema = nn_world_get_schema(connection->world);
+        const necpnet_schema* schema = nn_world_get_schema(connection->settings->world);
         connection->schema_waits = false;
         if (open->peer->schema_hash != schema->hash) return nn_connection_tell_schema(connection, schema);
     }
@@ -41599,9 +41788,9 @@ static necpnet_result connection_begin_udp(nn_connection* connection, const nn_c
     }
     connection->udp = udp;
     connection->transport = NECPNET_TRANSPORT_UDP;
-    connection->local_id = open->local_id;
-    connection->remote_id = open->remote_id;
-    nn_phases_init(&udp->phases, alloc, open->keys, (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
+    udp->local_id = open->local_id;
+    udp->remote_id = open->remote_id;
+    nn_phases_init(&udp->phases, open->keys, (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
     nn_acks_init(&udp->acks, NN_ACKS_DELAY_US_DEFAULT);
     nn_recovery_init(&udp->recovery, alloc, &udp->acks, &udp->congestion, open->seed);
     udp->path_seed = open->seed;
@@ -41609,6 +41798,18 @@ static necpnet_result connection_begin_udp(nn_connection* connection, const nn_c
     nn_congestion_init(&udp->congestion, open->bandwidth_limit, now_us);
     nn_connection_set_size(connection);
     if (open->rtt_us) nn_recovery_seed_rtt(&udp->recovery, open->rtt_us, now_us);
+    return NECPNET_OK;
+}
+
+static necpnet_result connection_limit_web(nn_connection* connection, uint32_t bytes_per_s, uint64_t now_us)
+{
+    if (!connection->limit && bytes_per_s == NN_CONGESTION_UNLIMITED) return NECPNET_OK;
+    if (!connection->limit) {
+        connection->limit = (nn_limit*)nn_alloc_take(connection->settings->alloc, sizeof *connection->limit);
+        if (!connection->limit) return NECPNET_ERR_OUT_OF_MEMORY;
+        nn_limit_init(connection->limit, bytes_per_s, now_us);
+    }
+    nn_limit_set(connection->limit, bytes_per_s);
     return NECPNET_OK;
 }
 
@@ -41623,19 +41824,20 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     connection->tick_hz = open->peer->tick_hz;
     connection->started_us = connection->heard_us = connection->sent_us = connection->pinged_us = now_us;
     connection->ping_early = (uint8_t)(open->seed >> 24);
-    connection->answer_until_us = NN_NEVER;
+    if (connection->settings->sleep) connection->settings->sleep->answer_until_us = NN_NEVER;
     if (open->web || !NECPNET_WITH_UDP) {
         connection->transport = NECPNET_TRANSPORT_WEBSOCKET;
         connection->web = open->web;
-        nn_limit_init(&connection->limit, open->bandwidth_limit, now_us);
+        necpnet_result result = connection_limit_web(connection, open->bandwidth_limit, now_us);
+        if (result) return result;
     } else {
         necpnet_result result = connection_begin_udp(connection, open, now_us);
         if (result) return result;
     }
-    if (connection->state_sink->clock) {
-        bool has_clock = open->resumed && nn_clock_sync_is_ready(connection->clock);
-        int64_t offset_us = has_clock ? nn_clock_sync_offset_us(connection->clock, now_us) : 0;
-        connection->state_sink->clock(connection->state_sink->user, offset_us, connection->tick_hz);
+    if (connection->settings->state_sink->clock) {
+        bool has_clock = open->resumed && nn_clock_sync_is_ready(connection->settings->clock);
+        int64_t offset_us = has_clock ? nn_clock_sync_offset_us(connection->settings->clock, now_us) : 0;
+        connection->settings->state_sink->clock(connection->settings->state_sink->user, offset_us, connection->tick_hz);
     }
     return connection_open_session(connection, open);
 }
@@ -41648,9 +41850,9 @@ static void connection_acked(void* user, const nn_contents* contents)
         if (contents->frames[i].kind == NN_SENT_STATE && connection->follower) {
             nn_follower_acked(connection->follower, contents->frames[i].value);
         }
-        if (contents->frames[i].kind == NN_SENT_WRITE && connection->writes) {
-            nn_writes_acked(connection->writes, contents->frames[i].value, connection->state_sink->written,
-                            connection->state_sink->user);
+        if (contents->frames[i].kind == NN_SENT_WRITE && connection->settings->writes) {
+            nn_writes_acked(connection->settings->writes, contents->frames[i].value,
+                            connection->settings->state_sink->written, connection->settings->state_sink->user);
         }
         if (contents->frames[i].kind == NN_SENT_SIZE_PROBE) {
             nn_packet_size_acked(&connection->udp->size, contents->frames[i].value, connection->now_us);
@@ -41669,11 +41871,11 @@ static void connection_lost(void* user, const nn_contents* contents)
             if (connection->follower) nn_follower_lost(connection->follower, contents->frames[i].value);
             break;
         case NN_SENT_WRITE:
-            if (connection->writes) nn_writes_lost(connection->writes, contents->frames[i].value);
+            if (connection->settings->writes) nn_writes_lost(connection->settings->writes, contents->frames[i].value);
             break;
         case NN_SENT_INPUT:
-            nn_inputs_interrupt(&connection->inputs);
-            connection->input_pending = connection->inputs.count > 0;
+            if (connection->settings->inputs) nn_inputs_interrupt(connection->settings->inputs);
+            connection->input_pending = nn_connection_has_inputs(connection);
             break;
         case NN_SENT_INPUT_ACK: connection->input_receiver.ack_due = connection->input_receiver.has_tick; break;
         case NN_SENT_SIZE_PROBE:
@@ -41689,9 +41891,15 @@ static void connection_lost(void* user, const nn_contents* contents)
 /* The recovery tells a probed packet as lost, too: the statistics count what it counts. */
 static void connection_count_losses(nn_connection* connection, uint64_t acked_before, uint64_t lost_before)
 {
-    const nn_recovery* recovery = &connection->udp->recovery;
-    for (uint64_t i = acked_before; i < recovery->packets_acked; i++) nn_loss_add(&connection->udp->loss, false);
-    for (uint64_t i = lost_before; i < recovery->packets_lost; i++) nn_loss_add(&connection->udp->loss, true);
+    nn_connection_udp* udp = connection->udp;
+    const nn_recovery* recovery = &udp->recovery;
+    if (!udp->loss && recovery->packets_lost > lost_before) {
+        udp->loss = (nn_loss*)nn_alloc_take(connection->settings->alloc, sizeof *udp->loss);
+        acked_before = recovery->packets_acked > NN_LOSS_PACKETS ? recovery->packets_acked - NN_LOSS_PACKETS : 0;
+    }
+    if (!udp->loss) return; /* nothing was ever lost, or nobody can tell */
+    for (uint64_t i = acked_before; i < recovery->packets_acked; i++) nn_loss_add(udp->loss, false);
+    for (uint64_t i = lost_before; i < recovery->packets_lost; i++) nn_loss_add(udp->loss, true);
 }
 
 static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
@@ -41704,6 +41912,11 @@ static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
     connection_count_losses(connection, acked, lost);
     nn_connection_watch_size(connection);
     return result == NECPNET_OK;
+}
+
+static void connection_doubted(void* user, const nn_contents* contents)
+{
+    nn_session_doubted(((nn_connection*)user)->session, contents);
 }
 
 static void connection_run_recovery(nn_connection* connection)
@@ -41727,7 +41940,7 @@ NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t be
 
 static void connection_end(nn_connection* connection, const nn_close* close, bool by_peer)
 {
-    connection->close = *close;
+    nn_connection_set_end(connection, close);
     connection->closed_by_peer = by_peer;
     connection->state = NN_CONNECTION_CLOSED;
 }
@@ -41744,9 +41957,10 @@ NN_PRIVATE void nn_connection_lost(nn_connection* connection, necpnet_result rea
 {
     connection->web = NULL;
     if (connection->state == NN_CONNECTION_CLOSED || connection->state == NN_CONNECTION_NONE) return;
-    nn_close close = nn_close_of(reason, 0, text);
     /* a server that closed in good order had said CLOSE before */
-    connection_end(connection, connection->state == NN_CONNECTION_CLOSING ? &connection->close : &close, false);
+    bool is_said = connection->state == NN_CONNECTION_CLOSING;
+    nn_close close = is_said ? nn_connection_get_end(connection) : nn_close_of(reason, 0, text);
+    connection_end(connection, &close, false);
 }
 
 /* The peer broke a rule: tell it, and end. */
@@ -41762,7 +41976,8 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
 {
     uint64_t now_us = connection->now_us;
     if (pong->sent_at_us > now_us || pong->sent_at_us < connection->started_us) return;
-    if (pong->sent_at_us >= connection->woke_us) connection->answer_until_us = NN_NEVER;
+    nn_connection_sleep* sleep = connection->settings->sleep;
+    if (sleep && pong->sent_at_us >= sleep->woke_us) sleep->answer_until_us = NN_NEVER;
     uint64_t rtt_us = now_us - pong->sent_at_us;
     rtt_us = rtt_us > pong->hold_us ? rtt_us - pong->hold_us : 0;
     if (connection->transport == NECPNET_TRANSPORT_WEBSOCKET && rtt_us < UINT32_MAX) {
@@ -41780,28 +41995,31 @@ static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
     }
     nn_jitter_add(&connection->jitter, pong->received_at_us + pong->hold_us, now_us);
     if (connection->settings->is_server) return;
-    if (!nn_clock_sync_add(connection->clock, pong->sent_at_us, pong->received_at_us, pong->hold_us, now_us)) return;
-    if (connection->state_sink->clock) {
-        connection->state_sink->clock(connection->state_sink->user, nn_clock_sync_offset_us(connection->clock, now_us),
-                                      connection->tick_hz);
+    if (!nn_clock_sync_add(connection->settings->clock, pong->sent_at_us, pong->received_at_us, pong->hold_us, now_us))
+        return;
+    if (connection->settings->state_sink->clock) {
+        connection->settings->state_sink->clock(connection->settings->state_sink->user,
+                                                nn_clock_sync_offset_us(connection->settings->clock, now_us),
+                                                connection->tick_hz);
     }
 }
 
 static necpnet_result connection_read_input(nn_connection* connection, nn_reader* reader)
 {
     if (!connection->settings->is_server) return connection_refuse(connection, "INPUT from a server");
-    necpnet_result result = nn_input_receiver_read(&connection->input_receiver, reader, connection->deliver_input,
-                                                   connection->deliver_user);
+    necpnet_result result = nn_input_receiver_read(&connection->input_receiver, reader,
+                                                   connection->settings->deliver_input, connection->deliver_user);
     if (result == NECPNET_ERR_OUT_OF_MEMORY) connection->input_receiver.holds = !nn_connection_is_udp(connection);
     return result == NECPNET_ERR_PROTOCOL ? connection_refuse(connection, "INPUT frame malformed") : result;
 }
 
 static necpnet_result connection_read_state(nn_connection* connection, nn_reader* reader)
 {
-    if (connection->settings->is_server || !connection->state_sink->read) {
+    if (connection->settings->is_server || !connection->settings->state_sink->read) {
         return connection_refuse(connection, "STATE to a side that did not ask for it");
     }
-    necpnet_result result = connection->state_sink->read(connection->state_sink->user, reader, connection->now_us);
+    necpnet_result result =
+        connection->settings->state_sink->read(connection->settings->state_sink->user, reader, connection->now_us);
     if (result == NECPNET_ERR_BAD_DATA) return connection_refuse(connection, "STATE frame does not decode");
     if (result == NECPNET_ERR_LIMIT_REACHED) {
         nn_close close = nn_close_of(result, 0, "more entities than the view's entities_max");
@@ -41814,7 +42032,7 @@ static necpnet_result connection_read_close(nn_connection* connection, nn_reader
 {
     nn_close close;
     if (!nn_frame_read_close(reader, &close)) return connection_refuse(connection, "CLOSE frame malformed");
-    if (connection->state == NN_CONNECTION_CLOSING) close = connection->close;
+    if (connection->state == NN_CONNECTION_CLOSING) close = nn_connection_get_end(connection);
     connection->close_answer_pending = nn_connection_is_udp(connection);
     connection->is_final = true;
     connection_end(connection, &close, connection->state != NN_CONNECTION_CLOSING);
@@ -41835,9 +42053,8 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
     case NN_FRAME_PING:
         read = nn_frame_read_ping(reader, &ping);
         if (!read) break;
-        connection->pong.id = ping.id;
-        connection->pong.sent_at_us = ping.sent_at_us;
-        connection->pong.received_at_us = connection->now_us;
+        connection->pong = ping;
+        connection->pong_since_us = connection->now_us;
         connection->pong_pending = true;
         break;
     case NN_FRAME_PONG:
@@ -41851,8 +42068,10 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
         connection->peer_loading = (flags & NN_SUSPEND_LOADING) != 0;
         break;
     case NN_FRAME_INPUT_ACK:
-        read = nn_frame_read_input_ack(reader, &tick) && nn_inputs_acked(&connection->inputs, tick);
-        if (read) connection->input_pending = nn_inputs_wait(&connection->inputs); /* not all fit into one packet */
+        read = nn_frame_read_input_ack(reader, &tick) && connection->settings->inputs &&
+               nn_inputs_acked(connection->settings->inputs, tick);
+        if (read)
+            connection->input_pending = nn_inputs_wait(connection->settings->inputs); /* not all fit into one packet */
         break;
     case NN_FRAME_PATH_CHALLENGE:
         read = nn_frame_read_path(reader, &challenge) && nn_connection_is_udp(connection);
@@ -41914,8 +42133,8 @@ static necpnet_result connection_read_control(nn_connection* connection)
             if (nn_connection_take_state_control(connection, data + 1, bytes - 1)) continue;
             return connection_refuse(connection, "a CONTROL message about states is malformed");
         }
-        if (!connection->take_control) continue;
-        if (!connection->take_control(connection->deliver_user, data[0], data + 1, bytes - 1)) {
+        if (!connection->settings->take_control) continue;
+        if (!connection->settings->take_control(connection->deliver_user, data[0], data + 1, bytes - 1)) {
             return connection_refuse(connection, "a CONTROL message is malformed");
         }
     }
@@ -41968,7 +42187,7 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
         }
         if (result) return result;
     }
-    if (connection->session->control.first) {
+    if (connection->session->control.last) {
         necpnet_result result = connection_read_control(connection);
         if (result) return result;
     }
@@ -42045,7 +42264,7 @@ NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* c
                                     uint64_t now_us)
 {
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
-    connection->close = *close;
+    nn_connection_set_end(connection, close);
     connection->is_final = true;
     connection->linger_until_us = now_us + (uint64_t)linger_ms * 1000;
     connection->state = NN_CONNECTION_LINGERING;
@@ -42063,7 +42282,9 @@ static uint64_t connection_timeout_us(const nn_connection* connection)
 
 static uint64_t connection_lost_at_us(const nn_connection* connection)
 {
-    return nn_min_u64(connection->heard_us + connection_timeout_us(connection), connection->answer_until_us);
+    const nn_connection_sleep* sleep = connection->settings->sleep;
+    uint64_t at_us = connection->heard_us + connection_timeout_us(connection);
+    return sleep ? nn_min_u64(at_us, sleep->answer_until_us) : at_us;
 }
 
 /* A thousand connections that began in one moment come apart: each asks up to a quarter early in its own measure, and the first
@@ -42088,8 +42309,10 @@ NN_PRIVATE uint64_t nn_connection_ping_at_us(const nn_connection* connection)
                          ? nn_max_u64(connection->heard_us, connection->pinged_us) + (idle_us - early_us) * 2
                          : connection->sent_us + idle_us - early_us;
     if (!settings->is_server) {
-        uint64_t interval_us = connection_ping_interval_us(connection, nn_clock_sync_interval_us(connection->clock));
-        bool wants_clock = udp || connection->state_sink->read || connection->clock->count < NN_CLOCK_SYNC_SAMPLES;
+        uint64_t interval_us =
+            connection_ping_interval_us(connection, nn_clock_sync_interval_us(connection->settings->clock));
+        bool wants_clock =
+            udp || connection->settings->state_sink->read || connection->settings->clock->count < NN_CLOCK_SYNC_SAMPLES;
         if (wants_clock) at_us = nn_min_u64(at_us, connection->pinged_us + interval_us);
     }
     return at_us;
@@ -42112,7 +42335,11 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
     if (nn_connection_is_udp(connection) && now_us >= nn_recovery_deadline_us(&connection->udp->recovery)) {
         connection_run_recovery(connection);
     }
-    if (nn_connection_is_udp(connection)) nn_connection_update_path(connection);
+    if (nn_connection_is_udp(connection)) {
+        nn_connection_update_path(connection);
+        nn_recovery_doubt(&connection->udp->recovery, now_us, connection_doubted, connection);
+        nn_recovery_rest(&connection->udp->recovery, now_us);
+    }
     if (now_us >= nn_connection_ping_at_us(connection)) connection->ping_pending = true;
 }
 
@@ -42128,7 +42355,7 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     if (NECPNET_WITH_VOICE && connection->speaks && connection_voice_has_room(connection)) {
         at_us = nn_min_u64(at_us, connection->voice->deadline_us(connection->voice->user));
     }
-    if (connection->writes) at_us = nn_min_u64(at_us, nn_writes_deadline_us(connection->writes));
+    if (connection->settings->writes) at_us = nn_min_u64(at_us, nn_writes_deadline_us(connection->settings->writes));
     if (connection->input_receiver.ack_due && !udp) {
         at_us = nn_min_u64(at_us, connection->input_ack_at_us + NN_CONNECTION_INPUT_ACK_US);
     }
@@ -42137,7 +42364,7 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     if (udp) return nn_max_u64(now_us, nn_congestion_deadline_us(&connection->udp->congestion, now_us));
     bool is_blocked = connection->web && necpnet_web_pending(connection->web) > NN_CONNECTION_UNSENT_BYTES;
     if (is_blocked) return NN_NEVER; /* on_session_writable comes */
-    return nn_max_u64(now_us, nn_limit_deadline_us(&connection->limit));
+    return connection->limit ? nn_max_u64(now_us, nn_limit_deadline_us(connection->limit)) : now_us;
 }
 
 NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, uint64_t now_us)
@@ -42151,6 +42378,7 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
     if (connection->state == NN_CONNECTION_LINGERING) at_us = nn_min_u64(at_us, connection->linger_until_us);
     if (nn_connection_is_udp(connection)) {
         at_us = nn_min_u64(at_us, nn_recovery_deadline_us(&connection->udp->recovery));
+        at_us = nn_min_u64(at_us, nn_recovery_doubt_at_us(&connection->udp->recovery));
         at_us = nn_min_u64(at_us, nn_acks_deadline_us(&connection->udp->acks));
         at_us = nn_min_u64(at_us, nn_connection_path_deadline_us(connection));
     }
@@ -42161,18 +42389,19 @@ NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, ui
                                                    size_t bytes)
 {
     if (bytes > connection->input_bytes_max) return NECPNET_ERR_MESSAGE_TOO_LARGE;
-    necpnet_result result = nn_inputs_push(&connection->inputs, tick, data, bytes);
+    necpnet_result result = nn_inputs_push(connection->settings->inputs, tick, data, bytes);
     if (result == NECPNET_OK) connection->input_pending = true;
     return result;
 }
 
-NN_PRIVATE void nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s)
+NN_PRIVATE necpnet_result nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s)
 {
     if (nn_connection_is_udp(connection)) {
         nn_limit_set(&connection->udp->congestion.limit, bytes_per_s);
-    } else {
-        nn_limit_set(&connection->limit, bytes_per_s);
+        return NECPNET_OK;
     }
+    if (connection->transport != NECPNET_TRANSPORT_WEBSOCKET) return NECPNET_OK;
+    return connection_limit_web(connection, bytes_per_s, connection->now_us);
 }
 
 NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended)
@@ -42190,8 +42419,9 @@ NN_PRIVATE void nn_connection_wake(nn_connection* connection, uint64_t now_us)
     uint64_t wait_us = nn_max_u64(rtt_us * 3, is_udp ? NN_CONNECTION_WAKE_US : NN_CONNECTION_WAKE_US * 2);
     if (asleep_us >= (uint64_t)connection->settings->loading_timeout_ms * 1000) wait_us = 0;
     nn_connection_set_patience(connection, connection->loading, false);
-    connection->woke_us = connection->heard_us = now_us; /* the time asleep is no silence of the peer's */
-    connection->answer_until_us = now_us + wait_us;
+    connection->settings->sleep->woke_us = connection->heard_us =
+        now_us; /* the time asleep is no silence of the peer's */
+    connection->settings->sleep->answer_until_us = now_us + wait_us;
     connection->ping_pending = true;
 }
 /* ---- end src/nn_connection.c ------------------------------------------------------------------------------------- */
@@ -42210,7 +42440,7 @@ static uint8_t connection_patience(const nn_connection* connection)
 static bool connection_ping_joins(const nn_connection* connection)
 {
     if (connection->settings->is_server || connection->ping_pending) return connection->ping_pending;
-    uint64_t soon_us = connection->now_us + nn_clock_sync_interval_us(connection->clock) / 4;
+    uint64_t soon_us = connection->now_us + nn_clock_sync_interval_us(connection->settings->clock) / 4;
     return nn_connection_ping_at_us(connection) <= soon_us &&
            nn_session_has_output(connection->session, connection->now_us);
 }
@@ -42222,8 +42452,9 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
     bool eliciting = false;
     uint64_t now_us = connection->now_us;
     if (connection->pong_pending && nn_writer_left(writer) >= NN_PONG_BYTES_MAX) {
-        connection->pong.hold_us = now_us - connection->pong.received_at_us;
-        nn_frame_write_pong(writer, &connection->pong);
+        nn_pong pong = {connection->pong.id, connection->pong.sent_at_us, connection->pong_since_us,
+                        now_us - connection->pong_since_us};
+        nn_frame_write_pong(writer, &pong);
         connection->pong_pending = false;
     }
     bool is_udp = nn_connection_is_udp(connection);
@@ -42249,17 +42480,18 @@ static bool connection_write_own(nn_connection* connection, nn_writer* writer, n
         eliciting = true;
     }
     /* in every packet until the server has them; on an ordered transport once */
-    bool wants_input = is_udp ? connection->inputs.count > 0 : connection->input_pending;
-    uint32_t written = wants_input && !nn_contents_full(contents) ? nn_inputs_write(&connection->inputs, writer, !is_udp) : 0;
+    bool wants_input = is_udp ? nn_connection_has_inputs(connection) : connection->input_pending;
+    uint32_t written =
+        wants_input && !nn_contents_full(contents) ? nn_inputs_write(connection->settings->inputs, writer, !is_udp) : 0;
     if (written) {
         nn_contents_add(contents, NN_SENT_INPUT, 0, 0, 0);
-        connection->input_pending = !is_udp && nn_inputs_wait(&connection->inputs);
+        connection->input_pending = !is_udp && nn_inputs_wait(connection->settings->inputs);
         eliciting = true;
     }
     uint32_t frame = 0;
-    if (connection->writes && !nn_contents_full(contents) &&
-        nn_writes_write(connection->writes, writer, !is_udp, &frame, connection->state_sink->written,
-                        connection->state_sink->user, now_us)) {
+    if (connection->settings->writes && !nn_contents_full(contents) &&
+        nn_writes_write(connection->settings->writes, writer, !is_udp, &frame,
+                        connection->settings->state_sink->written, connection->settings->state_sink->user, now_us)) {
         nn_contents_add(contents, NN_SENT_WRITE, 0, 0, frame);
         eliciting = true;
     }
@@ -42280,8 +42512,9 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
     size_t bytes = nn_packet_seal(connection->udp->phases.send, packet, header_bytes, frames_bytes, number);
     const necpnet_transport* transport = connection->settings->transport;
     transport->send_datagram(transport->user, &connection->address, packet, bytes); /* a refusal is a lost packet */
-    if (nn_path_send(&connection->udp->path, bytes)) {
-        transport->send_datagram(transport->user, &connection->udp->path.address, packet, bytes);
+    nn_path* path = connection->udp->path;
+    if (path && nn_path_send(path, bytes)) {
+        transport->send_datagram(transport->user, &path->address, packet, bytes);
         connection->bytes_sent += bytes;
     }
     nn_recovery_sent(&connection->udp->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
@@ -42304,23 +42537,31 @@ static bool connection_hurries(const nn_connection* connection, size_t bytes)
     const nn_connection_udp* udp = connection->udp;
     uint64_t acked = udp->recovery.largest_acked;
     bool phase_is_confirmed = acked != NN_PACKET_NONE && acked >= udp->phases.send_first;
-    return udp->probes > 0 || udp->path.is_open || !phase_is_confirmed || nn_recovery_hurries(&udp->recovery) ||
+    return udp->probes > 0 || udp->path || !phase_is_confirmed || nn_recovery_hurries(&udp->recovery) ||
            nn_congestion_is_used(&udp->congestion, bytes);
+}
+
+/* A server that has only a PONG to send, as it has for most of its idle clients: nothing that recovery need keep. */
+static bool connection_only_answers(const nn_connection* connection)
+{
+    return connection->settings->is_server && !connection->udp->probes && !connection->ping_pending &&
+           !connection->suspend_pending && !nn_session_has_output(connection->session, connection->now_us);
 }
 
 /* One packet with acknowledgements and, if allowed, everything else. Returns whether one left. */
 static bool connection_make_packet(nn_connection* connection, bool eliciting_too)
 {
+    if (connection->udp->recovery.capacity == 0 && connection_only_answers(connection)) eliciting_too = false;
     uint64_t number = nn_recovery_next_number(&connection->udp->recovery);
     uint8_t flags = connection_begin_phase(connection, number);
     if (nn_recovery_wants_ack(&connection->udp->recovery)) flags |= NN_PACKET_ACK_NOW;
     uint8_t* packet = connection->settings->scratch;
     size_t header_bytes =
-        nn_packet_begin(packet, connection->remote_id, number, connection->udp->recovery.largest_acked, flags);
+        nn_packet_begin(packet, connection->udp->remote_id, number, connection->udp->recovery.largest_acked, flags);
     size_t room = connection_packet_bytes(connection) - header_bytes - NN_PACKET_TAG_BYTES;
     nn_writer writer = nn_writer_of(packet + header_bytes, room);
     nn_contents contents;
-    contents.count = 0;
+    nn_contents_init(&contents);
     bool eliciting = false;
     bool acked =
         nn_acks_wants(&connection->udp->acks) && nn_acks_write(&connection->udp->acks, &writer, connection->now_us);
@@ -42351,7 +42592,7 @@ NN_PRIVATE bool nn_connection_has_own(const nn_connection* connection)
 {
     return connection->pong_pending || connection->ping_pending || connection->suspend_pending ||
            connection->input_pending ||
-           (connection->writes && connection->now_us >= nn_writes_deadline_us(connection->writes));
+           (connection->settings->writes && connection->now_us >= nn_writes_deadline_us(connection->settings->writes));
 }
 
 /* A packet of padding, to learn whether the path takes its size. Nobody waits for it. */
@@ -42359,7 +42600,7 @@ static void connection_probe_size(nn_connection* connection)
 {
     nn_recovery* recovery = &connection->udp->recovery;
     uint32_t bytes = nn_packet_size_wants(&connection->udp->size, connection->now_us);
-    if (!bytes || connection->udp->path.is_open ||
+    if (!bytes || connection->udp->path ||
         nn_congestion_budget(&connection->udp->congestion, connection->now_us) == 0) {
         return;
     }
@@ -42367,11 +42608,11 @@ static void connection_probe_size(nn_connection* connection)
     uint8_t* packet = connection->settings->scratch;
     uint64_t number = nn_recovery_next_number(recovery);
     uint8_t flags = (uint8_t)(connection_begin_phase(connection, number) | NN_PACKET_ACK_NOW);
-    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, recovery->largest_acked, flags);
+    size_t header_bytes = nn_packet_begin(packet, connection->udp->remote_id, number, recovery->largest_acked, flags);
     size_t frames_bytes = bytes - header_bytes - NN_PACKET_TAG_BYTES;
     memset(packet + header_bytes, NN_FRAME_PADDING, frames_bytes);
     nn_contents contents;
-    contents.count = 0;
+    nn_contents_init(&contents);
     nn_contents_add(&contents, NN_SENT_SIZE_PROBE, 0, 0, bytes);
     connection_send_packet(connection, header_bytes, frames_bytes, number, true, &contents);
     nn_packet_size_sent(&connection->udp->size, bytes);
@@ -42414,7 +42655,7 @@ static void connection_flush_messages(nn_connection* connection)
         bool output = nn_session_has_output(connection->session, now_us);
         bool own = nn_connection_has_own(connection) || connection->input_receiver.ack_due;
         if ((!output && !own) || !connection_web_has_room(connection)) return;
-        size_t room = nn_limit_room(&connection->limit, now_us);
+        size_t room = connection->limit ? nn_limit_room(connection->limit, now_us) : SIZE_MAX;
         if (room == 0) return;
         nn_writer writer = nn_writer_of(message, nn_min_size(room, NN_WEB_SESSION_BYTES_MAX));
         connection_write_own(connection, &writer, NULL, true);
@@ -42425,7 +42666,7 @@ static void connection_flush_messages(nn_connection* connection)
             return;
         }
         nn_session_count_written(connection->session, bytes);
-        nn_limit_sent(&connection->limit, (uint32_t)bytes, now_us);
+        if (connection->limit) nn_limit_sent(connection->limit, (uint32_t)bytes, now_us);
         connection->packets_sent++;
         connection->bytes_sent += bytes;
         connection->sent_us = now_us;
@@ -42443,9 +42684,10 @@ static void connection_flush_messages(nn_connection* connection)
 static void connection_send_close(nn_connection* connection)
 {
     uint8_t* packet = connection->settings->scratch;
+    nn_close close = nn_connection_get_end(connection);
     if (connection->transport == NECPNET_TRANSPORT_WEBSOCKET) {
         nn_writer writer = nn_writer_of(packet, NN_CLOSE_BYTES_MAX);
-        nn_frame_write_close(&writer, &connection->close);
+        nn_frame_write_close(&writer, &close);
         nn_web_send_session(connection->web, packet, nn_writer_bytes(&writer));
         necpnet_web_close(connection->web, 1000, "");
         connection->state = NN_CONNECTION_CLOSED;
@@ -42454,10 +42696,9 @@ static void connection_send_close(nn_connection* connection)
     uint64_t number = nn_recovery_next_number(&connection->udp->recovery);
     uint8_t flags = connection_begin_phase(connection, number);
     size_t header_bytes =
-        nn_packet_begin(packet, connection->remote_id, number, connection->udp->recovery.largest_acked, flags);
+        nn_packet_begin(packet, connection->udp->remote_id, number, connection->udp->recovery.largest_acked, flags);
     size_t room = connection->udp->size.bytes - header_bytes - NN_PACKET_TAG_BYTES;
     nn_writer writer = nn_writer_of(packet + header_bytes, room);
-    nn_close close = connection->close;
     size_t fixed = NN_CLOSE_BYTES_MAX - NECPNET_REASON_BYTES_MAX;
     if (room < NN_CLOSE_BYTES_MAX) close.text[nn_text_bytes(close.text, room > fixed ? room - fixed : 0)] = '\0';
     nn_frame_write_close(&writer, &close);
@@ -42524,7 +42765,7 @@ NN_PRIVATE size_t nn_connection_budget(const nn_connection* connection, uint64_t
     } else {
         size_t pending = connection->web ? necpnet_web_pending(connection->web) : 0;
         room = pending < NN_CONNECTION_UNSENT_BYTES ? NN_CONNECTION_UNSENT_BYTES - pending : 0;
-        room = nn_min_size(room, nn_limit_room((nn_limit*)&connection->limit, now_us));
+        if (connection->limit) room = nn_min_size(room, nn_limit_room(connection->limit, now_us));
     }
     return room > queued ? room - queued : 0;
 }
@@ -42535,7 +42776,7 @@ static void connection_fill_udp(const nn_connection* connection, necpnet_statist
     out->rtt_us = recovery->rtt_us;
     out->rtt_min_us = recovery->rtt_min_us;
     out->rtt_variance_us = recovery->rtt_variance_us;
-    out->loss_ppm = nn_loss_ppm(&connection->udp->loss);
+    out->loss_ppm = connection->udp->loss ? nn_loss_ppm(connection->udp->loss) : 0;
     out->packets_lost = recovery->packets_lost;
     out->congestion_bytes = (uint32_t)nn_min_u64(connection->udp->congestion.window_bytes, UINT32_MAX);
     out->flight_bytes = (uint32_t)nn_min_u64(connection->udp->congestion.flight_bytes, UINT32_MAX);
@@ -42551,8 +42792,10 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
     out->transport = connection->transport;
     out->encrypted = connection->encrypted;
     out->jitter_us = nn_jitter_us(&connection->jitter);
-    out->clock_offset_us = connection->clock ? nn_clock_sync_offset_us(connection->clock, now_us) : 0;
-    out->clock_error_us = connection->clock ? nn_clock_sync_error_us(connection->clock, now_us) : UINT32_MAX;
+    out->clock_offset_us =
+        connection->settings->clock ? nn_clock_sync_offset_us(connection->settings->clock, now_us) : 0;
+    out->clock_error_us =
+        connection->settings->clock ? nn_clock_sync_error_us(connection->settings->clock, now_us) : UINT32_MAX;
     out->packets_sent = connection->packets_sent;
     out->packets_received = connection->packets_received;
     out->packets_duplicate = connection->packets_duplicate;
@@ -42610,7 +42853,7 @@ static necpnet_result connection_follow(nn_connection* connection, nn_reader* re
     char text[NECPNET_REASON_BYTES_MAX + 1] = "the server's schema cannot be read";
     uint8_t taken[CONNECTION_SCHEMA_HEAD_BYTES];
     necpnet_schema* writer = NULL;
-    const nn_state_sink* sink = connection->state_sink;
+    const nn_state_sink* sink = connection->settings->state_sink;
     necpnet_result result =
         nn_schema_read(&connection->settings->alloc->allocator, connection->settings->logger, reader, &writer);
     if (result == NECPNET_OK && writer->hash != hash) result = NECPNET_ERR_PROTOCOL;
@@ -42639,7 +42882,7 @@ NN_PRIVATE bool nn_connection_take_schema(nn_connection* connection, const uint8
     if (kind == NN_CONTROL_SCHEMA) {
         if (reader.failed || is_server) {
             *out_result = NECPNET_ERR_PROTOCOL;
-        } else if (connection->state_sink->follow) {
+        } else if (connection->settings->state_sink->follow) {
             *out_result = connection_follow(connection, &reader, hash);
         }
         return true;
@@ -42647,7 +42890,8 @@ NN_PRIVATE bool nn_connection_take_schema(nn_connection* connection, const uint8
     if (kind != NN_CONTROL_SCHEMA_TAKEN) return false;
     if (reader.failed || !is_server || nn_reader_left(&reader)) {
         *out_result = NECPNET_ERR_PROTOCOL;
-    } else if (connection->world && hash == necpnet_schema_get_hash(nn_world_get_schema(connection->world))) {
+    } else if (connection->settings->world &&
+               hash == necpnet_schema_get_hash(nn_world_get_schema(connection->settings->world))) {
         connection->schema_waits = false;
     }
     return true;
@@ -42666,8 +42910,8 @@ static bool connection_is_up(const nn_connection* connection)
 NN_PRIVATE necpnet_result nn_connection_push_write(nn_connection* connection, uint32_t entity, uint32_t number,
                                                    const void* data, size_t bytes)
 {
-    if (!connection->writes || !connection_is_up(connection)) return NECPNET_ERR_NOT_CONNECTED;
-    return nn_writes_push(connection->writes, entity, number, data, bytes);
+    if (!connection->settings->writes || !connection_is_up(connection)) return NECPNET_ERR_NOT_CONNECTED;
+    return nn_writes_push(connection->settings->writes, entity, number, data, bytes);
 }
 
 NN_PRIVATE necpnet_result nn_connection_tell_state(nn_connection* connection, const void* data, size_t bytes)
@@ -42691,7 +42935,7 @@ NN_PRIVATE bool nn_connection_tell_follower(nn_connection* connection)
 NN_PRIVATE bool nn_connection_take_state_control(nn_connection* connection, const uint8_t* data, size_t bytes)
 {
     if (!connection->settings->is_server) {
-        const nn_state_sink* sink = connection->state_sink;
+        const nn_state_sink* sink = connection->settings->state_sink;
         return !sink->control || sink->control(sink->user, data, bytes);
     }
     return !NECPNET_WITH_SERVER || !connection->follower || nn_follower_take_control(connection->follower, data, bytes);
@@ -42736,7 +42980,7 @@ NN_PRIVATE void nn_connection_tell_variables(nn_connection* connection)
 NN_PRIVATE bool nn_connection_take_variables(nn_connection* connection, const uint8_t* data, size_t bytes,
                                              necpnet_result* out_result)
 {
-    const nn_state_sink* sink = connection->state_sink;
+    const nn_state_sink* sink = connection->settings->state_sink;
     *out_result = NECPNET_OK;
     if (bytes < 1 || data[0] != NN_CONTROL_VARIABLES) return false;
     if (connection->settings->is_server) {
@@ -42760,6 +43004,24 @@ NN_PRIVATE bool nn_connection_take_variables(nn_connection* connection, const ui
 /* A packet with nothing but PATH_CHALLENGE or PATH_RESPONSE. */
 #define CONNECTION_PATH_PACKET_BYTES (NN_PACKET_OVERHEAD_BYTES_MAX + NN_PATH_BYTES)
 
+static void connection_end_path(nn_connection* connection)
+{
+    nn_alloc_give(connection->settings->alloc, connection->udp->path, sizeof *connection->udp->path);
+    connection->udp->path = NULL;
+}
+
+static void connection_end_response(nn_connection* connection)
+{
+    nn_alloc_give(connection->settings->alloc, connection->udp->response, sizeof *connection->udp->response);
+    connection->udp->response = NULL;
+}
+
+NN_PRIVATE void nn_connection_end_paths(nn_connection* connection)
+{
+    connection_end_path(connection);
+    connection_end_response(connection);
+}
+
 /* Not to be guessed by the peer, who could claim another's address and answer for it otherwise. */
 static uint64_t connection_new_challenge(nn_connection* connection)
 {
@@ -42774,14 +43036,17 @@ static uint64_t connection_new_challenge(nn_connection* connection)
 NN_PRIVATE void nn_connection_note_source(nn_connection* connection, const necpnet_address* from, size_t bytes,
                                           bool is_newest)
 {
-    connection->udp->from = *from;
+    connection->udp->from = from;
     if (necpnet_address_equal(from, &connection->address)) return;
-    nn_path* path = &connection->udp->path;
-    bool is_known = path->is_open && necpnet_address_equal(from, &path->address);
+    nn_path* path = connection->udp->path;
+    bool is_known = path && necpnet_address_equal(from, &path->address);
     /* servers stay where they are (RFC 9000 9); an overtaken packet from where the peer was says nothing */
     if (!is_known && (!is_newest || !connection->settings->is_server)) return;
     if (!is_known) {
-        bool was_open = path->is_open;
+        bool was_open = path != NULL;
+        if (!was_open) path = (nn_path*)nn_alloc_take(connection->settings->alloc, sizeof *path);
+        if (!path) return; /* its next packet will do */
+        connection->udp->path = path;
         nn_path_begin(path, from, connection_new_challenge(connection), connection->now_us);
         /* what is in flight may have gone to nobody: say it again, to both */
         if (!was_open) nn_connection_repeat_flight(connection);
@@ -42798,7 +43063,7 @@ static size_t connection_send_path(nn_connection* connection, const necpnet_addr
     uint64_t number = nn_recovery_next_number(recovery);
     uint8_t flags =
         nn_phases_before_send(&connection->udp->phases, number, recovery->largest_acked, connection->now_us);
-    size_t header_bytes = nn_packet_begin(packet, connection->remote_id, number, recovery->largest_acked, flags);
+    size_t header_bytes = nn_packet_begin(packet, connection->udp->remote_id, number, recovery->largest_acked, flags);
     nn_writer writer = nn_writer_of(packet + header_bytes, NN_PATH_BYTES);
     nn_frame_write_path(&writer, type, value);
     size_t bytes = nn_packet_seal(connection->udp->phases.send, packet, header_bytes, NN_PATH_BYTES, number);
@@ -42813,17 +43078,17 @@ static size_t connection_send_path(nn_connection* connection, const necpnet_addr
 
 NN_PRIVATE void nn_connection_flush_path(nn_connection* connection)
 {
-    nn_path* path = &connection->udp->path;
+    nn_path* path = connection->udp->path;
+    nn_connection_response* response = connection->udp->response;
     uint64_t now_us = connection->now_us;
-    if (connection->udp->response_pending) {
-        connection->udp->response_pending = false;
-        bool is_unproven = path->is_open && necpnet_address_equal(&connection->udp->response_to, &path->address);
+    if (response) {
+        bool is_unproven = path && necpnet_address_equal(&response->to, &path->address);
         if (!is_unproven || nn_path_send(path, CONNECTION_PATH_PACKET_BYTES)) {
-            connection_send_path(connection, &connection->udp->response_to, NN_FRAME_PATH_RESPONSE,
-                                 connection->udp->response);
+            connection_send_path(connection, &response->to, NN_FRAME_PATH_RESPONSE, response->value);
         }
+        connection_end_response(connection);
     }
-    if (nn_path_wants_challenge(path, CONNECTION_PATH_PACKET_BYTES, now_us)) {
+    if (path && nn_path_wants_challenge(path, CONNECTION_PATH_PACKET_BYTES, now_us)) {
         size_t bytes = connection_send_path(connection, &path->address, NN_FRAME_PATH_CHALLENGE, path->challenge);
         nn_path_challenged(path, bytes, nn_recovery_probe_us(&connection->udp->recovery), now_us);
     }
@@ -42831,14 +43096,14 @@ NN_PRIVATE void nn_connection_flush_path(nn_connection* connection)
 
 NN_PRIVATE void nn_connection_update_path(nn_connection* connection)
 {
-    if (connection->udp->path.is_open && connection->now_us >= connection->udp->path.until_us)
-        nn_path_end(&connection->udp->path);
+    if (connection->udp->path && connection->now_us >= connection->udp->path->until_us) connection_end_path(connection);
 }
 
 NN_PRIVATE uint64_t nn_connection_path_deadline_us(const nn_connection* connection)
 {
-    if (connection->udp->response_pending) return connection->now_us;
-    uint64_t at_us = nn_path_deadline_us(&connection->udp->path, CONNECTION_PATH_PACKET_BYTES);
+    const nn_path* path = connection->udp->path;
+    if (connection->udp->response) return connection->now_us;
+    uint64_t at_us = path ? nn_path_deadline_us(path, CONNECTION_PATH_PACKET_BYTES) : NN_NEVER;
     /* one that is due already waits for the window or the path: something else will wake us */
     uint64_t probe_us = connection->udp->size.next_us > connection->now_us ? connection->udp->size.next_us : NN_NEVER;
     return nn_min_u64(at_us, probe_us);
@@ -42876,9 +43141,9 @@ static void connection_forget_way(nn_connection* connection, uint32_t rtt_us)
 
 static void connection_change_path(nn_connection* connection)
 {
-    nn_path path = connection->udp->path;
+    nn_path path = *connection->udp->path;
     uint64_t now_us = connection->now_us;
-    nn_path_end(&connection->udp->path);
+    connection_end_path(connection);
     if (nn_path_same_host(&path.address, &connection->address)) {
         nn_connection_lose_flight(connection, path.is_behind ? NN_NEVER : path.began_us);
     } else {
@@ -42891,14 +43156,18 @@ static void connection_change_path(nn_connection* connection)
 
 NN_PRIVATE void nn_connection_read_challenge(nn_connection* connection, uint64_t challenge)
 {
-    connection->udp->response = challenge;
-    connection->udp->response_to = connection->udp->from;
-    connection->udp->response_pending = true;
+    nn_connection_response* response = connection->udp->response;
+    if (!response) response = (nn_connection_response*)nn_alloc_take(connection->settings->alloc, sizeof *response);
+    if (!response) return; /* the challenge comes again */
+    response->value = challenge;
+    response->to = *connection->udp->from;
+    connection->udp->response = response;
 }
 
 NN_PRIVATE void nn_connection_read_response(nn_connection* connection, uint64_t response)
 {
-    if (nn_path_is_answer(&connection->udp->path, &connection->udp->from, response)) connection_change_path(connection);
+    const nn_connection_udp* udp = connection->udp;
+    if (udp->path && nn_path_is_answer(udp->path, udp->from, response)) connection_change_path(connection);
 }
 
 NN_PRIVATE void nn_connection_moved(nn_connection* connection, uint64_t now_us)
@@ -43008,11 +43277,11 @@ NN_PRIVATE necpnet_result nn_endpoint_init(nn_endpoint* endpoint, const necpnet_
     if (!endpoint->channels) return NECPNET_ERR_OUT_OF_MEMORY;
     memcpy(endpoint->channels, channels, (size_t)channel_count * sizeof *channels);
     endpoint->channel_count = channel_count;
+    nn_connection_settings_init(&endpoint->settings, &endpoint->alloc);
     endpoint->settings.datagram_bytes_max = datagram_bytes_max;
     endpoint->settings.scratch_bytes = nn_max_size(datagram_bytes_max, NN_WEB_SESSION_BYTES_MAX);
     endpoint->settings.scratch = (uint8_t*)nn_alloc_take(&endpoint->alloc, endpoint->settings.scratch_bytes);
     if (!endpoint->settings.scratch) return NECPNET_ERR_OUT_OF_MEMORY;
-    endpoint->settings.alloc = &endpoint->alloc;
     endpoint->settings.logger = &endpoint->logger;
     endpoint->settings.is_server = is_server;
     endpoint->session_config.alloc = &endpoint->alloc;
@@ -43198,7 +43467,9 @@ typedef struct nn_client_query {
 
 struct necpnet_client {
     nn_endpoint endpoint;
-    nn_writes writes;             /* of the view's entities */
+    nn_writes writes; /* of the view's entities */
+    nn_inputs inputs; /* numbered, until the server has them */
+    nn_connection_sleep sleep;
     necpnet_client_config config; /* of its pointers view alone is read after create */
     uint8_t psk[NN_PSK_BYTES];    /* OPEN */
     necpnet_client_state state;
@@ -43281,6 +43552,7 @@ NN_PRIVATE nn_client_event* nn_client_end_session(necpnet_client* client, const 
 
 /* nn_client_lose - the connection is CLOSED: wait with the session, or end it. */
 NN_PRIVATE void nn_client_lose(necpnet_client* client);
+NN_PRIVATE void nn_client_init_settings(necpnet_client* client);
 NN_PRIVATE void nn_client_init_connection(necpnet_client* client);
 
 /* nn_client_joined - a connection is up: what the server's SETUP and ACCEPT say of the session. */
@@ -43426,7 +43698,7 @@ static void client_on_datagram(void* user, const necpnet_address* from, uint8_t*
         return;
     }
     nn_connection* connection = &client->connection;
-    if (!nn_connection_is_udp(connection) || id != connection->local_id) return;
+    if (!nn_connection_is_udp(connection) || id != connection->udp->local_id) return;
     if (!necpnet_address_equal(from, &connection->address)) return; /* servers do not move */
     nn_connection_receive_packet(connection, from, data, bytes, client->endpoint.now_us);
 }
@@ -43552,6 +43824,7 @@ static necpnet_result client_begin(necpnet_client* client, const necpnet_client_
     if (result) return result;
     nn_session_init(&client->sessions[0], &client->endpoint.session_config);
     nn_session_init(&client->sessions[1], &client->endpoint.session_config);
+    nn_client_init_settings(client);
     nn_client_init_connection(client);
     nn_connection_settings* settings = &client->endpoint.settings;
     settings->udp_ping_ms = config->udp_ping_ms;
@@ -43846,18 +44119,27 @@ static bool client_take_control(void* user, uint8_t kind, const uint8_t* data, s
     return true;
 }
 
+NN_PRIVATE void nn_client_init_settings(necpnet_client* client)
+{
+    nn_connection_settings* settings = &client->endpoint.settings;
+    settings->state_sink = &client->state_sink;
+    settings->clock = &client->clock;
+    settings->inputs = &client->inputs;
+    settings->writes = client->config.view ? &client->writes : NULL;
+    settings->sleep = &client->sleep;
+    client->sleep.answer_until_us = NN_NEVER;
+    settings->take_control = client_take_control;
+}
+
 NN_PRIVATE void nn_client_init_connection(necpnet_client* client)
 {
-    nn_connection_init(&client->connection, &client->endpoint.settings, nn_client_session(client),
-                       client->config.inputs_max);
+    nn_connection_init(&client->connection, &client->endpoint.settings, nn_client_session(client));
+    nn_inputs_init(&client->inputs, &client->endpoint.alloc, client->config.inputs_max);
     nn_clock_sync_init(&client->clock);
-    client->connection.clock = &client->clock;
     if (client->config.view) {
         const necpnet_view_config* limits = nn_view_get_config(client->config.view);
         nn_writes_init(&client->writes, &client->endpoint.alloc, limits->write_hz, limits->write_bytes_per_s);
-        client->connection.writes = &client->writes;
     }
-    client->connection.take_control = client_take_control;
     client->connection.deliver_user = client;
     if (NECPNET_WITH_VOICE && client->config.voice) client->connection.voice = &client->voice_port;
 }
@@ -43938,7 +44220,7 @@ static bool client_wait(necpnet_client* client, const nn_close* close)
 
 NN_PRIVATE void nn_client_lose(necpnet_client* client)
 {
-    nn_close close = client->connection.close;
+    nn_close close = nn_connection_get_end(&client->connection);
     bool stop = client->stop_requested;
     bool may_resume = !stop && client->has_ticket && nn_connection_may_resume(&client->connection);
     if (client->is_probing) nn_client_end_attempts(client);
@@ -44229,7 +44511,8 @@ static uint32_t client_new_id(necpnet_client* client)
 {
     for (;;) {
         uint32_t id = (uint32_t)nn_random_u64(&client->endpoint.random);
-        bool taken = id == 0 || id == client->connection.local_id;
+        const nn_connection_udp* udp = client->connection.udp;
+        bool taken = id == 0 || (udp && id == udp->local_id);
         for (int i = 0; i < client->attempt_count; i++) taken = taken || client->attempts[i].local_id == id;
         if (!taken) return id;
     }
@@ -44347,7 +44630,6 @@ static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_s
     open->resumed = resumed;
     open->bandwidth_limit = client->bandwidth_limit;
     open->seed = nn_random_u64(&client->endpoint.random);
-    client->connection.state_sink = &client->state_sink;
     const nn_state_sink* sink = &client->state_sink;
     char text[NECPNET_REASON_BYTES_MAX + 1];
     bool same = setup->schema_hash && setup->schema_hash == necpnet_schema_get_hash(nn_client_schema(client));
@@ -44359,7 +44641,8 @@ static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_s
         client_fail(client, attempt, result, necpnet_result_text(result));
         if (!client->is_probing) return;
         client->connection.state = NN_CONNECTION_CLOSED; /* the session has no connection any more */
-        client->connection.close = nn_close_of(NECPNET_ERR_OUT_OF_MEMORY, 0, necpnet_result_text(result));
+        nn_close close = nn_close_of(NECPNET_ERR_OUT_OF_MEMORY, 0, necpnet_result_text(result));
+        nn_connection_set_end(&client->connection, &close);
         return;
     }
     attempt->web = NULL; /* the connection's now */
@@ -45051,8 +45334,7 @@ necpnet_result necpnet_client_set_bandwidth_limit(necpnet_client* client, uint32
 {
     if (!client || bytes_per_s < 1000) return NECPNET_ERR_INVALID_ARGUMENT;
     client->bandwidth_limit = bytes_per_s;
-    nn_connection_set_limit(&client->connection, bytes_per_s);
-    return NECPNET_OK;
+    return nn_connection_set_limit(&client->connection, bytes_per_s);
 }
 
 necpnet_result necpnet_client_set_loading(necpnet_client* client, bool loading)
@@ -45191,6 +45473,22 @@ typedef struct nn_peer_input {
     uint32_t capacity;
 } nn_peer_input; /* the data follows */
 
+/* Of a peer's credential what is beyond the client's name: a peer of an open server has none of it. */
+typedef struct nn_peer_proof {
+    uint8_t user_data[NECPNET_USER_DATA_BYTES];
+    uint8_t token_id[NECPNET_TOKEN_ID_BYTES];
+    uint64_t judged_us;        /* when its last credential was judged in-band; 0 never */
+    uint64_t renewal_asked_us; /* the expiry before which it was asked to renew; 0 none */
+} nn_peer_proof;
+
+/* A session without connection, in the list of such. */
+typedef struct nn_peer_wait {
+    struct nn_peer* previous;
+    struct nn_peer* next;
+    uint64_t give_up_us; /* when the window has passed */
+    uint64_t kept_bytes; /* as counted in kept_bytes of the server */
+} nn_peer_wait;
+
 typedef struct nn_peer {
     nn_carrier_kind kind;
     nn_deadline deadline;
@@ -45200,23 +45498,24 @@ typedef struct nn_peer {
     uint64_t order;
     nn_session session;
     nn_connection connection;
-    necpnet_identity identity;
+    /* who it is: nn_peer_set_identity, nn_peer_get_identity */
+    uint64_t client_id;
+    uint64_t expires_us;
+    nn_peer_proof* proof; /* NULL: zeroes */
     void* user_data;
     uint64_t connected_us;
-    uint64_t judged_us;        /* when its last credential was judged in-band; 0 never */
-    uint64_t renewal_asked_us; /* the expiry before which it was asked to renew; 0 none */
-    bool is_dirty;             /* in the dirty list: something to send */
-    bool is_ready;             /* in the ready list: something to poll */
-    bool is_suspended;         /* the connection is lost, the session waits; in the list of such */
-    bool is_heard;             /* by an earlier connection: the client knows its session */
-    bool was_encrypted;        /* at some time: the session never goes on over a transport that is not */
-    bool tell_connected;
-    bool tell_suspended;
-    bool tell_resumed;
-    bool tell_moved;
-    bool tell_disconnected;
-    bool has_ended; /* the connection is over; freed once DISCONNECTED was polled */
-    uint32_t input_count;
+    bool is_dirty : 1;      /* in the dirty list: something to send */
+    bool is_ready : 1;      /* in the ready list: something to poll */
+    bool is_heard : 1;      /* by an earlier connection: the client knows its session */
+    bool was_encrypted : 1; /* at some time: the session never goes on over a transport that is not */
+    bool tell_connected : 1;
+    bool tell_suspended : 1;
+    bool tell_resumed : 1;
+    bool tell_moved : 1;
+    bool tell_disconnected : 1;
+    bool has_ended : 1;   /* the connection is over; freed once DISCONNECTED was polled */
+    uint16_t input_count; /* waiting to be polled */
+    uint32_t group_count; /* that it is in */
     nn_peer_input* first_input;
     nn_peer_input* last_input;
     struct nn_peer* next_dirty;
@@ -45224,13 +45523,9 @@ typedef struct nn_peer {
     struct nn_peer* next_in_bucket;
     struct nn_peer* previous_in_bucket;
     struct nn_peer* next_client; /* in its bucket by client id */
-    struct nn_peer* previous_suspended;
-    struct nn_peer* next_suspended;
-    uint32_t group_count; /* that it is in */
     /* the session's life */
-    uint64_t give_up_us; /* suspended: when the window has passed */
-    uint64_t kept_bytes; /* suspended: as counted in kept_bytes of the server */
-    uint64_t lost_count; /* ended: reliable messages that were not acknowledged */
+    nn_peer_wait* wait;  /* NULL: it is not suspended */
+    uint32_t lost_count; /* ended: reliable messages that were not acknowledged */
     uint8_t tag[NN_SESSION_TAG_BYTES];
     uint32_t ticket_issued; /* number of the newest ticket; 0 none */
     uint32_t ticket_floor;  /* lesser numbers are spent */
@@ -45281,6 +45576,7 @@ struct necpnet_server {
     nn_peer* first_ready;
     nn_peer* last_ready;
     nn_peer* polled; /* whose views the last poll gave */
+    char polled_text[NECPNET_REASON_BYTES_MAX + 1];
     nn_peer_input* polled_input;
     nn_greeting* first_greeting;
     nn_greeting* last_greeting;
@@ -45299,9 +45595,17 @@ NN_PRIVATE nn_peer* nn_server_find(const necpnet_server* server, necpnet_peer pe
 NN_PRIVATE necpnet_peer nn_peer_name(const nn_peer* peer);
 NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint32_t connection_id);
 
+/* nn_server_init_settings - what connections ask of their server; its config is there. */
+NN_PRIVATE void nn_server_init_settings(necpnet_server* server);
+
 /* nn_server_admit - a slot and a session for an identity. OK | ERR_SERVER_FULL | ERR_OUT_OF_MEMORY */
 NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
                                           const necpnet_address* address, nn_peer** out_peer);
+
+/* nn_peer_set_identity - also its renewal. OK | ERR_OUT_OF_MEMORY (nothing changed) */
+NN_PRIVATE necpnet_result nn_peer_set_identity(nn_peer* peer, const necpnet_identity* identity);
+NN_PRIVATE nn_peer_proof* nn_peer_take_proof(nn_peer* peer); /* NULL without memory */
+NN_PRIVATE necpnet_identity nn_peer_get_identity(const nn_peer* peer);
 
 /* nn_server_new_connection_id - for the next connection of a peer: never that of its present one. */
 NN_PRIVATE uint32_t nn_server_new_connection_id(necpnet_server* server, const nn_peer* peer);
@@ -45343,6 +45647,12 @@ NN_PRIVATE uint64_t nn_server_wall_us(const necpnet_server* server);
 NN_PRIVATE void nn_server_count_drop(necpnet_server* server, necpnet_drop drop, const necpnet_address* from);
 
 /* the life of a session (nn_server_session) */
+
+/* nn_peer_is_suspended - the connection is lost, the session waits. */
+NN_INLINE bool nn_peer_is_suspended(const nn_peer* peer)
+{
+    return peer->wait != NULL;
+}
 
 /* nn_server_lose - the connection of a peer is over: its session waits, or ends. */
 NN_PRIVATE void nn_server_lose(necpnet_server* server, nn_peer* peer);
@@ -45717,6 +46027,7 @@ static necpnet_result server_begin(necpnet_server* server, const necpnet_server_
         server->endpoint.has_voice = true;
     }
     nn_connection_settings* settings = &server->endpoint.settings;
+    nn_server_init_settings(server);
     settings->udp_ping_ms = config->udp_ping_ms;
     settings->udp_timeout_ms = config->udp_timeout_ms;
     settings->key_interval_ms = config->key_interval_ms;
@@ -45864,8 +46175,8 @@ static void server_follow_world(necpnet_server* server)
         nn_peer* peer = server->peers[slot];
         if (!peer || !peer->connection.follower) continue;
         uint64_t at_us = nn_follower_deadline_us(peer->connection.follower);
-        if (at_us >= peer->deadline.at_us && peer->deadline.place) continue;
-        if (at_us != NN_NEVER) nn_deadlines_set(&server->deadlines, &peer->deadline, at_us);
+        if (at_us < nn_deadlines_at_us(&server->deadlines, &peer->deadline))
+            nn_deadlines_set(&server->deadlines, &peer->deadline, at_us);
     }
 }
 
@@ -45982,8 +46293,18 @@ static bool server_poll_input(necpnet_server* server, nn_peer* peer, necpnet_eve
     return true;
 }
 
+/* Why it ended; the text stays when the connection ends otherwise before the next poll. */
+static void server_show_end(necpnet_server* server, const nn_peer* peer, necpnet_event* out_event)
+{
+    nn_close close = nn_connection_get_end(&peer->connection);
+    memcpy(server->polled_text, close.text, sizeof close.text);
+    out_event->reason = close.reason;
+    out_event->code = close.code;
+    out_event->text = server->polled_text;
+}
+
 /* News of the session itself that come before its messages. */
-static bool server_poll_life(nn_peer* peer, necpnet_event* out_event)
+static bool server_poll_life(necpnet_server* server, nn_peer* peer, necpnet_event* out_event)
 {
     if (peer->tell_connected) {
         peer->tell_connected = false;
@@ -45996,8 +46317,8 @@ static bool server_poll_life(nn_peer* peer, necpnet_event* out_event)
         if (peer->tell_suspended) { /* both at once: in their order */
             out_event->resumed = false;
             out_event->type = NECPNET_EVENT_SUSPENDED;
-            out_event->reason = peer->connection.close.reason;
-            out_event->text = peer->connection.close.text;
+            server_show_end(server, peer, out_event);
+            out_event->code = 0;
             peer->tell_suspended = false;
             return true;
         }
@@ -46015,7 +46336,7 @@ static bool server_poll_life(nn_peer* peer, necpnet_event* out_event)
 static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_event* out_event)
 {
     nn_session_event event;
-    if (server_poll_life(peer, out_event)) return true;
+    if (server_poll_life(server, peer, out_event)) return true;
     if (server_poll_input(server, peer, out_event)) return true;
     if (nn_session_poll(&peer->session, &event)) {
         nn_endpoint_session_event(&event, nn_peer_name(peer), out_event);
@@ -46027,9 +46348,7 @@ static bool server_poll_peer(necpnet_server* server, nn_peer* peer, necpnet_even
     bool is_over = peer->tell_disconnected;
     peer->tell_disconnected = peer->tell_suspended = false;
     *out_event = nn_event_of(is_over ? NECPNET_EVENT_DISCONNECTED : NECPNET_EVENT_SUSPENDED, nn_peer_name(peer));
-    out_event->reason = peer->connection.close.reason;
-    out_event->code = peer->connection.close.code;
-    out_event->text = peer->connection.close.text;
+    server_show_end(server, peer, out_event);
     out_event->count = is_over ? peer->lost_count : 0;
     return true;
 }
@@ -46126,7 +46445,7 @@ NN_PRIVATE nn_peer* nn_server_find_connection(const necpnet_server* server, uint
     if (slot >= server->slot_count || !server->peers[slot]) return NULL;
     nn_peer* peer = server->peers[slot];
     bool is_udp = peer->connection.transport == NECPNET_TRANSPORT_UDP;
-    if (is_udp && peer->connection.local_id == connection_id) return peer;
+    if (is_udp && peer->connection.udp->local_id == connection_id) return peer;
     return peer->offer && peer->offer->local_id == connection_id ? peer : NULL;
 }
 
@@ -46212,6 +46531,41 @@ static necpnet_result server_grow_slots(necpnet_server* server)
     return NECPNET_OK;
 }
 
+NN_PRIVATE nn_peer_proof* nn_peer_take_proof(nn_peer* peer)
+{
+    nn_alloc* alloc = &peer->server->endpoint.alloc;
+    if (!peer->proof) peer->proof = (nn_peer_proof*)nn_alloc_take(alloc, sizeof *peer->proof);
+    return peer->proof;
+}
+
+NN_PRIVATE necpnet_result nn_peer_set_identity(nn_peer* peer, const necpnet_identity* identity)
+{
+    static const nn_peer_proof none = {{0}, {0}, 0, 0};
+    bool has_proof = memcmp(identity->user_data, none.user_data, sizeof none.user_data) != 0 ||
+                     memcmp(identity->token_id, none.token_id, sizeof none.token_id) != 0;
+    if (has_proof && !nn_peer_take_proof(peer)) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (peer->proof) {
+        memcpy(peer->proof->user_data, identity->user_data, sizeof peer->proof->user_data);
+        memcpy(peer->proof->token_id, identity->token_id, sizeof peer->proof->token_id);
+    }
+    peer->client_id = identity->client_id;
+    peer->expires_us = identity->expires_us;
+    return NECPNET_OK;
+}
+
+NN_PRIVATE necpnet_identity nn_peer_get_identity(const nn_peer* peer)
+{
+    necpnet_identity identity;
+    memset(&identity, 0, sizeof identity);
+    identity.client_id = peer->client_id;
+    identity.expires_us = peer->expires_us;
+    if (peer->proof) {
+        memcpy(identity.user_data, peer->proof->user_data, sizeof identity.user_data);
+        memcpy(identity.token_id, peer->proof->token_id, sizeof identity.token_id);
+    }
+    return identity;
+}
+
 static bool peer_deliver_input(void* user, uint32_t tick, const void* data, size_t bytes)
 {
     nn_peer* peer = (nn_peer*)user;
@@ -46252,7 +46606,7 @@ NN_PRIVATE void nn_server_move(necpnet_server* server, nn_peer* peer, const necp
 /* Somebody suspended at the same address gives way. */
 static bool server_make_room_at(necpnet_server* server, const necpnet_address* address)
 {
-    for (nn_peer* peer = server->first_suspended; peer; peer = peer->next_suspended) {
+    for (nn_peer* peer = server->first_suspended; peer; peer = peer->wait->next) {
         if (memcmp(peer->connection.address.bytes, address->bytes, sizeof address->bytes) != 0) continue;
         nn_close close = nn_close_of(NECPNET_ERR_LIMIT_REACHED, 0, "given up before its time: peers_per_address_max");
         nn_server_end_peer(server, peer, &close);
@@ -46276,6 +46630,13 @@ static nn_peer* server_take_peer(necpnet_server* server)
     return (nn_peer*)nn_alloc_take(&server->endpoint.alloc, sizeof(nn_peer));
 }
 
+static void server_give_peer(necpnet_server* server, nn_peer* peer)
+{
+    nn_alloc_give(&server->endpoint.alloc, peer->wait, sizeof *peer->wait);
+    nn_alloc_give(&server->endpoint.alloc, peer->proof, sizeof *peer->proof);
+    nn_alloc_give(&server->endpoint.alloc, peer, sizeof *peer);
+}
+
 NN_PRIVATE void nn_server_leave_voice(necpnet_server* server, nn_peer* peer)
 {
     if (!NECPNET_WITH_VOICE || !server->config.voice_hub) return;
@@ -46294,6 +46655,14 @@ static bool peer_take_control(void* user, uint8_t kind, const uint8_t* data, siz
     return true; /* of a later version */
 }
 
+NN_PRIVATE void nn_server_init_settings(necpnet_server* server)
+{
+    nn_connection_settings* settings = &server->endpoint.settings;
+    settings->world = server->config.world;
+    settings->deliver_input = peer_deliver_input;
+    settings->take_control = peer_take_control;
+}
+
 NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_identity* identity,
                                           const necpnet_address* address, nn_peer** out_peer)
 {
@@ -46304,26 +46673,24 @@ NN_PRIVATE necpnet_result nn_server_admit(necpnet_server* server, const necpnet_
     /* what a suspended session held is free again, whether or not its end was polled */
     if (!peer && nn_server_make_room(server)) peer = server_take_peer(server);
     if (!peer) return NECPNET_ERR_OUT_OF_MEMORY;
-    if (!nn_endpoint_random(&server->endpoint, peer->tag, sizeof peer->tag)) {
-        nn_alloc_give(&server->endpoint.alloc, peer, sizeof *peer);
-        return NECPNET_ERR_NO_ENTROPY;
+    peer->server = server;
+    result = nn_peer_set_identity(peer, identity);
+    if (!result && !nn_endpoint_random(&server->endpoint, peer->tag, sizeof peer->tag)) result = NECPNET_ERR_NO_ENTROPY;
+    if (result) {
+        server_give_peer(server, peer);
+        return result;
     }
     peer->tag[0] |= 1; /* 0 is no session */
     peer->slot = server->free_count ? server->free_slots[--server->free_count] : server->slot_count++;
     peer->generation = ++server->generations[peer->slot];
     peer->kind = NN_CARRIER_PEER;
-    peer->server = server;
-    peer->identity = *identity;
     peer->connected_us = server->endpoint.now_us;
     peer->ticket_issued = server->worker << 24; /* its first byte tells workers whose it is */
     peer->ticket_floor = peer->ticket_issued + 1;
     peer->ticket_due_us = NN_NEVER;
     nn_session_init(&peer->session, &server->endpoint.session_config);
-    nn_connection_init(&peer->connection, &server->endpoint.settings, &peer->session, 1);
+    nn_connection_init(&peer->connection, &server->endpoint.settings, &peer->session);
     peer->connection.address = *address;
-    peer->connection.world = server->config.world;
-    peer->connection.deliver_input = peer_deliver_input;
-    peer->connection.take_control = peer_take_control;
     peer->connection.deliver_user = peer;
     if (NECPNET_WITH_VOICE && server->config.voice_hub) {
         const nn_voice_port* port = NULL; /* without memory: a peer without voice */
@@ -46352,7 +46719,7 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
     nn_server_count_peer(server, peer, &server->totals);
     nn_deadlines_set(&server->deadlines, &peer->deadline, NN_NEVER);
     server_leave_bucket(server, peer, &peer->connection.address);
-    server_unlink(nn_server_client_bucket(server, peer->identity.client_id), peer, offsetof(nn_peer, next_client));
+    server_unlink(nn_server_client_bucket(server, peer->client_id), peer, offsetof(nn_peer, next_client));
     nn_server_drop_offer(server, peer);
     if (peer->has_ended) server->ended_count--;
     if (peer->is_dirty) server_unlink(&server->first_dirty, peer, offsetof(nn_peer, next_dirty));
@@ -46375,7 +46742,7 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
     server->peers[peer->slot] = NULL;
     server->free_slots[server->free_count++] = peer->slot;
     server->peer_count--;
-    nn_alloc_give(&server->endpoint.alloc, peer, sizeof *peer);
+    server_give_peer(server, peer);
 }
 
 NN_PRIVATE void nn_server_mark_dirty(necpnet_server* server, nn_peer* peer)
@@ -46416,38 +46783,38 @@ static bool session_may_wait(const necpnet_server* server, const nn_peer* peer)
 
 static void session_unlink_suspended(necpnet_server* server, nn_peer* peer)
 {
-    if (!peer->is_suspended) return;
-    if (peer->previous_suspended) {
-        peer->previous_suspended->next_suspended = peer->next_suspended;
+    nn_peer_wait* wait = peer->wait;
+    if (!wait) return;
+    if (wait->previous) {
+        wait->previous->wait->next = wait->next;
     } else {
-        server->first_suspended = peer->next_suspended;
+        server->first_suspended = wait->next;
     }
-    if (peer->next_suspended) {
-        peer->next_suspended->previous_suspended = peer->previous_suspended;
+    if (wait->next) {
+        wait->next->wait->previous = wait->previous;
     } else {
-        server->last_suspended = peer->previous_suspended;
+        server->last_suspended = wait->previous;
     }
-    peer->previous_suspended = peer->next_suspended = NULL;
-    peer->is_suspended = false;
     server->suspended_count--;
-    server->kept_bytes -= peer->kept_bytes;
-    peer->kept_bytes = 0;
+    server->kept_bytes -= wait->kept_bytes;
+    nn_alloc_give(&server->endpoint.alloc, wait, sizeof *wait);
+    peer->wait = NULL;
 }
 
 NN_PRIVATE void nn_server_end_peer(necpnet_server* server, nn_peer* peer, const nn_close* close)
 {
     if (peer->has_ended) return;
-    if (peer->is_suspended) {
+    if (nn_peer_is_suspended(peer)) {
         session_unlink_suspended(server, peer);
     } else {
         server->connected_count--;
     }
     nn_server_drop_offer(server, peer);
-    peer->connection.close = *close;
+    nn_connection_set_end(&peer->connection, close);
     peer->has_ended = true;
     peer->tell_suspended = peer->tell_resumed = peer->tell_moved = false;
     peer->tell_disconnected = true;
-    peer->lost_count = nn_session_unacked(&peer->session);
+    peer->lost_count = (uint32_t)nn_min_u64(nn_session_unacked(&peer->session), UINT32_MAX);
     server->ended_count++;
     nn_server_leave_voice(server, peer);
     nn_session_discard(&peer->session);
@@ -46475,10 +46842,10 @@ NN_PRIVATE bool nn_server_make_room(necpnet_server* server)
 
 NN_PRIVATE void nn_server_count_kept(necpnet_server* server, nn_peer* peer)
 {
-    if (!peer->is_suspended) return;
-    server->kept_bytes -= peer->kept_bytes;
-    peer->kept_bytes = nn_session_queued_bytes(&peer->session);
-    server->kept_bytes += peer->kept_bytes;
+    if (!nn_peer_is_suspended(peer)) return;
+    server->kept_bytes -= peer->wait->kept_bytes;
+    peer->wait->kept_bytes = nn_session_queued_bytes(&peer->session);
+    server->kept_bytes += peer->wait->kept_bytes;
 }
 
 NN_PRIVATE void nn_server_bound_kept(necpnet_server* server)
@@ -46487,17 +46854,17 @@ NN_PRIVATE void nn_server_bound_kept(necpnet_server* server)
     }
 }
 
-static void session_suspend(necpnet_server* server, nn_peer* peer)
+static void session_suspend(necpnet_server* server, nn_peer* peer, nn_peer_wait* wait)
 {
     nn_server_count_traffic(&peer->connection, &server->totals);
     nn_connection_detach(&peer->connection);
     peer->is_heard = true;
     peer->ticket_shown = 0;
-    peer->give_up_us = server->endpoint.now_us + (uint64_t)server->config.resume_window_ms * 1000;
-    peer->is_suspended = true;
-    peer->previous_suspended = server->last_suspended;
-    if (server->last_suspended) {
-        server->last_suspended->next_suspended = peer;
+    wait->give_up_us = server->endpoint.now_us + (uint64_t)server->config.resume_window_ms * 1000;
+    wait->previous = server->last_suspended;
+    peer->wait = wait;
+    if (wait->previous) {
+        wait->previous->wait->next = peer;
     } else {
         server->first_suspended = peer;
     }
@@ -46514,11 +46881,15 @@ static void session_suspend(necpnet_server* server, nn_peer* peer)
 
 NN_PRIVATE void nn_server_lose(necpnet_server* server, nn_peer* peer)
 {
-    if (peer->has_ended || peer->is_suspended) return;
+    if (peer->has_ended || nn_peer_is_suspended(peer)) return;
+    nn_peer_wait* wait = NULL; /* without memory there is no waiting */
     if (session_may_wait(server, peer)) {
-        session_suspend(server, peer);
+        wait = (nn_peer_wait*)nn_alloc_take(&server->endpoint.alloc, sizeof *wait);
+    }
+    if (wait) {
+        session_suspend(server, peer, wait);
     } else {
-        nn_close close = peer->connection.close;
+        nn_close close = nn_connection_get_end(&peer->connection);
         nn_server_end_peer(server, peer, &close);
     }
 }
@@ -46527,7 +46898,7 @@ NN_PRIVATE void nn_server_lose(necpnet_server* server, nn_peer* peer)
 
 NN_PRIVATE necpnet_result nn_server_resume(necpnet_server* server, nn_peer* peer, nn_connection_open* open)
 {
-    bool was_suspended = peer->is_suspended;
+    bool was_suspended = nn_peer_is_suspended(peer);
     peer->is_heard = true;
     nn_server_count_traffic(&peer->connection, &server->totals);
     nn_connection_detach(&peer->connection);
@@ -46538,7 +46909,8 @@ NN_PRIVATE necpnet_result nn_server_resume(necpnet_server* server, nn_peer* peer
     open->seed = nn_random_u64(&server->endpoint.random);
     necpnet_result result = nn_connection_begin(&peer->connection, open, server->endpoint.now_us);
     if (result) {
-        peer->connection.close = nn_close_of(NECPNET_ERR_OUT_OF_MEMORY, 0, necpnet_result_text(result));
+        nn_close close = nn_close_of(NECPNET_ERR_OUT_OF_MEMORY, 0, necpnet_result_text(result));
+        nn_connection_set_end(&peer->connection, &close);
         peer->connection.web = NULL; /* the caller's still */
         if (was_suspended) {
             nn_connection_detach(&peer->connection);
@@ -46624,14 +46996,14 @@ NN_PRIVATE bool nn_server_make_ticket(necpnet_server* server, nn_peer* peer, nn_
     out_ticket->number = ++peer->ticket_issued;
     out_ticket->session = nn_peer_name(peer);
     memcpy(out_ticket->session_tag, peer->tag, sizeof peer->tag);
-    out_ticket->client_id = peer->identity.client_id;
+    out_ticket->client_id = peer->client_id;
     out_ticket->server_id = server->config.server_id;
     out_ticket->issued_us = wall_us;
     out_ticket->expires_us = wall_us ? wall_us + life_us : 0;
-    out_ticket->identity_expires_us = peer->identity.expires_us;
+    out_ticket->identity_expires_us = peer->expires_us;
     out_ticket->epoch = server->config.token_epoch;
     out_ticket->flags = peer->was_encrypted ? NN_TICKET_ENCRYPTED : 0;
-    memcpy(out_ticket->user_data, peer->identity.user_data, sizeof out_ticket->user_data);
+    if (peer->proof) memcpy(out_ticket->user_data, peer->proof->user_data, sizeof out_ticket->user_data);
     peer->ticket_due_us = server->endpoint.now_us + life_us / 2;
     return true;
 }
@@ -46671,7 +47043,7 @@ static necpnet_result session_lost(const necpnet_server* server, const nn_ticket
     bool replaces = server->config.take_over == NECPNET_TAKE_OVER_REPLACE && ticket->client_id;
     const nn_peer* other = replaces ? *nn_server_client_bucket((necpnet_server*)server, ticket->client_id) : NULL;
     for (; other; other = other->next_client) {
-        if (other->identity.client_id == ticket->client_id && !other->has_ended) return NECPNET_ERR_REPLACED;
+        if (other->client_id == ticket->client_id && !other->has_ended) return NECPNET_ERR_REPLACED;
     }
     return NECPNET_ERR_SESSION_LOST;
 }
@@ -46684,11 +47056,11 @@ NN_PRIVATE necpnet_result nn_server_take(necpnet_server* server, const nn_ticket
     bool is_here = peer && !peer->has_ended && nn_equal_constant_time(peer->tag, ticket->session_tag, sizeof peer->tag);
     if (!is_here) return session_lost(server, ticket);
     bool is_lost = peer->connection.state == NN_CONNECTION_CLOSED && nn_connection_may_resume(&peer->connection);
-    bool goes_on = peer->is_suspended || peer->connection.state == NN_CONNECTION_OPEN || is_lost;
+    bool goes_on = nn_peer_is_suspended(peer) || peer->connection.state == NN_CONNECTION_OPEN || is_lost;
     if (!goes_on) return NECPNET_ERR_SESSION_LOST;
     if (ticket->number < peer->ticket_floor || ticket->number > peer->ticket_issued) return NECPNET_ERR_TOKEN_SPENT;
     uint64_t wall_us = nn_server_wall_us(server);
-    if (peer->identity.expires_us && wall_us >= peer->identity.expires_us) return NECPNET_ERR_TOKEN_EXPIRED;
+    if (peer->expires_us && wall_us >= peer->expires_us) return NECPNET_ERR_TOKEN_EXPIRED;
     *out_peer = peer;
     return NECPNET_OK;
 }
@@ -46731,9 +47103,9 @@ NN_PRIVATE nn_peer* nn_server_find_session(const necpnet_server* server, const n
     if (session_id == 0 || identity->client_id == 0) return NULL;
     nn_peer* peer = *nn_server_client_bucket((necpnet_server*)server, identity->client_id);
     for (; peer; peer = peer->next_client) {
-        if (peer->identity.client_id != identity->client_id || peer->has_ended) continue;
+        if (peer->client_id != identity->client_id || peer->has_ended) continue;
         if (nn_load_u64(peer->tag) != session_id || (peer->was_encrypted && !encrypted)) continue;
-        if (peer->is_suspended || peer->connection.state == NN_CONNECTION_OPEN) return peer;
+        if (nn_peer_is_suspended(peer) || peer->connection.state == NN_CONNECTION_OPEN) return peer;
     }
     return NULL;
 }
@@ -46741,8 +47113,8 @@ NN_PRIVATE nn_peer* nn_server_find_session(const necpnet_server* server, const n
 /* Whether a peer stands in the way of, or is replaced by, another of its client. */
 static bool session_is_rival(const nn_peer* peer, uint64_t client_id)
 {
-    return peer->identity.client_id == client_id && !peer->has_ended &&
-           (peer->is_suspended || peer->connection.state == NN_CONNECTION_OPEN);
+    return peer->client_id == client_id && !peer->has_ended &&
+           (nn_peer_is_suspended(peer) || peer->connection.state == NN_CONNECTION_OPEN);
 }
 
 NN_PRIVATE necpnet_result nn_server_may_join(const necpnet_server* server, const necpnet_identity* identity)
@@ -46750,19 +47122,19 @@ NN_PRIVATE necpnet_result nn_server_may_join(const necpnet_server* server, const
     if (server->config.take_over != NECPNET_TAKE_OVER_REFUSE || identity->client_id == 0) return NECPNET_OK;
     const nn_peer* peer = *nn_server_client_bucket((necpnet_server*)server, identity->client_id);
     for (; peer; peer = peer->next_client) {
-        if (session_is_rival(peer, identity->client_id) && !peer->is_suspended) return NECPNET_ERR_REFUSED;
+        if (session_is_rival(peer, identity->client_id) && !nn_peer_is_suspended(peer)) return NECPNET_ERR_REFUSED;
     }
     return NECPNET_OK;
 }
 
 NN_PRIVATE void nn_server_take_over(necpnet_server* server, const nn_peer* peer)
 {
-    uint64_t client_id = peer->identity.client_id;
+    uint64_t client_id = peer->client_id;
     if (server->config.take_over == NECPNET_TAKE_OVER_ALLOW || client_id == 0) return;
     nn_close close = nn_close_of(NECPNET_ERR_REPLACED, 0, necpnet_result_text(NECPNET_ERR_REPLACED));
     for (nn_peer* at = *nn_server_client_bucket(server, client_id); at; at = at->next_client) {
         if (at == peer || !session_is_rival(at, client_id)) continue;
-        if (at->is_suspended) {
+        if (nn_peer_is_suspended(at)) {
             nn_server_end_peer(server, at, &close);
         } else {
             nn_connection_close(&at->connection, &close, 0, server->endpoint.now_us);
@@ -46777,9 +47149,9 @@ NN_PRIVATE void nn_server_run_session(necpnet_server* server, nn_peer* peer, uin
 {
     if (peer->has_ended) return;
     if (peer->offer && now_us >= peer->offer->until_us) nn_server_drop_offer(server, peer);
-    if (peer->is_suspended) {
-        if (now_us >= peer->give_up_us) {
-            nn_close close = peer->connection.close;
+    if (nn_peer_is_suspended(peer)) {
+        if (now_us >= peer->wait->give_up_us) {
+            nn_close close = nn_connection_get_end(&peer->connection);
             nn_server_end_peer(server, peer, &close);
         }
         return;
@@ -46791,7 +47163,7 @@ NN_PRIVATE void nn_server_run_session(necpnet_server* server, nn_peer* peer, uin
 NN_PRIVATE uint64_t nn_peer_session_deadline_us(const nn_peer* peer)
 {
     bool is_open = peer->connection.state == NN_CONNECTION_OPEN; /* one that closes gets no ticket any more */
-    uint64_t at_us = peer->is_suspended ? peer->give_up_us : is_open ? peer->ticket_due_us : NN_NEVER;
+    uint64_t at_us = nn_peer_is_suspended(peer) ? peer->wait->give_up_us : is_open ? peer->ticket_due_us : NN_NEVER;
     return peer->offer ? nn_min_u64(at_us, peer->offer->until_us) : at_us;
 }
 /* ---- end src/nn_server_session.c --------------------------------------------------------------------------------- */
@@ -46979,7 +47351,7 @@ static void server_admit_datagram(necpnet_server* server, const necpnet_address*
         }
         known = nn_server_find_session(server, &outcome->identity, setup.session_id, encrypted);
         peer = known;
-        if (known) known->identity = outcome->identity;
+        if (known) result = nn_peer_set_identity(known, &outcome->identity);
         if (!known) result = nn_server_admit(server, &outcome->identity, from, &peer);
         drop = server_drop_of(result);
     }
@@ -47223,8 +47595,7 @@ static necpnet_result server_receive(necpnet_server* server, const nn_setup* set
     if (result) return result;
     *out_peer = nn_server_find_session(server, &identity, setup->session_id, server->is_tls);
     *out_known = *out_peer != NULL;
-    if (*out_known) (*out_peer)->identity = identity;
-    return *out_known ? NECPNET_OK : nn_server_admit(server, &identity, from, out_peer);
+    return *out_known ? nn_peer_set_identity(*out_peer, &identity) : nn_server_admit(server, &identity, from, out_peer);
 }
 
 /* The first message of a WebSocket: SETUP and nothing else. */
@@ -47353,8 +47724,8 @@ NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us)
 
 static uint64_t server_expires_at_us(const necpnet_server* server, const nn_peer* peer)
 {
-    if (!peer->identity.expires_us || !server->has_wall) return NN_NEVER;
-    uint64_t wall_us = peer->identity.expires_us;
+    if (!peer->expires_us || !server->has_wall) return NN_NEVER;
+    uint64_t wall_us = peer->expires_us;
     return wall_us > server->wall_offset_us ? wall_us - server->wall_offset_us : 0;
 }
 
@@ -47367,7 +47738,7 @@ NN_PRIVATE uint64_t nn_server_token_expiry_us(const necpnet_server* server)
 NN_PRIVATE uint64_t nn_peer_credential_deadline_us(const necpnet_server* server, const nn_peer* peer)
 {
     uint64_t at_us = server_expires_at_us(server, peer);
-    if (at_us == NN_NEVER || peer->renewal_asked_us == peer->identity.expires_us) return at_us;
+    if (at_us == NN_NEVER || (peer->proof && peer->proof->renewal_asked_us == peer->expires_us)) return at_us;
     return at_us > NN_RENEWAL_US ? at_us - NN_RENEWAL_US : 0;
 }
 
@@ -47381,12 +47752,14 @@ NN_PRIVATE void nn_peer_update_credential(necpnet_server* server, nn_peer* peer)
         nn_connection_close(&peer->connection, &close, 0, now_us);
         return;
     }
+    nn_peer_proof* proof = nn_peer_take_proof(peer);
+    if (!proof) return; /* again with the peer's next turn */
     uint8_t message[5];
     message[0] = NN_CONTROL_RENEW;
     nn_store_u32(message + 1, (uint32_t)nn_min_u64((at_us - now_us) / 1000, UINT32_MAX));
     /* a queue that is full now is asked again with the peer's next turn */
     if (nn_session_send_control(&peer->session, message, sizeof message)) return;
-    peer->renewal_asked_us = peer->identity.expires_us;
+    proof->renewal_asked_us = peer->expires_us;
 }
 
 /* Who a credential of kind NN_CREDENTIAL_* names. */
@@ -47419,12 +47792,15 @@ NN_PRIVATE bool nn_peer_read_credential(necpnet_server* server, nn_peer* peer, c
     necpnet_identity identity;
     necpnet_result result = NECPNET_ERR_RATE_LIMITED;
     uint64_t now_us = server->endpoint.now_us;
-    if (!peer->judged_us || now_us >= peer->judged_us + NN_RENEWAL_INTERVAL_US) {
-        peer->judged_us = nn_max_u64(now_us, 1);
+    nn_peer_proof* proof = nn_peer_take_proof(peer);
+    if (!proof) {
+        result = NECPNET_ERR_OUT_OF_MEMORY;
+    } else if (!proof->judged_us || now_us >= proof->judged_us + NN_RENEWAL_INTERVAL_US) {
+        proof->judged_us = nn_max_u64(now_us, 1);
         result = server_judge_credential(server, peer, data, bytes, &identity);
         /* a session stays its user's */
-        if (!result && identity.client_id != peer->identity.client_id) result = NECPNET_ERR_TOKEN_INVALID;
-        if (!result) peer->identity = identity;
+        if (!result && identity.client_id != peer->client_id) result = NECPNET_ERR_TOKEN_INVALID;
+        if (!result) result = nn_peer_set_identity(peer, &identity);
     }
     uint8_t answer[5];
     answer[0] = NN_CONTROL_RENEWED;
@@ -47439,14 +47815,16 @@ NN_PRIVATE bool nn_peer_read_credential(necpnet_server* server, nn_peer* peer, c
 /* Sessions that the revocation means end now, whatever is queued for them. */
 static void server_end_revoked(necpnet_server* server, bool by_client, uint64_t client_id, const uint8_t* token_id)
 {
+    static const uint8_t none[NECPNET_TOKEN_ID_BYTES] = {0};
     nn_close close = nn_close_of(NECPNET_ERR_TOKEN_REVOKED, 0, necpnet_result_text(NECPNET_ERR_TOKEN_REVOKED));
     for (uint32_t slot = 0; slot < server->slot_count; slot++) {
         nn_peer* peer = server->peers[slot];
         if (!peer || peer->has_ended) continue;
-        bool is_meant = by_client ? peer->identity.client_id == client_id
-                                  : memcmp(peer->identity.token_id, token_id, NECPNET_TOKEN_ID_BYTES) == 0;
+        const uint8_t* its_token = peer->proof ? peer->proof->token_id : none;
+        bool is_meant =
+            by_client ? peer->client_id == client_id : memcmp(its_token, token_id, NECPNET_TOKEN_ID_BYTES) == 0;
         if (!is_meant) continue;
-        if (peer->is_suspended) {
+        if (nn_peer_is_suspended(peer)) {
             nn_server_end_peer(server, peer, &close);
             continue;
         }
@@ -47496,7 +47874,7 @@ static nn_peer* server_live_peer(const necpnet_server* server, necpnet_peer peer
 {
     nn_peer* found = nn_server_find(server, peer);
     if (!found || found->has_ended) return NULL;
-    bool is_live = found->is_suspended || found->connection.state == NN_CONNECTION_OPEN ||
+    bool is_live = nn_peer_is_suspended(found) || found->connection.state == NN_CONNECTION_OPEN ||
                    found->connection.state == NN_CONNECTION_LINGERING;
     return is_live ? found : NULL;
 }
@@ -47504,7 +47882,7 @@ static nn_peer* server_live_peer(const necpnet_server* server, necpnet_peer peer
 /* What is lost on the way to somebody who is away is lost here as well. */
 static bool server_is_in_vain(const necpnet_server* server, const nn_peer* peer, int channel)
 {
-    return peer->is_suspended && !nn_channel_is_reliable(server->endpoint.channels[channel].mode);
+    return nn_peer_is_suspended(peer) && !nn_channel_is_reliable(server->endpoint.channels[channel].mode);
 }
 
 necpnet_result necpnet_server_send_with(necpnet_server* server, necpnet_peer peer, int channel, const void* data,
@@ -47574,7 +47952,7 @@ necpnet_result necpnet_server_broadcast(necpnet_server* server, necpnet_peer exc
     for (uint32_t slot = 0; slot < server->slot_count; slot++) {
         nn_peer* peer = server->peers[slot];
         if (!peer || nn_peer_name(peer) == except || peer->has_ended) continue;
-        if (peer->connection.state != NN_CONNECTION_OPEN && !peer->is_suspended) continue;
+        if (peer->connection.state != NN_CONNECTION_OPEN && !nn_peer_is_suspended(peer)) continue;
         server_cast_to(server, &cast, peer);
     }
     nn_payload_release(cast.payload);
@@ -47734,7 +48112,7 @@ necpnet_result necpnet_server_kick(necpnet_server* server, necpnet_peer peer, ui
     nn_peer* found = server_live_peer(server, peer);
     if (!found) return NECPNET_ERR_NOT_FOUND;
     nn_close close = nn_close_of(NECPNET_ERR_KICKED, code, text);
-    if (found->is_suspended) {
+    if (nn_peer_is_suspended(found)) {
         nn_server_end_peer(server, found, &close);
         return NECPNET_OK;
     }
@@ -47754,7 +48132,7 @@ necpnet_result necpnet_server_drain(necpnet_server* server, uint32_t retry_ms)
         nn_close close = nn_close_of(NECPNET_ERR_DRAINING, 0, "the server is shutting down");
         close.has_retry = true;
         close.retry_ms = (uint32_t)nn_random_below(&server->endpoint.random, (uint64_t)retry_ms + 1);
-        if (peer->is_suspended) {
+        if (nn_peer_is_suspended(peer)) {
             nn_server_end_peer(server, peer, &close);
             continue;
         }
@@ -47783,9 +48161,9 @@ necpnet_result necpnet_server_get_peer(const necpnet_server* server, necpnet_pee
     out_info->peer = peer;
     out_info->address = found->connection.address;
     out_info->transport = found->connection.transport;
-    out_info->identity = found->identity;
-    out_info->connected = !found->has_ended && !found->is_suspended;
-    out_info->suspended = found->is_suspended;
+    out_info->identity = nn_peer_get_identity(found);
+    out_info->connected = !found->has_ended && !nn_peer_is_suspended(found);
+    out_info->suspended = nn_peer_is_suspended(found);
     out_info->connected_us = found->connected_us;
     out_info->heard_us = found->connection.heard_us;
     out_info->input_tick = found->connection.input_receiver.tick;
@@ -47850,7 +48228,7 @@ necpnet_result necpnet_server_get_statistics(const necpnet_server* server, necpn
         const nn_peer* peer = server->peers[slot];
         if (!peer) continue;
         nn_server_count_peer(server, peer, &out);
-        if (peer->has_ended || peer->is_suspended) continue;
+        if (peer->has_ended || nn_peer_is_suspended(peer)) continue;
         if (peer->connection.transport == NECPNET_TRANSPORT_UDP) {
             out.peers_udp++;
         } else {
@@ -47891,7 +48269,8 @@ necpnet_result necpnet_server_set_bandwidth_limit(necpnet_server* server, necpne
     }
     nn_peer* found = nn_server_find(server, peer);
     if (!found) return NECPNET_ERR_NOT_FOUND;
-    nn_connection_set_limit(&found->connection, bytes_per_s);
+    necpnet_result result = nn_connection_set_limit(&found->connection, bytes_per_s);
+    if (result) return result;
     nn_server_mark_dirty(server, found);
     return NECPNET_OK;
 }
@@ -51087,6 +51466,13 @@ typedef enum nn_stream_state {
     NN_STREAM_DEAD = 5      /* freed when the ready list comes to it */
 } nn_stream_state;
 
+/* What the system took no more of; the bytes follow in the same block. */
+typedef struct nn_stream_queue {
+    uint32_t at;
+    uint32_t bytes; /* from there on; never 0 */
+    uint32_t capacity;
+} nn_stream_queue;
+
 struct necpnet_stream {
     nn_watch watch; /* first */
     struct nn_socket* socket;
@@ -51097,16 +51483,13 @@ struct necpnet_stream {
     struct necpnet_stream* next; /* in socket->streams or socket->closing */
     struct necpnet_stream* previous;
     struct necpnet_stream* next_ready;
-    uint8_t* queue; /* only while the system takes no more */
-    uint32_t queue_at;
-    uint32_t queue_bytes; /* from queue_at on */
-    uint32_t queue_capacity;
+    nn_stream_queue* queue; /* NULL: the system took all */
+    uint32_t kept;          /* its record in the loop's store, plus 1; 0: none */
     int16_t reason;
     uint8_t state;
-    uint8_t ready_what; /* NN_READABLE | NN_WRITABLE */
-    bool in_ready;
-    bool paused;
-    uint32_t kept; /* its record in the loop's store, plus 1; 0: none */
+    unsigned ready_what : 2; /* NN_READABLE | NN_WRITABLE */
+    bool in_ready : 1;
+    bool paused : 1;
 };
 
 typedef struct nn_stream_list {
@@ -51939,7 +52322,7 @@ NN_PRIVATE bool nn_socket_keep(nn_socket_buffers* buffers, necpnet_stream* strea
     if (bytes > NN_SOCKET_KEPT_PIECE_BYTES_MAX || needed > buffers->kept_bytes_max) return false;
     if (needed > buffers->kept_back - buffers->kept_front) {
         nn_socket_flush_kept(buffers);
-        if (stream->queue_bytes || stream->state != NN_STREAM_OPEN) return false; /* it was among those written */
+        if (stream->queue || stream->state != NN_STREAM_OPEN) return false; /* it was among those written */
     }
     kept_record* record = stream->kept ? kept_record_at(buffers, stream->kept) : NULL;
     uint32_t at = kept_store(buffers, record, data, bytes);
@@ -52056,7 +52439,7 @@ static bool stream_let_go(const necpnet_stream* stream)
 static void stream_mark_ready(necpnet_stream* stream, unsigned what)
 {
     nn_socket* socket = stream->socket;
-    stream->ready_what = (uint8_t)(stream->ready_what | what);
+    stream->ready_what |= what & (NN_READABLE | NN_WRITABLE);
     if (stream->in_ready) return;
     stream->in_ready = true;
     stream->next_ready = NULL;
@@ -52076,11 +52459,9 @@ static void stream_ready(nn_watch* watch, unsigned what)
 
 static void stream_drop_queue(necpnet_stream* stream)
 {
-    nn_alloc_give(&stream->socket->alloc, stream->queue, stream->queue_capacity);
+    nn_stream_queue* queue = stream->queue;
+    if (queue) nn_alloc_give(&stream->socket->alloc, queue, sizeof *queue + queue->capacity);
     stream->queue = NULL;
-    stream->queue_at = 0;
-    stream->queue_bytes = 0;
-    stream->queue_capacity = 0;
 }
 
 /* Forget the descriptor and all bytes. The struct stays, for the state says what is left to do with it. */
@@ -52128,7 +52509,7 @@ static void stream_wish(necpnet_stream* stream)
     if (stream->state == NN_STREAM_CONNECTING) {
         wishes = NN_WRITABLE;
     } else {
-        if (stream->queue_bytes) wishes |= NN_WRITABLE;
+        if (stream->queue) wishes |= NN_WRITABLE;
         if (stream->state == NN_STREAM_DRAINING || (stream->state == NN_STREAM_OPEN && !stream->paused)) {
             wishes |= NN_READABLE;
         }
@@ -52139,39 +52520,47 @@ static void stream_wish(necpnet_stream* stream)
 
 /* ---- writing -- */
 
+static uint8_t* stream_queued(necpnet_stream* stream)
+{
+    return (uint8_t*)(stream->queue + 1) + stream->queue->at;
+}
+
 static bool stream_queue_reserve(necpnet_stream* stream, size_t bytes)
 {
-    size_t needed = (size_t)stream->queue_bytes + bytes;
-    if (stream->queue_capacity - stream->queue_at >= needed) return true;
+    nn_stream_queue* queue = stream->queue;
+    size_t needed = (queue ? queue->bytes : 0) + bytes;
+    if (queue && queue->capacity - queue->at >= needed) return true;
     if (needed > NN_SOCKET_QUEUE_BYTES_MAX) return false;
-    if (stream->queue_capacity >= needed && stream->queue_at >= stream->queue_capacity / 2) {
-        memmove(stream->queue, stream->queue + stream->queue_at, stream->queue_bytes);
-        stream->queue_at = 0;
+    if (queue && queue->capacity >= needed && queue->at >= queue->capacity / 2) {
+        memmove(queue + 1, stream_queued(stream), queue->bytes);
+        queue->at = 0;
         return true;
     }
-    size_t capacity = stream->queue_capacity ? stream->queue_capacity : 4096;
-    while (capacity < needed) capacity *= 2;
-    uint8_t* queue = (uint8_t*)nn_alloc_take(&stream->socket->alloc, capacity);
-    if (!queue) return false;
-    nn_copy(queue, stream->queue ? stream->queue + stream->queue_at : NULL, stream->queue_bytes);
-    nn_alloc_give(&stream->socket->alloc, stream->queue, stream->queue_capacity);
-    stream->queue = queue;
-    stream->queue_at = 0;
-    stream->queue_capacity = (uint32_t)capacity;
+    size_t capacity = queue ? queue->capacity : 4096 - sizeof *queue;
+    while (capacity < needed) capacity = capacity * 2 + sizeof *queue; /* a power of two with the head */
+    nn_stream_queue* larger = (nn_stream_queue*)nn_alloc_take(&stream->socket->alloc, sizeof *queue + capacity);
+    if (!larger) return false;
+    larger->capacity = (uint32_t)capacity;
+    if (queue) {
+        larger->bytes = queue->bytes;
+        memcpy(larger + 1, stream_queued(stream), queue->bytes);
+        stream_drop_queue(stream);
+    }
+    stream->queue = larger;
     return true;
 }
 
 static void stream_queue_append(necpnet_stream* stream, const uint8_t* data, size_t bytes)
 {
-    nn_copy(stream->queue + stream->queue_at + stream->queue_bytes, data, bytes);
-    stream->queue_bytes += (uint32_t)bytes;
+    nn_copy(stream_queued(stream) + stream->queue->bytes, data, bytes);
+    stream->queue->bytes += (uint32_t)bytes;
 }
 
 NN_PRIVATE bool nn_socket_write(necpnet_stream* stream, const uint8_t* first, size_t first_bytes, const uint8_t* second,
                                 size_t second_bytes)
 {
     size_t sent = 0;
-    if (stream->queue_bytes) { /* the system took not all of what came before */
+    if (stream->queue) { /* the system took not all of what came before */
         if (!stream_queue_reserve(stream, first_bytes + second_bytes)) {
             stream_fail(stream, NECPNET_ERR_OUT_OF_MEMORY);
             return false;
@@ -52213,7 +52602,7 @@ NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stre
     if (stream->state > NN_STREAM_OPEN || bytes == 0) return NECPNET_OK; /* broken: on_close is on its way */
     nn_socket_buffers* buffers = nn_socket_buffers_of(socket);
     if (!buffers) return NECPNET_ERR_OUT_OF_MEMORY;
-    if (stream->queue_bytes || stream->state == NN_STREAM_CONNECTING) {
+    if (stream->queue || stream->state == NN_STREAM_CONNECTING) {
         if (!stream_queue_reserve(stream, bytes)) return NECPNET_ERR_OUT_OF_MEMORY;
         stream_queue_append(stream, data, bytes);
         return NECPNET_OK;
@@ -52221,8 +52610,7 @@ NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stre
     if (buffers->cork_stream != stream && (stream->kept || stream != buffers->serving)) {
         if (nn_socket_keep(buffers, stream, data, bytes)) return NECPNET_OK;
         nn_socket_flush_kept_of(buffers, stream);
-        if (stream->queue_bytes || stream->state > NN_STREAM_OPEN)
-            return nn_socket_send_stream(user, stream, data, bytes);
+        if (stream->queue || stream->state > NN_STREAM_OPEN) return nn_socket_send_stream(user, stream, data, bytes);
     }
     if (buffers->cork_stream != stream) {
         nn_socket_flush_cork(buffers);
@@ -52244,9 +52632,10 @@ NN_PRIVATE necpnet_result nn_socket_send_stream(void* user, necpnet_stream* stre
 NN_PRIVATE size_t nn_socket_pending(void* user, necpnet_stream* stream)
 {
     const nn_socket_buffers* buffers = (const nn_socket_buffers*)((nn_socket*)user)->loop->buffers;
-    if (!buffers) return stream->queue_bytes;
+    size_t queued = stream->queue ? stream->queue->bytes : 0;
+    if (!buffers) return queued;
     size_t corked = buffers->cork_stream == stream ? buffers->cork_bytes : 0;
-    return stream->queue_bytes + corked + nn_socket_kept_bytes_of(buffers, stream);
+    return queued + corked + nn_socket_kept_bytes_of(buffers, stream);
 }
 
 static void stream_begin_draining(necpnet_stream* stream)
@@ -52261,15 +52650,15 @@ static void stream_writable(necpnet_stream* stream)
 {
     size_t sent = 0;
     necpnet_result result =
-        nn_net_write(stream->watch.descriptor, stream->queue + stream->queue_at, stream->queue_bytes, NULL, 0, &sent);
+        nn_net_write(stream->watch.descriptor, stream_queued(stream), stream->queue->bytes, NULL, 0, &sent);
     if (result == NECPNET_ERR_WOULD_BLOCK) return;
     if (result != NECPNET_OK) {
         stream_fail(stream, result);
         return;
     }
-    stream->queue_at += (uint32_t)sent;
-    stream->queue_bytes -= (uint32_t)sent;
-    if (stream->queue_bytes) return;
+    stream->queue->at += (uint32_t)sent;
+    stream->queue->bytes -= (uint32_t)sent;
+    if (stream->queue->bytes) return;
     if (stream->state == NN_STREAM_CLOSING) {
         stream_begin_draining(stream);
         return;
@@ -52390,8 +52779,7 @@ NN_PRIVATE bool nn_platform_workers_hand_stream(const necpnet_transport* transpo
 {
     nn_socket* socket = (nn_socket*)transport->user;
     int descriptor = stream->watch.descriptor;
-    if (!socket->workers || worker == socket->worker || stream->state != NN_STREAM_OPEN || stream->queue_bytes)
-        return false;
+    if (!socket->workers || worker == socket->worker || stream->state != NN_STREAM_OPEN || stream->queue) return false;
     nn_loop_watch(socket->loop, &stream->watch, 0); /* before another thread has it */
     if (!nn_workers_hand(socket->workers, worker, from, descriptor, data, bytes)) {
         stream_wish(stream);
@@ -52469,7 +52857,7 @@ static void stream_serve(necpnet_stream* stream, unsigned what, nn_socket_buffer
         if (what & NN_WRITABLE) stream_connected(stream);
         what = 0;
     }
-    if ((what & NN_WRITABLE) && stream->queue_bytes) stream_writable(stream);
+    if ((what & NN_WRITABLE) && stream->queue) stream_writable(stream);
     bool reads = stream->state == NN_STREAM_DRAINING || (stream->state == NN_STREAM_OPEN && !stream->paused);
     if ((what & NN_READABLE) && reads) stream_readable(stream, buffers, bytes_max);
 }
@@ -52522,7 +52910,7 @@ NN_PRIVATE void nn_socket_close_stream(void* user, necpnet_stream* stream, bool 
     stream_list_remove(&socket->streams, stream);
     stream_list_add(&socket->closing, stream);
     stream->as.until_us = necpnet_time_us() + NN_SOCKET_LINGER_US;
-    if (stream->queue_bytes) {
+    if (stream->queue) {
         stream->state = NN_STREAM_CLOSING;
         stream_wish(stream);
     } else {

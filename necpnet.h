@@ -2467,8 +2467,8 @@ NECPNET_API bool necpnet_view_is_owner(const necpnet_view* view, necpnet_entity 
  *   out_number  of the write, for its answer; may be NULL.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_NOT_FOUND (not in view) | ERR_BUFFER_TOO_SMALL | ERR_OUT_OF_MEMORY
- *          | ERR_NOT_CONNECTED | ERR_WOULD_BLOCK (a runner's queue is full); after the last two it is shown, and sent with the
- *          next write or connection
+ *          | ERR_NOT_CONNECTED | ERR_WOULD_BLOCK (a runner's queue is full); once it is shown it is sent later, by
+ *          necpnet_view_poll or with the next write or connection
  * Thread   owner.      Callback  safe.      Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_view_write(necpnet_view* view, necpnet_entity entity, const void* state,

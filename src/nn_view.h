@@ -101,6 +101,7 @@ typedef struct nn_view_held {
     bool confirmed;      /* mode was said over this connection */
     bool showing;        /* state counts */
     bool ends;           /* showing ends at end_tick */
+    bool unsent;         /* its newest write found no room on its way out */
 } nn_view_held;
 /* Who is told of changes of a variable, or of all whose keys begin alike. */
 typedef struct nn_view_watch {

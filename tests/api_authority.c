@@ -57,11 +57,28 @@ static bool stage_validate(void* user, const necpnet_write* write, void* state)
     return sqrt(x * x + y * y) <= most;
 }
 
+/* The clients' memory, that may be short for a while. */
+static bool memory_is_short;
+
+static void* stage_allocate(size_t bytes, void* user)
+{
+    const struct net* net = (const struct net*)user;
+    return memory_is_short ? NULL : net->allocator.allocate(bytes, net->allocator.user);
+}
+
+static void stage_release(void* memory, size_t bytes, void* user)
+{
+    const struct net* net = (const struct net*)user;
+    net->allocator.release(memory, bytes, net->allocator.user);
+}
+
 static void stage_begin(struct stage* stage, uint32_t loss_ppm, bool validates)
 {
     static const char* const urls[CLIENTS] = {NET_URL_UDP, NET_URL_WEB, NET_URL_UDP};
     memset(stage, 0, sizeof *stage);
     net_begin(&stage->net);
+    necpnet_allocator memory = {stage_allocate, stage_release, &stage->net};
+    stage->net.client_config.allocator = memory;
     TEST_OK(necpnet_schema_create(&stage->net.allocator, NULL, &crate_type, 1, &stage->schema));
     necpnet_world_config world;
     TEST_OK(necpnet_world_config_default(&world));
@@ -550,6 +567,28 @@ TEST(test_a_shared_write_made_while_away_is_answered)
         TEST_HINT("client %d", client);
         TEST_EQUAL(stage.events[client][NECPNET_VIEW_WRITTEN], 1);
         TEST_EQUAL_STRING(((const crate*)necpnet_world_get(stage.world, stage.crate))->label, "away");
+        stage_end(&stage);
+    }
+}
+
+TEST(test_a_write_that_found_no_memory_is_sent_by_poll)
+{
+    for (int client = 0; client < 2; client++) {
+        struct stage stage;
+        stage_begin(&stage, 0, false);
+        TEST_OK(necpnet_world_set_authority(stage.world, stage.crate, NECPNET_AUTHORITY_SHARED));
+        stage_run(&stage, 1000);
+        uint32_t tick;
+        crate state;
+        TEST_OK(necpnet_view_get_latest(stage.views[client], stage.crate, &state, sizeof state, &tick));
+        snprintf(state.label, sizeof state.label, "late");
+        memory_is_short = true;
+        necpnet_result result = necpnet_view_write(stage.views[client], stage.crate, &state, sizeof state, tick, NULL);
+        memory_is_short = false;
+        TEST_EQUAL(result, NECPNET_ERR_OUT_OF_MEMORY);
+        stage_run(&stage, 2000);
+        TEST_EQUAL(stage.events[client][NECPNET_VIEW_WRITTEN], 1);
+        TEST_EQUAL_STRING(((const crate*)necpnet_world_get(stage.world, stage.crate))->label, "late");
         stage_end(&stage);
     }
 }

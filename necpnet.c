@@ -31983,6 +31983,7 @@ typedef struct nn_view_held {
     bool confirmed;      /* mode was said over this connection */
     bool showing;        /* state counts */
     bool ends;           /* showing ends at end_tick */
+    bool unsent;         /* its newest write found no room on its way out */
 } nn_view_held;
 /* Who is told of changes of a variable, or of all whose keys begin alike. */
 typedef struct nn_view_watch {
@@ -33697,8 +33698,11 @@ static necpnet_result held_send(necpnet_view* view, nn_view_held* held)
 {
     uint8_t data[NN_WRITE_BYTES_MAX];
     size_t bytes;
+    held->unsent = false;
     if (!held_encode(view, held, held->mode ? 0 : held->base_tick, data, &bytes)) return NECPNET_OK;
-    return view->out.write(view->out.user, held->entity, held->number, data, bytes);
+    necpnet_result result = view->out.write(view->out.user, held->entity, held->number, data, bytes);
+    held->unsent = result != NECPNET_OK; /* poll tries again */
+    return result;
 }
 
 /* All of it once more: what the server has is not known, or another than it was. */
@@ -33709,7 +33713,7 @@ static void held_send_whole(necpnet_view* view, nn_view_held* held)
     for (unsigned i = 0; i < plan->field_count; i++) {
         if (held->mode || held->changed[i]) held->changed[i] = held->number;
     }
-    if (view->out.write) (void)held_send(view, held); /* unsent: the next write has it all */
+    if (view->out.write) (void)held_send(view, held);
 }
 
 necpnet_result necpnet_view_write(necpnet_view* view, necpnet_entity entity, const void* state, size_t struct_bytes,
@@ -33990,6 +33994,7 @@ NN_PRIVATE bool nn_view_poll_held(necpnet_view* view, necpnet_view_event* out_ev
     for (uint32_t i = 0; i < view->held_count;) {
         nn_view_held* held = &view->held[i];
         const nn_view_slot* slot = nn_view_find(view, held->entity);
+        if (held->unsent && held->showing && view->out.write) (void)held_send(view, held);
         bool known = slot && slot->announced == held->entity >> 16;
         if (held->notices && (known || (held->notices & HELD_LOST))) {
             out_event->entity = held->entity;

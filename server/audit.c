@@ -8,6 +8,8 @@
 
 #include "log.h"
 
+#define AUDIT_ID_BYTES 48
+
 const char* audit_shorten(const char* address, char* to, size_t to_bytes)
 {
     necpnet_address parsed;
@@ -17,41 +19,53 @@ const char* audit_shorten(const char* address, char* to, size_t to_bytes)
     return to;
 }
 
-void audit_put(const services* known, const audit_entry* entry)
+/* A record of an entry; body is to be ended. */
+static store_write audit_make(const services* known, const audit_entry* entry, char id[AUDIT_ID_BYTES], text* body)
 {
     static atomic_uint sequence;
-    char id[48];
-    text body;
     uint64_t now_us = necpnet_wall_time_us();
-    snprintf(id, sizeof(id), "%020" PRIu64 "-%08x", now_us, atomic_fetch_add(&sequence, 1u));
-    text_begin_growing(&body);
-    text_put(&body, "{\"event\":");
-    text_json(&body, entry->event);
-    text_put(&body, ",\"detail\":");
-    text_json(&body, entry->detail);
-    text_put(&body, ",\"actor\":");
-    text_json(&body, entry->actor);
-    text_format(&body, ",\"role\":\"%s\",\"object\":", identity_role_name(entry->role));
-    text_json(&body, entry->object);
-    text_put(&body, ",\"route\":");
-    text_json(&body, entry->route);
-    text_format(&body, ",\"from\":\"%s\",\"trace_id\":\"%s\"}", entry->from, entry->trace_id);
+    snprintf(id, AUDIT_ID_BYTES, "%020" PRIu64 "-%08x", now_us, atomic_fetch_add(&sequence, 1u));
+    text_begin_growing(body);
+    text_put(body, "{\"event\":");
+    text_json(body, entry->event);
+    text_put(body, ",\"detail\":");
+    text_json(body, entry->detail);
+    text_put(body, ",\"actor\":");
+    text_json(body, entry->actor);
+    text_format(body, ",\"role\":\"%s\",\"object\":", identity_role_name(entry->role));
+    text_json(body, entry->object);
+    text_put(body, ",\"route\":");
+    text_json(body, entry->route);
+    text_format(body, ",\"from\":\"%s\",\"trace_id\":\"%s\"}", entry->from, entry->trace_id);
     store_write write = {
         .expected = STORE_ANY,
         .record = {.collection = AUDIT_COLLECTION,
                    .id = id,
                    .subjects = {entry->actor ? entry->actor : entry->object, entry->actor ? entry->object : NULL},
-                   .body = body.to,
-                   .body_bytes = body.bytes,
+                   .body = body->to,
+                   .body_bytes = body->bytes,
                    .expires_us = now_us + (uint64_t)known->settings->audit_days * 86400u * 1000000u}};
     if (write.record.subjects[0] && write.record.subjects[1] &&
         strcmp(write.record.subjects[0], write.record.subjects[1]) == 0)
         write.record.subjects[1] = NULL;
-    desk_result result = body.failed ? DESK_DOWN : store_post_all(known->records, &write, 1, NULL, NULL, NULL);
-    text_end(&body);
+    return write;
+}
+
+void audit_put_all(const services* known, const audit_entry* entries, uint32_t count)
+{
+    store_write writes[AUDIT_AT_ONCE_MAX] = {0};
+    char ids[AUDIT_AT_ONCE_MAX][AUDIT_ID_BYTES];
+    text bodies[AUDIT_AT_ONCE_MAX];
+    bool whole = true;
+    for (uint32_t i = 0; i < count; i++) {
+        writes[i] = audit_make(known, &entries[i], ids[i], &bodies[i]);
+        whole = whole && !bodies[i].failed;
+    }
+    desk_result result = whole ? store_post_all(known->records, writes, count, NULL, NULL, NULL) : DESK_DOWN;
+    for (uint32_t i = 0; i < count; i++) text_end(&bodies[i]);
     if (result != DESK_OK)
-        LOG(NECPNET_LOG_ERROR, "audit_lost", "the store did not take an audit record",
-            LOG_TEXT("result", desk_result_name(result)), LOG_END);
+        LOG(NECPNET_LOG_ERROR, "audit_lost", "the store did not take audit records",
+            LOG_TEXT("result", desk_result_name(result)), LOG_NUMBER("count", count), LOG_END);
 }
 
 void audit_write(const services* known, const rest_request* request, const char* event, const char* detail,
@@ -70,7 +84,7 @@ void audit_write(const services* known, const rest_request* request, const char*
                                .route = request->route,
                                .from = from,
                                .trace_id = request->trace_id};
-    audit_put(known, &entry);
+    audit_put_all(known, &entry, 1);
 }
 
 void audit_refusal(const services* known, const rest_request* request, const char* event, const char* detail)

@@ -17,7 +17,9 @@
 void audit_write(const services* known, const rest_request* request, const char* event, const char* detail,
                  const char* object);
 
-/* What audit_put writes; texts are borrowed. */
+#define AUDIT_AT_ONCE_MAX 32
+
+/* What audit_put_all writes; texts are borrowed. */
 typedef struct audit_entry {
     const char* event;
     const char* detail;
@@ -29,8 +31,9 @@ typedef struct audit_entry {
     const char* trace_id;
 } audit_entry;
 
-/* audit_put - a record without a line in the log, for what is kept and nothing to worry about. Does not wait; any thread. */
-void audit_put(const services* known, const audit_entry* entry);
+/* audit_put_all - records without lines in the log, for what is kept and nothing to worry about; count: 1 .. AUDIT_AT_ONCE_MAX. Does
+ * not wait; any thread. */
+void audit_put_all(const services* known, const audit_entry* entries, uint32_t count);
 
 /* audit_refusal - the same for what was refused; some of many are left out. */
 void audit_refusal(const services* known, const rest_request* request, const char* event, const char* detail);

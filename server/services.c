@@ -15,7 +15,7 @@ static void services_keep(void* user)
     board_read(known->figures, &figures);
     if (figures.at_us) analysis_sample(known->past, &figures, necpnet_wall_time_us() / 1000000u);
     health_look(known->state, known);
-    switchboard_keep(known->switchboard);
+    switchboard_keep(known->switchboard, false);
 }
 
 /* The keeper has no jobs, only its idle moments. */
@@ -104,7 +104,7 @@ void services_stop(services* known)
     desk_destroy(known->keeper);
     known->keeper = NULL;
     partners_stop(known->partners);
-    if (known->switchboard) switchboard_keep(known->switchboard); /* what waits for the audit */
+    if (known->switchboard) switchboard_keep(known->switchboard, true); /* what waits for the audit */
     if (known->records) store_stop(known->records);
     if (known->values) cache_stop(known->values);
 }

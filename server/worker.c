@@ -626,10 +626,10 @@ void worker_destroy(worker* at)
     if (!at) return;
     if (at->world_of_game && at->server) at->game->stop(at->world_of_game);
     necpnet_server_destroy(at->server);
-    voice_destroy(at->speech);
     health_watch_destroy(at->watch);
     edge_destroy(at->front);
     gateway_destroy(at->hall);
+    voice_destroy(at->speech); /* whose listener the gateway is */
     crafting_feed_destroy(at->crafts);
     if (at->loop) (void)necpnet_loop_step(at->loop, 0); /* what the bus had posted */
     at->game->destroy(at->world_of_game);

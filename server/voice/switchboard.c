@@ -439,14 +439,20 @@ static void switch_sweep_user(channels* all, channel_user* user, void* context)
     }
 }
 
-void switchboard_keep(switchboard* at)
+void switchboard_keep(switchboard* at, bool ending)
 {
     uint64_t idle_us = (uint64_t)at->known->settings->voice_idle_s * 1000000u;
     switch_sweep sweep = {.at = at, .before_us = necpnet_wall_time_us() - idle_us};
     pthread_mutex_lock(&at->lock);
     channels_each_user(at->all, switch_sweep_user, &sweep);
-    switch_audit_flush(at);
+    bool due = ending || necpnet_time_us() >= at->flushed_us + SWITCH_AUDIT_US;
+    if (due) at->flushed_us = necpnet_time_us();
     pthread_mutex_unlock(&at->lock);
+    for (uint32_t place = 0; due && place < SWITCH_AUDIT_PAIRS;) { /* piece by piece: nobody waits long for the lock */
+        pthread_mutex_lock(&at->lock);
+        place = switch_audit_flush(at, place);
+        pthread_mutex_unlock(&at->lock);
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------------- life -- */

@@ -60,8 +60,9 @@ typedef struct switchboard switchboard;
 necpnet_result switchboard_create(const services* known, switchboard** out_board);
 void switchboard_destroy(switchboard* at);
 
-/* switchboard_keep - once a second: users who went without a word leave, signals are written to the audit. */
-void switchboard_keep(switchboard* at);
+/* switchboard_keep - once a second: users who went without a word leave, signals are written to the audit every five seconds, or now
+ * when the process is ending. */
+void switchboard_keep(switchboard* at, bool ending);
 
 /* -- the workers -- */
 

@@ -10,8 +10,9 @@
 #define SWITCH_PARTICIPANTS "voice_participants"
 #define SWITCH_INVITATIONS "voice_invitations"
 #define SWITCH_REPORTS "voice_quality_reports"
-#define SWITCH_AUDIT_PAIRS 1024 /* conversations whose signals wait for the audit */
-#define SWITCH_AUDIT_SIGNALS 16 /* of one record */
+#define SWITCH_AUDIT_PAIRS 8192  /* conversations whose signals wait for the audit */
+#define SWITCH_AUDIT_SIGNALS 12  /* of one record: an offer or an answer, and its candidates */
+#define SWITCH_AUDIT_US 5000000u /* that they wait */
 #define SWITCH_RECORD_BYTES 4096
 
 /* Tasks of one worker; behind a lock of its own. */
@@ -49,6 +50,7 @@ struct switchboard {
     switch_inbox inboxes[CONFIG_WORKERS_MAX];
     switch_pair pairs[SWITCH_AUDIT_PAIRS];
     uint32_t pair_count;
+    uint64_t flushed_us;
 };
 
 /* -- refusals -- */
@@ -96,7 +98,8 @@ const char* switch_quality_name(int quality);
 void switch_audit(switchboard* at, const switch_call* call, const char* event, const char* channel, const char* object);
 void switch_audit_signal(switchboard* at, const switch_call* call, const signal_message* message, uint64_t to_id,
                          size_t bytes, bool was_delivered);
-void switch_audit_flush(switchboard* at);
+/* Writes some of what waits, from a place on; gives the place where to go on, SWITCH_AUDIT_PAIRS at the end. */
+uint32_t switch_audit_flush(switchboard* at, uint32_t from);
 
 /* -- the workers -- */
 /* Takes the task over. */

@@ -377,6 +377,7 @@ void switchboard_forget(switchboard* at, const char* subject, uint64_t client_id
         }
         if (of->owner_id == client_id && strcmp(of->owner, subject) == 0) members_pass_on(at, of, client_id);
     }
-    switch_audit_flush(at); /* what names him is written now, and erased with the rest */
+    for (uint32_t place = 0; place < SWITCH_AUDIT_PAIRS;)
+        place = switch_audit_flush(at, place); /* what names him is written now, and erased with the rest */
     pthread_mutex_unlock(&at->lock);
 }

@@ -127,57 +127,87 @@ void switch_announce_member(switchboard* at, const switch_call* call, const chan
 
 /* ------------------------------------------------------------------------------------------------------- audit -- */
 
-static void audit_keep(switchboard* at, const char* actor, unsigned role, const char* object, const char* event,
-                       const char* detail, const char* route, const char* from, const char* trace_id)
-{
-    audit_entry entry = {.event = event,
-                         .detail = detail,
-                         .actor = actor,
-                         .role = role,
-                         .object = object,
-                         .route = route,
-                         .from = from,
-                         .trace_id = trace_id};
-    audit_put(at->known, &entry);
-}
-
 void switch_audit(switchboard* at, const switch_call* call, const char* event, const char* id, const char* object)
 {
     char detail[CHANNELS_ID_BYTES_MAX + 16];
     snprintf(detail, sizeof(detail), "channel %s", id);
-    if (call) {
-        audit_keep(at, call->subject, call->role, object, event, detail, call->route, call->from, call->trace_id);
-    } else {
-        audit_keep(at, NULL, ROLE_ANYONE, object, event, detail, "(server)", "", "");
-    }
+    const audit_entry entry = {.event = event,
+                               .detail = detail,
+                               .actor = call ? call->subject : NULL,
+                               .role = call ? call->role : ROLE_ANYONE,
+                               .object = object,
+                               .route = call ? call->route : "(server)",
+                               .from = call ? call->from : "",
+                               .trace_id = call ? call->trace_id : ""};
+    audit_put_all(at->known, &entry, 1);
 }
 
-static void audit_write_pair(switchboard* at, switch_pair* pair)
+/* Conversations on their way into the audit, as many at once as one job of the store takes. */
+typedef struct audit_batch {
+    audit_entry entries[AUDIT_AT_ONCE_MAX];
+    text details[AUDIT_AT_ONCE_MAX];
+    switch_pair* pairs[AUDIT_AT_ONCE_MAX];
+    uint32_t count;
+} audit_batch;
+
+static void audit_describe(const switch_pair* pair, text* detail)
 {
-    text detail;
     char moment[MOMENT_BYTES];
-    text_begin_growing(&detail);
-    text_format(&detail, "channel %s:", pair->channel);
+    text_begin_growing(detail);
+    text_format(detail, "channel %s:", pair->channel);
     for (uint32_t i = 0; i < pair->count; i++) {
-        text_format(&detail, "%s %s %s %" PRIu32 " bytes%s", i ? "," : "",
+        text_format(detail, "%s %s %s %" PRIu32 " bytes%s", i ? "," : "",
                     moment_of(pair->signals[i].at_us, moment) + 11,
                     signals_type_name((signal_type)pair->signals[i].type), pair->signals[i].bytes,
                     pair->signals[i].was_delivered ? "" : " not delivered");
     }
-    if (!detail.failed)
-        audit_keep(at, pair->from, ROLE_PLAYER, pair->to, "voice_signals", detail.to, "voice.signal", "", "");
-    text_end(&detail);
-    free(pair->from);
-    free(pair->to);
-    memset(pair, 0, sizeof(*pair));
-    at->pair_count--;
 }
 
-void switch_audit_flush(switchboard* at)
+static void audit_end_batch(switchboard* at, audit_batch* batch)
 {
-    for (uint32_t i = 0; at->pair_count > 0 && i < SWITCH_AUDIT_PAIRS; i++) {
-        if (at->pairs[i].count) audit_write_pair(at, &at->pairs[i]);
+    if (batch->count) audit_put_all(at->known, batch->entries, batch->count);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        switch_pair* pair = batch->pairs[i];
+        text_end(&batch->details[i]);
+        free(pair->from);
+        free(pair->to);
+        memset(pair, 0, sizeof(*pair));
+        at->pair_count--;
     }
+    batch->count = 0;
+}
+
+static void audit_add_pair(audit_batch* batch, switch_pair* pair)
+{
+    text* detail = &batch->details[batch->count];
+    audit_describe(pair, detail);
+    batch->pairs[batch->count] = pair;
+    batch->entries[batch->count++] = (audit_entry){.event = "voice_signals",
+                                                   .detail = detail->failed ? "" : detail->to,
+                                                   .actor = pair->from,
+                                                   .role = ROLE_PLAYER,
+                                                   .object = pair->to,
+                                                   .route = "voice.signal",
+                                                   .from = "",
+                                                   .trace_id = ""};
+}
+
+static void audit_write_pair(switchboard* at, switch_pair* pair)
+{
+    audit_batch batch = {.count = 0};
+    audit_add_pair(&batch, pair);
+    audit_end_batch(at, &batch);
+}
+
+uint32_t switch_audit_flush(switchboard* at, uint32_t from)
+{
+    audit_batch batch = {.count = 0};
+    uint32_t i = from;
+    for (; at->pair_count > 0 && i < SWITCH_AUDIT_PAIRS && batch.count < AUDIT_AT_ONCE_MAX; i++) {
+        if (at->pairs[i].count) audit_add_pair(&batch, &at->pairs[i]);
+    }
+    audit_end_batch(at, &batch);
+    return at->pair_count > 0 ? i : SWITCH_AUDIT_PAIRS;
 }
 
 void switch_audit_signal(switchboard* at, const switch_call* call, const signal_message* message, uint64_t to_id,

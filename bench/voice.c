@@ -6,7 +6,8 @@
  *              second in channels of 5. Copies and datagrams a second of the server's processor time, so that the generator's
  *              share of the machine does not count. Copies that fall into one turn of the server leave in one datagram: an
  *              idle server is woken for each packet and sends each alone, a loaded one gathers.
- *   streams    how many such streams that is, at 50 packets a second and 4 listeners; the system calls are the limit
+ *   streams    how many such streams that is, at 50 packets a second and 4 listeners; the system calls are the limit. And what
+ *              10,000 streams with 9 listeners each cost: driven through the hub, and with the cost of a copy over sockets
  *   codec      Opus at 24 kbit/s, 20 ms, complexity 5: encode, decode, FEC, concealment; and all of push and pull
  *
  * The goal is 75,000 packets a second and core: it is the peer of the server's rows.
@@ -423,6 +424,12 @@ int main(int argc, char** argv)
     }
     printf("streams of 50 packets a second with 4 listeners each that a core carries: %.0f\n",
            loads[count - 1].copies_per_s / 200);
+    /* a round of the hub is 20 ms of 10,000 streams; with sockets a copy costs what the largest crowd's cost */
+    double hub_share = hub_ns * MEMBERS * 50 * (CHANNEL - 1) / 1e9;
+    double cores = MEMBERS * 50.0 * (CHANNEL - 1) / loads[count - 1].copies_per_s;
+    printf("10,000 streams of 50 packets a second with 9 listeners each: %.2f of a core in the hub, driven; %.1f cores "
+           "with sealing and sockets, by the largest crowd's cost of a copy\n",
+           hub_share, cores);
     codec_times times;
     memset(&times, 0, sizeof times);
     if (nn_voice_codec_opus()) {
@@ -433,6 +440,8 @@ int main(int argc, char** argv)
                times.pull / 1e3);
     }
     print_json("hub alone", "a copy", "ns", hub_ns, 0);
+    print_json("10,000 streams, 9 listeners", "hub alone", "cores", hub_share, 0);
+    print_json("10,000 streams, 9 listeners", "with sealing and sockets", "cores", cores, 0);
     for (int i = 0; i < count; i++) {
         char name[40];
         snprintf(name, sizeof name, "%d clients", crowds[i]);

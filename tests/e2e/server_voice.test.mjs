@@ -243,6 +243,28 @@ test("signals reach the one they are for, as they were sent, and nobody else", a
     b.close();
 });
 
+test("users of different workers are in one channel", async () => {
+    const both = await start([...PRODUCTION, "--workers", "2"], { JWT_SECRET: SECRET });
+    try {
+        const here = () => both;
+        const { id } = (await as("matchmaker", "service", here).post(CHANNELS, { name: "x", type: "global" })).json;
+        const names = Array.from({ length: 16 }, (_, i) => `w-${i}`);
+        const users = await Promise.all(names.map((name) => rpc(name, "player", both)));
+        const listed = (await as("boss", "admin", here).get("/ws/connections?limit=100")).json.connections;
+        assert.equal(new Set(listed.map((one) => one.id.split(".")[0])).size, 2, "they are spread over both");
+        for (const user of users) await user.call("voice.join", { channel_id: id });
+        await Promise.all(users.flatMap((user, i) => names.filter((_, k) => k !== i).map((to) =>
+            user.call("voice.signal", { type: "offer", session_id: `${i}`, from_user_id: names[i], to_user_id: to, channel_id: id, offer: { type: "offer", sdp: SDP } }))));
+        await until("every offer", () => users.every((user) => user.signals().length === 15));
+        users.forEach((user, i) => assert.ok(user.signals().every((one) => one.to_user_id === names[i] && one.from_user_id === names[one.session_id])));
+        users[0].close();
+        await until("his going", async () => (await as("boss", "admin", here).get(`${CHANNELS}/${id}`)).json.current_users === 15);
+        users.forEach((user) => user.close());
+    } finally {
+        await both.stop();
+    }
+});
+
 test("signals that are wrong are refused precisely, and reach nobody", async () => {
     const [ann, bob] = [as("bad-ann"), as("bad-bob")];
     const at = `${CHANNELS}/${(await channel(ann)).id}`;
@@ -460,6 +482,36 @@ test("who joins by REST is heard by those in the channel over necpnet.v1, and by
     assert.equal(loudness(`${folder}/nothing.wav`), 0);
     await until("their going", () => watcher.events("voice.left").filter((one) => one.reason === "disconnected").length === 2);
     watcher.close();
+});
+
+test("a client of necpnet.v1 joins and signals by the same calls, and learns the group to speak to", async () => {
+    const { id } = await channel(as("v1-ann"));
+    const other = await rpc("v1-ann");
+    await other.call("voice.join", { channel_id: id });
+    const grant = await as("v1-bob").post("/api/v1/connect-tokens", {});
+    const child = spawn(path.resolve(BUILD, "bin/necpnet"), ["rpc", "--transport", "udp", "--token", grant.json.token], { stdio: ["pipe", "pipe", "pipe"] });
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (said += data));
+    const answers = () => said.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+    const ask = async (number, method, params) => {
+        child.stdin.write(JSON.stringify({ jsonrpc: "2.0", id: number, method, params }) + "\n");
+        return until(method, () => answers().find((one) => one.id === number));
+    };
+    try {
+        const joined = await ask(1, "voice.join", { channel_id: id });
+        assert.ok(joined.result?.group > 0, JSON.stringify(joined));
+        assert.equal(joined.result.participant.user_id, "v1-bob");
+        assert.deepEqual((await ask(2, "voice.channels", {})).result.channels, [{ channel_id: id, is_muted: false, is_deafened: false, group: joined.result.group }]);
+        const offer = { type: "offer", session_id: "v1", from_user_id: "v1-bob", to_user_id: "v1-ann", channel_id: id, offer: { type: "offer", sdp: SDP } };
+        assert.deepEqual((await ask(3, "voice.signal", offer)).result, { delivered: true, session_id: "v1" });
+        assert.equal((await ask(4, "voice.signal", { ...offer, from_user_id: "v1-ann", to_user_id: "v1-bob" })).error.code, -32002);
+        await until("the offer", () => other.signals().length === 1);
+        await other.call("voice.signal", { ...offer, type: "answer", from_user_id: "v1-ann", to_user_id: "v1-bob", offer: undefined, answer: { type: "answer", sdp: SDP } });
+        await until("the answer", () => answers().some((one) => one.method === "voice.signal" && one.params.type === "answer"));
+    } finally {
+        child.kill("SIGKILL");
+        other.close();
+    }
 });
 
 test("ICE servers come with credentials of their own", async () => {

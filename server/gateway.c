@@ -153,8 +153,10 @@ void gateway_set_present(gateway* at, gateway_session* session, bool present, bo
         if (necpnet_presence_connect(at->presence, session->client_id, NECPNET_PRESENCE_ONLINE) != NECPNET_OK) return;
     } else {
         (void)necpnet_presence_disconnect(at->presence, session->client_id, lost);
+        if (session->erased) (void)necpnet_presence_forget(at->presence, session->client_id);
     }
     session->present = present;
+    gateway_keep_seen(at, session);
 }
 
 bool gateway_take_rate(gateway_session* session, double cost, uint32_t* out_retry_ms)
@@ -617,7 +619,8 @@ necpnet_result gateway_create(const gateway_config* wish, gateway** out_gateway)
     }
     (void)necpnet_presence_set_wall_time(at->presence, gateway_wall_us(at), at->now_us);
     (void)necpnet_presence_update(at->presence, at->now_us);
-    if (gateway_has_others(at)) result = gateway_cluster_begin(at, wish->loop);
+    result = gateway_load_seen(at);
+    if (result == NECPNET_OK && gateway_has_others(at)) result = gateway_cluster_begin(at, wish->loop);
     if (result != NECPNET_OK) {
         gateway_destroy(at);
         return result;

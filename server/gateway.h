@@ -99,6 +99,25 @@ typedef struct gateway_figures {
     necpnet_presence_statistics presence;
 } gateway_figures;
 
+/* A player as somebody sees it, for other threads (worker_ask). */
+typedef struct gateway_seen {
+    char player[IDENTITY_SUBJECT_BYTES_MAX + 32]; /* of a list: the name as JSON; "" if it does not fit */
+    necpnet_presence_status status;
+    uint32_t zone;
+    uint64_t last_seen_us; /* wall time; 0: not known */
+    char location[NECPNET_PRESENCE_LOCATION_BYTES_MAX + 1];
+} gateway_seen;
+
+/* gateway_look_seen, gateway_list_seen - one player; those that a player sees (friends, and whom it watches). On the worker's thread. */
+void gateway_look_seen(gateway* at, uint64_t viewer, const char* player, gateway_seen* out);
+uint32_t gateway_list_seen(gateway* at, const char* player, gateway_seen* out, uint32_t count_max);
+
+/* gateway_change_seen - status, and zone and location where they are said. False: the player has no session here. */
+bool gateway_change_seen(gateway* at, const char* player, const gateway_seen* wish, bool has_zone, bool has_location);
+
+/* gateway_forget_player - ends its sessions over WebSocket, and nothing of it is written any more: erasure. */
+void gateway_forget_player(gateway* at, uint64_t client_id);
+
 /* gateway_source - its connections for the API, to be given to worker_add_source. */
 connection_source gateway_source(gateway* at);
 

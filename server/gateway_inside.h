@@ -43,6 +43,7 @@ typedef struct gateway_session {
     bool was_present; /* and did when it was suspended */
     bool closes;      /* session.close was called: ends once it is answered */
     bool suspended;
+    bool erased;     /* its player was: nothing about it is to be kept */
     bool announced;  /* other nodes know that its player is here */
     bool switched;   /* and the switchboard */
     bool missed;     /* presence that could not be sent */
@@ -147,6 +148,10 @@ void gateway_tell_missed(gateway_session* session); /* there is room again */
 void gateway_put_presence(const gateway* at, text* out, const necpnet_presence_info* info);
 const char* gateway_status_name(necpnet_presence_status status);
 bool gateway_status_find(const char* name, necpnet_presence_status* out_status);
+
+/* gateway_seen.c */
+necpnet_result gateway_load_seen(gateway* at); /* waits for the store: before the loop runs */
+void gateway_keep_seen(gateway* at, const gateway_session* session);
 
 /* gateway_state.c */
 struct gateway_state;

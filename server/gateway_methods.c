@@ -388,6 +388,7 @@ static void method_presence_set(rpc_call* call)
             return;
         }
         session->present = true;
+        gateway_keep_seen(at, session);
         gateway_ask_friends(at, session);
     }
     necpnet_result result = necpnet_presence_get(at->presence, session->client_id, session->client_id, &info);
@@ -441,6 +442,7 @@ static void method_presence_watch(rpc_call* call)
             return;
         }
         session->present = true;
+        gateway_keep_seen(at, session);
     }
     cJSON_ArrayForEach(player, rpc_json(call, "players"))
     {

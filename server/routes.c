@@ -96,6 +96,14 @@ static const field player_fields[] = {
     FIELDS_END,
 };
 
+static const field presence_fields[] = {
+    {"player_id", FIELD_IN_PATH, FIELD_TEXT, true, 1, IDENTITY_SUBJECT_BYTES_MAX, NULL, 0},
+    BODY_CHOICE("status", true, "online|away|busy|invisible|in-game"),
+    BODY_FIELD("zone", FIELD_INTEGER, false, 0, UINT32_MAX),
+    BODY_FIELD("location", FIELD_TEXT, false, 0, NECPNET_PRESENCE_LOCATION_BYTES_MAX),
+    FIELDS_END,
+};
+
 #define CRAFTING_SESSION_FIELD PATH_ID("session_id", CRAFTING_ID_BYTES - 1)
 
 static const field crafting_list_fields[] = {
@@ -316,6 +324,13 @@ static const route routes_table[] = {
     {"POST", "/api/v1/tokens/rotate", 0, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, rotate_fields, api_tokens_rotate},
     {"POST", "/api/v1/tokens/revoke", 0, {PLAYERS, NULL, NULL, LIMIT_TOKEN}, revoke_fields, api_tokens_revoke},
     {"POST", "/api/v1/service-tokens", 0, {ROLE_ADMIN, NULL, NULL, LIMIT_TOKEN}, service_token_fields, api_service_tokens},
+
+    /* presence */
+    {"GET", "/api/v1/presence/{player_id}", 0, {PLAYERS, NULL, NULL, LIMIT_READ}, player_fields, api_presence},
+    {"PUT", "/api/v1/presence/{player_id}", 0, {PLAYERS, rules_owner_player, "player_id", LIMIT_WRITE}, presence_fields,
+     api_presence_set},
+    {"GET", "/api/v1/presence/{player_id}/friends", 0, {PLAYERS, rules_owner_player, "player_id", LIMIT_READ}, player_fields,
+     api_presence_friends},
 
     /* crafting; progress and materials are the crafting service's to write, and their player's to read */
     {"GET", "/ws/crafting/{session_id}", ROUTE_SEED | ROUTE_UPGRADE,

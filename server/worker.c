@@ -352,6 +352,11 @@ necpnet_server* worker_server(worker* at)
     return at->server;
 }
 
+gateway* worker_gateway(worker* at)
+{
+    return at->hall;
+}
+
 int worker_index(const worker* at)
 {
     return at->index;

@@ -51,6 +51,7 @@ bool worker_ask(worker* at, void (*run)(worker* at, void* data), void* data, siz
 /* For what runs on the worker's thread. */
 necpnet_server* worker_server(worker* at);
 int worker_index(const worker* at);
+struct gateway* worker_gateway(worker* at);
 void worker_publish_now(worker* at);
 
 /* worker_add_source - something that holds connections; before worker_run. In the order of letters. */

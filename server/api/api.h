@@ -59,6 +59,9 @@ void api_audio_stream(const services* known, const rest_request* request, rest_a
 void api_audio_stream_close(const services* known, const rest_request* request, rest_answer* answer);
 void api_audio_participants(const services* known, const rest_request* request, rest_answer* answer);
 void api_audio_participant_add(const services* known, const rest_request* request, rest_answer* answer);
+void api_presence(const services* known, const rest_request* request, rest_answer* answer);
+void api_presence_set(const services* known, const rest_request* request, rest_answer* answer);
+void api_presence_friends(const services* known, const rest_request* request, rest_answer* answer);
 void api_openapi(const services* known, const rest_request* request, rest_answer* answer);
 void api_docs(const services* known, const rest_request* request, rest_answer* answer);
 void api_files(const services* known, const rest_request* request, rest_answer* answer);

@@ -9,6 +9,7 @@
 
 #include "../audit.h"
 #include "../voice/switchboard.h"
+#include "../gateway.h"
 #include "../worker.h"
 #include "api.h"
 
@@ -69,6 +70,7 @@ typedef struct player_data_order {
 static void player_data_end_sessions(worker* at, void* data)
 {
     player_data_order* order = data;
+    gateway_forget_player(worker_gateway(at), order->client_id); /* first: what is told of its end names nobody */
     order->result = necpnet_server_revoke_client(worker_server(at), order->client_id);
 }
 

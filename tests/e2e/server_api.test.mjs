@@ -84,7 +84,7 @@ test("table and description name the same routes, parameters and fields", () => 
 });
 
 // A request that is right but for who asks.
-const sample = { player_id: "ada", session_id: "craft-1", recipe: "sword", duration_ms: 3600000, services: ["store"], topics: ["chat.lobby"], service: "guild", epoch: 0, connection_id: "0.p0000000000000001",
+const sample = { player_id: "ada", status: "online", session_id: "craft-1", recipe: "sword", duration_ms: 3600000, services: ["store"], topics: ["chat.lobby"], service: "guild", epoch: 0, connection_id: "0.p0000000000000001",
                  channel_id: "walked", stream_id: "streamed", user_id: "ada", name: "Hall", type: "party", to_user_id: "bob", bitrate: 24000, packet_loss: 0, jitter: 0, latency: 0 };
 const candidate = { candidate: "candidate:1 1 udp 1 192.0.2.1 9 typ host", sdpMid: "0" };
 function requestOf(row, object, role = "player") {

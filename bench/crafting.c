@@ -464,6 +464,7 @@ static void udp_turn(client* at)
         if (kind == 0) {
             (void)crafting_bits(&reader, 24);
             at->whole_us = (uint32_t)crafting_bits(&reader, 32);
+            take_sample((uint32_t)necpnet_time_us() - at->whole_us, 0);
         }
         if (kind == 1) {
             (void)crafting_bits(&reader, 8);

@@ -270,7 +270,8 @@ static void feed_take_turn(crafting_feed* at, feed_follower* one)
     /* One that stands still is looked at when there is news of it, and for the whole once in a while. */
     uint64_t period_us = moves || !one->session ? one->period_us : FEED_STILL_US;
     one->due_us += period_us;
-    if (one->due_us <= at->now_us) one->due_us = at->now_us + period_us;
+    if (one->due_us <= at->now_us) /* turns were missed; each keeps its place among the others */
+        one->due_us += ((at->now_us - one->due_us) / period_us + 1) * period_us;
     if (one->phase_us) { /* the first one came at once; from now on in its own place */
         if (moves) one->due_us = at->now_us + 1000u + one->phase_us;
         one->phase_us = 0;

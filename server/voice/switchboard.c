@@ -448,6 +448,7 @@ void switchboard_keep(switchboard* at, bool ending)
     bool due = ending || necpnet_time_us() >= at->flushed_us + SWITCH_AUDIT_US;
     if (due) at->flushed_us = necpnet_time_us();
     pthread_mutex_unlock(&at->lock);
+    switch_wake(at);
     for (uint32_t place = 0; due && place < SWITCH_AUDIT_PAIRS;) { /* piece by piece: nobody waits long for the lock */
         pthread_mutex_lock(&at->lock);
         place = switch_audit_flush(at, place);

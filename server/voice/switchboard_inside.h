@@ -104,6 +104,8 @@ uint32_t switch_audit_flush(switchboard* at, uint32_t from);
 /* -- the workers -- */
 /* Takes the task over. */
 bool switch_post(switchboard* at, uint32_t worker, switch_task* task);
+/* Wakes those once more whose loops had no place for it. Without the lock. */
+void switch_wake(switchboard* at);
 switch_task* switch_make_task(switch_task_kind kind, const char* text_, size_t bytes);
 /* All workers where the user is look at his channels again. */
 void switch_sync(switchboard* at, uint64_t client_id);

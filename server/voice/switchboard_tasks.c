@@ -65,6 +65,17 @@ bool switch_post(switchboard* at, uint32_t worker, switch_task* task)
     return right;
 }
 
+void switch_wake(switchboard* at)
+{
+    for (uint32_t worker = 0; worker < CONFIG_WORKERS_MAX; worker++) {
+        switch_inbox* inbox = &at->inboxes[worker];
+        pthread_mutex_lock(&inbox->lock);
+        if (inbox->loop && inbox->first && !inbox->posted)
+            inbox->posted = necpnet_loop_post(inbox->loop, tasks_take, inbox) == NECPNET_OK;
+        pthread_mutex_unlock(&inbox->lock);
+    }
+}
+
 void switchboard_attach(switchboard* at, uint32_t worker, necpnet_loop* loop,
                         void (*take)(switch_task* task, void* user), void* user)
 {

@@ -206,6 +206,21 @@ test("a thousand joins by one user change nothing, and the rest is served", asyn
     }
 });
 
+test("who comes and goes over and over is stopped, and those in the channel hear little of it", async () => {
+    const { id } = await channel(as("calm"));
+    const calm = await rpc("calm");
+    await calm.call("voice.join", { channel_id: id });
+    await calm.call("topic.subscribe", { topic: `voice.${id}` });
+    const restless = await rpc("restless");
+    const answers = await Promise.all(Array.from({ length: 500 }, () => [restless.ask("voice.join", { channel_id: id }), restless.ask("voice.leave", { channel_id: id })]).flat());
+    const refused = answers.filter((one) => one.error?.code === -32005);
+    assert.ok(refused.length > 800 && refused.every((one) => one.error.data.retry_after_ms > 0), `${refused.length} of ${answers.length}`);
+    assert.deepEqual((await calm.call("voice.channels")).channels.length, 1);
+    assert.ok(calm.events("voice.joined").length < 100);
+    calm.close();
+    restless.close();
+});
+
 test("signals reach the one they are for, as they were sent, and nobody else", async () => {
     const [ann, bob] = [as("sig-ann"), as("sig-bob")];
     const { id } = await channel(ann);

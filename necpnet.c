@@ -28170,7 +28170,7 @@ static necpnet_result load_entity(load_state* load)
     nn_reader* reader = &load->reader;
     uint64_t place = nn_read_varint(reader);
     uint16_t generation = nn_read_u16(reader);
-    unsigned scope = load->version >= 2 ? nn_read_u8(reader) : NN_SCOPE_NORMAL;
+    unsigned scope = load->version >= 2 ? nn_read_u8(reader) : (unsigned)NN_SCOPE_NORMAL;
     uint64_t type_id = nn_read_varint(reader);
     if (reader->failed || place > NN_WORLD_SLOTS_MAX) return load_refuse(world, "an entity's head does not decode");
     place += load->former + 1;

@@ -1,7 +1,7 @@
 /* bench/state_replay - recorded motion through the public API: a server, a client and a link in memory.
  *
  *   state_replay FILE.bin --objects N --hz H --age K --codec default|thin [--parent-object I]
- *                [--position-units U --quaternion-max Q] [--loss P --seed S] [--transport udp|ws]
+ *                [--position-units U --quaternion-max Q] [--loss P --seed S] [--transport udp|ws] [--fields]
  *
  * FILE holds little-endian int32, for each frame and object: largest, a, b, c (a unit quaternion's three smaller components,
  * 0 .. Q, default 511), x, y, z (in 1/U, default 512), and a flag. Each frame is committed as a tick and sent; the link's
@@ -15,418 +15,11 @@
  * bits_per_update, encode_ns and decode_ns (CPU of commit and server update, of client update, for each update: with sealing,
  * packets and the link), mismatches (0, or the program fails). The first 2 K + 32 frames, which hold whole states, are compared
  * but not counted in the rest.
+ * --fields, as the last argument: before it, a table of which field takes how many bits of an update.
  */
-#include "necpnet.h"
+#include "replay.h"
 
-#include <math.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-#define REPLAY_NUMBERS 8 /* of one record */
-#define REPLAY_HALF_ROOT 0.7071067811865476
-#define REPLAY_STEP_US 1000
-#define REPLAY_TIMEOUT_US 20000000
-#define REPLAY_UDP_IP_BYTES 28
-#ifdef NECPNET_BENCH_PLAIN
-#define REPLAY_SECURITY NECPNET_SECURITY_NONE
-#else
-#define REPLAY_SECURITY NECPNET_SECURITY_OPEN /* packets are encrypted */
-#endif
-
-typedef struct replay_object {
-    double position[3];
-    double rotation[4];
-    necpnet_entity parent;
-    bool flag;
-} replay_object;
-
-typedef struct replay_options {
-    const char* path;
-    const char* codec;
-    const char* transport;
-    uint32_t objects;
-    uint32_t hz;
-    uint32_t age;
-    int64_t parent; /* -1: none */
-    double units;
-    int32_t quaternion_max;
-    double loss;
-    uint64_t seed;
-} replay_options;
-
-typedef struct replay {
-    replay_options options;
-    int32_t* records;
-    uint32_t frames;
-    necpnet_schema* schema;
-    necpnet_world* world;
-    necpnet_view* view;
-    necpnet_link* link;
-    necpnet_server* server;
-    necpnet_client* client;
-    necpnet_link_config link_config;
-    const necpnet_transport* server_transport;
-    const necpnet_transport* client_transport;
-    necpnet_entity* entities;
-    uint64_t now_us;
-    uint64_t started_us; /* of tick 0 */
-    uint64_t entropy;
-    uint64_t mismatches;
-    uint64_t encode_ns;
-    uint64_t decode_ns;
-    bool connected;
-    bool failed;
-} replay;
-
-static uint64_t replay_now_ns(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-static void replay_need(necpnet_result result, const char* what)
-{
-    if (result == NECPNET_OK) return;
-    fprintf(stderr, "state_replay: %s: %s\n", what, necpnet_result_text(result));
-    exit(1);
-}
-
-static void replay_log(necpnet_log_level level, const char* text, void* user)
-{
-    (void)user;
-    (void)level;
-    fprintf(stderr, "state_replay: %s\n", text);
-}
-
-/* ---- records */
-
-static int32_t* replay_record(const replay* r, uint32_t frame, uint32_t object)
-{
-    return r->records + ((size_t)frame * r->options.objects + object) * REPLAY_NUMBERS;
-}
-
-static int32_t replay_middle(const replay* r)
-{
-    return (r->options.quaternion_max + 1) / 2;
-}
-
-static double replay_step(const replay* r)
-{
-    return 2 * REPLAY_HALF_ROOT / (double)r->options.quaternion_max;
-}
-
-/* The four components in steps, the largest found by the root. */
-static void replay_unfold(const replay* r, const int32_t* record, double q[4])
-{
-    double left = 1 / (replay_step(r) * replay_step(r));
-    unsigned place = 1;
-    for (unsigned i = 0; i < 4; i++) {
-        if (i == (unsigned)record[0]) continue;
-        q[i] = (double)(record[place++] - replay_middle(r));
-        left -= q[i] * q[i];
-    }
-    q[record[0] & 3] = sqrt(left > 0 ? left : 0);
-}
-
-/* Numbers of a quaternion as the library will take them: after rounding, another component may be the largest. */
-static bool replay_settle(const replay* r, int32_t* record)
-{
-    double q[4];
-    unsigned largest = 0;
-    unsigned place = 1;
-    replay_unfold(r, record, q);
-    for (unsigned i = 1; i < 4; i++) {
-        if (fabs(q[i]) > fabs(q[largest])) largest = i;
-    }
-    if (largest == (unsigned)record[0]) return false;
-    double scale = q[largest] < 0 ? -1 : 1;
-    double most = fabs(q[largest]) - 1;
-    for (unsigned i = 0; i < 4; i++) {
-        if (i == largest) continue;
-        double value = q[i] * scale;
-        if (i == (unsigned)record[0])
-            value = value < 0 ? -most : most; /* as large as the largest: a step less, for good */
-        record[place++] = (int32_t)lround(value) + replay_middle(r);
-    }
-    record[0] = (int32_t)largest;
-    return true;
-}
-
-static bool replay_load(replay* r)
-{
-    FILE* file = fopen(r->options.path, "rb");
-    if (!file) return false;
-    fseek(file, 0, SEEK_END);
-    long bytes = ftell(file);
-    fseek(file, 0, SEEK_SET);
-    size_t frame_bytes = r->options.objects * REPLAY_NUMBERS * sizeof(int32_t);
-    r->frames = (uint32_t)((size_t)bytes / frame_bytes);
-    r->records = (int32_t*)malloc(frame_bytes * r->frames + 1);
-    bool whole = r->records && fread(r->records, frame_bytes, r->frames, file) == r->frames;
-    fclose(file);
-    for (size_t i = 0; whole && i < (size_t)r->frames * r->options.objects; i++) {
-        int32_t* record = r->records + i * REPLAY_NUMBERS;
-        if (record[0] < 0 || record[0] > 3) return false;
-        for (int j = 1; j < 4; j++) {
-            if (record[j] < 0 || record[j] > r->options.quaternion_max) return false;
-        }
-        for (int tries = 0; tries < 4 && replay_settle(r, record); tries++) {
-        }
-    }
-    return whole && r->frames > 0;
-}
-
-static void replay_convert(const replay* r, const int32_t* record, replay_object* object)
-{
-    double q[4];
-    replay_unfold(r, record, q);
-    for (unsigned i = 0; i < 4; i++) object->rotation[i] = q[i] * replay_step(r);
-    for (unsigned i = 0; i < 3; i++) object->position[i] = (double)record[4 + i] / r->options.units;
-    object->flag = record[7] != 0;
-}
-
-/* Whether what was received is the record. */
-static bool replay_equal(const replay* r, const int32_t* record, const replay_object* object)
-{
-    unsigned place = 1;
-    for (unsigned i = 0; i < 3; i++) {
-        if (lround(object->position[i] * r->options.units) != record[4 + i]) return false;
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        if (i == (unsigned)record[0]) {
-            if (!(object->rotation[i] > 0)) return false;
-            continue;
-        }
-        if (lround(object->rotation[i] / replay_step(r)) + replay_middle(r) != record[place++]) return false;
-    }
-    return object->flag == (record[7] != 0);
-}
-
-/* ---- the endpoints */
-
-/* With --parent-object all others name it as their parent. */
-static void replay_spawn(replay* r, uint32_t object)
-{
-    replay_object first;
-    int64_t parent = r->options.parent;
-    if (r->entities[object]) return;
-    if (parent >= 0 && object != (uint32_t)parent) replay_spawn(r, (uint32_t)parent);
-    memset(&first, 0, sizeof first);
-    replay_convert(r, replay_record(r, 0, object), &first);
-    if (parent >= 0 && object != (uint32_t)parent) first.parent = r->entities[parent];
-    replay_need(necpnet_world_spawn(r->world, 1, &first, &r->entities[object]), "spawn");
-}
-
-static void replay_open_world(replay* r)
-{
-    int32_t most = 1;
-    for (size_t i = 0; i < (size_t)r->frames * r->options.objects; i++) {
-        for (int j = 4; j < 7; j++) {
-            int32_t value = abs(r->records[i * REPLAY_NUMBERS + (size_t)j]);
-            if (value > most) most = value;
-        }
-    }
-    double reach = (double)most / r->options.units;
-    const necpnet_field fields[] = {
-        NECPNET_VEC3(replay_object, position, 1, -reach, reach, 1 / r->options.units, NECPNET_FIELD_INTERPOLATE),
-        NECPNET_QUAT(replay_object, rotation, 2, replay_step(r), NECPNET_FIELD_INTERPOLATE),
-        NECPNET_BOOL(replay_object, flag, 3, 0),
-        NECPNET_ENTITY_REFERENCE(replay_object, parent, 4, NECPNET_FIELD_PARENT),
-    };
-    const necpnet_entity_type type = {"object", 1, sizeof(replay_object), fields, r->options.parent < 0 ? 3 : 4};
-    necpnet_logger logger;
-    memset(&logger, 0, sizeof logger);
-    logger.write = replay_log;
-    logger.level = NECPNET_LOG_WARNING;
-    replay_need(necpnet_schema_create(NULL, &logger, &type, 1, &r->schema), "schema");
-    necpnet_world_config world;
-    necpnet_world_config_default(&world);
-    world.schema = r->schema;
-    world.logger = logger;
-    world.send_hz = 120;
-    world.client_bytes_per_s = UINT32_MAX;
-    world.codec = strcmp(r->options.codec, "thin") ? NECPNET_CODEC_DEFAULT : NECPNET_CODEC_THIN;
-    replay_need(necpnet_world_create(&world, &r->world), "world");
-    necpnet_view_config view;
-    necpnet_view_config_default(&view);
-    view.schema = r->schema;
-    view.logger = logger;
-    replay_need(necpnet_view_create(&view, &r->view), "view");
-    r->entities = (necpnet_entity*)calloc(r->options.objects, sizeof(necpnet_entity));
-    if (!r->entities) exit(1);
-    for (uint32_t i = 0; i < r->options.objects; i++) replay_spawn(r, i);
-}
-
-/* Not random: equal runs are equal. */
-static bool replay_fill(void* to, size_t bytes, void* user)
-{
-    replay* r = (replay*)user;
-    for (size_t i = 0; i < bytes; i++) {
-        r->entropy = r->entropy * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        ((uint8_t*)to)[i] = (uint8_t)(r->entropy >> 56);
-    }
-    return true;
-}
-
-static void replay_set_loss(replay* r, double share)
-{
-    r->link_config.loss_ppm = (uint32_t)(share * 1e6);
-    replay_need(necpnet_link_configure(r->link, r->client_transport, &r->link_config), "link");
-}
-
-static void replay_open_link(replay* r)
-{
-    const char* url = strcmp(r->options.transport, "ws") ? "udp://server:7777" : "ws://server:7777/ws";
-    uint32_t round_trip_us = (r->options.age - 1) * 1000000u / r->options.hz + 2000;
-    necpnet_link_config_default(&r->link_config);
-    r->link_config.seed = r->options.seed;
-    r->link_config.latency_us = round_trip_us / 2;
-    r->now_us = 1000000;
-    replay_need(necpnet_link_create(&r->link_config, &r->link), "link");
-    necpnet_link_advance(r->link, r->now_us);
-    replay_need(necpnet_link_add_server(r->link, 7777, &r->server_transport), "link");
-    replay_need(necpnet_link_add_client(r->link, &r->client_transport), "link");
-    necpnet_server_config server;
-    necpnet_server_config_default(&server);
-    server.transport = r->server_transport;
-    server.world = r->world;
-    server.tick_hz = r->options.hz;
-    server.security = REPLAY_SECURITY;
-    server.entropy.fill = replay_fill;
-    server.entropy.user = r;
-    replay_need(necpnet_server_create(&server, &r->server), "server");
-    replay_need(necpnet_server_set_wall_time(r->server, UINT64_C(1700000000000000), r->now_us), "server");
-    necpnet_client_config client;
-    necpnet_client_config_default(&client);
-    client.transport = r->client_transport;
-    client.view = r->view;
-    client.security = REPLAY_SECURITY;
-    client.entropy.fill = replay_fill;
-    client.entropy.user = r;
-    replay_need(necpnet_client_create(&client, &r->client), "client");
-    necpnet_client_update(r->client, r->now_us);
-    replay_need(necpnet_client_connect(r->client, &url, 1), "connect");
-}
-
-static void replay_drain(replay* r)
-{
-    necpnet_event event;
-    necpnet_view_event seen;
-    while (necpnet_server_poll(r->server, &event)) {
-    }
-    while (necpnet_view_poll(r->view, &seen)) {
-    }
-    while (necpnet_client_poll(r->client, &event)) {
-        if (event.type == NECPNET_EVENT_CONNECTED) r->connected = true;
-        if (event.type == NECPNET_EVENT_DISCONNECTED || event.type == NECPNET_EVENT_CONNECT_FAILED) r->failed = true;
-    }
-    if (r->failed) {
-        fprintf(stderr, "state_replay: the connection was lost: %s\n", event.text ? event.text : "");
-        exit(1);
-    }
-}
-
-/* Some time passes; what it costs each side is counted. */
-static void replay_pass(replay* r, uint64_t us)
-{
-    r->now_us += us;
-    necpnet_link_advance(r->link, r->now_us);
-    uint64_t began = replay_now_ns();
-    necpnet_client_update(r->client, r->now_us);
-    uint64_t between = replay_now_ns();
-    necpnet_server_update(r->server, r->now_us);
-    uint64_t end = replay_now_ns();
-    r->decode_ns += between - began;
-    r->encode_ns += end - between;
-    replay_drain(r);
-}
-
-/* ---- ticks */
-
-/* tick: 1 for the first frame. */
-static void replay_commit(replay* r, uint32_t tick)
-{
-    uint32_t frame = tick <= r->frames ? tick - 1 : r->frames - 1;
-    for (uint32_t i = 0; i < r->options.objects; i++) {
-        const int32_t* record = replay_record(r, frame, i);
-        if (tick > 1 && frame > 0 && !memcmp(record, replay_record(r, frame - 1, i), REPLAY_NUMBERS * sizeof *record))
-            continue;
-        replay_convert(r, record, (replay_object*)necpnet_world_get(r->world, r->entities[i]));
-        necpnet_world_mark(r->world, r->entities[i]);
-    }
-    uint64_t began = replay_now_ns();
-    replay_need(necpnet_world_commit(r->world, tick), "commit");
-    r->encode_ns += replay_now_ns() - began;
-}
-
-/* Every entity in view against the record: of the tick that the view has in whole, or (may_lag) of its own state's tick. */
-static void replay_compare(replay* r, bool may_lag)
-{
-    necpnet_view_statistics statistics;
-    necpnet_view_get_statistics(r->view, &statistics);
-    if (statistics.states == 0) return;
-    for (uint32_t i = 0; i < r->options.objects; i++) {
-        replay_object object;
-        uint32_t tick = 0;
-        if (necpnet_view_get_latest(r->view, r->entities[i], &object, sizeof object, &tick)) {
-            if (!may_lag) r->mismatches++;
-            continue;
-        }
-        if (!may_lag) tick = statistics.tick;
-        uint32_t frame = tick <= r->frames ? tick - 1 : r->frames - 1;
-        if (!replay_equal(r, replay_record(r, frame, i), &object)) r->mismatches++;
-    }
-}
-
-typedef struct replay_figures {
-    uint64_t state_bytes;
-    uint64_t wire_bytes;
-    uint64_t updates;
-} replay_figures;
-
-static replay_figures replay_measure(const replay* r)
-{
-    replay_figures figures;
-    necpnet_world_statistics world;
-    necpnet_statistics statistics;
-    memset(&figures, 0, sizeof figures);
-    necpnet_world_get_statistics(r->world, &world);
-    figures.state_bytes = world.bytes_sent;
-    figures.updates = world.updates_sent;
-    if (necpnet_client_get_statistics(r->client, &statistics) == NECPNET_OK) {
-        bool udp = statistics.transport == NECPNET_TRANSPORT_UDP;
-        figures.wire_bytes = statistics.bytes_received + (udp ? REPLAY_UDP_IP_BYTES * statistics.packets_received : 0);
-    }
-    return figures;
-}
-
-/* Figures between two moments, so many ticks apart; printed when all has been compared. */
-typedef struct replay_result {
-    double seconds;
-    double bytes;
-    double wire_bytes;
-    double updates;
-    double encode_ns;
-    double decode_ns;
-} replay_result;
-
-static replay_result replay_finish(const replay* r, const replay_figures* from, uint32_t ticks)
-{
-    replay_figures to = replay_measure(r);
-    replay_result result;
-    result.seconds = (double)ticks / (double)r->options.hz;
-    result.bytes = (double)(to.state_bytes - from->state_bytes);
-    result.wire_bytes = (double)(to.wire_bytes - from->wire_bytes);
-    result.updates = to.updates > from->updates ? (double)(to.updates - from->updates) : 1;
-    result.encode_ns = (double)r->encode_ns;
-    result.decode_ns = (double)r->decode_ns;
-    return result;
-}
-
+/* One line of JSON. */
 static void replay_print(const replay* r, const replay_result* result)
 {
     const replay_options* o = &r->options;
@@ -439,55 +32,30 @@ static void replay_print(const replay* r, const replay_result* result)
            result->decode_ns / result->updates, (unsigned long long)r->mismatches);
 }
 
-static void replay_run(replay* r)
+/* Which field takes what; bits of an update, beside those of all. */
+static void replay_print_fields(const replay_result* result)
 {
-    uint64_t began_us = r->now_us;
-    uint32_t warm = 2 * r->options.age + 32;
-    uint32_t healing = r->options.loss > 0 ? 4 * r->options.hz : r->options.age;
-    replay_figures from;
-    replay_result result;
-    memset(&result, 0, sizeof result);
-    replay_commit(r, 1);
-    while (!r->connected) {
-        if (r->now_us - began_us > REPLAY_TIMEOUT_US) {
-            fprintf(stderr, "state_replay: no connection\n");
-            exit(1);
-        }
-        replay_pass(r, REPLAY_STEP_US);
+    static const char* const names[REPLAY_FIELDS + 2] = {"position", "rotation",      "flag",
+                                                         "parent",   "which changed", "between"};
+    double all = 0;
+    for (int i = 0; i < REPLAY_FIELDS + 2; i++) all += replay_spent[i];
+    for (int i = 0; i < REPLAY_FIELDS + 2; i++) {
+        printf("%-14s %8.3f bits an update %5.1f %%\n", names[i], replay_spent[i] / result->updates,
+               all > 0 ? 100 * replay_spent[i] / all : 0);
     }
-    replay_set_loss(r, r->options.loss);
-    from = replay_measure(r);
-    r->started_us = r->now_us;
-    for (uint32_t tick = 2; tick <= r->frames + healing; tick++) {
-        if (tick == r->frames + 1) replay_set_loss(r, 0);
-        if (tick == warm) {
-            from = replay_measure(r);
-            r->encode_ns = r->decode_ns = 0;
-        }
-        uint64_t due_us = r->started_us + (uint64_t)(tick - 1) * 1000000 / r->options.hz;
-        while (r->now_us + REPLAY_STEP_US < due_us) replay_pass(r, REPLAY_STEP_US);
-        replay_commit(r, tick);
-        replay_pass(r, due_us - r->now_us);
-        replay_compare(r, r->options.loss > 0 || tick < warm);
-        if (tick == r->frames) result = replay_finish(r, &from, r->frames - warm + 1);
-    }
-    replay_compare(r, false);
-    replay_print(r, &result);
 }
 
 int main(int argc, char** argv)
 {
     static replay r;
     replay_options* o = &r.options;
+    bool fields = false;
+    replay_set_defaults(&r);
     o->path = argc > 1 ? argv[1] : NULL;
-    o->codec = "default";
-    o->transport = "udp";
-    o->hz = 60;
-    o->age = 6;
-    o->parent = -1;
-    o->units = 512;
-    o->quaternion_max = 511;
-    o->seed = 1;
+    if (argc > 2 && !strcmp(argv[argc - 1], "--fields")) {
+        fields = true;
+        argc--;
+    }
     for (int i = 2; i + 1 < argc; i += 2) {
         double number = strtod(argv[i + 1], NULL);
         if (!strcmp(argv[i], "--objects"))
@@ -520,7 +88,7 @@ int main(int argc, char** argv)
         o->loss < 0 || o->loss > 0.9 || o->parent >= (int64_t)o->objects) {
         fprintf(stderr, "usage: state_replay FILE.bin --objects 1..4096 --hz 1..120 --age 1..30 --codec default|thin "
                         "[--parent-object I] [--position-units U] [--quaternion-max Q] [--loss P] [--seed S] "
-                        "[--transport udp|ws]\n");
+                        "[--transport udp|ws] [--fields]\n");
         return 2;
     }
     if (!replay_load(&r)) {
@@ -528,16 +96,9 @@ int main(int argc, char** argv)
                 o->path, (unsigned)o->objects, (int)o->quaternion_max);
         return 1;
     }
-    replay_open_world(&r);
-    replay_open_link(&r);
-    replay_run(&r);
-    necpnet_client_destroy(r.client);
-    necpnet_server_destroy(r.server);
-    necpnet_link_destroy(r.link);
-    necpnet_view_destroy(r.view);
-    necpnet_world_destroy(r.world);
-    necpnet_schema_destroy(r.schema);
-    free(r.entities);
-    free(r.records);
+    replay_result result = replay_run(&r);
+    if (fields) replay_print_fields(&result);
+    replay_print(&r, &result);
+    replay_close(&r);
     return r.mismatches != 0;
 }

@@ -25,4 +25,12 @@ typedef enum nn_codec_result { NN_CODEC_ROW = 0, NN_CODEC_SKIP = 1, NN_CODEC_BAD
 NN_PRIVATE nn_codec_result nn_codec_read(nn_decoder* decoder, const nn_type_plan* plan, const nn_prediction* prediction,
                                          uint32_t* row, bool owner, bool may_skip);
 
+/* What bench/state_replay.c counts: bits since the last time went into a field (its index), into what changed, or were no
+ * record's. Nothing elsewhere. */
+#define NN_CODEC_EVENTS (-1)
+#define NN_CODEC_BETWEEN (-2)
+#ifndef NN_CODEC_SPENT
+#define NN_CODEC_SPENT(encoder, what) ((void)0)
+#endif
+
 #endif

@@ -24959,6 +24959,14 @@ typedef enum nn_codec_result { NN_CODEC_ROW = 0, NN_CODEC_SKIP = 1, NN_CODEC_BAD
 NN_PRIVATE nn_codec_result nn_codec_read(nn_decoder* decoder, const nn_type_plan* plan, const nn_prediction* prediction,
                                          uint32_t* row, bool owner, bool may_skip);
 
+/* What bench/state_replay.c counts: bits since the last time went into a field (its index), into what changed, or were no
+ * record's. Nothing elsewhere. */
+#define NN_CODEC_EVENTS (-1)
+#define NN_CODEC_BETWEEN (-2)
+#ifndef NN_CODEC_SPENT
+#define NN_CODEC_SPENT(encoder, what) ((void)0)
+#endif
+
 #endif
 /* ---- end src/nn_codec.h ------------------------------------------------------------------------------------------ */
 
@@ -25382,6 +25390,7 @@ static void codec_write_quiet(nn_encoder* encoder, const nn_type_plan* plan, con
         events.values[place++] = codec_field_differs(field, prediction->row, row);
     }
     nn_put_events(encoder, &events);
+    NN_CODEC_SPENT(encoder, NN_CODEC_EVENTS);
     place = 0;
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
@@ -25391,6 +25400,7 @@ static void codec_write_quiet(nn_encoder* encoder, const nn_type_plan* plan, con
         bool turned = codec_is_turned(field, prediction->row, row);
         if (field->kind == NECPNET_FIELD_QUAT) nn_put_bits(encoder, turned, 1);
         codec_put_field(encoder, &at, row, turned);
+        NN_CODEC_SPENT(encoder, (int)i);
     }
 }
 
@@ -25401,8 +25411,10 @@ NN_PRIVATE void nn_codec_write(nn_encoder* encoder, const nn_type_plan* plan, co
     bool first = codec_list_events(plan, prediction, owner, may_skip, &events);
     bool quiet = codec_set_events(plan, prediction, row, owner, first, &events);
     unsigned place = first ? 1 : 0;
+    NN_CODEC_SPENT(encoder, NN_CODEC_BETWEEN);
     nn_put_events(encoder, &events);
     if (may_skip && quiet) nn_put_bits(encoder, 0, 1);
+    NN_CODEC_SPENT(encoder, NN_CODEC_EVENTS);
     for (unsigned i = 0; i < plan->field_count; i++) {
         const nn_field_plan* field = &plan->fields[i];
         if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
@@ -25413,6 +25425,7 @@ NN_PRIVATE void nn_codec_write(nn_encoder* encoder, const nn_type_plan* plan, co
         if (!changed) continue;
         codec_field at = codec_field_of(encoder->tables, nn_encoder_adapts(encoder), field, prediction, false);
         codec_put_field(encoder, &at, row, turned);
+        NN_CODEC_SPENT(encoder, (int)i);
     }
     if (quiet || !first) codec_write_quiet(encoder, plan, prediction, row, owner);
 }

@@ -45,6 +45,8 @@ typedef struct nn_sent_copy {
     uint8_t channel; /* index */
 } nn_sent_copy;
 
+#define NN_COMPRESS_SKIP_MAX 15 /* messages in a row that are not tried, where compression does not help */
+
 #define NN_REDUNDANCY_COPIES_MAX 32  /* of one packet; more are not copied */
 #define NN_REDUNDANCY_DELAY_US 20000 /* a copy that found no packet to ride on gets one of its own */
 
@@ -84,6 +86,8 @@ typedef struct nn_channel_send {
     uint8_t cut_count;   /* of cuts */
     bool blocked;        /* a message was refused: WRITABLE follows */
     bool cutting;        /* unreliable: the message at `fresh` is half written */
+    uint8_t plain_left;  /* messages that are not tried to be compressed, because .. */
+    uint8_t plain_next;  /* .. the last tries did not help; so many after the next that does not */
     uint32_t cut_unit;   /* its next unit */
     uint16_t cut_id;
     uint32_t refused_bytes;

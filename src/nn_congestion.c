@@ -32,7 +32,6 @@
 #define CONGESTION_TARGET_US_MAX 20000u
 #define CONGESTION_FEW_PACKETS 4u
 #define CONGESTION_SMALL_PACKETS 8u /* windows below are paced exactly */
-#define CONGESTION_LIMIT_BURST_US 50000u
 #define CONGESTION_RATE_LEAST 2000u
 #define CONGESTION_FLOOR_RATE (NN_CONGESTION_BANDWIDTH_MIN + NN_CONGESTION_BANDWIDTH_MIN / 8) /* some gets lost */
 #define CONGESTION_RATE_MAX UINT64_C(8000000000)
@@ -202,7 +201,7 @@ NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t d
     congestion_set_window(congestion, congestion->window_bytes);
 }
 
-/* ---- pace and limit ---- */
+/* ---- pace ---- */
 
 /* The smoothed one is slow to forget a queue that has gone. */
 static uint64_t congestion_rtt_us(const nn_congestion* congestion)
@@ -226,20 +225,6 @@ NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion)
     return nn_min_u64(rate, CONGESTION_RATE_MAX);
 }
 
-/* What a bucket earned since *at_us; time too short for a whole byte stays for later. */
-static int64_t congestion_earned(uint64_t* at_us, uint64_t rate, uint64_t now_us)
-{
-    if (now_us <= *at_us) return 0;
-    uint64_t elapsed = now_us - *at_us;
-    if (elapsed >= CONGESTION_SECOND_US) {
-        elapsed = CONGESTION_SECOND_US;
-        *at_us = now_us - elapsed;
-    }
-    uint64_t earned = rate * elapsed / CONGESTION_SECOND_US;
-    if (earned) *at_us += nn_min_u64(elapsed, (earned * CONGESTION_SECOND_US + rate - 1) / rate);
-    return (int64_t)earned;
-}
-
 /* The pacer keeps a few packets for later. More, up to NN_CONGESTION_BURST_US of them, come only at once, after a pause
  * between two calls (a game that updates once a frame), and run off again if they are not used: a sender that is called
  * often but held by its window must not save up a burst. */
@@ -253,7 +238,7 @@ static void congestion_fill_pace(nn_congestion* congestion, uint64_t now_us)
     uint64_t once = nn_max_u64(rate * NN_CONGESTION_BURST_US / CONGESTION_SECOND_US,
                                nn_min_u64(packet * CONGESTION_BURST_PACKETS, window / 2 + 1));
     once = nn_min_u64(once, nn_max_u64(window, packet));
-    int64_t earned = congestion_earned(&congestion->pace_at_us, rate, now_us);
+    int64_t earned = nn_bucket_earned(&congestion->pace_at_us, rate, now_us);
     if (congestion->pace_bytes <= keep) {
         congestion->pace_bytes += earned;
         if (congestion->pace_bytes > (int64_t)once) congestion->pace_bytes = (int64_t)once;
@@ -262,19 +247,10 @@ static void congestion_fill_pace(nn_congestion* congestion, uint64_t now_us)
     }
 }
 
-static void limit_refill(nn_limit* limit, uint64_t now_us)
-{
-    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return;
-    uint64_t rate = nn_max_u64(limit->bytes_per_s, 1);
-    uint64_t most = nn_max_u64(rate * CONGESTION_LIMIT_BURST_US / CONGESTION_SECOND_US, limit->datagram_bytes);
-    limit->bytes += congestion_earned(&limit->at_us, rate, now_us);
-    if (limit->bytes > (int64_t)most) limit->bytes = (int64_t)most;
-}
-
 static void congestion_refill(nn_congestion* congestion, uint64_t now_us)
 {
     congestion_fill_pace(congestion, now_us);
-    limit_refill(&congestion->limit, now_us);
+    nn_limit_refill(&congestion->limit, now_us);
 }
 
 NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us)
@@ -291,56 +267,11 @@ NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_u
     return nn_max_size((size_t)budget, congestion->datagram_bytes);
 }
 
-/* When a bucket holds a byte again. */
-static uint64_t congestion_bucket_deadline(int64_t bytes, uint64_t at_us, uint64_t rate)
-{
-    if (bytes > 0) return 0;
-    return at_us + ((uint64_t)(1 - bytes) * CONGESTION_SECOND_US + rate - 1) / rate;
-}
-
-/* ---- the limit ---- */
-
-NN_PRIVATE void nn_limit_init(nn_limit* limit, uint32_t bytes_per_s, uint64_t now_us)
-{
-    limit->at_us = now_us;
-    limit->bytes = limit->datagram_bytes = NECPNET_DATAGRAM_BYTES_DEFAULT;
-    limit->bytes_per_s = bytes_per_s;
-}
-
-NN_PRIVATE void nn_limit_set(nn_limit* limit, uint32_t bytes_per_s)
-{
-    limit->bytes_per_s = bytes_per_s;
-    if (limit->bytes > limit->datagram_bytes) limit->bytes = limit->datagram_bytes;
-}
-
-NN_PRIVATE size_t nn_limit_room(nn_limit* limit, uint64_t now_us)
-{
-    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return SIZE_MAX;
-    limit_refill(limit, now_us);
-    if (limit->bytes <= 0) return 0;
-    return nn_max_size((size_t)limit->bytes, limit->datagram_bytes);
-}
-
-NN_PRIVATE void nn_limit_sent(nn_limit* limit, uint32_t bytes, uint64_t now_us)
-{
-    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return;
-    limit_refill(limit, now_us);
-    int64_t debt_max = (int64_t)nn_max_u64(limit->bytes_per_s / 4, limit->datagram_bytes);
-    limit->bytes -= bytes;
-    if (limit->bytes < -debt_max) limit->bytes = -debt_max;
-}
-
-NN_PRIVATE uint64_t nn_limit_deadline_us(const nn_limit* limit)
-{
-    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return 0;
-    return congestion_bucket_deadline(limit->bytes, limit->at_us, nn_max_u64(limit->bytes_per_s, 1));
-}
-
 NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us)
 {
     congestion_refill(congestion, now_us);
     uint64_t deadline =
-        congestion_bucket_deadline(congestion->pace_bytes, congestion->pace_at_us, nn_congestion_rate(congestion));
+        nn_bucket_deadline_us(congestion->pace_bytes, congestion->pace_at_us, nn_congestion_rate(congestion));
     deadline = nn_max_u64(deadline, nn_limit_deadline_us(&congestion->limit));
     uint64_t paced = congestion_is_paced(congestion, now_us) ? congestion->datagram_bytes : 0;
     if (congestion->flight_bytes >= congestion->window_bytes + paced) return NN_NEVER;

@@ -6,7 +6,7 @@
 #ifndef NN_CONGESTION_H
 #define NN_CONGESTION_H
 
-#include "nn_base.h"
+#include "nn_limit.h"
 
 #define NN_CONGESTION_WINDOW_BYTES_FIRST 12000u /* RFC 6928: ten packets */
 #define NN_CONGESTION_WINDOW_BYTES_MAX (16u << 20)
@@ -22,15 +22,6 @@
 #define NN_CONGESTION_DRAIN_US 6000000u     /* so long without a round trip near the base: drain the queue once */
 #define NN_CONGESTION_BURST_US 16000u       /* the pacer saves up at most so much time: a frame of a game at 60 Hz */
 #define NN_CONGESTION_IDLE_US 1000000u      /* after so long without sending, and each time again, half the window */
-#define NN_CONGESTION_UNLIMITED UINT32_MAX
-
-/* A bandwidth limit. By itself for WebSocket, where TCP sees to the rest. */
-typedef struct nn_limit {
-    uint64_t at_us;
-    int64_t bytes;        /* in the bucket */
-    uint32_t bytes_per_s; /* NN_CONGESTION_UNLIMITED */
-    uint32_t datagram_bytes;
-} nn_limit;
 
 typedef struct nn_congestion {
     uint64_t window_bytes;
@@ -79,15 +70,6 @@ typedef struct nn_congestion {
     bool hold;        /* loss without gain: do not grow in this round */
     bool window_used; /* in this round the window was at least half full: not application-limited */
 } nn_congestion;
-
-NN_PRIVATE void nn_limit_init(nn_limit* limit, uint32_t bytes_per_s, uint64_t now_us);
-NN_PRIVATE void nn_limit_set(nn_limit* limit, uint32_t bytes_per_s);
-NN_PRIVATE void nn_limit_sent(nn_limit* limit, uint32_t bytes, uint64_t now_us);
-
-/* nn_limit_room - bytes that it lets go now: 0, or at least a whole datagram; SIZE_MAX without a limit.
- * nn_limit_deadline_us - when that, 0 when last asked, is more. */
-NN_PRIVATE size_t nn_limit_room(nn_limit* limit, uint64_t now_us);
-NN_PRIVATE uint64_t nn_limit_deadline_us(const nn_limit* limit);
 
 /* nn_congestion_init - limit_bytes_per_s: NN_CONGESTION_UNLIMITED for none. */
 NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_bytes_per_s, uint64_t now_us);

@@ -250,15 +250,31 @@ NN_PRIVATE necpnet_result nn_session_send_payload(nn_session* session, int chann
     return session_queue_payload(session, channel, payload, options, false);
 }
 
+/* A try that does not help costs as much as the rest of sending: after it, ever more messages are not tried. */
+static void session_learn_compression(nn_channel_send* sender, const nn_payload* payload, bool was_skipped)
+{
+    if (was_skipped) {
+        sender->plain_left--;
+    } else if (payload->flags & NN_CHANNEL_COMPRESSED) {
+        sender->plain_next = 0;
+    } else {
+        sender->plain_left = sender->plain_next =
+            (uint8_t)nn_min_u64(sender->plain_next * 2u + 1u, NN_COMPRESS_SKIP_MAX);
+    }
+}
+
 NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, const void* data, size_t bytes,
                                           const necpnet_send_options* options, uint64_t now_us)
 {
     necpnet_result result = nn_session_check(session->config, channel, data, bytes, options);
     if (result) return result;
     bool compress = session->config->channels[channel].compress && session->peer_decompresses;
+    nn_channel_send* sender = session->senders ? session->senders[channel] : NULL;
+    bool skips = sender && sender->plain_left > 0;
     nn_payload* payload =
-        nn_payload_create(session->config->blocks, data, bytes, options ? options->name : NULL, compress);
+        nn_payload_create(session->config->blocks, data, bytes, options ? options->name : NULL, compress && !skips);
     if (!payload) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (sender && compress && bytes > NN_COMPRESS_BYTES_MIN) session_learn_compression(sender, payload, skips);
     result = nn_session_send_payload(session, channel, payload, options, now_us);
     nn_payload_release(payload);
     return result;

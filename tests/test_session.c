@@ -620,6 +620,33 @@ TEST(test_session_gives_sources_their_turn)
     kit_world_reset(&world);
 }
 
+TEST(test_session_stops_trying_to_compress_what_does_not_shrink)
+{
+    struct necpnet_allocator allocator;
+    kit_world world;
+    uint8_t noise[300], same[300];
+    uint32_t tried = 0;
+    if (!NECPNET_WITH_LZ4) return;
+    begin(&world, &allocator, 20);
+    world.on_event = NULL;
+    kit_world_open(&world);
+    nn_session* session = &world.sessions[0];
+    memset(same, 7, sizeof same);
+    for (int i = 0; i < 100; i++) { /* the first makes the channel */
+        for (size_t k = 0; k < sizeof noise; k++) noise[k] = (uint8_t)kit_world_random(&world, 256);
+        const nn_channel_send* sender = session->senders ? session->senders[NECPNET_RELIABLE_ORDERED] : NULL;
+        tried += !sender || sender->plain_left == 0;
+        TEST_OK(nn_session_send(session, NECPNET_RELIABLE_ORDERED, noise, sizeof noise, NULL, 0));
+    }
+    TEST_AT_MOST(tried, 11);
+    size_t before = nn_session_queued_bytes(session);
+    for (int i = 0; i < NN_COMPRESS_SKIP_MAX + 20; i++) {
+        TEST_OK(nn_session_send(session, NECPNET_RELIABLE_ORDERED, same, sizeof same, NULL, 0));
+    }
+    TEST_AT_MOST(nn_session_queued_bytes(session) - before, NN_COMPRESS_SKIP_MAX * sizeof same + 20 * 40);
+    kit_world_reset(&world);
+}
+
 TEST(test_session_control_goes_first_and_whole)
 {
     struct necpnet_allocator allocator;

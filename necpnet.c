@@ -9054,6 +9054,113 @@ NN_PRIVATE void nn_acks_peer_done(nn_acks* acks, uint64_t largest)
 }
 /* ---- end src/nn_acks.c ------------------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_limit.h ---------------------------------------------------------------------------------------- */
+/* nn_limit - a bandwidth limit: a bucket of bytes that fills with time. */
+#ifndef NN_LIMIT_H
+#define NN_LIMIT_H
+
+
+#define NN_CONGESTION_UNLIMITED UINT32_MAX
+
+/* A bandwidth limit. By itself for WebSocket, where TCP sees to the rest. */
+typedef struct nn_limit {
+    uint64_t at_us;
+    int64_t bytes;        /* in the bucket */
+    uint32_t bytes_per_s; /* NN_CONGESTION_UNLIMITED */
+    uint32_t datagram_bytes;
+} nn_limit;
+
+/* nn_bucket_earned - what a bucket earned since *at_us, which moves on; time too short for a whole byte stays for later.
+ * nn_bucket_deadline_us - when one filled last at at_us holds a byte again; 0: it does. */
+NN_PRIVATE int64_t nn_bucket_earned(uint64_t* at_us, uint64_t rate, uint64_t now_us);
+NN_PRIVATE uint64_t nn_bucket_deadline_us(int64_t bytes, uint64_t at_us, uint64_t rate);
+
+NN_PRIVATE void nn_limit_init(nn_limit* limit, uint32_t bytes_per_s, uint64_t now_us);
+NN_PRIVATE void nn_limit_set(nn_limit* limit, uint32_t bytes_per_s);
+NN_PRIVATE void nn_limit_sent(nn_limit* limit, uint32_t bytes, uint64_t now_us);
+
+/* nn_limit_room - bytes that it lets go now: 0, or at least a whole datagram; SIZE_MAX without a limit.
+ * nn_limit_deadline_us - when that, 0 when last asked, is more. */
+NN_PRIVATE size_t nn_limit_room(nn_limit* limit, uint64_t now_us);
+NN_PRIVATE uint64_t nn_limit_deadline_us(const nn_limit* limit);
+
+/* nn_limit_refill - what time has brought (nn_limit_room does it). */
+NN_PRIVATE void nn_limit_refill(nn_limit* limit, uint64_t now_us);
+
+#endif
+/* ---- end src/nn_limit.h ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_limit.c ---------------------------------------------------------------------------------------- */
+/* nn_limit - a bandwidth limit: a bucket that fills with time. */
+
+#define LIMIT_SECOND_US 1000000u
+#define LIMIT_BURST_US 50000u
+
+NN_PRIVATE int64_t nn_bucket_earned(uint64_t* at_us, uint64_t rate, uint64_t now_us)
+{
+    if (now_us <= *at_us) return 0;
+    uint64_t elapsed = now_us - *at_us;
+    if (elapsed >= LIMIT_SECOND_US) {
+        elapsed = LIMIT_SECOND_US;
+        *at_us = now_us - elapsed;
+    }
+    uint64_t earned = rate * elapsed / LIMIT_SECOND_US;
+    if (earned) *at_us += nn_min_u64(elapsed, (earned * LIMIT_SECOND_US + rate - 1) / rate);
+    return (int64_t)earned;
+}
+
+NN_PRIVATE uint64_t nn_bucket_deadline_us(int64_t bytes, uint64_t at_us, uint64_t rate)
+{
+    if (bytes > 0) return 0;
+    return at_us + ((uint64_t)(1 - bytes) * LIMIT_SECOND_US + rate - 1) / rate;
+}
+
+NN_PRIVATE void nn_limit_init(nn_limit* limit, uint32_t bytes_per_s, uint64_t now_us)
+{
+    limit->at_us = now_us;
+    limit->bytes = limit->datagram_bytes = NECPNET_DATAGRAM_BYTES_DEFAULT;
+    limit->bytes_per_s = bytes_per_s;
+}
+
+NN_PRIVATE void nn_limit_set(nn_limit* limit, uint32_t bytes_per_s)
+{
+    limit->bytes_per_s = bytes_per_s;
+    if (limit->bytes > limit->datagram_bytes) limit->bytes = limit->datagram_bytes;
+}
+
+NN_PRIVATE void nn_limit_refill(nn_limit* limit, uint64_t now_us)
+{
+    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return;
+    uint64_t rate = nn_max_u64(limit->bytes_per_s, 1);
+    uint64_t most = nn_max_u64(rate * LIMIT_BURST_US / LIMIT_SECOND_US, limit->datagram_bytes);
+    limit->bytes += nn_bucket_earned(&limit->at_us, rate, now_us);
+    if (limit->bytes > (int64_t)most) limit->bytes = (int64_t)most;
+}
+
+NN_PRIVATE size_t nn_limit_room(nn_limit* limit, uint64_t now_us)
+{
+    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return SIZE_MAX;
+    nn_limit_refill(limit, now_us);
+    if (limit->bytes <= 0) return 0;
+    return nn_max_size((size_t)limit->bytes, limit->datagram_bytes);
+}
+
+NN_PRIVATE void nn_limit_sent(nn_limit* limit, uint32_t bytes, uint64_t now_us)
+{
+    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return;
+    nn_limit_refill(limit, now_us);
+    int64_t debt_max = (int64_t)nn_max_u64(limit->bytes_per_s / 4, limit->datagram_bytes);
+    limit->bytes -= bytes;
+    if (limit->bytes < -debt_max) limit->bytes = -debt_max;
+}
+
+NN_PRIVATE uint64_t nn_limit_deadline_us(const nn_limit* limit)
+{
+    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return 0;
+    return nn_bucket_deadline_us(limit->bytes, limit->at_us, nn_max_u64(limit->bytes_per_s, 1));
+}
+/* ---- end src/nn_limit.c ------------------------------------------------------------------------------------------ */
+
 /* ---- begin src/nn_congestion.h ----------------------------------------------------------------------------------- */
 /* nn_congestion - how much may leave: a delay-based window, a pacer and a bandwidth limit.
  *
@@ -9078,15 +9185,6 @@ NN_PRIVATE void nn_acks_peer_done(nn_acks* acks, uint64_t largest)
 #define NN_CONGESTION_DRAIN_US 6000000u     /* so long without a round trip near the base: drain the queue once */
 #define NN_CONGESTION_BURST_US 16000u       /* the pacer saves up at most so much time: a frame of a game at 60 Hz */
 #define NN_CONGESTION_IDLE_US 1000000u      /* after so long without sending, and each time again, half the window */
-#define NN_CONGESTION_UNLIMITED UINT32_MAX
-
-/* A bandwidth limit. By itself for WebSocket, where TCP sees to the rest. */
-typedef struct nn_limit {
-    uint64_t at_us;
-    int64_t bytes;        /* in the bucket */
-    uint32_t bytes_per_s; /* NN_CONGESTION_UNLIMITED */
-    uint32_t datagram_bytes;
-} nn_limit;
 
 typedef struct nn_congestion {
     uint64_t window_bytes;
@@ -9135,15 +9233,6 @@ typedef struct nn_congestion {
     bool hold;        /* loss without gain: do not grow in this round */
     bool window_used; /* in this round the window was at least half full: not application-limited */
 } nn_congestion;
-
-NN_PRIVATE void nn_limit_init(nn_limit* limit, uint32_t bytes_per_s, uint64_t now_us);
-NN_PRIVATE void nn_limit_set(nn_limit* limit, uint32_t bytes_per_s);
-NN_PRIVATE void nn_limit_sent(nn_limit* limit, uint32_t bytes, uint64_t now_us);
-
-/* nn_limit_room - bytes that it lets go now: 0, or at least a whole datagram; SIZE_MAX without a limit.
- * nn_limit_deadline_us - when that, 0 when last asked, is more. */
-NN_PRIVATE size_t nn_limit_room(nn_limit* limit, uint64_t now_us);
-NN_PRIVATE uint64_t nn_limit_deadline_us(const nn_limit* limit);
 
 /* nn_congestion_init - limit_bytes_per_s: NN_CONGESTION_UNLIMITED for none. */
 NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_bytes_per_s, uint64_t now_us);
@@ -9214,7 +9303,6 @@ NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion);
 #define CONGESTION_TARGET_US_MAX 20000u
 #define CONGESTION_FEW_PACKETS 4u
 #define CONGESTION_SMALL_PACKETS 8u /* windows below are paced exactly */
-#define CONGESTION_LIMIT_BURST_US 50000u
 #define CONGESTION_RATE_LEAST 2000u
 #define CONGESTION_FLOOR_RATE (NN_CONGESTION_BANDWIDTH_MIN + NN_CONGESTION_BANDWIDTH_MIN / 8) /* some gets lost */
 #define CONGESTION_RATE_MAX UINT64_C(8000000000)
@@ -9384,7 +9472,7 @@ NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t d
     congestion_set_window(congestion, congestion->window_bytes);
 }
 
-/* ---- pace and limit ---- */
+/* ---- pace ---- */
 
 /* The smoothed one is slow to forget a queue that has gone. */
 static uint64_t congestion_rtt_us(const nn_congestion* congestion)
@@ -9408,20 +9496,6 @@ NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion)
     return nn_min_u64(rate, CONGESTION_RATE_MAX);
 }
 
-/* What a bucket earned since *at_us; time too short for a whole byte stays for later. */
-static int64_t congestion_earned(uint64_t* at_us, uint64_t rate, uint64_t now_us)
-{
-    if (now_us <= *at_us) return 0;
-    uint64_t elapsed = now_us - *at_us;
-    if (elapsed >= CONGESTION_SECOND_US) {
-        elapsed = CONGESTION_SECOND_US;
-        *at_us = now_us - elapsed;
-    }
-    uint64_t earned = rate * elapsed / CONGESTION_SECOND_US;
-    if (earned) *at_us += nn_min_u64(elapsed, (earned * CONGESTION_SECOND_US + rate - 1) / rate);
-    return (int64_t)earned;
-}
-
 /* The pacer keeps a few packets for later. More, up to NN_CONGESTION_BURST_US of them, come only at once, after a pause
  * between two calls (a game that updates once a frame), and run off again if they are not used: a sender that is called
  * often but held by its window must not save up a burst. */
@@ -9435,7 +9509,7 @@ static void congestion_fill_pace(nn_congestion* congestion, uint64_t now_us)
     uint64_t once = nn_max_u64(rate * NN_CONGESTION_BURST_US / CONGESTION_SECOND_US,
                                nn_min_u64(packet * CONGESTION_BURST_PACKETS, window / 2 + 1));
     once = nn_min_u64(once, nn_max_u64(window, packet));
-    int64_t earned = congestion_earned(&congestion->pace_at_us, rate, now_us);
+    int64_t earned = nn_bucket_earned(&congestion->pace_at_us, rate, now_us);
     if (congestion->pace_bytes <= keep) {
         congestion->pace_bytes += earned;
         if (congestion->pace_bytes > (int64_t)once) congestion->pace_bytes = (int64_t)once;
@@ -9444,19 +9518,10 @@ static void congestion_fill_pace(nn_congestion* congestion, uint64_t now_us)
     }
 }
 
-static void limit_refill(nn_limit* limit, uint64_t now_us)
-{
-    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return;
-    uint64_t rate = nn_max_u64(limit->bytes_per_s, 1);
-    uint64_t most = nn_max_u64(rate * CONGESTION_LIMIT_BURST_US / CONGESTION_SECOND_US, limit->datagram_bytes);
-    limit->bytes += congestion_earned(&limit->at_us, rate, now_us);
-    if (limit->bytes > (int64_t)most) limit->bytes = (int64_t)most;
-}
-
 static void congestion_refill(nn_congestion* congestion, uint64_t now_us)
 {
     congestion_fill_pace(congestion, now_us);
-    limit_refill(&congestion->limit, now_us);
+    nn_limit_refill(&congestion->limit, now_us);
 }
 
 NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us)
@@ -9473,56 +9538,11 @@ NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_u
     return nn_max_size((size_t)budget, congestion->datagram_bytes);
 }
 
-/* When a bucket holds a byte again. */
-static uint64_t congestion_bucket_deadline(int64_t bytes, uint64_t at_us, uint64_t rate)
-{
-    if (bytes > 0) return 0;
-    return at_us + ((uint64_t)(1 - bytes) * CONGESTION_SECOND_US + rate - 1) / rate;
-}
-
-/* ---- the limit ---- */
-
-NN_PRIVATE void nn_limit_init(nn_limit* limit, uint32_t bytes_per_s, uint64_t now_us)
-{
-    limit->at_us = now_us;
-    limit->bytes = limit->datagram_bytes = NECPNET_DATAGRAM_BYTES_DEFAULT;
-    limit->bytes_per_s = bytes_per_s;
-}
-
-NN_PRIVATE void nn_limit_set(nn_limit* limit, uint32_t bytes_per_s)
-{
-    limit->bytes_per_s = bytes_per_s;
-    if (limit->bytes > limit->datagram_bytes) limit->bytes = limit->datagram_bytes;
-}
-
-NN_PRIVATE size_t nn_limit_room(nn_limit* limit, uint64_t now_us)
-{
-    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return SIZE_MAX;
-    limit_refill(limit, now_us);
-    if (limit->bytes <= 0) return 0;
-    return nn_max_size((size_t)limit->bytes, limit->datagram_bytes);
-}
-
-NN_PRIVATE void nn_limit_sent(nn_limit* limit, uint32_t bytes, uint64_t now_us)
-{
-    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return;
-    limit_refill(limit, now_us);
-    int64_t debt_max = (int64_t)nn_max_u64(limit->bytes_per_s / 4, limit->datagram_bytes);
-    limit->bytes -= bytes;
-    if (limit->bytes < -debt_max) limit->bytes = -debt_max;
-}
-
-NN_PRIVATE uint64_t nn_limit_deadline_us(const nn_limit* limit)
-{
-    if (limit->bytes_per_s == NN_CONGESTION_UNLIMITED) return 0;
-    return congestion_bucket_deadline(limit->bytes, limit->at_us, nn_max_u64(limit->bytes_per_s, 1));
-}
-
 NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us)
 {
     congestion_refill(congestion, now_us);
     uint64_t deadline =
-        congestion_bucket_deadline(congestion->pace_bytes, congestion->pace_at_us, nn_congestion_rate(congestion));
+        nn_bucket_deadline_us(congestion->pace_bytes, congestion->pace_at_us, nn_congestion_rate(congestion));
     deadline = nn_max_u64(deadline, nn_limit_deadline_us(&congestion->limit));
     uint64_t paced = congestion_is_paced(congestion, now_us) ? congestion->datagram_bytes : 0;
     if (congestion->flight_bytes >= congestion->window_bytes + paced) return NN_NEVER;
@@ -12338,6 +12358,8 @@ typedef struct nn_sent_copy {
     uint8_t channel; /* index */
 } nn_sent_copy;
 
+#define NN_COMPRESS_SKIP_MAX 15 /* messages in a row that are not tried, where compression does not help */
+
 #define NN_REDUNDANCY_COPIES_MAX 32  /* of one packet; more are not copied */
 #define NN_REDUNDANCY_DELAY_US 20000 /* a copy that found no packet to ride on gets one of its own */
 
@@ -12377,6 +12399,8 @@ typedef struct nn_channel_send {
     uint8_t cut_count;   /* of cuts */
     bool blocked;        /* a message was refused: WRITABLE follows */
     bool cutting;        /* unreliable: the message at `fresh` is half written */
+    uint8_t plain_left;  /* messages that are not tried to be compressed, because .. */
+    uint8_t plain_next;  /* .. the last tries did not help; so many after the next that does not */
     uint32_t cut_unit;   /* its next unit */
     uint16_t cut_id;
     uint32_t refused_bytes;
@@ -14175,15 +14199,31 @@ NN_PRIVATE necpnet_result nn_session_send_payload(nn_session* session, int chann
     return session_queue_payload(session, channel, payload, options, false);
 }
 
+/* A try that does not help costs as much as the rest of sending: after it, ever more messages are not tried. */
+static void session_learn_compression(nn_channel_send* sender, const nn_payload* payload, bool was_skipped)
+{
+    if (was_skipped) {
+        sender->plain_left--;
+    } else if (payload->flags & NN_CHANNEL_COMPRESSED) {
+        sender->plain_next = 0;
+    } else {
+        sender->plain_left = sender->plain_next =
+            (uint8_t)nn_min_u64(sender->plain_next * 2u + 1u, NN_COMPRESS_SKIP_MAX);
+    }
+}
+
 NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, const void* data, size_t bytes,
                                           const necpnet_send_options* options, uint64_t now_us)
 {
     necpnet_result result = nn_session_check(session->config, channel, data, bytes, options);
     if (result) return result;
     bool compress = session->config->channels[channel].compress && session->peer_decompresses;
+    nn_channel_send* sender = session->senders ? session->senders[channel] : NULL;
+    bool skips = sender && sender->plain_left > 0;
     nn_payload* payload =
-        nn_payload_create(session->config->blocks, data, bytes, options ? options->name : NULL, compress);
+        nn_payload_create(session->config->blocks, data, bytes, options ? options->name : NULL, compress && !skips);
     if (!payload) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (sender && compress && bytes > NN_COMPRESS_BYTES_MIN) session_learn_compression(sender, payload, skips);
     result = nn_session_send_payload(session, channel, payload, options, now_us);
     nn_payload_release(payload);
     return result;

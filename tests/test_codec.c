@@ -152,7 +152,7 @@ static size_t cost_of_motion(scene* s, bool thin, int lag, double bend, double o
         nn_quantise(plan, &b, s->rows[i]);
     }
     timeline.now = STATES;
-    timeline.count = NN_TIMELINE_MAX;
+    timeline.count = NN_TIMELINE_MAX < STATES - lag ? NN_TIMELINE_MAX : (uint32_t)(STATES - lag);
     for (uint32_t i = 0; i < timeline.count; i++) {
         timeline.ticks[i] = (uint32_t)(STATES - lag) - i;
         timeline.rows[i] = s->rows[STATES - 1 - lag - (int)i];

@@ -38,6 +38,7 @@ LOGS = os.path.join(ROOT, "build/test")
 JOBS = os.environ.get("JOBS") or str(os.cpu_count() or 2)
 FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS", "5")
 PY = sys.executable or "python3"
+WINE = [["wine", "wineboot", "--init"]]  # its folder is made once, before two tests would make it at the same time
 THREADED = ("test_loop", "test_runner", "test_socket", "test_workers", "api_sockets", "api_wake", "api_tls", "api_pool")
 
 
@@ -85,7 +86,7 @@ def steps():
         Step("wasm", [["tools/wasm_deps.sh"]] + build("wasm"), 600, needs="emcc"),
         Step("wasm-tests", [["tools/wasm_deps.sh"]] + build("wasm-tests") + ctest("wasm-tests", "unit|sim"), 900, None,
              "wasm-tests", "emcc"),
-        Step("mingw", [["tools/mingw_deps.sh"]] + build("mingw") + ctest("mingw", "unit|api"), 900, None, "mingw",
+        Step("mingw", [["tools/mingw_deps.sh"]] + build("mingw") + WINE + ctest("mingw", "unit|api"), 900, None, "mingw",
              "x86_64-w64-mingw32-gcc"),
     ]
     if glob.glob(os.path.join(ROOT, "tests/sim_*.c")):  # without one there would be a step that cannot fail

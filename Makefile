@@ -27,7 +27,7 @@ programs = necpnet-server necpnet-cli
 
 .DEFAULT_GOAL := help
 .PHONY: help deps run dev build test check quick bench fuzz sim sim-night sim-plants soak format amalgamate asan tsan wasm mingw \
-        coverage profile-cpu profile-mem health docker-build docker-run docker-up docker-down k8s-deploy install clean
+        coverage profile-cpu profile-mem health docker-build docker-test docker-run docker-up docker-down k8s-deploy install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -138,9 +138,14 @@ IMAGE ?= necpnet-server
 has_containers = @test -n "$(CONTAINERS)" || { echo "make $@: needs podman or docker; fix: apt-get install podman"; exit 1; }
 compose = $(CONTAINERS) compose -f server/deploy/compose.yaml
 
-docker-build: ## the server's image (IMAGE), by podman or docker
+docker-build: ## the server's image (IMAGE), by podman or docker, with the browser's pages where emcc and npm are
 	$(has_containers)
-	$(CONTAINERS) build -t $(IMAGE) -f server/deploy/Containerfile .
+	@if command -v emcc >/dev/null && test -d server/web/node_modules; then tools/wasm_deps.sh && $(call build,wasm); \
+	else echo "make $@: without dashboard and demo page: needs emcc and npm; fix: tools/setup.sh"; fi
+	BUILDAH_FORMAT=docker $(CONTAINERS) build -t $(IMAGE) -f server/deploy/Containerfile .
+
+docker-test: ## build the image with podman, out of the way of your own, run it, look at it; says what it could not do
+	python3 tools/check_image.py
 
 docker-run: ## run the image in production mode; NECPNET_TOKEN_KEYS and JWT_SECRET come from the environment
 	$(has_containers)

@@ -915,7 +915,8 @@ NN_PRIVATE void nn_write_zeroes(nn_writer* writer, size_t bytes)
 typedef struct nn_bit_writer {
     uint8_t* begin;
     size_t bytes_max;
-    size_t bit_count; /* written so far */
+    size_t bit_count;  /* written so far */
+    size_t bytes_fast; /* what begins in a byte before it can be written eight bytes at once; 0 when failed */
     bool failed;
 } nn_bit_writer;
 
@@ -929,11 +930,44 @@ typedef struct nn_bit_reader {
 NN_PRIVATE nn_bit_writer nn_bit_writer_of(void* data, size_t bytes);
 NN_PRIVATE nn_bit_reader nn_bit_reader_of(const void* data, size_t bytes);
 
-/* nn_bits_write - the low bits of value; bits 0 .. 64. */
-NN_PRIVATE void nn_bits_write(nn_bit_writer* writer, uint64_t value, unsigned bits);
+/* Eight bytes, the lowest first; a compiler makes one move of it where that is how numbers lie in memory. */
+NN_INLINE void nn_bits_store(uint8_t* to, uint64_t word)
+{
+    to[0] = (uint8_t)word;
+    to[1] = (uint8_t)(word >> 8);
+    to[2] = (uint8_t)(word >> 16);
+    to[3] = (uint8_t)(word >> 24);
+    to[4] = (uint8_t)(word >> 32);
+    to[5] = (uint8_t)(word >> 40);
+    to[6] = (uint8_t)(word >> 48);
+    to[7] = (uint8_t)(word >> 56);
+}
+
+/* nn_bits_write - the low bits of value; bits 0 .. 64. nn_bits_write_slowly - the same near the end, or of many bits. */
+NN_PRIVATE void nn_bits_write_slowly(nn_bit_writer* writer, uint64_t value, unsigned bits);
+
+NN_INLINE void nn_bits_write(nn_bit_writer* writer, uint64_t value, unsigned bits)
+{
+#if !defined(__OPTIMIZE_SIZE__) /* a browser loads every copy */
+    size_t first = writer->bit_count >> 3;
+    if (NN_LIKELY(bits <= 56 && first < writer->bytes_fast)) {
+        unsigned used = (unsigned)(writer->bit_count & 7);
+        uint64_t kept = writer->begin[first] & ((1u << used) - 1u);
+        uint64_t word = kept | (value & ((UINT64_C(1) << bits) - 1))
+                                   << used; /* what is behind counts for nothing yet */
+        nn_bits_store(writer->begin + first, word);
+        writer->bit_count += bits;
+        return;
+    }
+#endif
+    nn_bits_write_slowly(writer, value, bits);
+}
 
 /* nn_bits_read - bits 0 .. 64. */
 NN_PRIVATE uint64_t nn_bits_read(nn_bit_reader* reader, unsigned bits);
+
+/* nn_bits_peek - the same without taking them; as many as are left, at most. Nothing of a reader that failed. */
+NN_PRIVATE uint64_t nn_bits_peek(const nn_bit_reader* reader, unsigned bits);
 
 /* nn_bits_rewind - forget what was written after a mark (a former bit_count); clears failed. */
 NN_PRIVATE void nn_bits_rewind(nn_bit_writer* writer, size_t bit_count);
@@ -953,9 +987,14 @@ NN_PRIVATE unsigned nn_bits_for(uint64_t value_max);
 /* ---- begin src/nn_bits.c ----------------------------------------------------------------------------------------- */
 /* nn_bits - bounded bit streams, least significant bit first. */
 
+static size_t bits_fast(size_t bytes_max)
+{
+    return bytes_max < 8 ? 0 : bytes_max - 7;
+}
+
 NN_PRIVATE nn_bit_writer nn_bit_writer_of(void* data, size_t bytes)
 {
-    nn_bit_writer writer = {(uint8_t*)data, bytes, 0, false};
+    nn_bit_writer writer = {(uint8_t*)data, bytes, 0, bits_fast(bytes), false};
     return writer;
 }
 
@@ -965,39 +1004,19 @@ NN_PRIVATE nn_bit_reader nn_bit_reader_of(const void* data, size_t bytes)
     return reader;
 }
 
-/* Eight bytes, the lowest first; a compiler makes one move of it where that is how numbers lie in memory. */
+/* As nn_bits_store. */
 static uint64_t bits_load(const uint8_t* from)
 {
     return (uint64_t)from[0] | (uint64_t)from[1] << 8 | (uint64_t)from[2] << 16 | (uint64_t)from[3] << 24 |
            (uint64_t)from[4] << 32 | (uint64_t)from[5] << 40 | (uint64_t)from[6] << 48 | (uint64_t)from[7] << 56;
 }
 
-static void bits_store(uint8_t* to, uint64_t word)
-{
-    to[0] = (uint8_t)word;
-    to[1] = (uint8_t)(word >> 8);
-    to[2] = (uint8_t)(word >> 16);
-    to[3] = (uint8_t)(word >> 24);
-    to[4] = (uint8_t)(word >> 32);
-    to[5] = (uint8_t)(word >> 40);
-    to[6] = (uint8_t)(word >> 48);
-    to[7] = (uint8_t)(word >> 56);
-}
-
-NN_PRIVATE void nn_bits_write(nn_bit_writer* writer, uint64_t value, unsigned bits)
+NN_PRIVATE void nn_bits_write_slowly(nn_bit_writer* writer, uint64_t value, unsigned bits)
 {
     NN_ASSERT(bits <= 64);
     if (NN_UNLIKELY(writer->failed || writer->bit_count + bits > writer->bytes_max * 8)) {
         writer->failed = true;
-        return;
-    }
-    size_t first = writer->bit_count >> 3;
-    if (bits <= 56 && first + 8 <= writer->bytes_max) { /* eight bytes at once; those behind count for nothing yet */
-        unsigned used = (unsigned)(writer->bit_count & 7);
-        uint64_t kept = writer->begin[first] & ((1u << used) - 1u);
-        uint64_t word = kept | (value & ((UINT64_C(1) << bits) - 1)) << used;
-        bits_store(writer->begin + first, word);
-        writer->bit_count += bits;
+        writer->bytes_fast = 0;
         return;
     }
     while (bits > 0) {
@@ -1040,10 +1059,17 @@ NN_PRIVATE uint64_t nn_bits_read(nn_bit_reader* reader, unsigned bits)
     return value;
 }
 
+NN_PRIVATE uint64_t nn_bits_peek(const nn_bit_reader* reader, unsigned bits)
+{
+    nn_bit_reader ahead = *reader;
+    return nn_bits_read(&ahead, bits);
+}
+
 NN_PRIVATE void nn_bits_rewind(nn_bit_writer* writer, size_t bit_count)
 {
     NN_ASSERT(bit_count <= writer->bit_count);
     writer->bit_count = bit_count;
+    writer->bytes_fast = bits_fast(writer->bytes_max);
     writer->failed = false;
 }
 
@@ -7728,20 +7754,22 @@ typedef struct nn_websocket {
     uint32_t message_capacity;
     uint32_t message_bytes_max;
     uint32_t frame_left; /* payload bytes still to come of the present frame */
-    uint8_t mask[4];     /* rotated to fit the next byte */
-    uint8_t header[NN_WEBSOCKET_HEADER_BYTES_MAX];
-    uint8_t header_bytes;   /* of an unfinished header */
+    union {
+        uint8_t mask[4];                               /* in_frame: rotated to fit the next byte */
+        uint8_t header[NN_WEBSOCKET_HEADER_BYTES_MAX]; /* else: what has come of an unfinished one */
+    } at;
+    uint8_t header_bytes;
     uint8_t opcode;         /* of the present frame */
     uint8_t message_opcode; /* of the unfinished message, 0: none */
     uint8_t control_bytes;
     nn_utf8 utf8;
-    bool is_server;  /* peers of a server mask, peers of a client do not */
-    bool deflate;    /* permessage-deflate is agreed: messages may be compressed */
-    bool compressed; /* the unfinished message is */
-    bool in_frame;   /* the header is read, payload follows */
-    bool fin;
-    bool delivered; /* message or control was handed out and is given back at the next call */
-    bool ended;     /* closed or failed */
+    bool is_server : 1;  /* peers of a server mask, peers of a client do not */
+    bool deflate : 1;    /* permessage-deflate is agreed: messages may be compressed */
+    bool compressed : 1; /* the unfinished message is */
+    bool in_frame : 1;   /* the header is read, payload follows */
+    bool fin : 1;
+    bool delivered : 1; /* message or control was handed out and is given back at the next call */
+    bool ended : 1;     /* closed or failed */
 } nn_websocket;
 
 NN_PRIVATE void nn_websocket_init(nn_websocket* websocket, nn_alloc* alloc, bool is_server, uint32_t message_bytes_max);
@@ -7913,9 +7941,10 @@ static nn_websocket_kind websocket_enter(nn_websocket* websocket, const uint8_t*
     if (opcode < NN_WEBSOCKET_CLOSE && length > websocket_wire_bytes_max(websocket) - websocket->message_bytes) {
         return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_TOO_LARGE, "the message is larger than the limit");
     }
-    if (websocket->is_server) memcpy(websocket->mask, at, 4);
     websocket->opcode = opcode;
     websocket->fin = (header[0] & 0x80) != 0;
+    if (websocket->is_server)
+        memmove(websocket->at.mask, at, 4); /* the header may lie in the same place: no more of it */
     websocket->frame_left = (uint32_t)length;
     websocket->in_frame = true;
     websocket->header_bytes = 0;
@@ -7939,14 +7968,14 @@ static nn_websocket_kind websocket_read_header(nn_websocket* websocket, uint8_t*
         return websocket_enter(websocket, header, item);
     }
     while (*at < end) {
-        websocket->header[websocket->header_bytes++] = *(*at)++;
+        websocket->at.header[websocket->header_bytes++] = *(*at)++;
         if (websocket->header_bytes < 2) continue;
         if (websocket->header_bytes == 2) {
-            const char* problem = websocket_check_start(websocket, websocket->header);
+            const char* problem = websocket_check_start(websocket, websocket->at.header);
             if (problem) return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_PROTOCOL, problem);
         }
-        if (websocket->header_bytes == websocket_header_bytes(websocket->header[1])) {
-            return websocket_enter(websocket, websocket->header, item);
+        if (websocket->header_bytes == websocket_header_bytes(websocket->at.header[1])) {
+            return websocket_enter(websocket, websocket->at.header, item);
         }
     }
     return NN_WEBSOCKET_MORE;
@@ -8074,8 +8103,8 @@ NN_PRIVATE nn_websocket_kind nn_websocket_next(nn_websocket* websocket, uint8_t*
         uint8_t* data = *at;
         *at += bytes;
         if (websocket->is_server) {
-            nn_websocket_mask(data, bytes, websocket->mask);
-            if (bytes != websocket->frame_left) websocket_turn_mask(websocket->mask, bytes);
+            nn_websocket_mask(data, bytes, websocket->at.mask);
+            if (bytes != websocket->frame_left) websocket_turn_mask(websocket->at.mask, bytes);
         }
         nn_websocket_kind kind = websocket->opcode >= NN_WEBSOCKET_CLOSE
                                      ? websocket_read_control(websocket, data, bytes, item)
@@ -9266,6 +9295,22 @@ NN_PRIVATE bool nn_congestion_is_used(const nn_congestion* congestion, uint64_t 
 /* nn_congestion_rate - the pacer's bytes a second. */
 NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion);
 
+/* Between the files of congestion. */
+
+/* nn_congestion_see - take a sample in; returns the queue that it shows. */
+NN_PRIVATE uint32_t nn_congestion_see(nn_congestion* congestion, uint32_t rtt, uint32_t bytes, uint64_t now_us);
+
+/* nn_congestion_base - the round trip of a path without a queue for packets of a size class (NN_CONGESTION_BASE_SIZES - 1: whole
+ * ones); UINT32_MAX none. nn_congestion_forget_base - of all, from one slot. */
+NN_PRIVATE uint32_t nn_congestion_base(const nn_congestion* congestion, unsigned size);
+NN_PRIVATE void nn_congestion_forget_base(nn_congestion* congestion, unsigned slot);
+NN_PRIVATE uint64_t nn_congestion_rate_max(const nn_congestion* congestion); /* bytes a second */
+NN_PRIVATE uint64_t nn_congestion_window_min(const nn_congestion* congestion);
+
+/* nn_congestion_rtt_us - for pacing and rounds: the smoothed one is slow to forget a queue that has gone. */
+NN_PRIVATE uint64_t nn_congestion_rtt_us(const nn_congestion* congestion);
+NN_PRIVATE void nn_congestion_fill_pace(nn_congestion* congestion, uint64_t now_us);
+
 #endif
 /* ---- end src/nn_congestion.h ------------------------------------------------------------------------------------- */
 
@@ -9298,127 +9343,22 @@ NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion);
 #define CONGESTION_LOSS_PPM_BEYOND 15000u
 #define CONGESTION_LOSS_FADE_US 1000000u
 #define CONGESTION_BURST_PACKETS 10u /* RFC 9002 7.7 */
-#define CONGESTION_KEEP_PACKETS 2u
 #define CONGESTION_TARGET_PACKETS 10u
 #define CONGESTION_TARGET_US_MAX 20000u
 #define CONGESTION_FEW_PACKETS 4u
-#define CONGESTION_SMALL_PACKETS 8u /* windows below are paced exactly */
 #define CONGESTION_RATE_LEAST 2000u
 #define CONGESTION_FLOOR_RATE (NN_CONGESTION_BANDWIDTH_MIN + NN_CONGESTION_BANDWIDTH_MIN / 8) /* some gets lost */
-#define CONGESTION_RATE_MAX UINT64_C(8000000000)
 #define CONGESTION_FLOOR_AGAIN_US 60000000u
 #define CONGESTION_RATE_SLOT_US 10000000u
 #define CONGESTION_RATE_SLOT_FULL_US 4000000u
 #define CONGESTION_SECOND_US 1000000u
-#define CONGESTION_JITTER_NONE_US 1000u
-#define CONGESTION_JITTER_SLOW_US 25000u /* packets that take longer are seen by themselves */
 #define CONGESTION_JITTER_SAMPLES 16u
-#define CONGESTION_JITTER_FADE 4u
-#define CONGESTION_JITTER_TIMES 8u
-#define CONGESTION_JITTER_BETWEEN_US 16000u
 #define CONGESTION_ROUND_SAMPLES 8u /* where there is jitter; but no more than .. */
 #define CONGESTION_ROUND_RTTS 4u
 
-static uint64_t congestion_rate_max(const nn_congestion* congestion)
-{
-    return nn_max_u64(congestion->rate_max[0], congestion->rate_max[1]);
-}
-
-/* ---- jitter -- */
-
-/* How far a sample stands out between its two neighbours, as a peak or a hollow. A queue rises and falls over many samples
- * and shows next to nothing here, whoever fills it; but for the packets that stand between two of ours. */
-static uint32_t congestion_turn(const nn_congestion* congestion, uint32_t queue)
-{
-    uint32_t before = congestion->seen_us[1];
-    uint32_t middle = congestion->seen_us[0];
-    if (middle > before && middle > queue) return middle - (before > queue ? before : queue);
-    if (middle < before && middle < queue) return (before < queue ? before : queue) - middle;
-    return 0;
-}
-
-static void congestion_see_jitter(nn_congestion* congestion, uint32_t queue)
-{
-    uint64_t packet_us =
-        (uint64_t)congestion->datagram_bytes * CONGESTION_SECOND_US / (congestion_rate_max(congestion) + 1);
-    uint64_t between_us = packet_us * 2;
-    if (packet_us < CONGESTION_JITTER_SLOW_US || !congestion_rate_max(congestion)) {
-        between_us = nn_min_u64(between_us, CONGESTION_JITTER_BETWEEN_US);
-    }
-    uint64_t usual = CONGESTION_JITTER_NONE_US + between_us;
-    uint64_t turn = congestion->jitter_samples >= 2 ? congestion_turn(congestion, queue) : 0;
-    turn = turn > usual ? turn - usual : 0;
-    if (congestion->jitter_samples < CONGESTION_JITTER_SAMPLES) congestion->jitter_samples++;
-    uint64_t samples = congestion->jitter_samples;
-    if (turn < congestion->jitter_us) samples *= CONGESTION_JITTER_FADE;
-    congestion->jitter_us = (uint32_t)((congestion->jitter_us * (samples - 1) + turn) / samples);
-    congestion->seen_us[1] = congestion->seen_us[0];
-    congestion->seen_us[0] = queue;
-}
-
-/* Of what a sample shows above the base so much is jitter: where packets keep their order one that is late holds up those
- * behind it, so that the more are sent the fewer come as fast as the base. */
-static uint32_t congestion_jitter_of(const nn_congestion* congestion, uint32_t queue)
-{
-    uint64_t jitter = (uint64_t)congestion->jitter_us * CONGESTION_JITTER_TIMES;
-    return (uint32_t)nn_min_u64(queue, jitter);
-}
-
-/* ---- the base -- */
-
-/* Of packets of this size: the least seen of them and of larger ones. UINT32_MAX: none. */
-static uint32_t congestion_base_of(const nn_congestion* congestion, unsigned size)
-{
-    uint32_t base = UINT32_MAX;
-    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) {
-        for (unsigned j = size; j < NN_CONGESTION_BASE_SIZES; j++) {
-            if (congestion->base_us[i][j] < base) base = congestion->base_us[i][j];
-        }
-    }
-    return base;
-}
-
-static unsigned congestion_size_of(const nn_congestion* congestion, uint32_t bytes)
-{
-    unsigned size = (unsigned)((uint64_t)bytes * NN_CONGESTION_BASE_SIZES / (congestion->datagram_bytes + 1u));
-    return size < NN_CONGESTION_BASE_SIZES ? size : NN_CONGESTION_BASE_SIZES - 1;
-}
-
-static void congestion_forget_base(nn_congestion* congestion, unsigned slot)
-{
-    for (unsigned j = 0; j < NN_CONGESTION_BASE_SIZES; j++) congestion->base_us[slot][j] = UINT32_MAX;
-}
-
-/* Take a sample in; returns the queue that it shows. */
-static uint32_t congestion_see(nn_congestion* congestion, uint32_t rtt, uint32_t bytes, uint64_t now_us)
-{
-    if (now_us - congestion->base_slot_at_us >= NN_CONGESTION_BASE_SLOT_US) {
-        congestion->base_slot = (uint8_t)((congestion->base_slot + 1u) % NN_CONGESTION_BASE_SLOTS);
-        congestion->base_slot_at_us = now_us;
-        congestion_forget_base(congestion, congestion->base_slot);
-    }
-    unsigned size = congestion_size_of(congestion, bytes);
-    uint32_t known = congestion_base_of(congestion, size);
-    if (known != UINT32_MAX && rtt + CONGESTION_NEAR_US < known) congestion->base_seen_at_us = now_us;
-    uint32_t* least = &congestion->base_us[congestion->base_slot][size];
-    if (rtt < *least) *least = rtt;
-    uint32_t base = congestion_base_of(congestion, size);
-    uint32_t queue = rtt - base;
-    congestion_see_jitter(congestion, queue);
-    uint32_t jitter = congestion_jitter_of(congestion, queue);
-    queue -= jitter;
-    base += jitter;
-    if (congestion->round_samples < UINT8_MAX) congestion->round_samples++;
-    if (queue < congestion->round_queue_us) {
-        congestion->round_queue_us = queue;
-        congestion->round_base_us = base;
-    }
-    return queue;
-}
-
 /* ---- the window -- */
 
-static uint64_t congestion_window_min(const nn_congestion* congestion)
+NN_PRIVATE uint64_t nn_congestion_window_min(const nn_congestion* congestion)
 {
     uint64_t floor_bytes = (uint64_t)congestion->floor_rate * congestion->rtt_us / CONGESTION_SECOND_US;
     return nn_max_u64(floor_bytes, congestion->datagram_bytes / 8u + 1u);
@@ -9426,24 +9366,8 @@ static uint64_t congestion_window_min(const nn_congestion* congestion)
 
 static void congestion_set_window(nn_congestion* congestion, uint64_t bytes)
 {
-    bytes = nn_max_u64(bytes, congestion_window_min(congestion));
+    bytes = nn_max_u64(bytes, nn_congestion_window_min(congestion));
     congestion->window_bytes = nn_min_u64(bytes, NN_CONGESTION_WINDOW_BYTES_MAX);
-}
-
-/* The window that holds now: less of it while the queue drains; of a few packets none is left. */
-static uint64_t congestion_window_now(const nn_congestion* congestion, uint64_t now_us)
-{
-    uint64_t window = congestion->window_bytes;
-    if (now_us >= congestion->drain_until_us) return window;
-    if (window < (uint64_t)congestion->datagram_bytes * CONGESTION_FEW_PACKETS) return 1;
-    return nn_max_u64(window / 2, congestion_window_min(congestion));
-}
-
-/* A window of few packets leaves it to the pacer when the next one goes: one may overlap, and a lost one not stop all. */
-static bool congestion_is_paced(const nn_congestion* congestion, uint64_t now_us)
-{
-    return now_us >= congestion->drain_until_us && !congestion->slow_start &&
-           congestion->window_bytes < (uint64_t)congestion->datagram_bytes * CONGESTION_FEW_PACKETS;
 }
 
 NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_bytes_per_s, uint64_t now_us)
@@ -9462,7 +9386,7 @@ NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_byt
     congestion->loss_least_ppm[0] = congestion->loss_least_ppm[1] = NN_CONGESTION_LOSS_PPM_MAX + 1;
     congestion->step_packets = 1;
     congestion->slow_start = true;
-    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion_forget_base(congestion, i);
+    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) nn_congestion_forget_base(congestion, i);
 }
 
 NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t datagram_bytes)
@@ -9470,86 +9394,6 @@ NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t d
     NN_ASSERT(datagram_bytes > 0);
     congestion->datagram_bytes = congestion->limit.datagram_bytes = datagram_bytes;
     congestion_set_window(congestion, congestion->window_bytes);
-}
-
-/* ---- pace ---- */
-
-/* The smoothed one is slow to forget a queue that has gone. */
-static uint64_t congestion_rtt_us(const nn_congestion* congestion)
-{
-    uint64_t rtt = congestion->rtt_us;
-    if (congestion->round_rtt_us) rtt = nn_min_u64(rtt, congestion->round_rtt_us);
-    return nn_max_u64(rtt, CONGESTION_RTT_MIN_US);
-}
-
-NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion)
-{
-    uint64_t rtt = congestion_rtt_us(congestion);
-    uint64_t rate = congestion->window_bytes * CONGESTION_SECOND_US / rtt;
-    bool small = congestion->window_bytes < (uint64_t)congestion->datagram_bytes * CONGESTION_SMALL_PACKETS;
-    if (congestion->slow_start) {
-        rate *= 2;
-    } else if (!small) {
-        rate += rate / 4;
-    }
-    rate = nn_max_u64(rate, congestion->floor_rate);
-    return nn_min_u64(rate, CONGESTION_RATE_MAX);
-}
-
-/* The pacer keeps a few packets for later. More, up to NN_CONGESTION_BURST_US of them, come only at once, after a pause
- * between two calls (a game that updates once a frame), and run off again if they are not used: a sender that is called
- * often but held by its window must not save up a burst. */
-static void congestion_fill_pace(nn_congestion* congestion, uint64_t now_us)
-{
-    if (now_us <= congestion->pace_at_us) return;
-    uint64_t rate = nn_congestion_rate(congestion);
-    uint64_t packet = congestion->datagram_bytes;
-    uint64_t window = congestion->window_bytes;
-    int64_t keep = (int64_t)nn_min_u64(packet * CONGESTION_KEEP_PACKETS, window / 4 + 1);
-    uint64_t once = nn_max_u64(rate * NN_CONGESTION_BURST_US / CONGESTION_SECOND_US,
-                               nn_min_u64(packet * CONGESTION_BURST_PACKETS, window / 2 + 1));
-    once = nn_min_u64(once, nn_max_u64(window, packet));
-    int64_t earned = nn_bucket_earned(&congestion->pace_at_us, rate, now_us);
-    if (congestion->pace_bytes <= keep) {
-        congestion->pace_bytes += earned;
-        if (congestion->pace_bytes > (int64_t)once) congestion->pace_bytes = (int64_t)once;
-    } else {
-        congestion->pace_bytes = congestion->pace_bytes - earned > keep ? congestion->pace_bytes - earned : keep;
-    }
-}
-
-static void congestion_refill(nn_congestion* congestion, uint64_t now_us)
-{
-    congestion_fill_pace(congestion, now_us);
-    nn_limit_refill(&congestion->limit, now_us);
-}
-
-NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us)
-{
-    congestion_refill(congestion, now_us);
-    uint64_t room = congestion_window_now(congestion, now_us);
-    if (congestion_is_paced(congestion, now_us)) room += congestion->datagram_bytes;
-    int64_t budget = (int64_t)room - (int64_t)congestion->flight_bytes;
-    if (congestion->pace_bytes < budget) budget = congestion->pace_bytes;
-    if (congestion->limit.bytes_per_s != NN_CONGESTION_UNLIMITED && congestion->limit.bytes < budget) {
-        budget = congestion->limit.bytes;
-    }
-    if (budget <= 0) return 0;
-    return nn_max_size((size_t)budget, congestion->datagram_bytes);
-}
-
-NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us)
-{
-    congestion_refill(congestion, now_us);
-    uint64_t deadline =
-        nn_bucket_deadline_us(congestion->pace_bytes, congestion->pace_at_us, nn_congestion_rate(congestion));
-    deadline = nn_max_u64(deadline, nn_limit_deadline_us(&congestion->limit));
-    uint64_t paced = congestion_is_paced(congestion, now_us) ? congestion->datagram_bytes : 0;
-    if (congestion->flight_bytes >= congestion->window_bytes + paced) return NN_NEVER;
-    if (congestion->flight_bytes >= congestion_window_now(congestion, now_us) + paced) {
-        deadline = nn_max_u64(deadline, congestion->drain_until_us);
-    }
-    return deadline;
 }
 
 /* ---- what happened ---- */
@@ -9573,7 +9417,7 @@ NN_PRIVATE bool nn_congestion_is_used(const nn_congestion* congestion, uint64_t 
 
 NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us)
 {
-    congestion_fill_pace(congestion, now_us);
+    nn_congestion_fill_pace(congestion, now_us);
     nn_limit_sent(&congestion->limit, bytes, now_us);
     if (!in_flight) return; /* acknowledgements alone are not paced (RFC 9002 7.7): they must not hold up data */
     congestion_after_idle(congestion, now_us);
@@ -9679,7 +9523,7 @@ static uint64_t congestion_sqrt(uint64_t value)
 static uint64_t congestion_target_us(const nn_congestion* congestion)
 {
     uint64_t packet_us =
-        (uint64_t)congestion->datagram_bytes * CONGESTION_SECOND_US / (congestion_rate_max(congestion) + 1);
+        (uint64_t)congestion->datagram_bytes * CONGESTION_SECOND_US / (nn_congestion_rate_max(congestion) + 1);
     uint64_t least = nn_min_u64(NN_CONGESTION_QUEUE_LEAST_US + packet_us / 3, NN_CONGESTION_QUEUE_TARGET_US * 3 / 2);
     if (congestion->loss_ppm > NN_CONGESTION_LOSS_PPM_SOME) return least;
     uint64_t packets = (uint64_t)congestion->datagram_bytes * CONGESTION_TARGET_PACKETS;
@@ -9725,7 +9569,7 @@ static void congestion_watch_floor(nn_congestion* congestion)
         return;
     }
     if (++congestion->floor_rounds < CONGESTION_FLOOR_ROUNDS) return;
-    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion_forget_base(congestion, i);
+    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) nn_congestion_forget_base(congestion, i);
     congestion->floor_rounds = 0;
     congestion->slow_start = true;
     congestion->above_samples = 0;
@@ -9738,7 +9582,7 @@ static void congestion_shrink(nn_congestion* congestion, uint64_t base, uint64_t
     congestion_set_window(congestion, nn_max_u64(aim, window / 2));
     congestion->step_packets = 1;
     congestion->settle_rounds = 1;
-    if (congestion->window_bytes > congestion_window_min(congestion)) {
+    if (congestion->window_bytes > nn_congestion_window_min(congestion)) {
         congestion->floor_rounds = 0;
     } else {
         congestion_watch_floor(congestion);
@@ -9838,15 +9682,231 @@ NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us,
 {
     uint32_t rtt = (uint32_t)nn_min_u64(rtt_us, UINT32_MAX - 1);
     congestion->rtt_us = (uint32_t)nn_min_u64(smoothed_us, UINT32_MAX);
-    uint32_t queue = congestion_see(congestion, rtt, bytes, now_us);
+    uint32_t queue = nn_congestion_see(congestion, rtt, bytes, now_us);
     if (congestion->slow_start) congestion_slow_start_sample(congestion, queue, now_us);
-    uint64_t round_us = nn_max_u64(congestion_rtt_us(congestion), CONGESTION_ROUND_US_MIN);
+    uint64_t round_us = nn_max_u64(nn_congestion_rtt_us(congestion), CONGESTION_ROUND_US_MIN);
     bool few = congestion->jitter_us && congestion->round_samples < CONGESTION_ROUND_SAMPLES;
     if (now_us - congestion->round_at_us >= round_us * (few ? CONGESTION_ROUND_RTTS : 1)) {
         congestion_close_round(congestion, now_us);
     }
 }
 /* ---- end src/nn_congestion.c ------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_congestion_delay.c ----------------------------------------------------------------------------- */
+/* nn_congestion_delay - what samples of the round trip show: the base, the queue upon it, and jitter, which is none. */
+
+#define CONGESTION_NEAR_US 1500u /* a queue within this shows the base */
+#define CONGESTION_SECOND_US 1000000u
+#define CONGESTION_JITTER_NONE_US 1000u
+#define CONGESTION_JITTER_SLOW_US 25000u /* packets that take longer are seen by themselves */
+#define CONGESTION_JITTER_SAMPLES 16u
+#define CONGESTION_JITTER_FADE 8u
+#define CONGESTION_JITTER_TIMES 8u
+#define CONGESTION_JITTER_BETWEEN_US 16000u
+
+NN_PRIVATE uint64_t nn_congestion_rate_max(const nn_congestion* congestion)
+{
+    return nn_max_u64(congestion->rate_max[0], congestion->rate_max[1]);
+}
+
+/* ---- jitter -- */
+
+/* How far a sample stands out between its two neighbours, as a peak or a hollow. A queue rises and falls over many samples
+ * and shows next to nothing here, whoever fills it; but for the packets that stand between two of ours. */
+static uint32_t congestion_turn(const nn_congestion* congestion, uint32_t queue)
+{
+    uint32_t before = congestion->seen_us[1];
+    uint32_t middle = congestion->seen_us[0];
+    if (middle > before && middle > queue) return middle - (before > queue ? before : queue);
+    if (middle < before && middle < queue) return (before < queue ? before : queue) - middle;
+    return 0;
+}
+
+static void congestion_see_jitter(nn_congestion* congestion, uint32_t queue)
+{
+    uint64_t packet_us =
+        (uint64_t)congestion->datagram_bytes * CONGESTION_SECOND_US / (nn_congestion_rate_max(congestion) + 1);
+    uint64_t between_us = packet_us * 2;
+    if (packet_us < CONGESTION_JITTER_SLOW_US || !nn_congestion_rate_max(congestion)) {
+        between_us = nn_min_u64(between_us, CONGESTION_JITTER_BETWEEN_US);
+    }
+    uint64_t usual = CONGESTION_JITTER_NONE_US + between_us;
+    uint64_t turn = congestion->jitter_samples >= 2 ? congestion_turn(congestion, queue) : 0;
+    turn = turn > usual ? turn - usual : 0;
+    if (congestion->jitter_samples < CONGESTION_JITTER_SAMPLES) congestion->jitter_samples++;
+    uint64_t samples = congestion->jitter_samples;
+    if (turn < congestion->jitter_us) samples *= CONGESTION_JITTER_FADE;
+    congestion->jitter_us = (uint32_t)((congestion->jitter_us * (samples - 1) + turn) / samples);
+    congestion->seen_us[1] = congestion->seen_us[0];
+    congestion->seen_us[0] = queue;
+}
+
+/* Of what a sample shows above the base so much is jitter: where packets keep their order one that is late holds up those
+ * behind it, so that the more are sent the fewer come as fast as the base. */
+static uint32_t congestion_jitter_of(const nn_congestion* congestion, uint32_t queue)
+{
+    uint64_t jitter = (uint64_t)congestion->jitter_us * CONGESTION_JITTER_TIMES;
+    return (uint32_t)nn_min_u64(queue, jitter);
+}
+
+/* ---- the base -- */
+
+/* Of packets of this size: the least seen of them and of larger ones. UINT32_MAX: none. */
+NN_PRIVATE uint32_t nn_congestion_base(const nn_congestion* congestion, unsigned size)
+{
+    uint32_t base = UINT32_MAX;
+    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) {
+        for (unsigned j = size; j < NN_CONGESTION_BASE_SIZES; j++) {
+            if (congestion->base_us[i][j] < base) base = congestion->base_us[i][j];
+        }
+    }
+    return base;
+}
+
+static unsigned congestion_size_of(const nn_congestion* congestion, uint32_t bytes)
+{
+    unsigned size = (unsigned)((uint64_t)bytes * NN_CONGESTION_BASE_SIZES / (congestion->datagram_bytes + 1u));
+    return size < NN_CONGESTION_BASE_SIZES ? size : NN_CONGESTION_BASE_SIZES - 1;
+}
+
+NN_PRIVATE void nn_congestion_forget_base(nn_congestion* congestion, unsigned slot)
+{
+    for (unsigned j = 0; j < NN_CONGESTION_BASE_SIZES; j++) congestion->base_us[slot][j] = UINT32_MAX;
+}
+
+/* Take a sample in; returns the queue that it shows. */
+NN_PRIVATE uint32_t nn_congestion_see(nn_congestion* congestion, uint32_t rtt, uint32_t bytes, uint64_t now_us)
+{
+    if (now_us - congestion->base_slot_at_us >= NN_CONGESTION_BASE_SLOT_US) {
+        congestion->base_slot = (uint8_t)((congestion->base_slot + 1u) % NN_CONGESTION_BASE_SLOTS);
+        congestion->base_slot_at_us = now_us;
+        nn_congestion_forget_base(congestion, congestion->base_slot);
+    }
+    unsigned size = congestion_size_of(congestion, bytes);
+    uint32_t known = nn_congestion_base(congestion, size);
+    if (known != UINT32_MAX && rtt + CONGESTION_NEAR_US < known) congestion->base_seen_at_us = now_us;
+    uint32_t* least = &congestion->base_us[congestion->base_slot][size];
+    if (rtt < *least) *least = rtt;
+    uint32_t base = nn_congestion_base(congestion, size);
+    uint32_t queue = rtt - base;
+    congestion_see_jitter(congestion, queue);
+    uint32_t jitter = congestion_jitter_of(congestion, queue);
+    queue -= jitter;
+    base += jitter;
+    if (congestion->round_samples < UINT8_MAX) congestion->round_samples++;
+    if (queue < congestion->round_queue_us) {
+        congestion->round_queue_us = queue;
+        congestion->round_base_us = base;
+    }
+    return queue;
+}
+/* ---- end src/nn_congestion_delay.c ------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_congestion_pace.c ------------------------------------------------------------------------------ */
+/* nn_congestion_pace - what the window lets go now: spread over the round trip, within the bandwidth limit. */
+
+#define CONGESTION_RTT_MIN_US 20u
+#define CONGESTION_BURST_PACKETS 10u /* RFC 9002 7.7 */
+#define CONGESTION_KEEP_PACKETS 2u
+#define CONGESTION_FEW_PACKETS 4u
+#define CONGESTION_SMALL_PACKETS 8u /* windows below are paced exactly */
+#define CONGESTION_RATE_MAX UINT64_C(8000000000)
+#define CONGESTION_SECOND_US 1000000u
+
+/* The window that holds now: less of it while the queue drains; of a few packets none is left. */
+static uint64_t congestion_window_now(const nn_congestion* congestion, uint64_t now_us)
+{
+    uint64_t window = congestion->window_bytes;
+    if (now_us >= congestion->drain_until_us) return window;
+    if (window < (uint64_t)congestion->datagram_bytes * CONGESTION_FEW_PACKETS) return 1;
+    return nn_max_u64(window / 2, nn_congestion_window_min(congestion));
+}
+
+/* A window of few packets leaves it to the pacer when the next one goes: one may overlap, and a lost one not stop all. */
+static bool congestion_is_paced(const nn_congestion* congestion, uint64_t now_us)
+{
+    return now_us >= congestion->drain_until_us && !congestion->slow_start &&
+           congestion->window_bytes < (uint64_t)congestion->datagram_bytes * CONGESTION_FEW_PACKETS;
+}
+
+/* The smoothed one is slow to forget a queue that has gone. */
+NN_PRIVATE uint64_t nn_congestion_rtt_us(const nn_congestion* congestion)
+{
+    uint64_t rtt = congestion->rtt_us;
+    if (congestion->round_rtt_us) rtt = nn_min_u64(rtt, congestion->round_rtt_us);
+    return nn_max_u64(rtt, CONGESTION_RTT_MIN_US);
+}
+
+NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion)
+{
+    uint64_t rtt = nn_congestion_rtt_us(congestion);
+    uint64_t rate = congestion->window_bytes * CONGESTION_SECOND_US / rtt;
+    bool small = congestion->window_bytes < (uint64_t)congestion->datagram_bytes * CONGESTION_SMALL_PACKETS;
+    if (congestion->slow_start) {
+        rate *= 2;
+    } else if (!small) {
+        rate += rate / 4;
+    }
+    rate = nn_max_u64(rate, congestion->floor_rate);
+    return nn_min_u64(rate, CONGESTION_RATE_MAX);
+}
+
+/* The pacer keeps a few packets for later. More, up to NN_CONGESTION_BURST_US of them, come only at once, after a pause
+ * between two calls (a game that updates once a frame), and run off again if they are not used: a sender that is called
+ * often but held by its window must not save up a burst. */
+NN_PRIVATE void nn_congestion_fill_pace(nn_congestion* congestion, uint64_t now_us)
+{
+    if (now_us <= congestion->pace_at_us) return;
+    uint64_t rate = nn_congestion_rate(congestion);
+    uint64_t packet = congestion->datagram_bytes;
+    uint64_t window = congestion->window_bytes;
+    int64_t keep = (int64_t)nn_min_u64(packet * CONGESTION_KEEP_PACKETS, window / 4 + 1);
+    uint64_t once = nn_max_u64(rate * NN_CONGESTION_BURST_US / CONGESTION_SECOND_US,
+                               nn_min_u64(packet * CONGESTION_BURST_PACKETS, window / 2 + 1));
+    once = nn_min_u64(once, nn_max_u64(window, packet));
+    int64_t earned = nn_bucket_earned(&congestion->pace_at_us, rate, now_us);
+    if (congestion->pace_bytes <= keep) {
+        congestion->pace_bytes += earned;
+        if (congestion->pace_bytes > (int64_t)once) congestion->pace_bytes = (int64_t)once;
+    } else {
+        congestion->pace_bytes = congestion->pace_bytes - earned > keep ? congestion->pace_bytes - earned : keep;
+    }
+}
+
+static void congestion_refill(nn_congestion* congestion, uint64_t now_us)
+{
+    nn_congestion_fill_pace(congestion, now_us);
+    nn_limit_refill(&congestion->limit, now_us);
+}
+
+NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us)
+{
+    congestion_refill(congestion, now_us);
+    uint64_t room = congestion_window_now(congestion, now_us);
+    if (congestion_is_paced(congestion, now_us)) room += congestion->datagram_bytes;
+    int64_t budget = (int64_t)room - (int64_t)congestion->flight_bytes;
+    if (congestion->pace_bytes < budget) budget = congestion->pace_bytes;
+    if (congestion->limit.bytes_per_s != NN_CONGESTION_UNLIMITED && congestion->limit.bytes < budget) {
+        budget = congestion->limit.bytes;
+    }
+    if (budget <= 0) return 0;
+    return nn_max_size((size_t)budget, congestion->datagram_bytes);
+}
+
+NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us)
+{
+    congestion_refill(congestion, now_us);
+    uint64_t deadline =
+        nn_bucket_deadline_us(congestion->pace_bytes, congestion->pace_at_us, nn_congestion_rate(congestion));
+    deadline = nn_max_u64(deadline, nn_limit_deadline_us(&congestion->limit));
+    uint64_t paced = congestion_is_paced(congestion, now_us) ? congestion->datagram_bytes : 0;
+    if (congestion->flight_bytes >= congestion->window_bytes + paced) return NN_NEVER;
+    if (congestion->flight_bytes >= congestion_window_now(congestion, now_us) + paced) {
+        deadline = nn_max_u64(deadline, congestion->drain_until_us);
+    }
+    return deadline;
+}
+/* ---- end src/nn_congestion_pace.c -------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_recovery.h ------------------------------------------------------------------------------------- */
 /* nn_recovery - the sender's side of acknowledgement (RFC 9002): packets in flight, round trip, losses, probes.
@@ -10020,6 +10080,9 @@ NN_PRIVATE size_t nn_recovery_memory_bytes(const nn_recovery* recovery);
 
 #define RECOVERY_NONE UINT64_MAX
 #define RECOVERY_RTT_MAX_US 60000000u
+#define RECOVERY_DELAY_ROUGH_US 64000u /* an ACK's delay is told to a sixteenth */
+#define RECOVERY_DELAY_US_MAX 100000u
+#define RECOVERY_DELAY_FADE 64u
 #define RECOVERY_TIME_EIGHTHS_FIRST 9u /* RFC 9002 6.1.2 */
 #define RECOVERY_TIME_EIGHTHS_MAX 24u
 #define RECOVERY_SKIP_MIN \
@@ -10162,7 +10225,7 @@ static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint6
     uint32_t difference = adjusted > recovery->rtt_us ? adjusted - recovery->rtt_us : recovery->rtt_us - adjusted;
     recovery->rtt_variance_us = (3 * recovery->rtt_variance_us + difference) / 4;
     recovery->rtt_us = (uint32_t)((7 * (uint64_t)recovery->rtt_us + adjusted) / 8);
-    if (delay > recovery->peer_delay_us) { /* told too roughly to show a queue */
+    if (delay > RECOVERY_DELAY_ROUGH_US) { /* told too roughly to show a queue */
         recovery->congestion->rtt_us = recovery->rtt_us;
         return;
     }
@@ -10444,6 +10507,14 @@ static uint64_t recovery_settle(nn_recovery* recovery, const recovery_range* ran
     return newest_sent_at;
 }
 
+/* How long the peer takes: one that looks once a frame answers once a frame. */
+static void recovery_note_delay(nn_recovery* recovery, uint64_t delay_us)
+{
+    uint32_t told = (uint32_t)nn_min_u64(nn_max_u64(delay_us, NN_ACKS_DELAY_US_DEFAULT), RECOVERY_DELAY_US_MAX);
+    uint32_t known = recovery->peer_delay_us;
+    recovery->peer_delay_us = told >= known ? told : known - (known - told) / RECOVERY_DELAY_FADE;
+}
+
 NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader* reader, uint64_t now_us,
                                                nn_recovery_function acked, nn_recovery_function lost, void* user)
 {
@@ -10454,8 +10525,9 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
     uint32_t newest = recovery_find(recovery, largest);
     bool samples = ahead && newest < recovery->count && recovery_at(recovery, newest)->number == largest;
     uint32_t bytes = samples ? recovery_at(recovery, newest)->bytes : 0;
-    uint64_t delay_max_us =
-        samples && recovery_at(recovery, newest)->later ? NN_ACKS_LATER_US : recovery->peer_delay_us;
+    bool later = samples && recovery_at(recovery, newest)->later;
+    if (samples && !later) recovery_note_delay(recovery, ack.delay_us);
+    uint64_t delay_us = nn_min_u64(ack.delay_us, later ? NN_ACKS_LATER_US : RECOVERY_DELAY_US_MAX);
     uint64_t sent_at = 0;
     bool progress = false;
     recovery->large_came = false;
@@ -10470,7 +10542,7 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
     }
     nn_acks_peer_done(recovery->acks, largest);
     if (samples && sent_at && now_us >= sent_at) {
-        recovery_sample_rtt(recovery, now_us - sent_at, nn_min_u64(ack.delay_us, delay_max_us), bytes, now_us);
+        recovery_sample_rtt(recovery, now_us - sent_at, delay_us, bytes, now_us);
     }
     if (progress) recovery->probes = 0;
     recovery_detect(recovery, now_us, lost, user);
@@ -11580,13 +11652,14 @@ NN_PRIVATE void nn_writes_lost(nn_writes* writes, uint32_t frame)
 
 /* Bytes a second, counted over the last second. */
 typedef struct nn_rate {
-    uint32_t slot;  /* number of the newest slot: 1 + time / NN_RATE_SLOT_US; 0: nothing was ever added */
-    uint32_t first; /* that of the first add */
+    uint32_t slot; /* number of the newest slot: 1 + time / NN_RATE_SLOT_US; 0: nothing was ever added */
     uint32_t bytes[NN_RATE_SLOTS];
 } nn_rate;
 
 NN_PRIVATE void nn_rate_add(nn_rate* rate, size_t bytes, uint64_t now_us);
-NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t now_us);
+
+/* nn_rate_per_s - since_us: when counting began, not after the first add. */
+NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t since_us, uint64_t now_us);
 
 /* Fates of the last 256 packets. */
 typedef struct nn_loss {
@@ -11601,9 +11674,8 @@ NN_PRIVATE uint32_t nn_loss_ppm(const nn_loss* loss);
 
 /* Mean deviation of transit times (RFC 3550 6.4.1, A.8). */
 typedef struct nn_jitter {
-    int64_t transit_us;
-    uint32_t scaled_us; /* 16 x the estimate */
-    bool has_transit;
+    uint32_t transit_us; /* of the last packet, modulo 2^32: only differences count */
+    uint32_t scaled_us;  /* 16 x the estimate, plus 1; 0: no packet yet */
 } nn_jitter;
 
 /* nn_jitter_add - a packet with the peer's time of sending, any epoch. */
@@ -11636,14 +11708,14 @@ static void statistics_advance(nn_rate* rate, uint32_t slot)
 NN_PRIVATE void nn_rate_add(nn_rate* rate, size_t bytes, uint64_t now_us)
 {
     uint32_t slot = statistics_slot(now_us);
-    if (rate->slot == 0) rate->first = rate->slot = slot;
+    if (rate->slot == 0) rate->slot = slot;
     statistics_advance(rate, slot);
     uint32_t* at = &rate->bytes[rate->slot % NN_RATE_SLOTS];
     uint64_t sum = (uint64_t)*at + bytes;
     *at = (uint32_t)nn_min_u64(sum, UINT32_MAX);
 }
 
-NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t now_us)
+NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t since_us, uint64_t now_us)
 {
     if (rate->slot == 0) return 0;
     uint32_t slot = statistics_slot(now_us) > rate->slot ? statistics_slot(now_us) : rate->slot;
@@ -11653,7 +11725,7 @@ NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t now_us)
     }
     /* The newest slot is not over yet, and right after the beginning there is less than a second to look at. */
     uint32_t begin = slot > NN_RATE_SLOTS ? slot - (NN_RATE_SLOTS - 1) : 1;
-    if (begin < rate->first) begin = rate->first;
+    if (begin < statistics_slot(since_us)) begin = statistics_slot(since_us);
     uint64_t begin_us = (uint64_t)(begin - 1) * NN_RATE_SLOT_US;
     uint64_t span = now_us > begin_us ? now_us - begin_us : 0;
     return (uint32_t)nn_min_u64(sum * 1000000u / nn_max_u64(span, NN_RATE_SLOT_US), UINT32_MAX);
@@ -11684,20 +11756,21 @@ NN_PRIVATE uint32_t nn_loss_ppm(const nn_loss* loss)
 
 NN_PRIVATE void nn_jitter_add(nn_jitter* jitter, uint64_t sent_at_us, uint64_t received_at_us)
 {
-    int64_t transit = (int64_t)(received_at_us - sent_at_us); /* epochs differ: only differences count */
-    if (jitter->has_transit) {
-        uint64_t change = transit > jitter->transit_us ? (uint64_t)transit - (uint64_t)jitter->transit_us
-                                                       : (uint64_t)jitter->transit_us - (uint64_t)transit;
-        uint32_t difference = (uint32_t)nn_min_u64(change, UINT32_MAX / 32);
-        jitter->scaled_us += difference - ((jitter->scaled_us + 8) >> 4);
+    uint32_t transit = (uint32_t)(received_at_us - sent_at_us); /* epochs differ */
+    if (jitter->scaled_us) {
+        uint32_t later = transit - jitter->transit_us;
+        uint32_t change = later < UINT32_MAX / 2 ? later : 0u - later;
+        uint32_t scaled = jitter->scaled_us - 1;
+        jitter->scaled_us += (uint32_t)nn_min_u64(change, UINT32_MAX / 32) - ((scaled + 8) >> 4);
+    } else {
+        jitter->scaled_us = 1;
     }
     jitter->transit_us = transit;
-    jitter->has_transit = true;
 }
 
 NN_PRIVATE uint32_t nn_jitter_us(const nn_jitter* jitter)
 {
-    return jitter->scaled_us >> 4;
+    return jitter->scaled_us ? (jitter->scaled_us - 1) >> 4 : 0;
 }
 /* ---- end src/nn_statistics.c ------------------------------------------------------------------------------------- */
 
@@ -13752,6 +13825,7 @@ typedef struct nn_session_config {
     int channel_count;                      /* 1 .. NECPNET_CHANNELS_MAX */
     bool is_server;
     nn_receive_memory* receive_memory;
+    const nn_source* sources; /* NN_SOURCES of them, borrowed; NULL: none */
 } nn_session_config;
 
 typedef enum nn_session_event_type {
@@ -13783,16 +13857,17 @@ typedef struct nn_session {
     uint64_t writable;       /* bit a channel whose WRITABLE waits to be polled */
     uint64_t credit_due;     /* bit a channel whose CREDIT should be written */
     uint64_t received_dirty; /* bit a channel to name in the next RECEIVED */
-    bool control_ready, control_credit_due, control_received_dirty;
-    bool ordered;        /* the present carrier */
-    bool holds_reliable; /* since the carrier changed, until the peer's RECEIVED */
-    bool received_due;   /* RECEIVED must be written (carrier changed, or lost) */
-    bool peer_decompresses;
-    bool has_peer_windows;                     /* they are known: reliable messages may leave */
+    bool control_ready : 1;
+    bool control_credit_due : 1;
+    bool control_received_dirty : 1;
+    bool ordered : 1;        /* the present carrier */
+    bool holds_reliable : 1; /* since the carrier changed, until the peer's RECEIVED */
+    bool received_due : 1;   /* RECEIVED must be written (carrier changed, or lost) */
+    bool peer_decompresses : 1;
+    bool has_peer_windows : 1;                 /* they are known: reliable messages may leave */
     uint8_t next_channels[NN_SESSION_CLASSES]; /* of each class: where its round robin goes on */
     int32_t deficits[NN_SESSION_CLASSES];
-    const nn_source* sources;       /* NULL, or NN_SOURCES of them */
-    void* source_user;              /* of all */
+    void* source_user;              /* of all of the config's; NULL: they have nothing to say here */
     uint32_t* peer_windows;         /* NULL: the peer's windows are as ours; else channel_count entries */
     nn_copies* copies;              /* redundancy; NULL until used */
     uint64_t carrier_bytes_written; /* ordered: since the carrier began */
@@ -13825,8 +13900,8 @@ NN_PRIVATE necpnet_result nn_session_set_peer_window(nn_session* session, int ch
 /* nn_session_set_peer_decompresses - whether the peer's features have LZ4; false after init. */
 NN_PRIVATE void nn_session_set_peer_decompresses(nn_session* session, bool decompresses);
 
-/* nn_session_set_sources - NN_SOURCES of them, borrowed; NULL: none. */
-NN_PRIVATE void nn_session_set_sources(nn_session* session, const nn_source* sources, void* user);
+/* nn_session_set_sources - let the config's sources take turns for this user; NULL: not. */
+NN_PRIVATE void nn_session_set_sources(nn_session* session, void* user);
 
 /* nn_session_send - results as necpnet_client_send_with without ERR_NOT_CONNECTED; options may be NULL. */
 NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, const void* data, size_t bytes,
@@ -14134,9 +14209,8 @@ NN_PRIVATE void nn_session_set_peer_decompresses(nn_session* session, bool decom
     session->peer_decompresses = decompresses;
 }
 
-NN_PRIVATE void nn_session_set_sources(nn_session* session, const nn_source* sources, void* user)
+NN_PRIVATE void nn_session_set_sources(nn_session* session, void* user)
 {
-    session->sources = sources;
     session->source_user = user;
 }
 
@@ -14783,8 +14857,9 @@ typedef struct session_turns {
 
 static bool session_source_ready(const nn_session* session, nn_source_kind kind, uint64_t now_us)
 {
-    const nn_source* sources = session->sources;
-    return sources && sources[kind].ready && sources[kind].ready(session->source_user, now_us);
+    if (!session->source_user) return false;
+    const nn_source* source = &session->config->sources[kind];
+    return source->ready && source->ready(session->source_user, now_us);
 }
 
 /* Ordered: whether there is something to tell in time. RECEIVED frames alone are not, else two ends would never rest. */
@@ -14883,7 +14958,7 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
         size_t before = nn_writer_bytes(writer);
         turns->source[kind] = false;
         turns->classes &= ~(1u << class_at);
-        (void)session->sources[kind].write(session->source_user, writer, packet->contents, packet->now_us);
+        (void)session->config->sources[kind].write(session->source_user, writer, packet->contents, packet->now_us);
         NN_ASSERT(!writer->failed);
         size_t written = nn_writer_bytes(writer) - before;
         if (class_at == SESSION_CLASS_VOICE) session->silent_bytes += (uint32_t)written;
@@ -14989,7 +15064,7 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
     if (session->credit_due || session->control_credit_due) session_write_credits(session, writer, contents);
     packet.room = nn_writer_left(writer);
     bool copies = packet.copies && packet.copies->count > 0;
-    bool sources = session->sources != NULL;
+    bool sources = session->source_user != NULL;
     if (!copies && !sources && !session->control_ready && (session->ready & (session->ready - 1)) == 0) {
         if (session->ready) session_write_alone(session, &packet);
         NN_ASSERT(!writer->failed);
@@ -16971,11 +17046,11 @@ struct necpnet_web_connection {
     nn_tls* tls;
     nn_web_extra* extra; /* NULL: nothing of it */
     nn_deadline deadline;
+    uint32_t unstarted_ms; /* a wait that was asked for outside of update; it starts at the next. 0: none */
     uint64_t heard_us;
     necpnet_address address;
     nn_websocket websocket;
-    uint32_t unstarted_ms; /* a wait that was asked for outside of update; it starts at the next. 0: none */
-    int16_t reason;        /* necpnet_result, once ending */
+    int16_t reason; /* necpnet_result, once ending */
     uint16_t close_code;
     uint8_t state;
     bool is_server : 1;
@@ -19124,6 +19199,11 @@ NECPNET_API void* necpnet_web_get_user_data(const necpnet_web_connection* connec
     return connection ? connection->user_data : NULL;
 }
 
+NECPNET_API void necpnet_web_set_address(necpnet_web_connection* connection, const necpnet_address* address)
+{
+    if (connection && address) connection->address = *address;
+}
+
 NECPNET_API necpnet_address necpnet_web_get_address(const necpnet_web_connection* connection)
 {
     necpnet_address none;
@@ -19141,9 +19221,10 @@ NECPNET_API const char* necpnet_web_get_subprotocol(const necpnet_web_connection
 
 /* ---- a web that stands alone ------------------------------------------------------------------------------------ */
 
-static void web_alone_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void web_alone_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes,
+                                  uint32_t waited_us)
 {
-    (void)user, (void)from, (void)data, (void)bytes;
+    (void)user, (void)from, (void)data, (void)bytes, (void)waited_us;
 }
 
 static void* web_alone_on_accept(void* user, necpnet_stream* stream, const necpnet_address* from)
@@ -19293,7 +19374,7 @@ NECPNET_API int necpnet_web_get_port(const necpnet_web* web)
 
 /* One code. Storage of the arrays is the owner's: symbol_count entries each. */
 typedef struct nn_huffman {
-    uint16_t* codes; /* of each symbol, its bits in the order of writing, the first one lowest */
+    uint32_t* codes; /* of each symbol, its bits in the order of writing, the first one lowest; above 16, how many */
     uint8_t* bits;   /* of each symbol */
     uint8_t* sorted; /* symbols in the order of their codes */
     uint16_t first[NN_HUFFMAN_BITS_MAX + 2]; /* by length: the first code, and how many there are */
@@ -19311,7 +19392,8 @@ NN_PRIVATE void nn_huffman_lengths(const uint64_t* weights, unsigned count, uint
 
 NN_INLINE void nn_huffman_write(const nn_huffman* huffman, nn_bit_writer* writer, unsigned symbol)
 {
-    nn_bits_write(writer, huffman->codes[symbol], huffman->bits[symbol]);
+    uint32_t code = huffman->codes[symbol];
+    nn_bits_write(writer, code, code >> 16);
 }
 
 /* nn_huffman_read - the next symbol; 0 with the reader failed when the bits end. */
@@ -19339,7 +19421,7 @@ NN_PRIVATE bool nn_huffman_build(nn_huffman* huffman)
             if (huffman->bits[i] != length) continue;
             uint32_t reversed = 0;
             for (unsigned j = 0; j < length; j++) reversed |= (code >> j & 1u) << (length - 1 - j);
-            huffman->codes[i] = (uint16_t)reversed;
+            huffman->codes[i] = reversed | (uint32_t)length << 16;
             huffman->sorted[place++] = (uint8_t)i;
             code++;
         }
@@ -19397,10 +19479,13 @@ NN_PRIVATE unsigned nn_huffman_read(const nn_huffman* huffman, nn_bit_reader* re
 {
     uint32_t code = 0;
     unsigned passed = 0;
-    for (unsigned length = 1; length <= NN_HUFFMAN_BITS_MAX; length++) {
-        code = code << 1 | (uint32_t)nn_bits_read(reader, 1);
-        if (reader->failed) return 0;
+    unsigned most = (unsigned)nn_min_size(NN_HUFFMAN_BITS_MAX, reader->bit_count - reader->bit_at);
+    uint64_t ahead = nn_bits_peek(reader, most);
+    for (unsigned length = 1; length <= most; length++) {
+        code = code << 1 | (uint32_t)(ahead & 1);
+        ahead >>= 1;
         if (code - huffman->first[length] < huffman->count[length]) {
+            reader->bit_at += length;
             return huffman->sorted[passed + code - huffman->first[length]];
         }
         passed += huffman->count[length];
@@ -19462,7 +19547,7 @@ typedef struct nn_tables {
     nn_huffman groups[NN_GROUP_CLASSES];
     nn_huffman events[NN_EVENT_TABLES];
     uint8_t event_table[NN_EVENTS_MAX + 1][1296]; /* by number of events and their levels, falling, to base 6 */
-    uint16_t codes[NN_CLASS_COUNT * NN_SIZE_SYMBOLS + NN_GROUP_CLASSES * NN_GROUP_SYMBOLS + NN_EVENT_SYMBOLS];
+    uint32_t codes[NN_CLASS_COUNT * NN_SIZE_SYMBOLS + NN_GROUP_CLASSES * NN_GROUP_SYMBOLS + NN_EVENT_SYMBOLS];
     uint8_t bits[NN_CLASS_COUNT * NN_SIZE_SYMBOLS + NN_GROUP_CLASSES * NN_GROUP_SYMBOLS + NN_EVENT_SYMBOLS];
     uint8_t sorted[NN_CLASS_COUNT * NN_SIZE_SYMBOLS + NN_GROUP_CLASSES * NN_GROUP_SYMBOLS + NN_EVENT_SYMBOLS];
 } nn_tables;
@@ -19871,8 +19956,18 @@ NN_PRIVATE size_t nn_encoder_end(nn_encoder* encoder);
 /* nn_decoder_left - whether more than the padding of the last byte has not been read. */
 NN_PRIVATE bool nn_decoder_left(const nn_decoder* decoder);
 
-/* nn_put_bits, nn_get_bits - plain bits, 0 .. 64. */
-NN_PRIVATE void nn_put_bits(nn_encoder* encoder, uint64_t value, unsigned bits);
+/* nn_put_bits, nn_get_bits - plain bits, 0 .. 64. nn_put_thin_bits - with thin. */
+NN_PRIVATE void nn_put_thin_bits(nn_encoder* encoder, uint64_t value, unsigned bits);
+
+NN_INLINE void nn_put_bits(nn_encoder* encoder, uint64_t value, unsigned bits)
+{
+    if (encoder->thin) {
+        nn_put_thin_bits(encoder, value, bits);
+    } else {
+        nn_bits_write(&encoder->bits, value, bits);
+    }
+}
+
 NN_PRIVATE uint64_t nn_get_bits(nn_decoder* decoder, unsigned bits);
 
 /* nn_put_golomb, nn_get_golomb - Exp-Golomb code of an order: value + 2^order in binary, behind a 0 for each bit that it is
@@ -20105,12 +20200,8 @@ NN_PRIVATE bool nn_decoder_left(const nn_decoder* decoder)
     return decoder->thin->at < decoder->bits.bit_count / 8;
 }
 
-NN_PRIVATE void nn_put_bits(nn_encoder* encoder, uint64_t value, unsigned bits)
+NN_PRIVATE void nn_put_thin_bits(nn_encoder* encoder, uint64_t value, unsigned bits)
 {
-    if (!encoder->thin) {
-        nn_bits_write(&encoder->bits, value, bits);
-        return;
-    }
     for (unsigned i = 0; i < bits; i++) coder_encode(encoder, CODER_HALF, value >> i & 1);
 }
 
@@ -20125,11 +20216,8 @@ NN_PRIVATE uint64_t nn_get_bits(nn_decoder* decoder, unsigned bits)
 /* A symbol of a Huffman code, also among the bits of the arithmetic coder. */
 static void coder_put_symbol(nn_encoder* encoder, const nn_huffman* huffman, unsigned symbol)
 {
-    if (!encoder->thin) {
-        nn_huffman_write(huffman, &encoder->bits, symbol);
-    } else {
-        nn_put_bits(encoder, huffman->codes[symbol], huffman->bits[symbol]);
-    }
+    uint32_t code = huffman->codes[symbol];
+    nn_put_bits(encoder, code, code >> 16);
 }
 
 static unsigned coder_get_symbol(nn_decoder* decoder, const nn_huffman* huffman)
@@ -20181,23 +20269,31 @@ typedef struct coder_pack {
     const nn_huffman* huffman;
 } coder_pack;
 
+static void coder_order(unsigned* a, unsigned* b)
+{
+    unsigned larger = *a > *b ? *a : *b;
+    *b = *a > *b ? *b : *a;
+    *a = larger;
+}
+
 static void coder_pack_events(const nn_tables* tables, const nn_event_list* events, coder_pack* pack)
 {
+    unsigned order[NN_EVENTS_MAX] = {0, 0, 0, 0}; /* level plus 1, then the event, the first one largest */
     unsigned key = 0;
-    unsigned digit = 1;
     pack->count = 0;
     while (pack->next < events->count && pack->count < NN_EVENTS_MAX) {
         unsigned event = pack->next++;
-        uint8_t level = tables->event_levels[events->contexts[event]];
-        if (level == NN_EVENT_NONE) continue;
-        unsigned place = pack->count++;
-        for (; place > 0 && tables->event_levels[events->contexts[pack->places[place - 1]]] < level; place--) {
-            pack->places[place] = pack->places[place - 1];
-        }
-        pack->places[place] = event;
+        unsigned level = tables->event_levels[events->contexts[event]];
+        if (level != NN_EVENT_NONE) order[pack->count++] = (level + 1) << 8 | (NN_EVENTS_RECORD_MAX - event);
     }
-    for (unsigned i = 0; i < pack->count; i++, digit *= NN_EVENT_LEVELS) {
-        key += tables->event_levels[events->contexts[pack->places[i]]] * digit;
+    coder_order(&order[0], &order[1]);
+    coder_order(&order[2], &order[3]);
+    coder_order(&order[0], &order[2]);
+    coder_order(&order[1], &order[3]);
+    coder_order(&order[1], &order[2]);
+    for (unsigned i = pack->count; i-- > 0;) {
+        key = key * NN_EVENT_LEVELS + (order[i] >> 8) - 1;
+        pack->places[i] = NN_EVENTS_RECORD_MAX - (order[i] & 0xff);
     }
     pack->huffman = &tables->events[tables->event_table[pack->count][key]];
 }
@@ -20251,28 +20347,42 @@ static unsigned coder_size_symbol(uint64_t size, unsigned* out_bits)
     return 8 + (top - 3) * 2 + (unsigned)(size >> (top - 1) & 1);
 }
 
+/* A size's symbol as six bits, the upper ones first, each with a probability of its own. */
+static void coder_put_tree(nn_encoder* encoder, unsigned class_index, unsigned symbol)
+{
+    unsigned node = 1;
+    for (unsigned i = 6; i-- > 0;) {
+        unsigned bit = symbol >> i & 1;
+        coder_put(encoder, NN_CONTEXT_SIZE + class_index * 64 + node, bit);
+        node = node * 2 + bit;
+    }
+}
+
 NN_PRIVATE void nn_put_size(nn_encoder* encoder, unsigned class_index, unsigned shift, uint64_t size)
 {
     unsigned bits;
     uint64_t high = size >> shift;
+    uint64_t low = size & ((UINT64_C(1) << shift) - 1);
     unsigned symbol = coder_size_symbol(high, &bits);
     NN_CODER_COUNT(0, class_index, symbol);
-    if (nn_encoder_adapts(encoder)) {
-        unsigned node = 1;
-        for (unsigned i = 6; i-- > 0;) {
-            unsigned bit = symbol >> i & 1;
-            coder_put(encoder, NN_CONTEXT_SIZE + class_index * 64 + node, bit);
-            node = node * 2 + bit;
-        }
-    } else {
-        coder_put_symbol(encoder, &encoder->tables->sizes[class_index], symbol);
-    }
     if (symbol == NN_SIZE_ESCAPE) {
+        if (nn_encoder_adapts(encoder)) {
+            coder_put_tree(encoder, class_index, symbol);
+        } else {
+            coder_put_symbol(encoder, &encoder->tables->sizes[class_index], symbol);
+        }
         nn_put_golomb(encoder, high - NN_SIZE_ESCAPE_FROM, 19);
-    } else {
-        nn_put_bits(encoder, high & ((UINT64_C(1) << bits) - 1), bits);
+        nn_put_bits(encoder, low, shift);
+        return;
     }
-    nn_put_bits(encoder, size & ((UINT64_C(1) << shift) - 1), shift);
+    uint64_t rest = (high & ((UINT64_C(1) << bits) - 1)) | low << bits; /* of 17 + 17 bits at most */
+    if (nn_encoder_adapts(encoder)) {
+        coder_put_tree(encoder, class_index, symbol);
+        nn_put_bits(encoder, rest, bits + shift);
+        return;
+    }
+    uint32_t code = encoder->tables->sizes[class_index].codes[symbol];
+    nn_put_bits(encoder, (code & 0xffff) | rest << (code >> 16), (code >> 16) + bits + shift);
 }
 
 NN_PRIVATE uint64_t nn_get_size(nn_decoder* decoder, unsigned class_index, unsigned shift)
@@ -20383,9 +20493,10 @@ typedef struct nn_type_plan {
     const nn_field_plan* fields;
     uint16_t field_count;
     uint16_t row_words;
-    uint16_t blend_count; /* floating components that are interpolated: FLOAT, VEC2, VEC3, ANGLE */
+    uint16_t blend_count; /* floating components that are interpolated: see nn_blend */
     bool restricted;      /* has OWNER_ONLY or NOT_OWNER fields */
     uint8_t rate_count;
+    uint64_t visible[2];               /* bits of its fields that a client sees; of what it owns */
     uint16_t parent;                   /* word of the PARENT field plus 1; 0: none */
     uint16_t rates[NECPNET_RATES_MAX]; /* of its fields: Hz; 0: SLOW */
     int16_t own;                       /* index of the type in the reader's schema; of a map: -1 if it has none */
@@ -20450,6 +20561,39 @@ NN_INLINE uint32_t nn_schema_align(uint32_t at, uint32_t bytes)
 /* nn_schema_index - a type's number by its id, or -1. */
 NN_PRIVATE int nn_schema_index(const necpnet_schema* schema, uint16_t type_id);
 
+/* nn_field_is_float - its values are floats or doubles. */
+NN_INLINE bool nn_field_is_float(const necpnet_field* field)
+{
+    return field->kind == NECPNET_FIELD_FLOAT || field->kind == NECPNET_FIELD_VEC2 ||
+           field->kind == NECPNET_FIELD_VEC3 || field->kind == NECPNET_FIELD_QUAT || field->kind == NECPNET_FIELD_ANGLE;
+}
+
+/* nn_field_is_text - a text or bytes. */
+NN_INLINE bool nn_field_is_text(const necpnet_field* field)
+{
+    return field->kind == NECPNET_FIELD_STRING || field->kind == NECPNET_FIELD_BYTES;
+}
+
+/* nn_schema_measure - of a whole state, as nn_row_write makes it, and of its row. */
+NN_PRIVATE void nn_schema_measure(const necpnet_entity_type* type, uint32_t* out_bits, uint32_t* out_words);
+
+/* nn_schema_check_type - whether the type at index can work beside those before it; the log says why not. */
+NN_PRIVATE bool nn_schema_check_type(const necpnet_logger* logger, const necpnet_entity_type* types, int index);
+
+/* nn_blend_components - how many numbers of a field are interpolated as they are shown; 0 for one that changes at once. */
+NN_INLINE unsigned nn_blend_components(const necpnet_field* field)
+{
+    if (!(field->flags & NECPNET_FIELD_INTERPOLATE)) return 0;
+    switch (field->kind) {
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_ANGLE: return 1;
+    case NECPNET_FIELD_VEC2: return 2;
+    case NECPNET_FIELD_VEC3: return 3;
+    case NECPNET_FIELD_QUAT: return 4;
+    default: return 0;
+    }
+}
+
 /* nn_field_visible - whether a client sees a field of an entity that it owns or not. */
 NN_INLINE bool nn_field_visible(const nn_field_plan* plan, bool owner)
 {
@@ -20460,66 +20604,14 @@ NN_INLINE bool nn_field_visible(const nn_field_plan* plan, bool owner)
 /* ---- end src/nn_schema.h ----------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_schema.c --------------------------------------------------------------------------------------- */
-/* nn_schema - refuse what cannot work, naming type and field; lay out rows; hash the wire form. */
+/* nn_schema - lay out rows, hash the wire form. What is refused is in nn_schema_check.c. */
 
 
-#define SCHEMA_INTEGER_MAX 9007199254740992.0 /* 2^53: doubles hold every integer up to it */
 #define SCHEMA_TURN 6.283185307179586
 #define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
-#define SCHEMA_FLOAT_MAX 3.402823466e38     /* FLT_MAX, rounded down */
-#define SCHEMA_FLAGS_ALL (1023u | NECPNET_FIELD_PARENT | NECPNET_FIELD_RATE(0xffff))
 #define SCHEMA_FLAGS_HASHED \
     (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED | \
      NECPNET_FIELD_SERVER)
-
-/* For the texts of refusals. */
-typedef struct schema_check {
-    const necpnet_logger* logger;
-    const necpnet_entity_type* type;
-    const necpnet_field* field;
-} schema_check;
-
-static const char* schema_name(const char* name)
-{
-    return name ? name : "(no name)";
-}
-
-static bool schema_refuse(const schema_check* check, const char* text)
-{
-    if (check->field) {
-        nn_log_write(check->logger, NECPNET_LOG_ERROR, "schema: type %s (%u), field %s (%u): %s",
-                     schema_name(check->type->name), check->type->id, schema_name(check->field->name), check->field->id,
-                     text);
-    } else {
-        nn_log_write(check->logger, NECPNET_LOG_ERROR, "schema: type %s (%u): %s", schema_name(check->type->name),
-                     check->type->id, text);
-    }
-    return false;
-}
-
-static bool schema_name_fits(const char* name)
-{
-    if (!name) return false;
-    size_t bytes = 0;
-    while (bytes <= NECPNET_NAME_BYTES_MAX && name[bytes]) bytes++;
-    return bytes >= 1 && bytes <= NECPNET_NAME_BYTES_MAX;
-}
-
-static bool schema_is_finite(double value)
-{
-    return value - value == 0.0;
-}
-
-static bool schema_is_float_kind(uint8_t kind)
-{
-    return kind == NECPNET_FIELD_FLOAT || kind == NECPNET_FIELD_VEC2 || kind == NECPNET_FIELD_VEC3 ||
-           kind == NECPNET_FIELD_QUAT || kind == NECPNET_FIELD_ANGLE;
-}
-
-static bool schema_is_text(uint8_t kind)
-{
-    return kind == NECPNET_FIELD_STRING || kind == NECPNET_FIELD_BYTES;
-}
 
 NN_PRIVATE uint32_t nn_field_value_bytes(const necpnet_field* field)
 {
@@ -20534,7 +20626,7 @@ NN_PRIVATE uint32_t nn_field_value_bytes(const necpnet_field* field)
 
 NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field)
 {
-    bool many = schema_is_text(field->kind) || (field->flags & NECPNET_FIELD_ARRAY);
+    bool many = nn_field_is_text(field) || (field->flags & NECPNET_FIELD_ARRAY);
     return many ? nn_field_value_bytes(field) * field->count : nn_field_value_bytes(field);
 }
 
@@ -20597,7 +20689,7 @@ static void schema_plan_field(nn_field_plan* plan, nn_field_plan* element, const
     schema_plan_value(plan, field);
     plan->word = word;
     bool array = (field->flags & NECPNET_FIELD_ARRAY) != 0;
-    if (!array && !schema_is_text(field->kind)) return;
+    if (!array && !nn_field_is_text(field)) return;
     plan->has_length = field->kind == NECPNET_FIELD_STRING || (field->flags & NECPNET_FIELD_BOUNDED);
     plan->bits = (uint8_t)nn_bits_for(plan->has_length ? nn_field_length_max(field) : field->count - 1);
     plan->words = (uint16_t)((field->count + 3) / 4 + plan->has_length);
@@ -20610,213 +20702,6 @@ static void schema_plan_field(nn_field_plan* plan, nn_field_plan* element, const
     plan->words = (uint16_t)(field->count * element->words + plan->has_length);
 }
 
-/* ---- checks */
-
-static bool schema_check_integer(const schema_check* check)
-{
-    const necpnet_field* field = check->field;
-    unsigned bits = field->storage_bytes * 8u;
-    if (field->min < -SCHEMA_INTEGER_MAX || field->max > SCHEMA_INTEGER_MAX) {
-        return schema_refuse(check, "min and max must lie within 2^53");
-    }
-    if ((double)(int64_t)field->min != field->min || (double)(int64_t)field->max != field->max) {
-        return schema_refuse(check, "min and max of an integer must be whole numbers");
-    }
-    if (field->kind == NECPNET_FIELD_ENUM && field->min != 0) return schema_refuse(check, "min of an enum must be 0");
-    bool is_signed = (field->flags & NECPNET_FIELD_SIGNED) != 0;
-    if (!is_signed && field->min < 0) {
-        return schema_refuse(check, "min is negative but the storage is unsigned; add NECPNET_FIELD_SIGNED");
-    }
-    if (bits < 64) {
-        double most = (double)((UINT64_C(1) << (is_signed ? bits - 1 : bits)) - 1);
-        if (field->max > most || field->min < -most - 1) return schema_refuse(check, "the range exceeds the storage");
-    }
-    return true;
-}
-
-static bool schema_check_range(const schema_check* check)
-{
-    const necpnet_field* field = check->field;
-    if (!schema_is_finite(field->min) || !schema_is_finite(field->max) || !schema_is_finite(field->step)) {
-        return schema_refuse(check, "min, max and step must be finite numbers");
-    }
-    switch (field->kind) {
-    case NECPNET_FIELD_INTEGER:
-    case NECPNET_FIELD_ENUM:
-        if (!(field->max > field->min)) return schema_refuse(check, "max must be greater than min");
-        return schema_check_integer(check);
-    case NECPNET_FIELD_FLOAT:
-    case NECPNET_FIELD_VEC2:
-    case NECPNET_FIELD_VEC3:
-        if (!(field->max > field->min)) return schema_refuse(check, "max must be greater than min");
-        if (!(field->step > 0)) return schema_refuse(check, "step must be greater than 0");
-        if (field->storage_bytes == 4 && (field->max > SCHEMA_FLOAT_MAX || field->min < -SCHEMA_FLOAT_MAX)) {
-            return schema_refuse(check, "the range exceeds the storage");
-        }
-        if ((field->max - field->min) / field->step > (double)NN_FIELD_RANGE_MAX) {
-            return schema_refuse(check, "more than 2^32 - 2 steps from min to max; take a larger step");
-        }
-        if ((field->max - field->min) / field->step < 1) return schema_refuse(check, "step is larger than the range");
-        return true;
-    case NECPNET_FIELD_QUAT:
-        if (!(field->step >= 0.0001 && field->step <= 0.1)) return schema_refuse(check, "step must be 0.0001 .. 0.1");
-        return true;
-    case NECPNET_FIELD_ANGLE:
-        if (!(field->step >= 0.000001 && field->step <= 1.0)) return schema_refuse(check, "step must be 0.000001 .. 1");
-        return true;
-    default: return true;
-    }
-}
-
-/* Whether bytes from offset on lie in the struct. */
-static bool schema_lies_within(const necpnet_entity_type* type, uint32_t offset, uint32_t bytes)
-{
-    return offset <= type->struct_bytes && bytes <= type->struct_bytes - offset;
-}
-
-static bool schema_check_length(const schema_check* check)
-{
-    const necpnet_field* field = check->field;
-    if (!(field->flags & NECPNET_FIELD_BOUNDED)) {
-        return (!field->length_offset && !field->length_bytes) ||
-               schema_refuse(check, "it has a length member and is not BOUNDED");
-    }
-    if (!(field->flags & NECPNET_FIELD_ARRAY) && field->kind != NECPNET_FIELD_BYTES) {
-        return schema_refuse(check, "only an ARRAY or BYTES can be BOUNDED");
-    }
-    if (field->length_bytes != 1 && field->length_bytes != 2 && field->length_bytes != 4) {
-        return schema_refuse(check, "the length member must be an unsigned integer of 1, 2 or 4 bytes");
-    }
-    if (!schema_lies_within(check->type, field->length_offset, field->length_bytes)) {
-        return schema_refuse(check, "its length member lies beyond the end of the struct");
-    }
-    return true;
-}
-
-static bool schema_check_count(const schema_check* check)
-{
-    const necpnet_field* field = check->field;
-    bool array = (field->flags & NECPNET_FIELD_ARRAY) != 0;
-    if (array && schema_is_text(field->kind)) {
-        return schema_refuse(check, "strings and bytes cannot be the values of an ARRAY");
-    }
-    if (array && (field->flags & (NECPNET_FIELD_INTERPOLATE | NECPNET_FIELD_POSITION))) {
-        return schema_refuse(check, "an ARRAY cannot be interpolated, nor be the POSITION");
-    }
-    if (field->kind == NECPNET_FIELD_STRING && (field->count < 2 || field->count > NECPNET_FIELD_COUNT_MAX)) {
-        return schema_refuse(check, "count of a string must be 2 .. 255 (its NUL is counted)");
-    }
-    if (field->kind == NECPNET_FIELD_BYTES && (field->count < 1 || field->count > NECPNET_FIELD_COUNT_MAX)) {
-        return schema_refuse(check, "count of bytes must be 1 .. 255");
-    }
-    if (array && (field->count < 1 || field->count > NECPNET_FIELD_COUNT_MAX)) {
-        return schema_refuse(check, "count of an ARRAY must be 1 .. 255");
-    }
-    if (!array && !schema_is_text(field->kind) && field->count != 1) {
-        return schema_refuse(check, "count must be 1, or the field an ARRAY");
-    }
-    if (!schema_lies_within(check->type, field->offset, nn_field_bytes(field))) {
-        return schema_refuse(check, "it lies beyond the end of the struct");
-    }
-    return schema_check_length(check);
-}
-
-static bool schema_check_storage(const schema_check* check)
-{
-    const necpnet_field* field = check->field;
-    unsigned bytes = field->storage_bytes;
-    bool fits = false;
-    switch (field->kind) {
-    case NECPNET_FIELD_BOOL: fits = bytes == sizeof(bool); break;
-    case NECPNET_FIELD_INTEGER:
-    case NECPNET_FIELD_ENUM: fits = bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8; break;
-    case NECPNET_FIELD_ENTITY: fits = bytes == 4; break;
-    case NECPNET_FIELD_STRING:
-    case NECPNET_FIELD_BYTES: fits = bytes == 1; break;
-    default: fits = bytes == 4 || bytes == 8; break;
-    }
-    if (!fits) return schema_refuse(check, "storage_bytes does not fit the kind; is the struct's member of that type?");
-    return schema_check_count(check);
-}
-
-static bool schema_meet(uint32_t a, uint32_t a_bytes, uint32_t b, uint32_t b_bytes)
-{
-    return a_bytes && b_bytes && a < b + b_bytes && b < a + a_bytes;
-}
-
-/* A field is its values, and its length member if it has one. */
-static bool schema_overlap(const necpnet_field* a, const necpnet_field* b)
-{
-    uint32_t a_bytes = nn_field_bytes(a);
-    uint32_t b_bytes = nn_field_bytes(b);
-    return schema_meet(a->offset, a_bytes, b->offset, b_bytes) ||
-           schema_meet(a->length_offset, a->length_bytes, b->offset, b_bytes) ||
-           schema_meet(a->offset, a_bytes, b->length_offset, b->length_bytes) ||
-           schema_meet(a->length_offset, a->length_bytes, b->length_offset, b->length_bytes);
-}
-
-/* The rates of a type's fields up to this one. */
-static int schema_count_rates(const necpnet_entity_type* type, int index)
-{
-    int count = 0;
-    for (int i = 0; i <= index; i++) {
-        uint32_t rate = type->fields[i].flags & (NECPNET_FIELD_RATE(0xffff) | NECPNET_FIELD_SLOW);
-        bool is_new = rate != 0;
-        for (int j = 0; j < i && is_new; j++) {
-            is_new = (type->fields[j].flags & (NECPNET_FIELD_RATE(0xffff) | NECPNET_FIELD_SLOW)) != rate;
-        }
-        count += is_new;
-    }
-    return count;
-}
-
-static bool schema_check_field(const schema_check* check, int index)
-{
-    const necpnet_field* field = check->field;
-    if (!schema_name_fits(field->name)) return schema_refuse(check, "the name must have 1 .. 63 bytes");
-    if (field->id == 0) return schema_refuse(check, "the id must be 1 .. 65,535");
-    if (field->kind > NECPNET_FIELD_BYTES) return schema_refuse(check, "unknown kind");
-    if (field->flags & ~SCHEMA_FLAGS_ALL) return schema_refuse(check, "unknown flag");
-    if ((field->flags & NECPNET_FIELD_OWNER_ONLY) && (field->flags & NECPNET_FIELD_NOT_OWNER)) {
-        return schema_refuse(check, "OWNER_ONLY and NOT_OWNER together: nobody would get it");
-    }
-    if (nn_field_rate(field) > NN_FIELD_RATE_MAX) return schema_refuse(check, "the rate must be 1 .. 1,000 Hz");
-    if (nn_field_rate(field) && (field->flags & NECPNET_FIELD_SLOW)) {
-        return schema_refuse(check, "SLOW and a rate together: one of them");
-    }
-    if (schema_count_rates(check->type, index) > NECPNET_RATES_MAX) {
-        return schema_refuse(check, "the fields of a type have at most 8 rates");
-    }
-    if ((field->flags & NECPNET_FIELD_INTERPOLATE) && field->kind != NECPNET_FIELD_INTEGER &&
-        !schema_is_float_kind(field->kind)) {
-        return schema_refuse(check, "only numbers, vectors, quaternions and angles can be interpolated");
-    }
-    if ((field->flags & NECPNET_FIELD_PARENT) &&
-        (field->kind != NECPNET_FIELD_ENTITY || (field->flags & NECPNET_FIELD_ARRAY))) {
-        return schema_refuse(check, "only a reference to an entity can be the PARENT");
-    }
-    if ((field->flags & NECPNET_FIELD_POSITION) && field->kind != NECPNET_FIELD_VEC2 &&
-        field->kind != NECPNET_FIELD_VEC3) {
-        return schema_refuse(check, "only a vector of 2 or 3 numbers can be the POSITION");
-    }
-    if (!schema_check_storage(check) || !schema_check_range(check)) return false;
-    for (int i = 0; i < index; i++) {
-        const necpnet_field* other = &check->type->fields[i];
-        if (other->flags & field->flags & NECPNET_FIELD_PARENT) {
-            return schema_refuse(check, "another field of the type is its PARENT");
-        }
-        if (other->flags & field->flags & NECPNET_FIELD_POSITION) {
-            return schema_refuse(check, "another field of the type is its POSITION");
-        }
-        if (other->id == field->id) return schema_refuse(check, "another field of the type has the same id");
-        if (schema_overlap(field, other)) return schema_refuse(check, "it overlaps another field in the struct");
-    }
-    if (schema_meet(field->offset, nn_field_bytes(field), field->length_offset, field->length_bytes)) {
-        return schema_refuse(check, "its length member lies within it");
-    }
-    return true;
-}
-
 static uint32_t schema_value_bits(const nn_field_plan* plan)
 {
     switch (plan->field->kind) {
@@ -20826,8 +20711,7 @@ static uint32_t schema_value_bits(const nn_field_plan* plan)
     }
 }
 
-/* Of a whole state, as nn_row_write makes it, and of its row. */
-static void schema_measure(const necpnet_entity_type* type, uint32_t* out_bits, uint32_t* out_words)
+NN_PRIVATE void nn_schema_measure(const necpnet_entity_type* type, uint32_t* out_bits, uint32_t* out_words)
 {
     *out_bits = *out_words = 0;
     for (int i = 0; i < type->field_count; i++) {
@@ -20840,39 +20724,9 @@ static void schema_measure(const necpnet_entity_type* type, uint32_t* out_bits, 
         if (plan.element) {
             *out_bits += field->count * schema_value_bits(&element);
         } else {
-            *out_bits += schema_is_text(field->kind) ? nn_field_length_max(field) * 8 : schema_value_bits(&plan);
+            *out_bits += nn_field_is_text(field) ? nn_field_length_max(field) * 8 : schema_value_bits(&plan);
         }
     }
-}
-
-static bool schema_check_type(const necpnet_logger* logger, const necpnet_entity_type* types, int index)
-{
-    schema_check check = {logger, &types[index], NULL};
-    const necpnet_entity_type* type = check.type;
-    if (!schema_name_fits(type->name)) return schema_refuse(&check, "the name must have 1 .. 63 bytes");
-    if (type->id == 0) return schema_refuse(&check, "the id must be 1 .. 65,535");
-    for (int i = 0; i < index; i++) {
-        if (types[i].id == type->id) return schema_refuse(&check, "another type has the same id");
-    }
-    if (type->struct_bytes < 1 || type->struct_bytes > NN_STRUCT_BYTES_MAX) {
-        return schema_refuse(&check, "struct_bytes must be 1 .. 4,096");
-    }
-    if (!type->fields || type->field_count < 1 || type->field_count > NECPNET_FIELDS_MAX) {
-        return schema_refuse(&check, "a type has 1 .. 64 fields");
-    }
-    for (int i = 0; i < type->field_count; i++) {
-        check.field = &type->fields[i];
-        if (!schema_check_field(&check, i)) return false;
-    }
-    check.field = NULL;
-    uint32_t bits;
-    uint32_t words;
-    schema_measure(type, &bits, &words);
-    if (bits > NN_STATE_BYTES_MAX * 8u) {
-        return schema_refuse(&check, "a state of it takes more than 1,000 bytes, which one packet may not hold");
-    }
-    if (words > NN_ROW_WORDS_MAX) return schema_refuse(&check, "a state of it takes more than 1,200 words of memory");
-    return true;
 }
 
 /* The number of steps that 0 is from min, within the range. */
@@ -20911,12 +20765,6 @@ static void schema_plan_zeroes(const nn_field_plan* plan, uint32_t* row)
     }
 }
 
-static bool schema_is_blended(const necpnet_field* field)
-{
-    return (field->flags & NECPNET_FIELD_INTERPOLATE) && schema_is_float_kind(field->kind) &&
-           field->kind != NECPNET_FIELD_QUAT;
-}
-
 /* The field's rate among those of its type; that there is room was checked. */
 static uint8_t schema_plan_rate(nn_type_plan* plan, const necpnet_field* field)
 {
@@ -20941,9 +20789,11 @@ static void schema_plan_type(nn_type_plan* plan, nn_field_plan* fields, nn_field
         if (fields[i].element) elements++;
         plan->row_words = (uint16_t)(plan->row_words + fields[i].words);
         if (field->flags & (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER)) plan->restricted = true;
+        if (!(field->flags & NECPNET_FIELD_OWNER_ONLY)) plan->visible[0] |= UINT64_C(1) << i;
+        if (!(field->flags & NECPNET_FIELD_NOT_OWNER)) plan->visible[1] |= UINT64_C(1) << i;
         if (field->flags & NECPNET_FIELD_PARENT) plan->parent = (uint16_t)(fields[i].word + 1u);
         fields[i].rate = schema_plan_rate(plan, field);
-        if (schema_is_blended(field)) plan->blend_count = (uint16_t)(plan->blend_count + fields[i].components);
+        plan->blend_count = (uint16_t)(plan->blend_count + nn_blend_components(field));
     }
 }
 
@@ -20979,7 +20829,7 @@ static uint64_t schema_hash(const necpnet_schema* schema)
             schema_hash_bytes(&hash, field->flags & SCHEMA_FLAGS_HASHED, 2);
             schema_hash_bytes(&hash, field->count, 1);
             schema_hash_bytes(&hash, plan->fields[j].range, 8);
-            if (field->kind == NECPNET_FIELD_INTEGER || schema_is_float_kind(field->kind)) {
+            if (field->kind == NECPNET_FIELD_INTEGER || nn_field_is_float(field)) {
                 schema_hash_double(&hash, field->min);
                 schema_hash_double(&hash, field->step);
             }
@@ -21018,7 +20868,7 @@ static void schema_build_type(schema_carver* carver, necpnet_schema* schema, con
     uint32_t row_words;
     uint32_t bits;
     size_t arrays = 0;
-    schema_measure(type, &bits, &row_words);
+    nn_schema_measure(type, &bits, &row_words);
     for (int i = 0; i < type->field_count; i++) { /* by rising id: insertion sort */
         arrays += (type->fields[i].flags & NECPNET_FIELD_ARRAY) != 0;
         const char* name = schema_carve_name(carver, type->fields[i].name);
@@ -21075,7 +20925,7 @@ necpnet_result necpnet_schema_create(const necpnet_allocator* allocator, const n
         return NECPNET_ERR_INVALID_ARGUMENT;
     }
     for (int i = 0; i < type_count; i++) {
-        if (!schema_check_type(logger, types, i)) return NECPNET_ERR_BAD_SCHEMA;
+        if (!nn_schema_check_type(logger, types, i)) return NECPNET_ERR_BAD_SCHEMA;
     }
     return nn_schema_make(allocator, types, type_count, out_schema);
 }
@@ -21169,6 +21019,288 @@ const necpnet_entity_type* necpnet_schema_find_type(const necpnet_schema* schema
     return index < 0 ? NULL : &schema->types[index];
 }
 /* ---- end src/nn_schema.c ----------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_schema_check.c --------------------------------------------------------------------------------- */
+/* nn_schema_check - what cannot work is refused, with the name of type and field. */
+
+
+#define SCHEMA_INTEGER_MAX 9007199254740992.0 /* 2^53: doubles hold every integer up to it */
+#define SCHEMA_FLOAT_MAX 3.402823466e38       /* FLT_MAX, rounded down */
+#define SCHEMA_FLAGS_ALL (1023u | NECPNET_FIELD_PARENT | NECPNET_FIELD_RATE(0xffff))
+
+/* For the texts of refusals. */
+typedef struct schema_check {
+    const necpnet_logger* logger;
+    const necpnet_entity_type* type;
+    const necpnet_field* field;
+} schema_check;
+
+static const char* schema_name(const char* name)
+{
+    return name ? name : "(no name)";
+}
+
+static bool schema_refuse(const schema_check* check, const char* text)
+{
+    if (check->field) {
+        nn_log_write(check->logger, NECPNET_LOG_ERROR, "schema: type %s (%u), field %s (%u): %s",
+                     schema_name(check->type->name), check->type->id, schema_name(check->field->name), check->field->id,
+                     text);
+    } else {
+        nn_log_write(check->logger, NECPNET_LOG_ERROR, "schema: type %s (%u): %s", schema_name(check->type->name),
+                     check->type->id, text);
+    }
+    return false;
+}
+
+static bool schema_name_fits(const char* name)
+{
+    if (!name) return false;
+    size_t bytes = 0;
+    while (bytes <= NECPNET_NAME_BYTES_MAX && name[bytes]) bytes++;
+    return bytes >= 1 && bytes <= NECPNET_NAME_BYTES_MAX;
+}
+
+static bool schema_is_finite(double value)
+{
+    return value - value == 0.0;
+}
+
+static bool schema_check_integer(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    unsigned bits = field->storage_bytes * 8u;
+    if (field->min < -SCHEMA_INTEGER_MAX || field->max > SCHEMA_INTEGER_MAX) {
+        return schema_refuse(check, "min and max must lie within 2^53");
+    }
+    if ((double)(int64_t)field->min != field->min || (double)(int64_t)field->max != field->max) {
+        return schema_refuse(check, "min and max of an integer must be whole numbers");
+    }
+    if (field->kind == NECPNET_FIELD_ENUM && field->min != 0) return schema_refuse(check, "min of an enum must be 0");
+    bool is_signed = (field->flags & NECPNET_FIELD_SIGNED) != 0;
+    if (!is_signed && field->min < 0) {
+        return schema_refuse(check, "min is negative but the storage is unsigned; add NECPNET_FIELD_SIGNED");
+    }
+    if (bits < 64) {
+        double most = (double)((UINT64_C(1) << (is_signed ? bits - 1 : bits)) - 1);
+        if (field->max > most || field->min < -most - 1) return schema_refuse(check, "the range exceeds the storage");
+    }
+    return true;
+}
+
+static bool schema_check_range(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    if (!schema_is_finite(field->min) || !schema_is_finite(field->max) || !schema_is_finite(field->step)) {
+        return schema_refuse(check, "min, max and step must be finite numbers");
+    }
+    switch (field->kind) {
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM:
+        if (!(field->max > field->min)) return schema_refuse(check, "max must be greater than min");
+        return schema_check_integer(check);
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_VEC2:
+    case NECPNET_FIELD_VEC3:
+        if (!(field->max > field->min)) return schema_refuse(check, "max must be greater than min");
+        if (!(field->step > 0)) return schema_refuse(check, "step must be greater than 0");
+        if (field->storage_bytes == 4 && (field->max > SCHEMA_FLOAT_MAX || field->min < -SCHEMA_FLOAT_MAX)) {
+            return schema_refuse(check, "the range exceeds the storage");
+        }
+        if ((field->max - field->min) / field->step > (double)NN_FIELD_RANGE_MAX) {
+            return schema_refuse(check, "more than 2^32 - 2 steps from min to max; take a larger step");
+        }
+        if ((field->max - field->min) / field->step < 1) return schema_refuse(check, "step is larger than the range");
+        return true;
+    case NECPNET_FIELD_QUAT:
+        if (!(field->step >= 0.0001 && field->step <= 0.1)) return schema_refuse(check, "step must be 0.0001 .. 0.1");
+        return true;
+    case NECPNET_FIELD_ANGLE:
+        if (!(field->step >= 0.000001 && field->step <= 1.0)) return schema_refuse(check, "step must be 0.000001 .. 1");
+        return true;
+    default: return true;
+    }
+}
+
+/* Whether bytes from offset on lie in the struct. */
+static bool schema_lies_within(const necpnet_entity_type* type, uint32_t offset, uint32_t bytes)
+{
+    return offset <= type->struct_bytes && bytes <= type->struct_bytes - offset;
+}
+
+static bool schema_check_length(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    if (!(field->flags & NECPNET_FIELD_BOUNDED)) {
+        return (!field->length_offset && !field->length_bytes) ||
+               schema_refuse(check, "it has a length member and is not BOUNDED");
+    }
+    if (!(field->flags & NECPNET_FIELD_ARRAY) && field->kind != NECPNET_FIELD_BYTES) {
+        return schema_refuse(check, "only an ARRAY or BYTES can be BOUNDED");
+    }
+    if (field->length_bytes != 1 && field->length_bytes != 2 && field->length_bytes != 4) {
+        return schema_refuse(check, "the length member must be an unsigned integer of 1, 2 or 4 bytes");
+    }
+    if (!schema_lies_within(check->type, field->length_offset, field->length_bytes)) {
+        return schema_refuse(check, "its length member lies beyond the end of the struct");
+    }
+    return true;
+}
+
+static bool schema_check_count(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    bool array = (field->flags & NECPNET_FIELD_ARRAY) != 0;
+    if (array && nn_field_is_text(field)) {
+        return schema_refuse(check, "strings and bytes cannot be the values of an ARRAY");
+    }
+    if (array && (field->flags & (NECPNET_FIELD_INTERPOLATE | NECPNET_FIELD_POSITION))) {
+        return schema_refuse(check, "an ARRAY cannot be interpolated, nor be the POSITION");
+    }
+    if (field->kind == NECPNET_FIELD_STRING && (field->count < 2 || field->count > NECPNET_FIELD_COUNT_MAX)) {
+        return schema_refuse(check, "count of a string must be 2 .. 255 (its NUL is counted)");
+    }
+    if (field->kind == NECPNET_FIELD_BYTES && (field->count < 1 || field->count > NECPNET_FIELD_COUNT_MAX)) {
+        return schema_refuse(check, "count of bytes must be 1 .. 255");
+    }
+    if (array && (field->count < 1 || field->count > NECPNET_FIELD_COUNT_MAX)) {
+        return schema_refuse(check, "count of an ARRAY must be 1 .. 255");
+    }
+    if (!array && !nn_field_is_text(field) && field->count != 1) {
+        return schema_refuse(check, "count must be 1, or the field an ARRAY");
+    }
+    if (!schema_lies_within(check->type, field->offset, nn_field_bytes(field))) {
+        return schema_refuse(check, "it lies beyond the end of the struct");
+    }
+    return schema_check_length(check);
+}
+
+static bool schema_check_storage(const schema_check* check)
+{
+    const necpnet_field* field = check->field;
+    unsigned bytes = field->storage_bytes;
+    bool fits = false;
+    switch (field->kind) {
+    case NECPNET_FIELD_BOOL: fits = bytes == sizeof(bool); break;
+    case NECPNET_FIELD_INTEGER:
+    case NECPNET_FIELD_ENUM: fits = bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8; break;
+    case NECPNET_FIELD_ENTITY: fits = bytes == 4; break;
+    case NECPNET_FIELD_STRING:
+    case NECPNET_FIELD_BYTES: fits = bytes == 1; break;
+    default: fits = bytes == 4 || bytes == 8; break;
+    }
+    if (!fits) return schema_refuse(check, "storage_bytes does not fit the kind; is the struct's member of that type?");
+    return schema_check_count(check);
+}
+
+static bool schema_meet(uint32_t a, uint32_t a_bytes, uint32_t b, uint32_t b_bytes)
+{
+    return a_bytes && b_bytes && a < b + b_bytes && b < a + a_bytes;
+}
+
+/* A field is its values, and its length member if it has one. */
+static bool schema_overlap(const necpnet_field* a, const necpnet_field* b)
+{
+    uint32_t a_bytes = nn_field_bytes(a);
+    uint32_t b_bytes = nn_field_bytes(b);
+    return schema_meet(a->offset, a_bytes, b->offset, b_bytes) ||
+           schema_meet(a->length_offset, a->length_bytes, b->offset, b_bytes) ||
+           schema_meet(a->offset, a_bytes, b->length_offset, b->length_bytes) ||
+           schema_meet(a->length_offset, a->length_bytes, b->length_offset, b->length_bytes);
+}
+
+/* The rates of a type's fields up to this one. */
+static int schema_count_rates(const necpnet_entity_type* type, int index)
+{
+    int count = 0;
+    for (int i = 0; i <= index; i++) {
+        uint32_t rate = type->fields[i].flags & (NECPNET_FIELD_RATE(0xffff) | NECPNET_FIELD_SLOW);
+        bool is_new = rate != 0;
+        for (int j = 0; j < i && is_new; j++) {
+            is_new = (type->fields[j].flags & (NECPNET_FIELD_RATE(0xffff) | NECPNET_FIELD_SLOW)) != rate;
+        }
+        count += is_new;
+    }
+    return count;
+}
+
+static bool schema_check_field(const schema_check* check, int index)
+{
+    const necpnet_field* field = check->field;
+    if (!schema_name_fits(field->name)) return schema_refuse(check, "the name must have 1 .. 63 bytes");
+    if (field->id == 0) return schema_refuse(check, "the id must be 1 .. 65,535");
+    if (field->kind > NECPNET_FIELD_BYTES) return schema_refuse(check, "unknown kind");
+    if (field->flags & ~SCHEMA_FLAGS_ALL) return schema_refuse(check, "unknown flag");
+    if ((field->flags & NECPNET_FIELD_OWNER_ONLY) && (field->flags & NECPNET_FIELD_NOT_OWNER)) {
+        return schema_refuse(check, "OWNER_ONLY and NOT_OWNER together: nobody would get it");
+    }
+    if (nn_field_rate(field) > NN_FIELD_RATE_MAX) return schema_refuse(check, "the rate must be 1 .. 1,000 Hz");
+    if (nn_field_rate(field) && (field->flags & NECPNET_FIELD_SLOW)) {
+        return schema_refuse(check, "SLOW and a rate together: one of them");
+    }
+    if (schema_count_rates(check->type, index) > NECPNET_RATES_MAX) {
+        return schema_refuse(check, "the fields of a type have at most 8 rates");
+    }
+    if ((field->flags & NECPNET_FIELD_INTERPOLATE) && field->kind != NECPNET_FIELD_INTEGER &&
+        !nn_field_is_float(field)) {
+        return schema_refuse(check, "only numbers, vectors, quaternions and angles can be interpolated");
+    }
+    if ((field->flags & NECPNET_FIELD_PARENT) &&
+        (field->kind != NECPNET_FIELD_ENTITY || (field->flags & NECPNET_FIELD_ARRAY))) {
+        return schema_refuse(check, "only a reference to an entity can be the PARENT");
+    }
+    if ((field->flags & NECPNET_FIELD_POSITION) && field->kind != NECPNET_FIELD_VEC2 &&
+        field->kind != NECPNET_FIELD_VEC3) {
+        return schema_refuse(check, "only a vector of 2 or 3 numbers can be the POSITION");
+    }
+    if (!schema_check_storage(check) || !schema_check_range(check)) return false;
+    for (int i = 0; i < index; i++) {
+        const necpnet_field* other = &check->type->fields[i];
+        if (other->flags & field->flags & NECPNET_FIELD_PARENT) {
+            return schema_refuse(check, "another field of the type is its PARENT");
+        }
+        if (other->flags & field->flags & NECPNET_FIELD_POSITION) {
+            return schema_refuse(check, "another field of the type is its POSITION");
+        }
+        if (other->id == field->id) return schema_refuse(check, "another field of the type has the same id");
+        if (schema_overlap(field, other)) return schema_refuse(check, "it overlaps another field in the struct");
+    }
+    if (schema_meet(field->offset, nn_field_bytes(field), field->length_offset, field->length_bytes)) {
+        return schema_refuse(check, "its length member lies within it");
+    }
+    return true;
+}
+
+NN_PRIVATE bool nn_schema_check_type(const necpnet_logger* logger, const necpnet_entity_type* types, int index)
+{
+    schema_check check = {logger, &types[index], NULL};
+    const necpnet_entity_type* type = check.type;
+    if (!schema_name_fits(type->name)) return schema_refuse(&check, "the name must have 1 .. 63 bytes");
+    if (type->id == 0) return schema_refuse(&check, "the id must be 1 .. 65,535");
+    for (int i = 0; i < index; i++) {
+        if (types[i].id == type->id) return schema_refuse(&check, "another type has the same id");
+    }
+    if (type->struct_bytes < 1 || type->struct_bytes > NN_STRUCT_BYTES_MAX) {
+        return schema_refuse(&check, "struct_bytes must be 1 .. 4,096");
+    }
+    if (!type->fields || type->field_count < 1 || type->field_count > NECPNET_FIELDS_MAX) {
+        return schema_refuse(&check, "a type has 1 .. 64 fields");
+    }
+    for (int i = 0; i < type->field_count; i++) {
+        check.field = &type->fields[i];
+        if (!schema_check_field(&check, i)) return false;
+    }
+    check.field = NULL;
+    uint32_t bits;
+    uint32_t words;
+    nn_schema_measure(type, &bits, &words);
+    if (bits > NN_STATE_BYTES_MAX * 8u) {
+        return schema_refuse(&check, "a state of it takes more than 1,000 bytes, which one packet may not hold");
+    }
+    if (words > NN_ROW_WORDS_MAX) return schema_refuse(&check, "a state of it takes more than 1,200 words of memory");
+    return true;
+}
+/* ---- end src/nn_schema_check.c ----------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_schema_text.c ---------------------------------------------------------------------------------- */
 /* nn_schema_text - schemas as JSON. */
@@ -22292,13 +22424,12 @@ NN_PRIVATE void nn_dequantise_between(const nn_type_plan* plan, const uint32_t* 
 NN_PRIVATE bool nn_row_near(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, uint64_t fields,
                             uint64_t steps);
 
-/* nn_blend_read, nn_blend_shift - the plan's blend_count floating components out of a struct; and what is added to them
- * times scale. Angles wrap. */
-NN_PRIVATE void nn_blend_read(const nn_type_plan* plan, const void* state, double* values);
-NN_PRIVATE void nn_blend_shift(const nn_type_plan* plan, void* state, const double* values, double scale);
+/* nn_load_number, nn_store_number - a float or a double of a struct, which need not be aligned. */
+NN_PRIVATE double nn_load_number(const uint8_t* at, unsigned bytes);
+NN_PRIVATE void nn_store_number(uint8_t* at, unsigned bytes, double value);
 
-/* nn_blend_difference - a - b for values of nn_blend_read; angles the short way. Returns the largest size. */
-NN_PRIVATE double nn_blend_difference(const nn_type_plan* plan, const double* a, const double* b, double* difference);
+/* nn_root - the square root, without the mathematics library. */
+NN_PRIVATE double nn_root(double x);
 
 #endif
 /* ---- end src/nn_quantise.h --------------------------------------------------------------------------------------- */
@@ -22312,7 +22443,7 @@ NN_PRIVATE double nn_blend_difference(const nn_type_plan* plan, const double* a,
 
 /* ---- numbers in structs */
 
-static double quantise_load_number(const uint8_t* at, unsigned bytes)
+NN_PRIVATE double nn_load_number(const uint8_t* at, unsigned bytes)
 {
     if (bytes == 8) {
         double value;
@@ -22324,7 +22455,7 @@ static double quantise_load_number(const uint8_t* at, unsigned bytes)
     return (double)value;
 }
 
-static void quantise_store_number(uint8_t* at, unsigned bytes, double value)
+NN_PRIVATE void nn_store_number(uint8_t* at, unsigned bytes, double value)
 {
     if (bytes == 8) {
         memcpy(at, &value, 8);
@@ -22398,7 +22529,7 @@ static double quantise_root_near_one(double x)
     return root;
 }
 
-static double quantise_root(double x)
+NN_PRIVATE double nn_root(double x)
 {
     double scale = 1.0;
     while (x > 4.0) {
@@ -22441,7 +22572,7 @@ static uint32_t quantise_floats(const nn_field_plan* plan, const uint8_t* at, ui
     const necpnet_field* field = plan->field;
     uint32_t clamped = 0;
     for (unsigned i = 0; i < plan->components; i++) {
-        double value = quantise_load_number(at + i * field->storage_bytes, field->storage_bytes);
+        double value = nn_load_number(at + i * field->storage_bytes, field->storage_bytes);
         double slack = field->step * 0.5; /* a float is seldom exactly its limit */
         if (!(value >= field->min)) {     /* also what is no number */
             if (!(value >= field->min - slack)) clamped++;
@@ -22457,7 +22588,7 @@ static uint32_t quantise_floats(const nn_field_plan* plan, const uint8_t* at, ui
 
 static uint32_t quantise_angle(const nn_field_plan* plan, const uint8_t* at, uint32_t* row)
 {
-    double value = quantise_load_number(at, plan->field->storage_bytes);
+    double value = nn_load_number(at, plan->field->storage_bytes);
     uint32_t clamped = 0;
     if (!(value >= -QUANTISE_ANGLE_MAX && value <= QUANTISE_ANGLE_MAX)) {
         value = 0;
@@ -22475,7 +22606,7 @@ static uint32_t quantise_quaternion(const nn_field_plan* plan, const uint8_t* at
     double squares = 0;
     unsigned largest = 0;
     for (unsigned i = 0; i < 4; i++) {
-        q[i] = quantise_load_number(at + i * plan->field->storage_bytes, plan->field->storage_bytes);
+        q[i] = nn_load_number(at + i * plan->field->storage_bytes, plan->field->storage_bytes);
         squares += q[i] * q[i];
         if ((q[i] < 0 ? -q[i] : q[i]) > (q[largest] < 0 ? -q[largest] : q[largest])) largest = i;
     }
@@ -22485,7 +22616,7 @@ static uint32_t quantise_quaternion(const nn_field_plan* plan, const uint8_t* at
         for (unsigned i = 1; i < 4; i++) row[i] = (uint32_t)middle;
         return 1;
     }
-    double scale = 1.0 / (quantise_root(squares) * plan->step);
+    double scale = 1.0 / (nn_root(squares) * plan->step);
     if (q[largest] < 0) scale = -scale;
     unsigned place = 1;
     row[0] = largest;
@@ -22615,7 +22746,7 @@ static void quantise_quaternion_of(const nn_field_plan* plan, const uint32_t* ro
 
 static void quantise_store_quaternion(const necpnet_field* field, uint8_t* at, const double q[4])
 {
-    for (unsigned i = 0; i < 4; i++) quantise_store_number(at + i * field->storage_bytes, field->storage_bytes, q[i]);
+    for (unsigned i = 0; i < 4; i++) nn_store_number(at + i * field->storage_bytes, field->storage_bytes, q[i]);
 }
 
 /* A struct of another version may have less room: a text is cut before the character that does not fit. */
@@ -22660,15 +22791,15 @@ static void quantise_restore_value(const nn_field_plan* plan, const uint32_t* ro
     case NECPNET_FIELD_VEC3:
         for (unsigned i = 0; i < plan->components; i++) {
             double value = field->min + (double)row[i] * field->step;
-            quantise_store_number(at + i * field->storage_bytes, field->storage_bytes,
-                                  value > field->max ? field->max : value);
+            nn_store_number(at + i * field->storage_bytes, field->storage_bytes,
+                            value > field->max ? field->max : value);
         }
         break;
     case NECPNET_FIELD_QUAT:
         quantise_quaternion_of(plan, row, q);
         quantise_store_quaternion(field, at, q);
         break;
-    case NECPNET_FIELD_ANGLE: quantise_store_number(at, field->storage_bytes, quantise_angle_of(plan, row[0])); break;
+    case NECPNET_FIELD_ANGLE: nn_store_number(at, field->storage_bytes, quantise_angle_of(plan, row[0])); break;
     default: memcpy(at, row, 4); break; /* ENTITY */
     }
 }
@@ -22729,7 +22860,7 @@ static void quantise_blend_quaternion(const nn_field_plan* plan, const uint32_t*
         from[i] += ((dot < 0 ? -to[i] : to[i]) - from[i]) * share;
         squares += from[i] * from[i];
     }
-    double scale = squares > 1e-12 ? 1.0 / quantise_root(squares) : 0.0;
+    double scale = squares > 1e-12 ? 1.0 / nn_root(squares) : 0.0;
     for (unsigned i = 0; i < 4; i++) from[i] *= scale;
     quantise_store_quaternion(plan->field, at, scale > 0 ? from : to);
 }
@@ -22754,7 +22885,7 @@ static void quantise_blend(const nn_field_plan* plan, const uint32_t* a, const u
         double value = from + way * share;
         while (value > QUANTISE_TURN / 2) value -= QUANTISE_TURN;
         while (value < -QUANTISE_TURN / 2) value += QUANTISE_TURN;
-        quantise_store_number(at, field->storage_bytes, value);
+        nn_store_number(at, field->storage_bytes, value);
         break;
     }
     default:
@@ -22763,7 +22894,7 @@ static void quantise_blend(const nn_field_plan* plan, const uint32_t* a, const u
             double value = field->min + steps * field->step;
             if (value < field->min) value = field->min;
             if (value > field->max) value = field->max;
-            quantise_store_number(at + i * field->storage_bytes, field->storage_bytes, value);
+            nn_store_number(at + i * field->storage_bytes, field->storage_bytes, value);
         }
         break;
     }
@@ -22806,65 +22937,126 @@ NN_PRIVATE bool nn_row_near(const nn_type_plan* plan, const uint32_t* a, const u
     }
     return true;
 }
+/* ---- end src/nn_quantise.c --------------------------------------------------------------------------------------- */
 
-static bool quantise_is_blended(const nn_field_plan* plan)
+/* ---- begin src/nn_blend.h ---------------------------------------------------------------------------------------- */
+/* nn_blend - what a picture is put right by: the difference between what was shown and what should be, fading away.
+ *
+ * Of a struct's fields those count that are interpolated: plan->blend_count numbers, a quaternion's being four. Only what one player sees
+ * goes through here; both sides need not agree on it.
+ */
+#ifndef NN_BLEND_H
+#define NN_BLEND_H
+
+
+#define NN_BLEND_COMPONENTS_MAX 4 /* of a field */
+#define NN_BLEND_VALUES_MAX (NECPNET_FIELDS_MAX * NN_BLEND_COMPONENTS_MAX)
+
+/* nn_blend_read, nn_blend_shift - the numbers out of a struct; and what is added to them times scale. Angles wrap, quaternions stay of
+ * length one. */
+NN_PRIVATE void nn_blend_read(const nn_type_plan* plan, const void* state, double* values);
+NN_PRIVATE void nn_blend_shift(const nn_type_plan* plan, void* state, const double* values, double scale);
+
+/* nn_blend_difference - a - b for values of nn_blend_read; angles and quaternions the short way. Returns the largest size.
+ * difference may be one of them. */
+NN_PRIVATE double nn_blend_difference(const nn_type_plan* plan, const double* a, const double* b, double* difference);
+
+/* nn_blend_times - how many times as long as the way is the difference, of the field where that is most; 0 where nothing is on
+ * its way. Both of nn_blend_difference. */
+NN_PRIVATE double nn_blend_times(const nn_type_plan* plan, const double* difference, const double* way);
+
+#endif
+/* ---- end src/nn_blend.h ------------------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_blend.c ---------------------------------------------------------------------------------------- */
+/* nn_blend - the interpolated numbers of a struct as a list. */
+
+
+#define BLEND_TURN 6.283185307179586
+
+static bool blend_is_finite(double value)
 {
-    const necpnet_field* field = plan->field;
-    return (field->flags & NECPNET_FIELD_INTERPOLATE) &&
-           (field->kind == NECPNET_FIELD_FLOAT || field->kind == NECPNET_FIELD_VEC2 ||
-            field->kind == NECPNET_FIELD_VEC3 || field->kind == NECPNET_FIELD_ANGLE);
+    return value - value == 0.0;
+}
+
+static double blend_size(double value)
+{
+    return value < 0 ? -value : value;
+}
+
+static double blend_short_way(double angle)
+{
+    if (angle > BLEND_TURN / 2) return angle - BLEND_TURN;
+    return angle < -BLEND_TURN / 2 ? angle + BLEND_TURN : angle;
 }
 
 NN_PRIVATE void nn_blend_read(const nn_type_plan* plan, const void* state, double* values)
 {
     for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (!quantise_is_blended(field)) continue;
-        const uint8_t* at = (const uint8_t*)state + field->field->offset;
-        unsigned bytes = field->field->storage_bytes;
-        for (unsigned j = 0; j < field->components; j++) *values++ = quantise_load_number(at + j * bytes, bytes);
+        const necpnet_field* field = plan->fields[i].field;
+        const uint8_t* at = (const uint8_t*)state + field->offset;
+        unsigned count = nn_blend_components(field);
+        for (unsigned j = 0; j < count; j++)
+            *values++ = nn_load_number(at + j * field->storage_bytes, field->storage_bytes);
     }
 }
 
 NN_PRIVATE void nn_blend_shift(const nn_type_plan* plan, void* state, const double* values, double scale)
 {
     for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (!quantise_is_blended(field)) continue;
-        uint8_t* at = (uint8_t*)state + field->field->offset;
-        unsigned bytes = field->field->storage_bytes;
-        for (unsigned j = 0; j < field->components; j++) {
-            double value = quantise_load_number(at + j * bytes, bytes) + *values++ * scale;
-            if (field->field->kind == NECPNET_FIELD_ANGLE) {
-                if (value > QUANTISE_TURN / 2) value -= QUANTISE_TURN;
-                if (value < -QUANTISE_TURN / 2) value += QUANTISE_TURN;
-            }
-            quantise_store_number(at + j * bytes, bytes, value);
+        const necpnet_field* field = plan->fields[i].field;
+        uint8_t* at = (uint8_t*)state + field->offset;
+        unsigned bytes = field->storage_bytes;
+        unsigned count = nn_blend_components(field);
+        double shifted[NN_BLEND_COMPONENTS_MAX];
+        double squares = 0;
+        for (unsigned j = 0; j < count; j++) {
+            shifted[j] = nn_load_number(at + j * bytes, bytes) + *values++ * scale;
+            if (field->kind == NECPNET_FIELD_ANGLE) shifted[j] = blend_short_way(shifted[j]);
+            squares += shifted[j] * shifted[j];
         }
+        double length = 1;
+        if (field->kind == NECPNET_FIELD_QUAT && blend_is_finite(squares))
+            length = squares > 1e-12 ? nn_root(squares) : 0;
+        for (unsigned j = 0; length > 0 && j < count; j++) nn_store_number(at + j * bytes, bytes, shifted[j] / length);
     }
 }
 
 NN_PRIVATE double nn_blend_difference(const nn_type_plan* plan, const double* a, const double* b, double* difference)
 {
     double largest = 0;
-    unsigned place = 0;
     for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (!quantise_is_blended(field)) continue;
-        for (unsigned j = 0; j < field->components; j++, place++) {
-            double apart = a[place] - b[place];
-            if (field->field->kind == NECPNET_FIELD_ANGLE) {
-                if (apart > QUANTISE_TURN / 2) apart -= QUANTISE_TURN;
-                if (apart < -QUANTISE_TURN / 2) apart += QUANTISE_TURN;
-            }
-            if (!quantise_is_finite(apart)) apart = 0;
-            difference[place] = apart;
-            largest = apart > largest ? apart : -apart > largest ? -apart : largest;
+        const necpnet_field* field = plan->fields[i].field;
+        unsigned count = nn_blend_components(field);
+        double dot = 0;
+        for (unsigned j = 0; j < count; j++) dot += a[j] * b[j];
+        double side = field->kind == NECPNET_FIELD_QUAT && dot < 0 ? -1 : 1; /* q and -q turn alike */
+        for (unsigned j = 0; j < count; j++) {
+            double apart = side * *a++ - *b++;
+            if (field->kind == NECPNET_FIELD_ANGLE) apart = blend_short_way(apart);
+            if (!blend_is_finite(apart)) apart = 0;
+            *difference++ = apart;
+            if (blend_size(apart) > largest) largest = blend_size(apart);
         }
     }
     return largest;
 }
-/* ---- end src/nn_quantise.c --------------------------------------------------------------------------------------- */
+
+NN_PRIVATE double nn_blend_times(const nn_type_plan* plan, const double* difference, const double* way)
+{
+    double most = 0;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        unsigned count = nn_blend_components(plan->fields[i].field);
+        double apart = 0, gone = 0;
+        for (unsigned j = 0; j < count; j++, difference++, way++) {
+            if (blend_size(*difference) > apart) apart = blend_size(*difference);
+            if (blend_size(*way) > gone) gone = blend_size(*way);
+        }
+        if (gone > 0 && apart > most * gone) most = apart / gone;
+    }
+    return most;
+}
+/* ---- end src/nn_blend.c ------------------------------------------------------------------------------------------ */
 
 /* ---- begin src/nn_row.h ------------------------------------------------------------------------------------------ */
 /* nn_row - rows as bits, whole: the first state of an entity that a reader gets. src/PROTOCOL.md "State".
@@ -23459,7 +23651,7 @@ NN_PRIVATE bool nn_lead_turn_with(nn_lead* lead, uint32_t from, uint32_t to, con
 /* nn_series - a field's past as points of an even grid, newest first, in sixteenths of a step from the newest one. Integers
  * alone; src/PROTOCOL.md "Prediction".
  *
- * Points are loaded as far back as somebody asks. Where every point is a known state, which is nearly always, that is a copy.
+ * Points are loaded as far back as somebody asks. Where they are known states, which is nearly always, that is a copy.
  */
 #ifndef NN_SERIES_H
 #define NN_SERIES_H
@@ -23477,6 +23669,7 @@ typedef struct nn_grid {
     uint32_t size;
     uint32_t lead_16;               /* sixteenths of a step from the newest state to now */
     uint32_t lead;                  /* whole steps, for judging */
+    uint32_t run;                   /* so many points from the first on are states, one after the other */
     bool even;                      /* every point is a state; then these count for nothing: */
     uint8_t at[NN_TIMELINE_MAX];    /* the state at or before each point */
     uint8_t share[NN_TIMELINE_MAX]; /* how far it is towards that one from the next newer one, in sixteenths */
@@ -23544,12 +23737,16 @@ NN_PRIVATE void nn_series_load(nn_series* series, unsigned to);
 
 /* ---- the grid */
 
-/* Which states are how near to each point; from the first on that is none of its own. */
+/* Which states are how near to each point. */
 static void grid_fill(nn_grid* grid, uint32_t reach)
 {
     const nn_timeline* timeline = grid->timeline;
-    uint32_t state = 0;
-    for (grid->size = 0; grid->size < NN_TIMELINE_MAX; grid->size++) {
+    uint32_t state = grid->run - 1;
+    for (uint32_t i = 0; i < grid->run; i++) {
+        grid->at[i] = (uint8_t)i;
+        grid->share[i] = 16;
+    }
+    for (grid->size = grid->run; grid->size < NN_TIMELINE_MAX; grid->size++) {
         uint64_t back = (uint64_t)grid->size * grid->step;
         if (back > reach) break;
         uint32_t tick = timeline->ticks[0] - (uint32_t)back;
@@ -23580,9 +23777,13 @@ NN_PRIVATE void nn_grid_lay(nn_grid* grid, const nn_timeline* timeline)
     grid->lead = (uint32_t)nn_min_u64(nn_max_u64(((uint64_t)ahead + step / 2) / step, 1), NN_LEAD_MAX);
     grid->size = count;
     grid->even = true;
+    grid->run = count;
     uint32_t reach = ticks[0] - ticks[count - 1];
     if (step == 1 && reach == count - 1) return; /* ticks fall by one at least */
-    for (uint32_t i = 0; i + 1 < count && grid->even; i++) grid->even = ticks[i] - ticks[i + 1] == step;
+    uint32_t run = 1;
+    while (run < count && ticks[run - 1] - ticks[run] == step) run++;
+    grid->run = run;
+    grid->even = run == count;
     if (!grid->even) grid_fill(grid, reach);
 }
 
@@ -23688,6 +23889,7 @@ static void series_load_between(nn_series* series, unsigned near)
     int64_t value[3] = {0, 0, 0};
     uint32_t first = grid->at[series->from];
     uint32_t state = first - 1;
+    series->turned = false; /* from the beginning, whatever was loaded */
     for (uint32_t i = 0; i < series->size; i++) {
         while (state != grid->at[series->from + i]) {
             state++;
@@ -23703,9 +23905,23 @@ static void series_load_between(nn_series* series, unsigned near)
     series_keep(series, near, series->size, raw);
 }
 
-/* ---- the same where states are points and numbers are small, without a detour */
+/* ---- the same where numbers are small, without a detour */
 
-/* One component. Returns whether all are within the limit. */
+/* The state at or before a point of the series. */
+static unsigned series_state(const nn_series* series, unsigned point)
+{
+    unsigned at = series->from + point;
+    return series->grid->even ? at : series->grid->at[at];
+}
+
+/* How many points from the first on are states, one after the other. */
+static unsigned series_run(const nn_series* series)
+{
+    unsigned run = series->grid->run;
+    return run > series->from ? run - series->from : 0;
+}
+
+/* One component, for points that are states. Returns whether all are within the limit. */
 static bool series_copy(nn_series* series, unsigned component, unsigned word, unsigned to)
 {
     const uint32_t* const* rows = series->grid->timeline->rows + series->from;
@@ -23735,6 +23951,24 @@ static bool series_copy_three(nn_series* series, unsigned word, unsigned to)
         series->x[1][i] = (int32_t)b;
         series->x[2][i] = (int32_t)c;
         most |= (a + (SERIES_FAR - 1)) | (b + (SERIES_FAR - 1)) | (c + (SERIES_FAR - 1));
+    }
+    return most <= 2 * SERIES_FAR - 1;
+}
+
+/* One component, for points that may lie between two states. A share of 16 is the older one. */
+static bool series_copy_between(nn_series* series, unsigned component, unsigned word, unsigned to)
+{
+    const nn_grid* grid = series->grid;
+    const uint32_t* const* rows = grid->timeline->rows;
+    int32_t* x = series->x[component];
+    uint32_t base = rows[grid->at[series->from]][word] * 16;
+    uint32_t most = 0;
+    for (unsigned i = series->loaded; i < to; i++) {
+        unsigned at = grid->at[series->from + i];
+        uint32_t share = grid->share[series->from + i];
+        uint32_t value = rows[at][word] * share + rows[at ? at - 1 : 0][word] * (16 - share) - base;
+        x[i] = (int32_t)value;
+        most |= value + (SERIES_FAR - 1);
     }
     return most <= 2 * SERIES_FAR - 1;
 }
@@ -23779,12 +24013,12 @@ static void series_fit(nn_series* series, unsigned component, unsigned to)
 static bool series_is_plain(const nn_series* series, unsigned to)
 {
     const nn_field_plan* field = series->field;
-    if (!series->grid->even) return false;
-    if (field->kind == NECPNET_FIELD_ANGLE) return field->range < SERIES_TURN_SMALL;
+    if (field->kind == NECPNET_FIELD_ANGLE) return field->range < SERIES_TURN_SMALL && to <= series_run(series);
     if (field->range >= SERIES_RANGE_SMALL || series->turned) return false;
     if (field->kind != NECPNET_FIELD_QUAT) return true;
-    const uint32_t* const* rows = series->grid->timeline->rows + series->from;
-    for (unsigned i = series->loaded; i < to; i++) {
+    const uint32_t* const* rows = series->grid->timeline->rows;
+    unsigned end = series_state(series, to - 1);
+    for (unsigned i = series_state(series, series->loaded); i <= end; i++) {
         if (rows[i][field->word] != series->largest) return false;
     }
     return true;
@@ -23794,13 +24028,17 @@ static void series_load_plain(nn_series* series, unsigned to)
 {
     const nn_field_plan* field = series->field;
     unsigned word = field->word + (field->kind == NECPNET_FIELD_QUAT ? 1u : 0u);
+    bool between = to > series_run(series);
     bool fits = true;
     if (field->kind == NECPNET_FIELD_ANGLE) {
         fits = series_copy_angle(series, to);
-    } else if (series->count == 3) {
+    } else if (series->count == 3 && !between) {
         fits = series_copy_three(series, word, to);
     } else {
-        for (unsigned c = 0; c < series->count; c++) fits = series_copy(series, c, word + c, to) && fits;
+        for (unsigned c = 0; c < series->count; c++) {
+            bool good = between ? series_copy_between(series, c, word + c, to) : series_copy(series, c, word + c, to);
+            fits = fits && good;
+        }
     }
     for (unsigned c = 0; c < series->count; c++) {
         if (!series->loaded) series->scale[c] = 0;
@@ -23830,14 +24068,9 @@ NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, c
     }
 }
 
-NN_PRIVATE void nn_series_load(nn_series* series, unsigned to)
+/* Points up to `to`, of which there are so many and not all are loaded. */
+static void series_load_to(nn_series* series, unsigned near, unsigned to)
 {
-    unsigned near = nn_series_lead(series) + NN_NEAR_POINTS;
-    if (near > series->size) near = series->size;
-    if (!series->loaded && to < near) to = near;
-    if (to > series->size) to = series->size;
-    if (series->loaded >= to) return;
-    if (!series->loaded && to > near && series->grid->even) nn_series_load(series, near); /* these say how coarse */
     if (series_is_plain(series, to)) {
         series_load_plain(series, to);
     } else if (series->grid->even) {
@@ -23845,6 +24078,17 @@ NN_PRIVATE void nn_series_load(nn_series* series, unsigned to)
     } else {
         series_load_between(series, near);
     }
+}
+
+NN_PRIVATE void nn_series_load(nn_series* series, unsigned to)
+{
+    if (series->loaded >= to || series->loaded == series->size) return;
+    unsigned near = nn_series_lead(series) + NN_NEAR_POINTS;
+    if (near > series->size) near = series->size;
+    if (!series->loaded && to < near) to = near;
+    if (to > series->size) to = series->size;
+    if (!series->loaded && to > near) series_load_to(series, near, near); /* these say how coarse */
+    if (series->loaded < to) series_load_to(series, near, to);
 }
 /* ---- end src/nn_series.c ----------------------------------------------------------------------------------------- */
 
@@ -23868,6 +24112,10 @@ NN_PRIVATE void nn_series_load(nn_series* series, unsigned to)
 
 /* nn_bank_judge - errors of a predictor by component, in 1/128 of a step. lead: 1 .. NN_LEAD_MAX. False if it sees too few points. */
 NN_PRIVATE bool nn_bank_judge(nn_series* series, unsigned predictor, unsigned lead, int64_t errors[3]);
+
+/* nn_bank_judge_near - the same for the first NN_BANK_NEAR at once. False if there are not four windows for each of them: then
+ * one by one. The points up to lead + NN_NEAR_POINTS are loaded. */
+NN_PRIVATE bool nn_bank_judge_near(const nn_series* series, unsigned lead, int64_t errors[NN_BANK_NEAR][3]);
 
 /* nn_bank_predict - of a component, lead_16 sixteenths of a step ahead, in sixteenths from the newest one. For a predictor
  * that was judged. */
@@ -23975,6 +24223,42 @@ static void bank_try_near(const int32_t* x, unsigned predictor, unsigned lead, i
     }
 }
 
+/* Errors of all four in four windows. A line's next difference is a whole number of steps, so that nothing is cut off there:
+ * the parabola through three points is the line through two, and its curve L (L + 1) / 2 times. */
+static void bank_near(const int32_t* x, int32_t ahead, uint32_t errors[NN_BANK_NEAR])
+{
+    const int32_t* a = x + ahead;
+    int32_t off[NN_BANK_NEAR][NN_BANK_WINDOWS];
+    int32_t bend = ahead * (ahead + 1) / 2;
+    int32_t bend_wide = ahead * (ahead + 2);
+    for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
+        int32_t way = a[i] - a[i + 1];
+        int32_t way_wide = a[i] - a[i + 2];
+        int32_t curve = way - (a[i + 1] - a[i + 2]);
+        int32_t curve_wide = way_wide - (a[i + 2] - a[i + 4]);
+        off[0][i] = x[i] - a[i];
+        off[1][i] = off[0][i] - way * ahead;
+        off[2][i] = off[0][i] - ((way_wide * (4 * ahead) + curve_wide * bend_wide) >> 3);
+        off[3][i] = off[1][i] - curve * bend;
+    }
+    for (unsigned p = 0; p < NN_BANK_NEAR; p++) { /* below 2^29 each, the sum below 2^32 */
+        uint32_t size[NN_BANK_WINDOWS];
+        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) size[i] = (uint32_t)(off[p][i] < 0 ? -off[p][i] : off[p][i]);
+        errors[p] = 3 * size[0] + 2 * (size[1] + size[2]) + size[3];
+    }
+}
+
+NN_PRIVATE bool nn_bank_judge_near(const nn_series* series, unsigned lead, int64_t errors[NN_BANK_NEAR][3])
+{
+    if (lead + bank_span[2] + NN_BANK_WINDOWS - 1 > series->size) return false;
+    for (unsigned c = 0; c < series->count; c++) {
+        uint32_t found[NN_BANK_NEAR];
+        bank_near(series->x[c], (int32_t)lead, found);
+        for (unsigned p = 0; p < NN_BANK_NEAR; p++) errors[p][c] = (int64_t)found[p] * (INT64_C(1) << series->scale[c]);
+    }
+    return true;
+}
+
 /* ---- least squares: what the sums of x, k x, k k x over n points (k = 0: the newest) weigh, times 2^32 */
 
 typedef struct bank_fit {
@@ -24033,17 +24317,18 @@ typedef struct bank_sums {
     int64_t square;
 } bank_sums;
 
+/* By adding alone: from the far end on, x[k] is k times in the sums of the sums, and k (k + 1) / 2 times in the sums of those. */
 static bank_sums bank_sum_up(const int32_t* x, unsigned n)
 {
     int32_t sum = 0; /* of 24 at most, each 2^20; with k 2^29, with k k of nine 2^28 */
     int32_t moment = 0;
-    int32_t square = 0;
-    for (int32_t k = 0; k < (int32_t)n; k++) {
-        sum += x[k];
-        moment += k * x[k];
+    int32_t triangle = 0;
+    if (n == 9) {
+        for (unsigned k = 8; k > 0; k--) triangle += moment += sum += x[k];
+    } else {
+        for (unsigned k = n - 1; k > 0; k--) moment += sum += x[k];
     }
-    for (int32_t k = 0; n == 9 && k < 9; k++) square += k * k * x[k];
-    bank_sums sums = {sum, moment, square};
+    bank_sums sums = {sum + x[0], moment, n == 9 ? 2 * triangle - moment : 0};
     return sums;
 }
 
@@ -24188,13 +24473,17 @@ NN_PRIVATE int64_t nn_bank_predict(const nn_series* series, unsigned component, 
 #define NN_SPIN_NONE 0    /* as a rate: it does not turn */
 #define NN_SPIN_POINTS_MAX 25
 
-/* A turn, and what points weigh for the number and lead that was asked for last. */
+/* What points weigh for the lead that was asked for last. */
+typedef struct nn_spin_weights {
+    uint32_t lead_16; /* UINT32_MAX: none yet */
+    int64_t points[NN_SPIN_POINTS_MAX];
+    int64_t sum; /* of them */
+} nn_spin_weights;
+
+/* A turn. */
 typedef struct nn_spin {
-    int32_t rate;        /* cosine of half the angle of a step, times 2^26; or NN_SPIN_NONE */
-    unsigned weighed;    /* points: 0 none yet */
-    uint32_t weighed_16; /* lead */
-    int64_t weights[NN_SPIN_POINTS_MAX];
-    int64_t sum; /* of the weights */
+    int32_t rate; /* cosine of half the angle of a step, times 2^26; or NN_SPIN_NONE */
+    nn_spin_weights weights[NN_SPIN_NUMBERS];
 } nn_spin;
 
 /* nn_spin_seek - how fast it turns. All points of the series are loaded. */
@@ -24281,16 +24570,17 @@ NN_PRIVATE int32_t nn_spin_seek(const nn_series* series)
 /* ---- waves */
 
 /* What 2 half + 1 points weigh, the newest first, lead_16 sixteenths of a step ahead. */
-static void spin_weigh(nn_spin* spin, int half, uint32_t lead_16)
+static const nn_spin_weights* spin_weigh(nn_spin* spin, unsigned number, uint32_t lead_16)
 {
     int64_t even[NN_SPIN_POINTS_MAX / 2 + NN_LEAD_MAX + 2]; /* cosines of 0, 1, .. steps */
     int64_t odd[NN_SPIN_POINTS_MAX / 2 + NN_LEAD_MAX + 2];  /* sines, over that of one step */
+    nn_spin_weights* weights = &spin->weights[number];
+    int half = spin_half[number];
     int64_t cosine = spin->rate;
     int at = half + (int)(lead_16 / 16);
     int64_t share = lead_16 % 16;
-    if (spin->weighed == 2u * (unsigned)half + 1 && spin->weighed_16 == lead_16) return;
-    spin->weighed = 2u * (unsigned)half + 1;
-    spin->weighed_16 = lead_16;
+    if (weights->lead_16 == lead_16) return weights;
+    weights->lead_16 = lead_16;
     even[0] = SPIN_ONE;
     even[1] = cosine;
     odd[0] = 0;
@@ -24307,22 +24597,23 @@ static void spin_weigh(nn_spin* spin, int half, uint32_t lead_16)
     }
     int64_t now_even = (even[at] * (16 - share) + even[at + 1] * share) / 16 * SPIN_ONE / evens;
     int64_t now_odd = (odd[at] * (16 - share) + odd[at + 1] * share) / 16 * SPIN_ONE / odds;
-    spin->weights[half] = now_even;
-    spin->sum = now_even;
+    weights->points[half] = now_even;
+    weights->sum = now_even;
     for (int i = 1; i <= half; i++) {
         int64_t one = even[i] * now_even >> SPIN_BITS;
         int64_t other = odd[i] * now_odd >> SPIN_BITS;
-        spin->weights[half - i] = one + other;
-        spin->weights[half + i] = one - other;
-        spin->sum += 2 * one;
+        weights->points[half - i] = one + other;
+        weights->points[half + i] = one - other;
+        weights->sum += 2 * one;
     }
+    return weights;
 }
 
 /* A sum of weight x point, relative to the series' newest. */
-static int64_t spin_say(const nn_spin* spin, const nn_series* series, unsigned component, int64_t sum)
+static int64_t spin_say(const nn_spin_weights* weights, const nn_series* series, unsigned component, int64_t sum)
 {
     int64_t base = spin_base(series, component);
-    return ((sum + spin->sum * base) >> SPIN_BITS) - base;
+    return ((sum + weights->sum * base) >> SPIN_BITS) - base;
 }
 
 NN_PRIVATE bool nn_spin_judge(nn_spin* spin, nn_series* series, unsigned number, unsigned lead, int64_t errors[3])
@@ -24332,11 +24623,11 @@ NN_PRIVATE bool nn_spin_judge(nn_spin* spin, nn_series* series, unsigned number,
     unsigned windows = series->size - lead - points + 1;
     if (windows > NN_BANK_WINDOWS) windows = NN_BANK_WINDOWS;
     nn_series_load(series, lead + points + windows - 1);
-    spin_weigh(spin, spin_half[number], lead * 16);
+    const nn_spin_weights* weights = spin_weigh(spin, number, lead * 16);
     for (unsigned c = 0; c < 3; c++) {
         int64_t off[NN_BANK_WINDOWS];
-        nn_bank_dots(series->x[c] + lead, spin->weights, spin->weighed, off);
-        for (unsigned i = 0; i < windows; i++) off[i] = series->x[c][i] - spin_say(spin, series, c, off[i]);
+        nn_bank_dots(series->x[c] + lead, weights->points, points, off);
+        for (unsigned i = 0; i < windows; i++) off[i] = series->x[c][i] - spin_say(weights, series, c, off[i]);
         errors[c] = nn_bank_weigh(off, windows);
     }
     return true;
@@ -24346,9 +24637,10 @@ NN_PRIVATE void nn_spin_predict(nn_spin* spin, const nn_series* series, unsigned
                                 int64_t values[3])
 {
     if (lead_16 > 16 * NN_LEAD_MAX) lead_16 = 16 * NN_LEAD_MAX;
-    spin_weigh(spin, spin_half[number], lead_16);
+    const nn_spin_weights* weights = spin_weigh(spin, number, lead_16);
     for (unsigned c = 0; c < 3; c++) {
-        values[c] = spin_say(spin, series, c, nn_bank_dot(series->x[c], spin->weights, spin->weighed));
+        int64_t sum = nn_bank_dot(series->x[c], weights->points, 2u * spin_half[number] + 1);
+        values[c] = spin_say(weights, series, c, sum);
     }
 }
 /* ---- end src/nn_spin.c ------------------------------------------------------------------------------------------- */
@@ -24369,7 +24661,7 @@ NN_PRIVATE void nn_spin_predict(nn_spin* spin, const nn_series* series, unsigned
 typedef struct nn_habit {
     uint64_t key;   /* 0: of nothing */
     int32_t rate;   /* of a turn: see nn_spin */
-    uint16_t stamp; /* equal ones are of the same time */
+    uint16_t stamp; /* low bits of the tick when it was asked for last */
     uint8_t first;  /* the best predictors, or NN_HABIT_NONE */
     uint8_t second;
 } nn_habit;
@@ -24378,7 +24670,8 @@ typedef struct nn_habit {
 typedef struct nn_habits {
     nn_habit* entries;
     unsigned bits;
-    uint32_t crowded; /* how often one took the place of another of the same time */
+    uint32_t kept;    /* so far, since it was last asked whether there is room enough */
+    uint32_t crowded; /* of them those that took the place of another that was in use */
     uint32_t subject; /* of what is asked now: an entity's number */
 } nn_habits;
 
@@ -24387,8 +24680,8 @@ NN_PRIVATE void nn_habits_reset(nn_habits* habits, nn_alloc* alloc);
 /* nn_habits_prepare - room, before what may keep some; without memory there is less. */
 NN_PRIVATE void nn_habits_prepare(nn_habits* habits, nn_alloc* alloc);
 
-/* nn_habits_find - what is kept under a key, or NULL. */
-NN_PRIVATE const nn_habit* nn_habits_find(const nn_habits* habits, uint64_t key);
+/* nn_habits_find - what is kept under a key, or NULL. stamp: now. */
+NN_PRIVATE const nn_habit* nn_habits_find(nn_habits* habits, uint64_t key, uint16_t stamp);
 
 NN_PRIVATE void nn_habits_keep(nn_habits* habits, const nn_habit* habit);
 
@@ -24402,11 +24695,11 @@ NN_INLINE uint64_t nn_habit_mix(uint64_t hash, uint64_t value)
 /* ---- end src/nn_habits.h ----------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_habits.c --------------------------------------------------------------------------------------- */
-/* nn_habits - a table where each key has one place. */
+/* nn_habits - a table where each key has two places. */
 
 #define HABITS_BITS_FIRST 8
 #define HABITS_BITS_MAX 18
-#define HABITS_BITS_STEP 2
+#define HABITS_IN_USE_TICKS 4 /* nothing has asked for so long: others may have the place */
 
 NN_PRIVATE void nn_habits_reset(nn_habits* habits, nn_alloc* alloc)
 {
@@ -24414,12 +24707,14 @@ NN_PRIVATE void nn_habits_reset(nn_habits* habits, nn_alloc* alloc)
     memset(habits, 0, sizeof *habits);
 }
 
+/* More when of as many as there is room for, every eighth took the place of another in use. */
 NN_PRIVATE void nn_habits_prepare(nn_habits* habits, nn_alloc* alloc)
 {
-    bool crowded = habits->entries && habits->crowded >> (habits->bits - 3) && habits->bits < HABITS_BITS_MAX;
+    bool counted = habits->entries && habits->kept >> habits->bits;
+    bool crowded = counted && habits->crowded > habits->kept / 8 && habits->bits < HABITS_BITS_MAX;
+    if (counted) habits->kept = habits->crowded = 0;
     if (habits->entries && !crowded) return;
-    unsigned bits = habits->entries ? habits->bits + HABITS_BITS_STEP : HABITS_BITS_FIRST;
-    habits->crowded = 0;
+    unsigned bits = habits->entries ? habits->bits + 1 : HABITS_BITS_FIRST;
     nn_habit* entries = (nn_habit*)nn_alloc_take(alloc, sizeof(nn_habit) << bits);
     if (!entries) return;
     nn_habits_reset(habits, alloc);
@@ -24427,24 +24722,41 @@ NN_PRIVATE void nn_habits_prepare(nn_habits* habits, nn_alloc* alloc)
     habits->bits = bits;
 }
 
-static nn_habit* habits_place(const nn_habits* habits, uint64_t key)
+/* The first of the two places that a key may have. */
+static nn_habit* habits_places(const nn_habits* habits, uint64_t key)
 {
-    return &habits->entries[key >> (64 - habits->bits)];
+    return &habits->entries[key >> (64 - habits->bits) & ~UINT64_C(1)];
 }
 
-NN_PRIVATE const nn_habit* nn_habits_find(const nn_habits* habits, uint64_t key)
+NN_PRIVATE const nn_habit* nn_habits_find(nn_habits* habits, uint64_t key, uint16_t stamp)
 {
     if (!habits->entries) return NULL;
-    const nn_habit* habit = habits_place(habits, key);
-    return habit->key == key ? habit : NULL;
+    nn_habit* places = habits_places(habits, key);
+    for (unsigned i = 0; i < 2; i++) {
+        if (places[i].key != key) continue;
+        places[i].stamp = stamp;
+        return &places[i];
+    }
+    return NULL;
+}
+
+/* Whether a place is free, or its habit was not asked for of late: what it follows from has changed since. */
+static bool habits_is_free(const nn_habit* place, uint16_t now)
+{
+    return !place->key || (uint16_t)(now - place->stamp) >= HABITS_IN_USE_TICKS;
 }
 
 NN_PRIVATE void nn_habits_keep(nn_habits* habits, const nn_habit* habit)
 {
     if (!habits->entries) return;
-    nn_habit* place = habits_place(habits, habit->key);
-    if (place->key && place->stamp == habit->stamp) habits->crowded++;
-    *place = *habit;
+    nn_habit* places = habits_places(habits, habit->key);
+    unsigned at = habits_is_free(&places[0], habit->stamp) ? 0 : 1;
+    habits->kept++;
+    if (at && !habits_is_free(&places[1], habit->stamp)) {
+        habits->crowded++;
+        at = habit->key >> 1 & 1;
+    }
+    places[at] = *habit;
 }
 /* ---- end src/nn_habits.c ----------------------------------------------------------------------------------------- */
 
@@ -24554,7 +24866,7 @@ static void predict_begin(predict_race* race, const nn_field_plan* field, predic
     nn_series_begin(&race->series, field, &subject->grid, from, points);
     race->lead = nn_series_lead(&race->series);
     race->spin.rate = NN_SPIN_NONE;
-    race->spin.weighed = 0;
+    for (unsigned i = 0; i < NN_SPIN_NUMBERS; i++) race->spin.weights[i].lead_16 = UINT32_MAX;
     race->best = race->second = 0;
     race->least = race->next = INT64_MAX;
     memset(race->error, 0, sizeof race->error);
@@ -24643,9 +24955,9 @@ static void predict_enter(predict_race* race, unsigned predictor, const int64_t 
     int64_t error = errors[0];
     for (unsigned c = 1; c < count; c++) error += errors[c];
     if (predictor >= PREDICT_GUESS_FIRST && predictor < PREDICT_RIDE_FIRST && error > rough)
-        error += (error - rough) / 8;
+        error += (error - rough) >> 3;
     int64_t doubt = predictor < PREDICT_RIDE_FIRST ? PREDICT_DOUBT * (int64_t)count : error;
-    error -= (error < doubt ? error : doubt) * predict_trust[predictor] / 16;
+    error -= (error < doubt ? error : doubt) * predict_trust[predictor] >> 4;
     if (error < race->least) {
         race->next = race->least;
         race->second = race->best;
@@ -24719,16 +25031,16 @@ static nn_habit predict_habit(predict_subject* subject, const nn_field_plan* fie
     nn_habit habit = {0, NN_SPIN_NONE, 0, NN_HABIT_NONE, NN_HABIT_NONE};
     if (!subject->anchored) predict_anchor(subject);
     if (!subject->points) return habit;
+    habit.stamp = (uint16_t)subject->grid.timeline->now;
     nn_habits* habits = subject->habits;
     if (habits) {
         const uint32_t* newest = nn_grid_state(&subject->grid, subject->anchor) + field->word;
         uint64_t key = nn_habit_mix(subject->key, (uint64_t)field->word << 32 | newest[field->words - 1u]);
         habit.key = nn_habit_mix(key, newest[0]) | 1;
-        const nn_habit* kept = nn_habits_find(habits, habit.key);
+        const nn_habit* kept = nn_habits_find(habits, habit.key, habit.stamp);
         if (kept) return *kept;
     }
     predict_find_habit(subject, field, &habit);
-    habit.stamp = (uint16_t)nn_grid_tick(&subject->grid, subject->anchor);
     if (habits) nn_habits_keep(habits, &habit);
     return habit;
 }
@@ -24761,6 +25073,16 @@ static void predict_choose_smooth(predict_race* race)
     predict_try(race, habit.second);
 }
 
+static void predict_choose_near(predict_race* race, unsigned count)
+{
+    int64_t errors[NN_BANK_NEAR][3];
+    if (nn_bank_judge_near(&race->series, race->lead, errors)) {
+        for (unsigned i = 0; i < count; i++) predict_enter(race, i, errors[i]);
+    } else {
+        for (unsigned i = 0; i < count; i++) predict_try(race, i);
+    }
+}
+
 static void predict_choose(predict_race* race, bool counter)
 {
     const nn_grid* grid = &race->subject->grid;
@@ -24768,7 +25090,7 @@ static void predict_choose(predict_race* race, bool counter)
     nn_series_load(&race->series, race->lead + NN_NEAR_POINTS);
     if (!counter) predict_choose_smooth(race);
     if (race->least > PREDICT_EXACT * (int64_t)count) {
-        for (unsigned i = 0; i < (counter ? PREDICT_COUNTER_NEAR : NN_BANK_NEAR); i++) predict_try(race, i);
+        predict_choose_near(race, counter ? PREDICT_COUNTER_NEAR : NN_BANK_NEAR);
         if (race->subject->lead_count) predict_choose_lead(race);
     }
     int64_t sum = 0;
@@ -24924,23 +25246,30 @@ static uint64_t predict_find_moving(const nn_type_plan* plan, const nn_timeline*
     uint64_t moving = 0;
     const uint32_t* newest = timeline->rows[0];
     unsigned words = plan->row_words;
-    memset(differs, 0, words * sizeof *differs);
-    for (uint32_t i = 1; i < timeline->count && i < NN_QUIET_STATES; i++) {
-        const uint32_t* older = timeline->rows[i];
-        if (older == newest) continue;
-        unsigned k = 0;
-        for (; k + 4 <= words; k += 4) {
-            differs[k] |= newest[k] ^ older[k];
-            differs[k + 1] |= newest[k + 1] ^ older[k + 1];
-            differs[k + 2] |= newest[k + 2] ^ older[k + 2];
-            differs[k + 3] |= newest[k + 3] ^ older[k + 3];
+    unsigned states = timeline->count < NN_QUIET_STATES ? timeline->count : NN_QUIET_STATES;
+    unsigned k = 0;
+    for (; k + 4 <= words; k += 4) {
+        uint32_t a = 0, b = 0, c = 0, d = 0;
+        for (unsigned i = 1; i < states; i++) {
+            const uint32_t* older = timeline->rows[i] + k;
+            a |= newest[k] ^ older[0];
+            b |= newest[k + 1] ^ older[1];
+            c |= newest[k + 2] ^ older[2];
+            d |= newest[k + 3] ^ older[3];
         }
-        for (; k < words; k++) differs[k] |= newest[k] ^ older[k];
+        differs[k] = a;
+        differs[k + 1] = b;
+        differs[k + 2] = c;
+        differs[k + 3] = d;
+    }
+    for (; k < words; k++) {
+        differs[k] = 0;
+        for (unsigned i = 1; i < states; i++) differs[k] |= newest[k] ^ timeline->rows[i][k];
     }
     for (unsigned j = 0; j < plan->field_count; j++) {
         const nn_field_plan* field = &plan->fields[j];
         uint32_t any = 0;
-        for (unsigned k = 0; k < field->words; k++) any |= differs[field->word + k];
+        for (unsigned i = 0; i < field->words; i++) any |= differs[field->word + i];
         moving |= (uint64_t)(any != 0) << j;
     }
     return moving;
@@ -25016,11 +25345,6 @@ NN_PRIVATE nn_codec_result nn_codec_read(nn_decoder* decoder, const nn_type_plan
 
 /* ---- what both directions know of a record before it */
 
-static bool codec_is_moving(const nn_prediction* prediction, unsigned index)
-{
-    return prediction->moving >> index & 1;
-}
-
 /* Components with residuals; 0 for fields that are coded whole. */
 static unsigned codec_components(const nn_field_plan* field)
 {
@@ -25031,19 +25355,26 @@ static unsigned codec_components(const nn_field_plan* field)
     }
 }
 
-/* Word of a component in the row. */
-static unsigned codec_word(const nn_field_plan* field, unsigned component)
+/* Word of a field's first component in the row, and from one to the next. */
+static unsigned codec_word(const nn_field_plan* field)
 {
-    if (field->kind == NECPNET_FIELD_QUAT) return field->word + 1u + component;
-    return field->word + component * (field->wide ? 2u : 1u);
+    return field->word + (field->kind == NECPNET_FIELD_QUAT ? 1u : 0u);
+}
+
+static unsigned codec_stride(const nn_field_plan* field)
+{
+    return field->wide ? 2 : 1;
 }
 
 static uint32_t codec_mean_error(const nn_field_plan* field, const nn_prediction* prediction)
 {
-    uint64_t sum = 0;
-    unsigned count = field->components;
-    for (unsigned i = 0; i < count; i++) sum += prediction->error[codec_word(field, i)];
-    return (uint32_t)(count == 3 ? sum / 3 : count == 2 ? sum / 2 : sum);
+    const uint32_t* error = prediction->error + codec_word(field);
+    switch (field->components) {
+    case 1: return error[0];
+    case 2: return (uint32_t)(((uint64_t)error[0] + error[codec_stride(field)]) / 2);
+    case 3: return (uint32_t)(((uint64_t)error[0] + error[1] + error[2]) / 3); /* vectors are not wide */
+    default: return 0;
+    }
 }
 
 static unsigned codec_changed_context(const nn_field_plan* field, const nn_prediction* prediction, unsigned* out_class)
@@ -25063,35 +25394,42 @@ static unsigned codec_turn_context(const nn_prediction* prediction, unsigned ind
     return NN_CONTEXT_TURN + (bits > 7 ? 7 : bits);
 }
 
-/* The events of a record without their values. Returns whether a first event says if something out of the way comes. */
-static bool codec_list_events(const nn_type_plan* plan, const nn_prediction* prediction, bool owner, bool may_skip,
-                              nn_event_list* events)
+/* What is known of a record before it. */
+typedef struct codec_record {
+    uint64_t moving; /* bits of fields that the client sees */
+    uint64_t quiet;
+    bool first; /* a first event says if something out of the way comes */
+    nn_event_list events;
+    uint8_t classes[NECPNET_FIELDS_MAX]; /* of moving fields */
+} codec_record;
+
+/* Its events without their values. */
+static void codec_begin(codec_record* record, const nn_type_plan* plan, const nn_prediction* prediction, bool owner,
+                        bool may_skip)
 {
-    unsigned class_index;
-    unsigned quiet = 0;
-    bool moving = may_skip || prediction->moving;
+    nn_event_list* events = &record->events;
+    record->moving = plan->visible[owner] & prediction->moving;
+    record->quiet = plan->visible[owner] & ~prediction->moving;
+    record->first = may_skip || prediction->moving;
     events->count = 0;
-    for (unsigned i = 0; i < plan->field_count && quiet < 7; i++) {
-        if (!codec_is_moving(prediction, i) && nn_field_visible(&plan->fields[i], owner)) quiet++;
+    if (record->first) {
+        unsigned quiet = nn_bit_count(record->quiet);
+        nn_event_add(events, NN_CONTEXT_EXCEPTION + (quiet < 7 ? quiet : 7), 0);
     }
-    if (moving) nn_event_add(events, NN_CONTEXT_EXCEPTION + quiet, 0);
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        nn_event_add(events, codec_changed_context(field, prediction, &class_index), 0);
-        if (field->kind == NECPNET_FIELD_QUAT) nn_event_add(events, codec_turn_context(prediction, i), 0);
+    for (uint64_t moving = record->moving; moving; moving &= moving - 1) {
+        unsigned i = nn_lowest_bit(moving);
+        unsigned class_index;
+        nn_event_add(events, codec_changed_context(&plan->fields[i], prediction, &class_index), 0);
+        record->classes[i] = (uint8_t)class_index;
+        if (plan->fields[i].kind == NECPNET_FIELD_QUAT) nn_event_add(events, codec_turn_context(prediction, i), 0);
     }
-    return moving;
 }
 
-static void codec_list_quiet(const nn_type_plan* plan, const nn_prediction* prediction, bool owner,
-                             nn_event_list* events)
+static void codec_list_quiet(const nn_type_plan* plan, uint64_t quiet, nn_event_list* events)
 {
     events->count = 0;
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        nn_event_add(events, NN_CONTEXT_QUIET + field->kind, 0);
+    for (; quiet; quiet &= quiet - 1) {
+        nn_event_add(events, NN_CONTEXT_QUIET + plan->fields[nn_lowest_bit(quiet)].kind, 0);
     }
 }
 
@@ -25137,6 +25475,8 @@ static bool codec_apply(const nn_field_plan* field, uint32_t* words, int64_t res
 typedef struct codec_field {
     const nn_field_plan* field;
     const nn_prediction* prediction;
+    unsigned word; /* of its first component in the row */
+    unsigned stride;
     unsigned class_index; /* of the whole field */
     bool fresh;           /* it was quiet: nothing is known of its errors */
     bool together;        /* as a group of three */
@@ -25150,7 +25490,7 @@ static unsigned codec_class(const codec_field* at, unsigned component, unsigned*
     *out_shift = 0;
     if (at->fresh && !component) return NN_CLASS_NEW;
     if (at->fresh) return nn_coder_class((uint32_t)nn_min_u64(mean, UINT32_MAX), out_shift);
-    uint64_t error = at->prediction->error[codec_word(at->field, component)];
+    uint64_t error = at->prediction->error[at->word + component * at->stride];
     if (component) error = (5 * error + 3 * mean) / 8;
     return nn_coder_class((uint32_t)nn_min_u64(error, UINT32_MAX), out_shift);
 }
@@ -25168,7 +25508,7 @@ static void codec_put_number(nn_encoder* encoder, codec_field* at, unsigned comp
     uint64_t size = residual < 0 ? (uint64_t)-residual : (uint64_t)residual;
     nn_put_size(encoder, class_index, shift, size - codec_least(at, component));
     if (size) {
-        int lean = at->fresh ? 0 : at->prediction->lean[codec_word(at->field, component)];
+        int lean = at->fresh ? 0 : at->prediction->lean[at->word + component * at->stride];
         nn_put_sign(encoder, class_index, lean, residual < 0);
     }
     at->seen += size;
@@ -25180,7 +25520,7 @@ static int64_t codec_get_number(nn_decoder* decoder, codec_field* at, unsigned c
     unsigned class_index = codec_class(at, component, &shift);
     uint64_t size = nn_get_size(decoder, class_index, shift) + codec_least(at, component);
     if (decoder->bits.failed) return 0;
-    int lean = at->fresh ? 0 : at->prediction->lean[codec_word(at->field, component)];
+    int lean = at->fresh ? 0 : at->prediction->lean[at->word + component * at->stride];
     bool negative = size && nn_get_sign(decoder, class_index, lean);
     at->seen += size;
     return negative ? -(int64_t)size : (int64_t)size;
@@ -25213,17 +25553,28 @@ static void codec_get_group(nn_decoder* decoder, const codec_field* at, int64_t 
     }
 }
 
-static codec_field codec_field_of(const nn_tables* tables, bool thin, const nn_field_plan* field,
-                                  const nn_prediction* prediction, bool fresh)
+/* A field that changed; certain: it was not said, and may still have no residual. */
+static codec_field codec_field_of(const nn_field_plan* field, const nn_prediction* prediction, unsigned class_index,
+                                  bool certain, bool thin)
 {
     codec_field at;
-    memset(&at, 0, sizeof at);
     at.field = field;
     at.prediction = prediction;
-    at.fresh = fresh;
-    unsigned context = fresh ? 0 : codec_changed_context(field, prediction, &at.class_index);
-    at.known_changed = fresh || !codec_is_certain(tables, context);
-    at.together = !thin && !fresh && at.known_changed && field->components == 3 && at.class_index < NN_GROUP_CLASSES;
+    at.word = codec_word(field);
+    at.stride = codec_stride(field);
+    at.class_index = class_index;
+    at.fresh = false;
+    at.known_changed = !certain;
+    at.together = !thin && !certain && field->components == 3 && class_index < NN_GROUP_CLASSES;
+    at.seen = 0;
+    return at;
+}
+
+/* One that was quiet. */
+static codec_field codec_fresh_field_of(const nn_field_plan* field, const nn_prediction* prediction)
+{
+    codec_field at = codec_field_of(field, prediction, 0, false, true);
+    at.fresh = true;
     return at;
 }
 
@@ -25234,10 +25585,10 @@ static void codec_put_numbers(nn_encoder* encoder, codec_field* at, const uint32
     int64_t residuals[3];
     const nn_field_plan* field = at->field;
     if (turned) at->known_changed = at->together = false;
-    for (unsigned i = 0; i < field->components; i++) {
-        unsigned word = codec_word(field, i);
-        residuals[i] =
-            codec_residual(field, codec_load(field, from + word - field->word), codec_load(field, row + word));
+    from += at->word - field->word;
+    row += at->word;
+    for (unsigned i = 0; i < field->components; i++, from += at->stride, row += at->stride) {
+        residuals[i] = codec_residual(field, codec_load(field, from), codec_load(field, row));
     }
     if (at->together) {
         codec_put_group(encoder, at, residuals);
@@ -25254,7 +25605,7 @@ static bool codec_get_numbers(nn_decoder* decoder, codec_field* at, uint32_t* ro
     if (at->together) codec_get_group(decoder, at, residuals);
     for (unsigned i = 0; i < field->components; i++) {
         if (!at->together) residuals[i] = codec_get_number(decoder, at, i);
-        if (decoder->bits.failed || !codec_apply(field, row + codec_word(field, i), residuals[i])) return false;
+        if (decoder->bits.failed || !codec_apply(field, row + at->word + i * at->stride, residuals[i])) return false;
     }
     return true;
 }
@@ -25395,48 +25746,30 @@ static bool codec_is_turned(const nn_field_plan* field, const uint32_t* predicte
 
 /* ---- records */
 
-/* Values of the events that codec_list_events lists. Returns whether a quiet field changed. */
-static bool codec_set_events(const nn_type_plan* plan, const nn_prediction* prediction, const uint32_t* row, bool owner,
-                             bool first, nn_event_list* events)
+/* Those of some fields that differ. */
+static uint64_t codec_find_changed(const nn_type_plan* plan, uint64_t fields, const uint32_t* a, const uint32_t* b)
 {
-    bool quiet_changed = false;
-    unsigned place = first ? 1 : 0;
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (!nn_field_visible(field, owner)) continue;
-        bool changed = codec_field_differs(field, prediction->row, row);
-        if (!codec_is_moving(prediction, i)) {
-            quiet_changed = quiet_changed || changed;
-            continue;
-        }
-        events->values[place++] = changed;
-        if (field->kind == NECPNET_FIELD_QUAT) {
-            events->values[place++] = codec_is_turned(field, prediction->row, row);
-        }
+    uint64_t changed = 0;
+    for (; fields; fields &= fields - 1) {
+        unsigned i = nn_lowest_bit(fields);
+        changed |= (uint64_t)codec_field_differs(&plan->fields[i], a, b) << i;
     }
-    if (first) events->values[0] = quiet_changed;
-    return quiet_changed;
+    return changed;
 }
 
 static void codec_write_quiet(nn_encoder* encoder, const nn_type_plan* plan, const nn_prediction* prediction,
-                              const uint32_t* row, bool owner)
+                              uint64_t quiet, uint64_t changed, const uint32_t* row)
 {
     nn_event_list events;
     unsigned place = 0;
-    codec_list_quiet(plan, prediction, owner, &events);
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        events.values[place++] = codec_field_differs(field, prediction->row, row);
-    }
+    codec_list_quiet(plan, quiet, &events);
+    for (; quiet; quiet &= quiet - 1) events.values[place++] = changed >> nn_lowest_bit(quiet) & 1;
     nn_put_events(encoder, &events);
     NN_CODEC_SPENT(encoder, NN_CODEC_EVENTS);
-    place = 0;
-    for (unsigned i = 0; i < plan->field_count; i++) {
+    for (; changed; changed &= changed - 1) {
+        unsigned i = nn_lowest_bit(changed);
         const nn_field_plan* field = &plan->fields[i];
-        if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        if (!events.values[place++]) continue;
-        codec_field at = codec_field_of(encoder->tables, nn_encoder_adapts(encoder), field, prediction, true);
+        codec_field at = codec_fresh_field_of(field, prediction);
         bool turned = codec_is_turned(field, prediction->row, row);
         if (field->kind == NECPNET_FIELD_QUAT) nn_put_bits(encoder, turned, 1);
         codec_put_field(encoder, &at, row, turned);
@@ -25447,51 +25780,59 @@ static void codec_write_quiet(nn_encoder* encoder, const nn_type_plan* plan, con
 NN_PRIVATE void nn_codec_write(nn_encoder* encoder, const nn_type_plan* plan, const nn_prediction* prediction,
                                const uint32_t* row, bool owner, bool may_skip)
 {
-    nn_event_list events;
-    bool first = codec_list_events(plan, prediction, owner, may_skip, &events);
-    bool quiet = codec_set_events(plan, prediction, row, owner, first, &events);
-    unsigned place = first ? 1 : 0;
-    NN_CODEC_SPENT(encoder, NN_CODEC_BETWEEN);
-    nn_put_events(encoder, &events);
-    if (may_skip && quiet) nn_put_bits(encoder, 0, 1);
-    NN_CODEC_SPENT(encoder, NN_CODEC_EVENTS);
-    for (unsigned i = 0; i < plan->field_count; i++) {
+    codec_record record;
+    nn_event_list* events = &record.events;
+    codec_begin(&record, plan, prediction, owner, may_skip);
+    uint64_t quiet_changed = codec_find_changed(plan, record.quiet, prediction->row, row);
+    uint64_t changed = codec_find_changed(plan, record.moving, prediction->row, row);
+    unsigned place = record.first ? 1 : 0;
+    if (record.first) events->values[0] = quiet_changed != 0;
+    for (uint64_t moving = record.moving; moving; moving &= moving - 1) {
+        unsigned i = nn_lowest_bit(moving);
         const nn_field_plan* field = &plan->fields[i];
-        if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        bool changed = events.values[place] || codec_is_certain(encoder->tables, events.contexts[place]);
-        place++;
-        bool turned = false;
-        if (field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
-        if (!changed) continue;
-        codec_field at = codec_field_of(encoder->tables, nn_encoder_adapts(encoder), field, prediction, false);
+        events->values[place++] = changed >> i & 1;
+        if (field->kind == NECPNET_FIELD_QUAT) events->values[place++] = codec_is_turned(field, prediction->row, row);
+    }
+    NN_CODEC_SPENT(encoder, NN_CODEC_BETWEEN);
+    nn_put_events(encoder, events);
+    if (may_skip && quiet_changed) nn_put_bits(encoder, 0, 1);
+    NN_CODEC_SPENT(encoder, NN_CODEC_EVENTS);
+    for (place = record.first ? 1 : 0; record.moving; record.moving &= record.moving - 1) {
+        unsigned i = nn_lowest_bit(record.moving);
+        const nn_field_plan* field = &plan->fields[i];
+        bool certain = codec_is_certain(encoder->tables, events->contexts[place++]);
+        bool turned = field->kind == NECPNET_FIELD_QUAT && events->values[place++];
+        if (!(changed >> i & 1) && !certain) continue;
+        codec_field at = codec_field_of(field, prediction, record.classes[i], certain, nn_encoder_adapts(encoder));
         codec_put_field(encoder, &at, row, turned);
         NN_CODEC_SPENT(encoder, (int)i);
     }
-    if (quiet || !first) codec_write_quiet(encoder, plan, prediction, row, owner);
+    if (quiet_changed || !record.first) {
+        codec_write_quiet(encoder, plan, prediction, record.quiet, quiet_changed, row);
+    }
 }
 
 NN_PRIVATE void nn_codec_write_skip(nn_encoder* encoder, const nn_type_plan* plan, const nn_prediction* prediction,
                                     bool owner)
 {
-    nn_event_list events;
-    (void)codec_list_events(plan, prediction, owner, true, &events);
-    events.values[0] = 1;
-    nn_put_events(encoder, &events);
+    codec_record record;
+    codec_begin(&record, plan, prediction, owner, true);
+    record.events.values[0] = 1;
+    nn_put_events(encoder, &record.events);
     nn_put_bits(encoder, 1, 1);
 }
 
 static bool codec_read_quiet(nn_decoder* decoder, const nn_type_plan* plan, const nn_prediction* prediction,
-                             uint32_t* row, bool owner)
+                             uint64_t quiet, uint32_t* row)
 {
     nn_event_list events;
     unsigned place = 0;
-    codec_list_quiet(plan, prediction, owner, &events);
+    codec_list_quiet(plan, quiet, &events);
     nn_get_events(decoder, &events);
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
+    for (; quiet; quiet &= quiet - 1) {
+        const nn_field_plan* field = &plan->fields[nn_lowest_bit(quiet)];
         if (!events.values[place++]) continue;
-        codec_field at = codec_field_of(decoder->tables, nn_decoder_adapts(decoder), field, prediction, true);
+        codec_field at = codec_fresh_field_of(field, prediction);
         bool turned = field->kind == NECPNET_FIELD_QUAT && nn_get_bits(decoder, 1);
         if (!codec_get_field(decoder, &at, row, turned)) return false;
     }
@@ -25501,24 +25842,25 @@ static bool codec_read_quiet(nn_decoder* decoder, const nn_type_plan* plan, cons
 NN_PRIVATE nn_codec_result nn_codec_read(nn_decoder* decoder, const nn_type_plan* plan, const nn_prediction* prediction,
                                          uint32_t* row, bool owner, bool may_skip)
 {
-    nn_event_list events;
-    bool first = codec_list_events(plan, prediction, owner, may_skip, &events);
-    unsigned place = first ? 1 : 0;
-    nn_get_events(decoder, &events);
-    bool quiet = !first || events.values[0];
+    codec_record record;
+    const nn_event_list* events = &record.events;
+    codec_begin(&record, plan, prediction, owner, may_skip);
+    unsigned place = record.first ? 1 : 0;
+    nn_get_events(decoder, &record.events);
+    bool quiet = !record.first || events->values[0];
     if (may_skip && quiet && nn_get_bits(decoder, 1)) return decoder->bits.failed ? NN_CODEC_BAD : NN_CODEC_SKIP;
     memcpy(row, prediction->row, plan->row_words * sizeof(uint32_t));
-    for (unsigned i = 0; i < plan->field_count; i++) {
+    for (; record.moving; record.moving &= record.moving - 1) {
+        unsigned i = nn_lowest_bit(record.moving);
         const nn_field_plan* field = &plan->fields[i];
-        if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        bool changed = events.values[place++];
-        bool turned = false;
-        if (field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
+        bool certain = codec_is_certain(decoder->tables, events->contexts[place]);
+        bool changed = events->values[place++];
+        bool turned = field->kind == NECPNET_FIELD_QUAT && events->values[place++];
         if (!changed) continue;
-        codec_field at = codec_field_of(decoder->tables, nn_decoder_adapts(decoder), field, prediction, false);
+        codec_field at = codec_field_of(field, prediction, record.classes[i], certain, nn_decoder_adapts(decoder));
         if (!codec_get_field(decoder, &at, row, turned)) return NN_CODEC_BAD;
     }
-    if (quiet && !codec_read_quiet(decoder, plan, prediction, row, owner)) return NN_CODEC_BAD;
+    if (quiet && !codec_read_quiet(decoder, plan, prediction, record.quiet, row)) return NN_CODEC_BAD;
     return decoder->bits.failed ? NN_CODEC_BAD : NN_CODEC_ROW;
 }
 /* ---- end src/nn_codec.c ------------------------------------------------------------------------------------------ */
@@ -27061,6 +27403,40 @@ NN_PRIVATE void nn_world_end_peer(necpnet_world* world, necpnet_peer peer);
 /* nn_world_end_authority - with the world. */
 NN_PRIVATE void nn_world_end_authority(necpnet_world* world);
 
+/* ---- a slot's history: rows, one behind the other, and before them the ticks of what has a rate of its own */
+
+NN_INLINE const nn_type_plan* nn_world_plan(const necpnet_world* world, const nn_world_slot* slot)
+{
+    return &world->schema->plans[slot->type];
+}
+
+NN_INLINE size_t nn_world_history_bytes(const nn_type_plan* plan, uint32_t capacity)
+{
+    return (size_t)capacity * (1u + plan->row_words) * sizeof(uint32_t);
+}
+
+NN_INLINE uint32_t* nn_world_row_place(const nn_type_plan* plan, const nn_world_slot* slot, uint32_t version)
+{
+    uint32_t place = version & (slot->capacity - 1u);
+    return slot->history + slot->capacity + (size_t)place * plan->row_words;
+}
+
+/* Behind the struct: when the fields of each rate changed last. */
+NN_INLINE size_t nn_world_rates_at(const nn_type_plan* plan)
+{
+    return (plan->type->struct_bytes + sizeof(uint32_t) - 1) / sizeof(uint32_t) * sizeof(uint32_t);
+}
+
+NN_INLINE uint32_t* nn_world_rate_ticks(const nn_type_plan* plan, const nn_world_slot* slot)
+{
+    return (uint32_t*)(void*)((uint8_t*)slot->state + nn_world_rates_at(plan));
+}
+
+NN_INLINE uint16_t nn_world_place_of(const necpnet_world* world, const nn_world_slot* slot)
+{
+    return (uint16_t)(slot - world->slots);
+}
+
 /* nn_world_find - the slot of a live entity, or NULL. */
 NN_PRIVATE nn_world_slot* nn_world_find(const necpnet_world* world, necpnet_entity entity);
 
@@ -27096,7 +27472,7 @@ NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_wor
 /* ---- end src/nn_world.h ------------------------------------------------------------------------------------------ */
 
 /* ---- begin src/nn_world.c ---------------------------------------------------------------------------------------- */
-/* nn_world - spawn, write, commit. What followers do with it is in nn_follower.c. */
+/* nn_world - its slots: who is there, and what the application may ask and change. What followers do with it is in nn_follower.c. */
 
 
 #define WORLD_SLOTS_FIRST 64
@@ -27202,22 +27578,6 @@ necpnet_result necpnet_world_create(const necpnet_world_config* config, necpnet_
 
 /* ---- slots */
 
-static const nn_type_plan* world_plan(const necpnet_world* world, const nn_world_slot* slot)
-{
-    return &world->schema->plans[slot->type];
-}
-
-static size_t world_history_bytes(const nn_type_plan* plan, uint32_t capacity)
-{
-    return (size_t)capacity * (1u + plan->row_words) * sizeof(uint32_t);
-}
-
-static uint32_t* world_row_place(const nn_type_plan* plan, const nn_world_slot* slot, uint32_t version)
-{
-    uint32_t place = version & (slot->capacity - 1u);
-    return slot->history + slot->capacity + (size_t)place * plan->row_words;
-}
-
 NN_PRIVATE uint32_t nn_world_version_at(const nn_world_slot* slot, uint32_t tick)
 {
     for (uint32_t i = 0; i < slot->versions; i++) {
@@ -27229,36 +27589,25 @@ NN_PRIVATE uint32_t nn_world_version_at(const nn_world_slot* slot, uint32_t tick
 NN_PRIVATE const uint32_t* nn_world_row(const necpnet_world* world, const nn_world_slot* slot, uint32_t version)
 {
     if (slot->version - version >= slot->versions) return NULL;
-    return world_row_place(world_plan(world, slot), slot, version);
-}
-
-/* Behind the struct: when the fields of each rate changed last. */
-static size_t world_rates_at(const nn_type_plan* plan)
-{
-    return (plan->type->struct_bytes + sizeof(uint32_t) - 1) / sizeof(uint32_t) * sizeof(uint32_t);
+    return nn_world_row_place(nn_world_plan(world, slot), slot, version);
 }
 
 static size_t world_state_bytes(const nn_type_plan* plan)
 {
-    return world_rates_at(plan) + plan->rate_count * sizeof(uint32_t);
-}
-
-static uint32_t* world_rate_ticks(const nn_type_plan* plan, const nn_world_slot* slot)
-{
-    return (uint32_t*)(void*)((uint8_t*)slot->state + world_rates_at(plan));
+    return nn_world_rates_at(plan) + plan->rate_count * sizeof(uint32_t);
 }
 
 static void world_release_state(necpnet_world* world, nn_world_slot* slot)
 {
-    nn_alloc_give(&world->alloc, slot->state, world_state_bytes(world_plan(world, slot)));
+    nn_alloc_give(&world->alloc, slot->state, world_state_bytes(nn_world_plan(world, slot)));
     slot->state = NULL;
 }
 
 static void world_release_slot(necpnet_world* world, nn_world_slot* slot)
 {
-    const nn_type_plan* plan = world_plan(world, slot);
+    const nn_type_plan* plan = nn_world_plan(world, slot);
     world_release_state(world, slot);
-    nn_alloc_give(&world->alloc, slot->history, world_history_bytes(plan, slot->capacity));
+    nn_alloc_give(&world->alloc, slot->history, nn_world_history_bytes(plan, slot->capacity));
     slot->history = NULL;
     slot->capacity = 0;
     slot->versions = 0;
@@ -27301,16 +27650,11 @@ NN_PRIVATE nn_world_slot* nn_world_find(const necpnet_world* world, necpnet_enti
     return (slot->flags & NN_SLOT_ALIVE) && slot->generation == entity >> 16 ? slot : NULL;
 }
 
-static uint16_t world_place_of(const necpnet_world* world, const nn_world_slot* slot)
-{
-    return (uint16_t)(slot - world->slots);
-}
-
 NN_PRIVATE void nn_world_mark(necpnet_world* world, nn_world_slot* slot)
 {
     if (slot->flags & NN_SLOT_DIRTY) return;
     slot->flags |= NN_SLOT_DIRTY;
-    world->dirty[world->dirty_count++] = world_place_of(world, slot);
+    world->dirty[world->dirty_count++] = nn_world_place_of(world, slot);
 }
 
 static bool world_grow(necpnet_world* world)
@@ -27377,7 +27721,7 @@ static necpnet_result world_fill_slot(necpnet_world* world, uint16_t place, int 
 {
     const nn_type_plan* plan = &world->schema->plans[type];
     void* copy = nn_alloc_take(&world->alloc, world_state_bytes(plan));
-    size_t history_bytes = world_history_bytes(plan, WORLD_HISTORY_FIRST);
+    size_t history_bytes = nn_world_history_bytes(plan, WORLD_HISTORY_FIRST);
     uint32_t* history = (uint32_t*)nn_alloc_take(&world->alloc, history_bytes);
     if (!copy || !history) {
         nn_alloc_give(&world->alloc, copy, world_state_bytes(plan));
@@ -27469,7 +27813,7 @@ necpnet_result necpnet_world_despawn(necpnet_world* world, necpnet_entity entity
     slot->flags &= (uint8_t) ~(NN_SLOT_ALIVE | NN_SLOT_TOUCHED);
     slot->freed_tick = world->tick;
     if (slot->flags & NN_SLOT_COMMITTED) nn_world_mark(world, slot);
-    uint16_t place = world_place_of(world, slot);
+    uint16_t place = nn_world_place_of(world, slot);
     world_free_slot(world, place);
     world->entity_count--;
     return NECPNET_OK;
@@ -27613,8 +27957,11 @@ NN_PRIVATE const necpnet_schema* nn_world_get_schema(const necpnet_world* world)
 {
     return world->schema;
 }
+/* ---- end src/nn_world.c ------------------------------------------------------------------------------------------ */
 
-/* ---- commit */
+/* ---- begin src/nn_world_commit.c --------------------------------------------------------------------------------- */
+/* nn_world_commit - once a tick: what was marked becomes rows, which all followers share. */
+
 
 /* A larger history while its oldest row is still needed: it was true until the next one came. Without memory the oldest is
  * overwritten, which costs clients with older baselines a full state, and rewind that moment. */
@@ -27624,32 +27971,32 @@ static void world_reserve_version(necpnet_world* world, nn_world_slot* slot, uin
     uint32_t oldest = slot->version - slot->versions + 1;
     uint32_t age = tick - slot->history[(oldest + 1) & (slot->capacity - 1u)];
     if (age >= world->config.history_ticks || slot->capacity >= world->config.history_ticks) return;
-    const nn_type_plan* plan = world_plan(world, slot);
+    const nn_type_plan* plan = nn_world_plan(world, slot);
     nn_world_slot larger = *slot;
     larger.capacity = (uint16_t)(slot->capacity * 2);
-    larger.history = (uint32_t*)nn_alloc_take(&world->alloc, world_history_bytes(plan, larger.capacity));
+    larger.history = (uint32_t*)nn_alloc_take(&world->alloc, nn_world_history_bytes(plan, larger.capacity));
     if (!larger.history) return;
     for (uint32_t version = oldest; version != slot->version + 1; version++) {
         larger.history[version & (larger.capacity - 1u)] = slot->history[version & (slot->capacity - 1u)];
-        memcpy(world_row_place(plan, &larger, version), world_row_place(plan, slot, version),
+        memcpy(nn_world_row_place(plan, &larger, version), nn_world_row_place(plan, slot, version),
                plan->row_words * sizeof(uint32_t));
     }
-    nn_alloc_give(&world->alloc, slot->history, world_history_bytes(plan, slot->capacity));
+    nn_alloc_give(&world->alloc, slot->history, nn_world_history_bytes(plan, slot->capacity));
     slot->history = larger.history;
     slot->capacity = larger.capacity;
 }
 
 static void world_note_motion(const necpnet_world* world, const nn_world_slot* slot, uint32_t tick)
 {
-    nn_world_motion* motion = &world->motions[world_place_of(world, slot)];
+    nn_world_motion* motion = &world->motions[nn_world_place_of(world, slot)];
     if (slot->versions == 0 || tick - motion->changed_tick != 1) motion->run_tick = tick;
-    if (world_plan(world, slot)->restricted) motion->run_tick = UINT32_MAX;
+    if (nn_world_plan(world, slot)->restricted) motion->run_tick = UINT32_MAX;
     motion->changed_tick = tick;
 }
 
 static void world_add_version(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
 {
-    const nn_type_plan* plan = world_plan(world, slot);
+    const nn_type_plan* plan = nn_world_plan(world, slot);
     world_reserve_version(world, slot, tick);
     if (slot->versions == slot->capacity) { /* what the oldest stood for is forgotten */
         uint32_t next = slot->history[(slot->version - slot->versions + 2) & (slot->capacity - 1u)];
@@ -27659,7 +28006,7 @@ static void world_add_version(necpnet_world* world, nn_world_slot* slot, uint32_
     if (slot->version == 0) slot->version = 1;
     slot->history[slot->version & (slot->capacity - 1u)] = tick;
     world_note_motion(world, slot, tick);
-    memcpy(world_row_place(plan, slot, slot->version), world->scratch_row, plan->row_words * sizeof(uint32_t));
+    memcpy(nn_world_row_place(plan, slot, slot->version), world->scratch_row, plan->row_words * sizeof(uint32_t));
     if (slot->versions < slot->capacity) slot->versions++;
 }
 
@@ -27672,8 +28019,8 @@ static uint32_t world_rate_interval(const necpnet_world* world, uint16_t rate)
 /* Keeps fields at their former values until their rate is due. Returns whether some are held back. */
 static bool world_hold_rates(necpnet_world* world, nn_world_slot* slot, const uint32_t* former, uint32_t tick)
 {
-    const nn_type_plan* plan = world_plan(world, slot);
-    uint32_t* ticks = world_rate_ticks(plan, slot);
+    const nn_type_plan* plan = nn_world_plan(world, slot);
+    uint32_t* ticks = nn_world_rate_ticks(plan, slot);
     bool due[NECPNET_RATES_MAX];
     bool taken[NECPNET_RATES_MAX];
     bool held = false;
@@ -27720,7 +28067,7 @@ static void world_refuse_values(necpnet_world* world, const nn_world_slot* slot,
 /* Returns whether the slot stays dirty. */
 static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_t tick)
 {
-    uint16_t place = world_place_of(world, slot);
+    uint16_t place = nn_world_place_of(world, slot);
     necpnet_peer former_owner = slot->owner_committed;
     if (!(slot->flags & NN_SLOT_ALIVE)) {
         bool was_seen = (slot->flags & NN_SLOT_COMMITTED) != 0;
@@ -27728,7 +28075,7 @@ static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_
         if (was_seen) nn_world_hide(world, place);
         return false;
     }
-    const nn_type_plan* plan = world_plan(world, slot);
+    const nn_type_plan* plan = nn_world_plan(world, slot);
     bool is_new = slot->versions == 0;
     bool held = false;
     uint32_t clamped = nn_quantise(plan, slot->state, world->scratch_row);
@@ -27736,7 +28083,7 @@ static bool world_commit_slot(necpnet_world* world, nn_world_slot* slot, uint32_
     if (NN_UNLIKELY(clamped > 0) && world->config.strict) world_refuse_values(world, slot, plan);
     bool changed = is_new;
     if (is_new) {
-        for (unsigned i = 0; i < plan->rate_count; i++) world_rate_ticks(plan, slot)[i] = tick;
+        for (unsigned i = 0; i < plan->rate_count; i++) nn_world_rate_ticks(plan, slot)[i] = tick;
     } else {
         const uint32_t* former = nn_world_row(world, slot, slot->version);
         if (plan->rate_count) held = world_hold_rates(world, slot, former, tick);
@@ -27779,7 +28126,7 @@ necpnet_result necpnet_world_commit(necpnet_world* world, uint32_t tick)
     world->statistics.interest_ns += nn_world_time_ns(world) - began_ns;
     return world->has_refused ? NECPNET_ERR_OUT_OF_RANGE : NECPNET_OK;
 }
-/* ---- end src/nn_world.c ------------------------------------------------------------------------------------------ */
+/* ---- end src/nn_world_commit.c ----------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_carriers.c ------------------------------------------------------------------------------------- */
 /* nn_carriers - which entities others move with, though no PARENT field says so.
@@ -28508,9 +28855,16 @@ NN_INLINE bool nn_slot_has_authority(const nn_world_slot* slot, necpnet_peer pee
 /* nn_follower_sees - whether the client may know of an entity. False without memory, too: then it is to rescan still. */
 NN_PRIVATE bool nn_follower_sees(nn_follower* follower, const nn_world_slot* slot);
 
-/* nn_follower_may_answer - whether there is room for an answer; nn_follower_answer - to a write, counted. False: no room. */
+/* nn_follower_may_know - whether the client may have been shown an entity, and not have heard that it left. */
+NN_PRIVATE bool nn_follower_may_know(const nn_follower* follower, const nn_world_slot* slot);
+
+/* nn_follower_may_answer - whether there is room for an answer; nn_follower_answer - to a write, counted. False: no room.
+ *
+ *   fields  those that are not as they were written, by their place in the plan.
+ */
 NN_PRIVATE bool nn_follower_may_answer(nn_follower* follower, necpnet_entity entity);
-NN_PRIVATE bool nn_follower_answer(nn_follower* follower, necpnet_entity entity, uint32_t number, nn_verdict verdict);
+NN_PRIVATE bool nn_follower_answer(nn_follower* follower, necpnet_entity entity, uint32_t number, nn_verdict verdict,
+                                   uint64_t fields);
 
 /* nn_follower_end_authority - with the connection. */
 NN_PRIVATE void nn_follower_end_authority(nn_follower* follower);
@@ -28531,9 +28885,9 @@ typedef enum nn_follower_flag {
 /* One a client and entity that is in view, or that it may still have. */
 typedef struct nn_follower_state {
     uint32_t base_tick;
-    uint32_t sent_version;
     uint32_t sent_tick;
-    uint16_t place; /* its slot */
+    uint16_t sent_version; /* low bits */
+    uint16_t place;        /* its slot */
     uint16_t generation;
     uint16_t floor;   /* low bits of the first frame number that counts for NN_FOLLOWER_FULL */
     uint16_t pending; /* place in the pending list plus 1; 0: not in it */
@@ -28575,6 +28929,7 @@ typedef struct nn_tell {
     uint32_t number; /* of the write that it answers */
     uint32_t accepted;
     uint64_t accepted_commit; /* commits there were: it is told after the next */
+    uint64_t fields;          /* that the answer takes back, by their place in the plan */
 } nn_tell;
 
 /* What was heard of a client's writes of an entity over this connection. */
@@ -30153,7 +30508,8 @@ static nn_tell* authority_tell(nn_follower* follower, necpnet_entity entity)
     return tell;
 }
 
-NN_PRIVATE bool nn_follower_answer(nn_follower* follower, necpnet_entity entity, uint32_t number, nn_verdict verdict)
+NN_PRIVATE bool nn_follower_answer(nn_follower* follower, necpnet_entity entity, uint32_t number, nn_verdict verdict,
+                                   uint64_t fields)
 {
     necpnet_world_statistics* statistics = &follower->world->statistics;
     nn_tell* tell = authority_tell(follower, entity);
@@ -30164,6 +30520,7 @@ NN_PRIVATE bool nn_follower_answer(nn_follower* follower, necpnet_entity entity,
         tell->accepted_commit = follower->world->commit;
         return true;
     }
+    tell->fields = fields | (tell->what & TELL_ANSWER ? tell->fields : 0);
     tell->what |= TELL_ANSWER;
     tell->verdict = (uint8_t)verdict;
     tell->number = number;
@@ -30193,11 +30550,15 @@ static void authority_tell_lease(necpnet_world* world, necpnet_peer peer, necpne
     world->told++;
 }
 
-/* The present state of an entity, as it is before the next commit. */
-static void authority_write_state(necpnet_world* world, const nn_world_slot* slot, nn_writer* writer, bool owner)
+/* The present state of an entity, as it is before the next commit; fields: NULL, or those that are taken back. */
+static void authority_write_state(necpnet_world* world, const nn_world_slot* slot, const uint64_t* fields,
+                                  nn_writer* writer, bool owner)
 {
     const nn_type_plan* plan = &world->schema->plans[slot->type];
     nn_encoder encoder = nn_encoder_of(world->schema->tables, NULL, writer->at, nn_writer_left(writer));
+    for (unsigned i = 0; fields && i < plan->field_count; i++) {
+        if (nn_field_writable(&plan->fields[i])) nn_put_bits(&encoder, (uint32_t)(*fields >> i & 1), 1);
+    }
     (void)nn_quantise(plan, slot->state, world->scratch_row);
     nn_row_write(plan, &encoder, world->scratch_row, owner);
     writer->at += nn_encoder_end(&encoder);
@@ -30212,7 +30573,7 @@ static void authority_write_lease(necpnet_world* world, necpnet_peer peer, necpn
     nn_write_u32(writer, entity);
     nn_write_u16(writer, world->slots[entity & 0xffff].lease);
     nn_write_u8(writer, has);
-    if (has) authority_write_state(world, slot, writer, true);
+    if (has) authority_write_state(world, slot, NULL, writer, true);
 }
 
 static void authority_write_answer(nn_follower* follower, const nn_tell* tell, bool accepted, nn_writer* writer)
@@ -30226,21 +30587,45 @@ static void authority_write_answer(nn_follower* follower, const nn_tell* tell, b
     uint8_t verdict = accepted ? (uint8_t)NN_VERDICT_ACCEPTED : tell->verdict;
     nn_write_u8(writer, (uint8_t)(verdict | (owner ? NN_ANSWER_OWNER : 0u)));
     nn_write_varint(writer, world->tick);
-    if (!accepted && slot) authority_write_state(world, slot, writer, owner);
+    if (!accepted && slot) authority_write_state(world, slot, &tell->fields, writer, owner);
 }
 
-/* What of a tell can be said now. */
-static uint8_t authority_due(const necpnet_world* world, const nn_tell* tell)
+static bool authority_has_flags(const nn_follower* follower, const nn_world_slot* slot, uint8_t flags)
 {
-    bool waits = (tell->what & TELL_ACCEPTED) && tell->accepted_commit == world->commit;
-    return waits ? (uint8_t)(tell->what & ~TELL_ACCEPTED) : tell->what;
+    const nn_follower_state* state = nn_follower_state_of(follower, (uint16_t)(slot - follower->world->slots));
+    return state && (state->flags & flags) == flags && state->generation == slot->generation;
+}
+
+NN_PRIVATE bool nn_follower_may_know(const nn_follower* follower, const nn_world_slot* slot)
+{
+    return authority_has_flags(follower, slot, NN_FOLLOWER_KNOWN);
+}
+
+static bool authority_in_view(const nn_follower* follower, const nn_world_slot* slot)
+{
+    return slot->owner == follower->peer || authority_has_flags(follower, slot, NN_FOLLOWER_SEEN);
+}
+
+/* What of a tell can be said now. An answer holds a state, and waits while the client may not see it: it may be back before
+ * the client has heard that it went. */
+static uint8_t authority_due(const nn_follower* follower, const nn_tell* tell)
+{
+    const necpnet_world* world = follower->world;
+    uint8_t due = tell->what;
+    if ((due & TELL_ACCEPTED) && tell->accepted_commit == world->commit) due &= (uint8_t)~TELL_ACCEPTED;
+    if (due & TELL_ANSWER) {
+        const nn_world_slot* slot = nn_world_find(world, tell->entity);
+        bool waits = slot && !authority_in_view(follower, slot) && nn_follower_may_know(follower, slot);
+        if (waits) due &= (uint8_t)~TELL_ANSWER;
+    }
+    return due;
 }
 
 NN_PRIVATE bool nn_follower_has_tell(const nn_follower* follower)
 {
     if (follower->list_place && follower->world->has_authority) return true;
     for (uint32_t i = 0; i < follower->tell_count; i++) {
-        if (authority_due(follower->world, &follower->tells[i])) return true;
+        if (authority_due(follower, &follower->tells[i])) return true;
     }
     return false;
 }
@@ -30250,7 +30635,8 @@ static uint8_t authority_write_one(nn_follower* follower, const nn_tell* tell, u
 {
     nn_write_u8(writer, NN_CONTROL_STATE);
     if (due & TELL_ANSWER) { /* before a lease that may come behind the write */
-        if (nn_world_find(follower->world, tell->entity)) authority_write_answer(follower, tell, false, writer);
+        const nn_world_slot* slot = nn_world_find(follower->world, tell->entity);
+        if (slot && authority_in_view(follower, slot)) authority_write_answer(follower, tell, false, writer);
         return TELL_ANSWER;
     }
     if (due & TELL_ACCEPTED) {
@@ -30297,7 +30683,7 @@ NN_PRIVATE bool nn_follower_tell(nn_follower* follower, nn_tell_function send, v
     for (uint32_t i = 0; i < follower->tell_count; i++) {
         nn_tell* tell = &follower->tells[i];
         uint8_t due;
-        while (room && (due = authority_due(follower->world, tell)) != 0) {
+        while (room && (due = authority_due(follower, tell)) != 0) {
             uint8_t data[NN_STATE_CONTROL_BYTES_MAX];
             nn_writer writer = nn_writer_of(data, sizeof data);
             uint8_t what = authority_write_one(follower, tell, due, &writer);
@@ -30402,9 +30788,7 @@ NN_PRIVATE bool nn_follower_sees(nn_follower* follower, const nn_world_slot* slo
 {
     /* what comes with the first packet of a connection is heard before the first frame */
     if (follower->rescan) (void)nn_follower_rescan(follower);
-    const nn_follower_state* state = nn_follower_state_of(follower, (uint16_t)(slot - follower->world->slots));
-    if (slot->owner == follower->peer) return true;
-    return state && (state->flags & NN_FOLLOWER_SEEN) && state->generation == slot->generation;
+    return authority_in_view(follower, slot);
 }
 
 static void authority_release(nn_follower* follower, necpnet_entity entity, uint16_t lease)
@@ -30464,7 +30848,8 @@ typedef struct authority_write {
     bool shared;
     bool whole;
     nn_reader fields;
-    uint64_t mask; /* fields of it */
+    uint64_t mask;  /* fields of it */
+    uint64_t wrong; /* fields that are not as they were written */
     uint64_t now_us;
 } authority_write;
 
@@ -30562,9 +30947,23 @@ static bool authority_conflicts(necpnet_world* world, necpnet_peer peer, const a
            0;
 }
 
-/* Tries a write on a copy of the struct; the copy is taken if it may. */
-static nn_verdict authority_apply(nn_follower* follower, authority_write* write, uint32_t elapsed_us,
-                                  const uint32_t* row)
+/* Which fields of two structs differ, as a client would see them; row is scratch. */
+static uint64_t authority_differing(necpnet_world* world, const nn_type_plan* plan, const void* a, const void* b,
+                                    uint32_t* row)
+{
+    uint64_t fields = 0;
+    (void)nn_quantise(plan, a, row);
+    (void)nn_quantise(plan, b, world->scratch_row);
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        bool same = !memcmp(row + field->word, world->scratch_row + field->word, field->words * sizeof(uint32_t));
+        if (!same) fields |= UINT64_C(1) << i;
+    }
+    return fields;
+}
+
+/* Tries a write on a copy of the struct; the copy is taken if it may. The row is scratch afterwards. */
+static nn_verdict authority_apply(nn_follower* follower, authority_write* write, uint32_t elapsed_us, uint32_t* row)
 {
     uint64_t state[NN_STRUCT_BYTES_MAX / sizeof(uint64_t)];
     uint64_t meant[NN_STRUCT_BYTES_MAX / sizeof(uint64_t)];
@@ -30587,8 +30986,12 @@ static nn_verdict authority_apply(nn_follower* follower, authority_write* write,
         told.elapsed_us = elapsed_us;
         told.before = slot->state;
         memcpy(meant, state, plan->type->struct_bytes);
-        if (!world->config.validate(world->config.validate_user, &told, state)) return NN_VERDICT_REFUSED;
+        if (!world->config.validate(world->config.validate_user, &told, state)) {
+            write->wrong = authority_differing(world, plan, slot->state, meant, row);
+            return NN_VERDICT_REFUSED;
+        }
         clamped = memcmp(meant, state, plan->type->struct_bytes) != 0;
+        write->wrong = clamped ? authority_differing(world, plan, meant, state, row) : 0;
     }
     memcpy(slot->state, state, plan->type->struct_bytes);
     nn_world_changed(world, slot);
@@ -30613,11 +31016,11 @@ static necpnet_result authority_judge(nn_follower* follower, authority_write* wr
     if (!nn_follower_may_answer(follower, write->entity)) return NECPNET_ERR_OUT_OF_MEMORY; /* room for an answer */
     heard->number = write->number;
     if (world->is_rewound) { /* what is written now would be lost */
-        (void)nn_follower_answer(follower, write->entity, write->number, NN_VERDICT_REFUSED);
+        (void)nn_follower_answer(follower, write->entity, write->number, NN_VERDICT_REFUSED, write->mask);
         return NECPNET_OK;
     }
     if (write->shared && authority_conflicts(world, follower->peer, write)) {
-        (void)nn_follower_answer(follower, write->entity, write->number, NN_VERDICT_CONFLICT);
+        (void)nn_follower_answer(follower, write->entity, write->number, NN_VERDICT_CONFLICT, write->mask);
         return NECPNET_OK;
     }
     uint64_t claimed_us;
@@ -30634,7 +31037,20 @@ static necpnet_result authority_judge(nn_follower* follower, authority_write* wr
         world->statistics.writes_accepted++;
     }
     if (write->shared || verdict != NN_VERDICT_ACCEPTED)
-        (void)nn_follower_answer(follower, write->entity, write->number, verdict);
+        (void)nn_follower_answer(follower, write->entity, write->number, verdict, write->wrong);
+    return NECPNET_OK;
+}
+
+/* One that the client sees no more. Should it be back before the client has heard that it went, the client must hear that this
+ * write did not count, and it must not count when it comes once more. */
+static necpnet_result authority_refuse_unseen(nn_follower* follower, const authority_write* write)
+{
+    nn_heard* heard = authority_heard(follower, write->entity);
+    if (!heard) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (write->number <= heard->number) return NECPNET_OK;
+    if (!nn_follower_answer(follower, write->entity, write->number, NN_VERDICT_REFUSED, UINT64_MAX))
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    heard->number = write->number;
     return NECPNET_OK;
 }
 
@@ -30663,7 +31079,8 @@ static necpnet_result authority_take(nn_follower* follower, necpnet_entity entit
     if (!write.slot || !nn_follower_sees(follower, write.slot)) { /* gone: it will hear of that, if it does not know */
         if (write.slot && follower->rescan) return NECPNET_ERR_OUT_OF_MEMORY;
         world->statistics.writes_late++;
-        return NECPNET_OK;
+        if (!write.slot || !write.shared || !nn_follower_may_know(follower, write.slot)) return NECPNET_OK;
+        return authority_refuse_unseen(follower, &write);
     }
     if (write.shared ? write.slot->authority == NECPNET_AUTHORITY_SHARED
                      : nn_slot_has_authority(write.slot, follower->peer) && write.lease == write.slot->lease) {
@@ -30673,8 +31090,8 @@ static necpnet_result authority_take(nn_follower* follower, necpnet_entity entit
         world->statistics.writes_late++;
         return NECPNET_OK;
     }
-    return nn_follower_answer(follower, entity, write.number, NN_VERDICT_REFUSED) ? NECPNET_OK
-                                                                                  : NECPNET_ERR_OUT_OF_MEMORY;
+    bool told = nn_follower_answer(follower, entity, write.number, NN_VERDICT_REFUSED, UINT64_MAX);
+    return told ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
 }
 
 NN_PRIVATE necpnet_result nn_follower_take_writes(nn_follower* follower, nn_reader* reader, uint64_t now_us)
@@ -30838,89 +31255,20 @@ NN_PRIVATE void nn_follower_choose_leads(nn_follower* follower, nn_leads* leads)
 }
 /* ---- end src/nn_follower_leads.c --------------------------------------------------------------------------------- */
 
-/* ---- begin src/nn_follower_write.c ------------------------------------------------------------------------------- */
-/* nn_follower_write - choose what goes into a frame, and write it. src/PROTOCOL.md "State". */
+/* ---- begin src/nn_writing.h -------------------------------------------------------------------------------------- */
+/* nn_writing - a STATE frame on its way: what the parts share that choose and write its records. src/PROTOCOL.md "State".
+ *
+ * nn_follower_write.c makes the frame; nn_writing_walk.c goes through what moves, nn_writing_list.c through what else waits;
+ * nn_writing_put.c writes one record.
+ */
+#ifndef NN_WRITING_H
+#define NN_WRITING_H
 
 
-#define FOLLOWER_CHECKS_BUDGET_MIN 256 /* smaller frames have no checks */
-#define FOLLOWER_HEAD_BYTES_MAX 32     /* type, length 2, flags, three varints of at most 8, two slots; no more flags */
-#define FOLLOWER_TRAILING_ORDERED 1    /* frames after the last change, which tell that nothing moves any more */
-#define FOLLOWER_TRAILING_UNORDERED 3  /* some of them may be lost */
-#define FOLLOWER_ENTRIES_FIRST 64
-#define FOLLOWER_FRAMES_FIRST 8
-#define FOLLOWER_WAIT_MAX 0xffffffu /* ticks; times a weight it fits 40 bits */
-#define FOLLOWER_FIRST UINT64_C(0xffffffffffff)
-#define FOLLOWER_WEIGHT_ONE 256u
-#define FOLLOWER_RECORD_BITS_MIN 3 /* of a record that is not of the moving: said to be one, slot, kind */
+#define NN_WRITING_LIST_BITS 8        /* to begin and end the list of other records, at most */
+#define NN_WRITING_WAIT_MAX 0xffffffu /* ticks; times a weight it fits 40 bits */
 
-/* ---- choosing */
-
-/* Heap sort: rising, in place, no order among equals to differ between C libraries. */
-static void follower_sift(uint64_t* keys, uint32_t at, uint32_t count)
-{
-    uint64_t key = keys[at];
-    for (;;) {
-        uint32_t child = at * 2 + 1;
-        if (child >= count) break;
-        if (child + 1 < count && keys[child + 1] > keys[child]) child++;
-        if (keys[child] <= key) break;
-        keys[at] = keys[child];
-        at = child;
-    }
-    keys[at] = key;
-}
-
-static void follower_sort(uint64_t* keys, uint32_t count)
-{
-    for (uint32_t i = count / 2; i-- > 0;) follower_sift(keys, i, count);
-    for (uint32_t end = count; end-- > 1;) {
-        uint64_t largest = keys[0];
-        keys[0] = keys[end];
-        keys[end] = largest;
-        follower_sift(keys, 0, end);
-    }
-}
-
-/* How much an entity's waiting counts: its priority, and less by how many cells it is away. */
-static uint32_t follower_weight(const nn_follower* follower, uint16_t place)
-{
-    uint32_t away = nn_observer_distance(&follower->observer, place);
-    return follower->world->slots[place].priority * FOLLOWER_WEIGHT_ONE / (1 + away);
-}
-
-/* Slots for this frame into order[]: own entities first, then by slot from start on. Returns how many; fewer than are
- * pending if the room is short, those that waited longest. */
-static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
-{
-    const necpnet_world* world = follower->world;
-    uint32_t count = follower->pending_count;
-    uint64_t* order = world->order;
-    uint64_t fit = (uint64_t)room_bytes * 8 * 16 / (follower->record_bits ? follower->record_bits : 1) + 1;
-    uint32_t chosen = fit < count ? (uint32_t)fit : count;
-    for (uint32_t i = 0; i < count; i++) {
-        const nn_follower_state* state = &follower->states[follower->pending[i]];
-        uint16_t place = state->place;
-        uint64_t waited = nn_min_u64(world->tick - state->sent_tick, FOLLOWER_WAIT_MAX);
-        waited *= follower_weight(follower, place);
-        if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = FOLLOWER_FIRST;
-        order[i] = (FOLLOWER_FIRST - waited) << 16 | place;
-    }
-    if (chosen < count) follower_sort(order, count);
-    for (uint32_t i = 0; i < chosen; i++) {
-        uint16_t place = (uint16_t)order[i];
-        uint64_t turned = (uint16_t)(place - follower->start);
-        bool own = nn_follower_owns(follower, &world->slots[place]);
-        order[i] = (own ? 0u : UINT64_C(1) << 32) | turned << 16 | place;
-    }
-    follower_sort(order, chosen);
-    return chosen;
-}
-
-/* ---- writing */
-
-#define FOLLOWER_LIST_BITS 8 /* to begin and end the list of other records, at most */
-
-typedef struct follower_writing {
+typedef struct nn_writing {
     nn_encoder encoder;
     nn_known known;
     uint64_t known_hash; /* nn_records_known, and what the leads do */
@@ -30940,42 +31288,82 @@ typedef struct follower_writing {
     uint16_t walk_to;    /* 0: to the last */
     size_t check_bytes;
     uint8_t checks[NN_CHECKS_BYTES_MAX];
-} follower_writing;
+} nn_writing;
 
-/* Where a record begins. */
-static size_t follower_begin_record(follower_writing* writing)
+/* nn_writing_begin_record - where one begins, for nn_writing_end_record, which takes it back if it found no room (false). */
+NN_PRIVATE size_t nn_writing_begin_record(nn_writing* writing);
+NN_PRIVATE bool nn_writing_end_record(nn_writing* writing, size_t mark, size_t bits_max);
+
+/* nn_writing_put_update - of an entity, as it was sent to another client in this commit, or anew. recent: NULL when there is none;
+ * special: it stands in the place of one that the client expects. False if the client lacks what it would follow from; then
+ * nothing was written. */
+NN_PRIVATE bool nn_writing_put_update(const nn_follower* follower, nn_writing* writing, const nn_follower_state* state,
+                                      const nn_follower_recent* recent, bool special);
+
+/* nn_writing_put_whole - all that the client may see. */
+NN_PRIVATE void nn_writing_put_whole(const nn_follower* follower, nn_writing* writing, const nn_follower_state* state);
+
+/* nn_writing_put_skip - nothing, in the place of an update that the client expects. */
+NN_PRIVATE void nn_writing_put_skip(const nn_follower* follower, nn_writing* writing, const nn_follower_state* state,
+                                    const nn_follower_recent* recent);
+
+/* nn_writing_is_there - whether the slot still has the entity that the client is to see. */
+NN_PRIVATE bool nn_writing_is_there(const nn_follower_state* state, const nn_world_slot* slot);
+
+/* nn_writing_check_owner - the owner may have changed since it was sent: then what the client has shows other fields. */
+NN_PRIVATE void nn_writing_check_owner(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot);
+
+/* nn_writing_note_sent - it is in the frame. */
+NN_PRIVATE void nn_writing_note_sent(nn_follower* follower, nn_follower_state* state, nn_follower_recent* recent,
+                                     nn_follower_kind kind);
+
+/* nn_writing_count_moving - finds out what moves. */
+NN_PRIVATE void nn_writing_count_moving(nn_follower* follower, nn_writing* writing);
+
+/* nn_writing_walk - records of what moves, as many as find room. */
+NN_PRIVATE void nn_writing_walk(nn_follower* follower, nn_writing* writing);
+
+/* nn_writing_weight - how much an entity's waiting counts: its priority, and less by how many cells it is away. */
+NN_PRIVATE uint32_t nn_writing_weight(const nn_follower* follower, uint16_t place);
+
+/* nn_writing_choose - slots for this frame into the world's order[]: own entities first, then by slot from start on. Returns how
+ * many; fewer than are pending if the room is short, those that waited longest. */
+NN_PRIVATE uint32_t nn_writing_choose(nn_follower* follower, size_t room_bytes);
+
+/* nn_writing_list - records of the first count of them. What finds no room begins the next frame. When it is the budget that is
+ * short, all others wait with it, so that even a large state gets its turn. */
+NN_PRIVATE void nn_writing_list(nn_follower* follower, nn_writing* writing, uint32_t count);
+
+#endif
+/* ---- end src/nn_writing.h ---------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_writing_put.c ---------------------------------------------------------------------------------- */
+/* nn_writing_put - one record: an update, a whole state, or nothing where the client expects an update; and what is noted of it. */
+
+
+NN_PRIVATE size_t nn_writing_begin_record(nn_writing* writing)
 {
     nn_encoder_mark(&writing->encoder);
     return writing->encoder.bits.bit_count;
 }
 
-/* Takes the record back if it found no room. */
-static bool follower_end_record(follower_writing* writing, size_t mark, size_t bits_max)
+NN_PRIVATE bool nn_writing_end_record(nn_writing* writing, size_t mark, size_t bits_max)
 {
     nn_encoder* encoder = &writing->encoder;
-    if (!encoder->bits.failed && nn_encoder_bits(encoder) + FOLLOWER_LIST_BITS <= bits_max) return true;
+    if (!encoder->bits.failed && nn_encoder_bits(encoder) + NN_WRITING_LIST_BITS <= bits_max) return true;
     nn_encoder_rewind(encoder, mark);
     return false;
 }
 
-/* Bytes of the frame's head that say more than its first flags; 0: it has none. */
-static size_t follower_more_bytes(const nn_follower* follower)
-{
-    const necpnet_world* world = follower->world;
-    bool mixed = !follower->thin && world->thin_type_count;
-    if (!mixed && !follower->own_tables) return 0;
-    return 1 + (mixed ? ((size_t)world->schema->type_count + 7) / 8 : 0);
-}
-
-static bool follower_is_thin(const nn_follower* follower, uint8_t type)
+static bool writing_is_thin(const nn_follower* follower, uint8_t type)
 {
     return follower->thin || (follower->world->thin_types[type / 32] >> (type % 32) & 1);
 }
 
 /* ---- records */
 
-static void follower_predict(necpnet_world* world, const follower_writing* writing, const nn_follower_state* state,
-                             const nn_timeline* timeline, bool owner)
+static void writing_predict(necpnet_world* world, const nn_writing* writing, const nn_follower_state* state,
+                            const nn_timeline* timeline, bool owner)
 {
     nn_world_coding* coding = world->coding;
     const nn_world_slot* slot = &world->slots[state->place];
@@ -30984,9 +31372,8 @@ static void follower_predict(necpnet_world* world, const follower_writing* writi
                &coding->habits, &coding->prediction);
 }
 
-/* An update. False if the client lacks what it would follow from; then nothing was written. */
-static bool follower_write_update(const nn_follower* follower, follower_writing* writing,
-                                  const nn_follower_state* state, const nn_follower_recent* recent, bool special)
+NN_PRIVATE bool nn_writing_put_update(const nn_follower* follower, nn_writing* writing, const nn_follower_state* state,
+                                      const nn_follower_recent* recent, bool special)
 {
     necpnet_world* world = follower->world;
     nn_world_slot* slot = &world->slots[state->place];
@@ -31008,15 +31395,15 @@ static bool follower_write_update(const nn_follower* follower, follower_writing*
     }
     if (!nn_follower_timeline(follower, state, recent, &writing->known, &timeline)) return false;
     size_t from = encoder->bits.bit_count;
-    follower_predict(world, writing, state, &timeline, owner);
-    encoder->plain = !follower_is_thin(follower, slot->type);
+    writing_predict(world, writing, state, &timeline, owner);
+    encoder->plain = !writing_is_thin(follower, slot->type);
     nn_codec_write(encoder, plan, &world->coding->prediction, nn_world_row(world, slot, slot->version), owner, special);
     world->statistics.records_made++;
     if (shares) nn_records_keep(world, slot, key, encoder, from);
     return true;
 }
 
-static void follower_write_whole(const nn_follower* follower, follower_writing* writing, const nn_follower_state* state)
+NN_PRIVATE void nn_writing_put_whole(const nn_follower* follower, nn_writing* writing, const nn_follower_state* state)
 {
     const necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[state->place];
@@ -31027,9 +31414,8 @@ static void follower_write_whole(const nn_follower* follower, follower_writing* 
     nn_row_write(&world->schema->plans[slot->type], &writing->encoder, nn_world_row(world, slot, slot->version), owner);
 }
 
-/* Nothing, in the place of an update that the client expects. */
-static void follower_write_skip(const nn_follower* follower, follower_writing* writing, const nn_follower_state* state,
-                                const nn_follower_recent* recent)
+NN_PRIVATE void nn_writing_put_skip(const nn_follower* follower, nn_writing* writing, const nn_follower_state* state,
+                                    const nn_follower_recent* recent)
 {
     const necpnet_world* world = follower->world;
     const nn_type_plan* plan = &world->schema->plans[world->slots[state->place].type];
@@ -31039,15 +31425,15 @@ static void follower_write_skip(const nn_follower* follower, follower_writing* w
     uint32_t count = nn_follower_timeline(follower, &expected, recent, &writing->known, &timeline);
     NN_ASSERT(count); /* it moves */
     if (!count) return;
-    follower_predict(follower->world, writing, state, &timeline, false);
-    writing->encoder.plain = !follower_is_thin(follower, world->slots[state->place].type);
+    writing_predict(follower->world, writing, state, &timeline, false);
+    writing->encoder.plain = !writing_is_thin(follower, world->slots[state->place].type);
     nn_codec_write_skip(&writing->encoder, plan, &world->coding->prediction, false);
 }
 
 /* ---- book-keeping */
 
-static void follower_note_sent(nn_follower* follower, nn_follower_state* state, nn_follower_recent* recent,
-                               nn_follower_kind kind)
+NN_PRIVATE void nn_writing_note_sent(nn_follower* follower, nn_follower_state* state, nn_follower_recent* recent,
+                                     nn_follower_kind kind)
 {
     necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[state->place];
@@ -31062,13 +31448,12 @@ static void follower_note_sent(nn_follower* follower, nn_follower_state* state, 
         return;
     }
     state->flags |= NN_FOLLOWER_KNOWN;
-    state->sent_version = slot->version;
+    state->sent_version = (uint16_t)slot->version;
     /* Own entities go with every frame until acked, so that a frame's input tick never runs ahead of them. */
     if (follower->ordered || !(state->flags & NN_FOLLOWER_OWNER)) nn_follower_unpend(follower, state);
 }
 
-/* The owner changed since it was sent: what the client has shows other fields. */
-static void follower_check_owner(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
+NN_PRIVATE void nn_writing_check_owner(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
 {
     bool owner = nn_follower_owns(follower, slot);
     if (owner == ((state->flags & NN_FOLLOWER_OWNER) != 0)) return;
@@ -31078,39 +31463,16 @@ static void follower_check_owner(nn_follower* follower, nn_follower_state* state
     state->floor = (uint16_t)follower->frame_next;
 }
 
-/* Nothing visible changed against the last state that has arrived: it is as good as the newest. */
-static bool follower_needs_nothing(const nn_follower* follower, nn_follower_state* state,
-                                   const nn_follower_recent* recent, const nn_world_slot* slot)
-{
-    if (nn_follower_has_newest(follower, state, slot)) return true;
-    if (!(state->flags & NN_FOLLOWER_BASE) || (state->flags & NN_FOLLOWER_FULL)) return false;
-    if (!nn_follower_surely(state, recent, UINT64_MAX)) return false;
-    const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
-    uint32_t version = nn_world_version_at(slot, state->base_tick);
-    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
-    if (!version || !nn_row_visible_equal(plan, nn_world_row(follower->world, slot, version),
-                                          nn_world_row(follower->world, slot, slot->version), owner)) {
-        return false;
-    }
-    state->base_tick = follower->world->tick;
-    return true;
-}
-
-/* Whether the slot still has the entity that the client is to see. */
-static bool follower_is_there(const nn_follower_state* state, const nn_world_slot* slot)
+NN_PRIVATE bool nn_writing_is_there(const nn_follower_state* state, const nn_world_slot* slot)
 {
     return (slot->flags & NN_SLOT_ALIVE) && (slot->flags & NN_SLOT_COMMITTED) && slot->generation == state->generation;
 }
+/* ---- end src/nn_writing_put.c ------------------------------------------------------------------------------------ */
 
-static bool follower_was_sent(const nn_follower* follower, const nn_follower_state* state, const nn_world_slot* slot)
-{
-    return state->sent_version == slot->version && state->sent_tick == follower->world->tick;
-}
+/* ---- begin src/nn_writing_walk.c --------------------------------------------------------------------------------- */
+/* nn_writing_walk - moving entities: every one that the client takes for moving, by slot, without saying which; leads come first. */
 
-/* ---- moving entities: every one that the client takes for moving, by slot, without saying which */
-
-/* Finds out what moves. */
-static void follower_count_moving(nn_follower* follower, follower_writing* writing)
+NN_PRIVATE void nn_writing_count_moving(nn_follower* follower, nn_writing* writing)
 {
     uint32_t pending = 0;
     writing->moving = 0;
@@ -31128,35 +31490,33 @@ static void follower_count_moving(nn_follower* follower, follower_writing* writi
 }
 
 /* What became of a moving entity's place in a frame. */
-typedef struct follower_moved {
+typedef struct walk_moved {
     bool there;   /* it is to be seen */
     bool updated; /* else it was skipped */
-} follower_moved;
+} walk_moved;
 
 /* One moving entity's bits. False if it found no room. What cannot be an update is skipped. */
-static bool follower_put_moving(nn_follower* follower, follower_writing* writing, nn_follower_recent* recent,
-                                follower_moved* moved)
+static bool walk_put(nn_follower* follower, nn_writing* writing, nn_follower_recent* recent, walk_moved* moved)
 {
     const necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[recent->place];
     nn_follower_state* state = &follower->states[recent->state];
     size_t bits_max = writing->records ? writing->walk_max : writing->bits_max;
-    size_t mark = follower_begin_record(writing);
-    moved->there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
-    if (moved->there) follower_check_owner(follower, state, slot);
+    size_t mark = nn_writing_begin_record(writing);
+    moved->there = nn_writing_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
+    if (moved->there) nn_writing_check_owner(follower, state, slot);
     moved->updated =
-        moved->there && !recent->is_skipped && follower_write_update(follower, writing, state, recent, true);
-    if (!moved->updated) follower_write_skip(follower, writing, state, recent);
-    return follower_end_record(writing, mark, bits_max);
+        moved->there && !recent->is_skipped && nn_writing_put_update(follower, writing, state, recent, true);
+    if (!moved->updated) nn_writing_put_skip(follower, writing, state, recent);
+    return nn_writing_end_record(writing, mark, bits_max);
 }
 
 /* It is in the frame. What was skipped follows among the others. */
-static void follower_note_moved(nn_follower* follower, follower_writing* writing, nn_follower_recent* recent,
-                                follower_moved moved)
+static void walk_note(nn_follower* follower, nn_writing* writing, nn_follower_recent* recent, walk_moved moved)
 {
     nn_follower_state* state = &follower->states[recent->state];
     if (moved.updated) {
-        follower_note_sent(follower, state, recent, NN_FOLLOWER_UPDATE);
+        nn_writing_note_sent(follower, state, recent, NN_FOLLOWER_UPDATE);
         writing->records++;
     } else if (moved.there) {
         nn_follower_pend(follower, state);
@@ -31164,8 +31524,8 @@ static void follower_note_moved(nn_follower* follower, follower_writing* writing
 }
 
 /* What a lead does, for those that come after it. */
-static void follower_set_lead(const nn_follower* follower, const follower_writing* writing,
-                              const nn_follower_recent* recent, nn_lead* lead)
+static void walk_set_lead(const nn_follower* follower, const nn_writing* writing, const nn_follower_recent* recent,
+                          nn_lead* lead)
 {
     const necpnet_world* world = follower->world;
     const nn_world_slot* slot = &world->slots[lead->place];
@@ -31176,34 +31536,34 @@ static void follower_set_lead(const nn_follower* follower, const follower_writin
 }
 
 /* Leads first, with their names. False if they found no room. */
-static bool follower_write_leads(nn_follower* follower, follower_writing* writing)
+static bool walk_write_leads(nn_follower* follower, nn_writing* writing)
 {
     nn_leads* leads = &follower->world->coding->leads;
-    follower_moved moved[NN_LEADS_MAX];
+    walk_moved moved[NN_LEADS_MAX];
     nn_put_bits(&writing->encoder, leads->count - 1, 3);
     for (unsigned i = 0; i < leads->count; i++) nn_put_bits(&writing->encoder, leads->leads[i].place, 16);
     for (unsigned i = 0; i < leads->count; i++) {
         nn_follower_recent* recent = nn_follower_recent_of(follower, leads->leads[i].place);
         recent->is_skipped = false;
-        if (!follower_put_moving(follower, writing, recent, &moved[i])) return false;
+        if (!walk_put(follower, writing, recent, &moved[i])) return false;
     }
     uint64_t hash = writing->known_hash;
     bool present = false;
     for (unsigned i = 0; i < leads->count; i++) {
         nn_lead* lead = &leads->leads[i];
         nn_follower_recent* recent = nn_follower_recent_of(follower, lead->place);
-        if (moved[i].updated) follower_set_lead(follower, writing, recent, lead);
+        if (moved[i].updated) walk_set_lead(follower, writing, recent, lead);
         const nn_follower_state* state = &follower->states[recent->state];
         hash = nn_records_key(follower, state, recent, &writing->known, hash, lead->present) + lead->place;
         present = present || lead->present;
-        follower_note_moved(follower, writing, recent, moved[i]);
+        walk_note(follower, writing, recent, moved[i]);
     }
     if (present) writing->known_hash = hash;
     return true;
 }
 
 /* Those that others may ride on, or that there are none. */
-static void follower_walk_leads(nn_follower* follower, follower_writing* writing)
+static void walk_leads(nn_follower* follower, nn_writing* writing)
 {
     nn_world_coding* coding = follower->world->coding;
     nn_encoder* encoder = &writing->encoder;
@@ -31213,7 +31573,7 @@ static void follower_walk_leads(nn_follower* follower, follower_writing* writing
     if (coding->leads.count) {
         nn_put_bits(encoder, 1, 1);
         writing->leading = true;
-        bool written = follower_write_leads(follower, writing);
+        bool written = walk_write_leads(follower, writing);
         writing->leading = false;
         if (written) return;
         nn_bits_rewind(&encoder->bits, bit_count);
@@ -31225,20 +31585,20 @@ static void follower_walk_leads(nn_follower* follower, follower_writing* writing
 
 /* Whether an entity is left out this time. When not all find room in a frame, walking through them takes several; what
  * counts less then gets a turn not in every walk, but when it has waited as long as its weight is less than the largest. */
-static bool follower_skips(nn_follower* follower, const nn_follower_recent* recent)
+static bool walk_skips(nn_follower* follower, const nn_follower_recent* recent)
 {
     const necpnet_world* world = follower->world;
     if (!follower->walk_ticks) return false;
     const nn_follower_state* state = &follower->states[recent->state];
-    uint32_t weight = follower_weight(follower, recent->place);
+    uint32_t weight = nn_writing_weight(follower, recent->place);
     if (weight > follower->weight_most) follower->weight_most = weight;
     if (nn_follower_owns(follower, &world->slots[recent->place])) return false;
-    uint64_t waited = nn_min_u64(world->tick - state->sent_tick, FOLLOWER_WAIT_MAX);
+    uint64_t waited = nn_min_u64(world->tick - state->sent_tick, NN_WRITING_WAIT_MAX);
     return waited * weight * 4 < (uint64_t)follower->walk_ticks * follower->weight_past * 3;
 }
 
 /* A walk begins at the first slot: what the last one took says whether there is room for all. */
-static void follower_begin_walk(nn_follower* follower)
+static void walk_begin(nn_follower* follower)
 {
     uint32_t tick = follower->world->tick;
     bool one_frame = follower->walk_tick == follower->walk_end_tick;
@@ -31248,7 +31608,7 @@ static void follower_begin_walk(nn_follower* follower)
     follower->weight_most = 0;
 }
 
-static void follower_walk(nn_follower* follower, follower_writing* writing)
+NN_PRIVATE void nn_writing_walk(nn_follower* follower, nn_writing* writing)
 {
     const necpnet_world* world = follower->world;
     writing->walk_from = follower->walk_from;
@@ -31259,26 +31619,117 @@ static void follower_walk(nn_follower* follower, follower_writing* writing)
     world->coding->leads.count = 0;
     if (!walk) return;
     follower->walk_commit = world->commit;
-    if (!writing->walk_from) follower_begin_walk(follower);
+    if (!writing->walk_from) walk_begin(follower);
     follower->walk_end_tick = world->tick;
-    follower_walk_leads(follower, writing);
+    walk_leads(follower, writing);
     for (uint32_t i = 0; i < follower->recent_count; i++) {
         nn_follower_recent* recent = &follower->recent[i];
         if (recent->place < writing->walk_from || !recent->moves) continue;
         if (nn_leads_find(&world->coding->leads, recent->place)) continue;
-        follower_moved moved;
-        recent->is_skipped = follower_skips(follower, recent);
-        if (!follower_put_moving(follower, writing, recent, &moved)) {
+        walk_moved moved;
+        recent->is_skipped = walk_skips(follower, recent);
+        if (!walk_put(follower, writing, recent, &moved)) {
             writing->walk_to = follower->walk_from = recent->place;
             break;
         }
-        follower_note_moved(follower, writing, recent, moved);
+        walk_note(follower, writing, recent, moved);
+    }
+}
+/* ---- end src/nn_writing_walk.c ----------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_writing_list.c --------------------------------------------------------------------------------- */
+/* nn_writing_list - all others, by their slots: which of those that wait, and their records. */
+
+
+#define LIST_FIRST UINT64_C(0xffffffffffff)
+#define LIST_WEIGHT_ONE 256u
+
+/* ---- choosing */
+
+/* Heap sort: rising, in place, no order among equals to differ between C libraries. */
+static void list_sift(uint64_t* keys, uint32_t at, uint32_t count)
+{
+    uint64_t key = keys[at];
+    for (;;) {
+        uint32_t child = at * 2 + 1;
+        if (child >= count) break;
+        if (child + 1 < count && keys[child + 1] > keys[child]) child++;
+        if (keys[child] <= key) break;
+        keys[at] = keys[child];
+        at = child;
+    }
+    keys[at] = key;
+}
+
+static void list_sort(uint64_t* keys, uint32_t count)
+{
+    for (uint32_t i = count / 2; i-- > 0;) list_sift(keys, i, count);
+    for (uint32_t end = count; end-- > 1;) {
+        uint64_t largest = keys[0];
+        keys[0] = keys[end];
+        keys[end] = largest;
+        list_sift(keys, 0, end);
     }
 }
 
-/* ---- all others, by their slots */
+NN_PRIVATE uint32_t nn_writing_weight(const nn_follower* follower, uint16_t place)
+{
+    uint32_t away = nn_observer_distance(&follower->observer, place);
+    return follower->world->slots[place].priority * LIST_WEIGHT_ONE / (1 + away);
+}
 
-static unsigned follower_gap_order(const nn_follower* follower, uint32_t count)
+NN_PRIVATE uint32_t nn_writing_choose(nn_follower* follower, size_t room_bytes)
+{
+    const necpnet_world* world = follower->world;
+    uint32_t count = follower->pending_count;
+    uint64_t* order = world->order;
+    uint64_t fit = (uint64_t)room_bytes * 8 * 16 / (follower->record_bits ? follower->record_bits : 1) + 1;
+    uint32_t chosen = fit < count ? (uint32_t)fit : count;
+    for (uint32_t i = 0; i < count; i++) {
+        const nn_follower_state* state = &follower->states[follower->pending[i]];
+        uint16_t place = state->place;
+        uint64_t waited = nn_min_u64(world->tick - state->sent_tick, NN_WRITING_WAIT_MAX);
+        waited *= nn_writing_weight(follower, place);
+        if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = LIST_FIRST;
+        order[i] = (LIST_FIRST - waited) << 16 | place;
+    }
+    if (chosen < count) list_sort(order, count);
+    for (uint32_t i = 0; i < chosen; i++) {
+        uint16_t place = (uint16_t)order[i];
+        uint64_t turned = (uint16_t)(place - follower->start);
+        bool own = nn_follower_owns(follower, &world->slots[place]);
+        order[i] = (own ? 0u : UINT64_C(1) << 32) | turned << 16 | place;
+    }
+    list_sort(order, chosen);
+    return chosen;
+}
+
+/* ---- writing */
+
+/* Nothing visible changed against the last state that has arrived: it is as good as the newest. */
+static bool list_needs_nothing(const nn_follower* follower, nn_follower_state* state, const nn_follower_recent* recent,
+                               const nn_world_slot* slot)
+{
+    if (nn_follower_has_newest(follower, state, slot)) return true;
+    if (!(state->flags & NN_FOLLOWER_BASE) || (state->flags & NN_FOLLOWER_FULL)) return false;
+    if (!nn_follower_surely(state, recent, UINT64_MAX)) return false;
+    const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
+    uint32_t version = nn_world_version_at(slot, state->base_tick);
+    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
+    if (!version || !nn_row_visible_equal(plan, nn_world_row(follower->world, slot, version),
+                                          nn_world_row(follower->world, slot, slot->version), owner)) {
+        return false;
+    }
+    state->base_tick = follower->world->tick;
+    return true;
+}
+
+static bool list_was_sent(const nn_follower* follower, const nn_follower_state* state, const nn_world_slot* slot)
+{
+    return state->sent_version == (uint16_t)slot->version && state->sent_tick == follower->world->tick;
+}
+
+static unsigned list_gap_order(const nn_follower* follower, uint32_t count)
 {
     if (count < 2) return 8;
     uint32_t bits = nn_bits_for(follower->world->slot_count / count);
@@ -31286,13 +31737,12 @@ static unsigned follower_gap_order(const nn_follower* follower, uint32_t count)
 }
 
 /* Writes one record, or leaves all as it was when there is no room. */
-static bool follower_write_record(const nn_follower* follower, follower_writing* writing,
-                                  const nn_follower_state* state, const nn_follower_recent* recent,
-                                  nn_follower_kind* kind)
+static bool list_write_record(const nn_follower* follower, nn_writing* writing, const nn_follower_state* state,
+                              const nn_follower_recent* recent, nn_follower_kind* kind)
 {
     uint16_t place = state->place;
     nn_encoder* encoder = &writing->encoder;
-    size_t mark = follower_begin_record(writing);
+    size_t mark = nn_writing_begin_record(writing);
     nn_put_bits(encoder, 1, 1);
     nn_put_golomb(encoder, (uint16_t)(place - writing->former - 1), writing->gap_order);
     if (*kind == NN_FOLLOWER_UPDATE && !nn_follower_can_update(follower, state, recent, &writing->known)) {
@@ -31300,28 +31750,26 @@ static bool follower_write_record(const nn_follower* follower, follower_writing*
     }
     if (*kind == NN_FOLLOWER_UPDATE) {
         nn_put_bits(encoder, 0, 1);
-        (void)follower_write_update(follower, writing, state, recent, false);
+        (void)nn_writing_put_update(follower, writing, state, recent, false);
     }
     if (*kind != NN_FOLLOWER_UPDATE) {
         nn_put_bits(encoder, *kind == NN_FOLLOWER_WHOLE ? 1 : 3, 2);
         if (*kind == NN_FOLLOWER_WHOLE) {
-            follower_write_whole(follower, writing, state);
+            nn_writing_put_whole(follower, writing, state);
         } else {
             nn_put_bits(encoder, state->generation, 16);
         }
     }
-    if (!follower_end_record(writing, mark, writing->bits_max)) return false;
+    if (!nn_writing_end_record(writing, mark, writing->bits_max)) return false;
     writing->former = place;
     return true;
 }
 
-/* Records for the chosen. What finds no room begins the next frame. When it is the budget that is short, all others wait
- * with it, so that even a large state gets its turn. */
-static void follower_write_records(nn_follower* follower, follower_writing* writing, uint32_t count)
+NN_PRIVATE void nn_writing_list(nn_follower* follower, nn_writing* writing, uint32_t count)
 {
     const necpnet_world* world = follower->world;
     follower->start = 0;
-    writing->gap_order = follower_gap_order(follower, count);
+    writing->gap_order = list_gap_order(follower, count);
     bool begun = false;
     for (uint32_t i = 0; i < count; i++) {
         uint16_t place = (uint16_t)world->order[i];
@@ -31330,14 +31778,14 @@ static void follower_write_records(nn_follower* follower, follower_writing* writ
         nn_follower_recent* recent = state->flags & NN_FOLLOWER_RECENT ? nn_follower_recent_of(follower, place) : NULL;
         nn_follower_kind kind = NN_FOLLOWER_LEAVE;
         if (!(state->flags & NN_FOLLOWER_LEAVING)) {
-            if (!follower_is_there(state, slot)) continue; /* gone with the next commit */
-            follower_check_owner(follower, state, slot);
-            if (follower_needs_nothing(follower, state, recent, slot)) {
+            if (!nn_writing_is_there(state, slot)) continue; /* gone with the next commit */
+            nn_writing_check_owner(follower, state, slot);
+            if (list_needs_nothing(follower, state, recent, slot)) {
                 nn_follower_unpend(follower, state);
                 continue;
             }
             if (recent && (recent->kind || recent->is_skipped)) continue; /* in this frame already, or not its turn */
-            if (follower->again && follower_was_sent(follower, state, slot)) continue;
+            if (follower->again && list_was_sent(follower, state, slot)) continue;
             kind = NN_FOLLOWER_UPDATE;
         }
         if (!begun) {
@@ -31345,8 +31793,8 @@ static void follower_write_records(nn_follower* follower, follower_writing* writ
             nn_put_bits(&writing->encoder, writing->gap_order, 4);
             begun = true;
         }
-        if (follower_write_record(follower, writing, state, recent, &kind)) {
-            follower_note_sent(follower, state, recent, kind);
+        if (list_write_record(follower, writing, state, recent, &kind)) {
+            nn_writing_note_sent(follower, state, recent, kind);
             writing->records++;
             continue;
         }
@@ -31356,6 +31804,22 @@ static void follower_write_records(nn_follower* follower, follower_writing* writ
     }
     nn_put_bits(&writing->encoder, 0, 1); /* no list, or its end */
 }
+/* ---- end src/nn_writing_list.c ----------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_follower_write.c ------------------------------------------------------------------------------- */
+/* nn_follower_write - a STATE frame as a whole: its room, its head, what it says that the client has, and when the next one is due.
+ * src/PROTOCOL.md "State". */
+
+
+#define FOLLOWER_CHECKS_BUDGET_MIN 256 /* smaller frames have no checks */
+#define FOLLOWER_HEAD_BYTES_MAX 32     /* type, length 2, flags, three varints of at most 8, two slots; no more flags */
+#define FOLLOWER_TRAILING_ORDERED 1    /* frames after the last change, which tell that nothing moves any more */
+#define FOLLOWER_TRAILING_UNORDERED 3  /* some of them may be lost */
+#define FOLLOWER_ENTRIES_FIRST 64
+#define FOLLOWER_FRAMES_FIRST 8
+#define FOLLOWER_RECORD_BITS_MIN 3 /* of a record that is not of the moving: said to be one, slot, kind */
+
+/* ---- room */
 
 /* Room to remember one more frame. */
 static bool follower_reserve_frame(nn_follower* follower)
@@ -31399,6 +31863,17 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
     return true;
 }
 
+/* ---- the frame */
+
+/* Bytes of the frame's head that say more than its first flags; 0: it has none. */
+static size_t follower_more_bytes(const nn_follower* follower)
+{
+    const necpnet_world* world = follower->world;
+    bool mixed = !follower->thin && world->thin_type_count;
+    if (!mixed && !follower->own_tables) return 0;
+    return 1 + (mixed ? ((size_t)world->schema->type_count + 7) / 8 : 0);
+}
+
 #define FOLLOWER_FRAME_COMPLETE 1u
 #define FOLLOWER_FRAME_INPUT 2u
 #define FOLLOWER_FRAME_QUIET 4u
@@ -31412,7 +31887,7 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 
 /* Beside a row: number and known, no list of moving ones, the other list with one record in it, its slot and generation, and
  * its end. A list of known frames leaves half of the room, but there is none before anything has arrived. */
-#define FOLLOWER_RECORD_BITS_MORE (14u + 5u + 3u + 32u + 16u + 1u + FOLLOWER_LIST_BITS)
+#define FOLLOWER_RECORD_BITS_MORE (14u + 5u + 3u + 32u + 16u + 1u + NN_WRITING_LIST_BITS)
 
 NN_PRIVATE uint32_t nn_world_frame_bytes(const necpnet_schema* schema, const char** out_type)
 {
@@ -31439,7 +31914,7 @@ static void follower_write_more(const nn_follower* follower, nn_writer* writer)
     }
 }
 
-static void follower_write_frame(nn_follower* follower, nn_writer* writer, follower_writing* writing)
+static void follower_write_frame(nn_follower* follower, nn_writer* writer, nn_writing* writing)
 {
     const necpnet_world* world = follower->world;
     uint32_t input = 0;
@@ -31451,7 +31926,8 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
     bool complete = !writing->walk_to; /* all that is still pending was sent, and waits for its ack */
     for (uint32_t i = 0; complete && i < follower->pending_count; i++) {
         const nn_follower_state* state = &follower->states[follower->pending[i]];
-        complete = state->sent_version == world->slots[state->place].version && (state->flags & NN_FOLLOWER_OWNER);
+        complete =
+            state->sent_version == (uint16_t)world->slots[state->place].version && (state->flags & NN_FOLLOWER_OWNER);
     }
     writing->complete = complete;
     size_t records = nn_encoder_end(&writing->encoder);
@@ -31481,7 +31957,7 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
 }
 
 /* After a frame, or the attempt: at once if there is more to send and budget for it, else in the rhythm of send_hz. */
-static void follower_plan_next(nn_follower* follower, const follower_writing* writing, bool written, uint64_t now_us)
+static void follower_plan_next(nn_follower* follower, const nn_writing* writing, bool written, uint64_t now_us)
 {
     bool budget = follower->allowance / 1000000u >= NN_STATE_FRAME_BYTES_MIN;
     bool more = follower->start || follower->walk_from;
@@ -31491,7 +31967,7 @@ static void follower_plan_next(nn_follower* follower, const follower_writing* wr
 
 /* Which frames the client is known to have: 12 bits of this one's number; then, if any, how far back the newest of them
  * is, and the oldest, and which between them are missing. */
-static void follower_write_known(follower_writing* writing)
+static void follower_write_known(nn_writing* writing)
 {
     const nn_known* known = &writing->known;
     nn_encoder* encoder = &writing->encoder;
@@ -31513,7 +31989,7 @@ static void follower_write_known(follower_writing* writing)
 }
 
 /* Shares between the moving and the others when not all find room. */
-static void follower_share_room(const nn_follower* follower, follower_writing* writing)
+static void follower_share_room(const nn_follower* follower, nn_writing* writing)
 {
     size_t others = (size_t)(writing->waiting + writing->own) * follower->record_bits / 16 + writing->own * 32;
     size_t half = writing->bits_max / 2;
@@ -31521,7 +31997,7 @@ static void follower_share_room(const nn_follower* follower, follower_writing* w
 }
 
 /* Fills writing with records. */
-static void follower_encode(nn_follower* follower, follower_writing* writing, size_t room)
+static void follower_encode(nn_follower* follower, nn_writing* writing, size_t room)
 {
     necpnet_world* world = follower->world;
     nn_world_coding* coding = world->coding;
@@ -31536,12 +32012,12 @@ static void follower_encode(nn_follower* follower, follower_writing* writing, si
     follower_share_room(follower, writing);
     size_t head_bits = nn_encoder_bits(&writing->encoder);
     if (writing->moving) nn_habits_prepare(&coding->habits, &world->alloc);
-    follower_walk(follower, writing);
+    nn_writing_walk(follower, writing);
     bool stuck = writing->walk_to && !writing->records && writing->budget_limited; /* what is large gets its turn */
     if (stuck) writing->own_complete = false;
     uint32_t count =
-        stuck ? 0 : follower_choose(follower, room - nn_min_size(room, nn_encoder_bits(&writing->encoder) / 8));
-    follower_write_records(follower, writing, count);
+        stuck ? 0 : nn_writing_choose(follower, room - nn_min_size(room, nn_encoder_bits(&writing->encoder) / 8));
+    nn_writing_list(follower, writing, count);
     if (writing->records) {
         uint32_t mean = (uint32_t)((nn_encoder_bits(&writing->encoder) - head_bits) * 16 / writing->records);
         follower->record_bits = (follower->record_bits * 3 + mean) / 4;
@@ -31603,13 +32079,13 @@ static bool follower_reserve_order(necpnet_world* world, uint32_t count)
 }
 
 /* Takes note of the world and of what the client knows. False if nothing can be written now. */
-static bool follower_prepare(nn_follower* follower, follower_writing* writing, size_t budget)
+static bool follower_prepare(nn_follower* follower, nn_writing* writing, size_t budget)
 {
     necpnet_world* world = follower->world;
     size_t more = follower_more_bytes(follower);
     if (budget < NN_STATE_FRAME_BYTES_MIN + more || !nn_follower_sync(follower)) return false;
     writing->known = nn_follower_known(follower, budget - FOLLOWER_HEAD_BYTES_MAX - more);
-    follower_count_moving(follower, writing);
+    nn_writing_count_moving(follower, writing);
     uint32_t pending = follower->pending_count + writing->moving; /* a moving one that is skipped becomes pending */
     uint32_t others = (uint32_t)nn_min_u64(follower->pending_count, budget * 8 / FOLLOWER_RECORD_BITS_MIN);
     nn_follower_shrink(follower);
@@ -31625,7 +32101,7 @@ static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budg
     if (packet < NN_STATE_FRAME_BYTES_MIN) return false; /* the next packet has more room */
     nn_follower_refill(follower, now_us);
     size_t budget = nn_min_size(packet, (size_t)(follower->allowance / 1000000u));
-    follower_writing writing;
+    nn_writing writing;
     memset(&writing, 0, sizeof writing);
     writing.budget_limited = budget < packet;
     uint64_t check_us = follower->check_us;
@@ -31950,7 +32426,7 @@ NN_PRIVATE uint32_t nn_playback_delay_us(const nn_playback* playback)
 
 #define NN_VIEW_INPUTS 256       /* unacknowledged inputs */
 #define NN_VIEW_INPUT_BYTES 255  /* of one */
-#define NN_VIEW_SMOOTH_US 150000 /* how long a correction takes */
+#define NN_VIEW_SMOOTH_US 150000 /* how long a correction takes, at least */
 
 /* One entity in view. Its states by rising tick are at places order[0 .. count - 1]. */
 typedef struct nn_view_entity {
@@ -31959,6 +32435,7 @@ typedef struct nn_view_entity {
     void* told;        /* the struct as nn_changes told it last; NULL: not yet */
     double* shift;     /* blend_count: what is added to the picture, fading away since shift_us; NULL: never was */
     uint64_t shift_us; /* 0: nothing to add */
+    uint32_t fade_us;  /* how long it takes to fade */
     uint32_t ticks[NN_VIEW_STATES];
     uint32_t still[NN_VIEW_STATES]; /* the state before was still true at this tick */
     uint8_t order[NN_VIEW_STATES];
@@ -32028,7 +32505,8 @@ typedef struct nn_view_held {
     uint32_t end_tick;   /* with ends: when the server's states hold what was written */
     void* state;         /* what was written, shown instead of the server's; NULL: nothing */
     uint32_t* row;       /* the same as it was sent */
-    uint32_t* changed;   /* of each field: the number of the write that changed it last */
+    uint32_t* changed;   /* of each field: the number of the write that changed it last; behind them, as many: of the
+                            write that gave it back as the server has it */
     uint16_t lease;      /* the sequence of its authority */
     uint8_t mode;        /* 1: this client has authority */
     uint8_t type;        /* index, with state */
@@ -32177,9 +32655,9 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view);
 NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local_us, uint32_t tick_hz);
 
 /* nn_view_show_before, nn_view_show_after - around a change of an entity's states: what it shows now stays, and fades
- * into what it shows after. values: blend_count numbers, kept between the two. */
+ * into what it shows after, as slowly as it moves if moved (it was carried on wrongly). values: blend_count numbers, kept between the two. */
 NN_PRIVATE bool nn_view_show_before(necpnet_view* view, const nn_view_slot* slot, double* values);
-NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot, const double* values);
+NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot, const double* values, bool moved);
 
 /* nn_view_set_predicted - give an own entity of a predicted type its struct, or take it away. */
 NN_PRIVATE necpnet_result nn_view_set_predicted(necpnet_view* view, const nn_view_slot* slot);
@@ -32227,6 +32705,25 @@ NN_PRIVATE bool nn_view_poll_held(necpnet_view* view, necpnet_view_event* out_ev
 /* nn_view_find - the slot of an entity in view, or NULL. */
 NN_PRIVATE nn_view_slot* nn_view_find(const necpnet_view* view, necpnet_entity entity);
 
+/* nn_view_plan - of the entity in a slot. */
+NN_INLINE const nn_type_plan* nn_view_plan(const necpnet_view* view, const nn_view_slot* slot)
+{
+    return &view->schema->plans[slot->type];
+}
+
+/* nn_view_reserve_slot - room for a slot of that number. False: no memory. */
+NN_PRIVATE bool nn_view_reserve_slot(necpnet_view* view, uint16_t place);
+
+/* nn_view_announce - the application will be told how a slot differs from what it knows. */
+NN_PRIVATE void nn_view_announce(necpnet_view* view, nn_view_slot* slot);
+
+/* nn_view_leave - the entity is gone, and announced; nn_view_release_entity - without a word. */
+NN_PRIVATE void nn_view_leave(necpnet_view* view, nn_view_slot* slot);
+NN_PRIVATE void nn_view_release_entity(necpnet_view* view, nn_view_slot* slot);
+
+/* nn_view_note_renewed - a complete frame after nn_view_renew: what was not told of again by the last of them is gone. */
+NN_PRIVATE void nn_view_note_renewed(necpnet_view* view);
+
 /* nn_view_row - the row of the index-th oldest state of an entity. */
 NN_PRIVATE uint32_t* nn_view_row(const necpnet_view* view, const nn_view_slot* slot, unsigned index);
 
@@ -32245,12 +32742,10 @@ NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view);
 /* ---- end src/nn_view.h ------------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_view.c ----------------------------------------------------------------------------------------- */
-/* nn_view - frames in, entities with their last states out. How they are shown is in nn_view_show.c. */
+/* nn_view - the slots of a view, and what it follows. What frames say is in nn_view_frame.c, how it is shown in nn_view_show.c. */
 
 
 #define VIEW_SLOTS_FIRST 64
-#define VIEW_STATES_FIRST 2
-#define VIEW_STILL_GAPS 8 /* an entity is not taken to have crept along for more frames than this */
 
 necpnet_result necpnet_view_config_default(necpnet_view_config* config)
 {
@@ -32341,19 +32836,14 @@ necpnet_result necpnet_view_create(const necpnet_view_config* config, necpnet_vi
 
 /* ---- entities */
 
-static const nn_type_plan* view_plan(const necpnet_view* view, const nn_view_slot* slot)
-{
-    return &view->schema->plans[slot->type];
-}
-
 NN_PRIVATE uint32_t* nn_view_row(const necpnet_view* view, const nn_view_slot* slot, unsigned index)
 {
-    return slot->entity->rows + (size_t)slot->entity->order[index] * view_plan(view, slot)->row_words;
+    return slot->entity->rows + (size_t)slot->entity->order[index] * nn_view_plan(view, slot)->row_words;
 }
 
-static void view_release_entity(necpnet_view* view, nn_view_slot* slot)
+NN_PRIVATE void nn_view_release_entity(necpnet_view* view, nn_view_slot* slot)
 {
-    const nn_type_plan* plan = view_plan(view, slot);
+    const nn_type_plan* plan = nn_view_plan(view, slot);
     nn_view_entity* entity = slot->entity;
     if (!entity) return;
     if (entity->predicted) view->own_count--;
@@ -32372,7 +32862,7 @@ void necpnet_view_destroy(necpnet_view* view)
     if (view->recording.on) (void)nn_recording_end(&view->recording);
     nn_view_reset_held(view);
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
-        view_release_entity(view, &view->slots[i]);
+        nn_view_release_entity(view, &view->slots[i]);
         nn_track_reset(&view->slots[i].track, &view->alloc);
     }
     nn_view_end_variables(view);
@@ -32395,7 +32885,7 @@ void necpnet_view_destroy(necpnet_view* view)
     nn_alloc_give(&alloc, view, sizeof *view);
 }
 
-static bool view_reserve_slot(necpnet_view* view, uint16_t place)
+NN_PRIVATE bool nn_view_reserve_slot(necpnet_view* view, uint16_t place)
 {
     if (place < view->slot_capacity) return true;
     uint32_t capacity = view->slot_capacity ? view->slot_capacity : VIEW_SLOTS_FIRST;
@@ -32426,7 +32916,7 @@ static bool view_reserve_slot(necpnet_view* view, uint16_t place)
 }
 
 /* The application will be told how this slot differs from what it knows. */
-static void view_announce(necpnet_view* view, nn_view_slot* slot)
+NN_PRIVATE void nn_view_announce(necpnet_view* view, nn_view_slot* slot)
 {
     if (slot->queued) return;
     slot->queued = true;
@@ -32434,12 +32924,12 @@ static void view_announce(necpnet_view* view, nn_view_slot* slot)
     view->queue[(view->queue_first + view->queue_count++) & (view->slot_capacity - 1)] = place;
 }
 
-static void view_leave(necpnet_view* view, nn_view_slot* slot)
+NN_PRIVATE void nn_view_leave(necpnet_view* view, nn_view_slot* slot)
 {
     if (!slot->entity) return;
     nn_view_drop_held(view, nn_entity_of(slot->generation, (uint16_t)(slot - view->slots)));
-    view_release_entity(view, slot);
-    view_announce(view, slot);
+    nn_view_release_entity(view, slot);
+    nn_view_announce(view, slot);
 }
 
 NN_PRIVATE nn_view_slot* nn_view_find(const necpnet_view* view, necpnet_entity entity)
@@ -32471,7 +32961,7 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view)
     nn_view_reset_held(view);
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
         nn_view_slot* slot = &view->slots[i];
-        view_leave(view, slot);
+        nn_view_leave(view, slot);
         slot->ended = slot->announced != 0;
         slot->stale = false;
         slot->generation = 0;
@@ -32502,11 +32992,11 @@ NN_PRIVATE void nn_view_renew(necpnet_view* view, bool ordered)
     nn_view_renew_held(view);
 }
 
-static void view_note_renewed(necpnet_view* view)
+NN_PRIVATE void nn_view_note_renewed(necpnet_view* view)
 {
     if (view->renewing == 0 || --view->renewing > 0) return;
     for (uint32_t i = 0; i < view->slot_capacity; i++) {
-        if (view->slots[i].stale) view_leave(view, &view->slots[i]);
+        if (view->slots[i].stale) nn_view_leave(view, &view->slots[i]);
         view->slots[i].stale = false;
     }
 }
@@ -32576,6 +33066,36 @@ NN_PRIVATE necpnet_result nn_view_follow_schema(necpnet_view* view, const necpne
     return result ? result : view_change_schema(view, map, map);
 }
 
+NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view)
+{
+    return view->error;
+}
+
+NN_PRIVATE const necpnet_view_config* nn_view_get_config(const necpnet_view* view)
+{
+    return &view->config;
+}
+
+NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view)
+{
+    return view->config.schema;
+}
+
+NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local_us, uint32_t tick_hz)
+{
+    view->server_minus_local_us = server_minus_local_us;
+    if (tick_hz) view->playback.tick_hz = tick_hz;
+    nn_view_record_clock(view);
+}
+/* ---- end src/nn_view.c ------------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_view_frame.c ----------------------------------------------------------------------------------- */
+/* nn_view_frame - what a frame of states says: who comes, who leaves, what changed, and what is kept of it for frames to come. */
+
+
+#define VIEW_STATES_FIRST 2
+#define VIEW_STILL_GAPS 8 /* an entity is not taken to have crept along for more frames than this */
+
 /* ---- states */
 
 /* The last moment at which the state before this tick's was surely still true. */
@@ -32594,7 +33114,7 @@ static bool view_reserve_state(necpnet_view* view, const nn_view_slot* slot)
 {
     nn_view_entity* entity = slot->entity;
     if (entity->count < entity->capacity || entity->capacity >= NN_VIEW_STATES) return true;
-    size_t row_bytes = view_plan(view, slot)->row_words * sizeof(uint32_t);
+    size_t row_bytes = nn_view_plan(view, slot)->row_words * sizeof(uint32_t);
     uint8_t capacity = entity->capacity ? (uint8_t)(entity->capacity * 2) : VIEW_STATES_FIRST;
     uint32_t* rows =
         (uint32_t*)nn_alloc_grow(&view->alloc, entity->rows, entity->capacity * row_bytes, capacity * row_bytes);
@@ -32608,7 +33128,7 @@ static bool view_reserve_state(necpnet_view* view, const nn_view_slot* slot)
 static necpnet_result view_add_state(necpnet_view* view, nn_view_slot* slot, uint32_t tick)
 {
     nn_view_entity* entity = slot->entity;
-    const nn_type_plan* plan = view_plan(view, slot);
+    const nn_type_plan* plan = nn_view_plan(view, slot);
     unsigned at = entity->count;
     nn_view_note_change(view, slot);
     while (at > 0 && entity->ticks[entity->order[at - 1]] > tick) at--;
@@ -32619,7 +33139,7 @@ static necpnet_result view_add_state(necpnet_view* view, nn_view_slot* slot, uin
     }
     if (!view_reserve_state(view, slot)) return NECPNET_ERR_OUT_OF_MEMORY;
     uint32_t still = view_still_tick(view, tick);
-    double shown[NECPNET_FIELDS_MAX * 3];
+    double shown[NN_BLEND_VALUES_MAX];
     bool smooth = at > 0 && view->playback.tick > (double)nn_max_u64(still, entity->ticks[entity->order[at - 1]]) &&
                   nn_view_show_before(view, slot, shown); /* it was shown without knowing this */
     uint8_t place = entity->count;
@@ -32635,7 +33155,7 @@ static necpnet_result view_add_state(necpnet_view* view, nn_view_slot* slot, uin
     entity->ticks[place] = tick;
     entity->still[place] = still;
     memcpy(nn_view_row(view, slot, at), view->row, row_bytes);
-    if (smooth) nn_view_show_after(view, slot, shown);
+    if (smooth) nn_view_show_after(view, slot, shown, true);
     view->statistics.updates++;
     return NECPNET_OK;
 }
@@ -32756,7 +33276,7 @@ static necpnet_result view_enter(necpnet_view* view, uint16_t place, uint16_t ge
 {
     nn_view_slot* slot = &view->slots[place];
     if (slot->entity && slot->generation == generation) return NECPNET_OK;
-    view_leave(view, slot);
+    nn_view_leave(view, slot);
     if (view->entity_count >= view->config.entities_max) {
         view->error = "more entities than the view's entities_max";
         return NECPNET_ERR_LIMIT_REACHED;
@@ -32769,7 +33289,7 @@ static necpnet_result view_enter(necpnet_view* view, uint16_t place, uint16_t ge
     slot->typed = true;
     slot->left = false;
     slot->entered_tick = tick;
-    view_announce(view, slot);
+    nn_view_announce(view, slot);
     return NECPNET_OK;
 }
 
@@ -32798,7 +33318,7 @@ static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint
     if (!nn_row_read(&view->schema->plans[type], decoder, view->row, owner)) {
         return view_refuse(view, "a state does not decode");
     }
-    if (!view_reserve_slot(view, place)) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (!nn_view_reserve_slot(view, place)) return NECPNET_ERR_OUT_OF_MEMORY;
     nn_view_slot* slot = &view->slots[place];
     if (slot->entity && slot->generation == generation && slot->type != type) {
         return view_refuse(view, "an entity of two types");
@@ -32816,7 +33336,7 @@ static necpnet_result view_read_full(necpnet_view* view, view_frame* frame, uint
         slot->entity->owner = owner;
     }
     result = view_add_state(view, slot, frame->tick);
-    if (slot->entity->count == 0) view_leave(view, slot); /* no memory for its first state */
+    if (slot->entity->count == 0) nn_view_leave(view, slot); /* no memory for its first state */
     return result ? result : nn_view_set_predicted(view, slot);
 }
 
@@ -32824,14 +33344,14 @@ static necpnet_result view_read_leave(necpnet_view* view, view_frame* frame, uin
 {
     uint16_t generation = (uint16_t)nn_get_bits(&frame->decoder, 16);
     if (frame->decoder.bits.failed || generation == 0) return view_refuse(view, "a leave without an entity");
-    if (!view_reserve_slot(view, place)) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (!nn_view_reserve_slot(view, place)) return NECPNET_ERR_OUT_OF_MEMORY;
     nn_view_slot* slot = &view->slots[place];
     necpnet_result result = view_track(view, frame, slot, slot->track.type, NN_TRACK_LEAVE, false, NULL);
     if (result) return result;
     /* Of a former entity, long gone, or of one that came back. */
     if (slot->entity && view_is_before(frame, slot->entered_tick, slot->entered_number)) return NECPNET_OK;
     if (slot->left && view_is_before(frame, slot->left_tick, slot->left_number)) return NECPNET_OK;
-    view_leave(view, slot);
+    nn_view_leave(view, slot);
     slot->generation = generation; /* it may have overtaken the state that enters it */
     slot->left = true;
     slot->left_tick = frame->tick;
@@ -33019,7 +33539,7 @@ static necpnet_result view_read(necpnet_view* view, nn_reader* reader, uint64_t 
     }
     if (frame.complete) {
         view_note_complete(view, frame.tick);
-        view_note_renewed(view);
+        nn_view_note_renewed(view);
     }
     if (frame.tick >= view->newest_tick) {
         view->replay = true;
@@ -33040,28 +33560,10 @@ NN_PRIVATE necpnet_result nn_view_read(necpnet_view* view, nn_reader* reader, ui
     }
     return result;
 }
+/* ---- end src/nn_view_frame.c ------------------------------------------------------------------------------------- */
 
-NN_PRIVATE const char* nn_view_get_error(const necpnet_view* view)
-{
-    return view->error;
-}
-
-NN_PRIVATE const necpnet_view_config* nn_view_get_config(const necpnet_view* view)
-{
-    return &view->config;
-}
-
-NN_PRIVATE const necpnet_schema* nn_view_get_schema(const necpnet_view* view)
-{
-    return view->config.schema;
-}
-
-NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local_us, uint32_t tick_hz)
-{
-    view->server_minus_local_us = server_minus_local_us;
-    if (tick_hz) view->playback.tick_hz = tick_hz;
-    nn_view_record_clock(view);
-}
+/* ---- begin src/nn_view_sight.c ----------------------------------------------------------------------------------- */
+/* nn_view_sight - what the application is told of who came and who left, and how it walks over those who are there. */
 
 /* ---- events and walking */
 
@@ -33090,7 +33592,7 @@ NN_PRIVATE bool nn_view_poll_sight(necpnet_view* view, necpnet_view_event* out_e
         view->queue_first = (view->queue_first + 1) & (view->slot_capacity - 1);
         view->queue_count--;
         slot->queued = false;
-        if (present && slot->announced != present && view_plan(view, slot)->own >= 0) {
+        if (present && slot->announced != present && nn_view_plan(view, slot)->own >= 0) {
             out_event->type = NECPNET_VIEW_ENTERED;
             out_event->entity = nn_entity_of(present, place);
             out_event->type_id = view->schema->types[slot->type].id;
@@ -33134,7 +33636,7 @@ necpnet_entity necpnet_view_next(const necpnet_view* view, necpnet_entity entity
     if (!view) return NECPNET_ENTITY_NONE;
     for (uint32_t place = (entity & 0xffff) + 1; place < view->slot_capacity; place++) {
         const nn_view_slot* slot = &view->slots[place];
-        if (slot->entity && view_plan(view, slot)->own >= 0) return nn_entity_of(slot->generation, (uint16_t)place);
+        if (slot->entity && nn_view_plan(view, slot)->own >= 0) return nn_entity_of(slot->generation, (uint16_t)place);
     }
     return NECPNET_ENTITY_NONE;
 }
@@ -33168,14 +33670,18 @@ necpnet_result necpnet_view_get_statistics(const necpnet_view* view, necpnet_vie
     }
     return NECPNET_OK;
 }
-/* ---- end src/nn_view.c ------------------------------------------------------------------------------------------- */
+/* ---- end src/nn_view_sight.c ------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_view_show.c ------------------------------------------------------------------------------------ */
 /* nn_view_show - what a view shows: between two states, a little beyond the last, or ahead of it by own inputs. */
 
 
-#define SHOW_MOVING_GAPS 16 /* two states further apart tell no speed */
-#define SHOW_NEAR_STEPS 2   /* a prediction this near was right: rounding on the way */
+#define SHOW_MOVING_GAPS 16      /* two states further apart tell no speed */
+#define SHOW_NEAR_STEPS 2        /* a prediction this near was right: rounding on the way */
+#define SHOW_FADE_SHARE 20       /* a correction makes what moves faster or slower by one part of so many, */
+#define SHOW_FADE_US_MAX 1500000 /* but takes no longer than this */
+#define SHOW_WAY_US 16667        /* what moves is judged by its way in so much time: */
+#define SHOW_JUMP_WAYS 40        /* further off than so many, it did not come there by moving */
 
 static const nn_type_plan* show_plan(const necpnet_view* view, const nn_view_slot* slot)
 {
@@ -33239,9 +33745,9 @@ static bool show_at(const necpnet_view* view, const nn_view_slot* slot, double t
 
 static double show_shift_scale(const necpnet_view* view, const nn_view_entity* entity)
 {
-    if (!entity->shift_us || view->playback.now_us >= entity->shift_us + NN_VIEW_SMOOTH_US) return 0.0;
+    if (!entity->shift_us || view->playback.now_us >= entity->shift_us + entity->fade_us) return 0.0;
     if (view->playback.now_us <= entity->shift_us) return 1.0;
-    return 1.0 - (double)(view->playback.now_us - entity->shift_us) / (double)NN_VIEW_SMOOTH_US;
+    return 1.0 - (double)(view->playback.now_us - entity->shift_us) / (double)entity->fade_us;
 }
 
 static void show_smooth(const necpnet_view* view, const nn_view_slot* slot, void* state)
@@ -33260,6 +33766,7 @@ static double show_begin_shift(necpnet_view* view, const nn_view_slot* slot, con
     if (!entity->shift) return 0.0; /* without memory the picture jumps */
     double largest = nn_blend_difference(plan, shown, now, entity->shift);
     entity->shift_us = largest > 0.0 ? view->playback.now_us : 0;
+    entity->fade_us = NN_VIEW_SMOOTH_US;
     return largest;
 }
 
@@ -33272,12 +33779,30 @@ NN_PRIVATE bool nn_view_show_before(necpnet_view* view, const nn_view_slot* slot
     return true;
 }
 
-NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot, const double* values)
+/* What is on its way is put right over so long a time that nobody sees it: by small changes of its speed. */
+static void show_stretch_fade(necpnet_view* view, const nn_view_slot* slot, const double* now)
 {
-    double now[NECPNET_FIELDS_MAX * 3];
+    double before[NN_BLEND_VALUES_MAX];
+    nn_view_entity* entity = slot->entity;
+    const nn_type_plan* plan = show_plan(view, slot);
+    double ticks = (double)SHOW_WAY_US * (double)view->playback.tick_hz / 1e6;
+    show_at(view, slot, view->playback.tick - ticks, view->structs);
+    memset(before, 0, sizeof before); /* gcc cannot know that reading sets all that is looked at */
+    nn_blend_read(plan, view->structs, before);
+    (void)nn_blend_difference(plan, now, before, before);
+    double times = nn_blend_times(plan, entity->shift, before);
+    if (times > SHOW_JUMP_WAYS) return; /* it was put elsewhere */
+    double fade_us = times * SHOW_WAY_US * SHOW_FADE_SHARE;
+    if (fade_us > SHOW_FADE_US_MAX) fade_us = SHOW_FADE_US_MAX;
+    if (fade_us > (double)entity->fade_us) entity->fade_us = (uint32_t)fade_us;
+}
+
+NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot, const double* values, bool moved)
+{
+    double now[NN_BLEND_VALUES_MAX];
     show_at(view, slot, view->playback.tick, view->structs);
     nn_blend_read(show_plan(view, slot), view->structs, now);
-    show_begin_shift(view, slot, values, now);
+    if (show_begin_shift(view, slot, values, now) > 0.0 && moved) show_stretch_fade(view, slot, now);
 }
 
 NN_PRIVATE void nn_view_show_shift(necpnet_view* view, const nn_view_slot* slot, const double* shown, const double* now)
@@ -33341,8 +33866,8 @@ static void show_replay_entity(necpnet_view* view, nn_view_slot* slot)
     nn_view_predictor predictor = view->predictors[plan->own];
     uint8_t* before = view->structs;
     uint8_t* said = view->structs + view->struct_bytes;
-    double shown[NECPNET_FIELDS_MAX * 3];
-    double now[NECPNET_FIELDS_MAX * 3];
+    double shown[NN_BLEND_VALUES_MAX];
+    double now[NN_BLEND_VALUES_MAX];
     memcpy(before, entity->predicted, plan->type->struct_bytes);
     nn_dequantise(plan, nn_view_row(view, slot, entity->count - 1u), entity->predicted);
     memcpy(said, entity->predicted, plan->type->struct_bytes);
@@ -33360,7 +33885,7 @@ static void show_replay_entity(necpnet_view* view, nn_view_slot* slot)
     bool right = nn_row_near(plan, view->row, view->other_row, fields, SHOW_NEAR_STEPS);
     nn_blend_read(plan, entity->predicted, now);
     if (!right) {
-        double difference[NECPNET_FIELDS_MAX * 3];
+        double difference[NN_BLEND_VALUES_MAX];
         nn_blend_read(plan, before, shown);
         view->statistics.corrections++;
         view->correction_sum += nn_blend_difference(plan, shown, now, difference);
@@ -33621,7 +34146,7 @@ static void held_release_state(necpnet_view* view, nn_view_held* held)
     const nn_type_plan* plan = held_plan(view, held);
     nn_alloc_give(&view->alloc, held->state, plan->type->struct_bytes);
     nn_alloc_give(&view->alloc, held->row, plan->row_words * sizeof(uint32_t));
-    nn_alloc_give(&view->alloc, held->changed, plan->field_count * sizeof(uint32_t));
+    nn_alloc_give(&view->alloc, held->changed, 2 * plan->field_count * sizeof(uint32_t));
     held->state = NULL;
     held->row = NULL;
     held->changed = NULL;
@@ -33635,11 +34160,11 @@ static bool held_take_state(necpnet_view* view, nn_view_held* held, uint8_t type
     const nn_type_plan* plan = held_plan(view, held);
     held->state = nn_alloc_take(&view->alloc, plan->type->struct_bytes);
     held->row = (uint32_t*)nn_alloc_take(&view->alloc, plan->row_words * sizeof(uint32_t));
-    held->changed = (uint32_t*)nn_alloc_take(&view->alloc, plan->field_count * sizeof(uint32_t));
+    held->changed = (uint32_t*)nn_alloc_take(&view->alloc, 2 * plan->field_count * sizeof(uint32_t));
     if (held->state && held->row && held->changed) return true;
     nn_alloc_give(&view->alloc, held->state, plan->type->struct_bytes);
     nn_alloc_give(&view->alloc, held->row, plan->row_words * sizeof(uint32_t));
-    nn_alloc_give(&view->alloc, held->changed, plan->field_count * sizeof(uint32_t));
+    nn_alloc_give(&view->alloc, held->changed, 2 * plan->field_count * sizeof(uint32_t));
     held->state = NULL;
     held->row = NULL;
     held->changed = NULL;
@@ -33672,12 +34197,12 @@ NN_PRIVATE void nn_view_reset_held(necpnet_view* view)
 /* From now on the server's states are shown again; the picture fades over. */
 static void held_end_showing(necpnet_view* view, nn_view_held* held)
 {
-    double values[NECPNET_FIELDS_MAX * 3];
+    double values[NN_BLEND_VALUES_MAX];
     nn_view_slot* slot = nn_view_find(view, held->entity);
     if (held->showing && slot && view->playback.begun) {
         nn_blend_read(held_plan(view, held), held->state, values);
         held->showing = false;
-        nn_view_show_after(view, slot, values);
+        nn_view_show_after(view, slot, values, false);
     }
     held_release_state(view, held);
 }
@@ -33783,7 +34308,7 @@ necpnet_result necpnet_view_write(necpnet_view* view, necpnet_entity entity, con
     unsigned last = slot->entity->count - 1u;
     bool first = !held->showing;
     if (first) memcpy(held->row, nn_view_row(view, slot, last), plan->row_words * sizeof(uint32_t));
-    if (first) memset(held->changed, 0, plan->field_count * sizeof(uint32_t));
+    if (first) memset(held->changed, 0, 2 * plan->field_count * sizeof(uint32_t));
     view->statistics.values_clamped += nn_quantise(plan, state, view->row);
     uint32_t number = view->write_number + 1;
     bool changes = false;
@@ -33873,25 +34398,61 @@ static void held_lose(necpnet_view* view, nn_view_held* held)
     held->notices = (uint8_t)((held->notices & ~HELD_GIVEN) | HELD_LOST);
 }
 
-/* The row behind a message into the scratch row; false: none. */
-static bool held_read_row(necpnet_view* view, const nn_view_slot* slot, nn_reader* reader, bool owner)
+/* The row behind a message into the scratch row, and before it, unless out_fields is NULL, which fields are taken back.
+ * False: none. */
+static bool held_read_row(necpnet_view* view, const nn_view_slot* slot, nn_reader* reader, bool owner,
+                          uint64_t* out_fields)
 {
+    const nn_type_plan* plan = &view->schema->plans[slot->type];
+    uint64_t fields = 0;
     nn_decoder decoder = nn_decoder_of(view->schema->tables, NULL, reader->at, nn_reader_left(reader));
-    return nn_row_read(&view->schema->plans[slot->type], &decoder, view->row, owner) && !nn_decoder_left(&decoder);
+    for (unsigned i = 0; out_fields && i < plan->field_count; i++) {
+        if (nn_field_writable(&plan->fields[i])) fields |= (uint64_t)nn_get_bits(&decoder, 1) << i;
+    }
+    if (out_fields) *out_fields = fields;
+    return nn_row_read(plan, &decoder, view->row, owner) && !nn_decoder_left(&decoder);
 }
 
-/* The server's state takes the place of what was written. */
-static void held_correct(necpnet_view* view, nn_view_held* held, const nn_view_slot* slot)
+/* The server's state takes the place of what was written, but for the fields that are kept. */
+static void held_correct(necpnet_view* view, nn_view_held* held, const nn_view_slot* slot, uint64_t kept)
 {
-    double shown[NECPNET_FIELDS_MAX * 3];
-    double now[NECPNET_FIELDS_MAX * 3];
+    double shown[NN_BLEND_VALUES_MAX];
+    double now[NN_BLEND_VALUES_MAX];
     const nn_type_plan* plan = held_plan(view, held);
     if (!held->showing) return;
     nn_blend_read(plan, held->state, shown);
-    nn_dequantise(plan, view->row, held->state);
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (kept >> i & 1) continue;
+        memcpy(held->row + field->word, view->row + field->word, field->words * sizeof(uint32_t));
+        nn_dequantise_field(plan, i, view->row, held->state);
+    }
     nn_blend_read(plan, held->state, now);
-    memcpy(held->row, view->row, plan->row_words * sizeof(uint32_t));
     nn_view_show_shift(view, slot, shown, now);
+}
+
+/* What was written after a write that the server changed or refused stays, but for fields that it took back: what is on its way
+ * of those was made from what is no more, and they are sent once more as the server has them. */
+static void held_take_back(necpnet_view* view, nn_view_held* held, const nn_view_slot* slot, uint32_t write,
+                           uint64_t fields)
+{
+    const nn_type_plan* plan = held_plan(view, held);
+    uint32_t* corrected = held->changed + plan->field_count;
+    uint64_t kept = 0;
+    bool again = false;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        if (!held_writes(&plan->fields[i]) || held->changed[i] <= write) continue;
+        if (corrected[i] > write || !(fields >> i & 1)) {
+            kept |= UINT64_C(1) << i;
+            continue;
+        }
+        corrected[i] = held->changed[i] = view->write_number + 1;
+        again = true;
+    }
+    held_correct(view, held, slot, kept);
+    if (!again) return;
+    held->number = ++view->write_number;
+    if (view->out.write) (void)held_send(view, held);
 }
 
 static bool held_read_lease(necpnet_view* view, nn_reader* reader)
@@ -33913,7 +34474,7 @@ static bool held_read_lease(necpnet_view* view, nn_reader* reader)
     bool same = had && held->lease == lease;
     const nn_view_slot* slot = nn_view_find(view, entity);
     bool has_row = nn_reader_left(reader) > 0 && slot && slot->entity;
-    if (has_row && !held_read_row(view, slot, reader, true)) return false;
+    if (has_row && !held_read_row(view, slot, reader, true, NULL)) return false;
     held->mode = 1;
     held->lease = lease;
     held->confirmed = true;
@@ -33922,7 +34483,7 @@ static bool held_read_lease(necpnet_view* view, nn_reader* reader)
     if (!had) held->notices = (uint8_t)((held->notices & ~HELD_DENIED) | HELD_GIVEN);
     if (!held->showing) return true;
     if (had && !same && has_row) { /* the server changed it: what was written before counts no more */
-        held_correct(view, held, slot);
+        held_correct(view, held, slot, 0);
         held->notices |= HELD_VERDICT << NN_VERDICT_CLAMPED;
         held->numbers[NN_VERDICT_CLAMPED] = held->number;
         view->statistics.writes_clamped++;
@@ -33966,18 +34527,17 @@ static bool held_read_answer(necpnet_view* view, nn_reader* reader)
     nn_view_held* held = nn_view_find_held(view, entity);
     const nn_view_slot* slot = nn_view_find(view, entity);
     if (!held || !slot || number > held->number) return true; /* it left meanwhile */
-    if (verdict != NN_VERDICT_ACCEPTED && !held_read_row(view, slot, reader, byte != verdict)) return false;
+    uint64_t fields = 0;
+    if (verdict != NN_VERDICT_ACCEPTED && !held_read_row(view, slot, reader, byte != verdict, &fields)) return false;
     held->notices |= (uint8_t)(HELD_VERDICT << verdict);
     held->numbers[verdict] = (uint32_t)number;
     if (!held->showing) return true;
-    bool newest = number == held->number;
     if (held->mode) {
         if (verdict == NN_VERDICT_ACCEPTED) return true;
-        held_correct(view, held, slot);
-        if (!newest) held_send_whole(view, held); /* what is on its way was made from what is no more */
+        held_take_back(view, held, slot, (uint32_t)number, fields);
         return true;
     }
-    if (!newest) return true;
+    if (number < held->number) return true;
     if (verdict == NN_VERDICT_ACCEPTED) {
         held->ends = true;
         held->end_tick = (uint32_t)tick;
@@ -34644,7 +35204,7 @@ static bool changes_are_to_come(const necpnet_view* view, const nn_view_entity* 
     const nn_playback* playback = &view->playback;
     double beyond = (double)view->config.extrapolation_max_ms * (double)playback->tick_hz / 1000.0 + 1.0;
     double newest = (double)entity->ticks[entity->order[entity->count - 1u]];
-    if (entity->shift_us && playback->now_us < entity->shift_us + NN_VIEW_SMOOTH_US) return true;
+    if (entity->shift_us && playback->now_us < entity->shift_us + entity->fade_us) return true;
     return !entity->predicted && (!playback->begun || playback->tick < newest + beyond);
 }
 
@@ -38562,9 +39122,13 @@ NN_PRIVATE bool nn_voice_write_frames(necpnet_voice* voice, nn_writer* writer, u
 /* ---- begin src/nn_voice_hub.h ------------------------------------------------------------------------------------ */
 /* nn_voice_hub - who speaks to whom on a server: members, groups, what waits for each listener.
  *
- * nn_voice_hub        groups, members, wishes, the public functions
- * nn_voice_hub_forward  a packet on its way: judged, numbered, queued for those who hear it; reports back to the sender
- * nn_voice_hub_watch  limits of a sender, and what is no ordinary speech
+ * nn_voice_hub          members, events, facts
+ * nn_voice_hub_groups   groups, who is in them and where
+ * nn_voice_hub_wishes   what clients want: silence, whispers
+ * nn_voice_hub_forward  a packet on its way: judged, numbered, queued for those who hear it
+ * nn_voice_hub_reports  what listeners lose, told to the sender
+ * nn_voice_hub_watch    limits of a sender, and what is no ordinary speech
+ * nn_voice_hub_relay    groups shared with the hubs of other servers
  *
  * A packet is stored once, as it goes over the wire to every listener, and counted. Members live as long as sessions.
  */
@@ -38586,6 +39150,10 @@ NN_PRIVATE bool nn_voice_write_frames(necpnet_voice* voice, nn_writer* writer, u
 #define NN_VOICE_TELL_US 40000u    /* .. and told to the sender no more often */
 #define NN_VOICE_BUCKETS 8u        /* of loss, in reports gathered */
 #define NN_VOICE_WISHES_PER_S 10u
+#define NN_VOICE_CHAINS 1024u             /* of a relay's tables; a power of two */
+#define NN_VOICE_FAR_MAX 65536u           /* speakers at other hubs */
+#define NN_VOICE_FAR_US 30000000u         /* without a packet: forgotten */
+#define NN_VOICE_RELAY_BYTES_MAX 1000000u /* that wait to be taken; more are dropped */
 
 /* A packet, stored once for all who hear it. */
 typedef struct nn_voice_parcel {
@@ -38597,6 +39165,36 @@ typedef struct nn_voice_parcel {
 
 struct nn_voice_member;
 
+/* Who sends streams: a member, or somebody at another hub. */
+typedef struct nn_voice_source {
+    necpnet_voice_hub* hub;
+    uint64_t origin; /* relay_id of the hub that he is at; 0: a member of this one */
+    necpnet_peer peer;
+    uint64_t user;
+    bool has_position;
+    uint32_t zone;
+    float position[3];
+    uint32_t streams[NECPNET_VOICE_STREAMS_MAX]; /* number + 1; 0 none */
+} nn_voice_source;
+
+/* Somebody at another hub, from his first packet here. */
+typedef struct nn_voice_far {
+    nn_voice_source source;
+    uint64_t heard_us;
+    struct nn_voice_far* next; /* of its chain */
+} nn_voice_far;
+
+/* What hubs of several servers share; tables are made when first used. */
+typedef struct nn_voice_relay {
+    uint8_t* out; /* what waits to be taken */
+    uint32_t bytes, capacity;
+    uint8_t* taken; /* what was taken last: a view of the application's */
+    uint32_t taken_capacity;
+    nn_voice_far** far; /* NN_VOICE_CHAINS, by origin and peer */
+    uint32_t far_count;
+    struct nn_voice_group** shared; /* NN_VOICE_CHAINS, by key */
+} nn_voice_relay;
+
 typedef struct nn_voice_group {
     uint32_t number; /* 0: free */
     uint8_t kind;
@@ -38606,6 +39204,8 @@ typedef struct nn_voice_group {
     struct nn_voice_row** rows;
     struct nn_voice_row** cells; /* PROXIMITY: NN_VOICE_CELLS lists */
     struct nn_voice_member* to;  /* WHISPER */
+    uint64_t key;                /* of the groups of other hubs that are one with this; 0 none */
+    struct nn_voice_group* next; /* of its chain among those shared */
 } nn_voice_group;
 
 /* A membership. */
@@ -38637,7 +39237,7 @@ typedef struct nn_voice_gathered {
 } nn_voice_gathered;
 
 typedef struct nn_voice_stream {
-    struct nn_voice_member* member; /* NULL: the number is free */
+    nn_voice_source* source; /* NULL: the number is free */
     uint8_t stream;
     uint8_t kind; /* of the last packet */
     bool is_speaking;
@@ -38671,18 +39271,12 @@ typedef struct nn_voice_watch {
 } nn_voice_watch;
 
 typedef struct nn_voice_member {
-    necpnet_voice_hub* hub;
-    necpnet_peer peer;
-    uint64_t user;
+    nn_voice_source source;
     nn_voice_port port;
     bool is_open; /* connected, with voice */
     bool is_silenced, is_deafened, wishes_deaf;
-    bool has_position;
     bool rows_due; /* some are to be told */
-    uint32_t zone;
-    float position[3];
     nn_voice_row rows[NN_VOICE_ROWS_MAX];
-    uint32_t streams[NECPNET_VOICE_STREAMS_MAX]; /* number + 1; 0 none */
     nn_voice_loud loud[NN_VOICE_LOUDEST_MAX];
     nn_voice_watch watch;
     nn_voice_parcel** queue; /* a ring of NN_VOICE_QUEUE_MAX; made when first used */
@@ -38720,6 +39314,7 @@ struct necpnet_voice_hub {
     uint64_t scanned_us;
     necpnet_voice_hub_event* events; /* NN_VOICE_HUB_EVENTS_MAX */
     uint32_t event_first, event_count;
+    nn_voice_relay relay;
     necpnet_voice_hub_statistics counts;
 };
 
@@ -38735,16 +39330,53 @@ NN_PRIVATE void nn_voice_hub_set_time(necpnet_voice_hub* hub, uint64_t now_us);
 /* Between the files of the hub. */
 NN_PRIVATE nn_voice_member* nn_voice_hub_find(const necpnet_voice_hub* hub, necpnet_peer peer);
 NN_PRIVATE necpnet_voice_hub_event* nn_voice_hub_tell(necpnet_voice_hub* hub, necpnet_voice_hub_event_type type,
-                                                      const nn_voice_member* member);
-NN_PRIVATE void nn_voice_hub_place(nn_voice_row* row);
+                                                      const nn_voice_source* source);
+
+NN_INLINE bool nn_voice_is_here(const nn_voice_source* source)
+{
+    return source && source->origin == 0;
+}
+
+/* nn_voice_hub_groups */
+NN_PRIVATE nn_voice_group* nn_voice_hub_group(const necpnet_voice_hub* hub, uint32_t number);
+NN_PRIVATE necpnet_result nn_voice_hub_make_group(necpnet_voice_hub* hub, uint8_t kind, float radius,
+                                                  uint32_t members_max, nn_voice_group** out);
+NN_PRIVATE void nn_voice_hub_end_group(necpnet_voice_hub* hub, nn_voice_group* group); /* its members are told */
+NN_PRIVATE void nn_voice_hub_free_group(necpnet_voice_hub* hub, nn_voice_group* group);
+NN_PRIVATE necpnet_result nn_voice_hub_enter(nn_voice_group* group, nn_voice_member* member, uint32_t rows_from,
+                                             uint32_t rows_to);
+NN_PRIVATE void nn_voice_hub_exit(nn_voice_row* row, bool tells);
 NN_PRIVATE void nn_voice_hub_settle(nn_voice_member* member);
+NN_PRIVATE uint32_t nn_voice_hub_cell(const nn_voice_source* source, float radius, int dx, int dy, int dz);
+
+/* nn_voice_hub_wishes */
 NN_PRIVATE bool nn_voice_hub_is_muted(const nn_voice_member* member, uint64_t user);
-NN_PRIVATE void nn_voice_hub_end_streams(nn_voice_member* member);
+NN_PRIVATE void nn_voice_hub_end_whisper(necpnet_voice_hub* hub, nn_voice_group* group, const nn_voice_member* from);
+
+/* nn_voice_hub_forward */
+NN_PRIVATE void nn_voice_hub_pass(nn_voice_source* source, nn_voice_group* group, uint32_t stream,
+                                  nn_voice_frame* frame);
+NN_PRIVATE void nn_voice_hub_end_streams(nn_voice_source* source);
 NN_PRIVATE void nn_voice_hub_drop_queue(nn_voice_member* member);
 NN_PRIVATE void nn_voice_hub_scan(necpnet_voice_hub* hub);
 NN_PRIVATE void nn_voice_port_of(nn_voice_member* member);
+
+/* nn_voice_hub_reports */
 NN_PRIVATE void nn_voice_hub_count_report(nn_voice_member* member, uint32_t group, uint8_t loss, uint8_t jitter_ms);
-NN_PRIVATE uint32_t nn_voice_hub_cell(const nn_voice_member* member, float radius, int dx, int dy, int dz);
+NN_PRIVATE void nn_voice_hub_take_report(nn_voice_stream* stream, uint8_t loss, uint8_t jitter_ms);
+NN_PRIVATE bool nn_voice_hub_read_reports(nn_voice_member* member, nn_reader* reader);
+NN_PRIVATE bool nn_voice_hub_report_due(const nn_voice_member* member, uint64_t now_us, uint64_t* out_at_us);
+NN_PRIVATE bool nn_voice_hub_write_reports(nn_voice_member* member, nn_writer* writer, uint64_t now_us);
+
+/* nn_voice_hub_relay: a packet of a member to a shared group; a report of a stream from another hub; a member is gone. */
+NN_PRIVATE void nn_voice_relay_packet(const nn_voice_source* source, const nn_voice_group* group, uint32_t stream,
+                                      const nn_voice_frame* frame);
+NN_PRIVATE void nn_voice_relay_report(const nn_voice_stream* stream, uint8_t loss, uint8_t jitter_ms);
+NN_PRIVATE void nn_voice_relay_gone(const nn_voice_member* member);
+NN_PRIVATE bool nn_voice_relay_is_old(const nn_voice_source* source, uint64_t now_us);
+NN_PRIVATE void nn_voice_relay_forget(nn_voice_source* source);
+NN_PRIVATE void nn_voice_relay_unshare(necpnet_voice_hub* hub, nn_voice_group* group);
+NN_PRIVATE void nn_voice_relay_reset(necpnet_voice_hub* hub);
 
 /* nn_voice_watch_allows - whether a packet of so many bytes is within the sender's limits.
  * nn_voice_watch_packet - one that is forwarded, of that loudness. */
@@ -38757,10 +39389,8 @@ NN_PRIVATE void nn_voice_watch_refused(nn_voice_member* member, necpnet_voice_hu
 /* ---- end src/nn_voice_hub.h -------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_voice_hub.c ------------------------------------------------------------------------------------ */
-/* nn_voice_hub - who speaks to whom on a server: groups, members, wishes. Packets: nn_voice_hub_forward. */
+/* nn_voice_hub - who speaks to whom on a server: members, events, facts. Packets: nn_voice_hub_forward. */
 
-
-#include <math.h>
 
 necpnet_result necpnet_voice_hub_config_default(necpnet_voice_hub_config* config)
 {
@@ -38807,26 +39437,17 @@ necpnet_result necpnet_voice_hub_create(const necpnet_voice_hub_config* config, 
     return NECPNET_OK;
 }
 
-static void hub_free_group(necpnet_voice_hub* hub, nn_voice_group* group)
-{
-    nn_alloc_give(&hub->alloc, group->rows, group->capacity * sizeof *group->rows);
-    nn_alloc_give(&hub->alloc, group->cells, group->cells ? NN_VOICE_CELLS * sizeof *group->cells : 0);
-    hub->groups[group->number - 1] = NULL;
-    if (group->number - 1 < hub->group_free) hub->group_free = group->number - 1;
-    hub->group_count--;
-    nn_alloc_give(&hub->alloc, group, sizeof *group);
-}
-
 void necpnet_voice_hub_destroy(necpnet_voice_hub* hub)
 {
     if (!hub) return;
     nn_alloc* alloc = &hub->alloc;
     for (uint32_t i = 0; i < hub->member_capacity; i++) {
-        if (hub->members[i]) nn_voice_hub_detach(hub, hub->members[i]->peer);
+        if (hub->members[i]) nn_voice_hub_detach(hub, hub->members[i]->source.peer);
     }
     for (uint32_t i = 0; i < hub->group_capacity; i++) {
-        if (hub->groups[i]) hub_free_group(hub, hub->groups[i]);
+        if (hub->groups[i]) nn_voice_hub_free_group(hub, hub->groups[i]);
     }
+    nn_voice_relay_reset(hub);
     nn_alloc_give(alloc, hub->members, hub->member_capacity * sizeof *hub->members);
     nn_alloc_give(alloc, hub->groups, hub->group_capacity * sizeof *hub->groups);
     nn_alloc_give(alloc, hub->streams, hub->stream_capacity * sizeof *hub->streams);
@@ -38844,7 +39465,7 @@ NN_PRIVATE void nn_voice_hub_set_time(necpnet_voice_hub* hub, uint64_t now_us)
 }
 
 NN_PRIVATE necpnet_voice_hub_event* nn_voice_hub_tell(necpnet_voice_hub* hub, necpnet_voice_hub_event_type type,
-                                                      const nn_voice_member* member)
+                                                      const nn_voice_source* source)
 {
     if (hub->event_count == NN_VOICE_HUB_EVENTS_MAX) {
         hub->event_first = (hub->event_first + 1) % NN_VOICE_HUB_EVENTS_MAX;
@@ -38854,8 +39475,8 @@ NN_PRIVATE necpnet_voice_hub_event* nn_voice_hub_tell(necpnet_voice_hub* hub, ne
     necpnet_voice_hub_event* event = &hub->events[at];
     memset(event, 0, sizeof *event);
     event->type = type;
-    event->peer = member->peer;
-    event->user = member->user;
+    event->peer = source->peer;
+    event->user = source->user;
     return event;
 }
 
@@ -38876,7 +39497,7 @@ NN_PRIVATE nn_voice_member* nn_voice_hub_find(const necpnet_voice_hub* hub, necp
 {
     uint32_t slot = (uint32_t)peer - 1;
     if (slot >= hub->member_capacity || !hub->members[slot]) return NULL;
-    return hub->members[slot]->peer == peer ? hub->members[slot] : NULL;
+    return hub->members[slot]->source.peer == peer ? hub->members[slot] : NULL;
 }
 
 NN_PRIVATE necpnet_result nn_voice_hub_attach(necpnet_voice_hub* hub, necpnet_peer peer, uint64_t user,
@@ -38895,15 +39516,84 @@ NN_PRIVATE necpnet_result nn_voice_hub_attach(necpnet_voice_hub* hub, necpnet_pe
     NN_ASSERT(!hub->members[slot]);
     nn_voice_member* member = (nn_voice_member*)nn_alloc_take(&hub->alloc, sizeof *member);
     if (!member) return NECPNET_ERR_OUT_OF_MEMORY;
-    member->hub = hub;
-    member->peer = peer;
-    member->user = user;
+    member->source.hub = hub;
+    member->source.peer = peer;
+    member->source.user = user;
     nn_voice_port_of(member);
     hub->members[slot] = member;
     hub->member_count++;
     *out_port = &member->port;
     return NECPNET_OK;
 }
+
+NN_PRIVATE void nn_voice_hub_detach(necpnet_voice_hub* hub, necpnet_peer peer)
+{
+    nn_voice_member* member = nn_voice_hub_find(hub, peer);
+    if (!member) return;
+    for (size_t i = 0; i < NN_VOICE_ROWS_MAX; i++) {
+        nn_voice_group* group = member->rows[i].group;
+        if (!group) continue;
+        if (group->kind == NECPNET_VOICE_WHISPER) {
+            nn_voice_hub_end_whisper(hub, group, member);
+        } else {
+            nn_voice_hub_exit(&member->rows[i], false);
+        }
+    }
+    for (uint32_t i = 0; i < hub->group_capacity && member->whispered; i++) {
+        nn_voice_group* group = hub->groups[i];
+        if (group && group->to == member) nn_voice_hub_end_whisper(hub, group, group->rows[0]->member);
+    }
+    nn_voice_relay_gone(member);
+    nn_voice_hub_end_streams(&member->source);
+    nn_voice_hub_drop_queue(member);
+    nn_alloc_give(&hub->alloc, member->queue, member->queue ? NN_VOICE_QUEUE_MAX * sizeof *member->queue : 0);
+    nn_alloc_give(&hub->alloc, member->told, member->told_words * sizeof *member->told);
+    nn_alloc_give(&hub->alloc, member->muted, member->muted_capacity * sizeof *member->muted);
+    hub->members[(uint32_t)peer - 1] = NULL;
+    hub->member_count--;
+    nn_alloc_give(&hub->alloc, member, sizeof *member);
+}
+
+/* -- facts -- */
+
+necpnet_result necpnet_voice_hub_get_statistics(const necpnet_voice_hub* hub,
+                                                necpnet_voice_hub_statistics* out_statistics)
+{
+    if (!hub || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
+    *out_statistics = hub->counts;
+    out_statistics->members = hub->member_count;
+    out_statistics->groups = hub->group_count;
+    for (uint32_t i = 0; i < hub->stream_capacity; i++) {
+        out_statistics->speaking += nn_voice_is_here(hub->streams[i].source) && hub->streams[i].is_speaking ? 1u : 0u;
+    }
+    out_statistics->memory_bytes = hub->alloc.bytes;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_voice_hub_get_member(const necpnet_voice_hub* hub, necpnet_peer peer,
+                                            necpnet_voice_member_info* out_info)
+{
+    if (!hub || !out_info) return NECPNET_ERR_INVALID_ARGUMENT;
+    const nn_voice_member* member = nn_voice_hub_find(hub, peer);
+    if (!member) return NECPNET_ERR_NOT_FOUND;
+    memset(out_info, 0, sizeof *out_info);
+    for (size_t i = 0; i < NN_VOICE_ROWS_MAX; i++) out_info->groups += member->rows[i].group ? 1u : 0u;
+    for (int i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) out_info->streams += member->source.streams[i] ? 1u : 0u;
+    out_info->has_voice = member->is_open;
+    out_info->is_silenced = member->is_silenced || hub->now_us < member->watch.silenced_until_us;
+    out_info->is_deafened = member->is_deafened || member->wishes_deaf;
+    out_info->packets_sent = member->packets_sent;
+    out_info->packets_received = member->packets_received;
+    out_info->bytes_received = member->bytes_received;
+    out_info->spam_events = member->watch.events;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_voice_hub.c -------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_voice_hub_groups.c ----------------------------------------------------------------------------- */
+/* nn_voice_hub_groups - groups of a hub, their members, and where those are. */
+
+#include <math.h>
 
 /* -- the grid of a proximity group -- */
 
@@ -38913,12 +39603,12 @@ static int32_t hub_cell_at(float x, float radius)
     return cell < -1e9f ? -1000000000 : cell > 1e9f ? 1000000000 : (int32_t)cell;
 }
 
-NN_PRIVATE uint32_t nn_voice_hub_cell(const nn_voice_member* member, float radius, int dx, int dy, int dz)
+NN_PRIVATE uint32_t nn_voice_hub_cell(const nn_voice_source* source, float radius, int dx, int dy, int dz)
 {
-    uint32_t x = (uint32_t)(hub_cell_at(member->position[0], radius) + dx);
-    uint32_t y = (uint32_t)(hub_cell_at(member->position[1], radius) + dy);
-    uint32_t z = (uint32_t)(hub_cell_at(member->position[2], radius) + dz);
-    uint32_t hash = x * 0x9e3779b1u ^ y * 0x85ebca77u ^ z * 0xc2b2ae3du ^ member->zone * 0x27d4eb2fu;
+    uint32_t x = (uint32_t)(hub_cell_at(source->position[0], radius) + dx);
+    uint32_t y = (uint32_t)(hub_cell_at(source->position[1], radius) + dy);
+    uint32_t z = (uint32_t)(hub_cell_at(source->position[2], radius) + dz);
+    uint32_t hash = x * 0x9e3779b1u ^ y * 0x85ebca77u ^ z * 0xc2b2ae3du ^ source->zone * 0x27d4eb2fu;
     hash ^= hash >> 15;
     return hash & (NN_VOICE_CELLS - 1);
 }
@@ -38935,11 +39625,11 @@ static void hub_unplace(nn_voice_row* row)
     row->in_cell = false;
 }
 
-NN_PRIVATE void nn_voice_hub_place(nn_voice_row* row)
+static void hub_place(nn_voice_row* row)
 {
     nn_voice_group* group = row->group;
-    if (!group->cells || !row->member->has_position) return;
-    uint32_t cell = nn_voice_hub_cell(row->member, group->radius, 0, 0, 0);
+    if (!group->cells || !row->member->source.has_position) return;
+    uint32_t cell = nn_voice_hub_cell(&row->member->source, group->radius, 0, 0, 0);
     if (row->in_cell && row->cell == cell) return;
     hub_unplace(row);
     row->cell = cell;
@@ -38952,13 +39642,24 @@ NN_PRIVATE void nn_voice_hub_place(nn_voice_row* row)
 
 /* -- groups -- */
 
-static nn_voice_group* hub_group(const necpnet_voice_hub* hub, uint32_t number)
+NN_PRIVATE void nn_voice_hub_free_group(necpnet_voice_hub* hub, nn_voice_group* group)
+{
+    nn_voice_relay_unshare(hub, group);
+    nn_alloc_give(&hub->alloc, group->rows, group->capacity * sizeof *group->rows);
+    nn_alloc_give(&hub->alloc, group->cells, group->cells ? NN_VOICE_CELLS * sizeof *group->cells : 0);
+    hub->groups[group->number - 1] = NULL;
+    if (group->number - 1 < hub->group_free) hub->group_free = group->number - 1;
+    hub->group_count--;
+    nn_alloc_give(&hub->alloc, group, sizeof *group);
+}
+
+NN_PRIVATE nn_voice_group* nn_voice_hub_group(const necpnet_voice_hub* hub, uint32_t number)
 {
     return number >= 1 && number <= hub->group_capacity ? hub->groups[number - 1] : NULL;
 }
 
-static necpnet_result hub_make_group(necpnet_voice_hub* hub, uint8_t kind, float radius, uint32_t members_max,
-                                     nn_voice_group** out)
+NN_PRIVATE necpnet_result nn_voice_hub_make_group(necpnet_voice_hub* hub, uint8_t kind, float radius,
+                                                  uint32_t members_max, nn_voice_group** out)
 {
     if (hub->group_count >= hub->config.groups_max) return NECPNET_ERR_LIMIT_REACHED;
     while (hub->group_free < hub->group_capacity && hub->groups[hub->group_free]) hub->group_free++;
@@ -38997,7 +39698,7 @@ necpnet_result necpnet_voice_hub_group_create(necpnet_voice_hub* hub, necpnet_vo
         (is_near && !(radius > 0.0f && radius < 1e9f))) {
         return NECPNET_ERR_INVALID_ARGUMENT;
     }
-    necpnet_result result = hub_make_group(hub, (uint8_t)kind, radius, members_max, &group);
+    necpnet_result result = nn_voice_hub_make_group(hub, (uint8_t)kind, radius, members_max, &group);
     if (result == NECPNET_OK) *out_group = group->number;
     return result;
 }
@@ -39019,10 +39720,10 @@ static bool hub_tell_group(nn_voice_member* member, const nn_voice_group* group,
     nn_write_u32(&writer, group->number);
     nn_write_u8(&writer, group->kind);
     nn_write_u8(&writer, flags);
-    nn_write_u64(&writer, group->to ? group->to->user : 0);
-    const nn_voice_server* server = &member->hub->server;
+    nn_write_u64(&writer, group->to ? group->to->source.user : 0);
+    const nn_voice_server* server = &member->source.hub->server;
     if (!server->control) return false;
-    return server->control(server->user, member->peer, message, nn_writer_bytes(&writer)) == NECPNET_OK;
+    return server->control(server->user, member->source.peer, message, nn_writer_bytes(&writer)) == NECPNET_OK;
 }
 
 NN_PRIVATE void nn_voice_hub_settle(nn_voice_member* member)
@@ -39046,9 +39747,10 @@ static void hub_tell_rows(nn_voice_member* member)
     nn_voice_hub_settle(member);
 }
 
-static necpnet_result hub_enter(nn_voice_group* group, nn_voice_member* member, uint32_t rows_from, uint32_t rows_to)
+NN_PRIVATE necpnet_result nn_voice_hub_enter(nn_voice_group* group, nn_voice_member* member, uint32_t rows_from,
+                                             uint32_t rows_to)
 {
-    necpnet_voice_hub* hub = member->hub;
+    necpnet_voice_hub* hub = member->source.hub;
     uint32_t at = rows_from;
     if (hub_row(member, group)) return NECPNET_OK;
     while (at < rows_to && member->rows[at].group) at++;
@@ -39067,12 +39769,12 @@ static necpnet_result hub_enter(nn_voice_group* group, nn_voice_member* member, 
     row->group = group;
     row->place = group->count;
     group->rows[group->count++] = row;
-    nn_voice_hub_place(row);
+    hub_place(row);
     hub_tell_rows(member);
     return NECPNET_OK;
 }
 
-static void hub_exit(nn_voice_row* row, bool tells)
+NN_PRIVATE void nn_voice_hub_exit(nn_voice_row* row, bool tells)
 {
     nn_voice_group* group = row->group;
     hub_unplace(row);
@@ -39086,72 +39788,37 @@ static void hub_exit(nn_voice_row* row, bool tells)
 necpnet_result necpnet_voice_hub_join(necpnet_voice_hub* hub, necpnet_voice_group group, necpnet_peer peer)
 {
     if (!hub) return NECPNET_ERR_INVALID_ARGUMENT;
-    nn_voice_group* found = hub_group(hub, group);
+    nn_voice_group* found = nn_voice_hub_group(hub, group);
     nn_voice_member* member = nn_voice_hub_find(hub, peer);
     if (!found || !member || found->kind == NECPNET_VOICE_WHISPER) return NECPNET_ERR_NOT_FOUND;
-    return hub_enter(found, member, 0, NECPNET_VOICE_GROUPS_OF_ONE_MAX);
+    return nn_voice_hub_enter(found, member, 0, NECPNET_VOICE_GROUPS_OF_ONE_MAX);
 }
 
 necpnet_result necpnet_voice_hub_leave(necpnet_voice_hub* hub, necpnet_voice_group group, necpnet_peer peer)
 {
     if (!hub) return NECPNET_ERR_INVALID_ARGUMENT;
-    nn_voice_group* found = hub_group(hub, group);
+    nn_voice_group* found = nn_voice_hub_group(hub, group);
     nn_voice_member* member = nn_voice_hub_find(hub, peer);
     nn_voice_row* row = found && member ? hub_row(member, found) : NULL;
     if (!row || found->kind == NECPNET_VOICE_WHISPER) return NECPNET_ERR_NOT_FOUND;
-    hub_exit(row, true);
+    nn_voice_hub_exit(row, true);
     return NECPNET_OK;
 }
 
-static void hub_end_group(necpnet_voice_hub* hub, nn_voice_group* group)
+NN_PRIVATE void nn_voice_hub_end_group(necpnet_voice_hub* hub, nn_voice_group* group)
 {
-    while (group->count) hub_exit(group->rows[group->count - 1], true);
+    while (group->count) nn_voice_hub_exit(group->rows[group->count - 1], true);
     if (group->to) group->to->whispered--;
-    hub_free_group(hub, group);
+    nn_voice_hub_free_group(hub, group);
 }
 
 necpnet_result necpnet_voice_hub_group_destroy(necpnet_voice_hub* hub, necpnet_voice_group group)
 {
     if (!hub) return NECPNET_ERR_INVALID_ARGUMENT;
-    nn_voice_group* found = hub_group(hub, group);
+    nn_voice_group* found = nn_voice_hub_group(hub, group);
     if (!found || found->kind == NECPNET_VOICE_WHISPER) return NECPNET_ERR_NOT_FOUND;
-    hub_end_group(hub, found);
+    nn_voice_hub_end_group(hub, found);
     return NECPNET_OK;
-}
-
-static void hub_end_whisper(necpnet_voice_hub* hub, nn_voice_group* group, const nn_voice_member* from)
-{
-    necpnet_voice_hub_event* event = nn_voice_hub_tell(hub, NECPNET_VOICE_HUB_WHISPER_ENDED, from);
-    event->other = group->to->peer;
-    event->group = group->number;
-    hub_end_group(hub, group);
-}
-
-NN_PRIVATE void nn_voice_hub_detach(necpnet_voice_hub* hub, necpnet_peer peer)
-{
-    nn_voice_member* member = nn_voice_hub_find(hub, peer);
-    if (!member) return;
-    for (size_t i = 0; i < NN_VOICE_ROWS_MAX; i++) {
-        nn_voice_group* group = member->rows[i].group;
-        if (!group) continue;
-        if (group->kind == NECPNET_VOICE_WHISPER) {
-            hub_end_whisper(hub, group, member);
-        } else {
-            hub_exit(&member->rows[i], false);
-        }
-    }
-    for (uint32_t i = 0; i < hub->group_capacity && member->whispered; i++) {
-        nn_voice_group* group = hub->groups[i];
-        if (group && group->to == member) hub_end_whisper(hub, group, group->rows[0]->member);
-    }
-    nn_voice_hub_end_streams(member);
-    nn_voice_hub_drop_queue(member);
-    nn_alloc_give(&hub->alloc, member->queue, member->queue ? NN_VOICE_QUEUE_MAX * sizeof *member->queue : 0);
-    nn_alloc_give(&hub->alloc, member->told, member->told_words * sizeof *member->told);
-    nn_alloc_give(&hub->alloc, member->muted, member->muted_capacity * sizeof *member->muted);
-    hub->members[(uint32_t)peer - 1] = NULL;
-    hub->member_count--;
-    nn_alloc_give(&hub->alloc, member, sizeof *member);
 }
 
 /* -- what the application says of members -- */
@@ -39167,7 +39834,7 @@ necpnet_result necpnet_voice_hub_silence(necpnet_voice_hub* hub, necpnet_voice_g
         if (!silenced) member->watch.silenced_until_us = 0;
         for (size_t i = 0; i < NN_VOICE_ROWS_MAX; i++) member->rows[i].is_told = false;
     } else {
-        nn_voice_group* found = hub_group(hub, group);
+        nn_voice_group* found = nn_voice_hub_group(hub, group);
         nn_voice_row* row = found ? hub_row(member, found) : NULL;
         if (!row) return NECPNET_ERR_NOT_FOUND;
         row->is_silenced = silenced;
@@ -39188,7 +39855,7 @@ necpnet_result necpnet_voice_hub_deafen(necpnet_voice_hub* hub, necpnet_voice_gr
         if (deafened) nn_voice_hub_drop_queue(member);
         return NECPNET_OK;
     }
-    nn_voice_group* found = hub_group(hub, group);
+    nn_voice_group* found = nn_voice_hub_group(hub, group);
     nn_voice_row* row = found ? hub_row(member, found) : NULL;
     if (!row) return NECPNET_ERR_NOT_FOUND;
     row->is_deafened = deafened;
@@ -39200,7 +39867,7 @@ necpnet_result necpnet_voice_hub_report(necpnet_voice_hub* hub, necpnet_voice_gr
 {
     if (!hub || loss_ppm > 1000000) return NECPNET_ERR_INVALID_ARGUMENT;
     nn_voice_member* member = nn_voice_hub_find(hub, peer);
-    nn_voice_group* found = member ? hub_group(hub, group) : NULL;
+    nn_voice_group* found = member ? nn_voice_hub_group(hub, group) : NULL;
     if (!found || !hub_row(member, found)) return NECPNET_ERR_NOT_FOUND;
     uint32_t loss = (uint32_t)((uint64_t)loss_ppm * 255 / 1000000);
     nn_voice_hub_count_report(member, group, (uint8_t)loss, (uint8_t)nn_min_u64(jitter_ms, 255));
@@ -39216,16 +39883,18 @@ necpnet_result necpnet_voice_hub_set_position(necpnet_voice_hub* hub, necpnet_pe
     }
     nn_voice_member* member = nn_voice_hub_find(hub, peer);
     if (!member) return NECPNET_ERR_NOT_FOUND;
-    member->zone = zone;
-    memcpy(member->position, position, sizeof member->position);
-    member->has_position = true;
+    member->source.zone = zone;
+    memcpy(member->source.position, position, sizeof member->source.position);
+    member->source.has_position = true;
     for (size_t i = 0; i < NECPNET_VOICE_GROUPS_OF_ONE_MAX; i++) {
-        if (member->rows[i].group) nn_voice_hub_place(&member->rows[i]);
+        if (member->rows[i].group) hub_place(&member->rows[i]);
     }
     return NECPNET_OK;
 }
+/* ---- end src/nn_voice_hub_groups.c ------------------------------------------------------------------------------- */
 
-/* -- wishes of clients -- */
+/* ---- begin src/nn_voice_hub_wishes.c ----------------------------------------------------------------------------- */
+/* nn_voice_hub_wishes - what a client wants of a hub: to hear nothing, nothing of somebody, to whisper. */
 
 static uint32_t hub_muted_place(const nn_voice_member* member, uint64_t user)
 {
@@ -39263,7 +39932,7 @@ static void hub_mute(nn_voice_member* member, uint64_t user, bool muted)
     if (member->muted_count == NN_VOICE_MUTED_MAX) return;
     if (member->muted_count == member->muted_capacity) {
         uint32_t capacity = member->muted_capacity ? member->muted_capacity * 2 : 4;
-        uint64_t* users = (uint64_t*)nn_alloc_grow(&member->hub->alloc, member->muted,
+        uint64_t* users = (uint64_t*)nn_alloc_grow(&member->source.hub->alloc, member->muted,
                                                    member->muted_capacity * sizeof *users, capacity * sizeof *users);
         if (!users) return;
         member->muted = users;
@@ -39273,6 +39942,14 @@ static void hub_mute(nn_voice_member* member, uint64_t user, bool muted)
     memmove(at + 1, at, (member->muted_count - place) * sizeof *at);
     *at = user;
     member->muted_count++;
+}
+
+NN_PRIVATE void nn_voice_hub_end_whisper(necpnet_voice_hub* hub, nn_voice_group* group, const nn_voice_member* from)
+{
+    necpnet_voice_hub_event* event = nn_voice_hub_tell(hub, NECPNET_VOICE_HUB_WHISPER_ENDED, &from->source);
+    event->other = group->to->source.peer;
+    event->group = group->number;
+    nn_voice_hub_end_group(hub, group);
 }
 
 static nn_voice_group* hub_whisper(const nn_voice_member* from, const nn_voice_member* to)
@@ -39285,29 +39962,30 @@ static nn_voice_group* hub_whisper(const nn_voice_member* from, const nn_voice_m
 
 static void hub_set_whisper(nn_voice_member* member, uint64_t user, bool on)
 {
-    necpnet_voice_hub* hub = member->hub;
+    necpnet_voice_hub* hub = member->source.hub;
     nn_voice_member* to = NULL;
     for (uint32_t i = 0; i < hub->member_capacity && !to; i++) {
         nn_voice_member* at = hub->members[i];
-        if (at && at != member && at->user == user) to = at;
+        if (at && at != member && at->source.user == user) to = at;
     }
     if (!to) return;
     nn_voice_group* group = hub_whisper(member, to);
     if ((group != NULL) == on) return;
     if (!on) {
-        hub_end_whisper(hub, group, member);
+        nn_voice_hub_end_whisper(hub, group, member);
         return;
     }
-    bool may = hub->config.may_whisper && hub->config.may_whisper(member->peer, to->peer, hub->config.user);
-    if (!may || hub_make_group(hub, NECPNET_VOICE_WHISPER, 0, 1, &group)) return;
+    bool may =
+        hub->config.may_whisper && hub->config.may_whisper(member->source.peer, to->source.peer, hub->config.user);
+    if (!may || nn_voice_hub_make_group(hub, NECPNET_VOICE_WHISPER, 0, 1, &group)) return;
     group->to = to;
     to->whispered++;
-    if (hub_enter(group, member, NECPNET_VOICE_GROUPS_OF_ONE_MAX, NN_VOICE_ROWS_MAX)) {
-        hub_end_group(hub, group);
+    if (nn_voice_hub_enter(group, member, NECPNET_VOICE_GROUPS_OF_ONE_MAX, NN_VOICE_ROWS_MAX)) {
+        nn_voice_hub_end_group(hub, group);
         return;
     }
-    necpnet_voice_hub_event* event = nn_voice_hub_tell(hub, NECPNET_VOICE_HUB_WHISPERS, member);
-    event->other = to->peer;
+    necpnet_voice_hub_event* event = nn_voice_hub_tell(hub, NECPNET_VOICE_HUB_WHISPERS, &member->source);
+    event->other = to->source.peer;
     event->group = group->number;
 }
 
@@ -39336,42 +40014,7 @@ NN_PRIVATE bool nn_voice_hub_take_wish(necpnet_voice_hub* hub, necpnet_peer peer
     }
     return true;
 }
-
-/* -- facts -- */
-
-necpnet_result necpnet_voice_hub_get_statistics(const necpnet_voice_hub* hub,
-                                                necpnet_voice_hub_statistics* out_statistics)
-{
-    if (!hub || !out_statistics) return NECPNET_ERR_INVALID_ARGUMENT;
-    *out_statistics = hub->counts;
-    out_statistics->members = hub->member_count;
-    out_statistics->groups = hub->group_count;
-    for (uint32_t i = 0; i < hub->stream_capacity; i++) {
-        out_statistics->speaking += hub->streams[i].member && hub->streams[i].is_speaking ? 1u : 0u;
-    }
-    out_statistics->memory_bytes = hub->alloc.bytes;
-    return NECPNET_OK;
-}
-
-necpnet_result necpnet_voice_hub_get_member(const necpnet_voice_hub* hub, necpnet_peer peer,
-                                            necpnet_voice_member_info* out_info)
-{
-    if (!hub || !out_info) return NECPNET_ERR_INVALID_ARGUMENT;
-    const nn_voice_member* member = nn_voice_hub_find(hub, peer);
-    if (!member) return NECPNET_ERR_NOT_FOUND;
-    memset(out_info, 0, sizeof *out_info);
-    for (size_t i = 0; i < NN_VOICE_ROWS_MAX; i++) out_info->groups += member->rows[i].group ? 1u : 0u;
-    for (int i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) out_info->streams += member->streams[i] ? 1u : 0u;
-    out_info->has_voice = member->is_open;
-    out_info->is_silenced = member->is_silenced || hub->now_us < member->watch.silenced_until_us;
-    out_info->is_deafened = member->is_deafened || member->wishes_deaf;
-    out_info->packets_sent = member->packets_sent;
-    out_info->packets_received = member->packets_received;
-    out_info->bytes_received = member->bytes_received;
-    out_info->spam_events = member->watch.events;
-    return NECPNET_OK;
-}
-/* ---- end src/nn_voice_hub.c -------------------------------------------------------------------------------------- */
+/* ---- end src/nn_voice_hub_wishes.c ------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_voice_hub_watch.c ------------------------------------------------------------------------------ */
 /* nn_voice_hub_watch - limits of a sender, and what is no ordinary speech.
@@ -39401,11 +40044,11 @@ static void watch_tell(nn_voice_member* member, necpnet_voice_hub_event_type typ
     uint64_t* told_us = &watch->flagged_us[type - NECPNET_VOICE_HUB_FLOOD];
     if (*told_us && now_us < *told_us + WATCH_TELL_US) return;
     *told_us = now_us;
-    (void)nn_voice_hub_tell(member->hub, type, member);
+    (void)nn_voice_hub_tell(member->source.hub, type, &member->source);
     if (!is_spam) return;
     watch->events++;
-    if (member->hub->config.spam_silence_ms) {
-        watch->silenced_until_us = now_us + (uint64_t)member->hub->config.spam_silence_ms * 1000;
+    if (member->source.hub->config.spam_silence_ms) {
+        watch->silenced_until_us = now_us + (uint64_t)member->source.hub->config.spam_silence_ms * 1000;
     }
 }
 
@@ -39417,7 +40060,7 @@ static uint64_t watch_refill(uint64_t credit, uint64_t per_s, uint64_t passed_us
 
 NN_PRIVATE bool nn_voice_watch_allows(nn_voice_member* member, size_t bytes, uint64_t now_us)
 {
-    const necpnet_voice_hub_config* config = &member->hub->config;
+    const necpnet_voice_hub_config* config = &member->source.hub->config;
     nn_voice_watch* watch = &member->watch;
     uint64_t passed_us = watch->credit_us ? nn_min_u64(now_us - watch->credit_us, WATCH_BURST_US) : WATCH_BURST_US;
     watch->packets_credit = watch_refill(watch->packets_credit, config->packets_per_s_max, passed_us);
@@ -39481,7 +40124,7 @@ NN_PRIVATE void nn_voice_watch_packet(nn_voice_member* member, uint8_t level, si
     if (now_us - watch->voiced_us >= WATCH_GAP_US) watch_start(member, now_us);
     if (watch->talk_us == 0 || is_anew) watch->talk_us = now_us;
     watch->voiced_us = now_us;
-    if (now_us - watch->talk_us >= (uint64_t)member->hub->config.talk_ms_max * 1000) {
+    if (now_us - watch->talk_us >= (uint64_t)member->source.hub->config.talk_ms_max * 1000) {
         watch_tell(member, NECPNET_VOICE_HUB_CONTINUOUS, false, now_us);
         watch->talk_us = now_us;
     }
@@ -39493,12 +40136,151 @@ NN_PRIVATE void nn_voice_watch_refused(nn_voice_member* member, necpnet_voice_hu
     nn_voice_watch* watch = &member->watch;
     if (watch->refused_us && now_us - watch->refused_us < 1000000) return;
     watch->refused_us = now_us;
-    nn_voice_hub_tell(member->hub, type, member)->group = group;
+    nn_voice_hub_tell(member->source.hub, type, &member->source)->group = group;
 }
 /* ---- end src/nn_voice_hub_watch.c -------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_voice_hub_reports.c ---------------------------------------------------------------------------- */
+/* nn_voice_hub_reports - what listeners lose, gathered by stream and told to its sender. */
+
+static const uint8_t reports_losses[NN_VOICE_BUCKETS] = {0,  5,  12, 25,
+                                                         38, 51, 76, 128}; /* in 255ths: 0, 2, 5 .. 50 % */
+
+/* What an eighth of the listeners, at least one, have or exceed: one who lies among many says little. */
+static void reports_judge(const nn_voice_stream* stream, uint8_t* out_loss, uint8_t* out_jitter_ms)
+{
+    uint32_t total = (uint32_t)stream->now.total + stream->before.total;
+    uint32_t wanted = total / 8 + 1, sum = 0;
+    uint32_t bucket = NN_VOICE_BUCKETS - 1;
+    for (; bucket > 0; bucket--) {
+        sum += (uint32_t)stream->now.count[bucket] + stream->before.count[bucket];
+        if (sum >= wanted) break;
+    }
+    uint32_t jitter_ms = total ? (stream->now.jitter_sum + stream->before.jitter_sum) / total : 0;
+    *out_loss = reports_losses[bucket];
+    *out_jitter_ms = (uint8_t)nn_min_u64(jitter_ms, 255);
+}
+
+/* Of one listener: that the sender is told soon. */
+NN_PRIVATE void nn_voice_hub_take_report(nn_voice_stream* stream, uint8_t loss_told, uint8_t jitter_told_ms)
+{
+    necpnet_voice_hub* hub = stream->source->hub;
+    uint64_t now_us = hub->now_us;
+    uint32_t bucket = NN_VOICE_BUCKETS - 1;
+    while (bucket > 0 && loss_told < reports_losses[bucket]) bucket--;
+    if (bucket == 0 && loss_told) bucket = 1;
+    if (now_us - stream->window_us >= NN_VOICE_WINDOW_US) {
+        bool is_next = now_us - stream->window_us < 2 * NN_VOICE_WINDOW_US;
+        stream->before = stream->now;
+        if (!is_next) memset(&stream->before, 0, sizeof stream->before);
+        memset(&stream->now, 0, sizeof stream->now);
+        stream->window_us = now_us;
+        stream->report_due = true;
+    }
+    if (stream->now.total < UINT16_MAX) {
+        stream->now.count[bucket]++;
+        stream->now.total++;
+        stream->now.jitter_sum += jitter_told_ms;
+        uint8_t loss, jitter_ms;
+        reports_judge(stream, &loss, &jitter_ms);
+        if (loss > stream->told_loss) stream->report_due = true; /* at once: the sender should know */
+    }
+    if (stream->report_due && hub->server.wake) hub->server.wake(hub->server.user, stream->source->peer);
+}
+
+static bool reports_hears(const nn_voice_member* member, uint32_t number)
+{
+    return number / 64 < member->told_words && (member->told[number / 64] >> (number & 63u) & 1u) &&
+           member->source.hub->streams[number].source;
+}
+
+static void reports_take(nn_voice_member* member, const nn_voice_report* report)
+{
+    nn_voice_stream* stream = &member->source.hub->streams[report->number];
+    if (nn_voice_is_here(stream->source)) {
+        nn_voice_hub_take_report(stream, report->loss, report->jitter_ms);
+    } else {
+        nn_voice_relay_report(stream, report->loss, report->jitter_ms);
+    }
+}
+
+/* Whether the member may report now: else one who does it over and over would be many. */
+static bool reports_may_report(nn_voice_member* member)
+{
+    uint64_t now_us = member->source.hub->now_us;
+    if (member->report_us && now_us - member->report_us < NN_VOICE_TELL_US) return false;
+    member->report_us = now_us;
+    return true;
+}
+
+NN_PRIVATE void nn_voice_hub_count_report(nn_voice_member* member, uint32_t group, uint8_t loss, uint8_t jitter_ms)
+{
+    const necpnet_voice_hub* hub = member->source.hub;
+    if (!reports_may_report(member)) return;
+    for (uint32_t number = 0; number < hub->stream_capacity; number++) {
+        nn_voice_report report = {number, loss, jitter_ms};
+        if (hub->streams[number].group == group && hub->streams[number].is_speaking && reports_hears(member, number))
+            reports_take(member, &report);
+    }
+}
+
+NN_PRIVATE bool nn_voice_hub_read_reports(nn_voice_member* member, nn_reader* reader)
+{
+    nn_voice_report reports[NN_VOICE_REPORT_ROWS_MAX];
+    uint32_t count;
+    if (!nn_voice_read_reports(reader, reports, &count)) return false;
+    if (!reports_may_report(member)) return true;
+    for (uint32_t i = 0; i < count; i++) {
+        if (reports_hears(member, reports[i].number)) reports_take(member, &reports[i]);
+    }
+    return true;
+}
+
+NN_PRIVATE bool nn_voice_hub_report_due(const nn_voice_member* member, uint64_t now_us, uint64_t* out_at_us)
+{
+    bool is_due = false;
+    for (int i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
+        if (!member->source.streams[i]) continue;
+        const nn_voice_stream* stream = &member->source.hub->streams[member->source.streams[i] - 1];
+        if (!stream->report_due) continue;
+        uint64_t at_us = stream->told_us + NN_VOICE_TELL_US;
+        if (now_us >= at_us) is_due = true;
+        if (out_at_us && at_us < *out_at_us) *out_at_us = at_us;
+    }
+    return is_due;
+}
+
+NN_PRIVATE bool nn_voice_hub_write_reports(nn_voice_member* member, nn_writer* writer, uint64_t now_us)
+{
+    nn_voice_report reports[NECPNET_VOICE_STREAMS_MAX];
+    uint32_t count = 0;
+    if (nn_writer_left(writer) < 2 + NECPNET_VOICE_STREAMS_MAX * 6) return false;
+    for (uint32_t i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
+        if (!member->source.streams[i]) continue;
+        nn_voice_stream* stream = &member->source.hub->streams[member->source.streams[i] - 1];
+        if (!stream->report_due || now_us < stream->told_us + NN_VOICE_TELL_US) continue;
+        stream->report_due = false;
+        stream->told_us = now_us;
+        reports[count].number = i;
+        reports_judge(stream, &reports[count].loss, &reports[count].jitter_ms);
+        if (reports[count].loss != stream->told_loss) {
+            necpnet_voice_hub_event* event =
+                nn_voice_hub_tell(member->source.hub, NECPNET_VOICE_HUB_QUALITY, &member->source);
+            event->stream = (int)i;
+            event->loss_ppm = (uint32_t)reports[count].loss * 1000000u / 255;
+            event->jitter_ms = reports[count].jitter_ms;
+        }
+        stream->told_loss = reports[count].loss;
+        stream->told_jitter_ms = reports[count].jitter_ms;
+        count++;
+    }
+    if (count) nn_voice_write_reports(writer, reports, count);
+    return count > 0;
+}
+/* ---- end src/nn_voice_hub_reports.c ------------------------------------------------------------------------------ */
+
 /* ---- begin src/nn_voice_hub_forward.c ---------------------------------------------------------------------------- */
-/* nn_voice_hub_forward - a packet on its way: judged, numbered, queued for those who hear it; reports back to the sender. */
+/* nn_voice_hub_forward - a packet on its way: judged, numbered, queued for those who hear it. */
 
 #define FORWARD_OVERTAKE 24 /* level x 16: so much louder than the quietest takes its place */
 #define FORWARD_SCAN_US 100000u
@@ -39518,32 +40300,32 @@ static void forward_forget_number(necpnet_voice_hub* hub, uint32_t number)
         nn_voice_member* member = hub->members[i];
         if (!member || number / 64 >= member->told_words || !(member->told[number / 64] & bit)) continue;
         member->told[number / 64] &= ~bit;
-        (void)hub->server.control(hub->server.user, member->peer, message, sizeof message);
+        (void)hub->server.control(hub->server.user, member->source.peer, message, sizeof message);
     }
 }
 
-NN_PRIVATE void nn_voice_hub_end_streams(nn_voice_member* member)
+NN_PRIVATE void nn_voice_hub_end_streams(nn_voice_source* source)
 {
-    necpnet_voice_hub* hub = member->hub;
+    necpnet_voice_hub* hub = source->hub;
     for (int i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
-        if (!member->streams[i]) continue;
-        uint32_t number = member->streams[i] - 1;
+        if (!source->streams[i]) continue;
+        uint32_t number = source->streams[i] - 1;
         forward_forget_number(hub, number);
         memset(&hub->streams[number], 0, sizeof hub->streams[number]);
         if (number < hub->stream_free) hub->stream_free = number;
-        member->streams[i] = 0;
+        source->streams[i] = 0;
     }
 }
 
 /* A stream's number, given when first used: the least that is free, so that most take one byte. False: none, no memory. */
-static bool forward_number(nn_voice_member* member, uint32_t stream, uint32_t* out_number)
+static bool forward_number(nn_voice_source* source, uint32_t stream, uint32_t* out_number)
 {
-    necpnet_voice_hub* hub = member->hub;
-    if (member->streams[stream]) {
-        *out_number = member->streams[stream] - 1;
+    necpnet_voice_hub* hub = source->hub;
+    if (source->streams[stream]) {
+        *out_number = source->streams[stream] - 1;
         return true;
     }
-    while (hub->stream_free < hub->stream_capacity && hub->streams[hub->stream_free].member) hub->stream_free++;
+    while (hub->stream_free < hub->stream_capacity && hub->streams[hub->stream_free].source) hub->stream_free++;
     if (hub->stream_free == hub->stream_capacity) {
         uint32_t capacity = hub->stream_capacity ? hub->stream_capacity * 2 : 64;
         if (capacity > NN_VOICE_STREAM_NUMBERS_MAX) return false;
@@ -39554,8 +40336,8 @@ static bool forward_number(nn_voice_member* member, uint32_t stream, uint32_t* o
         hub->stream_capacity = capacity;
     }
     *out_number = hub->stream_free;
-    member->streams[stream] = *out_number + 1;
-    hub->streams[*out_number].member = member;
+    source->streams[stream] = *out_number + 1;
+    hub->streams[*out_number].source = source;
     hub->streams[*out_number].stream = (uint8_t)stream;
     return true;
 }
@@ -39563,7 +40345,7 @@ static bool forward_number(nn_voice_member* member, uint32_t stream, uint32_t* o
 /* The listener learns whose number it is, before the first packet. False: not now. */
 static bool forward_introduce(nn_voice_member* listener, uint32_t number)
 {
-    necpnet_voice_hub* hub = listener->hub;
+    necpnet_voice_hub* hub = listener->source.hub;
     uint32_t word = number / 64;
     if (word >= listener->told_words) {
         uint32_t words = word + 1;
@@ -39581,8 +40363,8 @@ static bool forward_introduce(nn_voice_member* listener, uint32_t number)
     nn_write_u8(&writer, NN_CONTROL_VOICE_STREAM);
     nn_write_u32(&writer, number);
     nn_write_u8(&writer, stream->stream);
-    nn_write_u64(&writer, stream->member->user);
-    if (hub->server.control(hub->server.user, listener->peer, message, sizeof message)) return false;
+    nn_write_u64(&writer, stream->source->user);
+    if (hub->server.control(hub->server.user, listener->source.peer, message, sizeof message)) return false;
     listener->told[word] |= bit;
     return true;
 }
@@ -39596,7 +40378,7 @@ static void forward_release(necpnet_voice_hub* hub, nn_voice_parcel* parcel)
 
 static void forward_drop_first(nn_voice_member* member)
 {
-    forward_release(member->hub, member->queue[member->first]);
+    forward_release(member->source.hub, member->queue[member->first]);
     member->first = (member->first + 1) & (NN_VOICE_QUEUE_MAX - 1);
     member->count--;
 }
@@ -39608,7 +40390,7 @@ NN_PRIVATE void nn_voice_hub_drop_queue(nn_voice_member* member)
 
 static void forward_queue(nn_voice_member* listener, nn_voice_parcel* parcel)
 {
-    necpnet_voice_hub* hub = listener->hub;
+    necpnet_voice_hub* hub = listener->source.hub;
     if (!listener->queue) {
         listener->queue = (nn_voice_parcel**)nn_alloc_take(&hub->alloc, NN_VOICE_QUEUE_MAX * sizeof *listener->queue);
         if (!listener->queue) return;
@@ -39624,7 +40406,7 @@ static void forward_queue(nn_voice_member* listener, nn_voice_parcel* parcel)
     listener->bytes_received += parcel->bytes;
     hub->counts.packets_forwarded++;
     hub->counts.bytes_forwarded += parcel->bytes;
-    if (hub->server.wake) hub->server.wake(hub->server.user, listener->peer);
+    if (hub->server.wake) hub->server.wake(hub->server.user, listener->source.peer);
 }
 
 /* -- who hears it -- */
@@ -39632,7 +40414,7 @@ static void forward_queue(nn_voice_member* listener, nn_voice_parcel* parcel)
 /* Whether a stream is, or gets, among the loudest that a listener hears. */
 static bool forward_is_loud(nn_voice_member* listener, uint32_t number, uint16_t level, uint64_t now_us)
 {
-    uint32_t most = listener->hub->config.loudest;
+    uint32_t most = listener->source.hub->config.loudest;
     nn_voice_loud* place = NULL;
     nn_voice_loud* quietest = NULL;
     for (uint32_t i = 0; i < most; i++) {
@@ -39656,7 +40438,7 @@ static bool forward_is_loud(nn_voice_member* listener, uint32_t number, uint16_t
     return true;
 }
 
-static bool forward_is_near(const nn_voice_member* a, const nn_voice_member* b, float radius)
+static bool forward_is_near(const nn_voice_source* a, const nn_voice_source* b, float radius)
 {
     float square = 0;
     for (int i = 0; i < 3; i++) square += (a->position[i] - b->position[i]) * (a->position[i] - b->position[i]);
@@ -39664,11 +40446,11 @@ static bool forward_is_near(const nn_voice_member* a, const nn_voice_member* b, 
 }
 
 /* One packet for one listener, if he is to have it. is_deaf: to this group. */
-static void forward_to(nn_voice_member* listener, nn_voice_member* sender, uint32_t number, nn_voice_parcel* parcel,
-                       bool is_deaf, bool is_whisper)
+static void forward_to(nn_voice_member* listener, const nn_voice_source* sender, uint32_t number,
+                       nn_voice_parcel* parcel, bool is_deaf, bool is_whisper)
 {
     necpnet_voice_hub* hub = sender->hub;
-    if (listener == sender || !listener->is_open) return;
+    if (&listener->source == sender || !listener->is_open) return;
     if (is_deaf || listener->is_deafened || listener->wishes_deaf || nn_voice_hub_is_muted(listener, sender->user)) {
         hub->counts.copies_unheard++;
         return;
@@ -39680,7 +40462,7 @@ static void forward_to(nn_voice_member* listener, nn_voice_member* sender, uint3
     if (forward_introduce(listener, number)) forward_queue(listener, parcel);
 }
 
-static void forward_near(nn_voice_group* group, nn_voice_member* sender, uint32_t number, nn_voice_parcel* parcel)
+static void forward_near(nn_voice_group* group, const nn_voice_source* sender, uint32_t number, nn_voice_parcel* parcel)
 {
     uint32_t seen[27];
     uint32_t heard = 0;
@@ -39693,7 +40475,7 @@ static void forward_near(nn_voice_group* group, nn_voice_member* sender, uint32_
         if (is_seen) continue;
         seen[count++] = cell;
         for (nn_voice_row* row = group->cells[cell]; row; row = row->next) {
-            if (!forward_is_near(row->member, sender, group->radius)) continue;
+            if (!forward_is_near(&row->member->source, sender, group->radius)) continue;
             heard++;
             forward_to(row->member, sender, number, parcel, row->is_deafened, false);
         }
@@ -39701,7 +40483,7 @@ static void forward_near(nn_voice_group* group, nn_voice_member* sender, uint32_
     sender->hub->counts.copies_unheard += group->count > heard ? group->count - heard : 0;
 }
 
-static void forward_all(nn_voice_group* group, nn_voice_member* sender, uint32_t number, nn_voice_parcel* parcel)
+static void forward_all(nn_voice_group* group, const nn_voice_source* sender, uint32_t number, nn_voice_parcel* parcel)
 {
     switch (group->kind) {
     case NECPNET_VOICE_PROXIMITY: forward_near(group, sender, number, parcel); break;
@@ -39728,8 +40510,9 @@ static void forward_note(necpnet_voice_hub* hub, uint32_t number, const nn_voice
     stream->group = group;
     if (!began && !ended) return;
     stream->is_speaking = began;
+    if (!nn_voice_is_here(stream->source)) return; /* his own hub tells it */
     necpnet_voice_hub_event* event =
-        nn_voice_hub_tell(hub, began ? NECPNET_VOICE_HUB_SPEAKING : NECPNET_VOICE_HUB_SILENT, stream->member);
+        nn_voice_hub_tell(hub, began ? NECPNET_VOICE_HUB_SPEAKING : NECPNET_VOICE_HUB_SILENT, stream->source);
     event->stream = stream->stream;
     event->group = group;
 }
@@ -39740,9 +40523,15 @@ NN_PRIVATE void nn_voice_hub_scan(necpnet_voice_hub* hub)
     hub->scanned_us = hub->now_us;
     for (uint32_t i = 0; i < hub->stream_capacity; i++) {
         nn_voice_stream* stream = &hub->streams[i];
-        if (!stream->member || !stream->is_speaking || hub->now_us - stream->heard_us < NN_VOICE_QUIET_US) continue;
+        if (!stream->source) continue;
+        if (nn_voice_relay_is_old(stream->source, hub->now_us)) {
+            nn_voice_relay_forget(stream->source);
+            continue;
+        }
+        if (!stream->is_speaking || hub->now_us - stream->heard_us < NN_VOICE_QUIET_US) continue;
         stream->is_speaking = false;
-        necpnet_voice_hub_event* event = nn_voice_hub_tell(hub, NECPNET_VOICE_HUB_SILENT, stream->member);
+        if (!nn_voice_is_here(stream->source)) continue;
+        necpnet_voice_hub_event* event = nn_voice_hub_tell(hub, NECPNET_VOICE_HUB_SILENT, stream->source);
         event->stream = stream->stream;
         event->group = stream->group;
     }
@@ -39785,10 +40574,26 @@ static nn_voice_parcel* forward_pack(necpnet_voice_hub* hub, const nn_voice_fram
     return parcel;
 }
 
+NN_PRIVATE void nn_voice_hub_pass(nn_voice_source* source, nn_voice_group* group, uint32_t stream,
+                                  nn_voice_frame* frame)
+{
+    necpnet_voice_hub* hub = source->hub;
+    uint32_t number;
+    if (!forward_number(source, stream, &number)) return;
+    frame->number = number;
+    frame->kind = group->kind;
+    hub->streams[number].kind = frame->kind;
+    forward_note(hub, number, frame, group->number);
+    nn_voice_parcel* parcel = forward_pack(hub, frame);
+    if (!parcel) return;
+    forward_all(group, source, number, parcel);
+    forward_release(hub, parcel);
+}
+
 static void forward_frame(nn_voice_member* member, nn_voice_frame* frame)
 {
-    necpnet_voice_hub* hub = member->hub;
-    uint32_t stream = frame->number & 3u, group = frame->number >> 2, number;
+    necpnet_voice_hub* hub = member->source.hub;
+    uint32_t stream = frame->number & 3u, group = frame->number >> 2;
     uint64_t now_us = hub->now_us;
     hub->counts.packets_received++;
     member->packets_sent++;
@@ -39812,144 +40617,8 @@ static void forward_frame(nn_voice_member* member, nn_voice_frame* frame)
         hub->counts.packets_silenced++;
         return;
     }
-    if (!forward_number(member, stream, &number)) return;
-    frame->number = number;
-    frame->kind = row->group->kind;
-    hub->streams[number].kind = frame->kind;
-    forward_note(hub, number, frame, group);
-    nn_voice_parcel* parcel = forward_pack(hub, frame);
-    if (!parcel) return;
-    forward_all(row->group, member, number, parcel);
-    forward_release(hub, parcel);
-}
-
-/* -- reports -- */
-
-static const uint8_t forward_losses[NN_VOICE_BUCKETS] = {0,  5,  12, 25,
-                                                         38, 51, 76, 128}; /* in 255ths: 0, 2, 5 .. 50 % */
-
-/* What an eighth of the listeners, at least one, have or exceed: one who lies among many says little. */
-static void forward_judge(const nn_voice_stream* stream, uint8_t* out_loss, uint8_t* out_jitter_ms)
-{
-    uint32_t total = (uint32_t)stream->now.total + stream->before.total;
-    uint32_t wanted = total / 8 + 1, sum = 0;
-    uint32_t bucket = NN_VOICE_BUCKETS - 1;
-    for (; bucket > 0; bucket--) {
-        sum += (uint32_t)stream->now.count[bucket] + stream->before.count[bucket];
-        if (sum >= wanted) break;
-    }
-    uint32_t jitter_ms = total ? (stream->now.jitter_sum + stream->before.jitter_sum) / total : 0;
-    *out_loss = forward_losses[bucket];
-    *out_jitter_ms = (uint8_t)nn_min_u64(jitter_ms, 255);
-}
-
-static void forward_report(nn_voice_stream* stream, const nn_voice_report* report, uint64_t now_us)
-{
-    uint32_t bucket = NN_VOICE_BUCKETS - 1;
-    while (bucket > 0 && report->loss < forward_losses[bucket]) bucket--;
-    if (bucket == 0 && report->loss) bucket = 1;
-    if (now_us - stream->window_us >= NN_VOICE_WINDOW_US) {
-        bool is_next = now_us - stream->window_us < 2 * NN_VOICE_WINDOW_US;
-        stream->before = stream->now;
-        if (!is_next) memset(&stream->before, 0, sizeof stream->before);
-        memset(&stream->now, 0, sizeof stream->now);
-        stream->window_us = now_us;
-        stream->report_due = true;
-    }
-    if (stream->now.total == UINT16_MAX) return;
-    stream->now.count[bucket]++;
-    stream->now.total++;
-    stream->now.jitter_sum += report->jitter_ms;
-    uint8_t loss, jitter_ms;
-    forward_judge(stream, &loss, &jitter_ms);
-    if (loss > stream->told_loss) stream->report_due = true; /* at once: the sender should know */
-}
-
-static bool forward_hears(const nn_voice_member* member, uint32_t number)
-{
-    return number / 64 < member->told_words && (member->told[number / 64] >> (number & 63u) & 1u) &&
-           member->hub->streams[number].member;
-}
-
-static void forward_take_report(nn_voice_member* member, const nn_voice_report* report)
-{
-    necpnet_voice_hub* hub = member->hub;
-    nn_voice_stream* stream = &hub->streams[report->number];
-    forward_report(stream, report, hub->now_us);
-    if (stream->report_due && hub->server.wake) hub->server.wake(hub->server.user, stream->member->peer);
-}
-
-/* Whether the member may report now: else one who does it over and over would be many. */
-static bool forward_may_report(nn_voice_member* member)
-{
-    uint64_t now_us = member->hub->now_us;
-    if (member->report_us && now_us - member->report_us < NN_VOICE_TELL_US) return false;
-    member->report_us = now_us;
-    return true;
-}
-
-NN_PRIVATE void nn_voice_hub_count_report(nn_voice_member* member, uint32_t group, uint8_t loss, uint8_t jitter_ms)
-{
-    const necpnet_voice_hub* hub = member->hub;
-    if (!forward_may_report(member)) return;
-    for (uint32_t number = 0; number < hub->stream_capacity; number++) {
-        nn_voice_report report = {number, loss, jitter_ms};
-        if (hub->streams[number].group == group && hub->streams[number].is_speaking && forward_hears(member, number))
-            forward_take_report(member, &report);
-    }
-}
-
-static bool forward_read_reports(nn_voice_member* member, nn_reader* reader)
-{
-    nn_voice_report reports[NN_VOICE_REPORT_ROWS_MAX];
-    uint32_t count;
-    if (!nn_voice_read_reports(reader, reports, &count)) return false;
-    if (!forward_may_report(member)) return true;
-    for (uint32_t i = 0; i < count; i++) {
-        if (forward_hears(member, reports[i].number)) forward_take_report(member, &reports[i]);
-    }
-    return true;
-}
-
-static bool forward_report_due(const nn_voice_member* member, uint64_t now_us, uint64_t* out_at_us)
-{
-    bool is_due = false;
-    for (int i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
-        if (!member->streams[i]) continue;
-        const nn_voice_stream* stream = &member->hub->streams[member->streams[i] - 1];
-        if (!stream->report_due) continue;
-        uint64_t at_us = stream->told_us + NN_VOICE_TELL_US;
-        if (now_us >= at_us) is_due = true;
-        if (out_at_us && at_us < *out_at_us) *out_at_us = at_us;
-    }
-    return is_due;
-}
-
-static bool forward_write_reports(nn_voice_member* member, nn_writer* writer, uint64_t now_us)
-{
-    nn_voice_report reports[NECPNET_VOICE_STREAMS_MAX];
-    uint32_t count = 0;
-    if (nn_writer_left(writer) < 2 + NECPNET_VOICE_STREAMS_MAX * 6) return false;
-    for (uint32_t i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
-        if (!member->streams[i]) continue;
-        nn_voice_stream* stream = &member->hub->streams[member->streams[i] - 1];
-        if (!stream->report_due || now_us < stream->told_us + NN_VOICE_TELL_US) continue;
-        stream->report_due = false;
-        stream->told_us = now_us;
-        reports[count].number = i;
-        forward_judge(stream, &reports[count].loss, &reports[count].jitter_ms);
-        if (reports[count].loss != stream->told_loss) {
-            necpnet_voice_hub_event* event = nn_voice_hub_tell(member->hub, NECPNET_VOICE_HUB_QUALITY, member);
-            event->stream = (int)i;
-            event->loss_ppm = (uint32_t)reports[count].loss * 1000000u / 255;
-            event->jitter_ms = reports[count].jitter_ms;
-        }
-        stream->told_loss = reports[count].loss;
-        stream->told_jitter_ms = reports[count].jitter_ms;
-        count++;
-    }
-    if (count) nn_voice_write_reports(writer, reports, count);
-    return count > 0;
+    if (row->group->key) nn_voice_relay_packet(&member->source, row->group, stream, frame);
+    nn_voice_hub_pass(&member->source, row->group, stream, frame);
 }
 
 /* -- the connection -- */
@@ -39965,17 +40634,17 @@ static void forward_port_open(void* user, bool speaks)
 static bool forward_port_ready(void* user, uint64_t now_us)
 {
     const nn_voice_member* member = (const nn_voice_member*)user;
-    return member->count > 0 || forward_report_due(member, now_us, NULL);
+    return member->count > 0 || nn_voice_hub_report_due(member, now_us, NULL);
 }
 
 static bool forward_port_write(void* user, nn_writer* writer, uint64_t now_us)
 {
     nn_voice_member* member = (nn_voice_member*)user;
-    bool wrote = forward_report_due(member, now_us, NULL) && forward_write_reports(member, writer, now_us);
+    bool wrote = nn_voice_hub_report_due(member, now_us, NULL) && nn_voice_hub_write_reports(member, writer, now_us);
     while (member->count) {
         nn_voice_parcel* parcel = member->queue[member->first];
         if (now_us >= parcel->at_us + NN_VOICE_QUEUE_US) {
-            member->hub->counts.copies_stale++;
+            member->source.hub->counts.copies_stale++;
             forward_drop_first(member);
             continue;
         }
@@ -39991,9 +40660,9 @@ static bool forward_port_read(void* user, uint8_t type, nn_reader* reader, uint6
 {
     nn_voice_member* member = (nn_voice_member*)user;
     nn_voice_frame frame;
-    nn_voice_hub_set_time(member->hub, now_us);
+    nn_voice_hub_set_time(member->source.hub, now_us);
     if (member->rows_due) nn_voice_hub_settle(member);
-    if (type == NN_VOICE_FRAME_LAST) return forward_read_reports(member, reader);
+    if (type == NN_VOICE_FRAME_LAST) return nn_voice_hub_read_reports(member, reader);
     if (!nn_voice_read(type, reader, &frame)) return false;
     forward_frame(member, &frame);
     return true;
@@ -40002,7 +40671,7 @@ static bool forward_port_read(void* user, uint8_t type, nn_reader* reader, uint6
 static uint64_t forward_port_deadline_us(void* user)
 {
     uint64_t at_us = NN_NEVER;
-    (void)forward_report_due((const nn_voice_member*)user, 0, &at_us);
+    (void)nn_voice_hub_report_due((const nn_voice_member*)user, 0, &at_us);
     return at_us;
 }
 
@@ -40016,6 +40685,324 @@ NN_PRIVATE void nn_voice_port_of(nn_voice_member* member)
     member->port.user = member;
 }
 /* ---- end src/nn_voice_hub_forward.c ------------------------------------------------------------------------------ */
+
+/* ---- begin src/nn_voice_hub_relay.c ------------------------------------------------------------------------------ */
+/* nn_voice_hub_relay - groups shared with the hubs of other servers: what members say goes there as well, what listeners
+ * there lose comes back.
+ *
+ * A batch is the hub's relay_id (8) and entries: a packet, judged already where it was said; a report, to the hub of its
+ * stream alone; or that a speaker is gone. Who hears a packet is decided where the listener is. Nothing is answered or sent
+ * again: a batch that is lost is sound that is lost, and who is never said to be gone is forgotten after NN_VOICE_FAR_US.
+ */
+
+#define RELAY_PACKET 1u
+#define RELAY_REPORT 2u
+#define RELAY_GONE 3u
+#define RELAY_HEAD_BYTES 8u
+#define RELAY_PACKET_BYTES_MAX (1u + 8u + 8u + 8u + 1u + 16u + 6u + NECPNET_VOICE_PAYLOAD_BYTES_MAX)
+#define RELAY_STREAM 0x03u /* of a packet's flags */
+#define RELAY_PLACED 0x04u
+#define RELAY_CAPACITY 4096u /* the first */
+
+/* -- the tables -- */
+
+static uint32_t relay_chain(uint64_t a, uint64_t b)
+{
+    uint64_t hash = (a ^ b * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xff51afd7ed558ccd);
+    return (uint32_t)(hash >> 32) & (NN_VOICE_CHAINS - 1);
+}
+
+static nn_voice_group* relay_group(const necpnet_voice_hub* hub, uint64_t key)
+{
+    nn_voice_group* group = hub->relay.shared ? hub->relay.shared[relay_chain(key, 0)] : NULL;
+    while (group && group->key != key) group = group->next;
+    return group;
+}
+
+static nn_voice_far* relay_find(const necpnet_voice_hub* hub, uint64_t origin, necpnet_peer peer)
+{
+    nn_voice_far* far = hub->relay.far ? hub->relay.far[relay_chain(origin, peer)] : NULL;
+    while (far && (far->source.origin != origin || far->source.peer != peer)) far = far->next;
+    return far;
+}
+
+/* Found or made. NULL: too many, no memory. */
+static nn_voice_far* relay_reach(necpnet_voice_hub* hub, uint64_t origin, necpnet_peer peer, uint64_t user)
+{
+    nn_voice_relay* relay = &hub->relay;
+    nn_voice_far* far = relay_find(hub, origin, peer);
+    if (far) return far;
+    if (!relay->far) {
+        relay->far = (nn_voice_far**)nn_alloc_take(&hub->alloc, NN_VOICE_CHAINS * sizeof *relay->far);
+        if (!relay->far) return NULL;
+    }
+    far = relay->far_count < NN_VOICE_FAR_MAX ? (nn_voice_far*)nn_alloc_take(&hub->alloc, sizeof *far) : NULL;
+    if (!far) return NULL;
+    uint32_t chain = relay_chain(origin, peer);
+    far->source.hub = hub;
+    far->source.origin = origin;
+    far->source.peer = peer;
+    far->source.user = user;
+    far->next = relay->far[chain];
+    relay->far[chain] = far;
+    relay->far_count++;
+    return far;
+}
+
+NN_PRIVATE bool nn_voice_relay_is_old(const nn_voice_source* source, uint64_t now_us)
+{
+    return source->origin && now_us - ((const nn_voice_far*)(const void*)source)->heard_us >= NN_VOICE_FAR_US;
+}
+
+NN_PRIVATE void nn_voice_relay_forget(nn_voice_source* source)
+{
+    nn_voice_relay* relay = &source->hub->relay;
+    nn_alloc* alloc = &source->hub->alloc;
+    nn_voice_far** link = &relay->far[relay_chain(source->origin, source->peer)];
+    nn_voice_hub_end_streams(source);
+    while (&(*link)->source != source) link = &(*link)->next;
+    nn_voice_far* far = *link;
+    *link = far->next;
+    relay->far_count--;
+    nn_alloc_give(alloc, far, sizeof *far);
+}
+
+NN_PRIVATE void nn_voice_relay_reset(necpnet_voice_hub* hub)
+{
+    nn_voice_relay* relay = &hub->relay;
+    for (uint32_t i = 0; relay->far && i < NN_VOICE_CHAINS; i++) {
+        while (relay->far[i]) nn_voice_relay_forget(&relay->far[i]->source);
+    }
+    nn_alloc_give(&hub->alloc, relay->far, relay->far ? NN_VOICE_CHAINS * sizeof *relay->far : 0);
+    nn_alloc_give(&hub->alloc, relay->shared, relay->shared ? NN_VOICE_CHAINS * sizeof *relay->shared : 0);
+    nn_alloc_give(&hub->alloc, relay->out, relay->capacity);
+    nn_alloc_give(&hub->alloc, relay->taken, relay->taken_capacity);
+    memset(relay, 0, sizeof *relay);
+}
+
+/* -- sharing -- */
+
+NN_PRIVATE void nn_voice_relay_unshare(necpnet_voice_hub* hub, nn_voice_group* group)
+{
+    if (!group->key) return;
+    nn_voice_group** link = &hub->relay.shared[relay_chain(group->key, 0)];
+    while (*link != group) link = &(*link)->next;
+    *link = group->next;
+    group->next = NULL;
+    group->key = 0;
+}
+
+necpnet_result necpnet_voice_hub_share(necpnet_voice_hub* hub, necpnet_voice_group group, uint64_t key)
+{
+    if (!hub || !hub->config.relay_id) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_voice_group* found = nn_voice_hub_group(hub, group);
+    if (!found || found->kind == NECPNET_VOICE_WHISPER) return NECPNET_ERR_NOT_FOUND;
+    if (found->key == key) return NECPNET_OK;
+    if (key && relay_group(hub, key)) return NECPNET_ERR_ALREADY_EXISTS;
+    nn_voice_relay* relay = &hub->relay;
+    if (!relay->shared) {
+        relay->shared = (nn_voice_group**)nn_alloc_take(&hub->alloc, NN_VOICE_CHAINS * sizeof *relay->shared);
+        if (!relay->shared) return NECPNET_ERR_OUT_OF_MEMORY;
+    }
+    nn_voice_relay_unshare(hub, found);
+    if (!key) return NECPNET_OK;
+    nn_voice_group** chain = &relay->shared[relay_chain(key, 0)];
+    found->key = key;
+    found->next = *chain;
+    *chain = found;
+    return NECPNET_OK;
+}
+
+/* -- out -- */
+
+/* Room for one more entry, behind the batch's head. False: it is dropped. */
+static bool relay_open(necpnet_voice_hub* hub, uint32_t bytes, nn_writer* out_writer)
+{
+    nn_voice_relay* relay = &hub->relay;
+    uint32_t begin = relay->bytes ? relay->bytes : RELAY_HEAD_BYTES;
+    uint32_t capacity = relay->capacity ? relay->capacity : RELAY_CAPACITY;
+    while (capacity < begin + bytes) capacity *= 2;
+    bool ok = begin + bytes <= NN_VOICE_RELAY_BYTES_MAX;
+    if (ok && capacity > relay->capacity) {
+        uint8_t* out = (uint8_t*)nn_alloc_grow(&hub->alloc, relay->out, relay->capacity, capacity);
+        ok = out != NULL;
+        if (out) {
+            relay->out = out;
+            relay->capacity = capacity;
+        }
+    }
+    if (!ok) {
+        hub->counts.relay_dropped++;
+        return false;
+    }
+    if (!relay->bytes) {
+        nn_writer head = nn_writer_of(relay->out, RELAY_HEAD_BYTES);
+        nn_write_u64(&head, hub->config.relay_id);
+    }
+    relay->bytes = begin;
+    *out_writer = nn_writer_of(relay->out + begin, bytes);
+    return true;
+}
+
+static void relay_close(necpnet_voice_hub* hub, const nn_writer* writer)
+{
+    hub->relay.bytes += (uint32_t)nn_writer_bytes(writer);
+}
+
+NN_PRIVATE void nn_voice_relay_packet(const nn_voice_source* source, const nn_voice_group* group, uint32_t stream,
+                                      const nn_voice_frame* frame)
+{
+    nn_writer writer;
+    bool is_placed = group->kind == NECPNET_VOICE_PROXIMITY;
+    if (is_placed && !source->has_position) return;
+    if (!relay_open(source->hub, RELAY_PACKET_BYTES_MAX, &writer)) return;
+    nn_write_u8(&writer, RELAY_PACKET);
+    nn_write_u64(&writer, group->key);
+    nn_write_u64(&writer, source->peer);
+    nn_write_u64(&writer, source->user);
+    nn_write_u8(&writer, (uint8_t)(stream | (is_placed ? RELAY_PLACED : 0u)));
+    if (is_placed) {
+        nn_write_u32(&writer, source->zone);
+        for (int i = 0; i < 3; i++) {
+            uint32_t bits;
+            memcpy(&bits, &source->position[i], sizeof bits);
+            nn_write_u32(&writer, bits);
+        }
+    }
+    nn_write_u8(&writer, frame->sequence);
+    nn_write_u16(&writer, nn_voice_associated(frame));
+    nn_write_u16(&writer, (uint16_t)frame->bytes);
+    nn_write_bytes(&writer, frame->payload, frame->bytes);
+    relay_close(source->hub, &writer);
+    source->hub->counts.relay_sent++;
+}
+
+NN_PRIVATE void nn_voice_relay_report(const nn_voice_stream* stream, uint8_t loss, uint8_t jitter_ms)
+{
+    nn_writer writer;
+    const nn_voice_source* source = stream->source;
+    if (!relay_open(source->hub, 1 + 8 + 8 + 3, &writer)) return;
+    nn_write_u8(&writer, RELAY_REPORT);
+    nn_write_u64(&writer, source->origin);
+    nn_write_u64(&writer, source->peer);
+    nn_write_u8(&writer, stream->stream);
+    nn_write_u8(&writer, loss);
+    nn_write_u8(&writer, jitter_ms);
+    relay_close(source->hub, &writer);
+}
+
+NN_PRIVATE void nn_voice_relay_gone(const nn_voice_member* member)
+{
+    nn_writer writer;
+    const nn_voice_source* source = &member->source;
+    bool has_spoken = false;
+    for (int i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) has_spoken = has_spoken || source->streams[i];
+    if (!source->hub->config.relay_id || !has_spoken || !relay_open(source->hub, 1 + 8, &writer)) return;
+    nn_write_u8(&writer, RELAY_GONE);
+    nn_write_u64(&writer, source->peer);
+    relay_close(source->hub, &writer);
+}
+
+bool necpnet_voice_hub_take_relay(necpnet_voice_hub* hub, const void** out_data, size_t* out_bytes)
+{
+    if (!hub || !out_data || !out_bytes || !hub->relay.bytes) return false;
+    nn_voice_relay* relay = &hub->relay;
+    uint8_t* out = relay->out;
+    uint32_t capacity = relay->capacity;
+    *out_data = out;
+    *out_bytes = relay->bytes;
+    relay->out = relay->taken;
+    relay->capacity = relay->taken_capacity;
+    relay->taken = out;
+    relay->taken_capacity = capacity;
+    relay->bytes = 0;
+    return true;
+}
+
+/* -- in -- */
+
+static bool relay_read_place(nn_reader* reader, nn_voice_source* out)
+{
+    out->has_position = true;
+    out->zone = nn_read_u32(reader);
+    for (int i = 0; i < 3; i++) {
+        uint32_t bits = nn_read_u32(reader);
+        memcpy(&out->position[i], &bits, sizeof bits);
+        if (!(out->position[i] > -1e18f && out->position[i] < 1e18f)) return false;
+    }
+    return true;
+}
+
+static bool relay_read_packet(necpnet_voice_hub* hub, uint64_t origin, nn_reader* reader)
+{
+    nn_voice_frame frame;
+    nn_voice_source place;
+    memset(&frame, 0, sizeof frame);
+    memset(&place, 0, sizeof place);
+    uint64_t key = nn_read_u64(reader), peer = nn_read_u64(reader), user = nn_read_u64(reader);
+    uint8_t flags = nn_read_u8(reader);
+    if (flags & RELAY_PLACED && !relay_read_place(reader, &place)) return false;
+    frame.sequence = nn_read_u8(reader);
+    uint16_t associated = nn_read_u16(reader);
+    frame.time = associated & (NN_VOICE_TIMES - 1);
+    frame.level = associated >> 10 & 15u;
+    frame.codec = (uint8_t)(associated >> 14);
+    frame.bytes = nn_read_u16(reader);
+    if (frame.bytes > NECPNET_VOICE_PAYLOAD_BYTES_MAX || frame.codec > NN_VOICE_CODEC_SEALED) return false;
+    frame.payload = nn_read_view(reader, frame.bytes);
+    if (reader->failed) return false;
+    nn_voice_group* group = relay_group(hub, key);
+    if (!group || group->count == 0) return true; /* nobody here is in it */
+    nn_voice_far* far = relay_reach(hub, origin, peer, user);
+    if (!far) return true;
+    far->heard_us = hub->now_us;
+    far->source.has_position = place.has_position;
+    far->source.zone = place.zone;
+    memcpy(far->source.position, place.position, sizeof place.position);
+    hub->counts.relay_received++;
+    nn_voice_hub_pass(&far->source, group, flags & RELAY_STREAM, &frame);
+    return true;
+}
+
+static bool relay_read_report(necpnet_voice_hub* hub, nn_reader* reader)
+{
+    uint64_t to = nn_read_u64(reader), peer = nn_read_u64(reader);
+    uint8_t stream = nn_read_u8(reader), loss = nn_read_u8(reader), jitter_ms = nn_read_u8(reader);
+    if (reader->failed || stream >= NECPNET_VOICE_STREAMS_MAX) return false;
+    const nn_voice_member* member = to == hub->config.relay_id ? nn_voice_hub_find(hub, peer) : NULL;
+    if (!member || !member->source.streams[stream]) return true;
+    nn_voice_hub_take_report(&hub->streams[member->source.streams[stream] - 1], loss, jitter_ms);
+    return true;
+}
+
+static bool relay_read_gone(necpnet_voice_hub* hub, uint64_t origin, nn_reader* reader)
+{
+    uint64_t peer = nn_read_u64(reader);
+    if (reader->failed) return false;
+    nn_voice_far* far = relay_find(hub, origin, peer);
+    if (far) nn_voice_relay_forget(&far->source);
+    return true;
+}
+
+necpnet_result necpnet_voice_hub_give_relay(necpnet_voice_hub* hub, const void* data, size_t bytes, uint64_t now_us)
+{
+    if (!hub || !hub->config.relay_id || (!data && bytes)) return NECPNET_ERR_INVALID_ARGUMENT;
+    nn_reader reader = nn_reader_of((const uint8_t*)data, bytes);
+    uint64_t origin = nn_read_u64(&reader);
+    bool ok = !reader.failed && origin != 0;
+    if (ok && origin == hub->config.relay_id) return NECPNET_OK; /* its own, come round */
+    nn_voice_hub_set_time(hub, now_us);
+    while (ok && nn_reader_left(&reader)) {
+        switch (nn_read_u8(&reader)) {
+        case RELAY_PACKET: ok = relay_read_packet(hub, origin, &reader); break;
+        case RELAY_REPORT: ok = relay_read_report(hub, &reader); break;
+        case RELAY_GONE: ok = relay_read_gone(hub, origin, &reader); break;
+        default: ok = false; break;
+        }
+    }
+    return ok ? NECPNET_OK : NECPNET_ERR_BAD_DATA;
+}
+/* ---- end src/nn_voice_hub_relay.c -------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_link.h ----------------------------------------------------------------------------------------- */
 /* nn_link - the inside of the simulated network: hosts, packets on their way, streams as pairs of ends.
@@ -40400,7 +41387,9 @@ static void link_deliver(nn_link_host* host, nn_link_packet* packet)
         if (there) {
             link_hash(link, host, packet);
             link->statistics.datagrams_delivered++;
-            host->sink.on_datagram(host->sink.user, &packet->from, packet->data, packet->bytes);
+            uint64_t waited_us = link->now_us - nn_min_u64(packet->due_us, link->now_us);
+            host->sink.on_datagram(host->sink.user, &packet->from, packet->data, packet->bytes,
+                                   (uint32_t)nn_min_u64(waited_us, UINT32_MAX));
         } else {
             link->statistics.datagrams_lost++;
         }
@@ -41244,6 +42233,7 @@ NN_PRIVATE void nn_link_free_streams(necpnet_link* link)
 #define NN_CONNECTION_UNSENT_BYTES 16384    /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
 #define NN_CONNECTION_UNHEARD_BYTES 65536   /* WebSocket: written and not reported received; beyond it state waits */
 #define NN_CONNECTION_UNHEARD_VOICE 24576   /* .. and voice */
+#define NN_CONNECTION_WAITED_US_MAX 100000  /* a packet that came earlier counts as having come then */
 #define NN_CONNECTION_STALL_US 10000        /* until output that found no room or memory is tried again */
 #define NN_CONNECTION_BURST_MESSAGES_MAX 16 /* WebSocket: of one flush; the rest in the next */
 #define NN_CONNECTION_INPUT_ACK_US 50000    /* WebSocket: between two INPUT_ACK frames */
@@ -41344,10 +42334,13 @@ typedef struct nn_connection_udp {
     nn_path* path;                    /* an address that the peer seems to have moved to; NULL none */
     nn_connection_response* response; /* to be sent; NULL none */
     const necpnet_address* from;      /* of the packet being read */
+    uint64_t arrived_us;              /* when that came; or the last went, if that was later */
     uint64_t path_seed;
     uint32_t path_count;
+    uint32_t migrations; /* changes of address so far */
     nn_packet_size size; /* how large its packets are */
     uint32_t probes;     /* packets to send whatever the window says */
+    uint64_t packets_duplicate;
 } nn_connection_udp;
 
 /* Why a connection ended: nn_close with its text apart, for nearly all have none. */
@@ -41364,9 +42357,9 @@ typedef struct nn_connection {
     nn_session* session;
     nn_follower* follower;      /* server: how the world serves this peer; made and ended by the connection */
     const nn_voice_port* voice; /* NULL without */
-    nn_connection_state state;
-    necpnet_transport_kind transport;
     necpnet_address address;
+    uint8_t state;     /* nn_connection_state */
+    uint8_t transport; /* necpnet_transport_kind */
     bool encrypted : 1;
     bool speaks : 1;       /* both sides have voice */
     bool schema_waits : 1; /* server: the client has another version and has not taken ours yet */
@@ -41390,13 +42383,12 @@ typedef struct nn_connection {
     nn_connection_end end; /* kept by nn_connection_detach, for the owner to tell; see nn_connection_get_end */
     /* UDP */
     nn_connection_udp* udp;
-    uint32_t migrations; /* changes of address so far */
-    uint32_t tick_hz;    /* client: the server's */
     /* WebSocket */
     necpnet_web_connection* web;
     nn_limit* limit; /* NULL: none */
     uint64_t input_ack_at_us;
     uint64_t state_at_bytes; /* carrier bytes written before the last STATE frame */
+    uint32_t tick_hz;        /* client: the server's; over any transport */
     uint32_t web_rtt_us;
     uint32_t web_rtt_min_us;
     uint32_t web_rtt_variance_us;
@@ -41417,7 +42409,6 @@ typedef struct nn_connection {
     nn_jitter jitter;
     uint64_t packets_sent;
     uint64_t packets_received;
-    uint64_t packets_duplicate;
     uint64_t bytes_sent;
     uint64_t bytes_received;
 } nn_connection;
@@ -41427,6 +42418,9 @@ NN_INLINE bool nn_connection_is_udp(const nn_connection* connection)
 {
     return NECPNET_WITH_UDP && connection->transport == NECPNET_TRANSPORT_UDP;
 }
+
+/* The sources of every session's config, in the order of nn_source_kind; a session's user is its connection. */
+NN_PRIVATE const nn_source* nn_connection_sources(void);
 
 /* nn_connection_schema_fits - false: it is too large to be told, and other versions of it are refused. */
 NN_PRIVATE bool nn_connection_schema_fits(const necpnet_schema* schema);
@@ -41483,9 +42477,12 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
                                               uint64_t now_us);
 
 /* nn_connection_receive_packet - a datagram of this connection. NECPNET_DROP_COUNT: taken; else why it was dropped. The
- * peer's address may have changed afterwards (server). */
+ * peer's address may have changed afterwards (server).
+ *
+ *   waited_us  how long before now it came. Round trips, acknowledgements, clocks and the age of states count from then: a
+ *              game that looks once a frame measures the network, and not its frames. */
 NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, const necpnet_address* from,
-                                                     uint8_t* data, size_t bytes, uint64_t now_us);
+                                                     uint8_t* data, size_t bytes, uint32_t waited_us, uint64_t now_us);
 
 /* nn_connection_receive_message - a WebSocket message of this connection. */
 NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const uint8_t* data, size_t bytes,
@@ -41585,11 +42582,26 @@ NN_PRIVATE nn_close nn_connection_get_end(const nn_connection* connection);
 /* nn_close_of - a CLOSE with reason, application code and text (cut; NULL is empty). */
 NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char* text);
 
+/* Between the files of the connection. */
+
+/* nn_connection_finish - CLOSED, for this reason. */
+NN_PRIVATE void nn_connection_finish(nn_connection* connection, const nn_close* close, bool by_peer);
+
+/* nn_connection_state_has_room, nn_connection_voice_has_room - over WebSocket what stands in buffers between is too old when it
+ * arrives: whether more may follow. */
+NN_PRIVATE bool nn_connection_state_has_room(const nn_connection* connection);
+NN_PRIVATE bool nn_connection_voice_has_room(const nn_connection* connection);
+
+/* UDP: an ACK frame behind its type byte (false: malformed, or untrue); timers of recovery; packets that are in doubt. */
+NN_PRIVATE bool nn_connection_read_ack(nn_connection* connection, nn_reader* reader);
+NN_PRIVATE void nn_connection_run_recovery(nn_connection* connection);
+NN_PRIVATE void nn_connection_run_doubts(nn_connection* connection);
+
 #endif
 /* ---- end src/nn_connection.h ------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_connection.c ----------------------------------------------------------------------------------- */
-/* nn_connection - one live connection around a session: opening, receiving, timers, closing. Sending: nn_connection_send. */
+/* nn_connection - one live connection around a session: its life, from opening to the end. In: nn_connection_read. Out: nn_connection_send. */
 
 
 NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char* text)
@@ -41729,71 +42741,16 @@ NN_PRIVATE bool nn_connection_may_resume(const nn_connection* connection)
     }
 }
 
-/* WebSocket: what is written and not reported received stands in buffers between; state that would wait there is better
- * encoded later. One frame at a time goes even so, or messages without end would leave state no turn. */
-static bool connection_state_has_room(const nn_connection* connection)
-{
-    const nn_session* session = connection->session;
-    return connection->transport != NECPNET_TRANSPORT_WEBSOCKET ||
-           session->carrier_bytes_written - session->peer_bytes_received < NN_CONNECTION_UNHEARD_BYTES ||
-           session->peer_bytes_received > connection->state_at_bytes;
-}
-
-/* The world as a writer that takes turns with the channels. */
-static bool connection_state_ready(void* user, uint64_t now_us)
-{
-    const nn_connection* connection = (const nn_connection*)user;
-    return connection->follower && !connection->schema_waits && connection_state_has_room(connection) &&
-           nn_follower_ready(connection->follower, now_us);
-}
-
-static bool connection_state_write(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us)
-{
-    nn_connection* connection = (nn_connection*)user;
-    uint32_t value = 0;
-    if (nn_contents_full(contents)) return false;
-    if (!nn_follower_write(connection->follower, writer, nn_writer_left(writer), &value, now_us)) return false;
-    nn_contents_add(contents, NN_SENT_STATE, 0, 0, value);
-    connection->state_at_bytes = connection->session->carrier_bytes_written;
-    return true;
-}
-
-/* WebSocket: what would wait in buffers between is too old when it arrives. */
-static bool connection_voice_has_room(const nn_connection* connection)
-{
-    const nn_session* session = connection->session;
-    return connection->transport != NECPNET_TRANSPORT_WEBSOCKET ||
-           session->carrier_bytes_written - session->peer_bytes_received < NN_CONNECTION_UNHEARD_VOICE;
-}
-
-static bool connection_voice_ready(void* user, uint64_t now_us)
-{
-    const nn_connection* connection = (const nn_connection*)user;
-    return connection->speaks && connection_voice_has_room(connection) &&
-           connection->voice->ready(connection->voice->user, now_us);
-}
-
-static bool connection_voice_write(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us)
-{
-    const nn_connection* connection = (const nn_connection*)user;
-    (void)contents; /* nobody asks what became of it */
-    return connection->voice->write(connection->voice->user, writer, now_us);
-}
-
 /* The largest datagram that both sides take. */
 static uint32_t connection_datagram_bytes(const nn_connection* connection, const nn_connection_open* open)
 {
     return (uint32_t)nn_min_u64(connection->settings->datagram_bytes_max, open->peer->datagram_bytes_max);
 }
 
-/* In the order of nn_source_kind. */
-static const nn_source connection_sources[NN_SOURCES] = {{connection_voice_ready, connection_voice_write},
-                                                         {connection_state_ready, connection_state_write}};
-
 static necpnet_result connection_open_session(nn_connection* connection, const nn_connection_open* open)
 {
     nn_session* session = connection->session;
-    nn_session_set_sources(session, NULL, NULL);
+    nn_session_set_sources(session, NULL);
     uint32_t least = NN_PACKET_OVERHEAD_BYTES_MAX + NN_INPUT_EXTRA_BYTES;
     connection->input_bytes_max =
         (uint8_t)nn_min_u64(connection_datagram_bytes(connection, open) - least, NN_INPUT_BYTES_MAX);
@@ -41817,14 +42774,14 @@ static necpnet_result connection_open_session(nn_connection* connection, const n
     }
     if (NECPNET_WITH_VOICE && connection->voice) {
         connection->speaks = (open->peer->features & NN_FEATURE_VOICE) != 0;
-        if (connection->speaks) nn_session_set_sources(session, connection_sources, connection);
+        if (connection->speaks) nn_session_set_sources(session, connection);
         if (connection->speaks) connection->voice->open(connection->voice->user, true);
     }
     if (NECPNET_WITH_SERVER && connection->settings->world && (open->peer->features & NN_FEATURE_STATE)) {
         necpnet_result result =
             nn_world_follow(connection->settings->world, open->follow, ordered, &connection->follower);
         if (result) return result;
-        nn_session_set_sources(session, connection_sources, connection);
+        nn_session_set_sources(session, connection);
         nn_follower_set_tables(connection->follower, open->peer->own_tables_hash);
         if (open->resumed) nn_follower_renew_variables(connection->follower);
         const necpnet_schema* schema = nn_world_get_schema(connection->settings->world);
@@ -41850,6 +42807,7 @@ static necpnet_result connection_begin_udp(nn_connection* connection, const nn_c
     udp->remote_id = open->remote_id;
     nn_phases_init(&udp->phases, open->keys, (uint64_t)connection->settings->key_interval_ms * 1000, now_us);
     nn_acks_init(&udp->acks, NN_ACKS_DELAY_US_DEFAULT);
+    udp->arrived_us = now_us;
     nn_recovery_init(&udp->recovery, alloc, &udp->acks, &udp->congestion, open->seed);
     udp->path_seed = open->seed;
     nn_packet_size_init(&udp->size, connection_datagram_bytes(connection, open), now_us);
@@ -41899,6 +42857,133 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
     }
     return connection_open_session(connection, open);
 }
+
+NN_PRIVATE void nn_connection_finish(nn_connection* connection, const nn_close* close, bool by_peer)
+{
+    nn_connection_set_end(connection, close);
+    connection->closed_by_peer = by_peer;
+    connection->state = NN_CONNECTION_CLOSED;
+}
+
+NN_PRIVATE void nn_connection_leave_web(nn_connection* connection)
+{
+    if (!connection->web) return;
+    necpnet_web_set_user_data(connection->web, NULL);
+    necpnet_web_close(connection->web, 1000, ""); /* nothing if it is closing or gone */
+    connection->web = NULL;
+}
+
+NN_PRIVATE void nn_connection_lost(nn_connection* connection, necpnet_result reason, const char* text)
+{
+    connection->web = NULL;
+    if (connection->state == NN_CONNECTION_CLOSED || connection->state == NN_CONNECTION_NONE) return;
+    /* a server that closed in good order had said CLOSE before */
+    bool is_said = connection->state == NN_CONNECTION_CLOSING;
+    nn_close close = is_said ? nn_connection_get_end(connection) : nn_close_of(reason, 0, text);
+    nn_connection_finish(connection, &close, false);
+}
+
+NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* close, uint32_t linger_ms,
+                                    uint64_t now_us)
+{
+    if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
+    nn_connection_set_end(connection, close);
+    connection->is_final = true;
+    connection->linger_until_us = now_us + (uint64_t)linger_ms * 1000;
+    connection->state = NN_CONNECTION_LINGERING;
+}
+
+NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,
+                                                   size_t bytes)
+{
+    if (bytes > connection->input_bytes_max) return NECPNET_ERR_MESSAGE_TOO_LARGE;
+    necpnet_result result = nn_inputs_push(connection->settings->inputs, tick, data, bytes);
+    if (result == NECPNET_OK) connection->input_pending = true;
+    return result;
+}
+
+NN_PRIVATE necpnet_result nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s)
+{
+    if (nn_connection_is_udp(connection)) {
+        nn_limit_set(&connection->udp->congestion.limit, bytes_per_s);
+        return NECPNET_OK;
+    }
+    if (connection->transport != NECPNET_TRANSPORT_WEBSOCKET) return NECPNET_OK;
+    return connection_limit_web(connection, bytes_per_s, connection->now_us);
+}
+
+NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended)
+{
+    connection->loading = loading;
+    connection->suspended = suspended;
+    connection->suspend_pending = true;
+}
+/* ---- end src/nn_connection.c ------------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_connection_sources.c --------------------------------------------------------------------------- */
+/* nn_connection_sources - who takes turns with the channels: the world's states, and voice. */
+
+/* WebSocket: what is written and not reported received stands in buffers between; state that would wait there is better
+ * encoded later. One frame at a time goes even so, or messages without end would leave state no turn. */
+NN_PRIVATE bool nn_connection_state_has_room(const nn_connection* connection)
+{
+    const nn_session* session = connection->session;
+    return connection->transport != NECPNET_TRANSPORT_WEBSOCKET ||
+           session->carrier_bytes_written - session->peer_bytes_received < NN_CONNECTION_UNHEARD_BYTES ||
+           session->peer_bytes_received > connection->state_at_bytes;
+}
+
+/* The world as a writer that takes turns with the channels. */
+static bool connection_state_ready(void* user, uint64_t now_us)
+{
+    const nn_connection* connection = (const nn_connection*)user;
+    return NECPNET_WITH_SERVER && connection->follower && !connection->schema_waits &&
+           nn_connection_state_has_room(connection) && nn_follower_ready(connection->follower, now_us);
+}
+
+static bool connection_state_write(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us)
+{
+    nn_connection* connection = (nn_connection*)user;
+    uint32_t value = 0;
+    if (!NECPNET_WITH_SERVER || nn_contents_full(contents)) return false;
+    if (!nn_follower_write(connection->follower, writer, nn_writer_left(writer), &value, now_us)) return false;
+    nn_contents_add(contents, NN_SENT_STATE, 0, 0, value);
+    connection->state_at_bytes = connection->session->carrier_bytes_written;
+    return true;
+}
+
+/* WebSocket: what would wait in buffers between is too old when it arrives. */
+NN_PRIVATE bool nn_connection_voice_has_room(const nn_connection* connection)
+{
+    const nn_session* session = connection->session;
+    return connection->transport != NECPNET_TRANSPORT_WEBSOCKET ||
+           session->carrier_bytes_written - session->peer_bytes_received < NN_CONNECTION_UNHEARD_VOICE;
+}
+
+static bool connection_voice_ready(void* user, uint64_t now_us)
+{
+    const nn_connection* connection = (const nn_connection*)user;
+    return NECPNET_WITH_VOICE && connection->speaks && nn_connection_voice_has_room(connection) &&
+           connection->voice->ready(connection->voice->user, now_us);
+}
+
+static bool connection_voice_write(void* user, nn_writer* writer, nn_contents* contents, uint64_t now_us)
+{
+    const nn_connection* connection = (const nn_connection*)user;
+    (void)contents; /* nobody asks what became of it */
+    return NECPNET_WITH_VOICE && connection->voice->write(connection->voice->user, writer, now_us);
+}
+
+NN_PRIVATE const nn_source* nn_connection_sources(void)
+{
+    static const nn_source sources[NN_SOURCES] = {{connection_voice_ready, connection_voice_write},
+                                                  {connection_state_ready, connection_state_write}};
+    return sources;
+}
+/* ---- end src/nn_connection_sources.c ----------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_connection_fates.c ----------------------------------------------------------------------------- */
+/* nn_connection_fates - what became of packets over UDP: acknowledged, lost, doubted; who is told. */
 
 /* What became of a packet. */
 static void connection_acked(void* user, const nn_contents* contents)
@@ -41960,13 +43045,13 @@ static void connection_count_losses(nn_connection* connection, uint64_t acked_be
     for (uint64_t i = lost_before; i < recovery->packets_lost; i++) nn_loss_add(udp->loss, true);
 }
 
-static bool connection_read_ack(nn_connection* connection, nn_reader* reader)
+NN_PRIVATE bool nn_connection_read_ack(nn_connection* connection, nn_reader* reader)
 {
     if (!nn_connection_is_udp(connection)) return false;
     nn_recovery* recovery = &connection->udp->recovery;
     uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
-    necpnet_result result =
-        nn_recovery_read_ack(recovery, reader, connection->now_us, connection_acked, connection_lost, connection);
+    necpnet_result result = nn_recovery_read_ack(recovery, reader, connection->udp->arrived_us, connection_acked,
+                                                 connection_lost, connection);
     connection_count_losses(connection, acked, lost);
     nn_connection_watch_size(connection);
     return result == NECPNET_OK;
@@ -41977,13 +43062,20 @@ static void connection_doubted(void* user, const nn_contents* contents)
     nn_session_doubted(((nn_connection*)user)->session, contents);
 }
 
-static void connection_run_recovery(nn_connection* connection)
+NN_PRIVATE void nn_connection_run_recovery(nn_connection* connection)
 {
     nn_recovery* recovery = &connection->udp->recovery;
+    if (connection->now_us < nn_recovery_deadline_us(recovery)) return;
     uint64_t acked = recovery->packets_acked, lost = recovery->packets_lost;
     connection->udp->probes += nn_recovery_on_deadline(recovery, connection->now_us, connection_lost, connection);
     connection_count_losses(connection, acked, lost);
     nn_connection_watch_size(connection);
+}
+
+NN_PRIVATE void nn_connection_run_doubts(nn_connection* connection)
+{
+    nn_recovery_doubt(&connection->udp->recovery, connection->now_us, connection_doubted, connection);
+    nn_recovery_rest(&connection->udp->recovery, connection->now_us);
 }
 
 NN_PRIVATE void nn_connection_repeat_flight(nn_connection* connection)
@@ -41995,31 +43087,11 @@ NN_PRIVATE void nn_connection_lose_flight(nn_connection* connection, uint64_t be
 {
     nn_recovery_lose_before(&connection->udp->recovery, before_us, connection_lost, connection);
 }
+/* ---- end src/nn_connection_fates.c ------------------------------------------------------------------------------- */
 
-static void connection_end(nn_connection* connection, const nn_close* close, bool by_peer)
-{
-    nn_connection_set_end(connection, close);
-    connection->closed_by_peer = by_peer;
-    connection->state = NN_CONNECTION_CLOSED;
-}
+/* ---- begin src/nn_connection_read.c ------------------------------------------------------------------------------ */
+/* nn_connection_read - the way in: a packet or message, its frames, and what each does. */
 
-NN_PRIVATE void nn_connection_leave_web(nn_connection* connection)
-{
-    if (!connection->web) return;
-    necpnet_web_set_user_data(connection->web, NULL);
-    necpnet_web_close(connection->web, 1000, ""); /* nothing if it is closing or gone */
-    connection->web = NULL;
-}
-
-NN_PRIVATE void nn_connection_lost(nn_connection* connection, necpnet_result reason, const char* text)
-{
-    connection->web = NULL;
-    if (connection->state == NN_CONNECTION_CLOSED || connection->state == NN_CONNECTION_NONE) return;
-    /* a server that closed in good order had said CLOSE before */
-    bool is_said = connection->state == NN_CONNECTION_CLOSING;
-    nn_close close = is_said ? nn_connection_get_end(connection) : nn_close_of(reason, 0, text);
-    connection_end(connection, &close, false);
-}
 
 /* The peer broke a rule: tell it, and end. */
 static necpnet_result connection_refuse(nn_connection* connection, const char* text)
@@ -42030,9 +43102,15 @@ static necpnet_result connection_refuse(nn_connection* connection, const char* t
     return NECPNET_ERR_PROTOCOL;
 }
 
+/* When what is read now came; of streams that is not known. */
+static uint64_t connection_arrived_us(const nn_connection* connection)
+{
+    return connection->udp ? connection->udp->arrived_us : connection->now_us;
+}
+
 static void connection_read_pong(nn_connection* connection, const nn_pong* pong)
 {
-    uint64_t now_us = connection->now_us;
+    uint64_t now_us = connection_arrived_us(connection);
     if (pong->sent_at_us > now_us || pong->sent_at_us < connection->started_us) return;
     nn_connection_sleep* sleep = connection->settings->sleep;
     if (sleep && pong->sent_at_us >= sleep->woke_us) sleep->answer_until_us = NN_NEVER;
@@ -42076,8 +43154,8 @@ static necpnet_result connection_read_state(nn_connection* connection, nn_reader
     if (connection->settings->is_server || !connection->settings->state_sink->read) {
         return connection_refuse(connection, "STATE to a side that did not ask for it");
     }
-    necpnet_result result =
-        connection->settings->state_sink->read(connection->settings->state_sink->user, reader, connection->now_us);
+    necpnet_result result = connection->settings->state_sink->read(connection->settings->state_sink->user, reader,
+                                                                   connection_arrived_us(connection));
     if (result == NECPNET_ERR_BAD_DATA) return connection_refuse(connection, "STATE frame does not decode");
     if (result == NECPNET_ERR_LIMIT_REACHED) {
         nn_close close = nn_close_of(result, 0, "more entities than the view's entities_max");
@@ -42093,7 +43171,7 @@ static necpnet_result connection_read_close(nn_connection* connection, nn_reader
     if (connection->state == NN_CONNECTION_CLOSING) close = nn_connection_get_end(connection);
     connection->close_answer_pending = nn_connection_is_udp(connection);
     connection->is_final = true;
-    connection_end(connection, &close, connection->state != NN_CONNECTION_CLOSING);
+    nn_connection_finish(connection, &close, connection->state != NN_CONNECTION_CLOSING);
     return NECPNET_ERR_CLOSED;
 }
 
@@ -42112,7 +43190,7 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
         read = nn_frame_read_ping(reader, &ping);
         if (!read) break;
         connection->pong = ping;
-        connection->pong_since_us = connection->now_us;
+        connection->pong_since_us = connection_arrived_us(connection);
         connection->pong_pending = true;
         break;
     case NN_FRAME_PONG:
@@ -42139,7 +43217,7 @@ static necpnet_result connection_read_own(nn_connection* connection, uint8_t typ
         read = nn_frame_read_path(reader, &challenge) && nn_connection_is_udp(connection);
         if (read) nn_connection_read_response(connection, challenge);
         break;
-    case NN_FRAME_ACK: read = connection_read_ack(connection, reader); break;
+    case NN_FRAME_ACK: read = nn_connection_read_ack(connection, reader); break;
     case NN_FRAME_CLOSE: return connection_read_close(connection, reader);
     case NN_FRAME_INPUT: return connection_read_input(connection, reader);
     case NN_FRAME_WRITE:
@@ -42252,8 +43330,15 @@ static necpnet_result connection_read_frames(nn_connection* connection, const ui
     return refused ? NECPNET_ERR_OUT_OF_MEMORY : NECPNET_OK;
 }
 
+/* When what is read now came: never before the last packet that came or went. */
+static void connection_note_arrival(nn_connection_udp* udp, uint32_t waited_us, uint64_t now_us)
+{
+    uint64_t arrived_us = now_us - nn_min_u64(now_us, nn_min_u64(waited_us, NN_CONNECTION_WAITED_US_MAX));
+    udp->arrived_us = nn_min_u64(nn_max_u64(udp->arrived_us, arrived_us), now_us);
+}
+
 NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, const necpnet_address* from,
-                                                     uint8_t* data, size_t bytes, uint64_t now_us)
+                                                     uint8_t* data, size_t bytes, uint32_t waited_us, uint64_t now_us)
 {
     nn_packet packet;
     necpnet_drop why = NECPNET_DROP_MALFORMED;
@@ -42261,9 +43346,10 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
     if (!connection->udp || connection->state == NN_CONNECTION_CLOSED) {
         return NECPNET_DROP_UNKNOWN_CONNECTION;
     }
+    connection_note_arrival(connection->udp, waited_us, now_us);
     if (!nn_packet_parse(data, bytes, connection->udp->acks.largest, &packet, &why)) return why;
     if (!nn_acks_is_new(&connection->udp->acks, packet.number)) {
-        connection->packets_duplicate++;
+        connection->udp->packets_duplicate++;
         return NECPNET_DROP_REPLAY;
     }
     uint64_t next_number = nn_recovery_next_number(&connection->udp->recovery);
@@ -42290,9 +43376,10 @@ NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, 
     }
     bool at_once = (packet.flags & NN_PACKET_ACK_NOW) != 0;
     if (wants == CONNECTION_WANTS_LATER) {
-        nn_acks_add_later(&connection->udp->acks, packet.number, at_once, now_us);
+        nn_acks_add_later(&connection->udp->acks, packet.number, at_once, connection->udp->arrived_us);
     } else {
-        nn_acks_add(&connection->udp->acks, packet.number, (wants & ~CONNECTION_WANTS_FATE) != 0, at_once, now_us);
+        nn_acks_add(&connection->udp->acks, packet.number, (wants & ~CONNECTION_WANTS_FATE) != 0, at_once,
+                    connection->udp->arrived_us);
     }
     if (connection->state_came || bytes >= NN_ACKS_BULK_BYTES) {
         nn_acks_hurry(&connection->udp->acks, now_us + NN_ACKS_HURRY_US);
@@ -42317,16 +43404,10 @@ NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const u
         nn_connection_close(connection, &close, 0, now_us);
     }
 }
+/* ---- end src/nn_connection_read.c -------------------------------------------------------------------------------- */
 
-NN_PRIVATE void nn_connection_close(nn_connection* connection, const nn_close* close, uint32_t linger_ms,
-                                    uint64_t now_us)
-{
-    if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
-    nn_connection_set_end(connection, close);
-    connection->is_final = true;
-    connection->linger_until_us = now_us + (uint64_t)linger_ms * 1000;
-    connection->state = NN_CONNECTION_LINGERING;
-}
+/* ---- begin src/nn_connection_time.c ------------------------------------------------------------------------------ */
+/* nn_connection_time - timers: when the peer is lost, when to ask it, when the connection has work. */
 
 static uint64_t connection_timeout_us(const nn_connection* connection)
 {
@@ -42387,16 +43468,13 @@ NN_PRIVATE void nn_connection_update(nn_connection* connection, uint64_t now_us)
     }
     if (now_us >= connection_lost_at_us(connection)) {
         nn_close close = nn_close_of(NECPNET_ERR_TIMEOUT, 0, necpnet_result_text(NECPNET_ERR_TIMEOUT));
-        connection_end(connection, &close, false);
+        nn_connection_finish(connection, &close, false);
         return;
     }
-    if (nn_connection_is_udp(connection) && now_us >= nn_recovery_deadline_us(&connection->udp->recovery)) {
-        connection_run_recovery(connection);
-    }
     if (nn_connection_is_udp(connection)) {
+        nn_connection_run_recovery(connection);
         nn_connection_update_path(connection);
-        nn_recovery_doubt(&connection->udp->recovery, now_us, connection_doubted, connection);
-        nn_recovery_rest(&connection->udp->recovery, now_us);
+        nn_connection_run_doubts(connection);
     }
     if (now_us >= nn_connection_ping_at_us(connection)) connection->ping_pending = true;
 }
@@ -42407,10 +43485,10 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     bool udp = nn_connection_is_udp(connection);
     bool has_output = nn_connection_has_own(connection) || nn_session_has_output(connection->session, now_us);
     uint64_t at_us = has_output ? now_us : nn_session_deadline_us(connection->session);
-    if (connection->follower && connection_state_has_room(connection)) {
+    if (connection->follower && nn_connection_state_has_room(connection)) {
         at_us = nn_min_u64(at_us, nn_follower_deadline_us(connection->follower));
     }
-    if (NECPNET_WITH_VOICE && connection->speaks && connection_voice_has_room(connection)) {
+    if (NECPNET_WITH_VOICE && connection->speaks && nn_connection_voice_has_room(connection)) {
         at_us = nn_min_u64(at_us, connection->voice->deadline_us(connection->voice->user));
     }
     if (connection->settings->writes) at_us = nn_min_u64(at_us, nn_writes_deadline_us(connection->settings->writes));
@@ -42443,32 +43521,6 @@ NN_PRIVATE uint64_t nn_connection_deadline_us(const nn_connection* connection, u
     return nn_min_u64(at_us, connection_output_at_us(connection, now_us));
 }
 
-NN_PRIVATE necpnet_result nn_connection_push_input(nn_connection* connection, uint32_t tick, const void* data,
-                                                   size_t bytes)
-{
-    if (bytes > connection->input_bytes_max) return NECPNET_ERR_MESSAGE_TOO_LARGE;
-    necpnet_result result = nn_inputs_push(connection->settings->inputs, tick, data, bytes);
-    if (result == NECPNET_OK) connection->input_pending = true;
-    return result;
-}
-
-NN_PRIVATE necpnet_result nn_connection_set_limit(nn_connection* connection, uint32_t bytes_per_s)
-{
-    if (nn_connection_is_udp(connection)) {
-        nn_limit_set(&connection->udp->congestion.limit, bytes_per_s);
-        return NECPNET_OK;
-    }
-    if (connection->transport != NECPNET_TRANSPORT_WEBSOCKET) return NECPNET_OK;
-    return connection_limit_web(connection, bytes_per_s, connection->now_us);
-}
-
-NN_PRIVATE void nn_connection_set_patience(nn_connection* connection, bool loading, bool suspended)
-{
-    connection->loading = loading;
-    connection->suspended = suspended;
-    connection->suspend_pending = true;
-}
-
 NN_PRIVATE void nn_connection_wake(nn_connection* connection, uint64_t now_us)
 {
     uint64_t asleep_us = now_us - connection->heard_us;
@@ -42482,7 +43534,7 @@ NN_PRIVATE void nn_connection_wake(nn_connection* connection, uint64_t now_us)
     connection->settings->sleep->answer_until_us = now_us + wait_us;
     connection->ping_pending = true;
 }
-/* ---- end src/nn_connection.c ------------------------------------------------------------------------------------- */
+/* ---- end src/nn_connection_time.c -------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_connection_send.c ------------------------------------------------------------------------------ */
 /* nn_connection_send - the way out: packets and messages made of the connection's own frames and the session's. */
@@ -42576,6 +43628,7 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
         connection->bytes_sent += bytes;
     }
     nn_recovery_sent(&connection->udp->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
+    connection->udp->arrived_us = connection->now_us;
     connection->packets_sent++;
     connection->bytes_sent += bytes;
     nn_rate_add(&connection->send_rate, bytes, connection->now_us);
@@ -42840,14 +43893,15 @@ static void connection_fill_udp(const nn_connection* connection, necpnet_statist
     out->flight_bytes = (uint32_t)nn_min_u64(connection->udp->congestion.flight_bytes, UINT32_MAX);
     out->datagram_bytes = connection->udp->size.bytes;
     out->key_phase = connection->udp->phases.count;
-    out->migrations = connection->migrations;
+    out->migrations = connection->udp->migrations;
+    out->packets_duplicate = connection->udp->packets_duplicate;
     out->memory_bytes += sizeof *connection->udp + nn_recovery_memory_bytes(recovery);
 }
 
 NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64_t now_us, necpnet_statistics* out)
 {
     memset(out, 0, sizeof *out);
-    out->transport = connection->transport;
+    out->transport = (necpnet_transport_kind)connection->transport;
     out->encrypted = connection->encrypted;
     out->jitter_us = nn_jitter_us(&connection->jitter);
     out->clock_offset_us =
@@ -42856,11 +43910,10 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
         connection->settings->clock ? nn_clock_sync_error_us(connection->settings->clock, now_us) : UINT32_MAX;
     out->packets_sent = connection->packets_sent;
     out->packets_received = connection->packets_received;
-    out->packets_duplicate = connection->packets_duplicate;
     out->bytes_sent = connection->bytes_sent;
     out->bytes_received = connection->bytes_received;
-    out->send_bytes_per_s = nn_rate_per_s(&connection->send_rate, now_us);
-    out->receive_bytes_per_s = nn_rate_per_s(&connection->receive_rate, now_us);
+    out->send_bytes_per_s = nn_rate_per_s(&connection->send_rate, connection->started_us, now_us);
+    out->receive_bytes_per_s = nn_rate_per_s(&connection->receive_rate, connection->started_us, now_us);
     out->budget_bytes = (uint32_t)nn_min_size(nn_connection_budget(connection, now_us), UINT32_MAX);
     out->queue_bytes = (uint32_t)nn_min_size(nn_session_queued_bytes(connection->session), UINT32_MAX);
     out->memory_bytes = sizeof *connection + nn_session_memory_bytes(connection->session);
@@ -43209,7 +44262,7 @@ static void connection_change_path(nn_connection* connection)
         connection_forget_way(connection, (uint32_t)nn_min_u64(rtt_us, UINT32_MAX));
     }
     connection->address = path.address;
-    connection->migrations++;
+    connection->udp->migrations++;
 }
 
 NN_PRIVATE void nn_connection_read_challenge(nn_connection* connection, uint64_t challenge)
@@ -43234,7 +44287,7 @@ NN_PRIVATE void nn_connection_moved(nn_connection* connection, uint64_t now_us)
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
     connection->now_us = now_us;
     connection_forget_way(connection, 0);
-    connection->migrations++;
+    connection->udp->migrations++;
     connection->ping_pending = true; /* from where we are now */
 }
 /* ---- end src/nn_connection_path.c -------------------------------------------------------------------------------- */
@@ -43349,6 +44402,7 @@ NN_PRIVATE necpnet_result nn_endpoint_init(nn_endpoint* endpoint, const necpnet_
     endpoint->session_config.channel_count = channel_count;
     endpoint->session_config.is_server = is_server;
     endpoint->session_config.receive_memory = &endpoint->receive_memory;
+    endpoint->session_config.sources = nn_connection_sources();
     uint64_t seed;
     if (!nn_endpoint_random(endpoint, &seed, sizeof seed)) {
         nn_log_write(logger, NECPNET_LOG_ERROR,
@@ -43635,6 +44689,17 @@ NN_PRIVATE void nn_client_begin_round(necpnet_client* client);
 /* nn_client_begin_probe - a round beside the connection, over the addresses of UDP, or of WebSocket. */
 NN_PRIVATE void nn_client_begin_probe(necpnet_client* client, bool udp);
 NN_PRIVATE void nn_client_end_attempts(necpnet_client* client);
+
+/* one attempt of it: begun, run, given up (its answer is not awaited any more), failed */
+NN_PRIVATE void nn_client_start_attempt(necpnet_client* client, nn_attempt* attempt);
+NN_PRIVATE void nn_client_run_attempt(necpnet_client* client, nn_attempt* attempt, uint64_t now_us);
+NN_PRIVATE void nn_client_end_attempt(necpnet_client* client, nn_attempt* attempt);
+NN_PRIVATE void nn_client_fail_attempt(necpnet_client* client, nn_attempt* attempt, necpnet_result reason,
+                                       const char* text);
+
+/* nn_client_write_token - a token and the proof that we have its key, where no handshake shows it. */
+NN_PRIVATE void nn_client_write_token(const nn_token_bundle* token, uint8_t* to);
+
 NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
                                          size_t bytes);
 NN_PRIVATE void nn_client_round_resolved(necpnet_client* client, uint64_t request, const necpnet_address* addresses,
@@ -43745,7 +44810,7 @@ static necpnet_result client_check(const necpnet_client_config* c)
 
 /* -- the sink -- */
 
-static void client_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void client_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes, uint32_t waited_us)
 {
     necpnet_client* client = (necpnet_client*)user;
     uint32_t id;
@@ -43758,7 +44823,7 @@ static void client_on_datagram(void* user, const necpnet_address* from, uint8_t*
     nn_connection* connection = &client->connection;
     if (!nn_connection_is_udp(connection) || id != connection->udp->local_id) return;
     if (!necpnet_address_equal(from, &connection->address)) return; /* servers do not move */
-    nn_connection_receive_packet(connection, from, data, bytes, client->endpoint.now_us);
+    nn_connection_receive_packet(connection, from, data, bytes, waited_us, client->endpoint.now_us);
 }
 
 static void* client_on_accept(void* user, necpnet_stream* stream, const necpnet_address* from)
@@ -44386,9 +45451,144 @@ NN_PRIVATE uint64_t nn_client_session_deadline_us(const necpnet_client* client)
 }
 /* ---- end src/nn_client_session.c --------------------------------------------------------------------------------- */
 
+/* ---- begin src/nn_client_connect.c ------------------------------------------------------------------------------- */
+/* nn_client_connect - what the application says of connecting: where to, who it is, and no more. */
+
+
+/* A token and the proof that we have its key, where no handshake shows it. */
+NN_PRIVATE void nn_client_write_token(const nn_token_bundle* token, uint8_t* to)
+{
+    memcpy(to, token->sealed, NN_SETUP_TOKEN_BYTES);
+    nn_siphash128(token->psk, token->sealed, NN_SETUP_TOKEN_BYTES, to + NN_SETUP_TOKEN_BYTES);
+}
+
+static necpnet_result client_take_urls(necpnet_client* client, const char* const* urls, int url_count)
+{
+    nn_url* parsed = (nn_url*)nn_alloc_take(&client->endpoint.alloc, (size_t)url_count * sizeof(nn_url));
+    if (!parsed) return NECPNET_ERR_OUT_OF_MEMORY;
+    necpnet_result result = NECPNET_OK;
+    int usable = 0;
+    uint32_t flags = client->endpoint.transport->flags;
+    for (int i = 0; i < url_count && result == NECPNET_OK; i++) {
+        result = nn_url_parse(urls[i], &parsed[i]);
+        if (result) {
+            nn_log_write(&client->endpoint.logger, NECPNET_LOG_ERROR, "address %d is not usable: %s", i,
+                         urls[i] ? urls[i] : "NULL");
+            break;
+        }
+        bool can_tls = NECPNET_WITH_MBEDTLS || (flags & NECPNET_TRANSPORT_MESSAGES);
+        bool can_udp = (flags & NECPNET_TRANSPORT_DATAGRAMS) != 0;
+        bool can = parsed[i].scheme == NN_URL_UDP ? can_udp : parsed[i].scheme == NN_URL_WSS ? can_tls : true;
+        if (can) usable++;
+    }
+    if (result == NECPNET_OK && usable == 0) result = NECPNET_ERR_UNSUPPORTED;
+    if (result) {
+        nn_alloc_give(&client->endpoint.alloc, parsed, (size_t)url_count * sizeof(nn_url));
+        return result;
+    }
+    nn_alloc_give(&client->endpoint.alloc, client->urls, (size_t)client->url_capacity * sizeof(nn_url));
+    client->urls = parsed;
+    client->url_count = client->url_capacity = url_count;
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_connect(necpnet_client* client, const char* const* urls, int url_count)
+{
+    if (!client || url_count < 0 || url_count > NECPNET_URLS_MAX || (url_count && !urls))
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->state != NECPNET_CLIENT_IDLE) return NECPNET_ERR_INVALID_STATE;
+    client->urls_from_token = url_count == 0;
+    if (url_count == 0 && client->config.security != NECPNET_SECURITY_TOKEN) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = NECPNET_OK;
+    if (url_count) {
+        result = client_take_urls(client, urls, url_count);
+    } else if (client->has_token) {
+        const char* texts[NECPNET_URLS_MAX];
+        for (int i = 0; i < client->token.info.url_count; i++) texts[i] = client->token.info.urls[i];
+        result = client->token.info.url_count ? client_take_urls(client, texts, client->token.info.url_count)
+                                              : NECPNET_ERR_BAD_URL;
+    }
+    if (result) return result;
+    client->failures = 0;
+    nn_client_ask_token(client);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_set_token(necpnet_client* client, const char* token, uint64_t wall_us)
+{
+    nn_token_bundle bundle;
+    if (!client || !token) return NECPNET_ERR_INVALID_ARGUMENT;
+    necpnet_result result = nn_token_bundle_parse(token, &bundle);
+    if (result) return result;
+    if (wall_us >= bundle.info.expires_us) return NECPNET_ERR_TOKEN_EXPIRED;
+    if (client->state == NECPNET_CLIENT_WAITING_FOR_TOKEN && client->urls_from_token) {
+        const char* texts[NECPNET_URLS_MAX];
+        for (int i = 0; i < bundle.info.url_count; i++) texts[i] = bundle.info.urls[i];
+        result = bundle.info.url_count ? client_take_urls(client, texts, bundle.info.url_count) : NECPNET_ERR_BAD_URL;
+        if (result) return result;
+    }
+    if (client->state == NECPNET_CLIENT_CONNECTED && client->wants_renewal) {
+        uint8_t credential[NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES];
+        nn_client_write_token(&bundle, credential);
+        nn_wipe(&bundle, sizeof bundle);
+        return nn_client_renew(client, NN_CREDENTIAL_TOKEN, credential, sizeof credential);
+    }
+    client->token = bundle;
+    client->has_token = true;
+    client->token_wall_offset_us = wall_us > client->endpoint.now_us ? wall_us - client->endpoint.now_us : 0;
+    nn_wipe(&bundle, sizeof bundle);
+    if (client->state == NECPNET_CLIENT_WAITING_FOR_TOKEN) nn_client_begin_round(client);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_set_credential(necpnet_client* client, const char* credential)
+{
+    size_t length = credential ? strlen(credential) : 0;
+    if (!client || length == 0 || length > NN_CREDENTIAL_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->state == NECPNET_CLIENT_CONNECTED && client->wants_renewal) {
+        return nn_client_renew(client, NN_CREDENTIAL_TEXT, credential, length);
+    }
+    char* copy = (char*)nn_alloc_take(&client->endpoint.alloc, length + 1);
+    if (!copy) return NECPNET_ERR_OUT_OF_MEMORY;
+    memcpy(copy, credential, length + 1);
+    nn_alloc_give(&client->endpoint.alloc, client->credential, client->credential_bytes);
+    client->credential = copy;
+    client->credential_bytes = length + 1;
+    client->has_credential = true;
+    if (client->state == NECPNET_CLIENT_WAITING_FOR_TOKEN) nn_client_begin_round(client);
+    return NECPNET_OK;
+}
+
+necpnet_result necpnet_client_disconnect(necpnet_client* client, uint32_t code, const char* text, uint32_t linger_ms)
+{
+    if (!client || (text && strlen(text) > NECPNET_REASON_BYTES_MAX)) return NECPNET_ERR_INVALID_ARGUMENT;
+    if (client->state == NECPNET_CLIENT_IDLE) return NECPNET_ERR_NOT_CONNECTED;
+    if (client->is_probing) nn_client_end_attempts(client);
+    client->is_probing = false;
+    if (client->connection.state != NN_CONNECTION_NONE) {
+        nn_close close = nn_close_of(NECPNET_ERR_CLOSED, code, text);
+        client->stop_requested = true;
+        client->state = NECPNET_CLIENT_CLOSING;
+        nn_connection_close(&client->connection, &close, linger_ms, client->endpoint.now_us);
+        return NECPNET_OK;
+    }
+    if (client->state == NECPNET_CLIENT_CONNECTING)
+        client->has_token = client->has_credential = false; /* maybe spent */
+    nn_client_end_attempts(client);
+    client->state = NECPNET_CLIENT_IDLE;
+    if (client->is_suspended) { /* the server finds out when its window has passed */
+        nn_close close = nn_close_of(NECPNET_ERR_CLOSED, 0, "");
+        nn_client_end_session(client, &close);
+        return NECPNET_OK;
+    }
+    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, "");
+    event->event.reason = NECPNET_ERR_CLOSED;
+    return NECPNET_OK;
+}
+/* ---- end src/nn_client_connect.c --------------------------------------------------------------------------------- */
+
 /* ---- begin src/nn_client_round.c --------------------------------------------------------------------------------- */
 /* nn_client_round - one round of attempts to connect: resolve, try the addresses in turn, the first that answers wins. */
-
 
 /* How much a failure tells: what the server itself said goes before what the network said, before silence. */
 static int client_rank(necpnet_result reason)
@@ -44414,7 +45614,7 @@ static void client_note(necpnet_client* client, necpnet_result reason, const cha
     client->round_text[length] = '\0';
 }
 
-static void client_end_attempt(necpnet_client* client, nn_attempt* attempt)
+NN_PRIVATE void nn_client_end_attempt(necpnet_client* client, nn_attempt* attempt)
 {
     if (NECPNET_WITH_UDP && attempt->handshake) {
         nn_handshake_client_reset(attempt->handshake);
@@ -44428,9 +45628,10 @@ static void client_end_attempt(necpnet_client* client, nn_attempt* attempt)
     }
 }
 
-static void client_fail(necpnet_client* client, nn_attempt* attempt, necpnet_result reason, const char* text)
+NN_PRIVATE void nn_client_fail_attempt(necpnet_client* client, nn_attempt* attempt, necpnet_result reason,
+                                       const char* text)
 {
-    client_end_attempt(client, attempt);
+    nn_client_end_attempt(client, attempt);
     attempt->state = NN_ATTEMPT_FAILED;
     client_note(client, reason, text);
 }
@@ -44438,7 +45639,7 @@ static void client_fail(necpnet_client* client, nn_attempt* attempt, necpnet_res
 NN_PRIVATE void nn_client_end_attempts(necpnet_client* client)
 {
     for (int i = 0; i < client->attempt_count; i++) {
-        client_end_attempt(client, &client->attempts[i]);
+        nn_client_end_attempt(client, &client->attempts[i]);
         client->attempts[i].state = NN_ATTEMPT_FREE;
     }
     client->attempt_count = 0;
@@ -44565,339 +45766,6 @@ NN_PRIVATE void nn_client_ask_token(necpnet_client* client)
     nn_client_begin_round(client);
 }
 
-static uint32_t client_new_id(necpnet_client* client)
-{
-    for (;;) {
-        uint32_t id = (uint32_t)nn_random_u64(&client->endpoint.random);
-        const nn_connection_udp* udp = client->connection.udp;
-        bool taken = id == 0 || (udp && id == udp->local_id);
-        for (int i = 0; i < client->attempt_count; i++) taken = taken || client->attempts[i].local_id == id;
-        if (!taken) return id;
-    }
-}
-
-static size_t client_write_setup(const necpnet_client* client, const nn_setup* setup, uint8_t* to, size_t bytes_max)
-{
-    (void)client;
-    nn_writer writer = nn_writer_of(to, bytes_max);
-    nn_setup_write(&writer, setup);
-    return writer.failed ? 0 : nn_writer_bytes(&writer);
-}
-
-static necpnet_result client_start_udp(necpnet_client* client, nn_attempt* attempt)
-{
-    uint8_t frame[NN_HANDSHAKE_SETUP_BYTES_MAX];
-    nn_setup setup;
-    nn_endpoint_setup(&client->endpoint, nn_client_schema(client), &setup);
-    setup.session_id = client->session_id;
-    nn_handshake_client_config config;
-    memset(&config, 0, sizeof config);
-    config.alloc = &client->endpoint.alloc;
-    config.entropy = &client->endpoint.entropy;
-    config.security = client->config.security;
-    config.bundle = client->has_token ? &client->token : NULL;
-    if (client->is_resuming) {
-        config.ticket = client->ticket;
-        config.ticket_bytes = sizeof client->ticket;
-        config.ticket_secret = client->ticket_secret;
-    }
-    config.psk = client->psk;
-    config.timeout_us = (uint64_t)client->config.connect_timeout_ms * 1000;
-    if (client->has_token && client->token_wall_offset_us) {
-        config.wall_us = client->endpoint.now_us + client->token_wall_offset_us;
-    }
-    config.setup = frame;
-    config.setup_bytes = client_write_setup(client, &setup, frame, sizeof frame);
-    attempt->local_id = client_new_id(client);
-    config.client_connection_id = attempt->local_id;
-    attempt->handshake = (nn_handshake_client*)nn_alloc_take(&client->endpoint.alloc, sizeof *attempt->handshake);
-    if (!attempt->handshake) return NECPNET_ERR_OUT_OF_MEMORY;
-    necpnet_result result = nn_handshake_client_init(attempt->handshake, &config, client->endpoint.now_us);
-    if (result) {
-        nn_alloc_give(&client->endpoint.alloc, attempt->handshake, sizeof *attempt->handshake);
-        attempt->handshake = NULL;
-    }
-    return result;
-}
-
-/* Of several workers behind an address one has the session: the ticket says which, and so does the path, where there is room. */
-static void client_write_path(const necpnet_client* client, const nn_url* url, char* out, size_t bytes_max)
-{
-    size_t bytes = strlen(url->path);
-    memcpy(out, url->path, bytes + 1);
-    size_t room = bytes < NECPNET_URL_BYTES_MAX ? NECPNET_URL_BYTES_MAX - bytes : 0;
-    if (!client->is_resuming || room < sizeof NN_WEB_WORKER_QUERY + 4) return;
-    char digits[4];
-    unsigned worker = client->ticket[NN_TICKET_WORKER_AT];
-    digits[0] = (char)('0' + worker / 100);
-    digits[1] = (char)('0' + worker / 10 % 10);
-    digits[2] = (char)('0' + worker % 10);
-    digits[3] = '\0';
-    nn_writer writer = nn_writer_of((uint8_t*)out + bytes, bytes_max - bytes);
-    nn_write_u8(&writer, (uint8_t)(strchr(url->path, '?') ? '&' : '?'));
-    nn_write_bytes(&writer, NN_WEB_WORKER_QUERY, sizeof NN_WEB_WORKER_QUERY - 1);
-    nn_write_bytes(&writer, digits, sizeof digits);
-    NN_ASSERT(!writer.failed);
-}
-
-static void client_start(necpnet_client* client, nn_attempt* attempt)
-{
-    const nn_url* url = &client->urls[attempt->url];
-    attempt->state = NN_ATTEMPT_RUNNING;
-    attempt->until_us = client->endpoint.now_us + (uint64_t)client->config.connect_timeout_ms * 1000;
-    necpnet_result result;
-    if (NECPNET_WITH_UDP && url->scheme == NN_URL_UDP) {
-        result = client_start_udp(client, attempt);
-    } else {
-        char path[sizeof url->path + sizeof NN_WEB_WORKER_QUERY + 4];
-        client_write_path(client, url, path, sizeof path);
-        result = nn_web_connect_session(client->endpoint.web, &attempt->address, url->host, path,
-                                        url->scheme == NN_URL_WSS, attempt, &attempt->web);
-    }
-    if (result) client_fail(client, attempt, result, url->text);
-}
-
-/* This attempt has an answer: the others give way. */
-static bool client_win(necpnet_client* client, nn_attempt* attempt)
-{
-    int index = (int)(attempt - client->attempts);
-    if (client->winner >= 0) return client->winner == index;
-    client->winner = index;
-    client->resolving = 0;
-    for (int i = 0; i < client->attempt_count; i++) {
-        if (i == index) continue;
-        client_end_attempt(client, &client->attempts[i]);
-        client->attempts[i].state = NN_ATTEMPT_FAILED;
-    }
-    return true;
-}
-
-/* -- the answer -- */
-
-/* The session, that there is or a new one, gets this connection. */
-static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_setup* setup, nn_connection_open* open,
-                         bool resumed)
-{
-    if (!resumed) nn_client_begin_session(client);
-    if (client->is_probing) {
-        nn_client_retire(client);
-        nn_connection_detach(&client->connection);
-    }
-    open->address = &attempt->address;
-    open->peer = setup;
-    open->resumed = resumed;
-    open->bandwidth_limit = client->bandwidth_limit;
-    open->seed = nn_random_u64(&client->endpoint.random);
-    const nn_state_sink* sink = &client->state_sink;
-    char text[NECPNET_REASON_BYTES_MAX + 1];
-    bool same = setup->schema_hash && setup->schema_hash == necpnet_schema_get_hash(nn_client_schema(client));
-    if (same && sink->follow) (void)sink->follow(sink->user, NULL, text); /* back from another version, perhaps */
-    necpnet_result result = nn_connection_begin(&client->connection, open, client->endpoint.now_us);
-    if (result) {
-        client->connection.web = NULL; /* the attempt's still */
-        nn_connection_detach(&client->connection);
-        client_fail(client, attempt, result, necpnet_result_text(result));
-        if (!client->is_probing) return;
-        client->connection.state = NN_CONNECTION_CLOSED; /* the session has no connection any more */
-        nn_close close = nn_close_of(NECPNET_ERR_OUT_OF_MEMORY, 0, necpnet_result_text(result));
-        nn_connection_set_end(&client->connection, &close);
-        return;
-    }
-    attempt->web = NULL; /* the connection's now */
-    if (NECPNET_WITH_UDP && attempt->handshake) {
-        nn_client_take_ticket(client, attempt->handshake->ticket, attempt->handshake->ticket_bytes,
-                              attempt->handshake->ticket_secret);
-    }
-    if (setup->credential_kind == NN_CREDENTIAL_TICKET && setup->credential_bytes > NN_SECRET_BYTES) {
-        nn_client_take_ticket(client, setup->credential + NN_SECRET_BYTES, setup->credential_bytes - NN_SECRET_BYTES,
-                              setup->credential);
-    }
-    nn_client_end_attempts(client);
-    client->failures = 0;
-    client->has_token = client->has_credential = false;
-    if (client->state != NECPNET_CLIENT_SUSPENDED) client->state = NECPNET_CLIENT_CONNECTED;
-    nn_client_joined(client, setup, open->encrypted, resumed);
-}
-
-static void client_connected(necpnet_client* client, nn_attempt* attempt, const uint8_t* data, size_t bytes,
-                             nn_connection_open* open)
-{
-    nn_setup setup;
-    nn_reader reader = nn_reader_of(data, bytes);
-    uint64_t own_hash = necpnet_schema_get_hash(nn_client_schema(client));
-    necpnet_result result =
-        nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
-    if (result == NECPNET_OK && setup.role != NN_ROLE_SERVER) result = NECPNET_ERR_PROTOCOL;
-    if (result == NECPNET_OK && setup.channel_count != client->endpoint.channel_count)
-        result = NECPNET_ERR_CHANNELS_DIFFER;
-    bool differs = own_hash && setup.schema_hash && own_hash != setup.schema_hash;
-    if (result == NECPNET_OK && differs && !client->state_sink.follow) {
-        result = NECPNET_ERR_SCHEMA_DIFFERS;
-    }
-    bool resumed = client->session_id && result == NECPNET_OK && setup.session_id == client->session_id;
-    if (result == NECPNET_OK && client->is_probing && !resumed) result = NECPNET_ERR_PROTOCOL;
-    if (result) {
-        nn_aead_destroy(open->keys ? open->keys->send : NULL);
-        nn_aead_destroy(open->keys ? open->keys->receive : NULL);
-        client_fail(client, attempt, result, necpnet_result_text(result));
-        return;
-    }
-    client_carry(client, attempt, &setup, open, resumed);
-}
-
-static void client_handshake_done(necpnet_client* client, nn_attempt* attempt)
-{
-    nn_handshake_client* handshake = attempt->handshake;
-    nn_connection_open open;
-    memset(&open, 0, sizeof open);
-    open.local_id = attempt->local_id;
-    open.remote_id = handshake->server_connection_id;
-    open.rtt_us = handshake->rtt_us;
-    nn_connection_keys keys = handshake->keys;
-    nn_wipe(&handshake->keys, sizeof handshake->keys);
-    open.keys = &keys;
-    open.encrypted = client->config.security != NECPNET_SECURITY_NONE;
-    uint8_t setup[NN_HANDSHAKE_SETUP_BYTES_MAX];
-    size_t setup_bytes = handshake->setup_ok_bytes;
-    memcpy(setup, handshake->setup_ok, setup_bytes);
-    client_connected(client, attempt, setup, setup_bytes, &open);
-    nn_wipe(&keys, sizeof keys);
-}
-
-static void client_handshake_failed(necpnet_client* client, nn_attempt* attempt)
-{
-    char text[NECPNET_REASON_BYTES_MAX + 1];
-    memcpy(text, attempt->handshake->text, sizeof text);
-    necpnet_result result = attempt->handshake->result;
-    if (result == NECPNET_ERR_NO_ANSWER) { /* attempts may be too short to be sure of it */
-        client->ticket_doubts += attempt->handshake->doubts;
-        if (client->ticket_doubts >= NN_HANDSHAKE_DOUBTS_MAX) result = NECPNET_ERR_TOKEN_INVALID;
-    }
-    client_fail(client, attempt, result, text);
-}
-
-NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
-                                         size_t bytes)
-{
-    if (client->state != NECPNET_CLIENT_CONNECTING && !client->is_probing) return;
-    for (int i = 0; i < client->attempt_count; i++) {
-        nn_attempt* attempt = &client->attempts[i];
-        if (!attempt->handshake || !necpnet_address_equal(&attempt->address, from)) continue;
-        uint8_t phase = attempt->handshake->phase;
-        nn_handshake_state state = nn_handshake_client_read(attempt->handshake, data, bytes, client->endpoint.now_us);
-        if (state == NN_HANDSHAKE_WAITING && attempt->handshake->phase == phase)
-            continue; /* not for this attempt, or no answer */
-        if (!client_win(client, attempt)) return;
-        if (state == NN_HANDSHAKE_DONE) {
-            client_handshake_done(client, attempt);
-        } else if (state == NN_HANDSHAKE_FAILED) {
-            client_handshake_failed(client, attempt);
-        }
-        return;
-    }
-}
-
-/* -- WebSocket -- */
-
-/* A token and the proof that we have its key, where no handshake shows it. */
-static void client_write_token(const nn_token_bundle* token, uint8_t* to)
-{
-    memcpy(to, token->sealed, NN_SETUP_TOKEN_BYTES);
-    nn_siphash128(token->psk, token->sealed, NN_SETUP_TOKEN_BYTES, to + NN_SETUP_TOKEN_BYTES);
-}
-
-NN_PRIVATE void nn_client_session_open(void* user, necpnet_web_connection* connection)
-{
-    necpnet_client* client = (necpnet_client*)user;
-    nn_attempt* attempt = (nn_attempt*)necpnet_web_get_user_data(connection);
-    if (!attempt) return;
-    if (!client_win(client, attempt)) return;
-    nn_setup setup;
-    uint8_t credential[NN_TICKET_BYTES + NN_TICKET_PROOF_BYTES]; /* longer than a token with its proof */
-    nn_endpoint_setup(&client->endpoint, nn_client_schema(client), &setup);
-    setup.session_id = client->session_id;
-    if (client->is_resuming) {
-        memcpy(credential, client->ticket, NN_TICKET_BYTES);
-        nn_ticket_proof(client->ticket_secret, client->ticket, credential + NN_TICKET_BYTES);
-        setup.credential_kind = NN_CREDENTIAL_TICKET;
-        setup.credential = credential;
-        setup.credential_bytes = NN_TICKET_BYTES + NN_TICKET_PROOF_BYTES;
-    } else if (client->has_token) {
-        client_write_token(&client->token, credential);
-        setup.credential_kind = NN_CREDENTIAL_TOKEN;
-        setup.credential = credential;
-        setup.credential_bytes = NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES;
-    } else if (client->has_credential) {
-        setup.credential_kind = NN_CREDENTIAL_TEXT;
-        setup.credential = (const uint8_t*)client->credential;
-        setup.credential_bytes = strlen(client->credential);
-    }
-    uint8_t* message = client->endpoint.settings.scratch;
-    size_t bytes = client_write_setup(client, &setup, message, NN_WEB_SESSION_BYTES_MAX);
-    necpnet_result result = nn_web_send_session(connection, message, bytes);
-    if (result) client_fail(client, attempt, result, necpnet_result_text(result));
-    attempt->said_setup = true;
-}
-
-static void client_greeted(necpnet_client* client, nn_attempt* attempt, const uint8_t* data, size_t bytes)
-{
-    nn_close close;
-    nn_reader reader = nn_reader_of(data, bytes);
-    if (bytes && data[0] == NN_FRAME_CLOSE) {
-        nn_read_u8(&reader);
-        if (!nn_frame_read_close(&reader, &close))
-            close = nn_close_of(NECPNET_ERR_PROTOCOL, 0, "CLOSE frame malformed");
-        client->round_has_retry = close.has_retry;
-        client->round_retry_ms = close.retry_ms;
-        client_fail(client, attempt, close.reason, close.text);
-        return;
-    }
-    nn_connection_open open;
-    memset(&open, 0, sizeof open);
-    open.web = attempt->web;
-    open.encrypted = client->urls[attempt->url].scheme == NN_URL_WSS;
-    /* SETUP may share its message with the first frames */
-    nn_setup setup;
-    nn_read_u8(&reader);
-    bool whole = bytes && data[0] == NN_FRAME_SETUP && nn_setup_read(&reader, &setup) == NECPNET_OK;
-    necpnet_web_connection* web = attempt->web;
-    client_connected(client, attempt, data, bytes, &open);
-    if (!whole || client->connection.web != web) return;
-    necpnet_web_set_user_data(web, &client->connection);
-    if (nn_reader_left(&reader)) {
-        nn_connection_receive_message(&client->connection, reader.at, nn_reader_left(&reader), client->endpoint.now_us);
-    }
-}
-
-NN_PRIVATE void nn_client_session_message(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes)
-{
-    necpnet_client* client = (necpnet_client*)user;
-    void* carrier = necpnet_web_get_user_data(connection);
-    if (!carrier) return;
-    if (carrier == &client->connection) {
-        nn_connection_receive_message(&client->connection, data, bytes, client->endpoint.now_us);
-    } else {
-        client_greeted(client, (nn_attempt*)carrier, data, bytes);
-    }
-}
-
-NN_PRIVATE void nn_client_session_close(void* user, necpnet_web_connection* connection, necpnet_result reason,
-                                        const char* text)
-{
-    necpnet_client* client = (necpnet_client*)user;
-    void* carrier = necpnet_web_get_user_data(connection);
-    if (connection == client->retired) client->retired = NULL;
-    if (!carrier) return;
-    necpnet_web_set_user_data(connection, NULL);
-    if (carrier == &client->connection) {
-        nn_connection_lost(&client->connection, reason, text);
-        return;
-    }
-    nn_attempt* attempt = (nn_attempt*)carrier;
-    attempt->web = NULL;
-    client_fail(client, attempt, reason, text[0] ? text : necpnet_result_text(reason));
-}
-
 /* -- running -- */
 
 NN_PRIVATE bool nn_client_retry(necpnet_client* client, necpnet_result reason, bool has_retry, uint32_t retry_ms,
@@ -44981,20 +45849,6 @@ static void client_end_round(necpnet_client* client)
     if (client->is_suspended) nn_client_end_session(client, &close);
 }
 
-static void client_run_udp(necpnet_client* client, nn_attempt* attempt, uint64_t now_us)
-{
-    uint8_t* datagram = client->endpoint.settings.scratch;
-    size_t bytes = 0;
-    if (nn_handshake_client_write(attempt->handshake, now_us, datagram, &bytes) == NN_HANDSHAKE_FAILED) {
-        client_handshake_failed(client, attempt);
-        return;
-    }
-    if (bytes == 0) return;
-    const necpnet_transport* transport = client->endpoint.transport;
-    necpnet_result result = transport->send_datagram(transport->user, &attempt->address, datagram, bytes);
-    if (result && result != NECPNET_ERR_WOULD_BLOCK) client_fail(client, attempt, result, necpnet_result_text(result));
-}
-
 NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us)
 {
     if (client->state != NECPNET_CLIENT_CONNECTING && !client->is_probing) return;
@@ -45002,12 +45856,12 @@ NN_PRIVATE void nn_client_run_round(necpnet_client* client, uint64_t now_us)
     for (int i = 0; i < client->attempt_count; i++) {
         nn_attempt* attempt = &client->attempts[i];
         bool due = now_us >= attempt->start_us || !running;
-        if (attempt->state == NN_ATTEMPT_WAITING && client->winner < 0 && due) client_start(client, attempt);
+        if (attempt->state == NN_ATTEMPT_WAITING && client->winner < 0 && due) nn_client_start_attempt(client, attempt);
         if (attempt->state == NN_ATTEMPT_RUNNING && !attempt->handshake && now_us >= attempt->until_us) {
-            client_fail(client, attempt, NECPNET_ERR_NO_ANSWER, necpnet_result_text(NECPNET_ERR_NO_ANSWER));
+            nn_client_fail_attempt(client, attempt, NECPNET_ERR_NO_ANSWER, necpnet_result_text(NECPNET_ERR_NO_ANSWER));
         }
         if (NECPNET_WITH_UDP && attempt->state == NN_ATTEMPT_RUNNING && attempt->handshake) {
-            client_run_udp(client, attempt, now_us);
+            nn_client_run_attempt(client, attempt, now_us);
         }
         if (attempt->state == NN_ATTEMPT_RUNNING) running = true;
     }
@@ -45039,133 +45893,352 @@ NN_PRIVATE uint64_t nn_client_round_deadline_us(const necpnet_client* client)
     bool is_due = !running && (waiting || client->winner >= 0 || client->resolving == 0);
     return is_due ? client->endpoint.now_us : at_us;
 }
-
-/* -- the application's part -- */
-
-static necpnet_result client_take_urls(necpnet_client* client, const char* const* urls, int url_count)
-{
-    nn_url* parsed = (nn_url*)nn_alloc_take(&client->endpoint.alloc, (size_t)url_count * sizeof(nn_url));
-    if (!parsed) return NECPNET_ERR_OUT_OF_MEMORY;
-    necpnet_result result = NECPNET_OK;
-    int usable = 0;
-    uint32_t flags = client->endpoint.transport->flags;
-    for (int i = 0; i < url_count && result == NECPNET_OK; i++) {
-        result = nn_url_parse(urls[i], &parsed[i]);
-        if (result) {
-            nn_log_write(&client->endpoint.logger, NECPNET_LOG_ERROR, "address %d is not usable: %s", i,
-                         urls[i] ? urls[i] : "NULL");
-            break;
-        }
-        bool can_tls = NECPNET_WITH_MBEDTLS || (flags & NECPNET_TRANSPORT_MESSAGES);
-        bool can_udp = (flags & NECPNET_TRANSPORT_DATAGRAMS) != 0;
-        bool can = parsed[i].scheme == NN_URL_UDP ? can_udp : parsed[i].scheme == NN_URL_WSS ? can_tls : true;
-        if (can) usable++;
-    }
-    if (result == NECPNET_OK && usable == 0) result = NECPNET_ERR_UNSUPPORTED;
-    if (result) {
-        nn_alloc_give(&client->endpoint.alloc, parsed, (size_t)url_count * sizeof(nn_url));
-        return result;
-    }
-    nn_alloc_give(&client->endpoint.alloc, client->urls, (size_t)client->url_capacity * sizeof(nn_url));
-    client->urls = parsed;
-    client->url_count = client->url_capacity = url_count;
-    return NECPNET_OK;
-}
-
-necpnet_result necpnet_client_connect(necpnet_client* client, const char* const* urls, int url_count)
-{
-    if (!client || url_count < 0 || url_count > NECPNET_URLS_MAX || (url_count && !urls))
-        return NECPNET_ERR_INVALID_ARGUMENT;
-    if (client->state != NECPNET_CLIENT_IDLE) return NECPNET_ERR_INVALID_STATE;
-    client->urls_from_token = url_count == 0;
-    if (url_count == 0 && client->config.security != NECPNET_SECURITY_TOKEN) return NECPNET_ERR_INVALID_ARGUMENT;
-    necpnet_result result = NECPNET_OK;
-    if (url_count) {
-        result = client_take_urls(client, urls, url_count);
-    } else if (client->has_token) {
-        const char* texts[NECPNET_URLS_MAX];
-        for (int i = 0; i < client->token.info.url_count; i++) texts[i] = client->token.info.urls[i];
-        result = client->token.info.url_count ? client_take_urls(client, texts, client->token.info.url_count)
-                                              : NECPNET_ERR_BAD_URL;
-    }
-    if (result) return result;
-    client->failures = 0;
-    nn_client_ask_token(client);
-    return NECPNET_OK;
-}
-
-necpnet_result necpnet_client_set_token(necpnet_client* client, const char* token, uint64_t wall_us)
-{
-    nn_token_bundle bundle;
-    if (!client || !token) return NECPNET_ERR_INVALID_ARGUMENT;
-    necpnet_result result = nn_token_bundle_parse(token, &bundle);
-    if (result) return result;
-    if (wall_us >= bundle.info.expires_us) return NECPNET_ERR_TOKEN_EXPIRED;
-    if (client->state == NECPNET_CLIENT_WAITING_FOR_TOKEN && client->urls_from_token) {
-        const char* texts[NECPNET_URLS_MAX];
-        for (int i = 0; i < bundle.info.url_count; i++) texts[i] = bundle.info.urls[i];
-        result = bundle.info.url_count ? client_take_urls(client, texts, bundle.info.url_count) : NECPNET_ERR_BAD_URL;
-        if (result) return result;
-    }
-    if (client->state == NECPNET_CLIENT_CONNECTED && client->wants_renewal) {
-        uint8_t credential[NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES];
-        client_write_token(&bundle, credential);
-        nn_wipe(&bundle, sizeof bundle);
-        return nn_client_renew(client, NN_CREDENTIAL_TOKEN, credential, sizeof credential);
-    }
-    client->token = bundle;
-    client->has_token = true;
-    client->token_wall_offset_us = wall_us > client->endpoint.now_us ? wall_us - client->endpoint.now_us : 0;
-    nn_wipe(&bundle, sizeof bundle);
-    if (client->state == NECPNET_CLIENT_WAITING_FOR_TOKEN) nn_client_begin_round(client);
-    return NECPNET_OK;
-}
-
-necpnet_result necpnet_client_set_credential(necpnet_client* client, const char* credential)
-{
-    size_t length = credential ? strlen(credential) : 0;
-    if (!client || length == 0 || length > NN_CREDENTIAL_BYTES_MAX) return NECPNET_ERR_INVALID_ARGUMENT;
-    if (client->state == NECPNET_CLIENT_CONNECTED && client->wants_renewal) {
-        return nn_client_renew(client, NN_CREDENTIAL_TEXT, credential, length);
-    }
-    char* copy = (char*)nn_alloc_take(&client->endpoint.alloc, length + 1);
-    if (!copy) return NECPNET_ERR_OUT_OF_MEMORY;
-    memcpy(copy, credential, length + 1);
-    nn_alloc_give(&client->endpoint.alloc, client->credential, client->credential_bytes);
-    client->credential = copy;
-    client->credential_bytes = length + 1;
-    client->has_credential = true;
-    if (client->state == NECPNET_CLIENT_WAITING_FOR_TOKEN) nn_client_begin_round(client);
-    return NECPNET_OK;
-}
-
-necpnet_result necpnet_client_disconnect(necpnet_client* client, uint32_t code, const char* text, uint32_t linger_ms)
-{
-    if (!client || (text && strlen(text) > NECPNET_REASON_BYTES_MAX)) return NECPNET_ERR_INVALID_ARGUMENT;
-    if (client->state == NECPNET_CLIENT_IDLE) return NECPNET_ERR_NOT_CONNECTED;
-    if (client->is_probing) nn_client_end_attempts(client);
-    client->is_probing = false;
-    if (client->connection.state != NN_CONNECTION_NONE) {
-        nn_close close = nn_close_of(NECPNET_ERR_CLOSED, code, text);
-        client->stop_requested = true;
-        client->state = NECPNET_CLIENT_CLOSING;
-        nn_connection_close(&client->connection, &close, linger_ms, client->endpoint.now_us);
-        return NECPNET_OK;
-    }
-    if (client->state == NECPNET_CLIENT_CONNECTING)
-        client->has_token = client->has_credential = false; /* maybe spent */
-    nn_client_end_attempts(client);
-    client->state = NECPNET_CLIENT_IDLE;
-    if (client->is_suspended) { /* the server finds out when its window has passed */
-        nn_close close = nn_close_of(NECPNET_ERR_CLOSED, 0, "");
-        nn_client_end_session(client, &close);
-        return NECPNET_OK;
-    }
-    nn_client_event* event = nn_client_push(client, NECPNET_EVENT_DISCONNECTED, "");
-    event->event.reason = NECPNET_ERR_CLOSED;
-    return NECPNET_OK;
-}
 /* ---- end src/nn_client_round.c ----------------------------------------------------------------------------------- */
+
+/* ---- begin src/nn_client_attempt.c ------------------------------------------------------------------------------- */
+/* nn_client_attempt - one attempt of a round: it begins over UDP or WebSocket, and its answer becomes the connection. */
+
+static uint32_t client_new_id(necpnet_client* client)
+{
+    for (;;) {
+        uint32_t id = (uint32_t)nn_random_u64(&client->endpoint.random);
+        const nn_connection_udp* udp = client->connection.udp;
+        bool taken = id == 0 || (udp && id == udp->local_id);
+        for (int i = 0; i < client->attempt_count; i++) taken = taken || client->attempts[i].local_id == id;
+        if (!taken) return id;
+    }
+}
+
+static size_t client_write_setup(const necpnet_client* client, const nn_setup* setup, uint8_t* to, size_t bytes_max)
+{
+    (void)client;
+    nn_writer writer = nn_writer_of(to, bytes_max);
+    nn_setup_write(&writer, setup);
+    return writer.failed ? 0 : nn_writer_bytes(&writer);
+}
+
+static necpnet_result client_start_udp(necpnet_client* client, nn_attempt* attempt)
+{
+    uint8_t frame[NN_HANDSHAKE_SETUP_BYTES_MAX];
+    nn_setup setup;
+    nn_endpoint_setup(&client->endpoint, nn_client_schema(client), &setup);
+    setup.session_id = client->session_id;
+    nn_handshake_client_config config;
+    memset(&config, 0, sizeof config);
+    config.alloc = &client->endpoint.alloc;
+    config.entropy = &client->endpoint.entropy;
+    config.security = client->config.security;
+    config.bundle = client->has_token ? &client->token : NULL;
+    if (client->is_resuming) {
+        config.ticket = client->ticket;
+        config.ticket_bytes = sizeof client->ticket;
+        config.ticket_secret = client->ticket_secret;
+    }
+    config.psk = client->psk;
+    config.timeout_us = (uint64_t)client->config.connect_timeout_ms * 1000;
+    if (client->has_token && client->token_wall_offset_us) {
+        config.wall_us = client->endpoint.now_us + client->token_wall_offset_us;
+    }
+    config.setup = frame;
+    config.setup_bytes = client_write_setup(client, &setup, frame, sizeof frame);
+    attempt->local_id = client_new_id(client);
+    config.client_connection_id = attempt->local_id;
+    attempt->handshake = (nn_handshake_client*)nn_alloc_take(&client->endpoint.alloc, sizeof *attempt->handshake);
+    if (!attempt->handshake) return NECPNET_ERR_OUT_OF_MEMORY;
+    necpnet_result result = nn_handshake_client_init(attempt->handshake, &config, client->endpoint.now_us);
+    if (result) {
+        nn_alloc_give(&client->endpoint.alloc, attempt->handshake, sizeof *attempt->handshake);
+        attempt->handshake = NULL;
+    }
+    return result;
+}
+
+/* Of several workers behind an address one has the session: the ticket says which, and so does the path, where there is room. */
+static void client_write_path(const necpnet_client* client, const nn_url* url, char* out, size_t bytes_max)
+{
+    size_t bytes = strlen(url->path);
+    memcpy(out, url->path, bytes + 1);
+    size_t room = bytes < NECPNET_URL_BYTES_MAX ? NECPNET_URL_BYTES_MAX - bytes : 0;
+    if (!client->is_resuming || room < sizeof NN_WEB_WORKER_QUERY + 4) return;
+    char digits[4];
+    unsigned worker = client->ticket[NN_TICKET_WORKER_AT];
+    digits[0] = (char)('0' + worker / 100);
+    digits[1] = (char)('0' + worker / 10 % 10);
+    digits[2] = (char)('0' + worker % 10);
+    digits[3] = '\0';
+    nn_writer writer = nn_writer_of((uint8_t*)out + bytes, bytes_max - bytes);
+    nn_write_u8(&writer, (uint8_t)(strchr(url->path, '?') ? '&' : '?'));
+    nn_write_bytes(&writer, NN_WEB_WORKER_QUERY, sizeof NN_WEB_WORKER_QUERY - 1);
+    nn_write_bytes(&writer, digits, sizeof digits);
+    NN_ASSERT(!writer.failed);
+}
+
+NN_PRIVATE void nn_client_start_attempt(necpnet_client* client, nn_attempt* attempt)
+{
+    const nn_url* url = &client->urls[attempt->url];
+    attempt->state = NN_ATTEMPT_RUNNING;
+    attempt->until_us = client->endpoint.now_us + (uint64_t)client->config.connect_timeout_ms * 1000;
+    necpnet_result result;
+    if (NECPNET_WITH_UDP && url->scheme == NN_URL_UDP) {
+        result = client_start_udp(client, attempt);
+    } else {
+        char path[sizeof url->path + sizeof NN_WEB_WORKER_QUERY + 4];
+        client_write_path(client, url, path, sizeof path);
+        result = nn_web_connect_session(client->endpoint.web, &attempt->address, url->host, path,
+                                        url->scheme == NN_URL_WSS, attempt, &attempt->web);
+    }
+    if (result) nn_client_fail_attempt(client, attempt, result, url->text);
+}
+
+/* This attempt has an answer: the others give way. */
+static bool client_win(necpnet_client* client, nn_attempt* attempt)
+{
+    int index = (int)(attempt - client->attempts);
+    if (client->winner >= 0) return client->winner == index;
+    client->winner = index;
+    client->resolving = 0;
+    for (int i = 0; i < client->attempt_count; i++) {
+        if (i == index) continue;
+        nn_client_end_attempt(client, &client->attempts[i]);
+        client->attempts[i].state = NN_ATTEMPT_FAILED;
+    }
+    return true;
+}
+
+/* -- the answer -- */
+
+/* The session, that there is or a new one, gets this connection. */
+static void client_carry(necpnet_client* client, nn_attempt* attempt, const nn_setup* setup, nn_connection_open* open,
+                         bool resumed)
+{
+    if (!resumed) nn_client_begin_session(client);
+    if (client->is_probing) {
+        nn_client_retire(client);
+        nn_connection_detach(&client->connection);
+    }
+    open->address = &attempt->address;
+    open->peer = setup;
+    open->resumed = resumed;
+    open->bandwidth_limit = client->bandwidth_limit;
+    open->seed = nn_random_u64(&client->endpoint.random);
+    const nn_state_sink* sink = &client->state_sink;
+    char text[NECPNET_REASON_BYTES_MAX + 1];
+    bool same = setup->schema_hash && setup->schema_hash == necpnet_schema_get_hash(nn_client_schema(client));
+    if (same && sink->follow) (void)sink->follow(sink->user, NULL, text); /* back from another version, perhaps */
+    necpnet_result result = nn_connection_begin(&client->connection, open, client->endpoint.now_us);
+    if (result) {
+        client->connection.web = NULL; /* the attempt's still */
+        nn_connection_detach(&client->connection);
+        nn_client_fail_attempt(client, attempt, result, necpnet_result_text(result));
+        if (!client->is_probing) return;
+        client->connection.state = NN_CONNECTION_CLOSED; /* the session has no connection any more */
+        nn_close close = nn_close_of(NECPNET_ERR_OUT_OF_MEMORY, 0, necpnet_result_text(result));
+        nn_connection_set_end(&client->connection, &close);
+        return;
+    }
+    attempt->web = NULL; /* the connection's now */
+    if (NECPNET_WITH_UDP && attempt->handshake) {
+        nn_client_take_ticket(client, attempt->handshake->ticket, attempt->handshake->ticket_bytes,
+                              attempt->handshake->ticket_secret);
+    }
+    if (setup->credential_kind == NN_CREDENTIAL_TICKET && setup->credential_bytes > NN_SECRET_BYTES) {
+        nn_client_take_ticket(client, setup->credential + NN_SECRET_BYTES, setup->credential_bytes - NN_SECRET_BYTES,
+                              setup->credential);
+    }
+    nn_client_end_attempts(client);
+    client->failures = 0;
+    client->has_token = client->has_credential = false;
+    if (client->state != NECPNET_CLIENT_SUSPENDED) client->state = NECPNET_CLIENT_CONNECTED;
+    nn_client_joined(client, setup, open->encrypted, resumed);
+}
+
+static void client_connected(necpnet_client* client, nn_attempt* attempt, const uint8_t* data, size_t bytes,
+                             nn_connection_open* open)
+{
+    nn_setup setup;
+    nn_reader reader = nn_reader_of(data, bytes);
+    uint64_t own_hash = necpnet_schema_get_hash(nn_client_schema(client));
+    necpnet_result result =
+        nn_read_u8(&reader) == NN_FRAME_SETUP ? nn_setup_read(&reader, &setup) : NECPNET_ERR_PROTOCOL;
+    if (result == NECPNET_OK && setup.role != NN_ROLE_SERVER) result = NECPNET_ERR_PROTOCOL;
+    if (result == NECPNET_OK && setup.channel_count != client->endpoint.channel_count)
+        result = NECPNET_ERR_CHANNELS_DIFFER;
+    bool differs = own_hash && setup.schema_hash && own_hash != setup.schema_hash;
+    if (result == NECPNET_OK && differs && !client->state_sink.follow) {
+        result = NECPNET_ERR_SCHEMA_DIFFERS;
+    }
+    bool resumed = client->session_id && result == NECPNET_OK && setup.session_id == client->session_id;
+    if (result == NECPNET_OK && client->is_probing && !resumed) result = NECPNET_ERR_PROTOCOL;
+    if (result) {
+        nn_aead_destroy(open->keys ? open->keys->send : NULL);
+        nn_aead_destroy(open->keys ? open->keys->receive : NULL);
+        nn_client_fail_attempt(client, attempt, result, necpnet_result_text(result));
+        return;
+    }
+    client_carry(client, attempt, &setup, open, resumed);
+}
+
+static void client_handshake_done(necpnet_client* client, nn_attempt* attempt)
+{
+    nn_handshake_client* handshake = attempt->handshake;
+    nn_connection_open open;
+    memset(&open, 0, sizeof open);
+    open.local_id = attempt->local_id;
+    open.remote_id = handshake->server_connection_id;
+    open.rtt_us = handshake->rtt_us;
+    nn_connection_keys keys = handshake->keys;
+    nn_wipe(&handshake->keys, sizeof handshake->keys);
+    open.keys = &keys;
+    open.encrypted = client->config.security != NECPNET_SECURITY_NONE;
+    uint8_t setup[NN_HANDSHAKE_SETUP_BYTES_MAX];
+    size_t setup_bytes = handshake->setup_ok_bytes;
+    memcpy(setup, handshake->setup_ok, setup_bytes);
+    client_connected(client, attempt, setup, setup_bytes, &open);
+    nn_wipe(&keys, sizeof keys);
+}
+
+static void client_handshake_failed(necpnet_client* client, nn_attempt* attempt)
+{
+    char text[NECPNET_REASON_BYTES_MAX + 1];
+    memcpy(text, attempt->handshake->text, sizeof text);
+    necpnet_result result = attempt->handshake->result;
+    if (result == NECPNET_ERR_NO_ANSWER) { /* attempts may be too short to be sure of it */
+        client->ticket_doubts += attempt->handshake->doubts;
+        if (client->ticket_doubts >= NN_HANDSHAKE_DOUBTS_MAX) result = NECPNET_ERR_TOKEN_INVALID;
+    }
+    nn_client_fail_attempt(client, attempt, result, text);
+}
+
+NN_PRIVATE void nn_client_run_attempt(necpnet_client* client, nn_attempt* attempt, uint64_t now_us)
+{
+    uint8_t* datagram = client->endpoint.settings.scratch;
+    size_t bytes = 0;
+    if (nn_handshake_client_write(attempt->handshake, now_us, datagram, &bytes) == NN_HANDSHAKE_FAILED) {
+        client_handshake_failed(client, attempt);
+        return;
+    }
+    if (bytes == 0) return;
+    const necpnet_transport* transport = client->endpoint.transport;
+    necpnet_result result = transport->send_datagram(transport->user, &attempt->address, datagram, bytes);
+    if (result && result != NECPNET_ERR_WOULD_BLOCK)
+        nn_client_fail_attempt(client, attempt, result, necpnet_result_text(result));
+}
+
+NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
+                                         size_t bytes)
+{
+    if (client->state != NECPNET_CLIENT_CONNECTING && !client->is_probing) return;
+    for (int i = 0; i < client->attempt_count; i++) {
+        nn_attempt* attempt = &client->attempts[i];
+        if (!attempt->handshake || !necpnet_address_equal(&attempt->address, from)) continue;
+        uint8_t phase = attempt->handshake->phase;
+        nn_handshake_state state = nn_handshake_client_read(attempt->handshake, data, bytes, client->endpoint.now_us);
+        if (state == NN_HANDSHAKE_WAITING && attempt->handshake->phase == phase)
+            continue; /* not for this attempt, or no answer */
+        if (!client_win(client, attempt)) return;
+        if (state == NN_HANDSHAKE_DONE) {
+            client_handshake_done(client, attempt);
+        } else if (state == NN_HANDSHAKE_FAILED) {
+            client_handshake_failed(client, attempt);
+        }
+        return;
+    }
+}
+
+/* -- WebSocket -- */
+
+NN_PRIVATE void nn_client_session_open(void* user, necpnet_web_connection* connection)
+{
+    necpnet_client* client = (necpnet_client*)user;
+    nn_attempt* attempt = (nn_attempt*)necpnet_web_get_user_data(connection);
+    if (!attempt) return;
+    if (!client_win(client, attempt)) return;
+    nn_setup setup;
+    uint8_t credential[NN_TICKET_BYTES + NN_TICKET_PROOF_BYTES]; /* longer than a token with its proof */
+    nn_endpoint_setup(&client->endpoint, nn_client_schema(client), &setup);
+    setup.session_id = client->session_id;
+    if (client->is_resuming) {
+        memcpy(credential, client->ticket, NN_TICKET_BYTES);
+        nn_ticket_proof(client->ticket_secret, client->ticket, credential + NN_TICKET_BYTES);
+        setup.credential_kind = NN_CREDENTIAL_TICKET;
+        setup.credential = credential;
+        setup.credential_bytes = NN_TICKET_BYTES + NN_TICKET_PROOF_BYTES;
+    } else if (client->has_token) {
+        nn_client_write_token(&client->token, credential);
+        setup.credential_kind = NN_CREDENTIAL_TOKEN;
+        setup.credential = credential;
+        setup.credential_bytes = NN_SETUP_TOKEN_BYTES + NN_SETUP_PROOF_BYTES;
+    } else if (client->has_credential) {
+        setup.credential_kind = NN_CREDENTIAL_TEXT;
+        setup.credential = (const uint8_t*)client->credential;
+        setup.credential_bytes = strlen(client->credential);
+    }
+    uint8_t* message = client->endpoint.settings.scratch;
+    size_t bytes = client_write_setup(client, &setup, message, NN_WEB_SESSION_BYTES_MAX);
+    necpnet_result result = nn_web_send_session(connection, message, bytes);
+    if (result) nn_client_fail_attempt(client, attempt, result, necpnet_result_text(result));
+    attempt->said_setup = true;
+}
+
+static void client_greeted(necpnet_client* client, nn_attempt* attempt, const uint8_t* data, size_t bytes)
+{
+    nn_close close;
+    nn_reader reader = nn_reader_of(data, bytes);
+    if (bytes && data[0] == NN_FRAME_CLOSE) {
+        nn_read_u8(&reader);
+        if (!nn_frame_read_close(&reader, &close))
+            close = nn_close_of(NECPNET_ERR_PROTOCOL, 0, "CLOSE frame malformed");
+        client->round_has_retry = close.has_retry;
+        client->round_retry_ms = close.retry_ms;
+        nn_client_fail_attempt(client, attempt, close.reason, close.text);
+        return;
+    }
+    nn_connection_open open;
+    memset(&open, 0, sizeof open);
+    open.web = attempt->web;
+    open.encrypted = client->urls[attempt->url].scheme == NN_URL_WSS;
+    /* SETUP may share its message with the first frames */
+    nn_setup setup;
+    nn_read_u8(&reader);
+    bool whole = bytes && data[0] == NN_FRAME_SETUP && nn_setup_read(&reader, &setup) == NECPNET_OK;
+    necpnet_web_connection* web = attempt->web;
+    client_connected(client, attempt, data, bytes, &open);
+    if (!whole || client->connection.web != web) return;
+    necpnet_web_set_user_data(web, &client->connection);
+    if (nn_reader_left(&reader)) {
+        nn_connection_receive_message(&client->connection, reader.at, nn_reader_left(&reader), client->endpoint.now_us);
+    }
+}
+
+NN_PRIVATE void nn_client_session_message(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes)
+{
+    necpnet_client* client = (necpnet_client*)user;
+    void* carrier = necpnet_web_get_user_data(connection);
+    if (!carrier) return;
+    if (carrier == &client->connection) {
+        nn_connection_receive_message(&client->connection, data, bytes, client->endpoint.now_us);
+    } else {
+        client_greeted(client, (nn_attempt*)carrier, data, bytes);
+    }
+}
+
+NN_PRIVATE void nn_client_session_close(void* user, necpnet_web_connection* connection, necpnet_result reason,
+                                        const char* text)
+{
+    necpnet_client* client = (necpnet_client*)user;
+    void* carrier = necpnet_web_get_user_data(connection);
+    if (connection == client->retired) client->retired = NULL;
+    if (!carrier) return;
+    necpnet_web_set_user_data(connection, NULL);
+    if (carrier == &client->connection) {
+        nn_connection_lost(&client->connection, reason, text);
+        return;
+    }
+    nn_attempt* attempt = (nn_attempt*)carrier;
+    attempt->web = NULL;
+    nn_client_fail_attempt(client, attempt, reason, text[0] ? text : necpnet_result_text(reason));
+}
+/* ---- end src/nn_client_attempt.c --------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_client_query.c --------------------------------------------------------------------------------- */
 /* nn_client_query - ask a server for its name, players and ping without connecting. */
@@ -45535,6 +46608,7 @@ typedef struct nn_peer_input {
 typedef struct nn_peer_proof {
     uint8_t user_data[NECPNET_USER_DATA_BYTES];
     uint8_t token_id[NECPNET_TOKEN_ID_BYTES];
+    uint64_t expires_us;       /* of the credential; 0 never */
     uint64_t judged_us;        /* when its last credential was judged in-band; 0 never */
     uint64_t renewal_asked_us; /* the expiry before which it was asked to renew; 0 none */
 } nn_peer_proof;
@@ -45553,12 +46627,10 @@ typedef struct nn_peer {
     necpnet_server* server;
     uint32_t slot;
     uint32_t generation;
-    uint64_t order;
     nn_session session;
     nn_connection connection;
     /* who it is: nn_peer_set_identity, nn_peer_get_identity */
     uint64_t client_id;
-    uint64_t expires_us;
     nn_peer_proof* proof; /* NULL: zeroes */
     void* user_data;
     uint64_t connected_us;
@@ -45571,11 +46643,10 @@ typedef struct nn_peer {
     bool tell_resumed : 1;
     bool tell_moved : 1;
     bool tell_disconnected : 1;
-    bool has_ended : 1;   /* the connection is over; freed once DISCONNECTED was polled */
-    uint16_t input_count; /* waiting to be polled */
-    uint32_t group_count; /* that it is in */
-    nn_peer_input* first_input;
-    nn_peer_input* last_input;
+    bool has_ended : 1;        /* the connection is over; freed once DISCONNECTED was polled */
+    uint16_t input_count;      /* waiting to be polled */
+    uint32_t group_count;      /* that it is in */
+    nn_peer_input* last_input; /* its next is the first; NULL: none */
     struct nn_peer* next_dirty;
     struct nn_peer* next_ready;
     struct nn_peer* next_in_bucket;
@@ -45665,6 +46736,15 @@ NN_PRIVATE necpnet_result nn_peer_set_identity(nn_peer* peer, const necpnet_iden
 NN_PRIVATE nn_peer_proof* nn_peer_take_proof(nn_peer* peer); /* NULL without memory */
 NN_PRIVATE necpnet_identity nn_peer_get_identity(const nn_peer* peer);
 
+/* nn_peer_expires_us - when its credential does; 0 never. */
+NN_INLINE uint64_t nn_peer_expires_us(const nn_peer* peer)
+{
+    return peer->proof ? peer->proof->expires_us : 0;
+}
+
+/* nn_peer_pop_input - the first of those that wait; NULL: none. */
+NN_PRIVATE nn_peer_input* nn_peer_pop_input(nn_peer* peer);
+
 /* nn_server_new_connection_id - for the next connection of a peer: never that of its present one. */
 NN_PRIVATE uint32_t nn_server_new_connection_id(necpnet_server* server, const nn_peer* peer);
 
@@ -45693,7 +46773,8 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
                                           size_t text_bytes, necpnet_drop* out_drop);
 NN_PRIVATE void nn_server_answer_setup(necpnet_server* server, const nn_peer* peer, nn_setup* out);
 NN_PRIVATE necpnet_result nn_server_begin_peer(necpnet_server* server, nn_peer* peer, nn_connection_open* open);
-NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address* from, uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address* from, uint8_t* data, size_t bytes,
+                                   uint32_t waited_us);
 NN_PRIVATE void nn_server_session_open(void* user, necpnet_web_connection* connection);
 NN_PRIVATE void nn_server_session_message(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes);
 NN_PRIVATE void nn_server_session_close(void* user, necpnet_web_connection* connection, necpnet_result reason,
@@ -45919,9 +47000,9 @@ static necpnet_result server_check_world(const necpnet_server_config* c)
 
 /* -- the sink -- */
 
-static void server_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void server_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes, uint32_t waited_us)
 {
-    nn_server_datagram((necpnet_server*)user, from, data, bytes);
+    nn_server_datagram((necpnet_server*)user, from, data, bytes, waited_us);
 }
 
 static bool server_hand_stream(void* user, necpnet_stream* stream, uint32_t worker, const necpnet_address* from,
@@ -46338,11 +47419,8 @@ necpnet_result necpnet_server_get_ports(const necpnet_server* server, int* out_u
 
 static bool server_poll_input(necpnet_server* server, nn_peer* peer, necpnet_event* out_event)
 {
-    nn_peer_input* input = peer->first_input;
+    nn_peer_input* input = nn_peer_pop_input(peer);
     if (!input) return false;
-    peer->first_input = input->next;
-    if (!peer->first_input) peer->last_input = NULL;
-    peer->input_count--;
     server->polled_input = input;
     *out_event = nn_event_of(NECPNET_EVENT_INPUT, nn_peer_name(peer));
     out_event->tick = input->tick;
@@ -46598,16 +47676,16 @@ NN_PRIVATE nn_peer_proof* nn_peer_take_proof(nn_peer* peer)
 
 NN_PRIVATE necpnet_result nn_peer_set_identity(nn_peer* peer, const necpnet_identity* identity)
 {
-    static const nn_peer_proof none = {{0}, {0}, 0, 0};
-    bool has_proof = memcmp(identity->user_data, none.user_data, sizeof none.user_data) != 0 ||
+    static const nn_peer_proof none = {{0}, {0}, 0, 0, 0};
+    bool has_proof = identity->expires_us || memcmp(identity->user_data, none.user_data, sizeof none.user_data) != 0 ||
                      memcmp(identity->token_id, none.token_id, sizeof none.token_id) != 0;
     if (has_proof && !nn_peer_take_proof(peer)) return NECPNET_ERR_OUT_OF_MEMORY;
     if (peer->proof) {
         memcpy(peer->proof->user_data, identity->user_data, sizeof peer->proof->user_data);
         memcpy(peer->proof->token_id, identity->token_id, sizeof peer->proof->token_id);
+        peer->proof->expires_us = identity->expires_us;
     }
     peer->client_id = identity->client_id;
-    peer->expires_us = identity->expires_us;
     return NECPNET_OK;
 }
 
@@ -46616,7 +47694,7 @@ NN_PRIVATE necpnet_identity nn_peer_get_identity(const nn_peer* peer)
     necpnet_identity identity;
     memset(&identity, 0, sizeof identity);
     identity.client_id = peer->client_id;
-    identity.expires_us = peer->expires_us;
+    identity.expires_us = nn_peer_expires_us(peer);
     if (peer->proof) {
         memcpy(identity.user_data, peer->proof->user_data, sizeof identity.user_data);
         memcpy(identity.token_id, peer->proof->token_id, sizeof identity.token_id);
@@ -46637,20 +47715,29 @@ static bool peer_deliver_input(void* user, uint32_t tick, const void* data, size
     }
     input = (nn_peer_input*)nn_blocks_take(&server->endpoint.blocks, sizeof *input + bytes, &capacity);
     if (!input) return false;
-    input->next = NULL;
     input->tick = tick;
     input->bytes = (uint32_t)bytes;
     input->capacity = capacity;
     nn_copy(input + 1, data, bytes);
-    if (peer->last_input) {
-        peer->last_input->next = input;
-    } else {
-        peer->first_input = input;
-    }
+    input->next = peer->last_input ? peer->last_input->next : input;
+    if (peer->last_input) peer->last_input->next = input;
     peer->last_input = input;
     peer->input_count++;
     nn_server_mark_ready(server, peer);
     return true;
+}
+
+NN_PRIVATE nn_peer_input* nn_peer_pop_input(nn_peer* peer)
+{
+    if (!peer->last_input) return NULL;
+    nn_peer_input* first = peer->last_input->next;
+    if (first == peer->last_input) {
+        peer->last_input = NULL;
+    } else {
+        peer->last_input->next = first->next;
+    }
+    peer->input_count--;
+    return first;
 }
 
 NN_PRIVATE void nn_server_move(necpnet_server* server, nn_peer* peer, const necpnet_address* address)
@@ -46788,9 +47875,8 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
             server->last_ready = server->last_ready->next_ready;
     }
     if (server->polled == peer) server->polled = NULL;
-    while (peer->first_input) {
-        nn_peer_input* input = peer->first_input;
-        peer->first_input = input->next;
+    nn_peer_input* input;
+    while ((input = nn_peer_pop_input(peer)) != NULL) {
         nn_blocks_give(&server->endpoint.blocks, input, input->capacity);
     }
     nn_server_leave_groups(server, peer);
@@ -47058,7 +48144,7 @@ NN_PRIVATE bool nn_server_make_ticket(necpnet_server* server, nn_peer* peer, nn_
     out_ticket->server_id = server->config.server_id;
     out_ticket->issued_us = wall_us;
     out_ticket->expires_us = wall_us ? wall_us + life_us : 0;
-    out_ticket->identity_expires_us = peer->expires_us;
+    out_ticket->identity_expires_us = nn_peer_expires_us(peer);
     out_ticket->epoch = server->config.token_epoch;
     out_ticket->flags = peer->was_encrypted ? NN_TICKET_ENCRYPTED : 0;
     if (peer->proof) memcpy(out_ticket->user_data, peer->proof->user_data, sizeof out_ticket->user_data);
@@ -47118,7 +48204,7 @@ NN_PRIVATE necpnet_result nn_server_take(necpnet_server* server, const nn_ticket
     if (!goes_on) return NECPNET_ERR_SESSION_LOST;
     if (ticket->number < peer->ticket_floor || ticket->number > peer->ticket_issued) return NECPNET_ERR_TOKEN_SPENT;
     uint64_t wall_us = nn_server_wall_us(server);
-    if (peer->expires_us && wall_us >= peer->expires_us) return NECPNET_ERR_TOKEN_EXPIRED;
+    if (nn_peer_expires_us(peer) && wall_us >= nn_peer_expires_us(peer)) return NECPNET_ERR_TOKEN_EXPIRED;
     *out_peer = peer;
     return NECPNET_OK;
 }
@@ -47490,16 +48576,17 @@ static void server_answer_query(necpnet_server* server, const necpnet_address* f
 
 /* A packet of a peer, which may prove that the peer has another address now. */
 static necpnet_drop server_receive_packet(necpnet_server* server, nn_peer* peer, const necpnet_address* from,
-                                          uint8_t* data, size_t bytes)
+                                          uint8_t* data, size_t bytes, uint32_t waited_us)
 {
     necpnet_address before = peer->connection.address;
-    uint32_t migrations = peer->connection.migrations;
-    necpnet_drop drop = nn_connection_receive_packet(&peer->connection, from, data, bytes, server->endpoint.now_us);
-    if (peer->connection.migrations != migrations) nn_server_peer_moved(server, peer, &before);
+    necpnet_drop drop =
+        nn_connection_receive_packet(&peer->connection, from, data, bytes, waited_us, server->endpoint.now_us);
+    if (!necpnet_address_equal(&before, &peer->connection.address)) nn_server_peer_moved(server, peer, &before);
     return drop;
 }
 
-NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address* from, uint8_t* data, size_t bytes)
+NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address* from, uint8_t* data, size_t bytes,
+                                   uint32_t waited_us)
 {
     uint32_t id;
     uint64_t now_us = server->endpoint.now_us;
@@ -47512,7 +48599,7 @@ NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address
             peer = NULL;
         }
         if (peer) {
-            drop = server_receive_packet(server, peer, from, data, bytes);
+            drop = server_receive_packet(server, peer, from, data, bytes, waited_us);
             nn_server_mark_dirty(server, peer);
             if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
         }
@@ -47782,8 +48869,8 @@ NN_PRIVATE void nn_server_end_greetings(necpnet_server* server, uint64_t now_us)
 
 static uint64_t server_expires_at_us(const necpnet_server* server, const nn_peer* peer)
 {
-    if (!peer->expires_us || !server->has_wall) return NN_NEVER;
-    uint64_t wall_us = peer->expires_us;
+    if (!nn_peer_expires_us(peer) || !server->has_wall) return NN_NEVER;
+    uint64_t wall_us = nn_peer_expires_us(peer);
     return wall_us > server->wall_offset_us ? wall_us - server->wall_offset_us : 0;
 }
 
@@ -47796,7 +48883,7 @@ NN_PRIVATE uint64_t nn_server_token_expiry_us(const necpnet_server* server)
 NN_PRIVATE uint64_t nn_peer_credential_deadline_us(const necpnet_server* server, const nn_peer* peer)
 {
     uint64_t at_us = server_expires_at_us(server, peer);
-    if (at_us == NN_NEVER || (peer->proof && peer->proof->renewal_asked_us == peer->expires_us)) return at_us;
+    if (at_us == NN_NEVER || (peer->proof && peer->proof->renewal_asked_us == nn_peer_expires_us(peer))) return at_us;
     return at_us > NN_RENEWAL_US ? at_us - NN_RENEWAL_US : 0;
 }
 
@@ -47817,7 +48904,7 @@ NN_PRIVATE void nn_peer_update_credential(necpnet_server* server, nn_peer* peer)
     nn_store_u32(message + 1, (uint32_t)nn_min_u64((at_us - now_us) / 1000, UINT32_MAX));
     /* a queue that is full now is asked again with the peer's next turn */
     if (nn_session_send_control(&peer->session, message, sizeof message)) return;
-    proof->renewal_asked_us = peer->expires_us;
+    proof->renewal_asked_us = nn_peer_expires_us(peer);
 }
 
 /* Who a credential of kind NN_CREDENTIAL_* names. */
@@ -48218,7 +49305,7 @@ necpnet_result necpnet_server_get_peer(const necpnet_server* server, necpnet_pee
     memset(out_info, 0, sizeof *out_info);
     out_info->peer = peer;
     out_info->address = found->connection.address;
-    out_info->transport = found->connection.transport;
+    out_info->transport = (necpnet_transport_kind)found->connection.transport;
     out_info->identity = nn_peer_get_identity(found);
     out_info->connected = !found->has_ended && !nn_peer_is_suspended(found);
     out_info->suspended = nn_peer_is_suspended(found);
@@ -49085,6 +50172,7 @@ typedef struct nn_net_datagram {
     uint32_t bytes;
     uint32_t bytes_max; /* receiving: room at data; more is cut off and cut is set */
     uint32_t segment;   /* receiving: several datagrams of so many bytes, the last maybe of fewer; 0: one datagram */
+    uint32_t waited_us; /* receiving: since it came; 0 where the system does not say */
     bool cut;
 } nn_net_datagram;
 
@@ -49144,6 +50232,9 @@ NN_PRIVATE necpnet_result nn_net_write(int descriptor, const uint8_t* first, siz
 
 /* nn_net_shut - nothing more will be written. */
 NN_PRIVATE void nn_net_shut(int descriptor);
+
+/* nn_net_stamp - from now on datagrams say how long they waited, where the system can (Linux). */
+NN_PRIVATE void nn_net_stamp(int descriptor);
 
 /* nn_net_receive - up to count datagrams (at most NN_NET_BATCH_MAX); returns how many, 0 for none, -1 for an error that
  * belongs to one datagram alone: ask again. */
@@ -49287,6 +50378,7 @@ NN_PRIVATE necpnet_result nn_net_resolve(const char* host, uint16_t port, necpne
 #include <linux/errqueue.h>
 #include <linux/filter.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #endif
 
 #if defined(__linux__) && !defined(UDP_SEGMENT)
@@ -49533,23 +50625,45 @@ NN_PRIVATE void nn_net_shut(int descriptor)
     shutdown(descriptor, SHUT_WR);
 }
 
+NN_PRIVATE void nn_net_stamp(int descriptor)
+{
+#if defined(__linux__)
+    net_set(descriptor, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+#else
+    (void)descriptor;
+#endif
+}
+
 #if defined(__linux__)
 
-static uint32_t net_segment(struct msghdr* message)
+/* The system's stamp is of its wall clock, as of now. */
+static uint32_t net_waited_us(const struct timespec* came)
+{
+    struct timespec now;
+    if (clock_gettime(CLOCK_REALTIME, &now)) return 0;
+    int64_t us = (int64_t)(now.tv_sec - came->tv_sec) * 1000000 + (now.tv_nsec - came->tv_nsec) / 1000;
+    return us > 0 && us < UINT32_MAX ? (uint32_t)us : 0; /* the clock was set meanwhile: not known */
+}
+
+static void net_read_control(struct msghdr* message, nn_net_datagram* datagram)
 {
     for (struct cmsghdr* at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
-        if (at->cmsg_level != IPPROTO_UDP || at->cmsg_type != UDP_GRO) continue;
-        int segment;
-        memcpy(&segment, CMSG_DATA(at), sizeof segment);
-        return segment > 0 ? (uint32_t)segment : 0;
+        if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
+            int segment;
+            memcpy(&segment, CMSG_DATA(at), sizeof segment);
+            if (segment > 0) datagram->segment = (uint32_t)segment;
+        } else if (at->cmsg_level == SOL_SOCKET && at->cmsg_type == SO_TIMESTAMPNS) {
+            struct timespec came;
+            memcpy(&came, CMSG_DATA(at), sizeof came);
+            datagram->waited_us = net_waited_us(&came);
+        }
     }
-    return 0;
 }
 
 typedef struct net_receiving {
     struct sockaddr_storage from;
     struct iovec piece;
-    uint64_t control[(CMSG_SPACE(sizeof(int)) + 7) / 8];
+    uint64_t control[(CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct timespec)) + 7) / 8];
 } net_receiving;
 
 static void net_prepare_receiving(net_receiving* receiving, struct msghdr* header, const nn_net_datagram* datagram)
@@ -49570,7 +50684,8 @@ static void net_note_received(const net_receiving* receiving, struct msghdr* hea
 {
     nn_net_from_system(&receiving->from, &datagram->address);
     datagram->bytes = (uint32_t)bytes;
-    datagram->segment = header->msg_controllen ? net_segment(header) : 0;
+    datagram->segment = datagram->waited_us = 0;
+    if (header->msg_controllen) net_read_control(header, datagram);
     datagram->cut = (header->msg_flags & MSG_TRUNC) != 0;
 }
 
@@ -49625,7 +50740,7 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
         }
         nn_net_from_system(&from, &batch[got].address);
         batch[got].bytes = (uint32_t)bytes;
-        batch[got].segment = 0;
+        batch[got].segment = batch[got].waited_us = 0;
         batch[got].cut = (message.msg_flags & MSG_TRUNC) != 0;
         got++;
     }
@@ -50098,6 +51213,11 @@ NN_PRIVATE void nn_net_shut(int descriptor)
     shutdown(net_handle(descriptor), SD_SEND);
 }
 
+NN_PRIVATE void nn_net_stamp(int descriptor)
+{
+    (void)descriptor;
+}
+
 NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
 {
     int got = 0;
@@ -50113,7 +51233,7 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
         nn_net_from_system(&from, &batch[got].address);
         batch[got].bytes = error ? batch[got].bytes_max : (uint32_t)bytes;
         batch[got].cut = error == WSAEMSGSIZE;
-        batch[got].segment = 0;
+        batch[got].segment = batch[got].waited_us = 0;
         got++;
     }
     return got;
@@ -51474,8 +52594,10 @@ NN_PRIVATE uint32_t nn_platform_worker_of(const necpnet_transport* transport)
 #define NN_SOCKET_DATAGRAMS_A_TURN 1024      /* received in one turn, so that streams get theirs */
 #define NN_SOCKET_SPIN_US 200u               /* turns that follow each other faster, so many in a row, are of an .. */
 #define NN_SOCKET_SPIN_TURNS 16              /* .. application that spins: what one turn leaves, the next one has */
-#define NN_SOCKET_FULL_CALLS 16              /* before more slots are tried again that were not filled last time */
-#define NN_SOCKET_REFUSALS_MAX 8             /* addresses that refused a datagram, until the next is sent there */
+#define NN_SOCKET_FRAME_US 2000u /* turns that follow each other slower, so many in a row, without a wait .. */
+#define NN_SOCKET_FRAME_TURNS 8u /* .. between them, are a game's frames */
+#define NN_SOCKET_FULL_CALLS 16  /* before more slots are tried again that were not filled last time */
+#define NN_SOCKET_REFUSALS_MAX 8 /* addresses that refused a datagram, until the next is sent there */
 #define NN_SOCKET_ERRORS_A_TURN 16
 #define NN_SOCKET_ACCEPTS_A_TURN 64
 #define NN_SOCKET_READ_BYTES_SHARED 65536u /* of one stream in a turn, when many are ready */
@@ -51580,6 +52702,7 @@ typedef struct nn_socket {
     uint32_t busy_poll_us;  /* wait asks so long before it sleeps */
     uint64_t received_us;   /* when receive was last called */
     uint32_t spins;         /* calls of receive in a row that came quickly; saturates */
+    uint32_t frames;        /* .. that came late and without a wait, as a game's frames do; saturates */
     necpnet_sink sink;
 
     nn_watch udp;
@@ -51751,10 +52874,18 @@ static bool socket_is_udp_alone(const nn_socket* socket)
            socket->udp.wishes == NN_READABLE;
 }
 
-/* Whether the application spins. One that calls once a frame must find in a turn all that has come. */
+/* Whether the application spins. One that calls once a frame must find in a turn all that has come, and wants to know when:
+ * that costs a little for each datagram, so that those who wait for them do without. */
 static bool socket_count_turn(nn_socket* socket, uint64_t now_us)
 {
-    bool soon = now_us - socket->received_us < NN_SOCKET_SPIN_US;
+    uint64_t passed_us = now_us - socket->received_us;
+    bool soon = passed_us < NN_SOCKET_SPIN_US;
+    if (socket->frames < NN_SOCKET_FRAME_TURNS) {
+        bool is_frame = !socket->waited && passed_us >= NN_SOCKET_FRAME_US && socket->own_loop;
+        socket->frames = is_frame ? socket->frames + 1 : 0;
+        bool has_udp = socket->udp.descriptor != NN_NET_NONE;
+        if (socket->frames == NN_SOCKET_FRAME_TURNS && has_udp) nn_net_stamp(socket->udp.descriptor);
+    }
     socket->received_us = now_us;
     socket->spins = soon ? socket->spins + (socket->spins < NN_SOCKET_SPIN_TURNS) : 0;
     return socket->spins == NN_SOCKET_SPIN_TURNS;
@@ -51913,6 +53044,7 @@ static necpnet_result socket_rebind(void* user)
     necpnet_result result = socket_bind(socket, NN_NET_UDP, &config, &address, &socket->udp);
     if (result == NECPNET_OK) {
         nn_net_close(old);
+        socket->frames = 0;
         return NECPNET_OK;
     }
     nn_net_close(socket->udp.descriptor);
@@ -52115,7 +53247,7 @@ static void socket_deliver(nn_socket* socket, const nn_net_datagram* datagram)
         uint8_t* data = datagram->data + at;
         socket->statistics.datagrams_received++;
         if (!socket->workers || !nn_workers_divert(socket->workers, socket->worker, &datagram->address, data, bytes)) {
-            socket->sink.on_datagram(socket->sink.user, &datagram->address, data, bytes);
+            socket->sink.on_datagram(socket->sink.user, &datagram->address, data, bytes, datagram->waited_us);
         }
         at += segment;
     } while (at < datagram->bytes && socket->attached);
@@ -52132,7 +53264,7 @@ NN_PRIVATE void nn_socket_receive_handed_over(nn_socket* socket)
         uint8_t* data = at + sizeof record;
         at += nn_handed_over_bytes(record.bytes);
         if (record.descriptor == NN_NET_NONE) {
-            socket->sink.on_datagram(socket->sink.user, &record.from, data, record.bytes);
+            socket->sink.on_datagram(socket->sink.user, &record.from, data, record.bytes, 0);
         } else {
             nn_socket_adopt(socket, record.descriptor, &record.from, data, record.bytes);
         }

@@ -2652,8 +2652,8 @@ typedef struct necpnet_stream necpnet_stream; /* the transport's name for one by
  * for that stream. */
 typedef struct necpnet_sink {
     void* user;
-    /* data may be changed in place until return */
-    void (*on_datagram)(void* user, const necpnet_address* from, uint8_t* data, size_t bytes);
+    /* data may be changed in place until return; waited_us: how long before receive it came, 0 where that is not known */
+    void (*on_datagram)(void* user, const necpnet_address* from, uint8_t* data, size_t bytes, uint32_t waited_us);
     /* a stream came in; returns its context, or NULL to refuse it (the transport closes it) */
     void* (*on_accept)(void* user, necpnet_stream* stream, const necpnet_address* from);
     void (*on_open)(void* context);                                /* an outgoing stream is up */
@@ -3036,10 +3036,23 @@ NECPNET_API necpnet_result necpnet_web_pause(necpnet_web_connection* connection,
  */
 NECPNET_API size_t necpnet_web_pending(const necpnet_web_connection* connection);
 
+/* necpnet_web_set_address - who is behind a proxy: from now on the address of the connection, and of the session over it.
+ *
+ * For on_request, where headers of a proxy that you trust tell it: limits of an address (peers_per_address_max) then count the
+ * client, not the proxy.
+ *
+ *   connection  NULL does nothing.
+ *   address     borrowed until return; NULL does nothing.
+ *
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ * See      necpnet_web_get_address; tests/test_web.c
+ */
+NECPNET_API void necpnet_web_set_address(necpnet_web_connection* connection, const necpnet_address* address);
+
 /* necpnet_web_set_user_data, necpnet_web_get_user_data, necpnet_web_get_address, necpnet_web_get_subprotocol - of one
  * connection.
  *
- * Returns  what was set; the peer's address; the agreed subprotocol, "" if none.
+ * Returns  what was set; the peer's address (or what necpnet_web_set_address said); the agreed subprotocol, "" if none.
  * Thread   owner.      Callback  safe.      Allocates  no.
  */
 NECPNET_API void necpnet_web_set_user_data(necpnet_web_connection* connection, void* user_data);
@@ -3952,7 +3965,8 @@ NECPNET_API necpnet_result necpnet_voice_get_statistics(const necpnet_voice* voi
 /* Forwards packets of speech to who may and can hear them, without decoding: members of a group, of whom those in the same
  * zone and within the radius where the group is of kind PROXIMITY, the loudest few for each listener. One hub belongs to
  * one server (necpnet_server_config.voice_hub); each session of the server may join its groups. With several workers each
- * has a hub of its own, and their peers do not hear each other. */
+ * has a hub of its own: groups that these share (necpnet_voice_hub_share) are heard by the members of all of them, when
+ * the application carries what necpnet_voice_hub_take_relay gives from each to the others. */
 typedef struct necpnet_voice_hub_config {
     size_t struct_bytes;
     necpnet_allocator allocator;
@@ -3967,8 +3981,11 @@ typedef struct necpnet_voice_hub_config {
                                     3,600,000, default 60,000 */
     uint32_t spam_silence_ms;    /* a sender of spam is not forwarded for so long; 0 (default: he is told of, no more) ..
                                     3,600,000 */
-    bool (*may_whisper)(necpnet_peer from, necpnet_peer to, void* user); /* NULL (default): nobody may */
+    bool (*may_whisper)(necpnet_peer from, necpnet_peer to, void* user); /* NULL (default): nobody may; both are
+                                    sessions of this hub: there are no whispers to another */
     void* user;
+    uint64_t relay_id;           /* this hub's number among those that share groups, another for each; 0 (default): it
+                                    shares none */
 } necpnet_voice_hub_config;
 
 /* necpnet_voice_hub_config_default - fill all fields and stamp struct_bytes.
@@ -4059,6 +4076,40 @@ NECPNET_API necpnet_result necpnet_voice_hub_report(necpnet_voice_hub* hub, necp
 NECPNET_API necpnet_result necpnet_voice_hub_set_position(necpnet_voice_hub* hub, necpnet_peer peer, uint32_t zone,
                                                           const float* position);
 
+/* necpnet_voice_hub_share - a group is one with those of the same key at other hubs. A sender's limits, silence and the check
+ * of his packets are his own hub's; who is deaf, has muted him, is too far away or hears louder ones is decided by the
+ * listener's. Positions and zones of a PROXIMITY group must mean the same at all of them.
+ *
+ *   key  of the application; 0: no longer shared.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT (relay_id is 0) | ERR_NOT_FOUND | ERR_ALREADY_EXISTS (another group has the key)
+ *          | ERR_OUT_OF_MEMORY
+ * Thread   owner.      Callback  safe.      Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_hub_share(necpnet_voice_hub* hub, necpnet_voice_group group, uint64_t key);
+
+/* necpnet_voice_hub_take_relay - what was said to shared groups since the last time, and reports on what others said: to be
+ * given to all other hubs after each update. What waits is bounded by 1 MB; more is dropped and counted.
+ *
+ *   out_data  a view until the next call.
+ *
+ * Returns  whether there was something.
+ * Thread   owner.      Callback  safe.      Allocates  no.
+ */
+NECPNET_API bool necpnet_voice_hub_take_relay(necpnet_voice_hub* hub, const void** out_data, size_t* out_bytes);
+
+/* necpnet_voice_hub_give_relay - what another hub's take_relay gave. It may be lost on its way, then sound is; one that comes
+ * back to its own hub is ignored. Speakers at another hub of whom nothing comes for 30 s are forgotten.
+ *
+ *   data    borrowed until return.
+ *   now_us  in the time of the server's update.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT (also with relay_id 0) | ERR_BAD_DATA (what stood before the fault counts)
+ * Thread   owner.      Callback  no.        Allocates  yes.
+ */
+NECPNET_API necpnet_result necpnet_voice_hub_give_relay(necpnet_voice_hub* hub, const void* data, size_t bytes,
+                                                        uint64_t now_us);
+
 typedef enum necpnet_voice_hub_event_type {
     NECPNET_VOICE_HUB_NONE = 0,
     NECPNET_VOICE_HUB_SPEAKING = 1,    /* peer, stream, group: began to be forwarded */
@@ -4106,6 +4157,9 @@ typedef struct necpnet_voice_hub_statistics {
     uint64_t copies_unheard;    /* not made: out of range, deaf, muted */
     uint64_t copies_quiet;      /* not made: the listener hears `loudest` others */
     uint64_t copies_stale;      /* dropped: the listener's connection did not take them in 200 ms, or 32 waited */
+    uint64_t relay_sent;        /* packets of members, for other hubs */
+    uint64_t relay_received;    /* packets from other hubs, to groups that have members here */
+    uint64_t relay_dropped;     /* for other hubs, and not taken in time */
     uint64_t memory_bytes;
 } necpnet_voice_hub_statistics;
 

@@ -367,7 +367,7 @@ static void socket_receive(void* user, uint64_t now_us)
     /* One is enough: whoever has more is readable again. */
     if ((got = recv(at->fd, data, sizeof data, MSG_DONTWAIT)) <= 0) return;
     if (bench.measures) bench.bytes += (uint64_t)got + 28;
-    at->sink.on_datagram(at->sink.user, &from, data, (size_t)got);
+    at->sink.on_datagram(at->sink.user, &from, data, (size_t)got, 0);
 }
 
 static necpnet_result socket_send(void* user, const necpnet_address* to, const uint8_t* data, size_t bytes)

@@ -109,7 +109,7 @@ static void wire_receive(void* user, uint64_t now_us)
     (void)now_us;
     if (at->descriptor < 0) return;
     ssize_t bytes = recv(at->descriptor, data, sizeof data, MSG_DONTWAIT);
-    if (bytes > 0) at->sink.on_datagram(at->sink.user, &at->sent_to, data, (size_t)bytes);
+    if (bytes > 0) at->sink.on_datagram(at->sink.user, &at->sent_to, data, (size_t)bytes, 0);
 }
 
 static necpnet_result wire_send(void* user, const necpnet_address* to, const uint8_t* data, size_t bytes)
@@ -190,7 +190,7 @@ static double cost_of(necpnet_server* server, wire* to, const necpnet_address* f
         double began = processor_us();
         for (int i = 0; i < REPEATS; i++) {
             memcpy(copy, datagram, bytes);
-            to->sink.on_datagram(to->sink.user, from, copy, bytes);
+            to->sink.on_datagram(to->sink.user, from, copy, bytes, 0);
         }
         double took = (processor_us() - began) / REPEATS;
         check("statistics", necpnet_server_get_statistics(server, &after));
@@ -229,9 +229,9 @@ static void measure_costs(double costs[4])
     }
     uint8_t datagram[2048]; /* HELLO, answered by RETRY, answered by AUTH */
     memcpy(datagram, client_wire.sent, HANDSHAKE_BYTES);
-    server_wire.sink.on_datagram(server_wire.sink.user, &from, datagram, HANDSHAKE_BYTES);
+    server_wire.sink.on_datagram(server_wire.sink.user, &from, datagram, HANDSHAKE_BYTES, 0);
     memcpy(datagram, server_wire.sent, server_wire.sent_bytes);
-    client_wire.sink.on_datagram(client_wire.sink.user, &client_wire.sent_to, datagram, server_wire.sent_bytes);
+    client_wire.sink.on_datagram(client_wire.sink.user, &client_wire.sent_to, datagram, server_wire.sent_bytes, 0);
     check("client update", necpnet_client_update(client, necpnet_time_us()));
     uint32_t random = 1;
     for (size_t i = 0; i < sizeof noise; i++) noise[i] = (uint8_t)((random = random * 1664525u + 1013904223u) >> 24);

@@ -49,6 +49,8 @@ static void replay_spend(const struct nn_encoder* encoder, int what)
 #define REPLAY_NUMBERS 8 /* of one record */
 #define REPLAY_HALF_ROOT 0.7071067811865476
 #define REPLAY_STEP_US 1000
+#define REPLAY_PLACE_MAX (1 << 30)
+#define REPLAY_FRAMES_MIN(age) (2u * (age) + 34u) /* what is not counted, and a little that is */
 #define REPLAY_TIMEOUT_US 20000000
 #define REPLAY_UDP_IP_BYTES 28
 #ifdef NECPNET_BENCH_PLAIN
@@ -177,28 +179,46 @@ static bool replay_settle(const replay* r, int32_t* record)
     return true;
 }
 
-static bool replay_load(replay* r)
+/* What is wrong with a record, or NULL; it is settled. */
+static const char* replay_check(const replay* r, int32_t* record)
+{
+    if (record[0] < 0 || record[0] > 3) return "a record's largest component is none of 0 .. 3";
+    for (int j = 1; j < 4; j++) {
+        if (record[j] < 0 || record[j] > r->options.quaternion_max) return "a quaternion's component is out of range";
+    }
+    for (int j = 4; j < 7; j++) {
+        if (record[j] < -REPLAY_PLACE_MAX || record[j] > REPLAY_PLACE_MAX) return "a position is beyond 2^30 units";
+    }
+    for (int tries = 0; tries < 4 && replay_settle(r, record); tries++) {
+    }
+    return NULL;
+}
+
+/* What is wrong with the file, or NULL. */
+static const char* replay_load(replay* r)
 {
     FILE* file = fopen(r->options.path, "rb");
-    if (!file) return false;
-    fseek(file, 0, SEEK_END);
-    long bytes = ftell(file);
-    fseek(file, 0, SEEK_SET);
+    if (!file) return "cannot be opened";
     size_t frame_bytes = r->options.objects * REPLAY_NUMBERS * sizeof(int32_t);
-    r->frames = (uint32_t)((size_t)bytes / frame_bytes);
-    r->records = (int32_t*)malloc(frame_bytes * r->frames + 1);
-    bool whole = r->records && fread(r->records, frame_bytes, r->frames, file) == r->frames;
-    fclose(file);
-    for (size_t i = 0; whole && i < (size_t)r->frames * r->options.objects; i++) {
-        int32_t* record = r->records + i * REPLAY_NUMBERS;
-        if (record[0] < 0 || record[0] > 3) return false;
-        for (int j = 1; j < 4; j++) {
-            if (record[j] < 0 || record[j] > r->options.quaternion_max) return false;
-        }
-        for (int tries = 0; tries < 4 && replay_settle(r, record); tries++) {
-        }
+    long bytes = fseek(file, 0, SEEK_END) ? -1 : ftell(file);
+    const char* wrong = NULL;
+    if (bytes <= 0)
+        wrong = "is empty, or no file";
+    else if ((size_t)bytes % frame_bytes)
+        wrong = "holds no whole frames of so many objects (32 bytes each): cut off, or another number of objects";
+    if (!wrong && (size_t)bytes / frame_bytes < REPLAY_FRAMES_MIN(r->options.age))
+        wrong = "holds too few frames: 2 x age + 34 are needed";
+    if (!wrong) {
+        r->frames = (uint32_t)((size_t)bytes / frame_bytes);
+        r->records = (int32_t*)malloc((size_t)bytes);
+        rewind(file);
+        if (!r->records || fread(r->records, frame_bytes, r->frames, file) != r->frames) wrong = "cannot be read";
     }
-    return whole && r->frames > 0;
+    fclose(file);
+    for (size_t i = 0; !wrong && i < (size_t)r->frames * r->options.objects; i++) {
+        wrong = replay_check(r, r->records + i * REPLAY_NUMBERS);
+    }
+    return wrong;
 }
 
 static void replay_convert(const replay* r, const int32_t* record, replay_object* object)
@@ -276,6 +296,7 @@ static void replay_open_world(replay* r)
     necpnet_view_config_default(&view);
     view.schema = r->schema;
     view.logger = logger;
+    if (view.entities_max < r->options.objects) view.entities_max = r->options.objects;
     replay_need(necpnet_view_create(&view, &r->view), "view");
     r->entities = (necpnet_entity*)calloc(r->options.objects, sizeof(necpnet_entity));
     if (!r->entities) exit(1);

@@ -96,10 +96,11 @@ static double bare_round(int bursts)
 
 /* ---- ours -- */
 
-static void count_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void count_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes, uint32_t waited_us)
 {
     (void)from;
     (void)data;
+    (void)waited_us;
     (void)bytes;
     ++*(int*)user;
 }

@@ -125,7 +125,7 @@ static bool table_measure(const char* folder, const table_scene* scene, bool thi
     r.options.age = scene->age;
     r.options.units = scene->units;
     r.options.quaternion_max = scene->quaternion_max;
-    if (!replay_load(&r)) return false;
+    if (replay_load(&r)) return false;
     if (!thin) table_be_naive(&r, line);
     replay_result result = replay_run(&r);
     line->ours[thin] = result.bytes / result.seconds / 1000;

@@ -30,6 +30,7 @@ typedef struct nn_net_datagram {
     uint32_t bytes;
     uint32_t bytes_max; /* receiving: room at data; more is cut off and cut is set */
     uint32_t segment;   /* receiving: several datagrams of so many bytes, the last maybe of fewer; 0: one datagram */
+    uint32_t waited_us; /* receiving: since it came; 0 where the system does not say */
     bool cut;
 } nn_net_datagram;
 
@@ -89,6 +90,9 @@ NN_PRIVATE necpnet_result nn_net_write(int descriptor, const uint8_t* first, siz
 
 /* nn_net_shut - nothing more will be written. */
 NN_PRIVATE void nn_net_shut(int descriptor);
+
+/* nn_net_stamp - from now on datagrams say how long they waited, where the system can (Linux). */
+NN_PRIVATE void nn_net_stamp(int descriptor);
 
 /* nn_net_receive - up to count datagrams (at most NN_NET_BATCH_MAX); returns how many, 0 for none, -1 for an error that
  * belongs to one datagram alone: ask again. */

@@ -12,6 +12,7 @@
 #include <linux/errqueue.h>
 #include <linux/filter.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #endif
 
 #if defined(__linux__) && !defined(UDP_SEGMENT)
@@ -258,23 +259,45 @@ NN_PRIVATE void nn_net_shut(int descriptor)
     shutdown(descriptor, SHUT_WR);
 }
 
+NN_PRIVATE void nn_net_stamp(int descriptor)
+{
+#if defined(__linux__)
+    net_set(descriptor, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+#else
+    (void)descriptor;
+#endif
+}
+
 #if defined(__linux__)
 
-static uint32_t net_segment(struct msghdr* message)
+/* The system's stamp is of its wall clock, as of now. */
+static uint32_t net_waited_us(const struct timespec* came)
+{
+    struct timespec now;
+    if (clock_gettime(CLOCK_REALTIME, &now)) return 0;
+    int64_t us = (int64_t)(now.tv_sec - came->tv_sec) * 1000000 + (now.tv_nsec - came->tv_nsec) / 1000;
+    return us > 0 && us < UINT32_MAX ? (uint32_t)us : 0; /* the clock was set meanwhile: not known */
+}
+
+static void net_read_control(struct msghdr* message, nn_net_datagram* datagram)
 {
     for (struct cmsghdr* at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
-        if (at->cmsg_level != IPPROTO_UDP || at->cmsg_type != UDP_GRO) continue;
-        int segment;
-        memcpy(&segment, CMSG_DATA(at), sizeof segment);
-        return segment > 0 ? (uint32_t)segment : 0;
+        if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
+            int segment;
+            memcpy(&segment, CMSG_DATA(at), sizeof segment);
+            if (segment > 0) datagram->segment = (uint32_t)segment;
+        } else if (at->cmsg_level == SOL_SOCKET && at->cmsg_type == SO_TIMESTAMPNS) {
+            struct timespec came;
+            memcpy(&came, CMSG_DATA(at), sizeof came);
+            datagram->waited_us = net_waited_us(&came);
+        }
     }
-    return 0;
 }
 
 typedef struct net_receiving {
     struct sockaddr_storage from;
     struct iovec piece;
-    uint64_t control[(CMSG_SPACE(sizeof(int)) + 7) / 8];
+    uint64_t control[(CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct timespec)) + 7) / 8];
 } net_receiving;
 
 static void net_prepare_receiving(net_receiving* receiving, struct msghdr* header, const nn_net_datagram* datagram)
@@ -295,7 +318,8 @@ static void net_note_received(const net_receiving* receiving, struct msghdr* hea
 {
     nn_net_from_system(&receiving->from, &datagram->address);
     datagram->bytes = (uint32_t)bytes;
-    datagram->segment = header->msg_controllen ? net_segment(header) : 0;
+    datagram->segment = datagram->waited_us = 0;
+    if (header->msg_controllen) net_read_control(header, datagram);
     datagram->cut = (header->msg_flags & MSG_TRUNC) != 0;
 }
 
@@ -350,7 +374,7 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
         }
         nn_net_from_system(&from, &batch[got].address);
         batch[got].bytes = (uint32_t)bytes;
-        batch[got].segment = 0;
+        batch[got].segment = batch[got].waited_us = 0;
         batch[got].cut = (message.msg_flags & MSG_TRUNC) != 0;
         got++;
     }

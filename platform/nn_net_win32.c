@@ -204,6 +204,11 @@ NN_PRIVATE void nn_net_shut(int descriptor)
     shutdown(net_handle(descriptor), SD_SEND);
 }
 
+NN_PRIVATE void nn_net_stamp(int descriptor)
+{
+    (void)descriptor;
+}
+
 NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
 {
     int got = 0;
@@ -219,7 +224,7 @@ NN_PRIVATE int nn_net_receive(int descriptor, nn_net_datagram* batch, int count)
         nn_net_from_system(&from, &batch[got].address);
         batch[got].bytes = error ? batch[got].bytes_max : (uint32_t)bytes;
         batch[got].cut = error == WSAEMSGSIZE;
-        batch[got].segment = 0;
+        batch[got].segment = batch[got].waited_us = 0;
         got++;
     }
     return got;

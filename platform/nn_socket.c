@@ -95,10 +95,18 @@ static bool socket_is_udp_alone(const nn_socket* socket)
            socket->udp.wishes == NN_READABLE;
 }
 
-/* Whether the application spins. One that calls once a frame must find in a turn all that has come. */
+/* Whether the application spins. One that calls once a frame must find in a turn all that has come, and wants to know when:
+ * that costs a little for each datagram, so that those who wait for them do without. */
 static bool socket_count_turn(nn_socket* socket, uint64_t now_us)
 {
-    bool soon = now_us - socket->received_us < NN_SOCKET_SPIN_US;
+    uint64_t passed_us = now_us - socket->received_us;
+    bool soon = passed_us < NN_SOCKET_SPIN_US;
+    if (socket->frames < NN_SOCKET_FRAME_TURNS) {
+        bool is_frame = !socket->waited && passed_us >= NN_SOCKET_FRAME_US && socket->own_loop;
+        socket->frames = is_frame ? socket->frames + 1 : 0;
+        bool has_udp = socket->udp.descriptor != NN_NET_NONE;
+        if (socket->frames == NN_SOCKET_FRAME_TURNS && has_udp) nn_net_stamp(socket->udp.descriptor);
+    }
     socket->received_us = now_us;
     socket->spins = soon ? socket->spins + (socket->spins < NN_SOCKET_SPIN_TURNS) : 0;
     return socket->spins == NN_SOCKET_SPIN_TURNS;
@@ -257,6 +265,7 @@ static necpnet_result socket_rebind(void* user)
     necpnet_result result = socket_bind(socket, NN_NET_UDP, &config, &address, &socket->udp);
     if (result == NECPNET_OK) {
         nn_net_close(old);
+        socket->frames = 0;
         return NECPNET_OK;
     }
     nn_net_close(socket->udp.descriptor);

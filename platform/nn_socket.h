@@ -25,8 +25,10 @@
 #define NN_SOCKET_DATAGRAMS_A_TURN 1024      /* received in one turn, so that streams get theirs */
 #define NN_SOCKET_SPIN_US 200u               /* turns that follow each other faster, so many in a row, are of an .. */
 #define NN_SOCKET_SPIN_TURNS 16              /* .. application that spins: what one turn leaves, the next one has */
-#define NN_SOCKET_FULL_CALLS 16              /* before more slots are tried again that were not filled last time */
-#define NN_SOCKET_REFUSALS_MAX 8             /* addresses that refused a datagram, until the next is sent there */
+#define NN_SOCKET_FRAME_US 2000u /* turns that follow each other slower, so many in a row, without a wait .. */
+#define NN_SOCKET_FRAME_TURNS 8u /* .. between them, are a game's frames */
+#define NN_SOCKET_FULL_CALLS 16  /* before more slots are tried again that were not filled last time */
+#define NN_SOCKET_REFUSALS_MAX 8 /* addresses that refused a datagram, until the next is sent there */
 #define NN_SOCKET_ERRORS_A_TURN 16
 #define NN_SOCKET_ACCEPTS_A_TURN 64
 #define NN_SOCKET_READ_BYTES_SHARED 65536u /* of one stream in a turn, when many are ready */
@@ -131,6 +133,7 @@ typedef struct nn_socket {
     uint32_t busy_poll_us;  /* wait asks so long before it sleeps */
     uint64_t received_us;   /* when receive was last called */
     uint32_t spins;         /* calls of receive in a row that came quickly; saturates */
+    uint32_t frames;        /* .. that came late and without a wait, as a game's frames do; saturates */
     necpnet_sink sink;
 
     nn_watch udp;

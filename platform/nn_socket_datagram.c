@@ -46,7 +46,7 @@ static void socket_deliver(nn_socket* socket, const nn_net_datagram* datagram)
         uint8_t* data = datagram->data + at;
         socket->statistics.datagrams_received++;
         if (!socket->workers || !nn_workers_divert(socket->workers, socket->worker, &datagram->address, data, bytes)) {
-            socket->sink.on_datagram(socket->sink.user, &datagram->address, data, bytes);
+            socket->sink.on_datagram(socket->sink.user, &datagram->address, data, bytes, datagram->waited_us);
         }
         at += segment;
     } while (at < datagram->bytes && socket->attached);
@@ -63,7 +63,7 @@ NN_PRIVATE void nn_socket_receive_handed_over(nn_socket* socket)
         uint8_t* data = at + sizeof record;
         at += nn_handed_over_bytes(record.bytes);
         if (record.descriptor == NN_NET_NONE) {
-            socket->sink.on_datagram(socket->sink.user, &record.from, data, record.bytes);
+            socket->sink.on_datagram(socket->sink.user, &record.from, data, record.bytes, 0);
         } else {
             nn_socket_adopt(socket, record.descriptor, &record.from, data, record.bytes);
         }

@@ -417,6 +417,18 @@ static uint32_t arena_places(const void* at, uint32_t* from, game_place* out, ui
     return written;
 }
 
+/* Names for its quarters: what an operator's map calls them. */
+static void arena_describe_zones(text* out)
+{
+    static const char* const names[] = {"north-west", "north-east", "south-west", "south-east"};
+    for (int i = 0; i < 4; i++) {
+        int left = i % 2 * (ARENA_WIDTH / 2), top = i / 2 * (ARENA_HEIGHT / 2);
+        text_format(out, "%s{\"name\":\"%s\",\"area\":[%d,%d,%d,%d]}", i ? "," : ",\"zones\":[", names[i], left, top,
+                    left + ARENA_WIDTH / 2, top + ARENA_HEIGHT / 2);
+    }
+    text_put(out, "]");
+}
+
 static size_t arena_describe(const void* at, char* json, size_t json_bytes)
 {
     const arena* game = at;
@@ -436,6 +448,7 @@ static size_t arena_describe(const void* at, char* json, size_t json_bytes)
                 ",\"joined\":%" PRIu64 ",\"inputs\":%" PRIu64 ",\"inputs_refused\":%" PRIu64
                 ",\"messages_refused\":%" PRIu64 ",\"shots\":%" PRIu64 ",\"hits\":%" PRIu64,
                 game->joined, game->inputs, game->inputs_refused, game->messages_refused, game->shots, game->hits);
+    arena_describe_zones(&out);
     text_put(&out, ",\"leader\":");
     if (leader) {
         text_put(&out, "{\"name\":");

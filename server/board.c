@@ -81,6 +81,9 @@ static void board_add_voice(necpnet_voice_hub_statistics* sum, const necpnet_voi
     sum->copies_unheard += more->copies_unheard;
     sum->copies_quiet += more->copies_quiet;
     sum->copies_stale += more->copies_stale;
+    sum->relay_sent += more->relay_sent;
+    sum->relay_received += more->relay_received;
+    sum->relay_dropped += more->relay_dropped;
     sum->memory_bytes += more->memory_bytes;
 }
 
@@ -105,6 +108,10 @@ void board_read(board* shared, board_figures* out_figures)
         out_figures->rpc_connections += more->rpc_connections;
         out_figures->rest_forwarded += more->rest_forwarded;
         out_figures->rest_refused += more->rest_refused;
+        for (int j = 0; j < BOARD_GATEWAY_VALUES; j++) {
+            uint64_t* sum = &out_figures->gateway[j];
+            *sum = j == BOARD_GATEWAY_NODES ? board_later(*sum, more->gateway[j]) : *sum + more->gateway[j];
+        }
         out_figures->crafting.followers += more->crafting.followers;
         for (int j = 0; j < 3; j++) out_figures->crafting.updates[j] += more->crafting.updates[j];
         out_figures->crafting.bytes += more->crafting.bytes;

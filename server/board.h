@@ -48,6 +48,49 @@ typedef struct board_crafting {
     uint64_t skipped;    /* turns of followers whose network took no more */
 } board_crafting;
 
+/* What the gateways do, as /metrics has it: value, name, labels, type, about. Rows of one name stand together. */
+/* clang-format off */
+#define BOARD_GATEWAY(X) \
+    X(SESSIONS, "gateway_sessions", "", "gauge", "Sessions of JSON-RPC and binary clients, also those that wait for their client.") \
+    X(SUSPENDED, "gateway_sessions_suspended", "", "gauge", "JSON-RPC sessions that wait for their client.") \
+    X(CONNECTIONS, "gateway_connections", "", "gauge", "WebSockets of JSON-RPC.") \
+    X(BEGUN, "gateway_session_events_total", "{event=\"begun\"}", "counter", "What became of sessions.") \
+    X(RESUMED, "gateway_session_events_total", "{event=\"resumed\"}", "counter", "") \
+    X(REPLACED, "gateway_session_events_total", "{event=\"replaced\"}", "counter", "") \
+    X(IDLE, "gateway_session_events_total", "{event=\"idle\"}", "counter", "") \
+    X(EXPIRED, "gateway_session_events_total", "{event=\"expired\"}", "counter", "") \
+    X(LOST, "gateway_session_events_total", "{event=\"lost\"}", "counter", "") \
+    X(CALLS, "gateway_calls_total", "", "counter", "JSON-RPC calls.") \
+    X(CALL_ERRORS, "gateway_call_errors_total", "", "counter", "Events of binary clients that were answered with an error.") \
+    X(CALLS_LIMITED, "gateway_calls_limited_total", "", "counter", "Calls and events over rpc_rate.") \
+    X(GROUPS, "gateway_groups", "", "gauge", "Groups of players.") \
+    X(TOPICS, "topics", "", "gauge", "Topics, also those that a node follows.") \
+    X(SUBSCRIPTIONS, "topic_subscriptions", "", "gauge", "Subscriptions of clients.") \
+    X(PUBLISHED, "topic_published_total", "", "counter", "Messages put into topics, also of those that a node follows.") \
+    X(DELIVERED, "topic_delivered_total", "", "counter", "Messages given to subscribers.") \
+    X(RECOVERED, "topic_recovered_total", "", "counter", "Of them late, from the history.") \
+    X(BEHIND, "topic_behind_total", "", "counter", "Times that a subscriber did not keep up.") \
+    X(DROPPED, "topic_dropped_total", "", "counter", "Messages that the history no longer had for a subscriber, told as a gap.") \
+    X(HISTORY_MESSAGES, "topic_history_messages", "", "gauge", "Messages in histories.") \
+    X(HISTORY_BYTES, "topic_history_bytes", "", "gauge", "Bytes of histories.") \
+    X(PRESENT, "presence_players", "{state=\"here\"}", "gauge", "Players whose presence is known.") \
+    X(PRESENT_GRACE, "presence_players", "{state=\"grace\"}", "gauge", "") \
+    X(PRESENCE_CHANGES, "presence_changes_total", "", "counter", "Changes of what others see of a player.") \
+    X(PRESENCE_TOLD, "presence_told_total", "", "counter", "Changes told to watchers.") \
+    X(NODES, "cluster_nodes", "", "gauge", "Workers and nodes that this one knows, itself among them.") \
+    X(OWNED, "cluster_topics", "{role=\"owned\"}", "gauge", "Topics of several nodes, counted here or followed.") \
+    X(FOLLOWED, "cluster_topics", "{role=\"followed\"}", "gauge", "") \
+    X(HELD, "cluster_held", "", "gauge", "Requests that wait for a topic to be handed over.") \
+    X(RELAY_SENT, "cluster_publishes_total", "{way=\"out\"}", "counter", "Publishes that another node did (out), or this one for another (in).") \
+    X(RELAY_DONE, "cluster_publishes_total", "{way=\"in\"}", "counter", "") \
+    X(UNANSWERED, "cluster_unanswered_total", "", "counter", "Publishes that another node refused, or did not answer.") \
+    X(HANDED, "cluster_handed_total", "", "counter", "Topics given to another node.") \
+    X(RENEWED, "cluster_renewed_total", "", "counter", "Topics counted anew because their node was lost.")
+/* clang-format on */
+
+#define BOARD_GATEWAY_NAME(value, name, labels, type, about) BOARD_GATEWAY_##value,
+typedef enum board_gateway_value { BOARD_GATEWAY(BOARD_GATEWAY_NAME) BOARD_GATEWAY_VALUES } board_gateway_value;
+
 typedef struct board_figures {
     uint64_t at_us; /* when they were put up; 0: never */
     uint64_t began_us;
@@ -61,6 +104,7 @@ typedef struct board_figures {
     uint64_t rest_forwarded;                    /* since the start */
     uint64_t rest_refused;                      /* answered by the edge itself */
     board_crafting crafting;
+    uint64_t gateway[BOARD_GATEWAY_VALUES];
     uint32_t rpc_connections;        /* WebSockets of JSON-RPC */
     char game[BOARD_GAME_BYTES_MAX]; /* one JSON object */
 } board_figures;

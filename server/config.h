@@ -36,6 +36,11 @@ typedef enum config_deflate {
     CONFIG_DEFLATE_CONTEXT,
 } config_deflate;
 
+typedef enum config_proxy_header {
+    CONFIG_PROXY_X_FORWARDED_FOR = 0,
+    CONFIG_PROXY_FORWARDED = 1 /* RFC 7239 */
+} config_proxy_header;
+
 typedef enum config_game {
     CONFIG_GAME_ARENA = 0,
     CONFIG_GAME_NONE = 1 /* no world: a gateway, and what runs beside games */
@@ -73,6 +78,8 @@ typedef struct config {
     int64_t udp_port;
     char* ws_path;
     int64_t ws_deflate; /* config_deflate */
+    config_list trusted_proxies;
+    int64_t proxy_header; /* config_proxy_header */
     config_list public_urls;
     char* certificate_file;
     char* key_file;

@@ -60,6 +60,9 @@ bool crafting_feed_work(crafting_feed* at, uint64_t now_us);
 /* crafting_feed_next_us - when it wants to work again; UINT64_MAX: not by itself. */
 uint64_t crafting_feed_next_us(const crafting_feed* at, uint64_t until_us);
 
+/* crafting_feed_revoke - closes WebSockets that a revoked JWT, or user, opened. */
+void crafting_feed_revoke(crafting_feed* at, const revocation_news* news);
+
 void crafting_feed_drain(crafting_feed* at);
 
 void crafting_feed_get_figures(const crafting_feed* at, board_crafting* out_figures);

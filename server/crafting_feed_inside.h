@@ -28,6 +28,8 @@ struct feed_follower {
     uint64_t whole_us; /* when the next whole one is due */
     uint64_t expires_us;
     uint64_t client_id;
+    uint64_t token_key; /* of the JWT of a WebSocket of its own; 0: none */
+    uint64_t issued_us;
     uint32_t period_us;
     uint32_t phase_us; /* before its second turn */
     uint32_t sequence;

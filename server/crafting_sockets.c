@@ -44,6 +44,18 @@ void feed_begin_sockets(crafting_feed* at)
     at->handlers = (necpnet_web_handlers){.on_message = sockets_on_message, .on_close = sockets_on_close, .user = at};
 }
 
+void crafting_feed_revoke(crafting_feed* at, const revocation_news* news)
+{
+    for (int i = 0; i < FEED_CLIENTS; i++) {
+        for (feed_follower* one = at->clients[i]; one; one = one->client_next) {
+            if (one->closing || !revocations_means(news, one->client_id, one->token_key, one->issued_us)) continue;
+            one->closing = true;
+            at->queued = true;
+            (void)necpnet_web_close(one->connection, GATEWAY_CLOSE_REVOKED, "the credentials were revoked");
+        }
+    }
+}
+
 static bool sockets_refuse(crafting_feed* at, necpnet_web_answer* answer, int status, const char* why)
 {
     snprintf(at->refusal, sizeof(at->refusal), "%.300s%s", why, strchr(why, '\n') ? "" : "\n");
@@ -129,6 +141,8 @@ static bool sockets_decide(crafting_feed* at, const route* row, const field_valu
     one->connection = connection;
     one->client_id = who.client_id;
     one->expires_us = who.expires_us;
+    one->token_key = who.token_key;
+    one->issued_us = who.issued_us;
     feed_follower** head = &at->clients[one->client_id % FEED_CLIENTS];
     one->client_next = *head;
     *head = one;

@@ -8,6 +8,7 @@
 
 #include "forward.h"
 #include "log.h"
+#include "proxies.h"
 #include "tokens.h"
 
 typedef enum edge_step {
@@ -51,6 +52,7 @@ typedef struct edge_hosting {
 
 struct edge {
     const config* settings;
+    proxies trusted;
     edge_hosting hosts[EDGE_HOSTS_MAX];
     int host_count;
     necpnet_web_handlers handlers;
@@ -158,10 +160,9 @@ static void edge_on_upgrade(edge* at, const necpnet_web_request* request, necpne
     }
 }
 
-static void edge_on_request(necpnet_web_connection* connection, const necpnet_web_request* request,
-                            necpnet_web_answer* answer, void* user)
+static void edge_judge(edge* at, necpnet_web_connection* connection, const necpnet_web_request* request, bool tls,
+                       necpnet_web_answer* answer)
 {
-    edge* at = user;
     if (request->is_upgrade) {
         for (int i = 0; i < at->host_count; i++) {
             if (!at->hosts[i].decide(connection, request, answer, at->hosts[i].user)) continue;
@@ -193,10 +194,22 @@ static void edge_on_request(necpnet_web_connection* connection, const necpnet_we
         edge_refuse(splice, plan.status, plan.message);
     } else {
         splice->wants_continue = plan.expects_continue;
-        forward_write_head(&splice->request, request, at->secret, at->settings->certificate_file[0] != 0);
+        forward_write_head(&splice->request, request, at->secret, tls);
         forward_body_begin(&splice->framing, &plan, (uint64_t)at->settings->http_body_bytes_max);
         if (splice->request.bytes > FORWARD_HEAD_BYTES_MAX) edge_refuse(splice, 431, "the request's head is too large");
     }
+}
+
+/* Behind a trusted proxy the client's address is what that says: for this request, for its WebSocket, for the session over it. */
+static void edge_on_request(necpnet_web_connection* connection, const necpnet_web_request* request,
+                            necpnet_web_answer* answer, void* user)
+{
+    edge* at = user;
+    necpnet_web_request seen = *request;
+    bool tls = at->settings->certificate_file[0] != 0;
+    seen.from = proxies_find_client(&at->trusted, request, &tls);
+    necpnet_web_set_address(connection, &seen.from);
+    edge_judge(at, connection, &seen, tls, answer);
 }
 
 /* The handlers of a guest's connection, or NULL. */
@@ -489,6 +502,7 @@ necpnet_result edge_create(const config* settings, edge** out_edge)
     edge* at = calloc(1, sizeof(*at));
     if (!at) return NECPNET_ERR_OUT_OF_MEMORY;
     at->settings = settings;
+    proxies_begin(&at->trusted, settings);
     at->secret = "";
     at->end = &at->first;
     at->handlers = (necpnet_web_handlers){.on_request = edge_on_request,

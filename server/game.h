@@ -52,7 +52,8 @@ typedef struct game_interface {
     void (*message)(void* game, const necpnet_event* event);
     /* tick - advance the world to this tick. The worker commits the world afterwards. */
     void (*tick)(void* game, uint32_t tick);
-    /* describe - the game as one JSON object with a NUL, for GET /api/v1/game.
+    /* describe - the game as one JSON object with a NUL, for GET /api/v1/game. A member "zones", a list of {"name", "area": [left, top,
+     * right, bottom]}, names the parts of its world on the dashboard's map.
      * Returns  bytes without the NUL; 0 when it does not fit. */
     size_t (*describe)(const void* game, char* json, size_t json_bytes);
     /* places - where players are, in portions. NULL: nowhere.

@@ -318,6 +318,8 @@ bool gateway_on_upgrade(necpnet_web_connection* connection, const necpnet_web_re
     session->role = who.role;
     session->client_id = who.client_id;
     session->expires_us = who.expires_us;
+    session->token_key = who.token_key;
+    session->issued_us = who.issued_us;
     session->subject = why ? NULL : text_copy(who.subject);
     if (!why && !session->subject) {
         status = 503;
@@ -542,6 +544,20 @@ bool gateway_work(gateway* at, uint64_t now_us)
     return queued;
 }
 
+void gateway_revoke(gateway* at, const revocation_news* news)
+{
+    for (gateway_session *session = at->first, *next; session; session = next) {
+        next = session->next;
+        if (session->peer != NECPNET_PEER_NONE || session->ended) continue; /* the server ends those */
+        if (!revocations_means(news, session->client_id, session->token_key, session->issued_us)) continue;
+        if (session->connection) {
+            gateway_close(session, GATEWAY_CLOSE_REVOKED, "the credentials were revoked");
+        } else {
+            gateway_end_session(at, session);
+        }
+    }
+}
+
 void gateway_drain(gateway* at, uint32_t retry_ms)
 {
     char json[128];
@@ -565,6 +581,11 @@ static bool gateway_has_others(const gateway* at)
     return at->settings->workers > 1 || strcmp(bus_name(at->known->events), "local") != 0;
 }
 
+static void gateway_on_topic_end(const topics_topic* topic, void* user)
+{
+    gateway_cluster_forget_topic(user, topic);
+}
+
 static necpnet_result gateway_open_machines(gateway* at, const gateway_config* wish)
 {
     topics_config hub;
@@ -575,6 +596,8 @@ static necpnet_result gateway_open_machines(gateway* at, const gateway_config* w
     hub.seed = at->seed;
     hub.deliver = gateway_deliver;
     hub.gap = gateway_gap;
+    hub.renew = gateway_renew;
+    hub.end = gateway_on_topic_end;
     hub.user = at;
     necpnet_result result = topics_create(&hub, &at->hub);
     if (result == NECPNET_OK) result = necpnet_presence_config_default(&presence);
@@ -644,6 +667,7 @@ void gateway_destroy(gateway* at)
 {
     if (!at) return;
     gateway_cluster_end(at);
+    gateway_forget_waiting(at);
     gateway_voice_end(at);
     gateway_forget_questions(at);
     while (at->first) gateway_end_session(at, at->first);
@@ -666,6 +690,7 @@ void gateway_get_figures(const gateway* at, gateway_figures* out_figures)
 {
     *out_figures = at->figures;
     out_figures->groups = groups_count(at->parties);
+    gateway_cluster_get_figures(at, &out_figures->relay);
     topics_get_figures(at->hub, &out_figures->topics);
     (void)necpnet_presence_get_statistics(at->presence, &out_figures->presence);
 }

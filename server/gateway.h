@@ -10,6 +10,7 @@
 #include "crafting_feed.h"
 #include "edge.h"
 #include "events.h"
+#include "relay.h"
 #include "services.h"
 #include "topics.h"
 
@@ -28,7 +29,8 @@ enum {
     GATEWAY_CLOSE_EXPIRED = 4002,  /* the JWT has expired */
     GATEWAY_CLOSE_IDLE = 4003,     /* nothing was said for session_idle_s */
     GATEWAY_CLOSE_NO_HELLO = 4004, /* session.hello did not come */
-    GATEWAY_CLOSE_KICKED = 4005    /* ended by an operator */
+    GATEWAY_CLOSE_KICKED = 4005,   /* ended by an operator */
+    GATEWAY_CLOSE_REVOKED = 4006   /* the JWT, or all of the user's, was revoked */
 };
 
 typedef struct gateway gateway;
@@ -95,6 +97,7 @@ typedef struct gateway_figures {
     uint64_t call_errors;
     uint64_t refused; /* calls over a limit */
     uint32_t groups;
+    relay_figures relay; /* zeroes where this worker is the only node */
     topics_figures topics;
     necpnet_presence_statistics presence;
 } gateway_figures;
@@ -117,6 +120,9 @@ bool gateway_change_seen(gateway* at, const char* player, const gateway_seen* wi
 
 /* gateway_forget_player - ends its sessions over WebSocket, and nothing of it is written any more: erasure. */
 void gateway_forget_player(gateway* at, uint64_t client_id);
+
+/* gateway_revoke - ends what a revoked JWT, or a revoked user, began. */
+void gateway_revoke(gateway* at, const revocation_news* news);
 
 /* gateway_source - its connections for the API, to be given to worker_add_source. */
 connection_source gateway_source(gateway* at);

@@ -1,8 +1,8 @@
-/* gateway_cluster - workers and nodes hear each other over the bus: events, presence, who is where, who is alive.
+/* gateway_cluster - workers and nodes hear each other over the bus: topics, presence, who is where, who is alive.
  *
- * Every worker is a node. What is published on one is published again on the others, in their own order: an offset and an epoch are
- * of one node, and a client that resumes on another learns that it cannot recover. Presence goes as others see it: an
- * invisible player is offline on the bus as well. A node that says nothing for CLUSTER_SILENCE_US is dropped with its players.
+ * Every worker is a node. A topic is counted by one of them, and followed by those that have subscribers (relay.h). Presence goes as
+ * others see it: an invisible player is offline on the bus as well. A node that says nothing for CLUSTER_SILENCE_US is dropped
+ * with its players.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,22 +11,20 @@
 
 #include "gateway_inside.h"
 #include "log.h"
-#include "routing.h"
 
 #define CLUSTER_ALIVE_US 2000000u
 #define CLUSTER_SILENCE_US 10000000u
-#define CLUSTER_NODES_MAX 1024
+#define CLUSTER_NODES_MAX RELAY_NODES_MAX
 #define CLUSTER_CHAINS 4096
-#define CLUSTER_NAME_BYTES 128
+#define CLUSTER_NAME_BYTES RELAY_NAME_BYTES
 
 /* Bus topics; the origin's 8 bytes begin every message. */
-#define CLUSTER_EVENT "necpnet.event"
 #define CLUSTER_PRESENCE "necpnet.presence"
 #define CLUSTER_ALIVE "necpnet.alive"
-#define CLUSTER_LEFT "necpnet.left"
 #define CLUSTER_WHO "necpnet.who"
 #define CLUSTER_HERE "necpnet.here"
 #define CLUSTER_GONE "necpnet.gone"
+#define CLUSTER_NODE "necpnet.node.%016" PRIx64 /* to one node's relay; good byes go this way, too */
 
 typedef struct cluster_node {
     uint64_t origin;
@@ -46,11 +44,12 @@ typedef struct cluster_player {
 struct gateway_cluster {
     gateway* owner;
     bus_subscription* subscription;
-    uint64_t origin; /* also the player that watches all of this node */
+    bus_subscription* own; /* what is for this node's relay */
+    uint64_t origin;       /* also the player that watches all of this node */
     uint64_t said_us;
     cluster_node nodes[CLUSTER_NODES_MAX]; /* the first is this one */
     uint32_t node_count;
-    routing* table;
+    relay* machine;
     cluster_player* players[CLUSTER_CHAINS];
     char name[CLUSTER_NAME_BYTES];
 };
@@ -69,9 +68,10 @@ static void cluster_say(const struct gateway_cluster* cluster, const char* topic
 
 static void cluster_route(struct gateway_cluster* cluster)
 {
-    const char* names[CLUSTER_NODES_MAX];
-    for (uint32_t i = 0; i < cluster->node_count; i++) names[i] = cluster->nodes[i].name;
-    if (routing_set(cluster->table, names, cluster->node_count) != NECPNET_OK) {
+    relay_node known[CLUSTER_NODES_MAX];
+    for (uint32_t i = 0; i < cluster->node_count; i++)
+        known[i] = (relay_node){.origin = cluster->nodes[i].origin, .name = cluster->nodes[i].name};
+    if (relay_set_nodes(cluster->machine, known, cluster->node_count, cluster->owner->now_us) != NECPNET_OK) {
         LOG(NECPNET_LOG_ERROR, "routing_failed", "two nodes have one name: give each its own server_id", LOG_END);
     }
 }
@@ -84,22 +84,6 @@ static void cluster_put_name(const struct gateway_cluster* cluster, text* out, u
         return;
     }
     text_put(out, "null");
-}
-
-static void cluster_hear_alive(struct gateway_cluster* cluster, uint64_t origin, const uint8_t* data, size_t bytes)
-{
-    uint32_t at = 0;
-    while (at < cluster->node_count && cluster->nodes[at].origin != origin) at++;
-    if (at == CLUSTER_NODES_MAX || bytes == 0 || bytes >= CLUSTER_NAME_BYTES || !text_is_printable(data, bytes)) return;
-    cluster->nodes[at].heard_us = cluster->owner->now_us;
-    if (at < cluster->node_count) return;
-    cluster_node* node = &cluster->nodes[cluster->node_count++];
-    node->origin = origin;
-    memcpy(node->name, data, bytes);
-    node->name[bytes] = 0;
-    cluster_route(cluster);
-    cluster->said_us = 0; /* it learns of this one at once */
-    LOG(NECPNET_LOG_INFO, "node_joined", node->name, LOG_NUMBER("nodes", cluster->node_count), LOG_END);
 }
 
 static void cluster_hide(struct gateway_cluster* cluster, cluster_player* player)
@@ -128,6 +112,30 @@ static void cluster_drop_node(struct gateway_cluster* cluster, uint32_t at)
             free(player);
         }
     }
+}
+
+static void cluster_hear_alive(struct gateway_cluster* cluster, uint64_t origin, const uint8_t* data, size_t bytes)
+{
+    uint32_t at = 0;
+    while (at < cluster->node_count && cluster->nodes[at].origin != origin) at++;
+    if (at == CLUSTER_NODES_MAX || bytes == 0 || bytes >= CLUSTER_NAME_BYTES || !text_is_printable(data, bytes)) return;
+    if (at < cluster->node_count) {
+        cluster->nodes[at].heard_us = cluster->owner->now_us;
+        return;
+    }
+    for (uint32_t i = 1; i < cluster->node_count; i++) { /* the same node in its next life */
+        if (strlen(cluster->nodes[i].name) != bytes || memcmp(cluster->nodes[i].name, data, bytes) != 0) continue;
+        cluster_drop_node(cluster, i);
+        break;
+    }
+    cluster_node* node = &cluster->nodes[cluster->node_count++];
+    node->origin = origin;
+    node->heard_us = cluster->owner->now_us;
+    memcpy(node->name, data, bytes);
+    node->name[bytes] = 0;
+    cluster_route(cluster);
+    cluster->said_us = 0; /* it learns of this one at once */
+    LOG(NECPNET_LOG_INFO, "node_joined", node->name, LOG_NUMBER("nodes", cluster->node_count), LOG_END);
 }
 
 /* --------------------------------------------------------------------------------------------------- players -- */
@@ -210,19 +218,6 @@ static void cluster_hear_player(struct gateway_cluster* cluster, uint64_t origin
     cluster_release(cluster, player);
 }
 
-static void cluster_hear_event(struct gateway_cluster* cluster, const uint8_t* data, size_t bytes)
-{
-    gateway* at = cluster->owner;
-    events_read read;
-    char why[256];
-    if (!events_read_binary(at->catalogue, data, bytes, &read, why, sizeof(why))) {
-        LOG(NECPNET_LOG_WARNING, "bus_event_refused", why, LOG_END);
-        return;
-    }
-    (void)gateway_publish_here(at, &read.event, NULL, why, sizeof(why));
-    cJSON_Delete(read.data);
-}
-
 /* Someone new asks who is here. */
 static void cluster_tell_all(struct gateway_cluster* cluster)
 {
@@ -243,33 +238,117 @@ static void cluster_hear(const char* topic, const void* data, size_t bytes, void
     if (origin == cluster->origin) return;
     at += sizeof(origin);
     bytes -= sizeof(origin);
-    if (strcmp(topic, CLUSTER_EVENT) == 0) {
-        cluster_hear_event(cluster, at, bytes);
-    } else if (strcmp(topic, CLUSTER_PRESENCE) == 0) {
+    if (strcmp(topic, CLUSTER_PRESENCE) == 0) {
         cluster_hear_presence(cluster, origin, at, bytes);
     } else if (strcmp(topic, CLUSTER_ALIVE) == 0) {
         cluster_hear_alive(cluster, origin, at, bytes);
     } else if (strcmp(topic, CLUSTER_WHO) == 0) {
         cluster_tell_all(cluster);
-    } else if (strcmp(topic, CLUSTER_LEFT) == 0) {
-        for (uint32_t i = 1; i < cluster->node_count; i++) {
-            if (cluster->nodes[i].origin == origin) cluster_drop_node(cluster, i);
-        }
     } else {
         cluster_hear_player(cluster, origin, at, bytes, strcmp(topic, CLUSTER_HERE) == 0);
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------- from here -- */
+/* ---------------------------------------------------------------------------------------------------- the relay -- */
 
-void gateway_cluster_say_event(gateway* at, const events_event* event)
+static void cluster_hear_relay(const char* topic, const void* data, size_t bytes, void* user)
+{
+    struct gateway_cluster* cluster = user;
+    uint64_t origin;
+    (void)topic;
+    if (bytes < sizeof(origin)) return;
+    memcpy(&origin, data, sizeof(origin));
+    relay_hear(cluster->machine, origin, (const uint8_t*)data + sizeof(origin), bytes - sizeof(origin),
+               cluster->owner->now_us);
+}
+
+static void cluster_on_send(uint64_t to, const void* data, size_t bytes, void* user)
+{
+    char topic[sizeof("necpnet.node.") + 16];
+    snprintf(topic, sizeof(topic), CLUSTER_NODE, to);
+    cluster_say(user, topic, data, bytes);
+}
+
+static void cluster_on_left(uint64_t origin, void* user)
+{
+    struct gateway_cluster* cluster = user;
+    for (uint32_t i = 1; i < cluster->node_count; i++) {
+        if (cluster->nodes[i].origin == origin) {
+            cluster_drop_node(cluster, i);
+            return;
+        }
+    }
+}
+
+/* An event of another node at its place here. */
+static necpnet_result cluster_on_publish(topics_topic* topic, const void* message, size_t bytes,
+                                         topics_position position, void* user)
+{
+    gateway* at = ((struct gateway_cluster*)user)->owner;
+    events_read read;
+    char why[256];
+    if (!events_read_binary(at->catalogue, message, bytes, &read, why, sizeof(why))) {
+        LOG(NECPNET_LOG_WARNING, "bus_event_refused", why, LOG_END);
+        return NECPNET_ERR_PROTOCOL;
+    }
+    read.event.epoch = position.epoch;
+    read.event.offset = position.offset;
+    int code = gateway_place_event(at, topic, &read.event, why, sizeof(why));
+    cJSON_Delete(read.data);
+    return code == RPC_OK ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
+}
+
+void gateway_cluster_get_figures(const gateway* at, relay_figures* out_figures)
+{
+    *out_figures = (relay_figures){.nodes = 1};
+    if (at->cluster) relay_get_figures(at->cluster->machine, out_figures);
+}
+
+bool gateway_cluster_counts(const gateway* at, const char* topic)
+{
+    return !at->cluster || relay_counts(at->cluster->machine, topic);
+}
+
+void gateway_cluster_spread(gateway* at, const topics_topic* topic)
+{
+    if (at->cluster) relay_spread(at->cluster->machine, topic);
+}
+
+void gateway_cluster_publish(gateway* at, const events_event* event, gateway_waiting* ticket)
 {
     text binary;
-    if (!at->cluster) return;
     text_begin_growing(&binary);
     events_put_binary(&binary, event);
-    if (!binary.failed) cluster_say(at->cluster, CLUSTER_EVENT, binary.to, binary.bytes);
+    if (!binary.failed) {
+        (void)relay_publish(at->cluster->machine, event->topic, binary.to, binary.bytes, ticket, at->now_us);
+    } else if (ticket) {
+        gateway_on_answer(ticket, RELAY_REFUSED, (topics_position){0, 0}, at);
+    }
     text_end(&binary);
+}
+
+bool gateway_cluster_has_topic(const gateway* at, const char* topic)
+{
+    return !at->cluster || relay_has(at->cluster->machine, topic);
+}
+
+bool gateway_cluster_subscribe(gateway* at, const char* topic, gateway_waiting* ticket)
+{
+    return relay_subscribe(at->cluster->machine, topic, ticket, at->now_us);
+}
+
+void gateway_cluster_forget_topic(gateway* at, const topics_topic* topic)
+{
+    if (at->cluster) relay_forget(at->cluster->machine, topic);
+}
+
+/* ---------------------------------------------------------------------------------------------------- from here -- */
+
+bool gateway_cluster_has_player(const gateway* at, uint64_t client_id)
+{
+    const cluster_player* player = at->cluster ? at->cluster->players[client_id % CLUSTER_CHAINS] : NULL;
+    while (player && (player->client_id != client_id || player->connections == 0)) player = player->next;
+    return player != NULL;
 }
 
 void gateway_cluster_say_player(gateway* at, gateway_session* session, bool here)
@@ -312,6 +391,7 @@ bool gateway_cluster_take_presence(gateway* at, const necpnet_presence_change* c
 void gateway_cluster_work(gateway* at)
 {
     struct gateway_cluster* cluster = at->cluster;
+    if (cluster) relay_work(cluster->machine, at->now_us);
     if (!cluster || (cluster->said_us && at->now_us < cluster->said_us + CLUSTER_ALIVE_US)) return;
     cluster->said_us = at->now_us;
     cluster->nodes[0].heard_us = at->now_us;
@@ -352,8 +432,7 @@ void gateway_cluster_put_nodes(const gateway* at, text* out, const char* key)
         text_json(out, cluster->nodes[i].name);
     }
     text_put(out, "],\"owner\":");
-    uint32_t owner = cluster ? routing_find(cluster->table, routing_key(key, strlen(key))) : 0;
-    text_json(out, cluster && owner < cluster->node_count ? cluster->nodes[owner].name : at->name);
+    text_json(out, cluster ? relay_owner(cluster->machine, key) : at->name);
     text_put(out, "}");
 }
 
@@ -370,13 +449,23 @@ necpnet_result gateway_cluster_begin(gateway* at, necpnet_loop* loop)
     cluster->nodes[0].origin = cluster->origin;
     memcpy(cluster->nodes[0].name, cluster->name, sizeof(cluster->name));
     cluster->node_count = 1;
-    necpnet_result result = routing_create(ROUTING_SLOTS_SMALL, &cluster->table);
+    relay_config wish = {.hub = at->hub,
+                         .self = {.origin = cluster->origin, .name = cluster->name},
+                         .send = cluster_on_send,
+                         .publish = cluster_on_publish,
+                         .answer = gateway_on_answer,
+                         .left = cluster_on_left,
+                         .user = cluster};
+    char own[sizeof("necpnet.node.") + 16];
+    snprintf(own, sizeof(own), CLUSTER_NODE, cluster->origin);
+    necpnet_result result = relay_create(&wish, at->now_us, &cluster->machine);
     if (result == NECPNET_OK)
         result = necpnet_presence_connect(at->presence, cluster->origin, NECPNET_PRESENCE_INVISIBLE);
     if (result == NECPNET_OK) {
-        cluster_route(cluster);
         result = bus_subscribe(at->known->events, "necpnet.*", loop, cluster_hear, cluster, &cluster->subscription);
     }
+    if (result == NECPNET_OK)
+        result = bus_subscribe(at->known->events, own, loop, cluster_hear_relay, cluster, &cluster->own);
     if (result == NECPNET_OK) cluster_say(cluster, CLUSTER_WHO, NULL, 0);
     return result;
 }
@@ -385,9 +474,10 @@ void gateway_cluster_end(gateway* at)
 {
     struct gateway_cluster* cluster = at->cluster;
     if (!cluster) return;
+    if (cluster->machine) relay_leave(cluster->machine);
     at->cluster = NULL;
-    cluster_say(cluster, CLUSTER_LEFT, NULL, 0);
     bus_unsubscribe(at->known->events, cluster->subscription);
+    bus_unsubscribe(at->known->events, cluster->own);
     for (int i = 0; i < CLUSTER_CHAINS; i++) {
         while (cluster->players[i]) {
             cluster_player* player = cluster->players[i];
@@ -395,6 +485,6 @@ void gateway_cluster_end(gateway* at)
             free(player);
         }
     }
-    routing_destroy(cluster->table);
+    relay_destroy(cluster->machine);
     free(cluster);
 }

@@ -99,6 +99,13 @@ static necpnet_result gateway_change(gateway* at, gateway_session* session, cons
     *why = gateway_judge_topic(at, session, name, GATEWAY_SUBSCRIBES);
     if (*why) return NECPNET_ERR_REFUSED;
     *why = "the limit of topics is reached";
+    if (!gateway_cluster_has_topic(at, name)) { /* asked for */
+        gateway_waiting* waiting = gateway_wait_subscribe(session, name, NULL, NULL);
+        if (!waiting) return NECPNET_ERR_OUT_OF_MEMORY;
+        if (gateway_cluster_subscribe(at, name, waiting))
+            gateway_on_answer(waiting, RELAY_DONE, (topics_position){0, 0}, at);
+        return NECPNET_OK;
+    }
     necpnet_result result = topics_open(at->hub, name, &topic);
     if (result == NECPNET_OK)
         result = topics_subscribe(at->hub, topic, &session->subscriber, NULL, at->now_us, &recovered);

@@ -1,9 +1,11 @@
 /* gateway_events - who may publish and subscribe where; an event on its way to everybody. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway_inside.h"
+#include "guilds.h"
 #include "log.h"
 #include "schema.h"
 
@@ -82,7 +84,7 @@ const char* gateway_judge_topic(const gateway* at, const gateway_session* sessio
         return "this is the topic of a group that you are not in";
     }
     if (strcmp(rule->first, "guild") == 0 &&
-        !gateway_has_guild_right(session, second + 1, deed == GATEWAY_PUBLISHES ? "chat" : NULL)) {
+        !guilds_grant(session->guilds, second + 1, deed == GATEWAY_PUBLISHES ? "chat" : NULL)) {
         return "this is the topic of a guild that you are not in, or may not speak in";
     }
     if (strcmp(rule->first, "voice") == 0 && !gateway_voice_is_in(at, session, second + 1)) {
@@ -122,22 +124,38 @@ topics_taken gateway_deliver(topics_subscriber* subscriber, const topics_topic* 
     return TOPICS_TAKEN;
 }
 
-topics_taken gateway_gap(topics_subscriber* subscriber, const topics_topic* topic, uint64_t from, uint64_t to,
-                         void* user)
+/* A notification about a topic: what follows its epoch is the rest. */
+static topics_taken gateway_notify_topic(topics_subscriber* subscriber, const topics_topic* topic, const char* method,
+                                         const char* rest)
 {
     gateway_session* session = (gateway_session*)(void*)((char*)subscriber - offsetof(gateway_session, subscriber));
     char buffer[512];
     text out;
-    (void)user;
     if (!gateway_has_room(session)) return gateway_fall_behind(session);
     text_begin(&out, buffer, sizeof(buffer));
-    text_put(&out, "{\"jsonrpc\":\"2.0\",\"method\":\"topic.gap\",\"params\":{\"topic\":");
+    text_format(&out, "{\"jsonrpc\":\"2.0\",\"method\":\"%s\",\"params\":{\"topic\":", method);
     text_json(&out, topics_name(topic));
-    text_format(&out, ",\"epoch\":%llu,\"from\":%llu,\"to\":%llu}}",
-                (unsigned long long)topics_get_position(topic).epoch, (unsigned long long)from, (unsigned long long)to);
+    text_format(&out, ",\"epoch\":%" PRIu64 ",%s}}", topics_get_position(topic).epoch, rest);
     necpnet_result result = gateway_send_text(session, out.to, out.bytes);
     if (result == NECPNET_ERR_WOULD_BLOCK || result == NECPNET_ERR_OUT_OF_MEMORY) return gateway_fall_behind(session);
     return TOPICS_TAKEN;
+}
+
+topics_taken gateway_gap(topics_subscriber* subscriber, const topics_topic* topic, uint64_t from, uint64_t to,
+                         void* user)
+{
+    char rest[64];
+    (void)user;
+    snprintf(rest, sizeof(rest), "\"from\":%" PRIu64 ",\"to\":%" PRIu64, from, to);
+    return gateway_notify_topic(subscriber, topic, "topic.gap", rest);
+}
+
+topics_taken gateway_renew(topics_subscriber* subscriber, const topics_topic* topic, uint64_t offset, void* user)
+{
+    char rest[64];
+    (void)user;
+    snprintf(rest, sizeof(rest), "\"offset\":%" PRIu64, offset);
+    return gateway_notify_topic(subscriber, topic, "topic.renewed", rest);
 }
 
 /* ---------------------------------------------------------------------------------------------------- publishing -- */
@@ -162,7 +180,7 @@ static bool events_find_key(const gateway_session* session, uint64_t hash, topic
     return false;
 }
 
-static void events_keep_key(gateway_session* session, uint64_t hash, topics_position position)
+void gateway_keep_key(gateway_session* session, uint64_t hash, topics_position position)
 {
     if (!session->keys) session->keys = calloc(GATEWAY_KEYS, sizeof(session->keys[0]));
     if (!session->keys) return;
@@ -175,7 +193,7 @@ static int events_fail(char* why, size_t why_bytes, int code, const char* reason
     return code;
 }
 
-static int events_send(gateway* at, topics_topic* topic, const events_event* event, char* why, size_t why_bytes)
+int gateway_place_event(gateway* at, topics_topic* topic, const events_event* event, char* why, size_t why_bytes)
 {
     text json, binary;
     text_begin_growing(&json);
@@ -199,8 +217,9 @@ static int events_send(gateway* at, topics_topic* topic, const events_event* eve
     return events_fail(why, why_bytes, RPC_INTERNAL_ERROR, "the server is short of memory");
 }
 
-int gateway_publish_here(gateway* at, const events_event* event, topics_position* out_position, char* why,
-                         size_t why_bytes)
+/* On this node, which counts the topic. out_position may be NULL. */
+static int events_publish_here(gateway* at, const events_event* event, topics_position* out_position, char* why,
+                               size_t why_bytes)
 {
     topics_topic* topic = NULL;
     necpnet_result result = topics_open(at->hub, event->topic, &topic);
@@ -214,13 +233,26 @@ int gateway_publish_here(gateway* at, const events_event* event, topics_position
     topics_position position = topics_get_position(topic);
     placed.epoch = position.epoch;
     placed.offset = ++position.offset;
-    int code = events_send(at, topic, &placed, why, why_bytes);
-    if (code == RPC_OK && out_position) *out_position = position;
-    return code;
+    int code = gateway_place_event(at, topic, &placed, why, why_bytes);
+    if (code != RPC_OK) return code;
+    if (out_position) *out_position = position;
+    gateway_cluster_spread(at, topic);
+    return RPC_OK;
+}
+
+/* To the node that counts the topic. */
+static int events_publish_there(gateway* at, gateway_session* from, const events_event* event, uint64_t hash,
+                                rpc_call* call, char* why, size_t why_bytes)
+{
+    gateway_waiting* waiting;
+    rpc_later* later = call ? rpc_defer(call) : NULL;
+    if (call && !later) return events_fail(why, why_bytes, RPC_INTERNAL_ERROR, "the server is short of memory");
+    if (gateway_wait_publish(from, event->topic, hash, later, &waiting)) gateway_cluster_publish(at, event, waiting);
+    return GATEWAY_LATER;
 }
 
 int gateway_publish(gateway* at, gateway_session* from, const char* topic, const events_kind* kind, const cJSON* data,
-                    const char* key, topics_position* out_position, char* why, size_t why_bytes)
+                    const char* key, rpc_call* call, topics_position* out_position, char* why, size_t why_bytes)
 {
     char error[RPC_MESSAGE_BYTES_MAX];
     uint64_t hash = key[0] ? events_hash_key(topic, key) : 0;
@@ -240,11 +272,10 @@ int gateway_publish(gateway* at, gateway_session* from, const char* topic, const
     if (hash && events_find_key(from, hash, out_position)) return RPC_OK;
     events_event event = {
         .kind = kind, .topic = topic, .time_ms = gateway_wall_us(at) / 1000u, .from = from->subject, .data = data};
-    int code = gateway_publish_here(at, &event, out_position, why, why_bytes);
-    if (code != RPC_OK) return code;
-    gateway_cluster_say_event(at, &event);
-    if (hash) events_keep_key(from, hash, *out_position);
-    return RPC_OK;
+    if (!gateway_cluster_counts(at, topic)) return events_publish_there(at, from, &event, hash, call, why, why_bytes);
+    int code = events_publish_here(at, &event, out_position, why, why_bytes);
+    if (code == RPC_OK && hash) gateway_keep_key(from, hash, *out_position);
+    return code;
 }
 
 void gateway_announce(gateway* at, const char* topic, const char* type, const char* from, cJSON* data)
@@ -257,8 +288,10 @@ void gateway_announce(gateway* at, const char* topic, const char* type, const ch
                           .data = data};
     if (!event.kind || !data || !schema_validate(event.kind->schema, data, why, sizeof(why))) {
         LOG(NECPNET_LOG_ERROR, "event_of_ours_is_wrong", type, LOG_END);
-    } else if (gateway_publish_here(at, &event, NULL, why, sizeof(why)) == RPC_OK) {
-        gateway_cluster_say_event(at, &event);
+    } else if (gateway_cluster_counts(at, topic)) {
+        (void)events_publish_here(at, &event, NULL, why, sizeof(why));
+    } else {
+        gateway_cluster_publish(at, &event, NULL);
     }
     cJSON_Delete(data);
 }
@@ -281,10 +314,11 @@ void gateway_on_binary_event(gateway_session* session, const void* data, size_t 
         if (bytes > EVENTS_DATA_BYTES_MAX) snprintf(why, sizeof(why), "an event has at most 32 KB");
         code = RPC_INVALID_PARAMS;
     } else {
-        code = gateway_publish(at, session, read.topic, read.event.kind, read.data, "", &position, why, sizeof(why));
+        code =
+            gateway_publish(at, session, read.topic, read.event.kind, read.data, "", NULL, &position, why, sizeof(why));
         cJSON_Delete(read.data);
     }
-    if (code == RPC_OK) return;
+    if (code == RPC_OK || code == GATEWAY_LATER) return;
     char buffer[1024];
     text out;
     at->figures.call_errors++;

@@ -79,7 +79,11 @@ const char* gateway_identify(const services* known, const necpnet_web_request* r
     char* jwt = identity_from_upgrade(request);
     memset(out, 0, sizeof(*out));
     out->role = ROLE_ANYONE;
-    if (!jwt && known->settings->mode == CONFIG_DEVELOPMENT) return identity_make_up(request, out, out_status);
+    if (!jwt && known->settings->mode == CONFIG_DEVELOPMENT) {
+        why = identity_make_up(request, out, out_status);
+        if (!why) players_note(known->names, out->client_id, out->subject);
+        return why;
+    }
     *out_status = 401;
     if (!jwt) return why;
     necpnet_result result = identity_verify(&known->identities, jwt, wall_us, out, &why);

@@ -5,6 +5,7 @@
 #include "crafting_feed.h"
 #include "gateway.h"
 #include "groups.h"
+#include "relay.h"
 #include "rpc.h"
 
 #define GATEWAY_HEADS 4096 /* chains of sessions by client id */
@@ -53,6 +54,8 @@ typedef struct gateway_session {
     uint64_t heard_us;
     uint64_t suspended_us;
     uint64_t expires_us; /* wall time; 0: never */
+    uint64_t token_key;  /* of its JWT; 0: none */
+    uint64_t issued_us;
     uint64_t tokens_at_us;
     double tokens; /* of its rate */
     uint32_t resumes;
@@ -63,6 +66,8 @@ typedef struct gateway_session {
     char id[GATEWAY_SESSION_ID_BYTES];
     char ticket[GATEWAY_SESSION_ID_BYTES]; /* proves whose session it is */
 } gateway_session;
+
+typedef struct gateway_waiting gateway_waiting;
 
 typedef struct gateway_name {
     necpnet_player player;
@@ -83,6 +88,7 @@ struct gateway {
     struct gateway_cluster* cluster; /* NULL: this worker is the only node */
     groups* parties;
     struct gateway_question* questions; /* to partner services, under way */
+    gateway_waiting* waiting;           /* calls that another node answers */
     necpnet_loop* loop;
     struct voice* speech;
     int index;
@@ -132,12 +138,15 @@ topics_taken gateway_deliver(topics_subscriber* subscriber, const topics_topic* 
                              void* user);
 topics_taken gateway_gap(topics_subscriber* subscriber, const topics_topic* topic, uint64_t from, uint64_t to,
                          void* user);
-/* Publishes; code and why as an RPC error. RPC_OK: out_position is where. */
+/* Publishes; code and why as an RPC error. RPC_OK: out_position is where. GATEWAY_LATER: another node counts the topic; the call
+ * was deferred (NULL: nobody waits for it). */
+#define GATEWAY_LATER 1
 int gateway_publish(gateway* at, gateway_session* from, const char* topic, const events_kind* kind, const cJSON* data,
-                    const char* key, topics_position* out_position, char* why, size_t why_bytes);
-/* The same without asking whether anybody may, and for this node alone. out_position may be NULL. */
-int gateway_publish_here(gateway* at, const events_event* event, topics_position* out_position, char* why,
-                         size_t why_bytes);
+                    const char* key, rpc_call* call, topics_position* out_position, char* why, size_t why_bytes);
+/* An event at a topic's next place, whose position it has. */
+int gateway_place_event(gateway* at, topics_topic* topic, const events_event* event, char* why, size_t why_bytes);
+void gateway_keep_key(gateway_session* session, uint64_t hash, topics_position position);
+topics_taken gateway_renew(topics_subscriber* subscriber, const topics_topic* topic, uint64_t offset, void* user);
 /* An event of the server's own, by type. data is taken over. */
 void gateway_announce(gateway* at, const char* topic, const char* type, const char* from, cJSON* data);
 void gateway_on_binary_event(gateway_session* session, const void* data, size_t bytes);
@@ -167,7 +176,18 @@ void gateway_state_work(gateway* at);
 necpnet_result gateway_cluster_begin(gateway* at, necpnet_loop* loop);
 void gateway_cluster_end(gateway* at);
 void gateway_cluster_work(gateway* at);
-void gateway_cluster_say_event(gateway* at, const events_event* event);
+/* Topics of several nodes: whether this one counts it (then gateway_cluster_spread after each publish); else sent to its node. */
+bool gateway_cluster_counts(const gateway* at, const char* topic);
+void gateway_cluster_spread(gateway* at, const topics_topic* topic);
+/* gateway_on_answer tells of it if ticket is not NULL. */
+void gateway_cluster_publish(gateway* at, const events_event* event, gateway_waiting* ticket);
+/* Whether the topic is here; else it is asked for. */
+bool gateway_cluster_subscribe(gateway* at, const char* topic, gateway_waiting* ticket);
+bool gateway_cluster_has_topic(const gateway* at, const char* topic);
+void gateway_cluster_forget_topic(gateway* at, const topics_topic* topic);
+void gateway_cluster_get_figures(const gateway* at, relay_figures* out_figures);
+/* Whether a player is connected on another node. */
+bool gateway_cluster_has_player(const gateway* at, uint64_t client_id);
 void gateway_cluster_say_player(gateway* at, gateway_session* session, bool here);
 /* Whether the change was for the other nodes. */
 bool gateway_cluster_take_presence(gateway* at, const necpnet_presence_change* change);
@@ -175,11 +195,18 @@ bool gateway_cluster_take_presence(gateway* at, const necpnet_presence_change* c
 void gateway_cluster_put_where(const gateway* at, text* out, uint64_t client_id);
 void gateway_cluster_put_nodes(const gateway* at, text* out, const char* key);
 
+/* gateway_waiting.c: calls that another node answers. later may be NULL. */
+/* False: not to be sent: no memory (NULL), or one with the same key is under way and its answer is this one's, too. */
+bool gateway_wait_publish(gateway_session* from, const char* topic, uint64_t key, rpc_later* later,
+                          gateway_waiting** out_waiting);
+gateway_waiting* gateway_wait_subscribe(gateway_session* from, const char* topic, const topics_position* since,
+                                        rpc_later* later); /* NULL: no memory */
+void gateway_on_answer(void* ticket, relay_result result, topics_position position, void* user);
+void gateway_forget_waiting(gateway* at);
+
 /* gateway_partners.c */
 void gateway_ask_friends(gateway* at, const gateway_session* session); /* once it is present */
 void gateway_ask_guilds(gateway* at, const gateway_session* session);
-bool gateway_has_guild_right(const gateway_session* session, const char* guild,
-                             const char* right); /* NULL: any member */
 void gateway_tell_analytics(gateway* at, const gateway_session* session);
 void gateway_notify(gateway* at, uint64_t client_id, const char* type,
                     const char* data); /* unless the player is here */
@@ -218,6 +245,7 @@ void method_voice_report(rpc_call* call);
 void method_voice_channels(rpc_call* call);
 
 /* gateway_methods.c */
+int gateway_code_of(necpnet_result result);
 void gateway_fail_result(rpc_call* call, necpnet_result result);
 extern const rpc_method gateway_methods[];
 void gateway_judge(rpc_call* call);

@@ -18,15 +18,20 @@ static gateway_session* methods_session(const rpc_call* call)
     return call->user;
 }
 
+int gateway_code_of(necpnet_result result)
+{
+    return result == NECPNET_OK                     ? RPC_OK
+           : result == NECPNET_ERR_PERMISSION       ? RPC_FORBIDDEN
+           : result == NECPNET_ERR_LIMIT_REACHED    ? RPC_LIMIT_REACHED
+           : result == NECPNET_ERR_NOT_FOUND        ? RPC_NOT_FOUND
+           : result == NECPNET_ERR_ALREADY_EXISTS   ? RPC_CONFLICT
+           : result == NECPNET_ERR_INVALID_ARGUMENT ? RPC_INVALID_PARAMS
+                                                    : RPC_INTERNAL_ERROR;
+}
+
 void gateway_fail_result(rpc_call* call, necpnet_result result)
 {
-    int code = result == NECPNET_ERR_PERMISSION         ? RPC_FORBIDDEN
-               : result == NECPNET_ERR_LIMIT_REACHED    ? RPC_LIMIT_REACHED
-               : result == NECPNET_ERR_NOT_FOUND        ? RPC_NOT_FOUND
-               : result == NECPNET_ERR_ALREADY_EXISTS   ? RPC_CONFLICT
-               : result == NECPNET_ERR_INVALID_ARGUMENT ? RPC_INVALID_PARAMS
-                                                        : RPC_INTERNAL_ERROR;
-    rpc_fail(call, code, "%s", necpnet_result_text(result));
+    rpc_fail(call, gateway_code_of(result), "%s", necpnet_result_text(result));
 }
 
 void gateway_judge(rpc_call* call)
@@ -289,7 +294,8 @@ static void method_publish(rpc_call* call)
         return;
     }
     int code = gateway_publish(at, session, rpc_text(call, "topic", ""), kind, rpc_json(call, "data"),
-                               rpc_text(call, "key", ""), &position, why, sizeof(why));
+                               rpc_text(call, "key", ""), call, &position, why, sizeof(why));
+    if (code == GATEWAY_LATER) return;
     if (code != RPC_OK) {
         rpc_fail(call, code, "%s", why);
         return;
@@ -345,6 +351,13 @@ static void method_subscribe(rpc_call* call)
     bool recovered = false;
     if (!methods_topic(call, GATEWAY_SUBSCRIBES, &name)) return;
     bool has_since = methods_since(call, &since);
+    if (!gateway_cluster_has_topic(at, name)) { /* asked for; the answer comes with it */
+        rpc_later* later = rpc_defer(call);
+        gateway_waiting* waiting =
+            later ? gateway_wait_subscribe(session, name, has_since ? &since : NULL, later) : NULL;
+        if (waiting && gateway_cluster_subscribe(at, name, waiting)) gateway_on_answer(waiting, RELAY_DONE, since, at);
+        return;
+    }
     necpnet_result result = topics_open(at->hub, name, &topic);
     if (result == NECPNET_OK) {
         result =

@@ -117,23 +117,6 @@ void gateway_forget_questions(gateway* at)
     at->questions = NULL;
 }
 
-bool gateway_has_guild_right(const gateway_session* session, const char* guild, const char* right)
-{
-    const cJSON* one;
-    const cJSON* named;
-    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(session->guilds, "guilds"))
-    {
-        const cJSON* id = cJSON_GetObjectItemCaseSensitive(one, "id");
-        if (!cJSON_IsString(id) || strcmp(id->valuestring, guild) != 0) continue;
-        if (!right) return true;
-        cJSON_ArrayForEach(named, cJSON_GetObjectItemCaseSensitive(one, "rights"))
-        {
-            if (cJSON_IsString(named) && strcmp(named->valuestring, right) == 0) return true;
-        }
-    }
-    return false;
-}
-
 void gateway_tell_analytics(gateway* at, const gateway_session* session)
 {
     text out;
@@ -156,6 +139,7 @@ void gateway_notify(gateway* at, uint64_t client_id, const char* type, const cha
         if (session->client_id == client_id && session->greeted && !session->suspended)
             return; /* is here, and hears it */
     }
+    if (gateway_cluster_has_player(at, client_id)) return; /* on another worker or node */
     text_begin_growing(&out);
     text_put(&out, "{\"player\":");
     gateway_put_player(at, &out, client_id);

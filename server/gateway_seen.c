@@ -26,6 +26,8 @@ void gateway_keep_seen(gateway* at, const gateway_session* session)
     char subject[STORE_SUBJECT_BYTES_MAX + 1], buffer[2048];
     text body;
     uint64_t now_us = gateway_wall_us(at);
+    /* what is remembered anyway is bounded by players_remembered; in a store that goes with us a row of each would stay */
+    if (!store_lasts(at->known->records)) return;
     if (session->erased || !seen_subject(at, session, subject, sizeof(subject))) return;
     text_begin(&body, buffer, sizeof(buffer));
     text_put(&body, "{\"player\":");

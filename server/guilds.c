@@ -18,6 +18,23 @@ typedef struct guilds_wait {
     cJSON* json;
 } guilds_wait;
 
+bool guilds_grant(const cJSON* guilds, const char* guild, const char* right)
+{
+    const cJSON* one;
+    const cJSON* named;
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(guilds, "guilds"))
+    {
+        const cJSON* id = cJSON_GetObjectItemCaseSensitive(one, "id");
+        if (!cJSON_IsString(id) || strcmp(id->valuestring, guild) != 0) continue;
+        if (!right) return true;
+        cJSON_ArrayForEach(named, cJSON_GetObjectItemCaseSensitive(one, "rights"))
+        {
+            if (cJSON_IsString(named) && strcmp(named->valuestring, right) == 0) return true;
+        }
+    }
+    return false;
+}
+
 bool guilds_path(const char* subject, const char* what, char* path, size_t path_bytes)
 {
     text out;

@@ -18,6 +18,9 @@ typedef enum guilds_result {
  *   out_guilds  cJSON_Delete it; NULL unless found. */
 guilds_result guilds_fetch(const services* known, const char* subject, cJSON** out_guilds);
 
+/* guilds_grant - whether the service's answer names a guild, and there a right; right NULL: membership alone. guilds NULL: no. */
+bool guilds_grant(const cJSON* guilds, const char* guild, const char* right);
+
 /* guilds_path - "/players/ann/guilds", percent-encoded. False: too long. */
 bool guilds_path(const char* subject, const char* what, char* path, size_t path_bytes);
 

@@ -335,6 +335,7 @@ necpnet_result identity_authorize(const char* credential, const necpnet_address*
     memset(out_identity, 0, sizeof(*out_identity));
     out_identity->client_id = who.client_id;
     out_identity->expires_us = who.expires_us;
+    if (who.token_key) revocations_token_id(who.token_key, out_identity->token_id);
     const identity_office* office = user;
     if (office->names) players_note(office->names, who.client_id, who.subject);
     snprintf((char*)out_identity->user_data, sizeof(out_identity->user_data), "%s", who.name);

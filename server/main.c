@@ -334,6 +334,23 @@ static int main_migrate(const config* settings, bool up)
     return right ? EXIT_IN_ORDER : EXIT_ENVIRONMENT;
 }
 
+/* `necpnet-server backup|restore FILE`: the store's copies. */
+static int main_copy(const config* settings, bool restores, const char* file)
+{
+    char what[4400];
+    store_copied copied;
+    log_begin(NECPNET_LOG_WARNING, false, 2);
+    necpnet_result result = restores ? store_restore(settings->store, file, &copied, what, sizeof(what))
+                                     : store_back_up(settings->store, file, &copied, what, sizeof(what));
+    if (result != NECPNET_OK) {
+        fprintf(stderr, "necpnet-server: %s: %s\n", restores ? "nothing was restored" : "no back-up was made", what);
+        return EXIT_ENVIRONMENT;
+    }
+    printf("%s %s: %llu records, schema %d, digest %016llx\n", restores ? "restored from" : "backed up to", file,
+           (unsigned long long)copied.records, copied.schema_version, (unsigned long long)copied.digest);
+    return EXIT_IN_ORDER;
+}
+
 static int main_print_routes(void)
 {
     text said;
@@ -344,24 +361,41 @@ static int main_print_routes(void)
     return EXIT_IN_ORDER;
 }
 
+typedef enum main_verb { VERB_NONE, VERB_STATUS, VERB_UP, VERB_BACK_UP, VERB_RESTORE } main_verb;
+
+/* A verb stands before all flags, with a word of its own behind it. */
+static main_verb main_read_verb(int argument_count, char** arguments)
+{
+    if (argument_count < 3) return VERB_NONE;
+    if (strcmp(arguments[1], "migrate") == 0 && strcmp(arguments[2], "up") == 0) return VERB_UP;
+    if (strcmp(arguments[1], "migrate") == 0 && strcmp(arguments[2], "status") == 0) return VERB_STATUS;
+    if (strcmp(arguments[1], "backup") == 0 && arguments[2][0] != '-') return VERB_BACK_UP;
+    if (strcmp(arguments[1], "restore") == 0 && arguments[2][0] != '-') return VERB_RESTORE;
+    return VERB_NONE;
+}
+
+static int main_obey_verb(main_verb verb, const config* settings, const char* word)
+{
+    if (verb == VERB_UP || verb == VERB_STATUS) return main_migrate(settings, verb == VERB_UP);
+    return main_copy(settings, verb == VERB_RESTORE, word);
+}
+
 int main(int argument_count, char** arguments)
 {
     config settings;
     text said;
-    bool migrates = argument_count > 2 && strcmp(arguments[1], "migrate") == 0;
-    bool up = migrates && strcmp(arguments[2], "up") == 0;
     if (argument_count == 2 && strcmp(arguments[1], "routes") == 0) return main_print_routes();
-    if (migrates && (up || strcmp(arguments[2], "status") == 0)) {
+    main_verb verb = main_read_verb(argument_count, arguments);
+    const char* word = verb ? arguments[2] : NULL;
+    if (verb) {
         arguments += 2;
         argument_count -= 2;
-    } else {
-        migrates = false;
     }
     text_begin_growing(&said);
     config_result wish = config_load(&settings, argument_count, arguments, main_environment, &said);
-    int code = said.failed                      ? EXIT_ENVIRONMENT
-               : migrates && wish == CONFIG_RUN ? main_migrate(&settings, up)
-                                                : main_obey(&settings, wish, &said);
+    int code = said.failed                  ? EXIT_ENVIRONMENT
+               : verb && wish == CONFIG_RUN ? main_obey_verb(verb, &settings, word)
+                                            : main_obey(&settings, wish, &said);
     text_end(&said);
     config_release(&settings);
     return code;

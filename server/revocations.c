@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "tokens.h"
 
 #define REVOCATIONS_COLLECTION "revocations"
 
@@ -20,6 +21,7 @@ typedef struct revocation {
 struct revocations {
     pthread_mutex_t lock;
     store* records;
+    uint64_t origin; /* of this list's news on the bus */
     uint32_t count;
     uint32_t room;
     revocation* list; /* by key */
@@ -88,7 +90,7 @@ bool revocations_hit(revocations* list, const identity* who)
     return hit;
 }
 
-static desk_result revocations_add(revocations* list, const revocation* made)
+static desk_result revocations_keep(revocations* list, const revocation* made)
 {
     char id[32];
     char body[64];
@@ -104,20 +106,79 @@ static desk_result revocations_add(revocations* list, const revocation* made)
     return store_write_all(list->records, &write, 1, NULL);
 }
 
-desk_result revocations_add_token(revocations* list, uint64_t token_key, uint64_t until_us)
+static revocation revocations_of(const revocation_news* news)
 {
-    const revocation made = {.key = token_key, .until_us = until_us};
-    return revocations_add(list, &made);
+    return (revocation){.key = news->key,
+                        .before_us = news->before_us,
+                        .until_us = news->until_us,
+                        .user = news->kind == REVOCATION_USER};
 }
 
-desk_result revocations_add_user(revocations* list, uint64_t client_id)
+#define REVOCATIONS_NEWS_BYTES (1 + 4 * 8 + NECPNET_TOKEN_ID_BYTES)
+
+static void revocations_put64(uint8_t* to, uint64_t value)
 {
-    uint64_t now_us = necpnet_wall_time_us();
-    const revocation made = {.key = client_id,
-                             .before_us = now_us,
-                             .until_us = now_us + REVOCATIONS_USER_KEPT_S * (uint64_t)1000000u,
-                             .user = true};
-    return revocations_add(list, &made);
+    for (int i = 0; i < 8; i++) to[i] = (uint8_t)(value >> (8 * i));
+}
+
+static uint64_t revocations_get64(const uint8_t* from)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++) value |= (uint64_t)from[i] << (8 * i);
+    return value;
+}
+
+void revocations_say(const revocations* list, bus* events, const revocation_news* news)
+{
+    uint8_t bytes[REVOCATIONS_NEWS_BYTES];
+    bytes[0] = (uint8_t)news->kind;
+    revocations_put64(bytes + 1, news->key);
+    revocations_put64(bytes + 9, news->before_us);
+    revocations_put64(bytes + 17, news->until_us);
+    revocations_put64(bytes + 25, list->origin);
+    memcpy(bytes + 33, news->token_id, NECPNET_TOKEN_ID_BYTES);
+    (void)bus_publish(events, REVOCATIONS_TOPIC, bytes, sizeof(bytes));
+}
+
+desk_result revocations_add(revocations* list, bus* events, revocation_news* news)
+{
+    desk_result result = DESK_OK;
+    if (news->kind == REVOCATION_USER) {
+        news->before_us = necpnet_wall_time_us();
+        news->until_us = news->before_us + REVOCATIONS_USER_KEPT_S * (uint64_t)1000000u;
+    }
+    const revocation made = revocations_of(news);
+    if (news->kind != REVOCATION_CONNECT) result = revocations_keep(list, &made);
+    if (result == DESK_OK && events) revocations_say(list, events, news);
+    return result;
+}
+
+bool revocations_hear(revocations* list, const void* data, size_t bytes, revocation_news* out_news)
+{
+    const uint8_t* at = data;
+    if (bytes != REVOCATIONS_NEWS_BYTES || at[0] < REVOCATION_JWT || at[0] > REVOCATION_CONNECT) return false;
+    if (revocations_get64(at + 25) == list->origin) return false;
+    out_news->kind = (revocation_kind)at[0];
+    out_news->key = revocations_get64(at + 1);
+    out_news->before_us = revocations_get64(at + 9);
+    out_news->until_us = revocations_get64(at + 17);
+    memcpy(out_news->token_id, at + 33, NECPNET_TOKEN_ID_BYTES);
+    const revocation made = revocations_of(out_news);
+    if (out_news->kind != REVOCATION_CONNECT) (void)revocations_put(list, &made);
+    return true;
+}
+
+bool revocations_means(const revocation_news* news, uint64_t client_id, uint64_t token_key, uint64_t issued_us)
+{
+    if (news->kind == REVOCATION_JWT) return token_key != 0 && token_key == news->key;
+    return news->kind == REVOCATION_USER && client_id == news->key && issued_us <= news->before_us;
+}
+
+void revocations_token_id(uint64_t token_key, uint8_t token_id[NECPNET_TOKEN_ID_BYTES])
+{
+    memset(token_id, 0, NECPNET_TOKEN_ID_BYTES);
+    revocations_put64(token_id, token_key);
+    token_id[NECPNET_TOKEN_ID_BYTES - 1] = 'J'; /* ids of connect tokens are random */
 }
 
 static void revocations_read(revocations* list, const store_record* record)
@@ -135,6 +196,10 @@ necpnet_result revocations_create(store* records, revocations** out_list)
     if (!list) return NECPNET_ERR_OUT_OF_MEMORY;
     pthread_mutex_init(&list->lock, NULL);
     list->records = records;
+    if (!tokens_random(&list->origin, sizeof(list->origin))) {
+        revocations_destroy(list);
+        return NECPNET_ERR_NO_ENTROPY;
+    }
     for (;;) {
         store_answer answer;
         store_query query = {.kind = STORE_LIST,

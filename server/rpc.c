@@ -78,6 +78,59 @@ bool rpc_bool(const rpc_call* call, const char* name, bool absent)
     return cJSON_IsBool(item) ? (bool)cJSON_IsTrue(item) : absent;
 }
 
+/* --------------------------------------------------------------------------------------------------------- later -- */
+
+/* Answers of a batch, until the last one is there. */
+struct rpc_batch {
+    text parts;  /* with commas between */
+    int open;    /* answers that are still to come */
+    bool walked; /* all of its requests were looked at */
+};
+
+struct rpc_later {
+    rpc_batch* batch; /* NULL: alone, or a notification */
+    char* id;         /* as JSON; NULL: a notification */
+};
+
+static void rpc_end_batch(rpc_batch* batch)
+{
+    text_end(&batch->parts);
+    free(batch);
+}
+
+/* The whole batch, if nothing is missing any more. */
+static void rpc_put_batch(rpc_batch* batch, text* out)
+{
+    if (batch->open > 0 || !batch->walked) return;
+    if (batch->parts.failed) {
+        out->failed = true;
+    } else if (batch->parts.bytes > 0) {
+        text_put(out, "[");
+        text_put_bytes(out, batch->parts.to, batch->parts.bytes);
+        text_put(out, "]");
+    }
+    rpc_end_batch(batch);
+}
+
+static void rpc_free_later(rpc_later* later)
+{
+    free(later->id);
+    free(later);
+}
+
+void rpc_abandon(rpc_later* later)
+{
+    text nobody;
+    char buffer[1];
+    if (!later) return;
+    if (later->batch) {
+        later->batch->open--;
+        text_begin(&nobody, buffer, sizeof(buffer));
+        rpc_put_batch(later->batch, &nobody);
+    }
+    rpc_free_later(later);
+}
+
 /* ----------------------------------------------------------------------------------------------------- one request -- */
 
 /* An id that can be told back exactly. */
@@ -179,8 +232,63 @@ static void rpc_answer_call(text* out, const cJSON* id, const rpc_call* call)
     text_put(out, "}");
 }
 
+rpc_later* rpc_defer(rpc_call* call)
+{
+    rpc_later* later = calloc(1, sizeof(*later));
+    text id;
+    text_begin_growing(&id);
+    if (call->id) rpc_put_id(&id, call->id);
+    bool right = later && !id.failed;
+    if (right && call->id) {
+        later->id = text_copy(id.to);
+        right = later->id != NULL;
+    }
+    if (right && call->id && call->batch && !*call->batch) {
+        *call->batch = calloc(1, sizeof(**call->batch));
+        right = *call->batch != NULL;
+        if (right) text_begin_growing(&(*call->batch)->parts);
+    }
+    text_end(&id);
+    if (!right) {
+        if (later) rpc_free_later(later);
+        rpc_fail(call, RPC_INTERNAL_ERROR, "the server is short of memory");
+        return NULL;
+    }
+    if (call->id && call->batch) {
+        later->batch = *call->batch;
+        later->batch->open++;
+    }
+    call->is_later = true;
+    return later;
+}
+
+void rpc_finish(rpc_later* later, int code, const char* message, const char* result, text* out)
+{
+    text* to = later->batch ? &later->batch->parts : out;
+    if (later->id) {
+        if (later->batch && to->bytes > 0) text_put(to, ",");
+        if (code == RPC_OK) {
+            text_put(to, "{\"jsonrpc\":\"2.0\",\"result\":");
+            text_put(to, result);
+        } else {
+            text_format(to, "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":%d,\"message\":", code);
+            text_json(to, message);
+            text_put(to, "}");
+        }
+        text_put(to, ",\"id\":");
+        text_put(to, later->id);
+        text_put(to, "}");
+    }
+    if (later->batch) {
+        later->batch->open--;
+        rpc_put_batch(later->batch, out);
+    }
+    rpc_free_later(later);
+}
+
 /* Returns whether it wrote an answer. */
-static bool rpc_handle_one(const rpc_table* table, cJSON* request, void (*judge)(rpc_call* call), void* user, text* out)
+static bool rpc_handle_one(const rpc_table* table, cJSON* request, void (*judge)(rpc_call* call), void* user,
+                           rpc_batch** batch, text* out)
 {
     const cJSON* version = cJSON_GetObjectItemCaseSensitive(request, "jsonrpc");
     const cJSON* method = cJSON_GetObjectItemCaseSensitive(request, "method");
@@ -204,16 +312,53 @@ static bool rpc_handle_one(const rpc_table* table, cJSON* request, void (*judge)
     }
     text result;
     cJSON* named = NULL;
-    rpc_call call = {.user = user, .is_notification = !id, .result = &result};
+    rpc_call call = {.user = user, .is_notification = !id, .result = &result, .id = id, .batch = batch};
     text_begin_growing(&result);
     rpc_prepare(table, &call, method->valuestring, params, &named);
     if (call.code == RPC_OK && judge) judge(&call);
     if (call.code == RPC_OK) call.method->run(&call);
+    bool answers = id && !call.is_later;
     if (call.code == RPC_OK && result.failed) rpc_fail(&call, RPC_INTERNAL_ERROR, "the answer is too large");
-    if (id) rpc_answer_call(out, id, &call);
+    if (answers) rpc_answer_call(out, id, &call);
     text_end(&result);
     cJSON_Delete(named);
-    return id != NULL;
+    return answers;
+}
+
+static void rpc_handle_batch(const rpc_table* table, const cJSON* list, void (*judge)(rpc_call* call), void* user,
+                             text* out)
+{
+    text parts;
+    rpc_batch* batch = NULL;
+    bool any = false;
+    cJSON* item;
+    text_begin_growing(&parts);
+    cJSON_ArrayForEach(item, list)
+    {
+        size_t before = parts.bytes;
+        if (any) text_put(&parts, ",");
+        if (rpc_handle_one(table, item, judge, user, &batch, &parts)) {
+            any = true;
+        } else if (!parts.failed) {
+            parts.bytes = before;
+            parts.to[before] = 0;
+        }
+    }
+    if (!batch) {
+        if (any) {
+            text_put(out, "[");
+            text_put_bytes(out, parts.to, parts.bytes);
+            text_put(out, "]");
+        }
+        out->failed = out->failed || parts.failed;
+    } else { /* what was answered already stands behind what was finished meanwhile */
+        batch->walked = true;
+        if (any && batch->parts.bytes > 0) text_put(&batch->parts, ",");
+        if (any) text_put_bytes(&batch->parts, parts.to, parts.bytes);
+        batch->parts.failed = batch->parts.failed || parts.failed;
+        rpc_put_batch(batch, out);
+    }
+    text_end(&parts);
 }
 
 void rpc_handle(const rpc_table* table, const char* json, size_t bytes, void (*judge)(rpc_call* call), void* user,
@@ -226,30 +371,12 @@ void rpc_handle(const rpc_table* table, const char* json, size_t bytes, void (*j
         return;
     }
     if (!cJSON_IsArray(request)) {
-        (void)rpc_handle_one(table, request, judge, user, out);
+        (void)rpc_handle_one(table, request, judge, user, NULL, out);
     } else if (!request->child || cJSON_GetArraySize(request) > RPC_BATCH_MAX) {
         rpc_put_error(out, NULL, RPC_INVALID_REQUEST,
                       request->child ? "a batch has at most 64 requests" : "the batch is empty", "");
     } else {
-        size_t empty = out->bytes;
-        bool any = false;
-        text_put(out, "[");
-        cJSON* item;
-        cJSON_ArrayForEach(item, request)
-        {
-            size_t before = out->bytes;
-            if (any) text_put(out, ",");
-            if (rpc_handle_one(table, item, judge, user, out)) {
-                any = true;
-            } else if (!out->failed) {
-                out->bytes = before;
-            }
-        }
-        text_put(out, "]");
-        if (!any && !out->failed) {
-            out->bytes = empty;
-            out->to[empty] = 0;
-        }
+        rpc_handle_batch(table, request, judge, user, out);
     }
     cJSON_Delete(request);
 }

@@ -43,6 +43,9 @@ typedef struct rpc_method {
     void (*run)(struct rpc_call* call);
 } rpc_method;
 
+typedef struct rpc_later rpc_later;
+typedef struct rpc_batch rpc_batch;
+
 typedef struct rpc_call {
     const rpc_method* method;
     void* user;          /* whatever rpc_handle was given */
@@ -52,6 +55,9 @@ typedef struct rpc_call {
     int code;     /* RPC_OK, or an error */
     char message[RPC_MESSAGE_BYTES_MAX];
     char data[RPC_MESSAGE_BYTES_MAX]; /* of an error: a JSON value, "" for none */
+    const cJSON* id;                  /* NULL: a notification */
+    rpc_batch** batch;                /* NULL: the request stands alone */
+    bool is_later;                    /* rpc_defer was called */
 } rpc_call;
 
 typedef struct rpc_table rpc_table;
@@ -73,6 +79,17 @@ void rpc_handle(const rpc_table* table, const char* json, size_t bytes, void (*j
 __attribute__((format(printf, 3, 4)))
 #endif
 void rpc_fail(rpc_call* call, int code, const char* format, ...);
+
+/* rpc_defer - the method cannot answer yet: rpc_finish does, or rpc_abandon where nobody waits any more. What the method wrote is
+ * not sent. NULL: no memory; the call has failed. */
+rpc_later* rpc_defer(rpc_call* call);
+
+/* rpc_finish - the answer.
+ *
+ *   result  a JSON value; of no meaning with a code that is not RPC_OK, which message explains.
+ *   out     gets what is to be sent now: nothing for a notification, or while others of the same batch are not answered. */
+void rpc_finish(rpc_later* later, int code, const char* message, const char* result, text* out);
+void rpc_abandon(rpc_later* later);
 
 /* rpc_discover - the table as an OpenRPC document (https://spec.open-rpc.org). */
 void rpc_discover(const rpc_table* table, text* out);

@@ -53,8 +53,8 @@ static void tokens_add_own_urls(const tokens* office, const tokens_wish* wish, t
         if (bytes < (int)sizeof(url)) tokens_add_url(grant, url);
     }
     if (wish->transport != TOKENS_UDP) {
-        int bytes =
-            snprintf(url, sizeof(url), "%s://%s%s", office->tls ? "wss" : "ws", host, office->settings->ws_path);
+        int bytes = snprintf(url, sizeof(url), "%s://%s%s", office->tls || wish->tls ? "wss" : "ws", host,
+                             office->settings->ws_path);
         if (bytes < (int)sizeof(url)) tokens_add_url(grant, url);
     }
 }

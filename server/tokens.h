@@ -20,6 +20,7 @@ typedef enum tokens_transport { TOKENS_ANY = 0, TOKENS_UDP = 1, TOKENS_WEBSOCKET
 
 typedef struct tokens_wish {
     const char* host; /* of the request's Host header: "name", "name:port", "[v6]:port" */
+    bool tls;         /* a trusted proxy says that the client came by TLS */
     tokens_transport transport;
     uint64_t client_id;
     const char* name; /* sealed user data; at most NECPNET_USER_DATA_BYTES - 1 bytes are used */

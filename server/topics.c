@@ -18,6 +18,7 @@ struct topics_subscription {
     topics_subscriber* subscriber;
     uint64_t given; /* offset of the last message that it took */
     bool behind;
+    bool renewed; /* not told yet */
     topics_subscription* next_of_topic;
     topics_subscription** link_of_topic;
     topics_subscription* next_of_subscriber;
@@ -87,6 +88,12 @@ static uint64_t topics_mix(uint64_t value)
     return value ^ value >> 31;
 }
 
+static uint64_t topics_draw_epoch(topics* hub)
+{
+    hub->random = topics_mix(hub->random);
+    return (hub->random >> 12) + 1; /* 52 bits: a JSON number keeps it, and it is never 0 */
+}
+
 static uint64_t topics_hash(const topics* hub, const char* name)
 {
     uint64_t hash = hub->config.seed;
@@ -141,8 +148,7 @@ necpnet_result topics_open(topics* hub, const char* name, topics_topic** out_top
     if (!topic) return NECPNET_ERR_OUT_OF_MEMORY;
     memcpy(topic->name, name, strlen(name) + 1);
     topic->hash = topics_hash(hub, name);
-    hub->random = topics_mix(hub->random);
-    topic->epoch = (hub->random >> 12) + 1; /* 52 bits: a JSON number keeps it, and it is never 0 */
+    topic->epoch = topics_draw_epoch(hub);
     if (hub->figures.topics >= hub->heads_room) topics_widen(hub);
     topics_topic** head = &hub->heads[topic->hash & (hub->heads_room - 1)];
     topic->hash_next = *head;
@@ -246,6 +252,23 @@ static topics_message topics_view(const topics_topic* topic, uint64_t offset)
                             .binary_bytes = entry->binary_bytes};
 }
 
+uint64_t topics_oldest(const topics_topic* topic)
+{
+    return topic->offset - topic->count + 1;
+}
+
+bool topics_read(const topics_topic* topic, uint64_t offset, topics_message* out_message)
+{
+    if (topic->count == 0 || offset < topics_oldest(topic) || offset > topic->offset) return false;
+    *out_message = topics_view(topic, offset);
+    return true;
+}
+
+void topics_touch(topics_topic* topic, uint64_t now_us)
+{
+    topic->used_us = now_us;
+}
+
 /* --------------------------------------------------------------------------------------------------- delivering -- */
 
 static void topics_set_behind(topics* hub, topics_subscription* at, bool behind)
@@ -264,6 +287,12 @@ static void topics_set_behind(topics* hub, topics_subscription* at, bool behind)
 static void topics_serve(topics* hub, topics_subscription* at)
 {
     const topics_topic* topic = at->topic;
+    if (at->renewed && hub->config.renew &&
+        hub->config.renew(at->subscriber, topic, at->given, hub->config.user) == TOPICS_FULL) {
+        topics_set_behind(hub, at, true);
+        return;
+    }
+    at->renewed = false;
     while (at->given < topic->offset) {
         uint64_t oldest = topic->offset - topic->count + 1;
         if (at->given + 1 < oldest) {
@@ -316,6 +345,27 @@ necpnet_result topics_publish(topics* hub, topics_topic* topic, const topics_mes
     return NECPNET_OK;
 }
 
+void topics_restart(topics* hub, topics_topic* topic, uint64_t epoch, uint64_t offset)
+{
+    while (topic->count) topics_drop_oldest(hub, topic);
+    topic->epoch = epoch ? epoch : topics_draw_epoch(hub);
+    topic->offset = offset;
+    for (topics_subscription* at = topic->first; at; at = at->next_of_topic) {
+        at->given = offset;
+        at->renewed = true;
+        if (!at->behind) topics_serve(hub, at);
+    }
+}
+
+void topics_skip(topics* hub, topics_topic* topic, uint64_t offset)
+{
+    while (topic->count) topics_drop_oldest(hub, topic);
+    topic->offset = offset;
+    for (topics_subscription* at = topic->first; at; at = at->next_of_topic) {
+        if (!at->behind) topics_serve(hub, at);
+    }
+}
+
 bool topics_catch_up(topics* hub, topics_subscriber* subscriber)
 {
     for (topics_subscription* at = subscriber->first; at && subscriber->behind; at = at->next_of_subscriber) {
@@ -345,6 +395,7 @@ static bool topics_begin_at(topics_subscription* at, const topics_position* sinc
 {
     const topics_topic* topic = at->topic;
     at->given = topic->offset;
+    at->renewed = false;
     if (!since) return true;
     if (since->epoch != topic->epoch || since->offset > topic->offset) return false;
     at->given = since->offset;
@@ -425,6 +476,7 @@ void topics_each(const topics_subscriber* subscriber,
 
 static void topics_end_topic(topics* hub, topics_topic* topic)
 {
+    if (hub->config.end) hub->config.end(topic, hub->config.user);
     topics_topic** link = &hub->heads[topic->hash & (hub->heads_room - 1)];
     while (*link != topic) link = &(*link)->hash_next;
     *link = topic->hash_next;
@@ -444,6 +496,11 @@ static void topics_end_topic(topics* hub, topics_topic* topic)
     free(topic->entries);
     free(topic);
     hub->figures.topics--;
+}
+
+void topics_close(topics* hub, topics_topic* topic)
+{
+    topics_end_topic(hub, topic);
 }
 
 void topics_sweep(topics* hub, uint64_t now_us)

@@ -51,6 +51,11 @@ typedef struct topics_config {
     /* Messages from .. to (both included) are lost to a subscriber. FULL: asked again by topics_catch_up. */
     topics_taken (*gap)(topics_subscriber* subscriber, const topics_topic* topic, uint64_t from, uint64_t to,
                         void* user);
+    /* The counting of a topic began anew (topics_restart): what comes next has an offset of its present epoch. NULL: nobody
+     * is told. FULL: asked again. */
+    topics_taken (*renew)(topics_subscriber* subscriber, const topics_topic* topic, uint64_t offset, void* user);
+    /* A topic is about to be forgotten; NULL: nobody wants to know. */
+    void (*end)(const topics_topic* topic, void* user);
     void* user;
 } topics_config;
 
@@ -101,6 +106,25 @@ uint32_t topics_subscribers(const topics_topic* topic);
  *
  * Returns  OK | ERR_OUT_OF_MEMORY (nothing was published) */
 necpnet_result topics_publish(topics* hub, topics_topic* topic, const topics_message* message, uint64_t now_us);
+
+/* topics_oldest - the offset of the oldest message of the history; one more than the newest where it is empty. */
+uint64_t topics_oldest(const topics_topic* topic);
+
+/* topics_read - a message of the history. False: it is not there. */
+bool topics_read(const topics_topic* topic, uint64_t offset, topics_message* out_message);
+
+/* topics_restart - another counting: the history is dropped, the next message is offset + 1 of this epoch (0: one drawn at random).
+ * Whoever is subscribed is told by renew, and goes on from there. */
+void topics_restart(topics* hub, topics_topic* topic, uint64_t epoch, uint64_t offset);
+
+/* topics_skip - messages up to offset are not here: the history is dropped, subscribers are told of the gap. */
+void topics_skip(topics* hub, topics_topic* topic, uint64_t offset);
+
+/* topics_touch - somebody needs the topic: it is not forgotten for history_ms. */
+void topics_touch(topics_topic* topic, uint64_t now_us);
+
+/* topics_close - forgets a topic, with its subscriptions. */
+void topics_close(topics* hub, topics_topic* topic);
 
 /* topics_subscribe - from now on, or from what the subscriber has.
  *

@@ -5,11 +5,16 @@
 #include <string.h>
 
 #include "log.h"
+#include "tokens.h"
 
 #define VOICE_PLACES_AT_ONCE 64
 #define VOICE_SILENCE_MS 30000u /* of whom sends spam */
 #define VOICE_CHAINS 4096
 #define VOICE_WHISPERS_MAX 65536
+#define VOICE_BUS_TOPIC "speech"
+#define VOICE_ALL_KEY UINT64_MAX /* of the group of all; channels have their numbers */
+#define VOICE_LATE_US 200000u    /* what the bus brings later is no use to anybody */
+#define VOICE_LATE_TELL_US 10000000u
 
 /* A channel that somebody of this worker is in. */
 typedef struct voice_channel {
@@ -43,6 +48,9 @@ struct voice {
     voice_player* players[VOICE_CHAINS];
     voice_listener listener;
     void* user;
+    bus* events; /* NULL: there is one worker */
+    bus_subscription* others;
+    uint64_t told_us; /* that other workers' speech was late */
 };
 
 /* Players of one worker all know each other. */
@@ -61,12 +69,51 @@ static necpnet_result voice_make_groups(voice* at, const config* settings)
     bool has_all = settings->voice == CONFIG_VOICE_ALL || settings->voice == CONFIG_VOICE_BOTH;
     bool has_near = settings->voice == CONFIG_VOICE_NEAR || settings->voice == CONFIG_VOICE_BOTH;
     if (has_all) result = necpnet_voice_hub_group_create(at->hub, NECPNET_VOICE_CHANNEL, 0, most, &at->all);
+    if (has_all && result == NECPNET_OK && at->events)
+        result = necpnet_voice_hub_share(at->hub, at->all, VOICE_ALL_KEY);
     if (result != NECPNET_OK || !has_near) return result;
     return necpnet_voice_hub_group_create(at->hub, NECPNET_VOICE_PROXIMITY, (float)settings->voice_radius, most,
                                           &at->near_group);
 }
 
-necpnet_result voice_create(const config* settings, voice** out_voice)
+/* -------------------------------------------------------------------------------------------- the other workers -- */
+
+/* What another worker's players said, or lost. */
+static void voice_hear_others(const char* topic, const void* data, size_t bytes, void* user)
+{
+    voice* at = user;
+    uint64_t said_us;
+    uint64_t now_us = necpnet_time_us();
+    (void)topic;
+    if (bytes < sizeof(said_us)) return;
+    memcpy(&said_us, data, sizeof(said_us));
+    if (now_us > said_us + VOICE_LATE_US) {
+        if (now_us >= at->told_us + VOICE_LATE_TELL_US)
+            LOG(NECPNET_LOG_WARNING, "voice_late", "speech of another worker came too late",
+                LOG_NUMBER("ms", (now_us - said_us) / 1000), LOG_END);
+        at->told_us = now_us;
+        return;
+    }
+    necpnet_result result =
+        necpnet_voice_hub_give_relay(at->hub, (const uint8_t*)data + sizeof(said_us), bytes - sizeof(said_us), now_us);
+    if (result != NECPNET_OK) LOG(NECPNET_LOG_WARNING, "voice_relay", necpnet_result_text(result), LOG_END);
+}
+
+/* All that this turn's packets are for others, in one message. */
+static void voice_tell_others(voice* at, uint64_t now_us)
+{
+    const void* data;
+    size_t bytes;
+    text out;
+    if (!at->events || !necpnet_voice_hub_take_relay(at->hub, &data, &bytes)) return;
+    text_begin_growing(&out);
+    text_put_bytes(&out, &now_us, sizeof(now_us));
+    text_put_bytes(&out, data, bytes);
+    if (!out.failed) (void)bus_publish(at->events, VOICE_BUS_TOPIC, out.to, out.bytes);
+    text_end(&out);
+}
+
+necpnet_result voice_create(const config* settings, bus* others, necpnet_loop* loop, voice** out_voice)
 {
     necpnet_voice_hub_config hub;
     *out_voice = NULL;
@@ -81,7 +128,15 @@ necpnet_result voice_create(const config* settings, voice** out_voice)
     hub.may_whisper = voice_may_whisper;
     hub.groups_max = (uint32_t)settings->voice_channels_max + VOICE_WHISPERS_MAX;
     if (hub.groups_max > 1000000) hub.groups_max = 1000000;
-    result = necpnet_voice_hub_create(&hub, &at->hub);
+    if (settings->workers > 1) {
+        at->events = others;
+        while (result == NECPNET_OK && hub.relay_id == 0) {
+            if (!tokens_random(&hub.relay_id, sizeof(hub.relay_id))) result = NECPNET_ERR_NO_ENTROPY;
+        }
+    }
+    if (result == NECPNET_OK) result = necpnet_voice_hub_create(&hub, &at->hub);
+    if (result == NECPNET_OK && at->events)
+        result = bus_subscribe(others, VOICE_BUS_TOPIC, loop, voice_hear_others, at, &at->others);
     if (result == NECPNET_OK) result = voice_make_groups(at, settings);
     if (result != NECPNET_OK) {
         voice_destroy(at);
@@ -94,6 +149,8 @@ necpnet_result voice_create(const config* settings, voice** out_voice)
 void voice_destroy(voice* at)
 {
     if (!at) return;
+    if (at->hub) voice_tell_others(at, necpnet_time_us()); /* that they are gone */
+    if (at->events) bus_unsubscribe(at->events, at->others);
     necpnet_voice_hub_destroy(at->hub);
     for (int i = 0; i < VOICE_CHAINS; i++) {
         while (at->channels[i]) {
@@ -141,6 +198,8 @@ static voice_channel* voice_channel_of(voice* at, const switch_place* place)
         free(of);
         return NULL;
     }
+    if (at->events && necpnet_voice_hub_share(at->hub, of->group, of->number) != NECPNET_OK)
+        LOG(NECPNET_LOG_WARNING, "voice_not_shared", of->id, LOG_END);
     of->next = *head;
     *head = of;
     return of;
@@ -310,4 +369,5 @@ void voice_work(voice* at, const game_interface* game, const void* world, uint64
         bool speaks = event.type == NECPNET_VOICE_HUB_SPEAKING || event.type == NECPNET_VOICE_HUB_SILENT;
         if (speaks && event.stream == 0 && at->listener) voice_tell(at, &event);
     }
+    voice_tell_others(at, now_us);
 }

@@ -32,6 +32,7 @@ struct worker {
     gateway* hall;
     crafting_feed* crafts;
     health_watch* watch;
+    bus_subscription* revoked; /* what other nodes revoke */
     connection_source sources[CONNECTION_SOURCES_MAX];
     int source_count;
     int index;
@@ -148,6 +149,45 @@ static void worker_poll(worker* at)
 
 /* -------------------------------------------------------------------------------------------------- the board -- */
 
+static void worker_fill_gateway(const gateway_figures* hall, uint64_t out[BOARD_GATEWAY_VALUES])
+{
+    out[BOARD_GATEWAY_SESSIONS] = hall->sessions;
+    out[BOARD_GATEWAY_SUSPENDED] = hall->suspended;
+    out[BOARD_GATEWAY_CONNECTIONS] = hall->connections;
+    out[BOARD_GATEWAY_BEGUN] = hall->sessions_total;
+    out[BOARD_GATEWAY_RESUMED] = hall->resumed;
+    out[BOARD_GATEWAY_REPLACED] = hall->replaced;
+    out[BOARD_GATEWAY_IDLE] = hall->idle;
+    out[BOARD_GATEWAY_EXPIRED] = hall->expired;
+    out[BOARD_GATEWAY_LOST] = hall->lost;
+    out[BOARD_GATEWAY_CALLS] = hall->calls;
+    out[BOARD_GATEWAY_CALL_ERRORS] = hall->call_errors;
+    out[BOARD_GATEWAY_CALLS_LIMITED] = hall->refused;
+    out[BOARD_GATEWAY_GROUPS] = hall->groups;
+    out[BOARD_GATEWAY_TOPICS] = hall->topics.topics;
+    out[BOARD_GATEWAY_SUBSCRIPTIONS] = hall->topics.subscriptions;
+    out[BOARD_GATEWAY_PUBLISHED] = hall->topics.published;
+    out[BOARD_GATEWAY_DELIVERED] = hall->topics.delivered;
+    out[BOARD_GATEWAY_RECOVERED] = hall->topics.recovered;
+    out[BOARD_GATEWAY_BEHIND] = hall->topics.fell_behind;
+    out[BOARD_GATEWAY_DROPPED] = hall->topics.lost;
+    out[BOARD_GATEWAY_HISTORY_MESSAGES] = hall->topics.history_messages;
+    out[BOARD_GATEWAY_HISTORY_BYTES] = hall->topics.history_bytes;
+    out[BOARD_GATEWAY_PRESENT] = hall->presence.here;
+    out[BOARD_GATEWAY_PRESENT_GRACE] = hall->presence.grace;
+    out[BOARD_GATEWAY_PRESENCE_CHANGES] = hall->presence.changes;
+    out[BOARD_GATEWAY_PRESENCE_TOLD] = hall->presence.told;
+    out[BOARD_GATEWAY_NODES] = hall->relay.nodes;
+    out[BOARD_GATEWAY_OWNED] = hall->relay.owned;
+    out[BOARD_GATEWAY_FOLLOWED] = hall->relay.followed;
+    out[BOARD_GATEWAY_HELD] = hall->relay.held;
+    out[BOARD_GATEWAY_RELAY_SENT] = hall->relay.sent;
+    out[BOARD_GATEWAY_RELAY_DONE] = hall->relay.done;
+    out[BOARD_GATEWAY_UNANSWERED] = hall->relay.unanswered;
+    out[BOARD_GATEWAY_HANDED] = hall->relay.handed;
+    out[BOARD_GATEWAY_RENEWED] = hall->relay.renewed;
+}
+
 static void worker_publish(worker* at, uint64_t now_us)
 {
     board_figures figures = {.at_us = now_us, .began_us = at->began_us, .draining = at->draining};
@@ -172,6 +212,7 @@ static void worker_publish(worker* at, uint64_t now_us)
     edge_get_figures(at->front, &front);
     gateway_get_figures(at->hall, &hall);
     figures.rpc_connections = hall.connections;
+    worker_fill_gateway(&hall, figures.gateway);
     figures.rest_active = front.active;
     figures.rest_forwarded = front.forwarded;
     figures.rest_refused = front.refused;
@@ -396,6 +437,28 @@ static bool worker_judge_upgrade(necpnet_web_connection* connection, const necpn
     return true;
 }
 
+/* ------------------------------------------------------------------------------------------------- revocation -- */
+
+necpnet_result worker_revoke(worker* at, const revocation_news* news)
+{
+    uint8_t token_id[NECPNET_TOKEN_ID_BYTES];
+    if (news->kind == REVOCATION_ROTATED) return NECPNET_OK;
+    if (news->kind == REVOCATION_CONNECT) return necpnet_server_revoke_token(at->server, news->token_id);
+    gateway_revoke(at->hall, news);
+    crafting_feed_revoke(at->crafts, news);
+    if (news->kind == REVOCATION_USER) return necpnet_server_revoke_client(at->server, news->key);
+    revocations_token_id(news->key, token_id);
+    return necpnet_server_revoke_token(at->server, token_id);
+}
+
+static void worker_on_revoked(const char* topic, const void* data, size_t bytes, void* user)
+{
+    worker* at = user;
+    revocation_news news;
+    (void)topic;
+    if (revocations_hear(at->known->revoked, data, bytes, &news)) (void)worker_revoke(at, &news);
+}
+
 /* ------------------------------------------------------------------------------------------------- connections -- */
 
 void worker_add_source(worker* at, const connection_source* source)
@@ -578,7 +641,7 @@ necpnet_result worker_create(const game_interface* game, services* known, const 
         result = worker_open_game(at);
     }
     if (result == NECPNET_OK) result = edge_create(at->settings, &at->front);
-    if (result == NECPNET_OK) result = voice_create(at->settings, &at->speech);
+    if (result == NECPNET_OK) result = voice_create(at->settings, known->events, at->loop, &at->speech);
     if (result == NECPNET_OK) result = health_watch_create(known, &at->watch);
     if (result == NECPNET_OK) {
         gateway_config hall = {.known = known,
@@ -597,6 +660,10 @@ necpnet_result worker_create(const game_interface* game, services* known, const 
     if (result == NECPNET_OK) {
         *out_what = "the ports";
         result = worker_open_server(at);
+    }
+    if (result == NECPNET_OK) {
+        *out_what = "the bus";
+        result = bus_subscribe(known->events, REVOCATIONS_TOPIC, at->loop, worker_on_revoked, at, &at->revoked);
     }
     if (result != NECPNET_OK) {
         worker_destroy(at);
@@ -629,6 +696,7 @@ void worker_settle(worker* at)
 void worker_destroy(worker* at)
 {
     if (!at) return;
+    bus_unsubscribe(at->known->events, at->revoked);
     if (at->world_of_game && at->server) at->game->stop(at->world_of_game);
     necpnet_server_destroy(at->server);
     health_watch_destroy(at->watch);

@@ -49,6 +49,12 @@ bool worker_ask(worker* at, void (*run)(worker* at, void* data), void* data, siz
                 uint32_t timeout_ms);
 
 /* For what runs on the worker's thread. */
+
+/* worker_revoke - closes what was opened by a revoked JWT, connect token, or by a user: WebSockets with GATEWAY_CLOSE_REVOKED, sessions of
+ * necpnet.v1 with ERR_TOKEN_REVOKED.
+ *
+ * Returns  as necpnet_server_revoke_client */
+necpnet_result worker_revoke(worker* at, const revocation_news* news);
 necpnet_server* worker_server(worker* at);
 int worker_index(const worker* at);
 struct gateway* worker_gateway(worker* at);

@@ -90,6 +90,42 @@ static void bank_try_near(const int32_t* x, unsigned predictor, unsigned lead, i
     }
 }
 
+/* Errors of all four in four windows. A line's next difference is a whole number of steps, so that nothing is cut off there:
+ * the parabola through three points is the line through two, and its curve L (L + 1) / 2 times. */
+static void bank_near(const int32_t* x, int32_t ahead, uint32_t errors[NN_BANK_NEAR])
+{
+    const int32_t* a = x + ahead;
+    int32_t off[NN_BANK_NEAR][NN_BANK_WINDOWS];
+    int32_t bend = ahead * (ahead + 1) / 2;
+    int32_t bend_wide = ahead * (ahead + 2);
+    for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
+        int32_t way = a[i] - a[i + 1];
+        int32_t way_wide = a[i] - a[i + 2];
+        int32_t curve = way - (a[i + 1] - a[i + 2]);
+        int32_t curve_wide = way_wide - (a[i + 2] - a[i + 4]);
+        off[0][i] = x[i] - a[i];
+        off[1][i] = off[0][i] - way * ahead;
+        off[2][i] = off[0][i] - ((way_wide * (4 * ahead) + curve_wide * bend_wide) >> 3);
+        off[3][i] = off[1][i] - curve * bend;
+    }
+    for (unsigned p = 0; p < NN_BANK_NEAR; p++) { /* below 2^29 each, the sum below 2^32 */
+        uint32_t size[NN_BANK_WINDOWS];
+        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) size[i] = (uint32_t)(off[p][i] < 0 ? -off[p][i] : off[p][i]);
+        errors[p] = 3 * size[0] + 2 * (size[1] + size[2]) + size[3];
+    }
+}
+
+NN_PRIVATE bool nn_bank_judge_near(const nn_series* series, unsigned lead, int64_t errors[NN_BANK_NEAR][3])
+{
+    if (lead + bank_span[2] + NN_BANK_WINDOWS - 1 > series->size) return false;
+    for (unsigned c = 0; c < series->count; c++) {
+        uint32_t found[NN_BANK_NEAR];
+        bank_near(series->x[c], (int32_t)lead, found);
+        for (unsigned p = 0; p < NN_BANK_NEAR; p++) errors[p][c] = (int64_t)found[p] * (INT64_C(1) << series->scale[c]);
+    }
+    return true;
+}
+
 /* ---- least squares: what the sums of x, k x, k k x over n points (k = 0: the newest) weigh, times 2^32 */
 
 typedef struct bank_fit {
@@ -148,17 +184,18 @@ typedef struct bank_sums {
     int64_t square;
 } bank_sums;
 
+/* By adding alone: from the far end on, x[k] is k times in the sums of the sums, and k (k + 1) / 2 times in the sums of those. */
 static bank_sums bank_sum_up(const int32_t* x, unsigned n)
 {
     int32_t sum = 0; /* of 24 at most, each 2^20; with k 2^29, with k k of nine 2^28 */
     int32_t moment = 0;
-    int32_t square = 0;
-    for (int32_t k = 0; k < (int32_t)n; k++) {
-        sum += x[k];
-        moment += k * x[k];
+    int32_t triangle = 0;
+    if (n == 9) {
+        for (unsigned k = 8; k > 0; k--) triangle += moment += sum += x[k];
+    } else {
+        for (unsigned k = n - 1; k > 0; k--) moment += sum += x[k];
     }
-    for (int32_t k = 0; n == 9 && k < 9; k++) square += k * k * x[k];
-    bank_sums sums = {sum, moment, square};
+    bank_sums sums = {sum + x[0], moment, n == 9 ? 2 * triangle - moment : 0};
     return sums;
 }
 

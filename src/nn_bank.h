@@ -19,6 +19,10 @@
 /* nn_bank_judge - errors of a predictor by component, in 1/128 of a step. lead: 1 .. NN_LEAD_MAX. False if it sees too few points. */
 NN_PRIVATE bool nn_bank_judge(nn_series* series, unsigned predictor, unsigned lead, int64_t errors[3]);
 
+/* nn_bank_judge_near - the same for the first NN_BANK_NEAR at once. False if there are not four windows for each of them: then
+ * one by one. The points up to lead + NN_NEAR_POINTS are loaded. */
+NN_PRIVATE bool nn_bank_judge_near(const nn_series* series, unsigned lead, int64_t errors[NN_BANK_NEAR][3]);
+
 /* nn_bank_predict - of a component, lead_16 sixteenths of a step ahead, in sixteenths from the newest one. For a predictor
  * that was judged. */
 NN_PRIVATE int64_t nn_bank_predict(const nn_series* series, unsigned component, unsigned predictor, uint32_t lead_16);

@@ -1,9 +1,14 @@
 /* nn_bits - bounded bit streams, least significant bit first. */
 #include "nn_bits.h"
 
+static size_t bits_fast(size_t bytes_max)
+{
+    return bytes_max < 8 ? 0 : bytes_max - 7;
+}
+
 NN_PRIVATE nn_bit_writer nn_bit_writer_of(void* data, size_t bytes)
 {
-    nn_bit_writer writer = {(uint8_t*)data, bytes, 0, false};
+    nn_bit_writer writer = {(uint8_t*)data, bytes, 0, bits_fast(bytes), false};
     return writer;
 }
 
@@ -13,39 +18,19 @@ NN_PRIVATE nn_bit_reader nn_bit_reader_of(const void* data, size_t bytes)
     return reader;
 }
 
-/* Eight bytes, the lowest first; a compiler makes one move of it where that is how numbers lie in memory. */
+/* As nn_bits_store. */
 static uint64_t bits_load(const uint8_t* from)
 {
     return (uint64_t)from[0] | (uint64_t)from[1] << 8 | (uint64_t)from[2] << 16 | (uint64_t)from[3] << 24 |
            (uint64_t)from[4] << 32 | (uint64_t)from[5] << 40 | (uint64_t)from[6] << 48 | (uint64_t)from[7] << 56;
 }
 
-static void bits_store(uint8_t* to, uint64_t word)
-{
-    to[0] = (uint8_t)word;
-    to[1] = (uint8_t)(word >> 8);
-    to[2] = (uint8_t)(word >> 16);
-    to[3] = (uint8_t)(word >> 24);
-    to[4] = (uint8_t)(word >> 32);
-    to[5] = (uint8_t)(word >> 40);
-    to[6] = (uint8_t)(word >> 48);
-    to[7] = (uint8_t)(word >> 56);
-}
-
-NN_PRIVATE void nn_bits_write(nn_bit_writer* writer, uint64_t value, unsigned bits)
+NN_PRIVATE void nn_bits_write_slowly(nn_bit_writer* writer, uint64_t value, unsigned bits)
 {
     NN_ASSERT(bits <= 64);
     if (NN_UNLIKELY(writer->failed || writer->bit_count + bits > writer->bytes_max * 8)) {
         writer->failed = true;
-        return;
-    }
-    size_t first = writer->bit_count >> 3;
-    if (bits <= 56 && first + 8 <= writer->bytes_max) { /* eight bytes at once; those behind count for nothing yet */
-        unsigned used = (unsigned)(writer->bit_count & 7);
-        uint64_t kept = writer->begin[first] & ((1u << used) - 1u);
-        uint64_t word = kept | (value & ((UINT64_C(1) << bits) - 1)) << used;
-        bits_store(writer->begin + first, word);
-        writer->bit_count += bits;
+        writer->bytes_fast = 0;
         return;
     }
     while (bits > 0) {
@@ -88,10 +73,17 @@ NN_PRIVATE uint64_t nn_bits_read(nn_bit_reader* reader, unsigned bits)
     return value;
 }
 
+NN_PRIVATE uint64_t nn_bits_peek(const nn_bit_reader* reader, unsigned bits)
+{
+    nn_bit_reader ahead = *reader;
+    return nn_bits_read(&ahead, bits);
+}
+
 NN_PRIVATE void nn_bits_rewind(nn_bit_writer* writer, size_t bit_count)
 {
     NN_ASSERT(bit_count <= writer->bit_count);
     writer->bit_count = bit_count;
+    writer->bytes_fast = bits_fast(writer->bytes_max);
     writer->failed = false;
 }
 

@@ -118,7 +118,7 @@ static bool changes_are_to_come(const necpnet_view* view, const nn_view_entity* 
     const nn_playback* playback = &view->playback;
     double beyond = (double)view->config.extrapolation_max_ms * (double)playback->tick_hz / 1000.0 + 1.0;
     double newest = (double)entity->ticks[entity->order[entity->count - 1u]];
-    if (entity->shift_us && playback->now_us < entity->shift_us + NN_VIEW_SMOOTH_US) return true;
+    if (entity->shift_us && playback->now_us < entity->shift_us + entity->fade_us) return true;
     return !entity->predicted && (!playback->begun || playback->tick < newest + beyond);
 }
 

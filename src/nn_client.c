@@ -66,7 +66,7 @@ static necpnet_result client_check(const necpnet_client_config* c)
 
 /* -- the sink -- */
 
-static void client_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void client_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes, uint32_t waited_us)
 {
     necpnet_client* client = (necpnet_client*)user;
     uint32_t id;
@@ -79,7 +79,7 @@ static void client_on_datagram(void* user, const necpnet_address* from, uint8_t*
     nn_connection* connection = &client->connection;
     if (!nn_connection_is_udp(connection) || id != connection->udp->local_id) return;
     if (!necpnet_address_equal(from, &connection->address)) return; /* servers do not move */
-    nn_connection_receive_packet(connection, from, data, bytes, client->endpoint.now_us);
+    nn_connection_receive_packet(connection, from, data, bytes, waited_us, client->endpoint.now_us);
 }
 
 static void* client_on_accept(void* user, necpnet_stream* stream, const necpnet_address* from)

@@ -174,6 +174,17 @@ NN_PRIVATE void nn_client_begin_round(necpnet_client* client);
 /* nn_client_begin_probe - a round beside the connection, over the addresses of UDP, or of WebSocket. */
 NN_PRIVATE void nn_client_begin_probe(necpnet_client* client, bool udp);
 NN_PRIVATE void nn_client_end_attempts(necpnet_client* client);
+
+/* one attempt of it: begun, run, given up (its answer is not awaited any more), failed */
+NN_PRIVATE void nn_client_start_attempt(necpnet_client* client, nn_attempt* attempt);
+NN_PRIVATE void nn_client_run_attempt(necpnet_client* client, nn_attempt* attempt, uint64_t now_us);
+NN_PRIVATE void nn_client_end_attempt(necpnet_client* client, nn_attempt* attempt);
+NN_PRIVATE void nn_client_fail_attempt(necpnet_client* client, nn_attempt* attempt, necpnet_result reason,
+                                       const char* text);
+
+/* nn_client_write_token - a token and the proof that we have its key, where no handshake shows it. */
+NN_PRIVATE void nn_client_write_token(const nn_token_bundle* token, uint8_t* to);
+
 NN_PRIVATE void nn_client_round_datagram(necpnet_client* client, const necpnet_address* from, uint8_t* data,
                                          size_t bytes);
 NN_PRIVATE void nn_client_round_resolved(necpnet_client* client, uint64_t request, const necpnet_address* addresses,

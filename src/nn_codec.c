@@ -5,11 +5,6 @@
 
 /* ---- what both directions know of a record before it */
 
-static bool codec_is_moving(const nn_prediction* prediction, unsigned index)
-{
-    return prediction->moving >> index & 1;
-}
-
 /* Components with residuals; 0 for fields that are coded whole. */
 static unsigned codec_components(const nn_field_plan* field)
 {
@@ -20,19 +15,26 @@ static unsigned codec_components(const nn_field_plan* field)
     }
 }
 
-/* Word of a component in the row. */
-static unsigned codec_word(const nn_field_plan* field, unsigned component)
+/* Word of a field's first component in the row, and from one to the next. */
+static unsigned codec_word(const nn_field_plan* field)
 {
-    if (field->kind == NECPNET_FIELD_QUAT) return field->word + 1u + component;
-    return field->word + component * (field->wide ? 2u : 1u);
+    return field->word + (field->kind == NECPNET_FIELD_QUAT ? 1u : 0u);
+}
+
+static unsigned codec_stride(const nn_field_plan* field)
+{
+    return field->wide ? 2 : 1;
 }
 
 static uint32_t codec_mean_error(const nn_field_plan* field, const nn_prediction* prediction)
 {
-    uint64_t sum = 0;
-    unsigned count = field->components;
-    for (unsigned i = 0; i < count; i++) sum += prediction->error[codec_word(field, i)];
-    return (uint32_t)(count == 3 ? sum / 3 : count == 2 ? sum / 2 : sum);
+    const uint32_t* error = prediction->error + codec_word(field);
+    switch (field->components) {
+    case 1: return error[0];
+    case 2: return (uint32_t)(((uint64_t)error[0] + error[codec_stride(field)]) / 2);
+    case 3: return (uint32_t)(((uint64_t)error[0] + error[1] + error[2]) / 3); /* vectors are not wide */
+    default: return 0;
+    }
 }
 
 static unsigned codec_changed_context(const nn_field_plan* field, const nn_prediction* prediction, unsigned* out_class)
@@ -52,35 +54,42 @@ static unsigned codec_turn_context(const nn_prediction* prediction, unsigned ind
     return NN_CONTEXT_TURN + (bits > 7 ? 7 : bits);
 }
 
-/* The events of a record without their values. Returns whether a first event says if something out of the way comes. */
-static bool codec_list_events(const nn_type_plan* plan, const nn_prediction* prediction, bool owner, bool may_skip,
-                              nn_event_list* events)
+/* What is known of a record before it. */
+typedef struct codec_record {
+    uint64_t moving; /* bits of fields that the client sees */
+    uint64_t quiet;
+    bool first; /* a first event says if something out of the way comes */
+    nn_event_list events;
+    uint8_t classes[NECPNET_FIELDS_MAX]; /* of moving fields */
+} codec_record;
+
+/* Its events without their values. */
+static void codec_begin(codec_record* record, const nn_type_plan* plan, const nn_prediction* prediction, bool owner,
+                        bool may_skip)
 {
-    unsigned class_index;
-    unsigned quiet = 0;
-    bool moving = may_skip || prediction->moving;
+    nn_event_list* events = &record->events;
+    record->moving = plan->visible[owner] & prediction->moving;
+    record->quiet = plan->visible[owner] & ~prediction->moving;
+    record->first = may_skip || prediction->moving;
     events->count = 0;
-    for (unsigned i = 0; i < plan->field_count && quiet < 7; i++) {
-        if (!codec_is_moving(prediction, i) && nn_field_visible(&plan->fields[i], owner)) quiet++;
+    if (record->first) {
+        unsigned quiet = nn_bit_count(record->quiet);
+        nn_event_add(events, NN_CONTEXT_EXCEPTION + (quiet < 7 ? quiet : 7), 0);
     }
-    if (moving) nn_event_add(events, NN_CONTEXT_EXCEPTION + quiet, 0);
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        nn_event_add(events, codec_changed_context(field, prediction, &class_index), 0);
-        if (field->kind == NECPNET_FIELD_QUAT) nn_event_add(events, codec_turn_context(prediction, i), 0);
+    for (uint64_t moving = record->moving; moving; moving &= moving - 1) {
+        unsigned i = nn_lowest_bit(moving);
+        unsigned class_index;
+        nn_event_add(events, codec_changed_context(&plan->fields[i], prediction, &class_index), 0);
+        record->classes[i] = (uint8_t)class_index;
+        if (plan->fields[i].kind == NECPNET_FIELD_QUAT) nn_event_add(events, codec_turn_context(prediction, i), 0);
     }
-    return moving;
 }
 
-static void codec_list_quiet(const nn_type_plan* plan, const nn_prediction* prediction, bool owner,
-                             nn_event_list* events)
+static void codec_list_quiet(const nn_type_plan* plan, uint64_t quiet, nn_event_list* events)
 {
     events->count = 0;
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        nn_event_add(events, NN_CONTEXT_QUIET + field->kind, 0);
+    for (; quiet; quiet &= quiet - 1) {
+        nn_event_add(events, NN_CONTEXT_QUIET + plan->fields[nn_lowest_bit(quiet)].kind, 0);
     }
 }
 
@@ -126,6 +135,8 @@ static bool codec_apply(const nn_field_plan* field, uint32_t* words, int64_t res
 typedef struct codec_field {
     const nn_field_plan* field;
     const nn_prediction* prediction;
+    unsigned word; /* of its first component in the row */
+    unsigned stride;
     unsigned class_index; /* of the whole field */
     bool fresh;           /* it was quiet: nothing is known of its errors */
     bool together;        /* as a group of three */
@@ -139,7 +150,7 @@ static unsigned codec_class(const codec_field* at, unsigned component, unsigned*
     *out_shift = 0;
     if (at->fresh && !component) return NN_CLASS_NEW;
     if (at->fresh) return nn_coder_class((uint32_t)nn_min_u64(mean, UINT32_MAX), out_shift);
-    uint64_t error = at->prediction->error[codec_word(at->field, component)];
+    uint64_t error = at->prediction->error[at->word + component * at->stride];
     if (component) error = (5 * error + 3 * mean) / 8;
     return nn_coder_class((uint32_t)nn_min_u64(error, UINT32_MAX), out_shift);
 }
@@ -157,7 +168,7 @@ static void codec_put_number(nn_encoder* encoder, codec_field* at, unsigned comp
     uint64_t size = residual < 0 ? (uint64_t)-residual : (uint64_t)residual;
     nn_put_size(encoder, class_index, shift, size - codec_least(at, component));
     if (size) {
-        int lean = at->fresh ? 0 : at->prediction->lean[codec_word(at->field, component)];
+        int lean = at->fresh ? 0 : at->prediction->lean[at->word + component * at->stride];
         nn_put_sign(encoder, class_index, lean, residual < 0);
     }
     at->seen += size;
@@ -169,7 +180,7 @@ static int64_t codec_get_number(nn_decoder* decoder, codec_field* at, unsigned c
     unsigned class_index = codec_class(at, component, &shift);
     uint64_t size = nn_get_size(decoder, class_index, shift) + codec_least(at, component);
     if (decoder->bits.failed) return 0;
-    int lean = at->fresh ? 0 : at->prediction->lean[codec_word(at->field, component)];
+    int lean = at->fresh ? 0 : at->prediction->lean[at->word + component * at->stride];
     bool negative = size && nn_get_sign(decoder, class_index, lean);
     at->seen += size;
     return negative ? -(int64_t)size : (int64_t)size;
@@ -202,17 +213,28 @@ static void codec_get_group(nn_decoder* decoder, const codec_field* at, int64_t 
     }
 }
 
-static codec_field codec_field_of(const nn_tables* tables, bool thin, const nn_field_plan* field,
-                                  const nn_prediction* prediction, bool fresh)
+/* A field that changed; certain: it was not said, and may still have no residual. */
+static codec_field codec_field_of(const nn_field_plan* field, const nn_prediction* prediction, unsigned class_index,
+                                  bool certain, bool thin)
 {
     codec_field at;
-    memset(&at, 0, sizeof at);
     at.field = field;
     at.prediction = prediction;
-    at.fresh = fresh;
-    unsigned context = fresh ? 0 : codec_changed_context(field, prediction, &at.class_index);
-    at.known_changed = fresh || !codec_is_certain(tables, context);
-    at.together = !thin && !fresh && at.known_changed && field->components == 3 && at.class_index < NN_GROUP_CLASSES;
+    at.word = codec_word(field);
+    at.stride = codec_stride(field);
+    at.class_index = class_index;
+    at.fresh = false;
+    at.known_changed = !certain;
+    at.together = !thin && !certain && field->components == 3 && class_index < NN_GROUP_CLASSES;
+    at.seen = 0;
+    return at;
+}
+
+/* One that was quiet. */
+static codec_field codec_fresh_field_of(const nn_field_plan* field, const nn_prediction* prediction)
+{
+    codec_field at = codec_field_of(field, prediction, 0, false, true);
+    at.fresh = true;
     return at;
 }
 
@@ -223,10 +245,10 @@ static void codec_put_numbers(nn_encoder* encoder, codec_field* at, const uint32
     int64_t residuals[3];
     const nn_field_plan* field = at->field;
     if (turned) at->known_changed = at->together = false;
-    for (unsigned i = 0; i < field->components; i++) {
-        unsigned word = codec_word(field, i);
-        residuals[i] =
-            codec_residual(field, codec_load(field, from + word - field->word), codec_load(field, row + word));
+    from += at->word - field->word;
+    row += at->word;
+    for (unsigned i = 0; i < field->components; i++, from += at->stride, row += at->stride) {
+        residuals[i] = codec_residual(field, codec_load(field, from), codec_load(field, row));
     }
     if (at->together) {
         codec_put_group(encoder, at, residuals);
@@ -243,7 +265,7 @@ static bool codec_get_numbers(nn_decoder* decoder, codec_field* at, uint32_t* ro
     if (at->together) codec_get_group(decoder, at, residuals);
     for (unsigned i = 0; i < field->components; i++) {
         if (!at->together) residuals[i] = codec_get_number(decoder, at, i);
-        if (decoder->bits.failed || !codec_apply(field, row + codec_word(field, i), residuals[i])) return false;
+        if (decoder->bits.failed || !codec_apply(field, row + at->word + i * at->stride, residuals[i])) return false;
     }
     return true;
 }
@@ -384,48 +406,30 @@ static bool codec_is_turned(const nn_field_plan* field, const uint32_t* predicte
 
 /* ---- records */
 
-/* Values of the events that codec_list_events lists. Returns whether a quiet field changed. */
-static bool codec_set_events(const nn_type_plan* plan, const nn_prediction* prediction, const uint32_t* row, bool owner,
-                             bool first, nn_event_list* events)
+/* Those of some fields that differ. */
+static uint64_t codec_find_changed(const nn_type_plan* plan, uint64_t fields, const uint32_t* a, const uint32_t* b)
 {
-    bool quiet_changed = false;
-    unsigned place = first ? 1 : 0;
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (!nn_field_visible(field, owner)) continue;
-        bool changed = codec_field_differs(field, prediction->row, row);
-        if (!codec_is_moving(prediction, i)) {
-            quiet_changed = quiet_changed || changed;
-            continue;
-        }
-        events->values[place++] = changed;
-        if (field->kind == NECPNET_FIELD_QUAT) {
-            events->values[place++] = codec_is_turned(field, prediction->row, row);
-        }
+    uint64_t changed = 0;
+    for (; fields; fields &= fields - 1) {
+        unsigned i = nn_lowest_bit(fields);
+        changed |= (uint64_t)codec_field_differs(&plan->fields[i], a, b) << i;
     }
-    if (first) events->values[0] = quiet_changed;
-    return quiet_changed;
+    return changed;
 }
 
 static void codec_write_quiet(nn_encoder* encoder, const nn_type_plan* plan, const nn_prediction* prediction,
-                              const uint32_t* row, bool owner)
+                              uint64_t quiet, uint64_t changed, const uint32_t* row)
 {
     nn_event_list events;
     unsigned place = 0;
-    codec_list_quiet(plan, prediction, owner, &events);
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        events.values[place++] = codec_field_differs(field, prediction->row, row);
-    }
+    codec_list_quiet(plan, quiet, &events);
+    for (; quiet; quiet &= quiet - 1) events.values[place++] = changed >> nn_lowest_bit(quiet) & 1;
     nn_put_events(encoder, &events);
     NN_CODEC_SPENT(encoder, NN_CODEC_EVENTS);
-    place = 0;
-    for (unsigned i = 0; i < plan->field_count; i++) {
+    for (; changed; changed &= changed - 1) {
+        unsigned i = nn_lowest_bit(changed);
         const nn_field_plan* field = &plan->fields[i];
-        if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        if (!events.values[place++]) continue;
-        codec_field at = codec_field_of(encoder->tables, nn_encoder_adapts(encoder), field, prediction, true);
+        codec_field at = codec_fresh_field_of(field, prediction);
         bool turned = codec_is_turned(field, prediction->row, row);
         if (field->kind == NECPNET_FIELD_QUAT) nn_put_bits(encoder, turned, 1);
         codec_put_field(encoder, &at, row, turned);
@@ -436,51 +440,59 @@ static void codec_write_quiet(nn_encoder* encoder, const nn_type_plan* plan, con
 NN_PRIVATE void nn_codec_write(nn_encoder* encoder, const nn_type_plan* plan, const nn_prediction* prediction,
                                const uint32_t* row, bool owner, bool may_skip)
 {
-    nn_event_list events;
-    bool first = codec_list_events(plan, prediction, owner, may_skip, &events);
-    bool quiet = codec_set_events(plan, prediction, row, owner, first, &events);
-    unsigned place = first ? 1 : 0;
-    NN_CODEC_SPENT(encoder, NN_CODEC_BETWEEN);
-    nn_put_events(encoder, &events);
-    if (may_skip && quiet) nn_put_bits(encoder, 0, 1);
-    NN_CODEC_SPENT(encoder, NN_CODEC_EVENTS);
-    for (unsigned i = 0; i < plan->field_count; i++) {
+    codec_record record;
+    nn_event_list* events = &record.events;
+    codec_begin(&record, plan, prediction, owner, may_skip);
+    uint64_t quiet_changed = codec_find_changed(plan, record.quiet, prediction->row, row);
+    uint64_t changed = codec_find_changed(plan, record.moving, prediction->row, row);
+    unsigned place = record.first ? 1 : 0;
+    if (record.first) events->values[0] = quiet_changed != 0;
+    for (uint64_t moving = record.moving; moving; moving &= moving - 1) {
+        unsigned i = nn_lowest_bit(moving);
         const nn_field_plan* field = &plan->fields[i];
-        if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        bool changed = events.values[place] || codec_is_certain(encoder->tables, events.contexts[place]);
-        place++;
-        bool turned = false;
-        if (field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
-        if (!changed) continue;
-        codec_field at = codec_field_of(encoder->tables, nn_encoder_adapts(encoder), field, prediction, false);
+        events->values[place++] = changed >> i & 1;
+        if (field->kind == NECPNET_FIELD_QUAT) events->values[place++] = codec_is_turned(field, prediction->row, row);
+    }
+    NN_CODEC_SPENT(encoder, NN_CODEC_BETWEEN);
+    nn_put_events(encoder, events);
+    if (may_skip && quiet_changed) nn_put_bits(encoder, 0, 1);
+    NN_CODEC_SPENT(encoder, NN_CODEC_EVENTS);
+    for (place = record.first ? 1 : 0; record.moving; record.moving &= record.moving - 1) {
+        unsigned i = nn_lowest_bit(record.moving);
+        const nn_field_plan* field = &plan->fields[i];
+        bool certain = codec_is_certain(encoder->tables, events->contexts[place++]);
+        bool turned = field->kind == NECPNET_FIELD_QUAT && events->values[place++];
+        if (!(changed >> i & 1) && !certain) continue;
+        codec_field at = codec_field_of(field, prediction, record.classes[i], certain, nn_encoder_adapts(encoder));
         codec_put_field(encoder, &at, row, turned);
         NN_CODEC_SPENT(encoder, (int)i);
     }
-    if (quiet || !first) codec_write_quiet(encoder, plan, prediction, row, owner);
+    if (quiet_changed || !record.first) {
+        codec_write_quiet(encoder, plan, prediction, record.quiet, quiet_changed, row);
+    }
 }
 
 NN_PRIVATE void nn_codec_write_skip(nn_encoder* encoder, const nn_type_plan* plan, const nn_prediction* prediction,
                                     bool owner)
 {
-    nn_event_list events;
-    (void)codec_list_events(plan, prediction, owner, true, &events);
-    events.values[0] = 1;
-    nn_put_events(encoder, &events);
+    codec_record record;
+    codec_begin(&record, plan, prediction, owner, true);
+    record.events.values[0] = 1;
+    nn_put_events(encoder, &record.events);
     nn_put_bits(encoder, 1, 1);
 }
 
 static bool codec_read_quiet(nn_decoder* decoder, const nn_type_plan* plan, const nn_prediction* prediction,
-                             uint32_t* row, bool owner)
+                             uint64_t quiet, uint32_t* row)
 {
     nn_event_list events;
     unsigned place = 0;
-    codec_list_quiet(plan, prediction, owner, &events);
+    codec_list_quiet(plan, quiet, &events);
     nn_get_events(decoder, &events);
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
+    for (; quiet; quiet &= quiet - 1) {
+        const nn_field_plan* field = &plan->fields[nn_lowest_bit(quiet)];
         if (!events.values[place++]) continue;
-        codec_field at = codec_field_of(decoder->tables, nn_decoder_adapts(decoder), field, prediction, true);
+        codec_field at = codec_fresh_field_of(field, prediction);
         bool turned = field->kind == NECPNET_FIELD_QUAT && nn_get_bits(decoder, 1);
         if (!codec_get_field(decoder, &at, row, turned)) return false;
     }
@@ -490,23 +502,24 @@ static bool codec_read_quiet(nn_decoder* decoder, const nn_type_plan* plan, cons
 NN_PRIVATE nn_codec_result nn_codec_read(nn_decoder* decoder, const nn_type_plan* plan, const nn_prediction* prediction,
                                          uint32_t* row, bool owner, bool may_skip)
 {
-    nn_event_list events;
-    bool first = codec_list_events(plan, prediction, owner, may_skip, &events);
-    unsigned place = first ? 1 : 0;
-    nn_get_events(decoder, &events);
-    bool quiet = !first || events.values[0];
+    codec_record record;
+    const nn_event_list* events = &record.events;
+    codec_begin(&record, plan, prediction, owner, may_skip);
+    unsigned place = record.first ? 1 : 0;
+    nn_get_events(decoder, &record.events);
+    bool quiet = !record.first || events->values[0];
     if (may_skip && quiet && nn_get_bits(decoder, 1)) return decoder->bits.failed ? NN_CODEC_BAD : NN_CODEC_SKIP;
     memcpy(row, prediction->row, plan->row_words * sizeof(uint32_t));
-    for (unsigned i = 0; i < plan->field_count; i++) {
+    for (; record.moving; record.moving &= record.moving - 1) {
+        unsigned i = nn_lowest_bit(record.moving);
         const nn_field_plan* field = &plan->fields[i];
-        if (!codec_is_moving(prediction, i) || !nn_field_visible(field, owner)) continue;
-        bool changed = events.values[place++];
-        bool turned = false;
-        if (field->kind == NECPNET_FIELD_QUAT) turned = events.values[place++];
+        bool certain = codec_is_certain(decoder->tables, events->contexts[place]);
+        bool changed = events->values[place++];
+        bool turned = field->kind == NECPNET_FIELD_QUAT && events->values[place++];
         if (!changed) continue;
-        codec_field at = codec_field_of(decoder->tables, nn_decoder_adapts(decoder), field, prediction, false);
+        codec_field at = codec_field_of(field, prediction, record.classes[i], certain, nn_decoder_adapts(decoder));
         if (!codec_get_field(decoder, &at, row, turned)) return NN_CODEC_BAD;
     }
-    if (quiet && !codec_read_quiet(decoder, plan, prediction, row, owner)) return NN_CODEC_BAD;
+    if (quiet && !codec_read_quiet(decoder, plan, prediction, record.quiet, row)) return NN_CODEC_BAD;
     return decoder->bits.failed ? NN_CODEC_BAD : NN_CODEC_ROW;
 }

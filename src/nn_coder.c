@@ -181,12 +181,8 @@ NN_PRIVATE bool nn_decoder_left(const nn_decoder* decoder)
     return decoder->thin->at < decoder->bits.bit_count / 8;
 }
 
-NN_PRIVATE void nn_put_bits(nn_encoder* encoder, uint64_t value, unsigned bits)
+NN_PRIVATE void nn_put_thin_bits(nn_encoder* encoder, uint64_t value, unsigned bits)
 {
-    if (!encoder->thin) {
-        nn_bits_write(&encoder->bits, value, bits);
-        return;
-    }
     for (unsigned i = 0; i < bits; i++) coder_encode(encoder, CODER_HALF, value >> i & 1);
 }
 
@@ -201,11 +197,8 @@ NN_PRIVATE uint64_t nn_get_bits(nn_decoder* decoder, unsigned bits)
 /* A symbol of a Huffman code, also among the bits of the arithmetic coder. */
 static void coder_put_symbol(nn_encoder* encoder, const nn_huffman* huffman, unsigned symbol)
 {
-    if (!encoder->thin) {
-        nn_huffman_write(huffman, &encoder->bits, symbol);
-    } else {
-        nn_put_bits(encoder, huffman->codes[symbol], huffman->bits[symbol]);
-    }
+    uint32_t code = huffman->codes[symbol];
+    nn_put_bits(encoder, code, code >> 16);
 }
 
 static unsigned coder_get_symbol(nn_decoder* decoder, const nn_huffman* huffman)
@@ -257,23 +250,31 @@ typedef struct coder_pack {
     const nn_huffman* huffman;
 } coder_pack;
 
+static void coder_order(unsigned* a, unsigned* b)
+{
+    unsigned larger = *a > *b ? *a : *b;
+    *b = *a > *b ? *b : *a;
+    *a = larger;
+}
+
 static void coder_pack_events(const nn_tables* tables, const nn_event_list* events, coder_pack* pack)
 {
+    unsigned order[NN_EVENTS_MAX] = {0, 0, 0, 0}; /* level plus 1, then the event, the first one largest */
     unsigned key = 0;
-    unsigned digit = 1;
     pack->count = 0;
     while (pack->next < events->count && pack->count < NN_EVENTS_MAX) {
         unsigned event = pack->next++;
-        uint8_t level = tables->event_levels[events->contexts[event]];
-        if (level == NN_EVENT_NONE) continue;
-        unsigned place = pack->count++;
-        for (; place > 0 && tables->event_levels[events->contexts[pack->places[place - 1]]] < level; place--) {
-            pack->places[place] = pack->places[place - 1];
-        }
-        pack->places[place] = event;
+        unsigned level = tables->event_levels[events->contexts[event]];
+        if (level != NN_EVENT_NONE) order[pack->count++] = (level + 1) << 8 | (NN_EVENTS_RECORD_MAX - event);
     }
-    for (unsigned i = 0; i < pack->count; i++, digit *= NN_EVENT_LEVELS) {
-        key += tables->event_levels[events->contexts[pack->places[i]]] * digit;
+    coder_order(&order[0], &order[1]);
+    coder_order(&order[2], &order[3]);
+    coder_order(&order[0], &order[2]);
+    coder_order(&order[1], &order[3]);
+    coder_order(&order[1], &order[2]);
+    for (unsigned i = pack->count; i-- > 0;) {
+        key = key * NN_EVENT_LEVELS + (order[i] >> 8) - 1;
+        pack->places[i] = NN_EVENTS_RECORD_MAX - (order[i] & 0xff);
     }
     pack->huffman = &tables->events[tables->event_table[pack->count][key]];
 }
@@ -327,28 +328,42 @@ static unsigned coder_size_symbol(uint64_t size, unsigned* out_bits)
     return 8 + (top - 3) * 2 + (unsigned)(size >> (top - 1) & 1);
 }
 
+/* A size's symbol as six bits, the upper ones first, each with a probability of its own. */
+static void coder_put_tree(nn_encoder* encoder, unsigned class_index, unsigned symbol)
+{
+    unsigned node = 1;
+    for (unsigned i = 6; i-- > 0;) {
+        unsigned bit = symbol >> i & 1;
+        coder_put(encoder, NN_CONTEXT_SIZE + class_index * 64 + node, bit);
+        node = node * 2 + bit;
+    }
+}
+
 NN_PRIVATE void nn_put_size(nn_encoder* encoder, unsigned class_index, unsigned shift, uint64_t size)
 {
     unsigned bits;
     uint64_t high = size >> shift;
+    uint64_t low = size & ((UINT64_C(1) << shift) - 1);
     unsigned symbol = coder_size_symbol(high, &bits);
     NN_CODER_COUNT(0, class_index, symbol);
-    if (nn_encoder_adapts(encoder)) {
-        unsigned node = 1;
-        for (unsigned i = 6; i-- > 0;) {
-            unsigned bit = symbol >> i & 1;
-            coder_put(encoder, NN_CONTEXT_SIZE + class_index * 64 + node, bit);
-            node = node * 2 + bit;
-        }
-    } else {
-        coder_put_symbol(encoder, &encoder->tables->sizes[class_index], symbol);
-    }
     if (symbol == NN_SIZE_ESCAPE) {
+        if (nn_encoder_adapts(encoder)) {
+            coder_put_tree(encoder, class_index, symbol);
+        } else {
+            coder_put_symbol(encoder, &encoder->tables->sizes[class_index], symbol);
+        }
         nn_put_golomb(encoder, high - NN_SIZE_ESCAPE_FROM, 19);
-    } else {
-        nn_put_bits(encoder, high & ((UINT64_C(1) << bits) - 1), bits);
+        nn_put_bits(encoder, low, shift);
+        return;
     }
-    nn_put_bits(encoder, size & ((UINT64_C(1) << shift) - 1), shift);
+    uint64_t rest = (high & ((UINT64_C(1) << bits) - 1)) | low << bits; /* of 17 + 17 bits at most */
+    if (nn_encoder_adapts(encoder)) {
+        coder_put_tree(encoder, class_index, symbol);
+        nn_put_bits(encoder, rest, bits + shift);
+        return;
+    }
+    uint32_t code = encoder->tables->sizes[class_index].codes[symbol];
+    nn_put_bits(encoder, (code & 0xffff) | rest << (code >> 16), (code >> 16) + bits + shift);
 }
 
 NN_PRIVATE uint64_t nn_get_size(nn_decoder* decoder, unsigned class_index, unsigned shift)

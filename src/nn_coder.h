@@ -78,8 +78,18 @@ NN_PRIVATE size_t nn_encoder_end(nn_encoder* encoder);
 /* nn_decoder_left - whether more than the padding of the last byte has not been read. */
 NN_PRIVATE bool nn_decoder_left(const nn_decoder* decoder);
 
-/* nn_put_bits, nn_get_bits - plain bits, 0 .. 64. */
-NN_PRIVATE void nn_put_bits(nn_encoder* encoder, uint64_t value, unsigned bits);
+/* nn_put_bits, nn_get_bits - plain bits, 0 .. 64. nn_put_thin_bits - with thin. */
+NN_PRIVATE void nn_put_thin_bits(nn_encoder* encoder, uint64_t value, unsigned bits);
+
+NN_INLINE void nn_put_bits(nn_encoder* encoder, uint64_t value, unsigned bits)
+{
+    if (encoder->thin) {
+        nn_put_thin_bits(encoder, value, bits);
+    } else {
+        nn_bits_write(&encoder->bits, value, bits);
+    }
+}
+
 NN_PRIVATE uint64_t nn_get_bits(nn_decoder* decoder, unsigned bits);
 
 /* nn_put_golomb, nn_get_golomb - Exp-Golomb code of an order: value + 2^order in binary, behind a 0 for each bit that it is

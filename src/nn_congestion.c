@@ -27,127 +27,22 @@
 #define CONGESTION_LOSS_PPM_BEYOND 15000u
 #define CONGESTION_LOSS_FADE_US 1000000u
 #define CONGESTION_BURST_PACKETS 10u /* RFC 9002 7.7 */
-#define CONGESTION_KEEP_PACKETS 2u
 #define CONGESTION_TARGET_PACKETS 10u
 #define CONGESTION_TARGET_US_MAX 20000u
 #define CONGESTION_FEW_PACKETS 4u
-#define CONGESTION_SMALL_PACKETS 8u /* windows below are paced exactly */
 #define CONGESTION_RATE_LEAST 2000u
 #define CONGESTION_FLOOR_RATE (NN_CONGESTION_BANDWIDTH_MIN + NN_CONGESTION_BANDWIDTH_MIN / 8) /* some gets lost */
-#define CONGESTION_RATE_MAX UINT64_C(8000000000)
 #define CONGESTION_FLOOR_AGAIN_US 60000000u
 #define CONGESTION_RATE_SLOT_US 10000000u
 #define CONGESTION_RATE_SLOT_FULL_US 4000000u
 #define CONGESTION_SECOND_US 1000000u
-#define CONGESTION_JITTER_NONE_US 1000u
-#define CONGESTION_JITTER_SLOW_US 25000u /* packets that take longer are seen by themselves */
 #define CONGESTION_JITTER_SAMPLES 16u
-#define CONGESTION_JITTER_FADE 4u
-#define CONGESTION_JITTER_TIMES 8u
-#define CONGESTION_JITTER_BETWEEN_US 16000u
 #define CONGESTION_ROUND_SAMPLES 8u /* where there is jitter; but no more than .. */
 #define CONGESTION_ROUND_RTTS 4u
 
-static uint64_t congestion_rate_max(const nn_congestion* congestion)
-{
-    return nn_max_u64(congestion->rate_max[0], congestion->rate_max[1]);
-}
-
-/* ---- jitter -- */
-
-/* How far a sample stands out between its two neighbours, as a peak or a hollow. A queue rises and falls over many samples
- * and shows next to nothing here, whoever fills it; but for the packets that stand between two of ours. */
-static uint32_t congestion_turn(const nn_congestion* congestion, uint32_t queue)
-{
-    uint32_t before = congestion->seen_us[1];
-    uint32_t middle = congestion->seen_us[0];
-    if (middle > before && middle > queue) return middle - (before > queue ? before : queue);
-    if (middle < before && middle < queue) return (before < queue ? before : queue) - middle;
-    return 0;
-}
-
-static void congestion_see_jitter(nn_congestion* congestion, uint32_t queue)
-{
-    uint64_t packet_us =
-        (uint64_t)congestion->datagram_bytes * CONGESTION_SECOND_US / (congestion_rate_max(congestion) + 1);
-    uint64_t between_us = packet_us * 2;
-    if (packet_us < CONGESTION_JITTER_SLOW_US || !congestion_rate_max(congestion)) {
-        between_us = nn_min_u64(between_us, CONGESTION_JITTER_BETWEEN_US);
-    }
-    uint64_t usual = CONGESTION_JITTER_NONE_US + between_us;
-    uint64_t turn = congestion->jitter_samples >= 2 ? congestion_turn(congestion, queue) : 0;
-    turn = turn > usual ? turn - usual : 0;
-    if (congestion->jitter_samples < CONGESTION_JITTER_SAMPLES) congestion->jitter_samples++;
-    uint64_t samples = congestion->jitter_samples;
-    if (turn < congestion->jitter_us) samples *= CONGESTION_JITTER_FADE;
-    congestion->jitter_us = (uint32_t)((congestion->jitter_us * (samples - 1) + turn) / samples);
-    congestion->seen_us[1] = congestion->seen_us[0];
-    congestion->seen_us[0] = queue;
-}
-
-/* Of what a sample shows above the base so much is jitter: where packets keep their order one that is late holds up those
- * behind it, so that the more are sent the fewer come as fast as the base. */
-static uint32_t congestion_jitter_of(const nn_congestion* congestion, uint32_t queue)
-{
-    uint64_t jitter = (uint64_t)congestion->jitter_us * CONGESTION_JITTER_TIMES;
-    return (uint32_t)nn_min_u64(queue, jitter);
-}
-
-/* ---- the base -- */
-
-/* Of packets of this size: the least seen of them and of larger ones. UINT32_MAX: none. */
-static uint32_t congestion_base_of(const nn_congestion* congestion, unsigned size)
-{
-    uint32_t base = UINT32_MAX;
-    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) {
-        for (unsigned j = size; j < NN_CONGESTION_BASE_SIZES; j++) {
-            if (congestion->base_us[i][j] < base) base = congestion->base_us[i][j];
-        }
-    }
-    return base;
-}
-
-static unsigned congestion_size_of(const nn_congestion* congestion, uint32_t bytes)
-{
-    unsigned size = (unsigned)((uint64_t)bytes * NN_CONGESTION_BASE_SIZES / (congestion->datagram_bytes + 1u));
-    return size < NN_CONGESTION_BASE_SIZES ? size : NN_CONGESTION_BASE_SIZES - 1;
-}
-
-static void congestion_forget_base(nn_congestion* congestion, unsigned slot)
-{
-    for (unsigned j = 0; j < NN_CONGESTION_BASE_SIZES; j++) congestion->base_us[slot][j] = UINT32_MAX;
-}
-
-/* Take a sample in; returns the queue that it shows. */
-static uint32_t congestion_see(nn_congestion* congestion, uint32_t rtt, uint32_t bytes, uint64_t now_us)
-{
-    if (now_us - congestion->base_slot_at_us >= NN_CONGESTION_BASE_SLOT_US) {
-        congestion->base_slot = (uint8_t)((congestion->base_slot + 1u) % NN_CONGESTION_BASE_SLOTS);
-        congestion->base_slot_at_us = now_us;
-        congestion_forget_base(congestion, congestion->base_slot);
-    }
-    unsigned size = congestion_size_of(congestion, bytes);
-    uint32_t known = congestion_base_of(congestion, size);
-    if (known != UINT32_MAX && rtt + CONGESTION_NEAR_US < known) congestion->base_seen_at_us = now_us;
-    uint32_t* least = &congestion->base_us[congestion->base_slot][size];
-    if (rtt < *least) *least = rtt;
-    uint32_t base = congestion_base_of(congestion, size);
-    uint32_t queue = rtt - base;
-    congestion_see_jitter(congestion, queue);
-    uint32_t jitter = congestion_jitter_of(congestion, queue);
-    queue -= jitter;
-    base += jitter;
-    if (congestion->round_samples < UINT8_MAX) congestion->round_samples++;
-    if (queue < congestion->round_queue_us) {
-        congestion->round_queue_us = queue;
-        congestion->round_base_us = base;
-    }
-    return queue;
-}
-
 /* ---- the window -- */
 
-static uint64_t congestion_window_min(const nn_congestion* congestion)
+NN_PRIVATE uint64_t nn_congestion_window_min(const nn_congestion* congestion)
 {
     uint64_t floor_bytes = (uint64_t)congestion->floor_rate * congestion->rtt_us / CONGESTION_SECOND_US;
     return nn_max_u64(floor_bytes, congestion->datagram_bytes / 8u + 1u);
@@ -155,24 +50,8 @@ static uint64_t congestion_window_min(const nn_congestion* congestion)
 
 static void congestion_set_window(nn_congestion* congestion, uint64_t bytes)
 {
-    bytes = nn_max_u64(bytes, congestion_window_min(congestion));
+    bytes = nn_max_u64(bytes, nn_congestion_window_min(congestion));
     congestion->window_bytes = nn_min_u64(bytes, NN_CONGESTION_WINDOW_BYTES_MAX);
-}
-
-/* The window that holds now: less of it while the queue drains; of a few packets none is left. */
-static uint64_t congestion_window_now(const nn_congestion* congestion, uint64_t now_us)
-{
-    uint64_t window = congestion->window_bytes;
-    if (now_us >= congestion->drain_until_us) return window;
-    if (window < (uint64_t)congestion->datagram_bytes * CONGESTION_FEW_PACKETS) return 1;
-    return nn_max_u64(window / 2, congestion_window_min(congestion));
-}
-
-/* A window of few packets leaves it to the pacer when the next one goes: one may overlap, and a lost one not stop all. */
-static bool congestion_is_paced(const nn_congestion* congestion, uint64_t now_us)
-{
-    return now_us >= congestion->drain_until_us && !congestion->slow_start &&
-           congestion->window_bytes < (uint64_t)congestion->datagram_bytes * CONGESTION_FEW_PACKETS;
 }
 
 NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_bytes_per_s, uint64_t now_us)
@@ -191,7 +70,7 @@ NN_PRIVATE void nn_congestion_init(nn_congestion* congestion, uint32_t limit_byt
     congestion->loss_least_ppm[0] = congestion->loss_least_ppm[1] = NN_CONGESTION_LOSS_PPM_MAX + 1;
     congestion->step_packets = 1;
     congestion->slow_start = true;
-    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion_forget_base(congestion, i);
+    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) nn_congestion_forget_base(congestion, i);
 }
 
 NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t datagram_bytes)
@@ -199,86 +78,6 @@ NN_PRIVATE void nn_congestion_set_datagram(nn_congestion* congestion, uint32_t d
     NN_ASSERT(datagram_bytes > 0);
     congestion->datagram_bytes = congestion->limit.datagram_bytes = datagram_bytes;
     congestion_set_window(congestion, congestion->window_bytes);
-}
-
-/* ---- pace ---- */
-
-/* The smoothed one is slow to forget a queue that has gone. */
-static uint64_t congestion_rtt_us(const nn_congestion* congestion)
-{
-    uint64_t rtt = congestion->rtt_us;
-    if (congestion->round_rtt_us) rtt = nn_min_u64(rtt, congestion->round_rtt_us);
-    return nn_max_u64(rtt, CONGESTION_RTT_MIN_US);
-}
-
-NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion)
-{
-    uint64_t rtt = congestion_rtt_us(congestion);
-    uint64_t rate = congestion->window_bytes * CONGESTION_SECOND_US / rtt;
-    bool small = congestion->window_bytes < (uint64_t)congestion->datagram_bytes * CONGESTION_SMALL_PACKETS;
-    if (congestion->slow_start) {
-        rate *= 2;
-    } else if (!small) {
-        rate += rate / 4;
-    }
-    rate = nn_max_u64(rate, congestion->floor_rate);
-    return nn_min_u64(rate, CONGESTION_RATE_MAX);
-}
-
-/* The pacer keeps a few packets for later. More, up to NN_CONGESTION_BURST_US of them, come only at once, after a pause
- * between two calls (a game that updates once a frame), and run off again if they are not used: a sender that is called
- * often but held by its window must not save up a burst. */
-static void congestion_fill_pace(nn_congestion* congestion, uint64_t now_us)
-{
-    if (now_us <= congestion->pace_at_us) return;
-    uint64_t rate = nn_congestion_rate(congestion);
-    uint64_t packet = congestion->datagram_bytes;
-    uint64_t window = congestion->window_bytes;
-    int64_t keep = (int64_t)nn_min_u64(packet * CONGESTION_KEEP_PACKETS, window / 4 + 1);
-    uint64_t once = nn_max_u64(rate * NN_CONGESTION_BURST_US / CONGESTION_SECOND_US,
-                               nn_min_u64(packet * CONGESTION_BURST_PACKETS, window / 2 + 1));
-    once = nn_min_u64(once, nn_max_u64(window, packet));
-    int64_t earned = nn_bucket_earned(&congestion->pace_at_us, rate, now_us);
-    if (congestion->pace_bytes <= keep) {
-        congestion->pace_bytes += earned;
-        if (congestion->pace_bytes > (int64_t)once) congestion->pace_bytes = (int64_t)once;
-    } else {
-        congestion->pace_bytes = congestion->pace_bytes - earned > keep ? congestion->pace_bytes - earned : keep;
-    }
-}
-
-static void congestion_refill(nn_congestion* congestion, uint64_t now_us)
-{
-    congestion_fill_pace(congestion, now_us);
-    nn_limit_refill(&congestion->limit, now_us);
-}
-
-NN_PRIVATE size_t nn_congestion_budget(nn_congestion* congestion, uint64_t now_us)
-{
-    congestion_refill(congestion, now_us);
-    uint64_t room = congestion_window_now(congestion, now_us);
-    if (congestion_is_paced(congestion, now_us)) room += congestion->datagram_bytes;
-    int64_t budget = (int64_t)room - (int64_t)congestion->flight_bytes;
-    if (congestion->pace_bytes < budget) budget = congestion->pace_bytes;
-    if (congestion->limit.bytes_per_s != NN_CONGESTION_UNLIMITED && congestion->limit.bytes < budget) {
-        budget = congestion->limit.bytes;
-    }
-    if (budget <= 0) return 0;
-    return nn_max_size((size_t)budget, congestion->datagram_bytes);
-}
-
-NN_PRIVATE uint64_t nn_congestion_deadline_us(nn_congestion* congestion, uint64_t now_us)
-{
-    congestion_refill(congestion, now_us);
-    uint64_t deadline =
-        nn_bucket_deadline_us(congestion->pace_bytes, congestion->pace_at_us, nn_congestion_rate(congestion));
-    deadline = nn_max_u64(deadline, nn_limit_deadline_us(&congestion->limit));
-    uint64_t paced = congestion_is_paced(congestion, now_us) ? congestion->datagram_bytes : 0;
-    if (congestion->flight_bytes >= congestion->window_bytes + paced) return NN_NEVER;
-    if (congestion->flight_bytes >= congestion_window_now(congestion, now_us) + paced) {
-        deadline = nn_max_u64(deadline, congestion->drain_until_us);
-    }
-    return deadline;
 }
 
 /* ---- what happened ---- */
@@ -302,7 +101,7 @@ NN_PRIVATE bool nn_congestion_is_used(const nn_congestion* congestion, uint64_t 
 
 NN_PRIVATE void nn_congestion_on_sent(nn_congestion* congestion, uint32_t bytes, bool in_flight, uint64_t now_us)
 {
-    congestion_fill_pace(congestion, now_us);
+    nn_congestion_fill_pace(congestion, now_us);
     nn_limit_sent(&congestion->limit, bytes, now_us);
     if (!in_flight) return; /* acknowledgements alone are not paced (RFC 9002 7.7): they must not hold up data */
     congestion_after_idle(congestion, now_us);
@@ -408,7 +207,7 @@ static uint64_t congestion_sqrt(uint64_t value)
 static uint64_t congestion_target_us(const nn_congestion* congestion)
 {
     uint64_t packet_us =
-        (uint64_t)congestion->datagram_bytes * CONGESTION_SECOND_US / (congestion_rate_max(congestion) + 1);
+        (uint64_t)congestion->datagram_bytes * CONGESTION_SECOND_US / (nn_congestion_rate_max(congestion) + 1);
     uint64_t least = nn_min_u64(NN_CONGESTION_QUEUE_LEAST_US + packet_us / 3, NN_CONGESTION_QUEUE_TARGET_US * 3 / 2);
     if (congestion->loss_ppm > NN_CONGESTION_LOSS_PPM_SOME) return least;
     uint64_t packets = (uint64_t)congestion->datagram_bytes * CONGESTION_TARGET_PACKETS;
@@ -454,7 +253,7 @@ static void congestion_watch_floor(nn_congestion* congestion)
         return;
     }
     if (++congestion->floor_rounds < CONGESTION_FLOOR_ROUNDS) return;
-    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) congestion_forget_base(congestion, i);
+    for (unsigned i = 0; i < NN_CONGESTION_BASE_SLOTS; i++) nn_congestion_forget_base(congestion, i);
     congestion->floor_rounds = 0;
     congestion->slow_start = true;
     congestion->above_samples = 0;
@@ -467,7 +266,7 @@ static void congestion_shrink(nn_congestion* congestion, uint64_t base, uint64_t
     congestion_set_window(congestion, nn_max_u64(aim, window / 2));
     congestion->step_packets = 1;
     congestion->settle_rounds = 1;
-    if (congestion->window_bytes > congestion_window_min(congestion)) {
+    if (congestion->window_bytes > nn_congestion_window_min(congestion)) {
         congestion->floor_rounds = 0;
     } else {
         congestion_watch_floor(congestion);
@@ -567,9 +366,9 @@ NN_PRIVATE void nn_congestion_on_rtt(nn_congestion* congestion, uint64_t rtt_us,
 {
     uint32_t rtt = (uint32_t)nn_min_u64(rtt_us, UINT32_MAX - 1);
     congestion->rtt_us = (uint32_t)nn_min_u64(smoothed_us, UINT32_MAX);
-    uint32_t queue = congestion_see(congestion, rtt, bytes, now_us);
+    uint32_t queue = nn_congestion_see(congestion, rtt, bytes, now_us);
     if (congestion->slow_start) congestion_slow_start_sample(congestion, queue, now_us);
-    uint64_t round_us = nn_max_u64(congestion_rtt_us(congestion), CONGESTION_ROUND_US_MIN);
+    uint64_t round_us = nn_max_u64(nn_congestion_rtt_us(congestion), CONGESTION_ROUND_US_MIN);
     bool few = congestion->jitter_us && congestion->round_samples < CONGESTION_ROUND_SAMPLES;
     if (now_us - congestion->round_at_us >= round_us * (few ? CONGESTION_ROUND_RTTS : 1)) {
         congestion_close_round(congestion, now_us);

@@ -103,4 +103,20 @@ NN_PRIVATE bool nn_congestion_is_used(const nn_congestion* congestion, uint64_t 
 /* nn_congestion_rate - the pacer's bytes a second. */
 NN_PRIVATE uint64_t nn_congestion_rate(const nn_congestion* congestion);
 
+/* Between the files of congestion. */
+
+/* nn_congestion_see - take a sample in; returns the queue that it shows. */
+NN_PRIVATE uint32_t nn_congestion_see(nn_congestion* congestion, uint32_t rtt, uint32_t bytes, uint64_t now_us);
+
+/* nn_congestion_base - the round trip of a path without a queue for packets of a size class (NN_CONGESTION_BASE_SIZES - 1: whole
+ * ones); UINT32_MAX none. nn_congestion_forget_base - of all, from one slot. */
+NN_PRIVATE uint32_t nn_congestion_base(const nn_congestion* congestion, unsigned size);
+NN_PRIVATE void nn_congestion_forget_base(nn_congestion* congestion, unsigned slot);
+NN_PRIVATE uint64_t nn_congestion_rate_max(const nn_congestion* congestion); /* bytes a second */
+NN_PRIVATE uint64_t nn_congestion_window_min(const nn_congestion* congestion);
+
+/* nn_congestion_rtt_us - for pacing and rounds: the smoothed one is slow to forget a queue that has gone. */
+NN_PRIVATE uint64_t nn_congestion_rtt_us(const nn_congestion* congestion);
+NN_PRIVATE void nn_congestion_fill_pace(nn_congestion* congestion, uint64_t now_us);
+
 #endif

@@ -32,6 +32,7 @@
 #define NN_CONNECTION_UNSENT_BYTES 16384    /* WebSocket: beyond this nothing more is encoded (TCP_NOTSENT_LOWAT) */
 #define NN_CONNECTION_UNHEARD_BYTES 65536   /* WebSocket: written and not reported received; beyond it state waits */
 #define NN_CONNECTION_UNHEARD_VOICE 24576   /* .. and voice */
+#define NN_CONNECTION_WAITED_US_MAX 100000  /* a packet that came earlier counts as having come then */
 #define NN_CONNECTION_STALL_US 10000        /* until output that found no room or memory is tried again */
 #define NN_CONNECTION_BURST_MESSAGES_MAX 16 /* WebSocket: of one flush; the rest in the next */
 #define NN_CONNECTION_INPUT_ACK_US 50000    /* WebSocket: between two INPUT_ACK frames */
@@ -132,10 +133,13 @@ typedef struct nn_connection_udp {
     nn_path* path;                    /* an address that the peer seems to have moved to; NULL none */
     nn_connection_response* response; /* to be sent; NULL none */
     const necpnet_address* from;      /* of the packet being read */
+    uint64_t arrived_us;              /* when that came; or the last went, if that was later */
     uint64_t path_seed;
     uint32_t path_count;
+    uint32_t migrations; /* changes of address so far */
     nn_packet_size size; /* how large its packets are */
     uint32_t probes;     /* packets to send whatever the window says */
+    uint64_t packets_duplicate;
 } nn_connection_udp;
 
 /* Why a connection ended: nn_close with its text apart, for nearly all have none. */
@@ -152,9 +156,9 @@ typedef struct nn_connection {
     nn_session* session;
     nn_follower* follower;      /* server: how the world serves this peer; made and ended by the connection */
     const nn_voice_port* voice; /* NULL without */
-    nn_connection_state state;
-    necpnet_transport_kind transport;
     necpnet_address address;
+    uint8_t state;     /* nn_connection_state */
+    uint8_t transport; /* necpnet_transport_kind */
     bool encrypted : 1;
     bool speaks : 1;       /* both sides have voice */
     bool schema_waits : 1; /* server: the client has another version and has not taken ours yet */
@@ -178,13 +182,12 @@ typedef struct nn_connection {
     nn_connection_end end; /* kept by nn_connection_detach, for the owner to tell; see nn_connection_get_end */
     /* UDP */
     nn_connection_udp* udp;
-    uint32_t migrations; /* changes of address so far */
-    uint32_t tick_hz;    /* client: the server's */
     /* WebSocket */
     necpnet_web_connection* web;
     nn_limit* limit; /* NULL: none */
     uint64_t input_ack_at_us;
     uint64_t state_at_bytes; /* carrier bytes written before the last STATE frame */
+    uint32_t tick_hz;        /* client: the server's; over any transport */
     uint32_t web_rtt_us;
     uint32_t web_rtt_min_us;
     uint32_t web_rtt_variance_us;
@@ -205,7 +208,6 @@ typedef struct nn_connection {
     nn_jitter jitter;
     uint64_t packets_sent;
     uint64_t packets_received;
-    uint64_t packets_duplicate;
     uint64_t bytes_sent;
     uint64_t bytes_received;
 } nn_connection;
@@ -215,6 +217,9 @@ NN_INLINE bool nn_connection_is_udp(const nn_connection* connection)
 {
     return NECPNET_WITH_UDP && connection->transport == NECPNET_TRANSPORT_UDP;
 }
+
+/* The sources of every session's config, in the order of nn_source_kind; a session's user is its connection. */
+NN_PRIVATE const nn_source* nn_connection_sources(void);
 
 /* nn_connection_schema_fits - false: it is too large to be told, and other versions of it are refused. */
 NN_PRIVATE bool nn_connection_schema_fits(const necpnet_schema* schema);
@@ -271,9 +276,12 @@ NN_PRIVATE necpnet_result nn_connection_begin(nn_connection* connection, const n
                                               uint64_t now_us);
 
 /* nn_connection_receive_packet - a datagram of this connection. NECPNET_DROP_COUNT: taken; else why it was dropped. The
- * peer's address may have changed afterwards (server). */
+ * peer's address may have changed afterwards (server).
+ *
+ *   waited_us  how long before now it came. Round trips, acknowledgements, clocks and the age of states count from then: a
+ *              game that looks once a frame measures the network, and not its frames. */
 NN_PRIVATE necpnet_drop nn_connection_receive_packet(nn_connection* connection, const necpnet_address* from,
-                                                     uint8_t* data, size_t bytes, uint64_t now_us);
+                                                     uint8_t* data, size_t bytes, uint32_t waited_us, uint64_t now_us);
 
 /* nn_connection_receive_message - a WebSocket message of this connection. */
 NN_PRIVATE void nn_connection_receive_message(nn_connection* connection, const uint8_t* data, size_t bytes,
@@ -372,5 +380,20 @@ NN_PRIVATE nn_close nn_connection_get_end(const nn_connection* connection);
 
 /* nn_close_of - a CLOSE with reason, application code and text (cut; NULL is empty). */
 NN_PRIVATE nn_close nn_close_of(necpnet_result reason, uint32_t code, const char* text);
+
+/* Between the files of the connection. */
+
+/* nn_connection_finish - CLOSED, for this reason. */
+NN_PRIVATE void nn_connection_finish(nn_connection* connection, const nn_close* close, bool by_peer);
+
+/* nn_connection_state_has_room, nn_connection_voice_has_room - over WebSocket what stands in buffers between is too old when it
+ * arrives: whether more may follow. */
+NN_PRIVATE bool nn_connection_state_has_room(const nn_connection* connection);
+NN_PRIVATE bool nn_connection_voice_has_room(const nn_connection* connection);
+
+/* UDP: an ACK frame behind its type byte (false: malformed, or untrue); timers of recovery; packets that are in doubt. */
+NN_PRIVATE bool nn_connection_read_ack(nn_connection* connection, nn_reader* reader);
+NN_PRIVATE void nn_connection_run_recovery(nn_connection* connection);
+NN_PRIVATE void nn_connection_run_doubts(nn_connection* connection);
 
 #endif

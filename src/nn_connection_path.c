@@ -155,7 +155,7 @@ static void connection_change_path(nn_connection* connection)
         connection_forget_way(connection, (uint32_t)nn_min_u64(rtt_us, UINT32_MAX));
     }
     connection->address = path.address;
-    connection->migrations++;
+    connection->udp->migrations++;
 }
 
 NN_PRIVATE void nn_connection_read_challenge(nn_connection* connection, uint64_t challenge)
@@ -180,6 +180,6 @@ NN_PRIVATE void nn_connection_moved(nn_connection* connection, uint64_t now_us)
     if (connection->state != NN_CONNECTION_OPEN && connection->state != NN_CONNECTION_LINGERING) return;
     connection->now_us = now_us;
     connection_forget_way(connection, 0);
-    connection->migrations++;
+    connection->udp->migrations++;
     connection->ping_pending = true; /* from where we are now */
 }

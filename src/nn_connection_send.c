@@ -91,6 +91,7 @@ static void connection_send_packet(nn_connection* connection, size_t header_byte
         connection->bytes_sent += bytes;
     }
     nn_recovery_sent(&connection->udp->recovery, number, (uint32_t)bytes, eliciting, contents, connection->now_us);
+    connection->udp->arrived_us = connection->now_us;
     connection->packets_sent++;
     connection->bytes_sent += bytes;
     nn_rate_add(&connection->send_rate, bytes, connection->now_us);
@@ -355,14 +356,15 @@ static void connection_fill_udp(const nn_connection* connection, necpnet_statist
     out->flight_bytes = (uint32_t)nn_min_u64(connection->udp->congestion.flight_bytes, UINT32_MAX);
     out->datagram_bytes = connection->udp->size.bytes;
     out->key_phase = connection->udp->phases.count;
-    out->migrations = connection->migrations;
+    out->migrations = connection->udp->migrations;
+    out->packets_duplicate = connection->udp->packets_duplicate;
     out->memory_bytes += sizeof *connection->udp + nn_recovery_memory_bytes(recovery);
 }
 
 NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64_t now_us, necpnet_statistics* out)
 {
     memset(out, 0, sizeof *out);
-    out->transport = connection->transport;
+    out->transport = (necpnet_transport_kind)connection->transport;
     out->encrypted = connection->encrypted;
     out->jitter_us = nn_jitter_us(&connection->jitter);
     out->clock_offset_us =
@@ -371,11 +373,10 @@ NN_PRIVATE void nn_connection_statistics(const nn_connection* connection, uint64
         connection->settings->clock ? nn_clock_sync_error_us(connection->settings->clock, now_us) : UINT32_MAX;
     out->packets_sent = connection->packets_sent;
     out->packets_received = connection->packets_received;
-    out->packets_duplicate = connection->packets_duplicate;
     out->bytes_sent = connection->bytes_sent;
     out->bytes_received = connection->bytes_received;
-    out->send_bytes_per_s = nn_rate_per_s(&connection->send_rate, now_us);
-    out->receive_bytes_per_s = nn_rate_per_s(&connection->receive_rate, now_us);
+    out->send_bytes_per_s = nn_rate_per_s(&connection->send_rate, connection->started_us, now_us);
+    out->receive_bytes_per_s = nn_rate_per_s(&connection->receive_rate, connection->started_us, now_us);
     out->budget_bytes = (uint32_t)nn_min_size(nn_connection_budget(connection, now_us), UINT32_MAX);
     out->queue_bytes = (uint32_t)nn_min_size(nn_session_queued_bytes(connection->session), UINT32_MAX);
     out->memory_bytes = sizeof *connection + nn_session_memory_bytes(connection->session);

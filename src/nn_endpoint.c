@@ -49,6 +49,7 @@ NN_PRIVATE necpnet_result nn_endpoint_init(nn_endpoint* endpoint, const necpnet_
     endpoint->session_config.channel_count = channel_count;
     endpoint->session_config.is_server = is_server;
     endpoint->session_config.receive_memory = &endpoint->receive_memory;
+    endpoint->session_config.sources = nn_connection_sources();
     uint64_t seed;
     if (!nn_endpoint_random(endpoint, &seed, sizeof seed)) {
         nn_log_write(logger, NECPNET_LOG_ERROR,

@@ -111,9 +111,16 @@ NN_INLINE bool nn_slot_has_authority(const nn_world_slot* slot, necpnet_peer pee
 /* nn_follower_sees - whether the client may know of an entity. False without memory, too: then it is to rescan still. */
 NN_PRIVATE bool nn_follower_sees(nn_follower* follower, const nn_world_slot* slot);
 
-/* nn_follower_may_answer - whether there is room for an answer; nn_follower_answer - to a write, counted. False: no room. */
+/* nn_follower_may_know - whether the client may have been shown an entity, and not have heard that it left. */
+NN_PRIVATE bool nn_follower_may_know(const nn_follower* follower, const nn_world_slot* slot);
+
+/* nn_follower_may_answer - whether there is room for an answer; nn_follower_answer - to a write, counted. False: no room.
+ *
+ *   fields  those that are not as they were written, by their place in the plan.
+ */
 NN_PRIVATE bool nn_follower_may_answer(nn_follower* follower, necpnet_entity entity);
-NN_PRIVATE bool nn_follower_answer(nn_follower* follower, necpnet_entity entity, uint32_t number, nn_verdict verdict);
+NN_PRIVATE bool nn_follower_answer(nn_follower* follower, necpnet_entity entity, uint32_t number, nn_verdict verdict,
+                                   uint64_t fields);
 
 /* nn_follower_end_authority - with the connection. */
 NN_PRIVATE void nn_follower_end_authority(nn_follower* follower);
@@ -134,9 +141,9 @@ typedef enum nn_follower_flag {
 /* One a client and entity that is in view, or that it may still have. */
 typedef struct nn_follower_state {
     uint32_t base_tick;
-    uint32_t sent_version;
     uint32_t sent_tick;
-    uint16_t place; /* its slot */
+    uint16_t sent_version; /* low bits */
+    uint16_t place;        /* its slot */
     uint16_t generation;
     uint16_t floor;   /* low bits of the first frame number that counts for NN_FOLLOWER_FULL */
     uint16_t pending; /* place in the pending list plus 1; 0: not in it */
@@ -178,6 +185,7 @@ typedef struct nn_tell {
     uint32_t number; /* of the write that it answers */
     uint32_t accepted;
     uint64_t accepted_commit; /* commits there were: it is told after the next */
+    uint64_t fields;          /* that the answer takes back, by their place in the plan */
 } nn_tell;
 
 /* What was heard of a client's writes of an entity over this connection. */

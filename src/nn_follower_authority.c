@@ -104,7 +104,8 @@ static nn_tell* authority_tell(nn_follower* follower, necpnet_entity entity)
     return tell;
 }
 
-NN_PRIVATE bool nn_follower_answer(nn_follower* follower, necpnet_entity entity, uint32_t number, nn_verdict verdict)
+NN_PRIVATE bool nn_follower_answer(nn_follower* follower, necpnet_entity entity, uint32_t number, nn_verdict verdict,
+                                   uint64_t fields)
 {
     necpnet_world_statistics* statistics = &follower->world->statistics;
     nn_tell* tell = authority_tell(follower, entity);
@@ -115,6 +116,7 @@ NN_PRIVATE bool nn_follower_answer(nn_follower* follower, necpnet_entity entity,
         tell->accepted_commit = follower->world->commit;
         return true;
     }
+    tell->fields = fields | (tell->what & TELL_ANSWER ? tell->fields : 0);
     tell->what |= TELL_ANSWER;
     tell->verdict = (uint8_t)verdict;
     tell->number = number;
@@ -144,11 +146,15 @@ static void authority_tell_lease(necpnet_world* world, necpnet_peer peer, necpne
     world->told++;
 }
 
-/* The present state of an entity, as it is before the next commit. */
-static void authority_write_state(necpnet_world* world, const nn_world_slot* slot, nn_writer* writer, bool owner)
+/* The present state of an entity, as it is before the next commit; fields: NULL, or those that are taken back. */
+static void authority_write_state(necpnet_world* world, const nn_world_slot* slot, const uint64_t* fields,
+                                  nn_writer* writer, bool owner)
 {
     const nn_type_plan* plan = &world->schema->plans[slot->type];
     nn_encoder encoder = nn_encoder_of(world->schema->tables, NULL, writer->at, nn_writer_left(writer));
+    for (unsigned i = 0; fields && i < plan->field_count; i++) {
+        if (nn_field_writable(&plan->fields[i])) nn_put_bits(&encoder, (uint32_t)(*fields >> i & 1), 1);
+    }
     (void)nn_quantise(plan, slot->state, world->scratch_row);
     nn_row_write(plan, &encoder, world->scratch_row, owner);
     writer->at += nn_encoder_end(&encoder);
@@ -163,7 +169,7 @@ static void authority_write_lease(necpnet_world* world, necpnet_peer peer, necpn
     nn_write_u32(writer, entity);
     nn_write_u16(writer, world->slots[entity & 0xffff].lease);
     nn_write_u8(writer, has);
-    if (has) authority_write_state(world, slot, writer, true);
+    if (has) authority_write_state(world, slot, NULL, writer, true);
 }
 
 static void authority_write_answer(nn_follower* follower, const nn_tell* tell, bool accepted, nn_writer* writer)
@@ -177,21 +183,45 @@ static void authority_write_answer(nn_follower* follower, const nn_tell* tell, b
     uint8_t verdict = accepted ? (uint8_t)NN_VERDICT_ACCEPTED : tell->verdict;
     nn_write_u8(writer, (uint8_t)(verdict | (owner ? NN_ANSWER_OWNER : 0u)));
     nn_write_varint(writer, world->tick);
-    if (!accepted && slot) authority_write_state(world, slot, writer, owner);
+    if (!accepted && slot) authority_write_state(world, slot, &tell->fields, writer, owner);
 }
 
-/* What of a tell can be said now. */
-static uint8_t authority_due(const necpnet_world* world, const nn_tell* tell)
+static bool authority_has_flags(const nn_follower* follower, const nn_world_slot* slot, uint8_t flags)
 {
-    bool waits = (tell->what & TELL_ACCEPTED) && tell->accepted_commit == world->commit;
-    return waits ? (uint8_t)(tell->what & ~TELL_ACCEPTED) : tell->what;
+    const nn_follower_state* state = nn_follower_state_of(follower, (uint16_t)(slot - follower->world->slots));
+    return state && (state->flags & flags) == flags && state->generation == slot->generation;
+}
+
+NN_PRIVATE bool nn_follower_may_know(const nn_follower* follower, const nn_world_slot* slot)
+{
+    return authority_has_flags(follower, slot, NN_FOLLOWER_KNOWN);
+}
+
+static bool authority_in_view(const nn_follower* follower, const nn_world_slot* slot)
+{
+    return slot->owner == follower->peer || authority_has_flags(follower, slot, NN_FOLLOWER_SEEN);
+}
+
+/* What of a tell can be said now. An answer holds a state, and waits while the client may not see it: it may be back before
+ * the client has heard that it went. */
+static uint8_t authority_due(const nn_follower* follower, const nn_tell* tell)
+{
+    const necpnet_world* world = follower->world;
+    uint8_t due = tell->what;
+    if ((due & TELL_ACCEPTED) && tell->accepted_commit == world->commit) due &= (uint8_t)~TELL_ACCEPTED;
+    if (due & TELL_ANSWER) {
+        const nn_world_slot* slot = nn_world_find(world, tell->entity);
+        bool waits = slot && !authority_in_view(follower, slot) && nn_follower_may_know(follower, slot);
+        if (waits) due &= (uint8_t)~TELL_ANSWER;
+    }
+    return due;
 }
 
 NN_PRIVATE bool nn_follower_has_tell(const nn_follower* follower)
 {
     if (follower->list_place && follower->world->has_authority) return true;
     for (uint32_t i = 0; i < follower->tell_count; i++) {
-        if (authority_due(follower->world, &follower->tells[i])) return true;
+        if (authority_due(follower, &follower->tells[i])) return true;
     }
     return false;
 }
@@ -201,7 +231,8 @@ static uint8_t authority_write_one(nn_follower* follower, const nn_tell* tell, u
 {
     nn_write_u8(writer, NN_CONTROL_STATE);
     if (due & TELL_ANSWER) { /* before a lease that may come behind the write */
-        if (nn_world_find(follower->world, tell->entity)) authority_write_answer(follower, tell, false, writer);
+        const nn_world_slot* slot = nn_world_find(follower->world, tell->entity);
+        if (slot && authority_in_view(follower, slot)) authority_write_answer(follower, tell, false, writer);
         return TELL_ANSWER;
     }
     if (due & TELL_ACCEPTED) {
@@ -248,7 +279,7 @@ NN_PRIVATE bool nn_follower_tell(nn_follower* follower, nn_tell_function send, v
     for (uint32_t i = 0; i < follower->tell_count; i++) {
         nn_tell* tell = &follower->tells[i];
         uint8_t due;
-        while (room && (due = authority_due(follower->world, tell)) != 0) {
+        while (room && (due = authority_due(follower, tell)) != 0) {
             uint8_t data[NN_STATE_CONTROL_BYTES_MAX];
             nn_writer writer = nn_writer_of(data, sizeof data);
             uint8_t what = authority_write_one(follower, tell, due, &writer);
@@ -353,9 +384,7 @@ NN_PRIVATE bool nn_follower_sees(nn_follower* follower, const nn_world_slot* slo
 {
     /* what comes with the first packet of a connection is heard before the first frame */
     if (follower->rescan) (void)nn_follower_rescan(follower);
-    const nn_follower_state* state = nn_follower_state_of(follower, (uint16_t)(slot - follower->world->slots));
-    if (slot->owner == follower->peer) return true;
-    return state && (state->flags & NN_FOLLOWER_SEEN) && state->generation == slot->generation;
+    return authority_in_view(follower, slot);
 }
 
 static void authority_release(nn_follower* follower, necpnet_entity entity, uint16_t lease)

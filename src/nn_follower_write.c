@@ -1,6 +1,6 @@
-/* nn_follower_write - choose what goes into a frame, and write it. src/PROTOCOL.md "State". */
-#include "nn_check.h"
-#include "nn_follower.h"
+/* nn_follower_write - a STATE frame as a whole: its room, its head, what it says that the client has, and when the next one is due.
+ * src/PROTOCOL.md "State". */
+#include "nn_writing.h"
 
 #include "nn_frame.h"
 #include "nn_row.h"
@@ -11,514 +11,9 @@
 #define FOLLOWER_TRAILING_UNORDERED 3  /* some of them may be lost */
 #define FOLLOWER_ENTRIES_FIRST 64
 #define FOLLOWER_FRAMES_FIRST 8
-#define FOLLOWER_WAIT_MAX 0xffffffu /* ticks; times a weight it fits 40 bits */
-#define FOLLOWER_FIRST UINT64_C(0xffffffffffff)
-#define FOLLOWER_WEIGHT_ONE 256u
 #define FOLLOWER_RECORD_BITS_MIN 3 /* of a record that is not of the moving: said to be one, slot, kind */
 
-/* ---- choosing */
-
-/* Heap sort: rising, in place, no order among equals to differ between C libraries. */
-static void follower_sift(uint64_t* keys, uint32_t at, uint32_t count)
-{
-    uint64_t key = keys[at];
-    for (;;) {
-        uint32_t child = at * 2 + 1;
-        if (child >= count) break;
-        if (child + 1 < count && keys[child + 1] > keys[child]) child++;
-        if (keys[child] <= key) break;
-        keys[at] = keys[child];
-        at = child;
-    }
-    keys[at] = key;
-}
-
-static void follower_sort(uint64_t* keys, uint32_t count)
-{
-    for (uint32_t i = count / 2; i-- > 0;) follower_sift(keys, i, count);
-    for (uint32_t end = count; end-- > 1;) {
-        uint64_t largest = keys[0];
-        keys[0] = keys[end];
-        keys[end] = largest;
-        follower_sift(keys, 0, end);
-    }
-}
-
-/* How much an entity's waiting counts: its priority, and less by how many cells it is away. */
-static uint32_t follower_weight(const nn_follower* follower, uint16_t place)
-{
-    uint32_t away = nn_observer_distance(&follower->observer, place);
-    return follower->world->slots[place].priority * FOLLOWER_WEIGHT_ONE / (1 + away);
-}
-
-/* Slots for this frame into order[]: own entities first, then by slot from start on. Returns how many; fewer than are
- * pending if the room is short, those that waited longest. */
-static uint32_t follower_choose(nn_follower* follower, size_t room_bytes)
-{
-    const necpnet_world* world = follower->world;
-    uint32_t count = follower->pending_count;
-    uint64_t* order = world->order;
-    uint64_t fit = (uint64_t)room_bytes * 8 * 16 / (follower->record_bits ? follower->record_bits : 1) + 1;
-    uint32_t chosen = fit < count ? (uint32_t)fit : count;
-    for (uint32_t i = 0; i < count; i++) {
-        const nn_follower_state* state = &follower->states[follower->pending[i]];
-        uint16_t place = state->place;
-        uint64_t waited = nn_min_u64(world->tick - state->sent_tick, FOLLOWER_WAIT_MAX);
-        waited *= follower_weight(follower, place);
-        if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = FOLLOWER_FIRST;
-        order[i] = (FOLLOWER_FIRST - waited) << 16 | place;
-    }
-    if (chosen < count) follower_sort(order, count);
-    for (uint32_t i = 0; i < chosen; i++) {
-        uint16_t place = (uint16_t)order[i];
-        uint64_t turned = (uint16_t)(place - follower->start);
-        bool own = nn_follower_owns(follower, &world->slots[place]);
-        order[i] = (own ? 0u : UINT64_C(1) << 32) | turned << 16 | place;
-    }
-    follower_sort(order, chosen);
-    return chosen;
-}
-
-/* ---- writing */
-
-#define FOLLOWER_LIST_BITS 8 /* to begin and end the list of other records, at most */
-
-typedef struct follower_writing {
-    nn_encoder encoder;
-    nn_known known;
-    uint64_t known_hash; /* nn_records_known, and what the leads do */
-    size_t bits_max;     /* of all records */
-    size_t walk_max;     /* of the moving ones */
-    uint32_t moving;     /* how many the client takes for moving */
-    uint32_t waiting;    /* others that are pending */
-    uint32_t own;        /* moving and pending ones of the client's own, which go with every frame */
-    uint32_t records;
-    unsigned gap_order;
-    uint16_t former;     /* slot of the record before */
-    bool budget_limited; /* by the budget, not by the packet */
-    bool leading;        /* it is leads that are being written */
-    bool own_complete;   /* the own entities all found room */
-    bool complete;       /* all that had changed is in it, or was sent before */
-    uint16_t walk_from;  /* slots of the moving ones in this frame; 0: from the first on */
-    uint16_t walk_to;    /* 0: to the last */
-    size_t check_bytes;
-    uint8_t checks[NN_CHECKS_BYTES_MAX];
-} follower_writing;
-
-/* Where a record begins. */
-static size_t follower_begin_record(follower_writing* writing)
-{
-    nn_encoder_mark(&writing->encoder);
-    return writing->encoder.bits.bit_count;
-}
-
-/* Takes the record back if it found no room. */
-static bool follower_end_record(follower_writing* writing, size_t mark, size_t bits_max)
-{
-    nn_encoder* encoder = &writing->encoder;
-    if (!encoder->bits.failed && nn_encoder_bits(encoder) + FOLLOWER_LIST_BITS <= bits_max) return true;
-    nn_encoder_rewind(encoder, mark);
-    return false;
-}
-
-/* Bytes of the frame's head that say more than its first flags; 0: it has none. */
-static size_t follower_more_bytes(const nn_follower* follower)
-{
-    const necpnet_world* world = follower->world;
-    bool mixed = !follower->thin && world->thin_type_count;
-    if (!mixed && !follower->own_tables) return 0;
-    return 1 + (mixed ? ((size_t)world->schema->type_count + 7) / 8 : 0);
-}
-
-static bool follower_is_thin(const nn_follower* follower, uint8_t type)
-{
-    return follower->thin || (follower->world->thin_types[type / 32] >> (type % 32) & 1);
-}
-
-/* ---- records */
-
-static void follower_predict(necpnet_world* world, const follower_writing* writing, const nn_follower_state* state,
-                             const nn_timeline* timeline, bool owner)
-{
-    nn_world_coding* coding = world->coding;
-    const nn_world_slot* slot = &world->slots[state->place];
-    coding->habits.subject = nn_entity_of(state->generation, state->place);
-    nn_predict(&world->schema->plans[slot->type], timeline, owner, writing->leading ? NULL : &coding->leads,
-               &coding->habits, &coding->prediction);
-}
-
-/* An update. False if the client lacks what it would follow from; then nothing was written. */
-static bool follower_write_update(const nn_follower* follower, follower_writing* writing,
-                                  const nn_follower_state* state, const nn_follower_recent* recent, bool special)
-{
-    necpnet_world* world = follower->world;
-    nn_world_slot* slot = &world->slots[state->place];
-    const nn_type_plan* plan = &world->schema->plans[slot->type];
-    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
-    nn_encoder* encoder = &writing->encoder;
-    bool shares = world->follower_count > 1 && !encoder->thin;
-    nn_timeline timeline;
-    uint64_t key = 0;
-    if (!nn_follower_can_update(follower, state, recent, &writing->known)) return false;
-    if (shares) {
-        key = nn_records_key(follower, state, recent, &writing->known, writing->known_hash, special);
-        const nn_cached_record* record = nn_records_find(world, slot, key);
-        if (record) {
-            world->statistics.records_shared++;
-            nn_records_put(encoder, record);
-            return true;
-        }
-    }
-    if (!nn_follower_timeline(follower, state, recent, &writing->known, &timeline)) return false;
-    size_t from = encoder->bits.bit_count;
-    follower_predict(world, writing, state, &timeline, owner);
-    encoder->plain = !follower_is_thin(follower, slot->type);
-    nn_codec_write(encoder, plan, &world->coding->prediction, nn_world_row(world, slot, slot->version), owner, special);
-    world->statistics.records_made++;
-    if (shares) nn_records_keep(world, slot, key, encoder, from);
-    return true;
-}
-
-static void follower_write_whole(const nn_follower* follower, follower_writing* writing, const nn_follower_state* state)
-{
-    const necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[state->place];
-    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
-    nn_put_bits(&writing->encoder, state->generation, 16);
-    nn_put_bits(&writing->encoder, slot->type, world->schema->type_bits);
-    nn_put_bits(&writing->encoder, owner, 1);
-    nn_row_write(&world->schema->plans[slot->type], &writing->encoder, nn_world_row(world, slot, slot->version), owner);
-}
-
-/* Nothing, in the place of an update that the client expects. */
-static void follower_write_skip(const nn_follower* follower, follower_writing* writing, const nn_follower_state* state,
-                                const nn_follower_recent* recent)
-{
-    const necpnet_world* world = follower->world;
-    const nn_type_plan* plan = &world->schema->plans[world->slots[state->place].type];
-    nn_follower_state expected = *state;
-    nn_timeline timeline;
-    expected.flags &= (uint8_t)~NN_FOLLOWER_FULL; /* the client expects what it knows */
-    uint32_t count = nn_follower_timeline(follower, &expected, recent, &writing->known, &timeline);
-    NN_ASSERT(count); /* it moves */
-    if (!count) return;
-    follower_predict(follower->world, writing, state, &timeline, false);
-    writing->encoder.plain = !follower_is_thin(follower, world->slots[state->place].type);
-    nn_codec_write_skip(&writing->encoder, plan, &world->coding->prediction, false);
-}
-
-/* ---- book-keeping */
-
-static void follower_note_sent(nn_follower* follower, nn_follower_state* state, nn_follower_recent* recent,
-                               nn_follower_kind kind)
-{
-    necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[state->place];
-    if (!recent) recent = nn_follower_note(follower, state);
-    recent->kind = (uint8_t)kind;
-    state->sent_tick = world->tick;
-    world->statistics.updates_sent++;
-    if (kind == NN_FOLLOWER_WHOLE) world->statistics.full_sent++;
-    follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)] = state->place;
-    if (kind == NN_FOLLOWER_LEAVE) {
-        nn_follower_unpend(follower, state);
-        return;
-    }
-    state->flags |= NN_FOLLOWER_KNOWN;
-    state->sent_version = slot->version;
-    /* Own entities go with every frame until acked, so that a frame's input tick never runs ahead of them. */
-    if (follower->ordered || !(state->flags & NN_FOLLOWER_OWNER)) nn_follower_unpend(follower, state);
-}
-
-/* The owner changed since it was sent: what the client has shows other fields. */
-static void follower_check_owner(nn_follower* follower, nn_follower_state* state, const nn_world_slot* slot)
-{
-    bool owner = nn_follower_owns(follower, slot);
-    if (owner == ((state->flags & NN_FOLLOWER_OWNER) != 0)) return;
-    state->flags &= (uint8_t)~NN_FOLLOWER_OWNER;
-    if (owner) state->flags |= NN_FOLLOWER_OWNER;
-    state->flags |= NN_FOLLOWER_FULL;
-    state->floor = (uint16_t)follower->frame_next;
-}
-
-/* Nothing visible changed against the last state that has arrived: it is as good as the newest. */
-static bool follower_needs_nothing(const nn_follower* follower, nn_follower_state* state,
-                                   const nn_follower_recent* recent, const nn_world_slot* slot)
-{
-    if (nn_follower_has_newest(follower, state, slot)) return true;
-    if (!(state->flags & NN_FOLLOWER_BASE) || (state->flags & NN_FOLLOWER_FULL)) return false;
-    if (!nn_follower_surely(state, recent, UINT64_MAX)) return false;
-    const nn_type_plan* plan = &follower->world->schema->plans[slot->type];
-    uint32_t version = nn_world_version_at(slot, state->base_tick);
-    bool owner = (state->flags & NN_FOLLOWER_OWNER) != 0;
-    if (!version || !nn_row_visible_equal(plan, nn_world_row(follower->world, slot, version),
-                                          nn_world_row(follower->world, slot, slot->version), owner)) {
-        return false;
-    }
-    state->base_tick = follower->world->tick;
-    return true;
-}
-
-/* Whether the slot still has the entity that the client is to see. */
-static bool follower_is_there(const nn_follower_state* state, const nn_world_slot* slot)
-{
-    return (slot->flags & NN_SLOT_ALIVE) && (slot->flags & NN_SLOT_COMMITTED) && slot->generation == state->generation;
-}
-
-static bool follower_was_sent(const nn_follower* follower, const nn_follower_state* state, const nn_world_slot* slot)
-{
-    return state->sent_version == slot->version && state->sent_tick == follower->world->tick;
-}
-
-/* ---- moving entities: every one that the client takes for moving, by slot, without saying which */
-
-/* Finds out what moves. */
-static void follower_count_moving(nn_follower* follower, follower_writing* writing)
-{
-    uint32_t pending = 0;
-    writing->moving = 0;
-    for (uint32_t i = 0; i < follower->recent_count; i++) {
-        nn_follower_recent* recent = &follower->recent[i];
-        recent->moves = nn_follower_moves(follower, recent, &writing->known);
-        recent->is_skipped = false;
-        if (!recent->moves) continue;
-        writing->moving++;
-        if (!follower->states[recent->state].pending) continue;
-        pending++;
-        if (nn_follower_owns(follower, &follower->world->slots[recent->place])) writing->own++;
-    }
-    writing->waiting = follower->pending_count - pending;
-}
-
-/* What became of a moving entity's place in a frame. */
-typedef struct follower_moved {
-    bool there;   /* it is to be seen */
-    bool updated; /* else it was skipped */
-} follower_moved;
-
-/* One moving entity's bits. False if it found no room. What cannot be an update is skipped. */
-static bool follower_put_moving(nn_follower* follower, follower_writing* writing, nn_follower_recent* recent,
-                                follower_moved* moved)
-{
-    const necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[recent->place];
-    nn_follower_state* state = &follower->states[recent->state];
-    size_t bits_max = writing->records ? writing->walk_max : writing->bits_max;
-    size_t mark = follower_begin_record(writing);
-    moved->there = follower_is_there(state, slot) && !(state->flags & NN_FOLLOWER_LEAVING);
-    if (moved->there) follower_check_owner(follower, state, slot);
-    moved->updated =
-        moved->there && !recent->is_skipped && follower_write_update(follower, writing, state, recent, true);
-    if (!moved->updated) follower_write_skip(follower, writing, state, recent);
-    return follower_end_record(writing, mark, bits_max);
-}
-
-/* It is in the frame. What was skipped follows among the others. */
-static void follower_note_moved(nn_follower* follower, follower_writing* writing, nn_follower_recent* recent,
-                                follower_moved moved)
-{
-    nn_follower_state* state = &follower->states[recent->state];
-    if (moved.updated) {
-        follower_note_sent(follower, state, recent, NN_FOLLOWER_UPDATE);
-        writing->records++;
-    } else if (moved.there) {
-        nn_follower_pend(follower, state);
-    }
-}
-
-/* What a lead does, for those that come after it. */
-static void follower_set_lead(const nn_follower* follower, const follower_writing* writing,
-                              const nn_follower_recent* recent, nn_lead* lead)
-{
-    const necpnet_world* world = follower->world;
-    const nn_world_slot* slot = &world->slots[lead->place];
-    const nn_follower_state* state = &follower->states[recent->state];
-    nn_timeline timeline;
-    if (!nn_follower_timeline(follower, state, recent, &writing->known, &timeline)) return;
-    nn_lead_set(lead, &world->schema->plans[slot->type], &timeline, nn_world_row(world, slot, slot->version));
-}
-
-/* Leads first, with their names. False if they found no room. */
-static bool follower_write_leads(nn_follower* follower, follower_writing* writing)
-{
-    nn_leads* leads = &follower->world->coding->leads;
-    follower_moved moved[NN_LEADS_MAX];
-    nn_put_bits(&writing->encoder, leads->count - 1, 3);
-    for (unsigned i = 0; i < leads->count; i++) nn_put_bits(&writing->encoder, leads->leads[i].place, 16);
-    for (unsigned i = 0; i < leads->count; i++) {
-        nn_follower_recent* recent = nn_follower_recent_of(follower, leads->leads[i].place);
-        recent->is_skipped = false;
-        if (!follower_put_moving(follower, writing, recent, &moved[i])) return false;
-    }
-    uint64_t hash = writing->known_hash;
-    bool present = false;
-    for (unsigned i = 0; i < leads->count; i++) {
-        nn_lead* lead = &leads->leads[i];
-        nn_follower_recent* recent = nn_follower_recent_of(follower, lead->place);
-        if (moved[i].updated) follower_set_lead(follower, writing, recent, lead);
-        const nn_follower_state* state = &follower->states[recent->state];
-        hash = nn_records_key(follower, state, recent, &writing->known, hash, lead->present) + lead->place;
-        present = present || lead->present;
-        follower_note_moved(follower, writing, recent, moved[i]);
-    }
-    if (present) writing->known_hash = hash;
-    return true;
-}
-
-/* Those that others may ride on, or that there are none. */
-static void follower_walk_leads(nn_follower* follower, follower_writing* writing)
-{
-    nn_world_coding* coding = follower->world->coding;
-    nn_encoder* encoder = &writing->encoder;
-    size_t bit_count = encoder->bits.bit_count;
-    if (encoder->thin) memcpy(&coding->thin_leads, encoder->thin, sizeof coding->thin_leads);
-    nn_follower_choose_leads(follower, &coding->leads);
-    if (coding->leads.count) {
-        nn_put_bits(encoder, 1, 1);
-        writing->leading = true;
-        bool written = follower_write_leads(follower, writing);
-        writing->leading = false;
-        if (written) return;
-        nn_bits_rewind(&encoder->bits, bit_count);
-        if (encoder->thin) memcpy(encoder->thin, &coding->thin_leads, sizeof coding->thin_leads);
-        coding->leads.count = 0;
-    }
-    nn_put_bits(encoder, 0, 1);
-}
-
-/* Whether an entity is left out this time. When not all find room in a frame, walking through them takes several; what
- * counts less then gets a turn not in every walk, but when it has waited as long as its weight is less than the largest. */
-static bool follower_skips(nn_follower* follower, const nn_follower_recent* recent)
-{
-    const necpnet_world* world = follower->world;
-    if (!follower->walk_ticks) return false;
-    const nn_follower_state* state = &follower->states[recent->state];
-    uint32_t weight = follower_weight(follower, recent->place);
-    if (weight > follower->weight_most) follower->weight_most = weight;
-    if (nn_follower_owns(follower, &world->slots[recent->place])) return false;
-    uint64_t waited = nn_min_u64(world->tick - state->sent_tick, FOLLOWER_WAIT_MAX);
-    return waited * weight * 4 < (uint64_t)follower->walk_ticks * follower->weight_past * 3;
-}
-
-/* A walk begins at the first slot: what the last one took says whether there is room for all. */
-static void follower_begin_walk(nn_follower* follower)
-{
-    uint32_t tick = follower->world->tick;
-    bool one_frame = follower->walk_tick == follower->walk_end_tick;
-    follower->walk_ticks = one_frame ? 0 : tick - follower->walk_tick;
-    follower->walk_tick = tick;
-    follower->weight_past = follower->weight_most;
-    follower->weight_most = 0;
-}
-
-static void follower_walk(nn_follower* follower, follower_writing* writing)
-{
-    const necpnet_world* world = follower->world;
-    writing->walk_from = follower->walk_from;
-    writing->walk_to = 0;
-    bool walk = writing->moving && (writing->walk_from || world->commit > follower->walk_commit);
-    nn_put_bits(&writing->encoder, walk, 1);
-    follower->walk_from = 0;
-    world->coding->leads.count = 0;
-    if (!walk) return;
-    follower->walk_commit = world->commit;
-    if (!writing->walk_from) follower_begin_walk(follower);
-    follower->walk_end_tick = world->tick;
-    follower_walk_leads(follower, writing);
-    for (uint32_t i = 0; i < follower->recent_count; i++) {
-        nn_follower_recent* recent = &follower->recent[i];
-        if (recent->place < writing->walk_from || !recent->moves) continue;
-        if (nn_leads_find(&world->coding->leads, recent->place)) continue;
-        follower_moved moved;
-        recent->is_skipped = follower_skips(follower, recent);
-        if (!follower_put_moving(follower, writing, recent, &moved)) {
-            writing->walk_to = follower->walk_from = recent->place;
-            break;
-        }
-        follower_note_moved(follower, writing, recent, moved);
-    }
-}
-
-/* ---- all others, by their slots */
-
-static unsigned follower_gap_order(const nn_follower* follower, uint32_t count)
-{
-    if (count < 2) return 8;
-    uint32_t bits = nn_bits_for(follower->world->slot_count / count);
-    return bits ? (bits - 1) & 15 : 0;
-}
-
-/* Writes one record, or leaves all as it was when there is no room. */
-static bool follower_write_record(const nn_follower* follower, follower_writing* writing,
-                                  const nn_follower_state* state, const nn_follower_recent* recent,
-                                  nn_follower_kind* kind)
-{
-    uint16_t place = state->place;
-    nn_encoder* encoder = &writing->encoder;
-    size_t mark = follower_begin_record(writing);
-    nn_put_bits(encoder, 1, 1);
-    nn_put_golomb(encoder, (uint16_t)(place - writing->former - 1), writing->gap_order);
-    if (*kind == NN_FOLLOWER_UPDATE && !nn_follower_can_update(follower, state, recent, &writing->known)) {
-        *kind = NN_FOLLOWER_WHOLE;
-    }
-    if (*kind == NN_FOLLOWER_UPDATE) {
-        nn_put_bits(encoder, 0, 1);
-        (void)follower_write_update(follower, writing, state, recent, false);
-    }
-    if (*kind != NN_FOLLOWER_UPDATE) {
-        nn_put_bits(encoder, *kind == NN_FOLLOWER_WHOLE ? 1 : 3, 2);
-        if (*kind == NN_FOLLOWER_WHOLE) {
-            follower_write_whole(follower, writing, state);
-        } else {
-            nn_put_bits(encoder, state->generation, 16);
-        }
-    }
-    if (!follower_end_record(writing, mark, writing->bits_max)) return false;
-    writing->former = place;
-    return true;
-}
-
-/* Records for the chosen. What finds no room begins the next frame. When it is the budget that is short, all others wait
- * with it, so that even a large state gets its turn. */
-static void follower_write_records(nn_follower* follower, follower_writing* writing, uint32_t count)
-{
-    const necpnet_world* world = follower->world;
-    follower->start = 0;
-    writing->gap_order = follower_gap_order(follower, count);
-    bool begun = false;
-    for (uint32_t i = 0; i < count; i++) {
-        uint16_t place = (uint16_t)world->order[i];
-        const nn_world_slot* slot = &world->slots[place];
-        nn_follower_state* state = nn_follower_state_of(follower, place);
-        nn_follower_recent* recent = state->flags & NN_FOLLOWER_RECENT ? nn_follower_recent_of(follower, place) : NULL;
-        nn_follower_kind kind = NN_FOLLOWER_LEAVE;
-        if (!(state->flags & NN_FOLLOWER_LEAVING)) {
-            if (!follower_is_there(state, slot)) continue; /* gone with the next commit */
-            follower_check_owner(follower, state, slot);
-            if (follower_needs_nothing(follower, state, recent, slot)) {
-                nn_follower_unpend(follower, state);
-                continue;
-            }
-            if (recent && (recent->kind || recent->is_skipped)) continue; /* in this frame already, or not its turn */
-            if (follower->again && follower_was_sent(follower, state, slot)) continue;
-            kind = NN_FOLLOWER_UPDATE;
-        }
-        if (!begun) {
-            nn_put_bits(&writing->encoder, 1, 1);
-            nn_put_bits(&writing->encoder, writing->gap_order, 4);
-            begun = true;
-        }
-        if (follower_write_record(follower, writing, state, recent, &kind)) {
-            follower_note_sent(follower, state, recent, kind);
-            writing->records++;
-            continue;
-        }
-        if (!follower->start) follower->start = place;
-        if (nn_follower_owns(follower, slot)) writing->own_complete = false;
-        if (writing->budget_limited) break;
-    }
-    nn_put_bits(&writing->encoder, 0, 1); /* no list, or its end */
-}
+/* ---- room */
 
 /* Room to remember one more frame. */
 static bool follower_reserve_frame(nn_follower* follower)
@@ -562,6 +57,17 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
     return true;
 }
 
+/* ---- the frame */
+
+/* Bytes of the frame's head that say more than its first flags; 0: it has none. */
+static size_t follower_more_bytes(const nn_follower* follower)
+{
+    const necpnet_world* world = follower->world;
+    bool mixed = !follower->thin && world->thin_type_count;
+    if (!mixed && !follower->own_tables) return 0;
+    return 1 + (mixed ? ((size_t)world->schema->type_count + 7) / 8 : 0);
+}
+
 #define FOLLOWER_FRAME_COMPLETE 1u
 #define FOLLOWER_FRAME_INPUT 2u
 #define FOLLOWER_FRAME_QUIET 4u
@@ -575,7 +81,7 @@ static bool follower_reserve_entries(nn_follower* follower, uint32_t count)
 
 /* Beside a row: number and known, no list of moving ones, the other list with one record in it, its slot and generation, and
  * its end. A list of known frames leaves half of the room, but there is none before anything has arrived. */
-#define FOLLOWER_RECORD_BITS_MORE (14u + 5u + 3u + 32u + 16u + 1u + FOLLOWER_LIST_BITS)
+#define FOLLOWER_RECORD_BITS_MORE (14u + 5u + 3u + 32u + 16u + 1u + NN_WRITING_LIST_BITS)
 
 NN_PRIVATE uint32_t nn_world_frame_bytes(const necpnet_schema* schema, const char** out_type)
 {
@@ -602,7 +108,7 @@ static void follower_write_more(const nn_follower* follower, nn_writer* writer)
     }
 }
 
-static void follower_write_frame(nn_follower* follower, nn_writer* writer, follower_writing* writing)
+static void follower_write_frame(nn_follower* follower, nn_writer* writer, nn_writing* writing)
 {
     const necpnet_world* world = follower->world;
     uint32_t input = 0;
@@ -614,7 +120,8 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
     bool complete = !writing->walk_to; /* all that is still pending was sent, and waits for its ack */
     for (uint32_t i = 0; complete && i < follower->pending_count; i++) {
         const nn_follower_state* state = &follower->states[follower->pending[i]];
-        complete = state->sent_version == world->slots[state->place].version && (state->flags & NN_FOLLOWER_OWNER);
+        complete =
+            state->sent_version == (uint16_t)world->slots[state->place].version && (state->flags & NN_FOLLOWER_OWNER);
     }
     writing->complete = complete;
     size_t records = nn_encoder_end(&writing->encoder);
@@ -644,7 +151,7 @@ static void follower_write_frame(nn_follower* follower, nn_writer* writer, follo
 }
 
 /* After a frame, or the attempt: at once if there is more to send and budget for it, else in the rhythm of send_hz. */
-static void follower_plan_next(nn_follower* follower, const follower_writing* writing, bool written, uint64_t now_us)
+static void follower_plan_next(nn_follower* follower, const nn_writing* writing, bool written, uint64_t now_us)
 {
     bool budget = follower->allowance / 1000000u >= NN_STATE_FRAME_BYTES_MIN;
     bool more = follower->start || follower->walk_from;
@@ -654,7 +161,7 @@ static void follower_plan_next(nn_follower* follower, const follower_writing* wr
 
 /* Which frames the client is known to have: 12 bits of this one's number; then, if any, how far back the newest of them
  * is, and the oldest, and which between them are missing. */
-static void follower_write_known(follower_writing* writing)
+static void follower_write_known(nn_writing* writing)
 {
     const nn_known* known = &writing->known;
     nn_encoder* encoder = &writing->encoder;
@@ -676,7 +183,7 @@ static void follower_write_known(follower_writing* writing)
 }
 
 /* Shares between the moving and the others when not all find room. */
-static void follower_share_room(const nn_follower* follower, follower_writing* writing)
+static void follower_share_room(const nn_follower* follower, nn_writing* writing)
 {
     size_t others = (size_t)(writing->waiting + writing->own) * follower->record_bits / 16 + writing->own * 32;
     size_t half = writing->bits_max / 2;
@@ -684,7 +191,7 @@ static void follower_share_room(const nn_follower* follower, follower_writing* w
 }
 
 /* Fills writing with records. */
-static void follower_encode(nn_follower* follower, follower_writing* writing, size_t room)
+static void follower_encode(nn_follower* follower, nn_writing* writing, size_t room)
 {
     necpnet_world* world = follower->world;
     nn_world_coding* coding = world->coding;
@@ -699,12 +206,12 @@ static void follower_encode(nn_follower* follower, follower_writing* writing, si
     follower_share_room(follower, writing);
     size_t head_bits = nn_encoder_bits(&writing->encoder);
     if (writing->moving) nn_habits_prepare(&coding->habits, &world->alloc);
-    follower_walk(follower, writing);
+    nn_writing_walk(follower, writing);
     bool stuck = writing->walk_to && !writing->records && writing->budget_limited; /* what is large gets its turn */
     if (stuck) writing->own_complete = false;
     uint32_t count =
-        stuck ? 0 : follower_choose(follower, room - nn_min_size(room, nn_encoder_bits(&writing->encoder) / 8));
-    follower_write_records(follower, writing, count);
+        stuck ? 0 : nn_writing_choose(follower, room - nn_min_size(room, nn_encoder_bits(&writing->encoder) / 8));
+    nn_writing_list(follower, writing, count);
     if (writing->records) {
         uint32_t mean = (uint32_t)((nn_encoder_bits(&writing->encoder) - head_bits) * 16 / writing->records);
         follower->record_bits = (follower->record_bits * 3 + mean) / 4;
@@ -766,13 +273,13 @@ static bool follower_reserve_order(necpnet_world* world, uint32_t count)
 }
 
 /* Takes note of the world and of what the client knows. False if nothing can be written now. */
-static bool follower_prepare(nn_follower* follower, follower_writing* writing, size_t budget)
+static bool follower_prepare(nn_follower* follower, nn_writing* writing, size_t budget)
 {
     necpnet_world* world = follower->world;
     size_t more = follower_more_bytes(follower);
     if (budget < NN_STATE_FRAME_BYTES_MIN + more || !nn_follower_sync(follower)) return false;
     writing->known = nn_follower_known(follower, budget - FOLLOWER_HEAD_BYTES_MAX - more);
-    follower_count_moving(follower, writing);
+    nn_writing_count_moving(follower, writing);
     uint32_t pending = follower->pending_count + writing->moving; /* a moving one that is skipped becomes pending */
     uint32_t others = (uint32_t)nn_min_u64(follower->pending_count, budget * 8 / FOLLOWER_RECORD_BITS_MIN);
     nn_follower_shrink(follower);
@@ -788,7 +295,7 @@ static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budg
     if (packet < NN_STATE_FRAME_BYTES_MIN) return false; /* the next packet has more room */
     nn_follower_refill(follower, now_us);
     size_t budget = nn_min_size(packet, (size_t)(follower->allowance / 1000000u));
-    follower_writing writing;
+    nn_writing writing;
     memset(&writing, 0, sizeof writing);
     writing.budget_limited = budget < packet;
     uint64_t check_us = follower->check_us;

@@ -20,7 +20,8 @@ typedef struct authority_write {
     bool shared;
     bool whole;
     nn_reader fields;
-    uint64_t mask; /* fields of it */
+    uint64_t mask;  /* fields of it */
+    uint64_t wrong; /* fields that are not as they were written */
     uint64_t now_us;
 } authority_write;
 
@@ -118,9 +119,23 @@ static bool authority_conflicts(necpnet_world* world, necpnet_peer peer, const a
            0;
 }
 
-/* Tries a write on a copy of the struct; the copy is taken if it may. */
-static nn_verdict authority_apply(nn_follower* follower, authority_write* write, uint32_t elapsed_us,
-                                  const uint32_t* row)
+/* Which fields of two structs differ, as a client would see them; row is scratch. */
+static uint64_t authority_differing(necpnet_world* world, const nn_type_plan* plan, const void* a, const void* b,
+                                    uint32_t* row)
+{
+    uint64_t fields = 0;
+    (void)nn_quantise(plan, a, row);
+    (void)nn_quantise(plan, b, world->scratch_row);
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        bool same = !memcmp(row + field->word, world->scratch_row + field->word, field->words * sizeof(uint32_t));
+        if (!same) fields |= UINT64_C(1) << i;
+    }
+    return fields;
+}
+
+/* Tries a write on a copy of the struct; the copy is taken if it may. The row is scratch afterwards. */
+static nn_verdict authority_apply(nn_follower* follower, authority_write* write, uint32_t elapsed_us, uint32_t* row)
 {
     uint64_t state[NN_STRUCT_BYTES_MAX / sizeof(uint64_t)];
     uint64_t meant[NN_STRUCT_BYTES_MAX / sizeof(uint64_t)];
@@ -143,8 +158,12 @@ static nn_verdict authority_apply(nn_follower* follower, authority_write* write,
         told.elapsed_us = elapsed_us;
         told.before = slot->state;
         memcpy(meant, state, plan->type->struct_bytes);
-        if (!world->config.validate(world->config.validate_user, &told, state)) return NN_VERDICT_REFUSED;
+        if (!world->config.validate(world->config.validate_user, &told, state)) {
+            write->wrong = authority_differing(world, plan, slot->state, meant, row);
+            return NN_VERDICT_REFUSED;
+        }
         clamped = memcmp(meant, state, plan->type->struct_bytes) != 0;
+        write->wrong = clamped ? authority_differing(world, plan, meant, state, row) : 0;
     }
     memcpy(slot->state, state, plan->type->struct_bytes);
     nn_world_changed(world, slot);
@@ -169,11 +188,11 @@ static necpnet_result authority_judge(nn_follower* follower, authority_write* wr
     if (!nn_follower_may_answer(follower, write->entity)) return NECPNET_ERR_OUT_OF_MEMORY; /* room for an answer */
     heard->number = write->number;
     if (world->is_rewound) { /* what is written now would be lost */
-        (void)nn_follower_answer(follower, write->entity, write->number, NN_VERDICT_REFUSED);
+        (void)nn_follower_answer(follower, write->entity, write->number, NN_VERDICT_REFUSED, write->mask);
         return NECPNET_OK;
     }
     if (write->shared && authority_conflicts(world, follower->peer, write)) {
-        (void)nn_follower_answer(follower, write->entity, write->number, NN_VERDICT_CONFLICT);
+        (void)nn_follower_answer(follower, write->entity, write->number, NN_VERDICT_CONFLICT, write->mask);
         return NECPNET_OK;
     }
     uint64_t claimed_us;
@@ -190,7 +209,20 @@ static necpnet_result authority_judge(nn_follower* follower, authority_write* wr
         world->statistics.writes_accepted++;
     }
     if (write->shared || verdict != NN_VERDICT_ACCEPTED)
-        (void)nn_follower_answer(follower, write->entity, write->number, verdict);
+        (void)nn_follower_answer(follower, write->entity, write->number, verdict, write->wrong);
+    return NECPNET_OK;
+}
+
+/* One that the client sees no more. Should it be back before the client has heard that it went, the client must hear that this
+ * write did not count, and it must not count when it comes once more. */
+static necpnet_result authority_refuse_unseen(nn_follower* follower, const authority_write* write)
+{
+    nn_heard* heard = authority_heard(follower, write->entity);
+    if (!heard) return NECPNET_ERR_OUT_OF_MEMORY;
+    if (write->number <= heard->number) return NECPNET_OK;
+    if (!nn_follower_answer(follower, write->entity, write->number, NN_VERDICT_REFUSED, UINT64_MAX))
+        return NECPNET_ERR_OUT_OF_MEMORY;
+    heard->number = write->number;
     return NECPNET_OK;
 }
 
@@ -219,7 +251,8 @@ static necpnet_result authority_take(nn_follower* follower, necpnet_entity entit
     if (!write.slot || !nn_follower_sees(follower, write.slot)) { /* gone: it will hear of that, if it does not know */
         if (write.slot && follower->rescan) return NECPNET_ERR_OUT_OF_MEMORY;
         world->statistics.writes_late++;
-        return NECPNET_OK;
+        if (!write.slot || !write.shared || !nn_follower_may_know(follower, write.slot)) return NECPNET_OK;
+        return authority_refuse_unseen(follower, &write);
     }
     if (write.shared ? write.slot->authority == NECPNET_AUTHORITY_SHARED
                      : nn_slot_has_authority(write.slot, follower->peer) && write.lease == write.slot->lease) {
@@ -229,8 +262,8 @@ static necpnet_result authority_take(nn_follower* follower, necpnet_entity entit
         world->statistics.writes_late++;
         return NECPNET_OK;
     }
-    return nn_follower_answer(follower, entity, write.number, NN_VERDICT_REFUSED) ? NECPNET_OK
-                                                                                  : NECPNET_ERR_OUT_OF_MEMORY;
+    bool told = nn_follower_answer(follower, entity, write.number, NN_VERDICT_REFUSED, UINT64_MAX);
+    return told ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
 }
 
 NN_PRIVATE necpnet_result nn_follower_take_writes(nn_follower* follower, nn_reader* reader, uint64_t now_us)

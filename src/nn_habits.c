@@ -1,9 +1,9 @@
-/* nn_habits - a table where each key has one place. */
+/* nn_habits - a table where each key has two places. */
 #include "nn_habits.h"
 
 #define HABITS_BITS_FIRST 8
 #define HABITS_BITS_MAX 18
-#define HABITS_BITS_STEP 2
+#define HABITS_IN_USE_TICKS 4 /* nothing has asked for so long: others may have the place */
 
 NN_PRIVATE void nn_habits_reset(nn_habits* habits, nn_alloc* alloc)
 {
@@ -11,12 +11,14 @@ NN_PRIVATE void nn_habits_reset(nn_habits* habits, nn_alloc* alloc)
     memset(habits, 0, sizeof *habits);
 }
 
+/* More when of as many as there is room for, every eighth took the place of another in use. */
 NN_PRIVATE void nn_habits_prepare(nn_habits* habits, nn_alloc* alloc)
 {
-    bool crowded = habits->entries && habits->crowded >> (habits->bits - 3) && habits->bits < HABITS_BITS_MAX;
+    bool counted = habits->entries && habits->kept >> habits->bits;
+    bool crowded = counted && habits->crowded > habits->kept / 8 && habits->bits < HABITS_BITS_MAX;
+    if (counted) habits->kept = habits->crowded = 0;
     if (habits->entries && !crowded) return;
-    unsigned bits = habits->entries ? habits->bits + HABITS_BITS_STEP : HABITS_BITS_FIRST;
-    habits->crowded = 0;
+    unsigned bits = habits->entries ? habits->bits + 1 : HABITS_BITS_FIRST;
     nn_habit* entries = (nn_habit*)nn_alloc_take(alloc, sizeof(nn_habit) << bits);
     if (!entries) return;
     nn_habits_reset(habits, alloc);
@@ -24,22 +26,39 @@ NN_PRIVATE void nn_habits_prepare(nn_habits* habits, nn_alloc* alloc)
     habits->bits = bits;
 }
 
-static nn_habit* habits_place(const nn_habits* habits, uint64_t key)
+/* The first of the two places that a key may have. */
+static nn_habit* habits_places(const nn_habits* habits, uint64_t key)
 {
-    return &habits->entries[key >> (64 - habits->bits)];
+    return &habits->entries[key >> (64 - habits->bits) & ~UINT64_C(1)];
 }
 
-NN_PRIVATE const nn_habit* nn_habits_find(const nn_habits* habits, uint64_t key)
+NN_PRIVATE const nn_habit* nn_habits_find(nn_habits* habits, uint64_t key, uint16_t stamp)
 {
     if (!habits->entries) return NULL;
-    const nn_habit* habit = habits_place(habits, key);
-    return habit->key == key ? habit : NULL;
+    nn_habit* places = habits_places(habits, key);
+    for (unsigned i = 0; i < 2; i++) {
+        if (places[i].key != key) continue;
+        places[i].stamp = stamp;
+        return &places[i];
+    }
+    return NULL;
+}
+
+/* Whether a place is free, or its habit was not asked for of late: what it follows from has changed since. */
+static bool habits_is_free(const nn_habit* place, uint16_t now)
+{
+    return !place->key || (uint16_t)(now - place->stamp) >= HABITS_IN_USE_TICKS;
 }
 
 NN_PRIVATE void nn_habits_keep(nn_habits* habits, const nn_habit* habit)
 {
     if (!habits->entries) return;
-    nn_habit* place = habits_place(habits, habit->key);
-    if (place->key && place->stamp == habit->stamp) habits->crowded++;
-    *place = *habit;
+    nn_habit* places = habits_places(habits, habit->key);
+    unsigned at = habits_is_free(&places[0], habit->stamp) ? 0 : 1;
+    habits->kept++;
+    if (at && !habits_is_free(&places[1], habit->stamp)) {
+        habits->crowded++;
+        at = habit->key >> 1 & 1;
+    }
+    places[at] = *habit;
 }

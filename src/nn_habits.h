@@ -14,7 +14,7 @@
 typedef struct nn_habit {
     uint64_t key;   /* 0: of nothing */
     int32_t rate;   /* of a turn: see nn_spin */
-    uint16_t stamp; /* equal ones are of the same time */
+    uint16_t stamp; /* low bits of the tick when it was asked for last */
     uint8_t first;  /* the best predictors, or NN_HABIT_NONE */
     uint8_t second;
 } nn_habit;
@@ -23,7 +23,8 @@ typedef struct nn_habit {
 typedef struct nn_habits {
     nn_habit* entries;
     unsigned bits;
-    uint32_t crowded; /* how often one took the place of another of the same time */
+    uint32_t kept;    /* so far, since it was last asked whether there is room enough */
+    uint32_t crowded; /* of them those that took the place of another that was in use */
     uint32_t subject; /* of what is asked now: an entity's number */
 } nn_habits;
 
@@ -32,8 +33,8 @@ NN_PRIVATE void nn_habits_reset(nn_habits* habits, nn_alloc* alloc);
 /* nn_habits_prepare - room, before what may keep some; without memory there is less. */
 NN_PRIVATE void nn_habits_prepare(nn_habits* habits, nn_alloc* alloc);
 
-/* nn_habits_find - what is kept under a key, or NULL. */
-NN_PRIVATE const nn_habit* nn_habits_find(const nn_habits* habits, uint64_t key);
+/* nn_habits_find - what is kept under a key, or NULL. stamp: now. */
+NN_PRIVATE const nn_habit* nn_habits_find(nn_habits* habits, uint64_t key, uint16_t stamp);
 
 NN_PRIVATE void nn_habits_keep(nn_habits* habits, const nn_habit* habit);
 

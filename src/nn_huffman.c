@@ -17,7 +17,7 @@ NN_PRIVATE bool nn_huffman_build(nn_huffman* huffman)
             if (huffman->bits[i] != length) continue;
             uint32_t reversed = 0;
             for (unsigned j = 0; j < length; j++) reversed |= (code >> j & 1u) << (length - 1 - j);
-            huffman->codes[i] = (uint16_t)reversed;
+            huffman->codes[i] = reversed | (uint32_t)length << 16;
             huffman->sorted[place++] = (uint8_t)i;
             code++;
         }
@@ -75,10 +75,13 @@ NN_PRIVATE unsigned nn_huffman_read(const nn_huffman* huffman, nn_bit_reader* re
 {
     uint32_t code = 0;
     unsigned passed = 0;
-    for (unsigned length = 1; length <= NN_HUFFMAN_BITS_MAX; length++) {
-        code = code << 1 | (uint32_t)nn_bits_read(reader, 1);
-        if (reader->failed) return 0;
+    unsigned most = (unsigned)nn_min_size(NN_HUFFMAN_BITS_MAX, reader->bit_count - reader->bit_at);
+    uint64_t ahead = nn_bits_peek(reader, most);
+    for (unsigned length = 1; length <= most; length++) {
+        code = code << 1 | (uint32_t)(ahead & 1);
+        ahead >>= 1;
         if (code - huffman->first[length] < huffman->count[length]) {
+            reader->bit_at += length;
             return huffman->sorted[passed + code - huffman->first[length]];
         }
         passed += huffman->count[length];

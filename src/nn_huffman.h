@@ -12,7 +12,7 @@
 
 /* One code. Storage of the arrays is the owner's: symbol_count entries each. */
 typedef struct nn_huffman {
-    uint16_t* codes; /* of each symbol, its bits in the order of writing, the first one lowest */
+    uint32_t* codes; /* of each symbol, its bits in the order of writing, the first one lowest; above 16, how many */
     uint8_t* bits;   /* of each symbol */
     uint8_t* sorted; /* symbols in the order of their codes */
     uint16_t first[NN_HUFFMAN_BITS_MAX + 2]; /* by length: the first code, and how many there are */
@@ -30,7 +30,8 @@ NN_PRIVATE void nn_huffman_lengths(const uint64_t* weights, unsigned count, uint
 
 NN_INLINE void nn_huffman_write(const nn_huffman* huffman, nn_bit_writer* writer, unsigned symbol)
 {
-    nn_bits_write(writer, huffman->codes[symbol], huffman->bits[symbol]);
+    uint32_t code = huffman->codes[symbol];
+    nn_bits_write(writer, code, code >> 16);
 }
 
 /* nn_huffman_read - the next symbol; 0 with the reader failed when the bits end. */

@@ -188,7 +188,9 @@ static void link_deliver(nn_link_host* host, nn_link_packet* packet)
         if (there) {
             link_hash(link, host, packet);
             link->statistics.datagrams_delivered++;
-            host->sink.on_datagram(host->sink.user, &packet->from, packet->data, packet->bytes);
+            uint64_t waited_us = link->now_us - nn_min_u64(packet->due_us, link->now_us);
+            host->sink.on_datagram(host->sink.user, &packet->from, packet->data, packet->bytes,
+                                   (uint32_t)nn_min_u64(waited_us, UINT32_MAX));
         } else {
             link->statistics.datagrams_lost++;
         }

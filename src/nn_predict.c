@@ -70,7 +70,7 @@ static void predict_begin(predict_race* race, const nn_field_plan* field, predic
     nn_series_begin(&race->series, field, &subject->grid, from, points);
     race->lead = nn_series_lead(&race->series);
     race->spin.rate = NN_SPIN_NONE;
-    race->spin.weighed = 0;
+    for (unsigned i = 0; i < NN_SPIN_NUMBERS; i++) race->spin.weights[i].lead_16 = UINT32_MAX;
     race->best = race->second = 0;
     race->least = race->next = INT64_MAX;
     memset(race->error, 0, sizeof race->error);
@@ -159,9 +159,9 @@ static void predict_enter(predict_race* race, unsigned predictor, const int64_t 
     int64_t error = errors[0];
     for (unsigned c = 1; c < count; c++) error += errors[c];
     if (predictor >= PREDICT_GUESS_FIRST && predictor < PREDICT_RIDE_FIRST && error > rough)
-        error += (error - rough) / 8;
+        error += (error - rough) >> 3;
     int64_t doubt = predictor < PREDICT_RIDE_FIRST ? PREDICT_DOUBT * (int64_t)count : error;
-    error -= (error < doubt ? error : doubt) * predict_trust[predictor] / 16;
+    error -= (error < doubt ? error : doubt) * predict_trust[predictor] >> 4;
     if (error < race->least) {
         race->next = race->least;
         race->second = race->best;
@@ -235,16 +235,16 @@ static nn_habit predict_habit(predict_subject* subject, const nn_field_plan* fie
     nn_habit habit = {0, NN_SPIN_NONE, 0, NN_HABIT_NONE, NN_HABIT_NONE};
     if (!subject->anchored) predict_anchor(subject);
     if (!subject->points) return habit;
+    habit.stamp = (uint16_t)subject->grid.timeline->now;
     nn_habits* habits = subject->habits;
     if (habits) {
         const uint32_t* newest = nn_grid_state(&subject->grid, subject->anchor) + field->word;
         uint64_t key = nn_habit_mix(subject->key, (uint64_t)field->word << 32 | newest[field->words - 1u]);
         habit.key = nn_habit_mix(key, newest[0]) | 1;
-        const nn_habit* kept = nn_habits_find(habits, habit.key);
+        const nn_habit* kept = nn_habits_find(habits, habit.key, habit.stamp);
         if (kept) return *kept;
     }
     predict_find_habit(subject, field, &habit);
-    habit.stamp = (uint16_t)nn_grid_tick(&subject->grid, subject->anchor);
     if (habits) nn_habits_keep(habits, &habit);
     return habit;
 }
@@ -277,6 +277,16 @@ static void predict_choose_smooth(predict_race* race)
     predict_try(race, habit.second);
 }
 
+static void predict_choose_near(predict_race* race, unsigned count)
+{
+    int64_t errors[NN_BANK_NEAR][3];
+    if (nn_bank_judge_near(&race->series, race->lead, errors)) {
+        for (unsigned i = 0; i < count; i++) predict_enter(race, i, errors[i]);
+    } else {
+        for (unsigned i = 0; i < count; i++) predict_try(race, i);
+    }
+}
+
 static void predict_choose(predict_race* race, bool counter)
 {
     const nn_grid* grid = &race->subject->grid;
@@ -284,7 +294,7 @@ static void predict_choose(predict_race* race, bool counter)
     nn_series_load(&race->series, race->lead + NN_NEAR_POINTS);
     if (!counter) predict_choose_smooth(race);
     if (race->least > PREDICT_EXACT * (int64_t)count) {
-        for (unsigned i = 0; i < (counter ? PREDICT_COUNTER_NEAR : NN_BANK_NEAR); i++) predict_try(race, i);
+        predict_choose_near(race, counter ? PREDICT_COUNTER_NEAR : NN_BANK_NEAR);
         if (race->subject->lead_count) predict_choose_lead(race);
     }
     int64_t sum = 0;
@@ -440,23 +450,30 @@ static uint64_t predict_find_moving(const nn_type_plan* plan, const nn_timeline*
     uint64_t moving = 0;
     const uint32_t* newest = timeline->rows[0];
     unsigned words = plan->row_words;
-    memset(differs, 0, words * sizeof *differs);
-    for (uint32_t i = 1; i < timeline->count && i < NN_QUIET_STATES; i++) {
-        const uint32_t* older = timeline->rows[i];
-        if (older == newest) continue;
-        unsigned k = 0;
-        for (; k + 4 <= words; k += 4) {
-            differs[k] |= newest[k] ^ older[k];
-            differs[k + 1] |= newest[k + 1] ^ older[k + 1];
-            differs[k + 2] |= newest[k + 2] ^ older[k + 2];
-            differs[k + 3] |= newest[k + 3] ^ older[k + 3];
+    unsigned states = timeline->count < NN_QUIET_STATES ? timeline->count : NN_QUIET_STATES;
+    unsigned k = 0;
+    for (; k + 4 <= words; k += 4) {
+        uint32_t a = 0, b = 0, c = 0, d = 0;
+        for (unsigned i = 1; i < states; i++) {
+            const uint32_t* older = timeline->rows[i] + k;
+            a |= newest[k] ^ older[0];
+            b |= newest[k + 1] ^ older[1];
+            c |= newest[k + 2] ^ older[2];
+            d |= newest[k + 3] ^ older[3];
         }
-        for (; k < words; k++) differs[k] |= newest[k] ^ older[k];
+        differs[k] = a;
+        differs[k + 1] = b;
+        differs[k + 2] = c;
+        differs[k + 3] = d;
+    }
+    for (; k < words; k++) {
+        differs[k] = 0;
+        for (unsigned i = 1; i < states; i++) differs[k] |= newest[k] ^ timeline->rows[i][k];
     }
     for (unsigned j = 0; j < plan->field_count; j++) {
         const nn_field_plan* field = &plan->fields[j];
         uint32_t any = 0;
-        for (unsigned k = 0; k < field->words; k++) any |= differs[field->word + k];
+        for (unsigned i = 0; i < field->words; i++) any |= differs[field->word + i];
         moving |= (uint64_t)(any != 0) << j;
     }
     return moving;

@@ -8,7 +8,7 @@
 
 /* ---- numbers in structs */
 
-static double quantise_load_number(const uint8_t* at, unsigned bytes)
+NN_PRIVATE double nn_load_number(const uint8_t* at, unsigned bytes)
 {
     if (bytes == 8) {
         double value;
@@ -20,7 +20,7 @@ static double quantise_load_number(const uint8_t* at, unsigned bytes)
     return (double)value;
 }
 
-static void quantise_store_number(uint8_t* at, unsigned bytes, double value)
+NN_PRIVATE void nn_store_number(uint8_t* at, unsigned bytes, double value)
 {
     if (bytes == 8) {
         memcpy(at, &value, 8);
@@ -94,7 +94,7 @@ static double quantise_root_near_one(double x)
     return root;
 }
 
-static double quantise_root(double x)
+NN_PRIVATE double nn_root(double x)
 {
     double scale = 1.0;
     while (x > 4.0) {
@@ -137,7 +137,7 @@ static uint32_t quantise_floats(const nn_field_plan* plan, const uint8_t* at, ui
     const necpnet_field* field = plan->field;
     uint32_t clamped = 0;
     for (unsigned i = 0; i < plan->components; i++) {
-        double value = quantise_load_number(at + i * field->storage_bytes, field->storage_bytes);
+        double value = nn_load_number(at + i * field->storage_bytes, field->storage_bytes);
         double slack = field->step * 0.5; /* a float is seldom exactly its limit */
         if (!(value >= field->min)) {     /* also what is no number */
             if (!(value >= field->min - slack)) clamped++;
@@ -153,7 +153,7 @@ static uint32_t quantise_floats(const nn_field_plan* plan, const uint8_t* at, ui
 
 static uint32_t quantise_angle(const nn_field_plan* plan, const uint8_t* at, uint32_t* row)
 {
-    double value = quantise_load_number(at, plan->field->storage_bytes);
+    double value = nn_load_number(at, plan->field->storage_bytes);
     uint32_t clamped = 0;
     if (!(value >= -QUANTISE_ANGLE_MAX && value <= QUANTISE_ANGLE_MAX)) {
         value = 0;
@@ -171,7 +171,7 @@ static uint32_t quantise_quaternion(const nn_field_plan* plan, const uint8_t* at
     double squares = 0;
     unsigned largest = 0;
     for (unsigned i = 0; i < 4; i++) {
-        q[i] = quantise_load_number(at + i * plan->field->storage_bytes, plan->field->storage_bytes);
+        q[i] = nn_load_number(at + i * plan->field->storage_bytes, plan->field->storage_bytes);
         squares += q[i] * q[i];
         if ((q[i] < 0 ? -q[i] : q[i]) > (q[largest] < 0 ? -q[largest] : q[largest])) largest = i;
     }
@@ -181,7 +181,7 @@ static uint32_t quantise_quaternion(const nn_field_plan* plan, const uint8_t* at
         for (unsigned i = 1; i < 4; i++) row[i] = (uint32_t)middle;
         return 1;
     }
-    double scale = 1.0 / (quantise_root(squares) * plan->step);
+    double scale = 1.0 / (nn_root(squares) * plan->step);
     if (q[largest] < 0) scale = -scale;
     unsigned place = 1;
     row[0] = largest;
@@ -311,7 +311,7 @@ static void quantise_quaternion_of(const nn_field_plan* plan, const uint32_t* ro
 
 static void quantise_store_quaternion(const necpnet_field* field, uint8_t* at, const double q[4])
 {
-    for (unsigned i = 0; i < 4; i++) quantise_store_number(at + i * field->storage_bytes, field->storage_bytes, q[i]);
+    for (unsigned i = 0; i < 4; i++) nn_store_number(at + i * field->storage_bytes, field->storage_bytes, q[i]);
 }
 
 /* A struct of another version may have less room: a text is cut before the character that does not fit. */
@@ -356,15 +356,15 @@ static void quantise_restore_value(const nn_field_plan* plan, const uint32_t* ro
     case NECPNET_FIELD_VEC3:
         for (unsigned i = 0; i < plan->components; i++) {
             double value = field->min + (double)row[i] * field->step;
-            quantise_store_number(at + i * field->storage_bytes, field->storage_bytes,
-                                  value > field->max ? field->max : value);
+            nn_store_number(at + i * field->storage_bytes, field->storage_bytes,
+                            value > field->max ? field->max : value);
         }
         break;
     case NECPNET_FIELD_QUAT:
         quantise_quaternion_of(plan, row, q);
         quantise_store_quaternion(field, at, q);
         break;
-    case NECPNET_FIELD_ANGLE: quantise_store_number(at, field->storage_bytes, quantise_angle_of(plan, row[0])); break;
+    case NECPNET_FIELD_ANGLE: nn_store_number(at, field->storage_bytes, quantise_angle_of(plan, row[0])); break;
     default: memcpy(at, row, 4); break; /* ENTITY */
     }
 }
@@ -425,7 +425,7 @@ static void quantise_blend_quaternion(const nn_field_plan* plan, const uint32_t*
         from[i] += ((dot < 0 ? -to[i] : to[i]) - from[i]) * share;
         squares += from[i] * from[i];
     }
-    double scale = squares > 1e-12 ? 1.0 / quantise_root(squares) : 0.0;
+    double scale = squares > 1e-12 ? 1.0 / nn_root(squares) : 0.0;
     for (unsigned i = 0; i < 4; i++) from[i] *= scale;
     quantise_store_quaternion(plan->field, at, scale > 0 ? from : to);
 }
@@ -450,7 +450,7 @@ static void quantise_blend(const nn_field_plan* plan, const uint32_t* a, const u
         double value = from + way * share;
         while (value > QUANTISE_TURN / 2) value -= QUANTISE_TURN;
         while (value < -QUANTISE_TURN / 2) value += QUANTISE_TURN;
-        quantise_store_number(at, field->storage_bytes, value);
+        nn_store_number(at, field->storage_bytes, value);
         break;
     }
     default:
@@ -459,7 +459,7 @@ static void quantise_blend(const nn_field_plan* plan, const uint32_t* a, const u
             double value = field->min + steps * field->step;
             if (value < field->min) value = field->min;
             if (value > field->max) value = field->max;
-            quantise_store_number(at + i * field->storage_bytes, field->storage_bytes, value);
+            nn_store_number(at + i * field->storage_bytes, field->storage_bytes, value);
         }
         break;
     }
@@ -501,62 +501,4 @@ NN_PRIVATE bool nn_row_near(const nn_type_plan* plan, const uint32_t* a, const u
         }
     }
     return true;
-}
-
-static bool quantise_is_blended(const nn_field_plan* plan)
-{
-    const necpnet_field* field = plan->field;
-    return (field->flags & NECPNET_FIELD_INTERPOLATE) &&
-           (field->kind == NECPNET_FIELD_FLOAT || field->kind == NECPNET_FIELD_VEC2 ||
-            field->kind == NECPNET_FIELD_VEC3 || field->kind == NECPNET_FIELD_ANGLE);
-}
-
-NN_PRIVATE void nn_blend_read(const nn_type_plan* plan, const void* state, double* values)
-{
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (!quantise_is_blended(field)) continue;
-        const uint8_t* at = (const uint8_t*)state + field->field->offset;
-        unsigned bytes = field->field->storage_bytes;
-        for (unsigned j = 0; j < field->components; j++) *values++ = quantise_load_number(at + j * bytes, bytes);
-    }
-}
-
-NN_PRIVATE void nn_blend_shift(const nn_type_plan* plan, void* state, const double* values, double scale)
-{
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (!quantise_is_blended(field)) continue;
-        uint8_t* at = (uint8_t*)state + field->field->offset;
-        unsigned bytes = field->field->storage_bytes;
-        for (unsigned j = 0; j < field->components; j++) {
-            double value = quantise_load_number(at + j * bytes, bytes) + *values++ * scale;
-            if (field->field->kind == NECPNET_FIELD_ANGLE) {
-                if (value > QUANTISE_TURN / 2) value -= QUANTISE_TURN;
-                if (value < -QUANTISE_TURN / 2) value += QUANTISE_TURN;
-            }
-            quantise_store_number(at + j * bytes, bytes, value);
-        }
-    }
-}
-
-NN_PRIVATE double nn_blend_difference(const nn_type_plan* plan, const double* a, const double* b, double* difference)
-{
-    double largest = 0;
-    unsigned place = 0;
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        const nn_field_plan* field = &plan->fields[i];
-        if (!quantise_is_blended(field)) continue;
-        for (unsigned j = 0; j < field->components; j++, place++) {
-            double apart = a[place] - b[place];
-            if (field->field->kind == NECPNET_FIELD_ANGLE) {
-                if (apart > QUANTISE_TURN / 2) apart -= QUANTISE_TURN;
-                if (apart < -QUANTISE_TURN / 2) apart += QUANTISE_TURN;
-            }
-            if (!quantise_is_finite(apart)) apart = 0;
-            difference[place] = apart;
-            largest = apart > largest ? apart : -apart > largest ? -apart : largest;
-        }
-    }
-    return largest;
 }

@@ -32,12 +32,11 @@ NN_PRIVATE void nn_dequantise_between(const nn_type_plan* plan, const uint32_t* 
 NN_PRIVATE bool nn_row_near(const nn_type_plan* plan, const uint32_t* a, const uint32_t* b, uint64_t fields,
                             uint64_t steps);
 
-/* nn_blend_read, nn_blend_shift - the plan's blend_count floating components out of a struct; and what is added to them
- * times scale. Angles wrap. */
-NN_PRIVATE void nn_blend_read(const nn_type_plan* plan, const void* state, double* values);
-NN_PRIVATE void nn_blend_shift(const nn_type_plan* plan, void* state, const double* values, double scale);
+/* nn_load_number, nn_store_number - a float or a double of a struct, which need not be aligned. */
+NN_PRIVATE double nn_load_number(const uint8_t* at, unsigned bytes);
+NN_PRIVATE void nn_store_number(uint8_t* at, unsigned bytes, double value);
 
-/* nn_blend_difference - a - b for values of nn_blend_read; angles the short way. Returns the largest size. */
-NN_PRIVATE double nn_blend_difference(const nn_type_plan* plan, const double* a, const double* b, double* difference);
+/* nn_root - the square root, without the mathematics library. */
+NN_PRIVATE double nn_root(double x);
 
 #endif

@@ -9,6 +9,9 @@
 
 #define RECOVERY_NONE UINT64_MAX
 #define RECOVERY_RTT_MAX_US 60000000u
+#define RECOVERY_DELAY_ROUGH_US 64000u /* an ACK's delay is told to a sixteenth */
+#define RECOVERY_DELAY_US_MAX 100000u
+#define RECOVERY_DELAY_FADE 64u
 #define RECOVERY_TIME_EIGHTHS_FIRST 9u /* RFC 9002 6.1.2 */
 #define RECOVERY_TIME_EIGHTHS_MAX 24u
 #define RECOVERY_SKIP_MIN \
@@ -151,7 +154,7 @@ static void recovery_sample_rtt(nn_recovery* recovery, uint64_t sample_us, uint6
     uint32_t difference = adjusted > recovery->rtt_us ? adjusted - recovery->rtt_us : recovery->rtt_us - adjusted;
     recovery->rtt_variance_us = (3 * recovery->rtt_variance_us + difference) / 4;
     recovery->rtt_us = (uint32_t)((7 * (uint64_t)recovery->rtt_us + adjusted) / 8);
-    if (delay > recovery->peer_delay_us) { /* told too roughly to show a queue */
+    if (delay > RECOVERY_DELAY_ROUGH_US) { /* told too roughly to show a queue */
         recovery->congestion->rtt_us = recovery->rtt_us;
         return;
     }
@@ -433,6 +436,14 @@ static uint64_t recovery_settle(nn_recovery* recovery, const recovery_range* ran
     return newest_sent_at;
 }
 
+/* How long the peer takes: one that looks once a frame answers once a frame. */
+static void recovery_note_delay(nn_recovery* recovery, uint64_t delay_us)
+{
+    uint32_t told = (uint32_t)nn_min_u64(nn_max_u64(delay_us, NN_ACKS_DELAY_US_DEFAULT), RECOVERY_DELAY_US_MAX);
+    uint32_t known = recovery->peer_delay_us;
+    recovery->peer_delay_us = told >= known ? told : known - (known - told) / RECOVERY_DELAY_FADE;
+}
+
 NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader* reader, uint64_t now_us,
                                                nn_recovery_function acked, nn_recovery_function lost, void* user)
 {
@@ -443,8 +454,9 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
     uint32_t newest = recovery_find(recovery, largest);
     bool samples = ahead && newest < recovery->count && recovery_at(recovery, newest)->number == largest;
     uint32_t bytes = samples ? recovery_at(recovery, newest)->bytes : 0;
-    uint64_t delay_max_us =
-        samples && recovery_at(recovery, newest)->later ? NN_ACKS_LATER_US : recovery->peer_delay_us;
+    bool later = samples && recovery_at(recovery, newest)->later;
+    if (samples && !later) recovery_note_delay(recovery, ack.delay_us);
+    uint64_t delay_us = nn_min_u64(ack.delay_us, later ? NN_ACKS_LATER_US : RECOVERY_DELAY_US_MAX);
     uint64_t sent_at = 0;
     bool progress = false;
     recovery->large_came = false;
@@ -459,7 +471,7 @@ NN_PRIVATE necpnet_result nn_recovery_read_ack(nn_recovery* recovery, nn_reader*
     }
     nn_acks_peer_done(recovery->acks, largest);
     if (samples && sent_at && now_us >= sent_at) {
-        recovery_sample_rtt(recovery, now_us - sent_at, nn_min_u64(ack.delay_us, delay_max_us), bytes, now_us);
+        recovery_sample_rtt(recovery, now_us - sent_at, delay_us, bytes, now_us);
     }
     if (progress) recovery->probes = 0;
     recovery_detect(recovery, now_us, lost, user);

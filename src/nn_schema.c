@@ -1,68 +1,15 @@
-/* nn_schema - refuse what cannot work, naming type and field; lay out rows; hash the wire form. */
+/* nn_schema - lay out rows, hash the wire form. What is refused is in nn_schema_check.c. */
 #include "nn_schema.h"
 
 #include "nn_bits.h"
 #include "nn_bytes.h"
 #include "nn_hash.h"
-#include "nn_log.h"
 
-#define SCHEMA_INTEGER_MAX 9007199254740992.0 /* 2^53: doubles hold every integer up to it */
 #define SCHEMA_TURN 6.283185307179586
 #define SCHEMA_HALF_ROOT 0.7071067811865476 /* the most that the second largest of a unit quaternion can be */
-#define SCHEMA_FLOAT_MAX 3.402823466e38     /* FLT_MAX, rounded down */
-#define SCHEMA_FLAGS_ALL (1023u | NECPNET_FIELD_PARENT | NECPNET_FIELD_RATE(0xffff))
 #define SCHEMA_FLAGS_HASHED \
     (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER | NECPNET_FIELD_ARRAY | NECPNET_FIELD_BOUNDED | \
      NECPNET_FIELD_SERVER)
-
-/* For the texts of refusals. */
-typedef struct schema_check {
-    const necpnet_logger* logger;
-    const necpnet_entity_type* type;
-    const necpnet_field* field;
-} schema_check;
-
-static const char* schema_name(const char* name)
-{
-    return name ? name : "(no name)";
-}
-
-static bool schema_refuse(const schema_check* check, const char* text)
-{
-    if (check->field) {
-        nn_log_write(check->logger, NECPNET_LOG_ERROR, "schema: type %s (%u), field %s (%u): %s",
-                     schema_name(check->type->name), check->type->id, schema_name(check->field->name), check->field->id,
-                     text);
-    } else {
-        nn_log_write(check->logger, NECPNET_LOG_ERROR, "schema: type %s (%u): %s", schema_name(check->type->name),
-                     check->type->id, text);
-    }
-    return false;
-}
-
-static bool schema_name_fits(const char* name)
-{
-    if (!name) return false;
-    size_t bytes = 0;
-    while (bytes <= NECPNET_NAME_BYTES_MAX && name[bytes]) bytes++;
-    return bytes >= 1 && bytes <= NECPNET_NAME_BYTES_MAX;
-}
-
-static bool schema_is_finite(double value)
-{
-    return value - value == 0.0;
-}
-
-static bool schema_is_float_kind(uint8_t kind)
-{
-    return kind == NECPNET_FIELD_FLOAT || kind == NECPNET_FIELD_VEC2 || kind == NECPNET_FIELD_VEC3 ||
-           kind == NECPNET_FIELD_QUAT || kind == NECPNET_FIELD_ANGLE;
-}
-
-static bool schema_is_text(uint8_t kind)
-{
-    return kind == NECPNET_FIELD_STRING || kind == NECPNET_FIELD_BYTES;
-}
 
 NN_PRIVATE uint32_t nn_field_value_bytes(const necpnet_field* field)
 {
@@ -77,7 +24,7 @@ NN_PRIVATE uint32_t nn_field_value_bytes(const necpnet_field* field)
 
 NN_PRIVATE uint32_t nn_field_bytes(const necpnet_field* field)
 {
-    bool many = schema_is_text(field->kind) || (field->flags & NECPNET_FIELD_ARRAY);
+    bool many = nn_field_is_text(field) || (field->flags & NECPNET_FIELD_ARRAY);
     return many ? nn_field_value_bytes(field) * field->count : nn_field_value_bytes(field);
 }
 
@@ -140,7 +87,7 @@ static void schema_plan_field(nn_field_plan* plan, nn_field_plan* element, const
     schema_plan_value(plan, field);
     plan->word = word;
     bool array = (field->flags & NECPNET_FIELD_ARRAY) != 0;
-    if (!array && !schema_is_text(field->kind)) return;
+    if (!array && !nn_field_is_text(field)) return;
     plan->has_length = field->kind == NECPNET_FIELD_STRING || (field->flags & NECPNET_FIELD_BOUNDED);
     plan->bits = (uint8_t)nn_bits_for(plan->has_length ? nn_field_length_max(field) : field->count - 1);
     plan->words = (uint16_t)((field->count + 3) / 4 + plan->has_length);
@@ -153,213 +100,6 @@ static void schema_plan_field(nn_field_plan* plan, nn_field_plan* element, const
     plan->words = (uint16_t)(field->count * element->words + plan->has_length);
 }
 
-/* ---- checks */
-
-static bool schema_check_integer(const schema_check* check)
-{
-    const necpnet_field* field = check->field;
-    unsigned bits = field->storage_bytes * 8u;
-    if (field->min < -SCHEMA_INTEGER_MAX || field->max > SCHEMA_INTEGER_MAX) {
-        return schema_refuse(check, "min and max must lie within 2^53");
-    }
-    if ((double)(int64_t)field->min != field->min || (double)(int64_t)field->max != field->max) {
-        return schema_refuse(check, "min and max of an integer must be whole numbers");
-    }
-    if (field->kind == NECPNET_FIELD_ENUM && field->min != 0) return schema_refuse(check, "min of an enum must be 0");
-    bool is_signed = (field->flags & NECPNET_FIELD_SIGNED) != 0;
-    if (!is_signed && field->min < 0) {
-        return schema_refuse(check, "min is negative but the storage is unsigned; add NECPNET_FIELD_SIGNED");
-    }
-    if (bits < 64) {
-        double most = (double)((UINT64_C(1) << (is_signed ? bits - 1 : bits)) - 1);
-        if (field->max > most || field->min < -most - 1) return schema_refuse(check, "the range exceeds the storage");
-    }
-    return true;
-}
-
-static bool schema_check_range(const schema_check* check)
-{
-    const necpnet_field* field = check->field;
-    if (!schema_is_finite(field->min) || !schema_is_finite(field->max) || !schema_is_finite(field->step)) {
-        return schema_refuse(check, "min, max and step must be finite numbers");
-    }
-    switch (field->kind) {
-    case NECPNET_FIELD_INTEGER:
-    case NECPNET_FIELD_ENUM:
-        if (!(field->max > field->min)) return schema_refuse(check, "max must be greater than min");
-        return schema_check_integer(check);
-    case NECPNET_FIELD_FLOAT:
-    case NECPNET_FIELD_VEC2:
-    case NECPNET_FIELD_VEC3:
-        if (!(field->max > field->min)) return schema_refuse(check, "max must be greater than min");
-        if (!(field->step > 0)) return schema_refuse(check, "step must be greater than 0");
-        if (field->storage_bytes == 4 && (field->max > SCHEMA_FLOAT_MAX || field->min < -SCHEMA_FLOAT_MAX)) {
-            return schema_refuse(check, "the range exceeds the storage");
-        }
-        if ((field->max - field->min) / field->step > (double)NN_FIELD_RANGE_MAX) {
-            return schema_refuse(check, "more than 2^32 - 2 steps from min to max; take a larger step");
-        }
-        if ((field->max - field->min) / field->step < 1) return schema_refuse(check, "step is larger than the range");
-        return true;
-    case NECPNET_FIELD_QUAT:
-        if (!(field->step >= 0.0001 && field->step <= 0.1)) return schema_refuse(check, "step must be 0.0001 .. 0.1");
-        return true;
-    case NECPNET_FIELD_ANGLE:
-        if (!(field->step >= 0.000001 && field->step <= 1.0)) return schema_refuse(check, "step must be 0.000001 .. 1");
-        return true;
-    default: return true;
-    }
-}
-
-/* Whether bytes from offset on lie in the struct. */
-static bool schema_lies_within(const necpnet_entity_type* type, uint32_t offset, uint32_t bytes)
-{
-    return offset <= type->struct_bytes && bytes <= type->struct_bytes - offset;
-}
-
-static bool schema_check_length(const schema_check* check)
-{
-    const necpnet_field* field = check->field;
-    if (!(field->flags & NECPNET_FIELD_BOUNDED)) {
-        return (!field->length_offset && !field->length_bytes) ||
-               schema_refuse(check, "it has a length member and is not BOUNDED");
-    }
-    if (!(field->flags & NECPNET_FIELD_ARRAY) && field->kind != NECPNET_FIELD_BYTES) {
-        return schema_refuse(check, "only an ARRAY or BYTES can be BOUNDED");
-    }
-    if (field->length_bytes != 1 && field->length_bytes != 2 && field->length_bytes != 4) {
-        return schema_refuse(check, "the length member must be an unsigned integer of 1, 2 or 4 bytes");
-    }
-    if (!schema_lies_within(check->type, field->length_offset, field->length_bytes)) {
-        return schema_refuse(check, "its length member lies beyond the end of the struct");
-    }
-    return true;
-}
-
-static bool schema_check_count(const schema_check* check)
-{
-    const necpnet_field* field = check->field;
-    bool array = (field->flags & NECPNET_FIELD_ARRAY) != 0;
-    if (array && schema_is_text(field->kind)) {
-        return schema_refuse(check, "strings and bytes cannot be the values of an ARRAY");
-    }
-    if (array && (field->flags & (NECPNET_FIELD_INTERPOLATE | NECPNET_FIELD_POSITION))) {
-        return schema_refuse(check, "an ARRAY cannot be interpolated, nor be the POSITION");
-    }
-    if (field->kind == NECPNET_FIELD_STRING && (field->count < 2 || field->count > NECPNET_FIELD_COUNT_MAX)) {
-        return schema_refuse(check, "count of a string must be 2 .. 255 (its NUL is counted)");
-    }
-    if (field->kind == NECPNET_FIELD_BYTES && (field->count < 1 || field->count > NECPNET_FIELD_COUNT_MAX)) {
-        return schema_refuse(check, "count of bytes must be 1 .. 255");
-    }
-    if (array && (field->count < 1 || field->count > NECPNET_FIELD_COUNT_MAX)) {
-        return schema_refuse(check, "count of an ARRAY must be 1 .. 255");
-    }
-    if (!array && !schema_is_text(field->kind) && field->count != 1) {
-        return schema_refuse(check, "count must be 1, or the field an ARRAY");
-    }
-    if (!schema_lies_within(check->type, field->offset, nn_field_bytes(field))) {
-        return schema_refuse(check, "it lies beyond the end of the struct");
-    }
-    return schema_check_length(check);
-}
-
-static bool schema_check_storage(const schema_check* check)
-{
-    const necpnet_field* field = check->field;
-    unsigned bytes = field->storage_bytes;
-    bool fits = false;
-    switch (field->kind) {
-    case NECPNET_FIELD_BOOL: fits = bytes == sizeof(bool); break;
-    case NECPNET_FIELD_INTEGER:
-    case NECPNET_FIELD_ENUM: fits = bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8; break;
-    case NECPNET_FIELD_ENTITY: fits = bytes == 4; break;
-    case NECPNET_FIELD_STRING:
-    case NECPNET_FIELD_BYTES: fits = bytes == 1; break;
-    default: fits = bytes == 4 || bytes == 8; break;
-    }
-    if (!fits) return schema_refuse(check, "storage_bytes does not fit the kind; is the struct's member of that type?");
-    return schema_check_count(check);
-}
-
-static bool schema_meet(uint32_t a, uint32_t a_bytes, uint32_t b, uint32_t b_bytes)
-{
-    return a_bytes && b_bytes && a < b + b_bytes && b < a + a_bytes;
-}
-
-/* A field is its values, and its length member if it has one. */
-static bool schema_overlap(const necpnet_field* a, const necpnet_field* b)
-{
-    uint32_t a_bytes = nn_field_bytes(a);
-    uint32_t b_bytes = nn_field_bytes(b);
-    return schema_meet(a->offset, a_bytes, b->offset, b_bytes) ||
-           schema_meet(a->length_offset, a->length_bytes, b->offset, b_bytes) ||
-           schema_meet(a->offset, a_bytes, b->length_offset, b->length_bytes) ||
-           schema_meet(a->length_offset, a->length_bytes, b->length_offset, b->length_bytes);
-}
-
-/* The rates of a type's fields up to this one. */
-static int schema_count_rates(const necpnet_entity_type* type, int index)
-{
-    int count = 0;
-    for (int i = 0; i <= index; i++) {
-        uint32_t rate = type->fields[i].flags & (NECPNET_FIELD_RATE(0xffff) | NECPNET_FIELD_SLOW);
-        bool is_new = rate != 0;
-        for (int j = 0; j < i && is_new; j++) {
-            is_new = (type->fields[j].flags & (NECPNET_FIELD_RATE(0xffff) | NECPNET_FIELD_SLOW)) != rate;
-        }
-        count += is_new;
-    }
-    return count;
-}
-
-static bool schema_check_field(const schema_check* check, int index)
-{
-    const necpnet_field* field = check->field;
-    if (!schema_name_fits(field->name)) return schema_refuse(check, "the name must have 1 .. 63 bytes");
-    if (field->id == 0) return schema_refuse(check, "the id must be 1 .. 65,535");
-    if (field->kind > NECPNET_FIELD_BYTES) return schema_refuse(check, "unknown kind");
-    if (field->flags & ~SCHEMA_FLAGS_ALL) return schema_refuse(check, "unknown flag");
-    if ((field->flags & NECPNET_FIELD_OWNER_ONLY) && (field->flags & NECPNET_FIELD_NOT_OWNER)) {
-        return schema_refuse(check, "OWNER_ONLY and NOT_OWNER together: nobody would get it");
-    }
-    if (nn_field_rate(field) > NN_FIELD_RATE_MAX) return schema_refuse(check, "the rate must be 1 .. 1,000 Hz");
-    if (nn_field_rate(field) && (field->flags & NECPNET_FIELD_SLOW)) {
-        return schema_refuse(check, "SLOW and a rate together: one of them");
-    }
-    if (schema_count_rates(check->type, index) > NECPNET_RATES_MAX) {
-        return schema_refuse(check, "the fields of a type have at most 8 rates");
-    }
-    if ((field->flags & NECPNET_FIELD_INTERPOLATE) && field->kind != NECPNET_FIELD_INTEGER &&
-        !schema_is_float_kind(field->kind)) {
-        return schema_refuse(check, "only numbers, vectors, quaternions and angles can be interpolated");
-    }
-    if ((field->flags & NECPNET_FIELD_PARENT) &&
-        (field->kind != NECPNET_FIELD_ENTITY || (field->flags & NECPNET_FIELD_ARRAY))) {
-        return schema_refuse(check, "only a reference to an entity can be the PARENT");
-    }
-    if ((field->flags & NECPNET_FIELD_POSITION) && field->kind != NECPNET_FIELD_VEC2 &&
-        field->kind != NECPNET_FIELD_VEC3) {
-        return schema_refuse(check, "only a vector of 2 or 3 numbers can be the POSITION");
-    }
-    if (!schema_check_storage(check) || !schema_check_range(check)) return false;
-    for (int i = 0; i < index; i++) {
-        const necpnet_field* other = &check->type->fields[i];
-        if (other->flags & field->flags & NECPNET_FIELD_PARENT) {
-            return schema_refuse(check, "another field of the type is its PARENT");
-        }
-        if (other->flags & field->flags & NECPNET_FIELD_POSITION) {
-            return schema_refuse(check, "another field of the type is its POSITION");
-        }
-        if (other->id == field->id) return schema_refuse(check, "another field of the type has the same id");
-        if (schema_overlap(field, other)) return schema_refuse(check, "it overlaps another field in the struct");
-    }
-    if (schema_meet(field->offset, nn_field_bytes(field), field->length_offset, field->length_bytes)) {
-        return schema_refuse(check, "its length member lies within it");
-    }
-    return true;
-}
-
 static uint32_t schema_value_bits(const nn_field_plan* plan)
 {
     switch (plan->field->kind) {
@@ -369,8 +109,7 @@ static uint32_t schema_value_bits(const nn_field_plan* plan)
     }
 }
 
-/* Of a whole state, as nn_row_write makes it, and of its row. */
-static void schema_measure(const necpnet_entity_type* type, uint32_t* out_bits, uint32_t* out_words)
+NN_PRIVATE void nn_schema_measure(const necpnet_entity_type* type, uint32_t* out_bits, uint32_t* out_words)
 {
     *out_bits = *out_words = 0;
     for (int i = 0; i < type->field_count; i++) {
@@ -383,39 +122,9 @@ static void schema_measure(const necpnet_entity_type* type, uint32_t* out_bits, 
         if (plan.element) {
             *out_bits += field->count * schema_value_bits(&element);
         } else {
-            *out_bits += schema_is_text(field->kind) ? nn_field_length_max(field) * 8 : schema_value_bits(&plan);
+            *out_bits += nn_field_is_text(field) ? nn_field_length_max(field) * 8 : schema_value_bits(&plan);
         }
     }
-}
-
-static bool schema_check_type(const necpnet_logger* logger, const necpnet_entity_type* types, int index)
-{
-    schema_check check = {logger, &types[index], NULL};
-    const necpnet_entity_type* type = check.type;
-    if (!schema_name_fits(type->name)) return schema_refuse(&check, "the name must have 1 .. 63 bytes");
-    if (type->id == 0) return schema_refuse(&check, "the id must be 1 .. 65,535");
-    for (int i = 0; i < index; i++) {
-        if (types[i].id == type->id) return schema_refuse(&check, "another type has the same id");
-    }
-    if (type->struct_bytes < 1 || type->struct_bytes > NN_STRUCT_BYTES_MAX) {
-        return schema_refuse(&check, "struct_bytes must be 1 .. 4,096");
-    }
-    if (!type->fields || type->field_count < 1 || type->field_count > NECPNET_FIELDS_MAX) {
-        return schema_refuse(&check, "a type has 1 .. 64 fields");
-    }
-    for (int i = 0; i < type->field_count; i++) {
-        check.field = &type->fields[i];
-        if (!schema_check_field(&check, i)) return false;
-    }
-    check.field = NULL;
-    uint32_t bits;
-    uint32_t words;
-    schema_measure(type, &bits, &words);
-    if (bits > NN_STATE_BYTES_MAX * 8u) {
-        return schema_refuse(&check, "a state of it takes more than 1,000 bytes, which one packet may not hold");
-    }
-    if (words > NN_ROW_WORDS_MAX) return schema_refuse(&check, "a state of it takes more than 1,200 words of memory");
-    return true;
 }
 
 /* The number of steps that 0 is from min, within the range. */
@@ -454,12 +163,6 @@ static void schema_plan_zeroes(const nn_field_plan* plan, uint32_t* row)
     }
 }
 
-static bool schema_is_blended(const necpnet_field* field)
-{
-    return (field->flags & NECPNET_FIELD_INTERPOLATE) && schema_is_float_kind(field->kind) &&
-           field->kind != NECPNET_FIELD_QUAT;
-}
-
 /* The field's rate among those of its type; that there is room was checked. */
 static uint8_t schema_plan_rate(nn_type_plan* plan, const necpnet_field* field)
 {
@@ -484,9 +187,11 @@ static void schema_plan_type(nn_type_plan* plan, nn_field_plan* fields, nn_field
         if (fields[i].element) elements++;
         plan->row_words = (uint16_t)(plan->row_words + fields[i].words);
         if (field->flags & (NECPNET_FIELD_OWNER_ONLY | NECPNET_FIELD_NOT_OWNER)) plan->restricted = true;
+        if (!(field->flags & NECPNET_FIELD_OWNER_ONLY)) plan->visible[0] |= UINT64_C(1) << i;
+        if (!(field->flags & NECPNET_FIELD_NOT_OWNER)) plan->visible[1] |= UINT64_C(1) << i;
         if (field->flags & NECPNET_FIELD_PARENT) plan->parent = (uint16_t)(fields[i].word + 1u);
         fields[i].rate = schema_plan_rate(plan, field);
-        if (schema_is_blended(field)) plan->blend_count = (uint16_t)(plan->blend_count + fields[i].components);
+        plan->blend_count = (uint16_t)(plan->blend_count + nn_blend_components(field));
     }
 }
 
@@ -522,7 +227,7 @@ static uint64_t schema_hash(const necpnet_schema* schema)
             schema_hash_bytes(&hash, field->flags & SCHEMA_FLAGS_HASHED, 2);
             schema_hash_bytes(&hash, field->count, 1);
             schema_hash_bytes(&hash, plan->fields[j].range, 8);
-            if (field->kind == NECPNET_FIELD_INTEGER || schema_is_float_kind(field->kind)) {
+            if (field->kind == NECPNET_FIELD_INTEGER || nn_field_is_float(field)) {
                 schema_hash_double(&hash, field->min);
                 schema_hash_double(&hash, field->step);
             }
@@ -561,7 +266,7 @@ static void schema_build_type(schema_carver* carver, necpnet_schema* schema, con
     uint32_t row_words;
     uint32_t bits;
     size_t arrays = 0;
-    schema_measure(type, &bits, &row_words);
+    nn_schema_measure(type, &bits, &row_words);
     for (int i = 0; i < type->field_count; i++) { /* by rising id: insertion sort */
         arrays += (type->fields[i].flags & NECPNET_FIELD_ARRAY) != 0;
         const char* name = schema_carve_name(carver, type->fields[i].name);
@@ -618,7 +323,7 @@ necpnet_result necpnet_schema_create(const necpnet_allocator* allocator, const n
         return NECPNET_ERR_INVALID_ARGUMENT;
     }
     for (int i = 0; i < type_count; i++) {
-        if (!schema_check_type(logger, types, i)) return NECPNET_ERR_BAD_SCHEMA;
+        if (!nn_schema_check_type(logger, types, i)) return NECPNET_ERR_BAD_SCHEMA;
     }
     return nn_schema_make(allocator, types, type_count, out_schema);
 }

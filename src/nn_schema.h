@@ -40,9 +40,10 @@ typedef struct nn_type_plan {
     const nn_field_plan* fields;
     uint16_t field_count;
     uint16_t row_words;
-    uint16_t blend_count; /* floating components that are interpolated: FLOAT, VEC2, VEC3, ANGLE */
+    uint16_t blend_count; /* floating components that are interpolated: see nn_blend */
     bool restricted;      /* has OWNER_ONLY or NOT_OWNER fields */
     uint8_t rate_count;
+    uint64_t visible[2];               /* bits of its fields that a client sees; of what it owns */
     uint16_t parent;                   /* word of the PARENT field plus 1; 0: none */
     uint16_t rates[NECPNET_RATES_MAX]; /* of its fields: Hz; 0: SLOW */
     int16_t own;                       /* index of the type in the reader's schema; of a map: -1 if it has none */
@@ -106,6 +107,39 @@ NN_INLINE uint32_t nn_schema_align(uint32_t at, uint32_t bytes)
 
 /* nn_schema_index - a type's number by its id, or -1. */
 NN_PRIVATE int nn_schema_index(const necpnet_schema* schema, uint16_t type_id);
+
+/* nn_field_is_float - its values are floats or doubles. */
+NN_INLINE bool nn_field_is_float(const necpnet_field* field)
+{
+    return field->kind == NECPNET_FIELD_FLOAT || field->kind == NECPNET_FIELD_VEC2 ||
+           field->kind == NECPNET_FIELD_VEC3 || field->kind == NECPNET_FIELD_QUAT || field->kind == NECPNET_FIELD_ANGLE;
+}
+
+/* nn_field_is_text - a text or bytes. */
+NN_INLINE bool nn_field_is_text(const necpnet_field* field)
+{
+    return field->kind == NECPNET_FIELD_STRING || field->kind == NECPNET_FIELD_BYTES;
+}
+
+/* nn_schema_measure - of a whole state, as nn_row_write makes it, and of its row. */
+NN_PRIVATE void nn_schema_measure(const necpnet_entity_type* type, uint32_t* out_bits, uint32_t* out_words);
+
+/* nn_schema_check_type - whether the type at index can work beside those before it; the log says why not. */
+NN_PRIVATE bool nn_schema_check_type(const necpnet_logger* logger, const necpnet_entity_type* types, int index);
+
+/* nn_blend_components - how many numbers of a field are interpolated as they are shown; 0 for one that changes at once. */
+NN_INLINE unsigned nn_blend_components(const necpnet_field* field)
+{
+    if (!(field->flags & NECPNET_FIELD_INTERPOLATE)) return 0;
+    switch (field->kind) {
+    case NECPNET_FIELD_FLOAT:
+    case NECPNET_FIELD_ANGLE: return 1;
+    case NECPNET_FIELD_VEC2: return 2;
+    case NECPNET_FIELD_VEC3: return 3;
+    case NECPNET_FIELD_QUAT: return 4;
+    default: return 0;
+    }
+}
 
 /* nn_field_visible - whether a client sees a field of an entity that it owns or not. */
 NN_INLINE bool nn_field_visible(const nn_field_plan* plan, bool owner)

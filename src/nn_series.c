@@ -10,12 +10,16 @@
 
 /* ---- the grid */
 
-/* Which states are how near to each point; from the first on that is none of its own. */
+/* Which states are how near to each point. */
 static void grid_fill(nn_grid* grid, uint32_t reach)
 {
     const nn_timeline* timeline = grid->timeline;
-    uint32_t state = 0;
-    for (grid->size = 0; grid->size < NN_TIMELINE_MAX; grid->size++) {
+    uint32_t state = grid->run - 1;
+    for (uint32_t i = 0; i < grid->run; i++) {
+        grid->at[i] = (uint8_t)i;
+        grid->share[i] = 16;
+    }
+    for (grid->size = grid->run; grid->size < NN_TIMELINE_MAX; grid->size++) {
         uint64_t back = (uint64_t)grid->size * grid->step;
         if (back > reach) break;
         uint32_t tick = timeline->ticks[0] - (uint32_t)back;
@@ -46,9 +50,13 @@ NN_PRIVATE void nn_grid_lay(nn_grid* grid, const nn_timeline* timeline)
     grid->lead = (uint32_t)nn_min_u64(nn_max_u64(((uint64_t)ahead + step / 2) / step, 1), NN_LEAD_MAX);
     grid->size = count;
     grid->even = true;
+    grid->run = count;
     uint32_t reach = ticks[0] - ticks[count - 1];
     if (step == 1 && reach == count - 1) return; /* ticks fall by one at least */
-    for (uint32_t i = 0; i + 1 < count && grid->even; i++) grid->even = ticks[i] - ticks[i + 1] == step;
+    uint32_t run = 1;
+    while (run < count && ticks[run - 1] - ticks[run] == step) run++;
+    grid->run = run;
+    grid->even = run == count;
     if (!grid->even) grid_fill(grid, reach);
 }
 
@@ -154,6 +162,7 @@ static void series_load_between(nn_series* series, unsigned near)
     int64_t value[3] = {0, 0, 0};
     uint32_t first = grid->at[series->from];
     uint32_t state = first - 1;
+    series->turned = false; /* from the beginning, whatever was loaded */
     for (uint32_t i = 0; i < series->size; i++) {
         while (state != grid->at[series->from + i]) {
             state++;
@@ -169,9 +178,23 @@ static void series_load_between(nn_series* series, unsigned near)
     series_keep(series, near, series->size, raw);
 }
 
-/* ---- the same where states are points and numbers are small, without a detour */
+/* ---- the same where numbers are small, without a detour */
 
-/* One component. Returns whether all are within the limit. */
+/* The state at or before a point of the series. */
+static unsigned series_state(const nn_series* series, unsigned point)
+{
+    unsigned at = series->from + point;
+    return series->grid->even ? at : series->grid->at[at];
+}
+
+/* How many points from the first on are states, one after the other. */
+static unsigned series_run(const nn_series* series)
+{
+    unsigned run = series->grid->run;
+    return run > series->from ? run - series->from : 0;
+}
+
+/* One component, for points that are states. Returns whether all are within the limit. */
 static bool series_copy(nn_series* series, unsigned component, unsigned word, unsigned to)
 {
     const uint32_t* const* rows = series->grid->timeline->rows + series->from;
@@ -201,6 +224,24 @@ static bool series_copy_three(nn_series* series, unsigned word, unsigned to)
         series->x[1][i] = (int32_t)b;
         series->x[2][i] = (int32_t)c;
         most |= (a + (SERIES_FAR - 1)) | (b + (SERIES_FAR - 1)) | (c + (SERIES_FAR - 1));
+    }
+    return most <= 2 * SERIES_FAR - 1;
+}
+
+/* One component, for points that may lie between two states. A share of 16 is the older one. */
+static bool series_copy_between(nn_series* series, unsigned component, unsigned word, unsigned to)
+{
+    const nn_grid* grid = series->grid;
+    const uint32_t* const* rows = grid->timeline->rows;
+    int32_t* x = series->x[component];
+    uint32_t base = rows[grid->at[series->from]][word] * 16;
+    uint32_t most = 0;
+    for (unsigned i = series->loaded; i < to; i++) {
+        unsigned at = grid->at[series->from + i];
+        uint32_t share = grid->share[series->from + i];
+        uint32_t value = rows[at][word] * share + rows[at ? at - 1 : 0][word] * (16 - share) - base;
+        x[i] = (int32_t)value;
+        most |= value + (SERIES_FAR - 1);
     }
     return most <= 2 * SERIES_FAR - 1;
 }
@@ -245,12 +286,12 @@ static void series_fit(nn_series* series, unsigned component, unsigned to)
 static bool series_is_plain(const nn_series* series, unsigned to)
 {
     const nn_field_plan* field = series->field;
-    if (!series->grid->even) return false;
-    if (field->kind == NECPNET_FIELD_ANGLE) return field->range < SERIES_TURN_SMALL;
+    if (field->kind == NECPNET_FIELD_ANGLE) return field->range < SERIES_TURN_SMALL && to <= series_run(series);
     if (field->range >= SERIES_RANGE_SMALL || series->turned) return false;
     if (field->kind != NECPNET_FIELD_QUAT) return true;
-    const uint32_t* const* rows = series->grid->timeline->rows + series->from;
-    for (unsigned i = series->loaded; i < to; i++) {
+    const uint32_t* const* rows = series->grid->timeline->rows;
+    unsigned end = series_state(series, to - 1);
+    for (unsigned i = series_state(series, series->loaded); i <= end; i++) {
         if (rows[i][field->word] != series->largest) return false;
     }
     return true;
@@ -260,13 +301,17 @@ static void series_load_plain(nn_series* series, unsigned to)
 {
     const nn_field_plan* field = series->field;
     unsigned word = field->word + (field->kind == NECPNET_FIELD_QUAT ? 1u : 0u);
+    bool between = to > series_run(series);
     bool fits = true;
     if (field->kind == NECPNET_FIELD_ANGLE) {
         fits = series_copy_angle(series, to);
-    } else if (series->count == 3) {
+    } else if (series->count == 3 && !between) {
         fits = series_copy_three(series, word, to);
     } else {
-        for (unsigned c = 0; c < series->count; c++) fits = series_copy(series, c, word + c, to) && fits;
+        for (unsigned c = 0; c < series->count; c++) {
+            bool good = between ? series_copy_between(series, c, word + c, to) : series_copy(series, c, word + c, to);
+            fits = fits && good;
+        }
     }
     for (unsigned c = 0; c < series->count; c++) {
         if (!series->loaded) series->scale[c] = 0;
@@ -296,14 +341,9 @@ NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, c
     }
 }
 
-NN_PRIVATE void nn_series_load(nn_series* series, unsigned to)
+/* Points up to `to`, of which there are so many and not all are loaded. */
+static void series_load_to(nn_series* series, unsigned near, unsigned to)
 {
-    unsigned near = nn_series_lead(series) + NN_NEAR_POINTS;
-    if (near > series->size) near = series->size;
-    if (!series->loaded && to < near) to = near;
-    if (to > series->size) to = series->size;
-    if (series->loaded >= to) return;
-    if (!series->loaded && to > near && series->grid->even) nn_series_load(series, near); /* these say how coarse */
     if (series_is_plain(series, to)) {
         series_load_plain(series, to);
     } else if (series->grid->even) {
@@ -311,4 +351,15 @@ NN_PRIVATE void nn_series_load(nn_series* series, unsigned to)
     } else {
         series_load_between(series, near);
     }
+}
+
+NN_PRIVATE void nn_series_load(nn_series* series, unsigned to)
+{
+    if (series->loaded >= to || series->loaded == series->size) return;
+    unsigned near = nn_series_lead(series) + NN_NEAR_POINTS;
+    if (near > series->size) near = series->size;
+    if (!series->loaded && to < near) to = near;
+    if (to > series->size) to = series->size;
+    if (!series->loaded && to > near) series_load_to(series, near, near); /* these say how coarse */
+    if (series->loaded < to) series_load_to(series, near, to);
 }

@@ -1,7 +1,7 @@
 /* nn_series - a field's past as points of an even grid, newest first, in sixteenths of a step from the newest one. Integers
  * alone; src/PROTOCOL.md "Prediction".
  *
- * Points are loaded as far back as somebody asks. Where every point is a known state, which is nearly always, that is a copy.
+ * Points are loaded as far back as somebody asks. Where they are known states, which is nearly always, that is a copy.
  */
 #ifndef NN_SERIES_H
 #define NN_SERIES_H
@@ -21,6 +21,7 @@ typedef struct nn_grid {
     uint32_t size;
     uint32_t lead_16;               /* sixteenths of a step from the newest state to now */
     uint32_t lead;                  /* whole steps, for judging */
+    uint32_t run;                   /* so many points from the first on are states, one after the other */
     bool even;                      /* every point is a state; then these count for nothing: */
     uint8_t at[NN_TIMELINE_MAX];    /* the state at or before each point */
     uint8_t share[NN_TIMELINE_MAX]; /* how far it is towards that one from the next newer one, in sixteenths */

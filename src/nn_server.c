@@ -134,9 +134,9 @@ static necpnet_result server_check_world(const necpnet_server_config* c)
 
 /* -- the sink -- */
 
-static void server_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void server_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes, uint32_t waited_us)
 {
-    nn_server_datagram((necpnet_server*)user, from, data, bytes);
+    nn_server_datagram((necpnet_server*)user, from, data, bytes, waited_us);
 }
 
 static bool server_hand_stream(void* user, necpnet_stream* stream, uint32_t worker, const necpnet_address* from,
@@ -553,11 +553,8 @@ necpnet_result necpnet_server_get_ports(const necpnet_server* server, int* out_u
 
 static bool server_poll_input(necpnet_server* server, nn_peer* peer, necpnet_event* out_event)
 {
-    nn_peer_input* input = peer->first_input;
+    nn_peer_input* input = nn_peer_pop_input(peer);
     if (!input) return false;
-    peer->first_input = input->next;
-    if (!peer->first_input) peer->last_input = NULL;
-    peer->input_count--;
     server->polled_input = input;
     *out_event = nn_event_of(NECPNET_EVENT_INPUT, nn_peer_name(peer));
     out_event->tick = input->tick;

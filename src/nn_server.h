@@ -52,6 +52,7 @@ typedef struct nn_peer_input {
 typedef struct nn_peer_proof {
     uint8_t user_data[NECPNET_USER_DATA_BYTES];
     uint8_t token_id[NECPNET_TOKEN_ID_BYTES];
+    uint64_t expires_us;       /* of the credential; 0 never */
     uint64_t judged_us;        /* when its last credential was judged in-band; 0 never */
     uint64_t renewal_asked_us; /* the expiry before which it was asked to renew; 0 none */
 } nn_peer_proof;
@@ -70,12 +71,10 @@ typedef struct nn_peer {
     necpnet_server* server;
     uint32_t slot;
     uint32_t generation;
-    uint64_t order;
     nn_session session;
     nn_connection connection;
     /* who it is: nn_peer_set_identity, nn_peer_get_identity */
     uint64_t client_id;
-    uint64_t expires_us;
     nn_peer_proof* proof; /* NULL: zeroes */
     void* user_data;
     uint64_t connected_us;
@@ -88,11 +87,10 @@ typedef struct nn_peer {
     bool tell_resumed : 1;
     bool tell_moved : 1;
     bool tell_disconnected : 1;
-    bool has_ended : 1;   /* the connection is over; freed once DISCONNECTED was polled */
-    uint16_t input_count; /* waiting to be polled */
-    uint32_t group_count; /* that it is in */
-    nn_peer_input* first_input;
-    nn_peer_input* last_input;
+    bool has_ended : 1;        /* the connection is over; freed once DISCONNECTED was polled */
+    uint16_t input_count;      /* waiting to be polled */
+    uint32_t group_count;      /* that it is in */
+    nn_peer_input* last_input; /* its next is the first; NULL: none */
     struct nn_peer* next_dirty;
     struct nn_peer* next_ready;
     struct nn_peer* next_in_bucket;
@@ -182,6 +180,15 @@ NN_PRIVATE necpnet_result nn_peer_set_identity(nn_peer* peer, const necpnet_iden
 NN_PRIVATE nn_peer_proof* nn_peer_take_proof(nn_peer* peer); /* NULL without memory */
 NN_PRIVATE necpnet_identity nn_peer_get_identity(const nn_peer* peer);
 
+/* nn_peer_expires_us - when its credential does; 0 never. */
+NN_INLINE uint64_t nn_peer_expires_us(const nn_peer* peer)
+{
+    return peer->proof ? peer->proof->expires_us : 0;
+}
+
+/* nn_peer_pop_input - the first of those that wait; NULL: none. */
+NN_PRIVATE nn_peer_input* nn_peer_pop_input(nn_peer* peer);
+
 /* nn_server_new_connection_id - for the next connection of a peer: never that of its present one. */
 NN_PRIVATE uint32_t nn_server_new_connection_id(necpnet_server* server, const nn_peer* peer);
 
@@ -210,7 +217,8 @@ NN_PRIVATE necpnet_result nn_server_judge(const necpnet_server* server, const nn
                                           size_t text_bytes, necpnet_drop* out_drop);
 NN_PRIVATE void nn_server_answer_setup(necpnet_server* server, const nn_peer* peer, nn_setup* out);
 NN_PRIVATE necpnet_result nn_server_begin_peer(necpnet_server* server, nn_peer* peer, nn_connection_open* open);
-NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address* from, uint8_t* data, size_t bytes);
+NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address* from, uint8_t* data, size_t bytes,
+                                   uint32_t waited_us);
 NN_PRIVATE void nn_server_session_open(void* user, necpnet_web_connection* connection);
 NN_PRIVATE void nn_server_session_message(void* user, necpnet_web_connection* connection, uint8_t* data, size_t bytes);
 NN_PRIVATE void nn_server_session_close(void* user, necpnet_web_connection* connection, necpnet_result reason,

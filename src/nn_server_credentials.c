@@ -7,8 +7,8 @@
 
 static uint64_t server_expires_at_us(const necpnet_server* server, const nn_peer* peer)
 {
-    if (!peer->expires_us || !server->has_wall) return NN_NEVER;
-    uint64_t wall_us = peer->expires_us;
+    if (!nn_peer_expires_us(peer) || !server->has_wall) return NN_NEVER;
+    uint64_t wall_us = nn_peer_expires_us(peer);
     return wall_us > server->wall_offset_us ? wall_us - server->wall_offset_us : 0;
 }
 
@@ -21,7 +21,7 @@ NN_PRIVATE uint64_t nn_server_token_expiry_us(const necpnet_server* server)
 NN_PRIVATE uint64_t nn_peer_credential_deadline_us(const necpnet_server* server, const nn_peer* peer)
 {
     uint64_t at_us = server_expires_at_us(server, peer);
-    if (at_us == NN_NEVER || (peer->proof && peer->proof->renewal_asked_us == peer->expires_us)) return at_us;
+    if (at_us == NN_NEVER || (peer->proof && peer->proof->renewal_asked_us == nn_peer_expires_us(peer))) return at_us;
     return at_us > NN_RENEWAL_US ? at_us - NN_RENEWAL_US : 0;
 }
 
@@ -42,7 +42,7 @@ NN_PRIVATE void nn_peer_update_credential(necpnet_server* server, nn_peer* peer)
     nn_store_u32(message + 1, (uint32_t)nn_min_u64((at_us - now_us) / 1000, UINT32_MAX));
     /* a queue that is full now is asked again with the peer's next turn */
     if (nn_session_send_control(&peer->session, message, sizeof message)) return;
-    proof->renewal_asked_us = peer->expires_us;
+    proof->renewal_asked_us = nn_peer_expires_us(peer);
 }
 
 /* Who a credential of kind NN_CREDENTIAL_* names. */

@@ -15,7 +15,7 @@ necpnet_result necpnet_server_get_peer(const necpnet_server* server, necpnet_pee
     memset(out_info, 0, sizeof *out_info);
     out_info->peer = peer;
     out_info->address = found->connection.address;
-    out_info->transport = found->connection.transport;
+    out_info->transport = (necpnet_transport_kind)found->connection.transport;
     out_info->identity = nn_peer_get_identity(found);
     out_info->connected = !found->has_ended && !nn_peer_is_suspended(found);
     out_info->suspended = nn_peer_is_suspended(found);

@@ -263,16 +263,17 @@ static void server_answer_query(necpnet_server* server, const necpnet_address* f
 
 /* A packet of a peer, which may prove that the peer has another address now. */
 static necpnet_drop server_receive_packet(necpnet_server* server, nn_peer* peer, const necpnet_address* from,
-                                          uint8_t* data, size_t bytes)
+                                          uint8_t* data, size_t bytes, uint32_t waited_us)
 {
     necpnet_address before = peer->connection.address;
-    uint32_t migrations = peer->connection.migrations;
-    necpnet_drop drop = nn_connection_receive_packet(&peer->connection, from, data, bytes, server->endpoint.now_us);
-    if (peer->connection.migrations != migrations) nn_server_peer_moved(server, peer, &before);
+    necpnet_drop drop =
+        nn_connection_receive_packet(&peer->connection, from, data, bytes, waited_us, server->endpoint.now_us);
+    if (!necpnet_address_equal(&before, &peer->connection.address)) nn_server_peer_moved(server, peer, &before);
     return drop;
 }
 
-NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address* from, uint8_t* data, size_t bytes)
+NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address* from, uint8_t* data, size_t bytes,
+                                   uint32_t waited_us)
 {
     uint32_t id;
     uint64_t now_us = server->endpoint.now_us;
@@ -285,7 +286,7 @@ NN_PRIVATE void nn_server_datagram(necpnet_server* server, const necpnet_address
             peer = NULL;
         }
         if (peer) {
-            drop = server_receive_packet(server, peer, from, data, bytes);
+            drop = server_receive_packet(server, peer, from, data, bytes, waited_us);
             nn_server_mark_dirty(server, peer);
             if (nn_session_has_event(&peer->session)) nn_server_mark_ready(server, peer);
         }

@@ -124,16 +124,16 @@ NN_PRIVATE nn_peer_proof* nn_peer_take_proof(nn_peer* peer)
 
 NN_PRIVATE necpnet_result nn_peer_set_identity(nn_peer* peer, const necpnet_identity* identity)
 {
-    static const nn_peer_proof none = {{0}, {0}, 0, 0};
-    bool has_proof = memcmp(identity->user_data, none.user_data, sizeof none.user_data) != 0 ||
+    static const nn_peer_proof none = {{0}, {0}, 0, 0, 0};
+    bool has_proof = identity->expires_us || memcmp(identity->user_data, none.user_data, sizeof none.user_data) != 0 ||
                      memcmp(identity->token_id, none.token_id, sizeof none.token_id) != 0;
     if (has_proof && !nn_peer_take_proof(peer)) return NECPNET_ERR_OUT_OF_MEMORY;
     if (peer->proof) {
         memcpy(peer->proof->user_data, identity->user_data, sizeof peer->proof->user_data);
         memcpy(peer->proof->token_id, identity->token_id, sizeof peer->proof->token_id);
+        peer->proof->expires_us = identity->expires_us;
     }
     peer->client_id = identity->client_id;
-    peer->expires_us = identity->expires_us;
     return NECPNET_OK;
 }
 
@@ -142,7 +142,7 @@ NN_PRIVATE necpnet_identity nn_peer_get_identity(const nn_peer* peer)
     necpnet_identity identity;
     memset(&identity, 0, sizeof identity);
     identity.client_id = peer->client_id;
-    identity.expires_us = peer->expires_us;
+    identity.expires_us = nn_peer_expires_us(peer);
     if (peer->proof) {
         memcpy(identity.user_data, peer->proof->user_data, sizeof identity.user_data);
         memcpy(identity.token_id, peer->proof->token_id, sizeof identity.token_id);
@@ -163,20 +163,29 @@ static bool peer_deliver_input(void* user, uint32_t tick, const void* data, size
     }
     input = (nn_peer_input*)nn_blocks_take(&server->endpoint.blocks, sizeof *input + bytes, &capacity);
     if (!input) return false;
-    input->next = NULL;
     input->tick = tick;
     input->bytes = (uint32_t)bytes;
     input->capacity = capacity;
     nn_copy(input + 1, data, bytes);
-    if (peer->last_input) {
-        peer->last_input->next = input;
-    } else {
-        peer->first_input = input;
-    }
+    input->next = peer->last_input ? peer->last_input->next : input;
+    if (peer->last_input) peer->last_input->next = input;
     peer->last_input = input;
     peer->input_count++;
     nn_server_mark_ready(server, peer);
     return true;
+}
+
+NN_PRIVATE nn_peer_input* nn_peer_pop_input(nn_peer* peer)
+{
+    if (!peer->last_input) return NULL;
+    nn_peer_input* first = peer->last_input->next;
+    if (first == peer->last_input) {
+        peer->last_input = NULL;
+    } else {
+        peer->last_input->next = first->next;
+    }
+    peer->input_count--;
+    return first;
 }
 
 NN_PRIVATE void nn_server_move(necpnet_server* server, nn_peer* peer, const necpnet_address* address)
@@ -314,9 +323,8 @@ NN_PRIVATE void nn_server_release(necpnet_server* server, nn_peer* peer)
             server->last_ready = server->last_ready->next_ready;
     }
     if (server->polled == peer) server->polled = NULL;
-    while (peer->first_input) {
-        nn_peer_input* input = peer->first_input;
-        peer->first_input = input->next;
+    nn_peer_input* input;
+    while ((input = nn_peer_pop_input(peer)) != NULL) {
         nn_blocks_give(&server->endpoint.blocks, input, input->capacity);
     }
     nn_server_leave_groups(server, peer);

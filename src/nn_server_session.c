@@ -232,7 +232,7 @@ NN_PRIVATE bool nn_server_make_ticket(necpnet_server* server, nn_peer* peer, nn_
     out_ticket->server_id = server->config.server_id;
     out_ticket->issued_us = wall_us;
     out_ticket->expires_us = wall_us ? wall_us + life_us : 0;
-    out_ticket->identity_expires_us = peer->expires_us;
+    out_ticket->identity_expires_us = nn_peer_expires_us(peer);
     out_ticket->epoch = server->config.token_epoch;
     out_ticket->flags = peer->was_encrypted ? NN_TICKET_ENCRYPTED : 0;
     if (peer->proof) memcpy(out_ticket->user_data, peer->proof->user_data, sizeof out_ticket->user_data);
@@ -292,7 +292,7 @@ NN_PRIVATE necpnet_result nn_server_take(necpnet_server* server, const nn_ticket
     if (!goes_on) return NECPNET_ERR_SESSION_LOST;
     if (ticket->number < peer->ticket_floor || ticket->number > peer->ticket_issued) return NECPNET_ERR_TOKEN_SPENT;
     uint64_t wall_us = nn_server_wall_us(server);
-    if (peer->expires_us && wall_us >= peer->expires_us) return NECPNET_ERR_TOKEN_EXPIRED;
+    if (nn_peer_expires_us(peer) && wall_us >= nn_peer_expires_us(peer)) return NECPNET_ERR_TOKEN_EXPIRED;
     *out_peer = peer;
     return NECPNET_OK;
 }

@@ -185,9 +185,8 @@ NN_PRIVATE void nn_session_set_peer_decompresses(nn_session* session, bool decom
     session->peer_decompresses = decompresses;
 }
 
-NN_PRIVATE void nn_session_set_sources(nn_session* session, const nn_source* sources, void* user)
+NN_PRIVATE void nn_session_set_sources(nn_session* session, void* user)
 {
-    session->sources = sources;
     session->source_user = user;
 }
 

@@ -44,6 +44,7 @@ typedef struct nn_session_config {
     int channel_count;                      /* 1 .. NECPNET_CHANNELS_MAX */
     bool is_server;
     nn_receive_memory* receive_memory;
+    const nn_source* sources; /* NN_SOURCES of them, borrowed; NULL: none */
 } nn_session_config;
 
 typedef enum nn_session_event_type {
@@ -75,16 +76,17 @@ typedef struct nn_session {
     uint64_t writable;       /* bit a channel whose WRITABLE waits to be polled */
     uint64_t credit_due;     /* bit a channel whose CREDIT should be written */
     uint64_t received_dirty; /* bit a channel to name in the next RECEIVED */
-    bool control_ready, control_credit_due, control_received_dirty;
-    bool ordered;        /* the present carrier */
-    bool holds_reliable; /* since the carrier changed, until the peer's RECEIVED */
-    bool received_due;   /* RECEIVED must be written (carrier changed, or lost) */
-    bool peer_decompresses;
-    bool has_peer_windows;                     /* they are known: reliable messages may leave */
+    bool control_ready : 1;
+    bool control_credit_due : 1;
+    bool control_received_dirty : 1;
+    bool ordered : 1;        /* the present carrier */
+    bool holds_reliable : 1; /* since the carrier changed, until the peer's RECEIVED */
+    bool received_due : 1;   /* RECEIVED must be written (carrier changed, or lost) */
+    bool peer_decompresses : 1;
+    bool has_peer_windows : 1;                 /* they are known: reliable messages may leave */
     uint8_t next_channels[NN_SESSION_CLASSES]; /* of each class: where its round robin goes on */
     int32_t deficits[NN_SESSION_CLASSES];
-    const nn_source* sources;       /* NULL, or NN_SOURCES of them */
-    void* source_user;              /* of all */
+    void* source_user;              /* of all of the config's; NULL: they have nothing to say here */
     uint32_t* peer_windows;         /* NULL: the peer's windows are as ours; else channel_count entries */
     nn_copies* copies;              /* redundancy; NULL until used */
     uint64_t carrier_bytes_written; /* ordered: since the carrier began */
@@ -117,8 +119,8 @@ NN_PRIVATE necpnet_result nn_session_set_peer_window(nn_session* session, int ch
 /* nn_session_set_peer_decompresses - whether the peer's features have LZ4; false after init. */
 NN_PRIVATE void nn_session_set_peer_decompresses(nn_session* session, bool decompresses);
 
-/* nn_session_set_sources - NN_SOURCES of them, borrowed; NULL: none. */
-NN_PRIVATE void nn_session_set_sources(nn_session* session, const nn_source* sources, void* user);
+/* nn_session_set_sources - let the config's sources take turns for this user; NULL: not. */
+NN_PRIVATE void nn_session_set_sources(nn_session* session, void* user);
 
 /* nn_session_send - results as necpnet_client_send_with without ERR_NOT_CONNECTED; options may be NULL. */
 NN_PRIVATE necpnet_result nn_session_send(nn_session* session, int channel, const void* data, size_t bytes,

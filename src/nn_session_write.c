@@ -27,8 +27,9 @@ typedef struct session_turns {
 
 static bool session_source_ready(const nn_session* session, nn_source_kind kind, uint64_t now_us)
 {
-    const nn_source* sources = session->sources;
-    return sources && sources[kind].ready && sources[kind].ready(session->source_user, now_us);
+    if (!session->source_user) return false;
+    const nn_source* source = &session->config->sources[kind];
+    return source->ready && source->ready(session->source_user, now_us);
 }
 
 /* Ordered: whether there is something to tell in time. RECEIVED frames alone are not, else two ends would never rest. */
@@ -127,7 +128,7 @@ static size_t session_take_turn(nn_session* session, session_turns* turns, unsig
         size_t before = nn_writer_bytes(writer);
         turns->source[kind] = false;
         turns->classes &= ~(1u << class_at);
-        (void)session->sources[kind].write(session->source_user, writer, packet->contents, packet->now_us);
+        (void)session->config->sources[kind].write(session->source_user, writer, packet->contents, packet->now_us);
         NN_ASSERT(!writer->failed);
         size_t written = nn_writer_bytes(writer) - before;
         if (class_at == SESSION_CLASS_VOICE) session->silent_bytes += (uint32_t)written;
@@ -233,7 +234,7 @@ NN_PRIVATE size_t nn_session_write(nn_session* session, nn_writer* writer, nn_co
     if (session->credit_due || session->control_credit_due) session_write_credits(session, writer, contents);
     packet.room = nn_writer_left(writer);
     bool copies = packet.copies && packet.copies->count > 0;
-    bool sources = session->sources != NULL;
+    bool sources = session->source_user != NULL;
     if (!copies && !sources && !session->control_ready && (session->ready & (session->ready - 1)) == 0) {
         if (session->ready) session_write_alone(session, &packet);
         NN_ASSERT(!writer->failed);

@@ -69,16 +69,17 @@ NN_PRIVATE int32_t nn_spin_seek(const nn_series* series)
 /* ---- waves */
 
 /* What 2 half + 1 points weigh, the newest first, lead_16 sixteenths of a step ahead. */
-static void spin_weigh(nn_spin* spin, int half, uint32_t lead_16)
+static const nn_spin_weights* spin_weigh(nn_spin* spin, unsigned number, uint32_t lead_16)
 {
     int64_t even[NN_SPIN_POINTS_MAX / 2 + NN_LEAD_MAX + 2]; /* cosines of 0, 1, .. steps */
     int64_t odd[NN_SPIN_POINTS_MAX / 2 + NN_LEAD_MAX + 2];  /* sines, over that of one step */
+    nn_spin_weights* weights = &spin->weights[number];
+    int half = spin_half[number];
     int64_t cosine = spin->rate;
     int at = half + (int)(lead_16 / 16);
     int64_t share = lead_16 % 16;
-    if (spin->weighed == 2u * (unsigned)half + 1 && spin->weighed_16 == lead_16) return;
-    spin->weighed = 2u * (unsigned)half + 1;
-    spin->weighed_16 = lead_16;
+    if (weights->lead_16 == lead_16) return weights;
+    weights->lead_16 = lead_16;
     even[0] = SPIN_ONE;
     even[1] = cosine;
     odd[0] = 0;
@@ -95,22 +96,23 @@ static void spin_weigh(nn_spin* spin, int half, uint32_t lead_16)
     }
     int64_t now_even = (even[at] * (16 - share) + even[at + 1] * share) / 16 * SPIN_ONE / evens;
     int64_t now_odd = (odd[at] * (16 - share) + odd[at + 1] * share) / 16 * SPIN_ONE / odds;
-    spin->weights[half] = now_even;
-    spin->sum = now_even;
+    weights->points[half] = now_even;
+    weights->sum = now_even;
     for (int i = 1; i <= half; i++) {
         int64_t one = even[i] * now_even >> SPIN_BITS;
         int64_t other = odd[i] * now_odd >> SPIN_BITS;
-        spin->weights[half - i] = one + other;
-        spin->weights[half + i] = one - other;
-        spin->sum += 2 * one;
+        weights->points[half - i] = one + other;
+        weights->points[half + i] = one - other;
+        weights->sum += 2 * one;
     }
+    return weights;
 }
 
 /* A sum of weight x point, relative to the series' newest. */
-static int64_t spin_say(const nn_spin* spin, const nn_series* series, unsigned component, int64_t sum)
+static int64_t spin_say(const nn_spin_weights* weights, const nn_series* series, unsigned component, int64_t sum)
 {
     int64_t base = spin_base(series, component);
-    return ((sum + spin->sum * base) >> SPIN_BITS) - base;
+    return ((sum + weights->sum * base) >> SPIN_BITS) - base;
 }
 
 NN_PRIVATE bool nn_spin_judge(nn_spin* spin, nn_series* series, unsigned number, unsigned lead, int64_t errors[3])
@@ -120,11 +122,11 @@ NN_PRIVATE bool nn_spin_judge(nn_spin* spin, nn_series* series, unsigned number,
     unsigned windows = series->size - lead - points + 1;
     if (windows > NN_BANK_WINDOWS) windows = NN_BANK_WINDOWS;
     nn_series_load(series, lead + points + windows - 1);
-    spin_weigh(spin, spin_half[number], lead * 16);
+    const nn_spin_weights* weights = spin_weigh(spin, number, lead * 16);
     for (unsigned c = 0; c < 3; c++) {
         int64_t off[NN_BANK_WINDOWS];
-        nn_bank_dots(series->x[c] + lead, spin->weights, spin->weighed, off);
-        for (unsigned i = 0; i < windows; i++) off[i] = series->x[c][i] - spin_say(spin, series, c, off[i]);
+        nn_bank_dots(series->x[c] + lead, weights->points, points, off);
+        for (unsigned i = 0; i < windows; i++) off[i] = series->x[c][i] - spin_say(weights, series, c, off[i]);
         errors[c] = nn_bank_weigh(off, windows);
     }
     return true;
@@ -134,8 +136,9 @@ NN_PRIVATE void nn_spin_predict(nn_spin* spin, const nn_series* series, unsigned
                                 int64_t values[3])
 {
     if (lead_16 > 16 * NN_LEAD_MAX) lead_16 = 16 * NN_LEAD_MAX;
-    spin_weigh(spin, spin_half[number], lead_16);
+    const nn_spin_weights* weights = spin_weigh(spin, number, lead_16);
     for (unsigned c = 0; c < 3; c++) {
-        values[c] = spin_say(spin, series, c, nn_bank_dot(series->x[c], spin->weights, spin->weighed));
+        int64_t sum = nn_bank_dot(series->x[c], weights->points, 2u * spin_half[number] + 1);
+        values[c] = spin_say(weights, series, c, sum);
     }
 }

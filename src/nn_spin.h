@@ -10,13 +10,17 @@
 #define NN_SPIN_NONE 0    /* as a rate: it does not turn */
 #define NN_SPIN_POINTS_MAX 25
 
-/* A turn, and what points weigh for the number and lead that was asked for last. */
+/* What points weigh for the lead that was asked for last. */
+typedef struct nn_spin_weights {
+    uint32_t lead_16; /* UINT32_MAX: none yet */
+    int64_t points[NN_SPIN_POINTS_MAX];
+    int64_t sum; /* of them */
+} nn_spin_weights;
+
+/* A turn. */
 typedef struct nn_spin {
-    int32_t rate;        /* cosine of half the angle of a step, times 2^26; or NN_SPIN_NONE */
-    unsigned weighed;    /* points: 0 none yet */
-    uint32_t weighed_16; /* lead */
-    int64_t weights[NN_SPIN_POINTS_MAX];
-    int64_t sum; /* of the weights */
+    int32_t rate; /* cosine of half the angle of a step, times 2^26; or NN_SPIN_NONE */
+    nn_spin_weights weights[NN_SPIN_NUMBERS];
 } nn_spin;
 
 /* nn_spin_seek - how fast it turns. All points of the series are loaded. */

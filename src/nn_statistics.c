@@ -21,14 +21,14 @@ static void statistics_advance(nn_rate* rate, uint32_t slot)
 NN_PRIVATE void nn_rate_add(nn_rate* rate, size_t bytes, uint64_t now_us)
 {
     uint32_t slot = statistics_slot(now_us);
-    if (rate->slot == 0) rate->first = rate->slot = slot;
+    if (rate->slot == 0) rate->slot = slot;
     statistics_advance(rate, slot);
     uint32_t* at = &rate->bytes[rate->slot % NN_RATE_SLOTS];
     uint64_t sum = (uint64_t)*at + bytes;
     *at = (uint32_t)nn_min_u64(sum, UINT32_MAX);
 }
 
-NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t now_us)
+NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t since_us, uint64_t now_us)
 {
     if (rate->slot == 0) return 0;
     uint32_t slot = statistics_slot(now_us) > rate->slot ? statistics_slot(now_us) : rate->slot;
@@ -38,7 +38,7 @@ NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t now_us)
     }
     /* The newest slot is not over yet, and right after the beginning there is less than a second to look at. */
     uint32_t begin = slot > NN_RATE_SLOTS ? slot - (NN_RATE_SLOTS - 1) : 1;
-    if (begin < rate->first) begin = rate->first;
+    if (begin < statistics_slot(since_us)) begin = statistics_slot(since_us);
     uint64_t begin_us = (uint64_t)(begin - 1) * NN_RATE_SLOT_US;
     uint64_t span = now_us > begin_us ? now_us - begin_us : 0;
     return (uint32_t)nn_min_u64(sum * 1000000u / nn_max_u64(span, NN_RATE_SLOT_US), UINT32_MAX);
@@ -69,18 +69,19 @@ NN_PRIVATE uint32_t nn_loss_ppm(const nn_loss* loss)
 
 NN_PRIVATE void nn_jitter_add(nn_jitter* jitter, uint64_t sent_at_us, uint64_t received_at_us)
 {
-    int64_t transit = (int64_t)(received_at_us - sent_at_us); /* epochs differ: only differences count */
-    if (jitter->has_transit) {
-        uint64_t change = transit > jitter->transit_us ? (uint64_t)transit - (uint64_t)jitter->transit_us
-                                                       : (uint64_t)jitter->transit_us - (uint64_t)transit;
-        uint32_t difference = (uint32_t)nn_min_u64(change, UINT32_MAX / 32);
-        jitter->scaled_us += difference - ((jitter->scaled_us + 8) >> 4);
+    uint32_t transit = (uint32_t)(received_at_us - sent_at_us); /* epochs differ */
+    if (jitter->scaled_us) {
+        uint32_t later = transit - jitter->transit_us;
+        uint32_t change = later < UINT32_MAX / 2 ? later : 0u - later;
+        uint32_t scaled = jitter->scaled_us - 1;
+        jitter->scaled_us += (uint32_t)nn_min_u64(change, UINT32_MAX / 32) - ((scaled + 8) >> 4);
+    } else {
+        jitter->scaled_us = 1;
     }
     jitter->transit_us = transit;
-    jitter->has_transit = true;
 }
 
 NN_PRIVATE uint32_t nn_jitter_us(const nn_jitter* jitter)
 {
-    return jitter->scaled_us >> 4;
+    return jitter->scaled_us ? (jitter->scaled_us - 1) >> 4 : 0;
 }

@@ -10,13 +10,14 @@
 
 /* Bytes a second, counted over the last second. */
 typedef struct nn_rate {
-    uint32_t slot;  /* number of the newest slot: 1 + time / NN_RATE_SLOT_US; 0: nothing was ever added */
-    uint32_t first; /* that of the first add */
+    uint32_t slot; /* number of the newest slot: 1 + time / NN_RATE_SLOT_US; 0: nothing was ever added */
     uint32_t bytes[NN_RATE_SLOTS];
 } nn_rate;
 
 NN_PRIVATE void nn_rate_add(nn_rate* rate, size_t bytes, uint64_t now_us);
-NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t now_us);
+
+/* nn_rate_per_s - since_us: when counting began, not after the first add. */
+NN_PRIVATE uint32_t nn_rate_per_s(const nn_rate* rate, uint64_t since_us, uint64_t now_us);
 
 /* Fates of the last 256 packets. */
 typedef struct nn_loss {
@@ -31,9 +32,8 @@ NN_PRIVATE uint32_t nn_loss_ppm(const nn_loss* loss);
 
 /* Mean deviation of transit times (RFC 3550 6.4.1, A.8). */
 typedef struct nn_jitter {
-    int64_t transit_us;
-    uint32_t scaled_us; /* 16 x the estimate */
-    bool has_transit;
+    uint32_t transit_us; /* of the last packet, modulo 2^32: only differences count */
+    uint32_t scaled_us;  /* 16 x the estimate, plus 1; 0: no packet yet */
 } nn_jitter;
 
 /* nn_jitter_add - a packet with the peer's time of sending, any epoch. */

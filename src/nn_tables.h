@@ -51,7 +51,7 @@ typedef struct nn_tables {
     nn_huffman groups[NN_GROUP_CLASSES];
     nn_huffman events[NN_EVENT_TABLES];
     uint8_t event_table[NN_EVENTS_MAX + 1][1296]; /* by number of events and their levels, falling, to base 6 */
-    uint16_t codes[NN_CLASS_COUNT * NN_SIZE_SYMBOLS + NN_GROUP_CLASSES * NN_GROUP_SYMBOLS + NN_EVENT_SYMBOLS];
+    uint32_t codes[NN_CLASS_COUNT * NN_SIZE_SYMBOLS + NN_GROUP_CLASSES * NN_GROUP_SYMBOLS + NN_EVENT_SYMBOLS];
     uint8_t bits[NN_CLASS_COUNT * NN_SIZE_SYMBOLS + NN_GROUP_CLASSES * NN_GROUP_SYMBOLS + NN_EVENT_SYMBOLS];
     uint8_t sorted[NN_CLASS_COUNT * NN_SIZE_SYMBOLS + NN_GROUP_CLASSES * NN_GROUP_SYMBOLS + NN_EVENT_SYMBOLS];
 } nn_tables;

@@ -15,7 +15,7 @@
 
 #define NN_VIEW_INPUTS 256       /* unacknowledged inputs */
 #define NN_VIEW_INPUT_BYTES 255  /* of one */
-#define NN_VIEW_SMOOTH_US 150000 /* how long a correction takes */
+#define NN_VIEW_SMOOTH_US 150000 /* how long a correction takes, at least */
 
 /* One entity in view. Its states by rising tick are at places order[0 .. count - 1]. */
 typedef struct nn_view_entity {
@@ -24,6 +24,7 @@ typedef struct nn_view_entity {
     void* told;        /* the struct as nn_changes told it last; NULL: not yet */
     double* shift;     /* blend_count: what is added to the picture, fading away since shift_us; NULL: never was */
     uint64_t shift_us; /* 0: nothing to add */
+    uint32_t fade_us;  /* how long it takes to fade */
     uint32_t ticks[NN_VIEW_STATES];
     uint32_t still[NN_VIEW_STATES]; /* the state before was still true at this tick */
     uint8_t order[NN_VIEW_STATES];
@@ -93,7 +94,8 @@ typedef struct nn_view_held {
     uint32_t end_tick;   /* with ends: when the server's states hold what was written */
     void* state;         /* what was written, shown instead of the server's; NULL: nothing */
     uint32_t* row;       /* the same as it was sent */
-    uint32_t* changed;   /* of each field: the number of the write that changed it last */
+    uint32_t* changed;   /* of each field: the number of the write that changed it last; behind them, as many: of the
+                            write that gave it back as the server has it */
     uint16_t lease;      /* the sequence of its authority */
     uint8_t mode;        /* 1: this client has authority */
     uint8_t type;        /* index, with state */
@@ -242,9 +244,9 @@ NN_PRIVATE void nn_view_reset(necpnet_view* view);
 NN_PRIVATE void nn_view_set_clock(necpnet_view* view, int64_t server_minus_local_us, uint32_t tick_hz);
 
 /* nn_view_show_before, nn_view_show_after - around a change of an entity's states: what it shows now stays, and fades
- * into what it shows after. values: blend_count numbers, kept between the two. */
+ * into what it shows after, as slowly as it moves if moved (it was carried on wrongly). values: blend_count numbers, kept between the two. */
 NN_PRIVATE bool nn_view_show_before(necpnet_view* view, const nn_view_slot* slot, double* values);
-NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot, const double* values);
+NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot, const double* values, bool moved);
 
 /* nn_view_set_predicted - give an own entity of a predicted type its struct, or take it away. */
 NN_PRIVATE necpnet_result nn_view_set_predicted(necpnet_view* view, const nn_view_slot* slot);
@@ -291,6 +293,25 @@ NN_PRIVATE bool nn_view_poll_held(necpnet_view* view, necpnet_view_event* out_ev
 
 /* nn_view_find - the slot of an entity in view, or NULL. */
 NN_PRIVATE nn_view_slot* nn_view_find(const necpnet_view* view, necpnet_entity entity);
+
+/* nn_view_plan - of the entity in a slot. */
+NN_INLINE const nn_type_plan* nn_view_plan(const necpnet_view* view, const nn_view_slot* slot)
+{
+    return &view->schema->plans[slot->type];
+}
+
+/* nn_view_reserve_slot - room for a slot of that number. False: no memory. */
+NN_PRIVATE bool nn_view_reserve_slot(necpnet_view* view, uint16_t place);
+
+/* nn_view_announce - the application will be told how a slot differs from what it knows. */
+NN_PRIVATE void nn_view_announce(necpnet_view* view, nn_view_slot* slot);
+
+/* nn_view_leave - the entity is gone, and announced; nn_view_release_entity - without a word. */
+NN_PRIVATE void nn_view_leave(necpnet_view* view, nn_view_slot* slot);
+NN_PRIVATE void nn_view_release_entity(necpnet_view* view, nn_view_slot* slot);
+
+/* nn_view_note_renewed - a complete frame after nn_view_renew: what was not told of again by the last of them is gone. */
+NN_PRIVATE void nn_view_note_renewed(necpnet_view* view);
 
 /* nn_view_row - the row of the index-th oldest state of an entity. */
 NN_PRIVATE uint32_t* nn_view_row(const necpnet_view* view, const nn_view_slot* slot, unsigned index);

@@ -1,10 +1,15 @@
 /* nn_view_show - what a view shows: between two states, a little beyond the last, or ahead of it by own inputs. */
 #include "nn_view.h"
 
+#include "nn_blend.h"
 #include "nn_quantise.h"
 
-#define SHOW_MOVING_GAPS 16 /* two states further apart tell no speed */
-#define SHOW_NEAR_STEPS 2   /* a prediction this near was right: rounding on the way */
+#define SHOW_MOVING_GAPS 16      /* two states further apart tell no speed */
+#define SHOW_NEAR_STEPS 2        /* a prediction this near was right: rounding on the way */
+#define SHOW_FADE_SHARE 20       /* a correction makes what moves faster or slower by one part of so many, */
+#define SHOW_FADE_US_MAX 1500000 /* but takes no longer than this */
+#define SHOW_WAY_US 16667        /* what moves is judged by its way in so much time: */
+#define SHOW_JUMP_WAYS 40        /* further off than so many, it did not come there by moving */
 
 static const nn_type_plan* show_plan(const necpnet_view* view, const nn_view_slot* slot)
 {
@@ -68,9 +73,9 @@ static bool show_at(const necpnet_view* view, const nn_view_slot* slot, double t
 
 static double show_shift_scale(const necpnet_view* view, const nn_view_entity* entity)
 {
-    if (!entity->shift_us || view->playback.now_us >= entity->shift_us + NN_VIEW_SMOOTH_US) return 0.0;
+    if (!entity->shift_us || view->playback.now_us >= entity->shift_us + entity->fade_us) return 0.0;
     if (view->playback.now_us <= entity->shift_us) return 1.0;
-    return 1.0 - (double)(view->playback.now_us - entity->shift_us) / (double)NN_VIEW_SMOOTH_US;
+    return 1.0 - (double)(view->playback.now_us - entity->shift_us) / (double)entity->fade_us;
 }
 
 static void show_smooth(const necpnet_view* view, const nn_view_slot* slot, void* state)
@@ -89,6 +94,7 @@ static double show_begin_shift(necpnet_view* view, const nn_view_slot* slot, con
     if (!entity->shift) return 0.0; /* without memory the picture jumps */
     double largest = nn_blend_difference(plan, shown, now, entity->shift);
     entity->shift_us = largest > 0.0 ? view->playback.now_us : 0;
+    entity->fade_us = NN_VIEW_SMOOTH_US;
     return largest;
 }
 
@@ -101,12 +107,30 @@ NN_PRIVATE bool nn_view_show_before(necpnet_view* view, const nn_view_slot* slot
     return true;
 }
 
-NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot, const double* values)
+/* What is on its way is put right over so long a time that nobody sees it: by small changes of its speed. */
+static void show_stretch_fade(necpnet_view* view, const nn_view_slot* slot, const double* now)
 {
-    double now[NECPNET_FIELDS_MAX * 3];
+    double before[NN_BLEND_VALUES_MAX];
+    nn_view_entity* entity = slot->entity;
+    const nn_type_plan* plan = show_plan(view, slot);
+    double ticks = (double)SHOW_WAY_US * (double)view->playback.tick_hz / 1e6;
+    show_at(view, slot, view->playback.tick - ticks, view->structs);
+    memset(before, 0, sizeof before); /* gcc cannot know that reading sets all that is looked at */
+    nn_blend_read(plan, view->structs, before);
+    (void)nn_blend_difference(plan, now, before, before);
+    double times = nn_blend_times(plan, entity->shift, before);
+    if (times > SHOW_JUMP_WAYS) return; /* it was put elsewhere */
+    double fade_us = times * SHOW_WAY_US * SHOW_FADE_SHARE;
+    if (fade_us > SHOW_FADE_US_MAX) fade_us = SHOW_FADE_US_MAX;
+    if (fade_us > (double)entity->fade_us) entity->fade_us = (uint32_t)fade_us;
+}
+
+NN_PRIVATE void nn_view_show_after(necpnet_view* view, const nn_view_slot* slot, const double* values, bool moved)
+{
+    double now[NN_BLEND_VALUES_MAX];
     show_at(view, slot, view->playback.tick, view->structs);
     nn_blend_read(show_plan(view, slot), view->structs, now);
-    show_begin_shift(view, slot, values, now);
+    if (show_begin_shift(view, slot, values, now) > 0.0 && moved) show_stretch_fade(view, slot, now);
 }
 
 NN_PRIVATE void nn_view_show_shift(necpnet_view* view, const nn_view_slot* slot, const double* shown, const double* now)
@@ -170,8 +194,8 @@ static void show_replay_entity(necpnet_view* view, nn_view_slot* slot)
     nn_view_predictor predictor = view->predictors[plan->own];
     uint8_t* before = view->structs;
     uint8_t* said = view->structs + view->struct_bytes;
-    double shown[NECPNET_FIELDS_MAX * 3];
-    double now[NECPNET_FIELDS_MAX * 3];
+    double shown[NN_BLEND_VALUES_MAX];
+    double now[NN_BLEND_VALUES_MAX];
     memcpy(before, entity->predicted, plan->type->struct_bytes);
     nn_dequantise(plan, nn_view_row(view, slot, entity->count - 1u), entity->predicted);
     memcpy(said, entity->predicted, plan->type->struct_bytes);
@@ -189,7 +213,7 @@ static void show_replay_entity(necpnet_view* view, nn_view_slot* slot)
     bool right = nn_row_near(plan, view->row, view->other_row, fields, SHOW_NEAR_STEPS);
     nn_blend_read(plan, entity->predicted, now);
     if (!right) {
-        double difference[NECPNET_FIELDS_MAX * 3];
+        double difference[NN_BLEND_VALUES_MAX];
         nn_blend_read(plan, before, shown);
         view->statistics.corrections++;
         view->correction_sum += nn_blend_difference(plan, shown, now, difference);

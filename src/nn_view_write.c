@@ -1,6 +1,7 @@
 /* nn_view_write - what this client writes into entities: its authority, the state that it shows meanwhile, the server's
  * answers. */
 #include "nn_authority.h"
+#include "nn_blend.h"
 #include "nn_quantise.h"
 #include "nn_row.h"
 #include "nn_view.h"
@@ -69,7 +70,7 @@ static void held_release_state(necpnet_view* view, nn_view_held* held)
     const nn_type_plan* plan = held_plan(view, held);
     nn_alloc_give(&view->alloc, held->state, plan->type->struct_bytes);
     nn_alloc_give(&view->alloc, held->row, plan->row_words * sizeof(uint32_t));
-    nn_alloc_give(&view->alloc, held->changed, plan->field_count * sizeof(uint32_t));
+    nn_alloc_give(&view->alloc, held->changed, 2 * plan->field_count * sizeof(uint32_t));
     held->state = NULL;
     held->row = NULL;
     held->changed = NULL;
@@ -83,11 +84,11 @@ static bool held_take_state(necpnet_view* view, nn_view_held* held, uint8_t type
     const nn_type_plan* plan = held_plan(view, held);
     held->state = nn_alloc_take(&view->alloc, plan->type->struct_bytes);
     held->row = (uint32_t*)nn_alloc_take(&view->alloc, plan->row_words * sizeof(uint32_t));
-    held->changed = (uint32_t*)nn_alloc_take(&view->alloc, plan->field_count * sizeof(uint32_t));
+    held->changed = (uint32_t*)nn_alloc_take(&view->alloc, 2 * plan->field_count * sizeof(uint32_t));
     if (held->state && held->row && held->changed) return true;
     nn_alloc_give(&view->alloc, held->state, plan->type->struct_bytes);
     nn_alloc_give(&view->alloc, held->row, plan->row_words * sizeof(uint32_t));
-    nn_alloc_give(&view->alloc, held->changed, plan->field_count * sizeof(uint32_t));
+    nn_alloc_give(&view->alloc, held->changed, 2 * plan->field_count * sizeof(uint32_t));
     held->state = NULL;
     held->row = NULL;
     held->changed = NULL;
@@ -120,12 +121,12 @@ NN_PRIVATE void nn_view_reset_held(necpnet_view* view)
 /* From now on the server's states are shown again; the picture fades over. */
 static void held_end_showing(necpnet_view* view, nn_view_held* held)
 {
-    double values[NECPNET_FIELDS_MAX * 3];
+    double values[NN_BLEND_VALUES_MAX];
     nn_view_slot* slot = nn_view_find(view, held->entity);
     if (held->showing && slot && view->playback.begun) {
         nn_blend_read(held_plan(view, held), held->state, values);
         held->showing = false;
-        nn_view_show_after(view, slot, values);
+        nn_view_show_after(view, slot, values, false);
     }
     held_release_state(view, held);
 }
@@ -231,7 +232,7 @@ necpnet_result necpnet_view_write(necpnet_view* view, necpnet_entity entity, con
     unsigned last = slot->entity->count - 1u;
     bool first = !held->showing;
     if (first) memcpy(held->row, nn_view_row(view, slot, last), plan->row_words * sizeof(uint32_t));
-    if (first) memset(held->changed, 0, plan->field_count * sizeof(uint32_t));
+    if (first) memset(held->changed, 0, 2 * plan->field_count * sizeof(uint32_t));
     view->statistics.values_clamped += nn_quantise(plan, state, view->row);
     uint32_t number = view->write_number + 1;
     bool changes = false;
@@ -321,25 +322,61 @@ static void held_lose(necpnet_view* view, nn_view_held* held)
     held->notices = (uint8_t)((held->notices & ~HELD_GIVEN) | HELD_LOST);
 }
 
-/* The row behind a message into the scratch row; false: none. */
-static bool held_read_row(necpnet_view* view, const nn_view_slot* slot, nn_reader* reader, bool owner)
+/* The row behind a message into the scratch row, and before it, unless out_fields is NULL, which fields are taken back.
+ * False: none. */
+static bool held_read_row(necpnet_view* view, const nn_view_slot* slot, nn_reader* reader, bool owner,
+                          uint64_t* out_fields)
 {
+    const nn_type_plan* plan = &view->schema->plans[slot->type];
+    uint64_t fields = 0;
     nn_decoder decoder = nn_decoder_of(view->schema->tables, NULL, reader->at, nn_reader_left(reader));
-    return nn_row_read(&view->schema->plans[slot->type], &decoder, view->row, owner) && !nn_decoder_left(&decoder);
+    for (unsigned i = 0; out_fields && i < plan->field_count; i++) {
+        if (nn_field_writable(&plan->fields[i])) fields |= (uint64_t)nn_get_bits(&decoder, 1) << i;
+    }
+    if (out_fields) *out_fields = fields;
+    return nn_row_read(plan, &decoder, view->row, owner) && !nn_decoder_left(&decoder);
 }
 
-/* The server's state takes the place of what was written. */
-static void held_correct(necpnet_view* view, nn_view_held* held, const nn_view_slot* slot)
+/* The server's state takes the place of what was written, but for the fields that are kept. */
+static void held_correct(necpnet_view* view, nn_view_held* held, const nn_view_slot* slot, uint64_t kept)
 {
-    double shown[NECPNET_FIELDS_MAX * 3];
-    double now[NECPNET_FIELDS_MAX * 3];
+    double shown[NN_BLEND_VALUES_MAX];
+    double now[NN_BLEND_VALUES_MAX];
     const nn_type_plan* plan = held_plan(view, held);
     if (!held->showing) return;
     nn_blend_read(plan, held->state, shown);
-    nn_dequantise(plan, view->row, held->state);
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const nn_field_plan* field = &plan->fields[i];
+        if (kept >> i & 1) continue;
+        memcpy(held->row + field->word, view->row + field->word, field->words * sizeof(uint32_t));
+        nn_dequantise_field(plan, i, view->row, held->state);
+    }
     nn_blend_read(plan, held->state, now);
-    memcpy(held->row, view->row, plan->row_words * sizeof(uint32_t));
     nn_view_show_shift(view, slot, shown, now);
+}
+
+/* What was written after a write that the server changed or refused stays, but for fields that it took back: what is on its way
+ * of those was made from what is no more, and they are sent once more as the server has them. */
+static void held_take_back(necpnet_view* view, nn_view_held* held, const nn_view_slot* slot, uint32_t write,
+                           uint64_t fields)
+{
+    const nn_type_plan* plan = held_plan(view, held);
+    uint32_t* corrected = held->changed + plan->field_count;
+    uint64_t kept = 0;
+    bool again = false;
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        if (!held_writes(&plan->fields[i]) || held->changed[i] <= write) continue;
+        if (corrected[i] > write || !(fields >> i & 1)) {
+            kept |= UINT64_C(1) << i;
+            continue;
+        }
+        corrected[i] = held->changed[i] = view->write_number + 1;
+        again = true;
+    }
+    held_correct(view, held, slot, kept);
+    if (!again) return;
+    held->number = ++view->write_number;
+    if (view->out.write) (void)held_send(view, held);
 }
 
 static bool held_read_lease(necpnet_view* view, nn_reader* reader)
@@ -361,7 +398,7 @@ static bool held_read_lease(necpnet_view* view, nn_reader* reader)
     bool same = had && held->lease == lease;
     const nn_view_slot* slot = nn_view_find(view, entity);
     bool has_row = nn_reader_left(reader) > 0 && slot && slot->entity;
-    if (has_row && !held_read_row(view, slot, reader, true)) return false;
+    if (has_row && !held_read_row(view, slot, reader, true, NULL)) return false;
     held->mode = 1;
     held->lease = lease;
     held->confirmed = true;
@@ -370,7 +407,7 @@ static bool held_read_lease(necpnet_view* view, nn_reader* reader)
     if (!had) held->notices = (uint8_t)((held->notices & ~HELD_DENIED) | HELD_GIVEN);
     if (!held->showing) return true;
     if (had && !same && has_row) { /* the server changed it: what was written before counts no more */
-        held_correct(view, held, slot);
+        held_correct(view, held, slot, 0);
         held->notices |= HELD_VERDICT << NN_VERDICT_CLAMPED;
         held->numbers[NN_VERDICT_CLAMPED] = held->number;
         view->statistics.writes_clamped++;
@@ -414,18 +451,17 @@ static bool held_read_answer(necpnet_view* view, nn_reader* reader)
     nn_view_held* held = nn_view_find_held(view, entity);
     const nn_view_slot* slot = nn_view_find(view, entity);
     if (!held || !slot || number > held->number) return true; /* it left meanwhile */
-    if (verdict != NN_VERDICT_ACCEPTED && !held_read_row(view, slot, reader, byte != verdict)) return false;
+    uint64_t fields = 0;
+    if (verdict != NN_VERDICT_ACCEPTED && !held_read_row(view, slot, reader, byte != verdict, &fields)) return false;
     held->notices |= (uint8_t)(HELD_VERDICT << verdict);
     held->numbers[verdict] = (uint32_t)number;
     if (!held->showing) return true;
-    bool newest = number == held->number;
     if (held->mode) {
         if (verdict == NN_VERDICT_ACCEPTED) return true;
-        held_correct(view, held, slot);
-        if (!newest) held_send_whole(view, held); /* what is on its way was made from what is no more */
+        held_take_back(view, held, slot, (uint32_t)number, fields);
         return true;
     }
-    if (!newest) return true;
+    if (number < held->number) return true;
     if (verdict == NN_VERDICT_ACCEPTED) {
         held->ends = true;
         held->end_tick = (uint32_t)tick;

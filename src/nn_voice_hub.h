@@ -1,8 +1,12 @@
 /* nn_voice_hub - who speaks to whom on a server: members, groups, what waits for each listener.
  *
- * nn_voice_hub        groups, members, wishes, the public functions
- * nn_voice_hub_forward  a packet on its way: judged, numbered, queued for those who hear it; reports back to the sender
- * nn_voice_hub_watch  limits of a sender, and what is no ordinary speech
+ * nn_voice_hub          members, events, facts
+ * nn_voice_hub_groups   groups, who is in them and where
+ * nn_voice_hub_wishes   what clients want: silence, whispers
+ * nn_voice_hub_forward  a packet on its way: judged, numbered, queued for those who hear it
+ * nn_voice_hub_reports  what listeners lose, told to the sender
+ * nn_voice_hub_watch    limits of a sender, and what is no ordinary speech
+ * nn_voice_hub_relay    groups shared with the hubs of other servers
  *
  * A packet is stored once, as it goes over the wire to every listener, and counted. Members live as long as sessions.
  */
@@ -27,6 +31,10 @@
 #define NN_VOICE_TELL_US 40000u    /* .. and told to the sender no more often */
 #define NN_VOICE_BUCKETS 8u        /* of loss, in reports gathered */
 #define NN_VOICE_WISHES_PER_S 10u
+#define NN_VOICE_CHAINS 1024u             /* of a relay's tables; a power of two */
+#define NN_VOICE_FAR_MAX 65536u           /* speakers at other hubs */
+#define NN_VOICE_FAR_US 30000000u         /* without a packet: forgotten */
+#define NN_VOICE_RELAY_BYTES_MAX 1000000u /* that wait to be taken; more are dropped */
 
 /* A packet, stored once for all who hear it. */
 typedef struct nn_voice_parcel {
@@ -38,6 +46,36 @@ typedef struct nn_voice_parcel {
 
 struct nn_voice_member;
 
+/* Who sends streams: a member, or somebody at another hub. */
+typedef struct nn_voice_source {
+    necpnet_voice_hub* hub;
+    uint64_t origin; /* relay_id of the hub that he is at; 0: a member of this one */
+    necpnet_peer peer;
+    uint64_t user;
+    bool has_position;
+    uint32_t zone;
+    float position[3];
+    uint32_t streams[NECPNET_VOICE_STREAMS_MAX]; /* number + 1; 0 none */
+} nn_voice_source;
+
+/* Somebody at another hub, from his first packet here. */
+typedef struct nn_voice_far {
+    nn_voice_source source;
+    uint64_t heard_us;
+    struct nn_voice_far* next; /* of its chain */
+} nn_voice_far;
+
+/* What hubs of several servers share; tables are made when first used. */
+typedef struct nn_voice_relay {
+    uint8_t* out; /* what waits to be taken */
+    uint32_t bytes, capacity;
+    uint8_t* taken; /* what was taken last: a view of the application's */
+    uint32_t taken_capacity;
+    nn_voice_far** far; /* NN_VOICE_CHAINS, by origin and peer */
+    uint32_t far_count;
+    struct nn_voice_group** shared; /* NN_VOICE_CHAINS, by key */
+} nn_voice_relay;
+
 typedef struct nn_voice_group {
     uint32_t number; /* 0: free */
     uint8_t kind;
@@ -47,6 +85,8 @@ typedef struct nn_voice_group {
     struct nn_voice_row** rows;
     struct nn_voice_row** cells; /* PROXIMITY: NN_VOICE_CELLS lists */
     struct nn_voice_member* to;  /* WHISPER */
+    uint64_t key;                /* of the groups of other hubs that are one with this; 0 none */
+    struct nn_voice_group* next; /* of its chain among those shared */
 } nn_voice_group;
 
 /* A membership. */
@@ -78,7 +118,7 @@ typedef struct nn_voice_gathered {
 } nn_voice_gathered;
 
 typedef struct nn_voice_stream {
-    struct nn_voice_member* member; /* NULL: the number is free */
+    nn_voice_source* source; /* NULL: the number is free */
     uint8_t stream;
     uint8_t kind; /* of the last packet */
     bool is_speaking;
@@ -112,18 +152,12 @@ typedef struct nn_voice_watch {
 } nn_voice_watch;
 
 typedef struct nn_voice_member {
-    necpnet_voice_hub* hub;
-    necpnet_peer peer;
-    uint64_t user;
+    nn_voice_source source;
     nn_voice_port port;
     bool is_open; /* connected, with voice */
     bool is_silenced, is_deafened, wishes_deaf;
-    bool has_position;
     bool rows_due; /* some are to be told */
-    uint32_t zone;
-    float position[3];
     nn_voice_row rows[NN_VOICE_ROWS_MAX];
-    uint32_t streams[NECPNET_VOICE_STREAMS_MAX]; /* number + 1; 0 none */
     nn_voice_loud loud[NN_VOICE_LOUDEST_MAX];
     nn_voice_watch watch;
     nn_voice_parcel** queue; /* a ring of NN_VOICE_QUEUE_MAX; made when first used */
@@ -161,6 +195,7 @@ struct necpnet_voice_hub {
     uint64_t scanned_us;
     necpnet_voice_hub_event* events; /* NN_VOICE_HUB_EVENTS_MAX */
     uint32_t event_first, event_count;
+    nn_voice_relay relay;
     necpnet_voice_hub_statistics counts;
 };
 
@@ -176,16 +211,53 @@ NN_PRIVATE void nn_voice_hub_set_time(necpnet_voice_hub* hub, uint64_t now_us);
 /* Between the files of the hub. */
 NN_PRIVATE nn_voice_member* nn_voice_hub_find(const necpnet_voice_hub* hub, necpnet_peer peer);
 NN_PRIVATE necpnet_voice_hub_event* nn_voice_hub_tell(necpnet_voice_hub* hub, necpnet_voice_hub_event_type type,
-                                                      const nn_voice_member* member);
-NN_PRIVATE void nn_voice_hub_place(nn_voice_row* row);
+                                                      const nn_voice_source* source);
+
+NN_INLINE bool nn_voice_is_here(const nn_voice_source* source)
+{
+    return source && source->origin == 0;
+}
+
+/* nn_voice_hub_groups */
+NN_PRIVATE nn_voice_group* nn_voice_hub_group(const necpnet_voice_hub* hub, uint32_t number);
+NN_PRIVATE necpnet_result nn_voice_hub_make_group(necpnet_voice_hub* hub, uint8_t kind, float radius,
+                                                  uint32_t members_max, nn_voice_group** out);
+NN_PRIVATE void nn_voice_hub_end_group(necpnet_voice_hub* hub, nn_voice_group* group); /* its members are told */
+NN_PRIVATE void nn_voice_hub_free_group(necpnet_voice_hub* hub, nn_voice_group* group);
+NN_PRIVATE necpnet_result nn_voice_hub_enter(nn_voice_group* group, nn_voice_member* member, uint32_t rows_from,
+                                             uint32_t rows_to);
+NN_PRIVATE void nn_voice_hub_exit(nn_voice_row* row, bool tells);
 NN_PRIVATE void nn_voice_hub_settle(nn_voice_member* member);
+NN_PRIVATE uint32_t nn_voice_hub_cell(const nn_voice_source* source, float radius, int dx, int dy, int dz);
+
+/* nn_voice_hub_wishes */
 NN_PRIVATE bool nn_voice_hub_is_muted(const nn_voice_member* member, uint64_t user);
-NN_PRIVATE void nn_voice_hub_end_streams(nn_voice_member* member);
+NN_PRIVATE void nn_voice_hub_end_whisper(necpnet_voice_hub* hub, nn_voice_group* group, const nn_voice_member* from);
+
+/* nn_voice_hub_forward */
+NN_PRIVATE void nn_voice_hub_pass(nn_voice_source* source, nn_voice_group* group, uint32_t stream,
+                                  nn_voice_frame* frame);
+NN_PRIVATE void nn_voice_hub_end_streams(nn_voice_source* source);
 NN_PRIVATE void nn_voice_hub_drop_queue(nn_voice_member* member);
 NN_PRIVATE void nn_voice_hub_scan(necpnet_voice_hub* hub);
 NN_PRIVATE void nn_voice_port_of(nn_voice_member* member);
+
+/* nn_voice_hub_reports */
 NN_PRIVATE void nn_voice_hub_count_report(nn_voice_member* member, uint32_t group, uint8_t loss, uint8_t jitter_ms);
-NN_PRIVATE uint32_t nn_voice_hub_cell(const nn_voice_member* member, float radius, int dx, int dy, int dz);
+NN_PRIVATE void nn_voice_hub_take_report(nn_voice_stream* stream, uint8_t loss, uint8_t jitter_ms);
+NN_PRIVATE bool nn_voice_hub_read_reports(nn_voice_member* member, nn_reader* reader);
+NN_PRIVATE bool nn_voice_hub_report_due(const nn_voice_member* member, uint64_t now_us, uint64_t* out_at_us);
+NN_PRIVATE bool nn_voice_hub_write_reports(nn_voice_member* member, nn_writer* writer, uint64_t now_us);
+
+/* nn_voice_hub_relay: a packet of a member to a shared group; a report of a stream from another hub; a member is gone. */
+NN_PRIVATE void nn_voice_relay_packet(const nn_voice_source* source, const nn_voice_group* group, uint32_t stream,
+                                      const nn_voice_frame* frame);
+NN_PRIVATE void nn_voice_relay_report(const nn_voice_stream* stream, uint8_t loss, uint8_t jitter_ms);
+NN_PRIVATE void nn_voice_relay_gone(const nn_voice_member* member);
+NN_PRIVATE bool nn_voice_relay_is_old(const nn_voice_source* source, uint64_t now_us);
+NN_PRIVATE void nn_voice_relay_forget(nn_voice_source* source);
+NN_PRIVATE void nn_voice_relay_unshare(necpnet_voice_hub* hub, nn_voice_group* group);
+NN_PRIVATE void nn_voice_relay_reset(necpnet_voice_hub* hub);
 
 /* nn_voice_watch_allows - whether a packet of so many bytes is within the sender's limits.
  * nn_voice_watch_packet - one that is forwarded, of that loudness. */

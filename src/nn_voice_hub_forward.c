@@ -1,4 +1,4 @@
-/* nn_voice_hub_forward - a packet on its way: judged, numbered, queued for those who hear it; reports back to the sender. */
+/* nn_voice_hub_forward - a packet on its way: judged, numbered, queued for those who hear it. */
 #include "nn_voice_hub.h"
 
 #define FORWARD_OVERTAKE 24 /* level x 16: so much louder than the quietest takes its place */
@@ -19,32 +19,32 @@ static void forward_forget_number(necpnet_voice_hub* hub, uint32_t number)
         nn_voice_member* member = hub->members[i];
         if (!member || number / 64 >= member->told_words || !(member->told[number / 64] & bit)) continue;
         member->told[number / 64] &= ~bit;
-        (void)hub->server.control(hub->server.user, member->peer, message, sizeof message);
+        (void)hub->server.control(hub->server.user, member->source.peer, message, sizeof message);
     }
 }
 
-NN_PRIVATE void nn_voice_hub_end_streams(nn_voice_member* member)
+NN_PRIVATE void nn_voice_hub_end_streams(nn_voice_source* source)
 {
-    necpnet_voice_hub* hub = member->hub;
+    necpnet_voice_hub* hub = source->hub;
     for (int i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
-        if (!member->streams[i]) continue;
-        uint32_t number = member->streams[i] - 1;
+        if (!source->streams[i]) continue;
+        uint32_t number = source->streams[i] - 1;
         forward_forget_number(hub, number);
         memset(&hub->streams[number], 0, sizeof hub->streams[number]);
         if (number < hub->stream_free) hub->stream_free = number;
-        member->streams[i] = 0;
+        source->streams[i] = 0;
     }
 }
 
 /* A stream's number, given when first used: the least that is free, so that most take one byte. False: none, no memory. */
-static bool forward_number(nn_voice_member* member, uint32_t stream, uint32_t* out_number)
+static bool forward_number(nn_voice_source* source, uint32_t stream, uint32_t* out_number)
 {
-    necpnet_voice_hub* hub = member->hub;
-    if (member->streams[stream]) {
-        *out_number = member->streams[stream] - 1;
+    necpnet_voice_hub* hub = source->hub;
+    if (source->streams[stream]) {
+        *out_number = source->streams[stream] - 1;
         return true;
     }
-    while (hub->stream_free < hub->stream_capacity && hub->streams[hub->stream_free].member) hub->stream_free++;
+    while (hub->stream_free < hub->stream_capacity && hub->streams[hub->stream_free].source) hub->stream_free++;
     if (hub->stream_free == hub->stream_capacity) {
         uint32_t capacity = hub->stream_capacity ? hub->stream_capacity * 2 : 64;
         if (capacity > NN_VOICE_STREAM_NUMBERS_MAX) return false;
@@ -55,8 +55,8 @@ static bool forward_number(nn_voice_member* member, uint32_t stream, uint32_t* o
         hub->stream_capacity = capacity;
     }
     *out_number = hub->stream_free;
-    member->streams[stream] = *out_number + 1;
-    hub->streams[*out_number].member = member;
+    source->streams[stream] = *out_number + 1;
+    hub->streams[*out_number].source = source;
     hub->streams[*out_number].stream = (uint8_t)stream;
     return true;
 }
@@ -64,7 +64,7 @@ static bool forward_number(nn_voice_member* member, uint32_t stream, uint32_t* o
 /* The listener learns whose number it is, before the first packet. False: not now. */
 static bool forward_introduce(nn_voice_member* listener, uint32_t number)
 {
-    necpnet_voice_hub* hub = listener->hub;
+    necpnet_voice_hub* hub = listener->source.hub;
     uint32_t word = number / 64;
     if (word >= listener->told_words) {
         uint32_t words = word + 1;
@@ -82,8 +82,8 @@ static bool forward_introduce(nn_voice_member* listener, uint32_t number)
     nn_write_u8(&writer, NN_CONTROL_VOICE_STREAM);
     nn_write_u32(&writer, number);
     nn_write_u8(&writer, stream->stream);
-    nn_write_u64(&writer, stream->member->user);
-    if (hub->server.control(hub->server.user, listener->peer, message, sizeof message)) return false;
+    nn_write_u64(&writer, stream->source->user);
+    if (hub->server.control(hub->server.user, listener->source.peer, message, sizeof message)) return false;
     listener->told[word] |= bit;
     return true;
 }
@@ -97,7 +97,7 @@ static void forward_release(necpnet_voice_hub* hub, nn_voice_parcel* parcel)
 
 static void forward_drop_first(nn_voice_member* member)
 {
-    forward_release(member->hub, member->queue[member->first]);
+    forward_release(member->source.hub, member->queue[member->first]);
     member->first = (member->first + 1) & (NN_VOICE_QUEUE_MAX - 1);
     member->count--;
 }
@@ -109,7 +109,7 @@ NN_PRIVATE void nn_voice_hub_drop_queue(nn_voice_member* member)
 
 static void forward_queue(nn_voice_member* listener, nn_voice_parcel* parcel)
 {
-    necpnet_voice_hub* hub = listener->hub;
+    necpnet_voice_hub* hub = listener->source.hub;
     if (!listener->queue) {
         listener->queue = (nn_voice_parcel**)nn_alloc_take(&hub->alloc, NN_VOICE_QUEUE_MAX * sizeof *listener->queue);
         if (!listener->queue) return;
@@ -125,7 +125,7 @@ static void forward_queue(nn_voice_member* listener, nn_voice_parcel* parcel)
     listener->bytes_received += parcel->bytes;
     hub->counts.packets_forwarded++;
     hub->counts.bytes_forwarded += parcel->bytes;
-    if (hub->server.wake) hub->server.wake(hub->server.user, listener->peer);
+    if (hub->server.wake) hub->server.wake(hub->server.user, listener->source.peer);
 }
 
 /* -- who hears it -- */
@@ -133,7 +133,7 @@ static void forward_queue(nn_voice_member* listener, nn_voice_parcel* parcel)
 /* Whether a stream is, or gets, among the loudest that a listener hears. */
 static bool forward_is_loud(nn_voice_member* listener, uint32_t number, uint16_t level, uint64_t now_us)
 {
-    uint32_t most = listener->hub->config.loudest;
+    uint32_t most = listener->source.hub->config.loudest;
     nn_voice_loud* place = NULL;
     nn_voice_loud* quietest = NULL;
     for (uint32_t i = 0; i < most; i++) {
@@ -157,7 +157,7 @@ static bool forward_is_loud(nn_voice_member* listener, uint32_t number, uint16_t
     return true;
 }
 
-static bool forward_is_near(const nn_voice_member* a, const nn_voice_member* b, float radius)
+static bool forward_is_near(const nn_voice_source* a, const nn_voice_source* b, float radius)
 {
     float square = 0;
     for (int i = 0; i < 3; i++) square += (a->position[i] - b->position[i]) * (a->position[i] - b->position[i]);
@@ -165,11 +165,11 @@ static bool forward_is_near(const nn_voice_member* a, const nn_voice_member* b, 
 }
 
 /* One packet for one listener, if he is to have it. is_deaf: to this group. */
-static void forward_to(nn_voice_member* listener, nn_voice_member* sender, uint32_t number, nn_voice_parcel* parcel,
-                       bool is_deaf, bool is_whisper)
+static void forward_to(nn_voice_member* listener, const nn_voice_source* sender, uint32_t number,
+                       nn_voice_parcel* parcel, bool is_deaf, bool is_whisper)
 {
     necpnet_voice_hub* hub = sender->hub;
-    if (listener == sender || !listener->is_open) return;
+    if (&listener->source == sender || !listener->is_open) return;
     if (is_deaf || listener->is_deafened || listener->wishes_deaf || nn_voice_hub_is_muted(listener, sender->user)) {
         hub->counts.copies_unheard++;
         return;
@@ -181,7 +181,7 @@ static void forward_to(nn_voice_member* listener, nn_voice_member* sender, uint3
     if (forward_introduce(listener, number)) forward_queue(listener, parcel);
 }
 
-static void forward_near(nn_voice_group* group, nn_voice_member* sender, uint32_t number, nn_voice_parcel* parcel)
+static void forward_near(nn_voice_group* group, const nn_voice_source* sender, uint32_t number, nn_voice_parcel* parcel)
 {
     uint32_t seen[27];
     uint32_t heard = 0;
@@ -194,7 +194,7 @@ static void forward_near(nn_voice_group* group, nn_voice_member* sender, uint32_
         if (is_seen) continue;
         seen[count++] = cell;
         for (nn_voice_row* row = group->cells[cell]; row; row = row->next) {
-            if (!forward_is_near(row->member, sender, group->radius)) continue;
+            if (!forward_is_near(&row->member->source, sender, group->radius)) continue;
             heard++;
             forward_to(row->member, sender, number, parcel, row->is_deafened, false);
         }
@@ -202,7 +202,7 @@ static void forward_near(nn_voice_group* group, nn_voice_member* sender, uint32_
     sender->hub->counts.copies_unheard += group->count > heard ? group->count - heard : 0;
 }
 
-static void forward_all(nn_voice_group* group, nn_voice_member* sender, uint32_t number, nn_voice_parcel* parcel)
+static void forward_all(nn_voice_group* group, const nn_voice_source* sender, uint32_t number, nn_voice_parcel* parcel)
 {
     switch (group->kind) {
     case NECPNET_VOICE_PROXIMITY: forward_near(group, sender, number, parcel); break;
@@ -229,8 +229,9 @@ static void forward_note(necpnet_voice_hub* hub, uint32_t number, const nn_voice
     stream->group = group;
     if (!began && !ended) return;
     stream->is_speaking = began;
+    if (!nn_voice_is_here(stream->source)) return; /* his own hub tells it */
     necpnet_voice_hub_event* event =
-        nn_voice_hub_tell(hub, began ? NECPNET_VOICE_HUB_SPEAKING : NECPNET_VOICE_HUB_SILENT, stream->member);
+        nn_voice_hub_tell(hub, began ? NECPNET_VOICE_HUB_SPEAKING : NECPNET_VOICE_HUB_SILENT, stream->source);
     event->stream = stream->stream;
     event->group = group;
 }
@@ -241,9 +242,15 @@ NN_PRIVATE void nn_voice_hub_scan(necpnet_voice_hub* hub)
     hub->scanned_us = hub->now_us;
     for (uint32_t i = 0; i < hub->stream_capacity; i++) {
         nn_voice_stream* stream = &hub->streams[i];
-        if (!stream->member || !stream->is_speaking || hub->now_us - stream->heard_us < NN_VOICE_QUIET_US) continue;
+        if (!stream->source) continue;
+        if (nn_voice_relay_is_old(stream->source, hub->now_us)) {
+            nn_voice_relay_forget(stream->source);
+            continue;
+        }
+        if (!stream->is_speaking || hub->now_us - stream->heard_us < NN_VOICE_QUIET_US) continue;
         stream->is_speaking = false;
-        necpnet_voice_hub_event* event = nn_voice_hub_tell(hub, NECPNET_VOICE_HUB_SILENT, stream->member);
+        if (!nn_voice_is_here(stream->source)) continue;
+        necpnet_voice_hub_event* event = nn_voice_hub_tell(hub, NECPNET_VOICE_HUB_SILENT, stream->source);
         event->stream = stream->stream;
         event->group = stream->group;
     }
@@ -286,10 +293,26 @@ static nn_voice_parcel* forward_pack(necpnet_voice_hub* hub, const nn_voice_fram
     return parcel;
 }
 
+NN_PRIVATE void nn_voice_hub_pass(nn_voice_source* source, nn_voice_group* group, uint32_t stream,
+                                  nn_voice_frame* frame)
+{
+    necpnet_voice_hub* hub = source->hub;
+    uint32_t number;
+    if (!forward_number(source, stream, &number)) return;
+    frame->number = number;
+    frame->kind = group->kind;
+    hub->streams[number].kind = frame->kind;
+    forward_note(hub, number, frame, group->number);
+    nn_voice_parcel* parcel = forward_pack(hub, frame);
+    if (!parcel) return;
+    forward_all(group, source, number, parcel);
+    forward_release(hub, parcel);
+}
+
 static void forward_frame(nn_voice_member* member, nn_voice_frame* frame)
 {
-    necpnet_voice_hub* hub = member->hub;
-    uint32_t stream = frame->number & 3u, group = frame->number >> 2, number;
+    necpnet_voice_hub* hub = member->source.hub;
+    uint32_t stream = frame->number & 3u, group = frame->number >> 2;
     uint64_t now_us = hub->now_us;
     hub->counts.packets_received++;
     member->packets_sent++;
@@ -313,144 +336,8 @@ static void forward_frame(nn_voice_member* member, nn_voice_frame* frame)
         hub->counts.packets_silenced++;
         return;
     }
-    if (!forward_number(member, stream, &number)) return;
-    frame->number = number;
-    frame->kind = row->group->kind;
-    hub->streams[number].kind = frame->kind;
-    forward_note(hub, number, frame, group);
-    nn_voice_parcel* parcel = forward_pack(hub, frame);
-    if (!parcel) return;
-    forward_all(row->group, member, number, parcel);
-    forward_release(hub, parcel);
-}
-
-/* -- reports -- */
-
-static const uint8_t forward_losses[NN_VOICE_BUCKETS] = {0,  5,  12, 25,
-                                                         38, 51, 76, 128}; /* in 255ths: 0, 2, 5 .. 50 % */
-
-/* What an eighth of the listeners, at least one, have or exceed: one who lies among many says little. */
-static void forward_judge(const nn_voice_stream* stream, uint8_t* out_loss, uint8_t* out_jitter_ms)
-{
-    uint32_t total = (uint32_t)stream->now.total + stream->before.total;
-    uint32_t wanted = total / 8 + 1, sum = 0;
-    uint32_t bucket = NN_VOICE_BUCKETS - 1;
-    for (; bucket > 0; bucket--) {
-        sum += (uint32_t)stream->now.count[bucket] + stream->before.count[bucket];
-        if (sum >= wanted) break;
-    }
-    uint32_t jitter_ms = total ? (stream->now.jitter_sum + stream->before.jitter_sum) / total : 0;
-    *out_loss = forward_losses[bucket];
-    *out_jitter_ms = (uint8_t)nn_min_u64(jitter_ms, 255);
-}
-
-static void forward_report(nn_voice_stream* stream, const nn_voice_report* report, uint64_t now_us)
-{
-    uint32_t bucket = NN_VOICE_BUCKETS - 1;
-    while (bucket > 0 && report->loss < forward_losses[bucket]) bucket--;
-    if (bucket == 0 && report->loss) bucket = 1;
-    if (now_us - stream->window_us >= NN_VOICE_WINDOW_US) {
-        bool is_next = now_us - stream->window_us < 2 * NN_VOICE_WINDOW_US;
-        stream->before = stream->now;
-        if (!is_next) memset(&stream->before, 0, sizeof stream->before);
-        memset(&stream->now, 0, sizeof stream->now);
-        stream->window_us = now_us;
-        stream->report_due = true;
-    }
-    if (stream->now.total == UINT16_MAX) return;
-    stream->now.count[bucket]++;
-    stream->now.total++;
-    stream->now.jitter_sum += report->jitter_ms;
-    uint8_t loss, jitter_ms;
-    forward_judge(stream, &loss, &jitter_ms);
-    if (loss > stream->told_loss) stream->report_due = true; /* at once: the sender should know */
-}
-
-static bool forward_hears(const nn_voice_member* member, uint32_t number)
-{
-    return number / 64 < member->told_words && (member->told[number / 64] >> (number & 63u) & 1u) &&
-           member->hub->streams[number].member;
-}
-
-static void forward_take_report(nn_voice_member* member, const nn_voice_report* report)
-{
-    necpnet_voice_hub* hub = member->hub;
-    nn_voice_stream* stream = &hub->streams[report->number];
-    forward_report(stream, report, hub->now_us);
-    if (stream->report_due && hub->server.wake) hub->server.wake(hub->server.user, stream->member->peer);
-}
-
-/* Whether the member may report now: else one who does it over and over would be many. */
-static bool forward_may_report(nn_voice_member* member)
-{
-    uint64_t now_us = member->hub->now_us;
-    if (member->report_us && now_us - member->report_us < NN_VOICE_TELL_US) return false;
-    member->report_us = now_us;
-    return true;
-}
-
-NN_PRIVATE void nn_voice_hub_count_report(nn_voice_member* member, uint32_t group, uint8_t loss, uint8_t jitter_ms)
-{
-    const necpnet_voice_hub* hub = member->hub;
-    if (!forward_may_report(member)) return;
-    for (uint32_t number = 0; number < hub->stream_capacity; number++) {
-        nn_voice_report report = {number, loss, jitter_ms};
-        if (hub->streams[number].group == group && hub->streams[number].is_speaking && forward_hears(member, number))
-            forward_take_report(member, &report);
-    }
-}
-
-static bool forward_read_reports(nn_voice_member* member, nn_reader* reader)
-{
-    nn_voice_report reports[NN_VOICE_REPORT_ROWS_MAX];
-    uint32_t count;
-    if (!nn_voice_read_reports(reader, reports, &count)) return false;
-    if (!forward_may_report(member)) return true;
-    for (uint32_t i = 0; i < count; i++) {
-        if (forward_hears(member, reports[i].number)) forward_take_report(member, &reports[i]);
-    }
-    return true;
-}
-
-static bool forward_report_due(const nn_voice_member* member, uint64_t now_us, uint64_t* out_at_us)
-{
-    bool is_due = false;
-    for (int i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
-        if (!member->streams[i]) continue;
-        const nn_voice_stream* stream = &member->hub->streams[member->streams[i] - 1];
-        if (!stream->report_due) continue;
-        uint64_t at_us = stream->told_us + NN_VOICE_TELL_US;
-        if (now_us >= at_us) is_due = true;
-        if (out_at_us && at_us < *out_at_us) *out_at_us = at_us;
-    }
-    return is_due;
-}
-
-static bool forward_write_reports(nn_voice_member* member, nn_writer* writer, uint64_t now_us)
-{
-    nn_voice_report reports[NECPNET_VOICE_STREAMS_MAX];
-    uint32_t count = 0;
-    if (nn_writer_left(writer) < 2 + NECPNET_VOICE_STREAMS_MAX * 6) return false;
-    for (uint32_t i = 0; i < NECPNET_VOICE_STREAMS_MAX; i++) {
-        if (!member->streams[i]) continue;
-        nn_voice_stream* stream = &member->hub->streams[member->streams[i] - 1];
-        if (!stream->report_due || now_us < stream->told_us + NN_VOICE_TELL_US) continue;
-        stream->report_due = false;
-        stream->told_us = now_us;
-        reports[count].number = i;
-        forward_judge(stream, &reports[count].loss, &reports[count].jitter_ms);
-        if (reports[count].loss != stream->told_loss) {
-            necpnet_voice_hub_event* event = nn_voice_hub_tell(member->hub, NECPNET_VOICE_HUB_QUALITY, member);
-            event->stream = (int)i;
-            event->loss_ppm = (uint32_t)reports[count].loss * 1000000u / 255;
-            event->jitter_ms = reports[count].jitter_ms;
-        }
-        stream->told_loss = reports[count].loss;
-        stream->told_jitter_ms = reports[count].jitter_ms;
-        count++;
-    }
-    if (count) nn_voice_write_reports(writer, reports, count);
-    return count > 0;
+    if (row->group->key) nn_voice_relay_packet(&member->source, row->group, stream, frame);
+    nn_voice_hub_pass(&member->source, row->group, stream, frame);
 }
 
 /* -- the connection -- */
@@ -466,17 +353,17 @@ static void forward_port_open(void* user, bool speaks)
 static bool forward_port_ready(void* user, uint64_t now_us)
 {
     const nn_voice_member* member = (const nn_voice_member*)user;
-    return member->count > 0 || forward_report_due(member, now_us, NULL);
+    return member->count > 0 || nn_voice_hub_report_due(member, now_us, NULL);
 }
 
 static bool forward_port_write(void* user, nn_writer* writer, uint64_t now_us)
 {
     nn_voice_member* member = (nn_voice_member*)user;
-    bool wrote = forward_report_due(member, now_us, NULL) && forward_write_reports(member, writer, now_us);
+    bool wrote = nn_voice_hub_report_due(member, now_us, NULL) && nn_voice_hub_write_reports(member, writer, now_us);
     while (member->count) {
         nn_voice_parcel* parcel = member->queue[member->first];
         if (now_us >= parcel->at_us + NN_VOICE_QUEUE_US) {
-            member->hub->counts.copies_stale++;
+            member->source.hub->counts.copies_stale++;
             forward_drop_first(member);
             continue;
         }
@@ -492,9 +379,9 @@ static bool forward_port_read(void* user, uint8_t type, nn_reader* reader, uint6
 {
     nn_voice_member* member = (nn_voice_member*)user;
     nn_voice_frame frame;
-    nn_voice_hub_set_time(member->hub, now_us);
+    nn_voice_hub_set_time(member->source.hub, now_us);
     if (member->rows_due) nn_voice_hub_settle(member);
-    if (type == NN_VOICE_FRAME_LAST) return forward_read_reports(member, reader);
+    if (type == NN_VOICE_FRAME_LAST) return nn_voice_hub_read_reports(member, reader);
     if (!nn_voice_read(type, reader, &frame)) return false;
     forward_frame(member, &frame);
     return true;
@@ -503,7 +390,7 @@ static bool forward_port_read(void* user, uint8_t type, nn_reader* reader, uint6
 static uint64_t forward_port_deadline_us(void* user)
 {
     uint64_t at_us = NN_NEVER;
-    (void)forward_report_due((const nn_voice_member*)user, 0, &at_us);
+    (void)nn_voice_hub_report_due((const nn_voice_member*)user, 0, &at_us);
     return at_us;
 }
 

@@ -26,11 +26,11 @@ static void watch_tell(nn_voice_member* member, necpnet_voice_hub_event_type typ
     uint64_t* told_us = &watch->flagged_us[type - NECPNET_VOICE_HUB_FLOOD];
     if (*told_us && now_us < *told_us + WATCH_TELL_US) return;
     *told_us = now_us;
-    (void)nn_voice_hub_tell(member->hub, type, member);
+    (void)nn_voice_hub_tell(member->source.hub, type, &member->source);
     if (!is_spam) return;
     watch->events++;
-    if (member->hub->config.spam_silence_ms) {
-        watch->silenced_until_us = now_us + (uint64_t)member->hub->config.spam_silence_ms * 1000;
+    if (member->source.hub->config.spam_silence_ms) {
+        watch->silenced_until_us = now_us + (uint64_t)member->source.hub->config.spam_silence_ms * 1000;
     }
 }
 
@@ -42,7 +42,7 @@ static uint64_t watch_refill(uint64_t credit, uint64_t per_s, uint64_t passed_us
 
 NN_PRIVATE bool nn_voice_watch_allows(nn_voice_member* member, size_t bytes, uint64_t now_us)
 {
-    const necpnet_voice_hub_config* config = &member->hub->config;
+    const necpnet_voice_hub_config* config = &member->source.hub->config;
     nn_voice_watch* watch = &member->watch;
     uint64_t passed_us = watch->credit_us ? nn_min_u64(now_us - watch->credit_us, WATCH_BURST_US) : WATCH_BURST_US;
     watch->packets_credit = watch_refill(watch->packets_credit, config->packets_per_s_max, passed_us);
@@ -106,7 +106,7 @@ NN_PRIVATE void nn_voice_watch_packet(nn_voice_member* member, uint8_t level, si
     if (now_us - watch->voiced_us >= WATCH_GAP_US) watch_start(member, now_us);
     if (watch->talk_us == 0 || is_anew) watch->talk_us = now_us;
     watch->voiced_us = now_us;
-    if (now_us - watch->talk_us >= (uint64_t)member->hub->config.talk_ms_max * 1000) {
+    if (now_us - watch->talk_us >= (uint64_t)member->source.hub->config.talk_ms_max * 1000) {
         watch_tell(member, NECPNET_VOICE_HUB_CONTINUOUS, false, now_us);
         watch->talk_us = now_us;
     }
@@ -118,5 +118,5 @@ NN_PRIVATE void nn_voice_watch_refused(nn_voice_member* member, necpnet_voice_hu
     nn_voice_watch* watch = &member->watch;
     if (watch->refused_us && now_us - watch->refused_us < 1000000) return;
     watch->refused_us = now_us;
-    nn_voice_hub_tell(member->hub, type, member)->group = group;
+    nn_voice_hub_tell(member->source.hub, type, &member->source)->group = group;
 }

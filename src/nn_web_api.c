@@ -100,6 +100,11 @@ NECPNET_API void* necpnet_web_get_user_data(const necpnet_web_connection* connec
     return connection ? connection->user_data : NULL;
 }
 
+NECPNET_API void necpnet_web_set_address(necpnet_web_connection* connection, const necpnet_address* address)
+{
+    if (connection && address) connection->address = *address;
+}
+
 NECPNET_API necpnet_address necpnet_web_get_address(const necpnet_web_connection* connection)
 {
     necpnet_address none;
@@ -117,9 +122,10 @@ NECPNET_API const char* necpnet_web_get_subprotocol(const necpnet_web_connection
 
 /* ---- a web that stands alone ------------------------------------------------------------------------------------ */
 
-static void web_alone_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void web_alone_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes,
+                                  uint32_t waited_us)
 {
-    (void)user, (void)from, (void)data, (void)bytes;
+    (void)user, (void)from, (void)data, (void)bytes, (void)waited_us;
 }
 
 static void* web_alone_on_accept(void* user, necpnet_stream* stream, const necpnet_address* from)

@@ -101,11 +101,11 @@ struct necpnet_web_connection {
     nn_tls* tls;
     nn_web_extra* extra; /* NULL: nothing of it */
     nn_deadline deadline;
+    uint32_t unstarted_ms; /* a wait that was asked for outside of update; it starts at the next. 0: none */
     uint64_t heard_us;
     necpnet_address address;
     nn_websocket websocket;
-    uint32_t unstarted_ms; /* a wait that was asked for outside of update; it starts at the next. 0: none */
-    int16_t reason;        /* necpnet_result, once ending */
+    int16_t reason; /* necpnet_result, once ending */
     uint16_t close_code;
     uint8_t state;
     bool is_server : 1;

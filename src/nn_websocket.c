@@ -142,9 +142,10 @@ static nn_websocket_kind websocket_enter(nn_websocket* websocket, const uint8_t*
     if (opcode < NN_WEBSOCKET_CLOSE && length > websocket_wire_bytes_max(websocket) - websocket->message_bytes) {
         return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_TOO_LARGE, "the message is larger than the limit");
     }
-    if (websocket->is_server) memcpy(websocket->mask, at, 4);
     websocket->opcode = opcode;
     websocket->fin = (header[0] & 0x80) != 0;
+    if (websocket->is_server)
+        memmove(websocket->at.mask, at, 4); /* the header may lie in the same place: no more of it */
     websocket->frame_left = (uint32_t)length;
     websocket->in_frame = true;
     websocket->header_bytes = 0;
@@ -168,14 +169,14 @@ static nn_websocket_kind websocket_read_header(nn_websocket* websocket, uint8_t*
         return websocket_enter(websocket, header, item);
     }
     while (*at < end) {
-        websocket->header[websocket->header_bytes++] = *(*at)++;
+        websocket->at.header[websocket->header_bytes++] = *(*at)++;
         if (websocket->header_bytes < 2) continue;
         if (websocket->header_bytes == 2) {
-            const char* problem = websocket_check_start(websocket, websocket->header);
+            const char* problem = websocket_check_start(websocket, websocket->at.header);
             if (problem) return websocket_fail(websocket, item, NN_WEBSOCKET_CODE_PROTOCOL, problem);
         }
-        if (websocket->header_bytes == websocket_header_bytes(websocket->header[1])) {
-            return websocket_enter(websocket, websocket->header, item);
+        if (websocket->header_bytes == websocket_header_bytes(websocket->at.header[1])) {
+            return websocket_enter(websocket, websocket->at.header, item);
         }
     }
     return NN_WEBSOCKET_MORE;
@@ -303,8 +304,8 @@ NN_PRIVATE nn_websocket_kind nn_websocket_next(nn_websocket* websocket, uint8_t*
         uint8_t* data = *at;
         *at += bytes;
         if (websocket->is_server) {
-            nn_websocket_mask(data, bytes, websocket->mask);
-            if (bytes != websocket->frame_left) websocket_turn_mask(websocket->mask, bytes);
+            nn_websocket_mask(data, bytes, websocket->at.mask);
+            if (bytes != websocket->frame_left) websocket_turn_mask(websocket->at.mask, bytes);
         }
         nn_websocket_kind kind = websocket->opcode >= NN_WEBSOCKET_CLOSE
                                      ? websocket_read_control(websocket, data, bytes, item)

@@ -63,20 +63,22 @@ typedef struct nn_websocket {
     uint32_t message_capacity;
     uint32_t message_bytes_max;
     uint32_t frame_left; /* payload bytes still to come of the present frame */
-    uint8_t mask[4];     /* rotated to fit the next byte */
-    uint8_t header[NN_WEBSOCKET_HEADER_BYTES_MAX];
-    uint8_t header_bytes;   /* of an unfinished header */
+    union {
+        uint8_t mask[4];                               /* in_frame: rotated to fit the next byte */
+        uint8_t header[NN_WEBSOCKET_HEADER_BYTES_MAX]; /* else: what has come of an unfinished one */
+    } at;
+    uint8_t header_bytes;
     uint8_t opcode;         /* of the present frame */
     uint8_t message_opcode; /* of the unfinished message, 0: none */
     uint8_t control_bytes;
     nn_utf8 utf8;
-    bool is_server;  /* peers of a server mask, peers of a client do not */
-    bool deflate;    /* permessage-deflate is agreed: messages may be compressed */
-    bool compressed; /* the unfinished message is */
-    bool in_frame;   /* the header is read, payload follows */
-    bool fin;
-    bool delivered; /* message or control was handed out and is given back at the next call */
-    bool ended;     /* closed or failed */
+    bool is_server : 1;  /* peers of a server mask, peers of a client do not */
+    bool deflate : 1;    /* permessage-deflate is agreed: messages may be compressed */
+    bool compressed : 1; /* the unfinished message is */
+    bool in_frame : 1;   /* the header is read, payload follows */
+    bool fin : 1;
+    bool delivered : 1; /* message or control was handed out and is given back at the next call */
+    bool ended : 1;     /* closed or failed */
 } nn_websocket;
 
 NN_PRIVATE void nn_websocket_init(nn_websocket* websocket, nn_alloc* alloc, bool is_server, uint32_t message_bytes_max);

@@ -228,6 +228,40 @@ NN_PRIVATE void nn_world_end_peer(necpnet_world* world, necpnet_peer peer);
 /* nn_world_end_authority - with the world. */
 NN_PRIVATE void nn_world_end_authority(necpnet_world* world);
 
+/* ---- a slot's history: rows, one behind the other, and before them the ticks of what has a rate of its own */
+
+NN_INLINE const nn_type_plan* nn_world_plan(const necpnet_world* world, const nn_world_slot* slot)
+{
+    return &world->schema->plans[slot->type];
+}
+
+NN_INLINE size_t nn_world_history_bytes(const nn_type_plan* plan, uint32_t capacity)
+{
+    return (size_t)capacity * (1u + plan->row_words) * sizeof(uint32_t);
+}
+
+NN_INLINE uint32_t* nn_world_row_place(const nn_type_plan* plan, const nn_world_slot* slot, uint32_t version)
+{
+    uint32_t place = version & (slot->capacity - 1u);
+    return slot->history + slot->capacity + (size_t)place * plan->row_words;
+}
+
+/* Behind the struct: when the fields of each rate changed last. */
+NN_INLINE size_t nn_world_rates_at(const nn_type_plan* plan)
+{
+    return (plan->type->struct_bytes + sizeof(uint32_t) - 1) / sizeof(uint32_t) * sizeof(uint32_t);
+}
+
+NN_INLINE uint32_t* nn_world_rate_ticks(const nn_type_plan* plan, const nn_world_slot* slot)
+{
+    return (uint32_t*)(void*)((uint8_t*)slot->state + nn_world_rates_at(plan));
+}
+
+NN_INLINE uint16_t nn_world_place_of(const necpnet_world* world, const nn_world_slot* slot)
+{
+    return (uint16_t)(slot - world->slots);
+}
+
 /* nn_world_find - the slot of a live entity, or NULL. */
 NN_PRIVATE nn_world_slot* nn_world_find(const necpnet_world* world, necpnet_entity entity);
 

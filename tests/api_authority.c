@@ -323,6 +323,58 @@ TEST(test_the_server_clamps_and_the_writer_sees_it)
     stage_end(&stage);
 }
 
+/* A correction puts back what the server changed or refused, and nothing that was written and taken since. */
+static void stage_check_later_writes(int client, const char* label, float y, uint32_t ms_between)
+{
+    struct stage stage;
+    TEST_HINT("client %d, label \"%s\", %u ms between the writes", client, label, (unsigned)ms_between);
+    stage_begin(&stage, 0, true);
+    stage_give(&stage, client);
+    crate* real = (crate*)necpnet_world_get(stage.world, stage.crate);
+    real->position[1] = 49.95f; /* as near to the wall as no speed limit matters */
+    TEST_OK(necpnet_world_correct(stage.world, stage.crate));
+    stage_run(&stage, 500);
+    bool refused = !strcmp(label, "forbidden");
+    uint32_t answered = refused ? NECPNET_VIEW_REFUSED : NECPNET_VIEW_CLAMPED;
+    uint32_t before = stage.events[client][answered];
+    crate state;
+    TEST_OK(necpnet_view_get(stage.views[client], stage.crate, &state, sizeof state));
+    state.position[1] = y;
+    snprintf(state.label, sizeof state.label, "%s", label);
+    TEST_OK(necpnet_view_write(stage.views[client], stage.crate, &state, sizeof state, 0, NULL));
+    stage_run(&stage, ms_between);
+    state.secret = 201; /* taken, while the answer to the first is on its way */
+    TEST_OK(necpnet_view_write(stage.views[client], stage.crate, &state, sizeof state, 0, NULL));
+    bool taken = false;
+    for (int ms = 0; ms < 1000; ms++) {
+        crate shown;
+        stage_step(&stage);
+        TEST_CHECK(!taken || real->secret == 201);
+        taken = real->secret == 201;
+        TEST_OK(necpnet_view_get(stage.views[client], stage.crate, &shown, sizeof shown));
+        if (!refused) TEST_EQUAL(shown.secret, 201);
+    }
+    TEST_CHECK(stage.events[client][answered] > before);
+    crate shown;
+    TEST_OK(necpnet_view_get(stage.views[client], stage.crate, &shown, sizeof shown));
+    TEST_EQUAL(shown.secret, real->secret);
+    TEST_NEAR((double)shown.position[1], (double)real->position[1], 0.011);
+    TEST_EQUAL_STRING(shown.label, real->label);
+    TEST_CHECK(!refused || strcmp(shown.label, "crate") == 0);
+    TEST_NEAR((double)real->position[1], refused ? 49.95 : 50, 0.011);
+    stage_end(&stage);
+}
+
+TEST(test_a_correction_keeps_what_was_written_after_it)
+{
+    for (int client = 0; client < 2; client++) { /* over UDP, over WebSocket */
+        for (uint32_t ms = 5; ms < 60; ms += 10) {
+            stage_check_later_writes(client, "crate", 50.02f, ms);
+            stage_check_later_writes(client, "forbidden", 49.98f, ms);
+        }
+    }
+}
+
 TEST(test_authority_is_asked_for_denied_given_taken_and_released_in_sequence)
 {
     struct stage stage;
@@ -547,6 +599,39 @@ TEST(test_authority_outlives_a_connection)
 }
 
 /* It may be in the first packet of the new connection, before the server has sent anything over it. */
+/* The server does not take what is written into an entity that the client sees no more; but where it is back before the client
+ * has heard that it went, the write must not be shown for ever. */
+TEST(test_a_write_into_what_left_and_came_back_unheard_is_refused)
+{
+    for (int client = 0; client < 2; client++) { /* UDP, WebSocket */
+        struct stage stage;
+        TEST_HINT("client %d", client);
+        stage_begin(&stage, 0, false);
+        TEST_OK(necpnet_world_set_room(stage.world, stage.crate, 5));
+        TEST_OK(necpnet_world_join_room(stage.world, stage.net.peers[client], 5));
+        TEST_OK(necpnet_world_set_authority(stage.world, stage.crate, NECPNET_AUTHORITY_SHARED));
+        stage_run(&stage, 1000);
+        TEST_OK(necpnet_link_block(stage.net.link, stage.net.clients[client].transport, false, true));
+        uint32_t number = 0;
+        TEST_OK(necpnet_world_leave_room(stage.world, stage.net.peers[client], 5));
+        stage_relabel(&stage, client, "unheard", &number);
+        stage_run(&stage, 200);
+        TEST_EQUAL_STRING(((const crate*)necpnet_world_get(stage.world, stage.crate))->label, "crate");
+        TEST_OK(necpnet_world_join_room(stage.world, stage.net.peers[client], 5));
+        stage_run(&stage, 100);
+        TEST_OK(necpnet_link_block(stage.net.link, stage.net.clients[client].transport, false, false));
+        stage_run(&stage, 3000);
+        crate shown;
+        TEST_OK(necpnet_view_get(stage.views[client], stage.crate, &shown, sizeof shown));
+        TEST_HINT("client %d: refused %u, late %u", client, (unsigned)stage.events[client][NECPNET_VIEW_REFUSED],
+                  (unsigned)stage_statistics(&stage).writes_late);
+        TEST_EQUAL_STRING(shown.label, "crate");
+        TEST_EQUAL(stage.events[client][NECPNET_VIEW_WRITTEN], 0);
+        if (client == 0) TEST_EQUAL(stage.last[client][NECPNET_VIEW_REFUSED].number, number);
+        stage_end(&stage);
+    }
+}
+
 TEST(test_a_shared_write_made_while_away_is_answered)
 {
     for (int client = 0; client < 2; client++) { /* over UDP, over WebSocket */

@@ -328,8 +328,9 @@ TEST(test_random_frames_of_peers_disturb_nobody_and_leave_no_memory)
     net_end(&net);
 }
 
-static void ignore_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void ignore_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes, uint32_t waited_us)
 {
+    (void)waited_us;
     (void)from;
     (void)data;
     *(size_t*)user += bytes;

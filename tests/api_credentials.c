@@ -49,6 +49,7 @@ static necpnet_result office_authorize(const char* credential, const necpnet_add
     if (strncmp(credential, "jwt of ", 7) != 0) return NECPNET_ERR_TOKEN_INVALID;
     out->client_id = (uint64_t)credential[7];
     out->expires_us = NET_WALL_US + office->net.now_us + office->text_life_us;
+    out->token_id[0] = (uint8_t)credential[7]; /* an id for text credentials, so that they can be revoked */
     return NECPNET_OK;
 }
 
@@ -283,6 +284,29 @@ TEST(test_revoked_token_ends_its_session_and_no_other_of_that_user)
     TEST_OK(necpnet_client_connect(first->client, &url, 1));
     office_step(&office, 2);
     TEST_EQUAL(first->connected, 1);
+    net_end(&office.net);
+}
+
+TEST(test_revoked_text_credential_ends_its_session_and_no_other)
+{
+    struct office office;
+    struct net_client* clients[2];
+    static const char* const texts[2] = {"jwt of B", "jwt of C"};
+    const char* url = NET_URL_WEB;
+    uint8_t id[NECPNET_TOKEN_ID_BYTES] = {'B'};
+    NEEDS_CRYPTO(&office);
+    net_serve(&office.net);
+    for (int i = 0; i < 2; i++) {
+        clients[i] = net_add(&office.net);
+        TEST_OK(necpnet_client_set_credential(clients[i]->client, texts[i]));
+        TEST_OK(necpnet_client_connect(clients[i]->client, &url, 1));
+        NET_RUN_UNTIL(&office.net, 3000, clients[i]->connected);
+    }
+    TEST_OK(necpnet_server_revoke_token(office.net.server, id));
+    office_step(&office, 1);
+    TEST_EQUAL(clients[0]->reason, NECPNET_ERR_TOKEN_REVOKED);
+    TEST_EQUAL(clients[0]->disconnected, 1);
+    TEST_EQUAL(clients[1]->disconnected, 0);
     net_end(&office.net);
 }
 

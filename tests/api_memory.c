@@ -53,12 +53,12 @@ static size_t memory_of_a_session(const char* url)
 
 TEST(test_an_idle_session_over_udp_takes_two_kilobytes)
 {
-    TEST_AT_MOST(memory_of_a_session(NET_URL_UDP), 2048 - 32);
+    TEST_AT_MOST(memory_of_a_session(NET_URL_UDP), 1984);
 }
 
-TEST(test_an_idle_session_over_websocket_takes_eleven_hundred_bytes)
+TEST(test_an_idle_session_over_websocket_takes_one_kilobyte)
 {
-    TEST_AT_MOST(memory_of_a_session(NET_URL_WEB), 1100);
+    TEST_AT_MOST(memory_of_a_session(NET_URL_WEB), 1024 - 16);
 }
 
 TEST_MAIN

@@ -295,11 +295,11 @@ static void spy_flush(void* user)
     below->flush(below->user);
 }
 
-static void attacker_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void attacker_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes, uint32_t waited_us)
 {
     struct spy* spy = (struct spy*)user;
     if (spy->moved) {
-        spy->sink.on_datagram(spy->sink.user, from, data, bytes);
+        spy->sink.on_datagram(spy->sink.user, from, data, bytes, waited_us);
         return;
     }
     spy->received++;

@@ -169,14 +169,21 @@ TEST(test_no_step_is_a_tenth_longer_than_the_true_one)
     }
 }
 
-/* A frame that never comes is bridged by the delay once losses are usual; what was carried on wrongly fades. */
+/* A frame that never comes is bridged by the delay once losses are usual; what was carried on wrongly is put right by small changes
+ * of speed. */
 TEST(test_steps_stay_true_under_loss)
 {
-    TEST_EACH_SEED (seed, 4) {
-        struct picture picture = play(NET_URL_UDP, 20, 50000, seed + 1);
-        TEST_HINT("%u of %u", (unsigned)picture.long_steps, (unsigned)picture.steps);
-        TEST_AT_MOST(picture.long_steps * 100, picture.steps);
-        TEST_CHECK(picture.longest <= 2.0);
+    static const uint32_t losses_ppm[] = {20000, 50000, 100000};
+    TEST_EACH_SEED (seed, 6) {
+        for (size_t i = 0; i < 3; i++) {
+            struct picture picture = play(NET_URL_UDP, 20, losses_ppm[i], seed + 1);
+            TEST_HINT("%u of %u longer, the longest %.3f", (unsigned)picture.long_steps, (unsigned)picture.steps,
+                      picture.longest);
+            /* of ten in a hundred, five in a row may be missing: a quarter of a second of which nothing is known */
+            uint32_t one_of = losses_ppm[i] > 50000 ? 50 : 1000;
+            TEST_AT_MOST(picture.long_steps * one_of, picture.steps);
+            TEST_CHECK(picture.longest <= 1.5);
+        }
     }
 }
 

@@ -217,7 +217,7 @@ static inline void bottleneck_receive(void* user, uint64_t now_us)
         necpnet_address from = bottleneck_address(host->number ? 0 : packet->flow + 1);
         host->ready_first = (host->ready_first + 1) % BOTTLENECK_RING;
         host->ready_count--;
-        host->sink.on_datagram(host->sink.user, &from, packet->data, packet->bytes);
+        host->sink.on_datagram(host->sink.user, &from, packet->data, packet->bytes, 0);
     }
 }
 

@@ -212,11 +212,13 @@ static void step(uint64_t us)
 
 /* ---- the stranger --------------------------------------------------------------------------------------------------- */
 
-static void stranger_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void stranger_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes,
+                                 uint32_t waited_us)
 {
     (void)user;
     (void)from;
     (void)data;
+    (void)waited_us;
     fuzz.stranger_heard += bytes;
 }
 

@@ -11,6 +11,7 @@
 #define SIM_HEAL_RATE \
     5000u /* .. and longer by the time that what is queued for one takes at so many bytes a second: the
                                congestion control may take frames of 30 a second for a queue, and keeps 8 kB/s then */
+#define SIM_HEAL_OVERHEAD 40u                         /* bytes of a packet that are not the messages' */
 #define SIM_STEPS_MAX 4000000u                        /* of the loop: more is a busy loop somewhere */
 #define SIM_HASH_BASIS UINT64_C(14695981039346656037) /* FNV-1a */
 
@@ -285,10 +286,18 @@ static uint64_t sim_undelivered_bytes(const sim* world, const sim_log* log, uint
     return bytes;
 }
 
+/* What of the rate is left for messages where packets are small: their own bytes and the frames' go off. */
+static uint64_t sim_heal_rate(const sim* world, const sim_process* client)
+{
+    uint32_t datagram =
+        client->datagram_bytes < world->server->datagram_bytes ? client->datagram_bytes : world->server->datagram_bytes;
+    return (uint64_t)SIM_HEAL_RATE * (datagram - SIM_HEAL_OVERHEAD) / datagram;
+}
+
 /* How long it may take until all is well. */
 static uint64_t sim_heal_us(const sim* world)
 {
-    uint64_t most = 0;
+    uint64_t most_us = 0;
     for (int seat = 0; seat < world->settings.clients; seat++) {
         const sim_process* client = world->clients[seat];
         uint64_t up = 0, down = 0;
@@ -297,10 +306,10 @@ static uint64_t sim_heal_us(const sim* world)
             up += sim_undelivered_bytes(world, &client->up[i], client->up[i].first_reliable);
             if (client->session) down += sim_undelivered_bytes(world, &client->session->down[i], 0);
         }
-        most = up > most ? up : most;
-        most = down > most ? down : most;
+        uint64_t us = (up > down ? up : down) * 1000000 / sim_heal_rate(world, client);
+        most_us = us > most_us ? us : most_us;
     }
-    return SIM_HEAL_US + most * 1000000 / SIM_HEAL_RATE;
+    return SIM_HEAL_US + most_us;
 }
 
 /* ---- a run -- */

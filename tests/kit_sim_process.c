@@ -172,7 +172,7 @@ sim_process* sim_start_server(sim* world)
     config.ticket_lifetime_ms = 1000 + world->settings.resume_window_ms * 2;
     config.key_interval_ms = world->settings.key_interval_ms;
     config.handshake_timeout_ms = 3000;
-    config.datagram_bytes_max = sim_datagram_bytes(world);
+    config.datagram_bytes_max = server->datagram_bytes = sim_datagram_bytes(world);
     server->memory.fail_ppm = 0; /* a process that cannot even begin says nothing */
     necpnet_result result = sim_state_serve(server, &config);
     if (!result) result = necpnet_server_create(&config, &server->server);
@@ -227,7 +227,7 @@ sim_process* sim_start_client(sim* world, int seat)
     config.connect_timeout_ms = 2000;
     config.reconnect_delay_min_ms = 50;
     config.reconnect_delay_max_ms = 1000;
-    config.datagram_bytes_max = sim_datagram_bytes(world);
+    config.datagram_bytes_max = client->datagram_bytes = sim_datagram_bytes(world);
     if (sim_chance(world, 200000)) config.bandwidth_limit = (uint32_t)sim_choose(world, 20000, 1000000);
     client->memory.fail_ppm = 0;
     necpnet_result result = sim_state_follow(client, &config);

@@ -63,13 +63,13 @@ static struct sim_account* sim_account_of(sim* world, const necpnet_address* add
 
 /* ---- in -- */
 
-static void sim_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void sim_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes, uint32_t waited_us)
 {
     sim_wire* wire = sim_wire_of(user);
     sim* world = wire->process->world;
     wire->received++;
     if (wire->process->is_server) sim_account_of(world, from)->received += bytes;
-    wire->sink.on_datagram(wire->sink.user, from, data, bytes);
+    wire->sink.on_datagram(wire->sink.user, from, data, bytes, waited_us);
 }
 
 static void* sim_on_accept(void* user, necpnet_stream* stream, const necpnet_address* from)

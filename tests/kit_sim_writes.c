@@ -2,7 +2,7 @@
  *
  * Each write counts the entity's number up and moves it, now and then too far, or to a number that the rules refuse. The server's
  * validation is the judge: what it lets through keeps the rules, at every tick. While one client has the authority its numbers
- * do not fall, unless it was corrected, and of a shared entity never at all, for a write against an old state is a conflict. After healing server and clients
+ * do not fall, unless one was refused (a place that is clamped takes no number back), and of a shared entity never at all, for a write against an old state is a conflict. After healing server and clients
  * agree, and nobody shows what was refused. */
 #include "sim.h"
 
@@ -80,7 +80,6 @@ bool sim_writes_validate(void* user, const necpnet_write* write, void* state)
         string->corrected = true;
         return false;
     }
-    float wanted[2] = {after->position[0], after->position[1]};
     for (int i = 0; i < 2; i++) { /* clamped */
         if (after->position[i] > before->position[i] + SIM_STRIDE)
             after->position[i] = before->position[i] + SIM_STRIDE;
@@ -89,7 +88,6 @@ bool sim_writes_validate(void* user, const necpnet_write* write, void* state)
         if (after->position[i] > SIM_REACH) after->position[i] = SIM_REACH;
         if (after->position[i] < -SIM_REACH) after->position[i] = -SIM_REACH;
     }
-    if (memcmp(wanted, after->position, sizeof wanted)) string->corrected = true;
     string->number = after->number;
     sim_count(world, SIM_WRITE_TAKEN);
     sim_note(world, server, "takes a write", write->entity, (uint64_t)after->number);

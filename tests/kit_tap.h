@@ -99,7 +99,8 @@ static inline necpnet_result tap_send_datagram(void* user, const necpnet_address
     return self->inner->send_datagram(self->inner->user, to, harm_bytes, bytes);
 }
 
-static inline void tap_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static inline void tap_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes,
+                                   uint32_t waited_us)
 {
     tap* self = (tap*)user;
     harm harmed = harm_take(&self->in);
@@ -114,9 +115,9 @@ static inline void tap_on_datagram(void* user, const necpnet_address* from, uint
     uint8_t* exact = (uint8_t*)malloc(bytes + 1);
     if (!exact) abort();
     memcpy(exact, harm_bytes, bytes);
-    self->sink.on_datagram(self->sink.user, from, exact, bytes);
+    self->sink.on_datagram(self->sink.user, from, exact, bytes, waited_us);
     free(exact);
-    if (harmed.kind == HARM_TWICE) self->sink.on_datagram(self->sink.user, from, data, whole);
+    if (harmed.kind == HARM_TWICE) self->sink.on_datagram(self->sink.user, from, data, whole, waited_us);
 }
 
 /* A piece of a stream as harmed; frames go into a WebSocket message of their own. */

@@ -124,6 +124,37 @@ TEST(test_keyring_says_what_is_wrong_with_a_key_set)
     free(keys);
 }
 
+#if SERVER_WITH_JWT
+/* A session that a JWT opened over necpnet.v1 carries the id under which it is revoked. */
+TEST(test_identity_of_a_session_names_its_jwt_for_revocation)
+{
+    bench at;
+    char* jwt = NULL;
+    identity who = {.role = ROLE_PLAYER, .subject = "ada", .issuer = "studio"};
+    identity made, read;
+    const char* why = "";
+    necpnet_identity opened;
+    necpnet_address from = {.family = NECPNET_ADDRESS_IPV4};
+    uint8_t id[NECPNET_TOKEN_ID_BYTES];
+    bench_begin(&at);
+    TEST_OK(identity_issue(&at.office, &who, 60, &jwt, &made));
+    TEST_OK(identity_verify(&at.office, jwt, necpnet_wall_time_us(), &read, &why));
+    TEST_OK(identity_authorize(jwt, &from, &opened, &at.office));
+    TEST_NOT_EQUAL(read.token_key, 0);
+    revocations_token_id(read.token_key, id);
+    TEST_EQUAL_BYTES(opened.token_id, id, sizeof(id));
+    TEST_EQUAL(opened.client_id, read.client_id);
+    free(jwt);
+    bench_end(&at);
+}
+#endif
+
+static desk_result revoke(revocations* list, bus* events, revocation_kind kind, uint64_t key)
+{
+    revocation_news news = {.kind = kind, .key = key, .until_us = necpnet_wall_time_us() + 60000000u};
+    return revocations_add(list, events, &news);
+}
+
 TEST(test_revocations_are_read_again_from_the_store)
 {
     store* records = NULL;
@@ -134,12 +165,11 @@ TEST(test_revocations_are_read_again_from_the_store)
     TEST_OK(store_open("memory:", true, &records, what, sizeof(what)));
     TEST_OK(revocations_create(records, &list));
     TEST_CHECK(!revocations_hit(list, &who));
-    TEST_EQUAL(revocations_add_token(list, 7, necpnet_wall_time_us() + 60000000u), DESK_OK);
+    TEST_EQUAL(revoke(list, NULL, REVOCATION_JWT, 7), DESK_OK);
     TEST_CHECK(revocations_hit(list, &who) && !revocations_hit(list, &other));
-    TEST_EQUAL(revocations_add_user(list, 10), DESK_OK);
+    TEST_EQUAL(revoke(list, NULL, REVOCATION_USER, 10), DESK_OK);
     TEST_CHECK(revocations_hit(list, &other));
-    for (uint64_t i = 100; i < 1300; i++)
-        TEST_EQUAL(revocations_add_token(list, i, necpnet_wall_time_us() + 60000000u), DESK_OK);
+    for (uint64_t i = 100; i < 1300; i++) TEST_EQUAL(revoke(list, NULL, REVOCATION_JWT, i), DESK_OK);
     revocations_destroy(list);
     TEST_OK(revocations_create(records, &list)); /* more than one page */
     TEST_CHECK(revocations_hit(list, &who) && revocations_hit(list, &other));
@@ -149,6 +179,78 @@ TEST(test_revocations_are_read_again_from_the_store)
     TEST_CHECK(revocations_hit(list, &who));
     revocations_destroy(list);
     store_close(records);
+}
+
+/* Another node: a list and a store of its own, and one bus between them. */
+typedef struct listening {
+    revocations* list;
+    revocation_news last;
+    int heard;
+} listening;
+
+static void on_revoked(const char* topic, const void* data, size_t bytes, void* user)
+{
+    listening* at = user;
+    (void)topic;
+    at->heard += revocations_hear(at->list, data, bytes, &at->last);
+}
+
+TEST(test_revocations_travel_over_every_bus)
+{
+    static const char* const backends[] = {"local:"};
+    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
+        store* stores[2] = {NULL, NULL};
+        revocations* here = NULL;
+        bus* events = NULL;
+        necpnet_loop* loop = NULL;
+        bus_subscription* subscription = NULL;
+        listening there = {0};
+        char what[256];
+        for (int k = 0; k < 2; k++) TEST_OK(store_open("memory:", true, &stores[k], what, sizeof(what)));
+        TEST_OK(revocations_create(stores[0], &here));
+        TEST_OK(revocations_create(stores[1], &there.list));
+        TEST_OK(bus_open(backends[i], &events));
+        TEST_OK(necpnet_loop_create(NULL, NECPNET_LOOP_BEST, &loop));
+        TEST_OK(bus_subscribe(events, REVOCATIONS_TOPIC, loop, on_revoked, &there, &subscription));
+        revocations* second = there.list;
+        identity jwt = {.token_key = 7, .client_id = 9, .issued_us = 1};
+        identity rotated = {.token_key = 8, .client_id = 9, .issued_us = 1};
+        identity user = {.token_key = 5, .client_id = 10, .issued_us = 1};
+        identity other = {.token_key = 6, .client_id = 11, .issued_us = 1};
+        TEST_EQUAL(revoke(here, events, REVOCATION_JWT, 7), DESK_OK);
+        TEST_EQUAL(revoke(here, events, REVOCATION_ROTATED, 8), DESK_OK);
+        TEST_EQUAL(revoke(here, events, REVOCATION_USER, 10), DESK_OK);
+        for (int n = 0; n < 1000 && there.heard < 3; n++) TEST_OK(necpnet_loop_step(loop, 1000));
+        TEST_EQUAL(there.heard, 3);
+        TEST_CHECK(revocations_hit(there.list, &jwt) && revocations_hit(there.list, &rotated));
+        TEST_CHECK(revocations_hit(there.list, &user) && !revocations_hit(there.list, &other));
+        TEST_CHECK(revocations_means(&there.last, 10, 5, 1));
+        TEST_CHECK(!revocations_means(&there.last, 10, 5, necpnet_wall_time_us() + 1000000u)); /* issued later */
+        TEST_CHECK(!revocations_means(&there.last, 11, 5, 1));
+        revocation_news news = {.kind = REVOCATION_JWT, .key = 7};
+        TEST_CHECK(revocations_means(&news, 1, 7, 0) && !revocations_means(&news, 1, 8, 0));
+        news.key = 0; /* nobody's: who came without a JWT is not meant */
+        TEST_CHECK(!revocations_means(&news, 1, 0, 0));
+        news.kind = REVOCATION_ROTATED;
+        TEST_CHECK(!revocations_means(&news, 1, 0, 0));
+        /* rubbish */
+        TEST_CHECK(!revocations_hear(there.list, "x", 1, &news));
+        there.list = here; /* its own news are no news */
+        int before = there.heard;
+        TEST_EQUAL(revoke(here, events, REVOCATION_JWT, 99), DESK_OK);
+        for (int n = 0; n < 10; n++) TEST_OK(necpnet_loop_step(loop, 1000));
+        TEST_EQUAL(there.heard, before);
+        there.list = second;
+        uint8_t wrong[256] = {9};
+        for (size_t bytes = 0; bytes < sizeof(wrong); bytes++)
+            TEST_CHECK(!revocations_hear(there.list, wrong, bytes, &news));
+        bus_unsubscribe(events, subscription);
+        necpnet_loop_destroy(loop);
+        bus_close(events);
+        revocations_destroy(here);
+        revocations_destroy(there.list);
+        for (int k = 0; k < 2; k++) store_close(stores[k]);
+    }
 }
 
 TEST_MAIN

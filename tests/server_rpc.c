@@ -35,6 +35,16 @@ static void run_fail(rpc_call* call)
     rpc_fail(call, RPC_NOT_FOUND, "the first one counts");
 }
 
+static rpc_later* later[4];
+static int later_count;
+
+static void run_later(rpc_call* call)
+{
+    ran++;
+    text_put(call->result, "\"not this\"");
+    later[later_count++] = rpc_defer(call);
+}
+
 #define OBJECT "{\"type\":\"object\"}"
 
 static const rpc_method methods[] = {
@@ -49,6 +59,7 @@ static const rpc_method methods[] = {
      "{}", run_echo},
     {"update", "nothing", 2, 1, OBJECT, OBJECT, run_nothing},
     {"fail", "always", 2, 1, OBJECT, OBJECT, run_fail},
+    {"later", "not at once", 2, 1, OBJECT, OBJECT, run_later},
     {NULL, NULL, 0, 0, NULL, NULL, NULL},
 };
 
@@ -151,6 +162,55 @@ static void check_answer(const cJSON* answer)
     if (error) TEST_CHECK(cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(error, "code")));
 }
 
+static void expect_finish(rpc_later* one, int code, const char* result, const char* expected)
+{
+    text out;
+    text_begin_growing(&out);
+    rpc_finish(one, code, "why", result, &out);
+    TEST_EQUAL_STRING(out.to, expected);
+    text_end(&out);
+}
+
+TEST(test_rpc_answers_later)
+{
+    open_table();
+    later_count = 0;
+    expect("{\"jsonrpc\":\"2.0\",\"method\":\"later\",\"id\":\"a\\\"b\"}", "");
+    expect_finish(later[0], RPC_OK, "5", "{\"jsonrpc\":\"2.0\",\"result\":5,\"id\":\"a\\\"b\"}");
+    expect("{\"jsonrpc\":\"2.0\",\"method\":\"later\",\"id\":7}", "");
+    expect_finish(later[1], RPC_CONFLICT, NULL,
+                  "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32007,\"message\":\"why\"},\"id\":7}");
+    expect("{\"jsonrpc\":\"2.0\",\"method\":\"later\"}", "");
+    expect_finish(later[2], RPC_OK, "5", ""); /* a notification */
+    expect("{\"jsonrpc\":\"2.0\",\"method\":\"later\",\"id\":8}", "");
+    rpc_abandon(later[3]);
+    rpc_abandon(NULL);
+    rpc_close(table);
+}
+
+TEST(test_rpc_answers_a_batch_once_all_of_it_is_there)
+{
+    static const char three[] = "[{\"jsonrpc\":\"2.0\",\"method\":\"later\",\"id\":1},"
+                                "{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"id\":2},"
+                                "{\"jsonrpc\":\"2.0\",\"method\":\"later\"},"
+                                "{\"jsonrpc\":\"2.0\",\"method\":\"later\",\"id\":3}]";
+    open_table();
+    later_count = 0;
+    expect(three, "");
+    TEST_EQUAL(later_count, 3);
+    expect_finish(later[2], RPC_OK, "3", "");
+    expect_finish(later[1], RPC_OK, "0", "");
+    expect_finish(later[0], RPC_OK, "1",
+                  "[{\"jsonrpc\":\"2.0\",\"result\":\"nothing\",\"id\":2},{\"jsonrpc\":\"2.0\",\"result\":3,\"id\":3},"
+                  "{\"jsonrpc\":\"2.0\",\"result\":1,\"id\":1}]");
+    later_count = 0;
+    expect(three, "");
+    rpc_abandon(later[0]);
+    rpc_abandon(later[1]);
+    rpc_abandon(later[2]); /* nobody is there to hear it */
+    rpc_close(table);
+}
+
 TEST(test_rpc_damaged_texts_get_answers_that_are_json_rpc)
 {
     static const char* const whole[] = {
@@ -207,7 +267,7 @@ TEST(test_rpc_discovery_is_the_table)
     rpc_discover(table, &out);
     cJSON* document = json_parse(out.to, out.bytes, NULL, 0);
     const cJSON* list = cJSON_GetObjectItemCaseSensitive(document, "methods");
-    TEST_EQUAL(cJSON_GetArraySize(list), 4);
+    TEST_EQUAL(cJSON_GetArraySize(list), 5);
     const cJSON* first = cJSON_GetArrayItem(list, 0);
     TEST_EQUAL_STRING(cJSON_GetObjectItemCaseSensitive(first, "name")->valuestring, "subtract");
     TEST_EQUAL(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(first, "params")), 2);

@@ -101,6 +101,7 @@ TEST(test_store_gives_back_what_was_put_with_its_version)
     uint64_t version = 0;
     EACH_BACKEND(&at)
     {
+        TEST_EQUAL(store_lasts(at.records), strcmp(at.url, "memory:") != 0);
         TEST_EQUAL(get(&at, "things", "a", body, NULL), DESK_NOT_FOUND);
         TEST_EQUAL(put(&at, "things", "a", "one", STORE_ABSENT, "ada"), DESK_OK);
         TEST_EQUAL(get(&at, "things", "a", body, &version), DESK_OK);

@@ -148,7 +148,8 @@ struct sim_process {
     int64_t clock_us;   /* its clock is the world's plus this */
     uint64_t latest_us; /* newest time given to it: an endpoint's clock never goes back */
     uint64_t paused_until_us;
-    uint32_t frame_us; /* 0: runs when there is something to do; else like a game, once a frame */
+    uint32_t datagram_bytes; /* config.datagram_bytes_max */
+    uint32_t frame_us;       /* 0: runs when there is something to do; else like a game, once a frame */
     uint64_t frame_at_us;
     uint64_t act_at_us; /* when its application does something next */
     uint32_t act_us;    /* mean time between */

@@ -276,7 +276,7 @@ TEST(test_codec_kept_habits_change_no_bit)
     nn_habits_reset(&habits, &alloc);
 }
 
-/* Without memory for them all is as before; with too little room they make more. */
+/* Without memory for them all is as before; with too little room for those in use they make more. */
 TEST(test_codec_habits_find_room)
 {
     necpnet_allocator allocator = test_allocator();
@@ -288,18 +288,28 @@ TEST(test_codec_habits_find_room)
     memset(&habit, 0, sizeof habit);
     habit.key = nn_habit_mix(0, 1) | 1;
     nn_habits_keep(&habits, &habit);
-    TEST_CHECK(!nn_habits_find(&habits, habit.key));
+    TEST_CHECK(!nn_habits_find(&habits, habit.key, 0));
     nn_habits_prepare(&habits, &alloc);
     unsigned bits = habits.bits;
     for (uint64_t i = 0; i < 4096; i++) {
         habit.key = nn_habit_mix(0, i) | 1;
         habit.first = (uint8_t)i;
         nn_habits_keep(&habits, &habit);
-        const nn_habit* found = nn_habits_find(&habits, habit.key);
+        const nn_habit* found = nn_habits_find(&habits, habit.key, 0);
         TEST_CHECK(found && found->first == (uint8_t)i);
         nn_habits_prepare(&habits, &alloc);
     }
     TEST_CHECK(habits.bits > bits);
+    nn_habits_reset(&habits, &alloc);
+    nn_habits_prepare(&habits, &alloc);
+    for (uint64_t i = 0; i < 65536; i++) { /* sixteen a tick: those of former ticks give way */
+        habit.key = nn_habit_mix(0, i) | 1;
+        habit.stamp = (uint16_t)(i / 16);
+        nn_habits_keep(&habits, &habit);
+        TEST_CHECK(nn_habits_find(&habits, habit.key, habit.stamp));
+        nn_habits_prepare(&habits, &alloc);
+    }
+    TEST_AT_MOST(habits.bits, bits + 1);
     nn_habits_reset(&habits, &alloc);
 }
 
@@ -352,7 +362,7 @@ TEST(test_huffman_lengths_are_the_best_and_codes_come_back)
     TEST_EACH_SEED (seed, 200) {
         struct test_random random = test_random_begin(seed);
         uint64_t any[64];
-        uint16_t codes[64];
+        uint32_t codes[64];
         uint8_t sorted[64];
         uint8_t buffer[128];
         unsigned count = 2 + (unsigned)test_random_below(&random, 63);

@@ -38,12 +38,14 @@ struct side {
     necpnet_result resolve_reason;
     necpnet_address server;
     uint64_t now_us;
+    uint32_t waited_us; /* of the last datagram */
 };
 
-static void on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes, uint32_t waited_us)
 {
     struct side* side = (struct side*)user;
     side->datagrams++;
+    side->waited_us = waited_us;
     side->from = *from;
     uint32_t number = 0;
     if (bytes >= 4) number = (uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16;
@@ -189,6 +191,24 @@ static void send_number(struct world* world, uint32_t number, size_t bytes)
 }
 
 /* ---- datagrams -- */
+
+TEST(test_link_datagram_says_how_long_it_waited_for_a_host_that_looks_now_and_then)
+{
+    necpnet_link_config config = world_config(1);
+    config.latency_us = 30000;
+    struct world world;
+    world_begin(&world, &config);
+    send_number(&world, 1, 100);
+    world_run(&world, 30000);
+    TEST_EQUAL(world.server.waited_us, 0);
+    send_number(&world, 2, 100);
+    world.now_us += 46000;
+    TEST_OK(necpnet_link_advance(world.link, world.now_us));
+    world_receive(&world);
+    TEST_EQUAL(world.server.datagrams, 2);
+    TEST_EQUAL(world.server.waited_us, 16000);
+    world_end(&world);
+}
 
 TEST(test_link_datagram_arrives_after_the_latency_and_not_before)
 {

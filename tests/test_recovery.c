@@ -105,9 +105,36 @@ TEST(test_recovery_estimates_the_round_trip_as_rfc_9002_5_3)
     TEST_OK(recovery_ack(0, 2, 8192, 3055000)); /* less the delay it would be under the least: not taken off */
     TEST_EQUAL(recovery_one.rtt_us, (7 * 51000 + 55000) / 8);
     (void)recovery_send(3, 4000000);
-    TEST_OK(recovery_ack(0, 3, 40960, 4100000)); /* a delay over the agreed 18 ms counts as 18 ms */
-    TEST_EQUAL(recovery_one.rtt_us, (7 * 51500 + 82000) / 8);
+    TEST_OK(recovery_ack(0, 3, 40960, 4100000)); /* a peer that looks once a frame */
+    TEST_EQUAL(recovery_one.rtt_us, (7 * 51500 + 100000 - 40960) / 8);
+    uint32_t rtt_us = recovery_one.rtt_us;
+    (void)recovery_send(4, 5000000);
+    TEST_OK(recovery_ack(0, 4, 180224, 5250000)); /* a delay of more than 100 ms counts as 100 ms */
+    TEST_EQUAL(recovery_one.rtt_us, (7 * (uint64_t)rtt_us + 150000) / 8);
     TEST_EQUAL(recovery_one.rtt_min_us, 50000);
+    nn_recovery_reset(&recovery_one);
+}
+
+/* The timeout waits for a peer that answers once a frame of 50 ms, and forgets when it does so no more. */
+TEST(test_recovery_waits_as_long_as_the_peer_takes)
+{
+    recovery_begin(1);
+    (void)recovery_send(0, 1000000);
+    TEST_OK(recovery_ack(0, 0, 0, 1020000));
+    TEST_EQUAL(nn_recovery_probe_us(&recovery_one), 20000 + 4 * 10000 + NN_ACKS_DELAY_US_DEFAULT);
+    uint32_t number = 1;
+    uint64_t now_us = 2000000;
+    for (; number < 20; number++, now_us += 100000) {
+        uint64_t sent = recovery_send(number, now_us); /* numbers are left out now and then */
+        TEST_OK(recovery_ack(sent, sent, 49152, now_us + 20000 + 49152));
+    }
+    TEST_EQUAL(recovery_one.rtt_us, 20000);
+    TEST_AT_LEAST(nn_recovery_probe_us(&recovery_one), 20000 + 49152);
+    for (; number < 600; number++, now_us += 100000) {
+        uint64_t sent = recovery_send(number, now_us);
+        TEST_OK(recovery_ack(sent, sent, 0, now_us + 20000));
+    }
+    TEST_AT_MOST(nn_recovery_probe_us(&recovery_one), 20000 + 1000 + NN_ACKS_DELAY_US_DEFAULT + 100);
     nn_recovery_reset(&recovery_one);
 }
 
@@ -211,9 +238,9 @@ TEST(test_recovery_takes_the_whole_delay_of_an_ack_that_was_let_wait)
     nn_recovery_sent_later(&recovery_one);
     TEST_OK(recovery_ack(0, 1, delay_us, 2050000 + delay_us));
     TEST_EQUAL(recovery_one.rtt_us, 50000);
-    (void)recovery_send(2, 3000000); /* of another it is cut to what was agreed */
+    (void)recovery_send(2, 3000000); /* of another it is cut to 100 ms */
     TEST_OK(recovery_ack(0, 2, delay_us, 3050000 + delay_us));
-    TEST_EQUAL(recovery_one.rtt_us, (7 * 50000 + 50000 + delay_us - NN_ACKS_DELAY_US_DEFAULT) / 8);
+    TEST_EQUAL(recovery_one.rtt_us, (7 * 50000 + 50000 + delay_us - 100000) / 8);
     uint32_t rtt_us = recovery_one.rtt_us;
     (void)recovery_send(3, 4000000);
     nn_recovery_sent_later(&recovery_one);

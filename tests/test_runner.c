@@ -416,28 +416,48 @@ TEST(test_runner_names_a_refused_connection)
     world_end(&world);
 }
 
-TEST(test_runner_feeds_the_view_on_the_games_thread)
+/* The state that a runner's view shows: its schema, the server's world, and the view. */
+struct sight {
+    necpnet_schema* schema;
+    necpnet_world* world;
+    necpnet_view* view;
+};
+
+static struct sight sight_begin(uint32_t flags)
 {
-    static const necpnet_field fields[] = {
-        NECPNET_FLOAT(struct mover, x, 1, -1000, 1000, 0.01, NECPNET_FIELD_INTERPOLATE),
+    const necpnet_field fields[] = {
+        NECPNET_FLOAT(struct mover, x, 1, -1000, 1000, 0.01, flags),
         NECPNET_INTEGER(struct mover, lives, 2, 0, 100, 0),
     };
-    static const necpnet_entity_type types[] = {{"mover", 1, sizeof(struct mover), fields, 2}};
+    const necpnet_entity_type types[] = {{"mover", 1, sizeof(struct mover), fields, 2}};
+    struct sight sight;
     necpnet_allocator allocator = test_allocator();
-    necpnet_schema* schema;
-    TEST_OK(necpnet_schema_create(&allocator, NULL, types, 1, &schema));
+    TEST_OK(necpnet_schema_create(&allocator, NULL, types, 1, &sight.schema));
     necpnet_world_config world_config;
     TEST_OK(necpnet_world_config_default(&world_config));
     world_config.allocator = allocator;
-    world_config.schema = schema;
-    necpnet_world* entities;
-    TEST_OK(necpnet_world_create(&world_config, &entities));
+    world_config.schema = sight.schema;
+    TEST_OK(necpnet_world_create(&world_config, &sight.world));
     necpnet_view_config view_config;
     TEST_OK(necpnet_view_config_default(&view_config));
     view_config.allocator = allocator;
-    view_config.schema = schema;
-    necpnet_view* view;
-    TEST_OK(necpnet_view_create(&view_config, &view));
+    view_config.schema = sight.schema;
+    TEST_OK(necpnet_view_create(&view_config, &sight.view));
+    return sight;
+}
+
+static void sight_end(struct sight* sight)
+{
+    necpnet_view_destroy(sight->view);
+    necpnet_world_destroy(sight->world);
+    necpnet_schema_destroy(sight->schema);
+}
+
+TEST(test_runner_feeds_the_view_on_the_games_thread)
+{
+    struct sight sight = sight_begin(NECPNET_FIELD_INTERPOLATE);
+    necpnet_world* entities = sight.world;
+    necpnet_view* view = sight.view;
     struct mover mover = {1, 1};
     necpnet_entity entity;
     TEST_OK(necpnet_world_spawn(entities, 1, &mover, &entity));
@@ -472,36 +492,17 @@ TEST(test_runner_feeds_the_view_on_the_games_thread)
     TURN_UNTIL(&world, world.disconnected == 1);
     TURN_UNTIL(&world, necpnet_view_next(view, NECPNET_ENTITY_NONE) == NECPNET_ENTITY_NONE); /* all have left */
     world_end(&world);
-    necpnet_view_destroy(view);
-    necpnet_world_destroy(entities);
-    necpnet_schema_destroy(schema);
+    sight_end(&sight);
 }
 
 /* What the game's thread writes reaches the server by the runner's thread, and the answers come back: by authority that is asked
  * for, and into a shared entity that the server changes at the same time. */
 TEST(test_runner_carries_writes_and_their_answers)
 {
-    static const necpnet_field fields[] = {
-        NECPNET_FLOAT(struct mover, x, 1, -1000, 1000, 0.01, 0),
-        NECPNET_INTEGER(struct mover, lives, 2, 0, 100, 0),
-    };
-    static const necpnet_entity_type types[] = {{"mover", 1, sizeof(struct mover), fields, 2}};
     for (int websocket = 0; websocket < 2; websocket++) {
-        necpnet_allocator allocator = test_allocator();
-        necpnet_schema* schema;
-        TEST_OK(necpnet_schema_create(&allocator, NULL, types, 1, &schema));
-        necpnet_world_config world_config;
-        TEST_OK(necpnet_world_config_default(&world_config));
-        world_config.allocator = allocator;
-        world_config.schema = schema;
-        necpnet_world* entities;
-        TEST_OK(necpnet_world_create(&world_config, &entities));
-        necpnet_view_config view_config;
-        TEST_OK(necpnet_view_config_default(&view_config));
-        view_config.allocator = allocator;
-        view_config.schema = schema;
-        necpnet_view* view;
-        TEST_OK(necpnet_view_create(&view_config, &view));
+        struct sight sight = sight_begin(0); /* what is read is what was written */
+        necpnet_world* entities = sight.world;
+        necpnet_view* view = sight.view;
         struct mover mover = {1, 1};
         necpnet_entity own;
         necpnet_entity shared;
@@ -564,9 +565,7 @@ TEST(test_runner_carries_writes_and_their_answers)
         TEST_AT_LEAST(written, 5);
         TEST_EQUAL(world.disconnected, 0);
         world_end(&world);
-        necpnet_view_destroy(view);
-        necpnet_world_destroy(entities);
-        necpnet_schema_destroy(schema);
+        sight_end(&sight);
     }
 }
 

@@ -33,8 +33,9 @@ static void collect(tap* self, bool outward, const uint8_t* data, size_t bytes)
     scene.heard_bytes[scene.heard_count++] = bytes;
 }
 
-static void on_answer(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void on_answer(void* user, const necpnet_address* from, uint8_t* data, size_t bytes, uint32_t waited_us)
 {
+    (void)waited_us;
     (void)user;
     (void)from;
     (void)data;

@@ -2,7 +2,10 @@
 #include "test.h"
 
 #include "kit_state.h"
+#include "nn_blend.h"
 #include "nn_quantise.h"
+
+#include <math.h>
 
 typedef struct player {
     float position[2];
@@ -489,6 +492,48 @@ TEST(test_quantise_quaternions_turn_alike)
         TEST_NEAR(unit, 1, 1e-5);
         TEST_NEAR(dot * dot / squares, 1, 1e-5);
     }
+    necpnet_schema_destroy(schema);
+}
+
+TEST(test_blend_puts_a_picture_where_it_was_and_lets_it_fade)
+{
+    necpnet_schema* schema = make_player();
+    const nn_type_plan* plan = &schema->plans[0];
+    double shown[NN_BLEND_VALUES_MAX], now[NN_BLEND_VALUES_MAX], shift[NN_BLEND_VALUES_MAX];
+    player before = good_player();
+    player after = good_player();
+    before.angle = 3.1f;
+    after.angle = -3.1f;
+    after.position[0] += 4;
+    after.position[1] += 3;
+    for (int i = 0; i < 4; i++)
+        after.spin[i] = i == 0 ? -0.8f : i == 1 ? 0.6f : 0; /* about the same as before, negated */
+    TEST_EQUAL(plan->blend_count, 2 + 1 + 4);
+    nn_blend_read(plan, &before, shown);
+    nn_blend_read(plan, &after, now);
+    TEST_NEAR(nn_blend_difference(plan, shown, now, shift), 4, 1e-5);
+    player begins = after;
+    player halfway = after;
+    nn_blend_shift(plan, &begins, shift, 1);
+    nn_blend_shift(plan, &halfway, shift, 0.5);
+    for (int i = 0; i < 2; i++) TEST_NEAR((double)begins.position[i], (double)before.position[i], 1e-5);
+    TEST_NEAR((double)begins.angle, (double)before.angle, 1e-5);
+    TEST_NEAR(fabs((double)halfway.angle), 3.14159, 1e-4);
+    double dot = 0, half_dot = 0, half_unit = 0;
+    for (int i = 0; i < 4; i++) {
+        dot += (double)begins.spin[i] * (double)before.spin[i];
+        half_dot += (double)halfway.spin[i] * (double)after.spin[i];
+        half_unit += (double)halfway.spin[i] * (double)halfway.spin[i];
+    }
+    TEST_NEAR(fabs(dot), 1, 1e-5); /* the same turn, with either sign */
+    TEST_NEAR(half_unit, 1, 1e-5);
+    TEST_CHECK(half_dot > 0.9 && half_dot < 0.999);
+    TEST_EQUAL_STRING(begins.name, after.name); /* the rest is left alone */
+    nn_blend_shift(plan, &after, shift, 0);
+    TEST_NEAR((double)after.angle, -3.1, 1e-5);
+    TEST_NEAR(nn_blend_times(plan, shift, shift), 1, 1e-9);
+    memset(now, 0, sizeof now);
+    TEST_NEAR(nn_blend_times(plan, shift, now), 0, 1e-9);
     necpnet_schema_destroy(schema);
 }
 

@@ -600,7 +600,8 @@ TEST(test_session_gives_sources_their_turn)
     kit_world_open(&world);
     int left = 3;
     static const nn_source sources[NN_SOURCES] = {{NULL, NULL}, {source_ready, source_write}};
-    nn_session_set_sources(&world.sessions[0], sources, &left);
+    world.configs[0].sources = sources;
+    nn_session_set_sources(&world.sessions[0], &left);
     TEST_OK(send_next(&world, 0, NECPNET_RELIABLE_ORDERED, 64, NULL));
     TEST_CHECK(nn_session_has_output(&world.sessions[0], 0));
     uint8_t packet[200];

@@ -58,7 +58,8 @@ TEST(test_session_shares_of_all_classes_are_16_8_8_4_4_2_and_nobody_starves)
     uint64_t from_sources[NN_SOURCES] = {0, 0}, sent[4] = {0, 0, 0, 0};
     static const nn_source sources[NN_SOURCES] = {{source_always, source_write_voice},
                                                   {source_always, source_write_state}};
-    nn_session_set_sources(session, sources, from_sources);
+    world.configs[0].sources = sources;
+    nn_session_set_sources(session, from_sources);
     uint8_t message[100];
     memset(message, 3, sizeof message);
     uint64_t gap = 0, gap_most = 0;

@@ -46,14 +46,16 @@ struct side {
     int address_count;
     necpnet_address addresses[NN_RESOLVER_ADDRESSES_MAX];
     necpnet_result resolve_reason;
-    bool inside; /* between receive's begin and end */
+    uint32_t waited_us; /* of the last datagram */
+    bool inside;        /* between receive's begin and end */
 };
 
-static void side_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes)
+static void side_on_datagram(void* user, const necpnet_address* from, uint8_t* data, size_t bytes, uint32_t waited_us)
 {
     struct side* side = (struct side*)user;
     TEST_CHECK(side->inside);
     side->datagrams++;
+    side->waited_us = waited_us;
     side->from = *from;
     side->bytes = bytes;
     nn_copy(side->data, data, nn_min_size(bytes, SEEN_BYTES_MAX));
@@ -306,6 +308,29 @@ TEST(test_socket_a_turn_of_one_that_calls_once_a_frame_has_all_that_has_come)
     side_close(&client);
     side_close(&server);
 }
+
+#if defined(__linux__)
+TEST(test_socket_tells_one_that_calls_once_a_frame_how_long_each_waited)
+{
+    struct side server;
+    side_open(&server, NULL, "127.0.0.1", 0, -1);
+    uint64_t now_us = 1000000;
+    for (unsigned turn = 1; turn < 15 + NN_SOCKET_FRAME_TURNS; turn++) {
+        side_send_burst(&server, server.udp_port, 1);
+        if (turn < 16) TEST_OK(server.transport->wait(server.transport->user, 1000000));
+        side_receive_at(&server, now_us += 16667);
+        TEST_EQUAL(server.datagrams, turn);
+        TEST_EQUAL(server.waited_us, 0);
+    }
+    for (int i = 0; i < 1000 && server.waited_us < 1000; i++) { /* the eighth frame asks the system */
+        side_send_burst(&server, server.udp_port, 1);
+        for (uint64_t sent_us = necpnet_time_us(); necpnet_time_us() < sent_us + 2000;) continue; /* it waits for us */
+        side_receive_at(&server, now_us += 16667);
+    }
+    TEST_AT_LEAST(server.waited_us, 1000);
+    side_close(&server);
+}
+#endif
 
 TEST(test_socket_turns_of_one_that_spins_have_all_soon_with_fewer_calls)
 {

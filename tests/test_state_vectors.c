@@ -12,6 +12,7 @@
  *
  * tests/e2e/state_vectors.test.py works the meaning out again with nothing but src/PROTOCOL.md. After a deliberate change of the
  * protocol: NECPNET_WRITE_VECTORS=1 test_state_vectors. No function of libm is used: all machines must get the same floats. */
+#include "kit_kinds.h"
 #include "nn_authority.h"
 #include "nn_bytes.h"
 #include "nn_follower.h"
@@ -26,29 +27,6 @@
 #define PEER 77
 #define FLIGHT 16 /* frames that nobody knows the fate of */
 
-typedef struct mixed {
-    bool armed;
-    uint8_t health;
-    int64_t money;
-    uint8_t stance;
-    float heat;
-    float aim[2];
-    double position[3];
-    float rotation[4];
-    float heading;
-    uint32_t target;
-    char name[12];
-    uint8_t badge[5];
-    uint8_t slots_used;
-    int16_t slots[6];
-    float scale[2];
-} mixed;
-typedef struct body {
-    float position[3];
-    float rotation[4];
-    uint32_t carrier;
-    bool flag;
-} body;
 typedef struct holder {
     float position[2];
     uint16_t secret;
@@ -61,28 +39,6 @@ typedef struct walker {
     uint32_t score;
 } walker;
 
-static const necpnet_field mixed_fields[] = {
-    NECPNET_BOOL(mixed, armed, 1, 0),
-    NECPNET_INTEGER(mixed, health, 2, 0, 200, 0),
-    NECPNET_INTEGER(mixed, money, 3, -1e12, 1e12, NECPNET_FIELD_SIGNED),
-    NECPNET_ENUM(mixed, stance, 4, 6, 0),
-    NECPNET_FLOAT(mixed, heat, 5, -10, 300, 0.125, NECPNET_FIELD_INTERPOLATE),
-    NECPNET_VEC2(mixed, aim, 6, -1, 1, 0.015625, 0),
-    NECPNET_VEC3(mixed, position, 7, -10000, 10000, 0.001953125, NECPNET_FIELD_INTERPOLATE),
-    NECPNET_QUAT(mixed, rotation, 8, 0.002, 0),
-    NECPNET_ANGLE(mixed, heading, 9, 0.01, 0),
-    NECPNET_ENTITY_REFERENCE(mixed, target, 10, 0),
-    NECPNET_STRING(mixed, name, 11, 0),
-    NECPNET_BYTES(mixed, badge, 12, 0),
-    NECPNET_INTEGER_LIST(mixed, slots, slots_used, 13, -5, 900, NECPNET_FIELD_SIGNED),
-    NECPNET_FLOAT_ARRAY(mixed, scale, 14, 0, 4, 0.25, 0),
-};
-static const necpnet_field body_fields[] = {
-    NECPNET_VEC3(body, position, 1, -1000, 1000, 0.0078125, 0),
-    NECPNET_QUAT(body, rotation, 2, 0.001, 0),
-    NECPNET_ENTITY_REFERENCE(body, carrier, 3, NECPNET_FIELD_PARENT),
-    NECPNET_BOOL(body, flag, 4, 0),
-};
 static const necpnet_field holder_fields[] = {
     NECPNET_VEC2(holder, position, 1, -100, 100, 0.0625, 0),
     NECPNET_INTEGER(holder, secret, 2, 0, 5000, NECPNET_FIELD_OWNER_ONLY),
@@ -494,6 +450,21 @@ static necpnet_result take_word(void* user, const void* data, size_t bytes)
     return NECPNET_OK;
 }
 
+/* The fields that an answer says are not as they were written. */
+static void put_taken_back(const stage* s, uint32_t entity)
+{
+    const nn_type_plan* plan = &s->schema->plans[s->world->slots[entity & 0xffff].type];
+    put(",back");
+    for (uint32_t i = 0; i < s->follower->tell_count; i++) {
+        const nn_tell* tell = &s->follower->tells[i];
+        if (tell->entity != entity) continue;
+        for (unsigned k = 0; k < plan->field_count; k++) {
+            if (nn_field_writable(&plan->fields[k]) && tell->fields >> k & 1)
+                put(".%u", (unsigned)plan->fields[k].field->id);
+        }
+    }
+}
+
 /* From the server: what it means is worked out from the message itself but for the state, which is the world's. */
 static necpnet_result take_tell(void* user, const void* data, size_t bytes)
 {
@@ -531,6 +502,7 @@ static necpnet_result take_tell(void* user, const void* data, size_t bytes)
                 if (nn_field_visible(field, slot->owner == PEER)) continue;
                 memcpy(row + field->word, plan->row_zeroes + field->word, field->words * sizeof *row);
             }
+            if (what == NN_STATE_ANSWER) put_taken_back(s, entity);
             put(",%u:", (unsigned)slot->type);
             put_words(plan, row);
         }

@@ -7,16 +7,17 @@ TEST(test_statistics_rate_follows_a_steady_stream)
 {
     nn_rate rate;
     memset(&rate, 0, sizeof rate);
-    TEST_EQUAL(nn_rate_per_s(&rate, 5), 0);
-    uint64_t now = 77777777;
+    TEST_EQUAL(nn_rate_per_s(&rate, 0, 5), 0);
+    const uint64_t began = 77777777;
+    uint64_t now = began;
     for (int i = 0; i < 300; i++, now += 10000) {
         nn_rate_add(&rate, 1000, now);
-        if (i > 20) TEST_NEAR((double)nn_rate_per_s(&rate, now), 100000.0, 12000.0);
+        if (i > 20) TEST_NEAR((double)nn_rate_per_s(&rate, began, now), 100000.0, 12000.0);
     }
-    TEST_LESS(nn_rate_per_s(&rate, now + 500000), 70000);
-    TEST_EQUAL(nn_rate_per_s(&rate, now + 1100000), 0);
-    nn_rate_add(&rate, 8000, now + 60000000);                         /* after a long pause the old slots are gone */
-    TEST_AT_MOST(nn_rate_per_s(&rate, now + 60000000), 8000 * 4 / 3); /* of three slots at least */
+    TEST_LESS(nn_rate_per_s(&rate, began, now + 500000), 70000);
+    TEST_EQUAL(nn_rate_per_s(&rate, began, now + 1100000), 0);
+    nn_rate_add(&rate, 8000, now + 60000000); /* after a long pause the old slots are gone */
+    TEST_AT_MOST(nn_rate_per_s(&rate, began, now + 60000000), 8000 * 4 / 3); /* of three slots at least */
 }
 
 TEST(test_statistics_rate_saturates)
@@ -25,7 +26,7 @@ TEST(test_statistics_rate_saturates)
     memset(&rate, 0, sizeof rate);
     nn_rate_add(&rate, SIZE_MAX / 2, 1000);
     nn_rate_add(&rate, UINT32_MAX, 1000);
-    TEST_EQUAL(nn_rate_per_s(&rate, 1000), UINT32_MAX);
+    TEST_EQUAL(nn_rate_per_s(&rate, 0, 1000), UINT32_MAX);
 }
 
 TEST(test_statistics_loss_counts_the_last_256)

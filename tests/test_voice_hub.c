@@ -1,6 +1,7 @@
 /* test_voice_hub - aim: a server forwards speech to who may hear it and to nobody else, within limits, and knows spam from
  * talk. Method: a hub with members whose connections the test plays: frames given to their ports, what is queued read back;
  * hours of levels as speech has them, in simulated time. */
+#include "kit_voice.h"
 #include "nn_voice_hub.h"
 #include "test.h"
 
@@ -106,28 +107,7 @@ static void say(struct hall* hall, uint32_t who, uint32_t group, uint8_t level)
 /* How many VOICE frames wait for somebody; takes them. */
 static uint32_t hear(struct hall* hall, uint32_t who, nn_voice_frame* out_last)
 {
-    static uint8_t bytes[1200];
-    uint32_t count = 0;
-    const nn_voice_port* port = hall->ports[who];
-    while (port->ready(port->user, hall->now_us)) {
-        nn_writer writer = nn_writer_of(bytes, sizeof bytes);
-        if (!port->write(port->user, &writer, hall->now_us)) break;
-        nn_reader reader = nn_reader_of(bytes, nn_writer_bytes(&writer));
-        while (nn_reader_left(&reader)) {
-            nn_voice_frame frame;
-            nn_voice_report rows[NN_VOICE_REPORT_ROWS_MAX];
-            uint32_t row_count;
-            uint8_t type = nn_read_u8(&reader);
-            if (type == NN_VOICE_FRAME_LAST) {
-                TEST_CHECK(nn_voice_read_reports(&reader, rows, &row_count));
-                continue;
-            }
-            TEST_CHECK(nn_voice_read(type, &reader, &frame));
-            if (out_last) *out_last = frame;
-            count++;
-        }
-    }
-    return count;
+    return kit_voice_hear(hall->ports[who], hall->now_us, out_last, NULL);
 }
 
 static uint32_t count_events(struct hall* hall, necpnet_voice_hub_event_type type, necpnet_peer peer)

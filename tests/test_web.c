@@ -76,6 +76,24 @@ TEST(test_web_tells_the_handler_what_was_asked)
     end();
 }
 
+TEST(test_web_connection_has_the_address_that_a_proxy_told)
+{
+    necpnet_web_answer answer = {NECPNET_WEB_ACCEPT, 0, NULL, NULL, NULL, NULL, false};
+    necpnet_address real;
+    begin_server(&answer);
+    kit_end* stream = kit_wire_connect(&world.wire);
+    kit_wire_say_text(stream, UPGRADE "\r\n");
+    turn();
+    TEST_OK(necpnet_address_parse("192.0.2.9", &real));
+    necpnet_web_set_address(world.server.connection, &real);
+    necpnet_web_set_address(NULL, &real);
+    necpnet_web_set_address(world.server.connection, NULL);
+    necpnet_address now = necpnet_web_get_address(world.server.connection);
+    TEST_EQUAL(now.port, 0);
+    TEST_EQUAL(now.bytes[3], 9);
+    end();
+}
+
 TEST(test_web_refuses_a_subprotocol_that_was_not_offered)
 {
     necpnet_web_answer answer = {NECPNET_WEB_ACCEPT, 0, NULL, NULL, "c", NULL, false};

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """test_all - everything that must hold: `make test` and .ci/run run it.
 
-usage: tools/test_all.py [--only NAME_PART] [--list]
+usage: tools/test_all.py [--only NAME_PART] [--lanes N] [--list]
 
-Steps, in this order; each runs even when an earlier one failed, unless it stands on that one's build:
+Steps, begun in this order, two at a time on two cores (--lanes, LANES): a test that waits leaves its core to a compiler. Each runs even
+when an earlier one failed, unless it stands on that one's build:
 
   the sources   fresh necpnet.c, layers, style, names in docs/quality.md, layout, the compile matrix
   dev           build with all warnings as errors; exports; unit, API and simulation tests
@@ -18,13 +19,15 @@ Steps, in this order; each runs even when an earlier one failed, unless it stand
   folders       tests/e2e, wasm/test, server/test, bindings/cpp/test: every *.test.mjs, *.test.py and *.test.sh there
 
 A test in those folders is a program that runs in the root of the repository and exits with 0; the environment names
-NECPNET_BUILD (build/release). A line `N passed, N failed` that it prints is added up. What a step leaves running is
-ended. Logs: build/test/<step>.log. The closing line, alone, is `N passed, N failed`.
+NECPNET_BUILD (build/release). A line `N passed, N failed` that it prints is added up. Each step is a process of its own
+(`--step NAME`); what it leaves running is ended. Logs: build/test/<step>.log. At the end the slowest ten, and the closing line,
+alone: `N passed, N failed`.
 """
 
 import argparse
 import ctypes
 import glob
+import json
 import os
 import re
 import shutil
@@ -36,9 +39,11 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(ROOT, "build/test")
 JOBS = os.environ.get("JOBS") or str(os.cpu_count() or 2)
+LANES = int(os.environ.get("LANES") or min(2, os.cpu_count() or 1))
 FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS", "5")
 PY = sys.executable or "python3"
 WINE = [["wine", "wineboot", "--init"]]  # its folder is made once, before two tests would make it at the same time
+ALONE = ("path.test.py", "server_slow.test.mjs")  # it changes the machine's addresses; it counts what others get under attack
 THREADED = ("test_loop", "test_runner", "test_socket", "test_workers", "api_sockets", "api_wake", "api_tls", "api_pool")
 
 
@@ -55,11 +60,20 @@ def ctest(preset, labels, *more):
 
 
 class Step:
-    """name, commands in turn, seconds it may take, the step it stands on, the ctest tree to count cases in."""
+    """name, commands in turn, seconds each may take, the step it stands on, the ctest tree to count cases in, a program it
+    needs; behind: steps that must have ended before, well or not; alone: nothing runs beside it."""
 
-    def __init__(self, name, commands, seconds=300, after=None, tree=None, needs=None):
+    def __init__(self, name, commands, seconds=300, after=None, tree=None, needs=None, behind=(), alone=False):
         self.name, self.commands, self.seconds = name, commands, seconds
         self.after, self.tree, self.needs = after, tree, needs
+        self.behind, self.alone = behind, alone
+
+    def log(self):
+        return os.path.join(LOGS, re.sub(r"[^\w.-]", "_", self.name) + ".log")
+
+    def may_begin(self, to_do):
+        """Whether nothing of what is still to be done comes before it."""
+        return self.after not in to_do and not any(name in to_do for name in self.behind)
 
 
 def steps():
@@ -85,13 +99,13 @@ def steps():
              "mbedtls36"),
         Step("wasm", [["tools/wasm_deps.sh"]] + build("wasm"), 600, needs="emcc"),
         Step("wasm-tests", [["tools/wasm_deps.sh"]] + build("wasm-tests") + ctest("wasm-tests", "unit|sim"), 900, None,
-             "wasm-tests", "emcc"),
+             "wasm-tests", "emcc", behind=("wasm",)),  # both build libraries in build/wasm-deps
         Step("mingw", [["tools/mingw_deps.sh"]] + build("mingw") + WINE + ctest("mingw", "unit|api"), 900, None, "mingw",
              "x86_64-w64-mingw32-gcc"),
     ]
     if glob.glob(os.path.join(ROOT, "tests/sim_*.c")):  # without one there would be a step that cannot fail
         after = next(at for at, step in enumerate(out) if step.name == "unit-api")
-        out.insert(after + 1, Step("sim", ctest("dev", "sim"), 600, "dev-build", "dev"))
+        out.insert(after + 1, Step("sim", ctest("dev", "sim"), 600, "dev-build", "dev", behind=("unit-api",)))  # one ctest a tree
         out.insert(after + 2, Step("plants", [[PY, "tools/plant_bugs.py", "--check"]]))
     if glob.glob(os.path.join(ROOT, "tests/fuzz_*.c")):
         out.append(Step("fuzz", build("fuzz") + [[PY, "tools/fuzz.py", "--seconds", FUZZ_SECONDS]], 600, needs="clang"))
@@ -100,7 +114,8 @@ def steps():
             path = os.path.relpath(path, ROOT)
             runner = {".mjs": ["node"], ".py": [PY], ".sh": ["bash"]}.get(os.path.splitext(path)[1])
             if runner:
-                out.append(Step(path, [runner + [path]], 300, "release-build"))
+                out.append(Step(path, [runner + [path]], 300, "release-build", behind=("wasm", "wasm-tests"),
+                                alone=os.path.basename(path) in ALONE))
     return [step for step in out if all(os.path.exists(os.path.join(ROOT, part)) or not part.startswith("tools/")
                                         for command in step.commands for part in command)]
 
@@ -164,11 +179,11 @@ def run(command, seconds, log):
     child = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment,
                              stdin=subprocess.DEVNULL, start_new_session=True)
     try:
-        code = child.wait(timeout=seconds)
+        code = child.wait(timeout=seconds * LANES)
     except subprocess.TimeoutExpired:
-        log.write("test_all.py: ended after %d s\n" % seconds)
+        log.write("test_all.py: ended after %d s\n" % (seconds * LANES))
         code = -1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         end_rest(child.pid, log)
         raise
     end_rest(child.pid, log)
@@ -193,54 +208,149 @@ def count(step, log_path, right):
     return passed, max(failed, 1)
 
 
+def run_step(step):
+    """One step, here and now; the outcome goes to a file beside its log."""
+    adopt_orphans()
+    right = True
+    with open(step.log(), "w", encoding="utf-8") as log:
+        if step.needs and not shutil.which(step.needs):
+            log.write("needs %s, which is not installed\n  fix: tools/setup.sh\n" % step.needs)
+            right = False
+        else:
+            right = all(run(command, step.seconds, log) == 0 for command in step.commands)
+    with open(step.log() + ".outcome", "w", encoding="utf-8") as file:
+        json.dump(count(step, step.log(), right), file)
+    return 0
+
+
+class Lane:
+    """A step that runs as a process of its own."""
+
+    def __init__(self, step):
+        self.step, self.began = step, time.monotonic()
+        if os.path.exists(step.log() + ".outcome"):
+            os.unlink(step.log() + ".outcome")
+        self.child = subprocess.Popen([PY, os.path.abspath(__file__), "--step", step.name], cwd=ROOT, stdin=subprocess.DEVNULL)
+
+    def outcome(self):
+        """(passed, failed, seconds) once it has ended, else None."""
+        if self.child.poll() is None:
+            return None
+        try:
+            with open(self.step.log() + ".outcome", encoding="utf-8") as file:
+                good, bad = json.load(file)
+        except (OSError, ValueError):
+            good, bad = 0, 1
+        return good, bad, time.monotonic() - self.began
+
+
+def begin_next(waiting, to_do, lanes, broken):
+    """The first of the waiting steps that may begin now: its lane, or its outcome where it cannot run; None: none may."""
+    if any(lane.step.alone for lane in lanes):
+        return None
+    for step in waiting:
+        if step.alone and (lanes or any(not other.alone for other in waiting)):
+            continue  # at the end
+        if step.after in broken:
+            with open(step.log(), "w", encoding="utf-8") as log:
+                log.write("not run: %s failed\n" % step.after)
+            waiting.remove(step)
+            return step, None
+        if step.may_begin(to_do):
+            waiting.remove(step)
+            return step, Lane(step)
+    return None
+
+
+def run_all(chosen, tell):
+    """Every step, LANES at a time; tell(step, passed, failed, seconds) as each ends."""
+    waiting, lanes, broken = list(chosen), [], set()
+    to_do = {step.name for step in chosen}
+
+    def end(step, good, bad, seconds):
+        to_do.discard(step.name)
+        if bad:
+            broken.add(step.name)
+        tell(step, good, bad, seconds)
+
+    try:
+        while waiting or lanes:
+            while len(lanes) < LANES:
+                begun = begin_next(waiting, to_do, lanes, broken)
+                if not begun:
+                    break
+                if begun[1]:
+                    lanes.append(begun[1])
+                else:
+                    end(begun[0], 0, 1, 0)
+            time.sleep(0.05)
+            for lane in list(lanes):
+                outcome = lane.outcome()
+                if outcome:
+                    lanes.remove(lane)
+                    end(lane.step, *outcome)
+    finally:  # nothing is left where this was interrupted
+        for lane in lanes:
+            lane.child.terminate()
+        for lane in lanes:
+            lane.child.wait()
+
+
+def choose(only):
+    chosen = steps()
+    if not only:
+        return chosen
+    names = {step.name for step in chosen if only in step.name}
+    names |= {step.after for step in chosen if step.name in names and step.after}
+    return [step for step in chosen if step.name in names]
+
+
+def print_logs(wrong):
+    for step in wrong:
+        lines = open(step.log(), encoding="utf-8", errors="replace").read().rstrip().split("\n")
+        lines = [line for line in lines if not re.match(r"\[\d+/\d+\] (Building|Linking)|-- ", line)]
+        print("\n==== %s (%s)" % (step.name, os.path.relpath(step.log(), ROOT)))
+        print("\n".join(lines[-60:]))
+    if wrong:
+        print("\nfailed: " + " ".join(step.name for step in wrong))
+
+
 def main():
+    global LANES
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="steps whose name contains this, and what they stand on")
+    parser.add_argument("--lanes", type=int, default=LANES, help="steps at a time")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--step", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    LANES = max(1, options.lanes)
+    os.environ["LANES"] = str(LANES)  # for the steps
     os.makedirs(LOGS, exist_ok=True)
-    chosen = steps()
-    if options.only:
-        names = {step.name for step in chosen if options.only in step.name}
-        names |= {step.after for step in chosen if step.name in names and step.after}
-        chosen = [step for step in chosen if step.name in names]
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    if options.step:
+        return run_step(next(step for step in steps() if step.name == options.step))
+    chosen = choose(options.only)
     if options.list:
         print("\n".join(step.name for step in chosen))
         return 0
     adopt_orphans()
-    passed = failed = 0
-    wrong = []
-    broken = set()
-    for step in chosen:
-        log_path = os.path.join(LOGS, re.sub(r"[^\w.-]", "_", step.name) + ".log")
-        began = time.monotonic()
-        right = True
-        with open(log_path, "w", encoding="utf-8") as log:
-            if step.after in broken:
-                log.write("not run: %s failed\n" % step.after)
-                right = False
-            elif step.needs and not shutil.which(step.needs):
-                log.write("needs %s, which is not installed\n  fix: tools/setup.sh\n" % step.needs)
-                right = False
-            else:
-                right = all(run(command, step.seconds, log) == 0 for command in step.commands)
-        good, bad = count(step, log_path, right)
+    began, passed, failed, wrong, slow = time.monotonic(), 0, 0, [], []
+
+    def tell(step, good, bad, seconds):
+        nonlocal passed, failed
         passed, failed = passed + good, failed + bad
-        print("%-32s %-6s %5d passed %3d failed  %4.0f s" % (step.name, "ok" if not bad else "FAILED", good, bad,
-                                                           time.monotonic() - began), flush=True)
+        slow.append((seconds, step.name))
         if bad:
-            broken.add(step.name)
-            wrong.append((step.name, log_path))
+            wrong.append(step)
+        print("%-32s %-6s %5d passed %3d failed  %4.0f s" % (step.name, "FAILED" if bad else "ok", good, bad, seconds), flush=True)
+
+    run_all(chosen, tell)
     if shutil.which("wineserver"):
         subprocess.run(["wineserver", "-k"], env=dict(os.environ, WINEPREFIX=os.path.join(ROOT, "build/wine")),
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for name, log_path in wrong:
-        lines = open(log_path, encoding="utf-8", errors="replace").read().rstrip().split("\n")
-        lines = [line for line in lines if not re.match(r"\[\d+/\d+\] (Building|Linking)|-- ", line)]
-        print("\n==== %s (%s)" % (name, os.path.relpath(log_path, ROOT)))
-        print("\n".join(lines[-60:]))
-    if wrong:
-        print("\nfailed: " + " ".join(name for name, _ in wrong))
+    print_logs(wrong)
+    print("%.0f s, %d steps at a time; the slowest: %s" % (time.monotonic() - began, LANES, ", ".join(
+        "%s %.0f s" % (name, seconds) for seconds, name in sorted(slow, reverse=True)[:10])))
     closing = "%d passed, %d failed" % (passed, failed)
     with open(os.path.join(LOGS, "closing"), "w", encoding="utf-8") as file:
         file.write(closing + "\n")

@@ -1,14 +1,15 @@
 /* tools/train_tables - learn the state codec's tables from recorded and simulated motion, and print src/nn_tables_data.c.
  *
  *   cc -O2 -I. -o build/train_tables tools/train_tables.c -lm
- *   build/train_tables [--check] [--frames MOST] [FILE.bin:OBJECTS:QUATERNION_MAX ..] > src/nn_tables_data.c
+ *   build/train_tables [--check] [--frames MOST] [FILE.bin:OBJECTS:QUATERNION_MAX ..] [--held FILE.bin:.. ..] > src/nn_tables_data.c
  *   build/train_tables --blob TABLES.bin [--frames MOST] [FILE.bin:OBJECTS:QUATERNION_MAX ..]
  *
  * A FILE holds little-endian int32, eight for each frame and object: largest, a, b, c (0 .. QUATERNION_MAX), x, y, z, flag.
  * Beside the files come scenes of characters, vehicles and shots that are simulated here, so that fields of other kinds
  * are learned, too. Each scene is written as a client would get it, with baselines 1 to 10 frames old, through the codec
  * itself, which counts its symbols (NN_CODER_COUNT). All scenes weigh the same. The first two thirds of each are learned;
- * the sizes that the tables give for the rest, and for scenes of other seeds, go to stderr. --check prints those of the
+ * the sizes that the tables give for the rest, for scenes of other seeds and for files behind --held, of which nothing is learned, go
+ * to stderr. --check prints those of the
  * tables in use and learns nothing. --blob writes what necpnet_schema_set_tables takes, for a game's own.
  */
 #define NECPNET_UNAMALGAMATED 1
@@ -21,6 +22,7 @@ static void train_count(int what, unsigned index, unsigned symbol);
 #include "../src/nn_bytes.c"
 #include "../src/nn_codec.c"
 #include "../src/nn_coder.c"
+#include "../src/nn_habits.c"
 #include "../src/nn_hash.c"
 #include "../src/nn_huffman.c"
 #include "../src/nn_log.c"
@@ -30,6 +32,8 @@ static void train_count(int what, unsigned index, unsigned symbol);
 #include "../src/nn_spin.c"
 #include "../src/nn_row.c"
 #include "../src/nn_schema.c"
+#include "../src/nn_schema_check.c"
+#include "../src/nn_series.c"
 #include "../src/nn_tables.c"
 #include "../src/nn_tables_data.c"
 
@@ -37,12 +41,14 @@ static void train_count(int what, unsigned index, unsigned symbol);
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TRAIN_WARM 40 /* frames before the first that counts */
+#define TRAIN_WARM (NN_TIMELINE_MAX + 10) /* frames before the first that counts: what the oldest baseline knows */
 #define TRAIN_STILL 3 /* an entity that was the same in so many known states is written only when it changes */
 
 /* Counted symbols: sizes, groups, thin contexts, events. */
 static double train_counts[4][NN_CONTEXTS][64];
 static double train_weight;
+static nn_alloc train_memory;
+static nn_habits train_habits;             /* kept or not, predictions are the same */
 static unsigned train_frames = UINT32_MAX; /* of a scene at most, from its middle on */
 
 static void train_count(int what, unsigned index, unsigned symbol)
@@ -230,6 +236,7 @@ static double train_write(const train_scene* scene, const nn_tables* tables, boo
     const nn_type_plan* plan = &scene->schema->plans[0];
     double bits = 0;
     for (unsigned frame = first; frame < last; frame++) {
+        nn_habits_prepare(&train_habits, &train_memory);
         nn_encoder encoder = nn_encoder_of(tables, thin ? &state : NULL, bytes, sizeof bytes);
         train_lead(scene, frame, age, &leads);
         for (unsigned object = 0; object < scene->objects; object++) {
@@ -237,7 +244,8 @@ static double train_write(const train_scene* scene, const nn_tables* tables, boo
             if (!moving && train_equal(scene, frame, frame - age, object)) continue;
             nn_timeline timeline;
             train_know(scene, frame, age, object, moving, &timeline);
-            nn_predict(plan, &timeline, false, object ? &leads : NULL, NULL, &prediction);
+            train_habits.subject = object;
+            nn_predict(plan, &timeline, false, object ? &leads : NULL, &train_habits, &prediction);
             nn_codec_write(&encoder, plan, &prediction, train_row(scene, frame, object), false, moving);
             (*updates)++;
         }
@@ -399,8 +407,10 @@ int main(int argc, char** argv)
     static nn_tables tables;
     static train_scene scenes[32];
     unsigned learned = 0;
+    int held = argc; /* where --held is */
     bool check = false;
     size_t bytes;
+    nn_alloc_init(&train_memory, NULL);
     const uint8_t* built_in = nn_tables_blob(&bytes);
     if (!nn_tables_load(&tables, built_in, bytes)) return 1;
     for (int i = 1; i < argc && learned < 20; i++) {
@@ -410,6 +420,9 @@ int main(int argc, char** argv)
             blob_path = argv[++i];
         } else if (!strcmp(argv[i], "--frames") && i + 1 < argc) {
             train_frames = (unsigned)atoi(argv[++i]);
+        } else if (!strcmp(argv[i], "--held")) {
+            held = i;
+            break;
         } else if (!train_read_file(&scenes[learned++], argv[i])) {
             fprintf(stderr, "train_tables: %s: cannot be read; FILE.bin:OBJECTS:QUATERNION_MAX\n", argv[i]);
             return 1;
@@ -421,6 +434,11 @@ int main(int argc, char** argv)
     unsigned all = learned;
     train_simulate(&scenes[all++], "not learned: 0.01, 60 Hz", 11, 0.01, 60);
     train_simulate(&scenes[all++], "not learned: 0.005, 30 Hz", 12, 0.005, 30);
+    for (int i = held + 1; i < argc && all < 30; i++) {
+        if (train_read_file(&scenes[all++], argv[i])) continue;
+        fprintf(stderr, "train_tables: %s: cannot be read; FILE.bin:OBJECTS:QUATERNION_MAX\n", argv[i]);
+        return 1;
+    }
     for (unsigned round = 0; round < 2 && !check; round++) {
         memset(train_counts, 0, sizeof train_counts);
         for (unsigned i = 0; i < learned; i++) train_scene_write(&scenes[i], &tables);

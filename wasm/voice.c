@@ -13,7 +13,8 @@
     X(stream, event->stream) \
     X(group, event->group) \
     X(kind, event->kind) \
-    X(is_silenced, event->is_silenced)
+    X(is_silenced, event->is_silenced) \
+    X(key_id, event->key_id)
 #define VOICE_STATISTICS_VALUES(X) \
     X(packets_sent, s->packets_sent) \
     X(bytes_sent, s->bytes_sent) \
@@ -185,6 +186,11 @@ WASM_EXPORT int wasm_voice_set_listener(wasm_voice* self, double x, double y, do
     const float position[3] = {(float)x, (float)y, (float)z};
     const float right[3] = {(float)right_x, (float)right_y, (float)right_z};
     return necpnet_voice_set_listener(self->voice, position, right);
+}
+
+WASM_EXPORT int wasm_voice_set_key(wasm_voice* self, uint32_t key_id, const uint8_t* key)
+{
+    return necpnet_voice_set_key(self->voice, key_id, key);
 }
 
 /* ---- events and figures -- */

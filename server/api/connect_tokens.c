@@ -82,8 +82,11 @@ static bool connect_grant(const services* known, const rest_request* request, re
         rest_refuse(answer, request, 503, "the server is shutting down; ask again, perhaps elsewhere", NULL);
         return false;
     }
-    tokens_wish order = {
-        .host = request->host, .transport = wish->transport, .client_id = wish->client_id, .name = wish->player};
+    tokens_wish order = {.host = request->host,
+                         .tls = strcmp(rest_header(request, FORWARD_SCHEME_HEADER), "https") == 0,
+                         .transport = wish->transport,
+                         .client_id = wish->client_id,
+                         .name = wish->player};
     necpnet_result result = tokens_make(known->office, &order, grant);
     if (result == NECPNET_ERR_NOT_FOUND) {
         connect_refuse_field(request, answer, "transport", "body", "this server has no address for that transport");

@@ -48,7 +48,8 @@ void api_tokens_rotate(const services* known, const rest_request* request, rest_
         return;
     }
     if (!credentials_issue(known, request, answer, who)) return;
-    desk_result result = revocations_add_token(known->revoked, who->token_key, who->expires_us);
+    revocation_news news = {.kind = REVOCATION_ROTATED, .key = who->token_key, .until_us = who->expires_us};
+    desk_result result = revocations_add(known->revoked, known->events, &news);
     if (result != DESK_OK) { /* two JWTs would live on */
         rest_refuse_desk(answer, request, result);
         return;
@@ -68,27 +69,27 @@ void api_service_tokens(const services* known, const rest_request* request, rest
 /* ------------------------------------------------------------------------------------------------- revocation -- */
 
 typedef struct credentials_order {
-    uint64_t client_id; /* 0: a token */
-    uint8_t token_id[NECPNET_TOKEN_ID_BYTES];
+    revocation_news news;
     necpnet_result result;
 } credentials_order;
 
 static void credentials_obey(worker* at, void* data)
 {
     credentials_order* order = data;
-    order->result = order->client_id ? necpnet_server_revoke_client(worker_server(at), order->client_id)
-                                     : necpnet_server_revoke_token(worker_server(at), order->token_id);
+    order->result = worker_revoke(at, &order->news);
 }
 
-/* On all workers. */
-static desk_result credentials_order_all(const services* known, credentials_order* order)
+/* Kept, told to other nodes, and done by all workers of this one before it is answered. */
+static desk_result credentials_revoke(const services* known, revocation_news* news)
 {
-    for (int i = 0; i < atomic_load(&known->worker_count); i++) {
-        if (!worker_ask(known->workers[i], credentials_obey, order, sizeof(*order), NULL, CREDENTIALS_WAIT_MS))
+    desk_result result = revocations_add(known->revoked, known->events, news);
+    for (int i = 0; result == DESK_OK && i < atomic_load(&known->worker_count); i++) {
+        credentials_order order = {.news = *news};
+        if (!worker_ask(known->workers[i], credentials_obey, &order, sizeof(order), NULL, CREDENTIALS_WAIT_MS))
             return DESK_TIMEOUT;
-        if (order->result != NECPNET_OK) return DESK_DOWN;
+        if (order.result != NECPNET_OK) return DESK_DOWN;
     }
-    return DESK_OK;
+    return result;
 }
 
 static void credentials_answer(const services* known, const rest_request* request, rest_answer* answer,
@@ -128,20 +129,20 @@ static void credentials_revoke_jwt(const services* known, const rest_request* re
         return;
     }
     if (!credentials_may(known, request, answer, whose.client_id)) return;
-    credentials_answer(known, request, answer, revocations_add_token(known->revoked, whose.token_key, whose.expires_us),
-                       "a JWT", whose.subject);
+    revocation_news news = {.kind = REVOCATION_JWT, .key = whose.token_key, .until_us = whose.expires_us};
+    credentials_answer(known, request, answer, credentials_revoke(known, &news), "a JWT", whose.subject);
 }
 
 static void credentials_revoke_connect_token(const services* known, const rest_request* request, rest_answer* answer,
                                              const char* token)
 {
-    credentials_order order = {.client_id = 0};
+    revocation_news news = {.kind = REVOCATION_CONNECT};
     necpnet_result result = NECPNET_ERR_TOKEN_INVALID;
     for (int i = 0; i < known->office->key_count && result != NECPNET_OK; i++) {
-        result = necpnet_token_get_id(token, &known->office->keys[i], order.token_id);
+        result = necpnet_token_get_id(token, &known->office->keys[i], news.token_id);
     }
     if (result == NECPNET_OK) { /* who holds it may end it: it is a bearer's */
-        credentials_answer(known, request, answer, credentials_order_all(known, &order), "a connect token", NULL);
+        credentials_answer(known, request, answer, credentials_revoke(known, &news), "a connect token", NULL);
         return;
     }
     field_fault fault = {.field = "connect_token", .place = "body", .reason = "range"};
@@ -154,11 +155,9 @@ static void credentials_revoke_user(const services* known, const rest_request* r
                                     const char* player)
 {
     const char* issuer = known->settings->jwt_issuer[0] ? known->settings->jwt_issuer : request->who.issuer;
-    credentials_order order = {.client_id = necpnet_token_client_id(issuer, player)};
-    if (!credentials_may(known, request, answer, order.client_id)) return;
-    desk_result result = revocations_add_user(known->revoked, order.client_id);
-    if (result == DESK_OK) result = credentials_order_all(known, &order);
-    credentials_answer(known, request, answer, result, "all of a user", player);
+    revocation_news news = {.kind = REVOCATION_USER, .key = necpnet_token_client_id(issuer, player)};
+    if (!credentials_may(known, request, answer, news.key)) return;
+    credentials_answer(known, request, answer, credentials_revoke(known, &news), "all of a user", player);
 }
 
 void api_tokens_revoke(const services* known, const rest_request* request, rest_answer* answer)

@@ -72,7 +72,7 @@ static void metrics_put_hub(text* out, const necpnet_voice_hub_statistics* hub)
     } left_out[] = {{"limit", hub->packets_limited},     {"bad", hub->packets_bad},
                     {"stranger", hub->packets_stranger}, {"silenced", hub->packets_silenced},
                     {"unheard", hub->copies_unheard},    {"quiet", hub->copies_quiet},
-                    {"stale", hub->copies_stale}};
+                    {"stale", hub->copies_stale},        {"relay", hub->relay_dropped}};
     metrics_one(out, "voice_speaking", "gauge", "Streams of speech now.", hub->speaking);
     metrics_one(out, "voice_packets_received_total", "counter", "Packets of speech from clients.",
                 hub->packets_received);
@@ -80,8 +80,13 @@ static void metrics_put_hub(text* out, const necpnet_voice_hub_statistics* hub)
                 hub->packets_forwarded);
     metrics_one(out, "voice_forwarded_bytes_total", "counter", "Bytes of speech in these copies.",
                 hub->bytes_forwarded);
+    metrics_one(out, "voice_relayed_packets_total", "counter", "Packets of speech for the players of other workers.",
+                hub->relay_sent);
+    metrics_one(out, "voice_relay_received_total", "counter",
+                "Packets of speech from other workers, to groups with players here.", hub->relay_received);
     metrics_begin(out, "voice_left_out_total", "counter",
-                  "Packets dropped (limit, bad, stranger, silenced), and copies not made or dropped (unheard: out of "
+                  "Packets dropped (limit, bad, stranger, silenced; relay: for other workers), and copies not made or "
+                  "dropped (unheard: out of "
                   "range, deaf or muted; quiet; stale).");
     for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++) {
         text_format(out, "necpnet_voice_left_out_total{why=\"%s\"} %" PRIu64 "\n", left_out[i].why, left_out[i].value);
@@ -164,6 +169,52 @@ static void metrics_put_crafting(const services* known, text* out, const board_c
                 feeds->skipped);
 }
 
+static void metrics_put_gateway(text* out, const uint64_t values[BOARD_GATEWAY_VALUES])
+{
+    static const struct {
+        const char* name;
+        const char* labels;
+        const char* type;
+        const char* about;
+    } rows[] = {
+#define METRICS_ROW(value, name, labels, type, about) {name, labels, type, about},
+        BOARD_GATEWAY(METRICS_ROW)
+#undef METRICS_ROW
+    };
+    for (int i = 0; i < BOARD_GATEWAY_VALUES; i++) {
+        if (rows[i].about[0]) metrics_begin(out, rows[i].name, rows[i].type, rows[i].about);
+        text_format(out, "necpnet_%s%s %" PRIu64 "\n", rows[i].name, rows[i].labels, values[i]);
+    }
+}
+
+/* Services behind this one. */
+static void metrics_put_partners(const services* known, text* out)
+{
+    static const char* const results[] = {"answered", "failed", "refused"};
+    partner_figures figures[PARTNER_COUNT];
+    for (int i = 0; i < PARTNER_COUNT; i++) partners_get_figures(known->partners, (partner)i, &figures[i]);
+    metrics_begin(out, "partner_calls_total", "counter",
+                  "Calls of partner services: answered, failed (no answer, or 5xx), or refused here (breaker, queue).");
+    for (int i = 0; i < PARTNER_COUNT; i++) {
+        const uint64_t values[] = {figures[i].answered, figures[i].failed, figures[i].refused};
+        for (int j = 0; j < 3; j++) {
+            text_format(out, "necpnet_partner_calls_total{partner=\"%s\",result=\"%s\"} %" PRIu64 "\n",
+                        partners_name((partner)i), results[j], values[j]);
+        }
+    }
+    metrics_begin(out, "partner_configured", "gauge", "1 where a partner service is configured.");
+    for (int i = 0; i < PARTNER_COUNT; i++) {
+        text_format(out, "necpnet_partner_configured{partner=\"%s\"} %d\n", partners_name((partner)i),
+                    partners_has(known->partners, (partner)i));
+    }
+    metrics_begin(out, "partner_breaker_open", "gauge",
+                  "1 while a partner service is left alone, because it did not answer.");
+    for (int i = 0; i < PARTNER_COUNT; i++) {
+        text_format(out, "necpnet_partner_breaker_open{partner=\"%s\"} %d\n", partners_name((partner)i),
+                    figures[i].open);
+    }
+}
+
 /* With the names of the signalling service. */
 static void metrics_put_voice(const services* known, const board_figures* figures, text* out)
 {
@@ -233,6 +284,8 @@ void api_metrics(const services* known, const rest_request* request, rest_answer
                 figures.rest_forwarded);
     metrics_one(out, "rest_refused_total", "counter", "REST requests that the edge answered itself.",
                 figures.rest_refused);
+    metrics_put_gateway(out, figures.gateway);
+    metrics_put_partners(known, out);
     metrics_put_crafting(known, out, &figures.crafting);
     metrics_put_backends(known, out);
     metrics_put_voice(known, &figures, out);

@@ -80,11 +80,13 @@ void api_player_data_erase(const services* known, const rest_request* request, r
     const char* player = fields_text(&request->values, "player_id");
     const char* issuer = known->settings->jwt_issuer[0] ? known->settings->jwt_issuer : request->who.issuer;
     player_data_order order = {.client_id = necpnet_token_client_id(issuer, player)};
-    desk_result result = revocations_add_user(known->revoked, order.client_id);
+    revocation_news news = {.kind = REVOCATION_USER, .key = order.client_id};
+    desk_result result = revocations_add(known->revoked, NULL, &news);
     for (int i = 0; result == DESK_OK && i < atomic_load(&known->worker_count); i++) {
         if (!worker_ask(known->workers[i], player_data_end_sessions, &order, sizeof(order), NULL, PLAYER_DATA_WAIT_MS))
             result = DESK_TIMEOUT;
     }
+    if (result == DESK_OK) revocations_say(known->revoked, known->events, &news);
     players_forget(known->names, order.client_id);
     crafting_forget(known->crafts, player); /* before the records go: what is still to be written is written then */
     switchboard_forget(known->switchboard, player, order.client_id);

@@ -1,5 +1,5 @@
 /* sqlite - the store in one file. Write-ahead log, synced at each commit; secure_delete, so that what was erased is gone from
- * the file, too. The one file of the server that names SQLite; CMake leaves it out where there is none.
+ * the file, too. This file and sqlite_copy.c are all of the server that names SQLite; CMake leaves them out where there is none.
  */
 #include <sqlite3.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "migrations.h"
+#include "sqlite_copy.h"
 #include "store.h"
 
 #define SQLITE_BUSY_MS 1000 /* another process has the file */
@@ -459,6 +460,7 @@ static necpnet_result sqlite_open(const char* url, bool migrate, void** out_back
 }
 
 const store_backend store_sqlite = {.name = "sqlite",
+                                    .lasts = true,
                                     .open = sqlite_open,
                                     .close = sqlite_close,
                                     .begin = sqlite_begin,
@@ -466,4 +468,6 @@ const store_backend store_sqlite = {.name = "sqlite",
                                     .roll_back = sqlite_roll_back,
                                     .run = sqlite_run,
                                     .purge = sqlite_purge,
-                                    .migrations = sqlite_migrations};
+                                    .migrations = sqlite_migrations,
+                                    .back_up = sqlite_back_up,
+                                    .restore = sqlite_restore};

@@ -304,21 +304,29 @@ desk_result store_post_all(store* at, const store_write* writes, uint32_t count,
 
 /* -------------------------------------------------------------------------------------------------------- life -- */
 
-necpnet_result store_open(const char* url, bool migrate, store** out_store, char* what, size_t what_bytes)
+/* The backend of a url, and what stands behind its scheme; NULL: this build has none. */
+static const store_backend* store_find(const char* url, const char** out_rest, char* what, size_t what_bytes)
 {
-    const store_backend* backend = NULL;
     size_t scheme = strcspn(url, ":");
-    for (size_t i = 0; i < sizeof(store_backends) / sizeof(store_backends[0]); i++) {
+    for (size_t i = 0; i < sizeof(store_backends) / sizeof(store_backends[0]) && url[scheme] == ':'; i++) {
         const char* name = store_backends[i]->name;
-        if (strlen(name) == scheme && strncmp(name, url, scheme) == 0) backend = store_backends[i];
+        *out_rest = url + scheme + 1;
+        if (strlen(name) == scheme && strncmp(name, url, scheme) == 0) return store_backends[i];
     }
     snprintf(what, what_bytes, "this build has no store of that kind");
-    if (!backend || url[scheme] != ':') return NECPNET_ERR_UNSUPPORTED;
+    return NULL;
+}
+
+necpnet_result store_open(const char* url, bool migrate, store** out_store, char* what, size_t what_bytes)
+{
+    const char* rest = NULL;
+    const store_backend* backend = store_find(url, &rest, what, what_bytes);
+    if (!backend) return NECPNET_ERR_UNSUPPORTED;
     store* at = calloc(1, sizeof(*at));
     snprintf(what, what_bytes, "out of memory");
     if (!at) return NECPNET_ERR_OUT_OF_MEMORY;
     at->backend = backend;
-    necpnet_result result = backend->open(url + scheme + 1, migrate, &at->instance, what, what_bytes);
+    necpnet_result result = backend->open(rest, migrate, &at->instance, what, what_bytes);
     if (result == NECPNET_OK) {
         desk_config config = {.queue_max = STORE_QUEUE_MAX, .work = store_work, .idle = store_idle, .user = at};
         result = desk_create(&config, &at->thread);
@@ -332,6 +340,25 @@ necpnet_result store_open(const char* url, bool migrate, store** out_store, char
     return NECPNET_OK;
 }
 
+necpnet_result store_back_up(const char* url, const char* file, store_copied* out_copied, char* what, size_t what_bytes)
+{
+    const char* rest = NULL;
+    const store_backend* backend = store_find(url, &rest, what, what_bytes);
+    if (backend && backend->back_up) return backend->back_up(rest, file, out_copied, what, what_bytes);
+    if (backend) snprintf(what, what_bytes, "a %s store keeps nothing that could be backed up", backend->name);
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
+necpnet_result store_restore(const char* url, const char* file, store_copied* out_copied, char* what, size_t what_bytes)
+{
+    const char* rest = NULL;
+    const store_backend* backend = store_find(url, &rest, what, what_bytes);
+    if (backend && backend->restore) return backend->restore(rest, file, out_copied, what, what_bytes);
+    if (backend)
+        snprintf(what, what_bytes, "a %s store keeps nothing, so nothing can be restored to it", backend->name);
+    return NECPNET_ERR_UNSUPPORTED;
+}
+
 void store_stop(store* at)
 {
     desk_stop(at->thread);
@@ -343,6 +370,11 @@ void store_close(store* at)
     desk_destroy(at->thread);
     at->backend->close(at->instance);
     free(at);
+}
+
+bool store_lasts(const store* at)
+{
+    return at->backend->lasts;
 }
 
 const char* store_name(const store* at)

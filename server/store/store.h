@@ -81,9 +81,17 @@ typedef struct store_job {
     void* user;
 } store_job;
 
+/* What store_back_up and store_restore copied. */
+typedef struct store_copied {
+    uint64_t records;
+    uint64_t digest;
+    int schema_version;
+} store_copied;
+
 /* A backend. Every function is called on the store's thread, but open and close, which are called before and after it. */
 typedef struct store_backend {
     const char* name; /* "sqlite" */
+    bool lasts;       /* what is in it outlives the process */
 
     /* open - url: what the configuration says. migrate: whether to bring the database up to date, else only look.
      * out_what: on failure the reason. Returns OK | ERR_IO | ERR_INVALID_STATE (the database is newer than this program, or
@@ -100,6 +108,11 @@ typedef struct store_backend {
     bool (*purge)(void* backend);
     /* migrations - one line each: its number, name, and when it was applied. */
     bool (*migrations)(void* backend, text* out);
+    /* Copies of all that is in a store, made and brought back without an open backend; NULL: it has none. See store_back_up. */
+    necpnet_result (*back_up)(const char* url, const char* file, store_copied* out_copied, char* what,
+                              size_t what_bytes);
+    necpnet_result (*restore)(const char* url, const char* file, store_copied* out_copied, char* what,
+                              size_t what_bytes);
 } store_backend;
 
 extern const store_backend store_memory;
@@ -139,10 +152,23 @@ desk_result store_post_all(store* at, const store_write* writes, uint32_t count,
                            void (*done)(const store_answer* answer, void* user), void* user);
 
 const char* store_name(const store* at);
+bool store_lasts(const store* at);
 void store_get_figures(store* at, desk_figures* out_figures);
 
 /* store_migrations - the backend's migrations as text, for `necpnet-server migrate status`. Before other threads use it. */
 bool store_migrations(store* at, text* out);
+
+/* store_back_up - what is in the store at one moment becomes a new file, while a server may go on writing to it. Complete or not there.
+ * store_restore - a back-up that proves whole becomes a new store; nothing is ever written over.
+ *
+ *   what  on failure the reason, for people.
+ *
+ * Returns  OK | ERR_UNSUPPORTED (a store that keeps nothing) | ERR_INVALID_STATE (something is there already; a schema newer than
+ *          this program) | ERR_FILE (not there) | ERR_IO (damaged; a disk) */
+necpnet_result store_back_up(const char* url, const char* file, store_copied* out_copied, char* what,
+                             size_t what_bytes);
+necpnet_result store_restore(const char* url, const char* file, store_copied* out_copied, char* what,
+                             size_t what_bytes);
 
 /* For backends: adds a copy of a record to the job's answer. Returns whether there was memory. */
 bool store_answer_add(store_job* job, const store_record* record);

@@ -64,8 +64,8 @@ switch_result switch_invalid(switch_call* call, const char* field, const char* r
 bool switch_is_trusted(const switch_call* call);
 /* The client id of a user by his subject. */
 uint64_t switch_client_id(const switchboard* at, const switch_call* call, const char* subject);
-/* Whether the caller's guilds say that he is in this one; right NULL: at all. */
-bool switch_has_right(const switch_call* call, const char* guild, const char* right);
+/* Whether the caller may hear of a channel that is not for everybody. */
+bool switch_belongs(const switchboard* at, const switch_call* call, const channel* of);
 /* A channel by its id, that the caller may know of: sets *out_channel, or why not. */
 switch_result switch_find(switchboard* at, switch_call* call, const char* id, channel** out_channel);
 switch_result switch_may_manage(switchboard* at, switch_call* call, const channel* of);

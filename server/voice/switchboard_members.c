@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guilds.h"
 #include "switchboard_inside.h"
 
 /* Whom a call is about: the caller, or somebody else where he may. "" is the caller. */
@@ -27,14 +28,14 @@ static channel_role members_role(const switch_call* call, const channel* of, uin
 {
     if (of->owner_id == client_id) return CHANNEL_OWNER;
     if (switch_is_trusted(call)) return wished == CHANNEL_MODERATOR ? CHANNEL_MODERATOR : CHANNEL_MEMBER;
-    bool manages = of->type == CHANNEL_GUILD && switch_has_right(call, of->guild, "voice_manage");
+    bool manages = of->type == CHANNEL_GUILD && guilds_grant(call->guilds, of->guild, "voice_manage");
     return manages ? CHANNEL_MODERATOR : CHANNEL_MEMBER;
 }
 
 static bool members_may_speak(const switch_call* call, const channel* of, channel_role role)
 {
     if (of->type != CHANNEL_GUILD || switch_is_trusted(call) || role != CHANNEL_MEMBER) return true;
-    return switch_has_right(call, of->guild, "voice");
+    return guilds_grant(call->guilds, of->guild, "voice");
 }
 
 /* Rights in a guild may have ended since; members of other channels are known by being members. */
@@ -43,7 +44,7 @@ static switch_result members_judge(switchboard* at, switch_call* call, const cha
     if (of->type != CHANNEL_GUILD || switch_is_trusted(call) || of->owner_id == call->client_id) return SWITCH_OK;
     if (channels_member(at->all, of, call->client_id)) return SWITCH_OK;
     if (!call->has_guilds) return SWITCH_ASK_GUILD;
-    if (switch_has_right(call, of->guild, NULL)) return SWITCH_OK;
+    if (guilds_grant(call->guilds, of->guild, NULL)) return SWITCH_OK;
     return switch_forbid(call, "this channel is for the members of its guild");
 }
 

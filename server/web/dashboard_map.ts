@@ -1,5 +1,5 @@
-/** Where things are: the world from above, as state.subscribe tells it, and how many are in each zone. */
-import type { Rpc } from "./dashboard_api";
+/** Where things are: the world from above, as state.subscribe tells it, with its zones by name and how many are in each. */
+import { ask, type Rpc } from "./dashboard_api";
 
 interface Entity {
   entity: number;
@@ -12,12 +12,38 @@ interface Changed {
   gone?: number[];
 }
 
-const CELLS = 4; /* zones a side where the world has no names for them */
+/** A part of the world that the game names (GET /api/v1/game). */
+interface Zone {
+  name: string;
+  area: [number, number, number, number]; /* left, top, right, bottom */
+}
+
+type Place = [x: number, y: number, type: string];
+
+const HEIGHT_MAX = 300;
+const CELLS = 3; /* zones a side where the game names none: A1 is at the top left */
+
+function zonesOf(game: unknown): Zone[] {
+  const games = (Array.isArray(game) ? game : [game]) as { zones?: Zone[] }[]; /* several workers: a list */
+  const zones = games.find((one) => Array.isArray(one?.zones))?.zones ?? [];
+  return zones.filter((zone) => typeof zone.name === "string" && Array.isArray(zone.area) && zone.area.length === 4 && zone.area.every(Number.isFinite));
+}
+
+function gridOf(left: number, top: number, right: number, bottom: number): Zone[] {
+  return Array.from({ length: CELLS * CELLS }, (_, index) => {
+    const column = index % CELLS;
+    const row = Math.floor(index / CELLS);
+    const x = (part: number) => left + ((right - left) * part) / CELLS;
+    const y = (part: number) => top + ((bottom - top) * part) / CELLS;
+    return { name: "ABC"[column]! + (row + 1), area: [x(column), y(row), x(column + 1), y(row + 1)] };
+  });
+}
 
 export class WorldMap {
   private readonly canvas = document.getElementById("map") as HTMLCanvasElement;
   private readonly entities = new Map<number, Entity>();
   private readonly rpc: Rpc;
+  private named: Zone[] = [];
   private due = false;
 
   constructor(rpc: Rpc) {
@@ -29,6 +55,7 @@ export class WorldMap {
 
   async begin(): Promise<void> {
     this.entities.clear();
+    this.named = await ask<unknown>("/api/v1/game").then(zonesOf, () => []); /* a map without names is a map */
     const answer = await this.rpc.call<{ state: Changed }>("state.subscribe", {});
     this.take(answer.state);
   }
@@ -46,9 +73,8 @@ export class WorldMap {
     });
   }
 
-  /** [x, y, type] of all that have a position. */
-  private places(): [number, number, string][] {
-    const found: [number, number, string][] = [];
+  private places(): Place[] {
+    const found: Place[] = [];
     for (const entity of this.entities.values()) {
       const position = entity.fields["position"] as number[] | undefined;
       if (Array.isArray(position) && position.length >= 2) found.push([position[0]!, position[1]!, entity.type]);
@@ -58,52 +84,68 @@ export class WorldMap {
 
   private draw(): void {
     const places = this.places();
+    const note = document.getElementById("zone-note")!;
+    note.textContent = places.length ? `${this.entities.size} things in the world` : "the world is empty, or tells no positions";
+    if (!places.length) {
+      document.getElementById("zones")!.replaceChildren();
+      return;
+    }
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name: string) => style.getPropertyValue("--" + name).trim();
+    const edges = this.named.map((zone) => zone.area);
+    const right = Math.max(...places.map(([x]) => x), ...edges.map((area) => area[2]), 1);
+    const bottom = Math.max(...places.map(([, y]) => y), ...edges.map((area) => area[3]), 1);
+    const left = Math.min(...places.map(([x]) => x), ...edges.map((area) => area[0]), 0);
+    const top = Math.min(...places.map(([, y]) => y), ...edges.map((area) => area[1]), 0);
     const ratio = devicePixelRatio || 1;
-    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const width = this.canvas.clientWidth;
+    const height = Math.min(HEIGHT_MAX, Math.round(((bottom - top) / (right - left)) * (width - 16)) + 16);
+    this.canvas.style.height = height + "px";
     this.canvas.width = width * ratio;
     this.canvas.height = height * ratio;
     const to = this.canvas.getContext("2d")!;
     to.scale(ratio, ratio);
-    const note = document.getElementById("zone-note")!;
-    note.textContent = places.length ? `${this.entities.size} things in the world` : "the world is empty, or tells no positions";
-    if (!places.length) return;
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name: string) => style.getPropertyValue("--" + name).trim();
-    const right = Math.max(...places.map(([x]) => x), 1);
-    const bottom = Math.max(...places.map(([, y]) => y), 1);
-    const left = Math.min(...places.map(([x]) => x), 0);
-    const top = Math.min(...places.map(([, y]) => y), 0);
     const scale = Math.min((width - 16) / (right - left), (height - 16) / (bottom - top));
-    const counts = new Array<number>(CELLS * CELLS).fill(0);
-    for (const [x, y] of places) {
-      const column = Math.min(CELLS - 1, Math.floor(((x - left) / (right - left)) * CELLS));
-      const row = Math.min(CELLS - 1, Math.floor(((y - top) / (bottom - top)) * CELLS));
-      counts[row * CELLS + column]!++;
-    }
-    const most = Math.max(...counts);
-    const cellWidth = ((right - left) * scale) / CELLS;
-    const cellHeight = ((bottom - top) * scale) / CELLS;
-    counts.forEach((count, index) => {
-      to.globalAlpha = 0.25 * (count / most);
+    const at = (x: number, y: number): [number, number] => [8 + (x - left) * scale, 8 + (y - top) * scale];
+    const zones = this.named.length ? this.named : gridOf(left, top, right, bottom);
+    const inside = zones.map((zone) => places.filter(([x, y]) => x >= zone.area[0] && x < zone.area[2] && y >= zone.area[1] && y < zone.area[3]));
+    const most = Math.max(...inside.map((those) => those.length), 1);
+    zones.forEach(({ area }, index) => {
+      const [x, y] = at(area[0], area[1]);
+      to.globalAlpha = 0.06 + 0.2 * (inside[index]!.length / most);
       to.fillStyle = colour("one");
-      to.fillRect(8 + (index % CELLS) * cellWidth, 8 + Math.floor(index / CELLS) * cellHeight, cellWidth - 1, cellHeight - 1);
+      to.fillRect(x, y, (area[2] - area[0]) * scale - 1, (area[3] - area[1]) * scale - 1);
     });
     to.globalAlpha = 1;
     for (const [x, y, type] of places) {
       to.fillStyle = colour(type === "player" ? "two" : type === "wanderer" ? "quiet" : "three");
       to.beginPath();
-      to.arc(8 + (x - left) * scale, 8 + (y - top) * scale, type === "player" ? 4 : 2, 0, 7);
+      to.arc(...at(x, y), type === "player" ? 4 : 2, 0, 7);
       to.fill();
     }
-    this.list(places);
+    to.font = `600 12px ${style.fontFamily || "sans-serif"}`;
+    to.textBaseline = "top";
+    zones.forEach(({ name, area }) => {
+      const [x, y] = at(area[0], area[1]);
+      to.lineWidth = 3; /* readable over whatever stands there */
+      to.strokeStyle = colour("ground");
+      to.fillStyle = colour("text");
+      to.strokeText(name, x + 5, y + 5, (area[2] - area[0]) * scale - 10);
+      to.fillText(name, x + 5, y + 5, (area[2] - area[0]) * scale - 10);
+    });
+    this.list(zones, inside);
   }
 
-  private list(places: [number, number, string][]): void {
-    const types = new Map<string, number>();
-    for (const [, , type] of places) types.set(type, (types.get(type) ?? 0) + 1);
-    document.getElementById("zones")!.replaceChildren(...[...types].map(([type, count]) => {
+  /** The same in words: what a screen reader has of the map. */
+  private list(zones: Zone[], inside: Place[][]): void {
+    document.getElementById("zones")!.replaceChildren(...zones.map(({ name }, index) => {
+      const types = new Map<string, number>();
+      for (const [, , type] of inside[index]!) types.set(type, (types.get(type) ?? 0) + 1);
       const item = document.createElement("li");
-      item.textContent = `${count} ${type}${count === 1 ? "" : "s"}`;
+      const bold = document.createElement("b");
+      bold.textContent = name;
+      const counts = [...types].sort(([a], [b]) => (a < b ? -1 : 1)).map(([type, count]) => `${count} ${type}${count === 1 ? "" : "s"}`);
+      item.append(bold, " " + (counts.join(", ") || "nothing"));
       return item;
     }));
   }

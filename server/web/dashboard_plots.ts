@@ -16,6 +16,11 @@ export function short(value: number | null): string {
   return size >= 10 || size === 0 ? value.toFixed(0) : value.toFixed(1);
 }
 
+/** 1763766000 -> "23:00", with fine "23:00:00". */
+function clock(seconds: number, fine: boolean): string {
+  return new Date(seconds * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", ...(fine ? { second: "2-digit" } : {}) });
+}
+
 const HEIGHT = 190;
 
 export class Plot {
@@ -50,8 +55,8 @@ export class Plot {
       width: this.place.clientWidth, height: HEIGHT,
       cursor: { points: { size: 6 } },
       scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [axis, { ...axis, size: 56, values: (_plot, ticks) => ticks.map((tick) => short(tick)) }],
-      series: [{}, ...this.lines.map((line) => ({
+      axes: [{ ...axis, space: 80, values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => clock(tick, step < 60)) }, { ...axis, size: 56, values: (_plot, ticks) => ticks.map((tick) => short(tick)) }],
+      series: [{ value: (_plot: uPlot, time: number | null) => (time === null ? "–" : clock(time, true)) }, ...this.lines.map((line) => ({
         label: line.label, stroke: colour(line.colour), width: 1.5, points: { show: false },
         value: (_plot: uPlot, value: number | null) => short(value),
       }))],

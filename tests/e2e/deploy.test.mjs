@@ -1,6 +1,8 @@
 // deploy - what server/deploy/ gives an operator, tried: alerts by promtool, manifests against Kubernetes' own schemas, every metric
 // that a rule or plot names against a real /metrics, and Debian's nginx with the configuration as it stands (its ports, names and
-// certificate replaced) carrying WebSockets of two nodes through a restart of nginx, each session back on its own node.
+// certificate replaced) carrying WebSockets of two nodes through a restart of nginx, each session back on its own node. Envoy is not in Debian
+// and is not run: its file is held against the fields and types of Envoy's v3 API. The image is built and run by `make docker-test`; here
+// only whether it has every library that the server is linked with.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -9,6 +11,7 @@ import path from "node:path";
 import nodeTest, { after } from "node:test";
 import * as kubernetes from "./kubernetes.mjs";
 import { parse, parseAllDocuments } from "yaml";
+import * as jwt from "./jwt.mjs";
 import { BUILD, count, scratch, start, until } from "./server_process.mjs";
 
 const test = count(nodeTest);
@@ -96,6 +99,125 @@ test("the environment of manifests and compose file is one that the server takes
     }
 });
 
+// ---- the image ---------------------------------------------------------------------------------------------------------
+
+test("the image has every library that the server and the command line are linked with", () => {
+    const [, building, running] = read("Containerfile").split(/^FROM .*$/m);
+    const packagesOf = (stage) => new Set(/--no-install-recommends([^&]*)/.exec(stage)[1].replaceAll("\\\n", " ").trim().split(/\s+/));
+    const runtime = packagesOf(running);
+    for (const words of tool("dpkg-query", "dpkg", ["-W", "-f", "${Depends}, ", ...runtime]).stdout.split(",")) runtime.add(words.trim().split(" ")[0]);
+    for (const name of ["necpnet-server", "necpnet"]) {
+        const needed = [...tool("readelf", "binutils", ["-d", path.resolve(BUILD, "bin", name)]).stdout.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map((match) => match[1]);
+        const paths = new Map([...tool("ldd", "libc-bin", [path.resolve(BUILD, "bin", name)]).stdout.matchAll(/(\S+) => (\S+)/g)].map((match) => [match[1], match[2]]));
+        for (const library of needed.filter((one) => !/^(libc|libm|libpthread|ld-linux.*|lib[ault]+san)\.so/.test(one))) {
+            const owner = tool("dpkg", "dpkg", ["-S", paths.get(library)]).stdout || tool("dpkg", "dpkg", ["-S", "/usr" + paths.get(library)]).stdout;
+            assert.ok(runtime.has(owner.split(":")[0]), `${name} needs ${library} of ${owner.trim()}, which the image has not`);
+        }
+    }
+    const setup = tool("bash", "bash", ["tools/setup.sh", "--minimal", "--list"]).stdout.split("\n");
+    for (const one of [...packagesOf(building)].filter((each) => /-dev$/.test(each))) assert.ok(setup.includes(one), `${one} is not in tools/setup.sh`);
+    for (const one of setup.slice(0, setup.indexOf("git")).filter((each) => /^lib.*-dev$/.test(each))) assert.ok(packagesOf(building).has(one), `the image is built without ${one}`);
+});
+
+test("what an image is built from is there, and what is not needed stays out", () => {
+    const rules = readFileSync(".dockerignore", "utf8").split("\n").filter((line) => line && !line.startsWith("#"));
+    assert.equal(rules[0], "*");
+    for (const rule of rules.filter((line) => line.startsWith("!") && !line.startsWith("!build/"))) assert.ok(existsSync(rule.slice(1)), rule);
+    for (const folderOfSources of ["src", "platform", "server", "cli", "schemas", "tools"]) assert.ok(rules.includes("!" + folderOfSources));
+});
+
+// ---- Envoy -------------------------------------------------------------------------------------------------------------
+
+// The messages of Envoy's v3 API as far as our file has them, field by field, from its reference. A name with [] is a list.
+const TEXT = (value) => typeof value === "string";
+const DURATION = (value) => /^\d+(\.\d+)?s$/.test(value);
+const NUMBER = (value) => Number.isInteger(value) && value >= 0;
+const BOOL = (value) => typeof value === "boolean";
+const NUMBERS = (value) => Array.isArray(value) && value.every(NUMBER);
+const TEXTS = (value) => Array.isArray(value) && value.every(TEXT);
+const ENVOY = {
+    Bootstrap: { node: "Node", static_resources: "StaticResources", admin: "Admin" },
+    StaticResources: { listeners: ["Listener"], clusters: ["Cluster"] },
+    Listener: { name: TEXT, address: "Address", filter_chains: ["FilterChain"], per_connection_buffer_limit_bytes: NUMBER },
+    Address: { socket_address: "SocketAddress" },
+    SocketAddress: { protocol: (value) => ["TCP", "UDP"].includes(value), address: TEXT, port_value: (value) => NUMBER(value) && value < 65536 },
+    FilterChain: { name: TEXT, transport_socket: "Extension", filters: ["Extension"] },
+    Extension: { name: TEXT, typed_config: "Any" },
+    DownstreamTlsContext: { common_tls_context: "CommonTlsContext", require_client_certificate: BOOL },
+    CommonTlsContext: { tls_params: "TlsParameters", tls_certificates: ["TlsCertificate"], alpn_protocols: TEXTS },
+    TlsParameters: { tls_minimum_protocol_version: (value) => /^TLSv1_[0-3]$/.test(value), tls_maximum_protocol_version: (value) => /^TLSv1_[0-3]$/.test(value) },
+    TlsCertificate: { certificate_chain: "DataSource", private_key: "DataSource" },
+    DataSource: { filename: TEXT },
+    HttpConnectionManager: {
+        stat_prefix: TEXT, codec_type: TEXT, use_remote_address: BOOL, xff_num_trusted_hops: NUMBER, request_headers_timeout: DURATION, request_timeout: DURATION,
+        stream_idle_timeout: DURATION, upgrade_configs: ["UpgradeConfig"], route_config: "RouteConfiguration", http_filters: ["Extension"],
+    },
+    UpgradeConfig: { upgrade_type: TEXT, enabled: BOOL },
+    RouteConfiguration: { name: TEXT, virtual_hosts: ["VirtualHost"] },
+    VirtualHost: { name: TEXT, domains: TEXTS, routes: ["Route"] },
+    Route: { name: TEXT, match: "RouteMatch", route: "RouteAction", direct_response: "DirectResponseAction" },
+    RouteMatch: { prefix: TEXT, path: TEXT },
+    RouteAction: { cluster: TEXT, prefix_rewrite: TEXT, timeout: DURATION, idle_timeout: DURATION, retry_policy: "RetryPolicy" },
+    RetryPolicy: { retry_on: TEXT, num_retries: NUMBER, per_try_timeout: DURATION, retriable_status_codes: NUMBERS },
+    DirectResponseAction: { status: (value) => NUMBER(value) && value >= 100 && value < 600 },
+    Router: {},
+    Cluster: {
+        name: TEXT, type: (value) => ["STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS"].includes(value), connect_timeout: DURATION,
+        lb_policy: (value) => ["ROUND_ROBIN", "LEAST_REQUEST", "RING_HASH", "RANDOM", "MAGLEV"].includes(value), health_checks: ["HealthCheck"], load_assignment: "ClusterLoadAssignment",
+    },
+    HealthCheck: { timeout: DURATION, interval: DURATION, unhealthy_threshold: NUMBER, healthy_threshold: NUMBER, http_health_check: "HttpHealthCheck" },
+    HttpHealthCheck: { path: TEXT, host: TEXT },
+    ClusterLoadAssignment: { cluster_name: TEXT, endpoints: ["LocalityLbEndpoints"] },
+    LocalityLbEndpoints: { lb_endpoints: ["LbEndpoint"] },
+    LbEndpoint: { endpoint: "Endpoint" },
+    Endpoint: { address: "Address" },
+};
+const NEEDED = { Listener: ["address"], HttpConnectionManager: ["stat_prefix", "route_config", "http_filters"], VirtualHost: ["name", "domains"], Route: ["match"], Cluster: ["name"],
+    HealthCheck: ["timeout", "interval", "unhealthy_threshold", "healthy_threshold"], ClusterLoadAssignment: ["cluster_name"], HttpHealthCheck: ["path"], UpgradeConfig: ["upgrade_type"] };
+
+function checkEnvoy(message, value, where = message) {
+    assert.ok(value && typeof value === "object" && !Array.isArray(value), `${where} is no object`);
+    for (const name of NEEDED[message] ?? []) assert.ok(name in value, `${where} has no ${name}`);
+    for (const [name, inner] of Object.entries(value)) {
+        if (message === "Any") break;
+        const type = ENVOY[message][name];
+        assert.ok(type, `${where}.${name} is no field of ${message}`);
+        if (typeof type === "function") assert.ok(type(inner), `${where}.${name}: ${JSON.stringify(inner)}`);
+        else if (Array.isArray(type)) inner.forEach((one, i) => checkEnvoy(type[0], one, `${where}.${name}[${i}]`));
+        else checkEnvoy(type, inner, `${where}.${name}`);
+    }
+    if (message !== "Any") return;
+    const { "@type": url, ...rest } = value;
+    const named = /^type\.googleapis\.com\/envoy\.extensions\.[a-z_.]+\.v3\.([A-Za-z]+)$/.exec(url)?.[1];
+    assert.ok(named in ENVOY, `${where}: ${url}`);
+    checkEnvoy(named, rest, `${where}(${named})`);
+}
+
+test("the Envoy example has fields that Envoy knows, and routes as nginx does", () => {
+    const envoy = parse(read("envoy/envoy.yaml"));
+    checkEnvoy("Bootstrap", envoy);
+    const { listeners: [listener], clusters } = envoy.static_resources;
+    const manager = listener.filter_chains[0].filters[0].typed_config;
+    const routes = manager.route_config.virtual_hosts[0].routes;
+    for (const { route } of routes) if (route) assert.ok(clusters.some((one) => one.name === route.cluster), route.cluster);
+    for (const one of clusters) assert.equal(one.load_assignment.cluster_name, one.name);
+    assert.ok(manager.upgrade_configs.some((one) => one.upgrade_type === "websocket"));
+    assert.equal(manager.http_filters.at(-1).name, "envoy.filters.http.router");
+    const answer = (at) => routes.find(({ match }) => (match.path ? match.path === at : at.startsWith(match.prefix)));
+    for (const node of ["node-1", "node-2"]) {
+        const { route } = answer(`/nodes/${node}/ws`);
+        assert.deepEqual([route.cluster, route.prefix_rewrite, route.timeout], [node, "/ws", "0s"], "a WebSocket has no deadline");
+        const address = (name) => clusters.find((one) => one.name === name).load_assignment.endpoints[0].lb_endpoints.map((one) => one.endpoint.address.socket_address.port_value);
+        assert.ok(address("nodes").includes(address(node)[0]));
+        assert.match(read("nginx/necpnet.conf"), new RegExp(`${node} +127\\.0\\.0\\.1:${address(node)[0]};`));
+    }
+    for (const at of ["/metrics", "/nodes/node-3/ws"]) assert.equal(answer(at).direct_response.status, 404);
+    assert.equal(answer("/health").route.cluster, "nodes");
+    const broken = structuredClone(envoy);
+    broken.static_resources.clusters[0].conect_timeout = "1s";
+    assert.throws(() => checkEnvoy("Bootstrap", broken), /conect_timeout is no field of Cluster/);
+});
+
 // ---- nginx -------------------------------------------------------------------------------------------------------------
 
 const freePort = () => new Promise((resolve) => {
@@ -164,7 +286,7 @@ test("nginx carries sessions of two nodes, and each resumes on its own after ngi
     try {
         for (const name of ["node-1", "node-2"]) {
             nodes.push(await start(["--mode", "production", "--bind-address", "127.0.0.1", "--udp-port", "-1", "--server-name", name,
-                "--token-keys", "1:" + "ab".repeat(32)], { JWT_SECRET: "x".repeat(32) }));
+                "--token-keys", "1:" + "ab".repeat(32), "--trusted-proxies", "127.0.0.1"], { JWT_SECRET: "x".repeat(32) }));
         }
         const port = await freePort();
         const file = configureNginx(port, nodes, certificate);
@@ -185,6 +307,17 @@ test("nginx carries sessions of two nodes, and each resumes on its own after ngi
             .catch((error) => assert.fail(error.message + clients.map((client) => client.output).join("\n")));
         await until("one player on the first node, two on the second", async () => await players(nodes[0]) === 1 && await players(nodes[1]) === 2);
         for (const client of clients) assert.equal(seen(client, "disconnected").length, 0);
+        // nginx is believed when it says who asks; whoever asks is not
+        const refused = tool("curl", "curl", ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--interface", "127.0.9.1", "--cacert", certificate.pem,
+            "-H", "X-Forwarded-For: 1.2.3.4", "-H", "Authorization: Bearer no.token.atall", `https://localhost:${port}/ws/connections`]);
+        assert.equal(refused.stdout, "401");
+        const admin = jwt.make({ alg: "HS256" }, { sub: "root", role: "admin", exp: jwt.now() + 60 }, jwt.hs256("x".repeat(32)));
+        const audits = () => Promise.all(nodes.map(async (node) => (await (await fetch(node.base + "/api/v1/admin/audit", { headers: { Authorization: `Bearer ${admin}` } })).json()).events));
+        const [entry] = await until("the audit", async () => {
+            const found = (await audits()).flat().filter((one) => one.event === "credential_refused");
+            return found.length > 0 && found;
+        });
+        assert.equal(entry.from, "127.0.9.0");
         // REST goes to both, and never to /metrics
         assert.equal(rest(port, certificate.pem, "/health").status, 200);
         assert.equal(rest(port, certificate.pem, "/metrics").status, 404);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import nodeTest, { after, before } from "node:test";
-import { answer, connect, count, descriptors, exchange, listeners, scratch, sleep, start, until } from "./server_process.mjs";
+import { answer, connect, count, descriptors, exchange, listeners, scratch, sleep, start, until, within } from "./server_process.mjs";
 
 const test = count(nodeTest);
 const folder = scratch();
@@ -86,7 +86,7 @@ test("endless heads and targets end", async () => {
     const huge = await connect(server.port);
     huge.write("GET /health HTTP/1.1\r\nHost: localhost\r\n");
     for (let i = 0; i < 200; i++) huge.write(`X-${i}: ${"a".repeat(100)}\r\n`);
-    await Promise.race([huge.closed, sleep(8000).then(() => assert.fail("not closed"))]);
+    await within(huge.closed, 8000, () => assert.fail("not closed"));
     assert.equal(answer(huge.text()).status, 431);
     await refused(`GET /health HTTP/1.1\r\nHost: localhost\r\n${"A: b\r\n".repeat(100)}\r\n`, 431);
     await refused(`GET /${"a".repeat(4000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`, 414);
@@ -101,7 +101,7 @@ test("a slow head is answered in time and harms nobody", async () => {
     const began = Date.now();
     await isWell();
     assert.ok(Date.now() - began < 2000, "others are not kept waiting");
-    await Promise.race([Promise.all(slow.map((one) => one.closed)), sleep(20000).then(() => assert.fail("still open"))]);
+    await within(Promise.all(slow.map((one) => one.closed)), 20000, () => assert.fail("still open"));
     clearInterval(drip);
     for (const one of slow) assert.match(one.text(), /^HTTP\/1\.1 408 /);
     await until("the descriptors", () => descriptors(server.pid) <= before + 3);
@@ -111,7 +111,7 @@ test("a slow body is answered 408 and holds no thread of the REST server", async
     const slow = await Promise.all(Array.from({ length: 3 }, () => connect(small.port)));
     for (const one of slow) one.write("POST /api/v1/connect-tokens HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
     await isWell(small);
-    await Promise.race([Promise.all(slow.map((one) => one.closed)), sleep(8000).then(() => assert.fail("still open"))]);
+    await within(Promise.all(slow.map((one) => one.closed)), 8000, () => assert.fail("still open"));
     for (const one of slow) assert.equal(answer(one.text()).status, 408);
 });
 

@@ -7,7 +7,7 @@ import https from "node:https";
 import net from "node:net";
 import path from "node:path";
 import nodeTest, { after } from "node:test";
-import { answer, connect, count, run, scratch, sleep, start, until } from "./server_process.mjs";
+import { answer, connect, count, run, scratch, start, until, within } from "./server_process.mjs";
 
 const test = count(nodeTest);
 const folder = scratch();
@@ -211,7 +211,7 @@ test("with a certificate the port speaks TLS, and tokens say wss", async (contex
         assert.deepEqual(JSON.parse(grant.text).urls, [`wss://127.0.0.1:${server.port}/ws`]);
         const plain = await connect(server.port);
         plain.write("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        await Promise.race([plain.closed, sleep(8000)]);
+        await within(plain.closed, 8000);
         assert.ok(!/200 OK/.test(plain.text()), "no plain HTTP on a TLS port");
         plain.destroy();
         assert.equal((await request({ path: "/health" })).status, 200);

@@ -1,14 +1,16 @@
 // server_presence - presence over REST, beside the JSON-RPC that it shares a machine with: seen through the caller's eyes, changed by its
-// owner alone, friends; when somebody was last seen outlives a kill -9, and an erased player is remembered by nobody.
+// owner alone, friends; when somebody was last seen outlives a kill -9, and an erased player is remembered by nobody; whose clients come back after a
+// kill -9 are there again for everybody within a second.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
+import net from "node:net";
 import path from "node:path";
 import nodeTest, { after } from "node:test";
 import WebSocket from "ws";
 import { checked } from "./api_description.mjs";
 import { hs256, make, now } from "./jwt.mjs";
-import { count, scratch, start, until } from "./server_process.mjs";
+import { count, scratch, sleep, start, until } from "./server_process.mjs";
 
 const test = count(nodeTest);
 const SECRET = "a secret of more than thirty-two bytes!";
@@ -91,5 +93,60 @@ test("when somebody was last seen outlives a kill -9; an erased player is rememb
         assert.equal(bytes.split(player).length - 1, 0, "the id occurs 0 times");
     } finally {
         await at.stop();
+    }
+});
+
+const freePort = () => new Promise((resolve) => {
+    const probe = net.createServer().listen(0, "127.0.0.1", () => {
+        const { port } = probe.address();
+        probe.close(() => resolve(port));
+    });
+});
+
+test("after a kill -9 presence is right again within a second of the clients' return", async () => {
+    const ports = ["--port", String(await freePort())];
+    const names = Array.from({ length: 40 }, (_, i) => `back-${i}`);
+    let at = await start([...options, ...ports], { JWT_SECRET: SECRET });
+    const clients = new Map();
+    let ends = false;
+    // A client that comes back by itself and says where its player is.
+    const live = async (name, zone) => {
+        while (!ends) {
+            const one = await join(at, name).catch(() => null);
+            if (!one) { await sleep(20); continue; }
+            one.socket.on("error", () => {});
+            await Promise.race([one.call("presence.set", { status: "busy", zone }), one.closed]);
+            if (one.socket.readyState === WebSocket.OPEN) clients.set(name, one);
+            await one.closed;
+            clients.delete(name);
+        }
+    };
+    const lives = names.map((name, i) => live(name, i + 1));
+    const rounds = [];
+    try {
+        await until("all are here", () => clients.size === names.length, 20000);
+        const stays = await join(at, "stays-away");
+        stays.socket.on("error", () => {});
+        for (let round = 0; round < 3 && !rounds.some((ms) => ms <= 1000); round++) {
+            at.kill("SIGKILL");
+            await at.waitEnd();
+            await until("all noticed", () => clients.size === 0);
+            at = await start([...options, ...ports], { JWT_SECRET: SECRET });
+            await until("all are back", () => clients.size === names.length, 20000);
+            const from = Date.now();
+            const watcher = await join(at, "watcher", "service");
+            await until("presence is right", async () => {
+                const { players } = (await watcher.call("presence.get", { players: [...names, "stays-away"] })).result;
+                return names.every((_, i) => players[i].status === "busy" && players[i].zone === i + 1) && players[names.length].status === "offline";
+            });
+            rounds.push(Date.now() - from);
+            watcher.socket.terminate();
+        }
+        assert.ok(rounds.some((ms) => ms <= 1000), `milliseconds until presence was right: ${rounds}`);
+    } finally {
+        ends = true;
+        for (const one of clients.values()) one.socket.terminate();
+        await at.stop();
+        await Promise.all(lives);
     }
 });

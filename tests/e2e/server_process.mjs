@@ -13,6 +13,18 @@ const END_MS = 15000;
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+// within - what the promise gives, or fallback after ms (a function is called: it may throw). No timer outlives it: a test file ends when
+// its last test has.
+export async function within(promise, ms, fallback = null) {
+    let timer;
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, ms))).then(() => (typeof fallback === "function" ? fallback() : fallback));
+    try {
+        return await Promise.race([promise, late]);
+    } finally {
+        clearTimeout(timer);
+    }
+}
+
 // until - calls check until it gives something true; throws after ms.
 export async function until(what, check, ms = 10000) {
     const ends = Date.now() + ms;
@@ -80,13 +92,13 @@ export async function start(args = [], env = {}) {
         kill: (signal) => child.kill(signal),
         // waitEnd - how it ended, within ms.
         async waitEnd(ms = END_MS) {
-            const how = await Promise.race([ended, sleep(ms).then(() => null)]);
+            const how = await within(ended, ms);
             if (!how) throw new Error(`the server did not end within ${ms} ms: ${stderr}`);
             return how;
         },
         async stop() {
             child.kill("SIGTERM");
-            const how = await Promise.race([ended, sleep(END_MS).then(() => null)]);
+            const how = await within(ended, END_MS);
             if (!how) child.kill("SIGKILL");
             cleanUp();
             if (!how) throw new Error("the server did not stop on SIGTERM: " + stderr);
@@ -118,7 +130,7 @@ export function connect(port) {
 export async function exchange(port, bytes, ms = 10000) {
     const connection = await connect(port);
     connection.write(bytes);
-    const closed = await Promise.race([connection.closed, sleep(ms).then(() => false)]);
+    const closed = await within(connection.closed, ms, false);
     connection.destroy();
     if (!closed) throw new Error(`the server did not close within ${ms} ms; it said: ${connection.text()}`);
     return connection.text();
@@ -167,7 +179,8 @@ export function count(test) {
     let passed = 0;
     let failed = 0;
     process.on("exit", () => console.log(`\n${passed} passed, ${failed} failed`));
-    return (name, body) => test(name, { timeout: 60000 }, async (context) => {
+    const timeout = 60000 * (Number(process.env.LANES) || 1); // as many programs beside it
+    return (name, body) => test(name, { timeout }, async (context) => {
         failed++;
         await body(context);
         failed--;

@@ -247,6 +247,46 @@ test("a JWT is revoked by its holder or an administrator, by nobody else", async
     }
 });
 
+test("a revoked JWT closes what it opened, on every worker; a rotated one does not", async () => {
+    const crew = await start(["--mode", "production", "--bind-address", "127.0.0.1", "--jwt-issuer", "studio", "--jwt-audience", "arena", "--workers", "3", "--bots", "0",
+                              "--udp-port", "-1", "--take-over", "allow", "--rate-token", "0", "--rate-read", "0", "--rate-write", "0"], { JWT_SECRET_FILE: path.join(folder, "secret") });
+    try {
+        const call = (target, token, body) => checked(crew.base, "POST", target, { headers: { ...bearer(token).headers, "Content-Type": "application/json" }, body: JSON.stringify(body) });
+        const boss = hs({ sub: "boss", role: "admin" });
+        for (const id of ["owners", "others"]) {
+            const body = { session_id: id, player_id: id === "owners" ? "owner" : "other", recipe: "sword", duration_ms: 3600000 };
+            assert.equal((await call("/api/v1/crafting/sessions", boss, body)).status, 201);
+        }
+        // What one JWT opens: JSON-RPC, crafting, a queue, and a session of necpnet.v1 would be told by ERR_TOKEN_REVOKED.
+        const open = (token, sub) => Promise.all([`/ws`, `/ws/crafting/${sub}s`, `/ws/queue/${sub}`].flatMap((target) => Array.from({ length: 4 }, () => new Promise((resolve, reject) => {
+            const socket = new WebSocket(`ws://127.0.0.1:${crew.port}${target}`, target === "/ws" ? "jsonrpc2.necpnet" : [], bearer(token));
+            const one = { target, socket, code: null };
+            socket.on("close", (code) => (one.code = code));
+            socket.on("error", reject);
+            socket.on("open", () => {
+                if (target === "/ws") socket.send(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "session.hello", params: {} }));
+                resolve(one);
+            });
+        }))));
+        const [mine, copy, foreign] = [hs({ sub: "owner", jti: "m" }), hs({ sub: "owner", jti: "c" }), hs({ sub: "other" })];
+        const [byMine, byCopy, byForeign] = [await open(mine, "owner"), await open(copy, "owner"), await open(foreign, "other")];
+        const isOpen = (list) => list.every((one) => one.socket.readyState === WebSocket.OPEN);
+        assert.equal((await call("/api/v1/tokens/revoke", boss, { token: mine })).status, 204);
+        await until("all of it to be closed", () => byMine.every((one) => one.code === 4006));
+        assert.ok(isOpen(byCopy) && isOpen(byForeign));
+        const renewed = (await call("/api/v1/tokens/rotate", copy, {})).json.token;
+        assert.equal((await checked(crew.base, "GET", "/ws/connections", bearer(copy))).status, 401);
+        assert.ok(isOpen(byCopy), "a rotation is no reason to hang up");
+        const byRenewed = await open(renewed, "owner");
+        assert.equal((await call("/api/v1/tokens/revoke", renewed, { player_id: "owner" })).status, 204);
+        await until("all of the user to be closed", () => [...byCopy, ...byRenewed].every((one) => one.code === 4006));
+        assert.ok(isOpen(byForeign), "and nobody else");
+        for (const one of byForeign) one.socket.close();
+    } finally {
+        await crew.stop();
+    }
+});
+
 test("a connect token that was revoked connects nobody", async () => {
     const grant = (await post("/api/v1/connect-tokens", hs({ sub: "connecting" }))).json;
     assert.equal((await post("/api/v1/tokens/revoke", hs({ sub: "connecting" }), { connect_token: grant.token })).status, 204);

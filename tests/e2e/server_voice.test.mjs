@@ -12,6 +12,7 @@ import WebSocket from "ws";
 import { checked } from "./api_description.mjs";
 import { hs256, make, now } from "./jwt.mjs";
 import { BUILD, count, scratch, sleep, start, until } from "./server_process.mjs";
+import { SEED } from "./voice_seed.mjs";
 
 const test = count(nodeTest);
 const SECRET = "a secret of more than thirty-two bytes!";
@@ -337,26 +338,7 @@ test("the seed's JavaScript runs as it is but for its token", async () => {
     await service.post(CHANNELS, { name: "Guild party", type: "party", id: "channel-123" });
     await service.post(`${CHANNELS}/channel-123/join`, { user_id: "user-789" });
     const other = await rpc("user-789");
-    const snippet = `// Join voice channel
-const response = await fetch('/api/v1/voice-channels/channel-123/join', {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ user_id: 'user-456' })
-});
-
-// WebRTC signaling
-const signalingResponse = await fetch('/api/v1/voice-channels/channel-123/signal', {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({
-        type: 'offer',
-        from_user_id: 'user-456',
-        to_user_id: 'user-789',
-        channel_id: 'channel-123',
-        offer: { type: 'offer', sdp: localDescription.sdp }
-    })
-});
-return [response.status, signalingResponse.status];`;
+    const snippet = `${SEED}\nreturn [response.status, signalingResponse.status];`;
     const signed = (target, options) => fetch(server.base + target, { ...options, headers: { ...options.headers, Authorization: `Bearer ${token("user-456")}` } });
     const AsyncFunction = (async () => {}).constructor;
     assert.deepEqual(await new AsyncFunction("fetch", "localDescription", snippet)(signed, { sdp: SDP }), [200, 200]);
@@ -447,9 +429,9 @@ test("channels and members are there after a kill; who is erased is nowhere", as
 });
 
 // A native talker: says a wave file, writes what it hears.
-async function talker(name, more = []) {
-    const grant = await as(name).post("/api/v1/connect-tokens", {});
-    const child = spawn(path.resolve(BUILD, "bin/necpnet"), ["talk", "--token", grant.json.token, "--seconds", "12", ...more], { stdio: ["ignore", "pipe", "pipe"] });
+async function talker(name, more = [], at = () => server, seconds = 12) {
+    const grant = await as(name, "player", at).post("/api/v1/connect-tokens", {});
+    const child = spawn(path.resolve(BUILD, "bin/necpnet"), ["talk", "--token", grant.json.token, "--seconds", `${seconds}`, ...more], { stdio: ["ignore", "pipe", "pipe"] });
     let said = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (said += data));
     return { child, said: () => said, ended: new Promise((resolve) => child.on("exit", resolve)) };
@@ -497,6 +479,88 @@ test("who joins by REST is heard by those in the channel over necpnet.v1, and by
     assert.equal(loudness(`${folder}/nothing.wav`), 0);
     await until("their going", () => watcher.events("voice.left").filter((one) => one.reason === "disconnected").length === 2);
     watcher.close();
+});
+
+test("players of different workers hear each other, as far as they want and may", async () => {
+    const both = await start([...PRODUCTION, "--workers", "2", "--resume-window-ms", "500"], { JWT_SECRET: SECRET });
+    const here = () => both;
+    const children = [];
+    const boss = as("boss", "admin", here);
+    // packets of speech that the server sent to each player, and where he is
+    const players = async () => Object.fromEntries((await boss.get("/ws/connections?limit=100")).json.connections.filter((one) => one.protocol === "necpnet.v1")
+        .map((one) => [one.user.id, { worker: one.id.split(".")[0], heard: one.metrics.voice_packets_sent }]));
+    const come = async (name, more) => {
+        const one = await talker(name, more, here, 60);
+        children.push(one.child);
+        await until(`the session of ${name}`, async () => (await players())[name]);
+        return one;
+    };
+    try {
+        tone(`${folder}/long.wav`, 58);
+        const ann = as("far-ann", "player", here);
+        const { id } = (await ann.post(CHANNELS, { name: "Raid", type: "party" })).json;
+        const at = `${CHANNELS}/${id}`;
+        const speaker = await come("far-ann", ["--in", `${folder}/long.wav`]);
+        await come("far-eve", ["--out", `${folder}/eve.wav`]);
+        const listeners = [];
+        while (new Set(listeners.map((one) => one.worker)).size < 2 || listeners.length < 4) {
+            assert.ok(listeners.length < 40, "all came to one worker");
+            const name = `far-${listeners.length}`;
+            await come(name, ["--out", `${folder}/${name}.wav`, "--transport", listeners.length % 2 ? "udp" : "ws"]);
+            listeners.push({ name, worker: (await players())[name].worker });
+        }
+        for (const name of ["far-ann", ...listeners.map((one) => one.name)]) assert.equal((await as(name, "player", here).post(`${at}/join`, {})).status, 200);
+        // gains - that those hear 25 packets more, and these others not one
+        const gains = async (names, others, why) => {
+            const before = await players();
+            const now_ = await until(why, async () => {
+                const at_ = await players();
+                return names.every((name) => at_[name].heard >= before[name].heard + 25) && at_;
+            });
+            for (const name of others) assert.equal(now_[name].heard, before[name].heard, `${why}: ${name}`);
+        };
+        // silence - until what was under way to those has come, while this one goes on hearing
+        const silence = async (those, lively) => {
+            let last = await players();
+            await until(`silence for ${those}`, async () => {
+                const next = await players();
+                if (next[lively].heard < last[lively].heard + 5) return false;
+                const is_still = those.every((name) => next[name].heard === last[name].heard);
+                last = next;
+                return is_still;
+            });
+        };
+        const names = listeners.map((one) => one.name);
+        await gains(names, ["far-eve", "far-ann"], "who is in the channel hears him, at both workers");
+
+        const [near, far] = [true, false].map((same) => listeners.find((one) => (one.worker === listeners[0].worker) === same).name);
+        for (const name of [near, far]) assert.equal((await ann.put(`${at}/participants/${name}`, { is_deafened: true })).status, 200);
+        const rest = names.filter((name) => name !== near && name !== far);
+        await silence([near, far], rest[0]);
+        await gains(rest, [near, far, "far-eve"], "the deaf get nothing");
+        for (const name of [near, far]) await ann.put(`${at}/participants/${name}`, { is_deafened: false });
+        assert.equal((await as(far, "player", here).post(`${at}/leave`, {})).status, 204);
+        await silence([far], near);
+        await gains(names.filter((name) => name !== far), [far], "who left gets nothing");
+        assert.equal((await as(far, "player", here).post(`${at}/join`, {})).status, 200);
+        await gains(names, [], "and again when he is back");
+
+        speaker.child.kill("SIGKILL"); // no word of farewell; he comes again, to whichever worker
+        await speaker.ended;
+        await come("far-ann", ["--in", `${folder}/long.wav`]);
+        assert.equal((await ann.post(`${at}/join`, {})).status, 200);
+        await gains(names, ["far-eve"], "he is heard where he came back");
+        const metrics = await (await fetch(`${both.base}/metrics`, { headers: { Authorization: `Bearer ${token("boss", "admin")}` } })).text();
+        for (const name of ["necpnet_voice_relayed_packets_total", "necpnet_voice_relay_received_total"]) assert.ok(Number(metrics.match(new RegExp(`^${name} (\\d+)`, "m"))[1]) > 50, name);
+        assert.match(metrics, /left_out_total\{why="relay"\} 0/);
+        for (const child of children) child.kill("SIGTERM");
+        await until("their end", () => children.every((one) => one.exitCode !== null || one.signalCode !== null));
+        for (const name of names) assert.ok(loudness(`${folder}/${name}.wav`) > 300, `${name} heard the tone`);
+        assert.equal(loudness(`${folder}/eve.wav`), 0);
+    } finally {
+        for (const child of children) child.kill("SIGKILL");
+        await both.stop();
+    }
 });
 
 test("a client of necpnet.v1 joins and signals by the same calls, and learns the group to speak to", async () => {

@@ -309,6 +309,10 @@ def whole_row(schema, bits, t, owner):
     return hex_words(w for f, value in zip(fields, row) for w in f.words_of(value))
 
 
+def writable_of(t):
+    return [f for f in t.fields if not f.flags & (NOT_OWNER | SERVER)]
+
+
 def write(schema, tables, data, known):
     r = Bytes(data)
     assert r.fixed(1) == 0x23 and r.varint() == len(data) - r.at
@@ -319,8 +323,7 @@ def write(schema, tables, data, known):
     assert not flags & ~3
     base = r.varint() if flags & 1 else 0
     bits = Bits(r.take(len(data) - r.at), tables[0], False)
-    writable = [f for f in t.fields if not f.flags & (NOT_OWNER | SERVER)]
-    here = [f for f in writable if flags & 2 or bits.bit()]
+    here = [f for f in writable_of(t) if flags & 2 or bits.bit()]
     text = "entity=%d,type=%s,sequence=%d,number=%d,base=%d" % (entity, known["type"], sequence, number, base)
     for f in here:
         text += ",%d:%s" % (f.id, hex_words(f.words_of(f.read_whole(bits))))
@@ -350,7 +353,10 @@ def control(schema, tables, data, known):
         text += ",sequence=%d" % r.fixed(2)
     if state:
         t = int(known["state"])
-        text += ",%d:%s" % (t, whole_row(schema, Bits(r.take(len(data) - r.at), tables[0], False), t, owner))
+        bits = Bits(r.take(len(data) - r.at), tables[0], False)
+        if what == 4:
+            text += ",back" + "".join(".%d" % f.id for f in writable_of(schema.types[t]) if bits.bit())
+        text += ",%d:%s" % (t, whole_row(schema, bits, t, owner))
     assert r.at == len(data), "bytes are left"
     return text
 

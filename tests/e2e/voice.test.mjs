@@ -51,6 +51,7 @@ async function browserOf(hz) {
 async function openPage(server, name, options = {}) {
   const browser = await browserOf(TONES[name] ?? 660);
   const page = await (await browser.newContext({ viewport: { width: 1000, height: 900 }, ...options })).newPage();
+  page.setDefaultTimeout(60000); /* a machine that draws by its processor has three pages to draw */
   page.faults = [];
   page.on("pageerror", (error) => page.faults.push(error.message));
   page.on("console", (message) => message.type() === "error" && page.faults.push(message.text()));

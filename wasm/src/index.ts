@@ -5,6 +5,8 @@ export type {
 } from "./client";
 export { Core, loadCore, NecpnetError } from "./core";
 export type { CoreFactory, CoreModule, CoreSource } from "./core";
+export { CRAFTING_MESSAGE, CraftingTracks } from "./crafting";
+export type { CraftingMaterial, CraftingMessage, CraftingStatus, CraftingTrack } from "./crafting";
 export { FieldKind } from "./schema";
 export type { Entity, FieldDescription, SchemaDescription, TypeDescription } from "./schema";
 export { loudness, userOf, Voice } from "./voice";

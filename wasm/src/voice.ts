@@ -22,6 +22,7 @@ interface VoiceModule extends CoreModule {
   _wasm_voice_set_user_volume(voice: number, low: number, high: number, volume: number): number;
   _wasm_voice_set_user_position(voice: number, low: number, high: number, x: number, y: number, z: number): number;
   _wasm_voice_set_listener(voice: number, x: number, y: number, z: number, rightX: number, rightY: number, rightZ: number): number;
+  _wasm_voice_set_key(voice: number, keyId: number, key: number): number;
   _wasm_voice_event_names(): number;
   _wasm_voice_poll(voice: number): number;
   _wasm_voice_statistics_names(): number;
@@ -48,6 +49,8 @@ export interface VoiceEvents {
   /** Somebody began to speak, or stopped. */
   speaking: { user: string; stream: number; kind: VoiceKind };
   silent: { user: string; stream: number };
+  /** Sealed speech of a user comes that none of this player's keys opens: nothing of it is heard. Once for each of his streams. */
+  keyMissing: { user: string; keyId: number };
   /** This player's own voice began to be sent, or stopped. */
   talking: {};
   quiet: {};
@@ -55,8 +58,9 @@ export interface VoiceEvents {
 
 const KINDS: VoiceKind[] = ["channel", "proximity", "whisper"];
 const ACTIVATIONS = ["activity", "pushToTalk", "always"];
-const EVENT = { joined: 1, left: 2, speaking: 3, silent: 4, talking: 6, quiet: 7 };
+const EVENT = { joined: 1, left: 2, speaking: 3, silent: 4, keyMissing: 5, talking: 6, quiet: 7 };
 const SWITCH = { talking: 0, muted: 1, deafened: 2, loopback: 3 };
+const KEY_BYTES = 32;
 const HZ = 48000;
 const PORTION = 480;
 const AHEAD_MIN = 2 * PORTION;  /* given to the loudspeaker before it is due: 20 ms .. */
@@ -194,6 +198,7 @@ export class Voice {
       case EVENT.silent:
         this.speaking.delete(user);
         return this.emit("silent", { user, stream });
+      case EVENT.keyMissing: return this.emit("keyMissing", { user, keyId: event.keyId });
       case EVENT.talking: return this.emit("talking", {});
       case EVENT.quiet: return this.emit("quiet", {});
     }
@@ -323,6 +328,24 @@ export class Voice {
     const [low, high] = halves(user);
     this.core.check(this.module._wasm_voice_whisper(this.handle, low, high, on ? 1 : 0));
     this.wake();
+  }
+
+  /**
+   * Seal end to end: from now on what this player says can be heard only by those who set the same key, and the server reads the
+   * outer header alone. Keys reach the players by the game's own way; take a new one, of another id, when somebody leaves. The
+   * last four are kept for hearing.
+   *
+   * keyId: 1 .. 255. key: 32 bytes; null: speak in clear, and forget this key.
+   */
+  setKey(keyId: number, key: Uint8Array | null): void {
+    if (key !== null && key.length !== KEY_BYTES) throw new TypeError(`a key is ${KEY_BYTES} bytes, not ${key.length}`);
+    const set = (at: number) => this.module._wasm_voice_set_key(this.handle, keyId, at);
+    const result = key === null ? set(0) : this.core.lend(key, (at) => {
+      const result = set(at);
+      this.module.HEAPU8.fill(0, at, at + KEY_BYTES);
+      return result;
+    });
+    this.core.check(result);
   }
 
   /** 0 .. 4, 1 at first; 0: the server sends nothing of him. */

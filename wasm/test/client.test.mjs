@@ -10,7 +10,7 @@ import { check, root, run, sleep, startServer, stop, until } from "../../tests/e
 import { WebSocket } from "./websocket.mjs";
 
 const folder = join(root, "build/wasm/package");
-const WASM_GZIP_BYTES_MAX = 87000; /* the goal is 60,000, not kept: state sync with its predictors and writes takes more than half */
+const WASM_GZIP_BYTES_MAX = 88500; /* the goal is 60,000, not kept: state sync with its predictors and writes takes more than half */
 const WANDERERS = 200; // the server's `bots`
 
 globalThis.crypto ??= webcrypto;

@@ -19,7 +19,7 @@ function frame(opcode, payload) {
 
 export class WebSocket {
   constructor(url, protocols) {
-    const { protocol, hostname, port, pathname } = new URL(url);
+    const { protocol, hostname, port, pathname, search } = new URL(url);
     if (protocol !== "ws:") throw new SyntaxError("ws: alone");
     this.protocol = "";
     this.bufferedAmount = 0;
@@ -30,8 +30,9 @@ export class WebSocket {
     const key = randomBytes(16).toString("base64");
     this.accept = createHash("sha1").update(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest("base64");
     this.socket = connect(Number(port || 80), hostname.replace(/^\[|\]$/g, ""), () => this.socket.write(
-      `GET ${pathname} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-      `Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ${protocols.join(", ")}\r\n\r\n`));
+      `GET ${pathname}${search} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+      `Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n` +
+      (protocols.length ? `Sec-WebSocket-Protocol: ${protocols.join(", ")}\r\n` : "") + "\r\n"));
     this.socket.setNoDelay(true);
     this.socket.on("error", () => {});
     this.socket.on("data", (data) => this.take(data));

@@ -60,6 +60,10 @@ typedef struct board_crafting {
     X(IDLE, "gateway_session_events_total", "{event=\"idle\"}", "counter", "") \
     X(EXPIRED, "gateway_session_events_total", "{event=\"expired\"}", "counter", "") \
     X(LOST, "gateway_session_events_total", "{event=\"lost\"}", "counter", "") \
+    X(MOVES_TAKEN, "gateway_session_moves_total", "{result=\"taken\"}", "counter", "Sessions that came back to another node: taken from there, given to it, unknown to it, without an answer.") \
+    X(MOVES_GIVEN, "gateway_session_moves_total", "{result=\"given\"}", "counter", "") \
+    X(MOVES_UNKNOWN, "gateway_session_moves_total", "{result=\"unknown\"}", "counter", "") \
+    X(MOVES_LATE, "gateway_session_moves_total", "{result=\"late\"}", "counter", "") \
     X(CALLS, "gateway_calls_total", "", "counter", "JSON-RPC calls.") \
     X(CALL_ERRORS, "gateway_call_errors_total", "", "counter", "Events of binary clients that were answered with an error.") \
     X(CALLS_LIMITED, "gateway_calls_limited_total", "", "counter", "Calls and events over rpc_rate.") \

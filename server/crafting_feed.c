@@ -406,6 +406,16 @@ void crafting_feed_drop_all(crafting_feed* at, feed_follower** list)
     }
 }
 
+const feed_follower* crafting_feed_next(feed_follower* const* list, const feed_follower* after, const char** out_id,
+                                        uint32_t* out_hz)
+{
+    const feed_follower* one = after ? after->mine : *list;
+    if (!one) return NULL;
+    *out_id = feed_key(one);
+    *out_hz = 1000000u / one->period_us;
+    return one;
+}
+
 void crafting_feed_move(crafting_feed* at, feed_follower** from, feed_follower** to, const crafting_sink* sink)
 {
     crafting_feed_drop_all(at, to);

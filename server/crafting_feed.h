@@ -51,6 +51,9 @@ necpnet_result crafting_feed_follow(crafting_feed* at, const crafting_sink* sink
 /* Returns  OK | ERR_NOT_FOUND */
 necpnet_result crafting_feed_unfollow(crafting_feed* at, feed_follower** list, const char* id);
 void crafting_feed_drop_all(crafting_feed* at, feed_follower** list);
+/* crafting_feed_next - what a list follows, one after the other: NULL for the first, NULL after the last. */
+const feed_follower* crafting_feed_next(feed_follower* const* list, const feed_follower* after, const char** out_id,
+                                        uint32_t* out_hz);
 /* crafting_feed_move - another session of the gateway goes on with a list; all is told whole again. */
 void crafting_feed_move(crafting_feed* at, feed_follower** from, feed_follower** to, const crafting_sink* sink);
 

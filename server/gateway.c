@@ -9,6 +9,7 @@
 
 #include "forward.h"
 #include "log.h"
+#include "routing.h"
 #include "tokens.h"
 
 void gateway_put_hex(char* to, const uint8_t* from, size_t bytes)
@@ -98,7 +99,8 @@ static gateway_session* gateway_new_session(gateway* at)
         return NULL;
     }
     gateway_put_hex(session->id, random, 16);
-    gateway_put_hex(session->ticket, random + 16, 16);
+    snprintf(session->ticket, sizeof(session->ticket), "%016" PRIx64, routing_key(at->name, strlen(at->name)));
+    gateway_put_hex(session->ticket + 16, random + 16, 16);
     session->guest.handlers = &at->handlers;
     session->owner = at;
     session->serial = ++at->serial;
@@ -125,9 +127,9 @@ void gateway_end_session(gateway* at, gateway_session* session)
     crafting_feed_drop_all(at->crafts, &session->crafts);
     gateway_forget_behind(at, session);
     gateway_set_present(at, session, false, false);
-    gateway_cluster_say_player(at, session, false);
     gateway_voice_say_session(at, session, false);
     gateway_unchain(at, session);
+    if (session->greeted) gateway_cluster_tell_player(at, session->client_id);
     gateway_leave_groups(at, session);
     gateway_tell_analytics(at, session);
     if (session->before) {
@@ -179,7 +181,7 @@ bool gateway_take_rate(gateway_session* session, double cost, uint32_t* out_retr
 
 bool gateway_has_room(const gateway_session* session)
 {
-    if (session->holding || session->suspended || session->ended) return false;
+    if (session->holding || session->arriving || session->suspended || session->ended || session->given) return false;
     if (session->connection) return necpnet_web_pending(session->connection) < GATEWAY_PENDING_BYTES_MAX;
     return session->peer != NECPNET_PEER_NONE;
 }
@@ -344,7 +346,7 @@ static void gateway_on_message(necpnet_web_connection* connection, necpnet_web_k
 {
     gateway_session* session = necpnet_web_get_user_data(connection);
     (void)user;
-    if (!session || session->ended) return;
+    if (!session || session->ended || session->given) return;
     if (kind != NECPNET_WEB_TEXT) {
         gateway_close(session, 1008, "JSON-RPC is text");
     } else if (bytes > GATEWAY_MESSAGE_BYTES_MAX) {
@@ -384,7 +386,7 @@ static void gateway_on_close(necpnet_web_connection* connection, int code, const
     session->suspended_us = at->now_us;
     at->figures.suspended++;
     session->was_present = session->present;
-    gateway_cluster_say_player(at, session, false);
+    gateway_cluster_tell_player(at, session->client_id);
     gateway_set_present(at, session, false, true);
 }
 
@@ -440,7 +442,7 @@ static void gateway_on_connected(gateway* at, const necpnet_event* event)
         return;
     }
     if (session->client_id) gateway_set_present(at, session, true, false);
-    gateway_cluster_say_player(at, session, true);
+    gateway_cluster_tell_player(at, session->client_id);
     gateway_voice_say_session(at, session, true);
     gateway_ask_friends(at, session);
     gateway_ask_guilds(at, session);
@@ -504,6 +506,7 @@ static void gateway_sweep_session(gateway* at, gateway_session* session)
 {
     uint64_t window_us = (uint64_t)at->settings->resume_window_ms * 1000u;
     uint64_t idle_us = (uint64_t)at->settings->rpc_idle_s * 1000000u;
+    if (session->given) return; /* its claimant decides */
     if (session->suspended && session->peer == NECPNET_PEER_NONE) {
         if (at->now_us < session->suspended_us + window_us) return;
         at->figures.lost++;
@@ -668,6 +671,7 @@ void gateway_destroy(gateway* at)
     if (!at) return;
     gateway_cluster_end(at);
     gateway_forget_waiting(at);
+    gateway_forget_hellos(at);
     gateway_voice_end(at);
     gateway_forget_questions(at);
     while (at->first) gateway_end_session(at, at->first);
@@ -691,6 +695,7 @@ void gateway_get_figures(const gateway* at, gateway_figures* out_figures)
     *out_figures = at->figures;
     out_figures->groups = groups_count(at->parties);
     gateway_cluster_get_figures(at, &out_figures->relay);
+    gateway_cluster_get_moves(at, &out_figures->moves);
     topics_get_figures(at->hub, &out_figures->topics);
     (void)necpnet_presence_get_statistics(at->presence, &out_figures->presence);
 }

@@ -10,6 +10,7 @@
 #include "crafting_feed.h"
 #include "edge.h"
 #include "events.h"
+#include "moves.h"
 #include "relay.h"
 #include "services.h"
 #include "topics.h"
@@ -97,7 +98,8 @@ typedef struct gateway_figures {
     uint64_t call_errors;
     uint64_t refused; /* calls over a limit */
     uint32_t groups;
-    relay_figures relay; /* zeroes where this worker is the only node */
+    relay_figures relay; /* zeroes where this worker is the only node, */
+    moves_figures moves; /* as these */
     topics_figures topics;
     necpnet_presence_statistics presence;
 } gateway_figures;

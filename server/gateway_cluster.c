@@ -11,6 +11,7 @@
 
 #include "gateway_inside.h"
 #include "log.h"
+#include "routing.h"
 
 #define CLUSTER_ALIVE_US 2000000u
 #define CLUSTER_SILENCE_US 10000000u
@@ -23,8 +24,8 @@
 #define CLUSTER_ALIVE "necpnet.alive"
 #define CLUSTER_WHO "necpnet.who"
 #define CLUSTER_HERE "necpnet.here"
-#define CLUSTER_GONE "necpnet.gone"
-#define CLUSTER_NODE "necpnet.node.%016" PRIx64 /* to one node's relay; good byes go this way, too */
+#define CLUSTER_LOGIN "necpnet.login"
+#define CLUSTER_NODE "necpnet.node.%016" PRIx64 /* to one node's relay and moves; good byes go this way, too */
 
 typedef struct cluster_node {
     uint64_t origin;
@@ -37,9 +38,27 @@ typedef struct cluster_player {
     struct cluster_player* next;
     uint64_t client_id;
     uint64_t origin;
-    uint32_t connections;
-    bool shown; /* counts as one connection in presence here */
+    uint64_t stamp; /* of its last login there */
+    uint32_t here;  /* sessions that are connected; */
+    uint32_t calls; /* those of JSON-RPC among them */
+    uint32_t kept;  /* with those that may be resumed */
+    bool shown;     /* counts as one connection in presence here */
 } cluster_player;
+
+/* How many sessions a player has on a node: the bytes of HERE. */
+typedef struct cluster_count {
+    uint64_t client_id;
+    uint64_t stamp;
+    uint32_t here;
+    uint32_t calls;
+    uint32_t kept;
+    uint32_t unused;
+} cluster_count;
+
+typedef struct cluster_login {
+    uint64_t client_id;
+    uint64_t stamp;
+} cluster_login;
 
 struct gateway_cluster {
     gateway* owner;
@@ -50,6 +69,8 @@ struct gateway_cluster {
     cluster_node nodes[CLUSTER_NODES_MAX]; /* the first is this one */
     uint32_t node_count;
     relay* machine;
+    moves* sessions;
+    uint64_t stamp; /* the last login that was heard of */
     cluster_player* players[CLUSTER_CHAINS];
     char name[CLUSTER_NAME_BYTES];
 };
@@ -99,6 +120,7 @@ static void cluster_drop_node(struct gateway_cluster* cluster, uint32_t at)
         LOG_END);
     cluster->nodes[at] = cluster->nodes[--cluster->node_count];
     cluster_route(cluster);
+    moves_lose_node(cluster->sessions, origin);
     for (int i = 0; i < CLUSTER_CHAINS; i++) {
         cluster_player** link = &cluster->players[i];
         while (*link) {
@@ -162,7 +184,7 @@ static cluster_player* cluster_reach(struct gateway_cluster* cluster, uint64_t c
 
 static void cluster_release(struct gateway_cluster* cluster, cluster_player* player)
 {
-    if (player->connections || player->shown) return;
+    if (player->kept || player->here || player->shown) return;
     cluster_player** link = &cluster->players[player->client_id % CLUSTER_CHAINS];
     while (*link != player) link = &(*link)->next;
     *link = player->next;
@@ -205,25 +227,42 @@ static void cluster_hear_presence(struct gateway_cluster* cluster, uint64_t orig
     free(items);
 }
 
-static void cluster_hear_player(struct gateway_cluster* cluster, uint64_t origin, const uint8_t* data, size_t bytes,
-                                bool here)
+static void cluster_hear_stamp(struct gateway_cluster* cluster, uint64_t stamp)
 {
-    uint64_t client_id;
-    if (bytes != sizeof(client_id)) return;
-    memcpy(&client_id, data, sizeof(client_id));
-    cluster_player* player =
-        here ? cluster_reach(cluster, client_id, origin) : cluster_find(cluster, client_id, origin);
+    if (cluster->stamp < stamp) cluster->stamp = stamp;
+}
+
+static void cluster_hear_player(struct gateway_cluster* cluster, uint64_t origin, const uint8_t* data, size_t bytes)
+{
+    cluster_count count;
+    if (bytes != sizeof(count)) return;
+    memcpy(&count, data, sizeof(count));
+    cluster_player* player = count.kept || count.here ? cluster_reach(cluster, count.client_id, origin)
+                                                      : cluster_find(cluster, count.client_id, origin);
+    cluster_hear_stamp(cluster, count.stamp);
     if (!player) return;
-    player->connections += here ? 1u : player->connections ? UINT32_MAX : 0u;
+    player->here = count.here;
+    player->calls = count.calls;
+    player->kept = count.kept;
+    player->stamp = count.stamp;
     cluster_release(cluster, player);
+}
+
+static void cluster_hear_login(struct gateway_cluster* cluster, uint64_t origin, const uint8_t* data, size_t bytes)
+{
+    cluster_login login;
+    if (bytes != sizeof(login)) return;
+    memcpy(&login, data, sizeof(login));
+    cluster_hear_stamp(cluster, login.stamp);
+    gateway_on_login(cluster->owner, login.client_id, login.stamp, origin, cluster->origin);
 }
 
 /* Someone new asks who is here. */
 static void cluster_tell_all(struct gateway_cluster* cluster)
 {
-    const gateway* at = cluster->owner;
+    gateway* at = cluster->owner;
     for (const gateway_session* session = at->first; session; session = session->next) {
-        if (session->announced) cluster_say(cluster, CLUSTER_HERE, &session->client_id, sizeof(session->client_id));
+        if (session->greeted) gateway_cluster_tell_player(at, session->client_id);
     }
     (void)necpnet_presence_refresh(at->presence, cluster->origin);
 }
@@ -244,22 +283,30 @@ static void cluster_hear(const char* topic, const void* data, size_t bytes, void
         cluster_hear_alive(cluster, origin, at, bytes);
     } else if (strcmp(topic, CLUSTER_WHO) == 0) {
         cluster_tell_all(cluster);
-    } else {
-        cluster_hear_player(cluster, origin, at, bytes, strcmp(topic, CLUSTER_HERE) == 0);
+    } else if (strcmp(topic, CLUSTER_LOGIN) == 0) {
+        cluster_hear_login(cluster, origin, at, bytes);
+    } else if (strcmp(topic, CLUSTER_HERE) == 0) {
+        cluster_hear_player(cluster, origin, at, bytes);
     }
 }
 
 /* ---------------------------------------------------------------------------------------------------- the relay -- */
 
-static void cluster_hear_relay(const char* topic, const void* data, size_t bytes, void* user)
+/* What is for this node alone: its first byte says for what of it. */
+static void cluster_hear_own(const char* topic, const void* data, size_t bytes, void* user)
 {
     struct gateway_cluster* cluster = user;
-    uint64_t origin;
+    const uint8_t* body = (const uint8_t*)data + sizeof(uint64_t);
+    uint64_t origin, now_us = cluster->owner->now_us;
     (void)topic;
-    if (bytes < sizeof(origin)) return;
+    if (bytes <= sizeof(origin)) return;
     memcpy(&origin, data, sizeof(origin));
-    relay_hear(cluster->machine, origin, (const uint8_t*)data + sizeof(origin), bytes - sizeof(origin),
-               cluster->owner->now_us);
+    bytes -= sizeof(origin);
+    if (body[0] == MOVES_WIRE) {
+        moves_hear(cluster->sessions, origin, body, bytes, now_us);
+    } else {
+        relay_hear(cluster->machine, origin, body, bytes, now_us);
+    }
 }
 
 static void cluster_on_send(uint64_t to, const void* data, size_t bytes, void* user)
@@ -267,6 +314,11 @@ static void cluster_on_send(uint64_t to, const void* data, size_t bytes, void* u
     char topic[sizeof("necpnet.node.") + 16];
     snprintf(topic, sizeof(topic), CLUSTER_NODE, to);
     cluster_say(user, topic, data, bytes);
+}
+
+static void cluster_on_move(uint64_t to, const void* data, size_t bytes, void* user)
+{
+    cluster_on_send(to, data, bytes, ((gateway*)user)->cluster);
 }
 
 static void cluster_on_left(uint64_t origin, void* user)
@@ -344,20 +396,98 @@ void gateway_cluster_forget_topic(gateway* at, const topics_topic* topic)
 
 /* ---------------------------------------------------------------------------------------------------- from here -- */
 
-bool gateway_cluster_has_player(const gateway* at, uint64_t client_id)
+/* The player's entries of other nodes, one after the other; NULL for the first. */
+static const cluster_player* cluster_next(const gateway* at, uint64_t client_id, const cluster_player* after)
 {
-    const cluster_player* player = at->cluster ? at->cluster->players[client_id % CLUSTER_CHAINS] : NULL;
-    while (player && (player->client_id != client_id || player->connections == 0)) player = player->next;
-    return player != NULL;
+    if (!at->cluster) return NULL;
+    const cluster_player* player = after ? after->next : at->cluster->players[client_id % CLUSTER_CHAINS];
+    while (player && player->client_id != client_id) player = player->next;
+    return player;
 }
 
-void gateway_cluster_say_player(gateway* at, gateway_session* session, bool here)
+bool gateway_cluster_has_player(const gateway* at, uint64_t client_id)
 {
-    if (!at->cluster || session->announced == here || session->client_id == 0) return;
-    session->announced = here;
-    cluster_say(at->cluster, here ? CLUSTER_HERE : CLUSTER_GONE, &session->client_id, sizeof(session->client_id));
-    if (here) (void)necpnet_presence_watch(at->presence, at->cluster->origin, session->client_id);
+    const cluster_player* player = NULL;
+    while ((player = cluster_next(at, client_id, player)) != NULL) {
+        if (player->here) return true;
+    }
+    return false;
 }
+
+bool gateway_cluster_is_called(const gateway* at, uint64_t client_id)
+{
+    const cluster_player* player = NULL;
+    while ((player = cluster_next(at, client_id, player)) != NULL) {
+        if (player->calls) return true;
+    }
+    return false;
+}
+
+uint64_t gateway_cluster_last_login(const gateway* at, uint64_t client_id)
+{
+    const cluster_player* player = NULL;
+    uint64_t last = 0;
+    while ((player = cluster_next(at, client_id, player)) != NULL) {
+        if (player->calls && player->stamp > last) last = player->stamp;
+    }
+    return last;
+}
+
+void gateway_cluster_tell_player(gateway* at, uint64_t client_id)
+{
+    cluster_count count = {.client_id = client_id};
+    if (!at->cluster || client_id == 0) return;
+    for (const gateway_session* session = gateway_first_of(at, client_id); session; session = session->chain) {
+        bool binary = session->peer != NECPNET_PEER_NONE;
+        if (session->client_id != client_id || !session->greeted || (session->ended && !binary)) continue;
+        bool here = binary || !session->suspended;
+        count.kept++;
+        count.here += here;
+        count.calls += here && !binary;
+        if (count.stamp < session->stamp) count.stamp = session->stamp;
+    }
+    cluster_say(at->cluster, CLUSTER_HERE, &count, sizeof(count));
+    if (count.here) (void)necpnet_presence_watch(at->presence, at->cluster->origin, client_id);
+}
+
+uint64_t gateway_cluster_stamp(gateway* at)
+{
+    uint64_t wall_us = gateway_wall_us(at);
+    if (!at->cluster) return wall_us;
+    at->cluster->stamp = wall_us > at->cluster->stamp ? wall_us : at->cluster->stamp + 1;
+    return at->cluster->stamp;
+}
+
+void gateway_cluster_say_login(gateway* at, const gateway_session* session)
+{
+    cluster_login login = {.client_id = session->client_id, .stamp = session->stamp};
+    if (at->cluster) cluster_say(at->cluster, CLUSTER_LOGIN, &login, sizeof(login));
+}
+
+/* ------------------------------------------------------------------------------------------------------ sessions -- */
+
+uint64_t gateway_cluster_find_node(const gateway* at, uint64_t tag)
+{
+    if (routing_key(at->name, strlen(at->name)) == tag) return 0;
+    for (uint32_t i = 1; at->cluster && i < at->cluster->node_count; i++) {
+        const cluster_node* node = &at->cluster->nodes[i];
+        if (routing_key(node->name, strlen(node->name)) == tag) return node->origin;
+    }
+    return UINT64_MAX;
+}
+
+necpnet_result gateway_cluster_claim(gateway* at, uint64_t owner, const moves_key* key, gateway_hello* hello)
+{
+    return moves_claim(at->cluster->sessions, owner, key, hello, at->now_us);
+}
+
+void gateway_cluster_get_moves(const gateway* at, moves_figures* out_figures)
+{
+    *out_figures = (moves_figures){0};
+    if (at->cluster) moves_get_figures(at->cluster->sessions, out_figures);
+}
+
+/* ------------------------------------------------------------------------------------------------------ presence -- */
 
 bool gateway_cluster_take_presence(gateway* at, const necpnet_presence_change* change)
 {
@@ -392,6 +522,7 @@ void gateway_cluster_work(gateway* at)
 {
     struct gateway_cluster* cluster = at->cluster;
     if (cluster) relay_work(cluster->machine, at->now_us);
+    if (cluster) moves_work(cluster->sessions, at->now_us);
     if (!cluster || (cluster->said_us && at->now_us < cluster->said_us + CLUSTER_ALIVE_US)) return;
     cluster->said_us = at->now_us;
     cluster->nodes[0].heard_us = at->now_us;
@@ -413,7 +544,7 @@ void gateway_cluster_put_where(const gateway* at, text* out, uint64_t client_id)
     if (!at->cluster) return;
     for (const cluster_player* player = at->cluster->players[client_id % CLUSTER_CHAINS]; player;
          player = player->next) {
-        if (player->client_id != client_id || player->connections == 0) continue;
+        if (player->client_id != client_id || player->here == 0) continue;
         text_put(out, first ? "" : ",");
         cluster_put_name(at->cluster, out, player->origin);
         first = false;
@@ -456,16 +587,23 @@ necpnet_result gateway_cluster_begin(gateway* at, necpnet_loop* loop)
                          .answer = gateway_on_answer,
                          .left = cluster_on_left,
                          .user = cluster};
+    moves_config moved = {.self = cluster->origin,
+                          .send = cluster_on_move,
+                          .give = gateway_give,
+                          .settle = gateway_settle,
+                          .answer = gateway_on_claimed,
+                          .user = at};
     char own[sizeof("necpnet.node.") + 16];
     snprintf(own, sizeof(own), CLUSTER_NODE, cluster->origin);
     necpnet_result result = relay_create(&wish, at->now_us, &cluster->machine);
+    if (result == NECPNET_OK) result = moves_create(&moved, &cluster->sessions);
     if (result == NECPNET_OK)
         result = necpnet_presence_connect(at->presence, cluster->origin, NECPNET_PRESENCE_INVISIBLE);
     if (result == NECPNET_OK) {
         result = bus_subscribe(at->known->events, "necpnet.*", loop, cluster_hear, cluster, &cluster->subscription);
     }
     if (result == NECPNET_OK)
-        result = bus_subscribe(at->known->events, own, loop, cluster_hear_relay, cluster, &cluster->own);
+        result = bus_subscribe(at->known->events, own, loop, cluster_hear_own, cluster, &cluster->own);
     if (result == NECPNET_OK) cluster_say(cluster, CLUSTER_WHO, NULL, 0);
     return result;
 }
@@ -486,5 +624,6 @@ void gateway_cluster_end(gateway* at)
         }
     }
     relay_destroy(cluster->machine);
+    moves_destroy(cluster->sessions);
     free(cluster);
 }

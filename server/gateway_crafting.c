@@ -153,6 +153,16 @@ void gateway_move_crafts(gateway_session* from, gateway_session* to)
     crafting_feed_move(to->owner->crafts, &from->crafts, &to->crafts, &sink);
 }
 
+void gateway_follow_craft(gateway_session* session, const char* id, uint32_t hz)
+{
+    crafting_sink sink = {.send_json = crafting_send_json, .to = session};
+    crafting* all = session->owner->known->crafts;
+    uint32_t number;
+    crafting_whose whose = crafting_owner(all, id, session->subject, session->client_id);
+    if (whose == CRAFTING_MISSING || (whose != CRAFTING_OWN && session->role == ROLE_PLAYER)) return;
+    (void)crafting_feed_follow(session->owner->crafts, &sink, &session->crafts, id, hz, &number);
+}
+
 /* --------------------------------------------------------------------------------------------------------- events -- */
 
 static void crafting_say(gateway* at, const char* player, const char* type, cJSON* data)

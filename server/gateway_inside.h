@@ -5,6 +5,7 @@
 #include "crafting_feed.h"
 #include "gateway.h"
 #include "groups.h"
+#include "moves.h"
 #include "relay.h"
 #include "rpc.h"
 
@@ -45,11 +46,13 @@ typedef struct gateway_session {
     bool closes;      /* session.close was called: ends once it is answered */
     bool suspended;
     bool erased;     /* its player was: nothing about it is to be kept */
-    bool announced;  /* other nodes know that its player is here */
+    bool given;      /* another node was given it: held back until that one has said whether it took it */
+    bool arriving;   /* comes from another node: nothing is told before hello is answered */
     bool switched;   /* and the switchboard */
     bool missed;     /* presence that could not be sent */
     bool ended;      /* its connection is closing; it will not be resumed */
     uint64_t serial; /* 1, 2, ..: the newest session stands first */
+    uint64_t stamp;  /* of its login: the order of logins over nodes */
     uint64_t began_us;
     uint64_t heard_us;
     uint64_t suspended_us;
@@ -64,10 +67,11 @@ typedef struct gateway_session {
     cJSON* guilds;         /* {"guilds": [..]} as the guild service answered; NULL: none */
     gateway_key* keys;     /* GATEWAY_KEYS of them once one was given */
     char id[GATEWAY_SESSION_ID_BYTES];
-    char ticket[GATEWAY_SESSION_ID_BYTES]; /* proves whose session it is */
+    char ticket[MOVES_TICKET_BYTES]; /* which node has the session (16 digits), then the proof whose it is */
 } gateway_session;
 
 typedef struct gateway_waiting gateway_waiting;
+typedef struct gateway_hello gateway_hello;
 
 typedef struct gateway_name {
     necpnet_player player;
@@ -89,6 +93,7 @@ struct gateway {
     groups* parties;
     struct gateway_question* questions; /* to partner services, under way */
     gateway_waiting* waiting;           /* calls that another node answers */
+    gateway_hello* hellos;              /* that wait for a session of another node */
     necpnet_loop* loop;
     struct voice* speech;
     int index;
@@ -186,14 +191,49 @@ bool gateway_cluster_subscribe(gateway* at, const char* topic, gateway_waiting* 
 bool gateway_cluster_has_topic(const gateway* at, const char* topic);
 void gateway_cluster_forget_topic(gateway* at, const topics_topic* topic);
 void gateway_cluster_get_figures(const gateway* at, relay_figures* out_figures);
+void gateway_cluster_get_moves(const gateway* at, moves_figures* out_figures);
 /* Whether a player is connected on another node. */
 bool gateway_cluster_has_player(const gateway* at, uint64_t client_id);
-void gateway_cluster_say_player(gateway* at, gateway_session* session, bool here);
+/* Others hear how many sessions this player has here. */
+void gateway_cluster_tell_player(gateway* at, uint64_t client_id);
+/* Logins of JSON-RPC, over all nodes in one order: the next place in it; one that was made; whether a player is connected on
+ * another node, and the last place of its logins there. */
+uint64_t gateway_cluster_stamp(gateway* at);
+void gateway_cluster_say_login(gateway* at, const gateway_session* session);
+bool gateway_cluster_is_called(const gateway* at, uint64_t client_id);
+uint64_t gateway_cluster_last_login(const gateway* at, uint64_t client_id);
+/* The node of which a ticket speaks. 0: this one; UINT64_MAX: one that is not there. */
+uint64_t gateway_cluster_find_node(const gateway* at, uint64_t tag);
+necpnet_result gateway_cluster_claim(gateway* at, uint64_t owner, const moves_key* key, gateway_hello* hello);
 /* Whether the change was for the other nodes. */
 bool gateway_cluster_take_presence(gateway* at, const necpnet_presence_change* change);
 /* The nodes on which a player has sessions, as the inside of a list. */
 void gateway_cluster_put_where(const gateway* at, text* out, uint64_t client_id);
 void gateway_cluster_put_nodes(const gateway* at, text* out, const char* key);
+
+/* gateway_sessions.c */
+/* Ends a session because of another login. */
+void gateway_replace(gateway* at, gateway_session* other);
+/* A user of JSON-RPC logged in on another node. */
+void gateway_on_login(gateway* at, uint64_t client_id, uint64_t stamp, uint64_t origin, uint64_t own_origin);
+/* A new session begins. False: refused, because its user is connected elsewhere. */
+bool gateway_begin(gateway_session* session);
+/* The answer to hello; followed: topics, as the inside of an object; reason: NULL, or why it was not resumed. */
+void gateway_put_hello(gateway_session* session, bool resumed, const char* followed, const char* reason, text* out);
+void method_hello(rpc_call* call);
+void method_close(rpc_call* call);
+void method_sessions(rpc_call* call);
+void method_end(rpc_call* call);
+
+/* gateway_moves.c: sessions that another node has */
+/* Asks for the session that a hello names; the call is answered later. False: no node is to be asked, and out_reason says why. */
+bool gateway_claim(rpc_call* call, const char** out_reason);
+bool gateway_give(const moves_key* key, text* record, void* user);
+void gateway_settle(const moves_key* key, bool gone, bool taken, void* user);
+bool gateway_on_claimed(void* ticket, moves_result result, const void* record, size_t bytes, void* user);
+/* A topic of a session that came is here, or will not come. */
+void gateway_hello_topic(gateway_hello* hello, const char* name, const topics_position* since, relay_result result);
+void gateway_forget_hellos(gateway* at);
 
 /* gateway_waiting.c: calls that another node answers. later may be NULL. */
 /* False: not to be sent: no memory (NULL), or one with the same key is under way and its answer is this one's, too. */
@@ -201,6 +241,8 @@ bool gateway_wait_publish(gateway_session* from, const char* topic, uint64_t key
                           gateway_waiting** out_waiting);
 gateway_waiting* gateway_wait_subscribe(gateway_session* from, const char* topic, const topics_position* since,
                                         rpc_later* later); /* NULL: no memory */
+gateway_waiting* gateway_wait_arrival(gateway_session* session, const char* topic, const topics_position* since,
+                                      gateway_hello* hello); /* NULL: no memory */
 void gateway_on_answer(void* ticket, relay_result result, topics_position position, void* user);
 void gateway_forget_waiting(gateway* at);
 
@@ -226,6 +268,7 @@ void method_match_place(rpc_call* call);
 
 /* gateway_crafting.c */
 void gateway_move_crafts(gateway_session* from, gateway_session* to);
+void gateway_follow_craft(gateway_session* session, const char* id, uint32_t hz); /* if it may */
 void method_crafting_list(rpc_call* call);
 void method_crafting_get(rpc_call* call);
 void method_crafting_queue(rpc_call* call);

@@ -18,6 +18,7 @@ struct gateway_waiting {
     bool repeats; /* a publish with the key of another that is under way: answered with it */
     bool has_since;
     topics_position since;
+    gateway_hello* hello; /* of a session that comes with the topic; NULL: a call of its own */
     char topic[TOPICS_NAME_BYTES_MAX + 1];
 };
 
@@ -144,7 +145,9 @@ void gateway_on_answer(void* ticket, relay_result result, topics_position positi
 {
     gateway_waiting* one = ticket;
     (void)user;
-    if (one->subscribes) {
+    if (one->hello) {
+        gateway_hello_topic(one->hello, one->topic, &one->since, result);
+    } else if (one->subscribes) {
         waiting_subscribed(one, result);
     } else {
         waiting_published(one, result, position);
@@ -173,5 +176,13 @@ gateway_waiting* gateway_wait_subscribe(gateway_session* from, const char* topic
     made->subscribes = true;
     made->has_since = since != NULL;
     if (since) made->since = *since;
+    return made;
+}
+
+gateway_waiting* gateway_wait_arrival(gateway_session* session, const char* topic, const topics_position* since,
+                                      gateway_hello* hello)
+{
+    gateway_waiting* made = gateway_wait_subscribe(session, topic, since, NULL);
+    if (made) made->hello = hello;
     return made;
 }

@@ -160,6 +160,10 @@ static void worker_fill_gateway(const gateway_figures* hall, uint64_t out[BOARD_
     out[BOARD_GATEWAY_IDLE] = hall->idle;
     out[BOARD_GATEWAY_EXPIRED] = hall->expired;
     out[BOARD_GATEWAY_LOST] = hall->lost;
+    out[BOARD_GATEWAY_MOVES_TAKEN] = hall->moves.taken;
+    out[BOARD_GATEWAY_MOVES_GIVEN] = hall->moves.given;
+    out[BOARD_GATEWAY_MOVES_UNKNOWN] = hall->moves.unknown;
+    out[BOARD_GATEWAY_MOVES_LATE] = hall->moves.late;
     out[BOARD_GATEWAY_CALLS] = hall->calls;
     out[BOARD_GATEWAY_CALL_ERRORS] = hall->call_errors;
     out[BOARD_GATEWAY_CALLS_LIMITED] = hall->refused;

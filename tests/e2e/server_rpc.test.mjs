@@ -127,7 +127,7 @@ test("a session begins with hello, and nothing is answered before", async () => 
     await client.fails(-32001, "topic.subscribe", { topic: "system" });
     const hello = await client.call("session.hello", { client: "test 1" });
     assert.match(hello.session, /^[0-9a-f]{32}$/);
-    assert.match(hello.ticket, /^[0-9a-f]{32}$/);
+    assert.match(hello.ticket, /^[0-9a-f]{48}$/);
     assert.equal(hello.player, "early");
     assert.equal(hello.role, "player");
     assert.equal(hello.resumed, false);

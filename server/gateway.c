@@ -541,6 +541,7 @@ bool gateway_work(gateway* at, uint64_t now_us)
     (void)necpnet_presence_update(at->presence, now_us);
     gateway_tell_presence(at);
     gateway_cluster_work(at);
+    gateway_parties_work(at);
     gateway_state_work(at);
     bool queued = at->queued;
     at->queued = false;
@@ -628,6 +629,7 @@ necpnet_result gateway_create(const gateway_config* wish, gateway** out_gateway)
     if (!at) return NECPNET_ERR_OUT_OF_MEMORY;
     at->known = wish->known;
     at->loop = wish->loop;
+    at->party_calls_end = &at->party_calls;
     at->speech = wish->speech;
     at->index = wish->index;
     at->settings = wish->known->settings;
@@ -672,6 +674,7 @@ void gateway_destroy(gateway* at)
     gateway_cluster_end(at);
     gateway_forget_waiting(at);
     gateway_forget_hellos(at);
+    gateway_forget_parties(at);
     gateway_voice_end(at);
     gateway_forget_questions(at);
     while (at->first) gateway_end_session(at, at->first);
@@ -693,7 +696,7 @@ void gateway_destroy(gateway* at)
 void gateway_get_figures(const gateway* at, gateway_figures* out_figures)
 {
     *out_figures = at->figures;
-    out_figures->groups = groups_count(at->parties);
+    out_figures->groups = gateway_count_parties(at);
     gateway_cluster_get_figures(at, &out_figures->relay);
     gateway_cluster_get_moves(at, &out_figures->moves);
     topics_get_figures(at->hub, &out_figures->topics);

@@ -113,6 +113,16 @@ static void cluster_hide(struct gateway_cluster* cluster, cluster_player* player
     player->shown = false;
 }
 
+/* Its node is gone: without a session anywhere it leaves its groups. */
+static void cluster_lose_player(gateway* at, uint64_t client_id)
+{
+    if (!groups_of(at->parties, client_id, NULL) || gateway_cluster_keeps_player(at, client_id, 0)) return;
+    for (const gateway_session* session = gateway_first_of(at, client_id); session; session = session->chain) {
+        if (session->client_id == client_id && session->greeted) return;
+    }
+    gateway_group_gone(at, client_id);
+}
+
 static void cluster_drop_node(struct gateway_cluster* cluster, uint32_t at)
 {
     uint64_t origin = cluster->nodes[at].origin;
@@ -129,9 +139,11 @@ static void cluster_drop_node(struct gateway_cluster* cluster, uint32_t at)
                 link = &player->next;
                 continue;
             }
+            uint64_t client_id = player->client_id;
             cluster_hide(cluster, player);
             *link = player->next;
             free(player);
+            cluster_lose_player(cluster->owner, client_id);
         }
     }
 }
@@ -150,6 +162,7 @@ static void cluster_hear_alive(struct gateway_cluster* cluster, uint64_t origin,
         cluster_drop_node(cluster, i);
         break;
     }
+    gateway_greet_parties(cluster->owner, origin);
     cluster_node* node = &cluster->nodes[cluster->node_count++];
     node->origin = origin;
     node->heard_us = cluster->owner->now_us;
@@ -302,7 +315,9 @@ static void cluster_hear_own(const char* topic, const void* data, size_t bytes, 
     if (bytes <= sizeof(origin)) return;
     memcpy(&origin, data, sizeof(origin));
     bytes -= sizeof(origin);
-    if (body[0] == MOVES_WIRE) {
+    if (body[0] == PARTIES_WIRE) {
+        gateway_hear_parties(cluster->owner, origin, body, bytes);
+    } else if (body[0] == MOVES_WIRE) {
         moves_hear(cluster->sessions, origin, body, bytes, now_us);
     } else {
         relay_hear(cluster->machine, origin, body, bytes, now_us);
@@ -414,6 +429,15 @@ bool gateway_cluster_has_player(const gateway* at, uint64_t client_id)
     return false;
 }
 
+bool gateway_cluster_keeps_player(const gateway* at, uint64_t client_id, uint64_t not_there)
+{
+    const cluster_player* player = NULL;
+    while ((player = cluster_next(at, client_id, player)) != NULL) {
+        if ((player->kept || player->here) && player->origin != not_there) return true;
+    }
+    return false;
+}
+
 bool gateway_cluster_is_called(const gateway* at, uint64_t client_id)
 {
     const cluster_player* player = NULL;
@@ -479,6 +503,21 @@ uint64_t gateway_cluster_find_node(const gateway* at, uint64_t tag)
 necpnet_result gateway_cluster_claim(gateway* at, uint64_t owner, const moves_key* key, gateway_hello* hello)
 {
     return moves_claim(at->cluster->sessions, owner, key, hello, at->now_us);
+}
+
+uint64_t gateway_cluster_home(const gateway* at, const char* key)
+{
+    if (!at->cluster) return 0;
+    if (!relay_is_settled(at->cluster->machine)) return UINT64_MAX;
+    uint64_t origin = relay_owner_origin(at->cluster->machine, key);
+    return origin == at->cluster->origin ? 0 : origin;
+}
+
+void gateway_cluster_send(gateway* at, uint64_t to, const void* data, size_t bytes)
+{
+    if (at->cluster && to) cluster_on_send(to, data, bytes, at->cluster);
+    for (uint32_t i = 1; at->cluster && !to && i < at->cluster->node_count; i++)
+        cluster_on_send(at->cluster->nodes[i].origin, data, bytes, at->cluster);
 }
 
 void gateway_cluster_get_moves(const gateway* at, moves_figures* out_figures)

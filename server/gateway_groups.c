@@ -31,8 +31,8 @@ static void groups_send(gateway* at, necpnet_player player, const text* told)
     }
 }
 
-/* All members hear what happened, and the player whom it is about. */
-static void groups_tell(gateway* at, const groups_group* group, const char* what, necpnet_player player)
+/* All members here hear what happened, and the player whom it is about. */
+void gateway_tell_group(gateway* at, const groups_group* group, const char* what, necpnet_player player)
 {
     text out;
     text_begin_growing(&out);
@@ -47,6 +47,21 @@ static void groups_tell(gateway* at, const groups_group* group, const char* what
         if (!groups_has(group, player)) groups_send(at, player, &out);
     }
     text_end(&out);
+}
+
+/* A change was made here: everybody hears of it, on other nodes too. */
+static void groups_tell(gateway* at, groups_group* group, const char* what, necpnet_player player)
+{
+    groups_touch(group);
+    gateway_tell_group(at, group, what, player);
+    gateway_say_group(at, group, what, player, 0);
+}
+
+/* The last member has left it. */
+static void groups_tell_end(gateway* at, uint32_t id, uint64_t version, necpnet_player player)
+{
+    groups_group ended = {.id = id, .version = version + 1};
+    gateway_say_group(at, &ended, "", player, 0);
 }
 
 static groups_group* groups_of_call(rpc_call* call, bool as_leader)
@@ -84,9 +99,12 @@ void method_group_create(rpc_call* call)
     gateway_session* session = groups_session(call);
     gateway* at = session->owner;
     groups_group* group = NULL;
+    if (gateway_group_elsewhere(call)) return;
     necpnet_result result = groups_begin(at->parties, session->client_id, (uint32_t)rpc_number(call, "size", 8),
                                          rpc_bool(call, "open", false), &group);
     if (result == NECPNET_OK) {
+        groups_touch(group);
+        gateway_say_group(at, group, "", 0, 0);
         groups_put(at, call->result, group);
     } else {
         gateway_fail_result(call, result);
@@ -97,6 +115,7 @@ void method_group_invite(rpc_call* call)
 {
     gateway* at = groups_session(call)->owner;
     necpnet_player player;
+    if (gateway_group_elsewhere(call)) return;
     groups_group* group = groups_of_call(call, true);
     if (!group || !groups_player_of_call(call, &player)) return;
     necpnet_result result = groups_invite(group, player);
@@ -115,6 +134,7 @@ void method_group_join(rpc_call* call)
 {
     gateway_session* session = groups_session(call);
     gateway* at = session->owner;
+    if (gateway_group_elsewhere(call)) return;
     groups_group* group = groups_of_call(call, false);
     if (!group) return;
     necpnet_result result = groups_join(at->parties, group, session->client_id, false);
@@ -128,8 +148,7 @@ void method_group_join(rpc_call* call)
     }
 }
 
-/* Takes the group's topic away from who is no member any more. */
-static void groups_forget_topic(gateway* at, uint32_t id, necpnet_player player)
+void gateway_forget_group_topic(gateway* at, uint32_t id, necpnet_player player)
 {
     char name[32];
     snprintf(name, sizeof(name), "group.%u", id);
@@ -147,17 +166,22 @@ void method_group_leave(rpc_call* call)
     gateway* at = session->owner;
     necpnet_player player;
     bool ended = false;
-    if (!groups_player_of_call(call, &player)) return;
+    if (gateway_group_elsewhere(call) || !groups_player_of_call(call, &player)) return;
     groups_group* group = groups_of_call(call, player != session->client_id);
     if (!group) return;
     uint32_t id = group->id;
+    uint64_t version = group->version;
     necpnet_result result = groups_leave(at->parties, group, player, &ended);
     if (result != NECPNET_OK) {
         rpc_fail(call, RPC_NOT_FOUND, "the player is not in this group");
         return;
     }
-    groups_forget_topic(at, id, player);
-    if (!ended) groups_tell(at, group, "left", player);
+    gateway_forget_group_topic(at, id, player);
+    if (ended) {
+        groups_tell_end(at, id, version, player);
+    } else {
+        groups_tell(at, group, "left", player);
+    }
     text_put(call->result, "{}");
 }
 
@@ -165,6 +189,7 @@ void method_group_lead(rpc_call* call)
 {
     gateway* at = groups_session(call)->owner;
     necpnet_player player;
+    if (gateway_group_elsewhere(call)) return;
     groups_group* group = groups_of_call(call, true);
     if (!group || !groups_player_of_call(call, &player)) return;
     if (groups_lead(group, player) != NECPNET_OK) {
@@ -190,18 +215,30 @@ void method_group_list(rpc_call* call)
     text_put(call->result, "]}");
 }
 
-void gateway_leave_groups(gateway* at, const gateway_session* session)
+void gateway_leave_all(gateway* at, necpnet_player player)
 {
     groups_group* group;
+    while ((group = groups_of(at->parties, player, NULL)) != NULL) {
+        uint32_t id = group->id;
+        uint64_t version = group->version;
+        bool ended = false;
+        (void)groups_leave(at->parties, group, player, &ended);
+        if (ended) {
+            groups_tell_end(at, id, version, player);
+        } else {
+            groups_tell(at, group, "left", player);
+        }
+    }
+}
+
+void gateway_leave_groups(gateway* at, const gateway_session* session)
+{
     if (!session->greeted || !session->client_id || groups_count(at->parties) == 0) return;
     for (const gateway_session* other = gateway_first_of(at, session->client_id); other; other = other->chain) {
         if (other != session && other->client_id == session->client_id && other->greeted) return;
     }
-    while ((group = groups_of(at->parties, session->client_id, NULL)) != NULL) {
-        bool ended = false;
-        (void)groups_leave(at->parties, group, session->client_id, &ended);
-        if (!ended) groups_tell(at, group, "left", session->client_id);
-    }
+    if (!groups_of(at->parties, session->client_id, NULL)) return;
+    if (!gateway_cluster_keeps_player(at, session->client_id, 0)) gateway_group_gone(at, session->client_id);
 }
 
 /* -------------------------------------------------------------------------------------------------- matchmaking -- */
@@ -262,6 +299,7 @@ void method_match_place(rpc_call* call)
     const cJSON* chosen = rpc_json(call, "players");
     const cJSON* player;
     groups_group* group = NULL;
+    if (gateway_group_elsewhere(call)) return;
     cJSON_ArrayForEach(player, chosen)
     {
         uint64_t client_id;
@@ -277,6 +315,8 @@ void method_match_place(rpc_call* call)
         while (group && !ended) (void)groups_leave(at->parties, group, group->members[0], &ended);
         return;
     }
+    groups_touch(group);
+    gateway_say_group(at, group, "", 0, 0);
     cJSON_ArrayForEach(player, chosen) match_tell_player(call, player->valuestring, group->id);
     groups_put(at, call->result, group);
 }

@@ -72,6 +72,7 @@ typedef struct gateway_session {
 
 typedef struct gateway_waiting gateway_waiting;
 typedef struct gateway_hello gateway_hello;
+typedef struct gateway_party_call gateway_party_call;
 
 typedef struct gateway_name {
     necpnet_player player;
@@ -94,6 +95,10 @@ struct gateway {
     struct gateway_question* questions; /* to partner services, under way */
     gateway_waiting* waiting;           /* calls that another node answers */
     gateway_hello* hellos;              /* that wait for a session of another node */
+    gateway_party_call* party_calls;    /* changes of groups that another node makes, or that wait */
+    gateway_party_call** party_calls_end;
+    uint32_t party_call_count;
+    uint64_t party_number;
     necpnet_loop* loop;
     struct voice* speech;
     int index;
@@ -200,6 +205,12 @@ void gateway_cluster_tell_player(gateway* at, uint64_t client_id);
  * another node, and the last place of its logins there. */
 uint64_t gateway_cluster_stamp(gateway* at);
 void gateway_cluster_say_login(gateway* at, const gateway_session* session);
+/* Whether a player has a session on another node than that one, also one that may be resumed. */
+bool gateway_cluster_keeps_player(const gateway* at, uint64_t client_id, uint64_t not_there);
+/* The node that a key belongs to. 0: this one; UINT64_MAX: not known yet. */
+uint64_t gateway_cluster_home(const gateway* at, const char* key);
+/* Bytes to one node, in their order with what its relay hears; to 0: to all. */
+void gateway_cluster_send(gateway* at, uint64_t to, const void* data, size_t bytes);
 bool gateway_cluster_is_called(const gateway* at, uint64_t client_id);
 uint64_t gateway_cluster_last_login(const gateway* at, uint64_t client_id);
 /* The node of which a ticket speaks. 0: this one; UINT64_MAX: one that is not there. */
@@ -256,6 +267,9 @@ void gateway_forget_questions(gateway* at);
 
 /* gateway_groups.c */
 void gateway_leave_groups(gateway* at, const gateway_session* session);
+void gateway_leave_all(gateway* at, necpnet_player player); /* on the node that changes groups */
+void gateway_tell_group(gateway* at, const groups_group* group, const char* what, necpnet_player player);
+void gateway_forget_group_topic(gateway* at, uint32_t id, necpnet_player player); /* who is no member any more */
 void method_group_create(rpc_call* call);
 void method_group_invite(rpc_call* call);
 void method_group_join(rpc_call* call);
@@ -265,6 +279,21 @@ void method_group_list(rpc_call* call);
 void method_match_request(rpc_call* call);
 void method_match_cancel(rpc_call* call);
 void method_match_place(rpc_call* call);
+
+/* gateway_parties.c: groups over nodes */
+#define PARTIES_WIRE 3u /* the first byte of what its nodes say; a relay's is 1, that of moves 2 */
+/* A change of a group that is for another node, or has to wait: the call is answered later. False: it is to be done here. */
+bool gateway_group_elsewhere(rpc_call* call);
+/* Other nodes hear of a change; player 0: of nobody's in particular; to 0: all of them. */
+void gateway_say_group(gateway* at, const groups_group* group, const char* what, necpnet_player player, uint64_t to);
+/* A player has no session any more on any node. */
+void gateway_group_gone(gateway* at, necpnet_player player);
+/* A node joins: the one that changes groups tells it of all. Before its relay hears of the new node. */
+void gateway_greet_parties(gateway* at, uint64_t origin);
+void gateway_hear_parties(gateway* at, uint64_t from, const void* data, size_t bytes);
+void gateway_parties_work(gateway* at);
+void gateway_forget_parties(gateway* at);
+uint32_t gateway_count_parties(const gateway* at); /* those that this node looks after */
 
 /* gateway_crafting.c */
 void gateway_move_crafts(gateway_session* from, gateway_session* to);

@@ -60,17 +60,19 @@ static void groups_take_out(necpnet_player* players, uint32_t* count, uint32_t a
     memmove(&players[at], &players[at + 1], (*count - at) * sizeof(players[0]));
 }
 
-groups_group* groups_of(const groups* all, necpnet_player player, const groups_group* after)
+groups_group* groups_next(const groups* all, const groups_group* after)
 {
     uint32_t chain = after ? after->id % GROUPS_CHAINS : 0;
     groups_group* group = after ? after->next : all->chains[0];
-    for (;;) {
-        for (; group; group = group->next) {
-            if (groups_has(group, player)) return group;
-        }
-        if (++chain == GROUPS_CHAINS) return NULL;
-        group = all->chains[chain];
-    }
+    while (!group && ++chain < GROUPS_CHAINS) group = all->chains[chain];
+    return group;
+}
+
+groups_group* groups_of(const groups* all, necpnet_player player, const groups_group* after)
+{
+    groups_group* group = groups_next(all, after);
+    while (group && !groups_has(group, player)) group = groups_next(all, group);
+    return group;
 }
 
 static bool groups_is_in_many(const groups* all, necpnet_player player)
@@ -78,6 +80,22 @@ static bool groups_is_in_many(const groups* all, necpnet_player player)
     uint32_t count = 0;
     for (groups_group* group = groups_of(all, player, NULL); group; group = groups_of(all, player, group)) count++;
     return count >= GROUPS_OF_PLAYER_MAX;
+}
+
+static void groups_remove(groups* all, groups_group* group)
+{
+    groups_group** link = &all->chains[group->id % GROUPS_CHAINS];
+    while (*link != group) link = &(*link)->next;
+    *link = group->next;
+    free(group);
+    all->count--;
+}
+
+static void groups_put_in(groups* all, groups_group* group)
+{
+    group->next = all->chains[group->id % GROUPS_CHAINS];
+    all->chains[group->id % GROUPS_CHAINS] = group;
+    all->count++;
 }
 
 necpnet_result groups_begin(groups* all, necpnet_player leader, uint32_t size_max, bool open, groups_group** out_group)
@@ -91,9 +109,7 @@ necpnet_result groups_begin(groups* all, necpnet_player leader, uint32_t size_ma
     group->open = open;
     group->leader = leader;
     group->members[group->count++] = leader;
-    group->next = all->chains[group->id % GROUPS_CHAINS];
-    all->chains[group->id % GROUPS_CHAINS] = group;
-    all->count++;
+    groups_put_in(all, group);
     *out_group = group;
     return NECPNET_OK;
 }
@@ -120,6 +136,38 @@ necpnet_result groups_join(groups* all, groups_group* group, necpnet_player play
     return NECPNET_OK;
 }
 
+void groups_touch(groups_group* group)
+{
+    group->version++;
+}
+
+necpnet_result groups_take(groups* all, const groups_group* state, groups_group** out_group)
+{
+    groups_group* group = groups_find(all, state->id);
+    *out_group = group;
+    if (state->id == 0 || state->count > GROUPS_MEMBERS_MAX || state->invited_count > GROUPS_INVITED_MAX)
+        return NECPNET_ERR_INVALID_ARGUMENT;
+    if (all->id_last < state->id) all->id_last = state->id;
+    if (group && group->version >= state->version) return NECPNET_ERR_ALREADY_EXISTS;
+    if (state->count == 0) {
+        if (group) groups_remove(all, group);
+        *out_group = NULL;
+        return NECPNET_OK;
+    }
+    if (!group) {
+        if (all->count >= all->groups_max) return NECPNET_ERR_LIMIT_REACHED;
+        group = calloc(1, sizeof(*group));
+        if (!group) return NECPNET_ERR_OUT_OF_MEMORY;
+        group->id = state->id;
+        groups_put_in(all, group);
+    }
+    groups_group* next = group->next;
+    *group = *state;
+    group->next = next;
+    *out_group = group;
+    return NECPNET_OK;
+}
+
 necpnet_result groups_leave(groups* all, groups_group* group, necpnet_player player, bool* out_ended)
 {
     uint32_t at = groups_place(group->members, group->count, player);
@@ -130,11 +178,7 @@ necpnet_result groups_leave(groups* all, groups_group* group, necpnet_player pla
         if (group->leader == player) group->leader = group->members[0];
         return NECPNET_OK;
     }
-    groups_group** link = &all->chains[group->id % GROUPS_CHAINS];
-    while (*link != group) link = &(*link)->next;
-    *link = group->next;
-    free(group);
-    all->count--;
+    groups_remove(all, group);
     return NECPNET_OK;
 }
 

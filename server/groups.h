@@ -1,5 +1,5 @@
 /* groups.h - players who belong together: create, join by invitation or freely, leave, lead. A machine without network, for one
- * thread; who hears of what is the caller's.
+ * thread; who hears of what is the caller's. Of several nodes one changes groups, and all others take what it made of them.
  */
 #ifndef SERVER_GROUPS_H
 #define SERVER_GROUPS_H
@@ -13,7 +13,8 @@
 typedef struct groups groups;
 
 typedef struct groups_group {
-    uint32_t id; /* never used again */
+    uint32_t id;      /* never used again */
+    uint64_t version; /* groups_touch counts it */
     uint32_t size_max;
     bool open; /* anybody may join */
     necpnet_player leader;
@@ -65,6 +66,20 @@ necpnet_result groups_lead(groups_group* group, necpnet_player player);
 
 /* groups_of - a player's groups after one of them; NULL for the first, NULL after the last. */
 groups_group* groups_of(const groups* all, necpnet_player player, const groups_group* after);
+
+/* groups_next - walk; NULL for the first, NULL after the last. */
+groups_group* groups_next(const groups* all, const groups_group* after);
+
+/* groups_touch - it was changed here: what others have of it is older. */
+void groups_touch(groups_group* group);
+
+/* groups_take - a group as another node has it; without members: it has ended. Older than what is known: nothing changes.
+ *
+ *   state      count and invited_count within the limits; next is of no meaning.
+ *   out_group  the group; NULL: there is none any more.
+ *
+ * Returns  OK | ERR_INVALID_ARGUMENT | ERR_ALREADY_EXISTS (not newer) | ERR_LIMIT_REACHED | ERR_OUT_OF_MEMORY */
+necpnet_result groups_take(groups* all, const groups_group* state, groups_group** out_group);
 
 uint32_t groups_count(const groups* all);
 

@@ -183,6 +183,11 @@ const char* relay_owner(const relay* at, const char* key)
     return at->nodes[index < at->node_count ? index : 0].name;
 }
 
+uint64_t relay_owner_origin(const relay* at, const char* key)
+{
+    return relay_owner_of(at, key);
+}
+
 bool relay_is_settled(const relay* at)
 {
     return at->settled;

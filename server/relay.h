@@ -114,6 +114,8 @@ void relay_forget(relay* at, const topics_topic* topic);
 /* relay_owner - the name of the node that a key belongs to. */
 const char* relay_owner(const relay* at, const char* key);
 
+uint64_t relay_owner_origin(const relay* at, const char* key);
+
 /* relay_is_settled - whether every topic has one owner, and nothing waits. */
 bool relay_is_settled(const relay* at);
 

@@ -245,3 +245,124 @@ test("many come back elsewhere at a time, and nobody loses anything", async () =
     }
     writer.socket.close();
 });
+
+// ---- groups ----
+
+// One player on each worker.
+async function everywhere(prefix) {
+    const clients = new Map();
+    for (let i = 0; i < 300 && clients.size < NODES; i++) {
+        const client = await join(`${prefix}${i}`);
+        if (clients.has(client.node)) client.socket.close();
+        else clients.set(client.node, client);
+    }
+    assert.equal(clients.size, NODES);
+    const players = [];
+    for (const one of clients.values()) { // services may do anything to groups: players are wanted, on the same workers
+        for (;;) {
+            const player = await open(`player=${one.name}-p`, { at: crew });
+            player.name = `${one.name}-p`;
+            player.hello = await player.call("session.hello", {});
+            const found = await until("the registry", async () => (await one.call("registry.find", { players: [player.name] })).players[0].nodes[0]);
+            if (found === one.node) {
+                players.push(Object.assign(player, { node: one.node }));
+                break;
+            }
+            player.socket.close();
+            await player.closed;
+            await until("it to be gone", async () => (await one.call("registry.find", { players: [player.name] })).players[0].nodes.length === 0);
+        }
+    }
+    return { services: [...clients.values()], players };
+}
+
+const close = async (...clients) => {
+    for (const one of clients) one.socket.close();
+    await Promise.all(clients.map((one) => one.closed));
+};
+const members = async (client, group) => (await client.call("group.list")).groups.find((one) => one.group === group)?.members;
+
+test("a group is the same on every worker: members, leader, what happened, its topic", async () => {
+    const { services, players } = await everywhere("g");
+    for (const leader of players) { // made on each of them once: one is the node that changes groups, two are not
+        const others = players.filter((one) => one !== leader);
+        for (const one of players) one.notifications.length = 0;
+        const { group } = await leader.call("group.create", { size: 3 });
+        await others[0].fails(-32002, "group.join", { group });
+        await others[0].fails(-32003, "group.invite", { group, player: "x" });
+        for (const one of others) {
+            await leader.call("group.invite", { group, player: one.name });
+            await until("the invitation", () => one.told("group.changed").some((told) => told.what === "invited" && told.group.group === group));
+            const joined = await one.call("group.join", { group });
+            assert.ok(joined.members.includes(one.name));
+            assert.ok((await members(one, group)).includes(one.name)); // at once, where it is
+            await one.call("topic.subscribe", { topic: `group.${group}` });
+        }
+        await until("all to see all", async () => (await Promise.all(players.map((one) => members(one, group))))
+            .every((list) => list?.join() === [leader, ...others].map((one) => one.name).join()));
+        await publish(leader, `group.${group}`, "to all of us");
+        for (const one of others) await until("the message", () => one.told("topic.message").some((message) => message.topic === `group.${group}`));
+        await others[0].fails(-32002, "group.leader", { group, player: others[1].name });
+        await leader.call("group.leader", { group, player: others[1].name });
+        await until("the new leader", () => others.every((one) => one.told("group.changed").some((told) => told.what === "leader" && told.group.leader === others[1].name)));
+        await others[1].call("group.leave", { group, player: others[0].name }); // it sends one away,
+        await until("it to hear of it", () => others[0].told("group.changed").some((told) => told.what === "left" && told.player === others[0].name));
+        await others[0].fails(-32002, "topic.subscribe", { topic: `group.${group}` });
+        others[0].notifications.length = 0; // and what is said there is no longer its business
+        await publish(others[1], `group.${group}`, "without it");
+        await leader.call("group.leave", { group });
+        await others[1].call("group.leave", { group });
+        await until("its end", async () => (await Promise.all(players.map((one) => members(one, group)))).every((list) => list === undefined));
+        await leader.fails(-32003, "group.join", { group });
+        assert.deepEqual(others[0].told("topic.message"), []);
+    }
+    await close(...players, ...services);
+});
+
+test("places of a group are given once, from wherever players come", async () => {
+    const first = await join("captain");
+    const { group } = await first.call("group.create", { size: 10, open: true });
+    const crowd = await Promise.all(Array.from({ length: 24 }, (_, i) => join(`sailor${i}`)));
+    const answers = await Promise.all(crowd.map((one) => one.ask("group.join", { group })));
+    assert.equal(answers.filter((one) => one.result).length, 9);
+    assert.ok(answers.every((one) => one.result || one.error.code === -32004), JSON.stringify(answers));
+    const inside = crowd.filter((_, i) => answers[i].result);
+    for (const one of inside) await until("the same list", async () => (await members(one, group))?.length === 10);
+    const lists = await Promise.all(inside.map((one) => members(one, group)));
+    for (const list of lists) assert.deepEqual(list, lists[0]);
+    await close(first, ...crowd);
+});
+
+test("who leaves for good leaves its groups; who goes to another worker stays in them", async () => {
+    const first = await join("anchor");
+    const { group } = await first.call("group.create", { size: 5, open: true });
+    const second = await elsewhere("rover", first.node);
+    await second.call("group.join", { group });
+    await second.call("topic.subscribe", { topic: `group.${group}` });
+    first.notifications.length = 0;
+    const again = await moveOn(await moveOn(second));
+    assert.ok((await members(again, group)).includes(again.name));
+    await publish(first, `group.${group}`, "still here?");
+    await until("the message", () => again.told("topic.message").some((message) => message.event.data.text === "still here?"));
+    assert.deepEqual(first.told("group.changed"), []);
+    await again.call("session.close");
+    await until("it to leave", () => first.told("group.changed").some((told) => told.what === "left" && told.player === again.name));
+    assert.deepEqual(await members(first, group), ["anchor"]);
+    await close(first);
+});
+
+test("a match is placed over workers", async () => {
+    const { services, players } = await everywhere("m");
+    for (const maker of services) {
+        for (const one of players) {
+            one.notifications.length = 0;
+            await one.ask("topic.subscribe", { topic: `player.${one.name}` });
+        }
+        const { group } = await maker.call("match.place", { players: players.map((one) => one.name), queue: "duel" });
+        for (const one of players) {
+            await until("the match", () => one.told("topic.message").some((message) => message.event.type === "game.match_found" && message.event.data.group === group));
+            await until("its group", async () => (await members(one, group))?.length === NODES);
+        }
+    }
+    await close(...players, ...services);
+});

@@ -65,7 +65,8 @@
 /* What a small build may leave out: nothing that begins it is ever reached then, and the compiler drops the rest.
  * UDP: datagrams, their handshake and loss recovery. HTTP: streams of bytes, so heads, WebSocket frames and TLS; without,
  * transports carry messages (NECPNET_TRANSPORT_MESSAGES, a browser's WebSockets). SERVER: the world's writer,
- * and compressing what is sent. VOICE: speech; what is asked of it then is ERR_UNSUPPORTED. */
+ * and compressing what is sent. RECORDING: writing and replaying states. VOICE: speech. What is asked of these two then is
+ * ERR_UNSUPPORTED. */
 #ifndef NECPNET_WITH_UDP
 #define NECPNET_WITH_UDP 1
 #endif
@@ -74,6 +75,9 @@
 #endif
 #ifndef NECPNET_WITH_SERVER
 #define NECPNET_WITH_SERVER 1
+#endif
+#ifndef NECPNET_WITH_RECORDING
+#define NECPNET_WITH_RECORDING 1
 #endif
 #ifndef NECPNET_WITH_VOICE
 #define NECPNET_WITH_VOICE 1
@@ -17245,7 +17249,7 @@ NN_PRIVATE necpnet_result nn_web_connection_take(necpnet_web* web, nn_web_state 
     connection->state = (uint8_t)state;
     connection->close_code = NN_WEBSOCKET_CODE_LOST;
     connection->heard_us = web->now_us;
-    nn_websocket_init(&connection->websocket, web->alloc, false, 0);
+    if (NECPNET_WITH_HTTP) nn_websocket_init(&connection->websocket, web->alloc, false, 0);
     connection->next = web->live;
     if (web->live) web->live->previous = connection;
     web->live = connection;
@@ -17301,7 +17305,7 @@ static void connection_give_extra(necpnet_web_connection* connection)
     nn_web_extra* extra = connection->extra;
     if (!extra) return;
     connection_give_held(connection);
-    nn_web_deflate_end_connection(connection);
+    if (NECPNET_WITH_HTTP) nn_web_deflate_end_connection(connection);
     connection_give_text(alloc, extra->subprotocol);
     connection_give_text(alloc, extra->close_text);
     nn_alloc_give(alloc, extra, sizeof *extra);
@@ -17323,8 +17327,8 @@ NN_PRIVATE void nn_web_connection_free(necpnet_web_connection* connection)
     nn_deadlines_set(&web->deadlines, &connection->deadline, NN_NEVER);
     if (connection->is_resumed) web->resumed_count--;
     nn_web_connection_give_setup(connection);
-    nn_tls_destroy(connection->tls);
-    nn_websocket_reset(&connection->websocket);
+    if (NECPNET_WITH_HTTP) nn_tls_destroy(connection->tls);
+    if (NECPNET_WITH_HTTP) nn_websocket_reset(&connection->websocket);
     connection_give_extra(connection);
     nn_alloc_give(web->alloc, connection, sizeof *connection);
     web->count--;
@@ -17363,7 +17367,7 @@ NN_PRIVATE void nn_web_connection_end(necpnet_web_connection* connection, necpne
     connection->state = NN_WEB_ENDED;
     nn_deadlines_set(&web->deadlines, &connection->deadline, NN_NEVER);
     if (connection->stream) {
-        if (connection->tls && !at_once) nn_tls_close(connection->tls);
+        if (NECPNET_WITH_HTTP && connection->tls && !at_once) nn_tls_close(connection->tls);
         necpnet_stream* stream = connection->stream;
         connection->stream = NULL;
         web->transport->close_stream(web->transport->user, stream, at_once);
@@ -17396,7 +17400,7 @@ NN_PRIVATE necpnet_result nn_web_connection_write(necpnet_web_connection* connec
 {
     const necpnet_transport* transport = connection->web->transport;
     if (NN_UNLIKELY(!connection->stream)) return NECPNET_ERR_INVALID_STATE;
-    if (NN_UNLIKELY(connection->tls != NULL)) return nn_tls_write(connection->tls, data, bytes);
+    if (NECPNET_WITH_HTTP && NN_UNLIKELY(connection->tls != NULL)) return nn_tls_write(connection->tls, data, bytes);
     return transport->send_stream(transport->user, connection->stream, data, bytes);
 }
 
@@ -17996,8 +18000,10 @@ NN_PRIVATE void nn_web_frames_open(necpnet_web_connection* connection)
     necpnet_web* web = connection->web;
     uint32_t bytes_max = connection->is_session ? NN_WEB_SESSION_BYTES_MAX : web->config.message_bytes_max;
     nn_web_connection_give_setup(connection);
-    nn_websocket_init(&connection->websocket, web->alloc, connection->is_server, bytes_max);
-    connection->websocket.deflate = connection->extra && connection->extra->compression.agreed;
+    if (NECPNET_WITH_HTTP) {
+        nn_websocket_init(&connection->websocket, web->alloc, connection->is_server, bytes_max);
+        connection->websocket.deflate = connection->extra && connection->extra->compression.agreed;
+    }
     connection->state = NN_WEB_OPEN;
     connection->is_seen = true;
     connection->heard_us = web->now_us;
@@ -18013,7 +18019,8 @@ NN_PRIVATE void nn_web_frames_open(necpnet_web_connection* connection)
 NN_PRIVATE void nn_web_frames_wake(necpnet_web_connection* connection)
 {
     necpnet_web* web = connection->web;
-    if (connection->state == NN_WEB_CLOSING) {
+    if (!NECPNET_WITH_HTTP ||
+        connection->state == NN_WEB_CLOSING) { /* pings are the transport's where it has messages */
         nn_web_connection_end(connection, NECPNET_ERR_TIMEOUT, NN_WEBSOCKET_CODE_LOST, NULL, true);
         return;
     }
@@ -18847,13 +18854,13 @@ static necpnet_result web_check_config(const necpnet_web_config* config)
         {"close_timeout_ms", config->close_timeout_ms, 1, WEB_HOUR_MS},
     };
     if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
-    for (size_t i = 0; i < NN_COUNT(ranges); i++) {
+    for (size_t i = 0; NECPNET_WITH_HTTP && i < NN_COUNT(ranges); i++) { /* without, a client alone has set them */
         if (ranges[i].value >= ranges[i].low && ranges[i].value <= ranges[i].high) continue;
         nn_log_write(&config->logger, NECPNET_LOG_ERROR, "web config: %s is %u, must be %u .. %u", ranges[i].name,
                      (unsigned)ranges[i].value, (unsigned)ranges[i].low, (unsigned)ranges[i].high);
         return NECPNET_ERR_BAD_CONFIG;
     }
-    return nn_web_deflate_check(config);
+    return NECPNET_WITH_HTTP ? nn_web_deflate_check(config) : NECPNET_OK;
 }
 
 #if NECPNET_WITH_PLATFORM
@@ -18875,9 +18882,11 @@ static size_t web_scratch_bytes(const necpnet_web* web)
 static void web_free(necpnet_web* web)
 {
     nn_alloc* alloc = web->alloc;
-    nn_tls_context_destroy(web->tls_server);
-    nn_tls_context_destroy(web->tls_client);
-    nn_web_deflate_destroy(web);
+    if (NECPNET_WITH_HTTP) {
+        nn_tls_context_destroy(web->tls_server);
+        nn_tls_context_destroy(web->tls_client);
+        nn_web_deflate_destroy(web);
+    }
     nn_deadlines_reset(&web->deadlines);
     nn_alloc_give(alloc, web->scratch, web_scratch_bytes(web));
     nn_alloc_give(alloc, web->plaintext, NN_TLS_PLAINTEXT_BYTES_MAX);
@@ -18890,7 +18899,7 @@ static necpnet_result web_fill(necpnet_web* web)
 {
     web->scratch = (char*)nn_alloc_take(web->alloc, web_scratch_bytes(web));
     if (!web->scratch) return NECPNET_ERR_OUT_OF_MEMORY;
-    if (web->config.deflate.enabled) {
+    if (NECPNET_WITH_HTTP && web->config.deflate.enabled) {
         web->deflate = (nn_web_deflate*)nn_alloc_take(web->alloc, sizeof *web->deflate);
         if (!web->deflate) return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -18900,7 +18909,8 @@ static necpnet_result web_fill(necpnet_web* web)
         if (!web->ca_file) return NECPNET_ERR_OUT_OF_MEMORY;
         memcpy(web->ca_file, ca_file, strlen(ca_file) + 1);
     }
-    necpnet_result result = web->config.tls.certificate_file ? nn_web_tls_load_server(web) : NECPNET_OK;
+    bool has_certificate = NECPNET_WITH_HTTP && web->config.tls.certificate_file;
+    necpnet_result result = has_certificate ? nn_web_tls_load_server(web) : NECPNET_OK;
     web->config.tls.certificate_file = NULL; /* borrowed until now */
     web->config.tls.key_file = NULL;
     web->config.tls.ca_file = NULL;
@@ -18996,7 +19006,7 @@ NN_PRIVATE void nn_web_on_data(void* context, uint8_t* data, size_t bytes)
     necpnet_web_connection* connection = (necpnet_web_connection*)context;
     necpnet_web* web = connection->web;
     connection->heard_us = web->now_us;
-    if (NN_UNLIKELY(connection->tls != NULL)) {
+    if (NECPNET_WITH_HTTP && NN_UNLIKELY(connection->tls != NULL)) {
         nn_web_tls_input(connection, data, bytes);
     } else if (NN_UNLIKELY(nn_web_has_messages(web))) {
         if (connection->state == NN_WEB_OPEN) web->hooks.on_session_message(web->hooks.user, connection, data, bytes);
@@ -22321,6 +22331,7 @@ static bool recording_put(nn_recording* recording, const void* data, size_t byte
 
 NN_PRIVATE necpnet_result nn_recording_begin(nn_recording* recording, nn_alloc* alloc, const necpnet_recorder* to)
 {
+    if (!NECPNET_WITH_RECORDING) return NECPNET_ERR_UNSUPPORTED;
     memset(recording, 0, sizeof *recording);
     recording->to = *to;
     recording->alloc = alloc;
@@ -22333,7 +22344,7 @@ NN_PRIVATE necpnet_result nn_recording_begin(nn_recording* recording, nn_alloc* 
 NN_PRIVATE void nn_recording_add(nn_recording* recording, nn_record_kind kind, const void* data, size_t bytes,
                                  uint64_t now_us)
 {
-    if (!recording->on || recording->failed) return;
+    if (!NECPNET_WITH_RECORDING || !recording->on || recording->failed) return;
     uint64_t before_us = recording->begun ? recording->at_us : now_us;
     if (!now_us) now_us = before_us; /* at the time of the one before */
     uint64_t passed_us = now_us > before_us ? now_us - before_us : 0;
@@ -22365,7 +22376,7 @@ NN_PRIVATE void nn_recording_add(nn_recording* recording, nn_record_kind kind, c
 
 NN_PRIVATE void nn_recording_add_schema(nn_recording* recording, const necpnet_schema* schema, uint64_t now_us)
 {
-    if (!recording->on || recording->failed) return;
+    if (!NECPNET_WITH_RECORDING || !recording->on || recording->failed) return;
     size_t bytes = nn_schema_described_bytes(schema);
     uint8_t* data = (uint8_t*)nn_alloc_take(recording->alloc, bytes);
     if (!data) {
@@ -22382,7 +22393,7 @@ NN_PRIVATE necpnet_result nn_recording_end(nn_recording* recording)
 {
     uint8_t count[8];
     nn_writer writer = nn_writer_of(count, sizeof count);
-    if (!recording->on) return NECPNET_ERR_INVALID_STATE;
+    if (!NECPNET_WITH_RECORDING || !recording->on) return NECPNET_ERR_INVALID_STATE;
     nn_write_varint(&writer, recording->count);
     nn_recording_add(recording, NN_RECORD_END, count, nn_writer_bytes(&writer), recording->at_us);
     recording->on = false;
@@ -34862,6 +34873,7 @@ necpnet_result necpnet_replay_create(const necpnet_replay_config* config, necpne
 {
     if (!config || !out_replay || !config->read) return NECPNET_ERR_INVALID_ARGUMENT;
     if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    if (!NECPNET_WITH_RECORDING) return NECPNET_ERR_UNSUPPORTED;
     nn_alloc alloc;
     nn_alloc_init(&alloc, &config->allocator);
     necpnet_replay* replay = (necpnet_replay*)nn_alloc_take(&alloc, sizeof *replay);
@@ -42679,7 +42691,7 @@ static void connection_release(nn_connection* connection)
     nn_connection_leave_web(connection);
     nn_alloc_give(connection->settings->alloc, connection->limit, sizeof *connection->limit);
     connection->limit = NULL;
-    if (connection->udp) {
+    if (NECPNET_WITH_UDP && connection->udp) {
         nn_alloc_give(connection->settings->alloc, connection->udp->loss, sizeof *connection->udp->loss);
         nn_recovery_reset(&connection->udp->recovery);
         nn_phases_reset(&connection->udp->phases);
@@ -43485,7 +43497,7 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     bool udp = nn_connection_is_udp(connection);
     bool has_output = nn_connection_has_own(connection) || nn_session_has_output(connection->session, now_us);
     uint64_t at_us = has_output ? now_us : nn_session_deadline_us(connection->session);
-    if (connection->follower && nn_connection_state_has_room(connection)) {
+    if (NECPNET_WITH_SERVER && connection->follower && nn_connection_state_has_room(connection)) {
         at_us = nn_min_u64(at_us, nn_follower_deadline_us(connection->follower));
     }
     if (NECPNET_WITH_VOICE && connection->speaks && nn_connection_voice_has_room(connection)) {
@@ -43796,7 +43808,7 @@ static void connection_send_close(nn_connection* connection)
 {
     uint8_t* packet = connection->settings->scratch;
     nn_close close = nn_connection_get_end(connection);
-    if (connection->transport == NECPNET_TRANSPORT_WEBSOCKET) {
+    if (!NECPNET_WITH_UDP || connection->transport == NECPNET_TRANSPORT_WEBSOCKET) {
         nn_writer writer = nn_writer_of(packet, NN_CLOSE_BYTES_MAX);
         nn_frame_write_close(&writer, &close);
         nn_web_send_session(connection->web, packet, nn_writer_bytes(&writer));
@@ -46310,7 +46322,7 @@ NN_PRIVATE bool nn_client_query_datagram(necpnet_client* client, const necpnet_a
 NN_PRIVATE void nn_client_run_queries(necpnet_client* client, uint64_t now_us)
 {
     const necpnet_transport* transport = client->endpoint.transport;
-    for (int i = 0; i < NN_CLIENT_QUERIES_MAX; i++) {
+    for (int i = 0; NECPNET_WITH_UDP && i < NN_CLIENT_QUERIES_MAX; i++) {
         nn_client_query* query = &client->queries[i];
         if (!query->is_used) continue;
         if (now_us >= query->began_us + NN_QUERY_TIMEOUT_US) {
@@ -46327,7 +46339,7 @@ NN_PRIVATE void nn_client_run_queries(necpnet_client* client, uint64_t now_us)
 NN_PRIVATE uint64_t nn_client_query_deadline_us(const necpnet_client* client)
 {
     uint64_t at_us = NN_NEVER;
-    for (int i = 0; i < NN_CLIENT_QUERIES_MAX; i++) {
+    for (int i = 0; NECPNET_WITH_UDP && i < NN_CLIENT_QUERIES_MAX; i++) {
         const nn_client_query* query = &client->queries[i];
         if (!query->is_used) continue;
         at_us = nn_min_u64(at_us, query->began_us + NN_QUERY_TIMEOUT_US);
@@ -49955,6 +49967,12 @@ NN_PRIVATE void nn_condition_wake(nn_condition* condition)
 #include <sys/random.h>
 #endif
 
+#if defined(__EMSCRIPTEN__)
+#define SYSTEM_HAS_DEVICES 0
+#else
+#define SYSTEM_HAS_DEVICES 1
+#endif
+
 static uint64_t system_clock_us(clockid_t clock)
 {
     struct timespec time;
@@ -50012,7 +50030,7 @@ NN_PRIVATE bool nn_platform_fill_entropy(void* to, size_t bytes)
         bytes -= part;
     }
 #endif
-    return bytes == 0 || system_entropy_device(at, bytes);
+    return bytes == 0 || (SYSTEM_HAS_DEVICES && system_entropy_device(at, bytes));
 }
 
 NN_PRIVATE necpnet_result nn_platform_read_file(nn_alloc* alloc, const char* path, uint8_t** out, size_t* out_bytes)

@@ -2165,6 +2165,7 @@ typedef struct necpnet_recorder {
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_ALREADY_EXISTS (it records) | ERR_OUT_OF_MEMORY | ERR_IO (the recorder did not take
  *          it; at the end: at some time) | ERR_INVALID_STATE (the end of none)
+ *          | ERR_UNSUPPORTED (NECPNET_WITH_RECORDING is 0)
  * Thread   owner.      Callback  no.        Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_world_record(necpnet_world* world, const necpnet_recorder* recorder,
@@ -2506,6 +2507,7 @@ NECPNET_API bool necpnet_view_has_authority(const necpnet_view* view, necpnet_en
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_ALREADY_EXISTS (it records) | ERR_INVALID_STATE (states have come already; the end of
  *          none) | ERR_IO (the recorder did not take it, or there was no memory; at the end: at some time)
+ *          | ERR_UNSUPPORTED (NECPNET_WITH_RECORDING is 0)
  * Thread   owner.      Callback  no.        Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_view_record(necpnet_view* view, const necpnet_recorder* recorder);
@@ -2543,7 +2545,7 @@ NECPNET_API necpnet_result necpnet_replay_config_default(necpnet_replay_config* 
 /* necpnet_replay_create - read the beginning of a recording.
  *
  * Returns  OK | ERR_INVALID_ARGUMENT | ERR_BAD_STRUCT_BYTES | ERR_BAD_DATA (the log says what is wrong) | ERR_SCHEMA_DIFFERS
- *          | ERR_OUT_OF_MEMORY
+ *          | ERR_OUT_OF_MEMORY | ERR_UNSUPPORTED (NECPNET_WITH_RECORDING is 0)
  * Thread   becomes the owner.   Callback  no.        Allocates  yes.
  */
 NECPNET_API necpnet_result necpnet_replay_create(const necpnet_replay_config* config, necpnet_replay** out_replay);

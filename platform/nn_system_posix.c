@@ -12,6 +12,12 @@
 #include <sys/random.h>
 #endif
 
+#if defined(__EMSCRIPTEN__)
+#define SYSTEM_HAS_DEVICES 0
+#else
+#define SYSTEM_HAS_DEVICES 1
+#endif
+
 static uint64_t system_clock_us(clockid_t clock)
 {
     struct timespec time;
@@ -69,7 +75,7 @@ NN_PRIVATE bool nn_platform_fill_entropy(void* to, size_t bytes)
         bytes -= part;
     }
 #endif
-    return bytes == 0 || system_entropy_device(at, bytes);
+    return bytes == 0 || (SYSTEM_HAS_DEVICES && system_entropy_device(at, bytes));
 }
 
 NN_PRIVATE necpnet_result nn_platform_read_file(nn_alloc* alloc, const char* path, uint8_t** out, size_t* out_bytes)

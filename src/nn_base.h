@@ -37,7 +37,8 @@
 /* What a small build may leave out: nothing that begins it is ever reached then, and the compiler drops the rest.
  * UDP: datagrams, their handshake and loss recovery. HTTP: streams of bytes, so heads, WebSocket frames and TLS; without,
  * transports carry messages (NECPNET_TRANSPORT_MESSAGES, a browser's WebSockets). SERVER: the world's writer,
- * and compressing what is sent. VOICE: speech; what is asked of it then is ERR_UNSUPPORTED. */
+ * and compressing what is sent. RECORDING: writing and replaying states. VOICE: speech. What is asked of these two then is
+ * ERR_UNSUPPORTED. */
 #ifndef NECPNET_WITH_UDP
 #define NECPNET_WITH_UDP 1
 #endif
@@ -46,6 +47,9 @@
 #endif
 #ifndef NECPNET_WITH_SERVER
 #define NECPNET_WITH_SERVER 1
+#endif
+#ifndef NECPNET_WITH_RECORDING
+#define NECPNET_WITH_RECORDING 1
 #endif
 #ifndef NECPNET_WITH_VOICE
 #define NECPNET_WITH_VOICE 1

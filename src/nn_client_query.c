@@ -69,7 +69,7 @@ NN_PRIVATE bool nn_client_query_datagram(necpnet_client* client, const necpnet_a
 NN_PRIVATE void nn_client_run_queries(necpnet_client* client, uint64_t now_us)
 {
     const necpnet_transport* transport = client->endpoint.transport;
-    for (int i = 0; i < NN_CLIENT_QUERIES_MAX; i++) {
+    for (int i = 0; NECPNET_WITH_UDP && i < NN_CLIENT_QUERIES_MAX; i++) {
         nn_client_query* query = &client->queries[i];
         if (!query->is_used) continue;
         if (now_us >= query->began_us + NN_QUERY_TIMEOUT_US) {
@@ -86,7 +86,7 @@ NN_PRIVATE void nn_client_run_queries(necpnet_client* client, uint64_t now_us)
 NN_PRIVATE uint64_t nn_client_query_deadline_us(const necpnet_client* client)
 {
     uint64_t at_us = NN_NEVER;
-    for (int i = 0; i < NN_CLIENT_QUERIES_MAX; i++) {
+    for (int i = 0; NECPNET_WITH_UDP && i < NN_CLIENT_QUERIES_MAX; i++) {
         const nn_client_query* query = &client->queries[i];
         if (!query->is_used) continue;
         at_us = nn_min_u64(at_us, query->began_us + NN_QUERY_TIMEOUT_US);

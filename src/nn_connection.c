@@ -78,7 +78,7 @@ static void connection_release(nn_connection* connection)
     nn_connection_leave_web(connection);
     nn_alloc_give(connection->settings->alloc, connection->limit, sizeof *connection->limit);
     connection->limit = NULL;
-    if (connection->udp) {
+    if (NECPNET_WITH_UDP && connection->udp) {
         nn_alloc_give(connection->settings->alloc, connection->udp->loss, sizeof *connection->udp->loss);
         nn_recovery_reset(&connection->udp->recovery);
         nn_phases_reset(&connection->udp->phases);

@@ -259,7 +259,7 @@ static void connection_send_close(nn_connection* connection)
 {
     uint8_t* packet = connection->settings->scratch;
     nn_close close = nn_connection_get_end(connection);
-    if (connection->transport == NECPNET_TRANSPORT_WEBSOCKET) {
+    if (!NECPNET_WITH_UDP || connection->transport == NECPNET_TRANSPORT_WEBSOCKET) {
         nn_writer writer = nn_writer_of(packet, NN_CLOSE_BYTES_MAX);
         nn_frame_write_close(&writer, &close);
         nn_web_send_session(connection->web, packet, nn_writer_bytes(&writer));

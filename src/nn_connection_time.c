@@ -77,7 +77,7 @@ static uint64_t connection_output_at_us(const nn_connection* connection, uint64_
     bool udp = nn_connection_is_udp(connection);
     bool has_output = nn_connection_has_own(connection) || nn_session_has_output(connection->session, now_us);
     uint64_t at_us = has_output ? now_us : nn_session_deadline_us(connection->session);
-    if (connection->follower && nn_connection_state_has_room(connection)) {
+    if (NECPNET_WITH_SERVER && connection->follower && nn_connection_state_has_room(connection)) {
         at_us = nn_min_u64(at_us, nn_follower_deadline_us(connection->follower));
     }
     if (NECPNET_WITH_VOICE && connection->speaks && nn_connection_voice_has_room(connection)) {

@@ -31,6 +31,7 @@ static bool recording_put(nn_recording* recording, const void* data, size_t byte
 
 NN_PRIVATE necpnet_result nn_recording_begin(nn_recording* recording, nn_alloc* alloc, const necpnet_recorder* to)
 {
+    if (!NECPNET_WITH_RECORDING) return NECPNET_ERR_UNSUPPORTED;
     memset(recording, 0, sizeof *recording);
     recording->to = *to;
     recording->alloc = alloc;
@@ -43,7 +44,7 @@ NN_PRIVATE necpnet_result nn_recording_begin(nn_recording* recording, nn_alloc* 
 NN_PRIVATE void nn_recording_add(nn_recording* recording, nn_record_kind kind, const void* data, size_t bytes,
                                  uint64_t now_us)
 {
-    if (!recording->on || recording->failed) return;
+    if (!NECPNET_WITH_RECORDING || !recording->on || recording->failed) return;
     uint64_t before_us = recording->begun ? recording->at_us : now_us;
     if (!now_us) now_us = before_us; /* at the time of the one before */
     uint64_t passed_us = now_us > before_us ? now_us - before_us : 0;
@@ -75,7 +76,7 @@ NN_PRIVATE void nn_recording_add(nn_recording* recording, nn_record_kind kind, c
 
 NN_PRIVATE void nn_recording_add_schema(nn_recording* recording, const necpnet_schema* schema, uint64_t now_us)
 {
-    if (!recording->on || recording->failed) return;
+    if (!NECPNET_WITH_RECORDING || !recording->on || recording->failed) return;
     size_t bytes = nn_schema_described_bytes(schema);
     uint8_t* data = (uint8_t*)nn_alloc_take(recording->alloc, bytes);
     if (!data) {
@@ -92,7 +93,7 @@ NN_PRIVATE necpnet_result nn_recording_end(nn_recording* recording)
 {
     uint8_t count[8];
     nn_writer writer = nn_writer_of(count, sizeof count);
-    if (!recording->on) return NECPNET_ERR_INVALID_STATE;
+    if (!NECPNET_WITH_RECORDING || !recording->on) return NECPNET_ERR_INVALID_STATE;
     nn_write_varint(&writer, recording->count);
     nn_recording_add(recording, NN_RECORD_END, count, nn_writer_bytes(&writer), recording->at_us);
     recording->on = false;

@@ -215,6 +215,7 @@ necpnet_result necpnet_replay_create(const necpnet_replay_config* config, necpne
 {
     if (!config || !out_replay || !config->read) return NECPNET_ERR_INVALID_ARGUMENT;
     if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
+    if (!NECPNET_WITH_RECORDING) return NECPNET_ERR_UNSUPPORTED;
     nn_alloc alloc;
     nn_alloc_init(&alloc, &config->allocator);
     necpnet_replay* replay = (necpnet_replay*)nn_alloc_take(&alloc, sizeof *replay);

@@ -15,7 +15,7 @@ NN_PRIVATE necpnet_result nn_web_connection_take(necpnet_web* web, nn_web_state 
     connection->state = (uint8_t)state;
     connection->close_code = NN_WEBSOCKET_CODE_LOST;
     connection->heard_us = web->now_us;
-    nn_websocket_init(&connection->websocket, web->alloc, false, 0);
+    if (NECPNET_WITH_HTTP) nn_websocket_init(&connection->websocket, web->alloc, false, 0);
     connection->next = web->live;
     if (web->live) web->live->previous = connection;
     web->live = connection;
@@ -71,7 +71,7 @@ static void connection_give_extra(necpnet_web_connection* connection)
     nn_web_extra* extra = connection->extra;
     if (!extra) return;
     connection_give_held(connection);
-    nn_web_deflate_end_connection(connection);
+    if (NECPNET_WITH_HTTP) nn_web_deflate_end_connection(connection);
     connection_give_text(alloc, extra->subprotocol);
     connection_give_text(alloc, extra->close_text);
     nn_alloc_give(alloc, extra, sizeof *extra);
@@ -93,8 +93,8 @@ NN_PRIVATE void nn_web_connection_free(necpnet_web_connection* connection)
     nn_deadlines_set(&web->deadlines, &connection->deadline, NN_NEVER);
     if (connection->is_resumed) web->resumed_count--;
     nn_web_connection_give_setup(connection);
-    nn_tls_destroy(connection->tls);
-    nn_websocket_reset(&connection->websocket);
+    if (NECPNET_WITH_HTTP) nn_tls_destroy(connection->tls);
+    if (NECPNET_WITH_HTTP) nn_websocket_reset(&connection->websocket);
     connection_give_extra(connection);
     nn_alloc_give(web->alloc, connection, sizeof *connection);
     web->count--;
@@ -133,7 +133,7 @@ NN_PRIVATE void nn_web_connection_end(necpnet_web_connection* connection, necpne
     connection->state = NN_WEB_ENDED;
     nn_deadlines_set(&web->deadlines, &connection->deadline, NN_NEVER);
     if (connection->stream) {
-        if (connection->tls && !at_once) nn_tls_close(connection->tls);
+        if (NECPNET_WITH_HTTP && connection->tls && !at_once) nn_tls_close(connection->tls);
         necpnet_stream* stream = connection->stream;
         connection->stream = NULL;
         web->transport->close_stream(web->transport->user, stream, at_once);
@@ -166,7 +166,7 @@ NN_PRIVATE necpnet_result nn_web_connection_write(necpnet_web_connection* connec
 {
     const necpnet_transport* transport = connection->web->transport;
     if (NN_UNLIKELY(!connection->stream)) return NECPNET_ERR_INVALID_STATE;
-    if (NN_UNLIKELY(connection->tls != NULL)) return nn_tls_write(connection->tls, data, bytes);
+    if (NECPNET_WITH_HTTP && NN_UNLIKELY(connection->tls != NULL)) return nn_tls_write(connection->tls, data, bytes);
     return transport->send_stream(transport->user, connection->stream, data, bytes);
 }
 

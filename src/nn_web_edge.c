@@ -44,13 +44,13 @@ static necpnet_result web_check_config(const necpnet_web_config* config)
         {"close_timeout_ms", config->close_timeout_ms, 1, WEB_HOUR_MS},
     };
     if (config->struct_bytes != sizeof *config) return NECPNET_ERR_BAD_STRUCT_BYTES;
-    for (size_t i = 0; i < NN_COUNT(ranges); i++) {
+    for (size_t i = 0; NECPNET_WITH_HTTP && i < NN_COUNT(ranges); i++) { /* without, a client alone has set them */
         if (ranges[i].value >= ranges[i].low && ranges[i].value <= ranges[i].high) continue;
         nn_log_write(&config->logger, NECPNET_LOG_ERROR, "web config: %s is %u, must be %u .. %u", ranges[i].name,
                      (unsigned)ranges[i].value, (unsigned)ranges[i].low, (unsigned)ranges[i].high);
         return NECPNET_ERR_BAD_CONFIG;
     }
-    return nn_web_deflate_check(config);
+    return NECPNET_WITH_HTTP ? nn_web_deflate_check(config) : NECPNET_OK;
 }
 
 #if NECPNET_WITH_PLATFORM
@@ -72,9 +72,11 @@ static size_t web_scratch_bytes(const necpnet_web* web)
 static void web_free(necpnet_web* web)
 {
     nn_alloc* alloc = web->alloc;
-    nn_tls_context_destroy(web->tls_server);
-    nn_tls_context_destroy(web->tls_client);
-    nn_web_deflate_destroy(web);
+    if (NECPNET_WITH_HTTP) {
+        nn_tls_context_destroy(web->tls_server);
+        nn_tls_context_destroy(web->tls_client);
+        nn_web_deflate_destroy(web);
+    }
     nn_deadlines_reset(&web->deadlines);
     nn_alloc_give(alloc, web->scratch, web_scratch_bytes(web));
     nn_alloc_give(alloc, web->plaintext, NN_TLS_PLAINTEXT_BYTES_MAX);
@@ -87,7 +89,7 @@ static necpnet_result web_fill(necpnet_web* web)
 {
     web->scratch = (char*)nn_alloc_take(web->alloc, web_scratch_bytes(web));
     if (!web->scratch) return NECPNET_ERR_OUT_OF_MEMORY;
-    if (web->config.deflate.enabled) {
+    if (NECPNET_WITH_HTTP && web->config.deflate.enabled) {
         web->deflate = (nn_web_deflate*)nn_alloc_take(web->alloc, sizeof *web->deflate);
         if (!web->deflate) return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -97,7 +99,8 @@ static necpnet_result web_fill(necpnet_web* web)
         if (!web->ca_file) return NECPNET_ERR_OUT_OF_MEMORY;
         memcpy(web->ca_file, ca_file, strlen(ca_file) + 1);
     }
-    necpnet_result result = web->config.tls.certificate_file ? nn_web_tls_load_server(web) : NECPNET_OK;
+    bool has_certificate = NECPNET_WITH_HTTP && web->config.tls.certificate_file;
+    necpnet_result result = has_certificate ? nn_web_tls_load_server(web) : NECPNET_OK;
     web->config.tls.certificate_file = NULL; /* borrowed until now */
     web->config.tls.key_file = NULL;
     web->config.tls.ca_file = NULL;
@@ -193,7 +196,7 @@ NN_PRIVATE void nn_web_on_data(void* context, uint8_t* data, size_t bytes)
     necpnet_web_connection* connection = (necpnet_web_connection*)context;
     necpnet_web* web = connection->web;
     connection->heard_us = web->now_us;
-    if (NN_UNLIKELY(connection->tls != NULL)) {
+    if (NECPNET_WITH_HTTP && NN_UNLIKELY(connection->tls != NULL)) {
         nn_web_tls_input(connection, data, bytes);
     } else if (NN_UNLIKELY(nn_web_has_messages(web))) {
         if (connection->state == NN_WEB_OPEN) web->hooks.on_session_message(web->hooks.user, connection, data, bytes);

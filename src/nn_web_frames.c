@@ -200,8 +200,10 @@ NN_PRIVATE void nn_web_frames_open(necpnet_web_connection* connection)
     necpnet_web* web = connection->web;
     uint32_t bytes_max = connection->is_session ? NN_WEB_SESSION_BYTES_MAX : web->config.message_bytes_max;
     nn_web_connection_give_setup(connection);
-    nn_websocket_init(&connection->websocket, web->alloc, connection->is_server, bytes_max);
-    connection->websocket.deflate = connection->extra && connection->extra->compression.agreed;
+    if (NECPNET_WITH_HTTP) {
+        nn_websocket_init(&connection->websocket, web->alloc, connection->is_server, bytes_max);
+        connection->websocket.deflate = connection->extra && connection->extra->compression.agreed;
+    }
     connection->state = NN_WEB_OPEN;
     connection->is_seen = true;
     connection->heard_us = web->now_us;
@@ -217,7 +219,8 @@ NN_PRIVATE void nn_web_frames_open(necpnet_web_connection* connection)
 NN_PRIVATE void nn_web_frames_wake(necpnet_web_connection* connection)
 {
     necpnet_web* web = connection->web;
-    if (connection->state == NN_WEB_CLOSING) {
+    if (!NECPNET_WITH_HTTP ||
+        connection->state == NN_WEB_CLOSING) { /* pings are the transport's where it has messages */
         nn_web_connection_end(connection, NECPNET_ERR_TIMEOUT, NN_WEBSOCKET_CODE_LOST, NULL, true);
         return;
     }

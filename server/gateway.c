@@ -524,6 +524,16 @@ static void gateway_sweep_session(gateway* at, gateway_session* session)
     }
 }
 
+/* Nobody can claim them any more. */
+static void gateway_end_waiting(gateway* at)
+{
+    for (gateway_session *session = at->first, *next; session; session = next) {
+        next = session->next;
+        if (session->suspended && session->peer == NECPNET_PEER_NONE && !session->given)
+            gateway_end_session(at, session);
+    }
+}
+
 bool gateway_work(gateway* at, uint64_t now_us)
 {
     at->now_us = now_us;
@@ -542,6 +552,7 @@ bool gateway_work(gateway* at, uint64_t now_us)
     gateway_tell_presence(at);
     gateway_cluster_work(at);
     gateway_parties_work(at);
+    if (at->draining && at->figures.suspended && !gateway_cluster_has_others(at)) gateway_end_waiting(at);
     gateway_state_work(at);
     bool queued = at->queued;
     at->queued = false;
@@ -569,12 +580,19 @@ void gateway_drain(gateway* at, uint32_t retry_ms)
         snprintf(json, sizeof(json),
                  "{\"jsonrpc\":\"2.0\",\"method\":\"session.draining\",\"params\":{\"retry_ms\":%u}}", retry_ms);
     at->draining = true;
+    gateway_cluster_drain(at);
     for (gateway_session *session = at->first, *next; session; session = next) {
         next = session->next;
         if (!session->connection) continue;
         (void)gateway_send_text(session, json, (size_t)bytes);
         gateway_close(session, 1001, "the server is shutting down");
+        session->ended = !session->greeted || !gateway_cluster_has_others(at); /* else it waits to be claimed there */
     }
+}
+
+bool gateway_waits(const gateway* at)
+{
+    return at->figures.suspended > 0;
 }
 
 /* ------------------------------------------------------------------------------------------------------- life -- */

@@ -80,8 +80,12 @@ bool gateway_on_event(gateway* at, const necpnet_event* event);
  * Returns  whether it queued something: then another update sends it. */
 bool gateway_work(gateway* at, uint64_t now_us);
 
-/* gateway_drain - tells JSON-RPC clients to come back after retry_ms, and closes them. */
+/* gateway_drain - tells JSON-RPC clients to come back after retry_ms, and closes them; hands topics to the nodes that stay. Sessions wait
+ * for clients that come back there. */
 void gateway_drain(gateway* at, uint32_t retry_ms);
+
+/* gateway_waits - a draining gateway has sessions that other nodes may claim. */
+bool gateway_waits(const gateway* at);
 
 typedef struct gateway_figures {
     uint32_t connections; /* JSON-RPC over WebSocket, now */

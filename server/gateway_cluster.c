@@ -25,11 +25,13 @@
 #define CLUSTER_WHO "necpnet.who"
 #define CLUSTER_HERE "necpnet.here"
 #define CLUSTER_LOGIN "necpnet.login"
+#define CLUSTER_DRAINS "necpnet.drains"         /* its origin is about to go */
 #define CLUSTER_NODE "necpnet.node.%016" PRIx64 /* to one node's relay and moves; good byes go this way, too */
 
 typedef struct cluster_node {
     uint64_t origin;
     uint64_t heard_us;
+    bool leaves;
     char name[CLUSTER_NAME_BYTES];
 } cluster_node;
 
@@ -91,7 +93,8 @@ static void cluster_route(struct gateway_cluster* cluster)
 {
     relay_node known[CLUSTER_NODES_MAX];
     for (uint32_t i = 0; i < cluster->node_count; i++)
-        known[i] = (relay_node){.origin = cluster->nodes[i].origin, .name = cluster->nodes[i].name};
+        known[i] = (relay_node){
+            .origin = cluster->nodes[i].origin, .name = cluster->nodes[i].name, .leaves = cluster->nodes[i].leaves};
     if (relay_set_nodes(cluster->machine, known, cluster->node_count, cluster->owner->now_us) != NECPNET_OK) {
         LOG(NECPNET_LOG_ERROR, "routing_failed", "two nodes have one name: give each its own server_id", LOG_END);
     }
@@ -164,13 +167,22 @@ static void cluster_hear_alive(struct gateway_cluster* cluster, uint64_t origin,
     }
     gateway_greet_parties(cluster->owner, origin);
     cluster_node* node = &cluster->nodes[cluster->node_count++];
-    node->origin = origin;
-    node->heard_us = cluster->owner->now_us;
+    *node = (cluster_node){.origin = origin, .heard_us = cluster->owner->now_us};
     memcpy(node->name, data, bytes);
-    node->name[bytes] = 0;
     cluster_route(cluster);
     cluster->said_us = 0; /* it learns of this one at once */
     LOG(NECPNET_LOG_INFO, "node_joined", node->name, LOG_NUMBER("nodes", cluster->node_count), LOG_END);
+}
+
+/* Its topics go to those that stay. */
+static void cluster_hear_drains(struct gateway_cluster* cluster, uint64_t origin)
+{
+    for (uint32_t i = 1; i < cluster->node_count; i++) {
+        if (cluster->nodes[i].origin != origin || cluster->nodes[i].leaves) continue;
+        cluster->nodes[i].leaves = true;
+        LOG(NECPNET_LOG_INFO, "node_drains", cluster->nodes[i].name, LOG_END);
+        cluster_route(cluster);
+    }
 }
 
 /* --------------------------------------------------------------------------------------------------- players -- */
@@ -296,6 +308,8 @@ static void cluster_hear(const char* topic, const void* data, size_t bytes, void
         cluster_hear_alive(cluster, origin, at, bytes);
     } else if (strcmp(topic, CLUSTER_WHO) == 0) {
         cluster_tell_all(cluster);
+    } else if (strcmp(topic, CLUSTER_DRAINS) == 0) {
+        cluster_hear_drains(cluster, origin);
     } else if (strcmp(topic, CLUSTER_LOGIN) == 0) {
         cluster_hear_login(cluster, origin, at, bytes);
     } else if (strcmp(topic, CLUSTER_HERE) == 0) {
@@ -566,9 +580,26 @@ void gateway_cluster_work(gateway* at)
     cluster->said_us = at->now_us;
     cluster->nodes[0].heard_us = at->now_us;
     cluster_say(cluster, CLUSTER_ALIVE, cluster->name, strlen(cluster->name));
+    if (cluster->nodes[0].leaves) cluster_say(cluster, CLUSTER_DRAINS, NULL, 0); /* those that are new hear it, too */
     for (uint32_t i = cluster->node_count; i-- > 1;) {
         if (at->now_us >= cluster->nodes[i].heard_us + CLUSTER_SILENCE_US) cluster_drop_node(cluster, i);
     }
+}
+
+void gateway_cluster_drain(gateway* at)
+{
+    if (!at->cluster || at->cluster->nodes[0].leaves) return;
+    at->cluster->nodes[0].leaves = true;
+    cluster_say(at->cluster, CLUSTER_DRAINS, NULL, 0);
+    cluster_route(at->cluster);
+}
+
+bool gateway_cluster_has_others(const gateway* at)
+{
+    for (uint32_t i = 1; at->cluster && i < at->cluster->node_count; i++) {
+        if (!at->cluster->nodes[i].leaves) return true;
+    }
+    return false;
 }
 
 void gateway_cluster_put_where(const gateway* at, text* out, uint64_t client_id)

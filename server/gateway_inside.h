@@ -186,6 +186,9 @@ void gateway_state_work(gateway* at);
 necpnet_result gateway_cluster_begin(gateway* at, necpnet_loop* loop);
 void gateway_cluster_end(gateway* at);
 void gateway_cluster_work(gateway* at);
+/* This node is about to go: its topics are handed to those that stay. */
+void gateway_cluster_drain(gateway* at);
+bool gateway_cluster_has_others(const gateway* at); /* that stay */
 /* Topics of several nodes: whether this one counts it (then gateway_cluster_spread after each publish); else sent to its node. */
 bool gateway_cluster_counts(const gateway* at, const char* topic);
 void gateway_cluster_spread(gateway* at, const topics_topic* topic);

@@ -91,6 +91,20 @@ bool relay_subscribe(relay* at, const char* topic, void* ticket, uint64_t now_us
     return false;
 }
 
+/* A request by a table that this node is still to make: passed on by the present one it could overtake those that its node sent by that. It
+ * is held until the table is here. */
+static bool relay_hold_early(relay* at, uint64_t from, const relay_message* message)
+{
+    if (!at->settled || message->hops > 0 || relay_is_mine(at, message->name)) return false;
+    relay_record* record = relay_find(at, message->name);
+    if ((record && record->owned) || relay_place_of(at, from)->seen == at->view) return false;
+    record = relay_reach(at, message->name);
+    if (!record) return false;
+    if (!record->held) record->used_us = at->now_us;
+    relay_hold(at, record, message);
+    return true;
+}
+
 void relay_hear(relay* at, uint64_t from, const void* data, size_t bytes, uint64_t now_us)
 {
     relay_message message;
@@ -109,6 +123,7 @@ void relay_hear(relay* at, uint64_t from, const void* data, size_t bytes, uint64
     case RELAY_PUBLISH:
     case RELAY_FOLLOW:
         /* A publish of this node may come back, because it owns the topic by now. */
+        if (relay_hold_early(at, from, &message)) break;
         if (message.kind == RELAY_PUBLISH || message.origin != at->config.self.origin) relay_obey(at, &message);
         break;
     case RELAY_TAKEN: relay_finish(at, message.number, (relay_result)message.code, message.position); break;
@@ -135,6 +150,8 @@ static void relay_sweep_record(relay* at, relay_record* record)
     if (record->waits && at->now_us >= record->waits->at_us + RELAY_DEADLINE_US) {
         relay_answer_waits(at, record, RELAY_LATE);
     }
+    if (record->held && at->settled && at->now_us >= record->used_us + RELAY_SEEN_US)
+        relay_release_held(at, record); /* no other table came */
     if (record->owned) {
         uint64_t owner = relay_owner_of(at, record->name);
         if (record->follower_count) topics_touch(record->topic, at->now_us);
@@ -180,7 +197,7 @@ void relay_work(relay* at, uint64_t now_us)
 const char* relay_owner(const relay* at, const char* key)
 {
     uint32_t index = routing_find(at->table, relay_hash(key));
-    return at->nodes[index < at->node_count ? index : 0].name;
+    return at->nodes[index < at->node_count ? at->owners[index] : 0].name;
 }
 
 uint64_t relay_owner_origin(const relay* at, const char* key)
@@ -230,6 +247,7 @@ void relay_destroy(relay* at)
     }
     routing_destroy(at->table);
     free(at->nodes);
+    free(at->owners);
     free(at->strangers);
     free(at);
 }

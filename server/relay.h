@@ -29,6 +29,7 @@ typedef struct relay relay;
 typedef struct relay_node {
     uint64_t origin; /* random, never 0: of one life of the node */
     const char* name;
+    bool leaves; /* it is about to go: topics belong to the others, if there are any */
 } relay_node;
 
 typedef enum relay_result {
@@ -78,7 +79,8 @@ void relay_destroy(relay* at);
  * Returns  OK | ERR_INVALID_ARGUMENT (two have one name; nothing has changed) | ERR_OUT_OF_MEMORY */
 necpnet_result relay_set_nodes(relay* at, const relay_node* nodes, uint32_t count, uint64_t now_us);
 
-/* relay_leave - this node ends in good order: its topics go to the others. Only relay_destroy follows. */
+/* relay_leave - this node ends in good order: topics that are still here go to the others. Only relay_destroy follows. One that has said before
+ * that it leaves (relay_node.leaves) has none any more: they went with nothing waiting for them. */
 void relay_leave(relay* at);
 
 /* relay_publish - where a message is to be published.

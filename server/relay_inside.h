@@ -65,6 +65,7 @@ typedef struct relay_place {
     uint64_t origin;
     uint64_t seen; /* the last table of which it said SEEN, */
     uint64_t settled;
+    bool leaves;
     char name[RELAY_NAME_BYTES];
 } relay_place;
 
@@ -73,6 +74,7 @@ struct relay {
     routing* table;
     relay_place* nodes; /* of this table, self first */
     uint32_t node_count;
+    uint32_t* owners;       /* of those in the table: which of the nodes */
     relay_place* strangers; /* said something before they were in the table; a ring */
     uint32_t stranger_next;
     uint64_t view; /* of the set of nodes: the same on all that know the same */

@@ -51,9 +51,11 @@ static bool relay_all(const relay* at, bool settled)
     return true;
 }
 
-/* Every topic has its owner: what waited goes on. */
+/* Every topic has its owner: what waited goes on. Topics that are followed are asked for now: before, a FOLLOW may come to a node that
+ * knows another table, which passes it to the one that is about to hand the topic over. */
 static void relay_settle(relay* at)
 {
+    uint32_t asked = 0;
     at->settled = true;
     for (relay_record *record = at->first, *next; record; record = next) {
         next = record->next;
@@ -61,6 +63,12 @@ static void relay_settle(relay* at)
         record->fresh = false;
         if (wanted && !record->owned && relay_is_mine(at, record->name)) (void)relay_own(at, record);
         if (record->held) relay_release_held(at, record);
+        if (record->owned || (!record->topic && !record->waits)) continue;
+        if (asked++ < RELAY_FOLLOWS_AT_ONCE) {
+            relay_follow(at, record);
+        } else {
+            record->asked_us = 0; /* as the sweep comes by */
+        }
     }
 }
 
@@ -89,11 +97,37 @@ void relay_advance(relay* at)
     if (relay_all(at, true) || at->now_us >= at->view_us + RELAY_SETTLE_US) relay_settle(at);
 }
 
-static necpnet_result relay_take_nodes(relay* at, const relay_node* nodes, uint32_t count)
+/* The table of those that stay, or of all where none does. */
+static necpnet_result relay_make_table(relay* at, const relay_place* places, uint32_t first, uint32_t count,
+                                       uint32_t* owners)
 {
     const char** names = calloc(count, sizeof(names[0]));
+    uint32_t stay = 0;
+    if (!names) return NECPNET_ERR_OUT_OF_MEMORY;
+    for (uint32_t i = first; i < count; i++) {
+        if (!places[i].leaves) owners[stay++] = i;
+    }
+    for (uint32_t i = first; i < count && (stay == 0 || places[owners[0]].leaves); i++) owners[stay++] = i;
+    for (uint32_t i = 0; i < stay; i++) names[i] = places[owners[i]].name;
+    necpnet_result result = routing_set(at->table, names, stay);
+    free(names);
+    return result;
+}
+
+static void relay_write_place(relay_place* place, const relay_node* node)
+{
+    size_t bytes = strlen(node->name);
+    if (bytes >= sizeof(place->name)) bytes = sizeof(place->name) - 1;
+    memcpy(place->name, node->name, bytes);
+    place->name[bytes] = 0;
+    place->leaves = node->leaves;
+}
+
+static necpnet_result relay_take_nodes(relay* at, const relay_node* nodes, uint32_t count)
+{
     relay_place* places = calloc(count, sizeof(places[0]));
-    necpnet_result result = names && places ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
+    uint32_t* owners = calloc(count, sizeof(owners[0]));
+    necpnet_result result = owners && places ? NECPNET_OK : NECPNET_ERR_OUT_OF_MEMORY;
     uint32_t other = 1;
     for (uint32_t i = 0; result == NECPNET_OK && i < count; i++) {
         bool self = nodes[i].origin == at->config.self.origin;
@@ -101,23 +135,22 @@ static necpnet_result relay_take_nodes(relay* at, const relay_node* nodes, uint3
         if (result != NECPNET_OK) break;
         relay_place* place = &places[self ? 0 : other++];
         *place = *relay_place_of(at, nodes[i].origin);
-        size_t bytes = strlen(nodes[i].name);
-        if (bytes >= sizeof(place->name)) bytes = sizeof(place->name) - 1;
-        memcpy(place->name, nodes[i].name, bytes);
-        place->name[bytes] = 0;
+        relay_write_place(place, &nodes[i]);
     }
-    for (uint32_t i = 0; result == NECPNET_OK && i < count; i++) names[i] = places[i].name;
-    if (result == NECPNET_OK) result = routing_set(at->table, names, count);
-    free(names);
+    if (result == NECPNET_OK) result = relay_make_table(at, places, 0, count, owners);
     if (result != NECPNET_OK) {
         free(places);
+        free(owners);
         return result;
     }
     free(at->nodes);
+    free(at->owners);
     at->nodes = places;
+    at->owners = owners;
     at->node_count = count;
     at->view = 0;
-    for (uint32_t i = 0; i < count; i++) at->view ^= routing_key(&places[i].origin, 8) + relay_hash(places[i].name);
+    for (uint32_t i = 0; i < count; i++)
+        at->view ^= (routing_key(&places[i].origin, 8) + relay_hash(places[i].name)) * (places[i].leaves ? 3u : 1u);
     return NECPNET_OK;
 }
 
@@ -177,30 +210,18 @@ necpnet_result relay_set_nodes(relay* at, const relay_node* nodes, uint32_t coun
     at->settled = false;
     relay_say_all(at, RELAY_SEEN);
     relay_forget_gone(at);
-    uint32_t asked = 0;
-    for (relay_record* record = at->first; record; record = record->next) {
-        if (record->owned || (!record->topic && !record->waits)) continue;
-        if (asked++ < RELAY_FOLLOWS_AT_ONCE) {
-            relay_follow(at, record);
-        } else {
-            record->asked_us = 0; /* as the sweep comes by */
-        }
-    }
     relay_advance(at);
     return NECPNET_OK;
 }
 
 void relay_leave(relay* at)
 {
-    const char* names[RELAY_NODES_MAX];
     at->leaving = true;
     if (at->node_count < 2) return;
-    for (uint32_t i = 1; i < at->node_count; i++) names[i - 1] = at->nodes[i].name;
-    if (routing_set(at->table, names, at->node_count - 1) == NECPNET_OK) {
+    if (relay_make_table(at, at->nodes, 1, at->node_count, at->owners) == NECPNET_OK) {
         for (relay_record *record = at->first, *next; record; record = next) {
             next = record->next;
-            uint32_t index = routing_find(at->table, relay_hash(record->name));
-            if (record->owned) (void)relay_send_history(at, at->nodes[index + 1].origin, RELAY_HAND, record, NULL);
+            if (record->owned) (void)relay_send_history(at, relay_owner_of(at, record->name), RELAY_HAND, record, NULL);
         }
     }
     relay_say_all(at, RELAY_LEFT);

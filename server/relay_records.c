@@ -148,7 +148,7 @@ size_t relay_send_history(relay* at, uint64_t to, relay_kind kind, const relay_r
 uint64_t relay_owner_of(const relay* at, const char* name)
 {
     uint32_t index = routing_find(at->table, relay_hash(name));
-    return index < at->node_count ? at->nodes[index].origin : at->config.self.origin;
+    return index < at->node_count ? at->nodes[at->owners[index]].origin : at->config.self.origin;
 }
 
 bool relay_is_mine(const relay* at, const char* name)

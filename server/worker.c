@@ -264,7 +264,7 @@ static bool worker_is_drained(const worker* at, uint64_t now_us)
     if (!at->draining) return false;
     edge_get_figures(at->front, &front);
     bool empty = necpnet_server_get_statistics(at->server, &statistics) == NECPNET_OK &&
-                 statistics.peers_connected == 0 && front.active == 0;
+                 statistics.peers_connected == 0 && front.active == 0 && !gateway_waits(at->hall);
     if (!empty && now_us < at->drain_ends_us) return false;
     LOG(NECPNET_LOG_INFO, "drained", empty ? "everybody has left" : "the deadline is here",
         LOG_NUMBER("peers", statistics.peers_connected), LOG_END);

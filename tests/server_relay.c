@@ -37,6 +37,7 @@ typedef struct node {
     world* home;
     int index;
     bool alive;
+    bool leaves;
     uint64_t origin;
     char name[16];
     topics* hub;
@@ -216,7 +217,8 @@ static void world_tell_nodes(world* at)
     relay_node known[NODES];
     uint32_t count = 0;
     for (int i = 0; i < NODES; i++) {
-        if (at->nodes[i].alive) known[count++] = (relay_node){at->nodes[i].origin, at->nodes[i].name};
+        if (at->nodes[i].alive)
+            known[count++] = (relay_node){at->nodes[i].origin, at->nodes[i].name, at->nodes[i].leaves};
     }
     for (int i = 0; i < NODES; i++) {
         if (at->nodes[i].alive) TEST_OK(relay_set_nodes(at->nodes[i].machine, known, count, at->now_us));
@@ -231,7 +233,8 @@ static void on_left(uint64_t origin, void* user)
     uint32_t count = 0;
     for (int i = 0; i < NODES; i++) {
         const node* other = &home->nodes[i];
-        if (other->alive && other->origin != origin) known[count++] = (relay_node){other->origin, other->name};
+        if (other->alive && other->origin != origin)
+            known[count++] = (relay_node){other->origin, other->name, other->leaves};
     }
     TEST_OK(relay_set_nodes(at->machine, known, count, home->now_us));
 }
@@ -256,7 +259,7 @@ static void node_begin(world* home, int index, bool tells)
     hub.user = at;
     TEST_OK(topics_create(&hub, &at->hub));
     relay_config config = {.hub = at->hub,
-                           .self = {at->origin, at->name},
+                           .self = {at->origin, at->name, false},
                            .send = on_send,
                            .publish = on_publish,
                            .answer = on_answer,
@@ -391,6 +394,74 @@ static int owner_of(const world* at, int topic)
         return name[5] - '0';
     }
     return -1;
+}
+
+/* One node hears at a time that another leaves, as it comes over the bus. */
+static void drain(world* at, int leaver)
+{
+    relay_node known[NODES];
+    at->nodes[leaver].leaves = true;
+    for (int i = 0; i < NODES; i++) {
+        uint32_t count = 0;
+        int to = (leaver + i) % NODES; /* it knows first */
+        if (!at->nodes[to].alive) continue;
+        for (int k = 0; k < NODES; k++) {
+            const node* one = &at->nodes[k];
+            if (one->alive) known[count++] = (relay_node){one->origin, one->name, one->leaves};
+        }
+        TEST_OK(relay_set_nodes(at->nodes[to].machine, known, count, at->now_us));
+        for (int k = (int)test_random_below(&at->random, 6); k > 0; k--) {
+            publish(at, (int)test_random_below(&at->random, 4), (int)test_random_below(&at->random, TOPICS));
+            (void)world_deliver(at);
+        }
+    }
+}
+
+TEST(test_relay_hands_topics_over_when_a_node_begins_to_leave_and_nobody_notices)
+{
+    world at;
+    TEST_EACH_SEED (seed, 60) {
+        world_begin(&at, 4, seed);
+        for (int i = 0; i < 4; i++) {
+            for (int topic = 0; topic < TOPICS; topic++) subscribe(&at, i, topic);
+        }
+        world_settle(&at);
+        for (int leaver = 0; leaver < 4;
+             leaver++) { /* one after the other, the last one alone; then all leave, and all own again */
+            for (int n = 0; n < 30; n++) {
+                publish(&at, (int)test_random_below(&at.random, 4), (int)test_random_below(&at.random, TOPICS));
+                (void)world_deliver(&at);
+            }
+            drain(&at, leaver);
+            for (int n = 0; n < 30; n++) {
+                publish(&at, (int)test_random_below(&at.random, 4), (int)test_random_below(&at.random, TOPICS));
+                if (test_random_below(&at.random, 3)) (void)world_deliver(&at);
+            }
+            world_settle(&at);
+            relay_figures figures;
+            relay_get_figures(at.nodes[leaver].machine, &figures);
+            if (leaver < 3) TEST_EQUAL(figures.owned, 0);
+            for (int topic = 0; topic < TOPICS; topic++) TEST_CHECK(leaver == 3 || owner_of(&at, topic) > leaver);
+        }
+        for (int i = 0; i < 4; i++) {
+            uint32_t published = 0;
+            for (int topic = 0; topic < TOPICS; topic++) {
+                const reader* one = &at.nodes[i].readers[topic];
+                TEST_EQUAL(one->renewals + one->lost, 0);
+                TEST_EQUAL(one->messages, at.done[topic]);
+                published += at.nodes[i].published[topic];
+            }
+            TEST_EQUAL(at.nodes[i].failed, 0);
+            TEST_EQUAL(at.nodes[i].done, published);
+        }
+        relay_leave(at.nodes[0].machine); /* and it goes: nothing is left to be handed */
+        node_end(&at, 0);
+        for (int turn = 0; turn < 1000 && world_deliver(&at); turn++) {
+        }
+        world_settle(&at);
+        for (int topic = 0; topic < TOPICS; topic++) TEST_EQUAL(at.nodes[2].readers[topic].renewals, 0);
+        world_end(&at);
+    }
 }
 
 TEST(test_relay_counts_a_topic_in_one_place_for_all_nodes)
@@ -629,10 +700,10 @@ TEST(test_relay_refuses_nodes_of_one_name_and_reads_no_rubbish)
     world at;
     uint8_t bytes[256];
     world_begin(&at, 2, 6);
-    relay_node twice[3] = {{at.nodes[0].origin, "node-0"}, {77, "node-1"}, {78, "node-1"}};
+    relay_node twice[3] = {{at.nodes[0].origin, "node-0", false}, {77, "node-1", false}, {78, "node-1", false}};
     TEST_EQUAL(relay_set_nodes(at.nodes[0].machine, twice, 3, at.now_us), NECPNET_ERR_INVALID_ARGUMENT);
     TEST_EQUAL(relay_set_nodes(at.nodes[0].machine, twice, 0, at.now_us), NECPNET_ERR_INVALID_ARGUMENT);
-    relay_node strangers[2] = {{76, "a"}, {77, "b"}}; /* self is not among them */
+    relay_node strangers[2] = {{76, "a", false}, {77, "b", false}}; /* self is not among them */
     TEST_EQUAL(relay_set_nodes(at.nodes[0].machine, strangers, 2, at.now_us), NECPNET_ERR_INVALID_ARGUMENT);
     subscribe(&at, 0, 0);
     world_settle(&at);
@@ -786,7 +857,7 @@ TEST(test_relay_over_every_bus_gives_two_nodes_one_counting)
         TEST_OK(bus_open(backends[i], &events));
         bus_node_begin(&nodes[0], events, 1);
         bus_node_begin(&nodes[1], events, 2);
-        relay_node known[2] = {{1, "one"}, {2, "two"}};
+        relay_node known[2] = {{1, "one", false}, {2, "two", false}};
         for (int k = 0; k < 2; k++) TEST_OK(relay_set_nodes(nodes[k].machine, known, 2, necpnet_time_us()));
         for (int k = 0; k < 2; k++) {
             if (relay_subscribe(nodes[k].machine, "chat.lobby", &nodes[k].one, necpnet_time_us()))

@@ -1,6 +1,7 @@
 // server_tokens - who a JWT says that somebody is: every algorithm, keys that rotate, hostile tokens of every kind, rotation and
 // revocation, roles; by REST, and at the WebSocket.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -8,7 +9,7 @@ import nodeTest, { after, before } from "node:test";
 import WebSocket from "ws";
 import { checked } from "./api_description.mjs";
 import { base64url, ecKey, es256, hs256, jwk, make, now, rs256, rsaKey } from "./jwt.mjs";
-import { answer, count, exchange, scratch, start, until } from "./server_process.mjs";
+import { BUILD, answer, count, exchange, scratch, start, until } from "./server_process.mjs";
 
 const test = count(nodeTest);
 const folder = scratch();
@@ -257,7 +258,7 @@ test("a revoked JWT closes what it opened, on every worker; a rotated one does n
             const body = { session_id: id, player_id: id === "owners" ? "owner" : "other", recipe: "sword", duration_ms: 3600000 };
             assert.equal((await call("/api/v1/crafting/sessions", boss, body)).status, 201);
         }
-        // What one JWT opens: JSON-RPC, crafting, a queue, and a session of necpnet.v1 would be told by ERR_TOKEN_REVOKED.
+        // What one JWT opens: JSON-RPC, crafting, a queue. A session of necpnet.v1: below, and wasm/test/revoked.test.mjs.
         const open = (token, sub) => Promise.all([`/ws`, `/ws/crafting/${sub}s`, `/ws/queue/${sub}`].flatMap((target) => Array.from({ length: 4 }, () => new Promise((resolve, reject) => {
             const socket = new WebSocket(`ws://127.0.0.1:${crew.port}${target}`, target === "/ws" ? "jsonrpc2.necpnet" : [], bearer(token));
             const one = { target, socket, code: null };
@@ -290,6 +291,47 @@ test("a revoked JWT closes what it opened, on every worker; a rotated one does n
 test("a connect token that was revoked connects nobody", async () => {
     const grant = (await post("/api/v1/connect-tokens", hs({ sub: "connecting" }))).json;
     assert.equal((await post("/api/v1/tokens/revoke", hs({ sub: "connecting" }), { connect_token: grant.token })).status, 204);
+});
+
+test("a session of necpnet.v1 ends with its connect token, or with its user, by name; others go on", async () => {
+    const crew = await start(["--mode", "production", "--bind-address", "127.0.0.1", "--jwt-issuer", "studio", "--jwt-audience", "arena", "--workers", "3", "--bots", "0",
+                              "--take-over", "allow", "--rate-token", "0", "--rate-read", "0", "--rate-write", "0"], { JWT_SECRET_FILE: path.join(folder, "secret") });
+    const players = [];
+    try {
+        const call = (target, token, body) => checked(crew.base, "POST", target, { headers: { ...bearer(token).headers, "Content-Type": "application/json" }, body: JSON.stringify(body) });
+        const boss = hs({ sub: "boss", role: "admin" });
+        const connect = async (sub, transport) => { // by the program `necpnet`, until it says by what it was cut off
+            const grant = (await call("/api/v1/connect-tokens", hs({ sub }), { player: sub, transport: transport === "udp" ? "udp" : "websocket" })).json;
+            const child = spawn(path.resolve(BUILD, "bin/necpnet"), ["rpc", "--transport", transport, "--token", grant.token], { stdio: ["pipe", "pipe", "pipe"] });
+            const one = { sub, transport, token: grant.token, child, said: "", ended: false };
+            for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (one.said += data));
+            child.on("exit", () => (one.ended = true));
+            child.stdin.on("error", () => {});
+            one.answers = async (id) => {
+                child.stdin.write(JSON.stringify({ jsonrpc: "2.0", id, method: "group.list", params: {} }) + "\n");
+                await until(`${sub} to be answered over ${transport}`, () => one.said.includes(`"id":${id}}`));
+            };
+            players.push(one);
+            await one.answers(1);
+            assert.match(one.said, new RegExp(`over ${transport === "udp" ? "udp" : "websocket"}`));
+            return one;
+        };
+        for (const transport of ["udp", "ws"]) {
+            const [first, second, other] = [await connect(`${transport}-ann`, transport), await connect(`${transport}-ann`, transport), await connect(`${transport}-bob`, transport)];
+            assert.equal((await call("/api/v1/tokens/revoke", boss, { connect_token: first.token })).status, 204);
+            await until("the first to be cut off", () => first.ended);
+            assert.match(first.said, /ERR_TOKEN_REVOKED/);
+            await second.answers(2);
+            assert.equal((await call("/api/v1/tokens/revoke", boss, { player_id: second.sub })).status, 204);
+            await until("the second to be cut off", () => second.ended);
+            assert.match(second.said, /ERR_TOKEN_REVOKED/);
+            await other.answers(2);
+            assert.doesNotMatch(other.said, /ERR_/);
+        }
+    } finally {
+        for (const one of players) one.child.kill("SIGKILL");
+        await crew.stop();
+    }
 });
 
 test("an administrator alone makes tokens for services", async () => {

@@ -276,7 +276,7 @@ static uint64_t follower_bit(const nn_follower* follower, const nn_follower_rece
     return recent && back < 64 ? (recent->sent | recent->full) & UINT64_C(1) << back : 0;
 }
 
-NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number)
+NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number, uint32_t tick)
 {
     nn_follower_recent* recent = nn_follower_recent_of(follower, place);
     uint64_t bit = follower_bit(follower, recent, number);
@@ -290,12 +290,12 @@ NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint3
         return;
     }
     bool newest = !(recent->acked & (bit - 1));
-    if ((recent->full & bit) && (uint16_t)(number - state->floor) < 0x8000) {
+    if ((recent->full & bit) && follower->frame_next - 1 - number < recent->fresh) {
         state->flags &= (uint8_t)~NN_FOLLOWER_FULL;
     }
     if (newest) {
         state->flags |= NN_FOLLOWER_BASE;
-        state->base_tick = follower->ticks[number & 63];
+        state->base_tick = tick;
     }
     if (!state->pending || (state->flags & NN_FOLLOWER_LEAVING)) return;
     if (nn_follower_has_newest(follower, state, slot)) nn_follower_unpend(follower, state);
@@ -332,7 +332,7 @@ static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
     for (uint32_t i = 0; i < frame->count; i++) {
         uint16_t place = follower->entries[(frame->first + i) & (follower->entry_capacity - 1)];
         if (acked) {
-            nn_follower_arrived(follower, place, value);
+            nn_follower_arrived(follower, place, value, frame->tick);
         } else {
             follower_missed(follower, place, value);
         }

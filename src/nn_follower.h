@@ -13,7 +13,7 @@
 
 #define NN_STATE_FRAME_BYTES_MIN 48 /* a budget below this writes nothing */
 #define NN_FOLLOWER_RECORDS_MAX 256 /* frames neither acked nor lost; then nothing is written until one is */
-#define NN_FOLLOWER_CHANGED_MAX 48
+#define NN_FOLLOWER_CHANGED_MAX 32
 
 /* What a client has been told of variables. */
 typedef struct nn_told {
@@ -132,7 +132,7 @@ typedef enum nn_follower_flag {
     NN_FOLLOWER_BASE = 2,    /* base_tick names a state that it surely has */
     NN_FOLLOWER_OWNER = 4,   /* it is to be the client's own */
     NN_FOLLOWER_LEAVING = 8, /* it is gone, and the client may not know */
-    NN_FOLLOWER_FULL = 16,   /* nothing but a full state will do until one after floor has arrived */
+    NN_FOLLOWER_FULL = 16,   /* nothing but a full state will do until one written from then on has arrived */
     NN_FOLLOWER_SURE = 32,   /* the newest of the sendings that the masks no longer hold has arrived */
     NN_FOLLOWER_RECENT = 64, /* in the list of what was sent of late */
     NN_FOLLOWER_SEEN = 128   /* in view */
@@ -141,11 +141,10 @@ typedef enum nn_follower_flag {
 /* One a client and entity that is in view, or that it may still have. */
 typedef struct nn_follower_state {
     uint32_t base_tick;
-    uint32_t sent_tick;
+    uint16_t sent_tick;    /* low bits */
     uint16_t sent_version; /* low bits */
     uint16_t place;        /* its slot */
     uint16_t generation;
-    uint16_t floor;   /* low bits of the first frame number that counts for NN_FOLLOWER_FULL */
     uint16_t pending; /* place in the pending list plus 1; 0: not in it */
     uint8_t flags;    /* nn_follower_flag */
 } nn_follower_state;
@@ -167,6 +166,7 @@ typedef struct nn_follower_recent {
     uint8_t kind;    /* nn_follower_kind: what the frame that is being written has of it */
     bool moves;      /* the client takes it for moving, as of that frame */
     bool is_skipped; /* in that frame others go first */
+    uint8_t fresh;   /* of the newest frames, those that count for NN_FOLLOWER_FULL; 64: all in the masks */
 } nn_follower_recent;
 
 typedef struct nn_follower_frame {
@@ -214,7 +214,7 @@ struct nn_follower {
     uint32_t state_count;
     uint32_t state_capacity;
     uint16_t* index; /* hash of slots: place in states plus 1 */
-    unsigned index_bits;
+    uint32_t index_size;
     uint16_t* pending; /* numbers of states with something to send; room for state_capacity */
     uint32_t pending_count;
     nn_follower_recent* recent; /* what was sent of late, by rising slot */
@@ -233,7 +233,7 @@ struct nn_follower {
     uint32_t frame_first;   /* the oldest value that is open */
     uint32_t frame_next;    /* value of the next one: its number */
     uint64_t known;         /* bit i: frame frame_next - 1 - i has arrived */
-    uint32_t ticks[64];     /* of the last frames, by number */
+    uint16_t ticks[64];     /* of the last frames, by number, low bits: those that are known are never older than 127 */
     uint32_t even_frames;   /* the last so many were a tick apart */
     uint64_t sent_commit;   /* of the last frame */
     uint64_t walk_commit;   /* of the last frame with moving entities */
@@ -284,6 +284,19 @@ NN_INLINE nn_follower_frame* nn_follower_frame_of(const nn_follower* follower, u
     return &follower->frames[value & (follower->frame_capacity - 1)];
 }
 
+/* nn_follower_tick - of a frame that is known. */
+NN_INLINE uint32_t nn_follower_tick(const nn_follower* follower, uint32_t number)
+{
+    uint32_t now = follower->world->tick;
+    return now - (uint16_t)(now - follower->ticks[number & 63]);
+}
+
+/* nn_follower_waited - ticks since it was sent, their low bits. */
+NN_INLINE uint32_t nn_follower_waited(const nn_follower* follower, const nn_follower_state* state)
+{
+    return (uint16_t)(follower->world->tick - state->sent_tick);
+}
+
 NN_INLINE bool nn_follower_owns(const nn_follower* follower, const nn_world_slot* slot)
 {
     return follower->peer != NECPNET_PEER_NONE && slot->owner_committed == follower->peer;
@@ -312,6 +325,9 @@ NN_PRIVATE nn_follower_recent* nn_follower_note(nn_follower* follower, nn_follow
 
 /* nn_follower_step - a frame was written: masks move on, and what is in none of them is recent no more. */
 NN_PRIVATE void nn_follower_step(nn_follower* follower);
+
+/* nn_follower_need_full - what the client has of it, or is on its way, is not enough to go on from. */
+NN_PRIVATE void nn_follower_need_full(nn_follower* follower, nn_follower_state* state);
 
 /* nn_follower_add - the same, of a slot that there may be nothing of yet; NULL without memory. */
 NN_PRIVATE nn_follower_state* nn_follower_add(nn_follower* follower, uint16_t place);
@@ -356,8 +372,8 @@ NN_PRIVATE bool nn_follower_surely(const nn_follower_state* state, const nn_foll
 /* nn_follower_choose_leads - of those that the client takes for moving, as of the frame that is being written. */
 NN_PRIVATE void nn_follower_choose_leads(nn_follower* follower, nn_leads* leads);
 
-/* nn_follower_arrived - a state of a slot, or its leave, in a frame has arrived. */
-NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number);
+/* nn_follower_arrived - a state of a slot, or its leave, in a frame of a tick has arrived. */
+NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number, uint32_t tick);
 
 /* nn_follower_input - the input whose effect the last commit holds; false before the first. */
 NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tick);

@@ -66,8 +66,7 @@ NN_PRIVATE void nn_follower_repair(nn_follower* follower, uint16_t place)
     nn_follower_state* state = nn_follower_state_of(follower, place);
     uint8_t wanted = NN_FOLLOWER_SEEN | NN_FOLLOWER_KNOWN;
     if (!state || (state->flags & (wanted | NN_FOLLOWER_FULL)) != wanted) return;
-    state->flags |= NN_FOLLOWER_FULL;
-    state->floor = (uint16_t)follower->frame_next;
+    nn_follower_need_full(follower, state);
     nn_follower_pend(follower, state);
     follower->world->statistics.repairs++;
 }

@@ -14,9 +14,10 @@ NN_PRIVATE nn_known nn_follower_known(const nn_follower* follower, size_t room)
     nn_known known;
     known.number = follower->frame_next;
     known.frames = follower->known & ((UINT64_C(1) << NN_KNOWN_FRAMES) - 1);
+    if (world->tick - follower->sent_tick >= NN_STATE_WINDOW_TICKS) known.frames = 0; /* all are too old */
     known.reach = nn_bits_for(known.frames);
     while (known.reach) { /* the older a frame, the smaller its tick */
-        uint32_t tick = follower->ticks[(follower->frame_next - known.reach) & 63];
+        uint32_t tick = nn_follower_tick(follower, follower->frame_next - known.reach);
         if (world->tick - tick < oldest && tick >= world->history_from) break;
         known.frames &= ~(UINT64_C(1) << (known.reach - 1));
         known.reach = nn_bits_for(known.frames);
@@ -91,7 +92,7 @@ NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, const nn_f
     for (; within && timeline->count < NN_TIMELINE_MAX; within &= within - 1) {
         unsigned bit = nn_lowest_bit(within);
         if (!(recent->sent >> bit & 1)) break; /* it had left */
-        uint32_t tick = follower->ticks[(known->number - 1 - bit) & 63];
+        uint32_t tick = nn_follower_tick(follower, known->number - 1 - bit);
         if (timeline->count && tick >= timeline->ticks[timeline->count - 1]) continue;
         if (tick < former && tick >= motion->run_tick) { /* one version a tick */
             version -= former - tick;
@@ -127,7 +128,7 @@ NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, const nn_follower
     for (; within && count < NN_MOVING_STATES; within &= within - 1) {
         unsigned bit = nn_lowest_bit(within);
         if (!(recent->sent >> bit & 1)) break;
-        ticks[count++] = follower->ticks[(known->number - 1 - bit) & 63];
+        ticks[count++] = nn_follower_tick(follower, known->number - 1 - bit);
         if (recent->full >> bit & 1) break;
     }
     if (count < 2 || ticks[0] >= world->tick || motion->changed_tick <= ticks[count - 1]) return false;

@@ -38,10 +38,9 @@ static void sight_begin(nn_follower* follower, uint16_t place)
         state->generation = slot->generation;
     } else { /* it left, and the client may have heard of it or not */
         state->flags &= (uint8_t)~NN_FOLLOWER_LEAVING;
-        state->flags |= NN_FOLLOWER_FULL;
-        state->floor = (uint16_t)follower->frame_next;
+        nn_follower_need_full(follower, state);
     }
-    state->sent_tick = follower->world->tick - SIGHT_NEW_HEAD_START;
+    state->sent_tick = (uint16_t)(follower->world->tick - SIGHT_NEW_HEAD_START);
     nn_follower_pend(follower, state);
 }
 
@@ -55,7 +54,7 @@ static void sight_end(nn_follower* follower, uint16_t place)
         return;
     }
     state->flags |= NN_FOLLOWER_LEAVING;
-    state->sent_tick -= SIGHT_LEAVE_HEAD_START;
+    state->sent_tick = (uint16_t)(state->sent_tick - SIGHT_LEAVE_HEAD_START);
     nn_follower_pend(follower, state);
 }
 

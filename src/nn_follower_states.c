@@ -3,21 +3,33 @@
  * walks through. */
 #include "nn_follower.h"
 
-#define STATES_STEP 8 /* an eighth more, and so many */
-#define STATES_INDEX_BITS_MIN 4
+#define STATES_STEP 4      /* a sixteenth more, and so many */
+#define RECENT_SPARE 8     /* room that is not given back */
+#define RECENT_FRAMES 64   /* in the masks */
 #define RECENT_STEPS_MAX 6 /* then halves are faster */
 
-static uint32_t states_bucket(uint16_t place, unsigned bits)
+static uint32_t states_capacity(uint32_t count)
 {
-    return (uint32_t)(place * UINT32_C(0x9e3779b1)) >> (32 - bits);
+    return count + count / 16 + STATES_STEP;
+}
+
+static uint32_t states_bucket(const nn_follower* follower, uint16_t place)
+{
+    return (uint32_t)((uint64_t)(place * UINT32_C(0x9e3779b1)) * follower->index_size >> 32);
+}
+
+static uint32_t states_next(const nn_follower* follower, uint32_t bucket)
+{
+    return bucket + 1 == follower->index_size ? 0 : bucket + 1;
 }
 
 /* Where the index has a slot, or the empty bucket where it would be. */
 static uint32_t states_find(const nn_follower* follower, uint16_t place)
 {
-    uint32_t mask = (UINT32_C(1) << follower->index_bits) - 1;
-    uint32_t at = states_bucket(place, follower->index_bits);
-    while (follower->index[at] && follower->states[follower->index[at] - 1].place != place) at = (at + 1) & mask;
+    uint32_t at = states_bucket(follower, place);
+    while (follower->index[at] && follower->states[follower->index[at] - 1].place != place) {
+        at = states_next(follower, at);
+    }
     return at;
 }
 
@@ -33,7 +45,7 @@ static void states_give(nn_follower* follower)
     nn_alloc* to = &follower->world->alloc;
     nn_alloc_give(to, follower->states, follower->state_capacity * sizeof(nn_follower_state));
     nn_alloc_give(to, follower->pending, follower->state_capacity * sizeof(uint16_t));
-    if (follower->index) nn_alloc_give(to, follower->index, sizeof(uint16_t) << follower->index_bits);
+    nn_alloc_give(to, follower->index, follower->index_size * sizeof(uint16_t));
 }
 
 static bool states_resize(nn_follower* follower, uint32_t capacity)
@@ -41,11 +53,10 @@ static bool states_resize(nn_follower* follower, uint32_t capacity)
     nn_alloc* alloc = &follower->world->alloc;
     nn_follower larger = *follower;
     larger.state_capacity = capacity;
-    larger.index_bits = STATES_INDEX_BITS_MIN;
-    while ((UINT32_C(1) << larger.index_bits) < capacity + capacity / 4) larger.index_bits++;
+    larger.index_size = capacity + capacity / 2;
     larger.states = (nn_follower_state*)nn_alloc_take(alloc, capacity * sizeof(nn_follower_state));
     larger.pending = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
-    larger.index = (uint16_t*)nn_alloc_take(alloc, sizeof(uint16_t) << larger.index_bits);
+    larger.index = (uint16_t*)nn_alloc_take(alloc, larger.index_size * sizeof(uint16_t));
     if (!larger.states || !larger.pending || !larger.index) {
         states_give(&larger);
         return false;
@@ -59,7 +70,7 @@ static bool states_resize(nn_follower* follower, uint32_t capacity)
     follower->states = larger.states;
     follower->pending = larger.pending;
     follower->index = larger.index;
-    follower->index_bits = larger.index_bits;
+    follower->index_size = larger.index_size;
     follower->state_capacity = capacity;
     return true;
 }
@@ -69,7 +80,7 @@ NN_PRIVATE nn_follower_state* nn_follower_add(nn_follower* follower, uint16_t pl
     nn_follower_state* state = nn_follower_state_of(follower, place);
     if (state) return state;
     uint32_t count = follower->state_count;
-    if (count == follower->state_capacity && !states_resize(follower, count + count / STATES_STEP + STATES_STEP)) {
+    if (count == follower->state_capacity && !states_resize(follower, states_capacity(count))) {
         return NULL;
     }
     state = &follower->states[count];
@@ -83,10 +94,10 @@ NN_PRIVATE nn_follower_state* nn_follower_add(nn_follower* follower, uint16_t pl
 /* Those behind an emptied bucket move up, so that no search ends too early. */
 static void states_close_gap(nn_follower* follower, uint32_t gap)
 {
-    uint32_t mask = (UINT32_C(1) << follower->index_bits) - 1;
-    for (uint32_t at = (gap + 1) & mask; follower->index[at]; at = (at + 1) & mask) {
-        uint32_t home = states_bucket(follower->states[follower->index[at] - 1].place, follower->index_bits);
-        if (((at - home) & mask) < ((at - gap) & mask)) continue;
+    for (uint32_t at = states_next(follower, gap); follower->index[at]; at = states_next(follower, at)) {
+        uint32_t home = states_bucket(follower, follower->states[follower->index[at] - 1].place);
+        bool is_between = gap < at ? home > gap && home <= at : home > gap || home <= at;
+        if (is_between) continue;
         follower->index[gap] = follower->index[at];
         gap = at;
     }
@@ -161,9 +172,9 @@ static bool recent_resize(nn_follower* follower, uint32_t capacity)
 NN_PRIVATE bool nn_follower_reserve(nn_follower* follower, uint32_t count)
 {
     uint32_t needed = follower->recent_count + count;
-    uint32_t capacity = needed + needed / STATES_STEP + STATES_STEP;
+    uint32_t capacity = states_capacity(needed);
     if (needed > follower->recent_capacity) return recent_resize(follower, capacity);
-    if (capacity < follower->recent_capacity / 2) (void)recent_resize(follower, capacity);
+    if (capacity + RECENT_SPARE < follower->recent_capacity) (void)recent_resize(follower, capacity);
     return true;
 }
 
@@ -176,8 +187,15 @@ NN_PRIVATE nn_follower_recent* nn_follower_note(nn_follower* follower, nn_follow
     memset(&recent[at], 0, sizeof *recent);
     recent[at].place = state->place;
     recent[at].state = (uint16_t)(state - follower->states);
+    recent[at].fresh = RECENT_FRAMES;
     state->flags |= NN_FOLLOWER_RECENT;
     return &recent[at];
+}
+
+NN_PRIVATE void nn_follower_need_full(nn_follower* follower, nn_follower_state* state)
+{
+    state->flags |= NN_FOLLOWER_FULL;
+    if (state->flags & NN_FOLLOWER_RECENT) nn_follower_recent_of(follower, state->place)->fresh = 0;
 }
 
 NN_PRIVATE void nn_follower_step(nn_follower* follower)
@@ -194,6 +212,7 @@ NN_PRIVATE void nn_follower_step(nn_follower* follower)
         recent->sent = recent->sent << 1 | is_state;
         recent->full = recent->full << 1 | (recent->kind >= NN_FOLLOWER_WHOLE);
         recent->acked <<= 1;
+        if (recent->fresh < RECENT_FRAMES) recent->fresh++;
         recent->kind = NN_FOLLOWER_NOTHING;
         if (recent->sent | recent->full) {
             if (kept != i) follower->recent[kept] = *recent;
@@ -223,7 +242,7 @@ NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place)
 
 NN_PRIVATE void nn_follower_shrink(nn_follower* follower)
 {
-    uint32_t capacity = follower->state_count + follower->state_count / STATES_STEP + STATES_STEP;
+    uint32_t capacity = states_capacity(follower->state_count);
     if (capacity < follower->state_capacity / 2) (void)states_resize(follower, capacity);
 }
 

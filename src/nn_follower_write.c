@@ -223,24 +223,26 @@ static void follower_encode(nn_follower* follower, nn_writing* writing, size_t r
 static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first, bool complete)
 {
     uint32_t number = follower->frame_next++;
-    bool even = follower->world->tick - follower->ticks[(number - 1) & 63] == 1;
-    follower->even_frames = even ? follower->even_frames + 1 : 1;
-    follower->ticks[number & 63] = follower->world->tick;
-    follower->known <<= 1;
+    uint32_t tick = follower->world->tick;
+    uint32_t gap = tick - follower->sent_tick;
+    follower->even_frames = gap == 1 ? follower->even_frames + 1 : 1;
+    follower->ticks[number & 63] = (uint16_t)tick;
+    follower->known = gap < NN_STATE_WINDOW_TICKS ? follower->known << 1 : 0; /* too old for good */
+    follower->sent_tick = tick;
     nn_follower_step(follower);
     if (follower->ordered) { /* it will arrive before whatever is written next */
         follower->known |= 1;
         if (complete) follower->greeting = 0;
         follower->frame_first = follower->frame_next;
         for (uint32_t i = entry_first; i != follower->entry_next; i++) {
-            nn_follower_arrived(follower, follower->entries[i & (follower->entry_capacity - 1)], number);
+            nn_follower_arrived(follower, follower->entries[i & (follower->entry_capacity - 1)], number, tick);
         }
         return 0;
     }
     nn_follower_frame* frame = nn_follower_frame_of(follower, number);
     frame->first = entry_first;
     frame->count = follower->entry_next - entry_first;
-    frame->tick = follower->world->tick;
+    frame->tick = tick;
     frame->open = true;
     frame->complete = complete;
     return number;
@@ -326,7 +328,6 @@ static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budg
     NN_ASSERT(!writer->failed && bytes <= budget + writing.check_bytes);
     follower->allowance -= (uint64_t)bytes * 1000000u;
     follower->sent_commit = world->commit;
-    follower->sent_tick = world->tick;
     world->statistics.bytes_sent += bytes;
     world->statistics.check_bytes += writing.check_bytes;
     if (writing.check_bytes) world->statistics.checks_sent += writing.checks[1];

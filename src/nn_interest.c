@@ -2,6 +2,7 @@
 #include "nn_interest.h"
 
 #define INTEREST_FIRST 64
+#define INTEREST_OBSERVERS_STEP 8
 #define INTEREST_WATCHERS_STEP 2 /* a quarter more, and so many */
 
 NN_PRIVATE void nn_interest_init(nn_interest* interest, nn_alloc* alloc, const nn_interest_events* events)
@@ -17,11 +18,12 @@ NN_PRIVATE void nn_interest_reset(nn_interest* interest)
     for (uint32_t number = 1; number < interest->cell_capacity; number++) {
         const nn_interest_cell* cell = &interest->cells[number];
         NN_ASSERT(cell->watcher_count == 0);
-        nn_alloc_give(to, cell->watchers, cell->watcher_capacity * sizeof(nn_observer*));
+        nn_alloc_give(to, cell->watchers, cell->watcher_capacity * sizeof(uint32_t));
     }
     nn_alloc_give(to, interest->entities, interest->entity_capacity * sizeof(nn_interest_entity));
     nn_alloc_give(to, interest->cells, interest->cell_capacity * sizeof(nn_interest_cell));
     nn_alloc_give(to, interest->buckets, interest->cell_capacity * sizeof(uint32_t));
+    nn_alloc_give(to, interest->observers, interest->observer_capacity * sizeof(nn_observer*));
     nn_interest_init(interest, to, &interest->events);
 }
 
@@ -119,7 +121,7 @@ static void interest_release_cell(nn_interest* interest, uint32_t number)
 {
     nn_interest_cell* cell = &interest->cells[number];
     if (cell->first_entity || cell->watcher_count) return;
-    nn_alloc_give(interest->alloc, cell->watchers, cell->watcher_capacity * sizeof(nn_observer*));
+    nn_alloc_give(interest->alloc, cell->watchers, cell->watcher_capacity * sizeof(uint32_t));
     cell->watchers = NULL;
     cell->watcher_capacity = 0;
     uint32_t* at = &interest->buckets[interest_bucket(interest, cell->room, cell->x, cell->y)];
@@ -206,10 +208,10 @@ static bool interest_reserve_watcher(nn_interest* interest, nn_interest_cell* ce
 {
     if (cell->watcher_count < cell->watcher_capacity) return true;
     uint32_t capacity = cell->watcher_capacity + cell->watcher_capacity / 4 + INTEREST_WATCHERS_STEP;
-    nn_observer** watchers = (nn_observer**)nn_alloc_take(interest->alloc, capacity * sizeof(nn_observer*));
+    uint32_t* watchers = (uint32_t*)nn_alloc_take(interest->alloc, capacity * sizeof(uint32_t));
     if (!watchers) return false;
-    nn_copy(watchers, cell->watchers, cell->watcher_count * sizeof(nn_observer*));
-    nn_alloc_give(interest->alloc, cell->watchers, cell->watcher_capacity * sizeof(nn_observer*));
+    nn_copy(watchers, cell->watchers, cell->watcher_count * sizeof(uint32_t));
+    nn_alloc_give(interest->alloc, cell->watchers, cell->watcher_capacity * sizeof(uint32_t));
     cell->watchers = watchers;
     cell->watcher_capacity = capacity;
     return true;
@@ -222,7 +224,7 @@ static void observer_unwatch(nn_observer* observer, uint32_t* place, bool tell)
     nn_interest_cell* cell = &interest->cells[number];
     uint32_t at = 0;
     *place = 0;
-    while (cell->watchers[at] != observer) at++;
+    while (cell->watchers[at] != observer->number) at++;
     cell->watchers[at] = cell->watchers[--cell->watcher_count];
     for (uint32_t entity = cell->first_entity; entity && tell; entity = interest->entities[entity].next) {
         interest->events.leave(observer->user, (uint16_t)entity);
@@ -269,13 +271,13 @@ NN_PRIVATE necpnet_result nn_interest_put(nn_interest* interest, uint16_t place,
     if (before) {
         const nn_interest_cell* left = &interest->cells[before];
         for (uint32_t i = 0; i < left->watcher_count; i++) {
-            const nn_observer* observer = left->watchers[i];
+            const nn_observer* observer = interest->observers[left->watchers[i]];
             if (!observer_watches(observer, now)) interest->events.leave(observer->user, place);
         }
     }
     const nn_interest_cell* entered = &interest->cells[now];
     for (uint32_t i = 0; i < entered->watcher_count; i++) {
-        const nn_observer* observer = entered->watchers[i];
+        const nn_observer* observer = interest->observers[entered->watchers[i]];
         if (!observer_reaches(observer, now)) continue;
         if (observer_watches(observer, before) && observer_reaches(observer, before)) continue;
         interest->events.enter(observer->user, place);
@@ -289,7 +291,8 @@ NN_PRIVATE void nn_interest_take(nn_interest* interest, uint16_t place)
 {
     if (place >= interest->entity_capacity || !interest->entities[place].cell) return;
     const nn_interest_cell* cell = &interest->cells[interest->entities[place].cell];
-    for (uint32_t i = 0; i < cell->watcher_count; i++) interest->events.leave(cell->watchers[i]->user, place);
+    for (uint32_t i = 0; i < cell->watcher_count; i++)
+        interest->events.leave(interest->observers[cell->watchers[i]]->user, place);
     interest_leave_cell(interest, place);
 }
 
@@ -297,10 +300,41 @@ NN_PRIVATE void nn_interest_changed(nn_interest* interest, uint16_t place)
 {
     if (place >= interest->entity_capacity || !interest->entities[place].cell) return;
     const nn_interest_cell* cell = &interest->cells[interest->entities[place].cell];
-    for (uint32_t i = 0; i < cell->watcher_count; i++) interest->events.changed(cell->watchers[i]->user, place);
+    for (uint32_t i = 0; i < cell->watcher_count; i++)
+        interest->events.changed(interest->observers[cell->watchers[i]]->user, place);
 }
 
 /* ---- observers */
+
+/* A number, by which cells know it. */
+static bool observer_enrol(nn_observer* observer)
+{
+    nn_interest* interest = observer->interest;
+    uint32_t former = interest->observer_capacity;
+    uint32_t number = interest->observer_free ? interest->observer_free : 1;
+    if (observer->number) return true;
+    while (number < former && interest->observers[number]) number++;
+    if (number >= former) {
+        uint32_t capacity = former + former / 4 + INTEREST_OBSERVERS_STEP;
+        nn_observer** observers = (nn_observer**)nn_alloc_grow(
+            interest->alloc, interest->observers, former * sizeof(nn_observer*), capacity * sizeof(nn_observer*));
+        if (!observers) return false;
+        interest->observers = observers;
+        interest->observer_capacity = capacity;
+    }
+    interest->observers[number] = observer;
+    interest->observer_free = number + 1;
+    observer->number = number;
+    return true;
+}
+
+static void observer_strike(nn_observer* observer)
+{
+    nn_interest* interest = observer->interest;
+    if (!observer->number) return;
+    interest->observers[observer->number] = NULL;
+    if (observer->number < interest->observer_free) interest->observer_free = observer->number;
+}
 
 NN_PRIVATE void nn_observer_init(nn_observer* observer, nn_interest* interest, void* user, uint32_t radius)
 {
@@ -346,6 +380,7 @@ NN_PRIVATE void nn_observer_reset(nn_observer* observer)
     nn_alloc_give(to, observer->rooms, observer->room_capacity * sizeof(uint32_t));
     nn_alloc_give(to, observer->windows,
                   (size_t)observer->room_capacity * observer_window(observer) * sizeof(uint32_t));
+    observer_strike(observer);
     nn_observer_init(observer, observer->interest, observer->user, observer->radius);
 }
 
@@ -407,7 +442,7 @@ static bool observer_watch(nn_observer* observer, uint32_t index, uint32_t room,
     uint32_t number = interest_find_cell(interest, room, x, y);
     nn_interest_cell* cell = &interest->cells[number];
     NN_ASSERT(number && cell->watcher_count < cell->watcher_capacity);
-    cell->watchers[cell->watcher_count++] = observer;
+    cell->watchers[cell->watcher_count++] = observer->number;
     *place = number;
     observer_tell_enter(observer, number);
     return true;
@@ -478,7 +513,7 @@ NN_PRIVATE necpnet_result nn_observer_join(nn_observer* observer, uint32_t room)
 {
     if (observer_find_room(observer, room) < observer->room_count) return NECPNET_OK;
     if (observer->room_count >= NN_INTEREST_ROOMS_MAX) return NECPNET_ERR_LIMIT_REACHED;
-    if (!observer_reserve_room(observer) ||
+    if (!observer_enrol(observer) || !observer_reserve_room(observer) ||
         !observer_reserve(observer, observer->room_count, room, observer->x, observer->y)) {
         return NECPNET_ERR_OUT_OF_MEMORY;
     }

@@ -33,7 +33,7 @@ typedef struct nn_interest_cell {
     uint32_t first_entity; /* place; 0 none */
     uint32_t watcher_count;
     uint32_t watcher_capacity;
-    nn_observer** watchers; /* in no order */
+    uint32_t* watchers; /* numbers of observers, in no order */
 } nn_interest_cell;
 
 typedef struct nn_interest_entity {
@@ -51,13 +51,17 @@ typedef struct nn_interest {
     uint32_t cell_capacity;
     uint32_t cell_count; /* in use */
     uint32_t cell_free;
-    uint32_t* buckets; /* as many as cells, by key */
+    uint32_t* buckets;       /* as many as cells, by key */
+    nn_observer** observers; /* by number, 1 .. observer_capacity - 1; NULL: the number is free */
+    uint32_t observer_capacity;
+    uint32_t observer_free; /* no number below is free */
 } nn_interest;
 
 /* One who sees; in the caller's storage, at one address while in use. */
 struct nn_observer {
     nn_interest* interest;
     void* user;
+    uint32_t number; /* 0 while it was never in a room */
     uint32_t* rooms;
     uint32_t*
         windows; /* a room: numbers of the cells that it watches: nowhere, then side * side, (x, y) at x, y modulo side */

@@ -160,7 +160,7 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
     if (world->coding) nn_habits_reset(&world->coding->habits, to);
     nn_alloc_give(to, world->coding, sizeof(nn_world_coding));
-    nn_alloc_give(to, world->cache.records, world->cache.capacity * sizeof(nn_cached_record));
+    nn_alloc_give(to, world->cache.words, world->cache.capacity * sizeof(uint64_t));
     nn_alloc_give(to, world->grids, (size_t)world->schema->type_count * sizeof(nn_world_grid));
     nn_alloc_give(to, world->order, world->order_capacity * sizeof(uint64_t));
     nn_alloc_give(to, world->buckets, world->bucket_count * sizeof(nn_follower*));

@@ -83,21 +83,21 @@ typedef struct nn_world_motion {
 } nn_world_motion;
 
 /* Records of updates that other followers may use: those of one commit, for each slot a chain, told apart by a hash of what
- * they follow from. */
-#define NN_CACHE_RECORDS_MAX 65536
-#define NN_CACHE_RECORD_WORDS 4
+ * they follow from. One behind the other in words, the head first, then its bits; its number is where it begins. */
+#define NN_CACHE_WORDS_MAX (UINT32_C(3) << 16)
+#define NN_CACHE_RECORD_WORDS 4 /* of bits, at most */
 
 typedef struct nn_cached_record {
     uint64_t key;
-    uint64_t data[NN_CACHE_RECORD_WORDS];
     uint32_t next; /* of its slot: number, 0 ends */
     uint32_t bits;
 } nn_cached_record;
 
 typedef struct nn_record_cache {
-    nn_cached_record* records; /* from 1 on */
-    uint32_t count;            /* the number that comes next; 0: none yet */
+    uint64_t* words; /* from 1 on */
+    uint32_t count;  /* the number that comes next; 0: none yet */
     uint32_t capacity;
+    uint32_t most; /* words of a commit of late */
     uint64_t commit;
 } nn_record_cache;
 

@@ -9,8 +9,7 @@
 #include "nn_check.h"
 #include "nn_follower.h"
 
-#define NN_WRITING_LIST_BITS 8        /* to begin and end the list of other records, at most */
-#define NN_WRITING_WAIT_MAX 0xffffffu /* ticks; times a weight it fits 40 bits */
+#define NN_WRITING_LIST_BITS 8 /* to begin and end the list of other records, at most */
 
 typedef struct nn_writing {
     nn_encoder encoder;

@@ -50,7 +50,7 @@ NN_PRIVATE uint32_t nn_writing_choose(nn_follower* follower, size_t room_bytes)
     for (uint32_t i = 0; i < count; i++) {
         const nn_follower_state* state = &follower->states[follower->pending[i]];
         uint16_t place = state->place;
-        uint64_t waited = nn_min_u64(world->tick - state->sent_tick, NN_WRITING_WAIT_MAX);
+        uint64_t waited = nn_follower_waited(follower, state);
         waited *= nn_writing_weight(follower, place);
         if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = LIST_FIRST;
         order[i] = (LIST_FIRST - waited) << 16 | place;
@@ -88,7 +88,7 @@ static bool list_needs_nothing(const nn_follower* follower, nn_follower_state* s
 
 static bool list_was_sent(const nn_follower* follower, const nn_follower_state* state, const nn_world_slot* slot)
 {
-    return state->sent_version == (uint16_t)slot->version && state->sent_tick == follower->world->tick;
+    return state->sent_version == (uint16_t)slot->version && state->sent_tick == (uint16_t)follower->world->tick;
 }
 
 static unsigned list_gap_order(const nn_follower* follower, uint32_t count)

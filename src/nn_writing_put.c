@@ -101,7 +101,7 @@ NN_PRIVATE void nn_writing_note_sent(nn_follower* follower, nn_follower_state* s
     const nn_world_slot* slot = &world->slots[state->place];
     if (!recent) recent = nn_follower_note(follower, state);
     recent->kind = (uint8_t)kind;
-    state->sent_tick = world->tick;
+    state->sent_tick = (uint16_t)world->tick;
     world->statistics.updates_sent++;
     if (kind == NN_FOLLOWER_WHOLE) world->statistics.full_sent++;
     follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)] = state->place;
@@ -121,8 +121,7 @@ NN_PRIVATE void nn_writing_check_owner(nn_follower* follower, nn_follower_state*
     if (owner == ((state->flags & NN_FOLLOWER_OWNER) != 0)) return;
     state->flags &= (uint8_t)~NN_FOLLOWER_OWNER;
     if (owner) state->flags |= NN_FOLLOWER_OWNER;
-    state->flags |= NN_FOLLOWER_FULL;
-    state->floor = (uint16_t)follower->frame_next;
+    nn_follower_need_full(follower, state);
 }
 
 NN_PRIVATE bool nn_writing_is_there(const nn_follower_state* state, const nn_world_slot* slot)

@@ -122,7 +122,7 @@ static bool walk_skips(nn_follower* follower, const nn_follower_recent* recent)
     uint32_t weight = nn_writing_weight(follower, recent->place);
     if (weight > follower->weight_most) follower->weight_most = weight;
     if (nn_follower_owns(follower, &world->slots[recent->place])) return false;
-    uint64_t waited = nn_min_u64(world->tick - state->sent_tick, NN_WRITING_WAIT_MAX);
+    uint64_t waited = nn_follower_waited(follower, state);
     return waited * weight * 4 < (uint64_t)follower->walk_ticks * follower->weight_past * 3;
 }
 

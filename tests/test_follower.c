@@ -300,6 +300,21 @@ TEST(test_follower_view_equals_world_through_slot_reuse)
     }
 }
 
+/* What a follower keeps the low 16 bits of is as new again then. */
+TEST(test_follower_ticks_may_leap_by_65536)
+{
+    TEST_EACH_SEED (seed, 30) {
+        sim* s = &the_sim;
+        sim_begin(s, seed, false);
+        for (int i = 0; i < 300; i++) {
+            if (nn_random_below(&s->random, 40) == 0) s->tick += 65536 - 80 + (uint32_t)nn_random_below(&s->random, 90);
+            sim_step(s, nn_random_below(&s->random, 4) != 0);
+        }
+        sim_heal(s);
+        sim_end(s);
+    }
+}
+
 TEST(test_follower_late_client_is_whole_soon)
 {
     sim* s = &the_sim;

@@ -24706,10 +24706,11 @@ NN_INLINE uint64_t nn_habit_mix(uint64_t hash, uint64_t value)
 /* ---- end src/nn_habits.h ----------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_habits.c --------------------------------------------------------------------------------------- */
-/* nn_habits - a table where each key has two places. */
+/* nn_habits - a table where each key has four places, side by side. */
 
 #define HABITS_BITS_FIRST 8
 #define HABITS_BITS_MAX 18
+#define HABITS_PLACES 4u
 #define HABITS_IN_USE_TICKS 4 /* nothing has asked for so long: others may have the place */
 
 NN_PRIVATE void nn_habits_reset(nn_habits* habits, nn_alloc* alloc)
@@ -24718,14 +24719,24 @@ NN_PRIVATE void nn_habits_reset(nn_habits* habits, nn_alloc* alloc)
     memset(habits, 0, sizeof *habits);
 }
 
-/* More when of as many as there is room for, every eighth took the place of another in use. */
+/* Asked after as many were kept as there is room for: more when every eighth took the place of another in use, less when
+ * nearly none did. */
 NN_PRIVATE void nn_habits_prepare(nn_habits* habits, nn_alloc* alloc)
 {
-    bool counted = habits->entries && habits->kept >> habits->bits;
-    bool crowded = counted && habits->crowded > habits->kept / 8 && habits->bits < HABITS_BITS_MAX;
-    if (counted) habits->kept = habits->crowded = 0;
-    if (habits->entries && !crowded) return;
-    unsigned bits = habits->entries ? habits->bits + 1 : HABITS_BITS_FIRST;
+    unsigned bits = habits->entries ? habits->bits : HABITS_BITS_FIRST;
+    if (habits->entries) {
+        if (!(habits->kept >> bits)) return;
+        bool crowded = habits->crowded > habits->kept / 8;
+        bool empty = habits->crowded < habits->kept / 128;
+        habits->kept = habits->crowded = 0;
+        if (crowded && bits < HABITS_BITS_MAX) {
+            bits++;
+        } else if (empty && bits > HABITS_BITS_FIRST) {
+            bits--;
+        } else {
+            return;
+        }
+    }
     nn_habit* entries = (nn_habit*)nn_alloc_take(alloc, sizeof(nn_habit) << bits);
     if (!entries) return;
     nn_habits_reset(habits, alloc);
@@ -24733,17 +24744,17 @@ NN_PRIVATE void nn_habits_prepare(nn_habits* habits, nn_alloc* alloc)
     habits->bits = bits;
 }
 
-/* The first of the two places that a key may have. */
+/* The first of the places that a key may have. */
 static nn_habit* habits_places(const nn_habits* habits, uint64_t key)
 {
-    return &habits->entries[key >> (64 - habits->bits) & ~UINT64_C(1)];
+    return &habits->entries[key >> (64 - habits->bits) & ~(uint64_t)(HABITS_PLACES - 1)];
 }
 
 NN_PRIVATE const nn_habit* nn_habits_find(nn_habits* habits, uint64_t key, uint16_t stamp)
 {
     if (!habits->entries) return NULL;
     nn_habit* places = habits_places(habits, key);
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < HABITS_PLACES; i++) {
         if (places[i].key != key) continue;
         places[i].stamp = stamp;
         return &places[i];
@@ -24751,22 +24762,22 @@ NN_PRIVATE const nn_habit* nn_habits_find(nn_habits* habits, uint64_t key, uint1
     return NULL;
 }
 
-/* Whether a place is free, or its habit was not asked for of late: what it follows from has changed since. */
-static bool habits_is_free(const nn_habit* place, uint16_t now)
+/* Ticks since a place was asked for; the most when nothing is in it. */
+static uint32_t habits_age(const nn_habit* place, uint16_t now)
 {
-    return !place->key || (uint16_t)(now - place->stamp) >= HABITS_IN_USE_TICKS;
+    return place->key ? (uint16_t)(now - place->stamp) : UINT32_MAX;
 }
 
 NN_PRIVATE void nn_habits_keep(nn_habits* habits, const nn_habit* habit)
 {
     if (!habits->entries) return;
     nn_habit* places = habits_places(habits, habit->key);
-    unsigned at = habits_is_free(&places[0], habit->stamp) ? 0 : 1;
-    habits->kept++;
-    if (at && !habits_is_free(&places[1], habit->stamp)) {
-        habits->crowded++;
-        at = habit->key >> 1 & 1;
+    unsigned at = 0;
+    for (unsigned i = 1; i < HABITS_PLACES; i++) {
+        if (habits_age(&places[i], habit->stamp) > habits_age(&places[at], habit->stamp)) at = i;
     }
+    habits->kept++;
+    if (habits_age(&places[at], habit->stamp) < HABITS_IN_USE_TICKS) habits->crowded++;
     places[at] = *habit;
 }
 /* ---- end src/nn_habits.c ----------------------------------------------------------------------------------------- */
@@ -26091,7 +26102,7 @@ typedef struct nn_interest_cell {
     uint32_t first_entity; /* place; 0 none */
     uint32_t watcher_count;
     uint32_t watcher_capacity;
-    nn_observer** watchers; /* in no order */
+    uint32_t* watchers; /* numbers of observers, in no order */
 } nn_interest_cell;
 
 typedef struct nn_interest_entity {
@@ -26109,13 +26120,17 @@ typedef struct nn_interest {
     uint32_t cell_capacity;
     uint32_t cell_count; /* in use */
     uint32_t cell_free;
-    uint32_t* buckets; /* as many as cells, by key */
+    uint32_t* buckets;       /* as many as cells, by key */
+    nn_observer** observers; /* by number, 1 .. observer_capacity - 1; NULL: the number is free */
+    uint32_t observer_capacity;
+    uint32_t observer_free; /* no number below is free */
 } nn_interest;
 
 /* One who sees; in the caller's storage, at one address while in use. */
 struct nn_observer {
     nn_interest* interest;
     void* user;
+    uint32_t number; /* 0 while it was never in a room */
     uint32_t* rooms;
     uint32_t*
         windows; /* a room: numbers of the cells that it watches: nowhere, then side * side, (x, y) at x, y modulo side */
@@ -26174,6 +26189,7 @@ NN_PRIVATE necpnet_result nn_observer_part(nn_observer* observer, uint32_t room)
 /* nn_interest - cells, who stands in them, who watches them. Numbers instead of pointers, so that the pools may move. */
 
 #define INTEREST_FIRST 64
+#define INTEREST_OBSERVERS_STEP 8
 #define INTEREST_WATCHERS_STEP 2 /* a quarter more, and so many */
 
 NN_PRIVATE void nn_interest_init(nn_interest* interest, nn_alloc* alloc, const nn_interest_events* events)
@@ -26189,11 +26205,12 @@ NN_PRIVATE void nn_interest_reset(nn_interest* interest)
     for (uint32_t number = 1; number < interest->cell_capacity; number++) {
         const nn_interest_cell* cell = &interest->cells[number];
         NN_ASSERT(cell->watcher_count == 0);
-        nn_alloc_give(to, cell->watchers, cell->watcher_capacity * sizeof(nn_observer*));
+        nn_alloc_give(to, cell->watchers, cell->watcher_capacity * sizeof(uint32_t));
     }
     nn_alloc_give(to, interest->entities, interest->entity_capacity * sizeof(nn_interest_entity));
     nn_alloc_give(to, interest->cells, interest->cell_capacity * sizeof(nn_interest_cell));
     nn_alloc_give(to, interest->buckets, interest->cell_capacity * sizeof(uint32_t));
+    nn_alloc_give(to, interest->observers, interest->observer_capacity * sizeof(nn_observer*));
     nn_interest_init(interest, to, &interest->events);
 }
 
@@ -26291,7 +26308,7 @@ static void interest_release_cell(nn_interest* interest, uint32_t number)
 {
     nn_interest_cell* cell = &interest->cells[number];
     if (cell->first_entity || cell->watcher_count) return;
-    nn_alloc_give(interest->alloc, cell->watchers, cell->watcher_capacity * sizeof(nn_observer*));
+    nn_alloc_give(interest->alloc, cell->watchers, cell->watcher_capacity * sizeof(uint32_t));
     cell->watchers = NULL;
     cell->watcher_capacity = 0;
     uint32_t* at = &interest->buckets[interest_bucket(interest, cell->room, cell->x, cell->y)];
@@ -26378,10 +26395,10 @@ static bool interest_reserve_watcher(nn_interest* interest, nn_interest_cell* ce
 {
     if (cell->watcher_count < cell->watcher_capacity) return true;
     uint32_t capacity = cell->watcher_capacity + cell->watcher_capacity / 4 + INTEREST_WATCHERS_STEP;
-    nn_observer** watchers = (nn_observer**)nn_alloc_take(interest->alloc, capacity * sizeof(nn_observer*));
+    uint32_t* watchers = (uint32_t*)nn_alloc_take(interest->alloc, capacity * sizeof(uint32_t));
     if (!watchers) return false;
-    nn_copy(watchers, cell->watchers, cell->watcher_count * sizeof(nn_observer*));
-    nn_alloc_give(interest->alloc, cell->watchers, cell->watcher_capacity * sizeof(nn_observer*));
+    nn_copy(watchers, cell->watchers, cell->watcher_count * sizeof(uint32_t));
+    nn_alloc_give(interest->alloc, cell->watchers, cell->watcher_capacity * sizeof(uint32_t));
     cell->watchers = watchers;
     cell->watcher_capacity = capacity;
     return true;
@@ -26394,7 +26411,7 @@ static void observer_unwatch(nn_observer* observer, uint32_t* place, bool tell)
     nn_interest_cell* cell = &interest->cells[number];
     uint32_t at = 0;
     *place = 0;
-    while (cell->watchers[at] != observer) at++;
+    while (cell->watchers[at] != observer->number) at++;
     cell->watchers[at] = cell->watchers[--cell->watcher_count];
     for (uint32_t entity = cell->first_entity; entity && tell; entity = interest->entities[entity].next) {
         interest->events.leave(observer->user, (uint16_t)entity);
@@ -26441,13 +26458,13 @@ NN_PRIVATE necpnet_result nn_interest_put(nn_interest* interest, uint16_t place,
     if (before) {
         const nn_interest_cell* left = &interest->cells[before];
         for (uint32_t i = 0; i < left->watcher_count; i++) {
-            const nn_observer* observer = left->watchers[i];
+            const nn_observer* observer = interest->observers[left->watchers[i]];
             if (!observer_watches(observer, now)) interest->events.leave(observer->user, place);
         }
     }
     const nn_interest_cell* entered = &interest->cells[now];
     for (uint32_t i = 0; i < entered->watcher_count; i++) {
-        const nn_observer* observer = entered->watchers[i];
+        const nn_observer* observer = interest->observers[entered->watchers[i]];
         if (!observer_reaches(observer, now)) continue;
         if (observer_watches(observer, before) && observer_reaches(observer, before)) continue;
         interest->events.enter(observer->user, place);
@@ -26461,7 +26478,8 @@ NN_PRIVATE void nn_interest_take(nn_interest* interest, uint16_t place)
 {
     if (place >= interest->entity_capacity || !interest->entities[place].cell) return;
     const nn_interest_cell* cell = &interest->cells[interest->entities[place].cell];
-    for (uint32_t i = 0; i < cell->watcher_count; i++) interest->events.leave(cell->watchers[i]->user, place);
+    for (uint32_t i = 0; i < cell->watcher_count; i++)
+        interest->events.leave(interest->observers[cell->watchers[i]]->user, place);
     interest_leave_cell(interest, place);
 }
 
@@ -26469,10 +26487,41 @@ NN_PRIVATE void nn_interest_changed(nn_interest* interest, uint16_t place)
 {
     if (place >= interest->entity_capacity || !interest->entities[place].cell) return;
     const nn_interest_cell* cell = &interest->cells[interest->entities[place].cell];
-    for (uint32_t i = 0; i < cell->watcher_count; i++) interest->events.changed(cell->watchers[i]->user, place);
+    for (uint32_t i = 0; i < cell->watcher_count; i++)
+        interest->events.changed(interest->observers[cell->watchers[i]]->user, place);
 }
 
 /* ---- observers */
+
+/* A number, by which cells know it. */
+static bool observer_enrol(nn_observer* observer)
+{
+    nn_interest* interest = observer->interest;
+    uint32_t former = interest->observer_capacity;
+    uint32_t number = interest->observer_free ? interest->observer_free : 1;
+    if (observer->number) return true;
+    while (number < former && interest->observers[number]) number++;
+    if (number >= former) {
+        uint32_t capacity = former + former / 4 + INTEREST_OBSERVERS_STEP;
+        nn_observer** observers = (nn_observer**)nn_alloc_grow(
+            interest->alloc, interest->observers, former * sizeof(nn_observer*), capacity * sizeof(nn_observer*));
+        if (!observers) return false;
+        interest->observers = observers;
+        interest->observer_capacity = capacity;
+    }
+    interest->observers[number] = observer;
+    interest->observer_free = number + 1;
+    observer->number = number;
+    return true;
+}
+
+static void observer_strike(nn_observer* observer)
+{
+    nn_interest* interest = observer->interest;
+    if (!observer->number) return;
+    interest->observers[observer->number] = NULL;
+    if (observer->number < interest->observer_free) interest->observer_free = observer->number;
+}
 
 NN_PRIVATE void nn_observer_init(nn_observer* observer, nn_interest* interest, void* user, uint32_t radius)
 {
@@ -26518,6 +26567,7 @@ NN_PRIVATE void nn_observer_reset(nn_observer* observer)
     nn_alloc_give(to, observer->rooms, observer->room_capacity * sizeof(uint32_t));
     nn_alloc_give(to, observer->windows,
                   (size_t)observer->room_capacity * observer_window(observer) * sizeof(uint32_t));
+    observer_strike(observer);
     nn_observer_init(observer, observer->interest, observer->user, observer->radius);
 }
 
@@ -26579,7 +26629,7 @@ static bool observer_watch(nn_observer* observer, uint32_t index, uint32_t room,
     uint32_t number = interest_find_cell(interest, room, x, y);
     nn_interest_cell* cell = &interest->cells[number];
     NN_ASSERT(number && cell->watcher_count < cell->watcher_capacity);
-    cell->watchers[cell->watcher_count++] = observer;
+    cell->watchers[cell->watcher_count++] = observer->number;
     *place = number;
     observer_tell_enter(observer, number);
     return true;
@@ -26650,7 +26700,7 @@ NN_PRIVATE necpnet_result nn_observer_join(nn_observer* observer, uint32_t room)
 {
     if (observer_find_room(observer, room) < observer->room_count) return NECPNET_OK;
     if (observer->room_count >= NN_INTEREST_ROOMS_MAX) return NECPNET_ERR_LIMIT_REACHED;
-    if (!observer_reserve_room(observer) ||
+    if (!observer_enrol(observer) || !observer_reserve_room(observer) ||
         !observer_reserve(observer, observer->room_count, room, observer->x, observer->y)) {
         return NECPNET_ERR_OUT_OF_MEMORY;
     }
@@ -27269,21 +27319,21 @@ typedef struct nn_world_motion {
 } nn_world_motion;
 
 /* Records of updates that other followers may use: those of one commit, for each slot a chain, told apart by a hash of what
- * they follow from. */
-#define NN_CACHE_RECORDS_MAX 65536
-#define NN_CACHE_RECORD_WORDS 4
+ * they follow from. One behind the other in words, the head first, then its bits; its number is where it begins. */
+#define NN_CACHE_WORDS_MAX (UINT32_C(3) << 16)
+#define NN_CACHE_RECORD_WORDS 4 /* of bits, at most */
 
 typedef struct nn_cached_record {
     uint64_t key;
-    uint64_t data[NN_CACHE_RECORD_WORDS];
     uint32_t next; /* of its slot: number, 0 ends */
     uint32_t bits;
 } nn_cached_record;
 
 typedef struct nn_record_cache {
-    nn_cached_record* records; /* from 1 on */
-    uint32_t count;            /* the number that comes next; 0: none yet */
+    uint64_t* words; /* from 1 on */
+    uint32_t count;  /* the number that comes next; 0: none yet */
     uint32_t capacity;
+    uint32_t most; /* words of a commit of late */
     uint64_t commit;
 } nn_record_cache;
 
@@ -27643,7 +27693,7 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
     if (world->coding) nn_habits_reset(&world->coding->habits, to);
     nn_alloc_give(to, world->coding, sizeof(nn_world_coding));
-    nn_alloc_give(to, world->cache.records, world->cache.capacity * sizeof(nn_cached_record));
+    nn_alloc_give(to, world->cache.words, world->cache.capacity * sizeof(uint64_t));
     nn_alloc_give(to, world->grids, (size_t)world->schema->type_count * sizeof(nn_world_grid));
     nn_alloc_give(to, world->order, world->order_capacity * sizeof(uint64_t));
     nn_alloc_give(to, world->buckets, world->bucket_count * sizeof(nn_follower*));
@@ -28768,7 +28818,7 @@ NN_INLINE bool nn_field_writable(const nn_field_plan* field)
 
 #define NN_STATE_FRAME_BYTES_MIN 48 /* a budget below this writes nothing */
 #define NN_FOLLOWER_RECORDS_MAX 256 /* frames neither acked nor lost; then nothing is written until one is */
-#define NN_FOLLOWER_CHANGED_MAX 48
+#define NN_FOLLOWER_CHANGED_MAX 32
 
 /* What a client has been told of variables. */
 typedef struct nn_told {
@@ -28887,7 +28937,7 @@ typedef enum nn_follower_flag {
     NN_FOLLOWER_BASE = 2,    /* base_tick names a state that it surely has */
     NN_FOLLOWER_OWNER = 4,   /* it is to be the client's own */
     NN_FOLLOWER_LEAVING = 8, /* it is gone, and the client may not know */
-    NN_FOLLOWER_FULL = 16,   /* nothing but a full state will do until one after floor has arrived */
+    NN_FOLLOWER_FULL = 16,   /* nothing but a full state will do until one written from then on has arrived */
     NN_FOLLOWER_SURE = 32,   /* the newest of the sendings that the masks no longer hold has arrived */
     NN_FOLLOWER_RECENT = 64, /* in the list of what was sent of late */
     NN_FOLLOWER_SEEN = 128   /* in view */
@@ -28896,11 +28946,10 @@ typedef enum nn_follower_flag {
 /* One a client and entity that is in view, or that it may still have. */
 typedef struct nn_follower_state {
     uint32_t base_tick;
-    uint32_t sent_tick;
+    uint16_t sent_tick;    /* low bits */
     uint16_t sent_version; /* low bits */
     uint16_t place;        /* its slot */
     uint16_t generation;
-    uint16_t floor;   /* low bits of the first frame number that counts for NN_FOLLOWER_FULL */
     uint16_t pending; /* place in the pending list plus 1; 0: not in it */
     uint8_t flags;    /* nn_follower_flag */
 } nn_follower_state;
@@ -28922,6 +28971,7 @@ typedef struct nn_follower_recent {
     uint8_t kind;    /* nn_follower_kind: what the frame that is being written has of it */
     bool moves;      /* the client takes it for moving, as of that frame */
     bool is_skipped; /* in that frame others go first */
+    uint8_t fresh;   /* of the newest frames, those that count for NN_FOLLOWER_FULL; 64: all in the masks */
 } nn_follower_recent;
 
 typedef struct nn_follower_frame {
@@ -28969,7 +29019,7 @@ struct nn_follower {
     uint32_t state_count;
     uint32_t state_capacity;
     uint16_t* index; /* hash of slots: place in states plus 1 */
-    unsigned index_bits;
+    uint32_t index_size;
     uint16_t* pending; /* numbers of states with something to send; room for state_capacity */
     uint32_t pending_count;
     nn_follower_recent* recent; /* what was sent of late, by rising slot */
@@ -28988,7 +29038,7 @@ struct nn_follower {
     uint32_t frame_first;   /* the oldest value that is open */
     uint32_t frame_next;    /* value of the next one: its number */
     uint64_t known;         /* bit i: frame frame_next - 1 - i has arrived */
-    uint32_t ticks[64];     /* of the last frames, by number */
+    uint16_t ticks[64];     /* of the last frames, by number, low bits: those that are known are never older than 127 */
     uint32_t even_frames;   /* the last so many were a tick apart */
     uint64_t sent_commit;   /* of the last frame */
     uint64_t walk_commit;   /* of the last frame with moving entities */
@@ -29039,6 +29089,19 @@ NN_INLINE nn_follower_frame* nn_follower_frame_of(const nn_follower* follower, u
     return &follower->frames[value & (follower->frame_capacity - 1)];
 }
 
+/* nn_follower_tick - of a frame that is known. */
+NN_INLINE uint32_t nn_follower_tick(const nn_follower* follower, uint32_t number)
+{
+    uint32_t now = follower->world->tick;
+    return now - (uint16_t)(now - follower->ticks[number & 63]);
+}
+
+/* nn_follower_waited - ticks since it was sent, their low bits. */
+NN_INLINE uint32_t nn_follower_waited(const nn_follower* follower, const nn_follower_state* state)
+{
+    return (uint16_t)(follower->world->tick - state->sent_tick);
+}
+
 NN_INLINE bool nn_follower_owns(const nn_follower* follower, const nn_world_slot* slot)
 {
     return follower->peer != NECPNET_PEER_NONE && slot->owner_committed == follower->peer;
@@ -29067,6 +29130,9 @@ NN_PRIVATE nn_follower_recent* nn_follower_note(nn_follower* follower, nn_follow
 
 /* nn_follower_step - a frame was written: masks move on, and what is in none of them is recent no more. */
 NN_PRIVATE void nn_follower_step(nn_follower* follower);
+
+/* nn_follower_need_full - what the client has of it, or is on its way, is not enough to go on from. */
+NN_PRIVATE void nn_follower_need_full(nn_follower* follower, nn_follower_state* state);
 
 /* nn_follower_add - the same, of a slot that there may be nothing of yet; NULL without memory. */
 NN_PRIVATE nn_follower_state* nn_follower_add(nn_follower* follower, uint16_t place);
@@ -29111,8 +29177,8 @@ NN_PRIVATE bool nn_follower_surely(const nn_follower_state* state, const nn_foll
 /* nn_follower_choose_leads - of those that the client takes for moving, as of the frame that is being written. */
 NN_PRIVATE void nn_follower_choose_leads(nn_follower* follower, nn_leads* leads);
 
-/* nn_follower_arrived - a state of a slot, or its leave, in a frame has arrived. */
-NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number);
+/* nn_follower_arrived - a state of a slot, or its leave, in a frame of a tick has arrived. */
+NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number, uint32_t tick);
 
 /* nn_follower_input - the input whose effect the last commit holds; false before the first. */
 NN_PRIVATE bool nn_follower_input(const nn_follower* follower, uint32_t* out_tick);
@@ -29435,7 +29501,7 @@ static uint64_t follower_bit(const nn_follower* follower, const nn_follower_rece
     return recent && back < 64 ? (recent->sent | recent->full) & UINT64_C(1) << back : 0;
 }
 
-NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number)
+NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint32_t number, uint32_t tick)
 {
     nn_follower_recent* recent = nn_follower_recent_of(follower, place);
     uint64_t bit = follower_bit(follower, recent, number);
@@ -29449,12 +29515,12 @@ NN_PRIVATE void nn_follower_arrived(nn_follower* follower, uint16_t place, uint3
         return;
     }
     bool newest = !(recent->acked & (bit - 1));
-    if ((recent->full & bit) && (uint16_t)(number - state->floor) < 0x8000) {
+    if ((recent->full & bit) && follower->frame_next - 1 - number < recent->fresh) {
         state->flags &= (uint8_t)~NN_FOLLOWER_FULL;
     }
     if (newest) {
         state->flags |= NN_FOLLOWER_BASE;
-        state->base_tick = follower->ticks[number & 63];
+        state->base_tick = tick;
     }
     if (!state->pending || (state->flags & NN_FOLLOWER_LEAVING)) return;
     if (nn_follower_has_newest(follower, state, slot)) nn_follower_unpend(follower, state);
@@ -29491,7 +29557,7 @@ static void follower_settle(nn_follower* follower, uint32_t value, bool acked)
     for (uint32_t i = 0; i < frame->count; i++) {
         uint16_t place = follower->entries[(frame->first + i) & (follower->entry_capacity - 1)];
         if (acked) {
-            nn_follower_arrived(follower, place, value);
+            nn_follower_arrived(follower, place, value, frame->tick);
         } else {
             follower_missed(follower, place, value);
         }
@@ -29527,21 +29593,33 @@ NN_PRIVATE void nn_follower_lost(nn_follower* follower, uint32_t value)
  * compact array of all, found by a hash, and one in the order of slots of those that were sent of late, which every frame
  * walks through. */
 
-#define STATES_STEP 8 /* an eighth more, and so many */
-#define STATES_INDEX_BITS_MIN 4
+#define STATES_STEP 4      /* a sixteenth more, and so many */
+#define RECENT_SPARE 8     /* room that is not given back */
+#define RECENT_FRAMES 64   /* in the masks */
 #define RECENT_STEPS_MAX 6 /* then halves are faster */
 
-static uint32_t states_bucket(uint16_t place, unsigned bits)
+static uint32_t states_capacity(uint32_t count)
 {
-    return (uint32_t)(place * UINT32_C(0x9e3779b1)) >> (32 - bits);
+    return count + count / 16 + STATES_STEP;
+}
+
+static uint32_t states_bucket(const nn_follower* follower, uint16_t place)
+{
+    return (uint32_t)((uint64_t)(place * UINT32_C(0x9e3779b1)) * follower->index_size >> 32);
+}
+
+static uint32_t states_next(const nn_follower* follower, uint32_t bucket)
+{
+    return bucket + 1 == follower->index_size ? 0 : bucket + 1;
 }
 
 /* Where the index has a slot, or the empty bucket where it would be. */
 static uint32_t states_find(const nn_follower* follower, uint16_t place)
 {
-    uint32_t mask = (UINT32_C(1) << follower->index_bits) - 1;
-    uint32_t at = states_bucket(place, follower->index_bits);
-    while (follower->index[at] && follower->states[follower->index[at] - 1].place != place) at = (at + 1) & mask;
+    uint32_t at = states_bucket(follower, place);
+    while (follower->index[at] && follower->states[follower->index[at] - 1].place != place) {
+        at = states_next(follower, at);
+    }
     return at;
 }
 
@@ -29557,7 +29635,7 @@ static void states_give(nn_follower* follower)
     nn_alloc* to = &follower->world->alloc;
     nn_alloc_give(to, follower->states, follower->state_capacity * sizeof(nn_follower_state));
     nn_alloc_give(to, follower->pending, follower->state_capacity * sizeof(uint16_t));
-    if (follower->index) nn_alloc_give(to, follower->index, sizeof(uint16_t) << follower->index_bits);
+    nn_alloc_give(to, follower->index, follower->index_size * sizeof(uint16_t));
 }
 
 static bool states_resize(nn_follower* follower, uint32_t capacity)
@@ -29565,11 +29643,10 @@ static bool states_resize(nn_follower* follower, uint32_t capacity)
     nn_alloc* alloc = &follower->world->alloc;
     nn_follower larger = *follower;
     larger.state_capacity = capacity;
-    larger.index_bits = STATES_INDEX_BITS_MIN;
-    while ((UINT32_C(1) << larger.index_bits) < capacity + capacity / 4) larger.index_bits++;
+    larger.index_size = capacity + capacity / 2;
     larger.states = (nn_follower_state*)nn_alloc_take(alloc, capacity * sizeof(nn_follower_state));
     larger.pending = (uint16_t*)nn_alloc_take(alloc, capacity * sizeof(uint16_t));
-    larger.index = (uint16_t*)nn_alloc_take(alloc, sizeof(uint16_t) << larger.index_bits);
+    larger.index = (uint16_t*)nn_alloc_take(alloc, larger.index_size * sizeof(uint16_t));
     if (!larger.states || !larger.pending || !larger.index) {
         states_give(&larger);
         return false;
@@ -29583,7 +29660,7 @@ static bool states_resize(nn_follower* follower, uint32_t capacity)
     follower->states = larger.states;
     follower->pending = larger.pending;
     follower->index = larger.index;
-    follower->index_bits = larger.index_bits;
+    follower->index_size = larger.index_size;
     follower->state_capacity = capacity;
     return true;
 }
@@ -29593,7 +29670,7 @@ NN_PRIVATE nn_follower_state* nn_follower_add(nn_follower* follower, uint16_t pl
     nn_follower_state* state = nn_follower_state_of(follower, place);
     if (state) return state;
     uint32_t count = follower->state_count;
-    if (count == follower->state_capacity && !states_resize(follower, count + count / STATES_STEP + STATES_STEP)) {
+    if (count == follower->state_capacity && !states_resize(follower, states_capacity(count))) {
         return NULL;
     }
     state = &follower->states[count];
@@ -29607,10 +29684,10 @@ NN_PRIVATE nn_follower_state* nn_follower_add(nn_follower* follower, uint16_t pl
 /* Those behind an emptied bucket move up, so that no search ends too early. */
 static void states_close_gap(nn_follower* follower, uint32_t gap)
 {
-    uint32_t mask = (UINT32_C(1) << follower->index_bits) - 1;
-    for (uint32_t at = (gap + 1) & mask; follower->index[at]; at = (at + 1) & mask) {
-        uint32_t home = states_bucket(follower->states[follower->index[at] - 1].place, follower->index_bits);
-        if (((at - home) & mask) < ((at - gap) & mask)) continue;
+    for (uint32_t at = states_next(follower, gap); follower->index[at]; at = states_next(follower, at)) {
+        uint32_t home = states_bucket(follower, follower->states[follower->index[at] - 1].place);
+        bool is_between = gap < at ? home > gap && home <= at : home > gap || home <= at;
+        if (is_between) continue;
         follower->index[gap] = follower->index[at];
         gap = at;
     }
@@ -29685,9 +29762,9 @@ static bool recent_resize(nn_follower* follower, uint32_t capacity)
 NN_PRIVATE bool nn_follower_reserve(nn_follower* follower, uint32_t count)
 {
     uint32_t needed = follower->recent_count + count;
-    uint32_t capacity = needed + needed / STATES_STEP + STATES_STEP;
+    uint32_t capacity = states_capacity(needed);
     if (needed > follower->recent_capacity) return recent_resize(follower, capacity);
-    if (capacity < follower->recent_capacity / 2) (void)recent_resize(follower, capacity);
+    if (capacity + RECENT_SPARE < follower->recent_capacity) (void)recent_resize(follower, capacity);
     return true;
 }
 
@@ -29700,8 +29777,15 @@ NN_PRIVATE nn_follower_recent* nn_follower_note(nn_follower* follower, nn_follow
     memset(&recent[at], 0, sizeof *recent);
     recent[at].place = state->place;
     recent[at].state = (uint16_t)(state - follower->states);
+    recent[at].fresh = RECENT_FRAMES;
     state->flags |= NN_FOLLOWER_RECENT;
     return &recent[at];
+}
+
+NN_PRIVATE void nn_follower_need_full(nn_follower* follower, nn_follower_state* state)
+{
+    state->flags |= NN_FOLLOWER_FULL;
+    if (state->flags & NN_FOLLOWER_RECENT) nn_follower_recent_of(follower, state->place)->fresh = 0;
 }
 
 NN_PRIVATE void nn_follower_step(nn_follower* follower)
@@ -29718,6 +29802,7 @@ NN_PRIVATE void nn_follower_step(nn_follower* follower)
         recent->sent = recent->sent << 1 | is_state;
         recent->full = recent->full << 1 | (recent->kind >= NN_FOLLOWER_WHOLE);
         recent->acked <<= 1;
+        if (recent->fresh < RECENT_FRAMES) recent->fresh++;
         recent->kind = NN_FOLLOWER_NOTHING;
         if (recent->sent | recent->full) {
             if (kept != i) follower->recent[kept] = *recent;
@@ -29747,7 +29832,7 @@ NN_PRIVATE void nn_follower_forget(nn_follower* follower, uint16_t place)
 
 NN_PRIVATE void nn_follower_shrink(nn_follower* follower)
 {
-    uint32_t capacity = follower->state_count + follower->state_count / STATES_STEP + STATES_STEP;
+    uint32_t capacity = states_capacity(follower->state_count);
     if (capacity < follower->state_capacity / 2) (void)states_resize(follower, capacity);
 }
 
@@ -29807,10 +29892,9 @@ static void sight_begin(nn_follower* follower, uint16_t place)
         state->generation = slot->generation;
     } else { /* it left, and the client may have heard of it or not */
         state->flags &= (uint8_t)~NN_FOLLOWER_LEAVING;
-        state->flags |= NN_FOLLOWER_FULL;
-        state->floor = (uint16_t)follower->frame_next;
+        nn_follower_need_full(follower, state);
     }
-    state->sent_tick = follower->world->tick - SIGHT_NEW_HEAD_START;
+    state->sent_tick = (uint16_t)(follower->world->tick - SIGHT_NEW_HEAD_START);
     nn_follower_pend(follower, state);
 }
 
@@ -29824,7 +29908,7 @@ static void sight_end(nn_follower* follower, uint16_t place)
         return;
     }
     state->flags |= NN_FOLLOWER_LEAVING;
-    state->sent_tick -= SIGHT_LEAVE_HEAD_START;
+    state->sent_tick = (uint16_t)(state->sent_tick - SIGHT_LEAVE_HEAD_START);
     nn_follower_pend(follower, state);
 }
 
@@ -30180,9 +30264,10 @@ NN_PRIVATE nn_known nn_follower_known(const nn_follower* follower, size_t room)
     nn_known known;
     known.number = follower->frame_next;
     known.frames = follower->known & ((UINT64_C(1) << NN_KNOWN_FRAMES) - 1);
+    if (world->tick - follower->sent_tick >= NN_STATE_WINDOW_TICKS) known.frames = 0; /* all are too old */
     known.reach = nn_bits_for(known.frames);
     while (known.reach) { /* the older a frame, the smaller its tick */
-        uint32_t tick = follower->ticks[(follower->frame_next - known.reach) & 63];
+        uint32_t tick = nn_follower_tick(follower, follower->frame_next - known.reach);
         if (world->tick - tick < oldest && tick >= world->history_from) break;
         known.frames &= ~(UINT64_C(1) << (known.reach - 1));
         known.reach = nn_bits_for(known.frames);
@@ -30257,7 +30342,7 @@ NN_PRIVATE uint32_t nn_follower_timeline(const nn_follower* follower, const nn_f
     for (; within && timeline->count < NN_TIMELINE_MAX; within &= within - 1) {
         unsigned bit = nn_lowest_bit(within);
         if (!(recent->sent >> bit & 1)) break; /* it had left */
-        uint32_t tick = follower->ticks[(known->number - 1 - bit) & 63];
+        uint32_t tick = nn_follower_tick(follower, known->number - 1 - bit);
         if (timeline->count && tick >= timeline->ticks[timeline->count - 1]) continue;
         if (tick < former && tick >= motion->run_tick) { /* one version a tick */
             version -= former - tick;
@@ -30293,7 +30378,7 @@ NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, const nn_follower
     for (; within && count < NN_MOVING_STATES; within &= within - 1) {
         unsigned bit = nn_lowest_bit(within);
         if (!(recent->sent >> bit & 1)) break;
-        ticks[count++] = follower->ticks[(known->number - 1 - bit) & 63];
+        ticks[count++] = nn_follower_tick(follower, known->number - 1 - bit);
         if (recent->full >> bit & 1) break;
     }
     if (count < 2 || ticks[0] >= world->tick || motion->changed_tick <= ticks[count - 1]) return false;
@@ -30322,7 +30407,8 @@ NN_PRIVATE bool nn_follower_moves(const nn_follower* follower, const nn_follower
 /* nn_follower_records - updates that one client was sent and others may be: a record follows from its entity, its version, the
  * known states, and how it is written. Kept for one commit, as a chain a slot. */
 
-#define RECORDS_FIRST 64
+#define RECORDS_FIRST 64 /* words */
+#define RECORDS_HEAD_WORDS (uint32_t)(sizeof(nn_cached_record) / sizeof(uint64_t))
 
 static uint64_t records_mix(uint64_t hash, uint64_t value)
 {
@@ -30335,11 +30421,11 @@ NN_PRIVATE uint64_t nn_records_known(const nn_follower* follower, const nn_known
     uint64_t hash = records_mix(0, follower->world->tick);
     if (known->reach && known->reach < follower->even_frames) { /* a frame a tick: the newest tells them all */
         unsigned newest = nn_lowest_bit(known->frames);
-        hash = records_mix(hash, follower->ticks[(known->number - 1 - newest) & 63]);
+        hash = records_mix(hash, nn_follower_tick(follower, known->number - 1 - newest));
         return records_mix(hash, known->frames >> newest);
     }
     for (uint64_t bits = known->frames; bits; bits &= bits - 1) {
-        hash = records_mix(hash, follower->ticks[(known->number - 1 - nn_lowest_bit(bits)) & 63]);
+        hash = records_mix(hash, nn_follower_tick(follower, known->number - 1 - nn_lowest_bit(bits)));
     }
     return hash;
 }
@@ -30360,33 +30446,57 @@ NN_PRIVATE uint64_t nn_records_key(const nn_follower* follower, const nn_followe
     return records_mix(hash, (recent->full & held) >> first);
 }
 
+static nn_cached_record* records_at(const nn_record_cache* cache, uint32_t number)
+{
+    return (nn_cached_record*)(void*)&cache->words[number];
+}
+
 NN_PRIVATE const nn_cached_record* nn_records_find(const necpnet_world* world, const nn_world_slot* slot, uint64_t key)
 {
     const nn_record_cache* cache = &world->cache;
     if (cache->commit != world->commit || slot->record_commit != (uint32_t)world->commit) return NULL;
-    for (uint32_t at = slot->record_first; at; at = cache->records[at].next) {
-        if (cache->records[at].key == key) return &cache->records[at];
+    for (uint32_t at = slot->record_first; at; at = records_at(cache, at)->next) {
+        if (records_at(cache, at)->key == key) return records_at(cache, at);
     }
     return NULL;
 }
 
-/* A place for one record more; those of former commits are forgotten. NULL: there is none. */
-static nn_cached_record* records_take(necpnet_world* world)
+/* Another capacity, with the words so far. False: without memory it stays as it is. */
+static bool records_resize(necpnet_world* world, uint32_t capacity)
 {
     nn_record_cache* cache = &world->cache;
-    if (cache->commit != world->commit || !cache->count) cache->count = 1; /* 0 is none */
+    uint64_t* words = (uint64_t*)nn_alloc_take(&world->alloc, capacity * sizeof(uint64_t));
+    if (!words) return false;
+    nn_copy(words, cache->words, nn_min_size(cache->count, capacity) * sizeof(uint64_t));
+    nn_alloc_give(&world->alloc, cache->words, cache->capacity * sizeof(uint64_t));
+    cache->words = words;
+    cache->capacity = capacity;
+    return true;
+}
+
+/* Those of former commits are forgotten, and what they took is given back when it is far more than is needed of late. */
+static void records_begin(necpnet_world* world)
+{
+    nn_record_cache* cache = &world->cache;
+    cache->most = (uint32_t)nn_max_u64(cache->most - cache->most / 64, cache->count);
     cache->commit = world->commit;
-    if (cache->count == cache->capacity || !cache->capacity) {
-        uint32_t capacity = cache->capacity ? cache->capacity * 2 : RECORDS_FIRST;
-        if (capacity > NN_CACHE_RECORDS_MAX) return NULL;
-        nn_cached_record* records =
-            (nn_cached_record*)nn_alloc_grow(&world->alloc, cache->records, cache->capacity * sizeof(nn_cached_record),
-                                             capacity * sizeof(nn_cached_record));
-        if (!records) return NULL;
-        cache->records = records;
-        cache->capacity = capacity;
+    cache->count = 1; /* 0 is none */
+    if (cache->capacity / 3 * 2 > cache->most + RECORDS_FIRST)
+        (void)records_resize(world, cache->most + cache->most / 4);
+}
+
+/* A place for one record more, so many words; 0: there is none. */
+static uint32_t records_take(necpnet_world* world, uint32_t words)
+{
+    nn_record_cache* cache = &world->cache;
+    if (cache->commit != world->commit || !cache->count) records_begin(world);
+    if (cache->count + words > cache->capacity) {
+        uint32_t capacity = cache->capacity + cache->capacity / 4 + RECORDS_FIRST;
+        if (capacity > NN_CACHE_WORDS_MAX || !records_resize(world, capacity)) return 0;
     }
-    return &cache->records[cache->count++];
+    uint32_t number = cache->count;
+    cache->count += words;
+    return number;
 }
 
 NN_PRIVATE void nn_records_keep(necpnet_world* world, nn_world_slot* slot, uint64_t key, const nn_encoder* encoder,
@@ -30394,24 +30504,27 @@ NN_PRIVATE void nn_records_keep(necpnet_world* world, nn_world_slot* slot, uint6
 {
     size_t bits = encoder->bits.bit_count - from;
     if (encoder->bits.failed || bits > NN_CACHE_RECORD_WORDS * 64) return;
-    nn_cached_record* record = records_take(world);
-    if (!record) return;
+    uint32_t number = records_take(world, RECORDS_HEAD_WORDS + (uint32_t)(bits + 63) / 64);
+    if (!number) return;
     nn_bit_reader reader = nn_bit_reader_of(encoder->bits.begin, encoder->bits.bytes_max);
+    nn_cached_record* record = records_at(&world->cache, number);
+    uint64_t* data = &world->cache.words[number + RECORDS_HEAD_WORDS];
     reader.bit_at = from;
     record->key = key;
     record->bits = (uint32_t)bits;
     record->next = slot->record_commit == (uint32_t)world->commit ? slot->record_first : 0;
     for (unsigned i = 0; i * 64 < bits; i++) {
-        record->data[i] = nn_bits_read(&reader, bits - i * 64 < 64 ? (unsigned)(bits - i * 64) : 64u);
+        data[i] = nn_bits_read(&reader, bits - i * 64 < 64 ? (unsigned)(bits - i * 64) : 64u);
     }
-    slot->record_first = (uint32_t)(record - world->cache.records);
+    slot->record_first = number;
     slot->record_commit = (uint32_t)world->commit;
 }
 
 NN_PRIVATE void nn_records_put(nn_encoder* encoder, const nn_cached_record* record)
 {
+    const uint64_t* data = (const uint64_t*)(const void*)(record + 1);
     for (unsigned i = 0; i * 64 < record->bits; i++) {
-        nn_bits_write(&encoder->bits, record->data[i], record->bits - i * 64 < 64 ? record->bits - i * 64 : 64u);
+        nn_bits_write(&encoder->bits, data[i], record->bits - i * 64 < 64 ? record->bits - i * 64 : 64u);
     }
 }
 /* ---- end src/nn_follower_records.c ------------------------------------------------------------------------------- */
@@ -31225,8 +31338,7 @@ NN_PRIVATE void nn_follower_repair(nn_follower* follower, uint16_t place)
     nn_follower_state* state = nn_follower_state_of(follower, place);
     uint8_t wanted = NN_FOLLOWER_SEEN | NN_FOLLOWER_KNOWN;
     if (!state || (state->flags & (wanted | NN_FOLLOWER_FULL)) != wanted) return;
-    state->flags |= NN_FOLLOWER_FULL;
-    state->floor = (uint16_t)follower->frame_next;
+    nn_follower_need_full(follower, state);
     nn_follower_pend(follower, state);
     follower->world->statistics.repairs++;
 }
@@ -31276,8 +31388,7 @@ NN_PRIVATE void nn_follower_choose_leads(nn_follower* follower, nn_leads* leads)
 #define NN_WRITING_H
 
 
-#define NN_WRITING_LIST_BITS 8        /* to begin and end the list of other records, at most */
-#define NN_WRITING_WAIT_MAX 0xffffffu /* ticks; times a weight it fits 40 bits */
+#define NN_WRITING_LIST_BITS 8 /* to begin and end the list of other records, at most */
 
 typedef struct nn_writing {
     nn_encoder encoder;
@@ -31450,7 +31561,7 @@ NN_PRIVATE void nn_writing_note_sent(nn_follower* follower, nn_follower_state* s
     const nn_world_slot* slot = &world->slots[state->place];
     if (!recent) recent = nn_follower_note(follower, state);
     recent->kind = (uint8_t)kind;
-    state->sent_tick = world->tick;
+    state->sent_tick = (uint16_t)world->tick;
     world->statistics.updates_sent++;
     if (kind == NN_FOLLOWER_WHOLE) world->statistics.full_sent++;
     follower->entries[follower->entry_next++ & (follower->entry_capacity - 1)] = state->place;
@@ -31470,8 +31581,7 @@ NN_PRIVATE void nn_writing_check_owner(nn_follower* follower, nn_follower_state*
     if (owner == ((state->flags & NN_FOLLOWER_OWNER) != 0)) return;
     state->flags &= (uint8_t)~NN_FOLLOWER_OWNER;
     if (owner) state->flags |= NN_FOLLOWER_OWNER;
-    state->flags |= NN_FOLLOWER_FULL;
-    state->floor = (uint16_t)follower->frame_next;
+    nn_follower_need_full(follower, state);
 }
 
 NN_PRIVATE bool nn_writing_is_there(const nn_follower_state* state, const nn_world_slot* slot)
@@ -31604,7 +31714,7 @@ static bool walk_skips(nn_follower* follower, const nn_follower_recent* recent)
     uint32_t weight = nn_writing_weight(follower, recent->place);
     if (weight > follower->weight_most) follower->weight_most = weight;
     if (nn_follower_owns(follower, &world->slots[recent->place])) return false;
-    uint64_t waited = nn_min_u64(world->tick - state->sent_tick, NN_WRITING_WAIT_MAX);
+    uint64_t waited = nn_follower_waited(follower, state);
     return waited * weight * 4 < (uint64_t)follower->walk_ticks * follower->weight_past * 3;
 }
 
@@ -31699,7 +31809,7 @@ NN_PRIVATE uint32_t nn_writing_choose(nn_follower* follower, size_t room_bytes)
     for (uint32_t i = 0; i < count; i++) {
         const nn_follower_state* state = &follower->states[follower->pending[i]];
         uint16_t place = state->place;
-        uint64_t waited = nn_min_u64(world->tick - state->sent_tick, NN_WRITING_WAIT_MAX);
+        uint64_t waited = nn_follower_waited(follower, state);
         waited *= nn_writing_weight(follower, place);
         if (place == follower->start || nn_follower_owns(follower, &world->slots[place])) waited = LIST_FIRST;
         order[i] = (LIST_FIRST - waited) << 16 | place;
@@ -31737,7 +31847,7 @@ static bool list_needs_nothing(const nn_follower* follower, nn_follower_state* s
 
 static bool list_was_sent(const nn_follower* follower, const nn_follower_state* state, const nn_world_slot* slot)
 {
-    return state->sent_version == (uint16_t)slot->version && state->sent_tick == follower->world->tick;
+    return state->sent_version == (uint16_t)slot->version && state->sent_tick == (uint16_t)follower->world->tick;
 }
 
 static unsigned list_gap_order(const nn_follower* follower, uint32_t count)
@@ -32040,24 +32150,26 @@ static void follower_encode(nn_follower* follower, nn_writing* writing, size_t r
 static uint32_t follower_remember_frame(nn_follower* follower, uint32_t entry_first, bool complete)
 {
     uint32_t number = follower->frame_next++;
-    bool even = follower->world->tick - follower->ticks[(number - 1) & 63] == 1;
-    follower->even_frames = even ? follower->even_frames + 1 : 1;
-    follower->ticks[number & 63] = follower->world->tick;
-    follower->known <<= 1;
+    uint32_t tick = follower->world->tick;
+    uint32_t gap = tick - follower->sent_tick;
+    follower->even_frames = gap == 1 ? follower->even_frames + 1 : 1;
+    follower->ticks[number & 63] = (uint16_t)tick;
+    follower->known = gap < NN_STATE_WINDOW_TICKS ? follower->known << 1 : 0; /* too old for good */
+    follower->sent_tick = tick;
     nn_follower_step(follower);
     if (follower->ordered) { /* it will arrive before whatever is written next */
         follower->known |= 1;
         if (complete) follower->greeting = 0;
         follower->frame_first = follower->frame_next;
         for (uint32_t i = entry_first; i != follower->entry_next; i++) {
-            nn_follower_arrived(follower, follower->entries[i & (follower->entry_capacity - 1)], number);
+            nn_follower_arrived(follower, follower->entries[i & (follower->entry_capacity - 1)], number, tick);
         }
         return 0;
     }
     nn_follower_frame* frame = nn_follower_frame_of(follower, number);
     frame->first = entry_first;
     frame->count = follower->entry_next - entry_first;
-    frame->tick = follower->world->tick;
+    frame->tick = tick;
     frame->open = true;
     frame->complete = complete;
     return number;
@@ -32143,7 +32255,6 @@ static bool follower_write(nn_follower* follower, nn_writer* writer, size_t budg
     NN_ASSERT(!writer->failed && bytes <= budget + writing.check_bytes);
     follower->allowance -= (uint64_t)bytes * 1000000u;
     follower->sent_commit = world->commit;
-    follower->sent_tick = world->tick;
     world->statistics.bytes_sent += bytes;
     world->statistics.check_bytes += writing.check_bytes;
     if (writing.check_bytes) world->statistics.checks_sent += writing.checks[1];

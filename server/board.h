@@ -52,7 +52,7 @@ typedef struct board_crafting {
 /* clang-format off */
 #define BOARD_GATEWAY(X) \
     X(SESSIONS, "gateway_sessions", "", "gauge", "Sessions of JSON-RPC and binary clients, also those that wait for their client.") \
-    X(SUSPENDED, "gateway_sessions_suspended", "", "gauge", "JSON-RPC sessions that wait for their client.") \
+    X(SUSPENDED, "gateway_sessions_suspended", "", "gauge", "Of these, those that wait for their client.") \
     X(CONNECTIONS, "gateway_connections", "", "gauge", "WebSockets of JSON-RPC.") \
     X(BEGUN, "gateway_session_events_total", "{event=\"begun\"}", "counter", "What became of sessions.") \
     X(RESUMED, "gateway_session_events_total", "{event=\"resumed\"}", "counter", "") \

@@ -365,6 +365,14 @@ static void gateway_on_writable(necpnet_web_connection* connection, void* user)
     if (session->subscriber.behind) (void)topics_catch_up(at->hub, &session->subscriber);
 }
 
+static void gateway_set_suspended(gateway* at, gateway_session* session, bool suspended)
+{
+    if (suspended && !session->suspended) at->figures.suspended++;
+    if (!suspended && session->suspended) at->figures.suspended--;
+    session->suspended = suspended;
+    session->suspended_us = at->now_us;
+}
+
 /* The client's own good bye ends the session; a loss suspends it. */
 static void gateway_on_close(necpnet_web_connection* connection, int code, const char* reason_text,
                              necpnet_result reason, void* user)
@@ -382,9 +390,7 @@ static void gateway_on_close(necpnet_web_connection* connection, int code, const
         gateway_end_session(at, session);
         return;
     }
-    session->suspended = true;
-    session->suspended_us = at->now_us;
-    at->figures.suspended++;
+    gateway_set_suspended(at, session, true);
     session->was_present = session->present;
     gateway_cluster_tell_player(at, session->client_id);
     gateway_set_present(at, session, false, true);
@@ -418,7 +424,7 @@ static void gateway_on_connected(gateway* at, const necpnet_event* event)
     if (event->resumed) {
         gateway_session* session = gateway_session_of(at, event->peer);
         if (!session) return;
-        session->suspended = false;
+        gateway_set_suspended(at, session, false);
         gateway_set_present(at, session, true, false);
         (void)topics_catch_up(at->hub, &session->subscriber);
         return;
@@ -484,7 +490,7 @@ bool gateway_on_event(gateway* at, const necpnet_event* event)
     case NECPNET_EVENT_SUSPENDED:
         session = gateway_session_of(at, event->peer);
         if (session) {
-            session->suspended = true;
+            gateway_set_suspended(at, session, true);
             gateway_set_present(at, session, false, true);
         }
         return false;

@@ -90,7 +90,7 @@ bool gateway_waits(const gateway* at);
 typedef struct gateway_figures {
     uint32_t connections; /* JSON-RPC over WebSocket, now */
     uint32_t sessions;    /* with those of binary clients and suspended ones */
-    uint32_t suspended;
+    uint32_t suspended;   /* of them */
     uint64_t sessions_total;
     uint64_t resumed;
     uint64_t replaced;

@@ -5,9 +5,10 @@ usage: tools/soak.py [--minutes N] [--clients N] [--server PROGRAM] [--tool PROG
 
 Starts necpnet-server on loopback with ports of its own choice. Clients over both transports come and go in waves (`necpnet load`);
 some of them are killed in the middle (their sessions wait and are given up), and now and then a flood of garbage hits
-both ports. Every five seconds the server's resident memory and descriptors are read; the first third of the time is warm-up. At the
-end a straight line is laid through the rest: memory may grow by at most 1 % over the whole time (quality.md), descriptors
-not at all beyond a few. Exit code 0: kept; 1: not; 2: it could not be measured.
+both ports. Every five seconds the server's resident memory, descriptors and sessions are read; the first third of the time is warm-up,
+in which nearly all are killed, so that more sessions wait than ever after. At the end a straight line is laid through the rest: memory may
+grow by at most 1 % over the whole time (quality.md), descriptors not at all beyond a few. Exit code 0: kept; 1: not; 2: it could
+not be measured.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -62,6 +64,7 @@ class Soak:
         self.tcp, self.udp = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
         self.waves = []
         self.failed_waves = 0
+        self.warm = True
         # the history of figures and the players who are remembered grow to their limits: here within the warm-up
         self.server = subprocess.Popen([options.server, "--port", str(self.tcp), "--udp-port", str(self.udp),
                                         "--history-minutes", str(max(1, int(options.minutes / 5))), "--players-remembered", "1",
@@ -74,7 +77,7 @@ class Soak:
         command = [self.options.tool, "load", url, "--token-url",
                    "http://127.0.0.1:%d/api/v1/connect-tokens" % self.tcp, "--clients", str(self.options.clients // 4),
                    "--rate", "10", "--seconds", str(seconds)]
-        killed = random.random() < 0.3
+        killed = random.random() < (0.9 if self.warm else 0.3)
         self.waves.append((subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), killed,
                            time.monotonic() + seconds * (random.random() if killed else 2) + 1))
 
@@ -93,25 +96,38 @@ class Soak:
         while len(self.waves) < 4:
             self.start_wave(random.randrange(10, 40))
 
+    def sessions(self):
+        """Also those that wait for their clients."""
+        try:
+            with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % self.tcp, timeout=5) as answer:
+                lines = answer.read().decode().splitlines()
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) for line in lines if line.startswith("necpnet_sessions ")), 0)
+
     def run(self):
         seconds = self.options.minutes * 60
         began = time.monotonic()
         points = []
+        most = {True: 0, False: 0}
         time.sleep(1)
         while time.monotonic() - began < seconds:
             if self.server.poll() is not None:
                 print("soak: the server ended with %d" % self.server.returncode)
                 return 2
+            self.warm = time.monotonic() - began < seconds / 3
             self.tend_waves()
             if random.random() < 0.1:
                 flood(self.udp, self.tcp)
             at = time.monotonic() - began
             resident, descriptors = sample(self.server.pid)
+            sessions = self.sessions()
+            most[self.warm] = max(most[self.warm], sessions)
             points.append((at, resident, descriptors))
-            print("\rsoak: %5.1f of %d min   %6.1f MB   %4d descriptors   %d waves failed " %
-                  (at / 60, self.options.minutes, resident / 1e6, descriptors, self.failed_waves), end="", flush=True)
+            print("\rsoak: %5.1f of %d min   %6.1f MB   %4d descriptors   %4d sessions   %d waves failed " %
+                  (at / 60, self.options.minutes, resident / 1e6, descriptors, sessions, self.failed_waves), end="", flush=True)
             time.sleep(5)
-        print()
+        print("\nsoak: at most %d sessions at once in the warm-up, %d after it" % (most[True], most[False]))
         return self.judge(points, seconds)
 
     def judge(self, points, seconds):

@@ -42,9 +42,9 @@ async function join(query, options) {
 }
 
 // The native client: lines in, lines out.
-function native(name) {
+function native(name, transport = "udp") {
     const child = spawn(path.resolve(BUILD, "bin/necpnet"),
-                        ["rpc", "--transport", "udp", "--name", name, "--token-url", server.base + "/api/v1/connect-tokens"],
+                        ["rpc", "--transport", transport, "--name", name, "--token-url", server.base + "/api/v1/connect-tokens"],
                         { stdio: ["pipe", "pipe", "pipe"] });
     const lines = [];
     let rest = "";
@@ -67,6 +67,7 @@ function native(name) {
         },
         answers,
         messages: (wanted) => lines.filter((line) => line.startsWith(`@${wanted} `)).map((line) => Buffer.from(line.split(" ")[1], "hex")),
+        kill: () => child.kill("SIGKILL"),
         async stop() {
             child.stdin.end();
             await new Promise((resolve) => child.on("exit", resolve));
@@ -412,6 +413,20 @@ test("who does not come back is forgotten, and its presence too", async () => {
     await until("the session to wait", async () => (await admin.call("session.list", {})).sessions.some((one) => one.status === "suspended"));
     await until("it to end", async () => !(await admin.call("session.list", {})).sessions.some((one) => one.player === "gone"));
     assert.ok((await admin.call("session.list", {})).figures.lost >= 1);
+    admin.socket.close();
+});
+
+test("a native client that is killed is a session that waits, until it is forgotten", async () => {
+    const admin = await join("player=ada3&role=admin");
+    const figures = async () => (await admin.call("session.list", {})).figures;
+    const lost = native("lost", "ws");
+    await lost.call("session.hello", {});
+    const before = await figures();
+    lost.kill();
+    await until("its session to wait", async () => (await figures()).suspended === before.suspended + 1);
+    assert.equal((await figures()).sessions, before.sessions);
+    await until("it to be forgotten", async () => (await figures()).sessions === before.sessions - 1);
+    assert.equal((await figures()).suspended, before.suspended);
     admin.socket.close();
 });
 

@@ -23669,7 +23669,7 @@ NN_PRIVATE bool nn_lead_turn_with(nn_lead* lead, uint32_t from, uint32_t to, con
 
 
 #define NN_LEAD_MAX 12    /* whole steps that predictors are judged over */
-#define NN_NEAR_POINTS 8  /* beyond the lead, that predictors of what is near look at */
+#define NN_NEAR_POINTS 6  /* beyond the lead, that predictors of what is near look at */
 #define NN_SERIES_BITS 20 /* points are that large at most */
 #define NN_SERIES_PAD 8   /* zeroes behind the end */
 
@@ -23692,7 +23692,6 @@ typedef struct nn_series {
     uint8_t scale[3]; /* x is times 2 to this */
     const nn_field_plan* field;
     const nn_grid* grid;
-    unsigned from;     /* point of the grid that is its first: a state */
     unsigned count;    /* components */
     unsigned size;     /* points that there are */
     unsigned loaded;   /* of them */
@@ -23718,9 +23717,8 @@ NN_INLINE const uint32_t* nn_grid_state(const nn_grid* grid, unsigned point)
     return grid->timeline->ticks[at] == nn_grid_tick(grid, point) ? grid->timeline->rows[at] : NULL;
 }
 
-/* nn_series_begin - of a field that moves: points from `from` on, which is a state, at most size. */
-NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, const nn_grid* grid, unsigned from,
-                                unsigned size);
+/* nn_series_begin - of a field that moves. */
+NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, const nn_grid* grid);
 
 /* nn_series_lead - whole steps that predictors of it are judged over. */
 NN_INLINE unsigned nn_series_lead(const nn_series* series)
@@ -23885,7 +23883,7 @@ static void series_load_states(nn_series* series, unsigned near, unsigned to)
     int64_t raw[3][NN_TIMELINE_MAX];
     int64_t value[3] = {0, 0, 0};
     for (unsigned i = series->loaded; i < to; i++) {
-        series_take(series, series->from + i, i == 0, value);
+        series_take(series, i, i == 0, value);
         for (unsigned c = 0; c < series->count; c++) raw[c][i] = value[c] - series->base[c];
     }
     series_keep(series, near, to, raw);
@@ -23898,16 +23896,15 @@ static void series_load_between(nn_series* series, unsigned near)
     int64_t raw[3][NN_TIMELINE_MAX];
     int64_t newer[3] = {0, 0, 0};
     int64_t value[3] = {0, 0, 0};
-    uint32_t first = grid->at[series->from];
-    uint32_t state = first - 1;
-    series->turned = false; /* from the beginning, whatever was loaded */
+    uint32_t state = UINT32_MAX; /* before the first one */
+    series->turned = false;      /* from the beginning, whatever was loaded */
     for (uint32_t i = 0; i < series->size; i++) {
-        while (state != grid->at[series->from + i]) {
+        while (state != grid->at[i]) {
             state++;
             memcpy(newer, value, sizeof newer);
-            series_take(series, state, state == first, value);
+            series_take(series, state, state == 0, value);
         }
-        int64_t share = grid->share[series->from + i];
+        int64_t share = grid->share[i];
         for (unsigned c = 0; c < series->count; c++) {
             int64_t mixed = share == 16 ? value[c] : (value[c] * share + newer[c] * (16 - share)) / 16;
             raw[c][i] = mixed - series->base[c];
@@ -23918,24 +23915,10 @@ static void series_load_between(nn_series* series, unsigned near)
 
 /* ---- the same where numbers are small, without a detour */
 
-/* The state at or before a point of the series. */
-static unsigned series_state(const nn_series* series, unsigned point)
-{
-    unsigned at = series->from + point;
-    return series->grid->even ? at : series->grid->at[at];
-}
-
-/* How many points from the first on are states, one after the other. */
-static unsigned series_run(const nn_series* series)
-{
-    unsigned run = series->grid->run;
-    return run > series->from ? run - series->from : 0;
-}
-
 /* One component, for points that are states. Returns whether all are within the limit. */
 static bool series_copy(nn_series* series, unsigned component, unsigned word, unsigned to)
 {
-    const uint32_t* const* rows = series->grid->timeline->rows + series->from;
+    const uint32_t* const* rows = series->grid->timeline->rows;
     int32_t* x = series->x[component];
     uint32_t base = rows[0][word];
     uint32_t most = 0;
@@ -23950,7 +23933,7 @@ static bool series_copy(nn_series* series, unsigned component, unsigned word, un
 /* Three beside each other. */
 static bool series_copy_three(nn_series* series, unsigned word, unsigned to)
 {
-    const uint32_t* const* rows = series->grid->timeline->rows + series->from;
+    const uint32_t* const* rows = series->grid->timeline->rows;
     uint32_t base[3] = {rows[0][word], rows[0][word + 1], rows[0][word + 2]};
     uint32_t most = 0;
     for (unsigned i = series->loaded; i < to; i++) {
@@ -23972,11 +23955,11 @@ static bool series_copy_between(nn_series* series, unsigned component, unsigned 
     const nn_grid* grid = series->grid;
     const uint32_t* const* rows = grid->timeline->rows;
     int32_t* x = series->x[component];
-    uint32_t base = rows[grid->at[series->from]][word] * 16;
+    uint32_t base = rows[0][word] * 16;
     uint32_t most = 0;
     for (unsigned i = series->loaded; i < to; i++) {
-        unsigned at = grid->at[series->from + i];
-        uint32_t share = grid->share[series->from + i];
+        unsigned at = grid->at[i];
+        uint32_t share = grid->share[i];
         uint32_t value = rows[at][word] * share + rows[at ? at - 1 : 0][word] * (16 - share) - base;
         x[i] = (int32_t)value;
         most |= value + (SERIES_FAR - 1);
@@ -23986,7 +23969,7 @@ static bool series_copy_between(nn_series* series, unsigned component, unsigned 
 
 static bool series_copy_angle(nn_series* series, unsigned to)
 {
-    const uint32_t* const* rows = series->grid->timeline->rows + series->from;
+    const uint32_t* const* rows = series->grid->timeline->rows;
     unsigned word = series->field->word;
     int32_t turn = (int32_t)series->field->range + 1;
     uint32_t most = 0;
@@ -24024,12 +24007,13 @@ static void series_fit(nn_series* series, unsigned component, unsigned to)
 static bool series_is_plain(const nn_series* series, unsigned to)
 {
     const nn_field_plan* field = series->field;
-    if (field->kind == NECPNET_FIELD_ANGLE) return field->range < SERIES_TURN_SMALL && to <= series_run(series);
+    if (field->kind == NECPNET_FIELD_ANGLE) return field->range < SERIES_TURN_SMALL && to <= series->grid->run;
     if (field->range >= SERIES_RANGE_SMALL || series->turned) return false;
     if (field->kind != NECPNET_FIELD_QUAT) return true;
     const uint32_t* const* rows = series->grid->timeline->rows;
-    unsigned end = series_state(series, to - 1);
-    for (unsigned i = series_state(series, series->loaded); i <= end; i++) {
+    const nn_grid* grid = series->grid;
+    unsigned end = grid->even ? to - 1 : grid->at[to - 1];
+    for (unsigned i = grid->even ? series->loaded : grid->at[series->loaded]; i <= end; i++) {
         if (rows[i][field->word] != series->largest) return false;
     }
     return true;
@@ -24039,7 +24023,7 @@ static void series_load_plain(nn_series* series, unsigned to)
 {
     const nn_field_plan* field = series->field;
     unsigned word = field->word + (field->kind == NECPNET_FIELD_QUAT ? 1u : 0u);
-    bool between = to > series_run(series);
+    bool between = to > series->grid->run;
     bool fits = true;
     if (field->kind == NECPNET_FIELD_ANGLE) {
         fits = series_copy_angle(series, to);
@@ -24058,16 +24042,13 @@ static void series_load_plain(nn_series* series, unsigned to)
     series->loaded = to;
 }
 
-NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, const nn_grid* grid, unsigned from,
-                                unsigned size)
+NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, const nn_grid* grid)
 {
-    unsigned state = grid->even ? from : grid->at[from];
-    const uint32_t* words = grid->timeline->rows[state] + field->word;
+    const uint32_t* words = grid->timeline->rows[0] + field->word;
     series->field = field;
     series->grid = grid;
-    series->from = from;
     series->count = field->components;
-    series->size = size;
+    series->size = grid->size;
     series->loaded = 0;
     series->largest = words[0];
     series->turned = false;
@@ -24075,7 +24056,7 @@ NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, c
     if (field->kind == NECPNET_FIELD_QUAT) words++;
     for (unsigned c = 0; c < series->count; c++) {
         series->base[c] = (int64_t)words[c] * 16;
-        memset(series->x[c] + size, 0, NN_SERIES_PAD * sizeof series->x[c][0]);
+        memset(series->x[c] + grid->size, 0, NN_SERIES_PAD * sizeof series->x[c][0]);
     }
 }
 
@@ -24104,683 +24085,246 @@ NN_PRIVATE void nn_series_load(nn_series* series, unsigned to)
 /* ---- end src/nn_series.c ----------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_bank.h ----------------------------------------------------------------------------------------- */
-/* nn_bank - predictors of one number from its past, each judged by how far off it would have been of late. Integers alone;
- * src/PROTOCOL.md "Prediction".
+/* nn_bank - predictors of one number from its newest points, each judged by how far off it would have been of late. Integers
+ * alone; src/PROTOCOL.md "Prediction".
  *
- * Four windows are judged at once: what would each predictor have said of the newest four points, from as long before as now?
+ * Two windows are judged: what would each predictor have said of the newest two points, from as long before as now?
  */
 #ifndef NN_BANK_H
 #define NN_BANK_H
 
 
-#define NN_BANK_WINDOWS 4
-#define NN_BANK_NEAR 4 /* predictors 0 .. 3, that look at five points at most */
-#define NN_BANK_WIDE 4 /* a wide parabola; this and all behind are for what is smooth */
-#define NN_BANK_LINE 5 /* lines of 24 and of 16 points */
-#define NN_BANK_PARABOLA 7
-#define NN_BANK_CUBIC 8 /* and 9: for whole leads alone */
-#define NN_BANK_NUMBERS 10
+#define NN_BANK_HOLD 0
+#define NN_BANK_LINE 1
+#define NN_BANK_PARABOLA 2 /* through every second of five points */
+#define NN_BANK_NUMBERS 3
 
-/* nn_bank_judge - errors of a predictor by component, in 1/128 of a step. lead: 1 .. NN_LEAD_MAX. False if it sees too few points. */
-NN_PRIVATE bool nn_bank_judge(nn_series* series, unsigned predictor, unsigned lead, int64_t errors[3]);
-
-/* nn_bank_judge_near - the same for the first NN_BANK_NEAR at once. False if there are not four windows for each of them: then
- * one by one. The points up to lead + NN_NEAR_POINTS are loaded. */
-NN_PRIVATE bool nn_bank_judge_near(const nn_series* series, unsigned lead, int64_t errors[NN_BANK_NEAR][3]);
+/* nn_bank_judge - errors of the first `count` predictors by component, in 1/128 of a step. lead: 1 .. NN_LEAD_MAX, with
+ * NN_NEAR_POINTS behind it loaded, as far as there are. Returns how many see enough, the first ones. */
+NN_PRIVATE unsigned nn_bank_judge(const nn_series* series, unsigned lead, unsigned count,
+                                  int64_t errors[NN_BANK_NUMBERS][3]);
 
 /* nn_bank_predict - of a component, lead_16 sixteenths of a step ahead, in sixteenths from the newest one. For a predictor
  * that was judged. */
 NN_PRIVATE int64_t nn_bank_predict(const nn_series* series, unsigned component, unsigned predictor, uint32_t lead_16);
 
-/* nn_bank_dot - the sum of weight x point for n points from x on. nn_bank_dots - and for those from the next ones on. */
-NN_PRIVATE int64_t nn_bank_dot(const int32_t* x, const int64_t* weights, unsigned n);
-NN_PRIVATE void nn_bank_dots(const int32_t* x, const int64_t* weights, unsigned n, int64_t sums[NN_BANK_WINDOWS]);
-
-/* nn_bank_weigh - errors of up to four windows, newest first, to one. */
-NN_PRIVATE int64_t nn_bank_weigh(const int64_t off[NN_BANK_WINDOWS], unsigned windows);
+/* nn_bank_weigh - how far it was off in the newest window and in the one before, to one error. */
+NN_INLINE int64_t nn_bank_weigh(int64_t newest, int64_t before)
+{
+    return 5 * (newest < 0 ? -newest : newest) + 3 * (before < 0 ? -before : before);
+}
 
 #endif
 /* ---- end src/nn_bank.h ------------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_bank.c ----------------------------------------------------------------------------------------- */
-/* nn_bank - lines, parabolas, and lines and parabolas of least squares. Shifts of negative numbers round down. */
+/* nn_bank - hold, line, parabola. Shifts of negative numbers round down. */
 
-/* Points that a predictor looks at. */
-static const uint8_t bank_span[NN_BANK_NUMBERS] = {1, 2, 5, 3, 9, 24, 16, 9, 9, 17};
-
-/* Weights of windows, by how many there are; their sum is 8, so that sums are in 1/128 of a step. */
-static const uint8_t bank_weights[NN_BANK_WINDOWS][NN_BANK_WINDOWS - 1] = {
-    {0, 0, 0}, {8, 0, 0}, {5, 3, 0}, {4, 2, 2}}; /* of four: 3, 2, 2, 1 */
-
-/* How many windows a predictor can be judged by. */
-static unsigned bank_windows(const nn_series* series, unsigned lead, unsigned span)
+/* How far off each is at a point. A line's next difference is a whole number of steps, so that nothing is cut off there. */
+static void bank_try(const int32_t* x, int32_t ahead, int32_t off[NN_BANK_NUMBERS])
 {
-    unsigned seen = lead + span;
-    if (seen > series->size) return 0;
-    return series->size - seen + 1 < NN_BANK_WINDOWS ? series->size - seen + 1 : NN_BANK_WINDOWS;
+    const int32_t* a = x + ahead; /* sizes: 2^20 of a point, 2^29 of a product */
+    int32_t way = a[0] - a[2];
+    int32_t curve = way - (a[2] - a[4]);
+    off[0] = x[0] - a[0];
+    off[1] = off[0] - (a[0] - a[1]) * ahead;
+    off[2] = off[0] - ((way * (4 * ahead) + curve * (ahead * (ahead + 2))) >> 3);
 }
 
-static int64_t bank_size(int64_t off)
+NN_PRIVATE unsigned nn_bank_judge(const nn_series* series, unsigned lead, unsigned count,
+                                  int64_t errors[NN_BANK_NUMBERS][3])
 {
-    return off < 0 ? -off : off;
-}
-
-NN_PRIVATE int64_t nn_bank_weigh(const int64_t off[NN_BANK_WINDOWS], unsigned windows)
-{
-    if (windows == NN_BANK_WINDOWS)
-        return 3 * bank_size(off[0]) + 2 * (bank_size(off[1]) + bank_size(off[2])) + bank_size(off[3]);
-    int64_t sum = 0;
-    for (unsigned i = 0; i < windows; i++) sum += bank_weights[windows][i] * bank_size(off[i]);
-    return sum;
-}
-
-NN_PRIVATE int64_t nn_bank_dot(const int32_t* x, const int64_t* weights, unsigned n)
-{
-    int64_t sum = 0;
-    for (unsigned i = 0; i < n; i++) sum += weights[i] * x[i];
-    return sum;
-}
-
-NN_PRIVATE void nn_bank_dots(const int32_t* x, const int64_t* weights, unsigned n, int64_t sums[NN_BANK_WINDOWS])
-{
-    int64_t a = 0;
-    int64_t b = 0;
-    int64_t c = 0;
-    int64_t d = 0;
-    for (unsigned i = 0; i < n; i++) {
-        int64_t weight = weights[i];
-        a += weight * x[i];
-        b += weight * x[i + 1];
-        c += weight * x[i + 2];
-        d += weight * x[i + 3];
-    }
-    sums[0] = a;
-    sums[1] = b;
-    sums[2] = c;
-    sums[3] = d;
-}
-
-/* ---- what looks at few points: how far off it is in each window */
-
-static void bank_try_near(const int32_t* x, unsigned predictor, unsigned lead, int64_t off[NN_BANK_WINDOWS])
-{
-    const int32_t* a = x + lead;
-    int32_t ahead = (int32_t)lead;
-    switch (predictor) {
-    case 0:
-        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) off[i] = x[i] - a[i];
-        break;
-    case 1:
-        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) off[i] = x[i] - a[i] - (a[i] - a[i + 1]) * ahead;
-        break;
-    case 2:
-        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
-            int32_t slope = (3 * a[i] - 4 * a[i + 2] + a[i + 4]) * 2;
-            off[i] = x[i] - a[i] - ((slope + (a[i] - 2 * a[i + 2] + a[i + 4]) * ahead) * ahead >> 3);
-        }
-        break;
-    case 3:
-        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
-            int32_t slope = 3 * a[i] - 4 * a[i + 1] + a[i + 2];
-            off[i] = x[i] - a[i] - ((slope + (a[i] - 2 * a[i + 1] + a[i + 2]) * ahead) * ahead >> 1);
-        }
-        break;
-    default:
-        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
-            int32_t slope = (3 * a[i] - 4 * a[i + 4] + a[i + 8]) * 4;
-            off[i] = x[i] - a[i] - ((slope + (a[i] - 2 * a[i + 4] + a[i + 8]) * ahead) * ahead >> 5);
-        }
-        break;
-    }
-}
-
-/* Errors of all four in four windows. A line's next difference is a whole number of steps, so that nothing is cut off there:
- * the parabola through three points is the line through two, and its curve L (L + 1) / 2 times. */
-static void bank_near(const int32_t* x, int32_t ahead, uint32_t errors[NN_BANK_NEAR])
-{
-    const int32_t* a = x + ahead;
-    int32_t off[NN_BANK_NEAR][NN_BANK_WINDOWS];
-    int32_t bend = ahead * (ahead + 1) / 2;
-    int32_t bend_wide = ahead * (ahead + 2);
-    for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) {
-        int32_t way = a[i] - a[i + 1];
-        int32_t way_wide = a[i] - a[i + 2];
-        int32_t curve = way - (a[i + 1] - a[i + 2]);
-        int32_t curve_wide = way_wide - (a[i + 2] - a[i + 4]);
-        off[0][i] = x[i] - a[i];
-        off[1][i] = off[0][i] - way * ahead;
-        off[2][i] = off[0][i] - ((way_wide * (4 * ahead) + curve_wide * bend_wide) >> 3);
-        off[3][i] = off[1][i] - curve * bend;
-    }
-    for (unsigned p = 0; p < NN_BANK_NEAR; p++) { /* below 2^29 each, the sum below 2^32 */
-        uint32_t size[NN_BANK_WINDOWS];
-        for (unsigned i = 0; i < NN_BANK_WINDOWS; i++) size[i] = (uint32_t)(off[p][i] < 0 ? -off[p][i] : off[p][i]);
-        errors[p] = 3 * size[0] + 2 * (size[1] + size[2]) + size[3];
-    }
-}
-
-NN_PRIVATE bool nn_bank_judge_near(const nn_series* series, unsigned lead, int64_t errors[NN_BANK_NEAR][3])
-{
-    if (lead + bank_span[2] + NN_BANK_WINDOWS - 1 > series->size) return false;
+    static const uint8_t seen[NN_BANK_NUMBERS] = {1, 2, 5};
+    bool both = lead + NN_NEAR_POINTS <= series->size;
     for (unsigned c = 0; c < series->count; c++) {
-        uint32_t found[NN_BANK_NEAR];
-        bank_near(series->x[c], (int32_t)lead, found);
-        for (unsigned p = 0; p < NN_BANK_NEAR; p++) errors[p][c] = (int64_t)found[p] * (INT64_C(1) << series->scale[c]);
-    }
-    return true;
-}
-
-/* ---- least squares: what the sums of x, k x, k k x over n points (k = 0: the newest) weigh, times 2^32 */
-
-typedef struct bank_fit {
-    int64_t sum;
-    int64_t moment;
-    int64_t square;
-} bank_fit;
-
-#define BANK_ONE (INT64_C(1) << 32)
-#define BANK_SLOPE(n, l) (-((l) + 8 * ((n)-1)) * BANK_ONE / (16 * ((n) * ((n) * (n)-1) / 12)))
-#define BANK_LINE(n, l) \
-    { \
-        BANK_ONE / (n)-BANK_SLOPE(n, l) * ((n)-1) / 2, BANK_SLOPE(n, l), 0 \
-    }
-#define BANK_TILT(n, h, l) (((l) + 16 * (h)) * BANK_ONE / (16 * ((n) * ((n) * (n)-1) / 12)))
-#define BANK_CURVE(n, h, l) \
-    ((3 * ((l) + 16 * (h)) * ((l) + 16 * (h)) - 256 * (h) * ((h) + 1)) * (BANK_ONE / 256) / \
-     (3 * ((n) * ((n) * (n)-1) * ((n) * (n)-4) / 180)))
-#define BANK_PARABOLA(n, h, l) \
-    { \
-        BANK_ONE / (n) + (h)*BANK_TILT(n, h, l) + (h) * (h)*BANK_CURVE(n, h, l) - \
-            (h) * ((h) + 1) * BANK_CURVE(n, h, l) / 3, \
-            -BANK_TILT(n, h, l) - 2 * (h)*BANK_CURVE(n, h, l), BANK_CURVE(n, h, l) \
-    }
-#define BANK_LEADS(fit) \
-    { \
-        fit(16), fit(32), fit(48), fit(64), fit(80), fit(96), fit(112), fit(128), fit(144), fit(160), fit(176), \
-            fit(192) \
-    }
-#define BANK_LINE_24(l) BANK_LINE(INT64_C(24), INT64_C(l))
-#define BANK_LINE_16(l) BANK_LINE(INT64_C(16), INT64_C(l))
-#define BANK_PARABOLA_9(l) BANK_PARABOLA(INT64_C(9), INT64_C(4), INT64_C(l))
-
-/* For whole leads. */
-static const bank_fit bank_fits[3][NN_LEAD_MAX] = {BANK_LEADS(BANK_LINE_24), BANK_LEADS(BANK_LINE_16),
-                                                   BANK_LEADS(BANK_PARABOLA_9)};
-
-static bank_fit bank_fit_of(unsigned predictor, uint32_t lead_16)
-{
-    if (lead_16 && lead_16 % 16 == 0) return bank_fits[predictor - NN_BANK_LINE][lead_16 / 16 - 1];
-    int64_t n = bank_span[predictor];
-    int64_t h = (n - 1) / 2;
-    int64_t l = lead_16;
-    if (predictor < NN_BANK_PARABOLA) {
-        bank_fit line = BANK_LINE(n, l);
-        return line;
-    }
-    bank_fit parabola = BANK_PARABOLA(n, h, l);
-    return parabola;
-}
-
-/* Sums of the n points from x on: of them, times k, times k k. */
-typedef struct bank_sums {
-    int64_t sum;
-    int64_t moment;
-    int64_t square;
-} bank_sums;
-
-/* By adding alone: from the far end on, x[k] is k times in the sums of the sums, and k (k + 1) / 2 times in the sums of those. */
-static bank_sums bank_sum_up(const int32_t* x, unsigned n)
-{
-    int32_t sum = 0; /* of 24 at most, each 2^20; with k 2^29, with k k of nine 2^28 */
-    int32_t moment = 0;
-    int32_t triangle = 0;
-    if (n == 9) {
-        for (unsigned k = 8; k > 0; k--) triangle += moment += sum += x[k];
-    } else {
-        for (unsigned k = n - 1; k > 0; k--) moment += sum += x[k];
-    }
-    bank_sums sums = {sum + x[0], moment, n == 9 ? 2 * triangle - moment : 0};
-    return sums;
-}
-
-/* The same a point further back. */
-static void bank_sum_on(bank_sums* sums, const int32_t* x, int64_t n)
-{
-    sums->sum += x[n] - x[0];
-    sums->square += n * n * x[n] - 2 * (sums->moment + n * x[n]) + sums->sum;
-    sums->moment += n * x[n] - sums->sum;
-}
-
-static int64_t bank_apply(const bank_sums* sums, const bank_fit* fit)
-{
-    return (fit->sum * sums->sum + fit->moment * sums->moment + fit->square * sums->square) >> 32;
-}
-
-/* ---- cubes of 9 points and fourth powers of 17, whole leads: what each point weighs, the newest first, times 2^20;
- * src/PROTOCOL.md has the formula */
-
-/* clang-format off */
-static const int64_t bank_cubic[NN_LEAD_MAX][9] = {
-    {1864134, 116508, -632474, -674085, -299593, 199729, 532610, 407778, -466034},
-    {3262235, -233019, -1606152, -1497966, -549254, 599186, 1306558, 932067, -1165085},
-    {5168736, -789081, -3011063, -2646406, -844308, 1246036, 2475427, 1694667, -2245436},
-    {7657780, -1588752, -4916051, -4167068, -1184755, 2187938, 4108057, 2732652, -3781228},
-    {10803508, -2669104, -7389965, -6107615, -1570594, 3472557, 6273299, 4083090, -5846606},
-    {14680062, -4067204, -10501648, -8515709, -2001827, 5147555, 9039996, 5783054, -8515708},
-    {19361583, -5820127, -14319947, -11439011, -2478452, 7260595, 12476995, 7869615, -11862677},
-    {24922213, -7964942, -18913708, -14925186, -3000471, 9859338, 16653142, 10379842, -15961657},
-    {31436094, -10538719, -24351779, -19021894, -3567882, 12991448, 21637283, 13350807, -20886786},
-    {38977368, -13578530, -30703001, -23776802, -4180686, 16704588, 27498263, 16819582, -26712208},
-    {47620178, -17121446, -38036224, -29237566, -4838883, 21046418, 34304928, 20823236, -33512066},
-    {57438662, -21204538, -46420293, -35451855, -5542473, 26064603, 42126125, 25398840, -41360498},
-};
-static const int64_t bank_quartic[NN_LEAD_MAX][17] = {
-    {1542020, 385503, -231304, -462608, -441256, -278750, -65241, 130478, 260957, 300100, 243165, 106756, -71170, -231304, -292986, -154203, 308404},
-    {2570036, 385503, -719612, -1063997, -921261, -519938, -43495, 369690, 626298, 678094, 521915, 199672, -201649, -549989, -668212, -334105, 719610},
-    {3976795, 338161, -1442740, -1924825, -1586973, -828031, 33190, 757922, 1187420, 1242982, 925942, 317665, -420445, -1046955, -1240384, -599225, 1358063},
-    {5838045, 228326, -2453713, -3100280, -2474729, -1211560, 183585, 1333921, 1991520, 2037301, 1481049, 461400, -754155, -1769270, -2058737, -968500, 2284359},
-    {8236026, 39225, -3810422, -4650420, -3623859, -1679432, 428582, 2140311, 3090290, 3107457, 2215164, 631168, -1232371, -2768880, -3177382, -1462487, 3565590},
-    {11259474, -247538, -5575633, -6640171, -5076690, -2240929, 791197, 3223577, 4539916, 4503727, 3158337, 826887, -1887678, -4102595, -4655289, -2103374, 5275342},
-    {15003615, -651980, -7816978, -9139331, -6878549, -2905705, 1296568, 4634081, 6401082, 6280259, 4342740, 1048097, -2755665, -5832095, -6556306, -2914966, 7493693},
-    {19570170, -1195746, -10606959, -12222566, -9077754, -3683792, 1971959, 6426054, 8738965, 8495072, 5802669, 1293968, -3874912, -8023934, -8949147, -3922692, 10307208},
-    {25067349, -1902101, -14022946, -15969412, -11725622, -4585595, 2846749, 8657597, 11623236, 11210053, 7574539, 1563291, -5286998, -10749528, -11907398, -5153605, 13808955},
-    {31609856, -2795934, -18147183, -20464276, -14876469, -5621892, 3952448, 11390682, 15128062, 14490962, 9696892, 1854486, -7036497, -14085168, -15509511, -6636382, 18098486},
-    {39318892, -3903756, -23066780, -25796432, -18587606, -6803840, 5322685, 14691154, 19332104, 18407432, 12210391, 2165596, -9170982, -18112014, -19838810, -8401324, 23281850},
-    {48322145, -5253703, -28873715, -32060023, -22919339, -8142965, 6993211, 18628725, 24318522, 23032961, 15157819, 2494291, -11741021, -22916093, -24983487, -10480349, 29471585},
-};
-/* clang-format on */
-
-static const int64_t* bank_weights_of(unsigned predictor, unsigned lead)
-{
-    return predictor == NN_BANK_CUBIC ? bank_cubic[lead - 1] : bank_quartic[lead - 1];
-}
-
-/* ---- what looks far back */
-
-/* What is said of the windows' points, each from `lead` points further back. */
-static void bank_say(const int32_t* x, unsigned predictor, unsigned lead, unsigned windows,
-                     int64_t values[NN_BANK_WINDOWS])
-{
-    unsigned n = bank_span[predictor];
-    x += lead;
-    if (predictor >= NN_BANK_CUBIC) {
-        nn_bank_dots(x, bank_weights_of(predictor, lead), n, values);
-        for (unsigned i = 0; i < windows; i++) values[i] >>= 20;
-    } else {
-        const bank_fit* fit = &bank_fits[predictor - NN_BANK_LINE][lead - 1];
-        bank_sums sums = bank_sum_up(x, n);
-        values[0] = bank_apply(&sums, fit);
-        for (unsigned i = 1; i < windows; i++) {
-            bank_sum_on(&sums, x + i - 1, n);
-            values[i] = bank_apply(&sums, fit);
+        int32_t newest[NN_BANK_NUMBERS];
+        int32_t before[NN_BANK_NUMBERS];
+        bank_try(series->x[c], (int32_t)lead, newest);
+        bank_try(series->x[c] + both, (int32_t)lead, before); /* the same once more if there is no other */
+        for (unsigned p = 0; p < NN_BANK_NUMBERS; p++) {
+            errors[p][c] = nn_bank_weigh(newest[p], before[p]) * (INT64_C(1) << series->scale[c]);
         }
     }
-}
-
-NN_PRIVATE bool nn_bank_judge(nn_series* series, unsigned predictor, unsigned lead, int64_t errors[3])
-{
-    unsigned windows = bank_windows(series, lead, bank_span[predictor]);
-    if (!windows) return false;
-    nn_series_load(series, lead + bank_span[predictor] + windows - 1);
-    for (unsigned c = 0; c < series->count; c++) {
-        const int32_t* x = series->x[c];
-        int64_t off[NN_BANK_WINDOWS];
-        if (predictor <= NN_BANK_WIDE) {
-            bank_try_near(x, predictor, lead, off);
-        } else {
-            bank_say(x, predictor, lead, windows, off);
-            for (unsigned i = 0; i < windows; i++) off[i] = x[i] - off[i];
-        }
-        errors[c] = nn_bank_weigh(off, windows) * (INT64_C(1) << series->scale[c]);
-    }
-    return true;
-}
-
-/* ---- from the newest point on, in sixteenths */
-
-static int64_t bank_ahead(const int32_t* x, unsigned apart, unsigned bits, int64_t lead)
-{
-    int64_t b = x[apart];
-    int64_t c = x[2 * apart];
-    return ((c - 4 * b) * lead * 16 * (int64_t)apart + (c - 2 * b) * lead * lead) >> (9 + 2 * bits);
-}
-
-static int64_t bank_predict(const int32_t* x, unsigned predictor, uint32_t lead_16)
-{
-    int64_t lead = (int64_t)lead_16;
-    switch (predictor) {
-    case 0: return 0;
-    case 1: return -x[1] * lead >> 4;
-    case 2: return bank_ahead(x, 2, 1, lead);
-    case 3: return bank_ahead(x, 1, 0, lead);
-    case NN_BANK_WIDE: return bank_ahead(x, 4, 2, lead);
-    default: break;
-    }
-    if (lead_16 > 16 * NN_LEAD_MAX) lead_16 = 16 * NN_LEAD_MAX;
-    if (predictor >= NN_BANK_CUBIC) {
-        const int64_t* weights = bank_weights_of(predictor, lead_16 < 16 ? 1 : lead_16 / 16);
-        return nn_bank_dot(x, weights, bank_span[predictor]) >> 20;
-    }
-    bank_fit fit = bank_fit_of(predictor, lead_16);
-    bank_sums sums = bank_sum_up(x, bank_span[predictor]);
-    return bank_apply(&sums, &fit);
+    while (!both && lead + seen[count - 1] > series->size) count--;
+    return count;
 }
 
 NN_PRIVATE int64_t nn_bank_predict(const nn_series* series, unsigned component, unsigned predictor, uint32_t lead_16)
 {
-    return bank_predict(series->x[component], predictor, lead_16) * (INT64_C(1) << series->scale[component]);
+    const int32_t* x = series->x[component];
+    int64_t lead = (int64_t)lead_16;
+    int64_t value = 0;
+    if (predictor == NN_BANK_LINE) value = -x[1] * lead >> 4;
+    if (predictor == NN_BANK_PARABOLA) value = ((x[4] - 4 * x[2]) * lead * 32 + (x[4] - 2 * x[2]) * lead * lead) >> 11;
+    return value * (INT64_C(1) << series->scale[component]);
 }
 /* ---- end src/nn_bank.c ------------------------------------------------------------------------------------------- */
 
-/* ---- begin src/nn_spin.h ----------------------------------------------------------------------------------------- */
-/* nn_spin - quaternions that turn at a constant rate about a constant axis: each component is then a wave of the same, known
- * length, and is fitted as such. Integers alone; src/PROTOCOL.md "Prediction".
+/* ---- begin src/nn_course.h --------------------------------------------------------------------------------------- */
+/* nn_course - what moves evenly for long: a line through the means of three groups of points, and of a quaternion that turns
+ * at a constant rate the wave through them. Integers alone; src/PROTOCOL.md "Prediction".
+ *
+ * It is fitted to points as far back as to be judged by the newest ones, and asked from there on.
  */
-#ifndef NN_SPIN_H
-#define NN_SPIN_H
+#ifndef NN_COURSE_H
+#define NN_COURSE_H
 
 
-#define NN_SPIN_NUMBERS 2 /* of 17, 25 points */
-#define NN_SPIN_NONE 0    /* as a rate: it does not turn */
-#define NN_SPIN_POINTS_MAX 25
+typedef struct nn_course {
+    int64_t middle;  /* 1/32 steps from the middle of its points to the newest one */
+    int64_t mean[3]; /* of a component there, in 1/4,096 of a step */
+    int64_t way[3];  /* what it moves in half a square of a group's length, times its length: see course_say */
+    int64_t base[3]; /* that the wave is counted from, in sixteenths */
+    int64_t turn;    /* square of what it turns while a group goes by, times 2^24; 0: it does not */
+    unsigned bits;   /* of a group's length */
+} nn_course;
 
-/* What points weigh for the lead that was asked for last. */
-typedef struct nn_spin_weights {
-    uint32_t lead_16; /* UINT32_MAX: none yet */
-    int64_t points[NN_SPIN_POINTS_MAX];
-    int64_t sum; /* of them */
-} nn_spin_weights;
+/* nn_course_seek - of a series' points from `lead` on, loaded when it returns. False if there are too few, or it turns too fast. */
+NN_PRIVATE bool nn_course_seek(nn_course* course, nn_series* series, unsigned lead);
 
-/* A turn. */
-typedef struct nn_spin {
-    int32_t rate; /* cosine of half the angle of a step, times 2^26; or NN_SPIN_NONE */
-    nn_spin_weights weights[NN_SPIN_NUMBERS];
-} nn_spin;
+/* nn_course_say - where it is then, in sixteenths of a step from the newest point. ahead_16: of a step, from the newest point. */
+NN_PRIVATE void nn_course_say(const nn_course* course, const nn_series* series, int64_t ahead_16, int64_t values[3]);
 
-/* nn_spin_seek - how fast it turns. All points of the series are loaded. */
-NN_PRIVATE int32_t nn_spin_seek(const nn_series* series);
-
-/* nn_spin_judge - as nn_bank_judge; number: 0 .. NN_SPIN_NUMBERS - 1. */
-NN_PRIVATE bool nn_spin_judge(nn_spin* spin, nn_series* series, unsigned number, unsigned lead, int64_t errors[3]);
-
-/* nn_spin_predict - as nn_bank_predict, all three. */
-NN_PRIVATE void nn_spin_predict(nn_spin* spin, const nn_series* series, unsigned number, uint32_t lead_16,
-                                int64_t values[3]);
+/* nn_course_judge - errors by component, as of the bank. */
+NN_PRIVATE void nn_course_judge(const nn_course* course, const nn_series* series, int64_t errors[3]);
 
 #endif
-/* ---- end src/nn_spin.h ------------------------------------------------------------------------------------------- */
+/* ---- end src/nn_course.h ----------------------------------------------------------------------------------------- */
 
-/* ---- begin src/nn_spin.c ----------------------------------------------------------------------------------------- */
-/* nn_spin - how far it turns in a step, and waves of that length. Numbers are times 2^26. */
+/* ---- begin src/nn_course.c --------------------------------------------------------------------------------------- */
+/* nn_course - three sums, and what follows from them. */
 
-#define SPIN_BITS 26
-#define SPIN_ONE (INT64_C(1) << SPIN_BITS)
-#define SPIN_PAIRS 4
-#define SPIN_NOISE 160  /* what rounding alone puts between two states, squared, in sixteenths of a step */
-#define SPIN_LEAST 1024 /* less than that is not seen to turn */
+#define COURSE_ONE (INT64_C(1) << 24)
+#define COURSE_FINE 8                     /* bits of a mean behind a sixteenth of a step */
+#define COURSE_TWELFTH 43691              /* of 2^19 */
+#define COURSE_SQUARE_BITS 28             /* of a quaternion's length, at most */
+#define COURSE_CHORD_MAX (COURSE_ONE / 4) /* square, of a group's length */
+#define COURSE_ANGLE_MAX COURSE_ONE       /* square, from the middle on */
 
-static const uint8_t spin_half[NN_SPIN_NUMBERS] = {8, 12};
+/* Sums of three groups of points. */
+typedef struct course_sums {
+    int64_t all;
+    int64_t middle; /* of the second */
+    int64_t way;    /* first less third */
+} course_sums;
 
-/* Of the newest value, from the middle, in sixteenths. */
-static int64_t spin_base(const nn_series* series, unsigned component)
+static course_sums course_add(const int32_t* x, unsigned length)
 {
-    return series->base[component] - (int64_t)(series->field->range / 2) * 16;
-}
-
-/* ---- the rate */
-
-/* The fourth component of a point, in sixteenths of a step; square: of all four. */
-static int64_t spin_fourth(const nn_series* series, unsigned point, int64_t square)
-{
-    for (unsigned c = 0; c < 3; c++) {
-        int64_t x = spin_base(series, c) + series->x[c][point];
-        square -= x * x;
+    int32_t sums[3] = {0, 0, 0};
+    for (unsigned i = 0; i < length; i++) {
+        sums[0] += x[i];
+        sums[1] += x[i + length];
+        sums[2] += x[i + 2 * length];
     }
-    return square > 0 ? (int64_t)nn_quaternion_root((uint64_t)square) : 0;
+    course_sums of = {sums[0] + sums[1] + sums[2], sums[1], sums[0] - sums[2]};
+    return of;
 }
 
-/* The mean square of the way between points so far apart on the quaternion's sphere. */
-static int64_t spin_mean_way(const nn_series* series, unsigned apart, int64_t square)
-{
-    int64_t sum = 0;
-    for (unsigned i = 0; i < SPIN_PAIRS; i++) {
-        int64_t way = spin_fourth(series, i, square) - spin_fourth(series, i + apart, square);
-        sum += way * way;
-        for (unsigned c = 0; c < 3; c++) {
-            way = series->x[c][i] - series->x[c][i + apart];
-            sum += way * way;
-        }
-    }
-    return sum / SPIN_PAIRS - SPIN_NOISE;
-}
-
-/* From the square of a chord (of the unit circle) to the cosine of its angle's share. */
-static int64_t spin_cosine(int64_t chord, int64_t apart)
-{
-    int64_t second = chord * chord >> SPIN_BITS;
-    int64_t third = second * chord >> SPIN_BITS;
-    int64_t fourth = third * chord >> SPIN_BITS;
-    int64_t square = (chord + second / 12 + third / 90 + fourth / 560) / (apart * apart);
-    int64_t again = square * square >> SPIN_BITS;
-    return SPIN_ONE - square / 2 + again / 24 - (again * square >> SPIN_BITS) / 720;
-}
-
-NN_PRIVATE int32_t nn_spin_seek(const nn_series* series)
+/* The square of the angle that it turns by while a group goes by: from the chord between the means of the first and the last
+ * group, the fourth component's share of it from the length being 1. Below 0: it cannot be told. */
+static int64_t course_angle(const nn_course* course, const nn_series* series, const course_sums sums[3])
 {
     int64_t square = nn_quaternion_square(series->field);
-    for (unsigned apart = 12; apart >= 3; apart /= 2) {
-        if (series->size < apart + SPIN_PAIRS) continue;
-        int64_t way = spin_mean_way(series, apart, square);
-        if (way >= square) continue; /* too far round to tell */
-        if (way < SPIN_LEAST) break;
-        return (int32_t)spin_cosine((way << SPIN_BITS) / square, (int64_t)apart);
-    }
-    return NN_SPIN_NONE;
-}
-
-/* ---- waves */
-
-/* What 2 half + 1 points weigh, the newest first, lead_16 sixteenths of a step ahead. */
-static const nn_spin_weights* spin_weigh(nn_spin* spin, unsigned number, uint32_t lead_16)
-{
-    int64_t even[NN_SPIN_POINTS_MAX / 2 + NN_LEAD_MAX + 2]; /* cosines of 0, 1, .. steps */
-    int64_t odd[NN_SPIN_POINTS_MAX / 2 + NN_LEAD_MAX + 2];  /* sines, over that of one step */
-    nn_spin_weights* weights = &spin->weights[number];
-    int half = spin_half[number];
-    int64_t cosine = spin->rate;
-    int at = half + (int)(lead_16 / 16);
-    int64_t share = lead_16 % 16;
-    if (weights->lead_16 == lead_16) return weights;
-    weights->lead_16 = lead_16;
-    even[0] = SPIN_ONE;
-    even[1] = cosine;
-    odd[0] = 0;
-    odd[1] = SPIN_ONE;
-    for (int i = 2; i <= at + 1; i++) {
-        even[i] = (2 * cosine * even[i - 1] >> SPIN_BITS) - even[i - 2];
-        odd[i] = (2 * cosine * odd[i - 1] >> SPIN_BITS) - odd[i - 2];
-    }
-    int64_t evens = SPIN_ONE;
-    int64_t odds = 0;
-    for (int i = 1; i <= half; i++) {
-        evens += 2 * (even[i] * even[i] >> SPIN_BITS);
-        odds += 2 * (odd[i] * odd[i] >> SPIN_BITS);
-    }
-    int64_t now_even = (even[at] * (16 - share) + even[at + 1] * share) / 16 * SPIN_ONE / evens;
-    int64_t now_odd = (odd[at] * (16 - share) + odd[at + 1] * share) / 16 * SPIN_ONE / odds;
-    weights->points[half] = now_even;
-    weights->sum = now_even;
-    for (int i = 1; i <= half; i++) {
-        int64_t one = even[i] * now_even >> SPIN_BITS;
-        int64_t other = odd[i] * now_odd >> SPIN_BITS;
-        weights->points[half - i] = one + other;
-        weights->points[half + i] = one - other;
-        weights->sum += 2 * one;
-    }
-    return weights;
-}
-
-/* A sum of weight x point, relative to the series' newest. */
-static int64_t spin_say(const nn_spin_weights* weights, const nn_series* series, unsigned component, int64_t sum)
-{
-    int64_t base = spin_base(series, component);
-    return ((sum + weights->sum * base) >> SPIN_BITS) - base;
-}
-
-NN_PRIVATE bool nn_spin_judge(nn_spin* spin, nn_series* series, unsigned number, unsigned lead, int64_t errors[3])
-{
-    unsigned points = 2u * spin_half[number] + 1;
-    if (lead + points > series->size || spin->rate == NN_SPIN_NONE) return false;
-    unsigned windows = series->size - lead - points + 1;
-    if (windows > NN_BANK_WINDOWS) windows = NN_BANK_WINDOWS;
-    nn_series_load(series, lead + points + windows - 1);
-    const nn_spin_weights* weights = spin_weigh(spin, number, lead * 16);
+    unsigned bits = nn_bits_for((uint64_t)square);
+    unsigned shift = bits > COURSE_SQUARE_BITS ? (bits - COURSE_SQUARE_BITS + 1) / 2 : 0;
+    int64_t length_square = (square >> 2 * shift) << 2 * course->bits; /* as large as the square of a group's sum */
+    int64_t fourth = length_square;
+    int64_t chord = 0;
+    int64_t along = 0;
     for (unsigned c = 0; c < 3; c++) {
-        int64_t off[NN_BANK_WINDOWS];
-        nn_bank_dots(series->x[c] + lead, weights->points, points, off);
-        for (unsigned i = 0; i < windows; i++) off[i] = series->x[c][i] - spin_say(weights, series, c, off[i]);
-        errors[c] = nn_bank_weigh(off, windows);
+        int64_t at = (sums[c].middle + course->base[c] * (1 << course->bits)) >> shift;
+        int64_t way = sums[c].way >> shift;
+        fourth -= at * at;
+        chord += way * way;
+        along += at * way;
+    }
+    if (fourth < length_square / 16 || chord >= length_square) return -1;
+    if (along < 0) along = -along;
+    fourth -= (chord + (along * ((along << 16) / fourth) >> 16)) / 48; /* means lie within the sphere */
+    if (fourth < length_square / 16) return -1;
+    chord += along * ((along << 16) / fourth) >> 16;
+    int64_t z = (chord << 22) / length_square; /* a quarter of it, times 2^24 */
+    if (z >= COURSE_CHORD_MAX) return -1;
+    int64_t zz = z * z >> 24;
+    return z + 5 * zz / 12 + 49 * (zz * z >> 24) / 180 + 16 * (zz * zz >> 24) / 75;
+}
+
+/* sin(a) / a of the square of an angle. */
+static int64_t course_sine(int64_t square)
+{
+    int64_t again = square * square >> 24;
+    return COURSE_ONE - square / 6 + again / 120 - (again * square >> 24) / 5040;
+}
+
+static int64_t course_cosine(int64_t square)
+{
+    int64_t again = square * square >> 24;
+    return COURSE_ONE - square / 2 + again / 24 - (again * square >> 24) / 720;
+}
+
+NN_PRIVATE bool nn_course_seek(nn_course* course, nn_series* series, unsigned lead)
+{
+    course_sums sums[3];
+    bool turns = series->field->kind == NECPNET_FIELD_QUAT;
+    if (lead + 12 > series->size) return false;
+    course->bits = lead + 24 > series->size ? 2 : 3;
+    unsigned length = 1u << course->bits;
+    nn_series_load(series, lead + 3 * length);
+    course->middle = 16 * (int64_t)(2 * lead + 3 * length - 1);
+    course->turn = 0;
+    for (unsigned c = 0; c < series->count; c++) {
+        sums[c] = course_add(series->x[c] + lead, length);
+        course->mean[c] = sums[c].all * COURSE_TWELFTH >> (17 + course->bits - COURSE_FINE);
+        course->way[c] = sums[c].way;
+        course->base[c] = series->base[c] - (int64_t)(series->field->range / 2) * 16;
+    }
+    if (!turns) return true;
+    int64_t angle = course_angle(course, series, sums);
+    int64_t furthest = course->middle + 2 * (int64_t)nn_min_u64(series->grid->lead_16, 16 * NN_LEAD_MAX);
+    if (angle < 0 || angle * furthest * furthest >> (10 + 2 * course->bits) > COURSE_ANGLE_MAX) return false;
+    course->turn = angle;
+    if (!angle) return true;
+    int64_t flat = course_sine(9 * angle / 4);
+    int64_t steep = course_sine(angle) * course_sine(angle / 4) >> 24;
+    for (unsigned c = 0; c < 3; c++) {
+        course->mean[c] = (course->mean[c] + course->base[c] * (1 << COURSE_FINE)) * COURSE_ONE / flat;
+        course->way[c] = course->way[c] * COURSE_ONE / steep;
     }
     return true;
 }
 
-NN_PRIVATE void nn_spin_predict(nn_spin* spin, const nn_series* series, unsigned number, uint32_t lead_16,
-                                int64_t values[3])
+NN_PRIVATE void nn_course_say(const nn_course* course, const nn_series* series, int64_t ahead_16, int64_t values[3])
 {
-    if (lead_16 > 16 * NN_LEAD_MAX) lead_16 = 16 * NN_LEAD_MAX;
-    const nn_spin_weights* weights = spin_weigh(spin, number, lead_16);
-    for (unsigned c = 0; c < 3; c++) {
-        int64_t sum = nn_bank_dot(series->x[c], weights->points, 2u * spin_half[number] + 1);
-        values[c] = spin_say(weights, series, c, sum);
-    }
-}
-/* ---- end src/nn_spin.c ------------------------------------------------------------------------------------------- */
-
-/* ---- begin src/nn_habits.h --------------------------------------------------------------------------------------- */
-/* nn_habits - what was found out about how a field moves, for as long as it counts.
- *
- * Which of the predictors for smooth motion do best is asked of a field's past only up to a tick that stays the same for a
- * while (src/PROTOCOL.md "Prediction"): all frames until then, to all clients that have the same of that past, come to the
- * same. So it is kept, under a hash of what it follows from. Whether it was kept makes no difference but of time.
- */
-#ifndef NN_HABITS_H
-#define NN_HABITS_H
-
-
-#define NN_HABIT_NONE 255 /* as a predictor */
-
-typedef struct nn_habit {
-    uint64_t key;   /* 0: of nothing */
-    int32_t rate;   /* of a turn: see nn_spin */
-    uint16_t stamp; /* low bits of the tick when it was asked for last */
-    uint8_t first;  /* the best predictors, or NN_HABIT_NONE */
-    uint8_t second;
-} nn_habit;
-
-/* Zero is a good beginning. */
-typedef struct nn_habits {
-    nn_habit* entries;
-    unsigned bits;
-    uint32_t kept;    /* so far, since it was last asked whether there is room enough */
-    uint32_t crowded; /* of them those that took the place of another that was in use */
-    uint32_t subject; /* of what is asked now: an entity's number */
-} nn_habits;
-
-NN_PRIVATE void nn_habits_reset(nn_habits* habits, nn_alloc* alloc);
-
-/* nn_habits_prepare - room, before what may keep some; without memory there is less. */
-NN_PRIVATE void nn_habits_prepare(nn_habits* habits, nn_alloc* alloc);
-
-/* nn_habits_find - what is kept under a key, or NULL. stamp: now. */
-NN_PRIVATE const nn_habit* nn_habits_find(nn_habits* habits, uint64_t key, uint16_t stamp);
-
-NN_PRIVATE void nn_habits_keep(nn_habits* habits, const nn_habit* habit);
-
-NN_INLINE uint64_t nn_habit_mix(uint64_t hash, uint64_t value)
-{
-    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
-    return hash ^ hash >> 29;
-}
-
-#endif
-/* ---- end src/nn_habits.h ----------------------------------------------------------------------------------------- */
-
-/* ---- begin src/nn_habits.c --------------------------------------------------------------------------------------- */
-/* nn_habits - a table where each key has four places, side by side. */
-
-#define HABITS_BITS_FIRST 8
-#define HABITS_BITS_MAX 18
-#define HABITS_PLACES 4u
-#define HABITS_IN_USE_TICKS 4 /* nothing has asked for so long: others may have the place */
-
-NN_PRIVATE void nn_habits_reset(nn_habits* habits, nn_alloc* alloc)
-{
-    if (habits->entries) nn_alloc_give(alloc, habits->entries, sizeof(nn_habit) << habits->bits);
-    memset(habits, 0, sizeof *habits);
-}
-
-/* Asked after as many were kept as there is room for: more when every eighth took the place of another in use, less when
- * nearly none did. */
-NN_PRIVATE void nn_habits_prepare(nn_habits* habits, nn_alloc* alloc)
-{
-    unsigned bits = habits->entries ? habits->bits : HABITS_BITS_FIRST;
-    if (habits->entries) {
-        if (!(habits->kept >> bits)) return;
-        bool crowded = habits->crowded > habits->kept / 8;
-        bool empty = habits->crowded < habits->kept / 128;
-        habits->kept = habits->crowded = 0;
-        if (crowded && bits < HABITS_BITS_MAX) {
-            bits++;
-        } else if (empty && bits > HABITS_BITS_FIRST) {
-            bits--;
-        } else {
-            return;
+    int64_t time = course->middle + 2 * ahead_16; /* in 1/32 steps */
+    unsigned shift = 2 * course->bits - 2;
+    if (!course->turn) {
+        for (unsigned c = 0; c < series->count; c++) {
+            values[c] = (course->mean[c] + (course->way[c] * time >> shift)) >> COURSE_FINE;
+        }
+    } else {
+        int64_t square = course->turn * time * time >> (10 + 2 * course->bits);
+        int64_t cosine = course_cosine(square);
+        int64_t sine = course_sine(square) * time;
+        for (unsigned c = 0; c < 3; c++) {
+            int64_t fine = (course->mean[c] * cosine >> 24) + (course->way[c] * sine >> (24 + shift));
+            values[c] = (fine >> COURSE_FINE) - course->base[c];
         }
     }
-    nn_habit* entries = (nn_habit*)nn_alloc_take(alloc, sizeof(nn_habit) << bits);
-    if (!entries) return;
-    nn_habits_reset(habits, alloc);
-    habits->entries = entries;
-    habits->bits = bits;
+    for (unsigned c = 0; c < series->count; c++) values[c] *= INT64_C(1) << series->scale[c];
 }
 
-/* The first of the places that a key may have. */
-static nn_habit* habits_places(const nn_habits* habits, uint64_t key)
+NN_PRIVATE void nn_course_judge(const nn_course* course, const nn_series* series, int64_t errors[3])
 {
-    return &habits->entries[key >> (64 - habits->bits) & ~(uint64_t)(HABITS_PLACES - 1)];
-}
-
-NN_PRIVATE const nn_habit* nn_habits_find(nn_habits* habits, uint64_t key, uint16_t stamp)
-{
-    if (!habits->entries) return NULL;
-    nn_habit* places = habits_places(habits, key);
-    for (unsigned i = 0; i < HABITS_PLACES; i++) {
-        if (places[i].key != key) continue;
-        places[i].stamp = stamp;
-        return &places[i];
+    int64_t newest[3];
+    int64_t before[3];
+    nn_course_say(course, series, 0, newest);
+    nn_course_say(course, series, -16, before);
+    for (unsigned c = 0; c < series->count; c++) {
+        int64_t second = (int64_t)series->x[c][1] * (INT64_C(1) << series->scale[c]);
+        errors[c] = nn_bank_weigh(newest[c], second - before[c]);
     }
-    return NULL;
 }
-
-/* Ticks since a place was asked for; the most when nothing is in it. */
-static uint32_t habits_age(const nn_habit* place, uint16_t now)
-{
-    return place->key ? (uint16_t)(now - place->stamp) : UINT32_MAX;
-}
-
-NN_PRIVATE void nn_habits_keep(nn_habits* habits, const nn_habit* habit)
-{
-    if (!habits->entries) return;
-    nn_habit* places = habits_places(habits, habit->key);
-    unsigned at = 0;
-    for (unsigned i = 1; i < HABITS_PLACES; i++) {
-        if (habits_age(&places[i], habit->stamp) > habits_age(&places[at], habit->stamp)) at = i;
-    }
-    habits->kept++;
-    if (habits_age(&places[at], habit->stamp) < HABITS_IN_USE_TICKS) habits->crowded++;
-    places[at] = *habit;
-}
-/* ---- end src/nn_habits.c ----------------------------------------------------------------------------------------- */
+/* ---- end src/nn_course.c ----------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_predict.h -------------------------------------------------------------------------------------- */
 /* nn_predict - what a state will be, from states that both sides surely have. Integers alone.
@@ -24809,10 +24353,9 @@ typedef struct nn_prediction {
  *
  *   timeline   at least one state
  *   leads      of the frame so far; NULL: none
- *   habits     what is kept, its subject told; NULL: nothing
  */
 NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline, bool owner, nn_leads* leads,
-                           nn_habits* habits, nn_prediction* prediction);
+                           nn_prediction* prediction);
 
 #endif
 /* ---- end src/nn_predict.h ---------------------------------------------------------------------------------------- */
@@ -24821,24 +24364,22 @@ NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline
 /* nn_predict - which predictor to believe for each field. */
 
 
-#define PREDICT_FIXED (1 << 7)     /* of an error */
-#define PREDICT_EXACT INT64_C(48)  /* what rounding leaves */
-#define PREDICT_DOUBT INT64_C(96)  /* an error that may be chance */
-#define PREDICT_ROUGH INT64_C(256) /* an error of two steps */
+#define PREDICT_FIXED (1 << 7)    /* of an error */
+#define PREDICT_EXACT INT64_C(48) /* what rounding leaves */
+#define PREDICT_DOUBT INT64_C(96) /* an error that may be chance */
+#define PREDICT_FAR INT64_C(384)  /* so much worse than four times the best: not worth listening to */
 #define PREDICT_WEIGHT_MAX INT64_C(0xffffffff)
 #define PREDICT_COUNTER_RANGE 4096 /* integers of a smaller range count, they do not move */
 #define PREDICT_COUNTER_NEAR 2     /* predictors that those are tried with */
-#define PREDICT_GUESS_FIRST 2      /* from here on to riding they guess */
 #define PREDICT_RIDE_WINDOWS 2     /* riding is judged by */
-#define PREDICT_HABIT_STEPS 8      /* for so long what is smooth is not asked again how it moves */
-#define PREDICT_HABIT_POINTS 28    /* that are looked at then */
-#define PREDICT_SPIN_FIRST NN_BANK_NUMBERS
-#define PREDICT_RIDE_FIRST (PREDICT_SPIN_FIRST + NN_SPIN_NUMBERS)
+#define PREDICT_ROUGH INT64_C(80)  /* an error by step ahead that no course leaves */
+#define PREDICT_COURSE NN_BANK_NUMBERS
+#define PREDICT_RIDE_FIRST (PREDICT_COURSE + 1)
 #define PREDICT_DRIFT_FIRST (PREDICT_RIDE_FIRST + NN_LEADS_ENTITY_MAX)
 #define PREDICT_COUNT (PREDICT_DRIFT_FIRST + NN_LEADS_ENTITY_MAX)
 
 /* What looks at more points is believed a little more, in sixteenths. */
-static const uint8_t predict_trust[PREDICT_COUNT] = {0, 0, 0, 0, 0, 4, 3, 2, 3, 3, 4, 5, 6, 6, 3, 3};
+static const uint8_t predict_trust[PREDICT_COUNT] = {0, 0, 0, 4, 6, 6, 3, 3};
 
 /* An entity whose fields are predicted. */
 typedef struct predict_subject {
@@ -24847,11 +24388,6 @@ typedef struct predict_subject {
     unsigned lead_count;
     const nn_field_plan* position; /* what riding is about */
     const nn_field_plan* rotation;
-    nn_habits* habits;
-    bool anchored;   /* the following are known */
-    unsigned anchor; /* the point from which on habits are found out */
-    unsigned points; /* that they are found out from; 0: too few */
-    uint64_t key;    /* of all that they follow from but the field */
 } predict_subject;
 
 /* A field on its way to a prediction. */
@@ -24859,7 +24395,7 @@ typedef struct predict_race {
     const nn_field_plan* field;
     predict_subject* subject;
     nn_series series;
-    nn_spin spin;
+    nn_course course;
     unsigned lead; /* that predictors are judged over */
     unsigned best;
     unsigned second;
@@ -24880,15 +24416,12 @@ static int64_t predict_mean(int64_t sum, unsigned count)
     return count == 1 ? sum : count == 2 ? sum / 2 : sum / 3;
 }
 
-static void predict_begin(predict_race* race, const nn_field_plan* field, predict_subject* subject, unsigned from,
-                          unsigned points)
+static void predict_begin(predict_race* race, const nn_field_plan* field, predict_subject* subject)
 {
     race->field = field;
     race->subject = subject;
-    nn_series_begin(&race->series, field, &subject->grid, from, points);
+    nn_series_begin(&race->series, field, &subject->grid);
     race->lead = nn_series_lead(&race->series);
-    race->spin.rate = NN_SPIN_NONE;
-    for (unsigned i = 0; i < NN_SPIN_NUMBERS; i++) race->spin.weights[i].lead_16 = UINT32_MAX;
     race->best = race->second = 0;
     race->least = race->next = INT64_MAX;
     memset(race->error, 0, sizeof race->error);
@@ -24955,7 +24488,7 @@ static bool predict_along(const predict_race* race, unsigned predictor, unsigned
 
 static bool predict_judge_along(const predict_race* race, unsigned predictor, int64_t errors[3])
 {
-    int64_t off[3][NN_BANK_WINDOWS];
+    int64_t off[3][PREDICT_RIDE_WINDOWS];
     unsigned windows = 0;
     for (; windows < PREDICT_RIDE_WINDOWS; windows++) {
         int64_t values[3];
@@ -24963,7 +24496,9 @@ static bool predict_judge_along(const predict_race* race, unsigned predictor, in
         if (!predict_along(race, predictor, windows + race->lead, to, race->lead * 16, values)) break;
         for (unsigned c = 0; c < race->series.count; c++) off[c][windows] = predict_point(race, c, windows) - values[c];
     }
-    for (unsigned c = 0; windows && c < race->series.count; c++) errors[c] = nn_bank_weigh(off[c], windows);
+    for (unsigned c = 0; windows && c < race->series.count; c++) {
+        errors[c] = nn_bank_weigh(off[c][0], off[c][windows - 1]);
+    }
     return windows > 0;
 }
 
@@ -24973,11 +24508,8 @@ static bool predict_judge_along(const predict_race* race, unsigned predictor, in
 static void predict_enter(predict_race* race, unsigned predictor, const int64_t errors[3])
 {
     unsigned count = race->series.count;
-    int64_t rough = PREDICT_ROUGH * (int64_t)count;
     int64_t error = errors[0];
     for (unsigned c = 1; c < count; c++) error += errors[c];
-    if (predictor >= PREDICT_GUESS_FIRST && predictor < PREDICT_RIDE_FIRST && error > rough)
-        error += (error - rough) >> 3;
     int64_t doubt = predictor < PREDICT_RIDE_FIRST ? PREDICT_DOUBT * (int64_t)count : error;
     error -= (error < doubt ? error : doubt) * predict_trust[predictor] >> 4;
     if (error < race->least) {
@@ -24991,83 +24523,6 @@ static void predict_enter(predict_race* race, unsigned predictor, const int64_t 
         race->second = predictor;
     }
 }
-
-/* Of those for what is smooth; if it sees enough. */
-static void predict_try(predict_race* race, unsigned predictor)
-{
-    int64_t errors[3] = {0, 0, 0};
-    bool sees = predictor < PREDICT_SPIN_FIRST
-                    ? nn_bank_judge(&race->series, predictor, race->lead, errors)
-                    : nn_spin_judge(&race->spin, &race->series, predictor - PREDICT_SPIN_FIRST, race->lead, errors);
-    if (sees) predict_enter(race, predictor, errors);
-}
-
-/* ---- habits: what is smooth is asked how it moves as of a tick that stays the same for some steps */
-
-/* From which point on: a state. And what there is from there on. */
-static void predict_anchor(predict_subject* subject)
-{
-    const nn_grid* grid = &subject->grid;
-    const uint32_t* ticks = grid->timeline->ticks;
-    unsigned at = ticks[0] / grid->step % PREDICT_HABIT_STEPS;
-    subject->anchored = true;
-    subject->points = 0;
-    while (at < grid->size && !nn_grid_state(grid, at)) at++;
-    if (at >= grid->size) return;
-    unsigned points = grid->size - at < PREDICT_HABIT_POINTS ? grid->size - at : PREDICT_HABIT_POINTS;
-    uint64_t key = (uint64_t)(subject->habits ? subject->habits->subject : 0) << 32 | nn_grid_tick(grid, at);
-    key = nn_habit_mix(0, key);
-    key = nn_habit_mix(key, (uint64_t)grid->step << 32 | points << 8 | grid->lead << 1 | (grid->lead_16 % 16 == 0));
-    for (unsigned i = 0; !grid->even && i < points; i++) {
-        key = nn_habit_mix(key, (uint64_t)ticks[grid->at[at + i]] << 8 | grid->share[at + i]);
-    }
-    subject->anchor = at;
-    subject->points = points;
-    subject->key = key;
-}
-
-/* Tries all of them. A second one counts while it is not much worse than the best. */
-static void predict_find_habit(predict_subject* subject, const nn_field_plan* field, nn_habit* habit)
-{
-    predict_race race;
-    predict_begin(&race, field, subject, subject->anchor, subject->points);
-    race.best = race.second = NN_HABIT_NONE;
-    nn_series_load(&race.series, subject->points);
-    if (field->kind == NECPNET_FIELD_QUAT) race.spin.rate = nn_spin_seek(&race.series);
-    predict_try(&race, NN_BANK_LINE);
-    if (race.spin.rate != NN_SPIN_NONE) {
-        for (unsigned i = 0; i < NN_SPIN_NUMBERS; i++) predict_try(&race, PREDICT_SPIN_FIRST + i);
-    } else {
-        unsigned most = subject->grid.lead_16 % 16 ? NN_BANK_CUBIC : NN_BANK_NUMBERS;
-        for (unsigned i = NN_BANK_LINE + 1; i < most; i++) predict_try(&race, i);
-        predict_try(&race, NN_BANK_WIDE);
-    }
-    if (race.least > PREDICT_ROUGH * (int64_t)race.series.count) return; /* none is worth asking */
-    habit->rate = race.spin.rate;
-    habit->first = (uint8_t)race.best;
-    if (race.next <= 2 * race.least + PREDICT_DOUBT * (int64_t)race.series.count) habit->second = (uint8_t)race.second;
-}
-
-static nn_habit predict_habit(predict_subject* subject, const nn_field_plan* field)
-{
-    nn_habit habit = {0, NN_SPIN_NONE, 0, NN_HABIT_NONE, NN_HABIT_NONE};
-    if (!subject->anchored) predict_anchor(subject);
-    if (!subject->points) return habit;
-    habit.stamp = (uint16_t)subject->grid.timeline->now;
-    nn_habits* habits = subject->habits;
-    if (habits) {
-        const uint32_t* newest = nn_grid_state(&subject->grid, subject->anchor) + field->word;
-        uint64_t key = nn_habit_mix(subject->key, (uint64_t)field->word << 32 | newest[field->words - 1u]);
-        habit.key = nn_habit_mix(key, newest[0]) | 1;
-        const nn_habit* kept = nn_habits_find(habits, habit.key, habit.stamp);
-        if (kept) return *kept;
-    }
-    predict_find_habit(subject, field, &habit);
-    if (habits) nn_habits_keep(habits, &habit);
-    return habit;
-}
-
-/* ---- */
 
 static void predict_choose_lead(predict_race* race)
 {
@@ -25084,37 +24539,29 @@ static void predict_choose_lead(predict_race* race)
     }
 }
 
-static void predict_choose_smooth(predict_race* race)
+/* What moves evenly; not asked of what is rough. */
+static void predict_choose_course(predict_race* race)
 {
-    nn_habit habit = predict_habit(race->subject, race->field);
-    if (habit.first == NN_HABIT_NONE) return;
-    race->spin.rate = habit.rate;
-    predict_try(race, habit.first);
-    race->second = race->best;
-    if (race->least <= PREDICT_EXACT * (int64_t)race->series.count || habit.second == NN_HABIT_NONE) return;
-    predict_try(race, habit.second);
-}
-
-static void predict_choose_near(predict_race* race, unsigned count)
-{
-    int64_t errors[NN_BANK_NEAR][3];
-    if (nn_bank_judge_near(&race->series, race->lead, errors)) {
-        for (unsigned i = 0; i < count; i++) predict_enter(race, i, errors[i]);
-    } else {
-        for (unsigned i = 0; i < count; i++) predict_try(race, i);
-    }
+    int64_t errors[3] = {0, 0, 0};
+    if (race->least > PREDICT_ROUGH * (int64_t)((race->lead + 1) * race->series.count)) return;
+    if (!nn_course_seek(&race->course, &race->series, race->lead)) return;
+    nn_course_judge(&race->course, &race->series, errors);
+    bool alone = errors[0] + errors[1] + errors[2] <= PREDICT_EXACT * (int64_t)race->series.count;
+    if (alone) race->least = race->next = INT64_MAX;
+    predict_enter(race, PREDICT_COURSE, errors);
 }
 
 static void predict_choose(predict_race* race, bool counter)
 {
     const nn_grid* grid = &race->subject->grid;
     unsigned count = race->series.count;
+    int64_t errors[NN_BANK_NUMBERS][3];
     nn_series_load(&race->series, race->lead + NN_NEAR_POINTS);
-    if (!counter) predict_choose_smooth(race);
-    if (race->least > PREDICT_EXACT * (int64_t)count) {
-        predict_choose_near(race, counter ? PREDICT_COUNTER_NEAR : NN_BANK_NEAR);
-        if (race->subject->lead_count) predict_choose_lead(race);
-    }
+    unsigned near = nn_bank_judge(&race->series, race->lead, counter ? PREDICT_COUNTER_NEAR : NN_BANK_NUMBERS, errors);
+    for (unsigned i = 0; i < near; i++) predict_enter(race, i, errors[i]);
+    if (!counter) predict_choose_course(race);
+    if (race->subject->lead_count && race->least > PREDICT_EXACT * (int64_t)count) predict_choose_lead(race);
+    if (race->next > 4 * race->least + PREDICT_FAR * (int64_t)count) race->second = race->best;
     int64_t sum = 0;
     for (unsigned c = 0; c < count; c++) {
         if (race->lead < grid->lead) race->error[c] = race->error[c] * (int64_t)grid->lead / (int64_t)race->lead;
@@ -25135,12 +24582,12 @@ static void predict_by(predict_race* race, unsigned predictor, int64_t values[3]
 {
     const nn_grid* grid = &race->subject->grid;
     memset(values, 0, 3 * sizeof *values);
-    if (predictor < PREDICT_SPIN_FIRST) {
+    if (predictor < PREDICT_COURSE) {
         for (unsigned c = 0; c < race->series.count; c++) {
             values[c] = nn_bank_predict(&race->series, c, predictor, grid->lead_16);
         }
-    } else if (predictor < PREDICT_RIDE_FIRST) {
-        nn_spin_predict(&race->spin, &race->series, predictor - PREDICT_SPIN_FIRST, grid->lead_16, values);
+    } else if (predictor == PREDICT_COURSE) {
+        nn_course_say(&race->course, &race->series, (int64_t)nn_min_u64(grid->lead_16, 16 * NN_LEAD_MAX), values);
     } else if (!predict_along(race, predictor, 0, grid->timeline->now, grid->lead_16, values)) {
         memset(values, 0, 3 * sizeof *values);
     }
@@ -25251,7 +24698,7 @@ static void predict_field(const nn_field_plan* field, unsigned index, predict_su
         }
         return;
     }
-    predict_begin(&race, field, subject, 0, subject->grid.size);
+    predict_begin(&race, field, subject);
     predict_choose(&race, predict_is_counter(field));
     prediction->group_error[index] = predict_limit(race.mean);
     if (field->kind == NECPNET_FIELD_QUAT) {
@@ -25298,7 +24745,7 @@ static uint64_t predict_find_moving(const nn_type_plan* plan, const nn_timeline*
 }
 
 NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline, bool owner, nn_leads* leads,
-                           nn_habits* habits, nn_prediction* prediction)
+                           nn_prediction* prediction)
 {
     predict_subject subject;
     NN_ASSERT(timeline->count >= 1 && timeline->count <= NN_TIMELINE_MAX);
@@ -25307,8 +24754,6 @@ NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline
     uint64_t moving = predict_find_moving(plan, timeline);
     if (!moving) return;
     nn_grid_lay(&subject.grid, timeline);
-    subject.habits = habits;
-    subject.anchored = false;
     subject.position = subject.rotation = NULL;
     subject.lead_count = leads && leads->count ? nn_leads_of(leads, plan, timeline->rows[0], subject.leads) : 0;
     if (subject.lead_count) {
@@ -27351,7 +26796,6 @@ typedef struct nn_world_grid {
 typedef struct nn_world_coding {
     nn_prediction prediction;
     nn_leads leads; /* of the frame at hand */
-    nn_habits habits;
     nn_thin thin;
     nn_thin_undo undo;  /* a record that may find no room */
     nn_thin thin_leads; /* the leads, which may find none either */
@@ -27691,7 +27135,6 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc_give(to, world->motions, world->slot_capacity * sizeof(nn_world_motion));
     nn_alloc_give(to, world->scratch_row, world_row_words_max(world->schema) * sizeof(uint32_t));
     nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
-    if (world->coding) nn_habits_reset(&world->coding->habits, to);
     nn_alloc_give(to, world->coding, sizeof(nn_world_coding));
     nn_alloc_give(to, world->cache.words, world->cache.capacity * sizeof(uint64_t));
     nn_alloc_give(to, world->grids, (size_t)world->schema->type_count * sizeof(nn_world_grid));
@@ -31489,9 +30932,8 @@ static void writing_predict(necpnet_world* world, const nn_writing* writing, con
 {
     nn_world_coding* coding = world->coding;
     const nn_world_slot* slot = &world->slots[state->place];
-    coding->habits.subject = nn_entity_of(state->generation, state->place);
     nn_predict(&world->schema->plans[slot->type], timeline, owner, writing->leading ? NULL : &coding->leads,
-               &coding->habits, &coding->prediction);
+               &coding->prediction);
 }
 
 NN_PRIVATE bool nn_writing_put_update(const nn_follower* follower, nn_writing* writing, const nn_follower_state* state,
@@ -32132,7 +31574,6 @@ static void follower_encode(nn_follower* follower, nn_writing* writing, size_t r
     follower_write_known(writing);
     follower_share_room(follower, writing);
     size_t head_bits = nn_encoder_bits(&writing->encoder);
-    if (writing->moving) nn_habits_prepare(&coding->habits, &world->alloc);
     nn_writing_walk(follower, writing);
     bool stuck = writing->walk_to && !writing->records && writing->budget_limited; /* what is large gets its turn */
     if (stuck) writing->own_complete = false;
@@ -32593,7 +32034,6 @@ typedef struct nn_view_slot {
 typedef struct nn_view_coding {
     nn_prediction prediction;
     nn_leads leads; /* of the frame at hand */
-    nn_habits habits;
     nn_thin thin;
 } nn_view_coding;
 
@@ -32998,7 +32438,6 @@ void necpnet_view_destroy(necpnet_view* view)
     nn_alloc_give(to, view->row, row_bytes);
     nn_alloc_give(to, view->other_row, row_bytes);
     nn_alloc_give(to, view->structs, 2u * view->struct_bytes);
-    if (view->coding) nn_habits_reset(&view->coding->habits, to);
     nn_alloc_give(to, view->coding, sizeof(nn_view_coding));
     nn_alloc_give(to, view->predictors, (size_t)view->config.schema->type_count * sizeof(nn_view_predictor));
     necpnet_schema_destroy(view->map);
@@ -33071,7 +32510,6 @@ static void view_forget_tracks(necpnet_view* view)
         view->slots[i].left_number = 0;
         nn_track_reset(&view->slots[i].track, &view->alloc);
     }
-    nn_habits_reset(&view->coding->habits, &view->alloc);
     view->recent_count = 0;
     view->numbered = false;
     view->newest_number = 0;
@@ -33380,8 +32818,7 @@ static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn
     uint8_t type = slot->track.type;
     const nn_type_plan* plan = &view->schema->plans[type];
     nn_view_coding* coding = view->coding;
-    coding->habits.subject = (uint32_t)(slot - view->slots);
-    nn_predict(plan, &timeline, owner, lead ? NULL : &coding->leads, &coding->habits, &coding->prediction);
+    nn_predict(plan, &timeline, owner, lead ? NULL : &coding->leads, &coding->prediction);
     frame->decoder.plain = frame->thin_types && !(frame->thin_types[type / 8] >> (type % 8) & 1);
     nn_codec_result read = nn_codec_read(&frame->decoder, plan, &view->coding->prediction, view->row, owner, may_skip);
     if (read == NN_CODEC_SKIP) return NECPNET_OK;
@@ -33516,7 +32953,6 @@ static necpnet_result view_read_moving(necpnet_view* view, view_frame* frame)
 {
     view->coding->leads.count = 0;
     if (!nn_get_bits(&frame->decoder, 1)) return NECPNET_OK;
-    nn_habits_prepare(&view->coding->habits, &view->alloc);
     necpnet_result led = view_read_leads(view, frame);
     if (led) return led;
     for (uint32_t i = 0; i < view->recent_count; i++) {

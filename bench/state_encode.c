@@ -59,8 +59,6 @@ typedef struct encode_case {
 } encode_case;
 
 static nn_prediction prediction;
-static nn_alloc memory;
-static nn_habits habits[2]; /* of the writer, of the reader */
 static nn_thin thin_scratch;
 static uint8_t frame[1 << 16];
 static uint64_t entropy = 1;
@@ -146,12 +144,10 @@ static void encode_know(const encode_case* c, uint32_t entity, uint32_t tick, nn
 static size_t encode_frame(const encode_case* c, uint32_t tick)
 {
     nn_timeline timeline;
-    nn_habits_prepare(&habits[0], &memory);
     nn_encoder encoder = nn_encoder_of(c->schema->tables, c->thin ? &thin_scratch : NULL, frame, sizeof frame);
     for (uint32_t i = 0; i < ENTITIES; i++) {
         encode_know(c, i, tick, &timeline);
-        habits[0].subject = i;
-        nn_predict(c->plan, &timeline, false, NULL, &habits[0], &prediction);
+        nn_predict(c->plan, &timeline, false, NULL, &prediction);
         nn_codec_write(&encoder, c->plan, &prediction, encode_row(c, i, tick), false, true);
     }
     return nn_encoder_end(&encoder);
@@ -161,12 +157,10 @@ static void decode_frame(const encode_case* c, uint32_t tick, size_t bytes)
 {
     nn_timeline timeline;
     uint32_t row[64];
-    nn_habits_prepare(&habits[1], &memory);
     nn_decoder decoder = nn_decoder_of(c->schema->tables, c->thin ? &thin_scratch : NULL, frame, bytes);
     for (uint32_t i = 0; i < ENTITIES; i++) {
         encode_know(c, i, tick, &timeline);
-        habits[1].subject = i;
-        nn_predict(c->plan, &timeline, false, NULL, &habits[1], &prediction);
+        nn_predict(c->plan, &timeline, false, NULL, &prediction);
         if (nn_codec_read(&decoder, c->plan, &prediction, row, false, true) != NN_CODEC_ROW) abort();
         if (memcmp(row, encode_row(c, i, tick), c->words * sizeof(uint32_t))) abort();
     }
@@ -187,12 +181,6 @@ static size_t encode_naive(const encode_case* c, uint32_t tick, bool against)
     return packed ? packed : bytes;
 }
 
-/* As a world and a view begin; they prepare before each frame. */
-static void encode_forget(void)
-{
-    for (int i = 0; i < 2; i++) nn_habits_reset(&habits[i], &memory);
-}
-
 /* what: 0 ours, 1 decode, 2 raw with LZ4, 3 XOR with LZ4. Returns nanoseconds an entity. */
 static double encode_time(const encode_case* c, int what, double* bits)
 {
@@ -201,7 +189,6 @@ static double encode_time(const encode_case* c, int what, double* bits)
     for (int round = 0; round < ROUNDS; round++) {
         uint64_t sum = 0;
         uint64_t spent = 0;
-        encode_forget();
         for (uint32_t tick = first; tick < TICKS; tick++) {
             size_t bytes = what == 1 ? encode_frame(c, tick) : 0;
             uint64_t began = encode_now_ns();
@@ -253,7 +240,6 @@ static void encode_print(const char* name, const char* metric, double ours, cons
 int main(void)
 {
     encode_case cases[4];
-    nn_alloc_init(&memory, NULL);
     encode_open(&cases[0], "integers", integer_fields, 0, false);
     encode_open(&cases[1], "quaternion", moving_fields, 0.5, false);
     encode_open(&cases[2], "smooth", moving_fields, 0, false);
@@ -280,6 +266,5 @@ int main(void)
     }
     encode_print("cached", "encode_ns", cached, "our encode", times[1][0]);
     for (int i = 0; i < 4; i++) encode_close(&cases[i]);
-    encode_forget();
     return sink == 0;
 }

@@ -205,7 +205,6 @@ static void follower_encode(nn_follower* follower, nn_writing* writing, size_t r
     follower_write_known(writing);
     follower_share_room(follower, writing);
     size_t head_bits = nn_encoder_bits(&writing->encoder);
-    if (writing->moving) nn_habits_prepare(&coding->habits, &world->alloc);
     nn_writing_walk(follower, writing);
     bool stuck = writing->walk_to && !writing->records && writing->budget_limited; /* what is large gets its turn */
     if (stuck) writing->own_complete = false;

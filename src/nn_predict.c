@@ -1,26 +1,24 @@
 /* nn_predict - which predictor to believe for each field. */
 #include "nn_predict.h"
 
-#include "nn_spin.h"
+#include "nn_course.h"
 
-#define PREDICT_FIXED (1 << 7)     /* of an error */
-#define PREDICT_EXACT INT64_C(48)  /* what rounding leaves */
-#define PREDICT_DOUBT INT64_C(96)  /* an error that may be chance */
-#define PREDICT_ROUGH INT64_C(256) /* an error of two steps */
+#define PREDICT_FIXED (1 << 7)    /* of an error */
+#define PREDICT_EXACT INT64_C(48) /* what rounding leaves */
+#define PREDICT_DOUBT INT64_C(96) /* an error that may be chance */
+#define PREDICT_FAR INT64_C(384)  /* so much worse than four times the best: not worth listening to */
 #define PREDICT_WEIGHT_MAX INT64_C(0xffffffff)
 #define PREDICT_COUNTER_RANGE 4096 /* integers of a smaller range count, they do not move */
 #define PREDICT_COUNTER_NEAR 2     /* predictors that those are tried with */
-#define PREDICT_GUESS_FIRST 2      /* from here on to riding they guess */
 #define PREDICT_RIDE_WINDOWS 2     /* riding is judged by */
-#define PREDICT_HABIT_STEPS 8      /* for so long what is smooth is not asked again how it moves */
-#define PREDICT_HABIT_POINTS 28    /* that are looked at then */
-#define PREDICT_SPIN_FIRST NN_BANK_NUMBERS
-#define PREDICT_RIDE_FIRST (PREDICT_SPIN_FIRST + NN_SPIN_NUMBERS)
+#define PREDICT_ROUGH INT64_C(80)  /* an error by step ahead that no course leaves */
+#define PREDICT_COURSE NN_BANK_NUMBERS
+#define PREDICT_RIDE_FIRST (PREDICT_COURSE + 1)
 #define PREDICT_DRIFT_FIRST (PREDICT_RIDE_FIRST + NN_LEADS_ENTITY_MAX)
 #define PREDICT_COUNT (PREDICT_DRIFT_FIRST + NN_LEADS_ENTITY_MAX)
 
 /* What looks at more points is believed a little more, in sixteenths. */
-static const uint8_t predict_trust[PREDICT_COUNT] = {0, 0, 0, 0, 0, 4, 3, 2, 3, 3, 4, 5, 6, 6, 3, 3};
+static const uint8_t predict_trust[PREDICT_COUNT] = {0, 0, 0, 4, 6, 6, 3, 3};
 
 /* An entity whose fields are predicted. */
 typedef struct predict_subject {
@@ -29,11 +27,6 @@ typedef struct predict_subject {
     unsigned lead_count;
     const nn_field_plan* position; /* what riding is about */
     const nn_field_plan* rotation;
-    nn_habits* habits;
-    bool anchored;   /* the following are known */
-    unsigned anchor; /* the point from which on habits are found out */
-    unsigned points; /* that they are found out from; 0: too few */
-    uint64_t key;    /* of all that they follow from but the field */
 } predict_subject;
 
 /* A field on its way to a prediction. */
@@ -41,7 +34,7 @@ typedef struct predict_race {
     const nn_field_plan* field;
     predict_subject* subject;
     nn_series series;
-    nn_spin spin;
+    nn_course course;
     unsigned lead; /* that predictors are judged over */
     unsigned best;
     unsigned second;
@@ -62,15 +55,12 @@ static int64_t predict_mean(int64_t sum, unsigned count)
     return count == 1 ? sum : count == 2 ? sum / 2 : sum / 3;
 }
 
-static void predict_begin(predict_race* race, const nn_field_plan* field, predict_subject* subject, unsigned from,
-                          unsigned points)
+static void predict_begin(predict_race* race, const nn_field_plan* field, predict_subject* subject)
 {
     race->field = field;
     race->subject = subject;
-    nn_series_begin(&race->series, field, &subject->grid, from, points);
+    nn_series_begin(&race->series, field, &subject->grid);
     race->lead = nn_series_lead(&race->series);
-    race->spin.rate = NN_SPIN_NONE;
-    for (unsigned i = 0; i < NN_SPIN_NUMBERS; i++) race->spin.weights[i].lead_16 = UINT32_MAX;
     race->best = race->second = 0;
     race->least = race->next = INT64_MAX;
     memset(race->error, 0, sizeof race->error);
@@ -137,7 +127,7 @@ static bool predict_along(const predict_race* race, unsigned predictor, unsigned
 
 static bool predict_judge_along(const predict_race* race, unsigned predictor, int64_t errors[3])
 {
-    int64_t off[3][NN_BANK_WINDOWS];
+    int64_t off[3][PREDICT_RIDE_WINDOWS];
     unsigned windows = 0;
     for (; windows < PREDICT_RIDE_WINDOWS; windows++) {
         int64_t values[3];
@@ -145,7 +135,9 @@ static bool predict_judge_along(const predict_race* race, unsigned predictor, in
         if (!predict_along(race, predictor, windows + race->lead, to, race->lead * 16, values)) break;
         for (unsigned c = 0; c < race->series.count; c++) off[c][windows] = predict_point(race, c, windows) - values[c];
     }
-    for (unsigned c = 0; windows && c < race->series.count; c++) errors[c] = nn_bank_weigh(off[c], windows);
+    for (unsigned c = 0; windows && c < race->series.count; c++) {
+        errors[c] = nn_bank_weigh(off[c][0], off[c][windows - 1]);
+    }
     return windows > 0;
 }
 
@@ -155,11 +147,8 @@ static bool predict_judge_along(const predict_race* race, unsigned predictor, in
 static void predict_enter(predict_race* race, unsigned predictor, const int64_t errors[3])
 {
     unsigned count = race->series.count;
-    int64_t rough = PREDICT_ROUGH * (int64_t)count;
     int64_t error = errors[0];
     for (unsigned c = 1; c < count; c++) error += errors[c];
-    if (predictor >= PREDICT_GUESS_FIRST && predictor < PREDICT_RIDE_FIRST && error > rough)
-        error += (error - rough) >> 3;
     int64_t doubt = predictor < PREDICT_RIDE_FIRST ? PREDICT_DOUBT * (int64_t)count : error;
     error -= (error < doubt ? error : doubt) * predict_trust[predictor] >> 4;
     if (error < race->least) {
@@ -173,83 +162,6 @@ static void predict_enter(predict_race* race, unsigned predictor, const int64_t 
         race->second = predictor;
     }
 }
-
-/* Of those for what is smooth; if it sees enough. */
-static void predict_try(predict_race* race, unsigned predictor)
-{
-    int64_t errors[3] = {0, 0, 0};
-    bool sees = predictor < PREDICT_SPIN_FIRST
-                    ? nn_bank_judge(&race->series, predictor, race->lead, errors)
-                    : nn_spin_judge(&race->spin, &race->series, predictor - PREDICT_SPIN_FIRST, race->lead, errors);
-    if (sees) predict_enter(race, predictor, errors);
-}
-
-/* ---- habits: what is smooth is asked how it moves as of a tick that stays the same for some steps */
-
-/* From which point on: a state. And what there is from there on. */
-static void predict_anchor(predict_subject* subject)
-{
-    const nn_grid* grid = &subject->grid;
-    const uint32_t* ticks = grid->timeline->ticks;
-    unsigned at = ticks[0] / grid->step % PREDICT_HABIT_STEPS;
-    subject->anchored = true;
-    subject->points = 0;
-    while (at < grid->size && !nn_grid_state(grid, at)) at++;
-    if (at >= grid->size) return;
-    unsigned points = grid->size - at < PREDICT_HABIT_POINTS ? grid->size - at : PREDICT_HABIT_POINTS;
-    uint64_t key = (uint64_t)(subject->habits ? subject->habits->subject : 0) << 32 | nn_grid_tick(grid, at);
-    key = nn_habit_mix(0, key);
-    key = nn_habit_mix(key, (uint64_t)grid->step << 32 | points << 8 | grid->lead << 1 | (grid->lead_16 % 16 == 0));
-    for (unsigned i = 0; !grid->even && i < points; i++) {
-        key = nn_habit_mix(key, (uint64_t)ticks[grid->at[at + i]] << 8 | grid->share[at + i]);
-    }
-    subject->anchor = at;
-    subject->points = points;
-    subject->key = key;
-}
-
-/* Tries all of them. A second one counts while it is not much worse than the best. */
-static void predict_find_habit(predict_subject* subject, const nn_field_plan* field, nn_habit* habit)
-{
-    predict_race race;
-    predict_begin(&race, field, subject, subject->anchor, subject->points);
-    race.best = race.second = NN_HABIT_NONE;
-    nn_series_load(&race.series, subject->points);
-    if (field->kind == NECPNET_FIELD_QUAT) race.spin.rate = nn_spin_seek(&race.series);
-    predict_try(&race, NN_BANK_LINE);
-    if (race.spin.rate != NN_SPIN_NONE) {
-        for (unsigned i = 0; i < NN_SPIN_NUMBERS; i++) predict_try(&race, PREDICT_SPIN_FIRST + i);
-    } else {
-        unsigned most = subject->grid.lead_16 % 16 ? NN_BANK_CUBIC : NN_BANK_NUMBERS;
-        for (unsigned i = NN_BANK_LINE + 1; i < most; i++) predict_try(&race, i);
-        predict_try(&race, NN_BANK_WIDE);
-    }
-    if (race.least > PREDICT_ROUGH * (int64_t)race.series.count) return; /* none is worth asking */
-    habit->rate = race.spin.rate;
-    habit->first = (uint8_t)race.best;
-    if (race.next <= 2 * race.least + PREDICT_DOUBT * (int64_t)race.series.count) habit->second = (uint8_t)race.second;
-}
-
-static nn_habit predict_habit(predict_subject* subject, const nn_field_plan* field)
-{
-    nn_habit habit = {0, NN_SPIN_NONE, 0, NN_HABIT_NONE, NN_HABIT_NONE};
-    if (!subject->anchored) predict_anchor(subject);
-    if (!subject->points) return habit;
-    habit.stamp = (uint16_t)subject->grid.timeline->now;
-    nn_habits* habits = subject->habits;
-    if (habits) {
-        const uint32_t* newest = nn_grid_state(&subject->grid, subject->anchor) + field->word;
-        uint64_t key = nn_habit_mix(subject->key, (uint64_t)field->word << 32 | newest[field->words - 1u]);
-        habit.key = nn_habit_mix(key, newest[0]) | 1;
-        const nn_habit* kept = nn_habits_find(habits, habit.key, habit.stamp);
-        if (kept) return *kept;
-    }
-    predict_find_habit(subject, field, &habit);
-    if (habits) nn_habits_keep(habits, &habit);
-    return habit;
-}
-
-/* ---- */
 
 static void predict_choose_lead(predict_race* race)
 {
@@ -266,37 +178,29 @@ static void predict_choose_lead(predict_race* race)
     }
 }
 
-static void predict_choose_smooth(predict_race* race)
+/* What moves evenly; not asked of what is rough. */
+static void predict_choose_course(predict_race* race)
 {
-    nn_habit habit = predict_habit(race->subject, race->field);
-    if (habit.first == NN_HABIT_NONE) return;
-    race->spin.rate = habit.rate;
-    predict_try(race, habit.first);
-    race->second = race->best;
-    if (race->least <= PREDICT_EXACT * (int64_t)race->series.count || habit.second == NN_HABIT_NONE) return;
-    predict_try(race, habit.second);
-}
-
-static void predict_choose_near(predict_race* race, unsigned count)
-{
-    int64_t errors[NN_BANK_NEAR][3];
-    if (nn_bank_judge_near(&race->series, race->lead, errors)) {
-        for (unsigned i = 0; i < count; i++) predict_enter(race, i, errors[i]);
-    } else {
-        for (unsigned i = 0; i < count; i++) predict_try(race, i);
-    }
+    int64_t errors[3] = {0, 0, 0};
+    if (race->least > PREDICT_ROUGH * (int64_t)((race->lead + 1) * race->series.count)) return;
+    if (!nn_course_seek(&race->course, &race->series, race->lead)) return;
+    nn_course_judge(&race->course, &race->series, errors);
+    bool alone = errors[0] + errors[1] + errors[2] <= PREDICT_EXACT * (int64_t)race->series.count;
+    if (alone) race->least = race->next = INT64_MAX;
+    predict_enter(race, PREDICT_COURSE, errors);
 }
 
 static void predict_choose(predict_race* race, bool counter)
 {
     const nn_grid* grid = &race->subject->grid;
     unsigned count = race->series.count;
+    int64_t errors[NN_BANK_NUMBERS][3];
     nn_series_load(&race->series, race->lead + NN_NEAR_POINTS);
-    if (!counter) predict_choose_smooth(race);
-    if (race->least > PREDICT_EXACT * (int64_t)count) {
-        predict_choose_near(race, counter ? PREDICT_COUNTER_NEAR : NN_BANK_NEAR);
-        if (race->subject->lead_count) predict_choose_lead(race);
-    }
+    unsigned near = nn_bank_judge(&race->series, race->lead, counter ? PREDICT_COUNTER_NEAR : NN_BANK_NUMBERS, errors);
+    for (unsigned i = 0; i < near; i++) predict_enter(race, i, errors[i]);
+    if (!counter) predict_choose_course(race);
+    if (race->subject->lead_count && race->least > PREDICT_EXACT * (int64_t)count) predict_choose_lead(race);
+    if (race->next > 4 * race->least + PREDICT_FAR * (int64_t)count) race->second = race->best;
     int64_t sum = 0;
     for (unsigned c = 0; c < count; c++) {
         if (race->lead < grid->lead) race->error[c] = race->error[c] * (int64_t)grid->lead / (int64_t)race->lead;
@@ -317,12 +221,12 @@ static void predict_by(predict_race* race, unsigned predictor, int64_t values[3]
 {
     const nn_grid* grid = &race->subject->grid;
     memset(values, 0, 3 * sizeof *values);
-    if (predictor < PREDICT_SPIN_FIRST) {
+    if (predictor < PREDICT_COURSE) {
         for (unsigned c = 0; c < race->series.count; c++) {
             values[c] = nn_bank_predict(&race->series, c, predictor, grid->lead_16);
         }
-    } else if (predictor < PREDICT_RIDE_FIRST) {
-        nn_spin_predict(&race->spin, &race->series, predictor - PREDICT_SPIN_FIRST, grid->lead_16, values);
+    } else if (predictor == PREDICT_COURSE) {
+        nn_course_say(&race->course, &race->series, (int64_t)nn_min_u64(grid->lead_16, 16 * NN_LEAD_MAX), values);
     } else if (!predict_along(race, predictor, 0, grid->timeline->now, grid->lead_16, values)) {
         memset(values, 0, 3 * sizeof *values);
     }
@@ -433,7 +337,7 @@ static void predict_field(const nn_field_plan* field, unsigned index, predict_su
         }
         return;
     }
-    predict_begin(&race, field, subject, 0, subject->grid.size);
+    predict_begin(&race, field, subject);
     predict_choose(&race, predict_is_counter(field));
     prediction->group_error[index] = predict_limit(race.mean);
     if (field->kind == NECPNET_FIELD_QUAT) {
@@ -480,7 +384,7 @@ static uint64_t predict_find_moving(const nn_type_plan* plan, const nn_timeline*
 }
 
 NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline, bool owner, nn_leads* leads,
-                           nn_habits* habits, nn_prediction* prediction)
+                           nn_prediction* prediction)
 {
     predict_subject subject;
     NN_ASSERT(timeline->count >= 1 && timeline->count <= NN_TIMELINE_MAX);
@@ -489,8 +393,6 @@ NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline
     uint64_t moving = predict_find_moving(plan, timeline);
     if (!moving) return;
     nn_grid_lay(&subject.grid, timeline);
-    subject.habits = habits;
-    subject.anchored = false;
     subject.position = subject.rotation = NULL;
     subject.lead_count = leads && leads->count ? nn_leads_of(leads, plan, timeline->rows[0], subject.leads) : 0;
     if (subject.lead_count) {

@@ -7,7 +7,6 @@
 #ifndef NN_PREDICT_H
 #define NN_PREDICT_H
 
-#include "nn_habits.h"
 #include "nn_lead.h"
 
 #define NN_QUIET_STATES 8 /* a field that was the same in so many known states is quiet: it is held */
@@ -26,9 +25,8 @@ typedef struct nn_prediction {
  *
  *   timeline   at least one state
  *   leads      of the frame so far; NULL: none
- *   habits     what is kept, its subject told; NULL: nothing
  */
 NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline, bool owner, nn_leads* leads,
-                           nn_habits* habits, nn_prediction* prediction);
+                           nn_prediction* prediction);
 
 #endif

@@ -147,7 +147,7 @@ static void series_load_states(nn_series* series, unsigned near, unsigned to)
     int64_t raw[3][NN_TIMELINE_MAX];
     int64_t value[3] = {0, 0, 0};
     for (unsigned i = series->loaded; i < to; i++) {
-        series_take(series, series->from + i, i == 0, value);
+        series_take(series, i, i == 0, value);
         for (unsigned c = 0; c < series->count; c++) raw[c][i] = value[c] - series->base[c];
     }
     series_keep(series, near, to, raw);
@@ -160,16 +160,15 @@ static void series_load_between(nn_series* series, unsigned near)
     int64_t raw[3][NN_TIMELINE_MAX];
     int64_t newer[3] = {0, 0, 0};
     int64_t value[3] = {0, 0, 0};
-    uint32_t first = grid->at[series->from];
-    uint32_t state = first - 1;
-    series->turned = false; /* from the beginning, whatever was loaded */
+    uint32_t state = UINT32_MAX; /* before the first one */
+    series->turned = false;      /* from the beginning, whatever was loaded */
     for (uint32_t i = 0; i < series->size; i++) {
-        while (state != grid->at[series->from + i]) {
+        while (state != grid->at[i]) {
             state++;
             memcpy(newer, value, sizeof newer);
-            series_take(series, state, state == first, value);
+            series_take(series, state, state == 0, value);
         }
-        int64_t share = grid->share[series->from + i];
+        int64_t share = grid->share[i];
         for (unsigned c = 0; c < series->count; c++) {
             int64_t mixed = share == 16 ? value[c] : (value[c] * share + newer[c] * (16 - share)) / 16;
             raw[c][i] = mixed - series->base[c];
@@ -180,24 +179,10 @@ static void series_load_between(nn_series* series, unsigned near)
 
 /* ---- the same where numbers are small, without a detour */
 
-/* The state at or before a point of the series. */
-static unsigned series_state(const nn_series* series, unsigned point)
-{
-    unsigned at = series->from + point;
-    return series->grid->even ? at : series->grid->at[at];
-}
-
-/* How many points from the first on are states, one after the other. */
-static unsigned series_run(const nn_series* series)
-{
-    unsigned run = series->grid->run;
-    return run > series->from ? run - series->from : 0;
-}
-
 /* One component, for points that are states. Returns whether all are within the limit. */
 static bool series_copy(nn_series* series, unsigned component, unsigned word, unsigned to)
 {
-    const uint32_t* const* rows = series->grid->timeline->rows + series->from;
+    const uint32_t* const* rows = series->grid->timeline->rows;
     int32_t* x = series->x[component];
     uint32_t base = rows[0][word];
     uint32_t most = 0;
@@ -212,7 +197,7 @@ static bool series_copy(nn_series* series, unsigned component, unsigned word, un
 /* Three beside each other. */
 static bool series_copy_three(nn_series* series, unsigned word, unsigned to)
 {
-    const uint32_t* const* rows = series->grid->timeline->rows + series->from;
+    const uint32_t* const* rows = series->grid->timeline->rows;
     uint32_t base[3] = {rows[0][word], rows[0][word + 1], rows[0][word + 2]};
     uint32_t most = 0;
     for (unsigned i = series->loaded; i < to; i++) {
@@ -234,11 +219,11 @@ static bool series_copy_between(nn_series* series, unsigned component, unsigned 
     const nn_grid* grid = series->grid;
     const uint32_t* const* rows = grid->timeline->rows;
     int32_t* x = series->x[component];
-    uint32_t base = rows[grid->at[series->from]][word] * 16;
+    uint32_t base = rows[0][word] * 16;
     uint32_t most = 0;
     for (unsigned i = series->loaded; i < to; i++) {
-        unsigned at = grid->at[series->from + i];
-        uint32_t share = grid->share[series->from + i];
+        unsigned at = grid->at[i];
+        uint32_t share = grid->share[i];
         uint32_t value = rows[at][word] * share + rows[at ? at - 1 : 0][word] * (16 - share) - base;
         x[i] = (int32_t)value;
         most |= value + (SERIES_FAR - 1);
@@ -248,7 +233,7 @@ static bool series_copy_between(nn_series* series, unsigned component, unsigned 
 
 static bool series_copy_angle(nn_series* series, unsigned to)
 {
-    const uint32_t* const* rows = series->grid->timeline->rows + series->from;
+    const uint32_t* const* rows = series->grid->timeline->rows;
     unsigned word = series->field->word;
     int32_t turn = (int32_t)series->field->range + 1;
     uint32_t most = 0;
@@ -286,12 +271,13 @@ static void series_fit(nn_series* series, unsigned component, unsigned to)
 static bool series_is_plain(const nn_series* series, unsigned to)
 {
     const nn_field_plan* field = series->field;
-    if (field->kind == NECPNET_FIELD_ANGLE) return field->range < SERIES_TURN_SMALL && to <= series_run(series);
+    if (field->kind == NECPNET_FIELD_ANGLE) return field->range < SERIES_TURN_SMALL && to <= series->grid->run;
     if (field->range >= SERIES_RANGE_SMALL || series->turned) return false;
     if (field->kind != NECPNET_FIELD_QUAT) return true;
     const uint32_t* const* rows = series->grid->timeline->rows;
-    unsigned end = series_state(series, to - 1);
-    for (unsigned i = series_state(series, series->loaded); i <= end; i++) {
+    const nn_grid* grid = series->grid;
+    unsigned end = grid->even ? to - 1 : grid->at[to - 1];
+    for (unsigned i = grid->even ? series->loaded : grid->at[series->loaded]; i <= end; i++) {
         if (rows[i][field->word] != series->largest) return false;
     }
     return true;
@@ -301,7 +287,7 @@ static void series_load_plain(nn_series* series, unsigned to)
 {
     const nn_field_plan* field = series->field;
     unsigned word = field->word + (field->kind == NECPNET_FIELD_QUAT ? 1u : 0u);
-    bool between = to > series_run(series);
+    bool between = to > series->grid->run;
     bool fits = true;
     if (field->kind == NECPNET_FIELD_ANGLE) {
         fits = series_copy_angle(series, to);
@@ -320,16 +306,13 @@ static void series_load_plain(nn_series* series, unsigned to)
     series->loaded = to;
 }
 
-NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, const nn_grid* grid, unsigned from,
-                                unsigned size)
+NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, const nn_grid* grid)
 {
-    unsigned state = grid->even ? from : grid->at[from];
-    const uint32_t* words = grid->timeline->rows[state] + field->word;
+    const uint32_t* words = grid->timeline->rows[0] + field->word;
     series->field = field;
     series->grid = grid;
-    series->from = from;
     series->count = field->components;
-    series->size = size;
+    series->size = grid->size;
     series->loaded = 0;
     series->largest = words[0];
     series->turned = false;
@@ -337,7 +320,7 @@ NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, c
     if (field->kind == NECPNET_FIELD_QUAT) words++;
     for (unsigned c = 0; c < series->count; c++) {
         series->base[c] = (int64_t)words[c] * 16;
-        memset(series->x[c] + size, 0, NN_SERIES_PAD * sizeof series->x[c][0]);
+        memset(series->x[c] + grid->size, 0, NN_SERIES_PAD * sizeof series->x[c][0]);
     }
 }
 

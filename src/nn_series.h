@@ -10,7 +10,7 @@
 #include "nn_timeline.h"
 
 #define NN_LEAD_MAX 12    /* whole steps that predictors are judged over */
-#define NN_NEAR_POINTS 8  /* beyond the lead, that predictors of what is near look at */
+#define NN_NEAR_POINTS 6  /* beyond the lead, that predictors of what is near look at */
 #define NN_SERIES_BITS 20 /* points are that large at most */
 #define NN_SERIES_PAD 8   /* zeroes behind the end */
 
@@ -33,7 +33,6 @@ typedef struct nn_series {
     uint8_t scale[3]; /* x is times 2 to this */
     const nn_field_plan* field;
     const nn_grid* grid;
-    unsigned from;     /* point of the grid that is its first: a state */
     unsigned count;    /* components */
     unsigned size;     /* points that there are */
     unsigned loaded;   /* of them */
@@ -59,9 +58,8 @@ NN_INLINE const uint32_t* nn_grid_state(const nn_grid* grid, unsigned point)
     return grid->timeline->ticks[at] == nn_grid_tick(grid, point) ? grid->timeline->rows[at] : NULL;
 }
 
-/* nn_series_begin - of a field that moves: points from `from` on, which is a state, at most size. */
-NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, const nn_grid* grid, unsigned from,
-                                unsigned size);
+/* nn_series_begin - of a field that moves. */
+NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, const nn_grid* grid);
 
 /* nn_series_lead - whole steps that predictors of it are judged over. */
 NN_INLINE unsigned nn_series_lead(const nn_series* series)

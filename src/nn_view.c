@@ -135,7 +135,6 @@ void necpnet_view_destroy(necpnet_view* view)
     nn_alloc_give(to, view->row, row_bytes);
     nn_alloc_give(to, view->other_row, row_bytes);
     nn_alloc_give(to, view->structs, 2u * view->struct_bytes);
-    if (view->coding) nn_habits_reset(&view->coding->habits, to);
     nn_alloc_give(to, view->coding, sizeof(nn_view_coding));
     nn_alloc_give(to, view->predictors, (size_t)view->config.schema->type_count * sizeof(nn_view_predictor));
     necpnet_schema_destroy(view->map);
@@ -208,7 +207,6 @@ static void view_forget_tracks(necpnet_view* view)
         view->slots[i].left_number = 0;
         nn_track_reset(&view->slots[i].track, &view->alloc);
     }
-    nn_habits_reset(&view->coding->habits, &view->alloc);
     view->recent_count = 0;
     view->numbered = false;
     view->newest_number = 0;

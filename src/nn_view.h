@@ -60,7 +60,6 @@ typedef struct nn_view_slot {
 typedef struct nn_view_coding {
     nn_prediction prediction;
     nn_leads leads; /* of the frame at hand */
-    nn_habits habits;
     nn_thin thin;
 } nn_view_coding;
 

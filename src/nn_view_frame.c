@@ -170,8 +170,7 @@ static necpnet_result view_read_update(necpnet_view* view, view_frame* frame, nn
     uint8_t type = slot->track.type;
     const nn_type_plan* plan = &view->schema->plans[type];
     nn_view_coding* coding = view->coding;
-    coding->habits.subject = (uint32_t)(slot - view->slots);
-    nn_predict(plan, &timeline, owner, lead ? NULL : &coding->leads, &coding->habits, &coding->prediction);
+    nn_predict(plan, &timeline, owner, lead ? NULL : &coding->leads, &coding->prediction);
     frame->decoder.plain = frame->thin_types && !(frame->thin_types[type / 8] >> (type % 8) & 1);
     nn_codec_result read = nn_codec_read(&frame->decoder, plan, &view->coding->prediction, view->row, owner, may_skip);
     if (read == NN_CODEC_SKIP) return NECPNET_OK;
@@ -306,7 +305,6 @@ static necpnet_result view_read_moving(necpnet_view* view, view_frame* frame)
 {
     view->coding->leads.count = 0;
     if (!nn_get_bits(&frame->decoder, 1)) return NECPNET_OK;
-    nn_habits_prepare(&view->coding->habits, &view->alloc);
     necpnet_result led = view_read_leads(view, frame);
     if (led) return led;
     for (uint32_t i = 0; i < view->recent_count; i++) {

@@ -158,7 +158,6 @@ void necpnet_world_destroy(necpnet_world* world)
     nn_alloc_give(to, world->motions, world->slot_capacity * sizeof(nn_world_motion));
     nn_alloc_give(to, world->scratch_row, world_row_words_max(world->schema) * sizeof(uint32_t));
     nn_alloc_give(to, world->frame, NN_STATE_FRAME_BYTES_MAX);
-    if (world->coding) nn_habits_reset(&world->coding->habits, to);
     nn_alloc_give(to, world->coding, sizeof(nn_world_coding));
     nn_alloc_give(to, world->cache.words, world->cache.capacity * sizeof(uint64_t));
     nn_alloc_give(to, world->grids, (size_t)world->schema->type_count * sizeof(nn_world_grid));

@@ -115,7 +115,6 @@ typedef struct nn_world_grid {
 typedef struct nn_world_coding {
     nn_prediction prediction;
     nn_leads leads; /* of the frame at hand */
-    nn_habits habits;
     nn_thin thin;
     nn_thin_undo undo;  /* a record that may find no room */
     nn_thin thin_leads; /* the leads, which may find none either */

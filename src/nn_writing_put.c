@@ -29,9 +29,8 @@ static void writing_predict(necpnet_world* world, const nn_writing* writing, con
 {
     nn_world_coding* coding = world->coding;
     const nn_world_slot* slot = &world->slots[state->place];
-    coding->habits.subject = nn_entity_of(state->generation, state->place);
     nn_predict(&world->schema->plans[slot->type], timeline, owner, writing->leading ? NULL : &coding->leads,
-               &coding->habits, &coding->prediction);
+               &coding->prediction);
 }
 
 NN_PRIVATE bool nn_writing_put_update(const nn_follower* follower, nn_writing* writing, const nn_follower_state* state,

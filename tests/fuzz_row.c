@@ -156,7 +156,7 @@ static void fuzz_delta(const nn_type_plan* plan, const uint8_t* data, size_t siz
         timeline.ticks[i] = 9 - 2 * i;
         timeline.rows[i] = i == 1 ? plan->row_zeroes : fuzz.base;
     }
-    nn_predict(plan, &timeline, owner, NULL, NULL, &fuzz.prediction);
+    nn_predict(plan, &timeline, owner, NULL, &fuzz.prediction);
     nn_decoder bits = nn_decoder_of(fuzz.schema->tables, state, data, size);
     bool may_skip = size % 2 != 0;
     if (nn_codec_read(&bits, plan, &fuzz.prediction, fuzz.row, owner, may_skip) != NN_CODEC_ROW) return;

@@ -172,7 +172,7 @@ static size_t through(const necpnet_schema* schema, const tank* from, const tank
     timeline.count = 1;
     timeline.ticks[0] = 9;
     timeline.rows[0] = known;
-    nn_predict(plan, &timeline, true, NULL, NULL, &prediction);
+    nn_predict(plan, &timeline, true, NULL, &prediction);
     nn_encoder encoder = nn_encoder_of(schema->tables, NULL, bytes, sizeof bytes);
     nn_codec_write(&encoder, plan, &prediction, row, true, false);
     size_t bits = encoder.bits.bit_count;
@@ -417,7 +417,7 @@ TEST(test_arrays_refuse_deltas_that_lie)
     timeline.count = 1;
     timeline.ticks[0] = 9;
     timeline.rows[0] = known;
-    nn_predict(&schema->plans[0], &timeline, false, NULL, NULL, &prediction);
+    nn_predict(&schema->plans[0], &timeline, false, NULL, &prediction);
     for (size_t i = 0; i < NN_COUNT(records); i++) {
         uint8_t bytes[64];
         nn_encoder encoder = nn_encoder_of(schema->tables, NULL, bytes, sizeof bytes);

@@ -122,13 +122,13 @@ TEST(test_lead_carries_riders_along)
         know(lead_rows, now, 6, &timeline);
         nn_lead_set(&leads.leads[0], plan, &timeline, lead_rows[now]);
         know(rows, now, 6, &timeline);
-        nn_predict(plan, &timeline, false, &leads, NULL, &prediction);
+        nn_predict(plan, &timeline, false, &leads, &prediction);
         TEST_HINT("tick %u", now);
         TEST_AT_MOST(off_by(prediction.row, rows[now], 0, 3),
                      20); /* 4 cm; the arm is 4 m, a step of rotation 4 mm there */
         if (prediction.row[3] == rows[now][3]) TEST_AT_MOST(off_by(prediction.row, rows[now], 4, 3), 4);
         with += off_by(prediction.row, rows[now], 0, 3);
-        nn_predict(plan, &timeline, false, NULL, NULL, &prediction);
+        nn_predict(plan, &timeline, false, NULL, &prediction);
         without += off_by(prediction.row, rows[now], 0, 3);
     }
     TEST_LESS(with * 10, without);
@@ -153,7 +153,7 @@ TEST(test_lead_constant_turns_are_predicted_to_the_step)
         for (uint32_t now = 35; now < TICKS; now++) {
             nn_timeline timeline;
             know(rows, now, 1, &timeline);
-            nn_predict(plan, &timeline, false, NULL, NULL, &prediction);
+            nn_predict(plan, &timeline, false, NULL, &prediction);
             TEST_HINT("speed %d, tick %u", speed, now);
             if (prediction.row[3] == rows[now][3]) {
                 TEST_AT_MOST(off_by(prediction.row, rows[now], 4, 3), 2);

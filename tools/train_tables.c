@@ -22,14 +22,13 @@ static void train_count(int what, unsigned index, unsigned symbol);
 #include "../src/nn_bytes.c"
 #include "../src/nn_codec.c"
 #include "../src/nn_coder.c"
-#include "../src/nn_habits.c"
+#include "../src/nn_course.c"
 #include "../src/nn_hash.c"
 #include "../src/nn_huffman.c"
 #include "../src/nn_log.c"
 #include "../src/nn_lead.c"
 #include "../src/nn_predict.c"
 #include "../src/nn_quaternion.c"
-#include "../src/nn_spin.c"
 #include "../src/nn_row.c"
 #include "../src/nn_schema.c"
 #include "../src/nn_schema_check.c"
@@ -47,8 +46,6 @@ static void train_count(int what, unsigned index, unsigned symbol);
 /* Counted symbols: sizes, groups, thin contexts, events. */
 static double train_counts[4][NN_CONTEXTS][64];
 static double train_weight;
-static nn_alloc train_memory;
-static nn_habits train_habits;             /* kept or not, predictions are the same */
 static unsigned train_frames = UINT32_MAX; /* of a scene at most, from its middle on */
 
 static void train_count(int what, unsigned index, unsigned symbol)
@@ -236,7 +233,6 @@ static double train_write(const train_scene* scene, const nn_tables* tables, boo
     const nn_type_plan* plan = &scene->schema->plans[0];
     double bits = 0;
     for (unsigned frame = first; frame < last; frame++) {
-        nn_habits_prepare(&train_habits, &train_memory);
         nn_encoder encoder = nn_encoder_of(tables, thin ? &state : NULL, bytes, sizeof bytes);
         train_lead(scene, frame, age, &leads);
         for (unsigned object = 0; object < scene->objects; object++) {
@@ -244,8 +240,7 @@ static double train_write(const train_scene* scene, const nn_tables* tables, boo
             if (!moving && train_equal(scene, frame, frame - age, object)) continue;
             nn_timeline timeline;
             train_know(scene, frame, age, object, moving, &timeline);
-            train_habits.subject = object;
-            nn_predict(plan, &timeline, false, object ? &leads : NULL, &train_habits, &prediction);
+            nn_predict(plan, &timeline, false, object ? &leads : NULL, &prediction);
             nn_codec_write(&encoder, plan, &prediction, train_row(scene, frame, object), false, moving);
             (*updates)++;
         }
@@ -410,7 +405,6 @@ int main(int argc, char** argv)
     int held = argc; /* where --held is */
     bool check = false;
     size_t bytes;
-    nn_alloc_init(&train_memory, NULL);
     const uint8_t* built_in = nn_tables_blob(&bytes);
     if (!nn_tables_load(&tables, built_in, bytes)) return 1;
     for (int i = 1; i < argc && learned < 20; i++) {

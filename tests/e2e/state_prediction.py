@@ -1,6 +1,5 @@
 """Predictions of state as PROTOCOL.md "State" has them: grids of points, curves, turns, what rides on a parent, the choice
 among them. Part of the second reader of tests/e2e/state_vectors.test.py."""
-import copy
 import math
 
 from state_rows import BOOL, INTEGER, ENUM, QUAT, ANGLE, ENTITY, TOP, cut, bits_for, clamp
@@ -26,134 +25,102 @@ class Grid:
             if ticks[a] != tick and ticks[a - 1] - ticks[a] <= 4 * self.step:
                 share = (ticks[a - 1] - tick) * 16 // (ticks[a - 1] - ticks[a])
             self.points.append((tick, a, share))
-        self.settle(0)
-
-    def settle(self, first):
-        self.first = first  # state that the first point is
         self.back = max(1, min(self.whole, (len(self.points) - 1) // 2))
-
-    def anchored(self):
-        """What a habit is found out from, or None."""
-        at = self.ticks[0] // self.step % 8
-        while at < len(self.points) and self.ticks[self.points[at][1]] != self.points[at][0]:
-            at += 1
-        if at >= len(self.points):
-            return None
-        grid, first = copy.copy(self), self.points[at][1]
-        grid.ticks = self.ticks[first:]
-        grid.points = [(tick, a - first, share) for tick, a, share in self.points[at:at + 28]]
-        grid.settle(first)
-        return grid
 
     def blend(self, values):
         return [values[a] if share == 16 else cut(values[a] * share + values[a - 1] * (16 - share), 16)
                 for _, a, share in self.points]
 
 
-def legendre(i, u, h):
-    big = h * (h + 1)
-    return (1, u, 3 * u * u - big, 5 * u ** 3 - (3 * big - 1) * u,
-            35 * u ** 4 - 5 * (6 * big - 5) * u * u + 3 * (h - 1) * big * (h + 2))[i]
+POINTS = {0: 1, 1: 2, 2: 5}
+TRUST = {3: 4, 4: 6, 5: 6, 6: 3, 7: 3}
+ONE = 1 << 24
 
 
-POINTS = {0: 1, 1: 2, 2: 5, 3: 3, 4: 9, 5: 24, 6: 16, 7: 9, 8: 9, 9: 17, 10: 17, 11: 25}
-TRUST = {5: 4, 6: 3, 7: 2, 8: 3, 9: 3, 10: 4, 11: 5, 12: 6, 13: 6, 14: 3, 15: 3}
-CURVES = {}
+def sine(v):
+    """sin(a) / a of the square of an angle."""
+    vv = v * v >> 24
+    return ONE - v // 6 + vv // 120 - (vv * v >> 24) // 5040
 
 
-def curve(k, j):
-    if (k, j) not in CURVES:
-        n, g = POINTS[k], 3 if k == 8 else 4
-        h, weights = n // 2, []
-        for at in range(n):
-            weights.append(sum(cut((1 << 20) * legendre(i, h - at, h) * legendre(i, h + j, h),
-                                   sum(legendre(i, u, h) ** 2 for u in range(-h, h + 1))) for i in range(g + 1)))
-        CURVES[k, j] = weights
-    return CURVES[k, j]
+def cosine(v):
+    vv = v * v >> 24
+    return ONE - v // 2 + vv // 24 - (vv * v >> 24) // 720
 
 
-class Turn:
-    """Weights of a turn at a constant rate."""
+class Course:
+    """Where an even motion leads. points: of each component, base: what a quaternion's are counted from, else None."""
 
-    def __init__(self, ways, r2, points):
-        self.cosine = None
-        for m in (12, 6, 3):
-            if points < m + 4:
-                continue
-            w = cut(sum(ways(i, m) for i in range(4)), 4) - 160
-            if w >= r2:
-                continue
-            if w < 1024:
-                return
-            z = (w << 26) // r2
-            zz = z * z >> 26
-            zzz = zz * z >> 26
-            zzzz = zzz * z >> 26
-            y = cut(z + cut(zz, 12) + cut(zzz, 90) + cut(zzzz, 560), m * m)
-            yy = y * y >> 26
-            yyy = yy * y >> 26
-            self.cosine = (1 << 26) - cut(y, 2) + cut(yy, 24) - cut(yyy, 720)
+    def __init__(self, points, j, lead, base, r2):
+        n, self.good = len(points[0]), False
+        if n < j + 12:
             return
+        self.b = b = 3 if n >= j + 24 else 2
+        g = 1 << b
+        sums = [[sum(x[j + i * g:j + i * g + g]) for i in range(3)] for x in points]
+        self.middle, self.turn, self.good = 16 * (2 * j + 3 * g - 1), 0, True
+        self.mean = [43691 * sum(s) >> 9 + b for s in sums]
+        self.way = [s[0] - s[2] for s in sums]
+        self.base = base
+        if base:
+            self.bend(sums, min(lead, 192), r2)
 
-    def weights(self, h, lead):
-        e, o = [1 << 26, self.cosine], [0, 1 << 26]
-        while len(e) < h + 12 + 2 + lead // 16:
-            e.append((2 * self.cosine * e[-1] >> 26) - e[-2])
-            o.append((2 * self.cosine * o[-1] >> 26) - o[-2])
-        even = (1 << 26) + sum(2 * (e[i] * e[i] >> 26) for i in range(1, h + 1))
-        odd = sum(2 * (o[i] * o[i] >> 26) for i in range(1, h + 1))
-        t, s = h + lead // 16, lead % 16
-        es = cut(cut(e[t] * (16 - s) + e[t + 1] * s, 16) * (1 << 26), even)
-        os = cut(cut(o[t] * (16 - s) + o[t + 1] * s, 16) * (1 << 26), odd)
-        weights = [0] * (2 * h + 1)
-        weights[h] = es
-        for i in range(1, h + 1):
-            a, b = e[i] * es >> 26, o[i] * os >> 26
-            weights[h - i], weights[h + i] = a + b, a - b
-        return weights
+    def bend(self, sums, lead, r2):
+        b = self.b
+        shift = max(0, (bits_for(r2) - 28 + 1) // 2)
+        length = (r2 >> 2 * shift) << 2 * b
+        at = [(s[1] + (self.base[c] << b)) >> shift for c, s in enumerate(sums)]
+        way = [v >> shift for v in self.way]
+        fourth = length - sum(v * v for v in at)
+        chord = sum(v * v for v in way)
+        self.good = False
+        if fourth < length // 16 or chord >= length:
+            return
+        along = abs(sum(p * q for p, q in zip(at, way)))
+        fourth -= (chord + (along * ((along << 16) // fourth) >> 16)) // 48
+        if fourth < length // 16:
+            return
+        chord += along * ((along << 16) // fourth) >> 16
+        z = (chord << 22) // length
+        if z >= ONE // 4:
+            return
+        zz = z * z >> 24
+        a = z + 5 * zz // 12 + 49 * (zz * z >> 24) // 180 + 16 * (zz * zz >> 24) // 75
+        if a * (self.middle + 2 * lead) ** 2 >> 10 + 2 * b > ONE:
+            return
+        self.good, self.turn = True, a
+        if a:
+            flat, steep = sine(9 * a // 4), sine(a) * sine(a // 4) >> 24
+            self.mean = [cut((m + 256 * self.base[c]) * ONE, flat) for c, m in enumerate(self.mean)]
+            self.way = [cut(v * ONE, steep) for v in self.way]
+
+    def at(self, ahead):
+        """At so many sixteenths of a step from the newest point on."""
+        t, s = self.middle + 2 * ahead, 2 * self.b - 2
+        if not self.turn:
+            return [m + (v * t >> s) >> 8 for m, v in zip(self.mean, self.way)]
+        square = self.turn * t * t >> 10 + 2 * self.b
+        e, o = cosine(square), sine(square) * t
+        return [((m * e >> 24) + (v * o >> 24 + s) >> 8) - base
+                for m, v, base in zip(self.mean, self.way, self.base)]
 
 
-def predict(k, x, lead, turn=None, base=0):
-    """Predictor k from points x, as far ahead as lead sixteenths; base: what points are counted from, for turns."""
+def predict(k, x, lead):
+    """Predictor k from points x, as far ahead as lead sixteenths."""
     if k == 0:
         return 0
     if k == 1:
         return -x[1] * lead >> 4
-    if k in (2, 3, 4):
-        d = {2: 2, 3: 1, 4: 4}[k]
-        b, c = x[d], x[2 * d]
-        return (c - 4 * b) * 16 * d * lead + (c - 2 * b) * lead * lead >> {1: 9, 2: 11, 4: 13}[d]
-    lead = min(lead, 192)
-    n = POINTS[k]
-    s0, s1, s2 = (sum(i ** p * x[i] for i in range(n)) for p in range(3))
-    if k in (5, 6):
-        v = cut(-(lead + 8 * (n - 1)) << 32, 16 * (n * (n * n - 1) // 12))
-        a = (1 << 32) // n - cut(v * (n - 1), 2)
-        return a * s0 + v * s1 >> 32
-    h = n // 2
-    if k == 7:
-        u = lead + 16 * h
-        v = cut(u << 32, 16 * (n * (n * n - 1) // 12))
-        w = cut((3 * u * u - 256 * h * (h + 1)) << 24, 3 * (n * (n * n - 1) * (n * n - 4) // 180))
-        a = (1 << 32) // n + h * v + h * h * w - cut(h * (h + 1) * w, 3)
-        return a * s0 + (-v - 2 * h * w) * s1 + w * s2 >> 32
-    if k in (8, 9):
-        return sum(w * x[i] for i, w in enumerate(curve(k, lead // 16))) >> 20
-    weights = turn.weights(h, lead)
-    return (sum(w * (x[i] + base) for i, w in enumerate(weights)) >> 26) - base
+    return (x[4] - 4 * x[2]) * 32 * lead + (x[4] - 2 * x[2]) * lead * lead >> 11
 
 
-def predict_window(k, x, j, turn, base):
-    """The same from points that begin at x[0], 16 j ahead, added to it where it counts from it."""
+def predict_window(k, x, j):
+    """The same from points that begin at x[0], 16 j ahead, added to it."""
     if k == 0:
         return x[0]
     if k == 1:
         return x[0] + (x[0] - x[1]) * j
-    if k in (2, 3, 4):
-        d = {2: 2, 3: 1, 4: 4}[k]
-        a, b, c = x[0], x[d], x[2 * d]
-        return a + ((3 * a - 4 * b + c) * d * j + (a - 2 * b + c) * j * j >> {1: 1, 2: 3, 4: 5}[d])
-    return predict(k, x, 16 * j, turn, base)
+    return x[0] + ((3 * x[0] - 4 * x[2] + x[4]) * 2 * j + (x[0] - 2 * x[2] + x[4]) * j * j >> 3)
 
 
 def four_of(field, value, r2):
@@ -247,9 +214,9 @@ class Prediction:
             return
         n = field.components
         self.grid, self.leads = grid, leads
-        self.riding = [(12, 0), (14, 0), (13, 1), (15, 1)] if field is t.position else []
+        self.riding = [(4, 0), (6, 0), (5, 1), (7, 1)] if field is t.position else []
         if field is t.rotation:
-            self.riding = [(12, 0), (13, 1)]
+            self.riding = [(4, 0), (5, 1)]
         self.r2 = r2_of(field) if field.kind == QUAT else 0
         self.track(values)
         self.choose(n)
@@ -280,26 +247,17 @@ class Prediction:
         self.newest = self.states[0]
         self.middle = 16 * (field.range // 2) if field.kind == QUAT else 0
         self.values = values
-        self.points, self.shift, self.full = [], [], []
+        self.points, self.shift = [], []
         for c in range(field.components):
             x = [v - self.newest[c] for v in self.grid.blend([state[c] for state in self.states])]
-            self.full.append(x)
-            size = max(abs(v) for v in x[:self.grid.back + 8])
+            size = max(abs(v) for v in x[:self.grid.back + 6])
             s = max(0, bits_for(size) - 20)
             self.shift.append(s)
             self.points.append([clamp(v >> s, -TOP, TOP) for v in x])
 
-    def at(self, i):
-        return [(self.points[c][i] << self.shift[c]) + self.newest[c] - self.middle for c in range(3)]
-
-    def way(self, i, m):
-        a, b = self.at(i), self.at(i + m)
-        four = [math.isqrt(max(0, self.r2 - sum(v * v for v in p))) for p in (a, b)]
-        return sum((p - q) ** 2 for p, q in zip(a + four[:1], b + four[1:]))
-
     def ride(self, k, i, to):
         """Riding from the state at point i to a tick, or None; what is counted from the newest state's."""
-        which = k in (13, 15)
+        which = k in (5, 7)
         tick, a, _ = self.grid.points[i]
         if which >= len(self.leads) or self.grid.ticks[a] != tick:
             return None
@@ -317,7 +275,7 @@ class Prediction:
 
     def ride_on(self, k, i, to, lead):
         out = self.ride(k, i, to)
-        if out is None or k < 14:
+        if out is None or k < 6:
             return out
         if i + 1 >= len(self.grid.points):
             return None
@@ -332,8 +290,8 @@ class Prediction:
     def windows(self, k):
         """Errors of each component, or None where too little is known."""
         j, count, n = self.grid.back, len(self.grid.points), self.field.components
-        if k >= 12:
-            made = []
+        made = []
+        if k >= 4:
             for i in range(2):
                 if i + j >= count:
                     break
@@ -341,82 +299,64 @@ class Prediction:
                 if out is None:
                     break
                 made.append(out)
-        else:
-            made = []
-            for i in range(4):
-                if i + j + POINTS[k] > count:
-                    break
-                made.append([predict_window(k, self.points[c][i + j:], j, self.turn if k >= 10 else None, self.base(c))
-                             for c in range(n)])
+        elif k == 3:
+            made = [[v << self.shift[c] for c, v in enumerate(self.course.at(-16 * i))] for i in range(2)]
+        elif j + POINTS[k] <= count:
+            made = [[predict_window(k, self.points[c][i + j:], j) << self.shift[c] for c in range(n)]
+                    for i in range(2 if j + 6 <= count else 1)]
         if not made:
             return None
-        weights = ((8,), (5, 3), (4, 2, 2), (3, 2, 2, 1))[len(made) - 1]
-        if k >= 12:
-            return [sum(w * abs(self.point(c, i) - made[i][c]) for i, w in enumerate(weights)) for c in range(n)]
-        return [sum(w * abs(self.points[c][i] - made[i][c]) for i, w in enumerate(weights)) << self.shift[c]
-                for c in range(n)]
-
-    def base(self, c):
-        return self.newest[c] - self.middle if self.field.kind == QUAT else 0
+        weights = (5, 3) if len(made) == 2 else (8,)
+        return [sum(w * abs(self.point(c, i) - made[i][c]) for i, w in enumerate(weights)) for c in range(n)]
 
     def lead_value(self, k):
-        if k >= 12:
+        if k >= 4:
             return self.ride_on(k, 0, self.now, self.grid.lead) or [0] * self.field.components
-        return [predict(k, self.points[c], self.grid.lead, self.turn if k >= 10 else None, self.base(c)) << self.shift[c]
-                for c in range(self.field.components)]
+        value = (self.course.at(min(self.grid.lead, 192)) if k == 3
+                 else [predict(k, x, self.grid.lead) for x in self.points])
+        return [v << self.shift[c] for c, v in enumerate(value)]
 
     def choose(self, n):
         self.best, self.second, self.least, self.second_least = 0, 0, math.inf, math.inf
         self.now = self.grid.now
         plain = self.field.kind == INTEGER and self.field.range < 4096
+        for k in (0, 1) if plain else (0, 1, 2):
+            self.try_one(k, n)
         if not plain:
-            self.try_habit(n)
+            self.try_course(n)
         if self.least > 48 * n:
-            for k in (0, 1) if plain else (0, 1, 2, 3):
-                self.try_one(k, n)
             for k, _ in self.riding:
                 self.try_one(k, n)
+        if self.second_least > 4 * self.least + 384 * n:
+            self.second = self.best
         if self.grid.back < self.grid.whole:
             self.errors = [v * self.grid.whole // self.grid.back for v in self.errors]
 
-    def try_habit(self, n):
-        grid = self.grid.anchored()
-        if grid is None:
+    def try_course(self, n):
+        j = self.grid.back
+        if self.least > 80 * (j + 1) * n:
             return
-        habit = copy.copy(self)
-        habit.grid, habit.value = grid, self.values[grid.first]
-        habit.track(self.values[grid.first:])
-        habit.turn = Turn(habit.way, self.r2, len(grid.points)) if self.field.kind == QUAT else None
-        habit.try_one(5, n)
-        if habit.turn and habit.turn.cosine is not None:
-            tried = (10, 11)
-        else:
-            tried = (6, 7, 4) if grid.lead % 16 else (6, 7, 8, 9, 4)
-        for k in tried:
-            habit.try_one(k, n)
-        if habit.least > 256 * n:
+        base = [v - self.middle for v in self.newest] if self.field.kind == QUAT else None
+        self.course = Course(self.points, j, self.grid.lead, base, self.r2)
+        if not self.course.good:
             return
-        self.turn = habit.turn
-        self.try_one(habit.best, n)
-        self.second = self.best
-        if self.least > 48 * n and habit.second_least <= 2 * habit.least + 96 * n:
-            self.try_one(habit.second, n)
+        alone = sum(self.windows(3)) <= 48 * n
+        if alone:
+            self.least = self.second_least = math.inf
+        self.try_one(3, n)
 
     def try_one(self, k, n):
         errors = self.windows(k)
         if errors is None:
-            return False
+            return
         total = sum(errors)
-        if 2 <= k <= 11 and total > 256 * n:
-            total += (total - 256 * n) // 8
         if k in TRUST:
-            total -= (total if k >= 12 else min(total, 96 * n)) * TRUST[k] // 16
+            total -= (total if k >= 4 else min(total, 96 * n)) * TRUST[k] // 16
         if total < self.least:
             self.second, self.second_least = self.best, self.least
             self.best, self.least, self.errors = k, total, errors
         elif total < self.second_least:
             self.second, self.second_least = k, total
-        return True
 
     def finish(self, n):
         field, value = self.field, self.lead_value(self.best)

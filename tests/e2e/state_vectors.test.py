@@ -239,7 +239,7 @@ class Client:
             return (b.bits(32),)
         value = p.value
         if turned:
-            value = self.turn(f, p, fresh)
+            value = self.turn(f, p)
         head = value[:1] if f.kind == QUAT else ()
         numbers = value[1:] if f.kind == QUAT else value
         residuals = self.residuals(f, p, turned, certain, fresh)
@@ -249,10 +249,8 @@ class Client:
         assert all(0 <= v <= f.range for v in out), "out of range"
         return head + out
 
-    def turn(self, f, p, fresh):
-        if fresh:
-            p.r2 = r2_of(f)
-            p.four = four_of(f, p.value, p.r2)
+    def turn(self, f, p):
+        p.four = four_of(f, p.value, r2_of(f))
         rest = [i for i in range(4) if i != p.value[0]]
         rest.sort(key=lambda i: -abs(p.four[i]))
         which = 0 if not self.bits.bit() else 1 + self.bits.bit()

@@ -23659,10 +23659,12 @@ NN_PRIVATE bool nn_lead_turn_with(nn_lead* lead, uint32_t from, uint32_t to, con
 /* ---- end src/nn_lead.c ------------------------------------------------------------------------------------------- */
 
 /* ---- begin src/nn_series.h --------------------------------------------------------------------------------------- */
-/* nn_series - a field's past as points of an even grid, newest first, in sixteenths of a step from the newest one. Integers
- * alone; src/PROTOCOL.md "Prediction".
+/* nn_series - a field's past as points of an even grid, newest first, in
+ * sixteenths of a step from the newest one. Integers alone; src/PROTOCOL.md
+ * "Prediction".
  *
- * Points are loaded as far back as somebody asks. Where they are known states, which is nearly always, that is a copy.
+ * Points are loaded as far back as somebody asks. Where they are known states,
+ * which is nearly always, that is a copy.
  */
 #ifndef NN_SERIES_H
 #define NN_SERIES_H
@@ -23680,10 +23682,12 @@ typedef struct nn_grid {
     uint32_t size;
     uint32_t lead_16;               /* sixteenths of a step from the newest state to now */
     uint32_t lead;                  /* whole steps, for judging */
-    uint32_t run;                   /* so many points from the first on are states, one after the other */
+    uint32_t run;                   /* so many points from the first on are states, one after the
+                   other */
     bool even;                      /* every point is a state; then these count for nothing: */
     uint8_t at[NN_TIMELINE_MAX];    /* the state at or before each point */
-    uint8_t share[NN_TIMELINE_MAX]; /* how far it is towards that one from the next newer one, in sixteenths */
+    uint8_t share[NN_TIMELINE_MAX]; /* how far it is towards that one from the
+                                     next newer one, in sixteenths */
 } nn_grid;
 
 typedef struct nn_series {
@@ -23720,15 +23724,16 @@ NN_INLINE const uint32_t* nn_grid_state(const nn_grid* grid, unsigned point)
 /* nn_series_begin - of a field that moves. */
 NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, const nn_grid* grid);
 
-/* nn_series_lead - whole steps that predictors of it are judged over. */
-NN_INLINE unsigned nn_series_lead(const nn_series* series)
+/* nn_grid_lead - whole steps that predictors are judged over. */
+NN_INLINE unsigned nn_grid_lead(const nn_grid* grid)
 {
-    unsigned lead = (series->size - 1) / 2;
-    if (lead > series->grid->lead) lead = series->grid->lead;
+    unsigned lead = (grid->size - 1) / 2;
+    if (lead > grid->lead) lead = grid->lead;
     return lead < 1 ? 1 : lead;
 }
 
-/* nn_series_load - points up to `to` at least, as far as there are. The first call finds out how coarse they are. */
+/* nn_series_load - points up to `to` at least, as far as there are. The first
+ * call finds out how coarse they are. */
 NN_PRIVATE void nn_series_load(nn_series* series, unsigned to);
 
 #endif
@@ -23741,8 +23746,10 @@ NN_PRIVATE void nn_series_load(nn_series* series, unsigned to);
 #define SERIES_STEP_STATES 8 /* newest states whose least gap is the step */
 #define SERIES_GAP_STEPS 4   /* a longer gap between known states is rest, not motion */
 #define SERIES_FAR (1 << NN_SERIES_BITS)
-#define SERIES_RANGE_SMALL (UINT64_C(1) << 27) /* 16 times this is an int32_t */
-#define SERIES_TURN_SMALL (UINT64_C(1) << 20)  /* and of an angle that went round at every state */
+#define SERIES_RANGE_SMALL \
+    (UINT64_C(1) << 27)                       /* 16 times this is an int32_t  \
+                                                */
+#define SERIES_TURN_SMALL (UINT64_C(1) << 20) /* and of an angle that went round at every state */
 
 /* ---- the grid */
 
@@ -23777,7 +23784,10 @@ NN_PRIVATE void nn_grid_lay(nn_grid* grid, const nn_timeline* timeline)
     uint32_t count = timeline->count;
     uint32_t ahead = timeline->now - ticks[0];
     uint32_t step = count < 2 ? ahead : UINT32_MAX;
-    for (uint32_t i = 0; i + 1 < count && i < SERIES_STEP_STATES; i++) {
+    uint32_t reach = ticks[0] - ticks[count - 1];
+    bool all = count > 1 && reach == count - 1; /* ticks fall by one at least */
+    if (all) step = 1;
+    for (uint32_t i = 0; !all && i + 1 < count && i < SERIES_STEP_STATES; i++) {
         if (ticks[i] - ticks[i + 1] < step) step = ticks[i] - ticks[i + 1];
     }
     grid->timeline = timeline;
@@ -23787,8 +23797,7 @@ NN_PRIVATE void nn_grid_lay(nn_grid* grid, const nn_timeline* timeline)
     grid->size = count;
     grid->even = true;
     grid->run = count;
-    uint32_t reach = ticks[0] - ticks[count - 1];
-    if (step == 1 && reach == count - 1) return; /* ticks fall by one at least */
+    if (all) return;
     uint32_t run = 1;
     while (run < count && ticks[run - 1] - ticks[run] == step) run++;
     grid->run = run;
@@ -23798,8 +23807,9 @@ NN_PRIVATE void nn_grid_lay(nn_grid* grid, const nn_timeline* timeline)
 
 /* ---- state by state */
 
-/* A quaternion without its component `largest`, its sign such that it goes on from the state before. What comes first has
- * it positive; from the first state on that leaves out another one, all four are looked at. */
+/* A quaternion without its component `largest`, its sign such that it goes on
+ * from the state before. What comes first has it positive; from the first state
+ * on that leaves out another one, all four are looked at. */
 static void series_take_quaternion(nn_series* series, uint32_t state, const uint32_t* words, int64_t values[3])
 {
     const nn_field_plan* field = series->field;
@@ -23835,7 +23845,8 @@ static void series_take_angle(nn_series* series, bool first, int64_t raw, int64_
     series->followed = *value;
 }
 
-/* A state's components in sixteenths. States are taken one by one, newest first. */
+/* A state's components in sixteenths. States are taken one by one, newest
+ * first. */
 static void series_take(nn_series* series, uint32_t state, bool first, int64_t values[3])
 {
     const uint32_t* words = series->grid->timeline->rows[state] + series->field->word;
@@ -23852,7 +23863,8 @@ static void series_take(nn_series* series, uint32_t state, bool first, int64_t v
 
 /* ---- points */
 
-/* What is far away is looked at coarsely: by how many bits, the nearest points say. */
+/* What is far away is looked at coarsely: by how many bits, the nearest points
+ * say. */
 static void series_scale(nn_series* series, unsigned to, int64_t (*raw)[NN_TIMELINE_MAX])
 {
     for (unsigned c = 0; c < series->count; c++) {
@@ -23915,7 +23927,8 @@ static void series_load_between(nn_series* series, unsigned near)
 
 /* ---- the same where numbers are small, without a detour */
 
-/* One component, for points that are states. Returns whether all are within the limit. */
+/* One component, for points that are states. Returns whether all are within the
+ * limit. */
 static bool series_copy(nn_series* series, unsigned component, unsigned word, unsigned to)
 {
     const uint32_t* const* rows = series->grid->timeline->rows;
@@ -23949,7 +23962,8 @@ static bool series_copy_three(nn_series* series, unsigned word, unsigned to)
     return most <= 2 * SERIES_FAR - 1;
 }
 
-/* One component, for points that may lie between two states. A share of 16 is the older one. */
+/* One component, for points that may lie between two states. A share of 16 is
+ * the older one. */
 static bool series_copy_between(nn_series* series, unsigned component, unsigned word, unsigned to)
 {
     const nn_grid* grid = series->grid;
@@ -23987,7 +24001,8 @@ static bool series_copy_angle(nn_series* series, unsigned to)
     return most <= 2 * SERIES_FAR - 1;
 }
 
-/* Values that are too large for what predictors reckon with become coarse, or end at the limit. */
+/* Values that are too large for what predictors reckon with become coarse, or
+ * end at the limit. */
 static void series_fit(nn_series* series, unsigned component, unsigned to)
 {
     int32_t* x = series->x[component];
@@ -24075,7 +24090,7 @@ static void series_load_to(nn_series* series, unsigned near, unsigned to)
 NN_PRIVATE void nn_series_load(nn_series* series, unsigned to)
 {
     if (series->loaded >= to || series->loaded == series->size) return;
-    unsigned near = nn_series_lead(series) + NN_NEAR_POINTS;
+    unsigned near = nn_grid_lead(series->grid) + NN_NEAR_POINTS;
     if (near > series->size) near = series->size;
     if (!series->loaded && to < near) to = near;
     if (to > series->size) to = series->size;
@@ -24120,10 +24135,12 @@ NN_INLINE int64_t nn_bank_weigh(int64_t newest, int64_t before)
 /* ---- begin src/nn_bank.c ----------------------------------------------------------------------------------------- */
 /* nn_bank - hold, line, parabola. Shifts of negative numbers round down. */
 
-/* How far off each is at a point. A line's next difference is a whole number of steps, so that nothing is cut off there. */
-static void bank_try(const int32_t* x, int32_t ahead, int32_t off[NN_BANK_NUMBERS])
+/* How far off each is at a point. A line's next difference is a whole number of
+ * steps, so that nothing is cut off there. */
+NN_INLINE void bank_try(const int32_t* x, int32_t ahead, int32_t off[NN_BANK_NUMBERS])
 {
-    const int32_t* a = x + ahead; /* sizes: 2^20 of a point, 2^29 of a product */
+    const int32_t* a = x + ahead; /* sizes: 2^20 of a point, 2^29 of a product,
+                                   2^28 of what is off */
     int32_t way = a[0] - a[2];
     int32_t curve = way - (a[2] - a[4]);
     off[0] = x[0] - a[0];
@@ -24142,7 +24159,9 @@ NN_PRIVATE unsigned nn_bank_judge(const nn_series* series, unsigned lead, unsign
         bank_try(series->x[c], (int32_t)lead, newest);
         bank_try(series->x[c] + both, (int32_t)lead, before); /* the same once more if there is no other */
         for (unsigned p = 0; p < NN_BANK_NUMBERS; p++) {
-            errors[p][c] = nn_bank_weigh(newest[p], before[p]) * (INT64_C(1) << series->scale[c]);
+            uint32_t sizes[2] = {(uint32_t)(newest[p] < 0 ? -newest[p] : newest[p]),
+                                 (uint32_t)(before[p] < 0 ? -before[p] : before[p])};
+            errors[p][c] = (int64_t)(5 * sizes[0] + 3 * sizes[1]) << series->scale[c]; /* below 2^31 */
         }
     }
     while (!both && lead + seen[count - 1] > series->size) count--;
@@ -24367,7 +24386,9 @@ NN_PRIVATE void nn_predict(const nn_type_plan* plan, const nn_timeline* timeline
 #define PREDICT_FIXED (1 << 7)    /* of an error */
 #define PREDICT_EXACT INT64_C(48) /* what rounding leaves */
 #define PREDICT_DOUBT INT64_C(96) /* an error that may be chance */
-#define PREDICT_FAR INT64_C(384)  /* so much worse than four times the best: not worth listening to */
+#define PREDICT_FAR \
+    INT64_C(384) /* so much worse than four times the best: not worth listening  \
+                  to */
 #define PREDICT_WEIGHT_MAX INT64_C(0xffffffff)
 #define PREDICT_COUNTER_RANGE 4096 /* integers of a smaller range count, they do not move */
 #define PREDICT_COUNTER_NEAR 2     /* predictors that those are tried with */
@@ -24401,7 +24422,8 @@ typedef struct predict_race {
     unsigned second;
     int64_t least; /* what it is best by */
     int64_t next;
-    int64_t error[3]; /* in 1/128 of a step */
+    int64_t errors[PREDICT_COUNT][3]; /* of those that were tried, in 1/128 of a step */
+    int64_t error[3];                 /* of the best, over the whole lead */
     int64_t mean;
 } predict_race;
 
@@ -24421,10 +24443,9 @@ static void predict_begin(predict_race* race, const nn_field_plan* field, predic
     race->field = field;
     race->subject = subject;
     nn_series_begin(&race->series, field, &subject->grid);
-    race->lead = nn_series_lead(&race->series);
+    race->lead = nn_grid_lead(&subject->grid);
     race->best = race->second = 0;
     race->least = race->next = INT64_MAX;
-    memset(race->error, 0, sizeof race->error);
 }
 
 /* ---- riding on another entity */
@@ -24434,7 +24455,8 @@ static int64_t predict_point(const predict_race* race, unsigned component, unsig
     return (int64_t)race->series.x[component][point] * (INT64_C(1) << race->series.scale[component]);
 }
 
-/* What the state at point `from` becomes when it goes along with a lead up to a tick, from the newest point on. */
+/* What the state at point `from` becomes when it goes along with a lead up to a
+ * tick, from the newest point on. */
 static bool predict_ride(const predict_race* race, nn_lead* lead, unsigned from, uint32_t to, int64_t values[3])
 {
     const nn_field_plan* field = race->field;
@@ -24486,7 +24508,7 @@ static bool predict_along(const predict_race* race, unsigned predictor, unsigned
     return predict_drift(race, leads[predictor - PREDICT_DRIFT_FIRST], from, to, lead_16, values);
 }
 
-static bool predict_judge_along(const predict_race* race, unsigned predictor, int64_t errors[3])
+static bool predict_judge_along(predict_race* race, unsigned predictor)
 {
     int64_t off[3][PREDICT_RIDE_WINDOWS];
     unsigned windows = 0;
@@ -24497,27 +24519,29 @@ static bool predict_judge_along(const predict_race* race, unsigned predictor, in
         for (unsigned c = 0; c < race->series.count; c++) off[c][windows] = predict_point(race, c, windows) - values[c];
     }
     for (unsigned c = 0; windows && c < race->series.count; c++) {
-        errors[c] = nn_bank_weigh(off[c][0], off[c][windows - 1]);
+        race->errors[predictor][c] = nn_bank_weigh(off[c][0], off[c][windows - 1]);
     }
     return windows > 0;
 }
 
 /* ---- the race */
 
-/* A predictor, and how far off it was. */
-static void predict_enter(predict_race* race, unsigned predictor, const int64_t errors[3])
+/* A predictor whose errors are known. */
+static void predict_enter(predict_race* race, unsigned predictor)
 {
+    const int64_t* errors = race->errors[predictor];
     unsigned count = race->series.count;
     int64_t error = errors[0];
     for (unsigned c = 1; c < count; c++) error += errors[c];
-    int64_t doubt = predictor < PREDICT_RIDE_FIRST ? PREDICT_DOUBT * (int64_t)count : error;
-    error -= (error < doubt ? error : doubt) * predict_trust[predictor] >> 4;
+    if (predict_trust[predictor]) {
+        int64_t doubt = predictor < PREDICT_RIDE_FIRST ? PREDICT_DOUBT * (int64_t)count : error;
+        error -= (error < doubt ? error : doubt) * predict_trust[predictor] >> 4;
+    }
     if (error < race->least) {
         race->next = race->least;
         race->second = race->best;
         race->least = error;
         race->best = predictor;
-        for (unsigned c = 0; c < count; c++) race->error[c] = errors[c];
     } else if (error < race->next) {
         race->next = error;
         race->second = predictor;
@@ -24528,13 +24552,11 @@ static void predict_choose_lead(predict_race* race)
 {
     const predict_subject* subject = race->subject;
     bool position = race->field == subject->position;
-    int64_t errors[3];
     if (!position && race->field != subject->rotation) return;
     for (unsigned i = 0; i < subject->lead_count; i++) {
-        if (predict_judge_along(race, PREDICT_RIDE_FIRST + i, errors))
-            predict_enter(race, PREDICT_RIDE_FIRST + i, errors);
-        if (position && predict_judge_along(race, PREDICT_DRIFT_FIRST + i, errors)) {
-            predict_enter(race, PREDICT_DRIFT_FIRST + i, errors);
+        if (predict_judge_along(race, PREDICT_RIDE_FIRST + i)) predict_enter(race, PREDICT_RIDE_FIRST + i);
+        if (position && predict_judge_along(race, PREDICT_DRIFT_FIRST + i)) {
+            predict_enter(race, PREDICT_DRIFT_FIRST + i);
         }
     }
 }
@@ -24542,28 +24564,30 @@ static void predict_choose_lead(predict_race* race)
 /* What moves evenly; not asked of what is rough. */
 static void predict_choose_course(predict_race* race)
 {
-    int64_t errors[3] = {0, 0, 0};
+    int64_t* errors = race->errors[PREDICT_COURSE];
     if (race->least > PREDICT_ROUGH * (int64_t)((race->lead + 1) * race->series.count)) return;
     if (!nn_course_seek(&race->course, &race->series, race->lead)) return;
+    memset(errors, 0, 3 * sizeof *errors);
     nn_course_judge(&race->course, &race->series, errors);
     bool alone = errors[0] + errors[1] + errors[2] <= PREDICT_EXACT * (int64_t)race->series.count;
     if (alone) race->least = race->next = INT64_MAX;
-    predict_enter(race, PREDICT_COURSE, errors);
+    predict_enter(race, PREDICT_COURSE);
 }
 
 static void predict_choose(predict_race* race, bool counter)
 {
     const nn_grid* grid = &race->subject->grid;
     unsigned count = race->series.count;
-    int64_t errors[NN_BANK_NUMBERS][3];
     nn_series_load(&race->series, race->lead + NN_NEAR_POINTS);
-    unsigned near = nn_bank_judge(&race->series, race->lead, counter ? PREDICT_COUNTER_NEAR : NN_BANK_NUMBERS, errors);
-    for (unsigned i = 0; i < near; i++) predict_enter(race, i, errors[i]);
+    unsigned near =
+        nn_bank_judge(&race->series, race->lead, counter ? PREDICT_COUNTER_NEAR : NN_BANK_NUMBERS, race->errors);
+    for (unsigned i = 0; i < near; i++) predict_enter(race, i);
     if (!counter) predict_choose_course(race);
     if (race->subject->lead_count && race->least > PREDICT_EXACT * (int64_t)count) predict_choose_lead(race);
     if (race->next > 4 * race->least + PREDICT_FAR * (int64_t)count) race->second = race->best;
     int64_t sum = 0;
     for (unsigned c = 0; c < count; c++) {
+        race->error[c] = race->errors[race->best][c];
         if (race->lead < grid->lead) race->error[c] = race->error[c] * (int64_t)grid->lead / (int64_t)race->lead;
         sum += race->error[c];
     }
@@ -24577,7 +24601,8 @@ static uint32_t predict_limit(int64_t error)
     return (uint32_t)(error > PREDICT_WEIGHT_MAX ? PREDICT_WEIGHT_MAX : error);
 }
 
-/* What a predictor says, in sixteenths from the newest point; none of it if it cannot. */
+/* What a predictor says, in sixteenths from the newest point; none of it if it
+ * cannot. */
 static void predict_by(predict_race* race, unsigned predictor, int64_t values[3])
 {
     const nn_grid* grid = &race->subject->grid;
@@ -24667,6 +24692,30 @@ static void predict_quaternion(predict_race* race, unsigned index, nn_prediction
     }
 }
 
+/* One component that held or went on as it did, by two errors; as the race has
+ * it. */
+static void predict_count(const nn_field_plan* field, unsigned index, const nn_grid* grid, nn_prediction* prediction)
+{
+    const uint32_t* const* rows = grid->timeline->rows;
+    unsigned lead = nn_grid_lead(grid);
+    int32_t x[5]; /* points 0, 1, and lead, lead + 1, lead + 2 */
+    for (unsigned i = 0; i < 5; i++) x[i] = (int32_t)rows[i < 2 ? i : lead + i - 2][field->word] * 16;
+    int64_t hold = nn_bank_weigh(x[0] - x[2], x[1] - x[3]);
+    int64_t line =
+        nn_bank_weigh(x[0] - x[2] - (x[2] - x[3]) * (int32_t)lead, x[1] - x[3] - (x[3] - x[4]) * (int32_t)lead);
+    int64_t way = (int64_t)(x[0] - x[1]) * grid->lead_16 >> 4;
+    int64_t error = line < hold ? line : hold;
+    int64_t worse = line < hold ? hold : line;
+    int64_t lean = worse > 4 * error + PREDICT_FAR ? 0 : line < hold ? -way : way;
+    if (lead < grid->lead) error = error * (int64_t)grid->lead / (int64_t)lead;
+    int64_t apart = (lean < 0 ? -lean : lean) * (PREDICT_FIXED / 16);
+    int64_t value = predict_clamp(x[0] + (line < hold ? way : 0), 0, (int64_t)field->range * 16);
+    prediction->group_error[index] = predict_limit(error);
+    prediction->error[field->word] = predict_limit((6 * error + 2 * apart) / 8);
+    prediction->lean[field->word] = (int8_t)(lean >= 8 ? 1 : lean <= -8 ? -1 : 0);
+    prediction->row[field->word] = (uint32_t)(value + 8) / 16;
+}
+
 static bool predict_is_counter(const nn_field_plan* field)
 {
     return field->kind == NECPNET_FIELD_INTEGER && field->range < PREDICT_COUNTER_RANGE;
@@ -24698,8 +24747,13 @@ static void predict_field(const nn_field_plan* field, unsigned index, predict_su
         }
         return;
     }
+    bool counter = predict_is_counter(field);
+    if (counter && subject->grid.even && nn_grid_lead(&subject->grid) + NN_NEAR_POINTS <= subject->grid.size) {
+        predict_count(field, index, &subject->grid, prediction);
+        return;
+    }
     predict_begin(&race, field, subject);
-    predict_choose(&race, predict_is_counter(field));
+    predict_choose(&race, counter);
     prediction->group_error[index] = predict_limit(race.mean);
     if (field->kind == NECPNET_FIELD_QUAT) {
         predict_quaternion(&race, index, prediction);
@@ -24718,18 +24772,19 @@ static uint64_t predict_find_moving(const nn_type_plan* plan, const nn_timeline*
     unsigned states = timeline->count < NN_QUIET_STATES ? timeline->count : NN_QUIET_STATES;
     unsigned k = 0;
     for (; k + 4 <= words; k += 4) {
-        uint32_t a = 0, b = 0, c = 0, d = 0;
+        uint64_t a, b, now_a, now_b; /* two words each */
+        uint64_t any_a = 0;
+        uint64_t any_b = 0;
+        memcpy(&now_a, newest + k, sizeof now_a);
+        memcpy(&now_b, newest + k + 2, sizeof now_b);
         for (unsigned i = 1; i < states; i++) {
-            const uint32_t* older = timeline->rows[i] + k;
-            a |= newest[k] ^ older[0];
-            b |= newest[k + 1] ^ older[1];
-            c |= newest[k + 2] ^ older[2];
-            d |= newest[k + 3] ^ older[3];
+            memcpy(&a, timeline->rows[i] + k, sizeof a);
+            memcpy(&b, timeline->rows[i] + k + 2, sizeof b);
+            any_a |= now_a ^ a;
+            any_b |= now_b ^ b;
         }
-        differs[k] = a;
-        differs[k + 1] = b;
-        differs[k + 2] = c;
-        differs[k + 3] = d;
+        memcpy(differs + k, &any_a, sizeof any_a);
+        memcpy(differs + k + 2, &any_b, sizeof any_b);
     }
     for (; k < words; k++) {
         differs[k] = 0;
@@ -24737,8 +24792,8 @@ static uint64_t predict_find_moving(const nn_type_plan* plan, const nn_timeline*
     }
     for (unsigned j = 0; j < plan->field_count; j++) {
         const nn_field_plan* field = &plan->fields[j];
-        uint32_t any = 0;
-        for (unsigned i = 0; i < field->words; i++) any |= differs[field->word + i];
+        uint32_t any = differs[field->word];
+        for (unsigned i = 1; i < field->words; i++) any |= differs[field->word + i];
         moving |= (uint64_t)(any != 0) << j;
     }
     return moving;
@@ -24923,7 +24978,8 @@ static int64_t codec_residual(const nn_field_plan* field, uint64_t from, uint64_
     return way;
 }
 
-/* Adds a residual to the predicted word in place. False when it leads out of the range. */
+/* Adds a residual to the predicted word in place. False when it leads out of
+ * the range. */
 static bool codec_apply(const nn_field_plan* field, uint32_t* words, int64_t residual)
 {
     int64_t value = (int64_t)codec_load(field, words) + residual;
@@ -24962,7 +25018,8 @@ static unsigned codec_class(const codec_field* at, unsigned component, unsigned*
     return nn_coder_class((uint32_t)nn_min_u64(error, UINT32_MAX), out_shift);
 }
 
-/* The least that the size of a component can be: 1 for the only one of a field that changed. */
+/* The least that the size of a component can be: 1 for the only one of a field
+ * that changed. */
 static unsigned codec_least(const codec_field* at, unsigned component)
 {
     return at->known_changed && !at->seen && component + 1 == at->field->components;
@@ -25020,7 +25077,8 @@ static void codec_get_group(nn_decoder* decoder, const codec_field* at, int64_t 
     }
 }
 
-/* A field that changed; certain: it was not said, and may still have no residual. */
+/* A field that changed; certain: it was not said, and may still have no
+ * residual. */
 static codec_field codec_field_of(const nn_field_plan* field, const nn_prediction* prediction, unsigned class_index,
                                   bool certain, bool thin)
 {
@@ -25045,7 +25103,8 @@ static codec_field codec_fresh_field_of(const nn_field_plan* field, const nn_pre
     return at;
 }
 
-/* turned: the quaternion has another largest component than predicted; row's stands for it already. */
+/* turned: the quaternion has another largest component than predicted; row's
+ * stands for it already. */
 static void codec_put_numbers(nn_encoder* encoder, codec_field* at, const uint32_t* from, const uint32_t* row,
                               bool turned)
 {
@@ -25079,7 +25138,8 @@ static bool codec_get_numbers(nn_decoder* decoder, codec_field* at, uint32_t* ro
 
 /* ---- turned quaternions: which component is the largest now */
 
-/* Numbers 0 .. 2 of the others than the predicted largest, the larger ones first. */
+/* Numbers 0 .. 2 of the others than the predicted largest, the larger ones
+ * first. */
 static void codec_order_turns(const nn_field_plan* field, const uint32_t* predicted, unsigned order[3])
 {
     int64_t middle = (int64_t)(field->range / 2);
@@ -25117,7 +25177,8 @@ static unsigned codec_get_turn(nn_decoder* decoder, const nn_field_plan* field, 
 
 /* ---- texts, bytes and arrays: their items */
 
-/* The changed range of items; where they have a length, first the new one, which the range does not exceed. */
+/* The changed range of items; where they have a length, first the new one,
+ * which the range does not exceed. */
 static void codec_put_items(nn_encoder* encoder, const nn_field_plan* field, const uint32_t* from, const uint32_t* row)
 {
     uint32_t begin = 0;
@@ -25219,7 +25280,9 @@ static uint64_t codec_find_changed(const nn_type_plan* plan, uint64_t fields, co
     uint64_t changed = 0;
     for (; fields; fields &= fields - 1) {
         unsigned i = nn_lowest_bit(fields);
-        changed |= (uint64_t)codec_field_differs(&plan->fields[i], a, b) << i;
+        const nn_field_plan* field = &plan->fields[i];
+        bool differs = field->words == 1 ? a[field->word] != b[field->word] : codec_field_differs(field, a, b);
+        changed |= (uint64_t)differs << i;
     }
     return changed;
 }

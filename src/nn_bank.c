@@ -1,10 +1,12 @@
 /* nn_bank - hold, line, parabola. Shifts of negative numbers round down. */
 #include "nn_bank.h"
 
-/* How far off each is at a point. A line's next difference is a whole number of steps, so that nothing is cut off there. */
-static void bank_try(const int32_t* x, int32_t ahead, int32_t off[NN_BANK_NUMBERS])
+/* How far off each is at a point. A line's next difference is a whole number of
+ * steps, so that nothing is cut off there. */
+NN_INLINE void bank_try(const int32_t* x, int32_t ahead, int32_t off[NN_BANK_NUMBERS])
 {
-    const int32_t* a = x + ahead; /* sizes: 2^20 of a point, 2^29 of a product */
+    const int32_t* a = x + ahead; /* sizes: 2^20 of a point, 2^29 of a product,
+                                   2^28 of what is off */
     int32_t way = a[0] - a[2];
     int32_t curve = way - (a[2] - a[4]);
     off[0] = x[0] - a[0];
@@ -23,7 +25,9 @@ NN_PRIVATE unsigned nn_bank_judge(const nn_series* series, unsigned lead, unsign
         bank_try(series->x[c], (int32_t)lead, newest);
         bank_try(series->x[c] + both, (int32_t)lead, before); /* the same once more if there is no other */
         for (unsigned p = 0; p < NN_BANK_NUMBERS; p++) {
-            errors[p][c] = nn_bank_weigh(newest[p], before[p]) * (INT64_C(1) << series->scale[c]);
+            uint32_t sizes[2] = {(uint32_t)(newest[p] < 0 ? -newest[p] : newest[p]),
+                                 (uint32_t)(before[p] < 0 ? -before[p] : before[p])};
+            errors[p][c] = (int64_t)(5 * sizes[0] + 3 * sizes[1]) << series->scale[c]; /* below 2^31 */
         }
     }
     while (!both && lead + seen[count - 1] > series->size) count--;

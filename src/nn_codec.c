@@ -116,7 +116,8 @@ static int64_t codec_residual(const nn_field_plan* field, uint64_t from, uint64_
     return way;
 }
 
-/* Adds a residual to the predicted word in place. False when it leads out of the range. */
+/* Adds a residual to the predicted word in place. False when it leads out of
+ * the range. */
 static bool codec_apply(const nn_field_plan* field, uint32_t* words, int64_t residual)
 {
     int64_t value = (int64_t)codec_load(field, words) + residual;
@@ -155,7 +156,8 @@ static unsigned codec_class(const codec_field* at, unsigned component, unsigned*
     return nn_coder_class((uint32_t)nn_min_u64(error, UINT32_MAX), out_shift);
 }
 
-/* The least that the size of a component can be: 1 for the only one of a field that changed. */
+/* The least that the size of a component can be: 1 for the only one of a field
+ * that changed. */
 static unsigned codec_least(const codec_field* at, unsigned component)
 {
     return at->known_changed && !at->seen && component + 1 == at->field->components;
@@ -213,7 +215,8 @@ static void codec_get_group(nn_decoder* decoder, const codec_field* at, int64_t 
     }
 }
 
-/* A field that changed; certain: it was not said, and may still have no residual. */
+/* A field that changed; certain: it was not said, and may still have no
+ * residual. */
 static codec_field codec_field_of(const nn_field_plan* field, const nn_prediction* prediction, unsigned class_index,
                                   bool certain, bool thin)
 {
@@ -238,7 +241,8 @@ static codec_field codec_fresh_field_of(const nn_field_plan* field, const nn_pre
     return at;
 }
 
-/* turned: the quaternion has another largest component than predicted; row's stands for it already. */
+/* turned: the quaternion has another largest component than predicted; row's
+ * stands for it already. */
 static void codec_put_numbers(nn_encoder* encoder, codec_field* at, const uint32_t* from, const uint32_t* row,
                               bool turned)
 {
@@ -272,7 +276,8 @@ static bool codec_get_numbers(nn_decoder* decoder, codec_field* at, uint32_t* ro
 
 /* ---- turned quaternions: which component is the largest now */
 
-/* Numbers 0 .. 2 of the others than the predicted largest, the larger ones first. */
+/* Numbers 0 .. 2 of the others than the predicted largest, the larger ones
+ * first. */
 static void codec_order_turns(const nn_field_plan* field, const uint32_t* predicted, unsigned order[3])
 {
     int64_t middle = (int64_t)(field->range / 2);
@@ -310,7 +315,8 @@ static unsigned codec_get_turn(nn_decoder* decoder, const nn_field_plan* field, 
 
 /* ---- texts, bytes and arrays: their items */
 
-/* The changed range of items; where they have a length, first the new one, which the range does not exceed. */
+/* The changed range of items; where they have a length, first the new one,
+ * which the range does not exceed. */
 static void codec_put_items(nn_encoder* encoder, const nn_field_plan* field, const uint32_t* from, const uint32_t* row)
 {
     uint32_t begin = 0;
@@ -412,7 +418,9 @@ static uint64_t codec_find_changed(const nn_type_plan* plan, uint64_t fields, co
     uint64_t changed = 0;
     for (; fields; fields &= fields - 1) {
         unsigned i = nn_lowest_bit(fields);
-        changed |= (uint64_t)codec_field_differs(&plan->fields[i], a, b) << i;
+        const nn_field_plan* field = &plan->fields[i];
+        bool differs = field->words == 1 ? a[field->word] != b[field->word] : codec_field_differs(field, a, b);
+        changed |= (uint64_t)differs << i;
     }
     return changed;
 }

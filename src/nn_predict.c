@@ -6,7 +6,9 @@
 #define PREDICT_FIXED (1 << 7)    /* of an error */
 #define PREDICT_EXACT INT64_C(48) /* what rounding leaves */
 #define PREDICT_DOUBT INT64_C(96) /* an error that may be chance */
-#define PREDICT_FAR INT64_C(384)  /* so much worse than four times the best: not worth listening to */
+#define PREDICT_FAR \
+    INT64_C(384) /* so much worse than four times the best: not worth listening  \
+                  to */
 #define PREDICT_WEIGHT_MAX INT64_C(0xffffffff)
 #define PREDICT_COUNTER_RANGE 4096 /* integers of a smaller range count, they do not move */
 #define PREDICT_COUNTER_NEAR 2     /* predictors that those are tried with */
@@ -40,7 +42,8 @@ typedef struct predict_race {
     unsigned second;
     int64_t least; /* what it is best by */
     int64_t next;
-    int64_t error[3]; /* in 1/128 of a step */
+    int64_t errors[PREDICT_COUNT][3]; /* of those that were tried, in 1/128 of a step */
+    int64_t error[3];                 /* of the best, over the whole lead */
     int64_t mean;
 } predict_race;
 
@@ -60,10 +63,9 @@ static void predict_begin(predict_race* race, const nn_field_plan* field, predic
     race->field = field;
     race->subject = subject;
     nn_series_begin(&race->series, field, &subject->grid);
-    race->lead = nn_series_lead(&race->series);
+    race->lead = nn_grid_lead(&subject->grid);
     race->best = race->second = 0;
     race->least = race->next = INT64_MAX;
-    memset(race->error, 0, sizeof race->error);
 }
 
 /* ---- riding on another entity */
@@ -73,7 +75,8 @@ static int64_t predict_point(const predict_race* race, unsigned component, unsig
     return (int64_t)race->series.x[component][point] * (INT64_C(1) << race->series.scale[component]);
 }
 
-/* What the state at point `from` becomes when it goes along with a lead up to a tick, from the newest point on. */
+/* What the state at point `from` becomes when it goes along with a lead up to a
+ * tick, from the newest point on. */
 static bool predict_ride(const predict_race* race, nn_lead* lead, unsigned from, uint32_t to, int64_t values[3])
 {
     const nn_field_plan* field = race->field;
@@ -125,7 +128,7 @@ static bool predict_along(const predict_race* race, unsigned predictor, unsigned
     return predict_drift(race, leads[predictor - PREDICT_DRIFT_FIRST], from, to, lead_16, values);
 }
 
-static bool predict_judge_along(const predict_race* race, unsigned predictor, int64_t errors[3])
+static bool predict_judge_along(predict_race* race, unsigned predictor)
 {
     int64_t off[3][PREDICT_RIDE_WINDOWS];
     unsigned windows = 0;
@@ -136,27 +139,29 @@ static bool predict_judge_along(const predict_race* race, unsigned predictor, in
         for (unsigned c = 0; c < race->series.count; c++) off[c][windows] = predict_point(race, c, windows) - values[c];
     }
     for (unsigned c = 0; windows && c < race->series.count; c++) {
-        errors[c] = nn_bank_weigh(off[c][0], off[c][windows - 1]);
+        race->errors[predictor][c] = nn_bank_weigh(off[c][0], off[c][windows - 1]);
     }
     return windows > 0;
 }
 
 /* ---- the race */
 
-/* A predictor, and how far off it was. */
-static void predict_enter(predict_race* race, unsigned predictor, const int64_t errors[3])
+/* A predictor whose errors are known. */
+static void predict_enter(predict_race* race, unsigned predictor)
 {
+    const int64_t* errors = race->errors[predictor];
     unsigned count = race->series.count;
     int64_t error = errors[0];
     for (unsigned c = 1; c < count; c++) error += errors[c];
-    int64_t doubt = predictor < PREDICT_RIDE_FIRST ? PREDICT_DOUBT * (int64_t)count : error;
-    error -= (error < doubt ? error : doubt) * predict_trust[predictor] >> 4;
+    if (predict_trust[predictor]) {
+        int64_t doubt = predictor < PREDICT_RIDE_FIRST ? PREDICT_DOUBT * (int64_t)count : error;
+        error -= (error < doubt ? error : doubt) * predict_trust[predictor] >> 4;
+    }
     if (error < race->least) {
         race->next = race->least;
         race->second = race->best;
         race->least = error;
         race->best = predictor;
-        for (unsigned c = 0; c < count; c++) race->error[c] = errors[c];
     } else if (error < race->next) {
         race->next = error;
         race->second = predictor;
@@ -167,13 +172,11 @@ static void predict_choose_lead(predict_race* race)
 {
     const predict_subject* subject = race->subject;
     bool position = race->field == subject->position;
-    int64_t errors[3];
     if (!position && race->field != subject->rotation) return;
     for (unsigned i = 0; i < subject->lead_count; i++) {
-        if (predict_judge_along(race, PREDICT_RIDE_FIRST + i, errors))
-            predict_enter(race, PREDICT_RIDE_FIRST + i, errors);
-        if (position && predict_judge_along(race, PREDICT_DRIFT_FIRST + i, errors)) {
-            predict_enter(race, PREDICT_DRIFT_FIRST + i, errors);
+        if (predict_judge_along(race, PREDICT_RIDE_FIRST + i)) predict_enter(race, PREDICT_RIDE_FIRST + i);
+        if (position && predict_judge_along(race, PREDICT_DRIFT_FIRST + i)) {
+            predict_enter(race, PREDICT_DRIFT_FIRST + i);
         }
     }
 }
@@ -181,28 +184,30 @@ static void predict_choose_lead(predict_race* race)
 /* What moves evenly; not asked of what is rough. */
 static void predict_choose_course(predict_race* race)
 {
-    int64_t errors[3] = {0, 0, 0};
+    int64_t* errors = race->errors[PREDICT_COURSE];
     if (race->least > PREDICT_ROUGH * (int64_t)((race->lead + 1) * race->series.count)) return;
     if (!nn_course_seek(&race->course, &race->series, race->lead)) return;
+    memset(errors, 0, 3 * sizeof *errors);
     nn_course_judge(&race->course, &race->series, errors);
     bool alone = errors[0] + errors[1] + errors[2] <= PREDICT_EXACT * (int64_t)race->series.count;
     if (alone) race->least = race->next = INT64_MAX;
-    predict_enter(race, PREDICT_COURSE, errors);
+    predict_enter(race, PREDICT_COURSE);
 }
 
 static void predict_choose(predict_race* race, bool counter)
 {
     const nn_grid* grid = &race->subject->grid;
     unsigned count = race->series.count;
-    int64_t errors[NN_BANK_NUMBERS][3];
     nn_series_load(&race->series, race->lead + NN_NEAR_POINTS);
-    unsigned near = nn_bank_judge(&race->series, race->lead, counter ? PREDICT_COUNTER_NEAR : NN_BANK_NUMBERS, errors);
-    for (unsigned i = 0; i < near; i++) predict_enter(race, i, errors[i]);
+    unsigned near =
+        nn_bank_judge(&race->series, race->lead, counter ? PREDICT_COUNTER_NEAR : NN_BANK_NUMBERS, race->errors);
+    for (unsigned i = 0; i < near; i++) predict_enter(race, i);
     if (!counter) predict_choose_course(race);
     if (race->subject->lead_count && race->least > PREDICT_EXACT * (int64_t)count) predict_choose_lead(race);
     if (race->next > 4 * race->least + PREDICT_FAR * (int64_t)count) race->second = race->best;
     int64_t sum = 0;
     for (unsigned c = 0; c < count; c++) {
+        race->error[c] = race->errors[race->best][c];
         if (race->lead < grid->lead) race->error[c] = race->error[c] * (int64_t)grid->lead / (int64_t)race->lead;
         sum += race->error[c];
     }
@@ -216,7 +221,8 @@ static uint32_t predict_limit(int64_t error)
     return (uint32_t)(error > PREDICT_WEIGHT_MAX ? PREDICT_WEIGHT_MAX : error);
 }
 
-/* What a predictor says, in sixteenths from the newest point; none of it if it cannot. */
+/* What a predictor says, in sixteenths from the newest point; none of it if it
+ * cannot. */
 static void predict_by(predict_race* race, unsigned predictor, int64_t values[3])
 {
     const nn_grid* grid = &race->subject->grid;
@@ -306,6 +312,30 @@ static void predict_quaternion(predict_race* race, unsigned index, nn_prediction
     }
 }
 
+/* One component that held or went on as it did, by two errors; as the race has
+ * it. */
+static void predict_count(const nn_field_plan* field, unsigned index, const nn_grid* grid, nn_prediction* prediction)
+{
+    const uint32_t* const* rows = grid->timeline->rows;
+    unsigned lead = nn_grid_lead(grid);
+    int32_t x[5]; /* points 0, 1, and lead, lead + 1, lead + 2 */
+    for (unsigned i = 0; i < 5; i++) x[i] = (int32_t)rows[i < 2 ? i : lead + i - 2][field->word] * 16;
+    int64_t hold = nn_bank_weigh(x[0] - x[2], x[1] - x[3]);
+    int64_t line =
+        nn_bank_weigh(x[0] - x[2] - (x[2] - x[3]) * (int32_t)lead, x[1] - x[3] - (x[3] - x[4]) * (int32_t)lead);
+    int64_t way = (int64_t)(x[0] - x[1]) * grid->lead_16 >> 4;
+    int64_t error = line < hold ? line : hold;
+    int64_t worse = line < hold ? hold : line;
+    int64_t lean = worse > 4 * error + PREDICT_FAR ? 0 : line < hold ? -way : way;
+    if (lead < grid->lead) error = error * (int64_t)grid->lead / (int64_t)lead;
+    int64_t apart = (lean < 0 ? -lean : lean) * (PREDICT_FIXED / 16);
+    int64_t value = predict_clamp(x[0] + (line < hold ? way : 0), 0, (int64_t)field->range * 16);
+    prediction->group_error[index] = predict_limit(error);
+    prediction->error[field->word] = predict_limit((6 * error + 2 * apart) / 8);
+    prediction->lean[field->word] = (int8_t)(lean >= 8 ? 1 : lean <= -8 ? -1 : 0);
+    prediction->row[field->word] = (uint32_t)(value + 8) / 16;
+}
+
 static bool predict_is_counter(const nn_field_plan* field)
 {
     return field->kind == NECPNET_FIELD_INTEGER && field->range < PREDICT_COUNTER_RANGE;
@@ -337,8 +367,13 @@ static void predict_field(const nn_field_plan* field, unsigned index, predict_su
         }
         return;
     }
+    bool counter = predict_is_counter(field);
+    if (counter && subject->grid.even && nn_grid_lead(&subject->grid) + NN_NEAR_POINTS <= subject->grid.size) {
+        predict_count(field, index, &subject->grid, prediction);
+        return;
+    }
     predict_begin(&race, field, subject);
-    predict_choose(&race, predict_is_counter(field));
+    predict_choose(&race, counter);
     prediction->group_error[index] = predict_limit(race.mean);
     if (field->kind == NECPNET_FIELD_QUAT) {
         predict_quaternion(&race, index, prediction);
@@ -357,18 +392,19 @@ static uint64_t predict_find_moving(const nn_type_plan* plan, const nn_timeline*
     unsigned states = timeline->count < NN_QUIET_STATES ? timeline->count : NN_QUIET_STATES;
     unsigned k = 0;
     for (; k + 4 <= words; k += 4) {
-        uint32_t a = 0, b = 0, c = 0, d = 0;
+        uint64_t a, b, now_a, now_b; /* two words each */
+        uint64_t any_a = 0;
+        uint64_t any_b = 0;
+        memcpy(&now_a, newest + k, sizeof now_a);
+        memcpy(&now_b, newest + k + 2, sizeof now_b);
         for (unsigned i = 1; i < states; i++) {
-            const uint32_t* older = timeline->rows[i] + k;
-            a |= newest[k] ^ older[0];
-            b |= newest[k + 1] ^ older[1];
-            c |= newest[k + 2] ^ older[2];
-            d |= newest[k + 3] ^ older[3];
+            memcpy(&a, timeline->rows[i] + k, sizeof a);
+            memcpy(&b, timeline->rows[i] + k + 2, sizeof b);
+            any_a |= now_a ^ a;
+            any_b |= now_b ^ b;
         }
-        differs[k] = a;
-        differs[k + 1] = b;
-        differs[k + 2] = c;
-        differs[k + 3] = d;
+        memcpy(differs + k, &any_a, sizeof any_a);
+        memcpy(differs + k + 2, &any_b, sizeof any_b);
     }
     for (; k < words; k++) {
         differs[k] = 0;
@@ -376,8 +412,8 @@ static uint64_t predict_find_moving(const nn_type_plan* plan, const nn_timeline*
     }
     for (unsigned j = 0; j < plan->field_count; j++) {
         const nn_field_plan* field = &plan->fields[j];
-        uint32_t any = 0;
-        for (unsigned i = 0; i < field->words; i++) any |= differs[field->word + i];
+        uint32_t any = differs[field->word];
+        for (unsigned i = 1; i < field->words; i++) any |= differs[field->word + i];
         moving |= (uint64_t)(any != 0) << j;
     }
     return moving;

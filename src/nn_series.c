@@ -5,8 +5,10 @@
 #define SERIES_STEP_STATES 8 /* newest states whose least gap is the step */
 #define SERIES_GAP_STEPS 4   /* a longer gap between known states is rest, not motion */
 #define SERIES_FAR (1 << NN_SERIES_BITS)
-#define SERIES_RANGE_SMALL (UINT64_C(1) << 27) /* 16 times this is an int32_t */
-#define SERIES_TURN_SMALL (UINT64_C(1) << 20)  /* and of an angle that went round at every state */
+#define SERIES_RANGE_SMALL \
+    (UINT64_C(1) << 27)                       /* 16 times this is an int32_t  \
+                                                */
+#define SERIES_TURN_SMALL (UINT64_C(1) << 20) /* and of an angle that went round at every state */
 
 /* ---- the grid */
 
@@ -41,7 +43,10 @@ NN_PRIVATE void nn_grid_lay(nn_grid* grid, const nn_timeline* timeline)
     uint32_t count = timeline->count;
     uint32_t ahead = timeline->now - ticks[0];
     uint32_t step = count < 2 ? ahead : UINT32_MAX;
-    for (uint32_t i = 0; i + 1 < count && i < SERIES_STEP_STATES; i++) {
+    uint32_t reach = ticks[0] - ticks[count - 1];
+    bool all = count > 1 && reach == count - 1; /* ticks fall by one at least */
+    if (all) step = 1;
+    for (uint32_t i = 0; !all && i + 1 < count && i < SERIES_STEP_STATES; i++) {
         if (ticks[i] - ticks[i + 1] < step) step = ticks[i] - ticks[i + 1];
     }
     grid->timeline = timeline;
@@ -51,8 +56,7 @@ NN_PRIVATE void nn_grid_lay(nn_grid* grid, const nn_timeline* timeline)
     grid->size = count;
     grid->even = true;
     grid->run = count;
-    uint32_t reach = ticks[0] - ticks[count - 1];
-    if (step == 1 && reach == count - 1) return; /* ticks fall by one at least */
+    if (all) return;
     uint32_t run = 1;
     while (run < count && ticks[run - 1] - ticks[run] == step) run++;
     grid->run = run;
@@ -62,8 +66,9 @@ NN_PRIVATE void nn_grid_lay(nn_grid* grid, const nn_timeline* timeline)
 
 /* ---- state by state */
 
-/* A quaternion without its component `largest`, its sign such that it goes on from the state before. What comes first has
- * it positive; from the first state on that leaves out another one, all four are looked at. */
+/* A quaternion without its component `largest`, its sign such that it goes on
+ * from the state before. What comes first has it positive; from the first state
+ * on that leaves out another one, all four are looked at. */
 static void series_take_quaternion(nn_series* series, uint32_t state, const uint32_t* words, int64_t values[3])
 {
     const nn_field_plan* field = series->field;
@@ -99,7 +104,8 @@ static void series_take_angle(nn_series* series, bool first, int64_t raw, int64_
     series->followed = *value;
 }
 
-/* A state's components in sixteenths. States are taken one by one, newest first. */
+/* A state's components in sixteenths. States are taken one by one, newest
+ * first. */
 static void series_take(nn_series* series, uint32_t state, bool first, int64_t values[3])
 {
     const uint32_t* words = series->grid->timeline->rows[state] + series->field->word;
@@ -116,7 +122,8 @@ static void series_take(nn_series* series, uint32_t state, bool first, int64_t v
 
 /* ---- points */
 
-/* What is far away is looked at coarsely: by how many bits, the nearest points say. */
+/* What is far away is looked at coarsely: by how many bits, the nearest points
+ * say. */
 static void series_scale(nn_series* series, unsigned to, int64_t (*raw)[NN_TIMELINE_MAX])
 {
     for (unsigned c = 0; c < series->count; c++) {
@@ -179,7 +186,8 @@ static void series_load_between(nn_series* series, unsigned near)
 
 /* ---- the same where numbers are small, without a detour */
 
-/* One component, for points that are states. Returns whether all are within the limit. */
+/* One component, for points that are states. Returns whether all are within the
+ * limit. */
 static bool series_copy(nn_series* series, unsigned component, unsigned word, unsigned to)
 {
     const uint32_t* const* rows = series->grid->timeline->rows;
@@ -213,7 +221,8 @@ static bool series_copy_three(nn_series* series, unsigned word, unsigned to)
     return most <= 2 * SERIES_FAR - 1;
 }
 
-/* One component, for points that may lie between two states. A share of 16 is the older one. */
+/* One component, for points that may lie between two states. A share of 16 is
+ * the older one. */
 static bool series_copy_between(nn_series* series, unsigned component, unsigned word, unsigned to)
 {
     const nn_grid* grid = series->grid;
@@ -251,7 +260,8 @@ static bool series_copy_angle(nn_series* series, unsigned to)
     return most <= 2 * SERIES_FAR - 1;
 }
 
-/* Values that are too large for what predictors reckon with become coarse, or end at the limit. */
+/* Values that are too large for what predictors reckon with become coarse, or
+ * end at the limit. */
 static void series_fit(nn_series* series, unsigned component, unsigned to)
 {
     int32_t* x = series->x[component];
@@ -339,7 +349,7 @@ static void series_load_to(nn_series* series, unsigned near, unsigned to)
 NN_PRIVATE void nn_series_load(nn_series* series, unsigned to)
 {
     if (series->loaded >= to || series->loaded == series->size) return;
-    unsigned near = nn_series_lead(series) + NN_NEAR_POINTS;
+    unsigned near = nn_grid_lead(series->grid) + NN_NEAR_POINTS;
     if (near > series->size) near = series->size;
     if (!series->loaded && to < near) to = near;
     if (to > series->size) to = series->size;

@@ -1,7 +1,9 @@
-/* nn_series - a field's past as points of an even grid, newest first, in sixteenths of a step from the newest one. Integers
- * alone; src/PROTOCOL.md "Prediction".
+/* nn_series - a field's past as points of an even grid, newest first, in
+ * sixteenths of a step from the newest one. Integers alone; src/PROTOCOL.md
+ * "Prediction".
  *
- * Points are loaded as far back as somebody asks. Where they are known states, which is nearly always, that is a copy.
+ * Points are loaded as far back as somebody asks. Where they are known states,
+ * which is nearly always, that is a copy.
  */
 #ifndef NN_SERIES_H
 #define NN_SERIES_H
@@ -21,10 +23,12 @@ typedef struct nn_grid {
     uint32_t size;
     uint32_t lead_16;               /* sixteenths of a step from the newest state to now */
     uint32_t lead;                  /* whole steps, for judging */
-    uint32_t run;                   /* so many points from the first on are states, one after the other */
+    uint32_t run;                   /* so many points from the first on are states, one after the
+                   other */
     bool even;                      /* every point is a state; then these count for nothing: */
     uint8_t at[NN_TIMELINE_MAX];    /* the state at or before each point */
-    uint8_t share[NN_TIMELINE_MAX]; /* how far it is towards that one from the next newer one, in sixteenths */
+    uint8_t share[NN_TIMELINE_MAX]; /* how far it is towards that one from the
+                                     next newer one, in sixteenths */
 } nn_grid;
 
 typedef struct nn_series {
@@ -61,15 +65,16 @@ NN_INLINE const uint32_t* nn_grid_state(const nn_grid* grid, unsigned point)
 /* nn_series_begin - of a field that moves. */
 NN_PRIVATE void nn_series_begin(nn_series* series, const nn_field_plan* field, const nn_grid* grid);
 
-/* nn_series_lead - whole steps that predictors of it are judged over. */
-NN_INLINE unsigned nn_series_lead(const nn_series* series)
+/* nn_grid_lead - whole steps that predictors are judged over. */
+NN_INLINE unsigned nn_grid_lead(const nn_grid* grid)
 {
-    unsigned lead = (series->size - 1) / 2;
-    if (lead > series->grid->lead) lead = series->grid->lead;
+    unsigned lead = (grid->size - 1) / 2;
+    if (lead > grid->lead) lead = grid->lead;
     return lead < 1 ? 1 : lead;
 }
 
-/* nn_series_load - points up to `to` at least, as far as there are. The first call finds out how coarse they are. */
+/* nn_series_load - points up to `to` at least, as far as there are. The first
+ * call finds out how coarse they are. */
 NN_PRIVATE void nn_series_load(nn_series* series, unsigned to);
 
 #endif

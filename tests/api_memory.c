@@ -142,7 +142,7 @@ static void sight_join(const necpnet_schema* schema, necpnet_view** views)
     }
 }
 
-/* History and slots are there before the clients; what they all share (records, habits) counts. In a world of a tenth of that
+/* History and slots are there before the clients; what they all share (records) counts. In a world of a tenth of that
  * of bench/world_scale, so that the steps of tables weigh more. */
 TEST(test_an_entity_in_view_of_a_client_takes_64_bytes)
 {

@@ -20,11 +20,12 @@ NN_PRIVATE void nn_follower_choose_leads(nn_follower* follower, nn_leads* leads)
     leads->count = 0;
     nn_world_find_carriers(world);
     for (uint32_t i = 0; i < world->carrier_count; i++) leads_add(follower, leads, world->carriers[i]);
-    for (uint32_t i = 0; i < follower->recent_count; i++) {
+    for (uint32_t i = 0; world->has_parents && i < follower->recent_count; i++) {
         const nn_follower_recent* recent = &follower->recent[i];
+        if (!recent->moves) continue;
         const nn_world_slot* slot = &world->slots[recent->place];
         const nn_type_plan* plan = &world->schema->plans[slot->type];
-        if (!plan->parent || !slot->versions || !recent->moves) continue;
+        if (!plan->parent || !slot->versions) continue;
         uint32_t parent = nn_world_row(world, slot, slot->version)[plan->parent - 1];
         const nn_world_slot* carrier = parent ? nn_world_find(world, parent) : NULL;
         if (carrier) leads_add(follower, leads, (uint16_t)parent);

@@ -156,6 +156,9 @@ NN_PRIVATE necpnet_result nn_world_begin_sight(necpnet_world* world)
 {
     static const nn_interest_events events = {sight_enter, sight_leave, sight_changed};
     nn_interest_init(&world->interest, &world->alloc, &events);
+    for (int i = 0; i < world->schema->type_count; i++) {
+        if (world->schema->plans[i].parent) world->has_parents = true;
+    }
     if (world->config.interest_cell <= 0) return NECPNET_OK;
     for (int i = 0; i < world->schema->type_count; i++) {
         if (!sight_plan(&world->grids[i], &world->schema->plans[i], &world->config)) return NECPNET_ERR_BAD_CONFIG;

@@ -38,33 +38,34 @@ typedef enum nn_slot_scope {
 } nn_slot_scope;
 
 typedef struct nn_world_slot {
-    void* state;        /* the application's struct */
-    uint64_t user_id;   /* 0: none */
-    uint32_t* history;  /* capacity ticks, then capacity rows; version v is at v modulo capacity */
-    necpnet_peer owner; /* as the application says */
+    /* what each record of each client asks, close together */
+    uint32_t* history; /* capacity ticks, then capacity rows; version v is at v modulo capacity */
     necpnet_peer owner_committed;
     uint32_t version;       /* of its newest row; never 0 when committed; goes on when the slot is used again */
     uint32_t record_first;  /* nn_record_cache: number of its newest record, of record_commit */
     uint32_t record_commit; /* low bits */
-    uint32_t freed_tick;
-    uint32_t room;
-    uint32_t watchers; /* followers that look from it */
-    uint16_t versions; /* rows in the history */
-    uint16_t capacity; /* power of two */
+    uint16_t versions;      /* rows in the history */
+    uint16_t capacity;      /* power of two */
     uint16_t generation;
-    uint16_t next_free;
-    uint16_t interval; /* least ticks between two versions */
-    uint8_t priority;
     uint8_t type;  /* index; kept after despawn */
     uint8_t flags; /* nn_slot_flag */
+    uint8_t priority;
+    uint8_t scope;      /* nn_slot_scope */
+    uint16_t interval;  /* least ticks between two versions */
+    uint32_t room;      /* and what a commit asks */
+    uint32_t watchers;  /* followers that look from it */
+    necpnet_peer owner; /* as the application says */
+    void* state;        /* the application's struct */
+    uint64_t user_id;   /* 0: none */
+    uint32_t freed_tick;
+    uint16_t next_free;
     /* nn_authority */
-    uint8_t authority;     /* necpnet_authority */
     uint16_t lease;        /* sequence of authority; goes on when the slot is used again */
     uint32_t foreign_tick; /* of the newest version before the writer's own */
+    uint8_t authority;     /* necpnet_authority */
     necpnet_peer writer;   /* shared: whose write the newest version is, or will be; NECPNET_PEER_NONE: the server's */
     uint64_t written_us;   /* when a client's write was taken last; 0: never */
     uint64_t written_commit; /* commits there were by then */
-    uint8_t scope;           /* nn_slot_scope */
 } nn_world_slot;
 
 /* What necpnet_world_poll has to tell. */
@@ -149,6 +150,7 @@ struct necpnet_world {
     uint16_t carriers[NN_CARRIERS_MAX]; /* slots that others seem to move with, as of carrier_commit */
     uint32_t carrier_count;
     uint64_t carrier_commit;
+    bool has_parents;   /* some type has a PARENT field */
     bool watched_moved; /* what a follower looks from was committed */
     uint64_t* order;    /* scratch of followers for choosing */
     uint32_t order_capacity;

@@ -23,7 +23,7 @@ STYLE = """<style>
 </style>"""
 WIDTH, HEIGHT, LEFT, TOP, PLOT, TALL = 980, 400, 70, 60, 380, 270
 LINES = (("interest and encoding p99", "pale", "interest and encoding, p99"),
-         ("whole tick p50", "orange", "with packets, sealing and the link, p50"),
+         ("whole tick p50", "orange", "whole tick (sealing, sending), p50"),
          ("interest and encoding p50", "blue", "interest and encoding, p50"),
          ("interest p50", "green", "of it interest, p50"))
 out = []
@@ -65,13 +65,15 @@ def across(x0, runs, at):
     return x0 + 40 + at * (PLOT - 80) / max(1, len(runs) - 1)
 
 
-def series(x0, runs, metric, place, colour):
+# places: where a figure stands, above (-1), left (0) or below (1) its point.
+def series(x0, runs, metric, place, colour, places):
     points = [(across(x0, runs, i), TOP + TALL - place(run[metric]) * TALL, run[metric]) for i, (_, run) in enumerate(runs)]
     out.append('<polyline points="%s" class="%s"/>'
                % (" ".join("%.1f,%.1f" % point[:2] for point in points), colour))
-    for x, y, value in points:
+    for (x, y, value), side in zip(points, places):
         out.append('<circle cx="%.1f" cy="%.1f" r="3.4" class="%s"/>' % (x, y, colour))
-        text(x + 6, y - 6, "%.3g" % value, 9, colour=colour)
+        text(x - 7 if side == 0 else x + 5, y + (-6, -2, 14)[side + 1], "%.3g" % value, 9,
+             "end" if side == 0 else "start", colour)
 
 
 def main():
@@ -88,15 +90,16 @@ def main():
     frame(LEFT, "A tick of the server, 20 a second, 10 % of entities change", ticks, place, "ms")
     line(LEFT, TOP + TALL - place(50) * TALL, LEFT + PLOT, TOP + TALL - place(50) * TALL, "red", "4 3")
     for at, (metric, colour, label) in enumerate(LINES):
-        series(LEFT, runs, metric, place, colour)
-        text(LEFT + 8, TOP + 14 + at * 14, label, 11, colour=colour)
+        series(LEFT, runs, metric, place, colour, [(0, -1, 1, 1)[at]] * len(runs))
+        text(LEFT + PLOT - 8, TOP + TALL - 54 + at * 14, label, 11, "end", colour)
     memory = lambda value: value / 100
     frame(second, "Memory, and what clients share", (0, 20, 40, 60, 80, 100), memory, "")
     line(second, TOP + TALL - memory(64) * TALL, second + PLOT, TOP + TALL - memory(64) * TALL, "red", "4 3")
+    above = [-1 if run["memory"] > run["records shared"] else 1 for _, run in runs]
     for at, (metric, colour, label) in enumerate((("memory", "blue", "bytes a client and entity in view (goal: 64)"),
                                                   ("records shared", "green", "% of records copied from another client"))):
-        series(second, runs, metric, memory, colour)
-        text(second + 8, TOP + 14 + at * 14, label, 11, colour=colour)
+        series(second, runs, metric, memory, colour, [-side if at else side for side in above])
+        text(second + PLOT - 8, TOP + TALL - 26 + at * 14, label, 11, "end", colour)
     for x0 in (LEFT, second):
         for at, ((entities, clients), run) in enumerate(runs):
             x = across(x0, runs, at)

@@ -5,12 +5,14 @@
 #include "nn_voice_hub.h"
 #include "test.h"
 
-/* How many VOICE frames wait behind a port; takes them. out_last, reports (rows of VOICE_REPORT are added): NULL or where. */
+/* How many VOICE frames wait behind a port; takes them. out_last (zeros where there is none), reports (rows of VOICE_REPORT
+ * are added): NULL or where. */
 static inline uint32_t kit_voice_hear(const nn_voice_port* port, uint64_t now_us, nn_voice_frame* out_last,
                                       uint32_t* reports)
 {
     static uint8_t bytes[1200];
     uint32_t count = 0;
+    if (out_last) memset(out_last, 0, sizeof *out_last);
     while (port->ready(port->user, now_us)) {
         nn_writer writer = nn_writer_of(bytes, sizeof bytes);
         if (!port->write(port->user, &writer, now_us)) break;

@@ -26,7 +26,7 @@ static const size_t print_sizes[] = {0, 1, 2, 5, 20, 64};
         } \
     } while (0)
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wformat-truncation"
 #endif
 

@@ -172,8 +172,17 @@ int main(int argc, char** argv)
                line->delta, line->ours[0], line->ours[1], line->wire[0], line->wire[1], scenes[i].published);
         fflush(stdout);
     }
+    int found = 0;
     for (int i = 0; i < SCENES; i++) {
         if (there[i]) table_print(&scenes[i], &lines[i]);
+        found += there[i];
+    }
+    if (!found) {
+        fprintf(
+            stderr,
+            "state_table: %s has no %s\n  fix: the folder of the recordings, unpacked (zstd -d): %s.bin and others\n",
+            argv[1], argc < 3 ? "recording that it knows" : argv[2], scenes[0].name);
+        return 2;
     }
     if (mismatches) fprintf(stderr, "state_table: %llu mismatches\n", (unsigned long long)mismatches);
     return mismatches != 0;
